@@ -1,0 +1,89 @@
+"""What a store owes the center."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from oee.facts import Facts, Losses, Stop
+
+Bucket = Literal["minute", "hour", "shift", "day", "week", "month", "all"]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Who authored rows: the topic's site and gateway, and the envelope's stream."""
+
+    site: str
+    gateway: str
+    stream: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The content of one `facts` envelope, checked."""
+
+    origin: Origin
+    seq: int
+    facts: Facts
+    losses: Losses
+    stops: Sequence[Stop]
+
+
+@dataclass(frozen=True)
+class Query:
+    """Which rows to add up.
+
+    start_ns, end_ns: half-open, on whole minutes [ns UTC]. machines: empty means all of the site.
+    zone: IANA name of the site's time zone; buckets of hour are local clock hours; shift, day, week (ISO)
+    and month follow the business date that the gateway assigned.
+    by: further key columns to keep apart (`machine`, `shift`, `product`, `calendar`; for losses also
+    `state`, `reason`). What is not kept apart is '' (text) or 0.
+    """
+
+    site: str
+    start_ns: int
+    end_ns: int
+    zone: str = "UTC"
+    machines: Sequence[str] = ()
+    bucket: Bucket = "all"
+    by: Sequence[str] = field(default_factory=lambda: ("machine", "calendar"))
+
+
+class StoreAway(Exception):
+    """The store cannot be reached or refuses to write for now; the message says why. Facts wait at the gateways."""
+
+
+class Store(Protocol):
+    """A time-series store of facts, losses and stops.
+
+    Rows are immutable and additive. A fact's identity is (site, stream, machine, minute, n), a loss's the same with
+    its own n; writing a row again changes nothing, in any order and after any crash. A key's value is the sum of its
+    rows, and the store never computes a ratio. A stop's identity is (site, machine, id); the highest revision wins
+    whatever order they came in.
+
+    `write` returns only when everything given would survive a kill of the process and of the store: the receipt that
+    frees the gateway's only other copy follows at once. It raises `StoreAway` and may then be called again with the
+    same batches.
+    """
+
+    def write(self, batches: Iterable[Batch]) -> None:
+        """Stores the batches, all or (on `StoreAway`) any part of them."""
+        ...
+
+    def facts(self, query: Query) -> Facts:
+        """Sums by bucket and group, ordered by bucket and then by group; `minute_ns` is the bucket's start (for shift,
+        day, week and month: local midnight of the business date, of Monday, of the first, as ns UTC). Of buckets
+        without rows nothing is returned: the caller knows the calendar."""
+        ...
+
+    def losses(self, query: Query) -> Losses:
+        """The same for losses."""
+        ...
+
+    def stops(self, site: str, machines: Sequence[str], start_ns: int, end_ns: int) -> list[Stop]:
+        """The latest revision of every stop that overlaps the window and has not vanished, by machine and start."""
+        ...
+
+    def close(self) -> None:
+        """Drains and frees what it holds."""
+        ...

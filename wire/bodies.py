@@ -1,0 +1,279 @@
+"""Bodies of enveloped kinds and of the plain ones (`live`, `status`).
+
+Tables travel as columns; additive columns that are zero throughout are left out,
+minutes are counted from 1970 and dates are days since 1970-01-01.
+"""
+
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from oee.facts import (
+    FACT_COLUMNS,
+    LOSS_COLUMNS,
+    MINUTE_NS,
+    NO_FACTS,
+    NO_LOSSES,
+    Facts,
+    Losses,
+    Stop,
+    make_facts,
+    make_losses,
+)
+from oee.states import CLASS_BY_WORD, STATE_BY_WORD, CalendarClass, State
+from wire.envelope import Unsound
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Table(_Strict):
+    machine: list[str]
+    minute: list[int]
+    n: list[int]
+    calendar: list[str]
+    date: list[int]
+    shift: list[str]
+    product: list[str]
+    sums: dict[str, list[int]] = {}
+
+
+class _LossTable(_Table):
+    state: list[str]
+    reason: list[str]
+
+
+class _StopRow(_Strict):
+    machine: str
+    id: str
+    start_ns: int
+    end_ns: int | None = None
+    state: str
+    reason: str = ""
+    by: str = ""
+    product: str = ""
+    to_product: str = ""
+    revision: int = 0
+
+
+class _FactsBody(_Strict):
+    facts: _Table | None = None
+    losses: _LossTable | None = None
+    stops: list[_StopRow] = []
+
+
+def _table(table: Facts | Losses, names: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "machine": table.machine.tolist(),
+        "minute": (table.minute_ns // MINUTE_NS).tolist(),
+        "n": table.n.tolist(),
+        "calendar": [CalendarClass(code).word for code in table.calendar.tolist()],
+        "date": table.business_date.tolist(),
+        "shift": table.shift.tolist(),
+        "product": table.product.tolist(),
+        "sums": {
+            name: table.sums[:, index].tolist() for index, name in enumerate(names) if table.sums[:, index].any()
+        },
+    }
+
+
+def facts_body(facts: Facts, losses: Losses, stops: list[Stop]) -> dict[str, Any]:
+    """The content of a `facts` envelope."""
+    body: dict[str, Any] = {}
+    if len(facts):
+        body["facts"] = _table(facts, FACT_COLUMNS)
+    if len(losses):
+        body["losses"] = _table(losses, LOSS_COLUMNS) | {
+            "state": [State(code).word for code in losses.state.tolist()],
+            "reason": losses.reason.tolist(),
+        }
+    if stops:
+        body["stops"] = [
+            {
+                key: value
+                for key, value in {
+                    "machine": stop.machine,
+                    "id": stop.id,
+                    "start_ns": stop.start_ns,
+                    "end_ns": stop.end_ns,
+                    "state": stop.state.word,
+                    "reason": stop.reason,
+                    "by": stop.by,
+                    "product": stop.product,
+                    "to_product": stop.to_product,
+                    "revision": stop.revision,
+                }.items()
+                if value not in (None, "")
+            }
+            for stop in stops
+        ]
+    return body
+
+
+def _sums(table: _Table, names: tuple[str, ...]) -> "np.ndarray[Any, np.dtype[np.int64]]":
+    rows = len(table.minute)
+    for name in ("machine", "n", "calendar", "date", "shift", "product"):
+        if len(getattr(table, name)) != rows:
+            raise Unsound(f"column {name} has {len(getattr(table, name))} rows, minute has {rows}")
+    sums = np.zeros((rows, len(names)), np.int64)
+    for name, values in table.sums.items():
+        if name not in names:
+            raise Unsound(f"unknown column {name!r}")
+        if len(values) != rows:
+            raise Unsound(f"column {name} has {len(values)} rows, minute has {rows}")
+        sums[:, names.index(name)] = values
+    return sums
+
+
+def read_facts_body(body: Any) -> tuple[Facts, Losses, list[Stop]]:
+    """The tables in the content of a `facts` envelope.
+
+    Raises `Unsound` if it is not of that shape, a column is unknown or too short, or a word is none of ours.
+    """
+    try:
+        checked = _FactsBody.model_validate(body)
+        facts, losses = NO_FACTS, NO_LOSSES
+        if checked.facts:
+            table = checked.facts
+            sums = _sums(table, FACT_COLUMNS)
+            keys = zip(
+                table.machine,
+                (minute * MINUTE_NS for minute in table.minute),
+                (int(CLASS_BY_WORD[word]) for word in table.calendar),
+                table.date,
+                table.shift,
+                table.product,
+                strict=True,
+            )
+            facts = make_facts(list(keys), sums, np.array(table.n, np.int64))
+        if checked.losses:
+            lost = checked.losses
+            sums = _sums(lost, LOSS_COLUMNS)
+            loss_keys = zip(
+                lost.machine,
+                (minute * MINUTE_NS for minute in lost.minute),
+                (int(CLASS_BY_WORD[word]) for word in lost.calendar),
+                lost.date,
+                lost.shift,
+                lost.product,
+                (int(STATE_BY_WORD[word]) for word in lost.state),
+                lost.reason,
+                strict=True,
+            )
+            losses = make_losses(list(loss_keys), sums, np.array(lost.n, np.int64))
+        stops = [Stop(**(row.model_dump() | {"state": STATE_BY_WORD[row.state]})) for row in checked.stops]
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise Unsound(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    except (KeyError, ValueError, OverflowError) as error:
+        raise Unsound(f"unreadable facts: {error}") from error
+    return facts, losses, stops
+
+
+class LiveMachine(_Strict):
+    """What one machine is doing at this moment, for a screen; never counted."""
+
+    state: str
+    since_ns: int
+    reason: str = ""
+    product: str = ""
+    shift: str = ""
+    calendar: str = "scheduled"
+    pieces: int | None = None
+    """Pieces in this shift so far; None without a counter."""
+
+
+class Live(_Strict):
+    """`live`: one message per gateway, QoS 0."""
+
+    at_ns: int
+    machines: dict[str, LiveMachine]
+
+
+class Status(_Strict):
+    """`status`: retained; the last will has `online` false."""
+
+    online: bool
+    at_ns: int
+    generation: str = ""
+    """The center's generation that this gateway knows, echoed."""
+    marks: dict[str, int] = {}
+    """Stream to the highest mark that this gateway was ever told."""
+    config_hash: str = ""
+    waiting: int = 0
+    """Envelopes in the outbox without a receipt."""
+    version: str = ""
+    devices: dict[str, bool] = {}
+    """Device to whether it answers."""
+    health: dict[str, float] = {}
+
+
+class SiteMachine(_Strict):
+    """A machine as the center shows it. name: language to text."""
+
+    name: dict[str, str]
+    line: str = ""
+    calendar: str = ""
+    """Key in `calendars`; "" is the site's default."""
+    period_s: float = 1.0
+    """Longest polling period of the tags that it uses [s]."""
+    minor_stop_at_most_s: float = 300.0
+
+
+class SiteProduct(_Strict):
+    name: dict[str, str] = {}
+    ideal_s: float | None = None
+    """Ideal time of one piece, where no machine has its own [s]."""
+    source: str = ""
+
+
+class SiteReason(_Strict):
+    name: dict[str, str]
+    state: str
+
+
+class SiteShift(_Strict):
+    """One shift of a calendar; times are seconds after the business date's local midnight."""
+
+    name: str
+    weekdays: list[int]
+    """0 is Monday."""
+    start_s: int
+    end_s: int
+    breaks: list[tuple[int, int]] = []
+
+
+class SiteCalendar(_Strict):
+    shifts: list[SiteShift]
+    exceptions: dict[str, list[SiteShift]] = {}
+    """ISO date to the shifts of that business date instead."""
+
+
+class SiteLine(_Strict):
+    flow: str = "parallel"
+    constraint: str = ""
+
+
+class SiteBody(_Strict):
+    """`site`: what a gateway's numbers are about, enveloped and receipted like facts."""
+
+    config_hash: str
+    valid_from_ns: int
+    name: dict[str, str]
+    timezone: str
+    formula: str = "nakajima"
+    machines: dict[str, SiteMachine]
+    products: dict[str, SiteProduct] = {}
+    reasons: dict[str, SiteReason] = {}
+    lines: dict[str, SiteLine] = {}
+    calendars: dict[str, SiteCalendar] = {}
+    """The key "" is the site's default."""
+
+
+class Dropped(_Strict):
+    """Content of an envelope that stands for others that were given up for want of disk space."""
+
+    dropped: list[tuple[int, int]]
+    why: str

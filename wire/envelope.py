@@ -1,0 +1,107 @@
+"""The envelope: what is delivered exactly once in effect.
+
+Layout, 48 bytes of header and then the body:
+
+    offset  size
+    0       2     magic "NH"
+    2       1     version of this layout, 1
+    3       1     codec of the body: 0 JSON, 1 JSON compressed with zlib
+    4       8     stream, random; one for each outbox file and kind
+    12      8     seq, unsigned big-endian, from 1 without gaps within the stream
+    20      8     time at which the gateway sealed it, signed big-endian [ns UTC]
+    28      20    digest, the first 20 bytes of SHA-256 over bytes 0-27 and the body
+
+The header is never compressed, so any sound envelope can be receipted whatever
+is inside. (stream, seq) is unique for ever: the same pair with another digest is
+a conflict, not a repetition.
+"""
+
+import hashlib
+import json
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import Any, Final
+
+MAGIC: Final = b"NH"
+VERSION: Final = 1
+_HEAD: Final = struct.Struct(">2sBB8sQq")
+_DIGEST_BYTES: Final = 20
+HEADER_BYTES: Final = _HEAD.size + _DIGEST_BYTES
+MAX_BODY_BYTES: Final = 64 * 1024 * 1024  # decompressed: a bound against a crafted or damaged payload
+_COMPRESS_FROM_BYTES: Final = 200
+
+
+class Unsound(ValueError):
+    """The bytes are no envelope; the message says why."""
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """A sealed envelope. stream: 16 hex digits; body: as on the wire, maybe compressed."""
+
+    stream: str
+    seq: int
+    sealed_ns: int
+    codec: int
+    digest: bytes
+    body: bytes
+
+    @property
+    def data(self) -> bytes:
+        """The envelope as it crosses network and disk."""
+        return _head(self.codec, self.stream, self.seq, self.sealed_ns) + self.digest + self.body
+
+
+def _head(codec: int, stream: str, seq: int, sealed_ns: int) -> bytes:
+    return _HEAD.pack(MAGIC, VERSION, codec, bytes.fromhex(stream), seq, sealed_ns)
+
+
+def seal(stream: str, seq: int, sealed_ns: int, content: Any) -> Envelope:
+    """An envelope around JSON content."""
+    body = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
+    codec = 0
+    if len(body) >= _COMPRESS_FROM_BYTES:
+        body, codec = zlib.compress(body, 6), 1
+    digest = hashlib.sha256(_head(codec, stream, seq, sealed_ns) + body).digest()[:_DIGEST_BYTES]
+    return Envelope(stream, seq, sealed_ns, codec, digest, body)
+
+
+def open_envelope(data: bytes) -> Envelope:
+    """The envelope in these bytes.
+
+    Raises `Unsound` if they are too short, of another magic or version, or damaged.
+    """
+    if len(data) < HEADER_BYTES:
+        raise Unsound(f"{len(data)} bytes are shorter than an envelope's header of {HEADER_BYTES}")
+    magic, version, codec, stream, seq, sealed_ns = _HEAD.unpack_from(data)
+    if magic != MAGIC:
+        raise Unsound(f"starts with {magic!r}, not {MAGIC!r}")
+    if version != VERSION:
+        raise Unsound(f"version {version}; this program reads version {VERSION}")
+    digest, body = data[_HEAD.size : HEADER_BYTES], data[HEADER_BYTES:]
+    if hashlib.sha256(data[: _HEAD.size] + body).digest()[:_DIGEST_BYTES] != digest:
+        raise Unsound(f"digest of stream {stream.hex()} seq {seq} does not match its body")
+    return Envelope(stream.hex(), seq, sealed_ns, codec, digest, body)
+
+
+def content(envelope: Envelope) -> Any:
+    """The JSON inside.
+
+    Raises `Unsound` if the codec is unknown, the body does not decompress or is no JSON.
+    """
+    body = envelope.body
+    if envelope.codec == 1:
+        inflater = zlib.decompressobj()
+        try:
+            body = inflater.decompress(body, MAX_BODY_BYTES)
+        except zlib.error as error:
+            raise Unsound(f"body does not decompress: {error}") from error
+        if inflater.unconsumed_tail:
+            raise Unsound(f"body is larger than {MAX_BODY_BYTES} bytes")
+    elif envelope.codec != 0:
+        raise Unsound(f"codec {envelope.codec}; this program reads 0 and 1")
+    try:
+        return json.loads(body)
+    except ValueError as error:
+        raise Unsound(f"body is no JSON: {error}") from error

@@ -1,0 +1,48 @@
+"""The receipt: what the center has settled, stream by stream.
+
+Retained on `nhip/v1/<site>/<gateway>/receipt`. Only a receipt frees an envelope.
+`mark` is the highest seq up to which every envelope is settled: stored, durably
+quarantined, or covered by a `dropped` envelope. Above it, `beyond` lists ranges
+that are settled too; what lies between is a hole to be sent again. A generation
+is the identity of the center's memory: when it changes, marks of the old one no
+longer bind and the gateway sends again whatever the new marks do not cover.
+"""
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StreamReceipt(_Strict):
+    """One stream's marks."""
+
+    kind: str
+    mark: int = Field(ge=0)
+    beyond: list[tuple[int, int]] = []
+    """Settled ranges above the mark, each first and last seq."""
+    stored: int = 0
+    quarantined: int = 0
+    dropped: int = 0
+
+
+class Receipt(_Strict):
+    """Everything that the center has to say to one gateway about delivery."""
+
+    generation: str
+    at_ns: int
+    streams: dict[str, StreamReceipt] = {}
+
+
+_RECEIPT = TypeAdapter(Receipt)
+
+
+def encode_receipt(receipt: Receipt) -> bytes:
+    """The receipt's bytes."""
+    return receipt.model_dump_json(exclude_defaults=True).encode()
+
+
+def decode_receipt(data: bytes) -> Receipt:
+    """The receipt in these bytes. Raises pydantic's `ValidationError` (a `ValueError`) if it is none."""
+    return _RECEIPT.validate_json(data)

@@ -1,0 +1,43 @@
+"""MQTT topic names: `nhip/v1/<site>/<gateway>/<kind>`.
+
+Site and gateway in the topic are the authority for what a message speaks of: the
+broker's access rules bind them to the gateway's account, nothing in a body can.
+"""
+
+import re
+from typing import Final, Literal, NamedTuple
+
+Kind = Literal["facts", "values", "site", "live", "status", "receipt", "declare"]
+
+ENVELOPED: Final = ("facts", "values", "site")
+FROM_GATEWAY: Final = ("facts", "values", "site", "live", "status")
+FROM_CENTER: Final = ("receipt", "declare")
+ID: Final = re.compile(r"[a-z0-9-]{1,64}")
+
+
+class Topic(NamedTuple):
+    """A parsed topic."""
+
+    site: str
+    gateway: str
+    kind: Kind
+
+
+def topic(site: str, gateway: str, kind: Kind) -> str:
+    """The topic's name."""
+    return f"nhip/v1/{site}/{gateway}/{kind}"
+
+
+def parse(name: str) -> Topic | None:
+    """The topic's parts, or None if the name is none of ours."""
+    parts = name.split("/")
+    if len(parts) != 5 or parts[:2] != ["nhip", "v1"] or parts[4] not in (*FROM_GATEWAY, *FROM_CENTER):
+        return None
+    if not (ID.fullmatch(parts[2]) and ID.fullmatch(parts[3])):
+        return None
+    return Topic(parts[2], parts[3], parts[4])  # type: ignore[arg-type]  # checked above
+
+
+def subscription(kind: Kind) -> str:
+    """The filter under which the center hears one kind from every gateway."""
+    return f"nhip/v1/+/+/{kind}"
