@@ -143,9 +143,7 @@ def _shift_rows(
     return finish
 
 
-def _outside_rows(
-    rows: list[tuple[int, int, int, int, str]], calendar: Calendar, start_ns: int, end_ns: int
-) -> None:
+def _outside_rows(rows: list[tuple[int, int, int, int, str]], calendar: Calendar, start_ns: int, end_ns: int) -> None:
     while start_ns < end_ns:
         day = local_date(calendar.zone, start_ns)
         stop = min(_at(calendar.zone, day, 86_400), end_ns)

@@ -73,9 +73,7 @@ def _table(table: Facts | Losses, names: tuple[str, ...]) -> dict[str, Any]:
         "date": table.business_date.tolist(),
         "shift": table.shift.tolist(),
         "product": table.product.tolist(),
-        "sums": {
-            name: table.sums[:, index].tolist() for index, name in enumerate(names) if table.sums[:, index].any()
-        },
+        "sums": {name: table.sums[:, index].tolist() for index, name in enumerate(names) if table.sums[:, index].any()},
     }
 
 

@@ -1,0 +1,430 @@
+"""Conditions over tags: parsed once, evaluated over whole columns, three-valued.
+
+Grammar (names are `device.tag` and may hold hyphens, so a minus sign needs spaces around it):
+
+    or      := and ("or" and)*
+    and     := not ("and" not)*
+    not     := "not" not | test
+    test    := sum (("==" | "!=" | "<" | "<=" | ">" | ">=") sum | "in" "(" literal ("," literal)* ")")?
+    sum     := product ((" + " | " - ") product)*
+    product := atom (("*" | "/") atom)*
+    atom    := number | 'text' | true | false | name | "(" or ")"
+             | blinking(name, duration) | above(name, on=number, off=number)
+
+A name is unknown while its sample is not good. `and` with one false side is false and `or` with
+one true side is true whatever the other is; everything else that touches an unknown is unknown.
+
+`blinking(tag, 3s)`: two changes of the tag no further apart than the duration make it true, from the
+second of them until the duration has passed without a further change.
+`above(tag, on=4, off=3)`: becomes true at or above `on`, false at or below `off`, and holds in between;
+unknown until the value has once been at either.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oee.samples import EMPTY, Int64, Samples, Series
+from oee.states import Quality
+
+Bool = NDArray[np.bool_]
+
+
+class BadExpression(ValueError):
+    """The text is no expression. position: index of the offending character."""
+
+    def __init__(self, message: str, position: int) -> None:
+        super().__init__(message)
+        self.position = position
+
+
+class Trit(NamedTuple):
+    """Values over a time axis and where they are known; `value` is meaningless elsewhere."""
+
+    value: NDArray[Any]
+    known: Bool
+
+
+@dataclass(frozen=True)
+class Node:
+    """op: the grammar's word; args: child nodes and literals in order."""
+
+    op: str
+    args: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A parsed condition. tags: every name in it; helpers: its `blinking` and `above` nodes."""
+
+    text: str
+    node: Node
+    tags: frozenset[str]
+    helpers: tuple[Node, ...]
+
+
+_TOKEN: Final = re.compile(
+    r"\s*(?:(?P<duration>\d+(?:\.\d+)?(?:ms|s|min|h)\b)"
+    r"|(?P<number>-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)"
+    r"|(?P<text>'[^']*'|\"[^\"]*\")"
+    r"|(?P<name>[^\W\d][\w-]*(?:\.[^\W\d][\w-]*)*)"
+    r"|(?P<op>==|!=|<=|>=|<|>|\(|\)|,|=|\+|-|\*|/))"
+)
+_SECONDS: Final = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
+_COMPARE: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
+    "==": np.equal,
+    "!=": np.not_equal,
+    "<": np.less,
+    "<=": np.less_equal,
+    ">": np.greater,
+    ">=": np.greater_equal,
+}
+_KEYWORDS: Final = frozenset({"and", "or", "not", "in", "true", "false"})
+
+
+class _Token(NamedTuple):
+    kind: str
+    text: str
+    position: int
+
+
+def _tokens(text: str) -> list[_Token]:
+    out: list[_Token] = []
+    position = 0
+    while position < len(text.rstrip()):
+        match = _TOKEN.match(text, position)
+        if match is None:
+            raise BadExpression(f"cannot read {text[position:].strip()[:20]!r} in {text!r}", position)
+        kind = match.lastgroup or ""
+        word = match.group(kind)
+        if kind == "number" and word.startswith("-") and out and out[-1].kind not in ("op",) and out[-1].text != "in":
+            kind, word = "op", "-"  # `a -1`: subtraction, not two values side by side
+            out.append(_Token(kind, word, match.start("number")))
+            position = match.start("number") + 1
+            continue
+        if kind == "name" and word in _KEYWORDS:
+            kind = "word"
+        out.append(_Token(kind, word, match.start(match.lastgroup or 0)))
+        position = match.end()
+    out.append(_Token("end", "", len(text)))
+    return out
+
+
+class _Parser:
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.tokens = _tokens(text)
+        self.at = 0
+        self.names: set[str] = set()
+        self.helpers: list[Node] = []
+
+    def peek(self) -> _Token:
+        return self.tokens[self.at]
+
+    def take(self, *texts: str) -> _Token | None:
+        token = self.peek()
+        if token.kind in ("op", "word") and token.text in texts:
+            self.at += 1
+            return token
+        return None
+
+    def expect(self, what: str) -> None:
+        if self.take(what) is None:
+            token = self.peek()
+            raise BadExpression(
+                f"expected {what!r} before {token.text or 'the end'!r} in {self.text!r}", token.position
+            )
+
+    def chain(self, words: tuple[str, ...], part: Callable[[], Node]) -> Node:
+        node = part()
+        while token := self.take(*words):
+            node = Node(token.text, (node, part()))
+        return node
+
+    def either(self) -> Node:
+        return self.chain(("or",), lambda: self.chain(("and",), self.negation))
+
+    def negation(self) -> Node:
+        return Node("not", (self.negation(),)) if self.take("not") else self.test()
+
+    def test(self) -> Node:
+        left = self.sum()
+        if token := self.take(*_COMPARE):
+            return Node(token.text, (left, self.sum()))
+        if self.take("in"):
+            self.expect("(")
+            options = [self.literal()]
+            while self.take(","):
+                options.append(self.literal())
+            self.expect(")")
+            return Node("in", (left, tuple(options)))
+        return left
+
+    def sum(self) -> Node:
+        return self.chain(("+", "-"), lambda: self.chain(("*", "/"), self.atom))
+
+    def literal(self) -> float | str:
+        token = self.peek()
+        self.at += 1
+        if token.kind == "number":
+            return float(token.text)
+        if token.kind == "text":
+            return token.text[1:-1]
+        raise BadExpression(f"expected a number or 'text' before {token.text or 'the end'!r}", token.position)
+
+    def atom(self) -> Node:
+        token = self.peek()
+        if token.kind in ("number", "text"):
+            return Node("literal", (self.literal(),))
+        if self.take("true", "false"):
+            return Node("literal", (token.text == "true",))
+        if self.take("("):
+            node = self.either()
+            self.expect(")")
+            return node
+        if token.kind == "name":
+            self.at += 1
+            if self.peek().text == "(":
+                return self.helper(token)
+            self.names.add(token.text)
+            return Node("name", (token.text,))
+        raise BadExpression(
+            f"expected a tag, a number or '(' before {token.text or 'the end'!r} in {self.text!r}", token.position
+        )
+
+    def tag(self) -> str:
+        token = self.peek()
+        if token.kind != "name":
+            raise BadExpression(f"expected a tag before {token.text or 'the end'!r}", token.position)
+        self.at += 1
+        self.names.add(token.text)
+        return token.text
+
+    def helper(self, name: _Token) -> Node:
+        self.expect("(")
+        tag = self.tag()
+        self.expect(",")
+        if name.text == "blinking":
+            token = self.peek()
+            self.at += 1
+            if token.kind != "duration":
+                raise BadExpression(f"blinking({tag}, ...) wants a duration such as 3s", token.position)
+            node = Node("blinking", (tag, round(_duration_s(token.text) * 1e9)))
+        elif name.text == "above":
+            limits = dict([self.option(), (self.expect(","), self.option())[1]])
+            if set(limits) != {"on", "off"} or limits["off"] > limits["on"]:
+                raise BadExpression(f"above({tag}, ...) wants on= and off= with off not above on", name.position)
+            node = Node("above", (tag, limits["on"], limits["off"]))
+        else:
+            raise BadExpression(f"unknown helper {name.text!r}; there are blinking and above", name.position)
+        self.expect(")")
+        self.helpers.append(node)
+        return node
+
+    def option(self) -> tuple[str, float]:
+        token = self.peek()
+        self.at += 1
+        self.expect("=")
+        value = self.literal()
+        if token.text not in ("on", "off") or isinstance(value, str):
+            raise BadExpression("above wants on=number and off=number", token.position)
+        return token.text, value
+
+
+def _duration_s(text: str) -> float:
+    number = re.match(r"[\d.]+", text)
+    assert number is not None  # the token's own shape
+    return float(number.group()) * _SECONDS[text[number.end() :]]
+
+
+def parse(text: str) -> Expression:
+    """The expression in a text.
+
+    Raises `BadExpression` with the position of what cannot be understood.
+    """
+    parser = _Parser(text)
+    node = parser.either()
+    rest = parser.peek()
+    if rest.kind != "end":
+        raise BadExpression(f"{rest.text!r} was not expected in {text!r}", rest.position)
+    return Expression(text, node, frozenset(parser.names), tuple(parser.helpers))
+
+
+def rename(expression: Expression, names: Mapping[str, str]) -> Expression:
+    """The same condition over other tags (a profile's parameters replaced by a machine's tags)."""
+
+    def walk(node: Node) -> Node:
+        args = tuple(
+            walk(arg)
+            if isinstance(arg, Node)
+            else names.get(arg, arg)
+            if index == 0 and node.op in ("name", "blinking", "above")
+            else arg
+            for index, arg in enumerate(node.args)
+        )
+        return Node(node.op, args)
+
+    tags = frozenset(names.get(tag, tag) for tag in expression.tags)
+    return Expression(expression.text, walk(expression.node), tags, tuple(map(walk, expression.helpers)))
+
+
+def at_times(column: Series, times: Int64) -> Trit:
+    """The series' values in effect at each time; unknown before the first row and where not good."""
+    if column.t_ns is times:
+        return Trit(column.value, _good(column))
+    if not len(column):
+        return Trit(np.zeros(len(times)), np.zeros(len(times), np.bool_))
+    index = np.searchsorted(column.t_ns, times, "right") - 1
+    return Trit(column.value[index], _good(column)[index] & (index >= 0))
+
+
+def _good(column: Series) -> Bool:
+    good: Bool = column.quality <= Quality.UNCERTAIN
+    if column.value.dtype.kind == "f":
+        good = good & ~np.isnan(column.value)
+    return good
+
+
+def blink_edges(column: Series, within_ns: int) -> tuple[Int64, Bool]:
+    """Where `blinking` changes: times and values, first row false; unknown is not told here."""
+    t_ns = column.t_ns[_good(column)]
+    value = column.value[_good(column)]
+    changes = t_ns[1:][value[1:] != value[:-1]] if len(t_ns) else t_ns
+    close = changes[1:][np.diff(changes) <= within_ns]  # the second of two near changes
+    if not len(close):
+        return np.empty(0, np.int64), np.empty(0, np.bool_)
+    ends = close + within_ns
+    begins = np.append(True, close[1:] > ends[:-1])
+    last = np.append(begins[1:], True)
+    times = np.stack([close[begins], ends[last]], 1).ravel()
+    return times, np.tile([True, False], len(times) // 2)
+
+
+def _blinking(column: Series, within_ns: int, times: Int64) -> Trit:
+    edges, values = blink_edges(column, within_ns)
+    index = np.searchsorted(edges, times, "right") - 1
+    on = values[index] & (index >= 0) if len(edges) else np.zeros(len(times), np.bool_)
+    return Trit(on, at_times(column, times).known)
+
+
+def _above(column: Series, on: float, off: float, times: Int64) -> Trit:
+    good = _good(column)
+    number = np.where(good, column.value, np.nan).astype(np.float64) if len(column) else np.empty(0)
+    decided = np.flatnonzero((number >= on) | (number <= off))
+    index = np.searchsorted(column.t_ns[decided], times, "right") - 1
+    value = number[decided][index] >= on if len(decided) else np.zeros(len(times), np.bool_)
+    return Trit(value, at_times(column, times).known & (index >= 0))
+
+
+def breakpoints(expression: Expression, samples: Samples) -> list[Int64]:
+    """Time axes at which the expression may change: one for each tag, and one for each blinking light."""
+    axes = [samples.get(tag, EMPTY).t_ns for tag in sorted(expression.tags)]
+    blinks = (node for node in expression.helpers if node.op == "blinking")
+    return axes + [blink_edges(samples.get(node.args[0], EMPTY), node.args[1])[0] for node in blinks]
+
+
+def evaluate(expression: Expression, samples: Samples, times: Int64) -> Trit:
+    """The condition at each time: `value` bool[n], `known` bool[n]. A tag without samples is unknown."""
+    found = _evaluate(expression.node, samples, times)
+    return Trit(_truth(found.value), found.known)
+
+
+def _truth(value: NDArray[Any]) -> Bool:
+    return value if value.dtype == np.bool_ else value != (0 if value.dtype != object else "")
+
+
+def _evaluate(node: Node, samples: Samples, times: Int64) -> Trit:
+    match node.op:
+        case "literal":
+            return Trit(np.full(len(times), node.args[0]), np.ones(len(times), np.bool_))
+        case "name":
+            return at_times(samples.get(node.args[0], EMPTY), times)
+        case "blinking":
+            return _blinking(samples.get(node.args[0], EMPTY), node.args[1], times)
+        case "above":
+            return _above(samples.get(node.args[0], EMPTY), node.args[1], node.args[2], times)
+        case "not":
+            found = _evaluate(node.args[0], samples, times)
+            return Trit(~_truth(found.value), found.known)
+        case "and" | "or":
+            return _connect(node, samples, times)
+        case "in":
+            found = _evaluate(node.args[0], samples, times)
+            hit = np.zeros(len(times), np.bool_)
+            for option in node.args[1]:
+                hit |= _compare("==", found.value, option)
+            return Trit(hit, found.known)
+    left, right = (_side(arg, samples, times) for arg in node.args)
+    known = left[1] & right[1]
+    if node.op in _COMPARE:
+        if node.op not in ("==", "!=") and (_is_text(left[0]) or _is_text(right[0])):
+            return Trit(np.zeros(len(times), np.bool_), np.zeros(len(times), np.bool_))  # text has no order here
+        return Trit(np.broadcast_to(_compare(node.op, left[0], right[0]), len(times)), known)
+    return _arithmetic(node.op, left[0], right[0], known, times)
+
+
+def _side(node: Node, samples: Samples, times: Int64) -> tuple[Any, Any]:
+    """An operand; a literal stays a scalar, so that comparing costs one pass."""
+    if node.op == "literal":
+        return node.args[0], np.True_
+    return _evaluate(node, samples, times)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) or getattr(value, "dtype", None) == object
+
+
+def _compare(op: str, left: Any, right: Any) -> Any:
+    if isinstance(right, float) and getattr(left, "dtype", np.dtype(float)).kind in "iu" and right.is_integer():
+        right = int(right)  # stays in integers: exact beyond 2^53, and no conversion of the column
+    if _is_text(left) != _is_text(right):
+        return np.full(np.broadcast_shapes(np.shape(left), np.shape(right)), op == "!=")
+    return _COMPARE[op](left, right).astype(np.bool_, copy=False)
+
+
+def _connect(node: Node, samples: Samples, times: Int64) -> Trit:
+    left, right = (_evaluate(arg, samples, times) for arg in node.args)
+    one, two = _truth(left.value), _truth(right.value)
+    if node.op == "and":
+        return Trit(one & two, (left.known & right.known) | (left.known & ~one) | (right.known & ~two))
+    value = (one & left.known) | (two & right.known)
+    return Trit(value, (left.known & right.known) | value)
+
+
+def _arithmetic(op: str, left: Any, right: Any, known: Any, times: Int64) -> Trit:
+    if _is_text(left) or _is_text(right):
+        return Trit(np.zeros(len(times)), np.zeros(len(times), np.bool_))
+    one, two = np.asarray(left, np.float64), np.asarray(right, np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = {"+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide}[op](one, two)
+    value = np.broadcast_to(value, len(times))
+    return Trit(value, known & np.isfinite(value))
+
+
+def needed(expressions: tuple[Expression, ...], tag: str, column: Series, t_ns: int) -> Int64:
+    """Which of the rows up to `t_ns` a later evaluation still depends on: their indices, int64[k].
+
+    The last row always; for `blinking` the rows of its duration and the change before them; for `above` the row that
+    decided last.
+    """
+    end = int(np.searchsorted(column.t_ns, t_ns, "right"))
+    if end == 0:
+        return np.empty(0, np.int64)
+    keep = {end - 1}
+    for expression in expressions:
+        for node in expression.helpers:
+            if node.args[0] != tag:
+                continue
+            if node.op == "blinking":
+                first = int(np.searchsorted(column.t_ns, t_ns - 2 * node.args[1], "left"))
+                keep.update(range(max(first - 1, 0), end))
+            else:
+                good = _good(column)[:end]
+                number = np.where(good, column.value[:end], np.nan).astype(np.float64)
+                decided = np.flatnonzero((number >= node.args[1]) | (number <= node.args[2]))
+                keep.update(decided[-1:].tolist())
+    return np.array(sorted(keep), np.int64)
