@@ -1,0 +1,37 @@
+"""Devices as written in the site file: one model for each kind, told apart by `kind`."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from config.device_common import stale_after_of
+from config.device_modbus import ModbusTag, ModbusTcpDevice
+from config.device_opcua import OpcUaDevice, OpcUaTag
+
+__all__ = [
+    "DEVICE_KINDS",
+    "Device",
+    "ModbusTag",
+    "ModbusTcpDevice",
+    "OpcUaDevice",
+    "OpcUaTag",
+    "periods_s",
+    "stale_after_s",
+]
+
+Device = Annotated[ModbusTcpDevice | OpcUaDevice, Field(discriminator="kind")]
+
+DEVICE_KINDS: dict[str, type[ModbusTcpDevice | OpcUaDevice]] = {"modbus_tcp": ModbusTcpDevice, "opcua": OpcUaDevice}
+"""Kind (the adapter's file name) to its model."""
+
+
+def periods_s(device: ModbusTcpDevice | OpcUaDevice) -> dict[str, float]:
+    """How often each tag of a device is confirmed when all is well [s]."""
+    if isinstance(device, OpcUaDevice) and device.mode == "subscribe":
+        return dict.fromkeys(device.tags, device.every)
+    return {name: tag.every or device.every for name, tag in device.tags.items()}
+
+
+def stale_after_s(device: ModbusTcpDevice | OpcUaDevice) -> dict[str, float]:
+    """When each tag of a device is stale [s after its last confirmation]."""
+    return {name: stale_after_of(device, period_s) for name, period_s in periods_s(device).items()}
