@@ -1,0 +1,184 @@
+"""What a Modbus device is asked next, and what its answers changed: a state machine told the time, without a socket.
+
+Every request has a time from which it is due again. Four things can happen to it:
+
+* answered: if the block is the one before, nothing changed and nothing is decoded. Else each tag whose bytes
+  differ is decoded, and a value that differs is a change.
+* refused (illegal address or value, device failure, wrong length): if it holds several tags, it is cut in two and
+  both halves are asked at once; the cut is remembered as a hole. If it is down to tags of one address, those
+  tags are BAD, and asked again rarely. When such a tag is accepted after all, the refusals were passing
+  (a PLC that was starting), and all holes are forgotten.
+* busy: not confirmed this time, asked again as usual.
+* silent: the same; after the third time in a row only rarely, and only after another request was answered, so
+  that one range that a device ignores costs neither the other tags nor the connection.
+
+Whatever was not answered is said again by the next answer even if it is equal: somebody may have called it stale.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from adapters._modbus_decode import Decoder
+from adapters._modbus_frames import (
+    ACKNOWLEDGE,
+    BUSY,
+    DEVICE_FAILURE,
+    ILLEGAL_ADDRESS,
+    ILLEGAL_FUNCTION,
+    ILLEGAL_VALUE,
+    WRONG_LENGTH,
+)
+from adapters._modbus_plan import Hole, Limits, Place, Request, plan, where_to_cut
+from config.device_modbus import BIT_TABLES
+from oee.states import Quality
+
+RARELY_S = 60.0
+"""When a refused tag is asked again [s]: often enough for somebody at the cabinet, too rare to disturb."""
+SILENT_S = 10.0
+PATIENCE = 3
+
+_SPLITTING = frozenset({ILLEGAL_ADDRESS, ILLEGAL_VALUE, DEVICE_FAILURE, WRONG_LENGTH})
+
+
+class Change(NamedTuple):
+    """A tag's new value, or its new quality."""
+
+    tag: str
+    value: Any
+    quality: Quality
+
+
+class _Field(NamedTuple):
+    """One tag within an answer. at: byte (registers) or bit (coils) at which it starts; end: byte after its last."""
+
+    tag: str
+    at: int
+    end: int
+    decode: Decoder
+
+
+class Poll:
+    """The requests of one device. Times are monotonic [s]."""
+
+    def __init__(self, places: Iterable[Place], limits: Limits, decoders: Mapping[str, Decoder]) -> None:
+        self._places, self._limits, self._decoders = tuple(places), limits, decoders
+        self.period_s = min(place.period_s for place in self._places)
+        self.refused_tags: dict[str, int] = {}
+        self._holes: set[Hole] = set()
+        self._last: dict[str, tuple[Any, Quality]] = {}
+        self._blocks: dict[Request, bytes] = {}
+        self._due_s: dict[Request, float] = {}
+        self._silences: dict[Request, int] = {}
+        self._fields: dict[Request, tuple[_Field, ...]] = {}
+        self._replan()
+
+    @property
+    def requests(self) -> tuple[Request, ...]:
+        """What is asked at present."""
+        return tuple(self._fields)
+
+    def restart(self) -> None:
+        """A new connection: everything is due, and every value is said again."""
+        self._last.clear()
+        self._blocks.clear()
+        self._silences.clear()
+        self._due_s = dict.fromkeys(self._fields, float("-inf"))
+        self.refused_tags.clear()
+
+    def next_due(self, now_s: float, *, answered: bool) -> Request | None:
+        """The next request of a round that began at `now_s`; answered: something was answered in this round."""
+        suspects = []
+        for request, due_s in self._due_s.items():
+            if due_s > now_s:
+                continue
+            if not self._silences.get(request):
+                return request
+            suspects.append(request)
+        if answered or len(self._silences) == len(self._fields):
+            return suspects[0] if suspects else None
+        return next((request for request in suspects if self._silences[request] < PATIENCE), None)
+
+    def answered(self, request: Request, data: bytes, now_s: float) -> list[Change]:
+        """The values in an answer that differ from what was said last."""
+        self._due_again(request, now_s)
+        self._silences.pop(request, None)
+        before = self._blocks.get(request)
+        if data == before:
+            return []
+        self._blocks[request] = data
+        changes = []
+        for field in self._fields[request]:
+            if before is None or field.end < 0 or data[field.at : field.end] != before[field.at : field.end]:
+                changes += self._said(field.tag, *_decoded(field, data))
+        accepted = [tag for tag in request.tags if self.refused_tags.pop(tag, None) is not None]
+        if accepted:
+            self._holes.clear()
+            self._replan()
+        return changes
+
+    def refused(self, request: Request, code: int, now_s: float) -> list[Change]:
+        """The device said no; what that makes BAD. Halves of a request that was cut are due at once."""
+        if code in {BUSY, ACKNOWLEDGE}:
+            self.missed(request, now_s)
+            return []
+        self._silences.pop(request, None)
+        hole = where_to_cut(request) if code in _SPLITTING else None
+        if hole:
+            self._holes.add(hole)
+            self._replan()
+            return []
+        self._blocks.pop(request, None)
+        self._due_s[request] = now_s + (RARELY_S if code in _SPLITTING | {ILLEGAL_FUNCTION} else request.period_s)
+        self.refused_tags |= dict.fromkeys(request.tags, code)
+        return [change for tag in request.tags for change in self._said(tag, None, Quality.BAD)]
+
+    def silent(self, request: Request, now_s: float) -> None:
+        """No answer came."""
+        self.missed(request, now_s)
+        self._silences[request] = self._silences.get(request, 0) + 1
+        if self._silences[request] >= PATIENCE:
+            self._due_s[request] = now_s + max(SILENT_S, request.period_s)
+
+    def missed(self, request: Request, now_s: float) -> None:
+        """Nothing is known about these tags this time; their next values are said even if they are equal."""
+        self._due_again(request, now_s)
+        self._blocks.pop(request, None)
+        for tag in request.tags:
+            self._last.pop(tag, None)
+
+    def _due_again(self, request: Request, now_s: float) -> None:
+        # Half a round early, so that a round that starts a little before its time does not skip a turn.
+        self._due_s[request] = now_s + request.period_s - self.period_s / 2
+
+    def _said(self, tag: str, value: Any, quality: Quality) -> list[Change]:
+        if self._last.get(tag) == (value, quality):
+            return []
+        self._last[tag] = (value, quality)
+        return [Change(tag, value, quality)]
+
+    def _replan(self) -> None:
+        requests = plan(self._places, self._limits, frozenset(self._holes))
+        self._fields = {request: self._fields.get(request) or self._fields_of(request) for request in requests}
+        self._due_s = {request: self._due_s.get(request, float("-inf")) for request in requests}
+        self._blocks = {request: data for request, data in self._blocks.items() if request in self._fields}
+        self._silences = {request: count for request, count in self._silences.items() if request in self._fields}
+
+    def _fields_of(self, request: Request) -> tuple[_Field, ...]:
+        bits = request.table in BIT_TABLES
+        width = 1 if bits else 2
+        return tuple(
+            _Field(
+                place.tag,
+                (place.start - request.start) * width,
+                -1 if bits else (place.end - request.start) * width,
+                self._decoders[place.tag],
+            )
+            for place in request.places
+        )
+
+
+def _decoded(field: _Field, data: bytes) -> tuple[Any, Quality]:
+    try:
+        return field.decode(data, field.at), Quality.GOOD
+    except ValueError:
+        return None, Quality.BAD

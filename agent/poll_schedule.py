@@ -1,0 +1,75 @@
+"""When a connection is made, read and tried again. Pure: told the time, never asking.
+
+    away ──connected──▶ up ──read──▶ up ...
+     ▲                   │
+     └──── failed ───────┘              misconfigured: stopped, for good
+
+* A read has its place on a grid that begins with the connection: places that have passed are skipped and counted,
+  never queued up.
+* A lost connection is tried again every `retry_every_s` for a minute after the last good read, then at doubling
+  distances up to 30 s, each shortened by up to a quarter at random, so that many devices do not come back as one.
+* A peer that may be serving another master on its only socket (`gentle`) is left alone for 30 s.
+* Only a good read ends an outage: a peer that accepts connections and says nothing is not back.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+GENTLE_S = 30.0
+LONGEST_RETRY_S = 30.0
+EAGER_S = 60.0
+
+
+class Link(Enum):
+    """What a connection is at present."""
+
+    AWAY = "away"
+    UP = "up"
+    STOPPED = "stopped"
+
+
+@dataclass
+class PollSchedule:
+    """The state of one connection. Times are monotonic [s]; jitter is a random number in [0, 1)."""
+
+    period_s: float
+    retry_every_s: float = 2.0
+    link: Link = Link.AWAY
+    due_s: float = float("-inf")
+    skipped: int = 0
+    outage_since_s: float | None = None
+    _slow_tries: int = 0
+
+    def connected(self, now_s: float) -> None:
+        """The connection stands: read at once, then on the grid that begins now."""
+        self.link, self.due_s = Link.UP, now_s
+
+    def read(self, now_s: float) -> bool:
+        """A read succeeded and ended at `now_s`. True if it ended an outage."""
+        passed = int((now_s - self.due_s) // self.period_s) if now_s > self.due_s else 0
+        self.skipped += passed
+        self.due_s += (passed + 1) * self.period_s
+        was_out = self.outage_since_s is not None
+        self.outage_since_s, self._slow_tries = None, 0
+        return was_out
+
+    def failed(self, now_s: float, *, gentle: bool, jitter: float) -> bool:
+        """A connection attempt or a read failed. True if this begins an outage."""
+        begins = self.outage_since_s is None
+        if self.outage_since_s is None:
+            self.outage_since_s = now_s
+        self.link = Link.AWAY
+        self.due_s = now_s + self._wait_s(now_s - self.outage_since_s, gentle=gentle, jitter=jitter)
+        return begins
+
+    def stop(self) -> None:
+        """Nothing but another configuration can help."""
+        self.link, self.due_s = Link.STOPPED, float("inf")
+
+    def _wait_s(self, out_s: float, *, gentle: bool, jitter: float) -> float:
+        if gentle:
+            return GENTLE_S
+        if out_s < EAGER_S:
+            return self.retry_every_s
+        self._slow_tries = min(self._slow_tries + 1, 16)
+        return min(LONGEST_RETRY_S, self.retry_every_s * 2.0**self._slow_tries) * (1 - jitter / 4)

@@ -1,0 +1,136 @@
+"""Drives the adapters: one task for each device, so that none waits for another.
+
+When to do what is decided by `poll_schedule`; here it is only done, counted, and logged once when a device is
+lost and once when it is back.
+"""
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from adapters.contract import Adapter, Misconfigured, NotConnected, Reading
+from agent.poll_schedule import Link, PollSchedule
+
+CONNECT_S = 20.0
+READ_AT_LEAST_S = 30.0
+CLOSE_S = 5.0
+"""How long an adapter may take before it is taken for hung [s]: far beyond its own timeouts."""
+LATENESS_KEPT = 1000
+
+log = logging.getLogger("nhip.devices")
+
+OnReading = Callable[[str, Reading], None]
+
+
+@dataclass
+class DeviceHealth:
+    """What is counted of one device. condition: connecting, up, lost, or misconfigured; error: the last one."""
+
+    condition: str = "connecting"
+    error: str = ""
+    polls: int = 0
+    skipped: int = 0
+    failures: int = 0
+    unexpected: int = 0
+    connects: int = 0
+    rows: int = 0
+    last_read_ns: int | None = None
+    lateness_s: deque[float] = field(default_factory=lambda: deque(maxlen=LATENESS_KEPT))
+
+    def late_p99_s(self) -> float | None:
+        """By how much the latest 1 % of the last thousand reads began late, at least [s]; None before the first."""
+        if not self.lateness_s:
+            return None
+        ordered = sorted(self.lateness_s)
+        return ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
+
+
+class Supervisor:
+    """The tasks of all devices. `run()` returns only when it is cancelled, and closes every adapter then.
+
+    adapters: by device name; retry_every_s: by device name, 2 s where it is missing; on_reading: called with
+    the device's name and each reading, must be quick and must not raise; an exception there is counted as the
+    device's failure, since the reading is lost.
+    """
+
+    def __init__(
+        self,
+        adapters: Mapping[str, Adapter],
+        on_reading: OnReading,
+        retry_every_s: Mapping[str, float] | None = None,
+    ) -> None:
+        self._adapters, self._on_reading = dict(adapters), on_reading
+        self._retry_every_s = dict(retry_every_s or {})
+        self.health = {name: DeviceHealth() for name in self._adapters}
+
+    async def run(self) -> None:
+        """Drives every device until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for name, adapter in self._adapters.items():
+                group.create_task(self._drive(name, adapter), name=f"device {name}")
+
+    async def _drive(self, name: str, adapter: Adapter) -> None:
+        schedule = PollSchedule(adapter.period_s, self._retry_every_s.get(name, 2.0))
+        health = self.health[name]
+        clock = asyncio.get_running_loop().time
+        try:
+            while schedule.link is not Link.STOPPED:
+                await asyncio.sleep(max(0.0, schedule.due_s - clock()))
+                try:
+                    await self._step(name, adapter, schedule)
+                except Misconfigured as error:
+                    schedule.stop()
+                    health.condition, health.error = "misconfigured", str(error)
+                    log.error("device misconfigured: device=%s error=%s", name, error)  # noqa: TRY400
+                except NotConnected as error:
+                    await self._lost(name, adapter, schedule, str(error), gentle=error.gentle)
+                except TimeoutError:
+                    await self._lost(name, adapter, schedule, "the adapter did not return in time", gentle=False)
+                except Exception as error:  # the loop must survive an adapter's fault; counted
+                    health.unexpected += 1
+                    if health.unexpected == 1:
+                        log.exception("unexpected error: device=%s", name)
+                    await self._lost(name, adapter, schedule, f"unexpected {error!r}", gentle=False)
+        finally:
+            await _close(adapter, health)
+        await asyncio.Event().wait()  # misconfigured: a task that ends is a task that nobody misses
+
+    async def _step(self, name: str, adapter: Adapter, schedule: PollSchedule) -> None:
+        health, clock = self.health[name], asyncio.get_running_loop().time
+        if schedule.link is Link.AWAY:
+            async with asyncio.timeout(CONNECT_S):
+                await adapter.connect()
+            health.connects += 1
+            schedule.connected(clock())
+            return
+        health.lateness_s.append(max(0.0, clock() - schedule.due_s))
+        async with asyncio.timeout(max(READ_AT_LEAST_S, 3 * adapter.period_s)):
+            reading = await adapter.read()
+        self._on_reading(name, reading)
+        was_out = schedule.read(clock())
+        health.polls += 1
+        health.rows += len(reading.rows)
+        health.skipped, health.last_read_ns = schedule.skipped, reading.t_ns
+        health.condition, health.error = "up", ""
+        if was_out:
+            log.info("device back: device=%s", name)
+
+    async def _lost(self, name: str, adapter: Adapter, schedule: PollSchedule, reason: str, *, gentle: bool) -> None:
+        health = self.health[name]
+        health.failures += 1
+        health.condition, health.error = "lost", reason
+        await _close(adapter, health)
+        now_s = asyncio.get_running_loop().time()
+        if schedule.failed(now_s, gentle=gentle, jitter=random.random()):  # noqa: S311  # spreads retries, no secret
+            log.warning("device lost: device=%s reason=%s", name, reason)
+
+
+async def _close(adapter: Adapter, health: DeviceHealth) -> None:
+    try:
+        async with asyncio.timeout(CLOSE_S):
+            await adapter.close()
+    except Exception:  # noqa: BLE001  # close() never raises; if it does, it is counted and the loop goes on
+        health.unexpected += 1
