@@ -1,0 +1,30 @@
+"""What may be written in YAML: the site file, the center's file, state profiles, templates.
+
+Loading finds everything that is wrong at once and says where; compiling makes the core's machines of a site.
+"""
+
+from config.center import Center
+from config.compile import compile_calendar, compile_site
+from config.complaints import Complaint, Misconfigured
+from config.describe import config_hash, describe
+from config.load import load_center, load_site, parse_center, parse_site, read_site
+from config.site import Site
+from config.state_profiles import StateProfile, load_profiles
+
+__all__ = [
+    "Center",
+    "Complaint",
+    "Misconfigured",
+    "Site",
+    "StateProfile",
+    "compile_calendar",
+    "compile_site",
+    "config_hash",
+    "describe",
+    "load_center",
+    "load_profiles",
+    "load_site",
+    "parse_center",
+    "parse_site",
+    "read_site",
+]

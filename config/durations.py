@@ -4,6 +4,7 @@ import re
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 _UNIT_S = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|min|s|h|d)\s*")
@@ -22,9 +23,14 @@ def parse_duration(text: str) -> float:
 
 
 def _seconds(value: Any) -> Any:
+    if isinstance(value, str) and value.lstrip().startswith("-"):
+        raise PydanticCustomError("negative_duration", "a duration cannot be negative")
     if isinstance(value, str):
-        return parse_duration(value)
-    raise ValueError(f"{value!r} has no unit; write it as text: 500ms, 1s, 5min, 2h or 1d")
+        try:
+            return parse_duration(value)
+        except ValueError as error:
+            raise PydanticCustomError("bad_duration", "{detail}", {"detail": str(error)}) from error
+    raise PydanticCustomError("bad_duration", "no unit; write it as text: 500ms, 1s, 5min, 2h or 1d")
 
 
 _SCHEMA = WithJsonSchema({"type": "string", "examples": ["500ms", "1s", "5min", "2h"]})

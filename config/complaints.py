@@ -1,0 +1,102 @@
+"""What is wrong with a configuration file: where, which value, and what to do about it.
+
+A complaint carries keys of the message catalogue and the values that belong into the sentences, so that it can be
+read in Vietnamese and in English (`words.complaint` puts them together).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+Path = tuple[str | int, ...]
+"""Where in a file: keys and list positions from its top."""
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """One thing wrong in one place.
+
+    file: as it was given; line: from 1, 0 where the file as a whole is meant.
+    key: dotted path within the file; value: what stands there, as short text, or "".
+    code: what is wrong; `complaint.<code>` and `complaint.<code>.cure` are in the message catalogue, with `values`.
+    """
+
+    file: str
+    line: int
+    key: str
+    value: str
+    code: str
+    values: Mapping[str, str] = field(default_factory=dict)
+    severity: Literal["error", "warning"] = "error"
+
+    @property
+    def message(self) -> str:
+        """Key of the sentence that says what is wrong."""
+        return f"complaint.{self.code}"
+
+    @property
+    def cure(self) -> str:
+        """Key of the sentence that says what to do."""
+        return f"complaint.{self.code}.cure"
+
+    def __str__(self) -> str:
+        details = "".join(f", {name}: {text}" for name, text in self.values.items())
+        value = f" ({self.value})" if self.value else ""
+        return f"{self.file}:{self.line}: {self.key}: {self.code}{value}{details}"
+
+
+class Misconfigured(Exception):  # noqa: N818  # said of a file, not of a programmer
+    """A configuration file that cannot be used, with everything that is wrong in it."""
+
+    def __init__(self, complaints: Sequence[Complaint]) -> None:
+        super().__init__("\n".join(map(str, complaints)))
+        self.complaints = tuple(complaints)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file as complaints see it. lines: path to line, from 1."""
+
+    file: str
+    lines: Mapping[Path, int] = field(default_factory=dict)
+
+    def line(self, path: Path) -> int:
+        """The line of that path, or of the nearest part above it that is in the file."""
+        for length in range(len(path), 0, -1):
+            if path[:length] in self.lines:
+                return self.lines[path[:length]]
+        return 0
+
+    def complain(
+        self,
+        code: str,
+        path: Path,
+        value: object = "",
+        *,
+        severity: Literal["error", "warning"] = "error",
+        **values: object,
+    ) -> Complaint:
+        """A complaint about that path."""
+        texts = {name: str(text) for name, text in values.items()}
+        return Complaint(self.file, self.line(path), dotted(path), short(value), code, texts, severity)
+
+
+def dotted(path: Path) -> str:
+    """A path as people write it: `machines.press-1.state[2].when`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+
+
+def short(value: object, limit: int = 60) -> str:
+    """A value as short text; "" for what is too big to help."""
+    if value is None:
+        return "null"
+    if isinstance(value, Mapping | list | tuple):
+        return ""
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def in_order(complaints: Iterable[Complaint]) -> list[Complaint]:
+    """Complaints by line, each once."""
+    unique = {(item.line, item.key, item.code): item for item in complaints}
+    return sorted(unique.values(), key=lambda item: (item.line, item.key))

@@ -1,0 +1,129 @@
+"""What the center is told about a site, and the hash by which it knows a configuration."""
+
+import hashlib
+import json
+from typing import Any
+
+from config.compile import compile_calendar, products_of
+from config.devices import periods_s
+from config.machine_model import MachineModel, ProfileUse, is_operator
+from config.site import Site
+from oee.calendars import Calendar, Shift
+from oee.expressions import parse
+from oee.machine import OPERATOR
+
+
+def describe(site: Site, valid_from_ns: int = 0) -> dict[str, Any]:
+    """The fields of the `site` message.
+
+    valid_from_ns: since when this configuration has been in force [ns UTC]; where a product has several ideal times,
+    the one in force then is told (the last one if 0).
+    """
+    products = products_of(site, "")
+    calendars = {name: compile_calendar(site, name) for name in ("", *site.calendars)}
+    return {
+        "config_hash": config_hash(site),
+        "valid_from_ns": valid_from_ns,
+        "name": site.name or _named(site.site),
+        "timezone": site.timezone,
+        "formula": site.formula,
+        "machines": {key: _machine(site, key, machine) for key, machine in site.machines.items()},
+        "products": {
+            key: {"name": product.name or _named(key), **_ideal(products[key].ideals, valid_from_ns)}
+            for key, product in site.products.items()
+        },
+        "reasons": {
+            key: {"name": reason.name or _named(key), "state": reason.state.word}
+            for key, reason in site.reasons.items()
+        },
+        "lines": {key: {"flow": line.flow, "constraint": line.constraint} for key, line in site.lines.items()},
+        "calendars": {key: _calendar(calendar) for key, calendar in calendars.items()},
+    }
+
+
+def _named(key: str) -> dict[str, str]:
+    return {"vi": key, "en": key}
+
+
+def _machine(site: Site, key: str, machine: MachineModel) -> dict[str, Any]:
+    return {
+        "name": machine.name or _named(key),
+        "line": machine.line,
+        "calendar": machine.calendar,
+        "period_s": _period_s(site, machine),
+        "minor_stop_at_most_s": machine.minor_stop_at_most,
+    }
+
+
+def tags_of(site: Site, machine: MachineModel) -> frozenset[str]:
+    """Every tag that a machine's numbers depend on."""
+    tags = {use.tag for use in machine.pieces.counters().values() if not is_operator(use)}
+    for line in machine.lines():
+        if isinstance(line, ProfileUse):
+            tags |= set(line.tags.values())
+        elif line.when is not None:
+            tags |= parse(line.when).tags
+    named = [machine.pieces.cavities, machine.reason.tag if machine.reason else ""]
+    named += [] if machine.product in site.products else [machine.product]
+    return frozenset(tags | {name for name in named if name and name != OPERATOR})
+
+
+def _period_s(site: Site, machine: MachineModel) -> float:
+    periods = {
+        f"{device}.{tag}": period_s
+        for device, model in site.devices.items()
+        for tag, period_s in periods_s(model).items()
+    }
+    return max((periods[tag] for tag in tags_of(site, machine) if tag in periods), default=1.0)
+
+
+def _ideal(ideals: tuple[Any, ...], valid_from_ns: int) -> dict[str, Any]:
+    if not ideals:
+        return {"ideal_s": None, "source": ""}
+    past = [ideal for ideal in ideals if not valid_from_ns or ideal.since_ns <= valid_from_ns]
+    current = past[-1] if past else ideals[0]
+    return {"ideal_s": current.us / 1_000_000, "source": current.source}
+
+
+def _shift(shift: Shift) -> dict[str, Any]:
+    return {
+        "name": shift.name,
+        "weekdays": sorted(shift.weekdays),
+        "start_s": shift.start_s,
+        "end_s": shift.end_s,
+        "breaks": [list(pause) for pause in shift.breaks],
+    }
+
+
+def _calendar(calendar: Calendar) -> dict[str, Any]:
+    return {
+        "shifts": [_shift(shift) for shift in calendar.shifts],
+        "exceptions": {day.isoformat(): [_shift(shift) for shift in some] for day, some in calendar.exceptions.items()},
+    }
+
+
+def config_hash(site: Site) -> str:
+    """A short hash of everything that the numbers depend on: 16 hexadecimal digits.
+
+    Names, addresses and the way to the center are left out, since no number changes with them; so are values equal
+    to their defaults, so that a new key in a later version does not change the hash of an old file.
+    """
+    written = site.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    for key in ("site", "gateway", "name", "center"):
+        written.pop(key, None)
+    for section in ("machines", "products", "reasons", "lines"):
+        for item in written.get(section, {}).values():
+            item.pop("name", None)
+    written["devices"] = {
+        name: {key: device[key] for key in ("kind", "tags", "every", "stale_after") if key in device}
+        for name, device in written.get("devices", {}).items()
+    }
+    text = json.dumps(_sorted_sets(written), sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _sorted_sets(item: Any) -> Any:
+    """Weekdays are sets, which JSON writes as lists in no particular order."""
+    if isinstance(item, dict):
+        return {key: sorted(below) if key == "days" else _sorted_sets(below) for key, below in item.items()}
+    return [_sorted_sets(below) for below in item] if isinstance(item, list) else item

@@ -1,0 +1,80 @@
+"""From a YAML file to a checked `Site` or `Center`, or to everything that is wrong with it."""
+
+from pathlib import Path as FilePath
+
+from pydantic import ValidationError
+
+from config.center import Center
+from config.check_site import check_site
+from config.complaints import Complaint, Misconfigured, Source, in_order
+from config.names import names_in
+from config.salvage import is_consequence, validate
+from config.site import Site
+from config.state_profiles import load_profiles
+from config.templates import expand
+from config.translate import complaints_of
+from config.tree import lines, read_tree, value
+
+
+def load_site(path: str | FilePath) -> Site:
+    """The site file at `path`.
+
+    Raises `Misconfigured` with everything that is wrong; for its warnings there is `read_site`.
+    """
+    return read_site(path)[0]
+
+
+def read_site(path: str | FilePath) -> tuple[Site, tuple[Complaint, ...]]:
+    """The site file at `path` and its warnings.
+
+    Raises `Misconfigured` with everything that is wrong, warnings included.
+    """
+    return parse_site(_text(path), str(path))
+
+
+def parse_site(text: str, file: str = "site.yaml") -> tuple[Site, tuple[Complaint, ...]]:
+    """The same for a text; file: what complaints call it."""
+    tree, complaints = read_tree(text, file)
+    if not tree.pairs:
+        raise Misconfigured(complaints or [Complaint(file, 1, "", "", "empty_file")])
+    tree, wrong = expand(tree, file)
+    source, data = Source(file, lines(tree)), value(tree)
+    site, invalid, broken = validate(data, source)
+    complaints += wrong + invalid
+    if site is not None:
+        crossed = check_site(site, names_in(data), load_profiles(), source)
+        complaints += [item for item in crossed if not is_consequence(item, broken)]
+    complaints = in_order(complaints)
+    if site is None or any(item.severity == "error" for item in complaints):
+        raise Misconfigured(complaints)
+    return site, tuple(complaints)
+
+
+def load_center(path: str | FilePath) -> Center:
+    """The center's file at `path`. Raises `Misconfigured` with everything that is wrong."""
+    return parse_center(_text(path), str(path))
+
+
+def parse_center(text: str, file: str = "center.yaml") -> Center:
+    """The same for a text; file: what complaints call it."""
+    tree, complaints = read_tree(text, file)
+    if not tree.pairs:
+        raise Misconfigured(complaints or [Complaint(file, 1, "", "", "empty_file")])
+    source, data = Source(file, lines(tree)), value(tree)
+    try:
+        center = Center.model_validate(data)
+    except ValidationError as error:
+        raise Misconfigured(in_order(complaints + complaints_of(error, Center, data, source))) from None
+    if complaints:
+        raise Misconfigured(complaints)
+    return center
+
+
+def _text(path: str | FilePath) -> str:
+    try:
+        return FilePath(path).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        wrong = Complaint(str(path), 0, "", "", "cannot_read", {"detail": error.strerror or str(error)})
+    except UnicodeDecodeError as error:
+        wrong = Complaint(str(path), 0, "", "", "not_utf8", {"position": str(error.start)})
+    raise Misconfigured([wrong])
