@@ -73,7 +73,8 @@ class Store(Protocol):
     def facts(self, query: Query) -> Facts:
         """Sums by bucket and group, ordered by bucket and then by group; `minute_ns` is the bucket's start (for shift,
         day, week and month: local midnight of the business date, of Monday, of the first, as ns UTC). Of buckets
-        without rows nothing is returned: the caller knows the calendar."""
+        without rows nothing is returned: the caller knows the calendar.
+        """
         ...
 
     def losses(self, query: Query) -> Losses:

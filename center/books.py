@@ -1,0 +1,122 @@
+"""What the center must remember besides facts: the delivery ledger, owners, site bodies and the quarantine.
+
+The embedded store keeps these books in the file that holds the facts, so that one transaction covers both; a store
+of another kind has its books beside it and is written first.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from center.ledger import StreamKey, StreamState
+from center.stores.contract import Batch
+
+
+class Misconfigured(Exception):
+    """Nothing but a change by a person can help: the message says which."""
+
+
+class StoreRefused(Exception):
+    """The store understood the write and refuses its content: trying again cannot help, but a smaller batch may."""
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The gateway that a machine belongs to. first_ns: the earliest minute of which there is a fact, or 0."""
+
+    site: str
+    machine: str
+    gateway: str
+    first_ns: int = 0
+
+
+@dataclass(frozen=True)
+class SiteRow:
+    """A site body as it came: JSON text, valid from a time on."""
+
+    site: str
+    gateway: str
+    config_hash: str
+    valid_from_ns: int
+    body: str
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """A payload that was not understood, or not believed.
+
+    settled: its sound header was receipted, so this copy may be the only one left and is kept for ever; of others
+    only a bounded number is kept.
+    """
+
+    at_ns: int
+    topic: str
+    reason: str
+    payload: bytes
+    settled: bool
+
+
+@dataclass(frozen=True)
+class QuarantineRow:
+    """A quarantined payload in a list: how large it is instead of what it is."""
+
+    id: int
+    at_ns: int
+    topic: str
+    reason: str
+    size: int
+    settled: bool
+
+
+@dataclass(frozen=True)
+class Changes:
+    """One step of the books. streams: the new state of each stream touched; digests: of envelopes newly settled;
+    owners: new or changed; generation: "" leaves it as it is.
+    """
+
+    streams: Mapping[StreamKey, StreamState] = field(default_factory=dict)
+    digests: Mapping[tuple[StreamKey, int], bytes] = field(default_factory=dict)
+    owners: Sequence[Owner] = ()
+    sites: Sequence[SiteRow] = ()
+    quarantine: Sequence[Quarantined] = ()
+    generation: str = ""
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """Everything of the books that ingest keeps in memory, as read at the start."""
+
+    generation: str
+    streams: dict[StreamKey, StreamState]
+    digests: dict[StreamKey, dict[int, bytes]]
+    owners: dict[tuple[str, str], Owner]
+    sites: list[SiteRow]
+
+
+@runtime_checkable
+class Books(Protocol):
+    """The books' own store."""
+
+    def remember(self) -> Remembered:
+        """The whole content but the quarantine. The first call on an empty file makes a random generation."""
+        ...
+
+    def commit(self, batches: Sequence[Batch], changes: Changes) -> None:
+        """Writes changes (and facts, where one file holds both) in one transaction: all or nothing.
+
+        Returns only when a kill of the process would lose nothing. Raises `StoreAway` for what may pass and
+        `StoreRefused` for content that it can never hold; after either nothing was written.
+        """
+        ...
+
+    def quarantined(self, site: str, limit: int) -> tuple[list[QuarantineRow], int]:
+        """The newest entries first, and how many there are; site "" means all."""
+        ...
+
+    def payload(self, number: int) -> Quarantined | None:
+        """One entry whole."""
+        ...
+
+    def overfull(self) -> list[tuple[str, str, int, int]]:
+        """Machine-minutes that hold more than 60,000 ms over all streams: site, machine, minute_ns, ms."""
+        ...

@@ -1,0 +1,44 @@
+"""Counters and conditions of the running center: what can be counted is counted here, not logged."""
+
+import logging
+import threading
+
+_log = logging.getLogger("nhip.center")
+
+
+class Health:
+    """Written by any thread. A condition is logged once, when it changes."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: dict[str, int] = {}
+        self._conditions: dict[str, str] = {}
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Adds to a counter."""
+        with self._lock:
+            self._counts[name] = self._counts.get(name, 0) + by
+
+    def say(self, name: str, condition: str) -> None:
+        """Sets a condition; `ok` is the good one."""
+        with self._lock:
+            before = self._conditions.get(name)
+            self._conditions[name] = condition
+        if before != condition:
+            level = logging.INFO if condition == "ok" else logging.WARNING
+            _log.log(level, "%s: %s", name, condition)
+
+    def condition(self, name: str) -> str:
+        """A condition as it was last said, "" before."""
+        with self._lock:
+            return self._conditions.get(name, "")
+
+    def counts(self) -> dict[str, int]:
+        """All counters by name."""
+        with self._lock:
+            return dict(sorted(self._counts.items()))
+
+    def conditions(self) -> dict[str, str]:
+        """All conditions by name."""
+        with self._lock:
+            return dict(sorted(self._conditions.items()))

@@ -1,0 +1,82 @@
+"""The books as ingest holds them in memory, and what follows from them: receipts, and the sign of a restored center."""
+
+from typing import Final
+
+from center.books import Changes, Remembered
+from center.ledger import StreamKey, StreamState, highest
+from center.sites import Sites
+from wire.bodies import Status
+from wire.receipts import Receipt, StreamReceipt
+
+KEEP_DIGESTS: Final = 1024
+"""Digests held of each stream: at one envelope every 10 s, the last three hours."""
+_RECEIPT_STREAMS: Final = 64
+
+
+class Memory:
+    """One thread changes it; others may read."""
+
+    def __init__(self, remembered: Remembered) -> None:
+        self.generation = remembered.generation
+        self.streams = dict(remembered.streams)
+        self.digests = {key: dict(known) for key, known in remembered.digests.items()}
+        self.sites = Sites(remembered.sites, remembered.owners.values())
+        self._keys: dict[tuple[str, str], list[StreamKey]] = {}
+        for key in self.streams:
+            self._keys.setdefault((key.site, key.gateway), []).append(key)
+
+    def of_gateway(self, site: str, gateway: str) -> dict[StreamKey, StreamState]:
+        """The gateway's streams."""
+        return {key: self.streams[key] for key in tuple(self._keys.get((site, gateway), ()))}
+
+    def gateways(self) -> list[tuple[str, str]]:
+        """Site and gateway of everyone that has a stream."""
+        return sorted(self._keys)
+
+    def adopt(self, changes: Changes) -> None:
+        """Takes over changes that the store has."""
+        for key, state in changes.streams.items():
+            if key not in self.streams:
+                self._keys.setdefault((key.site, key.gateway), []).append(key)
+            self.streams[key] = state
+        for (key, seq), digest in changes.digests.items():
+            known = self.digests.setdefault(key, {})
+            known[seq] = digest
+            if len(known) > KEEP_DIGESTS:
+                del known[min(known)]
+        self.sites.learn(changes.sites, changes.owners)
+        self.generation = changes.generation or self.generation
+
+
+def receipt(memory: Memory, site: str, gateway: str, now_ns: int) -> Receipt:
+    """What the center has to say to a gateway: its streams, the latest ones if there are very many."""
+    streams = sorted(memory.of_gateway(site, gateway).items(), key=lambda item: -item[1].seen_ns)
+    return Receipt(
+        generation=memory.generation,
+        at_ns=now_ns,
+        streams={
+            key.stream: StreamReceipt(
+                kind=state.kind,
+                mark=state.marks.mark,
+                beyond=list(state.marks.beyond),
+                stored=state.stored,
+                quarantined=state.quarantined,
+                dropped=state.dropped,
+            )
+            for key, state in streams[:_RECEIPT_STREAMS]
+        },
+    )
+
+
+def is_ahead(memory: Memory, site: str, gateway: str, status: Status) -> bool:
+    """Whether a gateway was told, in our own generation, of marks that the ledger does not have: the center was
+    restored from an older copy.
+    """
+    if status.generation != memory.generation:
+        return False
+    known = memory.of_gateway(site, gateway)
+    for stream, mark in status.marks.items():
+        state = known.get(StreamKey(site, gateway, stream))
+        if mark > (highest(state.marks) if state else 0):
+            return True
+    return False

@@ -1,0 +1,194 @@
+"""The embedded store: one DuckDB file that holds facts and books, owned by one process. No server.
+
+What it promises: after `commit` returns, a kill of the process loses nothing; of one commit all is there or nothing.
+What it does not: two processes, and surviving its disk. A second process is refused with a sentence that says so.
+"""
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Protocol
+
+import duckdb
+from duckdb import DuckDBPyConnection
+
+from center.books import Changes, Misconfigured, Quarantined, QuarantineRow, Remembered, StoreRefused
+from center.stores import _duckdb_books as books
+from center.stores import _duckdb_read as read
+from center.stores import _duckdb_write as write
+from center.stores.contract import Batch, Query, StoreAway
+from oee.facts import Facts, Losses, Stop
+
+_OPTIONS: Final[dict[str, str | bool | int | float | list[str]]] = {
+    "threads": 2,
+    "preserve_insertion_order": "false",
+    "autoinstall_known_extensions": "false",  # nothing is ever fetched from a network
+    "autoload_known_extensions": "false",
+    "enable_external_access": "false",
+}
+_AWAY: Final = (
+    duckdb.OperationalError,
+    duckdb.InternalError,
+    duckdb.FatalException,
+    duckdb.InterruptException,
+    duckdb.PermissionException,
+)
+
+
+class Settings(Protocol):
+    """What the store reads of the center's configuration."""
+
+    @property
+    def file(self) -> str | Path: ...
+    @property
+    def memory_limit(self) -> str: ...
+
+
+class DuckStore:
+    """Store and books in one file. Any thread may read; commits take turns."""
+
+    def __init__(self, path: Path, memory_limit: str) -> None:
+        self._path = path
+        self._options = {**_OPTIONS, "memory_limit": memory_limit}
+        self._turn = threading.Lock()
+        self._door = threading.Lock()
+        self._root: DuckDBPyConnection | None = self._open()
+
+    def _open(self) -> DuckDBPyConnection:
+        root = duckdb.connect(str(self._path), config=self._options)
+        try:
+            books.prepare(root, str(self._path))
+        except BaseException:
+            root.close()
+            raise
+        return root
+
+    def _cursor(self) -> DuckDBPyConnection:
+        with self._door:
+            if self._root is None:
+                try:
+                    self._root = self._open()
+                except (duckdb.Error, OSError) as error:
+                    raise StoreAway(f"{self._path}: cannot be opened again: {_first_line(error)}") from error
+            return self._root.cursor()
+
+    def _give_up(self) -> None:
+        """After a fatal error DuckDB refuses everything until the file is opened again."""
+        with self._door:
+            root, self._root = self._root, None
+            if root is not None:
+                root.close()
+
+    @contextmanager
+    def _reading(self) -> Iterator[DuckDBPyConnection]:
+        cursor = self._cursor()
+        try:
+            yield cursor
+        except _AWAY as error:
+            raise StoreAway(f"{self._path}: cannot be read: {_first_line(error)}") from error
+        finally:
+            cursor.close()
+
+    def write(self, batches: Iterable[Batch]) -> None:
+        """Stores the batches; by the contract of `Store`."""
+        self.commit(list(batches), Changes())
+
+    def commit(self, batches: Sequence[Batch], changes: Changes) -> None:
+        """Facts and books in one transaction; by the contract of `Books`."""
+        with self._turn:
+            cursor = self._cursor()
+            try:
+                cursor.begin()
+                write.write_batches(cursor, batches)
+                books.write_changes(cursor, changes)
+                cursor.commit()
+            except _AWAY as error:
+                _rollback(cursor)
+                cursor.close()
+                if "invalidated" in str(error) or isinstance(error, duckdb.FatalException | duckdb.InternalError):
+                    self._give_up()
+                raise StoreAway(f"{self._path}: cannot be written: {_first_line(error)}") from error
+            except (duckdb.Error, OverflowError, UnicodeError) as error:
+                _rollback(cursor)
+                cursor.close()
+                raise StoreRefused(_first_line(error)) from error
+            cursor.close()
+
+    def facts(self, query: Query) -> Facts:
+        """Sums of facts; by the contract of `Store`."""
+        with self._reading() as cursor:
+            return read.read_facts(cursor, query)
+
+    def losses(self, query: Query) -> Losses:
+        """Sums of losses; by the contract of `Store`."""
+        with self._reading() as cursor:
+            return read.read_losses(cursor, query)
+
+    def stops(self, site: str, machines: Sequence[str], start_ns: int, end_ns: int) -> list[Stop]:
+        """Latest revisions; by the contract of `Store`."""
+        with self._reading() as cursor:
+            return read.read_stops(cursor, site, machines, start_ns, end_ns)
+
+    def remember(self) -> Remembered:
+        """The books but for the quarantine."""
+        with self._reading() as cursor:
+            return books.read_remembered(cursor)
+
+    def quarantined(self, site: str, limit: int) -> tuple[list[QuarantineRow], int]:
+        """The newest entries first, and how many there are; site "" means all."""
+        with self._reading() as cursor:
+            rows, total = books.read_quarantine(cursor, site, limit)
+        return [QuarantineRow(*row) for row in rows], total
+
+    def payload(self, number: int) -> Quarantined | None:
+        """One quarantined entry whole."""
+        with self._reading() as cursor:
+            rows = cursor.execute(
+                "SELECT at_ns, topic, reason, payload, settled FROM quarantine WHERE id = ?", [number]
+            ).fetchall()
+        return Quarantined(*rows[0]) if rows else None
+
+    def overfull(self) -> list[tuple[str, str, int, int]]:
+        """Machine-minutes that hold more than 60,000 ms: site, machine, minute_ns, ms."""
+        with self._reading() as cursor:
+            found: list[tuple[str, str, int, int]] = cursor.execute(
+                "SELECT site, machine, minute_ns, ms FROM overfull ORDER BY ALL"
+            ).fetchall()
+            return found
+
+    def close(self) -> None:
+        """Writes the log into the file and frees it."""
+        with self._turn:
+            self._give_up()
+
+
+def _rollback(cursor: DuckDBPyConnection) -> None:
+    try:
+        cursor.rollback()
+    except duckdb.Error:
+        return  # the transaction had ended by itself
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().split("\n", 1)[0][:300]
+
+
+def open_store(settings: Settings) -> DuckStore:
+    """The store in `settings.file`, made if it is not there.
+
+    Raises `Misconfigured` if another process owns the file, or if it cannot be opened or is of another version.
+    """
+    path = Path(settings.file)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return DuckStore(path, settings.memory_limit)
+    except duckdb.IOException as error:
+        if "lock" in str(error):
+            raise Misconfigured(
+                f"store.file: {path} is in use by another process ({_first_line(error)}). "
+                "One center owns a file: stop the other one, or give this one another file"
+            ) from error
+        raise Misconfigured(f"store.file: {path} cannot be opened: {_first_line(error)}") from error
+    except (duckdb.Error, OSError) as error:
+        raise Misconfigured(f"store.file: {path} cannot be opened: {_first_line(error)}") from error
