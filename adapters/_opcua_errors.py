@@ -1,0 +1,45 @@
+"""What an error of asyncua means for the supervisor: try again, try gently, or wait for another configuration."""
+
+from asyncua.ua.status_codes import StatusCodes
+from asyncua.ua.uaerrors import UaError, UaStatusCodeError
+
+from adapters.contract import Misconfigured, NotConnected
+
+HOPELESS = {
+    StatusCodes.BadUserAccessDenied: "the server refuses this user; check user and password_file",
+    StatusCodes.BadIdentityTokenInvalid: "the server does not accept this kind of user; check user and password_file",
+    StatusCodes.BadIdentityTokenRejected: "the server refuses user or password; check user and password_file",
+    StatusCodes.BadSecurityChecksFailed: "the server refuses our certificate; trust it at the server, then restart",
+    StatusCodes.BadCertificateUntrusted: "the server does not trust our certificate; trust it at the server, then restart",
+    StatusCodes.BadCertificateInvalid: "the server finds our certificate invalid; remove certificate_file and its key",
+    StatusCodes.BadCertificateUriInvalid: "application_uri is not the one in our certificate",
+    StatusCodes.BadCertificateUseNotAllowed: "our certificate may not be used for this; remove it and its key",
+    StatusCodes.BadSecurityPolicyRejected: "the server does not offer this security; check `security`",
+    StatusCodes.BadSecurityModeRejected: "the server does not offer this security; check `security`",
+}
+CROWDED = {StatusCodes.BadTooManySessions, StatusCodes.BadMaxConnectionsReached, StatusCodes.BadTcpServerTooBusy}
+
+
+def judged(error: Exception, url: str, *, reached: bool) -> NotConnected | Misconfigured:
+    """The error to raise for what stopped a connection attempt. reached: the socket had been opened."""
+    if isinstance(error, NotConnected | Misconfigured):
+        return error
+    if isinstance(error, UaStatusCodeError):
+        if error.code in HOPELESS:
+            return Misconfigured(f"{url}: {HOPELESS[error.code]} ({error})")
+        return NotConnected(f"{url}: {error}", gentle=error.code in CROWDED)
+    if isinstance(error, UaError):
+        text = str(error)
+        if text.startswith("No matching endpoints"):
+            return Misconfigured(f"{url}: the server does not offer this security; check `security` ({text})")
+        if text == "Server certificate mismatch":
+            return Misconfigured(f"{url}: another certificate than server_certificate_file; is it the same server?")
+        return NotConnected(f"{url}: {text}")
+    if isinstance(error, ValueError) or getattr(error, "filename", None):
+        return Misconfigured(f"{url}: a certificate or key cannot be read: {error}")
+    if isinstance(error, TimeoutError):
+        what = "it accepts connections but does not answer" if reached else "no connection; is it on?"
+        return NotConnected(f"{url}: {what}", gentle=reached)
+    return NotConnected(
+        f"{url}: {error or type(error).__name__}", gentle=reached and isinstance(error, ConnectionError)
+    )

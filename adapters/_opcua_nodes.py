@@ -1,0 +1,21 @@
+"""Node ids as written in the site file to node ids of one server."""
+
+from collections.abc import Sequence
+
+from asyncua import ua
+from asyncua.ua.uaerrors import UaError
+
+
+def node_id(text: str, namespaces: Sequence[str]) -> ua.NodeId | None:
+    """`nsu=URI;s=Name` with the URI's number on this server; None if the server has no such namespace, or it is
+    no node id at all: both are refused, as the server would refuse them.
+    """
+    if text.startswith("nsu="):
+        uri, _, identifier = text.removeprefix("nsu=").partition(";")
+        if uri not in namespaces:
+            return None
+        text = f"ns={namespaces.index(uri)};{identifier}"
+    try:
+        return ua.NodeId.from_string(text)
+    except UaError:
+        return None

@@ -1,0 +1,100 @@
+"""Who we are to an OPC UA server, and who it must be: certificates on disk and the session's user."""
+
+import socket
+from pathlib import Path
+
+from asyncua import ua
+from asyncua.client.client import Client
+from asyncua.crypto import cert_gen, security_policies
+from asyncua.crypto.uacrypto import CertProperties
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from adapters.contract import Misconfigured
+from config.device_opcua import OpcUaDevice
+
+VALID_DAYS = 7300
+"""A technician trusts our certificate once, at the server; it should not end before the machine does."""
+
+
+async def secure(client: Client, device: OpcUaDevice) -> None:
+    """Gives `client` the user, certificate and security that the site file asks for; makes files that are absent."""
+    client.application_uri = device.application_uri
+    if device.user is not None:
+        client.set_user(device.user)
+        client.set_password(_password(device))
+    if device.security == "None":
+        return
+    policy_name, _, mode_name = device.security.partition("/")
+    policy = getattr(security_policies, f"SecurityPolicy{policy_name}")
+    mode = ua.MessageSecurityMode[mode_name]
+    assert device.certificate_file and device.private_key_file  # the model asks for both  # noqa: PT018
+    _make_certificate(Path(device.certificate_file), Path(device.private_key_file), device.application_uri)
+    server = await _server_certificate(client, device, mode, policy.URI)
+    await client.set_security(
+        policy,
+        CertProperties(device.certificate_file, "der"),
+        CertProperties(device.private_key_file, "pem"),
+        server_certificate=CertProperties(server, "der"),
+        mode=mode,
+    )
+
+
+async def _server_certificate(client: Client, device: OpcUaDevice, mode: ua.MessageSecurityMode, uri: str) -> bytes:
+    """The pinned certificate; on first use, the one that the server shows is kept."""
+    pinned = _read(device.server_certificate_file)
+    if pinned is not None:
+        return pinned
+    endpoint = Client.find_endpoint(await client.connect_and_get_server_endpoints(), mode, uri)
+    shown = bytes(endpoint.ServerCertificate)
+    if device.server_certificate_file is not None:
+        _keep(Path(device.server_certificate_file), shown)
+    return shown
+
+
+def _keep(path: Path, certificate: bytes) -> None:
+    try:
+        path.write_bytes(certificate)
+    except OSError as error:
+        raise Misconfigured(f"{path}: the server's certificate cannot be kept there: {error.strerror}") from error
+
+
+def _read(path: str | None) -> bytes | None:
+    if path is None:
+        return None
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _password(device: OpcUaDevice) -> str:
+    assert device.password_file is not None  # the model asks for it
+    try:
+        return Path(device.password_file).read_text(encoding="utf-8").rstrip("\r\n")
+    except OSError as error:
+        raise Misconfigured(f"password_file {device.password_file!r} cannot be read: {error.strerror}") from error
+
+
+def _make_certificate(certificate: Path, key: Path, application_uri: str) -> None:
+    """A self-signed certificate and its key, if neither file is there."""
+    if certificate.exists() and key.exists():
+        return
+    if certificate.exists() or key.exists():
+        absent = key if certificate.exists() else certificate
+        raise Misconfigured(f"{absent} is missing; put it there, or remove its partner so that both are made anew")
+    private = cert_gen.generate_private_key()
+    names: list[x509.GeneralName] = [
+        x509.UniformResourceIdentifier(application_uri),
+        x509.DNSName(socket.gethostname()),
+    ]
+    made = cert_gen.generate_self_signed_app_certificate(
+        private, application_uri, {"organizationName": "Nhip"}, names, [ExtendedKeyUsageOID.CLIENT_AUTH], VALID_DAYS
+    )
+    try:
+        key.touch(mode=0o600)
+        key.write_bytes(cert_gen.dump_private_key_as_pem(private))
+        certificate.write_bytes(made.public_bytes(Encoding.DER))
+    except OSError as error:
+        raise Misconfigured(f"{error.filename}: our certificate cannot be written: {error.strerror}") from error

@@ -1,0 +1,226 @@
+"""OPC UA: subscribed by default, or polled. One session, no method calls, nothing is ever written.
+
+A subscription that has died looks exactly like a machine at rest, so three things are watched: a heartbeat node
+that changes by itself, the server's keep-alives, and once a minute a read of every node beside the subscription.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from asyncua import ua
+from asyncua.client.client import Client
+from asyncua.client.ua_client import UaClientState
+from asyncua.ua.attribute_ids import AttributeIds
+from asyncua.ua.uaerrors import UaError
+
+from adapters import _opcua_subscription as subscription
+from adapters._opcua_errors import judged
+from adapters._opcua_nodes import node_id
+from adapters._opcua_security import secure
+from adapters._opcua_values import SourceClock, source_ns_of, value_of
+from adapters.contract import Adapter, NotConnected, Reading, Row
+from config.device_common import SHORTEST_STALE_AFTER_S
+from config.device_opcua import OpcUaDevice
+from oee.states import Quality
+
+RARELY_S = 60.0
+"""How often refused nodes are asked for again, and subscribed values compared with read ones [s]."""
+SESSION_MS = 60_000
+"""How long a server keeps the session of a gateway that has lost power: few PLCs have more than ten to give."""
+
+
+def open_device(device: OpcUaDevice, now_ns: Callable[[], int]) -> Adapter:
+    """One server."""
+    # asyncua logs each failing publish with its traceback, once a second; what matters is raised.
+    logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)
+    return OpcUa(device, now_ns)
+
+
+def open_devices(devices: Mapping[str, OpcUaDevice], now_ns: Callable[[], int]) -> dict[str, Adapter]:
+    """Several servers by name; each has a session of its own."""
+    return {name: open_device(device, now_ns) for name, device in devices.items()}
+
+
+class OpcUa:
+    """One session. See `contract.Adapter`."""
+
+    def __init__(self, device: OpcUaDevice, now_ns: Callable[[], int]) -> None:
+        self._device, self._now_ns = device, now_ns
+        self._subscribed = device.mode == "subscribe"
+        self._clock = SourceClock()
+        self._client: Client | None = None
+        self._nodes: dict[str, ua.NodeId] = {}
+        self._refused: set[str] = set()
+        self._last: dict[str, tuple[Any, Quality]] = {}
+        self._row_ns: dict[str, int] = {}
+        self._floor_ns = 0
+        self._inbox = subscription.Inbox()
+        self._subscription_id: int | None = None
+        self._silence_s = SHORTEST_STALE_AFTER_S
+        self._rarely_s = 0.0
+        self._due_s: dict[str, float] = {}
+
+    @property
+    def period_s(self) -> float:
+        """The publishing interval, or the shortest polling period [s]."""
+        if self._subscribed:
+            return self._device.every
+        return min(tag.every or self._device.every for tag in self._device.tags.values())
+
+    async def connect(self) -> None:
+        """Session, namespaces, and the subscription if there is to be one."""
+        device = self._device
+        client = Client(device.url, timeout=device.timeout, watchdog_intervall=device.timeout)
+        client.session_timeout = SESSION_MS
+        client.name = client.description = "Nhip"
+        self._client = client
+        try:
+            await secure(client, device)
+            await client.connect()
+            self._begin()
+            await self._resolve(client, tuple(device.tags))
+            if self._subscribed:
+                await self._subscribe(client)
+        except (OSError, UaError, ValueError) as error:
+            reached = client.uaclient.has_transport
+            await self.close()
+            raise judged(error, device.url, reached=reached) from error
+
+    async def read(self) -> Reading:
+        """What the subscription brought, or the values of the nodes that are due."""
+        client = self._client
+        if client is None or client.uaclient.state is not UaClientState.CONNECTED:
+            raise NotConnected(f"{self._device.url}: the connection was lost, or the server stopped answering")
+        try:
+            return await (self._collected(client) if self._subscribed else self._polled(client))
+        except (OSError, UaError) as error:
+            what = f"no answer within {self._device.timeout:g} s" if isinstance(error, TimeoutError) else str(error)
+            raise NotConnected(f"{self._device.url}: {what}") from error
+
+    async def close(self) -> None:
+        """Ends the session; what a dead server cannot confirm is dropped."""
+        client, self._client = self._client, None
+        if client is None:
+            return
+        alive = client.uaclient.state is UaClientState.CONNECTED
+        try:
+            async with asyncio.timeout(min(self._device.timeout, 2.0) if alive else 0.5):
+                await client.disconnect()
+        except Exception:  # noqa: BLE001, S110  # whatever a half-open client says, it is over
+            pass
+        finally:
+            with contextlib.suppress(Exception):
+                client.disconnect_socket()
+
+    def _begin(self) -> None:
+        self._last.clear()
+        self._nodes.clear()
+        self._refused.clear()
+        self._due_s.clear()
+        self._inbox = subscription.Inbox()
+        self._clock = SourceClock()
+        self._floor_ns = self._now_ns()
+        self._rarely_s = asyncio.get_running_loop().time() + RARELY_S
+
+    async def _resolve(self, client: Client, names: Sequence[str]) -> None:
+        """Finds the namespaces anew: their numbers may change whenever a server starts."""
+        namespaces = await client.get_namespace_array()
+        for name in names:
+            node = node_id(self._device.tags[name].node, namespaces)
+            if node is not None:
+                self._nodes[name] = node
+
+    async def _subscribe(self, client: Client) -> None:
+        device = self._device
+        self._subscription_id, interval_s = await subscription.create(client, device.every, self._received)
+        self._silence_s = max(3 * interval_s, SHORTEST_STALE_AFTER_S)
+        await subscription.watch_heartbeat(client, self._subscription_id, device.heartbeat, interval_s)
+        self._inbox.heard(asyncio.get_running_loop().time(), self._now_ns())
+        await self._watch(client, tuple(device.tags))
+
+    async def _watch(self, client: Client, names: Sequence[str]) -> None:
+        assert self._subscription_id is not None  # only called when subscribed
+        known = [name for name in names if name in self._nodes]
+        watched = await subscription.watch(
+            client, self._subscription_id, self._device, {name: self._nodes[name] for name in known}
+        )
+        self._refused = (self._refused - set(names)) | (set(names) - watched)
+
+    def _received(self, result: ua.PublishResult) -> None:
+        self._inbox.received(result, asyncio.get_running_loop().time(), self._now_ns())
+
+    async def _collected(self, client: Client) -> Reading:
+        now_s, inbox = asyncio.get_running_loop().time(), self._inbox
+        if inbox.lost:
+            raise NotConnected(f"{self._device.url}: {inbox.lost}")
+        if now_s - inbox.heard_s > self._silence_s:
+            raise NotConnected(
+                f"{self._device.url}: the subscription has been silent for {now_s - inbox.heard_s:.1f} s"
+            )
+        names = tuple(self._device.tags)
+        rows = [row for note in inbox.take() for row in self._rows(names[note.handle], note.data, note.receive_ns)]
+        if now_s >= self._rarely_s:
+            self._rarely_s = now_s + RARELY_S
+            rows += await self._compare(client)
+            if self._refused:
+                await self._resolve(client, tuple(self._refused))
+                await self._watch(client, tuple(self._refused))
+        t_ns = max(inbox.heard_ns, self._floor_ns)
+        rows += self._refused_rows(t_ns)
+        self._floor_ns = t_ns
+        return Reading(t_ns, rows, tuple(self._last))
+
+    async def _compare(self, client: Client) -> list[Row]:
+        """Reads what is subscribed. A value that no notification brought becomes a row, so nothing is stuck."""
+        watched = {name: node for name, node in self._nodes.items() if name not in self._refused}
+        return [row for name, data in await self._values(client, watched) for row in self._rows(name, data)]
+
+    async def _polled(self, client: Client) -> Reading:
+        now_s, period_s = asyncio.get_running_loop().time(), self.period_s
+        if now_s >= self._rarely_s:
+            self._rarely_s = now_s + RARELY_S
+            await self._resolve(client, [name for name in self._device.tags if name not in self._nodes])
+        due = {name: node for name, node in self._nodes.items() if self._due_s.get(name, now_s) <= now_s}
+        rows: list[Row] = []
+        for name, data in await self._values(client, due):
+            rows += self._rows(name, data)
+            self._due_s[name] = now_s + (self._device.tags[name].every or self._device.every) - period_s / 2
+        self._refused = set(self._device.tags) - set(self._nodes)
+        t_ns = self._now_ns()
+        rows += self._refused_rows(t_ns)
+        self._floor_ns = t_ns
+        return Reading(t_ns, rows, (*due, *self._refused))
+
+    async def _values(self, client: Client, nodes: Mapping[str, ua.NodeId]) -> list[tuple[str, ua.DataValue]]:
+        names, most = list(nodes), self._device.max_nodes_per_request
+        found: list[tuple[str, ua.DataValue]] = []
+        for at in range(0, len(names), most):
+            part = names[at : at + most]
+            wanted = [nodes[name] for name in part]
+            found += zip(part, await client.uaclient.session.read_attributes(wanted, AttributeIds.Value), strict=True)
+        return found
+
+    def _rows(self, name: str, data: ua.DataValue, receive_ns: int | None = None) -> list[Row]:
+        """A row if the value is not the one said last; dated by the device, but not before what was confirmed."""
+        received_ns = self._now_ns() if receive_ns is None else receive_ns
+        source_ns = source_ns_of(data)
+        dated_ns = self._clock.dated_ns(source_ns, received_ns)
+        value = value_of(data)
+        if self._last.get(name) == value:
+            return []
+        self._last[name] = value
+        t_ns = max(dated_ns, self._floor_ns, self._row_ns.get(name, 0) + 1)
+        self._row_ns[name] = t_ns
+        return [Row(name, t_ns, *value, source_ns)]
+
+    def _refused_rows(self, t_ns: int) -> list[Row]:
+        rows = []
+        for name in (name for name in self._device.tags if name in self._refused):
+            if self._last.get(name) != (None, Quality.BAD):
+                self._last[name] = (None, Quality.BAD)
+                self._row_ns[name] = max(t_ns, self._row_ns.get(name, 0) + 1)
+                rows.append(Row(name, self._row_ns[name], None, Quality.BAD))
+        return rows
