@@ -1,0 +1,39 @@
+"""When a message that repeats is due. Pure: told the time."""
+
+from dataclasses import dataclass
+
+
+@dataclass
+class Cadence:
+    """At most every `least_s` when something has changed, at least every `most_s` anyway."""
+
+    least_s: float
+    most_s: float
+    last_s: float | None = None
+    changed: bool = False
+
+    def due_s(self) -> float:
+        """The time from which it is due; minus infinity before the first."""
+        if self.last_s is None:
+            return float("-inf")
+        return self.last_s + (self.least_s if self.changed else self.most_s)
+
+    def take(self, now_s: float) -> bool:
+        """Whether it is due now; if so, it counts as done."""
+        if now_s < self.due_s():
+            return False
+        self.last_s, self.changed = now_s, False
+        return True
+
+    def again(self) -> None:
+        """Forget what was sent: the other side is a new one."""
+        self.last_s = None
+
+
+def backoff_s(attempt: int, fraction: float, *, first_s: float = 1.0, most_s: float = 60.0) -> float:
+    """How long to wait before trying again [s]: exponential, capped, with full jitter.
+
+    attempt: failures so far, from 1; fraction: a random number in [0, 1). Many gateways whose broker comes back
+    must not all arrive at once.
+    """
+    return (0.1 + 0.9 * fraction) * min(most_s, first_s * 2.0 ** min(attempt - 1, 16))

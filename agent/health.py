@@ -1,0 +1,44 @@
+"""What can be counted is counted here, not logged."""
+
+import os
+import resource
+import time
+from collections import Counter
+from pathlib import Path
+
+
+class Health:
+    """Counters and gauges of one agent. Passed to whoever counts; there is no global one."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._gauges: dict[str, float] = {}
+        self._since_s = time.monotonic()
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Adds to a counter."""
+        self._counts[name] += by
+
+    def gauge(self, name: str, value: float) -> None:
+        """Sets a value that goes up and down."""
+        self._gauges[name] = value
+
+    def snapshot(self) -> dict[str, float]:
+        """Everything as of now, with the process's memory, CPU and age."""
+        times = os.times()
+        return {
+            **{name: float(count) for name, count in self._counts.items()},
+            **self._gauges,
+            "rss_mb": round(rss_mb(), 1),
+            "cpu_s": round(times.user + times.system, 2),
+            "uptime_s": round(time.monotonic() - self._since_s, 1),
+        }
+
+
+def rss_mb() -> float:
+    """Resident memory of this process [MB]; its peak where the system does not tell the present."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return pages * resource.getpagesize() / 2**20

@@ -1,0 +1,313 @@
+"""The outbox: envelopes and the state that led to them, on disk together.
+
+File format 1: SQLite, WAL, synchronous=FULL (a commit survives a power cut), one writer.
+
+    meta       key, value         `format` = 1, `outbox` = id of this file, random
+    streams    no, stream, kind   one current stream for each kind, made when the kind is first used; older ones stay
+               next_seq           until they are settled. next_seq: the seq that the next envelope gets
+               mark, beyond       what the center's receipts settle: all up to mark, and ranges above it (JSON)
+               current            1: new envelopes go here; 0: an older one, still sent; -1: retired, never sent
+    envelopes  id, stream, seq,   data: the sealed bytes of wire.envelope, as they are sent; stream: streams.no
+               sealed_ns, data
+    carry      machine, data      the core's state of each machine as of the last commit
+    settings   key, value         `generation` of the center, digest of the last `site` body ...
+
+What is settled is a property of the stream, not a flag on each envelope: a receipt writes one row, whatever it
+covers. Envelopes of one commit, the carry and the settings change in one transaction. Settled envelopes stay until
+they are 35 days old or the file is over its budget, so that a center that lost its disk gets them again; others are
+never deleted. The newest `site` envelope always stays: without it nobody could read the rest.
+
+A lock file beside it, `<file>.lock`, keeps a second agent out. Methods block on the disk: call them from one worker
+thread, never from the acquisition path.
+"""
+
+import json
+import secrets
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from agent.disk import CorruptOutbox, DiskFull, UnknownFormat, lock, translated
+from agent.ranges import NOTHING, Settled
+from agent.sender import Key, StreamState
+from wire.envelope import seal
+
+FORMAT: Final = 1
+DAY_NS: Final = 86_400_000_000_000
+KEEP_NS: Final = 35 * DAY_NS
+BUDGET_MB: Final = 2048
+_PRUNE_ROWS: Final = 500
+_ANY_AGE: Final = 2**63 - 1
+
+_SCHEMA: Final = """
+create table meta (key text primary key, value text not null) without rowid;
+create table streams (no integer primary key, stream text not null unique, kind text not null,
+    next_seq integer not null, mark integer not null, beyond text not null, current integer not null);
+create table envelopes (id integer primary key, stream integer not null, seq integer not null,
+    sealed_ns integer not null, data blob not null, unique (stream, seq));
+create table carry (machine text primary key, data blob not null) without rowid;
+create table settings (key text primary key, value text not null) without rowid;
+insert into meta values ('format', '1'), ('outbox', lower(hex(randomblob(8))));
+"""
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """An envelope that a commit made."""
+
+    kind: str
+    key: Key
+
+
+class Outbox:
+    """One open outbox file. `agent.salvage.open_outbox` opens one whatever state it is in."""
+
+    def __init__(self, path: Path, *, budget_mb: int = BUDGET_MB, keep_ns: int = KEEP_NS) -> None:
+        """Opens or creates the file. Raises `OutboxInUse`, `UnknownFormat`, `CorruptOutbox` or `CannotStore`."""
+        self.path = path
+        self._budget_bytes, self._keep_ns = budget_mb * 2**20, keep_ns
+        self._lock = lock(path)
+        try:
+            with translated(path):
+                self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+                self._prepare()
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self) -> None:
+        for pragma in ("journal_mode=wal", "synchronous=full", "journal_size_limit=4194304"):
+            self._db.execute(f"pragma {pragma}")
+        if not self._db.execute("select 1 from sqlite_master where name = 'meta'").fetchone():
+            self._db.executescript(f"begin; {_SCHEMA} commit;")
+        found = dict(self._db.execute("select key, value from meta"))
+        if found.get("format") != str(FORMAT):
+            raise UnknownFormat(
+                f"{self.path} has format {found.get('format')!r}; this program reads {FORMAT}: "
+                "install the version that wrote it, or give the agent another outbox file"
+            )
+        (page_bytes,) = self._db.execute("pragma page_size").fetchone()
+        # a little above the budget at which pruning starts, so that the deletions themselves have room
+        self._db.execute(f"pragma max_page_count={max(64, self._budget_bytes * 21 // 20 // page_bytes)}")
+        self._page_bytes = page_bytes
+
+    def close(self) -> None:
+        """Frees the file. May be called twice."""
+        if db := getattr(self, "_db", None):
+            db.close()
+        self._lock.close()
+
+    # writing
+
+    def commit(
+        self,
+        bodies: Sequence[tuple[str, Any]],
+        carries: Mapping[str, bytes],
+        now_ns: int,
+        settings: Mapping[str, str] | None = None,
+    ) -> list[Sealed]:
+        """Seals each (kind, content) into its kind's current stream and stores them with the carries, all or nothing.
+
+        Raises `DiskFull` or `CannotStore`; then nothing was stored.
+        """
+        try:
+            return self._commit(bodies, carries, now_ns, settings or {})
+        except DiskFull:
+            if not self.prune(now_ns):
+                raise
+        return self._commit(bodies, carries, now_ns, settings or {})
+
+    def _commit(
+        self, bodies: Sequence[tuple[str, Any]], carries: Mapping[str, bytes], now_ns: int, settings: Mapping[str, str]
+    ) -> list[Sealed]:
+        out = []
+        with self._transaction():
+            for kind, content in bodies:
+                no, stream, seq = self._next(kind)
+                data = seal(stream, seq, now_ns, content).data
+                self._db.execute(
+                    "insert into envelopes (stream, seq, sealed_ns, data) values (?, ?, ?, ?)", (no, seq, now_ns, data)
+                )
+                out.append(Sealed(kind, Key(stream, seq)))
+            self._db.executemany("insert or replace into carry values (?, ?)", carries.items())
+            self._db.executemany("insert or replace into settings values (?, ?)", settings.items())
+        return out
+
+    def _next(self, kind: str) -> tuple[int, str, int]:
+        row = self._db.execute(
+            "update streams set next_seq = next_seq + 1 where kind = ? and current = 1 returning no, stream, next_seq - 1",
+            (kind,),
+        ).fetchone()
+        if row:
+            return row[0], row[1], row[2]
+        stream = secrets.token_hex(8)
+        no = self._add_stream(stream, kind, next_seq=2, known=NOTHING, current=True)
+        return no, stream, 1
+
+    def _add_stream(self, stream: str, kind: str, *, next_seq: int, known: Settled, current: bool) -> int:
+        cursor = self._db.execute(
+            "insert into streams (stream, kind, next_seq, mark, beyond, current) values (?, ?, ?, ?, ?, ?)",
+            (stream, kind, next_seq, known.mark, json.dumps(known.beyond), int(current)),
+        )
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
+    def adopt(self, streams: Iterable[StreamState], envelopes: Iterable[tuple[Key, int, bytes]]) -> int:
+        """Takes over what was saved from a damaged file: old streams, and `(key, sealed_ns, data)`; returns how many.
+
+        Nothing is ever added to an old stream: which of its numbers were used is not known for sure.
+        """
+        count = 0
+        with self._transaction():
+            number = {
+                item.stream: self._add_stream(
+                    item.stream, item.kind, next_seq=item.last + 1, known=item.known, current=False
+                )
+                for item in streams
+            }
+            for key, sealed_ns, data in envelopes:
+                count += self._db.execute(
+                    "insert or ignore into envelopes (stream, seq, sealed_ns, data) values (?, ?, ?, ?)",
+                    (number[key.stream], key.seq, sealed_ns, data),
+                ).rowcount
+        return count
+
+    def stream(self, kind: str) -> str:
+        """The id of the kind's current stream; made if there is none."""
+        row = self._read("select stream from streams where kind = ? and current = 1", kind)
+        if row:
+            return str(row[0][0])
+        stream = secrets.token_hex(8)
+        with self._transaction():
+            self._add_stream(stream, kind, next_seq=1, known=NOTHING, current=True)
+        return stream
+
+    def receipted(self, known: Mapping[str, Settled], generation: str) -> None:
+        """Keeps what the center has settled. Losing it costs repetitions, never facts."""
+        with self._transaction():
+            self._db.executemany(
+                "update streams set mark = ?, beyond = ? where stream = ?",
+                [(item.mark, json.dumps(item.beyond), stream) for stream, item in known.items()],
+            )
+            self._db.execute("insert or replace into settings values ('generation', ?)", (generation,))
+
+    def begin_again(self) -> None:
+        """Retires every stream and forgets the carry: for a file that is an old copy of one that went on elsewhere.
+
+        Envelopes of the retired streams stay on disk but are not sent: the other copy used their numbers for
+        something else, and its word was first.
+        """
+        with self._transaction():
+            self._db.execute("update streams set current = -1")
+            self._db.execute("delete from carry")
+            self._db.execute("delete from settings where key = 'site_sent'")
+
+    def prune(self, now_ns: int) -> int:
+        """Deletes settled envelopes that are too old, and the oldest ones while the file is over budget.
+
+        Returns how many; call it now and then, it stops after a few hundred.
+        """
+        with self._transaction():
+            old = self._delete_settled(now_ns - self._keep_ns)
+            return old or (self._delete_settled(_ANY_AGE) if self._used_bytes() > self._budget_bytes else 0)
+
+    def _delete_settled(self, before_ns: int) -> int:
+        count = 0
+        streams = self._db.execute(
+            "select no, min(mark, next_seq - 1 - (kind = 'site')) from streams order by no"
+        ).fetchall()
+        for no, last in streams:
+            rows = self._db.execute(
+                "select id, sealed_ns from envelopes where stream = ? and seq <= ? order by seq limit ?",
+                (no, last, _PRUNE_ROWS),
+            ).fetchall()
+            gone = [(row,) for row, sealed_ns in rows if sealed_ns < before_ns]
+            self._db.executemany("delete from envelopes where id = ?", gone)
+            count += len(gone)
+        return count
+
+    def _used_bytes(self) -> int:
+        (pages,) = self._db.execute("pragma page_count").fetchone()
+        (free,) = self._db.execute("pragma freelist_count").fetchone()
+        return int((pages - free) * self._page_bytes)
+
+    # reading
+
+    def streams(self) -> list[StreamState]:
+        """Every stream that is current or has envelopes on disk to be sent."""
+        rows = self._read(
+            "select stream, kind, coalesce((select min(seq) from envelopes where stream = no), next_seq), next_seq, "
+            "mark, beyond, current from streams where current >= 0 order by no"
+        )
+        return [
+            StreamState(stream, kind, first, following - 1, read_known(mark, beyond), current=bool(current))
+            for stream, kind, first, following, mark, beyond, current in rows
+            if current or first < following
+        ]
+
+    def read(self, keys: Iterable[Key]) -> list[tuple[Key, str, bytes | None]]:
+        """Each envelope's kind and bytes; None where the disk does not have it."""
+        out: list[tuple[Key, str, bytes | None]] = []
+        for key in keys:
+            row = self._read(
+                "select kind, (select data from envelopes where stream = no and seq = ?) from streams where stream = ?",
+                key.seq,
+                key.stream,
+            )
+            kind, data = row[0] if row else ("facts", None)
+            out.append((key, kind, data))
+        return out
+
+    def waiting(self, limit: int = 1000, after: int = 0) -> list[tuple[int, Key]]:
+        """Envelopes without a receipt, oldest first, as (row id, key); after: the row id to go on from."""
+        known = {item.stream: item.known for item in self.streams()}
+        rows = self._read(
+            "select id, s.stream, seq from envelopes e join streams s on s.no = e.stream "
+            "where current >= 0 and seq > mark and id > ? order by id limit ?",
+            after,
+            limit,
+        )
+        return [(row, Key(stream, seq)) for row, stream, seq in rows if seq not in known[stream]]
+
+    def carries(self) -> dict[str, bytes]:
+        """Each machine's state as of the last commit."""
+        return dict(self._read("select machine, data from carry"))
+
+    def settings(self) -> dict[str, str]:
+        """What earlier commits and receipts put there."""
+        return dict(self._read("select key, value from settings"))
+
+    def used_mb(self) -> float:
+        """What the file holds, free pages not counted [MB]."""
+        with translated(self.path):
+            return self._used_bytes() / 2**20
+
+    def check(self) -> None:
+        """Reads the whole file. Raises `CorruptOutbox` if SQLite finds it damaged."""
+        found = [row[0] for row in self._read("pragma quick_check(3)")]
+        if found != ["ok"]:
+            raise CorruptOutbox(f"{self.path} is damaged: {'; '.join(map(str, found))}")
+
+    def _read(self, sql: str, *values: object) -> list[Any]:
+        with translated(self.path):
+            return self._db.execute(sql, values).fetchall()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with translated(self.path):
+            self._db.execute("begin immediate")
+            try:
+                yield
+                self._db.execute("commit")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("rollback")
+                raise
+
+
+def read_known(mark: int, beyond: str) -> Settled:
+    """The settled seqs in a row of `streams`."""
+    return Settled(mark, tuple((first, last) for first, last in json.loads(beyond)))

@@ -1,0 +1,234 @@
+"""The pipeline: rows in, facts out. Holds the machines and their states; decides nothing about machines (oee.engine).
+
+Rows come in small pieces from the devices and wait here, machine by machine, until the machine's watermark has
+passed them: a step covers `[until, watermark)`, and a row at the watermark belongs to the next one. What a step
+offers is kept with the states that it led to until somebody has stored both together (`take`); what could not be
+stored is put back, so that memory and disk never tell different stories.
+
+Beyond `MOST_PENDING_ROWS` nothing more is computed: the machines are paused, and when they go on, the time between
+is a gap like any other outage.
+"""
+
+import logging
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from adapters.contract import Row
+from oee import engine
+from oee.facts import MINUTE_NS, Facts, Losses, Stop
+from oee.machine import Machine
+from oee.samples import Samples, Series, between, series
+from oee.states import Quality
+
+_LOG: Final = logging.getLogger("nhip.agent.pipeline")
+MOST_PENDING_ROWS: Final = 200_000
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one step of one machine offers; never split over two envelopes."""
+
+    facts: Facts
+    losses: Losses
+    stops: Sequence[Stop]
+
+    def __len__(self) -> int:
+        return len(self.facts) + len(self.losses) + len(self.stops)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Parts in order, and the states of the machines after them: to be stored together or not at all."""
+
+    parts: tuple[Part, ...]
+    states: Mapping[str, engine.MachineState]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.parts))
+
+    def carries(self) -> dict[str, bytes]:
+        """The states as they are kept on disk."""
+        return {machine: engine.dump(state) for machine, state in self.states.items()}
+
+
+@dataclass
+class _Machine:
+    machine: Machine
+    state: engine.MachineState
+    rows: dict[str, list[tuple[int, Any, Quality]]] = field(default_factory=dict)
+    live: engine.Live | None = None
+
+
+class Pipeline:
+    """Machines, their states and what they have offered.
+
+    `advance` and `feed` may run in another thread than `feed_rows`, but not at the same time as each other.
+    """
+
+    def __init__(
+        self,
+        machines: Mapping[str, Machine],
+        carries: Mapping[str, bytes],
+        *,
+        most_pending_rows: int = MOST_PENDING_ROWS,
+    ) -> None:
+        """carries: machine to what `Batch.carries` gave before; a machine without one starts anew. Raises `ValueError`."""
+        self._machines = {
+            name: _Machine(
+                machine,
+                engine.load(carries[name]) if name in carries else engine.start(),
+            )
+            for name, machine in machines.items()
+        }
+        self._users: dict[str, list[_Machine]] = {}
+        for item in self._machines.values():
+            for tag in item.machine.tags():
+                self._users.setdefault(tag, []).append(item)
+        self._lock = threading.Lock()
+        self._parts: list[Part] = []
+        self._rows = 0
+        self._dirty: set[str] = set()
+        self._most_pending_rows = most_pending_rows
+        self.failures = 0
+        self._seen: dict[str, Row] = {}
+        self._paused = False
+
+    @property
+    def until_ns(self) -> dict[str, int]:
+        """Each machine's time up to which it is computed [ns]; 0 before its first sample."""
+        return {name: item.state.until_ns for name, item in self._machines.items()}
+
+    @property
+    def tags(self) -> dict[str, frozenset[str]]:
+        """Each machine's tags."""
+        return {name: item.machine.tags() for name, item in self._machines.items()}
+
+    @property
+    def live(self) -> dict[str, engine.Live]:
+        """What each machine is doing now; without those that have said nothing yet."""
+        return {name: item.live for name, item in self._machines.items() if item.live is not None}
+
+    @property
+    def paused(self) -> bool:
+        """Whether nothing is computed because nothing can be stored."""
+        return self._paused
+
+    @property
+    def pending_rows(self) -> int:
+        """Rows offered and not stored yet."""
+        return self._rows
+
+    def last_ns(self) -> dict[str, int]:
+        """For each tag the time up to which a machine has used it: where its gap begins after a restart."""
+        out: dict[str, int] = {}
+        for tag, users in self._users.items():
+            times = [item.state.until_ns for item in users if item.state.until_ns]
+            if times:
+                out[tag] = min(times)
+        return out
+
+    def feed_rows(self, rows: Iterable[Row]) -> None:
+        """Takes rows named `device.tag`, each tag's in time order.
+
+        A row older than what is computed counts from there on: what was told cannot be told otherwise.
+        """
+        with self._lock:
+            for row in rows:
+                self._seen[row.tag] = row
+                for item in () if self._paused else self._users.get(row.tag, ()):
+                    t_ns = max(row.t_ns, item.state.until_ns)
+                    item.rows.setdefault(row.tag, []).append((t_ns, row.value, row.quality))
+
+    def advance(self, watermarks_ns: Mapping[str, int]) -> None:
+        """Computes every machine up to its watermark: the time before which no row of its tags will come any more."""
+        if self._rows >= self._most_pending_rows:
+            with self._lock:
+                self._paused = True
+        if self._paused:
+            return
+        for name, item in self._machines.items():
+            until_ns = watermarks_ns[name]
+            if until_ns > item.state.until_ns:
+                with self._lock:
+                    samples = _split(item.rows, until_ns)
+                try:
+                    self._step(name, item, samples, until_ns)
+                except Exception:  # one machine's trouble is not the others'; counted, and its time becomes a gap
+                    self.failures += 1
+                    if self.failures == 1:
+                        _LOG.exception("step failed machine=%s until_ns=%d", name, until_ns)
+                    self._start_over(item, until_ns)
+
+    def feed(self, samples: Samples, until_ns: int) -> None:
+        """Computes every machine from columns that exist already, up to `until_ns`; what its state knows is left out."""
+        for name, item in self._machines.items():
+            if until_ns <= item.state.until_ns:
+                continue
+            mine = {
+                tag: between(samples[tag], item.state.until_ns, until_ns)
+                for tag in item.machine.tags()
+                if tag in samples
+            }
+            mine = {tag: column for tag, column in mine.items() if len(column)}
+            self._step(name, item, mine, until_ns)
+
+    def _step(self, name: str, item: _Machine, samples: Mapping[str, Series], until_ns: int) -> None:
+        offer_until_ns = until_ns // MINUTE_NS * MINUTE_NS
+        step = engine.step(item.machine, item.state, samples, (), until_ns, offer_until_ns)
+        part = Part(step.facts, step.losses, step.stops)
+        with self._lock:
+            item.state, item.live = step.state, step.live or item.live
+            self._dirty.add(name)
+            if len(part):
+                self._parts.append(part)
+                self._rows += len(part)
+
+    def take(self) -> Batch:
+        """What has been offered since the last `take`, with the states of the machines that moved."""
+        with self._lock:
+            batch = Batch(tuple(self._parts), {name: self._machines[name].state for name in sorted(self._dirty)})
+            self._parts, self._rows, self._dirty = [], 0, set()
+        return batch
+
+    def put_back(self, batch: Batch) -> None:
+        """A batch that could not be stored: it will be part of the next one."""
+        with self._lock:
+            self._parts = [*batch.parts, *self._parts]
+            self._rows += len(batch)
+            self._dirty |= set(batch.states)
+
+    def resume(self, now_ns: int) -> None:
+        """Goes on after a pause: what lies between is a gap, and from now on the latest values hold."""
+        self._paused = False
+        for item in self._machines.values():
+            self._start_over(item, now_ns)
+
+    def forget(self, now_ns: int) -> None:
+        """Begins every machine anew, as if on an empty disk; what was offered and not stored is given up."""
+        self.take()
+        for item in self._machines.values():
+            item.state = engine.start()
+        self.resume(now_ns)
+
+    def _start_over(self, item: _Machine, now_ns: int) -> None:
+        with self._lock:
+            until_ns, tags = item.state.until_ns, item.machine.tags()
+            item.rows = {tag: [(until_ns, None, Quality.GAP)] for tag in tags} if until_ns else {}
+            for row in [self._seen[tag] for tag in tags if tag in self._seen]:
+                item.rows.setdefault(row.tag, []).append((max(now_ns, until_ns), row.value, row.quality))
+
+
+def _split(rows: dict[str, list[tuple[int, Any, Quality]]], until_ns: int) -> dict[str, Series]:
+    """Takes out what lies before `until_ns` as columns; the rest stays."""
+    out: dict[str, Series] = {}
+    for tag, waiting in list(rows.items()):
+        ready = [row for row in waiting if row[0] < until_ns]
+        if ready:
+            out[tag] = series(ready)
+        if len(ready) == len(waiting):
+            del rows[tag]
+        else:
+            rows[tag] = waiting[len(ready) :]
+    return out

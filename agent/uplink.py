@@ -1,0 +1,268 @@
+"""The uplink: one task that keeps a connection to the broker and sends what the sender says is due.
+
+Decides nothing about delivery (agent.sender) or rhythm (agent.cadence). A broker that refuses MQTT 5 is asked again
+with 3.1.1; one that refuses the account is asked again too, slowly, since a person may be mending it.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final, cast
+
+from pydantic import BaseModel, ValidationError
+
+from agent.cadence import Cadence, backoff_s
+from agent.health import Health
+from agent.mqtt import MQTT5, MQTT311, Broker, Listener, Lost, Message, Refused, Session
+from agent.sender import Key, Learned, Sender
+from wire.bodies import Live, LiveMachine, Status
+from wire.receipts import decode_receipt
+from wire.topics import Kind, topic
+
+_LOG: Final = logging.getLogger("nhip.agent.uplink")
+_STABLE_S: Final = 30.0
+_NOT_MATCHED: Final = 0x10  # MQTT 5: the broker took it, but nobody has subscribed
+_REFUSED_FROM: Final = 0x80
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What the uplink asks of its owner.
+
+    read: envelopes from disk, None where one is missing. learned: a receipt taught something. status: the status as
+    of now. now_ns: gateway time.
+    """
+
+    read: Callable[[Iterable[Key]], Awaitable[list[tuple[Key, str, bytes | None]]]]
+    learned: Callable[[Learned], None]
+    status: Callable[[], Status]
+    now_ns: Callable[[], int]
+
+
+class Uplink:
+    """One gateway's connection to its center. `run` lives until `stop`."""
+
+    def __init__(
+        self, broker: Broker, sender: Sender, hooks: Hooks, health: Health, *, site: str, gateway: str
+    ) -> None:
+        self._site, self._gateway = site, gateway
+        self._broker, self._sender, self._hooks, self._health = broker, sender, hooks, health
+        self._version = MQTT5
+        self._wake = asyncio.Event()
+        self._settled = asyncio.Event()
+        self._stopping = False
+        self._session: Session | None = None
+        self._lost: str | None = None
+        self._sent: dict[int, Key | None] = {}
+        self._complaint = ""
+        self._live: dict[str, LiveMachine] = {}
+        self._live_cadence = Cadence(1.0, 30.0)
+        self._status_cadence = Cadence(1.0, 30.0)
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker answers."""
+        return self._session is not None
+
+    def nudge(self) -> None:
+        """There may be something to send."""
+        self._wake.set()
+
+    def status_changed(self) -> None:
+        """The next status shall not wait for its turn."""
+        self._status_cadence.changed = True
+        self._wake.set()
+
+    def show(self, machines: dict[str, LiveMachine]) -> None:
+        """What the machines are doing now; sent when a state, reason, product or shift has changed, and now and then."""
+        told = {name: _gist(item) for name, item in self._live.items()}
+        if told != {name: _gist(item) for name, item in machines.items()}:
+            self._live_cadence.changed = True
+            self._wake.set()
+        self._live = machines
+
+    async def drain(self, timeout_s: float) -> bool:
+        """Waits until everything on disk has its receipt; False if that took too long or there is no connection."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while self.connected and self._sender.waiting:
+                    self._settled.clear()
+                    self._wake.set()
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self._settled.wait(), 0.5)
+        return self._sender.waiting == 0
+
+    def stop(self) -> None:
+        """Ends `run` after an offline status."""
+        self._stopping = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Connects, serves, and connects again, until stopped."""
+        attempt = 0
+        while not self._stopping:
+            began_s = time.monotonic()
+            try:
+                await self._once()
+            except Refused as error:
+                if error.unsupported:
+                    self._version = MQTT311 if self._version == MQTT5 else MQTT5
+                    self._health.count("mqtt_version_refused")
+                    attempt += self._version == MQTT5
+                    if self._version == MQTT311:
+                        continue
+                self._complain(f"refused: {error}; check username, password_file and the broker's access rules")
+            except (Lost, OSError, TimeoutError, ValueError) as error:
+                self._complain(f"{type(error).__name__}: {error}")
+            self._health.count("uplink_lost")
+            attempt = 1 if time.monotonic() - began_s > _STABLE_S else attempt + 1
+            await self._pause(backoff_s(attempt, random.random()))  # noqa: S311  # jitter, no secret
+
+    async def _pause(self, wait_s: float) -> None:
+        until_s = time.monotonic() + wait_s
+        while not self._stopping and (left_s := until_s - time.monotonic()) > 0:
+            self._wake.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), left_s)
+
+    def _complain(self, text: str) -> None:
+        if self._stopping or text == self._complaint:
+            return
+        self._complaint = text
+        _LOG.warning("uplink down broker=%s:%d why=%r", self._broker.host, self._broker.port, text)
+
+    def _topic(self, kind: str) -> str:
+        return topic(self._site, self._gateway, cast(Kind, kind))
+
+    async def _once(self) -> None:
+        will = Status(online=False, at_ns=self._hooks.now_ns())
+        session = Session(
+            self._broker,
+            f"{self._site}.{self._gateway}",
+            Message(self._topic("status"), _bytes(will), qos=1, retain=True),
+            Listener(self._received, self._acknowledged, self._on_lost),
+            self._version,
+        )
+        goodbye = False
+        try:
+            await session.open()
+            self._begin(session)
+            await self._serve(session)
+            goodbye = True
+        finally:
+            self._session = None
+            self._sender.disconnected()
+            session.close(goodbye=goodbye)
+
+    def _begin(self, session: Session) -> None:
+        self._session, self._lost = session, None
+        self._sent.clear()
+        self._complaint = ""
+        self._live_cadence.again()
+        self._status_cadence.again()
+        self._health.count("uplink_connects")
+        self._health.gauge("mqtt_version", float(self._version))
+        self._sender.connected(time.monotonic())
+        session.subscribe(self._topic("receipt"))
+        _LOG.info("uplink up broker=%s:%d mqtt=%s", self._broker.host, self._broker.port, _VERSIONS[self._version])
+
+    async def _serve(self, session: Session) -> None:
+        while not self._stopping:
+            self._wake.clear()
+            if self._lost is not None:
+                raise Lost(self._lost)
+            await self._send_due(session)
+            self._send_rhythm(session)
+            times = [self._live_cadence.due_s(), self._status_cadence.due_s()]
+            if (next_s := self._sender.next_s()) is not None:
+                times.append(next_s)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), max(0.01, min(times) - time.monotonic()))
+        await self._farewell(session)
+
+    async def _send_due(self, session: Session) -> None:
+        keys = self._sender.due(time.monotonic())
+        if not keys:
+            return
+        for key, kind, data in await self._hooks.read(keys):
+            if self._lost is not None:
+                raise Lost(self._lost)
+            if data is None:
+                self._sender.missing(key)
+                self._health.count("envelopes_missing")
+                continue
+            self._sent[session.publish(Message(self._topic(kind), data, qos=1))] = key
+            self._health.count("envelopes_sent")
+        self._wake.set()
+
+    def _send_rhythm(self, session: Session) -> None:
+        now_s = time.monotonic()
+        if self._status_cadence.take(now_s):
+            session.publish(Message(self._topic("status"), _bytes(self._hooks.status()), qos=1, retain=True))
+        if self._live and self._live_cadence.take(now_s):
+            live = Live(at_ns=self._hooks.now_ns(), machines=self._live)
+            session.publish(Message(self._topic("live"), _bytes(live)))
+        elif not self._live:
+            self._live_cadence.last_s = now_s
+
+    async def _farewell(self, session: Session) -> None:
+        offline = self._hooks.status().model_copy(update={"online": False})
+        mid = session.publish(Message(self._topic("status"), _bytes(offline), qos=1, retain=True))
+        self._sent[mid] = None
+        until_s = time.monotonic() + 2.0
+        while mid in self._sent and self._lost is None and time.monotonic() < until_s:
+            self._wake.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), 0.2)
+
+    # the session's side
+
+    def _received(self, name: str, payload: bytes) -> None:
+        try:
+            receipt = decode_receipt(payload)
+        except ValidationError as error:
+            self._health.count("receipts_unreadable")
+            _LOG.warning("receipt unreadable topic=%s why=%r", name, error.errors()[0]["msg"])
+            return
+        self._health.count("receipts")
+        learned = self._sender.receipt(receipt, time.monotonic())
+        if learned.changed:
+            self._hooks.learned(learned)
+        if learned.fresh:
+            self._status_cadence.changed = True  # echo the new generation
+        self._settled.set()
+        self._wake.set()
+
+    def _acknowledged(self, mid: int, reason: int) -> None:
+        if mid in self._sent:
+            key = self._sent.pop(mid)
+            if key is not None:
+                self._sender.accepted(key, time.monotonic())
+        if reason == _NOT_MATCHED:
+            self._health.count("publishes_without_subscriber")
+        elif reason >= _REFUSED_FROM:
+            self._health.count("publishes_refused")
+            complaint = f"publish refused by the broker, reason {reason:#x}; check the account's access rules"
+            if complaint != self._complaint:
+                self._complaint = complaint
+                _LOG.warning("uplink refused why=%r", complaint)
+        self._wake.set()
+
+    def _on_lost(self, reason: str) -> None:
+        self._lost = reason
+        self._wake.set()
+
+
+_VERSIONS: Final = {MQTT5: "5", MQTT311: "3.1.1"}
+
+
+def _gist(item: LiveMachine) -> tuple[str, str, str, str]:
+    return item.state, item.reason, item.product, item.shift
+
+
+def _bytes(body: BaseModel) -> bytes:
+    return body.model_dump_json(exclude_defaults=True).encode()

@@ -1,0 +1,218 @@
+"""The outbox keeps what it committed, through kills, damage and full disks."""
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from agent.disk import CannotStore, DiskFull, OutboxInUse, UnknownFormat
+from agent.outbox import DAY_NS, Outbox
+from agent.ranges import Settled
+from agent.salvage import open_outbox
+from agent.sender import Key
+from wire.envelope import content, open_envelope
+
+NOW = 1_800_000_000_000_000_000
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def outbox(tmp_path):
+    with_file = Outbox(tmp_path / "outbox.db")
+    yield with_file
+    with_file.close()
+
+
+def bodies(*numbers, size=0):
+    return [("facts", {"n": number, "pad": random.Random(number).randbytes(size).hex()}) for number in numbers]
+
+
+def reopened(outbox):
+    outbox.close()
+    return Outbox(outbox.path)
+
+
+def test_commit_numbers_without_gaps_and_reads_back(outbox):
+    first = outbox.commit([*bodies(1, 2), ("site", {"name": "Vân Long"})], {"press-1": b"state"}, NOW)
+    assert [(item.kind, item.key.seq) for item in first] == [("facts", 1), ("facts", 2), ("site", 1)]
+    assert first[0].key.stream == first[1].key.stream == outbox.stream("facts") != first[2].key.stream
+    assert [item.key.seq for item in outbox.commit(bodies(3), {}, NOW)] == [3]
+    again = reopened(outbox)
+    [(key, kind, data)] = again.read([first[2].key])
+    assert (key, kind) == (first[2].key, "site")
+    assert content(open_envelope(data)) == {"name": "Vân Long"}
+    assert again.carries() == {"press-1": b"state"}
+    assert [item.key.seq for item in again.commit(bodies(4), {}, NOW)] == [4]
+    again.close()
+
+
+def test_nothing_of_a_failed_commit_stays(outbox):
+    with pytest.raises(TypeError):
+        outbox.commit([*bodies(1), ("facts", {"no": object()})], {"m": b"x"}, NOW)
+    assert outbox.waiting() == []
+    assert outbox.carries() == {}
+    assert outbox.commit(bodies(1), {}, NOW)[0].key.seq == 1
+
+
+def test_receipts_free_and_a_new_generation_takes_back(outbox):
+    stream = outbox.commit(bodies(1, 2, 3, 4), {}, NOW)[0].key.stream
+    outbox.receipted({stream: Settled(1, ((3, 3),))}, "g1")
+    assert [key.seq for _, key in outbox.waiting()] == [2, 4]
+    assert [key.seq for _, key in outbox.waiting(limit=1)] == [2]
+    again = reopened(outbox)
+    [state] = again.streams()
+    assert (state.first, state.last, state.known) == (1, 4, Settled(1, ((3, 3),)))
+    assert again.settings()["generation"] == "g1"
+    again.receipted({stream: Settled(0)}, "g2")
+    assert [key.seq for _, key in again.waiting()] == [1, 2, 3, 4]
+    again.close()
+
+
+def test_receipted_envelopes_stay_35_days_and_others_for_ever(outbox):
+    stream = outbox.commit(bodies(1, 2, 3), {}, NOW)[0].key.stream
+    outbox.commit([("site", {"v": 1})], {}, NOW)
+    site = outbox.commit([("site", {"v": 2})], {}, NOW)[0].key.stream
+    outbox.receipted({stream: Settled(2), site: Settled(2)}, "g1")
+    assert outbox.prune(NOW + 34 * DAY_NS) == 0
+    assert outbox.prune(NOW + 36 * DAY_NS) == 3
+    firsts = {item.stream: item.first for item in outbox.streams()}
+    assert firsts == {stream: 3, site: 2}  # the newest site body stays
+    assert [key.seq for _, key in outbox.waiting()] == [3]
+    assert outbox.read([Key(stream, 1)])[0][2] is None
+
+
+def test_a_full_budget_takes_receipted_envelopes_first_and_then_says_so(tmp_path):
+    outbox = Outbox(tmp_path / "outbox.db", budget_mb=1)
+    stream, count = outbox.stream("facts"), 0
+    with pytest.raises(DiskFull, match="receipts free what is stored"):
+        for count in range(1000):  # noqa: B007
+            outbox.commit(bodies(count, size=3000), {"m": b"%d" % count}, NOW)
+    assert len(outbox.waiting()) == count  # the refused one left nothing
+    assert outbox.carries() == {"m": b"%d" % (count - 1)}
+    outbox.receipted({stream: Settled(count - 5)}, "g1")
+    assert [item.key.seq for item in outbox.commit(bodies(7, size=3000), {}, NOW)] == [count + 1]
+    assert len(outbox.waiting()) == 6
+    for number in range(500):
+        seq = outbox.commit(bodies(number, size=3000), {}, NOW)[0].key.seq
+        outbox.receipted({stream: Settled(seq)}, "g1")
+        outbox.prune(NOW)
+    assert outbox.used_mb() < 1.1
+    outbox.close()
+
+
+def test_a_second_agent_is_kept_out(outbox):
+    with pytest.raises(OutboxInUse, match="--outbox"):
+        Outbox(outbox.path)
+
+
+def test_a_newer_format_is_left_alone(outbox):
+    outbox.close()
+    db = sqlite3.connect(outbox.path)
+    db.execute("update meta set value = '2' where key = 'format'")
+    db.commit()
+    db.close()
+    with pytest.raises(UnknownFormat, match="'2'"):
+        open_outbox(outbox.path, NOW)
+    assert not list(outbox.path.parent.glob("*.corrupt*"))
+
+
+def test_a_folder_that_refuses_is_the_disks_fault(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CannotStore, match="check the folder"):
+        Outbox(tmp_path / "file" / "outbox.db")
+
+
+def test_begin_again_retires_streams_and_carry(outbox):
+    stream = outbox.commit([*bodies(1, 2), ("site", {})], {"m": b"x"}, NOW, {"site_sent": "d"})[0].key.stream
+    outbox.begin_again()
+    assert outbox.streams() == []
+    assert outbox.waiting() == []
+    assert outbox.carries() == {}
+    assert outbox.settings() == {}
+    assert outbox.stream("facts") != stream
+
+
+CHILD = """
+import sys, os
+from pathlib import Path
+from agent.outbox import Outbox
+outbox = Outbox(Path(sys.argv[1]))
+number = int(sys.argv[2])
+while True:
+    number += 1
+    sealed = outbox.commit([("facts", {"n": number, "part": part}) for part in range(3)], {"m": b"%d" % number}, number)
+    os.write(1, b"%d %d\\n" % (number, sealed[-1].key.seq))
+"""
+
+
+def test_kill_9_loses_nothing_that_was_committed(tmp_path):
+    path, told = tmp_path / "outbox.db", 0
+    for round_number in range(6):
+        child = subprocess.Popen([sys.executable, "-c", CHILD, str(path), str(told)], cwd=ROOT, stdout=subprocess.PIPE)
+        lines = [child.stdout.readline() for _ in range(3 + 17 * round_number)]
+        os.kill(child.pid, signal.SIGKILL)
+        rest, _ = child.communicate()
+        lines += [line + b"\n" for line in rest.split(b"\n")[:-1]]
+        number, seq = map(int, lines[-1].split())
+        opened = open_outbox(path, NOW)
+        assert opened.message == ""
+        stored = int(opened.outbox.carries()["m"])
+        assert stored in (number, number + 1)  # the last commit may not have been told
+        seqs = [key.seq for _, key in opened.outbox.waiting(limit=100_000)]
+        assert seqs == list(range(1, len(seqs) + 1))
+        assert len(seqs) == 3 * stored >= seq
+        for key, _, data in opened.outbox.read([Key(opened.outbox.stream("facts"), seq) for seq in seqs[-6:]]):
+            assert content(open_envelope(data)) == {"n": (key.seq + 2) // 3, "part": (key.seq - 1) % 3}
+        told = stored
+        opened.outbox.close()
+
+
+def damaged(path, where):
+    data = bytearray(path.read_bytes())
+    if where == "header":
+        data[:100] = b"\xff" * 100
+    elif where == "truncated":
+        del data[len(data) // 2 :]
+    elif where == "text":
+        data = bytearray(b"not a database at all, but long enough to be looked at " * 40)
+    elif where == "pages":
+        half = len(data) // 2 // 4096 * 4096
+        data[half : half + 3 * 4096] = random.Random(1).randbytes(3 * 4096)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("where", ["header", "text", "truncated", "pages"])
+def test_a_damaged_file_is_set_aside_and_its_sound_envelopes_are_kept(tmp_path, where):
+    path = tmp_path / "outbox.db"
+    outbox = Outbox(path)
+    stream = outbox.stream("facts")
+    for number in range(60):
+        outbox.commit(bodies(number, size=1000), {"m": b"state"}, NOW)
+    outbox.receipted({stream: Settled(2)}, "g1")
+    outbox.close()
+    damaged(path, where)
+    broken = path.read_bytes()
+    opened = open_outbox(path, NOW)
+    aside = tmp_path / "outbox.db.corrupt-20270115T080000Z"
+    assert aside.name in opened.message
+    assert len(aside.read_bytes()) == len(broken)  # kept, not cleaned away
+    assert opened.outbox.carries() == {}
+    assert opened.outbox.stream("facts") != stream
+    waiting = [key for _, key in opened.outbox.waiting()]
+    assert all(data is not None for _, _, data in opened.outbox.read(waiting))
+    if where == "pages":
+        assert opened.saved > 20
+        assert {key.stream for key in waiting} == {stream}
+        assert min(key.seq for key in waiting) == 3  # what was receipted stays receipted
+    if where in ("header", "text"):
+        assert opened.saved == 0
+    new = opened.outbox.commit(bodies(1), {}, NOW)[0].key
+    assert new.stream != stream
+    assert new.seq == 1
+    opened.outbox.close()
+    assert open_outbox(path, NOW).message == ""
