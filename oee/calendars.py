@@ -22,7 +22,8 @@ _DAY_NS: Final = 86_400_000_000_000
 @dataclass(frozen=True)
 class Shift:
     """One shift. start_s, end_s and breaks are seconds after the business date's local
-    midnight; `end_s` beyond 86,400 runs over midnight. weekdays: 0 is Monday."""
+    midnight; `end_s` beyond 86,400 runs over midnight. weekdays: 0 is Monday.
+    """
 
     name: str
     weekdays: frozenset[int]

@@ -215,7 +215,9 @@ class _Parser:
                 raise BadExpression(f"blinking({tag}, ...) wants a duration such as 3s", token.position)
             node = Node("blinking", (tag, round(_duration_s(token.text) * 1e9)))
         elif name.text == "above":
-            limits = dict([self.option(), (self.expect(","), self.option())[1]])
+            first = self.option()
+            self.expect(",")
+            limits = dict([first, self.option()])
             if set(limits) != {"on", "off"} or limits["off"] > limits["on"]:
                 raise BadExpression(f"above({tag}, ...) wants on= and off= with off not above on", name.position)
             node = Node("above", (tag, limits["on"], limits["off"]))

@@ -95,7 +95,18 @@ def _quality(t: Terms) -> float:
 
 
 def _oee(t: Terms) -> float:
-    return _availability(t) * _performance(t) * _quality(t)
+    """A factor of 0 makes the product 0 whatever an undefined one would have been: a machine that was
+    wanted, watched and made nothing has an OEE of 0, as both bounds say; one that nobody watched has none.
+    """
+    product, undefined = 1.0, None
+    for factor in (_availability, _performance, _quality):
+        try:
+            product *= factor(t)
+        except _Undefined as reason:
+            undefined = undefined or reason
+    if undefined and product != 0:
+        raise undefined
+    return product
 
 
 def _oee_low(t: Terms) -> float:
@@ -225,7 +236,8 @@ KPIS: Final[tuple[Kpi, ...]] = (
         "Nakajima; ISO: effectiveness = PRI x PQ / APT", "no operating time, or no ideal time known", _performance),
     Kpi("quality", "Q", "1", "ideal time of good pieces / ideal time of judged pieces",
         "ISO: quality ratio = GQ / PQ, weighted by ideal time over products", "no judged piece", _quality),
-    Kpi("oee", "OEE", "1", "A x P x Q", "Nakajima; ISO: OEE index", "A, P or Q is null", _oee),
+    Kpi("oee", "OEE", "1", "A x P x Q", "Nakajima; ISO: OEE index",
+        "a factor is null and none is 0", _oee),
     Kpi("oee_low", "OEE_min", "1", "(ideal time of good pieces, unwatched included) / (B + U)", "Nhip",
         "nothing scheduled", _oee_low),
     Kpi("oee_high", "OEE_max", "1",
@@ -272,7 +284,8 @@ KPI_KEYS: Final = tuple(kpi.key for kpi in KPIS)
 @dataclass(frozen=True)
 class Result:
     """values: KPI key to value or None; why_null: the reason's key for each None; flags: what a reader must be told
-    (`performance_above_1`: an ideal time or a counter is wrong; `more_than_scheduled`: more time than the calendar)."""
+    (`performance_above_1`: an ideal time or a counter is wrong; `more_than_scheduled`: more time than the calendar).
+    """
 
     values: dict[str, float | None]
     why_null: dict[str, str]
@@ -284,7 +297,8 @@ def terms(
 ) -> Terms:
     """Sums by name, or one row in the order of `FACT_COLUMNS`, as terms of the formulas.
 
-    Raises `ValueError` for a formula set that does not exist."""
+    Raises `ValueError` for a formula set that does not exist.
+    """
     if formula not in FORMULAS:
         raise ValueError(f"formula {formula!r}; there are {', '.join(FORMULAS)}")
     named: Mapping[str, Any]

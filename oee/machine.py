@@ -19,7 +19,8 @@ OPERATOR = "operator"
 @dataclass(frozen=True)
 class Rule:
     """`when` is true: the machine is in `state`. The first rule that is true wins; an undetermined
-    one before it makes the state unknown. when: None is always true."""
+    one before it makes the state unknown. when: None is always true.
+    """
 
     when: Expression | None
     state: State
@@ -29,7 +30,8 @@ class Rule:
 @dataclass(frozen=True)
 class CountGap:
     """No piece for longer than `max(ideals x ideal time, at_least_ns)` is a stop in `state` that starts one
-    ideal time after the last piece. override: the gap wins over what the rules say is running."""
+    ideal time after the last piece. override: the gap wins over what the rules say is running.
+    """
 
     ideals: float
     at_least_ns: int
@@ -53,7 +55,8 @@ class Counter:
 class Pieces:
     """Where pieces come from. Of total, good, reject and rework two determine the third; `operator` in place of
     a counter means that people enter them. per_count: pieces per count where the product does not say;
-    cavities: a tag that says how many pieces a count holds."""
+    cavities: a tag that says how many pieces a count holds.
+    """
 
     total: Counter | None = None
     good: Counter | None = None

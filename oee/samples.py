@@ -70,7 +70,8 @@ EMPTY = Series(np.empty(0, np.int64), np.empty(0, np.float64), np.empty(0, np.ui
 
 def concat(parts: Iterable[Series]) -> Series:
     """Series laid end to end in time order; a row at an earlier or equal time than the
-    last one before it replaces that row."""
+    last one before it replaces that row.
+    """
     live = [part for part in parts if len(part)]
     if not live:
         return EMPTY
@@ -78,7 +79,7 @@ def concat(parts: Iterable[Series]) -> Series:
         return live[0]
     t_ns = np.concatenate([part.t_ns for part in live])
     kinds = {part.value.dtype for part in live}
-    if len(kinds) > 1 and any(kind == object for kind in kinds):
+    if len(kinds) > 1 and any(kind.kind == "O" for kind in kinds):
         value = np.concatenate([part.value.astype(object) for part in live])
     else:
         value = np.concatenate([part.value for part in live])

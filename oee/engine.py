@@ -1,0 +1,310 @@
+"""The engine: one step of one machine, the same for live data, replay and recomputation.
+
+A step computes everything from the last settled time on. What becomes settled is chosen so that nothing
+later can change it: the last piece before the oldest stop, gap or changeover that has not ended (a stop in which
+the product changes reaches back to it). Sums before and after that point are exact parts of the whole, so
+however the input is cut into blocks, what has been offered after the last correction is the same.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oee.calendars import cut
+from oee.carry import MachineState, dump, load
+from oee.counters import Counts, Memory
+from oee.declarations import Declaration, effective
+from oee.expressions import needed
+from oee.facts import MS_NS, NO_FACTS, NO_LOSSES, Facts, Losses, Stop
+from oee.judge import judge
+from oee.machine import Machine
+from oee.offer import offer
+from oee.production import (
+    Production,
+    Products,
+    count_all,
+    counters,
+    delay_changes,
+    ideals_us,
+    per_count,
+    pieces,
+    products_from,
+)
+from oee.samples import EMPTY, Int64, Samples, Series, between, concat
+from oee.states import CalendarClass, Quality, State
+from oee.tally import Whole, pieces_since_setup, product_keys, stop_rows, tally
+from oee.timeline import Timeline, debounce, lay_gaps, raw
+
+__all__ = ["Live", "MachineState", "Step", "assess", "dump", "load", "start", "step"]
+
+_FAR_NS = 2**62
+
+
+@dataclass(frozen=True)
+class Live:
+    """The machine at `until_ns`. pieces: in this shift so far, None without a counter."""
+
+    state: State
+    since_ns: int
+    reason: str
+    product: str
+    shift: str
+    calendar: CalendarClass
+    pieces: int | None
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a step brought: the state after it and rows to send (differences, numbered)."""
+
+    state: MachineState
+    facts: Facts
+    losses: Losses
+    stops: list[Stop]
+    live: Live | None
+    settled_ns: int
+
+
+def start() -> MachineState:
+    """The state of a machine of which nothing has been seen."""
+    return MachineState()
+
+
+def _floored(rows: Series) -> Series:
+    """Times floored to milliseconds; of rows in the same millisecond the last stays."""
+    if not (rows.t_ns % MS_NS).any():
+        return rows
+    t_ns = rows.t_ns - rows.t_ns % MS_NS
+    last = np.append(t_ns[1:] != t_ns[:-1], True) if len(t_ns) else np.zeros(0, np.bool_)
+    return Series(t_ns[last], rows.value[last], rows.quality[last])
+
+
+def _take_in(machine: Machine, state: MachineState, samples: Samples) -> MachineState:
+    """New rows added to those that wait; rows for settled time are counted and left out."""
+    rows = dict(state.rows)
+    late = 0
+    for tag in sorted(machine.tags() & samples.keys()):
+        new = _floored(samples[tag])
+        keep = between(new, state.settled_ns, _FAR_NS)
+        late += len(new) - len(keep)
+        rows[tag] = concat([rows.get(tag, EMPTY), keep])
+    return replace(state, rows=rows, late_rows=state.late_rows + late)
+
+
+def step(
+    machine: Machine,
+    state: MachineState,
+    samples: Samples,
+    declarations: Sequence[Declaration],
+    until_ns: int,
+    offer_until_ns: int,
+) -> Step:
+    """Goes on to `until_ns`, up to which every tag is confirmed or known to be a gap.
+
+    samples: new rows only; rows later than `until_ns` wait. Rows for time already settled are not used (and counted).
+    declarations: new ones; one that reaches before the settled time takes effect from there on only (the caller
+      recomputes from an earlier state where it wants more).
+    offer_until_ns: rows are sent for minutes that start before it.
+    """
+    state = _take_in(machine, state, samples)
+    state = replace(state, declarations=effective((*state.declarations, *declarations)))
+    until_ns -= until_ns % MS_NS
+    begin_ns = state.settled_ns
+    if begin_ns == 0:
+        first = min((int(rows.t_ns[0]) for rows in state.rows.values() if len(rows)), default=until_ns)
+        if first >= until_ns:
+            return Step(state, NO_FACTS, NO_LOSSES, [], None, 0)
+        begin_ns = first
+        state = replace(state, settled_ns=first, since_ns=first)
+    if until_ns <= max(begin_ns, state.until_ns - 1):
+        return Step(state, NO_FACTS, NO_LOSSES, [], None, begin_ns)
+    found = assess(machine, state, until_ns)
+    whole = found.whole
+    settled = _settle(machine, state, found, until_ns)
+    offered, facts, losses, stops = offer(
+        state.offered,
+        tally(whole, begin_ns, settled[0]),
+        tally(whole, settled[0], until_ns),
+        stop_rows(whole, begin_ns),
+        settled[0],
+        offer_until_ns,
+        begin_ns,
+    )
+    live = _live(machine, state, whole, until_ns)
+    odd = tuple(item for counts in found.counted.values() for item in counts.oddities)
+    new = _carry(machine, state, found, settled, until_ns)
+    new = replace(new, offered=offered, oddities=(*state.oddities, *odd)[-20:])
+    return Step(new, facts, losses, stops, live, settled[0])
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What a window comes to. bare: the timeline before debouncing, which decides what may be settled."""
+
+    whole: Whole
+    bare: Timeline
+    counted: Mapping[str, Counts]
+
+
+def assess(machine: Machine, state: MachineState, until_ns: int) -> Assessment:
+    """Timeline, production and calendar from the settled time to `until_ns`, judged."""
+    begin_ns = state.settled_ns
+    samples = {tag: between(rows, 0, until_ns) for tag, rows in state.rows.items()}
+    fresh = {tag: between(rows, begin_ns, until_ns) for tag, rows in samples.items()}
+    products = products_from(machine, samples, state.declarations, state.product, begin_ns)
+    bare = raw(machine, samples, begin_ns, until_ns)
+    if machine.product_change == "next_stop":
+        products = delay_changes(products, bare)
+    counted, _ = count_all(machine.pieces, state.counters, fresh)
+    production = pieces(machine, counted, products, samples)
+    if machine.gap is not None:
+        bare = lay_gaps(bare, machine.gap, *_references(machine, state, production, fresh, products))
+    line = debounce(bare, machine.shortest_run_ns, machine.shortest_stop_ns)
+    spans = cut(machine.calendar, begin_ns, until_ns)
+    judged = judge(machine, line, samples, production, products, state.declarations, spans, state.last_piece_ns)
+    whole = Whole(machine, judged.line, production, products, judged.setups, spans, state.made_since_setup)
+    return Assessment(whole, bare, counted)
+
+
+def _references(
+    machine: Machine, state: MachineState, production: Production, fresh: Samples, products: Products
+) -> tuple[Int64, Int64]:
+    """Times from which a gap is measured (each piece; before the first, when one could first have been seen), and the
+    ideal time of one count at each [ns].
+    """
+    seen = np.unique(production.t_ns[production.total > 0])
+    if not len(seen) or seen[0] > state.settled_ns:
+        first = state.last_piece_ns or _first_known(machine, fresh)
+        if first:
+            seen = np.append(first, seen[seen > first])
+    names = products.at(seen)
+    ideal_us = ideals_us(machine.products, product_keys(machine, names), seen)
+    return seen, ideal_us * per_count(machine, names) * 1000
+
+
+def _first_known(machine: Machine, fresh: Samples) -> int:
+    counter = machine.pieces.total or machine.pieces.good
+    rows = fresh.get(counter.tag, EMPTY) if counter else EMPTY
+    known = rows.t_ns[rows.quality <= Quality.UNCERTAIN]
+    return int(known[0]) if len(known) else 0
+
+
+def _settle(machine: Machine, state: MachineState, found: Assessment, until_ns: int) -> tuple[int, dict[str, Memory]]:
+    """The time up to which nothing can change any more, and what the counters remembered then."""
+    whole, begin_ns = found.whole, state.settled_ns
+    limit = min(
+        until_ns,
+        _open_from(found.bare, machine.shortest_run_ns, state.since_ns),
+        _open_from(whole.line, machine.shortest_run_ns, state.since_ns),
+        *(counts.pending_ns for counts in found.counted.values() if counts.pending_ns is not None),
+    )
+    made = whole.production
+    if counters(machine.pieces):
+        clean = (made.total > 0) & (made.lost_ns < 0) & (made.t_ns <= limit) & (made.t_ns > begin_ns)
+        times = made.t_ns[clean]
+        times = times[_running_at(found.bare, times) & _running_or_begins(whole.line, times)]
+        candidates = [*dict.fromkeys(times[::-1].tolist()), begin_ns]
+    else:
+        candidates = [max(limit, begin_ns)]
+    for settled_ns in candidates:
+        earlier = {tag: between(rows, begin_ns, settled_ns) for tag, rows in state.rows.items()}
+        counted, memories = count_all(machine.pieces, state.counters, earlier)
+        if all(counts.pending_ns is None for counts in counted.values()):
+            return settled_ns, memories
+    return begin_ns, dict(state.counters)
+
+
+def _open_from(line: Timeline, shortest_run_ns: int, since_ns: int) -> int:
+    """Where the unfinished tail begins: what follows the last run that is long enough to stay one."""
+    start = line.start_ns.copy()
+    start[0] = min(since_ns, int(start[0]))
+    firm = np.flatnonzero((line.state == State.RUNNING) & (line.end_ns - start >= shortest_run_ns))
+    return int(line.end_ns[firm[-1]]) if len(firm) else int(line.start_ns[0])
+
+
+def _running_at(line: Timeline, t_ns: Int64) -> NDArray[np.bool_]:
+    index = np.maximum(np.searchsorted(line.start_ns, t_ns, "right") - 1, 0)
+    out: NDArray[np.bool_] = line.state[index] == State.RUNNING
+    return out
+
+
+def _running_or_begins(line: Timeline, t_ns: Int64) -> NDArray[np.bool_]:
+    """Running at that time, or just ceasing to (a changeover begins with the last piece)."""
+    index = np.maximum(np.searchsorted(line.start_ns, t_ns, "right") - 1, 0)
+    out: NDArray[np.bool_] = _running_at(line, t_ns) | ((line.start_ns[index] == t_ns) & _running_at(line, t_ns - 1))
+    return out
+
+
+def _carry(
+    machine: Machine,
+    state: MachineState,
+    found: Assessment,
+    settled: tuple[int, dict[str, Memory]],
+    until_ns: int,
+) -> MachineState:
+    whole = found.whole
+    settled_ns, memories = settled
+    if settled_ns == state.settled_ns:
+        return replace(state, until_ns=until_ns)
+    conditions = tuple(rule.when for rule in machine.rules if rule.when)
+    rows = {}
+    for tag, column in state.rows.items():
+        old = needed(conditions, tag, column, settled_ns - 1)
+        new = int(np.searchsorted(column.t_ns, settled_ns))
+        keep = np.concatenate([old, np.arange(new, len(column))])
+        rows[tag] = Series(column.t_ns[keep], column.value[keep], column.quality[keep])
+    index = max(int(np.searchsorted(whole.line.start_ns, settled_ns, "right")) - 1, 0)
+    pieces_ns = whole.production.t_ns[(whole.production.total > 0) & (whole.production.t_ns <= settled_ns)]
+    shift = _shift_at(whole, settled_ns)
+    return replace(
+        state,
+        settled_ns=settled_ns,
+        until_ns=until_ns,
+        rows=rows,
+        counters=memories,
+        declarations=_still_needed(state.declarations, settled_ns),
+        product=str(whole.products.before(np.array([settled_ns], np.int64))[0]),
+        last_piece_ns=int(pieces_ns[-1]) if len(pieces_ns) else state.last_piece_ns,
+        made_since_setup=pieces_since_setup(whole, settled_ns),
+        since_ns=state.since_ns if index == 0 else int(whole.line.start_ns[index]),
+        shift=shift,
+        shift_pieces=_shift_pieces(state, whole, shift, settled_ns),
+    )
+
+
+def _still_needed(declarations: tuple[Declaration, ...], settled_ns: int) -> tuple[Declaration, ...]:
+    """Declarations about later time. Of products said until further notice only the latest that holds matters."""
+    kept = [item for item in declarations if item.end_ns is None or item.end_ns > settled_ns]
+    said = [item for item in kept if item.field == "product" and item.end_ns is None and item.start_ns <= settled_ns]
+    return tuple(item for item in kept if item not in said[:-1])
+
+
+def _shift_at(whole: Whole, t_ns: int) -> tuple[int, str]:
+    spans = whole.spans
+    index = max(int(np.searchsorted(spans.start_ns, t_ns, "right")) - 1, 0)
+    return int(spans.business_date[index]), str(spans.shift[index])
+
+
+def _shift_pieces(state: MachineState, whole: Whole, shift: tuple[int, str], before_ns: int) -> int:
+    """Pieces of this business date and shift before `before_ns`."""
+    made, spans = whole.production, whole.spans
+    index = np.maximum(np.searchsorted(spans.start_ns, made.t_ns, "right") - 1, 0)
+    mine = (spans.business_date[index] == shift[0]) & (spans.shift[index] == shift[1]) & (made.t_ns < before_ns)
+    return int(made.total[mine].sum()) + (state.shift_pieces if shift == state.shift else 0)
+
+
+def _live(machine: Machine, state: MachineState, whole: Whole, until_ns: int) -> Live:
+    line, last = whole.line, len(whole.line) - 1
+    shift = _shift_at(whole, until_ns - 1)
+    product = product_keys(machine, whole.products.at(np.array([until_ns - 1], np.int64)))
+    return Live(
+        State(int(line.state[last])),
+        int(line.start_ns[last]) if last else state.since_ns,
+        str(line.reason[last]),
+        str(product[0]),
+        shift[1],
+        CalendarClass(int(whole.spans.calendar[-1])),
+        _shift_pieces(state, whole, shift, until_ns) if counters(machine.pieces) else None,
+    )

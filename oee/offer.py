@@ -1,0 +1,118 @@
+"""Offers: what is sent is the difference between what is known now and what was sent before."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from oee.carry import FactKey, LossKey, Offered
+from oee.facts import MINUTE_NS, Facts, Int64, Losses, Stop, fact_keys, loss_keys, make_facts, make_losses
+
+Key = TypeVar("Key", FactKey, LossKey)
+
+
+@dataclass(frozen=True)
+class _Table(Generic[Key]):
+    """Rows to send, the number of each within its minute, what stays sent beyond the settled time, and row counts."""
+
+    keys: list[Key]
+    sums: list[Int64]
+    numbers: list[int]
+    left: dict[Key, Int64]
+    rows: dict[int, int]
+
+
+def _add(table: dict[Key, Int64], key: Key, row: Int64) -> None:
+    table[key] = table[key] + row if key in table else row
+
+
+def _table(
+    sent: Mapping[Key, Int64],
+    settled: list[tuple[Key, Int64]],
+    provisional: list[tuple[Key, Int64]],
+    rows: Mapping[int, int],
+    before_ns: int,
+) -> _Table[Key]:
+    """New - last sent for every key whose minute starts before `before_ns`, zero differences left out."""
+    due: dict[Key, Int64] = {}
+    for key, row in settled:
+        _add(due, key, row)
+    for key, row in provisional:
+        _add(due, key, row)
+    for key, row in sent.items():
+        _add(due, key, -row)
+    left = dict(sent)
+    counts = dict(rows)
+    keys, sums, numbers = [], [], []
+    for key in sorted(key for key, row in due.items() if key[1] < before_ns and row.any()):
+        keys.append(key)
+        sums.append(due[key])
+        numbers.append(counts.get(key[1], 0))
+        counts[key[1]] = numbers[-1] + 1
+        _add(left, key, due[key])
+    for key, row in settled:
+        _add(left, key, -row)
+    return _Table(keys, sums, numbers, {key: row for key, row in left.items() if row.any()}, counts)
+
+
+def _fact_rows(table: Facts) -> list[tuple[FactKey, Int64]]:
+    return list(zip(fact_keys(table), table.sums, strict=True))
+
+
+def _loss_rows(table: Losses) -> list[tuple[LossKey, Int64]]:
+    return list(zip(loss_keys(table), table.sums, strict=True))
+
+
+def offer(
+    offered: Offered,
+    settled: tuple[Facts, Losses],
+    provisional: tuple[Facts, Losses],
+    stops: list[Stop],
+    settled_ns: int,
+    before_ns: int,
+    since_ns: int,
+) -> tuple[Offered, Facts, Losses, list[Stop]]:
+    """What to send now, and what has been sent after it.
+
+    settled, provisional: facts and losses before and after `settled_ns`, since the last settled time `since_ns`.
+    stops: all stops since then; before_ns: only minutes that start earlier are sent.
+    """
+    facts = _table(offered.facts, _fact_rows(settled[0]), _fact_rows(provisional[0]), offered.fact_rows, before_ns)
+    losses = _table(offered.losses, _loss_rows(settled[1]), _loss_rows(provisional[1]), offered.loss_rows, before_ns)
+    changed, latest = _stops(offered.stops, stops, since_ns)
+    minute = settled_ns - settled_ns % MINUTE_NS
+    after = Offered(
+        facts.left,
+        losses.left,
+        {key: stop for key, stop in latest.items() if stop.start_ns >= settled_ns},
+        {key: n for key, n in facts.rows.items() if key >= minute},
+        {key: n for key, n in losses.rows.items() if key >= minute},
+    )
+    fact_sums = np.array(facts.sums, np.int64)
+    loss_sums = np.array(losses.sums, np.int64)
+    return (
+        after,
+        make_facts(facts.keys, fact_sums, np.array(facts.numbers, np.int64)),
+        make_losses(losses.keys, loss_sums, np.array(losses.numbers, np.int64)),
+        changed,
+    )
+
+
+def _stops(sent: Mapping[str, Stop], stops: list[Stop], since_ns: int) -> tuple[list[Stop], dict[str, Stop]]:
+    """Stops that changed since they were sent, with their next revision, and all as they stand now."""
+    latest: dict[str, Stop] = dict(sent)
+    changed: list[Stop] = []
+    seen = set()
+    for stop in stops:
+        seen.add(stop.id)
+        before = latest.get(stop.id)
+        if before is not None and replace(stop, revision=before.revision) == before:
+            continue
+        latest[stop.id] = replace(stop, revision=0 if before is None else before.revision + 1)
+        changed.append(latest[stop.id])
+    for key, stop in list(latest.items()):
+        if key not in seen and stop.start_ns >= since_ns and stop.end_ns != stop.start_ns:
+            latest[key] = replace(stop, end_ns=stop.start_ns, revision=stop.revision + 1)
+            changed.append(latest[key])
+    return changed, latest

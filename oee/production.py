@@ -1,0 +1,280 @@
+"""Production: which product, how many pieces, judged how, and whether anybody watched.
+
+Events are what counters and people say; `pieces` makes columns of them:
+
+    total + reject    each piece is good until its reject is seen
+    total + good      each piece is a reject until it is seen to be good
+    good + reject     their sum is the total
+    total alone       quality is not known, until people enter the rejects of a period
+
+Of total, good and reject together, good and total are believed. A piece belongs to the product that was
+set before the poll that saw it.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from oee.counters import Counts, Memory, count
+from oee.declarations import Declaration
+from oee.expressions import at_times
+from oee.facts import UNKNOWN_PRODUCT, Text
+from oee.machine import OPERATOR, Counter, Machine, Pieces, Product
+from oee.samples import EMPTY, Int64, Samples, Series
+from oee.states import Quality, State
+from oee.timeline import Timeline, text
+
+
+@dataclass(frozen=True)
+class Products:
+    """Which product is in effect. from_ns: int64[n] ascending, the first at or before the window;
+    product: object[n]; changed: times at which one known product gave way to another.
+    """
+
+    from_ns: Int64
+    product: Text
+    changed: Int64
+
+    def at(self, t_ns: Int64) -> Text:
+        """The product in effect at each time."""
+        out: Text = self.product[np.maximum(np.searchsorted(self.from_ns, t_ns, "right") - 1, 0)]
+        return out
+
+    def before(self, t_ns: Int64) -> Text:
+        """The product in effect just before each time."""
+        out: Text = self.product[np.maximum(np.searchsorted(self.from_ns, t_ns, "left") - 1, 0)]
+        return out
+
+
+@dataclass(frozen=True)
+class Production:
+    """Events in order of time. t_ns: int64[n]; the columns: int64[n] pieces (cycles: counts), negative where an
+    event takes back what an earlier one assumed; lost_ns: where the outage began that the event spans, -1 if none.
+    """
+
+    t_ns: Int64
+    total: Int64
+    judged: Int64
+    good: Int64
+    rework: Int64
+    reject: Int64
+    cycles: Int64
+    lost_ns: Int64
+
+
+_COLUMNS = ("total", "judged", "good", "rework", "reject")
+
+
+def product_key(value: object) -> str:
+    """A register's or a person's word for a product as a key: 7, 7.0 and "7" are the same."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value).strip() or UNKNOWN_PRODUCT
+
+
+def products_from(
+    machine: Machine, samples: Samples, declarations: Iterable[Declaration], first: str, start_ns: int
+) -> Products:
+    """The product in effect from `start_ns` on, where `first` (a raw name) was the one before.
+
+    Through a gap the last known product stays (the time is unknown anyway); a register that the device itself
+    calls bad makes it `?`. A change is between two known products.
+    """
+    if machine.product_tag == OPERATOR:
+        told = _declared_products(declarations, start_ns)
+    elif machine.product_tag:
+        told = _tag_products(machine, samples.get(machine.product_tag, EMPTY), first, start_ns)
+    else:
+        told = [(start_ns, machine.product)]
+    rows = [(start_ns - 1, first)]
+    for t_ns, name in told:
+        if name != rows[-1][1]:
+            rows.append((t_ns, name))
+    changed: list[int] = []
+    known = UNKNOWN_PRODUCT
+    for t_ns, name in rows:
+        if name == UNKNOWN_PRODUCT:
+            continue
+        if known not in (UNKNOWN_PRODUCT, name):
+            changed.append(t_ns)
+        known = name
+    return Products(
+        np.array([t_ns for t_ns, _ in rows], np.int64), text([name for _, name in rows]), np.array(changed, np.int64)
+    )
+
+
+def _tag_products(machine: Machine, column: Series, first: str, start_ns: int) -> list[tuple[int, str]]:
+    if not len(column):
+        return []
+    differs = np.ones(len(column), np.bool_)
+    differs[1:] = (column.value[1:] != column.value[:-1]) | (column.quality[1:] != column.quality[:-1])
+    rows: list[tuple[int, str]] = []
+    waiting = ""  # what the register said before the window: not yet in effect, where changes wait for the next stop
+    for index in np.flatnonzero(differs).tolist():
+        quality = column.quality[index]
+        if quality == Quality.GAP:
+            continue
+        value = column.value[index]
+        name = product_key(value.item() if isinstance(value, np.generic) else value)
+        name = name if quality <= Quality.UNCERTAIN else UNKNOWN_PRODUCT
+        if column.t_ns[index] < start_ns:
+            waiting = name
+        else:
+            rows.append((int(column.t_ns[index]), name))
+    if machine.product_change == "next_stop" and waiting not in ("", first):
+        rows.insert(0, (start_ns, waiting))
+    return rows
+
+
+def _declared_products(declarations: Iterable[Declaration], start_ns: int) -> list[tuple[int, str]]:
+    said = [item for item in declarations if item.field == "product"]
+    edges = sorted({start_ns, *(t for item in said for t in (item.start_ns, item.end_ns) if t and t > start_ns)})
+    rows = []
+    for edge in edges:
+        holds = [item for item in said if item.start_ns <= edge and (item.end_ns is None or edge < item.end_ns)]
+        rows.append((edge, product_key(holds[-1].value) if holds else UNKNOWN_PRODUCT))
+    return rows
+
+
+def delay_changes(products: Products, line: Timeline) -> Products:
+    """`product_change: next_stop`: a change seen while the machine runs takes effect when it next stops."""
+    runs = line.state == State.RUNNING
+    stops = line.start_ns[~runs]
+    rows = [(int(products.from_ns[0]), str(products.product[0]))]
+    changed: list[int] = []
+    real = set(products.changed.tolist())
+    for t_ns, name in zip(products.from_ns[1:].tolist(), products.product[1:].tolist(), strict=True):
+        at, before = (max(int(np.searchsorted(line.start_ns, t, "right")) - 1, 0) for t in (t_ns, t_ns - 1))
+        effect = t_ns
+        if runs[at] and runs[before] and rows[0][1] != UNKNOWN_PRODUCT:
+            index = int(np.searchsorted(stops, t_ns))
+            if index == len(stops):
+                break  # not yet in effect
+            effect = int(stops[index])
+        if len(rows) > 1 and rows[-1][0] == effect:
+            rows.pop()
+        rows.append((effect, name))
+        if t_ns in real and effect not in changed:
+            changed.append(effect)
+    return Products(
+        np.array([t_ns for t_ns, _ in rows], np.int64), text([name for _, name in rows]), np.array(changed, np.int64)
+    )
+
+
+def ideals_us(products: Mapping[str, Product], names: Text, t_ns: Int64) -> Int64:
+    """Ideal time of one piece of each product at each time [us], 0 where none is known."""
+    out = np.zeros(len(names), np.int64)
+    for name in set(names.tolist()):
+        product = products.get(name)
+        if product is None or not product.ideals:
+            continue
+        mine = names == name
+        since = np.array([ideal.since_ns for ideal in product.ideals], np.int64)
+        us = np.array([0, *(ideal.us for ideal in product.ideals)], np.int64)
+        out[mine] = us[np.searchsorted(since, t_ns[mine], "right")]
+    return out
+
+
+def per_count(machine: Machine, names: Text) -> Int64:
+    """Pieces that one count stands for, by product."""
+    found = {name: machine.products[name].per_count if name in machine.products else 0 for name in set(names.tolist())}
+    own = machine.pieces.per_count
+    return np.array([found[name] or own for name in names.tolist()], np.int64)
+
+
+def counters(pieces: Pieces) -> dict[str, Counter]:
+    """The counters in use, by role."""
+    named = {"total": pieces.total, "good": pieces.good, "reject": pieces.reject, "rework": pieces.rework}
+    return {role: counter for role, counter in named.items() if isinstance(counter, Counter)}
+
+
+def count_all(
+    pieces: Pieces, memories: Mapping[str, Memory], samples: Samples
+) -> tuple[dict[str, Counts], dict[str, Memory]]:
+    """Each counter's increments, and what it remembers after them."""
+    counted, after = {}, {}
+    for role, counter in counters(pieces).items():
+        counted[role], after[role] = count(counter, memories.get(role, Memory()), samples.get(counter.tag, EMPTY))
+    return counted, after
+
+
+def pieces(machine: Machine, counted: Mapping[str, Counts], products: Products, samples: Samples) -> Production:
+    """Increments as production events."""
+    roles = set(counted)
+    if {"total", "good"} <= roles:
+        roles.discard("reject")
+    parts: list[list[Int64]] = []
+    for role in ("total", "good", "reject", "rework"):
+        if role not in roles:
+            continue
+        step = counted[role]
+        number = step.count
+        if role == "total" or (role == "good" and "total" not in roles):
+            number = number * _multiplier(machine, products, samples, step.t_ns)
+        parts.append([step.t_ns, *_columns(role, roles, number), _cycles(role, roles, step.count), step.lost_ns])
+    if not parts:
+        return Production(*(np.empty(0, np.int64),) * 8)
+    joined = [np.concatenate(columns) for columns in zip(*parts, strict=True)]
+    if len(parts) > 1:
+        order = np.argsort(joined[0], kind="stable")
+        joined = [column[order] for column in joined]
+    return Production(*joined)
+
+
+def _multiplier(machine: Machine, products: Products, samples: Samples, t_ns: Int64) -> Int64:
+    if machine.pieces.cavities:
+        found = at_times(samples.get(machine.pieces.cavities, EMPTY), np.maximum(t_ns - 1, 0))
+        told = np.where(found.known, found.value, machine.pieces.per_count)
+        return np.maximum(told.astype(np.int64), 0)
+    if machine.pieces.per_count == 1 and not any(product.per_count for product in machine.products.values()):
+        return np.ones(len(t_ns), np.int64)
+    return per_count(machine, products.before(t_ns))
+
+
+def _columns(role: str, roles: set[str], number: Int64) -> list[Int64]:
+    """total, judged, good, rework, reject that `number` counts of this role stand for."""
+    zero = np.zeros(len(number), np.int64)
+    match role:
+        case "total" if "good" in roles:
+            return [number, number, zero, zero, number]
+        case "total" if "reject" in roles or "rework" in roles:
+            return [number, number, number, zero, zero]
+        case "total":
+            return [number, zero, zero, zero, zero]
+        case "good" if "total" in roles:
+            return [zero, zero, number, zero, -number]
+        case "good":
+            return [number, number, number, zero, zero]
+        case "reject" if "total" in roles:
+            return [zero, zero, -number, zero, number]
+        case "reject":
+            return [number, number, zero, zero, number]
+    return [zero, zero, -number, number, zero]
+
+
+def _cycles(role: str, roles: set[str], number: Int64) -> Int64:
+    counts = role == "total" or ("total" not in roles and role in ("good", "reject"))
+    return number if counts else np.zeros(len(number), np.int64)
+
+
+def spread(amount: int, weights: Int64) -> Int64:
+    """`amount` laid over cells in proportion to their weights, exactly: largest remainder, earliest first.
+
+    All weights zero: the last cell takes it.
+    """
+    if not len(weights):
+        return weights
+    whole = int(weights.sum())
+    if whole == 0:
+        out = np.zeros(len(weights), np.int64)
+        out[-1] = amount
+        return out
+    sign, size = (1, amount) if amount >= 0 else (-1, -amount)
+    exact = [size * weight for weight in weights.tolist()]
+    floor = np.array([value // whole for value in exact], np.int64)
+    rest = size - int(floor.sum())
+    remainder = np.array([value % whole for value in exact], object)
+    order = sorted(range(len(exact)), key=lambda i: (-remainder[i], i))[:rest]
+    floor[order] += 1
+    return sign * floor
