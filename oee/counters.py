@@ -60,12 +60,10 @@ class Counts:
 
 
 def _raw(counter: Counter, values: NDArray[Any]) -> Int64:
-    if values.dtype.kind == "f":
-        raw = np.floor(values + 1e-6).astype(np.int64)
-    else:
-        raw = values.astype(np.int64)
-    if counter.bits is not None and counter.signed:
-        raw = raw & ((1 << counter.bits) - 1) if counter.bits < 64 else raw
+    """Register values as whole counts; a signed register's negative half is the upper half of its range."""
+    raw = (np.floor(values + 1e-6) if values.dtype.kind == "f" else values).astype(np.int64)
+    if counter.signed and counter.bits is not None and counter.bits < 64:
+        raw &= (1 << counter.bits) - 1
     return raw
 
 

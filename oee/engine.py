@@ -22,7 +22,6 @@ from oee.judge import judge
 from oee.machine import Machine
 from oee.offer import offer
 from oee.production import (
-    Production,
     Products,
     count_all,
     counters,
@@ -155,12 +154,12 @@ def assess(machine: Machine, state: MachineState, until_ns: int) -> Assessment:
     fresh = {tag: between(rows, begin_ns, until_ns) for tag, rows in samples.items()}
     products = products_from(machine, samples, state.declarations, state.product, begin_ns)
     bare = raw(machine, samples, begin_ns, until_ns)
+    counted, _ = count_all(machine.pieces, state.counters, fresh)
+    if machine.gap is not None:
+        bare = lay_gaps(bare, machine.gap, *_references(machine, state, counted, fresh, products))
     if machine.product_change == "next_stop":
         products = delay_changes(products, bare)
-    counted, _ = count_all(machine.pieces, state.counters, fresh)
     production = pieces(machine, counted, products, samples)
-    if machine.gap is not None:
-        bare = lay_gaps(bare, machine.gap, *_references(machine, state, production, fresh, products))
     line = debounce(bare, machine.shortest_run_ns, machine.shortest_stop_ns)
     spans = cut(machine.calendar, begin_ns, until_ns)
     judged = judge(machine, line, samples, production, products, state.declarations, spans, state.last_piece_ns)
@@ -169,12 +168,13 @@ def assess(machine: Machine, state: MachineState, until_ns: int) -> Assessment:
 
 
 def _references(
-    machine: Machine, state: MachineState, production: Production, fresh: Samples, products: Products
+    machine: Machine, state: MachineState, counted: Mapping[str, Counts], fresh: Samples, products: Products
 ) -> tuple[Int64, Int64]:
     """Times from which a gap is measured (each piece; before the first, when one could first have been seen), and the
     ideal time of one count at each [ns].
     """
-    seen = np.unique(production.t_ns[production.total > 0])
+    roles = ("total",) if "total" in counted else tuple(counted)
+    seen = np.unique(np.concatenate([np.empty(0, np.int64), *(counted[role].t_ns for role in roles)]))
     if not len(seen) or seen[0] > state.settled_ns:
         first = state.last_piece_ns or _first_known(machine, fresh)
         if first:

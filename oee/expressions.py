@@ -101,7 +101,7 @@ def _tokens(text: str) -> list[_Token]:
             raise BadExpression(f"cannot read {text[position:].strip()[:20]!r} in {text!r}", position)
         kind = match.lastgroup or ""
         word = match.group(kind)
-        if kind == "number" and word.startswith("-") and out and out[-1].kind not in ("op",) and out[-1].text != "in":
+        if kind == "number" and word.startswith("-") and out and out[-1].kind != "op" and out[-1].text != "in":
             kind, word = "op", "-"  # `a -1`: subtraction, not two values side by side
             out.append(_Token(kind, word, match.start("number")))
             position = match.start("number") + 1
@@ -377,7 +377,7 @@ def _side(node: Node, samples: Samples, times: Int64) -> tuple[Any, Any]:
 
 
 def _is_text(value: Any) -> bool:
-    return isinstance(value, str) or getattr(value, "dtype", None) == object
+    return isinstance(value, str) or (isinstance(value, np.ndarray) and value.dtype.kind == "O")
 
 
 def _compare(op: str, left: Any, right: Any) -> Any:

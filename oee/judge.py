@@ -64,7 +64,7 @@ def judge(
     line = _declared(machine, line, declarations)
     if machine.reason_tag:
         line = merge(_reasons_from_tag(machine, line, samples))
-    setups = find_setups(machine, line, production, products, declarations, last_piece_ns)
+    setups = find_setups(line, production, products, declarations, last_piece_ns)
     line = _lay_setups(line, setups)
     return Judged(_minor(machine, line, spans), setups)
 
@@ -125,7 +125,6 @@ def _reasons_from_tag(machine: Machine, line: Timeline, samples: Samples) -> Tim
 
 
 def find_setups(
-    machine: Machine,
     line: Timeline,
     production: Production,
     products: Products,
@@ -169,7 +168,8 @@ def _first_good(t_ns: Int64, gained: Int64, after_ns: int) -> int | None:
     """When the pieces gained since `after_ns` first make one good one."""
     first = int(np.searchsorted(t_ns, after_ns, "right"))
     base = int(gained[first - 1]) if first else 0
-    enough = np.flatnonzero(gained[first:] - base >= 1)
+    together = np.append(t_ns[1:] != t_ns[:-1], True)[first:]  # a poll's pieces and rejects are judged as one
+    enough = np.flatnonzero((gained[first:] - base >= 1) & together) if len(t_ns) else t_ns
     return int(t_ns[first + enough[0]]) if len(enough) else None
 
 

@@ -19,7 +19,7 @@ Formula = Literal["nakajima", "iso22400"]
 FORMULAS: Final[tuple[Formula, ...]] = ("nakajima", "iso22400")
 
 
-class _Undefined(Exception):  # noqa: N818  # a signal within this file, not an error
+class _Undefined(Exception):  # a signal within this file, not an error
     """The KPI has no value; the message is the reason's key in the message catalogue."""
 
 

@@ -87,9 +87,16 @@ def products_from(
         told = _tag_products(machine, samples.get(machine.product_tag, EMPTY), first, start_ns)
     else:
         told = [(start_ns, machine.product)]
-    rows = [(start_ns - 1, first)]
-    for t_ns, name in told:
-        if name != rows[-1][1]:
+    return _products([(start_ns - 1, first), *told])
+
+
+def _products(told: list[tuple[int, str]]) -> Products:
+    """Rows of equal neighbours joined, and the times at which one known product gives way to another."""
+    rows = told[:1]
+    for t_ns, name in told[1:]:
+        if rows[-1][0] == t_ns:
+            rows.pop()
+        if not rows or name != rows[-1][1]:
             rows.append((t_ns, name))
     changed: list[int] = []
     known = UNKNOWN_PRODUCT
@@ -142,24 +149,16 @@ def delay_changes(products: Products, line: Timeline) -> Products:
     runs = line.state == State.RUNNING
     stops = line.start_ns[~runs]
     rows = [(int(products.from_ns[0]), str(products.product[0]))]
-    changed: list[int] = []
-    real = set(products.changed.tolist())
     for t_ns, name in zip(products.from_ns[1:].tolist(), products.product[1:].tolist(), strict=True):
         at, before = (max(int(np.searchsorted(line.start_ns, t, "right")) - 1, 0) for t in (t_ns, t_ns - 1))
         effect = t_ns
-        if runs[at] and runs[before] and rows[0][1] != UNKNOWN_PRODUCT:
+        if runs[at] and runs[before] and rows[-1][1] != UNKNOWN_PRODUCT:
             index = int(np.searchsorted(stops, t_ns))
             if index == len(stops):
-                break  # not yet in effect
+                continue  # not yet in effect
             effect = int(stops[index])
-        if len(rows) > 1 and rows[-1][0] == effect:
-            rows.pop()
         rows.append((effect, name))
-        if t_ns in real and effect not in changed:
-            changed.append(effect)
-    return Products(
-        np.array([t_ns for t_ns, _ in rows], np.int64), text([name for _, name in rows]), np.array(changed, np.int64)
-    )
+    return _products(rows)
 
 
 def ideals_us(products: Mapping[str, Product], names: Text, t_ns: Int64) -> Int64:

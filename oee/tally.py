@@ -194,7 +194,7 @@ def _startup(whole: Whole, index: Int64) -> "np.ndarray[tuple[int, ...], np.dtyp
 def pieces_since_setup(whole: Whole, end_ns: int) -> int | None:
     """Pieces between the last set-up and `end_ns`, for the carry."""
     made = whole.production
-    ends = [item.end_ns for item in whole.setups if item.end_ns is not None and item.end_ns < end_ns]
+    ends = [item.end_ns for item in whole.setups if item.end_ns is not None and item.end_ns <= end_ns]
     before = made.t_ns < end_ns
     if ends:
         return int(made.total[before & (made.t_ns >= max(ends))].sum())

@@ -141,7 +141,14 @@ def run(machine, samples, end, cuts, *, through_bytes=False):
     low = 0
     numbers = set()
     for until in [*sorted(set(cuts) - {end}), end]:
-        found = engine.step(machine, state, _slice(samples, low, until), (), until, end + 2 * MINUTE_NS if until == end else until - until % MINUTE_NS)
+        found = engine.step(
+            machine,
+            state,
+            _slice(samples, low, until),
+            (),
+            until,
+            end + 2 * MINUTE_NS if until == end else until - until % MINUTE_NS,
+        )
         low, state = until, found.state
         if through_bytes:
             state = replace(engine.load(engine.dump(state)), oddities=state.oddities)
@@ -186,7 +193,8 @@ def test_time_by_state_sums_to_the_window_and_pieces_are_conserved(machine, hist
         assert sum(sum(row[:states]) for key, row in facts.items() if key[2] == item) == wanted
     for row in facts.values():
         assert row[FACT["pieces_judged"]] == sum(
-            row[FACT[name]] for name in ("pieces_good", "pieces_rework", "pieces_startup_reject", "pieces_process_reject")
+            row[FACT[name]]
+            for name in ("pieces_good", "pieces_rework", "pieces_startup_reject", "pieces_process_reject")
         )
     by_state = np.zeros(states, np.int64)
     for key, row in losses.items():
