@@ -1,0 +1,88 @@
+"""The message catalogue: all `*.yaml` files of this folder, merged.
+
+An entry is `key: {vi: ..., en: ...}`, both languages with the same placeholders of `str.format`. Keys begin with
+their subject and a dot (`state.running`, `console.worklist.title`); a file is a room's or a subject's own, and a key
+stands in one file only.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from importlib.resources.abc import Traversable
+from typing import Any, Final, Protocol
+
+from ruamel.yaml import YAML
+
+LANGUAGES: Final = ("vi", "en")
+NOTHING: Final = "—"
+
+
+class ComplaintLike(Protocol):
+    """What is wrong in a file: keys of sentences and the values that belong into them."""
+
+    @property
+    def file(self) -> str: ...
+    @property
+    def line(self) -> int: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def value(self) -> str: ...
+    @property
+    def message(self) -> str: ...
+    @property
+    def cure(self) -> str: ...
+    @property
+    def values(self) -> Mapping[str, str]: ...
+
+
+def read_catalogue(folder: Traversable) -> dict[str, dict[str, str]]:
+    """The entries of every YAML file in a folder: key to language to text.
+
+    Raises `ValueError` naming file and key where a key stands twice or an entry has not exactly both languages.
+    """
+    merged: dict[str, dict[str, str]] = {}
+    home: dict[str, str] = {}
+    for file in sorted(folder.iterdir(), key=lambda item: item.name):
+        if not file.name.endswith(".yaml"):
+            continue
+        entries = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8")) or {}
+        for key, entry in entries.items():
+            if key in merged:
+                raise ValueError(f"words/{file.name}: {key} already stands in words/{home[key]}; remove one of them")
+            if not isinstance(entry, dict) or set(entry) != set(LANGUAGES):
+                raise ValueError(f"words/{file.name}: {key} needs exactly {{vi: ..., en: ...}}")
+            merged[key] = {language: str(text) for language, text in entry.items()}
+            home[key] = file.name
+    return merged
+
+
+@cache
+def catalogue() -> Mapping[str, Mapping[str, str]]:
+    """The entries that come with the program, read once."""
+    return read_catalogue(resources.files("words"))
+
+
+def say(key: str, lang: str, **values: Any) -> str:
+    """The sentence of a key in a language, its placeholders filled.
+
+    Raises `KeyError` naming the key, the language or the placeholder that is missing.
+    """
+    entries = catalogue()
+    if key not in entries:
+        raise KeyError(f"no sentence {key!r} in words/*.yaml; add it with vi and en")
+    if lang not in LANGUAGES:
+        raise KeyError(f"no language {lang!r}; there are {', '.join(LANGUAGES)}")
+    return entries[key][lang].format(**values)
+
+
+def complaint(item: ComplaintLike, lang: str) -> str:
+    """A complaint about a file as one line: where, what, and what to do."""
+    values = {name: text or NOTHING for name, text in item.values.items()}
+    values |= {"key": item.key, "value": item.value or NOTHING}
+    near = item.values.get("near", "")
+    parts = [say(item.message, lang, **values)]
+    parts += [say("complaint.did_you_mean", lang, near=near)] if near else []
+    parts.append(say(item.cure, lang, **values))
+    place = f"{item.file}:{item.line}" if item.line else item.file
+    return f"{place}: {item.key + ': ' if item.key else ''}{' '.join(parts)}"

@@ -1,0 +1,57 @@
+"""Numbers and times as people in Vietnam and in English write them.
+
+Vietnamese: decimal comma, dots between thousands, 14:05 21/09/2026. English: decimal point, commas, ISO dates.
+What is not known is a dash, never a zero.
+"""
+
+from datetime import datetime
+from itertools import pairwise
+from typing import Final
+
+from words.catalogue import NOTHING, say
+
+_SECOND_MS: Final = 1000
+_UNITS: Final = (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", _SECOND_MS))
+_SWAP: Final = str.maketrans(",.", ".,")
+
+
+def number(value: float | None, lang: str, digits: int = 0) -> str:
+    """A number with thousands set apart and so many decimals; None is a dash."""
+    if value is None:
+        return NOTHING
+    text = f"{value:,.{digits}f}"
+    text = text.removeprefix("-") if not float(text.replace(",", "")) else text  # no "-0"
+    text = text.replace("-", "−")
+    return text.translate(_SWAP) if lang == "vi" else text
+
+
+def percent(ratio: float | None, lang: str, digits: int = 1) -> str:
+    """A ratio [1] in percent; None is a dash."""
+    if ratio is None:
+        return NOTHING
+    return f"{number(ratio * 100, lang, digits)}\u00a0%" if lang == "vi" else f"{number(ratio * 100, lang, digits)}%"
+
+
+def duration(ms: float | None, lang: str) -> str:
+    """A length of time [ms] in its two largest units; None is a dash."""
+    if ms is None:
+        return NOTHING
+    sign, rest_ms = ("−" if ms < 0 else ""), abs(ms)
+    if rest_ms < 10 * _SECOND_MS:
+        return sign + say("duration.s", lang, n=number(rest_ms / 1000, lang, 1 if rest_ms else 0))
+    for (large, large_ms), (small, small_ms) in pairwise(_UNITS):
+        count = round(rest_ms / small_ms)  # rounded first, so that 59.9 s is a minute and not 60 s
+        if count * small_ms < large_ms:
+            continue
+        whole, part = divmod(count, large_ms // small_ms)
+        parts = [say(f"duration.{large}", lang, n=number(whole, lang))]
+        parts += [say(f"duration.{small}", lang, n=number(part, lang))] if part else []
+        return sign + " ".join(parts)
+    return sign + say("duration.s", lang, n=number(rest_ms / 1000, lang))
+
+
+def moment(when: datetime | None, lang: str) -> str:
+    """A date and time of day as its own time zone has it; None is a dash."""
+    if when is None:
+        return NOTHING
+    return f"{when:%H:%M %d/%m/%Y}" if lang == "vi" else f"{when:%Y-%m-%d %H:%M}"
