@@ -1,0 +1,136 @@
+"""Who may import whom, and what a pure file may not touch: a boundary that nobody tests leaks."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+MAY_IMPORT = {
+    "oee": set(),
+    "wire": {"oee"},
+    "config": {"oee"},
+    "adapters": {"oee", "config"},
+    "agent": {"oee", "wire", "config", "words", "adapters"},
+    "center": {"oee", "wire", "config", "words"},
+    "simulator": set(),
+    "words": set(),
+    "demo": {"oee", "wire", "config", "words", "agent", "center", "simulator"},
+}
+"""`demo` belongs to the front door: the only place that sees every room."""
+
+LIBRARIES = {
+    "oee": {"numpy"},
+    "wire": {"numpy", "pydantic"},
+    "config": {"numpy", "pydantic", "ruamel"},
+    "words": {"ruamel"},
+}
+"""Third-party packages that the inner rooms may use; the outer ones choose their own."""
+
+PURE = [
+    *ROOT.glob("oee/**/*.py"),
+    *ROOT.glob("wire/**/*.py"),
+    *(
+        ROOT / name
+        for name in (
+            "adapters/_modbus_plan.py",
+            "adapters/_modbus_decode.py",
+            "adapters/_modbus_frames.py",
+            "agent/freshness.py",
+            "agent/sender.py",
+            "agent/poll_schedule.py",
+            "agent/ranges.py",
+            "center/ledger.py",
+            "demo/proof.py",
+        )
+    ),
+]
+FORBIDDEN_MODULES = {"socket", "asyncio", "random", "logging", "subprocess", "threading", "sqlite3", "ssl", "os"}
+FORBIDDEN_CALLS = {
+    "open",
+    "print",
+    "input",
+    "time.time",
+    "time.monotonic",
+    "time.time_ns",
+    "time.sleep",
+    "datetime.now",
+    "datetime.utcnow",
+    "datetime.today",
+    "date.today",
+}
+
+
+def _python_files(room):
+    return sorted(ROOT.glob(f"{room}/**/*.py"))
+
+
+def _imports(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, node.lineno
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module, node.lineno
+
+
+@pytest.mark.parametrize("room", sorted(MAY_IMPORT))
+def test_a_room_imports_only_the_rooms_that_it_may(room):
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line} imports {name}"
+        for path in _python_files(room)
+        for name, line in _imports(path)
+        if (top := name.split(".")[0]) in {*MAY_IMPORT, "nhip", "tests"} and top != room and top not in MAY_IMPORT[room]
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("room", sorted(LIBRARIES))
+def test_inner_rooms_use_only_their_libraries(room):
+    allowed = LIBRARIES[room] | set(sys.stdlib_module_names) | set(MAY_IMPORT)
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line} imports {name}"
+        for path in _python_files(room)
+        for name, line in _imports(path)
+        if name.split(".")[0] not in allowed
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("path", PURE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_pure_file_knows_no_clock_file_or_network(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line} imports {name}"
+        for name, line in _imports(path)
+        if name.split(".")[0] in FORBIDDEN_MODULES
+    ]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            if called in FORBIDDEN_CALLS or any(called.endswith("." + name) for name in FORBIDDEN_CALLS if "." in name):
+                wrong.append(f"{path.relative_to(ROOT)}:{node.lineno} calls {called}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_rooms_are_all_known():
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    assert packages - {"tests"} <= set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize(
+    ("command", "absent"),
+    [
+        ("import agent.run, adapters.modbus_tcp", ["asyncua", "duckdb", "fastapi", "nicegui", "simulator", "center"]),
+        ("import nhip", ["numpy", "asyncua", "duckdb", "fastapi", "nicegui", "pymodbus", "paho"]),
+        ("import oee.engine, wire.bodies", ["asyncua", "duckdb", "fastapi", "ruamel", "pymodbus", "paho"]),
+    ],
+)
+def test_a_part_loads_only_what_it_runs(command, absent):
+    code = f"import sys; {command}; print(*[m for m in {absent!r} if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert found.stdout.split() == []
