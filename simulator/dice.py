@@ -1,0 +1,58 @@
+"""Chance, seeded: how long until the next event, and how long it lasts."""
+
+import zlib
+from math import exp
+
+import numpy as np
+
+from simulator.factory import Event, Factory, Machine
+from simulator.timetable import Timetable
+
+SECOND_NS = 1_000_000_000
+SHORTEST_NS = 5 * SECOND_NS
+"""No run and no stop is planned shorter than this, so that a poll each second sees both [ns]."""
+_DAY_NS = 86_400 * SECOND_NS
+
+
+class Dice:
+    """One machine's stream of random numbers. What is drawn depends on the seed, the machine's name and the order
+    of questions only, never on how the time was cut.
+    """
+
+    def __init__(self, factory: Factory, spec: Machine, timetable: Timetable) -> None:
+        self._seed = (factory.seed, zlib.crc32(spec.id.encode()))
+        self.random = np.random.default_rng(self._seed)
+        self._spec = spec
+        self._timetable = timetable
+        self._day = (-1, 1.0)
+
+    def trouble(self, t_ns: int) -> float:
+        """How much more often things go wrong in this shift and on this day [1]."""
+        day = t_ns // _DAY_NS
+        if day != self._day[0]:
+            mood = np.random.default_rng((*self._seed, day)).normal(0, 0.18)
+            self._day = (day, exp(mood))
+        shift = self._timetable.shift[self._timetable.at(t_ns)]
+        return self._day[1] * self._timetable.trouble.get(shift, 1.0)
+
+    def interval(self, event: Event, trouble: float) -> int:
+        """Running time until the next event of this kind [ns]."""
+        mean_s = event.every_s / trouble
+        return SHORTEST_NS + int(self.random.exponential(mean_s) * SECOND_NS)
+
+    def length(self, event: Event, trouble: float) -> int:
+        """How long it lasts [ns]."""
+        drawn_s = event.lasts_s * exp(event.spread * self.random.standard_normal()) * trouble**0.5
+        return int(min(drawn_s, event.at_most_s) * SECOND_NS)
+
+    def around(self, median_s: float, spread: float = 0.5) -> int:
+        """A length around a median [ns]."""
+        return int(median_s * exp(spread * self.random.standard_normal()) * SECOND_NS)
+
+    def between(self, low: float, high: float) -> float:
+        """Uniform."""
+        return float(self.random.uniform(low, high))
+
+    def pick(self, count: int) -> int:
+        """A whole number below `count`."""
+        return int(self.random.integers(count))

@@ -1,0 +1,215 @@
+"""The living factory: first its past into files if wanted, then real servers in real time, from one model."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from simulator import truth
+from simulator.door import BadRequest, Door
+from simulator.factory import Factory
+from simulator.factory import Machine as Spec
+from simulator.history import Writer
+from simulator.machine import Machine
+from simulator.modbus import ModbusPlc
+from simulator.opcua import OpcUaPlc
+from simulator.plant import Plant
+from simulator.signals import NAMESPACES, PLCS, Node, Register
+from simulator.tracks import at, next_change
+
+TICK_S = 0.02
+_AHEAD_NS = 3_000_000_000
+_SECOND_NS = 1_000_000_000
+EVENTS = ("breakdown", "minor_stop", "changeover", "offline")
+
+
+def wall_ns() -> Callable[[], int]:
+    """A clock that starts at the wall's time and then only goes forward [ns UTC]."""
+    offset_ns = time.time_ns() - time.monotonic_ns()
+    return lambda: time.monotonic_ns() + offset_ns
+
+
+async def run(
+    factory: Factory,
+    *,
+    stop: asyncio.Event,
+    history_from_ns: int | None = None,
+    history: Path | None = None,
+    ports_file: Path | None = None,
+    http_port: int | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+    now_ns: Callable[[], int] | None = None,
+) -> None:
+    """Serves the factory until `stop` is set.
+
+    The servers listen first and the ports file is written, {device: "host:port" or URL} and `"http": "host:port"`
+    if `http_port` is given (0: any); until the model has caught up with the clock they answer "busy". With
+    `history` the past since `history_from_ns` (default: the factory's start) is written there meanwhile.
+    OSError or RuntimeError: a port is taken.
+    """
+    live = Live(factory, now_ns or wall_ns())
+    door: Door | None = None
+    try:
+        addresses = await live.open()
+        if http_port is not None:
+            door = Door(live.answer, http_port)
+            addresses["http"] = f"127.0.0.1:{door.port}"
+        if ports_file:
+            temporary = ports_file.with_suffix(".tmp")
+            temporary.write_text(json.dumps(addresses))
+            temporary.rename(ports_file)
+        await asyncio.to_thread(live.catch_up, history, history_from_ns, on_progress)
+        await live.play(stop)
+    finally:
+        if door:
+            await door.close()
+        await live.close()
+
+
+class Live:
+    """The model, its PLCs and the clock. `open`, `catch_up`, `play`, `close`, in this order."""
+
+    def __init__(self, factory: Factory, now_ns: Callable[[], int]) -> None:
+        self._now_ns = now_ns
+        self.plant = Plant(factory)
+        self._plcs = {spec.id: _plc(spec) for spec in factory.machines}
+        self._due_ns = dict.fromkeys(self.plant.machines, 0)
+        self._online = dict.fromkeys(self.plant.machines, True)
+        self.live = False
+
+    async def open(self) -> dict[str, str]:
+        """All PLCs listen; returns where."""
+        for plc in self._plcs.values():
+            await plc.open()
+        return {spec.device: self._plcs[spec.id].address for spec in self.plant.factory.machines}
+
+    def catch_up(
+        self, history: Path | None, from_ns: int | None, on_progress: Callable[[int, int], None] | None
+    ) -> None:
+        """Lives the past, into files if `history` is given. The last file reaches up to now."""
+        if history:
+            start_ns = self.plant.factory.start_ns if from_ns is None else from_ns
+            writer = Writer(self.plant, start_ns, history)
+            writer.write_until(self._now_ns(), on_progress)
+            writer.finish()
+        self.plant.advance(self._now_ns())
+
+    async def play(self, stop: asyncio.Event) -> None:
+        """Real time until `stop` is set."""
+        while not stop.is_set():
+            now_ns = self._now_ns()
+            self.plant.advance(now_ns)
+            for name, machine in self.plant.machines.items():
+                if now_ns >= self._due_ns[name]:
+                    await self._show(name, machine, now_ns)
+                    self._due_ns[name] = next_change(machine, now_ns)
+            self.live = True
+            await asyncio.sleep(TICK_S)
+
+    async def close(self) -> None:
+        """Ends all servers."""
+        for plc in self._plcs.values():
+            await (plc.stop() if isinstance(plc, OpcUaPlc) else plc.close())
+
+    async def _show(self, name: str, machine: Machine, now_ns: int) -> None:
+        plc, shown = self._plcs[name], at(machine, now_ns)
+        if shown.online != self._online[name]:
+            self._online[name] = shown.online
+            if not shown.online:
+                await plc.close()
+        if not shown.online:
+            return
+        if isinstance(plc, ModbusPlc):
+            plc.show(shown.tags)
+        else:
+            await plc.show(shown.tags, shown.since_ns)
+        await plc.open()
+
+    # What the door asks, on the event loop
+
+    def answer(self, request: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The answer to one request of the door; `BadRequest` says what is wrong with it."""
+        now_ns = self._now_ns()
+        if request == "GET /ready":
+            return {"live": self.live, "now_ns": now_ns}
+        if not self.live:
+            raise BadRequest("the factory is still making its past; ask /ready until it says live")
+        match request:
+            case "GET /state":
+                return {"now_ns": now_ns, "machines": {name: self._state(name, now_ns) for name in self._plcs}}
+            case "GET /truth":
+                return self._truth(arguments, now_ns)
+            case "GET /transitions":
+                from_ns, to_ns = (_integer(arguments, key) for key in ("from", "to"))
+                machine = self._machine(arguments)
+                return {"transitions": _judged(truth.transitions, machine, from_ns, to_ns, max(to_ns, now_ns))}
+            case "POST /quiet":
+                return self._quiet(arguments, now_ns)
+            case "POST /force":
+                return self._force(arguments, now_ns)
+        raise BadRequest(f"{request} is unknown; ask GET /truth, /transitions, /state, /ready or POST /quiet, /force")
+
+    def _truth(self, arguments: dict[str, Any], now_ns: int) -> dict[str, Any]:
+        from_ns, to_ns = (_integer(arguments, key) for key in ("from", "to"))
+        as_of_ns = _integer(arguments, "as_of") if "as_of" in arguments else to_ns
+        if as_of_ns > now_ns:
+            raise BadRequest(f"as_of {as_of_ns} lies in the future; it is {now_ns}")
+        found: dict[str, Any] = _judged(self.plant.truth, from_ns, to_ns, as_of_ns)
+        return found
+
+    def _state(self, name: str, now_ns: int) -> dict[str, Any]:
+        machine = self.plant.machines[name]
+        from_ns = max(machine.start_ns, now_ns - _SECOND_NS)
+        state = truth.transitions(machine, from_ns, now_ns, now_ns)[-1]["state"]
+        shown = at(machine, now_ns)
+        return {"state": state, "online": shown.online, "tags": shown.tags, "device": machine.spec.device}
+
+    def _quiet(self, arguments: dict[str, Any], now_ns: int) -> dict[str, Any]:
+        instants = arguments.get("at_ns")
+        if not isinstance(instants, list) or not all(isinstance(item, int) for item in instants):
+            raise BadRequest('at_ns must be a list of instants [ns UTC], for example {"at_ns": [1767225600000000000]}')
+        accepted = sorted(item for item in instants if item >= now_ns + _AHEAD_NS)
+        self.plant.be_quiet(tuple(accepted), now_ns)
+        self._due_ns = dict.fromkeys(self._due_ns, 0)
+        return {"accepted": accepted, "late": sorted(set(instants) - set(accepted))}
+
+    def _force(self, arguments: dict[str, Any], now_ns: int) -> dict[str, Any]:
+        machine, event, for_s = self._machine(arguments), arguments.get("event"), arguments.get("for_s", 20)
+        if event not in EVENTS:
+            raise BadRequest(f"event {event!r} is unknown; write one of {', '.join(EVENTS)}")
+        if not isinstance(for_s, int | float) or not 5 <= for_s <= 86_400:
+            raise BadRequest(f"for_s {for_s!r} must be between 5 and 86400 seconds")
+        begins_ns = _judged(machine.force, event, int(for_s * _SECOND_NS), now_ns)
+        self._due_ns[machine.spec.id] = 0
+        return {"begins_ns": begins_ns}
+
+    def _machine(self, arguments: dict[str, Any]) -> Machine:
+        name = arguments.get("machine")
+        if name not in self.plant.machines:
+            raise BadRequest(f"machine {name!r} is unknown; write one of {', '.join(self.plant.machines)}")
+        return self.plant.machines[name]
+
+
+def _plc(spec: Spec) -> ModbusPlc | OpcUaPlc:
+    places = PLCS[spec.plc].places
+    if PLCS[spec.plc].protocol == "opcua":
+        nodes = {tag: place for tag, place in places.items() if isinstance(place, Node)}
+        return OpcUaPlc(NAMESPACES[spec.plc], nodes, spec.host, spec.port)
+    registers = {tag: place for tag, place in places.items() if isinstance(place, Register)}
+    return ModbusPlc(registers, spec.host, spec.port)
+
+
+def _judged(ask: Callable[..., Any], *arguments: Any) -> Any:
+    try:
+        return ask(*arguments)
+    except ValueError as error:
+        raise BadRequest(str(error)) from error
+
+
+def _integer(arguments: dict[str, Any], key: str) -> int:
+    value = str(arguments.get(key, ""))
+    if not value.isdigit():
+        raise BadRequest(f"{key} {value!r} is no instant; write nanoseconds since 1970 UTC")
+    return int(value)
