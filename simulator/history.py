@@ -9,7 +9,7 @@ renamed; when all is written an empty file `done` appears. A file is a NumPy arc
 
 and `until`, int64[1]: the file is complete up to this time, the next one goes on there. A row stands where the value
 differs from the poll before; only the very first poll writes all tags. While a PLC is away its tags have one row of
-quality 3 at the last good poll (one nanosecond after it where that poll brought a new value, and not before the
+quality 3 at the last good poll (one millisecond after it where that poll brought a new value, and not before the
 file's beginning), and one good row each at the first poll after its return.
 """
 
@@ -26,6 +26,7 @@ from simulator.segments import Int64
 from simulator.tracks import Values, changes, offline_spans
 
 GOOD, GAP = 0, 3
+_AFTER_NS = 1_000_000
 DAY_NS = 86_400_000_000_000
 Rows = tuple[Int64, Values, "np.ndarray[Any, np.dtype[np.uint8]]"]
 
@@ -110,7 +111,7 @@ class Writer:
         if gone <= self._polled:
             return rows
         last_ns = max((gone - 1) * self._period_ns, self.until_ns)
-        return _with_row(rows, last_ns + int(last_ns in rows[0]), held[0], GAP)
+        return _with_row(rows, last_ns + (_AFTER_NS if last_ns in rows[0] else 0), held[0], GAP)
 
 
 def _seen(t_ns: Int64, values: Values, first: int, period_ns: int, last: Any) -> tuple[Int64, Values]:

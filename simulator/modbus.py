@@ -1,7 +1,8 @@
 """A PLC's registers behind a real Modbus TCP server. Read-only: every write is refused and counted."""
 
+import asyncio
 import logging
-from typing import Final
+from typing import Final, cast
 
 from pymodbus.constants import ExcCodes
 from pymodbus.server import ModbusTcpServer
@@ -44,13 +45,14 @@ class ModbusPlc:
         await server.serve_forever(background=True)
         self._server = server
         if not self._port:
-            self._port = server.transport.sockets[0].getsockname()[1]
+            listener = cast(asyncio.Server, server.transport)
+            self._port = listener.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
         """Closes the port and every connection, as a PLC without power does."""
         if self._server:
             server, self._server = self._server, None
-            await server.shutdown()
+            await server.shutdown()  # type: ignore[no-untyped-call]
 
     def show(self, tags: dict[str, int | bool]) -> None:
         """Puts these values into the tables, all at once."""

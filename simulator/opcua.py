@@ -4,8 +4,9 @@ import logging
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from asyncua import Server, ua
+from asyncua import ua
 from asyncua.server.binary_server_asyncio import BinaryServer
+from asyncua.server.server import Server
 
 from simulator.signals import Node
 
@@ -62,7 +63,7 @@ class OpcUaPlc:
                 continue
             stamp = (_EPOCH + timedelta(microseconds=since_ns[tag] // 1000)).replace(tzinfo=None)
             variant = ua.Variant(value, ua.VariantType[self._places[tag].type])
-            data = ua.DataValue(variant, SourceTimestamp=stamp, ServerTimestamp=stamp)
+            data = ua.DataValue(variant, SourceTimestamp=stamp, ServerTimestamp=stamp)  # type: ignore[arg-type]
             await self._server.write_attribute_value(self._nodes[tag], data)
             self._shown[tag] = value
 
@@ -78,11 +79,11 @@ class OpcUaPlc:
         server.set_server_name("Simulated PLC")
         server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
         index = await server.register_namespace(self._namespace)
-        waiting = ua.StatusCode(ua.StatusCodes.BadWaitingForInitialData)
+        waiting = ua.StatusCode(ua.UInt32(ua.status_codes.StatusCodes.BadWaitingForInitialData))
         for tag, place in self._places.items():
             kind = ua.VariantType[place.type]
             node = await server.nodes.objects.add_variable(
-                ua.NodeId(place.name, index), place.name, False if kind == ua.VariantType.Boolean else 0, kind
+                ua.NodeId(ua.String(place.name), ua.Int16(index)), place.name, False if kind == ua.VariantType.Boolean else 0, kind
             )
             await server.write_attribute_value(node.nodeid, ua.DataValue(ua.Variant(0, kind), StatusCode=waiting))
             self._nodes[tag] = node.nodeid

@@ -152,7 +152,7 @@ def next_change(machine: Machine, t_ns: int) -> int:
     """The first instant after `t_ns` at which the current plan changes a tag."""
     segment = machine.current
     later = segment.done_ns[segment.done_ns > t_ns]
-    found = [segment.end_ns, *(later[:1].tolist())]
+    found: list[int] = [segment.end_ns, *later[:1].tolist()]
     if segment.change and segment.change[0] > t_ns:
         found.append(segment.change[0])
     return min(found)
