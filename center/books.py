@@ -12,10 +12,6 @@ from center.ledger import StreamKey, StreamState
 from center.stores.contract import Batch
 
 
-class Misconfigured(Exception):
-    """Nothing but a change by a person can help: the message says which."""
-
-
 class StoreRefused(Exception):
     """The store understood the write and refuses its content: trying again cannot help, but a smaller batch may."""
 

@@ -28,6 +28,11 @@ class Health:
             level = logging.INFO if condition == "ok" else logging.WARNING
             _log.log(level, "%s: %s", name, condition)
 
+    def note(self, name: str, text: str) -> None:
+        """Keeps the last of many texts without a log line."""
+        with self._lock:
+            self._conditions[name] = text[:300]
+
     def condition(self, name: str) -> str:
         """A condition as it was last said, "" before."""
         with self._lock:

@@ -223,7 +223,7 @@ def _take_site(memory: Memory, plan: Plan, where: Topic, inside: Any) -> None:
     new = revision(inside)
     _claim(memory, plan, where, new.body.machines)
     earlier = [item for item in _planned(memory, plan, where) if item.valid_from_ns <= new.valid_from_ns]
-    if earlier and earlier[-1].body.config_hash == new.body.config_hash:
+    if earlier and earlier[-1].body.model_copy(update={"valid_from_ns": new.valid_from_ns}) == new.body:
         return  # the same site file again, as after each restart
     body = json.dumps(inside, ensure_ascii=False, separators=(",", ":"))
     plan.sites.append(SiteRow(where.site, where.gateway, new.body.config_hash, new.valid_from_ns, body))

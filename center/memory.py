@@ -1,5 +1,6 @@
 """The books as ingest holds them in memory, and what follows from them: receipts, and the sign of a restored center."""
 
+import secrets
 from typing import Final
 
 from center.books import Changes, Remembered
@@ -11,6 +12,11 @@ from wire.receipts import Receipt, StreamReceipt
 KEEP_DIGESTS: Final = 1024
 """Digests held of each stream: at one envelope every 10 s, the last three hours."""
 _RECEIPT_STREAMS: Final = 64
+
+
+def new_generation() -> str:
+    """A new identity of the center's memory."""
+    return secrets.token_hex(8)
 
 
 class Memory:

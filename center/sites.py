@@ -138,7 +138,7 @@ class Sites:
         if first is None:
             return None
         owner = self._owners[site, machine]
-        begin_ns = min(owner.first_ns or first.valid_from_ns, first.valid_from_ns)
+        begin_ns = min((t_ns for t_ns in (owner.first_ns, first.valid_from_ns) if t_ns), default=0)
         out: Segments = []
         ends = [*(item.valid_from_ns for item in items[1:]), 2**63 - 1]
         for item, until_ns in zip(items, ends, strict=True):

@@ -3,16 +3,16 @@
 
 import hashlib
 import json
-import secrets
 from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
 from duckdb import DuckDBPyConnection
 
-from center.books import Changes, Misconfigured, Owner, Quarantined, Remembered, SiteRow
+from center.books import Changes, Owner, Quarantined, Remembered, SiteRow
+from center.complaints import wrong
 from center.ledger import Marks, StreamKey, StreamState
-from center.memory import KEEP_DIGESTS
+from center.memory import KEEP_DIGESTS, new_generation
 from center.stores._duckdb_schema import CREATE, SCHEMA_VERSION
 from center.stores._duckdb_write import insert_new, text, upsert
 
@@ -34,19 +34,11 @@ def prepare(cursor: DuckDBPyConnection, path: str) -> None:
         return
     version = _value(cursor, "SELECT value FROM meta WHERE key = 'schema'") if "meta" in tables else None
     if version != SCHEMA_VERSION:
-        raise Misconfigured(
-            f"store.file: {path}: schema version {version!r}; this program reads {SCHEMA_VERSION!r}. "
-            "Give another file, or use the program that made this one"
-        )
+        raise wrong("store.file", path, "store_version", found=version or "?", known=SCHEMA_VERSION)
     cursor.execute(
         "DELETE FROM digests WHERE (site, gateway, stream, seq) NOT IN (SELECT (site, gateway, stream, seq) FROM digests "  # constants
         f"QUALIFY row_number() OVER (PARTITION BY site, gateway, stream ORDER BY seq DESC) <= {KEEP_DIGESTS})"
     )
-
-
-def new_generation() -> str:
-    """A new identity of the center's memory."""
-    return secrets.token_hex(8)
 
 
 def write_changes(cursor: DuckDBPyConnection, changes: Changes) -> None:

@@ -4,22 +4,27 @@ What it promises: after `commit` returns, a kill of the process loses nothing; o
 What it does not: two processes, and surviving its disk. A second process is refused with a sentence that says so.
 """
 
+import re
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from center.books import Changes, Misconfigured, Quarantined, QuarantineRow, Remembered, StoreRefused
+from center.books import Changes, Quarantined, QuarantineRow, Remembered, StoreRefused
+from center.complaints import wrong
 from center.stores import _duckdb_books as books
 from center.stores import _duckdb_read as read
 from center.stores import _duckdb_write as write
 from center.stores.contract import Batch, Query, StoreAway
 from oee.facts import Facts, Losses, Stop
 
+_FILE: Final = "nhip.duckdb"
+_MEMORY_LIMIT: Final = "256MB"
+_MEMORY: Final = re.compile(r"\d+(\.\d+)? ?[KMG]i?B")
 _OPTIONS: Final[dict[str, str | bool | int | float | list[str]]] = {
     "threads": 2,
     "preserve_insertion_order": "false",
@@ -34,15 +39,6 @@ _AWAY: Final = (
     duckdb.InterruptException,
     duckdb.PermissionException,
 )
-
-
-class Settings(Protocol):
-    """What the store reads of the center's configuration."""
-
-    @property
-    def file(self) -> str | Path: ...
-    @property
-    def memory_limit(self) -> str: ...
 
 
 class DuckStore:
@@ -174,21 +170,20 @@ def _first_line(error: BaseException) -> str:
     return str(error).strip().split("\n", 1)[0][:300]
 
 
-def open_store(settings: Settings) -> DuckStore:
-    """The store in `settings.file`, made if it is not there.
+def open_store(settings: Mapping[str, str | int | float | bool]) -> DuckStore:
+    """The store in `file`, made if it is not there. Other key: memory_limit.
 
-    Raises `Misconfigured` if another process owns the file, or if it cannot be opened or is of another version.
+    Raises `Misconfigured` if another process owns the file, if it cannot be opened or is of another version.
     """
-    path = Path(settings.file)
+    unknown = set(settings) - {"file", "memory_limit"}
+    if unknown:
+        raise wrong(f"store.{min(unknown)}", settings[min(unknown)], "unknown_key", known="file, memory_limit")
+    path, memory_limit = Path(str(settings.get("file", _FILE))), str(settings.get("memory_limit", _MEMORY_LIMIT))
+    if not _MEMORY.fullmatch(memory_limit):
+        raise wrong("store.memory_limit", memory_limit, "bad_memory_limit")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return DuckStore(path, settings.memory_limit)
-    except duckdb.IOException as error:
-        if "lock" in str(error):
-            raise Misconfigured(
-                f"store.file: {path} is in use by another process ({_first_line(error)}). "
-                "One center owns a file: stop the other one, or give this one another file"
-            ) from error
-        raise Misconfigured(f"store.file: {path} cannot be opened: {_first_line(error)}") from error
+        return DuckStore(path, memory_limit)
     except (duckdb.Error, OSError) as error:
-        raise Misconfigured(f"store.file: {path} cannot be opened: {_first_line(error)}") from error
+        code = "store_in_use" if "Could not set lock" in str(error) else "store_cannot_open"
+        raise wrong("store.file", path, code, detail=_first_line(error)) from error

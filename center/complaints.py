@@ -1,0 +1,9 @@
+"""Complaints about the center's file that only the running center can make."""
+
+from config import Complaint, Misconfigured
+
+
+def wrong(key: str, value: object, code: str, **values: object) -> Misconfigured:
+    """One complaint as an exception; `complaint.<code>` and its cure are in the message catalogue."""
+    texts = {name: str(text) for name, text in values.items()}
+    return Misconfigured([Complaint("center", 0, key, str(value), code, texts)])

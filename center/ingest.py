@@ -1,0 +1,236 @@
+"""From the broker to the store: envelopes are gathered, committed, receipted and only then acknowledged.
+
+Two threads: the MQTT session's, which only sorts messages into a bounded queue (and keeps the live picture, which
+needs no store), and one worker. While the store is away the worker holds what it has, unacknowledged, and tries
+again; the broker holds back the rest. What does not fit into the queue is let go: the gateways send it again, since
+nobody receipted it.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from pydantic import ValidationError
+
+from center.books import Changes, StoreRefused
+from center.intake import Message, Plan, sort_messages
+from center.memory import is_ahead, new_generation, receipt
+from center.mqtt import Arrived, Broker, Session
+from center.state import Center
+from center.stores.contract import Batch, StoreAway
+from wire.bodies import Live, Status
+from wire.receipts import encode_receipt
+from wire.topics import ENVELOPED, parse, topic
+
+GATHER_S: Final = 0.1
+GATHER_MESSAGES: Final = 500
+QUEUE_MESSAGES: Final = 2000
+QUEUE_BYTES: Final = 64 * 1024 * 1024
+_BACK_OFF_S: Final = (0.5, 30.0)
+_NEW_GENERATION_NS: Final = 600_000_000_000
+"""At most one new generation in ten minutes: a gateway that lies must not make everybody send everything again."""
+
+
+class Ingest:
+    """The center's consumer of envelopes."""
+
+    def __init__(self, center: Center, broker: Broker) -> None:
+        self._center, self._memory, self._health = center, center.memory, center.health
+        self._queue: queue.Queue[Arrived | None] = queue.Queue(QUEUE_MESSAGES)
+        self._queued_bytes = 0
+        self._bytes_lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._renewed_ns: int | None = None
+        self._session = Session(broker, center.health, self._received, self._connected)
+        self._worker = threading.Thread(target=self._work, name="nhip-ingest", daemon=True)
+
+    def start(self) -> None:
+        """Begins to connect and to work; returns at once."""
+        self._health.say("store", "ok")
+        self._worker.start()
+        self._session.start()
+
+    def stop(self, drain_s: float = 10.0) -> None:
+        """Settles what has arrived, as far as the store takes it within the time given, and says goodbye."""
+        self._stopping.set()
+        self._offer(None)
+        self._worker.join(drain_s)
+        self._session.stop()
+
+    # the MQTT session's thread
+
+    def _connected(self) -> None:
+        self._offer(None)  # receipts for everybody: the broker may have lost its retained messages
+
+    def _received(self, message: Arrived) -> None:
+        where = parse(message.topic)
+        if where is None or self._stopping.is_set():
+            self._health.count("ignored")
+            self._session.acknowledge(message)
+        elif where.kind in ENVELOPED:
+            self._enqueue(message)
+        elif where.kind in ("live", "status"):
+            self._hear(message, where.site, where.gateway)
+
+    def _hear(self, message: Arrived, site: str, gateway: str) -> None:
+        now_ns = self._center.now_ns()
+        try:
+            if message.topic.endswith("/live"):
+                self._center.pictures.hear_live(site, gateway, Live.model_validate_json(message.payload), now_ns)
+            elif message.payload:
+                self._center.pictures.hear_status(site, gateway, Status.model_validate_json(message.payload), now_ns)
+                self._enqueue(message)
+                return
+        except ValidationError as error:
+            self._health.count("malformed_live_or_status")
+            self._health.note("last_malformed", f"{message.topic}: {error.errors()[0]['msg']}")
+        self._session.acknowledge(message)
+
+    def _enqueue(self, message: Arrived) -> None:
+        with self._bytes_lock:
+            fits = not self._queued_bytes or self._queued_bytes + len(message.payload) <= QUEUE_BYTES
+            if fits:
+                self._queued_bytes += len(message.payload)
+        if fits and self._offer(message):
+            return
+        if fits:
+            self._forget_bytes(message)
+        self._health.count("let_go")
+        self._session.acknowledge(message)
+
+    def _forget_bytes(self, message: Arrived) -> None:
+        with self._bytes_lock:
+            self._queued_bytes -= len(message.payload)
+
+    def _offer(self, item: Arrived | None) -> bool:
+        try:
+            self._queue.put_nowait(item)
+        except queue.Full:
+            return False
+        return True
+
+    # the worker's thread
+
+    def _work(self) -> None:
+        while not (self._stopping.is_set() and self._queue.empty()):
+            items = self._gather()
+            try:
+                self._round(items)
+            except Exception as error:  # noqa: BLE001  # the one loop that must survive; counted
+                self._health.count("worker_errors")
+                self._health.say("worker", f"{type(error).__name__}: {error}")
+                self._isolate([item for item in items if item is not None])
+
+    def _gather(self) -> list[Arrived | None]:
+        """What arrives within a moment of the first message."""
+        items = [self._queue.get()]
+        until = time.monotonic() + GATHER_S
+        while len(items) < GATHER_MESSAGES and (left := until - time.monotonic()) > 0:
+            try:
+                items.append(self._queue.get(timeout=0 if self._stopping.is_set() else left))
+            except queue.Empty:
+                break
+        for item in items:
+            if item is not None:
+                self._forget_bytes(item)
+        return items
+
+    def _round(self, items: Sequence[Arrived | None]) -> None:
+        arrived = [item for item in items if item is not None]
+        enveloped = [message for message in arrived if not _is_status(message)]
+        if enveloped and not self._settle(enveloped):
+            return  # the store is away and we are stopping: unacknowledged and unreceipted, so they come again
+        for message in arrived:
+            if _is_status(message):
+                self._hear_echo(message)
+        if len(arrived) < len(items) and not self._stopping.is_set():
+            self._publish_receipts(self._memory.gateways())
+        for message in arrived:
+            self._session.acknowledge(message)
+
+    def _isolate(self, arrived: Sequence[Arrived]) -> None:
+        """One message made us stumble: each alone, and the culprit into quarantine, so that it blocks nothing."""
+        for message in arrived:
+            for refused in ("", "this center's program stumbled over it; see its log"):
+                try:
+                    if not _is_status(message):
+                        self._settle([message], refused)
+                    break
+                except Exception:  # noqa: BLE001  # as above
+                    self._health.count("worker_errors")
+            self._session.acknowledge(message)
+
+    def _settle(self, arrived: Sequence[Arrived], refused: str = "") -> bool:
+        """Commits and receipts; False if the store stayed away until we stopped."""
+        messages = [Message(where, item.payload) for item in arrived if (where := parse(item.topic))]
+        plan = sort_messages(self._memory, messages, self._center.now_ns(), refused=refused)
+        try:
+            if not self._commit(plan.batches, plan.changes()):
+                return False
+        except StoreRefused as error:
+            if len(arrived) > 1:
+                outcomes = [self._settle([item]) for item in arrived]
+                return all(outcomes)
+            if refused:
+                raise
+            return self._settle(arrived, str(error))
+        self._count(plan)
+        self._publish_receipts(plan.heard)
+        return True
+
+    def _commit(self, batches: Sequence[Batch], changes: Changes) -> bool:
+        """Store, then books, then memory; waits while the store is away. False if it was stopped meanwhile."""
+        pause_s = _BACK_OFF_S[0]
+        while True:
+            try:
+                self._center.commit(batches, changes)
+            except StoreAway as error:
+                self._health.count("store_away")
+                self._health.say("store", f"away: {error}")
+                if self._stopping.wait(pause_s):
+                    return False
+                pause_s = min(pause_s * 2, _BACK_OFF_S[1])
+            else:
+                self._health.say("store", "ok")
+                self._memory.adopt(changes)
+                return True
+
+    def _count(self, plan: Plan) -> None:
+        for name, number in plan.counts.items():
+            self._health.count(name, number)
+        rows = sum(len(batch.facts) for batch in plan.batches)
+        if rows:
+            self._health.count("fact_rows", rows)
+
+    def _publish_receipts(self, gateways: Iterable[tuple[str, str]]) -> None:
+        for site, gateway in sorted(gateways):
+            slip = receipt(self._memory, site, gateway, self._center.now_ns())
+            self._session.publish(topic(site, gateway, "receipt"), encode_receipt(slip))
+
+    def _hear_echo(self, message: Arrived) -> None:
+        """A gateway says which generation it knows, and how far it was told."""
+        where = parse(message.topic)
+        if where is None:
+            return
+        status = Status.model_validate_json(message.payload)
+        if is_ahead(self._memory, where.site, where.gateway, status):
+            self._renew((where.site, where.gateway))
+        elif status.online and status.generation != self._memory.generation:
+            self._publish_receipts([(where.site, where.gateway)])
+
+    def _renew(self, told_by: tuple[str, str]) -> None:
+        """Makes a new generation: the ledger was restored from an older copy, and gateways must send the rest again."""
+        now_ns = self._center.now_ns()
+        self._health.count("echoes_ahead")
+        if self._renewed_ns is not None and now_ns - self._renewed_ns < _NEW_GENERATION_NS:
+            return
+        if self._commit((), Changes(generation=new_generation())):
+            self._renewed_ns = now_ns
+            self._health.say("ledger", f"restored from an older copy; new generation {self._memory.generation}")
+            self._publish_receipts({*self._memory.gateways(), told_by})
+
+
+def _is_status(message: Arrived) -> bool:
+    return message.topic.endswith("/status")

@@ -1,0 +1,232 @@
+"""The questions that API and console ask, answered as plain dicts in the shapes of docs/design/0001-one-beat.md.
+
+Each may raise `UnknownSite`, `BadQuestion` or `StoreAway`. Ratios come from `oee.kpi` alone.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from center.ledger import holes
+from center.losses import coverage, losses
+from center.scope import scope, zone_of
+from center.state import Center
+from center.times import iso
+from center.trend import trend
+from oee.facts import MINUTE_NS
+from oee.states import State
+
+__all__ = [
+    "coverage",
+    "delivery",
+    "health",
+    "live",
+    "losses",
+    "machines",
+    "quarantine",
+    "site",
+    "sites",
+    "stops",
+    "trend",
+]
+
+MAX_ROWS: Final = 10_000
+_UTC: Final = ZoneInfo("UTC")
+_UNKNOWN: Final = State.UNKNOWN.word
+
+
+def sites(center: Center) -> list[dict[str, Any]]:
+    """Every site that ever described itself or sent a fact."""
+    return [_site(center, name) for name in center.memory.sites.ids()]
+
+
+def site(center: Center, name: str) -> dict[str, Any]:
+    """One site, with the names of its lines, products and reasons."""
+    zone_of(center, name)
+    current = center.memory.sites.current(name)
+    body = current.body if current else None
+    return _site(center, name) | {
+        "lines": {key: line.model_dump() for key, line in (body.lines if body else {}).items()},
+        "products": {key: product.model_dump() for key, product in (body.products if body else {}).items()},
+        "reasons": {key: reason.model_dump() for key, reason in (body.reasons if body else {}).items()},
+    }
+
+
+def _site(center: Center, name: str) -> dict[str, Any]:
+    current = center.memory.sites.current(name)
+    heard = {*center.memory.sites.gateways(name), *center.pictures.gateways(name)}
+    heard |= {gateway for owner, gateway in center.memory.gateways() if owner == name}
+    return {
+        "id": name,
+        "name": current.body.name if current else {"vi": name, "en": name},
+        "timezone": zone_of(center, name).key,
+        "formula": current.body.formula if current else "nakajima",
+        "machines": center.memory.sites.machines(name),
+        "gateways": [_gateway(center, name, gateway) for gateway in sorted(heard)],
+    }
+
+
+def _gateway(center: Center, name: str, gateway: str) -> dict[str, Any]:
+    picture = center.pictures.get(name, gateway)
+    status = picture.status
+    heard_ns = max(picture.live_ns, picture.status_ns)
+    return {
+        "id": gateway,
+        "online": bool(heard_ns) and picture.online(center.now_ns()),
+        "heard": iso(heard_ns, zone_of(center, name)) if heard_ns else None,
+        "waiting": status.waiting if status else None,
+        "version": status.version if status else "",
+        "config_hash": status.config_hash if status else "",
+        "devices": dict(status.devices) if status else {},
+        "health": dict(status.health) if status else {},
+    }
+
+
+def machines(center: Center, site: str) -> list[dict[str, Any]]:
+    """The site's machines, also those that no site file names any more (`named` false)."""
+    zone_of(center, site)
+    out = []
+    for machine in center.memory.sites.machines(site):
+        named = center.memory.sites.described(site, machine)
+        owner = center.memory.sites.owner(site, machine)
+        out.append(
+            {
+                "site": site,
+                "id": machine,
+                "name": named.name if named else {"vi": machine, "en": machine},
+                "line": named.line if named else "",
+                "calendar": named.calendar if named else "",
+                "period_s": named.period_s if named else None,
+                "minor_stop_at_most_s": named.minor_stop_at_most_s if named else None,
+                "gateway": owner.gateway if owner else "",
+                "named": named is not None,
+            }
+        )
+    return out
+
+
+def live(center: Center, site: str = "") -> list[dict[str, Any]]:
+    """What each machine is doing; `unknown` where its gateway is silent, and then what it was doing last."""
+    if site:
+        zone_of(center, site)
+    names = [site] if site else center.memory.sites.ids()
+    return [_live(center, name, machine) for name in names for machine in center.memory.sites.machines(name)]
+
+
+def _live(center: Center, site: str, machine: str) -> dict[str, Any]:
+    zone = zone_of(center, site)
+    owner = center.memory.sites.owner(site, machine)
+    picture = center.pictures.get(site, owner.gateway if owner else "")
+    said = picture.live.machines.get(machine) if picture.live else None
+    online = bool(picture.live_ns) and picture.online(center.now_ns())
+    return {
+        "site": site,
+        "machine": machine,
+        "state": said.state if said and online else _UNKNOWN,
+        "last_state": said.state if said else _UNKNOWN,
+        "since": iso(said.since_ns, zone) if said else None,
+        "reason": said.reason if said else "",
+        "product": said.product if said else "",
+        "shift": said.shift if said else "",
+        "calendar": said.calendar if said else "",
+        "pieces": said.pieces if said else None,
+        "at": iso(picture.live.at_ns, zone) if picture.live else None,
+        "gateway_online": online,
+    }
+
+
+def stops(
+    center: Center,
+    site: str,
+    machines: Sequence[str] = (),
+    *,
+    start_ns: int | None = None,
+    end_ns: int | None = None,
+    limit: int = MAX_ROWS,
+) -> dict[str, Any]:
+    """Stretches in which a machine did not run, told whole, the latest first; `truncated` if there are more."""
+    asked = scope(center, site, machines, start_ns=start_ns, end_ns=end_ns)
+    # a stop that is going on began in a minute that is not over yet
+    until_ns = asked.end_ns if end_ns is not None else asked.end_ns + 2 * MINUTE_NS
+    found = center.store.stops(site, asked.machines if machines else (), asked.start_ns, until_ns)
+    found.sort(key=lambda stop: (-stop.start_ns, stop.machine))
+    rows = [
+        {
+            "machine": stop.machine,
+            "id": stop.id,
+            "start": iso(stop.start_ns, asked.zone),
+            "end": None if stop.end_ns is None else iso(stop.end_ns, asked.zone),
+            "state": stop.state.word,
+            "reason": stop.reason,
+            "by": stop.by,
+            "product": stop.product,
+            "to_product": stop.to_product,
+            "revision": stop.revision,
+        }
+        for stop in found[:limit]
+    ]
+    return asked.window() | {"rows": rows, "truncated": len(found) > limit}
+
+
+def delivery(center: Center, site: str = "") -> dict[str, Any]:
+    """Stream by stream what became of its envelopes, and what is missing."""
+    if site:
+        zone_of(center, site)
+    rows = []
+    for key, state in sorted(center.memory.streams.items(), key=lambda item: (item[0].site, item[0].gateway)):
+        if site and key.site != site:
+            continue
+        status = center.pictures.get(key.site, key.gateway).status
+        rows.append(
+            {
+                "site": key.site,
+                "gateway": key.gateway,
+                "stream": key.stream,
+                "kind": state.kind,
+                "mark": state.marks.mark,
+                "stored": state.stored,
+                "quarantined": state.quarantined,
+                "dropped": state.dropped,
+                "discarded": state.discarded,
+                "duplicates": state.duplicates,
+                "conflicts": state.conflicts,
+                "holes": [list(hole) for hole in holes(state.marks)],
+                "seen": iso(state.seen_ns, _UTC) if state.seen_ns else None,
+                "waiting": status.waiting if status else None,
+            }
+        )
+    return {"generation": center.memory.generation, "rows": rows}
+
+
+def quarantine(center: Center, site: str = "", *, limit: int = 1000) -> dict[str, Any]:
+    """What was not understood or not believed, the newest first; `count` is of all."""
+    found, count = center.books.quarantined(site, limit)
+    rows = [
+        {
+            "id": row.id,
+            "at": iso(row.at_ns, _UTC),
+            "topic": row.topic,
+            "reason": row.reason,
+            "bytes": row.size,
+            "settled": row.settled,
+        }
+        for row in found
+    ]
+    return {"rows": rows, "count": count}
+
+
+def health(center: Center) -> dict[str, Any]:
+    """How the center itself is: `status` is `ok` or `degraded`."""
+    conditions = center.health.conditions()
+    store, broker = conditions.get("store", "ok"), conditions.get("broker", "ok")
+    overfull = center.books.overfull() if store == "ok" else []
+    return {
+        "status": "ok" if store == broker == "ok" else "degraded",
+        "store": store,
+        "broker": broker,
+        "ingest": center.health.counts(),
+        "conditions": conditions,
+        "overfull_minutes": len(overfull),
+        "generation": center.memory.generation,
+        "time": iso(center.now_ns(), _UTC),
+    }

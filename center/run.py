@@ -1,0 +1,135 @@
+"""The center as a process: store, ingest, API and console, on one port, until told to stop."""
+
+import asyncio
+import importlib
+import importlib.util
+import json
+import os
+import socket
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, Final, cast
+
+import uvicorn
+from fastapi import FastAPI
+
+from center.api import create_app
+from center.books import Books
+from center.complaints import wrong
+from center.ingest import Ingest
+from center.mqtt import Broker
+from center.state import Center, center_of
+from center.stores.contract import Store
+from config import Center as CenterFile
+from config import load_center
+
+_STORES: Final = "center.stores"
+_CONSOLE: Final = "center.console"
+
+
+def open_center(settings: CenterFile) -> Center:
+    """The center's store and books. Raises `Misconfigured`."""
+    kind, options = settings.store.kind, dict(settings.store.options)
+    if kind.startswith("_") or kind == "contract" or importlib.util.find_spec(f"{_STORES}.{kind}") is None:
+        known = sorted(item.stem for item in Path(__file__).with_name("stores").glob("[!_]*.py"))
+        raise wrong("store.kind", kind, "unknown_store", known=", ".join(name for name in known if name != "contract"))
+    books_file = options.pop("books", "nhip-books.duckdb") if kind != "duckdb" else ""
+    store = cast(Store, importlib.import_module(f"{_STORES}.{kind}").open_store(options))
+    books: Books | None = None
+    if not isinstance(store, Books):
+        books = cast(Books, importlib.import_module(f"{_STORES}.duckdb").open_store({"file": books_file}))
+    return center_of(store, books, name=settings.name, language=settings.language)
+
+
+async def run(settings: CenterFile | str | Path, stop: asyncio.Event, ready_file: str | Path | None = None) -> None:
+    """Runs the center until `stop` is set; then drains and closes.
+
+    settings: the center's file, or what was read from it. ready_file: written as soon as the port is open, as JSON
+    with `url` and `pid`; `listen` may name port 0. Whoever calls turns signals into `stop`.
+    Raises `Misconfigured`.
+    """
+    if not isinstance(settings, CenterFile):
+        settings = load_center(settings)
+    listener = _listen(settings)
+    try:
+        center = await asyncio.to_thread(open_center, settings)
+        try:
+            await _serve(center, settings, listener, stop, ready_file)
+        finally:
+            await asyncio.to_thread(_close, center)
+    finally:
+        listener.close()
+
+
+async def _serve(
+    center: Center, settings: CenterFile, listener: socket.socket, stop: asyncio.Event, ready_file: str | Path | None
+) -> None:
+    broker = Broker(
+        settings.host, settings.port, settings.tls, settings.username, settings.password_file, settings.ca_file
+    )
+    ingest = Ingest(center, broker)
+    app = create_app(center)
+    _mount_console(app, center)
+    server = _Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    stopping = asyncio.create_task(stop.wait())
+    ingest.start()
+    try:
+        opened = asyncio.create_task(server.opened.wait())
+        await asyncio.wait((serving, opened), return_when=asyncio.FIRST_COMPLETED)
+        opened.cancel()
+        if ready_file and server.opened.is_set():
+            _write_ready(Path(ready_file), listener)
+        await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
+        await asyncio.to_thread(ingest.stop)
+        server.should_exit = True
+        await serving
+        if ready_file:
+            _forget_ready(Path(ready_file))
+
+
+class _Server(uvicorn.Server):
+    """Says when the port is open, and leaves signals to whoever runs the event loop."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.opened = asyncio.Event()
+
+    def capture_signals(self) -> Any:
+        return nullcontext()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.opened.set()
+
+
+def _listen(settings: CenterFile) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in settings.listen_host else socket.AF_INET
+        return socket.create_server((settings.listen_host.strip("[]"), settings.listen_port), family=family)
+    except OSError as error:
+        raise wrong("listen", settings.listen, "cannot_listen", detail=error.strerror or error) from error
+
+
+def _write_ready(path: Path, listener: socket.socket) -> None:
+    host, port = listener.getsockname()[:2]
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(json.dumps({"url": f"http://{f'[{host}]' if ':' in host else host}:{port}", "pid": os.getpid()}))
+    part.replace(path)
+
+
+def _forget_ready(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+def _mount_console(app: FastAPI, center: Center) -> None:
+    if importlib.util.find_spec(_CONSOLE) is not None:
+        importlib.import_module(_CONSOLE).mount(app, center)
+
+
+def _close(center: Center) -> None:
+    center.store.close()
+    if center.books is not cast(Any, center.store):
+        cast(Any, center.books).close()

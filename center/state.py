@@ -1,0 +1,47 @@
+"""The running center as its parts see it."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from center.books import Books, Changes
+from center.health import Health
+from center.live import Pictures
+from center.memory import Memory
+from center.stores.contract import Batch, Store
+
+
+@dataclass(frozen=True)
+class Center:
+    """Everything that ingest, API and console share.
+
+    commit: writes facts and books, the facts never after the mark that covers them; of one file in one transaction.
+    now_ns: tells the center's time [ns UTC].
+    """
+
+    store: Store
+    books: Books
+    memory: Memory
+    commit: Callable[[Sequence[Batch], Changes], None]
+    pictures: Pictures = field(default_factory=Pictures)
+    health: Health = field(default_factory=Health)
+    now_ns: Callable[[], int] = time.time_ns
+    name: str = ""
+    language: str = "vi"
+
+
+def center_of(store: Store, books: Books | None = None, **settings: object) -> Center:
+    """A center over a store; books: where the store keeps none itself."""
+    if isinstance(store, Books):
+        commit = store.commit
+        kept: Books = store
+    elif books is not None:
+        kept = books
+
+        def commit(batches: Sequence[Batch], changes: Changes) -> None:
+            store.write(batches)
+            kept.commit((), changes)
+
+    else:
+        raise TypeError("a store without books needs books beside it")
+    return Center(store, kept, Memory(kept.remember()), commit, **settings)  # type: ignore[arg-type]
