@@ -98,5 +98,5 @@ def short(value: object, limit: int = 60) -> str:
 
 def in_order(complaints: Iterable[Complaint]) -> list[Complaint]:
     """Complaints by line, each once."""
-    unique = {(item.line, item.key, item.code): item for item in complaints}
+    unique = {(item.line, item.key, item.code, item.value): item for item in complaints}
     return sorted(unique.values(), key=lambda item: (item.line, item.key))

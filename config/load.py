@@ -40,7 +40,7 @@ def parse_site(text: str, file: str = "site.yaml") -> tuple[Site, tuple[Complain
     tree, wrong = expand(tree, file)
     source, data = Source(file, lines(tree)), value(tree)
     site, invalid, broken = validate(data, source)
-    complaints += wrong + invalid
+    complaints += wrong + [item for item in invalid if not (wrong and "${" in item.value)]  # told already
     if site is not None:
         crossed = check_site(site, names_in(data), load_profiles(), source)
         complaints += [item for item in crossed if not is_consequence(item, broken)]

@@ -51,28 +51,33 @@ class FromCounts(Strict):
     from_counts: Gap = Field(description="When a gap between pieces is a stop.")
 
 
+# Names of branches are in brackets, so that no key of the file can be taken for one (config/translate.py).
+
+
 def _line_kind(value: Any) -> str:
-    return "profile" if isinstance(value, ProfileUse) or (isinstance(value, dict) and "profile" in value) else "rule"
+    return (
+        "<profile>" if isinstance(value, ProfileUse) or (isinstance(value, dict) and "profile" in value) else "<rule>"
+    )
 
 
 def _state_kind(value: Any) -> str | None:
     if isinstance(value, (list, tuple)):
-        return "rules"
+        return "<rules>"
     if isinstance(value, FromCounts) or (isinstance(value, dict) and "from_counts" in value):
-        return "from_counts"
+        return "<from_counts>"
     if isinstance(value, ProfileUse) or (isinstance(value, dict) and "profile" in value):
-        return "profile"
+        return "<profile>"
     return None
 
 
 Line = Annotated[
-    Annotated[RuleLine, Tag("rule")] | Annotated[ProfileUse, Tag("profile")],
+    Annotated[RuleLine, Tag("<rule>")] | Annotated[ProfileUse, Tag("<profile>")],
     Discriminator(_line_kind),
 ]
 StateSource = Annotated[
-    Annotated[tuple[Line, ...], Tag("rules")]
-    | Annotated[ProfileUse, Tag("profile")]
-    | Annotated[FromCounts, Tag("from_counts")],
+    Annotated[tuple[Line, ...], Tag("<rules>")]
+    | Annotated[ProfileUse, Tag("<profile>")]
+    | Annotated[FromCounts, Tag("<from_counts>")],
     Discriminator(_state_kind, custom_error_type="state_shape", custom_error_message="no way to tell a state"),
 ]
 

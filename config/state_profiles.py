@@ -24,7 +24,9 @@ def _condition(text: str) -> str:
     try:
         parse(text)
     except BadExpression as error:
-        raise PydanticCustomError("bad_expression", "{detail}", {"detail": str(error)}) from error
+        raise PydanticCustomError(
+            "bad_expression", "{detail}", {"detail": str(error), "column": error.position + 1}
+        ) from error
     return text
 
 

@@ -4,7 +4,7 @@
       press:
         variables: [n, host]
         devices:
-          press-${n}-plc: {kind: modbus_tcp, host: "${host}", tags: {...}}
+          press-${n}-plc: {kind: modbus_tcp, host: ${host}, tags: {...}}
         machines:
           press-${n}: {state: [{when: "press-${n}-plc.running", is: running}, {is: unplanned_stop}]}
     use:
@@ -118,7 +118,7 @@ def _row(row: Node, path: Path, variables: list[str], file: str, complaints: lis
     for name in variables:
         if row.get(name) is None:
             complaints.append(_at(file, row, (*path, name), "missing_key", example=f"{name}: ..."))
-            values[name] = Scalar("", plain=True, line=row.line)
+            values[name] = Scalar(f"${{{name}}}", plain=True, line=row.line)
     return values
 
 
@@ -144,7 +144,7 @@ def _fill_scalar(
         if name not in values:
             near, known = nearest(name, values), ", ".join(values)
             complaints.append(_at(file, node, path, "unknown_variable", match[0], near=near, known=known))
-            return ""
+            return match[0]
         return values[name].text
 
     return Scalar(_VARIABLE.sub(put, node.text), node.plain, node.line)

@@ -11,7 +11,7 @@ from config.suggest import nearest
 
 OWN_CODES: Final = frozenset(
     {
-        "bad_break", "bad_broker", "bad_clock", "bad_days", "bad_duration", "bad_listen", "bad_machine_id",
+        "bad_break", "bad_broker", "bad_clock", "bad_days", "bad_duration", "bad_expression", "bad_listen", "bad_machine_id",
         "bad_site_id", "bad_word", "is_minor_stop", "negative_duration", "state_shape", "unknown_language",
         "unknown_state",
     }
@@ -29,7 +29,16 @@ _LIMITS: Final = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "min_length": 
 def complaints_of(error: ValidationError, model: type[BaseModel], data: Any, source: Source) -> list[Complaint]:
     """A complaint for each of pydantic's errors about `data`."""
     schema = model.model_json_schema()
-    return [_complaint(item, schema, data, source) for item in error.errors(include_url=False)]
+    items = error.errors(include_url=False)
+    return [_complaint(item, schema, data, source) for item in items if not _is_hollow(item, items)]
+
+
+def _is_hollow(item: Any, items: list[Any]) -> bool:
+    """Whether a list is called too short only because everything in it is wrong (and told by itself)."""
+    loc = item["loc"]
+    return item["type"] == "too_short" and any(
+        len(other["loc"]) > len(loc) and other["loc"][: len(loc)] == loc for other in items
+    )
 
 
 def _complaint(item: Any, schema: Mapping[str, Any], data: Any, source: Source) -> Complaint:
@@ -41,9 +50,7 @@ def _complaint(item: Any, schema: Mapping[str, Any], data: Any, source: Source) 
         return source.complain("missing_key", path, example=_example(schema, path, data))
     if kind == "extra_forbidden":
         known = sorted(_known_keys(schema, path[:-1], data))
-        near = nearest(str(path[-1]), known)
-        code = "unknown_key" if near else "unknown_key_far"
-        return source.complain(code, path, near=near, known=", ".join(known))
+        return source.complain("unknown_key", path, near=nearest(str(path[-1]), known), known=", ".join(known))
     if kind in ("literal_error", "enum"):
         known = re.findall(r"'([^']*)'", context["expected"])
         return source.complain("not_one_of", path, value, known=", ".join(known), near=nearest(str(value), known))

@@ -3,6 +3,9 @@
 The usual loaders throw lines, quotes and repeated keys away, and those are what a person who mistyped something
 needs to be told about. So the file is only composed, never constructed; scalars are resolved here, by the core
 schema of YAML 1.2 (2009, section 10.3.2): `06:00`, `on` and `no` are text, and dates stay text as well.
+
+The braces of a template's `${name}` would open a mapping within brackets. Two private-use characters stand in for
+them while YAML is read, so that nobody has to think of quotes there.
 """
 
 import re
@@ -14,10 +17,11 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
-from config.complaints import Complaint, Path, Source
+from config.complaints import Complaint, Path, Source, dotted
 
 _INT: Final = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_VARIABLE: Final = re.compile(r"\$\{([^{}\n]*)\}")
 _WORDS: Final = {"": None, "~": None, "true": True, "false": False, "null": None}
 
 
@@ -56,13 +60,12 @@ Node = Scalar | Map | Seq
 def read_tree(text: str, file: str) -> tuple[Map, list[Complaint]]:
     """The tree of a YAML text, and what is wrong with it (an empty tree if it is no YAML at all)."""
     try:
-        root = YAML(typ="safe", pure=True).compose(text)
+        root = YAML(typ="safe", pure=True).compose(_VARIABLE.sub("\ue000\\1\ue001", text))
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
-        hint = text.splitlines()[line - 1] if 0 < line <= len(text.splitlines()) else ""
+        hint = text.splitlines()[line - 1].strip() if 0 < line <= len(text.splitlines()) else ""
         code = "bad_yaml_tab" if "'\\t'" in str(error.problem) else "bad_yaml"
-        code = "bad_yaml_variable" if "${" in hint and code == "bad_yaml" else code
-        return Map((), 0), [Complaint(file, line, "", hint.strip()[:60], code, {"detail": str(error.problem)})]
+        return Map((), 0), [Complaint(file, line, "", hint[:60], code, {"detail": _restored(str(error.problem))})]
     if not isinstance(root, MappingNode):
         return Map((), 0), [Complaint(file, 1, "", "", "empty_file" if root is None else "wants_mapping")]
     complaints: list[Complaint] = []
@@ -81,7 +84,7 @@ def _node(raw: Any, path: Path, complaints: list[Complaint], file: str, above: t
         complaints.append(source.complain("unknown_yaml_tag", path, raw.tag))
     above = (*above, id(raw))
     if isinstance(raw, ScalarNode):
-        return Scalar(raw.value, raw.style is None, line)
+        return Scalar(_restored(raw.value), raw.style is None, line)
     if isinstance(raw, SequenceNode):
         items = tuple(_node(item, (*path, i), complaints, file, above) for i, item in enumerate(raw.value))
         return Seq(items, line)
@@ -90,16 +93,21 @@ def _node(raw: Any, path: Path, complaints: list[Complaint], file: str, above: t
     for key, value in raw.value:
         key_line = key.start_mark.line + 1
         if not isinstance(key, ScalarNode):
-            complaints.append(Source(file, {path: key_line}).complain("complex_key", path))
+            complaints.append(Complaint(file, key_line, dotted(path), "", "complex_key"))
             continue
-        where = (*path, key.value)
-        if key.value in seen:
-            complaints.append(Source(file, {where: key_line}).complain("duplicate_key", where, first=seen[key.value]))
+        name = _restored(key.value)
+        where = (*path, name)
+        if name in seen:
+            complaints.append(Source(file, {where: key_line}).complain("duplicate_key", where, first=seen[name]))
             continue
-        seen[key.value] = key_line
+        seen[name] = key_line
         node = _node(value, where, complaints, file, above)
-        pairs.append((Scalar(key.value, key.style is None, key_line), node))
+        pairs.append((Scalar(name, key.style is None, key_line), node))
     return Map(tuple(pairs), line)
+
+
+def _restored(text: str) -> str:
+    return text.replace("\ue000", "${").replace("\ue001", "}")
 
 
 def resolve(scalar: Scalar) -> Any:

@@ -63,7 +63,7 @@ def catalogue() -> Mapping[str, Mapping[str, str]]:
     return read_catalogue(resources.files("words"))
 
 
-def say(key: str, lang: str, **values: Any) -> str:
+def say(key: str, /, lang: str, **values: Any) -> str:
     """The sentence of a key in a language, its placeholders filled.
 
     Raises `KeyError` naming the key, the language or the placeholder that is missing.

@@ -1,0 +1,49 @@
+"""The center's file."""
+
+import pytest
+
+import config
+import words
+
+TEXT = """
+listen: 127.0.0.1:8080
+broker: mqtts://mqtt.example.vn
+username: center
+password_file: /etc/nhip/password
+store: {kind: duckdb, file: nhip.duckdb}
+"""
+
+
+def test_a_sound_file():
+    center = config.parse_center(TEXT)
+    assert (center.listen_host, center.listen_port) == ("127.0.0.1", 8080)
+    assert (center.host, center.port, center.tls) == ("mqtt.example.vn", 8883, True)
+    assert center.store.kind == "duckdb"
+    assert center.store.options == {"file": "nhip.duckdb"}
+    assert center.language == "vi"
+
+
+def test_defaults():
+    center = config.parse_center("broker: mqtt://127.0.0.1:1884\nstore: {kind: duckdb}\n")
+    assert (center.host, center.port, center.tls) == ("127.0.0.1", 1884, False)
+    assert center.listen_port == 8080
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        ("", ["empty_file"]),
+        ("store: {file: x}\n", ["missing_key", "missing_key"]),
+        ("broker: mqtt://u:p@host\nlisten: here\nstore: {kind: Duck/DB}\n", ["bad_broker", "bad_listen", "invalid"]),
+        ("broker: mqtt://host:99999\nstore: {kind: duckdb}\nlanguage: fr\n", ["bad_broker", "not_one_of"]),
+        ("brokr: mqtt://host\nstore: {kind: duckdb}\n", ["missing_key", "unknown_key"]),
+        ("broker: mqtt://host\nbroker: mqtt://host\nstore: {kind: duckdb}\n", ["duplicate_key"]),
+    ],
+)
+def test_complaints(text, codes):
+    with pytest.raises(config.Misconfigured) as caught:
+        config.parse_center(text, "c.yaml")
+    assert sorted(item.code for item in caught.value.complaints) == codes
+    for item in caught.value.complaints:
+        assert words.complaint(item, "vi").startswith("c.yaml")
+    assert "c.yaml" in str(caught.value)

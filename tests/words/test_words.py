@@ -1,0 +1,150 @@
+"""The catalogue is complete, both languages agree, and numbers and times are written as people expect."""
+
+import re
+from datetime import datetime
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+import words
+from config.translate import OWN_CODES
+from oee.kpi import KPI_KEYS
+from oee.states import CalendarClass, State
+from words.catalogue import catalogue, read_catalogue
+
+ROOT = Path(words.__file__).parent.parent
+ROOMS = ("agent", "center", "config", "adapters", "words", "simulator")
+SOURCES = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))] + [ROOT / "nhip.py"]
+TEXT = "\n".join(path.read_text(encoding="utf-8") for path in SOURCES)
+LITERAL = re.compile(
+    r"\bsay\(\s*\"([a-z0-9_]+\.[^\"]+)\""
+)  # keys have a dot; other rooms may have a say() of their own
+COMPOSED = re.compile(r"f\"([a-z_]+(?:\.[a-z_]+)*\.)\{")
+ADDRESSED = {
+    "state": [state.word for state in State],
+    "calendar": [item.word for item in CalendarClass],
+    "kpi": KPI_KEYS,
+}
+
+
+def placeholders(text):
+    return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+
+
+@pytest.mark.parametrize("key", catalogue())
+def test_both_languages_say_something_with_the_same_placeholders(key):
+    entry = catalogue()[key]
+    assert set(entry) == set(words.LANGUAGES)
+    assert all(text.strip() for text in entry.values())
+    assert len({frozenset(placeholders(text)) for text in entry.values()}) == 1
+
+
+@pytest.mark.parametrize(("subject", "members"), ADDRESSED.items())
+def test_every_state_class_and_kpi_has_its_name_and_no_other(subject, members):
+    assert {key for key in catalogue() if key.startswith(f"{subject}.")} == {f"{subject}.{name}" for name in members}
+
+
+def test_every_key_that_sources_say_exists():
+    missing = sorted(set(LITERAL.findall(TEXT)) - set(catalogue()))
+    assert missing == []
+
+
+VOCABULARY = ("state.", "calendar.", "kpi.", "why_null.", "flag.", "loss.", "loss_group.", "bucket.", "weekday.",
+              "language.", "ideal_source.", "formula.", "flow.", "reason.", "shift.", "product.", "duration.",
+              "complaint.")  # fmt: skip
+"""Names of things: complete by their subject, whether or not a screen shows each of them."""
+
+
+def test_every_sentence_is_said_somewhere():
+    composed = tuple(COMPOSED.findall(TEXT))
+    unused = [
+        key
+        for key in catalogue()
+        if not key.startswith(VOCABULARY) and f'"{key}"' not in TEXT and not (composed and key.startswith(composed))
+    ]
+    assert unused == []
+
+
+def test_complaints_are_exactly_those_that_config_makes():
+    made = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "config").glob("*.py"))
+    for code in OWN_CODES:
+        assert f"complaint.{code}" in catalogue()
+    for key in catalogue():
+        if key.startswith("complaint.") and not key.endswith(".cure") and key != "complaint.did_you_mean":
+            assert f'"{key.removeprefix("complaint.")}"' in made, key
+            assert f"{key}.cure" in catalogue()
+
+
+def test_why_a_kpi_is_null_has_a_sentence():
+    reasons = re.findall(r"_Undefined\(\"(\w+)\"\)", (ROOT / "oee" / "kpi.py").read_text(encoding="utf-8"))
+    assert reasons
+    assert all(f"why_null.{reason}" in catalogue() for reason in reasons)
+
+
+def test_what_is_missing_is_named():
+    with pytest.raises(KeyError, match=r"no\.such\.key"):
+        words.say("no.such.key", "vi")
+    with pytest.raises(KeyError, match="fr"):
+        words.say("state.running", "fr")
+    with pytest.raises(KeyError, match="n"):
+        words.say("duration.s", "vi")
+
+
+def test_files_are_merged_and_repeated_keys_refused(tmp_path):
+    (tmp_path / "a.yaml").write_text("x.one: {vi: một, en: one}\n", encoding="utf-8")
+    (tmp_path / "b.yaml").write_text("x.two: {vi: hai, en: two}\n", encoding="utf-8")
+    (tmp_path / "note.txt").write_text("not a catalogue")
+    assert set(read_catalogue(tmp_path)) == {"x.one", "x.two"}
+    (tmp_path / "b.yaml").write_text("x.one: {vi: hai, en: two}\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"b\.yaml: x\.one already stands in words/a\.yaml"):
+        read_catalogue(tmp_path)
+    (tmp_path / "b.yaml").write_text("x.two: {vi: hai}\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"x\.two needs exactly"):
+        read_catalogue(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "vi", "en"),
+    [
+        (1234567.891, 2, "1.234.567,89", "1,234,567.89"),
+        (-0.001, 1, "0,0", "0.0"),
+        (-5, 0, "−5", "−5"),
+        (None, 0, "—", "—"),
+    ],
+)
+def test_numbers(value, digits, vi, en):
+    assert words.number(value, "vi", digits) == vi
+    assert words.number(value, "en", digits) == en
+
+
+def test_percent():
+    assert words.percent(0.7479, "vi") == "74,8\u00a0%"
+    assert words.percent(0.7479, "en") == "74.8%"
+    assert words.percent(None, "vi") == "—"
+
+
+@pytest.mark.parametrize(
+    ("ms", "vi", "en"),
+    [
+        (0, "0 giây", "0 s"),
+        (500, "0,5 giây", "0.5 s"),
+        (12_345, "12 giây", "12 s"),
+        (59_990, "1 phút", "1 min"),
+        (3_725_000, "1 giờ 2 phút", "1 h 2 min"),
+        (3_599_900, "1 giờ", "1 h"),
+        (90_000_000, "1 ngày 1 giờ", "1 d 1 h"),
+        (-61_000, "−1 phút 1 giây", "−1 min 1 s"),
+        (None, "—", "—"),
+    ],
+)
+def test_durations(ms, vi, en):
+    assert words.duration(ms, "vi") == vi
+    assert words.duration(ms, "en") == en
+
+
+def test_moments():
+    when = datetime(2026, 9, 2, 14, 5)  # noqa: DTZ001  # shown as it is
+    assert words.moment(when, "vi") == "14:05 02/09/2026"
+    assert words.moment(when, "en") == "2026-09-02 14:05"
+    assert words.moment(None, "en") == "—"
