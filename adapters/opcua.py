@@ -12,7 +12,7 @@ from typing import Any
 
 from asyncua import ua
 from asyncua.client.client import Client
-from asyncua.client.ua_client import UaClientState
+from asyncua.client.ua_client import StateSubscription, UaClientState
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.uaerrors import UaError
 
@@ -77,17 +77,18 @@ class OpcUa:
         client.session_timeout = SESSION_MS
         client.name = client.description = "Nhip"
         self._client = client
-        try:
-            await secure(client, device)
-            await client.connect()
-            self._begin()
-            await self._resolve(client, tuple(device.tags))
-            if self._subscribed:
-                await self._subscribe(client)
-        except (OSError, UaError, ValueError) as error:
-            reached = client.uaclient.has_transport
-            await self.close()
-            raise judged(error, device.url, reached=reached) from error
+        async with client.uaclient.subscribe_state() as states:
+            try:
+                await secure(client, device)
+                await client.connect()
+                self._begin()
+                await self._resolve(client, tuple(device.tags))
+                if self._subscribed:
+                    await self._subscribe(client)
+            except (OSError, UaError, ValueError) as error:
+                reached = await _reached(states)
+                await self.close()
+                raise judged(error, device.url, reached=reached) from error
 
     async def read(self) -> Reading:
         """What the subscription brought, or the values of the nodes that are due."""
@@ -224,3 +225,13 @@ class OpcUa:
                 self._row_ns[name] = max(t_ns, self._row_ns.get(name, 0) + 1)
                 rows.append(Row(name, self._row_ns[name], None, Quality.BAD))
         return rows
+
+
+async def _reached(states: StateSubscription) -> bool:
+    """Whether the socket was opened at all."""
+    try:
+        while await states.next_change(0.01) is not UaClientState.SOCKET_OPEN:
+            pass
+    except TimeoutError:
+        return False
+    return True

@@ -30,9 +30,7 @@ async def main(port: int, extra_namespaces: int, clock_s: float, certificates: s
     index = await server.register_namespace(URI)
     machine = await server.nodes.objects.add_object(index, "M")
     start = {"count": 0, "running": False, "temperature": 20.5, "recipe": "A"}
-    nodes = {
-        name: await machine.add_variable(ua.NodeId(name, index), name, value) for name, value in start.items()
-    }
+    nodes = {name: await machine.add_variable(ua.NodeId(name, index), name, value) for name, value in start.items()}
     kinds = {name: type(value) for name, value in start.items()}
     variants = {name: (await node.read_data_value()).Value.VariantType for name, node in nodes.items()}
     async with server:

@@ -1,0 +1,103 @@
+"""A Modbus TCP server that misbehaves on demand, and remembers everything that it was asked."""
+
+import asyncio
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+
+@dataclass
+class FaultyModbus:
+    """mode: ok, silent, late, close, bytes, short, transaction, unit, function, junk, or exception codes below.
+
+    registers: values by address, missing ones hold their address; refused: (function, address) that give
+    exception 2 when touched; ignored: the same, without any answer; dead_units: never answer.
+    """
+
+    mode: str = "ok"
+    code: int = 0
+    late_s: float = 0.0
+    registers: dict[int, int] = field(default_factory=dict)
+    bits: set[int] = field(default_factory=set)
+    refused: set[tuple[int, int]] = field(default_factory=set)
+    ignored: set[tuple[int, int]] = field(default_factory=set)
+    dead_units: set[int] = field(default_factory=set)
+    asked: list[tuple[int, int, int, int]] = field(default_factory=list)
+    connections: int = 0
+    open_now: int = 0
+    port: int = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self.open_now += 1
+        late: set[asyncio.Task[None]] = set()
+        try:
+            while True:
+                frame = await reader.readexactly(12)
+                unit, function, start, count = struct.unpack(">BBHH", frame[6:])
+                self.asked.append((unit, function, start, count))
+                touched = {(function, address) for address in range(start, start + count)}
+                if self.mode == "silent" or unit in self.dead_units or touched & self.ignored:
+                    continue
+                if self.mode == "close":
+                    return
+                if self.mode == "junk":
+                    writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                    continue
+                answer = self.answer(frame, touched)
+                if self.mode == "late":
+                    late.add(asyncio.create_task(self.later(writer, answer)))
+                elif self.mode == "bytes":
+                    for byte in answer:
+                        writer.write(bytes([byte]))
+                        await writer.drain()
+                        await asyncio.sleep(0)
+                else:
+                    writer.write(answer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            self.open_now -= 1
+            writer.close()
+
+    async def later(self, writer: asyncio.StreamWriter, answer: bytes) -> None:
+        await asyncio.sleep(self.late_s)
+        writer.write(answer)
+
+    def answer(self, frame: bytes, touched: set[tuple[int, int]]) -> bytes:
+        transaction, unit, function = frame[:2], frame[6], frame[7]
+        start, count = struct.unpack(">HH", frame[8:])
+        code = self.code or (2 if touched & self.refused else 0)
+        if code:
+            pdu = bytes([function | 0x80, code])
+        else:
+            values = self.values(function, start, max(1, count - 1) if self.mode == "short" else count)
+            pdu = bytes([function, len(values)]) + values
+        if self.mode == "transaction":
+            transaction = b"\x7f\xff"
+        if self.mode == "unit":
+            unit += 1
+        if self.mode == "function":
+            pdu = bytes([function ^ 3]) + pdu[1:]
+        return transaction + struct.pack(">HHB", 0, len(pdu) + 1, unit) + pdu
+
+    def values(self, function: int, start: int, count: int) -> bytes:
+        addresses = range(start, start + count)
+        if function in {1, 2}:
+            out = bytearray((count + 7) // 8)
+            for i, address in enumerate(addresses):
+                out[i >> 3] |= (address in self.bits) << (i & 7)
+            return bytes(out)
+        return b"".join(struct.pack(">H", self.registers.get(address, address)) for address in addresses)
+
+
+@asynccontextmanager
+async def faulty_modbus(**settings) -> AsyncIterator[FaultyModbus]:
+    faulty = FaultyModbus(**settings)
+    server = await asyncio.start_server(faulty.serve, "127.0.0.1", 0)
+    faulty.port = server.sockets[0].getsockname()[1]
+    try:
+        yield faulty
+    finally:
+        server.close()

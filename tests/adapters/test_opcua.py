@@ -1,0 +1,251 @@
+"""The OPC UA adapter against asyncua's server in a child process, which can be killed and stopped."""
+
+import asyncio
+import signal
+import socket
+import sys
+import time
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from asyncua.crypto import cert_gen
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from adapters.contract import Misconfigured, NotConnected
+from adapters.opcua import open_device
+from config.devices import OpcUaDevice
+from oee.states import Quality
+
+SERVER = Path(__file__).with_name("opcua_server.py")
+NAMES = ("count", "running", "temperature", "recipe")
+
+
+class Server:
+    """The child process. end() kills it whatever its state."""
+
+    def __init__(self, port):
+        self.port, self.process = port, None
+
+    async def start(self, *, namespaces=0, clock_s=0.0, certificates=""):
+        self.process = await asyncio.create_subprocess_exec(
+            sys.executable, str(SERVER), str(self.port), str(namespaces), str(clock_s), certificates,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        assert (await self.process.stdout.readline()).startswith(b"up")
+
+    async def set(self, line):
+        self.process.stdin.write(f"{line}\n".encode())
+        assert await self.process.stdout.readline() == b"done\n"
+
+    def stop(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    async def end(self):
+        if self.process and self.process.returncode is None:
+            self.process.kill()
+            await self.process.wait()
+
+
+@asynccontextmanager
+async def running(**how):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = Server(port)
+    await server.start(**how)
+    try:
+        yield server
+    finally:
+        await server.end()
+
+
+def device(port, more_tags=None, **changes):
+    nodes = {name: {"node": f"nsu=urn:nhip:test;s={name}"} for name in NAMES} | (more_tags or {})
+    given = {"kind": "opcua", "url": f"opc.tcp://127.0.0.1:{port}/", "every": "50ms", "timeout": "1s", "tags": nodes}
+    return OpcUaDevice.model_validate(given | changes)
+
+
+async def gathered(adapter, names, within_s=3.0):
+    """Rows by tag, read until each of `names` has one."""
+    rows, until_s = {}, time.monotonic() + within_s
+    while not set(names) <= set(rows):
+        assert time.monotonic() < until_s, f"only {sorted(rows)} of {sorted(names)} came"
+        await asyncio.sleep(0.03)
+        reading = await adapter.read()
+        for row in reading.rows:
+            assert row.tag not in rows or row.t_ns > rows[row.tag][-1].t_ns
+            assert row.t_ns <= time.time_ns()
+            rows.setdefault(row.tag, []).append(row)
+    return rows
+
+
+async def until_lost(adapter, within_s):
+    began = time.monotonic()
+    with pytest.raises(NotConnected) as caught:
+        while time.monotonic() - began < within_s:
+            await asyncio.sleep(0.05)
+            await adapter.read()
+    return caught.value
+
+
+@pytest.mark.parametrize("mode", ["subscribe", "poll"])
+async def test_values_status_and_times(mode):
+    async with running() as server:
+        tags = {"nowhere": {"node": "nsu=urn:none;s=x"}, "missing": {"node": "nsu=urn:nhip:test;s=missing"}}
+        adapter = open_device(device(server.port, tags, mode=mode), time.time_ns)
+        began_ns = time.time_ns()
+        await adapter.connect()
+        first = await gathered(adapter, (*NAMES, *tags))
+        found = {name: (rows[0].value, rows[0].quality) for name, rows in first.items()}
+        assert found == {
+            "count": (0, Quality.GOOD),
+            "running": (False, Quality.GOOD),
+            "temperature": (20.5, Quality.GOOD),
+            "recipe": ("A", Quality.GOOD),
+            "nowhere": (None, Quality.BAD),
+            "missing": (None, Quality.BAD),
+        }
+        assert all(row.t_ns >= began_ns for rows in first.values() for row in rows)
+        before_ns = time.time_ns()
+        await server.set("count 5")
+        (row,) = (await gathered(adapter, ["count"]))["count"]
+        assert row.value == 5
+        assert abs(row.source_ns - before_ns) < 1_000_000_000
+        assert before_ns - 200_000_000 < row.t_ns <= time.time_ns()
+        await server.set("temperature 21 0x80000000")
+        assert (await gathered(adapter, ["temperature"]))["temperature"][0].quality is Quality.BAD
+        await server.set("temperature 22 0x40000000")
+        (row,) = (await gathered(adapter, ["temperature"]))["temperature"]
+        assert (row.value, row.quality) == (22.0, Quality.UNCERTAIN)
+        await asyncio.sleep(0.06)
+        assert set((await adapter.read()).confirmed) == {*NAMES, *tags}
+        await adapter.close()
+        await adapter.close()
+
+
+@pytest.mark.parametrize("mode", ["subscribe", "poll"])
+async def test_a_killed_server_and_its_return_with_other_namespace_numbers(mode):
+    async with running() as server:
+        adapter = open_device(device(server.port, mode=mode), time.time_ns)
+        await adapter.connect()
+        await gathered(adapter, NAMES)
+        await server.end()
+        await until_lost(adapter, 1.5)
+        await adapter.close()
+        with pytest.raises(NotConnected) as caught:
+            await adapter.connect()
+        assert not caught.value.gentle
+        await adapter.close()
+        await server.start(namespaces=3)
+        await adapter.connect()
+        assert {row.value for rows in (await gathered(adapter, NAMES)).values() for row in rows} == {0, 20.5, "A"}
+        await adapter.close()
+        await asyncio.sleep(0.05)
+        assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
+
+
+@pytest.mark.parametrize("mode", ["subscribe", "poll"])
+async def test_a_hung_server(mode):
+    async with running() as server:
+        adapter = open_device(device(server.port, mode=mode, timeout="500ms"), time.time_ns)
+        await adapter.connect()
+        await gathered(adapter, NAMES)
+        stopped_ns = time.time_ns()
+        server.stop()
+        last = 0
+        with pytest.raises(NotConnected):
+            for _ in range(60):
+                await asyncio.sleep(0.05)
+                last = (await adapter.read()).t_ns
+        assert last <= stopped_ns + 100_000_000, "a hung server confirms nothing"
+        began = time.monotonic()
+        await adapter.close()
+        assert time.monotonic() - began < 1.0
+        with pytest.raises(NotConnected) as caught:
+            await adapter.connect()
+        assert caught.value.gentle
+        await adapter.close()
+
+
+async def test_a_silent_subscription_is_noticed_without_the_connection_breaking():
+    """The heartbeat stops because nothing is published any more, though the session lives."""
+    async with running() as server:
+        adapter = open_device(device(server.port), time.time_ns)
+        await adapter.connect()
+        await gathered(adapter, NAMES)
+        confirmed = await adapter.read()
+        session = adapter._client.uaclient.session
+        session._publish_task.cancel()
+        await asyncio.sleep(0.3)
+        assert (await adapter.read()).t_ns <= confirmed.t_ns + 100_000_000
+        adapter._inbox.heard_s -= 5.0
+        with pytest.raises(NotConnected, match="silent"):
+            await adapter.read()
+        await adapter.close()
+
+
+async def test_the_comparison_finds_what_no_notification_brought():
+    async with running() as server:
+        adapter = open_device(device(server.port), time.time_ns)
+        await adapter.connect()
+        await gathered(adapter, NAMES)
+        adapter._client.uaclient.session._publish_task.cancel()
+        await asyncio.sleep(0.1)
+        await server.set("count 41")
+        adapter._rarely_s = 0.0
+        assert [(row.tag, row.value) for row in (await adapter.read()).rows] == [("count", 41)]
+        await adapter.close()
+
+
+def make_server_certificate(folder):
+    key = cert_gen.generate_private_key()
+    names = [x509.UniformResourceIdentifier("urn:nhip:test:server"), x509.DNSName("localhost")]
+    made = cert_gen.generate_self_signed_app_certificate(
+        key, "server", {}, names, [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH], 30
+    )
+    (folder / "server.pem").write_bytes(cert_gen.dump_private_key_as_pem(key))
+    (folder / "server.der").write_bytes(made.public_bytes(Encoding.DER))
+
+
+async def test_security_makes_certificates_and_pins_the_server(tmp_path):
+    make_server_certificate(tmp_path)
+    secured = {
+        "security": "Basic256Sha256/SignAndEncrypt",
+        "certificate_file": str(tmp_path / "nhip.der"),
+        "private_key_file": str(tmp_path / "nhip.pem"),
+        "server_certificate_file": str(tmp_path / "pinned.der"),
+    }
+    async with running(certificates=str(tmp_path)) as server:
+        adapter = open_device(device(server.port, **secured), time.time_ns)
+        await adapter.connect()
+        await gathered(adapter, NAMES)
+        await adapter.close()
+        assert (tmp_path / "pinned.der").read_bytes() == (tmp_path / "server.der").read_bytes()
+        assert (tmp_path / "nhip.pem").stat().st_mode & 0o077 == 0
+        with pytest.raises(Misconfigured, match="does not offer this security"):
+            await open_device(device(server.port), time.time_ns).connect()
+        make_server_certificate(tmp_path)
+        await server.end()
+        await server.start(certificates=str(tmp_path))
+        with pytest.raises((Misconfigured, NotConnected)):
+            await adapter.connect()
+        await adapter.close()
+
+
+async def test_what_can_never_work_is_misconfigured(tmp_path):
+    async with running() as server:
+        for changes in (
+            {"user": "u", "password_file": str(tmp_path / "absent")},
+            {
+                "security": "Basic256Sha256/Sign",
+                "certificate_file": str(tmp_path / "c"),
+                "private_key_file": str(tmp_path / "k"),
+            },
+        ):
+            adapter = open_device(device(server.port, **changes), time.time_ns)
+            with pytest.raises(Misconfigured):
+                await adapter.connect()
+            await adapter.close()
