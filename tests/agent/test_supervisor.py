@@ -1,0 +1,248 @@
+"""When to connect, read and try again, told the time; and the task that does it, against a real socket."""
+
+import asyncio
+import logging
+import struct
+import time
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.contract import Misconfigured, Reading, Row
+from adapters.modbus_tcp import open_devices
+from agent.poll_schedule import EAGER_S, GENTLE_S, LONGEST_RETRY_S, Link, PollSchedule
+from agent.supervisor import DeviceHealth, Supervisor
+from config.devices import ModbusTcpDevice
+from oee.states import Quality
+
+
+def failed(schedule, now_s, *, gentle=False, jitter=0.0):
+    begins = schedule.failed(now_s, gentle=gentle, jitter=jitter)
+    return begins, schedule.due_s - now_s
+
+
+def test_the_grid_is_absolute_and_missed_places_are_skipped():
+    schedule = PollSchedule(1.0)
+    schedule.connected(100.0)
+    assert (schedule.link, schedule.due_s) == (Link.UP, 100.0)
+    schedule.read(100.3)
+    assert (schedule.due_s, schedule.skipped) == (101.0, 0)
+    schedule.read(101.9)
+    assert (schedule.due_s, schedule.skipped) == (102.0, 0)
+    schedule.read(105.2)
+    assert (schedule.due_s, schedule.skipped) == (106.0, 3)
+
+
+@given(st.floats(0.01, 100), st.lists(st.floats(0, 500), max_size=30))
+def test_the_next_place_is_on_the_grid_and_at_most_one_period_away(period_s, durations):
+    schedule = PollSchedule(period_s)
+    schedule.connected(0.0)
+    for duration_s in durations:
+        now_s = schedule.due_s + duration_s
+        schedule.read(now_s)
+        assert schedule.due_s - now_s <= period_s * (1 + 1e-6)
+        assert schedule.due_s >= now_s - 1e-6 * max(1.0, now_s)
+        assert abs(schedule.due_s / period_s - round(schedule.due_s / period_s)) < 1e-3
+
+
+def test_a_lost_device_is_tried_every_two_seconds_for_a_minute_and_then_rarely():
+    schedule, now_s, waits = PollSchedule(1.0), 0.0, []
+    schedule.connected(now_s)
+    schedule.read(now_s)
+    for _ in range(40):
+        begins, wait_s = failed(schedule, now_s)
+        assert begins is (now_s == 0.0)
+        waits.append(wait_s)
+        now_s += wait_s
+    assert waits[:30] == [2.0] * 30
+    assert sum(waits[:30]) == EAGER_S
+    assert waits[30:35] == [4.0, 8.0, 16.0, 30.0, 30.0]
+    assert max(waits) == LONGEST_RETRY_S
+
+
+def test_jitter_only_shortens():
+    schedule = PollSchedule(1.0)
+    schedule.failed(0.0, gentle=False, jitter=0.0)
+    for _ in range(5):
+        failed(schedule, EAGER_S)
+    assert failed(schedule, EAGER_S, jitter=0.999)[1] == pytest.approx(22.5, abs=0.02)
+
+
+def test_gentle():
+    assert failed(PollSchedule(1.0), 0.0, gentle=True) == (True, GENTLE_S)
+
+
+def test_a_connection_without_an_answer_does_not_end_the_outage():
+    schedule = PollSchedule(1.0, retry_every_s=5.0)
+    assert failed(schedule, 0.0) == (True, 5.0)
+    schedule.connected(5.0)
+    assert failed(schedule, 6.0) == (False, 5.0)
+    schedule.connected(11.0)
+    assert schedule.read(11.1) is True
+    assert schedule.read(12.1) is False
+    assert failed(schedule, 13.0) == (True, 5.0)
+
+
+def test_stopped_for_good():
+    schedule = PollSchedule(1.0)
+    schedule.stop()
+    assert (schedule.link, schedule.due_s) == (Link.STOPPED, float("inf"))
+
+
+def test_late_polls():
+    health = DeviceHealth()
+    assert health.late_p99_s() is None
+    health.lateness_s.extend(number / 1000 for number in range(500))
+    assert health.late_p99_s() == 0.495
+
+
+class Plc:
+    """A Modbus server in ten lines: register n holds n, or silence."""
+
+    def __init__(self):
+        self.silent, self.port, self.connections = False, 0, 0
+        self.server = None
+        self.writers = []
+
+    async def up(self):
+        self.server = await asyncio.start_server(self.serve, "127.0.0.1", self.port)
+        self.port = self.server.sockets[0].getsockname()[1]
+
+    async def down(self):
+        self.server.close()
+        for writer in self.writers:
+            writer.transport.abort()
+        self.writers.clear()
+
+    async def serve(self, reader, writer):
+        self.connections += 1
+        self.writers.append(writer)
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                frame = await reader.readexactly(12)
+                start, count = struct.unpack(">HH", frame[8:])
+                if not self.silent:
+                    body = struct.pack(f">{count}H", *range(start, start + count))
+                    writer.write(frame[:4] + struct.pack(">HBBB", len(body) + 3, frame[6], 3, len(body)) + body)
+        writer.close()
+
+
+@asynccontextmanager
+async def running(supervisor):
+    task = asyncio.create_task(supervisor.run())
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def until(condition, within_s=5.0):
+    deadline_s = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline_s, "it did not happen in time"
+        await asyncio.sleep(0.01)
+
+
+def device(port):
+    given = {
+        "kind": "modbus_tcp", "host": "127.0.0.1", "port": port, "every": "20ms", "timeout": "100ms",
+        "tags": {"a": {"holding": 4}},
+    }  # fmt: skip
+    return ModbusTcpDevice.model_validate(given)
+
+
+async def test_a_device_that_goes_and_comes_back_while_another_runs_on(caplog):
+    caplog.set_level(logging.INFO, logger="nhip.devices")
+    going, staying, seen = Plc(), Plc(), []
+    await going.up()
+    await staying.up()
+    adapters = open_devices({"going": device(going.port), "staying": device(staying.port)}, time.time_ns)
+    retries = dict.fromkeys(adapters, 0.05)
+    supervisor = Supervisor(adapters, lambda name, reading: seen.append((name, reading)), retries)
+    health = supervisor.health
+    async with running(supervisor):
+        await until(lambda: health["going"].polls > 5 and health["staying"].polls > 5)
+        await going.down()
+        await until(lambda: health["going"].failures >= 3)
+        assert health["going"].condition == "lost"
+        assert str(going.port) in health["going"].error
+        before = health["staying"].polls
+        await until(lambda: health["staying"].polls > before + 10)
+        assert health["staying"].failures == 0
+        await going.up()
+        await until(lambda: health["going"].condition == "up")
+    rows = [row.value for name, reading in seen if name == "going" for row in reading.rows]
+    assert rows == [4, 4], "one row after each connection, none for polls that brought nothing new"
+    lines = [record.getMessage().split(" reason")[0] for record in caplog.records]
+    assert lines == ["device lost: device=going", "device back: device=going"]
+    assert health["staying"].late_p99_s() is not None
+    await going.down()
+    await staying.down()
+
+
+async def test_a_silent_peer_is_left_alone():
+    plc = Plc()
+    plc.silent = True
+    await plc.up()
+    supervisor = Supervisor(open_devices({"plc": device(plc.port)}, time.time_ns), lambda *_: None, {"plc": 0.01})
+    async with running(supervisor):
+        await until(lambda: supervisor.health["plc"].failures == 1)
+        await asyncio.sleep(0.2)
+        assert plc.connections == 1
+    await plc.down()
+
+
+class Faulty:
+    """An adapter that breaks its contract."""
+
+    period_s = 0.01
+
+    def __init__(self, *results):
+        self.results, self.connects, self.closes = list(results), 0, 0
+
+    async def connect(self):
+        self.connects += 1
+
+    async def read(self):
+        result = self.results.pop(0) if self.results else Reading(1, [], ("t",))
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    async def close(self):
+        self.closes += 1
+        raise RuntimeError("close() must not do this")
+
+
+async def test_faults_of_an_adapter_and_of_the_receiver_are_counted_and_survived():
+    adapter = Faulty(ZeroDivisionError("boom"), Reading(1, [Row("t", 1, 5, Quality.GOOD)], ("t",)))
+    received = []
+
+    def receive(name, reading):
+        received.append(reading)
+        if len(received) == 1:
+            raise KeyError("pipeline")
+
+    supervisor = Supervisor({"odd": adapter}, receive, {"odd": 0.01})
+    async with running(supervisor):
+        await until(lambda: supervisor.health["odd"].polls > 3)
+    health = supervisor.health["odd"]
+    assert health.failures == 2
+    assert health.unexpected >= 4
+    assert adapter.connects == 3
+
+
+async def test_misconfigured_waits_for_ever_and_is_reported():
+    adapter = Faulty(Misconfigured("the certificate is refused"))
+    supervisor = Supervisor({"odd": adapter, "fine": Faulty()}, lambda *_: None)
+    health = supervisor.health
+    async with running(supervisor) as task:
+        await until(lambda: health["odd"].condition == "misconfigured")
+        before = health["fine"].polls
+        await until(lambda: health["fine"].polls > before + 5)
+        assert (adapter.connects, health["odd"].error) == (1, "the certificate is refused")
+        assert not task.done()
