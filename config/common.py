@@ -41,7 +41,7 @@ def _state(value: Any) -> State:
         return value
     if value == State.MINOR_STOP.word:
         raise PydanticCustomError("is_minor_stop", "a stop becomes minor by its length, never by a rule")
-    if value not in STATE_BY_WORD:
+    if not isinstance(value, str) or value not in STATE_BY_WORD:
         known = [word for word in STATE_BY_WORD if word != State.MINOR_STOP.word]
         raise PydanticCustomError(
             "unknown_state",

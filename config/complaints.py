@@ -45,7 +45,7 @@ class Complaint:
         return f"{self.file}:{self.line}: {self.key}: {self.code}{value}{details}"
 
 
-class Misconfigured(Exception):  # noqa: N818  # said of a file, not of a programmer
+class Misconfigured(Exception):  # said of a file, not of a programmer
     """A configuration file that cannot be used, with everything that is wrong in it."""
 
     def __init__(self, complaints: Sequence[Complaint]) -> None:

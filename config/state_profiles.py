@@ -5,6 +5,7 @@ which is not given is left out, so that one file serves machines with and withou
 """
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Annotated
@@ -63,7 +64,15 @@ def load_profiles(folder: Traversable | None = None) -> dict[str, StateProfile]:
 
     Raises `Misconfigured` if one of them is not sound.
     """
-    place = folder or resources.files("config") / "profiles"
+    return dict(_own_profiles()) if folder is None else _read(folder)
+
+
+@cache
+def _own_profiles() -> dict[str, StateProfile]:
+    return _read(resources.files("config") / "profiles")
+
+
+def _read(place: Traversable) -> dict[str, StateProfile]:
     files = sorted((item for item in place.iterdir() if item.name.endswith(".yaml")), key=lambda item: item.name)
     profiles: dict[str, StateProfile] = {}
     complaints: list[Complaint] = []

@@ -108,7 +108,7 @@ def _row(row: Node, path: Path, variables: list[str], file: str, complaints: lis
     if not isinstance(row, Map):
         complaints.append(_at(file, row, path, "wants_mapping"))
         return {}
-    values = {key.text: node for key, node in row.pairs if isinstance(node, Scalar)}
+    values = {key.text: node for key, node in row.pairs if isinstance(node, Scalar) and key.text in variables}
     for key, node in row.pairs:
         if not isinstance(node, Scalar):
             complaints.append(_at(file, node, (*path, key.text), "wants_text"))

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
@@ -28,9 +29,14 @@ _LIMITS: Final = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "min_length": 
 
 def complaints_of(error: ValidationError, model: type[BaseModel], data: Any, source: Source) -> list[Complaint]:
     """A complaint for each of pydantic's errors about `data`."""
-    schema = model.model_json_schema()
+    schema = _schema(model)
     items = error.errors(include_url=False)
     return [_complaint(item, schema, data, source) for item in items if not _is_hollow(item, items)]
+
+
+@cache
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_json_schema()
 
 
 def _is_hollow(item: Any, items: list[Any]) -> bool:
@@ -44,6 +50,8 @@ def _is_hollow(item: Any, items: list[Any]) -> bool:
 def _complaint(item: Any, schema: Mapping[str, Any], data: Any, source: Source) -> Complaint:
     kind, context = item["type"], item.get("ctx", {})
     path, value = place(item["loc"], data, absent=kind == "missing")
+    if item["loc"] and item["loc"][-1] == "[key]":  # pydantic's way to say that the key itself is wrong
+        value = path[-1]
     if kind in OWN_CODES:
         return source.complain(kind, path, value, **context)
     if kind == "missing":

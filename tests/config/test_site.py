@@ -9,7 +9,7 @@ import pytest
 
 import config
 from oee.calendars import cut, to_ns
-from oee.machine import CountGap, Counter, Ideal
+from oee.machine import Counter, CountGap, Ideal
 from oee.states import CalendarClass, State
 from wire.bodies import SiteBody
 
