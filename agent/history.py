@@ -5,7 +5,9 @@ will come. Each holds for every tag three arrays, `<device>.<tag>/t` (int64, ns 
 (`oee.states.Quality`), changes only, and `until` (int64[1]): the time up to which it is complete.
 """
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,6 +17,7 @@ import numpy as np
 from oee.samples import Samples, Series, between
 
 BLOCK_NS: Final = 3_600_000_000_000
+_LOOK_AGAIN_S: Final = 0.2
 
 
 @dataclass(frozen=True)
@@ -65,11 +68,31 @@ def _series(t_ns: "np.ndarray", value: "np.ndarray", quality: "np.ndarray") -> S
     return Series(t_ns.astype(np.int64), value, quality.astype(np.uint8))
 
 
+def first_ns(day: Day) -> int:
+    """The time of its first row."""
+    return min((int(column.t_ns[0]) for column in day.samples.values() if len(column)), default=day.until_ns)
+
+
 def blocks(day: Day, after_ns: int) -> Iterator[tuple[Samples, int]]:
     """The day cut into blocks of about an hour, (samples, until), without what lies before `after_ns`."""
-    starts = [int(column.t_ns[0]) for column in day.samples.values() if len(column)]
-    start_ns = max(min(starts, default=day.until_ns), after_ns)
+    start_ns = max(first_ns(day), after_ns)
     while start_ns < day.until_ns:
         end_ns = min((start_ns // BLOCK_NS + 1) * BLOCK_NS, day.until_ns)
         yield {tag: between(column, start_ns, end_ns) for tag, column in day.samples.items()}, end_ns
         start_ns = end_ns
+
+
+async def days(folder: Path, stop: asyncio.Event) -> AsyncIterator[Day]:
+    """The folder's days in order, each as soon as it is there, until `done` or `stop`."""
+    number = 0
+    while not stop.is_set():
+        path = day_path(folder, number)
+        ended = finished(folder)  # looked at first: a day that comes before `done` is not missed
+        if path.exists():
+            yield await asyncio.to_thread(read_day, path)
+            number += 1
+        elif ended:
+            return
+        else:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), _LOOK_AGAIN_S)

@@ -33,6 +33,10 @@ class Lost(Exception):
     """The connection ended before it was asked to."""
 
 
+class Mute(Exception):
+    """The broker took the connection but gave no answer to CONNECT."""
+
+
 @dataclass(frozen=True)
 class Broker:
     """Where and as whom. password_file and ca_file are read at each connect, so that they can be replaced."""
@@ -75,7 +79,7 @@ def parse_broker(url: str) -> tuple[str, int, bool]:
 class Session:
     """From CONNECT to the end of one connection; used once."""
 
-    def __init__(self, broker: Broker, client_id: str, will: Message, listener: Listener, version: int) -> None:
+    def __init__(self, broker: Broker, client_id: str, will: Message | None, listener: Listener, version: int) -> None:
         self._broker, self._listener = broker, listener
         self._loop = asyncio.get_running_loop()
         self._connack: asyncio.Future[None] = self._loop.create_future()
@@ -90,7 +94,8 @@ class Session:
             clean_session=None if version == MQTT5 else True,
         )
         client.max_inflight_messages_set(0)  # the sender's window is the limit
-        client.will_set(will.topic, will.payload, will.qos, will.retain)
+        if will:
+            client.will_set(will.topic, will.payload, will.qos, will.retain)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
@@ -102,11 +107,14 @@ class Session:
         self._client = client
 
     async def open(self, timeout_s: float = 10.0) -> None:
-        """Connects. Raises `Refused`, `Lost`, `OSError` (also for TLS and name look-up) or `TimeoutError`."""
+        """Connects. Raises `Refused`, `Mute`, or `OSError` (also for TLS and name look-up)."""
         await asyncio.to_thread(self._connect)
         self._tick = self._loop.call_later(_TICK_S, self._misc)
-        async with asyncio.timeout(timeout_s):
-            await self._connack
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._connack
+        except TimeoutError as error:
+            raise Mute(f"no CONNACK within {timeout_s:.0f} s") from error
 
     def _connect(self) -> None:
         broker, client = self._broker, self._client
@@ -164,7 +172,7 @@ class Session:
 
     def _ended(self, reason: str) -> None:
         if not self._connack.done():
-            self._connack.set_exception(Lost(f"closed before CONNACK: {reason}"))
+            self._connack.set_exception(Mute(f"closed before CONNACK: {reason}"))
         elif self._open and not self._closing:
             self._listener.lost(reason)
         self._closing = True

@@ -11,31 +11,20 @@ is a gap like any other outage.
 
 import logging
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from adapters.contract import Row
+from agent.parts import Part
 from oee import engine
-from oee.facts import MINUTE_NS, Facts, Losses, Stop
+from oee.facts import MINUTE_NS
 from oee.machine import Machine
 from oee.samples import Samples, Series, between, series
 from oee.states import Quality
 
 _LOG: Final = logging.getLogger("nhip.agent.pipeline")
 MOST_PENDING_ROWS: Final = 200_000
-
-
-@dataclass(frozen=True)
-class Part:
-    """What one step of one machine offers; never split over two envelopes."""
-
-    facts: Facts
-    losses: Losses
-    stops: Sequence[Stop]
-
-    def __len__(self) -> int:
-        return len(self.facts) + len(self.losses) + len(self.stops)
 
 
 @dataclass(frozen=True)
@@ -155,7 +144,7 @@ class Pipeline:
                     samples = _split(item.rows, until_ns)
                 try:
                     self._step(name, item, samples, until_ns)
-                except Exception:  # one machine's trouble is not the others'; counted, and its time becomes a gap
+                except Exception:  # noqa: BLE001  # one machine's trouble is not the others'; its time becomes a gap
                     self.failures += 1
                     if self.failures == 1:
                         _LOG.exception("step failed machine=%s until_ns=%d", name, until_ns)

@@ -19,16 +19,16 @@ deaf: counting from the publish would fill it with repetitions), later after eac
 never acknowledges is given `puback_within_s`. Any receipt proves that the center is alive and ends the
 back-off. A hole below something settled was lost on the way and is due at once.
 
-`receipt` of the same generation only ever adds; of a new one it replaces, and all that it does not cover waits
-again. A receipt that covers what this outbox never wrote means that the card was cloned or restored: the
-stream is `ahead`, its number space is used up, and whoever asks must begin a new one.
+`receipt` of the same generation only ever adds; of a new one it replaces, and all that it does not cover and that
+is not in flight waits again. A receipt that covers what this outbox never wrote means that the card was cloned or restored: the
+stream is `ahead`, its numbers are used up, nothing more of it is sent, and whoever asks must begin a new one.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from agent.ranges import NOTHING, Settled, holes, merge, settled
+from agent.ranges import NOTHING, Range, Settled, holes, merge, settled
 from wire.receipts import Receipt
 
 _ORDER: Final = {"site": 0, "facts": 1, "values": 2}
@@ -76,6 +76,10 @@ class Learned:
     fresh: bool
     ahead: tuple[str, ...] = ()
 
+    def and_then(self, later: "Learned") -> "Learned":
+        """Both, as one."""
+        return Learned(self.changed or later.changed, self.fresh or later.fresh, later.ahead or self.ahead)
+
 
 @dataclass
 class _Flight:
@@ -91,12 +95,16 @@ class _Stream:
     last: int
     known: Settled
     current: bool
-    cursor: int = 0  # everything up to here is in flight, settled or gone
+    barred: bool = False
+    cursor: int = 0  # nothing up to here waits to be sent
     flight: dict[int, _Flight] = field(default_factory=dict)
 
     @property
     def following(self) -> int:
-        return self.known.after(max(self.cursor, self.first - 1))
+        seq = self.known.after(max(self.cursor, self.first - 1))
+        while seq in self.flight:
+            seq = self.known.after(seq)
+        return seq
 
     def rewind(self) -> None:
         self.flight.clear()
@@ -155,6 +163,8 @@ class Sender:
             return []
         out: list[Key] = []
         for name, stream in self._streams.items():
+            if stream.barred:
+                continue
             overdue = sorted(seq for seq, flight in stream.flight.items() if flight.again_s <= now_s)
             for seq in overdue:
                 flight = stream.flight[seq]
@@ -170,11 +180,9 @@ class Sender:
         """The time at which something may become due by itself; None: not before something else happens."""
         if self._quiet_until_s is None:
             return None
-        times = [flight.again_s for stream in self._streams.values() for flight in stream.flight.values()]
-        if any(
-            stream.following <= stream.last and len(stream.flight) < self._limits.window
-            for stream in self._streams.values()
-        ):
+        streams = [stream for stream in self._streams.values() if not stream.barred]
+        times = [flight.again_s for stream in streams for flight in stream.flight.values()]
+        if any(stream.following <= stream.last and len(stream.flight) < self._limits.window for stream in streams):
             times.append(self._quiet_until_s)
         return min(times, default=None)
 
@@ -190,17 +198,26 @@ class Sender:
             new = settled(told.mark, told.beyond) if told else NOTHING
             if stream.current and new.highest > stream.last:
                 ahead.append(name)
-                new = NOTHING
+                stream.barred, new = True, NOTHING
             new = new if fresh else merge(stream.known, new)
             changed = changed or new != stream.known
             stream.known = new
             self._land(stream, fresh=fresh)
         return Learned(changed, fresh, tuple(ahead))
 
+    def forgotten(self) -> list[tuple[str, list[Range]]]:
+        """Of each current stream (its kind), what no receipt covers although it is not on disk any more."""
+        out = []
+        for stream in self._streams.values():
+            before = settled(stream.known.mark, [*stream.known.beyond, (stream.first, stream.first)])
+            missing = [(first, last) for first, last in holes(before) if first < stream.first]
+            if stream.current and missing:
+                out.append((stream.kind, missing))
+        return out
+
     def _land(self, stream: _Stream, *, fresh: bool) -> None:
         if fresh:
-            stream.rewind()
-            return
+            stream.cursor = 0
         for seq in [seq for seq in stream.flight if seq in stream.known]:
             del stream.flight[seq]
         for flight in stream.flight.values():

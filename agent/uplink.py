@@ -1,7 +1,7 @@
 """The uplink: one task that keeps a connection to the broker and sends what the sender says is due.
 
-Decides nothing about delivery (agent.sender) or rhythm (agent.cadence). A broker that refuses MQTT 5 is asked again
-with 3.1.1; one that refuses the account is asked again too, slowly, since a person may be mending it.
+Decides nothing about delivery (agent.sender) or rhythm (agent.cadence). The broker is asked once whether it speaks
+MQTT 5, and spoken to in 3.1.1 if it does not; one that refuses the account is asked again too, slowly, since a person may be mending it.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from agent.cadence import Cadence, backoff_s
 from agent.health import Health
-from agent.mqtt import MQTT5, MQTT311, Broker, Listener, Lost, Message, Refused, Session
+from agent.mqtt import MQTT5, MQTT311, Broker, Listener, Lost, Message, Mute, Refused, Session
 from agent.sender import Key, Learned, Sender
 from wire.bodies import Live, LiveMachine, Status
 from wire.receipts import decode_receipt
@@ -51,7 +51,8 @@ class Uplink:
     ) -> None:
         self._site, self._gateway = site, gateway
         self._broker, self._sender, self._hooks, self._health = broker, sender, hooks, health
-        self._version = MQTT5
+        self._version: int | None = None
+        self._probes = 0
         self._wake = asyncio.Event()
         self._settled = asyncio.Event()
         self._stopping = False
@@ -107,20 +108,46 @@ class Uplink:
         while not self._stopping:
             began_s = time.monotonic()
             try:
-                await self._once()
+                if self._version is None:
+                    self._version = await self._probe()
+                await self._once(self._version)
             except Refused as error:
-                if error.unsupported:
-                    self._version = MQTT311 if self._version == MQTT5 else MQTT5
-                    self._health.count("mqtt_version_refused")
-                    attempt += self._version == MQTT5
-                    if self._version == MQTT311:
-                        continue
                 self._complain(f"refused: {error}; check username, password_file and the broker's access rules")
-            except (Lost, OSError, TimeoutError, ValueError) as error:
+            except (Lost, Mute, OSError, ValueError) as error:
                 self._complain(f"{type(error).__name__}: {error}")
-            self._health.count("uplink_lost")
-            attempt = 1 if time.monotonic() - began_s > _STABLE_S else attempt + 1
-            await self._pause(backoff_s(attempt, random.random()))  # noqa: S311  # jitter, no secret
+            except Exception as error:  # noqa: BLE001  # the task must survive; counted, and said with its traceback
+                self._health.count("uplink_unexpected")
+                _LOG.exception("uplink unexpected error")
+                self._complain(f"unexpected {error!r}")
+            if not self._stopping:
+                self._health.count("uplink_lost")
+                attempt = 1 if time.monotonic() - began_s > _STABLE_S else attempt + 1
+                await self._pause(backoff_s(attempt, random.random()))  # noqa: S311  # jitter, no secret
+
+    async def _probe(self) -> int:
+        """The newest version of MQTT that the broker speaks. Asked without a will, since a broker that does not know
+        MQTT 5 reads a will wrongly and then says nothing at all."""
+        candidates = (MQTT5, MQTT311) if self._probes % 2 == 0 else (MQTT311, MQTT5)
+        for version in candidates:
+            session = self._session_of(version, None)
+            try:
+                await session.open()
+            except Mute:
+                self._probes += 1  # next time the other one first
+                raise
+            except Refused as error:
+                if not error.unsupported:
+                    raise
+                self._health.count("mqtt_version_refused")
+            else:
+                return version
+            finally:
+                session.close()
+        raise Mute("the broker speaks neither MQTT 5 nor 3.1.1")
+
+    def _session_of(self, version: int, will: Message | None) -> Session:
+        listener = Listener(self._received, self._acknowledged, self._on_lost)
+        return Session(self._broker, f"{self._site}.{self._gateway}", will, listener, version)
 
     async def _pause(self, wait_s: float) -> None:
         until_s = time.monotonic() + wait_s
@@ -138,19 +165,13 @@ class Uplink:
     def _topic(self, kind: str) -> str:
         return topic(self._site, self._gateway, cast(Kind, kind))
 
-    async def _once(self) -> None:
+    async def _once(self, version: int) -> None:
         will = Status(online=False, at_ns=self._hooks.now_ns())
-        session = Session(
-            self._broker,
-            f"{self._site}.{self._gateway}",
-            Message(self._topic("status"), _bytes(will), qos=1, retain=True),
-            Listener(self._received, self._acknowledged, self._on_lost),
-            self._version,
-        )
+        session = self._session_of(version, Message(self._topic("status"), _bytes(will), qos=1, retain=True))
         goodbye = False
         try:
             await session.open()
-            self._begin(session)
+            self._begin(session, version)
             await self._serve(session)
             goodbye = True
         finally:
@@ -158,17 +179,17 @@ class Uplink:
             self._sender.disconnected()
             session.close(goodbye=goodbye)
 
-    def _begin(self, session: Session) -> None:
+    def _begin(self, session: Session, version: int) -> None:
         self._session, self._lost = session, None
         self._sent.clear()
         self._complaint = ""
         self._live_cadence.again()
         self._status_cadence.again()
         self._health.count("uplink_connects")
-        self._health.gauge("mqtt_version", float(self._version))
+        self._health.gauge("mqtt_version", float(version))
         self._sender.connected(time.monotonic())
         session.subscribe(self._topic("receipt"))
-        _LOG.info("uplink up broker=%s:%d mqtt=%s", self._broker.host, self._broker.port, _VERSIONS[self._version])
+        _LOG.info("uplink up broker=%s:%d mqtt=%s", self._broker.host, self._broker.port, _VERSIONS[version])
 
     async def _serve(self, session: Session) -> None:
         while not self._stopping:
@@ -257,7 +278,7 @@ class Uplink:
         self._wake.set()
 
 
-_VERSIONS: Final = {MQTT5: "5", MQTT311: "3.1.1"}
+_VERSIONS: Final[dict[int, str]] = {MQTT5: "5", MQTT311: "3.1.1"}
 
 
 def _gist(item: LiveMachine) -> tuple[str, str, str, str]:

@@ -1,0 +1,20 @@
+"""Opening devices: an adapter's file is imported only when the site has a device of its kind."""
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+
+from adapters.contract import Adapter
+from config.devices import Device
+
+
+def open_all(devices: Mapping[str, Device], now_ns: Callable[[], int]) -> dict[str, Adapter]:
+    """An adapter for each device, not connected yet. Devices of a kind are opened together where they share a line."""
+    out: dict[str, Adapter] = {}
+    for kind in sorted({device.kind for device in devices.values()}):
+        module = import_module(f"adapters.{kind}")
+        mine = {name: device for name, device in devices.items() if device.kind == kind}
+        if hasattr(module, "open_devices"):
+            out |= module.open_devices(mine, now_ns)
+        else:
+            out |= {name: module.open_device(device, now_ns) for name, device in mine.items()}
+    return out

@@ -1,0 +1,195 @@
+"""Keeps the outbox: everything that goes to disk or comes from it passes here.
+
+One thing at a time, in a thread of its own, so that neither the devices nor the network ever wait for a disk. What
+a commit could not store goes back to the pipeline and is offered again. A file found damaged while in use is set
+aside like one found damaged at the start. A receipt that claims what this file never wrote (a copied card) and a
+damaged file both mean new streams and an empty carry.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, TypeVar
+
+from agent.disk import CannotStore, CorruptOutbox
+from agent.health import Health
+from agent.outbox import Outbox, Sealed
+from agent.parts import bodies
+from agent.pipeline import Batch, Pipeline
+from agent.salvage import open_outbox
+from agent.sender import Key, Learned, Sender, StreamState
+from agent.site import SENT, news
+from wire.bodies import Dropped
+
+_LOG: Final = logging.getLogger("nhip.agent.outbox")
+_PRUNE_EVERY: Final = 30
+T = TypeVar("T")
+
+
+def all_streams(outbox: Outbox) -> list[StreamState]:
+    """The outbox's streams, with one for each kind that this agent sends."""
+    for kind in ("site", "facts"):
+        outbox.stream(kind)
+    return outbox.streams()
+
+
+class Keeper:
+    """The outbox, the pipeline whose states it holds, and the sender that knows what is on it."""
+
+    def __init__(
+        self, outbox: Outbox, pipeline: Pipeline, sender: Sender, health: Health, now_ns: Callable[[], int]
+    ) -> None:
+        self._outbox, self._pipeline, self._sender = outbox, pipeline, sender
+        self._health, self._now_ns = health, now_ns
+        self._thread = ThreadPoolExecutor(1, "outbox")
+        self._turn = asyncio.Lock()
+        self._commits = 0
+        self._to_keep: Learned | None = None
+        self._damaged = False
+        self._site: dict[str, Any] | None = None
+        self._described: dict[str, Any] | None = None
+        self._valid_from_ns = 0
+        self.on_commit: Callable[[], None] = lambda: None
+        self.trouble = ""
+        """Why nothing can be stored at the moment; "" if it can."""
+
+    async def _do(self, work: Callable[..., T], *args: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *args)
+
+    # for the uplink
+
+    async def read(self, keys: Iterable[Key]) -> list[tuple[Key, str, bytes | None]]:
+        """Envelopes from disk; None where it has none any more, or cannot be read now."""
+        wanted = list(keys)
+        try:
+            return await self._do(lambda: self._outbox.read(wanted))
+        except (CannotStore, CorruptOutbox) as error:
+            self._complain(error)
+            return [(key, "facts", None) for key in wanted]
+
+    def learned(self, learned: Learned) -> None:
+        """A receipt taught something; it goes to disk with the next commit."""
+        before = self._to_keep
+        self._to_keep = learned if before is None else before.and_then(learned)
+
+    # for the run loop
+
+    def tell_site(self, described: dict[str, Any], valid_from_ns: int) -> None:
+        """The next commit brings the `site` body, unless the last one in this outbox said the same."""
+        self._site = self._described = described
+        self._valid_from_ns = valid_from_ns
+
+    async def commit(self) -> bool:
+        """Stores what the machines have offered, with their states, and what the receipts have said.
+
+        False if the disk refused; everything then waits for the next call.
+        """
+        async with self._turn:
+            batch, learned = None, None
+            try:
+                if self._damaged:
+                    await self._reopen()
+                learned, self._to_keep = self._to_keep, None
+                if learned and learned.ahead:
+                    await self._begin_again(learned.ahead[0])
+                contents, settings = await self._keep(learned) if learned else [], {}
+                if self._described and (body := await self._do(self._news)):
+                    contents, settings = [*contents, ("site", body[0])], {SENT: body[1]}
+                batch = self._pipeline.take()
+                sealed = await self._do(self._store, batch, contents, settings)
+            except (CannotStore, CorruptOutbox) as error:
+                if batch:
+                    self._pipeline.put_back(batch)
+                self._to_keep = self._to_keep or learned
+                self._complain(error)
+                return False
+            self._stored(sealed)
+            await self._prune()
+            return True
+
+    def _news(self) -> tuple[dict[str, Any], str] | None:
+        assert self._described is not None
+        return news(self._described, self._outbox.settings(), self._valid_from_ns)
+
+    def _store(self, batch: Batch, contents: Sequence[tuple[str, Any]], settings: dict[str, str]) -> list[Sealed]:
+        contents = [*contents, *(("facts", body) for body in bodies(batch.parts))]
+        if not contents and not batch.states:
+            return []
+        return self._outbox.commit(contents, batch.carries(), self._now_ns(), settings)
+
+    def _stored(self, sealed: list[Sealed]) -> None:
+        self._described = None
+        self._health.count("commits")
+        self._health.count("envelopes_sealed", len(sealed))
+        if self.trouble:
+            _LOG.warning("outbox stores again path=%s", self._outbox.path)
+            self.trouble = ""
+        if self._pipeline.paused:
+            self._pipeline.resume(self._now_ns())
+        for item in sealed:
+            self._sender.committed(item.key.stream, item.key.seq)
+        self.on_commit()
+
+    async def _keep(self, learned: Learned) -> list[tuple[str, Any]]:
+        """Writes the receipts' marks; of a new generation, says what is no longer here to be sent again."""
+        known, generation = dict(self._sender.known), self._sender.generation
+        await self._do(self._outbox.receipted, known, generation)
+        return [
+            (kind, Dropped(dropped=ranges, why="no longer on the gateway's disk").model_dump(mode="json"))
+            for kind, ranges in (self._sender.forgotten() if learned.fresh else [])
+        ]
+
+    async def _prune(self) -> None:
+        self._commits += 1
+        if self._commits % _PRUNE_EVERY:
+            return
+        try:
+            if gone := await self._do(self._outbox.prune, self._now_ns()):
+                self._health.count("envelopes_pruned", gone)
+                for state in await self._do(self._outbox.streams):
+                    self._sender.pruned(state.stream, state.first)
+            self._health.gauge("outbox_mb", round(await self._do(self._outbox.used_mb), 3))
+        except (CannotStore, CorruptOutbox) as error:
+            self._complain(error)
+
+    def _complain(self, error: Exception) -> None:
+        self._health.count("commits_refused")
+        self._damaged = self._damaged or isinstance(error, CorruptOutbox)
+        if str(error) != self.trouble:
+            self.trouble = str(error)
+            _LOG.error("outbox cannot store why=%r pending_rows=%d", self.trouble, self._pipeline.pending_rows)
+
+    # when the file cannot be gone on with
+
+    async def _reopen(self) -> None:
+        path, now_ns = self._outbox.path, self._now_ns()
+        await self._do(self._outbox.close)
+        opened = await self._do(lambda: open_outbox(path, now_ns, thorough=True))
+        self._outbox, self._damaged = opened.outbox, False
+        self._health.count("outbox_set_aside")
+        _LOG.error("outbox damaged message=%r", opened.message)
+        await self._start_anew()
+
+    async def _begin_again(self, stream: str) -> None:
+        await self._do(self._outbox.begin_again)
+        self._health.count("outbox_begun_again")
+        _LOG.error(
+            "outbox is an old copy why=%r cure=%r",
+            f"the center knows more of stream {stream} than this outbox ever wrote",
+            "new streams begin by themselves; make sure that no second gateway runs from a copy of this card",
+        )
+        await self._start_anew()
+
+    async def _start_anew(self) -> None:
+        self._sender.replace(await self._do(all_streams, self._outbox))
+        self._to_keep = None
+        self._pipeline.forget(self._now_ns())
+        if self._site is not None:
+            self.tell_site(self._site, self._now_ns())
+
+    async def close(self) -> None:
+        """Frees the file."""
+        async with self._turn:
+            await self._do(self._outbox.close)
+        self._thread.shutdown()

@@ -1,0 +1,300 @@
+"""The edge process: wires devices, pipeline, outbox and uplink, and ends them in order.
+
+Four tasks that wait for none of each other: the devices (supervisor), the beat (once a second: rows become facts),
+the commits (every 10 s: facts become envelopes on disk) and the uplink (envelopes reach the center).
+"""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+from adapters.contract import Reading
+from agent.clock import Clock
+from agent.devices import open_all
+from agent.freshness import Freshness
+from agent.health import Health
+from agent.history import blocks, days, first_ns
+from agent.keeper import Keeper, all_streams
+from agent.mqtt import Broker
+from agent.outbox import BUDGET_MB
+from agent.pipeline import Pipeline
+from agent.salvage import Opened, open_outbox
+from agent.sender import Sender
+from agent.supervisor import Supervisor
+from agent.uplink import Hooks, Uplink
+from config import Site, compile_site, config_hash, describe, load_profiles, load_site
+from config.devices import stale_after_s
+from oee.engine import Live
+from wire.bodies import LiveMachine, Status
+
+_LOG: Final = logging.getLogger("nhip.agent")
+_BEAT_S: Final = 1.0
+_DRAIN_S: Final = 5.0
+_GIVE_UP_S: Final = 10.0
+
+Progress = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """commit_every_s: how often facts go to disk [s]; budget_mb: how large the outbox may grow [MB]; ready_file:
+    written when the devices are being read; progress: told about the import of history.
+    """
+
+    commit_every_s: float = 10.0
+    budget_mb: int = BUDGET_MB
+    ready_file: Path | None = None
+    progress: Progress = lambda _: None
+
+
+class Agent:
+    """One gateway's parts, wired. `run` is the life of it."""
+
+    def __init__(self, site: Site, opened: Opened, options: Options) -> None:
+        self.site, self.options = site, options
+        self.health = Health()
+        outbox = opened.outbox
+        self.pipeline = Pipeline(compile_site(site, load_profiles()), outbox.carries())
+        self.clock = Clock(max(self.pipeline.until_ns.values(), default=0))
+        self.sender = Sender(all_streams(outbox), outbox.settings().get("generation", ""))
+        self.keeper = Keeper(outbox, self.pipeline, self.sender, self.health, self.clock.now_ns)
+        self.freshness = Freshness({name: stale_after_s(device) for name, device in site.devices.items()})
+        self.supervisor = Supervisor(
+            open_all(site.devices, self.clock.now_ns),
+            self._on_reading,
+            {name: device.retry_every for name, device in site.devices.items()},
+        )
+        self.uplink = self._uplink()
+        self._config_hash = config_hash(site)
+        self._online: dict[str, bool] = {}
+        if self.uplink:
+            self.keeper.on_commit = self.uplink.nudge
+
+    def _uplink(self) -> Uplink | None:
+        link = self.site.center
+        if link is None:
+            return None
+        broker = Broker(
+            link.host,
+            link.port,
+            link.tls,
+            link.username or None,
+            Path(link.password_file) if link.password_file else None,
+            Path(link.ca_file) if link.ca_file else None,
+        )
+        hooks = Hooks(self.keeper.read, self.keeper.learned, self.status, self.clock.now_ns)
+        return Uplink(broker, self.sender, hooks, self.health, site=self.site.site, gateway=self.site.gateway)
+
+    # what happens again and again
+
+    def _on_reading(self, device: str, reading: Reading) -> None:
+        self.pipeline.feed_rows(self.freshness.fed(device, reading))
+
+    async def beat(self) -> None:
+        """Rows become facts, up to where every tag is confirmed or known to be a gap."""
+        if jump_ns := self.clock.follow():
+            self.health.count("clock_jumps")
+            _LOG.warning("clock jumped forward by_s=%.1f", jump_ns / 1e9)
+        now_ns = self.clock.now_ns()
+        self.pipeline.feed_rows(self.freshness.tick(now_ns))
+        marks = {name: self.freshness.watermark_ns(tags, now_ns) for name, tags in self.pipeline.tags.items()}
+        await asyncio.to_thread(self.pipeline.advance, marks)
+        online = {name: item.condition == "up" for name, item in self.supervisor.health.items()}
+        if self.uplink:
+            self.uplink.show(live_machines(self.pipeline.live))
+            if online != self._online:
+                self.uplink.status_changed()
+        self._online = online
+
+    async def commit(self) -> None:
+        """Facts become envelopes on disk."""
+        had_trouble = bool(self.keeper.trouble)
+        await self.keeper.commit()
+        if self.uplink and bool(self.keeper.trouble) != had_trouble:
+            self.uplink.status_changed()
+
+    def status(self) -> Status:
+        """What the center is told about this gateway."""
+        devices = self.supervisor.health
+        totals = {
+            "polls": sum(item.polls for item in devices.values()),
+            "polls_skipped": sum(item.skipped for item in devices.values()),
+            "poll_failures": sum(item.failures for item in devices.values()),
+            "steps_failed": self.pipeline.failures,
+            "pending_rows": self.pipeline.pending_rows,
+            "cannot_store": float(bool(self.keeper.trouble)),
+            "paused": float(self.pipeline.paused),
+            "clock_ahead_s": round(self.clock.ahead_of_wall_ns() / 1e9, 3),
+        }
+        late = [late_s for item in devices.values() if (late_s := item.late_p99_s()) is not None]
+        if late:
+            totals["poll_late_p99_s"] = round(max(late), 4)
+        return Status(
+            online=True,
+            at_ns=self.clock.now_ns(),
+            generation=self.sender.generation,
+            marks=dict(self.sender.marks),
+            config_hash=self._config_hash,
+            waiting=self.sender.waiting,
+            version=_version(),
+            devices={name: item.condition == "up" for name, item in devices.items()},
+            health={**self.health.snapshot(), **totals},
+        )
+
+    # the life
+
+    async def run(self, stop: asyncio.Event, history: Path | None) -> None:
+        """From the first envelope to the offline status."""
+        uplink = asyncio.create_task(self.uplink.run(), name="uplink") if self.uplink else None
+        try:
+            if history is not None:
+                await self._import(history, stop)
+            else:
+                self._tell_site(self.clock.now_ns())
+                await self.commit()
+            if not stop.is_set():
+                await self._live(stop)
+            await self.commit()
+            if self.uplink and uplink:
+                await self.uplink.drain(_DRAIN_S)
+                await self.commit()  # what the last receipts said
+        finally:
+            if self.uplink and uplink:
+                self.uplink.stop()
+                await asyncio.wait([uplink], timeout=_GIVE_UP_S)
+                uplink.cancel()
+            await self.keeper.close()
+
+    async def _live(self, stop: asyncio.Event) -> None:
+        now_ns = self.clock.now_ns()
+        self.pipeline.feed_rows(self.freshness.start(now_ns, self.pipeline.last_ns()))
+        tasks = [
+            asyncio.create_task(self.supervisor.run(), name="devices"),
+            asyncio.create_task(_every(_BEAT_S, self.beat, self.health), name="beat"),
+            asyncio.create_task(_every(self.options.commit_every_s, self.commit, self.health), name="commits"),
+        ]
+        if self.options.ready_file:
+            self.options.ready_file.write_text(json.dumps({"pid": os.getpid(), "at_ns": now_ns}))
+        stopped = asyncio.create_task(stop.wait(), name="stop")
+        await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
+        for task in (*tasks, stopped):
+            task.cancel()
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
+        for end in ends:
+            if isinstance(end, Exception):
+                raise end
+        await self.beat()
+
+    async def _import(self, history: Path, stop: asyncio.Event) -> None:
+        """Feeds recorded days, an envelope for each block; stops between blocks when asked to."""
+        count = 0
+        async for day in days(history, stop):
+            if count == 0:
+                self._tell_site(first_ns(day))
+            count += 1
+            for samples, until_ns in blocks(day, min(self.pipeline.until_ns.values(), default=0)):
+                await asyncio.to_thread(self.pipeline.feed, samples, until_ns)
+                while not await self.keeper.commit() and not stop.is_set():
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(stop.wait(), 1.0)
+                if stop.is_set():
+                    return
+            self.options.progress({"history_day": count, "until_ns": day.until_ns, "waiting": self.sender.waiting})
+        if count == 0:
+            self._tell_site(self.clock.now_ns())
+        self.options.progress({"history_days": count, "done": not stop.is_set()})
+
+    def _tell_site(self, valid_from_ns: int) -> None:
+        self.keeper.tell_site(describe(self.site, valid_from_ns), valid_from_ns)
+
+
+async def _every(period_s: float, work: Callable[[], Any], health: Health) -> None:
+    """Does it on a grid; late turns are skipped, not queued up. Survives what goes wrong in one turn, and counts it."""
+    loop = asyncio.get_running_loop()
+    due_s = loop.time() + period_s
+    while True:
+        await asyncio.sleep(max(0.0, due_s - loop.time()))
+        due_s += period_s * max(1, -(-(loop.time() - due_s) // period_s))
+        try:
+            await work()
+        except Exception:  # noqa: BLE001  # a task that must survive; counted
+            health.count("turns_failed")
+            if health.snapshot()["turns_failed"] == 1:
+                _LOG.exception("turn failed")
+
+
+def live_machines(live: Mapping[str, Live]) -> dict[str, LiveMachine]:
+    """The machines as the `live` message tells them."""
+    return {
+        name: LiveMachine(
+            state=item.state.word,
+            since_ns=item.since_ns,
+            reason=item.reason,
+            product=item.product,
+            shift=item.shift,
+            calendar=item.calendar.word,
+            pieces=item.pieces,
+        )
+        for name, item in live.items()
+    }
+
+
+def _version() -> str:
+    try:
+        return version("nhip")
+    except PackageNotFoundError:  # run from a checkout that was never installed
+        return ""
+
+
+async def run(
+    site_path: Path,
+    outbox_path: Path,
+    history: Path | None = None,
+    stop: asyncio.Event | None = None,
+    options: Options | None = None,
+) -> None:
+    """Runs the agent until `stop` is set.
+
+    history: a folder of recorded files to be fed first. Raises `config.Misconfigured`, `agent.disk.OutboxInUse`,
+    `UnknownFormat` or `CannotStore` before anything has been started.
+    """
+    options = options or Options()
+    site = load_site(site_path)
+    opened = await asyncio.to_thread(open_outbox, outbox_path, time.time_ns(), budget_mb=options.budget_mb)
+    if opened.message:
+        _LOG.error("outbox damaged message=%r", opened.message)
+    try:
+        agent = Agent(site, opened, options)
+    except BaseException:
+        opened.outbox.close()
+        raise
+    await agent.run(stop or asyncio.Event(), history)
+
+
+def main(site_path: Path, outbox_path: Path, history: Path | None = None, options: Options | None = None) -> None:
+    """The same as a process: SIGTERM and SIGINT drain it; a second one ends it at once."""
+
+    async def with_signals() -> None:
+        stop, loop = asyncio.Event(), asyncio.get_running_loop()
+
+        def ask(number: signal.Signals) -> None:
+            stop.set()
+            loop.remove_signal_handler(number)
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, ask, number)
+        await run(site_path, outbox_path, history, stop, options)
+
+    with suppress(KeyboardInterrupt):
+        asyncio.run(with_signals())
+    sys.stdout.flush()

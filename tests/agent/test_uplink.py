@@ -1,0 +1,254 @@
+"""Delivery over real brokers: nothing but a receipt frees an envelope, and nothing that happens on the way loses one."""
+
+import asyncio
+import time
+from contextlib import asynccontextmanager
+
+import edge_brokers as brokers
+import paho.mqtt.client as paho
+import pytest
+
+from agent.health import Health
+from agent.keeper import all_streams
+from agent.mqtt import Broker
+from agent.outbox import Outbox
+from agent.sender import Limits, Sender
+from agent.uplink import Hooks, Uplink
+from wire.bodies import LiveMachine, Status
+
+PATIENT = Limits(listen_first_s=0.2)
+FAST = Limits(resend_after_s=0.5, resend_at_most_s=1.0, hole_after_s=0.3, listen_first_s=0.2)
+
+
+class Gateway:
+    """An uplink on a real outbox, without machines."""
+
+    def __init__(self, path, port, limits=PATIENT, **account):
+        self.outbox = Outbox(path)
+        self.sender = Sender(all_streams(self.outbox), self.outbox.settings().get("generation", ""), limits)
+        self.health = Health()
+        self.learned = []
+        hooks = Hooks(self._read, self._learned, self._status, time.time_ns)
+        broker = Broker("127.0.0.1", port, **account)
+        self.uplink = Uplink(broker, self.sender, hooks, self.health, site="test", gateway="main")
+
+    async def _read(self, keys):
+        return self.outbox.read(keys)
+
+    def _learned(self, learned):
+        self.learned.append(learned)
+        self.outbox.receipted(self.sender.known, self.sender.generation)
+
+    def _status(self):
+        return Status(online=True, at_ns=time.time_ns(), waiting=self.sender.waiting, generation=self.sender.generation)
+
+    def commit(self, *numbers, kind="facts"):
+        for sealed in self.outbox.commit([(kind, {"n": number}) for number in numbers], {}, time.time_ns()):
+            self.sender.committed(sealed.key.stream, sealed.key.seq)
+        self.uplink.nudge()
+
+
+@asynccontextmanager
+async def running(path, port, **options):
+    gateway = Gateway(path, port, **options)
+    task = asyncio.create_task(gateway.uplink.run())
+    try:
+        yield gateway
+    finally:
+        gateway.uplink.stop()
+        await asyncio.wait_for(task, 10)
+        gateway.outbox.close()
+
+
+async def until(condition, within_s=10.0):
+    async with asyncio.timeout(within_s):
+        while not condition():  # noqa: ASYNC110  # what is waited for happens in another process
+            await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+def broker(tmp_path):
+    with brokers.mosquitto(tmp_path) as running_broker:
+        yield running_broker
+
+
+async def test_envelopes_arrive_once_in_order_site_first(broker, tmp_path):
+    with brokers.Center(broker.port) as center:
+        async with running(tmp_path / "o.db", broker.port) as gateway:
+            gateway.commit(*range(1, 101))
+            gateway.commit(1, kind="site")
+            await until(lambda: gateway.sender.waiting == 0)
+            assert center.seqs() == list(range(1, 101))
+            assert center.seqs("site") == [1]
+            assert center.arrived[0][0] == "site"
+            assert gateway.health.snapshot()["mqtt_version"] == 5
+            assert gateway.outbox.waiting() == []
+        assert center.plain["status"][0]["online"]
+        brokers.eventually(lambda: center.plain["status"][-1]["online"] is False)
+
+
+async def test_without_a_receipt_it_is_sent_again_with_backoff(broker, tmp_path):
+    with brokers.Center(broker.port, silent=True) as center:
+        async with running(tmp_path / "o.db", broker.port, limits=FAST) as gateway:
+            gateway.commit(1, 2)
+            await until(lambda: len(center.seqs()) >= 6)
+            assert gateway.sender.waiting == 2
+            center.receipt()
+            await until(lambda: gateway.sender.waiting == 0)
+
+
+async def test_a_puback_without_a_center_frees_nothing(broker, tmp_path):
+    async with running(tmp_path / "o.db", broker.port, limits=FAST) as gateway:
+        gateway.commit(1, 2, 3)
+        await until(lambda: gateway.health.snapshot().get("publishes_without_subscriber", 0) >= 3)
+        assert len(gateway.outbox.waiting()) == 3
+        with brokers.Center(broker.port):
+            await until(lambda: gateway.sender.waiting == 0)
+
+
+async def test_the_broker_is_killed_and_comes_back(broker, tmp_path):
+    with brokers.Center(broker.port) as center:
+        async with running(tmp_path / "o.db", broker.port, limits=FAST) as gateway:
+            gateway.commit(1)
+            await until(lambda: gateway.sender.waiting == 0)
+            broker.kill()
+            await until(lambda: not gateway.uplink.connected)
+            gateway.commit(2, 3)
+            broker.start()
+            await until(lambda: gateway.sender.waiting == 0, 20)
+            assert set(center.seqs()) == {1, 2, 3}
+
+
+async def test_a_restarted_agent_sends_only_what_has_no_receipt(broker, tmp_path):
+    with brokers.Center(broker.port) as center:
+        async with running(tmp_path / "o.db", broker.port) as gateway:
+            gateway.commit(1, 2)
+            await until(lambda: gateway.sender.waiting == 0)
+        center.silent = True
+        async with running(tmp_path / "o.db", broker.port) as gateway:
+            gateway.commit(3)
+            await until(lambda: 3 in center.seqs())
+        center.silent = False
+        async with running(tmp_path / "o.db", broker.port) as gateway:
+            await until(lambda: gateway.sender.waiting == 0)
+        assert center.seqs()[:2] == [1, 2]
+        assert set(center.seqs()[2:]) == {3}
+
+
+async def test_a_new_generation_gets_everything_again(broker, tmp_path):
+    with brokers.Center(broker.port) as center:
+        async with running(tmp_path / "o.db", broker.port) as gateway:
+            gateway.commit(1, 2, 3, 4)
+            await until(lambda: gateway.sender.waiting == 0)
+            stream = center.arrived[0][1]
+            center.generation = "g2"  # restored from a backup that knew only the first
+            center.settled = {stream: ("facts", {1})}
+            center.arrived.clear()
+            center.receipt()
+            await until(lambda: len(center.seqs()) == 3 and gateway.sender.waiting == 0)
+            assert center.seqs() == [2, 3, 4]
+            assert gateway.outbox.settings()["generation"] == "g2"
+            await until(lambda: center.plain["status"][-1].get("generation") == "g2")
+
+
+async def test_holes_are_filled_from_any_order_of_receipts(broker, tmp_path):
+    with brokers.Center(broker.port, silent=True) as center:
+        async with running(tmp_path / "o.db", broker.port, limits=Limits(hole_after_s=0.3)) as gateway:
+            gateway.commit(*range(1, 7))
+            await until(lambda: len(center.seqs()) == 6)
+            stream = center.arrived[0][1]
+            center.settled = {stream: ("facts", {1, 3, 6})}  # 2, 4 and 5 never came
+            center.receipt()
+            await until(lambda: len(center.seqs()) == 9)
+            assert center.seqs()[6:] == [2, 4, 5]
+
+
+async def test_nonsense_receipts_are_counted_and_change_nothing(broker, tmp_path):
+    with brokers.Center(broker.port, silent=True) as center:
+        async with running(tmp_path / "o.db", broker.port) as gateway:
+            gateway.commit(1)
+            await until(center.seqs)
+            for payload in (b"", b"{}", b'{"generation":"g","at_ns":1,"streams":{"x":{"kind":"facts","mark":-1}}}'):
+                center.client.publish("nhip/v1/test/main/receipt", payload, 1)
+            await until(lambda: gateway.health.snapshot().get("receipts_unreadable", 0) == 3)
+            assert gateway.sender.waiting == 1
+
+
+async def test_live_at_once_on_a_change_and_the_will_when_it_dies(broker, tmp_path):
+    def machines(state, pieces):
+        return {"m": LiveMachine(state=state, since_ns=1, pieces=pieces)}
+
+    with brokers.Center(broker.port) as center:
+        async with running(tmp_path / "o.db", broker.port) as gateway:
+            await until(lambda: gateway.uplink.connected)
+            gateway.uplink.show(machines("running", 1))
+            await until(lambda: center.plain.get("live"))
+            gateway.uplink.show(machines("running", 2))  # pieces alone are no reason
+            await asyncio.sleep(1.3)
+            assert len(center.plain["live"]) == 1
+            gateway.uplink.show(machines("breakdown", 2))
+            await until(lambda: len(center.plain["live"]) == 2, 1.0)
+            assert center.plain["live"][-1]["machines"]["m"]["state"] == "breakdown"
+            gateway.uplink._session.close(goodbye=False)  # as if the power had gone
+            await until(lambda: center.plain["status"][-1]["online"] is False)
+
+
+async def test_a_broker_of_3_1_1_only(tmp_path):
+    with brokers.amqtt() as broker, brokers.Center(broker.port, version=paho.MQTTv311) as center:
+        async with running(tmp_path / "o.db", broker.port) as gateway:
+            gateway.commit(1, 2, 3)
+            await until(lambda: gateway.sender.waiting == 0, 15)
+            assert sorted(set(center.seqs())) == [1, 2, 3]
+            assert gateway.health.snapshot()["mqtt_version"] == 4
+            assert gateway.health.snapshot()["mqtt_version_refused"] == 1
+
+
+ACL = """allow_anonymous false
+password_file {folder}/passwords
+acl_file {folder}/acl
+"""
+
+
+def make_accounts(folder):
+    brokers.subprocess.run(["mosquitto_passwd", "-b", "-c", str(folder / "passwords"), "gate", "secret"], check=True)
+    (folder / "acl").write_text(
+        "user gate\ntopic write nhip/v1/test/main/status\ntopic read nhip/v1/test/main/receipt\n"
+    )
+    (folder / "password").write_text("secret\n")
+
+
+async def test_a_refused_publish_is_counted_and_frees_nothing(tmp_path):
+    make_accounts(tmp_path)
+    with brokers.mosquitto(tmp_path, ACL.format(folder=tmp_path)) as broker:
+        account = {"username": "gate", "password_file": tmp_path / "password"}
+        async with running(tmp_path / "o.db", broker.port, limits=FAST, **account) as gateway:
+            gateway.commit(1)
+            await until(lambda: gateway.health.snapshot().get("publishes_refused", 0) >= 2)
+            assert len(gateway.outbox.waiting()) == 1
+
+
+async def test_a_wrong_password_is_tried_again_slowly_and_can_be_mended(tmp_path, caplog):
+    make_accounts(tmp_path)
+    (tmp_path / "password").write_text("wrong")
+    with brokers.mosquitto(tmp_path, ACL.format(folder=tmp_path)) as broker:
+        account = {"username": "gate", "password_file": tmp_path / "password"}
+        async with running(tmp_path / "o.db", broker.port, **account) as gateway:
+            await until(lambda: gateway.health.snapshot().get("uplink_lost", 0) >= 2)
+            assert "check username, password_file" in caplog.text
+            (tmp_path / "password").write_text("secret")
+            await until(lambda: gateway.uplink.connected, 15)
+
+
+async def test_tls_with_a_ca_of_ones_own(tmp_path):
+    openssl = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    files = ["-keyout", str(tmp_path / "key.pem"), "-out", str(tmp_path / "ca.pem")]
+    brokers.subprocess.run([*openssl, *names, *files], check=True, capture_output=True)
+    extra = f"allow_anonymous true\ncertfile {tmp_path}/ca.pem\nkeyfile {tmp_path}/key.pem\n"
+    with brokers.mosquitto(tmp_path, extra) as broker:
+        async with running(tmp_path / "o.db", broker.port, tls=True, ca_file=tmp_path / "ca.pem") as gateway:
+            gateway.commit(*range(1, 50))
+            await until(lambda: gateway.health.snapshot().get("publishes_without_subscriber", 0) >= 32)
+        async with running(tmp_path / "o.db", broker.port, tls=True) as gateway:  # not a CA that the system knows
+            await until(lambda: gateway.health.snapshot().get("uplink_lost", 0) >= 1)
+            assert not gateway.uplink.connected
