@@ -73,7 +73,7 @@ def _press() -> Machine:
             speed=1.04, jitter=0.04, slow_share=0.01, reject_rate=0.012, startup_reject_rate=0.12,
             changeover_rejects=(3, 9), late_s=70, handover_s=75, alarms=(12, 21, 34),
             events={
-                "minor": Event(every_s=75, lasts_s=9, spread=0.55),
+                "minor": Event(every_s=58, lasts_s=7.5, spread=0.55),
                 "unplanned": Event(every_s=9_000, lasts_s=240, spread=0.5),
                 "breakdown": Event(every_s=26_000, lasts_s=1_100, spread=0.7),
                 "changeover": Event(every_s=24_000, lasts_s=3_300, spread=0.3, at_most_s=7_200),
@@ -164,7 +164,7 @@ def _packer() -> Machine:
             speed=1.05, jitter=0.04, slow_share=0.015, reject_rate=0.006, startup_reject_rate=0.05,
             changeover_rejects=(2, 6), late_s=40, handover_s=50,
             events={
-                "minor": Event(every_s=48, lasts_s=9, spread=0.5),
+                "minor": Event(every_s=38, lasts_s=8, spread=0.5),
                 "unplanned": Event(every_s=11_000, lasts_s=260, spread=0.5),
                 "breakdown": Event(every_s=50_000, lasts_s=900, spread=0.6),
                 "starved": Event(every_s=2_000, lasts_s=60, spread=0.8),

@@ -17,22 +17,13 @@ from typing import get_args
 
 import numpy as np
 
-from simulator import bending, cycles
+from simulator import bending, cycles, stops
 from simulator.dice import SECOND_NS, SHORTEST_NS, Dice
-from simulator.factory import VISIBLE, Cause, Factory
+from simulator.factory import Cause, Factory
 from simulator.factory import Machine as Spec
 from simulator.segments import Changeover, Int64, Kind, Segment, UInt8
 from simulator.timetable import Timetable, Wanted
 
-LIMIT_MARGIN_NS = 8 * SECOND_NS
-PAUSE_MARGIN_NS = 15 * SECOND_NS
-KINDS: dict[str, Kind] = {
-    "breakdown": Kind.BREAKDOWN,
-    "starved": Kind.STARVED,
-    "blocked": Kind.BLOCKED,
-    "changeover": Kind.CHANGE,
-    "offline": Kind.OFFLINE,
-}
 CAUSES: tuple[Cause, ...] = get_args(Cause)
 
 
@@ -50,6 +41,7 @@ class Machine:
         self.starts: list[int] = []
         self.changeovers: list[Changeover] = []
         self._dice = Dice(factory, spec, timetable)
+        self._frame = stops.Frame(timetable, self._dice, spec.habits.late_s, self.limit_ns)
         self._quiet: tuple[int, ...] = ()
         self._product = 0
         self._cycles = self._rejects = 0
@@ -119,21 +111,16 @@ class Machine:
 
     def force(self, event: str, for_ns: int, now_ns: int) -> int:
         """Makes an event happen as soon as signals can show it; returns when it begins [ns], as far as known."""
-        self._refuse(event, for_ns)
+        stops.refuse(self.spec, event, for_ns)
         self.advance(now_ns)
         segment = self.current
         at_ns = max(now_ns, segment.start_ns + SHORTEST_NS)
         at_completion = event == "changeover" or (self.by_gaps and event != "offline")
-        if at_completion and segment.kind != Kind.RUN:
-            self._forced = (event, for_ns)
-            return segment.end_ns
         if at_completion:
-            later = segment.done_ns[segment.done_ns >= at_ns]
-            if not len(later):
-                self._forced = (event, for_ns)
-                return segment.end_ns
             self._forced = (event, for_ns)
-            self.current = bending.cut_at_completion(segment, int(later[0]), held=self.by_gaps)
+            later = segment.done_ns[segment.done_ns >= at_ns]
+            if len(later):
+                self.current = bending.cut_at_completion(segment, int(later[0]), held=self.by_gaps)
             return self.current.end_ns
         if at_ns >= segment.end_ns:
             self.advance(at_ns)
@@ -141,23 +128,11 @@ class Machine:
             at_ns = max(at_ns, segment.start_ns + SHORTEST_NS)
         cut = bending.cut(segment, at_ns)
         self._close(cut)
-        kind, code = KINDS.get(event, Kind.STOP), self._alarm(event)
+        kind, code = stops.KINDS.get(event, Kind.STOP), self._alarm(event)
         if segment.kind != Kind.RUN and segment.end_ns > at_ns + for_ns + SHORTEST_NS:
             self._resume = replace(segment, start_ns=at_ns + for_ns, change=None)
         self.current = self._stretch(at_ns, at_ns + for_ns, kind, event, code=code)
         return at_ns
-
-    def _refuse(self, event: str, for_ns: int) -> None:
-        """ValueError for an event that this machine's signals cannot tell."""
-        name = self.spec.id
-        if event in {"breakdown", "starved", "blocked"} - VISIBLE[self.spec.plc]:
-            raise ValueError(f"{name} has no signal for {event}; force minor_stop or offline")
-        if event == "changeover" and len(self.ideal_ns) < 2:
-            raise ValueError(f"{name} makes one product only; it has no changeover")
-        if event == "minor_stop" and abs(for_ns - self.limit_ns) < LIMIT_MARGIN_NS:
-            raise ValueError(
-                f"{name}: a stop of {for_ns / 1e9:g} s is too close to the limit of {self.limit_ns / 1e9:g} s to be judged"
-            )
 
     # What comes next
 
@@ -191,9 +166,10 @@ class Machine:
         done_ns, rejects = self._cycles_from(t_ns, target_ns)
         if cause in {"break", "changeover"} or (self.by_gaps and cause != "offline"):
             last = int(np.searchsorted(done_ns, target_ns))
-            end_ns = int(done_ns[last])
-            count = last if self.by_gaps else last + 1
-            left_ns = 0 if self.by_gaps else None
+            end_ns, count, left_ns = int(done_ns[last]), last + 1, None
+            if self.by_gaps:
+                count, left_ns = last, 0
+                end_ns = int(done_ns[last - 1]) + self.ideal_ns[0] if last else end_ns
         else:
             end_ns = target_ns
             count = int(np.searchsorted(done_ns, end_ns, "right"))
@@ -227,17 +203,15 @@ class Machine:
             return "break", 10**18
         cause = min(self._due_ns, key=self._due_ns.__getitem__)
         length_ns = max(self._due_ns[cause], SHORTEST_NS)
-        if cause == "changeover" and not self._time_to_change(t_ns + length_ns):
+        if self._since_change <= self._trial and cause in {"starved", "blocked"}:
+            self._due_ns[cause] += 600 * SECOND_NS  # nobody tells waiting from setting up
+            return self._nearest(t_ns)
+        if cause == "changeover" and not stops.time_to_change(
+            self.timetable, self.spec.habits.events["changeover"], t_ns + length_ns
+        ):
             self._due_ns[cause] += 1200 * SECOND_NS
             return self._nearest(t_ns)
         return cause, length_ns
-
-    def _time_to_change(self, t_ns: int) -> bool:
-        """Whether a changeover from `t_ns` on would be over before the factory closes."""
-        event = self.spec.habits.events["changeover"]
-        ahead_ns = int(min(event.at_most_s, event.lasts_s * 3) * SECOND_NS) + 7200 * SECOND_NS
-        sections = self.timetable.sections(t_ns, t_ns + ahead_ns)
-        return len(sections) == 1 and sections[0] == (t_ns, t_ns + ahead_ns)
 
     # Stops
 
@@ -248,16 +222,9 @@ class Machine:
             wish_ns = self._dice.around(self.spec.habits.handover_s) if handover else 0
             return self._stretch(t_ns, self._restart(t_ns, wish_ns, Kind.STOP), Kind.STOP, cause, idle=True)
         event = self.spec.habits.events[cause]  # type: ignore[index]
-        trouble = self._dice.trouble(t_ns)
-        wish_ns = self._dice.length(event, trouble)
-        if cause == "minor":
-            wish_ns = min(wish_ns, self.limit_ns - 2 * LIMIT_MARGIN_NS)
-        elif cause == "unplanned":
-            wish_ns = max(wish_ns, self.limit_ns + 2 * LIMIT_MARGIN_NS)
-        elif cause == "offline":
-            wish_ns = max(wish_ns, 15 * SECOND_NS)
+        wish_ns = stops.wish(self._frame, cause, event, self._dice.trouble(t_ns))
         self._redraw(cause, t_ns)
-        kind = KINDS.get(cause, Kind.STOP)
+        kind = stops.KINDS.get(cause, Kind.STOP)
         end_ns = t_ns + wish_ns if kind == Kind.OFFLINE else self._restart(t_ns, wish_ns, kind)
         segment = self._stretch(t_ns, end_ns, kind, cause, code=self._alarm(cause))
         return self._with_change(segment) if kind == Kind.CHANGE else segment
@@ -265,10 +232,16 @@ class Machine:
     def _forced_stop(self, t_ns: int) -> Segment:
         assert self._forced
         (event, for_ns), self._forced = self._forced, None
-        kind = KINDS.get(event, Kind.STOP)
-        for_ns = max(for_ns, self._shortest_stop())
+        kind = stops.KINDS.get(event, Kind.STOP)
+        for_ns = max(for_ns, stops.shortest(self.spec, self.ideal_ns[self._product]))
         segment = self._stretch(t_ns, t_ns + for_ns, kind, event, code=self._alarm(event))
         return self._with_change(segment) if kind == Kind.CHANGE else segment
+
+    def _restart(self, start_ns: int, wish_ns: int, kind: Kind) -> int:
+        """When the machine runs again; a pulse that comes at once keeps out of quiet instants."""
+        length_ns = max(wish_ns, stops.shortest(self.spec, self.ideal_ns[self._product]))
+        end_ns = stops.restart(self._frame, start_ns, length_ns, kind)
+        return cycles.out_of_quiet(end_ns, self._quiet) if self._left_ns == 0 else end_ns
 
     def _with_change(self, segment: Segment) -> Segment:
         """The product number changes soon after the stop's beginning; rejects wait after it."""
@@ -277,39 +250,6 @@ class Machine:
         low, high = self.spec.habits.changeover_rejects
         self._trial = low + self._dice.pick(high - low + 1)
         return replace(segment, change=(segment.start_ns + delay_ns, (self._product + step) % len(self.ideal_ns)))
-
-    def _restart(self, start_ns: int, wish_ns: int, kind: Kind) -> int:
-        """When a stop may end: wanted by the calendar, long enough to be seen, clear of the minor-stop limit."""
-        end_ns = start_ns + max(wish_ns, self._shortest_stop())
-        for _ in range(60):
-            end_ns = self._after_pause(end_ns)
-            if kind != Kind.STOP:
-                break
-            sections = self.timetable.sections(start_ns, end_ns)
-            if len(sections) > 1 and self._near_limit(*sections[0]):
-                return start_ns + self.limit_ns - 2 * LIMIT_MARGIN_NS  # a last short run before the factory closes
-            if not sections or not self._near_limit(*sections[-1]):
-                break
-            end_ns += LIMIT_MARGIN_NS + SECOND_NS
-        return cycles.out_of_quiet(end_ns, self._quiet) if self._left_ns == 0 else end_ns
-
-    def _after_pause(self, end_ns: int) -> int:
-        """`end_ns`, or the late restart after the pause that it falls into or comes too close to."""
-        edge_ns = self.timetable.next_edge(end_ns)
-        start_ns = self.timetable.next_scheduled(end_ns if edge_ns - end_ns > PAUSE_MARGIN_NS else edge_ns)
-        if start_ns == end_ns:
-            return end_ns
-        return start_ns + max(self._dice.around(self.spec.habits.late_s), SHORTEST_NS)
-
-    def _near_limit(self, start_ns: int, end_ns: int) -> bool:
-        scheduled_ns = self.timetable.scheduled_before(end_ns) - self.timetable.scheduled_before(start_ns)
-        return abs(scheduled_ns - self.limit_ns) < LIMIT_MARGIN_NS
-
-    def _shortest_stop(self) -> int:
-        if not self.by_gaps:
-            return SHORTEST_NS
-        ideal_ns = self.ideal_ns[self._product]
-        return max(5 * ideal_ns // 2, 30 * SECOND_NS) + 6 * SECOND_NS - 9 * ideal_ns // 10
 
     def _alarm(self, cause: str) -> int:
         alarms = self.spec.habits.alarms

@@ -83,7 +83,10 @@ class OpcUaPlc:
         for tag, place in self._places.items():
             kind = ua.VariantType[place.type]
             node = await server.nodes.objects.add_variable(
-                ua.NodeId(ua.String(place.name), ua.Int16(index)), place.name, False if kind == ua.VariantType.Boolean else 0, kind
+                ua.NodeId(ua.String(place.name), ua.Int16(index)),
+                place.name,
+                False if kind == ua.VariantType.Boolean else 0,
+                kind,
             )
             await server.write_attribute_value(node.nodeid, ua.DataValue(ua.Variant(0, kind), StatusCode=waiting))
             self._nodes[tag] = node.nodeid
