@@ -1,0 +1,208 @@
+"""The command `nhip`: the front door. A room is imported only when its command is used."""
+
+import logging
+import os
+import re
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+EXIT_BAD = 1
+EXIT_MISCONFIGURED = 2
+_LANGUAGES = ("vi", "en")
+
+
+def _language() -> str:
+    """Vietnamese where the terminal speaks it, else English."""
+    told = os.environ.get("NHIP_LANG") or os.environ.get("LC_ALL") or os.environ.get("LANG") or ""
+    return "vi" if told.lower().startswith("vi") else "en"
+
+
+_lang = click.option("--lang", type=click.Choice(_LANGUAGES), default=_language, help="Language of what is printed.")
+_path = click.Path(path_type=Path)
+
+
+class _Seconds(click.ParamType):
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """`90s`, `2min`, `1h`, `30d` or plain seconds."""
+        if isinstance(value, (int, float)):
+            return float(value)
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|min|h|d)?", value)
+        if match is None:
+            self.fail(f"{value!r} is no duration; write for example 90s, 2min or 30d", param, ctx)
+        return float(match[1]) * {"ms": 0.001, "s": 1, "min": 60, "h": 3600, "d": 86400}[match[2] or "s"]
+
+
+def _misconfigured(error: Exception) -> NoReturn:
+    click.echo(str(error), err=True)
+    sys.exit(EXIT_MISCONFIGURED)
+
+
+def _log() -> None:
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr, force=True
+    )
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="nhip")
+def main() -> None:
+    """Nhịp: OEE of small factories, from the PLC to a support center, losing nothing."""
+
+
+@main.command()
+@click.argument("site", type=_path)
+@click.option("--outbox", type=_path, help="The outbox file (default: beside SITE, with the ending .outbox).")
+@click.option("--history", type=_path, help="Recorded files to be fed first.")
+@click.option("--commit-every", type=_Seconds(), default="10s", show_default=True, help="How often facts go to disk.")
+@click.option("--ready-file", type=_path, help="Written once the devices are being read.")
+@click.option("--progress-file", type=_path, help="Told about the import of history (JSON).")
+@_lang
+def agent(
+    site: Path,
+    outbox: Path | None,
+    history: Path | None,
+    commit_every: float,
+    ready_file: Path | None,
+    progress_file: Path | None,
+    lang: str,
+) -> None:
+    """Reads the PLCs of SITE.yaml, works out OEE and delivers it to the center."""
+    import json
+
+    from agent import run as edge
+    from agent.disk import CannotStore, OutboxInUse, UnknownFormat
+    from config import Misconfigured
+
+    _log()
+
+    def tell(progress: dict[str, Any]) -> None:
+        if progress_file:
+            temporary = progress_file.with_suffix(".tmp")
+            temporary.write_text(json.dumps(progress))
+            temporary.replace(progress_file)
+
+    options = edge.Options(commit_every_s=commit_every, ready_file=ready_file, progress=tell)
+    try:
+        edge.main(site, outbox or site.with_suffix(".outbox"), history, options)
+    except Misconfigured as error:
+        click.echo(_complaints(error, lang), err=True)
+        sys.exit(EXIT_MISCONFIGURED)
+    except (OutboxInUse, UnknownFormat, CannotStore) as error:
+        _misconfigured(error)
+
+
+def _complaints(error: Any, lang: str) -> str:
+    return str(error.text(lang)) if hasattr(error, "text") else str(error)
+
+
+@main.command()
+@click.argument("center_file", metavar="CENTER", type=_path)
+@click.option("--ready-file", type=_path, help="Written once API and console answer.")
+@_lang
+def center(center_file: Path, ready_file: Path | None, lang: str) -> None:
+    """Receives, keeps and shows what the agents send, as CENTER.yaml says."""
+    import asyncio
+    import signal
+
+    from center import run as hub
+    from config import Misconfigured
+
+    _log()
+
+    async def live() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await hub.run(center_file, stop, ready_file)
+
+    try:
+        asyncio.run(live())
+    except Misconfigured as error:
+        click.echo(_complaints(error, lang), err=True)
+        sys.exit(EXIT_MISCONFIGURED)
+
+
+@main.command()
+@click.argument("factory", type=_path)
+@click.option("--history", type=_path, help="Folder for the recorded past.")
+@click.option("--history-from", help="Since when (ISO 8601).")
+@click.option("--ports-file", type=_path, help="Where the servers listen, as JSON.")
+@click.option("--http", "http_port", type=int, help="Port of the truth on loopback; 0 takes any.")
+def simulate(
+    factory: Path, history: Path | None, history_from: str | None, ports_file: Path | None, http_port: int | None
+) -> None:
+    """Serves the simulated factory of FACTORY.yaml over Modbus TCP and OPC UA."""
+    import asyncio
+    import signal
+    from datetime import datetime
+
+    from simulator import serve
+    from simulator.factory import BadFactory, load
+
+    _log()
+    try:
+        model = load(factory)
+        since_ns = None if history_from is None else round(datetime.fromisoformat(history_from).timestamp() * 1e9)
+    except (BadFactory, ValueError) as error:
+        _misconfigured(error)
+
+    async def live() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await serve.run(
+            model, stop=stop, history=history, history_from_ns=since_ns, ports_file=ports_file, http_port=http_port
+        )
+
+    asyncio.run(live())
+
+
+@main.command()
+@click.option("--for", "for_s", type=_Seconds(), help="Run headless for so long, compare with the truth, and end.")
+@click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write the comparison there (JSON).")
+@click.option("--days", type=float, help="Days of history (default: 30; headless: none).")
+@click.option("--kill-agent-after", type=_Seconds(), help="Headless: kill the agent (SIGKILL) and start it again.")
+@click.option("--port", type=int, default=8080, show_default=True, help="Port of console and API; 0 takes any.")
+@click.option("--folder", type=_path, help="Keep files and logs there (default: a temporary folder).")
+@click.option("--broker", default="", help="Use this broker (mqtt://host:port) instead of the embedded one.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Which simulated factory.")
+@_lang
+def demo(
+    for_s: float | None,
+    report: Path | None,
+    days: float | None,
+    kill_agent_after: float | None,
+    port: int,
+    folder: Path | None,
+    broker: str,
+    seed: int,
+    lang: str,
+) -> None:
+    """A simulated factory, agent, broker and center with 30 days of history, in the browser."""
+    from demo import door
+
+    headless = for_s is not None
+    settings = door.Settings(
+        for_s=for_s,
+        report=report,
+        days=days if days is not None else (0.0 if headless else 30.0),
+        kill_after_s=kill_agent_after,
+        port=0 if headless and port == 8080 else port,
+        broker=broker,
+        seed=seed,
+        lang=lang,
+    )
+    if folder is not None:
+        sys.exit(door.run(settings, folder))
+    with tempfile.TemporaryDirectory(prefix="nhip-demo-") as temporary:
+        sys.exit(door.run(settings, Path(temporary)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,184 @@
+"""The proof: what the center's API answers, held against the simulator's truth. Pure.
+
+Time by state is that of scheduled time. A state may differ by one polling period (and the answer's time) for each
+of its transitions, since a poll sees a change up to one period late; pieces may not differ at all; OEE may differ
+by max(0.5 points, (transitions x period + one ideal time) / B).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, Final
+
+STATES: Final = (
+    "running",
+    "minor_stop",
+    "unplanned_stop",
+    "breakdown",
+    "setup",
+    "starved",
+    "blocked",
+    "planned_stop",
+    "unknown",
+)
+ANSWER_S: Final = 0.1
+"""From a register's change to a sample: the simulator shows changes every 20 ms, an answer takes some milliseconds."""
+OEE_POINTS: Final = 0.005
+_TOTALS: Final = ("total", "good", "startup_reject", "process_reject", "ideal_total_us", "ideal_good_us")
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One machine in one window. ms: by state, scheduled time; unwatched: pieces made across an outage."""
+
+    ms: Mapping[str, int]
+    pieces: int
+    good: int | None
+    availability: float | None
+    performance: float | None
+    quality: float | None
+    oee: float | None
+    unwatched: int = 0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Truth and measurement beside each other. complaints: what is out of tolerance, in words; empty is proof."""
+
+    machine: str
+    truth: Figures
+    measured: Figures
+    transitions: int
+    tolerance_ms: Mapping[str, int]
+    tolerance_oee: float
+    complaints: tuple[str, ...] = field(default=())
+
+
+def _ratio(top: float | None, bottom: float) -> float | None:
+    return None if top is None or bottom == 0 else top / bottom
+
+
+def _product(factors: Sequence[float | None]) -> float | None:
+    """A x P x Q; 0 if a factor is 0 whatever an undefined other would be."""
+    if any(factor == 0 for factor in factors):
+        return 0.0
+    out = 1.0
+    for factor in factors:
+        if factor is None:
+            return None
+        out *= factor
+    return out
+
+
+def truth_figures(parts: Sequence[Mapping[str, Any]], gap_ms: int, whole: Mapping[str, Any]) -> Figures:
+    """The truth of the watched parts of a window as a perfect watcher with a gap of `gap_ms` would state it.
+
+    parts: the simulator's answers for the watched parts; whole: its answer for the whole window.
+    """
+    ms = dict.fromkeys(STATES, 0)
+    sums: dict[str, int | None] = dict.fromkeys(_TOTALS, 0)
+    for part in parts:
+        for state, value in part["ms"]["scheduled"].items():
+            ms["unknown" if state == "offline" else state] += value
+        for name in _TOTALS:
+            value = part["by_class"]["scheduled"][name]
+            before = sums[name]
+            sums[name] = None if value is None or before is None else before + value
+    ms["unknown"] += gap_ms
+    busy_ms = sum(ms.values()) - ms["planned_stop"] - ms["unknown"]
+    operating_ms = ms["running"] + ms["minor_stop"]
+    total_us = sums["ideal_total_us"] or 0
+    availability = _ratio(operating_ms, busy_ms)
+    performance = _ratio(total_us / 1000, operating_ms)
+    quality = _ratio(sums["ideal_good_us"], total_us)
+    watched = sum(part["pieces"]["total"] for part in parts)
+    good = whole["pieces"]["good"]
+    return Figures(
+        ms,
+        whole["pieces"]["total"],
+        good,
+        availability,
+        performance,
+        quality,
+        _product((availability, performance, quality)),
+        whole["pieces"]["total"] - watched,
+    )
+
+
+def measured_figures(rows: Sequence[Mapping[str, Any]]) -> Figures:
+    """One machine's rows of the API's `trend` (bucket all, by machine and calendar)."""
+    scheduled = next((row for row in rows if row["calendar"] == "scheduled"), None)
+    sums = scheduled["sums"] if scheduled else {}
+    kpis = scheduled["kpis"] if scheduled else {}
+    judged = sum(row["sums"]["pieces_judged"] for row in rows)
+
+    def everywhere(name: str) -> int:
+        return sum(int(row["sums"][name]) for row in rows)
+
+    watched = everywhere("pieces_total")
+    unwatched = everywhere("pieces_unwatched")
+    good = everywhere("pieces_good") + everywhere("pieces_unwatched_good")
+    return Figures(
+        {state: int(sums.get(f"{state}_ms", 0)) for state in STATES},
+        watched + unwatched,
+        None if watched and not judged else good,
+        kpis.get("availability"),
+        kpis.get("performance"),
+        kpis.get("quality"),
+        kpis.get("oee"),
+        unwatched,
+    )
+
+
+def compare(
+    machine: str,
+    truth: Figures,
+    measured: Figures,
+    *,
+    transitions: Mapping[str, int],
+    period_s: float,
+    ideal_s: float,
+    together: Sequence[tuple[str, str]] = (),
+    unwatched_slack: int = 0,
+) -> Comparison:
+    """Holds one machine's figures against the truth.
+
+    transitions: how many times each state began or ended in the window, and `all`; period_s: polling period;
+    ideal_s: one ideal time of a count; together: pairs of states that cannot be told apart in this window (a stop that
+    a gap interrupted); unwatched_slack: pieces that may fall on either side of a gap's edges.
+    """
+    complaints = []
+    tolerance = {}
+    pairs = {name: pair for pair in together for name in pair}
+    for state in STATES:
+        group = pairs.get(state, (state,))
+        allowed = round(sum(transitions.get(name, 0) for name in group) * (period_s + ANSWER_S) * 1000)
+        tolerance[state] = allowed
+        is_ms, was_ms = (sum(figures.ms[name] for name in group) for figures in (measured, truth))
+        if abs(is_ms - was_ms) > allowed:
+            complaints.append(f"{'+'.join(group)}: {is_ms} ms measured, {was_ms} ms true, tolerance {allowed} ms")
+    if measured.pieces != truth.pieces:
+        complaints.append(f"pieces: {measured.pieces} measured, {truth.pieces} true")
+    if measured.good != truth.good:
+        complaints.append(f"good pieces: {measured.good} measured, {truth.good} true")
+    if abs(measured.unwatched - truth.unwatched) > unwatched_slack:
+        complaints.append(f"unwatched pieces: {measured.unwatched} measured, {truth.unwatched} true")
+    busy_s = (sum(truth.ms.values()) - truth.ms["planned_stop"] - truth.ms["unknown"]) / 1000
+    allowed_oee = max(OEE_POINTS, (transitions.get("all", 0) * period_s + ideal_s) / busy_s) if busy_s else 1.0
+    if (measured.oee is None) != (truth.oee is None):
+        complaints.append(f"OEE: {measured.oee} measured, {truth.oee} true")
+    elif measured.oee is not None and truth.oee is not None and abs(measured.oee - truth.oee) > allowed_oee:
+        complaints.append(f"OEE: {measured.oee:.4f} measured, {truth.oee:.4f} true, tolerance {allowed_oee:.4f}")
+    return Comparison(machine, truth, measured, transitions.get("all", 0), tolerance, allowed_oee, tuple(complaints))
+
+
+def count_transitions(states: Sequence[str]) -> dict[str, int]:
+    """How many times each state begins or ends in a sequence of states that follow one another; `all` in total."""
+    out: dict[str, int] = {}
+    for before, after in pairwise(states):
+        if before == after:
+            continue
+        for state in (before, after):
+            out[state] = out.get(state, 0) + 1
+        out["all"] = out.get("all", 0) + 1
+    return out

@@ -1,0 +1,253 @@
+"""The headless demo: lives for a while, then holds the center's answers against the simulator's truth."""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from demo.proof import Comparison, compare, count_transitions, measured_figures, truth_figures
+from demo.stage import Stage, StageBroken, ask
+
+_MINUTE_NS: Final = 60_000_000_000
+_LEAD_NS: Final = 5_000_000_000
+_SETTLE_S: Final = 45.0
+_TRIES: Final = 4
+
+Tell = Callable[[str, float], None]
+"""Told what is being done and which share of it is over [1]."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """for_s: length of the compared window [s], rounded up to whole minutes.
+
+    kill_after_s: seconds into the window at which the agent is killed (SIGKILL); None: never. down_s: how long until
+    it is started again.
+    """
+
+    for_s: float
+    kill_after_s: float | None = None
+    down_s: float = 8.0
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `nhip demo --for` writes."""
+
+    from_ns: int
+    to_ns: int
+    machines: tuple[Comparison, ...]
+    delivery: Mapping[str, int]
+    gaps: Mapping[str, tuple[tuple[int, int], ...]]
+
+    @property
+    def complaints(self) -> list[str]:
+        """Everything that is out of tolerance; empty is proof."""
+        found = [f"{item.machine}: {text}" for item in self.machines for text in item.complaints]
+        if self.delivery["missing"]:
+            found.append(f"{self.delivery['missing']} envelopes are missing at the center")
+        if self.delivery["quarantined"]:
+            found.append(f"{self.delivery['quarantined']} envelopes are in quarantine")
+        return found
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "from": _iso(self.from_ns),
+            "to": _iso(self.to_ns),
+            "ok": not self.complaints,
+            "complaints": self.complaints,
+            "machines": {item.machine: asdict(item) for item in self.machines},
+            "delivery": dict(self.delivery),
+            "gaps": {name: [[_iso(a), _iso(b)] for a, b in gaps] for name, gaps in self.gaps.items()},
+        }
+
+
+def _iso(t_ns: int) -> str:
+    return datetime.fromtimestamp(t_ns / 1e9, UTC).isoformat(timespec="milliseconds")
+
+
+def prove(stage: Stage, plan: Plan, tell: Tell) -> Report:
+    """Runs the window on an open stage and compares. Raises `StageBroken` if a part dies or never answers."""
+    tell("warm_up", 0.0)
+    stage.wait(lambda: ask(f"{stage.truth_url}/ready")["live"], "the simulator's present")
+    stage.wait(stage.agent_ready.exists, "the agent", 600.0)
+    stage.wait(lambda: _all_known(stage), "the machines at the center")
+    minutes = max(1, -int(-plan.for_s // 60))
+    from_ns = -(-(time.time_ns() + _LEAD_NS) // _MINUTE_NS) * _MINUTE_NS
+    to_ns = from_ns + minutes * _MINUTE_NS
+    quiet = ask(f"{stage.truth_url}/quiet", {"at_ns": [from_ns, to_ns]})
+    if quiet["late"]:
+        raise StageBroken(f"the simulator was told too late of {quiet['late']}")
+    _live(stage, plan, from_ns, to_ns, tell)
+    tell("deliver", 0.0)
+    stage.wait(lambda: _delivered(stage, from_ns, to_ns), "the facts of the window", _SETTLE_S)
+    for attempt in range(_TRIES):
+        report = _report(stage, from_ns, to_ns)
+        if not report.complaints:
+            break
+        tell("deliver", (attempt + 1) / _TRIES)  # a correction may still be on its way
+        time.sleep(3)
+    return report
+
+
+def _all_known(stage: Stage) -> bool:
+    live = ask(f"{stage.center_url}/api/v1/live")
+    return bool(live) and all(row["state"] not in (None, "", "unknown") for row in live)
+
+
+def _live(stage: Stage, plan: Plan, from_ns: int, to_ns: int, tell: Tell) -> None:
+    """Waits the window out, and kills the agent in the middle of it if that is the plan."""
+    kill_ns = None if plan.kill_after_s is None else from_ns + round(plan.kill_after_s * 1e9)
+    back_ns = None
+    while (now_ns := time.time_ns()) < to_ns + 1_000_000_000:
+        if kill_ns is not None and now_ns >= kill_ns:
+            stage.child("agent").kill()
+            kill_ns, back_ns = None, now_ns + round(plan.down_s * 1e9)
+        if back_ns is not None and now_ns >= back_ns:
+            stage.start_agent()
+            back_ns = None
+        if back_ns is None:
+            stage.check()
+        tell("live", min(1.0, max(0.0, (now_ns - from_ns) / (to_ns - from_ns))))
+        time.sleep(0.2)
+
+
+def _rows(stage: Stage, from_ns: int, to_ns: int) -> dict[str, list[Any]]:
+    query = {"site": _site(stage), "bucket": "all", "by": "machine,calendar", "from": _iso(from_ns), "to": _iso(to_ns)}
+    found: dict[str, list[Any]] = {}
+    for row in ask(f"{stage.center_url}/api/v1/trend?{urlencode(query)}")["rows"]:
+        found.setdefault(row["machine"], []).append(row)
+    return found
+
+
+def _site(stage: Stage) -> str:
+    sites = ask(f"{stage.center_url}/api/v1/sites")
+    return str(sites[0]["id"])
+
+
+def _delivered(stage: Stage, from_ns: int, to_ns: int) -> bool:
+    """Whether the states of every machine fill the window."""
+    rows = _rows(stage, from_ns, to_ns)
+    machines = ask(f"{stage.center_url}/api/v1/machines?site={_site(stage)}")
+    if not machines:
+        return False
+    full_ms = (to_ns - from_ns) // 1_000_000
+    told = {name: sum(_time_ms(row) for row in mine) for name, mine in rows.items()}
+    return all(told.get(machine["id"], 0) >= full_ms for machine in machines)
+
+
+def _time_ms(row: Mapping[str, Any]) -> int:
+    return sum(int(value) for name, value in row["sums"].items() if _is_state(name))
+
+
+def _is_state(name: str) -> bool:
+    from demo.proof import STATES  # noqa: PLC0415
+
+    return name.removesuffix("_ms") in STATES
+
+
+def _gaps(stage: Stage, machine: str, from_ns: int, to_ns: int) -> tuple[tuple[int, int], ...]:
+    """Stretches that the center calls unknown."""
+    query = {"site": _site(stage), "machine": machine, "from": _iso(from_ns), "to": _iso(to_ns)}
+    rows = ask(f"{stage.center_url}/api/v1/stops?{urlencode(query)}")["rows"]
+    found = [(_ns(row["start"]), _ns(row["end"]) if row["end"] else to_ns) for row in rows if row["state"] == "unknown"]
+    return tuple(sorted((max(a, from_ns), min(b, to_ns)) for a, b in found if a < to_ns and b > from_ns))
+
+
+def _ns(moment: str) -> int:
+    parsed = datetime.fromisoformat(moment)
+    return round(parsed.timestamp() * 1000) * 1_000_000
+
+
+def _truth(stage: Stage, from_ns: int, to_ns: int, as_of_ns: int) -> dict[str, Any]:
+    found: dict[str, Any] = ask(f"{stage.truth_url}/truth?from={from_ns}&to={to_ns}&as_of={as_of_ns}")
+    machines: dict[str, Any] = found.get("machines", found)
+    return machines
+
+
+def _report(stage: Stage, from_ns: int, to_ns: int) -> Report:
+    as_of_ns = time.time_ns() - 3_000_000_000
+    measured = _rows(stage, from_ns, to_ns)
+    whole = _truth(stage, from_ns, to_ns, as_of_ns)
+    machines = {row["id"]: row for row in ask(f"{stage.center_url}/api/v1/machines?site={_site(stage)}")}
+    comparisons = []
+    all_gaps: dict[str, tuple[tuple[int, int], ...]] = {}
+    for name in sorted(whole):
+        states = _states(stage, name, from_ns, to_ns, as_of_ns)
+        gaps = _watch_gaps(_gaps(stage, name, from_ns, to_ns), states)
+        all_gaps[name] = gaps
+        edges = [from_ns, *(edge for gap in gaps for edge in gap), to_ns]
+        parts = [_truth(stage, a, b, as_of_ns)[name] for a, b in zip(edges[::2], edges[1::2], strict=True) if b > a]
+        truth = truth_figures(parts, sum(b - a for a, b in gaps) // 1_000_000, whole[name])
+        ideals = [item["ideal_us"] for item in whole[name]["pieces"]["products"].values()]
+        counts = count_transitions([state for _, state in _with_gaps(states, gaps)])
+        comparisons.append(
+            compare(
+                name,
+                truth,
+                measured_figures(measured.get(name, [])),
+                transitions=counts,
+                period_s=float(machines[name]["period_s"]),
+                ideal_s=max(ideals) / 1e6,
+                together=[("minor_stop", "unplanned_stop")] if gaps else (),
+                unwatched_slack=_slack(whole[name], len(gaps)),
+            )
+        )
+    return Report(from_ns, to_ns, tuple(comparisons), _delivery(stage), all_gaps)
+
+
+def _slack(truth: Mapping[str, Any], gaps: int) -> int:
+    """Pieces that one count can put on the other side of a gap's edge."""
+    products = truth["pieces"]["products"].values()
+    made = [item["pieces"] for item in products if item["pieces"]]
+    return (
+        0
+        if not gaps or not made
+        else 2 * gaps * int(truth.get("cavities", 4 if truth["pieces"]["total"] % 4 == 0 else 1))
+    )
+
+
+def _states(stage: Stage, machine: str, from_ns: int, to_ns: int, as_of_ns: int) -> list[tuple[int, str]]:
+    query = {"machine": machine, "from": from_ns, "to": to_ns, "as_of": as_of_ns}
+    found = ask(f"{stage.truth_url}/transitions?{urlencode(query)}")
+    rows: Sequence[Any] = found["transitions"] if isinstance(found, dict) else found
+    return [(int(row["t_ns"]), "unknown" if row["state"] == "offline" else str(row["state"])) for row in rows]
+
+
+def _watch_gaps(unknown: tuple[tuple[int, int], ...], states: Sequence[tuple[int, str]]) -> tuple[tuple[int, int], ...]:
+    """Unknown stretches that are nobody's but the agent's: those during which the PLC was not away."""
+    away = {t_ns for t_ns, state in states if state == "unknown"}
+    return tuple((a, b) for a, b in unknown if not any(a - 3_000_000_000 <= t_ns < b for t_ns in away))
+
+
+def _with_gaps(states: Sequence[tuple[int, str]], gaps: tuple[tuple[int, int], ...]) -> list[tuple[int, str]]:
+    """The true states as a watcher with these gaps would see them."""
+    out = list(states)
+    for begin, end in gaps:
+        before = [item for item in out if item[0] < begin]
+        inside = [item for item in out if begin <= item[0] < end]
+        after = [item for item in out if item[0] >= end]
+        resumed = (inside or before)[-1][1] if inside or before else ""
+        out = [*before, (begin, "unknown"), (end, resumed), *after]
+    return out
+
+
+def _delivery(stage: Stage) -> dict[str, int]:
+    """Envelopes delivered, repeated, in quarantine, and missing (holes at the center)."""
+    rows = ask(f"{stage.center_url}/api/v1/delivery")["rows"]
+    return {
+        "delivered": sum(row["stored"] for row in rows),
+        "duplicates": sum(row["duplicates"] for row in rows),
+        "quarantined": sum(row["quarantined"] for row in rows),
+        "missing": sum(last - first + 1 for row in rows for first, last in row["holes"]),
+    }
+
+
+def write(report: Report, path: Path) -> None:
+    """The report as JSON."""
+    path.write_text(json.dumps(report.as_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,159 @@
+"""What the demo shows in a terminal: progress, addresses, and the table of the proof."""
+
+import json
+import time
+import urllib.error
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from demo.proof import STATES, Comparison, Figures
+from demo.prove import Report, Tell
+from demo.stage import Stage, StageBroken, ask
+from words import duration, number, percent, say
+
+
+def bars(console: Console) -> Progress:
+    """Progress bars in one style."""
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=32), TextColumn("{task.percentage:>3.0f} %"))
+    return Progress(*columns, TimeElapsedColumn(), console=console, transient=False)
+
+
+def follow_history(stage: Stage, console: Console, lang: str) -> None:
+    """Shows how the past is made, computed and stored; returns when it is at the center."""
+    history = stage.history
+    if history is None:
+        return
+    days = max(1, round(stage.days))
+    with bars(console) as progress:
+        tasks = [
+            progress.add_task(say(key, lang, days=days), total=days)
+            for key in ("demo.history_made", "demo.history_computed", "demo.history_stored")
+        ]
+        while not stage.agent_ready.exists():
+            stage.check()
+            progress.update(tasks[0], completed=min(days, len(list(history.glob("day-*.npz")))))
+            progress.update(tasks[1], completed=min(days, _computed(stage.folder)))
+            progress.update(tasks[2], completed=_stored(stage) * days)
+            time.sleep(0.2)
+        progress.update(tasks[0], completed=days)
+        progress.update(tasks[1], completed=days)
+        while (share := _stored(stage)) < 1:
+            stage.check()
+            progress.update(tasks[2], completed=share * days)
+            time.sleep(0.2)
+        progress.update(tasks[2], completed=days)
+
+
+def _computed(folder: Path) -> int:
+    """Days that the agent has fed through its pipeline."""
+    try:
+        told = json.loads((folder / "agent-progress.json").read_text())
+    except (OSError, ValueError):  # not yet written, or being replaced
+        return 0
+    return int(told.get("history_day", told.get("history_days", 0)))
+
+
+def _stored(stage: Stage) -> float:
+    """Share of the agent's envelopes that the center has settled so far."""
+    try:
+        rows = ask(f"{stage.center_url}/api/v1/delivery")["rows"]
+    except (StageBroken, urllib.error.URLError):
+        return 0.0
+    settled = sum(row["stored"] for row in rows if row["kind"] == "facts")
+    try:
+        told = json.loads((stage.folder / "agent-progress.json").read_text())
+    except (OSError, ValueError):
+        return 0.0
+    waiting = int(told.get("waiting", 0))
+    if told.get("done") and settled and waiting <= 0:
+        return 1.0
+    expected = max(24 * max(1, round(stage.days)), 1)
+    return min(1.0 if told.get("done") else 0.99, settled / expected)
+
+
+def addresses(stage: Stage, console: Console, lang: str) -> None:
+    """Where to look."""
+    table = Table(show_header=False, box=None, padding=(0, 2))
+    table.add_row(say("demo.console", lang), f"[bold link={stage.center_url}]{stage.center_url}[/]")
+    table.add_row(say("demo.api", lang), f"{stage.center_url}/docs")
+    table.add_row(say("demo.files", lang), str(stage.folder))
+    console.print()
+    console.print(table)
+    console.print(f"\n[dim]{say('demo.stop_hint', lang)}[/]")
+
+
+@contextmanager
+def telling(console: Console, lang: str) -> Iterator[Tell]:
+    """A progress bar for each step of the proof."""
+    with bars(console) as progress:
+        tasks: dict[str, object] = {}
+
+        def tell(step: str, share: float) -> None:
+            if step not in tasks:
+                for task in tasks.values():
+                    progress.update(task, completed=1.0)  # type: ignore[arg-type]
+                tasks[step] = progress.add_task(say(f"demo.step.{step}", lang), total=1.0)
+            progress.update(tasks[step], completed=share)  # type: ignore[arg-type]
+
+        yield tell
+        for task in tasks.values():
+            progress.update(task, completed=1.0)  # type: ignore[arg-type]
+
+
+def table(report: Report, console: Console, lang: str) -> None:
+    """Truth and measurement, machine by machine."""
+    out = Table(header_style="bold")
+    for key in ("machine", "figure", "truth", "measured", "tolerance"):
+        out.add_column(say(f"demo.proof.{key}", lang), justify="left" if key in ("machine", "figure") else "right")
+    for item in report.machines:
+        _machine_rows(out, item, lang)
+        out.add_section()
+    console.print(out)
+    console.print(say("demo.proof.delivery", lang, **report.delivery))
+    if report.complaints:
+        console.print(f"[bold red]{say('demo.proof.bad', lang)}[/]")
+        for complaint in report.complaints:
+            console.print(f"  {complaint}", markup=False)
+    else:
+        console.print(f"[bold green]{say('demo.proof.ok', lang)}[/]")
+
+
+def _machine_rows(out: Table, item: Comparison, lang: str) -> None:
+    truth, measured = item.truth, item.measured
+    name = f"[red]{item.machine}[/]" if item.complaints else item.machine
+    for state in STATES:
+        if truth.ms[state] or measured.ms[state]:
+            out.add_row(
+                name,
+                say(f"state.{state}", lang),
+                duration(truth.ms[state], lang),
+                duration(measured.ms[state], lang),
+                f"± {item.tolerance_ms[state] / 1000:.1f} s",
+            )
+            name = ""
+    for key in ("pieces", "good"):
+        was, seen = getattr(truth, key), getattr(measured, key)
+        shown = [_count(value, lang) for value in (was, seen)]
+        out.add_row(name, say(f"demo.proof.{key}", lang), *shown, "± 0")
+        name = ""
+    for key in ("availability", "performance", "quality", "oee"):
+        out.add_row(
+            "",
+            say(f"kpi.{key}", lang),
+            *(_share(figures, key, lang) for figures in (truth, measured)),
+            f"± {item.tolerance_oee * 100:.1f}" if key == "oee" else "",
+        )
+
+
+def _count(value: int | None, lang: str) -> str:
+    return "–" if value is None else number(value, lang, 0)
+
+
+def _share(figures: Figures, key: str, lang: str) -> str:
+    value = getattr(figures, key)
+    return "–" if value is None else percent(value, lang)
