@@ -1,0 +1,339 @@
+"""What every store must do. A store is supported when this suite passes with it."""
+
+import importlib
+import random
+import signal
+import subprocess
+import sys
+import threading
+from collections import defaultdict
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+from center_plant import MONDAY, ZONE, batch, ns
+
+from center import stores
+from center.buckets import clock_edges, date_start_ns, first_date
+from center.stores.contract import Query
+from oee.facts import FACT_COLUMNS, MINUTE_NS, Stop, add_up
+from oee.states import State
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = {"duckdb": lambda folder: {"file": str(folder / "facts.duckdb")}}
+"""Kind to the settings under which the suite can open it."""
+
+
+def test_every_store_is_in_the_suite():
+    files = {path.stem for path in Path(stores.__file__).parent.glob("[!_]*.py")} - {"contract"}
+    assert files == set(SETTINGS)
+
+
+@pytest.fixture(params=sorted(SETTINGS))
+def opener(request, tmp_path):
+    module = importlib.import_module(f"center.stores.{request.param}")
+    return lambda: module.open_store(SETTINGS[request.param](tmp_path))
+
+
+@pytest.fixture
+def store(opener):
+    opened = opener()
+    yield opened
+    opened.close()
+
+
+def _random_rows(count, seed, days=3, zone=ZONE):
+    """Rows of two machines over some days, several to a minute, with differences among them."""
+    chance = random.Random(seed)
+    start = date_start_ns(zone, MONDAY)
+    numbers = defaultdict(int)
+    rows = []
+    for _ in range(count):
+        t = start + chance.randrange(days * 1440) * MINUTE_NS
+        machine = chance.choice(["press-1", "máy ép nhựa số 2"])
+        rows.append(
+            {
+                "machine": machine,
+                "t": t,
+                "n": numbers[machine, t],
+                "date": MONDAY + (t - start) // (1440 * MINUTE_NS),
+                "calendar": chance.choice([0, 0, 0, 1, 2]),
+                "shift": chance.choice(["Ca sáng", "Ca đêm", "-"]),
+                "product": chance.choice(["1", "Ốp nhựa", "?"]),
+                "running_ms": chance.randrange(-60_000, 60_001),
+                "pieces_good": chance.randrange(-5, 50),
+                "ideal_total_us": chance.randrange(10**9),
+            }
+        )
+        numbers[machine, t] += 1
+    return rows
+
+
+def _bucket_of(row, bucket, zone, start_ns):
+    if bucket == "all":
+        return start_ns
+    if bucket == "minute":
+        return row["t"]
+    if bucket == "hour":
+        local = datetime.fromtimestamp(row["t"] // 10**9, zone)
+        return row["t"] - (local.minute * 60 + local.second) * 10**9
+    return date_start_ns(zone, int(first_date(bucket, np.array([row["date"]]))[0]))
+
+
+def _truth(rows, query):
+    zone = ZoneInfo(query.zone)
+    by = [*query.by, *(["shift"] if query.bucket == "shift" else [])]
+    sums = defaultdict(lambda: [0, 0, 0])
+    for row in rows:
+        if query.start_ns <= row["t"] < query.end_ns and (not query.machines or row["machine"] in query.machines):
+            key = (_bucket_of(row, query.bucket, zone, query.start_ns), *(row[name] for name in by))
+            for index, name in enumerate(("running_ms", "pieces_good", "ideal_total_us")):
+                sums[key][index] += row[name]
+    return {key: tuple(value) for key, value in sums.items()}, by
+
+
+def _answer(store, query, by):
+    found = store.facts(query)
+    columns = [found.minute_ns, *(getattr(found, name) for name in by)]
+    keys = list(zip(*(column.tolist() for column in columns), strict=True))
+    names = ("running_ms", "pieces_good", "ideal_total_us")
+    values = list(zip(*(found.column(name).tolist() for name in names), strict=True))
+    assert len(set(keys)) == len(keys)
+    assert [key[0] for key in keys] == sorted(key[0] for key in keys)
+    return dict(zip(keys, values, strict=True))
+
+
+@pytest.mark.parametrize("bucket", ["minute", "hour", "shift", "day", "week", "month", "all"])
+@pytest.mark.parametrize("zone", ["Asia/Ho_Chi_Minh", "UTC", "Asia/Kolkata"])
+def test_sums_equal_the_slow_truth(store, bucket, zone):
+    rows = _random_rows(300, seed=1, zone=ZoneInfo(zone))
+    store.write([batch(rows[:150], seq=1), batch(rows[150:], seq=2)])
+    start = date_start_ns(ZoneInfo(zone), MONDAY)
+    for by in [(), ("machine", "calendar"), ("machine", "shift", "product", "calendar")]:
+        for low, high, machines in [
+            (start, start + 3 * 1440 * MINUTE_NS, ()),
+            (start + 37 * MINUTE_NS, start + 2000 * MINUTE_NS, ("máy ép nhựa số 2",)),
+        ]:
+            query = Query("van-long", low, high, zone, machines, bucket, by)
+            truth, names = _truth(rows, query)
+            assert _answer(store, query, names) == truth
+
+
+@pytest.mark.parametrize("day", ["2026-03-29", "2026-10-25"])
+def test_hours_follow_the_wall_clock_over_a_change_of_the_offset(store, day):
+    zone = ZoneInfo("Europe/Berlin")
+    start = ns(day, zone)
+    rows = [{"t": start + i * MINUTE_NS, "running_ms": 60_000} for i in range(1500)]
+    store.write([batch(rows)])
+    query = Query("van-long", start, start + 1500 * MINUTE_NS, "Europe/Berlin", bucket="hour")
+    found = store.facts(query)
+    truth = defaultdict(int)
+    for row in rows:
+        truth[_bucket_of(row, "hour", zone, start)] += 60_000
+    assert dict(zip(found.minute_ns.tolist(), found.column("running_ms").tolist(), strict=True)) == truth
+
+
+def test_an_offset_of_half_an_hour_puts_no_minute_into_two_hours(store):
+    zone = ZoneInfo("Australia/Lord_Howe")
+    start = ns("2026-04-05", zone)
+    rows = [{"t": start + i * MINUTE_NS, "running_ms": 60_000} for i in range(600)]
+    store.write([batch(rows)])
+    end = start + 600 * MINUTE_NS
+    found = store.facts(Query("van-long", start, end, zone.key, bucket="hour"))
+    assert found.column("running_ms").sum() == 600 * 60_000
+    assert found.minute_ns.tolist() == clock_edges("hour", zone, start, end).tolist()
+    assert (np.diff([*found.minute_ns, end]) // 1_000_000 == found.column("running_ms")).all()
+
+
+def test_a_night_shift_belongs_to_the_date_on_which_it_began(store):
+    evening, morning = ns("2026-03-02T23:59:00"), ns("2026-03-03T00:00:00")
+    rows = [{"t": evening, "shift": "C", "pieces_good": 1}, {"t": morning, "shift": "C", "pieces_good": 2}]
+    store.write([batch(rows)])
+    window = (ns("2026-03-01"), ns("2026-03-05"))
+    by_date = {
+        bucket: store.facts(Query("van-long", *window, ZONE.key, bucket=bucket)) for bucket in ("shift", "day", "hour")
+    }
+    for bucket in ("shift", "day"):
+        assert by_date[bucket].minute_ns.tolist() == [ns("2026-03-02")]
+        assert by_date[bucket].column("pieces_good").tolist() == [3]
+    assert by_date["shift"].shift.tolist() == ["C"]
+    assert by_date["hour"].minute_ns.tolist() == [ns("2026-03-02T23:00:00"), morning]
+
+
+def test_order_repetition_and_grouping_change_nothing(store):
+    rows = _random_rows(200, seed=2)
+    query = Query("van-long", 0, 2**62, ZONE.key, bucket="hour", by=("machine", "shift", "product", "calendar"))
+    chance = random.Random(3)
+    for _ in range(3):
+        chance.shuffle(rows)
+        pieces = [rows[i : i + 50] for i in range(0, 200, 50)]
+        store.write([batch(piece, seq=seq) for seq, piece in enumerate(pieces)])
+        store.write([batch(pieces[0]), batch(pieces[0]), batch(pieces[2])])
+    truth, names = _truth(rows, query)
+    assert _answer(store, query, names) == truth
+
+
+def test_streams_add_up_and_sites_stay_apart(store):
+    row = {"t": ns("2026-03-02T08:00:00"), "running_ms": 1000}
+    store.write([batch([row], stream="0" * 16), batch([row], stream="1" * 16), batch([row], site="other")])
+    for site, expected in (("van-long", 2000), ("other", 1000), ("nobody", 0)):
+        assert store.facts(Query(site, 0, 2**62)).column("running_ms").sum() == expected
+
+
+def test_losses_keep_states_and_reasons_apart(store):
+    t = ns("2026-03-02T08:00:00")
+    rows = [
+        {"t": t, "state": State.BREAKDOWN, "reason": "kẹt khuôn", "ms": 50_000, "n": 0},
+        {"t": t, "state": State.BREAKDOWN, "reason": "kẹt khuôn", "ms": -20_000, "n": 1},
+        {"t": t, "state": State.BREAKDOWN, "reason": "", "ms": 7, "pieces": 3, "n": 2},
+        {"t": t + MINUTE_NS, "state": State.SETUP, "ms": 60_000},
+    ]
+    store.write([batch(loss_rows=rows)])
+    store.write([batch(loss_rows=rows[1:3])])
+    found = store.losses(Query("van-long", 0, 2**62, ZONE.key, bucket="day", by=("machine", "state", "reason")))
+    assert list(zip(found.state.tolist(), found.reason.tolist(), found.sums.tolist(), strict=True)) == [
+        (State.BREAKDOWN, "", [7, 3]),
+        (State.BREAKDOWN, "kẹt khuôn", [30_000, 0]),
+        (State.SETUP, "", [60_000, 0]),
+    ]
+    total = store.losses(Query("van-long", 0, 2**62, by=("machine",)))
+    assert total.sums.tolist() == [[90_007, 3]]
+
+
+def _stop(revision, start, end, number="1", state=State.UNPLANNED_STOP, reason="", machine="press-1"):
+    return Stop(machine, number, start, end, state, reason, "plc", "1", "", revision)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0), (0, 0, 2)])
+def test_the_highest_revision_of_a_stop_wins_in_any_order(store, order):
+    t = ns("2026-03-02T08:00:00")
+    told = [_stop(0, t, None), _stop(1, t, t + 10), _stop(2, t, t + 20, state=State.BREAKDOWN, reason="kẹt khuôn")]
+    for number in order:
+        store.write([batch(stops=[told[number]], seq=number)])
+    assert store.stops("van-long", (), t, t + MINUTE_NS) == [told[2]]
+
+
+def test_stops_of_a_window(store):
+    t = ns("2026-03-02T08:00:00")
+    store.write(
+        [
+            batch(
+                stops=[
+                    _stop(0, t, t + 100, "ends before"),
+                    _stop(0, t, t + 101, "reaches in"),
+                    _stop(0, t + 150, None, "lasts"),
+                    _stop(0, t + 199, t + 400, "reaches out"),
+                    _stop(0, t + 200, t + 300, "begins after"),
+                    _stop(0, t + 150, None, "vanished"),
+                    _stop(1, t + 150, t + 150, "vanished"),
+                    _stop(0, t + 150, None, "other", machine="press-2"),
+                ]
+            )
+        ]
+    )
+    assert [stop.id for stop in store.stops("van-long", ["press-1"], t + 100, t + 200)] == [
+        "reaches in",
+        "lasts",
+        "reaches out",
+    ]
+    assert len(store.stops("van-long", (), t + 100, t + 200)) == 4
+    assert store.stops("other", (), t, t + 1000) == []
+
+
+def test_an_empty_store_answers(store):
+    assert len(store.facts(Query("van-long", 0, 2**62, bucket="day"))) == 0
+    assert store.facts(Query("van-long", 0, 2**62)).sums.shape == (0, len(FACT_COLUMNS))
+    assert len(store.losses(Query("van-long", 0, 2**62))) == 0
+    store.write([])
+    store.write([batch()])
+
+
+def test_what_was_written_is_there_after_a_restart(opener):
+    first = opener()
+    rows = _random_rows(50, seed=4)
+    first.write([batch(rows)])
+    before = first.facts(Query("van-long", 0, 2**62, bucket="minute"))
+    first.close()
+    second = opener()
+    second.write([batch(rows)])
+    after = second.facts(Query("van-long", 0, 2**62, bucket="minute"))
+    second.close()
+    assert (before.sums == after.sums).all()
+
+
+_WRITER = """
+import importlib, json, sys
+sys.path[:0] = [{root!r}, {here!r}]
+from center_plant import batch, running
+store = importlib.import_module("center.stores." + sys.argv[1]).open_store(json.loads(sys.argv[2]))
+for seq in range(1, 100000):
+    store.write([batch(running(seq * 60_000_000_000, 1), seq=seq)])
+    print(seq, flush=True)
+"""
+
+
+@pytest.mark.parametrize("kind", sorted(SETTINGS))
+def test_success_survives_kill_9(kind, tmp_path):
+    """What `write` returned for is there; what it did not return for is there whole or not at all."""
+    import json
+
+    settings = SETTINGS[kind](tmp_path)
+    code = _WRITER.format(root=str(ROOT), here=str(Path(__file__).parent))
+    for _ in range(3):
+        process = subprocess.Popen([sys.executable, "-c", code, kind, json.dumps(settings)], stdout=subprocess.PIPE)
+        last = 0
+        for line in process.stdout:
+            last = int(line)
+            if last >= 25:
+                process.send_signal(signal.SIGKILL)
+                break
+        rest = process.stdout.read().split()
+        process.wait()
+        last = int(rest[-1]) if rest else last
+        store = importlib.import_module(f"center.stores.{kind}").open_store(settings)
+        found = store.facts(Query("van-long", 0, 2**62, bucket="minute"))
+        store.close()
+        assert set(range(1, last + 1)) <= set((found.minute_ns // MINUTE_NS).tolist())
+        assert (found.column("pieces_good") == 10).all()
+
+
+def test_readers_see_whole_writes_while_one_writes(store):
+    """Each write adds the same number to two machines; no reader ever sees one without the other."""
+    stop, seen, wrong = threading.Event(), [], []
+
+    def read():
+        while not stop.is_set():
+            sums = store.facts(Query("van-long", 0, 2**62, by=("machine",))).column("running_ms").tolist()
+            seen.append(sums)
+            if sums and (len(sums) != 2 or sums[0] != sums[1]):
+                wrong.append(sums)
+
+    threads = [threading.Thread(target=read) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for number in range(60):
+        t = (number + 1) * MINUTE_NS
+        store.write([batch([{"t": t, "machine": name, "running_ms": 7} for name in ("a", "b")], seq=number)])
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert seen
+    assert not wrong
+    assert store.facts(Query("van-long", 0, 2**62, by=("machine",))).column("running_ms").tolist() == [420, 420]
+
+
+def test_the_store_and_the_plain_sum_agree(store):
+    """`oee.facts.add_up`, the definition, over the same rows."""
+    made = batch(_random_rows(120, seed=5))
+    store.write([made])
+    found = store.facts(Query("van-long", 0, 2**62, bucket="minute", by=("machine", "calendar", "shift", "product")))
+    assert found.sums.sum(axis=0).tolist() == add_up([made.facts]).sums.sum(axis=0).tolist()
+    assert len(found) == len({key[:3] + key[4:] for key in _keys(made.facts)})
+
+
+def _keys(table):
+    from oee.facts import fact_keys
+
+    return fact_keys(table)
