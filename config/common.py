@@ -6,9 +6,9 @@ from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
-from pydantic_core import PydanticCustomError
 
 from config.suggest import nearest
+from config.wrong import Wrong
 from oee.states import STATE_BY_WORD, State
 
 LANGUAGES: Final = ("vi", "en")
@@ -30,23 +30,24 @@ def _name(value: Any) -> Any:
     if isinstance(value, Mapping) and value:
         unknown = [key for key in value if key not in LANGUAGES]
         if unknown:
-            raise PydanticCustomError("unknown_language", "a name is one text, or {vi: ..., en: ...}")
+            raise Wrong("unknown_language", "a name is one text, or {vi: ..., en: ...}")
         some = next(iter(value.values()))
         return {language: value.get(language, some) for language in LANGUAGES}
-    raise PydanticCustomError("unknown_language", "a name is one text, or {vi: ..., en: ...}")
+    raise Wrong("unknown_language", "a name is one text, or {vi: ..., en: ...}")
 
 
 def _state(value: Any) -> State:
     if isinstance(value, State):
         return value
     if value == State.MINOR_STOP.word:
-        raise PydanticCustomError("is_minor_stop", "a stop becomes minor by its length, never by a rule")
+        raise Wrong("is_minor_stop", "a stop becomes minor by its length, never by a rule")
     if not isinstance(value, str) or value not in STATE_BY_WORD:
         known = [word for word in STATE_BY_WORD if word != State.MINOR_STOP.word]
-        raise PydanticCustomError(
+        raise Wrong(
             "unknown_state",
             "no such state",
-            {"known": ", ".join(known), "near": nearest(str(value), known)},
+            known=", ".join(known),
+            near=nearest(str(value), known),
         )
     return STATE_BY_WORD[value]
 
@@ -54,7 +55,7 @@ def _state(value: Any) -> State:
 def _matching(pattern: re.Pattern[str], code: str) -> AfterValidator:
     def check(text: str) -> str:
         if not pattern.fullmatch(text):
-            raise PydanticCustomError(code, "not allowed as a name here")
+            raise Wrong(code, "not allowed as a name here")
         return text
 
     return AfterValidator(check)
@@ -67,14 +68,14 @@ def _broker(text: str) -> str:
     except ValueError:
         sound = False
     if not sound or address.username or address.path.strip("/") or address.query:
-        raise PydanticCustomError("bad_broker", "not a broker; write for example mqtts://mqtt.example.vn:8883")
+        raise Wrong("bad_broker", "not a broker; write for example mqtts://mqtt.example.vn:8883")
     return text
 
 
 def _listen(text: str) -> str:
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal() or not 0 <= int(port) <= 65535:
-        raise PydanticCustomError("bad_listen", "not an address to listen on; write for example 127.0.0.1:8080")
+        raise Wrong("bad_listen", "not an address to listen on; write for example 127.0.0.1:8080")
     return text
 
 

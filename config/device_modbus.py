@@ -89,7 +89,7 @@ class ModbusTag(TagBase):
     order: ByteOrder = Field("ABCD", description="Bytes as they come from the wire; CDAB swaps words, BADC bytes.")
     length: Annotated[int, Field(ge=1, le=250)] | None = Field(None, description="Characters of a string.")
     scale: int | float = Field(1, description="The value is what is read × scale + offset.")
-    offset: int | float = 0
+    offset: int | float = Field(0, description="Added after scaling.")
 
     @property
     def table(self) -> Table:
@@ -150,9 +150,9 @@ def _complaint(tag: ModbusTag) -> str:
 class ModbusTcpDevice(DeviceBase):
     """A Modbus TCP server, or one unit behind a gateway. Devices with the same host and port share one socket."""
 
-    kind: Literal["modbus_tcp"]
-    host: str = Field(min_length=1, examples=["192.0.2.10"])
-    port: int = Field(502, ge=1, le=65535)
+    kind: Literal["modbus_tcp"] = Field(description="The protocol.")
+    host: str = Field(min_length=1, description="Address or name.", examples=["192.0.2.10"])
+    port: int = Field(502, ge=1, le=65535, description="TCP port.")
     unit: int = Field(1, ge=0, le=255, description="Unit identifier; 0, 1 or 255 for a device that is its own server.")
     timeout: Duration = Field(1.0, description="How long one answer may take.")
     pause_after_connect: DurationOrZero = Field(0.0, description="Silence before the first request.")
@@ -164,7 +164,7 @@ class ModbusTcpDevice(DeviceBase):
         16, ge=0, le=124, description="Unneeded registers (and 16 times as many bits) read to save a request."
     )
     never_read: tuple[NeverRead, ...] = Field((), description="Ranges that no request may touch.")
-    tags: dict[str, ModbusTag] = Field(min_length=1)
+    tags: dict[str, ModbusTag] = Field(min_length=1, description="What is read, by name.")
 
     @model_validator(mode="after")
     def _readable(self) -> Self:

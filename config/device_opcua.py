@@ -25,12 +25,12 @@ class OpcUaTag(TagBase):
 class OpcUaDevice(DeviceBase):
     """An OPC UA server. `every` is the publishing interval, or the polling period."""
 
-    kind: Literal["opcua"]
-    url: str = Field(pattern=r"^opc\.tcp://[^/\s]+", examples=["opc.tcp://192.0.2.20:4840"])
-    mode: Literal["subscribe", "poll"] = "subscribe"
+    kind: Literal["opcua"] = Field(description="The protocol.")
+    url: str = Field(pattern=r"^opc\.tcp://[^/\s]+", description="Endpoint.", examples=["opc.tcp://192.0.2.20:4840"])
+    mode: Literal["subscribe", "poll"] = Field("subscribe", description="Told of changes, or asked each period.")
     timeout: Duration = Field(4.0, description="How long one answer may take.")
     security: str = Field("None", description="None, or policy and mode.", examples=["Basic256Sha256/SignAndEncrypt"])
-    user: str | None = None
+    user: str | None = Field(None, description="User name; none is anonymous.")
     password_file: str | None = Field(None, description="File that holds the user's password.")
     certificate_file: str | None = Field(None, description="Our certificate (DER); made on first use if absent.")
     private_key_file: str | None = Field(None, description="Its key (PEM); made on first use if absent.")
@@ -41,8 +41,8 @@ class OpcUaDevice(DeviceBase):
     heartbeat: NodeIdText | None = Field(
         "i=2258", description="A node that changes by itself, watched to see that the subscription lives."
     )
-    max_nodes_per_request: int = Field(500, ge=1)
-    tags: dict[str, OpcUaTag] = Field(min_length=1)
+    max_nodes_per_request: int = Field(500, ge=1, description="Nodes in one request.")
+    tags: dict[str, OpcUaTag] = Field(min_length=1, description="What is read, by name.")
 
     @model_validator(mode="after")
     def _sound(self) -> Self:

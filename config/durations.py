@@ -4,7 +4,8 @@ import re
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
-from pydantic_core import PydanticCustomError
+
+from config.wrong import Wrong
 
 _UNIT_S = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|min|s|h|d)\s*")
@@ -24,13 +25,13 @@ def parse_duration(text: str) -> float:
 
 def _seconds(value: Any) -> Any:
     if isinstance(value, str) and value.lstrip().startswith("-"):
-        raise PydanticCustomError("negative_duration", "a duration cannot be negative")
+        raise Wrong("negative_duration", "a duration cannot be negative")
     if isinstance(value, str):
         try:
             return parse_duration(value)
         except ValueError as error:
-            raise PydanticCustomError("bad_duration", "{detail}", {"detail": str(error)}) from error
-    raise PydanticCustomError("bad_duration", "no unit; write it as text: 500ms, 1s, 5min, 2h or 1d")
+            raise Wrong("bad_duration", str(error)) from error
+    raise Wrong("bad_duration", "no unit; write it as text: 500ms, 1s, 5min, 2h or 1d")
 
 
 _SCHEMA = WithJsonSchema({"type": "string", "examples": ["500ms", "1s", "5min", "2h"]})

@@ -11,12 +11,12 @@ from importlib.resources.abc import Traversable
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, ValidationError
-from pydantic_core import PydanticCustomError
 
 from config.common import Name, StateWord, Strict
 from config.complaints import Complaint, Misconfigured, Source
 from config.translate import complaints_of
 from config.tree import lines, read_tree, value
+from config.wrong import Wrong
 from oee.expressions import BadExpression, Expression, parse, rename
 from oee.machine import Rule
 
@@ -25,9 +25,7 @@ def _condition(text: str) -> str:
     try:
         parse(text)
     except BadExpression as error:
-        raise PydanticCustomError(
-            "bad_expression", "{detail}", {"detail": str(error), "column": error.position + 1}
-        ) from error
+        raise Wrong("bad_expression", str(error), detail=str(error), column=error.position + 1) from error
     return text
 
 

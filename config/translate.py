@@ -9,15 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from config.complaints import Complaint, Path, Source
 from config.suggest import nearest
-
-OWN_CODES: Final = frozenset(
-    {
-        "bad_break", "bad_broker", "bad_clock", "bad_days", "bad_duration", "bad_expression", "bad_listen", "bad_machine_id",
-        "bad_site_id", "bad_word", "is_minor_stop", "negative_duration", "state_shape", "unknown_language",
-        "unknown_state",
-    }
-)  # fmt: skip
-"""Raised by our validators as `PydanticCustomError`; each has its sentences in the message catalogue."""
+from config.wrong import Wrong
 
 _WANTS: Final = {
     "string": "wants_text", "int": "wants_whole_number", "float": "wants_number", "bool": "wants_yes_no",
@@ -52,8 +44,10 @@ def _complaint(item: Any, schema: Mapping[str, Any], data: Any, source: Source) 
     path, value = place(item["loc"], data, absent=kind == "missing")
     if item["loc"] and item["loc"][-1] == "[key]":  # pydantic's way to say that the key itself is wrong
         value = path[-1]
-    if kind in OWN_CODES:
-        return source.complain(kind, path, value, **context)
+    if isinstance(context.get("error"), Wrong):
+        return source.complain(context["error"].code, path, value, **context["error"].values)
+    if kind == "state_shape":
+        return source.complain("state_shape", path, value)
     if kind == "missing":
         return source.complain("missing_key", path, example=_example(schema, path, data))
     if kind == "extra_forbidden":
