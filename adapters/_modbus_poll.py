@@ -6,8 +6,8 @@ Every request has a time from which it is due again. Four things can happen to i
   differ is decoded, and a value that differs is a change.
 * refused (illegal address or value, device failure, wrong length): if it holds several tags, it is cut in two and
   both halves are asked at once; the cut is remembered as a hole. If it is down to tags of one address, those
-  tags are BAD, and asked again rarely. When such a tag is accepted after all, the refusals were passing
-  (a PLC that was starting), and all holes are forgotten.
+  tags are BAD, and asked again rarely (sooner where the reason tends to pass). When such a tag is accepted after
+  all, the refusals were passing (a PLC that was starting), and all holes are forgotten.
 * busy: not confirmed this time, asked again as usual.
 * silent: the same; after the third time in a row only rarely, and only after another request was answered, so
   that one range that a device ignores costs neither the other tags nor the connection.
@@ -35,9 +35,12 @@ from oee.states import Quality
 RARELY_S = 60.0
 """When a refused tag is asked again [s]: often enough for somebody at the cabinet, too rare to disturb."""
 SILENT_S = 10.0
+"""When a request that was silent, or refused for a reason that tends to pass, is asked again [s]."""
 PATIENCE = 3
+"""Silences in a row after which a request is asked rarely."""
 
 _SPLITTING = frozenset({ILLEGAL_ADDRESS, ILLEGAL_VALUE, DEVICE_FAILURE, WRONG_LENGTH})
+_LASTING = frozenset({ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE})
 
 
 class Change(NamedTuple):
@@ -128,7 +131,7 @@ class Poll:
             self._replan()
             return []
         self._blocks.pop(request, None)
-        self._due_s[request] = now_s + (RARELY_S if code in _SPLITTING | {ILLEGAL_FUNCTION} else request.period_s)
+        self._due_s[request] = now_s + max(RARELY_S if code in _LASTING else SILENT_S, request.period_s)
         self.refused_tags |= dict.fromkeys(request.tags, code)
         return [change for tag in request.tags for change in self._said(tag, None, Quality.BAD)]
 
