@@ -1,0 +1,210 @@
+"""The pipeline: rows in, facts out; what could not be stored is offered again, and no restart invents knowledge."""
+
+from datetime import UTC
+
+import numpy as np
+import pytest
+
+from adapters.contract import Row
+from agent.cadence import Cadence, backoff_s
+from agent.clock import Clock
+from agent.parts import bodies
+from agent.pipeline import Pipeline
+from oee import engine
+from oee.calendars import Calendar, Shift
+from oee.expressions import parse
+from oee.facts import FACT, MINUTE_NS, add_up
+from oee.machine import Counter, Ideal, Machine, Pieces, Product, Rule
+from oee.samples import series
+from oee.states import Quality, State
+from wire.bodies import read_facts_body
+
+S = 1_000_000_000
+T0 = 1_800_000_000 * S // MINUTE_NS * MINUTE_NS
+ALL_DAY = Calendar(UTC, (Shift("A", frozenset(range(7)), 0, 86_400),))
+
+
+def machine(name="m"):
+    return Machine(
+        name,
+        ALL_DAY,
+        (Rule(parse(f"{name}.run"), State.RUNNING), Rule(None, State.UNPLANNED_STOP)),
+        pieces=Pieces(total=Counter(f"{name}.count")),
+        product="1",
+        products={"1": Product("1", (Ideal(1_000_000),))},
+    )
+
+
+def rows(name="m", seconds=range(300), stopped=range(100, 140)):
+    """A piece every second but for a stop."""
+    count = 0
+    for second in seconds:
+        t_ns = T0 + second * S
+        running = second not in stopped
+        count += running
+        yield Row(f"{name}.run", t_ns, running, Quality.GOOD)
+        if running:
+            yield Row(f"{name}.count", t_ns, count, Quality.GOOD)
+
+
+def live(pipeline, fed, until_s, mark=lambda second: second):
+    waiting = list(fed)
+    for second in [*range(0, until_s, 3), until_s]:
+        now_ns = T0 + second * S
+        pipeline.feed_rows([row for row in waiting if row.t_ns <= now_ns])
+        waiting = [row for row in waiting if row.t_ns > now_ns]
+        pipeline.advance(dict.fromkeys(pipeline.until_ns, T0 + mark(second) * S))
+
+
+def sums(*batches):
+    tables = [read_facts_body(body)[0] for batch in batches for body in bodies(batch.parts)]
+    total = add_up(tables)
+    return {name: int(total.sums[:, index].sum()) for name, index in FACT.items() if total.sums[:, index].any()}
+
+
+def test_live_and_columns_say_the_same():
+    one, other = Pipeline({"m": machine()}, {}), Pipeline({"m": machine()}, {})
+    live(one, rows(), 300)
+    columns = {tag: [] for tag in ("m.run", "m.count")}
+    for row in rows():
+        columns[row.tag].append((row.t_ns, row.value, row.quality))
+    other.feed({tag: series(column) for tag, column in columns.items()}, T0 + 300 * S)
+    assert sums(one.take()) == sums(other.take())
+    expected = {"running_ms": 260_000, "minor_stop_ms": 40_000, "pieces_total": 259}
+    found = sums(*[_batch(rows(), 300)])
+    assert {name: found[name] for name in expected} == expected
+    assert one.live["m"].state is State.RUNNING
+
+
+def _batch(fed, until_s):
+    pipeline = Pipeline({"m": machine()}, {})
+    live(pipeline, fed, until_s)
+    return pipeline.take()
+
+
+def test_rows_wait_for_the_watermark():
+    pipeline = Pipeline({"m": machine()}, {})
+    live(pipeline, rows(), 300, mark=lambda second: max(0, second - 7))
+    assert pipeline.until_ns == {"m": T0 + 293 * S}
+    live(pipeline, [], 300)
+    assert sums(pipeline.take()) == sums(_batch(rows(), 300))
+
+
+def test_put_back_is_taken_again_before_the_rest():
+    pipeline = Pipeline({"m": machine()}, {})
+    live(pipeline, rows(), 130)
+    pipeline.put_back(pipeline.take())
+    live(pipeline, rows(seconds=range(131, 300)), 300)
+    batch = pipeline.take()
+    minutes = [minute for part in batch.parts for minute in part.facts.minute_ns.tolist()]
+    assert minutes == sorted(minutes)
+    assert len(batch.carries()) == 1
+    assert pipeline.take().parts == ()
+
+
+def test_a_restart_fills_its_gap_with_unknown():
+    pipeline = Pipeline({"m": machine()}, {})
+    every = list(rows(stopped=()))
+    live(pipeline, [row for row in every if row.t_ns < T0 + 100 * S], 100)
+    first = pipeline.take()
+    again = Pipeline({"m": machine()}, first.carries())
+    assert again.last_ns() == {"m.run": T0 + 100 * S, "m.count": T0 + 100 * S}
+    gap = [Row(tag, T0 + 100 * S, None, Quality.GAP) for tag in ("m.run", "m.count")]
+    again.feed_rows([*gap, *(row for row in every if row.t_ns >= T0 + 160 * S)])
+    again.advance({"m": T0 + 300 * S})
+    found = sums(first, again.take())
+    assert found["unknown_ms"] == 60_000
+    assert found["running_ms"] == 240_000
+    assert found["pieces_unwatched"] == 61
+    assert found["pieces_total"] + found["pieces_unwatched"] == 299
+
+
+def test_when_nothing_can_be_stored_time_becomes_unknown_and_memory_stays_bounded():
+    pipeline = Pipeline({"m": machine()}, {}, most_pending_rows=2)
+    every = list(rows(stopped=()))
+    live(pipeline, [row for row in every if row.t_ns < T0 + 200 * S], 200)
+    assert pipeline.paused
+    reached_ns = pipeline.until_ns["m"]
+    first = pipeline.take()
+    assert len(first) < 10
+    live(pipeline, [row for row in every if T0 + 200 * S <= row.t_ns < T0 + 240 * S], 240)
+    assert pipeline.until_ns["m"] == reached_ns
+    pipeline.resume(T0 + 240 * S)
+    pipeline.feed_rows([row for row in every if row.t_ns > T0 + 240 * S])
+    pipeline.advance({"m": T0 + 300 * S})
+    found = sums(first, pipeline.take())
+    assert found["unknown_ms"] == (T0 + 240 * S - reached_ns) // 1_000_000
+    assert found["unknown_ms"] + found["running_ms"] == 300_000
+    assert found["pieces_total"] + found["pieces_unwatched"] == 299
+
+
+def test_one_machines_trouble_is_not_the_others(monkeypatch, caplog):
+    real, calls = engine.step, []
+
+    def step(item, *args):
+        if item.id == "bad":
+            calls.append(item.id)
+            if len(calls) == 20:
+                raise ZeroDivisionError
+        return real(item, *args)
+
+    monkeypatch.setattr(engine, "step", step)
+    pipeline = Pipeline({"bad": machine("bad"), "good": machine("good")}, {})
+    fed = [row for pair in zip(rows("bad"), rows("good"), strict=True) for row in pair]
+    live(pipeline, fed, 300)
+    assert pipeline.failures == 1
+    assert "machine=bad" in caplog.text
+    tables = [read_facts_body(body)[0] for body in bodies(pipeline.take().parts)]
+    for name in ("bad", "good"):
+        mine = add_up(tables)
+        known = mine.sums[mine.machine == name][:, : len(State)].sum(axis=0)
+        assert known.sum() == 300_000
+        assert known[State.UNKNOWN] == (3000 if name == "bad" else 0)
+
+
+def test_forget_begins_anew_and_keeps_nothing():
+    pipeline = Pipeline({"m": machine()}, {})
+    live(pipeline, rows(), 130)
+    pipeline.forget(T0 + 131 * S)
+    assert pipeline.take().parts == ()
+    assert pipeline.until_ns == {"m": 0}
+    live(pipeline, [], 300, mark=lambda second: max(second, 131))
+    found = sums(pipeline.take())
+    assert found["unplanned_stop_ms"] if "unplanned_stop_ms" in found else found["minor_stop_ms"]
+
+
+def test_bodies_hold_every_part_whole():
+    batch = _batch(rows(stopped=()), 300)
+    packed = list(bodies(batch.parts, most_rows=1))
+    assert len(packed) == len(batch.parts)
+    facts = add_up([read_facts_body(body)[0] for body in packed])
+    assert np.array_equal(facts.sums, add_up([part.facts for part in batch.parts]).sums)
+    assert list(bodies([])) == []
+
+
+def test_the_clock_never_goes_back_and_jumps_forward_only():
+    wall, monotonic = [1000 * S], [50 * S]
+    clock = Clock(wall_ns=lambda: wall[0], monotonic_ns=lambda: monotonic[0])
+    monotonic[0] += 10 * S
+    wall[0] -= 500 * S
+    assert clock.now_ns() == 1010 * S
+    assert clock.follow() == 0
+    assert clock.ahead_of_wall_ns() == 510 * S
+    wall[0] = 5000 * S
+    assert clock.follow() == 3990 * S
+    assert clock.now_ns() == 5000 * S
+    assert Clock(1100 * S, wall_ns=lambda: 1000 * S, monotonic_ns=lambda: 0).now_ns() == 1100 * S
+    assert Clock(9000 * S, wall_ns=lambda: 1000 * S, monotonic_ns=lambda: 0).now_ns() == 1000 * S
+
+
+def test_cadence_and_backoff():
+    cadence = Cadence(1.0, 30.0)
+    assert cadence.take(100.0)
+    assert not cadence.take(129.9)
+    cadence.changed = True
+    assert not cadence.take(100.9)
+    assert cadence.take(101.0)
+    assert not cadence.take(130.9)
+    assert cadence.take(131.0)
+    assert [backoff_s(attempt, 1.0) for attempt in (1, 2, 3, 7, 100)] == [1.0, 2.0, 4.0, 60.0, 60.0]
+    assert backoff_s(1, 0.0) == pytest.approx(0.1)

@@ -1,0 +1,214 @@
+"""The whole edge process: a real PLC on one side, a real broker on the other, kills in between."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import edge_brokers as brokers
+import numpy as np
+import pytest
+from edge_plc import plc, site_file
+
+from oee.facts import FACT, MINUTE_NS, add_up
+from wire.bodies import SiteBody, read_facts_body
+
+ROOT = Path(__file__).parents[2]
+S = 1_000_000_000
+AGENT = """
+import json, logging, sys
+from pathlib import Path
+logging.basicConfig(level=logging.INFO)
+from agent.run import Options, main
+site, outbox, history, ready = sys.argv[1:5]
+tell = lambda progress: print(json.dumps(progress), flush=True)
+options = Options(commit_every_s=0.5, ready_file=Path(ready), progress=tell)
+main(Path(site), Path(outbox), Path(history) if history else None, options)
+heavy = ["asyncua", "duckdb", "fastapi", "nicegui", "starlette", "center", "simulator"]
+print(json.dumps({"loaded": [name for name in heavy if name in sys.modules]}), flush=True)
+"""
+
+
+@pytest.fixture
+def broker(tmp_path):
+    with brokers.mosquitto(tmp_path) as running_broker:
+        yield running_broker
+
+
+async def until(condition, within_s=20.0):
+    async with asyncio.timeout(within_s):
+        while not condition():  # noqa: ASYNC110  # what is waited for happens in another process
+            await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def agent(folder, site, history=""):
+    ready = folder / "ready"
+    ready.unlink(missing_ok=True)
+    log = (folder / "agent.log").open("ab")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", AGENT, str(site), str(folder / "outbox.db"), str(history), str(ready)),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=log,
+    )
+    process.ready = ready
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+        log.close()
+
+
+async def ended(process, number=signal.SIGTERM):
+    process.send_signal(number)
+    out, _ = await asyncio.wait_for(process.communicate(), 20)
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def sums(center, before_ns=2**62):
+    seen, tables = set(), []
+    for kind, stream, seq, body in center.arrived:
+        if kind == "facts" and (stream, seq) not in seen and "dropped" not in body:
+            seen.add((stream, seq))
+            tables.append(read_facts_body(body)[0])
+    facts = add_up(tables)
+    total = facts.sums[facts.minute_ns < before_ns].sum(axis=0)
+    return {name: int(total[index]) for name, index in FACT.items() if total[index]}
+
+
+async def test_a_gateway_from_start_to_stop(broker, tmp_path):
+    async with plc() as machine:
+        site = site_file(tmp_path, machine.port, broker.port)
+        with brokers.Center(broker.port) as center:
+            async with agent(tmp_path, site) as process:
+                await until(process.ready.exists)
+                machine.coils[0] = True
+                await until(
+                    lambda: (
+                        (center.plain.get("live") or [{}])[-1].get("machines", {}).get("m-1", {}).get("state")
+                        == "running"
+                    )
+                )
+                await until(lambda: center.seqs("site"))
+                body = SiteBody.model_validate(next(item[3] for item in center.arrived if item[0] == "site"))
+                assert body.name["vi"] == "Xưởng thử"
+                assert set(body.machines) == {"m-1"}
+                await machine.stop()
+                await until(lambda: center.plain["status"][-1].get("devices") == {"plc": False})
+                await until(lambda: center.plain["live"][-1]["machines"]["m-1"]["state"] == "unknown")
+                await machine.start()
+                await until(lambda: center.plain["status"][-1].get("devices") == {"plc": True})
+                status = center.plain["status"][-1]
+                assert status["generation"] == "g1"
+                assert status["version"]
+                assert status["health"]["rss_mb"] < 80
+                said = await ended(process)
+                assert process.returncode == 0
+                assert said[-1]["loaded"] == []
+            await until(lambda: center.plain["status"][-1]["online"] is False)
+            async with agent(tmp_path, site) as process:  # nothing new to say about the site
+                await until(process.ready.exists)
+                await ended(process)
+            assert center.seqs("site") == [1]
+
+
+def write_day(folder, number, start_ns, seconds, running, counts):
+    t_ns = start_ns + np.arange(seconds, dtype=np.int64) * S
+    change = np.append(True, running[1:] != running[:-1])
+    arrays = {
+        "plc.run/t": t_ns[change],
+        "plc.run/v": running[change],
+        "plc.run/q": np.zeros(change.sum(), np.uint8),
+        "plc.count/t": t_ns,
+        "plc.count/v": counts,
+        "plc.count/q": np.zeros(seconds, np.uint8),
+        "until": np.array([t_ns[-1]], np.int64),
+    }
+    np.savez(folder / "part.npz", **arrays)
+    (folder / "part.npz").rename(folder / f"day-{number:03d}.npz")
+
+
+def two_days(folder, start_ns, seconds=5 * 3600):
+    running = (np.arange(2 * seconds) // 1000) % 3 != 2
+    counts = np.cumsum(running)
+    for number in range(2):
+        piece = slice(number * seconds, (number + 1) * seconds)
+        write_day(folder, number, start_ns + number * seconds * S, seconds, running[piece], counts[piece] % 65536)
+        yield running, counts
+    (folder / "done").touch()
+
+
+async def test_history_first_then_live_through_kills(broker, tmp_path):
+    history = tmp_path / "history"
+    history.mkdir()
+    seconds = 2 * 5 * 3600
+    start_ns = (brokers.time.time_ns() - (seconds + 30) * S) // MINUTE_NS * MINUTE_NS
+    days = two_days(history, start_ns)
+    running, counts = next(days)
+    async with plc() as machine:
+        machine.coils[0], machine.holding[0] = bool(running[-1]), int(counts[-1])
+        site = site_file(tmp_path, machine.port, broker.port)
+        with brokers.Center(broker.port) as center:
+            async with agent(tmp_path, site, history) as process:  # the first day, then kill -9 while waiting
+                assert json.loads(await process.stdout.readline())["history_day"] == 1
+                process.kill()
+                await process.wait()
+            next(days)
+            list(days)
+            async with agent(tmp_path, site, history) as process:
+                await until(process.ready.exists)
+                await until(lambda: len(set(center.seqs())) >= 10 and not center.plain["status"][-1].get("waiting"), 40)
+                said = await ended(process)
+                assert {"history_days": 2, "done": True} in said
+            whole = seconds - 60  # the last minute is not over when the history ends
+            found = sums(center, start_ns + whole * S)
+            assert found["running_ms"] == running[:whole].sum() * 1000
+            assert found["unplanned_stop_ms"] == (~running[:whole]).sum() * 1000
+            assert "unknown_ms" not in found
+            assert found["pieces_total"] == counts[whole - 1] - counts[0]
+            assert 8 <= len(set(center.seqs())) <= 30  # an envelope for an hour, not for a step
+
+
+async def test_an_outage_of_the_broker_costs_nothing(broker, tmp_path):
+    history = tmp_path / "history"
+    history.mkdir()
+    start_ns = (brokers.time.time_ns() - (36_000 + 30) * S) // MINUTE_NS * MINUTE_NS
+    list(two_days(history, start_ns))
+    async with plc() as machine:
+        site = site_file(tmp_path, machine.port, broker.port)
+        broker.kill()
+        async with agent(tmp_path, site, history) as process:
+            await until(process.ready.exists, 40)
+            before = machine.requests
+            await until(lambda: machine.requests > before + 5)  # polling does not mind
+            os.kill(process.pid, signal.SIGKILL)
+            await process.wait()
+        broker.start()
+        with brokers.Center(broker.port) as center:
+            async with agent(tmp_path, site) as process:
+                await until(lambda: len(set(center.seqs())) >= 8 and center.seqs("site"), 40)
+                await ended(process, signal.SIGINT)
+            assert sorted(set(center.seqs())) == list(range(1, max(center.seqs()) + 1))
+            assert sums(center)["pieces_total"] > 20_000
+
+
+async def test_a_copied_card_begins_new_streams(broker, tmp_path):
+    async with plc() as machine:
+        site = site_file(tmp_path, machine.port, broker.port)
+        with brokers.Center(broker.port) as center:
+            async with agent(tmp_path, site) as process:
+                await until(lambda: center.seqs("site"))
+                await ended(process)
+            old = next(item[1] for item in center.arrived)
+            center.settled[old][1].update(range(1, 50))  # the original went on without us
+            center.receipt()
+            async with agent(tmp_path, site) as process:
+                await until(lambda: any(item[0] == "site" and item[1] != old for item in center.arrived))
+                await ended(process)
+            assert b"old copy" in (tmp_path / "agent.log").read_bytes()
