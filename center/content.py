@@ -55,6 +55,13 @@ def _texts(name: str, column: Text) -> None:
 def _text(name: str, text: str) -> None:
     if len(text) > MAX_TEXT:
         raise Unsound(f"{name}: text of {len(text)} characters; at most {MAX_TEXT}")
+    if not is_text(text):
+        raise Unsound(f"{name}: {text!r} holds half a character")
+
+
+def is_text(text: str) -> bool:
+    """Whether it can be written at all: JSON lets half a surrogate pair through, no store does."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def machines_of(batch: Batch) -> set[str]:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from center.books import Changes, Owner, Quarantined, SiteRow
-from center.content import machines_of, own_part, plausible
+from center.content import is_text, machines_of, own_part, plausible
 from center.ledger import MAX_RANGES, MAX_SEQ, StreamKey, StreamState, Verdict, drop, judge, settle
 from center.memory import Memory
 from center.sites import Revision, revision
@@ -221,11 +221,13 @@ def _first_minutes(batch: Batch) -> Mapping[str, int]:
 
 def _take_site(memory: Memory, plan: Plan, where: Topic, inside: Any) -> None:
     new = revision(inside)
+    body = json.dumps(inside, ensure_ascii=False, separators=(",", ":"))
+    if not is_text(body):
+        raise Unsound("site: a text holds half a character")
     _claim(memory, plan, where, new.body.machines)
     earlier = [item for item in _planned(memory, plan, where) if item.valid_from_ns <= new.valid_from_ns]
     if earlier and earlier[-1].body.model_copy(update={"valid_from_ns": new.valid_from_ns}) == new.body:
         return  # the same site file again, as after each restart
-    body = json.dumps(inside, ensure_ascii=False, separators=(",", ":"))
     plan.sites.append(SiteRow(where.site, where.gateway, new.body.config_hash, new.valid_from_ns, body))
 
 
@@ -237,4 +239,5 @@ def _planned(memory: Memory, plan: Plan, where: Topic) -> Sequence[Revision]:
 
 def _quarantine(plan: Plan, message: Message, now_ns: int, reason: str, *, settled: bool) -> None:
     payload = message.payload if settled else message.payload[:KEEP_UNSOUND_BYTES]
-    plan.quarantine.append(Quarantined(now_ns, topic(*message.topic), reason[:1000], payload, settled))
+    printable = reason[:1000].encode("utf-8", "backslashreplace").decode()
+    plan.quarantine.append(Quarantined(now_ns, topic(*message.topic), printable, payload, settled))

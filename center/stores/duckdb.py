@@ -49,6 +49,7 @@ class DuckStore:
         self._options = {**_OPTIONS, "memory_limit": memory_limit}
         self._turn = threading.Lock()
         self._door = threading.Lock()
+        self._closed = False
         self._root: DuckDBPyConnection | None = self._open()
 
     def _open(self) -> DuckDBPyConnection:
@@ -62,6 +63,8 @@ class DuckStore:
 
     def _cursor(self) -> DuckDBPyConnection:
         with self._door:
+            if self._closed:
+                raise StoreAway(f"{self._path}: closed")
             if self._root is None:
                 try:
                     self._root = self._open()
@@ -156,6 +159,7 @@ class DuckStore:
     def close(self) -> None:
         """Writes the log into the file and frees it."""
         with self._turn:
+            self._closed = True
             self._give_up()
 
 

@@ -1,0 +1,43 @@
+// Theme, language and floating notes. Runs before the first paint and asks nothing of the server.
+(() => {
+  const root = document.documentElement;
+  const kept = (name) => (document.cookie.match(new RegExp(`(?:^|; )${name}=([^;]*)`)) || [])[1];
+  const keep = (name, value) => (document.cookie = `${name}=${value}; path=/; max-age=31536000; SameSite=Lax`);
+  const system = matchMedia("(prefers-color-scheme: dark)");
+  const paint = () => (root.dataset.theme = kept("nhip_theme") || (system.matches ? "dark" : "light"));
+  system.addEventListener("change", paint);
+  paint();
+
+  document.addEventListener("click", (event) => {
+    const key = event.target.closest?.("[data-set-lang], [data-flip-theme]");
+    if (!key) return;
+    if (key.dataset.setLang) {
+      keep("nhip_lang", key.dataset.setLang);
+      location.reload();
+    } else {
+      keep("nhip_theme", root.dataset.theme === "dark" ? "light" : "dark");
+      paint();
+    }
+  });
+
+  // One note for everything with data-tip; its text is set as text, never as HTML.
+  let note;
+  const show = (target) => {
+    note ||= document.body.appendChild(Object.assign(document.createElement("div"), { id: "tip" }));
+    note.textContent = target.dataset.tip;
+    const box = target.getBoundingClientRect();
+    const left = Math.min(Math.max(box.left + box.width / 2 - note.offsetWidth / 2, 8), innerWidth - note.offsetWidth - 8);
+    const above = box.top - note.offsetHeight - 8;
+    note.style.left = `${left}px`;
+    note.style.top = `${above > 4 ? above : box.bottom + 8}px`;
+    note.classList.add("shown");
+  };
+  const hide = () => note?.classList.remove("shown");
+  for (const name of ["pointerover", "focusin"])
+    document.addEventListener(name, (event) => {
+      const target = event.target.closest?.("[data-tip]");
+      target?.dataset.tip ? show(target) : hide();
+    });
+  document.addEventListener("focusout", hide);
+  document.addEventListener("scroll", hide, { passive: true, capture: true });
+})();

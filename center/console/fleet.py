@@ -1,0 +1,212 @@
+"""The fleet: every site's machines, what they are doing now and how the shift is going."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+from nicegui import ui
+
+from center import queries
+from center.console import fleet_cards, frame
+from center.console.ask import Desk
+from center.console.fleet_numbers import site_numbers
+from center.console.markup import el, join
+from center.console.names import named
+from center.state import Center
+from center.stores.contract import StoreAway
+from words import say
+
+LIVE_EVERY_S: Final = 1.0
+NUMBERS_EVERY_S: Final = 15.0
+_GROUPS: Final = (
+    ("running", "s-running"),
+    ("stopped", "s-unplanned_stop"),
+    ("resting", "s-planned_stop"),
+    ("unknown", "hatched"),
+)
+Row = Mapping[str, Any]
+
+
+@dataclass
+class _Card:
+    """The elements of one card and what they show, so that only what changed is sent."""
+
+    box: ui.element
+    now: ui.html
+    under: ui.html
+    score: ui.html
+    hours: ui.html
+
+
+@dataclass
+class _Page:
+    """One open fleet page."""
+
+    center: Center
+    desk: Desk
+    lang: str
+    sites: list[dict[str, Any]]
+    worst: bool
+    cards: dict[tuple[str, str], _Card] = field(default_factory=dict)
+    gates: dict[str, ui.html] = field(default_factory=dict)
+    details: dict[str, Row] = field(default_factory=dict)
+
+
+async def show(center: Center, desk: Desk, lang: str, site: str, order: str) -> None:
+    """Builds the page. site: only this one ("" is all); order: `worst` puts the worst first."""
+    known = await desk.ask(1, queries.sites, center)
+    chosen = [row for row in known if row["id"] == site] if site else known
+    with frame.frame(center, lang, say("console.fleet", lang)):
+        if not chosen:
+            _nothing(lang, site)
+            return
+        page = _Page(center, desk, lang, chosen, order == "worst")
+        away = ui.html("", sanitize=False)
+        summary = ui.html("", sanitize=False).classes("summary")
+        _filters(known, site, order, lang)
+        for row in chosen:
+            page.details[row["id"]] = await asyncio.to_thread(queries.site, center, row["id"])
+            await _section(page, row)
+    refresh_live = _live_refresher(page, summary)
+    refresh_numbers = _numbers_refresher(page, away)
+    await refresh_live()
+    await refresh_numbers()
+    ui.timer(LIVE_EVERY_S, refresh_live, immediate=False)
+    ui.timer(NUMBERS_EVERY_S, refresh_numbers, immediate=False)
+
+
+def _nothing(lang: str, site: str) -> None:
+    if site:
+        ui.context.client.status_code = 404
+        title = say("console.unknown_site", lang, site=site)
+        frame.sorry(title, say("console.unknown_site.help", lang), lang)
+    else:
+        frame.sorry(say("console.no_site", lang), say("console.no_site.help", lang), lang)
+
+
+def _address(site: str, order: str) -> str:
+    asked = urlencode({key: value for key, value in (("site", site), ("order", order)) if value})
+    return f"/?{asked}" if asked else "/"
+
+
+def _filters(sites: list[dict[str, Any]], site: str, order: str, lang: str) -> None:
+    choices = [("", say("console.all_sites", lang)), *((row["id"], named(row["name"], lang, row["id"])) for row in sites)]
+    pills = [
+        el("a", text, href=_address(key, order), cls=f"pill{' on' if key == site else ''}") for key, text in choices
+    ]
+    orders = [
+        el("a", say(f"console.order.{key or 'line'}", lang), href=_address(site, key), cls="on" if key == order else "")
+        for key in ("", "worst")
+    ]
+    content = join(el("nav", *(pills if len(sites) > 1 else ()), cls="pills"), el("div", *orders, cls="seg"))
+    ui.html(content, sanitize=False).classes("filters")
+
+
+async def _section(page: _Page, site: Row) -> None:
+    machines = await asyncio.to_thread(queries.machines, page.center, site["id"])
+    with ui.element("section").classes("site"):
+        with ui.element("div").classes("site-head"):
+            ui.html(named(site["name"], page.lang, site["id"]), sanitize=lambda text: el("span", text), tag="h2")
+            page.gates[site["id"]] = ui.html("", sanitize=False)
+        with ui.element("div").classes("cards"):
+            for machine in sorted(machines, key=lambda row: (row["line"], row["id"])):
+                page.cards[site["id"], machine["id"]] = _card(machine, page.lang)
+
+
+def _card(machine: Row, lang: str) -> _Card:
+    head = join(
+        el("h3", named(machine["name"], lang, machine["id"]), title=machine["id"]),
+        el("span", machine["line"], cls="line"),
+    )
+    box = ui.element("a").classes("card s-unknown")
+    box.props["href"] = address_of(machine["site"], machine["id"])
+    with box:
+        ui.html(head, sanitize=False).classes("card-head")
+        return _Card(
+            box,
+            ui.html("", sanitize=False).classes("now"),
+            ui.html("", sanitize=False).classes("under"),
+            ui.html(el("div", el("div", "–", cls="big"), cls="score"), sanitize=False),
+            ui.html("", sanitize=False).classes("hours"),
+        )
+
+
+def address_of(site: str, machine: str) -> str:
+    """A machine's page."""
+    return f"/machine/{quote(site, safe='')}/{quote(machine, safe='')}"
+
+
+def _live_refresher(page: _Page, summary: ui.html) -> Callable[[], Any]:
+    shown: dict[tuple[str, str], str] = {}
+
+    async def refresh() -> None:
+        rows = await page.desk.ask(LIVE_EVERY_S * 0.9, queries.live, page.center)
+        mine = [row for row in rows if (row["site"], row["machine"]) in page.cards]
+        now_ns = page.center.now_ns()
+        for row in mine:
+            key = (row["site"], row["machine"])
+            _put_live(page, page.cards[key], row, now_ns)
+            state = fleet_cards.state_of(row)
+            if shown.get(key) != state:
+                page.cards[key].box.classes(remove=f"s-{shown.get(key, 'unknown')}", add=f"s-{state}")
+                shown[key] = state
+                if page.worst:
+                    page.cards[key].box.style(f"order: {fleet_cards.WORST_FIRST.index(state)}")
+        summary.set_content(_summary(mine, page.lang))
+        for site in await page.desk.ask(LIVE_EVERY_S * 0.9, queries.sites, page.center):
+            if site["id"] in page.gates:
+                page.gates[site["id"]].set_content(_gateways(site, page.lang))
+
+    return refresh
+
+
+def _put_live(page: _Page, card: _Card, row: Row, now_ns: int) -> None:
+    details = page.details[row["site"]]
+    card.now.set_content(
+        join(
+            fleet_cards.chip(row, details["reasons"], page.lang),
+            el("span", fleet_cards.since(row, now_ns, page.lang), cls="since"),
+        )
+    )
+    card.under.set_content(fleet_cards.under(row, details["products"], page.lang))
+
+
+def _summary(rows: list[dict[str, Any]], lang: str) -> str:
+    groups = [fleet_cards.group_of(row) for row in rows]
+    tallies = []
+    for group, look in _GROUPS:
+        count = groups.count(group)
+        label = el("span", el("i", cls=look), say(f"console.group.{group}", lang))
+        tallies.append(el("div", el("b", str(count)), label, cls=f"tally{'' if count else ' zero'}", id=f"n-{group}"))
+    return join(*tallies)
+
+
+def _gateways(site: Row, lang: str) -> str:
+    marks = []
+    for gateway in site["gateways"]:
+        text = gateway["id"] if gateway["online"] else say("console.gateway_away", lang, gateway=gateway["id"])
+        waiting = gateway["waiting"]
+        if gateway["online"] and waiting and waiting > 1:
+            text += " · " + say("console.waiting", lang, count=waiting)
+        marks.append(el("span", el("i"), text, cls=f"gate{'' if gateway['online'] else ' away'}"))
+    return join(*marks)
+
+
+def _numbers_refresher(page: _Page, away: ui.html) -> Callable[[], Any]:
+    async def refresh() -> None:
+        try:
+            for site in page.sites:
+                numbers = await page.desk.ask(NUMBERS_EVERY_S * 0.9, site_numbers, page.center, site["id"], page.lang)
+                for (owner, machine), card in page.cards.items():
+                    if owner == site["id"]:
+                        row, label = numbers.shifts.get(machine, (None, ""))
+                        card.score.set_content(fleet_cards.score(row, label, page.lang))
+                        hours = numbers.hours.get(machine, {})
+                        card.hours.set_content(fleet_cards.hours(numbers.edges, hours, page.lang))
+            away.set_content("")
+        except StoreAway:
+            away.set_content(frame.banner(say("console.store_away", page.lang)))
+
+    return refresh

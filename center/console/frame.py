@@ -1,0 +1,91 @@
+"""What every page has: head, header, language, and the page that says in plain words why there is no other."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import copy
+from pathlib import Path
+from typing import Final
+
+from fastapi import Request
+from nicegui import app, ui
+
+from center.console.glyphs import HATCH, PULSE, SUN
+from center.console.markup import el, join
+from center.state import Center
+from words import LANGUAGES, say
+
+_HERE: Final = Path(__file__).parent
+_ASSETS: Final = ("style.css", "console.js")
+
+
+def serve_assets() -> None:
+    """Makes the console's own files reachable; nothing else is ever loaded but what NiceGUI brings along."""
+    for name in _ASSETS:
+        app.add_static_file(local_file=_HERE / name, url_path=_url(name), strict=True)
+
+
+def _url(name: str) -> str:
+    digest = hashlib.sha256((_HERE / name).read_bytes()).hexdigest()[:10]
+    stem, _, ending = name.partition(".")
+    return f"/console/{stem}-{digest}.{ending}"
+
+
+def language(request: Request, center: Center) -> str:
+    """The language that this browser chose, else the center's."""
+    chosen = request.cookies.get("nhip_lang", "")
+    return chosen if chosen in LANGUAGES else center.language
+
+
+@contextmanager
+def frame(center: Center, lang: str, title: str) -> Iterator[None]:
+    """The page around its content."""
+    client = ui.context.client
+    client.title = f"{title} · Nhịp"
+    client.page = copy(client.page)  # it is shared by all browsers, the language is this one's
+    client.page.language = "vi" if lang == "vi" else "en-US"
+    ui.add_head_html(
+        f'<link rel="stylesheet" href="{_url("style.css")}"><script src="{_url("console.js")}"></script>'
+    )
+    ui.html(_header(center, lang), sanitize=False, tag="header").classes("top")
+    with ui.element("main").classes("page"):
+        yield
+    ui.html(HATCH, sanitize=False)
+
+
+def _header(center: Center, lang: str) -> str:
+    languages = (
+        el(
+            "button",
+            code.upper(),
+            cls="on" if code == lang else "",
+            data_set_lang=code,
+            lang=code,
+            aria_label=say(f"language.{code}", code),
+            aria_pressed=str(code == lang).lower(),
+        )
+        for code in LANGUAGES
+    )
+    return join(
+        el("a", PULSE, "Nhịp", cls="brand", href="/"),
+        el("span", center.name, cls="centre") if center.name else None,
+        el(
+            "div",
+            el("div", *languages, cls="seg"),
+            el("button", SUN, cls="round", data_flip_theme="1", aria_label=say("console.theme", lang)),
+            cls="right",
+        ),
+    )
+
+
+def sorry(title: str, text: str, lang: str) -> None:
+    """The content of a page that cannot be shown."""
+    ui.html(
+        join(PULSE, el("h1", title), el("p", text), el("a", say("console.to_fleet", lang), href="/", cls="go")),
+        sanitize=False,
+    ).classes("sorry")
+
+
+def banner(text: str) -> str:
+    """A sentence above the numbers when they cannot be had."""
+    return el("div", el("b", "!"), text, cls="banner", role="status") if text else ""

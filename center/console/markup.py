@@ -1,0 +1,36 @@
+"""HTML from Python: every text and attribute is escaped unless it is `Markup` already. Pure.
+
+Names of machines, products and reasons come from the shop floor; nothing here can turn one into an element.
+"""
+
+from collections.abc import Mapping
+
+from markupsafe import Markup, escape
+
+Child = Markup | str | None
+_VOID = frozenset({"br", "rect", "line", "circle", "path", "meta", "link"})
+
+
+def el(tag: str, *children: Child, cls: str = "", style: str = "", **attributes: str | int | float | None) -> Markup:
+    """An element. Underscores in attribute names become hyphens; an attribute or child that is None is left out."""
+    named: Mapping[str, str | int | float | None] = {"class": cls or None, "style": style or None, **attributes}
+    written = Markup("").join(
+        Markup(' {}="{}"').format(name.rstrip("_").replace("_", "-"), value)
+        for name, value in named.items()
+        if value is not None
+    )
+    head = Markup("<{}{}>").format(Markup(tag), written)  # noqa: S704 - tags are written in this package only
+    if tag in _VOID:
+        return head
+    body = Markup("").join(escape(child) for child in children if child is not None)
+    return head + body + Markup("</{}>").format(Markup(tag))  # noqa: S704
+
+
+def join(*children: Child) -> Markup:
+    """Elements side by side."""
+    return Markup("").join(escape(child) for child in children if child is not None)
+
+
+def share(part: float) -> str:
+    """A ratio as a CSS length, for geometry only; below 0 and above 1 it is cut."""
+    return f"{min(max(part, 0.0), 1.0) * 100:.2f}%"

@@ -1,0 +1,59 @@
+"""The console's addresses, and NiceGUI on the center's application."""
+
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+from nicegui import app as nicegui_app
+from nicegui import ui
+from nicegui.client import Client
+from nicegui.page import page as page_settings
+from nicegui.translations import translations
+
+from center.console import fleet, frame, machine
+from center.console.ask import Desk
+from center.state import Center
+from words import say
+
+_ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="8" fill="#0b6e74"/>'
+    '<path d="M4 17h6l3-8 5 15 4-11 2 4h4" fill="none" stroke="#fff" stroke-width="2.6" stroke-linecap="round"'
+    ' stroke-linejoin="round"/></svg>'
+)
+
+
+def add_pages(app: FastAPI, center: Center) -> None:
+    """By the contract of `center.console.mount`."""
+    desk = Desk()
+    frame.serve_assets()
+    translations["vi"] = {
+        "connection_lost": say("console.connection_lost", "vi"),
+        "trying_to_reconnect": say("console.reconnecting", "vi"),
+        "message_too_long": say("console.too_long", "vi"),
+        "message_too_long_body": "",
+    }
+
+    @ui.page("/")
+    async def fleet_page(request: Request, site: str = "", order: str = "") -> None:
+        await fleet.show(center, desk, frame.language(request, center), site, order)
+
+    @ui.page("/machine/{site}/{machine_id:path}")
+    async def machine_page(request: Request, site: str, machine_id: str, span: str = "", bucket: str = "") -> None:
+        await machine.show(center, desk, frame.language(request, center), (site, machine_id), (span, bucket))
+
+    @nicegui_app.exception_handler(404)
+    async def nowhere(request: Request, _error: Exception) -> Response:
+        lang = frame.language(request, center)
+        with Client(page_settings(""), request=request) as client:
+            title = say("console.no_page", lang)
+            with frame.frame(center, lang, title):
+                frame.sorry(title, say("console.no_page.help", lang, path=request.url.path), lang)
+        return client.build_response(request, 404)
+
+    ui.run_with(
+        app,
+        title="Nhịp",
+        favicon=_ICON,
+        tailwind=False,
+        show_welcome_message=False,
+        gzip_middleware_factory=None,  # the application that this is mounted on compresses
+        reconnect_timeout=30,
+    )

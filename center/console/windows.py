@@ -1,0 +1,81 @@
+"""Which stretch of time a page is about. Pure but for the calendars that it is given."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from center.buckets import HOUR_NS, clock_edges, date_start_ns
+from center.sites import Segments
+from center.times import iso
+from oee.calendars import cut, local_date
+from oee.facts import MINUTE_NS, NO_SHIFT
+
+RANGES: Final = ("today", "24h", "7d", "30d")
+BUCKETS: Final = ("hour", "shift", "day", "week")
+_FITTING: Final = {
+    "today": ("hour", "shift"),
+    "24h": ("hour", "shift"),
+    "7d": ("shift", "hour", "day"),
+    "30d": ("day", "shift", "week"),
+}
+_DAYS: Final = {"today": 0, "7d": 6, "30d": 29}
+SHIFT_BACK_DAYS: Final = 4
+"""How far back the last shift is looked for: over a weekend and a holiday beside it."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What a machine's page shows: a range and a bucket that fits it."""
+
+    span: str
+    bucket: str
+
+
+def view(span: str, bucket: str) -> View:
+    """The range and bucket that a URL asks for; what does not exist or fit becomes what does."""
+    known = span if span in RANGES else "24h"
+    return View(known, bucket if bucket in _FITTING[known] else _FITTING[known][0])
+
+
+def fitting(span: str) -> Sequence[str]:
+    """The buckets that a range can be cut into."""
+    return _FITTING[span]
+
+
+def start_of(span: str, zone: ZoneInfo, now_ns: int) -> int:
+    """Where a range begins: whole days but for the last 24 hours, which begin on an hour."""
+    if span == "24h":
+        return int(clock_edges("hour", zone, now_ns - 23 * HOUR_NS, now_ns)[0])
+    return day_start_ns(zone, now_ns, _DAYS[span])
+
+
+def day_start_ns(zone: ZoneInfo, now_ns: int, days_back: int) -> int:
+    """Local midnight of today or some days before; a minute before it while today's first minute is not over."""
+    now = local_date(zone, now_ns - 2 * MINUTE_NS)
+    return date_start_ns(zone, now.toordinal() - _EPOCH_ORDINAL - days_back)
+
+
+_EPOCH_ORDINAL: Final = 719_163  # date(1970, 1, 1).toordinal()
+
+
+@dataclass(frozen=True)
+class PresentShift:
+    """The shift that is on, or the last one. start: its business date's local midnight as the answers write it."""
+
+    name: str
+    start: str
+    on: bool
+
+
+def present_shift(segments: Segments | None, zone: ZoneInfo, now_ns: int) -> PresentShift | None:
+    """The last shift that had begun by now; None where no calendar tells, or none lay within the last days."""
+    found = None
+    for calendar, start_ns, end_ns in segments or ():
+        spans = cut(calendar, start_ns, min(end_ns, now_ns))
+        for index in range(len(spans.start_ns)):
+            if spans.shift[index] != NO_SHIFT:
+                begin = date_start_ns(zone, int(spans.business_date[index]))
+                on = int(spans.end_ns[index]) == now_ns
+                found = PresentShift(str(spans.shift[index]), iso(begin, zone), on)
+    return found

@@ -1,0 +1,238 @@
+"""A store with plausible history for the console: stretches of states, laid into minute facts, losses and stops.
+
+`python -m tests.center.console_plant --days 30 --port 8099` serves it for eyes.
+"""
+
+import argparse
+import json
+import time
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from center.books import Changes, Owner, SiteRow
+from center.sites import revision
+from center.state import Center, center_of
+from center.stores.contract import Batch, Origin
+from center.stores.duckdb import open_store
+from oee.calendars import cut, to_ns
+from oee.facts import FACT, FACT_COLUMNS, MINUTE_NS, Stop, make_facts, make_losses
+from oee.states import CalendarClass, State
+from wire.bodies import Live, LiveMachine, Status
+
+ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
+EVIL = "<script>window.broken = 1</script><b>Máy</b>"
+REASONS = {
+    "die-jam": ({"vi": "Kẹt khuôn", "en": "Die jam"}, State.BREAKDOWN),
+    "hydraulics": ({"vi": "Hỏng thủy lực", "en": "Hydraulic fault"}, State.BREAKDOWN),
+    "no-material": ({"vi": "Hết phôi", "en": "No blanks"}, State.STARVED),
+    "bin-full": ({"vi": "Đầy thùng thành phẩm", "en": "Bin full"}, State.BLOCKED),
+    "changeover": ({"vi": "Đổi khuôn", "en": "Die change"}, State.SETUP),
+    "cleaning": ({"vi": "Vệ sinh đầu ca", "en": "Cleaning"}, State.PLANNED_STOP),
+}
+PRODUCTS = {
+    "1": ({"vi": "Ốp nhựa A", "en": "Cover A"}, 1.2),
+    "2": ({"vi": "Nắp chai 28 mm", "en": "Bottle cap 28 mm"}, 2.4),
+    "3": ({"vi": "Giá đỡ thép", "en": "Steel bracket"}, 3.6),
+}
+# state, reason, who said so, mean length [s], how often it comes, at random
+TROUBLES = (
+    (State.MINOR_STOP, "", "count", 70, 50),
+    (State.UNPLANNED_STOP, "", "count", 700, 8),
+    (State.BREAKDOWN, "die-jam", "plc", 1500, 4),
+    (State.BREAKDOWN, "hydraulics", "Trần Văn Hùng", 3300, 1),
+    (State.STARVED, "no-material", "Nguyễn Thị Lan", 620, 6),
+    (State.BLOCKED, "bin-full", "Nguyễn Thị Lan", 380, 4),
+    (State.SETUP, "changeover", "product", 1300, 3),
+    (State.PLANNED_STOP, "cleaning", "Nguyễn Thị Lan", 900, 3),
+    (State.UNKNOWN, "", "", 1500, 1),
+)
+
+
+@dataclass(frozen=True)
+class Made:
+    """One machine as made up. trouble: mean running time between troubles [s]; live: what it does now."""
+
+    site: str
+    id: str
+    name: dict[str, str]
+    line: str
+    trouble_s: float
+    speed: float
+    rejects: float
+    live: State
+    reason: str = ""
+
+
+MACHINES = (
+    Made("van-long", "press-1", {"vi": "Máy dập 1", "en": "Press 1"}, "stamping", 2000, 0.93, 0.012, State.RUNNING),
+    Made("van-long", "press-2", {"vi": "Máy dập 2", "en": "Press 2"}, "stamping", 900, 0.86, 0.031, State.BREAKDOWN, "die-jam"),
+    Made("van-long", "inj-7", {"vi": "Máy ép nhựa 7", "en": "Injection 7"}, "moulding", 2600, 0.97, 0.006, State.RUNNING),
+    Made("van-long", "inj-8", {"vi": "Máy ép nhựa 8", "en": "Injection 8"}, "moulding", 1500, 0.9, 0.02, State.STARVED, "no-material"),
+    Made("hoa-binh", "sew-3", {"vi": "Máy may 3", "en": "Sewing machine 3"}, "sewing", 1100, 0.78, -1, State.MINOR_STOP),
+    Made("hoa-binh", "cut-1", {"vi": EVIL, "en": EVIL}, "sewing", 1800, 0.88, 0.01, State.RUNNING),
+)  # fmt: skip
+SITES = {
+    "van-long": {"vi": "Nhựa Vân Long", "en": "Van Long Plastics"},
+    "hoa-binh": {"vi": "May Hòa Bình", "en": "Hoa Binh Garment"},
+}
+
+
+def site_body(site: str, since_ns: int) -> dict:
+    shifts = [
+        {"name": "A", "weekdays": [0, 1, 2, 3, 4, 5, 6], "start_s": 6 * 3600, "end_s": 14 * 3600, "breaks": [[36000, 36900]]},
+        {"name": "B", "weekdays": [0, 1, 2, 3, 4, 5, 6], "start_s": 14 * 3600, "end_s": 22 * 3600, "breaks": [[64800, 66600]]},
+    ]  # fmt: skip
+    return {
+        "config_hash": "0" * 16,
+        "valid_from_ns": since_ns,
+        "name": SITES[site],
+        "timezone": ZONE.key,
+        "machines": {made.id: {"name": made.name, "line": made.line} for made in MACHINES if made.site == site},
+        "products": {key: {"name": name, "ideal_s": ideal, "source": "timed"} for key, (name, ideal) in PRODUCTS.items()},
+        "reasons": {key: {"name": name, "state": state.word} for key, (name, state) in REASONS.items()},
+        "calendars": {"": {"shifts": shifts}},
+    }
+
+
+def stretches(made: Made, calendar, start_ns: int, end_ns: int, rng: np.random.Generator):
+    """Yields (start_ns, end_ns, class, date, shift, product, state, reason, by); runs only in scheduled time."""
+    weights = np.array([row[4] for row in TROUBLES], float)
+    product = str(rng.integers(1, 4))
+    for row in zip(*(column.tolist() for column in vars(cut(calendar, start_ns, end_ns)).values()), strict=True):
+        low, high, code, day, shift = row
+        if code != CalendarClass.SCHEDULED:
+            yield low, high, code, day, shift, product, State.PLANNED_STOP, "", "calendar"
+            continue
+        at = low
+        while at < high:
+            until = min(at + int(rng.exponential(made.trouble_s) * 1000 + 20_000) * 1_000_000, high)
+            yield at, until, code, day, shift, product, State.RUNNING, "", ""
+            at = until
+            if at < high:
+                state, reason, by, mean_s, _ = TROUBLES[rng.choice(len(TROUBLES), p=weights / weights.sum())]
+                until = min(at + int(rng.gamma(2, mean_s / 2) * 1000 + 5000) * 1_000_000, high)
+                yield at, until, code, day, shift, product, state, reason, by
+                product = str(rng.integers(1, 4)) if state is State.SETUP else product
+                at = until
+
+
+def tables(made: Made, calendar, start_ns: int, end_ns: int, rng: np.random.Generator):
+    """Facts, losses and stops of one machine."""
+    facts: dict[tuple, np.ndarray] = {}
+    losses: dict[tuple, np.ndarray] = {}
+    stops: list[Stop] = []
+    owed = 0.0
+    for low, high, code, day, shift, product, state, reason, by in stretches(made, calendar, start_ns, end_ns, rng):
+        if state is not State.RUNNING and (code == CalendarClass.SCHEDULED):
+            to = str(int(product) % 3 + 1) if state is State.SETUP else ""
+            stops.append(Stop(made.id, str(low // 1_000_000), low, high if high < end_ns else None, state, reason, by, product, to, 1))
+        minute = low // MINUTE_NS * MINUTE_NS
+        first = True
+        while minute < high:
+            ms = (min(high, minute + MINUTE_NS) - max(low, minute)) // 1_000_000
+            key = (made.id, minute, int(code), day, shift, product)
+            row = facts.setdefault(key, np.zeros(len(FACT_COLUMNS), np.int64))
+            row[FACT[f"{state.word}_ms"]] += ms
+            if state is State.RUNNING:
+                row[FACT["running_ideal_known_ms"]] += ms
+                ideal_s = PRODUCTS[product][1]
+                owed += ms / 1000 / ideal_s * made.speed * rng.uniform(0.9, 1.08)
+                count, owed = int(owed), owed % 1
+                bad = int(rng.binomial(count, made.rejects)) if made.rejects >= 0 else 0
+                _count(row, count, bad, int(ideal_s * 1e6), judged=made.rejects >= 0)
+            else:
+                if state is State.MINOR_STOP:
+                    row[FACT["minor_stop_ideal_known_ms"]] += ms
+                lost = losses.setdefault((*key, int(state), reason), np.zeros(2, np.int64))
+                lost[0] += ms
+                if first and code == CalendarClass.SCHEDULED and high < end_ns:
+                    _close(row, state, (high - low) // 1_000_000)
+            first = False
+            minute += MINUTE_NS
+    return make_facts(list(facts), np.array(list(facts.values()))), make_losses(list(losses), np.array(list(losses.values()))), stops
+
+
+def _count(row: np.ndarray, count: int, bad: int, ideal_us: int, *, judged: bool) -> None:
+    row[FACT["pieces_total"]] += count
+    row[FACT["ideal_total_us"]] += count * ideal_us
+    row[FACT["cycles"]] += count
+    if judged:
+        for name, number in (("judged", count), ("good", count - bad), ("process_reject", bad)):
+            row[FACT[f"pieces_{name}"]] += number
+            row[FACT[f"ideal_{name}_us"]] += number * ideal_us
+
+
+def _close(row: np.ndarray, state: State, length_ms: int) -> None:
+    row[FACT["stops"]] += 1
+    row[FACT["stops_ms"]] += length_ms
+    if state is State.BREAKDOWN:
+        row[FACT["failures"]] += 1
+        row[FACT["failures_ms"]] += length_ms
+
+
+def make(path: Path, days: int, now_ns: int, silent: str = "hoa-binh") -> Center:
+    """A center over a new DuckDB file with history up to now; the gateway of `silent` went away 41 minutes ago."""
+    store = open_store({"file": str(path)})
+    center = center_of(store, now_ns=lambda: now_ns, name="Trung tâm hỗ trợ Bắc Ninh")
+    today = datetime.fromtimestamp(now_ns // 1_000_000_000, ZONE).date()
+    start_ns = to_ns(datetime.combine(today - timedelta(days=days), datetime.min.time(), ZONE))
+    rng = np.random.default_rng(7)
+    for site in SITES:
+        body = site_body(site, start_ns)
+        calendar = revision(body).calendars[""]
+        end_ns = (now_ns - (41 * MINUTE_NS if site == silent else 0)) // MINUTE_NS * MINUTE_NS
+        owners = [Owner(site, made.id, "main", start_ns) for made in MACHINES if made.site == site]
+        changes = Changes(sites=[SiteRow(site, "main", "0" * 16, start_ns, json.dumps(body))], owners=owners)
+        center.commit((), changes)
+        center.memory.adopt(changes)
+        for number, made in enumerate(item for item in MACHINES if item.site == site):
+            facts, losses, found = tables(made, calendar, start_ns, end_ns, rng)
+            center.store.write([Batch(Origin(site, "main", f"{number:032x}"), 1, facts, losses, found)])
+        heard_ns = end_ns if site == silent else now_ns
+        _speak(center, site, heard_ns, rng)
+    return center
+
+
+def _speak(center: Center, site: str, now_ns: int, rng: np.random.Generator) -> None:
+    said = {
+        made.id: LiveMachine(
+            state=made.live.word,
+            since_ns=now_ns - int(rng.integers(40, 4000)) * 1_000_000_000,
+            reason=made.reason,
+            product=str(rng.integers(1, 4)),
+            shift="A",
+            pieces=int(rng.integers(200, 9000)),
+        )
+        for made in MACHINES
+        if made.site == site
+    }
+    center.pictures.hear_live(site, "main", Live(at_ns=now_ns, machines=said), now_ns)
+    center.pictures.hear_status(site, "main", Status(online=True, at_ns=now_ns, waiting=0), now_ns)
+
+
+def main() -> None:
+    import uvicorn
+
+    from center.api import create_app
+    from center.console import mount
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--days", type=int, default=30)
+    parser.add_argument("--port", type=int, default=8099)
+    parser.add_argument("--dir", type=Path, required=True)
+    asked = parser.parse_args()
+    began = time.time()
+    noon = to_ns(datetime.combine(date.today(), datetime.min.time(), ZONE)) + 19 * 60 * MINUTE_NS + 23 * MINUTE_NS
+    center = make(asked.dir / "console.duckdb", asked.days, noon)
+    print(f"made in {time.time() - began:.1f} s")
+    app = create_app(center)
+    mount(app, center)
+    uvicorn.run(app, host="127.0.0.1", port=asked.port, log_level="warning")
+
+
+if __name__ == "__main__":
+    main()
