@@ -1,0 +1,175 @@
+"""The keeper: a disk that refuses, a file that breaks while in use, a center that forgot."""
+
+import random
+
+import pytest
+from test_pipeline import T0, S, live, machine, rows, sums
+
+from agent.health import Health
+from agent.keeper import Keeper, all_streams
+from agent.outbox import DAY_NS, Outbox
+from agent.parts import bodies
+from agent.pipeline import Batch, Pipeline
+from agent.ranges import Settled
+from agent.salvage import open_outbox
+from agent.sender import Limits, Sender
+from wire.envelope import content, open_envelope
+from wire.receipts import Receipt, StreamReceipt
+
+NOW = T0 + 400 * S
+SITE = {"config_hash": "h", "name": {"vi": "Xưởng"}, "timezone": "UTC", "machines": {}}
+
+
+class Gateway:
+    def __init__(self, path, **options):
+        self.now_ns = NOW
+        self.outbox = Outbox(path, **options)
+        self.pipeline = Pipeline({"m": machine()}, self.outbox.carries())
+        self.sender = Sender(all_streams(self.outbox), "", Limits())
+        self.health = Health()
+        self.keeper = Keeper(self.outbox, self.pipeline, self.sender, self.health, lambda: self.now_ns)
+
+    def receipt(self, generation="g1", **marks):
+        by_kind = {state.kind: state.stream for state in self.keeper._outbox.streams() if state.current}
+        streams = {by_kind[kind]: StreamReceipt(kind=kind, mark=mark) for kind, mark in marks.items()}
+        learned = self.sender.receipt(Receipt(generation=generation, at_ns=1, streams=streams), 0.0)
+        self.keeper.learned(learned)
+
+    def contents(self):
+        outbox = self.keeper._outbox
+        found = outbox.read([key for _, key in outbox.waiting()])
+        return [(kind, content(open_envelope(data))) for _, kind, data in found]
+
+
+@pytest.fixture
+async def gateway(tmp_path):
+    made = Gateway(tmp_path / "outbox.db")
+    yield made
+    await made.keeper.close()
+
+
+async def test_facts_states_and_receipts_in_one_go(gateway):
+    gateway.keeper.tell_site(SITE, NOW)
+    live(gateway.pipeline, rows(), 300)
+    assert await gateway.keeper.commit()
+    assert [kind for kind, _ in gateway.contents()] == ["site", "facts"]
+    assert gateway.sender.waiting == 2
+    gateway.receipt(facts=1)
+    assert await gateway.keeper.commit()
+    assert [kind for kind, _ in gateway.contents()] == ["site"]
+    gateway.keeper.tell_site(SITE, NOW + 1)
+    assert await gateway.keeper.commit()
+    assert gateway.sender.waiting == 1  # said already
+    gateway.keeper.tell_site(SITE | {"config_hash": "h2"}, NOW + 1)
+    assert await gateway.keeper.commit()
+    assert gateway.sender.waiting == 2
+
+
+async def test_a_full_disk_keeps_the_batch_and_says_so(gateway, caplog):
+    fed = list(rows())
+    live(gateway.pipeline, [row for row in fed if row.t_ns < T0 + 150 * S], 150)
+    db = gateway.outbox._db
+    (pages,) = db.execute("pragma page_count").fetchone()
+    db.execute(f"pragma max_page_count={pages}")
+    filler = [("facts", {"pad": random.Random(1).randbytes(9000).hex()})]
+    gateway.keeper._outbox.commit = lambda *args: Outbox.commit(gateway.outbox, [*args[0], *filler], *args[1:])
+    assert not await gateway.keeper.commit()
+    assert "receipts free what is stored" in gateway.keeper.trouble
+    assert not await gateway.keeper.commit()
+    assert caplog.text.count("outbox cannot store") == 1
+    assert gateway.health.snapshot()["commits_refused"] == 2
+    live(gateway.pipeline, [row for row in fed if row.t_ns >= T0 + 150 * S], 300)
+    db.execute("pragma max_page_count=100000")
+    filler.clear()
+    assert await gateway.keeper.commit()
+    assert gateway.keeper.trouble == ""
+    whole = Pipeline({"m": machine()}, {})
+    live(whole, fed, 300)
+    expected = next(bodies(whole.take().parts))
+    assert [body for kind, body in gateway.contents() if kind == "facts"] == [expected]
+
+
+async def test_a_file_that_breaks_while_in_use_is_set_aside(gateway, tmp_path):
+    gateway.keeper.tell_site(SITE, NOW)
+    live(gateway.pipeline, rows(), 130)
+    assert await gateway.keeper.commit()
+    gateway.outbox._db.execute("pragma wal_checkpoint(truncate)")
+    path = tmp_path / "outbox.db"
+    data = bytearray(path.read_bytes())
+    data[4096:] = random.Random(2).randbytes(len(data) - 4096)
+    path.write_bytes(data)
+    gateway.outbox._db.execute("pragma shrink_memory")
+    live(gateway.pipeline, [], 200)
+    assert not await gateway.keeper.commit()
+    assert await gateway.keeper.commit()
+    assert list(tmp_path.glob("outbox.db.corrupt-*"))
+    assert gateway.health.snapshot()["outbox_set_aside"] == 1
+    assert gateway.pipeline.until_ns == {"m": 0}
+    assert [kind for kind, _ in gateway.contents()] == ["site"]
+    gateway.keeper._outbox.check()
+
+
+async def test_a_new_generation_hears_what_is_gone_for_good(gateway):
+    for number in range(3):
+        gateway.outbox.commit([("facts", {"n": number})], {}, NOW - 40 * DAY_NS)
+    gateway.outbox.commit([("facts", {"n": 3})], {}, NOW)
+    facts = gateway.outbox.stream("facts")
+    gateway.outbox.receipted({facts: Settled(4)}, "g1")
+    assert gateway.outbox.prune(NOW) == 3
+    gateway.sender.replace(gateway.outbox.streams())
+    gateway.receipt("g2", facts=1)
+    assert gateway.sender.forgotten() == [("facts", [(2, 3)])]
+    assert await gateway.keeper.commit()
+    [(kind, body)] = [item for item in gateway.contents() if "dropped" in item[1]]
+    assert (kind, body["dropped"]) == ("facts", [[2, 3]])
+    assert await gateway.keeper.commit()
+    assert sum("dropped" in body for _, body in gateway.contents()) == 1
+
+
+async def test_a_receipt_ahead_of_the_file_begins_again(gateway, caplog):
+    gateway.keeper.tell_site(SITE, NOW)
+    live(gateway.pipeline, rows(), 130)
+    assert await gateway.keeper.commit()
+    old = gateway.outbox.stream("facts")
+    gateway.receipt(facts=70)
+    assert gateway.sender.waiting == 2
+    assert await gateway.keeper.commit()
+    assert "old copy" in caplog.text
+    assert gateway.outbox.stream("facts") != old
+    assert gateway.pipeline.until_ns == {"m": 0}
+    assert [kind for kind, _ in gateway.contents()] == ["site"]  # told again in its new stream
+    assert gateway.outbox.carries() == {}
+
+
+async def test_prune_runs_now_and_then(gateway):
+    for number in range(5):
+        gateway.outbox.commit([("facts", {"n": number})], {}, NOW)
+    gateway.sender.replace(gateway.outbox.streams())
+    gateway.receipt(facts=5)
+    gateway.now_ns = NOW + 36 * DAY_NS
+    for _ in range(30):
+        assert await gateway.keeper.commit()
+    assert gateway.health.snapshot()["envelopes_pruned"] == 5
+    assert gateway.sender.waiting == 0
+
+
+async def test_a_killed_agent_goes_on_where_the_disk_says(tmp_path):
+    fed = list(rows(stopped=()))
+    first = Gateway(tmp_path / "outbox.db")
+    live(first.pipeline, [row for row in fed if row.t_ns < T0 + 150 * S], 150)
+    assert await first.keeper.commit()
+    live(first.pipeline, [row for row in fed if row.t_ns >= T0 + 150 * S], 200)  # never committed
+    await first.keeper.close()
+    opened = open_outbox(tmp_path / "outbox.db", NOW)
+    again = Pipeline({"m": machine()}, opened.outbox.carries())
+    assert again.until_ns == {"m": T0 + 150 * S}
+    live(again, [row for row in fed if row.t_ns >= T0 + 150 * S], 300)
+    told = [open_envelope(data) for _, _, data in opened.outbox.read([key for _, key in opened.outbox.waiting()])]
+    batch = again.take()
+    before = Pipeline({"m": machine()}, {})
+    live(before, fed, 300)
+    assert told
+    found = sums(Batch(tuple(batch.parts), {}))
+    expected = sums(before.take())
+    assert found["running_ms"] == expected["running_ms"] - 120_000  # two minutes had been told before
+    opened.outbox.close()
