@@ -7,6 +7,7 @@ from asyncua import ua
 from asyncua.client.client import Client
 from asyncua.crypto import cert_gen, security_policies
 from asyncua.crypto.uacrypto import CertProperties
+from asyncua.ua.uaerrors import UaError
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -42,15 +43,32 @@ async def secure(client: Client, device: OpcUaDevice) -> None:
 
 
 async def _server_certificate(client: Client, device: OpcUaDevice, mode: ua.MessageSecurityMode, uri: str) -> bytes:
-    """The pinned certificate; on first use, the one that the server shows is kept."""
+    """The pinned certificate; on first use, the one that the server shows is kept.
+
+    A server with another certificate than the pinned one cannot read what we send and stays silent, so it is
+    compared beforehand; a server that shows none without security is believed to be the pinned one.
+    """
     pinned = _read(device.server_certificate_file)
-    if pinned is not None:
+    try:
+        endpoint = Client.find_endpoint(await client.connect_and_get_server_endpoints(), mode, uri)
+    except (OSError, UaError):
+        if pinned is None:
+            raise
         return pinned
-    endpoint = Client.find_endpoint(await client.connect_and_get_server_endpoints(), mode, uri)
-    shown = bytes(endpoint.ServerCertificate)
-    if device.server_certificate_file is not None:
+    shown = _first(bytes(endpoint.ServerCertificate))
+    if pinned is not None and pinned != shown:
+        raise Misconfigured(
+            f"{device.url}: the server shows another certificate than {device.server_certificate_file}; "
+            "if it is the right server and was given a new one, remove that file and restart"
+        )
+    if pinned is None and device.server_certificate_file is not None:
         _keep(Path(device.server_certificate_file), shown)
     return shown
+
+
+def _first(chain: bytes) -> bytes:
+    """The server's own certificate: DER, long form of the length, others may follow."""
+    return chain[: int.from_bytes(chain[2:4], "big") + 4]
 
 
 def _keep(path: Path, certificate: bytes) -> None:
