@@ -24,8 +24,8 @@ def durations(random: np.random.Generator, habits: Habits, ideal_ns: int, pace: 
     """Lengths of `count` cycles [ns]."""
     scatter, slow = random.random((2, count))
     factor = pace * (1 + habits.jitter * scatter)
-    if habits.slow_share:
-        late = slow < habits.slow_share
+    late = np.flatnonzero(slow < habits.slow_share)
+    if len(late):
         factor[late] *= 1.2 + 0.5 * slow[late] / habits.slow_share
     out: Int64 = (np.minimum(factor, LONGEST) * ideal_ns).astype(np.int64)
     return out

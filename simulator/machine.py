@@ -282,7 +282,8 @@ class Machine:
             self._due_ns[cause] -= segment.end_ns - segment.start_ns
         self._left_ns = segment.left_ns
         if len(segment.done_ns):
-            self.changeovers = _resolved(self.changeovers, self._first_good(segment))
+            if self.changeovers and self.changeovers[-1].first_good_ns is None:
+                self.changeovers = _resolved(self.changeovers, self._first_good(segment))
             self._cycles += len(segment.done_ns)
             self._rejects += int(segment.rejects.sum())
             self._since_change += len(segment.done_ns)
