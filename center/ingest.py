@@ -25,6 +25,8 @@ from wire.receipts import encode_receipt
 from wire.topics import ENVELOPED, parse, topic
 
 GATHER_S: Final = 0.1
+GATHER_PAUSE_S: Final = 0.02
+"""A pause that ends gathering: a broker may hand over no more before it is acknowledged (Mosquitto: 20 messages)."""
 GATHER_MESSAGES: Final = 500
 QUEUE_MESSAGES: Final = 2000
 QUEUE_BYTES: Final = 64 * 1024 * 1024
@@ -124,12 +126,12 @@ class Ingest:
                 self._isolate([item for item in items if item is not None])
 
     def _gather(self) -> list[Arrived | None]:
-        """What arrives within a moment of the first message."""
+        """What arrives within a moment of the first message, without a longer pause."""
         items = [self._queue.get()]
         until = time.monotonic() + GATHER_S
         while len(items) < GATHER_MESSAGES and (left := until - time.monotonic()) > 0:
             try:
-                items.append(self._queue.get(timeout=0 if self._stopping.is_set() else left))
+                items.append(self._queue.get(timeout=0 if self._stopping.is_set() else min(left, GATHER_PAUSE_S)))
             except queue.Empty:
                 break
         for item in items:

@@ -3,6 +3,10 @@
 The session is clean and nothing at the broker is relied upon: what it loses, the gateways send again, since only a
 receipt frees an envelope. An acknowledgement therefore says no more than "send the next"; one that belongs to an
 earlier connection is forgotten, because the new connection gives its ids out again.
+
+The first connection asks for MQTT 5 with nothing special in it, which even a broker that knows only 3.1.1 can refuse
+properly (amqtt 0.12 falls silent at a property). If it is accepted, the session connects again with its limit on
+messages in flight.
 """
 
 import secrets
@@ -66,6 +70,7 @@ class Session:
         self._context = _context(broker)
         self._id = f"nhip-center-{secrets.token_hex(4)}"
         self._version: MQTTProtocolVersion = MQTTProtocolVersion.MQTTv5
+        self._probing = True
         self._connection = 0
         self._stopping = threading.Event()
         self._client = self._make()
@@ -119,7 +124,8 @@ class Session:
         while not self._stopping.is_set():
             if self._version == MQTTProtocolVersion.MQTTv5:
                 properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-                properties.ReceiveMaximum = IN_FLIGHT
+                if not self._probing:
+                    properties.ReceiveMaximum = IN_FLIGHT
                 self._client.connect_async(*where, clean_start=True, properties=properties)
             else:
                 self._client.connect_async(*where)
@@ -130,10 +136,14 @@ class Session:
     def _on_connect(self, client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:
         if reason.is_failure:
             if reason.value == _UNSUPPORTED_VERSION and self._version == MQTTProtocolVersion.MQTTv5:
-                self._version = MQTTProtocolVersion.MQTTv311
+                self._version, self._probing = MQTTProtocolVersion.MQTTv311, False
                 client.disconnect()  # ends loop_forever; the next client speaks the older version
             else:
                 self._health.say("broker", f"refused: {reason}")
+            return
+        if self._probing:
+            self._probing = False
+            client.disconnect()
             return
         self._connection += 1
         client.subscribe([(subscription(kind), qos) for kind, qos in _QOS.items()])
