@@ -1,9 +1,11 @@
 """What a disk can do to a file: the errors of the outbox by blame, SQLite's complaints as those, and the lock."""
 
 import fcntl
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
@@ -51,6 +53,30 @@ def lock(path: Path) -> IO[str]:
             f"{path} is in use by another agent; stop it, or give this one another file with --outbox"
         ) from error
     return handle
+
+
+@dataclass(frozen=True)
+class Reserve:
+    """Disk space kept for bad times: on a full disk even a deletion needs room to be written down."""
+
+    path: Path
+    size_bytes: int
+
+    def fill(self) -> bool:
+        """Takes the space if it is not taken yet; False if the disk has none."""
+        if self.path.exists():
+            return True
+        try:
+            with self.path.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, self.size_bytes)
+        except OSError:
+            self.release()
+            return False
+        return True
+
+    def release(self) -> None:
+        """Gives the space back to the disk."""
+        self.path.unlink(missing_ok=True)
 
 
 @contextmanager

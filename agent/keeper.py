@@ -24,6 +24,7 @@ from wire.bodies import Dropped
 
 _LOG: Final = logging.getLogger("nhip.agent.outbox")
 _PRUNE_EVERY: Final = 30
+_LARGE_CARRY_BYTES: Final = 64 * 1024
 T = TypeVar("T")
 
 
@@ -46,6 +47,7 @@ class Keeper:
         self._turn = asyncio.Lock()
         self._commits = 0
         self._to_keep: Learned | None = None
+        self._large: set[str] = set()
         self._damaged = False
         self._site: dict[str, Any] | None = None
         self._described: dict[str, Any] | None = None
@@ -80,10 +82,11 @@ class Keeper:
         self._site = self._described = described
         self._valid_from_ns = valid_from_ns
 
-    async def commit(self) -> bool:
+    async def commit(self, *, final: bool = False) -> bool:
         """Stores what the machines have offered, with their states, and what the receipts have said.
 
-        False if the disk refused; everything then waits for the next call.
+        A large state is written only together with facts, once a minute, unless this is the final commit: a machine
+        that stood still for days would otherwise wear out the memory card. False if the disk refused; everything then waits for the next call.
         """
         async with self._turn:
             batch, learned = None, None
@@ -97,7 +100,7 @@ class Keeper:
                 if self._described and (body := await self._do(self._news)):
                     contents, settings = [*contents, ("site", body[0])], {SENT: body[1]}
                 batch = self._pipeline.take()
-                sealed = await self._do(self._store, batch, contents, settings)
+                sealed = await self._do(self._store, batch, contents, settings, final)
             except (CannotStore, CorruptOutbox) as error:
                 if batch:
                     self._pipeline.put_back(batch)
@@ -112,11 +115,16 @@ class Keeper:
         assert self._described is not None
         return news(self._described, self._outbox.settings(), self._valid_from_ns)
 
-    def _store(self, batch: Batch, contents: Sequence[tuple[str, Any]], settings: dict[str, str]) -> list[Sealed]:
+    def _store(
+        self, batch: Batch, contents: Sequence[tuple[str, Any]], settings: dict[str, str], final: bool
+    ) -> list[Sealed]:
         contents = [*contents, *(("facts", body) for body in bodies(batch.parts))]
         if not contents and not batch.states:
             return []
-        return self._outbox.commit(contents, batch.carries(), self._now_ns(), settings)
+        carries = batch.carries(() if final else self._large)
+        self._large = {name for name in self._large if name not in carries}
+        self._large |= {name for name, data in carries.items() if len(data) > _LARGE_CARRY_BYTES}
+        return self._outbox.commit(contents, carries, self._now_ns(), settings)
 
     def _stored(self, sealed: list[Sealed]) -> None:
         self._described = None

@@ -17,7 +17,9 @@ covers. Envelopes of one commit, the carry and the settings change in one transa
 they are 35 days old or the file is over its budget, so that a center that lost its disk gets them again; others are
 never deleted. The newest `site` envelope always stays: without it nobody could read the rest.
 
-A lock file beside it, `<file>.lock`, keeps a second agent out. Methods block on the disk: call them from one worker
+Beside it lie `<file>.lock`, which keeps a second agent out, and `<file>.reserve`: room in which receipts and deletions
+can be written down when the disk is full. New envelopes are refused (`DiskFull`) while that room cannot be kept, and
+the file gives deleted pages back to the disk (auto_vacuum=incremental), so that receipts end a full disk. Methods block on the disk: call them from one worker
 thread, never from the acquisition path.
 """
 
@@ -25,21 +27,24 @@ import json
 import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from agent.disk import CorruptOutbox, DiskFull, UnknownFormat, lock, translated
+from agent.disk import CorruptOutbox, DiskFull, Reserve, UnknownFormat, lock, translated
 from agent.ranges import NOTHING, Settled
 from agent.sender import Key, StreamState
 from wire.envelope import seal
 
 FORMAT: Final = 1
 DAY_NS: Final = 86_400_000_000_000
+RESERVE_BYTES: Final = 8 * 2**20  # more than the WAL ever needs for its next checkpoint
 KEEP_NS: Final = 35 * DAY_NS
 BUDGET_MB: Final = 2048
 _PRUNE_ROWS: Final = 500
+_VACUUM_PAGES: Final = 256
+_VACUUM_STEPS: Final = 32
 _ANY_AGE: Final = 2**63 - 1
 
 _SCHEMA: Final = """
@@ -65,11 +70,14 @@ class Sealed:
 class Outbox:
     """One open outbox file. `agent.salvage.open_outbox` opens one whatever state it is in."""
 
-    def __init__(self, path: Path, *, budget_mb: int = BUDGET_MB, keep_ns: int = KEEP_NS) -> None:
+    def __init__(
+        self, path: Path, *, budget_mb: int = BUDGET_MB, keep_ns: int = KEEP_NS, reserve_bytes: int = RESERVE_BYTES
+    ) -> None:
         """Opens or creates the file. Raises `OutboxInUse`, `UnknownFormat`, `CorruptOutbox` or `CannotStore`."""
         self.path = path
         self._budget_bytes, self._keep_ns = budget_mb * 2**20, keep_ns
         self._lock = lock(path)
+        self._reserve = Reserve(Path(f"{path}.reserve"), reserve_bytes)
         try:
             with translated(path):
                 self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
@@ -79,7 +87,13 @@ class Outbox:
             raise
 
     def _prepare(self) -> None:
-        for pragma in ("journal_mode=wal", "synchronous=full", "journal_size_limit=4194304"):
+        for pragma in (
+            "auto_vacuum=incremental",
+            "secure_delete=off",
+            "journal_mode=wal",
+            "synchronous=full",
+            "journal_size_limit=4194304",
+        ):
             self._db.execute(f"pragma {pragma}")
         if not self._db.execute("select 1 from sqlite_master where name = 'meta'").fetchone():
             self._db.executescript(f"begin; {_SCHEMA} commit;")
@@ -113,12 +127,37 @@ class Outbox:
 
         Raises `DiskFull` or `CannotStore`; then nothing was stored.
         """
-        try:
+        if self._reserve.fill() or self._make_room():
+            try:
+                return self._commit(bodies, carries, now_ns, settings or {})
+            except DiskFull:
+                if not self._make_room():
+                    raise
             return self._commit(bodies, carries, now_ns, settings or {})
-        except DiskFull:
-            if not self.prune(now_ns):
-                raise
-        return self._commit(bodies, carries, now_ns, settings or {})
+        raise DiskFull(
+            f"no room for {self.path}: the disk is full and nothing here may be deleted; free disk space, "
+            "or bring back the connection to the center, whose receipts free what is stored"
+        )
+
+    def _make_room(self) -> bool:
+        """Deletes some of the oldest settled envelopes, whatever their age, and gives their pages back to the disk.
+
+        Returns whether there is room again.
+        """
+        self._reserve.release()
+        self._checkpoint()
+        with self._transaction():
+            gone = self._delete_settled(_ANY_AGE)
+        with suppress(DiskFull):
+            for _ in range(_VACUUM_STEPS if gone else 0):  # small steps: what moves must fit into the reserve
+                with translated(self.path):
+                    self._db.execute(f"pragma incremental_vacuum({_VACUUM_PAGES})").fetchall()
+                self._checkpoint()
+        return self._reserve.fill()
+
+    def _checkpoint(self) -> None:
+        with translated(self.path):
+            self._db.execute("pragma wal_checkpoint(truncate)").fetchall()
 
     def _commit(
         self, bodies: Sequence[tuple[str, Any]], carries: Mapping[str, bytes], now_ns: int, settings: Mapping[str, str]
@@ -187,6 +226,14 @@ class Outbox:
 
     def receipted(self, known: Mapping[str, Settled], generation: str) -> None:
         """Keeps what the center has settled. Losing it costs repetitions, never facts."""
+        try:
+            self._write_marks(known, generation)
+        except DiskFull:
+            self._reserve.release()
+            self._checkpoint()
+            self._write_marks(known, generation)
+
+    def _write_marks(self, known: Mapping[str, Settled], generation: str) -> None:
         with self._transaction():
             self._db.executemany(
                 "update streams set mark = ?, beyond = ? where stream = ?",

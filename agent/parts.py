@@ -17,6 +17,7 @@ MOST_ROWS: Final = 2000
 class Part:
     """What one step of one machine offers. Differences that belong together, so never split over two envelopes."""
 
+    machine: str
     facts: Facts
     losses: Losses
     stops: Sequence[Stop]

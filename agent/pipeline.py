@@ -11,7 +11,7 @@ is a gap like any other outage.
 
 import logging
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -37,9 +37,14 @@ class Batch:
     def __len__(self) -> int:
         return sum(map(len, self.parts))
 
-    def carries(self) -> dict[str, bytes]:
-        """The states as they are kept on disk."""
-        return {machine: engine.dump(state) for machine, state in self.states.items()}
+    def carries(self, skip: Container[str] = ()) -> dict[str, bytes]:
+        """The states as they are kept on disk: of each machine that offered something, and of others not in `skip`."""
+        needed = {part.machine for part in self.parts}
+        return {
+            machine: engine.dump(state)
+            for machine, state in self.states.items()
+            if machine in needed or machine not in skip
+        }
 
 
 @dataclass
@@ -172,7 +177,7 @@ class Pipeline:
     def _step(self, name: str, item: _Machine, samples: Mapping[str, Series], until_ns: int) -> None:
         offer_until_ns = until_ns // MINUTE_NS * MINUTE_NS
         step = engine.step(item.machine, item.state, samples, (), until_ns, offer_until_ns)
-        part = Part(step.facts, step.losses, step.stops)
+        part = Part(name, step.facts, step.losses, step.stops)
         with self._lock:
             item.state, item.live = step.state, step.live or item.live
             self._dirty.add(name)

@@ -125,10 +125,10 @@ class Agent:
                 self.uplink.status_changed()
         self._online = online
 
-    async def commit(self) -> None:
+    async def commit(self, *, final: bool = False) -> None:
         """Facts become envelopes on disk."""
         had_trouble = bool(self.keeper.trouble)
-        await self.keeper.commit()
+        await self.keeper.commit(final=final)
         if self.uplink and bool(self.keeper.trouble) != had_trouble:
             self.uplink.status_changed()
 
@@ -173,7 +173,7 @@ class Agent:
                 await self.commit()
             if not stop.is_set():
                 await self._live(stop)
-            await self.commit()
+            await self.commit(final=True)
             if self.uplink and uplink:
                 await self.uplink.drain(_DRAIN_S)
                 await self.commit()  # what the last receipts said
