@@ -25,7 +25,7 @@ _lang = click.option("--lang", type=click.Choice(_LANGUAGES), default=_language,
 _path = click.Path(path_type=Path)
 
 
-class _Seconds(click.ParamType):
+class _Seconds(click.ParamType[float]):
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
@@ -98,7 +98,10 @@ def agent(
 
 
 def _complaints(error: Any, lang: str) -> str:
-    return str(error.text(lang)) if hasattr(error, "text") else str(error)
+    """Everything that is wrong in a file, a line each."""
+    from words import complaint
+
+    return "\n".join(complaint(item, lang) for item in error.complaints)
 
 
 @main.command()

@@ -39,6 +39,7 @@ class EmbeddedBroker:
         for name in ("amqtt", "transitions"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
         asyncio.set_event_loop(self._loop)
+        self._loop.set_exception_handler(_unhandled)
         config = {
             "listeners": {"default": {"type": "tcp", "bind": f"127.0.0.1:{self._port}"}},
             "timeout_disconnect_delay": 0,
@@ -61,3 +62,8 @@ class EmbeddedBroker:
         asyncio.run_coroutine_threadsafe(self._broker.shutdown(), self._loop).result(_START_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_START_S)
+
+
+def _unhandled(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """The broker trips over clients that leave before it has answered; that is theirs and its affair, not the screen's."""
+    logging.getLogger(__name__).debug("embedded broker: %s", context.get("exception") or context.get("message"))

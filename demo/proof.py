@@ -138,14 +138,14 @@ def compare(
     transitions: Mapping[str, int],
     period_s: float,
     ideal_s: float,
-    together: Sequence[tuple[str, str]] = (),
+    together: Sequence[tuple[str, ...]] = (),
     unwatched_slack: int = 0,
 ) -> Comparison:
     """Holds one machine's figures against the truth.
 
     transitions: how many times each state began or ended in the window, and `all`; period_s: polling period;
-    ideal_s: one ideal time of a count; together: pairs of states that cannot be told apart in this window (a stop that
-    a gap interrupted); unwatched_slack: pieces that may fall on either side of a gap's edges.
+    ideal_s: one ideal time of a count; together: states that cannot be told apart in this window (a stop that began
+    before anybody watched, or that a gap interrupted); unwatched_slack: pieces that may fall on either side of a gap's edges.
     """
     complaints = []
     tolerance = {}
@@ -159,7 +159,7 @@ def compare(
             complaints.append(f"{'+'.join(group)}: {is_ms} ms measured, {was_ms} ms true, tolerance {allowed} ms")
     if measured.pieces != truth.pieces:
         complaints.append(f"pieces: {measured.pieces} measured, {truth.pieces} true")
-    if measured.good != truth.good:
+    if measured.good != truth.good and (measured.good or truth.good or truth.pieces):
         complaints.append(f"good pieces: {measured.good} measured, {truth.good} true")
     if abs(measured.unwatched - truth.unwatched) > unwatched_slack:
         complaints.append(f"unwatched pieces: {measured.unwatched} measured, {truth.unwatched} true")

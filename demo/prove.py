@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from demo.proof import Comparison, compare, count_transitions, measured_figures, truth_figures
+from demo.proof import STATES, Comparison, compare, count_transitions, measured_figures, truth_figures
 from demo.stage import Stage, StageBroken, ask
 
 _MINUTE_NS: Final = 60_000_000_000
 _LEAD_NS: Final = 5_000_000_000
 _SETTLE_S: Final = 45.0
 _TRIES: Final = 4
+_UNDECIDED: Final = ("minor_stop", "unplanned_stop", "setup")
+"""What a stop is depends on its whole length and on what came before it."""
 
 Tell = Callable[[str, float], None]
 """Told what is being done and which share of it is over [1]."""
@@ -77,6 +79,7 @@ def prove(stage: Stage, plan: Plan, tell: Tell) -> Report:
     stage.wait(lambda: ask(f"{stage.truth_url}/ready")["live"], "the simulator's present")
     stage.wait(stage.agent_ready.exists, "the agent", 600.0)
     stage.wait(lambda: _all_known(stage), "the machines at the center")
+    watched_ns = time.time_ns()
     minutes = max(1, -int(-plan.for_s // 60))
     from_ns = -(-(time.time_ns() + _LEAD_NS) // _MINUTE_NS) * _MINUTE_NS
     to_ns = from_ns + minutes * _MINUTE_NS
@@ -87,7 +90,7 @@ def prove(stage: Stage, plan: Plan, tell: Tell) -> Report:
     tell("deliver", 0.0)
     stage.wait(lambda: _delivered(stage, from_ns, to_ns), "the facts of the window", _SETTLE_S)
     for attempt in range(_TRIES):
-        report = _report(stage, from_ns, to_ns)
+        report = _report(stage, watched_ns, from_ns, to_ns)
         if not report.complaints:
             break
         tell("deliver", (attempt + 1) / _TRIES)  # a correction may still be on its way
@@ -142,13 +145,7 @@ def _delivered(stage: Stage, from_ns: int, to_ns: int) -> bool:
 
 
 def _time_ms(row: Mapping[str, Any]) -> int:
-    return sum(int(value) for name, value in row["sums"].items() if _is_state(name))
-
-
-def _is_state(name: str) -> bool:
-    from demo.proof import STATES  # noqa: PLC0415
-
-    return name.removesuffix("_ms") in STATES
+    return sum(int(value) for name, value in row["sums"].items() if name.removesuffix("_ms") in STATES)
 
 
 def _gaps(stage: Stage, machine: str, from_ns: int, to_ns: int) -> tuple[tuple[int, int], ...]:
@@ -170,7 +167,7 @@ def _truth(stage: Stage, from_ns: int, to_ns: int, as_of_ns: int) -> dict[str, A
     return machines
 
 
-def _report(stage: Stage, from_ns: int, to_ns: int) -> Report:
+def _report(stage: Stage, watched_ns: int, from_ns: int, to_ns: int) -> Report:
     as_of_ns = time.time_ns() - 3_000_000_000
     measured = _rows(stage, from_ns, to_ns)
     whole = _truth(stage, from_ns, to_ns, as_of_ns)
@@ -194,11 +191,17 @@ def _report(stage: Stage, from_ns: int, to_ns: int) -> Report:
                 transitions=counts,
                 period_s=float(machines[name]["period_s"]),
                 ideal_s=max(ideals) / 1e6,
-                together=[("minor_stop", "unplanned_stop")] if gaps else (),
+                together=[_UNDECIDED] if gaps or _older(stage, name, watched_ns, from_ns) else (),
                 unwatched_slack=_slack(whole[name], len(gaps)),
             )
         )
     return Report(from_ns, to_ns, tuple(comparisons), _delivery(stage), all_gaps)
+
+
+def _older(stage: Stage, machine: str, watched_ns: int, from_ns: int) -> bool:
+    """Whether the state in which the window began is older than the watch: nobody can tell how long that stop is."""
+    states = _states(stage, machine, watched_ns, from_ns, from_ns)
+    return len(states) < 2 and states[0][1] != "running"
 
 
 def _slack(truth: Mapping[str, Any], gaps: int) -> int:

@@ -64,7 +64,7 @@ def _stored(stage: Stage) -> float:
         rows = ask(f"{stage.center_url}/api/v1/delivery")["rows"]
     except (StageBroken, urllib.error.URLError):
         return 0.0
-    settled = sum(row["stored"] for row in rows if row["kind"] == "facts")
+    settled = sum(int(row["stored"]) for row in rows if row["kind"] == "facts")
     try:
         told = json.loads((stage.folder / "agent-progress.json").read_text())
     except (OSError, ValueError):

@@ -135,6 +135,8 @@ class Stage:
             self.broker.start()
             self.broker_url = self.broker.url
         factory = factory_of.factory(self.now, history_days=max(1, round(self.days)), seed=self.seed)
+        if not self.days:  # no past: every machine begins its first run now, before the eyes of the agent
+            factory = factory.model_copy(update={"start": self.now.replace(microsecond=0)})
         self._write("factory.yaml", factory.model_dump(mode="json", exclude_none=True))
         ports = self._start_simulator()
         self._write("site.yaml", factory_of.site(ports, self.broker_url, factory))

@@ -194,10 +194,13 @@ def _first_known(machine: Machine, fresh: Samples) -> int:
 def _settle(machine: Machine, state: MachineState, found: Assessment, until_ns: int) -> tuple[int, dict[str, Memory]]:
     """The time up to which nothing can change any more, and what the counters remembered then."""
     whole, begin_ns = found.whole, state.settled_ns
+    sure_ns = until_ns
+    if machine.gap is not None:  # a run lasts surely to its last piece: what follows may turn out to be a gap
+        sure_ns = max((int(counts.t_ns[-1]) for counts in found.counted.values() if len(counts.t_ns)), default=begin_ns)
     limit = min(
         until_ns,
-        _open_from(found.bare, machine.shortest_run_ns, state.since_ns),
-        _open_from(whole.line, machine.shortest_run_ns, state.since_ns),
+        _open_from(found.bare, machine.shortest_run_ns, state.since_ns, sure_ns),
+        _open_from(whole.line, machine.shortest_run_ns, state.since_ns, sure_ns),
         *(counts.pending_ns for counts in found.counted.values() if counts.pending_ns is not None),
     )
     made = whole.production
@@ -216,11 +219,12 @@ def _settle(machine: Machine, state: MachineState, found: Assessment, until_ns: 
     return begin_ns, dict(state.counters)
 
 
-def _open_from(line: Timeline, shortest_run_ns: int, since_ns: int) -> int:
+def _open_from(line: Timeline, shortest_run_ns: int, since_ns: int, sure_ns: int) -> int:
     """Where the unfinished tail begins: what follows the last run that is long enough to stay one."""
     start = line.start_ns.copy()
     start[0] = min(since_ns, int(start[0]))
-    firm = np.flatnonzero((line.state == State.RUNNING) & (line.end_ns - start >= shortest_run_ns))
+    length = np.minimum(line.end_ns, max(sure_ns, int(line.start_ns[-1]))) - start
+    firm = np.flatnonzero((line.state == State.RUNNING) & (length >= shortest_run_ns))
     return int(line.end_ns[firm[-1]]) if len(firm) else int(line.start_ns[0])
 
 

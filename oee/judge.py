@@ -238,9 +238,8 @@ def _minor(machine: Machine, line: Timeline, spans: Spans) -> Timeline:
             start, np.append(start[1:], line.end_ns[-1]), cut.state[~joined], cut.reason[~joined], cut.by[~joined]
         )
     open_stop = (line.state == State.UNPLANNED_STOP) & (line.reason == "")
-    index = np.maximum(np.searchsorted(spans.start_ns, line.start_ns, "right") - 1, 0)
     length = scheduled_before(spans, line.end_ns) - scheduled_before(spans, line.start_ns)
-    minor = open_stop & (length <= machine.minor_stop_at_most_ns) & ~outside[index]
+    minor = open_stop & (length <= machine.minor_stop_at_most_ns)
     state = line.state.copy()
     state[minor] = State.MINOR_STOP
     return Timeline(line.start_ns, line.end_ns, state, line.reason, line.by)
