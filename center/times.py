@@ -32,22 +32,21 @@ def parse_time(name: str, text: str, zone: tzinfo) -> int:
     Raises `BadQuestion`.
     """
     written = _LOST_PLUS.sub(r"+\1", text.strip())  # a plus sign in a URL that was not written %2B arrives as a space
+    t_ns: int | None
     try:
         if _DAY.fullmatch(written):
-            return _in_range(name, text, date_start_ns(zone, (date.fromisoformat(written) - date(1970, 1, 1)).days))
-        moment = datetime.fromisoformat(written)
+            t_ns = date_start_ns(zone, (date.fromisoformat(written) - date(1970, 1, 1)).days)
+        else:
+            moment = datetime.fromisoformat(written)
+            t_ns = to_ns(moment) if moment.tzinfo else None
     except (ValueError, OverflowError):
         raise BadQuestion(
             f"{name}: {text[:40]!r} is no time; write for example 2026-03-02T06:00:00%2B07:00 or 2026-03-02"
         ) from None
-    if moment.tzinfo is None:
+    if t_ns is None:
         raise BadQuestion(
             f"{name}: {text[:40]!r} has no offset; write for example {written[:25]}%2B07:00, or Z for UTC"
         )
-    return _in_range(name, text, to_ns(moment))
-
-
-def _in_range(name: str, text: str, t_ns: int) -> int:
     if not 0 <= t_ns <= MAX_NS:
         raise BadQuestion(f"{name}: {text[:40]!r} is not between 1970 and 2200")
     return t_ns

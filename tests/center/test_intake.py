@@ -47,10 +47,7 @@ def test_new_envelopes_are_stored_and_settled(memory):
 @pytest.mark.parametrize("together", [True, False])
 def test_a_repetition_stores_nothing_and_is_receipted_again(memory, together):
     one = envelope(1, running(T, 1))
-    if together:
-        plans = [take(memory, one, one)]
-    else:
-        plans = [take(memory, one), take(memory, one)]
+    plans = [take(memory, *part) for part in ([[one, one]] if together else [[one], [one]])]
     assert sum(len(plan.batches) for plan in plans) == 1
     assert plans[-1].heard == {("van-long", "main")}
     assert not plans[-1].quarantine
@@ -124,7 +121,9 @@ FORGED = {
     "a stop that ends first": envelope(
         1, content={"stops": [{"machine": "a", "id": "1", "start_ns": 5, "end_ns": 4, "state": "setup"}]}
     ),
-    "a stop of no state": envelope(1, content={"stops": [{"machine": "a", "id": "1", "start_ns": 5, "state": "tired"}]}),
+    "a stop of no state": envelope(
+        1, content={"stops": [{"machine": "a", "id": "1", "start_ns": 5, "state": "tired"}]}
+    ),
     "a huge stop": envelope(1, content={"stops": [{"machine": "a", "id": "1", "start_ns": 10**30, "state": "setup"}]}),
     "dropped without a reason": envelope(1, content={"dropped": [[1, 1]]}),
     "dropped of the future": envelope(1, content={"dropped": [[1, 2**62]], "why": "disk"}),

@@ -1,0 +1,111 @@
+"""The center as a process of its own: from a gateway's publish over a real broker to an answer over real HTTP."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from center_plant import STREAM, Gateway, envelope, eventually, mosquitto, ns, running
+
+from oee.facts import MINUTE_NS
+
+T = ns("2026-03-02T08:00:00")
+ROOT = Path(__file__).parents[2]
+_PROCESS = """
+import asyncio, signal, sys
+from center.run import run
+async def main():
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    await run(sys.argv[1], stop, sys.argv[2])
+asyncio.run(main())
+"""
+
+
+class Process:
+    def __init__(self, folder, port):
+        self.config, self.ready = folder / "center.yaml", folder / "ready.json"
+        self.config.write_text(
+            f"broker: mqtt://127.0.0.1:{port}\nlisten: 127.0.0.1:0\nstore: {{kind: duckdb, file: {folder}/nhip.duckdb}}\n"
+        )
+
+    def start(self):
+        self.ready.unlink(missing_ok=True)
+        command = [sys.executable, "-c", _PROCESS, str(self.config), str(self.ready)]
+        self.child = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE)
+        eventually(lambda: self.ready.exists() or self.child.poll() is not None, within_s=40)
+        assert self.child.poll() is None, self.child.stderr.read().decode()
+        self.url = json.loads(self.ready.read_text())["url"]
+        eventually(lambda: self.get("/health")["broker"] == "ok")
+
+    def get(self, path, **parameters):
+        answer = httpx.get(f"{self.url}/api/v1{path}", params=parameters)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def end(self, number):
+        self.child.send_signal(number)
+        code = self.child.wait(30)
+        self.child.stderr.close()
+        return code
+
+
+@pytest.fixture
+def process(tmp_path):
+    with mosquitto(tmp_path) as port:
+        made = Process(tmp_path, port)
+        made.port = port
+        yield made
+        if made.child.poll() is None:
+            made.end(signal.SIGKILL)
+
+
+def _pieces(process):
+    window = {"from": "2026-03-02", "to": "2026-03-04", "bucket": "all"}
+    (row,) = process.get("/trend", site="van-long", **window)["rows"]
+    return row["sums"]["pieces_good"]
+
+
+def test_terminated_it_drains_and_goes_on_where_it_was(process):
+    for seq in (1, 2):
+        process.start()
+        gateway = Gateway(process.port)
+        gateway.send(envelope(seq, running(T + seq * 30 * MINUTE_NS, 30)))
+        eventually(lambda g=gateway, s=seq: g.mark() == s)
+        gateway.close()
+        assert _pieces(process) == 300 * seq
+        assert process.end(signal.SIGTERM) == 0
+        assert not process.ready.exists()
+
+
+def test_killed_while_facts_stream_in_it_loses_and_doubles_nothing(process):
+    """kill -9 at random moments; the gateway sends again what was not receipted."""
+    process.start()
+    gateway = Gateway(process.port)
+    sent = [envelope(seq, running(T + seq * MINUTE_NS, 1)) for seq in range(1, 301)]
+    for part in (100, 200):
+        gateway.send(*sent[gateway.mark() : part - 50])
+        eventually(lambda p=part: gateway.mark() > p - 100)
+        gateway.send(*sent[part - 50 : part])
+        process.end(signal.SIGKILL)
+        told = gateway.mark()
+        process.start()
+        (row,) = [row for row in process.get("/delivery")["rows"] if row["stream"] == STREAM]
+        assert row["mark"] >= told
+        assert _pieces(process) == 10 * row["stored"]
+    gateway.send(*sent[gateway.mark() :])
+    eventually(lambda: gateway.mark() == 300)
+    assert _pieces(process) == 3000
+    gateway.close()
+
+
+def test_a_second_center_on_the_same_file_says_why_it_does_not_start(process):
+    process.start()
+    command = [sys.executable, "-c", _PROCESS, str(process.config), str(process.ready) + "2"]
+    second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert second.returncode
+    assert "store_in_use" in second.stderr
+    assert process.get("/health")["status"] == "ok"
