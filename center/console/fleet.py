@@ -9,9 +9,10 @@ from urllib.parse import quote, urlencode
 from nicegui import ui
 
 from center import queries
-from center.console import fleet_cards, frame
+from center.console import fleet_cards, frame, timeline
 from center.console.ask import Desk
 from center.console.fleet_numbers import site_numbers
+from center.console.glyphs import GLYPHS
 from center.console.markup import el, join
 from center.console.names import named
 from center.state import Center
@@ -20,6 +21,7 @@ from words import say
 
 LIVE_EVERY_S: Final = 1.0
 NUMBERS_EVERY_S: Final = 15.0
+_LOOK_AGAIN_S: Final = 3.0
 _GROUPS: Final = (
     ("running", "s-running"),
     ("stopped", "s-unplanned_stop"),
@@ -61,6 +63,7 @@ async def show(center: Center, desk: Desk, lang: str, site: str, order: str) -> 
     with frame.frame(center, lang, say("console.fleet", lang)):
         if not chosen:
             _nothing(lang, site)
+            ui.timer(_LOOK_AGAIN_S, lambda: _look_again(center, desk, site), immediate=False)
             return
         page = _Page(center, desk, lang, chosen, order == "worst")
         away = ui.html("", sanitize=False)
@@ -69,12 +72,20 @@ async def show(center: Center, desk: Desk, lang: str, site: str, order: str) -> 
         for row in chosen:
             page.details[row["id"]] = await asyncio.to_thread(queries.site, center, row["id"])
             await _section(page, row)
+        ui.html(timeline.legend(GLYPHS, lang), sanitize=False)
     refresh_live = _live_refresher(page, summary)
     refresh_numbers = _numbers_refresher(page, away)
     await refresh_live()
     await refresh_numbers()
     ui.timer(LIVE_EVERY_S, refresh_live, immediate=False)
     ui.timer(NUMBERS_EVERY_S, refresh_numbers, immediate=False)
+
+
+async def _look_again(center: Center, desk: Desk, site: str) -> None:
+    """Reloads a page that had nothing to show once there is something."""
+    rows = await desk.ask(1, queries.sites, center)
+    if any(row["id"] == site for row in rows) or (rows and not site):
+        ui.navigate.reload()
 
 
 def _nothing(lang: str, site: str) -> None:
@@ -92,7 +103,10 @@ def _address(site: str, order: str) -> str:
 
 
 def _filters(sites: list[dict[str, Any]], site: str, order: str, lang: str) -> None:
-    choices = [("", say("console.all_sites", lang)), *((row["id"], named(row["name"], lang, row["id"])) for row in sites)]
+    choices = [
+        ("", say("console.all_sites", lang)),
+        *((row["id"], named(row["name"], lang, row["id"])) for row in sites),
+    ]
     pills = [
         el("a", text, href=_address(key, order), cls=f"pill{' on' if key == site else ''}") for key, text in choices
     ]
@@ -154,12 +168,20 @@ def _live_refresher(page: _Page, summary: ui.html) -> Callable[[], Any]:
                 shown[key] = state
                 if page.worst:
                     page.cards[key].box.style(f"order: {fleet_cards.WORST_FIRST.index(state)}")
+        if _has_news(page, rows):
+            ui.navigate.reload()
         summary.set_content(_summary(mine, page.lang))
         for site in await page.desk.ask(LIVE_EVERY_S * 0.9, queries.sites, page.center):
             if site["id"] in page.gates:
                 page.gates[site["id"]].set_content(_gateways(site, page.lang))
 
     return refresh
+
+
+def _has_news(page: _Page, rows: list[dict[str, Any]]) -> bool:
+    """Whether a machine of the sites shown has no card yet."""
+    sites = {site["id"] for site in page.sites}
+    return any(row["site"] in sites and (row["site"], row["machine"]) not in page.cards for row in rows)
 
 
 def _put_live(page: _Page, card: _Card, row: Row, now_ns: int) -> None:

@@ -133,8 +133,9 @@ def score(row: Row | None, label: str, lang: str) -> Markup:
     untrusted = kpis["coverage"] is not None and kpis["coverage"] < FULLY_COVERED
     return el(
         "div",
-        el("div", el("div", big(kpis["oee"], lang), cls="big"), el("div", label, cls="of"), data_tip=note),
+        el("div", el("div", big(kpis["oee"], lang), cls="big"), el("div", label, cls="of")),
         el("div", *(factor(row, kpi, letter, lang) for kpi, letter in _FACTORS), cls="factors"),
+        el("div", note, cls="why") if note else None,
         trust(kpis, lang) if untrusted else None,
         cls=f"score{' untrusted' if kpis['coverage'] == 0 else ''}",
     )
@@ -163,9 +164,7 @@ def trust(kpis: Row, lang: str) -> Markup:
         bounds(kpis, lang),
         el(
             "span",
-            say(
-                "console.range", lang, low=percent(kpis["oee_low"], lang, 0), high=percent(kpis["oee_high"], lang, 0)
-            ),
+            say("console.range", lang, low=percent(kpis["oee_low"], lang, 0), high=percent(kpis["oee_high"], lang, 0)),
         ),
         cls="trust",
     )
@@ -175,7 +174,9 @@ def hours(edges: Sequence[tuple[str, int]], rows: Mapping[int, Row], lang: str) 
     """The last hours as columns of time by state; edges: label and start [ns] of each. Hatched is unknown, a line at
     the foot was not planned.
     """
-    columns = [_column(index, len(edges), label, rows.get(start_ns), lang) for index, (label, start_ns) in enumerate(edges)]
+    columns = [
+        _column(index, len(edges), label, rows.get(start_ns), lang) for index, (label, start_ns) in enumerate(edges)
+    ]
     first, middle, last = edges[0][0], edges[len(edges) // 2][0], say("console.now", lang)
     return join(
         el("svg", *columns, role="img", aria_label=say("console.last_24h", lang)),
@@ -185,15 +186,15 @@ def hours(edges: Sequence[tuple[str, int]], rows: Mapping[int, Row], lang: str) 
 
 def _column(index: int, count: int, label: str, row: Row | None, lang: str) -> Markup:
     left, width = 100 * index / count, 100 / count
-    place: dict[str, str | int] = {"x": f"{left + width * 0.1:.3f}%", "width": f"{width * 0.8:.3f}%"}
+    x, wide = f"{left + width * 0.1:.3f}%", f"{width * 0.8:.3f}%"
     if row is None or not row["scheduled_ms"]:
-        return el("rect", **place, y="32", height="2", rx="1", cls="off")
+        return el("rect", x=x, width=wide, y="32", height="2", rx="1", cls="off")
     parts = _parts(row)
     rects, y = [], 100.0
     for state, ms in parts:
         height = 100 * ms / _HOUR_MS
         y -= height
-        rects.append(el("rect", **place, y=f"{y:.2f}%", height=f"{height:.2f}%", cls=f"s s-{state}"))
+        rects.append(el("rect", x=x, width=wide, y=f"{y:.2f}%", height=f"{height:.2f}%", cls=f"s s-{state}"))
     told = "\n".join(f"{say(f'state.{state}', lang)}: {duration(ms, lang)}" for state, ms in reversed(parts))
     oee = row["kpis"]["oee"]
     return el("g", *rects, data_tip=f"{label} · OEE {'–' if oee is None else percent(oee, lang)}\n{told}")

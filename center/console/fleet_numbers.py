@@ -31,9 +31,7 @@ def site_numbers(center: Center, site: str, lang: str) -> Numbers:
     hours: dict[str, dict[int, Row]] = {}
     for row in queries.trend(center, site, bucket="hour", start_ns=first_ns)["rows"]:
         hours.setdefault(row["machine"], {})[clock.ns(row["start"])] = row
-    edges = [
-        (f"{clock.at(int(edge), zone):%H:%M}", int(edge)) for edge in clock_edges("hour", zone, first_ns, now_ns)
-    ]
+    edges = [(f"{clock.at(int(edge), zone):%H:%M}", int(edge)) for edge in clock_edges("hour", zone, first_ns, now_ns)]
     back_ns = windows.day_start_ns(zone, now_ns, windows.SHIFT_BACK_DAYS)
     by_shift = {
         (row["machine"], row["start"], row["shift"]): row

@@ -44,9 +44,7 @@ def frame(center: Center, lang: str, title: str) -> Iterator[None]:
     client.title = f"{title} · Nhịp"
     client.page = copy(client.page)  # it is shared by all browsers, the language is this one's
     client.page.language = "vi" if lang == "vi" else "en-US"
-    ui.add_head_html(
-        f'<link rel="stylesheet" href="{_url("style.css")}"><script src="{_url("console.js")}"></script>'
-    )
+    ui.add_head_html(f'<link rel="stylesheet" href="{_url("style.css")}"><script src="{_url("console.js")}"></script>')
     ui.html(_header(center, lang), sanitize=False, tag="header").classes("top")
     with ui.element("main").classes("page"):
         yield

@@ -4,24 +4,25 @@ Names of machines, products and reasons come from the shop floor; nothing here c
 """
 
 from collections.abc import Mapping
+from typing import Final
 
 from markupsafe import Markup, escape
 
 Child = Markup | str | None
-_VOID = frozenset({"br", "rect", "line", "circle", "path", "meta", "link"})
+_EMPTY: Final = frozenset({"br", "rect"})
 
 
-def el(tag: str, *children: Child, cls: str = "", style: str = "", **attributes: str | int | float | None) -> Markup:
+def el(tag: str, *children: Child, cls: str = "", style: str = "", **attributes: str | float | None) -> Markup:
     """An element. Underscores in attribute names become hyphens; an attribute or child that is None is left out."""
-    named: Mapping[str, str | int | float | None] = {"class": cls or None, "style": style or None, **attributes}
+    named: Mapping[str, str | float | None] = {"class": cls or None, "style": style or None, **attributes}
     written = Markup("").join(
         Markup(' {}="{}"').format(name.rstrip("_").replace("_", "-"), value)
         for name, value in named.items()
         if value is not None
     )
-    head = Markup("<{}{}>").format(Markup(tag), written)  # noqa: S704 - tags are written in this package only
-    if tag in _VOID:
-        return head
+    if tag in _EMPTY:
+        return Markup("<{}{}/>").format(Markup(tag), written)  # noqa: S704 - tags are written in this package only
+    head = Markup("<{}{}>").format(Markup(tag), written)  # noqa: S704
     body = Markup("").join(escape(child) for child in children if child is not None)
     return head + body + Markup("</{}>").format(Markup(tag))  # noqa: S704
 

@@ -7,7 +7,7 @@ import argparse
 import json
 import time
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -25,12 +25,14 @@ from wire.bodies import Live, LiveMachine, Status
 
 ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
 EVIL = "<script>window.broken = 1</script><b>Máy</b>"
+EVIL_IMAGE = "<img src=x onerror='window.broken = 2'>"
 REASONS = {
     "die-jam": ({"vi": "Kẹt khuôn", "en": "Die jam"}, State.BREAKDOWN),
     "hydraulics": ({"vi": "Hỏng thủy lực", "en": "Hydraulic fault"}, State.BREAKDOWN),
     "no-material": ({"vi": "Hết phôi", "en": "No blanks"}, State.STARVED),
     "bin-full": ({"vi": "Đầy thùng thành phẩm", "en": "Bin full"}, State.BLOCKED),
     "changeover": ({"vi": "Đổi khuôn", "en": "Die change"}, State.SETUP),
+    "evil": ({"vi": EVIL_IMAGE, "en": EVIL_IMAGE}, State.BLOCKED),
     "cleaning": ({"vi": "Vệ sinh đầu ca", "en": "Cleaning"}, State.PLANNED_STOP),
 }
 PRODUCTS = {
@@ -92,7 +94,9 @@ def site_body(site: str, since_ns: int) -> dict:
         "name": SITES[site],
         "timezone": ZONE.key,
         "machines": {made.id: {"name": made.name, "line": made.line} for made in MACHINES if made.site == site},
-        "products": {key: {"name": name, "ideal_s": ideal, "source": "timed"} for key, (name, ideal) in PRODUCTS.items()},
+        "products": {
+            key: {"name": name, "ideal_s": ideal, "source": "timed"} for key, (name, ideal) in PRODUCTS.items()
+        },
         "reasons": {key: {"name": name, "state": state.word} for key, (name, state) in REASONS.items()},
         "calendars": {"": {"shifts": shifts}},
     }
@@ -105,7 +109,7 @@ def stretches(made: Made, calendar, start_ns: int, end_ns: int, rng: np.random.G
     for row in zip(*(column.tolist() for column in vars(cut(calendar, start_ns, end_ns)).values()), strict=True):
         low, high, code, day, shift = row
         if code != CalendarClass.SCHEDULED:
-            yield low, high, code, day, shift, product, State.PLANNED_STOP, "", "calendar"
+            yield low, high, code, day, shift, product, State.UNPLANNED_STOP, "", "plc"
             continue
         at = low
         while at < high:
@@ -127,9 +131,23 @@ def tables(made: Made, calendar, start_ns: int, end_ns: int, rng: np.random.Gene
     stops: list[Stop] = []
     owed = 0.0
     for low, high, code, day, shift, product, state, reason, by in stretches(made, calendar, start_ns, end_ns, rng):
-        if state is not State.RUNNING and (code == CalendarClass.SCHEDULED):
+        reason = "evil" if reason == "bin-full" and made.id == "cut-1" else reason
+        if state is not State.RUNNING:
             to = str(int(product) % 3 + 1) if state is State.SETUP else ""
-            stops.append(Stop(made.id, str(low // 1_000_000), low, high if high < end_ns else None, state, reason, by, product, to, 1))
+            stops.append(
+                Stop(
+                    made.id,
+                    str(low // 1_000_000),
+                    low,
+                    high if high < end_ns else None,
+                    state,
+                    reason,
+                    by,
+                    product,
+                    to,
+                    1,
+                )
+            )
         minute = low // MINUTE_NS * MINUTE_NS
         first = True
         while minute < high:
@@ -153,7 +171,11 @@ def tables(made: Made, calendar, start_ns: int, end_ns: int, rng: np.random.Gene
                     _close(row, state, (high - low) // 1_000_000)
             first = False
             minute += MINUTE_NS
-    return make_facts(list(facts), np.array(list(facts.values()))), make_losses(list(losses), np.array(list(losses.values()))), stops
+    return (
+        make_facts(list(facts), np.array(list(facts.values()))),
+        make_losses(list(losses), np.array(list(losses.values()))),
+        stops,
+    )
 
 
 def _count(row: np.ndarray, count: int, bad: int, ideal_us: int, *, judged: bool) -> None:
@@ -176,6 +198,7 @@ def _close(row: np.ndarray, state: State, length_ms: int) -> None:
 
 def make(path: Path, days: int, now_ns: int, silent: str = "hoa-binh") -> Center:
     """A center over a new DuckDB file with history up to now; the gateway of `silent` went away 41 minutes ago."""
+    made_before = path.exists()
     store = open_store({"file": str(path)})
     center = center_of(store, now_ns=lambda: now_ns, name="Trung tâm hỗ trợ Bắc Ninh")
     today = datetime.fromtimestamp(now_ns // 1_000_000_000, ZONE).date()
@@ -189,7 +212,7 @@ def make(path: Path, days: int, now_ns: int, silent: str = "hoa-binh") -> Center
         changes = Changes(sites=[SiteRow(site, "main", "0" * 16, start_ns, json.dumps(body))], owners=owners)
         center.commit((), changes)
         center.memory.adopt(changes)
-        for number, made in enumerate(item for item in MACHINES if item.site == site):
+        for number, made in enumerate(item for item in MACHINES if item.site == site and not made_before):
             facts, losses, found = tables(made, calendar, start_ns, end_ns, rng)
             center.store.write([Batch(Origin(site, "main", f"{number:032x}"), 1, facts, losses, found)])
         heard_ns = end_ns if site == silent else now_ns
@@ -226,7 +249,11 @@ def main() -> None:
     parser.add_argument("--dir", type=Path, required=True)
     asked = parser.parse_args()
     began = time.time()
-    noon = to_ns(datetime.combine(date.today(), datetime.min.time(), ZONE)) + 19 * 60 * MINUTE_NS + 23 * MINUTE_NS
+    noon = (
+        to_ns(datetime.now(ZONE).replace(hour=0, minute=0, second=0, microsecond=0))
+        + 19 * 60 * MINUTE_NS
+        + 23 * MINUTE_NS
+    )
     center = make(asked.dir / "console.duckdb", asked.days, noon)
     print(f"made in {time.time() - began:.1f} s")
     app = create_app(center)

@@ -1,0 +1,218 @@
+"""Options of the two ECharts drawings: OEE over time, and where the time went. Pure.
+
+Colours are CSS variables, so that both themes need no second drawing (the SVG renderer passes them through). Notes
+are written here, escaped, and only picked by the browser.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from markupsafe import Markup
+
+from center.console import clock
+from center.console.markup import el, join
+from center.console.names import reason_name
+from words import duration, percent, say
+
+Row = Mapping[str, Any]
+_INK, _FAINT, _LINE = "var(--ink-2)", "var(--ink-3)", "var(--line)"
+_FONT: Final = 'Roboto, system-ui, "Segoe UI", "Noto Sans", sans-serif'
+_FACTORS: Final = ("availability", "performance", "quality")
+_MOST_LOSSES: Final = 9
+_MANY_POINTS: Final = 60
+_PICK: Final = (
+    "params => { const row = params.find(item => item.data && item.data.tip); return row ? row.data.tip : '' }"
+)
+_TIP: Final = {
+    "backgroundColor": "var(--tip-bg)",
+    "borderWidth": 0,
+    "padding": [9, 13],
+    "textStyle": {"color": "var(--tip-ink)", "fontSize": 12.5, "fontFamily": _FONT},
+    "extraCssText": "border-radius:9px; box-shadow:0 6px 24px rgb(0 0 0 / 22%)",
+    "confine": True,
+}
+
+
+def trend(rows: Sequence[Row | None], labels: Sequence[tuple[str, str]], lang: str) -> dict[str, Any]:
+    """OEE with its bounds as a band, and the three factors. rows: one for each bucket, None where nothing was planned."""
+    series = [_band("oee_low", rows), _band("width", rows)]
+    series += [_line(kpi, rows, lang) for kpi in (*_FACTORS, "oee")]
+    tips = [{"value": 0, "tip": _note(row, name, lang)} for row, (_, name) in zip(rows, labels, strict=True)]
+    series.append(
+        {"type": "line", "name": "", "data": tips, "symbol": "none", "lineStyle": {"opacity": 0}, "silent": True}
+    )
+    highest = max((_value(row, kpi) or 0 for row in rows for kpi in (*_FACTORS, "oee")), default=1)
+    return {
+        "animation": False,
+        "textStyle": {"fontFamily": _FONT},
+        "grid": {"left": 46, "right": 12, "top": 40, "bottom": 26},
+        "legend": {
+            "top": 0, "left": 0, "itemWidth": 16, "itemHeight": 8, "itemGap": 16, "type": "scroll",
+            "textStyle": {"color": _INK, "fontSize": 12.5}, "inactiveColor": _FAINT,
+            "data": [{"name": _name(kpi, lang), "icon": "roundRect"} for kpi in ("oee", *_FACTORS)],
+        },
+        "tooltip": {"trigger": "axis", ":formatter": _PICK, "axisPointer": {"lineStyle": {"color": _FAINT}}, **_TIP},
+        "xAxis": {
+            "type": "category", "data": [label for label, _ in labels], "boundaryGap": True,
+            "axisLine": {"lineStyle": {"color": _LINE}}, "axisTick": {"show": False},
+            "axisLabel": {"color": _FAINT, "fontSize": 11.5, "hideOverlap": True},
+        },
+        "yAxis": {
+            "type": "value", "min": 0, "max": 1 if highest <= 1 else None, "interval": 0.25,
+            "splitLine": {"lineStyle": {"color": _LINE}},
+            "axisLabel": {"color": _FAINT, "fontSize": 11.5, ":formatter": _percent_axis(lang)},
+        },
+        "series": series,
+    }  # fmt: skip
+
+
+def _percent_axis(lang: str) -> str:
+    space = "\\u00a0" if lang == "vi" else ""
+    return f"value => Math.round(value * 100) + '{space}%'"
+
+
+def _value(row: Row | None, kpi: str) -> float | None:
+    value: float | None = row["kpis"].get(kpi) if row else None
+    return value
+
+
+def _name(kpi: str, lang: str) -> str:
+    return "OEE" if kpi == "oee" else say(f"console.kpi.{kpi}", lang)
+
+
+def _band(part: str, rows: Sequence[Row | None]) -> dict[str, Any]:
+    """The band is two stacked lines without ink: the lower bound, and the filled distance to the upper one."""
+    data: list[float | str] = []
+    for row in rows:
+        low, high = _value(row, "oee_low"), _value(row, "oee_high")
+        known = low is not None and high is not None
+        data.append(
+            (low if part == "oee_low" else high - low) if low is not None and high is not None and known else "-"
+        )
+    area = {"color": "var(--accent)", "opacity": 0 if part == "oee_low" else 0.17}
+    return {
+        "type": "line", "name": part, "stack": "bounds", "data": data, "symbol": "none", "silent": True,
+        "lineStyle": {"opacity": 0}, "areaStyle": area, "z": 1,
+    }  # fmt: skip
+
+
+def _line(kpi: str, rows: Sequence[Row | None], lang: str) -> dict[str, Any]:
+    colour, main = ("var(--accent)", True) if kpi == "oee" else (f"var(--{kpi})", False)
+    values = [_value(row, kpi) for row in rows]
+    return {
+        "type": "line", "name": _name(kpi, lang), "data": ["-" if value is None else value for value in values],
+        "itemStyle": {"color": colour}, "lineStyle": {"color": colour, "width": 2.6 if main else 1.4},
+        "symbol": "circle", "symbolSize": 6 if main else 3.5, "showSymbol": len(rows) <= _MANY_POINTS,
+        "z": 5 if main else 3, "emphasis": {"disabled": True},
+    }  # fmt: skip
+
+
+def _note(row: Row | None, name: str, lang: str) -> Markup:
+    if row is None:
+        return join(el("b", name), el("br"), say("console.not_planned", lang))
+    kpis = row["kpis"]
+    lines: list[Markup | str] = [el("b", name)]
+    lines.append(join("OEE ", el("b", _percent(kpis["oee"], lang))))
+    if kpis["oee_low"] is not None and kpis["oee_high"] is not None:
+        lines.append(
+            say("console.lies_between", lang, low=percent(kpis["oee_low"], lang), high=percent(kpis["oee_high"], lang))
+        )
+    lines += [f"{_name(kpi, lang)} {_percent(kpis[kpi], lang)}" for kpi in _FACTORS]
+    lines.append(say("console.coverage_short", lang, coverage=_percent(kpis["coverage"], lang)))
+    if kpis["oee"] is None:
+        lines.append(say(f"why_null.{row['why_null']['oee']}", lang))
+    return el("br").join(line if isinstance(line, Markup) else el("span", line) for line in lines)
+
+
+def _percent(value: float | None, lang: str) -> str:
+    return "–" if value is None else percent(value, lang)
+
+
+def pareto(losses: Sequence[Row], reasons: Mapping[str, Row], lang: str) -> dict[str, Any]:
+    """Lost time by state and reason, the longest on top, and the running sum on the same scale: its end is 100 %."""
+    bars, rest = list(losses[:_MOST_LOSSES]), losses[_MOST_LOSSES:]
+    names = [loss_name(row, reasons, lang) for row in bars]
+    lost_ms = [int(row["ms"]) for row in bars]
+    states = [str(row["state"]) for row in bars]
+    if rest:
+        names.append(say("console.other_losses", lang, count=len(rest)))
+        lost_ms.append(sum(row["ms"] for row in rest))
+        states.append("planned_stop")
+    total_ms = sum(lost_ms)
+    so_far, running = [], 0
+    for ms in lost_ms:
+        running += ms
+        so_far.append(running)
+    tips = [
+        join(
+            el("b", name),
+            el("br"),
+            duration(ms, lang),
+            el("br"),
+            say("console.so_far", lang, length=duration(sum_ms, lang)),
+        )
+        for name, ms, sum_ms in zip(names, lost_ms, so_far, strict=True)
+    ]
+    return {
+        "animation": False,
+        "textStyle": {"fontFamily": _FONT},
+        "grid": {"left": 4, "right": 14, "top": 22, "bottom": 4, "containLabel": True},
+        "tooltip": {"trigger": "axis", ":formatter": _PICK, "axisPointer": {"type": "none"}, **_TIP},
+        "xAxis": [
+            {"type": "value", "min": 0, "max": total_ms, "show": False},
+            {
+                "type": "value", "min": 0, "max": 100, "interval": 25, "position": "top",
+                "splitLine": {"show": True, "lineStyle": {"color": _LINE}}, "axisLine": {"show": False},
+                "axisLabel": {"color": _FAINT, "fontSize": 11, "formatter": "{value}%" if lang == "en" else "{value}\u00a0%"},
+            },
+        ],
+        "yAxis": {
+            "type": "category", "inverse": True, "data": names, "axisTick": {"show": False}, "axisLine": {"show": False},
+            "axisLabel": {"color": _INK, "fontSize": 12, "width": 124, "overflow": "break", "lineHeight": 14},
+        },
+        "series": [_bars(lost_ms, states, tips, lang), _sum_line(so_far)],
+    }  # fmt: skip
+
+
+def loss_name(row: Row, reasons: Mapping[str, Row], lang: str) -> str:
+    """A loss's reason, or its state where none was given."""
+    return reason_name(row["reason"], reasons, lang) if row["reason"] else say(f"state.{row['state']}", lang)
+
+
+def _bars(lost_ms: Sequence[int], states: Sequence[str], tips: Sequence[Markup], lang: str) -> dict[str, Any]:
+    hatch = {
+        "symbol": "rect",
+        "dashArrayX": [1, 0],
+        "dashArrayY": [2, 4],
+        "rotation": -0.785,
+        "color": "var(--hatch-bg)",
+    }
+    data = []
+    for ms, state, tip in zip(lost_ms, states, tips, strict=True):
+        style = {"color": f"var(--{state})", "borderRadius": 3}
+        label = {"formatter": duration(ms, lang)}
+        data.append(
+            {
+                "value": ms,
+                "tip": tip,
+                "itemStyle": style | ({"decal": hatch} if state == "unknown" else {}),
+                "label": label,
+            }
+        )
+    return {
+        "type": "bar", "data": data, "barMaxWidth": 17, "z": 2, "emphasis": {"disabled": True},
+        "label": {"show": True, "position": "right", "color": "var(--ink)", "fontSize": 12},
+    }  # fmt: skip
+
+
+def _sum_line(so_far: Sequence[int]) -> dict[str, Any]:
+    return {
+        "type": "line", "data": [[ms, index] for index, ms in enumerate(so_far)], "symbol": "circle", "symbolSize": 4,
+        "lineStyle": {"color": _FAINT, "width": 1.4, "type": [4, 3]}, "itemStyle": {"color": _FAINT}, "z": 1,
+        "silent": True,
+    }  # fmt: skip
+
+
+def label_of(row: Row, size: str, lang: str) -> tuple[str, str]:
+    """A bucket's label on the axis, and its whole name."""
+    return clock.bucket(row["start"], size, row.get("shift", ""), lang)

@@ -1,0 +1,134 @@
+"""A machine's KPIs as tiles: value, and on request the formula or the reason why there is none. Pure."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from markupsafe import Markup
+
+from center.console.fleet_cards import big, bounds, why_null
+from center.console.markup import el, join, share
+from words import duration, number, percent, say
+
+Row = Mapping[str, Any]
+_FACTORS: Final = ("availability", "performance", "quality")
+_MINIS: Final = ("pieces_total", "pieces_good", "rejects", "stops", "mean_stop_s", "pieces_per_hour")
+
+
+def tiles(row: Row, before: Row, lang: str) -> Markup:
+    """OEE with its bounds and what it was before, the three factors, and how far to trust them."""
+    small = [_ratio(row, kpi, lang) for kpi in _FACTORS]
+    small += [_ratio(row, "coverage", lang), _time(row, "mtbf_s", lang), _time(row, "mttr_s", lang)]
+    return join(_lead(row, before, lang), *small)
+
+
+def _explain(row: Row, kpi: str, lang: str) -> str:
+    parts = [say(f"kpi.{kpi}", lang), say(f"console.formula.{kpi}", lang)]
+    if kpi in row["why_null"]:
+        parts.append(why_null(row, kpi, lang))
+    return "\n".join(parts)
+
+
+def _tile(row: Row, kpi: str, value: Markup | str | None, lang: str, further: Markup | None = None) -> Markup:
+    """value: None shows a dash and the reason."""
+    why = el("div", why_null(row, kpi, lang), cls="why") if value is None else None
+    return el(
+        "div",
+        el(
+            "div",
+            el("i", cls=f"f-{kpi}") if kpi in _FACTORS else None,
+            say(f"console.kpi.{kpi}", lang),
+            el("em", "i"),
+            cls="label",
+        ),
+        el("div", "–" if value is None else value, cls="value", id=f"kpi-{kpi}"),
+        why,
+        further,
+        cls=f"tile f-{kpi}",
+        tabindex="0",
+        data_tip=_explain(row, kpi, lang),
+    )
+
+
+def _ratio(row: Row, kpi: str, lang: str) -> Markup:
+    value = row["kpis"][kpi]
+    bar = el("div", el("i", style=f"width:{share(value)}"), cls="bar") if value is not None else None
+    return _tile(row, kpi, None if value is None else big(value, lang), lang, bar)
+
+
+def _time(row: Row, kpi: str, lang: str) -> Markup:
+    value_s = row["kpis"][kpi]
+    return _tile(row, kpi, None if value_s is None else duration(value_s * 1000, lang), lang)
+
+
+def _lead(row: Row, before: Row, lang: str) -> Markup:
+    kpis = row["kpis"]
+    low, high = kpis["oee_low"], kpis["oee_high"]
+    told = None
+    if low is not None and high is not None:
+        told = say("console.lies_between", lang, low=percent(low, lang), high=percent(high, lang))
+    flags = [el("div", say(f"flag.{flag}", lang), cls="flag") for flag in row["flags"]]
+    return el(
+        "div",
+        el("div", say("console.kpi.oee", lang), el("em", "i"), cls="label"),
+        el(
+            "div",
+            el("div", big(kpis["oee"], lang), cls="value", id="kpi-oee"),
+            _change(row, before, lang),
+            cls="beside",
+        ),
+        el("div", why_null(row, "oee", lang), cls="why") if kpis["oee"] is None else None,
+        el(
+            "div",
+            bounds(kpis, lang),
+            el("div", el("span", "0"), el("span", told), el("span", percent(1, lang, 0)), cls="ends"),
+        ),
+        el("div", *flags, cls="flags") if flags else None,
+        cls="tile lead",
+        tabindex="0",
+        data_tip=_explain(row, "oee", lang),
+    )
+
+
+def _change(row: Row, before: Row, lang: str) -> Markup | None:
+    """How many points OEE has moved against the window before; only where both are known."""
+    now, then = row["kpis"]["oee"], before["kpis"]["oee"]
+    if now is None or then is None:
+        return None
+    points = (now - then) * 100
+    sign, look = ("▲", "up") if points >= 0.05 else ("▼", "down") if points <= -0.05 else ("=", "")
+    moved = say("console.points", lang, points=number(abs(points), lang, 1))
+    return el(
+        "div",
+        el("span", f"{sign} {moved}", cls=look),
+        el("span", say("console.before", lang, oee=percent(then, lang)), cls="faint"),
+        cls="change",
+    )
+
+
+def minis(row: Row, lang: str) -> Markup:
+    """Counts and smaller numbers."""
+    return join(*(_mini(row, name, lang) for name in _MINIS))
+
+
+def _mini(row: Row, name: str, lang: str) -> Markup:
+    if name in row["kpis"]:
+        value = row["kpis"][name]
+        why = why_null(row, name, lang) if value is None else None
+        shown = duration(value * 1000, lang) if name.endswith("_s") and value is not None else number(value, lang, 0)
+        return _small(name, "–" if value is None else shown, why or say(f"console.formula.{name}", lang), lang)
+    sums = row["sums"]
+    if name in ("pieces_good", "rejects") and not sums["pieces_judged"]:
+        return _small(name, "–", say("why_null.quality_not_known", lang), lang)
+    rejects = sums["pieces_startup_reject"] + sums["pieces_process_reject"]
+    count = rejects if name == "rejects" else sums[name]
+    return _small(name, number(count, lang), None, lang)
+
+
+def _small(name: str, value: str, tip: str | None, lang: str) -> Markup:
+    return el(
+        "div",
+        el("div", say(f"console.kpi.{name}", lang), cls="label"),
+        el("div", value, cls="value", id=f"kpi-{name}"),
+        cls="tile",
+        data_tip=tip,
+    )
