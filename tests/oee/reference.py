@@ -1,0 +1,281 @@
+"""A slow second opinion on the engine: every second one by one, written from the definitions and not from the code.
+
+All times are whole seconds. Nothing of `oee` is used but the plain data types that describe a machine; conditions
+come as Python functions beside the machine's rules. `reference()` walks through the stages in the order of the
+design: values held, raw states, gaps between pieces, debouncing, declared and coded reasons, set-ups, minor stops,
+and at last sums by minute, calendar class, business date, shift and product.
+"""
+
+from datetime import UTC, date, datetime, timedelta
+
+from reference_books import (
+    NOT_STOPPED,
+    Books,
+    Result,
+    S,
+    Seconds,
+    counters_of,
+    gives,
+    ideal_s,
+    judges,
+    multiple,
+    per_count,
+    steps,
+)
+
+from oee.machine import Machine
+from oee.states import CalendarClass, Quality, State
+
+SET_UP_OVER = (State.RUNNING, State.UNPLANNED_STOP, State.STARVED, State.BLOCKED, State.SETUP)
+
+
+def negate(a):
+    return None if a is None else not a
+
+
+def both(a, b):
+    if a is False or b is False:
+        return False
+    return None if a is None or b is None else True
+
+
+def either(a, b):
+    return negate(both(negate(a), negate(b)))
+
+
+def reference(machine: Machine, conditions, rows, end, said=()) -> Result:
+    """rows: tag to `(second, value, quality)` in order. conditions: one per rule, of a function tag -> value or None.
+    said: declarations `(start, end, field, value)` in the order made, machine time in seconds.
+    """
+    start = min((series[0][0] for tag, series in rows.items() if series and tag in machine.tags()), default=end)
+    window = range(start, end)
+    if not window:
+        return Result({}, {}, [])
+    rows = {tag: [row for row in series if row[0] < end] for tag, series in rows.items()}
+    held = {tag: hold(series, window) for tag, series in rows.items()}
+    pieces = [p for role, counter in counters_of(machine) for p in steps(counter, role, rows.get(counter.tag, []))]
+    pieces.sort(key=lambda piece: piece.t)
+    asked = register_products(machine, rows, window)
+    state = raw_states(machine, conditions, held, window)
+    reason = Seconds(dict.fromkeys(window, ""))
+    lay_gaps(machine, state, pieces, rows, asked, window)
+    product = next_stop_products(asked, state, window) if machine.product_change == "next_stop" else asked
+    for piece in pieces:
+        piece.count *= multiple(machine, piece.role, product[piece.t - 1])
+    debounce(machine, state, window)
+    personal = declare(machine, state, reason, said, window)
+    reasons_from_tag(machine, state, reason, rows, window)
+    setups = find_setups(machine, state, pieces, product, said, window)
+    for first, last in setups:
+        for t in range(first, last if last is not None else end):
+            if state[t] in SET_UP_OVER and not reason[t] and not personal[t]:
+                state[t] = State.SETUP
+    calendar = Seconds({t: calendar_at(machine.calendar, t) for t in window})
+    stops = judge_minor(machine, state, reason, calendar, window)
+    books = Books(machine, state, reason, product, calendar, window)
+    books.time()
+    books.pieces(pieces, setups)
+    for first, last, kind in stops:
+        books.stop(first, last, kind)
+    return books.result()
+
+
+def hold(series, window):
+    """The value in effect at each second, None while it is not known."""
+    out, waiting, now = Seconds(), list(series), None
+    for t in window:
+        while waiting and waiting[0][0] <= t:
+            _, value, quality = waiting.pop(0)
+            now = value if quality <= Quality.UNCERTAIN else None
+        out[t] = now
+    return out
+
+
+def register_products(machine, rows, window):
+    """The product of each second: a gap keeps it, a value that the device calls bad makes it `?`."""
+    out, now = Seconds(), "?"
+    waiting = list(rows.get(machine.product_tag, []))
+    for t in window:
+        while waiting and waiting[0][0] <= t:
+            _, value, quality = waiting.pop(0)
+            if quality != Quality.GAP:
+                now = str(value) if quality <= Quality.UNCERTAIN else "?"
+        out[t] = now
+    return out
+
+
+def next_stop_products(asked, state, window):
+    """A change seen while the machine runs waits for its next second of not running."""
+    out, now = Seconds(), asked[window[0]]
+    for t in window:
+        ran_through = state[t] == State.RUNNING and state[t - 1] == State.RUNNING
+        if asked[t] != now and (not ran_through or now == "?"):
+            now = asked[t]
+        out[t] = now
+    return out
+
+
+def raw_states(machine, conditions, held, window):
+    out = Seconds()
+    for t in window:
+        out[t] = State.UNKNOWN
+        if not machine.rules:
+            counter = machine.pieces.total or machine.pieces.good
+            out[t] = State.UNKNOWN if held.get(counter.tag, Seconds())[t] is None else State.RUNNING
+        for rule, condition in zip(machine.rules, conditions, strict=True):
+            true = True if rule.when is None else condition(lambda tag, t=t: held.get(tag, Seconds())[t])
+            if true:
+                out[t] = rule.state
+            if true or true is None:
+                break
+    return out
+
+
+def lay_gaps(machine, state, pieces, rows, product, window):
+    if machine.gap is None:
+        return
+    roles = [role for role, _ in counters_of(machine)]
+    counter = machine.pieces.total or machine.pieces.good
+    watched = [t for t, _, quality in rows.get(counter.tag, []) if quality <= Quality.UNCERTAIN]
+    times = sorted({p.t for p in pieces if p.role == ("total" if "total" in roles else p.role)} | set(watched[:1]))
+    for t, following in zip(times, [*times, window.stop][1:], strict=bool(times)):
+        count_s = ideal_s(machine, product[t], t) * per_count(machine, product[t])
+        if (following - t) * S > max(machine.gap.ideals * count_s * S, machine.gap.at_least_ns):
+            for second in range(t + count_s, following):
+                if state[second] == State.RUNNING:
+                    state[second] = machine.gap.state
+
+
+def runs_of(key, window):
+    """Maximal stretches `[first, last)` over which `key` is equal."""
+    out, first = [], window.start
+    for t in range(window.start + 1, window.stop + 1):
+        if t == window.stop or key(t) != key(t - 1):
+            out.append((first, t))
+            first = t
+    return out
+
+
+def debounce(machine, state, window):
+    """Short runs between stops join the stop before them; after that short stops between runs become running."""
+    for wanted, shortest_ns in ((State.RUNNING, machine.shortest_run_ns), (None, machine.shortest_stop_ns)):
+        kinds = Seconds({t: "?" if state[t] == State.UNKNOWN else state[t] == State.RUNNING for t in window})
+        short = []
+        for first, last in runs_of(lambda t, kinds=kinds: kinds[t], window):
+            mine, other = (True, False) if wanted == State.RUNNING else (False, True)
+            inside = kinds[first] is mine and kinds[first - 1] is other and kinds[last] is other
+            if inside and (last - first) * S < shortest_ns:
+                short.append((first, last))
+        for first, last in short:
+            for t in range(first, last):
+                state[t] = state[first - 1]
+
+
+def declare(machine, state, reason, said, window):
+    """What people said: a reason or a planned stop for what is a stop, a state for what is unknown."""
+    personal = Seconds(dict.fromkeys(window, False))
+    for first, last, field, value in said:
+        for t in range(max(first, window.start), min(last, window.stop)):
+            stopped = state[t] not in NOT_STOPPED
+            if field == "state" and state[t] == State.UNKNOWN:
+                state[t] = State[value.upper()]
+            elif field == "planned_stop" and stopped:
+                state[t], reason[t] = State.PLANNED_STOP, value
+            elif field == "reason" and stopped:
+                state[t], reason[t] = machine.reason_states.get(value, State.UNPLANNED_STOP), value
+            else:
+                continue
+            personal[t] = True
+    return personal
+
+
+def reasons_from_tag(machine, state, reason, rows, window):
+    """A stop without a reason takes the first code with a name that its tag had while it lasted."""
+    code = hold(rows.get(machine.reason_tag, []), window)
+    for first, last in runs_of(lambda t: (state[t], reason[t]), window):
+        named = [machine.reason_map[str(code[t])] for t in range(first, last) if str(code[t]) in machine.reason_map]
+        if not machine.reason_tag or not named or reason[first] or state[first] in NOT_STOPPED:
+            continue
+        for t in range(first, last):
+            reason[t] = named[0]
+            if state[t] == State.UNPLANNED_STOP:
+                state[t] = machine.reason_states.get(named[0], State.UNPLANNED_STOP)
+
+
+def find_setups(machine, state, pieces, product, said, window):
+    """From the last piece of the old product to the first good one of the new; None: not ended."""
+    changes, known = [], None
+    for t in window:
+        if product[t] != "?":
+            if known not in (None, product[t]) and (
+                state[t] != State.RUNNING or state[t - 1] not in (State.RUNNING, None)
+            ):
+                changes.append((t, t, False))
+            known = product[t]
+    changes += [(first, last, True) for first, last, field, _ in said if field == "changeover" and first in window]
+    out = []
+    for change, no_earlier, declared in sorted(changes):
+        made = [p.t for p in pieces if gives(machine, p)[0] and p.t <= change]
+        last_piece = max(made) if made else first_of_stop(state, change, window, declared)
+        finish, good = None, 0
+        later = [p for p in pieces if p.t > max(change, no_earlier - 1)]
+        for t in sorted({p.t for p in later}):
+            good += sum(gives(machine, p)[2 if judges(machine) else 0] for p in later if p.t == t)
+            if good >= 1:
+                finish = t
+                break
+        if finish is None and not counters_of(machine):
+            finish = end_of_stop(state, change, no_earlier, window)
+        out.append((last_piece, finish))
+    return out
+
+
+def first_of_stop(state, change, window, declared):
+    first = change if state[change] != State.RUNNING else change - 1
+    if declared and state[change] == State.RUNNING and state[change - 1] in (State.RUNNING, None):
+        return change
+    while first > window.start and state[first - 1] != State.RUNNING:
+        first -= 1
+    return first
+
+
+def end_of_stop(state, change, no_earlier, window):
+    """Where no pieces are counted the stop itself is the set-up."""
+    if state[change] == State.RUNNING:
+        return max(change, no_earlier) if state[change - 1] == State.RUNNING else change
+    last = change
+    while last < window.stop and state[last] != State.RUNNING:
+        last += 1
+    return last if last < window.stop else None
+
+
+def calendar_at(calendar, t):
+    """Class, business date [days since 1970] and shift of a second, by asking every shift of today and yesterday."""
+    local = datetime.fromtimestamp(t, UTC).astimezone(calendar.zone).replace(tzinfo=None)
+    for day in (local.date() - timedelta(days=1), local.date()):
+        plan = calendar.exceptions.get(day, [s for s in calendar.shifts if day.weekday() in s.weekdays])
+        since = (local - datetime.combine(day, datetime.min.time())).total_seconds()
+        for shift in plan:
+            if shift.start_s <= since < shift.end_s:
+                pause = any(first <= since < last for first, last in shift.breaks)
+                kind = CalendarClass.BREAK if pause else CalendarClass.SCHEDULED
+                return kind, (day - date(1970, 1, 1)).days, shift.name
+    return CalendarClass.OUTSIDE, (local.date() - date(1970, 1, 1)).days, "-"
+
+
+def judge_minor(machine, state, reason, calendar, window):
+    """Makes minor stops of short ones; returns every stop `(first, last, state)`. A stop ends where the schedule
+    does, a breakdown is only suspended, and only scheduled seconds count."""
+    ends_outside = Seconds({t: calendar[t][0] == CalendarClass.OUTSIDE and state[t] != State.BREAKDOWN for t in window})
+    out = []
+    for first, last in runs_of(lambda t: (state[t], reason[t], ends_outside[t]), window):
+        kind = state[first]
+        if kind == State.UNPLANNED_STOP and not reason[first]:
+            wanted = sum(calendar[t][0] == CalendarClass.SCHEDULED for t in range(first, last))
+            if wanted * S <= machine.minor_stop_at_most_ns:
+                kind = State.MINOR_STOP
+        out.append((first, last, kind))
+    for first, last, kind in out:
+        for t in range(first, last):
+            state[t] = kind
+    return out
