@@ -120,18 +120,26 @@ class Session:
         return client
 
     def _run(self) -> None:
-        where = (self._broker.host, self._broker.port, _KEEPALIVE_S)
         while not self._stopping.is_set():
-            if self._version == MQTTProtocolVersion.MQTTv5:
-                properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-                if not self._probing:
-                    properties.ReceiveMaximum = IN_FLIGHT
-                self._client.connect_async(*where, clean_start=True, properties=properties)
-            else:
-                self._client.connect_async(*where)
-            self._client.loop_forever(retry_first_connection=True)
+            try:
+                self._connect()
+                self._client.loop_forever(retry_first_connection=True)
+            except Exception as error:  # noqa: BLE001  # the session must survive; counted
+                self._health.count("session_errors")
+                self._health.say("broker", f"{type(error).__name__}: {error}")
+                self._stopping.wait(_RETRY_S[0])
             if not self._stopping.is_set():
                 self._client = self._make()
+
+    def _connect(self) -> None:
+        where = (self._broker.host, self._broker.port, _KEEPALIVE_S)
+        if self._version == MQTTProtocolVersion.MQTTv5:
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            if not self._probing:
+                properties.ReceiveMaximum = IN_FLIGHT
+            self._client.connect_async(*where, clean_start=True, properties=properties)
+        else:
+            self._client.connect_async(*where)
 
     def _on_connect(self, client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:
         if reason.is_failure:

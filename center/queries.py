@@ -11,6 +11,7 @@ from center.ledger import holes
 from center.losses import coverage, losses
 from center.scope import scope, zone_of
 from center.state import Center
+from center.stores.contract import StoreAway
 from center.times import iso
 from center.trend import trend
 from oee.facts import MINUTE_NS
@@ -219,7 +220,11 @@ def health(center: Center) -> dict[str, Any]:
     """How the center itself is: `status` is `ok` or `degraded`."""
     conditions = center.health.conditions()
     store, broker = conditions.get("store", "ok"), conditions.get("broker", "ok")
-    overfull = center.books.overfull() if store == "ok" else []
+    overfull: list[tuple[str, str, int, int]] = []
+    try:
+        overfull = center.books.overfull()
+    except StoreAway as error:
+        store = f"away: {error}"
     return {
         "status": "ok" if store == broker == "ok" else "degraded",
         "store": store,

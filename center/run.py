@@ -81,6 +81,8 @@ async def _serve(
         if ready_file and server.opened.is_set():
             _write_ready(Path(ready_file), listener)
         await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if not stop.is_set():
+            raise RuntimeError("the HTTP server ended by itself; its log says why")
     finally:
         stopping.cancel()
         await asyncio.to_thread(ingest.stop)
@@ -102,7 +104,8 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self.opened.set()
+        if self.started:
+            self.opened.set()
 
 
 def _listen(settings: CenterFile) -> socket.socket:
