@@ -16,7 +16,7 @@ import numpy as np
 
 from oee.samples import Samples, Series, between
 
-BLOCK_NS: Final = 3_600_000_000_000
+BLOCK_NS: Final = 6 * 3_600_000_000_000
 _LOOK_AGAIN_S: Final = 0.2
 
 
@@ -74,7 +74,7 @@ def first_ns(day: Day) -> int:
 
 
 def blocks(day: Day, after_ns: int) -> Iterator[tuple[Samples, int]]:
-    """The day cut into blocks of about an hour, (samples, until), without what lies before `after_ns`."""
+    """The day cut into blocks of some hours, (samples, until), without what lies before `after_ns`."""
     start_ns = max(first_ns(day), after_ns)
     while start_ns < day.until_ns:
         end_ns = min((start_ns // BLOCK_NS + 1) * BLOCK_NS, day.until_ns)

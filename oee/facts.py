@@ -228,6 +228,12 @@ def select(table: Table, rows: Any) -> Table:
     return replace(table, **{name: getattr(table, name)[rows] for name in table.__dataclass_fields__})
 
 
+def join(tables: Sequence[Table]) -> Table:
+    """The rows of all tables, one after another; there must be at least one table."""
+    names = list(tables[0].__dataclass_fields__)
+    return replace(tables[0], **{name: np.concatenate([getattr(table, name) for table in tables]) for name in names})
+
+
 def add_up(tables: Iterable[Facts]) -> Facts:
     """Rows of equal key added together, in order of first appearance; `n` is dropped."""
     total: dict[tuple[str, int, int, int, str, str], Int64] = {}

@@ -1,13 +1,26 @@
 """Offers: what is sent is the difference between what is known now and what was sent before."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 import numpy as np
 
 from oee.carry import FactKey, LossKey, Offered
-from oee.facts import MINUTE_NS, Facts, Int64, Losses, Stop, fact_keys, loss_keys, make_facts, make_losses
+from oee.facts import (
+    MINUTE_NS,
+    Facts,
+    Int64,
+    Losses,
+    Stop,
+    Table,
+    fact_keys,
+    join,
+    loss_keys,
+    make_facts,
+    make_losses,
+    select,
+)
 
 Key = TypeVar("Key", FactKey, LossKey)
 
@@ -56,6 +69,30 @@ def _table(
     return _Table(keys, sums, numbers, {key: row for key, row in left.items() if row.any()}, counts)
 
 
+def _numbers(minute_ns: Int64) -> Int64:
+    """Each row's number within its minute, in the order of the rows."""
+    order = np.argsort(minute_ns, kind="stable")
+    ordered = minute_ns[order]
+    first = np.searchsorted(ordered, ordered, "left")
+    out = np.empty(len(minute_ns), np.int64)
+    out[order] = np.arange(len(minute_ns)) - first
+    return out
+
+
+def _fresh(
+    settled: Table, provisional: Table, sent: Iterable[FactKey] | Iterable[LossKey], rows: Iterable[int], before_ns: int
+) -> tuple[Table, Table]:
+    """Settled rows of minutes of which nothing was sent and nothing is open, numbered; and the other settled rows.
+
+    They are sent as they are, once and for all: a long history goes this way, without a look at single rows.
+    """
+    touched = {key[1] for key in sent} | set(rows)
+    special = np.union1d(np.array(sorted(touched), np.int64), np.unique(provisional.minute_ns))
+    plain = (settled.minute_ns < before_ns) & ~np.isin(settled.minute_ns, special)
+    fresh = select(settled, plain)
+    return replace(fresh, n=_numbers(fresh.minute_ns)), select(settled, ~plain)
+
+
 def _fact_rows(table: Facts) -> list[tuple[FactKey, Int64]]:
     return list(zip(fact_keys(table), table.sums, strict=True))
 
@@ -78,8 +115,10 @@ def offer(
     settled, provisional: facts and losses before and after `settled_ns`, since the last settled time `since_ns`.
     stops: all stops since then; before_ns: only minutes that start earlier are sent.
     """
-    facts = _table(offered.facts, _fact_rows(settled[0]), _fact_rows(provisional[0]), offered.fact_rows, before_ns)
-    losses = _table(offered.losses, _loss_rows(settled[1]), _loss_rows(provisional[1]), offered.loss_rows, before_ns)
+    new_facts, old_facts = _fresh(settled[0], provisional[0], offered.facts, offered.fact_rows, before_ns)
+    new_losses, old_losses = _fresh(settled[1], provisional[1], offered.losses, offered.loss_rows, before_ns)
+    facts = _table(offered.facts, _fact_rows(old_facts), _fact_rows(provisional[0]), offered.fact_rows, before_ns)
+    losses = _table(offered.losses, _loss_rows(old_losses), _loss_rows(provisional[1]), offered.loss_rows, before_ns)
     changed, latest = _stops(offered.stops, stops, since_ns)
     minute = settled_ns - settled_ns % MINUTE_NS
     after = Offered(
@@ -89,14 +128,9 @@ def offer(
         {key: n for key, n in facts.rows.items() if key >= minute},
         {key: n for key, n in losses.rows.items() if key >= minute},
     )
-    fact_sums = np.array(facts.sums, np.int64)
-    loss_sums = np.array(losses.sums, np.int64)
-    return (
-        after,
-        make_facts(facts.keys, fact_sums, np.array(facts.numbers, np.int64)),
-        make_losses(losses.keys, loss_sums, np.array(losses.numbers, np.int64)),
-        changed,
-    )
+    fact_rows = make_facts(facts.keys, np.array(facts.sums, np.int64), np.array(facts.numbers, np.int64))
+    loss_rows = make_losses(losses.keys, np.array(losses.sums, np.int64), np.array(losses.numbers, np.int64))
+    return after, join([new_facts, fact_rows]), join([new_losses, loss_rows]), changed
 
 
 def _stops(sent: Mapping[str, Stop], stops: list[Stop], since_ns: int) -> tuple[list[Stop], dict[str, Stop]]:

@@ -163,7 +163,7 @@ async def test_history_first_then_live_through_kills(broker, tmp_path):
             list(days)
             async with agent(tmp_path, site, history) as process:
                 await until(process.ready.exists)
-                await until(lambda: len(set(center.seqs())) >= 10 and not center.plain["status"][-1].get("waiting"), 40)
+                await until(lambda: len(set(center.seqs())) >= 2 and not center.plain["status"][-1].get("waiting"), 40)
                 said = await ended(process)
                 assert {"history_days": 2, "done": True} in said
             whole = seconds - 60  # the last minute is not over when the history ends
@@ -172,7 +172,7 @@ async def test_history_first_then_live_through_kills(broker, tmp_path):
             assert found["unplanned_stop_ms"] == (~running[:whole]).sum() * 1000
             assert "unknown_ms" not in found
             assert found["pieces_total"] == counts[whole - 1] - counts[0]
-            assert 8 <= len(set(center.seqs())) <= 30  # an envelope for an hour, not for a step
+            assert 2 <= len(set(center.seqs())) <= 12  # an envelope for some hours, not for a step
 
 
 async def test_an_outage_of_the_broker_costs_nothing(broker, tmp_path):
@@ -192,7 +192,7 @@ async def test_an_outage_of_the_broker_costs_nothing(broker, tmp_path):
         broker.start()
         with brokers.Center(broker.port) as center:
             async with agent(tmp_path, site) as process:
-                await until(lambda: len(set(center.seqs())) >= 8 and center.seqs("site"), 40)
+                await until(lambda: len(set(center.seqs())) >= 2 and center.seqs("site"), 40)
                 await ended(process, signal.SIGINT)
             assert sorted(set(center.seqs())) == list(range(1, max(center.seqs()) + 1))
             assert sums(center)["pieces_total"] > 20_000
