@@ -210,6 +210,7 @@ def both_ways(options, history, said=(), cuts=()):
 
 def open_bug(options, history, cuts, slow):
     """Histories that meet a bug which a test of its own in `test_found_bugs.py` holds, so that this can find others."""
+    kinds = [phase[0] for phase in history]
     products = {phase[4] for phase in history}
     gaps = options["kind"] in ("rules_gap", "counts")
     made = any("pieces_total" in row or "pieces_unwatched" in row for row in slow.facts.values())
@@ -217,6 +218,9 @@ def open_bug(options, history, cuts, slow):
         (bool(cuts) and BAD in products)
         or (bool(cuts) and gaps and bool({3, 4, BAD} & products))
         or (not made and bool({1, 2, 3, 4} & products))
+        or (options["coded"] and bool({"gap", "gap_a"} & set(kinds)))
+        or (options["product_change"] == "next_stop" and BAD in products)
+        or (bool({"jump", "spike"} & set(kinds)) and kinds.count("gap") + kinds.count("gap_b") > 1)
     )
 
 
