@@ -5,7 +5,9 @@ A tag is in one of three conditions:
 * never seen: nothing came yet; it is a gap from the start.
 * fresh: its last row held at `confirmed_ns`. What happened since is not known yet.
 * gap: it was not confirmed for `stale_after`. The GAP row lies at the *last confirmation*, not at the time at
-  which that was noticed, so that a value is never stretched over silence.
+  which that was noticed, so that a value is never stretched over silence; or 1 ms after it, where the tag has a row
+  in that millisecond: the core floors times to milliseconds and keeps the last row of each, and a value that was
+  seen shall not be lost.
 
 The watermark of a tag is the time up to which no row will come any more: the last confirmation while it is fresh,
 now while it is a gap. Rows that a device dates before a time already promised are moved up to it.
@@ -22,6 +24,7 @@ from adapters.contract import Reading, Row
 from oee.states import Quality
 
 ONLINE = "online"
+_MS_NS = 1_000_000
 
 
 @dataclass(slots=True)
@@ -120,7 +123,8 @@ class Freshness:
 
     def _gap_row(self, full: str, name: str, tag: _Tag, t_ns: int) -> Row:
         tag.is_gap = True
-        tag.row_ns = max(t_ns, tag.row_ns + 1)
+        same_ms = t_ns // _MS_NS == tag.row_ns // _MS_NS
+        tag.row_ns = max(t_ns + _MS_NS if same_ms else t_ns, tag.row_ns + 1)
         if name == ONLINE:
             return Row(full, tag.row_ns, 0, Quality.GOOD)
         return Row(full, tag.row_ns, None, Quality.GAP)

@@ -18,9 +18,9 @@ from typing import Any, Final
 from adapters.contract import Row
 from agent.parts import Part
 from oee import engine
-from oee.facts import MINUTE_NS
+from oee.facts import MINUTE_NS, MS_NS
 from oee.machine import Machine
-from oee.samples import Samples, Series, between, series
+from oee.samples import EMPTY, Samples, Series, between, series
 from oee.states import Quality
 
 _LOG: Final = logging.getLogger("nhip.agent.pipeline")
@@ -115,10 +115,13 @@ class Pipeline:
         return self._rows
 
     def last_ns(self) -> dict[str, int]:
-        """For each tag the time up to which a machine has used it: where its gap begins after a restart."""
+        """For each tag the time up to which a machine has used it: where its gap begins after a restart.
+
+        A machine that was never computed may hold rows all the same: there it is the tag's last row.
+        """
         out: dict[str, int] = {}
         for tag, users in self._users.items():
-            times = [item.state.until_ns for item in users if item.state.until_ns]
+            times = [t_ns for item in users if (t_ns := item.state.until_ns or _last_row_ns(item, tag)) > 0]
             if times:
                 out[tag] = min(times)
         return out
@@ -133,7 +136,8 @@ class Pipeline:
                 self._seen[row.tag] = row
                 for item in () if self._paused else self._users.get(row.tag, ()):
                     t_ns = max(row.t_ns, item.state.until_ns)
-                    item.rows.setdefault(row.tag, []).append((t_ns, row.value, row.quality))
+                    times_ns = _gap_times_ns(item, row.tag, t_ns) if row.quality is Quality.GAP else [t_ns]
+                    item.rows.setdefault(row.tag, []).extend((at_ns, row.value, row.quality) for at_ns in times_ns)
 
     def advance(self, watermarks_ns: Mapping[str, int], *, idle_ns: int = 0) -> None:
         """Computes every machine up to its watermark: the time before which no row of its tags will come any more.
@@ -215,9 +219,28 @@ class Pipeline:
     def _start_over(self, item: _Machine, now_ns: int) -> None:
         with self._lock:
             until_ns, tags = item.state.until_ns, item.machine.tags()
-            item.rows = {tag: [(until_ns, None, Quality.GAP)] for tag in tags} if until_ns else {}
+            gaps = {tag: _gap_times_ns(item, tag, until_ns) for tag in tags} if until_ns else {}
+            item.rows = {tag: [(t_ns, None, Quality.GAP) for t_ns in times_ns] for tag, times_ns in gaps.items()}
             for row in [self._seen[tag] for tag in tags if tag in self._seen]:
                 item.rows.setdefault(row.tag, []).append((max(now_ns, until_ns), row.value, row.quality))
+
+
+def _last_row_ns(item: _Machine, tag: str) -> int:
+    """The last row that a machine's state holds of a tag [ns]; 0 without any."""
+    held = item.state.rows.get(tag, EMPTY).t_ns
+    return int(held[-1]) if len(held) else 0
+
+
+def _gap_times_ns(item: _Machine, tag: str, from_ns: int) -> list[int]:
+    """Where a tag's gap that begins at `from_ns` must be said [ns]: not in the millisecond of a value that the state
+    holds (the core would keep only the gap), and again after one that lies later, which would else hold through it.
+    """
+    held = item.state.rows.get(tag, EMPTY).t_ns
+    later = held[held >= from_ns - from_ns % MS_NS]
+    if not len(later):
+        return [from_ns]
+    first_ns = from_ns if later[0] >= from_ns + MS_NS else from_ns + MS_NS
+    return sorted({first_ns, max(first_ns, int(later[-1]) + MS_NS)})
 
 
 def _split(rows: dict[str, list[tuple[int, Any, Quality]]], until_ns: int) -> dict[str, Series]:

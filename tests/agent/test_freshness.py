@@ -86,7 +86,15 @@ def test_a_value_that_was_true_for_an_instant_is_kept_before_its_gap():
     freshness = fresh(a=5.0)
     freshness.fed("plc", reading(1, a=1))
     (gap, _) = freshness.tick(START + 6 * S)
-    assert (gap.t_ns, gap.quality) == (START + S + 1, GAP)
+    assert (gap.t_ns, gap.quality) == (START + S + 1_000_000, GAP)
+
+
+def test_a_gap_lies_at_the_last_confirmation_when_the_value_is_older_than_that_millisecond():
+    freshness = fresh(a=5.0)
+    freshness.fed("plc", reading(1, a=1))
+    freshness.fed("plc", Reading(START + S + 1_000_001, (), ("a",)))
+    (gap, offline) = freshness.tick(START + 7 * S)
+    assert {gap.t_ns, offline.t_ns} == {START + S + 1_000_001}
 
 
 def test_a_bad_tag_is_known_to_be_bad():
