@@ -42,3 +42,58 @@ def effective(declarations: Iterable[Declaration]) -> tuple[Declaration, ...]:
     replaced = {item.supersedes for item in by_id.values() if item.supersedes}
     kept = (item for item in by_id.values() if item.id not in replaced)
     return tuple(sorted(kept, key=lambda item: (item.made_ns, item.id)))
+
+
+ENTRIES = ("rejects", "rework")
+"""Fields whose value is a number of pieces for a period."""
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """A declaration that is not used. why: `overlaps` (it cuts across another entry, named in `other`), `not_a_number`,
+    or `ends_before_start`."""
+
+    declaration: Declaration
+    why: str
+    other: str = ""
+
+
+def entries(declarations: Iterable[Declaration]) -> tuple[tuple[Declaration, ...], tuple[Conflict, ...]]:
+    """The entries of rejects and rework that stand, and those that are refused.
+
+    An entry is its period's count. A later one for the same product replaces earlier ones that lie inside its period;
+    one that overlaps an earlier one in any other way is refused.
+    """
+    stand: list[Declaration] = []
+    refused: list[Conflict] = []
+    for item in effective(declarations):
+        if item.field not in ENTRIES:
+            continue
+        if not item.value.strip().isdecimal():
+            refused.append(Conflict(item, "not_a_number"))
+            continue
+        if item.end_ns is None or item.end_ns <= item.start_ns:
+            refused.append(Conflict(item, "ends_before_start"))
+            continue
+        same = [other for other in stand if (other.field, other.machine) == (item.field, item.machine)]
+        same = [other for other in same if not (item.product and other.product and item.product != other.product)]
+        inside = [other for other in same if _inside(other, item) and other.product == item.product]
+        across = [other for other in same if other not in inside and _overlap(other, item)]
+        if across:
+            refused.append(Conflict(item, "overlaps", across[0].id))
+            continue
+        stand = [other for other in stand if other not in inside]
+        stand.append(item)
+    return tuple(stand), tuple(refused)
+
+
+def _inside(small: Declaration, large: Declaration) -> bool:
+    assert small.end_ns is not None  # only entries with an end stand
+    assert large.end_ns is not None
+    return large.start_ns <= small.start_ns and small.end_ns <= large.end_ns
+
+
+def _overlap(one: Declaration, two: Declaration) -> bool:
+    assert one.end_ns is not None
+    assert two.end_ns is not None
+    return one.start_ns < two.end_ns and two.start_ns < one.end_ns

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from oee.calendars import cut
 from oee.carry import MachineState, dump, load
 from oee.counters import Counts, Memory
-from oee.declarations import Declaration, effective
+from oee.declarations import ENTRIES, Declaration, effective, entries
 from oee.expressions import needed
 from oee.facts import MS_NS, NO_FACTS, NO_LOSSES, Facts, Losses, Stop
 from oee.judge import judge
@@ -26,6 +26,7 @@ from oee.production import (
     count_all,
     counters,
     delay_changes,
+    enter,
     ideals_us,
     per_count,
     pieces,
@@ -103,8 +104,8 @@ def step(
     """Goes on to `until_ns`, up to which every tag is confirmed or known to be a gap.
 
     samples: new rows only; rows later than `until_ns` wait. Rows for time already settled are not used (and counted).
-    declarations: new ones; one that reaches before the settled time takes effect from there on only (the caller
-      recomputes from an earlier state where it wants more).
+    declarations: new ones; one that reaches before the settled time takes effect from there on only, and an entry of
+      rejects or rework that does so not at all (the caller recomputes from an earlier state where it wants more).
     offer_until_ns: rows are sent for minutes that start before it.
     """
     state = _take_in(machine, state, samples)
@@ -163,6 +164,8 @@ def assess(machine: Machine, state: MachineState, until_ns: int) -> Assessment:
     line = debounce(bare, machine.shortest_run_ns, machine.shortest_stop_ns)
     spans = cut(machine.calendar, begin_ns, until_ns)
     judged = judge(machine, line, samples, production, products, state.declarations, spans, state.last_piece_ns)
+    said, _ = entries(item for item in state.declarations if item.start_ns >= begin_ns)
+    production = enter(machine, production, products, said, until_ns)
     whole = Whole(machine, judged.line, production, products, judged.setups, spans, state.made_since_setup)
     return Assessment(whole, bare, counted)
 
@@ -210,8 +213,11 @@ def _settle(machine: Machine, state: MachineState, found: Assessment, until_ns: 
         times = times[_running_at(found.bare, times) & _running_or_begins(whole.line, times)]
         candidates = [*dict.fromkeys(times[::-1].tolist()), begin_ns]
     else:
-        candidates = [max(limit, begin_ns)]
+        candidates = [max(limit, begin_ns), begin_ns]
+    periods = [item for item in state.declarations if item.field in ENTRIES and item.start_ns >= begin_ns]
     for settled_ns in candidates:
+        if any(item.start_ns < settled_ns < (item.end_ns or 0) for item in periods):
+            continue  # an entry is laid over its whole period or not yet
         earlier = {tag: between(rows, begin_ns, settled_ns) for tag, rows in state.rows.items()}
         counted, memories = count_all(machine.pieces, state.counters, earlier)
         if all(counts.pending_ns is None for counts in counted.values()):

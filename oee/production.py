@@ -12,14 +12,14 @@ set before the poll that saw it.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from oee.counters import Counts, Memory, count
 from oee.declarations import Declaration
 from oee.expressions import at_times
-from oee.facts import UNKNOWN_PRODUCT, Text
+from oee.facts import MS_NS, UNKNOWN_PRODUCT, Text
 from oee.machine import OPERATOR, Counter, Machine, Pieces, Product
 from oee.samples import EMPTY, Int64, Samples, Series
 from oee.states import Quality, State
@@ -255,6 +255,52 @@ def _columns(role: str, roles: set[str], number: Int64) -> list[Int64]:
 def _cycles(role: str, roles: set[str], number: Int64) -> Int64:
     counts = role == "total" or ("total" not in roles and role in ("good", "reject"))
     return number if counts else np.zeros(len(number), np.int64)
+
+
+def enter(
+    machine: Machine, production: Production, products: Products, said: Iterable[Declaration], until_ns: int
+) -> Production:
+    """The production with rejects and rework that people entered for whole periods.
+
+    said: entries that stand (`oee.declarations.entries`). An entry is laid over the product's pieces of its period in
+    proportion, earliest first, and makes them judged; without pieces its last minute takes it. An entry whose period is
+    not over at `until_ns` waits.
+    """
+    for item in said:
+        if item.end_ns is None or item.end_ns > until_ns or item.machine not in ("", machine.id):
+            continue
+        production = _enter(production, products, item, item.start_ns, item.end_ns)
+    return production
+
+
+def _enter(production: Production, products: Products, item: Declaration, start_ns: int, end_ns: int) -> Production:
+    number = int(item.value)
+    here = (production.t_ns >= start_ns) & (production.t_ns < end_ns) & (production.total > 0)
+    if item.product:
+        here &= products.before(production.t_ns) == item.product
+    index = np.flatnonzero(here)
+    if not len(index):
+        return _at_last(production, item, number, end_ns)
+    share = spread(number, production.total[index])
+    judged, good = production.judged.copy(), production.good.copy()
+    kind = "reject" if item.field == "rejects" else "rework"
+    bad = getattr(production, kind).copy()
+    new = production.total[index] - judged[index]
+    judged[index] += new
+    good[index] += new - share
+    bad[index] += share
+    return replace(production, judged=judged, good=good, **{kind: bad})
+
+
+def _at_last(production: Production, item: Declaration, number: int, end_ns: int) -> Production:
+    """An entry for a period without pieces: good turns negative there, and right in the sum over its day."""
+    if not number:
+        return production
+    at = int(np.searchsorted(production.t_ns, end_ns, "left"))
+    kind = "reject" if item.field == "rejects" else "rework"
+    row = {"t_ns": end_ns - MS_NS, "good": -number, kind: number, "lost_ns": -1}
+    names = list(production.__dataclass_fields__)
+    return replace(production, **{name: np.insert(getattr(production, name), at, row.get(name, 0)) for name in names})
 
 
 def spread(amount: int, weights: Int64) -> Int64:

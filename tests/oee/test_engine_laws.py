@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from oee import engine
 from oee.calendars import Calendar, Shift, cut
+from oee.declarations import Declaration
 from oee.expressions import parse
 from oee.facts import FACT, FACT_COLUMNS, MINUTE_NS, add_up, add_up_losses, fact_keys, loss_keys
 from oee.machine import CountGap, Counter, Ideal, Machine, Pieces, Product, Rule
@@ -43,8 +44,18 @@ PRODUCTS = {
 @st.composite
 def machines(draw):
     kind = draw(st.sampled_from(["rules", "rules_gap", "counts", "no_pieces"]))
-    pieces = Pieces(
-        Counter("d.total", 16, max_per_s=5), reject=draw(st.sampled_from([None, Counter("d.bad", 16, max_per_s=5)]))
+    total, bad = Counter("d.total", 16, max_per_s=5), Counter("d.bad", 16, max_per_s=5)
+    pieces = draw(
+        st.sampled_from(
+            [
+                Pieces(total),
+                Pieces(total, reject="operator"),
+                Pieces(total, reject=bad),
+                Pieces(total, good=bad),
+                Pieces(None, good=total, reject=bad),
+                Pieces(total, reject=bad, per_count=3),
+            ]
+        )
     )
     gap = CountGap(2.5, 20 * S) if kind in ("rules_gap", "counts") else None
     return Machine(
@@ -135,7 +146,7 @@ def _slice(samples, low, high):
     return out
 
 
-def run(machine, samples, end, cuts, *, through_bytes=False):
+def run(machine, samples, end, cuts, *, through_bytes=False, said=()):
     """Steps at the given times; everything that was offered, summed by key."""
     state, facts, losses, stops = engine.start(), [], [], {}
     low = 0
@@ -145,7 +156,7 @@ def run(machine, samples, end, cuts, *, through_bytes=False):
             machine,
             state,
             _slice(samples, low, until),
-            (),
+            said if low == 0 else (),
             until,
             end + 2 * MINUTE_NS if until == end else until - until % MINUTE_NS,
         )
@@ -169,12 +180,39 @@ def run(machine, samples, end, cuts, *, through_bytes=False):
     )
 
 
+def _at(cuts, end):
+    return [T0 + round((end - T0) * c / S) * S for c in cuts]
+
+
+@st.composite
+def statements(draw, end):
+    """What people say about the history, all of it known from the beginning."""
+    found = []
+    for number in range(draw(st.integers(0, 5))):
+        a, b = sorted(draw(st.tuples(st.floats(0, 1), st.floats(0, 1))))
+        field = draw(st.sampled_from(["reason", "state", "planned_stop", "changeover", "rejects", "rejects", "rework"]))
+        value = {"reason": "jam", "state": "breakdown", "planned_stop": "pm", "changeover": "x"}.get(field, "7")
+        start, finish = _at([a, b], end)
+        product = draw(st.sampled_from(["", "1", "2"])) if value == "7" else ""
+        found.append(Declaration(str(number), T0 + number, "m", start, finish + S, field, value, "an", product))
+    return tuple(found)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data(), machines(), histories(), st.lists(st.floats(0, 1), max_size=25))
+def test_what_people_say_obeys_the_same_law(data, machine, history, cuts):
+    samples, end = history
+    said = data.draw(statements(end))
+    whole = run(machine, samples, end, [], said=said)
+    assert run(machine, samples, end, _at(cuts, end), said=said)[:3] == whole[:3]
+
+
 @settings(max_examples=150, deadline=None)
 @given(machines(), histories(), st.lists(st.floats(0, 1), max_size=25), st.booleans())
 def test_however_the_input_is_cut_the_sums_are_equal(machine, history, cuts, through_bytes):
     samples, end = history
     whole = run(machine, samples, end, [])
-    pieces = run(machine, samples, end, [T0 + round((end - T0) * c / S) * S for c in cuts], through_bytes=through_bytes)
+    pieces = run(machine, samples, end, _at(cuts, end), through_bytes=through_bytes)
     assert pieces[0] == whole[0]
     assert pieces[1] == whole[1]
     assert pieces[2] == whole[2]
