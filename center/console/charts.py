@@ -201,7 +201,8 @@ def _bars(lost_ms: Sequence[int], states: Sequence[str], tips: Sequence[Markup],
         )
     return {
         "type": "bar", "data": data, "barMaxWidth": 17, "z": 2, "emphasis": {"disabled": True},
-        "label": {"show": True, "position": "right", "color": "var(--ink)", "fontSize": 12},
+        "label": {"show": True, "position": "right", "color": "var(--ink)", "fontSize": 12, "backgroundColor": "var(--surface)",
+            "padding": [1, 3], "distance": 3},
     }  # fmt: skip
 
 

@@ -38,7 +38,7 @@ def _row(row: Row, site: Row, now_ns: int, lang: str, unwanted: Sequence[Unwante
         "tr",
         el("td", join(el("span", clock.day(begin, lang), cls="faint"), " ", f"{begin:%H:%M:%S}"), cls="at nowrap"),
         el("td", length, el("span", " …", title=say("console.going_on", lang)) if not row["end"] else None, cls="num"),
-        el("td", state, el("span", f" · {say(f'calendar.{off}', lang)}", cls="faint") if off else None, cls="first"),
+        el("td", state, el("span", say(f"calendar.{off}", lang), cls="off") if off else None, cls="first"),
         el("td", _reason(row, site["reasons"], lang, needed=not off), cls="why"),
         el("td", _by(row["by"], lang), cls="by soft"),
         el("td", _products(row, site["products"], lang), cls="made soft"),

@@ -90,9 +90,11 @@ def _lead(row: Row, before: Row, lang: str) -> Markup:
 
 
 def _change(row: Row, before: Row, lang: str) -> Markup | None:
-    """How many points OEE has moved against the window before; only where both are known."""
+    """How many points OEE has moved against the window before; only where both are known and
+    the one before is not a mere beginning."""
     now, then = row["kpis"]["oee"], before["kpis"]["oee"]
-    if now is None or then is None:
+    known = before["scheduled_ms"] is not None and row["scheduled_ms"] is not None
+    if now is None or then is None or not known or before["scheduled_ms"] * 2 < row["scheduled_ms"]:
         return None
     points = (now - then) * 100
     sign, look = ("▲", "up") if points >= 0.05 else ("▼", "down") if points <= -0.05 else ("=", "")

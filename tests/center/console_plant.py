@@ -1,12 +1,12 @@
 """A store with plausible history for the console: stretches of states, laid into minute facts, losses and stops.
 
-`python -m tests.center.console_plant --days 30 --port 8099` serves it for eyes.
+`console_plant.py --days 30 --port 8099 --dir DIR` serves it for eyes; the time there stands still at 19:23.
 """
 
 import argparse
 import json
-import time
-from dataclasses import dataclass
+import socket
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -16,7 +16,7 @@ import numpy as np
 from center.books import Changes, Owner, SiteRow
 from center.sites import revision
 from center.state import Center, center_of
-from center.stores.contract import Batch, Origin
+from center.stores.contract import Batch, Origin, StoreAway
 from center.stores.duckdb import open_store
 from oee.calendars import cut, to_ns
 from oee.facts import FACT, FACT_COLUMNS, MINUTE_NS, Stop, make_facts, make_losses
@@ -118,6 +118,7 @@ def stretches(made: Made, calendar, start_ns: int, end_ns: int, rng: np.random.G
             at = until
             if at < high:
                 state, reason, by, mean_s, _ = TROUBLES[rng.choice(len(TROUBLES), p=weights / weights.sum())]
+                reason = "evil" if reason == "bin-full" and made.id == "cut-1" else reason
                 until = min(at + int(rng.gamma(2, mean_s / 2) * 1000 + 5000) * 1_000_000, high)
                 yield at, until, code, day, shift, product, state, reason, by
                 product = str(rng.integers(1, 4)) if state is State.SETUP else product
@@ -131,7 +132,6 @@ def tables(made: Made, calendar, start_ns: int, end_ns: int, rng: np.random.Gene
     stops: list[Stop] = []
     owed = 0.0
     for low, high, code, day, shift, product, state, reason, by in stretches(made, calendar, start_ns, end_ns, rng):
-        reason = "evil" if reason == "bin-full" and made.id == "cut-1" else reason
         if state is not State.RUNNING:
             to = str(int(product) % 3 + 1) if state is State.SETUP else ""
             stops.append(
@@ -237,6 +237,18 @@ def _speak(center: Center, site: str, now_ns: int, rng: np.random.Generator) -> 
     center.pictures.hear_status(site, "main", Status(online=True, at_ns=now_ns, waiting=0), now_ns)
 
 
+class Leaky:
+    """A store that is away while a file exists."""
+
+    def __init__(self, store, flag: Path) -> None:
+        self._store, self._flag = store, flag
+
+    def __getattr__(self, name: str):
+        if name in ("facts", "losses", "stops") and self._flag.exists():
+            raise StoreAway("the test took it away")
+        return getattr(self._store, name)
+
+
 def main() -> None:
     import uvicorn
 
@@ -245,20 +257,18 @@ def main() -> None:
 
     parser = argparse.ArgumentParser()
     parser.add_argument("--days", type=int, default=30)
-    parser.add_argument("--port", type=int, default=8099)
+    parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--dir", type=Path, required=True)
     asked = parser.parse_args()
-    began = time.time()
-    noon = (
-        to_ns(datetime.now(ZONE).replace(hour=0, minute=0, second=0, microsecond=0))
-        + 19 * 60 * MINUTE_NS
-        + 23 * MINUTE_NS
-    )
-    center = make(asked.dir / "console.duckdb", asked.days, noon)
-    print(f"made in {time.time() - began:.1f} s")
+    midnight = datetime.now(ZONE).replace(hour=0, minute=0, second=0, microsecond=0)
+    center = make(asked.dir / "console.duckdb", asked.days, to_ns(midnight) + (19 * 60 + 23) * MINUTE_NS)
+    center = replace(center, store=Leaky(center.store, asked.dir / "away"))
     app = create_app(center)
     mount(app, center)
-    uvicorn.run(app, host="127.0.0.1", port=asked.port, log_level="warning")
+    listener = socket.create_server(("127.0.0.1", asked.port))
+    (asked.dir / "url.part").write_text(f"http://127.0.0.1:{listener.getsockname()[1]}")
+    (asked.dir / "url.part").rename(asked.dir / "url")
+    uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)).run([listener])
 
 
 if __name__ == "__main__":

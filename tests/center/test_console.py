@@ -1,0 +1,268 @@
+"""The console as a browser sees it: a real center over a real store, a real Chromium, nothing mocked."""
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from console_plant import EVIL, EVIL_IMAGE
+from playwright.sync_api import Page, expect, sync_playwright
+
+from words import duration, number, percent, say
+
+pytestmark = pytest.mark.browser
+QUIET = [
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+MACHINE = "/machine/van-long/press-2"
+LANGUAGES = ("vi", "en")
+
+
+class Plant:
+    """The served console. away: while this file exists the store is away."""
+
+    def __init__(self, url: str, away: Path) -> None:
+        self.url, self.away = url, away
+
+    def ask(self, path: str, **params: str) -> dict:
+        answer = httpx.get(f"{self.url}/api/v1/{path}", params=params, trust_env=False)
+        answer.raise_for_status()
+        return answer.json()
+
+
+@pytest.fixture(scope="module")
+def plant(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("console")
+    script = Path(__file__).with_name("console_plant.py")
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, str(script), "--days", "3", "--dir", str(folder)], cwd=folder, stdout=log, stderr=log
+        )
+        try:
+            until = time.monotonic() + 60
+            while not (folder / "url").exists():
+                assert process.poll() is None, (folder / "log").read_text()
+                assert time.monotonic() < until
+                time.sleep(0.05)
+            yield Plant((folder / "url").read_text(), folder / "away")
+        finally:
+            process.terminate()
+            process.wait(20)
+    assert not (folder / ".nicegui").exists(), "the console writes no files of its own"
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=QUIET)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def tabs(plant, chromium):
+    """Opens pages; at the end none may have complained or asked anyone but the center."""
+    contexts, complaints = [], []
+
+    def open_page(path: str, lang: str = "en", width: int = 1400, complain: bool = True) -> Page:
+        context = chromium.new_context(viewport={"width": width, "height": 900})
+        contexts.append(context)
+        if lang:
+            context.add_cookies([{"name": "nhip_lang", "value": lang, "url": plant.url}])
+        home = urlsplit(plant.url).netloc
+        context.on("request", lambda request: complaints.append(request.url) if _foreign(request.url, home) else None)
+        page = context.new_page()
+        page.on("websocket", lambda socket: complaints.append(socket.url) if _foreign(socket.url, home) else None)
+        if complain:
+            page.on("pageerror", lambda error: complaints.append(str(error)))
+            page.on("console", lambda line: complaints.append(line.text) if line.type in ("error", "warning") else None)
+        page.goto(plant.url + path)
+        page.wait_for_selector("main.page")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def _foreign(url: str, home: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme not in ("data", "blob", "about") and parts.netloc != home
+
+
+def shift_row(plant: Plant, machine: str) -> dict:
+    """The shift that is on at 19:23: today's B."""
+    rows = plant.ask("trend", site="van-long", machine=machine, bucket="shift", **{"from": today(plant)})["rows"]
+    return next(row for row in rows if row["shift"] == "B")
+
+
+def today(plant: Plant) -> str:
+    return plant.ask("health")["time"][:10]
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("width", [390, 1400])
+@pytest.mark.parametrize("path", ["/", MACHINE, f"{MACHINE}?span=7d&bucket=day", "/?site=van-long&order=worst"])
+def test_pages_open_quietly_and_fit_the_screen(tabs, path, lang, width):
+    page = tabs(path, lang, width)
+    expect(page.locator("html")).to_have_attribute("lang", "vi" if lang == "vi" else "en-US")
+    expect(page.locator(".chip").first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    if "machine" in path:
+        page.wait_for_selector(".chart-trend svg path", state="attached")
+
+
+def test_the_fleet_counts_what_the_live_picture_says(tabs, plant):
+    page = tabs("/")
+    rows = plant.ask("live")
+    running = sum(row["state"] == "running" for row in rows)
+    unknown = sum(row["state"] == "unknown" for row in rows)
+    assert running == 2
+    assert unknown == 2
+    expect(page.locator("#n-running b")).to_have_text(str(running))
+    expect(page.locator("#n-unknown b")).to_have_text(str(unknown))
+    expect(page.locator("#n-stopped b")).to_have_text(str(len(rows) - running - unknown))
+    expect(page.locator(".card")).to_have_count(len(rows))
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_a_card_has_the_api_s_numbers(tabs, plant, lang):
+    page = tabs("/?site=van-long", lang)
+    card = page.locator(f".card[href='{MACHINE}']")
+    row, live = shift_row(plant, "press-2"), plant.ask("live", site="van-long")
+    kpis = row["kpis"]
+    expect(card.locator(".big")).to_have_text(percent(kpis["oee"], lang).replace("\u00a0", ""))
+    for kpi in ("availability", "performance", "quality"):
+        expect(card.locator(f".f-{kpi} span")).to_have_text(percent(kpis[kpi], lang, 0))
+    said = next(item for item in live if item["machine"] == "press-2")
+    expect(card.locator(".under b")).to_have_text(number(said["pieces"], lang))
+    expect(card.locator(".chip")).to_have_text("Kẹt khuôn" if lang == "vi" else "Die jam")
+    assert kpis["coverage"] > 0.95
+    expect(card.locator(".trust")).to_have_count(0)
+
+
+def test_a_silent_gateway_is_unknown_and_never_stopped(tabs):
+    page = tabs("/?site=hoa-binh")
+    expect(page.locator(".card.s-unknown")).to_have_count(2)
+    expect(page.locator(".card .chip").first).to_have_text(say("console.offline", "en"))
+    expect(page.locator("#n-stopped b")).to_have_text("0")
+    expect(page.locator(".gate.away")).to_have_count(1)
+    expect(page.locator(".card .trust").first).to_contain_text(re.compile(r"Coverage \d+%"))
+    sewing = page.locator(".card", has_text="Sewing machine 3")
+    expect(sewing.locator(".big")).to_have_text("–")
+    expect(sewing.locator(".why")).to_have_text(say("why_null.quality_not_known", "en"))
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_a_machine_s_tiles_have_the_api_s_numbers(tabs, plant, lang):
+    page = tabs(f"{MACHINE}?span=today", lang)
+    row = plant.ask("trend", site="van-long", machine="press-2", bucket="all", **{"from": today(plant)})["rows"][0]
+    for kpi in ("oee", "availability", "performance", "quality", "coverage"):
+        expect(page.locator(f"#kpi-{kpi}")).to_have_text(percent(row["kpis"][kpi], lang).replace("\u00a0", ""))
+    for kpi in ("mtbf_s", "mttr_s", "mean_stop_s"):
+        value_s = row["kpis"][kpi]
+        shown = "–" if value_s is None else duration(value_s * 1000, lang)
+        expect(page.locator(f"#kpi-{kpi}")).to_have_text(shown)
+    expect(page.locator("#kpi-pieces_total")).to_have_text(number(row["sums"]["pieces_total"], lang))
+    expect(page.locator("#kpi-stops")).to_have_text(number(row["sums"]["stops"], lang))
+
+
+def test_null_is_a_dash_with_its_reason(tabs):
+    page = tabs("/machine/hoa-binh/sew-3")
+    expect(page.locator("#kpi-quality")).to_have_text("–")
+    why = say("why_null.quality_not_known", "en")
+    expect(page.locator(".tile.f-quality .why")).to_have_text(why)
+    page.locator(".tile.f-quality").hover()
+    expect(page.locator("#tip")).to_contain_text(why)
+    expect(page.locator("#tip")).to_contain_text(say("console.formula.quality", "en"))
+
+
+def test_stops_are_those_of_the_api_and_turn_page_by_page(tabs, plant):
+    page = tabs(f"{MACHINE}?span=7d")
+    start = page.locator(".window").inner_text()[:10]
+    stops = plant.ask("stops", site="van-long", machine="press-2", **{"from": start})["rows"]
+    rows = page.locator("table.stops tbody tr")
+    expect(rows).to_have_count(12)
+    expect(rows.first.locator(".at")).to_contain_text(stops[0]["start"][11:19])
+    page.get_by_label(say("console.earlier", "en")).click()
+    expect(rows.first.locator(".at")).to_contain_text(stops[12]["start"][11:19])
+    expect(page.locator(".pager")).to_contain_text(f"13–24 of {len(stops)}")
+
+
+def test_a_range_can_be_chosen_and_stays_in_the_address(tabs):
+    page = tabs(MACHINE)
+    before = page.locator("#kpi-pieces_total").inner_text()
+    page.get_by_role("button", name=say("console.span.30d", "en")).click()
+    expect(page.locator("#kpi-pieces_total")).not_to_have_text(before)
+    page.get_by_role("button", name=say("bucket.week", "en")).click()
+    page.wait_for_url("**/machine/van-long/press-2?span=30d&bucket=week")
+    expect(page.get_by_role("button", name=say("bucket.hour", "en"))).to_be_disabled()
+    expect(page.locator(".days svg")).to_have_count(30)
+    page.reload()
+    expect(page.locator(".seg .on", has_text=say("bucket.week", "en"))).to_be_visible()
+
+
+def test_language_and_theme_are_kept(tabs):
+    page = tabs("/", lang="")
+    expect(page.locator("#n-running span")).to_have_text(say("console.group.running", "vi"))  # CENTER.yaml says vi
+    page.get_by_role("button", name="English").click()
+    expect(page.locator("#n-running span")).to_have_text(say("console.group.running", "en"))
+    page.get_by_role("button", name=say("console.theme", "en")).click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    page.goto(page.url + MACHINE.removeprefix("/"))
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    expect(page.locator(".tile.lead .label")).to_contain_text(say("console.kpi.oee", "en"))
+
+
+@pytest.mark.parametrize("path", ["/", "/machine/hoa-binh/cut-1?span=30d"])
+def test_what_the_shop_floor_calls_things_is_text(tabs, path):
+    page = tabs(path)
+    expect(page.get_by_role("heading", name=EVIL)).to_be_visible()
+    if "machine" in path:
+        expect(page.locator(".chart-pareto text", has_text="onerror").first).to_be_visible()
+        page.locator(".chart-pareto").hover()
+    for part in page.locator("rect[data-tip]").all()[-2:]:
+        part.hover(force=True)
+    assert page.evaluate("window.broken") is None
+    assert page.locator("img").count() == 0, EVIL_IMAGE
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize(
+    ("path", "key"),
+    [
+        ("/machine/van-long/press-99", "console.unknown_machine"),
+        ("/machine/nowhere/press-1", "console.unknown_machine"),
+        ("/?site=nowhere", "console.unknown_site"),
+        ("/nowhere", "console.no_page"),
+    ],
+)
+def test_what_does_not_exist_is_a_friendly_page(tabs, plant, path, key, lang):
+    page = tabs(path, lang, complain=False)  # a browser logs every 404
+    last = path.rpartition("/")[2].rpartition("=")[2]
+    expect(page.locator("h1")).to_have_text(say(key, lang, machine=last, site=last))
+    assert httpx.get(plant.url + path, trust_env=False).status_code == 404
+    page.get_by_role("link", name=say("console.to_fleet", lang)).click()
+    expect(page.locator(".card").first).to_be_visible()
+
+
+def test_a_store_that_is_away_is_said_in_words_and_comes_back(tabs, plant):
+    plant.away.touch()
+    try:
+        page = tabs(f"{MACHINE}?span=7d&bucket=hour")
+        expect(page.locator(".banner")).to_contain_text(say("console.store_away", "en"))
+        expect(page.locator(".chip").first).to_be_visible()
+    finally:
+        plant.away.unlink()
+    page.get_by_role("button", name=say("console.span.24h", "en")).click()
+    expect(page.locator("#kpi-oee")).to_be_visible()
+    expect(page.locator(".banner")).to_have_count(0)

@@ -1,0 +1,360 @@
+"""The console's plain functions: markup, windows, the timeline's layers, shared answers."""
+
+import asyncio
+import threading
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from center.buckets import HOUR_NS
+from center.console import charts, clock, fleet_cards, stops_table, tiles, timeline, windows
+from center.console.ask import Desk
+from center.console.markup import el, join, share
+from center.console.names import named, product_name, reason_name
+from oee import kpi
+from oee.calendars import Calendar, Shift, to_ns
+from oee.facts import FACT_COLUMNS, STATE_COLUMNS
+from oee.states import State
+from words import say
+
+ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
+EVIL = "\"'><script>x</script>"
+SHIFTS = (
+    Shift("A", frozenset(range(6)), 6 * 3600, 14 * 3600, ((10 * 3600, 10 * 3600 + 900),)),
+    Shift("N", frozenset(range(6)), 22 * 3600, 30 * 3600),
+)
+CALENDAR = Calendar(ZONE, SHIFTS)
+
+
+def at(text: str) -> int:
+    return to_ns(datetime.fromisoformat(text).replace(tzinfo=ZONE))
+
+
+def live(**said):
+    plain = {
+        "state": "running", "last_state": "running", "since": "2026-03-02T08:00:00+07:00", "reason": "", "product": "1",
+        "calendar": "scheduled", "pieces": 12, "at": "2026-03-02T08:05:00+07:00", "gateway_online": True,
+    }  # fmt: skip
+    return plain | said
+
+
+def row(scheduled_ms=3_600_000, **sums):
+    result = kpi.compute(sums, scheduled_ms=scheduled_ms)
+    named_sums = dict.fromkeys(FACT_COLUMNS, 0) | sums
+    return {
+        "start": "2026-03-02T08:00:00+07:00", "shift": "A", "sums": named_sums, "scheduled_ms": scheduled_ms,
+        "kpis": result.values, "why_null": result.why_null, "flags": list(result.flags),
+    }  # fmt: skip
+
+
+GOOD_HOUR = {
+    "running_ms": 3_000_000, "running_ideal_known_ms": 3_000_000, "breakdown_ms": 600_000, "pieces_total": 2000,
+    "pieces_judged": 2000, "pieces_good": 1900, "ideal_total_us": 2_400_000_000, "ideal_judged_us": 2_400_000_000,
+    "ideal_good_us": 2_280_000_000,
+}  # fmt: skip
+
+
+# markup
+
+
+def test_text_and_attributes_are_escaped_and_markup_is_not():
+    written = el("b", EVIL, el("i", "<"), None, data_tip=EVIL, title=None)
+    assert "<script>" not in written
+    assert written.count('"') == 2
+    assert "<i>&lt;</i>" in written
+    assert el("rect", x="1%") == '<rect x="1%"/>'
+    assert join("<", None, el("b")) == "&lt;<b></b>"
+    assert share(1.7) == "100.00%"
+    assert share(-1) == "0.00%"
+
+
+def test_names_fall_back_and_stay_text():
+    assert named({"vi": "Máy"}, "en", "m") == "Máy"
+    assert named({}, "en", "m") == "m"
+    assert reason_name("x", {}, "vi") == "x"
+    assert product_name("?", {}, "en") == say("product.unknown", "en")
+    assert product_name("9", {"9": {"name": {}}}, "en") == "9"
+
+
+@pytest.mark.parametrize("lang", ["vi", "en"])
+def test_whatever_the_floor_says_is_escaped_wherever_it_is_drawn(lang):
+    reasons = {EVIL: {"name": {lang: EVIL}}}
+    stop = {
+        "start": "2026-03-02T08:00:00+07:00", "end": None, "state": "breakdown", "reason": EVIL, "by": EVIL,
+        "product": EVIL, "to_product": EVIL,
+    }  # fmt: skip
+    site = {"reasons": reasons, "products": {EVIL: {"name": {lang: EVIL}}}}
+    drawn = [
+        fleet_cards.chip(live(reason=EVIL), reasons, lang),
+        fleet_cards.under(live(product=EVIL), site["products"], lang),
+        stops_table.table([stop], site, at("2026-03-02 09:00"), lang, []),
+        *[item["tip"] for item in charts.pareto([{"state": "breakdown", "reason": EVIL, "ms": 5}], reasons, lang)["series"][0]["data"]],
+    ]  # fmt: skip
+    assert all("<script>" not in part and "script" in part for part in drawn)
+
+
+# cards
+
+
+def test_a_silent_gateway_is_unknown_and_says_since_when_nothing_was_heard():
+    said = live(state="unknown", gateway_online=False)
+    now_ns = at("2026-03-02 08:35")
+    assert fleet_cards.group_of(said) == "unknown"
+    assert fleet_cards.since(said, now_ns, "en") == "silent for 30 min"
+    assert fleet_cards.since(live(), now_ns, "en") == "35 min"
+    assert fleet_cards.since(live(at=None, since=None, gateway_online=False), now_ns, "en") == "never heard of"
+    assert "s-unknown" in fleet_cards.chip(said, {}, "en")
+
+
+def test_a_machine_that_nobody_wants_is_resting_unless_it_is_broken_or_unknown():
+    assert fleet_cards.group_of(live(state="unplanned_stop", calendar="outside")) == "resting"
+    assert fleet_cards.group_of(live(state="breakdown", calendar="outside")) == "stopped"
+    assert fleet_cards.group_of(live(state="running", calendar="outside")) == "running"
+    assert fleet_cards.group_of(live(state="planned_stop")) == "resting"
+    assert fleet_cards.group_of(live(state="a state of the future")) == "unknown"
+
+
+def test_null_is_a_dash_and_never_zero():
+    nothing = row(scheduled_ms=3_600_000)
+    drawn = fleet_cards.score(nothing, "OEE", "en")
+    assert ">–<" in drawn
+    assert "0.0" not in drawn.replace("width:0.00%", "").replace("left:0.00%", "").replace("right:0.00%", "")
+    assert say("why_null.no_busy_time", "en") in drawn
+    assert say("why_null.no_busy_time", "en") in tiles.tiles(nothing, nothing, "en")
+    options = charts.trend([nothing, None], [("a", "A"), ("b", "B")], "en")
+    oee = next(item for item in options["series"] if item["name"] == "OEE")
+    assert oee["data"] == ["-", "-"]
+
+
+def test_bounds_stand_beside_a_number_that_does_not_cover_the_time():
+    assert "trust" not in fleet_cards.score(row(**GOOD_HOUR), "OEE", "en")
+    drawn = fleet_cards.score(row(scheduled_ms=7_200_000, **GOOD_HOUR), "OEE", "en")
+    assert "Coverage 50%" in drawn
+    assert "32% – 82%" in drawn
+
+
+def test_an_hour_s_column_is_the_calendar_s_time():
+    start_ns = clock.ns("2026-03-02T08:00:00+07:00")
+    drawn = fleet_cards.hours([("07:00", start_ns - HOUR_NS), ("08:00", start_ns)], {start_ns: row(3_600_000, running_ms=1_800_000)}, "en")  # fmt: skip
+    assert drawn.count('class="off"') == 1
+    assert 'height="50.00%" class="s s-running"' in drawn
+    assert 'height="50.00%" class="s s-unknown"' in drawn
+
+
+# tiles
+
+
+def test_a_window_is_compared_with_the_one_before_only_if_that_was_whole():
+    now = row(**GOOD_HOUR)
+    worse = row(**(GOOD_HOUR | {"ideal_good_us": 2_160_000_000}))
+    assert "▲ 3.3 points" in tiles.tiles(now, worse, "en")
+    assert "▼ 3,3 điểm" in tiles.tiles(worse, now, "vi")
+    assert "points" not in tiles.tiles(now, row(scheduled_ms=0), "en")
+    assert "points" not in tiles.tiles(now, row(scheduled_ms=60_000, running_ms=60_000), "en")
+
+
+def test_rejects_that_nobody_counts_are_a_dash():
+    assert tiles.minis(row(running_ms=1000, pieces_total=5), "en").count(">–<") >= 2
+    counted = row(**(GOOD_HOUR | {"pieces_process_reject": 60, "pieces_startup_reject": 40}))
+    assert 'id="kpi-rejects">100<' in tiles.minis(counted, "en")
+
+
+# charts
+
+
+def test_the_pareto_adds_up_on_one_scale_and_keeps_the_rest_together():
+    losses = [{"state": "breakdown", "reason": f"r{n}", "ms": 100 - n} for n in range(12)]
+    options = charts.pareto(losses, {}, "en")
+    bars, line = options["series"]
+    assert len(bars["data"]) == 10
+    assert options["yAxis"]["data"][-1] == say("console.other_losses", "en", count=3)
+    assert line["data"][-1][0] == sum(item["ms"] for item in losses) == options["xAxis"][0]["max"]
+
+
+def test_performance_above_one_is_not_cut():
+    fast = row(**(GOOD_HOUR | {"ideal_total_us": 4_000_000_000}))
+    assert charts.trend([fast], [("a", "A")], "en")["yAxis"]["max"] is None
+    assert charts.trend([row(**GOOD_HOUR)], [("a", "A")], "en")["yAxis"]["max"] == 1
+    assert say("flag.performance_above_1", "en") in tiles.tiles(fast, fast, "en")
+
+
+# windows
+
+
+def test_a_view_that_does_not_fit_becomes_one_that_does():
+    assert windows.view("30d", "hour") == windows.View("30d", "day")
+    assert windows.view("", "") == windows.View("24h", "hour")
+    assert windows.view("7d", "day") == windows.View("7d", "day")
+
+
+def test_ranges_begin_on_hours_and_local_midnights():
+    now_ns = at("2026-03-05 09:20")
+    assert windows.start_of("24h", ZONE, now_ns) == at("2026-03-04 10:00")
+    assert windows.start_of("today", ZONE, now_ns) == at("2026-03-05 00:00")
+    assert windows.start_of("7d", ZONE, now_ns) == at("2026-02-27 00:00")
+    assert windows.start_of("today", ZONE, at("2026-03-05 00:01")) == at("2026-03-04 00:00")
+
+
+@pytest.mark.parametrize(
+    ("now", "name", "date", "on"),
+    [
+        ("2026-03-05 09:20", "A", "2026-03-05", True),
+        ("2026-03-05 10:05", "A", "2026-03-05", True),  # a break is part of its shift
+        ("2026-03-05 15:00", "A", "2026-03-05", False),
+        ("2026-03-06 02:00", "N", "2026-03-05", True),  # the night belongs to the day before
+        ("2026-03-08 12:00", "N", "2026-03-07", False),  # Sunday
+    ],
+)
+def test_the_present_shift_is_the_last_one_that_has_begun(now, name, date, on):
+    segments = [(CALENDAR, at("2026-03-02 00:00"), at("2026-03-09 00:00"))]
+    shift = windows.present_shift(segments, ZONE, at(now))
+    assert shift == windows.PresentShift(name, f"{date}T00:00:00+07:00", on)
+
+
+def test_without_a_calendar_there_is_no_shift():
+    assert windows.present_shift(None, ZONE, at("2026-03-05 09:20")) is None
+    assert windows.present_shift([], ZONE, at("2026-03-05 09:20")) is None
+
+
+# timeline
+
+
+def hour(text: str, told_ms: int, calendar: str = "scheduled", **sums: int):
+    columns = dict.fromkeys(STATE_COLUMNS, 0) | {"planned_stop_ms": told_ms - sum(sums.values())} | sums
+    return {"start": clock.at(at(text), ZONE).isoformat(), "calendar": calendar, "sums": columns}
+
+
+def test_silence_is_at_the_end_of_an_hour_if_it_goes_on_and_at_its_beginning_if_it_ends():
+    window = (at("2026-03-05 06:00"), at("2026-03-05 10:00"))
+    segments = [(CALENDAR, *window)]
+    hours = [
+        hour("2026-03-05 06:00", 1_800_000),
+        hour("2026-03-05 08:00", 2_400_000),
+        hour("2026-03-05 09:00", 3_600_000),
+    ]
+    story = timeline.tell(window, ZONE, segments, hours, [])
+    assert story.silent == [
+        (at("2026-03-05 06:30"), at("2026-03-05 07:00")),
+        (at("2026-03-05 07:00"), at("2026-03-05 08:00")),
+        (at("2026-03-05 08:00"), at("2026-03-05 08:20")),
+    ]
+
+
+def test_minutes_that_are_still_on_their_way_are_no_silence():
+    window = (at("2026-03-05 06:00"), at("2026-03-05 07:10"))
+    hours = [hour("2026-03-05 06:00", 3_600_000), hour("2026-03-05 07:00", 9 * 60_000)]
+    assert timeline.tell(window, ZONE, None, hours, []).silent == []
+
+
+def test_a_strip_shows_what_the_facts_and_stops_tell():
+    window = (at("2026-03-05 05:00"), at("2026-03-05 08:00"))
+    hours = [
+        hour("2026-03-05 05:00", 3_600_000, "outside", running_ms=600_000),
+        hour("2026-03-05 06:00", 3_600_000, running_ms=3_000_000),
+    ]
+    stop = {
+        "start": "2026-03-05T05:30:00+07:00",
+        "end": "2026-03-05T06:10:00+07:00",
+        "state": "breakdown",
+        "reason": "",
+    }
+    story = timeline.tell(window, ZONE, [(CALENDAR, *window)], hours, [stop])
+    assert story.unwanted == [(at("2026-03-05 05:00"), at("2026-03-05 06:00"), "outside")]
+    assert story.silent == [(at("2026-03-05 07:00"), at("2026-03-05 08:00"))]
+    row = timeline.Strip("", at("2026-03-05 05:00"), at("2026-03-05 09:00"), ("a", "b", "c", "d", "e"))
+    drawn = timeline.draw(story, [row], {}, "en")
+    assert 'x="25.0000%" width="4.1667%" height="100%" class="s s-breakdown"' in drawn  # 06:00 to 06:10, in the shift
+    assert 'x="12.5000%" width="12.5000%" height="100%" class="off"' in drawn  # 05:30 to 06:00, before it
+    assert 'x="50.0000%" width="25.0000%" height="100%" class="s s-unknown"' in drawn
+    assert 'x="0.0000%" width="25.0000%" height="100%" class="veil"' in drawn
+
+
+def test_days_stand_the_latest_first_and_24_hours_in_one_row():
+    window = (at("2026-03-04 00:00"), at("2026-03-05 09:00"))
+    rows = timeline.strips("7d", window, ZONE, "vi")
+    assert [strip.label for strip in rows] == ["T5 05/03", "T4 04/03"]
+    assert rows[0].end_ns == at("2026-03-06 00:00")
+    assert len(timeline.strips("24h", window, ZONE, "en")) == 1
+
+
+def test_days_keep_their_length_where_the_clock_changes():
+    berlin = ZoneInfo("Europe/Berlin")
+    first = to_ns(datetime(2026, 3, 28, tzinfo=berlin))
+    rows = timeline.strips("7d", (first, first + 60 * HOUR_NS), berlin, "en")
+    assert [(strip.end_ns - strip.start_ns) // HOUR_NS for strip in rows] == [24, 23, 24]
+
+
+def test_every_state_has_a_sign():
+    assert set(timeline.GLYPHS) == {state.word for state in State}
+    assert set(fleet_cards.WORST_FIRST) == {state.word for state in State}
+
+
+# shared answers
+
+
+async def test_a_question_asked_by_many_is_asked_once_in_a_thread():
+    now, asked = [0.0], []
+
+    def slow(number: int) -> int:
+        asked.append(threading.get_ident())
+        return number * 2
+
+    desk = Desk(lambda: now[0])
+    assert await asyncio.gather(*(desk.ask(5, slow, 4) for _ in range(20))) == [8] * 20
+    assert len(asked) == 1
+    assert asked[0] != threading.get_ident()
+    now[0] = 4.9
+    await desk.ask(5, slow, 4)
+    assert len(asked) == 1
+    now[0] = 5.1
+    await desk.ask(5, slow, 4)
+    assert len(asked) == 2
+
+
+async def test_an_answer_that_failed_is_not_kept():
+    answers = [ValueError("away"), 7]
+
+    def ask() -> int:
+        answer = answers.pop(0)
+        if isinstance(answer, ValueError):
+            raise answer
+        return answer
+
+    desk = Desk(lambda: 0.0)
+    with pytest.raises(ValueError, match="away"):
+        await desk.ask(5, ask)
+    assert await desk.ask(5, ask) == 7
+
+
+async def test_one_who_leaves_does_not_take_the_answer_along():
+    gate = threading.Event()
+    desk = Desk(lambda: 0.0)
+    first = asyncio.create_task(desk.ask(5, gate.wait, 10))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(desk.ask(5, gate.wait, 10))
+    await asyncio.sleep(0)
+    first.cancel()
+    gate.set()
+    assert await second is True
+
+
+async def test_old_answers_are_forgotten():
+    now = [0.0]
+    desk = Desk(lambda: now[0])
+    for number in range(600):
+        now[0] = float(number)
+        await desk.ask(1, abs, number)
+    assert len(desk._held) < 520
+
+
+def test_a_stop_that_goes_on_has_its_length_so_far():
+    stop = {"start": "2026-03-02T08:00:00+07:00", "end": None, "state": "unplanned_stop", "reason": "", "by": "count", "product": "?", "to_product": ""}  # fmt: skip
+    site = {"reasons": {}, "products": {}}
+    drawn = stops_table.table([stop], site, at("2026-03-02 08:20"), "en", [])
+    assert "20 min" in drawn
+    assert say("reason.none", "en") in drawn
+    off = [(at("2026-03-02 00:00"), at("2026-03-03 00:00"), "outside")]
+    resting = stops_table.table([stop], site, at("2026-03-02 08:20"), "en", off)
+    assert say("calendar.outside", "en") in resting
+    assert say("reason.none", "en") not in resting
