@@ -9,14 +9,21 @@ HOPELESS = {
     StatusCodes.BadUserAccessDenied: "the server refuses this user; check user and password_file",
     StatusCodes.BadIdentityTokenInvalid: "the server does not accept this kind of user; check user and password_file",
     StatusCodes.BadIdentityTokenRejected: "the server refuses user or password; check user and password_file",
-    StatusCodes.BadSecurityChecksFailed: "the server refuses our certificate; trust it at the server, then restart",
-    StatusCodes.BadCertificateUntrusted: "the server does not trust our certificate; trust it at the server, then restart",
+    StatusCodes.BadSecurityChecksFailed: "the server refuses our certificate; trust it at the server",
+    StatusCodes.BadCertificateUntrusted: "the server does not trust our certificate; trust it at the server",
     StatusCodes.BadCertificateInvalid: "the server finds our certificate invalid; remove certificate_file and its key",
     StatusCodes.BadCertificateUriInvalid: "application_uri is not the one in our certificate",
     StatusCodes.BadCertificateUseNotAllowed: "our certificate may not be used for this; remove it and its key",
     StatusCodes.BadSecurityPolicyRejected: "the server does not offer this security; check `security`",
     StatusCodes.BadSecurityModeRejected: "the server does not offer this security; check `security`",
 }
+ELSEWHERE = {
+    StatusCodes.BadSecurityChecksFailed,
+    StatusCodes.BadCertificateUntrusted,
+    StatusCodes.BadSecurityPolicyRejected,
+    StatusCodes.BadSecurityModeRejected,
+}
+"""What somebody at the server can mend. Not users and passwords: trying those again may lock an account."""
 CROWDED = {StatusCodes.BadTooManySessions, StatusCodes.BadMaxConnectionsReached, StatusCodes.BadTcpServerTooBusy}
 
 
@@ -26,12 +33,13 @@ def judged(error: Exception, url: str, *, reached: bool) -> NotConnected | Misco
         return error
     if isinstance(error, UaStatusCodeError):
         if error.code in HOPELESS:
-            return Misconfigured(f"{url}: {HOPELESS[error.code]} ({error})")
+            return Misconfigured(f"{url}: {HOPELESS[error.code]} ({error})", elsewhere=error.code in ELSEWHERE)
         return NotConnected(f"{url}: {error}", gentle=error.code in CROWDED)
     if isinstance(error, UaError):
         text = str(error)
         if text.startswith("No matching endpoints"):
-            return Misconfigured(f"{url}: the server does not offer this security; check `security` ({text})")
+            what = f"the server does not offer this security; check `security` ({text})"
+            return Misconfigured(f"{url}: {what}", elsewhere=True)
         if text == "Server certificate mismatch":
             return Misconfigured(f"{url}: another certificate than server_certificate_file; is it the same server?")
         return NotConnected(f"{url}: {text}")

@@ -9,7 +9,8 @@ from asyncua.crypto import cert_gen, security_policies
 from asyncua.crypto.uacrypto import CertProperties
 from asyncua.ua.uaerrors import UaError
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from adapters.contract import Misconfigured
@@ -30,7 +31,8 @@ async def secure(client: Client, device: OpcUaDevice) -> None:
     policy_name, _, mode_name = device.security.partition("/")
     policy = getattr(security_policies, f"SecurityPolicy{policy_name}")
     mode = ua.MessageSecurityMode[mode_name]
-    assert device.certificate_file and device.private_key_file  # the model asks for both  # noqa: PT018
+    if device.certificate_file is None or device.private_key_file is None:
+        raise Misconfigured(f"{device.url}: no place for our certificate; write certificate_file and private_key_file")
     _make_certificate(Path(device.certificate_file), Path(device.private_key_file), device.application_uri)
     server = await _server_certificate(client, device, mode, policy.URI)
     await client.set_security(
@@ -59,7 +61,8 @@ async def _server_certificate(client: Client, device: OpcUaDevice, mode: ua.Mess
     if pinned is not None and pinned != shown:
         raise Misconfigured(
             f"{device.url}: the server shows another certificate than {device.server_certificate_file}; "
-            "if it is the right server and was given a new one, remove that file and restart"
+            "if it is the right server and was given a new one, remove that file",
+            elsewhere=True,
         )
     if pinned is None and device.server_certificate_file is not None:
         _keep(Path(device.server_certificate_file), shown)
@@ -73,7 +76,8 @@ def _first(chain: bytes) -> bytes:
 
 def _keep(path: Path, certificate: bytes) -> None:
     try:
-        path.write_bytes(certificate)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write(path, certificate)
     except OSError as error:
         raise Misconfigured(f"{path}: the server's certificate cannot be kept there: {error.strerror}") from error
 
@@ -96,23 +100,43 @@ def _password(device: OpcUaDevice) -> str:
 
 
 def _make_certificate(certificate: Path, key: Path, application_uri: str) -> None:
-    """A self-signed certificate and its key, if neither file is there."""
-    if certificate.exists() and key.exists():
-        return
-    if certificate.exists() or key.exists():
-        absent = key if certificate.exists() else certificate
-        raise Misconfigured(f"{absent} is missing; put it there, or remove its partner so that both are made anew")
-    private = cert_gen.generate_private_key()
+    """A self-signed certificate, if it is not there; its key too, unless there is one."""
+    if certificate.exists():
+        if key.exists():
+            return
+        raise Misconfigured(f"{key} is missing; put it there, or remove {certificate.name} so that both are made anew")
     names: list[x509.GeneralName] = [
         x509.UniformResourceIdentifier(application_uri),
         x509.DNSName(socket.gethostname()),
     ]
-    made = cert_gen.generate_self_signed_app_certificate(
-        private, application_uri, {"organizationName": "Nhip"}, names, [ExtendedKeyUsageOID.CLIENT_AUTH], VALID_DAYS
-    )
     try:
-        key.touch(mode=0o600)
-        key.write_bytes(cert_gen.dump_private_key_as_pem(private))
-        certificate.write_bytes(made.public_bytes(Encoding.DER))
+        private = _private_key(key)
+        made = cert_gen.generate_self_signed_app_certificate(
+            private, application_uri, {"organizationName": "Nhip"}, names, [ExtendedKeyUsageOID.CLIENT_AUTH], VALID_DAYS
+        )
+        certificate.parent.mkdir(parents=True, exist_ok=True)
+        _write(certificate, made.public_bytes(Encoding.DER))
     except OSError as error:
         raise Misconfigured(f"{error.filename}: our certificate cannot be written: {error.strerror}") from error
+
+
+def _private_key(path: Path) -> RSAPrivateKey:
+    """The key in that file, made if there is none. A power cut leaves a key without a certificate, never the reverse."""
+    if path.exists():
+        found = load_pem_private_key(path.read_bytes(), None)
+        if not isinstance(found, RSAPrivateKey):
+            raise Misconfigured(f"{path} holds no RSA key; remove it so that one is made")
+        return found
+    private = cert_gen.generate_private_key()
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _write(path, cert_gen.dump_private_key_as_pem(private))
+    return private
+
+
+def _write(path: Path, data: bytes) -> None:
+    """The whole file or none of it."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.unlink(missing_ok=True)
+    temporary.touch(mode=0o600)
+    temporary.write_bytes(data)
+    temporary.replace(path)

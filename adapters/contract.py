@@ -20,7 +20,14 @@ class NotConnected(Exception):
 
 
 class Misconfigured(Exception):
-    """Nothing but a change of the site file can help; the supervisor does not try again."""
+    """Nothing but a change of the site file can help; the supervisor does not try again.
+
+    elsewhere: an act at the device can help (trusting our certificate), so the supervisor tries again, slowly.
+    """
+
+    def __init__(self, message: str, *, elsewhere: bool = False) -> None:
+        super().__init__(message)
+        self.elsewhere = elsewhere
 
 
 class Row(NamedTuple):

@@ -2,13 +2,14 @@
 
     away ──connected──▶ up ──read──▶ up ...
      ▲                   │
-     └──── failed ───────┘              misconfigured: stopped, for good
+     └──── failed ───────┘              misconfigured: stopped for good, or tried again once a minute
 
 * A read has its place on a grid that begins with the connection: places that have passed are skipped and counted,
   never queued up.
 * A lost connection is tried again every `retry_every_s` for a minute after the last good read, then at doubling
   distances up to 30 s, each shortened by up to a quarter at random, so that many devices do not come back as one.
-* A peer that may be serving another master on its only socket (`gentle`) is left alone for 30 s.
+* A peer that may be serving another master on its only socket (`gentle`) is left alone for 30 s; but not within a
+  minute of a good read: then the socket was ours, and a PLC that hung for a moment costs no more than the moment.
 * Only a good read ends an outage: a peer that accepts connections and says nothing is not back.
 """
 
@@ -18,6 +19,7 @@ from enum import Enum
 GENTLE_S = 30.0
 LONGEST_RETRY_S = 30.0
 EAGER_S = 60.0
+REFUSED_S = 60.0
 
 
 class Link(Enum):
@@ -38,6 +40,7 @@ class PollSchedule:
     due_s: float = float("-inf")
     skipped: int = 0
     outage_since_s: float | None = None
+    _good_s: float = float("-inf")
     _slow_tries: int = 0
 
     def connected(self, now_s: float) -> None:
@@ -50,7 +53,7 @@ class PollSchedule:
         self.skipped += passed
         self.due_s += (passed + 1) * self.period_s
         was_out = self.outage_since_s is not None
-        self.outage_since_s, self._slow_tries = None, 0
+        self.outage_since_s, self._slow_tries, self._good_s = None, 0, now_s
         return was_out
 
     def failed(self, now_s: float, *, gentle: bool, jitter: float) -> bool:
@@ -59,8 +62,15 @@ class PollSchedule:
         if self.outage_since_s is None:
             self.outage_since_s = now_s
         self.link = Link.AWAY
+        gentle = gentle and now_s - self._good_s >= EAGER_S
         self.due_s = now_s + self._wait_s(now_s - self.outage_since_s, gentle=gentle, jitter=jitter)
         return begins
+
+    def refused(self, now_s: float) -> None:
+        """Somebody must do something at the device first."""
+        if self.outage_since_s is None:
+            self.outage_since_s = now_s
+        self.link, self.due_s = Link.AWAY, now_s + REFUSED_S
 
     def stop(self) -> None:
         """Nothing but another configuration can help."""

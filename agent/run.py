@@ -61,7 +61,8 @@ class Options:
 class Agent:
     """One gateway's parts, wired. `run` is the life of it."""
 
-    def __init__(self, site: Site, opened: Opened, options: Options) -> None:
+    def __init__(self, site: Site, opened: Opened, options: Options, files: Path) -> None:
+        """files: folder for certificates that the site file does not place."""
         self.site, self.options = site, options
         self.health = Health()
         outbox = opened.outbox
@@ -71,7 +72,7 @@ class Agent:
         self.keeper = Keeper(outbox, self.pipeline, self.sender, self.health, self.clock.now_ns)
         self.freshness = Freshness({name: stale_after_s(device) for name, device in site.devices.items()})
         self.supervisor = Supervisor(
-            open_all(site.devices, self.clock.now_ns),
+            open_all(site.devices, self.clock.now_ns, files),
             self._on_reading,
             {name: device.retry_every for name, device in site.devices.items()},
         )
@@ -283,7 +284,7 @@ async def run(
     if opened.message:
         _LOG.error("outbox damaged message=%r", opened.message)
     try:
-        agent = Agent(site, opened, options)
+        agent = Agent(site, opened, options, outbox_path.with_suffix(".certificates"))
     except BaseException:
         opened.outbox.close()
         raise

@@ -82,9 +82,8 @@ class Supervisor:
                 try:
                     await self._step(name, adapter, schedule)
                 except Misconfigured as error:
-                    schedule.stop()
-                    health.condition, health.error = "misconfigured", str(error)
-                    log.error("device misconfigured: device=%s error=%s", name, error)  # noqa: TRY400
+                    if await self._refused(name, adapter, schedule, error):
+                        log.error("device misconfigured: device=%s error=%s", name, error)  # noqa: TRY400
                 except NotConnected as error:
                     await self._lost(name, adapter, schedule, str(error), gentle=error.gentle)
                 except TimeoutError:
@@ -126,6 +125,19 @@ class Supervisor:
         now_s = asyncio.get_running_loop().time()
         if schedule.failed(now_s, gentle=gentle, jitter=random.random()):  # noqa: S311  # spreads retries, no secret
             log.warning("device lost: device=%s reason=%s", name, reason)
+
+    async def _refused(self, name: str, adapter: Adapter, schedule: PollSchedule, error: Misconfigured) -> bool:
+        """Stops, or waits for somebody at the device. True if it was not refused so before."""
+        health = self.health[name]
+        news = (health.condition, health.error) != ("misconfigured", str(error))
+        health.condition, health.error = "misconfigured", str(error)
+        if not error.elsewhere:
+            schedule.stop()
+            return news
+        health.failures += 1
+        await _close(adapter, health)
+        schedule.refused(asyncio.get_running_loop().time())
+        return news
 
 
 async def _close(adapter: Adapter, health: DeviceHealth) -> None:

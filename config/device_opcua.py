@@ -1,5 +1,7 @@
 """OPC UA servers and their tags, as written in the site file."""
 
+import re
+from pathlib import PurePath
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -32,10 +34,13 @@ class OpcUaDevice(DeviceBase):
     security: str = Field("None", description="None, or policy and mode.", examples=["Basic256Sha256/SignAndEncrypt"])
     user: str | None = Field(None, description="User name; none is anonymous.")
     password_file: str | None = Field(None, description="File that holds the user's password.")
-    certificate_file: str | None = Field(None, description="Our certificate (DER); made on first use if absent.")
-    private_key_file: str | None = Field(None, description="Its key (PEM); made on first use if absent.")
+    certificate_file: str | None = Field(
+        None, description="Our certificate (DER); made on first use, beside the outbox unless said."
+    )
+    private_key_file: str | None = Field(None, description="Its key (PEM); made on first use.")
     server_certificate_file: str | None = Field(
-        None, description="The one server certificate to accept (DER); the first one seen is kept there if absent."
+        None,
+        description="The one server certificate to accept (DER); the first one seen is kept, there or beside the outbox.",
     )
     application_uri: str = Field("urn:nhip:agent", description="Our name; the certificate must carry it.")
     heartbeat: NodeIdText | None = Field(
@@ -56,6 +61,22 @@ class OpcUaDevice(DeviceBase):
                 f"security {self.security!r} is unknown; write None or one of {', '.join(POLICIES)}, "
                 f"a slash, and {' or '.join(MODES)}"
             )
-        if not self.certificate_file or not self.private_key_file:
-            raise ValueError(f"security {self.security} needs certificate_file and private_key_file")
+        if (self.certificate_file is None) != (self.private_key_file is None):
+            raise ValueError("certificate_file and private_key_file belong together; leave out both to have them made")
         return self
+
+
+def with_files(device: OpcUaDevice, name: str, folder: PurePath) -> OpcUaDevice:
+    """The device `name` with a place in `folder` for every certificate whose file the site file does not say.
+
+    Devices that call us by the same name share our certificate; each has its own server's.
+    """
+    if device.security == "None":
+        return device
+    ours = re.sub(r"[^\w.-]+", "-", device.application_uri)
+    places = {
+        "certificate_file": folder / f"{ours}.der",
+        "private_key_file": folder / f"{ours}.pem",
+        "server_certificate_file": folder / f"{name}.server.der",
+    }
+    return device.model_copy(update={key: str(path) for key, path in places.items() if getattr(device, key) is None})

@@ -7,11 +7,26 @@ import asyncio
 import logging
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from asyncua import Server, ua
+from asyncua.common.utils import ServiceError
+from cryptography.hazmat.primitives.serialization import Encoding
 
 URI = "urn:nhip:test"
 logging.getLogger("asyncua").setLevel(logging.CRITICAL)
+
+
+def only_trusted(server, folder):
+    """If there is that folder, accepts whoever's certificate lies in it at that time, as a person would put it there."""
+
+    async def validate(certificate, description):
+        known = {path.read_bytes() for path in folder.iterdir()}
+        if certificate.public_bytes(Encoding.DER) not in known:
+            raise ServiceError(ua.StatusCodes.BadSecurityChecksFailed)
+
+    if folder.exists():
+        server.set_certificate_validator(validate)
 
 
 async def main(port: int, extra_namespaces: int, clock_s: float, certificates: str) -> None:
@@ -23,6 +38,7 @@ async def main(port: int, extra_namespaces: int, clock_s: float, certificates: s
         server.set_security_policy([ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt])
         await server.load_certificate(f"{certificates}/server.der")
         await server.load_private_key(f"{certificates}/server.pem")
+        only_trusted(server, Path(certificates, "trusted"))
     else:
         server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
     for number in range(extra_namespaces):  # so that ours gets another number than last time

@@ -1,8 +1,11 @@
+from pathlib import PurePosixPath
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
+from config.device_opcua import with_files
 from config.devices import DEVICE_KINDS, Device, periods_s, stale_after_s
 from config.durations import parse_duration
 
@@ -51,9 +54,19 @@ def test_the_frame_examples():
     assert periods_s(plc) == {"alarm": 1.0, "strokes": 1.0, "oil": 10.0}
     assert stale_after_s(plc) == {"alarm": 5.0, "strokes": 5.0, "oil": 30.0}
     assert stale_after_s(device(MODBUS, stale_after="7s")) == {"running": 7.0}
-    server = device(OPCUA, security="Basic256Sha256/SignAndEncrypt", certificate_file="c", private_key_file="k")
+    server = device(OPCUA, security="Basic256Sha256/SignAndEncrypt")
     assert server.every == 1.0
     assert set(DEVICE_KINDS) == {"modbus_tcp", "opcua"}
+
+
+def test_places_of_certificates():
+    folder = PurePosixPath("/var/lib/nhip/site.certificates")
+    server = device(OPCUA, security="Basic256Sha256/Sign", server_certificate_file="s.der", application_uri="urn:a/b")
+    placed = with_files(server, "inj", folder)
+    assert placed.certificate_file == "/var/lib/nhip/site.certificates/urn-a-b.der"
+    assert placed.private_key_file == "/var/lib/nhip/site.certificates/urn-a-b.pem"
+    assert placed.server_certificate_file == "s.der"
+    assert with_files(device(OPCUA), "inj", folder) == device(OPCUA)
 
 
 def test_defaults_of_tags():
@@ -101,7 +114,7 @@ def test_complaints_about_tags(tag, complaint):
         (MODBUS, {"tags": {}}, "at least 1 item"),
         (OPCUA, {"tags": {"t": {"node": "Status"}}}, "match pattern"),
         (OPCUA, {"security": "Basic256Sha256"}, "security 'Basic256Sha256' is unknown"),
-        (OPCUA, {"security": "Basic256Sha256/Sign"}, "needs certificate_file"),
+        (OPCUA, {"security": "Basic256Sha256/Sign", "certificate_file": "c"}, "private_key_file belong together"),
         (OPCUA, {"user": "u"}, "user and password_file belong together"),
         (OPCUA, {"url": "http://x"}, "match pattern"),
         (MODBUS, {"kind": "profibus"}, "does not match any of the expected tags"),

@@ -16,6 +16,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from adapters.contract import Misconfigured, NotConnected
 from adapters.opcua import open_device
+from agent.devices import open_all
+from config.device_opcua import with_files
 from config.devices import OpcUaDevice
 from oee.states import Quality
 
@@ -233,6 +235,47 @@ async def test_security_makes_certificates_and_pins_the_server(tmp_path):
         with pytest.raises(Misconfigured, match="shows another certificate"):
             await adapter.connect()
         await adapter.close()
+
+
+async def test_a_gateway_that_is_trusted_later_needs_nothing_but_that(tmp_path):
+    """Certificates are made where the site file says nothing; somebody at the server trusts ours; then it works."""
+    make_server_certificate(tmp_path)
+    trusted, files = tmp_path / "trusted", tmp_path / "site.certificates"
+    trusted.mkdir()
+    async with running(certificates=str(tmp_path)) as server:
+        asked = device(server.port, security="Basic256Sha256/SignAndEncrypt")
+        with pytest.raises(Misconfigured, match="no place for our certificate"):
+            await open_device(asked, time.time_ns).connect()
+        adapter = open_all({"injector": asked}, time.time_ns, files)["injector"]
+        with pytest.raises(Misconfigured, match="trust it at the server") as caught:
+            await adapter.connect()
+        assert caught.value.elsewhere
+        assert sorted(path.name for path in files.iterdir()) == [
+            "injector.server.der", "urn-nhip-agent.der", "urn-nhip-agent.pem",
+        ]  # fmt: skip
+        (trusted / "gateway.der").write_bytes((files / "urn-nhip-agent.der").read_bytes())
+        await adapter.connect()
+        await gathered(adapter, NAMES)
+        await adapter.close()
+
+
+async def test_a_key_without_a_certificate_is_used_and_the_reverse_is_refused(tmp_path):
+    """A power cut between the two files."""
+    make_server_certificate(tmp_path)
+    async with running(certificates=str(tmp_path)) as server:
+        placed = with_files(device(server.port, security="Basic256Sha256/SignAndEncrypt"), "d", tmp_path / "own")
+        adapter = open_device(placed, time.time_ns)
+        await adapter.connect()
+        await adapter.close()
+        certificate, key = tmp_path / "own" / "urn-nhip-agent.der", tmp_path / "own" / "urn-nhip-agent.pem"
+        before = key.read_bytes()
+        certificate.unlink()
+        await adapter.connect()
+        await adapter.close()
+        assert key.read_bytes() == before
+        key.unlink()
+        with pytest.raises(Misconfigured, match="is missing; put it there"):
+            await adapter.connect()
 
 
 async def test_what_can_never_work_is_misconfigured(tmp_path):

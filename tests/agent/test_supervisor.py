@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from adapters.contract import Misconfigured, Reading, Row
 from adapters.modbus_tcp import open_devices
-from agent.poll_schedule import EAGER_S, GENTLE_S, LONGEST_RETRY_S, Link, PollSchedule
+from agent.poll_schedule import EAGER_S, GENTLE_S, LONGEST_RETRY_S, REFUSED_S, Link, PollSchedule
 from agent.supervisor import DeviceHealth, Supervisor
 from config.devices import ModbusTcpDevice
 from oee.states import Quality
@@ -72,6 +72,24 @@ def test_jitter_only_shortens():
 
 def test_gentle():
     assert failed(PollSchedule(1.0), 0.0, gentle=True) == (True, GENTLE_S)
+
+
+def test_a_plc_that_was_read_within_the_last_minute_is_not_left_alone():
+    schedule = PollSchedule(1.0)
+    schedule.connected(0.0)
+    schedule.read(0.0)
+    assert failed(schedule, 4.0, gentle=True) == (True, 2.0)
+    assert failed(schedule, EAGER_S - 0.1, gentle=True) == (False, 2.0)
+    assert failed(schedule, EAGER_S, gentle=True) == (False, GENTLE_S)
+
+
+def test_a_refusal_that_somebody_at_the_device_can_mend_is_tried_once_a_minute():
+    schedule = PollSchedule(1.0)
+    schedule.refused(10.0)
+    assert (schedule.link, schedule.due_s) == (Link.AWAY, 10.0 + REFUSED_S)
+    schedule.refused(70.0)
+    schedule.connected(130.0)
+    assert schedule.read(130.0) is True
 
 
 def test_a_connection_without_an_answer_does_not_end_the_outage():
@@ -246,3 +264,14 @@ async def test_misconfigured_waits_for_ever_and_is_reported():
         await until(lambda: health["fine"].polls > before + 5)
         assert (adapter.connects, health["odd"].error) == (1, "the certificate is refused")
         assert not task.done()
+
+
+async def test_a_refusal_at_the_device_is_said_once_and_tried_again(monkeypatch, caplog):
+    monkeypatch.setattr("agent.poll_schedule.REFUSED_S", 0.02)
+    refusals = [Misconfigured("not trusted yet", elsewhere=True) for _ in range(3)]
+    adapter = Faulty(*refusals)
+    supervisor = Supervisor({"odd": adapter}, lambda *_: None)
+    async with running(supervisor):
+        await until(lambda: supervisor.health["odd"].condition == "up")
+    assert adapter.connects == 4
+    assert [record.levelname for record in caplog.records if "misconfigured" in record.message] == ["ERROR"]
