@@ -119,7 +119,8 @@ def test_null_is_a_dash_and_never_zero():
     nothing = row(scheduled_ms=3_600_000)
     drawn = fleet_cards.score(nothing, "OEE", "en")
     assert ">–<" in drawn
-    assert "0.0" not in drawn.replace("width:0.00%", "").replace("left:0.00%", "").replace("right:0.00%", "")
+    assert 'class="big">–<' in drawn
+    assert drawn.count("<span>–</span>") == 3
     assert say("why_null.no_busy_time", "en") in drawn
     assert say("why_null.no_busy_time", "en") in tiles.tiles(nothing, nothing, "en")
     options = charts.trend([nothing, None], [("a", "A"), ("b", "B")], "en")
@@ -138,8 +139,8 @@ def test_an_hour_s_column_is_the_calendar_s_time():
     start_ns = clock.ns("2026-03-02T08:00:00+07:00")
     drawn = fleet_cards.hours([("07:00", start_ns - HOUR_NS), ("08:00", start_ns)], {start_ns: row(3_600_000, running_ms=1_800_000)}, "en")  # fmt: skip
     assert drawn.count('class="off"') == 1
-    assert 'height="50.00%" class="s s-running"' in drawn
-    assert 'height="50.00%" class="s s-unknown"' in drawn
+    assert 'class="s s-running" x="55.000%" width="40.000%" y="50.00%" height="50.00%"' in drawn
+    assert 'class="s s-unknown" x="55.000%" width="40.000%" y="0.00%" height="50.00%"' in drawn
 
 
 # tiles
@@ -259,15 +260,16 @@ def test_a_strip_shows_what_the_facts_and_stops_tell():
         "state": "breakdown",
         "reason": "",
     }
-    story = timeline.tell(window, ZONE, [(CALENDAR, *window)], hours, [stop])
+    days = Calendar(ZONE, SHIFTS[:1])
+    story = timeline.tell(window, ZONE, [(days, *window)], hours, [stop])
     assert story.unwanted == [(at("2026-03-05 05:00"), at("2026-03-05 06:00"), "outside")]
     assert story.silent == [(at("2026-03-05 07:00"), at("2026-03-05 08:00"))]
     row = timeline.Strip("", at("2026-03-05 05:00"), at("2026-03-05 09:00"), ("a", "b", "c", "d", "e"))
     drawn = timeline.draw(story, [row], {}, "en")
-    assert 'x="25.0000%" width="4.1667%" height="100%" class="s s-breakdown"' in drawn  # 06:00 to 06:10, in the shift
-    assert 'x="12.5000%" width="12.5000%" height="100%" class="off"' in drawn  # 05:30 to 06:00, before it
-    assert 'x="50.0000%" width="25.0000%" height="100%" class="s s-unknown"' in drawn
-    assert 'x="0.0000%" width="25.0000%" height="100%" class="veil"' in drawn
+    assert 'class="s s-breakdown" x="25.0000%" width="4.1667%" height="100%"' in drawn  # 06:00 to 06:10, in the shift
+    assert 'class="off" x="12.5000%" width="12.5000%" height="100%"' in drawn  # 05:30 to 06:00, before it
+    assert 'class="s s-unknown" x="50.0000%" width="25.0000%" height="100%"' in drawn
+    assert 'class="veil" x="0.0000%" width="25.0000%" height="100%"' in drawn
 
 
 def test_days_stand_the_latest_first_and_24_hours_in_one_row():
