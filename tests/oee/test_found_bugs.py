@@ -1,0 +1,93 @@
+"""Bugs that the tests found, each with the smallest input that shows it; an expected failure until it is mended.
+
+When one is mended, its mark goes, and so does its line in `open_bug` of `test_against_reference.py`.
+"""
+
+from dataclasses import replace
+
+import pytest
+from driving import BAD, GAP, S, as_series
+from plain_machine import machine, ran
+
+from oee.counters import Memory, count
+from oee.kpi import compute
+from oee.machine import Counter, CountGap, Pieces
+
+TAGGED = machine(product_tag="d.product")
+
+
+@pytest.mark.xfail(reason="the carry forgets the last known product once `?` is settled", strict=True)
+def test_a_change_across_a_bad_product_reading_is_the_same_in_blocks():
+    """Product p, the register bad, pieces, a stop, product q: a changeover; in two blocks it is none."""
+    rows = {
+        "d.run": [(0, True), (100, False)],
+        "d.total": [(0, 0), *((t, t) for t in range(1, 90))],
+        "d.product": [(0, "p"), (20, BAD), (150, "q")],
+    }
+    whole, blocks = ran(200, rows, TAGGED), ran(200, rows, TAGGED, cuts=[60])
+    assert whole.times() == {"running": 89, "setup": 111}
+    assert blocks.times() == whole.times()
+
+
+@pytest.mark.xfail(reason="settles at the last piece although a count gap may begin right there", strict=True)
+def test_count_gaps_of_a_product_without_ideal_time_are_the_same_in_blocks():
+    """Without an ideal time a gap's stop begins with the piece itself, where the engine may have settled."""
+    made = machine(gap=CountGap(2.5, 5 * S), product="new")
+    rows = {"d.total": [(0, 0), (6, 1), (12, 2), (18, 3)]}
+    whole, blocks = ran(20, rows, made), ran(20, rows, made, cuts=[15])
+    assert len(whole.stops) == 1
+    assert [(s.start_ns, s.end_ns) for s in blocks.stops] == [(s.start_ns, s.end_ns) for s in whole.stops]
+    assert blocks.rows == whole.rows
+
+
+@pytest.mark.xfail(reason="with a counter that has not counted yet, the set-up ends with the stop", strict=True)
+def test_the_first_set_up_of_a_day_lasts_to_the_first_piece():
+    """A stop with a product change before the first piece ever: running without a piece is still set-up."""
+    rows = {"d.run": [(0, False), (60, True)], "d.total": [(0, 0)], "d.product": [(0, "p"), (30, "q")]}
+    assert ran(100, rows, TAGGED).times() == {"setup": 100}
+
+
+@pytest.mark.xfail(reason="a reason code is held through the gap of its tag", strict=True)
+def test_a_stale_reason_code_names_no_stop():
+    """Design, Freshness: a tag that nobody confirms is unknown. Code 7, its device lost, and only then a stop."""
+    made = machine(pieces=Pieces(), reason_tag="x.code", reason_map={"7": "jam"})
+    told = ran(300, {"d.run": [(0, True), (100, False), (150, True)], "x.code": [(0, 7), (20, GAP)]}, made)
+    assert [s.reason for s in told.stops] == [""]
+
+
+@pytest.mark.xfail(
+    reason="a waiting change to `?` makes the next change take effect at once, out of order", strict=True
+)
+def test_next_stop_waits_also_after_a_bad_reading():
+    """`product_change: next_stop`; p, a bad reading, q, all while it runs: q from the stop on."""
+    made = replace(TAGGED, product_change="next_stop")
+    rows = {"d.run": [(0, True), (60, False)], "d.total": [(0, 0)], "d.product": [(0, "p"), (10, BAD), (20, "q")]}
+    told = ran(90, rows, made)
+    assert told.sums(product="p").get("running_ms") == 60_000
+    assert "running_ms" not in told.sums(product="q")
+
+
+@pytest.mark.xfail(reason="an outage before a dropped spike is forgotten if another follows the spike", strict=True)
+def test_an_outage_begins_before_the_spike_within_it():
+    """Lost at 1 s, a spike, lost again at 27 s, back at 64 s: the pieces were made since 1 s."""
+    rows = [(0, 10), (1, GAP), (2, 30_000), (27, GAP), (64, 20)]
+    found, _ = count(Counter("c", 16, max_per_s=4), Memory(), as_series(rows))
+    assert found.count.tolist() == [10]
+    assert found.lost_ns.tolist() == [1 * S]
+
+
+@pytest.mark.xfail(reason="the rate is taken over the time since the last change, not since the last look", strict=True)
+def test_a_spike_after_a_long_standstill():
+    """MTConnect adapter #24 after two hours without a piece. Samples travel on change, so the last row is old although
+    the value was confirmed every second: 100 counts/s times 7,200 s allow a step of 597,999."""
+    rows = [(0, 2000), (7200, 599_999), (7201, 2000), (7202, 2001)]
+    found, _ = count(Counter("c", 32, max_per_s=100), Memory(), as_series(rows))
+    assert int(found.count.sum()) == 1
+
+
+@pytest.mark.xfail(reason="a machine without a counter but with an ideal time has P = 0", strict=True)
+def test_no_counter_is_no_output_of_zero():
+    """ALMUS, domain rule: reported zero output is OEE 0, unreported is null."""
+    told = ran(60, {}, machine(pieces=Pieces()))
+    result = compute(told.sums(), scheduled_ms=60_000)
+    assert (result.values["performance"], result.values["oee"]) == (None, None)
