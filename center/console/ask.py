@@ -3,9 +3,8 @@
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
-_MOST: Final = 512
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -14,7 +13,7 @@ class Desk:
     """Answers shared by all pages of one center.
 
     The same question within its time to live is the same task, so that thirty open browsers cost the store what one
-    does. The event loop never waits for the store. An answer that failed is not kept.
+    does. The event loop never waits for the store. An answer that failed is not kept, an old one not for long.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -35,8 +34,6 @@ class Desk:
         return result
 
     def _forget(self, now_s: float) -> None:
-        if len(self._held) < _MOST:
-            return
         self._held = {key: item for key, item in self._held.items() if now_s < item[0] or not item[1].done()}
 
 

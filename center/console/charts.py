@@ -18,7 +18,7 @@ Row = Mapping[str, Any]
 _INK, _FAINT, _LINE = "var(--ink-2)", "var(--ink-3)", "var(--line)"
 _FONT: Final = 'Roboto, system-ui, "Segoe UI", "Noto Sans", sans-serif'
 _FACTORS: Final = ("availability", "performance", "quality")
-_MOST_LOSSES: Final = 9
+MOST_LOSSES: Final = 9
 _MANY_POINTS: Final = 60
 _PICK: Final = (
     "params => { const row = params.find(item => item.data && item.data.tip); return row ? row.data.tip : '' }"
@@ -130,7 +130,7 @@ def _percent(value: float | None, lang: str) -> str:
 
 def pareto(losses: Sequence[Row], reasons: Mapping[str, Row], lang: str) -> dict[str, Any]:
     """Lost time by state and reason, the longest on top, and the running sum on the same scale: its end is 100 %."""
-    bars, rest = list(losses[:_MOST_LOSSES]), losses[_MOST_LOSSES:]
+    bars, rest = list(losses[:MOST_LOSSES]), losses[MOST_LOSSES:]
     names = [loss_name(row, reasons, lang) for row in bars]
     lost_ms = [int(row["ms"]) for row in bars]
     states = [str(row["state"]) for row in bars]

@@ -122,7 +122,7 @@ async def _section(page: _Page, site: Row) -> None:
     machines = await asyncio.to_thread(queries.machines, page.center, site["id"])
     with ui.element("section").classes("site"):
         with ui.element("div").classes("site-head"):
-            ui.html(named(site["name"], page.lang, site["id"]), sanitize=lambda text: el("span", text), tag="h2")
+            ui.html(el("h2", named(site["name"], page.lang, site["id"])), sanitize=False)
             page.gates[site["id"]] = ui.html("", sanitize=False)
         with ui.element("div").classes("cards"):
             for machine in sorted(machines, key=lambda row: (row["line"], row["id"])):

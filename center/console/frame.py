@@ -66,7 +66,7 @@ def _header(center: Center, lang: str) -> str:
     )
     return join(
         el("a", PULSE, "Nhịp", cls="brand", href="/"),
-        el("span", center.name, cls="centre") if center.name else None,
+        el("span", center.name, cls="centre") if center.name not in ("", "Nhịp") else None,
         el(
             "div",
             el("div", *languages, cls="seg"),

@@ -23,6 +23,7 @@ from center.stores.contract import StoreAway
 from words import moment, number, say
 
 NUMBERS_EVERY_S: Final = 30.0
+_PARETO_PX, _PARETO_ROW_PX = 40, 44
 Row = Mapping[str, Any]
 
 
@@ -218,6 +219,8 @@ def _put(page: _Page, numbers: Numbers) -> None:
     reasons = numbers.site["reasons"]
     page.put("no_losses", "" if numbers.losses else el("div", say("console.no_losses", lang), cls="empty"))
     page.plots["pareto"].set_visibility(bool(numbers.losses))
+    bars = min(len(numbers.losses), charts.MOST_LOSSES + 1)
+    page.plots["pareto"].style(f"height: {_PARETO_PX + bars * _PARETO_ROW_PX}px")
     _plot(page, "pareto", charts.pareto(numbers.losses, reasons, lang))
     rows = timeline.strips(page.view.span, numbers.window, numbers.zone, lang)
     page.put("timeline", timeline.draw(numbers.story, rows, reasons, lang))
@@ -240,7 +243,7 @@ def _put_stops(page: _Page) -> None:
     page.first_stop = min(max(page.first_stop, 0), max(count - 1, 0) // stops_table.PAGE * stops_table.PAGE)
     last = min(page.first_stop + stops_table.PAGE, count)
     shown = numbers.stops[page.first_stop : last]
-    page.put("stops", stops_table.table(shown, numbers.site, numbers.window[1], lang, numbers.story.unwanted))
+    page.put("stops", stops_table.table(shown, numbers.site, page.center.now_ns(), lang, numbers.story.unwanted))
     _enable(page.turns["later"], possible=page.first_stop > 0)
     _enable(page.turns["earlier"], possible=last < count)
     total = f"{number(count, lang)}{'+' if numbers.truncated else ''}"

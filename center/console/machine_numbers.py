@@ -16,6 +16,8 @@ from oee import kpi
 from oee.facts import FACT_COLUMNS
 
 Row = Mapping[str, Any]
+_MOST_STOPS: Final = 200_000
+"""A month of a machine that stops every 13 seconds; the timeline needs all of them."""
 _DAY_NS: Final = 86_400_000_000_000
 
 
@@ -53,7 +55,7 @@ def machine_numbers(center: Center, site: str, machine: str, view: windows.View,
     rows = trend(bucket=view.bucket)["rows"]
     hours = trend(bucket="hour", by=("machine", "calendar"))["rows"]
     lost = queries.losses(center, site, one, by=("state", "reason"), start_ns=start_ns, end_ns=end_ns)
-    stops = queries.stops(center, site, one, start_ns=start_ns)
+    stops = queries.stops(center, site, one, start_ns=start_ns, limit=_MOST_STOPS)
     points, labels = _points(rows, view.bucket, zone, (start_ns, end_ns), lang)
     segments = center.memory.sites.segments(site, machine, start_ns, end_ns)
     return Numbers(

@@ -1,7 +1,7 @@
 """The console's addresses, and NiceGUI on the center's application."""
 
 from fastapi import FastAPI, Request
-from fastapi.responses import Response
+from fastapi.responses import JSONResponse, Response
 from nicegui import app as nicegui_app
 from nicegui import ui
 from nicegui.client import Client
@@ -39,8 +39,18 @@ def add_pages(app: FastAPI, center: Center) -> None:
     async def machine_page(request: Request, site: str, machine_id: str, span: str = "", bucket: str = "") -> None:
         await machine.show(center, desk, frame.language(request, center), (site, machine_id), (span, bucket))
 
+    @nicegui_app.on_page_exception
+    def broken() -> None:
+        lang = frame.language(ui.context.client.request, center)
+        title = say("console.broken", lang)
+        with frame.frame(center, lang, title):
+            frame.sorry(title, say("console.broken.help", lang), lang)
+
     @nicegui_app.exception_handler(404)
     async def nowhere(request: Request, _error: Exception) -> Response:
+        if request.url.path.startswith("/api/"):
+            detail = f"there is no {request.url.path[:200]}; GET /api/v1/openapi.json lists what there is"
+            return JSONResponse({"error": "unknown", "detail": detail}, 404)
         lang = frame.language(request, center)
         with Client(page_settings(""), request=request) as client:
             title = say("console.no_page", lang)

@@ -29,7 +29,7 @@ def table(rows: Sequence[Row], site: Row, now_ns: int, lang: str, unwanted: Sequ
 
 def _row(row: Row, site: Row, now_ns: int, lang: str, unwanted: Sequence[Unwanted]) -> Markup:
     begin_ns = clock.ns(row["start"])
-    end_ns = clock.ns(row["end"]) if row["end"] else now_ns
+    end_ns = clock.ns(row["end"]) if row["end"] else max(now_ns, begin_ns)
     begin = clock.read(row["start"])
     state = el("span", GLYPHS[row["state"]], say(f"state.{row['state']}", lang), cls="what")
     off = next((why for low, high, why in unwanted if low <= begin_ns < high), "")

@@ -64,7 +64,7 @@ def _lead(row: Row, before: Row, lang: str) -> Markup:
     kpis = row["kpis"]
     low, high = kpis["oee_low"], kpis["oee_high"]
     told = None
-    if low is not None and high is not None:
+    if low is not None and high is not None and percent(low, lang) != percent(high, lang):
         told = say("console.lies_between", lang, low=percent(low, lang), high=percent(high, lang))
     flags = [el("div", say(f"flag.{flag}", lang), cls="flag") for flag in row["flags"]]
     return el(

@@ -33,6 +33,9 @@ Unwanted = tuple[int, int, str]
 _SLACK_MS: Final = 120_000
 """Facts of the last minutes may still be on their way; less than this missing in an hour is no silence."""
 _TICKS: Final = 4
+_SHORTEST_MS: Final = 60_000
+"""Where several days stand below each other a shorter stop is less than a pixel wide and is left out."""
+_DETAILED: Final = 2
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class Story:
 
 
 def tell(window: Span, zone: ZoneInfo, segments: Segments | None, hours: Iterable[Row], stops: Sequence[Row]) -> Story:
-    """hours: rows of `trend` by hour, machine and calendar, of this machine."""
+    """hours: rows of `trend` by hour, machine and calendar, of this machine; stops: all in the window."""
     scheduled, unwanted = _calendar(segments, window)
     off = [(low, high) for low, high, _ in unwanted]
     told_ms: dict[int, int] = {}
@@ -136,7 +139,11 @@ def draw(story: Story, rows: Sequence[Strip], reasons: Mapping[str, Row], lang: 
     cells: list[Markup] = []
     for row in rows:
         drawing = el(
-            "svg", *_layers(story, row, reasons, lang), height=height, role="img", aria_label=row.label or None
+            "svg",
+            *_layers(story, row, reasons, lang, detailed=len(rows) <= _DETAILED),
+            height=height,
+            role="img",
+            aria_label=row.label or None,
         )
         cells += [el("div", row.label, cls="day"), drawing]
     ticks = (el("span", text, style=f"left:{100 * index / _TICKS:g}%") for index, text in enumerate(rows[0].ticks))
@@ -144,16 +151,17 @@ def draw(story: Story, rows: Sequence[Strip], reasons: Mapping[str, Row], lang: 
     return el("div", *cells, cls="days")
 
 
-def _layers(story: Story, row: Strip, reasons: Mapping[str, Row], lang: str) -> Iterable[Markup]:
+def _layers(story: Story, row: Strip, reasons: Mapping[str, Row], lang: str, *, detailed: bool) -> Iterable[Markup]:
     window = (max(row.start_ns, story.start_ns), min(row.end_ns, story.end_ns))
     off = _within([(low, high) for low, high, _ in story.unwanted], window)
+    shortest_ns = 0 if detailed else _SHORTEST_MS * MS_NS
     yield from (_rect(row, span, "off") for span in off)
     for span in _within(story.ran, window):
         yield _rect(row, span, "s s-running")
     for stop in story.stops:
         start_ns, end_ns = clock.ns(stop["start"]), clock.ns(stop["end"]) if stop["end"] else story.end_ns
         shown = _within([(start_ns, end_ns)], window)
-        if not shown:
+        if not shown or end_ns - start_ns < shortest_ns:
             continue
         tip = note(stop, start_ns, end_ns, reasons, lang)
         yield from (_rect(row, span, f"s s-{stop['state']}", tip) for span in _within(story.scheduled, shown[0]))
@@ -178,7 +186,7 @@ def note(stop: Row, start_ns: int, end_ns: int, reasons: Mapping[str, Row], lang
 def _rect(row: Strip, span: Span, cls: str, tip: str | None = None) -> Markup:
     whole = row.end_ns - row.start_ns
     left, width = 100 * (span[0] - row.start_ns) / whole, 100 * (span[1] - span[0]) / whole
-    return el("rect", x=f"{left:.4f}%", width=f"{width:.4f}%", height="100%", cls=cls, data_tip=tip)
+    return el("rect", x=f"{left:.3f}%", width=f"{width:.3f}%", cls=cls, data_tip=tip)
 
 
 def legend(states: Iterable[str], lang: str) -> Markup:

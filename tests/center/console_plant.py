@@ -238,7 +238,7 @@ def _speak(center: Center, site: str, now_ns: int, rng: np.random.Generator) -> 
 
 
 class Leaky:
-    """A store that is away while a file exists."""
+    """A store that is away while one file exists, and broken while another does."""
 
     def __init__(self, store, flag: Path) -> None:
         self._store, self._flag = store, flag
@@ -246,6 +246,8 @@ class Leaky:
     def __getattr__(self, name: str):
         if name in ("facts", "losses", "stops") and self._flag.exists():
             raise StoreAway("the test took it away")
+        if name == "losses" and self._flag.with_name("broken").exists():
+            raise RuntimeError("the test broke it")
         return getattr(self._store, name)
 
 

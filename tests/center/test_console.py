@@ -266,3 +266,19 @@ def test_a_store_that_is_away_is_said_in_words_and_comes_back(tabs, plant):
     page.get_by_role("button", name=say("console.span.24h", "en")).click()
     expect(page.locator("#kpi-oee")).to_be_visible()
     expect(page.locator(".banner")).to_have_count(0)
+
+
+def test_a_page_that_fails_says_so_in_words(tabs, plant):
+    broken = plant.away.with_name("broken")
+    broken.touch()
+    try:
+        page = tabs("/machine/van-long/inj-7?span=7d", "vi", complain=False)
+        expect(page.locator("h1")).to_have_text(say("console.broken", "vi"))
+    finally:
+        broken.unlink()
+
+
+def test_an_address_of_the_api_that_does_not_exist_is_no_page(plant):
+    answer = httpx.get(f"{plant.url}/api/v1/nowhere", trust_env=False)
+    assert answer.status_code == 404
+    assert answer.json()["error"] == "unknown"

@@ -266,10 +266,10 @@ def test_a_strip_shows_what_the_facts_and_stops_tell():
     assert story.silent == [(at("2026-03-05 07:00"), at("2026-03-05 08:00"))]
     row = timeline.Strip("", at("2026-03-05 05:00"), at("2026-03-05 09:00"), ("a", "b", "c", "d", "e"))
     drawn = timeline.draw(story, [row], {}, "en")
-    assert 'class="s s-breakdown" x="25.0000%" width="4.1667%" height="100%"' in drawn  # 06:00 to 06:10, in the shift
-    assert 'class="off" x="12.5000%" width="12.5000%" height="100%"' in drawn  # 05:30 to 06:00, before it
-    assert 'class="s s-unknown" x="50.0000%" width="25.0000%" height="100%"' in drawn
-    assert 'class="veil" x="0.0000%" width="25.0000%" height="100%"' in drawn
+    assert 'class="s s-breakdown" x="25.000%" width="4.167%"' in drawn  # 06:00 to 06:10, in the shift
+    assert 'class="off" x="12.500%" width="12.500%"' in drawn  # 05:30 to 06:00, before it
+    assert 'class="s s-unknown" x="50.000%" width="25.000%"' in drawn
+    assert 'class="veil" x="0.000%" width="25.000%"' in drawn
 
 
 def test_days_stand_the_latest_first_and_24_hours_in_one_row():
@@ -344,10 +344,10 @@ async def test_one_who_leaves_does_not_take_the_answer_along():
 async def test_old_answers_are_forgotten():
     now = [0.0]
     desk = Desk(lambda: now[0])
-    for number in range(600):
+    for number in range(20):
         now[0] = float(number)
         await desk.ask(1, abs, number)
-    assert len(desk._held) < 520
+    assert len(desk._held) <= 2
 
 
 def test_a_stop_that_goes_on_has_its_length_so_far():
