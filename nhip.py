@@ -167,6 +167,34 @@ def simulate(
 
 
 @main.command()
+@click.argument("site", type=_path)
+@click.option("--samples", type=_path, required=True, help="Folder with <device>.csv or .parquet, declarations.csv.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of tables.")
+@click.option("--by", default="", help="Groups: machine, day, shift, product (default: machine,shift,product).")
+@click.option("--formula", type=click.Choice(["nakajima", "iso22400"]), help="Formula set (default: the site's).")
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a report page there.")
+@click.option("--from", "since", default="", help="Report from this date or time on.")
+@click.option("--to", "until", default="", help="Report until this date or time.")
+@_lang
+def replay(
+    site: Path,
+    samples: Path,
+    as_json: bool,
+    by: str,
+    formula: str | None,
+    html: Path | None,
+    since: str,
+    until: str,
+    lang: str,
+) -> None:
+    """Recorded samples through the same computation: KPIs by machine, shift and product, losses and stops."""
+    from replay import command
+
+    options = command.Options(samples, by, formula or "", as_json, html, lang, since, until)
+    sys.exit(command.run(site, options))
+
+
+@main.command()
 @click.option("--for", "for_s", type=_Seconds(), help="Run headless for so long, compare with the truth, and end.")
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write the comparison there (JSON).")
 @click.option("--days", type=float, help="Days of history (default: 30; headless: none).")

@@ -16,6 +16,7 @@ MAY_IMPORT = {
     "adapters": {"oee", "config"},
     "agent": {"oee", "wire", "config", "words", "adapters"},
     "center": {"oee", "wire", "config", "words"},
+    "replay": {"oee", "config", "words"},
     "simulator": set(),
     "words": set(),
     "demo": {"oee", "wire", "config", "words", "agent", "center", "simulator"},

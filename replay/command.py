@@ -1,0 +1,132 @@
+"""`nhip replay`: arguments in, tables, JSON or a page out, and an exit status."""
+
+import json
+import sys
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+import words
+from config import Misconfigured, Site, load_site
+from oee.calendars import to_ns
+from replay.drive import Outcome, replay
+from replay.names import complain
+from replay.rows import DEFAULT_BY, GROUPS, as_json
+from replay.tables import show
+
+FINE: Final = 0
+CONFLICTS: Final = 1
+MISCONFIGURED: Final = 2
+_PIPED_WIDTH: Final = 120
+
+
+class BadOption(Exception):
+    """An option says something that cannot be; the message is for the person who wrote it."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked for. by: names with commas; since, until: a date or a time, "" where not said."""
+
+    samples: Path
+    by: str = ""
+    formula: str = ""
+    json: bool = False
+    html: Path | None = None
+    lang: str = "en"
+    since: str = ""
+    until: str = ""
+
+
+def run(site_file: Path, options: Options) -> int:
+    """The whole command; returns the exit status."""
+    try:
+        site = load_site(site_file)
+        return _run(site, options)
+    except Misconfigured as error:
+        lines = [words.complaint(item, options.lang) for item in error.complaints]
+    except BadOption as error:
+        lines = [str(error)]
+    print(*lines, sep="\n", file=sys.stderr)  # noqa: T201  # a command speaks
+    return MISCONFIGURED
+
+
+def _run(site: Site, options: Options) -> int:
+    lang = options.lang
+    by = _groups(options.by, lang)
+    zone = ZoneInfo(site.timezone)
+    since, until = _moment("--from", options.since, zone, lang), _moment("--to", options.until, zone, lang)
+    if not options.samples.is_dir():
+        raise BadOption(words.say("replay.no_folder", lang, folder=options.samples))
+    outcome = _with_bar(site, options.samples, since or 0, until or 2**62, lang)
+    if options.html is not None:
+        _write_page(outcome, options)
+    if options.json:
+        print(json.dumps(as_json(outcome, by, options.formula, lang), ensure_ascii=False, indent=1))  # noqa: T201
+    else:
+        console = Console(highlight=False)
+        console.width = console.width if console.is_terminal else max(console.width, _PIPED_WIDTH)
+        show(outcome, by, options.formula, lang, console)
+    _complain(outcome, options)
+    bad = outcome.window is None or any(item.severity == "conflict" for item in outcome.conflicts)
+    return CONFLICTS if bad else FINE
+
+
+def _groups(text: str, lang: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip())) or DEFAULT_BY
+    wrong = [name for name in names if name not in GROUPS]
+    if wrong:
+        raise BadOption(words.say("replay.bad_by", lang, value=wrong[0], groups=", ".join(GROUPS)))
+    return names
+
+
+def _moment(option: str, text: str, zone: ZoneInfo, lang: str) -> int | None:
+    if not text:
+        return None
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise BadOption(words.say("replay.bad_moment", lang, option=option, value=text)) from error
+    return to_ns(when if when.tzinfo else when.replace(tzinfo=zone))
+
+
+def _with_bar(site: Site, folder: Path, from_ns: int, to_ns: int, lang: str) -> Outcome:
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[rows]}"))
+    with Progress(
+        *columns, TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task(words.say("replay.reading", lang), total=1.0, rows="")
+
+        def tell(share: float, rows: int) -> None:
+            text = words.say("replay.rows_read", lang, n=words.number(rows, lang))
+            bar.update(task, completed=share, rows=text)
+
+        return replay(site, folder, from_ns=from_ns, to_ns=to_ns, progress=tell)
+
+
+def _write_page(outcome: Outcome, options: Options) -> None:
+    from replay.page import page  # noqa: PLC0415  # only who asks for it pays for it
+
+    assert options.html is not None
+    try:
+        options.html.write_text(page(outcome, options.formula, options.lang), encoding="utf-8")
+    except OSError as error:
+        raise BadOption(
+            words.say("replay.cannot_write", options.lang, file=options.html, detail=error.strerror or error)
+        ) from error
+
+
+def _complain(outcome: Outcome, options: Options) -> None:
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    if outcome.conflicts and not options.json:
+        console.print(f"\n{words.say('replay.conflicts', options.lang)}", style="bold")
+    for item, text in zip(outcome.conflicts, complain(outcome.conflicts, options.lang), strict=True):
+        console.print(text, style="yellow" if item.severity == "conflict" else "dim", markup=False)
+    if options.html is not None:
+        console.print(words.say("replay.written", options.lang, file=options.html), style="dim", markup=False)

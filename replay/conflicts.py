@@ -1,0 +1,75 @@
+"""What is wrong with recorded input: where, which value, what was done about it and what to do next."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+Severity = Literal["conflict", "note"]
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """One kind of thing wrong in one column of one file, at its first occurrence.
+
+    file: name within the samples' folder; line: from 1, in a Parquet file the row, 0 where the whole file is meant.
+    key: the column (or machine) meant; value: what stands there; count: how often it occurs.
+    severity: a `note` was understood beyond doubt and does not change the exit status.
+    Has the shape of `words.ComplaintLike`.
+    """
+
+    file: str
+    line: int
+    key: str
+    value: str
+    code: str
+    values: Mapping[str, str] = field(default_factory=dict)
+    severity: Severity = "conflict"
+    count: int = 1
+
+    @property
+    def message(self) -> str:
+        """Key of the sentence that says what is wrong and what was done about it."""
+        return f"conflict.{self.code}"
+
+    @property
+    def cure(self) -> str:
+        """Key of the sentence that says what to do."""
+        return f"conflict.{self.code}.cure"
+
+
+class Conflicts:
+    """Gathers conflicts; the same thing in the same column of a file is told once, with its count."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str, str], Conflict] = {}
+
+    def add(
+        self,
+        file: str,
+        line: int,
+        code: str,
+        key: str = "",
+        value: object = "",
+        *,
+        count: int = 1,
+        severity: Severity = "conflict",
+        **values: object,
+    ) -> None:
+        """One more; `count` of them at once."""
+        place = (file, code, key)
+        if place in self._found:
+            self._found[place] = replace(self._found[place], count=self._found[place].count + count)
+            return
+        texts = {name: str(item) for name, item in values.items()}
+        self._found[place] = Conflict(file, line, key, _short(value), code, texts, severity, count)
+
+    def all(self) -> tuple[Conflict, ...]:
+        """Everything found, conflicts before notes, then by place."""
+        return tuple(
+            sorted(self._found.values(), key=lambda item: (item.severity == "note", item.file, item.line, item.key))
+        )
+
+
+def _short(value: object, limit: int = 60) -> str:
+    text = str(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"

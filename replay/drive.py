@@ -1,0 +1,163 @@
+"""The engine over recorded files, block by block.
+
+A block is a day. Where a machine has not settled for long (a stop of weeks), blocks grow with what is unsettled, so
+that the work stays proportional to the length of the history.
+
+Time ends at the last sample, but a piece that this sample counted was made before it: a last step of one millisecond
+brings such pieces, and nothing else of it is used.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import tzinfo
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from config import Site, compile_site, load_profiles
+from oee import engine
+from oee.declarations import Declaration
+from oee.facts import MINUTE_NS, MS_NS, NO_LOSSES
+from oee.machine import Machine
+from oee.samples import Samples
+from replay import declared
+from replay.conflicts import Conflict, Conflicts
+from replay.feed import Tape, open_tapes
+from replay.times import iso
+from replay.totals import Totals, only_pieces
+
+DAY_NS: Final = 86_400_000_000_000
+_END_NS: Final = 2**62
+_EARLY_NS: Final = 3_600_000_000_000
+Progress = Callable[[float, int], None]
+"""Told after each block: share of the files that has been read [1], rows read so far."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """`[start_ns, end_ns)`: from the first sample to the last, or the part of it that was asked for."""
+
+    start_ns: int
+    end_ns: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A replay's end. window: None where no sample could be used; rows: rows read from files."""
+
+    site: Site
+    machines: Mapping[str, Machine]
+    window: Window | None
+    totals: Totals
+    conflicts: tuple[Conflict, ...]
+    rows: int
+
+
+def replay(
+    site: Site, folder: Path, *, from_ns: int = 0, to_ns: int = _END_NS, progress: Progress | None = None
+) -> Outcome:
+    """Everything that `folder` holds of the site, through the engine.
+
+    from_ns, to_ns: report only the whole minutes between them; stops are judged on all there is.
+    """
+    machines = compile_site(site, load_profiles())
+    zone = ZoneInfo(site.timezone)
+    conflicts = Conflicts()
+    said = declared.read(folder, site, machines, zone, conflicts)
+    tapes = open_tapes(folder, site, machines, zone, conflicts)
+    for tape in tapes:
+        tape.read_to(0)
+    for tape in tapes:
+        if tape.first_ns is None:
+            conflicts.add(tape.name, 0, "no_rows")
+    totals = Totals(-(-from_ns // MINUTE_NS) * MINUTE_NS, to_ns - to_ns % MINUTE_NS if to_ns < _END_NS else _END_NS)
+    live = [tape for tape in tapes if tape.first_ns is not None]
+    first_ns = min((tape.first_ns for tape in live if tape.first_ns is not None), default=0)
+    window = None
+    if live:
+        last_ns = _Run(machines, said, live, totals, conflicts, progress).go(first_ns)
+        start_ns = max(first_ns - first_ns % MS_NS, totals.from_ns)
+        window = Window(start_ns, min(last_ns, totals.to_ns))
+        if window.end_ns <= window.start_ns:
+            conflicts.add("", 0, "empty_window", "", f"{iso(first_ns, zone)} .. {iso(last_ns, zone)}")
+            window = None
+        _early_ends(live, last_ns, zone, conflicts)
+    return Outcome(site, machines, window, totals, conflicts.all(), sum(tape.rows_read for tape in tapes))
+
+
+class _Run:
+    """One pass over the files. The carry of each machine lives here."""
+
+    def __init__(
+        self,
+        machines: Mapping[str, Machine],
+        said: Mapping[str, tuple[Declaration, ...]],
+        tapes: list[Tape],
+        totals: Totals,
+        conflicts: Conflicts,
+        progress: Progress | None,
+    ) -> None:
+        self._machines, self._said, self._tapes, self._totals = machines, dict(said), tapes, totals
+        self._conflicts, self._progress = conflicts, progress
+        self._states = {name: engine.start() for name in machines}
+        self._odd: dict[str, tuple[tuple[int, str, int, int], ...]] = {}
+
+    def go(self, first_ns: int) -> int:
+        """To the files' end; the time of the last sample [ns]."""
+        position = first_ns
+        while True:
+            until = (position // DAY_NS + 1) * DAY_NS
+            behind = [until - state.settled_ns for state in self._states.values() if state.settled_ns]
+            until += max((lag // 2 // DAY_NS * DAY_NS for lag in behind), default=0)
+            for tape in self._tapes:
+                tape.read_to(until)
+            last_ns = max(tape.last_ns or 0 for tape in self._tapes)
+            if all(tape.done for tape in self._tapes) and last_ns <= until:
+                last_ns -= last_ns % MS_NS
+                self._block(last_ns, _END_NS)
+                self._last_pieces(last_ns)
+                return last_ns
+            self._block(until, until)
+            position = until
+
+    def _block(self, until_ns: int, offer_until_ns: int) -> None:
+        samples = self._take(until_ns)
+        for name, machine in self._machines.items():
+            told = self._said.pop(name, ())
+            found = engine.step(machine, self._states[name], samples, told, until_ns, offer_until_ns)
+            self._states[name] = found.state
+            self._totals.add(found.facts, found.losses, found.stops, machine, found.settled_ns)
+            self._tell_oddities(name, found.state.oddities)
+        if self._progress:
+            share = sum(tape.share * tape.size for tape in self._tapes) / max(sum(tape.size for tape in self._tapes), 1)
+            self._progress(share, sum(tape.rows_read for tape in self._tapes))
+
+    def _last_pieces(self, last_ns: int) -> None:
+        samples = self._take(last_ns + MS_NS)
+        for name, machine in self._machines.items():
+            found = engine.step(machine, self._states[name], samples, (), last_ns + MS_NS, _END_NS)
+            self._totals.add(only_pieces(found.facts), NO_LOSSES, (), machine, 0)
+            self._totals.close(machine, last_ns)
+            self._tell_oddities(name, found.state.oddities)
+
+    def _take(self, until_ns: int) -> Samples:
+        return {tag: rows for tape in self._tapes for tag, rows in tape.take(until_ns).items()}
+
+    def _tell_oddities(self, name: str, odd: tuple[tuple[int, str, int, int], ...]) -> None:
+        """Counter steps that were not plainly forward, each once (a block may see them again)."""
+        before = set(self._odd.get(name, ()))
+        zone = self._machines[name].calendar.zone
+        for t_ns, kind, old, new in dict.fromkeys(odd):
+            if (t_ns, kind, old, new) not in before:
+                when = iso(t_ns, zone)
+                self._conflicts.add(name, 0, f"counter_{kind}", "", "", severity="note", old=old, new=new, when=when)
+        self._odd[name] = odd
+
+
+def _early_ends(tapes: list[Tape], last_ns: int, zone: tzinfo, conflicts: Conflicts) -> None:
+    """Files that end well before the others: what they said last is taken to hold."""
+    for tape in tapes:
+        if tape.last_ns is not None and tape.last_ns < last_ns - _EARLY_NS:
+            conflicts.add(
+                tape.name, 0, "ends_early", "", iso(tape.last_ns, zone), severity="note", end=iso(last_ns, zone)
+            )

@@ -1,0 +1,177 @@
+"""From sums to rows with KPIs: the only step that divides, and the last one."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+import words
+from oee import kpi
+from oee.calendars import cut
+from oee.facts import FACT_COLUMNS, MS_NS, Int64
+from oee.states import CalendarClass, State
+from replay.conflicts import Conflict
+from replay.drive import Outcome
+from replay.times import iso
+from replay.totals import Kept, Key
+
+GROUPS: Final = ("machine", "day", "shift", "product")
+DEFAULT_BY: Final = ("machine", "shift", "product")
+Group = tuple[str, ...]
+
+
+def day_of(business_date: int) -> str:
+    """Days since 1970-01-01 as an ISO date."""
+    return (date(1970, 1, 1) + timedelta(days=business_date)).isoformat()
+
+
+def plan(outcome: Outcome, by: Sequence[str]) -> dict[Group, int]:
+    """Scheduled time of each group [ms], from the calendars of the machines; empty by product."""
+    out: dict[Group, int] = {}
+    if outcome.window is None or "product" in by:
+        return out
+    for name, machine in outcome.machines.items():
+        spans = cut(machine.calendar, outcome.window.start_ns, outcome.window.end_ns)
+        lengths = (spans.end_ns // MS_NS - spans.start_ns // MS_NS).tolist()
+        columns = (spans.business_date.tolist(), spans.shift.tolist(), spans.calendar.tolist())
+        for business_date, shift, code, ms in zip(*columns, lengths, strict=True):
+            if code == CalendarClass.SCHEDULED and ms:
+                group = _group(Key(name, business_date, shift, "", code), by)
+                out[group] = out.get(group, 0) + ms
+    return out
+
+
+def sums_by(outcome: Outcome, by: Sequence[str]) -> dict[Group, Int64]:
+    """Facts of scheduled time by group."""
+    out: dict[Group, Int64] = {}
+    for key, row in outcome.totals.facts.items():
+        if key.calendar == CalendarClass.SCHEDULED:
+            group = _group(key, by)
+            out[group] = out[group] + row if group in out else row
+    return out
+
+
+def _group(key: Key, by: Sequence[str]) -> Group:
+    parts = {"machine": key.machine, "day": "", "shift": key.shift, "product": key.product}
+    return tuple(day_of(key.business_date) if name == "day" else parts[name] for name in by)
+
+
+def rows(outcome: Outcome, by: Sequence[str] = DEFAULT_BY, formula: str = "") -> list[dict[str, Any]]:
+    """A row for each group, then one for each machine (`total: machine`) and one for the site (`total: site`).
+
+    A row holds its group, the summed columns of scheduled time, `scheduled_ms` and `all_ms` (null by product; `all_ms`
+    also by shift or day), every KPI by its key, `why_null` and `flags`. What was scheduled and of which nothing was
+    recorded has a row too.
+    """
+    chosen = formula or outcome.site.formula
+    out = _rows(outcome, by, chosen) if set(by) != {"machine"} else []
+    out += [{"total": "machine"} | row for row in _rows(outcome, ("machine",), chosen)]
+    return out + [{"total": "site"} | row for row in _rows(outcome, (), chosen)]
+
+
+def _rows(outcome: Outcome, by: Sequence[str], formula: str) -> list[dict[str, Any]]:
+    sums, planned = sums_by(outcome, by), plan(outcome, by)
+    groups = {*sums, *planned}
+    if tuple(by) == ("machine",):
+        groups |= {(name,) for name in outcome.machines}
+    if not by:
+        groups = {()}
+    none = np.zeros(len(FACT_COLUMNS), np.int64)
+    length_ms = _length_ms(outcome)
+    all_ms = {(): length_ms * len(outcome.machines), ("machine",): length_ms}.get(tuple(by))
+    out = []
+    for group in sorted(groups):
+        scheduled_ms = None if "product" in by else planned.get(group, 0)
+        row = dict(zip(by, group, strict=True))
+        out.append(row | _numbers(sums.get(group, none), scheduled_ms, all_ms, formula))
+    return out
+
+
+def _length_ms(outcome: Outcome) -> int:
+    window = outcome.window
+    return 0 if window is None else (window.end_ns - window.start_ns) // MS_NS
+
+
+def _numbers(sums: Int64, scheduled_ms: int | None, all_ms: int | None, formula: str) -> dict[str, Any]:
+    result = kpi.compute(sums, scheduled_ms=scheduled_ms, all_ms=all_ms, formula=formula)
+    return {
+        "scheduled_ms": scheduled_ms,
+        "all_ms": all_ms,
+        **dict(zip(FACT_COLUMNS, sums.tolist(), strict=True)),
+        **result.values,
+        "why_null": result.why_null,
+        "flags": list(result.flags),
+    }
+
+
+def losses(outcome: Outcome) -> list[dict[str, Any]]:
+    """Scheduled time lost by machine, state and reason, the largest first."""
+    sums: dict[tuple[str, int, str], list[int]] = {}
+    for key, (ms, pieces) in outcome.totals.losses.items():
+        if key.calendar == CalendarClass.SCHEDULED:
+            total = sums.setdefault((key.machine, key.state, key.reason), [0, 0])
+            total[0] += ms
+            total[1] += pieces
+    ordered = sorted(sums.items(), key=lambda item: (-item[1][0], item[0]))
+    return [
+        {"machine": machine, "state": State(state).word, "reason": reason, "ms": ms, "pieces": pieces}
+        for (machine, state, reason), (ms, pieces) in ordered
+        if ms or pieces
+    ]
+
+
+def stop_row(kept: Kept, zone: ZoneInfo) -> dict[str, Any]:
+    """A stop in the words of `oee`. ms: its whole length, of one that has not ended up to the last sample."""
+    stop = kept.stop
+    return {
+        "machine": stop.machine,
+        "id": stop.id,
+        "start": iso(stop.start_ns, zone),
+        "end": None if stop.end_ns is None else iso(stop.end_ns, zone),
+        "ms": kept.ms,
+        "scheduled_ms": kept.scheduled_ms,
+        "state": stop.state.word,
+        "reason": stop.reason,
+        "by": stop.by,
+        "product": stop.product,
+        "to_product": stop.to_product,
+    }
+
+
+def conflict_row(item: Conflict, lang: str) -> dict[str, Any]:
+    """A conflict with its sentence."""
+    return {
+        "severity": item.severity,
+        "file": item.file,
+        "line": item.line,
+        "column": item.key,
+        "value": item.value,
+        "code": item.code,
+        "count": item.count,
+        "values": dict(item.values),
+        "text": words.complaint(item, lang),
+    }
+
+
+def as_json(outcome: Outcome, by: Sequence[str] = DEFAULT_BY, formula: str = "", lang: str = "en") -> dict[str, Any]:
+    """Everything as one object of plain values."""
+    zone = ZoneInfo(outcome.site.timezone)
+    window = outcome.window
+    told: Mapping[str, Any] | None = None
+    if window is not None:
+        told = {"from": iso(window.start_ns, zone), "to": iso(window.end_ns, zone), "ms": _length_ms(outcome)}
+    return {
+        "site": outcome.site.site,
+        "timezone": outcome.site.timezone,
+        "formula": formula or outcome.site.formula,
+        "window": told,
+        "samples": outcome.rows,
+        "by": list(by),
+        "rows": rows(outcome, by, formula) if window is not None else [],
+        "losses": losses(outcome),
+        "stops": [stop_row(kept, zone) for kept in outcome.totals.stops()],
+        "stops_left_out": outcome.totals.stops_left_out,
+        "conflicts": [conflict_row(item, lang) for item in outcome.conflicts],
+    }

@@ -1,0 +1,165 @@
+"""What the engine offers, added up as it comes: sums by key, the longest stops, and what a picture of days needs.
+
+Everything here grows with days, shifts and products, not with samples, minutes or stops.
+"""
+
+import heapq
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from oee.calendars import cut
+from oee.facts import FACT, FACT_COLUMNS, MS_NS, Facts, Int64, Losses, Stop, Table, select
+from oee.judge import scheduled_before
+from oee.machine import Machine
+from oee.states import State
+
+STOPS_KEPT: Final = 1000
+BIN_NS: Final = 300_000_000_000
+DAY_BINS: Final = 288
+_DAYS_KEPT: Final = 33
+_STATES: Final = len(State)
+
+
+class Key(NamedTuple):
+    """A fact's key without its minute. business_date: days since 1970-01-01; calendar: `CalendarClass`."""
+
+    machine: str
+    business_date: int
+    shift: str
+    product: str
+    calendar: int
+
+
+class LossKey(NamedTuple):
+    """A loss's key without its minute."""
+
+    machine: str
+    business_date: int
+    shift: str
+    product: str
+    calendar: int
+    state: int
+    reason: str
+
+
+class Kept(NamedTuple):
+    """A stop, its whole length and the part of it that was scheduled time [ms]."""
+
+    stop: Stop
+    ms: int
+    scheduled_ms: int
+
+
+@dataclass
+class Totals:
+    """Sums of one replay. facts: int64[33] by key; losses: [ms, pieces] by key; pictures: by machine and UTC day the
+    milliseconds in each state of every five minutes, the latest days only; stops: those that cost most scheduled time, `stops_left_out` more.
+
+    from_ns, to_ns: only minutes that start within count.
+    """
+
+    from_ns: int = 0
+    to_ns: int = 2**62
+    facts: dict[Key, Int64] = field(default_factory=dict)
+    losses: dict[LossKey, list[int]] = field(default_factory=dict)
+    pictures: dict[tuple[str, int], Int64] = field(default_factory=dict)
+    stops_left_out: int = 0
+    _open: dict[str, dict[str, Stop]] = field(default_factory=dict)
+    _longest: list[tuple[int, str, str, Kept]] = field(default_factory=list)
+
+    def add(self, facts: Facts, losses: Losses, stops: Iterable[Stop], machine: Machine, settled_ns: int) -> None:
+        """The rows of one step; stops before `settled_ns` will not change any more."""
+        self._add_facts(facts)
+        self._add_losses(losses)
+        waiting = self._open.setdefault(machine.id, {})
+        waiting.update((stop.id, stop) for stop in stops)
+        final = [key for key, stop in waiting.items() if stop.start_ns < settled_ns]
+        self._keep(machine, [waiting.pop(key) for key in final], settled_ns)
+
+    def close(self, machine: Machine, end_ns: int) -> None:
+        """Nothing more will come of that machine; what has not ended lasts until `end_ns`."""
+        self._keep(machine, list(self._open.pop(machine.id, {}).values()), end_ns)
+
+    def stops(self) -> list[Kept]:
+        """The longest stops, in order of time."""
+        return sorted((item[3] for item in self._longest), key=lambda item: (item.stop.start_ns, item.stop.machine))
+
+    def _keep(self, machine: Machine, stops: list[Stop], end_ns: int) -> None:
+        limits = [(stop.start_ns, end_ns if stop.end_ns is None else stop.end_ns) for stop in stops]
+        inside = [start < end and end > self.from_ns and start < self.to_ns for start, end in limits]
+        stops = [stop for stop, wanted in zip(stops, inside, strict=True) if wanted]
+        if not stops:
+            return
+        edges = np.array([limit for limit, wanted in zip(limits, inside, strict=True) if wanted], np.int64)
+        spans = cut(machine.calendar, int(edges.min()), int(edges.max()))
+        before = scheduled_before(spans, edges.ravel()).reshape(-1, 2)
+        for stop, lost_ns, (start, end) in zip(
+            stops, (before[:, 1] - before[:, 0]).tolist(), edges.tolist(), strict=True
+        ):
+            item = (lost_ns, stop.machine, stop.id, Kept(stop, (end - start) // MS_NS, lost_ns // MS_NS))
+            if len(self._longest) < STOPS_KEPT:
+                heapq.heappush(self._longest, item)
+            else:
+                heapq.heappushpop(self._longest, item)
+                self.stops_left_out += 1
+
+    def _add_facts(self, facts: Facts) -> None:
+        facts = _within(facts, self.from_ns, self.to_ns)
+        if not len(facts):
+            return
+        order = np.lexsort((facts.minute_ns, facts.business_date))  # neighbours of one key stand together
+        facts = select(facts, order)
+        differs = (facts.business_date[1:] != facts.business_date[:-1]) | (facts.calendar[1:] != facts.calendar[:-1])
+        differs |= (facts.shift[1:] != facts.shift[:-1]) | (facts.product[1:] != facts.product[:-1])
+        starts = np.append(0, np.flatnonzero(differs) + 1)
+        sums = np.add.reduceat(facts.sums, starts, axis=0)
+        for row, start in enumerate(starts.tolist()):
+            key = Key(
+                facts.machine[start],
+                int(facts.business_date[start]),
+                facts.shift[start],
+                facts.product[start],
+                int(facts.calendar[start]),
+            )
+            self.facts[key] = self.facts[key] + sums[row] if key in self.facts else sums[row]
+        self._draw(facts)
+
+    def _draw(self, facts: Facts) -> None:
+        cells = facts.minute_ns // BIN_NS
+        days = cells // DAY_BINS
+        machine = str(facts.machine[0])
+        for day in np.unique(days).tolist():
+            mine = days == day
+            picture = self.pictures.setdefault((machine, day), np.zeros((DAY_BINS, _STATES), np.int64))
+            np.add.at(picture, cells[mine] % DAY_BINS, facts.sums[mine, :_STATES])
+        newest = max(day for name, day in self.pictures if name == machine)
+        for key in [key for key in self.pictures if key[0] == machine and key[1] <= newest - _DAYS_KEPT]:
+            del self.pictures[key]
+
+    def _add_losses(self, losses: Losses) -> None:
+        losses = _within(losses, self.from_ns, self.to_ns)
+        columns = (losses.machine, losses.business_date, losses.shift, losses.product, losses.calendar, losses.state)
+        lists = [column.tolist() for column in (*columns, losses.reason)]
+        for key, (ms, pieces) in zip(zip(*lists, strict=True), losses.sums.tolist(), strict=True):
+            total = self.losses.setdefault(LossKey(*key), [0, 0])
+            total[0] += ms
+            total[1] += pieces
+
+
+def only_pieces(facts: Facts) -> Facts:
+    """The same rows without time: what the very last sample counted, when no time comes after it."""
+    sums = facts.sums.copy()
+    for name in FACT_COLUMNS:
+        if name.endswith("_ms") or name in ("stops", "failures"):
+            sums[:, FACT[name]] = 0
+    full = sums.any(axis=1)
+    return Facts(**{**select(facts, full).__dict__, "sums": sums[full]})
+
+
+def _within(table: Table, from_ns: int, to_ns: int) -> Table:
+    if from_ns == 0 and to_ns == 2**62:
+        return table
+    return select(table, (table.minute_ns >= from_ns) & (table.minute_ns < to_ns))
