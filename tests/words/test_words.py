@@ -48,7 +48,7 @@ def test_every_key_that_sources_say_exists():
     assert missing == []
 
 
-VOCABULARY = ("state.", "calendar.", "kpi.", "why_null.", "flag.", "loss.", "loss_group.", "bucket.", "weekday.",
+VOCABULARY = ("state.", "calendar.", "kpi.", "why_null.", "flag.", "loss.", "loss_group.", "waterfall.", "bucket.", "weekday.",
               "language.", "ideal_source.", "formula.", "flow.", "reason.", "shift.", "product.", "duration.",
               "complaint.")  # fmt: skip
 """Names of things: complete by their subject, whether or not a screen shows each of them."""
