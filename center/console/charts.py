@@ -1,6 +1,7 @@
 """Options of the two ECharts drawings: OEE over time, and where the time went. Pure.
 
-Colours are CSS variables, so that both themes need no second drawing (the SVG renderer passes them through). Notes
+Colours are CSS variables, so that both themes need no second drawing (the SVG renderer passes them through; only
+emphasis must be off, since it would compute with them). Notes
 are written here, escaped, and only picked by the browser.
 """
 
@@ -10,6 +11,7 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from center.console import clock
+from center.console.fleet_cards import lies_between
 from center.console.markup import el, join
 from center.console.names import reason_name
 from words import duration, percent, say
@@ -92,7 +94,7 @@ def _band(part: str, rows: Sequence[Row | None]) -> dict[str, Any]:
     area = {"color": "var(--accent)", "opacity": 0 if part == "oee_low" else 0.17}
     return {
         "type": "line", "name": part, "stack": "bounds", "data": data, "symbol": "none", "silent": True,
-        "lineStyle": {"opacity": 0}, "areaStyle": area, "z": 1,
+        "lineStyle": {"opacity": 0}, "areaStyle": area, "z": 1, "emphasis": {"disabled": True},
     }  # fmt: skip
 
 
@@ -113,10 +115,7 @@ def _note(row: Row | None, name: str, lang: str) -> Markup:
     kpis = row["kpis"]
     lines: list[Markup | str] = [el("b", name)]
     lines.append(join("OEE ", el("b", _percent(kpis["oee"], lang))))
-    if kpis["oee_low"] is not None and kpis["oee_high"] is not None:
-        lines.append(
-            say("console.lies_between", lang, low=percent(kpis["oee_low"], lang), high=percent(kpis["oee_high"], lang))
-        )
+    lines += [told] if (told := lies_between(kpis, lang)) else []
     lines += [f"{_name(kpi, lang)} {_percent(kpis[kpi], lang)}" for kpi in _FACTORS]
     lines.append(say("console.coverage_short", lang, coverage=_percent(kpis["coverage"], lang)))
     if kpis["oee"] is None:
@@ -210,7 +209,7 @@ def _sum_line(so_far: Sequence[int]) -> dict[str, Any]:
     return {
         "type": "line", "data": [[ms, index] for index, ms in enumerate(so_far)], "symbol": "circle", "symbolSize": 4,
         "lineStyle": {"color": _FAINT, "width": 1.4, "type": [4, 3]}, "itemStyle": {"color": _FAINT}, "z": 1,
-        "silent": True,
+        "silent": True, "emphasis": {"disabled": True},
     }  # fmt: skip
 
 

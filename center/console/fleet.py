@@ -76,7 +76,7 @@ async def show(center: Center, desk: Desk, lang: str, site: str, order: str) -> 
     refresh_live = _live_refresher(page, summary)
     refresh_numbers = _numbers_refresher(page, away)
     await refresh_live()
-    await refresh_numbers()
+    await frame.within_patience(refresh_numbers())
     ui.timer(LIVE_EVERY_S, refresh_live, immediate=False)
     ui.timer(NUMBERS_EVERY_S, refresh_numbers, immediate=False)
 

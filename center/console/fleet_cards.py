@@ -124,6 +124,14 @@ def bounds(kpis: Row, lang: str) -> Markup:
     )
 
 
+def lies_between(kpis: Row, lang: str) -> str | None:
+    """The bounds of OEE in words; None where they are unknown or the same to the last digit shown."""
+    low, high = percent(kpis["oee_low"], lang), percent(kpis["oee_high"], lang)
+    if kpis["oee_low"] is None or low == high:
+        return None
+    return say("console.lies_between", lang, low=low, high=high)
+
+
 def score(row: Row | None, label: str, lang: str) -> Markup:
     """The shift's OEE, its three factors, and how far to trust them."""
     if row is None:

@@ -1,14 +1,15 @@
 """What every page has: head, header, language, and the page that says in plain words why there is no other."""
 
+import asyncio
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from fastapi import Request
-from nicegui import app, ui
+from nicegui import app, background_tasks, ui
 
 from center.console.glyphs import HATCH, PULSE, SUN
 from center.console.markup import el, join
@@ -16,6 +17,8 @@ from center.state import Center
 from words import LANGUAGES, say
 
 _HERE: Final = Path(__file__).parent
+_PATIENCE_S: Final = 1.5
+"""NiceGUI gives up a page that is not built within 3 s."""
 _ASSETS: Final = ("style.css", "console.js")
 
 
@@ -82,6 +85,17 @@ def sorry(title: str, text: str, lang: str) -> None:
         join(PULSE, el("h1", title), el("p", text), el("a", say("console.to_fleet", lang), href="/", cls="go")),
         sanitize=False,
     ).classes("sorry")
+
+
+async def within_patience(work: Coroutine[Any, Any, None]) -> None:
+    """Waits for the page's first numbers; if they take long the page opens without them and they follow.
+
+    Raises what the work raises in that time.
+    """
+    task = background_tasks.create(work)
+    done, _ = await asyncio.wait({task}, timeout=_PATIENCE_S)
+    if done:
+        task.result()
 
 
 def banner(text: str) -> str:

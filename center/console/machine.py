@@ -69,7 +69,7 @@ async def show(center: Center, desk: Desk, lang: str, which: tuple[str, str], as
         _build(page, details, found)
     refresh_live = _live_refresher(page, details)
     await refresh_live()
-    await _refresh(page)
+    await frame.within_patience(_refresh(page))
     ui.timer(LIVE_EVERY_S, refresh_live, immediate=False)
     ui.timer(NUMBERS_EVERY_S, lambda: _refresh(page), immediate=False)
 

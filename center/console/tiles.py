@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from center.console.fleet_cards import big, bounds, why_null
+from center.console.fleet_cards import big, bounds, lies_between, why_null
 from center.console.markup import el, join, share
 from words import duration, number, percent, say
 
@@ -62,10 +62,6 @@ def _time(row: Row, kpi: str, lang: str) -> Markup:
 
 def _lead(row: Row, before: Row, lang: str) -> Markup:
     kpis = row["kpis"]
-    low, high = kpis["oee_low"], kpis["oee_high"]
-    told = None
-    if low is not None and high is not None and percent(low, lang) != percent(high, lang):
-        told = say("console.lies_between", lang, low=percent(low, lang), high=percent(high, lang))
     flags = [el("div", say(f"flag.{flag}", lang), cls="flag") for flag in row["flags"]]
     return el(
         "div",
@@ -80,7 +76,13 @@ def _lead(row: Row, before: Row, lang: str) -> Markup:
         el(
             "div",
             bounds(kpis, lang),
-            el("div", el("span", "0"), el("span", told), el("span", percent(1, lang, 0)), cls="ends"),
+            el(
+                "div",
+                el("span", "0"),
+                el("span", lies_between(kpis, lang)),
+                el("span", percent(1, lang, 0)),
+                cls="ends",
+            ),
         ),
         el("div", *flags, cls="flags") if flags else None,
         cls="tile lead",

@@ -6,6 +6,7 @@
 import argparse
 import json
 import socket
+import time
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -238,7 +239,7 @@ def _speak(center: Center, site: str, now_ns: int, rng: np.random.Generator) -> 
 
 
 class Leaky:
-    """A store that is away while one file exists, and broken while another does."""
+    """A store that is away, slow or broken while files of these names exist."""
 
     def __init__(self, store, flag: Path) -> None:
         self._store, self._flag = store, flag
@@ -246,6 +247,8 @@ class Leaky:
     def __getattr__(self, name: str):
         if name in ("facts", "losses", "stops") and self._flag.exists():
             raise StoreAway("the test took it away")
+        if name == "facts" and self._flag.with_name("slow").exists():
+            time.sleep(2)
         if name == "losses" and self._flag.with_name("broken").exists():
             raise RuntimeError("the test broke it")
         return getattr(self._store, name)

@@ -268,6 +268,18 @@ def test_a_store_that_is_away_is_said_in_words_and_comes_back(tabs, plant):
     expect(page.locator(".banner")).to_have_count(0)
 
 
+def test_a_page_does_not_wait_for_a_slow_store(tabs, plant):
+    slow = plant.away.with_name("slow")
+    slow.touch()
+    try:
+        page = tabs("/machine/van-long/inj-8?span=7d&bucket=hour")
+        expect(page.locator(".chip").first).to_be_visible()
+        expect(page.locator("#kpi-oee")).to_have_count(0)
+    finally:
+        slow.unlink()
+    expect(page.locator("#kpi-oee")).to_contain_text("%", timeout=20_000)
+
+
 def test_a_page_that_fails_says_so_in_words(tabs, plant):
     broken = plant.away.with_name("broken")
     broken.touch()
