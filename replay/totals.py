@@ -6,7 +6,7 @@ Everything here grows with days, shifts and products, not with samples, minutes 
 import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -88,18 +88,20 @@ class Totals:
         return sorted((item[3] for item in self._longest), key=lambda item: (item.stop.start_ns, item.stop.machine))
 
     def _keep(self, machine: Machine, stops: list[Stop], end_ns: int) -> None:
-        limits = [(stop.start_ns, end_ns if stop.end_ns is None else stop.end_ns) for stop in stops]
-        inside = [start < end and end > self.from_ns and start < self.to_ns for start, end in limits]
-        stops = [stop for stop, wanted in zip(stops, inside, strict=True) if wanted]
         if not stops:
             return
-        edges = np.array([limit for limit, wanted in zip(limits, inside, strict=True) if wanted], np.int64)
-        spans = cut(machine.calendar, int(edges.min()), int(edges.max()))
+        edges = np.array([(stop.start_ns, end_ns if stop.end_ns is None else stop.end_ns) for stop in stops], np.int64)
+        spans = cut(machine.calendar, int(edges.min()), int(edges.max()) + 1)
         before = scheduled_before(spans, edges.ravel()).reshape(-1, 2)
-        for stop, lost_ns, (start, end) in zip(
-            stops, (before[:, 1] - before[:, 0]).tolist(), edges.tolist(), strict=True
-        ):
-            item = (lost_ns, stop.machine, stop.id, Kept(stop, (end - start) // MS_NS, lost_ns // MS_NS))
+        lost_ns = before[:, 1] - before[:, 0]
+        inside = (edges[:, 0] < edges[:, 1]) & (edges[:, 1] > self.from_ns) & (edges[:, 0] < self.to_ns)
+        full = len(self._longest) >= STOPS_KEPT
+        long = inside & (lost_ns > self._longest[0][0]) if full else inside
+        self.stops_left_out += int(inside.sum() - long.sum())
+        for index in np.flatnonzero(long).tolist():
+            stop, lost = stops[index], int(lost_ns[index])
+            kept = Kept(stop, int(edges[index, 1] - edges[index, 0]) // MS_NS, lost // MS_NS)
+            item = (lost, stop.machine, stop.id, kept)
             if len(self._longest) < STOPS_KEPT:
                 heapq.heappush(self._longest, item)
             else:
@@ -110,20 +112,10 @@ class Totals:
         facts = _within(facts, self.from_ns, self.to_ns)
         if not len(facts):
             return
-        order = np.lexsort((facts.minute_ns, facts.business_date))  # neighbours of one key stand together
-        facts = select(facts, order)
-        differs = (facts.business_date[1:] != facts.business_date[:-1]) | (facts.calendar[1:] != facts.calendar[:-1])
-        differs |= (facts.shift[1:] != facts.shift[:-1]) | (facts.product[1:] != facts.product[:-1])
-        starts = np.append(0, np.flatnonzero(differs) + 1)
+        starts = _runs(facts)
         sums = np.add.reduceat(facts.sums, starts, axis=0)
         for row, start in enumerate(starts.tolist()):
-            key = Key(
-                facts.machine[start],
-                int(facts.business_date[start]),
-                facts.shift[start],
-                facts.product[start],
-                int(facts.calendar[start]),
-            )
+            key = _key(facts, start)
             self.facts[key] = self.facts[key] + sums[row] if key in self.facts else sums[row]
         self._draw(facts)
 
@@ -141,12 +133,35 @@ class Totals:
 
     def _add_losses(self, losses: Losses) -> None:
         losses = _within(losses, self.from_ns, self.to_ns)
-        columns = (losses.machine, losses.business_date, losses.shift, losses.product, losses.calendar, losses.state)
-        lists = [column.tolist() for column in (*columns, losses.reason)]
-        for key, (ms, pieces) in zip(zip(*lists, strict=True), losses.sums.tolist(), strict=True):
-            total = self.losses.setdefault(LossKey(*key), [0, 0])
+        if not len(losses):
+            return
+        losses = select(losses, np.argsort(losses.state, kind="stable"))  # a state keeps its reason for long
+        starts = _runs(losses, losses.state, losses.reason)
+        sums = np.add.reduceat(losses.sums, starts, axis=0).tolist()
+        for start, (ms, pieces) in zip(starts.tolist(), sums, strict=True):
+            key = LossKey(*_key(losses, start), int(losses.state[start]), losses.reason[start])
+            total = self.losses.setdefault(key, [0, 0])
             total[0] += ms
             total[1] += pieces
+
+
+def _runs(table: Facts | Losses, *more: Any) -> Int64:
+    """Where neighbours of one key begin."""
+    differs = np.zeros(len(table) - 1, np.bool_)
+    for column in (table.business_date, table.calendar, table.shift, table.product, *more):
+        differs |= column[1:] != column[:-1]
+    out: Int64 = np.append(0, np.flatnonzero(differs) + 1)
+    return out
+
+
+def _key(table: Facts | Losses, row: int) -> Key:
+    return Key(
+        table.machine[row],
+        int(table.business_date[row]),
+        table.shift[row],
+        table.product[row],
+        int(table.calendar[row]),
+    )
 
 
 def only_pieces(facts: Facts) -> Facts:

@@ -1,0 +1,39 @@
+"""Waterfall and Pareto of one machine, from the sums of a replay."""
+
+import numpy as np
+
+from oee.facts import LOSS_COLUMNS, Facts, Losses, make_facts, make_losses
+from oee.losses import Waterfall, waterfall
+from oee.pareto import Pareto, pareto
+from oee.states import CalendarClass
+from replay.drive import Outcome
+from replay.rows import plan
+
+
+def facts_of(outcome: Outcome, machine: str) -> Facts:
+    """A machine's sums as facts, all in one minute."""
+    found = [(key, row) for key, row in outcome.totals.facts.items() if key.machine == machine]
+    keys = [(key.machine, 0, key.calendar, key.business_date, key.shift, key.product) for key, _ in found]
+    return make_facts(keys, np.array([row for _, row in found], np.int64))
+
+
+def losses_of(outcome: Outcome, machine: str) -> Losses:
+    """A machine's losses, all in one minute."""
+    found = [(key, row) for key, row in outcome.totals.losses.items() if key.machine == machine]
+    keys = [
+        (key.machine, 0, key.calendar, key.business_date, key.shift, key.product, key.state, key.reason)
+        for key, _ in found
+    ]
+    return make_losses(keys, np.array([row for _, row in found], np.int64).reshape(-1, len(LOSS_COLUMNS)))
+
+
+def waterfall_of(outcome: Outcome, machine: str, formula: str) -> Waterfall:
+    """From scheduled to fully productive time."""
+    facts = facts_of(outcome, machine)
+    sums = {kind: facts.sums[facts.calendar == kind].sum(axis=0) for kind in CalendarClass}
+    return waterfall(sums, plan(outcome, ("machine",)).get((machine,), 0), None, formula)
+
+
+def pareto_of(outcome: Outcome, machine: str) -> Pareto:
+    """What cost most, by state and reason."""
+    return pareto(losses_of(outcome, machine), facts_of(outcome, machine))
