@@ -60,7 +60,8 @@ class Stretch:
 class Evidence:
     """What a proposal rests on. cycles: cycles seen from count to count; stretches: runs that they come from;
     first_ns, last_ns: when; per_span: counts in one span (k); quantiles_us: the span's cycle time at each of
-    `QUANTILES` [us]; alike: share of the spans within the band [1]; spread: p10 to p90 of those, over the cycle [1].
+    `QUANTILES` [us]; alike: share of the spans within the band [1]; spread: p10 to p90 of those, over the cycle [1]
+    (0 where it is finer than the poll).
     """
 
     cycles: int
