@@ -6,10 +6,10 @@ within the limit. Where a device refused a merged request, a *hole* remembers th
 that no request may hold both a tag that starts below the address and one that starts at it or above.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from config.device_modbus import BIT_TABLES, TABLES, ModbusTag, ModbusTcpDevice, Table
+from config.device_modbus import BIT_TABLES, TABLES, ModbusDevice, Table
 
 Hole = tuple[Table, int]
 BITS_PER_REGISTER = 16
@@ -101,15 +101,17 @@ def split(request: Request, hole: Hole) -> tuple[Request, Request]:
     return request_for(below), request_for(above)
 
 
-def places_of(tags: Mapping[str, ModbusTag], every_s: float) -> tuple[Place, ...]:
-    """The places of a device's tags; `every_s` is for those that do not say how often."""
-    return tuple(Place(name, tag.table, tag.address, tag.count, tag.every or every_s) for name, tag in tags.items())
+def places_of(device: ModbusDevice) -> tuple[Place, ...]:
+    """The places of a device's tags, as addresses on the wire."""
+    return tuple(
+        Place(name, tag.table, tag.first(device.base), tag.count, tag.every or device.every)
+        for name, tag in device.tags.items()
+    )
 
 
-def limits_of(device: ModbusTcpDevice) -> Limits:
+def limits_of(device: ModbusDevice) -> Limits:
     """What the site file allows in one request to this device."""
-    forbidden = tuple(span for entry in device.never_read for span in entry.spans())
-    return Limits(device.max_registers, device.max_bits, device.max_gap, forbidden)
+    return Limits(device.max_registers, device.max_bits, device.max_gap, device.forbidden())
 
 
 def _sweep_order(place: Place) -> tuple[int, float, int, int, str]:

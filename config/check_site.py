@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from config.check_calendars import check_calendars
 from config.check_machines import Profiles, check_machines
 from config.complaints import Complaint, Path, Source
+from config.device_lines import check_lines
 from config.names import ONLINE, Names
 from config.site import ProductAt, ProductModel, Site
 from config.suggest import nearest
@@ -16,6 +17,7 @@ def check_site(site: Site, names: Names, profiles: Profiles, source: Source) -> 
     """Everything wrong, and every warning, between the blocks of a site file."""
     yield from check_calendars(site, source)
     yield from _check_devices(site, source)
+    yield from check_lines(site, source)
     yield from check_machines(site, names, profiles, source)
     for key, product in site.products.items():
         yield from _check_product(product, names, ("products", key), source)

@@ -4,14 +4,31 @@ import re
 from pathlib import PurePath
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from config.device_common import DeviceBase, TagBase
 from config.durations import Duration
+from config.wrong import Wrong
 
-NodeIdText = Annotated[str, StringConstraints(pattern=r"^(nsu=[^;]+;|ns=\d+;)?(i=\d+|[sgb]=.+)$")]
+_NODE = re.compile(r"(nsu=[^;]+;|ns=\d+;)?(i=\d+|[sgb]=.+)")
+_URL = re.compile(r"opc\.tcp://[^/\s]+.*")
 POLICIES = ("Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss", "Basic256", "Basic128Rsa15")
 MODES = ("Sign", "SignAndEncrypt")
+
+
+def _node(text: str) -> str:
+    if not _NODE.fullmatch(text):
+        raise Wrong("opcua_node", f"{text!r} is no node id; write for example nsu=http://example.org/m;s=Status")
+    return text
+
+
+def _url(text: str) -> str:
+    if not _URL.fullmatch(text):
+        raise Wrong("opcua_url", f"{text!r} is no endpoint; write for example opc.tcp://192.0.2.20:4840")
+    return text
+
+
+NodeIdText = Annotated[str, AfterValidator(_node)]
 
 
 class OpcUaTag(TagBase):
@@ -28,7 +45,7 @@ class OpcUaDevice(DeviceBase):
     """An OPC UA server. `every` is the publishing interval, or the polling period."""
 
     kind: Literal["opcua"] = Field(description="The protocol.")
-    url: str = Field(pattern=r"^opc\.tcp://[^/\s]+", description="Endpoint.", examples=["opc.tcp://192.0.2.20:4840"])
+    url: Annotated[str, AfterValidator(_url)] = Field(description="Endpoint.", examples=["opc.tcp://192.0.2.20:4840"])
     mode: Literal["subscribe", "poll"] = Field("subscribe", description="Told of changes, or asked each period.")
     timeout: Duration = Field(4.0, description="How long one answer may take.")
     security: str = Field("None", description="None, or policy and mode.", examples=["Basic256Sha256/SignAndEncrypt"])
@@ -52,17 +69,17 @@ class OpcUaDevice(DeviceBase):
     @model_validator(mode="after")
     def _sound(self) -> Self:
         if (self.user is None) != (self.password_file is None):
-            raise ValueError("user and password_file belong together")
+            raise Wrong("opcua_user", "user and password_file belong together")
         if self.security == "None":
             return self
         policy, _, mode = self.security.partition("/")
         if policy not in POLICIES or mode not in MODES:
-            raise ValueError(
-                f"security {self.security!r} is unknown; write None or one of {', '.join(POLICIES)}, "
-                f"a slash, and {' or '.join(MODES)}"
-            )
+            known, modes = ", ".join(POLICIES), " or ".join(MODES)
+            text = f"security {self.security!r} is unknown; write None or one of {known}, a slash, and {modes}"
+            raise Wrong("opcua_security", text, security=self.security, known=known, modes=", ".join(MODES))
         if (self.certificate_file is None) != (self.private_key_file is None):
-            raise ValueError("certificate_file and private_key_file belong together; leave out both to have them made")
+            text = "certificate_file and private_key_file belong together; leave out both to have them made"
+            raise Wrong("opcua_key", text)
         return self
 
 

@@ -5,12 +5,13 @@ from typing import Annotated
 from pydantic import Field
 
 from config.device_common import stale_after_of
-from config.device_modbus import ModbusTag, ModbusTcpDevice
+from config.device_modbus import ModbusRtuDevice, ModbusTag, ModbusTcpDevice
 from config.device_opcua import OpcUaDevice, OpcUaTag
 
 __all__ = [
     "DEVICE_KINDS",
     "Device",
+    "ModbusRtuDevice",
     "ModbusTag",
     "ModbusTcpDevice",
     "OpcUaDevice",
@@ -19,19 +20,23 @@ __all__ = [
     "stale_after_s",
 ]
 
-Device = Annotated[ModbusTcpDevice | OpcUaDevice, Field(discriminator="kind")]
+Device = Annotated[ModbusTcpDevice | ModbusRtuDevice | OpcUaDevice, Field(discriminator="kind")]
 
-DEVICE_KINDS: dict[str, type[ModbusTcpDevice | OpcUaDevice]] = {"modbus_tcp": ModbusTcpDevice, "opcua": OpcUaDevice}
+DEVICE_KINDS: dict[str, type[ModbusTcpDevice | ModbusRtuDevice | OpcUaDevice]] = {
+    "modbus_tcp": ModbusTcpDevice,
+    "modbus_rtu": ModbusRtuDevice,
+    "opcua": OpcUaDevice,
+}
 """Kind (the adapter's file name) to its model."""
 
 
-def periods_s(device: ModbusTcpDevice | OpcUaDevice) -> dict[str, float]:
+def periods_s(device: Device) -> dict[str, float]:
     """How often each tag of a device is confirmed when all is well [s]."""
     if isinstance(device, OpcUaDevice) and device.mode == "subscribe":
         return dict.fromkeys(device.tags, device.every)
     return {name: tag.every or device.every for name, tag in device.tags.items()}
 
 
-def stale_after_s(device: ModbusTcpDevice | OpcUaDevice) -> dict[str, float]:
+def stale_after_s(device: Device) -> dict[str, float]:
     """When each tag of a device is stale [s after its last confirmation]."""
     return {name: stale_after_of(device, period_s) for name, period_s in periods_s(device).items()}

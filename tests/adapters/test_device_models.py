@@ -5,12 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
+from adapters._modbus_plan import places_of
 from config.device_opcua import with_files
 from config.devices import DEVICE_KINDS, Device, periods_s, stale_after_s
 from config.durations import parse_duration
 
 MODBUS = {"kind": "modbus_tcp", "host": "192.0.2.10", "tags": {"running": {"coil": 0}}}
 OPCUA = {"kind": "opcua", "url": "opc.tcp://192.0.2.20:4840", "tags": {"shots": {"node": "nsu=http://e/m;s=Shots"}}}
+
+RTU = {"kind": "modbus_rtu", "port": "/dev/serial/by-id/usb-1", "tags": {"running": {"coil": 0}}}
 
 
 def device(base, **changes):
@@ -46,7 +49,7 @@ def test_the_frame_examples():
     )
     assert plc.port == 502
     assert plc.never_read[0].spans() == (("holding", 200, 299),)
-    assert [(t.table, t.address, t.count, t.value_type) for t in plc.tags.values()] == [
+    assert [(t.table, t.first(0), t.count, t.value_type) for t in plc.tags.values()] == [
         ("holding", 90, 1, "uint16"),
         ("holding", 100, 2, "uint32"),
         ("input", 10, 2, "float32"),
@@ -56,7 +59,7 @@ def test_the_frame_examples():
     assert stale_after_s(device(MODBUS, stale_after="7s")) == {"running": 7.0}
     server = device(OPCUA, security="Basic256Sha256/SignAndEncrypt")
     assert server.every == 1.0
-    assert set(DEVICE_KINDS) == {"modbus_tcp", "opcua"}
+    assert set(DEVICE_KINDS) == {"modbus_tcp", "modbus_rtu", "opcua"}
 
 
 def test_places_of_certificates():
@@ -81,7 +84,14 @@ def test_defaults_of_tags():
     [
         ({}, "found none"),
         ({"coil": 1, "holding": 2}, "found coil and holding"),
-        ({"holding": 400101}, "write 100"),
+        ({"holding": 400101}, "write `ref: 400101`"),
+        ({"holding": 70000}, "holding 70000 is outside 0–65535"),
+        ({"holding": 65536}, "holding 65536, 1 long, runs beyond the addresses 0–65535"),
+        ({"ref": 400000}, "is no reference"),
+        ({"ref": 465537}, "is no reference"),
+        ({"ref": 20001}, "is no reference"),
+        ({"ref": 101}, "is no reference; write five or six digits"),
+        ({"ref": 40101, "holding": 100}, "found holding and ref"),
         ({"coil": -1}, "outside 0–65535"),
         ({"coil": 1, "type": "uint16"}, "a coil is one bit"),
         ({"holding": 1, "type": "bool"}, "needs `bit: 0..15`"),
@@ -92,7 +102,7 @@ def test_defaults_of_tags():
         ({"holding": 1, "type": "string", "length": 4, "order": "CDAB"}, "ABCD or BADC"),
         ({"holding": 1, "bit": 1, "scale": 2}, "scale and offset are for numbers"),
         ({"holding": 1, "scale": 0}, "scale 0"),
-        ({"holding": 65535, "type": "uint32"}, "runs beyond address 65535"),
+        ({"holding": 65535, "type": "uint32"}, "runs beyond the addresses 0–65535"),
         ({"holding": 1, "typ": "uint16"}, "Extra inputs"),
     ],
 )
@@ -112,14 +122,53 @@ def test_complaints_about_tags(tag, complaint):
         (MODBUS, {"never_read": [{"coil": "0-5"}]}, "tags.running: coil 0 lies in never_read coil 0-5"),
         (MODBUS, {"max_registers": 1, "tags": {"t": {"holding": 0, "type": "uint32"}}}, "more than max_registers 1"),
         (MODBUS, {"tags": {}}, "at least 1 item"),
-        (OPCUA, {"tags": {"t": {"node": "Status"}}}, "match pattern"),
+        (OPCUA, {"tags": {"t": {"node": "Status"}}}, "'Status' is no node id"),
         (OPCUA, {"security": "Basic256Sha256"}, "security 'Basic256Sha256' is unknown"),
         (OPCUA, {"security": "Basic256Sha256/Sign", "certificate_file": "c"}, "private_key_file belong together"),
         (OPCUA, {"user": "u"}, "user and password_file belong together"),
-        (OPCUA, {"url": "http://x"}, "match pattern"),
+        (OPCUA, {"url": "http://x"}, "'http://x' is no endpoint"),
+        (MODBUS, {"addresses": "one_based"}, "coil 0, 1 long, runs beyond the addresses 1–65536"),
+        (MODBUS, {"never_read": [{"coil": 65536}]}, "never_read coil 65536-65536 is beyond"),
+        (MODBUS, {"framing": "rtu", "unit": 0}, "unit 0 cannot answer on a serial line"),
+        (RTU, {"unit": 248}, "unit 248 cannot answer on a serial line"),
+        (RTU, {"listen": "11s"}, "less than or equal to 10"),
         (MODBUS, {"kind": "profibus"}, "does not match any of the expected tags"),
     ],
 )
 def test_complaints_about_devices(base, changes, complaint):
     with pytest.raises(ValidationError, match=complaint):
         device(base, **changes)
+
+
+@pytest.mark.parametrize(
+    ("tag", "addresses", "place"),
+    [
+        ({"holding": 100}, "zero_based", ("holding", 100)),
+        ({"holding": 100}, "one_based", ("holding", 99)),
+        ({"coil": 65536}, "one_based", ("coil", 65535)),
+        ({"ref": 40101}, "zero_based", ("holding", 100)),
+        ({"ref": 400101}, "one_based", ("holding", 100)),
+        ({"ref": "30001"}, "zero_based", ("input", 0)),
+        ({"ref": 165536}, "zero_based", ("discrete", 65535)),
+        ({"ref": "00001"}, "zero_based", ("coil", 0)),
+        ({"ref": "000017"}, "one_based", ("coil", 16)),
+    ],
+)
+def test_every_notation_leads_to_one_place_on_the_wire(tag, addresses, place):
+    (found,) = places_of(device(MODBUS, tags={"t": tag}, addresses=addresses))
+    assert (found.table, found.start, found.count) == (*place, 1)
+
+
+def test_never_read_counts_as_its_device_does():
+    plc = device(
+        MODBUS, addresses="one_based", tags={"a": {"coil": 1}, "b": {"ref": 40005}}, never_read=[{"holding": 6}]
+    )
+    assert plc.forbidden() == (("holding", 5, 5),)
+    with pytest.raises(ValidationError, match=r"tags\.b: ref 40006 lies in never_read holding 6-6"):
+        device(MODBUS, addresses="one_based", tags={"b": {"ref": 40006}}, never_read=[{"holding": 6}])
+
+
+def test_a_character_on_the_line():
+    assert device(RTU).bits_per_character == 11
+    assert device(RTU, parity="none").bits_per_character == 10
+    assert device(RTU, parity="none", stop_bits=2).bits_per_character == 11

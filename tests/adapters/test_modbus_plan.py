@@ -90,7 +90,7 @@ def test_neighbours_share_a_request_and_gaps_and_periods_part_them():
             },
         }
     )
-    requests = plan(places_of(device.tags, device.every), limits_of(device))
+    requests = plan(places_of(device), limits_of(device))
     assert [(r.table, r.start, r.count, r.tags) for r in requests] == [
         ("coil", 0, 1, ("coil",)),
         ("holding", 0, 6, ("a", "b", "c")),

@@ -1,0 +1,39 @@
+"""Modbus RTU: units on a serial line that are asked in turns. Functions 1 to 4 only."""
+
+from collections.abc import Callable, Mapping
+
+from adapters._modbus_channel import Channel
+from adapters._modbus_line import Line, LineSettings
+from adapters._modbus_port import open_serial
+from adapters._modbus_timing import pace
+from adapters._modbus_unit import Unit, requests_of
+from adapters.contract import Adapter
+from config.device_modbus import ModbusRtuDevice
+
+__all__ = ["open_device", "open_devices", "requests_of"]
+
+
+def open_device(device: ModbusRtuDevice, now_ns: Callable[[], int]) -> Adapter:
+    """One unit with a line of its own."""
+    return open_devices({"": device}, now_ns)[""]
+
+
+def open_devices(devices: Mapping[str, ModbusRtuDevice], now_ns: Callable[[], int]) -> dict[str, Adapter]:
+    """Several units by name; those with the same port share its line."""
+    sharing: dict[str, list[ModbusRtuDevice]] = {}
+    for device in devices.values():
+        sharing.setdefault(device.port, []).append(device)
+    lines = {port: _line(group) for port, group in sharing.items()}
+    return {name: Unit(device, lines[device.port], now_ns) for name, device in devices.items()}
+
+
+def _line(group: list[ModbusRtuDevice]) -> Line:
+    """The line of units that share it; that they agree on its settings is checked with the site file."""
+    first = group[0]
+
+    async def connect(_timeout_s: float) -> Channel:
+        return open_serial(first)
+
+    pause_s = max(device.pause_between_requests for device in group)
+    settings = LineSettings(pace(first.baud, first.bits_per_character), first.listen, pause_s, echo=first.echo)
+    return Line(first.port, settings, connect)
