@@ -180,9 +180,12 @@ class Pipeline:
 
     def _step(self, name: str, item: _Machine, samples: Mapping[str, Series], until_ns: int) -> None:
         offer_until_ns = until_ns // MINUTE_NS * MINUTE_NS
-        step = engine.step(item.machine, item.state, samples, (), until_ns, offer_until_ns)
+        before = item.state
+        step = engine.step(item.machine, before, samples, (), until_ns, offer_until_ns)
         part = Part(name, step.facts, step.losses, step.stops)
         with self._lock:
+            if item.state is not before:
+                return  # told to begin anew meanwhile: what follows from the old state belongs to nobody
             item.state, item.live = step.state, step.live or item.live
             self._dirty.add(name)
             if len(part):
@@ -211,9 +214,10 @@ class Pipeline:
 
     def forget(self, now_ns: int) -> None:
         """Begins every machine anew, as if on an empty disk; what was offered and not stored is given up."""
-        self.take()
-        for item in self._machines.values():
-            item.state = engine.start()
+        with self._lock:
+            for item in self._machines.values():
+                item.state = engine.start()
+            self._parts, self._rows, self._dirty = [], 0, set()
         self.resume(now_ns)
 
     def _start_over(self, item: _Machine, now_ns: int) -> None:

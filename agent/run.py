@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
@@ -29,7 +29,7 @@ from agent.mqtt import Broker
 from agent.outbox import BUDGET_MB
 from agent.pipeline import Pipeline
 from agent.salvage import Opened, open_outbox
-from agent.sender import Sender
+from agent.sender import Limits, Sender
 from agent.supervisor import Supervisor
 from agent.uplink import Hooks, Uplink
 from config import Site, compile_site, config_hash, describe, load_profiles, load_site
@@ -49,13 +49,14 @@ Progress = Callable[[dict[str, Any]], None]
 @dataclass(frozen=True)
 class Options:
     """commit_every_s: how often facts go to disk [s]; budget_mb: how large the outbox may grow [MB]; ready_file:
-    written when the devices are being read; progress: told about the import of history.
+    written when the devices are being read; progress: told about the import of history; limits: when to send again.
     """
 
     commit_every_s: float = 10.0
     budget_mb: int = BUDGET_MB
     ready_file: Path | None = None
     progress: Progress = lambda _: None
+    limits: Limits = field(default_factory=Limits)
 
 
 class Agent:
@@ -68,7 +69,7 @@ class Agent:
         outbox = opened.outbox
         self.pipeline = Pipeline(compile_site(site, load_profiles()), outbox.carries())
         self.clock = Clock(max(self.pipeline.until_ns.values(), default=0))
-        self.sender = Sender(all_streams(outbox), outbox.settings().get("generation", ""))
+        self.sender = Sender(all_streams(outbox), outbox.settings().get("generation", ""), options.limits)
         self.keeper = Keeper(outbox, self.pipeline, self.sender, self.health, self.clock.now_ns)
         self.freshness = Freshness({name: stale_after_s(device) for name, device in site.devices.items()})
         self.supervisor = Supervisor(
@@ -80,6 +81,7 @@ class Agent:
         self._config_hash = config_hash(site)
         self._online: dict[str, bool] = {}
         self._rest_until_s = 0.0
+        self._computing = asyncio.Lock()
         if self.uplink:
             self.keeper.on_commit = self.uplink.nudge
 
@@ -115,10 +117,11 @@ class Agent:
         now_ns = self.clock.now_ns()
         self.pipeline.feed_rows(self.freshness.tick(now_ns))
         marks = {name: self.freshness.watermark_ns(tags, now_ns) for name, tags in self.pipeline.tags.items()}
-        began_s = time.monotonic()
-        if last or began_s >= self._rest_until_s:
-            await asyncio.to_thread(self.pipeline.advance, marks, idle_ns=0 if last else _IDLE_NS)
-            self._rest_until_s = time.monotonic() + 3 * (time.monotonic() - began_s)
+        async with self._computing:
+            began_s = time.monotonic()
+            if last or began_s >= self._rest_until_s:
+                await asyncio.to_thread(self.pipeline.advance, marks, idle_ns=0 if last else _IDLE_NS)
+                self._rest_until_s = time.monotonic() + 3 * (time.monotonic() - began_s)
         online = {name: item.condition == "up" for name, item in self.supervisor.health.items()}
         if self.uplink:
             self.uplink.show(live_machines(self.pipeline.live))
@@ -206,7 +209,17 @@ class Agent:
         await self.beat(last=True)
 
     async def _import(self, history: Path, stop: asyncio.Event) -> None:
-        """Feeds recorded days, an envelope for each block; stops between blocks when asked to."""
+        """Feeds recorded days, an envelope for each block; stops between blocks when asked to.
+
+        While it waits for the next day, what the receipts say goes to disk all the same.
+        """
+        commits = asyncio.create_task(_every(self.options.commit_every_s, self.commit, self.health), name="commits")
+        try:
+            await self._feed_days(history, stop)
+        finally:
+            commits.cancel()
+
+    async def _feed_days(self, history: Path, stop: asyncio.Event) -> None:
         count = 0
         async for day in days(history, stop):
             if count == 0:
@@ -229,14 +242,18 @@ class Agent:
 
 
 async def _every(period_s: float, work: Callable[[], Any], health: Health) -> None:
-    """Does it on a grid; late turns are skipped, not queued up. Survives what goes wrong in one turn, and counts it."""
+    """Does it on a grid; late turns are skipped, not queued up. Survives what goes wrong in one turn, and counts it.
+
+    Cancelled in the middle of a turn, it leaves that turn to end by itself: half a commit would lose what was taken
+    for it. Turns therefore hold a lock that whoever comes after the cancellation waits for.
+    """
     loop = asyncio.get_running_loop()
     due_s = loop.time() + period_s
     while True:
         await asyncio.sleep(max(0.0, due_s - loop.time()))
         due_s += period_s * max(1, -(-(loop.time() - due_s) // period_s))
         try:
-            await work()
+            await asyncio.shield(asyncio.ensure_future(work()))
         except Exception:  # noqa: BLE001  # a task that must survive; counted
             health.count("turns_failed")
             if health.snapshot()["turns_failed"] == 1:

@@ -70,15 +70,20 @@ class StreamState:
 
 @dataclass(frozen=True)
 class Learned:
-    """What a receipt taught. fresh: the generation is new; ahead: streams that claim what was never written."""
+    """What a receipt taught. fresh: the generation is new; ahead: streams that claim what was never written; behind:
+    it settles less than an earlier one, so that the center may have been restored from a copy and should be told.
+    """
 
     changed: bool
     fresh: bool
     ahead: tuple[str, ...] = ()
+    behind: bool = False
 
     def and_then(self, later: "Learned") -> "Learned":
         """Both, as one."""
-        return Learned(self.changed or later.changed, self.fresh or later.fresh, later.ahead or self.ahead)
+        return Learned(
+            self.changed or later.changed, self.fresh or later.fresh, later.ahead or self.ahead, later.behind
+        )
 
 
 @dataclass
@@ -189,7 +194,7 @@ class Sender:
     def receipt(self, receipt: Receipt, now_s: float) -> Learned:
         """Takes in what the center has settled."""
         fresh = receipt.generation != self.generation
-        ahead, changed = [], fresh
+        ahead, changed, behind = [], fresh, False
         self.generation = receipt.generation
         if self._quiet_until_s is not None:
             self._quiet_until_s = min(self._quiet_until_s, now_s)
@@ -199,11 +204,12 @@ class Sender:
             if stream.current and new.highest > stream.last:
                 ahead.append(name)
                 stream.barred, new = True, NOTHING
+            behind = behind or (not fresh and new.mark < stream.known.mark)
             new = new if fresh else merge(stream.known, new)
             changed = changed or new != stream.known
             stream.known = new
             self._land(stream, fresh=fresh)
-        return Learned(changed, fresh, tuple(ahead))
+        return Learned(changed or bool(ahead), fresh, tuple(ahead), behind)
 
     def forgotten(self) -> list[tuple[str, list[Range]]]:
         """Of each current stream (its kind), what no receipt covers although it is not on disk any more."""

@@ -256,8 +256,8 @@ class Uplink:
         learned = self._sender.receipt(receipt, time.monotonic())
         if learned.changed:
             self._hooks.learned(learned)
-        if learned.fresh:
-            self._status_cadence.changed = True  # echo the new generation
+        if learned.fresh or learned.behind:
+            self._status_cadence.changed = True  # echo the generation, or the marks that the center has forgotten
         self._settled.set()
         self._wake.set()
 

@@ -4,7 +4,7 @@ import secrets
 from typing import Final
 
 from center.books import Changes, Remembered
-from center.ledger import StreamKey, StreamState, highest
+from center.ledger import StreamKey, StreamState
 from center.sites import Sites
 from wire.bodies import Status
 from wire.receipts import Receipt, StreamReceipt
@@ -77,12 +77,15 @@ def receipt(memory: Memory, site: str, gateway: str, now_ns: int) -> Receipt:
 def is_ahead(memory: Memory, site: str, gateway: str, status: Status) -> bool:
     """Whether a gateway was told, in our own generation, of marks that the ledger does not have: the center was
     restored from an older copy.
+
+    A mark only grows while a center lives, so any mark above ours is proof, also when what came after the restoration
+    has been settled beyond it: the envelopes between are those that the gateway believes to be safe.
     """
     if status.generation != memory.generation:
         return False
     known = memory.of_gateway(site, gateway)
     for stream, mark in status.marks.items():
         state = known.get(StreamKey(site, gateway, stream))
-        if mark > (highest(state.marks) if state else 0):
+        if mark > (state.marks.mark if state else 0):
             return True
     return False

@@ -110,8 +110,19 @@ def test_what_is_off_the_disk_is_not_sent():
 def test_a_receipt_beyond_what_was_ever_written_means_a_copied_card():
     sender = sender_with(4)
     assert sender.receipt(receipt(a=Settled(5)), 1.0).ahead == (A,)
+    known = Sender([StreamState(A, "facts", 1, 4, Settled(4))], "g1", Limits())
+    learned = known.receipt(receipt(a=Settled(5)), 1.0)  # teaches no new mark, and must be acted upon all the same
+    assert (learned.ahead, learned.changed) == ((A,), True)
     old = Sender([StreamState(A, "facts", 1, 4, current=False)], "g1", Limits())
     assert old.receipt(receipt(a=Settled(5)), 1.0).ahead == ()  # the end of a salvaged stream may be lost
+
+
+def test_a_receipt_that_has_forgotten_something_is_noticed():
+    sender = Sender([StreamState(A, "facts", 1, 9, Settled(6))], "g1", Limits())
+    assert sender.receipt(receipt(a=Settled(3, ((7, 8),))), 1.0).behind
+    assert sender.marks == {A: 8}
+    assert not sender.receipt(receipt(a=Settled(9)), 2.0).behind
+    assert not sender.receipt(receipt("g2", a=Settled(1)), 3.0).behind  # a new generation says so itself
 
 
 def test_nothing_is_due_while_disconnected_and_all_in_flight_again_after():

@@ -254,3 +254,9 @@ def test_an_echo_above_the_ledger_shows_a_restored_center(memory, generation, ma
     take(memory, envelope(1, running(T, 1)))
     status = Status(online=True, at_ns=1, generation=generation, marks=marks)
     assert is_ahead(memory, "van-long", "main", status) is ahead
+
+
+def test_what_came_after_the_restoration_does_not_hide_what_is_missing(memory):
+    take(memory, *(envelope(seq, running(T + seq * 10**12, 1)) for seq in (1, 2, 6, 7)))
+    told = Status(online=True, at_ns=1, generation="generation-1", marks={STREAM: 5})
+    assert is_ahead(memory, "van-long", "main", told)

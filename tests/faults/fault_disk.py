@@ -1,0 +1,55 @@
+"""Disks that refuse: a tiny file system that a test fills and frees, and a limit on the size of a process's files."""
+
+import os
+import resource
+import subprocess
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+
+class SmallDisk:
+    """A tmpfs of a few megabytes in a mount namespace of its own, which ends with the test."""
+
+    def __init__(self, root):
+        self.root = root
+
+    def fill(self, leave_bytes=0):
+        """Takes all free space but a little."""
+        free = os.statvfs(self.root)
+        size = free.f_bavail * free.f_frsize - leave_bytes
+        if size > 0:
+            with (self.root / "ballast").open("ab") as file:
+                os.posix_fallocate(file.fileno(), file.tell(), size)
+
+    def free(self):
+        (self.root / "ballast").unlink(missing_ok=True)
+
+
+@contextmanager
+def small_disk(folder, megabytes):
+    """Skips the test where the system does not let it make a namespace."""
+    place = folder / "disk"
+    place.mkdir()
+    script = f"mount -t tmpfs -o size={megabytes}m tmpfs {place} && echo mounted && exec cat"
+    holder = subprocess.Popen(
+        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        if holder.stdout.readline() != b"mounted\n":
+            pytest.skip("this system lets nobody make a mount namespace")
+        yield SmallDisk(Path(f"/proc/{holder.pid}/root{place}"))
+    finally:
+        holder.stdin.close()
+        holder.wait(10)
+        holder.stdout.close()
+
+
+def limit_files(process, size_bytes=None):
+    """From now on the process can make no file larger than this; None: as large as it likes."""
+    _, hard = resource.prlimit(process.child.pid, resource.RLIMIT_FSIZE)
+    soft = hard if size_bytes is None else size_bytes
+    resource.prlimit(process.child.pid, resource.RLIMIT_FSIZE, (soft, hard))

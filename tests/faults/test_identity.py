@@ -1,0 +1,119 @@
+"""Disks that are not what they were: a center restored from an older copy or lost, a new gateway, a copied card."""
+
+import shutil
+
+import pytest
+from fault_books import expected as books_of
+from fault_books import read_file
+from fault_history import FILES, site_file, write_files
+from fault_stage import Stage, eventually
+from test_kills import agrees
+
+
+def arrived(stage, files):
+    stage.feed(files)
+    eventually(lambda: stage.computed() >= files and stage.delivered(), what=f"{files} files")
+
+
+def restore(stage, copy):
+    """The center's file becomes what it was, and nothing else of it is left."""
+    for path in stage.folder.glob("center.duckdb*"):
+        path.unlink()
+    if copy:
+        shutil.copy(copy, stage.store)
+
+
+def test_center_restored_from_an_older_copy(tmp_path, expected):
+    with Stage(tmp_path) as stage:
+        arrived(stage, 5)
+        stage.center.stop()
+        copy = shutil.copy(stage.store, tmp_path / "copy")
+        stage.center.start()
+        arrived(stage, 12)
+        generation = stage.api("delivery")["generation"]
+        stage.center.kill()
+        restore(stage, copy)
+        # what is new arrives first, and hides that something older is missing
+        stage.feed(18)
+        stage.wait_agent(18)
+        stage.center.start()
+        books = stage.finish()
+        agrees(books, expected)
+        assert stage.last_rows
+        stage.center.start()
+        stage.wait_center()
+        assert stage.api("delivery")["generation"] != generation
+
+
+@pytest.mark.slow
+def test_center_lost(tmp_path, expected):
+    """A new center with an empty disk gets everything again that is still on the gateways'."""
+    with Stage(tmp_path) as stage:
+        arrived(stage, 8)
+        stage.center.kill()
+        restore(stage, None)
+        stage.center.start()
+        agrees(stage.finish(), expected)
+
+
+@pytest.mark.slow
+def test_center_restored_while_a_gateway_was_away(tmp_path, expected):
+    """The gateway hears of the new generation only when it comes back."""
+    with Stage(tmp_path) as stage:
+        arrived(stage, 5)
+        stage.center.stop()
+        copy = shutil.copy(stage.store, tmp_path / "copy")
+        stage.center.start()
+        arrived(stage, 12)
+        stage.agent.kill()
+        for process in (stage.center, stage.broker):
+            process.kill()
+        restore(stage, copy)
+        stage.start_broker()
+        stage.center.start()
+        stage.wait_center()
+        stage.feed(16)
+        stage.agent.start()
+        agrees(stage.finish(), expected)
+
+
+def test_new_gateway_in_place_of_a_broken_one(tmp_path):
+    """It knows nothing of the old one's numbers, and none of its own can be taken for one of them."""
+    with Stage(tmp_path) as stage:
+        arrived(stage, 10)
+        stage.agent.kill()
+        folder = tmp_path / "new"
+        files = write_files(folder / "history", 10, FILES)
+        stage.outbox = folder / "outbox.db"
+        stage.agent = stage.agent_of("agent-2", site_file(folder, stage.port), stage.outbox, history=files)
+        stage.agent.start()
+        eventually(lambda: stage.computed() == FILES - 10 and stage.delivered(), what="the new gateway")
+        stage.agent.stop()
+        stage.center.stop()
+        assert len(stage.sealed()) == 2
+        agrees(read_file(stage.store), books_of(tmp_path / "new", (0, 10), (10, FILES)))
+
+
+def test_copied_card(tmp_path):
+    """A card copied at file 6, put to use when the original had gone on to file 14: its numbers are used up."""
+    with Stage(tmp_path) as stage:
+        arrived(stage, 6)
+        stage.agent.stop()
+        folder = tmp_path / "copy"
+        folder.mkdir()
+        shutil.copy(stage.outbox, folder / "outbox.db")
+        stage.agent.start()
+        arrived(stage, 14)
+        stage.agent.stop()
+        old = stage.sealed()
+        (folder / "history").mkdir()
+        stage.outbox = folder / "outbox.db"
+        stage.agent = stage.agent_of("agent-2", site_file(folder, stage.port), stage.outbox, history=folder / "history")
+        stage.agent.start()
+        eventually(lambda: "old copy" in stage.agent.last_words(), what="the copy to notice")
+        write_files(folder / "history", 14, FILES)
+        eventually(lambda: stage.computed() == FILES - 14 and stage.delivered(), what="the copy's facts")
+        stage.agent.stop()
+        stage.center.stop()
+        assert not set(stage.sealed()) & set(old)
+        agrees(read_file(stage.store), books_of(folder, (0, 14), (14, FILES)))
