@@ -12,6 +12,7 @@ demo: $(VENV)/.demo
 	$(BIN)/nhip demo
 
 test: $(VENV)/.test
+	scripts/influxd
 	scripts/test
 
 check: $(VENV)/.test

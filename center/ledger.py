@@ -98,6 +98,28 @@ def holes(marks: Marks) -> tuple[Range, ...]:
     return tuple(out)
 
 
+def both(one: Marks, other: Marks) -> Marks:
+    """The seqs that are settled in both."""
+    mark = min(one.mark, other.mark)
+    spans = [(1, one.mark), *one.beyond], [(1, other.mark), *other.beyond]
+    shared = [(max(a, c), min(b, d)) for a, b in spans[0] for c, d in spans[1] if max(a, c) <= min(b, d)]
+    return settle(Marks(mark), shared)
+
+
+def lower(state: StreamState, known: Marks) -> StreamState:
+    """The state without the seqs that are not among those known elsewhere. Which of the counts they were in nobody
+    can tell: they leave `stored` first, then `dropped`, then `quarantined`, so that counts still add up.
+    """
+    marks = both(state.marks, known)
+    gone = count(state.marks) - count(marks)
+    left = {}
+    for name in ("stored", "dropped", "quarantined", "discarded"):
+        taken = min(gone, getattr(state, name))
+        left[name] = getattr(state, name) - taken
+        gone -= taken
+    return replace(state, marks=marks, **left)
+
+
 def count(marks: Marks) -> int:
     """How many seqs are settled."""
     return marks.mark + sum(last - first + 1 for first, last in marks.beyond)

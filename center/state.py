@@ -3,12 +3,16 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
-from center.books import Books, Changes
+from center.books import Books, Changes, Remembered
 from center.health import Health
+from center.ledger import Marks, lower
 from center.live import Pictures
 from center.memory import Memory
-from center.stores.contract import Batch, Store
+from center.stores.contract import Batch, Marked, Store
+
+_FACTS: Final = "facts"
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,11 @@ class Center:
 
 
 def center_of(store: Store, books: Books | None = None, **settings: object) -> Center:
-    """A center over a store; books: where the store keeps none itself."""
+    """A center over a store; books: where the store keeps none itself.
+
+    Where both keep marks, what only one of them has settled counts as not settled: a store or books that were restored
+    from an older copy get everything again that gateways still have. Raises `StoreAway`.
+    """
     if isinstance(store, Books):
         commit = store.commit
         kept: Books = store
@@ -40,8 +48,20 @@ def center_of(store: Store, books: Books | None = None, **settings: object) -> C
 
         def commit(batches: Sequence[Batch], changes: Changes) -> None:
             store.write(batches)
+            if isinstance(store, Marked):
+                store.settle({key: state.marks for key, state in changes.streams.items() if state.kind == _FACTS})
             kept.commit((), changes)
 
     else:
         raise TypeError("a store without books needs books beside it")
-    return Center(store, kept, Memory(kept.remember()), commit, **settings)  # type: ignore[arg-type]
+    remembered = kept.remember()
+    if isinstance(store, Marked):
+        _lower(remembered, store)
+    return Center(store, kept, Memory(remembered), commit, **settings)  # type: ignore[arg-type]
+
+
+def _lower(remembered: Remembered, store: Marked) -> None:
+    known = store.marks()
+    for key, state in remembered.streams.items():
+        if state.kind == _FACTS:
+            remembered.streams[key] = lower(state, known.get(key, Marks()))

@@ -1,9 +1,10 @@
 """What a store owes the center."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
+from center.ledger import Marks, StreamKey
 from oee.facts import Facts, Losses, Stop
 
 Bucket = Literal["minute", "hour", "shift", "day", "week", "month", "all"]
@@ -87,4 +88,34 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Drains and frees what it holds."""
+        ...
+
+
+@runtime_checkable
+class Marked(Protocol):
+    """A store whose books lie elsewhere: it also keeps how far each stream is settled, so that books and store can be
+    compared after either was restored or replaced. What only one of them knows is asked for again.
+    """
+
+    def settle(self, marks: Mapping[StreamKey, Marks]) -> None:
+        """Keeps the marks of these streams; called after `write` and before the books. Raises `StoreAway`."""
+        ...
+
+    def marks(self) -> dict[StreamKey, Marks]:
+        """The marks of all streams that were ever settled here."""
+        ...
+
+
+@runtime_checkable
+class Movable(Protocol):
+    """A store that gives its rows out as they were written, so that they can be copied into another."""
+
+    def extent(self) -> dict[str, tuple[int, int]]:
+        """By site the time from the first row to the end of the last one's minute [ns UTC]."""
+        ...
+
+    def rows(self, site: str, start_ns: int, end_ns: int) -> Iterator[Batch]:
+        """Facts and losses of the minutes in the window and stops that begin in it, identities and all revisions
+        included; a batch for each stream. The gateway is not known and "".
+        """
         ...

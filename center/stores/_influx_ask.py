@@ -1,0 +1,98 @@
+"""Questions in InfluxQL. Pure: a question becomes statements, and what is not text of ours is escaped.
+
+A row's time is its minute + n ms with n below 60,000, so a condition on whole minutes takes whole minutes of rows.
+"""
+# ruff: noqa: S608  # every text from outside goes through `literal` or `name`
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from center.buckets import BY_DATE, HOUR_NS, offsets
+from center.stores._influx_lines import DAY_NS
+from center.stores._influx_text import literal, name
+from center.stores.contract import Query
+from oee.facts import MINUTE_NS
+
+FACT_GROUPS: Final = frozenset({"machine", "shift", "product", "calendar"})
+LOSS_GROUPS: Final = FACT_GROUPS | {"state", "reason"}
+STOP_FIELDS: Final = ("by", "end_ns", "id", "product", "reason", "revision", "state", "to_product")
+
+
+def groups(query: Query, known: Iterable[str]) -> list[str]:
+    """The tags to keep apart. Raises `ValueError` for what is none."""
+    by = list(dict.fromkeys(("shift", *query.by) if query.bucket == "shift" else query.by))
+    if unknown := set(by) - set(known):
+        raise ValueError(f"by: {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}")
+    return by
+
+
+def stretches(query: Query) -> list[tuple[int, int, int]]:
+    """The parts of the window in which hours begin at the same minute past the UTC hour: from, until [ns], and how
+    far after it [ns]. All but questions by hour are one part.
+    """
+    if query.bucket != "hour":
+        return [(query.start_ns, query.end_ns, 0)]
+    pieces = offsets(ZoneInfo(query.zone), query.start_ns, query.end_ns)
+    starts = [query.start_ns, *(from_ns for from_ns, _ in pieces[1:])]
+    ends = [*starts[1:], query.end_ns]
+    return [(low, high, -ahead % HOUR_NS) for low, high, (_, ahead) in zip(starts, ends, pieces, strict=True)]
+
+
+def sums(source: str, columns: Sequence[str], query: Query, by: Sequence[str]) -> list[str]:
+    """One statement for each stretch: the columns added up by bucket and group. Dates are asked for by UTC day and
+    the tag `day`, hours, minutes and all as they are.
+    """
+    added = ", ".join(f"sum({name(column)}) AS {name(column)}" for column in columns)
+    tags = [name(tag) for tag in by]
+    if query.bucket in BY_DATE:
+        tags = [_every(DAY_NS, 0), name("day"), *tags]
+    out = []
+    for low, high, shift_ns in stretches(query):
+        every = {"hour": HOUR_NS, "minute": MINUTE_NS}.get(query.bucket, 0)
+        grouped = [_every(every, shift_ns), *tags] if every else tags
+        group = f" GROUP BY {', '.join(grouped)}" if grouped else ""
+        fill = " fill(none)" if query.bucket != "all" else ""
+        out.append(f"SELECT {added} FROM {source} WHERE {_where(query.site, query.machines, low, high)}{group}{fill}")
+    return out
+
+
+def _every(step_ns: int, shift_ns: int) -> str:
+    return f"time({step_ns // 1_000_000_000}s, {shift_ns // 1_000_000_000}s)"
+
+
+def _where(site: str, machines: Sequence[str], low: int | None, high: int) -> str:
+    parts = [f"{name('site')} = {literal(site)}"]
+    if machines:
+        either = " OR ".join(f"{name('machine')} = {literal(machine)}" for machine in machines)
+        parts.append(f"({either})")
+    if low is not None:
+        parts.append(f"time >= {low}")
+    parts.append(f"time < {high}")
+    return " AND ".join(parts)
+
+
+def stops_inside(source: str, site: str, machines: Sequence[str], low: int, high: int) -> str:
+    """All revisions of stops that begin within the window."""
+    return f"{_stops(source)} WHERE {_where(site, machines, low, high)} GROUP BY {name('machine')}"
+
+
+def stops_before(source: str, site: str, machines: Sequence[str], low: int | None, high: int, count: int) -> str:
+    """Of each machine the last rows of stops that begin before `high`, and not before `low`."""
+    where = _where(site, machines, low, high)
+    return f"{_stops(source)} WHERE {where} GROUP BY {name('machine')} ORDER BY time DESC LIMIT {count}"
+
+
+def _stops(source: str) -> str:
+    return f"SELECT {', '.join(name(field) for field in STOP_FIELDS)} FROM {source}"
+
+
+def rows(source: str, site: str, low: int, high: int, columns: Sequence[str]) -> str:
+    """Rows as they were written, within the window, by all tags."""
+    return f"SELECT {', '.join(map(name, columns))} FROM {source} WHERE {_where(site, (), low, high)} GROUP BY *"
+
+
+def edge(source: str, site: str, *, last: bool) -> str:
+    """The first or last row of a site."""
+    order = "DESC" if last else "ASC"
+    return f"SELECT * FROM {source} WHERE {name('site')} = {literal(site)} ORDER BY time {order} LIMIT 1"

@@ -1,0 +1,72 @@
+"""Rows out of InfluxDB as they were written, identity included: what a copy into another store needs. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from center.stores._influx_answer import Answer, series, stops
+from center.stores._influx_lines import DAY_NS
+from center.stores._influx_text import unpack
+from center.stores.contract import Batch, Origin
+from oee.facts import (
+    FACT_COLUMNS,
+    LOSS_COLUMNS,
+    MINUTE_NS,
+    MS_NS,
+    NO_FACTS,
+    NO_LOSSES,
+    Facts,
+    Losses,
+    join,
+)
+from oee.states import CLASS_BY_WORD, STATE_BY_WORD
+
+
+def batches(site: str, facts: Answer, losses: Answer, stopped: Answer) -> list[Batch]:
+    """The rows of one window, a batch for each stream; stops know no stream."""
+    fact_tables: dict[str, list[Facts]] = {}
+    loss_tables: dict[str, list[Losses]] = {}
+    for _, tags, values in series(facts):
+        fact_tables.setdefault(unpack(tags.get("stream", "")), []).append(Facts(**_columns(tags, values, FACT_COLUMNS)))
+    for _, tags, values in series(losses):
+        more = {"state": STATE_BY_WORD[tags["state"]], "reason": unpack(tags.get("reason", ""))}
+        columns = _columns(tags, values, LOSS_COLUMNS, more)
+        loss_tables.setdefault(unpack(tags.get("stream", "")), []).append(Losses(**columns))
+    out = [
+        Batch(
+            Origin(site, "", stream),
+            0,
+            join(fact_tables[stream]) if stream in fact_tables else NO_FACTS,
+            join(loss_tables[stream]) if stream in loss_tables else NO_LOSSES,
+            (),
+        )
+        for stream in sorted({*fact_tables, *loss_tables})
+    ]
+    if found := stops(stopped):
+        out.append(Batch(Origin(site, "", ""), 0, NO_FACTS, NO_LOSSES, found))
+    return out
+
+
+def _columns(
+    tags: Mapping[str, str],
+    values: Sequence[Sequence[Any]],
+    names: Sequence[str],
+    more: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    matrix = np.array([[0 if value is None else value for value in row] for row in values], np.int64)
+    if matrix.shape[1] != len(names) + 1:
+        raise ValueError(f"{matrix.shape[1]} columns instead of {len(names) + 1}")
+    times = matrix[:, 0]
+    minute_ns = times // MINUTE_NS * MINUTE_NS
+    texts = {name: unpack(tags.get(name, "")) for name in ("machine", "shift", "product")}
+    out: dict[str, Any] = {name: np.full(len(times), text, object) for name, text in texts.items()}
+    for name, value in (more or {}).items():
+        out[name] = np.full(len(times), value, object if isinstance(value, str) else np.uint8)
+    return out | {
+        "minute_ns": minute_ns,
+        "calendar": np.full(len(times), CLASS_BY_WORD[tags["calendar"]], np.uint8),
+        "business_date": (minute_ns // DAY_NS + int(tags["day"])).astype(np.int32),
+        "n": (times - minute_ns) // MS_NS,
+        "sums": matrix[:, 1:],
+    }

@@ -1,0 +1,200 @@
+"""InfluxDB 1.8, 2.x and compatible clusters as the store: written by the official client, read by InfluxQL.
+
+What it promises: after `write` returns the server has the rows on its disk (with the settings in deploy/influxdb.md),
+and the same rows again change nothing. What it does not: that a reader sees a write whole while it goes on, which
+lasts milliseconds and ends by itself; and a list of overfull minutes. Schema: `_influx_lines`.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from center.books import StoreRefused
+from center.complaints import wrong
+from center.ledger import Marks, StreamKey
+from center.stores import _influx_answer as answer
+from center.stores import _influx_ask as ask
+from center.stores._influx_lines import TooMany, batch_lines, mark_lines
+from center.stores._influx_rows import batches as row_batches
+from center.stores._influx_server import Address, Server
+from center.stores._influx_setup import BOOKS, ROWS, prepare, seconds
+from center.stores._influx_text import name, unpack
+from center.stores.contract import Batch, Query, StoreAway
+from oee.facts import FACT_COLUMNS, LOSS_COLUMNS, MINUTE_NS, Facts, Losses, Stop
+
+_KEYS: Final = {
+    "url",
+    "database",
+    "org",
+    "username",
+    "password_file",
+    "token_file",
+    "ca_file",
+    "retention",
+    "replication",
+    "timeout_s",
+}
+_DATABASE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+_STOPS_BACK: Final = 32
+
+
+class InfluxStore:
+    """A store on a server. Any thread may read; writes take turns."""
+
+    def __init__(self, server: Server, database: str) -> None:
+        self._server, self._database = server, database
+        two = bool(server.address.org)
+        self._rows_bucket = database if two else f"{database}/{ROWS}"
+        self._books_bucket = f"{database}-books" if two else f"{database}/{BOOKS}"
+
+    def _source(self, measurement: str, policy: str = ROWS) -> str:
+        return f"{name(self._database)}.{name(policy)}.{name(measurement)}"
+
+    def _ask(self, statements: Sequence[str]) -> list[dict[str, Any]]:
+        return self._server.ask(statements, self._database)
+
+    def write(self, batches: Iterable[Batch]) -> None:
+        """Stores the batches; by the contract of `Store`. Raises `StoreRefused` for rows that the server will never
+        take (older than its retention, or of another type than its columns); all others are stored then.
+        """
+        try:
+            lines = batch_lines(batches)
+        except (TooMany, UnicodeError) as error:
+            raise StoreRefused(str(error)) from error
+        self._server.write(self._rows_bucket, lines)
+
+    def facts(self, query: Query) -> Facts:
+        """Sums of facts; by the contract of `Store`."""
+        by = ask.groups(query, ask.FACT_GROUPS)
+        return answer.facts(self._ask(ask.sums(self._source("facts"), FACT_COLUMNS, query, by)), query, by)
+
+    def losses(self, query: Query) -> Losses:
+        """Sums of losses; by the contract of `Store`."""
+        by = ask.groups(query, ask.LOSS_GROUPS)
+        return answer.losses(self._ask(ask.sums(self._source("losses"), LOSS_COLUMNS, query, by)), query, by)
+
+    def stops(self, site: str, machines: Sequence[str], start_ns: int, end_ns: int) -> list[Stop]:
+        """Latest revisions; by the contract of `Store`."""
+        inside = ask.stops_inside(self._source("stops"), site, machines, start_ns, end_ns)
+        found = answer.stops(self._ask([inside]))
+        return answer.overlapping([*found, *self._stops_before(site, machines, start_ns)], start_ns, end_ns)
+
+    def _stops_before(self, site: str, machines: Sequence[str], start_ns: int) -> list[Stop]:
+        """The stops that may reach into a window from before it.
+
+        A machine's stops do not overlap, so that the last one that begins before the window and has not vanished
+        decides, with those around it. Asked for are each machine's last rows; more, while there is none among them.
+        """
+        out: list[Stop] = []
+        wanted, count = machines, _STOPS_BACK
+        while True:
+            statement = ask.stops_before(self._source("stops"), site, wanted, None, start_ns, count)
+            found = answer.stops(self._ask([statement]))
+            cut: list[str] = []
+            by_machine: dict[str, list[Stop]] = {}
+            for stop in found:
+                by_machine.setdefault(stop.machine, []).append(stop)
+            for machine, mine in by_machine.items():
+                whole = mine if len(mine) < count else [stop for stop in mine if stop.start_ns > mine[-1].start_ns]
+                if len(mine) == count and not any(
+                    stop.end_ns != stop.start_ns for stop in answer.latest(whole).values()
+                ):
+                    cut.append(machine)
+                out += whole
+            if not cut:
+                return out
+            wanted, count = cut, count * 8
+
+    def settle(self, marks: Mapping[StreamKey, Marks]) -> None:
+        """By the contract of `Marked`."""
+        try:
+            self._server.write(self._books_bucket, mark_lines(marks))
+        except StoreRefused as error:
+            raise StoreAway(f"{self._server.address.url}: marks are refused: {error}") from error
+
+    def marks(self) -> dict[StreamKey, Marks]:
+        """By the contract of `Marked`."""
+        tags = ", ".join(map(name, ("site", "gateway", "stream")))
+        return answer.marks(
+            self._ask([f"SELECT beyond, mark FROM {self._source('marks', BOOKS)} GROUP BY {tags}"])  # noqa: S608  # constants
+        )
+
+    def extent(self) -> dict[str, tuple[int, int]]:
+        """By the contract of `Movable`."""
+        tables = ("facts", "losses", "stops")
+        (found,) = self._ask([f"SHOW TAG VALUES ON {name(self._database)} WITH KEY = {name('site')}"])
+        held = {row[1] for item in found.get("series", ()) if item["name"] in tables for row in item["values"]}
+        out = {}
+        for site in sorted(map(unpack, held)):
+            asked = [ask.edge(self._source(table), site, last=last) for table in tables for last in (False, True)]
+            times = [row[0] for _, _, values in answer.series(self._ask(asked)) for row in values]
+            if times:
+                out[site] = (min(times) // MINUTE_NS * MINUTE_NS, max(times) // MINUTE_NS * MINUTE_NS + MINUTE_NS)
+        return out
+
+    def rows(self, site: str, start_ns: int, end_ns: int) -> Iterator[Batch]:
+        """By the contract of `Movable`."""
+        found = self._ask(
+            [
+                ask.rows(self._source("facts"), site, start_ns, end_ns, FACT_COLUMNS),
+                ask.rows(self._source("losses"), site, start_ns, end_ns, LOSS_COLUMNS),
+                ask.stops_inside(self._source("stops"), site, (), start_ns, end_ns),
+            ]
+        )
+        yield from row_batches(site, found[:1], found[1:2], found[2:])
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._server.close()
+
+
+def open_store(settings: Mapping[str, str | int | float | bool]) -> InfluxStore:
+    """The store at `url`, its database made if it is not there. Other keys: database, org (2.x), username,
+    password_file (1.x), token_file (2.x), ca_file, retention, replication, timeout_s.
+
+    Raises `Misconfigured` also while the server cannot be reached: whoever starts the center tries again.
+    """
+    if unknown := set(settings) - _KEYS:
+        raise wrong(f"store.{min(unknown)}", settings[min(unknown)], "unknown_key", known=", ".join(sorted(_KEYS)))
+    text = {key: str(value) for key, value in settings.items()}
+    url = text.get("url", "")
+    if not re.match(r"https?://[^/]", url):
+        raise wrong("store.url", url, "invalid", detail="write for example url: http://127.0.0.1:8086")
+    database = text.get("database", "nhip")
+    if not _DATABASE.fullmatch(database):
+        raise wrong("store.database", database, "invalid", detail="letters, digits and _ . - only")
+    address = Address(
+        url.rstrip("/"),
+        text.get("org", ""),
+        _token(text),
+        text.get("ca_file", ""),
+        float(text.get("timeout_s", "60")),
+    )
+    kept_s = seconds(text["retention"]) if "retention" in text else None
+    server = Server(address)
+    try:
+        prepare(server, database, kept_s, int(text.get("replication", "1")))
+    except StoreAway as error:
+        server.close()
+        raise wrong("store.url", url, "invalid", detail=error) from error
+    except BaseException:
+        server.close()
+        raise
+    return InfluxStore(server, database)
+
+
+def _token(settings: Mapping[str, str]) -> str:
+    """What stands in the header: a 2.x token, or user and password of a 1.x server."""
+
+    def secret(key: str) -> str:
+        try:
+            return Path(settings[key]).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise wrong(f"store.{key}", settings[key], "invalid", detail=error) from error
+
+    if "token_file" in settings:
+        return secret("token_file")
+    if "username" in settings:
+        return f"{settings['username']}:{secret('password_file') if 'password_file' in settings else ''}"
+    return ""
