@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 from config.check_calendars import days_of
+from config.devices import stale_after_s
 from config.machine_model import CounterUse, Gap, MachineModel, PiecesSource, ProfileUse, is_operator
 from config.shifts import compile_shift
 from config.site import IdealPer, ProductAt, ProductModel, Site
@@ -105,7 +106,13 @@ def _counter(site: Site, use: CounterUse, pieces: PiecesSource) -> Counter:
     width = width_of(site, use.tag)
     rate = use.max_per_s or pieces.max_per_s or Counter.max_per_s
     signed = width.signed if use.signed is None else use.signed
-    return Counter(use.tag, use.bits or width.bits, signed, rate)
+    return Counter(use.tag, use.bits or width.bits, signed, rate, _look_ns(site, use.tag))
+
+
+def _look_ns(site: Site, tag: str) -> int:
+    """How long ago at most a live tag was confirmed: beyond that it is a gap [ns]."""
+    device, _, name = tag.rpartition(".")
+    return _ns(stale_after_s(site.devices[device])[name])
 
 
 def _product_source(site: Site, machine: MachineModel) -> tuple[str, str]:

@@ -168,7 +168,7 @@ def _truth(stage: Stage, from_ns: int, to_ns: int, as_of_ns: int) -> dict[str, A
 
 
 def _report(stage: Stage, watched_ns: int, from_ns: int, to_ns: int) -> Report:
-    as_of_ns = time.time_ns() - 3_000_000_000
+    as_of_ns = max(to_ns, time.time_ns() - 3_000_000_000)
     measured = _rows(stage, from_ns, to_ns)
     whole = _truth(stage, from_ns, to_ns, as_of_ns)
     machines = {row["id"]: row for row in ask(f"{stage.center_url}/api/v1/machines?site={_site(stage)}")}

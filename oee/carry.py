@@ -50,6 +50,8 @@ class MachineState:
     counters: Mapping[str, Memory] = field(default_factory=dict)
     declarations: tuple[Declaration, ...] = ()
     product: str = UNKNOWN_PRODUCT
+    known_product: str = UNKNOWN_PRODUCT
+    """The last product that was known, for a changeover across a time in which it was not."""
     last_piece_ns: int = 0
     made_since_setup: int | None = None
     since_ns: int = 0
@@ -83,6 +85,7 @@ def dump(state: MachineState) -> bytes:
         "counters": {role: asdict(memory) for role, memory in state.counters.items()},
         "declarations": [asdict(item) for item in state.declarations],
         "product": state.product,
+        "known_product": state.known_product,
         "last_piece_ns": state.last_piece_ns,
         "made_since_setup": state.made_since_setup,
         "since_ns": state.since_ns,
@@ -123,6 +126,7 @@ def load(data: bytes) -> MachineState:
             counters={role: Memory(**item) for role, item in plain["counters"].items()},
             declarations=tuple(Declaration(**item) for item in plain["declarations"]),
             product=plain["product"],
+            known_product=plain["known_product"],
             last_piece_ns=plain["last_piece_ns"],
             made_since_setup=plain["made_since_setup"],
             since_ns=plain["since_ns"],

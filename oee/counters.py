@@ -12,7 +12,7 @@ value to the next is one of
 
 A step that only a jump or a spike explains is decided by the value after it, so the last value of a
 series may stay `pending`. Plausible is a step of at most `max_per_s` times the time since the last
-accepted value, plus one. A step across rows that are not good is `across` an outage: its pieces were
+look at the counter, plus one (samples travel on change, so the last look may be much later than the last row). A step across rows that are not good is `across` an outage: its pieces were
 made while nobody watched.
 
 Which of these is right was learned elsewhere: AVEVA Historian's counter retrieval (reset and rollover need
@@ -87,7 +87,7 @@ def count(counter: Counter, memory: Memory, column: Series) -> tuple[Counts, Mem
         t_ns, raw, lost_at = t_ns[1:], raw[1:], lost_at[1:]
     assert memory.value is not None  # just set
     step = np.diff(raw, prepend=memory.value)
-    allowed = _allowed(counter, np.diff(t_ns, prepend=memory.at_ns))
+    allowed = _allowed(counter, np.diff(t_ns, prepend=memory.at_ns), lost_at >= 0)
     odd = (step < 0) | (step > allowed)
     if odd.any():
         return _walk(counter, memory, column, good, t_ns, raw, lost_at)
@@ -97,7 +97,9 @@ def count(counter: Counter, memory: Memory, column: Series) -> tuple[Counts, Mem
     return found, _after(last, column, good)
 
 
-def _allowed(counter: Counter, gap_ns: Int64) -> Int64:
+def _allowed(counter: Counter, gap_ns: Int64, lost: NDArray[np.bool_]) -> Int64:
+    if counter.look_ns:
+        gap_ns = np.where(lost, gap_ns, np.minimum(gap_ns, counter.look_ns))
     return np.floor(counter.max_per_s * (gap_ns / 1e9)).astype(np.int64) + SLACK
 
 
@@ -138,13 +140,14 @@ def _walk(
     index = 0
     while index < len(times):
         now, value, lost = times[index], values[index], losts[index]
-        lost = skipped_lost if lost < 0 else lost
-        kind, pieces = classify(counter, base, value, now - base_ns)
+        lost = lost if skipped_lost < 0 else skipped_lost
+        kind, pieces = classify(counter, base, value, _since(counter, base_ns, now, lost))
         if kind == "jump":
             if index + 1 == len(times):
                 pending = now
                 break
-            later_kind, _ = classify(counter, base, values[index + 1], times[index + 1] - base_ns)
+            later_ns = _since(counter, base_ns, times[index + 1], lost)
+            later_kind, _ = classify(counter, base, values[index + 1], later_ns)
             if later_kind != "jump":
                 oddities.append((now, "spike", base, value))
                 skipped_lost = lost
@@ -161,6 +164,12 @@ def _walk(
     if pending is not None:
         return counts, Memory(base, base_ns, lost=skipped_lost >= 0)
     return counts, _after(Memory(base, base_ns), column, good)
+
+
+def _since(counter: Counter, base_ns: int, now_ns: int, lost_ns: int) -> int:
+    """Time in which a step may have been made: since the last look, or since the outage."""
+    gap_ns = now_ns - base_ns
+    return gap_ns if lost_ns >= 0 or not counter.look_ns else min(gap_ns, counter.look_ns)
 
 
 def classify(counter: Counter, old: int, new: int, gap_ns: int) -> tuple[str, int]:

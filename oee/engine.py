@@ -17,12 +17,13 @@ from oee.carry import MachineState, dump, load
 from oee.counters import Counts, Memory
 from oee.declarations import ENTRIES, Declaration, effective, entries
 from oee.expressions import needed
-from oee.facts import MS_NS, NO_FACTS, NO_LOSSES, Facts, Losses, Stop
+from oee.facts import MS_NS, NO_FACTS, NO_LOSSES, UNKNOWN_PRODUCT, Facts, Losses, Stop
 from oee.judge import judge
 from oee.machine import Machine
 from oee.offer import offer
 from oee.production import (
     Products,
+    blind,
     count_all,
     counters,
     delay_changes,
@@ -141,11 +142,13 @@ def step(
 
 @dataclass(frozen=True)
 class Assessment:
-    """What a window comes to. bare: the timeline before debouncing, which decides what may be settled."""
+    """What a window comes to. bare: the timeline before debouncing, which decides what may be settled; decided_ns: what
+    lies before it can be no gap between pieces any more."""
 
     whole: Whole
     bare: Timeline
     counted: Mapping[str, Counts]
+    decided_ns: int
 
 
 def assess(machine: Machine, state: MachineState, until_ns: int) -> Assessment:
@@ -153,21 +156,26 @@ def assess(machine: Machine, state: MachineState, until_ns: int) -> Assessment:
     begin_ns = state.settled_ns
     samples = {tag: between(rows, 0, until_ns) for tag, rows in state.rows.items()}
     fresh = {tag: between(rows, begin_ns, until_ns) for tag, rows in samples.items()}
-    products = products_from(machine, samples, state.declarations, state.product, begin_ns)
+    products = products_from(machine, samples, state.declarations, state.product, state.known_product, begin_ns)
     bare = raw(machine, samples, begin_ns, until_ns)
     counted, _ = count_all(machine.pieces, state.counters, fresh)
+    decided_ns = until_ns
     if machine.gap is not None:
-        bare = lay_gaps(bare, machine.gap, *_references(machine, state, counted, fresh, products))
+        seen, ideal = _references(machine, state, counted, fresh, products)
+        bare = lay_gaps(bare, machine.gap, seen, ideal)
+        if len(seen):  # without an ideal time the gap that follows the last piece begins with the piece itself
+            decided_ns = int(seen[-1]) + (1 if ideal[-1] >= MS_NS else 0)
     if machine.product_change == "next_stop":
-        products = delay_changes(products, bare)
+        products = delay_changes(products, bare, state.known_product)
     production = pieces(machine, counted, products, samples)
     line = debounce(bare, machine.shortest_run_ns, machine.shortest_stop_ns)
     spans = cut(machine.calendar, begin_ns, until_ns)
     judged = judge(machine, line, samples, production, products, state.declarations, spans, state.last_piece_ns)
     said, _ = entries(item for item in state.declarations if item.start_ns >= begin_ns)
     production = enter(machine, production, products, said, until_ns)
-    whole = Whole(machine, judged.line, production, products, judged.setups, spans, state.made_since_setup)
-    return Assessment(whole, bare, counted)
+    unseen = blind(machine, samples, begin_ns, until_ns)
+    whole = Whole(machine, judged.line, production, products, judged.setups, spans, state.made_since_setup, unseen)
+    return Assessment(whole, bare, counted, decided_ns)
 
 
 def _references(
@@ -209,6 +217,7 @@ def _settle(machine: Machine, state: MachineState, found: Assessment, until_ns: 
     made = whole.production
     if counters(machine.pieces):
         clean = (made.total > 0) & (made.lost_ns < 0) & (made.t_ns <= limit) & (made.t_ns > begin_ns)
+        clean &= made.t_ns < found.decided_ns
         times = made.t_ns[clean]
         times = times[_running_at(found.bare, times) & _running_or_begins(whole.line, times)]
         candidates = [*dict.fromkeys(times[::-1].tolist()), begin_ns]
@@ -275,13 +284,22 @@ def _carry(
         rows=rows,
         counters=memories,
         declarations=_still_needed(state.declarations, settled_ns),
-        product=str(whole.products.before(np.array([settled_ns], np.int64))[0]),
+        product=(product := str(whole.products.before(np.array([settled_ns], np.int64))[0])),
+        known_product=_known_before(state, whole.products, settled_ns, product),
         last_piece_ns=int(pieces_ns[-1]) if len(pieces_ns) else state.last_piece_ns,
         made_since_setup=pieces_since_setup(whole, settled_ns),
         since_ns=state.since_ns if index == 0 else int(whole.line.start_ns[index]),
         shift=shift,
         shift_pieces=_shift_pieces(state, whole, shift, settled_ns),
     )
+
+
+def _known_before(state: MachineState, products: Products, t_ns: int, held: str) -> str:
+    """The last known product before that time."""
+    if held != UNKNOWN_PRODUCT:
+        return held
+    earlier = products.product[products.from_ns < t_ns].tolist()
+    return next((name for name in reversed(earlier) if name != UNKNOWN_PRODUCT), state.known_product)
 
 
 def _still_needed(declarations: tuple[Declaration, ...], settled_ns: int) -> tuple[Declaration, ...]:

@@ -21,7 +21,7 @@ from oee.calendars import Spans
 from oee.declarations import Declaration
 from oee.facts import Text
 from oee.machine import Machine
-from oee.production import Production, Products, product_key
+from oee.production import Production, Products, counters, product_key
 from oee.samples import EMPTY, Int64, Samples
 from oee.states import STATE_BY_WORD, CalendarClass, Quality, State
 from oee.timeline import Timeline, merge, split, within
@@ -64,7 +64,7 @@ def judge(
     line = _declared(machine, line, declarations)
     if machine.reason_tag:
         line = merge(_reasons_from_tag(machine, line, samples))
-    setups = find_setups(line, production, products, declarations, last_piece_ns)
+    setups = find_setups(machine, line, production, products, declarations, last_piece_ns)
     line = _lay_setups(line, setups)
     return Judged(_minor(machine, line, spans), setups)
 
@@ -100,13 +100,14 @@ def _declared(machine: Machine, line: Timeline, declarations: Iterable[Declarati
 def _reasons_from_tag(machine: Machine, line: Timeline, samples: Samples) -> Timeline:
     """Each stop without a reason takes the first mapped value that the tag had while it lasted."""
     column = samples.get(machine.reason_tag, EMPTY)
-    good = column.quality <= Quality.UNCERTAIN
-    t_ns, values = column.t_ns[good], column.value[good]
-    differs = np.append(True, values[1:] != values[:-1]) if len(values) else np.zeros(0, np.bool_)
-    t_ns, values = t_ns[differs], values[differs]
+    t_ns, values, good = column.t_ns, column.value, column.quality <= Quality.UNCERTAIN
+    differs = np.append(True, (values[1:] != values[:-1]) | (good[1:] != good[:-1])) if len(values) else good
+    t_ns, values, good = t_ns[differs], values[differs], good[differs]
     names = [
         machine.reason_map.get(product_key(value.item() if isinstance(value, np.generic) else value), "")
-        for value in values
+        if known
+        else ""  # a code that nobody confirms names no stop
+        for value, known in zip(values, good.tolist(), strict=True)
     ]
     told = np.array([bool(name) for name in names], np.bool_)
     if not told.any():
@@ -125,6 +126,7 @@ def _reasons_from_tag(machine: Machine, line: Timeline, samples: Samples) -> Tim
 
 
 def find_setups(
+    machine: Machine,
     line: Timeline,
     production: Production,
     products: Products,
@@ -156,10 +158,10 @@ def find_setups(
         elif last_piece_ns:
             start_ns = int(line.start_ns[0])
         finish = _first_good(production.t_ns, gained, max(change_ns, not_before_ns - 1))
-        if finish is None and not len(made_ns) and not last_piece_ns and end_ns < line.end_ns[-1]:
+        if finish is None and not counters(machine.pieces) and end_ns < line.end_ns[-1]:
             finish = end_ns  # no pieces are counted at all: the stop itself is the set-up
-        edges = np.array([start_ns, change_ns], np.int64)
-        old, new = products.before(edges[:1] + 1)[0], products.at(edges[1:])[0]
+        at = np.array([change_ns], np.int64)  # the poll that saw the last old piece may already show the new product
+        old, new = products.before(at)[0], products.at(at)[0]
         found.append(Setup(start_ns, finish, str(old), str(new)))
     return tuple(found)
 

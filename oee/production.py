@@ -19,7 +19,7 @@ import numpy as np
 from oee.counters import Counts, Memory, count
 from oee.declarations import Declaration
 from oee.expressions import at_times
-from oee.facts import MS_NS, UNKNOWN_PRODUCT, Text
+from oee.facts import MINUTE_NS, MS_NS, UNKNOWN_PRODUCT, Text
 from oee.machine import OPERATOR, Counter, Machine, Pieces, Product
 from oee.samples import EMPTY, Int64, Samples, Series
 from oee.states import Quality, State
@@ -74,9 +74,15 @@ def product_key(value: object) -> str:
 
 
 def products_from(
-    machine: Machine, samples: Samples, declarations: Iterable[Declaration], first: str, start_ns: int
+    machine: Machine,
+    samples: Samples,
+    declarations: Iterable[Declaration],
+    first: str,
+    known: str,
+    start_ns: int,
 ) -> Products:
-    """The product in effect from `start_ns` on, where `first` (a raw name) was the one before.
+    """The product in effect from `start_ns` on, where `first` (a raw name) was the one before and `known` the last one
+    that was known.
 
     Through a gap the last known product stays (the time is unknown anyway); a register that the device itself
     calls bad makes it `?`. A change is between two known products.
@@ -87,10 +93,10 @@ def products_from(
         told = _tag_products(machine, samples.get(machine.product_tag, EMPTY), first, start_ns)
     else:
         told = [(start_ns, machine.product)]
-    return _products([(start_ns - 1, first), *told])
+    return _products([(start_ns - 1, first), *told], known)
 
 
-def _products(told: list[tuple[int, str]]) -> Products:
+def _products(told: list[tuple[int, str]], known: str) -> Products:
     """Rows of equal neighbours joined, and the times at which one known product gives way to another."""
     rows = told[:1]
     for t_ns, name in told[1:]:
@@ -99,7 +105,6 @@ def _products(told: list[tuple[int, str]]) -> Products:
         if not rows or name != rows[-1][1]:
             rows.append((t_ns, name))
     changed: list[int] = []
-    known = UNKNOWN_PRODUCT
     for t_ns, name in rows:
         if name == UNKNOWN_PRODUCT:
             continue
@@ -144,7 +149,7 @@ def _declared_products(declarations: Iterable[Declaration], start_ns: int) -> li
     return rows
 
 
-def delay_changes(products: Products, line: Timeline) -> Products:
+def delay_changes(products: Products, line: Timeline, known: str) -> Products:
     """`product_change: next_stop`: a change seen while the machine runs takes effect when it next stops."""
     runs = line.state == State.RUNNING
     stops = line.start_ns[~runs]
@@ -152,13 +157,14 @@ def delay_changes(products: Products, line: Timeline) -> Products:
     for t_ns, name in zip(products.from_ns[1:].tolist(), products.product[1:].tolist(), strict=True):
         at, before = (max(int(np.searchsorted(line.start_ns, t, "right")) - 1, 0) for t in (t_ns, t_ns - 1))
         effect = t_ns
-        if runs[at] and runs[before] and rows[-1][1] != UNKNOWN_PRODUCT:
+        in_effect = next(held for from_ns, held in reversed(rows) if from_ns <= t_ns)
+        if runs[at] and runs[before] and in_effect != UNKNOWN_PRODUCT:
             index = int(np.searchsorted(stops, t_ns))
             if index == len(stops):
                 continue  # not yet in effect
             effect = int(stops[index])
         rows.append((effect, name))
-    return _products(rows)
+    return _products(rows, known)
 
 
 def ideals_us(products: Mapping[str, Product], names: Text, t_ns: Int64) -> Int64:
@@ -196,6 +202,19 @@ def count_all(
     for role, counter in counters(pieces).items():
         counted[role], after[role] = count(counter, memories.get(role, Memory()), samples.get(counter.tag, EMPTY))
     return counted, after
+
+
+def blind(machine: Machine, samples: Samples, start_ns: int, end_ns: int) -> tuple[Int64, Int64]:
+    """When pieces could not be seen: starts and ends of the stretches of `[start_ns, end_ns)` in which the counter is not
+    known; all of it for a machine without one."""
+    counter = machine.pieces.total or machine.pieces.good
+    column = samples.get(counter.tag, EMPTY) if counter else EMPTY
+    times = np.concatenate([np.array([start_ns], np.int64), column.t_ns[column.t_ns > start_ns]])
+    known = at_times(column, times).known
+    edge = np.append(True, known[1:] != known[:-1])
+    starts, state = times[edge], known[edge]
+    ends = np.append(starts[1:], end_ns)
+    return starts[~state], ends[~state]
 
 
 def pieces(machine: Machine, counted: Mapping[str, Counts], products: Products, samples: Samples) -> Production:
@@ -263,7 +282,7 @@ def enter(
     """The production with rejects and rework that people entered for whole periods.
 
     said: entries that stand (`oee.declarations.entries`). An entry is laid over the product's pieces of its period in
-    proportion, earliest first, and makes them judged; without pieces its last minute takes it. An entry whose period is
+    proportion, minute by minute, and makes them judged; without pieces its last minute takes it. An entry whose period is
     not over at `until_ns` waits.
     """
     for item in said:
@@ -281,7 +300,7 @@ def _enter(production: Production, products: Products, item: Declaration, start_
     index = np.flatnonzero(here)
     if not len(index):
         return _at_last(production, item, number, end_ns)
-    share = spread(number, production.total[index])
+    share = _by_minute(number, production.t_ns[index], production.total[index])
     judged, good = production.judged.copy(), production.good.copy()
     kind = "reject" if item.field == "rejects" else "rework"
     bad = getattr(production, kind).copy()
@@ -290,6 +309,19 @@ def _enter(production: Production, products: Products, item: Declaration, start_
     good[index] += new - share
     bad[index] += share
     return replace(production, judged=judged, good=good, **{kind: bad})
+
+
+def _by_minute(number: int, t_ns: Int64, total: Int64) -> Int64:
+    """`number` laid over minutes in proportion to their pieces, and within a minute onto its first pieces."""
+    minute, first, group = np.unique(t_ns // MINUTE_NS, return_index=True, return_inverse=True)
+    made = np.bincount(group, weights=total, minlength=len(minute)).astype(np.int64)
+    share = spread(number, made)
+    before = total.cumsum() - total
+    before -= before[first][group]
+    out: Int64 = np.clip(share[group] - before, 0, total)
+    last = np.append(first[1:], len(t_ns)) - 1
+    out[last] += np.maximum(share - made, 0)  # more rejects than pieces: an anomaly that is shown, not hidden
+    return out
 
 
 def _at_last(production: Production, item: Declaration, number: int, end_ns: int) -> Production:

@@ -48,6 +48,8 @@ class Whole:
     spans: Spans
     made_since_setup: int | None
     """Pieces between the last set-up before the window and the window; None: no set-up was seen."""
+    blind: tuple[Int64, Int64]
+    """Starts and ends of the stretches in which the counter was not known: no performance there."""
 
 
 def product_keys(machine: Machine, names: Text) -> Text:
@@ -83,7 +85,7 @@ def _cells(whole: Whole, start_ns: int, end_ns: int) -> _Cells:
     line, spans = whole.line, whole.spans
     since = [ideal.since_ns for product in whole.machine.products.values() for ideal in product.ideals]
     minutes = np.arange(start_ns - start_ns % MINUTE_NS + MINUTE_NS, end_ns, MINUTE_NS, dtype=np.int64)
-    parts = [minutes, line.start_ns, spans.start_ns, whole.products.from_ns, np.array(since, np.int64)]
+    parts = [minutes, line.start_ns, spans.start_ns, whole.products.from_ns, np.array(since, np.int64), *whole.blind]
     edges = np.concatenate([part[(part > start_ns) & (part < end_ns)] for part in parts])
     start = np.concatenate([np.array([start_ns], np.int64), np.unique(edges)])
     end = np.append(start[1:], end_ns)
@@ -300,6 +302,9 @@ def _facts(whole: Whole, cells: _Cells, events: _Events) -> Facts:
     by_state = np.bincount(mine * _STATES + state, weights=cells.ms, minlength=len(first) * _STATES)
     sums[:, :_STATES] = by_state.reshape(-1, _STATES).astype(np.int64)
     known = ideals_us(whole.machine.products, cells.product, cells.start_ns) > 0
+    known &= np.searchsorted(whole.blind[0], cells.start_ns, "right") == np.searchsorted(
+        whole.blind[1], cells.start_ns, "right"
+    )
     for name, wanted in (("running", State.RUNNING), ("minor_stop", State.MINOR_STOP)):
         part = known & (state == wanted)
         weights = np.bincount(mine[part], weights=cells.ms[part], minlength=len(first))
@@ -357,23 +362,16 @@ def stop_rows(whole: Whole, from_ns: int) -> list[Stop]:
     """Every stretch without running that starts at `from_ns` or later, revision 0; the last may be open."""
     line = whole.line
     index = np.flatnonzero((line.state != State.RUNNING) & (line.start_ns >= from_ns))
-    at = product_keys(whole.machine, whole.products.before(line.start_ns[index] + 1))
-    target = {(item.start_ns): item.to_product for item in whole.setups}
+    at = product_keys(whole.machine, whole.products.at(line.start_ns[index]))
+    setups = {
+        item.start_ns: tuple(product_keys(whole.machine, text([item.product, item.to_product])).tolist())
+        for item in whole.setups
+    }
     rows = []
-    for number, i in enumerate(index.tolist()):
-        start_ns, end_ns = int(line.start_ns[i]), int(line.end_ns[i])
-        rows.append(
-            Stop(
-                whole.machine.id,
-                str(start_ns // MS_NS),
-                start_ns,
-                None if i == len(line) - 1 else end_ns,
-                State(int(line.state[i])),
-                str(line.reason[i]),
-                str(line.by[i]),
-                str(at[number]),
-                target.get(start_ns, "") if line.state[i] == State.SETUP else "",
-                0,
-            )
-        )
+    for held, i in zip(at.tolist(), index.tolist(), strict=True):
+        start_ns, state = int(line.start_ns[i]), State(int(line.state[i]))
+        product, to_product = setups.get(start_ns, (held, "")) if state is State.SETUP else (held, "")
+        end_ns = None if i == len(line) - 1 else int(line.end_ns[i])
+        identity = (whole.machine.id, str(start_ns // MS_NS), start_ns, end_ns)
+        rows.append(Stop(*identity, state, str(line.reason[i]), str(line.by[i]), product, to_product, 0))
     return rows

@@ -21,6 +21,7 @@ from reference_books import (
     multiple,
     per_count,
     steps,
+    whole_roles,
 )
 
 from oee.machine import Machine
@@ -50,7 +51,7 @@ def reference(machine: Machine, conditions, rows, end, said=()) -> Result:
     start = min((series[0][0] for tag, series in rows.items() if series and tag in machine.tags()), default=end)
     window = range(start, end)
     if not window:
-        return Result({}, {}, [])
+        return Result({}, {}, [], set())
     rows = {tag: [row for row in series if row[0] < end] for tag, series in rows.items()}
     held = {tag: hold(series, window) for tag, series in rows.items()}
     pieces = [p for role, counter in counters_of(machine) for p in steps(counter, role, rows.get(counter.tag, []))]
@@ -71,13 +72,16 @@ def reference(machine: Machine, conditions, rows, end, said=()) -> Result:
             if state[t] in SET_UP_OVER and not reason[t] and not personal[t]:
                 state[t] = State.SETUP
     calendar = Seconds({t: calendar_at(machine.calendar, t) for t in window})
-    stops = judge_minor(machine, state, reason, calendar, window)
-    books = Books(machine, state, reason, product, calendar, window)
+    touching = {last for _, last in setups} & {first for first, _ in setups}
+    stops = judge_minor(machine, state, reason, calendar, window, touching)
+    whole = [counter.tag for role, counter in counters_of(machine) if role in whole_roles(machine)]
+    watched = Seconds({t: bool(whole) and all(held[tag][t] is not None for tag in whole) for t in window})
+    books = Books(machine, state, reason, product, calendar, window, watched)
     books.time()
     books.pieces(pieces, setups)
     for first, last, kind in stops:
         books.stop(first, last, kind)
-    return books.result()
+    return books.result(touching)
 
 
 def hold(series, window):
@@ -263,12 +267,14 @@ def calendar_at(calendar, t):
     return CalendarClass.OUTSIDE, (local.date() - date(1970, 1, 1)).days, "-"
 
 
-def judge_minor(machine, state, reason, calendar, window):
+def judge_minor(machine, state, reason, calendar, window, touching):
     """Makes minor stops of short ones; returns every stop `(first, last, state)`. A stop ends where the schedule
-    does, a breakdown is only suspended, and only scheduled seconds count."""
+    does, a breakdown is only suspended, only scheduled seconds count, and set-ups that touch are two."""
     ends_outside = Seconds({t: calendar[t][0] == CalendarClass.OUTSIDE and state[t] != State.BREAKDOWN for t in window})
     out = []
-    for first, last in runs_of(lambda t: (state[t], reason[t], ends_outside[t]), window):
+    for first, last in runs_of(
+        lambda t: (state[t], reason[t], ends_outside[t], sum(edge <= t for edge in touching)), window
+    ):
         kind = state[first]
         if kind == State.UNPLANNED_STOP and not reason[first]:
             wanted = sum(calendar[t][0] == CalendarClass.SCHEDULED for t in range(first, last))

@@ -15,11 +15,13 @@ NOT_STOPPED = (State.RUNNING, State.UNKNOWN)
 
 @dataclass(frozen=True)
 class Result:
-    """facts: key to nonzero columns; losses: key, state, reason to (ms, pieces); states: one per second."""
+    """facts: key to nonzero columns; losses: key, state, reason to (ms, pieces); states: one per second;
+    touching: seconds at which one set-up ends and the next begins."""
 
     facts: dict
     losses: dict
     states: list
+    touching: set
 
 
 @dataclass
@@ -100,6 +102,12 @@ def multiple(machine, role, product):
     return per_count(machine, product) if role == ("total" if "total" in roles else "good") else 1
 
 
+def whole_roles(machine):
+    """The counters without which nobody knows how many pieces were made."""
+    roles = {name for name, _ in counters_of(machine)}
+    return {"total"} & roles or {"good", "reject"} & roles
+
+
 def judges(machine):
     return len(counters_of(machine)) > 1
 
@@ -122,18 +130,19 @@ def gives(machine, piece):
 class Books:
     """Sums by key, second by second and piece by piece."""
 
-    def __init__(self, machine, state, reason, product, calendar, window):
+    def __init__(self, machine, state, reason, product, calendar, window, watched):
         self.machine, self.state, self.reason = machine, state, reason
-        self.product, self.calendar, self.window = product, calendar, window
+        self.product, self.calendar, self.window, self.watched = product, calendar, window, watched
         self.facts = defaultdict(lambda: defaultdict(int))
         self.losses = defaultdict(lambda: [0, 0])
 
-    def result(self):
+    def result(self, touching):
         facts = {key: {name: n for name, n in row.items() if n} for key, row in self.facts.items()}
         return Result(
             {key: row for key, row in facts.items() if row},
             {key: tuple(row) for key, row in self.losses.items() if any(row)},
             [self.state[t] for t in self.window],
+            touching,
         )
 
     def key(self, t, product):
@@ -149,7 +158,7 @@ class Books:
         for t in self.window:
             state, product = self.state[t], self.product[t]
             self.add(t, product, **{f"{state.word}_ms": 1000})
-            if state in (State.RUNNING, State.MINOR_STOP) and ideal_s(self.machine, product, t):
+            if state in (State.RUNNING, State.MINOR_STOP) and self.watched[t] and ideal_s(self.machine, product, t):
                 self.add(t, product, **{f"{state.word}_ideal_known_ms": 1000})
             if state != State.RUNNING:
                 self.losses[*self.key(t, product), int(state), self.reason[t]][0] += 1000

@@ -189,7 +189,9 @@ SAID = st.lists(
     st.tuples(
         st.integers(0, 400),
         st.integers(1, 120),
-        st.sampled_from([("reason", "jam"), ("reason", "late"), ("planned_stop", ""), ("state", "breakdown")]),
+        st.sampled_from(
+            [("reason", "jam"), ("reason", "late"), ("planned_stop", ""), ("state", "breakdown"), ("changeover", "")]
+        ),
     ),
     max_size=3,
 )
@@ -208,25 +210,9 @@ def both_ways(options, history, said=(), cuts=()):
     return drive(machine, plant.rows, plant.now, said=declared, cuts=[T0 + c for c in cuts]), slow
 
 
-def open_bug(options, history, cuts, slow):
-    """Histories that meet a bug which a test of its own in `test_found_bugs.py` holds, so that this can find others."""
-    kinds = [phase[0] for phase in history]
-    products = {phase[4] for phase in history}
-    gaps = options["kind"] in ("rules_gap", "counts")
-    made = any("pieces_total" in row or "pieces_unwatched" in row for row in slow.facts.values())
-    return (
-        (bool(cuts) and BAD in products)
-        or (bool(cuts) and gaps and bool({3, 4, BAD} & products))
-        or (not made and bool({1, 2, 3, 4} & products))
-        or (options["coded"] and bool({"gap", "gap_a"} & set(kinds)))
-        or (options["product_change"] == "next_stop" and BAD in products)
-        or (bool({"jump", "spike"} & set(kinds)) and kinds.count("gap") + kinds.count("gap_b") > 1)
-    )
-
-
 def agree(options, history, said=(), cuts=()):
     fast, slow = both_ways(options, history, said, cuts)
-    assume(not open_bug(options, history, cuts, slow))
+    assume(not slow.touching)  # until `test_two_set_ups_with_one_good_piece_between_are_two` holds
     assert fast.rows == slow.facts
     assert fast.losses == slow.losses
 
@@ -244,14 +230,13 @@ def test_in_blocks_too(options, history, cuts):
 
 
 @settings(max_examples=80, deadline=None)
-@given(MACHINES, HISTORIES, SAID)
-def test_with_what_people_declare(options, history, said):
-    agree(options, history, said)
+@given(MACHINES, HISTORIES, SAID, CUTS)
+def test_with_what_people_declare(options, history, said, cuts):
+    agree(options, history, said, cuts)
 
 
 @pytest.mark.slow
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(MACHINES, HISTORIES, SAID, CUTS)
 def test_the_engine_agrees_for_long(options, history, said, cuts):
-    agree(options, history, said)
-    agree(options, history, cuts=cuts)
+    agree(options, history, said, cuts)

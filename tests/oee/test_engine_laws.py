@@ -12,7 +12,7 @@ from oee.calendars import Calendar, Shift, cut
 from oee.declarations import Declaration
 from oee.expressions import parse
 from oee.facts import FACT, FACT_COLUMNS, MINUTE_NS, add_up, add_up_losses, fact_keys, loss_keys
-from oee.machine import CountGap, Counter, Ideal, Machine, Pieces, Product, Rule
+from oee.machine import Counter, CountGap, Ideal, Machine, Pieces, Product, Rule
 from oee.samples import Series, column
 from oee.states import CalendarClass, Quality, State
 

@@ -37,9 +37,6 @@ def test_rejects_of_a_period_without_pieces_fall_into_its_last_minute():
     assert told.sums(start=T + 120, end=T + 180).get("pieces_process_reject") == 2
 
 
-@pytest.mark.xfail(
-    reason="laid over single pieces: all remainders tie, so the first pieces take every reject", strict=True
-)
 def test_largest_remainder_earliest_first():
     """Design, Spreading: laid into minutes. Three rejects over minutes of 4 and 5 pieces are 1.33 and 1.67. Laid over
     single pieces they all fall on the first three: a shift's rejects would always look like start-up rejects."""

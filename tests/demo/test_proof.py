@@ -1,0 +1,86 @@
+"""The comparison itself: it must be able to fail."""
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from demo.proof import STATES, Figures, compare, count_transitions, measured_figures, truth_figures
+
+MS = dict.fromkeys(STATES, 0) | {"running": 50_000, "minor_stop": 10_000}
+SAME = Figures(MS, 20, 19, 1.0, 0.7, 0.95, 0.665)
+
+
+def judge(measured, *, truth=SAME, transitions=None, **more):
+    counts = transitions or {"running": 2, "minor_stop": 2, "all": 2}
+    return compare("m", truth, measured, transitions=counts, period_s=1.0, ideal_s=2.0, **more).complaints
+
+
+def test_equal_figures_are_proof():
+    assert judge(SAME) == ()
+
+
+def test_one_piece_too_many_is_a_complaint():
+    assert judge(replace(SAME, pieces=21)) == ("pieces: 21 measured, 20 true",)
+    assert judge(replace(SAME, good=18)) == ("good pieces: 18 measured, 19 true",)
+
+
+def test_a_state_may_differ_by_a_period_for_each_transition_and_no_more():
+    near = replace(SAME, ms=MS | {"running": 48_000, "minor_stop": 12_000})
+    far = replace(SAME, ms=MS | {"running": 47_700, "minor_stop": 12_300})
+    assert judge(near) == ()
+    assert len(judge(far)) == 2
+    assert len(judge(near, transitions={"all": 0})) == 2
+
+
+def test_states_that_cannot_be_told_apart_are_compared_together():
+    swapped = replace(SAME, ms=MS | {"minor_stop": 0, "unplanned_stop": 10_000})
+    assert judge(swapped)
+    assert judge(swapped, together=[("minor_stop", "unplanned_stop")]) == ()
+
+
+def test_oee_has_a_tolerance_and_null_is_not_zero():
+    assert judge(replace(SAME, oee=0.665 + 0.06)) == ()
+    assert judge(replace(SAME, oee=0.665 + 0.08))
+    assert judge(replace(SAME, oee=None))
+
+
+def test_pieces_of_a_gap_must_be_unwatched():
+    truth = replace(SAME, unwatched=5)
+    assert judge(SAME, truth=truth)
+    assert judge(replace(SAME, unwatched=4), truth=truth, unwatched_slack=1) == ()
+
+
+@given(st.lists(st.sampled_from(["running", "setup", "blocked"])))
+def test_every_transition_ends_one_state_and_begins_another(states):
+    counts = count_transitions(states)
+    total = counts.pop("all", 0)
+    assert sum(counts.values()) == 2 * total
+
+
+def test_truth_of_watched_parts_adds_up():
+    def part(running_ms, pieces):
+        sums = {
+            "total": pieces,
+            "good": pieces,
+            "startup_reject": 0,
+            "process_reject": 0,
+            "ideal_total_us": pieces * 10**6,
+            "ideal_good_us": pieces * 10**6,
+        }
+        ms = {"scheduled": {"running": running_ms, "offline": 500}}
+        return {"ms": ms, "pieces": sums, "by_class": {"scheduled": sums}}
+
+    found = truth_figures([part(10_000, 8), part(20_000, 16)], 5_000, part(40_000, 30))
+    assert found.ms["running"] == 30_000
+    assert found.ms["unknown"] == 6_000
+    assert (found.pieces, found.unwatched) == (30, 6)
+    assert (found.availability, found.performance, found.quality) == (1.0, 0.8, 1.0)
+
+
+def test_measured_figures_keep_unknown_quality_apart_from_zero():
+    zero = dict.fromkeys([*(f"{state}_ms" for state in STATES), "pieces_total", "pieces_judged", "pieces_good"], 0)
+    zero |= {"pieces_unwatched": 0, "pieces_unwatched_good": 0}
+    row = {"calendar": "scheduled", "sums": zero | {"pieces_total": 4}, "kpis": {"oee": None}}
+    assert measured_figures([row]).good is None
+    assert measured_figures([row | {"sums": zero}]).good == 0
