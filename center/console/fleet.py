@@ -36,7 +36,8 @@ class _Card:
     """The elements of one card and what they show, so that only what changed is sent."""
 
     box: ui.element
-    now: ui.html
+    chip: ui.html
+    since: ui.label
     under: ui.html
     score: ui.html
     hours: ui.html
@@ -138,9 +139,12 @@ def _card(machine: Row, lang: str) -> _Card:
     box.props["href"] = address_of(machine["site"], machine["id"])
     with box:
         ui.html(head, sanitize=False).classes("card-head")
+        with ui.element("div").classes("now"):
+            chip, since = ui.html("", sanitize=False).classes("clip"), ui.label().classes("since")
         return _Card(
             box,
-            ui.html("", sanitize=False).classes("now"),
+            chip,
+            since,
             ui.html("", sanitize=False).classes("under"),
             ui.html(el("div", el("div", "–", cls="big"), cls="score"), sanitize=False),
             ui.html("", sanitize=False).classes("hours"),
@@ -186,12 +190,8 @@ def _has_news(page: _Page, rows: list[dict[str, Any]]) -> bool:
 
 def _put_live(page: _Page, card: _Card, row: Row, now_ns: int) -> None:
     details = page.details[row["site"]]
-    card.now.set_content(
-        join(
-            fleet_cards.chip(row, details["reasons"], page.lang),
-            el("span", fleet_cards.since(row, now_ns, page.lang), cls="since"),
-        )
-    )
+    card.chip.set_content(fleet_cards.chip(row, details["reasons"], page.lang))
+    card.since.set_text(fleet_cards.since(row, now_ns, page.lang))
     card.under.set_content(fleet_cards.under(row, details["products"], page.lang))
 
 
