@@ -1,0 +1,241 @@
+"""How fast the center's stores take facts and answer questions, all of them in one run on one machine.
+
+    .venv/bin/python bench/center.py [--days 30] [--machines 200] [--stores duckdb,influxdb]
+
+Each store runs in a process of its own. InfluxDB is the one that scripts/influxd builds, with the settings of
+deploy/influxdb.md. Prints a table and, as the last line, one JSON object. With the defaults: ten million rows.
+"""
+
+import argparse
+import importlib
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "center")]
+
+import numpy as np  # noqa: E402
+from rich.console import Console  # noqa: E402
+from rich.progress import track  # noqa: E402
+from rich.table import Table  # noqa: E402
+
+from center.stores.contract import Batch, Origin, Query  # noqa: E402
+from oee import kpi  # noqa: E402
+from oee.facts import FACT, FACT_COLUMNS, LOSS_COLUMNS, MINUTE_NS, NO_LOSSES, Facts, Losses  # noqa: E402
+from oee.states import CalendarClass, State  # noqa: E402
+
+ZONE = "Asia/Ho_Chi_Minh"
+AHEAD_MIN = 7 * 60
+DAY_MIN = 1440
+START_MIN = 29_378_460  # 2025-11-10 at 00:00 in Vietnam, in minutes UTC
+SHIFTS = np.array(["C", "A", "B", "C"], object)  # by 6 h, from 0:00: night, morning, afternoon, night
+BUSY = ("running_ms", "minor_stop_ms", "running_ideal_known_ms", "minor_stop_ideal_known_ms", "pieces_total",
+        "pieces_judged", "pieces_good", "pieces_process_reject", "ideal_total_us", "ideal_judged_us", "ideal_good_us",
+        "cycles")  # fmt: skip
+REPEATS = 5
+
+
+def facts(machines: int, first_min: int, minutes: int, seed: int) -> Facts:
+    """Minute rows of machines that run with short stops: 12 columns that are not zero, two products."""
+    chance = np.random.default_rng(seed)
+    rows = machines * minutes
+    minute = np.repeat(np.arange(first_min, first_min + minutes), machines)
+    local = minute + AHEAD_MIN
+    machine = np.empty(rows, object)
+    machine[:] = [f"press-{number}" for number in range(machines)] * minutes
+    hour = local % DAY_MIN // 60
+    sums = np.zeros((rows, len(FACT_COLUMNS)), np.int64)
+    stopped = chance.integers(1, 6000, rows)
+    pieces = chance.integers(8, 13, rows)
+    values = (60_000 - stopped, stopped, 60_000 - stopped, stopped, pieces, pieces, pieces - 1, np.ones(rows),
+              pieces * 4_000_000, pieces * 4_000_000, (pieces - 1) * 4_000_000, pieces)  # fmt: skip
+    for name, column in zip(BUSY, values, strict=True):
+        sums[:, FACT[name]] = column
+    product = np.empty(rows, object)
+    product[:] = np.where(local // DAY_MIN % 2 == 0, "ốp nhựa", "nắp")
+    return Facts(
+        machine,
+        minute * MINUTE_NS,
+        np.where(local % 480 < 15, CalendarClass.BREAK, CalendarClass.SCHEDULED).astype(np.uint8),
+        (local // DAY_MIN - (hour < 6)).astype(np.int32),  # the night shift belongs to the day on which it began
+        SHIFTS[hour // 6],
+        product,
+        sums,
+        np.zeros(rows, np.int64),
+    )
+
+
+def losses(table: Facts) -> Losses:
+    """A loss row for each fact row: its minor stops."""
+    minor_ms = table.column("minor_stop_ms")
+    state = np.full(len(table), State.MINOR_STOP, np.uint8)
+    reason = np.full(len(table), "", object)
+    sums = np.stack([minor_ms, np.zeros_like(minor_ms)], axis=1).reshape(-1, len(LOSS_COLUMNS))
+    return Losses(table.machine, table.minute_ns, table.calendar, table.business_date, table.shift, table.product,
+                  state, reason, sums, table.n)  # fmt: skip
+
+
+def fill(store, site, machines, days, *, minutes=60, quiet=False):
+    """Writes the site's rows, a batch for each stretch of minutes; seconds spent in `write`, and rows."""
+    spent_s, rows = 0.0, 0
+    first_min = START_MIN + (30 - days) * DAY_MIN if days <= 30 else START_MIN
+    stretches = range(first_min, first_min + days * DAY_MIN, minutes)
+    for number, first in enumerate(track(stretches, f"{site} ...", console=Console(stderr=True), disable=quiet)):
+        table = facts(machines, first, minutes, number)
+        batch = Batch(Origin(site, "main", "00000000000000aa"), number + 1, table, NO_LOSSES, ())
+        began = time.perf_counter()
+        store.write([batch])
+        spent_s += time.perf_counter() - began
+        rows += len(table)
+    return spent_s, rows
+
+
+def median_ms(question):
+    """Median of some repetitions after a first one, which fills caches; with the first one."""
+    spent = []
+    for _ in range(REPEATS + 1):
+        began = time.perf_counter()
+        question()
+        spent.append((time.perf_counter() - began) * 1000)
+    return round(statistics.median(spent[1:]), 1), round(spent[0], 1)
+
+
+def fleet_oee(store, sites, start_ns):
+    """Shift OEE of every machine of every site on one day: what the fleet's page asks."""
+    found = 0
+    for site in sites:
+        sums = store.facts(
+            Query(site, start_ns, start_ns + DAY_MIN * MINUTE_NS, ZONE, (), "shift", ("machine", "calendar"))
+        )
+        for row in sums.sums[sums.calendar == CalendarClass.SCHEDULED]:
+            found += kpi.compute(row, scheduled_ms=465 * 60_000).values["oee"] is not None
+    return found
+
+
+def measure(store, machines, days):
+    """Everything that is asked of one store."""
+    out = {}
+    spent_s, rows = fill(store, "thirty", machines, days)
+    out["ingest_rows_s"] = round(rows / spent_s)
+    fleet = ["thirty", *(f"fleet-{number}" for number in range(4))]
+    total = rows
+    for site in fleet[1:]:
+        total += fill(store, site, machines, 1, quiet=True)[1]
+    total += fill(store, "year", 1, 365, minutes=DAY_MIN)[1]
+    small_s, small_rows = live(store, machines)
+    out["live_minute_ms"] = round(small_s * 1000, 1)
+    out["rows"] = total + small_rows
+    last_day_ns = (START_MIN + 29 * DAY_MIN) * MINUTE_NS
+    month = (START_MIN * MINUTE_NS, (START_MIN + 30 * DAY_MIN) * MINUTE_NS)
+    year = (START_MIN * MINUTE_NS, (START_MIN + 365 * DAY_MIN) * MINUTE_NS)
+    questions = {
+        "month_by_hour": lambda: store.facts(Query("thirty", *month, ZONE, (), "hour", ("calendar",))),
+        "year_by_day": lambda: store.facts(Query("year", *year, ZONE, ("press-0",), "day", ("machine", "calendar"))),
+        "fleet_shift_oee": lambda: fleet_oee(store, fleet, last_day_ns),
+        "day_by_hour_one_machine": lambda: store.facts(
+            Query("thirty", last_day_ns, last_day_ns + DAY_MIN * MINUTE_NS, ZONE, ("press-0",), "hour", ("calendar",))
+        ),
+    }
+    for name, question in questions.items():
+        out[f"{name}_ms"], out[f"{name}_first_ms"] = median_ms(question)
+    return out
+
+
+def live(store, machines):
+    """One minute of all machines with its losses, as it comes in a normal minute: median of twenty writes."""
+    spent = []
+    for minute in range(20):
+        table = facts(machines, START_MIN + 40 * DAY_MIN + minute, 1, minute)
+        batch = Batch(Origin("live", "main", "00000000000000aa"), minute + 1, table, losses(table), ())
+        began = time.perf_counter()
+        store.write([batch])
+        spent.append(time.perf_counter() - began)
+    return statistics.median(spent), 20 * machines
+
+
+def size(folder):
+    """Bytes on disk."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def peak_mib(pid):
+    """The largest resident size that a process had."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    return round(int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024)
+
+
+def one_duckdb(folder, machines, days):
+    """The embedded store."""
+    settings = {"file": str(folder / "facts.duckdb")}
+    store = importlib.import_module("center.stores.duckdb").open_store(settings)
+    out = measure(store, machines, days)
+    store.close()
+    return out | {"disk_bytes": size(folder)}
+
+
+def one_influxdb(folder, machines, days):
+    """A server of our own; its cold cache is written soon, so that files are counted and not the log."""
+    from influx_plant import Influxd
+
+    server = Influxd(folder, more='cache-snapshot-write-cold-duration = "5s"').start()
+    try:
+        store = importlib.import_module("center.stores.influxdb").open_store({"url": server.url})
+        out = measure(store, machines, days)
+        store.close()
+        until = time.monotonic() + 120
+        while size(folder / "wal") > 1_000_000 and time.monotonic() < until:
+            time.sleep(1)
+        return out | {"disk_bytes": size(folder), "server_rss_mib": peak_mib(server.process.pid)}
+    finally:
+        server.kill()
+
+
+ONE = {"duckdb": one_duckdb, "influxdb": one_influxdb}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--days", type=int, default=30)
+    parser.add_argument("--machines", type=int, default=200)
+    parser.add_argument("--stores", default=",".join(ONE))
+    parser.add_argument("--one", default="")
+    options = parser.parse_args()
+    if options.one:
+        with tempfile.TemporaryDirectory(prefix="nhip-bench-") as folder:
+            out = ONE[options.one](Path(folder), options.machines, options.days)
+        out["client_rss_mib"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        out["bytes_a_row"] = round(out["disk_bytes"] / out["rows"], 1)
+        print(json.dumps(out))
+        return
+    results = {}
+    for name in options.stores.split(","):
+        command = [
+            sys.executable,
+            __file__,
+            "--one",
+            name,
+            "--days",
+            str(options.days),
+            "--machines",
+            str(options.machines),
+        ]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        results[name] = json.loads(done.stdout.strip().splitlines()[-1])
+    table = Table(title=f"{options.machines} machines, {options.days} days")
+    table.add_column("")
+    for name in results:
+        table.add_column(name, justify="right")
+    for key in dict.fromkeys(key for result in results.values() for key in result):
+        table.add_row(key, *(f"{result.get(key, ''):,}" if key in result else "" for result in results.values()))
+    Console().print(table)
+    print(json.dumps({"days": options.days, "machines": options.machines, "results": results}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,247 @@
+"""How many samples a second: one machine-year at 1 Hz, three tags, through the core and beside it.
+
+    .venv/bin/python bench/oee.py [--days 365] [--only NAME]
+
+Each variant runs in a process of its own, so that its peak memory is its own; its time is CPU time of that process
+(best of `ROUNDS`), since a shared machine's wall clock says little. A sample is one row of all three tags.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+sys.path[0] = str(Path(__file__).resolve().parent.parent)  # this file's name must not hide the package `oee`
+
+from config import parse_site
+from oee import engine
+from oee.calendars import Calendar, Shift
+from oee.expressions import parse
+from oee.facts import MINUTE_NS
+from oee.machine import Counter, Ideal, Machine, Pieces, Product, Rule
+from oee.states import State
+from oee.tally import tally
+from replay.cells import Cells
+from replay.clean import Cleaner, Raw
+from replay.conflicts import Conflicts
+from replay.drive import replay
+
+S = 1_000_000_000
+T0 = 1_767_200_400 * S
+DAY = 86_400
+ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
+CHANGES_A_DAY = 960
+ROUNDS = 3
+TAGS = ("plc.running", "plc.alarm", "plc.strokes")
+
+SITE = """
+site: bench
+timezone: Asia/Ho_Chi_Minh
+devices:
+  plc:
+    kind: modbus_tcp
+    host: 192.0.2.1
+    tags: {running: {coil: 0}, alarm: {holding: 1, type: uint16}, strokes: {holding: 2, type: uint32}}
+machines:
+  m:
+    state:
+      - {when: "plc.alarm > 0", is: breakdown}
+      - {when: "plc.running", is: running}
+      - {is: unplanned_stop}
+    pieces: {total: plc.strokes}
+    product: "1"
+products: {"1": {ideal: 25s}}
+shifts:
+  - {name: A, days: mon-sun, from: "06:00", to: "14:00", breaks: ["10:00-10:15"]}
+  - {name: B, days: mon-sun, from: "14:00", to: "22:00"}
+  - {name: C, days: mon-sun, from: "22:00", to: "06:00"}
+"""
+
+
+def machine() -> Machine:
+    week = frozenset(range(7))
+    calendar = Calendar(
+        ZONE,
+        (
+            Shift("A", week, 6 * 3600, 14 * 3600, ((36_000, 36_900),)),
+            Shift("B", week, 14 * 3600, 22 * 3600),
+            Shift("C", week, 22 * 3600, 30 * 3600),
+        ),
+    )
+    return Machine(
+        "m",
+        calendar,
+        rules=(
+            Rule(parse("plc.alarm > 0"), State.BREAKDOWN),
+            Rule(parse("plc.running"), State.RUNNING),
+            Rule(None, State.UNPLANNED_STOP),
+        ),
+        pieces=Pieces(total=Counter("plc.strokes")),
+        product="1",
+        products={"1": Product("1", (Ideal(25_000_000),))},
+    )
+
+
+def history(days: int, *, irregular: bool = False) -> dict[str, Any]:
+    """Columns as a poller would have recorded them."""
+    rng = np.random.default_rng(1)
+    n = days * DAY
+    flips = np.zeros(n, np.uint8)
+    flips[rng.choice(n, CHANGES_A_DAY * days, replace=False)] = 1
+    running = (np.cumsum(flips, dtype=np.int64) % 2).astype(np.bool_)
+    alarm = np.zeros(n, np.uint16)
+    starts = np.flatnonzero((flips == 1) & ~running)[::50]
+    for start in starts.tolist():
+        alarm[start : start + 60] = np.where(running[start : start + 60], 0, 12)
+    strokes = np.cumsum(running & (rng.random(n, np.float32) < 1 / 30), dtype=np.uint32)
+    t_ns = T0 + np.arange(n, dtype=np.int64) * S
+    if irregular:
+        t_ns += rng.integers(0, 900, n) * 1_000_000
+    return {"t": t_ns, "plc.running": running, "plc.alarm": alarm, "plc.strokes": strokes}
+
+
+def from_columns(data: dict[str, Any], block: int = DAY) -> int:
+    """Tag columns to facts: changes, engine steps of a day, as `nhip replay` does it."""
+    cleaner, state, made = Cleaner("bench", ZONE, Conflicts()), engine.start(), machine()
+    n, rows = len(data["t"]), 0
+    for low in range(0, n, block):
+        part = slice(low, low + block)
+        chunk = cleaner.clean(Raw(data["t"][part], {tag: Cells(data[tag][part]) for tag in TAGS}, low))
+        assert chunk is not None
+        last = low + block >= n
+        until = chunk.last_ns + S
+        found = engine.step(made, state, chunk.samples, (), until, 2**62 if last else until - until % MINUTE_NS)
+        state, rows = found.state, rows + len(found.facts)
+    return rows
+
+
+def ready(data: dict[str, Any]) -> tuple[Any, int]:
+    """A judged timeline of the whole time, and how many changes it has."""
+    cleaner = Cleaner("bench", ZONE, Conflicts())
+    chunk = cleaner.clean(Raw(data["t"], {tag: Cells(data[tag]) for tag in TAGS}, 0))
+    assert chunk is not None
+    begin = chunk.first_ns
+    state = engine.MachineState(settled_ns=begin, until_ns=begin, since_ns=begin, rows=chunk.samples)
+    whole = engine.assess(machine(), state, chunk.last_ns + S).whole
+    return whole, len(whole.line)
+
+
+def kernel(whole: Any, end_ns: int) -> int:
+    return len(tally(whole, T0, end_ns)[0])
+
+
+def with_pandas(data: dict[str, Any]) -> int:
+    """The same with groupby: milliseconds by minute, shift, class and state (short stops judged whole), and pieces."""
+    import pandas as pd  # noqa: PLC0415
+
+    state = np.where(data["plc.alarm"] > 0, 3, np.where(data["plc.running"], 0, 2)).astype(np.int8)
+    frame = pd.DataFrame({"minute": data["t"] // MINUTE_NS, "state": state})
+    frame["made"] = np.diff(data["plc.strokes"].astype(np.int64), prepend=data["plc.strokes"][:1].astype(np.int64))
+    frame["ms"] = np.diff(data["t"], append=data["t"][-1] + S) // 1_000_000
+    stretch = (frame["state"] != frame["state"].shift()).cumsum()
+    whole = frame.groupby(stretch)["ms"].transform("sum")
+    frame.loc[(frame["state"] == 2) & (whole <= 300_000), "state"] = 1
+    clock_s = (data["t"] // S + 7 * 3600) % DAY
+    frame["shift"] = np.searchsorted([6 * 3600, 14 * 3600, 22 * 3600], clock_s, "right").astype(np.int8) % 3
+    frame["pause"] = (clock_s >= 36_000) & (clock_s < 36_900)
+    keys = ["minute", "shift", "pause"]
+    times = frame.groupby([*keys, "state"])["ms"].sum().unstack(fill_value=0)  # noqa: PD010
+    pieces = frame.groupby(keys)["made"].sum()
+    return len(times) + len(pieces)
+
+
+def read_once(data: dict[str, Any]) -> int:
+    return sum(int(column.sum()) for column in data.values())
+
+
+def parquet(data: dict[str, Any]) -> tuple[Callable[[], int], Callable[[], None]]:
+    """`nhip replay` of a Parquet file, without starting Python."""
+    import pyarrow as pa  # noqa: PLC0415  # each variant loads only what it needs
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    folder = tempfile.TemporaryDirectory(prefix="nhip-bench-")
+    columns = {"time": pa.array(data["t"], pa.timestamp("ns", "UTC"))}
+    columns |= {tag.removeprefix("plc."): data[tag] for tag in TAGS}
+    pq.write_table(pa.table(columns), Path(folder.name) / "plc.parquet")
+    site = parse_site(SITE)[0]
+    return lambda: len(replay(site, Path(folder.name)).totals.facts), folder.cleanup
+
+
+NAMES = {
+    "kernel": "(a) tally on a ready timeline",
+    "columns": "(b) tag columns to facts",
+    "irregular": "(b) the same, irregular stamps",
+    "pandas": "(c) pandas groupby",
+    "read": "(d) reading the arrays once",
+    "parquet": "(e) nhip replay, Parquet",
+}
+
+
+def measure(name: str, days: int) -> dict[str, Any]:
+    data = history(days, irregular=name == "irregular")
+    n, changes, cleanup = len(data["t"]), 0, lambda: None
+    run: Callable[[], int] = {"columns": from_columns, "irregular": from_columns, "pandas": with_pandas}.get(
+        name, read_once
+    )
+    call: Callable[[], int] = lambda: run(data)  # noqa: E731
+    if name == "kernel":
+        whole, changes = ready(data)
+        end_ns = int(whole.line.end_ns[-1])
+        call = lambda: kernel(whole, end_ns)  # noqa: E731
+    if name == "parquet":
+        call, cleanup = parquet(data)
+        data = {}
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    best_cpu, best_wall = float("inf"), float("inf")
+    for _ in range(ROUNDS):
+        cpu, wall = time.process_time(), time.perf_counter()
+        call()
+        best_cpu = min(best_cpu, time.process_time() - cpu)
+        best_wall = min(best_wall, time.perf_counter() - wall)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    cleanup()
+    return {
+        "samples": n,
+        "cpu_s": round(best_cpu, 4),
+        "wall_s": round(best_wall, 4),
+        "samples_per_s": round(n / best_cpu),
+        "peak_mib": round(peak / 1024),
+        "before_mib": round(before / 1024),
+        **({"changes": changes} if changes else {}),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--days", type=int, default=365)
+    parser.add_argument("--only", choices=NAMES)
+    arguments = parser.parse_args()
+    if arguments.only:
+        print(json.dumps(measure(arguments.only, arguments.days)))
+        return
+    found: dict[str, Any] = {}
+    print(f"{'':34}{'CPU s':>9}{'wall s':>9}{'M samples/s':>13}{'peak MiB':>10}{'of it input':>13}")
+    for name, label in NAMES.items():
+        command = [sys.executable, __file__, "--days", str(arguments.days), "--only", name]
+        told = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parent.parent)
+        item = found[name] = json.loads(told.stdout)
+        rate = item["samples_per_s"] / 1e6
+        print(
+            f"{label:34}{item['cpu_s']:9.3f}{item['wall_s']:9.3f}{rate:13.1f}{item['peak_mib']:10}{item['before_mib']:13}"
+        )
+    ratio = found["columns"]["samples_per_s"] / found["pandas"]["samples_per_s"]
+    print(f"(b) is {ratio:.1f} times pandas; the timeline of (a) has {found['kernel']['changes']:,} intervals")
+    print(json.dumps({"days": arguments.days, "columns_over_pandas": round(ratio, 2), **found}))
+
+
+if __name__ == "__main__":
+    main()
