@@ -10,6 +10,8 @@ from typing import Any, NoReturn
 
 import click
 
+from tools.door import COMMANDS as TOOLS  # imports click alone
+
 EXIT_BAD = 1
 EXIT_MISCONFIGURED = 2
 _LANGUAGES = ("vi", "en")
@@ -233,6 +235,10 @@ def demo(
         sys.exit(door.run(settings, folder))
     with tempfile.TemporaryDirectory(prefix="nhip-demo-") as temporary:
         sys.exit(door.run(settings, Path(temporary)))
+
+
+for _command in TOOLS:
+    main.add_command(_command)
 
 
 if __name__ == "__main__":

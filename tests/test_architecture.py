@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "agent": {"oee", "wire", "config", "words", "adapters"},
     "center": {"oee", "wire", "config", "words"},
     "replay": {"oee", "config", "words"},
+    "tools": {"oee", "config", "words", "adapters", "agent"},
     "simulator": set(),
     "words": set(),
     "demo": {"oee", "wire", "config", "words", "agent", "center", "simulator"},
@@ -46,6 +47,14 @@ PURE = [
             "agent/ranges.py",
             "center/ledger.py",
             "demo/proof.py",
+            "tools/browse_lines.py",
+            "tools/byte_order.py",
+            "tools/certificate.py",
+            "tools/machine_now.py",
+            "tools/scan_registers.py",
+            "tools/site_text.py",
+            "tools/uses.py",
+            "tools/verdict.py",
         )
     ),
 ]

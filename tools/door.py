@@ -1,0 +1,233 @@
+"""The commands of this room. Each imports what it runs only when it is used."""
+
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+T = TypeVar("T")
+TABLES = ("holding", "input", "coil", "discrete")
+PORTS = (502, 4840)
+
+
+def _language() -> str:
+    """Vietnamese where the terminal speaks it, else English."""
+    told = os.environ.get("NHIP_LANG") or os.environ.get("LC_ALL") or os.environ.get("LANG") or ""
+    return "vi" if told.lower().startswith("vi") else "en"
+
+
+_lang = click.option("--lang", type=click.Choice(("vi", "en")), default=_language, help="Language of what is printed.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+_path = click.Path(path_type=Path, dir_okay=False)
+
+
+class _Peer(click.ParamType[tuple[str, int]]):
+    name = "host[:port]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        """`192.168.1.10` or `192.168.1.10:502`."""
+        if isinstance(value, tuple):
+            return value
+        match = re.fullmatch(r"([\w.-]+)(?::(\d{1,5}))?", value)
+        if match is None or not 0 < int(match[2] or 502) < 65536:
+            self.fail(f"{value!r} is no address; write for example 192.168.1.10 or 192.168.1.10:502", param, ctx)
+        return match[1], int(match[2] or 502)
+
+
+class _Numbers(click.ParamType[tuple[int, ...]]):
+    name = "numbers"
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """`1-10,255`."""
+        if isinstance(value, tuple):
+            return value
+        out: list[int] = []
+        for part in value.split(","):
+            match = re.fullmatch(r"\s*(\d{1,5})(?:\s*-\s*(\d{1,5}))?\s*", part)
+            if match is None or not int(match[1]) <= int(match[2] or match[1]) <= self._most:
+                self.fail(f"{part!r} is no range within 0-{self._most}; write for example 1-10 or 1,5,9", param, ctx)
+            out += range(int(match[1]), int(match[2] or match[1]) + 1)
+        return tuple(dict.fromkeys(out))
+
+
+class _Seconds(click.ParamType[float]):
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """`90s`, `30min`, `1h` or plain seconds."""
+        from config.durations import parse_duration
+
+        if isinstance(value, (int, float)):
+            return float(value)
+        try:
+            return parse_duration(value if re.search(r"[a-z]", value) else f"{value}s")
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+@click.group()
+def scan() -> None:
+    """Finds devices, units and registers, politely."""
+
+
+@scan.command()
+@click.argument("peer", metavar="HOST[:PORT]", type=_Peer())
+@click.option("--units", type=_Numbers(255), default="1-10", show_default=True, help="Unit ids to ask for.")
+@click.option("--range", "span", type=_Numbers(65535), default="0-999", show_default=True, help="Addresses, from 0.")
+@click.option("--table", "tables", type=click.Choice(TABLES), multiple=True, help="Only these (default: all four).")
+@click.option("--rate", type=click.FloatRange(0.1, 100), default=5, show_default=True, help="Requests per second.")
+@click.option(
+    "--step",
+    type=click.IntRange(1, 125),
+    default=10,
+    show_default=True,
+    help="Islands shorter than this may be missed.",
+)
+@click.option("--timeout", type=_Seconds(), default="1s", show_default=True, help="How long one answer may take.")
+@_json
+@_lang
+def modbus(
+    peer: tuple[str, int], units: tuple[int, ...], span: tuple[int, ...], tables: tuple[Any, ...], rate: float,
+    step: int, timeout: float, as_json: bool, lang: str,
+) -> None:  # fmt: skip
+    """Which units answer at a Modbus TCP server, and which registers exist (functions 1-4, nothing is written)."""
+    from tools.modbus_asker import Politeness
+    from tools.scan import scan_modbus
+    from tools.scan_modbus import Plan
+
+    plan = Plan(units, tables or TABLES, min(span), max(span), step)
+    sys.exit(scan_modbus(peer, plan, Politeness(rate, timeout), as_json=as_json, lang=lang))
+
+
+@scan.command()
+@click.argument("cidr")
+@click.option("--port", "ports", type=click.IntRange(1, 65535), multiple=True, default=PORTS, show_default=True)
+@click.option("--rate", type=click.FloatRange(0.1, 100), default=20, show_default=True, help="Connections per second.")
+@click.option("--timeout", type=_Seconds(), default="1s", show_default=True, help="How long a host may take.")
+@click.option("--yes", is_flag=True, help="Do not ask first.")
+@_json
+@_lang
+def network(
+    cidr: str, ports: tuple[int, ...], rate: float, timeout: float, yes: bool, as_json: bool, lang: str
+) -> None:
+    """Which hosts of a private network (at most a /24) listen on the ports of Modbus and OPC UA."""
+    from tools.scan import scan_network
+
+    sys.exit(scan_network(cidr, ports, rate, timeout, yes=yes, as_json=as_json, lang=lang))
+
+
+@click.command()
+@click.argument("url")
+@click.option("--find", default="", help="Show only nodes whose name or id contains this.")
+@click.option("--depth", type=click.IntRange(1, 30), default=6, show_default=True, help="Levels below the first node.")
+@click.option("--node", default="i=85", show_default=True, help="Where to begin.")
+@click.option(
+    "--most", type=click.IntRange(1, 100_000), default=2000, show_default=True, help="Stop after so many nodes."
+)
+@click.option("--user", default="", help="User name (default: anonymous); the password is asked for.")
+@click.option("--password-file", default="", help="File with the password.")
+@click.option("--security", default="None", show_default=True, help="For example Basic256Sha256/SignAndEncrypt.")
+@click.option("--certificates", type=click.Path(path_type=Path, file_okay=False), default="nhip.certificates",
+              show_default=True, help="Folder of our certificate; made if security asks for one.")  # fmt: skip
+@_json
+@_lang
+def browse(
+    url: str, find: str, depth: int, node: str, most: int, user: str, password_file: str, security: str,
+    certificates: Path, as_json: bool, lang: str,
+) -> None:  # fmt: skip
+    """Walks the OPC UA server at URL and prints tags ready for the site file."""
+    from tools.browse import Walk, open_and_browse
+
+    settings = {"security": security, "user": user if password_file else "", "password_file": password_file}
+    login = None
+    if user and not password_file:
+        login = (user, click.prompt("Password", hide_input=True, err=True))
+    walk = Walk(node, depth, find, most)
+    sys.exit(open_and_browse(url, settings, certificates, walk, login, as_json=as_json, lang=lang))
+
+
+@click.command("bytes")
+@click.argument("peer", metavar="HOST[:PORT]", type=_Peer())
+@click.option("--holding", type=click.IntRange(0, 65535), help="Address of the holding register, from 0.")
+@click.option("--input", "input_", type=click.IntRange(0, 65535), help="Address of the input register, from 0.")
+@click.option("--shows", required=True, help="What the machine's display shows, for example 12.5.")
+@click.option("--unit", type=click.IntRange(0, 255), default=1, show_default=True, help="Unit id.")
+@click.option("--span", type=click.IntRange(1, 100), default=8, show_default=True, help="Registers to read.")
+@click.option("--watch", is_flag=True, help="Ask for further values until one way of reading is left.")
+@_json
+@_lang
+def find_bytes(
+    peer: tuple[str, int], holding: int | None, input_: int | None, shows: str, unit: int, span: int, watch: bool,
+    as_json: bool, lang: str,
+) -> None:  # fmt: skip
+    """Finds type, byte order and factor of a register from what the machine's display shows."""
+    from tools.find_bytes import Question, find
+
+    if (holding is None) == (input_ is None):
+        raise click.UsageError("give one of --holding and --input")
+    table, address = ("holding", holding) if holding is not None else ("input", input_)
+    question = Question(*peer, unit, table, address or 0, span)  # type: ignore[arg-type]  # a table's name
+    sys.exit(find(question, shows, watch=watch, as_json=as_json, lang=lang))
+
+
+@click.command()
+@click.argument("site", type=_path)
+@click.option("--offline", is_flag=True, help="Stop before connecting.")
+@click.option("--for", "for_s", type=_Seconds(), default="10s", show_default=True, help="How long to read.")
+@click.option("--count", "count_s", type=_Seconds(), help="Then count pieces and stops for so long, beside a person.")
+@click.option("--machine", default="", help="Which machine to count.")
+@click.option("--tally", "tally_text", help="What the person counted, instead of asking: pieces=412,stops=3.")
+@click.option(
+    "--shortest-stop", type=_Seconds(), default="5s", show_default=True, help="Shorter stops are not compared."
+)
+@click.option("--certificate", type=_path, help="Write the commissioning record there (HTML, to print).")
+@click.option("--verified-by", default="", help="Name of who compared with the machines' displays.")
+@_json
+@_lang
+def check(
+    site: Path, offline: bool, for_s: float, count_s: float | None, machine: str, tally_text: str | None,
+    shortest_stop: float, certificate: Path | None, verified_by: str, as_json: bool, lang: str,
+) -> None:  # fmt: skip
+    """Says what is wrong with SITE.yaml, then reads each tag: value, quality, age, moving or not, and why not."""
+    from tools.check import Options, run
+    from tools.tally import parse_tally
+
+    try:
+        tally = parse_tally(tally_text) if tally_text is not None else None
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--tally") from error
+    sys.exit(run(site, Options(
+        for_s, offline, as_json, count_s, shortest_stop, tally, machine, certificate, verified_by, lang)))  # fmt: skip
+
+
+@click.command()
+@click.argument("site_file", metavar="SITE.yaml", type=_path)
+@click.option("--site", default="", help="Id of the site: lower-case letters, digits, hyphens.")
+@click.option("--name", default="", help="Its name.")
+@click.option("--timezone", default="", help="Time zone (default: Asia/Ho_Chi_Minh).")
+@click.option("--shift", "shifts", multiple=True, help='For example "A mon-sat 06:00-14:00 10:00-10:15".')
+@click.option("--device", "devices", multiple=True, help="plc=192.168.1.10:502/1 or inj=opc.tcp://192.168.1.20:4840")
+@click.option("--tag", "tags", multiple=True, help='For example "plc.strokes: {holding: 100, type: uint32}".')
+@click.option(
+    "--machine", "machines", multiple=True, help='"press-1 line=stamping running=plc.running count=plc.strokes"'
+)
+@click.option("--product", default="", help="Name of product 1.")
+@click.option("--ideal", default="", help="Ideal time of one piece of it, for example 1.2s.")
+@click.option("--broker", default="", help="The center's broker, for example mqtts://mqtt.example.vn:8883.")
+@click.option("--yes", is_flag=True, help="Ask nothing.")
+@_lang
+def init(site_file: Path, lang: str, **flags: Any) -> None:
+    """Asks a few questions and writes a site file that is valid."""
+    from tools.init import Flags
+    from tools.init import init as write
+
+    sys.exit(write(site_file, Flags(**flags), lang))
+
+
+COMMANDS = (scan, browse, find_bytes, check, init)

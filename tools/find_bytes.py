@@ -1,0 +1,180 @@
+"""`nhip bytes`: reads a few registers and finds what they mean from what the machine's display shows."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+import click
+
+from adapters._modbus_frames import Refused
+from adapters.contract import NotConnected
+from config.device_modbus import Table
+from tools.byte_order import Block, Candidate, Fit, equals, parse_shown, ranked, still_fitting, tag_line
+from tools.faults import fault_of, told
+from tools.modbus_asker import Asker, Politeness
+from tools.scan_registers import Span
+from tools.terminal import notice, show_json, show_table
+from words import number, say
+
+SHOWN_ROWS = 12
+TAG = "value"
+
+
+@dataclass(frozen=True)
+class Question:
+    """Where to look: `span` registers from `address` on, and the one before."""
+
+    host: str
+    port: int
+    unit: int
+    table: Table
+    address: int
+    span: int
+
+
+@dataclass
+class Search:
+    """Readings and what still fits all of them."""
+
+    shown: list[str] = field(default_factory=list)
+    candidates: list[Candidate] = field(default_factory=list)
+
+
+def find(question: Question, shows: str, *, watch: bool, as_json: bool, lang: str) -> int:
+    """Searches, prints, and returns the exit status: 0 found, 1 nothing fits or the device does not answer."""
+    return asyncio.run(_find(question, shows, watch=watch, as_json=as_json, lang=lang))
+
+
+async def _find(question: Question, shows: str, *, watch: bool, as_json: bool, lang: str) -> int:
+    asker = Asker(question.host, question.port, Politeness())
+    try:
+        before = await read_block(asker, question)
+        search = Search([shows], ranked(before, question.address, parse_shown(shows)))
+        if watch and search.candidates:
+            await _watch(asker, question, before, search, lang)
+    except (NotConnected, Refused, TimeoutError) as error:
+        notice(told(fault_of(error), lang))
+        return 1
+    finally:
+        asker.close()
+    if as_json:
+        show_json(_json(question, before, search))
+    else:
+        _show(question, before, search, lang)
+    return 0 if search.candidates else 1
+
+
+async def read_block(asker: Asker, question: Question) -> Block:
+    """The registers around the address: as many of them as the device gives.
+
+    Raises `Refused` if it does not even have the one that was asked for.
+    """
+    first, last = max(0, question.address - 1), min(65535, question.address + question.span - 1)
+    try:
+        return Block(first, await _read(asker, question, first, last))
+    except Refused as refusal:
+        for end in (last, min(last, question.address + 3), min(last, question.address + 1), question.address):
+            for start in (question.address, first):
+                try:
+                    return Block(start, await _read(asker, question, start, end))
+                except Refused:
+                    continue
+        raise refusal from None
+
+
+async def _read(asker: Asker, question: Question, first: int, last: int) -> bytes:
+    return await asker.read(question.unit, question.table, Span(first, last - first + 1))
+
+
+async def _watch(asker: Asker, question: Question, before: Block, search: Search, lang: str) -> None:
+    """Asks for what the display shows later, until only one way of reading is left or nobody answers."""
+    while len(equals(search.candidates)) > 1:
+        notice(say("bytes.left", lang, n=len(equals(search.candidates))))
+        answer = await asyncio.to_thread(_ask, say("bytes.ask", lang))
+        if answer.lower() in {"q", "quit", "thôi"}:
+            return
+        after = await read_block(asker, question)
+        if not answer:
+            notice(say("bytes.moved" if after != before else "bytes.still", lang, registers=_hex(after)))
+            before = after
+            continue
+        left = still_fitting(search.candidates, [before, after], parse_shown(answer))
+        before = after
+        if not left:
+            notice(say("bytes.lost", lang, shown=answer))
+            continue
+        search.shown.append(answer)
+        search.candidates = left
+
+
+def _ask(text: str) -> str:
+    try:
+        return str(click.prompt(text, default="", show_default=False, err=True)).strip()
+    except click.Abort:
+        return "q"
+
+
+def _show(question: Question, block: Block, search: Search, lang: str) -> None:
+    click.echo(say("bytes.read", lang, table=question.table, first=block.start, registers=_hex(block)))
+    if not search.candidates:
+        click.echo(say("bytes.nothing", lang, shown=search.shown[-1], span=question.span))
+        return
+    best = search.candidates[0].decoding
+    headings = [say(f"bytes.column.{key}", lang) for key in ("rank", "address", "type", "order", "scale", "value")]
+    rows = [_row(n, item, question.address, lang) for n, item in enumerate(search.candidates[:SHOWN_ROWS], 1)]
+    show_table(headings, rows)
+    hidden = len(search.candidates) - SHOWN_ROWS
+    if hidden > 0:
+        click.echo(say("bytes.more", lang, n=hidden))
+    alike = len(equals(search.candidates))
+    if alike > 1:
+        click.echo(say("bytes.ambiguous", lang, n=alike))
+    if search.candidates[0].fit is Fit.CUT:
+        click.echo(say("bytes.cut", lang))
+    click.echo(say("bytes.line", lang))
+    click.echo(f"  {tag_line(TAG, question.table, best)}")
+
+
+def _row(rank: int, item: Candidate, asked: int, lang: str) -> list[str]:
+    decoding, offset = item.decoding, item.decoding.address - asked
+    value = item.value if isinstance(item.value, str) else number(item.value, lang, _digits(item.value))
+    return [
+        str(rank),
+        f"{decoding.address}" + (f" ({offset:+d})" if offset else ""),
+        decoding.value_type,
+        decoding.order,
+        "" if decoding.scale == 1 else f"× {decoding.scale:g}",
+        value + (" ~" if item.fit is Fit.CUT else ""),
+    ]
+
+
+def _digits(value: float) -> int:
+    return min(4, len(f"{value:.4f}".rstrip("0").partition(".")[2]))
+
+
+def _hex(block: Block) -> str:
+    return " ".join(block.data[at : at + 2].hex() for at in range(0, len(block.data), 2))
+
+
+def _json(question: Question, block: Block, search: Search) -> dict[str, object]:
+    found = search.candidates
+    return {
+        "peer": f"{question.host}:{question.port}",
+        "unit": question.unit,
+        "table": question.table,
+        "first": block.start,
+        "registers": _hex(block).split(),
+        "shown": search.shown,
+        "alike": len(equals(found)),
+        "candidates": [
+            {
+                "address": item.decoding.address,
+                "type": item.decoding.value_type,
+                "order": item.decoding.order,
+                "scale": item.decoding.scale,
+                "value": item.value,
+                "fit": item.fit.name.lower(),
+                "tag": tag_line(TAG, question.table, item.decoding),
+            }
+            for item in found
+        ],
+    }

@@ -1,0 +1,110 @@
+"""`nhip scan`: says first what it will do, then does it, then shows what it found."""
+
+import asyncio
+from collections.abc import Sequence
+
+import click
+
+from adapters.contract import NotConnected
+from tools import scan_modbus as modbus
+from tools import scan_network as net
+from tools.faults import fault_of, told
+from tools.modbus_asker import Asker, Politeness
+from tools.scan_registers import Found, Table
+from tools.terminal import notice, progress, show_json, show_table
+from words import duration, number, say
+
+
+def scan_modbus(peer: tuple[str, int], plan: modbus.Plan, politeness: Politeness, *, as_json: bool, lang: str) -> int:
+    """Scans one server. Exit status: 0 something answered, 1 nothing did."""
+    name = f"{peer[0]}:{peer[1]}"
+    requests = plan.estimate()
+    notice(say("scan.will", lang, peer=name, units=spans(plan.units), tables=", ".join(plan.tables), first=plan.first,
+               last=plan.last, rate=f"{politeness.per_s:g}", requests=number(requests, lang),
+               time=duration(1000 * requests / politeness.per_s, lang)))  # fmt: skip
+    try:
+        found = asyncio.run(_modbus(name, peer, plan, politeness, quiet=as_json))
+    except NotConnected as error:
+        notice(told(fault_of(error), lang))
+        return 1
+    if as_json:
+        show_json(found.as_json(plan))
+    else:
+        _show(found, plan, lang)
+    return 0 if found.units else 1
+
+
+async def _modbus(
+    name: str, peer: tuple[str, int], plan: modbus.Plan, politeness: Politeness, *, quiet: bool
+) -> modbus.Scan:
+    asker = Asker(*peer, politeness)
+    try:
+        with progress(quiet=quiet) as tell:
+            return await modbus.scan(name, asker, plan, tell)
+    finally:
+        asker.close()
+
+
+def _show(found: modbus.Scan, plan: modbus.Plan, lang: str) -> None:
+    if not found.units:
+        click.echo(say("scan.no_unit", lang, units=spans(plan.units)))
+        return
+    rows = [
+        [str(unit), table, _ranges(item, lang), "" if item.at_most is None else str(item.at_most)]
+        for unit, tables in found.units.items()
+        for table, item in tables.items()
+    ]
+    show_table([say(f"scan.column.{key}", lang) for key in ("unit", "table", "ranges", "at_most")], rows)
+    click.echo(say("scan.done", lang, requests=number(found.requests, lang), step=plan.step))
+    unit, tables = next(iter(found.units.items()))
+    first = next((item.runs[0][0] for table, item in tables.items() if table == "holding" and item.runs), None)
+    if first is not None:
+        click.echo(
+            say("scan.next", lang, command=f"nhip bytes {found.peer} --unit {unit} --holding {first} --shows 12.5")
+        )
+
+
+def _ranges(found: Found, lang: str) -> str:
+    if found.table is not Table.SCANNED and not found.runs:
+        return say(f"scan.table.{found.table.value}", lang)
+    return ", ".join(f"{a}–{b}" if a != b else str(a) for a, b in found.runs) or say("scan.table.empty", lang)
+
+
+def scan_network(
+    cidr: str, ports: Sequence[int], per_s: float, timeout_s: float, *, yes: bool, as_json: bool, lang: str
+) -> int:
+    """Looks for listeners. Exit status: 0 some, 1 none or not wanted, 2 a network that is not scanned."""
+    try:
+        hosts = net.targets(cidr)
+    except net.NotAllowed as error:
+        notice(say(f"scan.network.{error.code}", lang, network=cidr))
+        return 2
+    connections = len(hosts) * len(ports)
+    notice(say("scan.network.will", lang, n=len(hosts), first=hosts[0], last=hosts[-1],
+               ports=", ".join(map(str, ports)), rate=f"{per_s:g}", time=duration(1000 * connections / per_s, lang)))  # fmt: skip
+    if not yes and not click.confirm(say("scan.network.ask", lang), err=True):
+        return 1
+    with progress(quiet=as_json) as tell:
+        found = asyncio.run(net.look(hosts, ports, per_s, timeout_s, lambda n: tell(hosts[n - 1], n, len(hosts))))
+    if as_json:
+        show_json({"network": cidr, "listeners": [{"host": i.host, "port": i.port, "kind": i.kind} for i in found]})
+    elif not found:
+        click.echo(say("scan.network.nobody", lang))
+    else:
+        headings = [say(f"scan.column.{key}", lang) for key in ("host", "port", "kind", "next")]
+        show_table(headings, [[item.host, str(item.port), item.kind, _next(item)] for item in found])
+    return 0 if found else 1
+
+
+def _next(item: net.Listener) -> str:
+    if item.kind == "opcua":
+        return f"nhip browse opc.tcp://{item.host}:{item.port}"
+    return f"nhip scan modbus {item.host}:{item.port}"
+
+
+def spans(numbers: Sequence[int]) -> str:
+    """`1-10, 255`."""
+    out: list[tuple[int, int]] = []
+    for item in sorted(numbers):
+        out = [*out[:-1], (out[-1][0], item)] if out and out[-1][1] == item - 1 else [*out, (item, item)]
+    return ", ".join(f"{a}-{b}" if a != b else str(a) for a, b in out)

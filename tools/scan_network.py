@@ -1,0 +1,69 @@
+"""Who in a private network listens where Modbus and OPC UA servers do."""
+
+import asyncio
+import ipaddress
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+MOST_ADDRESSES = 256
+"""A /24: larger networks belong to somebody else's department."""
+PRIVATE = tuple(ipaddress.ip_network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8"))
+PROTOCOLS = {502: "modbus_tcp", 4840: "opcua"}
+
+
+class NotAllowed(Exception):
+    """A network that is not scanned. code: `not_a_network`, `not_private` or `too_large`."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A port that accepted a connection; nothing was sent to it."""
+
+    host: str
+    port: int
+
+    @property
+    def kind(self) -> str:
+        """The kind of device that usually listens there, or ""."""
+        return PROTOCOLS.get(self.port, "")
+
+
+def targets(cidr: str) -> tuple[str, ...]:
+    """The addresses of a loopback or private IPv4 network of at most 256. Raises `NotAllowed`."""
+    try:
+        network = ipaddress.IPv4Network(cidr, strict=False)
+    except ValueError as error:
+        raise NotAllowed("not_a_network") from error
+    if not any(network.subnet_of(private) for private in PRIVATE if isinstance(private, ipaddress.IPv4Network)):
+        raise NotAllowed("not_private")
+    if network.num_addresses > MOST_ADDRESSES:
+        raise NotAllowed("too_large")
+    return tuple(map(str, network.hosts()))
+
+
+async def look(
+    hosts: Sequence[str], ports: Sequence[int], per_s: float, timeout_s: float, progress: Callable[[int], None]
+) -> list[Listener]:
+    """Opens and closes one connection to each port of each host, `per_s` a second; those that were accepted."""
+    found: list[Listener] = []
+    async with asyncio.TaskGroup() as group:
+        for number, host in enumerate(hosts):
+            for port in ports:
+                group.create_task(_knock(host, port, timeout_s, found))
+                await asyncio.sleep(1 / per_s)
+            progress(number + 1)
+    return sorted(found, key=lambda item: (ipaddress.ip_address(item.host), item.port))
+
+
+async def _knock(host: str, port: int, timeout_s: float, found: list[Listener]) -> None:
+    try:
+        async with asyncio.timeout(timeout_s):
+            _, writer = await asyncio.open_connection(host, port)
+    except OSError:
+        return
+    writer.transport.abort()
+    found.append(Listener(host, port))

@@ -1,0 +1,166 @@
+"""Which addresses of one Modbus table exist, found with few requests. Pure: it says what to ask and is told the answer.
+
+A request is answered only if every address in it exists, so:
+
+1. Coarse: blocks as large as one request may be. A block that is answered exists as a whole.
+2. A block that is refused is sampled, one address every `step`. Where a sample exists, both ends of the stretch
+   around it are found by bisection ("from here to there at once" is answered up to the end and not beyond).
+3. Where a stretch seems to end but its next address exists too, it was the device that takes fewer addresses in one
+   request: the block becomes that small.
+
+A stretch shorter than `step` that lies between two samples is not found; whoever must find it asks with step 1.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple
+
+PATIENCE = 3
+"""Silences in a row, in a table that never answered, after which it is given up."""
+
+
+class Span(NamedTuple):
+    """`size` addresses from `start`."""
+
+    start: int
+    size: int
+
+
+class Answer(Enum):
+    """What became of a request."""
+
+    VALUES = "values"
+    REFUSED = "refused"
+    NO_FUNCTION = "no_function"
+    SILENT = "silent"
+
+
+class Table(Enum):
+    """What became of a table as a whole."""
+
+    SCANNED = "scanned"
+    UNSUPPORTED = "unsupported"
+    SILENT = "silent"
+
+
+@dataclass(frozen=True)
+class Found:
+    """The stretches of a table that exist, (first, last) with both ends included, and the largest request that the
+    device takes where it takes less than was tried.
+    """
+
+    table: Table
+    runs: tuple[tuple[int, int], ...] = ()
+    at_most: int | None = None
+
+
+Questions = Generator[Span, Answer, bool]
+
+
+class _GaveUp(Exception):
+    """The table need not be asked any more."""
+
+
+@dataclass
+class _Scan:
+    """What is known while a table is scanned."""
+
+    last: int
+    block: int
+    step: int
+    runs: list[tuple[int, int]] = field(default_factory=list)
+    at_most: int | None = None
+    silences: int = 0
+    heard: bool = False
+
+    def ask(self, start: int, count: int) -> Questions:
+        """Whether the device has all of these addresses."""
+        answer = yield Span(start, count)
+        if answer is Answer.NO_FUNCTION:
+            raise _GaveUp(Table.UNSUPPORTED)
+        self.silences = self.silences + 1 if answer is Answer.SILENT else 0
+        self.heard |= answer is not Answer.SILENT
+        if self.silences >= PATIENCE and not self.heard:
+            raise _GaveUp(Table.SILENT)
+        return answer is Answer.VALUES
+
+    def add(self, first: int, last: int) -> None:
+        """A stretch that exists; joined to the one before it if they touch."""
+        if self.runs and self.runs[-1][1] + 1 >= first:
+            self.runs[-1] = (self.runs[-1][0], max(last, self.runs[-1][1]))
+        else:
+            self.runs.append((first, last))
+
+
+def scan_table(first: int, last: int, block: int, step: int) -> Generator[Span, Answer, Found]:
+    """Yields what to ask, wants an `Answer` for each, returns what was found in `first`..`last`, both included.
+
+    block: most addresses in one request; step: distance of the samples within a refused block.
+    """
+    scan = _Scan(last, block, step)
+    try:
+        at = first
+        while at <= last:
+            count = min(scan.block, last - at + 1)
+            if (yield from scan.ask(at, count)):
+                scan.add(at, at + count - 1)
+                at += count
+            else:
+                at = yield from _sample(scan, at, at + count)
+    except _GaveUp as outcome:
+        return Found(outcome.args[0], tuple(scan.runs), scan.at_most)
+    return Found(Table.SCANNED, tuple(scan.runs), scan.at_most)
+
+
+def _sample(scan: _Scan, at: int, end: int) -> Generator[Span, Answer, int]:
+    """Looks for stretches in the refused block `[at, end)`; where to go on."""
+    if end - at == 1:
+        return end
+    cursor = at
+    sample = at
+    while sample < end:
+        if (yield from scan.ask(sample, 1)):
+            low = yield from _left(scan, cursor, sample)
+            high = yield from _right(scan, sample, end)
+            scan.add(low, high)
+            cursor = high + 1
+            if scan.block < end - at:  # the block was refused for its size: go on with smaller ones
+                return cursor
+            sample = max(sample + scan.step, cursor + 1)
+        else:
+            cursor = sample + 1
+            sample += scan.step
+    return end
+
+
+def _left(scan: _Scan, lowest: int, sample: int) -> Generator[Span, Answer, int]:
+    """The lowest address from which everything up to `sample` exists."""
+    low, high = lowest, sample
+    while low < high:
+        middle = (low + high) // 2
+        if (yield from scan.ask(middle, sample - middle + 1)):
+            high = middle
+        else:
+            low = middle + 1
+    return high
+
+
+def _right(scan: _Scan, sample: int, end: int) -> Generator[Span, Answer, int]:
+    """The highest address below `end` up to which everything from `sample` exists, or may be asked at once."""
+    low, high = sample, end - 1
+    while low < high:
+        middle = (low + high + 1) // 2
+        if (yield from scan.ask(sample, middle - sample + 1)):
+            low = middle
+        else:
+            high = middle - 1
+    if low < end - 1 and (yield from scan.ask(low + 1, 1)):
+        scan.block = scan.at_most = low - sample + 1
+    return low
+
+
+def at_most_requests(first: int, last: int, block: int, step: int) -> int:
+    """A fair estimate of the requests for a table of which nothing exists: blocks and samples."""
+    size = last - first + 1
+    return -(-size // block) + -(-size // step)

@@ -1,0 +1,91 @@
+"""Why a tag was bad: asked again on its own, so that the device's own word is heard."""
+
+from collections.abc import Iterable
+
+from asyncua.ua.attribute_ids import AttributeIds
+
+from adapters._modbus_frames import Refused
+from adapters._opcua_nodes import node_id
+from adapters._opcua_values import value_of
+from adapters.contract import Misconfigured, NotConnected
+from config.device_modbus import BIT_TABLES, ModbusTag, ModbusTcpDevice
+from config.device_opcua import OpcUaDevice
+from config.devices import Device
+from oee.states import Quality
+from tools.byte_order import ORDERS, Block, Decoding, read
+from tools.faults import Fault, fault_of, refusal
+from tools.modbus_asker import Asker, Politeness
+from tools.opcua_session import read as read_nodes
+from tools.opcua_session import session
+from tools.scan_registers import Span
+
+
+async def look_again(device: Device, tags: Iterable[str]) -> dict[str, Fault]:
+    """For each tag that is still bad, why."""
+    wanted = list(tags)
+    if not wanted:
+        return {}
+    if isinstance(device, OpcUaDevice):
+        return await _opcua(device, wanted)
+    if isinstance(device, ModbusTcpDevice) and device.framing == "tcp":
+        return await _modbus(device, wanted)
+    return {}
+
+
+async def _modbus(device: ModbusTcpDevice, tags: list[str]) -> dict[str, Fault]:
+    asker = Asker(device.host, device.port, Politeness(device.max_requests_per_s or 5.0, device.timeout))
+    found: dict[str, Fault] = {}
+    try:
+        for name in tags:
+            tag = device.tags[name]
+            try:
+                data = await asker.read(device.unit, tag.table, Span(tag.first(device.base), tag.count))
+            except Refused as error:
+                found[name] = refusal(error.code)
+            except TimeoutError:
+                found[name] = Fault("unit_silent")
+            else:
+                if tag.table not in BIT_TABLES:
+                    found[name] = undecodable(tag, data)
+    except NotConnected as error:
+        fault = fault_of(error)
+        found |= {name: fault for name in tags if name not in found}
+    finally:
+        asker.close()
+    return found
+
+
+def undecodable(tag: ModbusTag, data: bytes) -> Fault:
+    """Bytes that are no value of their type, and what they would be in other orders."""
+    block = Block(0, data)
+    others = []
+    for order in ORDERS:
+        value = read(Decoding(0, tag.value_type, order, length=tag.length or 0), block)
+        if order != tag.order and isinstance(value, int | float) and abs(value) < 1e9:
+            others.append(f"{order}: {value:.6g}")
+    code = "not_bcd" if tag.value_type.startswith("bcd") else "not_a_number"
+    return Fault(code, values={"bytes": data.hex(" "), "others": "; ".join(others) or "—"})
+
+
+async def _opcua(device: OpcUaDevice, tags: list[str]) -> dict[str, Fault]:
+    found: dict[str, Fault] = {}
+    try:
+        async with session(device) as opened:
+            known = {name: node_id(device.tags[name].node, opened.namespaces) for name in tags}
+            found |= {name: Fault("no_namespace", values={"node": device.tags[name].node})
+                      for name, node in known.items() if node is None}  # fmt: skip
+            nodes = {name: node for name, node in known.items() if node is not None}
+            for name, data in zip(
+                nodes, await read_nodes(opened, list(nodes.values()), AttributeIds.Value), strict=True
+            ):
+                status = data.StatusCode.name if data.StatusCode is not None else "Good"
+                if status in {"BadNodeIdUnknown", "BadNodeIdInvalid"}:
+                    found[name] = Fault("no_node", values={"node": device.tags[name].node})
+                elif value_of(data)[1] is Quality.BAD:
+                    kind = data.Value.VariantType.name if data.Value is not None else "—"
+                    code = "no_single_value" if status == "Good" else "bad_status"
+                    found[name] = Fault(code, values={"status": status, "type": kind})
+    except (NotConnected, Misconfigured) as error:
+        fault = fault_of(error)
+        found |= {name: fault for name in tags if name not in found}
+    return found
