@@ -111,7 +111,7 @@ def history(days: int, *, irregular: bool = False) -> dict[str, Any]:
 
 def from_columns(data: dict[str, Any], block: int = DAY) -> int:
     """Tag columns to facts: changes, engine steps of a day, as `nhip replay` does it."""
-    cleaner, state, made = Cleaner("bench", ZONE, Conflicts()), engine.start(), machine()
+    cleaner, state, made = Cleaner("bench", ZONE, Conflicts(), frozenset({"plc.strokes"})), engine.start(), machine()
     n, rows = len(data["t"]), 0
     for low in range(0, n, block):
         part = slice(low, low + block)
@@ -126,7 +126,7 @@ def from_columns(data: dict[str, Any], block: int = DAY) -> int:
 
 def ready(data: dict[str, Any]) -> tuple[Any, int]:
     """A judged timeline of the whole time, and how many changes it has."""
-    cleaner = Cleaner("bench", ZONE, Conflicts())
+    cleaner = Cleaner("bench", ZONE, Conflicts(), frozenset({"plc.strokes"}))
     chunk = cleaner.clean(Raw(data["t"], {tag: Cells(data[tag]) for tag in TAGS}, 0))
     assert chunk is not None
     begin = chunk.first_ns

@@ -6,6 +6,9 @@ Rows go on in time or they are left out, and said so:
     rows earlier than the latest one     left out until time goes on (the clock was set back)
     several rows of one time             one row, of each tag the last value told
     rows whose time cannot be read       left out
+
+Of a counter the row before each change stays too: it says when the counter was last looked at, and so how much it
+can have counted since.
 """
 
 from dataclasses import dataclass
@@ -16,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oee.samples import Int64, Samples, Series
-from oee.states import Quality
 from replay.cells import Cells
 from replay.conflicts import Conflicts
 from replay.times import UNREADABLE, iso
@@ -53,8 +55,9 @@ class Chunk:
 class Cleaner:
     """Goes through one file's blocks and remembers what the last row said."""
 
-    def __init__(self, file: str, zone: ZoneInfo, conflicts: Conflicts) -> None:
+    def __init__(self, file: str, zone: ZoneInfo, conflicts: Conflicts, counters: frozenset[str] = frozenset()) -> None:
         self.file = file
+        self._counters = counters
         self._zone = zone
         self._conflicts = conflicts
         self._last_ns = UNREADABLE
@@ -122,6 +125,9 @@ class Cleaner:
             differs[1:] |= quality[1:] != quality[:-1]
         differs[0] = self._held.get(tag) != (_plain(value[0]), 0 if quality is None else int(quality[0]))
         self._held[tag] = (_plain(value[-1]), 0 if quality is None else int(quality[-1]))
+        if tag in self._counters:
+            differs[:-1] |= differs[1:]
+            differs[-1] = True
         rows = np.flatnonzero(differs)
         good = np.zeros(len(rows), np.uint8) if quality is None else quality[rows]
         chosen = value[rows]
@@ -142,8 +148,3 @@ def _at(rows: NDArray[np.int64], length: int) -> NDArray[np.bool_]:
     out = np.zeros(length, np.bool_)
     out[rows] = True
     return out
-
-
-def bad_from(t_ns: int) -> Series:
-    """One row that says: from here on not known."""
-    return Series(np.array([t_ns], np.int64), np.zeros(1), np.array([Quality.GAP], np.uint8))

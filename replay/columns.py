@@ -6,7 +6,8 @@ from difflib import get_close_matches
 from typing import Final, Literal
 
 from config import Site
-from oee.machine import Counter, Machine
+from oee.machine import Machine
+from oee.production import counters
 from replay.conflicts import Conflicts
 
 Kind = Literal["number", "text", "any"]
@@ -27,13 +28,15 @@ def used_tags(machines: Mapping[str, Machine]) -> frozenset[str]:
     return frozenset().union(*(machine.tags() for machine in machines.values()))
 
 
+def counters_of(machines: Mapping[str, Machine]) -> frozenset[str]:
+    """Every tag that some machine counts with."""
+    return frozenset(item.tag for machine in machines.values() for item in counters(machine.pieces).values())
+
+
 def kind_of(site: Site, machines: Mapping[str, Machine], tag: str) -> Kind:
     """What the site file says may stand in that tag's column; `any` where only the device knows."""
-    for machine in machines.values():
-        pieces = machine.pieces
-        counts = (pieces.total, pieces.good, pieces.reject, pieces.rework)
-        if tag == pieces.cavities or any(isinstance(item, Counter) and item.tag == tag for item in counts):
-            return "number"
+    if tag in counters_of(machines) or any(tag == machine.pieces.cavities for machine in machines.values()):
+        return "number"
     device, _, name = tag.partition(".")
     model = site.devices[device].tags.get(name) if device in site.devices else None
     told = getattr(model, "value_type", None)

@@ -16,6 +16,8 @@ from oee.states import CalendarClass, State
 from replay.totals import BIN_NS, DAY_BINS, Totals
 
 _NOTHING: Final = -1
+_VISIBLE: Final = 0.01
+_LABELS: Final = 5
 
 
 @dataclass(frozen=True)
@@ -57,37 +59,36 @@ def dial(value: float | None, low: float | None, high: float | None) -> str:
 
 
 def trend(bars: Sequence[Bar], percents: Sequence[str]) -> str:
-    """OEE by period. percents: the words for 0, 50 and 100 %."""
-    width, height, left, top, bottom = 720, 190, 44, 8, 26
+    """OEE by period. percents: the words for 0, 50 and 100 %. Drawn without text, which a narrow screen would squeeze."""
     tallest = max([1.0, *(bar.value or 0 for bar in bars)])
-    plot = height - top - bottom
-    step = (width - left - 6) / max(len(bars), 1)
-    out = [f'<svg class="trend" viewBox="0 0 {width} {height}" role="img">']
-    for share, text in zip((0.0, 0.5, 1.0), percents, strict=True):
-        y = top + plot * (1 - share / tallest)
-        out.append(f'<line class="grid" x1="{left}" x2="{width}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        out.append(f'<text class="tick" x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{text}</text>')
-    every = max(1, -(-len(bars) // 9))
+    step = 1000 / max(len(bars), 1)
+    out = ['<svg class="plot" viewBox="0 0 1000 100" preserveAspectRatio="none" aria-hidden="true">']
+    out += [f'<path class="grid" d="M0 {100 - 100 * share / tallest:.2f}h1000"/>' for share in (0.0, 0.5, 1.0)]
     for index, bar in enumerate(bars):
-        x, wide = left + index * step + step * 0.14, step * 0.72
-        out.append(f"<g><title>{escape(bar.tip)}</title>")
-        out.append(f'<rect class="hit" x="{left + index * step:.1f}" y="{top}" width="{step:.2f}" height="{plot}"/>')
+        left, wide = (index + 0.14) * step, 0.72 * step
+        out.append(
+            f'<g><title>{escape(bar.tip)}</title><rect class="hit" x="{index * step:.2f}" width="{step:.2f}" height="100"/>'
+        )
         if bar.value is not None:
-            y = top + plot * (1 - max(bar.value, 0) / tallest)
+            tall = 100 * max(bar.value, 0) / tallest
             css = "weak" if bar.weak else "oee"
-            bottom_y = top + plot
-            out.append(f'<rect class="{css}" x="{x:.1f}" y="{y:.1f}" width="{wide:.2f}" height="{bottom_y - y:.1f}"/>')
-        if bar.low is not None and bar.high is not None and bar.high - bar.low > 0.01:
-            y1, y2 = (top + plot * (1 - min(max(edge, 0), tallest) / tallest) for edge in (bar.high, bar.low))
-            middle = x + wide / 2
-            out.append(f'<line class="whisker" x1="{middle:.1f}" x2="{middle:.1f}" y1="{y1:.1f}" y2="{y2:.1f}"/>')
-        out.append("</g>")
-        if index % every == 0:
-            anchor = "start" if index == 0 else "middle"
             out.append(
-                f'<text class="tick" x="{x + wide / 2:.1f}" y="{height - 8}" text-anchor="{anchor}">{bar.label}</text>'
+                f'<rect class="{css}" x="{left:.2f}" y="{100 - tall:.2f}" width="{wide:.2f}" height="{tall:.2f}"/>'
             )
-    return "".join(out) + "</svg>"
+        if bar.low is not None and bar.high is not None and bar.high - bar.low > _VISIBLE:
+            top, bottom = (100 - 100 * min(max(edge, 0), tallest) / tallest for edge in (bar.high, bar.low))
+            out.append(f'<path class="whisker" d="M{left + wide / 2:.2f} {top:.2f}V{bottom:.2f}"/>')
+        out.append("</g>")
+    ys = "".join(
+        f'<span style="bottom:{100 * share / tallest:.1f}%">{text}</span>'
+        for share, text in zip((0.0, 0.5, 1.0), percents, strict=True)
+    )
+    every = max(1, -(-len(bars) // _LABELS))
+    xs = "".join(
+        f'<span style="left:{(index + 0.5) * step / 10:.2f}%">{bars[index].label}</span>'
+        for index in range(every // 2, len(bars), every)
+    )
+    return f'<div class="trend"><div class="ys">{ys}</div>{"".join(out)}</svg><div class="xs">{xs}</div></div>'
 
 
 def day_strip(totals: Totals, machine: Machine, day: date, zone: ZoneInfo) -> str:

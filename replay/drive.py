@@ -8,7 +8,7 @@ brings such pieces, and nothing else of it is used.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from pathlib import Path
 from typing import Final
@@ -19,6 +19,7 @@ from oee import engine
 from oee.declarations import Declaration
 from oee.facts import MINUTE_NS, MS_NS, NO_LOSSES
 from oee.machine import Machine
+from oee.production import counters
 from oee.samples import Samples
 from replay import declared
 from replay.conflicts import Conflict, Conflicts
@@ -60,7 +61,7 @@ def replay(
 
     from_ns, to_ns: report only the whole minutes between them; stops are judged on all there is.
     """
-    machines = compile_site(site, load_profiles())
+    machines = {name: _recorded(item) for name, item in compile_site(site, load_profiles()).items()}
     zone = ZoneInfo(site.timezone)
     conflicts = Conflicts()
     said = declared.read(folder, site, machines, zone, conflicts)
@@ -83,6 +84,12 @@ def replay(
             window = None
         _early_ends(live, last_ns, zone, conflicts)
     return Outcome(site, machines, window, totals, conflicts.all(), sum(tape.rows_read for tape in tapes))
+
+
+def _recorded(machine: Machine) -> Machine:
+    """The machine as a recording shows it: when a counter was looked at is told by its rows, not by a polling period."""
+    told = {role: replace(counter, look_ns=0) for role, counter in counters(machine.pieces).items()}
+    return replace(machine, pieces=replace(machine.pieces, **told))  # type: ignore[arg-type]  # roles are its fields
 
 
 class _Run:

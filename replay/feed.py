@@ -9,7 +9,7 @@ from config import Site
 from oee.machine import Machine
 from oee.samples import Samples, Series, between, concat
 from replay.clean import Chunk, Cleaner, Raw
-from replay.columns import used_tags
+from replay.columns import counters_of, used_tags
 from replay.conflicts import Conflicts
 from replay.csv_file import CsvFile
 from replay.declared import FILE as DECLARATIONS
@@ -91,7 +91,9 @@ def open_tapes(
             continue
         source = _source(paths[0], device, site, dict(machines), zone, conflicts)
         if source is not None:
-            tapes.append(Tape(source, paths[0].stat().st_size, Cleaner(source.name, zone, conflicts)))
+            tapes.append(
+                Tape(source, paths[0].stat().st_size, Cleaner(source.name, zone, conflicts, counters_of(machines)))
+            )
     for path in sorted(folder.iterdir()):
         if path.suffix in (".csv", ".parquet") and path.name != DECLARATIONS and path.stem not in site.devices:
             conflicts.add(path.name, 0, "unknown_device", "", path.stem, devices=", ".join(site.devices))
