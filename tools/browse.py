@@ -22,8 +22,8 @@ from tools.terminal import notice, progress, show_json
 from words import say
 
 OBJECTS = "i=85"
-SERVER = ua.NodeId(ua.Int32(ObjectIds.Server))
-"""The server's own diagnostics: hundreds of nodes that are no machine's."""
+OWN = frozenset(ua.NodeId(ua.Int32(number)) for number in (ObjectIds.Server, ObjectIds.Aliases, ObjectIds.Locations))
+"""What every server has below its objects: hundreds of nodes that are no machine's."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ async def _walked(opened: Session, begin: ua.NodeId, walk: Walk, seen_so_far: Ca
                 node = ua.NodeId(
                     reference.NodeId.Identifier, reference.NodeId.NamespaceIndex, reference.NodeId.NodeIdType
                 )
-                if node in seen or (node == SERVER and walk.node == OBJECTS):
+                if node in seen or (node in OWN and walk.node == OBJECTS):
                     continue
                 seen.add(node)
                 name = reference.DisplayName.Text or reference.BrowseName.Name or str(node.Identifier)

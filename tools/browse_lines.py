@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-_SEPARATORS = re.compile(r"[^\w]+", re.UNICODE)
+_SEPARATORS = re.compile(r"\W+")
+_HUMPS = re.compile(r"(?<=[a-zà-ỹ0-9])(?=[A-ZÀ-Ỹ])")
 
 
 @dataclass(frozen=True)
@@ -104,11 +105,12 @@ def shown_value(value: Any, longest: int = 40) -> str:
 
 
 def _unique(path: Sequence[str], taken: set[str]) -> str:
-    """The shortest end of the path that names nothing else yet, as a name for expressions."""
-    for length in range(1, len(path) + 1):
-        name = _SEPARATORS.sub("_", "_".join(path[-length:])).strip("_").lower()
-        if not name or not name[0].isalpha():
-            name = f"t_{name}" if name else "t"
+    """The shortest end of the path that names nothing else yet, as a name for expressions: `prod_processed_count`."""
+    parts = [word for step in path for word in _SEPARATORS.split(step) if word]
+    name = "t"
+    for length in range(1, len(parts) + 1):
+        name = _HUMPS.sub("_", "_".join(parts[-length:])).lower()
+        name = name if name[0].isalpha() else f"t_{name}"
         if name not in taken:
             return name
     number = 2

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +14,7 @@ import click
 
 from config import Complaint, Misconfigured, Site, compile_site, config_hash, load_profiles, read_site
 from config.device_modbus import ModbusDevice
-from config.device_opcua import OpcUaDevice
+from config.device_opcua import OpcUaDevice, with_files
 from config.devices import Device, periods_s, stale_after_s
 from oee.machine import Machine
 from oee.states import Quality
@@ -23,11 +23,11 @@ from tools.certificate import Sheet, page
 from tools.faults import Fault, told
 from tools.machine_now import Told, compute, running_s, window
 from tools.observe import observe
-from tools.second_look import look_again
+from tools.second_look import look_again, round_trip_s
 from tools.terminal import notice, progress, show_json, show_table
 from tools.texts import value_text
-from tools.uses import Use, static_faults, uses
-from tools.verdict import DeviceSeen, Facts, TagReport, judge, still_while_running
+from tools.uses import Use, rate_of, static_faults, uses
+from tools.verdict import DeviceSeen, Facts, Running, TagReport, judge, still_while_running
 from words import complaint, number, say
 
 FINE, BAD, MISCONFIGURED = 0, 1, 2
@@ -42,7 +42,7 @@ class Options:
     as_json: bool = False
     count_s: float | None = None
     shortest_stop_s: float = 5.0
-    tally: tally.Tally | None = None
+    hand: tally.Tally | None = None
     machine: str = ""
     certificate: Path | None = None
     verified_by: str = ""
@@ -114,7 +114,7 @@ async def _online(result: Result, site: Site, machines: Mapping[str, Machine], o
     with progress(quiet=options.as_json) as tell:
         title = say("check.reading", options.lang)
         seen = await observe(site.devices, files, options.for_s, now_ns, lambda s: tell(title, s, options.for_s))
-    await _look_again(site, seen)
+    await _look_again(site, files, seen)
     result.devices = seen
     _judge_all(result, site, machines, options.for_s)
     if options.count_s is not None:
@@ -126,9 +126,13 @@ def certificates(site: Path) -> Path:
     return site.with_suffix(".certificates")
 
 
-async def _look_again(site: Site, seen: Mapping[str, DeviceSeen]) -> None:
+async def _look_again(site: Site, files: Path, seen: Mapping[str, DeviceSeen]) -> None:
     async def one(name: str, device: Device) -> None:
         there = seen[name]
+        if isinstance(device, OpcUaDevice):
+            device = with_files(device, name, files)
+            if device.mode == "subscribe" and there.fault is None:
+                there.latency_s = await round_trip_s(device)
         if there.fault is None:
             bad = [tag for tag in device.tags if tag not in there.rows or there.rows[tag][-1].quality >= Quality.BAD]
             there.notes = await look_again(device, bad)
@@ -150,14 +154,17 @@ def _judge_all(result: Result, site: Site, machines: Mapping[str, Machine], for_
         mine = {tag: rows[tag] for tag in machine.tags() if tag in rows}
         first_ns = max((column[0][0] for column in mine.values()), default=until_ns)
         result.machines[name] = compute(machine, window(mine, first_ns, until_ns), until_ns)
-    running = {name: running_s(item, until_ns) for name, item in result.machines.items()}
+    running = {
+        name: Running(min(for_s, running_s(item, until_ns)), rate_of(machines[name], item.live.product))
+        for name, item in result.machines.items()
+        if item.live is not None
+    }
     for name, model in site.devices.items():
         for tag in model.tags:
             full = f"{name}.{tag}"
             report = judge(result.devices[name], tag, _facts(model, tag), used.get(full, Use()))
-            report = still_while_running(report, for_s, running)
-            more = tuple(fault for fault in result.static.get(full, []))
-            result.tags.append(TagReport(**{**report.__dict__, "faults": (*report.faults, *more)}))
+            report = still_while_running(report, running)
+            result.tags.append(replace(report, faults=(*report.faults, *result.static.get(full, []))))
 
 
 def _facts(device: Device, name: str) -> Facts:
@@ -180,7 +187,7 @@ async def _count(
     if not name:
         name = await asyncio.to_thread(_which, list(machines), options.lang)
     assert options.count_s is not None  # asked for
-    setup = tally.Setup(name, options.count_s, options.shortest_stop_s, options.tally)
+    setup = tally.Setup(name, options.count_s, options.shortest_stop_s, options.hand)
     try:
         result.comparison = await tally.count(
             site, machines[name], certificates(result.file), setup, now_ns, options.lang

@@ -49,15 +49,20 @@ def _show(found: modbus.Scan, plan: modbus.Plan, lang: str) -> None:
     if not found.units:
         click.echo(say("scan.no_unit", lang, units=spans(plan.units)))
         return
+    empty = [unit for unit, tables in found.units.items() if not any(item.runs for item in tables.values())]
     rows = [
         [str(unit), table, _ranges(item, lang), "" if item.at_most is None else str(item.at_most)]
         for unit, tables in found.units.items()
         for table, item in tables.items()
+        if unit not in empty
     ]
-    show_table([say(f"scan.column.{key}", lang) for key in ("unit", "table", "ranges", "at_most")], rows)
+    if rows:
+        show_table([say(f"scan.column.{key}", lang) for key in ("unit", "table", "ranges", "at_most")], rows)
+    if empty:
+        click.echo(say("scan.empty_units", lang, units=spans(empty), first=plan.first, last=plan.last))
     click.echo(say("scan.done", lang, requests=number(found.requests, lang), step=plan.step))
-    unit, tables = next(iter(found.units.items()))
-    first = next((item.runs[0][0] for table, item in tables.items() if table == "holding" and item.runs), None)
+    holding = [(unit, tables["holding"].runs) for unit, tables in found.units.items() if "holding" in tables]
+    unit, first = next(((unit, runs[0][0]) for unit, runs in holding if runs), (0, None))
     if first is not None:
         click.echo(
             say("scan.next", lang, command=f"nhip bytes {found.peer} --unit {unit} --holding {first} --shows 12.5")

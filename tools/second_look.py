@@ -1,5 +1,6 @@
 """Why a tag was bad: asked again on its own, so that the device's own word is heard."""
 
+import asyncio
 from collections.abc import Iterable
 
 from asyncua.ua.attribute_ids import AttributeIds
@@ -30,6 +31,18 @@ async def look_again(device: Device, tags: Iterable[str]) -> dict[str, Fault]:
     if isinstance(device, ModbusTcpDevice) and device.framing == "tcp":
         return await _modbus(device, wanted)
     return {}
+
+
+async def round_trip_s(device: OpcUaDevice) -> float | None:
+    """How long one read of all tags takes where they are subscribed and nobody asks [s]; None if it cannot be done."""
+    try:
+        async with session(device) as opened:
+            nodes = [node_id(tag.node, opened.namespaces) for tag in device.tags.values()]
+            began_s = asyncio.get_running_loop().time()
+            await read_nodes(opened, [node for node in nodes if node is not None], AttributeIds.Value)
+            return asyncio.get_running_loop().time() - began_s
+    except (NotConnected, Misconfigured):
+        return None
 
 
 async def _modbus(device: ModbusTcpDevice, tags: list[str]) -> dict[str, Fault]:

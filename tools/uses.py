@@ -79,6 +79,14 @@ def fastest(machine: Machine, counter: Counter) -> float | None:
     return max(rates, default=None)
 
 
+def rate_of(machine: Machine, product: str) -> float:
+    """Counts in a second by the ideal time of a product [counts/s]; 0 where it is not known."""
+    known = machine.products.get(product)
+    if known is None or not known.ideals or not known.ideals[-1].us:
+        return 0.0
+    return 1e6 / (known.ideals[-1].us * int(per_count(machine, text([product]))[0]))
+
+
 def static_faults(site: Site, machines: Mapping[str, Machine]) -> dict[str, list[Fault]]:
     """What the site file alone shows: counters whose counts the polling period would miss, by `device.tag`.
 

@@ -1,7 +1,7 @@
 """What a few seconds of reading say about each tag. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ HUGE: Final = 1e30
 """Beyond these a float is not a measurement but two integers, or a float in another byte order."""
 WORD: Final = 65536
 FAR_OFF_S: Final = 60.0
+STILL_CYCLES: Final = 3
 
 
 @dataclass
@@ -175,16 +176,24 @@ def _too_fast(item: Counting, pieces: int, for_s: float) -> list[Fault]:
     return [Fault("faster_than_ideal", "warn", values)]
 
 
-def still_while_running(report: TagReport, for_s: float, running: Mapping[str, float]) -> TagReport:
-    """The report with a warning where a machine ran all the time and its counter did not move.
-
-    running: for each machine how long it has been running at the end [s].
-    """
+def still_while_running(report: TagReport, running: Mapping[str, "Running"]) -> TagReport:
+    """The report with a warning where a machine ran for several cycles and its counter did not move."""
     for item in report.use.counts:
-        rate = item.fastest_per_s
-        waited_s = min(for_s, running.get(item.machine, 0.0))
-        if item.role in {"total", "good"} and report.read and not report.changes and rate and waited_s > 5 / rate:
-            values = {"machine": item.machine, "seconds": f"{waited_s:.0f}"}
+        run = running.get(item.machine)
+        if run is None or item.role not in {"total", "good"} or not report.read or report.changes:
+            continue
+        if run.for_s * run.counts_per_s > STILL_CYCLES:
+            values = {"machine": item.machine, "seconds": f"{run.for_s:.0f}"}
             fault = Fault("counter_still", "warn", values)
-            return TagReport(**{**report.__dict__, "faults": (*report.faults, fault)})
+            return replace(report, faults=(*report.faults, fault))
     return report
+
+
+@dataclass(frozen=True)
+class Running:
+    """A machine that ran until the end. for_s: how long it was seen to; counts_per_s: by the ideal time of what it
+    makes, 0 where that is not known.
+    """
+
+    for_s: float
+    counts_per_s: float
