@@ -23,11 +23,13 @@ KINDS = sorted(
 
 
 def example(kind, port):
-    address = {"url": f"opc.tcp://127.0.0.1:{port}/"} if kind == "opcua" else {"host": "127.0.0.1", "port": port}
-    tag = {"node": "i=2258"} if kind == "opcua" else {"holding": 0}
-    return TypeAdapter(Device).validate_python(
-        {"kind": kind, "every": "250ms", "timeout": "300ms", "tags": {"t": tag}} | address
-    )
+    """A device at that port of this machine; a serial one at a path that ends in 127.0.0.1 and the port."""
+    own = {
+        "opcua": {"url": f"opc.tcp://127.0.0.1:{port}/", "tags": {"t": {"node": "i=2258"}}},
+        "modbus_tcp": {"host": "127.0.0.1", "port": port, "tags": {"t": {"holding": 0}}},
+        "modbus_rtu": {"port": f"/dev/serial/by-id/127.0.0.1-{port}", "tags": {"t": {"holding": 0}}},
+    }
+    return TypeAdapter(Device).validate_python({"kind": kind, "every": "250ms", "timeout": "300ms"} | own[kind])
 
 
 def free_port():
@@ -68,7 +70,7 @@ async def test_nobody_there_is_not_connected_and_leaves_nothing(kind):
     assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"modbus_rtu"}))  # a line has no socket to leave to others
 async def test_a_peer_that_accepts_and_says_nothing_is_treated_gently(kind):
     async def mute(reader, writer):
         while await reader.read(1000):
