@@ -11,10 +11,9 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,17 +24,20 @@ from agent.freshness import Freshness
 from agent.health import Health
 from agent.history import blocks, days, first_ns
 from agent.keeper import Keeper, all_streams
+from agent.metrics import Readings, metrics_text
+from agent.metrics_http import serve
 from agent.mqtt import Broker
 from agent.outbox import BUDGET_MB
 from agent.pipeline import Pipeline
 from agent.salvage import Opened, open_outbox
 from agent.sender import Limits, Sender
 from agent.supervisor import Supervisor
+from agent.told import live_machines, own_version
+from agent.turns import every
 from agent.uplink import Hooks, Uplink
 from config import Site, compile_site, config_hash, describe, load_profiles, load_site
 from config.devices import stale_after_s
-from oee.engine import Live
-from wire.bodies import LiveMachine, Status
+from wire.bodies import Status
 
 _LOG: Final = logging.getLogger("nhip.agent")
 _BEAT_S: Final = 1.0
@@ -49,7 +51,8 @@ Progress = Callable[[dict[str, Any]], None]
 @dataclass(frozen=True)
 class Options:
     """commit_every_s: how often facts go to disk [s]; budget_mb: how large the outbox may grow [MB]; ready_file:
-    written when the devices are being read; progress: told about the import of history; limits: when to send again.
+    written when the devices are being read; progress: told about the import of history; limits: when to send again;
+    metrics: `host:port` at which Prometheus may ask, instead of the site file's.
     """
 
     commit_every_s: float = 10.0
@@ -57,6 +60,7 @@ class Options:
     ready_file: Path | None = None
     progress: Progress = lambda _: None
     limits: Limits = field(default_factory=Limits)
+    metrics: str = ""
 
 
 class Agent:
@@ -70,7 +74,9 @@ class Agent:
         self.pipeline = Pipeline(compile_site(site, load_profiles()), outbox.carries())
         self.clock = Clock(max(self.pipeline.until_ns.values(), default=0))
         self.sender = Sender(all_streams(outbox), outbox.settings().get("generation", ""), options.limits)
-        self.keeper = Keeper(outbox, self.pipeline, self.sender, self.health, self.clock.now_ns)
+        self.keeper = Keeper(
+            outbox, self.pipeline, self.sender, self.health, self.clock.now_ns, author=f"{site.site}/{site.gateway}"
+        )
         self.freshness = Freshness({name: stale_after_s(device) for name, device in site.devices.items()})
         self.supervisor = Supervisor(
             open_all(site.devices, self.clock.now_ns, files),
@@ -103,6 +109,7 @@ class Agent:
     # what happens again and again
 
     def _on_reading(self, device: str, reading: Reading) -> None:
+        self.health.count("tags_read", len(reading.confirmed))
         self.pipeline.feed_rows(self.freshness.fed(device, reading))
 
     async def beat(self, *, last: bool = False) -> None:
@@ -159,16 +166,47 @@ class Agent:
             marks=dict(self.sender.marks),
             config_hash=self._config_hash,
             waiting=self.sender.waiting,
-            version=_version(),
+            version=own_version(),
             devices={name: item.condition == "up" for name, item in devices.items()},
             health={**self.health.snapshot(), **totals},
         )
+
+    async def metrics(self) -> str:
+        """What Prometheus is told."""
+        oldest_ns, outbox_mb = await self.keeper.backlog()
+        return metrics_text(
+            Readings(
+                devices=self.supervisor.health,
+                tags={name: len(device.tags) for name, device in self.site.devices.items()},
+                machines=self.pipeline.live,
+                sender=self.sender,
+                health=self.health.snapshot() | {"steps_failed": self.pipeline.failures},
+                connected=bool(self.uplink and self.uplink.connected),
+                cannot_store=bool(self.keeper.trouble),
+                unknown_share=self.pipeline.unknown_share,
+                oldest_s=None if oldest_ns is None else (self.clock.now_ns() - oldest_ns) / 1e9,
+                outbox_mb=outbox_mb,
+                clock_ahead_s=self.clock.ahead_of_wall_ns() / 1e9,
+            )
+        )
+
+    async def _open_metrics(self) -> asyncio.Server | None:
+        listen = self.options.metrics or self.site.metrics or ""
+        try:
+            return await serve(listen, self.metrics) if listen else None
+        except OSError as error:
+            self.health.count("metrics_cannot_listen")
+            _LOG.error(  # a port that is taken is no reason to stop measuring
+                "metrics cannot listen at=%s why=%r cure=%r", listen, str(error), "give `metrics` another port"
+            )
+            return None
 
     # the life
 
     async def run(self, stop: asyncio.Event, history: Path | None) -> None:
         """From the first envelope to the offline status."""
         uplink = asyncio.create_task(self.uplink.run(), name="uplink") if self.uplink else None
+        metrics = await self._open_metrics()
         try:
             if history is not None:
                 await self._import(history, stop)
@@ -182,6 +220,8 @@ class Agent:
                 await self.uplink.drain(_DRAIN_S)
                 await self.commit()  # what the last receipts said
         finally:
+            if metrics:
+                metrics.close()
             if self.uplink and uplink:
                 self.uplink.stop()
                 await asyncio.wait([uplink], timeout=_GIVE_UP_S)
@@ -193,8 +233,8 @@ class Agent:
         self.pipeline.feed_rows(self.freshness.start(now_ns, self.pipeline.last_ns()))
         tasks = [
             asyncio.create_task(self.supervisor.run(), name="devices"),
-            asyncio.create_task(_every(_BEAT_S, self.beat, self.health), name="beat"),
-            asyncio.create_task(_every(self.options.commit_every_s, self.commit, self.health), name="commits"),
+            asyncio.create_task(every(_BEAT_S, self.beat, self.health), name="beat"),
+            asyncio.create_task(every(self.options.commit_every_s, self.commit, self.health), name="commits"),
         ]
         if self.options.ready_file:
             self.options.ready_file.write_text(json.dumps({"pid": os.getpid(), "at_ns": now_ns}))
@@ -213,7 +253,7 @@ class Agent:
 
         While it waits for the next day, what the receipts say goes to disk all the same.
         """
-        commits = asyncio.create_task(_every(self.options.commit_every_s, self.commit, self.health), name="commits")
+        commits = asyncio.create_task(every(self.options.commit_every_s, self.commit, self.health), name="commits")
         try:
             await self._feed_days(history, stop)
         finally:
@@ -235,52 +275,10 @@ class Agent:
             self.options.progress({"history_day": count, "until_ns": day.until_ns, "waiting": self.sender.waiting})
         if count == 0:
             self._tell_site(self.clock.now_ns())
-        self.options.progress({"history_days": count, "done": not stop.is_set()})
+        self.options.progress({"history_days": count, "done": not stop.is_set(), "written": dict(self.sender.written)})
 
     def _tell_site(self, valid_from_ns: int) -> None:
         self.keeper.tell_site(describe(self.site, valid_from_ns), valid_from_ns)
-
-
-async def _every(period_s: float, work: Callable[[], Any], health: Health) -> None:
-    """Does it on a grid; late turns are skipped, not queued up. Survives what goes wrong in one turn, and counts it.
-
-    Cancelled in the middle of a turn, it leaves that turn to end by itself: half a commit would lose what was taken
-    for it. Turns therefore hold a lock that whoever comes after the cancellation waits for.
-    """
-    loop = asyncio.get_running_loop()
-    due_s = loop.time() + period_s
-    while True:
-        await asyncio.sleep(max(0.0, due_s - loop.time()))
-        due_s += period_s * max(1, -(-(loop.time() - due_s) // period_s))
-        try:
-            await asyncio.shield(asyncio.ensure_future(work()))
-        except Exception:  # noqa: BLE001  # a task that must survive; counted
-            health.count("turns_failed")
-            if health.snapshot()["turns_failed"] == 1:
-                _LOG.exception("turn failed")
-
-
-def live_machines(live: Mapping[str, Live]) -> dict[str, LiveMachine]:
-    """The machines as the `live` message tells them."""
-    return {
-        name: LiveMachine(
-            state=item.state.word,
-            since_ns=item.since_ns,
-            reason=item.reason,
-            product=item.product,
-            shift=item.shift,
-            calendar=item.calendar.word,
-            pieces=item.pieces,
-        )
-        for name, item in live.items()
-    }
-
-
-def _version() -> str:
-    try:
-        return version("nhip")
-    except PackageNotFoundError:  # run from a checkout that was never installed
-        return ""
 
 
 async def run(

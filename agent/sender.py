@@ -248,6 +248,11 @@ class Sender:
         return {name: stream.known.mark for name, stream in self._streams.items()}
 
     @property
+    def written(self) -> Mapping[str, int]:
+        """Each stream's last seq on disk."""
+        return {name: stream.last for name, stream in self._streams.items()}
+
+    @property
     def known(self) -> Mapping[str, Settled]:
         """What each stream's receipts settle, to be kept on disk."""
         return {name: stream.known for name, stream in self._streams.items()}

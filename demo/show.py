@@ -2,10 +2,10 @@
 
 import json
 import time
-import urllib.error
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -15,6 +15,10 @@ from demo.proof import STATES, Comparison, Figures
 from demo.prove import Report, Tell
 from demo.stage import Stage, StageBroken, ask
 from words import duration, number, percent, say
+
+
+_ENVELOPES_A_DAY: Final = 6
+"""What the agent makes of a day of history, about; only for the bar while it is still computing."""
 
 
 def bars(console: Console) -> Progress:
@@ -59,28 +63,26 @@ def _computed(folder: Path) -> int:
 
 
 def _stored(stage: Stage) -> float:
-    """Share of the agent's envelopes that the center has settled so far."""
+    """Share of the agent's envelopes that the center has settled so far: 1 only when it has all."""
     try:
         rows = ask(f"{stage.center_url}/api/v1/delivery")["rows"]
-    except (StageBroken, urllib.error.URLError):
-        return 0.0
-    settled = sum(int(row["stored"]) for row in rows if row["kind"] == "facts")
-    try:
         told = json.loads((stage.folder / "agent-progress.json").read_text())
-    except (OSError, ValueError):
+    except (StageBroken, OSError, ValueError):  # the center is busy, or the file not yet written
         return 0.0
-    waiting = int(told.get("waiting", 0))
-    if told.get("done") and settled and waiting <= 0:
-        return 1.0
-    expected = max(24 * max(1, round(stage.days)), 1)
-    return min(1.0 if told.get("done") else 0.99, settled / expected)
+    marks = {row["stream"]: int(row["mark"]) for row in rows}
+    if not told.get("done"):
+        days = max(1, round(stage.days))
+        return min(0.99, sum(marks.values()) / (days * _ENVELOPES_A_DAY))
+    written: dict[str, int] = told["written"]
+    settled = sum(min(marks.get(stream, 0), last) for stream, last in written.items())
+    return settled / max(1, sum(written.values()))
 
 
 def addresses(stage: Stage, console: Console, lang: str) -> None:
     """Where to look."""
     table = Table(show_header=False, box=None, padding=(0, 2))
     table.add_row(say("demo.console", lang), f"[bold link={stage.center_url}]{stage.center_url}[/]")
-    table.add_row(say("demo.api", lang), f"{stage.center_url}/docs")
+    table.add_row(say("demo.api", lang), f"{stage.center_url}/api/v1/docs")
     table.add_row(say("demo.files", lang), str(stage.folder))
     console.print()
     console.print(table)

@@ -202,7 +202,8 @@ def _lay_setups(line: Timeline, setups: tuple[Setup, ...]) -> Timeline:
     state, by = line.state.copy(), line.by.copy()
     by[hit & (state != State.SETUP)] = "product"
     state[hit] = State.SETUP
-    return merge(Timeline(line.start_ns, line.end_ns, state, line.reason, by))
+    line = merge(Timeline(line.start_ns, line.end_ns, state, line.reason, by))
+    return split(line, np.intersect1d(starts, ends))  # one good piece between two set-ups keeps them two
 
 
 def _any_of(state: NDArray[np.uint8], wanted: Sequence[State]) -> NDArray[np.bool_]:
