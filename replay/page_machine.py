@@ -11,7 +11,7 @@ from replay.drawings import Bar, day_strip, dial, strip, trend
 from replay.drive import Outcome, Window
 from replay.figures import pareto_of, waterfall_of
 from replay.names import Names
-from replay.rows import rows
+from replay.rows import rejects, rows
 
 _DAYS_SHOWN: Final = 31
 _SHIFT_BARS: Final = 36
@@ -66,9 +66,8 @@ def _headline(row: Row, lang: str) -> str:
         )
     null = " null" if value is None else ""
     factors = "".join(_factor(row, key, lang) for key in ("availability", "performance", "quality", "coverage"))
-    rejects = row["pieces_startup_reject"] + row["pieces_process_reject"]
     made = words.say(
-        "replay.made", lang, pieces=words.number(row["pieces_total"], lang), rejects=words.number(rejects, lang)
+        "replay.made", lang, pieces=words.number(row["pieces_total"], lang), rejects=words.number(rejects(row), lang)
     )
     return (
         f'<div class="head"><div class="big{null}"><small>OEE</small>{words.percent(value, lang)}</div>'

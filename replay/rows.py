@@ -106,6 +106,12 @@ def _numbers(sums: Int64, scheduled_ms: int | None, all_ms: int | None, formula:
     }
 
 
+def rejects(row: Mapping[str, Any]) -> int | None:
+    """Rejected pieces of a row; None where nobody judged any."""
+    found: int = row["pieces_startup_reject"] + row["pieces_process_reject"]
+    return found if row["pieces_judged"] or not row["pieces_total"] else None
+
+
 def losses(outcome: Outcome) -> list[dict[str, Any]]:
     """Scheduled time lost by machine, state and reason, the largest first."""
     sums: dict[tuple[str, int, str], list[int]] = {}

@@ -11,7 +11,7 @@ from rich.table import Table
 import words
 from replay.drive import Outcome
 from replay.names import Names, named
-from replay.rows import losses, rows
+from replay.rows import losses, rejects, rows
 
 _STOPS_SHOWN: Final = 10
 _LOSSES_SHOWN: Final = 15
@@ -108,8 +108,7 @@ def _ratios(row: dict[str, Any], shown: Sequence[str], lang: str) -> list[str]:
 
 
 def _pieces(row: dict[str, Any], lang: str) -> list[str]:
-    rejects = row["pieces_startup_reject"] + row["pieces_process_reject"]
-    return [words.number(row["pieces_total"], lang), words.number(rejects, lang)]
+    return [words.number(row["pieces_total"], lang), words.number(rejects(row), lang)]
 
 
 def _losses(outcome: Outcome, names: Names, lang: str) -> Table:

@@ -1,0 +1,144 @@
+"""One history in every way that it can be written comes to the same facts."""
+
+import sys
+from datetime import UTC
+
+import numpy as np
+import plants
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from replay import csv_file
+
+SECONDS = 30_000
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    return plants.history(SECONDS)
+
+
+@pytest.fixture(scope="module")
+def truth(recorded, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("truth")
+    plants.write_csv(folder / "press.csv", *recorded)
+    found, outcome = plants.facts(folder)
+    assert outcome.conflicts == ()
+    assert outcome.rows == SECONDS
+    return found
+
+
+@pytest.mark.parametrize(
+    "style",
+    [
+        {"say": lambda when: str(when.timestamp())},
+        {"say": lambda when: str(int(when.timestamp()))},
+        {"say": lambda when: when.astimezone(UTC).isoformat().replace("+00:00", "Z")},
+        {"say": lambda when: when.isoformat(sep=" ", timespec="milliseconds")},
+        {"between": ";"},
+        {"between": "\t", "newline": "\r\n"},
+        {"hold": True},
+    ],
+    ids=["epoch-float", "epoch", "utc", "millis", "semicolon", "tab-crlf", "held"],
+)
+def test_every_way_to_write_it_in_csv(recorded, truth, tmp_path, style):
+    plants.write_csv(tmp_path / "press.csv", *recorded, **style)
+    found, outcome = plants.facts(tmp_path)
+    assert [item for item in outcome.conflicts if item.severity == "conflict"] == []
+    assert found == truth
+
+
+@pytest.mark.parametrize("block", [200, 5_000, 10**6])
+def test_however_the_file_falls_into_blocks(recorded, truth, tmp_path, monkeypatch, block):
+    monkeypatch.setattr(csv_file, "_BLOCK_BYTES", block)
+    times, columns = recorded
+    rows = SECONDS if block > 200 else 3000
+    plants.write_csv(tmp_path / "press.csv", times[:rows], {tag: values[:rows] for tag, values in columns.items()})
+    found, _ = plants.facts(tmp_path)
+    if rows == SECONDS:
+        assert found == truth
+    monkeypatch.setattr(csv_file, "_BLOCK_BYTES", 10**9)
+    assert plants.facts(tmp_path)[0] == found
+
+
+def test_without_pyarrow_csv_is_read_all_the_same(recorded, truth, tmp_path, monkeypatch):
+    monkeypatch.setattr(csv_file, "pa", None)
+    plants.write_csv(tmp_path / "press.csv", *recorded)
+    assert plants.facts(tmp_path)[0] == truth
+
+
+def _table(times, columns, stamps):
+    return pa.table({"time": stamps, **{tag: pa.array(values) for tag, values in columns.items()}})
+
+
+@pytest.mark.parametrize(
+    "kind", ["ns", "us-local", "naive", "seconds", "float", "text", "text-columns", "dictionary", "nulls"]
+)
+def test_every_way_to_write_it_in_parquet(recorded, truth, tmp_path, kind):
+    times, columns = recorded
+    stamps = pa.array(times, pa.timestamp("ns", "UTC"))
+    columns = {tag: values.astype(np.int32) for tag, values in columns.items()}
+    match kind:
+        case "us-local":
+            stamps = stamps.cast(pa.timestamp("us", "Asia/Ho_Chi_Minh"))
+        case "naive":
+            stamps = pa.array([when.replace(tzinfo=None) for when in times], pa.timestamp("ms"))
+        case "seconds":
+            stamps = pa.array([int(when.timestamp()) for when in times])
+        case "float":
+            stamps = pa.array([when.timestamp() for when in times])
+        case "text":
+            stamps = pa.array([when.isoformat() for when in times])
+        case "text-columns":
+            columns = {tag: values.astype(str) for tag, values in columns.items()}
+        case "dictionary":
+            columns["running"] = pa.array(columns["running"] == 1).cast(pa.int8()).dictionary_encode()
+        case "nulls":
+            same = np.append(False, columns["alarm"][1:] == columns["alarm"][:-1])
+            columns["alarm"] = pa.array(columns["alarm"], mask=same)
+    pq.write_table(_table(times, columns, stamps), tmp_path / "press.parquet", row_group_size=7_000)
+    found, outcome = plants.facts(tmp_path)
+    assert [item for item in outcome.conflicts if item.severity == "conflict"] == []
+    assert found == truth
+    assert any(item.code == "naive_time" for item in outcome.conflicts) == (kind == "naive")
+
+
+def test_a_summer_time_zone_is_one_clock(tmp_path):
+    """Naive times of a zone with summer time, across the change."""
+    from zoneinfo import ZoneInfo
+
+    from replay.times import from_wall
+
+    zone = ZoneInfo("Europe/Berlin")
+    wall = np.array([1_774_746_000, 1_774_749_600, 1_774_756_800]) * 10**9  # 2026-03-29 01:00, 02:00 (left out), 04:00
+    assert (from_wall(wall, zone) // 10**9 - wall // 10**9).tolist() == [-3600, -3600, -7200]
+
+
+@pytest.mark.parametrize("cut", [4, 1000, 60_000])
+def test_a_parquet_file_without_its_end_is_told(recorded, tmp_path, cut):
+    times, columns = recorded
+    path = tmp_path / "press.parquet"
+    pq.write_table(_table(times, columns, pa.array(times, pa.timestamp("ns", "UTC"))), path)
+    path.write_bytes(path.read_bytes()[:cut])
+    _, outcome = plants.facts(tmp_path)
+    assert {item.code for item in outcome.conflicts} == {"broken_parquet", "no_rows"}
+    assert outcome.window is None
+
+
+def test_parquet_without_pyarrow_is_told(recorded, tmp_path, monkeypatch):
+    (tmp_path / "press.parquet").write_bytes(b"PAR1")
+    monkeypatch.setitem(sys.modules, "replay.parquet_file", None)
+    _, outcome = plants.facts(tmp_path)
+    assert {item.code for item in outcome.conflicts} == {"no_pyarrow"}
+
+
+def test_not_a_number_in_parquet_is_told_with_its_row(recorded, tmp_path):
+    times, columns = recorded
+    strokes = columns["strokes"].astype(float)
+    strokes[500:502] = np.nan
+    table = _table(times, columns | {"strokes": strokes}, pa.array(times, pa.timestamp("ns", "UTC")))
+    pq.write_table(table, tmp_path / "press.parquet")
+    _, outcome = plants.facts(tmp_path)
+    (item,) = outcome.conflicts
+    assert (item.code, item.line, item.key, item.count) == ("not_a_number", 501, "strokes", 2)
