@@ -134,6 +134,51 @@ def center(center_file: Path, ready_file: Path | None, lang: str) -> None:
 
 
 @main.command()
+@click.option("--from", "source", type=_path, required=True, help="The center whose facts are copied; it must not run.")
+@click.option("--to", "target", type=_path, required=True, help="The center that gets them, with an empty store.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@_lang
+def migrate(source: Path, target: Path, as_json: bool, lang: str) -> None:
+    """Copies facts and books of one CENTER.yaml into the store of another, and compares every sum."""
+    import json
+    from dataclasses import asdict
+
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+    from center import migrate as room
+    from center.books import StoreRefused
+    from center.stores.contract import StoreAway
+    from config import Misconfigured
+    from words import say
+
+    bars: dict[str, TaskID] = {}
+    with Progress(console=Console(stderr=True)) as progress:
+
+        def tell(what: str, done: float) -> None:
+            if what not in bars:
+                bars[what] = progress.add_task(what, total=1.0)
+            progress.update(bars[what], completed=done)
+
+        try:
+            copied = room.between(source, target, tell)
+        except Misconfigured as error:
+            click.echo(_complaints(error, lang), err=True)
+            sys.exit(EXIT_MISCONFIGURED)
+        except (room.CannotCopy, StoreAway, StoreRefused) as error:
+            click.echo(say("migrate.failed", lang, detail=error), err=True)
+            sys.exit(EXIT_BAD)
+    if as_json:
+        click.echo(json.dumps(asdict(copied), ensure_ascii=False))
+    else:
+        click.echo(say("migrate.copied", lang, **asdict(copied)))
+        click.echo(say("migrate.different" if copied.differences else "migrate.equal", lang))
+        for line in copied.differences:
+            click.echo(f"  {line}")
+    sys.exit(EXIT_BAD if copied.differences else 0)
+
+
+@main.command()
 @click.argument("factory", type=_path)
 @click.option("--history", type=_path, help="Folder for the recorded past.")
 @click.option("--history-from", help="Since when (ISO 8601).")

@@ -20,15 +20,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "center")]
 
-import numpy as np  # noqa: E402
-from rich.console import Console  # noqa: E402
-from rich.progress import track  # noqa: E402
-from rich.table import Table  # noqa: E402
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
 
-from center.stores.contract import Batch, Origin, Query  # noqa: E402
-from oee import kpi  # noqa: E402
-from oee.facts import FACT, FACT_COLUMNS, LOSS_COLUMNS, MINUTE_NS, NO_LOSSES, Facts, Losses  # noqa: E402
-from oee.states import CalendarClass, State  # noqa: E402
+from center.stores.contract import Batch, Origin, Query
+from oee import kpi
+from oee.facts import FACT, FACT_COLUMNS, LOSS_COLUMNS, MINUTE_NS, NO_LOSSES, Facts, Losses
+from oee.states import CalendarClass, State
 
 ZONE = "Asia/Ho_Chi_Minh"
 AHEAD_MIN = 7 * 60

@@ -12,7 +12,8 @@ from center.live import Pictures
 from center.memory import Memory
 from center.stores.contract import Batch, Marked, Store
 
-_FACTS: Final = "facts"
+FACTS: Final = "facts"
+"""The kind of streams whose content goes into the store."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def center_of(store: Store, books: Books | None = None, **settings: object) -> C
         def commit(batches: Sequence[Batch], changes: Changes) -> None:
             store.write(batches)
             if isinstance(store, Marked):
-                store.settle({key: state.marks for key, state in changes.streams.items() if state.kind == _FACTS})
+                store.settle({key: state.marks for key, state in changes.streams.items() if state.kind == FACTS})
             kept.commit((), changes)
 
     else:
@@ -63,5 +64,5 @@ def center_of(store: Store, books: Books | None = None, **settings: object) -> C
 def _lower(remembered: Remembered, store: Marked) -> None:
     known = store.marks()
     for key, state in remembered.streams.items():
-        if state.kind == _FACTS:
+        if state.kind == FACTS:
             remembered.streams[key] = lower(state, known.get(key, Marks()))

@@ -65,6 +65,8 @@ def write_changes(cursor: DuckDBPyConnection, changes: Changes) -> None:
         insert_new(cursor, "sites", columns, ("site", "gateway", "config_hash", "valid_from_ns"))
     if changes.quarantine:
         _quarantine(cursor, changes.quarantine)
+    if changes.released:
+        cursor.executemany("DELETE FROM quarantine WHERE id = ?", [[number] for number in changes.released])
 
 
 def _stream_columns(changes: Changes) -> dict[str, Any]:

@@ -60,9 +60,10 @@ def _columns(
     times = matrix[:, 0]
     minute_ns = times // MINUTE_NS * MINUTE_NS
     texts = {name: unpack(tags.get(name, "")) for name in ("machine", "shift", "product")}
-    out: dict[str, Any] = {name: np.full(len(times), text, object) for name, text in texts.items()}
-    for name, value in (more or {}).items():
-        out[name] = np.full(len(times), value, object if isinstance(value, str) else np.uint8)
+    out: dict[str, Any] = {}
+    for name, value in (texts | dict(more or {})).items():
+        out[name] = np.empty(len(times), object if isinstance(value, str) else np.uint8)
+        out[name][:] = value  # `np.full` would drop a last NUL of a text
     return out | {
         "minute_ns": minute_ns,
         "calendar": np.full(len(times), CLASS_BY_WORD[tags["calendar"]], np.uint8),

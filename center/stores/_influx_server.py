@@ -1,9 +1,10 @@
 """One InfluxDB over HTTP: lines in through the official client, questions as InfluxQL.
 
 Both servers speak the same two requests: `POST /api/v2/write` and `GET /query` (1.8, 2.x with a DBRP mapping, and
-compatible clusters). A 1.x user and password go as the token `user:password`.
+compatible clusters). A 1.x user and password go as `Basic`, a 2.x token as `Token`.
 """
 
+import base64
 import json
 import threading
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ _NAMED_REFUSALS: Final = 3
 
 @dataclass(frozen=True)
 class Address:
-    """Where an InfluxDB is and how to get in. org: set for 2.x, empty for 1.x."""
+    """Where an InfluxDB is and how to get in. org: set for 2.x, empty for 1.x. token: for 1.x `user:password`."""
 
     url: str
     org: str = ""
@@ -41,6 +42,11 @@ class Server:
 
     def __init__(self, address: Address) -> None:
         self.address = address
+        basic = bool(address.token) and not address.org
+        self._headers = {}
+        if address.token:
+            secret = base64.b64encode(address.token.encode()).decode() if basic else address.token
+            self._headers = {"Authorization": f"{'Basic' if basic else 'Token'} {secret}"}
         options: dict[str, Any] = {"ca_certs": address.ca_file} if address.ca_file else {}
         self._pool = urllib3.PoolManager(maxsize=8, retries=False, timeout=address.timeout_s, **options)
         self._client = InfluxDBClient(
@@ -50,15 +56,15 @@ class Server:
             timeout=round(address.timeout_s * 1000),
             retries=False,
             ssl_ca_cert=address.ca_file or None,
+            auth_basic=basic,
         )
         self._writer = self._client.write_api(write_options=SYNCHRONOUS)
         self._turn = threading.Lock()
 
     def request(self, method: str, path: str, **options: Any) -> tuple[int, str]:
         """Status and text of an answer. Raises `StoreAway` if there is none."""
-        headers = {"Authorization": f"Token {self.address.token}"} if self.address.token else {}
         try:
-            answer = self._pool.request(method, f"{self.address.url}{path}", headers=headers, **options)
+            answer = self._pool.request(method, f"{self.address.url}{path}", headers=self._headers, **options)
         except urllib3.exceptions.HTTPError as error:
             raise StoreAway(f"{self.address.url}: no answer: {_first_line(error)}") from error
         return answer.status, answer.data.decode("utf-8", "replace")

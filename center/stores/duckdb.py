@@ -18,6 +18,7 @@ from center.books import Changes, Quarantined, QuarantineRow, Remembered, StoreR
 from center.complaints import wrong
 from center.stores import _duckdb_books as books
 from center.stores import _duckdb_read as read
+from center.stores import _duckdb_rows as rows_of
 from center.stores import _duckdb_write as write
 from center.stores.contract import Batch, Query, StoreAway
 from oee.facts import Facts, Losses, Stop
@@ -128,6 +129,16 @@ class DuckStore:
         """Latest revisions; by the contract of `Store`."""
         with self._reading() as cursor:
             return read.read_stops(cursor, site, machines, start_ns, end_ns)
+
+    def extent(self) -> dict[str, tuple[int, int]]:
+        """By the contract of `Movable`."""
+        with self._reading() as cursor:
+            return rows_of.extent(cursor)
+
+    def rows(self, site: str, start_ns: int, end_ns: int) -> Iterator[Batch]:
+        """By the contract of `Movable`."""
+        with self._reading() as cursor:
+            yield from rows_of.batches(cursor, site, start_ns, end_ns)
 
     def remember(self) -> Remembered:
         """The books but for the quarantine."""

@@ -194,7 +194,10 @@ def _token(settings: Mapping[str, str]) -> str:
             raise wrong(f"store.{key}", settings[key], "invalid", detail=error) from error
 
     if "token_file" in settings:
-        return secret("token_file")
+        token = secret("token_file")
+        if not token.isascii() or not token.isprintable():
+            raise wrong("store.token_file", settings["token_file"], "invalid", detail="this is no token: ASCII only")
+        return token
     if "username" in settings:
         return f"{settings['username']}:{secret('password_file') if 'password_file' in settings else ''}"
     return ""

@@ -27,6 +27,7 @@ bind-address = "127.0.0.1:{rpc}"
   wal-fsync-delay = "0s"
   index-version = "tsi1"
   query-log-enabled = false
+  {more}
 [monitor]
   store-enabled = false
 [http]
@@ -42,7 +43,7 @@ bind-address = "127.0.0.1:{rpc}"
 class Influxd:
     """A server of our own, which may be killed and started again on the same data and port."""
 
-    def __init__(self, folder, auth=False):
+    def __init__(self, folder, auth=False, more=""):
         if not BINARY.exists():
             pytest.skip("no influxd: run scripts/influxd, or set NHIP_TEST_INFLUX_URL")
         self.folder, self.auth = folder, auth
@@ -50,7 +51,8 @@ class Influxd:
         self.url = f"http://127.0.0.1:{self.port}"
         self._config = folder / "influxd.conf"
         self._config.write_text(
-            _CONFIG.format(folder=folder, port=self.port, rpc=rpc, auth="true" if auth else "false"), encoding="utf-8"
+            _CONFIG.format(folder=folder, port=self.port, rpc=rpc, auth="true" if auth else "false", more=more),
+            encoding="utf-8",
         )
 
     def start(self):
