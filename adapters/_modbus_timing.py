@@ -30,6 +30,8 @@ def pace(baud: int, bits_per_character: int) -> Pace:
     return Pace(char_s, FAST_GAP_S if baud > FAST_BAUD else 3.5 * char_s)
 
 
+NETWORK_PACE = Pace(0.0, 0.0)
+"""On Ethernet a frame takes no time worth counting."""
 UNKNOWN_PACE = pace(9600, 11)
 """Behind a converter whose speed only it knows."""
 
@@ -43,7 +45,7 @@ def exchange_s(request: Request, line: Pace, turnaround_s: float, pause_s: float
 @dataclass(frozen=True, slots=True)
 class Load:
     """What a line has to carry. cycle_s: every request once [s]; share: of the line's time that they take at their
-    periods [1], above 1 more than there is; slowest_period_s: shortest period of all tags that the line can keep [s].
+    periods [1], above 1 more than there is.
     """
 
     cycle_s: float

@@ -207,6 +207,18 @@ def check(
 
 
 @click.command()
+@click.argument("site", type=_path)
+@click.option("--answer", type=_Seconds(), default="20ms", show_default=True, help="How long devices think.")
+@_json
+@_lang
+def plan(site: Path, answer: float, as_json: bool, lang: str) -> None:
+    """Shows the requests that the devices of SITE.yaml will get, and how long a cycle takes on each line."""
+    from tools.plan import plan as show
+
+    sys.exit(show(site, answer, as_json=as_json, lang=lang))
+
+
+@click.command()
 @click.argument("site_file", metavar="SITE.yaml", type=_path)
 @click.option("--site", default="", help="Id of the site: lower-case letters, digits, hyphens.")
 @click.option("--name", default="", help="Its name.")
@@ -230,4 +242,4 @@ def init(site_file: Path, lang: str, **flags: Any) -> None:
     sys.exit(write(site_file, Flags(**flags), lang))
 
 
-COMMANDS = (scan, browse, find_bytes, check, init)
+COMMANDS = (scan, browse, find_bytes, check, init, plan)
