@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "center")]
 
 import numpy as np
+from influx_plant import Influxd
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -181,8 +182,6 @@ def one_duckdb(folder, machines, days):
 
 def one_influxdb(folder, machines, days):
     """A server of our own; its cold cache is written soon, so that files are counted and not the log."""
-    from influx_plant import Influxd
-
     server = Influxd(folder, more='cache-snapshot-write-cold-duration = "5s"').start()
     try:
         store = importlib.import_module("center.stores.influxdb").open_store({"url": server.url})

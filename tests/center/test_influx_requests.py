@@ -1,0 +1,215 @@
+"""What the InfluxDB store asks of a server: requests of 2.x against a recorder, statements and lines as text.
+
+No 2.x server runs here: what is checked is that the requests are those of its documented API, no more.
+"""
+
+import json
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from center_plant import STREAM, batch, ns
+from hypothesis import given
+from hypothesis import strategies as st
+
+from center.books import StoreRefused
+from center.ledger import Marks, StreamKey
+from center.stores import _influx_ask as ask
+from center.stores._influx_lines import batch_lines, mark_lines
+from center.stores._influx_refusal import Blame, all_refused, blame
+from center.stores._influx_text import literal, pack, unpack
+from center.stores.contract import Query, StoreAway
+from center.stores.influxdb import open_store
+from config import Misconfigured
+from oee.facts import MINUTE_NS
+from oee.states import State
+
+T = ns("2026-03-02T08:00:00")
+
+
+class Recorder:
+    """A tiny 2.x: organizations, buckets and mappings that it is told of, and writes answered as scripted."""
+
+    def __init__(self):
+        self.seen, self.buckets, self.dbrps, self.answers = [], [], [], []
+
+    def reply(self, method, path, query, body, headers):
+        self.seen.append((method, path, query, body, headers.get("Authorization")))
+        if path == "/api/v2/orgs":
+            return 200, {"orgs": [{"id": "o1", "name": "nhip"}] if query["org"] == ["nhip"] else []}
+        if path == "/api/v2/write":
+            return self.answers.pop(0) if self.answers else (204, None)
+        kind, name = (self.buckets, "buckets") if path.endswith("buckets") else (self.dbrps, "content")
+        if method == "POST":
+            kind.append(json.loads(body) | {"id": f"b{len(kind)}"})
+            return 201, kind[-1]
+        key = "name" if name == "buckets" else "bucketID"
+        return 200, {name: [item for item in kind if [item[key]] == query[key]]}
+
+
+@contextmanager
+def recorder():
+    made = Recorder()
+
+    class Handler(BaseHTTPRequestHandler):
+        def _do(self):
+            parts = urlsplit(self.path)
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+            status, answer = made.reply(self.command, parts.path, parse_qs(parts.query), body, self.headers)
+            data = b"" if answer is None else json.dumps(answer).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_):
+            pass
+
+    Handler.do_GET = Handler.do_POST = Handler._do
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        made.url = f"http://127.0.0.1:{server.server_port}"
+        yield made
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def two(tmp_path):
+    (tmp_path / "token").write_text("s3cret==\n")
+    with recorder() as made:
+        made.settings = {"url": made.url, "org": "nhip", "token_file": str(tmp_path / "token"), "retention": "104w"}
+        yield made
+
+
+def test_on_2x_buckets_and_mappings_are_made_once(two):
+    open_store(two.settings).close()
+    assert [(item["name"], item["orgID"], item["retentionRules"]) for item in two.buckets] == [
+        ("nhip", "o1", [{"type": "expire", "everySeconds": 104 * 7 * 86_400}]),
+        ("nhip-books", "o1", []),
+    ]
+    assert [(item["bucketID"], item["database"], item["retention_policy"], item["default"]) for item in two.dbrps] == [
+        ("b0", "nhip", "nhip", True),
+        ("b1", "nhip", "books", False),
+    ]
+    made = len(two.seen)
+    open_store(two.settings).close()
+    assert {method for method, *_ in two.seen[made:]} == {"GET"}
+    assert {token for *_, token in two.seen} == {"Token s3cret=="}
+    with pytest.raises(Misconfigured, match="by hand"):
+        open_store(two.settings | {"retention": "52w"})
+    with pytest.raises(Misconfigured, match="organization 'other'"):
+        open_store(two.settings | {"org": "other"})
+
+
+def test_on_2x_rows_and_marks_go_to_their_buckets(two):
+    store = open_store(two.settings)
+    store.write([batch([{"t": T, "cycles": 1}])])
+    store.settle({StreamKey("van-long", "main", STREAM): Marks(3, ((5, 6),))})
+    writes = [(query, body) for _, path, query, body, _ in two.seen if path == "/api/v2/write"]
+    assert [query["bucket"] for query, _ in writes] == [["nhip"], ["nhip-books"]]
+    assert writes[0][0]["precision"] == ["ns"]
+    assert writes[0][1] == (
+        f"facts,calendar=scheduled,day=0,machine=press-1,product=1,shift=A,site=van-long,stream={STREAM} cycles=1i {T}"
+    )
+    assert writes[1][1] == f'marks,gateway=main,site=van-long,stream={STREAM} beyond="[[5,6]]",mark=3i 0'
+    store.close()
+
+
+def test_refusals_in_the_words_of_2x(two):
+    store = open_store(two.settings)
+    rows = [batch([{"t": T, "cycles": 1}, {"t": T + MINUTE_NS, "cycles": 1}])]
+    partial = {
+        "code": "unprocessable entity",
+        "message": "failure writing points: partial write: type conflict dropped=1",
+    }
+    two.answers = [(422, partial), (204, None), (422, partial)]
+    with pytest.raises(StoreRefused, match=r"1 of 2 rows.*type conflict"):
+        store.write(rows)
+    two.answers = [(413, {"code": "request too large"}), (204, None), (204, None)]
+    store.write(rows)
+    for status in (401, 404, 429, 500, 503):
+        two.answers = [(status, {"code": "?", "message": "no luck"})]
+        with pytest.raises(StoreAway, match=f"{status} no luck"):
+            store.write(rows)
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "whose"),
+    [
+        (400, "partial write: points beyond retention policy dropped=1", Blame.ROWS),
+        (400, "partial write: max-values-per-tag limit exceeded (100000/100000) dropped=1", Blame.SERVER),
+        (400, "partial write: max-series-per-database limit exceeded: (1000000) dropped=1", Blame.SERVER),
+        (422, "partial write: field type conflict", Blame.ROWS),
+        (413, "Request Entity Too Large", Blame.SIZE),
+        (500, "engine: cache-max-memory-size exceeded", Blame.SERVER),
+        (503, "hinted handoff queue full", Blame.SERVER),
+    ],
+)
+def test_whose_fault_a_refusal_is(status, text, whose):
+    assert blame(status, text) is whose
+
+
+def test_the_count_of_dropped_rows_is_a_lower_bound():
+    assert all_refused("partial write dropped=5", 5)
+    assert not all_refused("partial write dropped=4", 5)
+    assert not all_refused("unable to parse", 2)
+    assert all_refused("unable to parse", 1)
+
+
+@given(st.text(st.characters(blacklist_categories=["Cs"])))
+def test_packed_text_has_nothing_that_line_protocol_cannot_say(text):
+    packed = pack(text)
+    assert unpack(packed) == text
+    assert "\\" not in packed
+    assert packed.isprintable()
+    assert literal(text)[0] == literal(text)[-1] == "'"
+
+
+def test_half_a_character_is_refused():
+    with pytest.raises(UnicodeEncodeError):
+        batch_lines([batch([{"t": T, "machine": "\ud800", "cycles": 1}])])
+
+
+def test_lines_leave_out_what_is_zero_or_empty():
+    night = {"t": ns("2026-03-03T01:00:00"), "n": 2, "date": 20_514, "shift": "C", "product": "", "cycles": -3}
+    early = {"t": ns("2026-03-03T06:30:00"), "date": 20_515, "machine": "máy ép, số=2"}
+    loss = {"t": T, "state": State.MINOR_STOP, "reason": "kẹt\nkhuôn", "ms": 7}
+    lines = batch_lines([batch([night, early], [loss], seq=1)])
+    assert lines == [
+        (
+            f"facts,calendar=scheduled,day=0,machine=press-1,shift=C,site=van-long,stream={STREAM} cycles=-3i "
+            f"{night['t'] + 2_000_000}"
+        ),
+        (
+            "facts,calendar=scheduled,day=1,machine=máy\\ ép\\,\\ số\\=2,product=1,shift=A,site=van-long,"
+            f"stream={STREAM} running_ms=0i {early['t']}"
+        ),
+        (
+            "losses,calendar=scheduled,day=0,machine=press-1,product=1,reason=kẹt%0Akhuôn,shift=A,site=van-long,"
+            f"state=minor_stop,stream={STREAM} ms=7i {T}"
+        ),
+    ]
+    assert mark_lines({}) == []
+
+
+def test_hours_are_asked_for_from_where_they_begin_in_the_zone():
+    def asked(zone, start, end):
+        query = Query("s", start, end, zone, bucket="hour", by=())
+        return ask.stretches(query), ask.sums("f", ["cycles"], query, ())
+
+    hour = 60 * MINUTE_NS
+    (stretch,), (statement,) = asked("Asia/Kolkata", 0, 24 * hour)
+    assert stretch == (0, 24 * hour, 30 * MINUTE_NS)
+    assert "GROUP BY time(3600s, 1800s) fill(none)" in statement
+    stretches, statements = asked("Australia/Lord_Howe", ns("2026-04-04"), ns("2026-04-06"))
+    assert len(stretches) == len(statements) == 2
+    assert [shift for *_, shift in stretches] == [0, 30 * MINUTE_NS]
+    with pytest.raises(ValueError, match="by: line"):
+        ask.groups(Query("s", 0, 1, by=("line",)), ask.FACT_GROUPS)
