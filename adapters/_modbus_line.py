@@ -90,7 +90,8 @@ class Line:
                 raise self._drop(self._channel.ended if self._channel else self._ended)
             wait_s = self._probes.wait_s(unit, clock())
             if wait_s:
-                raise NotConnected(f"{self.peer} unit {unit}: silent; asked again in {wait_s:.0f} s")
+                why = self._why.get(unit, "did not answer")
+                raise NotConnected(f"{self.peer} unit {unit}: {why}; asked again in {wait_s:.0f} s")
             channel = await self._quiet()
             began_s, self._in_step, self._timeout_s = clock(), False, timeout_s
             self._quiet_until_s = began_s + 2 * timeout_s  # if this is cancelled, an answer may still be on its way

@@ -348,7 +348,7 @@ async def test_serial_frames_through_a_converter(line):
             await task
             seen.clear()
             await reads(adapter, 6, seen)  # the converter's old connection may still swallow an answer
-            assert [found for _, found, _ in seen if isinstance(found, dict)][0] == {"a": 7, "b": 101}
+            assert next(found for _, found, _ in seen if isinstance(found, dict)) == {"a": 7, "b": 101}
             await adapter.close()
             plc.dead.add(1)
             await adapter.connect()
