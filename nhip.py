@@ -10,7 +10,9 @@ from typing import Any, NoReturn
 
 import click
 
-from tools.door import COMMANDS as TOOLS  # imports click alone
+from agent.door import COMMANDS as OUTBOX
+from center.door import COMMANDS as BY_HAND
+from tools.door import COMMANDS as TOOLS  # each door imports click alone
 
 EXIT_BAD = 1
 EXIT_MISCONFIGURED = 2
@@ -64,6 +66,7 @@ def main() -> None:
 @click.option("--commit-every", type=_Seconds(), default="10s", show_default=True, help="How often facts go to disk.")
 @click.option("--ready-file", type=_path, help="Written once the devices are being read.")
 @click.option("--progress-file", type=_path, help="Told about the import of history (JSON).")
+@click.option("--metrics", default="", help="Where Prometheus may ask, for example 127.0.0.1:9464.")
 @_lang
 def agent(
     site: Path,
@@ -72,6 +75,7 @@ def agent(
     commit_every: float,
     ready_file: Path | None,
     progress_file: Path | None,
+    metrics: str,
     lang: str,
 ) -> None:
     """Reads the PLCs of SITE.yaml, works out OEE and delivers it to the center."""
@@ -89,7 +93,7 @@ def agent(
             temporary.write_text(json.dumps(progress))
             temporary.replace(progress_file)
 
-    options = edge.Options(commit_every_s=commit_every, ready_file=ready_file, progress=tell)
+    options = edge.Options(commit_every_s=commit_every, ready_file=ready_file, progress=tell, metrics=metrics)
     try:
         edge.main(site, outbox or site.with_suffix(".outbox"), history, options)
     except Misconfigured as error:
@@ -282,7 +286,7 @@ def demo(
         sys.exit(door.run(settings, Path(temporary)))
 
 
-for _command in TOOLS:
+for _command in (*TOOLS, *OUTBOX, *BY_HAND):
     main.add_command(_command)
 
 

@@ -19,7 +19,7 @@ from agent.parts import bodies
 from agent.pipeline import Batch, Pipeline
 from agent.salvage import open_outbox
 from agent.sender import Key, Learned, Sender, StreamState
-from agent.site import SENT, news
+from agent.site import AUTHOR, SENT, news
 from wire.bodies import Dropped
 
 _LOG: Final = logging.getLogger("nhip.agent.outbox")
@@ -39,10 +39,18 @@ class Keeper:
     """The outbox, the pipeline whose states it holds, and the sender that knows what is on it."""
 
     def __init__(
-        self, outbox: Outbox, pipeline: Pipeline, sender: Sender, health: Health, now_ns: Callable[[], int]
+        self,
+        outbox: Outbox,
+        pipeline: Pipeline,
+        sender: Sender,
+        health: Health,
+        now_ns: Callable[[], int],
+        *,
+        author: str = "",
     ) -> None:
+        """author: `<site>/<gateway>`, kept in the file, so that it can be delivered without a network."""
         self._outbox, self._pipeline, self._sender = outbox, pipeline, sender
-        self._health, self._now_ns = health, now_ns
+        self._health, self._now_ns, self._author = health, now_ns, author
         self._thread = ThreadPoolExecutor(1, "outbox")
         self._turn = asyncio.Lock()
         self._commits = 0
@@ -69,6 +77,14 @@ class Keeper:
         except (CannotStore, CorruptOutbox) as error:
             self._complain(error)
             return [(key, "facts", None) for key in wanted]
+
+    async def backlog(self) -> tuple[int | None, float | None]:
+        """When the oldest envelope without a receipt was sealed [ns UTC], and what the file holds [MB]."""
+        try:
+            return await self._do(self._outbox.oldest_waiting_ns), await self._do(self._outbox.used_mb)
+        except (CannotStore, CorruptOutbox) as error:
+            self._complain(error)
+            return None, None
 
     def learned(self, learned: Learned) -> None:
         """A receipt taught something; it goes to disk with the next commit."""
@@ -98,7 +114,7 @@ class Keeper:
                     await self._begin_again(learned.ahead[0])
                 contents, settings = await self._keep(learned) if learned else [], {}
                 if self._described and (body := await self._do(self._news)):
-                    contents, settings = [*contents, ("site", body[0])], {SENT: body[1]}
+                    contents, settings = [*contents, ("site", body[0])], {SENT: body[1], AUTHOR: self._author}
                 batch = self._pipeline.take()
                 sealed = await self._do(self._store, batch, contents, settings, final)
             except (CannotStore, CorruptOutbox) as error:

@@ -319,6 +319,18 @@ class Outbox:
         )
         return [(row, Key(stream, seq)) for row, stream, seq in rows if seq not in known[stream]]
 
+    def oldest_waiting_ns(self) -> int | None:
+        """When the oldest envelope without a receipt was sealed [ns UTC]; None if none waits."""
+        found = []
+        for item in self.streams():
+            seq = item.known.after(item.first - 1)
+            found += self._read(
+                "select sealed_ns from envelopes e join streams s on s.no = e.stream where s.stream = ? and seq = ?",
+                item.stream,
+                seq,
+            )
+        return min((int(row[0]) for row in found), default=None)
+
     def carries(self) -> dict[str, bytes]:
         """Each machine's state as of the last commit."""
         return dict(self._read("select machine, data from carry"))

@@ -18,13 +18,15 @@ from typing import Any, Final
 from adapters.contract import Row
 from agent.parts import Part
 from oee import engine
-from oee.facts import MINUTE_NS, MS_NS
+from oee.facts import FACT, MINUTE_NS, MS_NS, STATE_COLUMNS
 from oee.machine import Machine
 from oee.samples import EMPTY, Samples, Series, between, series
-from oee.states import Quality
+from oee.states import Quality, State
 
 _LOG: Final = logging.getLogger("nhip.agent.pipeline")
 MOST_PENDING_ROWS: Final = 200_000
+_STATES: Final = [FACT[name] for name in STATE_COLUMNS]
+_UNKNOWN: Final = f"{State.UNKNOWN.word}_ms"
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ class Pipeline:
         self._dirty: set[str] = set()
         self._most_pending_rows = most_pending_rows
         self.failures = 0
+        self._all_ms = self._unknown_ms = 0
         self._seen: dict[str, Row] = {}
         self._paused = False
 
@@ -113,6 +116,11 @@ class Pipeline:
     def pending_rows(self) -> int:
         """Rows offered and not stored yet."""
         return self._rows
+
+    @property
+    def unknown_share(self) -> float | None:
+        """Which part of the time worked out in this run was unknown [1]; None before the first minute."""
+        return self._unknown_ms / self._all_ms if self._all_ms else None
 
     def last_ns(self) -> dict[str, int]:
         """For each tag the time up to which a machine has used it: where its gap begins after a restart.
@@ -188,6 +196,8 @@ class Pipeline:
                 return  # told to begin anew meanwhile: what follows from the old state belongs to nobody
             item.state, item.live = step.state, step.live or item.live
             self._dirty.add(name)
+            self._all_ms += int(part.facts.sums[:, _STATES].sum())
+            self._unknown_ms += int(part.facts.column(_UNKNOWN).sum())
             if len(part):
                 self._parts.append(part)
                 self._rows += len(part)

@@ -194,7 +194,7 @@ class Agent:
         listen = self.options.metrics or self.site.metrics or ""
         try:
             return await serve(listen, self.metrics) if listen else None
-        except OSError as error:
+        except (OSError, ValueError) as error:
             self.health.count("metrics_cannot_listen")
             _LOG.error(  # a port that is taken is no reason to stop measuring
                 "metrics cannot listen at=%s why=%r cure=%r", listen, str(error), "give `metrics` another port"

@@ -10,6 +10,9 @@ from wire.bodies import SiteBody
 SENT: Final = "site_sent"
 """The outbox's setting that holds the digest of the last body put into it."""
 
+AUTHOR: Final = "author"
+"""The outbox's setting that holds `<site>/<gateway>`: in whose name its envelopes are delivered."""
+
 
 def site_body(described: Mapping[str, Any], now_ns: int) -> dict[str, Any]:
     """The body as it travels, valid from now on. Raises pydantic's `ValidationError` if a field is missing."""

@@ -1,6 +1,6 @@
 """What the API answers, as models, so that its description is complete. Values come from `center.queries`."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -209,6 +209,47 @@ class Quarantine(Answer):
     count: int
 
 
+class QuarantinedEnvelope(Answer):
+    stream: str
+    seq: int
+    sealed: str | None
+    codec: int
+
+
+class QuarantinedPayload(Answer):
+    """An entry whole. payload: Base64; envelope: null where the header is not sound; content: what is inside, null
+    where it cannot be read, and then `unreadable` says why.
+    """
+
+    id: int
+    at: str
+    topic: str
+    reason: str
+    settled: bool
+    bytes: int
+    payload: str
+    envelope: QuarantinedEnvelope | None
+    content: Any
+    unreadable: str
+
+
+class Replayed(Answer):
+    """released: it is stored and has left the quarantine; else the reason why not."""
+
+    id: int
+    released: bool
+    reason: str
+
+
+class Taken(Answer):
+    """What became of envelopes. unsound: now in quarantine; refused: of another kind than their stream, or no room."""
+
+    envelopes: int
+    settled: int
+    unsound: int
+    refused: int
+
+
 class Health(Answer):
     status: Literal["ok", "degraded"]
     store: str
@@ -223,5 +264,5 @@ class Health(Answer):
 class Problem(Answer):
     """Why a question was not answered."""
 
-    error: Literal["bad_question", "unknown", "store_away"]
+    error: Literal["bad_question", "unknown", "store_away", "forbidden"]
     detail: str

@@ -67,7 +67,8 @@ class QuarantineRow:
 @dataclass(frozen=True)
 class Changes:
     """One step of the books. streams: the new state of each stream touched; digests: of envelopes newly settled;
-    owners: new or changed; generation: "" leaves it as it is.
+    owners: new or changed; released: ids of quarantine entries that are understood now and leave it; generation: ""
+    leaves it as it is.
     """
 
     streams: Mapping[StreamKey, StreamState] = field(default_factory=dict)
@@ -76,6 +77,7 @@ class Changes:
     sites: Sequence[SiteRow] = ()
     quarantine: Sequence[Quarantined] = ()
     generation: str = ""
+    released: Sequence[int] = ()
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """From the broker to the store: envelopes are gathered, committed, receipted and only then acknowledged.
 
+What people bring in by hand (a stick, a second try of a quarantined payload) goes the same way, as a job of the worker.
+
 Two threads: the MQTT session's, which only sorts messages into a bounded queue (and keeps the live picture, which
 needs no store), and one worker. While the store is away the worker holds what it has, unacknowledged, and tries
 again; the broker holds back the rest. What does not fit into the queue is let go: the gateways send it again, since
@@ -9,18 +11,21 @@ nobody receipted it.
 import queue
 import threading
 import time
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
 from center.books import Changes, StoreRefused
-from center.intake import Message, Plan, sort_messages
+from center.intake import Message, Plan, read_again, sort_messages
 from center.memory import is_ahead, new_generation, receipt
 from center.mqtt import Arrived, Broker, Session
 from center.state import Center
 from center.stores.contract import Batch, StoreAway
 from wire.bodies import Live, Status
+from wire.envelope import Unsound
 from wire.receipts import encode_receipt
 from wire.topics import ENVELOPED, parse, topic
 
@@ -31,19 +36,37 @@ GATHER_MESSAGES: Final = 500
 QUEUE_MESSAGES: Final = 2000
 QUEUE_BYTES: Final = 64 * 1024 * 1024
 _BACK_OFF_S: Final = (0.5, 30.0)
+T = TypeVar("T")
 _NEW_GENERATION_NS: Final = 600_000_000_000
 """At most one new generation in ten minutes: a gateway that lies must not make everybody send everything again."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Work for the worker's thread, which alone changes the books. outcome: what it returned or raised."""
+
+    work: Callable[[], Any]
+    outcome: Future[Any] = field(default_factory=Future)
+
+    def run(self) -> None:
+        """Does it, unless whoever asked has given up."""
+        if self.outcome.set_running_or_notify_cancel():
+            try:
+                self.outcome.set_result(self.work())
+            except Exception as error:  # noqa: BLE001  # it belongs to whoever asked
+                self.outcome.set_exception(error)
 
 
 class Ingest:
     """The center's consumer of envelopes."""
 
-    def __init__(self, center: Center, broker: Broker) -> None:
+    def __init__(self, center: Center, broker: Broker, *, patient: bool = True) -> None:
+        """patient: wait for a store that is away until `stop`; else say so at once (`deliver`, `try_again`)."""
         self._center, self._memory, self._health = center, center.memory, center.health
-        self._queue: queue.Queue[Arrived | None] = queue.Queue(QUEUE_MESSAGES)
+        self._queue: queue.Queue[Arrived | Job | None] = queue.Queue(QUEUE_MESSAGES)
         self._queued_bytes = 0
         self._bytes_lock = threading.Lock()
-        self._stopping = threading.Event()
+        self._stopping, self._patient = threading.Event(), patient
         self._renewed_ns: int | None = None
         self._session = Session(broker, center.health, self._received, self._connected)
         self._worker = threading.Thread(target=self._work, name="nhip-ingest", daemon=True)
@@ -60,6 +83,40 @@ class Ingest:
         self._offer(None)
         self._worker.join(drain_s)
         self._session.stop()
+
+    def submit(self, work: Callable[[], T]) -> "Future[T]":
+        """Has the worker do something between two rounds: `deliver` or `try_again`. Raises `StoreAway` if it is busy."""
+        job = Job(work)
+        if self._stopping.is_set() or not self._offer(job):
+            raise StoreAway("ingest is busy or stopping; try again in a minute")
+        return job.outcome
+
+    def deliver(self, messages: Sequence[Message]) -> None:
+        """Settles enveloped messages that came by hand; on the worker's thread, or without one.
+
+        Raises `StoreAway` if it was stopped (or is not patient) before the store took them.
+        """
+        arrived = [Arrived(topic(*item.topic), item.payload, -1, 0, 0) for item in messages]
+        if not self._settle(arrived):
+            raise StoreAway(self._health.condition("store"))
+
+    def try_again(self, number: int) -> None:
+        """Takes a quarantined payload out, if it is understood by now; on the worker's thread, or without one.
+
+        Raises `Unsound` if it is not, `LookupError` if there is none of that number, or `StoreAway`.
+        """
+        entry = self._center.books.payload(number)
+        if entry is None:
+            raise LookupError(f"there is no quarantined payload {number}")
+        plan = read_again(self._memory, number, entry, self._center.now_ns())
+        try:
+            if not self._commit(plan.batches, plan.changes()):
+                raise StoreAway(self._health.condition("store"))
+        except StoreRefused as error:
+            raise Unsound(f"refused by the store: {error}") from error
+        self._health.count("released")
+        self._count(plan)
+        self._publish_receipts(plan.heard)
 
     # the MQTT session's thread
 
@@ -106,7 +163,7 @@ class Ingest:
         with self._bytes_lock:
             self._queued_bytes -= len(message.payload)
 
-    def _offer(self, item: Arrived | None) -> bool:
+    def _offer(self, item: Arrived | Job | None) -> bool:
         try:
             self._queue.put_nowait(item)
         except queue.Full:
@@ -117,15 +174,17 @@ class Ingest:
 
     def _work(self) -> None:
         while not (self._stopping.is_set() and self._queue.empty()):
-            items = self._gather()
+            items, jobs = self._gather()
             try:
                 self._round(items)
             except Exception as error:  # noqa: BLE001  # the one loop that must survive; counted
                 self._health.count("worker_errors")
                 self._health.say("worker", f"{type(error).__name__}: {error}")
                 self._isolate([item for item in items if item is not None])
+            for job in jobs:
+                job.run()
 
-    def _gather(self) -> list[Arrived | None]:
+    def _gather(self) -> tuple[list[Arrived | None], list[Job]]:
         """What arrives within a moment of the first message, without a longer pause."""
         items = [self._queue.get()]
         until = time.monotonic() + GATHER_S
@@ -134,10 +193,11 @@ class Ingest:
                 items.append(self._queue.get(timeout=0 if self._stopping.is_set() else min(left, GATHER_PAUSE_S)))
             except queue.Empty:
                 break
-        for item in items:
+        messages = [item for item in items if not isinstance(item, Job)]
+        for item in messages:
             if item is not None:
                 self._forget_bytes(item)
-        return items
+        return messages, [item for item in items if isinstance(item, Job)]
 
     def _round(self, items: Sequence[Arrived | None]) -> None:
         arrived = [item for item in items if item is not None]
@@ -191,7 +251,7 @@ class Ingest:
             except StoreAway as error:
                 self._health.count("store_away")
                 self._health.say("store", f"away: {error}")
-                if self._stopping.wait(pause_s):
+                if not self._patient or self._stopping.wait(pause_s):
                     return False
                 pause_s = min(pause_s * 2, _BACK_OFF_S[1])
             else:

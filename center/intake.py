@@ -16,15 +16,16 @@ from pydantic import ValidationError
 
 from center.books import Changes, Owner, Quarantined, SiteRow
 from center.content import is_text, machines_of, own_part, plausible
-from center.ledger import MAX_RANGES, MAX_SEQ, StreamKey, StreamState, Verdict, drop, judge, settle
+from center.ledger import MAX_RANGES, MAX_SEQ, StreamKey, StreamState, Verdict, drop, is_settled, judge, settle
 from center.memory import Memory
 from center.sites import Revision, revision
 from center.stores.contract import Batch, Origin
 from wire.bodies import Dropped, read_facts_body
 from wire.envelope import Envelope, Unsound, content, open_envelope
-from wire.topics import Topic, topic
+from wire.topics import Topic, parse, topic
 
 KEEP_UNSOUND_BYTES: Final = 65_536
+_CONFLICT: Final = "conflict:"
 MAX_STREAMS: Final = 1000
 """Streams of one gateway, which makes a new one only when its outbox is new."""
 
@@ -60,10 +61,18 @@ class Plan:
     quarantine: list[Quarantined] = field(default_factory=list)
     heard: set[tuple[str, str]] = field(default_factory=set)
     counts: Counter[str] = field(default_factory=Counter)
+    released: list[int] = field(default_factory=list)
 
     def changes(self) -> Changes:
         """The part that goes into the books."""
-        return Changes(self.streams, self.digests, list(self.owners.values()), self.sites, self.quarantine)
+        return Changes(
+            self.streams,
+            self.digests,
+            list(self.owners.values()),
+            self.sites,
+            self.quarantine,
+            released=self.released,
+        )
 
 
 def sort_messages(memory: Memory, messages: Iterable[Message], now_ns: int, *, refused: str = "") -> Plan:
@@ -73,6 +82,34 @@ def sort_messages(memory: Memory, messages: Iterable[Message], now_ns: int, *, r
     plan = Plan()
     for message in messages:
         _take(memory, plan, message, now_ns, refused)
+    return plan
+
+
+def read_again(memory: Memory, number: int, entry: Quarantined, now_ns: int) -> Plan:
+    """The plan for a quarantined payload that may be understood by now: by a newer program, or because a machine was
+    handed over. The entry leaves the quarantine with the step that stores its content.
+
+    Raises `Unsound` with the reason if it is still not understood, or not to be believed: then nothing changes.
+    """
+    where = parse(entry.topic)
+    if where is None:
+        raise Unsound(f"topic {entry.topic!r} is none of ours")
+    envelope, message = _open(entry.payload), Message(where, entry.payload)
+    key = StreamKey(where.site, where.gateway, envelope.stream)
+    state = memory.streams.get(key)
+    if state is None or not is_settled(state.marks, envelope.seq):
+        plan = sort_messages(memory, [message], now_ns)
+        if plan.quarantine or key not in plan.streams:
+            raise Unsound(plan.quarantine[0].reason if plan.quarantine else "the ledger has no room for it")
+    else:
+        known = memory.digests.get(key, {}).get(envelope.seq)
+        if not entry.settled or entry.reason.startswith(_CONFLICT) or (known or envelope.digest) != envelope.digest:
+            raise Unsound(f"{_CONFLICT} stream {key.stream} seq {envelope.seq} is settled with another content, or was")
+        plan = Plan(heard={(where.site, where.gateway)})
+        arrival = _Arrival(message, envelope, key, now_ns, "")
+        before = replace(state, quarantined=max(state.quarantined - 1, 0), seen_ns=now_ns)
+        plan.streams[key] = _content(memory, plan, arrival, before)
+    plan.released.append(number)
     return plan
 
 
@@ -116,7 +153,7 @@ def _take_sound(memory: Memory, plan: Plan, arrival: _Arrival, state: StreamStat
     elif verdict is Verdict.CONFLICT:
         plan.counts["conflicts"] += 1
         plan.streams[key] = replace(state, conflicts=state.conflicts + 1)
-        reason = f"conflict: stream {key.stream} seq {seq} was settled with another content"
+        reason = f"{_CONFLICT} stream {key.stream} seq {seq} was settled with another content"
         _quarantine(plan, arrival.message, arrival.now_ns, reason, settled=True)
     else:
         _settle_new(memory, plan, arrival, state)

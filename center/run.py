@@ -15,8 +15,10 @@ from fastapi import FastAPI
 
 from center.api import create_app
 from center.books import Books
+from center.by_hand_api import add_by_hand
 from center.complaints import wrong
 from center.ingest import Ingest
+from center.metrics import add_metrics
 from center.mqtt import Broker
 from center.state import Center, center_of
 from center.stores.contract import Store
@@ -56,7 +58,7 @@ async def run(settings: CenterFile | str | Path, stop: asyncio.Event, ready_file
         try:
             await _serve(center, settings, listener, stop, ready_file)
         finally:
-            await asyncio.to_thread(_close, center)
+            await asyncio.to_thread(close_center, center)
     finally:
         listener.close()
 
@@ -69,6 +71,8 @@ async def _serve(
     )
     ingest = Ingest(center, broker)
     app = create_app(center)
+    add_by_hand(app, center, ingest)
+    add_metrics(app, center)
     _mount_console(app, center)
     server = _Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -132,7 +136,8 @@ def _mount_console(app: FastAPI, center: Center) -> None:
         importlib.import_module(_CONSOLE).mount(app, center)
 
 
-def _close(center: Center) -> None:
+def close_center(center: Center) -> None:
+    """Frees what `open_center` opened."""
     center.store.close()
     if center.books is not cast(Any, center.store):
         cast(Any, center.books).close()

@@ -109,7 +109,7 @@ def config_hash(site: Site) -> str:
     to their defaults, so that a new key in a later version does not change the hash of an old file.
     """
     written = site.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    for key in ("site", "gateway", "name", "center"):
+    for key in ("site", "gateway", "name", "center", "metrics"):
         written.pop(key, None)
     for section in ("machines", "products", "reasons", "lines"):
         for item in written.get(section, {}).values():

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from config.clock import Break, Clock, Days, parse_days
-from config.common import BrokerLink, MachineId, Name, SiteId, StateWord, Strict, Word
+from config.common import BrokerLink, Listen, MachineId, Name, SiteId, StateWord, Strict, Word
 from config.devices import Device
 from config.durations import Duration
 from config.machine_model import MachineModel
@@ -91,6 +91,11 @@ class Site(Strict):
     timezone: str = Field(description="IANA time zone.", examples=["Asia/Ho_Chi_Minh"])
     formula: Literal["nakajima", "iso22400"] = Field("nakajima", description="Which formulas of OEE.")
     center: BrokerLink | None = Field(None, description="Where facts are sent; without it they stay here.")
+    metrics: Listen | None = Field(
+        None,
+        description="Where Prometheus may ask how the agent is; not at all without it.",
+        examples=["127.0.0.1:9464"],
+    )
     devices: dict[Word, Device] = Field({}, description="What is read.")
     machines: dict[MachineId, MachineModel] = Field({}, description="What is measured.")
     products: dict[Annotated[str, Field(min_length=1)], ProductModel] = Field(

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 import subprocess
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,21 +11,33 @@ import pytest
 
 
 class SmallDisk:
-    """A tmpfs of a few megabytes in a mount namespace of its own, which ends with the test."""
+    """A tmpfs of a few megabytes in a mount namespace of its own, which ends with the test.
 
-    def __init__(self, root):
-        self.root = root
+    place: the folder as seen by processes started with `prefix`; here it is reached through `seen` alone, which
+    programs that resolve links by themselves (SQLite, DuckDB) cannot follow.
+    """
+
+    def __init__(self, place, holder):
+        self.place, self.seen = place, Path(f"/proc/{holder.pid}/root{place}")
+        self.prefix = ["nsenter", "-t", str(holder.pid), "--user", "--preserve-credentials", "--mount", "--"]
 
     def fill(self, leave_bytes=0):
         """Takes all free space but a little."""
-        free = os.statvfs(self.root)
+        free = os.statvfs(self.seen)
         size = free.f_bavail * free.f_frsize - leave_bytes
         if size > 0:
-            with (self.root / "ballast").open("ab") as file:
+            with (self.seen / "ballast").open("ab") as file:
                 os.posix_fallocate(file.fileno(), file.tell(), size)
 
     def free(self):
-        (self.root / "ballast").unlink(missing_ok=True)
+        (self.seen / "ballast").unlink(missing_ok=True)
+
+    def copy_out(self, name, folder):
+        """A file and what belongs to it, as they are now, where everybody can open them."""
+        folder.mkdir(exist_ok=True)
+        for path in self.seen.glob(f"{name}*"):
+            shutil.copy(path, folder)
+        return folder / name
 
 
 @contextmanager
@@ -41,7 +54,7 @@ def small_disk(folder, megabytes):
     try:
         if holder.stdout.readline() != b"mounted\n":
             pytest.skip("this system lets nobody make a mount namespace")
-        yield SmallDisk(Path(f"/proc/{holder.pid}/root{place}"))
+        yield SmallDisk(place, holder)
     finally:
         holder.stdin.close()
         holder.wait(10)

@@ -28,7 +28,7 @@ logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name
 from agent.run import Options, main
 from agent.sender import Limits
 site, outbox, history = (Path(text) for text in sys.argv[1:4])
-said = outbox.parent / "progress"
+said = history.parent / "progress"
 def tell(progress):
     with said.open("a") as file:
         file.write(json.dumps(progress) + "\\n")
@@ -102,7 +102,7 @@ class Process:
     def stop(self, within_s=40):
         if self.runs:
             self._end(signal.SIGTERM, within_s)
-            assert self.child.returncode == 0, self.last_words()
+            assert self.child.returncode == 0, f"{self.child.returncode}: {self.last_words()}"
 
     def _end(self, number, within_s=20):
         if self.runs:
@@ -139,14 +139,16 @@ class Stage:
         port=None,
         agent_port=None,
         center_port=None,
-        outbox=None,
-        store=None,
+        disk=None,
+        disk_of="",
         options=None,
     ):
         self.folder = folder
         self.port, self.http_port = port or free_port(), free_port()
         self.broker = make_broker(folder, self.port)
-        self.outbox, self.store = outbox or folder / "outbox.db", store or folder / "center.duckdb"
+        self.disk, self.disk_of = disk, disk_of
+        self.outbox = (disk.place if disk_of == "agent" else folder) / "outbox.db"
+        self.store = (disk.place if disk_of == "center" else folder) / "center.duckdb"
         self.all_files, self.history = write_files(folder / "files"), folder / "history"
         self.history.mkdir()
         self.fed = 0
@@ -157,6 +159,9 @@ class Stage:
         center = ["-m", "nhip", "center", str(folder / "center.yaml")]
         self.center = Process("center", folder, [sys.executable, *center])
         self.agent = self.agent_of("agent", site_file(folder, agent_port or self.port), self.outbox, options)
+        if disk:
+            process = self.agent if disk_of == "agent" else self.center
+            process.command = [*disk.prefix, *process.command]
 
     def agent_of(self, name, site, outbox, options=None, history=None):
         files = history or self.history
@@ -204,7 +209,7 @@ class Stage:
         eventually(lambda: self.computed() >= files, what=f"the agent at file {files}")
 
     def computed(self):
-        path = self.outbox.parent / "progress"
+        path = (self.folder if self.disk_of else self.outbox.parent) / "progress"
         days = (
             [json.loads(line).get("history_day", 0) for line in path.read_text().splitlines()] if path.exists() else []
         )
@@ -212,7 +217,10 @@ class Stage:
 
     def sealed(self, outbox=None):
         """Streams that the outbox still sends, by id: the last seq written."""
-        with suppress(sqlite3.Error), closing(sqlite3.connect(f"file:{outbox or self.outbox}?mode=ro", uri=True)) as db:
+        path = outbox or self.outbox
+        if self.disk_of == "agent":
+            path = self.disk.copy_out("outbox.db", self.folder / "copied")
+        with suppress(sqlite3.Error), closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
             return dict(db.execute("select stream, next_seq - 1 from streams where current >= 0 and next_seq > 1"))
         return {}
 
@@ -233,4 +241,7 @@ class Stage:
         self.last_rows = self.rows()
         self.agent.stop()
         self.center.stop()
-        return read_file(self.store)
+        path = self.store
+        if self.disk_of == "center":
+            path = self.disk.copy_out("center.duckdb", self.folder / "copied")
+        return read_file(path)

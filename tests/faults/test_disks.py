@@ -30,7 +30,7 @@ def test_store_refuses_for_a_while(tmp_path, expected, killed):
 
 
 def test_full_disk_at_the_center(tmp_path, expected):
-    with small_disk(tmp_path, 24) as disk, Stage(tmp_path, store=disk.root / "center.duckdb") as stage:
+    with small_disk(tmp_path, 24) as disk, Stage(tmp_path, disk=disk, disk_of="center") as stage:
         arrived(stage, 4)
         disk.fill()
         stage.feed(16)
@@ -43,10 +43,10 @@ def test_full_disk_at_the_center(tmp_path, expected):
 
 def test_full_disk_at_the_agent(tmp_path, expected):
     """The recorded files wait while nothing can be stored; a receipt cannot help, since somebody else fills the disk."""
-    with small_disk(tmp_path, 24) as disk, Stage(tmp_path, outbox=disk.root / "outbox.db") as stage:
+    with small_disk(tmp_path, 24) as disk, Stage(tmp_path, disk=disk, disk_of="agent") as stage:
         arrived(stage, 4)
         disk.fill()
-        (disk.root / "outbox.db.reserve").unlink(missing_ok=True)
+        (disk.seen / "outbox.db.reserve").unlink(missing_ok=True)
         disk.fill()
         stage.feed(16)
         eventually(lambda: "outbox cannot store" in stage.agent.last_words(), what="the outbox's complaint")

@@ -1,0 +1,124 @@
+"""What a gateway tells Prometheus, gathered from its parts. Pure: everything is given."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from agent.ranges import holes
+from agent.sender import Sender
+from agent.supervisor import DeviceHealth
+from oee.engine import Live
+from oee.states import State
+from wire.prometheus import Metric, by_label, counter, gauge, render
+
+_OWN_NAME: Final = {"envelopes_sealed", "envelopes_sent", "tags_read", "receipts"}
+_GAUGES: Final = {"rss_mb", "cpu_s", "uptime_s", "outbox_mb", "mqtt_version"}
+
+
+@dataclass(frozen=True)
+class Readings:
+    """The parts as of one moment. health: `Health.snapshot`; tags: how many each device has; unknown_share [1] and
+    oldest_s [s] are None where there is nothing to tell.
+    """
+
+    devices: Mapping[str, DeviceHealth]
+    tags: Mapping[str, int]
+    machines: Mapping[str, Live]
+    sender: Sender
+    health: Mapping[str, float]
+    connected: bool
+    cannot_store: bool
+    unknown_share: float | None
+    oldest_s: float | None
+    outbox_mb: float | None
+    clock_ahead_s: float
+
+
+def metrics_text(now: Readings) -> str:
+    """The answer to a scrape."""
+    return render([*_acquisition(now), *_delivery(now), *_process(now)])
+
+
+def _acquisition(now: Readings) -> list[Metric]:
+    devices = now.devices
+    return [
+        by_label(
+            "nhip_agent_device_up",
+            "gauge",
+            "1 while the device answers.",
+            "device",
+            {name: float(item.condition == "up") for name, item in devices.items()},
+        ),
+        by_label("nhip_agent_device_tags", "gauge", "Tags of the device.", "device", dict(now.tags)),
+        counter("nhip_agent_tags_read_total", "Tags confirmed by a device.", now.health.get("tags_read", 0)),
+        by_label(
+            "nhip_agent_polls_total",
+            "counter",
+            "Reads.",
+            "device",
+            {name: item.polls for name, item in devices.items()},
+        ),
+        by_label(
+            "nhip_agent_polls_skipped_total",
+            "counter",
+            "Reads left out because the one before took too long.",
+            "device",
+            {name: item.skipped for name, item in devices.items()},
+        ),
+        by_label(
+            "nhip_agent_poll_failures_total",
+            "counter",
+            "Reads and connects that failed.",
+            "device",
+            {name: item.failures for name, item in devices.items()},
+        ),
+        by_label(
+            "nhip_agent_poll_late_p99_seconds",
+            "gauge",
+            "By how much the latest 1 % of the last thousand reads began late, at least.",
+            "device",
+            {name: item.late_p99_s() for name, item in devices.items()},
+        ),
+        by_label(
+            "nhip_agent_machine_unknown",
+            "gauge",
+            "1 while the machine's state is unknown.",
+            "machine",
+            {name: float(item.state is State.UNKNOWN) for name, item in now.machines.items()},
+        ),
+        gauge("nhip_agent_unknown_share", "Unknown part of the time worked out since the start.", now.unknown_share),
+        gauge("nhip_agent_clock_ahead_seconds", "Gateway time minus the wall clock.", now.clock_ahead_s),
+    ]
+
+
+def _delivery(now: Readings) -> list[Metric]:
+    known = now.sender.known
+    settled = sum(item.mark + sum(last - first + 1 for first, last in item.beyond) for item in known.values())
+    missing = sum(last - first + 1 for item in known.values() for first, last in holes(item))
+    return [
+        gauge("nhip_agent_uplink_up", "1 while the broker answers.", float(now.connected)),
+        gauge("nhip_agent_cannot_store", "1 while the disk refuses.", float(now.cannot_store)),
+        gauge("nhip_agent_outbox_waiting", "Envelopes on disk without a receipt.", now.sender.waiting),
+        gauge("nhip_agent_outbox_oldest_seconds", "Age of the oldest envelope without a receipt.", now.oldest_s),
+        gauge("nhip_agent_outbox_megabytes", "What the outbox holds.", now.outbox_mb),
+        counter("nhip_agent_envelopes_sealed_total", "Envelopes made.", now.health.get("envelopes_sealed", 0)),
+        counter(
+            "nhip_agent_envelopes_sent_total",
+            "Envelopes published, repetitions included.",
+            now.health.get("envelopes_sent", 0),
+        ),
+        gauge("nhip_agent_envelopes_receipted", "Envelopes that the center has settled.", settled),
+        gauge("nhip_agent_envelopes_holes", "Envelopes missing at the center below others that it has.", missing),
+        counter("nhip_agent_receipts_total", "Receipts heard.", now.health.get("receipts", 0)),
+    ]
+
+
+def _process(now: Readings) -> list[Metric]:
+    health = now.health
+    events = {name: value for name, value in sorted(health.items()) if name not in _OWN_NAME | _GAUGES}
+    return [
+        by_label("nhip_agent_events_total", "counter", "Everything else that is counted.", "event", dict(events)),
+        gauge("process_resident_memory_bytes", "Resident memory.", health["rss_mb"] * 2**20),
+        counter("process_cpu_seconds_total", "CPU time, user and system.", health["cpu_s"]),
+        gauge("nhip_agent_uptime_seconds", "Age of this process.", health["uptime_s"]),
+    ]

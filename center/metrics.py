@@ -1,0 +1,114 @@
+"""What the center tells Prometheus at GET /metrics."""
+
+import os
+import resource
+from pathlib import Path
+from typing import Final
+
+from fastapi import FastAPI
+from fastapi.responses import Response
+
+from center.ledger import holes
+from center.state import Center
+from center.stores.contract import StoreAway
+from wire.prometheus import CONTENT_TYPE, Metric, by_label, counter, gauge, render
+
+_OWN_NAME: Final = {"fact_rows", "let_go", "store_away"}
+
+
+def add_metrics(app: FastAPI, center: Center) -> None:
+    """The route."""
+
+    @app.get("/metrics", include_in_schema=False)
+    def metrics() -> Response:
+        return Response(
+            render([*_ingest(center), *_streams(center), *_gateways(center), *_process()]), 200, {}, CONTENT_TYPE
+        )
+
+
+def _ingest(center: Center) -> list[Metric]:
+    counts, conditions = center.health.counts(), center.health.conditions()
+    store_up, quarantined, overfull = True, None, None
+    try:
+        quarantined = float(center.books.quarantined("", 1)[1])
+        overfull = float(len(center.books.overfull()))
+    except StoreAway:
+        store_up = False
+    return [
+        by_label(
+            "nhip_center_up",
+            "gauge",
+            "1 while this part of the center works.",
+            "part",
+            {
+                "store": float(store_up and conditions.get("store", "ok") == "ok"),
+                "broker": float(conditions.get("broker") == "ok"),
+            },
+        ),
+        by_label(
+            "nhip_center_ingest_total",
+            "counter",
+            "What became of arriving messages since the start.",
+            "outcome",
+            {name: number for name, number in counts.items() if name not in _OWN_NAME},
+        ),
+        counter("nhip_center_fact_rows_total", "Fact rows given to the store.", counts.get("fact_rows", 0)),
+        counter("nhip_center_let_go_total", "Messages that found no room and come again.", counts.get("let_go", 0)),
+        counter("nhip_center_store_refusals_total", "Times that the store was away.", counts.get("store_away", 0)),
+        gauge("nhip_center_quarantined", "Payloads in quarantine.", quarantined),
+        gauge("nhip_center_overfull_minutes", "Machine-minutes that hold more than 60,000 ms.", overfull),
+    ]
+
+
+def _streams(center: Center) -> list[Metric]:
+    by_name: dict[str, list[tuple[dict[str, str], float]]] = {}
+    for key, state in sorted(center.memory.streams.items(), key=lambda item: (item[0].site, item[0].gateway)):
+        labels = {"site": key.site, "gateway": key.gateway, "kind": state.kind, "stream": key.stream}
+        missing = sum(last - first + 1 for first, last in holes(state.marks))
+        told = {"mark": state.marks.mark, "holes": missing, "seen": state.seen_ns / 1e9}
+        told |= {name: getattr(state, name) for name in ("stored", "quarantined", "dropped", "duplicates", "conflicts")}
+        for name, value in told.items():
+            by_name.setdefault(name, []).append((labels, float(value)))
+    about = {
+        "mark": "Every envelope up to it is settled.",
+        "holes": "Envelopes missing below others that are settled.",
+        "seen": "When it was heard last, in seconds since 1970.",
+    }
+    names = {"mark": "stream_mark", "holes": "stream_holes", "seen": "stream_seen_timestamp_seconds"}
+    return [
+        Metric(
+            f"nhip_center_{names.get(name, f'stream_{name}')}",
+            "gauge",
+            about.get(name, f"Envelopes of the stream: {name}."),
+            samples,
+        )
+        for name, samples in by_name.items()
+    ]
+
+
+def _gateways(center: Center) -> list[Metric]:
+    now_ns = center.now_ns()
+    online, waiting = [], []
+    for site in sorted({*center.memory.sites.ids(), *center.pictures.sites()}):
+        for gateway in center.pictures.gateways(site):
+            picture, labels = center.pictures.get(site, gateway), {"site": site, "gateway": gateway}
+            online.append((labels, float(picture.online(now_ns))))
+            if picture.status:
+                waiting.append((labels, float(picture.status.waiting)))
+    return [
+        Metric("nhip_center_gateway_online", "gauge", "1 while the gateway is connected and talking.", online),
+        Metric("nhip_center_gateway_waiting", "gauge", "Envelopes in the gateway's outbox without a receipt.", waiting),
+    ]
+
+
+def _process() -> list[Metric]:
+    times = os.times()
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        rss = pages * resource.getpagesize()
+    except OSError:
+        rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return [
+        gauge("process_resident_memory_bytes", "Resident memory.", rss),
+        counter("process_cpu_seconds_total", "CPU time, user and system.", times.user + times.system),
+    ]

@@ -1,0 +1,156 @@
+"""A center as a command reaches it: running, through its HTTP API on loopback, or not running, through its own file."""
+
+import ipaddress
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote, urlsplit
+from urllib.request import ProxyHandler, Request, build_opener
+
+from center import by_hand
+from center.ingest import Ingest
+from center.mqtt import Broker
+from center.state import Center
+from config import Center as CenterFile
+from config import load_center
+from wire.parcel import Item, pack_item
+
+_OPEN: Final = build_opener(ProxyHandler({}))  # loopback only: no proxy of the environment is asked
+_WAIT_S: Final = 90.0
+
+
+class CannotReach(Exception):
+    """key: the sentence that says why; values: what belongs into it."""
+
+    def __init__(self, key: str, **values: object) -> None:
+        super().__init__(f"{key} {values}")
+        self.key, self.values = key, values
+
+
+class Running:
+    """A center behind its API."""
+
+    def __init__(self, url: str) -> None:
+        """Raises `CannotReach` for an address that is not this machine's."""
+        host = urlsplit(url).hostname or ""
+        local = host == "localhost"
+        with suppress(ValueError):
+            local = local or ipaddress.ip_address(host).is_loopback
+        if not local:
+            raise CannotReach("hand.not_loopback", url=url)
+        self.url = url.rstrip("/")
+
+    def ask(self, path: str, body: bytes | None = None, content_type: str = "application/json") -> Any:
+        """The JSON of an answer. Raises `CannotReach`, or `LookupError` for a 404."""
+        request = Request(f"{self.url}/api/v1{path}", body, {"Content-Type": content_type})  # noqa: S310  # http, loopback
+        try:
+            with _OPEN.open(request, timeout=_WAIT_S) as answer:
+                return json.loads(answer.read())
+        except HTTPError as error:
+            detail = _detail(error.read())
+            if error.code == 404:
+                raise LookupError(detail) from error
+            raise CannotReach("hand.refused", url=self.url, status=error.code, detail=detail) from error
+        except (URLError, OSError, ValueError) as error:
+            raise CannotReach("hand.silent", url=self.url, detail=getattr(error, "reason", error)) from error
+
+    def settled(self, site: str, gateway: str) -> dict[str, int]:
+        """Each stream's mark."""
+        with suppress(LookupError):
+            rows = self.ask(f"/delivery?site={quote(site)}")["rows"]
+            return {row["stream"]: row["mark"] for row in rows if row["gateway"] == gateway}
+        return {}
+
+    def deliver(self, site: str, gateway: str, items: Sequence[Item]) -> by_hand.Taken:
+        """Sends envelopes."""
+        lines = b"".join(pack_item(item) for item in items)
+        query = f"?site={quote(site)}&gateway={quote(gateway)}"
+        return by_hand.Taken(**self.ask(f"/envelopes{query}", lines, "application/x-ndjson"))
+
+    def quarantined(self) -> list[dict[str, Any]]:
+        """The list, newest first."""
+        rows: list[dict[str, Any]] = self.ask("/quarantine?limit=100000")["rows"]
+        return rows
+
+    def show(self, number: int) -> dict[str, Any]:
+        """One payload. Raises `LookupError`."""
+        found: dict[str, Any] = self.ask(f"/quarantine/{number}")
+        return found
+
+    def replay(self, number: int) -> dict[str, Any]:
+        """Tries one again. Raises `LookupError`."""
+        found: dict[str, Any] = self.ask(f"/quarantine/{number}/replay", b"{}")
+        return found
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class Stopped:
+    """A center that does not run: its store is opened here, and MQTT is left alone."""
+
+    def __init__(self, center: Center, close: Any) -> None:
+        self._center, self._close = center, close
+        self._ingest = Ingest(center, Broker("", 0), patient=False)  # never connected; receipts go out at the center's next start
+
+    def settled(self, site: str, gateway: str) -> dict[str, int]:
+        """Each stream's mark."""
+        return {key.stream: item.marks.mark for key, item in self._center.memory.of_gateway(site, gateway).items()}
+
+    def deliver(self, site: str, gateway: str, items: Sequence[Item]) -> by_hand.Taken:
+        """Takes envelopes."""
+        return by_hand.deliver(self._center, self._ingest, site, gateway, items)
+
+    def quarantined(self) -> list[dict[str, Any]]:
+        """The list, newest first."""
+        from center.queries import quarantine  # noqa: PLC0415  # half of the room, for one of the commands
+
+        rows: list[dict[str, Any]] = quarantine(self._center, limit=100_000)["rows"]
+        return rows
+
+    def show(self, number: int) -> dict[str, Any]:
+        """One payload. Raises `LookupError`."""
+        return by_hand.show(self._center, number)
+
+    def replay(self, number: int) -> dict[str, Any]:
+        """Tries one again. Raises `LookupError`."""
+        return by_hand.try_again(self._ingest.try_again, number)
+
+    def close(self) -> None:
+        """Writes everything into the file and frees it."""
+        self._close(self._center)
+
+
+def reach(where: str) -> Running | Stopped:
+    """The center at a URL, or of a center's file: through its API if it runs, else by opening its store.
+
+    Raises `CannotReach` or `Misconfigured`.
+    """
+    if "://" in where:
+        return Running(where)
+    settings = load_center(Path(where))
+    running = _running(settings)
+    if running is not None:
+        return running
+    from center.run import close_center, open_center  # noqa: PLC0415  # the store's library only where it is opened
+
+    return Stopped(open_center(settings), close_center)
+
+
+def _running(settings: CenterFile) -> Running | None:
+    host = settings.listen_host.strip("[]")
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # read, not bound
+    with suppress(CannotReach, LookupError):
+        running = Running(f"http://{f'[{host}]' if ':' in host else host}:{settings.listen_port}")
+        if isinstance(found := running.ask("/health"), dict) and "generation" in found:
+            return running
+    return None
+
+
+def _detail(body: bytes) -> str:
+    with suppress(ValueError, TypeError, KeyError):
+        return str(json.loads(body)["detail"])
+    return body[:200].decode(errors="replace")

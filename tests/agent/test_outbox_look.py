@@ -1,0 +1,160 @@
+"""`nhip outbox`: what waits, while the agent goes on; and the file that travels in place of a line."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from agent.door import outbox as command
+from agent.look import look, waiting
+from agent.outbox import Outbox
+from agent.ranges import settled
+from agent.site import AUTHOR
+from wire.envelope import open_envelope
+from wire.parcel import Damaged, End, Head, Item, NotParcel, pack, read_head, unpack
+
+T = 1_772_427_600_000_000_000
+S = 1_000_000_000
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "site.outbox"
+
+
+@pytest.fixture
+def box(path):
+    made = Outbox(path)
+    made.commit([("site", {"a": 1})], {}, T, {AUTHOR: "van-long/main"})
+    for number in range(1, 6):
+        made.commit([("facts", {"n": number, "more": "x" * 300})], {}, T + number * S)
+    yield made
+    made.close()
+
+
+def seqs(path):
+    return [(item.kind, open_envelope(item.data).seq) for item in waiting(path)]
+
+
+def test_what_waits_since_when_and_how_much(box, path):
+    box.receipted({box.stream("facts"): settled(2, [(4, 4)]), box.stream("site"): settled(1, [])}, "g1")
+    found = look(path)
+    assert (found.author, found.generation, found.waiting) == ("van-long/main", "g1", 2)
+    site, facts = found.streams
+    assert (site.kind, site.waiting, site.oldest_ns) == ("site", 0, None)
+    assert (facts.written, facts.mark, facts.kept, facts.waiting, facts.lost) == (5, 2, 5, 2, 0)
+    assert (facts.oldest_ns, facts.newest_ns) == (T + 3 * S, T + 5 * S)
+    assert facts.waiting_bytes == sum(len(item.data) for item in waiting(path)) > 100
+    assert seqs(path) == [("facts", 3), ("facts", 5)]
+    assert box.oldest_waiting_ns() == T + 3 * S
+
+
+def test_nothing_waits(box, path):
+    box.receipted({box.stream("facts"): settled(5, []), box.stream("site"): settled(1, [])}, "g1")
+    assert look(path).waiting == 0
+    assert seqs(path) == []
+    assert box.oldest_waiting_ns() is None
+
+
+def test_a_retired_stream_is_shown_and_not_exported(box, path):
+    box.begin_again()
+    assert [item.condition for item in look(path).streams] == ["retired", "retired"]
+    assert look(path).waiting == 0
+    assert seqs(path) == []
+
+
+def test_the_file_is_read_while_its_owner_writes(box, path):
+    items = waiting(path)
+    next(items)
+    box.commit([("facts", {"n": 6})], {}, T + 6 * S)
+    assert len(list(items)) == 5  # as of its beginning
+    assert len(seqs(path)) == 7
+
+
+def run(*arguments):
+    return CliRunner().invoke(command, [str(item) for item in arguments])
+
+
+def test_the_command_says_it_in_both_languages(box, path):
+    assert "6 envelopes" in run(path, "--lang", "en").output
+    assert "Chờ trung tâm xác nhận: 6 gói" in run(path, "--lang", "vi").output
+    told = json.loads(run(path, "--json").output)
+    assert (told["waiting"], told["author"], len(told["streams"])) == (6, "van-long/main", 2)
+
+
+def test_export_and_read_again(box, path, tmp_path):
+    stick = tmp_path / "stick.nhip"
+    assert run(path, "--export", stick).exit_code == 0
+    first, *rest = stick.read_bytes().splitlines(keepends=True)
+    assert "nhip import" in json.loads(first)["about"]
+    assert read_head(first).site == "van-long"
+    *items, end = unpack(first, rest)
+    assert end == End(6, complete=True)
+    assert items == list(waiting(path))
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_without_an_author_somebody_must_say_it(path, tmp_path):
+    Outbox(path).close()
+    found = run(path, "--export", tmp_path / "stick", "--lang", "en")
+    assert found.exit_code == 2
+    assert "--as SITE/GATEWAY" in found.output
+    assert run(path, "--export", tmp_path / "stick", "--as", "Van Long").exit_code == 2
+    assert run(path, "--export", tmp_path / "stick", "--as", "van-long/main").exit_code == 0
+    assert run(path, "--export", tmp_path / "no" / "folder", "--as", "a/b").exit_code == 2
+
+
+def test_other_files_are_refused_with_a_sentence(tmp_path):
+    assert "there is no outbox" in run(tmp_path / "none").output
+    other = tmp_path / "other"
+    other.write_bytes(b"not a database, but long enough to be taken for one" * 20)
+    assert run(other).exit_code == 2
+    assert "is damaged" in run(other).output
+
+
+ITEMS = [Item("facts", b"one"), Item("site", b"\x00\xff"), Item("values", b"")]
+HEAD = Head("van-long", "main", "2026-03-02T12:00:00+07:00")
+
+
+def test_what_is_packed_is_unpacked():
+    first, *rest = pack(HEAD, ITEMS)
+    assert read_head(first) == HEAD
+    assert list(unpack(first, rest)) == [*ITEMS, End(3, complete=True)]
+
+
+@pytest.mark.parametrize("change", ["missing", "doubled", "changed", "swapped"])
+def test_the_end_knows_that_a_line_is_not_what_it_was(change):
+    first, *rest = pack(HEAD, ITEMS)
+    lines = {
+        "missing": rest[1:],
+        "doubled": [rest[0], *rest],
+        "changed": [rest[0].replace(b"facts", b"values"), *rest[1:]],
+        "swapped": [rest[1], rest[0], *rest[2:]],
+    }[change]
+    (end,) = [item for item in unpack(first, lines) if isinstance(item, End)]
+    assert not end.complete
+
+
+def test_damaged_lines_cost_themselves_alone():
+    first, *rest = pack(HEAD, ITEMS)
+    rest[1] = rest[1][:10]
+    found = list(unpack(first, [*rest[:-1], b'["facts"]\n', b'{"kind":"facts","data":"*"}\n']))
+    assert found[0] == ITEMS[0]
+    assert [item.number for item in found if isinstance(item, Damaged)] == [3, 5, 6]
+    assert not any(isinstance(item, End) for item in found)  # cut off
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"text",
+        b"{}",
+        b"[]",
+        b'{"format":"nhip-envelopes","version":9}',
+        b'{"format":"nhip-envelopes","version":1}',
+    ],
+)
+def test_what_is_no_parcel(line):
+    with pytest.raises(NotParcel):
+        read_head(line)

@@ -1,0 +1,139 @@
+"""Envelopes in a file, for a site without a line to its center: a stick instead of a broker. Pure.
+
+One JSON object a line, so that a torn or damaged stick costs lines, not the file:
+
+    head       {"format": "nhip-envelopes", "version": 1, "about": ..., "site", "gateway", "written"}
+    envelopes  {"kind": "facts", "data": ...}      data: Base64 of the sealed bytes of wire.envelope, header included
+    end        {"envelopes": how many, "digest": ...}      digest: SHA-256 (hex) of all lines before
+
+Every envelope carries a digest of its own, so a line counts for itself; the end only tells whether any are missing.
+The site and gateway of the head stand for the topic, so a parcel is only as trustworthy as whoever brings it.
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from wire.topics import ENVELOPED, ID
+
+FORMAT: Final = "nhip-envelopes"
+VERSION: Final = 1
+_ABOUT: Final = (
+    "Envelopes of one gateway, one a line after this head: kind, and data as Base64 of the sealed bytes. "
+    "The last line says how many there are. Bring them in at the center with: nhip import FILE --center CENTER.yaml"
+)
+
+
+class NotParcel(ValueError):
+    """The file is none of ours; the message says why."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """Whose envelopes they are."""
+
+    site: str
+    gateway: str
+    written: str
+
+
+@dataclass(frozen=True)
+class Item:
+    """One envelope, as it would travel on the topic of its kind."""
+
+    kind: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class End:
+    """complete: every line before it is there and unchanged."""
+
+    envelopes: int
+    complete: bool
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """A line that cannot be read. number: counted from 1."""
+
+    number: int
+    why: str
+
+
+def pack(head: Head, items: Iterable[Item]) -> Iterator[bytes]:
+    """The lines of a parcel."""
+    digest, count = hashlib.sha256(), 0
+    first = {"format": FORMAT, "version": VERSION, "about": _ABOUT, "site": head.site, "gateway": head.gateway}
+    line = _line(first | {"written": head.written})
+    digest.update(line)
+    yield line
+    for item in items:
+        line = pack_item(item)
+        digest.update(line)
+        count += 1
+        yield line
+    yield _line({"envelopes": count, "digest": digest.hexdigest()})
+
+
+def pack_item(item: Item) -> bytes:
+    """One line of envelopes."""
+    return _line({"kind": item.kind, "data": base64.b64encode(item.data).decode()})
+
+
+def read_head(line: bytes) -> Head:
+    """The first line. Raises `NotParcel`."""
+    found = _object(line)
+    if found.get("format") != FORMAT:
+        raise NotParcel("this file does not begin like one that `nhip outbox --export` writes")
+    if found.get("version") != VERSION:
+        raise NotParcel(f"version {found.get('version')!r}; this program reads {VERSION}: install a newer one")
+    head = Head(*(str(found.get(name, "")) for name in ("site", "gateway", "written")))
+    for what, text in (("site", head.site), ("gateway", head.gateway)):
+        if not ID.fullmatch(text):
+            raise NotParcel(f"{what} {text[:80]!r} is no id")
+    return head
+
+
+def unpack(first: bytes, rest: Iterable[bytes]) -> Iterator[Item | Damaged | End]:
+    """What follows the head, line by line. first: the head's line. Without an `End` the file was cut off."""
+    digest = hashlib.sha256(first)
+    for number, line in enumerate(rest, 2):
+        found = _object(line)
+        if "digest" in found:
+            count = number - 2
+            yield End(count, found["digest"] == digest.hexdigest() and found.get("envelopes") == count)
+            return
+        digest.update(line)
+        yield _item(found, number)
+
+
+def read_item(line: bytes, number: int) -> Item | Damaged:
+    """One line of envelopes."""
+    return _item(_object(line), number)
+
+
+def _item(found: dict[str, Any], number: int) -> Item | Damaged:
+    kind = found.get("kind")
+    if kind not in ENVELOPED:
+        return Damaged(number, f"no kind of envelope: {str(kind)[:40]!r}")
+    try:
+        return Item(kind, base64.b64decode(found.get("data", ""), validate=True))
+    except (binascii.Error, TypeError, ValueError) as error:
+        return Damaged(number, str(error))
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _line(content: dict[str, Any]) -> bytes:
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
