@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+_LEVELS = re.compile(r"[./\\]")
 _SEPARATORS = re.compile(r"\W+")
-_HUMPS = re.compile(r"(?<=[a-zà-ỹ0-9])(?=[A-ZÀ-Ỹ])")
 
 
 @dataclass(frozen=True)
@@ -106,10 +106,10 @@ def shown_value(value: Any, longest: int = 40) -> str:
 
 def _unique(path: Sequence[str], taken: set[str]) -> str:
     """The shortest end of the path that names nothing else yet, as a name for expressions: `prod_processed_count`."""
-    parts = [word for step in path for word in _SEPARATORS.split(step) if word]
+    parts = [word for step in path for level in _LEVELS.split(step) if (word := _snake(level))]
     name = "t"
     for length in range(1, len(parts) + 1):
-        name = _HUMPS.sub("_", "_".join(parts[-length:])).lower()
+        name = "_".join(parts[-length:])
         name = name if name[0].isalpha() else f"t_{name}"
         if name not in taken:
             return name
@@ -117,3 +117,12 @@ def _unique(path: Sequence[str], taken: set[str]) -> str:
     while f"{name}_{number}" in taken:
         number += 1
     return f"{name}_{number}"
+
+
+def _snake(text: str) -> str:
+    """`ProdProcessedCount` as `prod_processed_count`."""
+    humps = "".join(
+        f"_{letter}" if letter.isupper() and before.islower() else letter
+        for before, letter in zip(" " + text, text, strict=False)
+    )
+    return _SEPARATORS.sub("_", humps).strip("_").lower()

@@ -142,7 +142,7 @@ def fit(value: float | str | None, shown: Shown) -> Fit:
         return Fit.ROUNDED
     beyond = abs(value) - abs(shown.value)
     same_sign = value * shown.value > 0 or abs(value) < shown.digit
-    return Fit.CUT if same_sign and 0 <= beyond < shown.digit + slack else Fit.NOT
+    return Fit.CUT if same_sign and 0 <= beyond < shown.digit - slack else Fit.NOT
 
 
 def ranked(block: Block, address: int, shown: Shown) -> list[Candidate]:

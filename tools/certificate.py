@@ -15,6 +15,7 @@ from tools.texts import value_text
 from tools.verdict import TagReport
 from words import duration, moment, number, say
 
+_CENTRED: Final = ' class="c"'
 SIGNERS: Final = ("technician", "factory", "center")
 
 _STYLE: Final = """
@@ -36,7 +37,7 @@ td { border-bottom: .5pt solid #ccd1c9; padding: 1.1mm 1.5mm; vertical-align: to
 thead { display: table-header-group; } tr { break-inside: avoid; }
 td.name { font-weight: 600; overflow-wrap: anywhere; } td.num { text-align: right; white-space: nowrap; }
 td small { display: block; color: #56625d; font-weight: 400; overflow-wrap: anywhere; } td.c, th.c { text-align: center; }
-td.initial { min-width: 16mm; } .note { color: #56625d; font-size: 9pt; margin: 2mm 0 0; }
+td.initial { min-width: 16mm; border-left: .5pt solid #ccd1c9; } th.num { text-align: right; } .note { color: #56625d; font-size: 9pt; margin: 2mm 0 0; }
 .sign { display: grid; grid-template-columns: repeat(3, 1fr); gap: 8mm; margin-top: 8mm; break-inside: avoid; }
 .sign div { border-top: .75pt solid #18211e; padding-top: 1.5mm; margin-top: 18mm; font-size: 9pt; }
 .sign small { display: block; color: #56625d; }
@@ -98,10 +99,9 @@ def _head(sheet: Sheet, title: str, lang: str) -> str:
 
 def _tags(sheet: Sheet, lang: str) -> str:
     columns = ("tag", "value", "read", "plausible", "moving", "initials")
-    centred = {"read", "plausible", "moving", "initials"}
+    align = {"value": ' class="num"', "tag": ""}
     heads = "".join(
-        f"<th{' class=c' if key in centred else ''}>{escape(say(f'certificate.column.{key}', lang))}</th>"
-        for key in columns
+        f"<th{align.get(key, _CENTRED)}>{escape(say(f'certificate.column.{key}', lang))}</th>" for key in columns
     )
     rows = "".join(_tag(tag, lang) for tag in sheet.tags)
     read = sum(tag.read for tag in sheet.tags)

@@ -12,6 +12,8 @@ from tools.verdict import DeviceSeen
 
 CONNECT_S = 20.0
 READ_S = 30.0
+READS = 3
+"""A subscription brings its first values with its first or second publication, not with the first look."""
 AGAIN_S = 2.0
 """As an agent that lost a device: not sooner, since a PLC may need it to free its socket."""
 
@@ -34,19 +36,26 @@ async def observe(
 
     watching = asyncio.create_task(bar())
     try:
-        await asyncio.gather(*(_device(adapter, seen[name], for_s, now_ns) for name, adapter in adapters.items()))
+        await asyncio.gather(
+            *(
+                _device(item, seen[name], frozenset(devices[name].tags), for_s, now_ns)
+                for name, item in adapters.items()
+            )
+        )
     finally:
         watching.cancel()
     return seen
 
 
-async def _device(adapter: Adapter, seen: DeviceSeen, for_s: float, now_ns: Callable[[], int]) -> None:
+async def _device(
+    adapter: Adapter, seen: DeviceSeen, tags: frozenset[str], for_s: float, now_ns: Callable[[], int]
+) -> None:
     clock = asyncio.get_running_loop().time
     end_s = clock() + for_s
     seen.from_ns = now_ns()
     while True:
         try:
-            await _connected(adapter, seen, end_s)
+            await _connected(adapter, seen, tags, end_s)
         except Misconfigured as error:
             seen.fault = fault_of(error)
             break
@@ -67,8 +76,8 @@ async def _device(adapter: Adapter, seen: DeviceSeen, for_s: float, now_ns: Call
         seen.latency_s = sorted(seen.read_s)[len(seen.read_s) // 2]
 
 
-async def _connected(adapter: Adapter, seen: DeviceSeen, end_s: float) -> None:
-    """Connects, and reads each period until the end."""
+async def _connected(adapter: Adapter, seen: DeviceSeen, tags: frozenset[str], end_s: float) -> None:
+    """Connects, and reads each period until the end, or a little longer if not every tag was seen by then."""
     clock = asyncio.get_running_loop().time
     began_s = clock()
     async with asyncio.timeout(CONNECT_S):
@@ -82,7 +91,7 @@ async def _connected(adapter: Adapter, seen: DeviceSeen, end_s: float) -> None:
         seen.read_s.append(clock() - began_s)
         seen.fault = None
         due_s = max(due_s + adapter.period_s, clock())
-        if due_s > end_s:
+        if due_s > end_s and (tags <= seen.rows.keys() or len(seen.read_s) >= READS):
             return
         await asyncio.sleep(due_s - clock())
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from config.device_modbus import BIT_TABLES, Table
 from tools.modbus_asker import Asker, NoUnit
-from tools.scan_registers import Answer, Found, Span, at_most_requests, scan_table
+from tools.scan_registers import Answer, Found, Span, requests_if_empty, scan_table
 
 REGISTERS_AT_ONCE = 125
 BITS_AT_ONCE = 2000
@@ -27,7 +27,7 @@ class Plan:
 
     def estimate(self) -> int:
         """Requests that a server with one unit and nothing in its tables would cost."""
-        tables = (at_most_requests(self.first, self.last, _block(table), self.step) for table in self.tables)
+        tables = (requests_if_empty(self.first, self.last, _block(table), self.step) for table in self.tables)
         return 2 * len(self.units) + sum(tables)
 
 

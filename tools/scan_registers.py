@@ -71,6 +71,8 @@ class _Scan:
     step: int
     runs: list[tuple[int, int]] = field(default_factory=list)
     at_most: int | None = None
+    floor: int = 0
+    """The lowest address that may still belong to the stretch above it."""
     silences: int = 0
     heard: bool = False
 
@@ -91,6 +93,7 @@ class _Scan:
             self.runs[-1] = (self.runs[-1][0], max(last, self.runs[-1][1]))
         else:
             self.runs.append((first, last))
+        self.floor = last + 1
 
 
 def scan_table(first: int, last: int, block: int, step: int) -> Generator[Span, Answer, Found]:
@@ -98,13 +101,13 @@ def scan_table(first: int, last: int, block: int, step: int) -> Generator[Span, 
 
     block: most addresses in one request; step: distance of the samples within a refused block.
     """
-    scan = _Scan(last, block, step)
+    scan = _Scan(last, block, step, floor=first)
     try:
         at = first
         while at <= last:
             count = min(scan.block, last - at + 1)
             if (yield from scan.ask(at, count)):
-                scan.add(at, at + count - 1)
+                scan.add((yield from _left(scan, at)), at + count - 1)
                 at += count
             else:
                 at = yield from _sample(scan, at, at + count)
@@ -116,27 +119,26 @@ def scan_table(first: int, last: int, block: int, step: int) -> Generator[Span, 
 def _sample(scan: _Scan, at: int, end: int) -> Generator[Span, Answer, int]:
     """Looks for stretches in the refused block `[at, end)`; where to go on."""
     if end - at == 1:
+        scan.floor = end
         return end
-    cursor = at
     sample = at
     while sample < end:
         if (yield from scan.ask(sample, 1)):
-            low = yield from _left(scan, cursor, sample)
+            low = yield from _left(scan, sample)
             high = yield from _right(scan, sample, end)
             scan.add(low, high)
-            cursor = high + 1
             if scan.block < end - at:  # the block was refused for its size: go on with smaller ones
-                return cursor
-            sample = max(sample + scan.step, cursor + 1)
+                return high + 1
+            sample = max(sample + scan.step, high + 2)
         else:
-            cursor = sample + 1
+            scan.floor = sample + 1
             sample += scan.step
     return end
 
 
-def _left(scan: _Scan, lowest: int, sample: int) -> Generator[Span, Answer, int]:
+def _left(scan: _Scan, sample: int) -> Generator[Span, Answer, int]:
     """The lowest address from which everything up to `sample` exists."""
-    low, high = lowest, sample
+    low, high = min(scan.floor, sample), sample
     while low < high:
         middle = (low + high) // 2
         if (yield from scan.ask(middle, sample - middle + 1)):
@@ -160,7 +162,7 @@ def _right(scan: _Scan, sample: int, end: int) -> Generator[Span, Answer, int]:
     return low
 
 
-def at_most_requests(first: int, last: int, block: int, step: int) -> int:
-    """A fair estimate of the requests for a table of which nothing exists: blocks and samples."""
-    size = last - first + 1
-    return -(-size // block) + -(-size // step)
+def requests_if_empty(first: int, last: int, block: int, step: int) -> int:
+    """Requests for a table of which nothing exists: blocks and samples."""
+    whole, rest = divmod(last - first + 1, block)
+    return whole * (1 + -(-block // step)) + (1 + -(-rest // step) if rest else 0)

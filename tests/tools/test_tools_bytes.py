@@ -1,0 +1,85 @@
+"""`nhip bytes` against a real server."""
+
+import json
+import struct
+
+import pytest
+from tools_plant import modbus, only, run
+
+
+def registers(first, data):
+    return {first + i: int.from_bytes(data[2 * i : 2 * i + 2], "big") for i in range(len(data) // 2)}
+
+
+def swapped(value):
+    packed = struct.pack(">f", value)
+    return packed[2:] + packed[:2]
+
+
+@pytest.mark.parametrize(("lang", "said"), [("vi", "Dòng cho tệp cấu hình"), ("en", "The line for the site file")])
+def test_the_line_to_paste(lang, said):
+    with modbus(registers=registers(100, swapped(12.53))) as server:
+        result = run("bytes", f"127.0.0.1:{server.port}", "--holding", 100, "--shows", "12,5", lang=lang)
+    assert result.exit_code == 0, result.output
+    assert said in result.stdout
+    assert "value: {holding: 100, type: float32, order: CDAB}" in result.stdout
+    assert {function for _, function, _, _ in server.asked} == {3}
+
+
+def test_input_registers_one_off_and_scaled():
+    with modbus(registers={9: 1250, 10: 60001, 11: 60002}) as server:
+        result = run("bytes", f"127.0.0.1:{server.port}", "--input", 10, "--shows", "12.50", "--json", "--unit", 3)
+    found = json.loads(result.stdout)
+    assert found["candidates"][0]["tag"] == "value: {input: 9, type: uint16, scale: 0.01}"
+    assert found["registers"][0] == "04e2"
+    assert {unit for unit, *_ in server.asked} == {3}
+
+
+def test_watching_leaves_one_way_of_reading():
+    with modbus(registers=dict.fromkeys(range(99, 108), 0) | {101: 7}) as server:
+        first = run("bytes", f"127.0.0.1:{server.port}", "--holding", 100, "--shows", "7", "--json")
+        assert json.loads(first.stdout)["alike"] > 5
+        still = server.values
+
+        def moving(function, start, count):  # the machine counts on while the person reads its display
+            if len(server.asked) > 2:
+                value = 70_007 if len(server.asked) < 5 else 4_000_000_007
+                server.registers |= registers(100, struct.pack(">I", value))
+            return still(function, start, count)
+
+        server.values = moving
+        result = run("bytes", f"127.0.0.1:{server.port}", "--holding", 100, "--shows", "7", "--watch", "--json",
+                     answers="70007\n\n4000000007\n")  # fmt: skip
+    found = json.loads(result.stdout)
+    assert found["shown"][0] == "7"
+    assert found["candidates"][0]["tag"] == "value: {holding: 100, type: uint32, order: ABCD}"
+    assert found["alike"] < json.loads(first.stdout)["alike"]
+
+
+def test_nothing_fits_is_said():
+    with modbus(registers=dict.fromkeys(range(90, 120), 1)) as server:
+        result = run("bytes", f"127.0.0.1:{server.port}", "--holding", 100, "--shows", "987654.3", lang="vi")
+    assert result.exit_code == 1
+    assert "Không cách đọc nào" in result.stdout
+
+
+def test_neighbours_that_do_not_exist_are_left_out():
+    with modbus(registers={100: 125, 101: 9999}, refused=only((100, 101))) as server:
+        result = run("bytes", f"127.0.0.1:{server.port}", "--holding", 100, "--shows", "125", "--json")
+    assert json.loads(result.stdout)["candidates"][0]["tag"] == "value: {holding: 100, type: uint16}"
+
+
+def test_a_refusal_and_a_silence_are_explained():
+    with modbus(code=2) as server:
+        result = run("bytes", f"127.0.0.1:{server.port}", "--holding", 100, "--shows", "1", lang="vi")
+    assert result.exit_code == 1
+    assert "lệch một" in result.stderr
+    with modbus(dead_units={1}) as server:
+        result = run("bytes", f"127.0.0.1:{server.port}", "--holding", 100, "--shows", "1", lang="vi")
+    assert result.exit_code == 1
+    assert "120 Ω" in result.stderr
+
+
+def test_one_table_must_be_named():
+    assert run("bytes", "127.0.0.1:1", "--shows", "1").exit_code == 2
+    assert run("bytes", "127.0.0.1:1", "--shows", "1", "--holding", 1, "--input", 1).exit_code == 2

@@ -1,0 +1,70 @@
+"""Servers for the tools to talk to, on an event loop of their own, since the commands bring one themselves."""
+
+import asyncio
+import sys
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+from click.testing import CliRunner
+from ruamel.yaml import YAML
+
+sys.path.append(str(Path(__file__).parent.parent / "adapters"))
+
+from faulty_modbus import FaultyModbus, faulty_modbus
+from opcua_server import URI
+
+import nhip
+
+OPCUA_SERVER = Path(__file__).parent.parent / "adapters" / "opcua_server.py"
+
+
+@contextmanager
+def in_background(opened):
+    """Enters an asynchronous context manager on a loop in a thread; yields what it gives."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    value = asyncio.run_coroutine_threadsafe(opened.__aenter__(), loop).result(20)
+    try:
+        yield value
+    finally:
+        asyncio.run_coroutine_threadsafe(_end(opened), loop).result(20)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
+
+
+async def _end(opened):
+    """Leaves it, and ends what it left behind: servers of connections that nobody closed."""
+    await opened.__aexit__(None, None, None)
+    mine = asyncio.current_task()
+    left = [task for task in asyncio.all_tasks() if task is not mine]
+    await asyncio.wait(left, timeout=2) if left else None
+
+
+def modbus(**settings):
+    """A server of `FaultyModbus`."""
+    return in_background(faulty_modbus(**settings))
+
+
+def only(*runs, function=3):
+    """What refuses every address outside the runs (first, last)."""
+    held = {address for first, last in runs for address in range(first, last + 1)}
+    return {(function, address) for address in range(65536) if address not in held}
+
+
+def run(*arguments, lang="en", answers=""):
+    """The command as a person types it. Has exit_code, stdout, stderr, output."""
+    return CliRunner().invoke(nhip.main, [*map(str, arguments), "--lang", lang], input=answers)
+
+
+def write_yaml(path, data):
+    writer = YAML()
+    writer.allow_unicode = True
+    with path.open("w", encoding="utf-8") as file:
+        writer.dump(data, file)
+    return path
+
+
+__all__ = ["OPCUA_SERVER", "URI", "FaultyModbus", "in_background", "modbus", "only", "run", "write_yaml"]
