@@ -1,0 +1,198 @@
+"""What rows say about a tag: pure, so that every fault of the dictionary can be made here."""
+
+from pathlib import Path
+
+import pytest
+
+import tools
+from adapters._modbus_frames import Garbled, Refused
+from adapters.contract import Misconfigured, NotConnected, Row
+from config import compile_site, load_profiles, parse_site
+from oee.states import Quality, State
+from tools.faults import Fault, causes, fault_of, look, sentence
+from tools.machine_now import compute, longer_than, window
+from tools.tally import parse_tally
+from tools.uses import Counting, Use, static_faults, uses
+from tools.verdict import DeviceSeen, Facts, Running, judge, still_while_running
+from words.catalogue import catalogue
+
+S = 1_000_000_000
+FACTS = Facts("holding 1 uint32 ABCD", "", 1.0, 5.0, word_order=True)
+
+
+def seen(values, *, reads=20, every_s=1.0, quality=Quality.GOOD, source_lag_s=None, confirmed_s=None):
+    """A device whose tag `n` had these values, one each period."""
+    rows, last = [], object()
+    for i, value in enumerate(values):
+        if value != last:
+            source_ns = None if source_lag_s is None else round((i * every_s - source_lag_s) * S)
+            rows.append(Row("n", round(i * every_s * S), value, quality, source_ns))
+        last = value
+    end_ns = round((len(values) - 1) * every_s * S)
+    confirmed_ns = end_ns if confirmed_s is None else round(confirmed_s * S)
+    return DeviceSeen("d", read_s=[0.01] * reads, rows={"n": rows}, confirmed_ns={"n": confirmed_ns}, until_ns=end_ns)
+
+
+def counting(**changes):
+    given = {"machine": "m", "role": "total", "fastest_per_s": 1.0, "max_per_s": 100.0, "bits": 32, "pulse": False}
+    return Use(("m",), (Counting(**(given | changes)),))
+
+
+UNUSED = Use()
+
+
+def codes(device, use=UNUSED, facts=FACTS):
+    return [fault.code for fault in judge(device, "n", facts, use).faults]
+
+
+@pytest.mark.parametrize(
+    ("values", "use", "expected"),
+    [
+        ([5, 6, 7, 8], counting(), []),
+        ([5.5, 5.6], Use(), []),
+        ([0.0], Use(), []),
+        ([1e-38], Use(), ["odd_float"]),
+        ([-3e38], Use(), ["odd_float"]),
+        ([65536, 131072], Use(), ["words_swapped"]),
+        ([65536, 65537], Use(), []),
+        ([327680], counting(), ["words_maybe_swapped"]),
+        ([327680], Use(), []),
+        (["12"], counting(), ["text_counter"]),
+        (["recipe A"], Use(), []),
+        ([50, 49, 48, 47], counting(bits=None, max_per_s=1.0), ["counter_odd"]),
+        ([10, 30, 50, 70], counting(), ["faster_than_ideal"]),
+        ([10, 11, 12, 13, 14], counting(fastest_per_s=None), []),
+        ([True, False] * 10, counting(pulse=True), ["pulse_at_limit"]),
+        ([True] * 10 + [False] * 10, counting(pulse=True), []),
+    ],
+)
+def test_values_and_how_they_move(values, use, expected):
+    assert codes(seen(values), use) == expected
+
+
+def test_quality_age_and_clocks():
+    assert codes(seen([5], quality=Quality.BAD)) == ["bad_quality"]
+    assert codes(DeviceSeen("d")) == ["never_seen"]
+    assert codes(DeviceSeen("d", fault=Fault("port_closed"))) == ["port_closed"]
+    assert codes(seen([5] * 11, confirmed_s=2)) == ["stale"]
+    assert codes(seen([5] * 11, confirmed_s=6)) == []
+    assert codes(seen([5, 6], source_lag_s=3600)) == ["clock_off"]
+    assert codes(seen([5], source_lag_s=3600)) == []  # an old value may well be true since then
+    noted = seen([5], quality=Quality.BAD)
+    noted.notes["n"] = Fault("illegal_address", values={"code": "2"})
+    assert codes(noted) == ["illegal_address"]
+
+
+def test_a_counter_that_stands_while_its_machine_runs():
+    report = judge(seen([5] * 11), "n", FACTS, counting())
+    assert still_while_running(report, {"m": Running(10, 0.2)}).faults == ()
+    assert still_while_running(report, {}).faults == ()
+    assert still_while_running(report, {"m": Running(10, 0)}).faults == ()
+    (fault,) = still_while_running(report, {"m": Running(10, 1)}).faults
+    assert (fault.code, fault.severity) == ("counter_still", "warn")
+
+
+def test_every_fault_can_be_told_in_both_languages():
+    values = dict.fromkeys(("code", "bytes", "others", "value", "swapped", "status", "type", "node", "age", "limit", "seconds",
+                            "kind", "old", "new", "machine", "rate", "ideal", "changes", "reads", "period", "needed", "bits"), "7")  # fmt: skip
+    known = {key.split(".")[1] for key in catalogue() if key.startswith("fault.")} - {"heading"}
+    sources = "".join(path.read_text(encoding="utf-8") for path in Path(tools.__file__).parent.glob("*.py"))
+    for code in known:
+        assert f'"{code}"' in sources, f"nothing ever says fault.{code}"
+        for lang in ("vi", "en"):
+            told = [say(Fault(code, values=values), lang) for say in (sentence, causes, look)]
+            assert all(told), code
+
+
+def caused(error, cause):
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (NotConnected("10.0.0.1:502: unit 1 did not answer within 1 s"), "unit_silent"),
+        (caused(NotConnected("x: no connection within 3 s"), TimeoutError()), "connect_timeout"),
+        (caused(NotConnected("x: No route to host"), OSError(113, "No route to host")), "host_unreachable"),
+        (caused(NotConnected("x"), OSError("Multiple exceptions: [Errno 111] a, [Errno 111] b")), "connection_failed"),
+        (caused(NotConnected("x: [Errno 111] a"), OSError("Multiple exceptions")), "port_closed"),
+        (caused(NotConnected("x: junk"), Garbled("junk")), "not_modbus"),
+        (caused(NotConnected("x"), Refused(11, "no answer")), "gateway_no_answer"),
+        (Refused(2, "holding 1"), "illegal_address"),
+        (TimeoutError(), "unit_silent"),
+        (NotConnected("opc.tcp://h: it accepts connections but does not answer"), "opcua_silent"),
+        (NotConnected("opc.tcp://h: BadTooManySessions"), "opcua_crowded"),
+        (Misconfigured("opc.tcp://h: refuses (BadIdentityTokenRejected)"), "opcua_user"),
+        (Misconfigured("opc.tcp://h: the server does not offer this security; check `security`"), "opcua_security"),
+        (Misconfigured("opc.tcp://h: BadCertificateUntrusted"), "opcua_certificate"),
+        (Misconfigured("opc.tcp://h: the server shows another certificate than x"), "opcua_certificate"),
+        (NotConnected("opc.tcp://h: the subscription has been silent for 9 s"), "opcua_subscription"),
+        (Misconfigured("password_file 'x' cannot be read"), "device_misconfigured"),
+    ],
+)
+def test_why_a_device_cannot_be_read(error, code):
+    assert fault_of(error).code == code
+
+
+SITE = """
+site: x
+timezone: UTC
+devices:
+  io: {kind: modbus_tcp, host: h, every: EVERY, tags: {pulse: {coil: 0}, n: {input: 0}, run: {coil: 1}, spare: {coil: 2}}}
+machines:
+  m: {state: {from_counts: {ideals: 2.5, at_least: 30s}}, pieces: {total: io.pulse, reject: operator}, product: "2"}
+  k:
+    state: [{when: io.run, is: running}, {is: unplanned_stop}]
+    pieces: {total: io.n, reject: operator}
+    product: operator
+products:
+  "1": {ideal: 100ms}
+  "2": {ideal: 8s, ideal_per: cycle, per_count: 4}
+shifts: [{name: A, from: "00:00", to: "24:00"}]
+"""
+
+
+def compiled(every):
+    site, _ = parse_site(SITE.replace("EVERY", every))
+    return site, compile_site(site, load_profiles())
+
+
+@pytest.mark.parametrize(("every", "refused"), [("4s", []), ("4100ms", ["io.pulse"])])
+def test_a_pulse_is_seen_only_if_each_half_outlasts_the_period(every, refused):
+    assert list(static_faults(*compiled(every))) == refused  # one product only, 8 s a count: high 4 s, low 4 s
+
+
+def test_a_register_only_must_not_wrap_unseen():
+    found = static_faults(*compiled("2h"))
+    assert [fault.code for fault in found["io.n"]] == ["wraps_unseen"]
+
+
+def test_uses_of_tags():
+    used = uses(*compiled("1s"))
+    assert used["io.spare"] == Use()
+    assert used["io.run"].machines == ("k",)
+    assert [(item.role, item.pulse, item.fastest_per_s) for item in used["io.pulse"].counts] == [("total", True, 0.125)]
+    assert used["io.n"].counts[0].fastest_per_s == 10
+
+
+def test_the_same_engine_counts_pieces_and_stops():
+    machine = compiled("1s")[1]["k"]
+    begin = 1_800_000_000 * S
+    rows = {
+        "io.n": [(begin + (i - 5) * S, 100 + i, Quality.GOOD) for i in range(20)],
+        "io.run": [(begin - 60 * S, True, Quality.GOOD), (begin + 20 * S, False, Quality.GOOD), (begin + 30 * S, True, Quality.GOOD)],
+    }  # fmt: skip
+    told = compute(machine, window(rows, begin, begin + 60 * S), begin + 60 * S)
+    assert told.pieces == 14  # the value at the beginning is the baseline
+    assert [(stop.state, stop.end_ns - stop.start_ns) for stop in told.stops] == [(State.MINOR_STOP, 10 * S)]
+    assert longer_than(told.stops, 5, begin) == list(told.stops)
+    assert longer_than(told.stops, 11, begin) == []
+
+
+def test_a_tally_as_text():
+    assert parse_tally("pieces=412,stops=3").pieces == 412
+    assert parse_tally(" stops=3").pieces is None
+    for wrong in ("", "pieces", "pieces=-1", "colour=2"):
+        with pytest.raises(ValueError, match="no tally"):
+            parse_tally(wrong)
