@@ -1,12 +1,13 @@
 # make demo   a simulated factory, an agent, a broker and a center, in the browser
 # make test   everything that is checked: lint, types, tests
 # make check  lint and types only
+# make test-faults  the long rounds: kills, bad lines, refusing disks (a quarter of an hour)
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check clean
+.PHONY: demo test test-faults check clean
 
 demo: $(VENV)/.demo
 	$(BIN)/nhip demo
@@ -14,6 +15,9 @@ demo: $(VENV)/.demo
 test: $(VENV)/.test
 	scripts/influxd
 	scripts/test
+
+test-faults: $(VENV)/.test
+	$(BIN)/pytest tests/faults --timeout 300 -n 2 --dist load
 
 check: $(VENV)/.test
 	scripts/check
