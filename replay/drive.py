@@ -1,13 +1,14 @@
 """The engine over recorded files, block by block.
 
-A block is a day. Where a machine has not settled for long (a stop of weeks), blocks grow with what is unsettled, so
-that the work stays proportional to the length of the history.
+A block is a week: long enough that the fixed cost of a step does not matter. Where a machine has not settled for long
+(a stop of weeks), blocks grow with what is unsettled, so that the work stays proportional to the history's length.
 
 Time ends at the last sample, but a piece that this sample counted was made before it: a last step of one millisecond
 brings such pieces, and nothing else of it is used.
 """
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 from pathlib import Path
@@ -27,7 +28,7 @@ from replay.feed import Tape, open_tapes
 from replay.times import iso
 from replay.totals import Totals, only_pieces
 
-DAY_NS: Final = 86_400_000_000_000
+BLOCK_NS: Final = 7 * 86_400_000_000_000
 _END_NS: Final = 2**62
 _EARLY_NS: Final = 3_600_000_000_000
 Progress = Callable[[float, int], None]
@@ -65,25 +66,38 @@ def replay(
     zone = ZoneInfo(site.timezone)
     conflicts = Conflicts()
     said = declared.read(folder, site, machines, zone, conflicts)
-    tapes = open_tapes(folder, site, machines, zone, conflicts)
+    totals = Totals(-(-from_ns // MINUTE_NS) * MINUTE_NS, to_ns - to_ns % MINUTE_NS if to_ns < _END_NS else _END_NS)
+    with ThreadPoolExecutor(1, "replay-reader") as reader:
+        tapes = open_tapes(folder, site, machines, zone, conflicts, reader)
+        window = _go(machines, said, tapes, totals, conflicts, zone, progress)
+    return Outcome(site, machines, window, totals, conflicts.all(), sum(tape.rows_read for tape in tapes))
+
+
+def _go(
+    machines: Mapping[str, Machine],
+    said: Mapping[str, tuple[Declaration, ...]],
+    tapes: list[Tape],
+    totals: Totals,
+    conflicts: Conflicts,
+    zone: ZoneInfo,
+    progress: Progress | None,
+) -> Window | None:
     for tape in tapes:
         tape.read_to(0)
     for tape in tapes:
         if tape.first_ns is None:
             conflicts.add(tape.name, 0, "no_rows")
-    totals = Totals(-(-from_ns // MINUTE_NS) * MINUTE_NS, to_ns - to_ns % MINUTE_NS if to_ns < _END_NS else _END_NS)
     live = [tape for tape in tapes if tape.first_ns is not None]
     first_ns = min((tape.first_ns for tape in live if tape.first_ns is not None), default=0)
-    window = None
-    if live:
-        last_ns = _Run(machines, said, live, totals, conflicts, progress).go(first_ns)
-        start_ns = max(first_ns - first_ns % MS_NS, totals.from_ns)
-        window = Window(start_ns, min(last_ns, totals.to_ns))
-        if window.end_ns <= window.start_ns:
-            conflicts.add("", 0, "empty_window", "", f"{iso(first_ns, zone)} .. {iso(last_ns, zone)}")
-            window = None
-        _early_ends(live, last_ns, zone, conflicts)
-    return Outcome(site, machines, window, totals, conflicts.all(), sum(tape.rows_read for tape in tapes))
+    if not live:
+        return None
+    last_ns = _Run(machines, said, live, totals, conflicts, progress).go(first_ns)
+    _early_ends(live, last_ns, zone, conflicts)
+    window = Window(max(first_ns - first_ns % MS_NS, totals.from_ns), min(last_ns, totals.to_ns))
+    if window.end_ns > window.start_ns:
+        return window
+    conflicts.add("", 0, "empty_window", "", f"{iso(first_ns, zone)} .. {iso(last_ns, zone)}")
+    return None
 
 
 def _recorded(machine: Machine) -> Machine:
@@ -113,9 +127,9 @@ class _Run:
         """To the files' end; the time of the last sample [ns]."""
         position = first_ns
         while True:
-            until = (position // DAY_NS + 1) * DAY_NS
+            until = (position // BLOCK_NS + 1) * BLOCK_NS
             behind = [until - state.settled_ns for state in self._states.values() if state.settled_ns]
-            until += max((lag // 2 // DAY_NS * DAY_NS for lag in behind), default=0)
+            until += max((lag // 2 // BLOCK_NS * BLOCK_NS for lag in behind), default=0)
             for tape in self._tapes:
                 tape.read_to(until)
             last_ns = max(tape.last_ns or 0 for tape in self._tapes)

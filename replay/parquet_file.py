@@ -40,7 +40,7 @@ class ParquetFile:
         """The file's rows in its own order. What cannot be read ends them, and is told."""
         row = 1
         try:
-            with pq.ParquetFile(self.path, memory_map=True) as file:
+            with pq.ParquetFile(self.path, pre_buffer=False) as file:
                 names = file.schema_arrow.names
                 columns = match(names, self._device, self._site, self._machines, self.name, self._conflicts)
                 if columns is None:
