@@ -9,8 +9,7 @@ import numpy as np
 
 from center.buckets import BY_DATE, date_start_ns, first_date
 from center.ledger import Marks, StreamKey
-from center.stores._influx_ask import STOP_FIELDS, stretches
-from center.stores._influx_lines import DAY_NS
+from center.stores._influx_lines import DAY_NS, STOP_FIELDS
 from center.stores._influx_text import unpack
 from center.stores.contract import Query
 from oee.facts import FACT_COLUMNS, LOSS_COLUMNS, Facts, Int64, Losses, Stop
@@ -43,11 +42,12 @@ def _value(name: str, text: str) -> Any:
     return _CODES[name][text] if name in _CODES else unpack(text)
 
 
-def added(answer: Answer, query: Query, by: Sequence[str], width: int) -> Sums:
-    """The answer in order, and rows added together that belong to the same bucket."""
+def added(answer: Answer, query: Query, by: Sequence[str], not_before: Sequence[int], width: int) -> Sums:
+    """The answer in order, and rows added together that belong to the same bucket. not_before: of each statement
+    where its first bucket begins at the earliest.
+    """
     names: dict[tuple[Any, ...], int] = {}
     times, where, sums = [], [], []
-    not_before = [low for low, _, _ in stretches(query)]
     for number, tags, values in series(answer):
         label = tuple(_value(name, tags.get(name, "")) for name in by)
         matrix = np.array([[0 if value is None else value for value in row] for row in values], np.int64)
@@ -56,7 +56,7 @@ def added(answer: Answer, query: Query, by: Sequence[str], width: int) -> Sums:
             found = np.full(len(found), query.start_ns, np.int64)
         elif query.bucket in BY_DATE:
             found = first_date(query.bucket, found // DAY_NS + int(tags["day"]))
-        elif number:
+        else:
             found = np.maximum(found, not_before[number])
         times.append(found)
         where.append(np.full(len(found), names.setdefault(label, len(names)), np.int64))
@@ -99,15 +99,15 @@ def _keys(found: Sums, query: Query, by: Sequence[str], names: Iterable[str]) ->
     return out
 
 
-def facts(answer: Answer, query: Query, by: Sequence[str]) -> Facts:
+def facts(answer: Answer, query: Query, by: Sequence[str], not_before: Sequence[int]) -> Facts:
     """Sums of facts."""
-    found = added(answer, query, by, len(FACT_COLUMNS))
+    found = added(answer, query, by, not_before, len(FACT_COLUMNS))
     return Facts(**_keys(found, query, by, ("machine", "calendar", "shift", "product")), sums=found.sums)
 
 
-def losses(answer: Answer, query: Query, by: Sequence[str]) -> Losses:
+def losses(answer: Answer, query: Query, by: Sequence[str], not_before: Sequence[int]) -> Losses:
     """Sums of losses."""
-    found = added(answer, query, by, len(LOSS_COLUMNS))
+    found = added(answer, query, by, not_before, len(LOSS_COLUMNS))
     names = ("machine", "calendar", "shift", "product", "state", "reason")
     return Losses(**_keys(found, query, by, names), sums=found.sums)
 

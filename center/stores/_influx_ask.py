@@ -5,18 +5,18 @@ A row's time is its minute + n ms with n below 60,000, so a condition on whole m
 # ruff: noqa: S608  # every text from outside goes through `literal` or `name`
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from center.buckets import BY_DATE, HOUR_NS, offsets
-from center.stores._influx_lines import DAY_NS
+from center.stores._influx_hours import Hour, parts
+from center.stores._influx_lines import DAY_NS, STOP_FIELDS
 from center.stores._influx_text import literal, name
 from center.stores.contract import Query
 from oee.facts import MINUTE_NS
 
 FACT_GROUPS: Final = frozenset({"machine", "shift", "product", "calendar"})
 LOSS_GROUPS: Final = FACT_GROUPS | {"state", "reason"}
-STOP_FIELDS: Final = ("by", "end_ns", "id", "product", "reason", "revision", "state", "to_product")
 
 
 def groups(query: Query, known: Iterable[str]) -> list[str]:
@@ -27,34 +27,73 @@ def groups(query: Query, known: Iterable[str]) -> list[str]:
     return by
 
 
-def stretches(query: Query) -> list[tuple[int, int, int]]:
-    """The parts of the window in which hours begin at the same minute past the UTC hour: from, until [ns], and how
-    far after it [ns]. All but questions by hour are one part.
+class Part(NamedTuple):
+    """A stretch that one statement adds up. shift_ns: how far after the UTC hour its hours begin; not_before_ns: where
+    its first bucket begins at the earliest; rolled: from the roll-up.
     """
-    if query.bucket != "hour":
-        return [(query.start_ns, query.end_ns, 0)]
-    pieces = offsets(ZoneInfo(query.zone), query.start_ns, query.end_ns)
-    starts = [query.start_ns, *(from_ns for from_ns, _ in pieces[1:])]
-    ends = [*starts[1:], query.end_ns]
-    return [(low, high, -ahead % HOUR_NS) for low, high, (_, ahead) in zip(starts, ends, pieces, strict=True)]
+
+    start_ns: int
+    end_ns: int
+    shift_ns: int = 0
+    not_before_ns: int = -(2**63)
+    rolled: bool = False
 
 
-def sums(source: str, columns: Sequence[str], query: Query, by: Sequence[str]) -> list[str]:
-    """One statement for each stretch: the columns added up by bucket and group. Dates are asked for by UTC day and
-    the tag `day`, hours, minutes and all as they are.
+def plan(query: Query, unclean: Sequence[Hour] | None = None) -> list[Part]:
+    """The statements that a question takes. unclean: hours that no roll-up may answer for; None: there is none."""
+    whole = [Part(query.start_ns, query.end_ns)]
+    if query.bucket == "hour":
+        pieces = offsets(ZoneInfo(query.zone), query.start_ns, query.end_ns)
+        starts = [query.start_ns, *(from_ns for from_ns, _ in pieces[1:])]
+        ends = [*starts[1:], query.end_ns]
+        whole = [
+            Part(low, high, -ahead % HOUR_NS, low if number else -(2**63))
+            for number, (low, high, (_, ahead)) in enumerate(zip(starts, ends, pieces, strict=True))
+        ]
+    if unclean is None or query.bucket == "minute":
+        return whole
+    out = []
+    for part in whole:
+        if part.shift_ns:
+            out.append(part)
+            continue
+        found = parts(part.start_ns, part.end_ns, unclean)
+        out += [part._replace(start_ns=low, end_ns=high, rolled=rolled) for low, high, rolled in found]
+    return out
+
+
+def sums(
+    sources: tuple[str, str], columns: Sequence[str], query: Query, by: Sequence[str], cut: Iterable[Part]
+) -> list[str]:
+    """One statement for each part: the columns added up by bucket and group. Dates are asked for by UTC day and the
+    tag `day`, hours, minutes and all as they are. sources: rows, and their roll-up.
     """
     added = ", ".join(f"sum({name(column)}) AS {name(column)}" for column in columns)
     tags = [name(tag) for tag in by]
     if query.bucket in BY_DATE:
         tags = [_every(DAY_NS, 0), name("day"), *tags]
     out = []
-    for low, high, shift_ns in stretches(query):
+    for part in cut:
         every = {"hour": HOUR_NS, "minute": MINUTE_NS}.get(query.bucket, 0)
-        grouped = [_every(every, shift_ns), *tags] if every else tags
+        grouped = [_every(every, part.shift_ns), *tags] if every else tags
         group = f" GROUP BY {', '.join(grouped)}" if grouped else ""
         fill = " fill(none)" if query.bucket != "all" else ""
-        out.append(f"SELECT {added} FROM {source} WHERE {_where(query.site, query.machines, low, high)}{group}{fill}")
+        where = _where(query.site, query.machines, part.start_ns, part.end_ns)
+        out.append(f"SELECT {added} FROM {sources[part.rolled]} WHERE {where}{group}{fill}")
     return out
+
+
+def hours(source: str, site: str, low: int, high: int) -> str:
+    """What is known of the hours that touch a window."""
+    columns = f"{name('touched')}, {name('rolled')}"
+    return f"SELECT {columns} FROM {source} WHERE {_where(site, (), low // HOUR_NS * HOUR_NS, high)}"
+
+
+def by_hour(source: str, site: str, low: int, high: int, columns: Sequence[str], tags: Sequence[str]) -> str:
+    """The sums that a roll-up holds."""
+    added = ", ".join(f"sum({name(column)}) AS {name(column)}" for column in columns)
+    group = ", ".join([_every(HOUR_NS, 0), *map(name, tags)])
+    return f"SELECT {added} FROM {source} WHERE {_where(site, (), low, high)} GROUP BY {group} fill(none)"
 
 
 def _every(step_ns: int, shift_ns: int) -> str:

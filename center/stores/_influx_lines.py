@@ -26,6 +26,7 @@ from oee.states import CalendarClass, State
 
 DAY_NS: Final = 86_400_000_000_000
 MAX_N: Final = 60_000
+STOP_FIELDS: Final = ("by", "end_ns", "id", "product", "reason", "revision", "state", "to_product")
 
 
 class TooMany(ValueError):

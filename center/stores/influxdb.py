@@ -6,15 +6,20 @@ lasts milliseconds and ends by itself; and a list of overfull minutes. Schema: `
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from center.books import StoreRefused
+from center.buckets import HOUR_NS
 from center.complaints import wrong
 from center.ledger import Marks, StreamKey
 from center.stores import _influx_answer as answer
 from center.stores import _influx_ask as ask
+from center.stores import _influx_hours as hours
 from center.stores._influx_lines import TooMany, batch_lines, mark_lines
 from center.stores._influx_rows import batches as row_batches
 from center.stores._influx_server import Address, Server
@@ -37,13 +42,17 @@ _KEYS: Final = {
 }
 _DATABASE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 _STOPS_BACK: Final = 32
+_SETTLES_NS: Final = 2 * HOUR_NS
+"""An hour is rolled up once its end is an hour ago: until then rows come every minute."""
+_ROLLED: Final = (("facts", FACT_COLUMNS, hours.FACT_TAGS), ("losses", LOSS_COLUMNS, hours.LOSS_TAGS))
 
 
 class InfluxStore:
     """A store on a server. Any thread may read; writes take turns."""
 
-    def __init__(self, server: Server, database: str) -> None:
-        self._server, self._database = server, database
+    def __init__(self, server: Server, database: str, now_ns: Callable[[], int] = time.time_ns) -> None:
+        self._server, self._database, self._now_ns = server, database, now_ns
+        self._rolling = threading.Lock()
         two = bool(server.address.org)
         self._rows_bucket = database if two else f"{database}/{ROWS}"
         self._books_bucket = f"{database}-books" if two else f"{database}/{BOOKS}"
@@ -58,21 +67,71 @@ class InfluxStore:
         """Stores the batches; by the contract of `Store`. Raises `StoreRefused` for rows that the server will never
         take (older than its retention, or of another type than its columns); all others are stored then.
         """
+        batches = list(batches)
         try:
             lines = batch_lines(batches)
         except (TooMany, UnicodeError) as error:
             raise StoreRefused(str(error)) from error
-        self._server.write(self._rows_bucket, lines)
+        try:
+            self._server.write(self._rows_bucket, lines)
+        finally:  # also after a refusal: the other rows are there
+            self._keep(hours.touch_lines(hours.touched(batches), secrets.randbits(62)))
+
+    def _keep(self, lines: Sequence[str]) -> None:
+        """Writes what the store must know about its rows."""
+        try:
+            self._server.write(self._books_bucket, lines)
+        except StoreRefused as error:
+            raise StoreAway(f"{self._server.address.url}: marks are refused: {error}") from error
 
     def facts(self, query: Query) -> Facts:
         """Sums of facts; by the contract of `Store`."""
         by = ask.groups(query, ask.FACT_GROUPS)
-        return answer.facts(self._ask(ask.sums(self._source("facts"), FACT_COLUMNS, query, by)), query, by)
+        found, starts = self._sums("facts", FACT_COLUMNS, query, by)
+        return answer.facts(found, query, by, starts)
 
     def losses(self, query: Query) -> Losses:
         """Sums of losses; by the contract of `Store`."""
         by = ask.groups(query, ask.LOSS_GROUPS)
-        return answer.losses(self._ask(ask.sums(self._source("losses"), LOSS_COLUMNS, query, by)), query, by)
+        found, starts = self._sums("losses", LOSS_COLUMNS, query, by)
+        return answer.losses(found, query, by, starts)
+
+    def _sums(
+        self, table: str, columns: Sequence[str], query: Query, by: Sequence[str]
+    ) -> tuple[answer.Answer, list[int]]:
+        unclean = None if query.bucket == "minute" else self._roll_up(query)
+        parts = ask.plan(query, unclean)
+        sources = self._source(table), self._source(f"{table}_1h")
+        found = self._ask(ask.sums(sources, columns, query, by, parts))
+        return found, [part.not_before_ns for part in parts]
+
+    def _roll_up(self, query: Query) -> list[hours.Hour]:
+        """Rolls up what is over and not clean in the window; returns the hours that are still not clean."""
+        over_ns = self._now_ns() - _SETTLES_NS
+        unclean = self._unclean(query)
+        if not any(hour.start_ns < over_ns for hour in unclean):
+            return unclean
+        with self._rolling:  # one at a time: an older roll-up must never land on a newer one
+            unclean = self._unclean(query)
+            left = [hour for hour in unclean if hour.start_ns >= over_ns]
+            for run in hours.runs([hour for hour in unclean if hour.start_ns < over_ns]):
+                try:
+                    self._roll(query.site, run)
+                except StoreRefused:  # about to be forgotten by its retention: still to be read row by row
+                    left += run
+        return sorted(left)
+
+    def _unclean(self, query: Query) -> list[hours.Hour]:
+        question = ask.hours(self._source("hours", BOOKS), query.site, query.start_ns, query.end_ns)
+        return hours.stale(hours.hours_of(self._ask([question])))
+
+    def _roll(self, site: str, run: Sequence[hours.Hour]) -> None:
+        low, high = run[0].start_ns, run[-1].start_ns + HOUR_NS
+        for table, columns, tags in _ROLLED:
+            asked = ask.by_hour(self._source(table), site, low, high, columns, tags)
+            lines = hours.roll_lines(self._ask([asked]), f"{table}_1h", tags, columns)
+            self._server.write(self._rows_bucket, lines)
+        self._keep(hours.rolled_lines(site, run))
 
     def stops(self, site: str, machines: Sequence[str], start_ns: int, end_ns: int) -> list[Stop]:
         """Latest revisions; by the contract of `Store`."""
@@ -108,10 +167,7 @@ class InfluxStore:
 
     def settle(self, marks: Mapping[StreamKey, Marks]) -> None:
         """By the contract of `Marked`."""
-        try:
-            self._server.write(self._books_bucket, mark_lines(marks))
-        except StoreRefused as error:
-            raise StoreAway(f"{self._server.address.url}: marks are refused: {error}") from error
+        self._keep(mark_lines(marks))
 
     def marks(self) -> dict[StreamKey, Marks]:
         """By the contract of `Marked`."""

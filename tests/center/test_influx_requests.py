@@ -112,12 +112,14 @@ def test_on_2x_rows_and_marks_go_to_their_buckets(two):
     store.write([batch([{"t": T, "cycles": 1}])])
     store.settle({StreamKey("van-long", "main", STREAM): Marks(3, ((5, 6),))})
     writes = [(query, body) for _, path, query, body, _ in two.seen if path == "/api/v2/write"]
-    assert [query["bucket"] for query, _ in writes] == [["nhip"], ["nhip-books"]]
+    assert [query["bucket"] for query, _ in writes] == [["nhip"], ["nhip-books"], ["nhip-books"]]
     assert writes[0][0]["precision"] == ["ns"]
     assert writes[0][1] == (
         f"facts,calendar=scheduled,day=0,machine=press-1,product=1,shift=A,site=van-long,stream={STREAM} cycles=1i {T}"
     )
-    assert writes[1][1] == f'marks,gateway=main,site=van-long,stream={STREAM} beyond="[[5,6]]",mark=3i 0'
+    assert writes[1][1].startswith("hours,site=van-long touched=")
+    assert writes[1][1].endswith(f" {T}")
+    assert writes[2][1] == f'marks,gateway=main,site=van-long,stream={STREAM} beyond="[[5,6]]",mark=3i 0'
     store.close()
 
 
@@ -128,7 +130,7 @@ def test_refusals_in_the_words_of_2x(two):
         "code": "unprocessable entity",
         "message": "failure writing points: partial write: type conflict dropped=1",
     }
-    two.answers = [(422, partial), (204, None), (422, partial)]
+    two.answers = [(422, partial), (204, None), (422, partial)]  # the whole, and its halves
     with pytest.raises(StoreRefused, match=r"1 of 2 rows.*type conflict"):
         store.write(rows)
     two.answers = [(413, {"code": "request too large"}), (204, None), (204, None)]
@@ -202,14 +204,15 @@ def test_lines_leave_out_what_is_zero_or_empty():
 def test_hours_are_asked_for_from_where_they_begin_in_the_zone():
     def asked(zone, start, end):
         query = Query("s", start, end, zone, bucket="hour", by=())
-        return ask.stretches(query), ask.sums("f", ["cycles"], query, ())
+        parts = ask.plan(query)
+        return parts, ask.sums(("f", "f_1h"), ["cycles"], query, (), parts)
 
     hour = 60 * MINUTE_NS
     (stretch,), (statement,) = asked("Asia/Kolkata", 0, 24 * hour)
-    assert stretch == (0, 24 * hour, 30 * MINUTE_NS)
+    assert stretch[:3] == (0, 24 * hour, 30 * MINUTE_NS)
     assert "GROUP BY time(3600s, 1800s) fill(none)" in statement
     stretches, statements = asked("Australia/Lord_Howe", ns("2026-04-04"), ns("2026-04-06"))
     assert len(stretches) == len(statements) == 2
-    assert [shift for *_, shift in stretches] == [0, 30 * MINUTE_NS]
+    assert [stretch.shift_ns for stretch in stretches] == [0, 30 * MINUTE_NS]
     with pytest.raises(ValueError, match="by: line"):
         ask.groups(Query("s", 0, 1, by=("line",)), ask.FACT_GROUPS)
