@@ -52,6 +52,15 @@ _OPCUA_TEXT: Final[tuple[tuple[str, str], ...]] = (
     (r"no connection; is it on", "connect_timeout"),
     (r"subscription", "opcua_subscription"),
 )
+_SERIAL_TEXT: Final[tuple[tuple[str, str], ...]] = (
+    (r"another Modbus master", "other_master"),
+    (r"something else talks|never quiet", "line_noise"),
+    (r"no such port", "no_serial_port"),
+    (r"no permission; add the user", "serial_forbidden"),
+    (r"another program uses this port", "serial_busy"),
+    (r"write `echo: true`|remove `echo`", "serial_echo"),
+    (r"asked again in \d+ s", "unit_silent"),
+)
 
 
 @dataclass(frozen=True)
@@ -114,6 +123,9 @@ def _code(error: Exception) -> str:
         named = next((code for pattern, code in _OPCUA_TEXT if re.search(pattern, text)), "")
         if named:
             return named
+    serial = next((code for pattern, code in _SERIAL_TEXT if re.search(pattern, text)), "")
+    if serial:
+        return serial
     if isinstance(cause, Refused):
         return _EXCEPTION.get(cause.code, "device_failure")
     if isinstance(cause, Garbled):

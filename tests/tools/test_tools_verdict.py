@@ -128,6 +128,9 @@ def caused(error, cause):
         (Misconfigured("opc.tcp://h: BadCertificateUntrusted"), "opcua_certificate"),
         (Misconfigured("opc.tcp://h: the server shows another certificate than x"), "opcua_certificate"),
         (NotConnected("opc.tcp://h: the subscription has been silent for 9 s"), "opcua_subscription"),
+        (Misconfigured("/dev/x: another Modbus master is on this line (heard unit 1, function 3)"), "other_master"),
+        (NotConnected("/dev/x: there is no such port; is the adapter plugged in?"), "no_serial_port"),
+        (NotConnected("/dev/x unit 3: did not answer within 1 s; asked again in 20 s"), "unit_silent"),
         (Misconfigured("password_file 'x' cannot be read"), "device_misconfigured"),
     ],
 )
