@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from oee.samples import Int64
 from oee.states import Quality
-from replay.cells import BAD_CELL, Cells
+from replay.cells import BAD_CELL, LARGEST, Cells
 from replay.columns import Kind
 from replay.times import Style, epoch_ns
 
@@ -42,7 +42,7 @@ def _numbers(texts: Any) -> Any:
         except pa.ArrowInvalid:
             continue
         values = plain(found)
-        return values if values.dtype.kind == "i" or np.isfinite(values).all() else None
+        return values if values.dtype.kind == "i" or (np.abs(values) < LARGEST).all() else None
     return None
 
 

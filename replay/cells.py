@@ -17,6 +17,8 @@ from oee.states import Quality
 from replay.columns import Kind
 
 BAD_CELL: Final = "?"
+LARGEST: Final = 2**63
+"""What an int64 cannot hold is no reading of a register."""
 _NO_NUMBERS: Final = frozenset({"nan", "-nan", "null", "none", "n/a", "na", "inf", "-inf", "infinity", "#n/a"})
 Tell = Callable[[int, str, str], None]
 """Told of a cell that cannot be used: row within the block, code, what stands there."""
@@ -80,7 +82,7 @@ def _value(text: str, kind: Kind, row: int, tell: Tell, *, comma: bool) -> Any:
             return text
         tell(row, "text_in_number", text)
         return None
-    if math.isfinite(number) and abs(number) < 2**63:
+    if math.isfinite(number) and abs(number) < LARGEST:
         return number
     tell(row, "not_a_number", text)
     return None
@@ -91,7 +93,7 @@ def from_array(values: "NDArray[Any]", present: NDArray[np.bool_] | None, tell: 
     if values.dtype.kind == "b" or (values.dtype.kind in "iu" and values.dtype != np.uint64):
         return Cells(values, None, present)
     wide = values.astype(np.float64, copy=False)
-    sound = np.isfinite(wide)
+    sound = np.abs(wide) < LARGEST
     if sound.all():
         return Cells(wide, None, present)
     bad = ~sound if present is None else ~sound & present

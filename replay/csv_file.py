@@ -79,7 +79,10 @@ class CsvFile:
             return None
         counts = {mark: text.count(mark) for mark in ",;\t"}
         self._between = max(counts, key=lambda mark: counts[mark]) if any(counts.values()) else ","
-        names = next(csv.reader([text], delimiter=self._between))
+        if "\r" in text:
+            self._conflicts.add(self.name, 1, "line_ends")
+            return None
+        names = _cells(text, self._between)
         self._width = len(names)
         return match(names, self._device, self._site, self._machines, self.name, self._conflicts)
 
@@ -149,7 +152,7 @@ class CsvFile:
             return None
         if "\ufffd" in text:
             self._conflicts.add(self.name, line, "not_utf8")
-        row = text.split(self._between) if '"' not in text else next(csv.reader([text], delimiter=self._between))
+        row = _cells(text, self._between)
         if len(row) == self._width:
             return row
         code = "cut_off" if last and len(row) < self._width else "wrong_width"
@@ -183,3 +186,13 @@ class CsvFile:
             self._conflicts.add(self.name, raw.line_of(row), code, name, value)
 
         return tell
+
+
+def _cells(text: str, between: str) -> list[str]:
+    """A line's cells; quotes that do not close are left as they are."""
+    if '"' not in text:
+        return text.split(between)
+    try:
+        return next(csv.reader([text], delimiter=between, strict=True))
+    except csv.Error:
+        return text.split(between)

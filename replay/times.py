@@ -10,6 +10,7 @@ from oee.calendars import to_ns
 from oee.samples import Int64
 
 UNREADABLE: Final = np.iinfo(np.int64).min
+_FAR_NS: Final = 9.2e18
 _HOUR_NS: Final = 3_600_000_000_000
 _DAY_NS: Final = 24 * _HOUR_NS
 _UNITS: Final = (("s", 10**11, 10**9), ("ms", 10**14, 10**6), ("us", 10**17, 10**3))
@@ -35,13 +36,18 @@ def epoch_unit(size: float) -> tuple[str, int]:
 
 
 def epoch_ns(values: "np.ndarray[Any, np.dtype[Any]]") -> Int64:
-    """Epoch numbers as nanoseconds; the unit by the size of the largest. A fraction counts to the microsecond."""
-    finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
-    _, length_ns = epoch_unit(float(np.abs(finite).max(initial=0)))
-    if values.dtype.kind != "f":
+    """Epoch numbers as nanoseconds; the unit by the size of the middle one. A fraction counts to the microsecond."""
+    if not len(values):
+        return np.empty(0, np.int64)
+    typical = float(np.partition(values, len(values) // 2)[len(values) // 2])
+    _, length_ns = epoch_unit(typical if np.isfinite(typical) else 0.0)
+    sound = np.abs(values.astype(np.float64)) * length_ns < _FAR_NS
+    if values.dtype.kind != "f" and sound.all():
         return values.astype(np.int64, copy=False) * length_ns
     out = np.full(len(values), UNREADABLE, np.int64)
-    sound = np.isfinite(values)
+    if values.dtype.kind != "f":
+        out[sound] = values[sound].astype(np.int64) * length_ns
+        return out
     out[sound] = np.rint(values[sound] * (length_ns / 1000)).astype(np.int64) * 1000
     return out
 
@@ -52,6 +58,8 @@ def parse(text: str, zone: ZoneInfo) -> Moment:
     if text and text[0] in "0123456789-+." and text.lstrip("-+").replace(".", "", 1).replace("e", "", 1).isdigit():
         size = float(text) if "." in text or "e" in text else int(text)
         _, length_ns = epoch_unit(size)
+        if abs(size) * length_ns >= _FAR_NS:
+            raise ValueError(text)
         whole = size * length_ns if isinstance(size, int) else round(size * (length_ns / 1000)) * 1000
         return Moment(int(whole), "epoch")
     when = datetime.fromisoformat(text)

@@ -142,3 +142,44 @@ def test_not_a_number_in_parquet_is_told_with_its_row(recorded, tmp_path):
     _, outcome = plants.facts(tmp_path)
     (item,) = outcome.conflicts
     assert (item.code, item.line, item.key, item.count) == ("not_a_number", 501, "strokes", 2)
+
+
+HEAD = "time,running,alarm,strokes,rejects\n"
+ROWS = "2026-09-21T07:00:00+07:00,1,0,5,0\n2026-09-21T08:00:00+07:00,1,0,50,0\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", {"empty_file", "no_rows"}),
+        (HEAD.encode(), {"no_rows"}),
+        ((HEAD + ROWS).encode("utf-16"), {"not_utf8", "no_rows"}),
+        (bytes(range(256)) * 40, {"not_utf8", "no_rows"}),
+        ((HEAD + ROWS).replace("\n", "\r").encode(), {"line_ends", "no_rows"}),
+        (b"\xef\xbb\xbf" + (HEAD + "\n\n" + ROWS + "\n").encode(), set()),
+        ((HEAD + ROWS).rstrip().encode(), set()),
+        ((HEAD + "-5,1,0,1,1\n1e30,1,1,1,1\nnan,1,1,1,1\n" + ROWS).encode(), {"time_out_of_range", "no_time", "mixed_times"}),
+        ((HEAD + ROWS.replace(",5,", ",99999999999999999999,")).encode(), {"not_a_number"}),
+        ((HEAD + '"2026-09-21T06:00:00+07:00,1,0,5,0\n' + ROWS).encode(), {"no_time"}),
+        ((HEAD + ROWS.split("\n", maxsplit=1)[0] + "\n").encode(), {"empty_window"}),
+    ],
+)  # fmt: skip
+def test_whatever_stands_in_the_file_is_told_and_never_a_crash(tmp_path, content, told):
+    (tmp_path / "press.csv").write_bytes(content)
+    _, outcome = plants.facts(tmp_path)
+    assert {item.code for item in outcome.conflicts if item.severity == "conflict"} == told
+    if told in (set(), {"not_a_number"}):
+        assert outcome.window.end_ns - outcome.window.start_ns == 3600 * 10**9
+
+
+def test_every_conflict_that_has_sentences_is_told_somewhere():
+    from pathlib import Path
+
+    import replay
+    from words.catalogue import catalogue
+
+    source = "".join(path.read_text(encoding="utf-8") for path in Path(replay.__file__).parent.glob("*.py"))
+    codes = {key.split(".")[1] for key in catalogue() if key.startswith("conflict.")}
+    for code in codes:
+        assert f'"{code}"' in source or code.startswith("counter_"), code
+        assert f"conflict.{code}.cure" in catalogue()
