@@ -175,8 +175,9 @@ def _count(sheet: Sheet, lang: str) -> str:
             ("stops", len(found.stops), found.tally.stops, found.stops_agree),
         )
     )
+    align = {"counted_what": "", "agree": _CENTRED}
     heads = "".join(
-        f"<th>{escape(say(f'certificate.column.{key}', lang))}</th>"
+        f"<th{align.get(key, ' class=num')}>{escape(say(f'certificate.column.{key}', lang))}</th>"
         for key in ("counted_what", "nhip", "hand", "agree")
     )
     text = say("certificate.counted", lang, machine=found.machine, begun=begun, length=length)
