@@ -302,3 +302,11 @@ def test_two_processes_of_a_center_write_without_harm(store, where):
     assert shared_url() == where["url"]
     assert store.facts(ALL).column("pieces_good").tolist() == [600]
     assert len(facts([])) == len(losses([])) == 0
+
+
+def test_a_question_about_very_many_machines_is_posted(store):
+    names = [f"máy ép nhựa số {number}" for number in range(600)]
+    store.write([batch([{"t": T, "machine": name, "cycles": 1} for name in names])])
+    found = store.facts(replace(ALL, machines=names[:500], by=("machine",)))
+    assert len(found) == 500
+    assert store.stops("van-long", names, T, T + MINUTE_NS) == []
