@@ -16,6 +16,7 @@ from oee.calendars import cut
 from oee.carry import MachineState, dump, load
 from oee.counters import Counts, Memory
 from oee.declarations import ENTRIES, Declaration, effective, entries
+from oee.events import pieces_since_setup
 from oee.expressions import needed
 from oee.facts import MS_NS, NO_FACTS, NO_LOSSES, UNKNOWN_PRODUCT, Facts, Losses, Stop
 from oee.judge import judge
@@ -35,8 +36,10 @@ from oee.production import (
 )
 from oee.samples import EMPTY, Int64, Samples, Series, between, concat
 from oee.states import CalendarClass, Quality, State
-from oee.tally import Whole, pieces_since_setup, product_keys, stop_rows, tally
+from oee.stops import stop_rows
+from oee.tally import tally
 from oee.timeline import Timeline, debounce, lay_gaps, raw
+from oee.whole import Whole, product_keys
 
 __all__ = ["Live", "MachineState", "Step", "assess", "dump", "load", "start", "step"]
 

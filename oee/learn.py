@@ -28,7 +28,7 @@ from oee.facts import UNKNOWN_PRODUCT
 from oee.production import Production
 from oee.samples import Int64
 from oee.states import State
-from oee.tally import Whole, product_keys
+from oee.whole import Whole, product_keys
 
 Floats = NDArray[np.float64]
 

@@ -137,15 +137,16 @@ def _stops(sent: Mapping[str, Stop], stops: list[Stop], since_ns: int) -> tuple[
     """Stops that changed since they were sent, with their next revision, and all as they stand now."""
     latest: dict[str, Stop] = dict(sent)
     changed: list[Stop] = []
-    seen = set()
     for stop in stops:
-        seen.add(stop.id)
-        before = latest.get(stop.id)
-        if before is not None and replace(stop, revision=before.revision) == before:
-            continue
-        latest[stop.id] = replace(stop, revision=0 if before is None else before.revision + 1)
-        changed.append(latest[stop.id])
-    for key, stop in list(latest.items()):
+        before = sent.get(stop.id)
+        if before is None:
+            latest[stop.id] = stop
+            changed.append(stop)
+        elif replace(stop, revision=before.revision) != before:
+            latest[stop.id] = replace(stop, revision=before.revision + 1)
+            changed.append(latest[stop.id])
+    seen = {stop.id for stop in stops}
+    for key, stop in sent.items():
         if key not in seen and stop.start_ns >= since_ns and stop.end_ns != stop.start_ns:
             latest[key] = replace(stop, end_ns=stop.start_ns, revision=stop.revision + 1)
             changed.append(latest[key])
