@@ -225,12 +225,13 @@ def open_store(settings: Mapping[str, str | int | float | bool]) -> InfluxStore:
         text.get("org", ""),
         _token(text),
         text.get("ca_file", ""),
-        float(text.get("timeout_s", "60")),
+        _number(text, "timeout_s", 60),
     )
     kept_s = seconds(text["retention"]) if "retention" in text else None
+    replication = _number(text, "replication", 1)
     server = Server(address)
     try:
-        prepare(server, database, kept_s, int(text.get("replication", "1")))
+        prepare(server, database, kept_s, replication)
     except StoreAway as error:
         server.close()
         raise wrong("store.url", url, "invalid", detail=error) from error
@@ -238,6 +239,13 @@ def open_store(settings: Mapping[str, str | int | float | bool]) -> InfluxStore:
         server.close()
         raise
     return InfluxStore(server, database)
+
+
+def _number(settings: Mapping[str, str], key: str, usual: int) -> int:
+    text = settings.get(key, str(usual))
+    if not text.isdecimal() or not int(text):
+        raise wrong(f"store.{key}", text, "invalid", detail=f"write a whole number from 1 on; usual is {usual}")
+    return int(text)
 
 
 def _token(settings: Mapping[str, str]) -> str:

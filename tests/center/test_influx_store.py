@@ -190,6 +190,8 @@ def test_a_password_is_asked_for_and_given(tmp_path):
         ({"retention": "soon"}, "104w"),
         ({"retention": "1h"}, "104w"),
         ({"size": 3}, "unknown_key"),
+        ({"timeout_s": "soon"}, "whole number"),
+        ({"replication": 0}, "whole number"),
         ({"token_file": "/no/such/file"}, "No such file"),
         ({"token_file": __file__}, "ASCII"),
     ],
