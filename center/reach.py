@@ -94,7 +94,9 @@ class Stopped:
 
     def __init__(self, center: Center, close: Any) -> None:
         self._center, self._close = center, close
-        self._ingest = Ingest(center, Broker("", 0), patient=False)  # never connected; receipts go out at the center's next start
+        self._ingest = Ingest(
+            center, Broker("", 0), patient=False
+        )  # never connected; receipts go out at the center's next start
 
     def settled(self, site: str, gateway: str) -> dict[str, int]:
         """Each stream's mark."""

@@ -16,7 +16,6 @@ from demo.prove import Report, Tell
 from demo.stage import Stage, StageBroken, ask
 from words import duration, number, percent, say
 
-
 _ENVELOPES_A_DAY: Final = 6
 """What the agent makes of a day of history, about; only for the bar while it is still computing."""
 

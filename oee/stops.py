@@ -9,7 +9,6 @@ from oee.states import State
 from oee.timeline import text
 from oee.whole import Whole, product_keys
 
-
 _STATES: Final = tuple(State)
 
 

@@ -165,7 +165,10 @@ async def test_history_first_then_live_through_kills(broker, tmp_path):
                 await until(process.ready.exists)
                 await until(lambda: len(set(center.seqs())) >= 2 and not center.plain["status"][-1].get("waiting"), 40)
                 said = await ended(process)
-                assert any(item.get("history_days") == 2 and item["done"] and sum(item["written"].values()) >= 3 for item in said)
+                assert any(
+                    item.get("history_days") == 2 and item["done"] and sum(item["written"].values()) >= 3
+                    for item in said
+                )
             whole = seconds - 60  # the last minute is not over when the history ends
             found = sums(center, start_ns + whole * S)
             assert found["running_ms"] == running[:whole].sum() * 1000
