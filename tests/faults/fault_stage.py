@@ -69,7 +69,7 @@ def eventually(condition, within_s=60.0, every_s=0.05, what=""):
         if found := condition():
             return found
         time.sleep(every_s)
-    raise AssertionError(f"not within {within_s} s: {what or condition}")
+    raise AssertionError(f"not within {within_s} s: {what() if callable(what) else what or condition}")
 
 
 def ask(url, data=None):
@@ -238,7 +238,7 @@ class Stage:
         """Feeds what is left, waits until all is delivered, ends agent and center in order, and reads the books."""
         self.feed()
         self.wait_agent(FILES)
-        eventually(self.delivered, within_s, what=f"delivery: {self.sealed()} against {self.rows()}")
+        eventually(self.delivered, within_s, what=lambda: f"delivery: {self.sealed()} against {self.rows()}")
         self.last_rows = self.rows()
         self.agent.stop()
         self.center.stop()
