@@ -69,6 +69,7 @@ class Machine(Answer):
     id: str
     name: Name
     line: str
+    line_name: dict[str, str] = Field({}, description="The line's name by language; empty where nobody named it.")
     calendar: str
     period_s: float | None = Field(description="Longest polling period of the tags that it uses [s].")
     minor_stop_at_most_s: float | None

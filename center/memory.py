@@ -1,13 +1,14 @@
 """The books as ingest holds them in memory, and what follows from them: receipts, and the sign of a restored center."""
 
 import secrets
+from collections.abc import Mapping
 from typing import Final
 
 from center.books import Changes, Remembered
 from center.ledger import StreamKey, StreamState
 from center.sites import Sites
 from wire.bodies import Status
-from wire.receipts import Receipt, StreamReceipt
+from wire.receipts import Receipt, StreamReceipt, digest_check
 
 KEEP_DIGESTS: Final = 1024
 """Digests held of each stream: at one envelope every 10 s, the last three hours."""
@@ -68,10 +69,15 @@ def receipt(memory: Memory, site: str, gateway: str, now_ns: int) -> Receipt:
                 stored=state.stored,
                 quarantined=state.quarantined,
                 dropped=state.dropped,
+                check=_check(memory.digests.get(key)),
             )
             for key, state in streams[:_RECEIPT_STREAMS]
         },
     )
+
+
+def _check(known: Mapping[int, bytes] | None) -> tuple[int, str] | None:
+    return digest_check(last := max(known), known[last]) if known else None
 
 
 def is_ahead(memory: Memory, site: str, gateway: str, status: Status) -> bool:

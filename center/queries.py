@@ -96,6 +96,7 @@ def machines(center: Center, site: str) -> list[dict[str, Any]]:
                 "id": machine,
                 "name": named.name if named else {"vi": machine, "en": machine},
                 "line": named.line if named else "",
+                "line_name": center.memory.sites.line_name(site, machine),
                 "calendar": named.calendar if named else "",
                 "period_s": named.period_s if named else None,
                 "minor_stop_at_most_s": named.minor_stop_at_most_s if named else None,

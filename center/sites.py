@@ -128,6 +128,14 @@ class Sites:
                 return item.body.machines[machine]
         return None
 
+    def line_name(self, site: str, machine: str) -> dict[str, str]:
+        """What people call the machine's line, language to text; {} if it has none or nobody named it."""
+        for item in reversed(self._of_machine(site, machine)):
+            if machine in item.body.machines:
+                line = item.body.lines.get(item.body.machines[machine].line)
+                return line.name if line else {}
+        return {}
+
     def segments(self, site: str, machine: str, start_ns: int, end_ns: int) -> Segments | None:
         """Which calendar was the machine's when, within the window; None if no body tells.
 

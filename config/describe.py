@@ -36,7 +36,10 @@ def describe(site: Site, valid_from_ns: int = 0) -> dict[str, Any]:
             key: {"name": reason.name or _named(key), "state": reason.state.word}
             for key, reason in site.reasons.items()
         },
-        "lines": {key: {"flow": line.flow, "constraint": line.constraint} for key, line in site.lines.items()},
+        "lines": {
+            key: {"name": dict(line.name), "flow": line.flow, "constraint": line.constraint}
+            for key, line in site.lines.items()
+        },
         "calendars": {key: _calendar(calendar) for key, calendar in calendars.items()},
     }
 

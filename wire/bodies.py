@@ -250,6 +250,9 @@ class SiteCalendar(_Strict):
 
 
 class SiteLine(_Strict):
+    """A line of machines. name: language to text."""
+
+    name: dict[str, str] = {}
     flow: str = "parallel"
     constraint: str = ""
 

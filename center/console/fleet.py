@@ -133,7 +133,7 @@ async def _section(page: _Page, site: Row) -> None:
 def _card(machine: Row, lang: str) -> _Card:
     head = join(
         el("h3", named(machine["name"], lang, machine["id"]), title=machine["id"]),
-        el("span", machine["line"], cls="line"),
+        el("span", named(machine["line_name"], lang, machine["line"]), cls="line"),
     )
     box = ui.element("a").classes("card s-unknown")
     box.props["href"] = address_of(machine["site"], machine["id"])

@@ -84,7 +84,7 @@ def _build(page: _Page, details: Row, found: Row) -> None:
         el("a", say("console.fleet", lang), href="/"),
         el("span", "›"),
         el("a", named(details["name"], lang, page.site), href=f"/?{urlencode({'site': page.site})}"),
-        *((el("span", "›"), el("span", found["line"])) if found["line"] else ()),
+        *((el("span", "›"), el("span", named(found["line_name"], lang, found["line"]))) if found["line"] else ()),
     )
     ui.html(join(*crumbs), sanitize=False, tag="nav").classes("crumbs")
     with ui.element("div").classes("title"):

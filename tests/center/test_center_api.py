@@ -84,6 +84,7 @@ async def test_sites_and_machines(client):
         "id": "press-1",
         "name": {},
         "line": "stamping",
+        "line_name": {},
         "calendar": "",
         "period_s": 1.0,
         "minor_stop_at_most_s": 300.0,
