@@ -71,13 +71,15 @@ class StreamState:
 @dataclass(frozen=True)
 class Learned:
     """What a receipt taught. fresh: the generation is new; ahead: streams that claim what was never written; behind:
-    it settles less than an earlier one, so that the center may have been restored from a copy and should be told.
+    it settles less than an earlier one, so that the center may have been restored from a copy and should be told;
+    checks: of each current stream a seq and the digest of what the center has under it (`wire.receipts`).
     """
 
     changed: bool
     fresh: bool
     ahead: tuple[str, ...] = ()
     behind: bool = False
+    checks: Mapping[str, tuple[int, str]] = field(default_factory=dict)
 
     def and_then(self, later: "Learned") -> "Learned":
         """Both, as one."""
@@ -195,12 +197,15 @@ class Sender:
         """Takes in what the center has settled."""
         fresh = receipt.generation != self.generation
         ahead, changed, behind = [], fresh, False
+        checks: dict[str, tuple[int, str]] = {}
         self.generation = receipt.generation
         if self._quiet_until_s is not None:
             self._quiet_until_s = min(self._quiet_until_s, now_s)
         for name, stream in self._streams.items():
             told = receipt.streams.get(name)
             new = settled(told.mark, told.beyond) if told else NOTHING
+            if told and told.check and stream.current:
+                checks[name] = told.check
             if stream.current and new.highest > stream.last:
                 ahead.append(name)
                 stream.barred, new = True, NOTHING
@@ -209,7 +214,7 @@ class Sender:
             changed = changed or new != stream.known
             stream.known = new
             self._land(stream, fresh=fresh)
-        return Learned(changed or bool(ahead), fresh, tuple(ahead), behind)
+        return Learned(changed or bool(ahead), fresh, tuple(ahead), behind, checks)
 
     def forgotten(self) -> list[tuple[str, list[Range]]]:
         """Of each current stream (its kind), what no receipt covers although it is not on disk any more."""

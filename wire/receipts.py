@@ -25,6 +25,14 @@ class StreamReceipt(_Strict):
     stored: int = 0
     quarantined: int = 0
     dropped: int = 0
+    check: tuple[int, str] | None = None
+    """The latest seq whose content the center still knows, and the first 16 hex digits of that envelope's digest. A
+    gateway that has another envelope of this seq runs from a copied or restored card: the numbers are not its own."""
+
+
+def digest_check(seq: int, digest: bytes) -> tuple[int, str]:
+    """What `check` says of an envelope."""
+    return seq, digest[:8].hex()
 
 
 class Receipt(_Strict):

@@ -12,9 +12,9 @@ from agent.parts import bodies
 from agent.pipeline import Batch, Pipeline
 from agent.ranges import Settled
 from agent.salvage import open_outbox
-from agent.sender import Limits, Sender
+from agent.sender import Key, Limits, Sender
 from wire.envelope import content, open_envelope
-from wire.receipts import Receipt, StreamReceipt
+from wire.receipts import Receipt, StreamReceipt, digest_check
 
 NOW = T0 + 400 * S
 SITE = {"config_hash": "h", "name": {"vi": "Xưởng"}, "timezone": "UTC", "machines": {}}
@@ -139,6 +139,24 @@ async def test_a_receipt_ahead_of_the_file_begins_again(gateway, caplog):
     assert gateway.pipeline.until_ns == {"m": 0}
     assert [kind for kind, _ in gateway.contents()] == ["site"]  # told again in its new stream
     assert gateway.outbox.carries() == {}
+
+
+@pytest.mark.parametrize("same", [True, False])
+async def test_another_content_under_the_same_number_begins_again(gateway, caplog, same):
+    """A restored card that ran without a line until its numbers had passed those that the center knows."""
+    for number in range(9):
+        gateway.outbox.commit([("facts", {"n": number})], {}, NOW)
+    gateway.sender.replace(all_streams(gateway.outbox))
+    old = gateway.outbox.stream("facts")
+    theirs = open_envelope(gateway.outbox.read([Key(old, 5 if same else 6)])[0][2])
+    told = StreamReceipt(kind="facts", mark=5, check=digest_check(5, theirs.digest))
+    for generation in ("g1", "g1", "g2"):  # noticed once; what comes later is about streams that are new
+        receipt = Receipt(generation=generation, at_ns=1, streams={old: told})
+        gateway.keeper.learned(gateway.sender.receipt(receipt, 0.0))
+        assert await gateway.keeper.commit()
+    assert (gateway.outbox.stream("facts") == old) is same
+    assert ("old copy" in caplog.text) is not same
+    assert gateway.health.snapshot().get("outbox_begun_again", 0) == (0 if same else 1)
 
 
 async def test_prune_runs_now_and_then(gateway):

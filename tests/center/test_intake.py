@@ -13,7 +13,7 @@ from center.memory import Memory, is_ahead, receipt
 from oee.facts import Stop
 from oee.states import State
 from wire.bodies import Status, facts_body
-from wire.envelope import seal
+from wire.envelope import open_envelope, seal
 from wire.topics import Topic
 
 T = ns("2026-03-02T08:00:00")
@@ -42,6 +42,8 @@ def test_new_envelopes_are_stored_and_settled(memory):
     assert slip.generation == "generation-1"
     assert slip.streams[STREAM].mark == 1
     assert slip.streams[STREAM].beyond == [(3, 3)]
+    last = open_envelope(envelope(3, running(T + 10**12, 1)))
+    assert slip.streams[STREAM].check == (3, last.digest[:8].hex())
 
 
 @pytest.mark.parametrize("together", [True, False])

@@ -9,6 +9,8 @@ from fault_history import FILES, site_file, write_files
 from fault_stage import Stage, eventually
 from test_kills import agrees
 
+from agent.history import day_path
+
 
 def arrived(stage, files):
     stage.feed(files)
@@ -117,3 +119,37 @@ def test_copied_card(tmp_path):
         stage.center.stop()
         assert not set(stage.sealed()) & set(old)
         agrees(read_file(stage.store), books_of(folder, (0, 14), (14, FILES)))
+
+
+def test_copied_card_that_ran_without_a_line(tmp_path):
+    """Copied at file 6; the original went on to file 10, the copy alone to 18: its numbers say nothing, content does."""
+    with Stage(tmp_path) as stage:
+        arrived(stage, 6)
+        stage.agent.stop()
+        folder = tmp_path / "copy"
+        folder.mkdir()
+        shutil.copy(stage.outbox, folder / "outbox.db")
+        stage.agent.start()
+        arrived(stage, 10)
+        stage.agent.stop()
+        old = stage.sealed()
+        stage.broker.kill()
+        history = write_files(folder / "history", 6, 18)
+        stage.outbox = folder / "outbox.db"
+        stage.agent = stage.agent_of("agent-2", site_file(folder, stage.port), stage.outbox, history=history)
+        stage.agent.start()
+        eventually(lambda: stage.computed() == 12, what="the copy alone")
+        (stream,) = [name for name, last in stage.sealed().items() if last > 1]
+        assert stage.sealed()[stream] > old[stream]
+        stage.start_broker()
+        eventually(lambda: "old copy" in stage.agent.last_words(), what="the copy to notice")
+        rest = write_files(tmp_path / "rest", 18, FILES)
+        for number in range(FILES - 18):
+            day_path(rest, number).rename(day_path(history, 12 + number))
+        eventually(lambda: stage.computed() == FILES - 6 and stage.delivered(), what="the copy's facts")
+        stage.agent.stop()
+        rows = stage.rows()
+        stage.center.stop()
+        assert rows[stream]["mark"] == old[stream]  # nothing of the copy's was taken for the original's
+        assert rows[stream]["conflicts"] == 0
+        agrees(read_file(stage.store), books_of(folder, (0, 10), (18, FILES)))
