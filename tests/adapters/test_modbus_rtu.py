@@ -165,7 +165,7 @@ async def test_after_a_timeout_the_line_stays_silent_for_another(line):
 async def test_what_is_not_exactly_the_answer_is_none(line, garble, reason):
     near, far = line
     async with units(far, garble={1: garble}) as plc:
-        adapter = open_device(device(near), time.time_ns)
+        adapter = open_device(device(near, timeout="600ms"), time.time_ns)  # a busy machine answers late
         await adapter.connect()
         with pytest.raises(NotConnected, match=reason):
             await adapter.read()

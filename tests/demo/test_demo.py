@@ -82,8 +82,9 @@ def test_the_demo_makes_history_and_ends_cleanly_on_ctrl_c(tmp_path):
         assert process.wait(60) == 0
         assert not [pid for pid in children if _alive(pid)]
     finally:
-        if process.poll() is None:
-            process.kill()
+        if process.poll() is None:  # it ends its children; a kill would orphan them
+            process.terminate()
+            process.wait(60)
 
 
 def _children(pid):
