@@ -153,8 +153,10 @@ class Stage:
         )
         center_ready = self.folder / "center-ready"
         self._start("center", ["center", self._path("center.yaml"), "--ready-file", str(center_ready)])
-        self.start_agent()
         self.wait(center_ready.exists, "the center")
+        # this broker queues for nobody: what an agent sends before the center listens comes again only a minute later
+        self.wait(lambda: ask(f"{self.center_url}/api/v1/health")["broker"] == "ok", "the center's MQTT session")
+        self.start_agent()
 
     def _start_simulator(self) -> dict[str, str]:
         ports_file = self.folder / "ports.json"
