@@ -185,7 +185,7 @@ def one_influxdb(folder, machines, days):
     """A server of our own; its cold cache is written soon, so that files are counted and not the log."""
     server = Influxd(folder, more='cache-snapshot-write-cold-duration = "5s"').start()
     try:
-        store = importlib.import_module("center.stores.influxdb").open_store({"url": server.url, "timeout_s": 900})
+        store = importlib.import_module("center.stores.influxdb").open_store(server.settings)
         out = measure(store, machines, days)
         store.close()
         until = time.monotonic() + 120

@@ -35,10 +35,13 @@ def _columns(keys: tuple[str, ...], sums: tuple[str, ...]) -> str:
 FACT_IDENTITY: Final = ("site", "stream", "machine", "minute_ns", "n")
 STOP_IDENTITY: Final = ("site", "machine", "id", "start_ns", "revision")
 
-CREATE: Final = f"""
-CREATE TABLE meta (key VARCHAR NOT NULL, value VARCHAR NOT NULL);
+CREATE_SUMS: Final = f"""
 CREATE TABLE facts ({_columns(KEY_COLUMNS, FACT_COLUMNS)});
 CREATE TABLE losses ({_columns(LOSS_KEY_COLUMNS, LOSS_COLUMNS)});
+"""
+CREATE: Final = f"""
+CREATE TABLE meta (key VARCHAR NOT NULL, value VARCHAR NOT NULL);
+{CREATE_SUMS}
 CREATE TABLE stops (
   site VARCHAR NOT NULL, machine VARCHAR NOT NULL, id VARCHAR NOT NULL, start_ns BIGINT NOT NULL, end_ns BIGINT,
   state UTINYINT NOT NULL, reason VARCHAR NOT NULL, said_by VARCHAR NOT NULL, product VARCHAR NOT NULL,

@@ -28,9 +28,10 @@ def _repeat(batches: Sequence[Batch], name: str, lengths: Sequence[int]) -> "np.
     return np.repeat(text([getattr(batch.origin, name) for batch in batches]), lengths)
 
 
-def _table(
+def table_columns(
     batches: Sequence[Batch], tables: Sequence[Facts | Losses], keys: tuple[str, ...], sums: tuple[str, ...]
 ) -> Columns:
+    """The rows of these tables, one of each batch, as columns under their names in the store."""
     lengths = [len(table) for table in tables]
     columns: Columns = {name: _repeat(batches, name, lengths) for name in ("site", "stream")}
     for name in (*keys, "n"):
@@ -60,11 +61,11 @@ def _stop_columns(batches: Sequence[Batch]) -> Columns:
 def write_batches(cursor: DuckDBPyConnection, batches: Sequence[Batch]) -> None:
     """Facts, losses and stops whose identity is not there yet."""
     if any(len(batch.facts) for batch in batches):
-        columns = _table(batches, [batch.facts for batch in batches], KEY_COLUMNS, FACT_COLUMNS)
+        columns = table_columns(batches, [batch.facts for batch in batches], KEY_COLUMNS, FACT_COLUMNS)
         insert_new(cursor, "facts", columns, FACT_IDENTITY, pruned="minute_ns")
         _flag_overfull(cursor, columns)
     if any(len(batch.losses) for batch in batches):
-        columns = _table(batches, [batch.losses for batch in batches], LOSS_KEY_COLUMNS, LOSS_COLUMNS)
+        columns = table_columns(batches, [batch.losses for batch in batches], LOSS_KEY_COLUMNS, LOSS_COLUMNS)
         insert_new(cursor, "losses", columns, FACT_IDENTITY, pruned="minute_ns")
     if any(batch.stops for batch in batches):
         insert_new(cursor, "stops", _stop_columns(batches), STOP_IDENTITY, pruned="start_ns")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -12,7 +13,7 @@ from center.ledger import Marks, StreamKey
 from center.stores._influx_lines import DAY_NS, STOP_FIELDS
 from center.stores._influx_text import unpack
 from center.stores.contract import Query
-from oee.facts import FACT_COLUMNS, LOSS_COLUMNS, Facts, Int64, Losses, Stop
+from oee.facts import FACT_COLUMNS, LOSS_COLUMNS, Facts, Int64, Losses, Stop, Table, join, select
 from oee.states import CLASS_BY_WORD, STATE_BY_WORD
 
 Answer = Sequence[Mapping[str, Any]]
@@ -67,15 +68,22 @@ def added(answer: Answer, query: Query, by: Sequence[str], not_before: Sequence[
 
 
 def _in_order(times: Int64, where: Int64, sums: Int64, names: list[tuple[Any, ...]]) -> Sums:
+    order, starts, total = _grouped(times, where, sums, names)
+    first = order[starts]
+    return Sums(times[first], [names[index] for index in where[first].tolist()], total)
+
+
+def _grouped(times: Int64, where: Int64, sums: Int64, names: list[tuple[Any, ...]]) -> tuple[Int64, Int64, Int64]:
+    """The order by time and then name, where in it a new pair of them starts, and the sums of each."""
     ranks = np.empty(len(names), np.int64)
     ranks[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
     order = np.lexsort((ranks[where], times))
-    times, where, sums = times[order], where[order], sums[order]
+    times, where = times[order], where[order]
     first = np.ones(len(times), np.bool_)
     first[1:] = (times[1:] != times[:-1]) | (where[1:] != where[:-1])
     starts = np.flatnonzero(first)
-    total: Int64 = np.add.reduceat(sums, starts, axis=0)
-    return Sums(times[starts], [names[index] for index in where[starts].tolist()], total)
+    total: Int64 = np.add.reduceat(sums[order], starts, axis=0)
+    return order, starts, total
 
 
 def _keys(found: Sums, query: Query, by: Sequence[str], names: Iterable[str]) -> dict[str, Any]:
@@ -110,6 +118,26 @@ def losses(answer: Answer, query: Query, by: Sequence[str], not_before: Sequence
     found = added(answer, query, by, not_before, len(LOSS_COLUMNS))
     names = ("machine", "calendar", "shift", "product", "state", "reason")
     return Losses(**_keys(found, query, by, names), sums=found.sums)
+
+
+def begun(table: Table, query: Query) -> Table:
+    """A part of an answer; the bucket `all` begins where the whole question does."""
+    if query.bucket != "all":
+        return table
+    return replace(table, minute_ns=np.full(len(table), query.start_ns, np.int64))
+
+
+def merged(tables: Sequence[Table], by: Sequence[str]) -> Table:
+    """The tables as one, in order, and rows of the same bucket and group added together."""
+    filled = [table for table in tables if len(table)] or tables[:1]
+    if len(filled) == 1:
+        return filled[0]
+    whole = join(filled)
+    names: dict[tuple[Any, ...], int] = {}
+    columns = [getattr(whole, name).tolist() for name in by] or [[0] * len(whole)]
+    where = np.array([names.setdefault(label, len(names)) for label in zip(*columns, strict=True)], np.int64)
+    order, starts, total = _grouped(whole.minute_ns, where, whole.sums, list(names))
+    return replace(select(whole, order[starts]), sums=total)
 
 
 def stops(answer: Answer) -> list[Stop]:

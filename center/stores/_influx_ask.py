@@ -29,18 +29,18 @@ def groups(query: Query, known: Iterable[str]) -> list[str]:
 
 class Part(NamedTuple):
     """A stretch that one statement adds up. shift_ns: how far after the UTC hour its hours begin; not_before_ns: where
-    its first bucket begins at the earliest; rolled: from the roll-up.
+    its first bucket begins at the earliest; kept: its hours are in the file of sums.
     """
 
     start_ns: int
     end_ns: int
     shift_ns: int = 0
     not_before_ns: int = -(2**63)
-    rolled: bool = False
+    kept: bool = False
 
 
 def plan(query: Query, unclean: Sequence[Hour] | None = None) -> list[Part]:
-    """The statements that a question takes. unclean: hours that no roll-up may answer for; None: there is none."""
+    """The parts that a question takes. unclean: hours that the file of sums may not answer for; None: there is none."""
     whole = [Part(query.start_ns, query.end_ns)]
     if query.bucket == "hour":
         pieces = offsets(ZoneInfo(query.zone), query.start_ns, query.end_ns)
@@ -58,15 +58,13 @@ def plan(query: Query, unclean: Sequence[Hour] | None = None) -> list[Part]:
             out.append(part)
             continue
         found = parts(part.start_ns, part.end_ns, unclean)
-        out += [part._replace(start_ns=low, end_ns=high, rolled=rolled) for low, high, rolled in found]
+        out += [part._replace(start_ns=low, end_ns=high, kept=kept) for low, high, kept in found]
     return out
 
 
-def sums(
-    sources: tuple[str, str], columns: Sequence[str], query: Query, by: Sequence[str], cut: Iterable[Part]
-) -> list[str]:
+def sums(source: str, columns: Sequence[str], query: Query, by: Sequence[str], cut: Iterable[Part]) -> list[str]:
     """One statement for each part: the columns added up by bucket and group. Dates are asked for by UTC day and the
-    tag `day`, hours, minutes and all as they are. sources: rows, and their roll-up.
+    tag `day`, hours, minutes and all as they are.
     """
     added = ", ".join(f"sum({name(column)}) AS {name(column)}" for column in columns)
     tags = [name(tag) for tag in by]
@@ -79,18 +77,17 @@ def sums(
         group = f" GROUP BY {', '.join(grouped)}" if grouped else ""
         fill = " fill(none)" if query.bucket != "all" else ""
         where = _where(query.site, query.machines, part.start_ns, part.end_ns)
-        out.append(f"SELECT {added} FROM {sources[part.rolled]} WHERE {where}{group}{fill}")
+        out.append(f"SELECT {added} FROM {source} WHERE {where}{group}{fill}")
     return out
 
 
 def hours(source: str, site: str, low: int, high: int) -> str:
-    """What is known of the hours that touch a window."""
-    columns = f"{name('touched')}, {name('rolled')}"
-    return f"SELECT {columns} FROM {source} WHERE {_where(site, (), low // HOUR_NS * HOUR_NS, high)}"
+    """The numbers of the hours that touch a window."""
+    return f"SELECT {name('touched')} FROM {source} WHERE {_where(site, (), low // HOUR_NS * HOUR_NS, high)}"
 
 
 def by_hour(source: str, site: str, low: int, high: int, columns: Sequence[str], tags: Sequence[str]) -> str:
-    """The sums that a roll-up holds."""
+    """The sums that are kept."""
     added = ", ".join(f"sum({name(column)}) AS {name(column)}" for column in columns)
     group = ", ".join([_every(HOUR_NS, 0), *map(name, tags)])
     return f"SELECT {added} FROM {source} WHERE {_where(site, (), low, high)} GROUP BY {group} fill(none)"

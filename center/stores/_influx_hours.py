@@ -1,14 +1,14 @@
-"""Hourly roll-ups: which hours may be read from them, and what keeps them true. Pure.
+"""Sums of hours, kept beside the server: which hours may be read from there. Pure.
 
-A question costs rows times columns, and there are sixty times fewer hours than minutes. So the sums of an hour are
-kept as `facts_1h` and `losses_1h` (without the stream), made when they are first asked for and read from then on.
+InfluxDB adds up some four million values a second, and a question costs rows times columns. There are sixty times
+fewer hours than minutes, so the sums of an hour, once asked for, are kept in a file of the center's own.
 
-Rows can come late, so each hour of a site has a point in `hours` (policy `books`) with two numbers: `touched`, written
-after any rows of that hour and before `write` returns, and `rolled`, the `touched` that a roll-up had seen before it
-read the rows. An hour is *clean* when the two are equal: no row came since. The order decides. Rows that arrive
-while an hour is rolled up bring a new `touched` after them, so that the hour is not clean; rows whose writer died
-before it wrote `touched` were never receipted and come again. Hours that are not clean are read row by row: right in
-any case, only slower.
+Rows can come late, so each hour of a site has a point in `hours` (policy `books`): `touched`, a new random number
+after any rows of that hour and before `write` returns. The file holds with an hour's sums the `touched` that was read
+*before* the rows were. An hour is *clean* when that is still its number: no row came since. The order decides. Rows
+that arrive while an hour is being added up bring a new number after them, so that the hour is not clean; rows whose
+writer died before it wrote the number were never receipted and come again. Hours that are not clean are read row by
+row: right in any case, only slower.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,22 +18,21 @@ import numpy as np
 
 from center.buckets import HOUR_NS
 from center.stores._influx_answer import Answer, series
-from center.stores._influx_text import tags, unpack
-from center.stores.contract import Batch
+from center.stores._influx_text import tags
+from center.stores.contract import Batch, Query
 
-FACT_TAGS: Final = ("calendar", "day", "machine", "product", "shift", "site")
-LOSS_TAGS: Final = ("calendar", "day", "machine", "product", "reason", "shift", "site", "state")
+FACT_TAGS: Final = ("calendar", "day", "machine", "product", "shift")
+LOSS_TAGS: Final = ("calendar", "day", "machine", "product", "reason", "shift", "state")
 _MOST_HOURS: Final = 24
 _MOST_PARTS: Final = 24
 """Beyond so many statements the hours between the first and the last that are not clean are read row by row."""
 
 
 class Hour(NamedTuple):
-    """What is known of an hour that has rows. rolled: 0 for never."""
+    """An hour that has rows, and its number."""
 
     start_ns: int
     touched: int
-    rolled: int
 
 
 def touched(batches: Iterable[Batch]) -> dict[str, set[int]]:
@@ -52,25 +51,20 @@ def touch_lines(hours: Mapping[str, Iterable[int]], number: int) -> list[str]:
     return [f"{tags('hours', {'site': site})} touched={number}i {hour}" for site in hours for hour in hours[site]]
 
 
-def rolled_lines(site: str, hours: Iterable[Hour]) -> list[str]:
-    """Says that these hours were rolled up as they were known."""
-    start = tags("hours", {"site": site})
-    return [f"{start} rolled={hour.touched}i {hour.start_ns}" for hour in hours]
-
-
 def hours_of(answer: Answer) -> list[Hour]:
-    """The hours of an answer with the columns `touched`, `rolled`, ascending."""
-    return sorted(
-        Hour(int(time), int(number), int(rolled or 0))
-        for _, _, values in series(answer)
-        for time, number, rolled in values
-        if number is not None
-    )
+    """The hours of an answer with the column `touched`, ascending."""
+    return sorted(Hour(int(time), int(number)) for _, _, values in series(answer) for time, number in values)
 
 
-def stale(hours: Iterable[Hour]) -> list[Hour]:
-    """Those that are not clean."""
-    return [hour for hour in hours if hour.touched != hour.rolled]
+def differing(there: Sequence[Hour], kept: Mapping[int, int], query: Query) -> list[Hour]:
+    """The hours of the window whose kept sums are not those of the server. An hour that the server does not know, since
+    it was restored or emptied, has the number 0.
+    """
+    out = [hour for hour in there if kept.get(hour.start_ns) != hour.touched]
+    known = {hour.start_ns for hour in there}
+    low = query.start_ns // HOUR_NS * HOUR_NS
+    gone = [Hour(t, 0) for t, number in kept.items() if number and low <= t < query.end_ns and t not in known]
+    return sorted([*out, *gone])
 
 
 def runs(hours: Sequence[Hour]) -> list[list[Hour]]:
@@ -85,7 +79,7 @@ def runs(hours: Sequence[Hour]) -> list[list[Hour]]:
 
 
 def parts(low: int, high: int, unclean: Sequence[Hour]) -> list[tuple[int, int, bool]]:
-    """The window as stretches `(from, until, rolled up)`. Hours that are not whole are read row by row."""
+    """The window as stretches `(from, until, from the file)`. Hours that are not whole are read row by row."""
     first, last = -(-low // HOUR_NS) * HOUR_NS, high // HOUR_NS * HOUR_NS
     if first >= last:
         return [(low, high, False)]
@@ -104,15 +98,4 @@ def parts(low: int, high: int, unclean: Sequence[Hour]) -> list[tuple[int, int, 
             else:
                 out.append((start, end, False))
         position = max(position, end)
-    return out
-
-
-def roll_lines(answer: Answer, measurement: str, names: Sequence[str], columns: Sequence[str]) -> list[str]:
-    """Sums by hour and `names` as rows of the roll-up. A sum that became zero is written, one that never was is not."""
-    out = []
-    for _, found, values in series(answer):
-        start = tags(measurement, {name: unpack(found.get(name, "")) for name in names})
-        for time, *sums in values:
-            fields = [f"{column}={value}i" for column, value in zip(columns, sums, strict=True) if value is not None]
-            out.append(f"{start} {','.join(fields)} {time}")
     return out

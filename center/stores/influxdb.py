@@ -10,6 +10,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from center.ledger import Marks, StreamKey
 from center.stores import _influx_answer as answer
 from center.stores import _influx_ask as ask
 from center.stores import _influx_hours as hours
+from center.stores._influx_kept import KeptHours
 from center.stores._influx_lines import TooMany, batch_lines, mark_lines
 from center.stores._influx_rows import batches as row_batches
 from center.stores._influx_server import Address, Server
@@ -36,6 +38,7 @@ _KEYS: Final = {
     "password_file",
     "token_file",
     "ca_file",
+    "cache",
     "retention",
     "replication",
     "timeout_s",
@@ -43,16 +46,18 @@ _KEYS: Final = {
 _DATABASE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 _STOPS_BACK: Final = 32
 _SETTLES_NS: Final = 2 * HOUR_NS
-"""An hour is rolled up once its end is an hour ago: until then rows come every minute."""
-_ROLLED: Final = (("facts", FACT_COLUMNS, hours.FACT_TAGS), ("losses", LOSS_COLUMNS, hours.LOSS_TAGS))
+"""An hour is added up once its end is an hour ago: until then rows come every minute."""
+_SUMS: Final = (("facts", FACT_COLUMNS, hours.FACT_TAGS), ("losses", LOSS_COLUMNS, hours.LOSS_TAGS))
 
 
 class InfluxStore:
     """A store on a server. Any thread may read; writes take turns."""
 
-    def __init__(self, server: Server, database: str, now_ns: Callable[[], int] = time.time_ns) -> None:
-        self._server, self._database, self._now_ns = server, database, now_ns
-        self._rolling = threading.Lock()
+    def __init__(
+        self, server: Server, database: str, kept: KeptHours, now_ns: Callable[[], int] = time.time_ns
+    ) -> None:
+        self._server, self._database, self._kept, self._now_ns = server, database, kept, now_ns
+        self._adding = threading.Lock()
         two = bool(server.address.org)
         self._rows_bucket = database if two else f"{database}/{ROWS}"
         self._books_bucket = f"{database}-books" if two else f"{database}/{BOOKS}"
@@ -87,51 +92,45 @@ class InfluxStore:
     def facts(self, query: Query) -> Facts:
         """Sums of facts; by the contract of `Store`."""
         by = ask.groups(query, ask.FACT_GROUPS)
-        found, starts = self._sums("facts", FACT_COLUMNS, query, by)
-        return answer.facts(found, query, by, starts)
+        parts = self._parts(query)
+        kept = [answer.begun(self._kept.facts(part), query) for part in _kept(query, parts)]
+        raw = [part for part in parts if not part.kept]
+        found = self._ask(ask.sums(self._source("facts"), FACT_COLUMNS, query, by, raw)) if raw else []
+        return answer.merged([*kept, answer.facts(found, query, by, [part.not_before_ns for part in raw])], by)
 
     def losses(self, query: Query) -> Losses:
-        """Sums of losses; by the contract of `Store`."""
+        """The same for losses."""
         by = ask.groups(query, ask.LOSS_GROUPS)
-        found, starts = self._sums("losses", LOSS_COLUMNS, query, by)
-        return answer.losses(found, query, by, starts)
+        parts = self._parts(query)
+        kept = [answer.begun(self._kept.losses(part), query) for part in _kept(query, parts)]
+        raw = [part for part in parts if not part.kept]
+        found = self._ask(ask.sums(self._source("losses"), LOSS_COLUMNS, query, by, raw)) if raw else []
+        return answer.merged([*kept, answer.losses(found, query, by, [part.not_before_ns for part in raw])], by)
 
-    def _sums(
-        self, table: str, columns: Sequence[str], query: Query, by: Sequence[str]
-    ) -> tuple[answer.Answer, list[int]]:
-        unclean = None if query.bucket == "minute" else self._roll_up(query)
-        parts = ask.plan(query, unclean)
-        sources = self._source(table), self._source(f"{table}_1h")
-        found = self._ask(ask.sums(sources, columns, query, by, parts))
-        return found, [part.not_before_ns for part in parts]
+    def _parts(self, query: Query) -> list[ask.Part]:
+        unclean = None if query.bucket == "minute" or not self._kept.open() else self._add_up(query)
+        return ask.plan(query, unclean)
 
-    def _roll_up(self, query: Query) -> list[hours.Hour]:
-        """Rolls up what is over and not clean in the window; returns the hours that are still not clean."""
+    def _add_up(self, query: Query) -> list[hours.Hour]:
+        """Adds up what is over and not clean in the window; returns the hours that are still not clean."""
         over_ns = self._now_ns() - _SETTLES_NS
         unclean = self._unclean(query)
         if not any(hour.start_ns < over_ns for hour in unclean):
             return unclean
-        with self._rolling:  # one at a time: an older roll-up must never land on a newer one
+        with self._adding:  # one at a time: older sums must never land on newer ones
             unclean = self._unclean(query)
-            left = [hour for hour in unclean if hour.start_ns >= over_ns]
             for run in hours.runs([hour for hour in unclean if hour.start_ns < over_ns]):
-                try:
-                    self._roll(query.site, run)
-                except StoreRefused:  # about to be forgotten by its retention: still to be read row by row
-                    left += run
-        return sorted(left)
+                low, high = run[0].start_ns, run[-1].start_ns + HOUR_NS
+                facts, losses = (
+                    self._ask([ask.by_hour(self._source(table), query.site, low, high, columns, tags)])
+                    for table, columns, tags in _SUMS
+                )
+                self._kept.keep(query.site, run, row_batches(query.site, facts, losses, []))
+        return [hour for hour in unclean if hour.start_ns >= over_ns]
 
     def _unclean(self, query: Query) -> list[hours.Hour]:
         question = ask.hours(self._source("hours", BOOKS), query.site, query.start_ns, query.end_ns)
-        return hours.stale(hours.hours_of(self._ask([question])))
-
-    def _roll(self, site: str, run: Sequence[hours.Hour]) -> None:
-        low, high = run[0].start_ns, run[-1].start_ns + HOUR_NS
-        for table, columns, tags in _ROLLED:
-            asked = ask.by_hour(self._source(table), site, low, high, columns, tags)
-            lines = hours.roll_lines(self._ask([asked]), f"{table}_1h", tags, columns)
-            self._server.write(self._rows_bucket, lines)
-        self._keep(hours.rolled_lines(site, run))
+        return hours.differing(hours.hours_of(self._ask([question])), self._kept.numbers(query.site), query)
 
     def stops(self, site: str, machines: Sequence[str], start_ns: int, end_ns: int) -> list[Stop]:
         """Latest revisions; by the contract of `Store`."""
@@ -201,13 +200,20 @@ class InfluxStore:
         yield from row_batches(site, found[:1], found[1:2], found[2:])
 
     def close(self) -> None:
-        """Closes the connections."""
+        """Closes the connections and the file of sums."""
+        self._kept.close()
         self._server.close()
+
+
+def _kept(query: Query, parts: Sequence[ask.Part]) -> list[Query]:
+    """The questions to the file of sums."""
+    return [replace(query, start_ns=part.start_ns, end_ns=part.end_ns) for part in parts if part.kept]
 
 
 def open_store(settings: Mapping[str, str | int | float | bool]) -> InfluxStore:
     """The store at `url`, its database made if it is not there. Other keys: database, org (2.x), username,
-    password_file (1.x), token_file (2.x), ca_file, retention, replication, timeout_s.
+    password_file (1.x), token_file (2.x), ca_file, retention, replication, timeout_s, cache (file of
+    hourly sums, made again whenever it is missing).
 
     Raises `Misconfigured` also while the server cannot be reached: whoever starts the center tries again.
     """
@@ -238,7 +244,7 @@ def open_store(settings: Mapping[str, str | int | float | bool]) -> InfluxStore:
     except BaseException:
         server.close()
         raise
-    return InfluxStore(server, database)
+    return InfluxStore(server, database, KeptHours(Path(text.get("cache", "nhip-hours.duckdb"))))
 
 
 def _number(settings: Mapping[str, str], key: str, usual: int) -> int:

@@ -69,6 +69,10 @@ class Influxd:
                 return self
         raise AssertionError("influxd does not answer")
 
+    @property
+    def settings(self):
+        return {"url": self.url, "cache": str(self.folder / "hours.duckdb")}
+
     def kill(self):
         self.process.kill()
         self.process.wait()
@@ -98,4 +102,4 @@ def shared_url():
 def influx_settings(folder, **more):
     """Settings of a database of its own for this folder."""
     database = f"test_{hashlib.sha256(str(folder).encode()).hexdigest()[:16]}_{os.getpid()}"
-    return {"url": shared_url(), "database": database} | more
+    return {"url": shared_url(), "database": database, "cache": str(folder / "hours.duckdb")} | more

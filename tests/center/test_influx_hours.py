@@ -1,10 +1,13 @@
-"""Hourly roll-ups of the InfluxDB store: they may make a sum faster, never different."""
+"""Hourly sums beside the InfluxDB store: they may make an answer faster, never different."""
 
+import json
 import random
+import subprocess
+import sys
 import threading
 from dataclasses import replace
+from pathlib import Path
 
-import numpy as np
 import pytest
 from center_plant import batch, ns, running
 from hypothesis import given
@@ -31,17 +34,17 @@ def store(tmp_path):
 
 
 @given(st.integers(0, 600), st.integers(1, 3000), st.lists(st.integers(0, 60), max_size=40, unique=True))
-def test_parts_cover_the_window_once_and_take_roll_ups_only_of_whole_clean_hours(low, length, numbers):
+def test_parts_cover_the_window_once_and_take_kept_sums_only_of_whole_clean_hours(low, length, numbers):
     low, high = low * MINUTE_NS, (low + length) * MINUTE_NS
-    unclean = [Hour(number * HOUR_NS, 1, 0) for number in sorted(numbers)]
+    unclean = [Hour(number * HOUR_NS, 1) for number in sorted(numbers)]
     found = parts(low, high, unclean)
     assert found[0][0] == low
     assert found[-1][1] == high
     assert all(before[1] == after[0] for before, after in zip(found, found[1:], strict=False))
     assert len(found) <= 27
-    for start, end, rolled in found:
+    for start, end, kept in found:
         assert start < end
-        if rolled:
+        if kept:
             assert start % HOUR_NS == end % HOUR_NS == 0
             assert not any(start <= hour.start_ns < end for hour in unclean)
     assert all(len(run) <= 24 for run in runs(unclean))
@@ -67,7 +70,7 @@ def _random(chance, numbers, count):
 
 
 def test_late_rows_and_corrections_are_in_every_answer(store, tmp_path):
-    """Writes and questions in turn, in hours that were rolled up already, against the embedded store."""
+    """Writes and questions in turn, in hours that were added up already, against the embedded store."""
     other = duckdb.open_store({"file": str(tmp_path / "f.duckdb")})
     chance, numbers = random.Random(5), {}
     for seq in range(12):
@@ -88,7 +91,7 @@ def test_late_rows_and_corrections_are_in_every_answer(store, tmp_path):
     other.close()
 
 
-def test_a_sum_that_becomes_zero_is_zero_in_the_roll_up_too(store):
+def test_a_sum_that_becomes_zero_is_zero_in_what_is_kept_too(store):
     store.write([batch([{"t": T, "cycles": 5, "running_ms": 9}])])
     assert store.facts(ALL).column("cycles").tolist() == [5]
     store.write([batch([{"t": T, "n": 1, "cycles": -5}])])
@@ -96,11 +99,12 @@ def test_a_sum_that_becomes_zero_is_zero_in_the_roll_up_too(store):
     assert (found.column("cycles").tolist(), found.column("running_ms").tolist()) == ([0], [9])
 
 
-def test_what_arrives_while_hours_are_rolled_up_is_not_missed(store):
-    """Readers roll up as they ask, while late rows come; the last word is the sum of everything."""
-    stop, asked = threading.Event(), []
+def test_what_arrives_while_hours_are_added_up_is_not_missed(store):
+    """Readers add up hours as they ask, while late rows come; the last word is the sum of everything."""
+    stop, heard = threading.Event(), []
 
     def read():
+        heard.append(asked := [])
         while not stop.is_set():
             asked.append(int(store.facts(ALL).column("cycles").sum()))
 
@@ -114,36 +118,85 @@ def test_what_arrives_while_hours_are_rolled_up_is_not_missed(store):
     stop.set()
     for reader in readers:
         reader.join()
-    assert asked == sorted(asked)
+    assert all(asked == sorted(asked) for asked in heard)
     assert store.facts(ALL).column("cycles").sum() == 240
 
 
-def test_the_latest_hours_are_read_row_by_row_and_older_ones_from_the_roll_up(tmp_path):
-    store = open_store(influx_settings(tmp_path))
-    store.write([batch(running(T, 300))])
+def _questions(store):
+    """Everything that the server is asked for from now on."""
     questions = []
     real = store._server.ask
-    store._server.ask = lambda statements, database="": questions.append(statements) or real(statements, database)
+    store._server.ask = lambda statements, database="": questions.extend(statements) or real(statements, database)
+    return questions
+
+
+def test_the_latest_hours_are_read_row_by_row_and_older_ones_once(store):
+    store.write([batch(running(T, 300))])
     store._now_ns = lambda: T + 5 * HOUR_NS
-    for _ in range(2):
-        questions.clear()
-        assert store.facts(replace(ALL, end_ns=T + 9 * HOUR_NS)).column("pieces_good").tolist() == [3000]
-    (sums,) = [asked for asked in questions if asked[0].startswith("SELECT sum")]
-    assert ['"facts_1h"' in statement for statement in sums] == [True, False, True]
-    assert np.diff([int(s.split("time >= ")[1].split()[0]) for s in sums]).min() > 0
+    query = replace(ALL, end_ns=T + 9 * HOUR_NS)
+    questions = _questions(store)
+    assert store.facts(query).column("pieces_good").tolist() == [3000]
+    questions.clear()
+    assert store.facts(query).column("pieces_good").tolist() == [3000]
+    (sums,) = [statement for statement in questions if statement.startswith("SELECT sum")]
+    assert f"time >= {T + 3 * HOUR_NS} AND time < {T + 5 * HOUR_NS}" in sums
+
+
+def test_the_file_may_be_lost_foreign_or_taken(tmp_path, caplog):
+    settings = influx_settings(tmp_path)
+    file = tmp_path / "hours.duckdb"
+
+    def pieces():
+        store = open_store(settings)
+        try:
+            return int(store.facts(ALL).column("pieces_good").sum())
+        finally:
+            store.close()
+
+    store = open_store(settings)
+    store.write([batch(running(T, 300))])
     store.close()
+    assert not file.exists()  # who only writes needs none
+    assert pieces() == 3000
+    assert file.exists()
+    file.unlink()
+    assert pieces() == 3000
+    file.write_text("no database")
+    assert pieces() == 3000
+    assert "questions will be slow" in caplog.text
+    file.unlink()
+    other = duckdb.open_store({"file": str(file)})  # tables of another version
+    other.close()
+    assert pieces() == 3000
 
 
-def test_an_hour_that_its_retention_no_longer_takes_is_read_row_by_row(store):
-    from center.books import StoreRefused
+def test_another_process_has_the_file(store, tmp_path):
+    store.write([batch(running(T, 300))])
+    assert store.facts(ALL).column("pieces_good").tolist() == [3000]
+    code = (
+        "import json, sys; sys.path[:0] = json.loads(sys.argv[2])\n"
+        "from center.stores.contract import Query\nfrom center.stores.influxdb import open_store\n"
+        "print(open_store(json.loads(sys.argv[1])).facts(Query('van-long', 0, 2**62)).column('pieces_good').tolist())"
+    )
+    paths = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
+    command = [sys.executable, "-c", code, json.dumps(influx_settings(tmp_path)), json.dumps(paths)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.strip() == "[3000]", done.stderr
+    assert "questions will be slow" in done.stderr
 
-    store.write([batch(running(T, 60))])
-    real = store._server.write
 
-    def refuse(bucket, lines):
-        if any(line.startswith("facts_1h") for line in lines):
-            raise StoreRefused("beyond retention policy")
-        real(bucket, lines)
-
-    store._server.write = refuse
-    assert store.facts(ALL).column("pieces_good").tolist() == [600]
+def test_a_server_that_was_emptied_or_restored_is_believed(store, tmp_path):
+    """The file still has the sums of what the server no longer has."""
+    store.write([batch(running(T, 300))])
+    assert store.facts(ALL).column("pieces_good").tolist() == [3000]
+    store.close()
+    emptied = open_store(influx_settings(tmp_path) | {"database": influx_settings(tmp_path)["database"] + "_emptied"})
+    assert len(emptied.facts(ALL)) == 0
+    emptied.write([batch(running(T, 60))])
+    for _ in range(2):
+        assert emptied.facts(ALL).column("pieces_good").tolist() == [600]
+        emptied.close()
+        emptied = open_store(
+            influx_settings(tmp_path) | {"database": influx_settings(tmp_path)["database"] + "_emptied"}
+        )
+    emptied.close()

@@ -128,14 +128,14 @@ def test_a_row_number_that_would_reach_into_the_next_minute_is_refused(store):
 
 def test_a_server_that_is_away_is_said_and_comes_back_with_everything(tmp_path):
     with influxd(tmp_path) as server:
-        store = open_store({"url": server.url})
+        store = open_store(server.settings)
         store.write([batch(running(T, 5))])
         server.kill()
         for question in (lambda: store.write([batch(running(T, 9))]), lambda: store.facts(ALL), store.marks):
             with pytest.raises(StoreAway, match=server.url):
                 question()
         with pytest.raises(Misconfigured, match="no answer"):
-            open_store({"url": server.url})
+            open_store(server.settings)
         server.start()
         assert store.facts(ALL).column("pieces_good").tolist() == [50]
         store.write([batch(running(T, 9))])
@@ -145,7 +145,7 @@ def test_a_server_that_is_away_is_said_and_comes_back_with_everything(tmp_path):
 
 def test_what_was_acknowledged_outlives_kill_9_of_the_server(tmp_path):
     with influxd(tmp_path) as server:
-        store = open_store({"url": server.url})
+        store = open_store(server.settings)
         done = 0
         for _ in range(3):
             killer = threading.Timer(0.4, server.kill)
@@ -173,9 +173,9 @@ def test_a_password_is_asked_for_and_given(tmp_path):
         data = urllib.parse.urlencode({"q": create}).encode()
         urllib.request.urlopen(f"{server.url}/query", data=data).close()
         with pytest.raises(Misconfigured, match="401"):
-            open_store({"url": server.url})
+            open_store(server.settings)
         store = open_store(
-            {"url": server.url, "username": "nhip", "password_file": str(tmp_path / "password"), "database": "nhip"}
+            server.settings | {"username": "nhip", "password_file": str(tmp_path / "password"), "database": "nhip"}
         )
         store.write([batch(running(T, 5))])
         assert store.facts(ALL).column("pieces_good").tolist() == [50]
