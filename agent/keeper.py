@@ -8,9 +8,8 @@ damaged file both mean new streams and an empty carry.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
@@ -23,8 +22,6 @@ from agent.salvage import open_outbox
 from agent.sender import Key, Learned, Sender, StreamState
 from agent.site import AUTHOR, SENT, news
 from wire.bodies import Dropped
-from wire.envelope import Unsound, open_envelope
-from wire.receipts import digest_check
 
 _LOG: Final = logging.getLogger("nhip.agent.outbox")
 _PRUNE_EVERY: Final = 30
@@ -114,9 +111,9 @@ class Keeper:
                 if self._damaged:
                     await self._reopen()
                 learned, self._to_keep = self._to_keep, None
-                if learned and (copied := learned.ahead or await self._do(self._others, learned.checks)):
-                    await self._begin_again(copied[0])
-                    learned = replace(learned, ahead=(), checks={})
+                if learned and learned.ahead:
+                    await self._begin_again(learned.ahead[0])
+                    learned = replace(learned, ahead=())
                 contents, settings = await self._keep(learned) if learned else [], {}
                 if self._described and (body := await self._do(self._news)):
                     contents, settings = [*contents, ("site", body[0])], {SENT: body[1], AUTHOR: self._author}
@@ -131,15 +128,6 @@ class Keeper:
             self._stored(sealed)
             await self._prune()
             return True
-
-    def _others(self, checks: Mapping[str, tuple[int, str]]) -> tuple[str, ...]:
-        """The streams under whose numbers the center has what this file never wrote."""
-        found = []
-        for key, _, data in self._outbox.read([Key(stream, seq) for stream, (seq, _) in checks.items()]):
-            with suppress(Unsound):  # a damaged one proves nothing about the card
-                if data is not None and digest_check(key.seq, open_envelope(data).digest) != tuple(checks[key.stream]):
-                    found.append(key.stream)
-        return tuple(found)
 
     def _news(self) -> tuple[dict[str, Any], str] | None:
         assert self._described is not None

@@ -20,8 +20,9 @@ never acknowledges is given `puback_within_s`. Any receipt proves that the cente
 back-off. A hole below something settled was lost on the way and is due at once.
 
 `receipt` of the same generation only ever adds; of a new one it replaces, and all that it does not cover and that
-is not in flight waits again. A receipt that covers what this outbox never wrote means that the card was cloned or restored: the
-stream is `ahead`, its numbers are used up, nothing more of it is sent, and whoever asks must begin a new one.
+is not in flight waits again. A receipt that covers what this outbox never wrote, or other content under its numbers
+(`bar`), means that the card was cloned or restored: the stream is `ahead`, its numbers are used up, nothing more of it
+is sent, and whoever asks must begin a new one.
 """
 
 from collections.abc import Iterable, Mapping
@@ -72,7 +73,7 @@ class StreamState:
 class Learned:
     """What a receipt taught. fresh: the generation is new; ahead: streams that claim what was never written; behind:
     it settles less than an earlier one, so that the center may have been restored from a copy and should be told;
-    checks: of each current stream a seq and the digest of what the center has under it (`wire.receipts`).
+    checks: of each current stream what the center has under one of its numbers (`wire.receipts`), to be compared.
     """
 
     changed: bool
@@ -215,6 +216,13 @@ class Sender:
             stream.known = new
             self._land(stream, fresh=fresh)
         return Learned(changed or bool(ahead), fresh, tuple(ahead), behind, checks)
+
+    def bar(self, name: str) -> Learned:
+        """The center has something else under this stream's numbers: they are not ours, as if it were `ahead`."""
+        if name not in self._streams:
+            return Learned(changed=False, fresh=False)
+        self._streams[name].barred = True
+        return Learned(changed=True, fresh=False, ahead=(name,))
 
     def forgotten(self) -> list[tuple[str, list[Range]]]:
         """Of each current stream (its kind), what no receipt covers although it is not on disk any more."""

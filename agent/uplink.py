@@ -20,7 +20,7 @@ from agent.health import Health
 from agent.mqtt import MQTT5, MQTT311, Broker, Listener, Lost, Message, Mute, Refused, Session
 from agent.sender import Key, Learned, Sender
 from wire.bodies import Live, LiveMachine, Status
-from wire.receipts import decode_receipt
+from wire.receipts import contradicts, decode_receipt
 from wire.topics import Kind, topic
 
 _LOG: Final = logging.getLogger("nhip.agent.uplink")
@@ -59,6 +59,7 @@ class Uplink:
         self._session: Session | None = None
         self._lost: str | None = None
         self._sent: dict[int, Key | None] = {}
+        self._checks: dict[str, tuple[int, str]] = {}
         self._complaint = ""
         self._live: dict[str, LiveMachine] = {}
         self._live_cadence = Cadence(1.0, 30.0)
@@ -196,6 +197,7 @@ class Uplink:
             self._wake.clear()
             if self._lost is not None:
                 raise Lost(self._lost)
+            await self._compare()
             await self._send_due(session)
             self._send_rhythm(session)
             times = [self._live_cadence.due_s(), self._status_cadence.due_s()]
@@ -204,6 +206,16 @@ class Uplink:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), max(0.01, min(times) - time.monotonic()))
         await self._farewell(session)
+
+    async def _compare(self) -> None:
+        """Looks whether what the center has under our numbers is ours, before anything more is sent under them."""
+        if not self._checks:
+            return
+        checks, self._checks = self._checks, {}
+        for key, _, data in await self._hooks.read([Key(stream, seq) for stream, (seq, _) in checks.items()]):
+            if data is not None and contradicts(data, checks[key.stream]):
+                self._health.count("numbers_not_ours")
+                self._hooks.learned(self._sender.bar(key.stream))
 
     async def _send_due(self, session: Session) -> None:
         keys = self._sender.due(time.monotonic())
@@ -254,6 +266,7 @@ class Uplink:
             return
         self._health.count("receipts")
         learned = self._sender.receipt(receipt, time.monotonic())
+        self._checks |= learned.checks
         if learned.changed:
             self._hooks.learned(learned)
         if learned.fresh or learned.behind:

@@ -239,6 +239,7 @@ class Ingest:
                 raise
             return self._settle(arrived, str(error))
         self._count(plan)
+        self._memory.disputed |= plan.disputed
         self._publish_receipts(plan.heard)
         return True
 

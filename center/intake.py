@@ -51,7 +51,9 @@ class _Arrival:
 
 @dataclass
 class Plan:
-    """What a run of messages would change, and which gateways are owed a receipt."""
+    """What a run of messages would change, and which gateways are owed a receipt. disputed: of streams with a conflict
+    the seq and the digest of what was settled first.
+    """
 
     batches: list[Batch] = field(default_factory=list)
     streams: dict[StreamKey, StreamState] = field(default_factory=dict)
@@ -62,6 +64,7 @@ class Plan:
     heard: set[tuple[str, str]] = field(default_factory=set)
     counts: Counter[str] = field(default_factory=Counter)
     released: list[int] = field(default_factory=list)
+    disputed: dict[StreamKey, tuple[int, bytes]] = field(default_factory=dict)
 
     def changes(self) -> Changes:
         """The part that goes into the books."""
@@ -146,12 +149,14 @@ def _open(payload: bytes) -> Envelope:
 def _take_sound(memory: Memory, plan: Plan, arrival: _Arrival, state: StreamState) -> None:
     key, seq, digest = arrival.key, arrival.envelope.seq, arrival.envelope.digest
     earlier = plan.digests.get((key, seq))
-    verdict = judge(state.marks, memory.digests.get(key, {}) if earlier is None else {seq: earlier}, seq, digest)
+    known = memory.digests.get(key, {}) if earlier is None else {seq: earlier}
+    verdict = judge(state.marks, known, seq, digest)
     if verdict is Verdict.REPEATED:
         plan.counts["duplicates"] += 1
         plan.streams[key] = replace(state, duplicates=state.duplicates + 1)
     elif verdict is Verdict.CONFLICT:
         plan.counts["conflicts"] += 1
+        plan.disputed[key] = (seq, known[seq])
         plan.streams[key] = replace(state, conflicts=state.conflicts + 1)
         reason = f"{_CONFLICT} stream {key.stream} seq {seq} was settled with another content"
         _quarantine(plan, arrival.message, arrival.now_ns, reason, settled=True)

@@ -1,7 +1,6 @@
 """The books as ingest holds them in memory, and what follows from them: receipts, and the sign of a restored center."""
 
 import secrets
-from collections.abc import Mapping
 from typing import Final
 
 from center.books import Changes, Remembered
@@ -27,6 +26,8 @@ class Memory:
         self.generation = remembered.generation
         self.streams = dict(remembered.streams)
         self.digests = {key: dict(known) for key, known in remembered.digests.items()}
+        self.disputed: dict[StreamKey, tuple[int, bytes]] = {}
+        """Of streams with a conflict in this run, the seq and the digest of what was settled first."""
         self.sites = Sites(remembered.sites, remembered.owners.values())
         self._keys: dict[tuple[str, str], list[StreamKey]] = {}
         for key in self.streams:
@@ -69,14 +70,18 @@ def receipt(memory: Memory, site: str, gateway: str, now_ns: int) -> Receipt:
                 stored=state.stored,
                 quarantined=state.quarantined,
                 dropped=state.dropped,
-                check=_check(memory.digests.get(key)),
+                check=_check(memory, key),
             )
             for key, state in streams[:_RECEIPT_STREAMS]
         },
     )
 
 
-def _check(known: Mapping[int, bytes] | None) -> tuple[int, str] | None:
+def _check(memory: Memory, key: StreamKey) -> tuple[int, str] | None:
+    """What lets a gateway see that its numbers are not its own: best the envelope that it contradicted."""
+    if key in memory.disputed:
+        return digest_check(*memory.disputed[key])
+    known = memory.digests.get(key)
     return digest_check(last := max(known), known[last]) if known else None
 
 

@@ -10,6 +10,8 @@ longer bind and the gateway sends again whatever the new marks do not cover.
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from wire.envelope import Unsound, open_envelope
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -26,13 +28,23 @@ class StreamReceipt(_Strict):
     quarantined: int = 0
     dropped: int = 0
     check: tuple[int, str] | None = None
-    """The latest seq whose content the center still knows, and the first 16 hex digits of that envelope's digest. A
-    gateway that has another envelope of this seq runs from a copied or restored card: the numbers are not its own."""
+    """The latest seq whose content the center still knows, or after a conflict the seq in question, and the first 16
+    hex digits of that envelope's digest. A gateway that has another envelope of this seq runs from a copied or
+    restored card: the numbers are not its own."""
 
 
 def digest_check(seq: int, digest: bytes) -> tuple[int, str]:
     """What `check` says of an envelope."""
     return seq, digest[:8].hex()
+
+
+def contradicts(data: bytes, check: tuple[int, str]) -> bool:
+    """Whether this envelope has the checked seq and is another than the center's; a damaged one proves nothing."""
+    try:
+        envelope = open_envelope(data)
+    except Unsound:
+        return False
+    return envelope.seq == check[0] and digest_check(envelope.seq, envelope.digest) != tuple(check)
 
 
 class Receipt(_Strict):

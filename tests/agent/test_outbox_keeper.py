@@ -12,9 +12,9 @@ from agent.parts import bodies
 from agent.pipeline import Batch, Pipeline
 from agent.ranges import Settled
 from agent.salvage import open_outbox
-from agent.sender import Key, Limits, Sender
+from agent.sender import Limits, Sender
 from wire.envelope import content, open_envelope
-from wire.receipts import Receipt, StreamReceipt, digest_check
+from wire.receipts import Receipt, StreamReceipt
 
 NOW = T0 + 400 * S
 SITE = {"config_hash": "h", "name": {"vi": "Xưởng"}, "timezone": "UTC", "machines": {}}
@@ -141,22 +141,23 @@ async def test_a_receipt_ahead_of_the_file_begins_again(gateway, caplog):
     assert gateway.outbox.carries() == {}
 
 
-@pytest.mark.parametrize("same", [True, False])
-async def test_another_content_under_the_same_number_begins_again(gateway, caplog, same):
+async def test_numbers_that_are_not_ours_begin_again_once(gateway, caplog):
     """A restored card that ran without a line until its numbers had passed those that the center knows."""
     for number in range(9):
         gateway.outbox.commit([("facts", {"n": number})], {}, NOW)
     gateway.sender.replace(all_streams(gateway.outbox))
     old = gateway.outbox.stream("facts")
-    theirs = open_envelope(gateway.outbox.read([Key(old, 5 if same else 6)])[0][2])
-    told = StreamReceipt(kind="facts", mark=5, check=digest_check(5, theirs.digest))
-    for generation in ("g1", "g1", "g2"):  # noticed once; what comes later is about streams that are new
-        receipt = Receipt(generation=generation, at_ns=1, streams={old: told})
-        gateway.keeper.learned(gateway.sender.receipt(receipt, 0.0))
-        assert await gateway.keeper.commit()
-    assert (gateway.outbox.stream("facts") == old) is same
-    assert ("old copy" in caplog.text) is not same
-    assert gateway.health.snapshot().get("outbox_begun_again", 0) == (0 if same else 1)
+    gateway.receipt(facts=5)
+    gateway.keeper.learned(gateway.sender.bar(old))
+    gateway.sender.connected(0.0)
+    assert old not in {key.stream for key in gateway.sender.due(9.0)}
+    assert await gateway.keeper.commit()
+    assert "old copy" in caplog.text
+    new = gateway.outbox.stream("facts")
+    assert new != old
+    assert not gateway.sender.bar(old).changed
+    assert await gateway.keeper.commit()
+    assert gateway.outbox.stream("facts") == new
 
 
 async def test_prune_runs_now_and_then(gateway):

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from agent.ranges import Settled, holes, merge, settled
 from agent.sender import Key, Limits, Sender, StreamState
-from wire.receipts import Receipt, StreamReceipt
+from wire.envelope import seal
+from wire.receipts import Receipt, StreamReceipt, contradicts, digest_check
 
 A, B = "a" * 16, "b" * 16
 SEQ_SETS = st.sets(st.integers(1, 30))
@@ -115,6 +116,17 @@ def test_a_receipt_beyond_what_was_ever_written_means_a_copied_card():
     assert (learned.ahead, learned.changed) == ((A,), True)
     old = Sender([StreamState(A, "facts", 1, 4, current=False)], "g1", Limits())
     assert old.receipt(receipt(a=Settled(5)), 1.0).ahead == ()  # the end of a salvaged stream may be lost
+
+
+def test_another_envelope_under_the_same_number_contradicts():
+    mine, other = seal(A, 5, 1, {"n": 1}), seal(A, 5, 2, {"n": 1})
+    assert not contradicts(mine.data, digest_check(5, mine.digest))
+    assert contradicts(mine.data, digest_check(5, other.digest))
+    assert not contradicts(mine.data, digest_check(6, other.digest))
+    assert not contradicts(mine.data[:-1], digest_check(5, other.digest))
+    told = StreamReceipt(kind="facts", mark=5, check=digest_check(5, other.digest))
+    sender = sender_with(9)
+    assert sender.receipt(Receipt(generation="g1", at_ns=1, streams={A: told}), 1.0).checks == {A: told.check}
 
 
 def test_a_receipt_that_has_forgotten_something_is_noticed():

@@ -6,7 +6,8 @@ import pytest
 from fault_books import expected as books_of
 from fault_books import read_file
 from fault_history import FILES, site_file, write_files
-from fault_stage import Stage, eventually
+from fault_link import Link
+from fault_stage import Stage, eventually, free_port
 from test_kills import agrees
 
 from agent.history import day_path
@@ -123,7 +124,8 @@ def test_copied_card(tmp_path):
 
 def test_copied_card_that_ran_without_a_line(tmp_path):
     """Copied at file 6; the original went on to file 10, the copy alone to 18: its numbers say nothing, content does."""
-    with Stage(tmp_path) as stage:
+    port = free_port()
+    with Link(port) as link, Stage(tmp_path, port=port) as stage:
         arrived(stage, 6)
         stage.agent.stop()
         folder = tmp_path / "copy"
@@ -133,15 +135,15 @@ def test_copied_card_that_ran_without_a_line(tmp_path):
         arrived(stage, 10)
         stage.agent.stop()
         old = stage.sealed()
-        stage.broker.kill()
+        link.set("cut")
         history = write_files(folder / "history", 6, 18)
         stage.outbox = folder / "outbox.db"
-        stage.agent = stage.agent_of("agent-2", site_file(folder, stage.port), stage.outbox, history=history)
+        stage.agent = stage.agent_of("agent-2", site_file(folder, link.port), stage.outbox, history=history)
         stage.agent.start()
         eventually(lambda: stage.computed() == 12, what="the copy alone")
         (stream,) = [name for name, last in stage.sealed().items() if last > 1]
         assert stage.sealed()[stream] > old[stream]
-        stage.start_broker()
+        link.set("pass")
         eventually(lambda: "old copy" in stage.agent.last_words(), what="the copy to notice")
         rest = write_files(tmp_path / "rest", 18, FILES)
         for number in range(FILES - 18):
@@ -153,3 +155,30 @@ def test_copied_card_that_ran_without_a_line(tmp_path):
         assert rows[stream]["mark"] == old[stream]  # nothing of the copy's was taken for the original's
         assert rows[stream]["conflicts"] == 0
         agrees(read_file(stage.store), books_of(folder, (0, 10), (18, FILES)))
+
+
+def test_copied_card_at_a_broker_that_forgot_the_receipt(tmp_path):
+    """It sends before it hears: what contradicts the original is kept in quarantine and tells it what it is."""
+    with Stage(tmp_path) as stage:
+        arrived(stage, 6)
+        stage.agent.stop()
+        folder = tmp_path / "copy"
+        folder.mkdir()
+        shutil.copy(stage.outbox, folder / "outbox.db")
+        stage.agent.start()
+        arrived(stage, 10)
+        stage.agent.stop()
+        stage.broker.kill()
+        stage.center.kill()
+        stage.start_broker()
+        # seconds of its own after the copy: other content under the same numbers
+        history = write_files(folder / "history", 7, 18)
+        stage.outbox = folder / "outbox.db"
+        stage.agent = stage.agent_of("agent-2", site_file(folder, stage.port), stage.outbox, history=history)
+        stage.agent.start()
+        eventually(lambda: stage.computed() == 11, what="the copy alone")
+        stage.center.start()
+        eventually(lambda: "old copy" in stage.agent.last_words(), what="the copy to notice")
+        stage.wait_center()
+        conflicts = sum(row["conflicts"] for row in stage.rows().values())
+        assert (stage.api("quarantine")["count"] > 0) == (conflicts > 0)  # none, if it heard before it sent
