@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import ValidationError
 
 from center.books import Owner, SiteRow
-from oee.calendars import Calendar, Shift
+from oee.calendars import Calendar, Rotation, Shift
 from wire.bodies import SiteBody, SiteMachine, SiteShift
 from wire.envelope import Unsound
 
@@ -73,7 +73,9 @@ def _shift(calendar: str, shift: SiteShift) -> Shift:
         raise Unsound(f"site: calendar {calendar!r} shift {shift.name!r} is from {shift.start_s} s to {shift.end_s} s")
     if not set(shift.weekdays) <= set(range(7)):
         raise Unsound(f"site: calendar {calendar!r} shift {shift.name!r} has weekdays {shift.weekdays}; 0 is Monday")
-    return Shift(shift.name, frozenset(shift.weekdays), shift.start_s, shift.end_s, tuple(shift.breaks))
+    turn = shift.rotation
+    rotation = Rotation(turn.days, turn.start, frozenset(turn.on)) if turn else None
+    return Shift(shift.name, frozenset(shift.weekdays), shift.start_s, shift.end_s, tuple(shift.breaks), rotation)
 
 
 class Sites:

@@ -3,16 +3,17 @@
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from itertools import combinations
+from math import lcm
 from zoneinfo import ZoneInfo, available_timezones
 
 from config.clock import DAY_S
 from config.complaints import Complaint, Path, Source
-from config.shifts import breaks_of, shift_end_s
+from config.shifts import breaks_of, compile_shift, shift_end_s
 from config.site import CalendarModel, ExceptionModel, ShiftModel, Site
 from config.suggest import nearest
 from oee.facts import NO_SHIFT
 
-WEEK_S = 7 * DAY_S
+_MONDAY = date(2024, 1, 1)
 
 
 def check_calendars(site: Site, source: Source) -> Iterator[Complaint]:
@@ -80,19 +81,27 @@ def _check_shifts(shifts: Sequence[ShiftModel], path: Path, source: Source) -> I
 
 
 def _spans(shifts: Sequence[ShiftModel]) -> list[tuple[int, int, int]]:
-    """(start, end, number) of each shift in the week [s after Monday's midnight]."""
+    """(start, end, number) of each shift in a week, or in the time after which all rotations come round again
+    [s after a Monday's midnight].
+    """
     return [
         (day * DAY_S + shift.start_s, day * DAY_S + shift_end_s(shift), number)
         for number, shift in enumerate(shifts)
-        for day in sorted(shift.days)
-        if shift.start_s != shift.end_s
+        for day in range(_round_days(shifts))
+        if shift.start_s != shift.end_s and compile_shift(shift).on(_MONDAY + timedelta(days=day))
     ]
+
+
+def _round_days(shifts: Sequence[ShiftModel]) -> int:
+    """Days after which the week and all rotations are where they were; at most two years are looked at."""
+    return min(lcm(7, *(shift.rotation.days for shift in shifts if shift.rotation)), 728)
 
 
 def _check_week(shifts: Sequence[ShiftModel], path: Path, source: Source) -> Iterator[Complaint]:
     told = set()
+    around_s = _round_days(shifts) * DAY_S
     for (one, two, first), (three, four, second) in combinations(_spans(shifts), 2):
-        together = any(one < four + turn and three + turn < two for turn in (-WEEK_S, 0, WEEK_S))
+        together = any(one < four + turn and three + turn < two for turn in (-around_s, 0, around_s))
         if together and (first, second) not in told:
             told.add((first, second))
             earlier, later = shifts[first], shifts[second]
@@ -112,7 +121,7 @@ def _check_day(calendar: CalendarModel, exception: ExceptionModel, path: Path, s
         around += [
             (shift.start_s + offset, shift_end_s(shift) + offset, shift.name)
             for shift in usual
-            if day.weekday() in shift.days
+            if compile_shift(shift).on(day)
         ]
     pairs = list(combinations(own, 2)) + [(one, two) for one in around for two in own]
     for (one, two, first), (three, four, second) in pairs:

@@ -8,7 +8,7 @@ from config.compile import compile_calendar, products_of
 from config.devices import periods_s
 from config.machine_model import MachineModel, ProfileUse, is_operator
 from config.site import Site
-from oee.calendars import Calendar, Shift
+from oee.calendars import Calendar, Rotation, Shift
 from oee.expressions import parse
 from oee.machine import OPERATOR
 
@@ -95,7 +95,11 @@ def _shift(shift: Shift) -> dict[str, Any]:
         "start_s": shift.start_s,
         "end_s": shift.end_s,
         "breaks": [list(pause) for pause in shift.breaks],
-    }
+    } | (_rotation(shift.rotation) if shift.rotation else {})
+
+
+def _rotation(rotation: Rotation) -> dict[str, Any]:
+    return {"rotation": {"days": rotation.days, "start": rotation.start.isoformat(), "on": sorted(rotation.on)}}
 
 
 def _calendar(calendar: Calendar) -> dict[str, Any]:
@@ -128,5 +132,8 @@ def config_hash(site: Site) -> str:
 def _sorted_sets(item: Any) -> Any:
     """Weekdays are sets, which JSON writes as lists in no particular order."""
     if isinstance(item, dict):
-        return {key: sorted(below) if key == "days" else _sorted_sets(below) for key, below in item.items()}
+        return {
+            key: sorted(below) if key == "days" and not isinstance(below, int) else _sorted_sets(below)
+            for key, below in item.items()
+        }
     return [_sorted_sets(below) for below in item] if isinstance(item, list) else item

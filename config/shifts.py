@@ -2,7 +2,7 @@
 
 from config.clock import DAY_S
 from config.site import ShiftModel
-from oee.calendars import Shift
+from oee.calendars import Rotation, Shift
 
 
 def shift_end_s(shift: ShiftModel) -> int:
@@ -25,4 +25,6 @@ def breaks_of(shift: ShiftModel) -> tuple[tuple[int, int], ...]:
 
 def compile_shift(shift: ShiftModel) -> Shift:
     """The core's shift."""
-    return Shift(shift.name, shift.days, shift.start_s, shift_end_s(shift), breaks_of(shift))
+    turn = shift.rotation
+    rotation = Rotation(turn.days, turn.start, frozenset(day - 1 for day in turn.on)) if turn else None
+    return Shift(shift.name, shift.days, shift.start_s, shift_end_s(shift), breaks_of(shift), rotation)

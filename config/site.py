@@ -1,15 +1,16 @@
 """The site file: one gateway's factory, or its part of it."""
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from config.clock import Break, Clock, Days, parse_days
 from config.common import BrokerLink, Listen, MachineId, Name, SiteId, StateWord, Strict, Word
 from config.devices import Device
 from config.durations import Duration
 from config.machine_model import MachineModel
+from config.wrong import Wrong
 
 IdealPer = Literal["piece", "cycle"]
 IdealSource = Literal["design", "timed", "guess"]
@@ -56,6 +57,21 @@ class LineModel(Strict):
     constraint: str = Field("", description="The machine that limits a serial line.", examples=["sew-3"])
 
 
+class RotationModel(Strict):
+    """A cycle of days that a shift keeps to, beside its weekdays."""
+
+    days: int = Field(ge=2, le=366, description="Length of the cycle [days].", examples=["14"])
+    start: date = Field(alias="from", description="A first day of the cycle.", examples=["2026-01-05"])
+    on: tuple[int, ...] = Field(min_length=1, description="Days of the cycle, from 1.", examples=["[1, 2, 3, 4]"])
+
+    @model_validator(mode="after")
+    def _within(self) -> Self:
+        outside = [day for day in self.on if not 1 <= day <= self.days]
+        if outside:
+            raise Wrong("rotation_day", f"day {outside[0]} of {self.days}", day=outside[0], days=self.days)
+        return self
+
+
 class ShiftModel(Strict):
     """A shift; one that ends before it starts runs over midnight and belongs to the day on which it starts."""
 
@@ -64,6 +80,9 @@ class ShiftModel(Strict):
     start_s: Clock = Field(alias="from", description="When it starts.", examples=['"06:00"'])
     end_s: Clock = Field(alias="to", description="When it ends.", examples=['"14:00"'])
     breaks: tuple[Break, ...] = Field((), description="Breaks within it.", examples=['["10:00-10:15"]'])
+    rotation: RotationModel | None = Field(
+        None, description="Crews that change by a cycle of days.", examples=["{days: 14, from: 2026-01-05, on: [1, 2]}"]
+    )
 
 
 class ExceptionModel(Strict):

@@ -20,9 +20,25 @@ _DAY_NS: Final = 86_400_000_000_000
 
 
 @dataclass(frozen=True)
+class Rotation:
+    """Days that come round in a cycle of their own length: crews that work four days on and two off, early and late
+    weeks that alternate. start: a first day of the cycle; on: days of the cycle, from 0.
+    """
+
+    days: int
+    start: date
+    on: frozenset[int]
+
+    def holds(self, day: date) -> bool:
+        """Whether that date is one of them."""
+        return (day - self.start).days % self.days in self.on
+
+
+@dataclass(frozen=True)
 class Shift:
     """One shift. start_s, end_s and breaks are seconds after the business date's local
-    midnight; `end_s` beyond 86,400 runs over midnight. weekdays: 0 is Monday.
+    midnight; `end_s` beyond 86,400 runs over midnight. It is worked on those of its weekdays (0 is Monday) that its
+    rotation, if it has one, holds.
     """
 
     name: str
@@ -30,6 +46,11 @@ class Shift:
     start_s: int
     end_s: int
     breaks: tuple[tuple[int, int], ...] = ()
+    rotation: Rotation | None = None
+
+    def on(self, day: date) -> bool:
+        """Whether it is worked on that business date, exceptions aside."""
+        return day.weekday() in self.weekdays and (self.rotation is None or self.rotation.holds(day))
 
 
 @dataclass(frozen=True)
@@ -84,7 +105,7 @@ def shifts_on(calendar: Calendar, day: date) -> tuple[Shift, ...]:
     special = calendar.exceptions.get(day)
     if special is not None:
         return special
-    return tuple(shift for shift in calendar.shifts if day.weekday() in shift.weekdays)
+    return tuple(shift for shift in calendar.shifts if shift.on(day))
 
 
 def cut(calendar: Calendar, start_ns: int, end_ns: int) -> Spans:

@@ -4,10 +4,11 @@ Tables travel as columns; additive columns that are zero throughout are left out
 minutes are counted from 1970 and dates are days since 1970-01-01.
 """
 
+from datetime import date
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from oee.facts import (
     FACT_COLUMNS,
@@ -232,6 +233,14 @@ class SiteReason(_Strict):
     state: str
 
 
+class SiteRotation(_Strict):
+    """A cycle of days that a shift keeps to. start: a first day of it; on: days of the cycle, from 0."""
+
+    days: int = Field(ge=1, le=366)
+    start: date
+    on: list[int]
+
+
 class SiteShift(_Strict):
     """One shift of a calendar; times are seconds after the business date's local midnight."""
 
@@ -241,6 +250,7 @@ class SiteShift(_Strict):
     start_s: int
     end_s: int
     breaks: list[tuple[int, int]] = []
+    rotation: SiteRotation | None = None
 
 
 class SiteCalendar(_Strict):

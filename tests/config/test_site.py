@@ -200,3 +200,19 @@ def test_a_missing_file_is_a_complaint(tmp_path):
 def test_clock_times_need_no_quotes():
     site, _ = config.parse_site("site: p\ntimezone: UTC\nshifts:\n  - name: A\n    from: 06:00\n    to: 14:30\n")
     assert (site.shifts[0].start_s, site.shifts[0].end_s) == (21_600, 52_200)
+
+
+def test_a_rotation_reaches_the_core_and_the_center():
+    text = """
+site: r
+timezone: Asia/Ho_Chi_Minh
+devices: {p: {kind: modbus_tcp, host: 127.0.0.1, tags: {r: {coil: 0}}}}
+machines: {m: {state: [{when: p.r, is: running}, {is: unplanned_stop}]}}
+shifts:
+  - {name: A, from: "06:00", to: "14:00", rotation: {days: 4, from: 2026-01-05, on: [1, 2]}}
+"""
+    site = config.parse_site(text, "r.yaml")[0]
+    shift = config.compile_calendar(site, "").shifts[0]
+    assert [shift.on(date(2026, 1, day)) for day in range(5, 11)] == [True, True, False, False, True, True]
+    told = config.describe(site)["calendars"][""]["shifts"][0]["rotation"]
+    assert told == {"days": 4, "start": "2026-01-05", "on": [0, 1]}

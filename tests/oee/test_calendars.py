@@ -10,7 +10,7 @@ from driving import S
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oee.calendars import Calendar, Shift, cut, local_date, scheduled_ms, to_ns
+from oee.calendars import Calendar, Rotation, Shift, cut, local_date, scheduled_ms, shifts_on, to_ns
 from oee.states import CalendarClass
 
 VN = ZoneInfo("Asia/Ho_Chi_Minh")
@@ -231,3 +231,25 @@ def merge_equal(rows):
         else:
             out.append(row)
     return out
+
+
+def test_a_rotation_keeps_its_own_cycle():
+    """Four days on, two off, whatever the weekday; before the cycle's first day too."""
+    crew = Shift(
+        "A", frozenset(range(7)), 6 * 3600, 18 * 3600, rotation=Rotation(6, date(2026, 1, 5), frozenset(range(4)))
+    )
+    worked = [crew.on(date(2026, 1, 5) + timedelta(days=n)) for n in range(-6, 12)]
+    assert worked == [True] * 4 + [False] * 2 + [True] * 4 + [False] * 2 + [True] * 4 + [False] * 2
+
+
+def test_early_and_late_weeks_alternate():
+    week = frozenset(range(5))
+    monday = date(2026, 1, 5)
+    first, second = (Rotation(14, monday, frozenset(range(start, start + 7))) for start in (0, 7))
+    shifts = (
+        Shift("early", week, 6 * 3600, 14 * 3600, rotation=first),
+        Shift("late", week, 14 * 3600, 22 * 3600, rotation=second),
+    )
+    calendar = Calendar(ZoneInfo("Asia/Ho_Chi_Minh"), shifts)
+    names = [[shift.name for shift in shifts_on(calendar, monday + timedelta(days=n))] for n in range(15)]
+    assert names == [["early"]] * 5 + [[], []] + [["late"]] * 5 + [[], []] + [["early"]]
