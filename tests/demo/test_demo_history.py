@@ -1,0 +1,62 @@
+"""The demo that people look at: its history, its end, and what it says when a part dies."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from urllib.request import urlopen
+
+import pytest
+from nhip_demo import NHIP
+
+from demo.stage import Child, StageBroken
+
+
+@pytest.mark.timeout(200)
+def test_the_demo_makes_history_and_ends_cleanly_on_ctrl_c(tmp_path):
+    command = [*NHIP, "demo", "--days", "1", "--port", "0", "--folder", str(tmp_path / "stage"), "--lang", "vi"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        text = ""
+        while "/docs" not in text:
+            line = process.stdout.readline()
+            assert line, text
+            text += line
+        url = next(word for word in text.split() if word.startswith("http"))
+        with urlopen(f"{url}/api/v1/trend?site=song-hong&bucket=all", timeout=30) as answer:
+            rows = json.load(answer)["rows"]
+        assert len(rows) == 6
+        assert all(row["kpis"]["coverage"] > 0.9 for row in rows)
+        children = _children(process.pid)
+        assert len(children) >= 3
+        os.kill(process.pid, signal.SIGINT)
+        assert process.wait(60) == 0
+        assert not [pid for pid in children if _alive(pid)]
+    finally:
+        if process.poll() is None:  # it ends its children; a kill would orphan them
+            process.terminate()
+            process.wait(60)
+
+
+def _children(pid):
+    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True)
+    return [int(word) for word in found.stdout.split()]
+
+
+def _alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_part_that_dies_is_named_with_its_last_words(tmp_path):
+    child = Child("agent", ["agent", str(tmp_path / "nowhere.yaml")], tmp_path / "agent.log")
+    child.start()
+    end = time.monotonic() + 30
+    with pytest.raises(StageBroken, match=r"agent ended with status 2:[\s\S]*nowhere\.yaml"):
+        while time.monotonic() < end:
+            child.check()
+            time.sleep(0.1)

@@ -1,0 +1,16 @@
+"""The whole chain against the simulator's truth: real processes, real sockets, over the embedded broker."""
+
+import pytest
+from nhip_demo import demo
+
+
+@pytest.mark.timeout(400)
+def test_the_center_tells_the_simulators_truth(tmp_path):
+    """Over the embedded broker (amqtt, MQTT 3.1.1)."""
+    done, report = demo(tmp_path, "--for", "60s")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert report["ok"]
+    assert set(report["machines"]) == {"press-1", "cnc-1", "cnc-2", "inj-1", "pack-1", "sew-1"}
+    assert sum(item["truth"]["pieces"] for item in report["machines"].values()) > 20
+    assert report["delivery"]["missing"] == 0
+    assert report["delivery"]["delivered"] > 0
