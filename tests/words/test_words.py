@@ -64,9 +64,12 @@ def test_every_sentence_is_said_somewhere():
     assert unused == []
 
 
-def test_complaints_are_exactly_those_that_config_makes():
-    made = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "config").glob("*.py"))
-    for code in re.findall(r"(?:Wrong|complain)\(\s*\"(\w+)\"", made):
+def test_complaints_are_exactly_those_that_config_and_center_make():
+    files = [*(ROOT / "config").glob("*.py"), *(ROOT / "center").rglob("*.py")]
+    made = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    codes = re.findall(r"(?:Wrong|complain)\(\s*\"(\w+)\"", made)
+    codes += re.findall(r"raise wrong\([^\n]*?, \"(\w+)\"[,)]", made)
+    for code in codes:
         assert f"complaint.{code}" in catalogue()
     for key in catalogue():
         if key.startswith("complaint.") and not key.endswith(".cure") and key != "complaint.did_you_mean":
