@@ -4,6 +4,7 @@ again. Nothing here is faster than the product but the agent's patience: it send
 
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -52,9 +53,11 @@ asyncio.run(main())
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that stays free while its server is killed and started again: below those that systems give to clients."""
+    while True:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", random.SystemRandom().randint(20_000, 32_000)))
+            return probe.getsockname()[1]
 
 
 def answers(port):
