@@ -84,13 +84,13 @@ async def test_against_libmodbus(line, tmp_path):
             "held": {"holding": 5}, "read": {"input": 5}, "coil": {"coil": 3}, "switch": {"ref": 10004},
             "far": {"holding": 5000},
         }  # fmt: skip
-        adapter = open_device(device(near, tags=tags), time.time_ns)
+        adapter = open_device(device(near, tags=tags, timeout="800ms"), time.time_ns)  # a busy machine answers late
         await adapter.connect()
         reading = await adapter.read()
         assert values(reading) == {"held": 5, "read": 10, "coil": True, "switch": True, "far": None}
         await adapter.close()
         longest = open_device(
-            device(near, tags={"x": {"holding": 0}, "y": {"holding": 124}}, max_gap=124), time.time_ns
+            device(near, tags={"x": {"holding": 0}, "y": {"holding": 124}}, max_gap=124, timeout="800ms"), time.time_ns
         )
         await longest.connect()
         assert values(await longest.read()) == {"x": 0, "y": 124}
