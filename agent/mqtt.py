@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlsplit
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -65,15 +64,6 @@ class Listener:
     received: Callable[[str, bytes], None]
     acknowledged: Callable[[int, int], None]
     lost: Callable[[str], None]
-
-
-def parse_broker(url: str) -> tuple[str, int, bool]:
-    """Host, port and whether TLS, from `mqtt://host:port` or `mqtts://host:port`. Raises `ValueError`."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or parts.path.strip("/"):
-        raise ValueError(f"broker {url!r} is not of the form mqtt://host:port or mqtts://host:port")
-    tls = parts.scheme == "mqtts"
-    return parts.hostname, parts.port or (8883 if tls else 1883), tls
 
 
 class Session:

@@ -14,7 +14,7 @@ _STATES: Final = tuple(State)
 
 def stop_rows(whole: Whole, from_ns: int) -> list[Stop]:
     """Every stretch without running that starts at `from_ns` or later, revision 0; the last may be open."""
-    line, names = whole.line, whole.names()
+    line, names = whole.line, whole.names
     index = np.flatnonzero((line.state != State.RUNNING) & (line.start_ns >= from_ns))
     setups = {
         item.start_ns: tuple(product_keys(whole.machine, text([item.product, item.to_product])).tolist())

@@ -70,7 +70,7 @@ def _cells(whole: Whole, start_ns: int, end_ns: int) -> _Cells:
 def _keys(whole: Whole, t_ns: Int64, span: Int64, product: Int64) -> Int64:
     """One number for (minute, span, product), ascending with time."""
     first = int(whole.line.start_ns[0]) // MINUTE_NS
-    return ((t_ns // MINUTE_NS - first) * (len(whole.spans.start_ns) + 1) + span) * (len(whole.names()) + 1) + product
+    return ((t_ns // MINUTE_NS - first) * (len(whole.spans.start_ns) + 1) + span) * (len(whole.names) + 1) + product
 
 
 def _group(cells: Int64, more: Int64) -> tuple[Int64, Int64, Int64]:
@@ -131,7 +131,7 @@ def _key_columns(
         spans.calendar[span],
         spans.business_date[span],
         spans.shift[span],
-        text(whole.names())[product],
+        text(whole.names)[product],
     )
 
 

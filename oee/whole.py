@@ -1,6 +1,7 @@
 """A window ready to be added up: timeline, production, products and calendar of one machine."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -27,26 +28,28 @@ class Whole:
     blind: tuple[Int64, Int64]
     """Starts and ends of the stretches in which the counter was not known: no performance there."""
 
+    @cached_property
     def names(self) -> list[str]:
         """Keys of the products in the window, `?` for one that the machine does not know. A product's number in this
         list is its code: a year of minutes is quicker told in numbers than in names."""
         return list(dict.fromkeys(product_keys(self.machine, self.products.product).tolist()))
 
+    @cached_property
     def _codes(self) -> Int64:
-        number = {name: code for code, name in enumerate(self.names())}
+        number = {name: code for code, name in enumerate(self.names)}
         keys = product_keys(self.machine, self.products.product)
         return np.array([number[name] for name in keys.tolist()], np.int64)
 
     def product_at(self, t_ns: Int64) -> Int64:
         """Code of the product in effect at each time."""
         index = np.maximum(np.searchsorted(self.products.from_ns, t_ns, "right") - 1, 0)
-        out: Int64 = self._codes()[index]
+        out: Int64 = self._codes[index]
         return out
 
     def product_before(self, t_ns: Int64) -> Int64:
         """Code of the product in effect just before each time."""
         index = np.maximum(np.searchsorted(self.products.from_ns, t_ns, "left") - 1, 0)
-        out: Int64 = self._codes()[index]
+        out: Int64 = self._codes[index]
         return out
 
     def span_at(self, t_ns: Int64) -> Int64:
@@ -62,7 +65,7 @@ class Whole:
     def ideal_us(self, code: Int64, t_ns: Int64) -> Int64:
         """Ideal time of one piece of each product at each time [us], 0 where none is known."""
         out = np.zeros(len(code), np.int64)
-        for number, name in enumerate(self.names()):
+        for number, name in enumerate(self.names):
             product = self.machine.products.get(name)
             if product is None or not product.ideals:
                 continue

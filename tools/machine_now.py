@@ -62,11 +62,6 @@ def longer_than(stops: Iterable[Stop], shortest_s: float, until_ns: int) -> list
     return [stop for stop, length_ns in lengths if length_ns >= shortest_s * 1e9]
 
 
-def has_counter(machine: Machine) -> bool:
-    """Whether pieces are counted at all."""
-    return machine.pieces.total is not None or machine.pieces.good is not None
-
-
 def running_s(told: Told, until_ns: int) -> float:
     """How long the machine has been running at the end [s]."""
     if told.live is None or told.live.state is not State.RUNNING:
