@@ -1,6 +1,7 @@
 """The stage: files, ports and child processes of one demo, from start to clean end."""
 
 import json
+import shutil
 import signal
 import socket
 import subprocess
@@ -60,7 +61,7 @@ class Child:
         """Starts it; what it says goes to its log."""
         self._file = self.log.open("ab")
         self.process = subprocess.Popen(  # noqa: S603  # our own command
-            [sys.executable, "-m", "nhip", *self.command],
+            [*_until_the_demo_dies(), sys.executable, "-m", "nhip", *self.command],
             stdout=self._file,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
@@ -93,6 +94,12 @@ class Child:
             self.kill()
         if self._file:
             self._file.close()
+
+
+def _until_the_demo_dies() -> list[str]:
+    """A prefix with which a child is told to end when the demo does, even by SIGKILL; nothing where there is none."""
+    found = shutil.which("setpriv")  # of util-linux, which is on every Debian
+    return [found, "--pdeathsig", "TERM", "--"] if found else []
 
 
 @dataclass

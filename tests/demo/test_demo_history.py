@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -37,6 +38,24 @@ def test_the_demo_makes_history_and_ends_cleanly_on_ctrl_c(tmp_path):
         if process.poll() is None:  # it ends its children; a kill would orphan them
             process.terminate()
             process.wait(60)
+
+
+@pytest.mark.skipif(not shutil.which("setpriv"), reason="needs setpriv of util-linux")
+@pytest.mark.timeout(200)
+def test_no_part_outlives_a_demo_that_was_killed(tmp_path):
+    command = [*NHIP, "demo", "--days", "1", "--port", "0", "--folder", str(tmp_path / "stage")]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    children = []
+    end = time.monotonic() + 90
+    while len(children) < 3 and time.monotonic() < end:
+        children = _children(process.pid)
+        time.sleep(0.1)
+    process.kill()
+    process.wait(10)
+    while any(map(_alive, children)) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert len(children) >= 3
+    assert not [pid for pid in children if _alive(pid)]
 
 
 def _children(pid):
