@@ -1,10 +1,24 @@
 """The center's file."""
 
-from typing import Literal
+from pathlib import PurePath
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from config.common import BrokerLink, Listen
+from config.wrong import Wrong
+
+_FILE_KEYS: Final = ("file", "books")
+
+
+def _database(text: str) -> str:
+    scheme, _, rest = text.partition("://")
+    if scheme not in ("postgresql", "sqlite") or not rest.strip("/"):
+        raise Wrong("bad_database", "not a database; write for example postgresql://nhip@db.example.vn/nhip")
+    return text
+
+
+DatabaseUrl = Annotated[str, AfterValidator(_database)]
 
 
 class StoreModel(BaseModel):
@@ -30,6 +44,21 @@ class Center(BrokerLink):
     language: Literal["vi", "en"] = Field("vi", description="Language of pages and messages until someone chooses.")
     listen: Listen = Field("127.0.0.1:8080", description="Where API and console answer.", examples=["0.0.0.0:8080"])
     store: StoreModel = Field(description="Where facts are kept.", examples=["{kind: duckdb, file: nhip.duckdb}"])
+
+    database: DatabaseUrl | None = Field(
+        None,
+        description="SQL database of accounts and, with PostgreSQL, of the delivery ledger; without it, a SQLite file "
+        "beside the store's.",
+        examples=["postgresql://nhip@db.example.vn/nhip?passfile=/etc/nhip/pgpass"],
+    )
+
+    @property
+    def database_url(self) -> str:
+        """`database`, or the SQLite file beside the store's own file."""
+        if self.database:
+            return self.database
+        named = [str(self.store.options[key]) for key in _FILE_KEYS if key in self.store.options]
+        return f"sqlite:///{PurePath(named[0] if named else 'nhip.duckdb').with_suffix('.accounts.sqlite')}"
 
     @property
     def listen_host(self) -> str:
