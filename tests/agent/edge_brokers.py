@@ -1,9 +1,7 @@
 """Real brokers as child processes, and a tiny center that receipts what it gets."""
 
 import json
-import socket
 import subprocess
-import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -11,31 +9,11 @@ from dataclasses import dataclass, field
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from servers import amqtt_command, answers, eventually, free_port, mosquitto_command
 
 from agent.ranges import settled
 from wire.envelope import content, open_envelope
 from wire.receipts import Receipt, StreamReceipt, encode_receipt
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def eventually(condition, within_s=10.0, every_s=0.02):
-    until = time.monotonic() + within_s
-    while time.monotonic() < until:
-        if found := condition():
-            return found
-        time.sleep(every_s)
-    raise AssertionError(f"not within {within_s} s")
-
-
-def _answers(port):
-    with socket.socket() as probe:
-        probe.settimeout(0.2)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @dataclass
@@ -46,7 +24,7 @@ class Broker:
 
     def start(self):
         self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        eventually(lambda: _answers(self.port))
+        eventually(lambda: answers(self.port))
 
     def kill(self):
         if self.process:
@@ -58,9 +36,7 @@ class Broker:
 @contextmanager
 def mosquitto(folder, extra="allow_anonymous true\n", port=None):
     port = port or free_port()
-    config = folder / "mosquitto.conf"
-    config.write_text(f"listener {port} 127.0.0.1\npersistence false\nuser root\n{extra}")
-    broker = Broker(["mosquitto", "-c", str(config)], port)
+    broker = Broker(mosquitto_command(folder, port, extra), port)
     try:
         broker.start()
         yield broker
@@ -68,26 +44,10 @@ def mosquitto(folder, extra="allow_anonymous true\n", port=None):
         broker.kill()
 
 
-AMQTT = """
-import asyncio, logging, sys
-logging.disable(logging.CRITICAL)
-from amqtt.broker import Broker
-async def main():
-    broker = Broker({
-        "listeners": {"default": {"type": "tcp", "bind": "127.0.0.1:" + sys.argv[1]}},
-        "timeout_disconnect_delay": 0,
-        "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
-    })
-    await broker.start()
-    await asyncio.Event().wait()
-asyncio.run(main())
-"""
-
-
 @contextmanager
 def amqtt():
     port = free_port()
-    broker = Broker([sys.executable, "-c", AMQTT, str(port)], port)
+    broker = Broker(amqtt_command(port), port)
     try:
         broker.start()
         yield broker

@@ -1,10 +1,7 @@
 """What the center's tests are made of: rows, envelopes, site bodies, brokers and a gateway that speaks MQTT."""
 
-import socket
 import subprocess
-import sys
 import threading
-import time
 from contextlib import contextmanager
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -12,6 +9,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from servers import amqtt_command, answers, eventually, free_port, mosquitto_command
 
 from center.stores.contract import Batch, Origin
 from oee.calendars import to_ns
@@ -117,32 +115,11 @@ def site_body(machines=("press-1",), valid_from=0, zone="Asia/Ho_Chi_Minh", **mo
     } | more
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def eventually(condition, within_s=15.0, every_s=0.02):
-    until = time.monotonic() + within_s
-    while time.monotonic() < until:
-        if found := condition():
-            return found
-        time.sleep(every_s)
-    raise AssertionError(f"not within {within_s} s: {condition}")
-
-
-def _answers(port):
-    with socket.socket() as probe:
-        probe.settimeout(0.2)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
 @contextmanager
 def child(command, port):
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        eventually(lambda: _answers(port))
+        eventually(lambda: answers(port))
         yield process
     finally:
         process.kill()
@@ -152,32 +129,14 @@ def child(command, port):
 @contextmanager
 def mosquitto(folder, port=None):
     port = port or free_port()
-    config = folder / f"mosquitto-{port}.conf"
-    config.write_text(f"listener {port} 127.0.0.1\npersistence false\nuser root\nallow_anonymous true\n")
-    with child(["mosquitto", "-c", str(config)], port):
+    with child(mosquitto_command(folder, port), port):
         yield port
-
-
-AMQTT = """
-import asyncio, logging, sys
-logging.disable(logging.CRITICAL)
-from amqtt.broker import Broker
-async def main():
-    broker = Broker({
-        "listeners": {"default": {"type": "tcp", "bind": "127.0.0.1:" + sys.argv[1]}},
-        "timeout_disconnect_delay": 0,
-        "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
-    })
-    await broker.start()
-    await asyncio.Event().wait()
-asyncio.run(main())
-"""
 
 
 @contextmanager
 def amqtt(folder):
     port = free_port()
-    with child([sys.executable, "-c", AMQTT, str(port)], port):
+    with child(amqtt_command(port), port):
         yield port
 
 

@@ -4,20 +4,19 @@ again. Nothing here is faster than the product but the agent's patience: it send
 
 import json
 import os
-import random
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
-import time
 from contextlib import closing, suppress
 from pathlib import Path
 from urllib.request import Request, urlopen
 
 from fault_books import read_file
 from fault_history import FILES, site_file, write_files
+from servers import amqtt_command, answers, free_port, mosquitto_command
+from servers import eventually as _eventually
 
 from agent.history import day_path
 
@@ -36,43 +35,11 @@ def tell(progress):
 limits = Limits(resend_after_s=2.0, resend_at_most_s=4.0, hole_after_s=0.5, puback_within_s=4.0, listen_first_s=0.3)
 main(site, outbox, history, Options(commit_every_s=0.3, progress=tell, limits=limits, **json.loads(sys.argv[4])))
 """
-AMQTT = """
-import asyncio, logging, sys
-logging.disable(logging.CRITICAL)
-from amqtt.broker import Broker
-async def main():
-    broker = Broker({
-        "listeners": {"default": {"type": "tcp", "bind": "127.0.0.1:" + sys.argv[1]}},
-        "timeout_disconnect_delay": 0,
-        "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
-    })
-    await broker.start()
-    await asyncio.Event().wait()
-asyncio.run(main())
-"""
-
-
-def free_port():
-    """A port that stays free while its server is killed and started again: below those that systems give to clients."""
-    while True:
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", random.SystemRandom().randint(20_000, 32_000)))
-            return probe.getsockname()[1]
-
-
-def answers(port):
-    with socket.socket() as probe:
-        probe.settimeout(0.2)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def eventually(condition, within_s=60.0, every_s=0.05, what=""):
-    until = time.monotonic() + within_s
-    while time.monotonic() < until:
-        if found := condition():
-            return found
-        time.sleep(every_s)
-    raise AssertionError(f"not within {within_s} s: {what() if callable(what) else what or condition}")
+    """With the patience that whole processes need."""
+    return _eventually(condition, within_s, every_s, what)
 
 
 def ask(url, data=None):
@@ -122,14 +89,15 @@ def _environment():
 
 
 def mosquitto(folder, port, extra="allow_anonymous true\n"):
-    """Without persistence: at its end it forgets sessions, queues and retained messages."""
-    config = folder / f"mosquitto-{port}.conf"
-    config.write_text(f"listener {port} 127.0.0.1\npersistence false\nuser root\n{extra}")
-    return Process("broker", folder, ["mosquitto", "-c", str(config)])
+    return Process("broker", folder, mosquitto_command(folder, port, extra))
+
+
+def persistent_mosquitto(folder, port):
+    return Process("broker", folder, mosquitto_command(folder, port, persistent=True))
 
 
 def amqtt(folder, port):
-    return Process("broker", folder, [sys.executable, "-c", AMQTT, str(port)])
+    return Process("broker", folder, amqtt_command(port))
 
 
 class Stage:

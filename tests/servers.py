@@ -1,0 +1,65 @@
+"""Servers that tests start beside themselves: Mosquitto and the embedded broker as child processes on loopback."""
+
+import random
+import socket
+import sys
+import time
+from contextlib import suppress
+
+_AMQTT = """
+import asyncio, logging, sys
+logging.disable(logging.CRITICAL)
+from amqtt.broker import Broker
+async def main():
+    broker = Broker({
+        "listeners": {"default": {"type": "tcp", "bind": "127.0.0.1:" + sys.argv[1]}},
+        "timeout_disconnect_delay": 0,
+        "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
+    })
+    await broker.start()
+    await asyncio.Event().wait()
+asyncio.run(main())
+"""
+
+
+def free_port():
+    """A port that stays free while its server is killed and started again: below those that systems give to clients."""
+    while True:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", random.SystemRandom().randint(20_000, 32_000)))
+            return probe.getsockname()[1]
+
+
+def answers(port):
+    """Whether somebody listens there."""
+    with socket.socket() as probe:
+        probe.settimeout(0.2)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def eventually(condition, within_s=15.0, every_s=0.02, what=""):
+    """What the condition comes to, as soon as that is true."""
+    until = time.monotonic() + within_s
+    while time.monotonic() < until:
+        if found := condition():
+            return found
+        time.sleep(every_s)
+    raise AssertionError(f"not within {within_s} s: {what() if callable(what) else what or condition}")
+
+
+def mosquitto_command(folder, port, extra="allow_anonymous true\n", *, persistent=False):
+    """Without persistence it forgets sessions, queues and retained messages at its end; with it, it writes them down
+    when it ends in order and every half hour (Mosquitto's default), so that a kill costs what came since.
+    """
+    kept = folder / f"mosquitto-{port}"
+    if persistent:
+        kept.mkdir(exist_ok=True)
+    memory = f"persistence true\npersistence_location {kept}/\n" if persistent else "persistence false\n"
+    config = folder / f"mosquitto-{port}.conf"
+    config.write_text(f"listener {port} 127.0.0.1\n{memory}user root\n{extra}")
+    return ["mosquitto", "-c", str(config)]
+
+
+def amqtt_command(port):
+    """The broker that `nhip demo` embeds; it keeps nothing."""
+    return [sys.executable, "-c", _AMQTT, str(port)]
