@@ -9,10 +9,12 @@ from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import JSONResponse
 
 from center import answers, queries
+from center.access import Administering, Forbidden, Gate, Identify, Viewing, anybody_here
 from center.scope import UnknownSite, zone_of
 from center.state import Center
 from center.stores.contract import StoreAway
 from center.times import BadQuestion, parse_time
+from center.viewer import Viewer
 
 _V1: Final = "/api/v1"
 _TIME: Final = "ISO 8601 with offset (a plus sign is written %2B in a URL), or a date alone: that date's local midnight at the site."
@@ -27,6 +29,7 @@ Bucket = Annotated[str, Query(description="minute, hour, shift, day, week, month
 Limit = Annotated[int, Query(ge=1, le=100_000, description="At most so many rows.")]
 
 _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
+    403: {"model": answers.Problem, "description": "The account lacks a right."},
     404: {"model": answers.Problem, "description": "No such site or machine."},
     422: {
         "model": answers.Problem,
@@ -36,8 +39,8 @@ _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-def create_app(center: Center) -> FastAPI:
-    """The application over a running center."""
+def create_app(center: Center, identify: Identify = anybody_here) -> FastAPI:
+    """The application over a running center. identify: tells who asks."""
     app = FastAPI(
         title=center.name or "Nhịp",
         version="1",
@@ -47,11 +50,13 @@ def create_app(center: Center) -> FastAPI:
         redoc_url=None,
     )
     app.state.center = center
+    app.add_middleware(Gate, identify=identify)
     app.add_middleware(GZipMiddleware, minimum_size=1000)
     app.add_exception_handler(RequestValidationError, _invalid)
     for kind, status, name in (
         (BadQuestion, 422, "bad_question"),
         (UnknownSite, 404, "unknown"),
+        (Forbidden, 403, "forbidden"),
         (StoreAway, 503, "store_away"),
     ):
         app.add_exception_handler(kind, _problem(status, name))
@@ -62,30 +67,31 @@ def create_app(center: Center) -> FastAPI:
 
 
 def _add_sites(app: FastAPI, center: Center) -> None:
-    @app.get(f"{_V1}/sites", response_model=list[answers.Site])
-    def sites() -> Any:
+    @app.get(f"{_V1}/sites", response_model=list[answers.Site], responses=_PROBLEMS)
+    def sites(viewer: Viewing) -> Any:
         """Every site that ever described itself or sent a fact."""
-        return queries.sites(center)
+        return queries.sites(center, viewer)
 
     @app.get(f"{_V1}/sites/{{site}}", response_model=answers.SiteDetail, responses=_PROBLEMS)
-    def site(site: str) -> Any:
+    def site(viewer: Viewing, site: str) -> Any:
         """One site, with the names of its lines, products and reasons."""
-        return queries.site(center, site)
+        return queries.site(center, viewer, site)
 
     @app.get(f"{_V1}/machines", response_model=list[answers.Machine], responses=_PROBLEMS)
-    def machines(site: SiteName) -> Any:
+    def machines(viewer: Viewing, site: SiteName) -> Any:
         """The machines of a site."""
-        return queries.machines(center, site)
+        return queries.machines(center, viewer, site)
 
     @app.get(f"{_V1}/live", response_model=list[answers.LiveMachine], responses=_PROBLEMS)
-    def live(site: AnySite = "") -> Any:
+    def live(viewer: Viewing, site: AnySite = "") -> Any:
         """What each machine is doing at this moment; never counted."""
-        return queries.live(center, site)
+        return queries.live(center, viewer, site)
 
 
 def _add_numbers(app: FastAPI, center: Center) -> None:
     @app.get(f"{_V1}/trend", response_model=answers.Trend, responses=_PROBLEMS, response_model_exclude_unset=True)
     def trend(
+        viewer: Viewing,
         site: SiteName,
         machine: Machines = [],  # noqa: B006  # FastAPI copies it
         bucket: Bucket = "hour",
@@ -96,11 +102,19 @@ def _add_numbers(app: FastAPI, center: Center) -> None:
     ) -> Any:
         """KPIs by bucket and group: `by` of machine, shift, product, calendar."""
         return queries.trend(
-            center, site, machine, bucket=bucket, by=_words(by), formula=formula, **_window(center, site, start, end)
+            center,
+            viewer,
+            site,
+            machine,
+            bucket=bucket,
+            by=_words(by),
+            formula=formula,
+            **_window(center, viewer, site, start, end),
         )
 
     @app.get(f"{_V1}/losses", response_model=answers.Losses, responses=_PROBLEMS, response_model_exclude_unset=True)
     def losses(
+        viewer: Viewing,
         site: SiteName,
         machine: Machines = [],  # noqa: B006
         start: From = "",
@@ -109,10 +123,13 @@ def _add_numbers(app: FastAPI, center: Center) -> None:
         bucket: Bucket = "all",
     ) -> Any:
         """Lost time: `by` of machine, state, reason, shift, product, calendar."""
-        return queries.losses(center, site, machine, bucket=bucket, by=_words(by), **_window(center, site, start, end))
+        return queries.losses(
+            center, viewer, site, machine, bucket=bucket, by=_words(by), **_window(center, viewer, site, start, end)
+        )
 
     @app.get(f"{_V1}/stops", response_model=answers.Stops, responses=_PROBLEMS)
     def stops(
+        viewer: Viewing,
         site: SiteName,
         machine: Machines = [],  # noqa: B006
         start: From = "",
@@ -120,32 +137,33 @@ def _add_numbers(app: FastAPI, center: Center) -> None:
         limit: Limit = queries.MAX_ROWS,
     ) -> Any:
         """Stretches in which a machine did not run, the latest first."""
-        return queries.stops(center, site, machine, limit=limit, **_window(center, site, start, end))
+        return queries.stops(center, viewer, site, machine, limit=limit, **_window(center, viewer, site, start, end))
 
     @app.get(f"{_V1}/coverage", response_model=answers.Coverage, responses=_PROBLEMS)
     def coverage(
+        viewer: Viewing,
         site: SiteName,
         machine: Machines = [],  # noqa: B006
         start: From = "",
         end: To = "",
     ) -> Any:
         """How much of the scheduled time is accounted for."""
-        return queries.coverage(center, site, machine, **_window(center, site, start, end))
+        return queries.coverage(center, viewer, site, machine, **_window(center, viewer, site, start, end))
 
 
 def _add_delivery(app: FastAPI, center: Center) -> None:
     @app.get(f"{_V1}/delivery", response_model=answers.Delivery, responses=_PROBLEMS)
-    def delivery(site: AnySite = "") -> Any:
+    def delivery(viewer: Viewing, site: AnySite = "") -> Any:
         """Stream by stream what became of the envelopes, and what is missing."""
-        return queries.delivery(center, site)
+        return queries.delivery(center, viewer, site)
 
     @app.get(f"{_V1}/quarantine", response_model=answers.Quarantine, responses=_PROBLEMS)
-    def quarantine(site: AnySite = "", limit: Limit = 1000) -> Any:
+    def quarantine(viewer: Viewing, site: AnySite = "", limit: Limit = 1000) -> Any:
         """What was not understood or not believed, the newest first."""
-        return queries.quarantine(center, site, limit=limit)
+        return queries.quarantine(center, viewer, site, limit=limit)
 
-    @app.get(f"{_V1}/health", response_model=answers.Health)
-    def health() -> Any:
+    @app.get(f"{_V1}/health", response_model=answers.Health, responses=_PROBLEMS)
+    def health(_viewer: Administering) -> Any:
         """How the center itself is."""
         return queries.health(center)
 
@@ -154,8 +172,8 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
-def _window(center: Center, site: str, start: str, end: str) -> dict[str, int | None]:
-    zone = zone_of(center, site)
+def _window(center: Center, viewer: Viewer, site: str, start: str, end: str) -> dict[str, int | None]:
+    zone = zone_of(center, viewer, site)
     return {
         "start_ns": parse_time("from", start, zone) if start else None,
         "end_ns": parse_time("to", end, zone) if end else None,

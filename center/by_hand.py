@@ -16,9 +16,10 @@ from center.intake import Message
 from center.ledger import StreamKey, is_settled
 from center.state import Center
 from center.times import iso
+from center.viewer import Viewer
 from wire.envelope import Envelope, Unsound, content, open_envelope
 from wire.parcel import Item
-from wire.topics import ENVELOPED, ID, Topic
+from wire.topics import ENVELOPED, ID, Topic, parse
 
 AT_ONCE: Final = 200
 """Envelopes of one step: small enough that the gateways' own need not wait long."""
@@ -70,10 +71,10 @@ def _fate(center: Center, message: Message) -> Taken:
     return Taken(envelopes=1, settled=1)
 
 
-def show(center: Center, number: int) -> dict[str, Any]:
-    """One quarantined payload whole, as far as it can be read. Raises `LookupError` or `StoreAway`."""
+def show(center: Center, viewer: Viewer, number: int) -> dict[str, Any]:
+    """One quarantined payload of the viewer's sites whole, as far as it can be read. Raises `LookupError` or `StoreAway`."""
     entry = center.books.payload(number)
-    if entry is None:
+    if entry is None or not _sees(viewer, entry):
         raise LookupError(f"there is no quarantined payload {number}; GET /api/v1/quarantine lists them")
     return {
         "id": number,
@@ -85,6 +86,12 @@ def show(center: Center, number: int) -> dict[str, Any]:
         "payload": base64.b64encode(entry.payload).decode(),
         **_inside(entry),
     }
+
+
+def _sees(viewer: Viewer, entry: Quarantined) -> bool:
+    """A payload on a topic that is none of ours is nobody's site."""
+    known = parse(entry.topic)
+    return viewer.sees(known.site) if known else viewer.sites is None
 
 
 def _inside(entry: Quarantined) -> dict[str, Any]:

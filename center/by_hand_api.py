@@ -1,8 +1,7 @@
-"""HTTP for what people bring in by hand. What changes anything is answered on loopback alone, and only to a program:
-a browser cannot send these types of content to another origin without being asked first.
+"""HTTP for what people bring in by hand. What changes anything is an administrator's affair, and a program's: a browser
+cannot send these types of content to another origin without being asked first.
 """
 
-import ipaddress
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as NotInTime
 from typing import Annotated, Any, Final
@@ -12,6 +11,7 @@ from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from center import answers, by_hand
+from center.access import Administering, Viewing
 from center.ingest import Ingest
 from center.state import Center
 from center.stores.contract import StoreAway
@@ -33,7 +33,7 @@ def add_by_hand(app: FastAPI, center: Center, ingest: Ingest) -> None:
     """The routes."""
 
     @app.post(ENVELOPES, response_model=answers.Taken, responses=_PROBLEMS)
-    async def envelopes(request: Request, site: Site, gateway: Gateway) -> Any:
+    async def envelopes(_viewer: Administering, request: Request, site: Site, gateway: Gateway) -> Any:
         """Envelopes that came on a stick: lines `{"kind", "data"}` as `nhip outbox --export` writes them."""
         if refusal := _refusal(request, NDJSON):
             return refusal
@@ -49,12 +49,12 @@ def add_by_hand(app: FastAPI, center: Center, ingest: Ingest) -> None:
         return await run_in_threadpool(_deliver, center, ingest, (site, gateway), items)
 
     @app.get("/api/v1/quarantine/{number}", response_model=answers.QuarantinedPayload, responses=_PROBLEMS)
-    def quarantined(number: Number) -> Any:
+    def quarantined(viewer: Viewing, number: Number) -> Any:
         """One quarantined payload whole: its bytes, and what of it can be read."""
-        return _asked(lambda: by_hand.show(center, number))
+        return _asked(lambda: by_hand.show(center, viewer, number))
 
     @app.post("/api/v1/quarantine/{number}/replay", response_model=answers.Replayed, responses=_PROBLEMS)
-    async def replay(request: Request, number: Number) -> Any:
+    async def replay(_viewer: Administering, request: Request, number: Number) -> Any:
         """Tries a quarantined payload again: after an update, or after a machine was handed over."""
         if refusal := _refusal(request, "application/json"):
             return refusal
@@ -97,13 +97,6 @@ async def _body(request: Request) -> bytes | None:
 
 
 def _refusal(request: Request, content_type: str) -> JSONResponse | None:
-    host = request.client.host if request.client else ""
-    try:
-        local = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        local = False
-    if not local:
-        return _problem(403, "forbidden", "only from the center's own machine: log in there and use the command")
     if request.headers.get("content-type", "").split(";")[0].strip() != content_type:
         return _problem(415, "bad_question", f"send it as Content-Type: {content_type}")
     return None

@@ -6,6 +6,7 @@ from typing import Any, Final
 from center.scope import Scope, scope
 from center.state import Center
 from center.times import iso
+from center.viewer import Viewer
 from oee import kpi
 from oee.facts import FACT_COLUMNS, STATE_COLUMNS
 from oee.states import CalendarClass, State
@@ -16,6 +17,7 @@ _KNOWN_COLUMNS: Final = tuple(name for name in STATE_COLUMNS if name != "unknown
 
 def losses(
     center: Center,
+    viewer: Viewer,
     site: str,
     machines: Sequence[str] = (),
     *,
@@ -30,7 +32,7 @@ def losses(
     by product or shift); elsewhere it is what the gateway itself knew to be missing.
     """
     groups = ("machine", "shift", "product", "calendar", "state", "reason")
-    asked = scope(center, site, machines, start_ns=start_ns, end_ns=end_ns, bucket=bucket, by=by, groups=groups)
+    asked = scope(center, viewer, site, machines, start_ns=start_ns, end_ns=end_ns, bucket=bucket, by=by, groups=groups)
     lost = center.store.losses(asked.query("calendar", "state"))
     told = bucket == "all" and not {"product", "shift", "calendar"} & set(asked.by) and "state" in asked.by
     added: dict[tuple[Any, ...], list[int]] = {}
@@ -62,15 +64,21 @@ def _add_unknown(asked: Scope, added: dict[tuple[Any, ...], list[int]]) -> None:
 
 
 def coverage(
-    center: Center, site: str, machines: Sequence[str] = (), *, start_ns: int | None = None, end_ns: int | None = None
+    center: Center,
+    viewer: Viewer,
+    site: str,
+    machines: Sequence[str] = (),
+    *,
+    start_ns: int | None = None,
+    end_ns: int | None = None,
 ) -> dict[str, Any]:
     """By machine how much of the scheduled time is accounted for."""
-    asked = scope(center, site, machines, start_ns=start_ns, end_ns=end_ns)
+    asked = scope(center, viewer, site, machines, start_ns=start_ns, end_ns=end_ns)
     return asked.window() | {"rows": _coverage_rows(asked)}
 
 
 def _coverage_rows(asked: Scope) -> list[dict[str, Any]]:
-    query = scope(asked.center, asked.site, asked.machines, start_ns=asked.start_ns, end_ns=asked.end_ns)
+    query = scope(asked.center, asked.viewer, asked.site, asked.machines, start_ns=asked.start_ns, end_ns=asked.end_ns)
     facts = asked.center.store.facts(query.query("calendar"))
     sums = {
         str(facts.machine[index]): facts.sums[index]

@@ -9,11 +9,12 @@ from zoneinfo import ZoneInfo
 
 from center.ledger import holes
 from center.losses import coverage, losses
-from center.scope import scope, zone_of
+from center.scope import scope, unknown, zone_of
 from center.state import Center
 from center.stores.contract import StoreAway
 from center.times import iso
 from center.trend import trend
+from center.viewer import Viewer
 from oee.facts import MINUTE_NS
 from oee.states import State
 
@@ -36,45 +37,46 @@ _UTC: Final = ZoneInfo("UTC")
 _UNKNOWN: Final = State.UNKNOWN.word
 
 
-def sites(center: Center) -> list[dict[str, Any]]:
-    """Every site that ever described itself or sent a fact."""
-    return [_site(center, name) for name in center.memory.sites.ids()]
+def sites(center: Center, viewer: Viewer) -> list[dict[str, Any]]:
+    """The viewer's sites, of all that ever described themselves or sent a fact."""
+    return [_site(center, viewer, name) for name in viewer.seen(center.memory.sites.ids())]
 
 
-def site(center: Center, name: str) -> dict[str, Any]:
+def site(center: Center, viewer: Viewer, name: str) -> dict[str, Any]:
     """One site, with the names of its lines, products and reasons."""
-    zone_of(center, name)
+    zone_of(center, viewer, name)
     current = center.memory.sites.current(name)
     body = current.body if current else None
-    return _site(center, name) | {
+    return _site(center, viewer, name) | {
         "lines": {key: line.model_dump() for key, line in (body.lines if body else {}).items()},
         "products": {key: product.model_dump() for key, product in (body.products if body else {}).items()},
         "reasons": {key: reason.model_dump() for key, reason in (body.reasons if body else {}).items()},
     }
 
 
-def _site(center: Center, name: str) -> dict[str, Any]:
+def _site(center: Center, viewer: Viewer, name: str) -> dict[str, Any]:
+    zone = zone_of(center, viewer, name)
     current = center.memory.sites.current(name)
     heard = {*center.memory.sites.gateways(name), *center.pictures.gateways(name)}
     heard |= {gateway for owner, gateway in center.memory.gateways() if owner == name}
     return {
         "id": name,
         "name": current.body.name if current else {"vi": name, "en": name},
-        "timezone": zone_of(center, name).key,
+        "timezone": zone.key,
         "formula": current.body.formula if current else "nakajima",
         "machines": center.memory.sites.machines(name),
-        "gateways": [_gateway(center, name, gateway) for gateway in sorted(heard)],
+        "gateways": [_gateway(center, name, gateway, zone) for gateway in sorted(heard)],
     }
 
 
-def _gateway(center: Center, name: str, gateway: str) -> dict[str, Any]:
+def _gateway(center: Center, name: str, gateway: str, zone: ZoneInfo) -> dict[str, Any]:
     picture = center.pictures.get(name, gateway)
     status = picture.status
     heard_ns = max(picture.live_ns, picture.status_ns)
     return {
         "id": gateway,
         "online": bool(heard_ns) and picture.online(center.now_ns()),
-        "heard": iso(heard_ns, zone_of(center, name)) if heard_ns else None,
+        "heard": iso(heard_ns, zone) if heard_ns else None,
         "waiting": status.waiting if status else None,
         "version": status.version if status else "",
         "config_hash": status.config_hash if status else "",
@@ -83,9 +85,9 @@ def _gateway(center: Center, name: str, gateway: str) -> dict[str, Any]:
     }
 
 
-def machines(center: Center, site: str) -> list[dict[str, Any]]:
+def machines(center: Center, viewer: Viewer, site: str) -> list[dict[str, Any]]:
     """The site's machines, also those that no site file names any more (`named` false)."""
-    zone_of(center, site)
+    zone_of(center, viewer, site)
     out = []
     for machine in center.memory.sites.machines(site):
         named = center.memory.sites.described(site, machine)
@@ -107,16 +109,21 @@ def machines(center: Center, site: str) -> list[dict[str, Any]]:
     return out
 
 
-def live(center: Center, site: str = "") -> list[dict[str, Any]]:
+def live(center: Center, viewer: Viewer, site: str = "") -> list[dict[str, Any]]:
     """What each machine is doing; `unknown` where its gateway is silent, and then what it was doing last."""
+    names = _asked(center, viewer, site)
+    zones = {name: zone_of(center, viewer, name) for name in names}
+    return [_live(center, name, item, zones[name]) for name in names for item in center.memory.sites.machines(name)]
+
+
+def _asked(center: Center, viewer: Viewer, site: str) -> list[str]:
+    """The site asked for, or all of the viewer's. Raises `UnknownSite`."""
     if site:
-        zone_of(center, site)
-    names = [site] if site else center.memory.sites.ids()
-    return [_live(center, name, machine) for name in names for machine in center.memory.sites.machines(name)]
+        zone_of(center, viewer, site)
+    return [site] if site else viewer.seen(center.memory.sites.ids())
 
 
-def _live(center: Center, site: str, machine: str) -> dict[str, Any]:
-    zone = zone_of(center, site)
+def _live(center: Center, site: str, machine: str, zone: ZoneInfo) -> dict[str, Any]:
     owner = center.memory.sites.owner(site, machine)
     picture = center.pictures.get(site, owner.gateway if owner else "")
     said = picture.live.machines.get(machine) if picture.live else None
@@ -139,6 +146,7 @@ def _live(center: Center, site: str, machine: str) -> dict[str, Any]:
 
 def stops(
     center: Center,
+    viewer: Viewer,
     site: str,
     machines: Sequence[str] = (),
     *,
@@ -147,7 +155,7 @@ def stops(
     limit: int = MAX_ROWS,
 ) -> dict[str, Any]:
     """Stretches in which a machine did not run, told whole, the latest first; `truncated` if there are more."""
-    asked = scope(center, site, machines, start_ns=start_ns, end_ns=end_ns)
+    asked = scope(center, viewer, site, machines, start_ns=start_ns, end_ns=end_ns)
     # a stop that is going on began in a minute that is not over yet
     until_ns = asked.end_ns if end_ns is not None else asked.end_ns + 2 * MINUTE_NS
     found = center.store.stops(site, asked.machines if machines else (), asked.start_ns, until_ns)
@@ -170,13 +178,13 @@ def stops(
     return asked.window() | {"rows": rows, "truncated": len(found) > limit}
 
 
-def delivery(center: Center, site: str = "") -> dict[str, Any]:
+def delivery(center: Center, viewer: Viewer, site: str = "") -> dict[str, Any]:
     """Stream by stream what became of its envelopes, and what is missing."""
     if site:
-        zone_of(center, site)
+        zone_of(center, viewer, site)
     rows = []
     for key, state in sorted(center.memory.streams.items(), key=lambda item: (item[0].site, item[0].gateway)):
-        if site and key.site != site:
+        if not viewer.sees(key.site) or (site and key.site != site):
             continue
         status = center.pictures.get(key.site, key.gateway).status
         rows.append(
@@ -200,9 +208,17 @@ def delivery(center: Center, site: str = "") -> dict[str, Any]:
     return {"generation": center.memory.generation, "rows": rows}
 
 
-def quarantine(center: Center, site: str = "", *, limit: int = 1000) -> dict[str, Any]:
-    """What was not understood or not believed, the newest first; `count` is of all."""
-    found, count = center.books.quarantined(site, limit)
+def quarantine(center: Center, viewer: Viewer, site: str = "", *, limit: int = 1000) -> dict[str, Any]:
+    """What was not understood or not believed of the viewer's sites, the newest first; `count` is of all of it.
+
+    A payload belongs to the site in its topic; one on a topic that is none of ours is shown to who sees every site.
+    """
+    if site and not viewer.sees(site):
+        raise unknown(site)
+    asked = [site] if site or viewer.sites is None else sorted(viewer.sites)
+    parts = [center.books.quarantined(name, limit) for name in asked]
+    found = sorted((row for rows, _ in parts for row in rows), key=lambda row: -row.id)[:limit]
+    count = sum(number for _, number in parts)
     rows = [
         {
             "id": row.id,

@@ -14,6 +14,7 @@ from center import by_hand
 from center.ingest import Ingest
 from center.mqtt import Broker
 from center.state import Center
+from center.viewer import EVERYTHING
 from config import Center as CenterFile
 from config import load_center
 from wire.parcel import Item, pack_item
@@ -110,12 +111,12 @@ class Stopped:
         """The list, newest first."""
         from center.queries import quarantine  # noqa: PLC0415  # half of the room, for one of the commands
 
-        rows: list[dict[str, Any]] = quarantine(self._center, limit=100_000)["rows"]
+        rows: list[dict[str, Any]] = quarantine(self._center, EVERYTHING, limit=100_000)["rows"]
         return rows
 
     def show(self, number: int) -> dict[str, Any]:
         """One payload. Raises `LookupError`."""
-        return by_hand.show(self._center, number)
+        return by_hand.show(self._center, EVERYTHING, number)
 
     def replay(self, number: int) -> dict[str, Any]:
         """Tries one again. Raises `LookupError`."""

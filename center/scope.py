@@ -11,6 +11,7 @@ from center.schedule import Expected, expected
 from center.state import Center
 from center.stores.contract import Bucket, Query
 from center.times import BadQuestion, iso, window
+from center.viewer import Viewer
 from oee.facts import MINUTE_NS
 from oee.kpi import FORMULAS
 
@@ -21,7 +22,7 @@ _BUCKET_NS: Final = {"minute": MINUTE_NS, "hour": HOUR_NS, "shift": 8 * HOUR_NS}
 
 
 class UnknownSite(LookupError):
-    """No gateway ever spoke for such a site or machine."""
+    """No gateway ever spoke for such a site or machine, or it is not the viewer's."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Scope:
     """A checked question. machines: those asked for, or all of the site."""
 
     center: Center
+    viewer: Viewer
     site: str
     zone: ZoneInfo
     machines: tuple[str, ...]
@@ -68,11 +70,16 @@ class Scope:
         return out
 
 
-def zone_of(center: Center, site: str) -> ZoneInfo:
-    """The site's zone, UTC until a site file says. Raises `UnknownSite`."""
+def unknown(site: str) -> UnknownSite:
+    """What is said of a site that never spoke, and of one that is not the viewer's."""
+    return UnknownSite(f"site {site[:64]!r} is unknown here; GET /api/v1/sites lists those that ever spoke")
+
+
+def zone_of(center: Center, viewer: Viewer, site: str) -> ZoneInfo:
+    """The site's zone, UTC until a site file says. Raises `UnknownSite`, also for a site that is not the viewer's."""
     current = center.memory.sites.current(site)
-    if current is None and site not in center.memory.sites.ids():
-        raise UnknownSite(f"site {site[:64]!r} is unknown here; GET /api/v1/sites lists those that ever spoke")
+    if not viewer.sees(site) or (current is None and site not in center.memory.sites.ids()):
+        raise unknown(site)
     return current.zone if current else ZoneInfo("UTC")
 
 
@@ -87,6 +94,7 @@ def formula_of(center: Center, site: str, formula: str = "") -> str:
 
 def scope(
     center: Center,
+    viewer: Viewer,
     site: str,
     machines: Sequence[str] = (),
     *,
@@ -97,7 +105,7 @@ def scope(
     groups: Sequence[str] = ("machine", "shift", "product", "calendar"),
 ) -> Scope:
     """The checked question. groups: what `by` may hold. Raises `BadQuestion` or `UnknownSite`."""
-    zone = zone_of(center, site)
+    zone = zone_of(center, viewer, site)
     known = center.memory.sites.machines(site)
     for machine in machines:
         if machine not in known:
@@ -117,5 +125,13 @@ def scope(
         )
     grouped = ("shift", *by) if bucket == "shift" else tuple(by)
     return Scope(
-        center, site, zone, asked, low, high, next(b for b in BUCKETS if b == bucket), tuple(dict.fromkeys(grouped))
+        center,
+        viewer,
+        site,
+        zone,
+        asked,
+        low,
+        high,
+        next(b for b in BUCKETS if b == bucket),
+        tuple(dict.fromkeys(grouped)),
     )

@@ -8,6 +8,7 @@ import numpy as np
 from center.scope import Scope, formula_of, scope
 from center.state import Center
 from center.times import iso
+from center.viewer import Viewer
 from oee import kpi
 from oee.facts import FACT_COLUMNS, Int64
 from oee.states import CalendarClass
@@ -32,6 +33,7 @@ class Plan(NamedTuple):
 
 def trend(
     center: Center,
+    viewer: Viewer,
     site: str,
     machines: Sequence[str] = (),
     *,
@@ -48,7 +50,7 @@ def trend(
     By product, scheduled time cannot be told apart: coverage and bounds are null there.
     Raises `BadQuestion`, `UnknownSite` or `StoreAway`.
     """
-    asked = scope(center, site, machines, start_ns=start_ns, end_ns=end_ns, bucket=bucket, by=by)
+    asked = scope(center, viewer, site, machines, start_ns=start_ns, end_ns=end_ns, bucket=bucket, by=by)
     chosen = formula_of(center, site, formula)
     sums = _sums(asked)
     plans = _plans(asked)

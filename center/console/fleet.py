@@ -17,6 +17,7 @@ from center.console.markup import el, join
 from center.console.names import named
 from center.state import Center
 from center.stores.contract import StoreAway
+from center.viewer import Viewer
 from words import say
 
 LIVE_EVERY_S: Final = 1.0
@@ -48,6 +49,7 @@ class _Page:
     """One open fleet page."""
 
     center: Center
+    viewer: Viewer
     desk: Desk
     lang: str
     sites: list[dict[str, Any]]
@@ -57,21 +59,21 @@ class _Page:
     details: dict[str, Row] = field(default_factory=dict)
 
 
-async def show(center: Center, desk: Desk, lang: str, site: str, order: str) -> None:
+async def show(center: Center, viewer: Viewer, desk: Desk, lang: str, site: str, order: str) -> None:
     """Builds the page. site: only this one ("" is all); order: `worst` puts the worst first."""
-    known = await desk.ask(1, queries.sites, center)
+    known = await desk.ask(1, queries.sites, center, viewer)
     chosen = [row for row in known if row["id"] == site] if site else known
     with frame.frame(center, lang, say("console.fleet", lang)):
         if not chosen:
             _nothing(lang, site)
-            ui.timer(_LOOK_AGAIN_S, lambda: _look_again(center, desk, site), immediate=False)
+            ui.timer(_LOOK_AGAIN_S, lambda: _look_again(center, viewer, desk, site), immediate=False)
             return
-        page = _Page(center, desk, lang, chosen, order == "worst")
+        page = _Page(center, viewer, desk, lang, chosen, order == "worst")
         away = ui.html("", sanitize=False)
         summary = ui.html("", sanitize=False).classes("summary")
         _filters(known, site, order, lang)
         for row in chosen:
-            page.details[row["id"]] = await asyncio.to_thread(queries.site, center, row["id"])
+            page.details[row["id"]] = await asyncio.to_thread(queries.site, center, viewer, row["id"])
             await _section(page, row)
         ui.html(timeline.legend(GLYPHS, lang), sanitize=False)
     refresh_live = _live_refresher(page, summary)
@@ -82,9 +84,9 @@ async def show(center: Center, desk: Desk, lang: str, site: str, order: str) -> 
     ui.timer(NUMBERS_EVERY_S, refresh_numbers, immediate=False)
 
 
-async def _look_again(center: Center, desk: Desk, site: str) -> None:
+async def _look_again(center: Center, viewer: Viewer, desk: Desk, site: str) -> None:
     """Reloads a page that had nothing to show once there is something."""
-    rows = await desk.ask(1, queries.sites, center)
+    rows = await desk.ask(1, queries.sites, center, viewer)
     if any(row["id"] == site for row in rows) or (rows and not site):
         ui.navigate.reload()
 
@@ -120,7 +122,7 @@ def _filters(sites: list[dict[str, Any]], site: str, order: str, lang: str) -> N
 
 
 async def _section(page: _Page, site: Row) -> None:
-    machines = await asyncio.to_thread(queries.machines, page.center, site["id"])
+    machines = await asyncio.to_thread(queries.machines, page.center, page.viewer, site["id"])
     with ui.element("section").classes("site"):
         with ui.element("div").classes("site-head"):
             ui.html(el("h2", named(site["name"], page.lang, site["id"])), sanitize=False)
@@ -160,7 +162,7 @@ def _live_refresher(page: _Page, summary: ui.html) -> Callable[[], Any]:
     shown: dict[tuple[str, str], str] = {}
 
     async def refresh() -> None:
-        rows = await page.desk.ask(LIVE_EVERY_S * 0.9, queries.live, page.center)
+        rows = await page.desk.ask(LIVE_EVERY_S * 0.9, queries.live, page.center, page.viewer)
         mine = [row for row in rows if (row["site"], row["machine"]) in page.cards]
         now_ns = page.center.now_ns()
         for row in mine:
@@ -175,7 +177,7 @@ def _live_refresher(page: _Page, summary: ui.html) -> Callable[[], Any]:
         if _has_news(page, rows):
             ui.navigate.reload()
         summary.set_content(_summary(mine, page.lang))
-        for site in await page.desk.ask(LIVE_EVERY_S * 0.9, queries.sites, page.center):
+        for site in await page.desk.ask(LIVE_EVERY_S * 0.9, queries.sites, page.center, page.viewer):
             if site["id"] in page.gates:
                 page.gates[site["id"]].set_content(_gateways(site, page.lang))
 
@@ -220,7 +222,9 @@ def _numbers_refresher(page: _Page, away: ui.html) -> Callable[[], Any]:
     async def refresh() -> None:
         try:
             for site in page.sites:
-                numbers = await page.desk.ask(NUMBERS_EVERY_S * 0.9, site_numbers, page.center, site["id"], page.lang)
+                numbers = await page.desk.ask(
+                    NUMBERS_EVERY_S * 0.9, site_numbers, page.center, page.viewer, site["id"], page.lang
+                )
                 for (owner, machine), card in page.cards.items():
                     if owner == site["id"]:
                         row, label = numbers.shifts.get(machine, (None, ""))

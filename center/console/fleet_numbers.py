@@ -9,6 +9,7 @@ from center import queries
 from center.buckets import clock_edges
 from center.console import clock, windows
 from center.state import Center
+from center.viewer import Viewer
 from words import say
 
 Row = Mapping[str, Any]
@@ -23,19 +24,19 @@ class Numbers:
     hours: dict[str, dict[int, Row]]
 
 
-def site_numbers(center: Center, site: str, lang: str) -> Numbers:
+def site_numbers(center: Center, viewer: Viewer, site: str, lang: str) -> Numbers:
     """What the cards of one site show besides the live picture. Asks the store; not for the event loop."""
-    zone = ZoneInfo(queries.site(center, site)["timezone"])
+    zone = ZoneInfo(queries.site(center, viewer, site)["timezone"])
     now_ns = center.now_ns()
     first_ns = windows.start_of("24h", zone, now_ns)
     hours: dict[str, dict[int, Row]] = {}
-    for row in queries.trend(center, site, bucket="hour", start_ns=first_ns)["rows"]:
+    for row in queries.trend(center, viewer, site, bucket="hour", start_ns=first_ns)["rows"]:
         hours.setdefault(row["machine"], {})[clock.ns(row["start"])] = row
     edges = [(f"{clock.at(int(edge), zone):%H:%M}", int(edge)) for edge in clock_edges("hour", zone, first_ns, now_ns)]
     back_ns = windows.day_start_ns(zone, now_ns, windows.SHIFT_BACK_DAYS)
     by_shift = {
         (row["machine"], row["start"], row["shift"]): row
-        for row in queries.trend(center, site, bucket="shift", start_ns=back_ns)["rows"]
+        for row in queries.trend(center, viewer, site, bucket="shift", start_ns=back_ns)["rows"]
     }
     shifts = {}
     for machine in center.memory.sites.machines(site):

@@ -20,6 +20,7 @@ from center.console.names import named
 from center.scope import UnknownSite
 from center.state import Center
 from center.stores.contract import StoreAway
+from center.viewer import Viewer
 from words import moment, number, say
 
 NUMBERS_EVERY_S: Final = 30.0
@@ -32,6 +33,7 @@ class _Page:
     """One open machine page: what is shown and the elements that show it."""
 
     center: Center
+    viewer: Viewer
     desk: Desk
     lang: str
     site: str
@@ -49,12 +51,14 @@ class _Page:
         self.parts[part].set_content(content)
 
 
-async def show(center: Center, desk: Desk, lang: str, which: tuple[str, str], asked: tuple[str, str]) -> None:
+async def show(
+    center: Center, viewer: Viewer, desk: Desk, lang: str, which: tuple[str, str], asked: tuple[str, str]
+) -> None:
     """Builds the page. which: site and machine; asked: range and bucket as the URL has them."""
     site, machine = which
     try:
-        details = await asyncio.to_thread(queries.site, center, site)
-        rows = await asyncio.to_thread(queries.machines, center, site)
+        details = await asyncio.to_thread(queries.site, center, viewer, site)
+        rows = await asyncio.to_thread(queries.machines, center, viewer, site)
     except UnknownSite:
         details, rows = None, []
     found = next((row for row in rows if row["id"] == machine), None)
@@ -65,7 +69,7 @@ async def show(center: Center, desk: Desk, lang: str, which: tuple[str, str], as
             help_key = "console.unknown_machine.help" if details else "console.unknown_site.help"
             frame.sorry(name, say(help_key, lang, site=site), lang)
             return
-        page = _Page(center, desk, lang, site, machine, windows.view(*asked))
+        page = _Page(center, viewer, desk, lang, site, machine, windows.view(*asked))
         _build(page, details, found)
     refresh_live = _live_refresher(page, details)
     await refresh_live()
@@ -177,7 +181,7 @@ def _pager(page: _Page) -> None:
 
 def _live_refresher(page: _Page, details: Row) -> Callable[[], Any]:
     async def refresh() -> None:
-        rows = await page.desk.ask(LIVE_EVERY_S * 0.9, queries.live, page.center)
+        rows = await page.desk.ask(LIVE_EVERY_S * 0.9, queries.live, page.center, page.viewer)
         row = next((row for row in rows if (row["site"], row["machine"]) == (page.site, page.machine)), None)
         if row is None:
             return
@@ -198,7 +202,7 @@ async def _refresh(page: _Page) -> None:
     _mark(page)
     try:
         numbers = await page.desk.ask(
-            NUMBERS_EVERY_S * 0.5, machine_numbers, page.center, page.site, page.machine, view, page.lang
+            NUMBERS_EVERY_S * 0.5, machine_numbers, page.center, page.viewer, page.site, page.machine, view, page.lang
         )
     except StoreAway:
         page.put("away", frame.banner(say("console.store_away", page.lang)))

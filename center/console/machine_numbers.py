@@ -12,6 +12,7 @@ from center.console import charts, clock, timeline, windows
 from center.state import Center
 from center.times import iso
 from center.times import window as whole_minutes
+from center.viewer import Viewer
 from oee import kpi
 from oee.facts import FACT_COLUMNS
 
@@ -39,23 +40,23 @@ class Numbers:
     story: timeline.Story
 
 
-def machine_numbers(center: Center, site: str, machine: str, view: windows.View, lang: str) -> Numbers:
+def machine_numbers(center: Center, viewer: Viewer, site: str, machine: str, view: windows.View, lang: str) -> Numbers:
     """Everything at once, of one window, so that the parts of a page agree."""
-    named = queries.site(center, site)
+    named = queries.site(center, viewer, site)
     zone = ZoneInfo(named["timezone"])
     now_ns = center.now_ns()
     start_ns, end_ns = whole_minutes(windows.start_of(view.span, zone, now_ns), None, now_ns)
     one = [machine]
-    trend = partial(queries.trend, center, site, one, start_ns=start_ns, end_ns=end_ns)
+    trend = partial(queries.trend, center, viewer, site, one, start_ns=start_ns, end_ns=end_ns)
     total = trend(bucket="all")["rows"]
     back_ns = _back_ns(view.span, end_ns - start_ns)
-    before = queries.trend(center, site, one, bucket="all", start_ns=start_ns - back_ns, end_ns=end_ns - back_ns)[
-        "rows"
-    ]
+    before = queries.trend(
+        center, viewer, site, one, bucket="all", start_ns=start_ns - back_ns, end_ns=end_ns - back_ns
+    )["rows"]
     rows = trend(bucket=view.bucket)["rows"]
     hours = trend(bucket="hour", by=("machine", "calendar"))["rows"]
-    lost = queries.losses(center, site, one, by=("state", "reason"), start_ns=start_ns, end_ns=end_ns)
-    stops = queries.stops(center, site, one, start_ns=start_ns, limit=_MOST_STOPS)
+    lost = queries.losses(center, viewer, site, one, by=("state", "reason"), start_ns=start_ns, end_ns=end_ns)
+    stops = queries.stops(center, viewer, site, one, start_ns=start_ns, limit=_MOST_STOPS)
     points, labels = _points(rows, view.bucket, zone, (start_ns, end_ns), lang)
     segments = center.memory.sites.segments(site, machine, start_ns, end_ns)
     return Numbers(

@@ -33,11 +33,13 @@ def add_pages(app: FastAPI, center: Center) -> None:
 
     @ui.page("/")
     async def fleet_page(request: Request, site: str = "", order: str = "") -> None:
-        await fleet.show(center, desk, frame.language(request, center), site, order)
+        await fleet.show(center, request.state.viewer, desk, frame.language(request, center), site, order)
 
     @ui.page("/machine/{site}/{machine_id:path}")
     async def machine_page(request: Request, site: str, machine_id: str, span: str = "", bucket: str = "") -> None:
-        await machine.show(center, desk, frame.language(request, center), (site, machine_id), (span, bucket))
+        await machine.show(
+            center, request.state.viewer, desk, frame.language(request, center), (site, machine_id), (span, bucket)
+        )
 
     @nicegui_app.on_page_exception
     def broken() -> None:

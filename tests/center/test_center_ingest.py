@@ -26,6 +26,7 @@ from center.mqtt import Broker
 from center.state import center_of
 from center.stores.contract import Query, StoreAway
 from center.stores.duckdb import open_store
+from center.viewer import EVERYTHING
 from oee.facts import MINUTE_NS
 from wire.bodies import Status
 from wire.envelope import open_envelope
@@ -115,13 +116,13 @@ def test_everything_at_once_is_counted_once(center, gateways):
     annex.send(envelope(1, [*running(T, 1), *running(T, 2, "press-2")]))
     eventually(lambda: annex.mark() == 1)
     assert center.pieces() == {"press-1": 290, "press-2": 20}
-    (row,) = [row for row in queries.delivery(center.center)["rows"] if row["gateway"] == "main"]
+    (row,) = [row for row in queries.delivery(center.center, EVERYTHING)["rows"] if row["gateway"] == "main"]
     assert (row["mark"], row["stored"], row["quarantined"], row["duplicates"], row["conflicts"]) == (30, 29, 1, 10, 1)
     assert row["holes"] == []
-    reasons = " ".join(row["reason"] for row in queries.quarantine(center.center)["rows"])
+    reasons = " ".join(row["reason"] for row in queries.quarantine(center.center, EVERYTHING)["rows"])
     for expected in ("digest", "shorter than", "facts", "conflict", "belongs to gateway 'main'"):
         assert expected in reasons
-    assert queries.quarantine(center.center)["count"] == 5
+    assert queries.quarantine(center.center, EVERYTHING)["count"] == 5
     assert main.receipts[-1].streams[STREAM].quarantined == 1
 
 
@@ -251,7 +252,7 @@ def test_a_stumble_over_one_message_blocks_nothing(on_mosquitto, gateways, monke
     gateway.send(*(envelope(seq, row) for seq, row in enumerate(rows, 1)))
     eventually(lambda: gateway.mark() == 4)
     assert on_mosquitto.pieces() == {"press-1": 30}
-    assert "stumbled" in queries.quarantine(on_mosquitto.center)["rows"][0]["reason"]
+    assert "stumbled" in queries.quarantine(on_mosquitto.center, EVERYTHING)["rows"][0]["reason"]
 
 
 def test_what_does_not_fit_into_memory_is_let_go_and_sent_again(tmp_path, mosquitto_port, gateways, monkeypatch):
@@ -293,14 +294,14 @@ def test_live_and_status_make_the_picture(on_mosquitto, gateways):
     center = on_mosquitto.center
     eventually(lambda: center.health.counts().get("malformed_live_or_status") == 2)
     eventually(lambda: center.memory.sites.machines("van-long"))
-    (row,) = queries.live(center, "van-long")
+    (row,) = queries.live(center, EVERYTHING, "van-long")
     assert (row["state"], row["pieces"], row["gateway_online"]) == ("running", 12, True)
     assert row["since"] == "2026-03-02T08:00:00+07:00"
-    (found,) = queries.sites(center)[0]["gateways"]
+    (found,) = queries.sites(center, EVERYTHING)[0]["gateways"]
     assert (found["online"], found["waiting"], found["devices"]) == (True, 3, {"plc": True})
     gateway.send(status.model_copy(update={"online": False}).model_dump_json(), kind="status", retain=True)
-    eventually(lambda: not queries.live(center, "van-long")[0]["gateway_online"])
-    (row,) = queries.live(center, "van-long")
+    eventually(lambda: not queries.live(center, EVERYTHING, "van-long")[0]["gateway_online"])
+    (row,) = queries.live(center, EVERYTHING, "van-long")
     assert (row["state"], row["last_state"]) == ("unknown", "running")
 
 
