@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from adapters._modbus_channel import Channel
 from adapters._modbus_frames import Garbled, Refused
 from adapters._modbus_plan import Request
-from adapters._modbus_probes import LATELY_S, Probes
+from adapters._modbus_probes import LATELY_S, PATIENCE, Probes
 from adapters._modbus_rtu_frames import HEAD, answer_size, heard_in, question, size_of, values_of
 from adapters._modbus_timing import QUESTION_BYTES, Pace
 from adapters.contract import Misconfigured, NotConnected
@@ -38,7 +38,7 @@ MOST_HEARD = 1024
 class LineSettings:
     """listen_s: before the first question [s]; pause_s: least silence between an answer and the next question [s];
     reopens: whether the port is closed and opened to throw away what it holds (a converter has one socket to give,
-    and would not be the quieter for it).
+    and would not be the quieter for it); patience: silences in a row after which a unit is only probed.
     """
 
     pace: Pace
@@ -46,6 +46,7 @@ class LineSettings:
     pause_s: float = 0.0
     echo: bool = False
     reopens: bool = True
+    patience: int = PATIENCE
 
 
 class Line:
@@ -58,7 +59,7 @@ class Line:
         self._turn = asyncio.Lock()
         self._users: set[object] = set()
         self._channel: Channel | None = None
-        self._probes = Probes()
+        self._probes = Probes(settings.patience)
         self._why: dict[int, str] = {}
         self._ended = "not connected yet"
         self._answered = False

@@ -15,7 +15,9 @@ LATELY_S = 60.0
 class Probes:
     """The units of one line. Times are monotonic [s]."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: int = PATIENCE) -> None:
+        """patience: silences in a row after which a unit is dead."""
+        self._patience = patience
         self._silences: dict[int, int] = {}
         self._answered_s: dict[int, float] = {}
         self._probed_s: dict[int, float] = {}
@@ -32,13 +34,13 @@ class Probes:
     def silent(self, unit: int, now_s: float, cost_s: float) -> None:
         """It did not answer, which cost that much of the line's time [s]."""
         self._silences[unit] = self._silences.get(unit, 0) + 1
-        if self._silences[unit] >= PATIENCE:
+        if self._silences[unit] >= self._patience:
             self._probed_s[unit] = now_s
             self._not_before_s = now_s + SHARE * cost_s
 
     def wait_s(self, unit: int, now_s: float) -> float:
         """How long until it may be asked [s]; 0 means now."""
-        if self._silences.get(unit, 0) < PATIENCE:
+        if self._silences.get(unit, 0) < self._patience:
             return 0.0
         if not any(now_s - at_s < LATELY_S for other, at_s in self._answered_s.items() if other != unit):
             return 0.0

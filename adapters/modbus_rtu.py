@@ -1,16 +1,17 @@
 """Modbus RTU: units on a serial line that are asked in turns. Functions 1 to 4 only."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from adapters._modbus_channel import Channel
 from adapters._modbus_line import Line, LineSettings
 from adapters._modbus_port import open_serial
+from adapters._modbus_probes import PATIENCE
 from adapters._modbus_timing import pace
 from adapters._modbus_unit import Unit, requests_of
 from adapters.contract import Adapter
 from config.device_modbus import ModbusRtuDevice
 
-__all__ = ["open_device", "open_devices", "requests_of"]
+__all__ = ["line_of", "open_device", "open_devices", "requests_of"]
 
 
 def open_device(device: ModbusRtuDevice, now_ns: Callable[[], int]) -> Adapter:
@@ -23,17 +24,22 @@ def open_devices(devices: Mapping[str, ModbusRtuDevice], now_ns: Callable[[], in
     sharing: dict[str, list[ModbusRtuDevice]] = {}
     for device in devices.values():
         sharing.setdefault(device.port, []).append(device)
-    lines = {port: _line(group) for port, group in sharing.items()}
+    lines = {port: line_of(group) for port, group in sharing.items()}
     return {name: Unit(device, lines[device.port], now_ns) for name, device in devices.items()}
 
 
-def _line(group: list[ModbusRtuDevice]) -> Line:
-    """The line of units that share it; that they agree on its settings is checked with the site file."""
+def line_of(group: Sequence[ModbusRtuDevice], patience: int = PATIENCE) -> Line:
+    """The line of units that share it; that they agree on its settings is checked with the site file.
+
+    patience: see `LineSettings`.
+    """
     first = group[0]
 
     async def connect(_timeout_s: float) -> Channel:
         return open_serial(first)
 
     pause_s = max(device.pause_between_requests for device in group)
-    settings = LineSettings(pace(first.baud, first.bits_per_character), first.listen, pause_s, echo=first.echo)
+    settings = LineSettings(
+        pace(first.baud, first.bits_per_character), first.listen, pause_s, echo=first.echo, patience=patience
+    )
     return Line(first.port, settings, connect)

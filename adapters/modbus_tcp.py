@@ -3,18 +3,19 @@
 Functions 1 to 4 only.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from adapters._modbus_channel import open_tcp
 from adapters._modbus_line import Line, LineSettings
 from adapters._modbus_link import Link
+from adapters._modbus_probes import PATIENCE
 from adapters._modbus_timing import UNKNOWN_PACE
 from adapters._modbus_unit import Bus, Unit, requests_of
 from adapters.contract import Adapter
 from config.device_modbus import ModbusTcpDevice
 
-__all__ = ["open_device", "open_devices", "requests_of"]
+__all__ = ["bus_of", "open_device", "open_devices", "requests_of"]
 
 
 def open_device(device: ModbusTcpDevice, now_ns: Callable[[], int]) -> Adapter:
@@ -27,18 +28,18 @@ def open_devices(devices: Mapping[str, ModbusTcpDevice], now_ns: Callable[[], in
     sharing: dict[tuple[str, int], list[ModbusTcpDevice]] = {}
     for device in devices.values():
         sharing.setdefault((device.host, device.port), []).append(device)
-    buses = {peer: _bus(group) for peer, group in sharing.items()}
+    buses = {peer: bus_of(group) for peer, group in sharing.items()}
     return {
         name: Unit(device, buses[device.host, device.port], now_ns, device.pause_after_connect)
         for name, device in devices.items()
     }
 
 
-def _bus(group: list[ModbusTcpDevice]) -> Bus:
-    """The socket of devices that share it."""
+def bus_of(group: Sequence[ModbusTcpDevice], patience: int = PATIENCE) -> Bus:
+    """The socket of devices that share it. patience: see `LineSettings`."""
     first = group[0]
     if first.framing == "tcp":
         return Link(first.host, first.port)
     pause_s = max(device.pause_between_requests for device in group)
-    settings = LineSettings(UNKNOWN_PACE, first.listen, pause_s, echo=first.echo, reopens=False)
+    settings = LineSettings(UNKNOWN_PACE, first.listen, pause_s, echo=first.echo, reopens=False, patience=patience)
     return Line(f"{first.host}:{first.port}", settings, partial(open_tcp, first.host, first.port))

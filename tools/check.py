@@ -92,17 +92,28 @@ def certificates(site: Path) -> Path:
 
 
 async def _look_again(site: Site, files: Path, seen: Mapping[str, DeviceSeen]) -> None:
-    async def one(name: str, device: Device) -> None:
-        there = seen[name]
-        if isinstance(device, OpcUaDevice):
-            device = with_files(device, name, files)
-            if device.mode == "subscribe" and there.fault is None:
-                there.latency_s = await round_trip_s(device)
-        if there.fault is None:
-            bad = [tag for tag in device.tags if tag not in there.rows or there.rows[tag][-1].quality >= Quality.BAD]
-            there.notes = await look_again(device, bad)
+    """Why bad tags were bad, and how long a server takes that only sends what changes."""
+    there = {
+        name: with_files(device, name, files) if isinstance(device, OpcUaDevice) else device
+        for name, device in site.devices.items()
+        if seen[name].fault is None
+    }
+    bad = {
+        name: [
+            tag for tag in device.tags if tag not in seen[name].rows or seen[name].rows[tag][-1].quality >= Quality.BAD
+        ]
+        for name, device in there.items()
+    }
 
-    await asyncio.gather(*(one(name, device) for name, device in site.devices.items()))
+    async def measure(name: str, device: OpcUaDevice) -> None:
+        seen[name].latency_s = await round_trip_s(device)
+
+    subscribed = {
+        name: device for name, device in there.items() if isinstance(device, OpcUaDevice) and device.mode == "subscribe"
+    }
+    await asyncio.gather(*(measure(name, device) for name, device in subscribed.items()))
+    for name, notes in (await look_again(there, bad)).items():
+        seen[name].notes = notes
 
 
 def _judge_all(result: Result, site: Site, machines: Mapping[str, Machine], for_s: float) -> None:

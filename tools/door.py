@@ -1,14 +1,16 @@
 """The commands of this room. Each imports what it runs only when it is used."""
 
+import functools
 import os
-import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-T = TypeVar("T")
+from tools.arguments import Numbers, Place, Seconds
+
 TABLES = ("holding", "input", "coil", "discrete")
 PORTS = (502, 4840)
 
@@ -24,51 +26,51 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print the result a
 _path = click.Path(path_type=Path, dir_okay=False)
 
 
-class _Peer(click.ParamType[tuple[str, int]]):
-    name = "host[:port]"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
-        """`192.168.1.10` or `192.168.1.10:502`."""
-        if isinstance(value, tuple):
-            return value
-        match = re.fullmatch(r"([\w.-]+)(?::(\d{1,5}))?", value)
-        if match is None or not 0 < int(match[2] or 502) < 65536:
-            self.fail(f"{value!r} is no address; write for example 192.168.1.10 or 192.168.1.10:502", param, ctx)
-        return match[1], int(match[2] or 502)
+_place = click.argument("place", metavar="HOST[:PORT]|RTU-PORT", type=Place())
+_timeout = click.option(
+    "--timeout", type=Seconds(), default="1s", show_default=True, help="How long one answer may take."
+)
 
 
-class _Numbers(click.ParamType[tuple[int, ...]]):
-    name = "numbers"
+def _line(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of a serial line, gathered into `serial`."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    @functools.wraps(command)
+    def gathered(
+        *, baud: tuple[int, ...], parity: tuple[str, ...], stop_bits: str, listen: float, echo: bool, framing: str,
+        **rest: Any,
+    ) -> None:  # fmt: skip
+        from tools.modbus_peer import Serial
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        """`1-10,255`."""
-        if isinstance(value, tuple):
-            return value
-        out: list[int] = []
-        for part in value.split(","):
-            match = re.fullmatch(r"\s*(\d{1,5})(?:\s*-\s*(\d{1,5}))?\s*", part)
-            if match is None or not int(match[1]) <= int(match[2] or match[1]) <= self._most:
-                self.fail(f"{part!r} is no range within 0-{self._most}; write for example 1-10 or 1,5,9", param, ctx)
-            out += range(int(match[1]), int(match[2] or match[1]) + 1)
-        return tuple(dict.fromkeys(out))
+        serial = Serial(baud, parity, int(stop_bits), listen, echo, framing == "rtu")
+        command(serial=serial, **rest)
+
+    for option in (
+        click.option("--framing", type=click.Choice(("tcp", "rtu")), default="tcp", show_default=True,
+                     help="rtu: HOST is a converter that passes serial frames on as they are."),
+        click.option("--echo", is_flag=True, help="The RS-485 adapter hears what it sends."),
+        click.option("--listen", type=Seconds(), default="3s", show_default=True,
+                     help="How long to listen for another master before the first question on a line."),
+        click.option("--stop-bits", type=click.Choice(("1", "2")), default="1", show_default=True),
+        click.option("--parity", type=click.Choice(("none", "even", "odd")), multiple=True,
+                     help="Of a serial line; may be given several times."),
+        click.option("--baud", type=click.IntRange(300, 4_000_000), multiple=True,
+                     help="Speed of a serial line; may be given several times. Not given: the common ones in turn."),
+    ):  # fmt: skip
+        gathered = option(gathered)
+    return gathered
 
 
-class _Seconds(click.ParamType[float]):
-    name = "duration"
+def _peers(place: str, unit: int, serial: Any, *, one: bool = False) -> Any:
+    """The settings to try, or a usage error."""
+    from pydantic import ValidationError
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """`90s`, `30min`, `1h` or plain seconds."""
-        from config.durations import parse_duration
+    from tools.modbus_peer import peers_at
 
-        if isinstance(value, (int, float)):
-            return float(value)
-        try:
-            return parse_duration(value if re.search(r"[a-z]", value) else f"{value}s")
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+    try:
+        return peers_at(place, unit, serial, one=one)
+    except ValidationError as error:
+        raise click.UsageError("; ".join(item["msg"] for item in error.errors(include_url=False))) from error
 
 
 @click.group()
@@ -77,9 +79,9 @@ def scan() -> None:
 
 
 @scan.command()
-@click.argument("peer", metavar="HOST[:PORT]", type=_Peer())
-@click.option("--units", type=_Numbers(255), default="1-10", show_default=True, help="Unit ids to ask for.")
-@click.option("--range", "span", type=_Numbers(65535), default="0-999", show_default=True, help="Addresses, from 0.")
+@_place
+@click.option("--units", type=Numbers(255), default="1-10", show_default=True, help="Unit ids to ask for.")
+@click.option("--range", "span", type=Numbers(65535), default="0-999", show_default=True, help="Addresses, from 0.")
 @click.option("--table", "tables", type=click.Choice(TABLES), multiple=True, help="Only these (default: all four).")
 @click.option("--rate", type=click.FloatRange(0.1, 100), default=5, show_default=True, help="Requests per second.")
 @click.option(
@@ -89,27 +91,33 @@ def scan() -> None:
     show_default=True,
     help="Islands shorter than this may be missed.",
 )
-@click.option("--timeout", type=_Seconds(), default="1s", show_default=True, help="How long one answer may take.")
+@_timeout
+@_line
 @_json
 @_lang
 def modbus(
-    peer: tuple[str, int], units: tuple[int, ...], span: tuple[int, ...], tables: tuple[Any, ...], rate: float,
-    step: int, timeout: float, as_json: bool, lang: str,
+    place: str, units: tuple[int, ...], span: tuple[int, ...], tables: tuple[Any, ...], rate: float,
+    step: int, timeout: float, serial: Any, as_json: bool, lang: str,
 ) -> None:  # fmt: skip
-    """Which units answer at a Modbus TCP server, and which registers exist (functions 1-4, nothing is written)."""
+    """Which units answer at a Modbus server or on a serial line, and which registers exist.
+
+    Functions 1-4 only, nothing is written. On a serial line (for example /dev/ttyUSB0) it listens first, and leaves a
+    line alone on which another master asks.
+    """
     from tools.modbus_asker import Politeness
     from tools.scan import scan_modbus
     from tools.scan_modbus import Plan
 
     plan = Plan(units, tables or TABLES, min(span), max(span), step)
-    sys.exit(scan_modbus(peer, plan, Politeness(rate, timeout), as_json=as_json, lang=lang))
+    peers = _peers(place, 1, serial)
+    sys.exit(scan_modbus(peers, plan, Politeness(rate, timeout), as_json=as_json, lang=lang))
 
 
 @scan.command()
 @click.argument("cidr")
 @click.option("--port", "ports", type=click.IntRange(1, 65535), multiple=True, default=PORTS, show_default=True)
 @click.option("--rate", type=click.FloatRange(0.1, 100), default=20, show_default=True, help="Connections per second.")
-@click.option("--timeout", type=_Seconds(), default="1s", show_default=True, help="How long a host may take.")
+@click.option("--timeout", type=Seconds(), default="1s", show_default=True, help="How long a host may take.")
 @click.option("--yes", is_flag=True, help="Do not ask first.")
 @_json
 @_lang
@@ -153,38 +161,43 @@ def browse(
 
 
 @click.command("bytes")
-@click.argument("peer", metavar="HOST[:PORT]", type=_Peer())
+@_place
 @click.option("--holding", type=click.IntRange(0, 65535), help="Address of the holding register, from 0.")
 @click.option("--input", "input_", type=click.IntRange(0, 65535), help="Address of the input register, from 0.")
 @click.option("--shows", required=True, help="What the machine's display shows, for example 12.5.")
 @click.option("--unit", type=click.IntRange(0, 255), default=1, show_default=True, help="Unit id.")
 @click.option("--span", type=click.IntRange(1, 100), default=8, show_default=True, help="Registers to read.")
 @click.option("--watch", is_flag=True, help="Ask for further values until one way of reading is left.")
+@_timeout
+@_line
 @_json
 @_lang
 def find_bytes(
-    peer: tuple[str, int], holding: int | None, input_: int | None, shows: str, unit: int, span: int, watch: bool,
-    as_json: bool, lang: str,
+    place: str, holding: int | None, input_: int | None, shows: str, unit: int, span: int, watch: bool,
+    timeout: float, serial: Any, as_json: bool, lang: str,
 ) -> None:  # fmt: skip
     """Finds type, byte order and factor of a register from what the machine's display shows."""
     from tools.find_bytes import Question, find
+    from tools.modbus_asker import Politeness
 
     if (holding is None) == (input_ is None):
         raise click.UsageError("give one of --holding and --input")
     table, address = ("holding", holding) if holding is not None else ("input", input_)
-    question = Question(*peer, unit, table, address or 0, span)  # type: ignore[arg-type]  # a table's name
-    sys.exit(find(question, shows, watch=watch, as_json=as_json, lang=lang))
+    (peer,) = _peers(place, unit, serial, one=True)
+    question = Question(peer, unit, table, address or 0, span)  # type: ignore[arg-type]  # a table's name
+    politeness = Politeness(timeout_s=timeout)
+    sys.exit(find(question, shows, politeness, watch=watch, as_json=as_json, lang=lang))
 
 
 @click.command()
 @click.argument("site", type=_path)
 @click.option("--offline", is_flag=True, help="Stop before connecting.")
-@click.option("--for", "for_s", type=_Seconds(), default="10s", show_default=True, help="How long to read.")
-@click.option("--count", "count_s", type=_Seconds(), help="Then count pieces and stops for so long, beside a person.")
+@click.option("--for", "for_s", type=Seconds(), default="10s", show_default=True, help="How long to read.")
+@click.option("--count", "count_s", type=Seconds(), help="Then count pieces and stops for so long, beside a person.")
 @click.option("--machine", default="", help="Which machine to count.")
 @click.option("--tally", "tally_text", help="What the person counted, instead of asking: pieces=412,stops=3.")
 @click.option(
-    "--shortest-stop", type=_Seconds(), default="5s", show_default=True, help="Shorter stops are not compared."
+    "--shortest-stop", type=Seconds(), default="5s", show_default=True, help="Shorter stops are not compared."
 )
 @click.option("--certificate", type=_path, help="Write the commissioning record there (HTML, to print).")
 @click.option("--verified-by", default="", help="Name of who compared with the machines' displays.")
@@ -208,7 +221,7 @@ def check(
 
 @click.command()
 @click.argument("site", type=_path)
-@click.option("--answer", type=_Seconds(), default="20ms", show_default=True, help="How long devices think.")
+@click.option("--answer", type=Seconds(), default="20ms", show_default=True, help="How long devices think.")
 @_json
 @_lang
 def plan(site: Path, answer: float, as_json: bool, lang: str) -> None:

@@ -59,6 +59,7 @@ _SERIAL_TEXT: Final[tuple[tuple[str, str], ...]] = (
     (r"no permission; add the user", "serial_forbidden"),
     (r"another program uses this port", "serial_busy"),
     (r"write `echo: true`|remove `echo`", "serial_echo"),
+    (r"cannot do \d+ baud", "serial_settings"),
     (r"asked again in \d+ s", "unit_silent"),
 )
 

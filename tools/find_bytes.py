@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 import click
 
 from adapters._modbus_frames import Refused
-from adapters.contract import NotConnected
+from adapters.contract import Misconfigured, NotConnected
 from config.device_modbus import Table
 from tools.byte_order import Block, Candidate, Fit, equals, parse_shown, ranked, still_fitting, tag_line
 from tools.faults import fault_of, told
 from tools.modbus_asker import Asker, Politeness
+from tools.modbus_peer import Peer, open_bus, title
 from tools.scan_registers import Span
 from tools.terminal import notice, show_json, show_table
 from words import number, say
@@ -23,8 +24,7 @@ TAG = "value"
 class Question:
     """Where to look: `span` registers from `address` on, and the one before."""
 
-    host: str
-    port: int
+    peer: Peer
     unit: int
     table: Table
     address: int
@@ -39,20 +39,22 @@ class Search:
     candidates: list[Candidate] = field(default_factory=list)
 
 
-def find(question: Question, shows: str, *, watch: bool, as_json: bool, lang: str) -> int:
+def find(question: Question, shows: str, politeness: Politeness, *, watch: bool, as_json: bool, lang: str) -> int:
     """Searches, prints, and returns the exit status: 0 found, 1 nothing fits or the device does not answer."""
-    return asyncio.run(_find(question, shows, watch=watch, as_json=as_json, lang=lang))
+    return asyncio.run(_find(question, shows, politeness, watch=watch, as_json=as_json, lang=lang))
 
 
-async def _find(question: Question, shows: str, *, watch: bool, as_json: bool, lang: str) -> int:
-    asker = Asker(question.host, question.port, Politeness())
+async def _find(
+    question: Question, shows: str, politeness: Politeness, *, watch: bool, as_json: bool, lang: str
+) -> int:
+    asker = Asker(open_bus(question.peer), politeness)
     try:
         before = await read_block(asker, question)
         search = Search([shows], ranked(before, question.address, parse_shown(shows)))
         if watch and search.candidates:
             await _watch(asker, question, before, search, lang)
-    except (NotConnected, Refused, TimeoutError) as error:
-        notice(told(fault_of(error), lang))
+    except (NotConnected, Misconfigured, Refused, TimeoutError) as error:
+        notice(told(fault_of(asker.nonsense or error), lang))
         return 1
     finally:
         asker.close()
@@ -158,7 +160,7 @@ def _hex(block: Block) -> str:
 def _json(question: Question, block: Block, search: Search) -> dict[str, object]:
     found = search.candidates
     return {
-        "peer": f"{question.host}:{question.port}",
+        "peer": title(question.peer),
         "unit": question.unit,
         "table": question.table,
         "first": block.start,

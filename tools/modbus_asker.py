@@ -1,11 +1,11 @@
-"""Asks a Modbus server single questions, politely: never faster than told, read-only functions only."""
+"""Asks a Modbus server or line single questions, politely: never faster than told, read-only functions only."""
 
 import asyncio
 from dataclasses import dataclass
 
-from adapters._modbus_frames import BUSY, GATEWAY_NO_ANSWER, GATEWAY_NO_PATH, ILLEGAL_FUNCTION, Refused
-from adapters._modbus_link import Link
+from adapters._modbus_frames import BUSY, GATEWAY_NO_ANSWER, GATEWAY_NO_PATH, ILLEGAL_FUNCTION, Garbled, Refused
 from adapters._modbus_plan import Request
+from adapters._modbus_unit import Bus
 from adapters.contract import NotConnected
 from config.device_modbus import Table
 from tools.scan_registers import Answer, Span
@@ -27,24 +27,28 @@ class Politeness:
 
 
 class Asker:
-    """One socket. Opened by the first question, opened again when the peer closed it."""
+    """One bus. Opened by the first question, opened again when the peer closed it.
 
-    def __init__(self, host: str, port: int, politeness: Politeness) -> None:
-        self._link = Link(host, port)
+    nonsense: what was said about the latest answer that made no sense, if there was one.
+    """
+
+    def __init__(self, bus: Bus, politeness: Politeness) -> None:
+        self._bus = bus
         self._polite = politeness
         self._not_before_s = float("-inf")
         self.requests = 0
+        self.nonsense: NotConnected | None = None
 
     async def open(self) -> None:
-        """Makes sure that the socket is open. Raises `NotConnected`."""
-        await self._link.join(self, CONNECT_S, 0.0)
+        """Makes sure that the bus is open. Raises `NotConnected`; `Misconfigured` if another master is on a line."""
+        await self._bus.join(self, CONNECT_S, 0.0)
 
     def close(self) -> None:
-        """Closes the socket."""
-        self._link.leave(self)
+        """Closes the bus."""
+        self._bus.leave(self)
 
     async def read(self, unit: int, table: Table, span: Span) -> bytes:
-        """The bytes of the values. Raises `TimeoutError`, `Refused`, `NotConnected`."""
+        """The bytes of the values. Raises `TimeoutError`, `Refused`, `NotConnected`, `Misconfigured`."""
         for _ in range(BUSY_TRIES - 1):
             try:
                 return await self._once(unit, table, span)
@@ -66,7 +70,8 @@ class Asker:
             return Answer.NO_FUNCTION if refusal.code == ILLEGAL_FUNCTION else Answer.REFUSED
         except TimeoutError:
             return Answer.SILENT
-        except NotConnected:
+        except NotConnected as error:
+            self.nonsense = error if isinstance(error.__cause__, Garbled) else self.nonsense
             await self.open()  # raises if it was not only this question that the peer disliked
             return Answer.SILENT
         return Answer.VALUES
@@ -77,4 +82,9 @@ class Asker:
         self._not_before_s = clock() + 1 / self._polite.per_s
         await self.open()
         self.requests += 1
-        return await self._link.ask(unit, Request(table, span.start, span.size, 1.0, ()), self._polite.timeout_s)
+        try:
+            return await self._bus.ask(unit, Request(table, span.start, span.size, 1.0, ()), self._polite.timeout_s)
+        except TimeoutError as error:
+            if isinstance(error.__cause__, Garbled):
+                self.nonsense = self._bus.silence(unit, self._polite.timeout_s)
+            raise

@@ -5,26 +5,34 @@ from collections.abc import Sequence
 
 import click
 
-from adapters.contract import NotConnected
+from adapters.contract import Misconfigured, NotConnected
+from config.device_modbus import ModbusRtuDevice
 from tools import scan_modbus as modbus
 from tools import scan_network as net
 from tools.faults import fault_of, told
-from tools.modbus_asker import Asker, Politeness
+from tools.modbus_asker import Politeness
+from tools.modbus_peer import Peer, title, typed
 from tools.scan_registers import Found, Table
 from tools.terminal import notice, progress, show_json, show_table
 from words import duration, number, say
 
 
-def scan_modbus(peer: tuple[str, int], plan: modbus.Plan, politeness: Politeness, *, as_json: bool, lang: str) -> int:
-    """Scans one server. Exit status: 0 something answered, 1 nothing did."""
-    name = f"{peer[0]}:{peer[1]}"
+def scan_modbus(peers: Sequence[Peer], plan: modbus.Plan, politeness: Politeness, *, as_json: bool, lang: str) -> int:
+    """Scans one place with each of its possible settings until something answers.
+
+    Exit status: 0 something answered, 1 nothing did.
+    """
     requests = plan.estimate()
-    notice(say("scan.will", lang, peer=name, units=spans(plan.units), tables=", ".join(plan.tables), first=plan.first,
-               last=plan.last, rate=f"{politeness.per_s:g}", requests=number(requests, lang),
+    notice(say("scan.will", lang, peer=_place(peers), units=spans(plan.units), tables=", ".join(plan.tables),
+               first=plan.first, last=plan.last, rate=f"{politeness.per_s:g}", requests=number(requests, lang),
                time=duration(1000 * requests / politeness.per_s, lang)))  # fmt: skip
+    if isinstance(peers[0], ModbusRtuDevice):
+        silent_s = 2 * 2 * politeness.timeout_s * len(plan.units) + peers[0].listen
+        notice(say("scan.will_listen", lang, listen=duration(1000 * peers[0].listen, lang),
+                   settings=", ".join(map(_speed, peers)), time=duration(1000 * silent_s, lang)))  # fmt: skip
     try:
-        found = asyncio.run(_modbus(name, peer, plan, politeness, quiet=as_json))
-    except NotConnected as error:
+        found = asyncio.run(_first_that_answers(peers, plan, politeness, quiet=as_json))
+    except (NotConnected, Misconfigured) as error:
         notice(told(fault_of(error), lang))
         return 1
     if as_json:
@@ -34,21 +42,43 @@ def scan_modbus(peer: tuple[str, int], plan: modbus.Plan, politeness: Politeness
     return 0 if found.units else 1
 
 
-async def _modbus(
-    name: str, peer: tuple[str, int], plan: modbus.Plan, politeness: Politeness, *, quiet: bool
+async def _first_that_answers(
+    peers: Sequence[Peer], plan: modbus.Plan, politeness: Politeness, *, quiet: bool
 ) -> modbus.Scan:
-    asker = Asker(*peer, politeness)
-    try:
-        with progress(quiet=quiet) as tell:
-            return await modbus.scan(name, asker, plan, tell)
-    finally:
-        asker.close()
+    """The scan with the first settings that a unit answered; if none did, one where an answer made no sense, or the
+    last.
+    """
+    silent: list[modbus.Scan] = []
+    with progress(quiet=quiet) as tell:
+        for peer in peers:
+            try:
+                found = await modbus.scan(peer, politeness, plan, tell)
+            except Misconfigured as error:
+                if error.elsewhere or (peer is peers[-1] and not silent):
+                    raise
+                continue  # a port that cannot do this speed or parity may do the next
+            if found.units:
+                return found
+            silent.append(found)
+    return next((found for found in silent if found.nonsense), silent[-1])
+
+
+def _place(peers: Sequence[Peer]) -> str:
+    first = peers[0]
+    return first.port if isinstance(first, ModbusRtuDevice) else title(first)
+
+
+def _speed(peer: Peer) -> str:
+    return title(peer).rpartition("(")[2].rstrip(")")
 
 
 def _show(found: modbus.Scan, plan: modbus.Plan, lang: str) -> None:
     if not found.units:
+        if found.nonsense is not None:
+            click.echo(told(fault_of(found.nonsense), lang))
         click.echo(say("scan.no_unit", lang, units=spans(plan.units)))
         return
+    click.echo(say("scan.found", lang, peer=title(found.peer)))
     empty = [unit for unit, tables in found.units.items() if not any(item.runs for item in tables.values())]
     rows = [
         [str(unit), table, _ranges(item, lang), "" if item.at_most is None else str(item.at_most)]
@@ -65,7 +95,11 @@ def _show(found: modbus.Scan, plan: modbus.Plan, lang: str) -> None:
     unit, first = next(((unit, runs[0][0]) for unit, runs in holding if runs), (0, None))
     if first is not None:
         click.echo(
-            say("scan.next", lang, command=f"nhip bytes {found.peer} --unit {unit} --holding {first} --shows 12.5")
+            say(
+                "scan.next",
+                lang,
+                command=f"nhip bytes {typed(found.peer)} --unit {unit} --holding {first} --shows 12.5",
+            )
         )
 
 

@@ -1,15 +1,22 @@
-"""Which units answer at a Modbus server, and which of their addresses exist."""
+"""Which units answer at a Modbus server or on a line, and which of their addresses exist."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from adapters.contract import NotConnected
 from config.device_modbus import BIT_TABLES, Table
-from tools.modbus_asker import Asker, NoUnit
+from tools.modbus_asker import Asker, NoUnit, Politeness
+from tools.modbus_peer import Peer, open_bus, settings, title
 from tools.scan_registers import Answer, Found, Span, requests_if_empty, scan_table
+from tools.scan_registers import Table as Outcome
 
 REGISTERS_AT_ONCE = 125
 BITS_AT_ONCE = 2000
+IN_STEP_S = 1.0
+"""Silence after which a unit that lost count of the frames on its line is in step again: some read what is asked of
+others as if it were answered, and wait half a second for the rest [s]."""
 
 Progress = Callable[[str, int, int], None]
 """Told what is being looked at, how much of it is done, and how much there is."""
@@ -33,16 +40,18 @@ class Plan:
 
 @dataclass(frozen=True)
 class Scan:
-    """What was found: for each unit that answers, its tables."""
+    """What was found: for each unit that answers, its tables. nonsense: what was said about answers that made none."""
 
-    peer: str
+    peer: Peer
     units: Mapping[int, Mapping[Table, Found]]
     requests: int
+    nonsense: NotConnected | None = None
 
     def as_json(self, plan: Plan) -> dict[str, Any]:
         """The same as plain data."""
         return {
-            "peer": self.peer,
+            "peer": title(self.peer),
+            "settings": settings(self.peer),
             "asked": {"units": list(plan.units), "range": [plan.first, plan.last], "step": plan.step},
             "requests": self.requests,
             "units": [
@@ -62,9 +71,20 @@ class Scan:
         }
 
 
-async def scan(peer: str, asker: Asker, plan: Plan, progress: Progress) -> Scan:
-    """Looks for units, then through the tables of each. Raises `NotConnected` if the peer cannot be reached."""
-    await asker.open()
+async def scan(peer: Peer, politeness: Politeness, plan: Plan, progress: Progress) -> Scan:
+    """Looks for units, then through the tables of each.
+
+    Raises `NotConnected` if the peer cannot be reached, `Misconfigured` if it must be left alone.
+    """
+    asker = Asker(open_bus(peer), politeness)
+    try:
+        await asker.open()
+        return await _scan(peer, asker, plan, progress)
+    finally:
+        asker.close()
+
+
+async def _scan(peer: Peer, asker: Asker, plan: Plan, progress: Progress) -> Scan:
     answering = []
     for number, unit in enumerate(plan.units):
         progress(f"unit {unit}", number, len(plan.units))
@@ -75,7 +95,10 @@ async def scan(peer: str, asker: Asker, plan: Plan, progress: Progress) -> Scan:
         units[unit] = {}
         for table in plan.tables:
             units[unit][table] = await _table(asker, unit, table, plan, progress)
-    return Scan(peer, units, asker.requests)
+            if units[unit][table].table is Outcome.SILENT:
+                await asyncio.sleep(IN_STEP_S)
+                units[unit][table] = await _table(asker, unit, table, plan, progress)
+    return Scan(peer, units, asker.requests, asker.nonsense)
 
 
 async def _answers(asker: Asker, unit: int, address: int) -> bool:

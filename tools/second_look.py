@@ -1,36 +1,55 @@
 """Why a tag was bad: asked again on its own, so that the device's own word is heard."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 
 from asyncua.ua.attribute_ids import AttributeIds
 
 from adapters._modbus_frames import Refused
+from adapters._modbus_unit import Bus
 from adapters._opcua_nodes import node_id
 from adapters._opcua_values import value_of
 from adapters.contract import Misconfigured, NotConnected
-from config.device_modbus import BIT_TABLES, ModbusTag, ModbusTcpDevice
+from config.device_modbus import BIT_TABLES, ModbusRtuDevice, ModbusTag, ModbusTcpDevice
 from config.device_opcua import OpcUaDevice
 from config.devices import Device
 from oee.states import Quality
 from tools.byte_order import ORDERS, Block, Decoding, read
 from tools.faults import Fault, fault_of, refusal
 from tools.modbus_asker import Asker, Politeness
+from tools.modbus_peer import Peer, open_bus
 from tools.opcua_session import read as read_nodes
 from tools.opcua_session import session
 from tools.scan_registers import Span
 
 
-async def look_again(device: Device, tags: Iterable[str]) -> dict[str, Fault]:
-    """For each tag that is still bad, why."""
-    wanted = list(tags)
-    if not wanted:
-        return {}
-    if isinstance(device, OpcUaDevice):
-        return await _opcua(device, wanted)
-    if isinstance(device, ModbusTcpDevice) and device.framing == "tcp":
-        return await _modbus(device, wanted)
-    return {}
+async def look_again(devices: Mapping[str, Device], bad: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Fault]]:
+    """For each device, and each of its tags in `bad`, why; devices on one line or socket take turns on it."""
+    sharing: dict[object, dict[str, Device]] = {}
+    for name, device in devices.items():
+        if bad.get(name):
+            sharing.setdefault(_line(name, device), {})[name] = device
+    found = await asyncio.gather(*(_group(group, bad) for group in sharing.values()))
+    return {name: notes for group in found for name, notes in group.items()}
+
+
+def _line(name: str, device: Device) -> object:
+    if isinstance(device, ModbusTcpDevice):
+        return device.host, device.port
+    return device.port if isinstance(device, ModbusRtuDevice) else ("opcua", name)
+
+
+async def _group(devices: Mapping[str, Device], bad: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Fault]]:
+    modbus = {name: device for name, device in devices.items() if not isinstance(device, OpcUaDevice)}
+    bus = open_bus(next(iter(modbus.values()))) if modbus else None
+    found = {}
+    for name, device in devices.items():
+        if isinstance(device, OpcUaDevice):
+            found[name] = await _opcua(device, list(bad[name]))
+        else:
+            assert bus is not None  # there is a Modbus device
+            found[name] = await _modbus(device, bus, bad[name])
+    return found
 
 
 async def round_trip_s(device: OpcUaDevice) -> float | None:
@@ -45,8 +64,8 @@ async def round_trip_s(device: OpcUaDevice) -> float | None:
         return None
 
 
-async def _modbus(device: ModbusTcpDevice, tags: list[str]) -> dict[str, Fault]:
-    asker = Asker(device.host, device.port, Politeness(device.max_requests_per_s or 5.0, device.timeout))
+async def _modbus(device: Peer, bus: Bus, tags: Sequence[str]) -> dict[str, Fault]:
+    asker = Asker(bus, Politeness(device.max_requests_per_s or 5.0, device.timeout))
     found: dict[str, Fault] = {}
     try:
         for name in tags:
@@ -60,7 +79,7 @@ async def _modbus(device: ModbusTcpDevice, tags: list[str]) -> dict[str, Fault]:
             else:
                 if tag.table not in BIT_TABLES:
                     found[name] = undecodable(tag, data)
-    except NotConnected as error:
+    except (NotConnected, Misconfigured) as error:
         fault = fault_of(error)
         found |= {name: fault for name in tags if name not in found}
     finally:

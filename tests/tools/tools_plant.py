@@ -13,6 +13,7 @@ sys.path.append(str(Path(__file__).parent.parent / "adapters"))
 
 from faulty_modbus import FaultyModbus, faulty_modbus
 from opcua_server import URI
+from rtu_lines import converter, libmodbus_unit, other_master, serial_line, units
 
 import nhip
 
@@ -67,4 +68,7 @@ def write_yaml(path, data):
     return path
 
 
-__all__ = ["OPCUA_SERVER", "URI", "FaultyModbus", "in_background", "modbus", "only", "run", "write_yaml"]
+__all__ = [
+    "OPCUA_SERVER", "URI", "FaultyModbus", "converter", "in_background", "libmodbus_unit", "modbus", "only",
+    "other_master", "run", "serial_line", "units", "write_yaml",
+]  # fmt: skip
