@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 import uvicorn
 from fastapi import FastAPI
 
+from center.access import Identify, anybody_here
 from center.api import create_app
 from center.books import Books
 from center.by_hand_api import add_by_hand
@@ -70,9 +71,7 @@ async def _serve(
         settings.host, settings.port, settings.tls, settings.username, settings.password_file, settings.ca_file
     )
     ingest = Ingest(center, broker)
-    app = create_app(center)
-    add_by_hand(app, center, ingest)
-    add_metrics(app, center)
+    app = application(center, ingest)
     _mount_console(app, center)
     server = _Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -94,6 +93,14 @@ async def _serve(
         await serving
         if ready_file:
             _forget_ready(Path(ready_file))
+
+
+def application(center: Center, ingest: Ingest, identify: Identify = anybody_here) -> FastAPI:
+    """Everything that answers HTTP but the console. identify: tells who asks."""
+    app = create_app(center, identify)
+    add_by_hand(app, center, ingest)
+    add_metrics(app, center)
+    return app
 
 
 class _Server(uvicorn.Server):

@@ -1,0 +1,144 @@
+"""Centers of several sites whose every text names its site, and requests drawn from the API's own description."""
+
+from center_plant import MINUTE_NS, STREAM, envelope, ns, running, site_body
+from hypothesis import strategies as st
+
+from center.books import Changes
+from center.intake import Message, sort_messages
+from center.state import center_of
+from center.stores.duckdb import open_store
+from oee.facts import Stop
+from oee.states import State
+from wire.bodies import Live, LiveMachine, Status
+from wire.topics import Topic
+
+SITES = ("van-long", "hoa-binh", "song-hong")
+T = ns("2026-03-02T08:00:00")
+NOW_NS = ns("2026-03-02T10:00:20")
+MOMENTS = ("2026-03-02", "2026-03-02T08:00:00+07:00", "2026-03-02T09:30:00+07:00", "2026-03-03")
+GROUPS = ("machine", "shift", "product", "calendar", "state", "reason", "machine,shift", "machine,state,reason", "")
+WORDS = {
+    "from": MOMENTS,
+    "to": MOMENTS,
+    "by": GROUPS,
+    "bucket": ("hour", "shift", "day", "all"),
+    "formula": ("", "nakajima", "iso22400"),
+    "gateway": (*(f"{site}-gate" for site in SITES), "main"),
+}
+
+
+def make(folder, sites, name):
+    """A center that knows these sites alone; the numbers of each are the same wherever it stands."""
+    store = open_store({"file": str(folder / f"{name}.duckdb")})
+    center = center_of(store, now_ns=lambda: NOW_NS)
+    known = Changes(generation="same")
+    center.commit((), known)
+    center.memory.adopt(known)
+    for site in sites:
+        _fill(center, site, SITES.index(site) + 1)
+    return center
+
+
+def machines(site):
+    """`press` is a machine of every site."""
+    return ["press", f"{site}-lathe"]
+
+
+def _fill(center, site, number):
+    product, reason = f"{site}-part", f"{site}-jam"
+    rows, lost, stops = [], [], []
+    for machine in machines(site):
+        rows += running(T, 30 + number, machine, product=product)
+        at = T + 40 * MINUTE_NS
+        rows += [{"machine": machine, "t": at, "product": product, "breakdown_ms": 60_000}]
+        lost += [
+            {"machine": machine, "t": at, "product": product, "state": State.BREAKDOWN, "reason": reason, "ms": 60_000}
+        ]
+        stops += [
+            Stop(machine, f"{site}-1", at, at + MINUTE_NS, State.BREAKDOWN, reason, f"{site}-man", product, "", 1)
+        ]
+    body = site_body(machines(site), valid_from=ns("2026-03-02"), name={"vi": f"{site} vi", "en": f"{site} en"})
+    body["products"] = {product: {"name": {"vi": product, "en": product}, "ideal_s": 4.0, "source": "design"}}
+    body["reasons"] = {reason: {"name": {"vi": reason, "en": reason}, "state": "breakdown"}}
+    gateway = f"{site}-gate"
+    for kind, payloads in (
+        ("site", [envelope(1, content=body, stream="bb" * 8)]),
+        ("facts", [envelope(1, rows, lost, stops, stream=STREAM), envelope(5, content={}), f"{site} noise".encode()]),
+    ):
+        messages = [Message(Topic(site, gateway, kind), payload) for payload in payloads]
+        plan = sort_messages(center.memory, messages, T + number)
+        center.commit(plan.batches, plan.changes())
+        center.memory.adopt(plan.changes())
+    said = {machine: LiveMachine(state="running", since_ns=T, product=product, shift="A") for machine in machines(site)}
+    center.pictures.hear_live(site, gateway, Live(at_ns=NOW_NS, machines=said), NOW_NS)
+    center.pictures.hear_status(site, gateway, Status(online=True, at_ns=NOW_NS, waiting=number), NOW_NS)
+
+
+def operations(description):
+    """(method, path, what is asked for) of everything that the description has."""
+    return [
+        (method.upper(), path, operation)
+        for path, item in sorted(description["paths"].items())
+        for method, operation in item.items()
+    ]
+
+
+class Asker:
+    """Draws requests for an operation. foreign: sites that every site in the request comes from, None for any."""
+
+    def __init__(self, draw, description, foreign=None):
+        self._draw, self._description = draw, description
+        self._sites = foreign or (*SITES, "nowhere")
+        self.named_a_site = False
+
+    def request(self, operation):
+        """Path values, query and JSON body."""
+        parts, query = {}, []
+        for parameter in operation.get("parameters", ()):
+            name, place = parameter["name"], parameter["in"]
+            if place == "path":
+                parts[name] = self._value(name, parameter["schema"])
+            elif place == "query" and (parameter.get("required") or self._draw(st.booleans())):
+                found = self._value(name, parameter["schema"])
+                query += [(name, item) for item in (found if isinstance(found, list) else [found])]
+        content = operation.get("requestBody", {}).get("content", {})
+        described = content.get("application/json", {}).get("schema")
+        return parts, query, self._value("", described) if described else {}
+
+    def _value(self, name, schema):
+        schema = self._resolved(schema)
+        if name in ("site", "sites"):
+            self.named_a_site = True
+            site = self._draw(st.sampled_from(self._sites))
+            return [site] if schema.get("type") == "array" else site
+        if schema.get("type") == "array":
+            return [self._value(name, schema.get("items", {}))]
+        if schema.get("type") == "object" or "properties" in schema:
+            return {key: self._value(key, item) for key, item in schema.get("properties", {}).items()}
+        if "enum" in schema or "const" in schema:
+            return self._draw(st.sampled_from(schema.get("enum") or [schema["const"]]))
+        if schema.get("type") in ("integer", "number"):
+            return self._draw(st.integers(1, 12))
+        if schema.get("type") == "boolean":
+            return self._draw(st.booleans())
+        return self._draw(st.sampled_from(WORDS.get(name) or self._names()))
+
+    def _resolved(self, schema):
+        while True:
+            if "$ref" in schema:
+                schema = self._description["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+            elif "anyOf" in schema:
+                schema = schema["anyOf"][0]
+            else:
+                return schema
+
+    def _names(self):
+        mine = [machine for site in self._sites for machine in machines(site)]
+        return sorted({*mine, *(f"{site}-gate" for site in self._sites), *(f"{site}-1" for site in self._sites)})
+
+
+def fields_away(answer, names=("id", "time")):
+    """An answer without what may differ from center to center: running numbers of the quarantine, the clock."""
+    if isinstance(answer, dict):
+        return {key: fields_away(value, names) for key, value in answer.items() if key not in names}
+    return [fields_away(item, names) for item in answer] if isinstance(answer, list) else answer
