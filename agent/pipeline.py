@@ -190,7 +190,7 @@ class Pipeline:
         offer_until_ns = until_ns // MINUTE_NS * MINUTE_NS
         before = item.state
         step = engine.step(item.machine, before, samples, (), until_ns, offer_until_ns)
-        part = Part(name, step.facts, step.losses, step.stops)
+        part = Part(name, step.facts, step.losses, step.stops.rows())
         with self._lock:
             if item.state is not before:
                 return  # told to begin anew meanwhile: what follows from the old state belongs to nobody

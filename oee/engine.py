@@ -18,7 +18,7 @@ from oee.counters import Counts, Memory
 from oee.declarations import ENTRIES, Declaration, effective, entries
 from oee.events import pieces_since_setup
 from oee.expressions import needed
-from oee.facts import MS_NS, NO_FACTS, NO_LOSSES, UNKNOWN_PRODUCT, Facts, Losses, Stop
+from oee.facts import MS_NS, NO_FACTS, NO_LOSSES, UNKNOWN_PRODUCT, Facts, Losses
 from oee.judge import judge
 from oee.machine import Machine
 from oee.offer import offer
@@ -36,7 +36,7 @@ from oee.production import (
 )
 from oee.samples import EMPTY, Int64, Samples, Series, between, concat
 from oee.states import CalendarClass, Quality, State
-from oee.stops import stop_rows
+from oee.stops import Stops, find_stops, no_stops
 from oee.tally import tally
 from oee.timeline import Timeline, debounce, lay_gaps, raw
 from oee.whole import Whole, product_keys
@@ -66,7 +66,7 @@ class Step:
     state: MachineState
     facts: Facts
     losses: Losses
-    stops: list[Stop]
+    stops: Stops
     live: Live | None
     settled_ns: int
 
@@ -119,11 +119,11 @@ def step(
     if begin_ns == 0:
         first = min((int(rows.t_ns[0]) for rows in state.rows.values() if len(rows)), default=until_ns)
         if first >= until_ns:
-            return Step(state, NO_FACTS, NO_LOSSES, [], None, 0)
+            return Step(state, NO_FACTS, NO_LOSSES, no_stops(machine.id), None, 0)
         begin_ns = first
         state = replace(state, settled_ns=first, since_ns=first)
     if until_ns <= max(begin_ns, state.until_ns - 1):
-        return Step(state, NO_FACTS, NO_LOSSES, [], None, begin_ns)
+        return Step(state, NO_FACTS, NO_LOSSES, no_stops(machine.id), None, begin_ns)
     found = assess(machine, state, until_ns)
     whole = found.whole
     settled = _settle(machine, state, found, until_ns)
@@ -131,7 +131,7 @@ def step(
         state.offered,
         tally(whole, begin_ns, settled[0]),
         tally(whole, settled[0], until_ns),
-        stop_rows(whole, begin_ns),
+        find_stops(whole, begin_ns),
         settled[0],
         offer_until_ns,
         begin_ns,
@@ -274,6 +274,9 @@ def _carry(
     rows = {}
     for tag, column in state.rows.items():
         old = needed(conditions, tag, column, settled_ns - 1)
+        if tag == machine.product_tag:  # a change that waits for the next stop outlasts a gap
+            told = np.flatnonzero((column.quality != Quality.GAP) & (column.t_ns < settled_ns))
+            old = np.union1d(old, told[-1:])
         new = int(np.searchsorted(column.t_ns, settled_ns))
         keep = np.concatenate([old, np.arange(new, len(column))])
         rows[tag] = Series(column.t_ns[keep], column.value[keep], column.quality[keep])

@@ -9,6 +9,7 @@ import numpy as np
 from oee.carry import FactKey, LossKey, Offered
 from oee.facts import (
     MINUTE_NS,
+    MS_NS,
     Facts,
     Int64,
     Losses,
@@ -21,6 +22,7 @@ from oee.facts import (
     make_losses,
     select,
 )
+from oee.stops import Stops, join_stops, select_stops, stops_of
 
 Key = TypeVar("Key", FactKey, LossKey)
 
@@ -105,11 +107,11 @@ def offer(
     offered: Offered,
     settled: tuple[Facts, Losses],
     provisional: tuple[Facts, Losses],
-    stops: list[Stop],
+    stops: Stops,
     settled_ns: int,
     before_ns: int,
     since_ns: int,
-) -> tuple[Offered, Facts, Losses, list[Stop]]:
+) -> tuple[Offered, Facts, Losses, Stops]:
     """What to send now, and what has been sent after it.
 
     settled, provisional: facts and losses before and after `settled_ns`, since the last settled time `since_ns`.
@@ -119,12 +121,12 @@ def offer(
     new_losses, old_losses = _fresh(settled[1], provisional[1], offered.losses, offered.loss_rows, before_ns)
     facts = _table(offered.facts, _fact_rows(old_facts), _fact_rows(provisional[0]), offered.fact_rows, before_ns)
     losses = _table(offered.losses, _loss_rows(old_losses), _loss_rows(provisional[1]), offered.loss_rows, before_ns)
-    changed, latest = _stops(offered.stops, stops, since_ns)
+    changed, waiting = _stops(offered.stops, stops, since_ns, settled_ns)
     minute = settled_ns - settled_ns % MINUTE_NS
     after = Offered(
         facts.left,
         losses.left,
-        {key: stop for key, stop in latest.items() if stop.start_ns >= settled_ns},
+        waiting,
         {key: n for key, n in facts.rows.items() if key >= minute},
         {key: n for key, n in losses.rows.items() if key >= minute},
     )
@@ -133,21 +135,22 @@ def offer(
     return after, join([new_facts, fact_rows]), join([new_losses, loss_rows]), changed
 
 
-def _stops(sent: Mapping[str, Stop], stops: list[Stop], since_ns: int) -> tuple[list[Stop], dict[str, Stop]]:
-    """Stops that changed since they were sent, with their next revision, and all as they stand now."""
-    latest: dict[str, Stop] = dict(sent)
+def _stops(sent: Mapping[str, Stop], stops: Stops, since_ns: int, settled_ns: int) -> tuple[Stops, dict[str, Stop]]:
+    """Stops that changed since they were sent, with their next revision, and as they stand now those that may still
+    change. Only stops that were sent before are looked at one by one."""
+    starts = np.array([stop.start_ns // MS_NS for stop in sent.values()], np.int64)
+    known = np.isin(stops.start_ns // MS_NS, starts)
+    waiting = dict(sent) | {stop.id: stop for stop in select_stops(stops, ~known & (stops.start_ns >= settled_ns))}
     changed: list[Stop] = []
-    for stop in stops:
-        before = sent.get(stop.id)
-        if before is None:
-            latest[stop.id] = stop
-            changed.append(stop)
-        elif replace(stop, revision=before.revision) != before:
-            latest[stop.id] = replace(stop, revision=before.revision + 1)
-            changed.append(latest[stop.id])
-    seen = {stop.id for stop in stops}
+    for stop in (seen := select_stops(stops, known).rows()):
+        before = sent[stop.id]
+        if replace(stop, revision=before.revision) != before:
+            waiting[stop.id] = replace(stop, revision=before.revision + 1)
+            changed.append(waiting[stop.id])
+    still = {stop.id for stop in seen}
     for key, stop in sent.items():
-        if key not in seen and stop.start_ns >= since_ns and stop.end_ns != stop.start_ns:
-            latest[key] = replace(stop, end_ns=stop.start_ns, revision=stop.revision + 1)
-            changed.append(latest[key])
-    return changed, latest
+        if key not in still and stop.start_ns >= since_ns and stop.end_ns != stop.start_ns:
+            waiting[key] = replace(stop, end_ns=stop.start_ns, revision=stop.revision + 1)
+            changed.append(waiting[key])
+    waiting = {key: stop for key, stop in waiting.items() if stop.start_ns >= settled_ns}
+    return join_stops(stops_of(stops.machine, changed), select_stops(stops, ~known)), waiting

@@ -157,7 +157,7 @@ class _Run:
         samples = self._take(last_ns + MS_NS)
         for name, machine in self._machines.items():
             found = engine.step(machine, self._states[name], samples, (), last_ns + MS_NS, _END_NS)
-            self._totals.add(only_pieces(found.facts), NO_LOSSES, (), machine, 0)
+            self._totals.add(only_pieces(found.facts), NO_LOSSES, None, machine, 0)
             self._totals.close(machine, last_ns)
             self._tell_oddities(name, found.state.oddities)
 

@@ -4,7 +4,6 @@ Everything here grows with days, shifts and products, not with samples, minutes 
 """
 
 import heapq
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -15,6 +14,7 @@ from oee.facts import FACT, FACT_COLUMNS, MS_NS, Facts, Int64, Losses, Stop, Tab
 from oee.judge import scheduled_before
 from oee.machine import Machine
 from oee.states import State
+from oee.stops import OPEN_NS, Stops, join_stops, no_stops, select_stops
 
 STOPS_KEPT: Final = 1000
 BIN_NS: Final = 300_000_000_000
@@ -67,41 +67,43 @@ class Totals:
     losses: dict[LossKey, list[int]] = field(default_factory=dict)
     pictures: dict[tuple[str, int], Int64] = field(default_factory=dict)
     stops_left_out: int = 0
-    _open: dict[str, dict[str, Stop]] = field(default_factory=dict)
+    _open: dict[str, Stops] = field(default_factory=dict)
     _longest: list[tuple[int, str, str, Kept]] = field(default_factory=list)
 
-    def add(self, facts: Facts, losses: Losses, stops: Iterable[Stop], machine: Machine, settled_ns: int) -> None:
+    def add(self, facts: Facts, losses: Losses, stops: Stops | None, machine: Machine, settled_ns: int) -> None:
         """The rows of one step; stops before `settled_ns` will not change any more."""
         self._add_facts(facts)
         self._add_losses(losses)
-        waiting = self._open.setdefault(machine.id, {})
-        waiting.update((stop.id, stop) for stop in stops)
-        final = [key for key, stop in waiting.items() if stop.start_ns < settled_ns]
-        self._keep(machine, [waiting.pop(key) for key in final], settled_ns)
+        if stops is None:
+            return
+        waiting = _latest(join_stops(self._open.get(machine.id, no_stops(machine.id)), stops))
+        final = waiting.start_ns < settled_ns
+        self._open[machine.id] = select_stops(waiting, ~final)
+        self._keep(machine, select_stops(waiting, final), settled_ns)
 
     def close(self, machine: Machine, end_ns: int) -> None:
         """Nothing more will come of that machine; what has not ended lasts until `end_ns`."""
-        self._keep(machine, list(self._open.pop(machine.id, {}).values()), end_ns)
+        self._keep(machine, self._open.pop(machine.id, no_stops(machine.id)), end_ns)
 
     def stops(self) -> list[Kept]:
         """The longest stops, in order of time."""
         return sorted((item[3] for item in self._longest), key=lambda item: (item.stop.start_ns, item.stop.machine))
 
-    def _keep(self, machine: Machine, stops: list[Stop], end_ns: int) -> None:
-        if not stops:
+    def _keep(self, machine: Machine, stops: Stops, end_ns: int) -> None:
+        if not len(stops):
             return
-        edges = np.array([(stop.start_ns, end_ns if stop.end_ns is None else stop.end_ns) for stop in stops], np.int64)
-        spans = cut(machine.calendar, int(edges.min()), int(edges.max()) + 1)
-        before = scheduled_before(spans, edges.ravel()).reshape(-1, 2)
-        lost_ns = before[:, 1] - before[:, 0]
-        inside = (edges[:, 0] < edges[:, 1]) & (edges[:, 1] > self.from_ns) & (edges[:, 0] < self.to_ns)
+        ends_ns = np.where(stops.end_ns == OPEN_NS, end_ns, stops.end_ns)
+        spans = cut(machine.calendar, int(stops.start_ns.min()), int(ends_ns.max()) + 1)
+        lost_ns = scheduled_before(spans, ends_ns) - scheduled_before(spans, stops.start_ns)
+        inside = (stops.start_ns < ends_ns) & (ends_ns > self.from_ns) & (stops.start_ns < self.to_ns)
         full = len(self._longest) >= STOPS_KEPT
-        long = inside & (lost_ns > self._longest[0][0]) if full else inside
-        self.stops_left_out += int(inside.sum() - long.sum())
-        for index in np.flatnonzero(long).tolist():
-            stop, lost = stops[index], int(lost_ns[index])
-            kept = Kept(stop, int(edges[index, 1] - edges[index, 0]) // MS_NS, lost // MS_NS)
-            item = (lost, stop.machine, stop.id, kept)
+        long = np.flatnonzero(inside & (lost_ns > self._longest[0][0]) if full else inside)
+        long = long[np.argsort(-lost_ns[long], kind="stable")[:STOPS_KEPT]]
+        self.stops_left_out += int(inside.sum()) - len(long)
+        lengths_ms = (ends_ns - stops.start_ns) // MS_NS
+        for index, stop in zip(long.tolist(), select_stops(stops, long), strict=True):
+            lost = int(lost_ns[index])
+            item = (lost, stop.machine, stop.id, Kept(stop, int(lengths_ms[index]), lost // MS_NS))
             if len(self._longest) < STOPS_KEPT:
                 heapq.heappush(self._longest, item)
             else:
@@ -143,6 +145,13 @@ class Totals:
             total = self.losses.setdefault(key, [0, 0])
             total[0] += ms
             total[1] += pieces
+
+
+def _latest(stops: Stops) -> Stops:
+    """Each stop once, as it was told last, in order of time."""
+    order = np.argsort(stops.start_ns, kind="stable")
+    start_ns = stops.start_ns[order]
+    return select_stops(stops, order[np.append(start_ns[1:] != start_ns[:-1], True)] if len(order) else order)
 
 
 def _runs(table: Facts | Losses, *more: Any) -> Int64:

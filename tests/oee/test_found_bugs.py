@@ -101,3 +101,15 @@ def test_two_set_ups_with_one_good_piece_between_are_two(cuts):
     told = ran(150, rows, TAGGED, cuts=cuts)
     assert [(s.state.word, s.product, s.to_product) for s in told.stops] == [("setup", "p", "q"), ("setup", "q", "p")]
     assert (told.sums()["stops"], told.sums()["stops_ms"]) == (2, 100_000)
+
+
+def test_a_change_that_waits_for_the_next_stop_outlasts_a_gap_of_its_register():
+    """q is told while p still runs, the register falls silent, then the machine stops: in two blocks q was forgotten."""
+    made = machine(product_tag="d.product", product_change="next_stop", pieces=Pieces())
+    rows = {
+        "d.run": [(0, True), (50, False), (60, True)],
+        "d.product": [(0, "p"), (10, "q"), (45, GAP), (55, "q")],
+    }
+    whole, blocks = ran(120, rows, made), ran(120, rows, made, cuts=[60])
+    assert whole.times(product="q") == {"setup": 10, "running": 60}
+    assert blocks.rows == whole.rows
