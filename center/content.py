@@ -1,6 +1,7 @@
 """Whether the content of a sound envelope can be believed, and whose it is. Pure."""
 
 from collections.abc import Collection
+from datetime import UTC, datetime
 from typing import Final
 
 import numpy as np
@@ -83,3 +84,24 @@ def own_part(batch: Batch, foreign: Collection[str]) -> Batch:
         select(batch.losses, np.array(own(batch.losses), np.bool_)),
         [stop for stop in batch.stops if stop.machine not in foreign],
     )
+
+
+def open_part(batch: Batch, open_from_ns: int) -> tuple[Batch, str]:
+    """The batch without rows of closed minutes, and what is said of those, "" if there are none. Stops are told whole
+    and added to nothing: they are taken however old they are.
+    """
+    late = sum(int((table.minute_ns < open_from_ns).sum()) for table in (batch.facts, batch.losses))
+    if not late:
+        return batch, ""
+    oldest_ns = min(int(table.minute_ns.min()) for table in (batch.facts, batch.losses) if len(table))
+    facts, losses = (
+        select(batch.facts, batch.facts.minute_ns >= open_from_ns),
+        select(batch.losses, batch.losses.minute_ns >= open_from_ns),
+    )
+    rows = len(batch.facts) + len(batch.losses)
+    told = f"closed: {late} of {rows} rows are of minutes before {_utc(open_from_ns)}, the oldest of {_utc(oldest_ns)}"
+    return Batch(batch.origin, batch.seq, facts, losses, batch.stops), told
+
+
+def _utc(t_ns: int) -> str:
+    return datetime.fromtimestamp(t_ns // 1_000_000_000, UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -108,7 +108,7 @@ class Ingest:
         entry = self._center.books.payload(number)
         if entry is None:
             raise LookupError(f"there is no quarantined payload {number}")
-        plan = read_again(self._memory, number, entry, self._center.now_ns())
+        plan = read_again(self._memory, number, entry, self._center.now_ns(), self._center.open_from_ns())
         try:
             if not self._commit(plan.batches, plan.changes()):
                 raise StoreAway(self._health.condition("store"))
@@ -227,7 +227,13 @@ class Ingest:
     def _settle(self, arrived: Sequence[Arrived], refused: str = "") -> bool:
         """Commits and receipts; False if the store stayed away until we stopped."""
         messages = [Message(where, item.payload) for item in arrived if (where := parse(item.topic))]
-        plan = sort_messages(self._memory, messages, self._center.now_ns(), refused=refused)
+        plan = sort_messages(
+            self._memory,
+            messages,
+            self._center.now_ns(),
+            refused=refused,
+            open_from_ns=self._center.open_from_ns(),
+        )
         try:
             if not self._commit(plan.batches, plan.changes()):
                 return False

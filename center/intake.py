@@ -15,7 +15,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from center.books import Changes, Owner, Quarantined, SiteRow
-from center.content import is_text, machines_of, own_part, plausible
+from center.content import is_text, machines_of, open_part, own_part, plausible
 from center.ledger import MAX_RANGES, MAX_SEQ, StreamKey, StreamState, Verdict, drop, is_settled, judge, settle
 from center.memory import Memory
 from center.sites import Revision, revision
@@ -52,9 +52,10 @@ class _Arrival:
 @dataclass
 class Plan:
     """What a run of messages would change, and which gateways are owed a receipt. disputed: of streams with a conflict
-    the seq and the digest of what was settled first.
+    the seq and the digest of what was settled first. open_from_ns: rows of earlier minutes come too late.
     """
 
+    open_from_ns: int = 0
     batches: list[Batch] = field(default_factory=list)
     streams: dict[StreamKey, StreamState] = field(default_factory=dict)
     digests: dict[tuple[StreamKey, int], bytes] = field(default_factory=dict)
@@ -78,17 +79,19 @@ class Plan:
         )
 
 
-def sort_messages(memory: Memory, messages: Iterable[Message], now_ns: int, *, refused: str = "") -> Plan:
+def sort_messages(
+    memory: Memory, messages: Iterable[Message], now_ns: int, *, refused: str = "", open_from_ns: int = 0
+) -> Plan:
     """The plan for these messages, in the order of their arrival. refused: the store's reason to refuse their
-    content, which is then quarantined unread.
+    content, which is then quarantined unread. open_from_ns: minutes before it are closed, 0 if none are.
     """
-    plan = Plan()
+    plan = Plan(open_from_ns)
     for message in messages:
         _take(memory, plan, message, now_ns, refused)
     return plan
 
 
-def read_again(memory: Memory, number: int, entry: Quarantined, now_ns: int) -> Plan:
+def read_again(memory: Memory, number: int, entry: Quarantined, now_ns: int, open_from_ns: int = 0) -> Plan:
     """The plan for a quarantined payload that may be understood by now: by a newer program, or because a machine was
     handed over. The entry leaves the quarantine with the step that stores its content.
 
@@ -101,14 +104,14 @@ def read_again(memory: Memory, number: int, entry: Quarantined, now_ns: int) -> 
     key = StreamKey(where.site, where.gateway, envelope.stream)
     state = memory.streams.get(key)
     if state is None or not is_settled(state.marks, envelope.seq):
-        plan = sort_messages(memory, [message], now_ns)
+        plan = sort_messages(memory, [message], now_ns, open_from_ns=open_from_ns)
         if plan.quarantine or key not in plan.streams:
             raise Unsound(plan.quarantine[0].reason if plan.quarantine else "the ledger has no room for it")
     else:
         known = memory.digests.get(key, {}).get(envelope.seq)
         if not entry.settled or entry.reason.startswith(_CONFLICT) or (known or envelope.digest) != envelope.digest:
             raise Unsound(f"{_CONFLICT} stream {key.stream} seq {envelope.seq} is settled with another content, or was")
-        plan = Plan(heard={(where.site, where.gateway)})
+        plan = Plan(open_from_ns, heard={(where.site, where.gateway)})
         arrival = _Arrival(message, envelope, key, now_ns, "")
         before = replace(state, quarantined=max(state.quarantined - 1, 0), seen_ns=now_ns)
         plan.streams[key] = _content(memory, plan, arrival, before)
@@ -203,8 +206,8 @@ def _content(memory: Memory, plan: Plan, arrival: _Arrival, state: StreamState) 
         return replace(state, discarded=state.discarded + 1)
     if where.kind == "site":
         _take_site(memory, plan, where, inside)
-    elif foreign := _take_facts(memory, plan, where, envelope, inside):
-        raise Unsound(foreign)
+    elif left_out := _take_facts(memory, plan, where, envelope, inside):
+        raise Unsound(left_out)
     plan.counts["stored"] += 1
     return replace(state, stored=state.stored + 1)
 
@@ -238,20 +241,24 @@ def _claim(memory: Memory, plan: Plan, where: Topic, machines: Iterable[str]) ->
 
 
 def _take_facts(memory: Memory, plan: Plan, where: Topic, envelope: Envelope, inside: Any) -> str:
-    """Plans the rows of this gateway's machines; returns why the others are quarantined, "" if there are none."""
+    """Plans the rows of this gateway's machines and of minutes that are open; returns why the others are quarantined,
+    "" if there are none.
+    """
     facts, losses, stops = read_facts_body(inside)
     batch = Batch(Origin(where.site, where.gateway, envelope.stream), envelope.seq, facts, losses, stops)
     plausible(batch)
     foreign = _claim(memory, plan, where, sorted(machines_of(batch)))
     if foreign:
         batch = own_part(batch, foreign)
+    batch, closed = open_part(batch, plan.open_from_ns)
     for machine, first_ns in _first_minutes(batch).items():
         owner = _owner_of(memory, plan, where.site, machine)
         if owner and (not owner.first_ns or first_ns < owner.first_ns):
             plan.owners[where.site, machine] = replace(owner, first_ns=first_ns)
     plan.batches.append(batch)
     named = ", ".join(f"machine {machine!r} belongs to gateway {gateway!r}" for machine, gateway in foreign.items())
-    return f"{named}; hand it over first" if foreign else ""
+    reasons = [f"{named}; hand it over first"] if foreign else []
+    return "; ".join([*reasons, *([closed] if closed else [])])
 
 
 def _first_minutes(batch: Batch) -> Mapping[str, int]:

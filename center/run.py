@@ -21,6 +21,7 @@ from center.complaints import wrong
 from center.ingest import Ingest
 from center.metrics import add_metrics
 from center.mqtt import Broker
+from center.rollups import Job
 from center.state import Center, center_of
 from center.stores.contract import Store
 from config import Center as CenterFile
@@ -70,13 +71,14 @@ async def _serve(
     broker = Broker(
         settings.host, settings.port, settings.tls, settings.username, settings.password_file, settings.ca_file
     )
-    ingest = Ingest(center, broker)
+    ingest, sums = Ingest(center, broker), Job(center)
     app = application(center, ingest)
     _mount_console(app, center)
     server = _Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     stopping = asyncio.create_task(stop.wait())
     ingest.start()
+    sums.start()
     try:
         opened = asyncio.create_task(server.opened.wait())
         await asyncio.wait((serving, opened), return_when=asyncio.FIRST_COMPLETED)
@@ -89,6 +91,7 @@ async def _serve(
     finally:
         stopping.cancel()
         await asyncio.to_thread(ingest.stop)
+        await asyncio.to_thread(sums.stop)
         server.should_exit = True
         await serving
         if ready_file:

@@ -10,7 +10,8 @@ from center.health import Health
 from center.ledger import Marks, lower
 from center.live import Pictures
 from center.memory import Memory
-from center.stores.contract import Batch, Marked, Store
+from center.retention import closed_before_ns
+from center.stores.contract import Batch, Marked, RolledUp, Store
 
 FACTS: Final = "facts"
 """The kind of streams whose content goes into the store."""
@@ -33,6 +34,11 @@ class Center:
     now_ns: Callable[[], int] = time.time_ns
     name: str = ""
     language: str = "vi"
+
+    def open_from_ns(self) -> int:
+        """Rows of minutes before this come too late; 0 if none ever do [ns UTC]."""
+        kept_ns = self.store.retention_ns if isinstance(self.store, RolledUp) else 0
+        return closed_before_ns(kept_ns, self.now_ns())
 
 
 def center_of(store: Store, books: Books | None = None, **settings: object) -> Center:

@@ -13,7 +13,7 @@ from center.books import Changes, Owner, Quarantined, Remembered, SiteRow
 from center.complaints import wrong
 from center.ledger import Marks, StreamKey, StreamState
 from center.memory import KEEP_DIGESTS, new_generation
-from center.stores._duckdb_schema import CREATE, SCHEMA_VERSION
+from center.stores._duckdb_schema import CREATE, SCHEMA_VERSION, UPGRADES
 from center.stores._duckdb_write import insert_new, text, upsert
 
 KEEP_UNSETTLED: Final = 10_000
@@ -24,7 +24,9 @@ _STREAM: Final = ("site", "gateway", "stream")
 
 
 def prepare(cursor: DuckDBPyConnection, path: str) -> None:
-    """Makes the tables in an empty file, forgets old digests, and refuses a file of another version."""
+    """Makes the tables in an empty file, brings an older file up to date, forgets old digests, and refuses a file of a
+    version that it does not know.
+    """
     tables = {row[0] for row in cursor.execute("SELECT table_name FROM information_schema.tables").fetchall()}
     if not tables:
         cursor.begin()
@@ -33,6 +35,12 @@ def prepare(cursor: DuckDBPyConnection, path: str) -> None:
         cursor.commit()
         return
     version = _value(cursor, "SELECT value FROM meta WHERE key = 'schema'") if "meta" in tables else None
+    while version in UPGRADES:
+        cursor.begin()
+        cursor.execute(UPGRADES[version])
+        version = str(int(version) + 1)
+        cursor.execute("UPDATE meta SET value = ? WHERE key = 'schema'", [version])
+        cursor.commit()
     if version != SCHEMA_VERSION:
         raise wrong("store.file", path, "store_version", found=version or "?", known=SCHEMA_VERSION)
     cursor.execute(

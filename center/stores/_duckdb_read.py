@@ -9,6 +9,7 @@ import numpy as np
 from duckdb import DuckDBPyConnection
 
 from center.buckets import BY_DATE, HOUR_NS, date_start_ns, offsets
+from center.stores._duckdb_rollups import Piece
 from center.stores.contract import Query
 from oee.facts import FACT_COLUMNS, KEY_COLUMNS, LOSS_COLUMNS, LOSS_KEY_COLUMNS, Facts, Losses, Stop
 from oee.states import State
@@ -45,20 +46,28 @@ def _bucket(query: Query) -> str:
     }[query.bucket]
 
 
-def _sum(cursor: DuckDBPyConnection, table: str, query: Query, sums: tuple[str, ...]) -> dict[str, Any]:
+def _sum(
+    cursor: DuckDBPyConnection, table: str, query: Query, sums: tuple[str, ...], pieces: Sequence[Piece]
+) -> dict[str, Any]:
     by = list(dict.fromkeys(("shift", *query.by) if query.bucket == "shift" else query.by))
     unknown = set(by) - _GROUPS
     if unknown:
         raise ValueError(f"by: {', '.join(sorted(unknown))}; there are {', '.join(sorted(_GROUPS))}")
-    added = ", ".join(f"sum({name})::BIGINT AS {name}" for name in sums)
-    machines = " AND list_contains($machines, machine)" if query.machines else ""
-    parameters: dict[str, Any] = {"site": query.site, "start": query.start_ns, "end": query.end_ns}
+    parameters: dict[str, Any] = {"site": query.site}
+    machines = ""
     if query.machines:
+        machines = " AND list_contains($machines, machine)"
         parameters["machines"] = list(query.machines)
+    names = ", ".join(["minute_ns", "business_date", *by, *sums])
+    rows = " UNION ALL ".join(
+        f"SELECT {names} FROM {table}{piece.level} WHERE site = $site "
+        f"AND minute_ns >= {int(piece.start_ns)} AND minute_ns < {int(piece.end_ns)}{machines}"
+        for piece in pieces or [Piece("", query.start_ns, query.end_ns)]
+    )
+    added = ", ".join(f"sum({name})::BIGINT AS {name}" for name in sums)
     grouped = ", ".join(["bucket", *by])
     return cursor.execute(
-        f"SELECT ({_bucket(query)})::BIGINT AS bucket, {''.join(f'{name}, ' for name in by)}{added} FROM {table} "  # names are checked above
-        f"WHERE site = $site AND minute_ns >= $start AND minute_ns < $end{machines} "
+        f"SELECT ({_bucket(query)})::BIGINT AS bucket, {''.join(f'{name}, ' for name in by)}{added} FROM ({rows}) "  # names are checked above
         f"GROUP BY {grouped} ORDER BY {grouped}",
         parameters,
     ).fetchnumpy()
@@ -95,15 +104,15 @@ def _stacked(found: dict[str, Any], names: tuple[str, ...]) -> Any:
     return np.stack([np.asarray(found[name], np.int64) for name in names], axis=1)
 
 
-def read_facts(cursor: DuckDBPyConnection, query: Query) -> Facts:
-    """Sums of facts."""
-    found = _sum(cursor, "facts", query, FACT_COLUMNS)
+def read_facts(cursor: DuckDBPyConnection, query: Query, pieces: Sequence[Piece] = ()) -> Facts:
+    """Sums of facts. pieces: which tables answer which stretch; none of them: the minutes answer all."""
+    found = _sum(cursor, "facts", query, FACT_COLUMNS, pieces)
     return Facts(**_keys(query, found, KEY_COLUMNS), sums=_stacked(found, FACT_COLUMNS))
 
 
-def read_losses(cursor: DuckDBPyConnection, query: Query) -> Losses:
-    """Sums of losses."""
-    found = _sum(cursor, "losses", query, LOSS_COLUMNS)
+def read_losses(cursor: DuckDBPyConnection, query: Query, pieces: Sequence[Piece] = ()) -> Losses:
+    """The same for losses."""
+    found = _sum(cursor, "losses", query, LOSS_COLUMNS, pieces)
     return Losses(**_keys(query, found, LOSS_KEY_COLUMNS), sums=_stacked(found, LOSS_COLUMNS))
 
 

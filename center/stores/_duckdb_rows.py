@@ -1,12 +1,17 @@
-"""Rows out of the embedded store as they were written, identity included: what a copy into another store needs."""
+"""Rows out of the embedded store as they were written, identity included: what a copy into another store needs.
+
+Of hours whose minutes are gone the sums are given as rows of a stream of their own (`HOURS`), at the hour's first
+minute and numbered in a fixed order, so that a copy of them is as harmless to repeat as any other.
+"""
 # ruff: noqa: S608  # names in the statements are constants of this package; values are parameters
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from duckdb import DuckDBPyConnection
 
+from center.stores._duckdb_rollups import minutes_from
 from center.stores.contract import Batch, Origin
 from oee.facts import (
     FACT_COLUMNS,
@@ -23,6 +28,8 @@ from oee.facts import (
 )
 from oee.states import State
 
+HOURS: Final = "hours"
+"""No stream of a gateway: those are hexadecimal."""
 _TYPES = {"minute_ns": np.int64, "n": np.int64, "business_date": np.int32, "calendar": np.uint8, "state": np.uint8}
 
 
@@ -30,7 +37,8 @@ def extent(cursor: DuckDBPyConnection) -> dict[str, tuple[int, int]]:
     """By site the time from the first row to the end of the last one's minute."""
     rows = cursor.execute(
         "SELECT site, min(t), max(t) FROM (SELECT site, minute_ns AS t FROM facts UNION ALL SELECT site, minute_ns "
-        "FROM losses UNION ALL SELECT site, start_ns FROM stops) GROUP BY site ORDER BY site"
+        "FROM losses UNION ALL SELECT site, minute_ns FROM facts_hour UNION ALL SELECT site, minute_ns FROM losses_hour "
+        "UNION ALL SELECT site, start_ns FROM stops) GROUP BY site ORDER BY site"
     ).fetchall()
     return {
         site: (first // MINUTE_NS * MINUTE_NS, last // MINUTE_NS * MINUTE_NS + MINUTE_NS) for site, first, last in rows
@@ -39,8 +47,15 @@ def extent(cursor: DuckDBPyConnection) -> dict[str, tuple[int, int]]:
 
 def batches(cursor: DuckDBPyConnection, site: str, start_ns: int, end_ns: int) -> Iterator[Batch]:
     """The rows of one window, a batch for each stream; stops know no stream."""
-    fact_streams, all_facts = _table(cursor, "facts", KEY_COLUMNS, FACT_COLUMNS, (site, start_ns, end_ns))
-    loss_streams, all_losses = _table(cursor, "losses", LOSS_KEY_COLUMNS, LOSS_COLUMNS, (site, start_ns, end_ns))
+    gone_ns = min(max(minutes_from(cursor), start_ns), end_ns)
+    if start_ns < gone_ns:
+        _, hours = _table(cursor, _numbered("facts", KEY_COLUMNS), KEY_COLUMNS, FACT_COLUMNS, (site, start_ns, gone_ns))
+        _, rolled = _table(
+            cursor, _numbered("losses", LOSS_KEY_COLUMNS), LOSS_KEY_COLUMNS, LOSS_COLUMNS, (site, start_ns, gone_ns)
+        )
+        yield Batch(Origin(site, "", HOURS), 0, Facts(**hours), Losses(**rolled), ())
+    fact_streams, all_facts = _table(cursor, "facts", KEY_COLUMNS, FACT_COLUMNS, (site, gone_ns, end_ns))
+    loss_streams, all_losses = _table(cursor, "losses", LOSS_KEY_COLUMNS, LOSS_COLUMNS, (site, gone_ns, end_ns))
     facts, losses = Facts(**all_facts), Losses(**all_losses)
     for stream in sorted({*fact_streams.tolist(), *loss_streams.tolist()}):
         mine = select(facts, fact_streams == stream) if len(facts) else NO_FACTS
@@ -48,6 +63,12 @@ def batches(cursor: DuckDBPyConnection, site: str, start_ns: int, end_ns: int) -
         yield Batch(Origin(site, "", stream), 0, mine, lost, ())
     if stops := _stops(cursor, site, start_ns, end_ns):
         yield Batch(Origin(site, "", ""), 0, NO_FACTS, NO_LOSSES, stops)
+
+
+def _numbered(table: str, keys: tuple[str, ...]) -> str:
+    """The sums of hours as if they were rows."""
+    number = f"row_number() OVER (PARTITION BY site, machine, minute_ns ORDER BY {', '.join(keys)}) - 1"
+    return f"(SELECT '{HOURS}' AS stream, {number} AS n, * FROM {table}_hour)"
 
 
 def _table(

@@ -5,17 +5,22 @@ the zone maps of `minute_ns` make as fast as an index (measured on 8.6 million r
 36 bytes a row instead of 146, and with no index that must fit into memory. There is one writer, so nothing can slip in
 between. Small tables are updated in place: their keys never change, so an update is no deletion and the file stays
 small (3,000 updates of 200 rows: 0.8 MB).
+
+`facts_hour`, `facts_day` and the same of losses are sums of the minute rows (`_duckdb_rollups`), without stream and n.
 """
+
+# ruff: noqa: S608  # made of constants
 
 from typing import Final
 
 from oee.facts import FACT_COLUMNS, KEY_COLUMNS, LOSS_COLUMNS, LOSS_KEY_COLUMNS
 
-SCHEMA_VERSION: Final = "1"
+SCHEMA_VERSION: Final = "2"
 
 _TYPES: Final = {
     "site": "VARCHAR",
     "stream": "VARCHAR",
+    "n": "BIGINT",
     "machine": "VARCHAR",
     "minute_ns": "BIGINT",
     "calendar": "UTINYINT",
@@ -27,9 +32,13 @@ _TYPES: Final = {
 }
 
 
-def _columns(keys: tuple[str, ...], sums: tuple[str, ...]) -> str:
-    first = [f"{name} {_TYPES[name]} NOT NULL" for name in ("site", "stream", *keys)]
-    return ", ".join([*first, "n BIGINT NOT NULL", *(f"{name} BIGINT NOT NULL" for name in sums)])
+ROLLED: Final = {"facts": (KEY_COLUMNS, FACT_COLUMNS), "losses": (LOSS_KEY_COLUMNS, LOSS_COLUMNS)}
+"""The tables of which hours and days are added up: key columns and sums."""
+
+
+def _columns(keys: tuple[str, ...], sums: tuple[str, ...], identity: tuple[str, ...] = ("stream", "n")) -> str:
+    first = [f"{name} {_TYPES[name]} NOT NULL" for name in ("site", *identity, *keys)]
+    return ", ".join([*first, *(f"{name} BIGINT NOT NULL" for name in sums)])
 
 
 FACT_IDENTITY: Final = ("site", "stream", "machine", "minute_ns", "n")
@@ -39,9 +48,26 @@ CREATE_SUMS: Final = f"""
 CREATE TABLE facts ({_columns(KEY_COLUMNS, FACT_COLUMNS)});
 CREATE TABLE losses ({_columns(LOSS_KEY_COLUMNS, LOSS_COLUMNS)});
 """
+CREATE_ROLLUPS: Final = (
+    "\n".join(
+        f"CREATE TABLE {table}{level} ({_columns(keys, sums, ())});"
+        for table, (keys, sums) in ROLLED.items()
+        for level in ("_hour", "_day")
+    )
+    + """
+CREATE TABLE stale_hours (site VARCHAR NOT NULL, start_ns BIGINT NOT NULL);
+CREATE TABLE stale_days (site VARCHAR NOT NULL, start_ns BIGINT NOT NULL);
+"""
+)
+UPGRADES: Final = {
+    "1": CREATE_ROLLUPS + "INSERT INTO stale_hours SELECT DISTINCT site, minute_ns - minute_ns % 3600000000000 FROM "
+    "(SELECT site, minute_ns FROM facts UNION ALL SELECT site, minute_ns FROM losses);"
+}
+"""By version of a file what makes it one of the next version."""
 CREATE: Final = f"""
 CREATE TABLE meta (key VARCHAR NOT NULL, value VARCHAR NOT NULL);
 {CREATE_SUMS}
+{CREATE_ROLLUPS}
 CREATE TABLE stops (
   site VARCHAR NOT NULL, machine VARCHAR NOT NULL, id VARCHAR NOT NULL, start_ns BIGINT NOT NULL, end_ns BIGINT,
   state UTINYINT NOT NULL, reason VARCHAR NOT NULL, said_by VARCHAR NOT NULL, product VARCHAR NOT NULL,

@@ -117,7 +117,7 @@ def _flag_overfull(cursor: DuckDBPyConnection, columns: Mapping[str, "np.ndarray
     try:
         found = cursor.execute(
             f"SELECT site, machine, minute_ns, sum({_ALL_STATES})::BIGINT AS ms FROM facts "  # constants
-            f"SEMI JOIN touched USING (site, machine, minute_ns) WHERE minute_ns BETWEEN {low} AND {high} "
+            f"SEMI JOIN touched USING (site, machine, minute_ns) WHERE minute_ns BETWEEN {low} AND {high} AND stream <> 'hours' "
             "GROUP BY ALL HAVING ms > 60000"
         ).fetchnumpy()
         cursor.execute(f"DELETE FROM overfull USING touched WHERE {_SAME_MINUTE}")  # constants

@@ -92,6 +92,24 @@ class Store(Protocol):
 
 
 @runtime_checkable
+class RolledUp(Protocol):
+    """A store that keeps sums of hours and days beside its minute rows.
+
+    Sums that are not up to date are never used: answers are the same at any moment, before, while and after they are
+    added up. `retention_ns`: minute rows that are older are deleted (0: never), sums never; `center.retention`
+    says from when on rows come too late.
+    """
+
+    retention_ns: int
+
+    def roll_up(self, now_ns: int) -> bool:
+        """Does one short step of what is to be done; True if there may be more. Of several processes on one store
+        whoever has the lease does it; others return False. Raises `StoreAway`.
+        """
+        ...
+
+
+@runtime_checkable
 class Marked(Protocol):
     """A store whose books lie elsewhere: it also keeps how far each stream is settled, so that books and store can be
     compared after either was restored or replaced. What only one of them knows is asked for again.

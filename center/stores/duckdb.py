@@ -1,6 +1,7 @@
 """The embedded store: one DuckDB file that holds facts and books, owned by one process. No server.
 
 What it promises: after `commit` returns, a kill of the process loses nothing; of one commit all is there or nothing.
+Questions are answered from sums of hours and days where those are up to date (`_duckdb_rollups`).
 What it does not: two processes, and surviving its disk. A second process is refused with a sentence that says so.
 """
 
@@ -16,8 +17,10 @@ from duckdb import DuckDBPyConnection
 
 from center.books import Changes, Quarantined, QuarantineRow, Remembered, StoreRefused
 from center.complaints import wrong
+from center.retention import gone_before_ns, retention_ns
 from center.stores import _duckdb_books as books
 from center.stores import _duckdb_read as read
+from center.stores import _duckdb_rollups as rollups
 from center.stores import _duckdb_rows as rows_of
 from center.stores import _duckdb_write as write
 from center.stores.contract import Batch, Query, StoreAway
@@ -45,18 +48,24 @@ _AWAY: Final = (
 class DuckStore:
     """Store and books in one file. Any thread may read; commits take turns."""
 
-    def __init__(self, path: Path, memory_limit: str) -> None:
+    def __init__(self, path: Path, memory_limit: str, kept_ns: int = 0) -> None:
+        """kept_ns: how long minute rows are kept, 0 for ever."""
         self._path = path
+        self.retention_ns = kept_ns
         self._options = {**_OPTIONS, "memory_limit": memory_limit}
         self._turn = threading.Lock()
         self._door = threading.Lock()
         self._closed = False
+        self._stale: set[rollups.Bin] = set()
+        """The hours on the file's list; changed with `_turn` held, after the commit."""
+        self._gone_ns = 0
         self._root: DuckDBPyConnection | None = self._open()
 
     def _open(self) -> DuckDBPyConnection:
         root = duckdb.connect(str(self._path), config=self._options)
         try:
             books.prepare(root, str(self._path))
+            self._stale, self._gone_ns = rollups.read_stale(root), rollups.minutes_from(root)
         except BaseException:
             root.close()
             raise
@@ -82,8 +91,10 @@ class DuckStore:
 
     @contextmanager
     def _reading(self) -> Iterator[DuckDBPyConnection]:
+        """A view of one instant."""
         cursor = self._cursor()
         try:
+            cursor.begin()
             yield cursor
         except _AWAY as error:
             raise StoreAway(f"{self._path}: cannot be read: {_first_line(error)}") from error
@@ -96,34 +107,63 @@ class DuckStore:
 
     def commit(self, batches: Sequence[Batch], changes: Changes) -> None:
         """Facts and books in one transaction; by the contract of `Books`."""
-        with self._turn:
-            cursor = self._cursor()
-            try:
-                cursor.begin()
-                write.write_batches(cursor, batches)
-                books.write_changes(cursor, changes)
-                cursor.commit()
-            except _AWAY as error:
-                _rollback(cursor)
+        new = rollups.hours_of(batches)
+        with self._turn, self._writing() as cursor:
+            if gone := [start for _, start in new if start < self._gone_ns]:
+                raise StoreRefused(f"closed: rows at {min(gone)} ns are older than the minutes that are kept")
+            new -= self._stale
+            write.write_batches(cursor, batches)
+            books.write_changes(cursor, changes)
+            rollups.mark(cursor, "stale_hours", new)
+            cursor.commit()
+            self._stale |= new
+
+    def roll_up(self, now_ns: int) -> bool:
+        """One step of the sums; by the contract of `RolledUp`."""
+        with self._turn, self._writing() as cursor:
+            done = rollups.add_up_hours(cursor, self._stale, now_ns)
+            more = bool(done) or rollups.add_up_day(cursor, self._stale, now_ns)
+            gone_ns = self._gone_ns
+            until_ns = gone_before_ns(self.retention_ns, now_ns)
+            if not more and not any(start < until_ns for _, start in self._stale):
+                gone_ns = rollups.forget_minutes(cursor, until_ns)
+            cursor.commit()
+            more = more or gone_ns != self._gone_ns
+            self._stale -= done
+            self._gone_ns = gone_ns
+        return more
+
+    @contextmanager
+    def _writing(self) -> Iterator[DuckDBPyConnection]:
+        """A transaction, which the caller commits; it is rolled back after an error."""
+        cursor = self._cursor()
+        try:
+            cursor.begin()
+            yield cursor
+        except _AWAY as error:
+            _rollback(cursor)
+            if "invalidated" in str(error) or isinstance(error, duckdb.FatalException | duckdb.InternalError):
                 cursor.close()
-                if "invalidated" in str(error) or isinstance(error, duckdb.FatalException | duckdb.InternalError):
-                    self._give_up()
-                raise StoreAway(f"{self._path}: cannot be written: {_first_line(error)}") from error
-            except (duckdb.Error, OverflowError, UnicodeError) as error:
-                _rollback(cursor)
-                cursor.close()
-                raise StoreRefused(_first_line(error)) from error
+                self._give_up()
+            raise StoreAway(f"{self._path}: cannot be written: {_first_line(error)}") from error
+        except StoreRefused:
+            _rollback(cursor)
+            raise
+        except (duckdb.Error, OverflowError, UnicodeError) as error:
+            _rollback(cursor)
+            raise StoreRefused(_first_line(error)) from error
+        finally:
             cursor.close()
 
     def facts(self, query: Query) -> Facts:
         """Sums of facts; by the contract of `Store`."""
         with self._reading() as cursor:
-            return read.read_facts(cursor, query)
+            return read.read_facts(cursor, query, rollups.plan(cursor, query))
 
     def losses(self, query: Query) -> Losses:
         """Sums of losses; by the contract of `Store`."""
         with self._reading() as cursor:
-            return read.read_losses(cursor, query)
+            return read.read_losses(cursor, query, rollups.plan(cursor, query))
 
     def stops(self, site: str, machines: Sequence[str], start_ns: int, end_ns: int) -> list[Stop]:
         """Latest revisions; by the contract of `Store`."""
@@ -186,19 +226,22 @@ def _first_line(error: BaseException) -> str:
 
 
 def open_store(settings: Mapping[str, str | int | float | bool]) -> DuckStore:
-    """The store in `file`, made if it is not there. Other key: memory_limit.
+    """The store in `file`, made if it is not there. Other keys: memory_limit, retention (of minute rows).
 
     Raises `Misconfigured` if another process owns the file, if it cannot be opened or is of another version.
     """
-    unknown = set(settings) - {"file", "memory_limit"}
+    unknown = set(settings) - {"file", "memory_limit", "retention"}
     if unknown:
-        raise wrong(f"store.{min(unknown)}", settings[min(unknown)], "unknown_key", known="file, memory_limit")
+        raise wrong(
+            f"store.{min(unknown)}", settings[min(unknown)], "unknown_key", known="file, memory_limit, retention"
+        )
+    kept_ns = retention_ns(settings)
     path, memory_limit = Path(str(settings.get("file", _FILE))), str(settings.get("memory_limit", _MEMORY_LIMIT))
     if not _MEMORY.fullmatch(memory_limit):
         raise wrong("store.memory_limit", memory_limit, "bad_memory_limit")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return DuckStore(path, memory_limit)
+        return DuckStore(path, memory_limit, kept_ns)
     except (duckdb.Error, OSError) as error:
         code = "store_in_use" if "Could not set lock" in str(error) else "store_cannot_open"
         raise wrong("store.file", path, code, detail=_first_line(error)) from error

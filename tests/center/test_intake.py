@@ -10,7 +10,7 @@ from center.books import Remembered
 from center.intake import Message, sort_messages
 from center.ledger import Marks, StreamKey
 from center.memory import Memory, is_ahead, receipt
-from oee.facts import Stop
+from oee.facts import MINUTE_NS, Stop
 from oee.states import State
 from wire.bodies import Status, facts_body
 from wire.envelope import open_envelope, seal
@@ -262,3 +262,15 @@ def test_what_came_after_the_restoration_does_not_hide_what_is_missing(memory):
     take(memory, *(envelope(seq, running(T + seq * 10**12, 1)) for seq in (1, 2, 6, 7)))
     told = Status(online=True, at_ns=1, generation="generation-1", marks={STREAM: 5})
     assert is_ahead(memory, "van-long", "main", told)
+
+
+def test_rows_of_closed_minutes_are_quarantined_and_the_open_ones_are_stored(memory):
+    old, new = T - 100 * MINUTE_NS, T
+    mixed = Message(Topic("van-long", "main", "facts"), envelope(1, [*running(old, 3), *running(new, 2)]))
+    plan = sort_messages(memory, [mixed], 0, open_from_ns=T)
+    (stored,) = plan.batches
+    assert stored.facts.minute_ns.tolist() == [new, new + MINUTE_NS]
+    (entry,) = plan.quarantine
+    assert entry.settled
+    assert entry.reason.startswith("closed: 3 of 5 rows are of minutes before 2026-03-02 01:00 UTC")
+    assert plan.streams[KEY].quarantined == 1
