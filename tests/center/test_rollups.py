@@ -132,7 +132,7 @@ def _same(one, other, query):
         assert (found.sums == truth.sums).all(), query
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_answers_are_those_of_the_minutes_at_any_moment(open_, seed):
     """Writes, repetitions, late rows, questions, single steps of the job and restarts in any order, beside a store in
     which nothing is ever added up.
@@ -140,7 +140,7 @@ def test_answers_are_those_of_the_minutes_at_any_moment(open_, seed):
     chance, numbers = random.Random(seed), {}
     store, plain = open_(), open_("plain")
     now, written = T + DAY_NS, []
-    for seq in range(14):
+    for seq in range(10):
         made = batch(*_some(chance, numbers, chance.choice([1, 5, 80])), seq=seq)
         written.append(made)
         for one in (store, plain):
@@ -152,11 +152,11 @@ def test_answers_are_those_of_the_minutes_at_any_moment(open_, seed):
             store = open_()
         now += chance.randrange(24) * HOUR_NS
         low = T + chance.randrange(4 * 1440) * MINUTE_NS
-        for start, end in ((0, 2**62), (low, low + chance.randrange(1, 3000) * MINUTE_NS)):
+        for start, end in ((T - DAY_NS, T + 9 * DAY_NS), (low, low + chance.randrange(1, 3000) * MINUTE_NS)):
             machines, by = chance.choice([(), ("b",)]), chance.choice([(), ("machine", "shift", "product", "calendar")])
-            _same(store, plain, Query("van-long", start, min(end, 2**61), "UTC", machines, chance.choice(BUCKETS), by))
+            _same(store, plain, Query("van-long", start, end, "UTC", machines, chance.choice(BUCKETS), by))
             zone = chance.choice(ZONES)
-            _same(store, plain, Query("van-long", max(start, T), min(end, T + 9 * DAY_NS), zone, machines, "hour", by))
+            _same(store, plain, Query("van-long", start, end, zone, machines, "hour", by))
     settle(store, T + 30 * DAY_NS)
     with store._reading() as cursor:
         assert cursor.execute(
