@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "center")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "center"), str(ROOT / "tests")]
 
 import numpy as np
 from influx_plant import Influxd

@@ -36,7 +36,8 @@ def store(path):
 
 
 def _run(code, *arguments):
-    code = f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(Path(__file__).parent)!r}]\n{code}"
+    paths = [str(Path(__file__).parents[index]) for index in (2, 0, 1)]
+    code = f"import sys; sys.path[:0] = {paths!r}\n{code}"
     return subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=60
     )

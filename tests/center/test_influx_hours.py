@@ -178,7 +178,7 @@ def test_another_process_has_the_file(store, tmp_path):
         "from center.stores.contract import Query\nfrom center.stores.influxdb import open_store\n"
         "print(open_store(json.loads(sys.argv[1])).facts(Query('van-long', 0, 2**62)).column('pieces_good').tolist())"
     )
-    paths = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
+    paths = [str(Path(__file__).parents[index]) for index in (2, 0, 1)]
     command = [sys.executable, "-c", code, json.dumps(influx_settings(tmp_path)), json.dumps(paths)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout.strip() == "[3000]", done.stderr

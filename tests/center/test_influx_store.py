@@ -297,7 +297,7 @@ def test_two_processes_of_a_center_write_without_harm(store, where):
     )
     import json
 
-    paths = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
+    paths = [str(Path(__file__).parents[index]) for index in (2, 0, 1)]
     command = [sys.executable, "-c", code, json.dumps(where), json.dumps(paths)]
     others = [subprocess.Popen(command) for _ in range(2)]
     assert [other.wait(60) for other in others] == [0, 0]

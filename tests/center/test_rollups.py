@@ -204,7 +204,7 @@ def test_the_latest_hours_wait_until_they_are_over(open_):
 
 _JOB = """
 import sys, threading
-sys.path[:0] = [{root!r}, {here!r}]
+sys.path[:0] = [{root!r}, {here!r}, {here!r} + "/.."]
 from center_plant import batch, running
 from center.stores.duckdb import open_store
 store = open_store({{"file": sys.argv[1]}})

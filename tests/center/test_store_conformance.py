@@ -274,7 +274,7 @@ def test_what_was_written_is_there_after_a_restart(opener):
 
 _WRITER = """
 import importlib, json, sys
-sys.path[:0] = [{root!r}, {here!r}]
+sys.path[:0] = [{root!r}, {here!r}, {here!r} + "/.."]
 from center_plant import batch, running
 store = importlib.import_module("center.stores." + sys.argv[1]).open_store(json.loads(sys.argv[2]))
 for seq in range(1, 100000):
