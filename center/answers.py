@@ -122,6 +122,27 @@ class Trend(Windowed):
     bucket: str
     formula: str
     rows: list[TrendRow]
+    next: str | None = Field(None, description="Where the next page is; null on the last one.")
+
+
+class ComparedRow(TrendRow):
+    """A machine of a site."""
+
+    site: str
+    site_name: Name
+    machine_name: Name
+
+
+class Compared(Answer):
+    """Machines of several sites over `[from, to)`, by one formula set."""
+
+    from_: str = Field(alias="from")
+    to: str
+    bucket: str
+    formula: str
+    order: str
+    rows: list[ComparedRow]
+    next: str | None = Field(None, description="Where the next page is; null on the last one.")
 
 
 class LossRow(Answer):
@@ -138,6 +159,7 @@ class LossRow(Answer):
 
 class Losses(Windowed):
     rows: list[LossRow]
+    next: str | None = Field(None, description="Where the next page is; null on the last one.")
 
 
 class StopRow(Answer):
@@ -157,6 +179,7 @@ class StopRow(Answer):
 
 class Stops(Windowed):
     rows: list[StopRow]
+    next: str | None = Field(None, description="Where the next page is; null on the last one.")
     truncated: bool
 
 
@@ -170,6 +193,7 @@ class CoverageRow(Answer):
 
 class Coverage(Windowed):
     rows: list[CoverageRow]
+    next: str | None = Field(None, description="Where the next page is; null on the last one.")
 
 
 class DeliveryRow(Answer):
@@ -194,6 +218,7 @@ class DeliveryRow(Answer):
 class Delivery(Answer):
     generation: str
     rows: list[DeliveryRow]
+    next: str | None = Field(None, description="Where the next page is; null on the last one.")
 
 
 class QuarantineRow(Answer):
@@ -207,6 +232,7 @@ class QuarantineRow(Answer):
 
 class Quarantine(Answer):
     rows: list[QuarantineRow]
+    next: str | None = Field(None, description="Where the next page is; null on the last one.")
     count: int
 
 

@@ -32,7 +32,7 @@ Number = Annotated[int, Path(description="Id of the entry, as GET /api/v1/quaran
 def add_by_hand(app: FastAPI, center: Center, ingest: Ingest) -> None:
     """The routes."""
 
-    @app.post(ENVELOPES, response_model=answers.Taken, responses=_PROBLEMS)
+    @app.post(ENVELOPES, response_model=answers.Taken, responses=_PROBLEMS, openapi_extra=_body_of(NDJSON, "string"))
     async def envelopes(_viewer: Administering, request: Request, site: Site, gateway: Gateway) -> Any:
         """Envelopes that came on a stick: lines `{"kind", "data"}` as `nhip outbox --export` writes them."""
         if refusal := _refusal(request, NDJSON):
@@ -53,12 +53,22 @@ def add_by_hand(app: FastAPI, center: Center, ingest: Ingest) -> None:
         """One quarantined payload whole: its bytes, and what of it can be read."""
         return _asked(lambda: by_hand.show(center, viewer, number))
 
-    @app.post("/api/v1/quarantine/{number}/replay", response_model=answers.Replayed, responses=_PROBLEMS)
+    @app.post(
+        "/api/v1/quarantine/{number}/replay",
+        response_model=answers.Replayed,
+        responses=_PROBLEMS,
+        openapi_extra=_body_of("application/json", "object"),
+    )
     async def replay(_viewer: Administering, request: Request, number: Number) -> Any:
         """Tries a quarantined payload again: after an update, or after a machine was handed over."""
         if refusal := _refusal(request, "application/json"):
             return refusal
         return await run_in_threadpool(_replay, ingest, number)
+
+
+def _body_of(content_type: str, kind: str) -> dict[str, Any]:
+    """What the description says of a body that is read as it comes."""
+    return {"requestBody": {"required": True, "content": {content_type: {"schema": {"type": kind}}}}}
 
 
 def _deliver(center: Center, ingest: Ingest, author: tuple[str, str], items: list[Item]) -> Any:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from center.ledger import holes
 from center.losses import coverage, losses
+from center.paging import MAX_ROWS
 from center.scope import scope, unknown, zone_of
 from center.state import Center
 from center.stores.contract import StoreAway
@@ -32,7 +33,6 @@ __all__ = [
     "trend",
 ]
 
-MAX_ROWS: Final = 10_000
 _UTC: Final = ZoneInfo("UTC")
 _UNKNOWN: Final = State.UNKNOWN.word
 
@@ -153,11 +153,15 @@ def stops(
     start_ns: int | None = None,
     end_ns: int | None = None,
     limit: int = MAX_ROWS,
+    going_on: bool | None = None,
 ) -> dict[str, Any]:
-    """Stretches in which a machine did not run, told whole, the latest first; `truncated` if there are more."""
+    """Stretches in which a machine did not run, told whole, the latest first; `truncated` if there are more.
+
+    going_on: the window ends now, so that a stop which began in a minute that is not over yet belongs to it; without
+    an end it does.
+    """
     asked = scope(center, viewer, site, machines, start_ns=start_ns, end_ns=end_ns)
-    # a stop that is going on began in a minute that is not over yet
-    until_ns = asked.end_ns if end_ns is not None else asked.end_ns + 2 * MINUTE_NS
+    until_ns = asked.end_ns + (2 * MINUTE_NS if going_on or (going_on is None and end_ns is None) else 0)
     found = center.store.stops(site, asked.machines if machines else (), asked.start_ns, until_ns)
     found.sort(key=lambda stop: (-stop.start_ns, stop.machine))
     rows = [

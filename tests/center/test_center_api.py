@@ -5,54 +5,25 @@ from dataclasses import replace
 
 import httpx
 import pytest
-from center_plant import STREAM, envelope, losses, ns, running, site_body
+from api_plant import WINDOW, fill
+from center_plant import STREAM, ns
 
 from center.api import create_app
-from center.intake import Message, sort_messages
 from center.run import run
 from center.state import center_of
 from center.stores.contract import StoreAway
 from center.stores.duckdb import open_store
 from config import Misconfigured, parse_center
-from oee.facts import MINUTE_NS, Stop
 from oee.kpi import KPI_KEYS
-from oee.states import State
-from wire.topics import Topic
 
-T = ns("2026-03-02T08:00:00")
 HOUR_MS = 3_600_000
-WINDOW = {"from": "2026-03-02T08:00:00+07:00", "to": "2026-03-02T10:00:00+07:00"}
-
-
-def _fill(center):
-    """press-1: an hour in shift A, of which half an hour ran, a quarter broke down, and a quarter nobody saw;
-    press-2 is named and silent."""
-    stop = Stop("press-1", "s1", T + 30 * MINUTE_NS, None, State.BREAKDOWN, "", "plc", "1", "", 0)
-    told = replace(stop, end_ns=T + 45 * MINUTE_NS, reason="kẹt khuôn", revision=1)
-    rows = running(T, 30)
-    rows += [{"t": T + minute * MINUTE_NS, "breakdown_ms": 60_000} for minute in range(30, 45)]
-    rows += [{"t": ns("2026-03-02T10:05:00"), "calendar": 1, "running_ms": 60_000, "pieces_total": 5}]
-    lost = [
-        {"t": T + minute * MINUTE_NS, "state": State.BREAKDOWN, "reason": "kẹt khuôn", "ms": 60_000}
-        for minute in range(30, 45)
-    ]
-    body = site_body(["press-1", "press-2"], valid_from=ns("2026-03-02"))
-    for kind, payloads in (
-        ("site", [envelope(1, content=body, stream="bb" * 8)]),
-        ("facts", [envelope(1, rows, lost, [stop, told]), envelope(3, content={}), b"noise"]),
-    ):
-        messages = [Message(Topic("van-long", "main", kind), payload) for payload in payloads]
-        plan = sort_messages(center.memory, messages, T)
-        center.commit(plan.batches, plan.changes())
-        center.memory.adopt(plan.changes())
-    assert losses(lost).sums.sum() == 900_000
 
 
 @pytest.fixture
 def center(tmp_path):
     store = open_store({"file": str(tmp_path / "nhip.duckdb")})
     made = center_of(store, now_ns=lambda: ns("2026-03-02T10:00:20"), name="Trung tâm")
-    _fill(made)
+    fill(made)
     yield made
     store.close()
 
@@ -271,7 +242,7 @@ async def test_a_store_that_is_away_is_said(center):
 
 async def test_the_description_is_complete(client):
     description = await _get(client, "/openapi.json")
-    assert len(description["paths"]) == 11
+    assert len(description["paths"]) == 12
     for path, operations in description["paths"].items():
         operation = operations["get"]
         assert operation["description"], path

@@ -1,0 +1,33 @@
+"""Answers of the API as files for other programs: CSV, Parquet and Excel.
+
+One table for all three (`table`), one file for each format, named as it is asked for (`?format=csv`). A format is a
+function `write(table, lang) -> bytes` beside `MEDIA_TYPE`; whoever adds one adds a file.
+"""
+
+import importlib
+from typing import Any, Final, NamedTuple
+
+from center.exports.table import Table, table_of
+
+__all__ = ["FORMATS", "Exported", "Table", "export", "table_of"]
+
+FORMATS: Final = ("csv", "parquet", "xlsx")
+
+
+class Exported(NamedTuple):
+    """A file: its content, its media type, and a name for it."""
+
+    content: bytes
+    media_type: str
+    name: str
+
+
+def export(form: str, subject: str, answer: dict[str, Any], lang: str) -> Exported:
+    """An answer of the API as a file of one of `FORMATS`.
+
+    subject: `trend`, `losses`, `stops` ...: what the rows are, for the file's name and headings.
+    lang: of names, and of headings where people read them (Excel); CSV and Parquet bear the API's own names.
+    """
+    writer = importlib.import_module(f"center.exports.{form}")  # pyarrow is loaded only where Parquet is asked for
+    table = table_of(subject, answer, lang)
+    return Exported(writer.write(table, lang), writer.MEDIA_TYPE, f"{table.name}.{form}")

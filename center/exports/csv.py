@@ -1,0 +1,34 @@
+"""CSV as Excel in Vietnam and any program read it: UTF-8 with a byte order mark, commas, ISO 8601 times.
+
+What is not known is an empty cell, never a zero. A text that a spreadsheet would take for a formula gets an apostrophe
+before it, since product names come from PLCs and reasons from whoever stands at the machine.
+"""
+
+import csv
+import io
+from datetime import datetime
+from typing import Any, Final
+
+from center.exports.table import Table
+
+MEDIA_TYPE: Final = "text/csv; charset=utf-8"
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+
+
+def write(table: Table, _lang: str) -> bytes:
+    """The table with the API's names in its first line."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow([column.key for column in table.columns])
+    writer.writerows(zip(*([_cell(item) for item in column.values] for column in table.columns), strict=True))
+    return text.getvalue().encode("utf-8-sig")
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, str):
+        return f"'{value}" if len(value) > 1 and value.startswith(_FORMULA) else value
+    return (
+        {None: "", True: "true", False: "false"}.get(value, value) if isinstance(value, (bool, type(None))) else value
+    )

@@ -1,0 +1,36 @@
+"""Long answers in pages. Pure.
+
+A page is asked for by `limit` and `offset`, and the next one by the address that stands in the answer (`next`) and in
+the header `Link` (RFC 8288). That address pins the window's ends, so that what arrives meanwhile does not move rows
+between pages.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import urlencode
+
+MAX_ROWS: Final = 10_000
+"""Rows of a page unless asked otherwise: a month by hour for thirteen machines."""
+MOST_ROWS: Final = 100_000
+
+
+def cut(answer: Mapping[str, Any], limit: int, offset: int) -> tuple[dict[str, Any], int | None]:
+    """The answer with this page of its `rows`, and the offset of the next page; None on the last one."""
+    rows: Sequence[Any] = answer["rows"]
+    more = offset + limit < len(rows)
+    return {**answer, "rows": rows[offset : offset + limit]}, offset + limit if more else None
+
+
+def address(path: str, asked: Sequence[tuple[str, str]], answer: Mapping[str, Any], offset: int) -> str:
+    """Where the next page is: the same question with the answer's own window.
+
+    asked: the parameters of this question, as they came.
+    """
+    pinned = {key: str(answer[key]) for key in ("from", "to") if key in answer}
+    kept = [(key, value) for key, value in asked if key not in ("offset", "from", "to")]
+    return f"{path}?{urlencode([*kept, *pinned.items(), ('offset', str(offset))])}"
+
+
+def link(url: str) -> str:
+    """The header's text."""
+    return f'<{url}>; rel="next"'

@@ -1,0 +1,56 @@
+"""Everything that the API's description allows, asked: no answer is an accident, and each is what the description says.
+
+That a request which the description allows is never refused is not asked: a schema cannot say that `from` lies before
+`to`, nor which sites there are.
+"""
+
+import pytest
+import schemathesis
+from api_plant import fill
+from center_plant import mosquitto, ns
+from hypothesis import HealthCheck, given, settings
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from center.api import create_app
+from center.by_hand_api import NDJSON, add_by_hand
+from center.ingest import Ingest
+from center.mqtt import Broker
+from center.state import center_of
+from center.stores.duckdb import open_store
+from center.viewer import EVERYTHING
+
+
+@schemathesis.serializer(NDJSON)
+def lines(_context, value):
+    return str(value).encode()
+
+
+@pytest.fixture(scope="module")
+def operations(tmp_path_factory):
+    """By method and path."""
+    store = open_store({"file": str(tmp_path_factory.mktemp("api") / "nhip.duckdb")})
+    center = center_of(store, now_ns=lambda: ns("2026-03-02T10:00:20"))
+    fill(center)
+    app = create_app(center, identify=lambda _connection: EVERYTHING)
+    with mosquitto(tmp_path_factory.mktemp("broker")) as port:
+        ingest = Ingest(center, Broker("127.0.0.1", port))
+        ingest.start()
+        add_by_hand(app, center, ingest)
+        schema = schemathesis.openapi.from_asgi("/api/v1/openapi.json", app)
+        found = [item.ok() for item in schema.get_all_operations()]
+        yield {f"{operation.method.upper()} {operation.path}": operation for operation in found}
+        ingest.stop()
+    store.close()
+
+
+def test_every_answer_is_as_described(operations, subtests):
+    assert len(operations) > 10
+    for name, operation in operations.items():
+        with subtests.test(name):
+
+            @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+            @given(case=operation.as_strategy())
+            def asked(case):
+                case.call_and_validate(excluded_checks=[positive_data_acceptance])
+
+            asked()
