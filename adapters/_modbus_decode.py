@@ -1,33 +1,55 @@
-"""Bytes of a Modbus answer to values. A decoder is made once for each tag and then costs one call.
+"""Bytes of a Modbus answer to values.
 
 Order names the bytes of a value as they arrive, A being the most significant: ABCD is what the standard means,
 CDAB has its registers swapped, BADC the bytes within each register, DCBA both. For four registers the same
 rules hold: CDAB reverses the registers, DCBA all bytes.
+
+A whole answer costs two calls into C whatever its tags are (`_modbus_block`): its bytes are put into the order ABCD,
+and one `struct` takes them apart. So a decoder is not a function but says what it does: which bytes, in which order,
+which code of `struct`, and what the result means where that is not the value itself.
 """
 
 import math
 import struct
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 from config.device_modbus import REGISTERS, ByteOrder, ModbusTag, ModbusType
 
-Decoder = Callable[[bytes, int], int | float | bool | str]
-"""(answer, offset in the answer) to a value; the offset counts bytes for registers, bits for coils.
-ValueError: the bytes are no value of that type (a digit of a BCD above 9, a float that is no number)."""
+Value = int | float | bool | str
+Meaning = Callable[[Any], Value]
+"""What `struct` gave to the value. ValueError: it is no value of that type."""
 
-Shape = Callable[[bytes], bytes]
-
-_FORMATS = {
-    "uint16": ">H", "int16": ">h", "float16": ">e", "uint32": ">I", "int32": ">i", "float32": ">f",
-    "uint64": ">Q", "int64": ">q", "float64": ">d",
+_CODES = {
+    "uint16": "H", "int16": "h", "float16": "e", "uint32": "I", "int32": "i", "float32": "f",
+    "uint64": "Q", "int64": "q", "float64": "d",
 }  # fmt: skip
 FLOATS = frozenset({"float16", "float32", "float64"})
 
 
-def decoder_of(tag: ModbusTag) -> Decoder:
-    """The decoder that a tag's configuration asks for."""
+@dataclass(frozen=True, slots=True)
+class Decoder:
+    """code: of `struct`, big endian; order: which byte of the value's registers comes first, second ... in ABCD."""
+
+    code: str
+    order: tuple[int, ...]
+    meaning: Meaning | None = None
+
+    def __call__(self, data: bytes, at: int) -> Value:
+        """The value whose registers begin at byte `at` of an answer.
+
+        ValueError: the bytes are no value of that type (a digit of a BCD above 9, a float that is no number).
+        """
+        (raw,) = struct.unpack(f">{self.code}", bytes(data[at + index] for index in self.order))
+        value: Value = raw if self.meaning is None else self.meaning(raw)
+        return value
+
+
+def decoder_of(tag: ModbusTag) -> Decoder | None:
+    """The decoder that a tag's configuration asks for; None for a coil or discrete input."""
     if tag.table in {"coil", "discrete"}:
-        return coil
+        return None
     return decoder(tag.value_type, tag.order, bit=tag.bit, length=tag.length or 0, scale=tag.scale, offset=tag.offset)
 
 
@@ -43,10 +65,11 @@ def decoder(
     """A decoder of registers. bit: for bool, 0 is the lowest; length: of a string [characters].
     Integers stay integers unless scale or offset is a float.
     """
-    raw = _raw(value_type, order, bit or 0, length)
-    if scale == 1 and offset == 0:
-        return raw
-    return lambda data, at: raw(data, at) * scale + offset  # type: ignore[operator]  # bool and str have no scale
+    registers = (length + 1) // 2 if value_type == "string" else REGISTERS[value_type]
+    code, meaning = _raw(value_type, bit or 0, length)
+    if (scale, offset) != (1, 0):
+        meaning = _scaled(meaning, scale, offset)
+    return Decoder(code, _bytes_in_order(registers, order), meaning)
 
 
 def coil(data: bytes, at: int) -> bool:
@@ -54,47 +77,30 @@ def coil(data: bytes, at: int) -> bool:
     return bool(data[at >> 3] >> (at & 7) & 1)
 
 
-def _raw(value_type: ModbusType, order: ByteOrder, bit: int, length: int) -> Decoder:
+def _raw(value_type: ModbusType, bit: int, length: int) -> tuple[str, Meaning | None]:
     if value_type == "string":
-        return _string(_shape(order), length)
-    size, shape = 2 * REGISTERS[value_type], _shape(order)
+        return f"{(length + 1) // 2 * 2}s", lambda raw: _text(raw[:length])
     if value_type == "bool":
-        return lambda data, at: bool(int.from_bytes(shape(data[at : at + 2]), "big") >> bit & 1)
+        return "H", lambda raw: bool(raw >> bit & 1)
     if value_type in {"bcd16", "bcd32"}:
-        return lambda data, at: _bcd(shape(data[at : at + size]))
-    number = struct.Struct(_FORMATS[value_type])
-    if value_type in FLOATS:
-        return lambda data, at: _finite(number.unpack(shape(data[at : at + size]))[0])
-    if order == "ABCD":
-        return lambda data, at: number.unpack_from(data, at)[0]
-    return lambda data, at: number.unpack(shape(data[at : at + size]))[0]
+        return f"{2 * REGISTERS[value_type]}s", _bcd
+    return _CODES[value_type], _finite if value_type in FLOATS else None
 
 
-def _shape(order: ByteOrder) -> Shape:
-    """Puts the bytes of a value into the order ABCD."""
-    return {"ABCD": _as_is, "CDAB": _swap_words, "BADC": _swap_bytes, "DCBA": _reverse}[order]
+def _bytes_in_order(registers: int, order: ByteOrder) -> tuple[int, ...]:
+    words = range(registers) if order in {"ABCD", "BADC"} else range(registers - 1, -1, -1)
+    first, second = (0, 1) if order in {"ABCD", "CDAB"} else (1, 0)
+    return tuple(2 * word + byte for word in words for byte in (first, second))
 
 
-def _as_is(data: bytes) -> bytes:
-    return data
+def _scaled(meaning: Meaning | None, scale: float, offset: float) -> Meaning:
+    if meaning is None:
+        return lambda raw: raw * scale + offset
+    return lambda raw: meaning(raw) * scale + offset  # type: ignore[operator]  # bool and str have no scale
 
 
-def _reverse(data: bytes) -> bytes:
-    return data[::-1]
-
-
-def _swap_bytes(data: bytes) -> bytes:
-    out = bytearray(len(data))
-    out[0::2], out[1::2] = data[1::2], data[0::2]
-    return bytes(out)
-
-
-def _swap_words(data: bytes) -> bytes:
-    return _swap_bytes(data[::-1])
-
-
-def _bcd(data: bytes) -> int:
-    text = data.hex()
+def _bcd(raw: bytes) -> int:
+    text = raw.hex()
     if not text.isdecimal():
         raise ValueError(f"0x{text} is no BCD number")
     return int(text)
@@ -106,11 +112,5 @@ def _finite(value: float) -> float:
     return value
 
 
-def _string(shape: Shape, length: int) -> Decoder:
-    size = (length + 1) // 2 * 2
-
-    def decode(data: bytes, at: int) -> str:
-        text = shape(data[at : at + size])[:length].split(b"\0", 1)[0]
-        return text.decode("utf-8", "replace").rstrip()
-
-    return decode
+def _text(raw: bytes) -> str:
+    return raw.split(b"\0", 1)[0].decode("utf-8", "replace").rstrip()

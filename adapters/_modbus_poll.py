@@ -2,8 +2,8 @@
 
 Every request has a time from which it is due again. Four things can happen to it:
 
-* answered: if the block is the one before, nothing changed and nothing is decoded. Else each tag whose bytes
-  differ is decoded, and a value that differs is a change.
+* answered: if the block is the one before, nothing changed and nothing is decoded. Else it is taken apart, and a
+  value that differs is a change.
 * refused (illegal address or value, device failure, wrong length): if it holds several tags, it is cut in two and
   both halves are asked at once; the cut is remembered as a hole. If it is down to tags of one address, those
   tags are BAD, and asked again rarely (sooner where the reason tends to pass). When such a tag is accepted after
@@ -16,8 +16,10 @@ Whatever was not answered is said again by the next answer even if it is equal: 
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from itertools import repeat
+from typing import Any, Final
 
+from adapters._modbus_block import Block, Raw, block_of, value_of
 from adapters._modbus_decode import Decoder
 from adapters._modbus_frames import (
     ACKNOWLEDGE,
@@ -29,7 +31,6 @@ from adapters._modbus_frames import (
     WRONG_LENGTH,
 )
 from adapters._modbus_plan import Hole, Limits, Place, Request, plan, where_to_cut
-from config.device_modbus import BIT_TABLES
 from oee.states import Quality
 
 RARELY_S = 60.0
@@ -38,54 +39,42 @@ SILENT_S = 10.0
 """When a request that was silent, or refused for a reason that tends to pass, is asked again [s]."""
 PATIENCE = 3
 """Silences in a row after which a request is asked rarely."""
+_NOTHING: Final = repeat(None)
 
 _SPLITTING = frozenset({ILLEGAL_ADDRESS, ILLEGAL_VALUE, DEVICE_FAILURE, WRONG_LENGTH})
 _LASTING = frozenset({ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE})
 
 
-class Change(NamedTuple):
-    """A tag's new value, or its new quality."""
-
-    tag: str
-    value: Any
-    quality: Quality
-
-
-class _Field(NamedTuple):
-    """One tag within an answer. at: byte (registers) or bit (coils) at which it starts; end: byte after its last."""
-
-    tag: str
-    at: int
-    end: int
-    decode: Decoder
+Change = tuple[str, Any, Quality]
+"""A tag, its new value, and how good that is."""
 
 
 class Poll:
     """The requests of one device. Times are monotonic [s]."""
 
-    def __init__(self, places: Iterable[Place], limits: Limits, decoders: Mapping[str, Decoder]) -> None:
+    def __init__(self, places: Iterable[Place], limits: Limits, decoders: Mapping[str, Decoder | None]) -> None:
         self._places, self._limits, self._decoders = tuple(places), limits, decoders
         self.period_s = min(place.period_s for place in self._places)
         self.refused_tags: dict[str, int] = {}
         self._holes: set[Hole] = set()
         self._last: dict[str, tuple[Any, Quality]] = {}
-        self._blocks: dict[Request, bytes] = {}
+        self._answers: dict[Request, tuple[bytes, Raw]] = {}
         self._due_s: dict[Request, float] = {}
         self._silences: dict[Request, int] = {}
-        self._fields: dict[Request, tuple[_Field, ...]] = {}
+        self._blocks: dict[Request, Block] = {}
         self._replan()
 
     @property
     def requests(self) -> tuple[Request, ...]:
         """What is asked at present."""
-        return tuple(self._fields)
+        return tuple(self._blocks)
 
     def restart(self) -> None:
         """A new connection: everything is due, and every value is said again."""
         self._last.clear()
-        self._blocks.clear()
+        self._answers.clear()
         self._silences.clear()
-        self._due_s = dict.fromkeys(self._fields, float("-inf"))
+        self._due_s = dict.fromkeys(self._blocks, float("-inf"))
         self.refused_tags.clear()
 
     def next_due(self, now_s: float, *, answered: bool) -> Request | None:
@@ -97,7 +86,7 @@ class Poll:
             if not self._silences.get(request):
                 return request
             suspects.append(request)
-        if answered or len(self._silences) == len(self._fields):
+        if answered or len(self._silences) == len(self._blocks):
             return suspects[0] if suspects else None
         return next((request for request in suspects if self._silences[request] < PATIENCE), None)
 
@@ -105,14 +94,13 @@ class Poll:
         """The values in an answer that differ from what was said last."""
         self._due_again(request, now_s)
         self._silences.pop(request, None)
-        before = self._blocks.get(request)
-        if data == before:
+        before = self._answers.get(request)
+        if before is not None and data == before[0]:
             return []
-        self._blocks[request] = data
-        changes = []
-        for field in self._fields[request]:
-            if before is None or field.end < 0 or data[field.at : field.end] != before[field.at : field.end]:
-                changes += self._said(field.tag, *_decoded(field, data))
+        block = self._blocks[request]
+        raw = block.raw(data)
+        self._answers[request] = (data, raw)
+        changes = self._changes(block, raw, before[1] if before else None)
         accepted = [tag for tag in request.tags if self.refused_tags.pop(tag, None) is not None]
         if accepted:
             self._holes.clear()
@@ -130,7 +118,7 @@ class Poll:
             self._holes.add(hole)
             self._replan()
             return []
-        self._blocks.pop(request, None)
+        self._answers.pop(request, None)
         self._due_s[request] = now_s + max(RARELY_S if code in _LASTING else SILENT_S, request.period_s)
         self.refused_tags |= dict.fromkeys(request.tags, code)
         return [change for tag in request.tags for change in self._said(tag, None, Quality.BAD)]
@@ -145,7 +133,7 @@ class Poll:
     def missed(self, request: Request, now_s: float) -> None:
         """Nothing is known about these tags this time; their next values are said even if they are equal."""
         self._due_again(request, now_s)
-        self._blocks.pop(request, None)
+        self._answers.pop(request, None)
         for tag in request.tags:
             self._last.pop(tag, None)
 
@@ -153,35 +141,28 @@ class Poll:
         # Half a round early, so that a round that starts a little before its time does not skip a turn.
         self._due_s[request] = now_s + request.period_s - self.period_s / 2
 
+    def _changes(self, block: Block, raw: Raw, before: Raw | None) -> list[Change]:
+        last, changes = self._last, []
+        good, bad = Quality.GOOD, Quality.BAD
+        for tag, meaning, new, old in zip(block.tags, block.meanings, raw, before or _NOTHING):  # noqa: B905
+            if before is not None and new == old:
+                continue
+            value = new if meaning is None else value_of(meaning, new)
+            said = (value, bad if value is None else good)
+            if last.get(tag) != said:
+                last[tag] = said
+                changes.append((tag, *said))
+        return changes
+
     def _said(self, tag: str, value: Any, quality: Quality) -> list[Change]:
         if self._last.get(tag) == (value, quality):
             return []
         self._last[tag] = (value, quality)
-        return [Change(tag, value, quality)]
+        return [(tag, value, quality)]
 
     def _replan(self) -> None:
         requests = plan(self._places, self._limits, frozenset(self._holes))
-        self._fields = {request: self._fields.get(request) or self._fields_of(request) for request in requests}
+        self._blocks = {request: self._blocks.get(request) or block_of(request, self._decoders) for request in requests}
         self._due_s = {request: self._due_s.get(request, float("-inf")) for request in requests}
-        self._blocks = {request: data for request, data in self._blocks.items() if request in self._fields}
-        self._silences = {request: count for request, count in self._silences.items() if request in self._fields}
-
-    def _fields_of(self, request: Request) -> tuple[_Field, ...]:
-        bits = request.table in BIT_TABLES
-        width = 1 if bits else 2
-        return tuple(
-            _Field(
-                place.tag,
-                (place.start - request.start) * width,
-                -1 if bits else (place.end - request.start) * width,
-                self._decoders[place.tag],
-            )
-            for place in request.places
-        )
-
-
-def _decoded(field: _Field, data: bytes) -> tuple[Any, Quality]:
-    try:
-        return field.decode(data, field.at), Quality.GOOD
-    except ValueError:
-        return None, Quality.BAD
+        self._answers = {request: said for request, said in self._answers.items() if request in self._blocks}
+        self._silences = {request: count for request, count in self._silences.items() if request in self._blocks}

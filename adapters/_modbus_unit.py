@@ -8,7 +8,7 @@ from adapters._modbus_decode import decoder_of
 from adapters._modbus_frames import GATEWAY_NO_ANSWER, GATEWAY_NO_PATH, Refused
 from adapters._modbus_plan import Request, limits_of, places_of, plan
 from adapters._modbus_poll import Change, Poll
-from adapters.contract import NotConnected, Reading, Row
+from adapters.contract import NotConnected, Reading, rows_at
 from config.device_modbus import ModbusDevice
 
 CONNECT_AT_LEAST_S = 3.0
@@ -89,7 +89,7 @@ class Unit:
             raise self._silence()
         t_ns = self._now_ns()
         confirmed |= dict.fromkeys(self._poll.refused_tags)
-        return Reading(t_ns, [Row(tag, t_ns, value, quality) for tag, value, quality in changes], tuple(confirmed))
+        return Reading(t_ns, rows_at(t_ns, changes), tuple(confirmed))
 
     async def close(self) -> None:
         """Leaves the bus."""

@@ -1,6 +1,6 @@
 """The contract between a protocol and the supervisor that drives it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -39,6 +39,12 @@ class Row(NamedTuple):
     value: Any
     quality: Quality
     source_ns: int | None = None
+
+
+def rows_at(t_ns: int, changes: Iterable[tuple[str, Any, Quality]]) -> list[Row]:
+    """Rows of one time. Made the short way, at half the price: a gateway makes ten thousand each second."""
+    new = tuple.__new__
+    return [new(Row, (tag, t_ns, value, quality, None)) for tag, value, quality in changes]
 
 
 @dataclass(frozen=True, slots=True)

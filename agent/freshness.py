@@ -29,8 +29,9 @@ _MS_NS = 1_000_000
 
 @dataclass(slots=True)
 class _Tag:
-    """What is known of one tag. value, quality: of the last row that its adapter gave."""
+    """What is known of one tag. full: `device.tag`; value, quality: of the last row that its adapter gave."""
 
+    full: str
     stale_after_ns: int
     confirmed_ns: int | None = None
     row_ns: int = -(2**63)
@@ -49,8 +50,8 @@ class Freshness:
         self._promised_ns = -(2**63)
         self._tags: dict[str, dict[str, _Tag]] = {}
         for device, limits in stale_after_s.items():
-            tags = {name: _Tag(round(limit_s * 1e9)) for name, limit_s in limits.items()}
-            online = _Tag(max((tag.stale_after_ns for tag in tags.values()), default=0))
+            tags = {name: _Tag(f"{device}.{name}", round(limit_s * 1e9)) for name, limit_s in limits.items()}
+            online = _Tag(f"{device}.{ONLINE}", max((tag.stale_after_ns for tag in tags.values()), default=0))
             self._tags[device] = {**tags, ONLINE: online}
 
     def start(self, now_ns: int, last_ns: Mapping[str, int] | None = None) -> list[Row]:
@@ -59,37 +60,37 @@ class Freshness:
         """
         known = last_ns or {}
         rows = []
-        for device, tags in self._tags.items():
+        for tags in self._tags.values():
             for name, tag in tags.items():
-                full = f"{device}.{name}"
-                t_ns = min(known.get(full, now_ns), now_ns)
-                rows.append(self._gap_row(full, name, tag, t_ns))
+                t_ns = min(known.get(tag.full, now_ns), now_ns)
+                rows.append(self._gap_row(name, tag, t_ns))
         self._promised_ns = max(self._promised_ns, now_ns)
         return rows
 
     def fed(self, device: str, reading: Reading) -> list[Row]:
         """The rows that a reading brings: its own, and for a tag confirmed after a gap its last value again."""
-        tags = self._tags[device]
-        rows = [self._row(device, row, tags[row.tag]) for row in reading.rows]
+        tags, t_ns = self._tags[device], reading.t_ns
+        rows = [self._row(row, tags[row.tag]) for row in reading.rows]
         for name in reading.confirmed:
             tag = tags[name]
             if tag.is_gap and tag.quality is not Quality.GAP:
-                rows.append(self._row(device, Row(name, reading.t_ns, tag.value, tag.quality), tag))
-            tag.confirmed_ns = max(reading.t_ns, tag.row_ns, tag.confirmed_ns or reading.t_ns)
+                rows.append(self._row(Row(name, t_ns, tag.value, tag.quality), tag))
+            if tag.confirmed_ns is None or tag.confirmed_ns < t_ns:
+                tag.confirmed_ns = max(t_ns, tag.row_ns)
         if reading.confirmed:
             online = tags[ONLINE]
             if online.is_gap:
-                rows.append(self._row(device, Row(ONLINE, reading.t_ns, 1, Quality.GOOD), online))
-            online.confirmed_ns = max(reading.t_ns, online.row_ns, online.confirmed_ns or reading.t_ns)
+                rows.append(self._row(Row(ONLINE, t_ns, 1, Quality.GOOD), online))
+            online.confirmed_ns = max(t_ns, online.row_ns, online.confirmed_ns or t_ns)
         return rows
 
     def tick(self, now_ns: int) -> list[Row]:
         """The rows for tags that have gone stale by `now_ns`."""
         rows = []
-        for device, tags in self._tags.items():
+        for tags in self._tags.values():
             for name, tag in tags.items():
                 if not tag.is_gap and tag.confirmed_ns is not None and now_ns - tag.confirmed_ns >= tag.stale_after_ns:
-                    rows.append(self._gap_row(f"{device}.{name}", name, tag, tag.confirmed_ns))
+                    rows.append(self._gap_row(name, tag, tag.confirmed_ns))
         return rows
 
     def watermark_ns(self, tags: Iterable[str], now_ns: int) -> int:
@@ -108,23 +109,28 @@ class Freshness:
     def confirmed_ns(self) -> dict[str, int]:
         """The last confirmation of every tag that had one: what `start` wants to know after a restart."""
         return {
-            f"{device}.{name}": tag.confirmed_ns
-            for device, tags in self._tags.items()
-            for name, tag in tags.items()
+            tag.full: tag.confirmed_ns
+            for tags in self._tags.values()
+            for tag in tags.values()
             if tag.confirmed_ns is not None
         }
 
-    def _row(self, device: str, row: Row, tag: _Tag) -> Row:
+    def _row(self, row: Row, tag: _Tag) -> Row:
+        _, t_ns, value, quality, source_ns = row
         floor_ns = self._promised_ns if tag.is_gap else tag.confirmed_ns
-        t_ns = max(row.t_ns, tag.row_ns + 1, row.t_ns if floor_ns is None else floor_ns)
-        tag.row_ns, tag.is_gap, tag.value, tag.quality = t_ns, False, row.value, row.quality
-        tag.confirmed_ns = max(t_ns, tag.confirmed_ns or t_ns)
-        return Row(f"{device}.{row.tag}", t_ns, row.value, row.quality, row.source_ns)
+        if floor_ns is not None and t_ns < floor_ns:
+            t_ns = floor_ns
+        if t_ns <= tag.row_ns:
+            t_ns = tag.row_ns + 1
+        tag.row_ns, tag.is_gap, tag.value, tag.quality = t_ns, False, value, quality
+        if tag.confirmed_ns is None or tag.confirmed_ns < t_ns:
+            tag.confirmed_ns = t_ns
+        return tuple.__new__(Row, (tag.full, t_ns, value, quality, source_ns))
 
-    def _gap_row(self, full: str, name: str, tag: _Tag, t_ns: int) -> Row:
+    def _gap_row(self, name: str, tag: _Tag, t_ns: int) -> Row:
         tag.is_gap = True
         same_ms = t_ns // _MS_NS == tag.row_ns // _MS_NS
         tag.row_ns = max(t_ns + _MS_NS if same_ms else t_ns, tag.row_ns + 1)
         if name == ONLINE:
-            return Row(full, tag.row_ns, 0, Quality.GOOD)
-        return Row(full, tag.row_ns, None, Quality.GAP)
+            return Row(tag.full, tag.row_ns, 0, Quality.GOOD)
+        return Row(tag.full, tag.row_ns, None, Quality.GAP)

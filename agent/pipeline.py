@@ -19,7 +19,7 @@ from adapters.contract import Row
 from agent.parts import Part
 from oee import engine
 from oee.facts import FACT, MINUTE_NS, MS_NS, STATE_COLUMNS
-from oee.machine import Machine
+from oee.machine import Counter, Machine
 from oee.samples import EMPTY, Samples, Series, between, series
 from oee.states import Quality, State
 
@@ -51,8 +51,12 @@ class Batch:
 
 @dataclass
 class _Machine:
+    """swift: tags whose news may change what the machine is doing; place: where in `idle_ns` its turn is [1]."""
+
     machine: Machine
     state: engine.MachineState
+    swift: frozenset[str]
+    place: float
     rows: dict[str, list[tuple[int, Any, Quality]]] = field(default_factory=dict)
     live: engine.Live | None = None
 
@@ -75,8 +79,10 @@ class Pipeline:
             name: _Machine(
                 machine,
                 engine.load(carries[name]) if name in carries else engine.start(),
+                machine.tags() - _only_counted(machine),
+                place / len(machines),
             )
-            for name, machine in machines.items()
+            for place, (name, machine) in enumerate(machines.items())
         }
         self._users: dict[str, list[_Machine]] = {}
         for item in self._machines.values():
@@ -139,32 +145,38 @@ class Pipeline:
 
         A row older than what is computed counts from there on: what was told cannot be told otherwise.
         """
+        users = self._users
         with self._lock:
             for row in rows:
+                if row.tag not in users:
+                    continue
                 self._seen[row.tag] = row
-                for item in () if self._paused else self._users.get(row.tag, ()):
+                for item in () if self._paused else users[row.tag]:
                     t_ns = max(row.t_ns, item.state.until_ns)
                     times_ns = _gap_times_ns(item, row.tag, t_ns) if row.quality is Quality.GAP else [t_ns]
                     item.rows.setdefault(row.tag, []).extend((at_ns, row.value, row.quality) for at_ns in times_ns)
 
-    def advance(self, watermarks_ns: Mapping[str, int], *, idle_ns: int = 0) -> None:
+    def advance(self, watermarks_ns: Mapping[str, int], *, idle_ns: int = 0) -> int:
         """Computes every machine up to its watermark: the time before which no row of its tags will come any more.
+        How many machines it computed.
 
-        idle_ns: a machine without new rows whose minute is not over may wait this long [ns]: most steps of a quiet
-        factory would find nothing.
+        idle_ns: a machine whose news cannot change what it is doing waits up to so long [ns]. A step costs much the
+        same whatever it covers, so pieces are gathered; each machine has its own turn, so that not all come at once.
         """
         if self._rows >= self._most_pending_rows:
             with self._lock:
                 self._paused = True
         if self._paused:
-            return
+            return 0
+        steps = 0
         for name, item in self._machines.items():
             until_ns, since_ns = watermarks_ns[name], item.state.until_ns
             if until_ns > since_ns:
                 with self._lock:
+                    if idle_ns and not _is_due(item, until_ns, idle_ns):
+                        continue
                     samples = _split(item.rows, until_ns)
-                if not samples and until_ns - since_ns < idle_ns and until_ns // MINUTE_NS == since_ns // MINUTE_NS:
-                    continue
+                steps += 1
                 try:
                     self._step(name, item, samples, until_ns)
                 except Exception:  # noqa: BLE001  # one machine's trouble is not the others'; its time becomes a gap
@@ -172,6 +184,7 @@ class Pipeline:
                     if self.failures == 1:
                         _LOG.exception("step failed machine=%s until_ns=%d", name, until_ns)
                     self._start_over(item, until_ns)
+        return steps
 
     def feed(self, samples: Samples, until_ns: int) -> None:
         """Computes every machine from columns that exist already, up to `until_ns`; what its state knows is left out."""
@@ -237,6 +250,25 @@ class Pipeline:
             item.rows = {tag: [(t_ns, None, Quality.GAP) for t_ns in times_ns] for tag, times_ns in gaps.items()}
             for row in [self._seen[tag] for tag in tags if tag in self._seen]:
                 item.rows.setdefault(row.tag, []).append((max(now_ns, until_ns), row.value, row.quality))
+
+
+def _only_counted(machine: Machine) -> frozenset[str]:
+    """Tags that only count: they tell how much, not what the machine is doing."""
+    pieces = machine.pieces
+    counters = (pieces.total, pieces.good, pieces.reject, pieces.rework)
+    names = {counter.tag for counter in counters if isinstance(counter, Counter)}
+    return frozenset(names - {name for rule in machine.rules if rule.when for name in rule.when.tags})
+
+
+def _is_due(item: _Machine, until_ns: int, idle_ns: int) -> bool:
+    """Whether a machine is to be computed now. Of one whose pause in counting is a stop, the next count ends it."""
+    news = {tag for tag, rows in item.rows.items() if rows[0][0] < until_ns}
+    if news & item.swift:
+        return True
+    if news and item.machine.gap and not (item.live and item.live.state is State.RUNNING):
+        return True
+    shift_ns = round(item.place * idle_ns)
+    return (until_ns + shift_ns) // idle_ns > (item.state.until_ns + shift_ns) // idle_ns
 
 
 def _last_row_ns(item: _Machine, tag: str) -> int:

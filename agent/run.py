@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from adapters.contract import Reading
+from agent.cadence import Leisure
 from agent.clock import Clock
 from agent.devices import open_all
 from agent.freshness import Freshness
@@ -41,9 +42,10 @@ from wire.bodies import Status
 
 _LOG: Final = logging.getLogger("nhip.agent")
 _BEAT_S: Final = 1.0
-_IDLE_NS: Final = 3_000_000_000
 _DRAIN_S: Final = 5.0
 _GIVE_UP_S: Final = 10.0
+_SWITCH_S: Final = 0.0005
+"""How long the threads that compute and store may keep the devices' rhythm waiting [s]; Python's own is ten times that."""
 
 Progress = Callable[[dict[str, Any]], None]
 
@@ -87,6 +89,7 @@ class Agent:
         self._config_hash = config_hash(site)
         self._online: dict[str, bool] = {}
         self._rest_until_s = 0.0
+        self._leisure = Leisure()
         self._computing = asyncio.Lock()
         if self.uplink:
             self.keeper.on_commit = self.uplink.nudge
@@ -127,8 +130,11 @@ class Agent:
         async with self._computing:
             began_s = time.monotonic()
             if last or began_s >= self._rest_until_s:
-                await asyncio.to_thread(self.pipeline.advance, marks, idle_ns=0 if last else _IDLE_NS)
-                self._rest_until_s = time.monotonic() + 3 * (time.monotonic() - began_s)
+                idle_ns = 0 if last else round(self._leisure.wait_s(len(marks)) * 1e9)
+                count = await asyncio.to_thread(self.pipeline.advance, marks, idle_ns=idle_ns)
+                spent_s = time.monotonic() - began_s
+                self._leisure.took(spent_s, count)
+                self._rest_until_s = time.monotonic() + 3 * spent_s
         online = {name: item.condition == "up" for name, item in self.supervisor.health.items()}
         if self.uplink:
             self.uplink.show(live_machines(self.pipeline.live))
@@ -320,6 +326,7 @@ def main(site_path: Path, outbox_path: Path, history: Path | None = None, option
             loop.add_signal_handler(number, ask, number)
         await run(site_path, outbox_path, history, stop, options)
 
+    sys.setswitchinterval(_SWITCH_S)
     with suppress(KeyboardInterrupt):
         asyncio.run(with_signals())
     sys.stdout.flush()

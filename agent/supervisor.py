@@ -19,6 +19,8 @@ READ_AT_LEAST_S = 30.0
 CLOSE_S = 5.0
 """How long an adapter may take before it is taken for hung [s]: far beyond its own timeouts."""
 LATENESS_KEPT = 1000
+SPREAD_S = 1.0
+"""The first connections are spread over this time, or a period, and the reads with them: not all at once [s]."""
 
 log = logging.getLogger("nhip.devices")
 
@@ -69,13 +71,14 @@ class Supervisor:
     async def run(self) -> None:
         """Drives every device until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for name, adapter in self._adapters.items():
-                group.create_task(self._drive(name, adapter), name=f"device {name}")
+            for place, (name, adapter) in enumerate(self._adapters.items()):
+                begin_s = min(adapter.period_s, SPREAD_S) * place / len(self._adapters)
+                group.create_task(self._drive(name, adapter, begin_s), name=f"device {name}")
 
-    async def _drive(self, name: str, adapter: Adapter) -> None:
-        schedule = PollSchedule(adapter.period_s, self._retry_every_s.get(name, 2.0))
-        health = self.health[name]
+    async def _drive(self, name: str, adapter: Adapter, begin_s: float) -> None:
         clock = asyncio.get_running_loop().time
+        schedule = PollSchedule(adapter.period_s, self._retry_every_s.get(name, 2.0), due_s=clock() + begin_s)
+        health = self.health[name]
         try:
             while schedule.link is not Link.STOPPED:
                 await asyncio.sleep(max(0.0, schedule.due_s - clock()))

@@ -39,7 +39,9 @@ PURE = [
         ROOT / name
         for name in (
             "adapters/_modbus_plan.py",
+            "adapters/_modbus_block.py",
             "adapters/_modbus_decode.py",
+            "adapters/_modbus_poll.py",
             "adapters/_modbus_frames.py",
             "adapters/_modbus_probes.py",
             "adapters/_modbus_rtu_frames.py",

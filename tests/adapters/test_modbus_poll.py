@@ -7,7 +7,7 @@ import pytest
 from adapters._modbus_decode import decoder
 from adapters._modbus_frames import BUSY, ILLEGAL_ADDRESS, ILLEGAL_FUNCTION
 from adapters._modbus_plan import Limits, Place
-from adapters._modbus_poll import PATIENCE, RARELY_S, SILENT_S, Change, Poll
+from adapters._modbus_poll import PATIENCE, RARELY_S, SILENT_S, Poll
 from oee.states import Quality
 
 GOOD, BAD = Quality.GOOD, Quality.BAD
@@ -38,9 +38,9 @@ def test_only_changes_are_said():
     poll = poll_of(0, 1, 2)
     asked, changes = round_of(poll, 0.0, {0: 7, 1: 8})
     assert asked == [(0, 3)]
-    assert changes == [Change("r0", 7, GOOD), Change("r1", 8, GOOD), Change("r2", 0, GOOD)]
+    assert changes == [("r0", 7, GOOD), ("r1", 8, GOOD), ("r2", 0, GOOD)]
     assert round_of(poll, 1.0, {0: 7, 1: 8})[1] == []
-    assert round_of(poll, 2.0, {0: 7, 1: 9})[1] == [Change("r1", 9, GOOD)]
+    assert round_of(poll, 2.0, {0: 7, 1: 9})[1] == [("r1", 9, GOOD)]
     poll.restart()
     assert len(round_of(poll, 2.1, {0: 7, 1: 9})[1]) == 3
 
@@ -62,14 +62,14 @@ def test_a_hole_is_found_and_remembered():
     poll = poll_of(0, 1, 2, 9, 10)
     asked, changes = round_of(poll, 0.0, {}, refuse=lambda span: 5 in span)
     assert asked == [(0, 11), (0, 3), (9, 2)]
-    assert {change.quality for change in changes} == {GOOD}
+    assert {quality for _, _, quality in changes} == {GOOD}
     assert round_of(poll, 1.0, {}, refuse=lambda span: 5 in span)[0] == [(0, 3), (9, 2)]
 
 
 def test_a_refused_tag_is_bad_and_the_rest_are_good():
     poll = poll_of(*range(8))
     _, changes = round_of(poll, 0.0, {}, refuse=lambda span: 5 in span)
-    assert {change.tag: change.quality for change in changes} == {f"r{i}": BAD if i == 5 else GOOD for i in range(8)}
+    assert {tag: quality for tag, _, quality in changes} == {f"r{i}": BAD if i == 5 else GOOD for i in range(8)}
     assert list(poll.refused_tags) == ["r5"]
     asked, changes = round_of(poll, 1.0, {}, refuse=lambda span: 5 in span)
     assert (5, 1) not in asked
@@ -83,7 +83,7 @@ def test_a_passing_refusal_heals_and_the_requests_merge_again():
     assert len(poll.refused_tags) == 8
     assert round_of(poll, 1.0, {})[0] == []
     _, changes = round_of(poll, RARELY_S, {})
-    assert {change.tag for change in changes if change.quality is GOOD} == {f"r{i}" for i in range(8)}
+    assert {tag for tag, _, quality in changes if quality is GOOD} == {f"r{i}" for i in range(8)}
     assert not poll.refused_tags
     assert round_of(poll, RARELY_S + 1, {})[0] == [(0, 8)]
 
@@ -91,7 +91,7 @@ def test_a_passing_refusal_heals_and_the_requests_merge_again():
 def test_an_illegal_function_is_not_split():
     poll = poll_of(0, 1)
     request = poll.next_due(0.0, answered=False)
-    assert [change.quality for change in poll.refused(request, ILLEGAL_FUNCTION, 0.0)] == [BAD, BAD]
+    assert [quality for _, _, quality in poll.refused(request, ILLEGAL_FUNCTION, 0.0)] == [BAD, BAD]
     assert poll.next_due(1.0, answered=False) is None
 
 
@@ -100,7 +100,7 @@ def test_after_a_missed_answer_equal_values_are_said_again(missed):
     poll = poll_of(0, 1)
     round_of(poll, 0.0, {0: 5})
     assert not missed(poll, poll.next_due(1.0, answered=False))
-    assert round_of(poll, 2.0, {0: 5})[1] == [Change("r0", 5, GOOD), Change("r1", 0, GOOD)]
+    assert round_of(poll, 2.0, {0: 5})[1] == [("r0", 5, GOOD), ("r1", 0, GOOD)]
 
 
 def test_a_silent_request_is_asked_last_and_then_rarely():
@@ -119,5 +119,5 @@ def test_a_value_that_is_no_number_is_bad_until_it_is_one():
     place = Place("f", "holding", 0, 2, 1.0)
     poll = Poll([place], Limits(), {"f": decoder("float32")})
     (request,) = poll.requests
-    assert poll.answered(request, struct.pack(">f", float("nan")), 0.0) == [Change("f", None, BAD)]
-    assert poll.answered(request, struct.pack(">f", 1.5), 1.0) == [Change("f", 1.5, GOOD)]
+    assert poll.answered(request, struct.pack(">f", float("nan")), 0.0) == [("f", None, BAD)]
+    assert poll.answered(request, struct.pack(">f", 1.5), 1.0) == [("f", 1.5, GOOD)]

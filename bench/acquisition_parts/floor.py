@@ -1,0 +1,109 @@
+"""What reading and publishing costs at least: one asyncio loop by hand, without quality, states, disk or receipts.
+
+    floor.py burst|spread BROKER_PORT PLC_PORT ...
+
+Each second it reads 100 holding registers of every PLC and publishes them as JSON with QoS 1: `burst` asks all at once
+and publishes one message, `spread` gives each PLC its own place in the second and its own message.
+"""
+
+import asyncio
+import json
+import struct
+import sys
+import time
+
+REGISTERS = 100
+QUESTION = struct.pack(">HHHBBHH", 1, 0, 6, 1, 3, 0, REGISTERS)
+VALUES = struct.Struct(f">{REGISTERS}H")
+ANSWER = 9 + VALUES.size
+
+
+class Plc(asyncio.Protocol):
+    """One socket. done: told the values."""
+
+    def __init__(self, number, done):
+        self.number, self.done, self.held = number, done, b""
+
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def ask(self):
+        self.transport.write(QUESTION)
+
+    def data_received(self, data):
+        self.held += data
+        if len(self.held) >= ANSWER:
+            values = VALUES.unpack_from(self.held, 9)
+            self.held = b""
+            self.done(self.number, values)
+
+
+class Mqtt(asyncio.Protocol):
+    """A publisher of MQTT 3.1.1, just enough of it."""
+
+    def __init__(self):
+        self.packet = 0
+
+    def connection_made(self, transport):
+        self.transport = transport
+        body = b"\0\4MQTT\4\2\0\x3c\0\5floor"
+        transport.write(bytes([0x10, len(body)]) + body)
+
+    def data_received(self, data):
+        pass  # acknowledgements
+
+    def publish(self, topic, payload):
+        self.packet = self.packet % 65535 + 1
+        head = struct.pack(">H", len(topic)) + topic + struct.pack(">H", self.packet)
+        size, left = b"", len(head) + len(payload)
+        while True:
+            left, low = divmod(left, 128)
+            size += bytes([low | 0x80 if left else low])
+            if not left:
+                break
+        self.transport.write(b"\x32" + size + head + payload)
+
+
+async def main(how, broker, ports):
+    loop = asyncio.get_running_loop()
+    _, mqtt = await loop.create_connection(Mqtt, "127.0.0.1", broker)
+    gathered = {}
+
+    def publish(values):
+        mqtt.publish(b"floor/values", json.dumps({"at": time.time_ns(), "values": values}).encode())
+
+    def done(number, values):
+        if how == "spread":
+            publish({number: values})
+            return
+        gathered[number] = values
+        if len(gathered) == len(ports):
+            publish(gathered)
+            gathered.clear()
+
+    plcs = []
+    for number, port in enumerate(ports):
+        _, plc = await loop.create_connection(lambda number=number: Plc(number, done), "127.0.0.1", port)
+        plcs.append(plc)
+
+    def again(plc, due_s):
+        plc.ask()
+        loop.call_at(due_s + 1.0, again, plc, due_s + 1.0)
+
+    def all_again(due_s):
+        for plc in plcs:
+            plc.ask()
+        loop.call_at(due_s + 1.0, all_again, due_s + 1.0)
+
+    start_s = loop.time() + 0.1
+    if how == "burst":
+        loop.call_at(start_s, all_again, start_s)
+    else:
+        for number, plc in enumerate(plcs):
+            due_s = start_s + number / len(plcs)
+            loop.call_at(due_s, again, plc, due_s)
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], int(sys.argv[2]), [int(port) for port in sys.argv[3:]]))

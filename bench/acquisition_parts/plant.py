@@ -1,0 +1,99 @@
+"""What the acquisition bench measures against: PLCs, site files, and what a process has cost."""
+
+import os
+import signal
+import struct
+import subprocess
+from collections import defaultdict
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+TAGS = 100
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+
+class Plcs:
+    """A process that is so many PLCs. arrivals_ns(): by PLC, when it was asked."""
+
+    def __init__(self, count, folder):
+        program, self._log = folder / "plcs", folder / "arrivals"
+        if not program.exists():
+            subprocess.run(["cc", "-O2", "-o", program, HERE / "plcs.c"], check=True)
+        self._process = subprocess.Popen([program, str(count), self._log], stdout=subprocess.PIPE, text=True)
+        self.ports = [int(port) for port in self._process.stdout.readline().split()]
+
+    def stop(self):
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self):
+        self._process.send_signal(signal.SIGCONT)
+
+    def end(self):
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGCONT)
+            self._process.terminate()
+            self._process.wait(10)
+
+    def arrivals_ns(self):
+        """Only after the end."""
+        found = defaultdict(list)
+        for t_ns, plc in struct.iter_unpack("qq", self._log.read_bytes()):
+            found[plc].append(t_ns)
+        return found
+
+
+@contextmanager
+def plcs(count, folder):
+    found = Plcs(count, folder)
+    try:
+        yield found
+    finally:
+        found.end()
+
+
+def jitter_ms(arrivals_ns, from_ns, until_ns, period_s=1.0):
+    """By how much the time between two questions to a PLC differed from the period [ms]: median, 99 %, most."""
+    gaps = [np.diff([t_ns for t_ns in times if from_ns <= t_ns < until_ns]) for times in arrivals_ns.values()]
+    off = np.abs(np.concatenate(gaps) / 1e9 - period_s) * 1000
+    return tuple(round(float(value), 2) for value in (*np.percentile(off, (50, 99)), off.max()))
+
+
+def site(folder, broker, ports, devices=()):
+    """A site file: a machine with a counter and a state on each PLC, 100 tags each; `devices`: further lines."""
+    tags = "\n".join(f"      t{at}: {{holding: {at}}}" for at in range(TAGS))
+    lines = ["site: bench", "timezone: Asia/Ho_Chi_Minh", "name: {vi: Đo, en: Bench}",
+             f'center: {{broker: "mqtt://127.0.0.1:{broker}"}}', "devices:"]  # fmt: skip
+    for number, port in enumerate(ports):
+        lines += [
+            f"  plc-{number}:",
+            "    kind: modbus_tcp",
+            "    host: 127.0.0.1",
+            f"    port: {port}",
+            "    tags:",
+            tags,
+        ]
+    lines += [*devices, "machines:"]
+    for number in range(len(ports)):
+        plc = f"plc-{number}"
+        lines += [f"  m-{number}:", f"    state: [{{when: {plc}.t1, is: running}}, {{is: unplanned_stop}}]",
+                  f"    pieces: {{total: {plc}.t0}}", '    product: "1"']  # fmt: skip
+    lines += ["products:", '  "1": {name: {vi: Ốp, en: Cover}, ideal: 900ms}', "shifts:",
+              '  - {name: A, days: daily, from: "00:00", to: "24:00"}']  # fmt: skip
+    path = folder / "site.yaml"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def cpu_s(pid):
+    """CPU seconds of a process, user and system."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
+
+
+def peak_mb(pid):
+    """The largest resident size that a process had, start-up included [MB]."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    return round(int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024, 1)
