@@ -51,6 +51,10 @@ class Request:
     period_s: float
     places: tuple[Place, ...]
 
+    def __hash__(self) -> int:
+        """Without the places: it is looked up several times a poll, and may have a hundred of them."""
+        return hash((self.table, self.start, self.count, self.period_s))
+
     @property
     def tags(self) -> tuple[str, ...]:
         """The tags that it brings, by address."""

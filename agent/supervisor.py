@@ -6,6 +6,7 @@ lost and once when it is back.
 
 import asyncio
 import logging
+import math
 import random
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -21,6 +22,8 @@ CLOSE_S = 5.0
 LATENESS_KEPT = 1000
 SPREAD_S = 1.0
 """The first connections are spread over this time, or a period, and the reads with them: not all at once [s]."""
+SLOT_S = 0.1
+"""Reads begin together at so many places in time, so that many devices do not wake the process once each [s]."""
 
 log = logging.getLogger("nhip.devices")
 
@@ -106,7 +109,7 @@ class Supervisor:
             async with asyncio.timeout(CONNECT_S):
                 await adapter.connect()
             health.connects += 1
-            schedule.connected(clock())
+            schedule.connected(_next_slot_s(clock(), adapter.period_s))
             return
         health.lateness_s.append(max(0.0, clock() - schedule.due_s))
         async with asyncio.timeout(max(READ_AT_LEAST_S, 3 * adapter.period_s)):
@@ -141,6 +144,11 @@ class Supervisor:
         await _close(adapter, health)
         schedule.refused(asyncio.get_running_loop().time())
         return news
+
+
+def _next_slot_s(now_s: float, period_s: float) -> float:
+    slot_s = min(SLOT_S, period_s / 10)
+    return math.ceil(now_s / slot_s) * slot_s
 
 
 async def _close(adapter: Adapter, health: DeviceHealth) -> None:

@@ -69,8 +69,12 @@ def agent(count, seconds, folder):
         mosquitto(folder) as broker,
         Center(broker.port, gateway="nhip/v1/bench/main") as center,
     ):
-        path = site(folder, broker.port, plant.ports)
-        with process([sys.executable, "nhip.py", "agent", str(path)]) as child:
+        path, ready = site(folder, broker.port, plant.ports), folder / "ready"
+        with process([sys.executable, "nhip.py", "agent", str(path), "--ready-file", str(ready)]) as child:
+            until_s = time.monotonic() + 60
+            while not ready.exists():
+                assert time.monotonic() < until_s, "the agent did not start"
+                time.sleep(0.1)
             measured, window = watched(child, seconds)
         plant.end()
         health = center.plain["status"][-2]["health"]

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from config.compile import compile_calendar, products_of
-from config.devices import periods_s
+from config.devices import period_s_of
 from config.machine_model import MachineModel, ProfileUse, is_operator
 from config.site import Site
 from oee.calendars import Calendar, Rotation, Shift
@@ -72,12 +72,12 @@ def tags_of(site: Site, machine: MachineModel) -> frozenset[str]:
 
 
 def _period_s(site: Site, machine: MachineModel) -> float:
-    periods = {
-        f"{device}.{tag}": period_s
-        for device, model in site.devices.items()
-        for tag, period_s in periods_s(model).items()
-    }
-    return max((periods[tag] for tag in tags_of(site, machine) if tag in periods), default=1.0)
+    found = []
+    for name in tags_of(site, machine):
+        device, _, tag = name.partition(".")
+        if device in site.devices and tag in site.devices[device].tags:
+            found.append(period_s_of(site.devices[device], tag))
+    return max(found, default=1.0)
 
 
 def _ideal(ideals: tuple[Any, ...], valid_from_ns: int) -> dict[str, Any]:

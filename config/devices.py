@@ -16,6 +16,7 @@ __all__ = [
     "ModbusTcpDevice",
     "OpcUaDevice",
     "OpcUaTag",
+    "period_s_of",
     "periods_s",
     "stale_after_s",
 ]
@@ -32,9 +33,14 @@ DEVICE_KINDS: dict[str, type[ModbusTcpDevice | ModbusRtuDevice | OpcUaDevice]] =
 
 def periods_s(device: Device) -> dict[str, float]:
     """How often each tag of a device is confirmed when all is well [s]."""
+    return {name: period_s_of(device, name) for name in device.tags}
+
+
+def period_s_of(device: Device, tag: str) -> float:
+    """How often one tag is confirmed when all is well [s]."""
     if isinstance(device, OpcUaDevice) and device.mode == "subscribe":
-        return dict.fromkeys(device.tags, device.every)
-    return {name: tag.every or device.every for name, tag in device.tags.items()}
+        return device.every
+    return device.tags[tag].every or device.every
 
 
 def stale_after_s(device: Device) -> dict[str, float]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from adapters.contract import Row
-from agent.cadence import Cadence, backoff_s
+from agent.cadence import Cadence, Leisure, backoff_s
 from agent.clock import Clock
 from agent.parts import bodies
 from agent.pipeline import Pipeline
@@ -14,7 +14,7 @@ from oee import engine
 from oee.calendars import Calendar, Shift
 from oee.expressions import parse
 from oee.facts import FACT, MINUTE_NS, add_up
-from oee.machine import Counter, Ideal, Machine, Pieces, Product, Rule
+from oee.machine import Counter, CountGap, Ideal, Machine, Pieces, Product, Rule
 from oee.samples import series
 from oee.states import Quality, State
 from wire.bodies import read_facts_body
@@ -208,3 +208,44 @@ def test_cadence_and_backoff():
     assert cadence.take(131.0)
     assert [backoff_s(attempt, 1.0) for attempt in (1, 2, 3, 7, 100)] == [1.0, 2.0, 4.0, 60.0, 60.0]
     assert backoff_s(1, 0.0) == pytest.approx(0.1)
+
+
+def test_what_only_counts_waits_and_what_changes_the_state_does_not():
+    pipeline = Pipeline({"m": machine(), "other": machine("other")}, {})
+    pipeline.feed_rows(Row(f"{name}.run", T0, True, Quality.GOOD) for name in ("m", "other"))
+    marks = dict.fromkeys(pipeline.until_ns, T0 + S)
+    assert pipeline.advance(marks, idle_ns=10 * S) == 2
+    steps = 0
+    for second in range(1, 21):
+        pipeline.feed_rows(Row(f"{name}.count", T0 + second * S, second, Quality.GOOD) for name in ("m", "other"))
+        steps += pipeline.advance(dict.fromkeys(marks, T0 + (second + 1) * S), idle_ns=10 * S)
+    assert steps == 4, "two turns each in twenty seconds"
+    pipeline.feed_rows([Row("m.run", T0 + 21 * S, False, Quality.GOOD)])
+    assert pipeline.advance(dict.fromkeys(marks, T0 + 22 * S), idle_ns=10 * S) == 1
+    assert pipeline.live["m"].state is State.MINOR_STOP
+    assert pipeline.advance(dict.fromkeys(marks, T0 + 23 * S)) == 2, "without patience all are computed"
+
+
+def test_the_next_count_ends_a_pause_in_counting_at_once():
+    gap = CountGap(ideals=2.5, at_least_ns=5 * S)
+    pieces = Pieces(total=Counter("m.count"))
+    counted = Machine("m", ALL_DAY, gap=gap, pieces=pieces, product="1", products=machine().products)
+    pipeline = Pipeline({"m": counted}, {})
+    for second in range(4):
+        pipeline.feed_rows([Row("m.count", T0 + second * S, second, Quality.GOOD)])
+    pipeline.advance({"m": T0 + 4 * S})
+    pipeline.advance({"m": T0 + 30 * S})
+    assert pipeline.live["m"].state is State.MINOR_STOP
+    pipeline.feed_rows([Row("m.count", T0 + 31 * S, 4, Quality.GOOD)])
+    assert pipeline.advance({"m": T0 + 32 * S}, idle_ns=600 * S) == 1
+    assert pipeline.live["m"].state is State.RUNNING
+
+
+def test_leisure_is_short_where_computing_is_cheap():
+    leisure = Leisure()
+    assert leisure.wait_s(1000) == 1.0, "nothing is known yet"
+    for _ in range(50):
+        leisure.took(0.1, 100)
+    assert [leisure.wait_s(count) for count in (1, 20, 30, 100, 10_000)] == [1.0, 1.0, 2.0, 5.0, 10.0]
+    leisure.took(0.0, 0)
+    assert leisure.wait_s(100) == 5.0
