@@ -18,10 +18,12 @@ from agent.health import Health
 from agent.outbox import Outbox, Sealed
 from agent.parts import bodies
 from agent.pipeline import Batch, Pipeline
+from agent.recorder import Recorded, Recorder
 from agent.salvage import open_outbox
 from agent.sender import Key, Learned, Sender, StreamState
 from agent.site import AUTHOR, SENT, news
 from wire.bodies import Dropped
+from wire.values import values_bodies
 
 _LOG: Final = logging.getLogger("nhip.agent.outbox")
 _PRUNE_EVERY: Final = 30
@@ -29,9 +31,9 @@ _LARGE_CARRY_BYTES: Final = 64 * 1024
 T = TypeVar("T")
 
 
-def all_streams(outbox: Outbox) -> list[StreamState]:
-    """The outbox's streams, with one for each kind that this agent sends."""
-    for kind in ("site", "facts"):
+def all_streams(outbox: Outbox, *, values: bool = False) -> list[StreamState]:
+    """The outbox's streams, with one for each kind that this agent sends. values: process values too."""
+    for kind in ("site", "facts", *(("values",) if values else ())):
         outbox.stream(kind)
     return outbox.streams()
 
@@ -47,11 +49,15 @@ class Keeper:
         health: Health,
         now_ns: Callable[[], int],
         *,
+        recorder: Recorder | None = None,
         author: str = "",
     ) -> None:
-        """author: `<site>/<gateway>`, kept in the file, so that it can be delivered without a network."""
+        """recorder: process values for the center. author: `<site>/<gateway>`, kept in the file, so that it can be
+        delivered without a network.
+        """
         self._outbox, self._pipeline, self._sender = outbox, pipeline, sender
         self._health, self._now_ns, self._author = health, now_ns, author
+        self._recorder = recorder or Recorder({})
         self._thread = ThreadPoolExecutor(1, "outbox")
         self._turn = asyncio.Lock()
         self._commits = 0
@@ -106,7 +112,7 @@ class Keeper:
         that stood still for days would otherwise wear out the memory card. False if the disk refused; everything then waits for the next call.
         """
         async with self._turn:
-            batch, learned = None, None
+            batch, learned, recorded = None, None, []
             try:
                 if self._damaged:
                     await self._reopen()
@@ -117,11 +123,12 @@ class Keeper:
                 contents, settings = await self._keep(learned) if learned else [], {}
                 if self._described and (body := await self._do(self._news)):
                     contents, settings = [*contents, ("site", body[0])], {SENT: body[1], AUTHOR: self._author}
-                batch = self._pipeline.take()
-                sealed = await self._do(self._store, batch, contents, settings, final)
+                batch, recorded = self._pipeline.take(), self._recorder.take()
+                sealed = await self._do(self._store, batch, recorded, contents, settings, final)
             except (CannotStore, CorruptOutbox) as error:
                 if batch:
                     self._pipeline.put_back(batch)
+                self._recorder.put_back(recorded)
                 self._to_keep = self._to_keep or learned
                 self._complain(error)
                 return False
@@ -134,9 +141,15 @@ class Keeper:
         return news(self._described, self._outbox.settings(), self._valid_from_ns)
 
     def _store(
-        self, batch: Batch, contents: Sequence[tuple[str, Any]], settings: dict[str, str], final: bool
+        self,
+        batch: Batch,
+        recorded: Sequence[Recorded],
+        contents: Sequence[tuple[str, Any]],
+        settings: dict[str, str],
+        final: bool,
     ) -> list[Sealed]:
         contents = [*contents, *(("facts", body) for body in bodies(batch.parts))]
+        contents += [("values", body) for rows in recorded for body in values_bodies(rows)]
         if not contents and not batch.states:
             return []
         carries = batch.carries(() if final else self._large)
@@ -208,7 +221,8 @@ class Keeper:
         await self._start_anew()
 
     async def _start_anew(self) -> None:
-        self._sender.replace(await self._do(all_streams, self._outbox))
+        again = await self._do(lambda: all_streams(self._outbox, values=bool(self._recorder)))
+        self._sender.replace(again)
         self._to_keep = None
         self._pipeline.forget(self._now_ns())
         if self._site is not None:

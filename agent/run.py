@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from adapters.contract import Reading
+from adapters.contract import Reading, Row
 from agent.cadence import Leisure
 from agent.clock import Clock
 from agent.devices import open_all
@@ -30,13 +30,14 @@ from agent.metrics_http import serve
 from agent.mqtt import Broker
 from agent.outbox import BUDGET_MB
 from agent.pipeline import Pipeline
+from agent.recorder import Recorder, rules
 from agent.salvage import Opened, open_outbox
 from agent.sender import Limits, Sender
 from agent.supervisor import Supervisor
 from agent.told import live_machines, own_version
 from agent.turns import every
 from agent.uplink import Hooks, Uplink
-from config import Site, compile_site, config_hash, describe, load_profiles, load_site
+from config import Site, compile_site, config_hash, describe, load_profiles, load_site, values_of
 from config.devices import stale_after_s
 from wire.bodies import Status
 
@@ -75,9 +76,17 @@ class Agent:
         outbox = opened.outbox
         self.pipeline = Pipeline(compile_site(site, load_profiles()), outbox.carries())
         self.clock = Clock(max(self.pipeline.until_ns.values(), default=0))
-        self.sender = Sender(all_streams(outbox), outbox.settings().get("generation", ""), options.limits)
+        self.recorder = Recorder(rules(values_of(site)))
+        streams = all_streams(outbox, values=bool(self.recorder))
+        self.sender = Sender(streams, outbox.settings().get("generation", ""), options.limits)
         self.keeper = Keeper(
-            outbox, self.pipeline, self.sender, self.health, self.clock.now_ns, author=f"{site.site}/{site.gateway}"
+            outbox,
+            self.pipeline,
+            self.sender,
+            self.health,
+            self.clock.now_ns,
+            recorder=self.recorder,
+            author=f"{site.site}/{site.gateway}",
         )
         self.freshness = Freshness({name: stale_after_s(device) for name, device in site.devices.items()})
         self.supervisor = Supervisor(
@@ -113,7 +122,12 @@ class Agent:
 
     def _on_reading(self, device: str, reading: Reading) -> None:
         self.health.count("tags_read", len(reading.confirmed))
-        self.pipeline.feed_rows(self.freshness.fed(device, reading))
+        self._take(self.freshness.fed(device, reading))
+        self.recorder.confirmed(device, reading)
+
+    def _take(self, rows: list[Row]) -> None:
+        self.pipeline.feed_rows(rows)
+        self.recorder.feed(rows)
 
     async def beat(self, *, last: bool = False) -> None:
         """Rows become facts, up to where every tag is confirmed or known to be a gap.
@@ -125,7 +139,8 @@ class Agent:
             self.health.count("clock_jumps")
             _LOG.warning("clock jumped forward by_s=%.1f", jump_ns / 1e9)
         now_ns = self.clock.now_ns()
-        self.pipeline.feed_rows(self.freshness.tick(now_ns))
+        self._take(self.freshness.tick(now_ns))
+        self.recorder.tick(now_ns)
         marks = {name: self.freshness.watermark_ns(tags, now_ns) for name, tags in self.pipeline.tags.items()}
         async with self._computing:
             began_s = time.monotonic()
@@ -158,6 +173,8 @@ class Agent:
             "poll_failures": sum(item.failures for item in devices.values()),
             "steps_failed": self.pipeline.failures,
             "pending_rows": self.pipeline.pending_rows,
+            "values_recorded": self.recorder.recorded,
+            "values_lost": self.recorder.lost,
             "cannot_store": float(bool(self.keeper.trouble)),
             "paused": float(self.pipeline.paused),
             "clock_ahead_s": round(self.clock.ahead_of_wall_ns() / 1e9, 3),
@@ -186,7 +203,12 @@ class Agent:
                 tags={name: len(device.tags) for name, device in self.site.devices.items()},
                 machines=self.pipeline.live,
                 sender=self.sender,
-                health=self.health.snapshot() | {"steps_failed": self.pipeline.failures},
+                health=self.health.snapshot()
+                | {
+                    "steps_failed": self.pipeline.failures,
+                    "values_recorded": self.recorder.recorded,
+                    "values_lost": self.recorder.lost,
+                },
                 connected=bool(self.uplink and self.uplink.connected),
                 cannot_store=bool(self.keeper.trouble),
                 unknown_share=self.pipeline.unknown_share,
@@ -236,7 +258,7 @@ class Agent:
 
     async def _live(self, stop: asyncio.Event) -> None:
         now_ns = self.clock.now_ns()
-        self.pipeline.feed_rows(self.freshness.start(now_ns, self.pipeline.last_ns()))
+        self._take(self.freshness.start(now_ns, self.pipeline.last_ns()))
         tasks = [
             asyncio.create_task(self.supervisor.run(), name="devices"),
             asyncio.create_task(every(_BEAT_S, self.beat, self.health), name="beat"),

@@ -183,6 +183,24 @@ class Stops(Windowed):
     truncated: bool
 
 
+class ValueSeries(Answer):
+    """One tag's rows as columns of equal length. A first row before `from` is the value that held then."""
+
+    gateway: str
+    tag: str = Field(examples=["press-plc.oil_temp"])
+    unit: str
+    t: list[str] = Field(description="Time from which the value holds.")
+    value: list[float | str | None] = Field(description="null where it is not known.")
+    quality: list[Literal["good", "uncertain", "bad", "gap"]]
+
+
+class Values(Windowed):
+    """truncated: there was more than `limit`; `to` then says up to where the answer is complete."""
+
+    series: list[ValueSeries]
+    truncated: bool
+
+
 class CoverageRow(Answer):
     machine: str
     scheduled_ms: int | None

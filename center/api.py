@@ -17,6 +17,7 @@ from center.scope import UnknownSite
 from center.state import Center
 from center.stores.contract import StoreAway
 from center.times import BadQuestion
+from center.values_api import add_values
 
 AnySite = Annotated[str, Query(description="Id of the site; all sites without it.")]
 
@@ -45,6 +46,7 @@ def create_app(center: Center, identify: Identify = anybody_here) -> FastAPI:
         app.add_exception_handler(kind, _problem(status, name))
     _add_sites(app, center)
     add_numbers(app, center)
+    add_values(app, center)
     _add_delivery(app, center)
     return app
 

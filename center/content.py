@@ -9,6 +9,7 @@ import numpy as np
 from center.stores.contract import Batch
 from oee.facts import Facts, Int64, Losses, Text, select
 from wire.envelope import Unsound
+from wire.values import Values
 
 MAX_TEXT: Final = 256
 MAX_VALUE: Final = 10**14
@@ -40,6 +41,15 @@ def plausible(batch: Batch) -> None:
             raise Unsound(f"stop {stop.id!r} of {stop.machine!r} has revision {stop.revision}")
     if not all(machines_of(batch)):
         raise Unsound("a machine without a name")
+
+
+def plausible_values(values: Values) -> None:
+    """The same for process values."""
+    if len(values):
+        _within("time", values.t_ns, 0, MAX_NS)
+        _texts("tag", values.tag)
+        for text in {item for item in values.text.tolist() if item is not None}:
+            _text("value", text)
 
 
 def _within(name: str, values: Int64, low: int, high: int) -> None:

@@ -23,7 +23,7 @@ from center.intake import Message, Plan, read_again, sort_messages
 from center.memory import is_ahead, new_generation, receipt
 from center.mqtt import Arrived, Broker, Session
 from center.state import Center
-from center.stores.contract import Batch, StoreAway
+from center.stores.contract import Batch, KeepsValues, StoreAway
 from wire.bodies import Live, Status
 from wire.envelope import Unsound
 from wire.receipts import encode_receipt
@@ -36,6 +36,7 @@ GATHER_MESSAGES: Final = 500
 QUEUE_MESSAGES: Final = 2000
 QUEUE_BYTES: Final = 64 * 1024 * 1024
 _BACK_OFF_S: Final = (0.5, 30.0)
+_FORGET_EVERY_NS: Final = 3_600_000_000_000
 T = TypeVar("T")
 _NEW_GENERATION_NS: Final = 600_000_000_000
 """At most one new generation in ten minutes: a gateway that lies must not make everybody send everything again."""
@@ -68,6 +69,7 @@ class Ingest:
         self._bytes_lock = threading.Lock()
         self._stopping, self._patient = threading.Event(), patient
         self._renewed_ns: int | None = None
+        self._forget_ns = 0
         self._session = Session(broker, center.health, self._received, self._connected)
         self._worker = threading.Thread(target=self._work, name="nhip-ingest", daemon=True)
 
@@ -245,6 +247,7 @@ class Ingest:
                 raise
             return self._settle(arrived, str(error))
         self._count(plan)
+        self._forget_values(plan)
         self._memory.disputed |= plan.disputed
         self._publish_receipts(plan.heard)
         return True
@@ -269,9 +272,22 @@ class Ingest:
     def _count(self, plan: Plan) -> None:
         for name, number in plan.counts.items():
             self._health.count(name, number)
-        rows = sum(len(batch.facts) for batch in plan.batches)
-        if rows:
+        if rows := sum(len(batch.facts) for batch in plan.batches):
             self._health.count("fact_rows", rows)
+        if rows := sum(len(batch.values) for batch in plan.batches):
+            self._health.count("value_rows", rows)
+
+    def _forget_values(self, plan: Plan) -> None:
+        """Now and then, when values come: those that are older than they shall be kept go."""
+        store, now_ns = self._center.store, self._center.now_ns()
+        if now_ns < self._forget_ns or not isinstance(store, KeepsValues) or not any(map(_has_values, plan.batches)):
+            return
+        self._forget_ns = now_ns + _FORGET_EVERY_NS
+        try:
+            store.forget_values(now_ns - self._center.keep_values_ns)
+        except (StoreAway, StoreRefused) as error:
+            self._health.count("values_not_forgotten")
+            self._health.note("values", str(error))
 
     def _publish_receipts(self, gateways: Iterable[tuple[str, str]]) -> None:
         for site, gateway in sorted(gateways):
@@ -299,6 +315,10 @@ class Ingest:
             self._renewed_ns = now_ns
             self._health.say("ledger", f"restored from an older copy; new generation {self._memory.generation}")
             self._publish_receipts({*self._memory.gateways(), told_by})
+
+
+def _has_values(batch: Batch) -> bool:
+    return len(batch.values) > 0
 
 
 def _is_status(message: Arrived) -> bool:

@@ -15,14 +15,16 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from center.books import Changes, Owner, Quarantined, SiteRow
-from center.content import is_text, machines_of, open_part, own_part, plausible
+from center.content import is_text, machines_of, open_part, own_part, plausible, plausible_values
 from center.ledger import MAX_RANGES, MAX_SEQ, StreamKey, StreamState, Verdict, drop, is_settled, judge, settle
 from center.memory import Memory
 from center.sites import Revision, revision
 from center.stores.contract import Batch, Origin
+from oee.facts import NO_FACTS, NO_LOSSES
 from wire.bodies import Dropped, read_facts_body
 from wire.envelope import Envelope, Unsound, content, open_envelope
 from wire.topics import Topic, parse, topic
+from wire.values import read_values_body
 
 KEEP_UNSOUND_BYTES: Final = 65_536
 _CONFLICT: Final = "conflict:"
@@ -190,8 +192,8 @@ def _settle_new(memory: Memory, plan: Plan, arrival: _Arrival, state: StreamStat
 def _content(memory: Memory, plan: Plan, arrival: _Arrival, state: StreamState) -> StreamState:
     """The stream's state after the content was taken up into the plan; the seq itself is settled already.
 
-    Process values are settled and thrown away: this center has no store for them yet, and says so by counting them
-    as `discarded`, apart from what is stored. Raises `Unsound` for content that is not believed as a whole.
+    Process values are settled and thrown away where this center keeps none, and counted as `discarded`, apart from
+    what is stored. Raises `Unsound` for content that is not believed as a whole.
     """
     envelope, where = arrival.envelope, arrival.message.topic
     inside = content(envelope)
@@ -201,10 +203,14 @@ def _content(memory: Memory, plan: Plan, arrival: _Arrival, state: StreamState) 
         if len(dropped.marks.beyond) > MAX_RANGES:
             raise Unsound(f"dropped: more than {MAX_RANGES} ranges")
         return replace(dropped, stored=dropped.stored + 1)
-    if where.kind == "values":
+    if where.kind == "values" and not memory.keeps_values:
         plan.counts["discarded"] += 1
         return replace(state, discarded=state.discarded + 1)
-    if where.kind == "site":
+    if where.kind == "values":
+        values = read_values_body(inside)
+        plausible_values(values)
+        plan.batches.append(Batch(_origin(where, envelope), envelope.seq, NO_FACTS, NO_LOSSES, (), values))
+    elif where.kind == "site":
         _take_site(memory, plan, where, inside)
     elif left_out := _take_facts(memory, plan, where, envelope, inside):
         raise Unsound(left_out)
@@ -240,12 +246,16 @@ def _claim(memory: Memory, plan: Plan, where: Topic, machines: Iterable[str]) ->
     return foreign
 
 
+def _origin(where: Topic, envelope: Envelope) -> Origin:
+    return Origin(where.site, where.gateway, envelope.stream)
+
+
 def _take_facts(memory: Memory, plan: Plan, where: Topic, envelope: Envelope, inside: Any) -> str:
     """Plans the rows of this gateway's machines and of minutes that are open; returns why the others are quarantined,
     "" if there are none.
     """
     facts, losses, stops = read_facts_body(inside)
-    batch = Batch(Origin(where.site, where.gateway, envelope.stream), envelope.seq, facts, losses, stops)
+    batch = Batch(_origin(where, envelope), envelope.seq, facts, losses, stops)
     plausible(batch)
     foreign = _claim(memory, plan, where, sorted(machines_of(batch)))
     if foreign:

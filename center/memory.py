@@ -22,7 +22,9 @@ def new_generation() -> str:
 class Memory:
     """One thread changes it; others may read."""
 
-    def __init__(self, remembered: Remembered) -> None:
+    def __init__(self, remembered: Remembered, *, keeps_values: bool = True) -> None:
+        """keeps_values: process values are stored, else settled and thrown away."""
+        self.keeps_values = keeps_values
         self.generation = remembered.generation
         self.streams = dict(remembered.streams)
         self.digests = {key: dict(known) for key, known in remembered.digests.items()}

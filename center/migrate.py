@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 
 from center.books import Books, Changes, Quarantined
 from center.run import open_center
-from center.state import FACTS, Center
+from center.state import STORED, Center
 from center.stores.contract import Batch, Marked, Movable, Query, Store
 from config import load_center
 from oee.facts import MINUTE_NS, Facts, Losses
@@ -35,6 +35,7 @@ class Copied:
     facts: int = 0
     losses: int = 0
     stops: int = 0
+    values: int = 0
     months: int = 0
     differences: list[str] = field(default_factory=list)
 
@@ -63,13 +64,14 @@ def migrate(source: Store, target: Store, books: Books, books_to: Books | None, 
                 out.facts += len(batch.facts)
                 out.losses += len(batch.losses)
                 out.stops += len(batch.stops)
+                out.values += len(batch.values)
             tell(site, done)
     for site, window in extent.items():
         _compare(source, target, site, window, out)
     if not out.differences:
         streams = books.remember().streams
         if isinstance(target, Marked):
-            target.settle({key: state.marks for key, state in streams.items() if state.kind == FACTS})
+            target.settle({key: state.marks for key, state in streams.items() if state.kind in STORED})
         if books_to:
             _copy_books(books, books_to)
         tell("books", 1.0)
@@ -104,7 +106,7 @@ def _steps(source: Movable, site: str, window: tuple[int, int]) -> Iterator[tupl
     while position < end_ns:
         until = min(position + step_ns, end_ns)
         batches = list(source.rows(site, position, until))
-        rows = sum(len(batch.facts) + len(batch.losses) for batch in batches)
+        rows = sum(len(batch.facts) + len(batch.losses) + len(batch.values) for batch in batches)
         if rows < _ROWS[0]:
             step_ns = min(step_ns * 2, _STEPS_NS[1])
         elif rows > _ROWS[1]:

@@ -42,7 +42,13 @@ def open_center(settings: CenterFile) -> Center:
     books: Books | None = None
     if not isinstance(store, Books):
         books = cast(Books, importlib.import_module(f"{_STORES}.duckdb").open_store({"file": books_file}))
-    return center_of(store, books, name=settings.name, language=settings.language)
+    return center_of(
+        store,
+        books,
+        name=settings.name,
+        language=settings.language,
+        keep_values_ns=round(settings.keep_values * 1e9),
+    )
 
 
 async def run(settings: CenterFile | str | Path, stop: asyncio.Event, ready_file: str | Path | None = None) -> None:

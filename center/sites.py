@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from center.books import Owner, SiteRow
 from oee.calendars import Calendar, Rotation, Shift
-from wire.bodies import SiteBody, SiteMachine, SiteShift
+from wire.bodies import SiteBody, SiteMachine, SiteShift, SiteValue
 from wire.envelope import Unsound
 
 _MAX_SHIFT_END_S: Final = 2 * 86_400
@@ -109,6 +109,11 @@ class Sites:
         """The gateways that described themselves or own a machine."""
         described = {gateway for owner, gateway in self._revisions if owner == site}
         return sorted(described | {item.gateway for item in self._owners.values() if item.site == site})
+
+    def values(self, site: str) -> dict[tuple[str, str], SiteValue]:
+        """By gateway and tag the process values that its latest site file sends."""
+        latest = {gateway: known[-1].body for (owner, gateway), known in self._revisions.items() if owner == site}
+        return {(gateway, tag): value for gateway, body in latest.items() for tag, value in body.values.items()}
 
     def machines(self, site: str) -> list[str]:
         """All machines of a site, also those that no site file names any more."""

@@ -11,10 +11,11 @@ from center.ledger import Marks, lower
 from center.live import Pictures
 from center.memory import Memory
 from center.retention import closed_before_ns
-from center.stores.contract import Batch, Marked, RolledUp, Store
+from center.stores.contract import Batch, KeepsValues, Marked, RolledUp, Store
 
-FACTS: Final = "facts"
-"""The kind of streams whose content goes into the store."""
+KEEP_VALUES_NS: Final = 90 * 86_400_000_000_000
+STORED: Final = ("facts", "values")
+"""The kinds of streams whose content goes into the store."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Center:
     now_ns: Callable[[], int] = time.time_ns
     name: str = ""
     language: str = "vi"
+    keep_values_ns: int = KEEP_VALUES_NS
 
     def open_from_ns(self) -> int:
         """Rows of minutes before this come too late; 0 if none ever do [ns UTC]."""
@@ -41,8 +43,11 @@ class Center:
         return closed_before_ns(kept_ns, self.now_ns())
 
 
-def center_of(store: Store, books: Books | None = None, **settings: object) -> Center:
-    """A center over a store; books: where the store keeps none itself.
+def center_of(
+    store: Store, books: Books | None = None, *, keep_values_ns: int = KEEP_VALUES_NS, **settings: object
+) -> Center:
+    """A center over a store; books: where the store keeps none itself; keep_values_ns: how long process values are
+    kept [ns], 0 for not at all.
 
     Where both keep marks, what only one of them has settled counts as not settled: a store or books that were restored
     from an older copy get everything again that gateways still have. Raises `StoreAway`.
@@ -56,7 +61,7 @@ def center_of(store: Store, books: Books | None = None, **settings: object) -> C
         def commit(batches: Sequence[Batch], changes: Changes) -> None:
             store.write(batches)
             if isinstance(store, Marked):
-                store.settle({key: state.marks for key, state in changes.streams.items() if state.kind == FACTS})
+                store.settle({key: state.marks for key, state in changes.streams.items() if state.kind in STORED})
             kept.commit((), changes)
 
     else:
@@ -64,11 +69,12 @@ def center_of(store: Store, books: Books | None = None, **settings: object) -> C
     remembered = kept.remember()
     if isinstance(store, Marked):
         _lower(remembered, store)
-    return Center(store, kept, Memory(remembered), commit, **settings)  # type: ignore[arg-type]
+    memory = Memory(remembered, keeps_values=keep_values_ns > 0 and isinstance(store, KeepsValues))
+    return Center(store, kept, memory, commit, keep_values_ns=keep_values_ns, **settings)  # type: ignore[arg-type]
 
 
 def _lower(remembered: Remembered, store: Marked) -> None:
     known = store.marks()
     for key, state in remembered.streams.items():
-        if state.kind == FACTS:
+        if state.kind in STORED:
             remembered.streams[key] = lower(state, known.get(key, Marks()))

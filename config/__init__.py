@@ -6,7 +6,7 @@ Loading finds everything that is wrong at once and says where; compiling makes t
 from config.center import Center
 from config.compile import compile_calendar, compile_site
 from config.complaints import Complaint, Misconfigured
-from config.describe import config_hash, describe
+from config.describe import config_hash, describe, values_of
 from config.load import load_center, load_site, parse_center, parse_site, read_site
 from config.site import Site
 from config.state_profiles import StateProfile, load_profiles
@@ -27,4 +27,5 @@ __all__ = [
     "parse_center",
     "parse_site",
     "read_site",
+    "values_of",
 ]

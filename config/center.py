@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from config.common import BrokerLink, Listen
+from config.durations import DurationOrZero
 from config.wrong import Wrong
 
 _FILE_KEYS: Final = ("file", "books")
@@ -45,6 +46,11 @@ class Center(BrokerLink):
     listen: Listen = Field("127.0.0.1:8080", description="Where API and console answer.", examples=["0.0.0.0:8080"])
     store: StoreModel = Field(description="Where facts are kept.", examples=["{kind: duckdb, file: nhip.duckdb}"])
 
+    keep_values: DurationOrZero = Field(
+        90 * 86_400.0,
+        description="How long process values are kept; 0s: none are, and what gateways send is counted and discarded.",
+        examples=["90d"],
+    )
     database: DatabaseUrl | None = Field(
         None,
         description="SQL database of accounts and, with PostgreSQL, of the delivery ledger; without it, a SQLite file "

@@ -9,6 +9,7 @@ from config.device_lines import check_lines
 from config.names import ONLINE, Names
 from config.site import ProductAt, ProductModel, Site
 from config.suggest import nearest
+from config.values import check_values
 from oee.expressions import BadExpression, parse
 from oee.states import State
 
@@ -25,6 +26,7 @@ def check_site(site: Site, names: Names, profiles: Profiles, source: Source) -> 
         if reason.state in (State.RUNNING, State.UNKNOWN):
             yield source.complain("reason_is_no_stop", ("reasons", key, "is"), reason.state.word)
     yield from _check_lines(site, names, source)
+    yield from check_values(site.values, names, source)
 
 
 def _check_devices(site: Site, source: Source) -> Iterator[Complaint]:

@@ -8,6 +8,7 @@ from config.compile import compile_calendar, products_of
 from config.devices import period_s_of
 from config.machine_model import MachineModel, ProfileUse, is_operator
 from config.site import Site
+from config.values import ValueModel, kept_values
 from oee.calendars import Calendar, Rotation, Shift
 from oee.expressions import parse
 from oee.machine import OPERATOR
@@ -41,7 +42,27 @@ def describe(site: Site, valid_from_ns: int = 0) -> dict[str, Any]:
             for key, line in site.lines.items()
         },
         "calendars": {key: _calendar(calendar) for key, calendar in calendars.items()},
+        "values": _values(site),
     }
+
+
+def values_of(site: Site) -> dict[str, ValueModel]:
+    """How each process value is sent, by `device.tag`."""
+    return kept_values(site.values, [f"{device}.{tag}" for device, model in site.devices.items() for tag in model.tags])
+
+
+def _values(site: Site) -> dict[str, Any]:
+    """By tag its unit and the machines that use its device."""
+    users: dict[str, list[str]] = {}
+    for key, machine in site.machines.items():
+        for device in {tag.partition(".")[0] for tag in tags_of(site, machine)}:
+            users.setdefault(device, []).append(key)
+    out = {}
+    for name in values_of(site):
+        device, _, tag = name.partition(".")
+        model = site.devices[device].tags.get(tag)
+        out[name] = {"unit": model.unit if model else "", "machines": users.get(device, [])}
+    return out
 
 
 def _named(key: str) -> dict[str, str]:
@@ -112,11 +133,11 @@ def _calendar(calendar: Calendar) -> dict[str, Any]:
 def config_hash(site: Site) -> str:
     """A short hash of everything that the numbers depend on: 16 hexadecimal digits.
 
-    Names, addresses and the way to the center are left out, since no number changes with them; so are values equal
+    Names, addresses, process values and the way to the center are left out, since no number changes with them; so are values equal
     to their defaults, so that a new key in a later version does not change the hash of an old file.
     """
     written = site.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    for key in ("site", "gateway", "name", "center", "metrics"):
+    for key in ("site", "gateway", "name", "center", "metrics", "values"):
         written.pop(key, None)
     for section in ("machines", "products", "reasons", "lines"):
         for item in written.get(section, {}).values():

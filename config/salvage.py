@@ -13,7 +13,7 @@ from config.complaints import Complaint, Path, Source, dotted
 from config.site import Site
 from config.translate import complaints_of, place
 
-_BY_NAME: Final = frozenset({"devices", "machines", "products", "reasons", "lines", "calendars"})
+_BY_NAME: Final = frozenset({"devices", "machines", "products", "reasons", "lines", "calendars", "values"})
 _FROM_ABSENCE: Final = frozenset({"gap_without_counter", "pieces_without_total"})
 _STAND_INS: Final[Mapping[str, Any]] = {"site": "x", "timezone": "UTC"}
 

@@ -10,6 +10,7 @@ from config.common import BrokerLink, Listen, MachineId, Name, SiteId, StateWord
 from config.devices import Device
 from config.durations import Duration
 from config.machine_model import MachineModel
+from config.values import Values
 from config.wrong import Wrong
 
 IdealPer = Literal["piece", "cycle"]
@@ -117,6 +118,11 @@ class Site(Strict):
     )
     devices: dict[Word, Device] = Field({}, description="What is read.")
     machines: dict[MachineId, MachineModel] = Field({}, description="What is measured.")
+    values: Values = Field(
+        {},
+        description="Process values that the center shall keep: `device.tag`, or `device.*`; none without it.",
+        examples=["{press-plc.oil_temp: {deadband: 0.5}}"],
+    )
     products: dict[Annotated[str, Field(min_length=1)], ProductModel] = Field(
         {}, description="What is made, by the number that the machine knows."
     )

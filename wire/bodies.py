@@ -267,6 +267,13 @@ class SiteLine(_Strict):
     constraint: str = ""
 
 
+class SiteValue(_Strict):
+    """A process value that is sent. machines: those that use its device."""
+
+    unit: str = ""
+    machines: list[str] = []
+
+
 class SiteBody(_Strict):
     """`site`: what a gateway's numbers are about, enveloped and receipted like facts."""
 
@@ -281,6 +288,8 @@ class SiteBody(_Strict):
     lines: dict[str, SiteLine] = {}
     calendars: dict[str, SiteCalendar] = {}
     """The key "" is the site's default."""
+    values: dict[str, SiteValue] = {}
+    """By `device.tag`."""
 
 
 class Dropped(_Strict):

@@ -14,6 +14,7 @@ from center.complaints import wrong
 from center.ledger import Marks, StreamKey, StreamState
 from center.memory import KEEP_DIGESTS, new_generation
 from center.stores._duckdb_schema import CREATE, SCHEMA_VERSION, UPGRADES
+from center.stores._duckdb_values import CREATE_VALUES
 from center.stores._duckdb_write import insert_new, text, upsert
 
 KEEP_UNSETTLED: Final = 10_000
@@ -31,6 +32,7 @@ def prepare(cursor: DuckDBPyConnection, path: str) -> None:
     if not tables:
         cursor.begin()
         cursor.execute(CREATE)
+        cursor.execute(CREATE_VALUES)
         cursor.execute("INSERT INTO meta VALUES ('schema', ?), ('generation', ?)", [SCHEMA_VERSION, new_generation()])
         cursor.commit()
         return
@@ -43,6 +45,7 @@ def prepare(cursor: DuckDBPyConnection, path: str) -> None:
         cursor.commit()
     if version != SCHEMA_VERSION:
         raise wrong("store.file", path, "store_version", found=version or "?", known=SCHEMA_VERSION)
+    cursor.execute(CREATE_VALUES)
     cursor.execute(
         "DELETE FROM digests WHERE (site, gateway, stream, seq) NOT IN (SELECT (site, gateway, stream, seq) FROM digests "  # constants
         f"QUALIFY row_number() OVER (PARTITION BY site, gateway, stream ORDER BY seq DESC) <= {KEEP_DIGESTS})"

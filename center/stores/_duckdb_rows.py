@@ -12,6 +12,7 @@ import numpy as np
 from duckdb import DuckDBPyConnection
 
 from center.stores._duckdb_rollups import minutes_from
+from center.stores._duckdb_values import value_batches
 from center.stores.contract import Batch, Origin
 from oee.facts import (
     FACT_COLUMNS,
@@ -38,7 +39,7 @@ def extent(cursor: DuckDBPyConnection) -> dict[str, tuple[int, int]]:
     rows = cursor.execute(
         "SELECT site, min(t), max(t) FROM (SELECT site, minute_ns AS t FROM facts UNION ALL SELECT site, minute_ns "
         "FROM losses UNION ALL SELECT site, minute_ns FROM facts_hour UNION ALL SELECT site, minute_ns FROM losses_hour "
-        "UNION ALL SELECT site, start_ns FROM stops) GROUP BY site ORDER BY site"
+        "UNION ALL SELECT site, start_ns FROM stops UNION ALL SELECT site, t_ns FROM process_values) GROUP BY site ORDER BY site"
     ).fetchall()
     return {
         site: (first // MINUTE_NS * MINUTE_NS, last // MINUTE_NS * MINUTE_NS + MINUTE_NS) for site, first, last in rows
@@ -46,7 +47,7 @@ def extent(cursor: DuckDBPyConnection) -> dict[str, tuple[int, int]]:
 
 
 def batches(cursor: DuckDBPyConnection, site: str, start_ns: int, end_ns: int) -> Iterator[Batch]:
-    """The rows of one window, a batch for each stream; stops know no stream."""
+    """The rows of one window, a batch for each stream; stops and process values know no stream."""
     gone_ns = min(max(minutes_from(cursor), start_ns), end_ns)
     if start_ns < gone_ns:
         _, hours = _table(cursor, _numbered("facts", KEY_COLUMNS), KEY_COLUMNS, FACT_COLUMNS, (site, start_ns, gone_ns))
@@ -63,6 +64,7 @@ def batches(cursor: DuckDBPyConnection, site: str, start_ns: int, end_ns: int) -
         yield Batch(Origin(site, "", stream), 0, mine, lost, ())
     if stops := _stops(cursor, site, start_ns, end_ns):
         yield Batch(Origin(site, "", ""), 0, NO_FACTS, NO_LOSSES, stops)
+    yield from value_batches(cursor, site, start_ns, end_ns)
 
 
 def _numbered(table: str, keys: tuple[str, ...]) -> str:

@@ -1,7 +1,8 @@
 """Columns of batches into the embedded store's tables. Everything here runs inside the caller's transaction."""
 # ruff: noqa: S608  # names in the statements are constants of this package; values are parameters
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import numpy as np
@@ -24,7 +25,8 @@ def text(values: Sequence[Any]) -> "np.ndarray[Any, Any]":
     return out
 
 
-def _repeat(batches: Sequence[Batch], name: str, lengths: Sequence[int]) -> "np.ndarray[Any, Any]":
+def repeat_origin(batches: Sequence[Batch], name: str, lengths: Sequence[int]) -> "np.ndarray[Any, Any]":
+    """A column of the batches' origins, each as often as the batch has rows."""
     return np.repeat(text([getattr(batch.origin, name) for batch in batches]), lengths)
 
 
@@ -33,7 +35,7 @@ def table_columns(
 ) -> Columns:
     """The rows of these tables, one of each batch, as columns under their names in the store."""
     lengths = [len(table) for table in tables]
-    columns: Columns = {name: _repeat(batches, name, lengths) for name in ("site", "stream")}
+    columns: Columns = {name: repeat_origin(batches, name, lengths) for name in ("site", "stream")}
     for name in (*keys, "n"):
         columns[name] = np.concatenate([getattr(table, name) for table in tables])
     added = np.concatenate([table.sums for table in tables])
@@ -71,6 +73,16 @@ def write_batches(cursor: DuckDBPyConnection, batches: Sequence[Batch]) -> None:
         insert_new(cursor, "stops", _stop_columns(batches), STOP_IDENTITY, pruned="start_ns")
 
 
+@contextmanager
+def _registered(cursor: DuckDBPyConnection, name: str, columns: Columns) -> Iterator[None]:
+    """The columns as a table for a while. After an error only the error counts: the transaction is aborted then, and
+    DuckDB would complain of that too.
+    """
+    cursor.register(name, columns)
+    yield
+    cursor.unregister(name)
+
+
 def insert_new(
     cursor: DuckDBPyConnection, table: str, columns: Columns, identity: Sequence[str], *, pruned: str = ""
 ) -> None:
@@ -85,15 +97,12 @@ def insert_new(
     bounds = ""
     if pruned:
         bounds = f" AND t.{pruned} BETWEEN {int(columns[pruned].min())} AND {int(columns[pruned].max())}"
-    cursor.register("incoming", columns)
-    try:
+    with _registered(cursor, "incoming", columns):
         cursor.execute(
             f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values} FROM "  # names are constants
             f"(SELECT DISTINCT ON ({', '.join(identity)}) * FROM incoming) c "
             f"WHERE NOT EXISTS (SELECT 1 FROM {table} t WHERE {same}{bounds})"
         )
-    finally:
-        cursor.unregister("incoming")
 
 
 def upsert(cursor: DuckDBPyConnection, table: str, columns: Columns, identity: Sequence[str]) -> None:
@@ -102,27 +111,21 @@ def upsert(cursor: DuckDBPyConnection, table: str, columns: Columns, identity: S
         return
     same = " AND ".join(f"{table}.{name} = c.{name}" for name in identity)
     changes = ", ".join(f"{name} = c.{name}" for name in columns if name not in identity)
-    cursor.register("changed", columns)
-    try:
+    with _registered(cursor, "changed", columns):
         cursor.execute(f"UPDATE {table} SET {changes} FROM changed c WHERE {same}")  # constants
-    finally:
-        cursor.unregister("changed")
     insert_new(cursor, table, columns, identity)
 
 
 def _flag_overfull(cursor: DuckDBPyConnection, columns: Mapping[str, "np.ndarray[Any, Any]"]) -> None:
     """Keeps the list of machine-minutes that hold more time than a minute has, over all streams."""
     low, high = int(columns["minute_ns"].min()), int(columns["minute_ns"].max())
-    cursor.register("touched", {name: columns[name] for name in ("site", "machine", "minute_ns")})
-    try:
+    with _registered(cursor, "touched", {name: columns[name] for name in ("site", "machine", "minute_ns")}):
         found = cursor.execute(
             f"SELECT site, machine, minute_ns, sum({_ALL_STATES})::BIGINT AS ms FROM facts "  # constants
             f"SEMI JOIN touched USING (site, machine, minute_ns) WHERE minute_ns BETWEEN {low} AND {high} AND stream <> 'hours' "
             "GROUP BY ALL HAVING ms > 60000"
         ).fetchnumpy()
         cursor.execute(f"DELETE FROM overfull USING touched WHERE {_SAME_MINUTE}")  # constants
-    finally:
-        cursor.unregister("touched")
     insert_new(cursor, "overfull", found, ("site", "machine", "minute_ns"))
 
 

@@ -6,6 +6,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 from center.ledger import Marks, StreamKey
 from oee.facts import Facts, Losses, Stop
+from wire.values import NO_VALUES, Values
 
 Bucket = Literal["minute", "hour", "shift", "day", "week", "month", "all"]
 
@@ -21,13 +22,14 @@ class Origin:
 
 @dataclass(frozen=True)
 class Batch:
-    """The content of one `facts` envelope, checked."""
+    """The content of one envelope, `facts` or `values`, checked."""
 
     origin: Origin
     seq: int
     facts: Facts
     losses: Losses
     stops: Sequence[Stop]
+    values: Values = NO_VALUES
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,21 @@ class Query:
     machines: Sequence[str] = ()
     bucket: Bucket = "all"
     by: Sequence[str] = field(default_factory=lambda: ("machine", "calendar"))
+
+
+@dataclass(frozen=True)
+class ValueQuery:
+    """Which process values: of these tags (`device.tag`) in `[start_ns, end_ns)`, the earliest `limit` rows; and each
+    tag's last row within `back_ns` before, which held when the window began. gateway: "" means all of the site.
+    """
+
+    site: str
+    tags: Sequence[str]
+    start_ns: int
+    end_ns: int
+    back_ns: int
+    limit: int
+    gateway: str = ""
 
 
 class StoreAway(Exception):
@@ -125,6 +142,21 @@ class Marked(Protocol):
 
 
 @runtime_checkable
+class KeepsValues(Protocol):
+    """A store that also keeps process values: `write` takes them with the batches. A value's identity is its site,
+    gateway, tag and time.
+    """
+
+    def values(self, query: ValueQuery) -> dict[str, Values]:
+        """By gateway the rows asked for, ordered by tag and time. Raises `StoreAway`."""
+        ...
+
+    def forget_values(self, before_ns: int) -> None:
+        """Deletes process values older than that. Raises `StoreAway`."""
+        ...
+
+
+@runtime_checkable
 class Movable(Protocol):
     """A store that gives its rows out as they were written, so that they can be copied into another."""
 
@@ -134,6 +166,7 @@ class Movable(Protocol):
 
     def rows(self, site: str, start_ns: int, end_ns: int) -> Iterator[Batch]:
         """Facts and losses of the minutes in the window and stops that begin in it, identities and all revisions
-        included; a batch for each stream. The gateway is not known and "".
+        included; a batch for each stream, whose gateway is not known and "". Then process values, a batch for each
+        gateway.
         """
         ...

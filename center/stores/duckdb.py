@@ -22,9 +22,11 @@ from center.stores import _duckdb_books as books
 from center.stores import _duckdb_read as read
 from center.stores import _duckdb_rollups as rollups
 from center.stores import _duckdb_rows as rows_of
+from center.stores import _duckdb_values as values_of
 from center.stores import _duckdb_write as write
-from center.stores.contract import Batch, Query, StoreAway
+from center.stores.contract import Batch, Query, StoreAway, ValueQuery
 from oee.facts import Facts, Losses, Stop
+from wire.values import Values
 
 _FILE: Final = "nhip.duckdb"
 _MEMORY_LIMIT: Final = "256MB"
@@ -113,6 +115,7 @@ class DuckStore:
                 raise StoreRefused(f"closed: rows at {min(gone)} ns are older than the minutes that are kept")
             new -= self._stale
             write.write_batches(cursor, batches)
+            values_of.write_values(cursor, batches)
             books.write_changes(cursor, changes)
             rollups.mark(cursor, "stale_hours", new)
             cursor.commit()
@@ -169,6 +172,17 @@ class DuckStore:
         """Latest revisions; by the contract of `Store`."""
         with self._reading() as cursor:
             return read.read_stops(cursor, site, machines, start_ns, end_ns)
+
+    def values(self, query: ValueQuery) -> dict[str, Values]:
+        """Process values; by the contract of `KeepsValues`."""
+        with self._reading() as cursor:
+            return values_of.read_values(cursor, query)
+
+    def forget_values(self, before_ns: int) -> None:
+        """By the contract of `KeepsValues`."""
+        with self._turn, self._writing() as cursor:
+            values_of.forget_values(cursor, before_ns)
+            cursor.commit()
 
     def extent(self) -> dict[str, tuple[int, int]]:
         """By the contract of `Movable`."""

@@ -21,14 +21,16 @@ from center.ledger import Marks, StreamKey
 from center.stores import _influx_answer as answer
 from center.stores import _influx_ask as ask
 from center.stores import _influx_hours as hours
+from center.stores import _influx_values as values_of
 from center.stores._influx_kept import KeptHours
 from center.stores._influx_lines import TooMany, batch_lines, mark_lines
 from center.stores._influx_rows import batches as row_batches
 from center.stores._influx_server import Address, Server
 from center.stores._influx_setup import BOOKS, ROWS, prepare, seconds
 from center.stores._influx_text import name, unpack
-from center.stores.contract import Batch, Query, StoreAway
+from center.stores.contract import Batch, Query, StoreAway, ValueQuery
 from oee.facts import FACT_COLUMNS, LOSS_COLUMNS, MINUTE_NS, Facts, Losses, Stop
+from wire.values import Values
 
 _KEYS: Final = {
     "url",
@@ -74,7 +76,7 @@ class InfluxStore:
         """
         batches = list(batches)
         try:
-            lines = batch_lines(batches)
+            lines = [*batch_lines(batches), *values_of.value_lines(batches)]
         except (TooMany, UnicodeError) as error:
             raise StoreRefused(str(error)) from error
         try:
@@ -164,6 +166,17 @@ class InfluxStore:
                 return out
             wanted, count = cut, count * 8
 
+    def values(self, query: ValueQuery) -> dict[str, Values]:
+        """By the contract of `KeepsValues`."""
+        if not query.tags:
+            return {}
+        source = self._source(values_of.MEASUREMENT)
+        return values_of.values(self._ask([values_of.held(source, query), values_of.inside(source, query)]))
+
+    def forget_values(self, before_ns: int) -> None:
+        """By the contract of `KeepsValues`."""
+        self._ask([values_of.forget(before_ns)])
+
     def settle(self, marks: Mapping[StreamKey, Marks]) -> None:
         """By the contract of `Marked`."""
         self._keep(mark_lines(marks))
@@ -177,7 +190,7 @@ class InfluxStore:
 
     def extent(self) -> dict[str, tuple[int, int]]:
         """By the contract of `Movable`."""
-        tables = ("facts", "losses", "stops")
+        tables = ("facts", "losses", "stops", values_of.MEASUREMENT)
         (found,) = self._ask([f"SHOW TAG VALUES ON {name(self._database)} WITH KEY = {name('site')}"])
         held = {row[1] for item in found.get("series", ()) if item["name"] in tables for row in item["values"]}
         out = {}
@@ -195,9 +208,11 @@ class InfluxStore:
                 ask.rows(self._source("facts"), site, start_ns, end_ns, FACT_COLUMNS),
                 ask.rows(self._source("losses"), site, start_ns, end_ns, LOSS_COLUMNS),
                 ask.stops_inside(self._source("stops"), site, (), start_ns, end_ns),
+                values_of.rows(self._source(values_of.MEASUREMENT), site, start_ns, end_ns),
             ]
         )
-        yield from row_batches(site, found[:1], found[1:2], found[2:])
+        yield from row_batches(site, found[:1], found[1:2], found[2:3])
+        yield from values_of.value_batches(site, found[3:])
 
     def close(self) -> None:
         """Closes the connections and the file of sums."""

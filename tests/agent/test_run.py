@@ -15,6 +15,7 @@ from edge_plc import plc, site_file
 
 from oee.facts import FACT, MINUTE_NS, add_up
 from wire.bodies import SiteBody, read_facts_body
+from wire.values import read_values_body
 
 ROOT = Path(__file__).parents[2]
 S = 1_000_000_000
@@ -215,3 +216,30 @@ async def test_a_copied_card_begins_new_streams(broker, tmp_path):
                 await until(lambda: any(item[0] == "site" and item[1] != old for item in center.arrived))
                 await ended(process)
             assert b"old copy" in (tmp_path / "agent.log").read_bytes()
+
+
+async def test_every_change_of_a_marked_tag_reaches_the_center(broker, tmp_path):
+    async with plc() as machine:
+        site = site_file(tmp_path, machine.port, broker.port)
+        site.write_text(f"{site.read_text()}values:\n  plc.count: {{}}\n", encoding="utf-8")
+        with brokers.Center(broker.port) as center:
+            async with agent(tmp_path, site) as process:
+                await until(process.ready.exists)
+                for count in range(1, 6):
+                    before = machine.requests
+                    machine.holding[0] = count
+                    await until(lambda before=before: machine.requests > before + 2)
+                await machine.stop()
+                told = center.plain.setdefault("live", [])
+                await until(lambda: told and told[-1]["machines"]["m-1"]["state"] == "unknown")
+                await ended(process)
+    body = next(item[3] for item in center.arrived if item[0] == "site")
+    assert body["values"] == {"plc.count": {"unit": "", "machines": ["m-1"]}}
+    columns = [read_values_body(body) for kind, _, _, body in center.arrived if kind == "values"]
+    rows = [row for found in columns for row in zip(found.t_ns.tolist(), found.number.tolist(), strict=True)]
+    assert {tag for found in columns for tag in found.tag} == {"plc.count"}
+    seen = [int(number) for _, number in rows if number == number]  # noqa: PLR0124  # NaN is a gap
+    assert [count for count in seen if count] == [1, 2, 3, 4, 5]
+    assert np.isnan(rows[0][1]), "unknown until the first poll"
+    assert np.isnan(rows[-1][1]), "unknown from the last confirmation on"
+    assert [t_ns for t_ns, _ in rows] == sorted(t_ns for t_ns, _ in rows)

@@ -15,6 +15,7 @@ from oee.states import State
 from wire.bodies import Status, facts_body
 from wire.envelope import open_envelope, seal
 from wire.topics import Topic
+from wire.values import values_bodies
 
 T = ns("2026-03-02T08:00:00")
 KEY = StreamKey("van-long", "main", STREAM)
@@ -187,7 +188,52 @@ def test_dropped_ranges_are_settled_and_counted_apart(memory):
     assert (state.marks, state.dropped, state.stored) == (Marks(6), 4, 2)
 
 
-def test_process_values_are_settled_and_not_kept(memory):
+def _values(**changes):
+    (content,) = values_bodies({"plc.temp": [(T // 1000, 21.5, 0), (T // 1000 + 10**6, 21.7, 0)]})
+    return {"values": content["values"] | changes}
+
+
+def test_process_values_are_planned_for_the_store(memory):
+    plan = take(memory, envelope(1, content=_values()), kind="values")
+    state = memory.streams[KEY]
+    assert (state.marks, state.discarded, state.stored) == (Marks(1), 0, 1)
+    (batch,) = plan.batches
+    assert batch.origin.gateway == "main"
+    assert list(zip(batch.values.tag, batch.values.t_ns, batch.values.number, strict=True)) == [
+        ("plc.temp", T, 21.5),
+        ("plc.temp", T + 10**9, 21.7),
+    ]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"v": [215]},
+        {"rows": [3]},
+        {"t": [T // 1000, 0]},
+        {"t": [-(10**6), 10**6]},
+        {"t": [8 * 10**15, 1]},
+        {"at": [0, 7]},
+        {"at": [1, -2]},
+        {"decimals": [40]},
+        {"quality": {"at": [0], "are": [9]}},
+        {"quality": {"at": [5], "are": [2]}},
+        {"text": {"at": [0], "are": ["x" * 300]}},
+        {"text": {"at": [0, 1], "are": ["a"]}},
+        {"tags": [["plc", ["x" * 300]]]},
+        {"tags": [["plc", ["temp", "temp"]]], "rows": [1, 1], "decimals": [1, 1]},
+        {"tags": [["plc", ["temp", "more"]]], "rows": [2, 0], "decimals": [1, 1]},
+        {"v": ["many", 2]},
+    ],
+    ids=str,
+)
+def test_impossible_process_values_are_quarantined(memory, changes):
+    plan = take(memory, envelope(1, content=_values(**changes)), kind="values")
+    assert (memory.streams[KEY].quarantined, plan.batches) == (1, [])
+
+
+def test_process_values_are_settled_and_thrown_away_where_the_center_keeps_none(memory):
+    memory.keeps_values = False
     plan = take(memory, envelope(1, content={"anything": 1}), kind="values")
     state = memory.streams[KEY]
     assert (state.marks, state.discarded, state.stored) == (Marks(1), 1, 0)

@@ -1,12 +1,15 @@
 """What every store must do. A store is supported when this suite passes with it."""
 
 import importlib
+import json
+import math
 import random
 import signal
 import subprocess
 import sys
 import threading
 from collections import defaultdict
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -17,10 +20,11 @@ from center_plant import MONDAY, ZONE, batch, ns
 from influx_plant import influx_settings
 
 from center import stores
-from center.buckets import clock_edges, date_start_ns, first_date
-from center.stores.contract import Query
+from center.buckets import HOUR_NS, clock_edges, date_start_ns, first_date
+from center.stores.contract import Query, ValueQuery
 from oee.facts import FACT_COLUMNS, MINUTE_NS, Stop, add_up
 from oee.states import State
+from wire.values import read_values_body, values_bodies
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = {"duckdb": lambda folder: {"file": str(folder / "facts.duckdb")}, "influxdb": influx_settings}
@@ -348,3 +352,59 @@ def _keys(table):
     from oee.facts import fact_keys
 
     return fact_keys(table)
+
+
+def _value_batch(rows, gateway="main"):
+    columns = {}
+    for tag, t_ns, value, quality in rows:
+        columns.setdefault(tag, []).append((t_ns // 1000, value, quality))
+    return [
+        replace(batch(gateway=gateway), values=read_values_body(json.loads(json.dumps(body))))
+        for body in values_bodies(columns)
+    ]
+
+
+def _value_rows(found):
+    return {
+        gateway: [
+            (tag, t_ns, text if text is not None else None if math.isnan(number) else number, quality)
+            for tag, t_ns, number, text, quality in zip(
+                *(getattr(rows, name).tolist() for name in ("tag", "t_ns", "number", "text", "quality")), strict=True
+            )
+        ]
+        for gateway, rows in found.items()
+    }
+
+
+def test_process_values_come_back_as_they_were_and_once(store):
+    start = ns("2026-03-02T08:00:00")
+    rows = [
+        ("plc.nhiệt độ, dầu", start - HOUR_NS, 20.0, 0),
+        ("plc.nhiệt độ, dầu", start - MINUTE_NS, 21.4, 0),
+        ("plc.nhiệt độ, dầu", start, -0.1, 1),
+        ("plc.nhiệt độ, dầu", start + 1000, None, 3),
+        ("plc.recipe", start + 5_000_000, 'Ốp "nhựa" \\ A', 0),
+        ("plc.recipe", start + MINUTE_NS, "", 0),
+        ("plc.strokes", start - 30 * HOUR_NS, 7, 0),
+        ("plc.strokes", start + 2 * MINUTE_NS, 2**31, 0),
+    ]
+    ask = ValueQuery(
+        "van-long", ("plc.nhiệt độ, dầu", "plc.recipe", "plc.strokes"), start, start + HOUR_NS, 25 * HOUR_NS, 100
+    )
+    for _ in range(2):
+        store.write([*_value_batch(rows), *_value_batch([("plc.recipe", start, 3.5, 0)], "second")])
+    found = _value_rows(store.values(ask))
+    held = [row for row in rows if row[1] != start - HOUR_NS and row[0:2] != ("plc.strokes", start - 30 * HOUR_NS)]
+    assert found == {"main": held, "second": [("plc.recipe", start, 3.5, 0)]}
+    assert _value_rows(store.values(replace(ask, gateway="second"))) == {"second": found["second"]}
+    assert _value_rows(store.values(replace(ask, site="other"))) == {}
+    assert _value_rows(store.values(replace(ask, tags=()))) == {}
+    few = store.values(replace(ask, limit=2, gateway="main", back_ns=0))
+    assert _value_rows(few) == {"main": held[1:3]}
+    store.forget_values(start + 1000)
+    assert [row[1] - start for row in _value_rows(store.values(ask))["main"]] == [
+        1000,
+        5_000_000,
+        MINUTE_NS,
+        2 * MINUTE_NS,
+    ]

@@ -1,0 +1,326 @@
+"""The body of a `values` envelope: process values, laid out so that zlib finds little left to say. Pure.
+
+Rows are sorted by tag and then by time, whatever the number of tags, so that a few long columns are made and never a
+few short ones for each tag. JSON, like every other body:
+
+    tags      [[device, [tag, ...]], ...]     in the order of the rows
+    rows      how many rows each tag has
+    t         the distinct times of all rows [us UTC]: the first, then each one's distance from the one before
+    at        each row's place in `t`; after a tag's first row its distance from the row before
+    decimals  each tag's number of decimals, or -1: its numbers stand in `v` as they are
+    single    each tag's 1 if its numbers are single-precision floats, of which fewer decimals need be said; left out
+              if none is
+    v         each row's number times 10^decimals, a whole number; after a tag's first row its distance from the row before
+    quality   {at: [row, ...], are: [Quality, ...]}   rows that are not GOOD; BAD and GAP have no value
+    text      {at: [row, ...], are: [text, ...]}      rows whose value is a text
+
+A PLC's numbers have few decimals, and neighbours differ little: 21.4, 21.5, 21.5 travel as 214, 1, 0. Decoding gives
+back exactly the same doubles, which the encoder checks tag by tag.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from oee.states import Quality
+from wire.envelope import Unsound
+
+MOST_ROWS: Final = 20_000
+"""Rows of one envelope: some 50 kB compressed."""
+MOST_CHARACTERS: Final = 256
+MOST_MICROSECONDS: Final = 7_258_118_400_000_000  # the year 2200
+_DECIMALS: Final = 6
+_SINGLE_DECIMALS: Final = 9
+_EXACT: Final = 2.0**51
+_NO_VALUE: Final = int(Quality.BAD)
+
+Int64 = NDArray[np.int64]
+Float64 = NDArray[np.float64]
+Rows = Sequence[tuple[int, Any, int]]
+"""One tag's rows: (time [us UTC], value, quality), times strictly increasing."""
+
+
+@dataclass(frozen=True)
+class Values:
+    """Process values as columns, by tag and then by time.
+
+    tag: object[n] of str, `device.tag`. t_ns: int64[n] [ns UTC], strictly increasing within a tag. number: float64[n],
+    NaN where there is none. text: object[n], a str where the value is a text, else None. quality: uint8[n].
+    """
+
+    tag: NDArray[Any]
+    t_ns: Int64
+    number: Float64
+    text: NDArray[Any]
+    quality: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.t_ns)
+
+
+NO_VALUES: Final = Values(
+    np.empty(0, object), np.empty(0, np.int64), np.empty(0), np.empty(0, object), np.empty(0, np.uint8)
+)
+
+
+def select_values(values: Values, rows: NDArray[Any]) -> Values:
+    """These rows (a mask or indices)."""
+    return Values(*(column[rows] for column in (values.tag, values.t_ns, values.number, values.text, values.quality)))
+
+
+# encoding
+
+
+def values_bodies(columns: Mapping[str, Rows], most_rows: int = MOST_ROWS) -> Iterator[dict[str, Any]]:
+    """The contents of `values` envelopes that hold these rows of `device.tag`."""
+    group: dict[str, Rows] = {}
+    count = 0
+    for tag in sorted(columns):
+        rows = columns[tag]
+        while rows:
+            fits, rows = rows[: most_rows - count], rows[most_rows - count :]
+            group[tag] = fits
+            count += len(fits)
+            if count >= most_rows:
+                yield _body(group)
+                group, count = {}, 0
+    if count:
+        yield _body(group)
+
+
+def _body(columns: Mapping[str, Rows]) -> dict[str, Any]:
+    counts = np.array([len(rows) for rows in columns.values()], np.int64)
+    times, values, qualities = zip(*(row for rows in columns.values() for row in rows), strict=True)
+    texts = {place: _text(value) for place, value in enumerate(values) if isinstance(value, str)}
+    if texts:
+        values = tuple(None if place in texts else value for place, value in enumerate(values))
+    number = np.array(values, np.float64)
+    quality = np.array(qualities, np.uint8)
+    quality[~np.isfinite(number) & (quality < _NO_VALUE) & ~_marked(texts, len(quality))] = Quality.BAD
+    axis, at = np.unique(np.array(times, np.int64), return_inverse=True)
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    body = {
+        "tags": _by_device(columns),
+        "rows": counts.tolist(),
+        "t": np.diff(axis, prepend=0).tolist(),
+        "at": _distances(at.astype(np.int64), starts).tolist(),
+        **_numbers(number, starts, counts),
+    }
+    if quality.any():
+        places = np.flatnonzero(quality)
+        body["quality"] = {"at": places.tolist(), "are": quality[places].tolist()}
+    if kept := {place: text for place, text in texts.items() if quality[place] < _NO_VALUE}:
+        body["text"] = {"at": list(kept), "are": list(kept.values())}
+    return {"values": body}
+
+
+def _text(value: str) -> str:
+    """A device may say anything: half a character cannot be written, and a book is no process value."""
+    return value[:MOST_CHARACTERS].encode(errors="replace").decode()
+
+
+def _marked(places: Mapping[int, str], length: int) -> NDArray[np.bool_]:
+    out = np.zeros(length, np.bool_)
+    out[list(places)] = True
+    return out
+
+
+def _by_device(tags: Mapping[str, Rows]) -> list[tuple[str, list[str]]]:
+    out: list[tuple[str, list[str]]] = []
+    for name in tags:
+        device, _, tag = name.partition(".")
+        if not out or out[-1][0] != device:
+            out.append((device, []))
+        out[-1][1].append(tag)
+    return out
+
+
+def _distances(column: Int64, starts: Int64) -> Int64:
+    """Each tag's first row, then each row's distance from the one before."""
+    out = np.diff(column, prepend=0)
+    out[starts] = column[starts]
+    return out
+
+
+@np.errstate(over="ignore")  # a number near the greatest double is no whole number of thousandths
+def _numbers(number: Float64, starts: Int64, counts: Int64) -> dict[str, Any]:
+    held = _held(number, starts)
+    decimals, single = _forms(held, starts, counts)
+    scale = np.repeat(10.0 ** np.maximum(decimals, 0), counts)
+    whole = np.rint(np.where(np.abs(held) * scale < _EXACT, held * scale, 0.0))
+    back = _unscaled(whole, scale, np.repeat(single, counts))
+    decimals[~np.logical_and.reduceat(back == held, starts)] = -1
+    v: list[Any] = _distances(whole.astype(np.int64), starts).tolist()
+    for row in np.flatnonzero(np.repeat(decimals < 0, counts)).tolist():
+        v[row] = float(held[row])
+    out = {"decimals": decimals.tolist(), "v": v}
+    return out | {"single": single.astype(int).tolist()} if single.any() else out
+
+
+def _held(number: Float64, starts: Int64) -> Float64:
+    """The numbers, where there is none that of the row before: a distance of nothing."""
+    there = np.isfinite(number)
+    if there.all():
+        return number
+    begins = np.zeros(len(number), np.bool_)
+    begins[starts] = True
+    last = np.maximum.accumulate(np.where(there | begins, np.arange(len(number)), 0))
+    return np.where(there[last], number[last], 0.0)
+
+
+def _forms(held: Float64, starts: Int64, counts: Int64) -> tuple[Int64, NDArray[np.bool_]]:
+    """Each tag's decimals and whether its numbers are single-precision floats."""
+    needed = _decimals(held, _DECIMALS, single=False)
+    decimals = np.maximum.reduceat(needed, starts)
+    single = np.zeros(len(starts), np.bool_)
+    many = np.repeat(decimals > _DECIMALS, counts)
+    if many.any():
+        exact = held.astype(np.float32) == held
+        single = (decimals > _DECIMALS) & np.logical_and.reduceat(exact, starts)
+        needed[many] = _decimals(held[many], _SINGLE_DECIMALS, single=True)
+        decimals = np.where(single, np.maximum.reduceat(needed, starts), decimals)
+    limit = np.where(single, _SINGLE_DECIMALS, _DECIMALS)
+    return np.where(decimals > limit, -1, decimals), single
+
+
+def _decimals(numbers: Float64, most: int, *, single: bool) -> Int64:
+    """The fewest decimals with which each number is exact; most + 1 where they are not enough."""
+    out = np.full(len(numbers), most + 1, np.int64)
+    left = np.arange(len(numbers))
+    for decimals in range(most + 1):
+        scale, mine = 10.0**decimals, numbers[left]
+        fits = np.abs(mine) * scale < _EXACT
+        fits &= _unscaled(np.rint(np.where(fits, mine * scale, 0.0)), scale, single) == mine
+        out[left[fits]] = decimals
+        left = left[~fits]
+        if not len(left):
+            break
+    return out
+
+
+def _unscaled(whole: Float64, scale: Any, single: Any) -> Float64:
+    double: Float64 = whole / scale
+    if np.any(single):
+        double = np.where(single, double.astype(np.float32).astype(np.float64), double)
+    return double
+
+
+# decoding
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+_Count = Annotated[int, Field(ge=0, le=10_000_000)]
+_Whole = Annotated[int, Field(ge=-(2**62), le=2**62)]
+
+
+class _Places(_Strict):
+    at: list[_Count] = []
+    are: list[Any] = []
+
+
+class _Body(_Strict):
+    tags: list[tuple[str, list[str]]]
+    rows: list[_Count]
+    t: list[_Whole]
+    at: list[_Whole]
+    decimals: list[int]
+    single: list[int] = []
+    v: list[_Whole | float]
+    quality: _Places = _Places()
+    text: _Places = _Places()
+
+
+class _Content(_Strict):
+    values: _Body
+
+
+def read_values_body(body: Any) -> Values:
+    """The rows in the content of a `values` envelope.
+
+    Raises `Unsound` if it is not of that shape, its columns do not fit together, or a time is impossible.
+    """
+    try:
+        checked = _Content.model_validate(body).values
+        return _values(checked)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise Unsound(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    except (ValueError, IndexError, OverflowError, TypeError) as error:
+        raise Unsound(f"unreadable values: {error}") from error
+
+
+def _values(body: _Body) -> Values:
+    names = [f"{device}.{tag}" for device, tags in body.tags for tag in tags]
+    counts = np.array(body.rows, np.int64)
+    total = int(counts.sum())
+    for name, length, wanted in (
+        ("rows", len(counts), len(names)),
+        ("decimals", len(body.decimals), len(names)),
+        ("single", len(body.single) or len(names), len(names)),
+        ("at", len(body.at), total),
+        ("v", len(body.v), total),
+    ):
+        if length != wanted:
+            raise Unsound(f"column {name} has {length} entries, {wanted} are needed")
+    if len(set(names)) != len(names) or not all(body.rows) or not all(map(_Quality.get, body.quality.are)):
+        raise Unsound("a tag twice, a tag without rows, or an unknown quality")
+    if not total:
+        return NO_VALUES
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    quality = np.zeros(total, np.uint8)
+    quality[body.quality.at] = body.quality.are
+    text = np.full(total, None, object)
+    for place, value in zip(body.text.at, body.text.are, strict=True):
+        text[place] = str(value)
+    number = _read_numbers(body, starts, counts)
+    number[(quality >= _NO_VALUE) | np.array([item is not None for item in text])] = np.nan
+    text[quality >= _NO_VALUE] = None
+    tag = np.empty(len(names), object)
+    tag[:] = names
+    return Values(np.repeat(tag, counts), _read_times(body, starts), number, text, quality)
+
+
+_Quality: Final = {int(item): True for item in Quality}
+
+
+def _read_times(body: _Body, starts: Int64) -> Int64:
+    axis = np.cumsum(np.array(body.t, np.int64))
+    at = _summed(np.array(body.at, np.int64), starts)
+    if at.min() < 0:
+        raise Unsound("column at points before the first time")
+    t_us = axis[at]
+    later = np.diff(t_us) > 0
+    later[starts[1:] - 1] = True
+    if not later.all() or t_us.min() < 0 or t_us.max() > MOST_MICROSECONDS:
+        raise Unsound("times do not increase within a tag, or lie outside 1970 to 2200")
+    return t_us * 1000
+
+
+def _read_numbers(body: _Body, starts: Int64, counts: Int64) -> Float64:
+    decimals, single = np.array(body.decimals, np.int64), np.array(body.single or [0] * len(counts), np.bool_)
+    if decimals.min() < -1 or decimals.max() > _SINGLE_DECIMALS:
+        raise Unsound(f"decimals from {decimals.min()} to {decimals.max()}")
+    raw = np.repeat(decimals < 0, counts)
+    as_they_are = np.array(body.v, np.float64)
+    whole = np.array([0 if skip else item for item, skip in zip(body.v, raw.tolist(), strict=True)], np.int64)
+    scaled = _unscaled(
+        _summed(whole, starts).astype(np.float64),
+        np.repeat(10.0 ** np.maximum(decimals, 0), counts),
+        np.repeat(single, counts),
+    )
+    return np.where(raw, as_they_are, scaled)
+
+
+def _summed(distances: Int64, starts: Int64) -> Int64:
+    """The column of which these are each tag's first row and the distances after it."""
+    out: Int64 = np.cumsum(distances)
+    before = np.concatenate([[0], out])[starts]
+    out -= np.repeat(before, np.diff(np.append(starts, len(out))))
+    return out
