@@ -4,8 +4,8 @@ A complaint carries keys of the message catalogue and the values that belong int
 read in Vietnamese and in English (`words.complaint` puts them together).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Path = tuple[str | int, ...]
@@ -100,3 +100,22 @@ def in_order(complaints: Iterable[Complaint]) -> list[Complaint]:
     """Complaints by line, each once."""
     unique = {(item.line, item.key, item.code, item.value): item for item in complaints}
     return sorted(unique.values(), key=lambda item: (item.line, item.key))
+
+
+def once_a_line(complaints: Iterable[Complaint], lines: Collection[int]) -> list[Complaint]:
+    """Complaints with those of one code about one of these lines said once; `values["more"]` counts the others.
+
+    lines: those of a template, whose mistakes come once for each machine that is made from it.
+    """
+    out: list[Complaint] = []
+    first: dict[tuple[int, str, str], int] = {}
+    for item in complaints:
+        place = (item.line, item.code, item.key.rpartition(".")[2])
+        if item.line in lines and place in first:
+            said = out[first[place]]
+            more = int(said.values.get("more", "0")) + 1
+            out[first[place]] = replace(said, values={**said.values, "more": str(more)})
+        else:
+            first[place] = len(out)
+            out.append(item)
+    return out

@@ -6,12 +6,12 @@ from pydantic import ValidationError
 
 from config.center import Center
 from config.check_site import check_site
-from config.complaints import Complaint, Misconfigured, Source, in_order
+from config.complaints import Complaint, Misconfigured, Source, in_order, once_a_line
 from config.names import names_in
 from config.salvage import is_consequence, validate
 from config.site import Site
 from config.state_profiles import load_profiles
-from config.templates import expand
+from config.templates import expand, template_lines
 from config.translate import complaints_of
 from config.tree import lines, read_tree, value
 
@@ -37,14 +37,15 @@ def parse_site(text: str, file: str = "site.yaml") -> tuple[Site, tuple[Complain
     tree, complaints = read_tree(text, file)
     if not tree.pairs:
         raise Misconfigured(complaints or [Complaint(file, 1, "", "", "empty_file")])
+    shared = template_lines(tree)
     tree, wrong = expand(tree, file)
     source, data = Source(file, lines(tree)), value(tree)
     site, invalid, broken = validate(data, source)
-    complaints += wrong + [item for item in invalid if not (wrong and "${" in item.value)]  # told already
     if site is not None:
         crossed = check_site(site, names_in(data), load_profiles(), source)
-        complaints += [item for item in crossed if not is_consequence(item, broken)]
-    complaints = in_order(complaints)
+        invalid = [*invalid, *(item for item in crossed if not is_consequence(item, broken))]
+    complaints += wrong + [item for item in invalid if not (wrong and "${" in item.value)]  # told already
+    complaints = once_a_line(in_order(complaints), shared)
     if site is None or any(item.severity == "error" for item in complaints):
         raise Misconfigured(complaints)
     return site, tuple(complaints)

@@ -29,7 +29,7 @@ class ProfileUse(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
     __pydantic_extra__: dict[str, str]
 
-    profile: str = Field(description="A file in config/profiles.", examples=["packml"])
+    profile: str = Field(description="A file in config/profiles/states.", examples=["packml"])
 
     @property
     def tags(self) -> dict[str, str]:

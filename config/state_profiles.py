@@ -44,7 +44,7 @@ class ProfileRule(Strict):
 
 
 class StateProfile(Strict):
-    """One file of config/profiles. The first parameter may be called `tag` in the site file."""
+    """One file of config/profiles/states. The first parameter may be called `tag` in the site file."""
 
     name: Name
     sources: tuple[str, ...] = Field(min_length=1, description="Standard and year.")
@@ -67,7 +67,7 @@ def load_profiles(folder: Traversable | None = None) -> dict[str, StateProfile]:
 
 @cache
 def _own_profiles() -> dict[str, StateProfile]:
-    return _read(resources.files("config") / "profiles")
+    return _read(resources.files("config") / "profiles" / "states")
 
 
 def _read(place: Traversable) -> dict[str, StateProfile]:

@@ -11,150 +11,202 @@
       - {template: press, with: [{n: 1, host: 192.0.2.11}, {n: 2, host: 192.0.2.12}]}
 
 The text of a variable replaces `${name}` in keys and values before anything is checked; what comes out is the
-same as if it had been written by hand, so whatever is wrong in it is said about the template's own line. There is
-no arithmetic and no nesting: whoever needs them has a generator already.
+same as if it had been written by hand, so whatever is wrong in it is said about the template's own line, and about
+the row's where the row gave the value. `template_variables` says what a variable may be, `template_fill` how optional
+ones vanish. There is no arithmetic and no nesting: whoever needs them has a generator already.
+
+`{equipment: ..., with: ...}` uses a template that comes with the program instead: see `equipment`. What is wrong with
+it is said about the row, since that is all the person can change.
 """
 
-import re
-from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Final
 
 from config.complaints import Complaint, Path, Source
+from config.equipment import Equipment, equipment, equipment_ids
+from config.machine_model import MachineModel
 from config.suggest import nearest
+from config.template_fill import Filler, Row
+from config.template_variables import declared, row_of
 from config.tree import Map, Node, Scalar, Seq
 
 SECTIONS: Final = ("devices", "machines", "products", "reasons", "lines", "calendars")
-_VARIABLE: Final = re.compile(r"\$\{\s*([\w-]*)\s*\}")
+USE_KEYS: Final = ("template", "equipment", "with")
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where complaints go. made: where a row made something, by section and name."""
+
+    file: str
+    complaints: list[Complaint]
+    made: dict[tuple[str, str], int]
+
+    def say(self, node: Node, path: Path, code: str, value: object = "", **values: str | int) -> None:
+        source = Source(self.file, {path: node.line})
+        self.complaints.append(source.complain(code, path, value, severity="error", **values))
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What a row adds to a section; line: the row's."""
+
+    section: str
+    body: Map
+    line: int
 
 
 def expand(root: Map, file: str) -> tuple[Map, list[Complaint]]:
     """The tree with every `use` written out and without `templates` and `use`, and what is wrong with them."""
-    complaints: list[Complaint] = []
+    place = _Place(file, [], {})
     templates, uses = root.get("templates"), root.get("use")
     sections = {key.text: node for key, node in root.pairs if key.text not in ("templates", "use")}
     keys = {key.text: key for key, _ in root.pairs}
     if templates is not None and not isinstance(templates, Map):
-        complaints.append(_at(file, templates, ("templates",), "wants_mapping"))
+        place.say(templates, ("templates",), "wants_mapping")
     if uses is not None and not isinstance(uses, Seq):
-        complaints.append(_at(file, uses, ("use",), "wants_list"))
+        place.say(uses, ("use",), "wants_list")
     known = templates if isinstance(templates, Map) else Map((), 0)
     for key, template in known.pairs:
-        complaints += _check_template(file, key, template)
+        _check_template(key, template, place)
     for number, use in enumerate(uses.items if isinstance(uses, Seq) else ()):
-        for name, node in _instances(use, ("use", number), known, file, complaints):
-            keys.setdefault(name, Scalar(name, plain=True, line=node.line))
-            sections[name] = _merge(sections.get(name), node, name, file, complaints)
+        for item in _instances(use, ("use", number), known, place):
+            keys.setdefault(item.section, Scalar(item.section, plain=True, line=item.body.line))
+            sections[item.section] = _merge(sections.get(item.section), item, place)
     pairs = tuple((keys[name], node) for name, node in sections.items())
-    return Map(pairs, root.line), complaints
+    return Map(pairs, root.line), place.complaints
 
 
-def _at(file: str, node: Node, path: Path, code: str, value: object = "", **values: str | int) -> Complaint:
-    return Source(file, {path: node.line}).complain(code, path, value, severity="error", **values)
+def template_lines(root: Map) -> frozenset[int]:
+    """The lines on which something stands within `templates`: one mistake there is made by every row."""
+
+    def below(node: Node) -> set[int]:
+        if isinstance(node, Map):
+            return {key.line for key, _ in node.pairs}.union(*(below(item) for _, item in node.pairs))
+        if isinstance(node, Seq):
+            return set().union(*(below(item) for item in node.items))
+        return {node.line}
+
+    templates = root.get("templates")
+    return frozenset(below(templates)) if templates is not None else frozenset()
 
 
-def _check_template(file: str, key: Scalar, template: Node) -> list[Complaint]:
+def _check_template(key: Scalar, template: Node, place: _Place) -> None:
     path: Path = ("templates", key.text)
     if not isinstance(template, Map):
-        return [_at(file, template, path, "wants_mapping")]
-    complaints = []
+        place.say(template, path, "wants_mapping")
+        return
     for name, node in template.pairs:
         allowed = ("variables", *SECTIONS)
         if name.text not in allowed:
             near = nearest(name.text, allowed)
-            complaints.append(_at(file, name, (*path, name.text), "unknown_key", near=near, known=", ".join(allowed)))
-        elif name.text == "variables" and not isinstance(node, Seq):
-            complaints.append(_at(file, node, (*path, "variables"), "wants_list"))
-        elif name.text != "variables" and not isinstance(node, Map):
-            complaints.append(_at(file, node, (*path, name.text), "wants_mapping"))
-    return complaints
+            place.say(name, (*path, name.text), "unknown_key", near=near, known=", ".join(allowed))
+        elif name.text == "variables":
+            place.complaints.extend(declared(node, (*path, "variables"), place.file)[1])
+        elif not isinstance(node, Map):
+            place.say(node, (*path, name.text), "wants_mapping")
 
 
-def _instances(use: Node, path: Path, templates: Map, file: str, complaints: list[Complaint]) -> list[tuple[str, Map]]:
+def _instances(use: Node, path: Path, templates: Map, place: _Place) -> list[_Made]:
     """The sections that one `use` adds."""
     if not isinstance(use, Map):
-        complaints.append(_at(file, use, path, "wants_mapping"))
+        place.say(use, path, "wants_mapping")
         return []
     for key, _ in use.pairs:
-        if key.text not in ("template", "with"):
-            near = nearest(key.text, ("template", "with"))
-            complaints.append(_at(file, key, (*path, key.text), "unknown_key", near=near, known="template, with"))
-    name, rows = use.get("template"), use.get("with")
+        if key.text not in USE_KEYS:
+            near = nearest(key.text, USE_KEYS)
+            place.say(key, (*path, key.text), "unknown_key", near=near, known=", ".join(USE_KEYS))
+    name = use.get("template") or use.get("equipment")
+    rows = use.get("with")
     if not isinstance(name, Scalar) or not isinstance(rows, Seq):
         missing = "with" if isinstance(name, Scalar) else "template"
         example = {"template": "template: press", "with": "with: [{n: 1}, {n: 2}]"}[missing]
-        complaints.append(_at(file, use, (*path, missing), "missing_key", example=example))
+        place.say(use, (*path, missing), "missing_key", example=example)
         return []
+    if use.get("template") is None:
+        return _equipment(name, rows, path, place)
+    if use.get("equipment") is not None:
+        place.say(use, (*path, "equipment"), "template_or_equipment")
+    return _template(name, rows, path, templates, place)
+
+
+def _template(name: Scalar, rows: Seq, path: Path, templates: Map, place: _Place) -> list[_Made]:
     template = templates.get(name.text)
     if not isinstance(template, Map):
-        known = [key.text for key, _ in templates.pairs]
-        complaints.append(
-            _at(file, name, (*path, "template"), "unknown_template", name.text, near=nearest(name.text, known))
-        )
+        near = nearest(name.text, [key.text for key, _ in templates.pairs])
+        place.say(name, (*path, "template"), "unknown_template", name.text, near=near)
         return []
-    declared = template.get("variables")
-    variables = [item.text for item in declared.items if isinstance(item, Scalar)] if isinstance(declared, Seq) else []
-    out: list[tuple[str, Map]] = []
-    for number, row in enumerate(rows.items):
-        values = _row(row, (*path, "with", number), variables, file, complaints)
-        for key, node in template.pairs:
-            if key.text in SECTIONS and isinstance(node, Map):
-                filled = _fill(node, values, ("templates", name.text, key.text), file, complaints)
-                assert isinstance(filled, Map)  # filling keeps the shape
-                out.append((key.text, filled))
+    variables, _ = declared(template.get("variables"), (), place.file)
+    out: list[_Made] = []
+    for number, node in enumerate(rows.items):
+        row, wrong = row_of(node, variables, (*path, "with", number), place.file)
+        place.complaints.extend(wrong)
+        filled = _filled(template, row, ("templates", name.text), place)
+        out += [_Made(section, body, node.line) for section, body in filled]
     return out
 
 
-def _row(row: Node, path: Path, variables: list[str], file: str, complaints: list[Complaint]) -> dict[str, Scalar]:
-    if not isinstance(row, Map):
-        complaints.append(_at(file, row, path, "wants_mapping"))
-        return {}
-    values = {key.text: node for key, node in row.pairs if isinstance(node, Scalar) and key.text in variables}
-    for key, node in row.pairs:
-        if not isinstance(node, Scalar):
-            complaints.append(_at(file, node, (*path, key.text), "wants_text"))
-        elif key.text not in variables:
-            near, known = nearest(key.text, variables), ", ".join(variables)
-            complaints.append(_at(file, key, (*path, key.text), "unknown_key", near=near, known=known))
-    for name in variables:
-        if row.get(name) is None:
-            complaints.append(_at(file, row, (*path, name), "missing_key", example=f"{name}: ..."))
-            values[name] = Scalar(f"${{{name}}}", plain=True, line=row.line)
-    return values
+def _equipment(name: Scalar, rows: Seq, path: Path, place: _Place) -> list[_Made]:
+    found = equipment(name.text)
+    if found is None:
+        known = equipment_ids()
+        near = nearest(name.text, known)
+        place.say(name, (*path, "equipment"), "unknown_equipment", name.text, near=near, known=", ".join(known))
+        return []
+    out: list[_Made] = []
+    for number, node in enumerate(rows.items):
+        row, wrong = row_of(node, found.variables, (*path, "with", number), place.file, found.also())
+        place.complaints.extend(wrong)
+        sections = _filled(found.body, replace(row, line=node.line), ("equipment", found.id), place)
+        out += [_Made(section, _laid_over(section, body, node, found), node.line) for section, body in sections]
+    return out
 
 
-def _fill(node: Node, values: Mapping[str, Scalar], path: Path, file: str, complaints: list[Complaint]) -> Node:
-    if isinstance(node, Scalar):
-        return _fill_scalar(node, values, path, file, complaints)
-    if isinstance(node, Seq):
-        items = tuple(_fill(item, values, (*path, i), file, complaints) for i, item in enumerate(node.items))
-        return Seq(items, node.line)
-    pairs = []
-    for key, item in node.pairs:
-        where = (*path, key.text)
-        filled = _fill_scalar(key, values, where, file, complaints)
-        pairs.append((filled, _fill(item, values, where, file, complaints)))
-    return Map(tuple(pairs), node.line)
+def _laid_over(section: str, body: Map, row: Node, found: Equipment) -> Map:
+    """The machines or devices of a profile with what else a row says of them."""
+    given = row.pairs if isinstance(row, Map) else ()
+    is_machine = section == "machines"
+    extra = [
+        (key, node)
+        for key, node in given
+        if key.text in found.also() and (key.text in MachineModel.model_fields) == is_machine
+    ]
+    if not extra:
+        return body
+    return Map(tuple((key, _over(item, extra)) for key, item in body.pairs), body.line)
 
 
-def _fill_scalar(
-    node: Scalar, values: Mapping[str, Scalar], path: Path, file: str, complaints: list[Complaint]
-) -> Scalar:
-    def put(match: re.Match[str]) -> str:
-        name = match[1]
-        if name not in values:
-            near, known = nearest(name, values), ", ".join(values)
-            complaints.append(_at(file, node, path, "unknown_variable", match[0], near=near, known=known))
-            return match[0]
-        return values[name].text
+def _over(below: Node, extra: list[tuple[Scalar, Node]]) -> Node:
+    if not isinstance(below, Map):
+        return below
+    new = {key.text for key, _ in extra}
+    kept = tuple((key, item) for key, item in below.pairs if key.text not in new)
+    laid = []
+    for key, item in extra:
+        old = below.get(key.text)
+        is_more_tags = key.text == "tags" and isinstance(old, Map) and isinstance(item, Map)
+        laid.append((key, _over(old, list(item.pairs)) if is_more_tags else item))  # type: ignore[arg-type,union-attr]
+    return Map((*kept, *laid), below.line)
 
-    return Scalar(_VARIABLE.sub(put, node.text), node.plain, node.line)
+
+def _filled(template: Map, row: Row, path: Path, place: _Place) -> list[tuple[str, Map]]:
+    filler = Filler(place.file, row, place.complaints)
+    return [
+        (key.text, filler.map(node, (*path, key.text)))
+        for key, node in template.pairs
+        if key.text in SECTIONS and isinstance(node, Map)
+    ]
 
 
-def _merge(old: Node | None, new: Map, section: str, file: str, complaints: list[Complaint]) -> Map:
-    before = old if isinstance(old, Map) else Map((), new.line)
+def _merge(old: Node | None, new: _Made, place: _Place) -> Map:
+    before = old if isinstance(old, Map) else Map((), new.body.line)
     first = {key.text: key.line for key, _ in before.pairs}
-    for key, _ in new.pairs:
+    for key, _ in new.body.pairs:
+        made = (new.section, key.text)
         if key.text in first:
-            complaints.append(_at(file, key, (section, key.text), "duplicate_key", first=first[key.text]))
-    added = tuple((key, node) for key, node in new.pairs if key.text not in first)
+            row = Scalar(key.text, plain=True, line=new.line)
+            place.say(row, made, "duplicate_key", first=place.made.get(made, first[key.text]))
+        else:
+            place.made[made] = new.line
+    added = tuple((key, node) for key, node in new.body.pairs if key.text not in first)
     return Map(before.pairs + added, before.line)

@@ -52,6 +52,9 @@ PURE = [
             "agent/ranges.py",
             "center/ledger.py",
             "demo/proof.py",
+            "config/template_fill.py",
+            "config/template_variables.py",
+            "tools/browse_as.py",
             "tools/browse_lines.py",
             "tools/byte_order.py",
             "tools/certificate.py",
@@ -59,6 +62,7 @@ PURE = [
             "tools/plan_lines.py",
             "tools/scan_registers.py",
             "tools/site_text.py",
+            "tools/use_lines.py",
             "tools/uses.py",
             "tools/verdict.py",
         )

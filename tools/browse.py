@@ -16,6 +16,7 @@ from adapters._opcua_values import value_of
 from adapters.contract import Misconfigured, NotConnected
 from config.device_opcua import OpcUaDevice, with_files
 from tools.browse_lines import Item, matches, node_text, shown_value, tag_lines
+from tools.browse_show_as import browsable, is_browsable, show_as
 from tools.faults import fault_of, told
 from tools.opcua_session import Session, children, device_for, read, session
 from tools.terminal import notice, progress, show_json
@@ -28,12 +29,15 @@ OWN = frozenset(ua.NodeId(ua.Int32(number)) for number in (ObjectIds.Server, Obj
 
 @dataclass(frozen=True)
 class Walk:
-    """Where to begin, how deep to go, what to look for, and after how many nodes to stop."""
+    """Where to begin, how deep to go, what to look for, and after how many nodes to stop; profile: the equipment
+    whose nodes are wanted, or "".
+    """
 
     node: str = OBJECTS
     depth: int = 6
     find: str = ""
     most: int = 2000
+    profile: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,9 @@ def open_and_browse(
 
     certificates: folder of our certificate, made if the settings need one.
     """
+    if walk.profile and not is_browsable(walk.profile):
+        notice(say("browse.as.unknown", lang, name=walk.profile, known=", ".join(browsable())))
+        return 2
     try:
         device = with_files(device_for(url, **settings), "browse", certificates)
     except ValidationError as error:
@@ -73,6 +80,8 @@ def browse(device: OpcUaDevice, walk: Walk, login: tuple[str, str] | None, *, as
     except (NotConnected, Misconfigured) as error:
         notice(told(fault_of(error), lang))
         return 1
+    if walk.profile:
+        return show_as(walk.profile, device, found.items, as_json=as_json, lang=lang)
     items = [item for item in found.items if matches(item, walk.find)] if walk.find else list(found.items)
     if as_json:
         show_json({"url": device.url, "cut": found.cut, "nodes": [item.as_json() for item in items]})
@@ -97,6 +106,7 @@ class _Place:
     path: tuple[str, ...]
     node: ua.NodeId
     kind: str
+    browse_path: tuple[str, ...] = ()
 
 
 async def _walked(opened: Session, begin: ua.NodeId, walk: Walk, seen_so_far: Callable[[int], None]) -> Found:
@@ -115,7 +125,8 @@ async def _walked(opened: Session, begin: ua.NodeId, walk: Walk, seen_so_far: Ca
                     continue
                 seen.add(node)
                 name = reference.DisplayName.Text or reference.BrowseName.Name or str(node.Identifier)
-                below.append(_Place((*parent.path, name), node, reference.NodeClass.name.lower()))
+                browse_path = (*parent.browse_path, reference.BrowseName.Name or name)
+                below.append(_Place((*parent.path, name), node, reference.NodeClass.name.lower(), browse_path))
         room = walk.most - len(places)
         cut |= len(below) > room
         level = below[:room]
@@ -137,13 +148,15 @@ async def _values(opened: Session, places: Sequence[_Place]) -> list[Item]:
         depth = len(place.path) - 1
         value = data.get(place.node)
         if value is None:
-            items.append(Item(depth, place.path, text, place.kind))
+            items.append(Item(depth, place.path, text, place.kind, browse_path=place.browse_path))
             continue
         raw = value.Value.Value if value.Value is not None else None
         kind = value.Value.VariantType.name if value.Value is not None else ""
         status = value.StatusCode.name if value.StatusCode is not None else "Good"
         held = raw if isinstance(raw, list) else value_of(value)[0]
-        items.append(Item(depth, place.path, text, "variable", kind, held, status, value.SourceTimestamp))
+        items.append(
+            Item(depth, place.path, text, "variable", kind, held, status, value.SourceTimestamp, place.browse_path)
+        )
     return items
 
 

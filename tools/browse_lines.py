@@ -13,8 +13,9 @@ _SEPARATORS = re.compile(r"\W+")
 
 @dataclass(frozen=True)
 class Item:
-    """One node. node: its id with the namespace by URI; kind: its node class in lower case; status: as the server
-    named it, "Good" where it is; value, data_type: of a variable.
+    """One node. path: as the server names it to people; node: its id with the namespace by URI; kind: its node class
+    in lower case; status: as the server named it, "Good" where it is; value, data_type: of a variable; browse_path:
+    the same as `path` in names for programs, which do not change with the language.
     """
 
     depth: int
@@ -25,6 +26,7 @@ class Item:
     value: Any = None
     status: str = ""
     source_time: datetime | None = None
+    browse_path: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

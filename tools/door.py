@@ -133,6 +133,13 @@ def network(
 @click.command()
 @click.argument("url")
 @click.option("--find", default="", help="Show only nodes whose name or id contains this.")
+@click.option(
+    "--as",
+    "profile",
+    default="",
+    metavar="PROFILE",
+    help="Find the nodes of an equipment profile, for example euromap77-opcua, and print its lines.",
+)
 @click.option("--depth", type=click.IntRange(1, 30), default=6, show_default=True, help="Levels below the first node.")
 @click.option("--node", default="i=85", show_default=True, help="Where to begin.")
 @click.option(
@@ -146,7 +153,7 @@ def network(
 @_json
 @_lang
 def browse(
-    url: str, find: str, depth: int, node: str, most: int, user: str, password_file: str, security: str,
+    url: str, find: str, profile: str, depth: int, node: str, most: int, user: str, password_file: str, security: str,
     certificates: Path, as_json: bool, lang: str,
 ) -> None:  # fmt: skip
     """Walks the OPC UA server at URL and prints tags ready for the site file."""
@@ -156,7 +163,7 @@ def browse(
     login = None
     if user and not password_file:
         login = (user, click.prompt("Password", hide_input=True, err=True))
-    walk = Walk(node, depth, find, most)
+    walk = Walk(node, depth, find, most, profile)
     sys.exit(open_and_browse(url, settings, certificates, walk, login, as_json=as_json, lang=lang))
 
 
@@ -255,4 +262,15 @@ def init(site_file: Path, lang: str, **flags: Any) -> None:
     sys.exit(write(site_file, Flags(**flags), lang))
 
 
-COMMANDS = (scan, browse, find_bytes, check, init, plan)
+@click.command()
+@click.argument("name", default="")
+@_json
+@_lang
+def equipment(name: str, as_json: bool, lang: str) -> None:
+    """Lists the equipment profiles, or shows one: sources, what it needs, lines for the site file."""
+    from tools.equipment import show_all, show_one
+
+    sys.exit(show_one(name, as_json=as_json, lang=lang) if name else show_all(as_json=as_json, lang=lang))
+
+
+COMMANDS = (scan, browse, find_bytes, check, init, plan, equipment)

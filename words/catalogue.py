@@ -83,6 +83,7 @@ def complaint(item: ComplaintLike, lang: str) -> str:
     near = item.values.get("near", "")
     parts = [say(item.message, lang, **values)]
     parts += [say("complaint.did_you_mean", lang, near=near)] if near else []
+    parts += [say("complaints.more", lang, more=item.values["more"])] if "more" in item.values else []
     parts.append(say(item.cure, lang, **values))
     place = f"{item.file}:{item.line}" if item.line else item.file
     return f"{place}: {item.key + ': ' if item.key else ''}{' '.join(parts)}"

@@ -1,0 +1,81 @@
+"""`nhip equipment`: which profiles come with the program, what each needs, and lines ready for the site file."""
+
+from typing import Any
+
+import click
+
+from config.equipment import Equipment, equipment, equipment_ids
+from config.suggest import nearest
+from config.template_variables import Variable
+from tools.terminal import notice, show_json, show_table
+from tools.use_lines import use_lines
+from words import say
+
+FINE, MISCONFIGURED = 0, 2
+
+
+def show_all(*, as_json: bool, lang: str) -> int:
+    """Prints every profile; exit status 0."""
+    found = [item for name in equipment_ids() if (item := equipment(name)) is not None]
+    if as_json:
+        show_json({"equipment": [_as_json(item) for item in found]})
+        return FINE
+    headings = [say(f"equipment.column.{key}", lang) for key in ("id", "name", "gives", "basis")]
+    rows = [
+        [item.id, item.names[lang], _gives(item, lang), say(f"equipment.basis.{item.basis}", lang)] for item in found
+    ]
+    show_table(headings, rows)
+    click.echo(say("equipment.next", lang))
+    return FINE
+
+
+def show_one(name: str, *, as_json: bool, lang: str) -> int:
+    """Prints one profile with its lines for the site file. Exit status: 0 fine, 2 there is none of that name."""
+    found = equipment(name)
+    if found is None:
+        near = nearest(name, equipment_ids())
+        notice(say("equipment.unknown", lang, name=name, near=near or ", ".join(equipment_ids())))
+        return MISCONFIGURED
+    if as_json:
+        show_json(_as_json(found))
+        return FINE
+    click.echo(f"{found.names[lang]}\n{say(f'equipment.about.{found.basis}', lang)}")
+    for source in found.sources:
+        click.echo(f"  · {source}")
+    if found.setup:
+        click.echo(f"\n{say('equipment.setup', lang)}: {found.setup[lang]}")
+    if found.tags():
+        click.echo(f"\n{say('equipment.tags', lang)}: {', '.join(found.tags())}")
+    headings = [say(f"equipment.column.{key}", lang) for key in ("variable", "name", "needed", "example")]
+    show_table(headings, [_row(item, lang) for item in found.variables.values()])
+    click.echo(say("equipment.lines", lang))
+    click.echo(use_lines(found, {item.name: item.example for item in found.variables.values() if item.required}))
+    return FINE
+
+
+def _row(item: Variable, lang: str) -> list[str]:
+    needed = "required" if item.required else "optional" if item.default is None else "default"
+    default = item.default.text if item.default else ""
+    names = item.names or {}
+    return [item.name, names.get(lang, ""), say(f"equipment.{needed}", lang, default=default), item.example or default]
+
+
+def _gives(item: Equipment, lang: str) -> str:
+    sections = [key.text for key, _ in item.body.pairs]
+    return " + ".join(say(f"equipment.gives.{section}", lang) for section in sections)
+
+
+def _as_json(item: Equipment) -> dict[str, Any]:
+    return {
+        "equipment": item.id, "name": item.names, "basis": item.basis, "sources": list(item.sources),
+        "setup": item.setup, "kind": item.kind or None, "gives": [key.text for key, _ in item.body.pairs],
+        "tags": list(item.tags()),
+        "variables": [
+            {
+                "variable": each.name, "name": dict(each.names or {}), "required": each.required,
+                "default": each.default.text if each.default else None, "example": each.example or None,
+                "browse": list(each.browse),
+            }
+            for each in item.variables.values()
+        ],
+    }  # fmt: skip
