@@ -166,9 +166,20 @@ class Keeper:
             self.trouble = ""
         if self._pipeline.paused:
             self._pipeline.resume(self._now_ns())
+        self._told(sealed)
+        self.on_commit()
+
+    def _told(self, sealed: Sequence[Sealed]) -> None:
         for item in sealed:
             self._sender.committed(item.key.stream, item.key.seq)
-        self.on_commit()
+        if gave_up := sum(item.gave_up for item in sealed):
+            if not self._health.snapshot().get("values_given_up"):
+                _LOG.error(
+                    "outbox gives up process values envelopes=%d cure=%r",
+                    gave_up,
+                    "bring back the connection to the center, send fewer values, or give the outbox more disk",
+                )
+            self._health.count("values_given_up", gave_up)
 
     async def _keep(self, learned: Learned) -> list[tuple[str, Any]]:
         """Writes the receipts' marks; of a new generation, says what is no longer here to be sent again."""
@@ -184,10 +195,12 @@ class Keeper:
         if self._commits % _PRUNE_EVERY:
             return
         try:
-            if gone := await self._do(self._outbox.prune, self._now_ns()):
+            gone, sealed = await self._do(self._outbox.prune, self._now_ns())
+            if gone:
                 self._health.count("envelopes_pruned", gone)
                 for state in await self._do(self._outbox.streams):
                     self._sender.pruned(state.stream, state.first)
+                self._told(sealed)
             self._health.gauge("outbox_mb", round(await self._do(self._outbox.used_mb), 3))
         except (CannotStore, CorruptOutbox) as error:
             self._complain(error)

@@ -14,8 +14,9 @@ File format 1: SQLite, WAL, synchronous=FULL (a commit survives a power cut), on
 
 What is settled is a property of the stream, not a flag on each envelope: a receipt writes one row, whatever it
 covers. Envelopes of one commit, the carry and the settings change in one transaction. Settled envelopes stay until
-they are 35 days old or the file is over its budget, so that a center that lost its disk gets them again; others are
-never deleted. The newest `site` envelope always stays: without it nobody could read the rest.
+they are 35 days old or the file is over its budget, so that a center that lost its disk gets them again; of others only
+process values are ever deleted (`agent.sacrifice`). The newest `site` envelope always stays: without it nobody could
+read the rest.
 
 Beside it lie `<file>.lock`, which keeps a second agent out, and `<file>.reserve`: room in which receipts and deletions
 can be written down when the disk is full. New envelopes are refused (`DiskFull`) while that room cannot be kept, and
@@ -32,9 +33,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from agent import sacrifice
 from agent.disk import CorruptOutbox, DiskFull, Reserve, UnknownFormat, lock, translated
 from agent.ranges import NOTHING, Settled
 from agent.sender import Key, StreamState
+from wire.bodies import Dropped
 from wire.envelope import seal
 
 FORMAT: Final = 1
@@ -42,10 +45,9 @@ DAY_NS: Final = 86_400_000_000_000
 RESERVE_BYTES: Final = 8 * 2**20  # more than the WAL ever needs for its next checkpoint
 KEEP_NS: Final = 35 * DAY_NS
 BUDGET_MB: Final = 2048
-_PRUNE_ROWS: Final = 500
 _VACUUM_PAGES: Final = 256
 _VACUUM_STEPS: Final = 32
-_ANY_AGE: Final = 2**63 - 1
+_TRIES: Final = 4
 
 _SCHEMA: Final = """
 create table meta (key text primary key, value text not null) without rowid;
@@ -61,10 +63,11 @@ insert into meta values ('format', '1'), ('outbox', lower(hex(randomblob(8))));
 
 @dataclass(frozen=True)
 class Sealed:
-    """An envelope that a commit made."""
+    """An envelope that a commit made. gave_up: how many others it stands for."""
 
     kind: str
     key: Key
+    gave_up: int = 0
 
 
 class Outbox:
@@ -76,6 +79,7 @@ class Outbox:
         """Opens or creates the file. Raises `OutboxInUse`, `UnknownFormat`, `CorruptOutbox` or `CannotStore`."""
         self.path = path
         self._budget_bytes, self._keep_ns = budget_mb * 2**20, keep_ns
+        self._gave_up: list[Sealed] = []
         self._lock = lock(path)
         self._reserve = Reserve(Path(f"{path}.reserve"), reserve_bytes)
         try:
@@ -125,35 +129,49 @@ class Outbox:
     ) -> list[Sealed]:
         """Seals each (kind, content) into its kind's current stream and stores them with the carries, all or nothing.
 
-        Raises `DiskFull` or `CannotStore`; then nothing was stored.
+        Returns them, and before them the `dropped` envelopes that made room for them. Raises `DiskFull` or
+        `CannotStore`; then nothing of this was stored.
         """
-        if self._reserve.fill() or self._make_room():
+        self._gave_up = []
+        for _ in range(_TRIES):
+            if not self._reserve.fill() and not self._make_room(now_ns):
+                break
             try:
-                return self._commit(bodies, carries, now_ns, settings or {})
+                return [*self._gave_up, *self._commit(bodies, carries, now_ns, settings or {})]
             except DiskFull:
-                if not self._make_room():
+                if not self._make_room(now_ns):
                     raise
-            return self._commit(bodies, carries, now_ns, settings or {})
         raise DiskFull(
             f"no room for {self.path}: the disk is full and nothing here may be deleted; free disk space, "
             "or bring back the connection to the center, whose receipts free what is stored"
         )
 
-    def _make_room(self) -> bool:
-        """Deletes some of the oldest settled envelopes, whatever their age, and gives their pages back to the disk.
+    def _make_room(self, now_ns: int) -> bool:
+        """Gives up what may be, whatever its age, and gives the pages back to the disk.
 
         Returns whether there is room again.
         """
         self._reserve.release()
         self._checkpoint()
         with self._transaction():
-            gone = self._delete_settled(_ANY_AGE)
+            gone = self._sacrifice(now_ns)
         with suppress(DiskFull):
             for _ in range(_VACUUM_STEPS if gone else 0):  # small steps: what moves must fit into the reserve
                 with translated(self.path):
                     self._db.execute(f"pragma incremental_vacuum({_VACUUM_PAGES})").fetchall()
                 self._checkpoint()
         return self._reserve.fill()
+
+    def _sacrifice(self, now_ns: int) -> int:
+        """One step of `agent.sacrifice`; returns how many envelopes are gone."""
+        if gone := sacrifice.settled_values(self._db):
+            return gone
+        if given_up := sacrifice.unsettled_values(self._db, self._budget_bytes // 32):
+            content = Dropped(dropped=given_up.ranges, why=sacrifice.WHY).model_dump(mode="json")
+            key = self._put(sacrifice.VALUES, content, now_ns)
+            self._gave_up.append(Sealed(sacrifice.VALUES, key, given_up.envelopes))
+            return given_up.envelopes
+        return sacrifice.settled_others(self._db)
 
     def _checkpoint(self) -> None:
         with translated(self.path):
@@ -165,15 +183,18 @@ class Outbox:
         out = []
         with self._transaction():
             for kind, content in bodies:
-                no, stream, seq = self._next(kind)
-                data = seal(stream, seq, now_ns, content).data
-                self._db.execute(
-                    "insert into envelopes (stream, seq, sealed_ns, data) values (?, ?, ?, ?)", (no, seq, now_ns, data)
-                )
-                out.append(Sealed(kind, Key(stream, seq)))
+                out.append(Sealed(kind, self._put(kind, content, now_ns)))
             self._db.executemany("insert or replace into carry values (?, ?)", carries.items())
             self._db.executemany("insert or replace into settings values (?, ?)", settings.items())
         return out
+
+    def _put(self, kind: str, content: Any, now_ns: int) -> Key:
+        no, stream, seq = self._next(kind)
+        data = seal(stream, seq, now_ns, content).data
+        self._db.execute(
+            "insert into envelopes (stream, seq, sealed_ns, data) values (?, ?, ?, ?)", (no, seq, now_ns, data)
+        )
+        return Key(stream, seq)
 
     def _next(self, kind: str) -> tuple[int, str, int]:
         row = self._db.execute(
@@ -252,29 +273,17 @@ class Outbox:
             self._db.execute("delete from carry")
             self._db.execute("delete from settings where key = 'site_sent'")
 
-    def prune(self, now_ns: int) -> int:
-        """Deletes settled envelopes that are too old, and the oldest ones while the file is over budget.
+    def prune(self, now_ns: int) -> tuple[int, list[Sealed]]:
+        """Deletes settled envelopes that are too old, and what may be given up while the file is over budget.
 
-        Returns how many; call it now and then, it stops after a few hundred.
+        Returns how many, and the `dropped` envelopes made for them; call it now and then, it stops after a few hundred.
         """
+        self._gave_up = []
         with self._transaction():
-            old = self._delete_settled(now_ns - self._keep_ns)
-            return old or (self._delete_settled(_ANY_AGE) if self._used_bytes() > self._budget_bytes else 0)
-
-    def _delete_settled(self, before_ns: int) -> int:
-        count = 0
-        streams = self._db.execute(
-            "select no, min(mark, next_seq - 1 - (kind = 'site')) from streams order by no"
-        ).fetchall()
-        for no, last in streams:
-            rows = self._db.execute(
-                "select id, sealed_ns from envelopes where stream = ? and seq <= ? order by seq limit ?",
-                (no, last, _PRUNE_ROWS),
-            ).fetchall()
-            gone = [(row,) for row, sealed_ns in rows if sealed_ns < before_ns]
-            self._db.executemany("delete from envelopes where id = ?", gone)
-            count += len(gone)
-        return count
+            gone = sacrifice.delete_settled(self._db, now_ns - self._keep_ns)
+            if not gone and self._used_bytes() > self._budget_bytes:
+                gone = self._sacrifice(now_ns)
+        return gone, self._gave_up
 
     def _used_bytes(self) -> int:
         (pages,) = self._db.execute("pragma page_count").fetchone()

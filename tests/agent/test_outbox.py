@@ -79,8 +79,8 @@ def test_receipted_envelopes_stay_35_days_and_others_for_ever(outbox):
     outbox.commit([("site", {"v": 1})], {}, NOW)
     site = outbox.commit([("site", {"v": 2})], {}, NOW)[0].key.stream
     outbox.receipted({stream: Settled(2), site: Settled(2)}, "g1")
-    assert outbox.prune(NOW + 34 * DAY_NS) == 0
-    assert outbox.prune(NOW + 36 * DAY_NS) == 3
+    assert outbox.prune(NOW + 34 * DAY_NS) == (0, [])
+    assert outbox.prune(NOW + 36 * DAY_NS) == (3, [])
     firsts = {item.stream: item.first for item in outbox.streams()}
     assert firsts == {stream: 3, site: 2}  # the newest site body stays
     assert [key.seq for _, key in outbox.waiting()] == [3]

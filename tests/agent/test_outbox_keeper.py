@@ -115,7 +115,7 @@ async def test_a_new_generation_hears_what_is_gone_for_good(gateway):
     gateway.outbox.commit([("facts", {"n": 3})], {}, NOW)
     facts = gateway.outbox.stream("facts")
     gateway.outbox.receipted({facts: Settled(4)}, "g1")
-    assert gateway.outbox.prune(NOW) == 3
+    assert gateway.outbox.prune(NOW) == (3, [])
     gateway.sender.replace(gateway.outbox.streams())
     gateway.receipt("g2", facts=1)
     assert gateway.sender.forgotten() == [("facts", [(2, 3)])]
