@@ -6,8 +6,9 @@ the product changes reaches back to it). Sums before and after that point are ex
 however the input is cut into blocks, what has been offered after the last correction is the same.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +45,7 @@ from oee.whole import Whole, product_keys
 __all__ = ["Live", "MachineState", "Step", "assess", "dump", "load", "start", "step"]
 
 _FAR_NS = 2**62
+_LOOKED_AT = 1000
 
 
 @dataclass(frozen=True)
@@ -217,17 +219,9 @@ def _settle(machine: Machine, state: MachineState, found: Assessment, until_ns: 
         _open_from(whole.line, machine.shortest_run_ns, state.since_ns, sure_ns),
         *(counts.pending_ns for counts in found.counted.values() if counts.pending_ns is not None),
     )
-    made = whole.production
-    if counters(machine.pieces):
-        clean = (made.total > 0) & (made.lost_ns < 0) & (made.t_ns <= limit) & (made.t_ns > begin_ns)
-        clean &= made.t_ns < found.decided_ns
-        times = made.t_ns[clean]
-        times = times[_running_at(found.bare, times) & _running_or_begins(whole.line, times)]
-        candidates = [*dict.fromkeys(times[::-1].tolist()), begin_ns]
-    else:
-        candidates = [max(limit, begin_ns), begin_ns]
+    candidates = _candidates(found, limit, begin_ns) if counters(machine.pieces) else iter([max(limit, begin_ns)])
     periods = [item for item in state.declarations if item.field in ENTRIES and item.start_ns >= begin_ns]
-    for settled_ns in candidates:
+    for settled_ns in chain(candidates, [begin_ns]):
         if any(item.start_ns < settled_ns < (item.end_ns or 0) for item in periods):
             continue  # an entry is laid over its whole period or not yet
         earlier = {tag: between(rows, begin_ns, settled_ns) for tag, rows in state.rows.items()}
@@ -235,6 +229,19 @@ def _settle(machine: Machine, state: MachineState, found: Assessment, until_ns: 
         if all(counts.pending_ns is None for counts in counted.values()):
             return settled_ns, memories
     return begin_ns, dict(state.counters)
+
+
+def _candidates(found: Assessment, limit_ns: int, begin_ns: int) -> Iterator[int]:
+    """Pieces at which time may be settled, the latest first. Nearly always it is one of the last."""
+    made = found.whole.production
+    end = int(np.searchsorted(made.t_ns, min(limit_ns, found.decided_ns - 1), "right"))
+    while end > 0:
+        low = max(end - _LOOKED_AT, 0)
+        clean = (made.total[low:end] > 0) & (made.lost_ns[low:end] < 0) & (made.t_ns[low:end] > begin_ns)
+        times = made.t_ns[low:end][clean]
+        times = times[_running_at(found.bare, times) & _running_or_begins(found.whole.line, times)]
+        yield from dict.fromkeys(times[::-1].tolist())
+        end = low
 
 
 def _open_from(line: Timeline, shortest_run_ns: int, since_ns: int, sure_ns: int) -> int:
@@ -324,9 +331,12 @@ def _shift_at(whole: Whole, t_ns: int) -> tuple[int, str]:
 def _shift_pieces(state: MachineState, whole: Whole, shift: tuple[int, str], before_ns: int) -> int:
     """Pieces of this business date and shift before `before_ns`."""
     made, spans = whole.production, whole.spans
-    index = np.maximum(np.searchsorted(spans.start_ns, made.t_ns, "right") - 1, 0)
-    mine = (spans.business_date[index] == shift[0]) & (spans.shift[index] == shift[1]) & (made.t_ns < before_ns)
-    return int(made.total[mine].sum()) + (state.shift_pieces if shift == state.shift else 0)
+    mine = (spans.business_date == shift[0]) & (spans.shift == shift[1])
+    first, last = (
+        np.searchsorted(made.t_ns, np.minimum(edge[mine], before_ns)) for edge in (spans.start_ns, spans.end_ns)
+    )
+    seen = sum(int(made.total[low:high].sum()) for low, high in zip(first.tolist(), last.tolist(), strict=True))
+    return seen + (state.shift_pieces if shift == state.shift else 0)
 
 
 def _live(machine: Machine, state: MachineState, whole: Whole, until_ns: int) -> Live:

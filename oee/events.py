@@ -1,12 +1,13 @@
 """What is added to facts besides time: pieces as they are seen, pieces of an outage, closed stops."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from oee.calendars import Spans
-from oee.facts import FACT, FACT_COLUMNS, MINUTE_NS, MS_NS, Int64
+from oee.facts import MINUTE_NS, MS_NS, Int64
 from oee.judge import Setup, scheduled_before
 from oee.production import spread
 from oee.states import CalendarClass, State
@@ -18,46 +19,25 @@ _UNTALLIED: Final = (State.RUNNING, State.UNKNOWN, State.PLANNED_STOP)
 
 @dataclass(frozen=True)
 class Events:
-    """Additions that are not time: where they belong, and their columns int64[n, 33]."""
+    """Additions that are not time: when, the product's code, and int64[n] for each fact column that they add to."""
 
     t_ns: Int64
-    span: Int64
     product: Int64
-    interval: Int64
-    sums: Int64
+    columns: Mapping[str, Int64]
 
 
-def events(whole: Whole, start_ns: int, end_ns: int) -> Events:
+def events(whole: Whole, start_ns: int, end_ns: int) -> tuple[Events, ...]:
     """Everything but time that belongs to `[start_ns, end_ns)`."""
-    parts = [_watched(whole, start_ns, end_ns), _unwatched(whole, start_ns, end_ns), _stops(whole, start_ns, end_ns)]
-    return Events(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    return _watched(whole, start_ns, end_ns), _unwatched(whole, start_ns, end_ns), _stops(whole, start_ns, end_ns)
 
 
-_Part = tuple[Int64, Int64, Int64, Int64, Int64]
-
-
-def _part(whole: Whole, t_ns: Int64, product: Int64, sums: Int64) -> _Part:
-    return t_ns, whole.span_at(t_ns), product, whole.interval_at(t_ns), sums
-
-
-def unwatched(whole: Whole) -> "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]":
-    """Which production events nobody watched: across an outage, or while the state was not known."""
+def _watched(whole: Whole, start_ns: int, end_ns: int) -> Events:
     made = whole.production
-    before = np.maximum(np.searchsorted(whole.line.start_ns, made.t_ns - 1, "right") - 1, 0)
-    blind = whole.line.state[before] == State.UNKNOWN
-    blind &= made.t_ns > whole.line.start_ns[0]
-    out: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] = (made.lost_ns >= 0) | blind
-    return out
-
-
-def _watched(whole: Whole, start_ns: int, end_ns: int) -> _Part:
-    made = whole.production
-    here = (made.t_ns >= start_ns) & (made.t_ns < end_ns) & ~unwatched(whole)
-    index = np.flatnonzero(here)
+    low, high = np.searchsorted(made.t_ns, [start_ns, end_ns])
+    index = low + np.flatnonzero(~whole.unwatched[low:high])
     t_ns = made.t_ns[index]
     product = whole.product_before(t_ns)
     ideal = whole.ideal_us(product, t_ns)
-    sums = np.zeros((len(index), len(FACT_COLUMNS)), np.int64)
     in_setup = _inside(whole.setups, t_ns)
     startup = ~in_setup & _startup(whole, index)
     total, reject = made.total[index], made.reject[index]
@@ -68,14 +48,13 @@ def _watched(whole: Whole, start_ns: int, end_ns: int) -> _Part:
         "pieces_rework": np.where(in_setup, 0, made.rework[index]),
         "pieces_startup_reject": np.where(in_setup, total, np.where(startup, reject, 0)),
         "pieces_process_reject": np.where(in_setup | startup, 0, reject),
-        "pieces_without_ideal": np.where(in_setup | (ideal == 0), total, 0),
-        "cycles": made.cycles[index],
     }
-    for name, values in columns.items():
-        sums[:, FACT[name]] = values
-    for name in ("total", "judged", "good", "rework", "startup_reject", "process_reject"):
-        sums[:, FACT[f"ideal_{name}_us"]] = np.where(in_setup, 0, columns[f"pieces_{name}"] * ideal)
-    return _part(whole, t_ns, product, sums)
+    columns = {name: values for name, values in columns.items() if values.any()}
+    worth = np.where(in_setup, 0, ideal)
+    columns |= {f"ideal_{name.removeprefix('pieces_')}_us": values * worth for name, values in columns.items()}
+    columns["pieces_without_ideal"] = np.where(worth == 0, total, 0)
+    columns["cycles"] = made.cycles[index]
+    return Events(t_ns, product, columns)
 
 
 def _inside(setups: tuple[Setup, ...], t_ns: Int64) -> "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]":
@@ -118,13 +97,13 @@ def pieces_since_setup(whole: Whole, end_ns: int) -> int | None:
     return whole.made_since_setup + int(made.total[before].sum())
 
 
-def _unwatched(whole: Whole, start_ns: int, end_ns: int) -> _Part:
+def _unwatched(whole: Whole, start_ns: int, end_ns: int) -> Events:
     """Pieces of an outage, laid evenly over its scheduled time (else over all of it)."""
     made = whole.production
     times: list[Int64] = []
     products: list[Int64] = []
-    rows: list[Int64] = []
-    for index in np.flatnonzero(unwatched(whole)).tolist():
+    columns: dict[str, list[Int64]] = {}
+    for index in np.flatnonzero(whole.unwatched).tolist():
         t_ns, lost_ns = int(made.t_ns[index]), int(made.lost_ns[index])
         lost_ns = max(lost_ns, int(whole.line.start_ns[0])) if lost_ns >= 0 else t_ns
         at, weights = _outage_cells(whole, lost_ns, t_ns)
@@ -133,18 +112,16 @@ def _unwatched(whole: Whole, start_ns: int, end_ns: int) -> _Part:
             continue
         code = np.repeat(whole.product_before(np.array([t_ns], np.int64)), len(at))
         ideal = whole.ideal_us(code, at)
-        sums = np.zeros((len(at), len(FACT_COLUMNS)), np.int64)
         for column, amount in (("unwatched", int(made.total[index])), ("unwatched_good", int(made.good[index]))):
             number = spread(amount, weights)
-            sums[:, FACT[f"pieces_{column}"]] = number
-            sums[:, FACT[f"ideal_{column}_us"]] = number * ideal
+            columns.setdefault(f"pieces_{column}", []).append(number[mine])
+            columns.setdefault(f"ideal_{column}_us", []).append((number * ideal)[mine])
         times.append(at[mine])
         products.append(code[mine])
-        rows.append(sums[mine])
     if not times:
-        nothing = np.empty(0, np.int64)
-        return _part(whole, nothing, nothing, np.zeros((0, len(FACT_COLUMNS)), np.int64))
-    return _part(whole, np.concatenate(times), np.concatenate(products), np.concatenate(rows))
+        return Events(np.empty(0, np.int64), np.empty(0, np.int64), {})
+    added = {name: np.concatenate(values) for name, values in columns.items()}
+    return Events(np.concatenate(times), np.concatenate(products), added)
 
 
 def _outage_cells(whole: Whole, lost_ns: int, back_ns: int) -> tuple[Int64, Int64]:
@@ -160,7 +137,7 @@ def _outage_cells(whole: Whole, lost_ns: int, back_ns: int) -> tuple[Int64, Int6
     return start, wanted if wanted.any() else length
 
 
-def _stops(whole: Whole, start_ns: int, end_ns: int) -> _Part:
+def _stops(whole: Whole, start_ns: int, end_ns: int) -> Events:
     """Closed stops and failures, booked where they started to cost scheduled time."""
     line, spans = whole.line, whole.spans
     counted = ~np.isin(line.state, [int(state) for state in _UNTALLIED])
@@ -170,11 +147,10 @@ def _stops(whole: Whole, start_ns: int, end_ns: int) -> _Part:
     booked = _first_scheduled(spans, line.start_ns[index], line.end_ns[index])
     here = (booked >= start_ns) & (booked < end_ns)
     index, booked, length = index[here], booked[here], length[here]
-    sums = np.zeros((len(index), len(FACT_COLUMNS)), np.int64)
     failed = line.state[index] == State.BREAKDOWN
-    sums[:, FACT["stops"]], sums[:, FACT["stops_ms"]] = 1, length
-    sums[:, FACT["failures"]], sums[:, FACT["failures_ms"]] = failed, np.where(failed, length, 0)
-    return _part(whole, booked, whole.product_at(booked), sums)
+    columns = {"stops": np.ones(len(index), np.int64), "stops_ms": length}
+    columns |= {"failures": failed.astype(np.int64), "failures_ms": np.where(failed, length, 0)}
+    return Events(booked, whole.product_at(booked), columns)
 
 
 def _first_scheduled(spans: Spans, start_ns: Int64, end_ns: Int64) -> Int64:

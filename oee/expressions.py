@@ -277,14 +277,15 @@ def rename(expression: Expression, names: Mapping[str, str]) -> Expression:
 def at_times(column: Series, times: Int64) -> Trit:
     """The series' values in effect at each time; unknown before the first row and where not good."""
     if column.t_ns is times:
-        return Trit(column.value, _good(column))
+        return Trit(column.value, is_known(column))
     if not len(column):
         return Trit(np.zeros(len(times)), np.zeros(len(times), np.bool_))
     index = np.searchsorted(column.t_ns, times, "right") - 1
-    return Trit(column.value[index], _good(column)[index] & (index >= 0))
+    return Trit(column.value[index], is_known(column)[index] & (index >= 0))
 
 
-def _good(column: Series) -> Bool:
+def is_known(column: Series) -> Bool:
+    """Which rows say a value that may be believed."""
     good: Bool = column.quality <= Quality.UNCERTAIN
     if column.value.dtype.kind == "f":
         good = good & ~np.isnan(column.value)
@@ -293,8 +294,8 @@ def _good(column: Series) -> Bool:
 
 def blink_edges(column: Series, within_ns: int) -> tuple[Int64, Bool]:
     """Where `blinking` changes: times and values, first row false; unknown is not told here."""
-    t_ns = column.t_ns[_good(column)]
-    value = column.value[_good(column)]
+    t_ns = column.t_ns[is_known(column)]
+    value = column.value[is_known(column)]
     changes = t_ns[1:][value[1:] != value[:-1]] if len(t_ns) else t_ns
     close = changes[1:][np.diff(changes) <= within_ns]  # the second of two near changes
     if not len(close):
@@ -314,7 +315,7 @@ def _blinking(column: Series, within_ns: int, times: Int64) -> Trit:
 
 
 def _above(column: Series, on: float, off: float, times: Int64) -> Trit:
-    good = _good(column)
+    good = is_known(column)
     number = np.where(good, column.value, np.nan).astype(np.float64) if len(column) else np.empty(0)
     decided = np.flatnonzero((number >= on) | (number <= off))
     index = np.searchsorted(column.t_ns[decided], times, "right") - 1
@@ -425,7 +426,7 @@ def needed(expressions: tuple[Expression, ...], tag: str, column: Series, t_ns: 
                 first = int(np.searchsorted(column.t_ns, t_ns - 2 * node.args[1], "left"))
                 keep.update(range(max(first - 1, 0), end))
             else:
-                good = _good(column)[:end]
+                good = is_known(column)[:end]
                 number = np.where(good, column.value[:end], np.nan).astype(np.float64)
                 decided = np.flatnonzero((number >= node.args[1]) | (number <= node.args[2]))
                 keep.update(decided[-1:].tolist())

@@ -203,7 +203,9 @@ def _lay_setups(line: Timeline, setups: tuple[Setup, ...]) -> Timeline:
     by[hit & (state != State.SETUP)] = "product"
     state[hit] = State.SETUP
     line = merge(Timeline(line.start_ns, line.end_ns, state, line.reason, by))
-    return split(line, np.intersect1d(starts, ends))  # one good piece between two set-ups keeps them two
+    joints = np.intersect1d(starts, ends)  # one good piece between two set-ups keeps them two; nothing else is cut
+    before, after = (np.maximum(np.searchsorted(line.start_ns, t_ns, "right") - 1, 0) for t_ns in (joints - 1, joints))
+    return split(line, joints[(line.state[before] == State.SETUP) & (line.state[after] == State.SETUP)])
 
 
 def _any_of(state: NDArray[np.uint8], wanted: Sequence[State]) -> NDArray[np.bool_]:

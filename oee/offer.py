@@ -91,7 +91,11 @@ def _fresh(
     touched = {key[1] for key in sent} | set(rows)
     special = np.union1d(np.array(sorted(touched), np.int64), np.unique(provisional.minute_ns))
     plain = (settled.minute_ns < before_ns) & ~np.isin(settled.minute_ns, special)
-    fresh = select(settled, plain)
+    rows = np.flatnonzero(plain)
+    if len(rows) and rows[-1] - rows[0] + 1 == len(rows):  # nearly always: all but the ends, and no copy
+        fresh = select(settled, slice(rows[0], rows[-1] + 1))
+    else:
+        fresh = select(settled, rows)
     return replace(fresh, n=_numbers(fresh.minute_ns)), select(settled, ~plain)
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from oee.counters import Counts, Memory, count
 from oee.declarations import Declaration
-from oee.expressions import at_times
+from oee.expressions import at_times, is_known
 from oee.facts import MINUTE_NS, MS_NS, UNKNOWN_PRODUCT, Text
 from oee.machine import OPERATOR, Counter, Machine, Pieces, Product
 from oee.samples import EMPTY, Int64, Samples, Series
@@ -209,8 +209,9 @@ def blind(machine: Machine, samples: Samples, start_ns: int, end_ns: int) -> tup
     known; all of it for a machine without one."""
     counter = machine.pieces.total or machine.pieces.good
     column = samples.get(counter.tag, EMPTY) if counter else EMPTY
-    times = np.concatenate([np.array([start_ns], np.int64), column.t_ns[column.t_ns > start_ns]])
-    known = at_times(column, times).known
+    later = int(np.searchsorted(column.t_ns, start_ns, "right"))
+    times = np.concatenate([np.array([start_ns], np.int64), column.t_ns[later:]])
+    known = np.concatenate([at_times(column, times[:1]).known, is_known(column)[later:]])
     edge = np.append(True, known[1:] != known[:-1])
     starts, state = times[edge], known[edge]
     ends = np.append(starts[1:], end_ns)

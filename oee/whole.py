@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from oee.calendars import Spans
 from oee.facts import UNKNOWN_PRODUCT, Int64, Text
 from oee.judge import Setup
 from oee.machine import Machine
 from oee.production import Production, Products
+from oee.states import State
 from oee.timeline import Timeline, text
 
 
@@ -62,6 +64,26 @@ class Whole:
         out: Int64 = np.maximum(np.searchsorted(self.line.start_ns, t_ns, "right") - 1, 0)
         return out
 
+    @cached_property
+    def unwatched(self) -> NDArray[np.bool_]:
+        """Which production events nobody watched: across an outage, or while the state was not known."""
+        made, line = self.production, self.line
+        out: NDArray[np.bool_] = made.lost_ns >= 0
+        if (line.state == State.UNKNOWN).any():
+            before = np.maximum(np.searchsorted(line.start_ns, made.t_ns - 1, "right") - 1, 0)
+            out |= (line.state[before] == State.UNKNOWN) & (made.t_ns > line.start_ns[0])
+        return out
+
+    @cached_property
+    def reasons(self) -> tuple[list[str], Int64]:
+        """The reasons in the timeline, and each interval's number among them; most stops have none."""
+        reason = self.line.reason
+        code = np.zeros(len(reason), np.int64)
+        given = np.flatnonzero(reason != "")
+        names = {"": 0}
+        code[given] = [names.setdefault(name, len(names)) for name in reason[given].tolist()]
+        return list(names), code
+
     def ideal_us(self, code: Int64, t_ns: Int64) -> Int64:
         """Ideal time of one piece of each product at each time [us], 0 where none is known."""
         out = np.zeros(len(code), np.int64)
@@ -71,8 +93,9 @@ class Whole:
                 continue
             us = np.array([0, *(ideal.us for ideal in product.ideals)], np.int64)
             since = np.array([ideal.since_ns for ideal in product.ideals], np.int64)
-            mine = code == number
-            out[mine] = us[np.searchsorted(since, t_ns[mine], "right")]
+            mine = code == number if len(self.names) > 1 else slice(None)
+            since_first = len(since) == 1 and len(t_ns) and since[0] <= t_ns.min()
+            out[mine] = us[1] if since_first else us[np.searchsorted(since, t_ns[mine], "right")]
         return out
 
 

@@ -273,7 +273,13 @@ def judge_minor(machine, state, reason, calendar, window, touching):
     ends_outside = Seconds({t: calendar[t][0] == CalendarClass.OUTSIDE and state[t] != State.BREAKDOWN for t in window})
     out = []
     for first, last in runs_of(
-        lambda t: (state[t], reason[t], ends_outside[t], sum(edge <= t for edge in touching)), window
+        lambda t: (
+            state[t],
+            reason[t],
+            ends_outside[t],
+            state[t] == State.SETUP and sum(edge <= t for edge in touching),
+        ),
+        window,
     ):
         kind = state[first]
         if kind == State.UNPLANNED_STOP and not reason[first]:

@@ -4,13 +4,15 @@ from dataclasses import replace
 
 import pytest
 from driving import BAD, GAP, S, as_series, say
-from plain_machine import T, machine, ran
+from plain_machine import EVERY, FULL, RULES, VN, H, T, machine, ran
 
+from oee.calendars import Calendar, Shift
 from oee.counters import Memory, count
 from oee.kpi import compute
 from oee.machine import OPERATOR, Counter, CountGap, Pieces
 
 TAGGED = machine(product_tag="d.product")
+DAY_SHIFT = Calendar(VN, (Shift("day", EVERY, 8 * H, 8 * H + 140),))
 
 
 def test_a_change_across_a_bad_product_reading_is_the_same_in_blocks():
@@ -113,3 +115,17 @@ def test_a_change_that_waits_for_the_next_stop_outlasts_a_gap_of_its_register():
     whole, blocks = ran(120, rows, made), ran(120, rows, made, cuts=[60])
     assert whole.times(product="q") == {"setup": 10, "running": 60}
     assert blocks.rows == whole.rows
+
+
+@pytest.mark.parametrize("calendar", [FULL, DAY_SHIFT], ids=["always scheduled", "with time outside"])
+def test_a_breakdown_over_two_set_ups_is_one(calendar):
+    """An alarm lasts from 30 s to 110 s; p gives way to q, one good q at 70 s, q gives way to p: one failure, whether or
+    not the window has time outside shifts."""
+    rows = {
+        "d.run": [(0, True), (30, False), (110, True)],
+        "d.alarm": [(0, 0), (30, 1), (110, 0)],
+        "d.total": [(0, 0), (20, 1), (70, 2), (120, 3)],
+        "d.product": [(0, "p"), (40, "q"), (90, "p")],
+    }
+    told = ran(150, rows, machine(rules=RULES, product_tag="d.product", calendar=calendar))
+    assert (told.sums()["failures"], told.sums()["failures_ms"]) == (1, 80_000)
