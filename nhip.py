@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
+from agent.clock_door import COMMANDS as CLOCK
 from agent.door import COMMANDS as OUTBOX
 from center.door import COMMANDS as BY_HAND
 from tools.door import COMMANDS as TOOLS  # each door imports click alone
@@ -286,7 +287,7 @@ def demo(
         sys.exit(door.run(settings, Path(temporary)))
 
 
-for _command in (*TOOLS, *OUTBOX, *BY_HAND):
+for _command in (*TOOLS, *OUTBOX, *CLOCK, *BY_HAND):
     main.add_command(_command)
 
 

@@ -9,6 +9,7 @@ from agent.sender import Sender
 from agent.supervisor import DeviceHealth
 from oee.engine import Live
 from oee.states import State
+from wire.bodies import Clock
 from wire.prometheus import Metric, by_label, counter, gauge, render
 
 _OWN_NAME: Final = {"envelopes_sealed", "envelopes_sent", "tags_read", "receipts"}
@@ -31,12 +32,12 @@ class Readings:
     unknown_share: float | None
     oldest_s: float | None
     outbox_mb: float | None
-    clock_ahead_s: float
+    clock: Clock
 
 
 def metrics_text(now: Readings) -> str:
     """The answer to a scrape."""
-    return render([*_acquisition(now), *_delivery(now), *_process(now)])
+    return render([*_acquisition(now), *_clock(now), *_delivery(now), *_process(now)])
 
 
 def _acquisition(now: Readings) -> list[Metric]:
@@ -87,7 +88,29 @@ def _acquisition(now: Readings) -> list[Metric]:
             {name: float(item.state is State.UNKNOWN) for name, item in now.machines.items()},
         ),
         gauge("nhip_agent_unknown_share", "Unknown part of the time worked out since the start.", now.unknown_share),
-        gauge("nhip_agent_clock_ahead_seconds", "Gateway time minus the wall clock.", now.clock_ahead_s),
+    ]
+
+
+def _clock(now: Readings) -> list[Metric]:
+    clock = now.clock
+    trusted = {"by": clock.by}
+    return [
+        Metric(
+            "nhip_agent_clock_trusted",
+            "gauge",
+            "1 while somebody vouches for the time.",
+            [(trusted, float(clock.by != "nobody"))],
+        ),
+        gauge(
+            "nhip_agent_clock_error_seconds",
+            "Gateway time minus the latest word of NTP, center or a person.",
+            clock.error_s,
+        ),
+        counter("nhip_agent_clock_moves_total", "Corrections of gateway time at once.", clock.moves),
+        gauge("nhip_agent_clock_last_move_seconds", "By how much the latest of them was.", clock.last_move_s),
+        gauge("nhip_agent_system_clock_error_seconds", "The system's clock minus gateway time.", clock.wall_error_s),
+        counter("nhip_agent_system_clock_steps_total", "Steps of the system's clock; not followed.", clock.wall_steps),
+        gauge("nhip_agent_held_rows", "Rows that wait for a time that can be believed.", clock.held_rows),
     ]
 
 

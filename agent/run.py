@@ -13,13 +13,14 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from adapters.contract import Reading, Row
 from agent.cadence import Leisure
-from agent.clock import Clock
+from agent.clock import Clock, held_path
+from agent.dating import Dating
 from agent.devices import open_all
 from agent.freshness import Freshness
 from agent.health import Health
@@ -34,6 +35,7 @@ from agent.recorder import Recorder, rules
 from agent.salvage import Opened, open_outbox
 from agent.sender import Limits, Sender
 from agent.supervisor import Supervisor
+from agent.system_clock import System, SystemClock
 from agent.told import live_machines, own_version
 from agent.turns import every
 from agent.uplink import Hooks, Uplink
@@ -55,7 +57,8 @@ Progress = Callable[[dict[str, Any]], None]
 class Options:
     """commit_every_s: how often facts go to disk [s]; budget_mb: how large the outbox may grow [MB]; ready_file:
     written when the devices are being read; progress: told about the import of history; limits: when to send again;
-    metrics: `host:port` at which Prometheus may ask, instead of the site file's.
+    metrics: `host:port` at which Prometheus may ask, instead of the site file's; system: what is asked for the time,
+    None: the one that the agent runs on.
     """
 
     commit_every_s: float = 10.0
@@ -64,6 +67,7 @@ class Options:
     progress: Progress = lambda _: None
     limits: Limits = field(default_factory=Limits)
     metrics: str = ""
+    system: System | None = None
 
 
 class Agent:
@@ -74,8 +78,15 @@ class Agent:
         self.site, self.options = site, options
         self.health = Health()
         outbox = opened.outbox
-        self.pipeline = Pipeline(compile_site(site, load_profiles()), outbox.carries())
-        self.clock = Clock(max(self.pipeline.until_ns.values(), default=0))
+        machines = compile_site(site, load_profiles())
+        self.pipeline = Pipeline(machines, outbox.carries())
+        self.clock = Clock(
+            max(self.pipeline.until_ns.values(), default=0),
+            outbox=outbox.path,
+            system=options.system or SystemClock(believed=site.clock == "system"),
+        )
+        held = held_path(outbox.path)
+        self.dating = Dating(self.clock, self.pipeline, machines, self._take, held, self.health)
         self.recorder = Recorder(rules(values_of(site)))
         streams = all_streams(outbox, values=bool(self.recorder))
         self.sender = Sender(streams, outbox.settings().get("generation", ""), options.limits)
@@ -90,7 +101,7 @@ class Agent:
         )
         self.freshness = Freshness({name: stale_after_s(device) for name, device in site.devices.items()})
         self.supervisor = Supervisor(
-            open_all(site.devices, self.clock.now_ns, files),
+            open_all(site.devices, self.clock.steady_ns, files),
             self._on_reading,
             {name: device.retry_every for name, device in site.devices.items()},
         )
@@ -100,6 +111,8 @@ class Agent:
         self._rest_until_s = 0.0
         self._leisure = Leisure()
         self._computing = asyncio.Lock()
+        self._told_site = False
+        self._stop = asyncio.Event()
         if self.uplink:
             self.keeper.on_commit = self.uplink.nudge
 
@@ -115,17 +128,20 @@ class Agent:
             Path(link.password_file) if link.password_file else None,
             Path(link.ca_file) if link.ca_file else None,
         )
-        hooks = Hooks(self.keeper.read, self.keeper.learned, self.status, self.clock.now_ns)
+        hooks = Hooks(self.keeper.read, self.keeper.learned, self.status, self.clock.now_ns, self.clock.answered)
         return Uplink(broker, self.sender, hooks, self.health, site=self.site.site, gateway=self.site.gateway)
 
     # what happens again and again
 
     def _on_reading(self, device: str, reading: Reading) -> None:
         self.health.count("tags_read", len(reading.confirmed))
-        self._take(self.freshness.fed(device, reading))
-        self.recorder.confirmed(device, reading)
+        self.dating.feed(self.freshness.fed(device, reading))
+        if not self.dating.holds:
+            at_ns = reading.t_ns + self.clock.correction_ns
+            self.recorder.confirmed(device, replace(reading, t_ns=at_ns))
 
     def _take(self, rows: list[Row]) -> None:
+        """Rows of gateway time."""
         self.pipeline.feed_rows(rows)
         self.recorder.feed(rows)
 
@@ -135,30 +151,36 @@ class Agent:
         On a slow gateway with many machines it comes less often than called, so that it takes a quarter of a core at
         most and the devices keep their rhythm.
         """
-        if jump_ns := self.clock.follow():
-            self.health.count("clock_jumps")
-            _LOG.warning("clock jumped forward by_s=%.1f", jump_ns / 1e9)
-        now_ns = self.clock.now_ns()
-        self._take(self.freshness.tick(now_ns))
-        self.recorder.tick(now_ns)
+        verdict = self.clock.look()
+        now_ns = self.clock.steady_ns()
+        self.dating.feed(self.freshness.tick(now_ns))
+        if not self.dating.holds:
+            self.recorder.tick(self.clock.now_ns())
         marks = {name: self.freshness.watermark_ns(tags, now_ns) for name, tags in self.pipeline.tags.items()}
         async with self._computing:
+            if verdict.moved_ns and not verdict.begins:
+                self.dating.moved()
+            if self.clock.trusted and self.dating.holds:
+                await self._date_held()
             began_s = time.monotonic()
             if last or began_s >= self._rest_until_s:
                 idle_ns = 0 if last else round(self._leisure.wait_s(len(marks)) * 1e9)
-                count = await asyncio.to_thread(self.pipeline.advance, marks, idle_ns=idle_ns)
+                count = await asyncio.to_thread(self.dating.advance, marks, idle_ns=idle_ns)
                 spent_s = time.monotonic() - began_s
                 self._leisure.took(spent_s, count)
                 self._rest_until_s = time.monotonic() + 3 * spent_s
         online = {name: item.condition == "up" for name, item in self.supervisor.health.items()}
         if self.uplink:
-            self.uplink.show(live_machines(self.pipeline.live))
+            self.uplink.show(live_machines(self.dating.live))
             if online != self._online:
                 self.uplink.status_changed()
         self._online = online
 
     async def commit(self, *, final: bool = False) -> None:
         """Facts become envelopes on disk."""
+        if self.dating.holds:
+            async with self._computing:
+                await asyncio.to_thread(self.dating.keep)
         had_trouble = bool(self.keeper.trouble)
         await self.keeper.commit(final=final)
         if self.uplink and bool(self.keeper.trouble) != had_trouble:
@@ -177,7 +199,6 @@ class Agent:
             "values_lost": self.recorder.lost,
             "cannot_store": float(bool(self.keeper.trouble)),
             "paused": float(self.pipeline.paused),
-            "clock_ahead_s": round(self.clock.ahead_of_wall_ns() / 1e9, 3),
         }
         late = [late_s for item in devices.values() if (late_s := item.late_p99_s()) is not None]
         if late:
@@ -192,6 +213,8 @@ class Agent:
             version=own_version(),
             devices={name: item.condition == "up" for name, item in devices.items()},
             health={**self.health.snapshot(), **totals},
+            ask=self.clock.ask(),
+            clock=self.clock.told(self.dating.held_since_ns, self.dating.held_rows),
         )
 
     async def metrics(self) -> str:
@@ -201,7 +224,7 @@ class Agent:
             Readings(
                 devices=self.supervisor.health,
                 tags={name: len(device.tags) for name, device in self.site.devices.items()},
-                machines=self.pipeline.live,
+                machines=self.dating.live,
                 sender=self.sender,
                 health=self.health.snapshot()
                 | {
@@ -214,7 +237,7 @@ class Agent:
                 unknown_share=self.pipeline.unknown_share,
                 oldest_s=None if oldest_ns is None else (self.clock.now_ns() - oldest_ns) / 1e9,
                 outbox_mb=outbox_mb,
-                clock_ahead_s=self.clock.ahead_of_wall_ns() / 1e9,
+                clock=self.clock.told(self.dating.held_since_ns, self.dating.held_rows),
             )
         )
 
@@ -233,14 +256,12 @@ class Agent:
 
     async def run(self, stop: asyncio.Event, history: Path | None) -> None:
         """From the first envelope to the offline status."""
+        self._stop = stop
         uplink = asyncio.create_task(self.uplink.run(), name="uplink") if self.uplink else None
         metrics = await self._open_metrics()
         try:
             if history is not None:
                 await self._import(history, stop)
-            else:
-                self._tell_site(self.clock.now_ns())
-                await self.commit()
             if not stop.is_set():
                 await self._live(stop)
             await self.commit(final=True)
@@ -257,15 +278,18 @@ class Agent:
             await self.keeper.close()
 
     async def _live(self, stop: asyncio.Event) -> None:
-        now_ns = self.clock.now_ns()
-        self._take(self.freshness.start(now_ns, self.pipeline.last_ns()))
+        self.clock.look()
+        if self.clock.trusted and not self._told_site:
+            self._tell_site(self.clock.now_ns())
+        await self.commit()
+        self.dating.begin(self.freshness)
         tasks = [
             asyncio.create_task(self.supervisor.run(), name="devices"),
             asyncio.create_task(every(_BEAT_S, self.beat, self.health), name="beat"),
             asyncio.create_task(every(self.options.commit_every_s, self.commit, self.health), name="commits"),
         ]
         if self.options.ready_file:
-            self.options.ready_file.write_text(json.dumps({"pid": os.getpid(), "at_ns": now_ns}))
+            self.options.ready_file.write_text(json.dumps({"pid": os.getpid(), "at_ns": self.clock.now_ns()}))
         stopped = asyncio.create_task(stop.wait(), name="stop")
         await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
         for task in (*tasks, stopped):
@@ -301,11 +325,16 @@ class Agent:
                 if stop.is_set():
                     return
             self.options.progress({"history_day": count, "until_ns": day.until_ns, "waiting": self.sender.waiting})
-        if count == 0:
-            self._tell_site(self.clock.now_ns())
         self.options.progress({"history_days": count, "done": not stop.is_set(), "written": dict(self.sender.written)})
 
+    async def _date_held(self) -> None:
+        """Trust has come: what waited for it goes on its way."""
+        if not self._told_site:
+            self._tell_site(self.clock.now_ns() if self.dating.held_since_ns is None else self.dating.held_since_ns)
+        await self.dating.release(self.keeper.commit, self._stop)
+
     def _tell_site(self, valid_from_ns: int) -> None:
+        self._told_site = True
         self.keeper.tell_site(describe(self.site, valid_from_ns), valid_from_ns)
 
 

@@ -34,13 +34,14 @@ class Hooks:
     """What the uplink asks of its owner.
 
     read: envelopes from disk, None where one is missing. learned: a receipt taught something. status: the status as
-    of now. now_ns: gateway time.
+    of now. now_ns: gateway time. answered: a receipt's echo and the center's time.
     """
 
     read: Callable[[Iterable[Key]], Awaitable[list[tuple[Key, str, bytes | None]]]]
     learned: Callable[[Learned], None]
     status: Callable[[], Status]
     now_ns: Callable[[], int]
+    answered: Callable[[str, int], None] = lambda _echo, _at_ns: None
 
 
 class Uplink:
@@ -265,6 +266,8 @@ class Uplink:
             _LOG.warning("receipt unreadable topic=%s why=%r", name, error.errors()[0]["msg"])
             return
         self._health.count("receipts")
+        if receipt.echo:
+            self._hooks.answered(receipt.echo, receipt.at_ns)
         learned = self._sender.receipt(receipt, time.monotonic())
         self._checks |= learned.checks
         if learned.changed:

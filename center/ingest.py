@@ -141,7 +141,11 @@ class Ingest:
             if message.topic.endswith("/live"):
                 self._center.pictures.hear_live(site, gateway, Live.model_validate_json(message.payload), now_ns)
             elif message.payload:
-                self._center.pictures.hear_status(site, gateway, Status.model_validate_json(message.payload), now_ns)
+                status = Status.model_validate_json(message.payload)
+                self._center.pictures.hear_status(site, gateway, status, now_ns)
+                if status.online and status.ask:  # answered here: a gateway's clock shall not wait for a store
+                    slip = receipt(self._memory, site, gateway, now_ns, status.ask)
+                    self._session.publish(topic(site, gateway, "receipt"), encode_receipt(slip))
                 self._enqueue(message)
                 return
         except ValidationError as error:

@@ -110,6 +110,11 @@ class Site(Strict):
     name: Name = Field({}, description="What people call the site.", examples=["{vi: Nhựa Vân Long}"])
     timezone: str = Field(description="IANA time zone.", examples=["Asia/Ho_Chi_Minh"])
     formula: Literal["nakajima", "iso22400"] = Field("nakajima", description="Which formulas of OEE.")
+    clock: Literal["guarded", "system"] = Field(
+        "guarded",
+        description="guarded: facts wait until NTP, the center or a person vouches for the time; system: believe the "
+        "system's clock (a virtual machine whose host keeps it).",
+    )
     center: BrokerLink | None = Field(None, description="Where facts are sent; without it they stay here.")
     metrics: Listen | None = Field(
         None,

@@ -46,6 +46,7 @@ PURE = [
             "adapters/_modbus_probes.py",
             "adapters/_modbus_rtu_frames.py",
             "adapters/_modbus_timing.py",
+            "agent/clock_guard.py",
             "agent/freshness.py",
             "agent/sender.py",
             "agent/poll_schedule.py",

@@ -191,6 +191,23 @@ class Live(_Strict):
     machines: dict[str, LiveMachine]
 
 
+class Clock(_Strict):
+    """A gateway's clock. by: who vouches for it (nobody, hardware, person, center, ntp); error_s: gateway time minus the
+    latest word of any of these; wall_error_s: the system's clock minus gateway time [s]; moves: how often gateway time
+    was corrected at once, last_move_s: by how much; wall_steps: how often somebody set the system's clock;
+    held_since_ns: since when facts wait for a time that can be believed [ns, in the gateway's own guess].
+    """
+
+    by: str
+    error_s: float = 0.0
+    wall_error_s: float = 0.0
+    moves: int = 0
+    last_move_s: float = 0.0
+    wall_steps: int = 0
+    held_since_ns: int | None = None
+    held_rows: int = 0
+
+
 class Status(_Strict):
     """`status`: retained; the last will has `online` false."""
 
@@ -207,6 +224,9 @@ class Status(_Strict):
     devices: dict[str, bool] = {}
     """Device to whether it answers."""
     health: dict[str, float] = {}
+    ask: str = ""
+    """A question that the next receipt is to echo; "" for none."""
+    clock: Clock | None = None
 
 
 class SiteMachine(_Strict):

@@ -52,7 +52,10 @@ class Receipt(_Strict):
 
     generation: str
     at_ns: int
+    """The center's time."""
     streams: dict[str, StreamReceipt] = {}
+    echo: str = ""
+    """The question of the `status` that this answers: `at_ns` was read after that was sent."""
 
 
 _RECEIPT = TypeAdapter(Receipt)

@@ -60,6 +60,7 @@ async def plc():
 SITE = """
 site: test
 timezone: Asia/Ho_Chi_Minh
+clock: {clock}
 name: {{vi: Xưởng thử, en: Test shop}}
 center: {{broker: "mqtt://127.0.0.1:{broker}"}}
 devices:
@@ -88,7 +89,7 @@ shifts:
 """
 
 
-def site_file(folder, plc_port, broker_port):
+def site_file(folder, plc_port, broker_port, clock="system"):
     path = folder / "site.yaml"
-    path.write_text(SITE.format(plc=plc_port, broker=broker_port), encoding="utf-8")
+    path.write_text(SITE.format(plc=plc_port, broker=broker_port, clock=clock), encoding="utf-8")
     return path

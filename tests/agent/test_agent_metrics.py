@@ -66,7 +66,10 @@ async def test_from_the_plc_to_the_scrape(tmp_path):
     assert found["nhip_agent_outbox_waiting"] == found["nhip_agent_envelopes_sealed_total"] == 1  # the site's own
     assert 0 <= found["nhip_agent_outbox_oldest_seconds"] < 60
     assert found["nhip_agent_envelopes_receipted"] == found["nhip_agent_envelopes_holes"] == 0
-    assert abs(found["nhip_agent_clock_ahead_seconds"]) < 5
+    assert found['nhip_agent_clock_trusted{by="ntp"}'] == 1
+    assert abs(found["nhip_agent_clock_error_seconds"]) < 5
+    assert abs(found["nhip_agent_system_clock_error_seconds"]) < 5
+    assert found["nhip_agent_held_rows"] == 0
     assert 10e6 < found["process_resident_memory_bytes"] < 500e6
 
 

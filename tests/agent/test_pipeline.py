@@ -7,7 +7,6 @@ import pytest
 
 from adapters.contract import Row
 from agent.cadence import Cadence, Leisure, backoff_s
-from agent.clock import Clock
 from agent.parts import bodies
 from agent.pipeline import Pipeline
 from oee import engine
@@ -180,21 +179,6 @@ def test_bodies_hold_every_part_whole():
     facts = add_up([read_facts_body(body)[0] for body in packed])
     assert np.array_equal(facts.sums, add_up([part.facts for part in batch.parts]).sums)
     assert list(bodies([])) == []
-
-
-def test_the_clock_never_goes_back_and_jumps_forward_only():
-    wall, monotonic = [1000 * S], [50 * S]
-    clock = Clock(wall_ns=lambda: wall[0], monotonic_ns=lambda: monotonic[0])
-    monotonic[0] += 10 * S
-    wall[0] -= 500 * S
-    assert clock.now_ns() == 1010 * S
-    assert clock.follow() == 0
-    assert clock.ahead_of_wall_ns() == 510 * S
-    wall[0] = 5000 * S
-    assert clock.follow() == 3990 * S
-    assert clock.now_ns() == 5000 * S
-    assert Clock(1100 * S, wall_ns=lambda: 1000 * S, monotonic_ns=lambda: 0).now_ns() == 1100 * S
-    assert Clock(9000 * S, wall_ns=lambda: 1000 * S, monotonic_ns=lambda: 0).now_ns() == 1000 * S
 
 
 def test_cadence_and_backoff():
