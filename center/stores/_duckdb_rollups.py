@@ -14,7 +14,9 @@ for them. A window that begins or ends inside such an hour holds the hours that 
 """
 # ruff: noqa: S608  # names in the statements are constants of this package; values are parameters
 
-from collections.abc import Iterable, Sequence
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -30,9 +32,6 @@ from center.stores.contract import Batch, Query
 DAY_NS: Final = 24 * HOUR_NS
 SETTLES_NS: Final = HOUR_NS
 """A bin is added up once it has been over for so long: until then rows come every minute."""
-_AT_ONCE: Final = 6
-"""Hours of one site in one step: some 70,000 rows of 200 machines, while which no facts are taken."""
-
 Bin = tuple[str, int]
 """Site and start [ns UTC]."""
 
@@ -65,63 +64,76 @@ def mark(cursor: DuckDBPyConnection, table: str, bins: Iterable[Bin]) -> None:
     """Puts bins on a list that they are not on yet."""
     rows = sorted(bins)
     if rows:
-        columns = {"site": text([site for site, _ in rows]), "start_ns": np.array([start for _, start in rows])}
-        cursor.register("marked", columns)
-        try:
-            cursor.execute(f"INSERT INTO {table} SELECT site, start_ns FROM marked")
-        finally:
-            cursor.unregister("marked")
+        with _given(cursor, rows):
+            cursor.execute(f"INSERT INTO {table} SELECT site, start_ns FROM bins")
 
 
-def add_up_hours(cursor: DuckDBPyConnection, stale: set[Bin], now_ns: int) -> set[Bin]:
-    """Adds up some of the stale hours that are over; returns those. Within the caller's transaction."""
+@contextmanager
+def _given(cursor: DuckDBPyConnection, rows: Sequence[Bin]) -> Iterator[None]:
+    """The bins as a table `bins`."""
+    starts = np.array([start for _, start in rows], np.int64)
+    cursor.register("bins", {"site": text([site for site, _ in rows]), "start_ns": starts})
+    try:
+        yield
+    finally:
+        cursor.unregister("bins")
+
+
+def add_up_hours(cursor: DuckDBPyConnection, stale: set[Bin], now_ns: int, most: int) -> set[Bin]:
+    """Adds up the oldest stale hours that are over, at most so many; returns those. Within the caller's transaction."""
     over_ns = now_ns - HOUR_NS - SETTLES_NS
-    ready = sorted(item for item in stale if item[1] < over_ns)
+    ready = heapq.nsmallest(most, (item for item in stale if item[1] < over_ns), key=_by_time)
     if not ready:
         return set()
-    site, first = ready[0]
-    starts = [start for where, start in ready if where == site and start < first + _AT_ONCE * HOUR_NS]
-    _add_up(cursor, "_hour", "", HOUR_NS, site, starts)
-    cursor.execute("DELETE FROM stale_hours WHERE site = ? AND list_contains(?, start_ns)", [site, starts])
-    waiting = {
-        start for (start,) in cursor.execute("SELECT start_ns FROM stale_days WHERE site = ?", [site]).fetchall()
-    }
-    mark(
-        cursor,
-        "stale_days",
-        {(site, start // DAY_NS * DAY_NS) for start in starts if start // DAY_NS * DAY_NS not in waiting},
-    )
-    return {(site, start) for start in starts}
+    _add_up(cursor, "_hour", "", HOUR_NS, ready)
+    _take_off(cursor, "stale_hours", ready)
+    days = {(site, start // DAY_NS * DAY_NS) for site, start in ready}
+    waiting = cursor.execute("SELECT site, start_ns FROM stale_days").fetchall()
+    mark(cursor, "stale_days", days.difference(waiting))
+    return set(ready)
 
 
-def add_up_day(cursor: DuckDBPyConnection, stale: set[Bin], now_ns: int) -> bool:
-    """Adds up one day that is over and all of whose hours are added up; whether there was one."""
+def add_up_days(cursor: DuckDBPyConnection, stale: set[Bin], now_ns: int, most: int) -> bool:
+    """Adds up days that are over and all of whose hours are added up; whether there were any."""
     busy = {(site, start // DAY_NS * DAY_NS) for site, start in stale}
-    days = cursor.execute(
-        "SELECT site, start_ns FROM stale_days WHERE start_ns < ? ORDER BY ALL", [now_ns - DAY_NS - SETTLES_NS]
-    ).fetchall()
-    for site, start in days:
-        if (site, start) not in busy:
-            _add_up(cursor, "_day", "_hour", DAY_NS, site, [start])
-            cursor.execute("DELETE FROM stale_days WHERE site = ? AND start_ns = ?", [site, start])
-            return True
-    return False
+    over_ns = now_ns - DAY_NS - SETTLES_NS
+    days = cursor.execute("SELECT site, start_ns FROM stale_days WHERE start_ns < ?", [over_ns]).fetchall()
+    ready = sorted({*days} - busy, key=_by_time)[:most]
+    if ready:
+        _add_up(cursor, "_day", "_hour", DAY_NS, ready)
+        _take_off(cursor, "stale_days", ready)
+    return bool(ready)
 
 
-def _add_up(cursor: DuckDBPyConnection, level: str, finer: str, step_ns: int, site: str, starts: Sequence[int]) -> None:
-    parameters = {"site": site, "starts": list(starts), "low": min(starts), "high": max(starts) + step_ns}
-    where = "site = $site AND minute_ns >= $low AND minute_ns < $high"
-    start = f"minute_ns - minute_ns % {step_ns}"
-    for table, (keys, sums) in ROLLED.items():
-        cursor.execute(f"DELETE FROM {table}{level} WHERE {where} AND list_contains($starts, {start})", parameters)
-        others = [name for name in keys if name != "minute_ns"]
-        added = ", ".join(f"sum({name})::BIGINT" for name in sums)
+def _by_time(item: Bin) -> tuple[int, str]:
+    """Neighbours in time are neighbours in the file, whatever their sites."""
+    return item[1], item[0]
+
+
+def _take_off(cursor: DuckDBPyConnection, table: str, bins: Sequence[Bin]) -> None:
+    with _given(cursor, bins):
         cursor.execute(
-            f"INSERT INTO {table}{level} (site, minute_ns, {', '.join([*others, *sums])}) "
-            f"SELECT site, {start} AS bin, {', '.join(others)}, {added} FROM {table}{finer} "
-            f"WHERE {where} AND list_contains($starts, {start}) GROUP BY site, bin, {', '.join(others)}",
-            parameters,
+            f"DELETE FROM {table} USING bins WHERE {table}.site = bins.site AND {table}.start_ns = bins.start_ns"
         )
+
+
+def _add_up(cursor: DuckDBPyConnection, level: str, finer: str, step_ns: int, bins: Sequence[Bin]) -> None:
+    low, high = bins[0][1], bins[-1][1] + step_ns
+    with _given(cursor, bins):
+        for table, (keys, sums) in ROLLED.items():
+            cursor.execute(
+                f"DELETE FROM {table}{level} t USING bins WHERE t.site = bins.site AND t.minute_ns = bins.start_ns "
+                f"AND t.minute_ns >= {low} AND t.minute_ns < {high}"
+            )
+            others = ", ".join(name for name in keys if name != "minute_ns")
+            added = ", ".join(f"sum({name})::BIGINT" for name in sums)
+            cursor.execute(
+                f"INSERT INTO {table}{level} (site, minute_ns, {others}, {', '.join(sums)}) "
+                f"SELECT site, start_ns, {others}, {added} FROM "
+                f"(SELECT *, minute_ns - minute_ns % {step_ns} AS start_ns FROM {table}{finer} "
+                f"WHERE minute_ns >= {low} AND minute_ns < {high}) SEMI JOIN bins USING (site, start_ns) "
+                f"GROUP BY site, start_ns, {others}"
+            )
 
 
 def minutes_from(cursor: DuckDBPyConnection) -> int:

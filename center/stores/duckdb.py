@@ -7,6 +7,7 @@ What it does not: two processes, and surviving its disk. A second process is ref
 
 import re
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +39,8 @@ _OPTIONS: Final[dict[str, str | bool | int | float | list[str]]] = {
     "autoload_known_extensions": "false",
     "enable_external_access": "false",
 }
+_STEP_S: Final = 0.2
+_MOST_AT_ONCE: Final = 1024
 _AWAY: Final = (
     duckdb.OperationalError,
     duckdb.InternalError,
@@ -60,7 +63,7 @@ class DuckStore:
         self._closed = False
         self._stale: set[rollups.Bin] = set()
         """The hours on the file's list; changed with `_turn` held, after the commit."""
-        self._gone_ns = 0
+        self._gone_ns, self._at_once = 0, 1
         self._root: DuckDBPyConnection | None = self._open()
 
     def _open(self) -> DuckDBPyConnection:
@@ -122,10 +125,13 @@ class DuckStore:
             self._stale |= new
 
     def roll_up(self, now_ns: int) -> bool:
-        """One step of the sums; by the contract of `RolledUp`."""
+        """One step of the sums; by the contract of `RolledUp`. No facts are taken meanwhile, so a step that took long
+        is followed by a smaller one.
+        """
         with self._turn, self._writing() as cursor:
-            done = rollups.add_up_hours(cursor, self._stale, now_ns)
-            more = bool(done) or rollups.add_up_day(cursor, self._stale, now_ns)
+            began_s = time.perf_counter()
+            done = rollups.add_up_hours(cursor, self._stale, now_ns, self._at_once)
+            more = bool(done) or rollups.add_up_days(cursor, self._stale, now_ns, self._at_once)
             gone_ns = self._gone_ns
             until_ns = gone_before_ns(self.retention_ns, now_ns)
             if not more and not any(start < until_ns for _, start in self._stale):
@@ -134,7 +140,14 @@ class DuckStore:
             more = more or gone_ns != self._gone_ns
             self._stale -= done
             self._gone_ns = gone_ns
+            self._pace(time.perf_counter() - began_s)
         return more
+
+    def _pace(self, spent_s: float) -> None:
+        if spent_s > _STEP_S:
+            self._at_once = max(self._at_once // 2, 1)
+        elif spent_s < _STEP_S / 4:
+            self._at_once = min(self._at_once * 2, _MOST_AT_ONCE)
 
     @contextmanager
     def _writing(self) -> Iterator[DuckDBPyConnection]:
