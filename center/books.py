@@ -118,3 +118,12 @@ class Books(Protocol):
     def overfull(self) -> list[tuple[str, str, int, int]]:
         """Machine-minutes that hold more than 60,000 ms over all streams: site, machine, minute_ns, ms."""
         ...
+
+
+@runtime_checkable
+class Leasing(Protocol):
+    """Books that several processes share: one of them at a time has the lease of a job."""
+
+    def lease(self, job: str) -> bool:
+        """Whether this process has it, now or from now on until it ends or loses its connection. Raises `StoreAway`."""
+        ...

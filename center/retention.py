@@ -28,8 +28,12 @@ def retention_ns(settings: Mapping[str, object]) -> int:
     found = re.fullmatch(r"(\d{1,6})([hdw])", text)
     if not found:
         raise wrong("store.retention", text, "invalid", detail="write for example 104w, 730d or inf")
-    kept_ns = int(found[1]) * _UNITS_NS[found[2]]
-    if kept_ns < REPLAY_NS + CLOSING_NS:
+    return long_enough(int(found[1]) * _UNITS_NS[found[2]], text)
+
+
+def long_enough(kept_ns: int, text: str) -> int:
+    """The same time. Raises `Misconfigured` if gateways may still send what would be deleted; text: as it was told."""
+    if kept_ns and kept_ns < REPLAY_NS + CLOSING_NS:
         raise wrong("store.retention", text, "short_retention", least=f"{(REPLAY_NS + CLOSING_NS) // DAY_NS}d")
     return kept_ns
 

@@ -3,6 +3,7 @@
 import threading
 from typing import Final
 
+from center.books import Leasing
 from center.state import Center
 from center.stores.contract import RolledUp, StoreAway
 
@@ -38,7 +39,9 @@ class Job:
         store, health = self._center.store, self._center.health
         assert isinstance(store, RolledUp)
         try:
-            more = store.roll_up(self._center.now_ns())
+            books = self._center.books
+            leased = books.lease("sums") if isinstance(books, Leasing) else True
+            more = store.roll_up(self._center.now_ns(), leased=leased)
         except StoreAway as error:
             health.say("sums", f"away: {error}")
             return False

@@ -6,14 +6,14 @@ minute and numbered in a fixed order, so that a copy of them is as harmless to r
 # ruff: noqa: S608  # names in the statements are constants of this package; values are parameters
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from duckdb import DuckDBPyConnection
 
 from center.stores._duckdb_rollups import minutes_from
 from center.stores._duckdb_values import value_batches
-from center.stores.contract import Batch, Origin
+from center.stores.contract import HOURS, Batch, Origin
 from oee.facts import (
     FACT_COLUMNS,
     KEY_COLUMNS,
@@ -29,8 +29,6 @@ from oee.facts import (
 )
 from oee.states import State
 
-HOURS: Final = "hours"
-"""No stream of a gateway: those are hexadecimal."""
 _TYPES = {"minute_ns": np.int64, "n": np.int64, "business_date": np.int32, "calendar": np.uint8, "state": np.uint8}
 
 

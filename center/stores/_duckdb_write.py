@@ -9,7 +9,7 @@ import numpy as np
 from duckdb import DuckDBPyConnection
 
 from center.stores._duckdb_schema import FACT_IDENTITY, STOP_IDENTITY
-from center.stores.contract import Batch
+from center.stores.contract import HOURS, Batch
 from oee.facts import FACT_COLUMNS, KEY_COLUMNS, LOSS_COLUMNS, LOSS_KEY_COLUMNS, STATE_COLUMNS, Facts, Losses
 
 Columns = dict[str, "np.ndarray[Any, Any]"]
@@ -122,7 +122,7 @@ def _flag_overfull(cursor: DuckDBPyConnection, columns: Mapping[str, "np.ndarray
     with _registered(cursor, "touched", {name: columns[name] for name in ("site", "machine", "minute_ns")}):
         found = cursor.execute(
             f"SELECT site, machine, minute_ns, sum({_ALL_STATES})::BIGINT AS ms FROM facts "  # constants
-            f"SEMI JOIN touched USING (site, machine, minute_ns) WHERE minute_ns BETWEEN {low} AND {high} AND stream <> 'hours' "
+            f"SEMI JOIN touched USING (site, machine, minute_ns) WHERE minute_ns BETWEEN {low} AND {high} AND stream <> '{HOURS}' "
             "GROUP BY ALL HAVING ms > 60000"
         ).fetchnumpy()
         cursor.execute(f"DELETE FROM overfull USING touched WHERE {_SAME_MINUTE}")  # constants

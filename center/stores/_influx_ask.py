@@ -9,9 +9,10 @@ from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from center.buckets import BY_DATE, HOUR_NS, offsets
-from center.stores._influx_hours import Hour, parts
+from center.stores._influx_hours import Hour
 from center.stores._influx_lines import DAY_NS, STOP_FIELDS
 from center.stores._influx_text import literal, name
+from center.stores._stretches import stretches
 from center.stores.contract import Query
 from oee.facts import MINUTE_NS
 
@@ -29,7 +30,8 @@ def groups(query: Query, known: Iterable[str]) -> list[str]:
 
 class Part(NamedTuple):
     """A stretch that one statement adds up. shift_ns: how far after the UTC hour its hours begin; not_before_ns: where
-    its first bucket begins at the earliest; kept: its hours are in the file of sums.
+    its first bucket begins at the earliest; kept: its hours are in the file of sums; gone: its rows are deleted, and
+    the sums of hours on the server stand for them.
     """
 
     start_ns: int
@@ -37,10 +39,25 @@ class Part(NamedTuple):
     shift_ns: int = 0
     not_before_ns: int = -(2**63)
     kept: bool = False
+    gone: bool = False
 
 
-def plan(query: Query, unclean: Sequence[Hour] | None = None) -> list[Part]:
-    """The parts that a question takes. unclean: hours that the file of sums may not answer for; None: there is none."""
+def plan(query: Query, unclean: Sequence[Hour] | None = None, gone_ns: int = 0) -> list[Part]:
+    """The parts that a question takes. unclean: hours that the file of sums may not answer for; None: there is none.
+    gone_ns: rows before it are deleted.
+    """
+    out = []
+    for part in _cut(query, unclean):
+        if part.kept or part.start_ns >= gone_ns:
+            out.append(part)
+            continue
+        out.append(part._replace(end_ns=min(part.end_ns, gone_ns), gone=True))
+        if part.end_ns > gone_ns:
+            out.append(part._replace(start_ns=gone_ns))
+    return out
+
+
+def _cut(query: Query, unclean: Sequence[Hour] | None) -> list[Part]:
     whole = [Part(query.start_ns, query.end_ns)]
     if query.bucket == "hour":
         pieces = offsets(ZoneInfo(query.zone), query.start_ns, query.end_ns)
@@ -57,14 +74,16 @@ def plan(query: Query, unclean: Sequence[Hour] | None = None) -> list[Part]:
         if part.shift_ns:
             out.append(part)
             continue
-        found = parts(part.start_ns, part.end_ns, unclean)
+        found = stretches(part.start_ns, part.end_ns, HOUR_NS, (hour.start_ns for hour in unclean))
         out += [part._replace(start_ns=low, end_ns=high, kept=kept) for low, high, kept in found]
     return out
 
 
-def sums(source: str, columns: Sequence[str], query: Query, by: Sequence[str], cut: Iterable[Part]) -> list[str]:
+def sums(
+    sources: tuple[str, str], columns: Sequence[str], query: Query, by: Sequence[str], cut: Iterable[Part]
+) -> list[str]:
     """One statement for each part: the columns added up by bucket and group. Dates are asked for by UTC day and the
-    tag `day`, hours, minutes and all as they are.
+    tag `day`, hours, minutes and all as they are. sources: of rows, and of sums for those that are gone.
     """
     added = ", ".join(f"sum({name(column)}) AS {name(column)}" for column in columns)
     tags = [name(tag) for tag in by]
@@ -77,13 +96,14 @@ def sums(source: str, columns: Sequence[str], query: Query, by: Sequence[str], c
         group = f" GROUP BY {', '.join(grouped)}" if grouped else ""
         fill = " fill(none)" if query.bucket != "all" else ""
         where = _where(query.site, query.machines, part.start_ns, part.end_ns)
-        out.append(f"SELECT {added} FROM {source} WHERE {where}{group}{fill}")
+        out.append(f"SELECT {added} FROM {sources[part.gone]} WHERE {where}{group}{fill}")
     return out
 
 
 def hours(source: str, site: str, low: int, high: int) -> str:
     """The numbers of the hours that touch a window."""
-    return f"SELECT {name('touched')} FROM {source} WHERE {_where(site, (), low // HOUR_NS * HOUR_NS, high)}"
+    where = _where(site, (), low // HOUR_NS * HOUR_NS, high)
+    return f"SELECT {name('touched')}, {name('rolled')} FROM {source} WHERE {where}"
 
 
 def by_hour(source: str, site: str, low: int, high: int, columns: Sequence[str], tags: Sequence[str]) -> str:

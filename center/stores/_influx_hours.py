@@ -9,6 +9,10 @@ after any rows of that hour and before `write` returns. The file holds with an h
 that arrive while an hour is being added up bring a new number after them, so that the hour is not clean; rows whose
 writer died before it wrote the number were never receipted and come again. Hours that are not clean are read row by
 row: right in any case, only slower.
+
+Where rows are not kept for ever, one job also writes the sums of each hour into the policy `books`, which is, and then
+`rolled`: the number that it read before the rows. Hours whose rows the server has deleted are read from there. They
+were closed a week before, so no number of theirs can change any more.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,15 +28,14 @@ from center.stores.contract import Batch, Query
 FACT_TAGS: Final = ("calendar", "day", "machine", "product", "shift")
 LOSS_TAGS: Final = ("calendar", "day", "machine", "product", "reason", "shift", "state")
 _MOST_HOURS: Final = 24
-_MOST_PARTS: Final = 24
-"""Beyond so many statements the hours between the first and the last that are not clean are read row by row."""
 
 
 class Hour(NamedTuple):
-    """An hour that has rows, and its number."""
+    """An hour that has rows, its number, and the number under which its sums are kept on the server (0: none are)."""
 
     start_ns: int
     touched: int
+    rolled: int = 0
 
 
 def touched(batches: Iterable[Batch]) -> dict[str, set[int]]:
@@ -51,9 +54,18 @@ def touch_lines(hours: Mapping[str, Iterable[int]], number: int) -> list[str]:
     return [f"{tags('hours', {'site': site})} touched={number}i {hour}" for site in hours for hour in hours[site]]
 
 
+def rolled_lines(site: str, hours: Iterable[Hour]) -> list[str]:
+    """Says that the sums of these hours are on the server."""
+    return [f"{tags('hours', {'site': site})} rolled={hour.touched}i {hour.start_ns}" for hour in hours]
+
+
 def hours_of(answer: Answer) -> list[Hour]:
-    """The hours of an answer with the column `touched`, ascending."""
-    return sorted(Hour(int(time), int(number)) for _, _, values in series(answer) for time, number in values)
+    """The hours of an answer with the columns `touched` and `rolled`, ascending."""
+    return sorted(
+        Hour(int(time), int(number or 0), int(rolled or 0))
+        for _, _, values in series(answer)
+        for time, number, rolled in values
+    )
 
 
 def differing(there: Sequence[Hour], kept: Mapping[int, int], query: Query) -> list[Hour]:
@@ -75,27 +87,4 @@ def runs(hours: Sequence[Hour]) -> list[list[Hour]]:
             out[-1].append(hour)
         else:
             out.append([hour])
-    return out
-
-
-def parts(low: int, high: int, unclean: Sequence[Hour]) -> list[tuple[int, int, bool]]:
-    """The window as stretches `(from, until, from the file)`. Hours that are not whole are read row by row."""
-    first, last = -(-low // HOUR_NS) * HOUR_NS, high // HOUR_NS * HOUR_NS
-    if first >= last:
-        return [(low, high, False)]
-    holes = [(hour.start_ns, hour.start_ns + HOUR_NS) for hour in unclean if first <= hour.start_ns < last]
-    if len(holes) > 1 and len(runs(unclean)) > _MOST_PARTS // 2:
-        holes = [(holes[0][0], holes[-1][1])]
-    edges = [(low, first), *holes, (last, high)]
-    out: list[tuple[int, int, bool]] = []
-    position = low
-    for start, end in edges:
-        if start > position:
-            out.append((position, start, True))
-        if end > start:
-            if out and not out[-1][2] and out[-1][1] == start:
-                out[-1] = (out[-1][0], end, False)
-            else:
-                out.append((start, end, False))
-        position = max(position, end)
     return out

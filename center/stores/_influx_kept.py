@@ -66,6 +66,10 @@ class KeptHours:
                     _LOG.warning("no hourly sums, questions will be slow: file=%s reason=%s", self._path, detail)
             return self._root is not None
 
+    def used(self) -> bool:
+        """Whether there is a file and a question has opened it."""
+        return self._root is not None
+
     @contextmanager
     def _cursor(self) -> Iterator[DuckDBPyConnection]:
         if self._root is None:
@@ -93,7 +97,9 @@ class KeptHours:
             facts, losses = [batch.facts for batch in batches], [batch.losses for batch in batches]
             _insert(cursor, "facts", table_columns(batches, facts, KEY_COLUMNS, FACT_COLUMNS) if batches else {})
             _insert(cursor, "losses", table_columns(batches, losses, LOSS_KEY_COLUMNS, LOSS_COLUMNS) if batches else {})
-            cursor.executemany("INSERT INTO hours VALUES (?, ?, ?)", [[site, *hour] for hour in run])
+            cursor.executemany(
+                "INSERT INTO hours VALUES (?, ?, ?)", [[site, hour.start_ns, hour.touched] for hour in run]
+            )
             cursor.commit()
         kept = dict(self._numbers.get(site, {}))  # a new one: others may be looking at the old one
         kept.update({hour.start_ns: hour.touched for hour in run})

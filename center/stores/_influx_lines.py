@@ -2,6 +2,7 @@
 
 facts: tags site, stream, machine, calendar, day, shift, product; a field for each column that is not zero, int64.
 losses: the same with state and reason. stops: tags site, machine, row; everything else is a field.
+facts_hour, losses_hour (policy `books`): the same without stream; sums of an hour, at its start.
 marks: tags site, gateway, stream; fields mark and beyond; always at time 0, so that the last one stands.
 
 A row's time is its minute + n ms. `n` counts over all keys of machine and minute, so no row falls on another of its
@@ -13,15 +14,16 @@ sums by UTC day and `day` are sums by business date, exactly, whatever the zone 
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from center.ledger import Marks, StreamKey
 from center.stores._influx_text import field_text, tags
 from center.stores.contract import Batch
-from oee.facts import FACT_COLUMNS, LOSS_COLUMNS, MS_NS, Facts, Int64, Losses, Stop
+from oee.facts import FACT_COLUMNS, LOSS_COLUMNS, MS_NS, Facts, Int64, Losses, Stop, Table, select
 from oee.states import CalendarClass, State
 
 DAY_NS: Final = 86_400_000_000_000
@@ -43,7 +45,28 @@ def batch_lines(batches: Iterable[Batch]) -> list[str]:
     return lines
 
 
-def _table_lines(measurement: str, batch: Batch, table: Facts | Losses, columns: Sequence[str]) -> list[str]:
+def hour_lines(batches: Iterable[Batch], again: Collection[int]) -> list[str]:
+    """Sums of hours. again: the hours of which sums were written before; a column that became zero must say so then."""
+    lines: list[str] = []
+    for batch in batches:
+        lines += _hour_lines("facts_hour", batch, batch.facts, FACT_COLUMNS, again)
+        lines += _hour_lines("losses_hour", batch, batch.losses, LOSS_COLUMNS, again)
+    return lines
+
+
+def _hour_lines(
+    measurement: str, batch: Batch, table: Table, columns: Sequence[str], again: Collection[int]
+) -> list[str]:
+    known: NDArray[np.bool_] = np.isin(table.minute_ns, list(again))
+    return [
+        *_table_lines(measurement, batch, select(table, ~known), columns),
+        *_table_lines(measurement, batch, select(table, known), columns, zeros=True),
+    ]
+
+
+def _table_lines(
+    measurement: str, batch: Batch, table: Facts | Losses, columns: Sequence[str], *, zeros: bool = False
+) -> list[str]:
     if not len(table):
         return []
     if int(table.n.max()) >= MAX_N:
@@ -51,7 +74,7 @@ def _table_lines(measurement: str, batch: Batch, table: Facts | Losses, columns:
     keys: list[tuple[Any, ...]] = list(zip(*_key_columns(table), strict=True))
     known = {key: _prefix(measurement, batch, key) for key in set(keys)}
     times = (table.minute_ns + table.n * MS_NS).tolist()
-    fields = _fields(table.sums, columns)
+    fields = _all_fields(table.sums, columns) if zeros else _fields(table.sums, columns)
     return [f"{known[key]} {field} {time}" for key, field, time in zip(keys, fields, times, strict=True)]
 
 
@@ -80,6 +103,10 @@ def _prefix(measurement: str, batch: Batch, key: tuple[Any, ...]) -> str:
             "stream": batch.origin.stream,
         },
     )
+
+
+def _all_fields(sums: Int64, columns: Sequence[str]) -> list[str]:
+    return [",".join(f"{name}={value}i" for name, value in zip(columns, row, strict=True)) for row in sums.tolist()]
 
 
 def _fields(sums: Int64, columns: Sequence[str]) -> list[str]:

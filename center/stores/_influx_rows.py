@@ -1,6 +1,7 @@
 """Rows out of InfluxDB as they were written, identity included: what a copy into another store needs. Pure."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,17 +9,21 @@ import numpy as np
 from center.stores._influx_answer import Answer, series, stops
 from center.stores._influx_lines import DAY_NS
 from center.stores._influx_text import unpack
-from center.stores.contract import Batch, Origin
+from center.stores.contract import HOURS, Batch, Origin
 from oee.facts import (
     FACT_COLUMNS,
+    KEY_COLUMNS,
     LOSS_COLUMNS,
+    LOSS_KEY_COLUMNS,
     MINUTE_NS,
     MS_NS,
     NO_FACTS,
     NO_LOSSES,
     Facts,
     Losses,
+    Table,
     join,
+    select,
 )
 from oee.states import CLASS_BY_WORD, STATE_BY_WORD
 
@@ -46,6 +51,24 @@ def batches(site: str, facts: Answer, losses: Answer, stopped: Answer) -> list[B
     if found := stops(stopped):
         out.append(Batch(Origin(site, "", ""), 0, NO_FACTS, NO_LOSSES, found))
     return out
+
+
+def numbered(batch: Batch) -> Batch:
+    """Sums of hours as rows of a stream of their own, numbered within machine and hour in a fixed order."""
+    facts, losses = (_numbered(batch.facts, KEY_COLUMNS), _numbered(batch.losses, LOSS_KEY_COLUMNS))
+    return replace(batch, origin=replace(batch.origin, stream=HOURS), facts=facts, losses=losses)
+
+
+def _numbered(table: Table, names: Sequence[str]) -> Table:
+    if not len(table):
+        return table
+    keys = list(zip(*(getattr(table, name).tolist() for name in names), strict=True))
+    order = sorted(range(len(keys)), key=keys.__getitem__)
+    sorted_keys = [keys[index] for index in order]  # by machine and minute first
+    first = [0]
+    for place in range(1, len(order)):
+        first.append(first[-1] if sorted_keys[place][:2] == sorted_keys[place - 1][:2] else place)
+    return replace(select(table, np.array(order)), n=np.arange(len(order)) - np.array(first))
 
 
 def _columns(

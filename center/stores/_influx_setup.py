@@ -1,7 +1,7 @@
 """Makes the places that the store needs, where they are not there yet.
 
 Two retention policies in one database: `nhip` for rows, kept as long as the settings say, and `books` for the marks
-of the streams, kept for ever. On 2.x each is a bucket (`<database>` and `<database>-books`) with a DBRP mapping, which
+of the streams and the sums of hours, kept for ever. On 2.x each is a bucket (`<database>` and `<database>-books`) with a DBRP mapping, which
 lets InfluxQL find it under the same name.
 """
 
@@ -16,37 +16,26 @@ from center.stores.contract import StoreAway
 
 ROWS: Final = "nhip"
 BOOKS: Final = "books"
-FOREVER: Final = "inf"
-_UNITS_S: Final = {"h": 3600, "d": 86_400, "w": 604_800}
+_LONG_S: Final = 24 * 604_800
 _PART: Final = re.compile(r"(\d+)([hms])")
 
 
-def seconds(retention: str) -> int:
-    """`90d`, `104w`, `2160h` in seconds; 0 for ever. Raises `Misconfigured`."""
-    if retention in ("", FOREVER):
-        return 0
-    found = re.fullmatch(r"(\d+)([hdw])", retention)
-    if not found or int(found[1]) * _UNITS_S[found[2]] < 86_400:
-        raise wrong("store.retention", retention, "invalid", detail="write for example 104w, 730d or inf")
-    return int(found[1]) * _UNITS_S[found[2]]
-
-
-def prepare(server: Server, database: str, retention_s: int | None, replication: int) -> None:
-    """Database and policies, or buckets and mappings. retention_s: 0 for ever, None leaves what is there.
+def prepare(server: Server, database: str, retention_s: int | None, replication: int) -> int:
+    """Database and policies, or buckets and mappings. retention_s: 0 for ever, None leaves what is there. Returns how
+    long rows are kept now [s], 0 for ever.
 
     Raises `StoreAway`, or `Misconfigured` if what is there is kept for another time than asked for.
     """
     if server.address.org:
-        _prepare_2(server, database, retention_s)
-    else:
-        _prepare_1(server, database, retention_s, replication)
+        return _prepare_2(server, database, retention_s)
+    return _prepare_1(server, database, retention_s, replication)
 
 
 def _rows(result: dict[str, Any]) -> list[list[Any]]:
     return [row for found in result.get("series", ()) for row in found.get("values", ())]
 
 
-def _prepare_1(server: Server, database: str, retention_s: int | None, replication: int) -> None:
+def _prepare_1(server: Server, database: str, retention_s: int | None, replication: int) -> int:
     (databases,) = server.ask(["SHOW DATABASES"])
     if [database] not in _rows(databases):
         server.ask([f"CREATE DATABASE {name(database)}"])
@@ -57,11 +46,12 @@ def _prepare_1(server: Server, database: str, retention_s: int | None, replicati
             server.ask([_create(policy, database, wanted_s or 0, replication)])
         elif wanted_s is not None and there[policy] != wanted_s:
             raise _kept_differently(server, f"{database}.{policy}", there[policy], wanted_s)
+    return there.get(ROWS, retention_s or 0)
 
 
 def _create(policy: str, database: str, kept_s: int, replication: int) -> str:
     """Long shards: a question opens every series once for each shard that it touches."""
-    shard = "4w" if not kept_s or kept_s >= 24 * _UNITS_S["w"] else "1d"
+    shard = "4w" if not kept_s or kept_s >= _LONG_S else "1d"
     default = " DEFAULT" if policy == ROWS else ""
     return (
         f"CREATE RETENTION POLICY {name(policy)} ON {name(database)} DURATION {f'{kept_s}s' if kept_s else 'INF'} "
@@ -78,32 +68,35 @@ def _kept_differently(server: Server, where: str, there_s: int, wanted_s: int) -
     return wrong("store.retention", server.address.url, "invalid", detail=f"{told}by hand, or remove the key")
 
 
-def _prepare_2(server: Server, database: str, retention_s: int | None) -> None:
+def _prepare_2(server: Server, database: str, retention_s: int | None) -> int:
     org = server.address.org
     found = _call(server, "GET", "/api/v2/orgs", fields={"org": org}).get("orgs") or []
     if not found:
         raise StoreAway(f"{server.address.url}: organization {org!r} is unknown, or this token may not see it")
     org_id = found[0]["id"]
+    kept_s = {}
     for policy, bucket, wanted_s in ((ROWS, database, retention_s), (BOOKS, f"{database}-books", 0)):
-        bucket_id = _bucket(server, org_id, bucket, wanted_s)
+        bucket_id, kept_s[policy] = _bucket(server, org_id, bucket, wanted_s)
         mapped = _call(server, "GET", "/api/v2/dbrps", fields={"orgID": org_id, "bucketID": bucket_id})
         if not any(
             item["database"] == database and item["retention_policy"] == policy for item in mapped.get("content") or []
         ):
             mapping = {"orgID": org_id, "bucketID": bucket_id, "database": database, "retention_policy": policy}
             _call(server, "POST", "/api/v2/dbrps", json=mapping | {"default": policy == ROWS})
+    return kept_s[ROWS]
 
 
-def _bucket(server: Server, org_id: str, bucket: str, wanted_s: int | None) -> str:
+def _bucket(server: Server, org_id: str, bucket: str, wanted_s: int | None) -> tuple[str, int]:
+    """Its id, and how long it keeps points [s]."""
     there = _call(server, "GET", "/api/v2/buckets", fields={"orgID": org_id, "name": bucket}).get("buckets") or []
     if not there:
         rules = [{"type": "expire", "everySeconds": wanted_s}] if wanted_s else []
         body = {"orgID": org_id, "name": bucket, "retentionRules": rules}
-        return str(_call(server, "POST", "/api/v2/buckets", json=body)["id"])
+        return str(_call(server, "POST", "/api/v2/buckets", json=body)["id"]), wanted_s or 0
     there_s = sum(int(rule.get("everySeconds", 0)) for rule in there[0].get("retentionRules") or ())
     if wanted_s is not None and there_s != wanted_s:
         raise _kept_differently(server, f"bucket {bucket}", there_s, wanted_s)
-    return str(there[0]["id"])
+    return str(there[0]["id"]), there_s
 
 
 def _call(server: Server, method: str, path: str, **options: Any) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, runtime_checkable
+from typing import Final, Literal, Protocol, runtime_checkable
 
 from center.ledger import Marks, StreamKey
 from oee.facts import Facts, Losses, Stop
 from wire.values import NO_VALUES, Values
 
+HOURS: Final = "hours"
+"""The stream of rows that are sums of an hour whose minutes are gone; a gateway's are hexadecimal."""
 Bucket = Literal["minute", "hour", "shift", "day", "week", "month", "all"]
 
 
@@ -119,9 +121,9 @@ class RolledUp(Protocol):
 
     retention_ns: int
 
-    def roll_up(self, now_ns: int) -> bool:
-        """Does one short step of what is to be done; True if there may be more. Of several processes on one store
-        whoever has the lease does it; others return False. Raises `StoreAway`.
+    def roll_up(self, now_ns: int, *, leased: bool) -> bool:
+        """Does one short step of what is to be done; True if there may be more. leased: of all processes on the store
+        this is the one that may write sums into it; others do no more than what is theirs alone. Raises `StoreAway`.
         """
         ...
 

@@ -124,10 +124,12 @@ class DuckStore:
             cursor.commit()
             self._stale |= new
 
-    def roll_up(self, now_ns: int) -> bool:
+    def roll_up(self, now_ns: int, *, leased: bool) -> bool:
         """One step of the sums; by the contract of `RolledUp`. No facts are taken meanwhile, so a step that took long
         is followed by a smaller one.
         """
+        if not leased:
+            return False
         with self._turn, self._writing() as cursor:
             began_s = time.perf_counter()
             done = rollups.add_up_hours(cursor, self._stale, now_ns, self._at_once)

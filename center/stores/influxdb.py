@@ -18,15 +18,17 @@ from center.books import StoreRefused
 from center.buckets import HOUR_NS
 from center.complaints import wrong
 from center.ledger import Marks, StreamKey
+from center.retention import DAY_NS, gone_before_ns, long_enough, retention_ns
 from center.stores import _influx_answer as answer
 from center.stores import _influx_ask as ask
 from center.stores import _influx_hours as hours
 from center.stores import _influx_values as values_of
 from center.stores._influx_kept import KeptHours
-from center.stores._influx_lines import TooMany, batch_lines, mark_lines
+from center.stores._influx_lines import TooMany, batch_lines, hour_lines, mark_lines
 from center.stores._influx_rows import batches as row_batches
+from center.stores._influx_rows import numbered
 from center.stores._influx_server import Address, Server
-from center.stores._influx_setup import BOOKS, ROWS, prepare, seconds
+from center.stores._influx_setup import BOOKS, ROWS, prepare
 from center.stores._influx_text import name, unpack
 from center.stores.contract import Batch, Query, StoreAway, ValueQuery
 from oee.facts import FACT_COLUMNS, LOSS_COLUMNS, MINUTE_NS, Facts, Losses, Stop
@@ -46,9 +48,13 @@ _KEYS: Final = {
     "timeout_s",
 }
 _DATABASE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+_S_NS: Final = 1_000_000_000
 _STOPS_BACK: Final = 32
 _SETTLES_NS: Final = 2 * HOUR_NS
 """An hour is added up once its end is an hour ago: until then rows come every minute."""
+_ROLLED_EVERY_NS: Final = HOUR_NS
+_WARMED_EVERY_NS: Final = HOUR_NS // 6
+_WARM_NS: Final = 3 * DAY_NS
 _SUMS: Final = (("facts", FACT_COLUMNS, hours.FACT_TAGS), ("losses", LOSS_COLUMNS, hours.LOSS_TAGS))
 
 
@@ -56,8 +62,17 @@ class InfluxStore:
     """A store on a server. Any thread may read; writes take turns."""
 
     def __init__(
-        self, server: Server, database: str, kept: KeptHours, now_ns: Callable[[], int] = time.time_ns
+        self,
+        server: Server,
+        database: str,
+        kept: KeptHours,
+        kept_ns: int = 0,
+        now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
+        """kept_ns: how long the server keeps rows, 0 for ever."""
+        self.retention_ns = kept_ns
+        self._rolled_ns = self._warmed_ns = 0
+        self._cold: list[str] = []
         self._server, self._database, self._kept, self._now_ns = server, database, kept, now_ns
         self._adding = threading.Lock()
         two = bool(server.address.org)
@@ -66,6 +81,10 @@ class InfluxStore:
 
     def _source(self, measurement: str, policy: str = ROWS) -> str:
         return f"{name(self._database)}.{name(policy)}.{name(measurement)}"
+
+    def _sources(self, measurement: str) -> tuple[str, str]:
+        """Of rows, and of the sums of hours."""
+        return self._source(measurement), self._source(f"{measurement}_hour", BOOKS)
 
     def _ask(self, statements: Sequence[str]) -> list[dict[str, Any]]:
         return self._server.ask(statements, self._database)
@@ -97,7 +116,7 @@ class InfluxStore:
         parts = self._parts(query)
         kept = [answer.begun(self._kept.facts(part), query) for part in _kept(query, parts)]
         raw = [part for part in parts if not part.kept]
-        found = self._ask(ask.sums(self._source("facts"), FACT_COLUMNS, query, by, raw)) if raw else []
+        found = self._ask(ask.sums(self._sources("facts"), FACT_COLUMNS, query, by, raw)) if raw else []
         return answer.merged([*kept, answer.facts(found, query, by, [part.not_before_ns for part in raw])], by)
 
     def losses(self, query: Query) -> Losses:
@@ -106,12 +125,16 @@ class InfluxStore:
         parts = self._parts(query)
         kept = [answer.begun(self._kept.losses(part), query) for part in _kept(query, parts)]
         raw = [part for part in parts if not part.kept]
-        found = self._ask(ask.sums(self._source("losses"), LOSS_COLUMNS, query, by, raw)) if raw else []
+        found = self._ask(ask.sums(self._sources("losses"), LOSS_COLUMNS, query, by, raw)) if raw else []
         return answer.merged([*kept, answer.losses(found, query, by, [part.not_before_ns for part in raw])], by)
 
     def _parts(self, query: Query) -> list[ask.Part]:
         unclean = None if query.bucket == "minute" or not self._kept.open() else self._add_up(query)
-        return ask.plan(query, unclean)
+        return ask.plan(query, unclean, self._gone_ns())
+
+    def _gone_ns(self) -> int:
+        """Rows before this may be deleted already: sums stand for them."""
+        return gone_before_ns(self.retention_ns, self._now_ns()) + DAY_NS if self.retention_ns else 0
 
     def _add_up(self, query: Query) -> list[hours.Hour]:
         """Adds up what is over and not clean in the window; returns the hours that are still not clean."""
@@ -122,17 +145,60 @@ class InfluxStore:
         with self._adding:  # one at a time: older sums must never land on newer ones
             unclean = self._unclean(query)
             for run in hours.runs([hour for hour in unclean if hour.start_ns < over_ns]):
-                low, high = run[0].start_ns, run[-1].start_ns + HOUR_NS
-                facts, losses = (
-                    self._ask([ask.by_hour(self._source(table), query.site, low, high, columns, tags)])
-                    for table, columns, tags in _SUMS
-                )
-                self._kept.keep(query.site, run, row_batches(query.site, facts, losses, []))
+                self._kept.keep(query.site, run, self._sums_of(query.site, run))
         return [hour for hour in unclean if hour.start_ns >= over_ns]
 
     def _unclean(self, query: Query) -> list[hours.Hour]:
         question = ask.hours(self._source("hours", BOOKS), query.site, query.start_ns, query.end_ns)
         return hours.differing(hours.hours_of(self._ask([question])), self._kept.numbers(query.site), query)
+
+    def _sums_of(self, site: str, run: Sequence[hours.Hour]) -> list[Batch]:
+        """The sums of neighbouring hours, added up by the server; a run across the edge of what is gone is cut there."""
+        low, high, gone_ns = run[0].start_ns, run[-1].start_ns + HOUR_NS, self._gone_ns()
+        found: list[Batch] = []
+        for start_ns, end_ns, gone in ((low, min(high, gone_ns), True), (max(low, gone_ns), high, False)):
+            if start_ns < end_ns:
+                facts, losses = (
+                    self._ask([ask.by_hour(self._sources(table)[gone], site, start_ns, end_ns, columns, tags)])
+                    for table, columns, tags in _SUMS
+                )
+                found += row_batches(site, facts, losses, [])
+        return found
+
+    def roll_up(self, now_ns: int, *, leased: bool) -> bool:
+        """With the lease, the sums of hours on the server, where rows are not kept for ever; in any process that
+        answers questions, those of the latest days in its own file. By the contract of `RolledUp`.
+        """
+        return (leased and self._roll_up(now_ns)) or self._warm(now_ns)
+
+    def _warm(self, now_ns: int) -> bool:
+        if not self._cold and self._kept.used() and now_ns >= self._warmed_ns + _WARMED_EVERY_NS:
+            self._cold, self._warmed_ns = self._sites(), now_ns
+        if not self._cold:
+            return False
+        self._add_up(Query(self._cold.pop(), now_ns - _WARM_NS, now_ns))
+        return True
+
+    def _roll_up(self, now_ns: int) -> bool:
+        if not self.retention_ns or now_ns < self._rolled_ns + _ROLLED_EVERY_NS:
+            return False
+        for site in self._sites():
+            question = ask.hours(self._source("hours", BOOKS), site, self._gone_ns(), now_ns - _SETTLES_NS)
+            waiting = [hour for hour in hours.hours_of(self._ask([question])) if hour.touched != hour.rolled]
+            for run in hours.runs(waiting)[:1]:
+                again = {hour.start_ns for hour in run if hour.rolled}
+                self._keep(hour_lines(self._sums_of(site, run), again))
+                self._keep(hours.rolled_lines(site, run))
+                return True
+        self._rolled_ns = now_ns
+        return False
+
+    def _sites(self) -> list[str]:
+        """All sites that ever had rows."""
+        (found,) = self._ask([f"SHOW TAG VALUES ON {name(self._database)} WITH KEY = {name('site')}"])
+        tables = ("facts", "losses", "stops", values_of.MEASUREMENT, "facts_hour", "losses_hour")
+        held = {row[1] for item in found.get("series", ()) if item["name"] in tables for row in item["values"]}
+        return sorted(map(unpack, held))
 
     def stops(self, site: str, machines: Sequence[str], start_ns: int, end_ns: int) -> list[Stop]:
         """Latest revisions; by the contract of `Store`."""
@@ -190,12 +256,11 @@ class InfluxStore:
 
     def extent(self) -> dict[str, tuple[int, int]]:
         """By the contract of `Movable`."""
-        tables = ("facts", "losses", "stops", values_of.MEASUREMENT)
-        (found,) = self._ask([f"SHOW TAG VALUES ON {name(self._database)} WITH KEY = {name('site')}"])
-        held = {row[1] for item in found.get("series", ()) if item["name"] in tables for row in item["values"]}
+        sources = [self._source(table) for table in ("facts", "losses", "stops", values_of.MEASUREMENT)]
+        sources += [self._sources(table)[1] for table in ("facts", "losses")]
         out = {}
-        for site in sorted(map(unpack, held)):
-            asked = [ask.edge(self._source(table), site, last=last) for table in tables for last in (False, True)]
+        for site in self._sites():
+            asked = [ask.edge(source, site, last=last) for source in sources for last in (False, True)]
             times = [row[0] for _, _, values in answer.series(self._ask(asked)) for row in values]
             if times:
                 out[site] = (min(times) // MINUTE_NS * MINUTE_NS, max(times) // MINUTE_NS * MINUTE_NS + MINUTE_NS)
@@ -203,10 +268,15 @@ class InfluxStore:
 
     def rows(self, site: str, start_ns: int, end_ns: int) -> Iterator[Batch]:
         """By the contract of `Movable`."""
+        gone_ns = min(max(self._gone_ns(), start_ns), end_ns)
+        if start_ns < gone_ns:
+            sums = [ask.rows(self._sources(table)[1], site, start_ns, gone_ns, columns) for table, columns, _ in _SUMS]
+            facts, losses = self._ask(sums)
+            yield from map(numbered, row_batches(site, [facts], [losses], []))
         found = self._ask(
             [
-                ask.rows(self._source("facts"), site, start_ns, end_ns, FACT_COLUMNS),
-                ask.rows(self._source("losses"), site, start_ns, end_ns, LOSS_COLUMNS),
+                ask.rows(self._source("facts"), site, gone_ns, end_ns, FACT_COLUMNS),
+                ask.rows(self._source("losses"), site, gone_ns, end_ns, LOSS_COLUMNS),
                 ask.stops_inside(self._source("stops"), site, (), start_ns, end_ns),
                 values_of.rows(self._source(values_of.MEASUREMENT), site, start_ns, end_ns),
             ]
@@ -248,18 +318,19 @@ def open_store(settings: Mapping[str, str | int | float | bool]) -> InfluxStore:
         text.get("ca_file", ""),
         _number(text, "timeout_s", 60),
     )
-    kept_s = seconds(text["retention"]) if "retention" in text else None
+    kept_s = retention_ns(text) // _S_NS if "retention" in text else None
     replication = _number(text, "replication", 1)
     server = Server(address)
     try:
-        prepare(server, database, kept_s, replication)
+        there_s = prepare(server, database, kept_s, replication)
+        kept_ns = long_enough(there_s * _S_NS, f"{there_s} s at {url}")
     except StoreAway as error:
         server.close()
         raise wrong("store.url", url, "invalid", detail=error) from error
     except BaseException:
         server.close()
         raise
-    return InfluxStore(server, database, KeptHours(Path(text.get("cache", "nhip-hours.duckdb"))))
+    return InfluxStore(server, database, KeptHours(Path(text.get("cache", "nhip-hours.duckdb"))), kept_ns)
 
 
 def _number(settings: Mapping[str, str], key: str, usual: int) -> int:

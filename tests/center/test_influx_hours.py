@@ -5,20 +5,20 @@ import random
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from center_plant import batch, ns, running
-from hypothesis import given
-from hypothesis import strategies as st
 from influx_plant import influx_settings
 
 from center.buckets import HOUR_NS
+from center.migrate import migrate
 from center.stores import duckdb
-from center.stores._influx_hours import Hour, parts, runs
 from center.stores.contract import Query
 from center.stores.influxdb import open_store
+from config import Misconfigured
 from oee.facts import MINUTE_NS
 from oee.states import State
 
@@ -31,23 +31,6 @@ def store(tmp_path):
     opened = open_store(influx_settings(tmp_path))
     yield opened
     opened.close()
-
-
-@given(st.integers(0, 600), st.integers(1, 3000), st.lists(st.integers(0, 60), max_size=40, unique=True))
-def test_parts_cover_the_window_once_and_take_kept_sums_only_of_whole_clean_hours(low, length, numbers):
-    low, high = low * MINUTE_NS, (low + length) * MINUTE_NS
-    unclean = [Hour(number * HOUR_NS, 1) for number in sorted(numbers)]
-    found = parts(low, high, unclean)
-    assert found[0][0] == low
-    assert found[-1][1] == high
-    assert all(before[1] == after[0] for before, after in zip(found, found[1:], strict=False))
-    assert len(found) <= 27
-    for start, end, kept in found:
-        assert start < end
-        if kept:
-            assert start % HOUR_NS == end % HOUR_NS == 0
-            assert not any(start <= hour.start_ns < end for hour in unclean)
-    assert all(len(run) <= 24 for run in runs(unclean))
 
 
 def _random(chance, numbers, count):
@@ -200,3 +183,83 @@ def test_a_server_that_was_emptied_or_restored_is_believed(store, tmp_path):
             influx_settings(tmp_path) | {"database": influx_settings(tmp_path)["database"] + "_emptied"}
         )
     emptied.close()
+
+
+def test_hours_that_pass_are_added_up_before_anybody_asks(store):
+    now = T + 30 * HOUR_NS
+    store.write([batch(running(T, 600))])
+    assert not store.roll_up(now, leased=False)  # nobody asks anything of this process
+    store._now_ns = lambda: now
+    store.facts(replace(ALL, start_ns=0, end_ns=HOUR_NS))
+    while store.roll_up(now, leased=False):
+        pass
+    questions = _questions(store)
+    assert store.facts(replace(ALL, end_ns=now, bucket="all")).column("pieces_good").tolist() == [6000]
+    sums = [statement for statement in questions if statement.startswith("SELECT sum")]
+    assert all(f"time >= {T} " not in statement for statement in sums)
+
+
+# rows that are not kept for ever
+
+
+def _drop(store, *measurements):
+    """What retention does: rows are gone, whatever lies in the other policy stays."""
+    for measurement in measurements:
+        store._server.ask([f'DROP MEASUREMENT "{measurement}"'], store._database)
+
+
+def test_sums_of_hours_outlive_the_rows(tmp_path):
+    now = time.time_ns() // (24 * HOUR_NS) * 24 * HOUR_NS
+    start = now - 50 * 24 * HOUR_NS
+    settings = influx_settings(tmp_path, retention="60d")
+    store, plain = open_store(settings), duckdb.open_store({"file": str(tmp_path / "plain.duckdb")})
+    chance, numbers = random.Random(7), {}
+    for seq in range(4):
+        rows, lost = _random(chance, numbers, 60)
+        for row in (*rows, *lost):
+            row["t"] += start - T
+            row["date"] = row["t"] // (24 * HOUR_NS)
+        for one in (store, plain):
+            one.write([batch(rows, lost, seq=seq)])
+        if seq == 1:
+            assert store.roll_up(now, leased=True)  # some are added up before the last corrections
+    zeroed = {"t": start, "machine": "a", "date": start // (24 * HOUR_NS), "n": 99}
+    for one in (store, plain):
+        one.write([batch([zeroed | {"cycles": 4}], stream="b" * 16)])
+    store._rolled_ns = 0
+    while store.roll_up(now, leased=True):
+        pass
+    for one in (store, plain):
+        one.write([batch([zeroed | {"n": 98, "cycles": -4}], stream="b" * 16)])
+    store._rolled_ns = 0
+    while store.roll_up(now, leased=True):
+        pass
+    _drop(store, "facts", "losses")
+    store._now_ns = lambda: now + 20 * 24 * HOUR_NS
+    window = (start, start + 73 * HOUR_NS)
+    for cached in (True, False):
+        if not cached:  # a center whose file of sums is lost, and one that has none
+            store.close()
+            (tmp_path / "hours.duckdb").unlink()
+            store = open_store(settings | {"cache": "/proc/no/such/file"})
+            store._now_ns = lambda: now + 20 * 24 * HOUR_NS
+        for bucket in ("hour", "shift", "day", "month", "all"):
+            query = Query("van-long", *window, ALL.zone, (), bucket, ("machine", "shift"))
+            assert (store.facts(query).sums == plain.facts(query).sums).all()
+            assert store.facts(query).minute_ns.tolist() == plain.facts(query).minute_ns.tolist()
+            assert (store.losses(query).sums == plain.losses(query).sums).all()
+    target = duckdb.open_store({"file": str(tmp_path / "target.duckdb")})
+    for _ in range(2):
+        assert migrate(store, target, plain, None, lambda *_: None).differences == []
+    query = Query("van-long", *window, ALL.zone, (), "day", ("machine", "shift"))
+    assert (target.facts(query).sums == plain.facts(query).sums).all()
+    for one in (store, plain, target):
+        one.close()
+
+
+def test_a_server_that_deletes_too_soon_is_refused(tmp_path):
+    store = open_store(influx_settings(tmp_path))
+    store._server.ask([f'ALTER RETENTION POLICY "nhip" ON "{store._database}" DURATION 30d'])
+    store.close()
+    with pytest.raises(Misconfigured, match="short_retention"):
+        open_store(influx_settings(tmp_path))

@@ -188,7 +188,7 @@ def test_a_password_is_asked_for_and_given(tmp_path):
         ({"url": "influx.example"}, "url: http"),
         ({"database": "a b"}, "letters, digits"),
         ({"retention": "soon"}, "104w"),
-        ({"retention": "1h"}, "104w"),
+        ({"retention": "1h"}, "short_retention"),
         ({"size": 3}, "unknown_key"),
         ({"timeout_s": "soon"}, "whole number"),
         ({"replication": 0}, "whole number"),

@@ -49,7 +49,7 @@ def open_(tmp_path):
 
 def settle(store, now_ns):
     steps = 0
-    while store.roll_up(now_ns):
+    while store.roll_up(now_ns, leased=True):
         steps += 1
         assert steps < 1000
     return steps
@@ -146,7 +146,7 @@ def test_answers_are_those_of_the_minutes_at_any_moment(open_, seed):
         for one in (store, plain):
             one.write([made, chance.choice(written)])
         for _ in range(chance.choice([0, 0, 1, 3, 50])):
-            store.roll_up(now)
+            store.roll_up(now, leased=True)
         if chance.random() < 0.2:
             store.close()
             store = open_()
@@ -192,7 +192,7 @@ def test_whole_days_and_hours_are_read_where_nothing_is_stale(open_):
 def test_the_latest_hours_wait_until_they_are_over(open_):
     store = open_()
     store.write([batch(running(T, 180))])
-    assert not store.roll_up(T + 2 * HOUR_NS)
+    assert not store.roll_up(T + 2 * HOUR_NS, leased=True)
     settle(store, T + 3 * HOUR_NS + 1)
     with store._reading() as cursor:
         assert cursor.execute("SELECT count(*) FROM stale_hours").fetchall() == [(1,)]
@@ -212,7 +212,7 @@ HOUR = 3_600_000_000_000
 first = int(sys.argv[2])
 def job():
     while True:
-        store.roll_up(2**62)
+        store.roll_up(2**62, leased=True)
 threading.Thread(target=job, daemon=True).start()
 for seq in range(first, 100000):
     hours = [(seq * 7 + k * 13) % 60 for k in range(3)]
@@ -316,7 +316,7 @@ def test_a_closed_store_says_that_it_is_away(open_):
     assert isinstance(store, RolledUp)
     store.close()
     with pytest.raises(StoreAway):
-        store.roll_up(T)
+        store.roll_up(T, leased=True)
     assert json.dumps(store.retention_ns) == "0"
 
 
