@@ -36,6 +36,14 @@ def source_ns_of(data: ua.DataValue) -> int | None:
     return _since_epoch(when) // _MICROSECOND * 1000
 
 
+def clock_off_ns(told: ua.DataValue, received_ns: int) -> int | None:
+    """Ours minus the clock that a value tells [ns]; None if it is no time."""
+    when = told.Value.Value if told.Value is not None else None
+    if not isinstance(when, datetime):
+        return None
+    return received_ns - _since_epoch(when) // _MICROSECOND * 1000
+
+
 def _since_epoch(when: datetime) -> timedelta:
     return (when if when.tzinfo is not None else when.replace(tzinfo=UTC)) - _EPOCH
 

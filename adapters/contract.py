@@ -56,6 +56,7 @@ class Reading:
       an equal value later need not be.
     confirmed: tags (without the device's name) whose last row still held at t_ns. A tag that was not asked
       this time, or whose answer was missing, is simply absent.
+    clock_off_ns: gateway time minus the device's own clock [ns], where it tells one.
 
     Rows are plain Python: at a few values a call NumPy costs more than it saves, so the pipeline gathers
     readings and makes columns of many of them at once.
@@ -64,6 +65,7 @@ class Reading:
     t_ns: int
     rows: Sequence[Row]
     confirmed: Sequence[str]
+    clock_off_ns: int | None = None
 
 
 class Adapter(Protocol):

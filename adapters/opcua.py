@@ -7,7 +7,7 @@ that changes by itself, the server's keep-alives, and once a minute a read of ev
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from asyncua import ua
@@ -16,11 +16,12 @@ from asyncua.client.ua_client import StateSubscription, UaClientState
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.uaerrors import UaError
 
-from adapters import _opcua_subscription as subscription
 from adapters._opcua_errors import judged
+from adapters._opcua_limits import Limits, in_parts, limits_of
 from adapters._opcua_nodes import node_id
 from adapters._opcua_security import secure
-from adapters._opcua_values import SourceClock, source_ns_of, value_of
+from adapters._opcua_subscription import Watch
+from adapters._opcua_values import SourceClock, clock_off_ns, source_ns_of, value_of
 from adapters.contract import Adapter, NotConnected, Reading, Row
 from config.device_common import SHORTEST_STALE_AFTER_S
 from config.device_opcua import OpcUaDevice
@@ -57,9 +58,11 @@ class OpcUa:
         self._last: dict[str, tuple[Any, Quality]] = {}
         self._row_ns: dict[str, int] = {}
         self._floor_ns = 0
-        self._inbox = subscription.Inbox()
-        self._subscription_id: int | None = None
-        self._silence_s = SHORTEST_STALE_AFTER_S
+        self._limits = Limits(device.max_nodes_per_request, device.max_nodes_per_request)
+        self._watch: Watch | None = None
+        self._beyond: set[str] = set()
+        self._heartbeat: ua.NodeId | None = None
+        self._clock_off_ns: int | None = None
         self._rarely_s = 0.0
         self._due_s: dict[str, float] = {}
 
@@ -82,9 +85,13 @@ class OpcUa:
                 await secure(client, device)
                 await client.connect()
                 self._begin()
+                self._limits = await limits_of(client, device.max_nodes_per_request)
                 await self._resolve(client, tuple(device.tags))
                 if self._subscribed:
-                    await self._subscribe(client)
+                    self._watch = Watch(client, device, self._limits, self._heartbeat, self._now_ns)
+                    await self._subscribe(self._watch, tuple(device.tags))
+                else:
+                    self._clock_off_ns = await self._clock_off(client)
             except (OSError, UaError, ValueError) as error:
                 reached = await _reached(states)
                 await self.close()
@@ -96,7 +103,7 @@ class OpcUa:
         if client is None or client.uaclient.state is not UaClientState.CONNECTED:
             raise NotConnected(f"{self._device.url}: the connection was lost, or the server stopped answering")
         try:
-            return await (self._collected(client) if self._subscribed else self._polled(client))
+            return await (self._collected(client, self._watch) if self._watch else self._polled(client))
         except (OSError, UaError) as error:
             what = f"no answer within {self._device.timeout:g} s" if isinstance(error, TimeoutError) else str(error)
             raise NotConnected(f"{self._device.url}: {what}") from error
@@ -121,7 +128,8 @@ class OpcUa:
         self._nodes.clear()
         self._refused.clear()
         self._due_s.clear()
-        self._inbox = subscription.Inbox()
+        self._beyond.clear()
+        self._watch, self._clock_off_ns = None, None
         self._clock = SourceClock()
         self._floor_ns = self._now_ns()
         self._rarely_s = asyncio.get_running_loop().time() + RARELY_S
@@ -129,80 +137,83 @@ class OpcUa:
     async def _resolve(self, client: Client, names: Sequence[str]) -> None:
         """Finds the namespaces anew: their numbers may change whenever a server starts."""
         namespaces = await client.get_namespace_array()
+        heartbeat = self._device.heartbeat
+        self._heartbeat = node_id(heartbeat, namespaces) if heartbeat else None
         for name in names:
             node = node_id(self._device.tags[name].node, namespaces)
             if node is not None:
                 self._nodes[name] = node
 
-    async def _subscribe(self, client: Client) -> None:
-        device = self._device
-        self._subscription_id, interval_s = await subscription.create(client, device.every, self._received)
-        self._silence_s = max(3 * interval_s, SHORTEST_STALE_AFTER_S)
-        await subscription.watch_heartbeat(client, self._subscription_id, device.heartbeat, interval_s)
-        self._inbox.heard(asyncio.get_running_loop().time(), self._now_ns())
-        await self._watch(client, tuple(device.tags))
+    async def _subscribe(self, watch: Watch, names: Sequence[str]) -> None:
+        outcome = await watch.add({name: self._nodes[name] for name in names if name in self._nodes})
+        self._beyond |= outcome.beyond
+        self._refused = (self._refused | set(names)) - outcome.watched - outcome.beyond
 
-    async def _watch(self, client: Client, names: Sequence[str]) -> None:
-        assert self._subscription_id is not None  # only called when subscribed
-        known = [name for name in names if name in self._nodes]
-        watched = await subscription.watch(
-            client, self._subscription_id, self._device, {name: self._nodes[name] for name in known}
-        )
-        self._refused = (self._refused - set(names)) | (set(names) - watched)
-
-    def _received(self, result: ua.PublishResult) -> None:
-        self._inbox.received(result, asyncio.get_running_loop().time(), self._now_ns())
-
-    async def _collected(self, client: Client) -> Reading:
-        now_s, inbox = asyncio.get_running_loop().time(), self._inbox
-        if inbox.lost:
-            raise NotConnected(f"{self._device.url}: {inbox.lost}")
-        if now_s - inbox.heard_s > self._silence_s:
-            raise NotConnected(
-                f"{self._device.url}: the subscription has been silent for {now_s - inbox.heard_s:.1f} s"
-            )
+    async def _collected(self, client: Client, watch: Watch) -> Reading:
+        now_s = asyncio.get_running_loop().time()
+        if watch.lost:
+            raise NotConnected(f"{self._device.url}: {watch.lost}")
+        silent_s = now_s - watch.heard_s
+        if silent_s > max(3 * watch.interval_s, SHORTEST_STALE_AFTER_S):
+            raise NotConnected(f"{self._device.url}: a subscription has been silent for {silent_s:.1f} s")
         names = tuple(self._device.tags)
-        rows = [row for note in inbox.take() for row in self._rows(names[note.handle], note.data, note.receive_ns)]
+        rows = [row for handle, data, at_ns in watch.take() for row in self._rows(names[handle], data, at_ns)]
+        asked = self._due(self._beyond, now_s)
+        rows += await self._asked(client, asked)
         if now_s >= self._rarely_s:
             self._rarely_s = now_s + RARELY_S
             rows += await self._compare(client)
             if self._refused:
-                await self._resolve(client, tuple(self._refused))
-                await self._watch(client, tuple(self._refused))
-        t_ns = max(inbox.heard_ns, self._floor_ns)
+                again = tuple(self._refused)
+                await self._resolve(client, again)
+                await self._subscribe(watch, again)
+        t_ns = max(watch.heard_ns, self._floor_ns)
         rows += self._refused_rows(t_ns)
         self._floor_ns = t_ns
-        return Reading(t_ns, rows, tuple(self._last))
+        confirmed = tuple(name for name in self._last if name not in self._beyond or name in asked)
+        return Reading(t_ns, rows, confirmed, watch.clock_off_ns())
 
     async def _compare(self, client: Client) -> list[Row]:
         """Reads what is subscribed. A value that no notification brought becomes a row, so nothing is stuck."""
         watched = {name: node for name, node in self._nodes.items() if name not in self._refused}
-        return [row for name, data in await self._values(client, watched) for row in self._rows(name, data)]
+        return await self._asked(client, watched)
 
     async def _polled(self, client: Client) -> Reading:
-        now_s, period_s = asyncio.get_running_loop().time(), self.period_s
+        now_s = asyncio.get_running_loop().time()
         if now_s >= self._rarely_s:
             self._rarely_s = now_s + RARELY_S
             await self._resolve(client, [name for name in self._device.tags if name not in self._nodes])
-        due = {name: node for name, node in self._nodes.items() if self._due_s.get(name, now_s) <= now_s}
-        rows: list[Row] = []
-        for name, data in await self._values(client, due):
-            rows += self._rows(name, data)
-            self._due_s[name] = now_s + (self._device.tags[name].every or self._device.every) - period_s / 2
+            self._clock_off_ns = await self._clock_off(client)
+        due = self._due(self._nodes, now_s)
+        rows = await self._asked(client, due)
         self._refused = set(self._device.tags) - set(self._nodes)
         t_ns = self._now_ns()
         rows += self._refused_rows(t_ns)
         self._floor_ns = t_ns
-        return Reading(t_ns, rows, (*due, *self._refused))
+        return Reading(t_ns, rows, (*due, *self._refused), self._clock_off_ns)
+
+    async def _clock_off(self, client: Client) -> int | None:
+        if self._heartbeat is None:
+            return None
+        (told,) = await client.uaclient.session.read_attributes([self._heartbeat], AttributeIds.Value)
+        return clock_off_ns(told, self._now_ns())
+
+    def _due(self, names: Iterable[str], now_s: float) -> dict[str, ua.NodeId]:
+        """Those of `names` whose turn to be asked it is; their next turn begins now."""
+        due = {name: self._nodes[name] for name in names if self._due_s.get(name, now_s) <= now_s}
+        for name in due:
+            self._due_s[name] = now_s + (self._device.tags[name].every or self._device.every) - self.period_s / 2
+        return due
+
+    async def _asked(self, client: Client, nodes: Mapping[str, ua.NodeId]) -> list[Row]:
+        return [row for name, data in await self._values(client, nodes) for row in self._rows(name, data)]
 
     async def _values(self, client: Client, nodes: Mapping[str, ua.NodeId]) -> list[tuple[str, ua.DataValue]]:
-        names, most = list(nodes), self._device.max_nodes_per_request
-        found: list[tuple[str, ua.DataValue]] = []
-        for at in range(0, len(names), most):
-            part = names[at : at + most]
-            wanted = [nodes[name] for name in part]
-            found += zip(part, await client.uaclient.session.read_attributes(wanted, AttributeIds.Value), strict=True)
-        return found
+        async def ask(part: Sequence[ua.NodeId]) -> list[ua.DataValue]:
+            found: list[ua.DataValue] = await client.uaclient.session.read_attributes(list(part), AttributeIds.Value)
+            return found
+
+        return list(zip(nodes, await in_parts(list(nodes.values()), self._limits, "reads", ask), strict=True))
 
     def _rows(self, name: str, data: ua.DataValue, receive_ns: int | None = None) -> list[Row]:
         """A row if the value is not the one said last; dated by the device, but not before what was confirmed."""

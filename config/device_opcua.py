@@ -39,6 +39,7 @@ class OpcUaTag(TagBase):
         examples=["nsu=http://example.org/m;s=Status"],
     )
     deadband: float | None = Field(None, gt=0, description="Smaller changes are not reported (absolute).")
+    queue: int = Field(10, ge=1, le=10_000, description="Values between two publications that the server keeps.")
 
 
 class OpcUaDevice(DeviceBase):
@@ -63,7 +64,7 @@ class OpcUaDevice(DeviceBase):
     heartbeat: NodeIdText | None = Field(
         "i=2258", description="A node that changes by itself, watched to see that the subscription lives."
     )
-    max_nodes_per_request: int = Field(500, ge=1, description="Nodes in one request.")
+    max_nodes_per_request: int = Field(500, ge=1, description="Nodes in one request; a server may ask for fewer.")
     tags: dict[str, OpcUaTag] = Field(min_length=1, description="What is read, by name.")
 
     @model_validator(mode="after")

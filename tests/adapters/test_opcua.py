@@ -183,7 +183,7 @@ async def test_a_silent_subscription_is_noticed_without_the_connection_breaking(
         session._publish_task.cancel()
         await asyncio.sleep(0.3)
         assert (await adapter.read()).t_ns <= confirmed.t_ns + 100_000_000
-        adapter._inbox.heard_s -= 5.0
+        adapter._watch._inboxes[0].heard_s -= 5.0
         with pytest.raises(NotConnected, match="silent"):
             await adapter.read()
         await adapter.close()

@@ -1,0 +1,64 @@
+"""What an OPC UA server can take in one request, and in one subscription: it says so, or says no."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from asyncua import ua
+from asyncua.client.client import Client
+from asyncua.ua.attribute_ids import AttributeIds
+from asyncua.ua.object_ids import ObjectIds
+from asyncua.ua.uaerrors import BadTooManyOperations, UaStatusCodeError
+
+_ASKED: Final = (
+    ObjectIds.Server_ServerCapabilities_OperationLimits_MaxNodesPerRead,
+    ObjectIds.Server_ServerCapabilities_OperationLimits_MaxMonitoredItemsPerCall,
+    ObjectIds.Server_ServerCapabilities_MaxMonitoredItemsPerSubscription,
+)
+T = TypeVar("T")
+
+
+@dataclass
+class Limits:
+    """reads, items: in one request; items_in_all: of one subscription, 0 where the server names no limit."""
+
+    reads: int
+    items: int
+    items_in_all: int = 0
+
+
+async def limits_of(client: Client, most: int) -> Limits:
+    """What the server says of itself, but in one request never more than `most`."""
+    nodes = [ua.NodeId.from_string(f"i={number}") for number in _ASKED]
+    try:
+        found = await client.uaclient.session.read_attributes(nodes, AttributeIds.Value)
+    except UaStatusCodeError:  # three at once are too many for it
+        return Limits(1, min(most, 1))
+    reads, items, in_all = (_number(data) for data in found)
+    return Limits(min(most, reads or most), min(most, items or most), in_all)
+
+
+async def in_parts(
+    wanted: Sequence[Any], limits: Limits, kind: str, ask: Callable[[Sequence[Any]], Awaitable[Sequence[T]]]
+) -> list[T]:
+    """`ask` for a part at a time, as many as `limits` allows for `kind` (`reads` or `items`).
+
+    A server that finds even that too much is asked for half from then on.
+    """
+    found: list[T] = []
+    while len(found) < len(wanted):
+        most = getattr(limits, kind)
+        part = wanted[len(found) : len(found) + most]
+        try:
+            found += await ask(part)
+        except BadTooManyOperations:
+            if len(part) == 1:
+                raise
+            setattr(limits, kind, len(part) // 2)
+    return found
+
+
+def _number(data: ua.DataValue) -> int:
+    """0 where the server has no such node, or means no limit."""
+    value = data.Value.Value if data.Value is not None else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
