@@ -81,6 +81,13 @@ def _acquisition(now: Readings) -> list[Metric]:
             {name: item.late_p99_s() for name, item in devices.items()},
         ),
         by_label(
+            "nhip_agent_device_clock_off_seconds",
+            "gauge",
+            "Gateway time minus the device's own clock, where it tells one.",
+            "device",
+            {name: item.clock_off_s for name, item in devices.items()},
+        ),
+        by_label(
             "nhip_agent_machine_unknown",
             "gauge",
             "1 while the machine's state is unknown.",

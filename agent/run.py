@@ -203,6 +203,10 @@ class Agent:
         late = [late_s for item in devices.values() if (late_s := item.late_p99_s()) is not None]
         if late:
             totals["poll_late_p99_s"] = round(max(late), 4)
+        off = [item.clock_off_s for item in devices.values() if item.clock_off_s is not None]
+        if off:
+            furthest_s: float = max(off, key=abs)
+            totals["device_clock_off_s"] = round(furthest_s, 3)
         return Status(
             online=True,
             at_ns=self.clock.now_ns(),

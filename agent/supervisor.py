@@ -20,6 +20,8 @@ READ_AT_LEAST_S = 30.0
 CLOSE_S = 5.0
 """How long an adapter may take before it is taken for hung [s]: far beyond its own timeouts."""
 LATENESS_KEPT = 1000
+CLOCK_OFF_S = 60.0
+"""A device whose clock differs by more is reported [s]; its values are dated by the gateway's clock in any case."""
 SPREAD_S = 1.0
 """The first connections are spread over this time, or a period, and the reads with them: not all at once [s]."""
 SLOT_S = 0.1
@@ -32,7 +34,9 @@ OnReading = Callable[[str, Reading], None]
 
 @dataclass
 class DeviceHealth:
-    """What is counted of one device. condition: connecting, up, lost, or misconfigured; error: the last one."""
+    """What is counted of one device. condition: connecting, up, lost, or misconfigured; error: the last one;
+    clock_off_s: gateway time minus the device's own clock, where it tells one [s].
+    """
 
     condition: str = "connecting"
     error: str = ""
@@ -43,6 +47,7 @@ class DeviceHealth:
     connects: int = 0
     rows: int = 0
     last_read_ns: int | None = None
+    clock_off_s: float | None = None
     lateness_s: deque[float] = field(default_factory=lambda: deque(maxlen=LATENESS_KEPT))
 
     def late_p99_s(self) -> float | None:
@@ -122,6 +127,8 @@ class Supervisor:
         health.condition, health.error = "up", ""
         if was_out:
             log.info("device back: device=%s", name)
+        if reading.clock_off_ns is not None:
+            _judge_clock(name, health, reading.clock_off_ns / 1e9)
 
     async def _lost(self, name: str, adapter: Adapter, schedule: PollSchedule, reason: str, *, gentle: bool) -> None:
         health = self.health[name]
@@ -144,6 +151,14 @@ class Supervisor:
         await _close(adapter, health)
         schedule.refused(asyncio.get_running_loop().time())
         return news
+
+
+def _judge_clock(name: str, health: DeviceHealth, off_s: float) -> None:
+    """Said when it is found wrong, not each time: a PLC without a battery is wrong for years."""
+    was_off = health.clock_off_s is not None and abs(health.clock_off_s) >= CLOCK_OFF_S
+    health.clock_off_s = off_s
+    if abs(off_s) >= CLOCK_OFF_S and not was_off:
+        log.warning("device clock off: device=%s by_s=%.0f cure=%r", name, off_s, "set the clock at the device")
 
 
 def _next_slot_s(now_s: float, period_s: float) -> float:

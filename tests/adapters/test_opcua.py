@@ -13,6 +13,7 @@ from asyncua.crypto import cert_gen
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
+from opcua_plant import NAMES, device, gathered, running, until_lost
 
 from adapters.contract import Misconfigured, NotConnected
 from adapters.opcua import open_device
@@ -20,78 +21,6 @@ from agent.devices import open_all
 from config.device_opcua import with_files
 from config.devices import OpcUaDevice
 from oee.states import Quality
-
-SERVER = Path(__file__).with_name("opcua_server.py")
-NAMES = ("count", "running", "temperature", "recipe")
-
-
-class Server:
-    """The child process. end() kills it whatever its state."""
-
-    def __init__(self, port):
-        self.port, self.process = port, None
-
-    async def start(self, *, namespaces=0, clock_s=0.0, certificates=""):
-        self.process = await asyncio.create_subprocess_exec(
-            sys.executable, str(SERVER), str(self.port), str(namespaces), str(clock_s), certificates,
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        assert (await self.process.stdout.readline()).startswith(b"up")
-
-    async def set(self, line):
-        self.process.stdin.write(f"{line}\n".encode())
-        assert await self.process.stdout.readline() == b"done\n"
-
-    def stop(self):
-        self.process.send_signal(signal.SIGSTOP)
-
-    async def end(self):
-        if self.process and self.process.returncode is None:
-            self.process.kill()
-            await self.process.wait()
-
-
-@asynccontextmanager
-async def running(**how):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = Server(port)
-    await server.start(**how)
-    try:
-        yield server
-    finally:
-        await server.end()
-
-
-def device(port, more_tags=None, **changes):
-    nodes = {name: {"node": f"nsu=urn:nhip:test;s={name}"} for name in NAMES} | (more_tags or {})
-    given = {"kind": "opcua", "url": f"opc.tcp://127.0.0.1:{port}/", "every": "50ms", "timeout": "1s", "tags": nodes}
-    return OpcUaDevice.model_validate(given | changes)
-
-
-async def gathered(adapter, names, within_s=3.0):
-    """Rows by tag, read until each of `names` has one."""
-    rows, until_s = {}, time.monotonic() + within_s
-    while not set(names) <= set(rows):
-        assert time.monotonic() < until_s, f"only {sorted(rows)} of {sorted(names)} came"
-        await asyncio.sleep(0.03)
-        reading = await adapter.read()
-        for row in reading.rows:
-            assert row.tag not in rows or row.t_ns > rows[row.tag][-1].t_ns
-            assert row.t_ns <= time.time_ns()
-            rows.setdefault(row.tag, []).append(row)
-    return rows
-
-
-async def until_lost(adapter, within_s):
-    began = time.monotonic()
-    with pytest.raises(NotConnected) as caught:
-        while time.monotonic() - began < within_s:
-            await asyncio.sleep(0.05)
-            await adapter.read()
-    return caught.value
-
 
 @pytest.mark.parametrize("mode", ["subscribe", "poll"])
 async def test_values_status_and_times(mode):
