@@ -14,6 +14,7 @@ demo: $(VENV)/.demo
 
 test: $(VENV)/.test
 	scripts/influxd
+	scripts/nodeopcua
 	scripts/test
 
 test-faults: $(VENV)/.test

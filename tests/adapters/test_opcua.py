@@ -1,12 +1,7 @@
 """The OPC UA adapter against asyncua's server in a child process, which can be killed and stopped."""
 
 import asyncio
-import signal
-import socket
-import sys
 import time
-from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 from asyncua.crypto import cert_gen
@@ -19,8 +14,8 @@ from adapters.contract import Misconfigured, NotConnected
 from adapters.opcua import open_device
 from agent.devices import open_all
 from config.device_opcua import with_files
-from config.devices import OpcUaDevice
 from oee.states import Quality
+
 
 @pytest.mark.parametrize("mode", ["subscribe", "poll"])
 async def test_values_status_and_times(mode):

@@ -275,3 +275,16 @@ async def test_a_refusal_at_the_device_is_said_once_and_tried_again(monkeypatch,
         await until(lambda: supervisor.health["odd"].condition == "up")
     assert adapter.connects == 4
     assert [record.levelname for record in caplog.records if "misconfigured" in record.message] == ["ERROR"]
+
+
+async def test_a_wrong_clock_is_said_once_and_shown(caplog):
+    readings = [Reading(1, [], ("t",), off_s * 10**9) for off_s in (0, 5, 900_000_000, 900_000_001, 2, 70)]
+    adapter = Faulty(*readings)
+    supervisor = Supervisor({"plc": adapter}, lambda *_: None)
+    async with running(supervisor):
+        await until(lambda: supervisor.health["plc"].polls > 7)
+    said = [record.getMessage() for record in caplog.records]
+    assert [line.split(" cure")[0] for line in said] == [
+        "device clock off: device=plc by_s=900000000", "device clock off: device=plc by_s=70",
+    ]  # fmt: skip
+    assert supervisor.health["plc"].clock_off_s == 70.0

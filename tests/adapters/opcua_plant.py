@@ -1,0 +1,164 @@
+"""OPC UA servers as child processes, which can be killed, stopped and told what to hold; and reading them."""
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import pytest
+from servers import free_port
+
+from adapters.contract import NotConnected
+from config.devices import OpcUaDevice
+
+SERVER = Path(__file__).with_name("opcua_server.py")
+NODE_SERVER = Path(__file__).with_name("nodeopcua_server.js")
+NODE_SCRIPT = Path(__file__).parents[2] / "scripts" / "nodeopcua"
+NAMES = ("count", "running", "temperature", "recipe")
+
+
+class Server:
+    """The child process. end() kills it whatever its state."""
+
+    def __init__(self, port):
+        self.port, self.process = port, None
+
+    async def start(self, *, namespaces=0, clock_s=0.0, certificates=""):
+        self.process = await asyncio.create_subprocess_exec(
+            sys.executable, str(SERVER), str(self.port), str(namespaces), str(clock_s), certificates,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        assert (await self.process.stdout.readline()).startswith(b"up")
+
+    async def set(self, line):
+        self.process.stdin.write(f"{line}\n".encode())
+        assert await self.process.stdout.readline() == b"done\n"
+
+    def stop(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    async def end(self):
+        if self.process and self.process.returncode is None:
+            self.process.kill()
+            await self.process.wait()
+
+
+class NodeServer:
+    """node-opcua, which takes seconds to start and is therefore shared by tests, whatever their event loop.
+
+    folder: for its certificates, kept over restarts; options: see nodeopcua_server.js.
+    """
+
+    def __init__(self, port, folder, **options):
+        self.port, self.folder, self.options, self.process = port, folder, options, None
+
+    def start(self):
+        self.process = subprocess.Popen(
+            ["node", NODE_SERVER, str(self.port), self.folder, json.dumps(self.options)],
+            env=os.environ | {"NODE_PATH": str(node_modules())}, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        self._until("up")
+
+    def _until(self, word):
+        """It says other things too."""
+        while (line := self.process.stdout.readline().strip()) != word:
+            assert line or self.process.poll() is None, "node-opcua ended"
+
+    def do(self, line):
+        self.process.stdin.write(f"{line}\n")
+        self.process.stdin.flush()
+        self._until("done")
+
+    def set(self, line):
+        self.do(f"set {line}")
+
+    def stop(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    def end(self):
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+
+def node_modules():
+    """Where scripts/nodeopcua has put them."""
+    cache = Path(os.environ.get("NHIP_CACHE") or Path.home() / ".cache" / "nhip")
+    (version,) = re.findall(r"^version=(\S+)$", NODE_SCRIPT.read_text(encoding="utf-8"), re.MULTILINE)
+    return cache / f"node-opcua-{version}" / "node_modules"
+
+
+def has_node_opcua():
+    return bool(shutil.which("node")) and (node_modules().parent / ".done").exists()
+
+
+@asynccontextmanager
+async def running(**how):
+    server = Server(free_port())
+    await server.start(**how)
+    try:
+        yield server
+    finally:
+        await server.end()
+
+
+@contextmanager
+def node_running(folder, **options):
+    server = NodeServer(free_port(), folder, **options)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.end()
+
+
+def device(port, more_tags=None, **changes):
+    nodes = {name: {"node": f"nsu=urn:nhip:test;s={name}"} for name in NAMES} | (more_tags or {})
+    given = {"kind": "opcua", "url": f"opc.tcp://127.0.0.1:{port}/", "every": "50ms", "timeout": "1s", "tags": nodes}
+    return OpcUaDevice.model_validate(given | changes)
+
+
+async def gathered(adapter, names, within_s=3.0):
+    """Rows by tag, read until each of `names` has one."""
+    rows, until_s = {}, time.monotonic() + within_s
+    while not set(names) <= set(rows):
+        assert time.monotonic() < until_s, f"only {sorted(rows)} of {sorted(names)} came"
+        await asyncio.sleep(0.03)
+        reading = await adapter.read()
+        for row in reading.rows:
+            assert row.tag not in rows or row.t_ns > rows[row.tag][-1].t_ns
+            assert row.t_ns <= time.time_ns()
+            rows.setdefault(row.tag, []).append(row)
+    return rows
+
+
+async def until_value(adapter, name, value, within_s=3.0):
+    """The row that brings it."""
+    until_s = time.monotonic() + within_s
+    while True:
+        for row in (await gathered(adapter, [name], until_s - time.monotonic()))[name]:
+            if row.value == value:
+                return row
+
+
+async def until_lost(adapter, within_s):
+    began = time.monotonic()
+    with pytest.raises(NotConnected) as caught:
+        while time.monotonic() - began < within_s:
+            await asyncio.sleep(0.05)
+            await adapter.read()
+    return caught.value
