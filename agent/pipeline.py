@@ -19,7 +19,7 @@ from adapters.contract import Row
 from agent.parts import Part
 from oee import engine
 from oee.facts import FACT, MINUTE_NS, MS_NS, STATE_COLUMNS
-from oee.machine import Counter, Machine
+from oee.machine import Machine
 from oee.samples import EMPTY, Samples, Series, between, series
 from oee.states import Quality, State
 
@@ -254,9 +254,7 @@ class Pipeline:
 
 def _only_counted(machine: Machine) -> frozenset[str]:
     """Tags that only count: they tell how much, not what the machine is doing."""
-    pieces = machine.pieces
-    counters = (pieces.total, pieces.good, pieces.reject, pieces.rework)
-    names = {counter.tag for counter in counters if isinstance(counter, Counter)}
+    names = {counter.tag for counter in machine.pieces.counters().values()}
     return frozenset(names - {name for rule in machine.rules if rule.when for name in rule.when.tags})
 
 

@@ -52,7 +52,7 @@ def _check_state(
     for gap, spot in ((machine.no_count, (*path, "no_count")), (machine.gap(), (*where, "from_counts"))):
         if gap is not None and gap.state in (State.RUNNING, State.UNKNOWN):
             yield source.complain("gap_is_no_stop", (*spot, "is"), gap.state.word)
-    if machine.gap() is not None and machine.pieces.total is None and machine.pieces.good is None:
+    if machine.gap() is not None and not machine.pieces.tells_total():
         yield source.complain("gap_without_counter", (*path, "no_count") if machine.no_count else where)
 
 
@@ -94,12 +94,16 @@ def _check_pieces(site: Site, machine: MachineModel, names: Names, path: Path, s
     pieces = machine.pieces
     where = (*path, "pieces")
     counters = pieces.counters()
-    if counters and pieces.total is None and pieces.good is None:
+    if (pieces.left is None) != (pieces.right is None):
+        yield source.complain("half_a_pair", where, missing="right" if pieces.right is None else "left")
+    elif pieces.left and (pieces.total or pieces.good):
+        yield source.complain("pairs_and_total", where, other="total" if pieces.total else "good")
+    elif counters and not pieces.tells_total():
         yield source.complain("pieces_without_total", where)
     for key, counter in counters.items():
         spot = (*where, key)
         if is_operator(counter):
-            if key in ("total", "good"):
+            if key not in ("reject", "rework"):
                 yield source.complain("operator_cannot_count", spot, OPERATOR, counter=key)
         elif counter.tag not in names.tags:
             yield missing_tag(counter.tag, names, spot, source)

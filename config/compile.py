@@ -99,6 +99,8 @@ def _pieces(site: Site, pieces: PiecesSource) -> Pieces:
         rework=entered("rework"),  # type: ignore[arg-type]
         per_count=pieces.per_count,
         cavities=pieces.cavities,
+        left=counters.get("left"),
+        right=counters.get("right"),
     )
 
 
@@ -125,10 +127,11 @@ def _product_source(site: Site, machine: MachineModel) -> tuple[str, str]:
 
 
 def _product(site: Site, key: str, product: ProductModel, machine: str, machine_per_count: int) -> Product:
+    model = site.machines.get(machine)
     differs = product.at.get(machine) or ProductAt.model_validate({})
     per_count = differs.per_count or product.per_count or 0
     per: IdealPer = differs.ideal_per or product.ideal_per or "piece"
-    divisor = (per_count or machine_per_count) if per == "cycle" else 1
+    divisor = _pieces_in(per, per_count or machine_per_count, pairs=bool(model and model.pieces.left))
     timed = differs if differs.ideal is not None or differs.ideals else product
     source = differs.source or product.source or DEFAULT_SOURCE
     rows = [(item.ideal, item.since, item.source or source) for item in timed.ideals]
@@ -137,6 +140,13 @@ def _product(site: Site, key: str, product: ProductModel, machine: str, machine_
     zone = ZoneInfo(site.timezone)
     ideals = [Ideal(round(ideal_s * 1_000_000 / divisor), _since_ns(since, zone), by) for ideal_s, since, by in rows]
     return Product(key, tuple(sorted(ideals, key=lambda ideal: ideal.since_ns)), per_count)
+
+
+def _pieces_in(per: IdealPer, per_count: int, *, pairs: bool) -> int:
+    """Pieces in what an ideal time is given for. Where pairs are counted, a pair is the piece."""
+    if per in ("cycle", "set"):
+        return per_count
+    return 2 if per == "pair" and not pairs else 1
 
 
 def _since_ns(since: date | None, zone: ZoneInfo) -> int:

@@ -99,19 +99,26 @@ CounterRef = Annotated[CounterUse, BeforeValidator(_counter)]
 
 
 class PiecesSource(Strict):
-    """Where pieces are counted. Of total, good and reject two tell the third."""
+    """Where pieces are counted. Of total, good and reject two tell the third; left and right count pairs."""
 
     total: CounterRef | None = Field(None, description="All pieces.", examples=["press-plc.strokes"])
     good: CounterRef | None = Field(None, description="Pieces that were right first time.")
     reject: CounterRef | None = Field(None, description="Rejects: a tag, or operator.", examples=["operator"])
     rework: CounterRef | None = Field(None, description="Pieces to be reworked: a tag, or operator.")
+    left: CounterRef | None = Field(None, description="Left ones; in place of total, with `right`: a piece is a pair.")
+    right: CounterRef | None = Field(None, description="Right ones; a pair is made when both are.")
     per_count: int = Field(1, ge=1, description="Pieces in one count where the product does not say.")
     cavities: str = Field("", description="A tag that says how many pieces one count holds.")
     max_per_s: float | None = Field(None, gt=0, description="Highest plausible rate of all of them [counts/s].")
 
+    def tells_total(self) -> bool:
+        """Whether it is counted how many were made."""
+        return bool(self.total or self.good or (self.left and self.right))
+
     def counters(self) -> dict[str, CounterUse]:
         """The counters that are given, by key, `operator` among them."""
         found = {"total": self.total, "good": self.good, "reject": self.reject, "rework": self.rework}
+        found |= {"left": self.left, "right": self.right}
         return {key: counter for key, counter in found.items() if counter is not None}
 
 

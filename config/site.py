@@ -13,7 +13,7 @@ from config.machine_model import MachineModel
 from config.values import Values
 from config.wrong import Wrong
 
-IdealPer = Literal["piece", "cycle"]
+IdealPer = Literal["piece", "cycle", "set", "pair"]
 IdealSource = Literal["design", "timed", "guess"]
 
 
@@ -29,7 +29,9 @@ class ProductAt(Strict):
     """A product on one machine, where that differs; what is left out is the product's own."""
 
     ideal: Duration | None = Field(None, description="Ideal time [s].", examples=["26s"])
-    ideal_per: IdealPer | None = Field(None, description="Whether the ideal time is of a piece or of a cycle.")
+    ideal_per: IdealPer | None = Field(
+        None, description="What the ideal time is of: a piece, a cycle or set (of per_count pieces), or a pair."
+    )
     per_count: int | None = Field(None, ge=1, description="Pieces in one count.")
     source: IdealSource | None = Field(None, description="Where the ideal time comes from: design, timed or guess.")
     since: date | None = Field(None, description="First day on which it holds.", examples=["2026-03-01"])

@@ -37,12 +37,14 @@ SLACK: Final = 1
 @dataclass(frozen=True)
 class Memory:
     """What a counter remembers between blocks. value: the last accepted raw value, None before the first;
-    at_ns: when it was last seen; lost: rows that are not good have come since.
+    at_ns: when it was last seen; lost: rows that are not good have come since; waiting: of a left counter, pieces
+    that have no right ones yet (negative: right ones that have no left ones).
     """
 
     value: int | None = None
     at_ns: int = 0
     lost: bool = False
+    waiting: int = 0
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,6 @@ from oee.production import (
     Products,
     blind,
     count_all,
-    counters,
     delay_changes,
     enter,
     ideals_us,
@@ -201,10 +200,10 @@ def _references(
 
 
 def _first_known(machine: Machine, fresh: Samples) -> int:
-    counter = machine.pieces.total or machine.pieces.good
-    rows = fresh.get(counter.tag, EMPTY) if counter else EMPTY
-    known = rows.t_ns[rows.quality <= Quality.UNCERTAIN]
-    return int(known[0]) if len(known) else 0
+    """When all counters that it takes to see a piece were first known; 0 if one never is."""
+    rows = [fresh.get(counter.tag, EMPTY) for counter in machine.pieces.needed()]
+    known = [item.t_ns[item.quality <= Quality.UNCERTAIN] for item in rows]
+    return max((int(times[0]) if len(times) else 0 for times in known), default=0) if all(map(len, known)) else 0
 
 
 def _settle(machine: Machine, state: MachineState, found: Assessment, until_ns: int) -> tuple[int, dict[str, Memory]]:
@@ -219,7 +218,7 @@ def _settle(machine: Machine, state: MachineState, found: Assessment, until_ns: 
         _open_from(whole.line, machine.shortest_run_ns, state.since_ns, sure_ns),
         *(counts.pending_ns for counts in found.counted.values() if counts.pending_ns is not None),
     )
-    candidates = _candidates(found, limit, begin_ns) if counters(machine.pieces) else iter([max(limit, begin_ns)])
+    candidates = _candidates(found, limit, begin_ns) if machine.pieces.counters() else iter([max(limit, begin_ns)])
     periods = [item for item in state.declarations if item.field in ENTRIES and item.start_ns >= begin_ns]
     for settled_ns in chain(candidates, [begin_ns]):
         if any(item.start_ns < settled_ns < (item.end_ns or 0) for item in periods):
@@ -350,5 +349,5 @@ def _live(machine: Machine, state: MachineState, whole: Whole, until_ns: int) ->
         str(product[0]),
         shift[1],
         CalendarClass(int(whole.spans.calendar[-1])),
-        _shift_pieces(state, whole, shift, until_ns) if counters(machine.pieces) else None,
+        _shift_pieces(state, whole, shift, until_ns) if machine.pieces.counters() else None,
     )

@@ -21,7 +21,7 @@ unknown until the value has once been at either.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -282,6 +282,14 @@ def at_times(column: Series, times: Int64) -> Trit:
         return Trit(np.zeros(len(times)), np.zeros(len(times), np.bool_))
     index = np.searchsorted(column.t_ns, times, "right") - 1
     return Trit(column.value[index], is_known(column)[index] & (index >= 0))
+
+
+def all_known(columns: Sequence[Series], times: Int64) -> Bool:
+    """When every one of these is known; never where there are none."""
+    known = np.full(len(times), bool(columns), np.bool_)
+    for column in columns:
+        known &= at_times(column, times).known
+    return known
 
 
 def is_known(column: Series) -> Bool:

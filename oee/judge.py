@@ -21,7 +21,7 @@ from oee.calendars import Spans
 from oee.declarations import Declaration
 from oee.facts import Text
 from oee.machine import Machine
-from oee.production import Production, Products, counters, product_key
+from oee.production import Production, Products, product_key
 from oee.samples import EMPTY, Int64, Samples
 from oee.states import STATE_BY_WORD, CalendarClass, Quality, State
 from oee.timeline import Timeline, merge, split, within
@@ -158,7 +158,7 @@ def find_setups(
         elif last_piece_ns:
             start_ns = int(line.start_ns[0])
         finish = _first_good(production.t_ns, gained, max(change_ns, not_before_ns - 1))
-        if finish is None and not counters(machine.pieces) and end_ns < line.end_ns[-1]:
+        if finish is None and not machine.pieces.counters() and end_ns < line.end_ns[-1]:
             finish = end_ns  # no pieces are counted at all: the stop itself is the set-up
         at = np.array([change_ns], np.int64)  # the poll that saw the last old piece may already show the new product
         old, new = products.before(at)[0], products.at(at)[0]

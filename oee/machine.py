@@ -57,8 +57,8 @@ class Counter:
 @dataclass(frozen=True)
 class Pieces:
     """Where pieces come from. Of total, good, reject and rework two determine the third; `operator` in place of
-    a counter means that people enter them. per_count: pieces per count where the product does not say;
-    cavities: a tag that says how many pieces a count holds.
+    a counter means that people enter them. left and right in place of total: a piece is a pair, made when both are.
+    per_count: pieces per count where the product does not say; cavities: a tag that says how many pieces a count holds.
     """
 
     total: Counter | None = None
@@ -67,6 +67,19 @@ class Pieces:
     rework: Counter | Literal["operator"] | None = None
     per_count: int = 1
     cavities: str = ""
+    left: Counter | None = None
+    right: Counter | None = None
+
+    def counters(self) -> dict[str, Counter]:
+        """The counters in use, by role."""
+        named = {"total": self.total, "good": self.good, "reject": self.reject, "rework": self.rework}
+        named |= {"left": self.left, "right": self.right}
+        return {role: counter for role, counter in named.items() if isinstance(counter, Counter)}
+
+    def needed(self) -> tuple[Counter, ...]:
+        """The counters without which nobody sees pieces; empty where none is counted."""
+        found = (self.left, self.right) if self.left and self.right else (self.total or self.good,)
+        return tuple(counter for counter in found if counter is not None)
 
 
 @dataclass(frozen=True)
@@ -117,8 +130,7 @@ class Machine:
     def tags(self) -> frozenset[str]:
         """Every tag that this machine's numbers depend on."""
         pieces = self.pieces
-        counters = (pieces.total, pieces.good, pieces.reject, pieces.rework)
-        named = {counter.tag for counter in counters if isinstance(counter, Counter)}
+        named = {counter.tag for counter in pieces.counters().values()}
         named |= {name for rule in self.rules if rule.when for name in rule.when.tags}
         named |= {name for name in (self.reason_tag, self.product_tag, pieces.cavities) if name and name != OPERATOR}
         return frozenset(named)

@@ -6,6 +6,7 @@ Events are what counters and people say; `pieces` makes columns of them:
     total + good      each piece is a reject until it is seen to be good
     good + reject     their sum is the total
     total alone       quality is not known, until people enter the rejects of a period
+    left + right      pairs are the total (oee/pairs.py)
 
 Of total, good and reject together, good and total are believed. A piece belongs to the product that was
 set before the poll that saw it.
@@ -18,9 +19,10 @@ import numpy as np
 
 from oee.counters import Counts, Memory, count
 from oee.declarations import Declaration
-from oee.expressions import at_times, is_known
+from oee.expressions import all_known, at_times, is_known
 from oee.facts import MINUTE_NS, MS_NS, UNKNOWN_PRODUCT, Text
-from oee.machine import OPERATOR, Counter, Machine, Pieces, Product
+from oee.machine import OPERATOR, Machine, Pieces, Product
+from oee.pairs import pair_up
 from oee.samples import EMPTY, Int64, Samples, Series
 from oee.states import Quality, State
 from oee.timeline import Timeline, text
@@ -188,30 +190,29 @@ def per_count(machine: Machine, names: Text) -> Int64:
     return np.array([found[name] or own for name in names.tolist()], np.int64)
 
 
-def counters(pieces: Pieces) -> dict[str, Counter]:
-    """The counters in use, by role."""
-    named = {"total": pieces.total, "good": pieces.good, "reject": pieces.reject, "rework": pieces.rework}
-    return {role: counter for role, counter in named.items() if isinstance(counter, Counter)}
-
-
 def count_all(
     pieces: Pieces, memories: Mapping[str, Memory], samples: Samples
 ) -> tuple[dict[str, Counts], dict[str, Memory]]:
-    """Each counter's increments, and what it remembers after them."""
+    """Each counter's increments (of left and right, pairs as `total`), and what it remembers after them."""
     counted, after = {}, {}
-    for role, counter in counters(pieces).items():
+    for role, counter in pieces.counters().items():
         counted[role], after[role] = count(counter, memories.get(role, Memory()), samples.get(counter.tag, EMPTY))
-    return counted, after
+    return pair_up(counted, memories, after) if pieces.left and pieces.right else (counted, after)
 
 
 def blind(machine: Machine, samples: Samples, start_ns: int, end_ns: int) -> tuple[Int64, Int64]:
     """When pieces could not be seen: starts and ends of the stretches of `[start_ns, end_ns)` in which the counter is not
     known; all of it for a machine without one."""
-    counter = machine.pieces.total or machine.pieces.good
-    column = samples.get(counter.tag, EMPTY) if counter else EMPTY
-    later = int(np.searchsorted(column.t_ns, start_ns, "right"))
-    times = np.concatenate([np.array([start_ns], np.int64), column.t_ns[later:]])
-    known = np.concatenate([at_times(column, times[:1]).known, is_known(column)[later:]])
+    columns = [samples.get(counter.tag, EMPTY) for counter in machine.pieces.needed()]
+    if len(columns) == 1:
+        column = columns[0]
+        later = int(np.searchsorted(column.t_ns, start_ns, "right"))
+        times = np.concatenate([np.array([start_ns], np.int64), column.t_ns[later:]])
+        known = np.concatenate([at_times(column, times[:1]).known, is_known(column)[later:]])
+    else:
+        axes = [column.t_ns[column.t_ns > start_ns] for column in columns]
+        times = np.unique(np.concatenate([np.array([start_ns], np.int64), *axes]))
+        known = all_known(columns, times)
     edge = np.append(True, known[1:] != known[:-1])
     starts, state = times[edge], known[edge]
     ends = np.append(starts[1:], end_ns)

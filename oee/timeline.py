@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from oee.expressions import breakpoints, evaluate
+from oee.expressions import all_known, breakpoints, evaluate
 from oee.facts import Text
 from oee.machine import CountGap, Machine, Rule
 from oee.samples import EMPTY, Int64, Samples, UInt8
-from oee.states import Quality, State
+from oee.states import State
 
 
 @dataclass(frozen=True)
@@ -87,16 +87,9 @@ def raw(machine: Machine, samples: Samples, start_ns: int, end_ns: int) -> Timel
     """
     if machine.rules:
         return _from_rules(machine.rules, samples, start_ns, end_ns)
-    counter = machine.pieces.total or machine.pieces.good
-    column = samples.get(counter.tag, EMPTY) if counter else EMPTY
-    times, begin = _axis([column.t_ns], start_ns, end_ns)
-    index = np.searchsorted(column.t_ns, times, "right") - 1
-    known = (
-        (index >= 0) & (column.quality[np.maximum(index, 0)] <= Quality.UNCERTAIN)
-        if len(column)
-        else np.zeros(len(times), np.bool_)
-    )
-    state = np.where(known, State.RUNNING, State.UNKNOWN).astype(np.uint8)
+    columns = [samples.get(counter.tag, EMPTY) for counter in machine.pieces.needed()]
+    times, begin = _axis([column.t_ns for column in columns], start_ns, end_ns)
+    state = np.where(all_known(columns, times), State.RUNNING, State.UNKNOWN).astype(np.uint8)
     return _line(begin, state, text("", len(times)), end_ns)
 
 

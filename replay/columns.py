@@ -7,7 +7,6 @@ from typing import Final, Literal
 
 from config import Site
 from oee.machine import Machine
-from oee.production import counters
 from replay.conflicts import Conflicts
 
 Kind = Literal["number", "text", "any"]
@@ -30,7 +29,7 @@ def used_tags(machines: Mapping[str, Machine]) -> frozenset[str]:
 
 def counters_of(machines: Mapping[str, Machine]) -> frozenset[str]:
     """Every tag that some machine counts with."""
-    return frozenset(item.tag for machine in machines.values() for item in counters(machine.pieces).values())
+    return frozenset(item.tag for machine in machines.values() for item in machine.pieces.counters().values())
 
 
 def kind_of(site: Site, machines: Mapping[str, Machine], tag: str) -> Kind:

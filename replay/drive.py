@@ -20,7 +20,7 @@ from oee import engine
 from oee.declarations import Declaration
 from oee.facts import MINUTE_NS, MS_NS, NO_LOSSES
 from oee.machine import Machine
-from oee.production import counters
+from oee.production import count_all
 from oee.samples import Samples
 from replay import declared
 from replay.conflicts import Conflict, Conflicts
@@ -102,7 +102,7 @@ def _go(
 
 def _recorded(machine: Machine) -> Machine:
     """The machine as a recording shows it: when a counter was looked at is told by its rows, not by a polling period."""
-    told = {role: replace(counter, look_ns=0) for role, counter in counters(machine.pieces).items()}
+    told = {role: replace(counter, look_ns=0) for role, counter in machine.pieces.counters().items()}
     return replace(machine, pieces=replace(machine.pieces, **told))  # type: ignore[arg-type]  # roles are its fields
 
 
@@ -160,6 +160,15 @@ class _Run:
             self._totals.add(only_pieces(found.facts), NO_LOSSES, None, machine, 0)
             self._totals.close(machine, last_ns)
             self._tell_oddities(name, found.state.oddities)
+            self._tell_waiting(name, machine, found.state)
+
+    def _tell_waiting(self, name: str, machine: Machine, state: engine.MachineState) -> None:
+        """Halves of pairs that are left over in the end."""
+        _, after = count_all(machine.pieces, state.counters, state.rows)
+        ahead = after["left"].waiting if "left" in after else 0
+        if ahead:
+            code = "left_ahead" if ahead > 0 else "right_ahead"
+            self._conflicts.add(name, 0, code, "", abs(ahead), severity="note")
 
     def _take(self, until_ns: int) -> Samples:
         return {tag: rows for tape in self._tapes for tag, rows in tape.take(until_ns).items()}

@@ -50,12 +50,10 @@ def uses(site: Site, machines: Mapping[str, Machine]) -> dict[str, Use]:
 
 
 def _counting(site: Site, machine: Machine, name: str) -> list[Counting]:
-    pieces = machine.pieces
-    roles = {"total": pieces.total, "good": pieces.good, "reject": pieces.reject, "rework": pieces.rework}
     return [
         Counting(machine.id, role, fastest(machine, counter), counter.max_per_s, counter.bits, is_pulse(site, name))
-        for role, counter in roles.items()
-        if isinstance(counter, Counter) and counter.tag == name
+        for role, counter in machine.pieces.counters().items()
+        if counter.tag == name
     ]
 
 
