@@ -111,4 +111,9 @@ def test_rejects_of_pairs():
     made = replace(PAIRS, pieces=replace(PAIRS.pieces, reject=Counter("d.reject", 16, max_per_s=10)))
     rows = {"d.left": [(0, 0), (10, 5)], "d.right": [(0, 0), (12, 5)], "d.reject": [(0, 0), (20, 1)]}
     sums = ran(60, rows, made).sums()
-    assert (sums["pieces_total"], sums["pieces_judged"], sums["pieces_good"], sums["pieces_process_reject"]) == (5, 5, 4, 1)
+    assert (sums["pieces_total"], sums["pieces_judged"], sums["pieces_good"], sums["pieces_process_reject"]) == (
+        5,
+        5,
+        4,
+        1,
+    )
