@@ -12,6 +12,7 @@ import click
 
 from agent.clock_door import COMMANDS as CLOCK
 from agent.door import COMMANDS as OUTBOX
+from center.accounts.door import COMMANDS as ACCOUNTS
 from center.door import COMMANDS as BY_HAND
 from tools.door import COMMANDS as TOOLS  # each door imports click alone
 
@@ -287,7 +288,7 @@ def demo(
         sys.exit(door.run(settings, Path(temporary)))
 
 
-for _command in (*TOOLS, *OUTBOX, *CLOCK, *BY_HAND):
+for _command in (*TOOLS, *OUTBOX, *CLOCK, *BY_HAND, *ACCOUNTS):
     main.add_command(_command)
 
 

@@ -309,5 +309,5 @@ class Health(Answer):
 class Problem(Answer):
     """Why a question was not answered."""
 
-    error: Literal["bad_question", "unknown", "store_away", "forbidden"]
+    error: Literal["bad_question", "unknown", "store_away", "unauthorized", "forbidden"]
     detail: str

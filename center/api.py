@@ -9,7 +9,7 @@ from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import JSONResponse
 
 from center import answers, queries
-from center.access import Administering, Forbidden, Gate, Identify, Viewing, anybody_here
+from center.access import Forbidden, Gate, Identify, Viewing, Watching, anybody_here
 from center.answered import Answers
 from center.numbers_api import PROBLEMS, V1, SiteName, add_numbers
 from center.presented import Paging, paged, part
@@ -86,7 +86,7 @@ def _add_delivery(app: FastAPI, center: Center) -> None:
         return paged(shown, response, queries.quarantine(center, viewer, site, limit=most))
 
     @app.get(f"{V1}/health", response_model=answers.Health, responses=PROBLEMS)
-    def health(_viewer: Administering) -> Any:
+    def health(_viewer: Watching) -> Any:
         """How the center itself is."""
         return queries.health(center)
 

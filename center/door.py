@@ -25,11 +25,13 @@ def _language() -> str:
     return "vi" if told.lower().startswith("vi") else "en"
 
 
-_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-_lang = click.option("--lang", type=click.Choice(("vi", "en")), default=_language, help="Language of what is printed.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+lang_option = click.option(
+    "--lang", type=click.Choice(("vi", "en")), default=_language, help="Language of what is printed."
+)
 
 
-def _end(text: str, status: int) -> NoReturn:
+def end(text: str, status: int) -> NoReturn:
     click.echo(text, err=True)
     sys.exit(status)
 
@@ -48,18 +50,18 @@ def _at(where: str, lang: str, work: Callable[["Running | Stopped"], Any]) -> An
         finally:
             center.close()
     except Misconfigured as error:
-        _end("\n".join(complaint(item, lang) for item in error.complaints), 2)
+        end("\n".join(complaint(item, lang) for item in error.complaints), 2)
     except CannotReach as error:
-        _end(say(error.key, lang, **error.values), 2 if error.key == "hand.not_loopback" else 1)
+        end(say(error.key, lang, **error.values), 2 if error.key == "hand.not_loopback" else 1)
     except StoreAway as error:
-        _end(say("hand.store_away", lang, detail=error), 1)
+        end(say("hand.store_away", lang, detail=error), 1)
 
 
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--center", "where", required=True, metavar="CENTER.yaml|URL", help="The center, running or not.")
-@_json
-@_lang
+@json_option
+@lang_option
 def bring_in(file: Path, where: str, as_json: bool, lang: str) -> None:
     """Brings in a FILE that `nhip outbox --export` wrote; again as often as one likes, nothing is counted twice."""
     from wire.parcel import NotParcel
@@ -69,7 +71,7 @@ def bring_in(file: Path, where: str, as_json: bool, lang: str) -> None:
         with file.open("rb") as lines:
             outcome = _at(where, lang, lambda center: _import(center, lines))
     except (OSError, NotParcel) as error:
-        _end(say("import.cannot_read", lang, file=file, detail=getattr(error, "strerror", None) or error), 2)
+        end(say("import.cannot_read", lang, file=file, detail=getattr(error, "strerror", None) or error), 2)
     if as_json:
         click.echo(json.dumps(outcome, ensure_ascii=False))
     else:
@@ -137,8 +139,8 @@ def quarantine() -> None:
 
 @quarantine.command("list")
 @click.argument("where", metavar="CENTER.yaml|URL")
-@_json
-@_lang
+@json_option
+@lang_option
 def list_(where: str, as_json: bool, lang: str) -> None:
     """Lists it, the newest first."""
     from words import say
@@ -155,8 +157,8 @@ def list_(where: str, as_json: bool, lang: str) -> None:
 @quarantine.command()
 @click.argument("where", metavar="CENTER.yaml|URL")
 @click.argument("number", type=int)
-@_json
-@_lang
+@json_option
+@lang_option
 def show(where: str, number: int, as_json: bool, lang: str) -> None:
     """Shows one payload, and what of it can be read."""
     from words import say
@@ -164,7 +166,7 @@ def show(where: str, number: int, as_json: bool, lang: str) -> None:
     try:
         found = _at(where, lang, lambda center: center.show(number))
     except LookupError:
-        _end(say("quarantine.unknown", lang, id=number), 1)
+        end(say("quarantine.unknown", lang, id=number), 1)
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False))
         return
@@ -182,8 +184,8 @@ def show(where: str, number: int, as_json: bool, lang: str) -> None:
 @quarantine.command()
 @click.argument("where", metavar="CENTER.yaml|URL")
 @click.argument("numbers", type=int, nargs=-1, required=True)
-@_json
-@_lang
+@json_option
+@lang_option
 def replay(where: str, numbers: tuple[int, ...], as_json: bool, lang: str) -> None:
     """Tries payloads again: after an update of the center, or after a machine was handed over."""
     from words import say

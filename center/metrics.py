@@ -8,7 +8,7 @@ from typing import Final
 from fastapi import FastAPI
 from fastapi.responses import Response
 
-from center.access import Administering
+from center.access import Watching
 from center.ledger import holes
 from center.state import Center
 from center.stores.contract import StoreAway
@@ -21,7 +21,7 @@ def add_metrics(app: FastAPI, center: Center) -> None:
     """The route."""
 
     @app.get("/metrics", include_in_schema=False)
-    def metrics(_viewer: Administering) -> Response:
+    def metrics(_viewer: Watching) -> Response:
         return Response(
             render([*_ingest(center), *_streams(center), *_gateways(center), *_process()]), 200, {}, CONTENT_TYPE
         )

@@ -37,6 +37,7 @@ _FORMULAS: Final[dict[str, Any]] = {"json_schema_extra": {"enum": ["", *FORMULAS
 Formula = Annotated[str, Query(description="Formula set; the site's own without it.", **_FORMULAS)]
 
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
+    401: {"model": answers.Problem, "description": "Nobody is logged in, and no token was sent."},
     403: {"model": answers.Problem, "description": "The account lacks a right."},
     404: {"model": answers.Problem, "description": "No such site or machine."},
     422: {

@@ -2,6 +2,7 @@
 
 import ipaddress
 import json
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +12,8 @@ from urllib.parse import quote, urlsplit
 from urllib.request import ProxyHandler, Request, build_opener
 
 from center import by_hand
+from center.accounts.command import pass_for
+from center.accounts.schema import open_accounts
 from center.ingest import Ingest
 from center.mqtt import Broker
 from center.state import Center
@@ -21,6 +24,7 @@ from wire.parcel import Item, pack_item
 
 _OPEN: Final = build_opener(ProxyHandler({}))  # loopback only: no proxy of the environment is asked
 _WAIT_S: Final = 90.0
+TOKEN: Final = "NHIP_TOKEN"  # noqa: S105  # the name of a variable of the environment
 
 
 class CannotReach(Exception):
@@ -34,8 +38,8 @@ class CannotReach(Exception):
 class Running:
     """A center behind its API."""
 
-    def __init__(self, url: str) -> None:
-        """Raises `CannotReach` for an address that is not this machine's."""
+    def __init__(self, url: str, secret: str = "") -> None:
+        """secret: sent as a bearer token. Raises `CannotReach` for an address that is not this machine's."""
         host = urlsplit(url).hostname or ""
         local = host == "localhost"
         with suppress(ValueError):
@@ -43,10 +47,11 @@ class Running:
         if not local:
             raise CannotReach("hand.not_loopback", url=url)
         self.url = url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {secret}"} if secret else {}
 
     def ask(self, path: str, body: bytes | None = None, content_type: str = "application/json") -> Any:
         """The JSON of an answer. Raises `CannotReach`, or `LookupError` for a 404."""
-        request = Request(f"{self.url}/api/v1{path}", body, {"Content-Type": content_type})  # noqa: S310  # http, loopback
+        request = Request(f"{self.url}/api/v1{path}", body, {"Content-Type": content_type, **self._headers})  # noqa: S310  # http, loopback
         try:
             with _OPEN.open(request, timeout=_WAIT_S) as answer:
                 return json.loads(answer.read())
@@ -133,7 +138,7 @@ def reach(where: str) -> Running | Stopped:
     Raises `CannotReach` or `Misconfigured`.
     """
     if "://" in where:
-        return Running(where)
+        return Running(where, os.environ.get(TOKEN, ""))
     settings = load_center(Path(where))
     running = _running(settings)
     if running is not None:
@@ -147,7 +152,8 @@ def _running(settings: CenterFile) -> Running | None:
     host = settings.listen_host.strip("[]")
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # read, not bound
     with suppress(CannotReach, LookupError):
-        running = Running(f"http://{f'[{host}]' if ':' in host else host}:{settings.listen_port}")
+        secret = pass_for(open_accounts(settings.database_url)) if settings.accounts == "on" else ""
+        running = Running(f"http://{f'[{host}]' if ':' in host else host}:{settings.listen_port}", secret)
         if isinstance(found := running.ask("/health"), dict) and "generation" in found:
             return running
     return None

@@ -12,8 +12,13 @@ from typing import Any, Final, cast
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.requests import HTTPConnection
 
-from center.access import Identify, anybody_here
+from center.access import Forbidden, Identify, anybody_here, is_named_here
+from center.accounts.api import add_accounts
+from center.accounts.identify import Accounts, add_sessions
+from center.accounts.people import has_administrator
+from center.accounts.schema import open_accounts
 from center.api import create_app
 from center.books import Books
 from center.by_hand_api import add_by_hand
@@ -22,8 +27,10 @@ from center.ingest import Ingest
 from center.metrics import add_metrics
 from center.mqtt import Broker
 from center.rollups import Job
+from center.sql import shown_url
 from center.state import Center, center_of
 from center.stores.contract import Store
+from center.viewer import Viewer
 from config import Center as CenterFile
 from config import load_center
 
@@ -62,25 +69,43 @@ async def run(settings: CenterFile | str | Path, stop: asyncio.Event, ready_file
         settings = load_center(settings)
     listener = _listen(settings)
     try:
+        accounts = await asyncio.to_thread(_open_accounts, settings)
         center = await asyncio.to_thread(open_center, settings)
         try:
-            await _serve(center, settings, listener, stop, ready_file)
+            await _serve(center, accounts, settings, listener, stop, ready_file)
         finally:
             await asyncio.to_thread(close_center, center)
     finally:
         listener.close()
 
 
+def _open_accounts(settings: CenterFile) -> Accounts | None:
+    if settings.accounts == "off":
+        return None
+    engine = open_accounts(settings.database_url)
+    if not has_administrator(engine):
+        raise wrong("accounts", shown_url(engine), "no_administrator")
+    return Accounts(engine, watch_here=settings.monitoring == "loopback")
+
+
 async def _serve(
-    center: Center, settings: CenterFile, listener: socket.socket, stop: asyncio.Event, ready_file: str | Path | None
+    center: Center,
+    accounts: Accounts | None,
+    settings: CenterFile,
+    listener: socket.socket,
+    stop: asyncio.Event,
+    ready_file: str | Path | None,
 ) -> None:
     broker = Broker(
         settings.host, settings.port, settings.tls, settings.username, settings.password_file, settings.ca_file
     )
     ingest, sums = Ingest(center, broker), Job(center)
-    app = application(center, ingest)
-    _mount_console(app, center)
-    server = _Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5))
+    app = application(center, ingest, accounts.identify if accounts else _whoever_is_here)
+    if accounts:
+        add_accounts(app, accounts.engine)
+        add_sessions(app, accounts.engine, secure=settings.secure)
+    _mount_console(app, center, accounts)
+    server = _Server(_uvicorn(app, settings))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     stopping = asyncio.create_task(stop.wait())
     ingest.start()
@@ -90,7 +115,7 @@ async def _serve(
         await asyncio.wait((serving, opened), return_when=asyncio.FIRST_COMPLETED)
         opened.cancel()
         if ready_file and server.opened.is_set():
-            _write_ready(Path(ready_file), listener)
+            _write_ready(Path(ready_file), listener, "https" if settings.https else "http")
         await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
         if not stop.is_set():
             raise RuntimeError("the HTTP server ended by itself; its log says why")
@@ -110,6 +135,32 @@ def application(center: Center, ingest: Ingest, identify: Identify = anybody_her
     add_by_hand(app, center, ingest)
     add_metrics(app, center)
     return app
+
+
+async def _whoever_is_here(connection: HTTPConnection) -> Viewer | None:
+    if not is_named_here(connection):
+        raise Forbidden("accounts are off, so only by a name of this machine: http://localhost or http://127.0.0.1")
+    return await anybody_here(connection)
+
+
+def _uvicorn(app: FastAPI, settings: CenterFile) -> uvicorn.Config:
+    encrypted: dict[str, Any] = {}
+    if settings.https:
+        encrypted = {"ssl_certfile": settings.https.certificate, "ssl_keyfile": settings.https.key}
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=5,
+        proxy_headers=settings.proxy is not None,
+        forwarded_allow_ips=settings.proxy or "",
+        **encrypted,
+    )
+    try:
+        config.load()
+    except OSError as error:  # ssl.SSLError is one
+        raise wrong("https", str(encrypted.get("ssl_certfile")), "certificate_unusable", detail=error) from error
+    return config
 
 
 class _Server(uvicorn.Server):
@@ -136,10 +187,12 @@ def _listen(settings: CenterFile) -> socket.socket:
         raise wrong("listen", settings.listen, "cannot_listen", detail=error.strerror or error) from error
 
 
-def _write_ready(path: Path, listener: socket.socket) -> None:
+def _write_ready(path: Path, listener: socket.socket, scheme: str) -> None:
     host, port = listener.getsockname()[:2]
     part = path.with_name(f"{path.name}.part")
-    part.write_text(json.dumps({"url": f"http://{f'[{host}]' if ':' in host else host}:{port}", "pid": os.getpid()}))
+    part.write_text(
+        json.dumps({"url": f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}", "pid": os.getpid()})
+    )
     part.replace(path)
 
 
@@ -147,9 +200,9 @@ def _forget_ready(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
-def _mount_console(app: FastAPI, center: Center) -> None:
+def _mount_console(app: FastAPI, center: Center, accounts: Accounts | None) -> None:
     if importlib.util.find_spec(_CONSOLE) is not None:
-        importlib.import_module(_CONSOLE).mount(app, center)
+        importlib.import_module(_CONSOLE).mount(app, center, accounts)
 
 
 def close_center(center: Center) -> None:

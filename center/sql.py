@@ -9,8 +9,9 @@ each other. A migration tool of its own would bring a second configuration and a
 tables that the center itself creates at its start.
 """
 
+import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from sqlalchemy import Column, Connection, Engine, Integer, MetaData, String, Table, create_engine, event, select, text
@@ -45,12 +46,20 @@ def open_database(url: str) -> Engine:
     try:
         engine = create_engine(parsed, **options)
         if local:
+            _create_closed(parsed.database)
             event.listen(engine, "connect", _durable)
             event.listen(engine, "begin", _begin_at_once)
         with engine.connect():
             return engine
-    except (SQLAlchemyError, ImportError) as error:
+    except (SQLAlchemyError, ImportError, OSError) as error:
         raise wrong("database", shown, "database_cannot_open", detail=_reason(error)) from error
+
+
+def _create_closed(file: str | None) -> None:
+    """Nobody but its owner reads hashes of passwords and the key that signs cookies."""
+    if file:
+        with suppress(FileExistsError):
+            os.close(os.open(file, os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _durable(connection: Any, _record: Any) -> None:
@@ -96,6 +105,11 @@ def _reason(error: Exception) -> str:
     return (str(origin).strip() or type(origin).__name__).splitlines()[0][:300]
 
 
+def shown_url(engine: Engine) -> str:
+    """The database's address without its password."""
+    return engine.url.render_as_string(hide_password=True)
+
+
 def prepare(engine: Engine, part: str, steps: Sequence[Step]) -> None:
     """Brings the tables of one part of the center up to date.
 
@@ -110,8 +124,7 @@ def prepare(engine: Engine, part: str, steps: Sequence[Step]) -> None:
             connection.execute(_VERSIONS.insert().values(part=part, version=0))
         found = seen or 0
         if found > len(steps):
-            shown = engine.url.render_as_string(hide_password=True)
-            raise wrong("database", shown, "database_version", part=part, found=found, known=len(steps))
+            raise wrong("database", shown_url(engine), "database_version", part=part, found=found, known=len(steps))
         for step in steps[found:]:
             step(connection)
         connection.execute(_VERSIONS.update().where(_VERSIONS.c.part == part).values(version=len(steps)))

@@ -7,17 +7,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Right = Literal["read", "write", "admin"]
-"""read: ask; write: declare and enter what people know; admin: accounts, enrolment, the center's own state."""
+Right = Literal["read", "write", "watch", "admin"]
+"""read: ask; write: declare and enter what people know; watch: the center's own state; admin: accounts, enrolment and
+what is brought in by hand."""
 
 
 @dataclass(frozen=True)
 class Viewer:
-    """An account or a token at this moment. sites: those that it may see, None for all; name: for the audit."""
+    """An account or a token at this moment. sites: those that it may see, None for all; name: for the audit;
+    user: id of a person's account.
+    """
 
     name: str
     sites: frozenset[str] | None
     rights: frozenset[Right]
+    user: int | None = None
 
     def sees(self, site: str) -> bool:
         """Whether the site is theirs."""
@@ -32,5 +36,5 @@ class Viewer:
         return right in self.rights
 
 
-EVERYTHING: Final = Viewer("center", None, frozenset({"read", "write", "admin"}))
+EVERYTHING: Final = Viewer("center", None, frozenset({"read", "write", "watch", "admin"}))
 """The center itself, and whoever sits at its machine where accounts are off."""

@@ -1,11 +1,12 @@
 """The center's file."""
 
+import ipaddress
 from pathlib import PurePath
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from config.common import BrokerLink, Listen
+from config.common import BrokerLink, Listen, Strict
 from config.durations import DurationOrZero
 from config.wrong import Wrong
 
@@ -17,6 +18,20 @@ def _database(text: str) -> str:
     if scheme not in ("postgresql", "sqlite") or not rest.strip("/"):
         raise Wrong("bad_database", "not a database; write for example postgresql://nhip@db.example.vn/nhip")
     return text
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise Wrong("bad_proxy", "not an address; write for example 127.0.0.1") from None
 
 
 DatabaseUrl = Annotated[str, AfterValidator(_database)]
@@ -38,11 +53,30 @@ class StoreModel(BaseModel):
         return self.__pydantic_extra__
 
 
+class HttpsModel(Strict):
+    """Encryption of API and console by the center itself."""
+
+    certificate: str = Field(description="Certificate and chain (PEM).", examples=["/etc/nhip/center.pem"])
+    key: str = Field(description="Its private key (PEM).", examples=["/etc/nhip/center.key"])
+
+
 class Center(BrokerLink):
     """The center's file, checked."""
 
     name: str = Field("", description="What people call this center.", examples=["Trung tâm hỗ trợ"])
     language: Literal["vi", "en"] = Field("vi", description="Language of pages and messages until someone chooses.")
+    accounts: Literal["on", "off"] = Field(
+        "on", description="off: whoever sits at the center's own machine may do everything; only on loopback."
+    )
+    https: HttpsModel | None = Field(None, description="Certificate with which the center itself encrypts.")
+    proxy: Annotated[str, AfterValidator(_address)] | None = Field(
+        None, description="Address of the reverse proxy that encrypts and says who asks.", examples=["127.0.0.1"]
+    )
+    monitoring: Literal["loopback", "accounts"] = Field(
+        "loopback",
+        description="Who may ask for health and metrics without a token: whoever sits at the center's own machine, or "
+        "nobody.",
+    )
     listen: Listen = Field("127.0.0.1:8080", description="Where API and console answer.", examples=["0.0.0.0:8080"])
     store: StoreModel = Field(description="Where facts are kept.", examples=["{kind: duckdb, file: nhip.duckdb}"])
 
@@ -57,6 +91,22 @@ class Center(BrokerLink):
         "beside the store's.",
         examples=["postgresql://nhip@db.example.vn/nhip?passfile=/etc/nhip/pgpass"],
     )
+
+    @field_validator("listen")
+    @classmethod
+    def _closed(cls, listen: str, info: ValidationInfo) -> str:
+        """What others can reach asks who they are, and lets nobody on the way read the answer."""
+        if not _is_loopback(listen.rpartition(":")[0]):
+            if info.data.get("accounts") == "off":
+                raise Wrong("open_without_accounts", "others could reach a center that asks nobody who they are")
+            if not info.data.get("https") and not info.data.get("proxy"):
+                raise Wrong("open_without_https", "passwords would travel in clear text")
+        return listen
+
+    @property
+    def secure(self) -> bool:
+        """Whether browsers reach the center over HTTPS."""
+        return self.https is not None or self.proxy is not None
 
     @property
     def database_url(self) -> str:

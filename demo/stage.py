@@ -154,6 +154,7 @@ class Stage:
                 "name": "Nhịp",
                 "listen": f"127.0.0.1:{self.listen_port}",
                 "broker": self.broker_url,
+                "accounts": "off",  # a look at one's own machine asks for no password
                 "language": self.language,
                 "store": store,
             },

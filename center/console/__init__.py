@@ -2,15 +2,22 @@
 
 from fastapi import FastAPI
 
+from center.accounts.identify import Accounts
 from center.state import Center
 
 
-def mount(app: FastAPI, center: Center) -> None:
+def mount(app: FastAPI, center: Center, accounts: Accounts | None = None) -> None:
     """Makes the console answer every path of `app` that the application has not taken.
 
     Once per process: NiceGUI has one application of its own. Pages are asked and drawn in the running event loop;
-    the store is asked in threads.
+    the store is asked in threads. accounts: whose login and administration pages there are, none without.
     """
     from center.console.pages import add_pages  # noqa: PLC0415 - NiceGUI is loaded only where a console is wanted
 
+    if accounts:
+        from center.console.admin_pages import add_admin_pages  # noqa: PLC0415
+        from center.console.session_pages import add_session_pages  # noqa: PLC0415
+
+        add_session_pages(app, center, accounts)
+        add_admin_pages(app, center, accounts)
     add_pages(app, center)

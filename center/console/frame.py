@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from fastapi import Request
+from markupsafe import Markup
 from nicegui import app, background_tasks, ui
 
-from center.console.glyphs import HATCH, PULSE, SUN
+from center.console.glyphs import HATCH, PERSON, PULSE, SUN
 from center.console.markup import el, join
 from center.state import Center
+from center.viewer import Viewer
 from words import LANGUAGES, say
 
 _HERE: Final = Path(__file__).parent
@@ -47,14 +49,26 @@ def frame(center: Center, lang: str, title: str) -> Iterator[None]:
     client.title = f"{title} · Nhịp"
     client.page = copy(client.page)  # it is shared by all browsers, the language is this one's
     client.page.language = "vi" if lang == "vi" else "en-US"
-    ui.add_head_html(f'<link rel="stylesheet" href="{_url("style.css")}"><script src="{_url("console.js")}"></script>')
-    ui.html(_header(center, lang), sanitize=False, tag="header").classes("top")
+    ui.add_head_html(assets())
+    ui.html(header(center, viewer_of(client.request), lang), sanitize=False, tag="header").classes("top")
     with ui.element("main").classes("page"):
         yield
     ui.html(HATCH, sanitize=False)
 
 
-def _header(center: Center, lang: str) -> str:
+def assets() -> Markup:
+    """The console's own files, for a page's head."""
+    return join(el("link", rel="stylesheet", href=_url("style.css")), el("script", src=_url("console.js")))
+
+
+def viewer_of(request: Request) -> Viewer | None:
+    """Whom the gate let in; None on pages that it leaves open."""
+    viewer: Viewer | None = getattr(request.state, "viewer", None)
+    return viewer
+
+
+def header(center: Center, viewer: Viewer | None, lang: str) -> Markup:
+    """What stands above every page. viewer: whose menu it holds, none without an account."""
     languages = (
         el(
             "button",
@@ -74,8 +88,25 @@ def _header(center: Center, lang: str) -> str:
             "div",
             el("div", *languages, cls="seg"),
             el("button", SUN, cls="round", data_flip_theme="1", aria_label=say("console.theme", lang)),
+            _menu(viewer, lang) if viewer and viewer.user is not None else None,
             cls="right",
         ),
+    )
+
+
+def _menu(viewer: Viewer, lang: str) -> Markup:
+    pages = [("/account", "account.title")] + ([("/admin", "admin.title")] if viewer.may("admin") else [])
+    return el(
+        "details",
+        el("summary", PERSON, cls="round", aria_label=say("account.menu", lang)),
+        el(
+            "div",
+            el("b", viewer.name),
+            *(el("a", say(key, lang), href=url) for url, key in pages),
+            el("form", el("button", say("account.logout", lang)), method="post", action="/logout"),
+            cls="drop",
+        ),
+        cls="menu",
     )
 
 

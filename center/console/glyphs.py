@@ -37,6 +37,10 @@ SUN: Final = Markup(
     '<svg class="moon" viewBox="0 0 20 20" width="18" height="18" aria-hidden="true"><path d="M16.6 12.4A7 7 0 0 1 7.6 3.4a7'
     ' 7 0 1 0 9 9z" fill="currentColor"/></svg>'
 )
+PERSON: Final = Markup(
+    '<svg viewBox="0 0 20 20" width="18" height="18" aria-hidden="true"><circle cx="10" cy="6.6" r="3.4" fill="currentColor"/>'
+    '<path d="M3.4 17.2c.5-3.6 3.2-5.6 6.6-5.6s6.1 2 6.6 5.6z" fill="currentColor"/></svg>'
+)
 HATCH: Final = Markup(
     '<svg width="0" height="0" style="position:absolute" aria-hidden="true"><defs><pattern id="hatch" width="6" height="6"'
     ' patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect width="6" height="6" fill="var(--hatch-bg)"/>'

@@ -9,7 +9,7 @@ from typing import Final
 from markupsafe import Markup, escape
 
 Child = Markup | str | None
-_EMPTY: Final = frozenset({"br", "rect"})
+_EMPTY: Final = frozenset({"br", "rect", "meta", "input", "link"})
 
 
 def el(tag: str, *children: Child, cls: str = "", style: str = "", **attributes: str | float | None) -> Markup:

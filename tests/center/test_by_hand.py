@@ -228,7 +228,7 @@ def test_prometheus_hears_what_became_of_it(plant):
 def stopped(tmp_path):
     path = tmp_path / "center.yaml"
     path.write_text(
-        f"broker: mqtt://127.0.0.1:9\nlisten: 127.0.0.1:9\nstore: {{kind: duckdb, file: {tmp_path / 'nhip.duckdb'}}}\n"
+        f"accounts: off\nbroker: mqtt://127.0.0.1:9\nlisten: 127.0.0.1:9\nstore: {{kind: duckdb, file: {tmp_path / 'nhip.duckdb'}}}\n"
     )
     return path
 

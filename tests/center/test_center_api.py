@@ -261,12 +261,19 @@ async def test_large_answers_are_compressed(client):
     [
         ({"store": "{kind: abacus}"}, "unknown_store"),
         ({"store": "{kind: contract}"}, "unknown_store"),
-        ({"listen": "203.0.113.1:80"}, "cannot_listen"),
+        ({"accounts": "on", "proxy": "127.0.0.1", "listen": "203.0.113.1:80"}, "cannot_listen"),
+        ({"accounts": "on"}, "no_administrator"),
+        ({"https": "{certificate: /no/such, key: /no/such}"}, "certificate_unusable"),
         ({"password_file": "/no/such/file"}, "cannot_read"),
     ],
 )
 async def test_a_center_that_cannot_start_says_why(tmp_path, settings, code):
-    lines = {"broker": "mqtt://127.0.0.1:1", "listen": "127.0.0.1:0", "store": f"{{kind: duckdb, file: {tmp_path}/a}}"}
+    lines = {
+        "accounts": "off",
+        "broker": "mqtt://127.0.0.1:1",
+        "listen": "127.0.0.1:0",
+        "store": f"{{kind: duckdb, file: {tmp_path}/a}}",
+    }
     text = "".join(f"{key}: {value}\n" for key, value in (lines | settings).items())
     with pytest.raises(Misconfigured) as caught:
         await run(parse_center(text), asyncio.Event())

@@ -29,7 +29,7 @@ class Process:
     def __init__(self, folder, port):
         self.config, self.ready = folder / "center.yaml", folder / "ready.json"
         self.config.write_text(
-            f"broker: mqtt://127.0.0.1:{port}\nlisten: 127.0.0.1:0\nstore: {{kind: duckdb, file: {folder}/nhip.duckdb}}\n"
+            f"accounts: off\nbroker: mqtt://127.0.0.1:{port}\nlisten: 127.0.0.1:0\nstore: {{kind: duckdb, file: {folder}/nhip.duckdb}}\n"
         )
 
     def start(self):

@@ -28,13 +28,17 @@ VIEWERS = {
 }
 
 
+async def _named(connection):
+    return VIEWERS[connection.headers["x-viewer"]]
+
+
 class Plant:
     """One center and its HTTP application; whoever asks is named in a header."""
 
     def __init__(self, folder, sites, name):
         self.center = make(folder, sites, name)
         self.ingest = Ingest(self.center, Broker("127.0.0.1", 9), patient=False)
-        self.app = application(self.center, self.ingest, lambda connection: VIEWERS.get(connection.headers["x-viewer"]))
+        self.app = application(self.center, self.ingest, _named)
         self._transport = httpx.ASGITransport(self.app)
 
     async def ask(self, method, url, viewer, query, body):

@@ -36,6 +36,12 @@ def test_defaults():
         ("store: {file: x}\n", ["missing_key", "missing_key"]),
         ("broker: mqtt://u:p@host\nlisten: here\nstore: {kind: Duck/DB}\n", ["bad_broker", "bad_listen", "invalid"]),
         ("broker: mqtt://host:99999\nstore: {kind: duckdb}\nlanguage: fr\n", ["bad_broker", "not_one_of"]),
+        ("broker: mqtt://host\nstore: {kind: duckdb}\nlisten: 0.0.0.0:80\naccounts: off\n", ["open_without_accounts"]),
+        ("broker: mqtt://host\nstore: {kind: duckdb}\nlisten: 0.0.0.0:80\n", ["open_without_https"]),
+        (
+            "broker: mqtt://host\nstore: {kind: duckdb}\nproxy: example\ndatabase: mysql://x\n",
+            ["bad_database", "bad_proxy"],
+        ),
         ("brokr: mqtt://host\nstore: {kind: duckdb}\n", ["missing_key", "unknown_key"]),
         ("broker: mqtt://host\nbroker: mqtt://host\nstore: {kind: duckdb}\n", ["duplicate_key"]),
     ],

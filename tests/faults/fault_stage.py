@@ -125,7 +125,7 @@ class Stage:
         self.history.mkdir()
         self.fed = 0
         (folder / "center.yaml").write_text(
-            f"broker: mqtt://127.0.0.1:{center_port or self.port}\nlisten: 127.0.0.1:{self.http_port}\n"
+            f"accounts: off\nbroker: mqtt://127.0.0.1:{center_port or self.port}\nlisten: 127.0.0.1:{self.http_port}\n"
             f"store: {{kind: duckdb, file: {self.store}}}\n"
         )
         center = ["-m", "nhip", "center", str(folder / "center.yaml")]

@@ -1,0 +1,110 @@
+"""What administrators may read of the accounts over HTTP."""
+
+from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo
+
+from fastapi import FastAPI, Query
+from pydantic import BaseModel, Field
+from sqlalchemy import Engine
+
+from center import answers
+from center.access import Administering
+from center.accounts import audit, people, tokens
+from center.times import iso
+
+_V1: Final = "/api/v1"
+_UTC: Final = ZoneInfo("UTC")
+_PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {status: {"model": answers.Problem} for status in (401, 403, 503)}
+Sites = Annotated[list[str] | None, Field(description="Ids of sites; null for all.")]
+
+
+class User(BaseModel):
+    """A person's account."""
+
+    name: str
+    full_name: str
+    role: people.Role
+    sites: Sites
+    disabled: bool
+    created: str
+    seen: str | None = Field(description="The last login.")
+
+
+class Token(BaseModel):
+    """A token of a program, without its secret."""
+
+    name: str
+    sites: Sites
+    scope: tokens.Scope
+    created: str
+    expires: str | None
+    used: str | None = Field(description="The last use, to the minute.")
+
+
+class Change(BaseModel):
+    """One change: who made it, when, from where, what, and to whom or what."""
+
+    id: int
+    at: str
+    who: str
+    address: str
+    what: str
+    about: str
+    detail: dict[str, Any]
+
+
+class Trail(BaseModel):
+    """Changes, the newest first; count is of all."""
+
+    rows: list[Change]
+    count: int
+
+
+def add_accounts(app: FastAPI, engine: Engine) -> None:
+    """The routes."""
+
+    @app.get(f"{_V1}/users", response_model=list[User], responses=_PROBLEMS)
+    def users(_viewer: Administering) -> Any:
+        """People and what they may see."""
+        return [user_row(item) for item in people.users(engine)]
+
+    @app.get(f"{_V1}/tokens", response_model=list[Token], responses=_PROBLEMS)
+    def list_tokens(_viewer: Administering) -> Any:
+        """Tokens of programs."""
+        return [token_row(item) for item in tokens.tokens(engine)]
+
+    @app.get(f"{_V1}/audit", response_model=Trail, responses=_PROBLEMS)
+    def trail(
+        _viewer: Administering,
+        before: Annotated[int | None, Query(description="Only entries older than the one of this id.")] = None,
+        limit: Annotated[int, Query(ge=1, le=audit.MOST_ROWS, description="At most so many rows.")] = 100,
+    ) -> Any:
+        """Every change to accounts, tokens and enrolment."""
+        rows, count = audit.entries(engine, before, limit)
+        return {"rows": [change_row(item) for item in rows], "count": count}
+
+
+def _sites(sites: frozenset[str] | None) -> list[str] | None:
+    return None if sites is None else sorted(sites)
+
+
+def _moment(t_ns: int | None) -> str | None:
+    return iso(t_ns, _UTC) if t_ns else None
+
+
+def user_row(item: people.User) -> dict[str, Any]:
+    """An account as API and commands show it."""
+    told = {"sites": _sites(item.sites), "created": _moment(item.created_ns), "seen": _moment(item.seen_ns)}
+    return {name: getattr(item, name) for name in ("name", "full_name", "role", "disabled")} | told
+
+
+def token_row(item: tokens.Token) -> dict[str, Any]:
+    """A token as API and commands show it."""
+    told = {"created": item.created_ns, "expires": item.expires_ns, "used": item.used_ns}
+    moments = {name: _moment(t_ns) for name, t_ns in told.items()}
+    return {"name": item.name, "scope": item.scope, "sites": _sites(item.sites), **moments}
+
+
+def change_row(item: audit.Entry) -> dict[str, Any]:
+    """A change as API and commands show it."""
+    return {**vars(item), "at": iso(item.at_ns, _UTC)}

@@ -1,0 +1,89 @@
+"""From a request's cookie or token to its viewer, and from a name and a password to a session."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from fastapi import FastAPI
+from sqlalchemy import Engine
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware.sessions import SessionMiddleware
+from starlette.requests import HTTPConnection
+
+from center.access import address_of, is_loopback
+from center.accounts import command, people, sessions, tokens
+from center.accounts.attempts import Attempts
+from center.accounts.audit import Actor
+from center.viewer import Viewer
+
+COOKIE: Final = "nhip_session"
+KEY: Final = "key"
+_AROUND: Final = ("forwarded", "x-forwarded-for", "x-real-ip")
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Too many wrong passwords: when the next may be tried [s from now]."""
+
+    s: float
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """The accounts of a running center. watch_here: loopback may ask for health and metrics without an account."""
+
+    engine: Engine
+    watch_here: bool = True
+    now_ns: Callable[[], int] = time.time_ns
+    attempts: Attempts = field(default_factory=Attempts)
+
+    async def identify(self, connection: HTTPConnection) -> Viewer | None:
+        """By `center.access.Identify`. A token that is sent and not good is not made good by a cookie."""
+        scheme, _, secret = connection.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            return await run_in_threadpool(self._bearer, secret.strip())
+        if key := connection.session.get(KEY):
+            user = await run_in_threadpool(sessions.user_of_session, self.engine, self.now_ns(), key)
+            if user is not None:
+                return people.viewer_of(user)
+        here = self.watch_here and is_loopback(connection) and not any(name in connection.headers for name in _AROUND)
+        return _WATCHER if here and connection.url.path in _WATCHED else None
+
+    def _bearer(self, secret: str) -> Viewer | None:
+        if secret.startswith(command.PREFIX):
+            return command.viewer_of_pass(self.engine, secret)
+        return tokens.viewer_of_token(self.engine, self.now_ns(), secret)
+
+    def log_in(self, name: str, password: str, address: str) -> str | Wait | None:
+        """The key of a new session; None for a wrong name or password. Not for the event loop."""
+        name, now_s = name.strip().lower()[:80], self.now_ns() / 1e9
+        if wait_s := self.attempts.wait_s(name, address, now_s):
+            return Wait(wait_s)
+        user = people.check_password(self.engine, name, password)
+        if user is None:
+            self.attempts.failed(name, address, now_s)
+            return None
+        self.attempts.succeeded(name)
+        return sessions.open_session(self.engine, self.now_ns(), Actor(user.name, address), user)
+
+
+_WATCHED: Final = ("/metrics", "/api/v1/health")
+_WATCHER: Final = Viewer("loopback", frozenset(), frozenset({"watch"}))
+
+
+def add_sessions(app: FastAPI, engine: Engine, *, secure: bool) -> None:
+    """Signed cookies, before the gate. secure: browsers send them over HTTPS alone."""
+    app.add_middleware(
+        SessionMiddleware,
+        secret_key=sessions.signing_key(engine),
+        session_cookie=COOKIE,
+        max_age=sessions.LASTS_S,
+        same_site="lax",
+        https_only=secure,
+    )
+
+
+def actor_of(connection: HTTPConnection, viewer: Viewer) -> Actor:
+    """Who changes something, for the audit."""
+    return Actor(viewer.name, address_of(connection))

@@ -1,0 +1,170 @@
+"""Accounts of people. Every change is written with its audit entry, in one transaction."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final, Literal, get_args
+
+from sqlalchemy import Connection, Engine, Row, select
+from sqlalchemy.exc import IntegrityError
+
+from center.accounts import passwords
+from center.accounts.audit import Actor, record
+from center.accounts.schema import SESSIONS, USERS
+from center.sql import reading, writing
+from center.viewer import Right, Viewer
+from wire.topics import ID
+
+Role = Literal["admin", "engineer", "factory"]
+"""admin: administrators of the center, all sites; engineer: those of assigned sites; factory: people of one's own."""
+ROLES: Final[tuple[Role, ...]] = get_args(Role)
+ALL_SITES: Final = "*"
+_RIGHTS: Final[dict[str, frozenset[Right]]] = {
+    "admin": frozenset({"read", "write", "watch", "admin"}),
+    "engineer": frozenset({"read", "write"}),
+    "factory": frozenset({"read", "write"}),
+}
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._@-]{1,63}")
+
+
+class Refused(ValueError):
+    """A change that cannot be made. code: its sentence is `accounts.refused.<code>`; values: what belongs into it."""
+
+    def __init__(self, code: str, **values: object) -> None:
+        super().__init__(f"{code} {values}")
+        self.code, self.values = code, values
+
+
+@dataclass(frozen=True)
+class User:
+    """A person's account. sites: None for all; seen_ns: 0 before the first login."""
+
+    id: int
+    name: str
+    full_name: str
+    role: Role
+    sites: frozenset[str] | None
+    disabled: bool
+    created_ns: int
+    seen_ns: int
+
+
+def viewer_of(user: User) -> Viewer:
+    """What the account may see and do."""
+    return Viewer(user.name, user.sites, _RIGHTS[user.role], user.id)
+
+
+def sites_text(sites: Iterable[str] | None) -> str:
+    """A set of sites as it is kept. Raises `Refused` for what is no id of a site."""
+    if sites is None:
+        return ALL_SITES
+    found = sorted(set(sites))
+    for site in found:
+        if not ID.fullmatch(site):
+            raise Refused("site", site=site[:64])
+    return " ".join(found)
+
+
+def sites_of(text: str) -> frozenset[str] | None:
+    """The set that was kept."""
+    return None if text == ALL_SITES else frozenset(text.split())
+
+
+def user_of(row: Row[Any]) -> User:
+    """A row of the table as it is handed out: without the password."""
+    return User(
+        row.id, row.name, row.full_name, row.role, sites_of(row.sites), row.disabled, row.created_ns, row.seen_ns
+    )
+
+
+def users(engine: Engine) -> list[User]:
+    """All accounts by name."""
+    with reading(engine) as connection:
+        return [user_of(row) for row in connection.execute(select(USERS).order_by(USERS.c.name))]
+
+
+def has_administrator(engine: Engine) -> bool:
+    """Whether anybody can administer this center."""
+    return any(user.role == "admin" and not user.disabled for user in users(engine))
+
+
+def add_user(
+    engine: Engine, now_ns: int, actor: Actor, name: str, *, role: str, sites: Iterable[str] = (), password: str,
+    full_name: str = "",
+) -> None:  # fmt: skip
+    """A new account. Raises `Refused` or `BadPassword`."""
+    name = name.strip().lower()
+    if not _NAME.fullmatch(name):
+        raise Refused("name", name=name[:64])
+    kept = _sites_for(role, sites)
+    passwords.check_new(password, name)
+    row = {"name": name, "full_name": full_name.strip()[:200], "role": role, "sites": kept, "disabled": False}
+    try:
+        with writing(engine) as connection:
+            connection.execute(
+                USERS.insert().values(**row, password=passwords.hashed(password), created_ns=now_ns, seen_ns=0)
+            )
+            record(connection, now_ns, actor, "user.added", name, role=role, sites=kept)
+    except IntegrityError as error:
+        raise Refused("exists", name=name) from error
+
+
+def _sites_for(role: str, sites: Iterable[str]) -> str:
+    if role not in ROLES:
+        raise Refused("role", role=role[:40], known=", ".join(ROLES))
+    return sites_text(None if role == "admin" else sites)
+
+
+def change_user(engine: Engine, now_ns: int, actor: Actor, name: str, *, role: str, sites: Iterable[str]) -> None:
+    """Another role or other sites; counts from the next request on. Raises `Refused`."""
+    kept = _sites_for(role, sites)
+    with writing(engine) as connection:
+        found = _found(connection, name)
+        if role != "admin":
+            _not_the_last(connection, found)
+        connection.execute(USERS.update().where(USERS.c.id == found.id).values(role=role, sites=kept))
+        record(connection, now_ns, actor, "user.changed", found.name, role=role, sites=kept)
+
+
+def disable_user(engine: Engine, now_ns: int, actor: Actor, name: str, *, disabled: bool = True) -> None:
+    """Closes an account and ends its sessions, or opens it again. Raises `Refused`."""
+    with writing(engine) as connection:
+        found = _found(connection, name)
+        if disabled:
+            _not_the_last(connection, found)
+            connection.execute(SESSIONS.delete().where(SESSIONS.c.user_id == found.id))
+        connection.execute(USERS.update().where(USERS.c.id == found.id).values(disabled=disabled))
+        record(connection, now_ns, actor, "user.disabled" if disabled else "user.enabled", found.name)
+
+
+def set_password(engine: Engine, now_ns: int, actor: Actor, name: str, password: str) -> None:
+    """A new password; all sessions of the account end. Raises `Refused` or `BadPassword`."""
+    passwords.check_new(password, name)
+    kept = passwords.hashed(password)
+    with writing(engine) as connection:
+        found = _found(connection, name)
+        connection.execute(USERS.update().where(USERS.c.id == found.id).values(password=kept))
+        connection.execute(SESSIONS.delete().where(SESSIONS.c.user_id == found.id))
+        record(connection, now_ns, actor, "user.password", found.name)
+
+
+def check_password(engine: Engine, name: str, password: str) -> User | None:
+    """The account, if that is its password and it is open. Takes as long for a name that does not exist."""
+    with reading(engine) as connection:
+        row = connection.execute(select(USERS).where(USERS.c.name == name.strip().lower())).one_or_none()
+    right = passwords.matches(row.password if row else "", password)
+    return user_of(row) if row is not None and right and not row.disabled else None
+
+
+def _found(connection: Connection, name: str) -> User:
+    row = connection.execute(select(USERS).where(USERS.c.name == name.strip().lower())).one_or_none()
+    if row is None:
+        raise Refused("nobody", name=name[:64])
+    return user_of(row)
+
+
+def _not_the_last(connection: Connection, user: User) -> None:
+    """A center without an administrator could not be administered again but at its own machine."""
+    others = select(USERS.c.id).where(USERS.c.role == "admin", USERS.c.disabled.is_(False), USERS.c.id != user.id)
+    if user.role == "admin" and connection.execute(others).first() is None:
+        raise Refused("last", name=user.name)

@@ -1,0 +1,77 @@
+"""Tables of the accounts, and how they came to be. Times are ns UTC."""
+
+import secrets
+from typing import Final
+
+from sqlalchemy import BigInteger, Boolean, Column, Connection, Engine, Integer, MetaData, String, Table, Text
+
+from center.sql import open_database, prepare
+
+SESSION_KEY: Final = "sessions"
+"""Signs cookies; made once, so that processes that share a database accept each other's."""
+_META: Final = MetaData()
+_ID: Final = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by themselves only where so called
+
+# sites: ids with a blank between them, or * for all; a set that is read whole and written whole
+USERS: Final = Table(
+    "users",
+    _META,
+    Column("id", _ID, primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("full_name", String(200), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("sites", Text, nullable=False),
+    Column("password", Text, nullable=False),
+    Column("disabled", Boolean, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("seen_ns", BigInteger, nullable=False),
+)
+# what a cookie or a header holds is kept as its SHA-256: random enough that nothing slower is needed
+SESSIONS: Final = Table(
+    "sessions",
+    _META,
+    Column("digest", String(64), primary_key=True),
+    Column("user_id", BigInteger, nullable=False, index=True),
+    Column("expires_ns", BigInteger, nullable=False),
+)
+TOKENS: Final = Table(
+    "tokens",
+    _META,
+    Column("id", _ID, primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("sites", Text, nullable=False),
+    Column("scope", String(16), nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("expires_ns", BigInteger, nullable=True),
+    Column("used_ns", BigInteger, nullable=False),
+)
+AUDIT: Final = Table(
+    "audit",
+    _META,
+    Column("id", _ID, primary_key=True),
+    Column("at_ns", BigInteger, nullable=False),
+    Column("who", String(80), nullable=False),
+    Column("address", String(80), nullable=False),
+    Column("what", String(40), nullable=False),
+    Column("about", String(200), nullable=False),
+    Column("detail", Text, nullable=False),
+)
+SECRETS: Final = Table(
+    "secrets", _META, Column("name", String(40), primary_key=True), Column("value", Text, nullable=False)
+)
+
+
+def _first(connection: Connection) -> None:
+    _META.create_all(connection, [USERS, SESSIONS, TOKENS, AUDIT, SECRETS])
+    connection.execute(SECRETS.insert().values(name=SESSION_KEY, value=secrets.token_urlsafe(32)))
+
+
+_STEPS: Final = (_first,)
+
+
+def open_accounts(url: str) -> Engine:
+    """The database with the accounts' tables in it. Raises `Misconfigured` or `StoreAway`."""
+    engine = open_database(url)
+    prepare(engine, "accounts", _STEPS)
+    return engine

@@ -1,0 +1,56 @@
+"""Sessions of browsers: a random key in a signed cookie, its digest in the database, so that each can be ended."""
+
+import hashlib
+import secrets
+from typing import Final
+
+from sqlalchemy import Engine, select
+
+from center.accounts.audit import Actor, record
+from center.accounts.people import User, user_of
+from center.accounts.schema import SECRETS, SESSION_KEY, SESSIONS, USERS
+from center.sql import reading, writing
+
+LASTS_S: Final = 14 * 86_400
+
+
+def digest(secret: str) -> str:
+    """What is kept of a random secret."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def signing_key(engine: Engine) -> str:
+    """The key that signs cookies."""
+    with reading(engine) as connection:
+        return str(connection.scalar(select(SECRETS.c.value).where(SECRETS.c.name == SESSION_KEY)))
+
+
+def open_session(engine: Engine, now_ns: int, actor: Actor, user: User) -> str:
+    """The key of a new session; those that are over are forgotten."""
+    key = secrets.token_urlsafe(32)
+    with writing(engine) as connection:
+        connection.execute(SESSIONS.delete().where(SESSIONS.c.expires_ns <= now_ns))
+        row = {"digest": digest(key), "user_id": user.id, "expires_ns": now_ns + LASTS_S * 1_000_000_000}
+        connection.execute(SESSIONS.insert().values(**row))
+        connection.execute(USERS.update().where(USERS.c.id == user.id).values(seen_ns=now_ns))
+        record(connection, now_ns, actor, "login", user.name)
+    return key
+
+
+def user_of_session(engine: Engine, now_ns: int, key: str) -> User | None:
+    """Whose session it is, None once it is over or the account is closed."""
+    asked = (
+        select(USERS)
+        .join(SESSIONS, SESSIONS.c.user_id == USERS.c.id)
+        .where(SESSIONS.c.digest == digest(key), SESSIONS.c.expires_ns > now_ns, USERS.c.disabled.is_(False))
+    )
+    with reading(engine) as connection:
+        row = connection.execute(asked).one_or_none()
+    return None if row is None else user_of(row)
+
+
+def close_session(engine: Engine, now_ns: int, actor: Actor, key: str) -> None:
+    """Ends one session."""
+    with writing(engine) as connection:
+        if connection.execute(SESSIONS.delete().where(SESSIONS.c.digest == digest(key))).rowcount:
+            record(connection, now_ns, actor, "logout", actor.name)

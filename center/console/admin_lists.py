@@ -1,0 +1,199 @@
+"""What the administrators' pages show: people, tokens, and the trail of changes. Pure."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+from center.accounts import audit, people, tokens
+from center.console.document import button, choice, field, form
+from center.console.markup import Child, el
+from words import moment, say
+from words.catalogue import catalogue
+
+USERS: Final = "/admin"
+TOKENS: Final = "/admin/tokens"
+AUDIT: Final = "/admin/audit"
+_TABS: Final = ((USERS, "admin.users"), (TOKENS, "admin.tokens"), (AUDIT, "admin.audit"))
+
+
+def tabs(on: str, lang: str) -> Markup:
+    """The pages beside each other."""
+    return el(
+        "nav", *(el("a", say(key, lang), href=url, cls="on" if url == on else "") for url, key in _TABS), cls="seg"
+    )
+
+
+def when(t_ns: int | None, lang: str) -> str:
+    """A time, or that there is none."""
+    if not t_ns:
+        return say("accounts.never", lang)
+    return f"{moment(datetime.fromtimestamp(t_ns // 1_000_000_000, UTC), lang)} UTC"
+
+
+def sites_shown(sites: frozenset[str] | None, lang: str) -> Markup:
+    """Sites as small plates."""
+    if sites is None:
+        return el("span", say("accounts.all_sites", lang), cls="plate all")
+    if not sites:
+        return el("span", say("accounts.no_sites", lang), cls="faint")
+    return el("span", *(el("span", site, cls="plate") for site in sorted(sites)), cls="plates")
+
+
+def _sites_chosen(known: Sequence[str], chosen: frozenset[str] | None, lang: str) -> Markup:
+    boxes = (
+        el(
+            "label",
+            el("input", type="checkbox", name="site", value=site, checked="" if chosen and site in chosen else None),
+            el("span", site),
+            cls="box",
+        )
+        for site in sorted({*known, *(chosen or ())})
+    )
+    return el(
+        "fieldset",
+        el("legend", say("admin.sites", lang)),
+        el("div", *boxes, cls="boxes"),
+        field(say("admin.other_sites", lang), "other_sites", autocapitalize="none"),
+    )
+
+
+def _role(lang: str, chosen: str = "factory") -> Markup:
+    options = [(role, say(f"accounts.role.{role}", lang)) for role in reversed(people.ROLES)]
+    return choice(say("admin.role", lang), "role", options, chosen)
+
+
+def _folded(title: str, content: Child, cls: str = "", *, opened: bool = False) -> Markup:
+    return el("details", el("summary", title), content, cls=f"fold {cls}".strip(), open="" if opened else None)
+
+
+def people_list(found: Iterable[people.User], known: Sequence[str], lang: str) -> Markup:
+    """A row for each account, with what can be done to it."""
+    return el("ul", *(_person(user, known, lang) for user in found), cls="rows")
+
+
+def _person(user: people.User, known: Sequence[str], lang: str) -> Markup:
+    at = f"{USERS}/users/{quote(user.name, safe='')}"
+    turn, word = ("enable", "admin.enable") if user.disabled else ("disable", "admin.disable")
+    edit = el(
+        "div",
+        form(
+            f"{at}/change",
+            _role(lang, user.role),
+            _sites_chosen(known, user.sites, lang),
+            button(say("admin.save", lang)),
+        ),
+        el(
+            "div",
+            form(f"{at}/password", button(say("admin.reset", lang), "quiet"), cls=""),
+            form(f"{at}/{turn}", button(say(word, lang), "quiet danger"), cls=""),
+            cls="beside",
+        ),
+    )
+    return el(
+        "li",
+        el("div", el("b", user.name), el("span", user.full_name, cls="soft"), cls="who"),
+        el("div", say(f"accounts.role.{user.role}", lang), cls="soft"),
+        el("div", sites_shown(user.sites, lang)),
+        el(
+            "div",
+            el("span", say("admin.disabled", lang), cls="plate bad")
+            if user.disabled
+            else f"{say('admin.seen', lang)}: {when(user.seen_ns, lang)}",
+            cls="faint",
+        ),
+        _folded(say("admin.edit", lang), edit),
+        cls="off" if user.disabled else "",
+    )
+
+
+def new_person(known: Sequence[str], lang: str, *, opened: bool = False) -> Markup:
+    """The form of a new account."""
+    content = form(
+        f"{USERS}/users",
+        field(say("login.name", lang), "name", required="", autocapitalize="none", autocomplete="off"),
+        field(say("admin.full_name", lang), "full_name", autocomplete="off"),
+        _role(lang),
+        _sites_chosen(known, frozenset(), lang),
+        el("p", say("admin.sites.note", lang), cls="faint"),
+        button(say("admin.add_user", lang)),
+    )
+    return _folded(say("admin.add_user", lang), content, "add", opened=opened)
+
+
+def token_list(found: Sequence[tokens.Token], now_ns: int, lang: str) -> Markup:
+    """A row for each token."""
+    if not found:
+        return el("p", say("admin.no_tokens", lang), cls="empty")
+    return el("ul", *(_token(item, now_ns, lang) for item in found), cls="rows")
+
+
+def _token(item: tokens.Token, now_ns: int, lang: str) -> Markup:
+    over = item.expires_ns is not None and item.expires_ns <= now_ns
+    key = "admin.expired" if over else "admin.expires"
+    expiry = say(key, lang, when=when(item.expires_ns, lang)) if item.expires_ns else say("admin.no_expiry", lang)
+    used = f"{say('admin.used', lang)}: {when(item.used_ns, lang)}"
+    at = f"{TOKENS}/{quote(item.name, safe='')}/revoke"
+    return el(
+        "li",
+        el("div", el("b", item.name), cls="who"),
+        el("div", say(f"accounts.scope.{item.scope}", lang), cls="soft"),
+        el("div", sites_shown(item.sites, lang)),
+        el("div", el("span", expiry, cls="plate bad" if over else ""), el("br"), used, cls="faint"),
+        form(at, button(say("admin.revoke", lang), "quiet danger"), cls=""),
+        cls="off" if over else "",
+    )
+
+
+def new_token(known: Sequence[str], lang: str) -> Markup:
+    """The form of a new token."""
+    everything = el(
+        "label",
+        el("input", type="checkbox", name="all_sites", value="1"),
+        el("span", say("accounts.all_sites", lang)),
+        cls="box",
+    )
+    content = form(
+        TOKENS,
+        field(say("admin.token_name", lang), "name", required="", autocomplete="off"),
+        choice(
+            say("admin.scope", lang), "scope", [(name, say(f"accounts.scope.{name}", lang)) for name in tokens.SCOPES]
+        ),
+        everything,
+        _sites_chosen(known, frozenset(), lang),
+        field(say("admin.days", lang), "days", "number", "365", min="1", max="3650"),
+        button(say("admin.add_token", lang)),
+    )
+    return _folded(say("admin.add_token", lang), content, "add")
+
+
+def trail(rows: Sequence[audit.Entry], count: int, lang: str) -> Markup:
+    """The newest changes first, and the way to the older ones."""
+    more = el("a", say("admin.older", lang), href=f"{AUDIT}?before={rows[-1].id}", cls="quiet") if rows else None
+    older = more if rows and rows[-1].id > 1 and count > len(rows) else None
+    return el("div", el("ul", *(_change(row, lang) for row in rows), cls="rows trail"), older)
+
+
+def _change(row: audit.Entry, lang: str) -> Markup:
+    key = f"audit.what.{row.what}"
+    text = say(key, lang, about=row.about) if key in catalogue() else f"{row.what} {row.about}"
+    detail = " · ".join(f"{name}: {_plain(name, value, lang)}" for name, value in row.detail.items() if value)
+    return el(
+        "li",
+        el("div", when(row.at_ns, lang), cls="faint nowrap"),
+        el("div", el("b", text), el("span", detail, cls="soft") if detail else None, cls="who"),
+        el("div", row.who, el("span", row.address or say("audit.at_the_machine", lang), cls="faint"), cls="who"),
+    )
+
+
+def _plain(name: str, value: Any, lang: str) -> str:
+    if name.endswith("_ns"):
+        return when(int(value), lang)
+    return say("accounts.all_sites", lang) if value == people.ALL_SITES else str(value)
+
+
+def once(text: str, secret: str) -> Markup:
+    """A secret that is shown this once."""
+    return el("div", el("p", text), el("code", secret, tabindex="0"), cls="said good once", role="status")

@@ -1,0 +1,140 @@
+"""Login, logout and one's own account."""
+
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from starlette.concurrency import run_in_threadpool
+
+from center.access import LOGIN, address_of
+from center.accounts import passwords, people, sessions
+from center.accounts.identify import KEY, Accounts, Wait, actor_of
+from center.console import frame
+from center.console.document import button, document, field, form, said
+from center.console.markup import el
+from center.state import Center
+from center.viewer import Viewer
+from words import duration, say
+
+
+def add_session_pages(app: FastAPI, center: Center, accounts: Accounts) -> None:
+    """The routes; their answers are pages, so the API's description leaves them out."""
+
+    @app.get(LOGIN, include_in_schema=False)
+    async def login_page(request: Request, next: str = "") -> Response:  # noqa: A002  # the URL's word
+        if request.state.viewer is not None:
+            return RedirectResponse(_inside(next), 303)
+        return _login(request, center, next)
+
+    @app.post(LOGIN, include_in_schema=False)
+    async def log_in(request: Request) -> Response:
+        asked = await request.form()
+        name, password = str(asked.get("name", "")), str(asked.get("password", ""))
+        target = _inside(str(asked.get("next", "")))
+        outcome = await run_in_threadpool(accounts.log_in, name, password, address_of(request))
+        if isinstance(outcome, str):
+            request.session.clear()  # a key from before the login is worth nothing after it
+            request.session[KEY] = outcome
+            return RedirectResponse(target, 303)
+        lang = frame.language(request, center)
+        if isinstance(outcome, Wait):
+            told = say("login.wait", lang, duration=duration(round(outcome.s) * 1000, lang))
+            return _login(request, center, target, told, name, 429)
+        return _login(request, center, target, say("login.wrong", lang), name, 401)
+
+    @app.post("/logout", include_in_schema=False)
+    async def log_out(request: Request) -> Response:
+        if (key := request.session.get(KEY)) and request.state.viewer:
+            actor = actor_of(request, request.state.viewer)
+            await run_in_threadpool(sessions.close_session, accounts.engine, accounts.now_ns(), actor, key)
+        request.session.clear()
+        return RedirectResponse(LOGIN, 303)
+
+    @app.get("/account", include_in_schema=False)
+    async def account_page(request: Request) -> Response:
+        return _account(request, center)
+
+    @app.post("/account", include_in_schema=False)
+    async def change_password(request: Request) -> Response:
+        viewer: Viewer = request.state.viewer
+        asked = {name: str(value) for name, value in (await request.form()).items()}
+        told = await run_in_threadpool(_change, accounts, request, viewer, asked)
+        if told:
+            return _account(request, center, told, 422)
+        key = await run_in_threadpool(accounts.log_in, viewer.name, asked["new"], address_of(request))
+        if isinstance(key, str):  # the change ended every session, this one too
+            request.session[KEY] = key
+        return _account(request, center, "changed")
+
+
+def _inside(target: str) -> str:
+    """Where to go after the login: nowhere but within this console."""
+    sound = target.startswith("/") and not target.startswith(("//", "/\\", LOGIN))
+    return target if sound else "/"
+
+
+def _login(
+    request: Request, center: Center, target: str, told: str = "", name: str = "", status: int = 200
+) -> HTMLResponse:
+    lang = frame.language(request, center)
+    title = say("login.title", lang)
+    content = el(
+        "section",
+        el("h1", title),
+        said(told, "bad"),
+        form(
+            LOGIN,
+            el("input", type="hidden", name="next", value=_inside(target)),
+            field(say("login.name", lang), "name", value=name, autocomplete="username", autocapitalize="none", required="",
+                  autofocus=None if name else ""),
+            field(say("login.password", lang), "password", "password", autocomplete="current-password", required="",
+                  autofocus="" if name else None),
+            button(say("login.go", lang)),
+        ),
+        el("p", say("login.help", lang), cls="faint"),
+        cls="panel narrow",
+    )  # fmt: skip
+    return document(center, None, lang, title, content, status=status)
+
+
+def _change(accounts: Accounts, request: Request, viewer: Viewer, asked: dict[str, str]) -> str:
+    """Which complaint there is about a new password, "" where it is changed."""
+    if asked.get("new") != asked.get("again"):
+        return "different"
+    if accounts.attempts.wait_s(viewer.name, address_of(request), accounts.now_ns() / 1e9):
+        return "wrong"
+    if people.check_password(accounts.engine, viewer.name, asked.get("old", "")) is None:
+        accounts.attempts.failed(viewer.name, address_of(request), accounts.now_ns() / 1e9)
+        return "wrong"
+    try:
+        actor = actor_of(request, viewer)
+        people.set_password(accounts.engine, accounts.now_ns(), actor, viewer.name, asked.get("new", ""))
+    except passwords.BadPassword as error:
+        return error.code
+    return ""
+
+
+def _account(request: Request, center: Center, told: str = "", status: int = 200) -> HTMLResponse:
+    lang, viewer = frame.language(request, center), request.state.viewer
+    title = say("account.title", lang)
+    sites = say("accounts.all_sites", lang) if viewer.sites is None else ", ".join(sorted(viewer.sites))
+    limits = {"shortest": passwords.SHORTEST, "longest": passwords.LONGEST}
+    good = told == "changed"
+    text = (
+        say("account.changed", lang) if good else say(f"accounts.bad_password.{told}", lang, **limits) if told else ""
+    )
+    new = {"autocomplete": "new-password", "required": "", "minlength": str(passwords.SHORTEST)}
+    content = el(
+        "section",
+        el("h1", viewer.name),
+        el("p", el("span", say("account.sites", lang), cls="faint"), " ", sites or say("accounts.no_sites", lang)),
+        el("h2", say("account.change", lang)),
+        said(text, "good" if good else "bad"),
+        form(
+            "/account",
+            field(say("account.old", lang), "old", "password", autocomplete="current-password", required=""),
+            field(say("account.new", lang), "new", "password", **new),
+            field(say("account.again", lang), "again", "password", **new),
+            button(say("account.change", lang)),
+        ),
+        cls="panel narrow",
+    )
+    return document(center, viewer, lang, title, content, status=status)

@@ -1,0 +1,289 @@
+"""Accounts, tokens and the trail of changes on SQLite and PostgreSQL, and the gate in front of the API."""
+
+import json
+import sqlite3
+
+import pytest
+from accounts_plant import PASSWORD, ROOT, Plant, bearer
+from hypothesis import given
+from hypothesis import strategies as st
+from postgres_plant import KINDS, database_url
+from sqlalchemy import text
+
+from center.accounts import audit, passwords, people, sessions, tokens
+from center.accounts.attempts import FREE, LONGEST_S, MOST, Attempts
+from center.accounts.command import pass_for
+from center.sql import reading
+
+DAY_NS = 86_400_000_000_000
+
+
+@pytest.fixture(params=KINDS)
+def plant(request, tmp_path):
+    made = Plant(tmp_path, database_url(request.param, tmp_path))
+    made.add("hoa", "admin")
+    yield made
+    made.close()
+
+
+def sites_of(answer):
+    assert answer.status_code == 200, answer.text
+    return [row["id"] for row in answer.json()]
+
+
+def signed(plant, name, sites=(), role="factory"):
+    plant.add(name, role, sites)
+    secret = sessions.open_session(
+        plant.engine, plant.now_ns, ROOT, people.check_password(plant.engine, name, PASSWORD)
+    )
+    return people.viewer_of(sessions.user_of_session(plant.engine, plant.now_ns, secret)), secret
+
+
+def test_roles_say_what_one_sees(plant):
+    factory, _ = signed(plant, "hung", ["hoa-binh"])
+    engineer, _ = signed(plant, "lan", ["hoa-binh", "van-long"], "engineer")
+    nobody, _ = signed(plant, "moi", [], "engineer")
+    admin = people.viewer_of(people.check_password(plant.engine, "hoa", PASSWORD))
+    assert [viewer.sees("hoa-binh") for viewer in (factory, engineer, nobody, admin)] == [True, True, False, True]
+    assert [viewer.sees("van-long") for viewer in (factory, engineer, nobody, admin)] == [False, True, False, True]
+    assert [viewer.may("write") for viewer in (factory, engineer, admin)] == [True, True, True]
+    assert [viewer.may("admin") or viewer.may("watch") for viewer in (factory, engineer)] == [False, False]
+
+
+def test_what_is_kept_of_secrets_opens_nothing(plant):
+    _, key = signed(plant, "hung", ["hoa-binh"])
+    secret = plant.token("grafana", ["hoa-binh"])
+    with reading(plant.engine) as connection:
+        kept = [str(row) for name in ("users", "sessions", "tokens", "audit") for row in connection.execute(text(f"SELECT * FROM {name}"))]  # fmt: skip
+    whole = " ".join(kept)
+    assert "$argon2id$" in whole
+    for word in (PASSWORD, key, secret, secret.removeprefix(tokens.PREFIX)):
+        assert word not in whole
+
+
+def test_a_password_is_right_or_not(plant):
+    check = people.check_password
+    assert check(plant.engine, " HOA ", PASSWORD).name == "hoa"
+    for name, password in (("hoa", PASSWORD + " "), ("hoa", ""), ("nobody", PASSWORD), ("", "")):
+        assert check(plant.engine, name, password) is None
+    plant.add("lan")
+    people.disable_user(plant.engine, plant.now_ns, ROOT, "lan")
+    assert check(plant.engine, "lan", PASSWORD) is None
+    people.disable_user(plant.engine, plant.now_ns, ROOT, "lan", disabled=False)
+    people.set_password(plant.engine, plant.now_ns, ROOT, "lan", "another password")
+    assert check(plant.engine, "lan", PASSWORD) is None
+    assert check(plant.engine, "lan", "another password")
+
+
+@pytest.mark.parametrize(("password", "code"), [("short", "short"), ("x" * 201, "long"), ("Hoa-Binh-01", "name")])
+def test_a_password_that_is_no_good(password, code):
+    with pytest.raises(passwords.BadPassword) as caught:
+        passwords.check_new(password, "hoa-binh-01")
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("code", "what"),
+    [
+        ("exists", {"name": "hoa", "role": "admin"}),
+        ("name", {"name": "Hòa", "role": "admin"}),
+        ("role", {"name": "lan", "role": "king"}),
+        ("site", {"name": "lan", "role": "factory", "sites": ["*"]}),
+        ("site", {"name": "lan", "role": "factory", "sites": ["a b"]}),
+    ],
+)
+def test_an_account_that_cannot_be(plant, code, what):
+    with pytest.raises(people.Refused) as caught:
+        plant.add(**what)
+    assert caught.value.code == code
+    assert [user.name for user in people.users(plant.engine)] == ["hoa"]
+    assert audit.entries(plant.engine)[1] == 1
+
+
+def test_the_last_administrator_stays(plant):
+    for change in (
+        lambda: people.disable_user(plant.engine, 1, ROOT, "hoa"),
+        lambda: people.change_user(plant.engine, 1, ROOT, "hoa", role="factory", sites=[]),
+    ):
+        with pytest.raises(people.Refused) as caught:
+            change()
+        assert caught.value.code == "last"
+    plant.add("lan", "admin")
+    people.disable_user(plant.engine, 1, ROOT, "hoa")
+    assert people.has_administrator(plant.engine)
+
+
+def test_every_change_leaves_a_trace(plant):
+    plant.add("lan", "engineer", ["van-long"])
+    people.change_user(plant.engine, 5, ROOT, "lan", role="factory", sites=["hoa-binh"])
+    people.set_password(plant.engine, 6, audit.Actor("hoa", "192.0.2.7"), "lan", "another password")
+    people.disable_user(plant.engine, 7, ROOT, "lan")
+    plant.token("grafana", ["van-long"])
+    tokens.revoke_token(plant.engine, 8, ROOT, "grafana")
+    rows, count = audit.entries(plant.engine)
+    assert [row.what for row in rows] == [
+        "token.revoked", "token.added", "user.disabled", "user.password", "user.changed", "user.added", "user.added",
+    ]  # fmt: skip
+    assert (rows[3].who, rows[3].address, rows[3].at_ns, rows[3].about) == ("hoa", "192.0.2.7", 6, "lan")
+    assert rows[4].detail == {"role": "factory", "sites": "hoa-binh"}
+    assert count == 7
+    older, _ = audit.entries(plant.engine, rows[4].id, 1)
+    assert [row.what for row in older] == ["user.added"]
+
+
+# the gate
+
+
+def test_a_stranger_is_told_to_log_in_and_learns_nothing(plant):
+    browser = plant.browser()
+    for path in ("/api/v1/sites", "/api/v1/sites/van-long", "/api/v1/trend?site=nowhere", "/metrics", "/api/v1/docs", "/api/v1/openapi.json", "/x"):  # fmt: skip
+        answer = browser.get(path, headers={"Accept": "application/json"})
+        assert (answer.status_code, answer.json()["error"]) == (401, "unauthorized")
+        assert answer.headers["www-authenticate"] == "Bearer"
+    answer = browser.get("/machine/van-long/press?span=7d")
+    assert (answer.status_code, answer.headers["location"]) == (
+        303,
+        "/login?next=%2Fmachine%2Fvan-long%2Fpress%3Fspan%3D7d",
+    )
+
+
+def cookie(plant, key):
+    """The session cookie that a login would set."""
+    from base64 import b64encode
+
+    from itsdangerous import TimestampSigner
+
+    data = b64encode(json.dumps({"key": key}).encode())
+    return {"Cookie": f"nhip_session={TimestampSigner(sessions.signing_key(plant.engine)).sign(data).decode()}"}
+
+
+def test_a_session_sees_its_sites_until_it_ends(plant):
+    _, key = signed(plant, "hung", ["hoa-binh"])
+    browser, held = plant.browser(), cookie(plant, key)
+    assert sites_of(browser.get("/api/v1/sites", headers=held)) == ["hoa-binh"]
+    people.change_user(plant.engine, plant.now_ns, ROOT, "hung", role="engineer", sites=["van-long"])
+    assert sites_of(browser.get("/api/v1/sites", headers=held)) == ["van-long"]
+    assert browser.get("/api/v1/sites/hoa-binh", headers=held).status_code == 404
+    assert browser.get("/metrics", headers=held).status_code == 403
+    before = plant.now_ns
+    plant.now_ns += sessions.LASTS_S * 1_000_000_000
+    assert browser.get("/api/v1/sites", headers=held).status_code == 401
+    plant.now_ns = before
+    people.disable_user(plant.engine, plant.now_ns, ROOT, "hung")
+    assert browser.get("/api/v1/sites", headers=held).status_code == 401
+
+
+@pytest.mark.parametrize("word", ["nhip_session=", "nhip_session=x.y.z", "nhip_session=eyJrZXkiOiAieCJ9"])
+def test_a_cookie_that_nobody_signed(plant, word):
+    answer = plant.browser().get("/api/v1/sites", headers={"Cookie": word, "Accept": "*/*"})
+    assert answer.status_code == 401
+
+
+def test_a_token_sees_its_sites_until_it_is_over(plant):
+    browser = plant.browser()
+    secret = plant.token("grafana", ["song-hong"], expires_ns=plant.now_ns + DAY_NS)
+    assert sites_of(browser.get("/api/v1/sites", headers=bearer(secret))) == ["song-hong"]
+    assert browser.get("/api/v1/trend?site=van-long", headers=bearer(secret)).status_code == 404
+    assert browser.get("/api/v1/users", headers=bearer(secret)).status_code == 403
+    (kept,) = tokens.tokens(plant.engine)
+    assert kept.used_ns == plant.now_ns
+    for wrong in ("", secret[:-1], secret.removeprefix("nhip_"), "command:x.y"):
+        assert browser.get("/api/v1/sites", headers=bearer(wrong)).status_code == 401
+    plant.now_ns += DAY_NS
+    assert browser.get("/api/v1/sites", headers=bearer(secret)).status_code == 401
+    everything = plant.token("all", None)
+    assert len(sites_of(browser.get("/api/v1/sites", headers=bearer(everything)))) == 3
+    tokens.revoke_token(plant.engine, plant.now_ns, ROOT, "all")
+    assert browser.get("/api/v1/sites", headers=bearer(everything)).status_code == 401
+
+
+def test_health_and_metrics_are_for_who_watches(plant):
+    here, far, proxied = (
+        plant.browser("127.0.0.1"),
+        plant.browser(),
+        {"X-Forwarded-For": "198.51.100.1", "Accept": "*/*"},
+    )
+    secret = plant.token("prometheus", [], "watch")
+    for path in ("/metrics", "/api/v1/health"):
+        assert here.get(path).status_code == 200
+        assert far.get(path, headers={"Accept": "*/*"}).status_code == 401
+        assert here.get(path, headers=proxied).status_code == 401
+        assert far.get(path, headers=bearer(secret)).status_code == 200
+        assert far.get(path, headers=bearer(plant.token(f"read {path}", None))).status_code == 403
+    assert far.get("/api/v1/sites", headers=bearer(secret)).status_code == 403
+    assert here.get("/api/v1/sites", headers={"Accept": "*/*"}).status_code == 401
+
+
+def test_a_command_at_the_machine_may_do_everything(plant):
+    browser, held = plant.browser("127.0.0.1"), bearer(pass_for(plant.engine))
+    assert len(sites_of(browser.get("/api/v1/sites", headers=held))) == 3
+    answer = browser.get("/api/v1/audit?limit=1", headers=held).json()
+    assert (answer["count"], answer["rows"][0]["what"]) == (1, "user.added")
+    assert [row["name"] for row in browser.get("/api/v1/users", headers=held).json()] == ["hoa"]
+    assert browser.get("/api/v1/tokens", headers=held).json() == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": "http://center"}, 415),
+        ({}, 415),
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "https://center.example"}, 415),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site", "Origin": "http://center"}, 403),
+    ],
+)
+def test_a_page_of_another_origin_changes_nothing(plant, headers, status):
+    secret = pass_for(plant.engine)
+    url = "/api/v1/quarantine/99/replay"
+    answer = plant.browser().post(url, content=b"x", headers=bearer(secret) | headers)
+    assert answer.status_code == status
+
+
+# how often a password may be tried
+
+TRY = st.tuples(st.sampled_from("ab"), st.sampled_from("xy"), st.floats(0, 100))
+
+
+@given(st.lists(TRY, max_size=60))
+def test_nobody_waits_for_long_and_nobody_guesses_fast(tries):
+    attempts, now_s, made = Attempts(), 0.0, {}
+    for account, address, pause_s in tries:
+        now_s += pause_s
+        wait_s = attempts.wait_s(account, address, now_s)
+        assert 0 <= wait_s <= LONGEST_S
+        if wait_s == 0:
+            attempts.failed(account, address, now_s)
+            made.setdefault(account, []).append(now_s)
+    for moments in made.values():
+        for first, later in zip(moments, moments[FREE["account"] :]):
+            assert later - first >= 30 or len(moments) <= FREE["account"]
+
+
+def test_a_right_password_clears_its_account_alone():
+    attempts = Attempts()
+    for _ in range(FREE["account"]):
+        attempts.failed("hoa", "192.0.2.1", 0.0)
+    assert attempts.wait_s("hoa", "192.0.2.9", 0.0) == 30
+    attempts.succeeded("hoa")
+    assert attempts.wait_s("hoa", "192.0.2.9", 0.0) == 0
+    for number in range(FREE["address"]):
+        attempts.failed(f"guess{number}", "192.0.2.1", 10.0)
+    assert attempts.wait_s("hoa", "192.0.2.1", 10.0) > 0
+    assert attempts.wait_s("hoa", "192.0.2.1", 4000.0) == 0
+
+
+def test_a_storm_of_names_takes_no_memory():
+    attempts = Attempts()
+    for number in range(MOST + 500):
+        attempts.failed(f"name{number}", "192.0.2.1", float(number) / 1000)
+    assert len(attempts.failures) == MOST
+    assert attempts.wait_s("new", "192.0.2.1", 20.6) > 0
+
+
+def test_the_file_of_accounts_is_its_owner_s(tmp_path):
+    Plant(tmp_path, f"sqlite:///{tmp_path}/a.sqlite").close()
+    assert (tmp_path / "a.sqlite").stat().st_mode & 0o077 == 0
+    assert sqlite3.connect(tmp_path / "a.sqlite").execute("PRAGMA journal_mode").fetchone() == ("wal",)
