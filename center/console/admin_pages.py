@@ -9,7 +9,7 @@ from markupsafe import Markup
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 
-from center.access import Administering
+from center.access import Administering, Forbidden
 from center.accounts import audit, passwords, people, tokens
 from center.accounts.audit import Actor
 from center.accounts.identify import Accounts, actor_of
@@ -54,6 +54,18 @@ def add_admin_pages(app: FastAPI, center: Center, accounts: Accounts) -> None:
             text = say(f"accounts.refused.{error.code}", lang, **error.values)
             return await run_in_threadpool(show, request, said(text, "bad"), 422)
         return await run_in_threadpool(show, request, told)
+
+    told_to_programs = app.exception_handlers[Forbidden]
+
+    def forbidden(request: Request, error: Exception) -> Any:
+        if not request.url.path.startswith(admin_lists.USERS):
+            return told_to_programs(request, error)
+        lang = frame.language(request, center)
+        title = say("admin.only", lang)
+        sorry = el("div", frame.sorry_of(title, say("admin.only.help", lang), lang), cls="sorry")
+        return document(center, request.state.viewer, lang, title, sorry, status=403)
+
+    app.add_exception_handler(Forbidden, forbidden)
 
     @app.get(admin_lists.USERS, include_in_schema=False)
     def show_users(_viewer: Administering, request: Request) -> Response:

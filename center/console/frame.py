@@ -112,10 +112,12 @@ def _menu(viewer: Viewer, lang: str) -> Markup:
 
 def sorry(title: str, text: str, lang: str) -> None:
     """The content of a page that cannot be shown."""
-    ui.html(
-        join(PULSE, el("h1", title), el("p", text), el("a", say("console.to_fleet", lang), href="/", cls="go")),
-        sanitize=False,
-    ).classes("sorry")
+    ui.html(sorry_of(title, text, lang), sanitize=False).classes("sorry")
+
+
+def sorry_of(title: str, text: str, lang: str) -> Markup:
+    """The same as text."""
+    return join(PULSE, el("h1", title), el("p", text), el("a", say("console.to_fleet", lang), href="/", cls="go"))
 
 
 async def within_patience(work: Coroutine[Any, Any, None]) -> None:

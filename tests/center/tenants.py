@@ -12,7 +12,7 @@ from oee.states import State
 from wire.bodies import Live, LiveMachine, Status
 from wire.topics import Topic
 
-SITES = ("van-long", "hoa-binh", "song-hong")
+SITES = ("an-phat", "hoa-binh", "song-hong")
 T = ns("2026-03-02T08:00:00")
 NOW_NS = ns("2026-03-02T10:00:20")
 MOMENTS = ("2026-03-02", "2026-03-02T08:00:00+07:00", "2026-03-02T09:30:00+07:00", "2026-03-03")

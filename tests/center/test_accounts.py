@@ -41,11 +41,11 @@ def signed(plant, name, sites=(), role="factory"):
 
 def test_roles_say_what_one_sees(plant):
     factory, _ = signed(plant, "hung", ["hoa-binh"])
-    engineer, _ = signed(plant, "lan", ["hoa-binh", "van-long"], "engineer")
+    engineer, _ = signed(plant, "lan", ["hoa-binh", "an-phat"], "engineer")
     nobody, _ = signed(plant, "moi", [], "engineer")
     admin = people.viewer_of(people.check_password(plant.engine, "hoa", PASSWORD))
     assert [viewer.sees("hoa-binh") for viewer in (factory, engineer, nobody, admin)] == [True, True, False, True]
-    assert [viewer.sees("van-long") for viewer in (factory, engineer, nobody, admin)] == [False, True, False, True]
+    assert [viewer.sees("an-phat") for viewer in (factory, engineer, nobody, admin)] == [False, True, False, True]
     assert [viewer.may("write") for viewer in (factory, engineer, admin)] == [True, True, True]
     assert [viewer.may("admin") or viewer.may("watch") for viewer in (factory, engineer)] == [False, False]
 
@@ -114,11 +114,11 @@ def test_the_last_administrator_stays(plant):
 
 
 def test_every_change_leaves_a_trace(plant):
-    plant.add("lan", "engineer", ["van-long"])
+    plant.add("lan", "engineer", ["an-phat"])
     people.change_user(plant.engine, 5, ROOT, "lan", role="factory", sites=["hoa-binh"])
     people.set_password(plant.engine, 6, audit.Actor("hoa", "192.0.2.7"), "lan", "another password")
     people.disable_user(plant.engine, 7, ROOT, "lan")
-    plant.token("grafana", ["van-long"])
+    plant.token("grafana", ["an-phat"])
     tokens.revoke_token(plant.engine, 8, ROOT, "grafana")
     rows, count = audit.entries(plant.engine)
     assert [row.what for row in rows] == [
@@ -136,14 +136,14 @@ def test_every_change_leaves_a_trace(plant):
 
 def test_a_stranger_is_told_to_log_in_and_learns_nothing(plant):
     browser = plant.browser()
-    for path in ("/api/v1/sites", "/api/v1/sites/van-long", "/api/v1/trend?site=nowhere", "/metrics", "/api/v1/docs", "/api/v1/openapi.json", "/x"):  # fmt: skip
+    for path in ("/api/v1/sites", "/api/v1/sites/an-phat", "/api/v1/trend?site=nowhere", "/metrics", "/api/v1/docs", "/api/v1/openapi.json", "/x"):  # fmt: skip
         answer = browser.get(path, headers={"Accept": "application/json"})
         assert (answer.status_code, answer.json()["error"]) == (401, "unauthorized")
         assert answer.headers["www-authenticate"] == "Bearer"
-    answer = browser.get("/machine/van-long/press?span=7d")
+    answer = browser.get("/machine/an-phat/press?span=7d")
     assert (answer.status_code, answer.headers["location"]) == (
         303,
-        "/login?next=%2Fmachine%2Fvan-long%2Fpress%3Fspan%3D7d",
+        "/login?next=%2Fmachine%2Fan-phat%2Fpress%3Fspan%3D7d",
     )
 
 
@@ -161,8 +161,8 @@ def test_a_session_sees_its_sites_until_it_ends(plant):
     _, key = signed(plant, "hung", ["hoa-binh"])
     browser, held = plant.browser(), cookie(plant, key)
     assert sites_of(browser.get("/api/v1/sites", headers=held)) == ["hoa-binh"]
-    people.change_user(plant.engine, plant.now_ns, ROOT, "hung", role="engineer", sites=["van-long"])
-    assert sites_of(browser.get("/api/v1/sites", headers=held)) == ["van-long"]
+    people.change_user(plant.engine, plant.now_ns, ROOT, "hung", role="engineer", sites=["an-phat"])
+    assert sites_of(browser.get("/api/v1/sites", headers=held)) == ["an-phat"]
     assert browser.get("/api/v1/sites/hoa-binh", headers=held).status_code == 404
     assert browser.get("/metrics", headers=held).status_code == 403
     before = plant.now_ns
@@ -183,7 +183,7 @@ def test_a_token_sees_its_sites_until_it_is_over(plant):
     browser = plant.browser()
     secret = plant.token("grafana", ["song-hong"], expires_ns=plant.now_ns + DAY_NS)
     assert sites_of(browser.get("/api/v1/sites", headers=bearer(secret))) == ["song-hong"]
-    assert browser.get("/api/v1/trend?site=van-long", headers=bearer(secret)).status_code == 404
+    assert browser.get("/api/v1/trend?site=an-phat", headers=bearer(secret)).status_code == 404
     assert browser.get("/api/v1/users", headers=bearer(secret)).status_code == 403
     (kept,) = tokens.tokens(plant.engine)
     assert kept.used_ns == plant.now_ns
