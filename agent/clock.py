@@ -98,6 +98,10 @@ class Clock:
         self._asked_ns = mono_ns
         return self._round_trip.ask(mono_ns)
 
+    def unanswered_s(self) -> float:
+        """How long ago the center was asked [s]; 0 before the first time."""
+        return 0.0 if self._asked_ns is None else (self._system.mono_ns() - self._asked_ns) / 1e9
+
     def answered(self, echo: str, at_ns: int) -> None:
         """The center's answer; it counts at the next look."""
         if evidence := self._round_trip.answered(echo, at_ns, self._system.mono_ns()):

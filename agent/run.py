@@ -45,6 +45,7 @@ from wire.bodies import Status
 
 _LOG: Final = logging.getLogger("nhip.agent")
 _BEAT_S: Final = 1.0
+_ASK_AGAIN_S: Final = 5.0
 _DRAIN_S: Final = 5.0
 _GIVE_UP_S: Final = 10.0
 _SWITCH_S: Final = 0.0005
@@ -152,6 +153,8 @@ class Agent:
         most and the devices keep their rhythm.
         """
         verdict = self.clock.look()
+        if self.uplink and not self.clock.trusted and self.clock.unanswered_s() > _ASK_AGAIN_S:
+            self.uplink.status_changed()
         now_ns = self.clock.steady_ns()
         self.dating.feed(self.freshness.tick(now_ns))
         if not self.dating.holds:

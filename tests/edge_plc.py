@@ -58,7 +58,7 @@ async def plc():
 
 
 SITE = """
-site: test
+site: {site}
 timezone: Asia/Ho_Chi_Minh
 clock: {clock}
 name: {{vi: Xưởng thử, en: Test shop}}
@@ -89,7 +89,7 @@ shifts:
 """
 
 
-def site_file(folder, plc_port, broker_port, clock="system"):
+def site_file(folder, plc_port, broker_port, clock="system", site="test"):
     path = folder / "site.yaml"
-    path.write_text(SITE.format(plc=plc_port, broker=broker_port, clock=clock), encoding="utf-8")
+    path.write_text(SITE.format(plc=plc_port, broker=broker_port, clock=clock, site=site), encoding="utf-8")
     return path

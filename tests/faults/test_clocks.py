@@ -1,0 +1,69 @@
+"""Gateways whose clock is wrong, or is set while they run, at a real center."""
+
+import time
+
+import pytest
+from fault_clock import MINUTE_NS, LivePlc, Plant, books, delivered, offered
+from servers import eventually
+
+DAY_S = 86_400
+
+
+@pytest.fixture
+def plant(tmp_path):
+    """A plant in whose true time a minute ends in 22 seconds."""
+    with LivePlc() as plc:
+        plc.show(run=False, count=100)
+        yield Plant(tmp_path, plc, 3 * DAY_S + 38 - time.time() % 60)
+
+
+def run_machine(plc, seconds, count=100):
+    """Five pieces a second; returns the counter."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        count += 1
+        plc.show(run=True, count=count)
+        time.sleep(0.2)
+    plc.show(run=False, count=count)
+    return count
+
+
+def to_the_next_minute(plant, and_s=3.0):
+    left_s = (MINUTE_NS - plant.now_ns() % MINUTE_NS) / 1e9
+    assert left_s < 30, "the processes took too long to start"
+    time.sleep(left_s + and_s)
+
+
+def test_a_gateway_that_boots_in_1970_delivers_what_one_with_a_right_clock_does(plant):
+    began_ns = plant.now_ns()
+    wrong = plant.gateway("wrong", 20 - time.time())
+    right = plant.gateway("right", plant.shift_s, guarded=False)
+    with plant.running():
+        plant.open_broker()
+        for gateway in (wrong, right):
+            gateway.start()
+        for gateway in (wrong, right):
+            eventually(gateway.ready.exists, what="the agents")
+        time.sleep(1)
+        count = run_machine(plant.plc, 3)
+        wrong.set(wrong.shift_s + 7 * 3600)  # a technician sets the clock, and not well
+        count = run_machine(plant.plc, 2, count)
+        to_the_next_minute(plant)
+        eventually(lambda: offered(right), what="facts of a clock that is believed")
+        assert offered(wrong) == 0
+        plant.center.start()  # brings the time
+        for gateway in (wrong, right):
+            eventually(lambda gateway=gateway: delivered(gateway), 40, what="delivery")
+            gateway.stop()
+        plant.center.stop()
+    found = {
+        name: books(plant.folder, name, 0, began_ns // MINUTE_NS * MINUTE_NS + 10 * MINUTE_NS)
+        for name in plant.gateways
+    }
+    assert found["wrong"].keys() == found["right"].keys() != set()
+    assert min(key[1] for key in found["wrong"]) >= began_ns - MINUTE_NS
+    for key, row in found["right"].items():
+        other = found["wrong"][key]
+        assert row["pieces_total"] == other["pieces_total"] == count - 100
+        assert abs(row["running_ms"] - other["running_ms"]) < 1000 > abs(row["running_ms"] - 5000)
+        assert sum(value for name, value in other.items() if name.endswith("_ms") and "ideal" not in name) <= 60_000
