@@ -244,15 +244,27 @@ def plan(site: Path, answer: float, as_json: bool, lang: str) -> None:
 @click.option("--name", default="", help="Its name.")
 @click.option("--timezone", default="", help="Time zone (default: Asia/Ho_Chi_Minh).")
 @click.option("--shift", "shifts", multiple=True, help='For example "A mon-sat 06:00-14:00 10:00-10:15".')
-@click.option("--device", "devices", multiple=True, help="plc=192.168.1.10:502/1 or inj=opc.tcp://192.168.1.20:4840")
+@click.option(
+    "--device",
+    "devices",
+    multiple=True,
+    help="plc=192.168.1.10:502/1, meter=/dev/ttyUSB0:9600:none/3 or inj=opc.tcp://192.168.1.20:4840",
+)
 @click.option("--tag", "tags", multiple=True, help='For example "plc.strokes: {holding: 100, type: uint32}".')
 @click.option(
     "--machine", "machines", multiple=True, help='"press-1 line=stamping running=plc.running count=plc.strokes"'
+)
+@click.option(
+    "--use",
+    "uses",
+    multiple=True,
+    help='An equipment profile: "moxa-iologik-e1210 device=io-1 host=192.168.1.31" (nhip equipment lists them)',
 )
 @click.option("--product", default="", help="Name of product 1.")
 @click.option("--ideal", default="", help="Ideal time of one piece of it, for example 1.2s.")
 @click.option("--broker", default="", help="The center's broker, for example mqtts://mqtt.example.vn:8883.")
 @click.option("--yes", is_flag=True, help="Ask nothing.")
+@_json
 @_lang
 def init(site_file: Path, lang: str, **flags: Any) -> None:
     """Asks a few questions and writes a site file that is valid."""

@@ -4,31 +4,28 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import click
-from pydantic import ValidationError
 
 from config import Misconfigured, parse_site
-from config.device_modbus import ModbusTag
-from config.device_opcua import OpcUaTag
-from config.tree import read_tree, value
-from tools.site_text import Answers, DeviceAnswer, MachineAnswer, ShiftAnswer, site_text
-from tools.terminal import notice
+from tools.init_answers import (
+    Unusable,
+    check_tag,
+    complaints_about,
+    parse_device,
+    parse_machine,
+    parse_shift,
+    parse_tag,
+    parse_use,
+    profile_of,
+    tags_of,
+)
+from tools.site_text import Answers, DeviceAnswer, MachineAnswer, UseAnswer, site_text
+from tools.terminal import notice, show_json
 from words import complaint, say
 
-KINDS: dict[str, type[ModbusTag] | type[OpcUaTag]] = {"modbus_tcp": ModbusTag, "opcua": OpcUaTag}
-SHIFT = r"(\S+)\s+(\S+)\s+(\d\d:\d\d)-(\d\d:\d\d)((?:\s+\d\d:\d\d-\d\d:\d\d)*)"
-MACHINE_KEYS = ("name", "line", "running", "alarm", "count", "reject")
 T = TypeVar("T")
-
-
-class Unusable(Exception):
-    """An answer that cannot be used. code: `init.bad.<code>` says why; detail: foreign text."""
-
-    def __init__(self, code: str, text: str, detail: str = "") -> None:
-        super().__init__(f"{text}: {code} {detail}".strip())
-        self.code, self.text, self.detail = code, text, detail
 
 
 @dataclass(frozen=True)
@@ -41,11 +38,13 @@ class Flags:
     shifts: Sequence[str] = ()
     devices: Sequence[str] = ()
     tags: Sequence[str] = ()
+    uses: Sequence[str] = ()
     machines: Sequence[str] = ()
     product: str = ""
     ideal: str = ""
     broker: str = ""
     yes: bool = False
+    as_json: bool = False
 
 
 def init(path: Path, flags: Flags, lang: str) -> int:
@@ -62,7 +61,7 @@ def init(path: Path, flags: Flags, lang: str) -> int:
         answers = _asked(answers, flags, lang)
     text = site_text(answers, lang)
     try:
-        _, warnings = parse_site(text, str(path))
+        site, warnings = parse_site(text, str(path))
     except Misconfigured as error:
         notice("\n".join(complaint(item, lang) for item in error.complaints))
         notice(say("init.not_written", lang))
@@ -75,7 +74,11 @@ def init(path: Path, flags: Flags, lang: str) -> int:
         return 2
     for item in warnings:
         notice(complaint(item, lang))
-    click.echo(say("init.written", lang, file=path))
+    if flags.as_json:
+        parts = {key: sorted(getattr(site, key)) for key in ("devices", "machines", "products")}
+        show_json({"file": str(path), "site": site.site, **parts, "warnings": [item.code for item in warnings]})
+    else:
+        click.echo(say("init.written", lang, file=path))
     return 0
 
 
@@ -98,61 +101,8 @@ def from_flags(flags: Flags) -> Answers:
         flags.product,
         flags.ideal,
         flags.broker,
+        tuple(map(parse_use, flags.uses)),
     )
-
-
-def parse_shift(text: str) -> ShiftAnswer:
-    """`A mon-sat 06:00-14:00 10:00-10:15`: name, days, hours, breaks. Raises `Unusable`."""
-    match = re.fullmatch(SHIFT, text.strip())
-    if match is None:
-        raise Unusable("shift", text)
-    return ShiftAnswer(match[1], match[2], match[3], match[4], tuple(match[5].split()))
-
-
-def parse_device(text: str) -> DeviceAnswer:
-    """`plc=192.168.1.10:502/1` or `inj=opc.tcp://192.168.1.20:4840`. Raises `Unusable`."""
-    name, _, place = (part.strip() for part in text.partition("="))
-    if not re.fullmatch(r"[^\W\d][\w-]*", name) or not place:
-        raise Unusable("device", text)
-    if place.startswith("opc.tcp://"):
-        return DeviceAnswer(name, "opcua", {"url": place})
-    match = re.fullmatch(r"([\w.-]+)(?::(\d+))?(?:/(\d+))?", place)
-    if match is None:
-        raise Unusable("device", text)
-    return DeviceAnswer(name, "modbus_tcp", {"host": match[1], "port": match[2] or "502", "unit": match[3] or "1"})
-
-
-def parse_tag(text: str) -> tuple[str, str, str]:
-    """`plc.strokes: {holding: 100, type: uint32}` as device, tag and what is in braces. Raises `Unusable`."""
-    match = re.fullmatch(r"\s*([^\W\d][\w-]*)\.([^\W\d][\w-]*)\s*:\s*(\{.*\})\s*", text, re.DOTALL)
-    if match is None:
-        raise Unusable("tag", text)
-    return match[1], match[2], match[3]
-
-
-def check_tag(kind: str, line: str, text: str) -> None:
-    """Whether a device of that kind takes such a tag. Raises `Unusable`."""
-    tree, wrong = read_tree(f"tag: {line}", "")
-    if wrong:
-        raise Unusable("tag", text, str(wrong[0].values.get("detail", "")))
-    try:
-        KINDS[kind].model_validate(value(tree)["tag"])
-    except ValidationError as error:
-        raise Unusable("tag", text, "; ".join(item["msg"] for item in error.errors(include_url=False))) from error
-
-
-def parse_machine(text: str) -> MachineAnswer:
-    """`press-1 line=stamping running=plc.running count=plc.strokes`. Raises `Unusable`."""
-    name, *pairs = re.findall(r'\w[\w-]*=(?:"[^"]*"|\S+)|\S+', text)
-    given: dict[str, Any] = {}
-    for pair in pairs:
-        key, separator, item = pair.partition("=")
-        if key not in MACHINE_KEYS or not separator:
-            raise Unusable("machine", text, pair)
-        given[key] = item.strip('"')
-    if not given.get("running") and not given.get("count"):
-        raise Unusable("machine_blind", text)
-    return MachineAnswer(name, given.pop("name", ""), **given)
 
 
 def _asked(known: Answers, flags: Flags, lang: str) -> Answers:
@@ -163,13 +113,39 @@ def _asked(known: Answers, flags: Flags, lang: str) -> Answers:
     zone = flags.timezone or _ask("timezone", lang, str, default=known.timezone)
     shifts = known.shifts or tuple(_several("shift", lang, parse_shift))
     devices = known.devices or tuple(_device(text, lang) for text in _several("device", lang, _device_text))
-    tags = [f"{device.name}.{tag}" for device in devices for tag in device.tags]
+    uses = known.uses or _uses(devices, lang)
+    tags = tags_of(devices, uses)
     if tags:
         notice(say("init.tags_known", lang, tags=", ".join(tags)))
     machines = known.machines or (tuple(_several("machine", lang, _machine_of(tags))) if tags else ())
-    product = known.product or (_ask("product", lang, str, default="") if machines else "")
+    product = known.product or (_ask("product", lang, str, default="") if machines or uses else "")
     ideal = known.ideal or (_ask("ideal", lang, str, default="") if product else "")
-    return Answers(site, name, zone, shifts, devices, machines, product, ideal, known.broker)
+    return Answers(site, name, zone, shifts, devices, machines, product, ideal, known.broker, uses)
+
+
+def _uses(devices: Sequence[DeviceAnswer], lang: str) -> tuple[UseAnswer, ...]:
+    """Equipment profiles, each with what it asks for; one that makes no sense is asked again."""
+    notice(say("init.several.equipment", lang))
+    uses: list[UseAnswer] = []
+    while True:
+        number = str(len(uses) + 1)
+        found = _ask("next", lang, lambda text: profile_of(text) if text else None, default="", number=number)
+        if found is None:
+            return tuple(uses)
+        if found.setup:
+            notice(f"{found.names[lang]}. {found.setup[lang]}")
+        row = {}
+        for variable in found.variables.values():
+            default = variable.default.text if variable.default else "" if variable.optional else None
+            text = _ask("variable", lang, str, default=default, variable=variable.name,
+                        name=(variable.names or {}).get(lang, ""), example=variable.example or default or "—")  # fmt: skip
+            if text and text != default:
+                row[variable.name] = text
+        wrong = complaints_about(devices, [*uses, UseAnswer(found.id, row)])
+        if wrong:
+            notice("\n".join(complaint(item, lang) for item in wrong))
+        else:
+            uses.append(UseAnswer(found.id, row))
 
 
 def _site_id(text: str) -> str:
@@ -197,7 +173,8 @@ def _device(text: str, lang: str) -> DeviceAnswer:
         return tag, braces
 
     while not tags:
-        _several(f"tag_{device.kind}", lang, one, device=device.name)
+        kind = "opcua" if device.kind == "opcua" else "modbus_tcp"
+        _several(f"tag_{kind}", lang, one, device=device.name)
         if not tags:
             notice(say("init.needs_tag", lang, device=device.name))
     return replace(device, tags=tags)

@@ -4,7 +4,9 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
+from tools.use_lines import row_text
 from words import say
 
 _PLAIN = re.compile(r"[^\W\d][\w .()/-]*", re.UNICODE)
@@ -21,6 +23,14 @@ class DeviceAnswer:
     kind: str
     place: Mapping[str, str]
     tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class UseAnswer:
+    """An equipment profile and its row, as texts."""
+
+    profile: str
+    row: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -60,6 +70,7 @@ class Answers:
     product: str = ""
     ideal: str = ""
     broker: str = ""
+    uses: Sequence[UseAnswer] = ()
 
 
 def site_text(answers: Answers, lang: str) -> str:
@@ -70,7 +81,9 @@ def site_text(answers: Answers, lang: str) -> str:
         f"timezone: {quoted(answers.timezone)}\n",
         _center(answers, lang),
         _devices(answers, lang),
+        _uses(answers, lang),
         _machines(answers, lang),
+        _lines(answers, lang),
         _products(answers, lang),
         _comment("reasons", lang)
         + "\nreasons:\n  no-material: {name: {vi: Chờ nguyên vật liệu, en: No material}, is: starved}\n"
@@ -102,9 +115,14 @@ def _center(answers: Answers, lang: str) -> str:
 
 def _devices(answers: Answers, lang: str) -> str:
     if not answers.devices:
-        return f"{_comment('devices', lang)}\ndevices: {{}}\n"
-    lines = [_comment("devices", lang), "devices:"]
-    for device in answers.devices:
+        return "" if answers.uses else f"{_comment('devices', lang)}\ndevices: {{}}\n"
+    return f"{_comment('devices', lang)}\n{devices_text(answers.devices)}"
+
+
+def devices_text(devices: Sequence[DeviceAnswer]) -> str:
+    """The section `devices`, nothing where there are none."""
+    lines = ["devices:"] if devices else []
+    for device in devices:
         lines += [f"  {device.name}:", f"    kind: {device.kind}"]
         lines += [f"    {key}: {value if value.isdecimal() else quoted(value)}" for key, value in device.place.items()]
         lines += ["    every: 1s", "    tags:"]
@@ -112,7 +130,21 @@ def _devices(answers: Answers, lang: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _uses(answers: Answers, lang: str) -> str:
+    return f"{_comment('use', lang)}\n{uses_text(answers.uses)}" if answers.uses else ""
+
+
+def uses_text(uses: Sequence[UseAnswer]) -> str:
+    """The section `use`: rows of one profile after the other together; nothing where there are none."""
+    lines = ["use:"] if uses else []
+    for profile, group in groupby(uses, key=lambda use: use.profile):
+        lines += [f"  - equipment: {profile}", "    with:", *(f"      - {row_text(use.row)}" for use in group)]
+    return "\n".join(lines) + "\n"
+
+
 def _machines(answers: Answers, lang: str) -> str:
+    if not answers.machines and answers.uses:
+        return ""
     if not answers.machines:
         return f"{_comment('machines', lang)}\nmachines: {{}}\n"
     lines = [_comment("machines", lang), "machines:"]
@@ -124,6 +156,12 @@ def _machines(answers: Answers, lang: str) -> str:
             lines.append(f"    pieces: {{total: {machine.count}, reject: {machine.reject or 'operator'}}}")
         lines.append('    product: "1"' if answers.product else "    product: operator")
     return "\n".join(lines) + "\n"
+
+
+def _lines(answers: Answers, lang: str) -> str:
+    named = [machine.line for machine in answers.machines] + [use.row.get("line", "") for use in answers.uses]
+    lines = [f"  {line}: {{flow: parallel}}" for line in dict.fromkeys(named) if line]
+    return "\n".join([_comment("lines", lang), "lines:", *lines]) + "\n" if lines else ""
 
 
 def _state(machine: MachineAnswer, lang: str) -> list[str]:

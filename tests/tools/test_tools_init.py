@@ -1,5 +1,7 @@
 """`nhip init`: whatever is answered, what is written is valid; nothing is overwritten."""
 
+import json
+
 import pytest
 from tools_plant import run
 
@@ -54,6 +56,7 @@ running: {coil: 0}
 speed: {holding: 1, type: float8}
 strokes: {holding: 4}
 
+
 press-1
 press-1 running=plc.run
 press-1 running=plc.running count=plc.strokes
@@ -70,6 +73,80 @@ press-1 running=plc.running count=plc.strokes
     for said in ("không dùng làm mã được", "không phải ca", "cần ít nhất một tín hiệu", "không phải tín hiệu",
                  "cần running= hoặc count=", "không có tín hiệu plc.run"):  # fmt: skip
         assert said in result.stderr
+
+
+EQUIPMENT = (
+    "--site", "may-mac", "--shift", "A mon-sat 06:00-14:00", "--device", "meter=/dev/ttyUSB7:9600:none/3",
+    "--tag", "meter.power: {input: 52, type: float32}", "--use", "moxa-iologik-e1210 device=io-1 host=192.168.1.31",
+    "--use", "pulse-counter machine=sew-1 count=io-1.count_0 line=sewing",
+    "--use", "pulse-counter machine=sew-2 count=io-1.count_1",
+    "--use", "power-running machine=grinder-1 power=meter.power on=4 off=3", "--product", "Áo", "--ideal", "45s",
+)  # fmt: skip
+
+
+def test_equipment_by_flags(tmp_path):
+    path = tmp_path / "site.yaml"
+    result = run("init", path, *EQUIPMENT, "--yes", "--json", lang="vi")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found["machines"] == ["grinder-1", "sew-1", "sew-2"]
+    assert found["warnings"] == ["modbus_port_name"]
+    site, _ = read_site(path)
+    assert (site.devices["meter"].baud, site.devices["meter"].unit) == (9600, 3)
+    assert site.machines["sew-1"].line == "sewing"
+    assert path.read_text(encoding="utf-8").count("- equipment: pulse-counter") == 1
+    assert run("check", path, "--offline").exit_code == 0
+
+
+def test_equipment_by_questions(tmp_path):
+    path = tmp_path / "site.yaml"
+    answers = """\
+may-mac
+
+
+A mon-sat 06:00-14:00
+
+
+moxa
+moxa-iologik-e1210
+io-1
+192.168.1.31
+stack-light
+cnc-1
+io-1.di_0
+io-1.di_99
+
+
+
+
+
+stack-light
+cnc-1
+io-1.di_0
+io-1.di_1
+
+
+
+io-1.count_3
+
+
+
+
+"""
+    result = run("init", path, answers=answers, lang="vi")
+    assert result.exit_code == 0, result.output
+    site, _ = read_site(path)
+    assert site.machines["cnc-1"].pieces.total.tag == "io-1.count_3"
+    assert len(site.machines["cnc-1"].state) == 3
+    for said in ("Không có mẫu “moxa”", "io-1.di_99", "Event Counter", "Tag đếm phế phẩm"):
+        assert said in result.output
+
+
+@pytest.mark.parametrize("text", ["no-such host=1", "pulse-counter machine", "pulse-counter"])
+def test_equipment_that_makes_no_sense_writes_nothing(tmp_path, text):
+    path = tmp_path / "site.yaml"
+    assert run("init", path, "--site", "x", "--use", text, "--yes").exit_code == 2
+    assert not path.exists()
 
 
 def test_an_existing_file_is_left_alone(tmp_path):
