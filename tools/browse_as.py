@@ -2,15 +2,19 @@
 
 Companion specifications fix browse names, not node ids. A variable of a profile therefore says how the browse path of
 its node ends, the surest way first. Each node that fits the profile's first such variable is a machine; the others
-are looked for nearest to it, and never among what is nearer to another machine.
+are looked for nearest to it, and never among what is nearer to another machine. Gateways often write several levels
+into one name (`Machine.ProductionStatus`): a dot or a slash within a name is a level like any other.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from config.equipment import Equipment
 from config.template_variables import Variable
 from tools.browse_lines import Item
+
+_LEVELS = re.compile(r"[./\\]")
 
 
 @dataclass(frozen=True)
@@ -31,9 +35,9 @@ def matches_of(found: Equipment, items: Sequence[Item]) -> list[Match]:
     out = []
     for anchor in anchors:
         nodes = {first.name: anchor}
-        rivals = [item.browse_path for item in anchors if item is not anchor]
+        rivals = [_levels(item) for item in anchors if item is not anchor]
         for variable in others:
-            item = _nearest(variable, items, anchor.browse_path, rivals)
+            item = _nearest(variable, items, _levels(anchor), rivals)
             if item is not None:
                 nodes[variable.name] = item
         if all(item.name in nodes for item in wanted if item.required):
@@ -54,7 +58,7 @@ def _ending(variable: Variable, items: Sequence[Item]) -> list[Item]:
     """The readable items that end as the first way says that any of them does."""
     for way in variable.browse:
         end = tuple(way.split("/"))
-        fitting = [item for item in items if item.readable and item.browse_path[-len(end) :] == end]
+        fitting = [item for item in items if item.readable and _levels(item)[-len(end) :] == end]
         if fitting:
             return fitting
     return []
@@ -66,9 +70,13 @@ def _nearest(
     mine = [
         item
         for item in _ending(variable, items)
-        if all(_shared(item.browse_path, anchor) >= _shared(item.browse_path, rival) for rival in rivals)
+        if all(_shared(_levels(item), anchor) >= _shared(_levels(item), rival) for rival in rivals)
     ]
-    return max(mine, key=lambda item: _shared(item.browse_path, anchor), default=None)
+    return max(mine, key=lambda item: _shared(_levels(item), anchor), default=None)
+
+
+def _levels(item: Item) -> tuple[str, ...]:
+    return tuple(level for name in item.browse_path for level in _LEVELS.split(name) if level)
 
 
 def _shared(one: tuple[str, ...], other: tuple[str, ...]) -> int:

@@ -145,16 +145,23 @@ def fit(value: float | str | None, shown: Shown) -> Fit:
     return Fit.CUT if same_sign and 0 <= beyond < shown.digit - slack else Fit.NOT
 
 
-def ranked(block: Block, address: int, shown: Shown) -> list[Candidate]:
-    """Every decoding that fits, the most plausible first. address: the one that was asked for."""
-    found = [Candidate(item, value, fit(value, shown)) for item in decodings(block, shown)
-             if (value := read(item, block)) is not None]  # fmt: skip
-    return sorted((item for item in found if item.fit is not Fit.NOT), key=lambda item: _order(item, address))
+def ranked(blocks: Sequence[Block], address: int, shown: Shown) -> list[Candidate]:
+    """Every decoding that fits in one of the blocks, the most plausible first.
+
+    blocks: of the same registers, one after the other, since a display lags; address: the one that was asked for.
+    """
+    best: dict[Decoding, Candidate] = {}
+    for block in blocks:
+        for item in decodings(block, shown):
+            value = read(item, block)
+            if value is not None and (found := Candidate(item, value, fit(value, shown))).fit is not Fit.NOT:
+                best[item] = min(best.get(item, found), found, key=lambda each: each.fit)
+    return sorted(best.values(), key=lambda item: _order(item, address))
 
 
 def still_fitting(candidates: Sequence[Candidate], blocks: Sequence[Block], shown: Shown) -> list[Candidate]:
-    """The candidates that agree with another value on the display too. blocks: read just before and just after it was
-    read off; one of them is enough, since the display lags.
+    """The candidates that agree with another value on the display too. blocks: read while it was read off; one of them
+    is enough, since the display lags.
     """
     left = []
     for item in candidates:
@@ -168,6 +175,14 @@ def still_fitting(candidates: Sequence[Candidate], blocks: Sequence[Block], show
 def equals(candidates: Sequence[Candidate]) -> list[Candidate]:
     """Those at the head that fit equally well: only another value can tell them apart."""
     return [item for item in candidates if item.fit is candidates[0].fit]
+
+
+def ways(candidates: Sequence[Candidate]) -> int:
+    """How many different ways of reading are among them, signed and unsigned counted once: only a value below zero,
+    or beyond half the range, tells those apart.
+    """
+    each = (item.decoding for item in candidates)
+    return len({(item.address, item.value_type.removeprefix("u"), item.order, item.scale) for item in each})
 
 
 def tag_line(name: str, table: Table, decoding: Decoding) -> str:

@@ -171,17 +171,18 @@ def browse(
 @_place
 @click.option("--holding", type=click.IntRange(0, 65535), help="Address of the holding register, from 0.")
 @click.option("--input", "input_", type=click.IntRange(0, 65535), help="Address of the input register, from 0.")
-@click.option("--shows", required=True, help="What the machine's display shows, for example 12.5.")
+@click.option("--shows", help="What the machine's display shows, for example 12.5. Not given with --watch: asked.")
 @click.option("--unit", type=click.IntRange(0, 255), default=1, show_default=True, help="Unit id.")
 @click.option("--span", type=click.IntRange(1, 100), default=8, show_default=True, help="Registers to read.")
 @click.option("--watch", is_flag=True, help="Ask for further values until one way of reading is left.")
+@click.option("--rate", type=click.FloatRange(0.1, 100), default=5, show_default=True, help="Requests per second.")
 @_timeout
 @_line
 @_json
 @_lang
 def find_bytes(
-    place: str, holding: int | None, input_: int | None, shows: str, unit: int, span: int, watch: bool,
-    timeout: float, serial: Any, as_json: bool, lang: str,
+    place: str, holding: int | None, input_: int | None, shows: str | None, unit: int, span: int, watch: bool,
+    rate: float, timeout: float, serial: Any, as_json: bool, lang: str,
 ) -> None:  # fmt: skip
     """Finds type, byte order and factor of a register from what the machine's display shows."""
     from tools.find_bytes import Question, find
@@ -189,10 +190,12 @@ def find_bytes(
 
     if (holding is None) == (input_ is None):
         raise click.UsageError("give one of --holding and --input")
+    if shows is None and not watch:
+        raise click.UsageError("give --shows, or --watch to be asked while the registers are read")
     table, address = ("holding", holding) if holding is not None else ("input", input_)
     (peer,) = _peers(place, unit, serial, one=True)
     question = Question(peer, unit, table, address or 0, span)  # type: ignore[arg-type]  # a table's name
-    politeness = Politeness(timeout_s=timeout)
+    politeness = Politeness(rate, timeout)
     sys.exit(find(question, shows, politeness, watch=watch, as_json=as_json, lang=lang))
 
 

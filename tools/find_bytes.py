@@ -1,6 +1,7 @@
 """`nhip bytes`: reads a few registers and finds what they mean from what the machine's display shows."""
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass, field
 
 import click
@@ -8,7 +9,7 @@ import click
 from adapters._modbus_frames import Refused
 from adapters.contract import Misconfigured, NotConnected
 from config.device_modbus import Table
-from tools.byte_order import Block, Candidate, Fit, equals, parse_shown, ranked, still_fitting, tag_line
+from tools.byte_order import Block, Candidate, Fit, equals, parse_shown, ranked, still_fitting, tag_line, ways
 from tools.faults import fault_of, told
 from tools.modbus_asker import Asker, Politeness
 from tools.modbus_peer import Peer, open_bus, title
@@ -17,6 +18,11 @@ from tools.terminal import notice, show_json, show_table
 from words import number, say
 
 SHOWN_ROWS = 12
+READ_EVERY_S = 0.5
+ENOUGH = 2
+"""New values on the display, one after the other, that tell nothing apart."""
+LATELY = 40
+"""Readings that a value on the display is compared with: a person needs some seconds to read and to type."""
 TAG = "value"
 
 
@@ -33,35 +39,53 @@ class Question:
 
 @dataclass
 class Search:
-    """Readings and what still fits all of them."""
+    """What was read lately, what the display showed, and what still fits all of it."""
 
+    blocks: deque[Block] = field(default_factory=lambda: deque(maxlen=LATELY))
     shown: list[str] = field(default_factory=list)
     candidates: list[Candidate] = field(default_factory=list)
+    asked: str = ""
+
+    def take(self, question: Question, text: str) -> bool:
+        """Another value of the display; False if nothing would be left, and then nothing is changed."""
+        self.asked = text
+        value, blocks = parse_shown(text), list(self.blocks)
+        fits = still_fitting(self.candidates, blocks, value) if self.shown else ranked(blocks, question.address, value)
+        if fits:
+            self.shown, self.candidates = [*self.shown, text], fits
+        return bool(fits)
 
 
-def find(question: Question, shows: str, politeness: Politeness, *, watch: bool, as_json: bool, lang: str) -> int:
-    """Searches, prints, and returns the exit status: 0 found, 1 nothing fits or the device does not answer."""
+def find(
+    question: Question, shows: str | None, politeness: Politeness, *, watch: bool, as_json: bool, lang: str
+) -> int:
+    """Searches, prints, and returns the exit status: 0 found, 1 nothing fits or the device does not answer.
+
+    shows: None asks for it, while the registers are read on and on.
+    """
     return asyncio.run(_find(question, shows, politeness, watch=watch, as_json=as_json, lang=lang))
 
 
 async def _find(
-    question: Question, shows: str, politeness: Politeness, *, watch: bool, as_json: bool, lang: str
+    question: Question, shows: str | None, politeness: Politeness, *, watch: bool, as_json: bool, lang: str
 ) -> int:
     asker = Asker(open_bus(question.peer), politeness)
+    search = Search()
     try:
-        before = await read_block(asker, question)
-        search = Search([shows], ranked(before, question.address, parse_shown(shows)))
-        if watch and search.candidates:
-            await _watch(asker, question, before, search, lang)
+        search.blocks.append(await read_block(asker, question))
+        if shows is not None:
+            search.take(question, shows)
+        if watch and (search.candidates or shows is None):
+            await _watch(asker, question, search, lang)
     except (NotConnected, Misconfigured, Refused, TimeoutError) as error:
         notice(told(fault_of(asker.nonsense or error), lang))
         return 1
     finally:
         asker.close()
     if as_json:
-        show_json(_json(question, before, search))
+        show_json(_json(question, search))
     else:
-        _show(question, before, search, lang)
+        _show(question, search, lang)
     return 0 if search.candidates else 1
 
 
@@ -87,25 +111,34 @@ async def _read(asker: Asker, question: Question, first: int, last: int) -> byte
     return await asker.read(question.unit, question.table, Span(first, last - first + 1))
 
 
-async def _watch(asker: Asker, question: Question, before: Block, search: Search, lang: str) -> None:
-    """Asks for what the display shows later, until only one way of reading is left or nobody answers."""
-    while len(equals(search.candidates)) > 1:
-        notice(say("bytes.left", lang, n=len(equals(search.candidates))))
-        answer = await asyncio.to_thread(_ask, say("bytes.ask", lang))
+async def _watch(asker: Asker, question: Question, search: Search, lang: str) -> None:
+    """Asks for what the display shows, until only one way of reading is left, further values tell nothing apart (the
+    same number in a wider type), or nobody answers.
+    """
+    in_vain = 0
+    while ways(equals(search.candidates)) != 1 and in_vain < ENOUGH:
+        if search.shown:
+            notice(say("bytes.left", lang, n=ways(equals(search.candidates))))
+        before, left = search.blocks[-1], len(equals(search.candidates))
+        answer = await _asked_while_reading(asker, question, search, say("bytes.ask", lang))
         if answer.lower() in {"q", "quit", "thôi"}:
             return
-        after = await read_block(asker, question)
         if not answer:
+            after = search.blocks[-1]
             notice(say("bytes.moved" if after != before else "bytes.still", lang, registers=_hex(after)))
-            before = after
-            continue
-        left = still_fitting(search.candidates, [before, after], parse_shown(answer))
-        before = after
-        if not left:
+        elif not search.take(question, answer):
             notice(say("bytes.lost", lang, shown=answer))
-            continue
-        search.shown.append(answer)
-        search.candidates = left
+        elif search.shown.count(answer) == 1:
+            in_vain = in_vain + 1 if len(equals(search.candidates)) == left else 0
+
+
+async def _asked_while_reading(asker: Asker, question: Question, search: Search, text: str) -> str:
+    """The answer of a person who reads a display that moves: the registers are read until it is there, and once more."""
+    answering = asyncio.create_task(asyncio.to_thread(_ask, text))
+    while not (await asyncio.wait({answering}, timeout=READ_EVERY_S))[0]:
+        search.blocks.append(await read_block(asker, question))
+    search.blocks.append(await read_block(asker, question))
+    return answering.result()
 
 
 def _ask(text: str) -> str:
@@ -115,10 +148,11 @@ def _ask(text: str) -> str:
         return "q"
 
 
-def _show(question: Question, block: Block, search: Search, lang: str) -> None:
+def _show(question: Question, search: Search, lang: str) -> None:
+    block = search.blocks[-1]
     click.echo(say("bytes.read", lang, table=question.table, first=block.start, registers=_hex(block)))
     if not search.candidates:
-        click.echo(say("bytes.nothing", lang, shown=search.shown[-1], span=question.span))
+        click.echo(say("bytes.nothing", lang, shown=search.asked or "—", span=question.span))
         return
     best = search.candidates[0].decoding
     headings = [say(f"bytes.column.{key}", lang) for key in ("rank", "address", "type", "order", "scale", "value")]
@@ -127,9 +161,11 @@ def _show(question: Question, block: Block, search: Search, lang: str) -> None:
     hidden = len(search.candidates) - SHOWN_ROWS
     if hidden > 0:
         click.echo(say("bytes.more", lang, n=hidden))
-    alike = len(equals(search.candidates))
-    if alike > 1:
-        click.echo(say("bytes.ambiguous", lang, n=alike))
+    alike = equals(search.candidates)
+    if ways(alike) > 1:
+        click.echo(say("bytes.ambiguous", lang, n=ways(alike)))
+    elif len(alike) > 1:
+        click.echo(say("bytes.sign", lang))
     if search.candidates[0].fit is Fit.CUT:
         click.echo(say("bytes.cut", lang))
     click.echo(say("bytes.line", lang))
@@ -157,8 +193,8 @@ def _hex(block: Block) -> str:
     return " ".join(block.data[at : at + 2].hex() for at in range(0, len(block.data), 2))
 
 
-def _json(question: Question, block: Block, search: Search) -> dict[str, object]:
-    found = search.candidates
+def _json(question: Question, search: Search) -> dict[str, object]:
+    found, block = search.candidates, search.blocks[-1]
     return {
         "peer": title(question.peer),
         "unit": question.unit,
@@ -166,7 +202,7 @@ def _json(question: Question, block: Block, search: Search) -> dict[str, object]
         "first": block.start,
         "registers": _hex(block).split(),
         "shown": search.shown,
-        "alike": len(equals(found)),
+        "alike": ways(equals(found)),
         "candidates": [
             {
                 "address": item.decoding.address,

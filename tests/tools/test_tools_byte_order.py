@@ -78,7 +78,7 @@ def test_the_truth_is_first_or_among_equals(reading):
     address = 100
     block = Block(address + offset - 2, before + encoded(value_type, order, raw) + after)
     assume(abs(float(shown)) > 0 or raw == 0)
-    found = ranked(block, address, parse_shown(shown))
+    found = ranked([block], address, parse_shown(shown))
     truth = Decoding(address + offset, value_type, order, scale)
     assert truth in [item.decoding for item in equals(found)]
 
@@ -102,7 +102,7 @@ def test_another_value_never_loses_the_truth(reading, second):
     other = second + 0.5 if value_type.startswith("float") else second
     truth = Decoding(100 + offset, value_type, order, scale)
     blocks = [Block(98 + offset, before + encoded(value_type, order, item) + after) for item in (raw, other)]
-    first = ranked(blocks[0], 100, parse_shown(shown))
+    first = ranked([blocks[0]], 100, parse_shown(shown))
     digits = len(shown.partition(".")[2])
     left = still_fitting(first, blocks, parse_shown(f"{other * scale:.{digits}f}"))
     assert truth in [item.decoding for item in left]
@@ -110,17 +110,17 @@ def test_another_value_never_loses_the_truth(reading, second):
 
 def test_the_usual_case_needs_no_second_value():
     block = Block(99, struct.pack(">H", 7) + laid_out(struct.pack(">f", 12.53), "CDAB") + b"\x11\x22" * 4)
-    best = ranked(block, 100, parse_shown("12.53"))
+    best = ranked([block], 100, parse_shown("12.53"))
     assert best[0].decoding == Decoding(100, "float32", "CDAB")
     assert len(equals(best)) == 1
-    short = equals(ranked(block, 100, parse_shown("12.5")))  # the high word alone says that much
+    short = equals(ranked([block], 100, parse_shown("12.5")))  # the high word alone says that much
     assert [item.decoding for item in short] == [best[0].decoding, Decoding(101, "float32", "ABCD")]
     assert tag_line("oil_temp", "input", best[0].decoding) == "oil_temp: {input: 100, type: float32, order: CDAB}"
 
 
 def test_the_manual_that_counts_from_one():
     block = Block(99, struct.pack(">HHH", 125, 9000, 9001))
-    best = ranked(block, 100, parse_shown("12.5"))[0].decoding
+    best = ranked([block], 100, parse_shown("12.5"))[0].decoding
     assert (best.address, best.scale) == (99, 0.1)
 
 
@@ -137,7 +137,7 @@ def test_numbers_as_displays_show_them(text, number, digit):
 
 def test_texts_are_found_too():
     block = Block(9, b"\0\1" + b"AB12" + b"\0\0")
-    found = ranked(block, 10, parse_shown("AB12"))
+    found = ranked([block], 10, parse_shown("AB12"))
     assert tag_line("recipe", "holding", found[0].decoding) == "recipe: {holding: 10, type: string, length: 4}"
 
 
@@ -155,7 +155,7 @@ def test_a_display_that_cuts_comes_second():
 
 def test_what_was_read_before_the_display_changed_may_agree():
     before, after = Block(0, struct.pack(">H", 41)), Block(0, struct.pack(">H", 43))
-    found = ranked(before, 0, parse_shown("41"))
+    found = ranked([before], 0, parse_shown("41"))
     assert still_fitting(found, [before, after], parse_shown("41"))
     assert still_fitting(found, [before, after], parse_shown("43"))
     assert not still_fitting(found, [before, after], parse_shown("42"))

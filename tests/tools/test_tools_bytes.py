@@ -2,6 +2,7 @@
 
 import json
 import struct
+import time
 
 import pytest
 from tools_plant import modbus, only, run
@@ -56,6 +57,34 @@ def test_watching_leaves_one_way_of_reading():
     assert found["alike"] < json.loads(first.stdout)["alike"]
 
 
+def test_a_counter_that_runs_away_while_the_person_types_is_found(monkeypatch):
+    """The register moves on between looking at the display and pressing Enter: what was read meanwhile counts."""
+    with modbus(registers=dict.fromkeys(range(90, 120), 0)) as server:
+        still = server.values
+
+        def counting(function, start, count):
+            server.registers |= registers(100, struct.pack(">I", 70_000 + 3 * len(server.asked))[2:] + b"\0\1")
+            return still(function, start, count)
+
+        server.values = counting
+
+        def answer(_text):  # reads the display, then needs until two more readings have passed
+            assert len(server.asked) < 200, "it never ends"
+            seen = server.registers[100] + 65536
+            until = len(server.asked) + 2
+            while len(server.asked) < until:
+                time.sleep(0.01)
+            return str(seen)
+
+        monkeypatch.setattr("tools.find_bytes._ask", answer)
+        monkeypatch.setattr("tools.find_bytes.READ_EVERY_S", 0.02)
+        result = run("bytes", f"127.0.0.1:{server.port}", "--holding", 100, "--watch", "--json", "--rate", 50)
+    found = json.loads(result.stdout)
+    assert result.exit_code == 0, result.output
+    assert found["candidates"][0]["tag"] == "value: {holding: 100, type: uint32, order: CDAB}"
+    assert len(found["shown"]) >= 2
+
+
 def test_nothing_fits_is_said():
     with modbus(registers=dict.fromkeys(range(90, 120), 1)) as server:
         result = run("bytes", f"127.0.0.1:{server.port}", "--holding", 100, "--shows", "987654.3", lang="vi")
@@ -82,4 +111,5 @@ def test_a_refusal_and_a_silence_are_explained():
 
 def test_one_table_must_be_named():
     assert run("bytes", "127.0.0.1:1", "--shows", "1").exit_code == 2
+    assert run("bytes", "127.0.0.1:1", "--holding", "1").exit_code == 2
     assert run("bytes", "127.0.0.1:1", "--shows", "1", "--holding", 1, "--input", 1).exit_code == 2
