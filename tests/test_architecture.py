@@ -59,6 +59,8 @@ PURE = [
             "tools/browse_lines.py",
             "tools/byte_order.py",
             "tools/certificate.py",
+            "tools/certificate_setup.py",
+            "tools/init_answers.py",
             "tools/machine_now.py",
             "tools/plan_lines.py",
             "tools/scan_registers.py",

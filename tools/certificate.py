@@ -8,11 +8,12 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from config.site import Site
+from tools.certificate_setup import devices, machines, products
 from tools.faults import sentence
 from tools.machine_now import Told
 from tools.tally import Comparison
 from tools.texts import value_text
-from tools.verdict import TagReport
+from tools.verdict import DeviceSeen, TagReport
 from words import duration, moment, number, say
 
 _CENTRED: Final = ' class="c"'
@@ -50,6 +51,7 @@ class Sheet:
     """What the record says. verified_by: who read the machines' displays, or ""; made: when, in the site's zone."""
 
     site: Site
+    devices: Mapping[str, DeviceSeen]
     tags: Sequence[TagReport]
     machines: Mapping[str, Told]
     comparison: Comparison | None
@@ -68,8 +70,10 @@ def page(sheet: Sheet, lang: str) -> str:
         f"<title>{escape(title)}: {escape(sheet.site.site)}</title><style>{_STYLE}</style></head>",
         '<body><main class="page">',
         _head(sheet, title, lang),
+        devices(sheet.site, sheet.devices, lang),
         _tags(sheet, lang),
-        _machines(sheet, lang),
+        machines(sheet.site, sheet.machines, lang),
+        products(sheet.site, lang),
         _count(sheet, lang),
         _signatures(sheet, lang),
         f"<footer>{escape(say('certificate.footer', lang, version=sheet.version, hash=sheet.config_hash))}</footer>",
@@ -129,35 +133,6 @@ def _mark(good: bool | None) -> str:  # the third answer is none
     if good is None:
         return '<td class="c">–</td>'
     return f'<td class="c {"pass" if good else "fail"}">{"✓" if good else "✗"}</td>'
-
-
-def _machines(sheet: Sheet, lang: str) -> str:
-    columns = ("machine", "line", "state_from", "pieces_from", "state_now", "initials")
-    heads = "".join(f"<th>{escape(say(f'certificate.column.{key}', lang))}</th>" for key in columns)
-    rows = []
-    for key, model in sheet.site.machines.items():
-        live = sheet.machines[key].live if key in sheet.machines else None
-        name = model.name.get(lang) or key
-        counters = ", ".join(f"{role}: {use.tag}" for role, use in model.pieces.counters().items()) or "–"
-        cells = (
-            f'<td class="name">{escape(name)}<small>{escape(key)}</small></td>',
-            f"<td>{escape(model.line or '–')}</td>",
-            f"<td>{escape(say(f'certificate.state.{_state_kind(model.state)}', lang))}</td>",
-            f"<td>{escape(counters)}</td>",
-            f"<td>{escape(say(f'state.{live.state.word}', lang)) if live else '–'}</td>",
-            '<td class="initial"></td>',
-        )
-        rows.append(f"<tr>{''.join(cells)}</tr>")
-    return (
-        f"<h2>{escape(say('certificate.machines', lang))}</h2><table><thead><tr>{heads}</tr></thead>"
-        f"<tbody>{''.join(rows)}</tbody></table>"
-    )
-
-
-def _state_kind(state: object) -> str:
-    if isinstance(state, tuple):
-        return "rules"
-    return "profile" if hasattr(state, "profile") else "counts"
 
 
 def _count(sheet: Sheet, lang: str) -> str:

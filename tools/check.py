@@ -179,7 +179,7 @@ def _which(names: Sequence[str], lang: str) -> str:
 def _certify(result: Result, site: Site, options: Options) -> None:
     assert options.certificate is not None  # asked for
     sheet = Sheet(
-        site, result.tags, result.machines, result.comparison, result.status == FINE, options.verified_by,
+        site, result.devices, result.tags, result.machines, result.comparison, result.status == FINE, options.verified_by,
         datetime.now(ZoneInfo(site.timezone)), config_hash(site), version("nhip"),
     )  # fmt: skip
     try:

@@ -11,6 +11,7 @@ from tools_plant import in_background, modbus, run, write_yaml
 
 from simulator import demo
 from simulator.serve import Live, wall_ns
+from words import say
 
 SHIFTS = [{"name": "A", "days": "daily", "from": "00:00", "to": "24:00"}]
 
@@ -259,6 +260,7 @@ def test_the_record_stands_alone(tmp_path, lang, title):
             server.port, {"n": {"holding": 10}, "gone": {"holding": 300}}, machines=machine("plc.n", "operator")
         )
         data["name"] = evil
+        data["products"] = {"9": {"name": evil, "ideal": "2s", "source": "guess"}}
         path, record = write_yaml(tmp_path / "site.yaml", data), tmp_path / "record.html"
         result = run(
             "check", path, "--for", "200ms", "--certificate", record, "--verified-by", "Nguyễn Văn An", lang=lang
@@ -267,5 +269,8 @@ def test_the_record_stands_alone(tmp_path, lang, title):
     page = record.read_text(encoding="utf-8")
     for text in (title, "plc.n", "plc.gone", "m-1", "Nguyễn Văn An", f'<html lang="{lang}">', "holding 300"):
         assert text in page
+    for key in ("devices", "products", "by_hand", "source.guess", "role.total"):
+        assert say(f"certificate.{key}", lang) in page
+    assert f"127.0.0.1:{server.port}, unit 1" in page
     assert evil not in page
     assert not re.search(r"""(src|href)=|https?://|url\(""", page)
