@@ -13,7 +13,9 @@ from oee.facts import UNKNOWN_PRODUCT, Int64, Stop
 from oee.samples import Series, column
 from oee.states import State
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+_READS: Final = (1, 2)
+"""Format 1 knew no `part_facts` and `part_losses`."""
 
 FactKey = tuple[str, int, int, int, str, str]
 LossKey = tuple[str, int, int, int, str, str, int, str]
@@ -26,6 +28,8 @@ class Offered:
     facts, losses: key to sums; negative where settled time has not been sent yet.
     stops: id to the stop as last sent, for stops that may still change.
     fact_rows, loss_rows: minute to the number of rows sent for it so far.
+    part_facts, part_losses: what of the minute in which the settled time lies is settled: what a computation that
+      begins there must add to reach that minute's whole sums (`oee.correction`).
     """
 
     facts: Mapping[FactKey, Int64] = field(default_factory=dict)
@@ -33,6 +37,8 @@ class Offered:
     stops: Mapping[str, Stop] = field(default_factory=dict)
     fact_rows: Mapping[int, int] = field(default_factory=dict)
     loss_rows: Mapping[int, int] = field(default_factory=dict)
+    part_facts: Mapping[FactKey, Int64] = field(default_factory=dict)
+    part_losses: Mapping[LossKey, Int64] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -97,6 +103,8 @@ def dump(state: MachineState) -> bytes:
         "stops": [asdict(stop) for stop in offered.stops.values()],
         "fact_rows": list(offered.fact_rows.items()),
         "loss_rows": list(offered.loss_rows.items()),
+        "part_facts": _sums(offered.part_facts),
+        "part_losses": _sums(offered.part_losses),
     }
     return json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode()
 
@@ -105,7 +113,7 @@ def load(data: bytes) -> MachineState:
     """The state in these bytes. Raises `ValueError` if they are not of this format."""
     try:
         plain = json.loads(data)
-        if plain["format"] != FORMAT:
+        if plain["format"] not in _READS:
             raise ValueError(f"carry of format {plain['format']}; this program reads {FORMAT}")
         stops = [Stop(**(item | {"state": State(item["state"])})) for item in plain["stops"]]
         offered = Offered(
@@ -114,6 +122,8 @@ def load(data: bytes) -> MachineState:
             {stop.id: stop for stop in stops},
             {int(minute): int(n) for minute, n in plain["fact_rows"]},
             {int(minute): int(n) for minute, n in plain["loss_rows"]},
+            {tuple(key): np.array(row, np.int64) for key, row in plain.get("part_facts", ())},
+            {tuple(key): np.array(row, np.int64) for key, row in plain.get("part_losses", ())},
         )
         return replace(
             MachineState(offered=offered),

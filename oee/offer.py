@@ -133,10 +133,20 @@ def offer(
         waiting,
         {key: n for key, n in facts.rows.items() if key >= minute},
         {key: n for key, n in losses.rows.items() if key >= minute},
+        _part(offered.part_facts, _fact_rows(select(settled[0], settled[0].minute_ns >= minute)), minute),
+        _part(offered.part_losses, _loss_rows(select(settled[1], settled[1].minute_ns >= minute)), minute),
     )
     fact_rows = make_facts(facts.keys, np.array(facts.sums, np.int64), np.array(facts.numbers, np.int64))
     loss_rows = make_losses(losses.keys, np.array(losses.sums, np.int64), np.array(losses.numbers, np.int64))
     return after, join([new_facts, fact_rows]), join([new_losses, loss_rows]), changed
+
+
+def _part(before: Mapping[Key, Int64], settled: list[tuple[Key, Int64]], minute_ns: int) -> dict[Key, Int64]:
+    """What is settled of the minute in which the settled time lies: of earlier steps, and of this one."""
+    out = {key: row for key, row in before.items() if key[1] >= minute_ns}
+    for key, row in settled:
+        _add(out, key, row)
+    return out
 
 
 def _stops(sent: Mapping[str, Stop], stops: Stops, since_ns: int, settled_ns: int) -> tuple[Stops, dict[str, Stop]]:
