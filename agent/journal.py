@@ -80,10 +80,10 @@ class Material:
 
 
 class Journal:
-    """The journal's tables in an open outbox. Every method runs within the caller's transaction."""
+    """The journal's tables in an open outbox, `db`. Every method runs within the caller's transaction."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
+        self.db = db
 
     # writing
 
@@ -92,8 +92,12 @@ class Journal:
         if not fed and not envelopes:
             return
         head = [[name, item.from_ns, item.until_ns] for name, item in fed.items()]
-        rows = {f"{number}/{tag}": column for number, item in enumerate(fed.values()) for tag, column in item.samples.items()}
-        self._db.execute(
+        rows = {
+            f"{number}/{tag}": column
+            for number, item in enumerate(fed.values())
+            for tag, column in item.samples.items()
+        }
+        self.db.execute(
             "insert into journal_recent (envelopes, data) values (?, ?)",
             (json.dumps([envelopes, head]), pack_rows(rows)),
         )
@@ -103,7 +107,7 @@ class Journal:
         fed: dict[str, list[Fed]] = {}
         sent: dict[str, list[tuple[Facts, Losses, list[Stop]]]] = {}
         whole = True
-        for text, data in self._db.execute("select envelopes, data from journal_recent order by no").fetchall():
+        for text, data in self.db.execute("select envelopes, data from journal_recent order by no").fetchall():
             envelopes, head = json.loads(text)
             rows = unpack_rows(data)
             for number, (name, from_ns, until_ns) in enumerate(head):
@@ -115,7 +119,7 @@ class Journal:
         if not whole:  # an envelope went before the journal did: what was offered is not known any more
             self.clear()
             return
-        self._db.execute("delete from journal_recent")
+        self.db.execute("delete from journal_recent")
         for name, parts in fed.items():
             self._add_rows(name, join_fed(_unbroken(parts)))
         for name, tables in sent.items():
@@ -124,8 +128,9 @@ class Journal:
             self._add_checkpoint(name, state)
 
     def _read_sent(self, stream: str, seq: int, out: dict[str, list[tuple[Facts, Losses, list[Stop]]]]) -> bool:
-        row = self._db.execute(
-            "select data from envelopes e join streams s on s.no = e.stream where s.stream = ? and seq = ?", (stream, seq)
+        row = self.db.execute(
+            "select data from envelopes e join streams s on s.no = e.stream where s.stream = ? and seq = ?",
+            (stream, seq),
         ).fetchone()
         if row is None:
             return False
@@ -148,10 +153,15 @@ class Journal:
         if last != fed.from_ns:
             self._forget(name)
         if fed.from_ns == 0:
-            self._db.execute(
+            self.db.execute(
                 "insert or replace into journal_checkpoints values (?, 0, ?)", (name, engine.dump(engine.start()))
             )
-        self._db.execute(
+        same = self.db.execute(  # before its first sample a machine's stretches all begin at 0
+            "select data from journal_rows where machine = ? and from_ns = ?", (name, fed.from_ns)
+        ).fetchone()
+        if same:
+            fed = join_fed([Fed(fed.from_ns, fed.from_ns, unpack_rows(same[0])), fed])
+        self.db.execute(
             "insert or replace into journal_rows values (?, ?, ?, ?)",
             (name, fed.from_ns, fed.until_ns, pack_rows(fed.samples)),
         )
@@ -159,10 +169,10 @@ class Journal:
     def _add_sent(self, name: str, tables: Sequence[tuple[Facts, Losses, list[Stop]]]) -> None:
         facts, losses, stops = zip(*tables, strict=True)
         new = with_rows(Sent(), facts, losses, [stop for rows in stops for stop in rows])
-        hours = {key[1] // HOUR_NS for key in (*new.facts, *new.losses)} | {n // HOUR_NS for n in new.fact_rows}
+        hours = {minute_ns // HOUR_NS for minute_ns in (*new.fact_rows, *new.loss_rows)}
         hours |= {stop.start_ns // HOUR_NS for stop in new.stops.values()}
         for hour in sorted(hours):
-            row = self._db.execute(
+            row = self.db.execute(
                 "select data from journal_sent where machine = ? and hour_ns = ?", (name, hour * HOUR_NS)
             ).fetchone()
             before = unpack_sent(row[0]) if row else Sent()
@@ -172,7 +182,7 @@ class Journal:
             ]
             mine = [stop for stop in new.stops.values() if stop.start_ns // HOUR_NS == hour]
             after = with_rows(before, [one for one, _ in inside], [two for _, two in inside], mine)
-            self._db.execute(
+            self.db.execute(
                 "insert or replace into journal_sent values (?, ?, ?)", (name, hour * HOUR_NS, pack_sent(after))
             )
 
@@ -180,31 +190,31 @@ class Journal:
         first = self._one("select min(from_ns) from journal_rows where machine = ?", name)
         minute_ns = state.settled_ns - state.settled_ns % MINUTE_NS
         if state.settled_ns and first is not None and minute_ns > first:  # its own first minute is not known whole
-            self._db.execute(
+            self.db.execute(
                 "insert or replace into journal_checkpoints values (?, ?, ?)",
                 (name, state.settled_ns, engine.dump(checkpoint(state))),
             )
 
     def corrected(self, name: str, base_ns: int, found: Again) -> None:
         """Checkpoints later than the one at `base_ns` give way to those of a correction that began there."""
-        self._db.execute("delete from journal_checkpoints where machine = ? and settled_ns > ?", (name, base_ns))
+        self.db.execute("delete from journal_checkpoints where machine = ? and settled_ns > ?", (name, base_ns))
         for state in found.checkpoints:
             self._add_checkpoint(name, state)
 
     def clear(self) -> None:
         """Forgets everything: for new streams and states that begin anew."""
         for table in ("recent", "rows", "sent", "checkpoints"):
-            self._db.execute(f"delete from journal_{table}")  # noqa: S608  # one of these four
+            self.db.execute(f"delete from journal_{table}")  # noqa: S608  # one of these four
 
     def _forget(self, name: str) -> None:
         for table in ("rows", "sent", "checkpoints"):
-            self._db.execute(f"delete from journal_{table} where machine = ?", (name,))  # noqa: S608  # as above
+            self.db.execute(f"delete from journal_{table} where machine = ?", (name,))  # noqa: S608  # as above
 
     # letting go
 
     def prune(self, before_ns: int) -> None:
         """Lets go of what no correction of time from `before_ns` on needs."""
-        names = self._db.execute("select distinct machine from journal_checkpoints").fetchall()
+        names = self.db.execute("select distinct machine from journal_checkpoints").fetchall()
         for (name,) in names:
             base = self._one(
                 "select max(settled_ns) from journal_checkpoints where machine = ? and settled_ns <= ?", name, before_ns
@@ -212,21 +222,19 @@ class Journal:
             if base:
                 self._cut(name, base)
 
-    def sacrifice(self) -> bool:
-        """Lets go of the oldest part, because space is short; False if there is none."""
-        oldest = self._db.execute(
+    def sacrifice(self) -> int:
+        """Lets go of the oldest part, because space is short; returns how many rows of the table, 0 if there are none."""
+        oldest = self.db.execute(
             "select machine, until_ns from journal_rows order by until_ns limit ?", (_SACRIFICE_ROWS,)
         ).fetchall()
         for name, until_ns in oldest:
             self._cut(name, until_ns)
-        if not oldest:
-            return self._db.execute("delete from journal_recent").rowcount > 0
-        return True
+        return len(oldest) or self.db.execute("delete from journal_recent").rowcount
 
     def _cut(self, name: str, base_ns: int) -> None:
-        self._db.execute("delete from journal_rows where machine = ? and until_ns <= ?", (name, base_ns))
-        self._db.execute("delete from journal_checkpoints where machine = ? and settled_ns < ?", (name, base_ns))
-        self._db.execute("delete from journal_sent where machine = ? and hour_ns <= ?", (name, base_ns - 2 * HOUR_NS))
+        self.db.execute("delete from journal_rows where machine = ? and until_ns <= ?", (name, base_ns))
+        self.db.execute("delete from journal_checkpoints where machine = ? and settled_ns < ?", (name, base_ns))
+        self.db.execute("delete from journal_sent where machine = ? and hour_ns <= ?", (name, base_ns - 2 * HOUR_NS))
 
     # reading
 
@@ -239,7 +247,7 @@ class Journal:
 
         To be asked right after `gather`, while the machine stands still.
         """
-        row = self._db.execute(
+        row = self.db.execute(
             "select settled_ns, data from journal_checkpoints where machine = ? and settled_ns <= ? "
             "order by settled_ns desc limit 1",
             (name, at_most_ns),
@@ -247,7 +255,7 @@ class Journal:
         if row is None:
             return None
         base_ns, base = row[0], engine.load(row[1])
-        chunks = self._db.execute(
+        chunks = self.db.execute(
             "select from_ns, data, until_ns from journal_rows where machine = ? and until_ns > ? order by from_ns",
             (name, base_ns),
         ).fetchall()
@@ -259,7 +267,7 @@ class Journal:
         """What was sent for the minutes from the one of `base_ns` on, and stops that begin at `base_ns` or later."""
         minute_ns = base_ns - base_ns % MINUTE_NS
         out = Sent({}, {}, {}, {}, {})
-        for (data,) in self._db.execute(
+        for (data,) in self.db.execute(
             "select data from journal_sent where machine = ? and hour_ns >= ? order by hour_ns",
             (name, minute_ns - minute_ns % HOUR_NS),
         ).fetchall():
@@ -274,7 +282,7 @@ class Journal:
         return out
 
     def _one(self, sql: str, *values: object) -> int | None:
-        row = self._db.execute(sql, values).fetchone()
+        row = self.db.execute(sql, values).fetchone()
         return None if row is None or row[0] is None else int(row[0])
 
 

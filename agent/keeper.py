@@ -8,20 +8,22 @@ damaged file both mean new streams and an empty carry.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
 from agent.disk import CannotStore, CorruptOutbox
 from agent.health import Health
+from agent.journal import HOUR_NS, WINDOW_NS, Also, Journal
 from agent.outbox import Outbox, Sealed
-from agent.parts import bodies
+from agent.parts import Part, bodies
 from agent.pipeline import Batch, Pipeline
 from agent.recorder import Recorded, Recorder
 from agent.salvage import open_outbox
 from agent.sender import Key, Learned, Sender, StreamState
 from agent.site import AUTHOR, SENT, news
+from oee import engine
 from wire.bodies import Dropped
 from wire.values import values_bodies
 
@@ -38,6 +40,22 @@ def all_streams(outbox: Outbox, *, values: bool = False) -> list[StreamState]:
     return outbox.streams()
 
 
+@dataclass(frozen=True)
+class Correction:
+    """What is stored of a correction. before: the machine's state that it began with, or replaces; parts: the
+    differences; contents, settings: what else goes with it; also: what is kept of it in the file.
+    """
+
+    machine: str
+    before: engine.MachineState
+    state: engine.MachineState
+    live: engine.Live | None
+    parts: Sequence[Part]
+    also: Also
+    contents: Sequence[tuple[str, Any]] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
 class Keeper:
     """The outbox, the pipeline whose states it holds, and the sender that knows what is on it."""
 
@@ -51,9 +69,10 @@ class Keeper:
         *,
         recorder: Recorder | None = None,
         author: str = "",
+        window_ns: int = WINDOW_NS,
     ) -> None:
         """recorder: process values for the center. author: `<site>/<gateway>`, kept in the file, so that it can be
-        delivered without a network.
+        delivered without a network. window_ns: how far corrections shall reach back [ns].
         """
         self._outbox, self._pipeline, self._sender = outbox, pipeline, sender
         self._health, self._now_ns, self._author = health, now_ns, author
@@ -63,6 +82,8 @@ class Keeper:
         self._commits = 0
         self._to_keep: Learned | None = None
         self._large: set[str] = set()
+        self._late = Batch((), {})
+        self._gathered_ns, self._window_ns = 0, window_ns
         self._damaged = False
         self._site: dict[str, Any] | None = None
         self._described: dict[str, Any] | None = None
@@ -106,10 +127,11 @@ class Keeper:
         self._valid_from_ns = valid_from_ns
 
     async def commit(self, *, final: bool = False) -> bool:
-        """Stores what the machines have offered, with their states, and what the receipts have said.
+        """Stores what the machines have offered and were given, with their states, and what the receipts have said.
 
         A large state is written only together with facts, once a minute, unless this is the final commit: a machine
-        that stood still for days would otherwise wear out the memory card. False if the disk refused; everything then waits for the next call.
+        that stood still for days would otherwise wear out the memory card. final also has the journal gathered.
+        False if the disk refused; everything then waits for the next call.
         """
         async with self._turn:
             batch, learned, recorded = None, None, []
@@ -132,8 +154,38 @@ class Keeper:
                 self._to_keep = self._to_keep or learned
                 self._complain(error)
                 return False
+            self._described = None
             self._stored(sealed)
             await self._prune()
+            return True
+
+    async def do(self, work: Callable[[Outbox], T]) -> T:
+        """Does something with the outbox between two commits. Raises what the outbox raises."""
+        async with self._turn:
+            try:
+                return await self._do(lambda: work(self._outbox))
+            except (CannotStore, CorruptOutbox) as error:
+                self._complain(error)
+                raise
+
+    async def correct(self, found: Correction) -> bool:
+        """Stores what a correction came to and lets the machine go on from it. False if the machine began anew
+        meanwhile or the disk refused: then nothing has changed.
+        """
+        async with self._turn:
+            if self._damaged or self._pipeline.state(found.machine) is not found.before:
+                return False
+            contents = [*found.contents, *(("facts", body) for body in bodies(found.parts))]
+            carry = {found.machine: engine.dump(found.state)}
+            try:
+                sealed = await self._do(
+                    lambda: self._outbox.commit(contents, carry, self._now_ns(), found.settings, found.also)
+                )
+            except (CannotStore, CorruptOutbox) as error:
+                self._complain(error)
+                return False
+            self._pipeline.install(found.machine, found.before, found.state, found.live)
+            self._stored(sealed)
             return True
 
     def _news(self) -> tuple[dict[str, Any], str] | None:
@@ -150,15 +202,28 @@ class Keeper:
     ) -> list[Sealed]:
         contents = [*contents, *(("facts", body) for body in bodies(batch.parts))]
         contents += [("values", body) for rows in recorded for body in values_bodies(rows)]
-        if not contents and not batch.states:
+        batch = batch.after(self._late)
+        if not contents and not batch.states and not final:
             return []
-        carries = batch.carries(() if final else self._large)
+        now_ns = self._now_ns()
+        gather = final or now_ns - self._gathered_ns >= HOUR_NS
+        carries = batch.carries(() if gather else self._large)
+        stored, late = batch.split(carries)
+
+        def also(journal: Journal, envelopes: Sequence[tuple[str, int]]) -> None:
+            recent = {name: part for name, part in stored.fed.items() if part.until_ns > now_ns - self._window_ns}
+            if recent or not stored.fed:  # of days that nobody will correct any more nothing is kept
+                journal.record(recent, envelopes)
+            if gather:
+                journal.gather(stored.states)
+
+        sealed = self._outbox.commit(contents, carries, now_ns, settings, also)
+        self._gathered_ns, self._late = now_ns if gather else self._gathered_ns, late
         self._large = {name for name in self._large if name not in carries}
         self._large |= {name for name, data in carries.items() if len(data) > _LARGE_CARRY_BYTES}
-        return self._outbox.commit(contents, carries, self._now_ns(), settings)
+        return sealed
 
     def _stored(self, sealed: list[Sealed]) -> None:
-        self._described = None
         self._health.count("commits")
         self._health.count("envelopes_sealed", len(sealed))
         if self.trouble:
@@ -195,7 +260,7 @@ class Keeper:
         if self._commits % _PRUNE_EVERY:
             return
         try:
-            gone, sealed = await self._do(self._outbox.prune, self._now_ns())
+            gone, sealed = await self._do(self._outbox.prune, self._now_ns(), self._window_ns)
             if gone:
                 self._health.count("envelopes_pruned", gone)
                 for state in await self._do(self._outbox.streams):
@@ -236,7 +301,7 @@ class Keeper:
     async def _start_anew(self) -> None:
         again = await self._do(lambda: all_streams(self._outbox, values=bool(self._recorder)))
         self._sender.replace(again)
-        self._to_keep = None
+        self._to_keep, self._late = None, Batch((), {})
         self._pipeline.forget(self._now_ns())
         if self._site is not None:
             self.tell_site(self._site, self._now_ns())

@@ -11,6 +11,8 @@ File format 1: SQLite, WAL, synchronous=FULL (a commit survives a power cut), on
                sealed_ns, data
     carry      machine, data      the core's state of each machine as of the last commit
     settings   key, value         `generation` of the center, digest of the last `site` body ...
+    journal_*                     see agent.journal
+    declarations, recomputes      see agent.declared
 
 What is settled is a property of the stream, not a flag on each envelope: a receipt writes one row, whatever it
 covers. Envelopes of one commit, the carry and the settings change in one transaction. Settled envelopes stay until
@@ -27,20 +29,23 @@ thread, never from the acquisition path.
 import json
 import secrets
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from agent import sacrifice
+from agent import declared, sacrifice
 from agent.disk import CorruptOutbox, DiskFull, Reserve, UnknownFormat, lock, translated
+from agent.journal import SCHEMA as JOURNAL
+from agent.journal import WINDOW_NS, Also, Journal
 from agent.ranges import NOTHING, Settled
 from agent.sender import Key, StreamState
 from wire.bodies import Dropped
 from wire.envelope import seal
 
 FORMAT: Final = 1
+T = TypeVar("T")
 DAY_NS: Final = 86_400_000_000_000
 RESERVE_BYTES: Final = 8 * 2**20  # more than the WAL ever needs for its next checkpoint
 KEEP_NS: Final = 35 * DAY_NS
@@ -101,6 +106,7 @@ class Outbox:
             self._db.execute(f"pragma {pragma}")
         if not self._db.execute("select 1 from sqlite_master where name = 'meta'").fetchone():
             self._db.executescript(f"begin; {_SCHEMA} commit;")
+        self._db.executescript(f"begin; {JOURNAL} {declared.SCHEMA} commit;")
         found = dict(self._db.execute("select key, value from meta"))
         if found.get("format") != str(FORMAT):
             raise UnknownFormat(
@@ -111,6 +117,7 @@ class Outbox:
         # a little above the budget at which pruning starts, so that the deletions themselves have room
         self._db.execute(f"pragma max_page_count={max(64, self._budget_bytes * 21 // 20 // page_bytes)}")
         self._page_bytes = page_bytes
+        self.journal = Journal(self._db)
 
     def close(self) -> None:
         """Frees the file. May be called twice."""
@@ -126,8 +133,11 @@ class Outbox:
         carries: Mapping[str, bytes],
         now_ns: int,
         settings: Mapping[str, str] | None = None,
+        also: Also | None = None,
     ) -> list[Sealed]:
         """Seals each (kind, content) into its kind's current stream and stores them with the carries, all or nothing.
+
+        also: what else is written in the same transaction.
 
         Returns them, and before them the `dropped` envelopes that made room for them. Raises `DiskFull` or
         `CannotStore`; then nothing of this was stored.
@@ -137,7 +147,7 @@ class Outbox:
             if not self._reserve.fill() and not self._make_room(now_ns):
                 break
             try:
-                return [*self._gave_up, *self._commit(bodies, carries, now_ns, settings or {})]
+                return [*self._gave_up, *self._commit(bodies, carries, now_ns, settings or {}, also)]
             except DiskFull:
                 if not self._make_room(now_ns):
                     raise
@@ -163,7 +173,9 @@ class Outbox:
         return self._reserve.fill()
 
     def _sacrifice(self, now_ns: int) -> int:
-        """One step of `agent.sacrifice`; returns how many envelopes are gone."""
+        """The journal's oldest part, else one step of `agent.sacrifice`; returns how many rows or envelopes are gone."""
+        if gone := self.journal.sacrifice():
+            return gone
         if gone := sacrifice.settled_values(self._db):
             return gone
         if given_up := sacrifice.unsettled_values(self._db, self._budget_bytes // 32):
@@ -178,7 +190,12 @@ class Outbox:
             self._db.execute("pragma wal_checkpoint(truncate)").fetchall()
 
     def _commit(
-        self, bodies: Sequence[tuple[str, Any]], carries: Mapping[str, bytes], now_ns: int, settings: Mapping[str, str]
+        self,
+        bodies: Sequence[tuple[str, Any]],
+        carries: Mapping[str, bytes],
+        now_ns: int,
+        settings: Mapping[str, str],
+        also: Also | None,
     ) -> list[Sealed]:
         out = []
         with self._transaction():
@@ -186,7 +203,14 @@ class Outbox:
                 out.append(Sealed(kind, self._put(kind, content, now_ns)))
             self._db.executemany("insert or replace into carry values (?, ?)", carries.items())
             self._db.executemany("insert or replace into settings values (?, ?)", settings.items())
+            if also:
+                also(self.journal, [(item.key.stream, item.key.seq) for item in out if item.kind == "facts"])
         return out
+
+    def within(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Does something to the file in a transaction of its own. Raises as `commit` does."""
+        with self._transaction():
+            return work(self._db)
 
     def _put(self, kind: str, content: Any, now_ns: int) -> Key:
         no, stream, seq = self._next(kind)
@@ -271,16 +295,22 @@ class Outbox:
         with self._transaction():
             self._db.execute("update streams set current = -1")
             self._db.execute("delete from carry")
+            self.journal.clear()
+            declared.say_again(self._db)
             self._db.execute("delete from settings where key = 'site_sent'")
 
-    def prune(self, now_ns: int) -> tuple[int, list[Sealed]]:
-        """Deletes settled envelopes that are too old, and what may be given up while the file is over budget.
+    def prune(self, now_ns: int, window_ns: int = WINDOW_NS) -> tuple[int, list[Sealed]]:
+        """Deletes settled envelopes and parts of the journal that are too old, and what may be given up while the file
+        is over budget.
 
-        Returns how many, and the `dropped` envelopes made for them; call it now and then, it stops after a few hundred.
+        Returns how many envelopes, and the `dropped` envelopes made for them; call it now and then, it stops after a
+        few hundred.
         """
         self._gave_up = []
         with self._transaction():
             gone = sacrifice.delete_settled(self._db, now_ns - self._keep_ns)
+            self.journal.prune(now_ns - window_ns)
+            declared.prune(self._db, now_ns)
             if not gone and self._used_bytes() > self._budget_bytes:
                 gone = self._sacrifice(now_ns)
         return gone, self._gave_up

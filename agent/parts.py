@@ -6,11 +6,14 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 
-from oee.facts import Facts, Losses, Stop
+from oee.facts import Facts, Losses, Stop, select
 from wire.bodies import facts_body
 
 MOST_ROWS: Final = 2000
 """Rows of one envelope, unless a single part has more: some 30 kB compressed, small enough for any broker and line."""
+
+
+Table = TypeVar("Table", Facts, Losses)
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,22 @@ class Part:
         return len(self.facts) + len(self.losses) + len(self.stops)
 
 
-Table = TypeVar("Table", Facts, Losses)
+def split(part: Part, most_rows: int = MOST_ROWS) -> list[Part]:
+    """A part cut between minutes, so that what belongs to one minute stays together; stops go with the last."""
+    if len(part) <= most_rows:
+        return [part] if len(part) else []
+    minutes = np.sort(np.concatenate([part.facts.minute_ns, part.losses.minute_ns]))
+    edges = [*sorted({int(minutes[at]) for at in range(most_rows, len(minutes), most_rows)}), 2**63 - 1]
+    out, low = [], -(2**63)
+    for high in edges:
+        stops = part.stops if high == edges[-1] else ()
+        out.append(Part(part.machine, _within(part.facts, low, high), _within(part.losses, low, high), stops))
+        low = high
+    return [item for item in out if len(item)]
+
+
+def _within(table: Table, low_ns: int, high_ns: int) -> Table:
+    return select(table, (table.minute_ns >= low_ns) & (table.minute_ns < high_ns))
 
 
 def _joined(tables: Sequence[Table]) -> Table:

@@ -5,6 +5,9 @@ passed them: a step covers `[until, watermark)`, and a row at the watermark belo
 offers is kept with the states that it led to until somebody has stored both together (`take`); what could not be
 stored is put back, so that memory and disk never tell different stories.
 
+What each step was given is kept with what it offered, for the journal (agent.journal); a machine that is being
+corrected stands still meanwhile, and its rows wait.
+
 Beyond `MOST_PENDING_ROWS` nothing more is computed: the machines are paused, and when they go on, the time between
 is a gap like any other outage.
 """
@@ -13,9 +16,10 @@ import logging
 import threading
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from adapters.contract import Row
+from agent.journal import Fed, join_fed
 from agent.parts import Part
 from oee import engine
 from oee.facts import FACT, MINUTE_NS, MS_NS, STATE_COLUMNS
@@ -24,17 +28,22 @@ from oee.samples import EMPTY, Samples, Series, between, series
 from oee.states import Quality, State
 
 _LOG: Final = logging.getLogger("nhip.agent.pipeline")
+T = TypeVar("T")
 MOST_PENDING_ROWS: Final = 200_000
+MOST_FED_ROWS: Final = 1_000_000
+"""Rows kept for a journal that cannot be written; beyond, it begins anew: some 20 MB."""
 _STATES: Final = [FACT[name] for name in STATE_COLUMNS]
 _UNKNOWN: Final = f"{State.UNKNOWN.word}_ms"
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Parts in order, and the states of the machines after them: to be stored together or not at all."""
+    """Parts in order, the states of the machines after them, and what the machines were given: to be stored together or
+    not at all."""
 
     parts: tuple[Part, ...]
     states: Mapping[str, engine.MachineState]
+    fed: Mapping[str, Fed] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return sum(map(len, self.parts))
@@ -47,6 +56,23 @@ class Batch:
             for machine, state in self.states.items()
             if machine in needed or machine not in skip
         }
+
+    def after(self, earlier: "Batch") -> "Batch":
+        """What an earlier batch left over, and this one."""
+        fed = dict(earlier.fed)
+        for name, part in self.fed.items():
+            fed[name] = join_fed([fed[name], part]) if name in fed else part
+        return Batch((*earlier.parts, *self.parts), {**earlier.states, **self.states}, fed)
+
+    def split(self, stored: Container[str]) -> tuple["Batch", "Batch"]:
+        """All parts, with states and rows of the machines whose carry is stored; and those of the others."""
+        states, fed = _split_by(self.states, stored), _split_by(self.fed, stored)
+        return Batch(self.parts, states[0], fed[0]), Batch((), states[1], fed[1])
+
+
+def _split_by(table: Mapping[str, T], names: Container[str]) -> tuple[dict[str, T], dict[str, T]]:
+    inside = {name: item for name, item in table.items() if name in names}
+    return inside, {name: item for name, item in table.items() if name not in inside}
 
 
 @dataclass
@@ -92,6 +118,8 @@ class Pipeline:
         self._parts: list[Part] = []
         self._rows = 0
         self._dirty: set[str] = set()
+        self._fed: dict[str, list[Fed]] = {}
+        self._held: set[str] = set()
         self._most_pending_rows = most_pending_rows
         self.failures = 0
         self._all_ms = self._unknown_ms = 0
@@ -171,7 +199,7 @@ class Pipeline:
         steps = 0
         for name, item in self._machines.items():
             until_ns, since_ns = watermarks_ns[name], item.state.until_ns
-            if until_ns > since_ns:
+            if until_ns > since_ns and name not in self._held:
                 with self._lock:
                     if idle_ns and not _is_due(item, until_ns, idle_ns):
                         continue
@@ -209,6 +237,7 @@ class Pipeline:
                 return  # told to begin anew meanwhile: what follows from the old state belongs to nobody
             item.state, item.live = step.state, step.live or item.live
             self._dirty.add(name)
+            self._fed.setdefault(name, []).append(Fed(before.until_ns, step.state.until_ns, samples))
             self._all_ms += int(part.facts.sums[:, _STATES].sum())
             self._unknown_ms += int(part.facts.column(_UNKNOWN).sum())
             if len(part):
@@ -218,7 +247,9 @@ class Pipeline:
     def take(self) -> Batch:
         """What has been offered since the last `take`, with the states of the machines that moved."""
         with self._lock:
-            batch = Batch(tuple(self._parts), {name: self._machines[name].state for name in sorted(self._dirty)})
+            states = {name: self._machines[name].state for name in sorted(self._dirty)}
+            fed, self._fed = self._fed, {}
+            batch = Batch(tuple(self._parts), states, {name: join_fed(parts) for name, parts in fed.items()})
             self._parts, self._rows, self._dirty = [], 0, set()
         return batch
 
@@ -228,6 +259,46 @@ class Pipeline:
             self._parts = [*batch.parts, *self._parts]
             self._rows += len(batch)
             self._dirty |= set(batch.states)
+        self.put_back_fed(batch.fed)
+
+    def put_back_fed(self, fed: Mapping[str, Fed]) -> None:
+        """What machines were given whose states were not stored; too much of it is let go, and the journal told so by
+        the hole."""
+        with self._lock:
+            for name, part in fed.items():
+                self._fed[name] = [part, *self._fed.get(name, [])]
+            rows = sum(
+                len(column) for parts in self._fed.values() for part in parts for column in part.samples.values()
+            )
+            if rows > MOST_FED_ROWS:
+                self._fed = {}
+
+    # corrections
+
+    def hold(self, name: str) -> None:
+        """Lets a machine stand still; no step of it may be under way."""
+        self._held.add(name)
+
+    def release(self, name: str) -> None:
+        """Lets it go on."""
+        self._held.discard(name)
+
+    def state(self, name: str) -> engine.MachineState:
+        """A machine's state as of its last step."""
+        return self._machines[name].state
+
+    def machine(self, name: str) -> Machine:
+        """A machine as the site file describes it."""
+        return self._machines[name].machine
+
+    def install(
+        self, name: str, before: engine.MachineState, state: engine.MachineState, live: engine.Live | None
+    ) -> None:
+        """A state that a correction led to and that is stored takes the place of `before`, unless all began anew."""
+        with self._lock:
+            item = self._machines[name]
+            if item.state is before:
+                item.state, item.live = state, live or item.live
 
     def resume(self, now_ns: int) -> None:
         """Goes on after a pause: what lies between is a gap, and from now on the latest values hold."""
@@ -240,7 +311,7 @@ class Pipeline:
         with self._lock:
             for item in self._machines.values():
                 item.state = engine.start()
-            self._parts, self._rows, self._dirty = [], 0, set()
+            self._parts, self._rows, self._dirty, self._fed = [], 0, set(), {}
         self.resume(now_ns)
 
     def _start_over(self, item: _Machine, now_ns: int) -> None:

@@ -1,5 +1,6 @@
 """What an outbox gives up, and in which order, when there is no more room. Runs inside the outbox's transaction.
 
+    0  the journal, which holds nothing that was not sent (agent.journal)
     1  process values that the center has
     2  process values that it does not have, the oldest: an envelope that says which (`dropped`) takes their place
     3  everything else that the center has

@@ -11,7 +11,7 @@ from oee.correction import Sent, again, base_at_most, checkpoint, reaches, told,
 from oee.declarations import Declaration
 from oee.facts import MINUTE_NS, fact_keys, loss_keys
 from oee.machine import Ideal, Product
-from tests.oee.test_engine_laws import DAY, PRODUCTS, S, T0, _at, _slice, histories, machines, run
+from tests.oee.test_engine_laws import DAY, PRODUCTS, T0, S, _at, _slice, histories, machines, run
 
 
 class Ledger:
@@ -109,7 +109,9 @@ def late_statements(draw, end):
         a, b, heard = draw(st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)))
         start, finish = _at(sorted([a, b]), end)
         field = draw(
-            st.sampled_from(["reason", "state", "planned_stop", "changeover", "rejects", "rejects", "rework", "product"])
+            st.sampled_from(
+                ["reason", "state", "planned_stop", "changeover", "rejects", "rejects", "rework", "product"]
+            )
         )
         value = {"reason": "jam", "state": "breakdown", "planned_stop": "pm", "changeover": "x", "product": "2"}
         said = value.get(field, str(draw(st.integers(0, 30))))
@@ -119,7 +121,10 @@ def late_statements(draw, end):
         product = draw(st.sampled_from(["", "1", "2"])) if field in ("rejects", "rework") else ""
         older = draw(st.sampled_from(["", *(item.id for _, item in found)]))
         found.append(
-            (_at([heard], end)[0], Declaration(f"{number}", T0 + number, "m", start, until, field, said, "an", product, older))
+            (
+                _at([heard], end)[0],
+                Declaration(f"{number}", T0 + number, "m", start, until, field, said, "an", product, older),
+            )
         )
     return found
 

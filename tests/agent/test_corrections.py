@@ -1,0 +1,274 @@
+"""Corrections in the agent: a real outbox file, rows as devices bring them, edits at any time; afterwards the envelopes
+sum to what a computation gives that knew everything from the start."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from test_pipeline import T0, S, machine, rows
+
+from agent import declared
+from agent.corrections import Corrections
+from agent.health import Health
+from agent.journal import HOUR_NS
+from agent.keeper import Keeper, all_streams
+from agent.outbox import Outbox
+from agent.pipeline import Pipeline
+from agent.sender import Limits, Sender
+from oee import engine
+from oee.correction import Sent, with_rows
+from oee.declarations import Declaration
+from oee.facts import MINUTE_NS
+from oee.machine import Ideal, Product
+from oee.samples import series
+from wire.bodies import read_facts_body
+from wire.envelope import content, open_envelope
+
+SECONDS = 4 * 3600
+STOPPED = {*range(600, 700), *range(3000, 4000), *range(9000, 9100), *range(13_000, 13_400)}
+MACHINE = machine()
+
+
+def said(number, field, value, start, end, **more):
+    until_ns = None if end is None else T0 + end * S
+    return Declaration(f"d{number}", T0 + number, "m", T0 + start * S, until_ns, field, value, "Lan", **more)
+
+
+LATE = [
+    said(1, "reason", "die-jam", 3000, 4000),
+    said(2, "rejects", "40", 1000, 6000),
+    said(3, "planned_stop", "meeting", 9000, 9050),
+    said(4, "rejects", "55", 1000, 6000, supersedes="d2"),
+    said(5, "reason", "", 3000, 4000, supersedes="d1"),
+    said(6, "reason", "no-air", 600, 700),
+]
+
+
+class Gateway:
+    """A pipeline, an outbox and corrections; `now` follows the rows."""
+
+    def __init__(self, path, made=MACHINE, **options):
+        self.outbox = Outbox(path, **options)
+        self.pipeline = Pipeline({"m": made}, self.outbox.carries())
+        self.health, self.closed = Health(), False
+        self.now_ns = max(self.pipeline.until_ns.values()) or T0
+        sender = Sender(all_streams(self.outbox), "", Limits())
+        self.keeper = Keeper(self.outbox, self.pipeline, sender, self.health, lambda: self.now_ns)
+        self.corrections = Corrections(self.keeper, self.pipeline, asyncio.Lock(), self.health, lambda: self.now_ns)
+
+    async def close(self):
+        self.closed = True
+        await self.keeper.close()
+
+    async def go(self, until, *, commit_every=300):
+        """Rows up to a second, a step each half minute, a commit now and then."""
+        begin = self.pipeline.until_ns["m"]
+        waiting = [row for row in ROWS if row.t_ns >= begin and row.t_ns < T0 + until * S]
+        for second in range(max(0, (begin - T0) // S) + 30, until + 1, 30):
+            self.now_ns = T0 + second * S
+            ready = [row for row in waiting if row.t_ns < self.now_ns]
+            waiting = waiting[len(ready) :]
+            self.pipeline.feed_rows(ready)
+            self.pipeline.advance({"m": self.now_ns})
+            if second % commit_every == 0:
+                assert await self.keeper.commit()
+
+    def say(self, *items):
+        self.outbox.within(lambda db: declared.add(db, items, "gateway"))
+
+    def outcome(self, item):
+        return self.outbox.within(lambda db: declared.outcomes(db, [item.id]))
+
+    def told(self):
+        """The sums of everything that was sealed, and the stops; no row number is used twice."""
+        numbers, sent = set(), Sent()
+        keys = [row[0] for row in self.outbox.within(lambda db: db.execute("select data from envelopes").fetchall())]
+        for data in keys:
+            facts, losses, stops = read_facts_body(content(open_envelope(data)))
+            for name, table in (("f", facts), ("l", losses)):
+                for minute, n in zip(table.minute_ns.tolist(), table.n.tolist(), strict=True):
+                    assert (name, minute, n) not in numbers
+                    numbers.add((name, minute, n))
+            sent = with_rows(sent, [facts], [losses], stops)
+        return plain(sent)
+
+
+def plain(sent):
+    return (
+        {key: tuple(row.tolist()) for key, row in sent.facts.items()},
+        {key: tuple(row.tolist()) for key, row in sent.losses.items()},
+        {key: replace(stop, revision=0) for key, stop in sent.stops.items() if stop.end_ns != stop.start_ns},
+    )
+
+
+ROWS = list(rows(seconds=range(SECONDS), stopped=STOPPED))
+
+
+def fresh(until, declarations=(), made=MACHINE):
+    """What a computation gives that knows everything from the start."""
+    columns = {}
+    for row in ROWS:
+        if row.t_ns < T0 + until * S:
+            columns.setdefault(row.tag, []).append((row.t_ns, row.value, row.quality))
+    samples = {tag: series(column) for tag, column in columns.items()}
+    end_ns = T0 + until * S
+    step = engine.step(made, engine.start(), samples, declarations, end_ns, end_ns // MINUTE_NS * MINUTE_NS)
+    return plain(with_rows(Sent(), [step.facts], [step.losses], step.stops.rows()))
+
+
+@pytest.fixture
+async def gateway(tmp_path):
+    made = Gateway(tmp_path / "outbox.db")
+    yield made
+    if not made.closed:
+        await made.close()
+
+
+async def finish(gateway, until=SECONDS):
+    await gateway.go(until)
+    await gateway.corrections.turn()
+    assert await gateway.keeper.commit(final=True)
+    return gateway.told()
+
+
+async def test_edits_of_settled_time_come_to_the_fresh_sums(gateway):
+    await gateway.go(5000)
+    gateway.say(LATE[0])
+    await gateway.go(9300)
+    await gateway.corrections.turn()
+    gateway.say(*LATE[1:4])
+    await gateway.corrections.turn()
+    await gateway.go(12_000)
+    gateway.say(*LATE[4:])
+    told = await finish(gateway)
+    assert told == fresh(SECONDS, LATE)
+    assert {gateway.outcome(item)[item.id] for item in LATE} == {""}
+    gateway.say(*LATE)
+    await gateway.corrections.turn()
+    assert gateway.told() == told, "said twice is said once"
+
+
+async def test_an_edit_of_open_time_needs_no_journal(gateway):
+    await gateway.go(3500)
+    gateway.outbox.within(lambda _: gateway.outbox.journal.clear())
+    gateway.say(said(1, "reason", "die-jam", 3000, 4000))
+    await gateway.corrections.turn()
+    assert await finish(gateway) == fresh(SECONDS, [said(1, "reason", "die-jam", 3000, 4000)])
+
+
+async def test_a_restart_between_and_an_edit_that_waits_on_disk(gateway, tmp_path):
+    await gateway.go(6000)
+    await gateway.keeper.commit(final=True)
+    gateway.say(LATE[0])
+    await gateway.close()
+    other = Gateway(tmp_path / "outbox.db")
+    await other.go(9300)
+    await other.corrections.turn()
+    assert await finish(other) == fresh(SECONDS, LATE[:1])
+    await other.close()
+
+
+async def test_what_lies_before_the_journal_is_refused_and_kept(gateway):
+    await gateway.go(SECONDS // 2 + 30)
+    await gateway.keeper.commit(final=True)
+    await gateway.go(SECONDS)
+    before = await finish(gateway)
+    gateway.outbox.within(lambda _: gateway.outbox.journal.prune(T0 + (SECONDS // 2 + 100) * S))
+    gateway.say(LATE[0], said(7, "planned_stop", "meeting", 9000, 9050))
+    await gateway.corrections.turn()
+    assert gateway.outcome(LATE[0])["d1"].startswith("too_old 20")
+    assert gateway.told() != before, "the other one, which it reaches, is done"
+    assert gateway.told() == fresh(SECONDS, [said(7, "planned_stop", "meeting", 9000, 9050)])
+
+
+@pytest.mark.parametrize(
+    ("item", "why"),
+    [
+        (replace(LATE[0], machine="nobody"), "unknown_machine nobody"),
+        (replace(LATE[0], end_ns=LATE[0].start_ns), "ends_before_start"),
+        (replace(LATE[0], end_ns=None), "no_end"),
+        (replace(LATE[1], value="many"), "no_count"),
+        (replace(LATE[0], field="state", value="minor_stop"), "unknown_state minor_stop"),
+        (replace(LATE[0], field="colour"), "unknown_field colour"),
+    ],
+)
+async def test_what_cannot_be_is_refused(gateway, item, why):
+    await gateway.go(5000)
+    gateway.say(item)
+    assert await finish(gateway) == fresh(SECONDS)
+    assert gateway.outcome(item) == {item.id: why}
+
+
+async def test_an_entry_across_another_is_refused(gateway):
+    await gateway.go(9300)
+    across = said(9, "rejects", "3", 5000, 7000)
+    gateway.say(LATE[1], across)
+    assert await finish(gateway) == fresh(SECONDS, [LATE[1]])
+    assert gateway.outcome(across) == {"d9": "overlaps d2"}
+
+
+async def test_a_described_otherwise_machine_is_computed_again(gateway, tmp_path):
+    await gateway.go(SECONDS)
+    gateway.say(LATE[0])
+    await gateway.corrections.turn()
+    await gateway.keeper.commit(final=True)
+    await gateway.close()
+    other = replace(MACHINE, products={"1": Product("1", (Ideal(800_000),))}, minor_stop_at_most_ns=20 * S)
+    again = Gateway(tmp_path / "outbox.db", other)
+    again.outbox.within(lambda db: declared.ask_recompute(db, ["m"], 0, 1))
+    told = await finish(again)
+    assert told == fresh(SECONDS, LATE[:1], other)
+    assert again.outbox.within(declared.recomputes)[0].state == "done"
+    await again.close()
+
+
+async def test_killed_before_the_commit_nothing_has_happened(gateway, tmp_path):
+    """The last moment before the transaction, and the first one after it."""
+    await gateway.go(SECONDS)
+    await gateway.keeper.commit(final=True)
+    gateway.say(LATE[0])
+    before = gateway.told()
+    taken = []
+
+    async def killed(found):
+        taken.append(found)
+        return False
+
+    gateway.keeper.correct = killed
+    await gateway.corrections.turn()
+    assert taken
+    assert gateway.told() == before
+    await gateway.close()
+    again = Gateway(tmp_path / "outbox.db")
+    assert await finish(again) == fresh(SECONDS, LATE[:1])
+    await again.close()
+
+
+async def test_the_journal_is_bounded_and_goes_first(gateway):
+    await gateway.go(SECONDS)
+    await gateway.keeper.commit(final=True)
+    journal = gateway.outbox.journal
+    assert gateway.outbox.within(lambda _: journal.earliest_ns("m")) == 0
+    gateway.outbox.prune(T0 + SECONDS * S, HOUR_NS)
+    earliest = gateway.outbox.within(lambda _: journal.earliest_ns("m"))
+    assert T0 < earliest <= T0 + SECONDS * S - HOUR_NS
+    envelopes = len(gateway.outbox.waiting())
+    while gateway.outbox.within(lambda _: journal.sacrifice()):
+        pass
+    assert gateway.outbox.within(lambda _: journal.material("m", T0 + SECONDS * S)) is None
+    assert len(gateway.outbox.waiting()) == envelopes
+
+
+async def test_a_hole_makes_the_journal_begin_anew(gateway):
+    await gateway.go(5000)
+    await gateway.keeper.commit(final=True)
+    gateway.pipeline._fed = {}
+    await gateway.go(6000, commit_every=10_000)
+    gateway.pipeline._fed = {}  # let go in memory
+    await gateway.go(9300)
+    gateway.say(LATE[0])
+    await gateway.corrections.turn()
+    assert gateway.outcome(LATE[0])["d1"].startswith("too_old")
+    late = said(7, "planned_stop", "meeting", 9000, 9050)
+    gateway.say(late)
+    assert await finish(gateway) == fresh(SECONDS, [late])
