@@ -185,7 +185,7 @@ def damaged(path, where):
     elif where == "text":
         data = bytearray(b"not a database at all, but long enough to be looked at " * 40)
     elif where == "pages":
-        half = len(data) // 2 // 4096 * 4096
+        half = len(data) * 2 // 3 // 4096 * 4096
         data[half : half + 3 * 4096] = random.Random(1).randbytes(3 * 4096)
     path.write_bytes(data)
 
