@@ -1,7 +1,8 @@
 """The edge process: wires devices, pipeline, outbox and uplink, and ends them in order.
 
-Four tasks that wait for none of each other: the devices (supervisor), the beat (once a second: rows become facts),
-the commits (every 10 s: facts become envelopes on disk) and the uplink (envelopes reach the center).
+Tasks that wait for none of each other: the devices (supervisor), the beat (once a second: rows become facts), the
+commits (every 10 s: facts become envelopes on disk), the corrections (what people say about the past becomes
+differences) and the uplink (envelopes reach the center).
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from typing import Any, Final
 from adapters.contract import Reading, Row
 from agent.cadence import Leisure
 from agent.clock import Clock, held_path
+from agent.corrections import Corrections
 from agent.dating import Dating
 from agent.devices import open_all
 from agent.freshness import Freshness
@@ -34,6 +36,7 @@ from agent.pipeline import Pipeline
 from agent.recorder import Recorder, rules
 from agent.salvage import Opened, open_outbox
 from agent.sender import Limits, Sender
+from agent.site import SENT, renewed
 from agent.supervisor import Supervisor
 from agent.system_clock import System, SystemClock
 from agent.told import live_machines, own_version
@@ -46,6 +49,7 @@ from wire.bodies import Status
 _LOG: Final = logging.getLogger("nhip.agent")
 _BEAT_S: Final = 1.0
 _ASK_AGAIN_S: Final = 5.0
+_CORRECT_S: Final = 1.0
 _DRAIN_S: Final = 5.0
 _GIVE_UP_S: Final = 10.0
 _SWITCH_S: Final = 0.0005
@@ -106,16 +110,20 @@ class Agent:
             self._on_reading,
             {name: device.retry_every for name, device in site.devices.items()},
         )
+        self._computing = asyncio.Lock()
+        self.corrections = Corrections(
+            self.keeper, self.pipeline, self._computing, self.health, self.clock.now_ns, self._site_news
+        )
         self.uplink = self._uplink()
         self._config_hash = config_hash(site)
         self._online: dict[str, bool] = {}
         self._rest_until_s = 0.0
         self._leisure = Leisure()
-        self._computing = asyncio.Lock()
         self._told_site = False
         self._stop = asyncio.Event()
         if self.uplink:
             self.keeper.on_commit = self.uplink.nudge
+            self.corrections.on_outcome = self.uplink.status_changed
 
     def _uplink(self) -> Uplink | None:
         link = self.site.center
@@ -129,7 +137,14 @@ class Agent:
             Path(link.password_file) if link.password_file else None,
             Path(link.ca_file) if link.ca_file else None,
         )
-        hooks = Hooks(self.keeper.read, self.keeper.learned, self.status, self.clock.now_ns, self.clock.answered)
+        hooks = Hooks(
+            self.keeper.read,
+            self.keeper.learned,
+            self.status,
+            self.clock.now_ns,
+            self.clock.answered,
+            self.corrections.hear,
+        )
         return Uplink(broker, self.sender, hooks, self.health, site=self.site.site, gateway=self.site.gateway)
 
     # what happens again and again
@@ -222,6 +237,7 @@ class Agent:
             health={**self.health.snapshot(), **totals},
             ask=self.clock.ask(),
             clock=self.clock.told(self.dating.held_since_ns, self.dating.held_rows),
+            declared=self.corrections.echo,
         )
 
     async def metrics(self) -> str:
@@ -294,6 +310,7 @@ class Agent:
             asyncio.create_task(self.supervisor.run(), name="devices"),
             asyncio.create_task(every(_BEAT_S, self.beat, self.health), name="beat"),
             asyncio.create_task(every(self.options.commit_every_s, self.commit, self.health), name="commits"),
+            asyncio.create_task(every(_CORRECT_S, self.corrections.turn, self.health), name="corrections"),
         ]
         if self.options.ready_file:
             self.options.ready_file.write_text(json.dumps({"pid": os.getpid(), "at_ns": self.clock.now_ns()}))
@@ -305,18 +322,23 @@ class Agent:
         for end in ends:
             if isinstance(end, Exception):
                 raise end
-        await self.beat(last=True)
+        async with self.corrections.busy:  # a correction that has begun ends first
+            await self.beat(last=True)
 
     async def _import(self, history: Path, stop: asyncio.Event) -> None:
         """Feeds recorded days, an envelope for each block; stops between blocks when asked to.
 
         While it waits for the next day, what the receipts say goes to disk all the same.
         """
-        commits = asyncio.create_task(every(self.options.commit_every_s, self.commit, self.health), name="commits")
+        tasks = [
+            asyncio.create_task(every(self.options.commit_every_s, self.commit, self.health), name="commits"),
+            asyncio.create_task(every(_CORRECT_S, self.corrections.turn, self.health), name="corrections"),
+        ]
         try:
             await self._feed_days(history, stop)
         finally:
-            commits.cancel()
+            for task in tasks:
+                task.cancel()
 
     async def _feed_days(self, history: Path, stop: asyncio.Event) -> None:
         count = 0
@@ -325,7 +347,8 @@ class Agent:
                 self._tell_site(first_ns(day))
             count += 1
             for samples, until_ns in blocks(day, min(self.pipeline.until_ns.values(), default=0)):
-                await asyncio.to_thread(self.pipeline.feed, samples, until_ns)
+                async with self.corrections.busy:
+                    await asyncio.to_thread(self.pipeline.feed, samples, until_ns)
                 while not await self.keeper.commit() and not stop.is_set():
                     with suppress(TimeoutError):
                         await asyncio.wait_for(stop.wait(), 1.0)
@@ -339,6 +362,12 @@ class Agent:
         if not self._told_site:
             self._tell_site(self.clock.now_ns() if self.dating.held_since_ns is None else self.dating.held_since_ns)
         await self.dating.release(self.keeper.commit, self._stop)
+
+    def _site_news(self, valid_from_ns: int) -> tuple[list[tuple[str, Any]], dict[str, str]]:
+        """The site body that holds from a past time on: what was computed with another one before is replaced."""
+        described = {**describe(self.site, valid_from_ns), "made_ns": self.clock.now_ns()}
+        body, said = renewed(described, valid_from_ns)
+        return [("site", body)], {SENT: said}
 
     def _tell_site(self, valid_from_ns: int) -> None:
         self._told_site = True

@@ -21,7 +21,7 @@ def site_body(described: Mapping[str, Any], now_ns: int) -> dict[str, Any]:
 
 def digest(body: Mapping[str, Any]) -> str:
     """What changes when the body says something else; from when on it is valid does not count."""
-    said = {key: value for key, value in body.items() if key != "valid_from_ns"}
+    said = {key: value for key, value in body.items() if key not in ("valid_from_ns", "made_ns")}
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -30,3 +30,9 @@ def news(described: Mapping[str, Any], settings: Mapping[str, str], now_ns: int)
     body = site_body(described, now_ns)
     said = digest(body)
     return None if settings.get(SENT) == said else (body, said)
+
+
+def renewed(described: Mapping[str, Any], valid_from_ns: int) -> tuple[dict[str, Any], str]:
+    """The body to send whatever was sent before, valid from a past time on, and its digest."""
+    body = site_body(described, valid_from_ns)
+    return body, digest(body)

@@ -19,7 +19,9 @@ from agent.cadence import Cadence, backoff_s
 from agent.health import Health
 from agent.mqtt import MQTT5, MQTT311, Broker, Listener, Lost, Message, Mute, Refused, Session
 from agent.sender import Key, Learned, Sender
+from oee.declarations import Declaration
 from wire.bodies import Live, LiveMachine, Status
+from wire.declare import decode_declare
 from wire.receipts import contradicts, decode_receipt
 from wire.topics import Kind, topic
 
@@ -34,7 +36,8 @@ class Hooks:
     """What the uplink asks of its owner.
 
     read: envelopes from disk, None where one is missing. learned: a receipt taught something. status: the status as
-    of now. now_ns: gateway time. answered: a receipt's echo and the center's time.
+    of now. now_ns: gateway time. answered: a receipt's echo and the center's time. declared: what people said at the
+    center, all that it waits for an echo of.
     """
 
     read: Callable[[Iterable[Key]], Awaitable[list[tuple[Key, str, bytes | None]]]]
@@ -42,6 +45,7 @@ class Hooks:
     status: Callable[[], Status]
     now_ns: Callable[[], int]
     answered: Callable[[str, int], None] = lambda _echo, _at_ns: None
+    declared: Callable[[Iterable[Declaration]], None] = lambda _: None
 
 
 class Uplink:
@@ -191,6 +195,7 @@ class Uplink:
         self._health.gauge("mqtt_version", float(version))
         self._sender.connected(time.monotonic())
         session.subscribe(self._topic("receipt"))
+        session.subscribe(self._topic("declare"))
         _LOG.info("uplink up broker=%s:%d mqtt=%s", self._broker.host, self._broker.port, _VERSIONS[version])
 
     async def _serve(self, session: Session) -> None:
@@ -256,6 +261,9 @@ class Uplink:
     # the session's side
 
     def _received(self, name: str, payload: bytes) -> None:
+        if name == self._topic("declare"):
+            self._hear(payload)
+            return
         if name != self._topic("receipt"):  # amqtt hands out retained messages that nobody asked for
             self._health.count("messages_unasked")
             return
@@ -276,6 +284,15 @@ class Uplink:
             self._status_cadence.changed = True  # echo the generation, or the marks that the center has forgotten
         self._settled.set()
         self._wake.set()
+
+    def _hear(self, payload: bytes) -> None:
+        try:
+            said = decode_declare(payload)
+        except ValidationError as error:
+            self._health.count("declarations_unreadable")
+            _LOG.warning("declarations unreadable why=%r", error.errors()[0]["msg"])
+            return
+        self._hooks.declared(row.declaration() for row in said.declarations)
 
     def _acknowledged(self, mid: int, reason: int) -> None:
         if mid in self._sent:

@@ -287,7 +287,8 @@ def _take_site(memory: Memory, plan: Plan, where: Topic, inside: Any) -> None:
     earlier = [item for item in _planned(memory, plan, where) if item.valid_from_ns <= new.valid_from_ns]
     if earlier and earlier[-1].body.model_copy(update={"valid_from_ns": new.valid_from_ns}) == new.body:
         return  # the same site file again, as after each restart
-    plan.sites.append(SiteRow(where.site, where.gateway, new.body.config_hash, new.valid_from_ns, body))
+    made = f"@{new.body.made_ns}" if new.body.made_ns else ""  # the same file may come to hold a second time
+    plan.sites.append(SiteRow(where.site, where.gateway, new.body.config_hash + made, new.valid_from_ns, body))
 
 
 def _planned(memory: Memory, plan: Plan, where: Topic) -> Sequence[Revision]:

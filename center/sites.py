@@ -78,6 +78,22 @@ def _shift(calendar: str, shift: SiteShift) -> Shift:
     return Shift(shift.name, frozenset(shift.weekdays), shift.start_s, shift.end_s, tuple(shift.breaks), rotation)
 
 
+def _standing(ordered: Sequence[Revision]) -> list[Revision]:
+    """Without those that a later made one replaces, which is valid from the same time or earlier."""
+
+    def made_ns(item: Revision) -> int:
+        return item.body.made_ns or item.valid_from_ns
+
+    return [
+        item
+        for item in ordered
+        if not any(
+            other.valid_from_ns <= item.valid_from_ns and made_ns(other) > made_ns(item) and other.body.made_ns
+            for other in ordered
+        )
+    ]
+
+
 class Sites:
     """All sites. Written by ingest alone, read by any thread: whatever is handed out is replaced, never changed."""
 
@@ -91,7 +107,7 @@ class Sites:
         for row in rows:
             known = self._revisions.get((row.site, row.gateway), ())
             new = revision(json.loads(row.body))
-            ordered = sorted((*known, new), key=lambda item: item.valid_from_ns)
+            ordered = _standing(sorted((*known, new), key=lambda item: item.valid_from_ns))
             self._revisions = {**self._revisions, (row.site, row.gateway): tuple(ordered)}
         added = {(owner.site, owner.machine): owner for owner in owners}
         if added:

@@ -227,6 +227,8 @@ class Status(_Strict):
     ask: str = ""
     """A question that the next receipt is to echo; "" for none."""
     clock: Clock | None = None
+    declared: dict[str, str] = {}
+    """Of the declarations in the center's latest message those that are decided: id to "" or why it was refused."""
 
 
 class SiteMachine(_Strict):
@@ -299,6 +301,9 @@ class SiteBody(_Strict):
 
     config_hash: str
     valid_from_ns: int
+    made_ns: int = 0
+    """When it was written, where that is later than when it became valid: it takes the place of all that were made
+    before it and are valid from then on."""
     name: dict[str, str]
     timezone: str
     formula: str = "nakajima"

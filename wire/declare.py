@@ -1,0 +1,59 @@
+"""The declaration message: what people said at the center about a gateway's machines.
+
+Retained on `nhip/v1/<site>/<gateway>/declare`. It holds every declaration whose outcome the center has not heard in
+this gateway's `status`; it is sent again whenever that changes, and until then a new connection brings it by itself.
+The gateway echoes the outcomes of exactly the declarations that the latest message holds, so neither side ever keeps a
+list that grows. Ids are unique for ever, so hearing one twice is hearing it once; `no` numbers a gateway's declarations
+at the center, for people.
+"""
+
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from oee.declarations import Declaration
+from oee.declarations import Field as DeclaredField
+
+MOST: Final = 100
+"""Declarations of one message, oldest first; the rest follow when these are echoed."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DeclaredRow(_Strict):
+    """One declaration as it travels; the fields are those of `oee.declarations.Declaration`."""
+
+    no: int = Field(ge=1)
+    id: str = Field(min_length=1, max_length=64)
+    made_ns: int = Field(ge=0, lt=2**63)
+    machine: str = Field(max_length=64)
+    start_ns: int = Field(ge=0, lt=2**63)
+    end_ns: int | None = Field(default=None, ge=0, lt=2**63)
+    field: DeclaredField
+    value: str = Field(max_length=200)
+    who: str = Field(default="", max_length=200)
+    product: str = Field(default="", max_length=64)
+    supersedes: str = Field(default="", max_length=64)
+
+    def declaration(self) -> Declaration:
+        """The declaration itself."""
+        return Declaration(**self.model_dump(exclude={"no"}))
+
+
+class Declare(_Strict):
+    """The whole message."""
+
+    at_ns: int
+    declarations: list[DeclaredRow] = Field(max_length=MOST)
+
+
+def encode_declare(message: Declare) -> bytes:
+    """The message's bytes."""
+    return message.model_dump_json(exclude_defaults=True).encode()
+
+
+def decode_declare(data: bytes) -> Declare:
+    """The message in these bytes. Raises pydantic's `ValidationError` (a `ValueError`) if it is none."""
+    return Declare.model_validate_json(data)
