@@ -62,7 +62,8 @@ class Live:
 
 @dataclass(frozen=True)
 class Step:
-    """What a step brought: the state after it and rows to send (differences, numbered)."""
+    """What a step brought: the state after it and rows to send (differences, numbered). whole: what they were added up
+    from, since the time settled before; None where nothing was."""
 
     state: MachineState
     facts: Facts
@@ -70,6 +71,7 @@ class Step:
     stops: Stops
     live: Live | None
     settled_ns: int
+    whole: Whole | None = None
 
 
 def start() -> MachineState:
@@ -141,7 +143,7 @@ def step(
     odd = tuple(item for counts in found.counted.values() for item in counts.oddities)
     new = _carry(machine, state, found, settled, until_ns)
     new = replace(new, offered=offered, oddities=(*state.oddities, *odd)[-20:])
-    return Step(new, facts, losses, stops, live, settled[0])
+    return Step(new, facts, losses, stops, live, settled[0], whole)
 
 
 @dataclass(frozen=True)

@@ -25,10 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oee.facts import UNKNOWN_PRODUCT
-from oee.production import Production
 from oee.samples import Int64
 from oee.states import State
-from oee.whole import Whole, product_keys
+from oee.whole import Whole
 
 Floats = NDArray[np.float64]
 
@@ -172,29 +171,64 @@ def _centre(spans: Floats, start_ns: float, band: float) -> float:
     return centre_ns
 
 
-def stretches(whole: Whole) -> dict[tuple[str, int], tuple[Stretch, ...]]:
-    """Runs of counts in a judged window, by product and pieces per count: watched, while the machine ran without a
-    stop between, known products only. Runs of several windows may be laid side by side.
+@dataclass(frozen=True)
+class Runs:
+    """Stretches laid end to end, columns of equal length: t_ns and count as in `Stretch`, begins: bool[n], where one
+    begins."""
+
+    t_ns: Int64
+    count: Int64
+    begins: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.t_ns)
+
+    def latest(self, most: int) -> "Runs":
+        """The last `most` counts at most."""
+        begins = self.begins[-most:].copy()
+        begins[:1] = True
+        return Runs(self.t_ns[-most:], self.count[-most:], begins)
+
+    def stretches(self) -> tuple[Stretch, ...]:
+        """Each stretch by itself."""
+        edges = [*np.flatnonzero(self.begins).tolist(), len(self)]
+        return tuple(Stretch(self.t_ns[low:high], self.count[low:high]) for low, high in pairwise(edges))
+
+
+def join_runs(one: Runs, two: Runs) -> Runs:
+    """The stretches of both, one after the other."""
+    return Runs(*(np.concatenate([getattr(one, name), getattr(two, name)]) for name in ("t_ns", "count", "begins")))
+
+
+def runs_of(whole: Whole, start_ns: int = 0, end_ns: int = 2**62) -> dict[tuple[str, int], Runs]:
+    """Runs of counts in `[start_ns, end_ns)` of a judged window, by product and pieces per count: watched, while the
+    machine ran without a stop between, known products only. Runs of several windows may be laid side by side.
     """
     made = whole.production
-    index = np.flatnonzero(made.cycles > 0)
-    made = Production(*(getattr(made, name)[index] for name in Production.__dataclass_fields__))
+    index = np.flatnonzero((made.cycles > 0) & (made.t_ns >= start_ns) & (made.t_ns < end_ns))
     if len(index) < 2:
         return {}
-    line = whole.line
-    product = product_keys(whole.machine, whole.products.before(made.t_ns))
-    per_count = made.total // made.cycles
-    after = np.searchsorted(line.start_ns, made.t_ns[:-1], "right") - 1
-    before = np.searchsorted(line.start_ns, made.t_ns[1:], "left") - 1
-    joined = (after == before) & (line.state[np.maximum(before, 0)] == State.RUNNING) & (made.lost_ns[1:] < 0)
-    joined &= (product[1:] == product[:-1]) & (per_count[1:] == per_count[:-1]) & (made.t_ns[1:] > made.t_ns[:-1])
-    edges = [0, *(np.flatnonzero(~joined) + 1).tolist(), len(made.t_ns)]
-    found: dict[tuple[str, int], list[Stretch]] = {}
-    for first, last in pairwise(edges):
-        key = (str(product[first]), int(per_count[first]))
-        if last - first > 1 and key[0] != UNKNOWN_PRODUCT and key[1] > 0:
-            found.setdefault(key, []).append(Stretch(made.t_ns[first:last], made.cycles[first:last]))
-    return {key: tuple(runs) for key, runs in found.items()}
+    t_ns, count, total, lost_ns = (column[index] for column in (made.t_ns, made.cycles, made.total, made.lost_ns))
+    line, product = whole.line, whole.product_before(t_ns)
+    per_count = total // count
+    after = np.searchsorted(line.start_ns, t_ns[:-1], "right") - 1
+    before = np.searchsorted(line.start_ns, t_ns[1:], "left") - 1
+    joined = (after == before) & (line.state[np.maximum(before, 0)] == State.RUNNING) & (lost_ns[1:] < 0)
+    joined &= (product[1:] == product[:-1]) & (per_count[1:] == per_count[:-1]) & (t_ns[1:] > t_ns[:-1])
+    begins = np.append(True, ~joined)
+    stretch = begins.cumsum() - 1
+    known = np.array([name != UNKNOWN_PRODUCT for name in whole.names])
+    kept = (np.bincount(stretch)[stretch] > 1) & known[product] & (per_count > 0)
+    found = {}
+    for code, pieces in sorted(set(zip(product[kept].tolist(), per_count[kept].tolist(), strict=True))):
+        mine = kept & (product == code) & (per_count == pieces)
+        found[(whole.names[code], pieces)] = Runs(t_ns[mine], count[mine], begins[mine])
+    return found
+
+
+def stretches(whole: Whole) -> dict[tuple[str, int], tuple[Stretch, ...]]:
+    """The same, each stretch by itself."""
+    return {key: runs.stretches() for key, runs in runs_of(whole).items()}
 
 
 def proposals(whole: Whole, *, poll_ns: int = 0, at_least: int = AT_LEAST) -> dict[str, Proposal]:

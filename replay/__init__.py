@@ -6,6 +6,7 @@ and only then `rows` divides. What is wrong in the input is a `Conflict`: told w
 
 from replay.conflicts import Conflict, Conflicts
 from replay.drive import Outcome, Window, replay
-from replay.rows import GROUPS, as_json, rows
+from replay.result import as_json
+from replay.rows import GROUPS, rows
 
 __all__ = ["GROUPS", "Conflict", "Conflicts", "Outcome", "Window", "as_json", "replay", "rows"]

@@ -16,7 +16,8 @@ from config import Misconfigured, Site, load_site
 from oee.calendars import to_ns
 from replay.drive import Outcome, replay
 from replay.names import complain
-from replay.rows import DEFAULT_BY, GROUPS, as_json
+from replay.result import as_json
+from replay.rows import DEFAULT_BY, GROUPS
 from replay.tables import show
 
 FINE: Final = 0

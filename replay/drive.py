@@ -143,15 +143,25 @@ class _Run:
 
     def _block(self, until_ns: int, offer_until_ns: int) -> None:
         samples = self._take(until_ns)
+        self._totals.gathered.look(self._machines, samples)
         for name, machine in self._machines.items():
             told = self._said.pop(name, ())
             found = engine.step(machine, self._states[name], samples, told, until_ns, offer_until_ns)
+            self._gather(
+                found, self._states[name].settled_ns, until_ns if offer_until_ns == _END_NS else found.settled_ns
+            )
             self._states[name] = found.state
             self._totals.add(found.facts, found.losses, found.stops, machine, found.settled_ns)
             self._tell_oddities(name, found.state.oddities)
         if self._progress:
             share = sum(tape.share * tape.size for tape in self._tapes) / max(sum(tape.size for tape in self._tapes), 1)
             self._progress(share, sum(tape.rows_read for tape in self._tapes))
+
+    def _gather(self, found: engine.Step, settled_ns: int, until_ns: int) -> None:
+        """Cycles since the time settled before."""
+        low, high = max(settled_ns, self._totals.from_ns), min(until_ns, self._totals.to_ns)
+        if found.whole is not None and low < high:
+            self._totals.gathered.add_cycles(found.whole, low, high)
 
     def _last_pieces(self, last_ns: int) -> None:
         samples = self._take(last_ns + MS_NS)

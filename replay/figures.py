@@ -28,10 +28,17 @@ def losses_of(outcome: Outcome, machine: str) -> Losses:
 
 
 def waterfall_of(outcome: Outcome, machine: str, formula: str) -> Waterfall:
-    """From scheduled to fully productive time."""
+    """From all time to fully productive time."""
     facts = facts_of(outcome, machine)
     sums = {kind: facts.sums[facts.calendar == kind].sum(axis=0) for kind in CalendarClass}
-    return waterfall(sums, plan(outcome, ("machine",)).get((machine,), 0), None, formula)
+    planned = {kind: plan(outcome, ("machine",), kind).get((machine,), 0) for kind in CalendarClass}
+    return waterfall(
+        sums,
+        planned[CalendarClass.SCHEDULED],
+        sum(planned.values()),
+        formula,
+        break_ms=planned[CalendarClass.BREAK],
+    )
 
 
 def pareto_of(outcome: Outcome, machine: str) -> Pareto:

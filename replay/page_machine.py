@@ -11,6 +11,7 @@ from replay.drawings import Bar, day_strip, dial, strip, trend
 from replay.drive import Outcome, Window
 from replay.figures import pareto_of, waterfall_of
 from replay.names import Names
+from replay.page_insights import insights
 from replay.rows import rejects, rows
 
 _DAYS_SHOWN: Final = 31
@@ -49,6 +50,7 @@ def machine_section(outcome: Outcome, key: str, row: Row, formula: str, names: N
         f'<h2>{escape(names.machine(key))}</h2><div class="card">{_headline(row, lang)}{flags}</div>'
         f'<div class="grid2"><div class="card">{_waterfall(outcome, key, formula, lang)}</div>'
         f'<div class="card">{_pareto(outcome, key, names, lang)}</div></div>'
+        f"{insights(outcome, key, formula, names, lang)}"
         f'<div class="stack"><div class="card">{_days(outcome, outcome.window, key, names, lang)}</div>'
         f'<div class="card">{_trend(outcome, key, formula, lang)}</div></div>'
     )
@@ -88,13 +90,14 @@ def _factor(row: Row, key: str, lang: str) -> str:
 
 def _waterfall(outcome: Outcome, key: str, formula: str, lang: str) -> str:
     fall = waterfall_of(outcome, key, formula)
-    base = max(fall.rows[0].us, 1)
+    base, scheduled = max(fall.rows[0].us, 1), max(fall.row("scheduled").us, 1)
     out, level = [], 0
     for item in fall.rows:
         total = item.group == ""
         if not total and not item.us:
             continue
         share = 100 * item.us / base
+        of = "" if item.of == "all_time" or item.key == "all_time" else words.percent(item.us / scheduled, lang)
         if total:
             level, start, length = item.us, 0.0, share
             css = "s-fully_productive" if item.key == "fully_productive" else "t"
@@ -105,7 +108,7 @@ def _waterfall(outcome: Outcome, key: str, formula: str, lang: str) -> str:
         out.append(
             f'<div class="row {"total" if total else "loss"}"><span>{say("waterfall." + item.key, lang)}</span>'
             f'{strip(max(start, 0), min(length, 100), css)}<span class="v">{_length(item.us, lang)} '
-            f"<em>{words.percent(item.us / base, lang)}</em></span></div>"
+            f"<em>{of}</em></span></div>"
         )
     flags = "".join(f'<p class="flag">{say("flag." + flag, lang)}</p>' for flag in fall.flags)
     return f'<h3>{say("replay.waterfall", lang)}</h3><div class="rows">{"".join(out)}</div>{flags}'

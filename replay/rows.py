@@ -7,12 +7,10 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-import words
 from oee import kpi
 from oee.calendars import cut
 from oee.facts import FACT_COLUMNS, MS_NS, Int64
 from oee.states import CalendarClass, State
-from replay.conflicts import Conflict
 from replay.drive import Outcome
 from replay.times import iso
 from replay.totals import Kept, Key
@@ -27,8 +25,8 @@ def day_of(business_date: int) -> str:
     return (date(1970, 1, 1) + timedelta(days=business_date)).isoformat()
 
 
-def plan(outcome: Outcome, by: Sequence[str]) -> dict[Group, int]:
-    """Scheduled time of each group [ms], from the calendars of the machines; empty by product."""
+def plan(outcome: Outcome, by: Sequence[str], wanted: CalendarClass = CalendarClass.SCHEDULED) -> dict[Group, int]:
+    """Scheduled time (or breaks, or time outside) of each group [ms], from the machines' calendars; empty by product."""
     out: dict[Group, int] = {}
     if outcome.window is None or "product" in by:
         return out
@@ -37,7 +35,7 @@ def plan(outcome: Outcome, by: Sequence[str]) -> dict[Group, int]:
         lengths = (spans.end_ns // MS_NS - spans.start_ns // MS_NS).tolist()
         columns = (spans.business_date.tolist(), spans.shift.tolist(), spans.calendar.tolist())
         for business_date, shift, code, ms in zip(*columns, lengths, strict=True):
-            if code == CalendarClass.SCHEDULED and ms:
+            if code == wanted and ms:
                 group = _group(Key(name, business_date, shift, "", code), by)
                 out[group] = out.get(group, 0) + ms
     return out
@@ -66,7 +64,7 @@ def rows(outcome: Outcome, by: Sequence[str] = DEFAULT_BY, formula: str = "") ->
     recorded has a row too.
     """
     chosen = formula or outcome.site.formula
-    out = _rows(outcome, by, chosen) if set(by) != {"machine"} else []
+    out = _rows(outcome, by, chosen)
     out += [{"total": "machine"} | row for row in _rows(outcome, ("machine",), chosen)]
     return out + [{"total": "site"} | row for row in _rows(outcome, (), chosen)]
 
@@ -79,8 +77,8 @@ def _rows(outcome: Outcome, by: Sequence[str], formula: str) -> list[dict[str, A
     if not by:
         groups = {()}
     none = np.zeros(len(FACT_COLUMNS), np.int64)
-    length_ms = _length_ms(outcome)
-    all_ms = {(): length_ms * len(outcome.machines), ("machine",): length_ms}.get(tuple(by))
+    window_ms = length_ms(outcome)
+    all_ms = {(): window_ms * len(outcome.machines), ("machine",): window_ms}.get(tuple(by))
     out = []
     for group in sorted(groups):
         scheduled_ms = None if "product" in by else planned.get(group, 0)
@@ -89,7 +87,8 @@ def _rows(outcome: Outcome, by: Sequence[str], formula: str) -> list[dict[str, A
     return out
 
 
-def _length_ms(outcome: Outcome) -> int:
+def length_ms(outcome: Outcome) -> int:
+    """Length of the window [ms]."""
     window = outcome.window
     return 0 if window is None else (window.end_ns - window.start_ns) // MS_NS
 
@@ -143,41 +142,4 @@ def stop_row(kept: Kept, zone: ZoneInfo) -> dict[str, Any]:
         "by": stop.by,
         "product": stop.product,
         "to_product": stop.to_product,
-    }
-
-
-def conflict_row(item: Conflict, lang: str) -> dict[str, Any]:
-    """A conflict with its sentence."""
-    return {
-        "severity": item.severity,
-        "file": item.file,
-        "line": item.line,
-        "column": item.key,
-        "value": item.value,
-        "code": item.code,
-        "count": item.count,
-        "values": dict(item.values),
-        "text": words.complaint(item, lang),
-    }
-
-
-def as_json(outcome: Outcome, by: Sequence[str] = DEFAULT_BY, formula: str = "", lang: str = "en") -> dict[str, Any]:
-    """Everything as one object of plain values."""
-    zone = ZoneInfo(outcome.site.timezone)
-    window = outcome.window
-    told: Mapping[str, Any] | None = None
-    if window is not None:
-        told = {"from": iso(window.start_ns, zone), "to": iso(window.end_ns, zone), "ms": _length_ms(outcome)}
-    return {
-        "site": outcome.site.site,
-        "timezone": outcome.site.timezone,
-        "formula": formula or outcome.site.formula,
-        "window": told,
-        "samples": outcome.rows,
-        "by": list(by),
-        "rows": rows(outcome, by, formula) if window is not None else [],
-        "losses": losses(outcome),
-        "stops": [stop_row(kept, zone) for kept in outcome.totals.stops()],
-        "stops_left_out": outcome.totals.stops_left_out,
-        "conflicts": [conflict_row(item, lang) for item in outcome.conflicts],
     }

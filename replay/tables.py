@@ -12,6 +12,7 @@ import words
 from replay.drive import Outcome
 from replay.names import Names, named
 from replay.rows import losses, rejects, rows
+from replay.tables_insights import insights
 
 _STOPS_SHOWN: Final = 10
 _LOSSES_SHOWN: Final = 15
@@ -46,8 +47,14 @@ def show(outcome: Outcome, by: Sequence[str], formula: str, lang: str, console: 
     )
     console.print(f"[bold]{escape(named(outcome.site.name, outcome.site.site, lang))}[/]  {escape(line)}\n")
     console.print(_kpis(outcome, by, chosen, names, lang))
-    console.print(_losses(outcome, names, lang))
-    console.print(_stops(outcome, names, lang))
+    tables = [
+        _losses(outcome, names, lang),
+        *insights(outcome, chosen, names, lang, _table),
+        _stops(outcome, names, lang),
+    ]
+    for table in tables:
+        if table.row_count:
+            console.print(table, *([""] if table.caption else []), sep="\n")
 
 
 def _table(key: str, lang: str) -> Table:
@@ -73,7 +80,10 @@ def _kpis(outcome: Outcome, by: Sequence[str], formula: str, names: Names, lang:
         table.add_column(head, justify="right", no_wrap=True)
     table.caption = " · ".join(f"{key[0].upper()}: {words.say('kpi.' + key, lang)}" for key in shown[1:4])
     total = False
-    for row in rows(outcome, by, formula):
+    found = rows(outcome, by, formula)
+    if set(by) == {"machine"}:
+        found = [row for row in found if "total" in row]  # the totals say the same
+    for row in found:
         if "total" in row and not total:
             table.add_section()
             total = True

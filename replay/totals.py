@@ -15,6 +15,7 @@ from oee.judge import scheduled_before
 from oee.machine import Machine
 from oee.states import State
 from oee.stops import OPEN_NS, Stops, join_stops, no_stops, select_stops
+from replay.gathered import Gathered
 
 STOPS_KEPT: Final = 1000
 BIN_NS: Final = 300_000_000_000
@@ -67,6 +68,7 @@ class Totals:
     losses: dict[LossKey, list[int]] = field(default_factory=dict)
     pictures: dict[tuple[str, int], Int64] = field(default_factory=dict)
     stops_left_out: int = 0
+    gathered: Gathered = field(default_factory=Gathered)
     _open: dict[str, Stops] = field(default_factory=dict)
     _longest: list[tuple[int, str, str, Kept]] = field(default_factory=list)
 
@@ -95,6 +97,7 @@ class Totals:
         ends_ns = np.where(stops.end_ns == OPEN_NS, end_ns, stops.end_ns)
         spans = cut(machine.calendar, int(stops.start_ns.min()), int(ends_ns.max()) + 1)
         lost_ns = scheduled_before(spans, ends_ns) - scheduled_before(spans, stops.start_ns)
+        self.gathered.add_stops(machine, stops, self.from_ns, self.to_ns)
         inside = (stops.start_ns < ends_ns) & (ends_ns > self.from_ns) & (stops.start_ns < self.to_ns)
         full = len(self._longest) >= STOPS_KEPT
         long = np.flatnonzero(inside & (lost_ns > self._longest[0][0]) if full else inside)

@@ -1,0 +1,75 @@
+"""Ideal times that machines have shown, beside those in force: proposals, never applied."""
+
+from dataclasses import asdict
+from typing import Any, Final
+
+import words
+from config.devices import period_s_of
+from oee.calendars import local_date
+from oee.learn import QUANTILES, Proposal, learn
+from replay.drive import Outcome
+
+_NS: Final = 1_000_000_000
+_FAR_OFF: Final = 0.05
+
+
+def ideal_times(outcome: Outcome) -> list[dict[str, Any]]:
+    """For each machine and product what is set and what the fastest repeatable cycles propose. Nothing is applied."""
+    best: dict[tuple[str, str], Proposal] = {}
+    for (machine, product, per_count), runs in sorted(outcome.totals.gathered.runs.items()):
+        found = learn(runs.stretches(), per_count=per_count, poll_ns=look_ns(outcome, machine))
+        key = (machine, product)
+        if key not in best or found.evidence.cycles > best[key].evidence.cycles:
+            best[key] = found
+    return [_ideal(outcome, machine, product, proposal) for (machine, product), proposal in best.items()]
+
+
+def _ideal(outcome: Outcome, machine: str, product: str, proposal: Proposal) -> dict[str, Any]:
+    known = outcome.machines[machine].products.get(product)
+    in_force = known.ideals[-1] if known and known.ideals else None
+    evidence = asdict(proposal.evidence) | {"quantiles": list(QUANTILES)}
+    zone = outcome.machines[machine].calendar.zone
+    since = None if in_force is None or not in_force.since_ns else local_date(zone, in_force.since_ns).isoformat()
+    return {
+        "machine": machine,
+        "product": product,
+        "set_us": in_force.us if in_force else None,
+        "set_source": in_force.source if in_force else None,
+        "set_since": since,
+        "proposed_us": proposal.ideal_us,
+        "cycle_us": proposal.cycle_us,
+        "per_count": proposal.per_count,
+        "why_null": proposal.why_null,
+        "evidence": evidence,
+    }
+
+
+def look_ns(outcome: Outcome, machine: str) -> int:
+    """How far apart the counter was looked at: as the recording shows, else as the site file says [ns]."""
+    if machine in outcome.totals.gathered.look_ns:
+        return outcome.totals.gathered.look_ns[machine]
+    counter = next(iter(outcome.machines[machine].pieces.needed()), None)
+    device, _, tag = counter.tag.rpartition(".") if counter else ("", "", "")
+    return round(period_s_of(outcome.site.devices[device], tag) * _NS) if counter else 0
+
+
+def seconds(us: int | None, lang: str) -> str:
+    """An ideal time; None is a dash."""
+    if us is None:
+        return words.number(None, lang)
+    return words.say("duration.s", lang, n=words.number(us / 1_000_000, lang, 2))
+
+
+def told_set(row: dict[str, Any], lang: str) -> str:
+    """The ideal time in force and where it comes from."""
+    if row["set_us"] is None:
+        return seconds(None, lang)
+    return f"{seconds(row['set_us'], lang)} ({words.say('ideal_source.' + row['set_source'], lang)})"
+
+
+def differs(row: dict[str, Any]) -> bool:
+    """Whether what the machine has shown is far from what is set."""
+    if row["proposed_us"] is None or row["set_us"] is None:
+        return False
+    proposed, in_force = int(row["proposed_us"]), int(row["set_us"])
+    return abs(proposed / in_force - 1) > _FAR_OFF

@@ -1,0 +1,53 @@
+"""Where the time went and what changeovers cost: waterfalls, the six big losses, changeovers by pair of products.
+
+Plain values, in the words of `oee`, for the JSON, the terminal and the page alike.
+"""
+
+from dataclasses import asdict
+from typing import Any
+
+from oee.changeovers import by_pair
+from oee.losses import six_big_losses
+from replay.drive import Outcome
+from replay.figures import waterfall_of
+
+
+def six_losses(outcome: Outcome, formula: str) -> list[dict[str, Any]]:
+    """The six big losses of each machine and of the site (`machine` null): lost time [us] and pieces."""
+    out: list[dict[str, Any]] = []
+    for name in outcome.machines:
+        for loss in six_big_losses(waterfall_of(outcome, name, formula)):
+            parts = {row.key: row.us for row in loss.parts}
+            told = {"number": loss.number, "loss": loss.key, "group": loss.group, "us": loss.us, "pieces": loss.pieces}
+            out.append({"machine": name, **told, "parts": parts})
+    return out + [_together([row for row in out if row["number"] == number]) for number in range(1, 7) if out]
+
+
+def _together(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """One of the six losses over all machines."""
+    pieces = [row["pieces"] for row in rows if row["pieces"] is not None]
+    parts = {key: sum(row["parts"][key] for row in rows) for key in rows[0]["parts"]}
+    us = sum(row["us"] for row in rows)
+    return rows[0] | {"machine": None, "us": us, "pieces": sum(pieces) if pieces else None, "parts": parts}
+
+
+def waterfalls(outcome: Outcome, formula: str) -> list[dict[str, Any]]:
+    """From all time to fully productive time, of each machine."""
+    return [
+        {"machine": name, **asdict(row)}
+        for name in outcome.machines
+        for row in waterfall_of(outcome, name, formula).rows
+    ]
+
+
+def changeover_pairs(outcome: Outcome) -> list[dict[str, Any]]:
+    """Changeovers by machine and pair of products, the most time first; `elapsed_ms` is the sum of the whole ways. One
+    that lay outside the schedule cost nothing and is no example of a quick one: it is left out."""
+    found = [item for item in outcome.totals.gathered.changeovers if item.setup_ms]
+    elapsed_ms: dict[tuple[str, str, str], int] = {}
+    for item in found:
+        pair = (item.machine, item.product, item.to_product)
+        elapsed_ms[pair] = elapsed_ms.get(pair, 0) + item.elapsed_ms
+    return [
+        asdict(row) | {"elapsed_ms": elapsed_ms[(row.machine, row.product, row.to_product)]} for row in by_pair(found)
+    ]
