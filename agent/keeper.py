@@ -142,9 +142,12 @@ class Keeper:
                 if learned and learned.ahead:
                     await self._begin_again(learned.ahead[0])
                     learned = replace(learned, ahead=())
-                contents, settings = await self._keep(learned) if learned else [], {}
+                contents = await self._keep(learned) if learned else []
+                settings = {
+                    AUTHOR: self._author
+                }  # with the first facts already: a stick may be asked for before the site is told
                 if self._described and (body := await self._do(self._news)):
-                    contents, settings = [*contents, ("site", body[0])], {SENT: body[1], AUTHOR: self._author}
+                    contents, settings = [*contents, ("site", body[0])], settings | {SENT: body[1]}
                 batch, recorded = self._pipeline.take(), self._recorder.take()
                 sealed = await self._do(self._store, batch, recorded, contents, settings, final)
             except (CannotStore, CorruptOutbox) as error:

@@ -25,7 +25,7 @@ def named(center: Center, viewer: Viewer, sites: Sequence[str], machines: Sequen
     for text in machines:
         site, slash, machine = text.partition("/")
         if not slash:
-            raise BadQuestion(f"machine: {text[:64]!r}; write it with its site, for example van-long/press-1")
+            raise BadQuestion(f"machine: {text[:64]!r}; write it with its site, as SITE/MACHINE")
         if site not in sites:
             asked.setdefault(site, []).append(machine)
     if not asked:

@@ -182,7 +182,11 @@ async def test_what_cannot_be_compared_is_said(client, question, status):
 
 async def test_nobody_compares_with_a_stranger(center):
     mine = Viewer("an", frozenset({"van-long"}), frozenset({"read"}))
-    async with client_of(center, identify=lambda _connection: mine) as client:
+
+    async def identify(_connection):
+        return mine
+
+    async with client_of(center, identify=identify) as client:
         everything = (await client.get("/api/v1/compare", params=WINDOW)).json()
         assert {row["site"] for row in everything["rows"]} == {"van-long"}
         stranger = await client.get("/api/v1/compare", params={"machine": "song-hong/press-1"})

@@ -11,10 +11,10 @@ from center_plant import mosquitto, ns
 from hypothesis import HealthCheck, given, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from center.api import create_app
-from center.by_hand_api import NDJSON, add_by_hand
+from center.by_hand_api import NDJSON
 from center.ingest import Ingest
 from center.mqtt import Broker
+from center.run import application
 from center.state import center_of
 from center.stores.duckdb import open_store
 from center.viewer import EVERYTHING
@@ -25,17 +25,20 @@ def lines(_context, value):
     return str(value).encode()
 
 
+async def _everything(_connection):
+    return EVERYTHING
+
+
 @pytest.fixture(scope="module")
 def operations(tmp_path_factory):
     """By method and path."""
     store = open_store({"file": str(tmp_path_factory.mktemp("api") / "nhip.duckdb")})
     center = center_of(store, now_ns=lambda: ns("2026-03-02T10:00:20"))
     fill(center)
-    app = create_app(center, identify=lambda _connection: EVERYTHING)
     with mosquitto(tmp_path_factory.mktemp("broker")) as port:
         ingest = Ingest(center, Broker("127.0.0.1", port))
         ingest.start()
-        add_by_hand(app, center, ingest)
+        app = application(center, ingest, _everything)
         schema = schemathesis.openapi.from_asgi("/api/v1/openapi.json", app)
         found = [item.ok() for item in schema.get_all_operations()]
         yield {f"{operation.method.upper()} {operation.path}": operation for operation in found}

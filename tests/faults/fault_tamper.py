@@ -7,12 +7,14 @@ the center itself can notice. After `most` deeds there is peace, so that a test 
 import random
 from collections import Counter
 
+DEEDS = ("forgot", "repeated", "damaged", "held back", "replayed")
+
 
 class Tamper:
     def __init__(self, seed, most=60, odds=0.6):
         self._dice = random.Random(seed)
         self.deeds = Counter()
-        self._most, self._odds = most, odds
+        self._most, self._odds, self._coming = most, odds, []
         self._held, self._seen, self._receipts = [], [], []
         self._mid = 60_000
 
@@ -42,7 +44,9 @@ class Tamper:
         if not self._acts():
             released, self._held = self._held, []
             return [packet, *released], []
-        deed = self._dice.choice(["forgot", "repeated", "damaged", "held back", "replayed"])
+        if not self._coming:  # each once before any comes again: a run with few messages sees all of them
+            self._coming = self._dice.sample(DEEDS, len(DEEDS))
+        deed = self._coming.pop()
         self.deeds[deed] += 1
         if deed == "forgot":
             return [], [bytes([0x40, 2]) + mid.to_bytes(2, "big")]
