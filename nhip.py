@@ -14,6 +14,7 @@ from agent.clock_door import COMMANDS as CLOCK
 from agent.door import COMMANDS as OUTBOX
 from center.accounts.door import COMMANDS as ACCOUNTS
 from center.door import COMMANDS as BY_HAND
+from center.enroll.door import COMMANDS as ENROLMENT
 from tools.door import COMMANDS as TOOLS  # each door imports click alone
 
 EXIT_BAD = 1
@@ -288,7 +289,7 @@ def demo(
         sys.exit(door.run(settings, Path(temporary)))
 
 
-for _command in (*TOOLS, *OUTBOX, *CLOCK, *BY_HAND, *ACCOUNTS):
+for _command in (*TOOLS, *OUTBOX, *CLOCK, *BY_HAND, *ACCOUNTS, *ENROLMENT):
     main.add_command(_command)
 
 

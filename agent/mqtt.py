@@ -6,12 +6,13 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
+
+from agent.broker import Broker, Login, login, stamp_of
 
 MQTT5: Final = paho.MQTTv5
 MQTT311: Final = paho.MQTTv311
@@ -34,18 +35,6 @@ class Lost(Exception):
 
 class Mute(Exception):
     """The broker took the connection but gave no answer to CONNECT."""
-
-
-@dataclass(frozen=True)
-class Broker:
-    """Where and as whom. password_file and ca_file are read at each connect, so that they can be replaced."""
-
-    host: str
-    port: int
-    tls: bool = False
-    username: str | None = None
-    password_file: Path | None = None
-    ca_file: Path | None = None
 
 
 class Message(NamedTuple):
@@ -74,6 +63,7 @@ class Session:
         self._loop = asyncio.get_running_loop()
         self._connack: asyncio.Future[None] = self._loop.create_future()
         self._tick: asyncio.TimerHandle | None = None
+        self.login = Login(None, None, None)
         self._closing = False
         self._open = False
         client = paho.Client(
@@ -108,11 +98,11 @@ class Session:
 
     def _connect(self) -> None:
         broker, client = self._broker, self._client
-        if broker.username is not None:
-            password = broker.password_file.read_text().strip() if broker.password_file else None
-            client.username_pw_set(broker.username, password)
+        self.login = used = login(broker)
+        if used.username is not None:
+            client.username_pw_set(used.username, used.password)
         if broker.tls:
-            context = ssl.create_default_context(cafile=str(broker.ca_file) if broker.ca_file else None)
+            context = ssl.create_default_context(cadata=used.authorities)
             context.minimum_version = ssl.TLSVersion.TLSv1_2
             client.tls_set_context(context)
         client.connect(broker.host, broker.port, keepalive=_KEEPALIVE_S)
@@ -216,5 +206,13 @@ class Session:
 
     def _misc(self) -> None:
         self._client.loop_misc()
+        if self._open and not self._closing and self._is_replaced():
+            self._open = False
+            self._listener.lost("another bundle lies there: connecting as it says")
         if not self._closing:
             self._tick = self._loop.call_later(_TICK_S, self._misc)
+
+    def _is_replaced(self) -> bool:
+        """Whether a new secret lies where the one in use came from."""
+        stamp = stamp_of(self._broker.bundle) if self._broker.bundle else (0, 0)
+        return stamp not in ((0, 0), self.login.stamp)

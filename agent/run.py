@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from adapters.contract import Reading, Row
+from agent.broker import broker_of
 from agent.cadence import Leisure
 from agent.clock import Clock, held_path
 from agent.corrections import Corrections
@@ -30,7 +31,6 @@ from agent.history import blocks, days, first_ns
 from agent.keeper import Keeper, all_streams
 from agent.metrics import Readings, metrics_text
 from agent.metrics_http import serve
-from agent.mqtt import Broker
 from agent.outbox import BUDGET_MB
 from agent.pipeline import Pipeline
 from agent.recorder import Recorder, rules
@@ -129,14 +129,7 @@ class Agent:
         link = self.site.center
         if link is None:
             return None
-        broker = Broker(
-            link.host,
-            link.port,
-            link.tls,
-            link.username or None,
-            Path(link.password_file) if link.password_file else None,
-            Path(link.ca_file) if link.ca_file else None,
-        )
+        broker = broker_of(link, self.site.site, self.site.gateway)
         hooks = Hooks(
             self.keeper.read,
             self.keeper.learned,

@@ -15,9 +15,10 @@ from typing import Final, cast
 
 from pydantic import BaseModel, ValidationError
 
+from agent.broker import Broker
 from agent.cadence import Cadence, backoff_s
 from agent.health import Health
-from agent.mqtt import MQTT5, MQTT311, Broker, Listener, Lost, Message, Mute, Refused, Session
+from agent.mqtt import MQTT5, MQTT311, Listener, Lost, Message, Mute, Refused, Session
 from agent.sender import Key, Learned, Sender
 from oee.declarations import Declaration
 from wire.bodies import Live, LiveMachine, Status
@@ -193,6 +194,8 @@ class Uplink:
         self._status_cadence.again()
         self._health.count("uplink_connects")
         self._health.gauge("mqtt_version", float(version))
+        if session.login.serial:
+            self._health.gauge("secret_serial", float(session.login.serial))
         self._sender.connected(time.monotonic())
         session.subscribe(self._topic("receipt"))
         session.subscribe(self._topic("declare"))

@@ -140,7 +140,7 @@ def reach(where: str) -> Running | Stopped:
     if "://" in where:
         return Running(where, os.environ.get(TOKEN, ""))
     settings = load_center(Path(where))
-    running = _running(settings)
+    running = running_center(settings)
     if running is not None:
         return running
     from center.run import close_center, open_center  # noqa: PLC0415  # the store's library only where it is opened
@@ -148,7 +148,8 @@ def reach(where: str) -> Running | Stopped:
     return Stopped(open_center(settings), close_center)
 
 
-def _running(settings: CenterFile) -> Running | None:
+def running_center(settings: CenterFile) -> Running | None:
+    """The center of a file if it runs; None where it does not answer."""
     host = settings.listen_host.strip("[]")
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # read, not bound
     with suppress(CannotReach, LookupError):

@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from config.common import BrokerLink, Listen, Strict
+from config.common import BrokerLink, BrokerUrl, Listen, Strict
 from config.durations import DurationOrZero
 from config.wrong import Wrong
 
@@ -60,6 +60,26 @@ class HttpsModel(Strict):
     key: str = Field(description="Its private key (PEM).", examples=["/etc/nhip/center.key"])
 
 
+class Enrolment(Strict):
+    """How `nhip enroll` reaches Mosquitto's files, and how gateways reach the broker."""
+
+    passwords: str = Field(description="Mosquitto's `password_file`.", examples=["/etc/mosquitto/nhip.passwords"])
+    rules: str = Field(description="Mosquitto's `acl_file`.", examples=["/etc/mosquitto/nhip.rules"])
+    pid_file: str = Field(
+        "", description="Mosquitto's `pid_file`; without it a person reloads it.", examples=["/run/mosquitto.pid"]
+    )
+    broker: BrokerUrl | None = Field(
+        None,
+        description="The broker as gateways reach it; the center's own `broker` without it.",
+        examples=["mqtts://mqtt.example.vn:8883"],
+    )
+    ca_file: str = Field(
+        "",
+        description="Certificates that gateways are to trust (PEM); the center's own `ca_file` without it.",
+        examples=["/etc/nhip/ca.pem"],
+    )
+
+
 class Center(BrokerLink):
     """The center's file, checked."""
 
@@ -90,6 +110,10 @@ class Center(BrokerLink):
         description="SQL database of accounts and, with PostgreSQL, of the delivery ledger; without it, a SQLite file "
         "beside the store's.",
         examples=["postgresql://nhip@db.example.vn/nhip?passfile=/etc/nhip/pgpass"],
+    )
+
+    enrolment: Enrolment | None = Field(
+        None, description="For `nhip enroll`.", examples=["{passwords: /etc/mosquitto/nhip.passwords, rules: ...}"]
     )
 
     @field_validator("listen")

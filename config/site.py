@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from config.clock import Break, Clock, Days, parse_days
-from config.common import BrokerLink, Listen, MachineId, Name, SiteId, StateWord, Strict, Word
+from config.common import BrokerLink, BrokerUrl, Listen, MachineId, Name, SiteId, StateWord, Strict, Word
 from config.devices import Device
 from config.durations import Duration
 from config.machine_model import MachineModel
@@ -104,6 +104,27 @@ class CalendarModel(Strict):
     exceptions: tuple[ExceptionModel, ...] = Field((), description="Days that differ.")
 
 
+class GatewayLink(BrokerLink):
+    """How this gateway reaches its center: the file that the center made for it, or each thing by itself."""
+
+    bundle: str = Field(
+        "",
+        description="The file that `nhip enroll` made for this gateway: broker, account, secret and certificates.",
+        examples=["/etc/nhip/van-long.main.bundle"],
+    )
+    broker: BrokerUrl = Field(
+        "",
+        description="mqtt:// or mqtts:// (encrypted), host and port; not beside `bundle`.",
+        examples=["mqtts://mqtt.example.vn:8883"],
+    )
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if bool(self.bundle) == bool(self.broker) or (self.bundle and (self.username or self.password_file)):
+            raise Wrong("bundle_or_broker", "either `bundle` alone, or `broker` with what it needs")
+        return self
+
+
 class Site(Strict):
     """A site file, checked. Every reference in it exists."""
 
@@ -117,7 +138,7 @@ class Site(Strict):
         description="guarded: facts wait until NTP, the center or a person vouches for the time; system: believe the "
         "system's clock (a virtual machine whose host keeps it).",
     )
-    center: BrokerLink | None = Field(None, description="Where facts are sent; without it they stay here.")
+    center: GatewayLink | None = Field(None, description="Where facts are sent; without it they stay here.")
     metrics: Listen | None = Field(
         None,
         description="Where Prometheus may ask how the agent is; not at all without it.",

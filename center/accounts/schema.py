@@ -60,6 +60,17 @@ AUDIT: Final = Table(
 SECRETS: Final = Table(
     "secrets", _META, Column("name", String(40), primary_key=True), Column("value", Text, nullable=False)
 )
+# a gateway's secrets at the broker; a revoked one stays, so that its lines are taken out of the broker's files
+GATEWAYS: Final = Table(
+    "gateways",
+    _META,
+    Column("site", String(64), primary_key=True),
+    Column("gateway", String(64), primary_key=True),
+    Column("serial", Integer, primary_key=True, autoincrement=False),
+    Column("hash", Text, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("revoked", Boolean, nullable=False),
+)
 
 
 def _first(connection: Connection) -> None:
@@ -67,7 +78,11 @@ def _first(connection: Connection) -> None:
     connection.execute(SECRETS.insert().values(name=SESSION_KEY, value=secrets.token_urlsafe(32)))
 
 
-_STEPS: Final = (_first,)
+def _gateways(connection: Connection) -> None:
+    _META.create_all(connection, [GATEWAYS])
+
+
+_STEPS: Final = (_first, _gateways)
 
 
 def open_accounts(url: str) -> Engine:

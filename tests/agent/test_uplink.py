@@ -8,9 +8,9 @@ import edge_brokers as brokers
 import paho.mqtt.client as paho
 import pytest
 
+from agent.broker import Broker
 from agent.health import Health
 from agent.keeper import all_streams
-from agent.mqtt import Broker
 from agent.outbox import Outbox
 from agent.sender import Limits, Sender
 from agent.uplink import Hooks, Uplink

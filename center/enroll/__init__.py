@@ -1,0 +1,1 @@
+"""Gateways' accounts at the broker: who may connect, with which secret, and what each may say and hear."""

@@ -1,0 +1,66 @@
+"""Puts what is enrolled into Mosquitto's files, and tells the broker."""
+
+import os
+import signal
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from center.enroll.gateways import Enrolled
+from center.enroll.mosquitto import passwords_text, rules_text
+from config.center import Enrolment
+from wire.accounts import center_rules, gateway_rules
+
+
+def put(settings: Enrolment, found: Iterable[Enrolled], center: str = "") -> bool:
+    """Writes both files and has the broker read them. center: the center's own account, whose rules are put in too.
+
+    Returns whether the broker was told (a pid file that names it is given and right). Repeating it changes nothing.
+    Raises `OSError` where a file cannot be read or written; each is replaced whole or not at all.
+    """
+    known = list(found)
+    valid = [item for item in known if not item.revoked]
+    names = [item.username for item in known if item.revoked]
+    rules = {item.username: gateway_rules(item.site, item.gateway, item.serial) for item in valid}
+    if center:
+        rules[center] = center_rules(center)
+    passwords, access = Path(settings.passwords), Path(settings.rules)
+    # rules first: an account without rules may say nothing, one without a password is nobody
+    _replace(access, rules_text(_text(access), rules, names))
+    _replace(passwords, passwords_text(_text(passwords), {item.username: item.hash for item in valid}, names))
+    return _told(settings.pid_file)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+
+
+def _replace(path: Path, text: str) -> None:
+    """Keeps owner and mode; a new file belongs to whom its folder belongs to, so that the broker can read it."""
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return
+    part = path.with_name(f".{path.name}.part")
+    like, mode = (path.stat(), path.stat().st_mode & 0o777) if path.exists() else (path.parent.stat(), 0o640)
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fchmod(file.fileno(), mode)
+        with suppress(PermissionError):  # only root can give a file away
+            os.fchown(file.fileno(), like.st_uid, like.st_gid)
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def _told(pid_file: str) -> bool:
+    """SIGHUP to the broker, if that is what the pid file's process is."""
+    try:
+        pid = int(Path(pid_file).read_text(encoding="ascii")) if pid_file else 0
+        if pid <= 1 or "mosquitto" not in Path(f"/proc/{pid}/comm").read_text(encoding="utf-8"):
+            return False
+        os.kill(pid, signal.SIGHUP)
+    except (OSError, ValueError):
+        return False
+    return True

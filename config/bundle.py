@@ -1,0 +1,51 @@
+"""The one file that the center makes for a gateway when it enrols it: who it is, where its broker is, and its secret."""
+
+from pathlib import Path as FilePath
+from typing import Literal
+
+from pydantic import Field, ValidationError
+
+from config.common import BrokerLink, SiteId
+from config.complaints import Complaint, Misconfigured
+
+
+class Bundle(BrokerLink):
+    """JSON. serial: the number of the secret; a gateway tells it, so that the center knows when an older one is unused.
+
+    ca: certificates to trust (PEM); "" trusts the system's.
+    """
+
+    nhip_bundle: Literal[1] = 1
+    site: SiteId
+    gateway: SiteId
+    password: str = Field(min_length=1)
+    serial: int = Field(1, ge=1)
+    ca: str = ""
+
+
+def write_bundle(bundle: Bundle) -> str:
+    """The file's text."""
+    return bundle.model_dump_json(indent=2, exclude={"password_file", "ca_file"}) + "\n"
+
+
+def load_bundle(path: str | FilePath) -> Bundle:
+    """The file at `path`. Raises `Misconfigured` where it cannot be read or is no bundle."""
+    try:
+        return Bundle.model_validate_json(FilePath(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        why = error.strerror or str(error)
+    except ValidationError as error:
+        first = error.errors()[0]  # never the value: it may be the secret
+        why = f"{'.'.join(map(str, first['loc']))}: {first['msg']}".lstrip(": ")
+    except UnicodeDecodeError:
+        why = "not text"
+    raise Misconfigured([Complaint(str(path), 0, "", "", "bundle_unreadable", {"detail": why})])
+
+
+def bundle_for(path: str, site: str, gateway: str) -> Bundle:
+    """The same, if it was made for this gateway. Raises `Misconfigured`."""
+    bundle = load_bundle(path)
+    if (bundle.site, bundle.gateway) != (site, gateway):
+        values = {"made": f"{bundle.site}/{bundle.gateway}", "named": f"{site}/{gateway}"}
+        raise Misconfigured([Complaint(path, 0, "", "", "bundle_of_another", values)])
+    return bundle
