@@ -35,6 +35,20 @@ class Health:
         }
 
 
+class Rate:
+    """How fast a counter grows. per_s: over the time between the latest two looks; None before."""
+
+    def __init__(self) -> None:
+        self.per_s: float | None = None
+        self._last: tuple[float, float] | None = None
+
+    def take(self, now_s: float, count: float) -> None:
+        """The counter as of now."""
+        if self._last and now_s > self._last[0]:
+            self.per_s = (count - self._last[1]) / (now_s - self._last[0])
+        self._last = (now_s, count)
+
+
 def rss_mb() -> float:
     """Resident memory of this process [MB]; its peak where the system does not tell the present."""
     try:

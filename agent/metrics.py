@@ -30,6 +30,7 @@ class Readings:
     connected: bool
     cannot_store: bool
     unknown_share: float | None
+    tags_per_s: float | None
     oldest_s: float | None
     outbox_mb: float | None
     clock: Clock
@@ -51,6 +52,7 @@ def _acquisition(now: Readings) -> list[Metric]:
             {name: float(item.condition == "up") for name, item in devices.items()},
         ),
         by_label("nhip_agent_device_tags", "gauge", "Tags of the device.", "device", dict(now.tags)),
+        gauge("nhip_agent_tags_per_second", "Tags confirmed a second, over the latest seconds.", now.tags_per_s),
         counter("nhip_agent_tags_read_total", "Tags confirmed by a device.", now.health.get("tags_read", 0)),
         by_label(
             "nhip_agent_polls_total",

@@ -26,7 +26,7 @@ from agent.corrections import Corrections
 from agent.dating import Dating
 from agent.devices import open_all
 from agent.freshness import Freshness
-from agent.health import Health
+from agent.health import Health, Rate
 from agent.history import blocks, days, first_ns
 from agent.keeper import Keeper, all_streams
 from agent.metrics import Readings, metrics_text
@@ -120,6 +120,8 @@ class Agent:
         self._rest_until_s = 0.0
         self._leisure = Leisure()
         self._told_site = False
+        self._oldest_ns: int | None = None
+        self._rate = Rate()
         self._stop = asyncio.Event()
         if self.uplink:
             self.keeper.on_commit = self.uplink.nudge
@@ -194,6 +196,10 @@ class Agent:
                 await asyncio.to_thread(self.dating.keep)
         had_trouble = bool(self.keeper.trouble)
         await self.keeper.commit(final=final)
+        self._oldest_ns, outbox_mb = await self.keeper.backlog()
+        if outbox_mb is not None:
+            self.health.gauge("outbox_mb", round(outbox_mb, 3))
+        self._rate.take(time.monotonic(), self.health.snapshot().get("tags_read", 0))
         if self.uplink and bool(self.keeper.trouble) != had_trouble:
             self.uplink.status_changed()
 
@@ -214,6 +220,10 @@ class Agent:
         late = [late_s for item in devices.values() if (late_s := item.late_p99_s()) is not None]
         if late:
             totals["poll_late_p99_s"] = round(max(late), 4)
+        if (rate := self._rate.per_s) is not None:
+            totals["tags_per_s"] = round(rate, 2)
+        if (share := self.pipeline.unknown_share) is not None:
+            totals["unknown_share"] = round(share, 5)
         off = [item.clock_off_s for item in devices.values() if item.clock_off_s is not None]
         if off:
             furthest_s: float = max(off, key=abs)
@@ -225,6 +235,7 @@ class Agent:
             marks=dict(self.sender.marks),
             config_hash=self._config_hash,
             waiting=self.sender.waiting,
+            oldest_ns=self._oldest_ns if self.sender.waiting else None,
             version=own_version(),
             devices={name: item.condition == "up" for name, item in devices.items()},
             health={**self.health.snapshot(), **totals},
@@ -251,6 +262,7 @@ class Agent:
                 connected=bool(self.uplink and self.uplink.connected),
                 cannot_store=bool(self.keeper.trouble),
                 unknown_share=self.pipeline.unknown_share,
+                tags_per_s=self._rate.per_s,
                 oldest_s=None if oldest_ns is None else (self.clock.now_ns() - oldest_ns) / 1e9,
                 outbox_mb=outbox_mb,
                 clock=self.clock.told(self.dating.held_since_ns, self.dating.held_rows),

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from center import answers, queries
 from center.access import Forbidden, Gate, Identify, Viewing, Watching, anybody_here
 from center.answered import Answers
+from center.gateways_api import add_gateways
 from center.numbers_api import PROBLEMS, V1, SiteName, add_numbers
 from center.presented import Paging, paged, part
 from center.scope import UnknownSite
@@ -47,6 +48,7 @@ def create_app(center: Center, identify: Identify = anybody_here) -> FastAPI:
     _add_sites(app, center)
     add_numbers(app, center)
     add_values(app, center)
+    add_gateways(app, center)
     _add_delivery(app, center)
     return app
 

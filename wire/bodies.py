@@ -220,6 +220,8 @@ class Status(_Strict):
     config_hash: str = ""
     waiting: int = 0
     """Envelopes in the outbox without a receipt."""
+    oldest_ns: int | None = None
+    """When the oldest of them was sealed [ns UTC]."""
     version: str = ""
     devices: dict[str, bool] = {}
     """Device to whether it answers."""

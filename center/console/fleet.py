@@ -214,7 +214,8 @@ def _gateways(site: Row, lang: str) -> str:
         waiting = gateway["waiting"]
         if gateway["online"] and waiting and waiting > 1:
             text += " · " + say("console.waiting", lang, count=waiting)
-        marks.append(el("span", el("i"), text, cls=f"gate{'' if gateway['online'] else ' away'}"))
+        away = "" if gateway["online"] else " away"
+        marks.append(el("a", el("i"), text, cls=f"gate{away}", href=f"/delivery?{urlencode({'site': site['id']})}"))
     return join(*marks)
 
 

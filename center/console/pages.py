@@ -8,7 +8,7 @@ from nicegui.client import Client
 from nicegui.page import page as page_settings
 from nicegui.translations import translations
 
-from center.console import fleet, frame, machine
+from center.console import delivery, fleet, frame, machine
 from center.console.ask import Desk
 from center.state import Center
 from words import say
@@ -40,6 +40,10 @@ def add_pages(app: FastAPI, center: Center) -> None:
         await machine.show(
             center, request.state.viewer, desk, frame.language(request, center), (site, machine_id), (span, bucket)
         )
+
+    @ui.page("/delivery")
+    async def delivery_page(request: Request, site: str = "") -> None:
+        await delivery.show(center, request.state.viewer, desk, frame.language(request, center), site)
 
     @nicegui_app.on_page_exception
     def broken() -> None:

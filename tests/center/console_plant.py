@@ -22,7 +22,7 @@ from center.stores.duckdb import open_store
 from oee.calendars import cut, to_ns
 from oee.facts import FACT, FACT_COLUMNS, MINUTE_NS, Stop, make_facts, make_losses
 from oee.states import CalendarClass, State
-from wire.bodies import Live, LiveMachine, Status
+from wire.bodies import Clock, Live, LiveMachine, Status
 
 ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
 EVIL = "<script>window.broken = 1</script><b>Máy</b>"
@@ -235,7 +235,33 @@ def _speak(center: Center, site: str, now_ns: int, rng: np.random.Generator) -> 
         if made.site == site
     }
     center.pictures.hear_live(site, "main", Live(at_ns=now_ns, machines=said), now_ns)
-    center.pictures.hear_status(site, "main", Status(online=True, at_ns=now_ns, waiting=0), now_ns)
+    center.pictures.hear_status(site, "main", STATUS[site](now_ns), now_ns)
+
+
+STATUS = {
+    "van-long": lambda now_ns: Status(
+        online=True,
+        at_ns=now_ns,
+        waiting=0,
+        version="0.1.0",
+        config_hash="5f3a1c9e77d204ab",
+        devices={"press-plc": True, "injector-7": True, "io": False},
+        health={"tags_per_s": 41.5, "poll_late_p99_s": 0.021, "unknown_share": 0.004, "rss_mb": 61.2, "outbox_mb": 188.4,
+                "uptime_s": 912_000.0},
+        clock=Clock(by="ntp", error_s=0.0),
+    ),
+    "hoa-binh": lambda now_ns: Status(
+        online=True,
+        at_ns=now_ns,
+        waiting=37,
+        oldest_ns=now_ns - 95 * MINUTE_NS,
+        version="0.1.0",
+        devices={"io": True},
+        health={"rss_mb": 55.0, "uptime_s": 5_700.0, "cannot_store": 1.0},
+        clock=Clock(by="nobody", wall_error_s=-14_000.0, wall_steps=1, held_since_ns=now_ns - 95 * MINUTE_NS, held_rows=48_210),
+    ),
+}  # fmt: skip
+"""One gateway in order, and one with every trouble that a gateway can have."""
 
 
 class Leaky:

@@ -294,3 +294,12 @@ def test_an_address_of_the_api_that_does_not_exist_is_no_page(plant):
     answer = httpx.get(f"{plant.url}/api/v1/nowhere", trust_env=False)
     assert answer.status_code == 404
     assert answer.json()["error"] == "unknown"
+
+
+@pytest.mark.parametrize(("lang", "width"), [("vi", 390), ("en", 1400)])
+def test_the_page_of_deliveries(tabs, lang, width):
+    page = tabs("/delivery", lang, width)
+    expect(page.locator(".gateway")).to_have_count(2)
+    expect(page.locator(".gateway").first).to_contain_text(say("delivery.trouble.clock", lang))
+    expect(page.locator(".coverage tbody tr").first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

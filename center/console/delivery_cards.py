@@ -1,0 +1,142 @@
+"""A gateway's delivery as a card, and its days as a table. Pure."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, tzinfo
+from typing import Any, Final
+
+from markupsafe import Markup
+
+from center.console import clock
+from center.console.markup import Child, el, join, share
+from words import duration, moment, number, percent, say
+
+Row = Mapping[str, Any]
+_HEADS: Final = {"day": "", "gateway": "of-gateway"}
+_IN_FLIGHT: Final = 0.005
+"""A share of a day that is no reason to look: the minutes that are on their way."""
+
+
+def cards(rows: Sequence[Row], now_ns: int, zone: tzinfo, lang: str) -> Markup:
+    """The gateways of a site side by side."""
+    return el("div", *(_card(row, now_ns, zone, lang) for row in rows), cls="gateways")
+
+
+def _card(row: Row, now_ns: int, zone: tzinfo, lang: str) -> Markup:
+    heard_ms = None if row["heard"] is None else (now_ns - clock.ns(row["heard"])) // 1_000_000
+    if row["online"]:
+        contact = say("delivery.online", lang)
+    elif heard_ms is None:
+        contact = say("console.never_heard", lang)
+    else:
+        contact = say("console.silent_for", lang, duration=duration(heard_ms, lang))
+    troubles = list(_troubles(row, lang))
+    return el(
+        "article",
+        el(
+            "div",
+            el("h3", row["gateway"]),
+            el("span", el("i"), contact, cls="gate" if row["online"] else "gate away"),
+            cls="card-head",
+        ),
+        el("ul", *(el("li", text) for text in troubles), cls="troubles") if troubles else None,
+        el("dl", *_facts(row, now_ns, zone, lang)),
+        cls=f"card gateway {'s-running' if row['online'] and not troubles else 's-unplanned_stop'}",
+    )
+
+
+def _troubles(row: Row, lang: str) -> Sequence[str]:
+    """What somebody should look at, in plain words."""
+    out = []
+    told = row["clock"]
+    if told and told["by"] == "nobody":
+        out.append(say("delivery.trouble.clock", lang))
+    if row["cannot_store"]:
+        out.append(say("delivery.trouble.disk", lang))
+    lost = [name for name, up in sorted(row["devices"].items()) if not up]
+    if row["online"] and lost:
+        out.append(say("delivery.trouble.devices", lang, names=", ".join(lost)))
+    counted = [name for name in ("holes", "conflicts", "quarantined", "dropped") if row[name]]
+    return out + [say(f"delivery.trouble.{name}", lang, count=number(row[name], lang)) for name in counted]
+
+
+def _facts(row: Row, now_ns: int, zone: tzinfo, lang: str) -> list[Markup]:
+    health, devices = row["health"], row["devices"]
+    up = sum(devices.values())
+    late_ms = None if health["poll_late_p99_s"] is None else health["poll_late_p99_s"] * 1000
+    uptime_ms = None if health["uptime_s"] is None else health["uptime_s"] * 1000
+    pairs: list[tuple[str, Child]] = [
+        ("waiting", _waiting(row, now_ns, zone, lang)),
+        ("stored", number(row["stored"], lang)),
+        ("clock", _clock(row["clock"], lang)),
+        ("devices", say("delivery.of", lang, part=up, whole=len(devices)) if devices else number(None, lang)),
+        ("tags", number(health["tags_per_s"], lang, 1)),
+        ("late", _amount(late_ms, "ms", lang)),
+        ("unknown", percent(health["unknown_share"], lang)),
+        ("memory", _amount(health["rss_mb"], "mb", lang)),
+        ("outbox", _amount(health["outbox_mb"], "mb", lang)),
+        ("uptime", duration(uptime_ms, lang)),
+        ("version", row["version"] or number(None, lang)),
+        ("config", el("code", row["config_hash"][:12]) if row["config_hash"] else number(None, lang)),
+    ]
+    return [el("div", el("dt", say(f"delivery.{name}", lang)), el("dd", value)) for name, value in pairs]
+
+
+def _amount(value: float | None, unit: str, lang: str) -> str:
+    return number(None, lang) if value is None else say(f"delivery.{unit}", lang, n=number(value, lang))
+
+
+def _waiting(row: Row, now_ns: int, zone: tzinfo, lang: str) -> Child:
+    if not row["waiting"]:
+        return number(row["waiting"], lang)
+    if row["waiting_since"] is None:
+        return say("delivery.envelopes", lang, count=number(row["waiting"], lang))
+    since_ns = clock.ns(row["waiting_since"])
+    age = duration((now_ns - since_ns) // 1_000_000, lang)
+    text = say("delivery.envelopes", lang, count=number(row["waiting"], lang))
+    return join(text, el("small", say("delivery.since", lang, when=moment(clock.at(since_ns, zone), lang), age=age)))
+
+
+def _clock(told: Row | None, lang: str) -> Child:
+    if told is None:
+        return number(None, lang)
+    error = say("delivery.clock.error", lang, error=duration(told["error_s"] * 1000, lang))
+    notes = [] if told["by"] == "nobody" else [error]
+    if abs(told["wall_error_s"]) >= 1:
+        notes.append(say("delivery.clock.wall", lang, error=duration(told["wall_error_s"] * 1000, lang)))
+    if told["moves"]:
+        last = duration(told["last_move_s"] * 1000, lang)
+        notes.append(say("delivery.clock.moves", lang, count=told["moves"], last=last))
+    if told["wall_steps"]:
+        notes.append(say("delivery.clock.steps", lang, count=told["wall_steps"]))
+    if told["held_since"]:
+        notes.append(say("delivery.clock.held", lang, count=number(told["held_rows"], lang)))
+    return join(say(f"clock.by.{told['by']}", lang), el("small", " · ".join(notes)))
+
+
+def days(rows: Sequence[Row], lang: str) -> Markup:
+    """By day and gateway how much of the scheduled time is known; the newest first."""
+    if not rows:
+        return el("div", say("delivery.no_days", lang), cls="empty")
+    names = ("day", "gateway", "scheduled", "known", "silent", "missing")
+    heads = [el("th", say(f"delivery.days.{name}", lang), cls=_HEADS.get(name, "num")) for name in names]
+    body = [_day(row, lang) for row in sorted(rows, key=lambda row: row["date"], reverse=True)]
+    return el("table", el("thead", el("tr", *heads)), el("tbody", *body), cls="coverage")
+
+
+def _day(row: Row, lang: str) -> Markup:
+    scheduled = row["scheduled_ms"]
+    known = row["known_ms"] / scheduled if scheduled else None
+    bar = el("i", el("b", style=f"width:{share(known or 0.0)}"), cls="bar")
+    return el(
+        "tr",
+        el("td", clock.weekday(date.fromisoformat(row["date"]), lang), cls="nowrap"),
+        el("td", row["gateway"], cls="soft of-gateway"),
+        el("td", number(scheduled / 3_600_000, lang, 1), cls="num"),
+        el("td", percent(known, lang), bar, cls="num"),
+        el("td", duration(row["unknown_ms"], lang), cls=f"num{'' if row['unknown_ms'] else ' faint'}"),
+        el(
+            "td",
+            duration(row["missing_ms"], lang),
+            cls=f"num{' bad' if row['missing_ms'] > _IN_FLIGHT * scheduled else ' faint'}",
+        ),
+    )

@@ -1,0 +1,85 @@
+"""What is told of gateways: what they said, what is missing by day, and only to who may see it."""
+
+import httpx
+import pytest
+from api_plant import fill
+from center_plant import ns
+
+from center.api import create_app
+from center.console import delivery_cards
+from center.gateways import days, gateways
+from center.state import center_of
+from center.stores.duckdb import open_store
+from center.viewer import EVERYTHING, Viewer
+from oee.facts import MINUTE_NS
+from wire.bodies import Clock, Status
+from words import say
+
+MINUTE_MS = 60_000
+NOW = ns("2026-03-02T10:00:20")
+
+
+@pytest.fixture
+def center(tmp_path):
+    store = open_store({"file": str(tmp_path / "nhip.duckdb")})
+    made = center_of(store, now_ns=lambda: NOW)
+    fill(made)
+    yield made
+    store.close()
+
+
+def hear(center, **said):
+    status = Status(online=True, at_ns=NOW, **said)
+    center.pictures.hear_status("van-long", "main", status, NOW)
+
+
+def test_a_day_is_measured_against_the_calendar(center):
+    found = days(center, EVERYTHING, "van-long", start_ns=ns("2026-03-02T08:00:00"), end_ns=ns("2026-03-02T10:00:00"))
+    (row,) = found["rows"]
+    assert (row["date"], row["gateway"]) == ("2026-03-02", "main")
+    assert row["scheduled_ms"] == 2 * 120 * MINUTE_MS  # press-1 and press-2, which never spoke
+    assert row["known_ms"] == 45 * MINUTE_MS
+    assert row["unknown_ms"] == 0
+    assert row["missing_ms"] == row["missing_all_ms"] == 195 * MINUTE_MS
+    assert [(item["kind"], item["ranges"], item["envelopes"]) for item in found["holes"]] == [("facts", [[2, 2]], 1)]
+
+
+async def test_over_http(center):
+    hear(
+        center,
+        waiting=3,
+        oldest_ns=NOW - 5 * MINUTE_NS,
+        clock=Clock(by="center", error_s=0.25),
+        health={"rss_mb": 61.5},
+    )
+    transport = httpx.ASGITransport(create_app(center))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test/api/v1") as client:
+        answer = (
+            await client.get("/holes", params={"site": "van-long", "from": "2026-03-02", "to": "2026-03-03"})
+        ).json()
+        assert answer["rows"][0]["known_ms"] == 45 * MINUTE_MS
+        (row,) = (await client.get("/gateways", params={"site": "van-long"})).json()
+        assert (row["waiting"], row["waiting_since"]) == (3, "2026-03-02T02:55:20+00:00")
+        assert (row["holes"], row["clock"]["by"], row["clock"]["error_s"]) == (1, "center", 0.25)
+        assert (row["health"]["rss_mb"], row["health"]["tags_per_s"]) == (61.5, None)
+        assert (await client.get("/gateways", params={"site": "nowhere"})).status_code == 404
+        assert (await client.get("/holes", params={"site": "van-long", "from": "noon"})).status_code == 422
+
+
+def test_others_see_nothing_of_it(center):
+    stranger = Viewer("stranger", frozenset({"hoa-binh"}), frozenset({"read"}))
+    assert gateways(center, stranger) == []
+    with pytest.raises(LookupError):
+        gateways(center, stranger, "van-long")
+    with pytest.raises(LookupError):
+        days(center, stranger, "van-long")
+
+
+@pytest.mark.parametrize("lang", ["vi", "en"])
+def test_the_card_says_what_somebody_should_look_at(center, lang):
+    hear(center, clock=Clock(by="nobody", wall_error_s=-90.0), devices={"plc": False}, health={"cannot_store": 1.0})
+    card = delivery_cards.cards(gateways(center, EVERYTHING), NOW, center.memory.sites.current("van-long").zone, lang)
+    for trouble in ("clock", "disk"):
+        assert say(f"delivery.trouble.{trouble}", lang) in card
+    assert say("delivery.trouble.devices", lang, names="plc") in card
+    assert say("delivery.trouble.holes", lang, count=1) in card
