@@ -1,5 +1,7 @@
 """What is told of gateways: what they said, what is missing by day, and only to who may see it."""
 
+from html import unescape
+
 import httpx
 import pytest
 from api_plant import fill
@@ -78,7 +80,8 @@ def test_others_see_nothing_of_it(center):
 @pytest.mark.parametrize("lang", ["vi", "en"])
 def test_the_card_says_what_somebody_should_look_at(center, lang):
     hear(center, clock=Clock(by="nobody", wall_error_s=-90.0), devices={"plc": False}, health={"cannot_store": 1.0})
-    card = delivery_cards.cards(gateways(center, EVERYTHING), NOW, center.memory.sites.current("van-long").zone, lang)
+    zone = center.memory.sites.current("van-long").zone
+    card = unescape(delivery_cards.cards(gateways(center, EVERYTHING), NOW, zone, lang))
     for trouble in ("clock", "disk"):
         assert say(f"delivery.trouble.{trouble}", lang) in card
     assert say("delivery.trouble.devices", lang, names="plc") in card
