@@ -242,7 +242,7 @@ async def test_a_store_that_is_away_is_said(center):
 
 async def test_the_description_is_complete(client):
     description = await _get(client, "/openapi.json")
-    assert len(description["paths"]) == 13
+    assert len(description["paths"]) == 15
     for path, operations in description["paths"].items():
         operation = operations["get"]
         assert operation["description"], path
