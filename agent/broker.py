@@ -5,7 +5,7 @@ from pathlib import Path
 
 from config import Misconfigured
 from config.bundle import bundle_for, load_bundle
-from config.site import GatewayLink
+from config.link import GatewayLink
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,8 @@ class Broker:
     password_file: Path | None = None
     ca_file: Path | None = None
     bundle: Path | None = None
+    certificate_file: Path | None = None
+    private_key_file: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ def broker_of(link: GatewayLink, site: str, gateway: str) -> Broker:
     """The broker of a site file. Raises `Misconfigured` for a bundle that is not this gateway's."""
     if link.bundle:
         made = bundle_for(link.bundle, site, gateway)
-        return Broker(made.host, made.port, made.tls, made.username, bundle=Path(link.bundle))
+        return Broker(made.host, made.port, made.tls, made.username, bundle=Path(link.bundle), **_certificate(link))
     return Broker(
         link.host,
         link.port,
@@ -46,7 +48,13 @@ def broker_of(link: GatewayLink, site: str, gateway: str) -> Broker:
         link.username or None,
         Path(link.password_file) if link.password_file else None,
         Path(link.ca_file) if link.ca_file else None,
+        **_certificate(link),
     )
+
+
+def _certificate(link: GatewayLink) -> dict[str, Path]:
+    names = ("certificate_file", "private_key_file")
+    return {name: Path(getattr(link, name)) for name in names if getattr(link, name)}
 
 
 def login(broker: Broker) -> Login:

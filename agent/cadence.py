@@ -1,6 +1,9 @@
 """When a message that repeats is due. Pure: told the time."""
 
 from dataclasses import dataclass
+from typing import Final
+
+_SHORTEST_CAP_S: Final = 2.0
 
 
 @dataclass
@@ -30,13 +33,15 @@ class Cadence:
         self.last_s = None
 
 
-def backoff_s(attempt: int, fraction: float, *, first_s: float = 1.0, most_s: float = 60.0) -> float:
+def backoff_s(attempt: int, away_s: float, fraction: float, *, most_s: float = 60.0) -> float:
     """How long to wait before trying again [s]: exponential, capped, with full jitter.
 
-    attempt: failures so far, from 1; fraction: a random number in [0, 1). Many gateways whose broker comes back
-    must not all arrive at once.
+    attempt: failures so far, from 1; away_s: how long it has been away [s]; fraction: a random number in [0, 1).
+    The cap grows with the outage, a thirtieth of it from 2 s up to `most_s`: after a short one somebody waits for the
+    numbers, after a long one a thousand gateways that come back together must not all arrive at once.
     """
-    return (0.1 + 0.9 * fraction) * min(most_s, first_s * 2.0 ** min(attempt - 1, 16))
+    cap_s = min(most_s, max(_SHORTEST_CAP_S, away_s / 30))
+    return (0.1 + 0.9 * fraction) * min(cap_s, 2.0 ** min(attempt - 1, 16))
 
 
 @dataclass

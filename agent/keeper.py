@@ -89,6 +89,8 @@ class Keeper:
         self._described: dict[str, Any] | None = None
         self._valid_from_ns = 0
         self.on_commit: Callable[[], None] = lambda: None
+        self.more_settings: Callable[[], dict[str, str]] = dict
+        """Settings that each commit keeps beside what it is about."""
         self.trouble = ""
         """Why nothing can be stored at the moment; "" if it can."""
 
@@ -220,7 +222,7 @@ class Keeper:
             if gather:
                 journal.gather(stored.states)
 
-        sealed = self._outbox.commit(contents, carries, now_ns, settings, also)
+        sealed = self._outbox.commit(contents, carries, now_ns, settings | self.more_settings(), also)
         self._gathered_ns, self._late = now_ns if gather else self._gathered_ns, late
         self._large = {name for name in self._large if name not in carries}
         self._large |= {name for name, data in carries.items() if len(data) > _LARGE_CARRY_BYTES}

@@ -13,7 +13,8 @@ from wire.bodies import Clock
 from wire.prometheus import Metric, by_label, counter, gauge, render
 
 _OWN_NAME: Final = {"envelopes_sealed", "envelopes_sent", "tags_read", "receipts"}
-_GAUGES: Final = {"rss_mb", "cpu_s", "uptime_s", "outbox_mb", "mqtt_version"}
+_DATA: Final = {"data_used_mb", "data_forecast_mb", "data_limit_mb", "data_level"}
+_GAUGES: Final = {"rss_mb", "cpu_s", "uptime_s", "outbox_mb", "mqtt_version"} | _DATA
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def _clock(now: Readings) -> list[Metric]:
 
 
 def _delivery(now: Readings) -> list[Metric]:
-    known = now.sender.known
+    known, told = now.sender.known, now.health
     settled = sum(item.mark + sum(last - first + 1 for first, last in item.beyond) for item in known.values())
     missing = sum(last - first + 1 for item in known.values() for first, last in holes(item))
     return [
@@ -142,6 +143,14 @@ def _delivery(now: Readings) -> list[Metric]:
         gauge("nhip_agent_envelopes_receipted", "Envelopes that the center has settled.", settled),
         gauge("nhip_agent_envelopes_holes", "Envelopes missing at the center below others that it has.", missing),
         counter("nhip_agent_receipts_total", "Receipts heard.", now.health.get("receipts", 0)),
+        gauge("nhip_agent_data_month_megabytes", "What the line has carried this month.", told.get("data_used_mb")),
+        gauge("nhip_agent_data_forecast_megabytes", "The same at the month's end.", told.get("data_forecast_mb")),
+        gauge("nhip_agent_data_limit_megabytes", "What a month may cost.", told.get("data_limit_mb") or None),
+        gauge(
+            "nhip_agent_data_level",
+            "0: all travels; 1: no process values, live thinned; 2: almost no live.",
+            told.get("data_level"),
+        ),
     ]
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+import struct
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ MQTT311: Final = paho.MQTTv311
 _UNSUPPORTED_VERSION: Final = 0x84
 _KEEPALIVE_S: Final = 30  # a dead link is noticed within one and a half of it
 _TICK_S: Final = 1.0
+_TCP_INFO_BYTES: Final = 208
+_HEADERS_BYTES: Final = 52
+"""IPv4 and TCP with time stamps, on each segment."""
 
 
 class Refused(Exception):
@@ -66,6 +70,7 @@ class Session:
         self.login = Login(None, None, None)
         self._closing = False
         self._open = False
+        self._traffic: int | None = None
         client = paho.Client(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
@@ -104,6 +109,8 @@ class Session:
         if broker.tls:
             context = ssl.create_default_context(cadata=used.authorities)
             context.minimum_version = ssl.TLSVersion.TLSv1_2
+            if broker.certificate_file:
+                context.load_cert_chain(broker.certificate_file, broker.private_key_file)
             client.tls_set_context(context)
         client.connect(broker.host, broker.port, keepalive=_KEEPALIVE_S)
 
@@ -125,6 +132,7 @@ class Session:
         self._closing = True
         if self._tick:
             self._tick.cancel()
+        _ = self.traffic_bytes  # the last look before the socket is gone
         sock = self._client.socket()
         if goodbye:
             self._client.disconnect()
@@ -134,6 +142,16 @@ class Session:
             self._unwatch(sock)
             with suppress(OSError):
                 sock.close()
+
+    @property
+    def traffic_bytes(self) -> int | None:
+        """What this connection has cost so far [bytes], both ways, with the headers of TCP and IP and what was sent
+        twice; None where the system does not tell.
+        """
+        sock = self._client.socket()
+        if isinstance(sock, socket.socket) and (counted := _counted(sock)) is not None:
+            self._traffic = counted
+        return self._traffic
 
     # paho's side
 
@@ -216,3 +234,19 @@ class Session:
         """Whether a new secret lies where the one in use came from."""
         stamp = stamp_of(self._broker.bundle) if self._broker.bundle else (0, 0)
         return stamp not in ((0, 0), self.login.stamp)
+
+
+def _counted(sock: socket.socket) -> int | None:
+    """Bytes and segments both ways as Linux counts them (struct tcp_info in linux/tcp.h, from 4.19 on)."""
+    if not hasattr(socket, "TCP_INFO") or sock.fileno() < 0:
+        return None
+    try:
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
+    except OSError:
+        return None
+    if len(info) < _TCP_INFO_BYTES:
+        return None
+    (received,) = struct.unpack_from("=Q", info, 128)
+    segments = sum(struct.unpack_from("=II", info, 136))
+    (sent,) = struct.unpack_from("=Q", info, 200)
+    return int(received + sent + _HEADERS_BYTES * segments)

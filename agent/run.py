@@ -20,9 +20,11 @@ from typing import Any, Final
 
 from adapters.contract import Reading, Row
 from agent.broker import broker_of
+from agent.budget import Budget, Level, Plan
 from agent.cadence import Leisure
 from agent.clock import Clock, held_path
 from agent.corrections import Corrections
+from agent.data_estimate import expected
 from agent.dating import Dating
 from agent.devices import open_all
 from agent.freshness import Freshness
@@ -52,6 +54,8 @@ _ASK_AGAIN_S: Final = 5.0
 _CORRECT_S: Final = 1.0
 _DRAIN_S: Final = 5.0
 _GIVE_UP_S: Final = 10.0
+_DATA: Final = "data_spent"
+"""The outbox's setting that holds what the month's data have cost so far."""
 _SWITCH_S: Final = 0.0005
 """How long the threads that compute and store may keep the devices' rhythm waiting [s]; Python's own is ten times that."""
 
@@ -114,7 +118,7 @@ class Agent:
         self.corrections = Corrections(
             self.keeper, self.pipeline, self._computing, self.health, self.clock.now_ns, self._site_news
         )
-        self.uplink = self._uplink()
+        self.uplink = self._uplink(outbox.settings().get(_DATA, ""))
         self._config_hash = config_hash(site)
         self._online: dict[str, bool] = {}
         self._rest_until_s = 0.0
@@ -127,11 +131,13 @@ class Agent:
             self.keeper.on_commit = self.uplink.nudge
             self.corrections.on_outcome = self.uplink.status_changed
 
-    def _uplink(self) -> Uplink | None:
+    def _uplink(self, spent: str) -> Uplink | None:
         link = self.site.center
         if link is None:
             return None
         broker = broker_of(link, self.site.site, self.site.gateway)
+        budget = Budget(Plan(link.data_mb, link.data_from_day, expected(self.site)), spent, self._data_level)
+        self.keeper.more_settings = lambda: {_DATA: budget.saved()}
         hooks = Hooks(
             self.keeper.read,
             self.keeper.learned,
@@ -140,7 +146,29 @@ class Agent:
             self.clock.answered,
             self.corrections.hear,
         )
-        return Uplink(broker, self.sender, hooks, self.health, site=self.site.site, gateway=self.site.gateway)
+        return Uplink(
+            broker,
+            self.sender,
+            hooks,
+            self.health,
+            site=self.site.site,
+            gateway=self.site.gateway,
+            retry_at_most_s=link.retry_at_most,
+            budget=budget,
+        )
+
+    def _data_level(self, level: Level) -> None:
+        """What the month's data allow has changed."""
+        self.recorder.paused = level is not Level.ALL
+        if level is Level.ALL:
+            _LOG.warning("data budget: process values and live go on")
+        else:
+            _LOG.error(
+                "data budget short month_mb=%s stopped=%r cure=%r",
+                self.site.center and self.site.center.data_mb,
+                "process values; live is thinned" if level is Level.THIN else "process values and almost all of live",
+                "facts and stops go on; raise center.data_mb or send fewer values",
+            )
 
     # what happens again and again
 

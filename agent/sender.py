@@ -17,7 +17,8 @@ the center cannot settle holds up no other.
 An envelope in flight is overdue `resend_after_s` after the *broker's* acknowledgement (a slow line is busy, not
 deaf: counting from the publish would fill it with repetitions), later after each further try. A broker that
 never acknowledges is given `puback_within_s`. Any receipt proves that the center is alive and ends the
-back-off. A hole below something settled was lost on the way and is due at once.
+back-off. A hole below something settled was lost on the way and is due at once. So is, when the center says hello (its
+first receipt of a session), whatever was sent before and that receipt does not cover: nobody was listening then.
 
 `receipt` of the same generation only ever adds; of a new one it replaces, and all that it does not cover and that
 is not in flight waits again. A receipt that covers what this outbox never wrote, or other content under its numbers
@@ -32,6 +33,7 @@ from typing import Final, NamedTuple
 from agent.ranges import NOTHING, Range, Settled, holes, merge, settled
 from wire.receipts import Receipt
 
+_MOST_SESSIONS: Final = 32
 _ORDER: Final = {"site": 0, "facts": 1, "values": 2}
 
 
@@ -127,6 +129,8 @@ class Sender:
         self._limits = limits or Limits()
         self._streams: dict[str, _Stream] = {}
         self._quiet_until_s: float | None = None  # None: not connected
+        self._greeted: list[str] = []
+        self._held: frozenset[str] = frozenset()
         self.replace(streams)
 
     def replace(self, streams: Iterable[StreamState]) -> None:
@@ -165,30 +169,43 @@ class Sender:
         if flight:
             flight.again_s = now_s + self._patience_s(flight.tries)
 
-    def due(self, now_s: float) -> list[Key]:
-        """What to send now; from here on it is in flight."""
+    def hold(self, kinds: Iterable[str]) -> None:
+        """Envelopes of these kinds, and no others, wait until told otherwise."""
+        self._held = frozenset(kinds)
+
+    def due(self, now_s: float, most: int = 2**31) -> list[Key]:
+        """What to send now, at most so many; from here on it is in flight."""
         if self._quiet_until_s is None or now_s < self._quiet_until_s:
             return []
         out: list[Key] = []
-        for name, stream in self._streams.items():
-            if stream.barred:
-                continue
+        for name, stream in self._sending():
             overdue = sorted(seq for seq, flight in stream.flight.items() if flight.again_s <= now_s)
-            for seq in overdue:
+            for seq in overdue[: most - len(out)]:
                 flight = stream.flight[seq]
                 stream.flight[seq] = _Flight(flight.tries + 1, now_s, now_s + self._limits.puback_within_s)
-            out += [Key(name, seq) for seq in overdue]
-            while len(stream.flight) < self._limits.window and (seq := stream.following) <= stream.last:
+                out.append(Key(name, seq))
+            while (
+                len(out) < most
+                and len(stream.flight) < self._limits.window
+                and (seq := stream.following) <= stream.last
+            ):
                 stream.cursor = seq
                 stream.flight[seq] = _Flight(1, now_s, now_s + self._limits.puback_within_s)
                 out.append(Key(name, seq))
         return out
 
+    def _sending(self) -> list[tuple[str, _Stream]]:
+        return [
+            (name, stream)
+            for name, stream in self._streams.items()
+            if not stream.barred and stream.kind not in self._held
+        ]
+
     def next_s(self) -> float | None:
         """The time at which something may become due by itself; None: not before something else happens."""
         if self._quiet_until_s is None:
             return None
-        streams = [stream for stream in self._streams.values() if not stream.barred]
+        streams = [stream for _, stream in self._sending()]
         times = [flight.again_s for stream in streams for flight in stream.flight.values()]
         if any(stream.following <= stream.last and len(stream.flight) < self._limits.window for stream in streams):
             times.append(self._quiet_until_s)
@@ -197,6 +214,7 @@ class Sender:
     def receipt(self, receipt: Receipt, now_s: float) -> Learned:
         """Takes in what the center has settled."""
         fresh = receipt.generation != self.generation
+        hello = fresh or self._is_hello(receipt.session)
         ahead, changed, behind = [], fresh, False
         checks: dict[str, tuple[int, str]] = {}
         self.generation = receipt.generation
@@ -214,7 +232,7 @@ class Sender:
             new = new if fresh else merge(stream.known, new)
             changed = changed or new != stream.known
             stream.known = new
-            self._land(stream, fresh=fresh)
+            self._land(stream, fresh=fresh, hello=hello)
         return Learned(changed or bool(ahead), fresh, tuple(ahead), behind, checks)
 
     def bar(self, name: str) -> Learned:
@@ -234,12 +252,21 @@ class Sender:
                 out.append((stream.kind, missing))
         return out
 
-    def _land(self, stream: _Stream, *, fresh: bool) -> None:
+    def _is_hello(self, session: str) -> bool:
+        """Whether a worker of the center speaks for the first time since it connected."""
+        if not session or session in self._greeted:
+            return False
+        self._greeted = [*self._greeted[-_MOST_SESSIONS:], session]
+        return True
+
+    def _land(self, stream: _Stream, *, fresh: bool, hello: bool) -> None:
         if fresh:
             stream.cursor = 0
         for seq in [seq for seq in stream.flight if seq in stream.known]:
             del stream.flight[seq]
         for flight in stream.flight.values():
+            if hello:
+                flight.again_s = min(flight.again_s, flight.sent_s + self._limits.hole_after_s)
             if flight.tries > 1:  # the center is back: no need to sit out the back-off
                 flight.again_s = min(flight.again_s, flight.sent_s + self._limits.resend_after_s)
         for first, last in holes(stream.known):

@@ -16,8 +16,10 @@ from typing import Final, cast
 from pydantic import BaseModel, ValidationError
 
 from agent.broker import Broker
+from agent.budget import LIVE, MUST, VALUES, Budget, Level, Plan
 from agent.cadence import Cadence, backoff_s
 from agent.health import Health
+from agent.line import Line, Meter
 from agent.mqtt import MQTT5, MQTT311, Listener, Lost, Message, Mute, Refused, Session
 from agent.sender import Key, Learned, Sender
 from oee.declarations import Declaration
@@ -28,6 +30,9 @@ from wire.topics import Kind, topic
 
 _LOG: Final = logging.getLogger("nhip.agent.uplink")
 _STABLE_S: Final = 30.0
+_AT_ONCE: Final = 16
+_LIVE_S: Final = {Level.ALL: (1.0, 30.0), Level.THIN: (30.0, 120.0), Level.SHORT: (600.0, 600.0)}
+"""At most and at least how often `live` is sent [s], by what the month's data allow."""
 _NOT_MATCHED: Final = 0x10  # MQTT 5: the broker took it, but nobody has subscribed
 _REFUSED_FROM: Final = 0x80
 
@@ -53,18 +58,30 @@ class Uplink:
     """One gateway's connection to its center. `run` lives until `stop`."""
 
     def __init__(
-        self, broker: Broker, sender: Sender, hooks: Hooks, health: Health, *, site: str, gateway: str
+        self,
+        broker: Broker,
+        sender: Sender,
+        hooks: Hooks,
+        health: Health,
+        *,
+        site: str,
+        gateway: str,
+        retry_at_most_s: float = 60.0,
+        budget: Budget | None = None,
     ) -> None:
+        """retry_at_most_s: longest wait between tries [s]; budget: told what crosses the line, and asked what may."""
         self._site, self._gateway = site, gateway
+        self._retry_at_most_s, self._budget = retry_at_most_s, budget or Budget(Plan())
+        self._meter = Meter()
         self._broker, self._sender, self._hooks, self._health = broker, sender, hooks, health
         self._version: int | None = None
         self._probes = 0
         self._wake = asyncio.Event()
         self._settled = asyncio.Event()
-        self._stopping = False
+        self._stopping = self._served = False
         self._session: Session | None = None
         self._lost: str | None = None
-        self._sent: dict[int, Key | None] = {}
+        self._line = Line()
         self._checks: dict[str, tuple[int, str]] = {}
         self._complaint = ""
         self._live: dict[str, LiveMachine] = {}
@@ -111,7 +128,7 @@ class Uplink:
 
     async def run(self) -> None:
         """Connects, serves, and connects again, until stopped."""
-        attempt = 0
+        attempt, here_s = 0, time.monotonic()
         while not self._stopping:
             began_s = time.monotonic()
             try:
@@ -128,8 +145,17 @@ class Uplink:
                 self._complain(f"unexpected {error!r}")
             if not self._stopping:
                 self._health.count("uplink_lost")
-                attempt = 1 if time.monotonic() - began_s > _STABLE_S else attempt + 1
-                await self._pause(backoff_s(attempt, random.random()))  # noqa: S311  # jitter, no secret
+                now_s = time.monotonic()
+                here_s = now_s if self._served else here_s
+                attempt = 1 if self._served and now_s - began_s > _STABLE_S else attempt + 1
+                self._served = False
+                wait_s = backoff_s(
+                    attempt,
+                    now_s - here_s,
+                    random.random(),  # noqa: S311  # jitter, no secret
+                    most_s=self._retry_at_most_s,
+                )
+                await self._pause(wait_s)
 
     async def _probe(self) -> int:
         """The newest version of MQTT that the broker speaks. Asked without a will, since a broker that does not know
@@ -185,10 +211,12 @@ class Uplink:
             self._session = None
             self._sender.disconnected()
             session.close(goodbye=goodbye)
+            self._spend(session)
 
     def _begin(self, session: Session, version: int) -> None:
-        self._session, self._lost = session, None
-        self._sent.clear()
+        self._session, self._lost, self._served = session, None, True
+        self._line.begin()
+        self._meter.begin()
         self._complaint = ""
         self._live_cadence.again()
         self._status_cadence.again()
@@ -207,10 +235,11 @@ class Uplink:
             if self._lost is not None:
                 raise Lost(self._lost)
             await self._compare()
-            await self._send_due(session)
+            self._spend(session)
             self._send_rhythm(session)
+            await self._send_due(session)
             times = [self._live_cadence.due_s(), self._status_cadence.due_s()]
-            if (next_s := self._sender.next_s()) is not None:
+            if not self._line.full and (next_s := self._sender.next_s()) is not None:
                 times.append(next_s)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), max(0.01, min(times) - time.monotonic()))
@@ -227,8 +256,8 @@ class Uplink:
                 self._hooks.learned(self._sender.bar(key.stream))
 
     async def _send_due(self, session: Session) -> None:
-        keys = self._sender.due(time.monotonic())
-        if not keys:
+        """What is due, as far as the line bears it; live comes between."""
+        if self._line.full or not (keys := self._sender.due(time.monotonic(), _AT_ONCE)):
             return
         for key, kind, data in await self._hooks.read(keys):
             if self._lost is not None:
@@ -237,26 +266,45 @@ class Uplink:
                 self._sender.missing(key)
                 self._health.count("envelopes_missing")
                 continue
-            self._sent[session.publish(Message(self._topic(kind), data, qos=1))] = key
+            self._publish(session, Message(self._topic(kind), data, qos=1), key)
             self._health.count("envelopes_sent")
         self._wake.set()
+
+    def _publish(self, session: Session, message: Message, key: Key | None = None) -> int:
+        mid = session.publish(message)
+        kind = message.topic.rpartition("/")[2]
+        part = LIVE if kind == "live" else VALUES if kind == "values" else MUST
+        self._meter.publish(part, message.topic, len(message.payload))
+        if message.qos:
+            self._line.sent(mid, key, len(message.payload))
+        return mid
+
+    def _spend(self, session: Session) -> None:
+        """Tells the budget what has crossed the line, and does as it says."""
+        self._budget.spend(self._meter.take(session.traffic_bytes), self._hooks.now_ns() / 1e9)
+        level = self._budget.level
+        self._health.gauge("data_used_mb", round(self._budget.used_mb, 3))
+        self._health.gauge("data_forecast_mb", round(self._budget.forecast_mb(self._hooks.now_ns() / 1e9), 1))
+        self._health.gauge("data_limit_mb", float(self._budget.limit_mb or 0))
+        self._health.gauge("data_level", float(level))
+        self._sender.hold(("values",) if level else ())
+        self._live_cadence.least_s, self._live_cadence.most_s = _LIVE_S[level]
 
     def _send_rhythm(self, session: Session) -> None:
         now_s = time.monotonic()
         if self._status_cadence.take(now_s):
-            session.publish(Message(self._topic("status"), _bytes(self._hooks.status()), qos=1, retain=True))
+            self._publish(session, Message(self._topic("status"), _bytes(self._hooks.status()), qos=1, retain=True))
         if self._live and self._live_cadence.take(now_s):
             live = Live(at_ns=self._hooks.now_ns(), machines=self._live)
-            session.publish(Message(self._topic("live"), _bytes(live)))
+            self._publish(session, Message(self._topic("live"), _bytes(live)))
         elif not self._live:
             self._live_cadence.last_s = now_s
 
     async def _farewell(self, session: Session) -> None:
         offline = self._hooks.status().model_copy(update={"online": False})
-        mid = session.publish(Message(self._topic("status"), _bytes(offline), qos=1, retain=True))
-        self._sent[mid] = None
+        mid = self._publish(session, Message(self._topic("status"), _bytes(offline), qos=1, retain=True))
         until_s = time.monotonic() + 2.0
-        while mid in self._sent and self._lost is None and time.monotonic() < until_s:
+        while mid in self._line and self._lost is None and time.monotonic() < until_s:
             self._wake.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), 0.2)
@@ -298,10 +346,8 @@ class Uplink:
         self._hooks.declared(row.declaration() for row in said.declarations)
 
     def _acknowledged(self, mid: int, reason: int) -> None:
-        if mid in self._sent:
-            key = self._sent.pop(mid)
-            if key is not None:
-                self._sender.accepted(key, time.monotonic())
+        if (key := self._line.answered(mid)) is not None:
+            self._sender.accepted(key, time.monotonic())
         if reason == _NOT_MATCHED:
             self._health.count("publishes_without_subscriber")
         elif reason >= _REFUSED_FROM:

@@ -9,6 +9,7 @@ nobody receipted it.
 """
 
 import queue
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -70,6 +71,8 @@ class Ingest:
         self._stopping, self._patient = threading.Event(), patient
         self._renewed_ns: int | None = None
         self._forget_ns = 0
+        self._session_id = ""
+        self._greeted: set[tuple[str, str]] = set()
         self._session = Session(broker, center.health, self._received, self._connected)
         self._worker = threading.Thread(target=self._work, name="nhip-ingest", daemon=True)
 
@@ -123,6 +126,8 @@ class Ingest:
     # the MQTT session's thread
 
     def _connected(self) -> None:
+        self._session_id = secrets.token_hex(4)
+        self._greeted.clear()
         self._offer(None)  # receipts for everybody: the broker may have lost its retained messages
 
     def _received(self, message: Arrived) -> None:
@@ -144,7 +149,7 @@ class Ingest:
                 status = Status.model_validate_json(message.payload)
                 self._center.pictures.hear_status(site, gateway, status, now_ns)
                 if status.online and status.ask:  # answered here: a gateway's clock shall not wait for a store
-                    slip = receipt(self._memory, site, gateway, now_ns, status.ask)
+                    slip = receipt(self._memory, site, gateway, now_ns, status.ask, self._session_id)
                     self._session.publish(topic(site, gateway, "receipt"), encode_receipt(slip))
                 self._enqueue(message)
                 return
@@ -295,7 +300,8 @@ class Ingest:
 
     def _publish_receipts(self, gateways: Iterable[tuple[str, str]]) -> None:
         for site, gateway in sorted(gateways):
-            slip = receipt(self._memory, site, gateway, self._center.now_ns())
+            self._greeted.add((site, gateway))
+            slip = receipt(self._memory, site, gateway, self._center.now_ns(), session=self._session_id)
             self._session.publish(topic(site, gateway, "receipt"), encode_receipt(slip))
 
     def _hear_echo(self, message: Arrived) -> None:
@@ -306,7 +312,9 @@ class Ingest:
         status = Status.model_validate_json(message.payload)
         if is_ahead(self._memory, where.site, where.gateway, status):
             self._renew((where.site, where.gateway))
-        elif status.online and status.generation != self._memory.generation:
+        elif status.online and (
+            status.generation != self._memory.generation or (where.site, where.gateway) not in self._greeted
+        ):
             self._publish_receipts([(where.site, where.gateway)])
 
     def _renew(self, told_by: tuple[str, str]) -> None:

@@ -58,16 +58,17 @@ class Memory:
         self.generation = changes.generation or self.generation
 
 
-def receipt(memory: Memory, site: str, gateway: str, now_ns: int, echo: str = "") -> Receipt:
+def receipt(memory: Memory, site: str, gateway: str, now_ns: int, echo: str = "", session: str = "") -> Receipt:
     """What the center has to say to a gateway: its streams, the latest ones if there are very many.
 
-    echo: the question that it answers.
+    echo: the question that it answers; session: of the center's connection.
     """
     streams = sorted(memory.of_gateway(site, gateway).items(), key=lambda item: -item[1].seen_ns)
     return Receipt(
         generation=memory.generation,
         at_ns=now_ns,
         echo=echo,
+        session=session,
         streams={
             key.stream: StreamReceipt(
                 kind=state.kind,

@@ -37,7 +37,7 @@ _QOS: Final[dict[Kind, int]] = {"facts": 1, "site": 1, "values": 1, "status": 1,
 
 @dataclass(frozen=True)
 class Broker:
-    """Where, and as whom. password_file: read once; ca_file: "" trusts the system's authorities."""
+    """Where, and as whom. Files are read once; ca_file: "" trusts the system's authorities."""
 
     host: str
     port: int
@@ -45,6 +45,8 @@ class Broker:
     username: str = ""
     password_file: str = ""
     ca_file: str = ""
+    certificate_file: str = ""
+    private_key_file: str = ""
 
 
 class Arrived(NamedTuple):
@@ -187,5 +189,10 @@ def _context(broker: Broker) -> ssl.SSLContext | None:
         context = ssl.create_default_context(cafile=broker.ca_file or None)
     except OSError as error:  # ssl.SSLError is one
         raise wrong("ca_file", broker.ca_file, "cannot_read", detail=error) from error
+    if broker.certificate_file:
+        try:
+            context.load_cert_chain(broker.certificate_file, broker.private_key_file)
+        except OSError as error:
+            raise wrong("certificate_file", broker.certificate_file, "cannot_read", detail=error) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context

@@ -97,7 +97,14 @@ async def _serve(
     ready_file: str | Path | None,
 ) -> None:
     broker = Broker(
-        settings.host, settings.port, settings.tls, settings.username, settings.password_file, settings.ca_file
+        settings.host,
+        settings.port,
+        settings.tls,
+        settings.username,
+        settings.password_file,
+        settings.ca_file,
+        settings.certificate_file,
+        settings.private_key_file,
     )
     ingest, sums = Ingest(center, broker), Job(center)
     app = application(center, ingest, accounts.identify if accounts else _whoever_is_here)

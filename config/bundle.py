@@ -1,12 +1,14 @@
 """The one file that the center makes for a gateway when it enrols it: who it is, where its broker is, and its secret."""
 
 from pathlib import Path as FilePath
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field, ValidationError
 
 from config.common import BrokerLink, SiteId
 from config.complaints import Complaint, Misconfigured
+
+_FILES: Final = ("password_file", "ca_file", "certificate_file", "private_key_file")
 
 
 class Bundle(BrokerLink):
@@ -25,7 +27,7 @@ class Bundle(BrokerLink):
 
 def write_bundle(bundle: Bundle) -> str:
     """The file's text."""
-    return bundle.model_dump_json(indent=2, exclude={"password_file", "ca_file"}) + "\n"
+    return bundle.model_dump_json(indent=2, exclude=set(_FILES)) + "\n"
 
 
 def load_bundle(path: str | FilePath) -> Bundle:

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from config.suggest import nearest
 from config.wrong import Wrong
@@ -114,6 +114,19 @@ class BrokerLink(Strict):
     ca_file: str = Field(
         "", description="Certificates to trust (PEM); default: the system's.", examples=["/etc/nhip/ca.pem"]
     )
+
+    certificate_file: str = Field(
+        "", description="Our certificate (PEM), where the broker asks for one.", examples=["/etc/nhip/client.pem"]
+    )
+    private_key_file: str = Field("", description="Its key (PEM).", examples=["/etc/nhip/client.key"])
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if bool(self.certificate_file) != bool(self.private_key_file):
+            raise Wrong("broker_key", "certificate_file and private_key_file belong together")
+        if self.certificate_file and self.broker and not self.tls:
+            raise Wrong("broker_not_encrypted", "a certificate is for mqtts:// only")
+        return self
 
     @property
     def host(self) -> str:

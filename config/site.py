@@ -6,9 +6,10 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from config.clock import Break, Clock, Days, parse_days
-from config.common import BrokerLink, BrokerUrl, Listen, MachineId, Name, SiteId, StateWord, Strict, Word
+from config.common import Listen, MachineId, Name, SiteId, StateWord, Strict, Word
 from config.devices import Device
 from config.durations import Duration
+from config.link import GatewayLink
 from config.machine_model import MachineModel
 from config.values import Values
 from config.wrong import Wrong
@@ -102,27 +103,6 @@ class CalendarModel(Strict):
 
     shifts: tuple[ShiftModel, ...] = Field((), description="Its shifts.")
     exceptions: tuple[ExceptionModel, ...] = Field((), description="Days that differ.")
-
-
-class GatewayLink(BrokerLink):
-    """How this gateway reaches its center: the file that the center made for it, or each thing by itself."""
-
-    bundle: str = Field(
-        "",
-        description="The file that `nhip enroll` made for this gateway: broker, account, secret and certificates.",
-        examples=["/etc/nhip/van-long.main.bundle"],
-    )
-    broker: BrokerUrl = Field(
-        "",
-        description="mqtt:// or mqtts:// (encrypted), host and port; not beside `bundle`.",
-        examples=["mqtts://mqtt.example.vn:8883"],
-    )
-
-    @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
-        if bool(self.bundle) == bool(self.broker) or (self.bundle and (self.username or self.password_file)):
-            raise Wrong("bundle_or_broker", "either `bundle` alone, or `broker` with what it needs")
-        return self
 
 
 class Site(Strict):

@@ -8,8 +8,10 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from agent.data_estimate import expected, month_mb
 from config import Complaint, Site, config_hash
 from tools import tally
+from tools.data_lines import data_lines
 from tools.faults import Fault, told
 from tools.machine_now import Told
 from tools.terminal import notice, show_table
@@ -79,6 +81,7 @@ def as_json(result: Result) -> dict[str, Any]:
             }
             for name, told_ in result.machines.items()
         ],
+        "data_mb_a_month": {part: round(size, 1) for part, size in month_mb(expected(site)).items()} if site else None,
         "count": result.comparison.as_json() if result.comparison else None,
         "ok": result.status == FINE,
     }  # fmt: skip
@@ -98,6 +101,7 @@ def show(result: Result, lang: str, *, offline: bool) -> None:
         site = result.site
         key = "check.refused" if result.refused else "check.offline_fine"
         click.echo(say(key, lang, devices=len(site.devices), machines=len(site.machines)))
+        _show_data(site, lang)
         return
     _show_tags(result, lang)
     _show_faults(result, lang)
@@ -109,6 +113,12 @@ def show(result: Result, lang: str, *, offline: bool) -> None:
     failed = sum(tag.failed for tag in result.tags)
     warned = sum(bool(tag.faults) and not tag.failed for tag in result.tags)
     click.echo(say("check.summary", lang, fine=len(result.tags) - failed - warned, warned=warned, failed=failed))
+    _show_data(result.site, lang)
+
+
+def _show_data(site: Site, lang: str) -> None:
+    for line in data_lines(site, lang):
+        click.echo(line)
 
 
 def _show_tags(result: Result, lang: str) -> None:

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import click
 
+from agent.data_estimate import expected, month_mb
 from config import Misconfigured, read_site
+from tools.data_lines import data_lines
 from tools.plan_lines import TIGHT, Line, Server, lines_of, servers_of
 from tools.terminal import notice, show_json, show_table
 from words import complaint, number, percent, say
@@ -31,6 +33,7 @@ def plan(path: Path, thinking_s: float, *, as_json: bool, lang: str) -> int:
                 "answer_s": thinking_s,
                 "lines": [line.as_json() for line in lines],
                 "servers": [server.as_json() for server in servers],
+                "data_mb_a_month": {part: round(size, 1) for part, size in month_mb(expected(site)).items()},
                 "ok": not slow,
             }
         )
@@ -41,6 +44,8 @@ def plan(path: Path, thinking_s: float, *, as_json: bool, lang: str) -> int:
         _show_servers(servers, lang)
     if not lines and not servers:
         notice(say("plan.nothing", lang))
+    for line_of_data in data_lines(site, lang):
+        click.echo(line_of_data)
     return BAD if slow else FINE
 
 

@@ -53,6 +53,9 @@ class Receipt(_Strict):
     generation: str
     at_ns: int
     """The center's time."""
+    session: str = ""
+    """Of the center's connection to the broker. The first receipt of a new one is a hello: what was published before
+    and is not covered, nobody heard."""
     streams: dict[str, StreamReceipt] = {}
     echo: str = ""
     """The question of the `status` that this answers: `at_ns` was read after that was sent."""

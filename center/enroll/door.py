@@ -116,6 +116,8 @@ def _bundle(settings: "Center", site: str, gateway: str, secret: str, serial: in
             password=secret,
             password_file="",
             ca_file="",
+            certificate_file="",
+            private_key_file="",
             serial=serial,
             ca=authorities,
         )

@@ -68,11 +68,14 @@ class Center:
     settled: dict = field(default_factory=dict)  # stream -> (kind, set of seqs)
     plain: dict = field(default_factory=dict)  # topic -> list of JSON messages
     gateway: str = "nhip/v1/test/main"
+    context: object = None  # of TLS
 
     def __enter__(self):
         self.client = paho.Client(
             CallbackAPIVersion.VERSION2, client_id="center", protocol=MQTTProtocolVersion(self.version)
         )
+        if self.context:
+            self.client.tls_set_context(self.context)
         self.client.on_connect = lambda *_: self.client.subscribe([(f"{self.gateway}/#", 1)])
         self.ready = threading.Event()
         self.client.on_subscribe = lambda *_: self.ready.set()

@@ -190,8 +190,10 @@ def test_cadence_and_backoff():
     assert cadence.take(101.0)
     assert not cadence.take(130.9)
     assert cadence.take(131.0)
-    assert [backoff_s(attempt, 1.0) for attempt in (1, 2, 3, 7, 100)] == [1.0, 2.0, 4.0, 60.0, 60.0]
-    assert backoff_s(1, 0.0) == pytest.approx(0.1)
+    assert [backoff_s(attempt, 0.0, 1.0) for attempt in (1, 2, 3, 100)] == [1.0, 2.0, 2.0, 2.0]
+    assert [backoff_s(100, away_s, 1.0) for away_s in (60, 600, 1800, 10**6)] == [2.0, 20.0, 60.0, 60.0]
+    assert backoff_s(100, 10**6, 1.0, most_s=10.0) == 10.0
+    assert backoff_s(1, 0.0, 0.0) == pytest.approx(0.1)
 
 
 def test_what_only_counts_waits_and_what_changes_the_state_does_not():

@@ -237,18 +237,3 @@ async def test_a_wrong_password_is_tried_again_slowly_and_can_be_mended(tmp_path
             assert "check username, password_file" in caplog.text
             (tmp_path / "password").write_text("secret")
             await until(lambda: gateway.uplink.connected, 15)
-
-
-async def test_tls_with_a_ca_of_ones_own(tmp_path):
-    openssl = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    files = ["-keyout", str(tmp_path / "key.pem"), "-out", str(tmp_path / "ca.pem")]
-    brokers.subprocess.run([*openssl, *names, *files], check=True, capture_output=True)
-    extra = f"allow_anonymous true\ncertfile {tmp_path}/ca.pem\nkeyfile {tmp_path}/key.pem\n"
-    with brokers.mosquitto(tmp_path, extra) as broker:
-        async with running(tmp_path / "o.db", broker.port, tls=True, ca_file=tmp_path / "ca.pem") as gateway:
-            gateway.commit(*range(1, 50))
-            await until(lambda: gateway.health.snapshot().get("publishes_without_subscriber", 0) >= 32)
-        async with running(tmp_path / "o.db", broker.port, tls=True) as gateway:  # not a CA that the system knows
-            await until(lambda: gateway.health.snapshot().get("uplink_lost", 0) >= 1)
-            assert not gateway.uplink.connected

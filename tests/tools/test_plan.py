@@ -5,8 +5,10 @@ import json
 import pytest
 from click.testing import CliRunner
 
+from agent.data_estimate import expected, month_mb
 from config import parse_site
 from nhip import main
+from tools.data_lines import data_lines
 from tools.plan_lines import lines_of, servers_of
 
 HEAD = "site: plant\ntimezone: Asia/Ho_Chi_Minh\ndevices:\n"
@@ -77,3 +79,28 @@ def test_the_command(tmp_path, devices, status, words):
         assert (result.exit_code, told["ok"]) == (status, status == 0)
         for line in told["lines"]:
             assert {"line", "kind", "cycle_s", "share", "verdict", "requests"} <= set(line)
+
+
+def test_what_the_line_to_the_center_will_carry():
+    text = """
+site: plant
+timezone: Asia/Ho_Chi_Minh
+center: {broker: "mqtts://mqtt.example.vn:8883", data_mb: LIMIT}
+devices:
+  plc: {kind: modbus_tcp, host: 192.0.2.10, tags: {run: {coil: 0}, temp: {input: 0}}}
+machines:
+  m-1: {state: [{when: plc.run, is: running}, {is: unplanned_stop}]}
+values: {plc.temp: {at_most_every: 10s}}
+"""
+
+    def told(limit, lang="en"):
+        site, _ = parse_site(text.replace("LIMIT", str(limit)))
+        return data_lines(site, lang)
+
+    assert len(told(10_000)) == 1
+    site, _ = parse_site(text.replace("LIMIT", "10"))
+    parts = month_mb(expected(site))
+    assert parts["values"] == pytest.approx(8640 * 3 * 30 / 1e6)
+    assert "facts and stops are always sent" in told(round(parts["must"]) + 1)[1]
+    assert "larger data plan" in told(2)[1]
+    assert "gói dữ liệu" in told(2, "vi")[1]
