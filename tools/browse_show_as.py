@@ -45,7 +45,7 @@ def show_as(name: str, device: OpcUaDevice, items: Sequence[Item], *, as_json: b
         click.echo(say("browse.as.nothing", lang, name=found.names[lang], ends=ends, n=len(items)))
         return 1
     for match in matches:
-        click.echo(" / ".join(match.path[:-1]))
+        click.echo(" / ".join(match.path[:-1]) or device.url)
         for key in wanted:
             item = match.nodes.get(key)
             seen = f"= {shown_value(item.value)}  [{item.node}]" if item else say("browse.as.absent", lang)

@@ -174,7 +174,7 @@ def _show(question: Question, search: Search, lang: str) -> None:
 
 def _row(rank: int, item: Candidate, asked: int, lang: str) -> list[str]:
     decoding, offset = item.decoding, item.decoding.address - asked
-    value = item.value if isinstance(item.value, str) else number(item.value, lang, _digits(item.value))
+    value = _value(item.value, lang)
     return [
         str(rank),
         f"{decoding.address}" + (f" ({offset:+d})" if offset else ""),
@@ -183,6 +183,13 @@ def _row(rank: int, item: Candidate, asked: int, lang: str) -> list[str]:
         "" if decoding.scale == 1 else f"× {decoding.scale:g}",
         value + (" ~" if item.fit is Fit.CUT else ""),
     ]
+
+
+def _value(value: float | str, lang: str) -> str:
+    """As the machine's display shows it: no signs between thousands."""
+    if isinstance(value, str):
+        return value
+    return f"{value:.0f}" if value == int(value) else number(value, lang, _digits(value))
 
 
 def _digits(value: float) -> int:

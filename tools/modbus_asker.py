@@ -3,7 +3,15 @@
 import asyncio
 from dataclasses import dataclass
 
-from adapters._modbus_frames import BUSY, GATEWAY_NO_ANSWER, GATEWAY_NO_PATH, ILLEGAL_FUNCTION, Garbled, Refused
+from adapters._modbus_frames import (
+    ACKNOWLEDGE,
+    BUSY,
+    GATEWAY_NO_ANSWER,
+    GATEWAY_NO_PATH,
+    ILLEGAL_FUNCTION,
+    Garbled,
+    Refused,
+)
 from adapters._modbus_plan import Request
 from adapters._modbus_unit import Bus
 from adapters.contract import NotConnected
@@ -11,7 +19,9 @@ from config.device_modbus import Table
 from tools.scan_registers import Answer, Span
 
 CONNECT_S = 3.0
-BUSY_TRIES = 3
+BUSY_TRIES = 5
+BUSY_PAUSE_S = 1.0
+"""A device that starts up, or works on something, says so for a few seconds [s]."""
 
 
 class NoUnit(Exception):
@@ -53,8 +63,9 @@ class Asker:
             try:
                 return await self._once(unit, table, span)
             except Refused as refusal:
-                if refusal.code != BUSY:
+                if refusal.code not in {BUSY, ACKNOWLEDGE}:
                     raise
+            await asyncio.sleep(BUSY_PAUSE_S)
         return await self._once(unit, table, span)
 
     async def answer(self, unit: int, table: Table, span: Span) -> Answer:
@@ -67,6 +78,8 @@ class Asker:
         except Refused as refusal:
             if refusal.code in {GATEWAY_NO_ANSWER, GATEWAY_NO_PATH}:
                 raise NoUnit(str(refusal)) from refusal
+            if refusal.code in {BUSY, ACKNOWLEDGE}:
+                return Answer.SILENT  # that says nothing of the address
             return Answer.NO_FUNCTION if refusal.code == ILLEGAL_FUNCTION else Answer.REFUSED
         except TimeoutError:
             return Answer.SILENT

@@ -136,6 +136,25 @@ def test_nobody_and_no_unit():
     assert "none of the units 1 answered" in result.stdout
 
 
+def test_busy_is_no_word_about_an_address(monkeypatch):
+    monkeypatch.setattr("tools.modbus_asker.BUSY_PAUSE_S", 0.01)
+    plain = ("--units", "1", "--range", "0-9", "--rate", 100, "--table", "holding", "--json")
+    with modbus(code=6) as server:
+        answer = server.answer
+
+        def starting(frame, touched):  # busy for its first questions, then up
+            server.code = 6 if len(server.asked) < 4 else 0
+            return answer(frame, touched)
+
+        server.answer = starting
+        found = json.loads(run("scan", "modbus", f"127.0.0.1:{server.port}", *plain).stdout)
+        assert found["units"][0]["tables"]["holding"]["ranges"] == [[0, 9]]
+        server.answer, server.code = answer, 6
+        monkeypatch.setattr("tools.scan_modbus.IN_STEP_S", 0.01)
+        never = run("scan", "modbus", f"127.0.0.1:{server.port}", *plain)
+    assert never.exit_code == 1
+
+
 def test_units_that_refuse_everything_are_told_apart():
     with modbus(code=2) as server:
         result = run("scan", "modbus", f"127.0.0.1:{server.port}", "--units", "1-2", "--range", "0-9", "--rate", 100)
