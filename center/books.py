@@ -4,11 +4,11 @@ The embedded store keeps these books in the file that holds the facts, so that o
 of another kind has its books beside it and is written first.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from center.ledger import StreamKey, StreamState
+from center.ledger import Marks, StreamKey, StreamState
 from center.stores.contract import Batch
 
 
@@ -68,7 +68,7 @@ class QuarantineRow:
 class Changes:
     """One step of the books. streams: the new state of each stream touched; digests: of envelopes newly settled;
     owners: new or changed; released: ids of quarantine entries that are understood now and leave it; generation: ""
-    leaves it as it is.
+    leaves it as it is; before: the state of each stream on which the step was planned, none for a new one.
     """
 
     streams: Mapping[StreamKey, StreamState] = field(default_factory=dict)
@@ -78,6 +78,7 @@ class Changes:
     quarantine: Sequence[Quarantined] = ()
     generation: str = ""
     released: Sequence[int] = ()
+    before: Mapping[StreamKey, StreamState] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -99,8 +100,9 @@ class Books(Protocol):
         """The whole content but the quarantine. The first call on an empty file makes a random generation."""
         ...
 
-    def commit(self, batches: Sequence[Batch], changes: Changes) -> None:
-        """Writes changes (and facts, where one file holds both) in one transaction: all or nothing.
+    def commit(self, batches: Sequence[Batch], changes: Changes) -> Changes:
+        """Writes changes (and facts, where one file holds both) in one transaction: all or nothing. Returns how the
+        books are now in what was changed: of books that are shared, with what others did to it.
 
         Returns only when a kill of the process would lose nothing. Raises `StoreAway` for what may pass and
         `StoreRefused` for content that it can never hold; after either nothing was written.
@@ -126,4 +128,33 @@ class Leasing(Protocol):
 
     def lease(self, job: str) -> bool:
         """Whether this process has it, now or from now on until it ends or loses its connection. Raises `StoreAway`."""
+        ...
+
+
+@runtime_checkable
+class Shared(Leasing, Protocol):
+    """Books that several processes of one center write: ingest workers, and consoles for what people do by hand."""
+
+    def join(self, *, alone: bool) -> None:
+        """Takes part until this process ends. Raises `Misconfigured` if that cannot be: one that is alone beside any
+        other.
+        """
+        ...
+
+    def number(self) -> str:
+        """A number that no other living process has; the same one is given out again later."""
+        ...
+
+    def look(self, changes: Changes) -> Changes:
+        """What others have done to the same, asked before anything is stored: digests of seqs that they settled, with
+        their streams, and owners that they entered. Enters this step's owners where there are none.
+        """
+        ...
+
+    def news(self, since_ns: int) -> Changes:
+        """Streams, owners and site bodies that changed since then, and the generation."""
+        ...
+
+    def lower(self, known: Callable[[], Mapping[StreamKey, Marks]], keys: Iterable[StreamKey]) -> None:
+        """Takes from these streams what the store does not know. known: asks the store, once nobody can change them."""
         ...

@@ -23,6 +23,7 @@ from center.books import Changes, StoreRefused
 from center.intake import Message, Plan, read_again, sort_messages
 from center.memory import is_ahead, new_generation, receipt
 from center.mqtt import Arrived, Broker, Session
+from center.others import Others
 from center.state import Center
 from center.stores.contract import Batch, KeepsValues, StoreAway
 from wire.bodies import Live, Status
@@ -70,6 +71,7 @@ class Ingest:
         self._bytes_lock = threading.Lock()
         self._stopping, self._patient = threading.Event(), patient
         self._renewed_ns: int | None = None
+        self._others = Others(center)
         self._forget_ns = 0
         self._session_id = ""
         self._greeted: set[tuple[str, str]] = set()
@@ -113,6 +115,7 @@ class Ingest:
         entry = self._center.books.payload(number)
         if entry is None:
             raise LookupError(f"there is no quarantined payload {number}")
+        self._others.catch_up(now=True)
         plan = read_again(self._memory, number, entry, self._center.now_ns(), self._center.open_from_ns())
         try:
             if not self._commit(plan.batches, plan.changes()):
@@ -188,6 +191,7 @@ class Ingest:
             items, jobs = self._gather()
             try:
                 self._round(items)
+                self._patiently(self._others.catch_up)
             except Exception as error:  # noqa: BLE001  # the one loop that must survive; counted
                 self._health.count("worker_errors")
                 self._health.say("worker", f"{type(error).__name__}: {error}")
@@ -197,7 +201,10 @@ class Ingest:
 
     def _gather(self) -> tuple[list[Arrived | None], list[Job]]:
         """What arrives within a moment of the first message, without a longer pause."""
-        items = [self._queue.get()]
+        try:
+            items = [self._queue.get(timeout=self._others.wait_s())]
+        except queue.Empty:
+            return [], []
         until = time.monotonic() + GATHER_S
         while len(items) < GATHER_MESSAGES and (left := until - time.monotonic()) > 0:
             try:
@@ -238,13 +245,14 @@ class Ingest:
     def _settle(self, arrived: Sequence[Arrived], refused: str = "") -> bool:
         """Commits and receipts; False if the store stayed away until we stopped."""
         messages = [Message(where, item.payload) for item in arrived if (where := parse(item.topic))]
-        plan = sort_messages(
-            self._memory,
-            messages,
-            self._center.now_ns(),
-            refused=refused,
-            open_from_ns=self._center.open_from_ns(),
-        )
+
+        def planned() -> Plan:
+            now_ns, open_from_ns = self._center.now_ns(), self._center.open_from_ns()
+            return sort_messages(self._memory, messages, now_ns, refused=refused, open_from_ns=open_from_ns)
+
+        plan = self._patiently(lambda: self._others.agreed(planned(), planned))
+        if plan is None:
+            return False
         try:
             if not self._commit(plan.batches, plan.changes()):
                 return False
@@ -263,20 +271,25 @@ class Ingest:
 
     def _commit(self, batches: Sequence[Batch], changes: Changes) -> bool:
         """Store, then books, then memory; waits while the store is away. False if it was stopped meanwhile."""
+        kept = self._patiently(lambda: self._center.commit(batches, changes))
+        if kept is None:
+            return False
+        self._health.say("store", "ok")
+        self._memory.adopt(kept)
+        return True
+
+    def _patiently(self, work: Callable[[], T]) -> T | None:
+        """What it returns; waits while the store is away. None if it was stopped meanwhile."""
         pause_s = _BACK_OFF_S[0]
         while True:
             try:
-                self._center.commit(batches, changes)
+                return work()
             except StoreAway as error:
                 self._health.count("store_away")
                 self._health.say("store", f"away: {error}")
                 if not self._patient or self._stopping.wait(pause_s):
-                    return False
+                    return None
                 pause_s = min(pause_s * 2, _BACK_OFF_S[1])
-            else:
-                self._health.say("store", "ok")
-                self._memory.adopt(changes)
-                return True
 
     def _count(self, plan: Plan) -> None:
         for name, number in plan.counts.items():
@@ -310,6 +323,8 @@ class Ingest:
         if where is None:
             return
         status = Status.model_validate_json(message.payload)
+        if is_ahead(self._memory, where.site, where.gateway, status):
+            self._others.catch_up(now=True)  # another process may have told it so
         if is_ahead(self._memory, where.site, where.gateway, status):
             self._renew((where.site, where.gateway))
         elif status.online and (

@@ -54,10 +54,12 @@ class _Arrival:
 @dataclass
 class Plan:
     """What a run of messages would change, and which gateways are owed a receipt. disputed: of streams with a conflict
-    the seq and the digest of what was settled first. open_from_ns: rows of earlier minutes come too late.
+    the seq and the digest of what was settled first. open_from_ns: rows of earlier minutes come too late; before: the
+    states that it was made on.
     """
 
     open_from_ns: int = 0
+    before: dict[StreamKey, StreamState] = field(default_factory=dict)
     batches: list[Batch] = field(default_factory=list)
     streams: dict[StreamKey, StreamState] = field(default_factory=dict)
     digests: dict[tuple[StreamKey, int], bytes] = field(default_factory=dict)
@@ -78,6 +80,7 @@ class Plan:
             self.sites,
             self.quarantine,
             released=self.released,
+            before=self.before,
         )
 
 
@@ -115,6 +118,7 @@ def read_again(memory: Memory, number: int, entry: Quarantined, now_ns: int, ope
             raise Unsound(f"{_CONFLICT} stream {key.stream} seq {envelope.seq} is settled with another content, or was")
         plan = Plan(open_from_ns, heard={(where.site, where.gateway)})
         arrival = _Arrival(message, envelope, key, now_ns, "")
+        plan.before[key] = state
         before = replace(state, quarantined=max(state.quarantined - 1, 0), seen_ns=now_ns)
         plan.streams[key] = _content(memory, plan, arrival, before)
     plan.released.append(number)
@@ -131,6 +135,7 @@ def _take(memory: Memory, plan: Plan, message: Message, now_ns: int, refused: st
         return
     key = StreamKey(site, gateway, envelope.stream)
     state = plan.streams.get(key) or memory.streams.get(key)
+    plan.before.setdefault(key, state or StreamState(kind))
     if state is None:
         if len(memory.of_gateway(site, gateway)) >= MAX_STREAMS:
             plan.counts["too_many_streams"] += 1

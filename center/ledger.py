@@ -120,6 +120,35 @@ def lower(state: StreamState, known: Marks) -> StreamState:
     return replace(state, marks=marks, **left)
 
 
+def merged(truth: StreamState, before: StreamState, after: StreamState) -> StreamState:
+    """A stream after a step that was planned while it looked like `before` and led to `after`, when others had made
+    `truth` of it meanwhile. Adds what the step settled and nothing else; a seq that others settled too was repeated.
+    """
+    marks = settle(truth.marks, _only(after.marks, before.marks))
+    twice = count(after.marks) - count(both(after.marks, before.marks)) - (count(marks) - count(truth.marks))
+    duplicates = after.duplicates - before.duplicates + twice
+    added = {}
+    for name in ("stored", "dropped", "discarded", "quarantined"):
+        more = getattr(after, name) - getattr(before, name)
+        less = min(twice, max(more, 0))
+        added[name] = getattr(truth, name) + more - less
+        twice -= less
+    return replace(
+        truth,
+        marks=marks,
+        duplicates=truth.duplicates + duplicates,
+        conflicts=truth.conflicts + after.conflicts - before.conflicts,
+        seen_ns=max(truth.seen_ns, after.seen_ns),
+        **added,
+    )
+
+
+def _only(one: Marks, other: Marks) -> list[Range]:
+    """The ranges that are settled in one and not in the other."""
+    gaps = [*holes(other), (highest(other) + 1, MAX_SEQ)]
+    return [(max(a, c), min(b, d)) for a, b in ((1, one.mark), *one.beyond) for c, d in gaps if max(a, c) <= min(b, d)]
+
+
 def count(marks: Marks) -> int:
     """How many seqs are settled."""
     return marks.mark + sum(last - first + 1 for first, last in marks.beyond)

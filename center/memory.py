@@ -25,15 +25,20 @@ class Memory:
     def __init__(self, remembered: Remembered, *, keeps_values: bool = True) -> None:
         """keeps_values: process values are stored, else settled and thrown away."""
         self.keeps_values = keeps_values
+        self.disputed: dict[StreamKey, tuple[int, bytes]] = {}
+        """Of streams with a conflict in this run, the seq and the digest of what was settled first."""
+        self.renew(remembered)
+
+    def renew(self, remembered: Remembered) -> None:
+        """Forgets what it knew: the books are of another generation."""
         self.generation = remembered.generation
         self.streams = dict(remembered.streams)
         self.digests = {key: dict(known) for key, known in remembered.digests.items()}
-        self.disputed: dict[StreamKey, tuple[int, bytes]] = {}
-        """Of streams with a conflict in this run, the seq and the digest of what was settled first."""
         self.sites = Sites(remembered.sites, remembered.owners.values())
-        self._keys: dict[tuple[str, str], list[StreamKey]] = {}
+        keys: dict[tuple[str, str], list[StreamKey]] = {}
         for key in self.streams:
-            self._keys.setdefault((key.site, key.gateway), []).append(key)
+            keys.setdefault((key.site, key.gateway), []).append(key)
+        self._keys = keys
 
     def of_gateway(self, site: str, gateway: str) -> dict[StreamKey, StreamState]:
         """The gateway's streams."""

@@ -106,6 +106,10 @@ class Sites:
         """Takes over what the books have."""
         for row in rows:
             known = self._revisions.get((row.site, row.gateway), ())
+            if any(
+                (item.valid_from_ns, item.body.config_hash) == (row.valid_from_ns, row.config_hash) for item in known
+            ):
+                continue
             new = revision(json.loads(row.body))
             ordered = _standing(sorted((*known, new), key=lambda item: item.valid_from_ns))
             self._revisions = {**self._revisions, (row.site, row.gateway): tuple(ordered)}

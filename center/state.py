@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from center.books import Books, Changes, Remembered
+from center.books import Books, Changes, Remembered, Shared
 from center.health import Health
-from center.ledger import Marks, lower
+from center.ledger import Marks, both, lower
 from center.live import Pictures
-from center.memory import Memory
+from center.memory import Memory, new_generation
 from center.retention import closed_before_ns
 from center.stores.contract import Batch, KeepsValues, Marked, RolledUp, Store
 
@@ -23,13 +23,14 @@ class Center:
     """Everything that ingest, API and console share.
 
     commit: writes facts and books, the facts never after the mark that covers them; of one file in one transaction.
+    Returns how the books are now in what was changed.
     now_ns: tells the center's time [ns UTC].
     """
 
     store: Store
     books: Books
     memory: Memory
-    commit: Callable[[Sequence[Batch], Changes], None]
+    commit: Callable[[Sequence[Batch], Changes], Changes]
     pictures: Pictures = field(default_factory=Pictures)
     health: Health = field(default_factory=Health)
     now_ns: Callable[[], int] = time.time_ns
@@ -53,28 +54,43 @@ def center_of(
     from an older copy get everything again that gateways still have. Raises `StoreAway`.
     """
     if isinstance(store, Books):
-        commit = store.commit
+        commit: Callable[[Sequence[Batch], Changes], Changes] = store.commit
         kept: Books = store
     elif books is not None:
-        kept = books
-
-        def commit(batches: Sequence[Batch], changes: Changes) -> None:
-            store.write(batches)
-            if isinstance(store, Marked):
-                store.settle({key: state.marks for key, state in changes.streams.items() if state.kind in STORED})
-            kept.commit((), changes)
-
+        commit, kept = _store_first(store, books), books
     else:
         raise TypeError("a store without books needs books beside it")
     remembered = kept.remember()
     if isinstance(store, Marked):
-        _lower(remembered, store)
+        remembered = _lowered(remembered, store, kept)
     memory = Memory(remembered, keeps_values=keep_values_ns > 0 and isinstance(store, KeepsValues))
     return Center(store, kept, memory, commit, keep_values_ns=keep_values_ns, **settings)  # type: ignore[arg-type]
 
 
-def _lower(remembered: Remembered, store: Marked) -> None:
-    known = store.marks()
-    for key, state in remembered.streams.items():
-        if state.kind in STORED:
-            remembered.streams[key] = lower(state, known.get(key, Marks()))
+def _store_first(store: Store, books: Books) -> Callable[[Sequence[Batch], Changes], Changes]:
+    """Rows, then their marks in the store, then the books."""
+    number = books.number() if isinstance(books, Shared) else ""
+
+    def commit(batches: Sequence[Batch], changes: Changes) -> Changes:
+        store.write(batches)
+        if isinstance(store, Marked):
+            store.settle({key: state.marks for key, state in changes.streams.items() if state.kind in STORED}, number)
+        return books.commit((), changes)
+
+    return commit
+
+
+def _lowered(remembered: Remembered, store: Marked, books: Books) -> Remembered:
+    """The books without what the store does not know."""
+    known = store.marks()  # after the books were read: what others have committed since is in both
+    stored = {key: state for key, state in remembered.streams.items() if state.kind in STORED}
+    short = [key for key, state in stored.items() if both(state.marks, known.get(key, Marks())) != state.marks]
+    if not short:
+        return remembered
+    if not isinstance(books, Shared):
+        for key in short:
+            remembered.streams[key] = lower(stored[key], known.get(key, Marks()))
+        return remembered
+    books.lower(store.marks, short)
+    books.commit((), Changes(generation=new_generation()))  # so that the other processes and the gateways notice
+    return books.remember()

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from center.buckets import BY_DATE, date_start_ns, first_date
-from center.ledger import Marks, StreamKey
+from center.ledger import Marks, StreamKey, settle
 from center.stores._influx_lines import DAY_NS, STOP_FIELDS
 from center.stores._influx_text import unpack
 from center.stores.contract import Query
@@ -187,10 +187,12 @@ def overlapping(found: Iterable[Stop], start_ns: int, end_ns: int) -> list[Stop]
 
 
 def marks(answer: Answer) -> dict[StreamKey, Marks]:
-    """How far each stream is settled, as the store knows it; rows are `beyond`, `mark`."""
-    out = {}
+    """How far each stream is settled, as the store knows it; rows are `beyond`, `mark`, in a series for each writer."""
+    out: dict[StreamKey, Marks] = {}
     for _, tags, values in series(answer):
         key = StreamKey(*(unpack(tags.get(name, "")) for name in ("site", "gateway", "stream")))
         _, beyond, mark = values[-1]
-        out[key] = Marks(int(mark), tuple((int(first), int(last)) for first, last in json.loads(unpack(beyond))))
+        ranges = [(int(first), int(last)) for first, last in json.loads(unpack(beyond))]
+        known = out.get(key, Marks())
+        out[key] = settle(known, [(1, int(mark)), *ranges] if int(mark) else ranges)
     return out

@@ -3,7 +3,7 @@
 facts: tags site, stream, machine, calendar, day, shift, product; a field for each column that is not zero, int64.
 losses: the same with state and reason. stops: tags site, machine, row; everything else is a field.
 facts_hour, losses_hour (policy `books`): the same without stream; sums of an hour, at its start.
-marks: tags site, gateway, stream; fields mark and beyond; always at time 0, so that the last one stands.
+marks: tags site, gateway, stream, writer (of several processes); fields mark and beyond; always at time 0, so that the last one stands.
 
 A row's time is its minute + n ms. `n` counts over all keys of machine and minute, so no row falls on another of its
 series, and the same row sent again falls on itself.
@@ -137,11 +137,11 @@ def _stop_line(site: str, stop: Stop) -> str:
     return f"{tags('stops', {'machine': stop.machine, 'row': row, 'site': site})} {written} {stop.start_ns}"
 
 
-def mark_lines(marks: Mapping[StreamKey, Marks]) -> list[str]:
-    """A line for each stream."""
+def mark_lines(marks: Mapping[StreamKey, Marks], writer: str = "") -> list[str]:
+    """A line for each stream, in a series of its own for each writer."""
     out = []
     for key, settled in marks.items():
-        start = tags("marks", {"gateway": key.gateway, "site": key.site, "stream": key.stream})
+        start = tags("marks", {"gateway": key.gateway, "site": key.site, "stream": key.stream, "writer": writer})
         beyond = field_text(json.dumps(settled.beyond, separators=(",", ":")))
         out.append(f"{start} beyond={beyond},mark={settled.mark}i 0")
     return out

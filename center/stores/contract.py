@@ -134,8 +134,10 @@ class Marked(Protocol):
     compared after either was restored or replaced. What only one of them knows is asked for again.
     """
 
-    def settle(self, marks: Mapping[StreamKey, Marks]) -> None:
-        """Keeps the marks of these streams; called after `write` and before the books. Raises `StoreAway`."""
+    def settle(self, marks: Mapping[StreamKey, Marks], writer: str = "") -> None:
+        """Keeps the marks of these streams; called after `write` and before the books. writer: of several processes
+        the one that says so; what they say is kept apart and told together. Raises `StoreAway`.
+        """
         ...
 
     def marks(self) -> dict[StreamKey, Marks]:

@@ -110,7 +110,7 @@ class DuckStore:
         """Stores the batches; by the contract of `Store`."""
         self.commit(list(batches), Changes())
 
-    def commit(self, batches: Sequence[Batch], changes: Changes) -> None:
+    def commit(self, batches: Sequence[Batch], changes: Changes) -> Changes:
         """Facts and books in one transaction; by the contract of `Books`."""
         new = rollups.hours_of(batches)
         with self._turn, self._writing() as cursor:
@@ -123,6 +123,7 @@ class DuckStore:
             rollups.mark(cursor, "stale_hours", new)
             cursor.commit()
             self._stale |= new
+        return changes
 
     def roll_up(self, now_ns: int, *, leased: bool) -> bool:
         """One step of the sums; by the contract of `RolledUp`. No facts are taken meanwhile, so a step that took long

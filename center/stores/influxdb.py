@@ -243,13 +243,13 @@ class InfluxStore:
         """By the contract of `KeepsValues`."""
         self._ask([values_of.forget(before_ns)])
 
-    def settle(self, marks: Mapping[StreamKey, Marks]) -> None:
+    def settle(self, marks: Mapping[StreamKey, Marks], writer: str = "") -> None:
         """By the contract of `Marked`."""
-        self._keep(mark_lines(marks))
+        self._keep(mark_lines(marks, writer))
 
     def marks(self) -> dict[StreamKey, Marks]:
         """By the contract of `Marked`."""
-        tags = ", ".join(map(name, ("site", "gateway", "stream")))
+        tags = ", ".join(map(name, ("site", "gateway", "stream", "writer")))
         return answer.marks(
             self._ask([f"SELECT beyond, mark FROM {self._source('marks', BOOKS)} GROUP BY {tags}"])  # noqa: S608  # constants
         )

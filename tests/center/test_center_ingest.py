@@ -209,7 +209,7 @@ class Failing:
         if self.away:
             self.refusals += 1
             raise StoreAway("the disk is full")
-        self.commit(batches, changes)
+        return self.commit(batches, changes)
 
 
 def test_while_the_store_is_away_facts_wait_and_health_says_so(tmp_path, mosquitto_port, gateways, monkeypatch):
