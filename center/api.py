@@ -23,8 +23,8 @@ from center.values_api import add_values
 AnySite = Annotated[str, Query(description="Id of the site; all sites without it.")]
 
 
-def create_app(center: Center, identify: Identify = anybody_here) -> FastAPI:
-    """The application over a running center. identify: tells who asks."""
+def create_app(center: Center, identify: Identify = anybody_here, *, health_only: bool = False) -> FastAPI:
+    """The application over a running center. identify: tells who asks; health_only: of a part that answers nothing else."""
     app = FastAPI(
         title=center.name or "Nhịp",
         version="1",
@@ -45,11 +45,13 @@ def create_app(center: Center, identify: Identify = anybody_here) -> FastAPI:
         (StoreAway, 503, "store_away"),
     ):
         app.add_exception_handler(kind, _problem(status, name))
-    _add_sites(app, center)
-    add_numbers(app, center)
-    add_values(app, center)
-    add_gateways(app, center)
-    _add_delivery(app, center)
+    _add_health(app, center)
+    if not health_only:
+        _add_sites(app, center)
+        add_numbers(app, center)
+        add_values(app, center)
+        add_gateways(app, center)
+        _add_delivery(app, center)
     return app
 
 
@@ -87,6 +89,8 @@ def _add_delivery(app: FastAPI, center: Center) -> None:
         most = shown.offset + shown.limit + 1
         return paged(shown, response, queries.quarantine(center, viewer, site, limit=most))
 
+
+def _add_health(app: FastAPI, center: Center) -> None:
     @app.get(f"{V1}/health", response_model=answers.Health, responses=PROBLEMS)
     def health(_viewer: Watching) -> Any:
         """How the center itself is."""

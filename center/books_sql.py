@@ -3,14 +3,9 @@
 Every process plans on what it knew and writes differences: a stream's row is locked, what was settled meanwhile by
 others is kept, and what this step settles is added (`ledger.merged`). So no process waits for another's store, only,
 for milliseconds, for its row. What the others did comes back from `commit`, `look` and `news`.
-
-A process holds one further connection for what is its own while it lives: its part in the center (one process that
-does all, or many that share), leases of jobs, and the number under which it keeps marks in the store. PostgreSQL takes
-these back when the process ends, however it ends.
 """
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -21,6 +16,7 @@ from sqlalchemy.exc import DBAPIError, StatementError
 
 from center import books_tables as t
 from center.books import Changes, Owner, Quarantined, QuarantineRow, Remembered, SiteRow, StoreRefused
+from center.books_held import Held
 from center.complaints import wrong
 from center.ledger import Marks, StreamKey, StreamState, lower, merged
 from center.memory import KEEP_DIGESTS, new_generation
@@ -32,9 +28,6 @@ KEEP_UNSETTLED: Final = 10_000
 _COUNTS: Final = ("stored", "quarantined", "dropped", "discarded", "duplicates", "conflicts", "seen_ns")
 _SKEW_NS: Final = 60_000_000_000
 """How far the clocks of two processes may be apart, and how long a transaction may take."""
-_PART: Final = 0x6E680001
-_LEASES: Final = {"sums": 0x6E680002}
-_NUMBERS: Final = range(0x6E680100, 0x6E680200)
 
 
 class SqlBooks:
@@ -44,9 +37,7 @@ class SqlBooks:
         """Raises `Misconfigured` or `StoreAway`."""
         self._engine, self._now_ns = engine, now_ns
         self._server = engine.dialect.name == "postgresql"
-        self._door = threading.Lock()
-        self._own: Connection | None = None
-        self._has: set[int] = set()
+        self._held = Held(engine)
         self._generation = ""
         prepare(engine, "ledger", t.STEPS)
 
@@ -255,43 +246,20 @@ class SqlBooks:
 
     def join(self, *, alone: bool) -> None:
         """By the contract of `Shared`. Raises `Misconfigured` or `StoreAway`."""
-        lock = "pg_try_advisory_lock" if alone else "pg_try_advisory_lock_shared"
-        if self._server and not self._take(_PART, lock):
+        if not self._held.join(alone=alone):
             raise wrong("role", "all" if alone else "ingest, console", "role_taken")
 
     def lease(self, job: str) -> bool:
         """By the contract of `Leasing`."""
-        return not self._server or self._take(_LEASES[job])
+        return self._held.lease(job)
 
     def number(self) -> str:
         """By the contract of `Shared`. Raises `StoreAway` if all are taken."""
-        if not self._server:
-            return ""
-        taken = next((lock for lock in _NUMBERS if self._take(lock)), None)
-        if taken is None:
-            raise StoreAway(f"{len(_NUMBERS)} processes share this database already")
-        return str(taken - _NUMBERS[0])
-
-    def _take(self, lock: int, function: str = "pg_try_advisory_lock") -> bool:
-        with self._door:
-            try:
-                if self._own is None or self._own.invalidated:
-                    self._own, self._has = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT"), set()
-                if lock in self._has:
-                    self._own.execute(text("SELECT 1"))
-                elif self._own.scalar(text(f"SELECT {function}(:lock)"), {"lock": lock}):  # ours
-                    self._has.add(lock)
-            except DBAPIError as error:
-                self._own, self._has = None, set()
-                raise StoreAway(f"the database does not answer: {error.orig}") from error
-            return lock in self._has
+        return self._held.number()
 
     def close(self) -> None:
         """Gives leases back and closes the connections."""
-        with self._door:
-            if self._own is not None:
-                self._own.close()
-                self._own = None
+        self._held.close()
         self._engine.dispose()
 
     def _insert(self, table: Any) -> Any:

@@ -54,7 +54,7 @@ def deliver(center: Center, ingest: Ingest, site: str, gateway: str, items: Sequ
     for item in items:
         if item.kind not in ENVELOPED:
             raise BadParcel(f"kind {item.kind[:40]!r}; there are {', '.join(ENVELOPED)}")
-        messages.append(Message(Topic(site, gateway, item.kind), item.data))  # type: ignore[arg-type]  # checked above
+        messages.append(Message(Topic(site, gateway, item.kind), item.data))
     for start in range(0, len(messages), AT_ONCE):
         ingest.deliver(messages[start : start + AT_ONCE])
     return sum((_fate(center, message) for message in messages), Taken())

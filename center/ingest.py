@@ -14,15 +14,15 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from pydantic import ValidationError
 
 from center.books import Changes, StoreRefused
 from center.intake import Message, Plan, read_again, sort_messages
+from center.jobs import Job
 from center.memory import is_ahead, new_generation, receipt
-from center.mqtt import Arrived, Broker, Session
+from center.mqtt import Arrived, Broker, Part, Session
 from center.others import Others
 from center.state import Center
 from center.stores.contract import Batch, KeepsValues, StoreAway
@@ -44,27 +44,14 @@ _NEW_GENERATION_NS: Final = 600_000_000_000
 """At most one new generation in ten minutes: a gateway that lies must not make everybody send everything again."""
 
 
-@dataclass(frozen=True)
-class Job:
-    """Work for the worker's thread, which alone changes the books. outcome: what it returned or raised."""
-
-    work: Callable[[], Any]
-    outcome: Future[Any] = field(default_factory=Future)
-
-    def run(self) -> None:
-        """Does it, unless whoever asked has given up."""
-        if self.outcome.set_running_or_notify_cancel():
-            try:
-                self.outcome.set_result(self.work())
-            except Exception as error:  # noqa: BLE001  # it belongs to whoever asked
-                self.outcome.set_exception(error)
-
-
 class Ingest:
     """The center's consumer of envelopes."""
 
-    def __init__(self, center: Center, broker: Broker, *, patient: bool = True) -> None:
-        """patient: wait for a store that is away until `stop`; else say so at once (`deliver`, `try_again`)."""
+    def __init__(self, center: Center, broker: Broker, part: Part | None = None, *, patient: bool = True) -> None:
+        """part: what it takes from the broker, everything without one; patient: wait for a store that is away until
+        `stop`; else say so at once (`deliver`, `try_again`).
+        """
+        self._takes = not part or bool({*part.shared, *part.plain} & {*ENVELOPED})
         self._center, self._memory, self._health = center, center.memory, center.health
         self._queue: queue.Queue[Arrived | Job | None] = queue.Queue(QUEUE_MESSAGES)
         self._queued_bytes = 0
@@ -75,7 +62,7 @@ class Ingest:
         self._forget_ns = 0
         self._session_id = ""
         self._greeted: set[tuple[str, str]] = set()
-        self._session = Session(broker, center.health, self._received, self._connected)
+        self._session = Session(broker, center.health, self._received, self._connected, part)
         self._worker = threading.Thread(target=self._work, name="nhip-ingest", daemon=True)
 
     def start(self) -> None:
@@ -131,7 +118,8 @@ class Ingest:
     def _connected(self) -> None:
         self._session_id = secrets.token_hex(4)
         self._greeted.clear()
-        self._offer(None)  # receipts for everybody: the broker may have lost its retained messages
+        if self._takes:
+            self._offer(None)  # receipts for everybody: the broker may have lost its retained messages
 
     def _received(self, message: Arrived) -> None:
         where = parse(message.topic)
@@ -151,11 +139,14 @@ class Ingest:
             elif message.payload:
                 status = Status.model_validate_json(message.payload)
                 self._center.pictures.hear_status(site, gateway, status, now_ns)
-                if status.online and status.ask:  # answered here: a gateway's clock shall not wait for a store
+                if (
+                    self._takes and status.online and status.ask
+                ):  # answered here: a gateway's clock shall not wait for a store
                     slip = receipt(self._memory, site, gateway, now_ns, status.ask, self._session_id)
                     self._session.publish(topic(site, gateway, "receipt"), encode_receipt(slip))
-                self._enqueue(message)
-                return
+                if self._takes:
+                    self._enqueue(message)
+                    return
         except ValidationError as error:
             self._health.count("malformed_live_or_status")
             self._health.note("last_malformed", f"{message.topic}: {error.errors()[0]['msg']}")

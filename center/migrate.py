@@ -8,13 +8,14 @@ target believes that nothing was settled. The source must not be running meanwhi
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final
 
 from center.books import Books, Changes, Quarantined
-from center.run import open_center
+from center.opening import close_center, open_center, where_books_are
 from center.state import STORED, Center
 from center.stores.contract import Batch, Marked, Movable, Query, Store
 from config import load_center
+from config.center import StoreModel
 from oee.facts import MINUTE_NS, Facts, Losses
 
 _HOUR_NS: Final = 60 * MINUTE_NS
@@ -51,10 +52,8 @@ def migrate(source: Store, target: Store, books: Books, books_to: Books | None, 
     """
     if not isinstance(source, Movable) or not isinstance(target, Movable):
         raise CannotCopy("one of these stores cannot give its rows out")
-    if books_to and books_to.remember().streams:
-        raise CannotCopy(
-            "the target's books already know streams of gateways: a center has run on it; take an empty one"
-        )
+    if books_to:
+        _must_be_empty(books_to)
     out = Copied()
     extent = source.extent()
     for site, window in extent.items():
@@ -79,25 +78,44 @@ def migrate(source: Store, target: Store, books: Books, books_to: Books | None, 
 
 
 def between(source_file: Path, target_file: Path, tell: Tell) -> Copied:
-    """The same for two centers' files. Raises `Misconfigured` too."""
+    """The same for two centers' files. Where both name one store and other books, the books alone are copied.
+
+    Raises `Misconfigured` too.
+    """
     files = load_center(source_file), load_center(target_file)
-    if files[0].store == files[1].store:
+    books = [where_books_are(file) for file in files]
+    one_store = _same_store(files[0].store, files[1].store)
+    if one_store and books[0] == books[1]:
         raise CannotCopy(f"{source_file} and {target_file} name the same store")
-    shared = [
-        str(file.store.options.get("books", "nhip-books.duckdb")) for file in files if file.store.kind != "duckdb"
-    ]
     opened: list[Center] = []
     try:
         opened += [open_center(files[0])]
         opened += [open_center(files[1])]
         source, target = opened
-        books_to = None if len(shared) == 2 and shared[0] == shared[1] else target.books
+        if one_store:
+            _must_be_empty(target.books)
+            _copy_books(source.books, target.books)
+            tell("books", 1.0)
+            return Copied()
+        books_to = None if books[0] and books[0] == books[1] else target.books
         return migrate(source.store, target.store, source.books, books_to, tell)
     finally:
         for center in opened:
-            center.store.close()
-            if center.books is not cast(Any, center.store):
-                cast(Any, center.books).close()
+            close_center(center)
+
+
+def _same_store(one: StoreModel, other: StoreModel) -> bool:
+    mine, theirs = (
+        {key: value for key, value in store.options.items() if key not in ("books", "cache")} for store in (one, other)
+    )
+    return (one.kind, mine) == (other.kind, theirs)
+
+
+def _must_be_empty(books: Books) -> None:
+    if books.remember().streams:
+        raise CannotCopy(
+            "the target's books already know streams of gateways: a center has run on it; take an empty one"
+        )
 
 
 def _steps(source: Movable, site: str, window: tuple[int, int]) -> Iterator[tuple[float, list[Batch]]]:

@@ -4,6 +4,9 @@ The session is clean and nothing at the broker is relied upon: what it loses, th
 receipt frees an envelope. An acknowledgement therefore says no more than "send the next"; one that belongs to an
 earlier connection is forgotten, because the new connection gives its ids out again.
 
+Several workers share their messages by an MQTT 5 shared subscription: of facts, values and site bodies each message goes
+to one of them. What every worker must hear, it subscribes to plainly.
+
 The first connection asks for MQTT 5 with nothing special in it, which even a broker that knows only 3.1.1 can refuse
 properly (amqtt 0.12 falls silent at a property). If it is accepted, the session connects again with its limit on
 messages in flight.
@@ -25,11 +28,13 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from center.complaints import wrong
 from center.health import Health
-from wire.topics import Kind, subscription
+from wire.topics import ENVELOPED, FROM_GATEWAY, Kind, subscription
 
 IN_FLIGHT: Final = 500
 """Messages that the broker may hand over before the first is acknowledged (MQTT 5)."""
 _UNSUPPORTED_VERSION: Final = 0x84
+_NO_SHARING: Final = 0x9E
+_SHARED: Final = "$share/nhip-center/"
 _KEEPALIVE_S: Final = 30
 _RETRY_S: Final = (1, 30)
 _QOS: Final[dict[Kind, int]] = {"facts": 1, "site": 1, "values": 1, "status": 1, "live": 0}
@@ -49,6 +54,26 @@ class Broker:
     private_key_file: str = ""
 
 
+@dataclass(frozen=True)
+class Part:
+    """Which messages a session takes. shared: kinds of which each message goes to one of several workers; plain: kinds
+    that it hears all of. unfit: told why the broker cannot share, which no second try would change.
+    """
+
+    plain: tuple[Kind, ...] = FROM_GATEWAY
+    shared: tuple[Kind, ...] = ()
+    unfit: Callable[[str], None] = lambda _reason: None
+
+
+def part_of(role: str, unfit: Callable[[str], None]) -> Part:
+    """What a process of that role takes. Every worker hears every status: a receipt is owed to whoever asks, and a
+    retained message is not given to a shared subscription.
+    """
+    if role == "ingest":
+        return Part(("status",), ENVELOPED, unfit)
+    return Part(("live", "status")) if role == "console" else Part()
+
+
 class Arrived(NamedTuple):
     """A message, with what is needed to acknowledge it: connection number, message id, quality of service."""
 
@@ -63,9 +88,15 @@ class Session:
     """Connects, subscribes, and connects again for as long as it is open."""
 
     def __init__(
-        self, broker: Broker, health: Health, received: Callable[[Arrived], None], connected: Callable[[], None]
+        self,
+        broker: Broker,
+        health: Health,
+        received: Callable[[Arrived], None],
+        connected: Callable[[], None],
+        part: Part | None = None,
     ) -> None:
-        """Neither callback may block: received and connected are called on the session's thread."""
+        """No callback may block: they are called on the session's thread."""
+        self._part = part or Part()
         self._broker, self._health = broker, health
         self._received, self._connected = received, connected
         self._password = _password(broker)
@@ -143,7 +174,7 @@ class Session:
         else:
             self._client.connect_async(*where)
 
-    def _on_connect(self, client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:
+    def _on_connect(self, client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, properties: Any) -> None:
         if reason.is_failure:
             if reason.value == _UNSUPPORTED_VERSION and self._version == MQTTProtocolVersion.MQTTv5:
                 self._version, self._probing = MQTTProtocolVersion.MQTTv311, False
@@ -155,8 +186,13 @@ class Session:
             self._probing = False
             client.disconnect()
             return
+        if self._part.shared and (reason_why := _cannot_share(self._version, properties)):
+            self._health.say("broker", f"refused: {reason_why}")
+            self._part.unfit(reason_why)
+            return
         self._connection += 1
-        client.subscribe([(subscription(kind), qos) for kind, qos in _QOS.items()])
+        shared = [(f"{_SHARED}{subscription(kind)}", _QOS[kind]) for kind in self._part.shared]
+        client.subscribe([*shared, *((subscription(kind), _QOS[kind]) for kind in self._part.plain)])
         self._health.say("broker", "ok")
         self._connected()
 
@@ -168,9 +204,20 @@ class Session:
         refused = [str(reason) for reason in reasons if reason.is_failure]
         if refused:
             self._health.say("broker", f"subscription refused: {refused[0]}")
+        if any(reason.value == _NO_SHARING for reason in reasons):
+            self._part.unfit("it refuses shared subscriptions")
 
     def _on_message(self, _client: Any, _data: Any, message: paho.MQTTMessage) -> None:
         self._received(Arrived(message.topic, bytes(message.payload), self._connection, message.mid, message.qos))
+
+
+def _cannot_share(version: MQTTProtocolVersion, properties: Any) -> str:
+    """Why a broker that accepted us hands each message to all subscribers, "" if it does not."""
+    if version != MQTTProtocolVersion.MQTTv5:
+        return "it speaks MQTT 3.1.1 only"
+    return (
+        "" if getattr(properties, "SharedSubscriptionAvailable", 1) else "it says that it has no shared subscriptions"
+    )
 
 
 def _password(broker: Broker) -> str | None:

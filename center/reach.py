@@ -143,7 +143,7 @@ def reach(where: str) -> Running | Stopped:
     running = running_center(settings)
     if running is not None:
         return running
-    from center.run import close_center, open_center  # noqa: PLC0415  # the store's library only where it is opened
+    from center.opening import close_center, open_center  # noqa: PLC0415  # the store's library only where it is opened
 
     return Stopped(open_center(settings), close_center)
 

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import socket
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final, cast
@@ -20,42 +21,20 @@ from center.accounts.identify import Accounts, add_sessions
 from center.accounts.people import has_administrator
 from center.accounts.schema import open_accounts
 from center.api import create_app
-from center.books import Books
 from center.by_hand_api import add_by_hand
 from center.complaints import wrong
 from center.ingest import Ingest
 from center.metrics import add_metrics
-from center.mqtt import Broker
+from center.mqtt import Broker, part_of
+from center.opening import close_center, open_center
 from center.rollups import Job
 from center.sql import shown_url
-from center.state import Center, center_of
-from center.stores.contract import Store
+from center.state import Center
 from center.viewer import Viewer
 from config import Center as CenterFile
 from config import load_center
 
-_STORES: Final = "center.stores"
 _CONSOLE: Final = "center.console"
-
-
-def open_center(settings: CenterFile) -> Center:
-    """The center's store and books. Raises `Misconfigured`."""
-    kind, options = settings.store.kind, dict(settings.store.options)
-    if kind.startswith("_") or kind == "contract" or importlib.util.find_spec(f"{_STORES}.{kind}") is None:
-        known = sorted(item.stem for item in Path(__file__).with_name("stores").glob("[!_]*.py"))
-        raise wrong("store.kind", kind, "unknown_store", known=", ".join(name for name in known if name != "contract"))
-    books_file = options.pop("books", "nhip-books.duckdb") if kind != "duckdb" else ""
-    store = cast(Store, importlib.import_module(f"{_STORES}.{kind}").open_store(options))
-    books: Books | None = None
-    if not isinstance(store, Books):
-        books = cast(Books, importlib.import_module(f"{_STORES}.duckdb").open_store({"file": books_file}))
-    return center_of(
-        store,
-        books,
-        name=settings.name,
-        language=settings.language,
-        keep_values_ns=round(settings.keep_values * 1e9),
-    )
 
 
 async def run(settings: CenterFile | str | Path, stop: asyncio.Event, ready_file: str | Path | None = None) -> None:
@@ -106,12 +85,15 @@ async def _serve(
         settings.certificate_file,
         settings.private_key_file,
     )
-    ingest, sums = Ingest(center, broker), Job(center)
-    app = application(center, ingest, accounts.identify if accounts else _whoever_is_here)
+    unfit: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    ingest, sums = Ingest(center, broker, part_of(settings.role, _teller(unfit))), Job(center)
+    identify = accounts.identify if accounts else _whoever_is_here
+    app = application(center, ingest, identify) if settings.role != "ingest" else _watched(center, identify)
     if accounts:
         add_accounts(app, accounts.engine)
         add_sessions(app, accounts.engine, secure=settings.secure)
-    _mount_console(app, center, accounts)
+    if settings.role != "ingest":
+        _mount_console(app, center, accounts)
     server = _Server(_uvicorn(app, settings))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     stopping = asyncio.create_task(stop.wait())
@@ -123,7 +105,9 @@ async def _serve(
         opened.cancel()
         if ready_file and server.opened.is_set():
             _write_ready(Path(ready_file), listener, "https" if settings.https else "http")
-        await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((serving, stopping, unfit), return_when=asyncio.FIRST_COMPLETED)
+        if unfit.done():
+            raise wrong("role", settings.role, "no_shared_subscriptions", broker=settings.broker, detail=unfit.result())
         if not stop.is_set():
             raise RuntimeError("the HTTP server ended by itself; its log says why")
     finally:
@@ -142,6 +126,24 @@ def application(center: Center, ingest: Ingest, identify: Identify = anybody_her
     add_by_hand(app, center, ingest)
     add_metrics(app, center)
     return app
+
+
+def _watched(center: Center, identify: Identify) -> FastAPI:
+    """What an ingest worker answers: how it is."""
+    app = create_app(center, identify, health_only=True)
+    add_metrics(app, center)
+    return app
+
+
+def _teller(told: "asyncio.Future[str]") -> Callable[[str], None]:
+    """Tells the event loop from another thread, once."""
+    loop = asyncio.get_running_loop()
+
+    def tell(text: str) -> None:
+        if not told.done():
+            told.set_result(text)
+
+    return lambda text: cast(None, loop.call_soon_threadsafe(tell, text))
 
 
 async def _whoever_is_here(connection: HTTPConnection) -> Viewer | None:
@@ -210,10 +212,3 @@ def _forget_ready(path: Path) -> None:
 def _mount_console(app: FastAPI, center: Center, accounts: Accounts | None) -> None:
     if importlib.util.find_spec(_CONSOLE) is not None:
         importlib.import_module(_CONSOLE).mount(app, center, accounts)
-
-
-def close_center(center: Center) -> None:
-    """Frees what `open_center` opened."""
-    center.store.close()
-    if center.books is not cast(Any, center.store):
-        cast(Any, center.books).close()

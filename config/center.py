@@ -116,6 +116,23 @@ class Center(BrokerLink):
         None, description="For `nhip enroll`.", examples=["{passwords: /etc/mosquitto/nhip.passwords, rules: ...}"]
     )
 
+    role: Literal["all", "ingest", "console"] = Field(
+        "all",
+        description="What this process does: everything, or, beside others on the same store and database, only taking "
+        "facts, or only answering people and programs.",
+    )
+
+    @field_validator("role")
+    @classmethod
+    def _fits(cls, role: str, info: ValidationInfo) -> str:
+        """Several processes need a store and books that are not one process's own."""
+        store, database = info.data.get("store"), info.data.get("database")
+        if role != "all" and store is not None and store.kind == "duckdb":
+            raise Wrong("role_needs_server", "the embedded store belongs to one process")
+        if role != "all" and not (database or "").startswith("postgresql:"):
+            raise Wrong("role_needs_postgresql", "several processes share their delivery ledger in PostgreSQL")
+        return role
+
     @field_validator("listen")
     @classmethod
     def _closed(cls, listen: str, info: ValidationInfo) -> str:

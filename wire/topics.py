@@ -9,8 +9,8 @@ from typing import Final, Literal, NamedTuple
 
 Kind = Literal["facts", "values", "site", "live", "status", "receipt", "declare"]
 
-ENVELOPED: Final = ("facts", "values", "site")
-FROM_GATEWAY: Final = ("facts", "values", "site", "live", "status")
+ENVELOPED: Final[tuple[Kind, ...]] = ("facts", "values", "site")
+FROM_GATEWAY: Final[tuple[Kind, ...]] = ("facts", "values", "site", "live", "status")
 FROM_CENTER: Final = ("receipt", "declare")
 ID: Final = re.compile(r"[a-z0-9-]{1,64}")
 
@@ -35,7 +35,7 @@ def parse(name: str) -> Topic | None:
         return None
     if not (ID.fullmatch(parts[2]) and ID.fullmatch(parts[3])):
         return None
-    return Topic(parts[2], parts[3], parts[4])  # type: ignore[arg-type]  # checked above
+    return Topic(parts[2], parts[3], parts[4])
 
 
 def subscription(kind: Kind) -> str:

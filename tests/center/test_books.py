@@ -4,10 +4,10 @@ import random
 from dataclasses import replace
 
 import pytest
-from center_plant import STREAM, ns
+from center_plant import STREAM, eventually, ns
 from hypothesis import given
 from hypothesis import strategies as st
-from postgres_plant import KINDS, database_url
+from postgres_plant import KINDS, Postgres, database_url
 
 from center import books_sql
 from center.books import Changes, Owner, Quarantined, Shared, SiteRow, StoreRefused
@@ -15,6 +15,7 @@ from center.books_sql import SqlBooks
 from center.ledger import Marks, StreamKey, StreamState, count, is_settled, merged, settle
 from center.sql import open_database
 from center.stores import _duckdb_books, duckdb
+from center.stores.contract import StoreAway
 from config import Misconfigured
 
 KEY = StreamKey("van-long", "main", STREAM)
@@ -194,6 +195,14 @@ def test_books_are_lowered_to_what_the_store_knows(shared):
     assert (state.marks, state.stored) == (Marks(2, ((8, 8),)), 3)
 
 
+def _joins(books, *, alone):
+    try:
+        books.join(alone=alone)
+    except Misconfigured:
+        return False
+    return True
+
+
 def test_leases_numbers_and_parts_belong_to_one_process_at_a_time(shared):
     one, other = shared(), shared()
     if shared.kind == "sqlite":
@@ -210,12 +219,43 @@ def test_leases_numbers_and_parts_belong_to_one_process_at_a_time(shared):
     with pytest.raises(Misconfigured, match="role_taken"):
         shared().join(alone=True)
     one.close()
-    assert other.lease("sums")
+    eventually(lambda: other.lease("sums"))  # the server notices a moment later that somebody is gone
     third = shared()
     assert third.number() == "0"
     other.close()
     third.close()
     lonely = shared()
-    lonely.join(alone=True)
+    eventually(lambda: _joins(lonely, alone=True))
     with pytest.raises(Misconfigured, match="role_taken"):
         shared().join(alone=False)
+
+
+def test_a_database_that_is_away_is_said_and_what_was_held_is_taken_back():
+    server = Postgres()
+    try:
+        server.start()
+        url = server.database()
+        books = SqlBooks(open_database(url))
+        books.remember()
+        assert books.lease("sums")
+        assert books.number() == "0"
+        state = StreamState("facts", Marks(1), 1)
+        books.commit([], Changes({KEY: state}))
+        server.kill()
+        for work in (
+            lambda: books.commit([], Changes({KEY: state})),
+            lambda: books.lease("sums"),
+            lambda: books.news(0),
+        ):
+            with pytest.raises(StoreAway):
+                work()
+        server.start()
+        assert books.lease("sums")
+        other = SqlBooks(open_database(url))
+        assert other.remember().streams == {KEY: state}
+        assert not other.lease("sums")
+        assert other.number() == "1"
+        books.close()
+        other.close()
+    finally:
+        server.remove()

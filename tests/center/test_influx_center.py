@@ -17,7 +17,7 @@ from center.books import Changes, Owner, Quarantined
 from center.ingest import Ingest
 from center.ledger import Marks, StreamKey, StreamState, both, count, is_settled, lower, settle
 from center.mqtt import Broker
-from center.run import open_center
+from center.opening import open_center
 from center.state import center_of
 from center.stores import duckdb, influxdb
 from center.stores.contract import Query

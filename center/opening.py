@@ -1,0 +1,80 @@
+"""Opens the store and the books that a center's file names, and closes them again."""
+
+import importlib
+import importlib.util
+from pathlib import Path
+from typing import Any, Final, cast
+
+from center.books import Books
+from center.books_sql import SqlBooks
+from center.complaints import wrong
+from center.sql import open_database
+from center.state import Center, center_of
+from center.stores.contract import Store, StoreAway
+from config import Center as CenterFile
+
+_STORES: Final = "center.stores"
+_BOOKS_FILE: Final = "nhip-books.duckdb"
+
+
+def open_center(settings: CenterFile) -> Center:
+    """The center's store and books. Raises `Misconfigured`."""
+    kind, options = settings.store.kind, dict(settings.store.options)
+    if kind.startswith("_") or kind == "contract" or importlib.util.find_spec(f"{_STORES}.{kind}") is None:
+        known = sorted(item.stem for item in Path(__file__).with_name("stores").glob("[!_]*.py"))
+        raise wrong("store.kind", kind, "unknown_store", known=", ".join(name for name in known if name != "contract"))
+    if kind != "duckdb":
+        options.pop("books", None)
+    store = cast(Store, importlib.import_module(f"{_STORES}.{kind}").open_store(options))
+    books: Books | None = None
+    try:
+        if not isinstance(store, Books):
+            books = _open_books(settings)
+        return center_of(
+            store,
+            books,
+            name=settings.name,
+            language=settings.language,
+            keep_values_ns=round(settings.keep_values * 1e9),
+        )
+    except StoreAway as error:
+        _close(store, books)
+        raise wrong("store.kind", kind, "store_away", detail=error) from error
+    except BaseException:
+        _close(store, books)
+        raise
+
+
+def where_books_are(settings: CenterFile) -> str:
+    """The database or the file that holds the books; "" if they lie in the store itself."""
+    if settings.store.kind == "duckdb":
+        return ""
+    if settings.database and settings.database.startswith("postgresql:"):
+        return settings.database
+    return str(settings.store.options.get("books", _BOOKS_FILE))
+
+
+def _open_books(settings: CenterFile) -> Books:
+    where = where_books_are(settings)
+    if not where.startswith("postgresql:"):
+        return cast(Books, importlib.import_module(f"{_STORES}.duckdb").open_store({"file": where}))
+    if "books" in settings.store.options:
+        raise wrong("store.books", settings.store.options["books"], "books_unused")
+    books = SqlBooks(open_database(where))
+    try:
+        books.join(alone=settings.role == "all")
+    except BaseException:
+        books.close()
+        raise
+    return books
+
+
+def close_center(center: Center) -> None:
+    """Frees what `open_center` opened."""
+    _close(center.store, center.books)
+
+
+def _close(store: Store, books: Books | None) -> None:
+    store.close()
+    if books is not None and books is not cast(Any, store):
+        cast(Any, books).close()

@@ -1,0 +1,190 @@
+"""Several processes of one center: two ingest workers and a console over a real broker, InfluxDB and PostgreSQL."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from center_plant import STREAM, Gateway, amqtt, envelope, eventually, mosquitto, ns, running, site_body
+from influx_plant import influx_settings
+from postgres_plant import postgres
+
+from config import Misconfigured, parse_center
+from oee.facts import MINUTE_NS
+from wire.envelope import seal
+
+T = ns("2026-03-02T08:00:00")
+ROOT = Path(__file__).parents[2]
+_PROCESS = """
+import asyncio, signal, sys
+from center.run import run
+from config import Misconfigured
+async def main():
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    await run(sys.argv[1], stop, sys.argv[2])
+try:
+    asyncio.run(main())
+except Misconfigured as error:
+    sys.exit(f"{error.complaints[0].code} {error}")
+"""
+
+
+def _file(folder, port, role, database, number=0):
+    path = folder / f"{role}-{number}.yaml"
+    store = json.dumps(
+        {"kind": "influxdb"} | influx_settings(folder) | {"cache": str(folder / f"{role}{number}.hours")}
+    )
+    path.write_text(
+        f"broker: mqtt://127.0.0.1:{port}\nlisten: 127.0.0.1:0\nrole: {role}\naccounts: off\n"
+        f"database: {database}\nstore: {store}\n"
+    )
+    return path
+
+
+class Process:
+    def __init__(self, file):
+        self.file, self.ready = file, file.with_suffix(".ready")
+
+    def start(self):
+        self.ready.unlink(missing_ok=True)
+        command = [sys.executable, "-c", _PROCESS, str(self.file), str(self.ready)]
+        self.child = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE)
+        return self
+
+    def up(self):
+        eventually(lambda: self.ready.exists() or self.child.poll() is not None, within_s=60)
+        assert self.child.poll() is None, self.child.stderr.read().decode()
+        self.url = json.loads(self.ready.read_text())["url"]
+        eventually(lambda: self.get("/health")["broker"] == "ok", within_s=30)
+        return self
+
+    def get(self, path, **parameters):
+        answer = httpx.get(f"{self.url}/api/v1{path}", params=parameters, timeout=30)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def ended(self):
+        """Exit status and what it said, of a process that ends by itself."""
+        said = self.child.communicate(timeout=60)[1].decode()
+        return self.child.returncode, said
+
+    def end(self, number=signal.SIGKILL):
+        if self.child.poll() is None:
+            self.child.send_signal(number)
+        code = self.child.wait(30)
+        self.child.stderr.close()
+        return code
+
+
+@pytest.fixture
+def processes():
+    made = []
+
+    def one(file):
+        made.append(Process(file).start())
+        return made[-1]
+
+    yield one
+    for process in made:
+        process.end()
+
+
+@pytest.fixture
+def port(tmp_path):
+    with mosquitto(tmp_path) as number:
+        yield number
+
+
+GATEWAYS, ENVELOPES = 4, 60
+
+
+def _sent(site):
+    return [
+        envelope(seq, running(T + seq * 10 * MINUTE_NS, 10, machine=f"m-{site}")) for seq in range(1, ENVELOPES + 1)
+    ]
+
+
+def _told(gateway):
+    return max((receipt.streams[STREAM].mark for receipt in gateway.receipts if STREAM in receipt.streams), default=0)
+
+
+def _settled(console, site):
+    """The stream's row, once the console has heard of everything."""
+    (row,) = [row for row in console.get("/delivery", site=site)["rows"] if row["stream"] == STREAM]
+    return row if row["mark"] == ENVELOPES else None
+
+
+def test_two_workers_share_the_work_and_one_is_killed(tmp_path, port, processes):
+    """Neither order nor who takes an envelope matters: what a worker dies with comes again, to whoever is left."""
+    database = postgres().database()
+    one, other = (processes(_file(tmp_path, port, "ingest", database, number)) for number in (1, 2))
+    console = processes(_file(tmp_path, port, "console", database))
+    for process in (one, other, console):
+        process.up()
+    gateways = {f"site-{number}": Gateway(port, site=f"site-{number}") for number in range(GATEWAYS)}
+    for site, gateway in gateways.items():
+        gateway.send(seal("b" * 16, 1, 1, site_body([f"m-{site}"])).data, kind="site")
+        gateway.send(*_sent(site)[: ENVELOPES // 2])
+    eventually(lambda: sum(map(_told, gateways.values())) >= GATEWAYS, within_s=30)
+    taken = [process.get("/health")["ingest"].get("fact_rows", 0) for process in (one, other)]
+    one.end(signal.SIGKILL)
+    for site, gateway in gateways.items():
+        gateway.send(*_sent(site)[ENVELOPES // 2 :])
+
+    def again():
+        for site, gateway in gateways.items():
+            if (told := _told(gateway)) < ENVELOPES:
+                gateway.send(*_sent(site)[told:])
+        return all(_told(gateway) == ENVELOPES for gateway in gateways.values())
+
+    eventually(again, within_s=60, every_s=1.0)
+    taken[1] = other.get("/health")["ingest"]["fact_rows"]
+    assert min(taken) > 0, "one worker did everything"
+    eventually(lambda: len(console.get("/sites")) == GATEWAYS)
+    window = {"from": "2026-03-02", "to": "2026-03-04", "bucket": "all"}
+    for site, gateway in gateways.items():
+        (row,) = console.get("/trend", site=site, **window)["rows"]
+        assert row["sums"]["pieces_good"] == ENVELOPES * 100
+        row = eventually(lambda s=site: _settled(console, s))
+        assert (row["stored"], row["quarantined"], row["holes"], row["conflicts"]) == (ENVELOPES, 0, [], 0)
+        gateway.close()
+    third = processes(_file(tmp_path, port, "ingest", database, 3)).up()
+    assert len({process.get("/health")["generation"] for process in (third, other, console)}) == 1
+    assert other.end(signal.SIGTERM) == 0
+    assert console.end(signal.SIGTERM) == 0
+
+
+def test_a_broker_that_cannot_share_is_refused_with_the_cure(tmp_path, processes):
+    with amqtt(tmp_path) as port:
+        code, said = processes(_file(tmp_path, port, "ingest", postgres().database())).ended()
+    assert code == 1
+    assert "\nno_shared_subscriptions " in said
+
+
+def test_one_that_does_everything_does_it_alone(tmp_path, port, processes):
+    database = postgres().database()
+    alone = processes(_file(tmp_path, port, "all", database)).up()
+    code, said = processes(_file(tmp_path, port, "ingest", database)).ended()
+    assert code == 1
+    assert "role_taken" in said
+    assert alone.end(signal.SIGTERM) == 0
+    processes(_file(tmp_path, port, "ingest", database)).up()
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        ("store: {kind: duckdb}\ndatabase: postgresql://nhip@127.0.0.1/nhip\n", "role_needs_server"),
+        ("store: {kind: influxdb, url: http://127.0.0.1:1}\n", "role_needs_postgresql"),
+        ("store: {kind: influxdb, url: http://127.0.0.1:1}\ndatabase: sqlite:///f.sqlite\n", "role_needs_postgresql"),
+    ],
+)
+def test_parts_that_cannot_work_together_are_refused_in_the_file(more, code):
+    for role in ("ingest", "console"):
+        with pytest.raises(Misconfigured) as caught:
+            parse_center(f"broker: mqtt://127.0.0.1:1\nrole: {role}\n{more}")
+        assert [complaint.code for complaint in caught.value.complaints] == [code]
