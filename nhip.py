@@ -11,7 +11,9 @@ from typing import Any, NoReturn
 import click
 
 from agent.clock_door import COMMANDS as CLOCK
+from agent.declare_door import COMMANDS as DECLARE
 from agent.door import COMMANDS as OUTBOX
+from agent.recompute_door import COMMANDS as RECOMPUTE
 from center.accounts.door import COMMANDS as ACCOUNTS
 from center.door import COMMANDS as BY_HAND
 from center.enroll.door import COMMANDS as ENROLMENT
@@ -289,7 +291,7 @@ def demo(
         sys.exit(door.run(settings, Path(temporary)))
 
 
-for _command in (*TOOLS, *OUTBOX, *CLOCK, *BY_HAND, *ACCOUNTS, *ENROLMENT):
+for _command in (*TOOLS, *OUTBOX, *DECLARE, *RECOMPUTE, *CLOCK, *BY_HAND, *ACCOUNTS, *ENROLMENT):
     main.add_command(_command)
 
 

@@ -15,12 +15,13 @@ Where the checkpoint is gone the edit is refused with its reason; it stays in th
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 from agent import declared, hearing
+from agent.described import forget_outdated, outdated
 from agent.disk import CannotStore, CorruptOutbox
 from agent.health import Health
 from agent.journal import Journal, Material
@@ -32,6 +33,7 @@ from oee import engine
 from oee.correction import Again, again, base_at_most, reaches, told
 from oee.declarations import Declaration
 from oee.facts import MINUTE_NS
+from oee.samples import Samples
 
 _LOG: Final = logging.getLogger("nhip.agent.corrections")
 SiteNews = Callable[[int], tuple[Sequence[tuple[str, Any]], Mapping[str, str]]]
@@ -62,10 +64,12 @@ class Corrections:
         health: Health,
         now_ns: Callable[[], int],
         site_news: SiteNews = lambda _: ((), {}),
+        *,
+        progress: Callable[[str, float], None] = lambda _name, _share: None,
     ) -> None:
-        """stepping: held by whoever lets the pipeline step."""
+        """stepping: held by whoever lets the pipeline step; progress: told of a machine which share is computed [1]."""
         self._keeper, self._pipeline, self._stepping, self._health = keeper, pipeline, stepping, health
-        self._now_ns, self._site_news = now_ns, site_news
+        self._now_ns, self._site_news, self._progress = now_ns, site_news, progress
         self._heard: list[tuple[Declaration, ...]] = []
         self._asked: tuple[str, ...] = ()
         self._outcomes: dict[str, str] = {}
@@ -181,9 +185,15 @@ class Corrections:
         said: Sequence[Declaration],
         outcome: Mapping[str, str],
     ) -> _Found:
-        found = again(self._pipeline.machine(name), material.base, material.blocks(), said, material.sent)
+        found = again(self._pipeline.machine(name), material.base, self._blocks(name, material), said, material.sent)
         parts = split(Part(name, found.facts, found.losses, found.stops))
         return _Found(before, found.state, found.live, parts, outcome, material.base.settled_ns, found)
+
+    def _blocks(self, name: str, material: Material) -> Iterator[tuple[Samples, int]]:
+        for number, block in enumerate(material.blocks()):
+            self._progress(name, number / len(material.chunks))
+            yield block
+        self._progress(name, 1.0)
 
     async def _store(
         self,
@@ -245,14 +255,21 @@ class Corrections:
             base_ns = self._valid_from_ns(material)
             begun = [item.base_ns for item in asked if item.base_ns is not None and item.asked_ns == todo.asked_ns]
             contents, settings = self._site_news(min([base_ns, *begun])) if last else ((), {})
+
+            def also(db: sqlite3.Connection) -> None:
+                declared.recomputed(db, name, base_ns=base_ns)
+                forget_outdated(db, name)
+
             await self._store(
                 name,
                 found,
-                lambda db: declared.recomputed(db, name, base_ns=base_ns),
+                also,
                 lambda: self._health.count("machines_recomputed"),
                 contents,
                 settings,
             )
+            old = await self._keeper.do(lambda outbox: outdated(outbox.settings()))
+            self._health.gauge("machines_outdated", float(len(old)))
         finally:
             self._pipeline.release(name)
 

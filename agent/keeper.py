@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
@@ -172,6 +173,11 @@ class Keeper:
             except (CannotStore, CorruptOutbox) as error:
                 self._complain(error)
                 raise
+
+    async def set(self, settings: Mapping[str, str]) -> None:
+        """Writes settings into the file, if the disk lets it."""
+        with suppress(CannotStore, CorruptOutbox):
+            await self.do(lambda outbox: outbox.commit([], {}, self._now_ns(), settings))
 
     async def correct(self, found: Correction) -> bool:
         """Stores what a correction came to and lets the machine go on from it. False if the machine began anew

@@ -26,6 +26,7 @@ from agent.clock import Clock, held_path
 from agent.corrections import Corrections
 from agent.data_estimate import expected
 from agent.dating import Dating
+from agent.described import CONFIG, changes, outdated
 from agent.devices import open_all
 from agent.freshness import Freshness
 from agent.health import Health, Rate
@@ -38,7 +39,7 @@ from agent.pipeline import Pipeline
 from agent.recorder import Recorder, rules
 from agent.salvage import Opened, open_outbox
 from agent.sender import Limits, Sender
-from agent.site import SENT, renewed
+from agent.site import SiteNews
 from agent.supervisor import Supervisor
 from agent.system_clock import System, SystemClock
 from agent.told import live_machines, own_version
@@ -116,10 +117,15 @@ class Agent:
         )
         self._computing = asyncio.Lock()
         self.corrections = Corrections(
-            self.keeper, self.pipeline, self._computing, self.health, self.clock.now_ns, self._site_news
+            self.keeper,
+            self.pipeline,
+            self._computing,
+            self.health,
+            self.clock.now_ns,
+            SiteNews(site, self.clock.now_ns),
         )
         self.uplink = self._uplink(outbox.settings().get(_DATA, ""))
-        self._config_hash = config_hash(site)
+        self._config_hash, self._settings = config_hash(site), outbox.settings()
         self._online: dict[str, bool] = {}
         self._rest_until_s = 0.0
         self._leisure = Leisure()
@@ -313,6 +319,7 @@ class Agent:
     async def run(self, stop: asyncio.Event, history: Path | None) -> None:
         """From the first envelope to the offline status."""
         self._stop = stop
+        await self._compare_descriptions()
         uplink = asyncio.create_task(self.uplink.run(), name="uplink") if self.uplink else None
         metrics = await self._open_metrics()
         try:
@@ -332,6 +339,21 @@ class Agent:
                 await asyncio.wait([uplink], timeout=_GIVE_UP_S)
                 uplink.cancel()
             await self.keeper.close()
+
+    async def _compare_descriptions(self) -> None:
+        """Machines that are described otherwise than when their past was computed: somebody should know."""
+        machines = {name: self.pipeline.machine(name) for name in self.pipeline.tags}
+        found = changes(self._settings, machines, self.clock.now_ns())
+        await self.keeper.set({**found, CONFIG: self._config_hash})
+        old = outdated(found)
+        self.health.gauge("machines_outdated", float(len(old)))
+        if old:
+            _LOG.warning(
+                "past computed otherwise machines=%s why=%r cure=%r",
+                ",".join(old),
+                "the site file describes them differently since then: ideal time, calendar, state or reasons",
+                "nhip recompute SITE.yaml computes the last days again",
+            )
 
     async def _live(self, stop: asyncio.Event) -> None:
         self.clock.look()
@@ -395,12 +417,6 @@ class Agent:
         if not self._told_site:
             self._tell_site(self.clock.now_ns() if self.dating.held_since_ns is None else self.dating.held_since_ns)
         await self.dating.release(self.keeper.commit, self._stop)
-
-    def _site_news(self, valid_from_ns: int) -> tuple[list[tuple[str, Any]], dict[str, str]]:
-        """The site body that holds from a past time on: what was computed with another one before is replaced."""
-        described = {**describe(self.site, valid_from_ns), "made_ns": self.clock.now_ns()}
-        body, said = renewed(described, valid_from_ns)
-        return [("site", body)], {SENT: said}
 
     def _tell_site(self, valid_from_ns: int) -> None:
         self._told_site = True

@@ -2,9 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
+from config import Site, describe
 from wire.bodies import SiteBody
 
 SENT: Final = "site_sent"
@@ -32,7 +34,15 @@ def news(described: Mapping[str, Any], settings: Mapping[str, str], now_ns: int)
     return None if settings.get(SENT) == said else (body, said)
 
 
-def renewed(described: Mapping[str, Any], valid_from_ns: int) -> tuple[dict[str, Any], str]:
-    """The body to send whatever was sent before, valid from a past time on, and its digest."""
-    body = site_body(described, valid_from_ns)
-    return body, digest(body)
+@dataclass(frozen=True)
+class SiteNews:
+    """The site's body for a time that was computed anew: it takes the place of those that held before."""
+
+    site: Site
+    now_ns: Callable[[], int]
+
+    def __call__(self, valid_from_ns: int) -> tuple[list[tuple[str, Any]], dict[str, str]]:
+        """Contents and settings of a commit."""
+        described = {**describe(self.site, valid_from_ns), "made_ns": self.now_ns()}
+        body = site_body(described, valid_from_ns)
+        return [("site", body)], {SENT: digest(body)}

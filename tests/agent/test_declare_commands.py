@@ -1,0 +1,111 @@
+"""`nhip declare` and `nhip recompute` as people use them, on the outbox of an agent that does not run."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from click.testing import CliRunner
+from test_corrections import SECONDS, Gateway, fresh
+from test_pipeline import T0
+
+import nhip
+from agent.declared import known as said_so_far
+from agent.described import changes, fingerprint, outdated
+from config import compile_site, load_profiles, load_site
+
+SITE = """
+site: test
+timezone: UTC
+name: {vi: Xưởng thử, en: Test shop}
+devices:
+  m:
+    kind: modbus_tcp
+    host: 127.0.0.1
+    port: 9
+    tags: {run: {coil: 0}, count: {holding: 1, type: uint32}}
+machines:
+  m:
+    state:
+      - {when: "m.run", is: running}
+      - {is: unplanned_stop}
+    pieces: {total: m.count}
+    product: "1"
+products:
+  "1": {name: {vi: Ốp, en: Cover}, ideal: IDEAL}
+reasons:
+  die-jam: {name: {vi: Kẹt khuôn, en: Die jam}, is: breakdown}
+shifts:
+  - {name: A, days: daily, from: "00:00", to: "24:00"}
+"""
+
+
+def written(folder, ideal="1s"):
+    path = folder / "site.yaml"
+    path.write_text(SITE.replace("IDEAL", ideal), encoding="utf-8")
+    return path, compile_site(load_site(path), load_profiles())["m"]
+
+
+def iso(second):
+    return datetime.fromtimestamp(T0 / 1e9 + second, UTC).isoformat()
+
+
+def nhip_says(*words, code=0):
+    found = CliRunner().invoke(nhip.main, [str(word) for word in words])
+    assert found.exit_code == code, found.output
+    return found.output
+
+
+@pytest.fixture
+async def stopped(tmp_path):
+    """An outbox with four hours of a machine, and its site file."""
+    site, machine = written(tmp_path)
+    gateway = Gateway(tmp_path / "site.outbox", machine)
+    await gateway.keeper.set(changes({}, {"m": machine}, T0))
+    await gateway.go(SECONDS)
+    await gateway.keeper.commit(final=True)
+    await gateway.close()
+    return site
+
+
+def test_a_declaration_waits_and_a_changed_ideal_time_is_computed_with_it(stopped, tmp_path):
+    said = json.loads(
+        nhip_says(
+            *("declare", stopped, "m", "reason", "die-jam", "--from", iso(3000), "--to", iso(4000)),
+            *("--who", "Lan", "--json"),
+        )
+    )
+    assert said["state"] == "new"
+    assert "Lan" in nhip_says("declare", stopped, "--lang", "vi")
+    site, machine = written(tmp_path, "800ms")
+    rows = json.loads(nhip_says("recompute", site, "--json"))
+    assert [(row["machine"], row["state"]) for row in rows] == [("m", "done")]
+    (line,) = json.loads(nhip_says("declare", stopped, "--json"))
+    assert line["state"] == "done"
+    declared = Gateway(tmp_path / "site.outbox", machine)
+    known = declared.outbox.within(lambda db: said_so_far(db, "m"))
+    settings = declared.outbox.settings()
+    bodies = declared.outbox.waiting()
+    assert declared.told() == fresh(SECONDS, known, machine)
+    assert outdated(settings) == {}
+    assert len(bodies) > 1
+    declared.outbox.close()
+
+
+def test_what_cannot_be_said_is_said_at_once(stopped):
+    assert "die-jam" in nhip_says("declare", stopped, "m", "reason", "dei-jam", "--from", "08:00", code=2)
+    assert "08:10" in nhip_says("declare", stopped, "m", "reason", "die-jam", "--from", "morning", code=2)
+    assert "press" in nhip_says("declare", stopped, "press", "reason", "die-jam", "--from", "08:00", code=2)
+    assert "reason die-jam" in nhip_says("declare", stopped, "m", "--lang", "en", code=2)
+
+
+def test_a_changed_description_is_noticed(tmp_path):
+    _, one = written(tmp_path)
+    _, same = written(tmp_path)
+    _, other = written(tmp_path, "2s")
+    assert fingerprint(one) == fingerprint(same) != fingerprint(other)
+    first = changes({}, {"m": one}, 5)
+    assert outdated(first) == {}
+    assert outdated(changes(first, {"m": same}, 6)) == {}
+    second = changes(first, {"m": other}, 7)
+    assert outdated(second) == {"m": 7}
+    assert outdated(changes(second, {"m": other}, 8)) == {"m": 7}
