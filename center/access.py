@@ -71,7 +71,7 @@ class Gate:
             await self._app(scope, receive, send)
             return
         connection = HTTPConnection(scope)
-        scope.setdefault("state", {})["viewer"] = None
+        scope.setdefault("state", {}).update(viewer=None, identify=self._identify)
         refusal = _of_another_origin(connection)
         if refusal is None and not _is_open(scope):
             try:

@@ -11,16 +11,20 @@ from typing import Any, Final
 from fastapi import Request
 from markupsafe import Markup
 from nicegui import app, background_tasks, ui
+from nicegui.client import Client
 
 from center.console.glyphs import HATCH, PERSON, PULSE, SUN
 from center.console.markup import el, join
 from center.state import Center
+from center.stores.contract import StoreAway
 from center.viewer import Viewer
 from words import LANGUAGES, say
 
 _HERE: Final = Path(__file__).parent
 _PATIENCE_S: Final = 1.5
 """NiceGUI gives up a page that is not built within 3 s."""
+_STILL_EVERY_S: Final = 5.0
+_TO_RELOAD_S: Final = 1.0
 _ASSETS: Final = ("style.css", "console.js")
 
 
@@ -51,9 +55,25 @@ def frame(center: Center, lang: str, title: str) -> Iterator[None]:
     client.page.language = "vi" if lang == "vi" else "en-US"
     ui.add_head_html(assets())
     ui.html(header(center, viewer_of(client.request), lang), sanitize=False, tag="header").classes("top")
+    viewer = viewer_of(client.request)
+    if viewer and viewer.user is not None:
+        ui.timer(_STILL_EVERY_S, lambda: _end_if_changed(client, viewer), immediate=False)
     with ui.element("main").classes("page"):
         yield
     ui.html(HATCH, sanitize=False)
+
+
+async def _end_if_changed(client: Client, viewer: Viewer) -> None:
+    """An open page lives on a connection that the gate saw only at its beginning: it ends with the session, and when
+    the account may see something else. A browser that does not reload is left with a page that is dead."""
+    try:
+        still = await client.request.state.identify(client.request)
+    except StoreAway:  # nobody can tell now; asked again in a moment
+        return
+    if still != viewer:
+        client.run_javascript("location.reload()")
+        await asyncio.sleep(_TO_RELOAD_S)
+        client.delete()
 
 
 def assets() -> Markup:

@@ -1,15 +1,18 @@
 """A center of three sites with accounts on either database, asked over HTTP as browsers and programs ask it."""
 
 import asyncio
+import base64
+import json
 
 import httpx
 from argon2 import PasswordHasher
+from itsdangerous import TimestampSigner
 from tenants import NOW_NS, SITES, make
 
-from center.accounts import passwords, people, tokens
+from center.accounts import passwords, people, sessions, tokens
 from center.accounts.api import add_accounts
 from center.accounts.audit import Actor
-from center.accounts.identify import Accounts, add_sessions
+from center.accounts.identify import COOKIE, KEY, Accounts, add_sessions
 from center.accounts.schema import open_accounts
 from center.ingest import Ingest
 from center.mqtt import Broker
@@ -79,3 +82,9 @@ class Browser:
 
 def bearer(secret):
     return {"Authorization": f"Bearer {secret}", "Accept": "application/json"}
+
+
+def cookie(engine, key):
+    """The session cookie that a login sets."""
+    data = base64.b64encode(json.dumps({KEY: key}).encode())
+    return {"Cookie": f"{COOKIE}={TimestampSigner(sessions.signing_key(engine)).sign(data).decode()}"}

@@ -280,6 +280,28 @@ class Leaky:
         return getattr(self._store, name)
 
 
+PASSWORD = "một mật khẩu dài"
+PEOPLE = {"hoa": ("admin", []), "lan": ("engineer", ["van-long"]), "hung": ("factory", ["hoa-binh"])}
+
+
+def with_accounts(center, folder):
+    """The application that asks who it is: three people, one of each role."""
+    from center.accounts import people
+    from center.accounts.api import add_accounts
+    from center.accounts.audit import Actor
+    from center.accounts.identify import Accounts, add_sessions
+    from center.accounts.schema import open_accounts
+    from center.api import create_app
+
+    accounts = Accounts(open_accounts(f"sqlite:///{folder}/accounts.sqlite"))
+    for name, (role, sites) in PEOPLE.items():
+        people.add_user(accounts.engine, 1, Actor("test"), name, role=role, sites=sites, password=PASSWORD)
+    app = create_app(center, accounts.identify)
+    add_accounts(app, accounts.engine)
+    add_sessions(app, accounts.engine, secure=False)
+    return app, accounts
+
+
 def main() -> None:
     import uvicorn
 
@@ -289,13 +311,17 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--days", type=int, default=30)
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--accounts", action="store_true")
     parser.add_argument("--dir", type=Path, required=True)
     asked = parser.parse_args()
     midnight = datetime.now(ZONE).replace(hour=0, minute=0, second=0, microsecond=0)
     center = make(asked.dir / "console.duckdb", asked.days, to_ns(midnight) + (19 * 60 + 23) * MINUTE_NS)
     center = replace(center, store=Leaky(center.store, asked.dir / "away"))
-    app = create_app(center)
-    mount(app, center)
+    if asked.accounts:
+        app, accounts = with_accounts(center, asked.dir)
+    else:
+        app, accounts = create_app(center), None
+    mount(app, center, accounts)
     listener = socket.create_server(("127.0.0.1", asked.port))
     (asked.dir / "url.part").write_text(f"http://127.0.0.1:{listener.getsockname()[1]}")
     (asked.dir / "url.part").rename(asked.dir / "url")

@@ -1,10 +1,9 @@
 """Accounts, tokens and the trail of changes on SQLite and PostgreSQL, and the gate in front of the API."""
 
-import json
 import sqlite3
 
 import pytest
-from accounts_plant import PASSWORD, ROOT, Plant, bearer
+from accounts_plant import PASSWORD, ROOT, Plant, bearer, cookie
 from hypothesis import given
 from hypothesis import strategies as st
 from postgres_plant import KINDS, database_url
@@ -147,19 +146,9 @@ def test_a_stranger_is_told_to_log_in_and_learns_nothing(plant):
     )
 
 
-def cookie(plant, key):
-    """The session cookie that a login would set."""
-    from base64 import b64encode
-
-    from itsdangerous import TimestampSigner
-
-    data = b64encode(json.dumps({"key": key}).encode())
-    return {"Cookie": f"nhip_session={TimestampSigner(sessions.signing_key(plant.engine)).sign(data).decode()}"}
-
-
 def test_a_session_sees_its_sites_until_it_ends(plant):
     _, key = signed(plant, "hung", ["hoa-binh"])
-    browser, held = plant.browser(), cookie(plant, key)
+    browser, held = plant.browser(), cookie(plant.engine, key)
     assert sites_of(browser.get("/api/v1/sites", headers=held)) == ["hoa-binh"]
     people.change_user(plant.engine, plant.now_ns, ROOT, "hung", role="engineer", sites=["an-phat"])
     assert sites_of(browser.get("/api/v1/sites", headers=held)) == ["an-phat"]
