@@ -302,6 +302,14 @@ def with_accounts(center, folder):
     return app, accounts
 
 
+def _pages():
+    """The addresses of the console's pages, as NiceGUI has them."""
+    from nicegui import app
+
+    paths = {getattr(route, "path", "") for route in app.routes if "GET" in (getattr(route, "methods", None) or ())}
+    return sorted(path for path in paths if path and not path.startswith(("/_nicegui", "/console/", "/favicon")))
+
+
 def main() -> None:
     import uvicorn
 
@@ -322,6 +330,7 @@ def main() -> None:
     else:
         app, accounts = create_app(center), None
     mount(app, center, accounts)
+    (asked.dir / "pages").write_text("\n".join(_pages()))
     listener = socket.create_server(("127.0.0.1", asked.port))
     (asked.dir / "url.part").write_text(f"http://127.0.0.1:{listener.getsockname()[1]}")
     (asked.dir / "url.part").rename(asked.dir / "url")

@@ -183,6 +183,30 @@ def test_an_administrator_s_day(open_page, engine):
 
 # over plain HTTP
 
+NAMES = {
+    "lan": r"Hoa Binh|Hòa Bình|Sewing machine|Máy may",
+    "hung": r"Van Long|Vân Long|Press \d|Máy dập|Injection|Máy ép",
+}
+"""What only the center could know of a site that is not theirs; its id may stand in an answer that repeats the address."""
+
+
+@pytest.mark.parametrize("name", ["lan", "hung"])
+def test_no_page_shows_what_is_another_s(plant, engine, name):
+    """Every page that the console has; a new one is among them without being told."""
+    paths = (plant[0] / "pages").read_text().split()
+    assert {"/", "/machine/{site}/{machine_id:path}", "/delivery"} <= set(paths)
+    _, _, site, machine = OTHERS[name].split("/")
+    user = people.check_password(engine, name, PASSWORD)
+    held = cookie(engine, sessions.open_session(engine, time.time_ns(), Actor("test"), user))
+    for path in paths:
+        filled = re.sub(r"\{(\w+)(:path)?\}", lambda word: {"site": site}.get(word[1], machine), path)
+        for asked in (filled, f"{filled}?site={site}", f"{filled}?site={site}&machine={machine}&gateway=main"):
+            answer = ask(plant, "GET", asked, headers=held | {"Accept": "text/html"})
+            assert not re.search(NAMES[name], answer.text), asked
+            if path == filled and asked == filled:
+                assert answer.status_code == 200, asked
+                assert site not in answer.text, asked
+
 
 def ask(plant, method, path, **more):
     with httpx.Client(base_url=plant[1], trust_env=False) as client:
