@@ -28,6 +28,10 @@ _TINY: Final = 1e-6
 """A float nearer to nothing than this is two small integers read as a float."""
 
 
+LIT: Final = {"on": True, "off": False, "bật": True, "tắt": False, "sáng": True}
+"""What people say of a lamp or a contact."""
+
+
 class Fit(IntEnum):
     """How well a value agrees with the display."""
 
@@ -38,16 +42,20 @@ class Fit(IntEnum):
 
 @dataclass(frozen=True)
 class Shown:
-    """A number as displayed: its value and the worth of its last digit; or a text."""
+    """A number as displayed: its value and the worth of its last digit; or a text; or whether a lamp is lit."""
 
     value: float
     digit: float
     text: str = ""
+    lit: bool | None = None
 
 
 @dataclass(frozen=True)
 class Block:
-    """Registers as they were read. start: address of the first; data: two bytes for each."""
+    """Registers as they were read, or coils, each as a register that holds 0 or 1.
+
+    start: address of the first; data: two bytes for each.
+    """
 
     start: int
     data: bytes
@@ -60,13 +68,16 @@ class Block:
 
 @dataclass(frozen=True)
 class Decoding:
-    """One way to read a value. The value is what is read × scale; length: of a text [characters]."""
+    """One way to read a value. The value is what is read × scale; length: of a text [characters]; bit: of a bool,
+    0 = lowest, None for a coil.
+    """
 
     address: int
     value_type: ModbusType
     order: ByteOrder
     scale: float = 1.0
     length: int = 0
+    bit: int | None = None
 
     @property
     def registers(self) -> int:
@@ -88,8 +99,10 @@ def parse_shown(text: str) -> Shown:
     if there is only one of them.
 
     >>> parse_shown("12,50")
-    Shown(value=12.5, digit=0.01, text='')
+    Shown(value=12.5, digit=0.01, text='', lit=None)
     """
+    if text.strip().lower() in LIT:
+        return Shown(math.nan, math.nan, lit=LIT[text.strip().lower()])
     bare = re.sub(r"[\s\u00a0\u202f_]", "", text).replace("−", "-")
     if not re.fullmatch(r"[+-]?\d+([.,]\d+)*", bare):
         return Shown(math.nan, math.nan, text.strip())
@@ -100,9 +113,13 @@ def parse_shown(text: str) -> Shown:
     return Shown(float(f"{digits}.{part or 0}"), 10.0 ** -len(part))
 
 
-def decodings(block: Block, shown: Shown) -> Iterator[Decoding]:
-    """Every way to read a value that lies within the block."""
+def decodings(block: Block, shown: Shown, *, coils: bool = False) -> Iterator[Decoding]:
+    """Every way to read a value that lies within the block. coils: its addresses are single bits."""
     for address in range(block.start, block.end):
+        if coils or shown.lit is not None:
+            bits = (None,) if coils else range(16)
+            yield from (Decoding(address, "bool", "ABCD", bit=bit) for bit in bits)
+            continue
         if shown.text:
             size = len(shown.text.encode())
             if address + (size + 1) // 2 <= block.end:
@@ -119,6 +136,9 @@ def read(decoding: Decoding, block: Block) -> float | str | None:
     """What a decoding reads; None where the bytes are no value of its type, or lie outside the block."""
     if decoding.address < block.start or decoding.address + decoding.registers > block.end:
         return None
+    if decoding.value_type == "bool":
+        at = 2 * (decoding.address - block.start)
+        return bool(int.from_bytes(block.data[at : at + 2], "big") >> (decoding.bit or 0) & 1)
     decode = decoder(decoding.value_type, decoding.order, length=decoding.length)
     try:
         value = decode(block.data, 2 * (decoding.address - block.start))
@@ -135,6 +155,9 @@ def fit(value: float | str | None, shown: Shown) -> Fit:
     """How well a value agrees with the display."""
     if value is None:
         return Fit.NOT
+    if isinstance(value, bool):
+        wanted = shown.lit if shown.lit is not None else shown.value
+        return Fit.ROUNDED if value == wanted else Fit.NOT
     if isinstance(value, str) or shown.text:
         return Fit.ROUNDED if value == shown.text else Fit.NOT
     slack = 1e-6 * abs(shown.value) + 1e-9 * shown.digit
@@ -145,14 +168,15 @@ def fit(value: float | str | None, shown: Shown) -> Fit:
     return Fit.CUT if same_sign and 0 <= beyond < shown.digit - slack else Fit.NOT
 
 
-def ranked(blocks: Sequence[Block], address: int, shown: Shown) -> list[Candidate]:
+def ranked(blocks: Sequence[Block], address: int, shown: Shown, *, coils: bool = False) -> list[Candidate]:
     """Every decoding that fits in one of the blocks, the most plausible first.
 
-    blocks: of the same registers, one after the other, since a display lags; address: the one that was asked for.
+    blocks: of the same registers, one after the other, since a display lags; address: the one that was asked for;
+    coils: see `decodings`.
     """
     best: dict[Decoding, Candidate] = {}
     for block in blocks:
-        for item in decodings(block, shown):
+        for item in decodings(block, shown, coils=coils):
             value = read(item, block)
             if value is not None and (found := Candidate(item, value, fit(value, shown))).fit is not Fit.NOT:
                 best[item] = min(best.get(item, found), found, key=lambda each: each.fit)
@@ -182,11 +206,14 @@ def ways(candidates: Sequence[Candidate]) -> int:
     or beyond half the range, tells those apart.
     """
     each = (item.decoding for item in candidates)
-    return len({(item.address, item.value_type.removeprefix("u"), item.order, item.scale) for item in each})
+    return len({(item.address, item.value_type.removeprefix("u"), item.order, item.scale, item.bit) for item in each})
 
 
 def tag_line(name: str, table: Table, decoding: Decoding) -> str:
     """The line of the site file that reads the value so."""
+    if decoding.value_type == "bool":
+        bit = "" if decoding.bit is None else f", bit: {decoding.bit}"
+        return f"{name}: {{{table}: {decoding.address}{bit}}}"
     parts = [f"{table}: {decoding.address}", f"type: {decoding.value_type}"]
     if decoding.registers > 1 and decoding.value_type != "string":
         parts.append(f"order: {decoding.order}")
@@ -203,7 +230,7 @@ def _order(item: Candidate, address: int) -> tuple[int, ...]:
     decoding = item.decoding
     offset = decoding.address - address
     nearness = {0: 0, -1: 1, 1: 2}.get(offset, 2 + abs(offset))
-    kind = 0 if decoding.value_type == "string" else TYPES.index(decoding.value_type)
+    kind = TYPES.index(decoding.value_type) if decoding.value_type in TYPES else decoding.bit or 0
     return (
         item.fit,
         min(nearness, 3),

@@ -171,9 +171,15 @@ def browse(
 @_place
 @click.option("--holding", type=click.IntRange(0, 65535), help="Address of the holding register, from 0.")
 @click.option("--input", "input_", type=click.IntRange(0, 65535), help="Address of the input register, from 0.")
-@click.option("--shows", help="What the machine's display shows, for example 12.5. Not given with --watch: asked.")
+@click.option("--coil", type=click.IntRange(0, 65535), help="Address of the coil, from 0.")
+@click.option("--discrete", type=click.IntRange(0, 65535), help="Address of the discrete input, from 0.")
+@click.option(
+    "--shows",
+    help="What the display shows, for example 12.5, or on and off for a lamp or a contact."
+    " Not given with --watch: asked.",
+)
 @click.option("--unit", type=click.IntRange(0, 255), default=1, show_default=True, help="Unit id.")
-@click.option("--span", type=click.IntRange(1, 100), default=8, show_default=True, help="Registers to read.")
+@click.option("--span", type=click.IntRange(1, 100), help="Registers (default: 8) or coils (default: 32) to read.")
 @click.option("--watch", is_flag=True, help="Ask for further values until one way of reading is left.")
 @click.option("--rate", type=click.FloatRange(0.1, 100), default=5, show_default=True, help="Requests per second.")
 @_timeout
@@ -181,20 +187,24 @@ def browse(
 @_json
 @_lang
 def find_bytes(
-    place: str, holding: int | None, input_: int | None, shows: str | None, unit: int, span: int, watch: bool,
+    place: str, holding: int | None, input_: int | None, coil: int | None, discrete: int | None, shows: str | None,
+    unit: int, span: int | None, watch: bool,
     rate: float, timeout: float, serial: Any, as_json: bool, lang: str,
 ) -> None:  # fmt: skip
-    """Finds type, byte order and factor of a register from what the machine's display shows."""
+    """Finds type, byte order and factor of a register, or the bit of a lamp, from what the machine shows."""
     from tools.find_bytes import Question, find
     from tools.modbus_asker import Politeness
 
-    if (holding is None) == (input_ is None):
-        raise click.UsageError("give one of --holding and --input")
+    given = {"holding": holding, "input": input_, "coil": coil, "discrete": discrete}
+    places = [(table, address) for table, address in given.items() if address is not None]
+    if len(places) != 1:
+        raise click.UsageError("give one of --holding, --input, --coil and --discrete")
+    ((table, address),) = places
     if shows is None and not watch:
         raise click.UsageError("give --shows, or --watch to be asked while the registers are read")
-    table, address = ("holding", holding) if holding is not None else ("input", input_)
     (peer,) = _peers(place, unit, serial, one=True)
-    question = Question(peer, unit, table, address or 0, span)  # type: ignore[arg-type]  # a table's name
+    span = span or (8 if table in {"holding", "input"} else 32)
+    question = Question(peer, unit, table, address, span)  # type: ignore[arg-type]  # a table's name
     politeness = Politeness(rate, timeout)
     sys.exit(find(question, shows, politeness, watch=watch, as_json=as_json, lang=lang))
 

@@ -8,17 +8,19 @@ import click
 
 from adapters._modbus_frames import Refused
 from adapters.contract import Misconfigured, NotConnected
-from config.device_modbus import Table
+from config.device_modbus import BIT_TABLES, Table
 from tools.byte_order import Block, Candidate, Fit, equals, parse_shown, ranked, still_fitting, tag_line, ways
 from tools.faults import fault_of, told
 from tools.modbus_asker import Asker, Politeness
 from tools.modbus_peer import Peer, open_bus, title
 from tools.scan_registers import Span
 from tools.terminal import notice, show_json, show_table
+from tools.texts import value_text
 from words import number, say
 
 SHOWN_ROWS = 12
 READ_EVERY_S = 0.5
+JUST_NOW = 2
 ENOUGH = 2
 """New values on the display, one after the other, that tell nothing apart."""
 LATELY = 40
@@ -50,7 +52,14 @@ class Search:
         """Another value of the display; False if nothing would be left, and then nothing is changed."""
         self.asked = text
         value, blocks = parse_shown(text), list(self.blocks)
-        fits = still_fitting(self.candidates, blocks, value) if self.shown else ranked(blocks, question.address, value)
+        if value.lit is not None:
+            blocks = blocks[-JUST_NOW:]  # a lamp is seen at once, and was something else a while ago
+        coils = question.table in BIT_TABLES
+        fits = (
+            still_fitting(self.candidates, blocks, value)
+            if self.shown
+            else ranked(blocks, question.address, value, coils=coils)
+        )
         if fits:
             self.shown, self.candidates = [*self.shown, text], fits
         return bool(fits)
@@ -108,7 +117,11 @@ async def read_block(asker: Asker, question: Question) -> Block:
 
 
 async def _read(asker: Asker, question: Question, first: int, last: int) -> bytes:
-    return await asker.read(question.unit, question.table, Span(first, last - first + 1))
+    data = await asker.read(question.unit, question.table, Span(first, last - first + 1))
+    if question.table not in BIT_TABLES:
+        return data
+    bits = (data[at // 8] >> at % 8 & 1 for at in range(last - first + 1))
+    return b"".join(bit.to_bytes(2, "big") for bit in bits)
 
 
 async def _watch(asker: Asker, question: Question, search: Search, lang: str) -> None:
@@ -178,8 +191,8 @@ def _row(rank: int, item: Candidate, asked: int, lang: str) -> list[str]:
     return [
         str(rank),
         f"{decoding.address}" + (f" ({offset:+d})" if offset else ""),
-        decoding.value_type,
-        decoding.order,
+        decoding.value_type + ("" if decoding.bit is None else f" .{decoding.bit}"),
+        "" if decoding.value_type == "bool" else decoding.order,
         "" if decoding.scale == 1 else f"× {decoding.scale:g}",
         value + (" ~" if item.fit is Fit.CUT else ""),
     ]
@@ -187,8 +200,8 @@ def _row(rank: int, item: Candidate, asked: int, lang: str) -> list[str]:
 
 def _value(value: float | str, lang: str) -> str:
     """As the machine's display shows it: no signs between thousands."""
-    if isinstance(value, str):
-        return value
+    if isinstance(value, str | bool):
+        return value_text(value, lang)
     return f"{value:.0f}" if value == int(value) else number(value, lang, _digits(value))
 
 
@@ -215,6 +228,7 @@ def _json(question: Question, search: Search) -> dict[str, object]:
                 "address": item.decoding.address,
                 "type": item.decoding.value_type,
                 "order": item.decoding.order,
+                "bit": item.decoding.bit,
                 "scale": item.decoding.scale,
                 "value": item.value,
                 "fit": item.fit.name.lower(),

@@ -85,6 +85,34 @@ def test_a_counter_that_runs_away_while_the_person_types_is_found(monkeypatch):
     assert len(found["shown"]) >= 2
 
 
+@pytest.mark.parametrize(
+    ("arguments", "first", "tag"),
+    [
+        (("--discrete", 4), "discrete", "value: {discrete: 9}"),
+        (("--holding", 100), "holding", "value: {holding: 101, bit: 3}"),
+    ],
+)
+def test_the_bit_of_a_lamp_is_found_by_watching_it(monkeypatch, arguments, first, tag):
+    lit = [True, False, True, False, True]  # other bits change too, but not with the lamp
+    with modbus(registers=dict.fromkeys(range(90, 120), 0)) as server:
+
+        def answer(_text):
+            now = lit[len(told)]
+            told.append(now)
+            noise = {5, 7} if len(told) % 3 else set()
+            server.bits = ({9} if now else set()) | noise | {12}
+            server.registers[101] = (8 if now else 0) | (0x10 if len(told) % 3 else 0) | 0x4000
+            return "bật" if now else "off"
+
+        told = []
+        monkeypatch.setattr("tools.find_bytes._ask", answer)
+        monkeypatch.setattr("tools.find_bytes.JUST_NOW", 1)
+        result = run("bytes", f"127.0.0.1:{server.port}", *arguments, "--watch", "--rate", 100)
+    assert result.exit_code == 0, result.output
+    assert tag in result.stdout
+    assert {function for _, function, _, _ in server.asked} == {2 if first == "discrete" else 3}
+
+
 def test_nothing_fits_is_said():
     with modbus(registers=dict.fromkeys(range(90, 120), 1)) as server:
         result = run("bytes", f"127.0.0.1:{server.port}", "--holding", 100, "--shows", "987654.3", lang="vi")
@@ -113,3 +141,4 @@ def test_one_table_must_be_named():
     assert run("bytes", "127.0.0.1:1", "--shows", "1").exit_code == 2
     assert run("bytes", "127.0.0.1:1", "--holding", "1").exit_code == 2
     assert run("bytes", "127.0.0.1:1", "--shows", "1", "--holding", 1, "--input", 1).exit_code == 2
+    assert run("bytes", "127.0.0.1:1", "--shows", "on", "--coil", 1, "--input", 1).exit_code == 2
