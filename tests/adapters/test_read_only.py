@@ -1,0 +1,167 @@
+"""Read-only, proven on the wire: every function code and every service that is ever sent is recorded and looked at.
+
+What is driven is what runs at a factory: the supervisor with its reconnects, and the technician's commands.
+"""
+
+import asyncio
+import subprocess
+import sys
+import time
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from asyncua import Client, ua
+from hypothesis import given
+from hypothesis import strategies as st
+from opcua_plant import NAMES, device, running
+from recording import modbus_functions, opcua_services, recording
+from rtu_lines import serial_line, units
+
+sys.path.append(str(Path(__file__).parent.parent / "tools"))
+
+from faulty_modbus import faulty_modbus
+from tools_plant import run
+
+from adapters import _modbus_frames, _modbus_rtu_frames
+from agent.devices import open_all
+from agent.supervisor import Supervisor
+from config.devices import ModbusRtuDevice, ModbusTcpDevice
+
+READING = {1, 2, 3, 4}
+LOOKING = {
+    "Hello", "OpenSecureChannel", "CloseSecureChannel", "GetEndpoints", "CreateSession", "ActivateSession",
+    "CloseSession", "Read", "Browse", "BrowseNext", "CreateSubscription", "CreateMonitoredItems", "Publish",
+    "DeleteSubscriptions",
+}  # fmt: skip
+MODBUS = {"a": {"holding": 0}, "b": {"input": 7}, "c": {"coil": 3}, "d": {"discrete": 9}, "hole": {"holding": 5}}
+
+
+@given(
+    st.sampled_from(sorted(_modbus_frames.FUNCTIONS)), st.integers(0, 255), st.integers(0, 65535), st.integers(1, 125)
+)
+def test_no_question_that_can_be_written_down_asks_for_more_than_reading(table, unit, start, count):
+    assert _modbus_frames.question(1, unit, table, start, count)[7] in READING
+    assert _modbus_rtu_frames.question(unit, table, start, count)[1] in READING
+
+
+def test_no_library_that_could_write_to_a_modbus_device_is_loaded():
+    code = "import sys, adapters.modbus_tcp, adapters.modbus_rtu; print('pymodbus' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["False"]
+
+
+@asynccontextmanager
+async def driven(devices, folder):
+    """The agent's supervisor over these devices; by name, how often each has been read."""
+    reads = dict.fromkeys(devices, 0)
+
+    def read(name, reading):
+        reads[name] += bool(reading.confirmed)
+
+    supervisor = Supervisor(open_all(devices, time.time_ns, folder), read, dict.fromkeys(devices, 0.05))
+    task = asyncio.create_task(supervisor.run())
+    try:
+        yield reads
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def until_more(reads, name, more=3, within_s=20.0):
+    wanted, until_s = reads[name] + more, time.monotonic() + within_s
+    while reads[name] < wanted:
+        assert time.monotonic() < until_s, f"{name} is not read any more"
+        await asyncio.sleep(0.02)
+
+
+async def test_modbus_tcp(tmp_path):
+    async with faulty_modbus(refused={(3, 3)}) as plc, recording(plc.port) as recorder:
+        given = {"kind": "modbus_tcp", "host": "127.0.0.1", "port": recorder.port, "every": "50ms",
+                 "timeout": "200ms", "tags": MODBUS}  # fmt: skip
+        async with driven({"plc": ModbusTcpDevice.model_validate(given)}, tmp_path) as reads:
+            await until_more(reads, "plc")
+            recorder.drop()
+            await until_more(reads, "plc")
+            plc.mode = "short"
+            await asyncio.sleep(0.2)
+            plc.mode = "silent"
+            await asyncio.sleep(0.6)
+            plc.mode = "ok"
+            await until_more(reads, "plc")
+            plc.code = 11
+            await asyncio.sleep(0.2)
+        address = f"127.0.0.1:{recorder.port}"
+        plc.code = 0
+        for command in (
+            ("scan", "modbus", address, "--units", "1-2", "--rate", "100", "--range", "0-20"),
+            ("bytes", address, "--holding", "0", "--shows", "12.5"),
+        ):
+            result = await asyncio.to_thread(run, *command)
+            assert result.exit_code in {0, 1}, result.output
+        assert len(recorder.sent) >= 5
+        assert set(modbus_functions(recorder.sent)) == READING
+
+
+async def test_modbus_rtu(tmp_path):
+    with serial_line(tmp_path) as (near, far):
+        async with units(far, dead={2}) as plc:
+            given = {"kind": "modbus_rtu", "port": near, "baud": 19200, "parity": "none", "timeout": "100ms",
+                     "every": "50ms", "listen": "50ms", "tags": {"a": {"holding": 0}, "b": {"input": 7}}}  # fmt: skip
+            devices = {f"u{unit}": ModbusRtuDevice.model_validate(given | {"unit": unit}) for unit in (1, 2)}
+            async with driven(devices, tmp_path) as reads:
+                await until_more(reads, "u1")
+                plc.dead.add(1)
+                await asyncio.sleep(0.5)
+                plc.dead.clear()
+                await until_more(reads, "u1")
+                await until_more(reads, "u2")
+            assert plc.functions == {3, 4}
+
+
+@pytest.mark.parametrize("mode", ["subscribe", "poll"])
+async def test_opcua(tmp_path, mode):
+    async with running() as server, recording(server.port) as recorder:
+        tags = {"missing": {"node": "nsu=urn:nhip:test;s=missing"}}
+        async with driven({"plc": device(recorder.port, tags, mode=mode)}, tmp_path) as reads:
+            await until_more(reads, "plc")
+            recorder.drop()
+            await until_more(reads, "plc")
+        if mode == "poll":
+            result = await asyncio.to_thread(run, "browse", f"opc.tcp://127.0.0.1:{recorder.port}/")
+            assert all(name in result.output for name in NAMES)
+        services = opcua_services(recorder.sent)
+        assert set(services) <= LOOKING, set(services) - LOOKING
+        assert services.count("CreateSession") >= 2
+        assert ("Browse" if mode == "poll" else "CreateMonitoredItems") in services
+
+
+async def test_the_recorder_would_have_seen_it(tmp_path):
+    """A master that writes, and a client that writes and calls: otherwise the tests above prove nothing."""
+    async with faulty_modbus() as plc, recording(plc.port) as recorder:
+        command = [
+            "mbpoll",
+            "-m",
+            "tcp",
+            "-p",
+            str(recorder.port),
+            "-a",
+            "1",
+            "-r",
+            "1",
+            "-1",
+            "-o",
+            "0.3",
+            "127.0.0.1",
+            "5",
+        ]
+        await asyncio.to_thread(subprocess.run, command, capture_output=True)
+        assert set(modbus_functions(recorder.sent)) & {5, 6, 15, 16}
+    async with running() as server, recording(server.port) as recorder:
+        async with Client(f"opc.tcp://127.0.0.1:{recorder.port}/") as client:
+            index = await client.get_namespace_index("urn:nhip:test")
+            with pytest.raises(ua.UaError):
+                await client.get_node(ua.NodeId("count", index)).write_value(1)
+            with pytest.raises(ua.UaError):
+                await client.nodes.server.call_method(ua.NodeId.from_string("i=11492"), 1)
+        assert {"Write", "Call"} <= set(opcua_services(recorder.sent))
