@@ -89,6 +89,8 @@ class Recorder:
         """Nothing is recorded: the month's data are used up."""
         self.recorded = self.lost = 0
         """Rows sent, and rows given up because the disk refused for too long."""
+        self.waiting = 0
+        """Rows for the next commit."""
 
     def __bool__(self) -> bool:
         return bool(self._tags)
@@ -139,6 +141,7 @@ class Recorder:
                 rows[name], tag.rows = tag.rows, []
         out = [*self._back, rows] if rows else [*self._back]
         self._back.clear()
+        self.waiting = 0
         return out
 
     def put_back(self, taken: Iterable[Recorded]) -> None:
@@ -170,6 +173,7 @@ class Recorder:
         tag.sent_us = max(t_ns // 1000, tag.sent_us + 1)
         tag.rows.append(Kept(tag.sent_us, row.value if row.quality < Quality.BAD else None, int(row.quality)))
         self.recorded += 1
+        self.waiting += 1
 
 
 def _rows(recorded: Recorded) -> int:

@@ -6,6 +6,7 @@ differences) and the uplink (envelopes reach the center).
 """
 
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -48,6 +49,7 @@ from agent.uplink import Hooks, Uplink
 from config import Site, compile_site, config_hash, describe, load_profiles, load_site, values_of
 from config.devices import stale_after_s
 from wire.bodies import Status
+from wire.values import MOST_ROWS
 
 _LOG: Final = logging.getLogger("nhip.agent")
 _BEAT_S: Final = 1.0
@@ -57,6 +59,8 @@ _DRAIN_S: Final = 5.0
 _GIVE_UP_S: Final = 10.0
 _DATA: Final = "data_spent"
 """The outbox's setting that holds what the month's data have cost so far."""
+_COLLECT: Final = (50_000, 20, 50)
+"""Rows come and go by the ten thousand and hold no cycles: looking for those rarely is cheaper, and stops nobody."""
 _SWITCH_S: Final = 0.0005
 """How long the threads that compute and store may keep the devices' rhythm waiting [s]; Python's own is ten times that."""
 
@@ -236,6 +240,13 @@ class Agent:
         self._rate.take(time.monotonic(), self.health.snapshot().get("tags_read", 0))
         if self.uplink and bool(self.keeper.trouble) != had_trouble:
             self.uplink.status_changed()
+
+    async def _commit_full(self) -> None:
+        """Process values fill an envelope long before the next commit where there are thousands a second: they then
+        do not wait for it in memory, nor are they all packed at once.
+        """
+        if self.recorder.waiting >= MOST_ROWS:
+            await self.commit()
 
     def status(self) -> Status:
         """What the center is told about this gateway."""
@@ -445,6 +456,8 @@ async def run(
     except BaseException:
         opened.outbox.close()
         raise
+    gc.collect()
+    gc.freeze()  # what was made of the site file lives as long as the process: no later collection shall look at it
     await agent.run(stop or asyncio.Event(), history)
 
 
@@ -463,6 +476,7 @@ def main(site_path: Path, outbox_path: Path, history: Path | None = None, option
         await run(site_path, outbox_path, history, stop, options)
 
     sys.setswitchinterval(_SWITCH_S)
+    gc.set_threshold(*_COLLECT)
     with suppress(KeyboardInterrupt):
         asyncio.run(with_signals())
     sys.stdout.flush()

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "bench"), str(ROOT / "tests" / "agent")]
+sys.path[:0] = [str(ROOT), str(ROOT / "bench"), str(ROOT / "tests"), str(ROOT / "tests" / "agent")]
 
 from acquisition_parts.plant import cpu_s, jitter_ms, peak_mb, plcs, site
 from edge_brokers import Center, mosquitto
@@ -77,10 +77,12 @@ def agent(count, seconds, folder):
                 time.sleep(0.1)
             measured, window = watched(child, seconds)
         plant.end()
-        health = center.plain["status"][-2]["health"]
-        return (
-            measured | jitter(plant, window) | {"envelopes": len(center.arrived), "failures": health["poll_failures"]}
-        )
+        last = next(said for said in reversed(center.plain["status"]) if said["online"])
+        delivered = sum(sum(body["values"]["rows"]) for kind, _, _, body in center.arrived if kind == "values")
+        return measured | jitter(plant, window) | {
+            "values_sent": int(last["health"]["values_recorded"]), "values_delivered": delivered,
+            "waiting": last.get("waiting", 0), "poll_failures": int(last["health"]["poll_failures"]),
+        }  # fmt: skip
 
 
 def jitter(plant, window):

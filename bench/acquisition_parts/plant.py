@@ -64,7 +64,7 @@ def jitter_ms(arrivals_ns, from_ns, until_ns, period_s=1.0):
 def site(folder, broker, ports, devices=()):
     """A site file: a machine with a counter and a state on each PLC, 100 tags each; `devices`: further lines."""
     tags = "\n".join(f"      t{at}: {{holding: {at}}}" for at in range(TAGS))
-    lines = ["site: bench", "timezone: Asia/Ho_Chi_Minh", "name: {vi: Đo, en: Bench}",
+    lines = ["site: bench", "clock: system", "timezone: Asia/Ho_Chi_Minh", "name: {vi: Đo, en: Bench}",
              f'center: {{broker: "mqtt://127.0.0.1:{broker}"}}', "devices:"]  # fmt: skip
     for number, port in enumerate(ports):
         lines += [
@@ -75,7 +75,7 @@ def site(folder, broker, ports, devices=()):
             "    tags:",
             tags,
         ]
-    lines += [*devices, "machines:"]
+    lines += [*devices, "values:", *(f"  plc-{number}.*:" for number in range(len(ports))), "machines:"]
     for number in range(len(ports)):
         plc = f"plc-{number}"
         lines += [f"  m-{number}:", f"    state: [{{when: {plc}.t1, is: running}}, {{is: unplanned_stop}}]",
