@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from adapters.contract import Reading, Row
+from agent.apart import apart
 from agent.broker import broker_of
 from agent.budget import Budget, Level, Plan
 from agent.cadence import Leisure
@@ -376,6 +377,7 @@ class Agent:
             asyncio.create_task(self.supervisor.run(), name="devices"),
             asyncio.create_task(every(_BEAT_S, self.beat, self.health), name="beat"),
             asyncio.create_task(every(self.options.commit_every_s, self.commit, self.health), name="commits"),
+            asyncio.create_task(every(_BEAT_S, self._commit_full, self.health), name="full envelopes"),
             asyncio.create_task(every(_CORRECT_S, self.corrections.turn, self.health), name="corrections"),
         ]
         if self.options.ready_file:
@@ -440,14 +442,15 @@ async def run(
     history: Path | None = None,
     stop: asyncio.Event | None = None,
     options: Options | None = None,
+    site: Site | None = None,
 ) -> None:
     """Runs the agent until `stop` is set.
 
-    history: a folder of recorded files to be fed first. Raises `config.Misconfigured`, `agent.disk.OutboxInUse`,
+    history: a folder of recorded files to be fed first; site: what the site file says, if it was read. Raises `config.Misconfigured`, `agent.disk.OutboxInUse`,
     `UnknownFormat` or `CannotStore` before anything has been started.
     """
     options = options or Options()
-    site = load_site(site_path)
+    site = site or load_site(site_path)
     opened = await asyncio.to_thread(open_outbox, outbox_path, time.time_ns(), budget_mb=options.budget_mb)
     if opened.message:
         _LOG.error("outbox damaged message=%r", opened.message)
@@ -456,8 +459,6 @@ async def run(
     except BaseException:
         opened.outbox.close()
         raise
-    gc.collect()
-    gc.freeze()  # what was made of the site file lives as long as the process: no later collection shall look at it
     await agent.run(stop or asyncio.Event(), history)
 
 
@@ -473,10 +474,13 @@ def main(site_path: Path, outbox_path: Path, history: Path | None = None, option
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, ask, number)
-        await run(site_path, outbox_path, history, stop, options)
+        await run(site_path, outbox_path, history, stop, options, site)
 
-    sys.setswitchinterval(_SWITCH_S)
+    site = apart(lambda: load_site(site_path))
+    gc.collect()
+    gc.freeze()  # what is known by now lives as long as the process: no later collection shall look at it
     gc.set_threshold(*_COLLECT)
+    sys.setswitchinterval(_SWITCH_S)
     with suppress(KeyboardInterrupt):
         asyncio.run(with_signals())
     sys.stdout.flush()
