@@ -206,4 +206,40 @@ def replay(where: str, numbers: tuple[int, ...], as_json: bool, lang: str) -> No
     sys.exit(0 if all(row["released"] for row in rows) else 1)
 
 
-COMMANDS = (bring_in, quarantine)
+@click.command()
+@click.argument("where", metavar="CENTER.yaml|URL")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@json_option
+@lang_option
+def backup(where: str, folder: Path, as_json: bool, lang: str) -> None:
+    """Copies what the center keeps on its own disk into FOLDER; the center may go on running."""
+    from center.backup import PARTS, CannotCopy
+    from center.reach import CannotSave
+    from words import number, say
+
+    def save(center: "Running | Stopped") -> tuple[list[Path], list[str]]:
+        saved, elsewhere = [], []
+        for part in PARTS:
+            try:
+                saved.append(center.save(part, folder))
+            except LookupError as error:
+                elsewhere.append(str(error))
+        return saved, elsewhere
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        saved, elsewhere = _at(where, lang, save)
+    except (CannotCopy, CannotSave, OSError) as error:
+        end(say("backup.failed", lang, detail=error), 1)
+    if as_json:
+        files = [{"file": str(path), "bytes": path.stat().st_size} for path in saved]
+        click.echo(json.dumps({"files": files, "elsewhere": elsewhere}, ensure_ascii=False))
+        return
+    for path in saved:
+        click.echo(say("backup.saved", lang, file=path, megabytes=number(path.stat().st_size / 1e6, lang, 1)))
+    for reason in elsewhere:
+        click.echo(say("backup.elsewhere", lang, reason=reason))
+    click.echo(say("backup.too", lang))
+
+
+COMMANDS = (bring_in, quarantine, backup)

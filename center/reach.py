@@ -3,9 +3,10 @@
 import ipaddress
 import json
 import os
-from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from http.client import HTTPException
+from pathlib import Path, PurePath
 from typing import Any, Final
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlsplit
@@ -24,6 +25,7 @@ from wire.parcel import Item, pack_item
 
 _OPEN: Final = build_opener(ProxyHandler({}))  # loopback only: no proxy of the environment is asked
 _WAIT_S: Final = 90.0
+_COPY_S: Final = 1800.0
 TOKEN: Final = "NHIP_TOKEN"  # noqa: S105  # the name of a variable of the environment
 
 
@@ -33,6 +35,19 @@ class CannotReach(Exception):
     def __init__(self, key: str, **values: object) -> None:
         super().__init__(f"{key} {values}")
         self.key, self.values = key, values
+
+
+class CannotSave(Exception):
+    """A file could not be written here; the message says which and why."""
+
+
+@contextmanager
+def _saving(path: Path) -> Iterator[None]:
+    """Says of which file it is that our own disk refused something."""
+    try:
+        yield
+    except OSError as error:
+        raise CannotSave(f"{path}: {error.strerror or error}") from error
 
 
 class Running:
@@ -51,16 +66,46 @@ class Running:
 
     def ask(self, path: str, body: bytes | None = None, content_type: str = "application/json") -> Any:
         """The JSON of an answer. Raises `CannotReach`, or `LookupError` for a 404."""
+        with self._asked(path, body, content_type) as answer:
+            return json.loads(answer.read())
+
+    def save(self, part: str, folder: Path) -> Path:
+        """Writes a part of the backup into the folder.
+
+        Raises `CannotReach`, `CannotSave`, or `LookupError` where another server keeps it.
+        """
+        with self._asked(f"/backup/{part}", wait_s=_COPY_S) as answer:
+            target = folder / PurePath(answer.headers.get_filename() or part).name
+            written = target.with_name(f"{target.name}.part")
+            with _saving(written):
+                file = written.open("wb")
+            with file:
+                for chunk in iter(lambda: answer.read(2**20), b""):
+                    with _saving(written):
+                        file.write(chunk)
+                with _saving(written):
+                    file.flush()
+                    os.fsync(file.fileno())
+                if file.tell() != int(answer.headers.get("Content-Length", file.tell())):
+                    raise CannotReach("hand.silent", url=self.url, detail="the copy broke off")
+        with _saving(target):
+            written.replace(target)
+        return target
+
+    @contextmanager
+    def _asked(
+        self, path: str, body: bytes | None = None, content_type: str = "application/json", wait_s: float = _WAIT_S
+    ) -> Iterator[Any]:
         request = Request(f"{self.url}/api/v1{path}", body, {"Content-Type": content_type, **self._headers})  # noqa: S310  # http, loopback
         try:
-            with _OPEN.open(request, timeout=_WAIT_S) as answer:
-                return json.loads(answer.read())
+            with _OPEN.open(request, timeout=wait_s) as answer:
+                yield answer
         except HTTPError as error:
             detail = _detail(error.read())
             if error.code == 404:
                 raise LookupError(detail) from error
             raise CannotReach("hand.refused", url=self.url, status=error.code, detail=detail) from error
-        except (URLError, OSError, ValueError) as error:
+        except (URLError, HTTPException, OSError, ValueError) as error:
             raise CannotReach("hand.silent", url=self.url, detail=getattr(error, "reason", error)) from error
 
     def settled(self, site: str, gateway: str) -> dict[str, int]:
@@ -98,8 +143,8 @@ class Running:
 class Stopped:
     """A center that does not run: its store is opened here, and MQTT is left alone."""
 
-    def __init__(self, center: Center, close: Any) -> None:
-        self._center, self._close = center, close
+    def __init__(self, center: Center, close: Any, settings: CenterFile) -> None:
+        self._center, self._close, self._settings = center, close, settings
         self._ingest = Ingest(
             center, Broker("", 0), patient=False
         )  # never connected; receipts go out at the center's next start
@@ -127,6 +172,18 @@ class Stopped:
         """Tries one again. Raises `LookupError`."""
         return by_hand.try_again(self._ingest.try_again, number)
 
+    def save(self, part: str, folder: Path) -> Path:
+        """Writes a part of the backup into the folder. Raises `CannotCopy`, `OSError`, `StoreAway` or `LookupError`."""
+        from center.backup import copy_part, file_of  # noqa: PLC0415  # the store's library only where it is used
+
+        engine = open_accounts(self._settings.database_url) if self._settings.accounts == "on" else None
+        target = folder / file_of(part, self._center, engine).name
+        written = target.with_name(f"{target.name}.part")
+        written.unlink(missing_ok=True)
+        copy_part(part, self._center, engine, written)
+        written.replace(target)
+        return target
+
     def close(self) -> None:
         """Writes everything into the file and frees it."""
         self._close(self._center)
@@ -145,7 +202,7 @@ def reach(where: str) -> Running | Stopped:
         return running
     from center.opening import close_center, open_center  # noqa: PLC0415  # the store's library only where it is opened
 
-    return Stopped(open_center(settings), close_center)
+    return Stopped(open_center(settings), close_center, settings)
 
 
 def running_center(settings: CenterFile) -> Running | None:

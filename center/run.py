@@ -21,6 +21,7 @@ from center.accounts.identify import Accounts, add_sessions
 from center.accounts.people import has_administrator
 from center.accounts.schema import open_accounts
 from center.api import create_app
+from center.backup_api import add_backup
 from center.by_hand_api import add_by_hand
 from center.complaints import wrong
 from center.ingest import Ingest
@@ -89,6 +90,8 @@ async def _serve(
     ingest, sums = Ingest(center, broker, part_of(settings.role, _teller(unfit))), Job(center)
     identify = accounts.identify if accounts else _whoever_is_here
     app = application(center, ingest, identify) if settings.role != "ingest" else _watched(center, identify)
+    if settings.role != "ingest":
+        add_backup(app, center, accounts.engine if accounts else None)
     if accounts:
         add_accounts(app, accounts.engine)
         add_sessions(app, accounts.engine, secure=settings.secure)

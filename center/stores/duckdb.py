@@ -25,6 +25,7 @@ from center.stores import _duckdb_rollups as rollups
 from center.stores import _duckdb_rows as rows_of
 from center.stores import _duckdb_values as values_of
 from center.stores import _duckdb_write as write
+from center.stores._duckdb_copy import copy_file
 from center.stores.contract import Batch, Query, StoreAway, ValueQuery
 from oee.facts import Facts, Losses, Stop
 from wire.values import Values
@@ -199,6 +200,17 @@ class DuckStore:
         with self._turn, self._writing() as cursor:
             values_of.forget_values(cursor, before_ns)
             cursor.commit()
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._path
+
+    def copy_to(self, target: Path) -> None:
+        """A whole copy of the file; by the contract of `center.backup.Copied`."""
+        with self._turn:
+            self._cursor().close()  # `StoreAway` if the file is gone
+            copy_file(self._path, target)
 
     def extent(self) -> dict[str, tuple[int, int]]:
         """By the contract of `Movable`."""

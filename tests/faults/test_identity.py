@@ -1,5 +1,6 @@
 """Disks that are not what they were: a center restored from an older copy or lost, a new gateway, a copied card."""
 
+import json
 import shutil
 
 import pytest
@@ -9,6 +10,7 @@ from fault_history import FILES, site_file, write_files
 from fault_link import Link
 from fault_stage import Stage, eventually, free_port
 from test_kills import agrees
+from test_stick import nhip
 
 from agent.history import day_path
 
@@ -46,6 +48,20 @@ def test_center_restored_from_an_older_copy(tmp_path, expected):
         stage.center.start()
         stage.wait_center()
         assert stage.api("delivery")["generation"] != generation
+
+
+def test_center_restored_from_a_backup_that_was_taken_while_it_ran(tmp_path, expected):
+    """`nhip backup`, then the disk is lost: gateways send what is newer than the copy, and nothing counts twice."""
+    with Stage(tmp_path) as stage:
+        arrived(stage, 6)
+        stage.feed(10)  # on its way while the copy is made
+        told = json.loads(nhip("backup", tmp_path / "center.yaml", tmp_path / "saved", "--json"))
+        (copy,) = [item["file"] for item in told["files"] if item["file"].endswith(stage.store.name)]
+        arrived(stage, 14)
+        stage.center.kill()
+        restore(stage, copy)
+        stage.center.start()
+        agrees(stage.finish(), expected)
 
 
 @pytest.mark.slow

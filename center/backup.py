@@ -1,0 +1,68 @@
+"""Copies of what a center keeps on its own disk, taken while it runs, each whole and of one instant.
+
+Two parts: `store` (facts with the embedded store, and the delivery ledger) and `accounts`. They need not be of the same
+instant: what a restored ledger does not know, gateways send again. What another server keeps (InfluxDB, PostgreSQL) is
+backed up by that server's own tools.
+"""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Final, Protocol, runtime_checkable
+
+import duckdb
+from sqlalchemy import Engine
+
+from center.state import Center
+
+PARTS: Final = ("store", "accounts")
+
+
+@runtime_checkable
+class Copied(Protocol):
+    """A store or books in a file that can be copied while it is used."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        ...
+
+    def copy_to(self, target: Path) -> None:
+        """Writes a whole copy; commits wait meanwhile. Raises `StoreAway`, `OSError` or `duckdb.Error`."""
+        ...
+
+
+class NotHere(LookupError):
+    """Another server keeps this part; the message says by which tool it is backed up."""
+
+
+class CannotCopy(Exception):
+    """The copy was not made; the message says why."""
+
+
+def file_of(part: str, center: Center, engine: Engine | None) -> Path:
+    """Where the part lies. Raises `NotHere`."""
+    if part == "store":
+        if isinstance(center.books, Copied):
+            return center.books.path
+        raise NotHere("the delivery ledger is in PostgreSQL; back it up with pg_dump")
+    if engine is None:
+        raise NotHere("accounts are off; there is nothing of them to back up")
+    if engine.dialect.name != "sqlite" or not engine.url.database:
+        raise NotHere("accounts are in PostgreSQL; back them up with pg_dump")
+    return Path(engine.url.database)
+
+
+def copy_part(part: str, center: Center, engine: Engine | None, target: Path) -> None:
+    """Copies a part to `target`. Raises `NotHere`, `CannotCopy` or `StoreAway`."""
+    source = file_of(part, center, engine)
+    try:
+        if part == "store":
+            assert isinstance(center.books, Copied)  # else `file_of` has raised
+            center.books.copy_to(target)
+        else:
+            with closing(sqlite3.connect(source)) as read, closing(sqlite3.connect(target)) as written:
+                read.backup(written)
+    except (OSError, duckdb.Error, sqlite3.Error) as error:
+        target.unlink(missing_ok=True)
+        raise CannotCopy(f"{source}: not copied: {getattr(error, 'strerror', None) or error}") from error

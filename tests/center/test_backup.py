@@ -1,0 +1,127 @@
+"""Copies of a center that goes on: whole, of one instant, for administrators, and readable where they are put back."""
+
+import subprocess
+import sys
+import threading
+
+import duckdb
+import httpx
+import pytest
+from api_plant import T, deliver, fill
+from center_plant import envelope, ns, running
+
+from center import backup
+from center.accounts import people
+from center.accounts.audit import Actor
+from center.accounts.schema import open_accounts
+from center.api import create_app
+from center.backup_api import add_backup
+from center.state import center_of
+from center.stores.contract import Query
+from center.stores.duckdb import open_store
+from center.viewer import EVERYTHING, Viewer
+from oee.facts import MINUTE_NS
+
+
+@pytest.fixture
+def center(tmp_path):
+    store = open_store({"file": str(tmp_path / "nhip.duckdb")})
+    made = center_of(store, now_ns=lambda: ns("2026-03-02T10:00:20"))
+    fill(made)
+    yield made
+    store.close()
+
+
+@pytest.fixture
+def engine(tmp_path):
+    made = open_accounts(f"sqlite:///{tmp_path / 'nhip.accounts.sqlite'}")
+    people.add_user(made, 1, Actor("root"), "an", role="admin", password="a long enough secret")
+    yield made
+    made.dispose()
+
+
+def pieces(store):
+    found = store.facts(Query("van-long", 0, ns("2026-04-01"), by=()))
+    return int(found.column("pieces_total").sum())
+
+
+def stored(store):
+    return sum(state.stored for state in store.remember().streams.values() if state.kind == "facts")
+
+
+def test_a_copy_taken_while_facts_arrive_is_whole_and_of_one_instant(center, tmp_path):
+    """Each envelope brings ten pieces: any copy holds a multiple of ten, as many as its own ledger says."""
+    before, first, stop, more = pieces(center.store), stored(center.store), threading.Event(), threading.Event()
+
+    def arrive():
+        seq = 10
+        while not stop.is_set():
+            deliver(center, "van-long", "facts", [envelope(seq, running(T + (100 + seq) * MINUTE_NS, 1))])
+            more.set()
+            seq += 1
+
+    gateway = threading.Thread(target=arrive)
+    gateway.start()
+    try:
+        for number in range(3):
+            more.clear()
+            assert more.wait(30)
+            backup.copy_part("store", center, None, tmp_path / f"copy-{number}.duckdb")
+    finally:
+        stop.set()
+        gateway.join()
+    counts = []
+    for number in range(3):
+        restored = open_store({"file": str(tmp_path / f"copy-{number}.duckdb")})
+        counts.append(stored(restored))
+        assert pieces(restored) - before == (counts[-1] - first) * 10
+        restored.close()
+    assert first < counts[0] < counts[1] < counts[2]
+    with pytest.raises(duckdb.IOException, match="lock"):  # our own lock has survived
+        _open_elsewhere(tmp_path / "nhip.duckdb")
+
+
+def _open_elsewhere(path):
+    code = "import duckdb, sys; duckdb.connect(sys.argv[1])"
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True)
+    if done.returncode:
+        raise duckdb.IOException(done.stderr.strip().splitlines()[-1])
+
+
+async def _get(center, engine, viewer, part):
+    async def identify(_connection):
+        return viewer
+
+    app = create_app(center, identify)
+    add_backup(app, center, engine)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        return await client.get(f"/api/v1/backup/{part}")
+
+
+async def test_accounts_come_back_with_their_passwords(center, engine, tmp_path):
+    answer = await _get(center, engine, EVERYTHING, "accounts")
+    assert answer.status_code == 200
+    assert "nhip.accounts.sqlite" in answer.headers["content-disposition"]
+    (tmp_path / "back.sqlite").write_bytes(answer.content)
+    again = open_accounts(f"sqlite:///{tmp_path / 'back.sqlite'}")
+    assert [item.name for item in people.users(again)] == ["an"]
+    again.dispose()
+    assert [path.name for path in tmp_path.glob(".*")] == []  # nothing is left beside the files
+
+
+async def test_only_administrators_take_a_copy(center, engine):
+    for rights in ({"read"}, {"read", "write"}):
+        answer = await _get(center, engine, Viewer("an", frozenset({"van-long"}), frozenset(rights)), "store")
+        assert answer.status_code == 403
+
+
+async def test_what_another_server_keeps_is_said(center):
+    answer = await _get(center, None, EVERYTHING, "accounts")
+    assert (answer.status_code, "off" in answer.json()["detail"]) == (404, True)
+
+
+def test_a_full_disk_leaves_nothing_behind(center, tmp_path):
+    target = tmp_path / "no such folder" / "copy.duckdb"
+    with pytest.raises(backup.CannotCopy, match="not copied"):
+        backup.copy_part("store", center, None, target)
+    assert pieces(center.store) > 0
