@@ -87,6 +87,18 @@ def entries(declarations: Iterable[Declaration]) -> tuple[tuple[Declaration, ...
     return tuple(stand), tuple(refused)
 
 
+def held(declarations: Iterable[Declaration], field: Field, start_ns: int) -> list[tuple[int, str]]:
+    """What people said of a field from `start_ns` on: times at which it may change and the value from then on, "" where
+    nobody said any. Of several that hold, the one said last."""
+    said = [item for item in declarations if item.field == field]
+    edges = sorted({start_ns, *(t for item in said for t in (item.start_ns, item.end_ns) if t and t > start_ns)})
+    rows = []
+    for edge in edges:
+        holds = [item for item in said if item.start_ns <= edge and (item.end_ns is None or edge < item.end_ns)]
+        rows.append((edge, holds[-1].value if holds else ""))
+    return rows
+
+
 def _inside(small: Declaration, large: Declaration) -> bool:
     assert small.end_ns is not None  # only entries with an end stand
     assert large.end_ns is not None

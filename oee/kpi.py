@@ -10,7 +10,7 @@ Guide; "Nhip" marks our own.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from oee.facts import FACT, FACT_COLUMNS, Int64
@@ -35,6 +35,8 @@ class Terms:
     scheduled_ms: int | None
     all_ms: int | None
     formula: Formula
+    order_ms: int = 0
+    """AOET: from an order's start to its end, whatever lies between."""
 
     def __getitem__(self, name: str) -> int:
         return self.sums[name]
@@ -216,6 +218,22 @@ def _mean_stop(t: Terms) -> float:
     return _divide(t["stops_ms"] / 1000, t["stops"], "no_stop")
 
 
+def _load_rate(t: Terms) -> float:
+    if t["ideal_total_us"] == 0 and t["pieces_total"] > 0:
+        raise _Undefined("no_ideal_time")
+    return _divide(t["ideal_total_us"] / 1000, t.busy_ms + t.unknown_ms, "no_busy_time")
+
+
+def _order_execution(t: Terms) -> float:
+    if t.order_ms == 0:
+        raise _Undefined("no_order")
+    return t.order_ms / 1000
+
+
+def _of_order(top: float, t: Terms) -> float:
+    return _divide(top, t.order_ms, "no_order")
+
+
 @dataclass(frozen=True)
 class Kpi:
     """A row of the table. unit: `1` a ratio (shown in percent), `s`, or `1/h`. null: when it is None."""
@@ -265,8 +283,13 @@ KPIS: Final[tuple[Kpi, ...]] = (
         lambda t: _judged(t, t["pieces_good"])),
     Kpi("scrap_ratio", "ScR", "1", "(start-up + process rejects) / judged pieces", "ISO: SQ / PQ", "no judged piece",
         lambda t: _judged(t, t["pieces_startup_reject"] + t["pieces_process_reject"])),
+    Kpi("first_pass_yield", "FPY", "1", "pieces that were right first time / judged pieces", "ISO: GP / IP",
+        "no judged piece", lambda t: _judged(t, t["pieces_good"])),
     Kpi("rework_ratio", "RR", "1", "rework / judged pieces", "ISO: RQ / PQ", "no judged piece",
         lambda t: _judged(t, t["pieces_rework"])),
+    Kpi("equipment_load_rate", "ELR", "1", "ideal time x pieces / (B + U)",
+        "ISO: PQ / EPC, the capacity being what the ideal times allow", "nothing scheduled, or no ideal time known",
+        _load_rate),
     Kpi("mttr_s", "MTTR", "s", "time of closed failures / closed failures", "ISO: mean of TTR", "no closed failure",
         _mttr),
     Kpi("mttf_s", "MTTF", "s", "(running + minor stops + set-up) / closed failures", "ISO: mean of TTF",
@@ -279,6 +302,18 @@ KPIS: Final[tuple[Kpi, ...]] = (
         _per_hour),
 )  # fmt: skip
 KPI_KEYS: Final = tuple(kpi.key for kpi in KPIS)
+
+ORDER_KPIS: Final[tuple[Kpi, ...]] = (
+    Kpi("order_execution_s", "AOET", "s", "from the order's start to its end", "ISO: actual order execution time",
+        "no order", _order_execution),
+    Kpi("throughput_per_hour", "TR", "1/h", "pieces, unwatched included / AOET", "ISO: throughput rate = PQ / AOET",
+        "no order", lambda t: _of_order((t["pieces_total"] + t["pieces_unwatched"]) * 3_600_000, t)),
+    Kpi("allocation_ratio", "AR", "1", "B / AOET", "ISO: allocation ratio = sum of AUBT / AOET", "no order",
+        lambda t: _of_order(t.busy_ms, t)),
+    Kpi("production_process_ratio", "PR", "1", "running / AOET", "ISO: production process ratio = sum of APT / AOET",
+        "no order", lambda t: _of_order(t["running_ms"], t)),
+)  # fmt: skip
+"""KPIs of an order's sums. On several machines they may exceed 1: sums of machines over one order's time."""
 
 
 @dataclass(frozen=True)
@@ -323,13 +358,7 @@ def compute(
     all_ms: the window's length; None where it makes no sense.
     """
     given = terms(sums, scheduled_ms=scheduled_ms, all_ms=all_ms, formula=formula)
-    values: dict[str, float | None] = {}
-    why: dict[str, str] = {}
-    for kpi in KPIS:
-        try:
-            values[kpi.key] = kpi.value(given)
-        except _Undefined as reason:
-            values[kpi.key], why[kpi.key] = None, str(reason)
+    values, why = _values(KPIS, given)
     flags = []
     performance = values["performance"]
     if performance is not None and performance > 1:
@@ -337,3 +366,23 @@ def compute(
     if scheduled_ms is not None and given.unknown_ms < 0:
         flags.append("more_than_scheduled")
     return Result(values, why, tuple(flags))
+
+
+def _values(table: tuple[Kpi, ...], given: Terms) -> tuple[dict[str, float | None], dict[str, str]]:
+    values: dict[str, float | None] = {}
+    why: dict[str, str] = {}
+    for kpi in table:
+        try:
+            values[kpi.key] = kpi.value(given)
+        except _Undefined as reason:
+            values[kpi.key], why[kpi.key] = None, str(reason)
+    return values, why
+
+
+def compute_order(sums: Mapping[str, int] | Int64, order_ms: int | None) -> Result:
+    """`ORDER_KPIS` of the sums of what was done for one order.
+
+    order_ms: from its start to its end; None where that cannot be told (no order, or a part of one).
+    """
+    given = replace(terms(sums, scheduled_ms=None, all_ms=None), order_ms=order_ms or 0)
+    return Result(*_values(ORDER_KPIS, given), ())

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from oee.counters import Counts, Memory, count
-from oee.declarations import Declaration
+from oee.declarations import Declaration, held
 from oee.expressions import all_known, at_times, is_known
 from oee.facts import MINUTE_NS, MS_NS, UNKNOWN_PRODUCT, Text
 from oee.machine import OPERATOR, Machine, Pieces, Product
@@ -90,7 +90,7 @@ def products_from(
     calls bad makes it `?`. A change is between two known products.
     """
     if machine.product_tag == OPERATOR:
-        told = _declared_products(declarations, start_ns)
+        told = [(t_ns, product_key(value)) for t_ns, value in held(declarations, "product", start_ns)]
     elif machine.product_tag:
         told = _tag_products(machine, samples.get(machine.product_tag, EMPTY), first, start_ns)
     else:
@@ -138,16 +138,6 @@ def _tag_products(machine: Machine, column: Series, first: str, start_ns: int) -
             rows.append((int(column.t_ns[index]), name))
     if machine.product_change == "next_stop" and waiting not in ("", first):
         rows.insert(0, (start_ns, waiting))
-    return rows
-
-
-def _declared_products(declarations: Iterable[Declaration], start_ns: int) -> list[tuple[int, str]]:
-    said = [item for item in declarations if item.field == "product"]
-    edges = sorted({start_ns, *(t for item in said for t in (item.start_ns, item.end_ns) if t and t > start_ns)})
-    rows = []
-    for edge in edges:
-        holds = [item for item in said if item.start_ns <= edge and (item.end_ns is None or edge < item.end_ns)]
-        rows.append((edge, product_key(holds[-1].value) if holds else UNKNOWN_PRODUCT))
     return rows
 
 

@@ -9,7 +9,7 @@ brings such pieces, and nothing else of it is used.
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from pathlib import Path
 from typing import Final
@@ -20,6 +20,7 @@ from oee import engine
 from oee.declarations import Declaration
 from oee.facts import MINUTE_NS, MS_NS, NO_LOSSES
 from oee.machine import Machine
+from oee.orders import Stretch, facts_by_order, stretches
 from oee.production import count_all
 from oee.samples import Samples
 from replay import declared
@@ -53,6 +54,7 @@ class Outcome:
     totals: Totals
     conflicts: tuple[Conflict, ...]
     rows: int
+    orders: Mapping[str, tuple[Stretch, ...]] = field(default_factory=dict)
 
 
 def replay(
@@ -70,7 +72,9 @@ def replay(
     with ThreadPoolExecutor(1, "replay-reader") as reader:
         tapes = open_tapes(folder, site, machines, zone, conflicts, reader)
         window = _go(machines, said, tapes, totals, conflicts, zone, progress)
-    return Outcome(site, machines, window, totals, conflicts.all(), sum(tape.rows_read for tape in tapes))
+    return Outcome(
+        site, machines, window, totals, conflicts.all(), sum(tape.rows_read for tape in tapes), orders_of(said)
+    )
 
 
 def _go(
@@ -100,6 +104,11 @@ def _go(
     return None
 
 
+def orders_of(said: Mapping[str, tuple[Declaration, ...]]) -> dict[str, tuple[Stretch, ...]]:
+    """Each machine's orders; machines of which none was said are not in it."""
+    return {name: stretches(told) for name, told in said.items() if any(item.field == "order" for item in told)}
+
+
 def _recorded(machine: Machine) -> Machine:
     """The machine as a recording shows it: when a counter was looked at is told by its rows, not by a polling period."""
     told = {role: replace(counter, look_ns=0) for role, counter in machine.pieces.counters().items()}
@@ -121,6 +130,7 @@ class _Run:
         self._machines, self._said, self._tapes, self._totals = machines, dict(said), tapes, totals
         self._conflicts, self._progress = conflicts, progress
         self._states = {name: engine.start() for name in machines}
+        self._orders = orders_of(said)
         self._odd: dict[str, tuple[tuple[int, str, int, int], ...]] = {}
 
     def go(self, first_ns: int) -> int:
@@ -158,16 +168,26 @@ class _Run:
             self._progress(share, sum(tape.rows_read for tape in self._tapes))
 
     def _gather(self, found: engine.Step, settled_ns: int, until_ns: int) -> None:
-        """Cycles since the time settled before."""
-        low, high = max(settled_ns, self._totals.from_ns), min(until_ns, self._totals.to_ns)
-        if found.whole is not None and low < high:
-            self._totals.gathered.add_cycles(found.whole, low, high)
+        """Cycles and orders since the time settled before."""
+        if found.whole is None:
+            return
+        low = max(settled_ns, self._totals.from_ns, int(found.whole.line.start_ns[0]))
+        high = min(until_ns, self._totals.to_ns)
+        if low >= high:
+            return
+        self._totals.gathered.add_cycles(found.whole, low, high)
+        for order, facts in facts_by_order(found.whole, self._orders.get(found.whole.machine.id, ()), low, high):
+            self._totals.add_order(order, facts)
 
     def _last_pieces(self, last_ns: int) -> None:
         samples = self._take(last_ns + MS_NS)
         for name, machine in self._machines.items():
             found = engine.step(machine, self._states[name], samples, (), last_ns + MS_NS, _END_NS)
-            self._totals.add(only_pieces(found.facts), NO_LOSSES, None, machine, 0)
+            pieces = only_pieces(found.facts)
+            self._totals.add(pieces, NO_LOSSES, None, machine, 0)
+            for item in self._orders.get(name, ()):
+                if item.start_ns < last_ns <= (item.end_ns or last_ns):
+                    self._totals.add_order(item.order, pieces)
             self._totals.close(machine, last_ns)
             self._tell_oddities(name, found.state.oddities)
             self._tell_waiting(name, machine, found.state)

@@ -5,11 +5,14 @@ Plain values, in the words of `oee`, for the JSON, the terminal and the page ali
 
 from dataclasses import asdict
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from oee.changeovers import by_pair
 from oee.losses import six_big_losses
 from replay.drive import Outcome
 from replay.figures import waterfall_of
+from replay.rows import rows
+from replay.times import iso
 
 
 def six_losses(outcome: Outcome, formula: str) -> list[dict[str, Any]]:
@@ -23,12 +26,12 @@ def six_losses(outcome: Outcome, formula: str) -> list[dict[str, Any]]:
     return out + [_together([row for row in out if row["number"] == number]) for number in range(1, 7) if out]
 
 
-def _together(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _together(found: list[dict[str, Any]]) -> dict[str, Any]:
     """One of the six losses over all machines."""
-    pieces = [row["pieces"] for row in rows if row["pieces"] is not None]
-    parts = {key: sum(row["parts"][key] for row in rows) for key in rows[0]["parts"]}
-    us = sum(row["us"] for row in rows)
-    return rows[0] | {"machine": None, "us": us, "pieces": sum(pieces) if pieces else None, "parts": parts}
+    pieces = [row["pieces"] for row in found if row["pieces"] is not None]
+    parts = {key: sum(row["parts"][key] for row in found) for key in found[0]["parts"]}
+    us = sum(row["us"] for row in found)
+    return found[0] | {"machine": None, "us": us, "pieces": sum(pieces) if pieces else None, "parts": parts}
 
 
 def waterfalls(outcome: Outcome, formula: str) -> list[dict[str, Any]]:
@@ -51,3 +54,21 @@ def changeover_pairs(outcome: Outcome) -> list[dict[str, Any]]:
     return [
         asdict(row) | {"elapsed_ms": elapsed_ms[(row.machine, row.product, row.to_product)]} for row in by_pair(found)
     ]
+
+
+def orders(outcome: Outcome, formula: str) -> list[dict[str, Any]]:
+    """What was done for each order on each machine: a row as by machine and order, with `start` and `end` as they were
+    said (`end` null: it has not ended)."""
+    zone = ZoneInfo(outcome.site.timezone)
+    said: dict[tuple[str, str], tuple[int, int | None]] = {}
+    for machine, items in outcome.orders.items():
+        for item in items:
+            first_ns, _ = said.get((machine, item.order), (item.start_ns, None))
+            said[(machine, item.order)] = (first_ns, item.end_ns)
+    out = []
+    for row in rows(outcome, ("machine", "order"), formula):
+        if row.get("order"):
+            start_ns, end_ns = said[(row["machine"], row["order"])]
+            times = {"start": iso(start_ns, zone), "end": None if end_ns is None else iso(end_ns, zone)}
+            out.append({"machine": row["machine"], "order": row["order"], **times} | row)
+    return out

@@ -39,6 +39,10 @@ class Names:
         """A shift's name."""
         return words.say("shift.none", self._lang) if key == NO_SHIFT else key
 
+    def order(self, key: str) -> str:
+        """An order's number."""
+        return key or words.say("replay.no_order", self._lang)
+
     def reason(self, key: str) -> str:
         """A reason's name, or that none was given."""
         if not key:

@@ -9,6 +9,7 @@ from config import config_hash
 from oee.facts import MS_NS
 from replay.drive import Outcome, Window
 from replay.names import Names, complain, named
+from replay.page_insights import orders_section
 from replay.page_machine import machine_section, overview, say
 from replay.rows import rows
 
@@ -29,6 +30,7 @@ def page(outcome: Outcome, formula: str = "", lang: str = "en") -> str:
         if len(outcome.machines) > 1:
             parts.append(overview(totals, names, lang))
         parts += [machine_section(outcome, key, totals[key], chosen, names, lang) for key in outcome.machines]
+        parts.append(orders_section(outcome, chosen, names, lang))
         parts.append(_stops(outcome, names, lang))
     if outcome.conflicts:
         parts.append(_conflicts(outcome, lang))

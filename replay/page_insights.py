@@ -8,8 +8,9 @@ import words
 from replay.drawings import strip
 from replay.drive import Outcome
 from replay.ideals import differs, ideal_times, seconds, told_set
-from replay.insights import changeover_pairs, six_losses
+from replay.insights import changeover_pairs, orders, six_losses
 from replay.names import Names
+from replay.rows import rejects
 
 _PAIRS_SHOWN: Final = 10
 _COLOURS: Final = {"reduced_speed": "slow_cycles"}
@@ -23,6 +24,29 @@ def insights(outcome: Outcome, key: str, formula: str, names: Names, lang: str) 
         _ideals(outcome, key, names, lang),
     ]
     return f'<div class="stack">{"".join(f"""<div class="card">{card}</div>""" for card in cards if card)}</div>'
+
+
+def orders_section(outcome: Outcome, formula: str, names: Names, lang: str) -> str:
+    """Orders of all machines; nothing where none was declared."""
+    found = orders(outcome, formula)
+    if not found:
+        return ""
+    heads = ("order", "machine", "time", "pieces", "rejects", "per_hour", "allocated", "oee")
+    rows = [
+        [
+            escape(row["order"]),
+            escape(names.machine(row["machine"])),
+            words.duration(row["order_ms"], lang) + ("" if row["end"] else f" – {_say('replay.not_ended', lang)}"),
+            words.number(row["pieces_total"], lang),
+            words.number(rejects(row), lang),
+            words.number(row["throughput_per_hour"], lang, 1),
+            words.percent(row["allocation_ratio"], lang),
+            words.percent(row["oee"], lang),
+        ]
+        for row in found
+    ]
+    note = f'<p class="note">{_say("replay.orders_note", lang)}</p>'
+    return f'<h2>{_say("replay.orders", lang)}</h2><div class="card">{note}{_table(heads, 2, rows, lang)}</div>'
 
 
 def _six(outcome: Outcome, key: str, formula: str, lang: str) -> str:

@@ -8,7 +8,7 @@ import words
 from replay.conflicts import Conflict
 from replay.drive import Outcome
 from replay.ideals import ideal_times
-from replay.insights import changeover_pairs, six_losses, waterfalls
+from replay.insights import changeover_pairs, orders, six_losses, waterfalls
 from replay.rows import DEFAULT_BY, length_ms, losses, rows, stop_row
 from replay.times import iso
 
@@ -41,6 +41,7 @@ def as_json(outcome: Outcome, by: Sequence[str] = DEFAULT_BY, formula: str = "",
             "still_open": gathered.still_open,
         },
         "ideal_times": ideal_times(outcome),
+        "orders": orders(outcome, chosen) if window is not None else [],
         "conflicts": [_conflict(item, lang) for item in outcome.conflicts],
     }
 

@@ -1,6 +1,6 @@
 """From sums to rows with KPIs: the only step that divides, and the last one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -10,12 +10,13 @@ import numpy as np
 from oee import kpi
 from oee.calendars import cut
 from oee.facts import FACT_COLUMNS, MS_NS, Int64
+from oee.orders import Stretch
 from oee.states import CalendarClass, State
-from replay.drive import Outcome
+from replay.drive import Outcome, Window
 from replay.times import iso
 from replay.totals import Kept, Key
 
-GROUPS: Final = ("machine", "day", "shift", "product")
+GROUPS: Final = ("machine", "day", "shift", "product", "order")
 DEFAULT_BY: Final = ("machine", "shift", "product")
 Group = tuple[str, ...]
 
@@ -30,29 +31,57 @@ def plan(outcome: Outcome, by: Sequence[str], wanted: CalendarClass = CalendarCl
     out: dict[Group, int] = {}
     if outcome.window is None or "product" in by:
         return out
-    for name, machine in outcome.machines.items():
-        spans = cut(machine.calendar, outcome.window.start_ns, outcome.window.end_ns)
+    for name, order, start_ns, end_ns in _parts(outcome, outcome.window, apart="order" in by):
+        spans = cut(outcome.machines[name].calendar, start_ns, end_ns)
         lengths = (spans.end_ns // MS_NS - spans.start_ns // MS_NS).tolist()
         columns = (spans.business_date.tolist(), spans.shift.tolist(), spans.calendar.tolist())
         for business_date, shift, code, ms in zip(*columns, lengths, strict=True):
             if code == wanted and ms:
-                group = _group(Key(name, business_date, shift, "", code), by)
+                group = _group(Key(name, business_date, shift, "", code), by, order)
                 out[group] = out.get(group, 0) + ms
     return out
+
+
+def _parts(outcome: Outcome, window: Window, *, apart: bool) -> Iterator[tuple[str, str, int, int]]:
+    """Machine, order, start and end of the parts of the window: by order where that is asked for, else each machine's
+    whole window."""
+    whole = (Stretch("", window.start_ns, window.end_ns),)
+    for name in outcome.machines:
+        for item in outcome.orders.get(name, whole) if apart else whole:
+            low, high = max(item.start_ns, window.start_ns), min(item.end_ns or window.end_ns, window.end_ns)
+            if low < high:
+                yield name, item.order, low, high
 
 
 def sums_by(outcome: Outcome, by: Sequence[str]) -> dict[Group, Int64]:
     """Facts of scheduled time by group."""
     out: dict[Group, Int64] = {}
-    for key, row in outcome.totals.facts.items():
+    apart = outcome.totals.orders if "order" in by else {}
+    with_orders = {key.machine for key in apart}
+    found = [(Key(*key[:-1]), key.order, row) for key, row in apart.items()]
+    found += [(key, "", row) for key, row in outcome.totals.facts.items() if key.machine not in with_orders]
+    for key, order, row in found:
         if key.calendar == CalendarClass.SCHEDULED:
-            group = _group(key, by)
+            group = _group(key, by, order)
             out[group] = out[group] + row if group in out else row
     return out
 
 
-def _group(key: Key, by: Sequence[str]) -> Group:
-    parts = {"machine": key.machine, "day": "", "shift": key.shift, "product": key.product}
+def order_ms(outcome: Outcome, by: Sequence[str]) -> dict[Group, int]:
+    """From each order's start to its end within the window [ms]; empty for groups that are parts of orders."""
+    if outcome.window is None or "order" not in by or not set(by) <= {"machine", "order"}:
+        return {}
+    edges: dict[Group, tuple[int, int]] = {}
+    for name, order, start_ns, end_ns in _parts(outcome, outcome.window, apart=True):
+        if order:
+            group = _group(Key(name, 0, "", "", 0), by, order)
+            first_ns, last_ns = edges.get(group, (start_ns, end_ns))
+            edges[group] = (min(first_ns, start_ns), max(last_ns, end_ns))
+    return {group: (last_ns - first_ns) // MS_NS for group, (first_ns, last_ns) in edges.items()}
+
+
+def _group(key: Key, by: Sequence[str], order: str = "") -> Group:
+    parts = {"machine": key.machine, "day": "", "shift": key.shift, "product": key.product, "order": order}
     return tuple(day_of(key.business_date) if name == "day" else parts[name] for name in by)
 
 
@@ -79,12 +108,20 @@ def _rows(outcome: Outcome, by: Sequence[str], formula: str) -> list[dict[str, A
     none = np.zeros(len(FACT_COLUMNS), np.int64)
     window_ms = length_ms(outcome)
     all_ms = {(): window_ms * len(outcome.machines), ("machine",): window_ms}.get(tuple(by))
+    lasted = order_ms(outcome, by)
     out = []
     for group in sorted(groups):
         scheduled_ms = None if "product" in by else planned.get(group, 0)
-        row = dict(zip(by, group, strict=True))
-        out.append(row | _numbers(sums.get(group, none), scheduled_ms, all_ms, formula))
+        row: dict[str, Any] = dict(zip(by, group, strict=True))
+        row |= _numbers(sums.get(group, none), scheduled_ms, all_ms, formula)
+        out.append(row | _of_order(sums.get(group, none), row["why_null"], lasted.get(group)) if "order" in by else row)
     return out
+
+
+def _of_order(sums: Int64, why_null: dict[str, str], lasted_ms: int | None) -> dict[str, Any]:
+    """The KPIs of orders, beside the others."""
+    found = kpi.compute_order(sums, lasted_ms)
+    return {"order_ms": lasted_ms, **found.values, "why_null": why_null | found.why_null}
 
 
 def length_ms(outcome: Outcome) -> int:

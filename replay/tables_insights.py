@@ -9,8 +9,9 @@ from rich.table import Table
 import words
 from replay.drive import Outcome
 from replay.ideals import differs, ideal_times, seconds, told_set
-from replay.insights import changeover_pairs, six_losses
+from replay.insights import changeover_pairs, orders, six_losses
 from replay.names import Names
+from replay.rows import rejects
 
 _PAIRS_SHOWN: Final = 10
 _WIDE: Final = 1.5
@@ -21,6 +22,7 @@ NewTable = Callable[[str, str], Table]
 def insights(outcome: Outcome, formula: str, names: Names, lang: str, new: NewTable) -> list[Table]:
     """The tables that have something to say. new: an empty table with the title of that key."""
     found = [
+        _orders(outcome, formula, names, lang, new),
         _six(outcome, formula, lang, new),
         _changeovers(outcome, names, lang, new),
         _ideals(outcome, names, lang, new),
@@ -33,6 +35,24 @@ def _heads(table: Table, lang: str, left: Sequence[str], right: Sequence[str]) -
         table.add_column(words.say(f"replay.{name}", lang))
     for name in right:
         table.add_column(words.say(f"replay.{name}", lang), justify="right", no_wrap=True)
+
+
+def _orders(outcome: Outcome, formula: str, names: Names, lang: str, new: NewTable) -> Table:
+    table = new("orders", lang)
+    _heads(table, lang, ("order", "machine"), ("time", "pieces", "rejects", "per_hour", "allocated", "oee"))
+    for row in orders(outcome, formula):
+        length = words.duration(row["order_ms"], lang)
+        table.add_row(
+            escape(row["order"]),
+            escape(names.machine(row["machine"])),
+            length if row["end"] else f"{length} …",
+            words.number(row["pieces_total"], lang),
+            words.number(rejects(row), lang),
+            words.number(row["throughput_per_hour"], lang, 1),
+            words.percent(row["allocation_ratio"], lang),
+            words.percent(row["oee"], lang),
+        )
+    return table
 
 
 def _six(outcome: Outcome, formula: str, lang: str, new: NewTable) -> Table:

@@ -4,6 +4,7 @@ Everything here grows with days, shifts and products, not with samples, minutes 
 """
 
 import heapq
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -34,6 +35,17 @@ class Key(NamedTuple):
     calendar: int
 
 
+class OrderKey(NamedTuple):
+    """A key, and the order that was worked on; "" is none."""
+
+    machine: str
+    business_date: int
+    shift: str
+    product: str
+    calendar: int
+    order: str
+
+
 class LossKey(NamedTuple):
     """A loss's key without its minute."""
 
@@ -56,7 +68,7 @@ class Kept(NamedTuple):
 
 @dataclass
 class Totals:
-    """Sums of one replay. facts: int64[33] by key; losses: [ms, pieces] by key; pictures: by machine and UTC day the
+    """Sums of one replay. facts: int64[33] by key; orders: the same by order, of machines with orders; losses: [ms, pieces] by key; pictures: by machine and UTC day the
     milliseconds in each state of every five minutes, the latest days only; stops: those that cost most scheduled time, `stops_left_out` more.
 
     from_ns, to_ns: only minutes that start within count.
@@ -66,6 +78,7 @@ class Totals:
     to_ns: int = 2**62
     facts: dict[Key, Int64] = field(default_factory=dict)
     losses: dict[LossKey, list[int]] = field(default_factory=dict)
+    orders: dict[OrderKey, Int64] = field(default_factory=dict)
     pictures: dict[tuple[str, int], Int64] = field(default_factory=dict)
     stops_left_out: int = 0
     gathered: Gathered = field(default_factory=Gathered)
@@ -117,12 +130,16 @@ class Totals:
         facts = _within(facts, self.from_ns, self.to_ns)
         if not len(facts):
             return
-        starts = _runs(facts)
-        sums = np.add.reduceat(facts.sums, starts, axis=0)
-        for row, start in enumerate(starts.tolist()):
-            key = _key(facts, start)
-            self.facts[key] = self.facts[key] + sums[row] if key in self.facts else sums[row]
+        for key, row in _by_key(facts):
+            self.facts[key] = self.facts[key] + row if key in self.facts else row
         self._draw(facts)
+
+    def add_order(self, order: str, facts: Facts) -> None:
+        """Facts of time in which a machine worked on that order."""
+        facts = _within(facts, self.from_ns, self.to_ns)
+        for key, row in _by_key(facts):
+            mine = OrderKey(*key, order)
+            self.orders[mine] = self.orders[mine] + row if mine in self.orders else row
 
     def _draw(self, facts: Facts) -> None:
         cells = facts.minute_ns // BIN_NS
@@ -164,6 +181,15 @@ def _runs(table: Facts | Losses, *more: Any) -> Int64:
         differs |= column[1:] != column[:-1]
     out: Int64 = np.append(0, np.flatnonzero(differs) + 1)
     return out
+
+
+def _by_key(facts: Facts) -> Iterator[tuple[Key, Int64]]:
+    """Sums of neighbours of one key."""
+    if len(facts):
+        starts = _runs(facts)
+        yield from zip(
+            (_key(facts, start) for start in starts.tolist()), np.add.reduceat(facts.sums, starts, axis=0), strict=True
+        )
 
 
 def _key(table: Facts | Losses, row: int) -> Key:

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from oee.kpi import KPIS, Kpi  # noqa: E402  # the checkout's own, whether or not it is installed
+from oee.kpi import KPIS, ORDER_KPIS, Kpi  # noqa: E402  # the checkout's own, whether or not it is installed
 from words.catalogue import catalogue  # noqa: E402
 
 PAGES = {"en": ROOT / "docs" / "kpis.md", "vi": ROOT / "docs" / "kpis.vi.md"}
@@ -31,7 +31,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a page is out of date")
     asked = parser.parse_args()
     phrases = _read("kpi_docs.vi.yaml")
-    said = {getattr(kpi, name) for kpi in KPIS for name in TRANSLATED}
+    said = {getattr(kpi, name) for kpi in (*KPIS, *ORDER_KPIS) for name in TRANSLATED}
     missing = sorted(text for text in said - phrases.keys() if _has_words(text))
     if missing or phrases.keys() - said:
         for text in missing:
@@ -70,6 +70,11 @@ def _page(lang: str, frame: dict[str, Any], phrases: dict[str, str]) -> str:
     parts += [page["law"][lang], page["formulas"][lang]]
     parts += [f"## {page['terms_title'][lang]}", _terms(lang, frame["terms"])]
     parts += [f"## {page['table_title'][lang]}", _table(lang, frame["columns"], phrases)]
+    parts += [
+        f"## {page['orders_title'][lang]}",
+        page["orders"][lang],
+        _table(lang, frame["columns"], phrases, ORDER_KPIS),
+    ]
     parts += [f"## {page['reasons_title'][lang]}", _reasons(lang)]
     parts += [f"## {page['sources_title'][lang]}", "\n".join(f"* {item[lang]}" for item in frame["sources"])]
     return "\n\n".join(parts) + "\n"
@@ -83,9 +88,11 @@ def _terms(lang: str, terms: list[dict[str, Any]]) -> str:
     return "\n".join(rows)
 
 
-def _table(lang: str, columns: dict[str, dict[str, str]], phrases: dict[str, str]) -> str:
+def _table(
+    lang: str, columns: dict[str, dict[str, str]], phrases: dict[str, str], table: tuple[Kpi, ...] = KPIS
+) -> str:
     head = [columns[name][lang] for name in columns]
-    rows = [head, ["---"] * len(head), *(_cells(kpi, lang, phrases) for kpi in KPIS)]
+    rows = [head, ["---"] * len(head), *(_cells(kpi, lang, phrases) for kpi in table)]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 

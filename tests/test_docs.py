@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from oee.kpi import KPIS
+from oee.kpi import KPIS, ORDER_KPIS
 from words.catalogue import catalogue
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,7 +42,7 @@ def test_the_kpi_pages_are_up_to_date():
 @pytest.mark.parametrize(("lang", "name"), PAGES.items())
 def test_every_kpi_has_its_row(lang, name):
     page = (ROOT / name).read_text(encoding="utf-8")
-    for kpi in KPIS:
+    for kpi in (*KPIS, *ORDER_KPIS):
         row = next(line for line in page.splitlines() if line.startswith(f"| `{kpi.key}` |"))
         assert row.count("|") == 9
         assert catalogue()[f"kpi.{kpi.key}"][lang] in row

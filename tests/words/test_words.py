@@ -8,7 +8,7 @@ from string import Formatter
 import pytest
 
 import words
-from oee.kpi import KPI_KEYS
+from oee.kpi import KPI_KEYS, ORDER_KPIS
 from oee.states import CalendarClass, State
 from words.catalogue import catalogue, read_catalogue
 
@@ -22,7 +22,7 @@ QUOTED = set(re.findall(r"""["']([a-z0-9_.]+)["']""", TEXT))
 ADDRESSED = {
     "state": [state.word for state in State],
     "calendar": [item.word for item in CalendarClass],
-    "kpi": KPI_KEYS,
+    "kpi": [*KPI_KEYS, *(kpi.key for kpi in ORDER_KPIS)],
 }
 
 
