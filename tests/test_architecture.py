@@ -65,6 +65,7 @@ PURE = [
             "tools/browse_as.py",
             "tools/browse_lines.py",
             "tools/byte_order.py",
+            "tools/bytes_search.py",
             "tools/certificate.py",
             "tools/certificate_setup.py",
             "tools/init_answers.py",

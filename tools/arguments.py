@@ -1,5 +1,6 @@
 """What is typed on the command line, as click takes it: places, ranges, durations."""
 
+import os
 import re
 from typing import Any
 
@@ -65,3 +66,15 @@ class Seconds(click.ParamType[float]):
             return parse_duration(value if re.search(r"[a-z]", value) else f"{value}s")
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+def _language() -> str:
+    """Vietnamese where the terminal speaks it, else English."""
+    told = os.environ.get("NHIP_LANG") or os.environ.get("LC_ALL") or os.environ.get("LANG") or ""
+    return "vi" if told.lower().startswith("vi") else "en"
+
+
+lang_option = click.option(
+    "--lang", type=click.Choice(("vi", "en")), default=_language, help="Language of what is printed."
+)
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")

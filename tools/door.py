@@ -1,7 +1,6 @@
 """The commands of this room. Each imports what it runs only when it is used."""
 
 import functools
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,21 +8,11 @@ from typing import Any
 
 import click
 
-from tools.arguments import Numbers, Place, Seconds
+from tools.arguments import Numbers, Place, Seconds, as_json_option, lang_option
+from tools.door_site import COMMANDS as SITE
 
 TABLES = ("holding", "input", "coil", "discrete")
 PORTS = (502, 4840)
-
-
-def _language() -> str:
-    """Vietnamese where the terminal speaks it, else English."""
-    told = os.environ.get("NHIP_LANG") or os.environ.get("LC_ALL") or os.environ.get("LANG") or ""
-    return "vi" if told.lower().startswith("vi") else "en"
-
-
-_lang = click.option("--lang", type=click.Choice(("vi", "en")), default=_language, help="Language of what is printed.")
-_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-_path = click.Path(path_type=Path, dir_okay=False)
 
 
 _place = click.argument("place", metavar="HOST[:PORT]|RTU-PORT", type=Place())
@@ -93,8 +82,8 @@ def scan() -> None:
 )
 @_timeout
 @_line
-@_json
-@_lang
+@as_json_option
+@lang_option
 def modbus(
     place: str, units: tuple[int, ...], span: tuple[int, ...], tables: tuple[Any, ...], rate: float,
     step: int, timeout: float, serial: Any, as_json: bool, lang: str,
@@ -119,8 +108,8 @@ def modbus(
 @click.option("--rate", type=click.FloatRange(0.1, 100), default=20, show_default=True, help="Connections per second.")
 @click.option("--timeout", type=Seconds(), default="1s", show_default=True, help="How long a host may take.")
 @click.option("--yes", is_flag=True, help="Do not ask first.")
-@_json
-@_lang
+@as_json_option
+@lang_option
 def network(
     cidr: str, ports: tuple[int, ...], rate: float, timeout: float, yes: bool, as_json: bool, lang: str
 ) -> None:
@@ -150,8 +139,8 @@ def network(
 @click.option("--security", default="None", show_default=True, help="For example Basic256Sha256/SignAndEncrypt.")
 @click.option("--certificates", type=click.Path(path_type=Path, file_okay=False), default="nhip.certificates",
               show_default=True, help="Folder of our certificate; made if security asks for one.")  # fmt: skip
-@_json
-@_lang
+@as_json_option
+@lang_option
 def browse(
     url: str, find: str, profile: str, depth: int, node: str, most: int, user: str, password_file: str, security: str,
     certificates: Path, as_json: bool, lang: str,
@@ -184,15 +173,16 @@ def browse(
 @click.option("--rate", type=click.FloatRange(0.1, 100), default=5, show_default=True, help="Requests per second.")
 @_timeout
 @_line
-@_json
-@_lang
+@as_json_option
+@lang_option
 def find_bytes(
     place: str, holding: int | None, input_: int | None, coil: int | None, discrete: int | None, shows: str | None,
     unit: int, span: int | None, watch: bool,
     rate: float, timeout: float, serial: Any, as_json: bool, lang: str,
 ) -> None:  # fmt: skip
     """Finds type, byte order and factor of a register, or the bit of a lamp, from what the machine shows."""
-    from tools.find_bytes import Question, find
+    from tools.bytes_search import Question
+    from tools.find_bytes import find
     from tools.modbus_asker import Politeness
 
     given = {"holding": holding, "input": input_, "coil": coil, "discrete": discrete}
@@ -209,93 +199,4 @@ def find_bytes(
     sys.exit(find(question, shows, politeness, watch=watch, as_json=as_json, lang=lang))
 
 
-@click.command()
-@click.argument("site", type=_path)
-@click.option("--offline", is_flag=True, help="Stop before connecting.")
-@click.option("--for", "for_s", type=Seconds(), default="10s", show_default=True, help="How long to read.")
-@click.option("--count", "count_s", type=Seconds(), help="Then count pieces and stops for so long, beside a person.")
-@click.option("--machine", default="", help="Which machine to count.")
-@click.option("--tally", "tally_text", help="What the person counted, instead of asking: pieces=412,stops=3.")
-@click.option(
-    "--shortest-stop", type=Seconds(), default="5s", show_default=True, help="Shorter stops are not compared."
-)
-@click.option("--certificate", type=_path, help="Write the commissioning record there (HTML, to print).")
-@click.option("--verified-by", default="", help="Name of who compared with the machines' displays.")
-@_json
-@_lang
-def check(
-    site: Path, offline: bool, for_s: float, count_s: float | None, machine: str, tally_text: str | None,
-    shortest_stop: float, certificate: Path | None, verified_by: str, as_json: bool, lang: str,
-) -> None:  # fmt: skip
-    """Says what is wrong with SITE.yaml, then reads each tag: value, quality, age, moving or not, and why not."""
-    from tools.check import Options, run
-    from tools.tally import parse_tally
-
-    try:
-        tally = parse_tally(tally_text) if tally_text is not None else None
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--tally") from error
-    sys.exit(run(site, Options(
-        for_s, offline, as_json, count_s, shortest_stop, tally, machine, certificate, verified_by, lang)))  # fmt: skip
-
-
-@click.command()
-@click.argument("site", type=_path)
-@click.option("--answer", type=Seconds(), default="20ms", show_default=True, help="How long devices think.")
-@_json
-@_lang
-def plan(site: Path, answer: float, as_json: bool, lang: str) -> None:
-    """Shows the requests that the devices of SITE.yaml will get, and how long a cycle takes on each line."""
-    from tools.plan import plan as show
-
-    sys.exit(show(site, answer, as_json=as_json, lang=lang))
-
-
-@click.command()
-@click.argument("site_file", metavar="SITE.yaml", type=_path)
-@click.option("--site", default="", help="Id of the site: lower-case letters, digits, hyphens.")
-@click.option("--name", default="", help="Its name.")
-@click.option("--timezone", default="", help="Time zone (default: Asia/Ho_Chi_Minh).")
-@click.option("--shift", "shifts", multiple=True, help='For example "A mon-sat 06:00-14:00 10:00-10:15".')
-@click.option(
-    "--device",
-    "devices",
-    multiple=True,
-    help="plc=192.168.1.10:502/1, meter=/dev/ttyUSB0:9600:none/3 or inj=opc.tcp://192.168.1.20:4840",
-)
-@click.option("--tag", "tags", multiple=True, help='For example "plc.strokes: {holding: 100, type: uint32}".')
-@click.option(
-    "--machine", "machines", multiple=True, help='"press-1 line=stamping running=plc.running count=plc.strokes"'
-)
-@click.option(
-    "--use",
-    "uses",
-    multiple=True,
-    help='An equipment profile: "moxa-iologik-e1210 device=io-1 host=192.168.1.31" (nhip equipment lists them)',
-)
-@click.option("--product", default="", help="Name of product 1.")
-@click.option("--ideal", default="", help="Ideal time of one piece of it, for example 1.2s.")
-@click.option("--broker", default="", help="The center's broker, for example mqtts://mqtt.example.vn:8883.")
-@click.option("--yes", is_flag=True, help="Ask nothing.")
-@_json
-@_lang
-def init(site_file: Path, lang: str, **flags: Any) -> None:
-    """Asks a few questions and writes a site file that is valid."""
-    from tools.init import Flags
-    from tools.init import init as write
-
-    sys.exit(write(site_file, Flags(**flags), lang))
-
-
-@click.command()
-@click.argument("name", default="")
-@_json
-@_lang
-def equipment(name: str, as_json: bool, lang: str) -> None:
-    """Lists the equipment profiles, or shows one: sources, what it needs, lines for the site file."""
-    from tools.equipment import show_all, show_one
-
-    sys.exit(show_one(name, as_json=as_json, lang=lang) if name else show_all(as_json=as_json, lang=lang))
-
-
-COMMANDS = (scan, browse, find_bytes, check, init, plan, equipment)
+COMMANDS = (scan, browse, find_bytes, *SITE)
