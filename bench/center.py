@@ -1,9 +1,11 @@
-"""How fast the center's stores take facts and answer questions, all of them in one run on one machine.
+"""How fast the center takes facts and answers questions, on each of its stores, all in one run on one machine.
 
     .venv/bin/python bench/center.py [--days 30] [--machines 200] [--stores duckdb,influxdb]
 
 Each store runs in a process of its own. InfluxDB is the one that scripts/influxd builds, with the settings of
-deploy/influxdb.md. Prints a table and, as the last line, one JSON object. With the defaults: ten million rows.
+deploy/influxdb.md. First the store alone is filled and asked; then a whole center is started on it, with a broker, and
+met as gateways and browsers meet it. Prints a table and, as the last line, one JSON object. With the defaults: ten
+million rows, a quarter of an hour.
 """
 
 import argparse
@@ -20,6 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "center"), str(ROOT / "tests")]
 
+import center_process as process_of
 import numpy as np
 from influx_plant import Influxd
 from rich.console import Console
@@ -28,13 +31,14 @@ from rich.table import Table
 
 from center.stores.contract import Batch, Origin, Query, RolledUp
 from oee import kpi
-from oee.facts import FACT, FACT_COLUMNS, LOSS_COLUMNS, MINUTE_NS, NO_LOSSES, Facts, Losses
+from oee.facts import FACT, FACT_COLUMNS, LOSS_COLUMNS, MINUTE_NS, NO_LOSSES, Facts, Losses, select
 from oee.states import CalendarClass, State
 
 ZONE = "Asia/Ho_Chi_Minh"
 AHEAD_MIN = 7 * 60
 DAY_MIN = 1440
-START_MIN = 29_378_460  # 2025-11-10 at 00:00 in Vietnam, in minutes UTC
+START_MIN = (int(time.time()) // 60 + AHEAD_MIN) // DAY_MIN * DAY_MIN - AHEAD_MIN - 30 * DAY_MIN
+"""A month before the last midnight in Vietnam, in minutes UTC: the center's pages speak of now."""
 SHIFTS = np.array(["C", "A", "B", "C"], object)  # by 6 h, from 0:00: night, morning, afternoon, night
 BUSY = ("running_ms", "minor_stop_ms", "running_ideal_known_ms", "minor_stop_ideal_known_ms", "pieces_total",
         "pieces_judged", "pieces_good", "pieces_process_reject", "ideal_total_us", "ideal_judged_us", "ideal_good_us",
@@ -86,7 +90,7 @@ def losses(table: Facts) -> Losses:
 def fill(store, site, machines, days, *, minutes=60, quiet=False):
     """Writes the site's rows, a batch for each stretch of minutes; seconds spent in `write`, and rows."""
     spent_s, rows = 0.0, 0
-    first_min = START_MIN + (30 - days) * DAY_MIN if days <= 30 else START_MIN
+    first_min = START_MIN + (30 - days) * DAY_MIN
     stretches = range(first_min, first_min + days * DAY_MIN, minutes)
     for number, first in enumerate(track(stretches, f"{site} ...", console=Console(stderr=True), disable=quiet)):
         table = facts(machines, first, minutes, number)
@@ -129,14 +133,14 @@ def measure(store, machines, days):
     total = rows
     for site in fleet[1:]:
         total += fill(store, site, machines, 1, quiet=True)[1]
-    total += fill(store, "year", 1, 365, minutes=DAY_MIN)[1]
+    total += fill(store, "year", 1, 365, minutes=DAY_MIN, quiet=True)[1]
     small_s, small_rows = live(store, machines)
     out["live_minute_ms"] = round(small_s * 1000, 1)
     out["rows"] = total + small_rows
     out["rolled_up_s"] = round(roll_up(store), 1)
     last_day_ns = (START_MIN + 29 * DAY_MIN) * MINUTE_NS
     month = (START_MIN * MINUTE_NS, (START_MIN + 30 * DAY_MIN) * MINUTE_NS)
-    year = (START_MIN * MINUTE_NS, (START_MIN + 365 * DAY_MIN) * MINUTE_NS)
+    year = ((START_MIN - 335 * DAY_MIN) * MINUTE_NS, (START_MIN + 30 * DAY_MIN) * MINUTE_NS)
     questions = {
         "month_by_hour": lambda: store.facts(Query("thirty", *month, ZONE, (), "hour", ("calendar",))),
         "year_by_day": lambda: store.facts(Query("year", *year, ZONE, ("press-0",), "day", ("machine", "calendar"))),
@@ -154,7 +158,7 @@ def live(store, machines):
     """One minute of all machines with its losses, as it comes in a normal minute: median of twenty writes."""
     spent = []
     for minute in range(20):
-        table = facts(machines, START_MIN + 40 * DAY_MIN + minute, 1, minute)
+        table = facts(machines, START_MIN + 29 * DAY_MIN + minute, 1, minute)
         batch = Batch(Origin("live", "main", "00000000000000aa"), minute + 1, table, losses(table), ())
         began = time.perf_counter()
         store.write([batch])
@@ -164,7 +168,7 @@ def live(store, machines):
 
 def roll_up(store):
     """Seconds until the sums of hours and days are up to date."""
-    began, now_ns = time.perf_counter(), (START_MIN + 400 * DAY_MIN) * MINUTE_NS
+    began, now_ns = time.perf_counter(), time.time_ns()
     while isinstance(store, RolledUp) and store.roll_up(now_ns, leased=True):
         pass
     return time.perf_counter() - began
@@ -181,13 +185,44 @@ def peak_mib(pid):
     return round(int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024)
 
 
+def whole(folder, store, machines):
+    """A center on the filled store: what its gateways and its readers meet."""
+    out, sites = {}, ["thirty", *(f"fleet-{number}" for number in range(4))]
+    with process_of.center(folder, store) as (url, port, process):
+        gateways = process_of.Gateways(port)
+        process_of.describe(gateways, sites, machines)
+        out["center_idle_rss_mib"] = rss_mib(process.pid)
+        page = process_of.page_ms(url)
+        out["fleet_page_ms"], out["fleet_page_first_ms"], out["fleet_page_bytes"] = page
+        for name, with_losses in (("", True), ("_facts_only", False)):
+            envelopes = {f"{name or 'x'}-{number}".strip("_").replace("_", "-"): [] for number in range(10)}
+            for number, contents in enumerate(envelopes.values()):
+                for seq in range(20):
+                    table = facts(20, START_MIN + 20 * DAY_MIN + seq * 50, 50, number)
+                    lost = losses(select(table, np.arange(len(table)) % 4 == 0)) if with_losses else NO_LOSSES
+                    contents.append((table, lost, ()))
+            rows = 10 * 20 * 1000
+            got = process_of.ingest(gateways, process, envelopes, rows)
+            out[f"mqtt_to_receipt{name}_rows_s"], out[f"mqtt_to_receipt{name}_cpu_us_a_row"] = got
+        out["center_peak_rss_mib"] = peak_mib(process.pid)
+        gateways.close()
+    return out
+
+
+def rss_mib(pid):
+    """The resident size of a process."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    return round(int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) / 1024)
+
+
 def one_duckdb(folder, machines, days):
     """The embedded store."""
     settings = {"file": str(folder / "facts.duckdb")}
     store = importlib.import_module("center.stores.duckdb").open_store(settings)
     out = measure(store, machines, days)
     store.close()
-    return out | {"disk_bytes": size(folder)}
+    out["disk_bytes"] = size(folder)
+    return out | whole(folder, {"kind": "duckdb"} | settings, machines)
 
 
 def one_influxdb(folder, machines, days):
@@ -200,7 +235,9 @@ def one_influxdb(folder, machines, days):
         until = time.monotonic() + 120
         while size(folder / "wal") > 1_000_000 and time.monotonic() < until:
             time.sleep(1)
-        return out | {"disk_bytes": size(folder), "server_rss_mib": peak_mib(server.process.pid)}
+        out["disk_bytes"] = size(folder)
+        out |= whole(folder, {"kind": "influxdb", "books": str(folder / "books.duckdb")} | server.settings, machines)
+        return out | {"server_rss_mib": peak_mib(server.process.pid)}
     finally:
         server.kill()
 
