@@ -22,6 +22,8 @@ from words import say
 
 LIVE_EVERY_S: Final = 1.0
 NUMBERS_EVERY_S: Final = 15.0
+CARDS: Final = 48
+"""Cards of one page: more nobody reads, and a browser redraws them every second. The summary counts all machines."""
 _LOOK_AGAIN_S: Final = 3.0
 _GROUPS: Final = (
     ("running", "s-running"),
@@ -54,13 +56,16 @@ class _Page:
     lang: str
     sites: list[dict[str, Any]]
     worst: bool
+    known: set[tuple[str, str]]
     cards: dict[tuple[str, str], _Card] = field(default_factory=dict)
     gates: dict[str, ui.html] = field(default_factory=dict)
     details: dict[str, Row] = field(default_factory=dict)
 
 
-async def show(center: Center, viewer: Viewer, desk: Desk, lang: str, site: str, order: str) -> None:
-    """Builds the page. site: only this one ("" is all); order: `worst` puts the worst first."""
+async def show(center: Center, viewer: Viewer, desk: Desk, lang: str, site: str, order: str, number: int = 1) -> None:
+    """Builds the page. site: only this one ("" is all); order: `worst` puts the worst first; number: of many cards the
+    part that is shown, from 1.
+    """
     known = await desk.ask(1, queries.sites, center, viewer)
     chosen = [row for row in known if row["id"] == site] if site else known
     with frame.frame(center, lang, say("console.fleet", lang)):
@@ -68,13 +73,25 @@ async def show(center: Center, viewer: Viewer, desk: Desk, lang: str, site: str,
             _nothing(lang, site)
             ui.timer(_LOOK_AGAIN_S, lambda: _look_again(center, viewer, desk, site), immediate=False)
             return
-        page = _Page(center, viewer, desk, lang, chosen, order == "worst")
+        machines = [row for item in chosen for row in await desk.ask(1, queries.machines, center, viewer, item["id"])]
+        if order == "worst":
+            rows = await desk.ask(LIVE_EVERY_S * 0.9, queries.live, center, viewer)
+            machines = fleet_cards.worst_first(machines, rows)
+        else:
+            machines.sort(key=lambda row: (row["site"], row["line"], row["id"]))
+        parts = [machines[first : first + CARDS] for first in range(0, len(machines), CARDS)] or [[]]
+        shown = parts[min(max(number, 1), len(parts)) - 1]
+        page = _Page(center, viewer, desk, lang, [], order == "worst", {(row["site"], row["id"]) for row in machines})
         away = ui.html("", sanitize=False)
         summary = ui.html("", sanitize=False).classes("summary")
         _filters(known, site, order, lang)
         for row in chosen:
-            page.details[row["id"]] = await asyncio.to_thread(queries.site, center, viewer, row["id"])
-            await _section(page, row)
+            if mine := [machine for machine in shown if machine["site"] == row["id"]]:
+                page.sites.append(row)
+                page.details[row["id"]] = await asyncio.to_thread(queries.site, center, viewer, row["id"])
+                _section(page, row, mine)
+        if len(parts) > 1:
+            ui.html(_pager(len(parts), parts.index(shown) + 1, site, order, lang), sanitize=False)
         ui.html(timeline.legend(GLYPHS, lang), sanitize=False)
     refresh_live = _live_refresher(page, summary)
     refresh_numbers = _numbers_refresher(page, away)
@@ -100,8 +117,17 @@ def _nothing(lang: str, site: str) -> None:
         frame.sorry(say("console.no_site", lang), say("console.no_site.help", lang), lang)
 
 
-def _address(site: str, order: str) -> str:
-    asked = urlencode({key: value for key, value in (("site", site), ("order", order)) if value})
+def _pager(parts: int, shown: int, site: str, order: str, lang: str) -> str:
+    links = [
+        el("a", str(number), href=_address(site, order, number), cls=f"pill{' on' if number == shown else ''}")
+        for number in range(1, parts + 1)
+    ]
+    return el("nav", *links, cls="pills parts", aria_label=say("console.parts", lang))
+
+
+def _address(site: str, order: str, number: int = 1) -> str:
+    part = str(number) if number > 1 else ""
+    asked = urlencode({key: value for key, value in (("site", site), ("order", order), ("part", part)) if value})
     return f"/?{asked}" if asked else "/"
 
 
@@ -121,14 +147,13 @@ def _filters(sites: list[dict[str, Any]], site: str, order: str, lang: str) -> N
     ui.html(content, sanitize=False).classes("filters")
 
 
-async def _section(page: _Page, site: Row) -> None:
-    machines = await asyncio.to_thread(queries.machines, page.center, page.viewer, site["id"])
+def _section(page: _Page, site: Row, machines: list[dict[str, Any]]) -> None:
     with ui.element("section").classes("site"):
         with ui.element("div").classes("site-head"):
             ui.html(el("h2", named(site["name"], page.lang, site["id"])), sanitize=False)
             page.gates[site["id"]] = ui.html("", sanitize=False)
         with ui.element("div").classes("cards"):
-            for machine in sorted(machines, key=lambda row: (row["line"], row["id"])):
+            for machine in machines:
                 page.cards[site["id"], machine["id"]] = _card(machine, page.lang)
 
 
@@ -163,10 +188,12 @@ def _live_refresher(page: _Page, summary: ui.html) -> Callable[[], Any]:
 
     async def refresh() -> None:
         rows = await page.desk.ask(LIVE_EVERY_S * 0.9, queries.live, page.center, page.viewer)
-        mine = [row for row in rows if (row["site"], row["machine"]) in page.cards]
+        mine = [row for row in rows if (row["site"], row["machine"]) in page.known]
         now_ns = page.center.now_ns()
         for row in mine:
             key = (row["site"], row["machine"])
+            if key not in page.cards:
+                continue
             _put_live(page, page.cards[key], row, now_ns)
             state = fleet_cards.state_of(row)
             if shown.get(key) != state:
@@ -185,9 +212,9 @@ def _live_refresher(page: _Page, summary: ui.html) -> Callable[[], Any]:
 
 
 def _has_news(page: _Page, rows: list[dict[str, Any]]) -> bool:
-    """Whether a machine of the sites shown has no card yet."""
+    """Whether a machine of the sites shown has no place yet."""
     sites = {site["id"] for site in page.sites}
-    return any(row["site"] in sites and (row["site"], row["machine"]) not in page.cards for row in rows)
+    return any(row["site"] in sites and (row["site"], row["machine"]) not in page.known for row in rows)
 
 
 def _put_live(page: _Page, card: _Card, row: Row, now_ns: int) -> None:
@@ -223,8 +250,9 @@ def _numbers_refresher(page: _Page, away: ui.html) -> Callable[[], Any]:
     async def refresh() -> None:
         try:
             for site in page.sites:
+                mine = tuple(machine for owner, machine in page.cards if owner == site["id"])
                 numbers = await page.desk.ask(
-                    NUMBERS_EVERY_S * 0.9, site_numbers, page.center, page.viewer, site["id"], page.lang
+                    NUMBERS_EVERY_S * 0.9, site_numbers, page.center, page.viewer, site["id"], mine, page.lang
                 )
                 for (owner, machine), card in page.cards.items():
                     if owner == site["id"]:

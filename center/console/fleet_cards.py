@@ -1,7 +1,7 @@
 """A machine's card in the fleet: what it is doing, the shift's numbers, the last 24 hours. Pure."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from markupsafe import Markup
 
@@ -60,6 +60,14 @@ def group_of(live: Row) -> str:
     if state in ("running", "unknown"):
         return state
     return "resting" if resting(live) else "stopped"
+
+
+def worst_first(machines: Sequence[dict[str, Any]], rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """The machines by what they are doing, those that need somebody first."""
+    place = {(row["site"], row["machine"]): WORST_FIRST.index(state_of(row)) for row in rows}
+    return sorted(
+        machines, key=lambda row: (place.get((row["site"], row["id"]), 0), row["site"], row["line"], row["id"])
+    )
 
 
 def since(live: Row, now_ns: int, lang: str) -> str:

@@ -24,22 +24,22 @@ class Numbers:
     hours: dict[str, dict[int, Row]]
 
 
-def site_numbers(center: Center, viewer: Viewer, site: str, lang: str) -> Numbers:
-    """What the cards of one site show besides the live picture. Asks the store; not for the event loop."""
+def site_numbers(center: Center, viewer: Viewer, site: str, machines: tuple[str, ...], lang: str) -> Numbers:
+    """What the cards of these machines of one site show besides the live picture. Asks the store; not for the event loop."""
     zone = ZoneInfo(queries.site(center, viewer, site)["timezone"])
     now_ns = center.now_ns()
     first_ns = windows.start_of("24h", zone, now_ns)
     hours: dict[str, dict[int, Row]] = {}
-    for row in queries.trend(center, viewer, site, bucket="hour", start_ns=first_ns)["rows"]:
+    for row in queries.trend(center, viewer, site, machines, bucket="hour", start_ns=first_ns)["rows"]:
         hours.setdefault(row["machine"], {})[clock.ns(row["start"])] = row
     edges = [(f"{clock.at(int(edge), zone):%H:%M}", int(edge)) for edge in clock_edges("hour", zone, first_ns, now_ns)]
     back_ns = windows.day_start_ns(zone, now_ns, windows.SHIFT_BACK_DAYS)
     by_shift = {
         (row["machine"], row["start"], row["shift"]): row
-        for row in queries.trend(center, viewer, site, bucket="shift", start_ns=back_ns)["rows"]
+        for row in queries.trend(center, viewer, site, machines, bucket="shift", start_ns=back_ns)["rows"]
     }
     shifts = {}
-    for machine in center.memory.sites.machines(site):
+    for machine in machines:
         segments = center.memory.sites.segments(site, machine, back_ns, now_ns)
         present = windows.present_shift(segments, zone, now_ns)
         if present and (machine, present.start, present.name) in by_shift:

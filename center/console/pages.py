@@ -32,8 +32,9 @@ def add_pages(app: FastAPI, center: Center) -> None:
     }
 
     @ui.page("/")
-    async def fleet_page(request: Request, site: str = "", order: str = "") -> None:
-        await fleet.show(center, request.state.viewer, desk, frame.language(request, center), site, order)
+    async def fleet_page(request: Request, site: str = "", order: str = "", part: str = "") -> None:
+        number = int(part) if part.isdecimal() and len(part) < 6 else 1
+        await fleet.show(center, request.state.viewer, desk, frame.language(request, center), site, order, number)
 
     @ui.page("/machine/{site}/{machine_id:path}")
     async def machine_page(request: Request, site: str, machine_id: str, span: str = "", bucket: str = "") -> None:
