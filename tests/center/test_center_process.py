@@ -1,6 +1,7 @@
 """The center as a process of its own: from a gateway's publish over a real broker to an answer over real HTTP."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -8,9 +9,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from center_plant import STREAM, Gateway, envelope, eventually, mosquitto, ns, running
+from center_plant import STREAM, Gateway, envelope, eventually, mosquitto, ns, running, site_body
 
 from oee.facts import MINUTE_NS
+from wire.envelope import seal
 
 T = ns("2026-03-02T08:00:00")
 ROOT = Path(__file__).parents[2]
@@ -109,3 +111,22 @@ def test_a_second_center_on_the_same_file_says_why_it_does_not_start(process):
     assert second.returncode
     assert "store_in_use" in second.stderr
     assert process.get("/health")["status"] == "ok"
+
+
+def test_a_page_of_very_many_machines_answers(process):
+    """Forty-eight cards at a time; the summary counts all of them."""
+    process.start()
+    gateway = Gateway(process.port)
+    machines = [f"press-{number:03}" for number in range(400)]
+    gateway.send(seal(STREAM, 1, 1, site_body(machines)).data, kind="site")
+    eventually(lambda: process.get("/sites"))
+    shown = []
+    for part in (1, 2, 9):
+        answer = httpx.get(f"{process.url}/", params={"part": part, "order": "worst"}, timeout=30)
+        assert answer.status_code == 200
+        found = sorted(set(re.findall(r"/machine/van-long/(press-\d+)", answer.text)))
+        assert len(found) == (48 if part < 9 else 400 % 48)
+        assert "part=9" in answer.text
+        shown += found
+    assert len(set(shown)) == len(shown)
+    gateway.close()
