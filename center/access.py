@@ -24,8 +24,8 @@ from center.viewer import EVERYTHING, Right, Viewer
 
 Identify = Callable[[HTTPConnection], Awaitable[Viewer | None]]
 LOGIN: Final = "/login"
-_OPEN: Final = ("/console/", "/_nicegui/", "/favicon.ico")
-"""What is the same for everybody and says nothing of anybody: the console's own files and its library's."""
+_OPEN: Final = ("/console/", "/favicon.ico")
+"""What is the same for everybody and says nothing of anybody. Its library's files are not: downloads are among them."""
 _SAFE: Final = ("GET", "HEAD", "OPTIONS")
 _HERE: Final = ("localhost", "127.0.0.1", "::1")
 

@@ -3,6 +3,7 @@
 import ipaddress
 import json
 import os
+import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from http.client import HTTPException
@@ -10,7 +11,7 @@ from pathlib import Path, PurePath
 from typing import Any, Final
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlsplit
-from urllib.request import ProxyHandler, Request, build_opener
+from urllib.request import BaseHandler, HTTPSHandler, ProxyHandler, Request, build_opener
 
 from center import by_hand
 from center.accounts.command import pass_for
@@ -23,7 +24,6 @@ from config import Center as CenterFile
 from config import load_center
 from wire.parcel import Item, pack_item
 
-_OPEN: Final = build_opener(ProxyHandler({}))  # loopback only: no proxy of the environment is asked
 _WAIT_S: Final = 90.0
 _COPY_S: Final = 1800.0
 TOKEN: Final = "NHIP_TOKEN"  # noqa: S105  # the name of a variable of the environment
@@ -53,14 +53,14 @@ def _saving(path: Path) -> Iterator[None]:
 class Running:
     """A center behind its API."""
 
-    def __init__(self, url: str, secret: str = "") -> None:
-        """secret: sent as a bearer token. Raises `CannotReach` for an address that is not this machine's."""
-        host = urlsplit(url).hostname or ""
-        local = host == "localhost"
-        with suppress(ValueError):
-            local = local or ipaddress.ip_address(host).is_loopback
-        if not local:
-            raise CannotReach("hand.not_loopback", url=url)
+    def __init__(self, url: str, secret: str = "", certificate: str = "") -> None:
+        """secret: sent as a bearer token; certificate: the center's own (PEM), whatever name it is for."""
+        handlers: list[BaseHandler] = [ProxyHandler({})]  # this machine: no proxy of the environment is asked
+        if certificate:
+            context = ssl.create_default_context(cafile=certificate)
+            context.check_hostname = False
+            handlers.append(HTTPSHandler(context=context))
+        self._open = build_opener(*handlers)
         self.url = url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {secret}"} if secret else {}
 
@@ -98,7 +98,7 @@ class Running:
     ) -> Iterator[Any]:
         request = Request(f"{self.url}/api/v1{path}", body, {"Content-Type": content_type, **self._headers})  # noqa: S310  # http, loopback
         try:
-            with _OPEN.open(request, timeout=wait_s) as answer:
+            with self._open.open(request, timeout=wait_s) as answer:
                 yield answer
         except HTTPError as error:
             detail = _detail(error.read())
@@ -195,6 +195,8 @@ def reach(where: str) -> Running | Stopped:
     Raises `CannotReach` or `Misconfigured`.
     """
     if "://" in where:
+        if not _is_here(urlsplit(where).hostname or ""):
+            raise CannotReach("hand.not_loopback", url=where)
         return Running(where, os.environ.get(TOKEN, ""))
     settings = load_center(Path(where))
     running = running_center(settings)
@@ -211,10 +213,18 @@ def running_center(settings: CenterFile) -> Running | None:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # read, not bound
     with suppress(CannotReach, LookupError):
         secret = pass_for(open_accounts(settings.database_url)) if settings.accounts == "on" else ""
-        running = Running(f"http://{f'[{host}]' if ':' in host else host}:{settings.listen_port}", secret)
+        scheme, certificate = ("https", settings.https.certificate) if settings.https else ("http", "")
+        at = f"{f'[{host}]' if ':' in host else host}:{settings.listen_port}"
+        running = Running(f"{scheme}://{at}", secret, certificate)
         if isinstance(found := running.ask("/health"), dict) and "generation" in found:
             return running
     return None
+
+
+def _is_here(host: str) -> bool:
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
 
 
 def _detail(body: bytes) -> str:

@@ -233,7 +233,7 @@ def test_a_login_leads_nowhere_else(plant, target):
 
 
 @pytest.mark.parametrize(
-    "path", ["/admin", "/admin/tokens", "/admin/audit", "/account", "/", "/machine/van-long/press-2"]
+    "path", ["/admin", "/admin/tokens", "/admin/audit", "/account", "/", "/machine/van-long/press-2", "/_nicegui/x"]
 )
 def test_every_page_asks_who_it_is(plant, path):
     answer = ask(plant, "GET", path, headers={"Accept": "text/html"})
