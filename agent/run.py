@@ -33,6 +33,7 @@ from agent.devices import open_all
 from agent.freshness import Freshness
 from agent.health import Health, Rate
 from agent.history import blocks, days, first_ns
+from agent.journal import WINDOW_NS
 from agent.keeper import Keeper, all_streams
 from agent.metrics import Readings, metrics_text
 from agent.metrics_http import serve
@@ -82,6 +83,7 @@ class Options:
     progress: Progress = lambda _: None
     limits: Limits = field(default_factory=Limits)
     metrics: str = ""
+    window_ns: int = WINDOW_NS
     system: System | None = None
 
 
@@ -113,6 +115,7 @@ class Agent:
             self.clock.now_ns,
             recorder=self.recorder,
             author=f"{site.site}/{site.gateway}",
+            window_ns=options.window_ns,
         )
         self.freshness = Freshness({name: stale_after_s(device) for name, device in site.devices.items()})
         self.supervisor = Supervisor(

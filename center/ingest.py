@@ -59,11 +59,19 @@ class Ingest:
         self._stopping, self._patient = threading.Event(), patient
         self._renewed_ns: int | None = None
         self._others = Others(center)
+        self.on_everybody: Callable[[], None] = lambda: None
+        """Called on the worker's thread when every gateway is to hear again what the center has to say."""
+        self.on_status: Callable[[str, str, Status], None] = lambda _site, _gateway, _status: None
+        """Called on the worker's thread with every gateway's status."""
         self._forget_ns = 0
         self._session_id = ""
         self._greeted: set[tuple[str, str]] = set()
         self._session = Session(broker, center.health, self._received, self._connected, part)
         self._worker = threading.Thread(target=self._work, name="nhip-ingest", daemon=True)
+
+    def publish(self, name: str, payload: bytes) -> None:
+        """Publishes a retained message at QoS 1; without a connection it is dropped."""
+        self._session.publish(name, payload)
 
     def start(self) -> None:
         """Begins to connect and to work; returns at once."""
@@ -218,6 +226,7 @@ class Ingest:
                 self._hear_echo(message)
         if len(arrived) < len(items) and not self._stopping.is_set():
             self._publish_receipts(self._memory.gateways())
+            self.on_everybody()
         for message in arrived:
             self._session.acknowledge(message)
 
@@ -314,6 +323,7 @@ class Ingest:
         if where is None:
             return
         status = Status.model_validate_json(message.payload)
+        self.on_status(where.site, where.gateway, status)
         if is_ahead(self._memory, where.site, where.gateway, status):
             self._others.catch_up(now=True)  # another process may have told it so
         if is_ahead(self._memory, where.site, where.gateway, status):

@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 
 import uvicorn
 from fastapi import FastAPI
+from sqlalchemy import Engine
 from starlette.requests import HTTPConnection
 
 from center.access import Forbidden, Identify, anybody_here, is_named_here
@@ -24,6 +25,9 @@ from center.api import create_app
 from center.backup_api import add_backup
 from center.by_hand_api import add_by_hand
 from center.complaints import wrong
+from center.declarations import open_declarations
+from center.declarations_api import add_declarations
+from center.declaring import Declaring
 from center.ingest import Ingest
 from center.metrics import add_metrics
 from center.mqtt import Broker, part_of
@@ -50,11 +54,13 @@ async def run(settings: CenterFile | str | Path, stop: asyncio.Event, ready_file
     listener = _listen(settings)
     try:
         accounts = await asyncio.to_thread(_open_accounts, settings)
+        said = await asyncio.to_thread(open_declarations, settings.database_url)
         center = await asyncio.to_thread(open_center, settings)
         try:
-            await _serve(center, accounts, settings, listener, stop, ready_file)
+            await _serve(center, accounts, said, settings, listener, stop, ready_file)
         finally:
             await asyncio.to_thread(close_center, center)
+            said.dispose()
     finally:
         listener.close()
 
@@ -71,6 +77,7 @@ def _open_accounts(settings: CenterFile) -> Accounts | None:
 async def _serve(
     center: Center,
     accounts: Accounts | None,
+    engine: Engine,
     settings: CenterFile,
     listener: socket.socket,
     stop: asyncio.Event,
@@ -90,8 +97,11 @@ async def _serve(
     ingest, sums = Ingest(center, broker, part_of(settings.role, _teller(unfit))), Job(center)
     identify = accounts.identify if accounts else _whoever_is_here
     app = application(center, ingest, identify) if settings.role != "ingest" else _watched(center, identify)
+    declaring = Declaring(engine, ingest.publish, center.now_ns)
+    ingest.on_everybody, ingest.on_status = declaring.everybody, declaring.heard
     if settings.role != "ingest":
         add_backup(app, center, accounts.engine if accounts else None)
+        add_declarations(app, center, declaring)
     if accounts:
         add_accounts(app, accounts.engine)
         add_sessions(app, accounts.engine, secure=settings.secure)

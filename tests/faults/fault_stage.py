@@ -42,9 +42,9 @@ def eventually(condition, within_s=60.0, every_s=0.05, what=""):
     return _eventually(condition, within_s, every_s, what)
 
 
-def ask(url, data=None):
+def ask(url, data=None, headers=None):
     """The JSON that a URL answers; None if nobody does."""
-    with suppress(OSError, ValueError), urlopen(Request(url, data), timeout=10) as answer:
+    with suppress(OSError, ValueError), urlopen(Request(url, data, headers or {}), timeout=10) as answer:
         return json.loads(answer.read())
     return None
 

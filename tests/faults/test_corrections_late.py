@@ -1,0 +1,153 @@
+"""What people say late, at the center and at the gateway, and a site file that describes the past otherwise: afterwards
+the center holds, key by key, what a computation gives that knew it all from the start. With real processes, and killed
+in the middle.
+"""
+
+import json
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from fault_books import read
+from fault_history import FILES, FIRST_NS, SECONDS, S
+from fault_stage import ROOT, Stage, _environment, ask, eventually
+
+from agent import declared
+from agent.history import day_path, read_day
+from center.stores.contract import Batch, Origin
+from center.stores.duckdb import open_store
+from config import compile_site, load_profiles, load_site
+from oee import engine
+from oee.facts import MINUTE_NS
+from oee.samples import concat
+
+TEN_YEARS_NS = 10 * 366 * 86_400 * S
+MINUTE_S = 60
+
+
+def iso(seconds):
+    return datetime.fromtimestamp(FIRST_NS / S + seconds, UTC).isoformat()
+
+
+def declare(stage, field, value, start, end, machine="press", **more):
+    body = {
+        "site": "test",
+        "machine": machine,
+        "field": field,
+        "value": value,
+        "from": iso(start),
+        "to": iso(end),
+    } | more
+    found = ask(
+        f"http://127.0.0.1:{stage.http_port}/api/v1/declarations",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json"},
+    )
+    assert found and found["state"] == "sent", found
+    return found["id"]
+
+
+def outcomes(stage):
+    return {row["id"]: (row["state"], row["why"]) for row in stage.api("declarations?site=test")["rows"]}
+
+
+def nhip(stage, *words):
+    command = [sys.executable, "-m", "nhip", *map(str, words), "--outbox", str(stage.outbox)]
+    return subprocess.Popen(command, cwd=ROOT, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def kept(stage, look):
+    with closing(sqlite3.connect(f"file:{stage.outbox}?mode=ro", uri=True)) as db:
+        return look(db)
+
+
+def fresh(folder, site, said):
+    """The books of a computation that knows everything from the start."""
+    store = open_store({"file": str(folder / "fresh.duckdb")})
+    days = [read_day(day_path(folder / "files", number)) for number in range(FILES)]
+    samples = {tag: concat([day.samples[tag] for day in days]) for tag in days[0].samples}
+    until_ns = days[-1].until_ns
+    try:
+        for number, (name, machine) in enumerate(compile_site(load_site(site), load_profiles()).items()):
+            mine = {tag: rows for tag, rows in samples.items() if tag in machine.tags()}
+            step = engine.step(
+                machine, engine.start(), mine, said.get(name, ()), until_ns, until_ns // MINUTE_NS * MINUTE_NS
+            )
+            origin = Origin("test", "main", f"{number:016x}")
+            store.write([Batch(origin, 1, step.facts, step.losses, step.stops.rows())])
+        return read(store)
+    finally:
+        store.close()
+
+
+def standing(stops):
+    return sorted(
+        (replace(stop, revision=0) for stop in stops if stop.end_ns != stop.start_ns),
+        key=lambda stop: (stop.machine, stop.start_ns),
+    )
+
+
+def test_what_is_said_late_and_described_otherwise(tmp_path):
+    with Stage(tmp_path, options={"window_ns": TEN_YEARS_NS}) as stage:
+        stage.wait_center()
+        stage.feed(12)
+        stage.wait_agent(12)
+        eventually(lambda: (stage.api("sites") or [{}])[0].get("id") == "test", what="the site at the center")
+        hour = 3600
+        reason = declare(stage, "reason", "die-jam", 0.3 * hour, 0.8 * hour)
+        wrong = declare(stage, "rejects", "40", 0.2 * hour, 1.2 * hour)
+        rejects = declare(stage, "rejects", "12", 0.2 * hour, 1.2 * hour, replaces=wrong)
+        across = declare(stage, "rejects", "3", 1.0 * hour, 1.5 * hour)
+        eventually(lambda: all(state != "sent" for state, _ in outcomes(stage).values()), what="the echoes")
+        told = outcomes(stage)
+        assert [told[name] for name in (reason, wrong, rejects)] == [("done", "")] * 3
+        assert told[across] == ("refused", f"overlaps {rejects}")
+
+        meeting = ("planned_stop", "meeting", "--from", iso(0.5 * hour), "--to", iso(0.6 * hour), "--who", "Lan")
+        local = nhip(stage, "declare", tmp_path / "site.yaml", "sew", *meeting, "--lang", "en")
+        text, _ = local.communicate(timeout=60)
+        assert local.returncode == 0, text
+        assert "follow it" in text.decode()
+
+        stage.feed()
+        stage.wait_agent(FILES)
+        stage.agent.stop()
+        site = tmp_path / "site.yaml"
+        changed = (
+            site.read_text(encoding="utf-8").replace("ideal: 2s", "ideal: 1.5s").replace("12:30-12:45", "13:00-13:30")
+        )
+        site.write_text(changed, encoding="utf-8")
+        refused = nhip(stage, "declare", site, "nobody", *meeting)
+        assert refused.wait(60) == 2
+        stage.agent.start()
+        eventually(lambda: _online(stage), what="the agent again")
+        again = nhip(stage, "recompute", site, "--json")
+        eventually(lambda: kept(stage, declared.recomputes), what="the request", every_s=0.01)
+        eventually(lambda: any(row.state == "done" for row in kept(stage, declared.recomputes)), every_s=0.005)
+        stage.agent.kill()
+        again.wait(60)
+        stage.agent.start()
+        eventually(lambda: all(row.state == "done" for row in kept(stage, declared.recomputes)), what="recomputing")
+
+        eventually(stage.delivered, 90, what="delivery")
+        window = f"from={iso(60).replace('+', '%2B')}&to={iso(FILES * SECONDS - MINUTE_S).replace('+', '%2B')}"
+        coverage = stage.api(f"coverage?site=test&machine=press&{window}")["rows"][0]
+        said = {name: kept(stage, lambda db, name=name: declared.known(db, name)) for name in ("press", "sew")}
+        assert {len(items) for items in said.values()} == {3, 1}
+        books = stage.finish()
+    expected = fresh(tmp_path, site, said)
+    assert books.facts == expected.facts
+    assert books.losses == expected.losses
+    assert standing(books.stops) == standing(expected.stops)
+    assert (books.repeated, books.overfull, books.quarantine) == (0, 0, [])
+    assert coverage["unknown_ms"] == 0, "the center counts the break where the new calendar has it"
+    assert coverage["scheduled_ms"] == (FILES * SECONDS - 2 * MINUTE_S - 30 * MINUTE_S) * 1000
+
+
+def _online(stage):
+    with closing(sqlite3.connect(f"file:{stage.outbox}?mode=ro", uri=True)) as db:
+        settings = dict(db.execute("select key, value from settings"))
+    return bool(json.loads(settings.get("outdated", "{}")))
