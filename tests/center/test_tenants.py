@@ -18,6 +18,9 @@ from openpyxl import load_workbook
 from pyarrow import parquet
 from tenants import SITES, Asker, fields_away, make, operations
 
+from center.declarations import open_declarations
+from center.declarations_api import add_declarations
+from center.declaring import Declaring
 from center.ingest import Ingest
 from center.mqtt import Broker
 from center.run import application
@@ -41,6 +44,8 @@ class Plant:
         self.center = make(folder, sites, name)
         self.ingest = Ingest(self.center, Broker("127.0.0.1", 9), patient=False)
         self.app = application(self.center, self.ingest, _named)
+        url = f"sqlite:///{folder / name}.declarations.sqlite"
+        add_declarations(self.app, self.center, Declaring(open_declarations(url), lambda *_: None, lambda: 0))
         self._transport = httpx.ASGITransport(self.app)
 
     async def ask(self, method, url, viewer, query, body):
