@@ -122,13 +122,24 @@ class Corrections:
             self._pipeline.hold(name)
         try:
             if await self._keeper.commit(final=True):
-                found = await self._hear_out(name, news)
+                found = await self._hear_once(name, news)
                 outcome |= found.outcome
                 await self._store(
                     name, found, lambda db: declared.decide(db, outcome.items()), lambda: self._decided(outcome)
                 )
         finally:
             self._pipeline.release(name)
+
+    async def _hear_once(self, name: str, news: list[Declaration]) -> _Found:
+        """An edit that the core stumbles over is refused: it must not be tried for ever."""
+        try:
+            return await self._hear_out(name, news)
+        except (CannotStore, CorruptOutbox):
+            raise
+        except Exception:  # noqa: BLE001  # a loop that must survive; counted
+            self._failed(name)
+            before = self._pipeline.state(name)
+            return _Found(before, before, None, (), {item.id: "failed" for item in news})
 
     async def _hear_out(self, name: str, news: list[Declaration]) -> _Found:
         before = self._pipeline.state(name)
@@ -157,16 +168,23 @@ class Corrections:
                 later = await self._hear_out(name, [item for item in news if not why[item.id]])
                 refused = {number: text for number, text in why.items() if text}
                 return _Found(**(vars(later) | {"outcome": {**refused, **later.outcome}}))
-        earliest = await self._keeper.do(lambda outbox: outbox.within(lambda _: outbox.journal.earliest_ns(name)))
+        earliest = await self._earliest_ns(name)
         return _Found(before, before, None, (), {item.id: hearing.too_old(earliest) for item in news})
 
     async def _reachable(self, name: str, item: Declaration, known: list[Declaration]) -> str:
-        earliest = await self._keeper.do(lambda outbox: outbox.within(lambda _: outbox.journal.earliest_ns(name)))
+        earliest = await self._earliest_ns(name)
         reach_ns = base_at_most(reaches([item], known), [*known, item])
         return "" if earliest is not None and reach_ns >= earliest else hearing.too_old(earliest)
 
     async def _material(self, name: str, at_most_ns: int) -> Material | None:
-        return await self._keeper.do(lambda outbox: outbox.within(lambda _: outbox.journal.material(name, at_most_ns)))
+        tags = self._pipeline.machine(name).tags()
+        return await self._keeper.do(
+            lambda outbox: outbox.within(lambda _: outbox.journal.material(name, at_most_ns, tags))
+        )
+
+    async def _earliest_ns(self, name: str) -> int | None:
+        tags = self._pipeline.machine(name).tags()
+        return await self._keeper.do(lambda outbox: outbox.within(lambda _: outbox.journal.earliest_ns(name, tags)))
 
     def _step(
         self, name: str, before: engine.MachineState, said: Sequence[Declaration], outcome: Mapping[str, str]
@@ -220,6 +238,10 @@ class Corrections:
         done()
         return True
 
+    def _failed(self, name: str) -> None:
+        self._health.count("corrections_failed")
+        _LOG.exception("correction failed machine=%s", name)
+
     def _decided(self, outcome: Mapping[str, str]) -> None:
         self._outcomes |= {number: why for number, why in outcome.items() if number in self._asked}
         for number, why in outcome.items():
@@ -233,7 +255,8 @@ class Corrections:
     # recomputations
 
     async def _compute_again(self, asked: Sequence[declared.Recompute]) -> None:
-        """The first that is not done yet. With the last one goes the `site` body, valid from where they all began."""
+        """The first that is not done yet. When all machines were asked for, the `site` body goes with the last one, valid
+        from where they began: the center counts scheduled time by it."""
         todo = next(item for item in asked if item.state == "new")
         last = [item.state for item in asked].count("new") == 1
         name = todo.machine
@@ -251,10 +274,18 @@ class Corrections:
                 await self._recomputed(name, "no_journal")
                 return
             known = await self._keeper.do(lambda outbox: outbox.within(lambda db: declared.known(db, name)))
-            found = await asyncio.to_thread(self._again, name, before, material, known, {})
+            try:
+                found = await asyncio.to_thread(self._again, name, before, material, known, {})
+            except Exception:  # noqa: BLE001  # as in `_hear_once`
+                self._failed(name)
+                await self._recomputed(name, "failed")
+                return
             base_ns = self._valid_from_ns(material)
             begun = [item.base_ns for item in asked if item.base_ns is not None and item.asked_ns == todo.asked_ns]
-            contents, settings = self._site_news(min([base_ns, *begun])) if last else ((), {})
+            whole = last and {item.machine for item in asked if item.asked_ns == todo.asked_ns} >= set(
+                self._pipeline.tags
+            )
+            contents, settings = self._site_news(min([base_ns, *begun])) if whole else ((), {})
 
             def also(db: sqlite3.Connection) -> None:
                 declared.recomputed(db, name, base_ns=base_ns)
@@ -281,7 +312,7 @@ class Corrections:
         return min(firsts, default=0)
 
     async def _earliest(self, name: str) -> Material | None:
-        earliest = await self._keeper.do(lambda outbox: outbox.within(lambda _: outbox.journal.earliest_ns(name)))
+        earliest = await self._earliest_ns(name)
         return None if earliest is None else await self._material(name, earliest)
 
     async def _recomputed(self, name: str, why: str) -> None:

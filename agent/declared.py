@@ -16,12 +16,11 @@ import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from oee.declarations import Declaration
 
 KEEP_NS: Final = 366 * 86_400_000_000_000
-MOST_KNOWN: Final = 5000
 SCHEMA: Final = """
 create table if not exists declarations (no integer primary key, id text not null unique, machine text not null,
     made_ns integer not null, data text not null, source text not null, state text not null default 'new',
@@ -91,6 +90,19 @@ def latest(db: sqlite3.Connection, limit: int) -> list[Said]:
 def _said(db: sqlite3.Connection, rest: str, *values: object) -> list[Said]:
     rows = db.execute(f"select data, source, state, why from declarations {rest}", values)  # noqa: S608  # ours
     return [Said(Declaration(**json.loads(data)), *more) for data, *more in rows.fetchall()]
+
+
+def everything(db: sqlite3.Connection) -> list[tuple[Any, ...]]:
+    """All rows as they are, oldest first."""
+    return db.execute("select id, machine, made_ns, data, source, state, why from declarations order by no").fetchall()
+
+
+def adopt(db: sqlite3.Connection, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Takes over rows of another file."""
+    db.executemany(
+        "insert or ignore into declarations (id, machine, made_ns, data, source, state, why) values (?, ?, ?, ?, ?, ?, ?)",
+        rows,
+    )
 
 
 def decide(db: sqlite3.Connection, outcome: Iterable[tuple[str, str]]) -> None:

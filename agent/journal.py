@@ -1,10 +1,10 @@
 """The journal: what a correction needs that reaches back behind what is settled. In the outbox's file.
 
     journal_recent       no, envelopes, data        what one commit brought: each machine's rows since its last one, as
-                                                    the core got them (`[[machine, from_ns, until_ns], ...]` and rows
-                                                    packed as below), and which `facts` envelopes it sealed
+                                                    the core got them (`[[machine, from_ns, until_ns, tags], ...]` and
+                                                    rows packed as below), and which `facts` envelopes it sealed
     journal_rows         machine, from_ns,          a stretch of these rows, some hour long; what one stretch ends with
-                         until_ns, data             the next begins with
+                         until_ns, tags, data       the next begins with. tags: all that the machine used then (JSON)
     journal_sent         machine, hour_ns, data     each key's sum, each minute's number of rows and each stop that was
                                                     offered, by hour of the minute or of the stop's start
     journal_checkpoints  machine, settled_ns, data  the carry as it stood at its settled time (`oee.correction`)
@@ -22,7 +22,7 @@ oldest first, since it holds nothing that was not sent.
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from agent._journal_pack import pack_rows, pack_sent, unpack_rows, unpack_sent
@@ -40,7 +40,7 @@ _SACRIFICE_ROWS: Final = 200
 SCHEMA: Final = """
 create table if not exists journal_recent (no integer primary key, envelopes text not null, data blob not null);
 create table if not exists journal_rows (machine text not null, from_ns integer not null, until_ns integer not null,
-    data blob not null, primary key (machine, from_ns)) without rowid;
+    tags text not null, data blob not null, primary key (machine, from_ns)) without rowid;
 create table if not exists journal_sent (machine text not null, hour_ns integer not null, data blob not null,
     primary key (machine, hour_ns)) without rowid;
 create table if not exists journal_checkpoints (machine text not null, settled_ns integer not null,
@@ -50,18 +50,20 @@ create table if not exists journal_checkpoints (machine text not null, settled_n
 
 @dataclass(frozen=True)
 class Fed:
-    """What the core was given of one machine for `[from_ns, until_ns)`; from_ns is 0 before its first sample."""
+    """What the core was given of one machine for `[from_ns, until_ns)`; from_ns is 0 before its first sample. tags: all
+    that the machine used, with rows or without."""
 
     from_ns: int
     until_ns: int
     samples: Samples
+    tags: frozenset[str]
 
 
 def join_fed(parts: Sequence[Fed]) -> Fed:
     """Stretches that follow each other as one."""
     tags = dict.fromkeys(tag for part in parts for tag in part.samples)
     rows = {tag: concat([part.samples[tag] for part in parts if tag in part.samples]) for tag in tags}
-    return Fed(parts[0].from_ns, parts[-1].until_ns, rows)
+    return Fed(parts[0].from_ns, parts[-1].until_ns, rows, frozenset.intersection(*(part.tags for part in parts)))
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class Journal:
         """Adds what a commit brought: rows of machines whose carry it writes, and the (stream, seq) of its facts."""
         if not fed and not envelopes:
             return
-        head = [[name, item.from_ns, item.until_ns] for name, item in fed.items()]
+        head = [[name, item.from_ns, item.until_ns, sorted(item.tags)] for name, item in fed.items()]
         rows = {
             f"{number}/{tag}": column
             for number, item in enumerate(fed.values())
@@ -110,10 +112,10 @@ class Journal:
         for text, data in self.db.execute("select envelopes, data from journal_recent order by no").fetchall():
             envelopes, head = json.loads(text)
             rows = unpack_rows(data)
-            for number, (name, from_ns, until_ns) in enumerate(head):
+            for number, (name, from_ns, until_ns, tags) in enumerate(head):
                 prefix = f"{number}/"
                 mine = {tag.removeprefix(prefix): column for tag, column in rows.items() if tag.startswith(prefix)}
-                fed.setdefault(name, []).append(Fed(from_ns, until_ns, mine))
+                fed.setdefault(name, []).append(Fed(from_ns, until_ns, mine, frozenset(tags)))
             for stream, seq in envelopes:
                 whole = self._read_sent(stream, seq, sent) and whole
         if not whole:  # an envelope went before the journal did: what was offered is not known any more
@@ -160,10 +162,10 @@ class Journal:
             "select data from journal_rows where machine = ? and from_ns = ?", (name, fed.from_ns)
         ).fetchone()
         if same:
-            fed = join_fed([Fed(fed.from_ns, fed.from_ns, unpack_rows(same[0])), fed])
+            fed = join_fed([replace(fed, samples=unpack_rows(same[0])), fed])
         self.db.execute(
-            "insert or replace into journal_rows values (?, ?, ?, ?)",
-            (name, fed.from_ns, fed.until_ns, pack_rows(fed.samples)),
+            "insert or replace into journal_rows values (?, ?, ?, ?, ?)",
+            (name, fed.from_ns, fed.until_ns, json.dumps(sorted(fed.tags)), pack_rows(fed.samples)),
         )
 
     def _add_sent(self, name: str, tables: Sequence[tuple[Facts, Losses, list[Stop]]]) -> None:
@@ -238,19 +240,30 @@ class Journal:
 
     # reading
 
-    def earliest_ns(self, name: str) -> int | None:
-        """The earliest time [ns] that a correction can change; None if there is no checkpoint."""
-        return self._one("select min(settled_ns) from journal_checkpoints where machine = ?", name)
+    def earliest_ns(self, name: str, tags: Iterable[str] = ()) -> int | None:
+        """The earliest time [ns] that a correction of a machine that uses these tags can change; None if there is none."""
+        return self._one(
+            "select min(settled_ns) from journal_checkpoints where machine = ? and settled_ns >= ?",
+            name,
+            self._without(name, tags),
+        )
 
-    def material(self, name: str, at_most_ns: int) -> Material | None:
-        """What a correction needs that changes time from `at_most_ns` on; None where that is gone.
+    def _without(self, name: str, tags: Iterable[str]) -> int:
+        """The end [ns] of the last stretch in which one of these tags was not recorded, since nothing used it; or 0."""
+        wanted = set(tags)
+        rows = self.db.execute("select tags, max(until_ns) from journal_rows where machine = ? group by tags", (name,))
+        return max((until_ns for known, until_ns in rows.fetchall() if not wanted <= set(json.loads(known))), default=0)
+
+    def material(self, name: str, at_most_ns: int, tags: Iterable[str] = ()) -> Material | None:
+        """What a correction needs that changes time from `at_most_ns` on, of a machine that uses these tags; None where
+        that is gone, or was never recorded.
 
         To be asked right after `gather`, while the machine stands still.
         """
         row = self.db.execute(
-            "select settled_ns, data from journal_checkpoints where machine = ? and settled_ns <= ? "
+            "select settled_ns, data from journal_checkpoints where machine = ? and settled_ns <= ? and settled_ns >= ? "
             "order by settled_ns desc limit 1",
-            (name, at_most_ns),
+            (name, at_most_ns, self._without(name, tags)),
         ).fetchone()
         if row is None:
             return None

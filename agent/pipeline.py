@@ -237,7 +237,9 @@ class Pipeline:
                 return  # told to begin anew meanwhile: what follows from the old state belongs to nobody
             item.state, item.live = step.state, step.live or item.live
             self._dirty.add(name)
-            self._fed.setdefault(name, []).append(Fed(before.until_ns, step.state.until_ns, samples))
+            self._fed.setdefault(name, []).append(
+                Fed(before.until_ns, step.state.until_ns, samples, item.machine.tags())
+            )
             self._all_ms += int(part.facts.sums[:, _STATES].sum())
             self._unknown_ms += int(part.facts.column(_UNKNOWN).sum())
             if len(part):

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from agent import declared
 from agent.disk import CannotStore, CorruptOutbox
 from agent.outbox import BUDGET_MB, Outbox, read_known
 from agent.ranges import NOTHING
@@ -81,6 +82,8 @@ def _salvage(aside: Path, outbox: Outbox) -> int:
     db = sqlite3.connect(aside, isolation_level=None)
     db.text_factory = lambda raw: raw.decode(errors="replace")
     try:
+        with suppress(sqlite3.Error, CannotStore):
+            _keep_declarations(db, outbox)
         sound = {key: (sealed_ns, data) for key, sealed_ns, data in _sound_envelopes(db)}
         states = _streams(db, sound)
         with suppress(sqlite3.Error):
@@ -90,6 +93,14 @@ def _salvage(aside: Path, outbox: Outbox) -> int:
     return outbox.adopt(
         states.values(), [(key, *rest) for key, rest in sorted(sound.items(), key=lambda item: item[1][0])]
     )
+
+
+def _keep_declarations(db: sqlite3.Connection, outbox: Outbox) -> None:
+    """What people said, as far as it can be read. What holds until further notice is heard again, since the states are
+    new; the rest is for the record."""
+    said = declared.everything(db)
+    outbox.within(lambda new: declared.adopt(new, said))
+    outbox.within(declared.say_again)
 
 
 def _sound_envelopes(db: sqlite3.Connection) -> Iterator[tuple[Key, int, bytes]]:

@@ -14,13 +14,16 @@ from agent.journal import HOUR_NS
 from agent.keeper import Keeper, all_streams
 from agent.outbox import Outbox
 from agent.pipeline import Pipeline
+from agent.salvage import open_outbox
 from agent.sender import Limits, Sender
 from oee import engine
 from oee.correction import Sent, with_rows
 from oee.declarations import Declaration
+from oee.expressions import parse
 from oee.facts import MINUTE_NS
-from oee.machine import Ideal, Product
+from oee.machine import Ideal, Product, Rule
 from oee.samples import series
+from oee.states import State
 from wire.bodies import read_facts_body
 from wire.envelope import content, open_envelope
 
@@ -279,3 +282,46 @@ async def test_a_hole_makes_the_journal_begin_anew(gateway):
     late = said(7, "planned_stop", "meeting", 9000, 9050)
     gateway.say(late)
     assert await finish(gateway) == fresh(SECONDS, [late])
+
+
+async def test_a_tag_that_nothing_used_before_is_no_reason_to_forget_the_past(gateway, tmp_path):
+    """The past is computed again from where every tag of the new description was recorded, or not at all."""
+    await gateway.go(SECONDS // 2)
+    await gateway.keeper.commit(final=True)
+    await gateway.close()
+    rules = (Rule(parse("m.door"), State.PLANNED_STOP), *MACHINE.rules)
+    other = Gateway(tmp_path / "outbox.db", replace(MACHINE, rules=rules))
+    before = other.told()
+    other.outbox.within(lambda db: declared.ask_recompute(db, ["m"], 0, 1))
+    other.say(LATE[0])
+    await other.corrections.turn()
+    assert other.outbox.within(declared.recomputes)[0].why == "no_journal"
+    assert other.outcome(LATE[0])["d1"].startswith("too_old")
+    assert other.told() == before
+    await other.close()
+
+
+async def test_an_edit_that_the_core_stumbles_over_is_tried_once(gateway, monkeypatch):
+    await gateway.go(9300)
+    monkeypatch.setattr("agent.corrections.again", lambda *_: 1 // 0)
+    gateway.say(LATE[0])
+    await gateway.corrections.turn()
+    assert gateway.outcome(LATE[0]) == {"d1": "failed"}
+    assert gateway.health.snapshot()["corrections_failed"] == 1
+    assert await finish(gateway) == fresh(SECONDS)
+
+
+async def test_what_people_said_survives_a_damaged_file(gateway, tmp_path):
+    product = said(8, "product", "1", 0, None)
+    await gateway.go(5000)
+    gateway.say(product, LATE[0])
+    await gateway.corrections.turn()
+    await gateway.close()
+    data = bytearray((tmp_path / "outbox.db").read_bytes())
+    data[-4096:] = b"\xff" * 4096
+    (tmp_path / "outbox.db").write_bytes(data)
+    opened = open_outbox(tmp_path / "outbox.db", T0, thorough=True)
+    assert opened.message
+    rows = opened.outbox.within(lambda db: declared.latest(db, 10))
+    assert {(item.declaration.id, item.state) for item in rows} == {("d8", "new"), ("d1", "done")}
+    opened.outbox.close()
