@@ -1,6 +1,6 @@
 """What `nhip check` found, as people and as programs read it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -95,16 +95,14 @@ def show(result: Result, lang: str, *, offline: bool) -> None:
         notice(say("check.unusable", lang, n=sum(item.severity == "error" for item in result.complaints)))
         return
     if offline or result.refused:
-        for name, faults in result.static.items():
-            for fault in faults:
-                click.echo(f"{name}: {told(fault, lang)}")
+        _show_faults(result.static.items(), lang)
         site = result.site
         key = "check.refused" if result.refused else "check.offline_fine"
         click.echo(say(key, lang, devices=len(site.devices), machines=len(site.machines)))
         _show_data(site, lang)
         return
     _show_tags(result, lang)
-    _show_faults(result, lang)
+    _show_faults(((tag.name, tag.faults) for tag in result.tags), lang)
     _show_machines(result, lang)
     if result.no_baseline:
         notice(say("count.no_baseline", lang, tags=", ".join(result.no_baseline)))
@@ -139,14 +137,14 @@ def _row(tag: TagReport, lang: str) -> list[str]:
     ]
 
 
-def _show_faults(result: Result, lang: str) -> None:
+def _show_faults(faults: Iterable[tuple[str, Iterable[Fault]]], lang: str) -> None:
     """Each fault once, with the tags that have it."""
     having: dict[str, list[str]] = {}
     which: dict[str, Fault] = {}
-    for tag in result.tags:
-        for fault in tag.faults:
+    for name, mine in faults:
+        for fault in mine:
             key = f"{fault.code} {sorted(fault.values.items())} {fault.detail}"
-            having.setdefault(key, []).append(tag.name)
+            having.setdefault(key, []).append(name)
             which[key] = fault
     for key, names in having.items():
         shown = ", ".join(names[:6]) + (f" … ({len(names)})" if len(names) > 6 else "")

@@ -13,6 +13,9 @@ from oee.production import per_count
 from oee.timeline import text
 from tools.faults import Fault
 
+BLINK_S = 0.5
+"""A lamp that blinks once a second is lit and dark for half a second each; read more slowly, it may look steady [s]."""
+
 
 @dataclass(frozen=True)
 class Counting:
@@ -86,7 +89,7 @@ def rate_of(machine: Machine, product: str) -> float:
 
 
 def static_faults(site: Site, machines: Mapping[str, Machine]) -> dict[str, list[Fault]]:
-    """What the site file alone shows: counters whose counts the polling period would miss, by `device.tag`.
+    """What the site file alone shows: counts and blinking that the polling period would miss, by `device.tag`.
 
     A pulse is high for half of a cycle at most, so both halves must be longer than a period: at most one pulse in
     two periods. A register counts by itself; it must only not wrap half its width between two looks.
@@ -98,9 +101,22 @@ def static_faults(site: Site, machines: Mapping[str, Machine]) -> dict[str, list
             continue
         period_s = periods_s(site.devices[device])[tag]
         found = [fault for item in use.counts for fault in _missed(item, period_s)]
+        found += [
+            _blinks_unseen(key, period_s) for key in use.machines if period_s > BLINK_S and _blinks(machines[key], name)
+        ]
         if found:
             out[name] = [item for place, item in enumerate(found) if item not in found[:place]]
     return out
+
+
+def _blinks(machine: Machine, name: str) -> bool:
+    """Whether a machine's state asks if this tag blinks."""
+    helpers = (node for rule in machine.rules if rule.when is not None for node in rule.when.helpers)
+    return any(node.op == "blinking" and node.args[0] == name for node in helpers)
+
+
+def _blinks_unseen(machine: str, period_s: float) -> Fault:
+    return Fault("blink_unseen", "warn", {"machine": machine, "period": f"{period_s:g}", "needed": f"{BLINK_S:g}"})
 
 
 def _missed(item: Counting, period_s: float) -> list[Fault]:

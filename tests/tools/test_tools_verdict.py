@@ -166,6 +166,15 @@ def test_a_pulse_is_seen_only_if_each_half_outlasts_the_period(every, refused):
     assert list(static_faults(*compiled(every))) == refused  # one product only, 8 s a count: high 4 s, low 4 s
 
 
+@pytest.mark.parametrize(("every", "warned"), [("500ms", []), ("1s", ["io.run"])])
+def test_a_blinking_lamp_is_seen_only_if_it_is_read_often_enough(every, warned):
+    text = SITE.replace("when: io.run", 'when: "io.run or blinking(io.run, 3s)"').replace("EVERY", every)
+    site, _ = parse_site(text)
+    found = static_faults(site, compile_site(site, load_profiles()))
+    assert [name for name, faults in found.items() if faults[0].code == "blink_unseen"] == warned
+    assert all(fault.severity == "warn" for name in warned for fault in found[name])
+
+
 def test_a_register_only_must_not_wrap_unseen():
     found = static_faults(*compiled("2h"))
     assert [fault.code for fault in found["io.n"]] == ["wraps_unseen"]
