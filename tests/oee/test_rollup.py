@@ -65,6 +65,7 @@ def test_the_sum_of_parts_is_the_kpi_of_the_sum(numbers):
 
 
 def test_a_serial_line_takes_time_from_the_constraint_and_compounds_quality():
+    """AVEVA MES help: a line counts only its bottleneck entities; the result says which station that was."""
     found = serial([M1, M2], "m2")
     assert (found.flow, found.constraint) == ("serial", "m2")
     assert found.values["availability"] == pytest.approx(0.5)
