@@ -26,7 +26,7 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)  # this file's name mu
 from config import parse_site
 from oee import engine
 from oee.calendars import Calendar, Shift
-from oee.expressions import parse
+from oee.conditions import parse
 from oee.facts import FACT_COLUMNS, MINUTE_NS
 from oee.machine import Counter, Ideal, Machine, Pieces, Product, Rule
 from oee.states import State

@@ -10,7 +10,7 @@ from config.site import Site
 from config.state_profiles import StateProfile, parameters_of
 from config.suggest import nearest
 from config.tags import cannot_count
-from oee.expressions import BadExpression, parse
+from oee.conditions import BadExpression, parse
 from oee.machine import OPERATOR
 from oee.states import State
 
@@ -62,7 +62,12 @@ def _check_rule(line: RuleLine, names: Names, spot: Path, source: Source) -> Ite
             tags = parse(line.when).tags
         except BadExpression as error:
             yield source.complain(
-                "bad_expression", (*spot, "when"), line.when, column=error.position + 1, detail=str(error)
+                "bad_expression",
+                (*spot, "when"),
+                line.when,
+                column=error.position + 1,
+                detail_key=error.key,
+                **error.values,
             )
             tags = frozenset()
         for tag in sorted(tags - names.tags):

@@ -10,7 +10,7 @@ from config.names import ONLINE, Names
 from config.site import ProductAt, ProductModel, Site
 from config.suggest import nearest
 from config.values import check_values
-from oee.expressions import BadExpression, parse
+from oee.conditions import BadExpression, parse
 from oee.states import State
 
 

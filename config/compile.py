@@ -12,7 +12,7 @@ from config.site import IdealPer, ProductAt, ProductModel, Site
 from config.state_profiles import StateProfile, parameters_of, rules_of
 from config.tags import width_of
 from oee.calendars import Calendar, to_ns
-from oee.expressions import parse
+from oee.conditions import parse
 from oee.facts import UNKNOWN_PRODUCT
 from oee.machine import OPERATOR, Counter, CountGap, Ideal, Machine, Pieces, Product, Rule
 

@@ -10,7 +10,7 @@ from config.machine_model import MachineModel, ProfileUse, is_operator
 from config.site import Site
 from config.values import ValueModel, kept_values
 from oee.calendars import Calendar, Rotation, Shift
-from oee.expressions import parse
+from oee.conditions import parse
 from oee.machine import OPERATOR
 
 

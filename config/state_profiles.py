@@ -17,7 +17,7 @@ from config.complaints import Complaint, Misconfigured, Source
 from config.translate import complaints_of
 from config.tree import lines, read_tree, value
 from config.wrong import Wrong
-from oee.expressions import BadExpression, Expression, parse, rename
+from oee.conditions import BadExpression, Expression, parse, rename
 from oee.machine import Rule
 
 
@@ -25,7 +25,9 @@ def _condition(text: str) -> str:
     try:
         parse(text)
     except BadExpression as error:
-        raise Wrong("bad_expression", str(error), detail=str(error), column=error.position + 1) from error
+        raise Wrong(
+            "bad_expression", str(error), detail_key=error.key, column=error.position + 1, **error.values
+        ) from error
     return text
 
 

@@ -1,15 +1,4 @@
-"""Conditions over tags: parsed once, evaluated over whole columns, three-valued.
-
-Grammar (names are `device.tag` and may hold hyphens, so a minus sign needs spaces around it):
-
-    or      := and ("or" and)*
-    and     := not ("and" not)*
-    not     := "not" not | test
-    test    := sum (("==" | "!=" | "<" | "<=" | ">" | ">=") sum | "in" "(" literal ("," literal)* ")")?
-    sum     := product ((" + " | " - ") product)*
-    product := atom (("*" | "/") atom)*
-    atom    := number | 'text' | true | false | name | "(" or ")"
-             | blinking(name, duration) | above(name, on=number, off=number)
+"""Conditions evaluated over whole columns, three-valued. How they are written: `oee/conditions.py`.
 
 A name is unknown while its sample is not good. `and` with one false side is false and `or` with
 one true side is true whatever the other is; everything else that touches an unknown is unknown.
@@ -20,61 +9,17 @@ second of them until the duration has passed without a further change.
 unknown until the value has once been at either.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from oee.conditions import Expression, Node
 from oee.samples import EMPTY, Int64, Samples, Series
 from oee.states import Quality
 
 Bool = NDArray[np.bool_]
-
-
-class BadExpression(ValueError):
-    """The text is no expression. position: index of the offending character."""
-
-    def __init__(self, message: str, position: int) -> None:
-        super().__init__(message)
-        self.position = position
-
-
-class Trit(NamedTuple):
-    """Values over a time axis and where they are known; `value` is meaningless elsewhere."""
-
-    value: NDArray[Any]
-    known: Bool
-
-
-@dataclass(frozen=True)
-class Node:
-    """op: the grammar's word; args: child nodes and literals in order."""
-
-    op: str
-    args: tuple[Any, ...] = ()
-
-
-@dataclass(frozen=True)
-class Expression:
-    """A parsed condition. tags: every name in it; helpers: its `blinking` and `above` nodes."""
-
-    text: str
-    node: Node
-    tags: frozenset[str]
-    helpers: tuple[Node, ...]
-
-
-_TOKEN: Final = re.compile(
-    r"\s*(?:(?P<duration>\d+(?:\.\d+)?(?:ms|s|min|h)\b)"
-    r"|(?P<number>-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)"
-    r"|(?P<text>'[^']*'|\"[^\"]*\")"
-    r"|(?P<name>[^\W\d][\w-]*(?:\.[^\W\d][\w-]*)*)"
-    r"|(?P<op>==|!=|<=|>=|<|>|\(|\)|,|=|\+|-|\*|/))"
-)
-_SECONDS: Final = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
 _COMPARE: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "==": np.equal,
     "!=": np.not_equal,
@@ -83,195 +28,13 @@ _COMPARE: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     ">": np.greater,
     ">=": np.greater_equal,
 }
-_KEYWORDS: Final = frozenset({"and", "or", "not", "in", "true", "false"})
 
 
-class _Token(NamedTuple):
-    kind: str
-    text: str
-    position: int
+class Trit(NamedTuple):
+    """Values over a time axis and where they are known; `value` is meaningless elsewhere."""
 
-
-def _tokens(text: str) -> list[_Token]:
-    out: list[_Token] = []
-    position = 0
-    while position < len(text.rstrip()):
-        match = _TOKEN.match(text, position)
-        if match is None:
-            raise BadExpression(f"cannot read {text[position:].strip()[:20]!r} in {text!r}", position)
-        kind = match.lastgroup or ""
-        word = match.group(kind)
-        if kind == "number" and word.startswith("-") and out and out[-1].kind != "op" and out[-1].text != "in":
-            kind, word = "op", "-"  # `a -1`: subtraction, not two values side by side
-            out.append(_Token(kind, word, match.start("number")))
-            position = match.start("number") + 1
-            continue
-        if kind == "name" and word in _KEYWORDS:
-            kind = "word"
-        out.append(_Token(kind, word, match.start(match.lastgroup or 0)))
-        position = match.end()
-    out.append(_Token("end", "", len(text)))
-    return out
-
-
-class _Parser:
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.tokens = _tokens(text)
-        self.at = 0
-        self.names: set[str] = set()
-        self.helpers: list[Node] = []
-
-    def peek(self) -> _Token:
-        return self.tokens[self.at]
-
-    def take(self, *texts: str) -> _Token | None:
-        token = self.peek()
-        if token.kind in ("op", "word") and token.text in texts:
-            self.at += 1
-            return token
-        return None
-
-    def expect(self, what: str) -> None:
-        if self.take(what) is None:
-            token = self.peek()
-            raise BadExpression(
-                f"expected {what!r} before {token.text or 'the end'!r} in {self.text!r}", token.position
-            )
-
-    def chain(self, words: tuple[str, ...], part: Callable[[], Node]) -> Node:
-        node = part()
-        while token := self.take(*words):
-            node = Node(token.text, (node, part()))
-        return node
-
-    def either(self) -> Node:
-        return self.chain(("or",), lambda: self.chain(("and",), self.negation))
-
-    def negation(self) -> Node:
-        return Node("not", (self.negation(),)) if self.take("not") else self.test()
-
-    def test(self) -> Node:
-        left = self.sum()
-        if token := self.take(*_COMPARE):
-            return Node(token.text, (left, self.sum()))
-        if self.take("in"):
-            self.expect("(")
-            options = [self.literal()]
-            while self.take(","):
-                options.append(self.literal())
-            self.expect(")")
-            return Node("in", (left, tuple(options)))
-        return left
-
-    def sum(self) -> Node:
-        return self.chain(("+", "-"), lambda: self.chain(("*", "/"), self.atom))
-
-    def literal(self) -> float | str:
-        token = self.peek()
-        self.at += 1
-        if token.kind == "number":
-            return float(token.text)
-        if token.kind == "text":
-            return token.text[1:-1]
-        raise BadExpression(f"expected a number or 'text' before {token.text or 'the end'!r}", token.position)
-
-    def atom(self) -> Node:
-        token = self.peek()
-        if token.kind in ("number", "text"):
-            return Node("literal", (self.literal(),))
-        if self.take("true", "false"):
-            return Node("literal", (token.text == "true",))
-        if self.take("("):
-            node = self.either()
-            self.expect(")")
-            return node
-        if token.kind == "name":
-            self.at += 1
-            if self.peek().text == "(":
-                return self.helper(token)
-            self.names.add(token.text)
-            return Node("name", (token.text,))
-        raise BadExpression(
-            f"expected a tag, a number or '(' before {token.text or 'the end'!r} in {self.text!r}", token.position
-        )
-
-    def tag(self) -> str:
-        token = self.peek()
-        if token.kind != "name":
-            raise BadExpression(f"expected a tag before {token.text or 'the end'!r}", token.position)
-        self.at += 1
-        self.names.add(token.text)
-        return token.text
-
-    def helper(self, name: _Token) -> Node:
-        self.expect("(")
-        tag = self.tag()
-        self.expect(",")
-        if name.text == "blinking":
-            token = self.peek()
-            self.at += 1
-            if token.kind != "duration":
-                raise BadExpression(f"blinking({tag}, ...) wants a duration such as 3s", token.position)
-            node = Node("blinking", (tag, round(_duration_s(token.text) * 1e9)))
-        elif name.text == "above":
-            first = self.option()
-            self.expect(",")
-            limits = dict([first, self.option()])
-            if set(limits) != {"on", "off"} or limits["off"] > limits["on"]:
-                raise BadExpression(f"above({tag}, ...) wants on= and off= with off not above on", name.position)
-            node = Node("above", (tag, limits["on"], limits["off"]))
-        else:
-            raise BadExpression(f"unknown helper {name.text!r}; there are blinking and above", name.position)
-        self.expect(")")
-        self.helpers.append(node)
-        return node
-
-    def option(self) -> tuple[str, float]:
-        token = self.peek()
-        self.at += 1
-        self.expect("=")
-        value = self.literal()
-        if token.text not in ("on", "off") or isinstance(value, str):
-            raise BadExpression("above wants on=number and off=number", token.position)
-        return token.text, value
-
-
-def _duration_s(text: str) -> float:
-    number = re.match(r"[\d.]+", text)
-    assert number is not None  # the token's own shape
-    return float(number.group()) * _SECONDS[text[number.end() :]]
-
-
-def parse(text: str) -> Expression:
-    """The expression in a text.
-
-    Raises `BadExpression` with the position of what cannot be understood.
-    """
-    parser = _Parser(text)
-    node = parser.either()
-    rest = parser.peek()
-    if rest.kind != "end":
-        raise BadExpression(f"{rest.text!r} was not expected in {text!r}", rest.position)
-    return Expression(text, node, frozenset(parser.names), tuple(parser.helpers))
-
-
-def rename(expression: Expression, names: Mapping[str, str]) -> Expression:
-    """The same condition over other tags (a profile's parameters replaced by a machine's tags)."""
-
-    def walk(node: Node) -> Node:
-        args = tuple(
-            walk(arg)
-            if isinstance(arg, Node)
-            else names.get(arg, arg)
-            if index == 0 and node.op in ("name", "blinking", "above")
-            else arg
-            for index, arg in enumerate(node.args)
-        )
-        return Node(node.op, args)
-
-    tags = frozenset(names.get(tag, tag) for tag in expression.tags)
-    return Expression(expression.text, walk(expression.node), tags, tuple(map(walk, expression.helpers)))
+    value: NDArray[Any]
+    known: Bool
 
 
 def at_times(column: Series, times: Int64) -> Trit:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from oee.calendars import Calendar
-from oee.expressions import Expression
+from oee.conditions import Expression
 from oee.states import State
 
 OPERATOR = "operator"

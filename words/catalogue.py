@@ -80,6 +80,8 @@ def complaint(item: ComplaintLike, lang: str) -> str:
     """A complaint about a file as one line: where, what, and what to do."""
     values = {name: text or NOTHING for name, text in item.values.items()}
     values |= {"key": item.key, "value": item.value or NOTHING}
+    for name in [name for name in values if name.endswith("_key")]:  # a value that is a sentence itself
+        values[name.removesuffix("_key")] = say(values[name], lang, **values)
     near = item.values.get("near", "")
     parts = [say(item.message, lang, **values)]
     parts += [say("complaint.did_you_mean", lang, near=near)] if near else []

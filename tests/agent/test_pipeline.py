@@ -11,7 +11,7 @@ from agent.parts import bodies
 from agent.pipeline import Pipeline
 from oee import engine
 from oee.calendars import Calendar, Shift
-from oee.expressions import parse
+from oee.conditions import parse
 from oee.facts import FACT, MINUTE_NS, add_up
 from oee.machine import Counter, CountGap, Ideal, Machine, Pieces, Product, Rule
 from oee.samples import series

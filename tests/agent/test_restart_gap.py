@@ -10,7 +10,7 @@ from agent.freshness import Freshness
 from agent.pipeline import Pipeline
 from oee import engine
 from oee.calendars import Calendar, Shift
-from oee.expressions import parse
+from oee.conditions import parse
 from oee.facts import FACT, MINUTE_NS, MS_NS, add_up
 from oee.machine import Counter, Machine, Pieces, Rule
 from oee.samples import concat, series

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from driving import drive
 
 from oee.calendars import Calendar, Shift
-from oee.expressions import parse
+from oee.conditions import parse
 from oee.machine import Counter, Ideal, Machine, Pieces, Product, Rule
 from oee.states import CalendarClass, State
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from reference import both, either, negate, reference
 
 from oee.calendars import Calendar, Shift
-from oee.expressions import parse
+from oee.conditions import parse
 from oee.machine import Counter, CountGap, Ideal, Machine, Pieces, Product, Rule
 from oee.states import State
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from oee import engine
 from oee.calendars import Calendar, Shift, cut
+from oee.conditions import parse
 from oee.declarations import Declaration
-from oee.expressions import parse
 from oee.facts import FACT, FACT_COLUMNS, MINUTE_NS, add_up, add_up_losses, fact_keys, loss_keys
 from oee.machine import Counter, CountGap, Ideal, Machine, Pieces, Product, Rule
 from oee.samples import Series, column

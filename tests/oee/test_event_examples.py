@@ -12,7 +12,7 @@ import pytest
 from driving import S, drive, say
 
 from oee.calendars import Calendar, Shift
-from oee.expressions import parse
+from oee.conditions import parse
 from oee.kpi import compute
 from oee.machine import Counter, Ideal, Machine, Pieces, Product, Rule
 from oee.production import spread

@@ -8,7 +8,8 @@ from driving import BAD, GAP, S, as_series
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oee.expressions import BadExpression, breakpoints, evaluate, parse
+from oee.conditions import BadExpression, parse
+from oee.expressions import breakpoints, evaluate
 from oee.samples import series
 from oee.states import Quality
 

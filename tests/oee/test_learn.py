@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from oee import engine
 from oee.calendars import Calendar, Shift
-from oee.expressions import parse
+from oee.conditions import parse
 from oee.learn import QUANTILES, Stretch, learn, proposals, stretches
 from oee.machine import Counter, Ideal, Machine, Pieces, Product, Rule
 from oee.samples import series
