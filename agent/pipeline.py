@@ -15,6 +15,7 @@ is a gap like any other outage.
 import logging
 import threading
 from collections.abc import Container, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
@@ -77,7 +78,9 @@ def _split_by(table: Mapping[str, T], names: Container[str]) -> tuple[dict[str, 
 
 @dataclass
 class _Machine:
-    """swift: tags whose news may change what the machine is doing; place: where in `idle_ns` its turn is [1]."""
+    """swift: tags whose news may change what the machine is doing; place: where in `idle_ns` its turn is [1]; ahead: what
+    it is doing by rows that no step has taken in yet, and up to when.
+    """
 
     machine: Machine
     state: engine.MachineState
@@ -85,6 +88,12 @@ class _Machine:
     place: float
     rows: dict[str, list[tuple[int, Any, Quality]]] = field(default_factory=dict)
     live: engine.Live | None = None
+    ahead: tuple[int, engine.Live] | None = None
+
+    @property
+    def shown(self) -> engine.Live | None:
+        """What is told on screens."""
+        return self.ahead[1] if self.ahead and self.ahead[0] > self.state.until_ns else self.live
 
 
 class Pipeline:
@@ -125,6 +134,8 @@ class Pipeline:
         self._all_ms = self._unknown_ms = 0
         self._seen: dict[str, Row] = {}
         self._paused = False
+        self.news = False
+        """Whether a row has come since the last `glimpse` that may change what a machine is doing."""
 
     @property
     def until_ns(self) -> dict[str, int]:
@@ -139,7 +150,7 @@ class Pipeline:
     @property
     def live(self) -> dict[str, engine.Live]:
         """What each machine is doing now; without those that have said nothing yet."""
-        return {name: item.live for name, item in self._machines.items() if item.live is not None}
+        return {name: live for name, item in self._machines.items() if (live := item.shown) is not None}
 
     @property
     def paused(self) -> bool:
@@ -180,6 +191,7 @@ class Pipeline:
                     continue
                 self._seen[row.tag] = row
                 for item in () if self._paused else users[row.tag]:
+                    self.news = self.news or row.tag in item.swift
                     t_ns = max(row.t_ns, item.state.until_ns)
                     times_ns = _gap_times_ns(item, row.tag, t_ns) if row.quality is Quality.GAP else [t_ns]
                     item.rows.setdefault(row.tag, []).extend((at_ns, row.value, row.quality) for at_ns in times_ns)
@@ -213,6 +225,24 @@ class Pipeline:
                         _LOG.exception("step failed machine=%s until_ns=%d", name, until_ns)
                     self._start_over(item, until_ns)
         return steps
+
+    def glimpse(self) -> None:
+        """Looks at machines with news before any step takes it in: a step waits until the tags are confirmed once more,
+        and a person in front of a screen does not. Changes nothing but `live`.
+        """
+        self.news = False
+        for item in self._machines.values():
+            with self._lock:
+                if not item.rows.keys() & item.swift:
+                    continue
+                state, samples = item.state, {tag: series(rows) for tag, rows in item.rows.items()}
+            until_ns = max(int(rows.t_ns[-1]) for rows in samples.values()) + MS_NS
+            if item.ahead and item.ahead[0] == until_ns:
+                continue
+            with suppress(ValueError, IndexError, KeyError, TypeError):  # the step will say it, and say where
+                live = engine.glimpse(item.machine, state, samples, until_ns)
+                if live and item.state is state:
+                    item.ahead = until_ns, live
 
     def feed(self, samples: Samples, until_ns: int) -> None:
         """Computes every machine from columns that exist already, up to `until_ns`; what its state knows is left out."""
@@ -318,6 +348,7 @@ class Pipeline:
 
     def _start_over(self, item: _Machine, now_ns: int) -> None:
         with self._lock:
+            item.ahead = None
             until_ns, tags = item.state.until_ns, item.machine.tags()
             gaps = {tag: _gap_times_ns(item, tag, until_ns) for tag in tags} if until_ns else {}
             item.rows = {tag: [(t_ns, None, Quality.GAP) for t_ns in times_ns] for tag, times_ns in gaps.items()}

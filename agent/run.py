@@ -46,7 +46,7 @@ from agent.site import SiteNews
 from agent.supervisor import Supervisor
 from agent.system_clock import System, SystemClock
 from agent.told import live_machines, own_version
-from agent.turns import every
+from agent.turns import every, whenever
 from agent.uplink import Hooks, Uplink
 from config import Site, compile_site, config_hash, describe, load_profiles, load_site, values_of
 from config.devices import stale_after_s
@@ -135,6 +135,7 @@ class Agent:
         self.uplink = self._uplink(outbox.settings().get(_DATA, ""))
         self._config_hash, self._settings = config_hash(site), outbox.settings()
         self._online: dict[str, bool] = {}
+        self._news = asyncio.Event()
         self._rest_until_s = 0.0
         self._leisure = Leisure()
         self._told_site = False
@@ -192,11 +193,23 @@ class Agent:
         if not self.dating.holds:
             at_ns = reading.t_ns + self.clock.correction_ns
             self.recorder.confirmed(device, replace(reading, t_ns=at_ns))
+        if self.uplink and self.pipeline.news:
+            self._news.set()
 
     def _take(self, rows: list[Row]) -> None:
         """Rows of gateway time."""
         self.pipeline.feed_rows(rows)
         self.recorder.feed(rows)
+
+    async def glimpse(self) -> None:
+        """What has changed reaches the screens at once; on a slow gateway as often as a tenth of a core allows."""
+        async with self._computing:
+            began_s = time.monotonic()
+            await asyncio.to_thread(self.pipeline.glimpse)
+            spent_s = time.monotonic() - began_s
+        if self.uplink:
+            self.uplink.show(live_machines(self.dating.live))
+        await asyncio.sleep(10 * spent_s)
 
     async def beat(self, *, last: bool = False) -> None:
         """Rows become facts, up to where every tag is confirmed or known to be a gap.
@@ -379,6 +392,7 @@ class Agent:
         tasks = [
             asyncio.create_task(self.supervisor.run(), name="devices"),
             asyncio.create_task(every(_BEAT_S, self.beat, self.health), name="beat"),
+            asyncio.create_task(whenever(self._news, self.glimpse, self.health), name="glimpses"),
             asyncio.create_task(every(self.options.commit_every_s, self.commit, self.health), name="commits"),
             asyncio.create_task(every(_BEAT_S, self._commit_full, self.health), name="full envelopes"),
             asyncio.create_task(every(_CORRECT_S, self.corrections.turn, self.health), name="corrections"),

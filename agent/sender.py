@@ -48,7 +48,7 @@ class Key(NamedTuple):
 class Limits:
     """window: most envelopes of one stream in flight. Durations in [s]: see the theory above."""
 
-    window: int = 32
+    window: int = 200
     resend_after_s: float = 60.0
     resend_at_most_s: float = 600.0
     hole_after_s: float = 5.0

@@ -21,9 +21,21 @@ async def every(period_s: float, work: Callable[[], Any], health: Health) -> Non
     while True:
         await asyncio.sleep(max(0.0, due_s - loop.time()))
         due_s += period_s * max(1, -(-(loop.time() - due_s) // period_s))
-        try:
-            await asyncio.shield(asyncio.ensure_future(work()))
-        except Exception:  # noqa: BLE001  # a task that must survive; counted
-            health.count("turns_failed")
-            if health.snapshot()["turns_failed"] == 1:
-                _LOG.exception("turn failed")
+        await _turn(work, health)
+
+
+async def whenever(event: asyncio.Event, work: Callable[[], Any], health: Health) -> None:
+    """Does it each time that the event is set, and clears that before; in turns like those of `every`."""
+    while True:
+        await event.wait()
+        event.clear()
+        await _turn(work, health)
+
+
+async def _turn(work: Callable[[], Any], health: Health) -> None:
+    try:
+        await asyncio.shield(asyncio.ensure_future(work()))
+    except Exception:  # noqa: BLE001  # a task that must survive; counted
+        health.count("turns_failed")
+        if health.snapshot()["turns_failed"] == 1:
+            _LOG.exception("turn failed")

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, cast
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from agent.broker import Broker
 from agent.budget import LIVE, MUST, VALUES, Budget, Level, Plan
@@ -25,6 +25,7 @@ from agent.sender import Key, Learned, Sender
 from oee.declarations import Declaration
 from wire.bodies import Live, LiveMachine, Status
 from wire.declare import decode_declare
+from wire.messages import pack_message
 from wire.receipts import contradicts, decode_receipt
 from wire.topics import Kind, topic
 
@@ -200,7 +201,7 @@ class Uplink:
 
     async def _once(self, version: int) -> None:
         will = Status(online=False, at_ns=self._hooks.now_ns())
-        session = self._session_of(version, Message(self._topic("status"), _bytes(will), qos=1, retain=True))
+        session = self._session_of(version, Message(self._topic("status"), pack_message(will), qos=1, retain=True))
         goodbye = False
         try:
             await session.open()
@@ -293,16 +294,18 @@ class Uplink:
     def _send_rhythm(self, session: Session) -> None:
         now_s = time.monotonic()
         if self._status_cadence.take(now_s):
-            self._publish(session, Message(self._topic("status"), _bytes(self._hooks.status()), qos=1, retain=True))
+            self._publish(
+                session, Message(self._topic("status"), pack_message(self._hooks.status()), qos=1, retain=True)
+            )
         if self._live and self._live_cadence.take(now_s):
             live = Live(at_ns=self._hooks.now_ns(), machines=self._live)
-            self._publish(session, Message(self._topic("live"), _bytes(live)))
+            self._publish(session, Message(self._topic("live"), pack_message(live)))
         elif not self._live:
             self._live_cadence.last_s = now_s
 
     async def _farewell(self, session: Session) -> None:
         offline = self._hooks.status().model_copy(update={"online": False})
-        mid = self._publish(session, Message(self._topic("status"), _bytes(offline), qos=1, retain=True))
+        mid = self._publish(session, Message(self._topic("status"), pack_message(offline), qos=1, retain=True))
         until_s = time.monotonic() + 2.0
         while mid in self._line and self._lost is None and time.monotonic() < until_s:
             self._wake.clear()
@@ -368,7 +371,3 @@ _VERSIONS: Final[dict[int, str]] = {MQTT5: "5", MQTT311: "3.1.1"}
 
 def _gist(item: LiveMachine) -> tuple[str, str, str, str]:
     return item.state, item.reason, item.product, item.shift
-
-
-def _bytes(body: BaseModel) -> bytes:
-    return body.model_dump_json(exclude_defaults=True).encode()

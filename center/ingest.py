@@ -28,6 +28,7 @@ from center.state import Center
 from center.stores.contract import Batch, KeepsValues, StoreAway
 from wire.bodies import Live, Status
 from wire.envelope import Unsound
+from wire.messages import unpack_message
 from wire.receipts import encode_receipt
 from wire.topics import ENVELOPED, parse, topic
 
@@ -143,9 +144,11 @@ class Ingest:
         now_ns = self._center.now_ns()
         try:
             if message.topic.endswith("/live"):
-                self._center.pictures.hear_live(site, gateway, Live.model_validate_json(message.payload), now_ns)
+                self._center.pictures.hear_live(
+                    site, gateway, Live.model_validate_json(unpack_message(message.payload)), now_ns
+                )
             elif message.payload:
-                status = Status.model_validate_json(message.payload)
+                status = Status.model_validate_json(unpack_message(message.payload))
                 self._center.pictures.hear_status(site, gateway, status, now_ns)
                 if (
                     self._takes and status.online and status.ask
@@ -155,9 +158,10 @@ class Ingest:
                 if self._takes:
                     self._enqueue(message)
                     return
-        except ValidationError as error:
+        except (ValidationError, Unsound) as error:
+            why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
             self._health.count("malformed_live_or_status")
-            self._health.note("last_malformed", f"{message.topic}: {error.errors()[0]['msg']}")
+            self._health.note("last_malformed", f"{message.topic}: {why}")
         self._session.acknowledge(message)
 
     def _enqueue(self, message: Arrived) -> None:
@@ -322,7 +326,7 @@ class Ingest:
         where = parse(message.topic)
         if where is None:
             return
-        status = Status.model_validate_json(message.payload)
+        status = Status.model_validate_json(unpack_message(message.payload))
         self.on_status(where.site, where.gateway, status)
         if is_ahead(self._memory, where.site, where.gateway, status):
             self._others.catch_up(now=True)  # another process may have told it so

@@ -41,7 +41,7 @@ from oee.tally import tally
 from oee.timeline import Timeline, debounce, lay_gaps, raw
 from oee.whole import Whole, product_keys
 
-__all__ = ["Live", "MachineState", "Step", "assess", "dump", "load", "start", "step"]
+__all__ = ["Live", "MachineState", "Step", "assess", "dump", "glimpse", "load", "start", "step"]
 
 _FAR_NS = 2**62
 _LOOKED_AT = 1000
@@ -144,6 +144,17 @@ def step(
     new = _carry(machine, state, found, settled, until_ns)
     new = replace(new, offered=offered, oddities=(*state.oddities, *odd)[-20:])
     return Step(new, facts, losses, stops, live, settled[0], whole)
+
+
+def glimpse(machine: Machine, state: MachineState, samples: Samples, until_ns: int) -> Live | None:
+    """What the machine is doing at `until_ns` as far as is known, for a screen: nothing of it is settled or offered,
+    and the state stays as it is. Later than what is confirmed, values hold. None before the first sample.
+    """
+    state = _take_in(machine, state, samples)
+    until_ns -= until_ns % MS_NS
+    if state.settled_ns == 0 or until_ns <= max(state.settled_ns, state.until_ns):
+        return None
+    return _live(machine, state, assess(machine, state, until_ns).whole, until_ns)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from servers import amqtt_command, answers, eventually, free_port, mosquitto_com
 
 from agent.ranges import settled
 from wire.envelope import content, open_envelope
+from wire.messages import unpack_message
 from wire.receipts import Receipt, StreamReceipt, encode_receipt
 
 
@@ -95,7 +96,7 @@ class Center:
         if kind == "receipt" or self.deaf:
             return
         if kind in ("live", "status"):
-            self.plain.setdefault(kind, []).append(json.loads(message.payload))
+            self.plain.setdefault(kind, []).append(json.loads(unpack_message(message.payload)))
             return
         envelope = open_envelope(message.payload)
         self.arrived.append((kind, envelope.stream, envelope.seq, content(envelope)))

@@ -235,3 +235,35 @@ def test_leisure_is_short_where_computing_is_cheap():
     assert [leisure.wait_s(count) for count in (1, 20, 30, 100, 10_000)] == [1.0, 1.0, 2.0, 5.0, 10.0]
     leisure.took(0.0, 0)
     assert leisure.wait_s(100) == 5.0
+
+
+def test_a_change_is_seen_before_the_step_that_takes_it_in_and_changes_nothing():
+    pipeline = Pipeline({"m": machine(), "other": machine("other")}, {})
+    fed = list(rows())
+    live(pipeline, [row for row in fed if row.t_ns < T0 + 99 * S], 99)
+    before = pipeline.take()
+    pipeline.feed_rows([row for row in fed if row.t_ns == T0 + 100 * S])
+    assert pipeline.news
+    pipeline.advance(dict.fromkeys(pipeline.until_ns, T0 + 100 * S))
+    assert pipeline.live["m"].state is State.RUNNING, "the row lies at the watermark: a step takes it in next time"
+    pipeline.glimpse()
+    seen = pipeline.live["m"]
+    assert (seen.state, seen.since_ns) == (State.MINOR_STOP, T0 + 100 * S)
+    assert not pipeline.news
+    pipeline.advance(dict.fromkeys(pipeline.until_ns, T0 + 100 * S + 1_000_000))
+    assert pipeline.live["m"] == seen, "no step that knows less takes it back"
+    pipeline.advance(dict.fromkeys(pipeline.until_ns, T0 + 103 * S))
+    assert pipeline.live["m"].state is State.MINOR_STOP
+    after = pipeline.take()
+    again = Pipeline({"m": machine(), "other": machine("other")}, {})
+    live(again, [row for row in fed if row.t_ns <= T0 + 100 * S], 103)
+    assert sums(before, after) == sums(again.take()), "what is offered is the same"
+
+
+def test_what_follows_from_the_clock_alone_is_told_by_steps():
+    pipeline = Pipeline({"m": machine()}, {})
+    live(pipeline, rows(), 99)
+    pipeline.feed_rows([Row("m.run", T0 + 100 * S, False, Quality.GOOD)])
+    pipeline.glimpse()
+    pipeline.advance({"m": T0 + 500 * S})
+    assert pipeline.live["m"].state is State.UNPLANNED_STOP, "no minor stop any more"

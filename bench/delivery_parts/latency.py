@@ -1,0 +1,120 @@
+"""From a PLC's register to the center's API, and back to life after the broker was away."""
+
+import asyncio
+import random
+import threading
+import time
+
+import paho.mqtt.client as paho
+from delivery_parts.stage import counting_fsyncs, eventually, percentile
+from edge_plc import Plc, site_file
+from paho.mqtt.enums import CallbackAPIVersion
+
+PERIOD_S = 1.0
+
+
+class ServedPlc:
+    """A PLC on a thread with its own event loop."""
+
+    def __enter__(self):
+        self.plc, self._loop = Plc(), asyncio.new_event_loop()
+        ready = threading.Event()
+
+        def serve():
+            asyncio.set_event_loop(self._loop)
+            self._loop.run_until_complete(self.plc.start())
+            ready.set()
+            self._loop.run_forever()
+            self._loop.run_until_complete(self.plc.stop())
+
+        self._thread = threading.Thread(target=serve, daemon=True)
+        self._thread.start()
+        ready.wait(5)
+        return self.plc
+
+    def __exit__(self, *_):
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+
+
+def site(folder, plc_port, broker_port):
+    path = site_file(folder, plc_port, broker_port)
+    text = path.read_text(encoding="utf-8").replace("every: 200ms", f"every: {round(PERIOD_S * 1000)}ms")
+    path.write_text(text.replace("stale_after: 1s", "stale_after: 5s"), encoding="utf-8")
+    return path
+
+
+def live(stage, changes):
+    """Each change of a coil until the API tells the new state [s], the poll period not taken off; and the fsyncs of the
+    agent meanwhile.
+    """
+    chance = random.Random(1)
+    counting = counting_fsyncs(stage.folder)
+    with ServedPlc() as plc:
+        stage.broker()
+        stage.center()
+        stage.agent(site(stage.folder, plc.port, stage.port), **(counting[0] if counting else {}))
+        found = []
+
+        def shown():
+            rows = stage.ask("live?site=test")
+            return rows[0]["state"] == "running" if rows else None
+
+        eventually(lambda: shown() is False, 30)
+        at_start = _fsyncs(counting)
+        for number in range(changes):
+            wanted = plc.coils[0] = number % 2 == 0
+            began_s = time.perf_counter()
+            while shown() != wanted:
+                time.sleep(0.004)
+            found.append(time.perf_counter() - began_s)
+            time.sleep(1.1 + chance.random() - min(found[-1], 1.0))
+        stage.end("agent")
+    beyond = [max(latency_s - PERIOD_S, 0.0) for latency_s in found]
+    main, others = (now - before for now, before in zip(_fsyncs(counting), at_start, strict=True))
+    return {
+        "changes": changes,
+        "period_ms": round(PERIOD_S * 1000),
+        "p50_ms": round(percentile(found, 0.5) * 1000),
+        "p99_ms": round(percentile(found, 0.99) * 1000),
+        "beyond_period_p99_ms": round(percentile(beyond, 0.99) * 1000),
+        "fsyncs_acquisition": main,
+        "fsyncs_outbox": others,
+    }
+
+
+def _fsyncs(counting):
+    """On the agent's main thread and on its others so far."""
+    return tuple(map(int, counting[1].read_text().split())) if counting else (0, 0)
+
+
+def returning(stage, rounds, away_s):
+    """How long after the broker is back the center's side hears the first value [s]."""
+    with ServedPlc() as plc:
+        stage.broker()
+        path = site(stage.folder, plc.port, stage.port)
+        stage.agent(path)
+        found = []
+        for _ in range(rounds):
+            time.sleep(2)
+            stage.end("broker", kill=True)
+            time.sleep(away_s)
+            stage.broker()
+            back_s = time.perf_counter()
+            found.append(_first_live_s(stage.port) - back_s)
+        stage.end("agent")
+    return {"rounds": rounds, "away_s": away_s, "first_value_s": [round(value, 2) for value in found]}
+
+
+def _first_live_s(port):
+    heard = threading.Event()
+    client = paho.Client(CallbackAPIVersion.VERSION2)
+    client.on_connect = lambda *_: client.subscribe("nhip/v1/test/main/live")
+    client.on_message = lambda *_: heard.set()
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+    assert heard.wait(120)
+    now_s = time.perf_counter()
+    client.disconnect()
+    client.loop_stop()
+    return now_s

@@ -1,0 +1,26 @@
+"""`live` and `status` as they travel."""
+
+import zlib
+
+import pytest
+
+from wire.bodies import Live, LiveMachine, Status
+from wire.envelope import Unsound
+from wire.messages import pack_message, unpack_message
+
+MACHINES = {f"press-{number}": LiveMachine(state="running", since_ns=10**18, product="1") for number in range(20)}
+
+
+def test_small_ones_are_plain_and_large_ones_compressed():
+    small, large = Status(online=False, at_ns=1), Live(at_ns=1, machines=MACHINES)
+    assert pack_message(small).startswith(b"{")
+    packed = pack_message(large)
+    assert len(packed) < len(large.model_dump_json()) / 4
+    for body in (small, large):
+        assert type(body).model_validate_json(unpack_message(pack_message(body))) == body
+
+
+@pytest.mark.parametrize("payload", [b"", b"noise", zlib.compress(b"{}")[:-5], zlib.compress(bytes(5_000_000))])
+def test_what_is_neither_is_refused(payload):
+    with pytest.raises((Unsound, ValueError)):
+        Live.model_validate_json(unpack_message(payload))
