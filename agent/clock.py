@@ -4,7 +4,8 @@ Two scales. *Steady time* is the monotonic clock with a base that never changes 
 freshness and everything that measures durations use it. *Gateway time* is steady time plus `correction_ns`, and is what
 is sealed, offered and told. Only rows on their way into the pipeline pass from one to the other.
 
-On disk, beside the outbox: `<outbox>.clock` (JSON: `boot`, `base_ns`, `by`) lets a restart within the same boot go on
+On disk, beside the outbox: `<outbox>.clock` (JSON: `boot`, `base_ns`, `by`, `since_ns`: the
+monotonic time from which on rows were dated with this base) lets a restart within the same boot go on
 trusted; `<outbox>.confirmed` (JSON: `boot`, `mono_ns`, `utc_ns`, `within_ns`) is a person's word, written by
 `nhip clock confirm`. Both mean nothing after the next boot.
 """
@@ -22,6 +23,7 @@ from wire.bodies import Clock as Told
 
 _LOG: Final = logging.getLogger("nhip.agent.clock")
 _ASK_EVERY_NS: Final = 600 * S
+_ASK_AGAIN_NS: Final = 5 * S
 _SAVE_EVERY_NS: Final = 600 * S
 
 
@@ -34,14 +36,15 @@ class Clock:
         self._outbox = outbox
         self._boot = self._system.boot()
         mono_ns = self._system.mono_ns()
-        base_ns, by = self._remembered() or (self._system.wall_ns() - mono_ns, Witness.NOBODY)
+        guess = (self._system.wall_ns() - mono_ns, Witness.NOBODY, mono_ns)
+        base_ns, by, self._since_ns = self._remembered() or guess
         self._origin_ns = base_ns
         self._guard = Guard(base_ns, by, known_ns=known_ns, mono_ns=mono_ns)
         self._round_trip = RoundTrip(secrets.token_hex(4))
         self._said: list[Evidence] = []
         self._confirmed = ""
         self._asked_ns: int | None = None
-        self._saved = (base_ns, by)
+        self._saved = (base_ns, by, self._since_ns)
         self._saved_ns = mono_ns
 
     # telling
@@ -93,14 +96,18 @@ class Clock:
     def ask(self) -> str:
         """The question to the center for the status that is sent now; "" while its answer would teach little."""
         mono_ns = self._system.mono_ns()
-        if self.trusted and self._asked_ns is not None and mono_ns - self._asked_ns < _ASK_EVERY_NS:
+        sure = self.trusted and not self._guard.doubtful
+        if sure and self._asked_ns is not None and mono_ns - self._asked_ns < _ASK_EVERY_NS:
             return ""
         self._asked_ns = mono_ns
         return self._round_trip.ask(mono_ns)
 
-    def unanswered_s(self) -> float:
-        """How long ago the center was asked [s]; 0 before the first time."""
-        return 0.0 if self._asked_ns is None else (self._system.mono_ns() - self._asked_ns) / 1e9
+    @property
+    def asks_again(self) -> bool:
+        """Whether the center should be asked without waiting for the next status."""
+        if self._asked_ns is None or (self.trusted and not self._guard.doubtful):
+            return False
+        return self._system.mono_ns() - self._asked_ns > _ASK_AGAIN_NS
 
     def answered(self, echo: str, at_ns: int) -> None:
         """The center's answer; it counts at the next look."""
@@ -119,9 +126,23 @@ class Clock:
             _LOG.warning("clock corrected by=%s was=%s moved_s=%.3f", guard.by.word, was.word, verdict.moved_ns / 1e9)
         if guard.wall_steps > steps:
             _LOG.warning("system clock set wall_error_s=%.3f followed=no", guard.wall_error_ns / 1e9)
-        if guard.by is not was or verdict.moved_ns or self._system.mono_ns() - self._saved_ns > _SAVE_EVERY_NS:
-            self._save()
+        if verdict.begins:
+            self._since_ns = self._system.mono_ns()
+        if verdict.moved_ns and not verdict.begins:
+            return verdict  # kept when it is known what must be dated anew
+        if guard.by is not was or verdict.begins or self._system.mono_ns() - self._saved_ns > _SAVE_EVERY_NS:
+            self.keep()
         return verdict
+
+    def dates_from(self, mono_ns: int) -> None:
+        """Rows of this monotonic time on are dated with the present base."""
+        self._since_ns = min(self._since_ns, mono_ns)
+        self.keep()
+
+    @property
+    def dated_from_ns(self) -> int:
+        """The gateway time from which on rows were dated with the present base [ns UTC]."""
+        return self._guard.base_ns + self._since_ns
 
     # keeping
 
@@ -138,22 +159,23 @@ class Clock:
         self._confirmed = text
         return _evidence(text, self._boot)
 
-    def _remembered(self) -> tuple[int, Witness] | None:
+    def _remembered(self) -> tuple[int, Witness, int] | None:
         if self._outbox is None or not self._boot:
             return None
         with suppress(OSError, ValueError, KeyError, TypeError):
             kept = json.loads(clock_path(self._outbox).read_text())
             if kept["boot"] == self._boot:
-                return int(kept["base_ns"]), Witness[str(kept["by"]).upper()]
+                return int(kept["base_ns"]), Witness[str(kept["by"]).upper()], int(kept["since_ns"])
         return None
 
-    def _save(self) -> None:
+    def keep(self) -> None:
+        """Keeps on disk what a restart goes on with."""
         self._saved_ns = self._system.mono_ns()
-        now = (self._guard.base_ns, self._guard.by)
+        now = (self._guard.base_ns, self._guard.by, self._since_ns)
         if self._outbox is None or now == self._saved:
             return
         self._saved = now
-        kept = {"boot": self._boot, "base_ns": now[0], "by": now[1].word}
+        kept = {"boot": self._boot, "base_ns": now[0], "by": now[1].word, "since_ns": now[2]}
         with suppress(OSError):  # the disk is full: a restart must ask again
             rename_into(clock_path(self._outbox), json.dumps(kept))
 

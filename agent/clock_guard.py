@@ -13,7 +13,9 @@ below a person, below the center, below NTP.
 * A base that lies within the evidence stays as it is; else it moves to the middle of it.
 * Up to `SLEW_NS` of error is the drift of a crystal: gateway time is led to the evidence at 500 ppm (as NTP does), and
   no duration notices. More is a step: since the monotonic clock does not jump, a base that is wrong now has been wrong
-  since it was adopted, so whoever computed with it must shift all of that (`Verdict.moved_ns`).
+  since it was adopted, so whoever computed with it must shift all of that (`Verdict.always`). One case is told apart: a
+  witness that agreed before and is ahead now. There the machine itself stood still (a virtual machine that was paused),
+  and what lies between is a gap.
 * One contradiction proves nothing (a center that is just being set right): it must be repeated a minute later.
 * A witness of lower rank that disagrees is reported and not followed, unless the better one has been silent for an hour.
 * The wall clock is no witness. Its steps are counted and reported; gateway time does not follow them.
@@ -65,10 +67,13 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a look brought. begins: trust came with it; moved_ns: by how much gateway time was moved at once."""
+    """What a look brought. begins: trust came with it; moved_ns: by how much gateway time was moved at once; always: the
+    base was wrong since it was adopted, so that all that was dated with it moves too.
+    """
 
     begins: bool = False
     moved_ns: int = 0
+    always: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,19 +107,26 @@ class Guard:
         """Whether gateway time may be offered."""
         return self.by is not Witness.NOBODY
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether a witness contradicts who must do so twice: worth asking again soon."""
+        return self._doubt is not None
+
     def look(self, mono_ns: int, wall_ns: int, evidence: Iterable[Evidence] = ()) -> Verdict:
         """To be called about once a second with what has been said since the last look."""
         self._slew(mono_ns)
         self._watch_wall(mono_ns, wall_ns)
-        begins, moved_ns = False, 0
+        begins, moved_ns, always = False, 0, False
         for item in sorted(evidence, key=lambda item: -item.by):
             if item.by is Witness.HARDWARE and item.latest_ns < self._known_ns:
                 continue
             if self.trusted:
-                moved_ns += self._weigh(item, mono_ns)
+                agreed = item.by in self._heard_ns
+                by_ns = self._weigh(item, mono_ns)
+                moved_ns, always = moved_ns + by_ns, always or by_ns < 0 or (by_ns > 0 and not agreed)
             else:
                 moved_ns, begins = moved_ns + self._adopt(item), True
-        return Verdict(begins, moved_ns)
+        return Verdict(begins, moved_ns, always)
 
     def _adopt(self, item: Evidence) -> int:
         low_ns, high_ns = item.bases
@@ -122,7 +134,7 @@ class Guard:
         if not low_ns <= before_ns <= high_ns:
             self.base_ns = (low_ns + high_ns) // 2
         self.by, self.error_ns = item.by, 0
-        self._heard_ns[item.by] = item.mono_ns
+        self._heard_ns = {item.by: item.mono_ns}
         self._doubt = self._lead_to_ns = None
         return self.base_ns - before_ns
 

@@ -132,6 +132,9 @@ class Dating:
         """
         held = self._held
         assert held is not None
+        self._clock.dates_from(
+            held.since_ns if held.since_ns is not None else self._clock.steady_ns() - self._clock.origin_ns
+        )
         again = held.base_ns is not None
         base_ns = held.base_ns if held.base_ns is not None else self._base_ns
         told_ns = max(self._pipeline.until_ns.values(), default=0)
@@ -178,9 +181,16 @@ class Dating:
             for tag, t_ns in self._pipeline.last_ns().items()
         ]
 
-    def moved(self) -> None:
-        """Gateway time was moved at once while it was trusted: what lies between is a gap."""
-        self._pipeline.resume(self._clock.now_ns())
+    def hold(self) -> None:
+        """From now on rows wait, in memory, until `go_on`: what was dated before them is being dated anew."""
+        self._held, self._mark_ns = Held(self._path, self._clock.boot), 0
+
+    def go_on(self) -> None:
+        """What waited follows what was dated anew."""
+        held, self._held = self._held, None
+        if held:
+            self._deliver(_moved(held.rest(0), self._base_ns))
+            held.remove()
 
 
 def _moved(rows: list[Row], by_ns: int) -> list[Row]:

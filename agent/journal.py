@@ -68,11 +68,21 @@ def join_fed(parts: Sequence[Fed]) -> Fed:
 
 @dataclass(frozen=True)
 class Material:
-    """What a correction of one machine starts from. chunks: packed rows from the checkpoint on, with their ends."""
+    """What a correction of one machine starts from. chunks: packed rows from the checkpoint on, with their ends; from_ns:
+    where the first of them begins.
+    """
 
     base: MachineState
     chunks: Sequence[tuple[bytes, int]]
     sent: Sent
+    from_ns: int = 0
+
+    def parts(self) -> Iterable[Fed]:
+        """The stretches whole, unpacked when they are wanted."""
+        from_ns = self.from_ns
+        for data, until_ns in self.chunks:
+            yield Fed(from_ns, until_ns, unpack_rows(data))
+            from_ns = until_ns
 
     def blocks(self) -> Iterable[tuple[Samples, int]]:
         """The rows of settled time on, stretch by stretch, unpacked when they are wanted."""
@@ -203,6 +213,14 @@ class Journal:
         for state in found.checkpoints:
             self._add_checkpoint(name, state)
 
+    def redated(self, name: str, base_ns: int, parts: Iterable[Fed]) -> None:
+        """The rows from `base_ns` on have other times now."""
+        self.db.execute("delete from journal_rows where machine = ? and until_ns > ?", (name, base_ns))
+        self.db.executemany(
+            "insert or replace into journal_rows values (?, ?, ?, ?)",
+            [(name, part.from_ns, part.until_ns, pack_rows(part.samples)) for part in parts],
+        )
+
     def clear(self) -> None:
         """Forgets everything: for new streams and states that begin anew."""
         for table in ("recent", "rows", "sent", "checkpoints"):
@@ -274,7 +292,8 @@ class Journal:
         ).fetchall()
         if not chunks or chunks[0][0] > base_ns:
             return None
-        return Material(base, [(data, until_ns) for _, data, until_ns in chunks], self._sent(name, base_ns))
+        parts = [(data, until_ns) for _, data, until_ns in chunks]
+        return Material(base, parts, self._sent(name, base_ns), chunks[0][0])
 
     def _sent(self, name: str, base_ns: int) -> Sent:
         """What was sent for the minutes from the one of `base_ns` on, and stops that begin at `base_ns` or later."""

@@ -332,6 +332,15 @@ class Pipeline:
             if item.state is before:
                 item.state, item.live = state, live or item.live
 
+    def shift(self, by_ns: int) -> None:
+        """Rows that wait have other times now."""
+        with self._lock:
+            for item in self._machines.values():
+                item.rows = {
+                    tag: [(max(t_ns + by_ns, item.state.until_ns), value, quality) for t_ns, value, quality in rows]
+                    for tag, rows in item.rows.items()
+                }
+
     def resume(self, now_ns: int) -> None:
         """Goes on after a pause: what lies between is a gap, and from now on the latest values hold."""
         self._paused = False

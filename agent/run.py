@@ -25,11 +25,13 @@ from agent.broker import broker_of
 from agent.budget import Budget, Level, Plan
 from agent.cadence import Leisure
 from agent.clock import Clock, held_path
+from agent.clock_guard import Verdict
 from agent.corrections import Corrections
 from agent.data_estimate import expected
 from agent.dating import Dating
 from agent.described import CONFIG, changes, outdated
 from agent.devices import open_all
+from agent.disk import CannotStore, CorruptOutbox
 from agent.freshness import Freshness
 from agent.health import Health, Rate
 from agent.history import blocks, days, first_ns
@@ -40,6 +42,7 @@ from agent.metrics_http import serve
 from agent.outbox import BUDGET_MB
 from agent.pipeline import Pipeline
 from agent.recorder import Recorder, rules
+from agent.redating import Redating, Step
 from agent.salvage import Opened, open_outbox
 from agent.sender import Limits, Sender
 from agent.site import SiteNews
@@ -55,7 +58,6 @@ from wire.values import MOST_ROWS
 
 _LOG: Final = logging.getLogger("nhip.agent")
 _BEAT_S: Final = 1.0
-_ASK_AGAIN_S: Final = 5.0
 _CORRECT_S: Final = 1.0
 _DRAIN_S: Final = 5.0
 _GIVE_UP_S: Final = 10.0
@@ -124,14 +126,11 @@ class Agent:
             {name: device.retry_every for name, device in site.devices.items()},
         )
         self._computing = asyncio.Lock()
+        site_news = SiteNews(site, self.clock.now_ns)
         self.corrections = Corrections(
-            self.keeper,
-            self.pipeline,
-            self._computing,
-            self.health,
-            self.clock.now_ns,
-            SiteNews(site, self.clock.now_ns),
+            self.keeper, self.pipeline, self._computing, self.health, self.clock.now_ns, site_news
         )
+        self.redating = Redating(self.keeper, self.pipeline, self.health, site_news)
         self.uplink = self._uplink(outbox.settings().get(_DATA, ""))
         self._config_hash, self._settings = config_hash(site), outbox.settings()
         self._online: dict[str, bool] = {}
@@ -218,7 +217,9 @@ class Agent:
         most and the devices keep their rhythm.
         """
         verdict = self.clock.look()
-        if self.uplink and not self.clock.trusted and self.clock.unanswered_s() > _ASK_AGAIN_S:
+        if verdict.moved_ns and not verdict.begins:
+            await self._time_moved(verdict)
+        if self.uplink and self.clock.asks_again:
             self.uplink.status_changed()
         now_ns = self.clock.steady_ns()
         self.dating.feed(self.freshness.tick(now_ns))
@@ -226,8 +227,6 @@ class Agent:
             self.recorder.tick(self.clock.now_ns())
         marks = {name: self.freshness.watermark_ns(tags, now_ns) for name, tags in self.pipeline.tags.items()}
         async with self._computing:
-            if verdict.moved_ns and not verdict.begins:
-                self.dating.moved()
             if self.clock.trusted and self.dating.holds:
                 await self._date_held()
             began_s = time.monotonic()
@@ -385,6 +384,7 @@ class Agent:
 
     async def _live(self, stop: asyncio.Event) -> None:
         self.clock.look()
+        await self.redating.run(stop)  # what a run before did not come to
         if self.clock.trusted and not self._told_site:
             self._tell_site(self.clock.now_ns())
         await self.commit()
@@ -447,6 +447,32 @@ class Agent:
         if not self._told_site:
             self._tell_site(self.clock.now_ns() if self.dating.held_since_ns is None else self.dating.held_since_ns)
         await self.dating.release(self.keeper.commit, self._stop)
+
+    async def _time_moved(self, verdict: Verdict) -> None:
+        """Gateway time was moved at once while it was trusted."""
+        if self.dating.holds:  # nothing was dated yet
+            self.clock.keep()
+            return
+        if not verdict.always:
+            async with self.corrections.busy, self._computing:
+                self.pipeline.resume(self.clock.now_ns())
+            self.clock.keep()
+            return
+        self.dating.hold()
+        step = Step(self.clock.dated_from_ns - verdict.moved_ns, verdict.moved_ns)
+        before_ns = self.clock.correction_ns - verdict.moved_ns
+        now_ns = self.clock.steady_ns()
+        marks = {
+            name: self.freshness.watermark_ns(tags, now_ns) + before_ns for name, tags in self.pipeline.tags.items()
+        }
+        async with self.corrections.busy, self._computing:
+            await asyncio.to_thread(self.pipeline.advance, marks)
+            with suppress(CannotStore, CorruptOutbox):  # the keeper has said so; the wrong hours then stay
+                await self.redating.ask(step)
+                self.clock.keep()
+                await self.redating.run(self._stop)
+            self.pipeline.shift(verdict.moved_ns)
+            self.dating.go_on()
 
     def _tell_site(self, valid_from_ns: int) -> None:
         self._told_site = True

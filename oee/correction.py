@@ -11,7 +11,7 @@ Rows go on counting where the last one stopped, since a row is never changed, an
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -33,6 +33,7 @@ from oee.machine import Machine
 from oee.samples import Samples, between
 
 Key = TypeVar("Key", FactKey, LossKey)
+_FAR_NS: Final = 2**62
 
 
 @dataclass(frozen=True)
@@ -144,13 +145,16 @@ def again(
     blocks: Iterable[tuple[Samples, int]],
     declarations: Iterable[Declaration],
     sent: Sent,
+    *,
+    whole: bool = False,
 ) -> Again:
     """Everything from the checkpoint on, computed once more.
 
     blocks: (rows, until_ns) in order of time, the rows of settled time on, the last block up to where the machine's
       state stood; a checkpoint is made after each. declarations: all that may concern the time from the checkpoint on,
       known to it already or not, and those that they replace. sent: everything that was sent for the minutes from the one in which
-      the checkpoint lies on, and for no earlier one.
+      the checkpoint lies on, and for no earlier one. whole: time beyond the last block never was (a clock ran ahead), so
+      what was sent for it is taken back at once.
     """
     state, live, before_ns = told(base, declarations), None, 0
     now = Sent()
@@ -162,7 +166,8 @@ def again(
             checkpoints.append(checkpoint(found.state))
         now = with_rows(now, [found.facts], [found.losses], found.stops.rows())
         state, live = found.state, found.live or live
-    return _difference(state, live, sent, now, base.settled_ns, before_ns, checkpoints)
+    last_ns = _FAR_NS if whole else before_ns
+    return _difference(state, live, sent, now, base.settled_ns, last_ns, checkpoints)
 
 
 def _difference(

@@ -7,10 +7,11 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from edge_plc import Plc, site_file
-from fault_stage import Process, ask, mosquitto
+from fault_stage import ROOT, Process, ask, mosquitto
 from servers import answers, eventually, free_port
 
 from agent.look import look
@@ -101,7 +102,7 @@ class Plant:
         self.port, self.http_port = free_port(), free_port()
         self.broker = mosquitto(folder, self.port)
         (folder / "center.yaml").write_text(
-            f"broker: mqtt://127.0.0.1:{self.port}\nlisten: 127.0.0.1:{self.http_port}\n"
+            f"accounts: off\nbroker: mqtt://127.0.0.1:{self.port}\nlisten: 127.0.0.1:{self.http_port}\n"
             f"store: {{kind: duckdb, file: {folder / 'center.duckdb'}}}\n"
         )
         command = [sys.executable, "-m", "nhip", "center", str(folder / "center.yaml")]
@@ -126,6 +127,12 @@ class Plant:
 
     def api(self, path):
         return ask(f"http://127.0.0.1:{self.http_port}/api/v1/{path}")
+
+    def confirm(self, gateway, utc_s):
+        """A person says what time it is."""
+        said = datetime.fromtimestamp(utc_s, UTC).isoformat()
+        command = [sys.executable, "-m", "nhip", "clock", "confirm", str(gateway.outbox), "--at", said]
+        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
 
     def open_broker(self):
         self.broker.start()

@@ -67,3 +67,38 @@ def test_a_gateway_that_boots_in_1970_delivers_what_one_with_a_right_clock_does(
         assert row["pieces_total"] == other["pieces_total"] == count - 100
         assert abs(row["running_ms"] - other["running_ms"]) < 1000 > abs(row["running_ms"] - 5000)
         assert sum(value for name, value in other.items() if name.endswith("_ms") and "ideal" not in name) <= 60_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("off_s", [5 * 3600, -5 * 3600], ids=["ahead", "behind"])
+def test_a_time_that_a_person_misread_is_put_right_by_differences(plant, off_s):
+    began_ns = plant.now_ns()
+    wrong = plant.gateway("wrong", 20 - time.time())
+    right = plant.gateway("right", plant.shift_s, guarded=False)
+    with plant.running():
+        for gateway in (wrong, right):
+            gateway.start()
+        for gateway in (wrong, right):
+            eventually(gateway.ready.exists, what="the agents")
+        plant.confirm(wrong, plant.now_ns() / 1e9 + off_s)
+        time.sleep(1)
+        count = run_machine(plant.plc, 5)
+        to_the_next_minute(plant)
+        eventually(lambda: offered(wrong) and offered(right), what="facts under both dates")
+        plant.open_broker()
+        plant.center.start()
+        for gateway in (wrong, right):
+            eventually(lambda gateway=gateway: delivered(gateway), 60, what="delivery")
+        eventually(lambda: "clock corrected" in wrong.log.read_text(), 60, what="the correction")
+        eventually(lambda: delivered(wrong), 40, what="its delivery")
+        for gateway in (wrong, right):
+            gateway.stop()
+        plant.center.stop()
+    first_ns = began_ns // MINUTE_NS * MINUTE_NS
+    found = {name: books(plant.folder, name, 0, first_ns + DAY_S * 1_000_000_000) for name in plant.gateways}
+    told = {key: row for key, row in found["wrong"].items() if row}
+    upto = {key for key in found["right"] if key[1] < first_ns + 2 * MINUTE_NS}
+    assert {key for key in told if key[1] < first_ns + 2 * MINUTE_NS} == upto != set()
+    assert min(key[1] for key in told) >= first_ns - MINUTE_NS
+    assert max(key[1] for key in told) <= plant.now_ns()
+    assert sum(row.get("pieces_total", 0) for row in told.values()) == count - 100

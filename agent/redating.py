@@ -1,0 +1,153 @@
+"""When gateway time turns out to have been wrong since it was believed: everything that was dated with it moves.
+
+The rows are in the journal, so each machine is computed again from the checkpoint before that time, over the same rows
+with their true times, and what it comes to goes out as differences: the keys of the wrong hours get differences to zero,
+those of the true ones their values, together in one transaction with the machine's state and its journal.
+
+What is to be done stands in the outbox's settings (`redate.<machine>`: from, by [ns]) before the new time is kept, and a
+machine's entry goes with its correction: killed in between, the next start does the rest. Where the journal does not
+reach back so far, the wrong hours stay as they are, which is counted and said.
+"""
+
+import asyncio
+import json
+import logging
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from agent import declared
+from agent.disk import CannotStore, CorruptOutbox
+from agent.health import Health
+from agent.journal import Fed, Journal, Material
+from agent.keeper import Correction, Keeper
+from agent.parts import Part, split
+from agent.pipeline import Pipeline
+from oee import engine
+from oee.correction import Again, again
+from oee.declarations import Declaration
+from oee.samples import Series, between
+
+News = tuple[Sequence[tuple[str, Any]], Mapping[str, str]]
+SiteNews = Callable[[int], News]
+"""The `site` body that is valid from a time [ns] on, as contents and settings of a commit."""
+_LOG: Final = logging.getLogger("nhip.agent.clock")
+_PREFIX: Final = "redate."
+_AGAIN_S: Final = 1.0
+
+
+@dataclass(frozen=True)
+class Step:
+    """Times from from_ns on were off: they are by_ns later [ns]; earlier where it is negative."""
+
+    from_ns: int
+    by_ns: int
+
+
+def moved(parts: Iterable[Fed], step: Step, *, first: bool) -> Iterator[Fed]:
+    """Stretches of rows with their true times. first: nothing was dated before, so that they may move anywhere."""
+    floor_ns = 0 if first else step.from_ns
+    from_ns: int | None = None
+    for part in parts:
+        from_ns = part.from_ns if from_ns is None else from_ns
+        until_ns = part.until_ns
+        if until_ns > step.from_ns:
+            until_ns = max(until_ns + step.by_ns, floor_ns, from_ns)
+        yield Fed(from_ns, until_ns, {tag: _moved(rows, step, floor_ns) for tag, rows in part.samples.items()})
+        from_ns = until_ns
+
+
+def _moved(rows: Series, step: Step, floor_ns: int) -> Series:
+    t_ns = np.where(rows.t_ns < step.from_ns, rows.t_ns, np.maximum(rows.t_ns + step.by_ns, floor_ns))
+    last = np.append(t_ns[1:] != t_ns[:-1], True) if len(t_ns) else np.zeros(0, np.bool_)
+    return Series(t_ns[last], rows.value[last], rows.quality[last])
+
+
+class Redating:
+    """Dates anew what the outbox's settings ask for."""
+
+    def __init__(
+        self, keeper: Keeper, pipeline: Pipeline, health: Health, site_news: SiteNews = lambda _: ((), {})
+    ) -> None:
+        self._keeper, self._pipeline, self._health, self._site_news = keeper, pipeline, health, site_news
+
+    async def ask(self, step: Step) -> None:
+        """Keeps on disk that all machines are to be dated anew. Raises `CannotStore` or `CorruptOutbox`."""
+        asked = {f"{_PREFIX}{name}": json.dumps([step.from_ns, step.by_ns]) for name in self._pipeline.tags}
+
+        def write(db: sqlite3.Connection) -> None:
+            db.executemany("insert or replace into settings values (?, ?)", asked.items())
+
+        await self._keeper.do(lambda outbox: outbox.within(write))
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Does what is asked for, machine by machine; nothing may step or be corrected meanwhile. Waits for a disk that
+        refuses until `stop` is set; the next start then goes on.
+        """
+        while not stop.is_set():
+            try:
+                asked = await self._keeper.do(lambda outbox: outbox.settings())
+                todo = [(key.removeprefix(_PREFIX), text) for key, text in asked.items() if key.startswith(_PREFIX)]
+                if not todo:
+                    return
+                await self._machine(*todo[0], last=len(todo) == 1)
+            except (CannotStore, CorruptOutbox):
+                await asyncio.sleep(_AGAIN_S)
+
+    async def _machine(self, name: str, text: str, *, last: bool) -> None:
+        step = Step(*json.loads(text))
+        if name not in self._pipeline.tags or not self._pipeline.state(name).until_ns:
+            await self._give_up(name, "")
+            return
+        if not await self._keeper.commit(final=True):
+            await asyncio.sleep(_AGAIN_S)
+            return
+        before = self._pipeline.state(name)
+        material = await self._keeper.do(
+            lambda outbox: outbox.within(lambda _: outbox.journal.material(name, step.from_ns))
+        )
+        if material is None:
+            await self._give_up(name, "the journal does not reach back so far")
+            return
+        said = await self._keeper.do(lambda outbox: outbox.within(lambda db: declared.known(db, name)))
+        parts, found = await asyncio.to_thread(self._again, name, material, said, step)
+        news = self._site_news(step.from_ns + step.by_ns) if last and step.by_ns < 0 else ((), {})
+        await self._store(name, before, material, parts, found, news)
+
+    def _again(self, name: str, material: Material, said: Sequence[Declaration], step: Step) -> tuple[list[Fed], Again]:
+        base_ns = material.base.settled_ns
+        parts = list(moved(material.parts(), step, first=not base_ns))
+        blocks = [
+            ({tag: between(rows, base_ns, part.until_ns) for tag, rows in part.samples.items()}, part.until_ns)
+            for part in parts
+        ]
+        return parts, again(self._pipeline.machine(name), material.base, blocks, said, material.sent, whole=True)
+
+    async def _store(
+        self, name: str, before: engine.MachineState, material: Material, parts: list[Fed], found: Again, news: News
+    ) -> None:
+        def write(journal: Journal, envelopes: Sequence[tuple[str, int]]) -> None:
+            journal.redated(name, material.base.settled_ns, parts)
+            journal.record({}, envelopes)
+            journal.corrected(name, material.base.settled_ns, found)
+            journal.db.execute("delete from settings where key = ?", (f"{_PREFIX}{name}",))
+
+        offered = split(Part(name, found.facts, found.losses, found.stops))
+        if await self._keeper.correct(Correction(name, before, found.state, found.live, offered, write, *news)):
+            self._health.count("machines_dated_anew")
+            self._health.count("correction_rows", sum(map(len, offered)))
+        else:
+            await asyncio.sleep(_AGAIN_S)
+
+    async def _give_up(self, name: str, why: str) -> None:
+        if why:
+            self._health.count("machines_not_dated_anew")
+            _LOG.error("machine not dated anew machine=%s why=%r", name, why)
+
+        def write(db: sqlite3.Connection) -> Any:
+            return db.execute("delete from settings where key = ?", (f"{_PREFIX}{name}",))
+
+        await self._keeper.do(lambda outbox: outbox.within(write))
