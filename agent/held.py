@@ -54,6 +54,7 @@ class Held:
         self.lost = False
         self.rows = 0
         self.since_ns: int | None = None
+        """The time of the first row, on disk or not."""
         self.until_ns = 0
         """Up to here everything is in the file; 0: nothing is."""
         self.base_ns: int | None = None
@@ -108,6 +109,7 @@ class Held:
         with self._lock:
             for row in rows:
                 self._latest[row.tag] = row
+                self.since_ns = row.t_ns if self.since_ns is None else self.since_ns
                 if not self.full:
                     self._waiting.setdefault(row.tag, []).append((row.t_ns, row.value, row.quality))
 

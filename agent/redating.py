@@ -13,7 +13,7 @@ import asyncio
 import json
 import logging
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -29,6 +29,7 @@ from agent.pipeline import Pipeline
 from oee import engine
 from oee.correction import Again, again
 from oee.declarations import Declaration
+from oee.facts import MS_NS
 from oee.samples import Series, between
 
 News = tuple[Sequence[tuple[str, Any]], Mapping[str, str]]
@@ -47,17 +48,21 @@ class Step:
     by_ns: int
 
 
-def moved(parts: Iterable[Fed], step: Step, *, first: bool) -> Iterator[Fed]:
-    """Stretches of rows with their true times. first: nothing was dated before, so that they may move anywhere."""
-    floor_ns = 0 if first else step.from_ns
-    from_ns: int | None = None
+def moved(parts: Sequence[Fed], step: Step) -> list[Fed]:
+    """Stretches of rows with their true times. None moves to before what somebody else dated."""
+    earlier = [
+        int(t_ns) for part in parts for rows in part.samples.values() for t_ns in rows.t_ns if t_ns < step.from_ns
+    ]
+    floor_ns = max(earlier, default=-MS_NS) + MS_NS
+    out: list[Fed] = []
     for part in parts:
-        from_ns = part.from_ns if from_ns is None else from_ns
+        from_ns = out[-1].until_ns if out else part.from_ns
         until_ns = part.until_ns
         if until_ns > step.from_ns:
             until_ns = max(until_ns + step.by_ns, floor_ns, from_ns)
-        yield Fed(from_ns, until_ns, {tag: _moved(rows, step, floor_ns) for tag, rows in part.samples.items()})
-        from_ns = until_ns
+        samples = {tag: _moved(rows, step, floor_ns) for tag, rows in part.samples.items()}
+        out.append(Fed(from_ns, until_ns, samples))
+    return out
 
 
 def _moved(rows: Series, step: Step, floor_ns: int) -> Series:
@@ -83,19 +88,20 @@ class Redating:
 
         await self._keeper.do(lambda outbox: outbox.within(write))
 
-    async def run(self, stop: asyncio.Event) -> None:
+    async def run(self, stop: asyncio.Event) -> bool:
         """Does what is asked for, machine by machine; nothing may step or be corrected meanwhile. Waits for a disk that
-        refuses until `stop` is set; the next start then goes on.
+        refuses. False if `stop` was set before all was done: the next start goes on.
         """
         while not stop.is_set():
             try:
                 asked = await self._keeper.do(lambda outbox: outbox.settings())
                 todo = [(key.removeprefix(_PREFIX), text) for key, text in asked.items() if key.startswith(_PREFIX)]
                 if not todo:
-                    return
+                    return True
                 await self._machine(*todo[0], last=len(todo) == 1)
             except (CannotStore, CorruptOutbox):
                 await asyncio.sleep(_AGAIN_S)
+        return False
 
     async def _machine(self, name: str, text: str, *, last: bool) -> None:
         step = Step(*json.loads(text))
@@ -106,9 +112,8 @@ class Redating:
             await asyncio.sleep(_AGAIN_S)
             return
         before = self._pipeline.state(name)
-        material = await self._keeper.do(
-            lambda outbox: outbox.within(lambda _: outbox.journal.material(name, step.from_ns))
-        )
+        material = await self._material(name, min(step.from_ns, step.from_ns + step.by_ns))
+        material = material or await self._material(name, step.from_ns)
         if material is None:
             await self._give_up(name, "the journal does not reach back so far")
             return
@@ -117,9 +122,12 @@ class Redating:
         news = self._site_news(step.from_ns + step.by_ns) if last and step.by_ns < 0 else ((), {})
         await self._store(name, before, material, parts, found, news)
 
+    async def _material(self, name: str, at_most_ns: int) -> Material | None:
+        return await self._keeper.do(lambda outbox: outbox.within(lambda _: outbox.journal.material(name, at_most_ns)))
+
     def _again(self, name: str, material: Material, said: Sequence[Declaration], step: Step) -> tuple[list[Fed], Again]:
         base_ns = material.base.settled_ns
-        parts = list(moved(material.parts(), step, first=not base_ns))
+        parts = moved(list(material.parts()), step)
         blocks = [
             ({tag: between(rows, base_ns, part.until_ns) for tag, rows in part.samples.items()}, part.until_ns)
             for part in parts

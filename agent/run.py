@@ -137,7 +137,7 @@ class Agent:
         self._news = asyncio.Event()
         self._rest_until_s = 0.0
         self._leisure = Leisure()
-        self._told_site = False
+        self._told_site = self._half_dated = False
         self._oldest_ns: int | None = None
         self._rate = Rate()
         self._stop = asyncio.Event()
@@ -218,7 +218,9 @@ class Agent:
         """
         verdict = self.clock.look()
         if verdict.moved_ns and not verdict.begins:
-            await self._time_moved(verdict)
+            self._half_dated = not await self._time_moved(verdict)
+        if self._half_dated:
+            return  # told to stop: the next start dates the rest anew before anything else is computed
         if self.uplink and self.clock.asks_again:
             self.uplink.status_changed()
         now_ns = self.clock.steady_ns()
@@ -384,7 +386,7 @@ class Agent:
 
     async def _live(self, stop: asyncio.Event) -> None:
         self.clock.look()
-        await self.redating.run(stop)  # what a run before did not come to
+        self._half_dated = not await self.redating.run(stop)  # what a run before did not come to
         if self.clock.trusted and not self._told_site:
             self._tell_site(self.clock.now_ns())
         await self.commit()
@@ -448,16 +450,16 @@ class Agent:
             self._tell_site(self.clock.now_ns() if self.dating.held_since_ns is None else self.dating.held_since_ns)
         await self.dating.release(self.keeper.commit, self._stop)
 
-    async def _time_moved(self, verdict: Verdict) -> None:
-        """Gateway time was moved at once while it was trusted."""
+    async def _time_moved(self, verdict: Verdict) -> bool:
+        """Gateway time was moved at once while it was trusted. False if that was not done to its end."""
         if self.dating.holds:  # nothing was dated yet
             self.clock.keep()
-            return
+            return True
         if not verdict.always:
             async with self.corrections.busy, self._computing:
                 self.pipeline.resume(self.clock.now_ns())
             self.clock.keep()
-            return
+            return True
         self.dating.hold()
         step = Step(self.clock.dated_from_ns - verdict.moved_ns, verdict.moved_ns)
         before_ns = self.clock.correction_ns - verdict.moved_ns
@@ -470,9 +472,11 @@ class Agent:
             with suppress(CannotStore, CorruptOutbox):  # the keeper has said so; the wrong hours then stay
                 await self.redating.ask(step)
                 self.clock.keep()
-                await self.redating.run(self._stop)
+                if not await self.redating.run(self._stop):
+                    return False
             self.pipeline.shift(verdict.moved_ns)
             self.dating.go_on()
+        return True
 
     def _tell_site(self, valid_from_ns: int) -> None:
         self._told_site = True

@@ -94,16 +94,20 @@ async def undisturbed(folder, seconds):
     return told
 
 
+@pytest.mark.parametrize("held_s", [0, 7, 333])
 @pytest.mark.parametrize(
     "off_ns", [5 * HOUR, -5 * HOUR, 400 * 24 * HOUR, 7 * 60 * S + 123_000_000], ids=["ahead", "behind", "a year", "odd"]
 )
-async def test_what_was_offered_under_a_wrong_date_moves_to_the_true_one(tmp_path, off_ns):
+async def test_what_was_offered_under_a_wrong_date_moves_to_the_true_one(tmp_path, off_ns, held_s):
     expected = await undisturbed(tmp_path / "right", 3000)
     world = World(0)
     gateway = Gateway(tmp_path / "wrong", world)
-    confirm(gateway.outbox.path, TRUE_BASE + off_ns + world.mono, 30 * S, world)  # a person misreads the calendar
     await gateway.begin()
-    await gateway.go(2000)
+    await gateway.go(held_s)
+    confirm(gateway.outbox.path, TRUE_BASE + off_ns + world.mono, 30 * S, world)  # a person misreads the calendar
+    await gateway.go(900)
+    await gateway.agent.commit(final=True)  # a checkpoint, and a stretch of its own in the journal
+    await gateway.go(1100 - held_s)
     wrong = gateway.told()
     assert wrong[0].keys() & expected[0].keys() == set() or off_ns < HOUR
     world.vouched = True  # NTP comes, and a minute later it is believed
@@ -176,7 +180,7 @@ async def test_a_machine_that_stood_still_with_its_clock_leaves_a_gap(tmp_path):
     await gateway.agent.beat(last=True)
     await gateway.agent.commit(final=True)
     after = gateway.told()[0]
-    assert all(after[key] == row for key, row in before.items())
+    assert all(sum(after[key][:9]) == sum(row[:9]) for key, row in before.items())
     assert "machines_dated_anew" not in gateway.agent.health.snapshot()
     assert gateway.agent.clock.now_ns() == TRUE_BASE + HOUR + world.mono
     per_minute = {}

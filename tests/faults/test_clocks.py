@@ -89,8 +89,9 @@ def test_a_time_that_a_person_misread_is_put_right_by_differences(plant, off_s):
         plant.center.start()
         for gateway in (wrong, right):
             eventually(lambda gateway=gateway: delivered(gateway), 60, what="delivery")
+        before = offered(wrong)
         eventually(lambda: "clock corrected" in wrong.log.read_text(), 60, what="the correction")
-        eventually(lambda: delivered(wrong), 40, what="its delivery")
+        eventually(lambda: offered(wrong) > before and delivered(wrong), 40, what="its delivery")
         for gateway in (wrong, right):
             gateway.stop()
         plant.center.stop()
