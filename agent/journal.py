@@ -81,7 +81,7 @@ class Material:
         """The stretches whole, unpacked when they are wanted."""
         from_ns = self.from_ns
         for data, until_ns in self.chunks:
-            yield Fed(from_ns, until_ns, unpack_rows(data))
+            yield Fed(from_ns, until_ns, unpack_rows(data), frozenset())
             from_ns = until_ns
 
     def blocks(self) -> Iterable[tuple[Samples, int]]:
@@ -214,11 +214,16 @@ class Journal:
             self._add_checkpoint(name, state)
 
     def redated(self, name: str, base_ns: int, parts: Iterable[Fed]) -> None:
-        """The rows from `base_ns` on have other times now."""
-        self.db.execute("delete from journal_rows where machine = ? and until_ns > ?", (name, base_ns))
+        """The rows of the stretches that end after `base_ns` have other times now."""
+        later = "from journal_rows where machine = ? and until_ns > ?"
+        tags = self.db.execute(f"select tags {later} order by from_ns", (name, base_ns)).fetchall()
+        self.db.execute(f"delete {later}", (name, base_ns))
         self.db.executemany(
-            "insert or replace into journal_rows values (?, ?, ?, ?)",
-            [(name, part.from_ns, part.until_ns, pack_rows(part.samples)) for part in parts],
+            "insert or replace into journal_rows values (?, ?, ?, ?, ?)",
+            [
+                (name, part.from_ns, part.until_ns, text, pack_rows(part.samples))
+                for part, (text,) in zip(parts, tags, strict=True)
+            ],
         )
 
     def clear(self) -> None:

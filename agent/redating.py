@@ -61,7 +61,7 @@ def moved(parts: Sequence[Fed], step: Step) -> list[Fed]:
         if until_ns > step.from_ns:
             until_ns = max(until_ns + step.by_ns, floor_ns, from_ns)
         samples = {tag: _moved(rows, step, floor_ns) for tag, rows in part.samples.items()}
-        out.append(Fed(from_ns, until_ns, samples))
+        out.append(Fed(from_ns, until_ns, samples, part.tags))
     return out
 
 
@@ -123,7 +123,10 @@ class Redating:
         await self._store(name, before, material, parts, found, news)
 
     async def _material(self, name: str, at_most_ns: int) -> Material | None:
-        return await self._keeper.do(lambda outbox: outbox.within(lambda _: outbox.journal.material(name, at_most_ns)))
+        tags = self._pipeline.tags[name]
+        return await self._keeper.do(
+            lambda outbox: outbox.within(lambda _: outbox.journal.material(name, at_most_ns, tags))
+        )
 
     def _again(self, name: str, material: Material, said: Sequence[Declaration], step: Step) -> tuple[list[Fed], Again]:
         base_ns = material.base.settled_ns
