@@ -37,7 +37,7 @@ async def show(center: Center, viewer: Viewer, desk: Desk, lang: str, site: str)
             frame.sorry(title, say(help_key, lang), lang)
             return
         head = el("h1", say("delivery.title", lang), cls="title")
-        ui.html(join(head, el("p", say("delivery.promise", lang), cls="soft")), sanitize=False).classes("lead")
+        ui.html(join(head, el("p", say("delivery.promise", lang), cls="soft")), sanitize=False).classes("opening")
         away = ui.html("", sanitize=False)
         places: dict[str, tuple[ui.html, ui.html]] = {}
         for row in chosen:

@@ -20,6 +20,7 @@ from center.console.names import named
 from center.scope import UnknownSite
 from center.state import Center
 from center.stores.contract import StoreAway
+from center.times import iso
 from center.viewer import Viewer
 from words import moment, number, say
 
@@ -98,26 +99,38 @@ def _build(page: _Page, details: Row, found: Row) -> None:
     _part(page, "away")
     _part(page, "tiles", "tiles")
     _part(page, "minis", "minis")
-    with _panel("console.trend", lang, "block"):
+    with _panel("console.trend", lang, "block", page, "trend"):
         page.plots["trend"] = ui.echart({"series": []}, renderer="svg").classes("chart-trend")
     with _panel("console.timeline", lang, "block"):
         _part(page, "timeline")
         ui.html(timeline.legend(GLYPHS, lang), sanitize=False)
     with ui.element("div").classes("halves"):
-        with _panel("console.losses", lang):
+        with _panel("console.losses", lang, "", page, "losses"):
             _part(page, "no_losses")
             page.plots["pareto"] = ui.echart({"series": []}, renderer="svg").classes("chart-pareto")
-        with _panel("console.stops", lang):
+        with _panel("console.stops", lang, "", page, "stops"):
             _part(page, "stops")
             _pager(page)
 
 
-def _panel(key: str, lang: str, cls: str = "") -> ui.element:
+def _panel(key: str, lang: str, cls: str = "", page: _Page | None = None, file: str = "") -> ui.element:
+    """A titled box. file: what the API calls the rows behind it, which can then be taken along from its head."""
     panel = ui.element("section").classes(f"panel {cls}")
-    with panel:
-        note = el("span", say(f"{key}.note", lang), cls="note")
-        ui.html(join(el("h2", say(key, lang)), note), sanitize=False).classes("panel-head")
+    with panel, ui.element("div").classes("panel-head"):
+        words = join(el("h2", say(key, lang)), el("span", say(f"{key}.note", lang), cls="note"))
+        ui.html(words, sanitize=False).classes("said-first")
+        if page:
+            _part(page, f"file.{file}", "file")
     return panel
+
+
+def _put_files(page: _Page, numbers: Numbers) -> None:
+    """What the page shows, as Excel files: the same window, and the trend in the same buckets."""
+    begin, end = (iso(t_ns, numbers.zone) for t_ns in numbers.window)
+    asked = {"site": page.site, "machine": page.machine, "from": begin, "to": end, "format": "xlsx", "lang": page.lang}
+    for file, more in (("trend", {"bucket": page.view.bucket}), ("losses", {"by": "state,reason"}), ("stops", {})):
+        address = f"/api/v1/{file}?{urlencode(asked | more)}"
+        page.put(f"file.{file}", el("a", "Excel", href=address, download="", title=say("console.excel", page.lang)))
 
 
 def _controls(page: _Page) -> None:
@@ -229,6 +242,7 @@ def _put(page: _Page, numbers: Numbers) -> None:
     rows = timeline.strips(page.view.span, numbers.window, numbers.zone, lang)
     page.put("timeline", timeline.draw(numbers.story, rows, reasons, lang))
     _put_stops(page)
+    _put_files(page, numbers)
 
 
 def _plot(page: _Page, name: str, options: dict[str, Any]) -> None:
