@@ -1,0 +1,50 @@
+"""The guide for technicians: the same commands in both languages, each as the program takes it; its files are valid."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+import nhip
+from config import parse_site
+from simulator.factory import load
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+GUIDES = {"en": DOCS / "commissioning.md", "vi": DOCS / "commissioning.vi.md"}
+
+
+def blocks(lang, kind):
+    return re.findall(rf"^```{kind}\n(.*?)^```$", GUIDES[lang].read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def commands(lang):
+    lines = [line for block in blocks(lang, "sh") for line in block.splitlines()]
+    text = GUIDES[lang].read_text(encoding="utf-8")
+    inline = re.findall(r"`(nhip [^`]+)`", text)
+    return [shlex.split(line, comments=True) for line in (*lines, *inline)]
+
+
+def test_both_languages_show_the_same_commands():
+    assert commands("vi") == commands("en")
+    assert len(commands("en")) > 10
+
+
+@pytest.mark.parametrize("command", commands("en"), ids=" ".join)
+def test_each_command_is_one(command):
+    group, words = nhip.main, command[1:]
+    while hasattr(group, "commands") and words:
+        group, words = group.commands[words[0]], words[1:]
+    if words:
+        group.make_context(group.name, list(words))
+
+
+@pytest.mark.parametrize("lang", GUIDES)
+def test_what_is_to_be_pasted_is_valid(lang):
+    (block,) = blocks(lang, "yaml")
+    site, _ = parse_site(f'site: x\ntimezone: UTC\n{block}\nshifts: [{{name: A, from: "06:00", to: "14:00"}}]\n')
+    assert set(site.machines) == {"sew-1", "sew-2"}
+
+
+def test_the_factory_to_practise_on():
+    assert [machine.port for machine in load(DOCS / "practice-factory.yaml").machines] == [15020, 48400]
