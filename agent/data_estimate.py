@@ -7,11 +7,11 @@ from agent.budget import LIVE, MB, MUST, VALUES, Part
 from config import Site, values_of
 from config.devices import periods_s
 
-GATEWAY_BYTES: Final = 5_000_000
+GATEWAY_BYTES: Final = 3_000_000
 """A day of status, receipts, keeping alive and connecting, headers of TCP and TLS included."""
-MACHINE_BYTES: Final = 250_000
+MACHINE_BYTES: Final = 330_000
 """A day of facts, losses and stops of one machine, corrections included."""
-LIVE_BYTES: Final = 150_000
+LIVE_BYTES: Final = 210_000
 """A day of one machine in `live`."""
 VALUE_BYTES: Final = 3.0
 """One process value, compressed among others; whole numbers and temperatures take less."""

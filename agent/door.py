@@ -50,30 +50,40 @@ def outbox(file: Path, target: Path | None, author: str, as_json: bool, lang: st
 
 
 def _print(found: "Look", lang: str) -> None:
-    import time
-
-    from words import duration, moment, number, say
+    from words import number, say
 
     author = found.author or say("outbox.nobody", lang)
-    size = number(found.file_bytes / 1e6, lang, 1)
-    click.echo(say("outbox.head", lang, author=author, megabytes=size, outbox=found.outbox))
+    megabytes = number(found.file_bytes / 1e6, lang, 1)
+    click.echo(say("outbox.head", lang, author=author, megabytes=megabytes, outbox=found.outbox))
     sent = [item for item in found.streams if item.condition != "retired"]
     oldest_ns = min((item.oldest_ns for item in sent if item.oldest_ns is not None), default=None)
     if oldest_ns is None:
         click.echo(say("outbox.nothing_waits", lang))
     else:
-        told: dict[str, Any] = {
-            "count": number(found.waiting, lang),
-            "kilobytes": number(sum(item.waiting_bytes for item in sent) / 1e3, lang, 1),
-            "since": moment(_local(oldest_ns), lang),
-            "age": duration((time.time_ns() - oldest_ns) // 1_000_000, lang),
-        }
-        click.echo(say("outbox.waits", lang, **told))
+        size = sum(item.waiting_bytes for item in sent)
+        click.echo(say("outbox.waits", lang, **_waits(found.waiting, size, oldest_ns, lang)))
     for item in found.streams:
         condition = say(f"outbox.condition.{item.condition}", lang)
         click.echo(say("outbox.stream", lang, **asdict(item) | {"condition": condition}))
+        if item.oldest_ns is not None:
+            click.echo(
+                say("outbox.stream_waits", lang, **_waits(item.waiting, item.waiting_bytes, item.oldest_ns, lang))
+            )
         if item.lost and item.condition != "retired":
             click.echo(say("outbox.lost", lang, count=item.lost))
+
+
+def _waits(count: int, size: int, oldest_ns: int, lang: str) -> dict[str, Any]:
+    import time
+
+    from words import duration, moment, number
+
+    return {
+        "count": number(count, lang),
+        "kilobytes": number(size / 1e3, lang, 1),
+        "since": moment(_local(oldest_ns), lang),
+        "age": duration((time.time_ns() - oldest_ns) // 1_000_000, lang),
+    }
 
 
 def _local(t_ns: int) -> Any:
