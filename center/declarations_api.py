@@ -76,7 +76,8 @@ class DeclaredList(Answer):
 
 
 def add_declarations(app: FastAPI, center: Center, declaring: Declaring) -> None:
-    """The routes."""
+    """The routes. The console finds `declaring` in the application's state."""
+    app.state.declaring = declaring
 
     @app.post(f"{V1}/declarations", response_model=Declared, status_code=202, responses=PROBLEMS)
     def declare(viewer: Writing, said: Said) -> Any:
@@ -84,7 +85,7 @@ def add_declarations(app: FastAPI, center: Center, declaring: Declaring) -> None
         be corrected. What became of it is in the list.
         """
         gateway, item = checked(center, viewer, said)
-        return _shown(center, viewer, declaring.say(said.site, gateway, item))
+        return shown(center, viewer, declaring.say(said.site, gateway, item))
 
     @app.get(f"{V1}/declarations", response_model=DeclaredList, responses=PROBLEMS)
     def declared(viewer: Viewing, site: AnySite = "", machine: Machine = "", limit: Limit = 100) -> Any:
@@ -93,7 +94,7 @@ def add_declarations(app: FastAPI, center: Center, declaring: Declaring) -> None
             zone_of(center, viewer, site)
         asked = [site] if site else viewer.seen(center.memory.sites.ids())
         rows = declarations.listed(declaring.engine, asked, machine, limit)
-        return {"rows": [_shown(center, viewer, row) for row in rows]}
+        return {"rows": [shown(center, viewer, row) for row in rows]}
 
 
 def checked(center: Center, viewer: Viewer, said: Said) -> tuple[str, Declaration]:
@@ -139,7 +140,8 @@ def _value(center: Center, said: Said) -> None:
         raise BadQuestion(f"value: no {said.field} {said.value[:40]!r}; there are {', '.join(known)}")
 
 
-def _shown(center: Center, viewer: Viewer, kept: Kept) -> dict[str, Any]:
+def shown(center: Center, viewer: Viewer, kept: Kept) -> dict[str, Any]:
+    """A declaration as it is answered."""
     zone, said = zone_of(center, viewer, kept.site), kept.said
     return {
         "id": said.id,

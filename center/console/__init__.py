@@ -20,4 +20,9 @@ def mount(app: FastAPI, center: Center, accounts: Accounts | None = None) -> Non
 
         add_session_pages(app, center, accounts)
         add_admin_pages(app, center, accounts)
-    add_pages(app, center)
+    declaring = getattr(app.state, "declaring", None)
+    if declaring:
+        from center.console.declare_pages import add_declare_pages  # noqa: PLC0415
+
+        add_declare_pages(app, center, declaring)
+    add_pages(app, center, declares=declaring is not None)

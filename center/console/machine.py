@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from nicegui import ui
 
 from center import queries
-from center.console import charts, clock, fleet_cards, frame, stops_table, tiles, timeline, windows
+from center.console import charts, clock, declare_form, fleet_cards, frame, stops_table, tiles, timeline, windows
 from center.console.ask import Desk
 from center.console.fleet import LIVE_EVERY_S, address_of
 from center.console.glyphs import GLYPHS
@@ -40,6 +40,7 @@ class _Page:
     site: str
     machine: str
     view: windows.View
+    may_declare: bool = False
     first_stop: int = 0
     numbers: Numbers | None = None
     parts: dict[str, ui.html] = field(default_factory=dict)
@@ -53,9 +54,18 @@ class _Page:
 
 
 async def show(
-    center: Center, viewer: Viewer, desk: Desk, lang: str, which: tuple[str, str], asked: tuple[str, str]
+    center: Center,
+    viewer: Viewer,
+    desk: Desk,
+    lang: str,
+    which: tuple[str, str],
+    asked: tuple[str, str],
+    *,
+    may_declare: bool = False,
 ) -> None:
-    """Builds the page. which: site and machine; asked: range and bucket as the URL has them."""
+    """Builds the page. which: site and machine; asked: range and bucket as the URL has them; may_declare: whether the
+    viewer may give stops their reasons.
+    """
     site, machine = which
     try:
         details = await asyncio.to_thread(queries.site, center, viewer, site)
@@ -70,7 +80,7 @@ async def show(
             help_key = "console.unknown_machine.help" if details else "console.unknown_site.help"
             frame.sorry(name, say(help_key, lang, site=site), lang)
             return
-        page = _Page(center, viewer, desk, lang, site, machine, windows.view(*asked))
+        page = _Page(center, viewer, desk, lang, site, machine, windows.view(*asked), may_declare)
         _build(page, details, found)
     refresh_live = _live_refresher(page, details)
     await refresh_live()
@@ -109,6 +119,9 @@ def _build(page: _Page, details: Row, found: Row) -> None:
             _part(page, "no_losses")
             page.plots["pareto"] = ui.echart({"series": []}, renderer="svg").classes("chart-pareto")
         with _panel("console.stops", lang, "", page, "stops"):
+            if page.may_declare:
+                link = el("a", say("console.declare", lang), href=declare_form.address(page.site, page.machine))
+                ui.html(link, sanitize=False).classes("declare")
             _part(page, "stops")
             _pager(page)
 
@@ -261,7 +274,9 @@ def _put_stops(page: _Page) -> None:
     page.first_stop = min(max(page.first_stop, 0), max(count - 1, 0) // stops_table.PAGE * stops_table.PAGE)
     last = min(page.first_stop + stops_table.PAGE, count)
     shown = numbers.stops[page.first_stop : last]
-    page.put("stops", stops_table.table(shown, numbers.site, page.center.now_ns(), lang, numbers.story.unwanted))
+    explain = partial(declare_form.address, page.site, page.machine) if page.may_declare else None
+    content = stops_table.table(shown, numbers.site, page.center.now_ns(), lang, numbers.story.unwanted, explain)
+    page.put("stops", content)
     _enable(page.turns["later"], possible=page.first_stop > 0)
     _enable(page.turns["earlier"], possible=last < count)
     total = f"{number(count, lang)}{'+' if numbers.truncated else ''}"

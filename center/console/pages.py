@@ -20,8 +20,8 @@ _ICON = (
 )
 
 
-def add_pages(app: FastAPI, center: Center) -> None:
-    """By the contract of `center.console.mount`."""
+def add_pages(app: FastAPI, center: Center, *, declares: bool = False) -> None:
+    """By the contract of `center.console.mount`. declares: whether there is a page to say something about a machine."""
     desk = Desk()
     frame.serve_assets()
     translations["vi"] = {
@@ -38,9 +38,9 @@ def add_pages(app: FastAPI, center: Center) -> None:
 
     @ui.page("/machine/{site}/{machine_id:path}")
     async def machine_page(request: Request, site: str, machine_id: str, span: str = "", bucket: str = "") -> None:
-        await machine.show(
-            center, request.state.viewer, desk, frame.language(request, center), (site, machine_id), (span, bucket)
-        )
+        viewer, lang = request.state.viewer, frame.language(request, center)
+        may_declare = declares and viewer.may("write")
+        await machine.show(center, viewer, desk, lang, (site, machine_id), (span, bucket), may_declare=may_declare)
 
     @ui.page("/delivery")
     async def delivery_page(request: Request, site: str = "") -> None:

@@ -1,11 +1,12 @@
 """A machine's stops as a table, the newest first. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from markupsafe import Markup
 
 from center.console import clock
+from center.console.declare_form import EXPLAINED
 from center.console.glyphs import GLYPHS
 from center.console.markup import el, join
 from center.console.names import product_name, reason_name
@@ -18,16 +19,32 @@ _SOURCES: Final = frozenset({"plc", "count", "product", "calendar"})
 _HEAD: Final = ("start", "duration", "state", "reason", "by", "product")
 
 
-def table(rows: Sequence[Row], site: Row, now_ns: int, lang: str, unwanted: Sequence[Unwanted]) -> Markup:
-    """rows: of one page; unwanted: breaks and time outside shifts."""
+def table(
+    rows: Sequence[Row],
+    site: Row,
+    now_ns: int,
+    lang: str,
+    unwanted: Sequence[Unwanted],
+    explain: Callable[..., str] | None = None,
+) -> Markup:
+    """rows: of one page; unwanted: breaks and time outside shifts; explain: the address at which a stop of that `from`
+    and `to` is given its reason, None where the reader may not.
+    """
     if not rows:
         return el("div", say("console.no_stops", lang), cls="empty")
     heads = [el("th", say(f"console.stops.{name}", lang), cls="num" if name == "duration" else "") for name in _HEAD]
-    body = [_row(row, site, now_ns, lang, unwanted) for row in rows]
+    body = [_row(row, site, now_ns, lang, unwanted, explain) for row in rows]
     return el("table", el("thead", el("tr", *heads)), el("tbody", *body), cls="stops")
 
 
-def _row(row: Row, site: Row, now_ns: int, lang: str, unwanted: Sequence[Unwanted]) -> Markup:
+def _row(
+    row: Row,
+    site: Row,
+    now_ns: int,
+    lang: str,
+    unwanted: Sequence[Unwanted],
+    explain: Callable[..., str] | None,
+) -> Markup:
     begin_ns = clock.ns(row["start"])
     end_ns = clock.ns(row["end"]) if row["end"] else max(now_ns, begin_ns)
     begin = clock.read(row["start"])
@@ -39,7 +56,7 @@ def _row(row: Row, site: Row, now_ns: int, lang: str, unwanted: Sequence[Unwante
         el("td", join(el("span", clock.day(begin, lang), cls="faint"), " ", f"{begin:%H:%M:%S}"), cls="at nowrap"),
         el("td", length, el("span", " …", title=say("console.going_on", lang)) if not row["end"] else None, cls="num"),
         el("td", state, el("span", say(f"calendar.{off}", lang), cls="off") if off else None, cls="first"),
-        el("td", _reason(row, site["reasons"], lang, needed=not off), cls="why"),
+        el("td", _reason(row, site["reasons"], lang, needed=not off), None if off else _explain(row, explain, lang), cls="why"),
         el("td", _by(row["by"], lang), cls="by soft"),
         el("td", _products(row, site["products"], lang), cls="made soft"),
         cls=f"s-{row['state']}{' rest' if off else ''}",
@@ -52,6 +69,14 @@ def _reason(row: Row, reasons: Mapping[str, Row], lang: str, *, needed: bool) ->
     if needed and row["state"] in ("unplanned_stop", "breakdown"):
         return el("span", say("reason.none", lang), cls="none")
     return None
+
+
+def _explain(row: Row, explain: Callable[..., str] | None, lang: str) -> Markup | None:
+    """A way to say why, for stops that are over and that a person may know something about."""
+    if explain is None or not row["end"] or row["state"] not in EXPLAINED:
+        return None
+    href = explain(**{"from": row["start"], "to": row["end"]})
+    return el("a", say("console.declare.explain", lang), href=href, cls="explain")
 
 
 def _by(by: str, lang: str) -> str:

@@ -315,6 +315,9 @@ def main() -> None:
 
     from center.api import create_app
     from center.console import mount
+    from center.declarations import open_declarations
+    from center.declarations_api import add_declarations
+    from center.declaring import Declaring
 
     parser = argparse.ArgumentParser()
     parser.add_argument("--days", type=int, default=30)
@@ -329,6 +332,8 @@ def main() -> None:
         app, accounts = with_accounts(center, asked.dir)
     else:
         app, accounts = create_app(center), None
+    said = open_declarations(f"sqlite:///{asked.dir}/declarations.sqlite")
+    add_declarations(app, center, Declaring(said, lambda *_: None, center.now_ns))
     mount(app, center, accounts)
     (asked.dir / "pages").write_text("\n".join(_pages()))
     listener = socket.create_server(("127.0.0.1", asked.port))

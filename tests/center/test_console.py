@@ -4,8 +4,9 @@ import re
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
@@ -196,6 +197,35 @@ def test_stops_are_those_of_the_api_and_turn_page_by_page(tabs, plant):
     page.get_by_label(say("console.earlier", "en")).click()
     expect(rows.first.locator(".at")).to_contain_text(stops[12]["start"][11:19])
     expect(page.locator(".pager")).to_contain_text(f"13–24 of {len(stops)}")
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("width", [390, 1400])
+def test_a_stop_gets_its_reason(tabs, plant, lang, width):
+    page = tabs(MACHINE, lang, width)
+    link = page.locator(".explain").first
+    asked = parse_qs(urlsplit(link.get_attribute("href")).query)
+    link.click()
+    page.wait_for_selector("form")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    form = page.locator("details[open] form")
+    form.locator("select").select_option("die-jam")
+    form.locator("button").click()
+    expect(page.locator(".said")).to_have_text(say("console.declare.sent", lang))
+    expect(page.locator("ul.rows li").first).to_contain_text("Kẹt khuôn" if lang == "vi" else "Die jam")
+    (newest, *_) = plant.ask("declarations", site="van-long", machine="press-2")["rows"]
+    assert (newest["value"], newest["state"]) == ("die-jam", "sent")
+    times = [datetime.fromisoformat(newest[name]) for name in ("start", "end")]
+    assert times == [datetime.fromisoformat(asked[name][0]) for name in ("from", "to")]
+    page.locator("nav.crumbs a").click()
+    expect(page.locator("h1")).to_have_text("Máy dập 2" if lang == "vi" else "Press 2")
+
+
+def test_what_cannot_be_declared_is_said_in_place(tabs, plant):
+    page = tabs("/declare/van-long/press-2?from=2026-03-02T08:00:00&to=2026-03-02T07:00:00", "en")
+    page.locator("details[open] form button").click()
+    expect(page.locator(".said.bad")).to_contain_text("later than")
+    assert tabs("/declare/van-long/nothing", "en", complain=False).locator("h1").text_content()
 
 
 def test_a_range_can_be_chosen_and_stays_in_the_address(tabs):
