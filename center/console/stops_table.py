@@ -56,7 +56,12 @@ def _row(
         el("td", join(el("span", clock.day(begin, lang), cls="faint"), " ", f"{begin:%H:%M:%S}"), cls="at nowrap"),
         el("td", length, el("span", " …", title=say("console.going_on", lang)) if not row["end"] else None, cls="num"),
         el("td", state, el("span", say(f"calendar.{off}", lang), cls="off") if off else None, cls="first"),
-        el("td", _reason(row, site["reasons"], lang, needed=not off), None if off else _explain(row, explain, lang), cls="why"),
+        el(
+            "td",
+            _reason(row, site["reasons"], lang, needed=not off),
+            None if off else _explain(row, explain, lang),
+            cls="why",
+        ),
         el("td", _by(row["by"], lang), cls="by soft"),
         el("td", _products(row, site["products"], lang), cls="made soft"),
         cls=f"s-{row['state']}{' rest' if off else ''}",
