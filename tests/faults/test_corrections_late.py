@@ -4,13 +4,16 @@ in the middle.
 """
 
 import json
+import random
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pytest
 from fault_books import read
 from fault_history import FILES, FIRST_NS, SECONDS, S
 from fault_stage import ROOT, Stage, _environment, ask, eventually
@@ -26,6 +29,7 @@ from oee.samples import concat
 
 TEN_YEARS_NS = 10 * 366 * 86_400 * S
 MINUTE_S = 60
+JSON = {"Content-Type": "application/json"}
 
 
 def iso(seconds):
@@ -44,14 +48,23 @@ def declare(stage, field, value, start, end, machine="press", **more):
     found = ask(
         f"http://127.0.0.1:{stage.http_port}/api/v1/declarations",
         json.dumps(body).encode(),
-        {"Content-Type": "application/json"},
+        JSON,
     )
     assert found and found["state"] == "sent", found
     return found["id"]
 
 
 def outcomes(stage):
-    return {row["id"]: (row["state"], row["why"]) for row in stage.api("declarations?site=test")["rows"]}
+    rows = (stage.api("declarations?site=test") or {"rows": []})["rows"]
+    return {row["id"]: (row["state"], row["why"]) for row in rows}
+
+
+def wait_echoes(stage):
+    """Until the center knows what became of everything; what it knows."""
+    eventually(
+        lambda: (found := outcomes(stage)) and all(state != "sent" for state, _ in found.values()), what="the echoes"
+    )
+    return outcomes(stage)
 
 
 def nhip(stage, *words):
@@ -101,8 +114,7 @@ def test_what_is_said_late_and_described_otherwise(tmp_path):
         wrong = declare(stage, "rejects", "40", 0.2 * hour, 1.2 * hour)
         rejects = declare(stage, "rejects", "12", 0.2 * hour, 1.2 * hour, replaces=wrong)
         across = declare(stage, "rejects", "3", 1.0 * hour, 1.5 * hour)
-        eventually(lambda: all(state != "sent" for state, _ in outcomes(stage).values()), what="the echoes")
-        told = outcomes(stage)
+        told = wait_echoes(stage)
         assert [told[name] for name in (reason, wrong, rejects)] == [("done", "")] * 3
         assert told[across] == ("refused", f"overlaps {rejects}")
 
@@ -145,6 +157,48 @@ def test_what_is_said_late_and_described_otherwise(tmp_path):
     assert (books.repeated, books.overfull, books.quarantine) == (0, 0, [])
     assert coverage["unknown_ms"] == 0, "the center counts the break where the new calendar has it"
     assert coverage["scheduled_ms"] == (FILES * SECONDS - 2 * MINUTE_S - 30 * MINUTE_S) * 1000
+
+
+def play(stage, dice):
+    """People say things late while agent, broker and center are killed and come back."""
+    for number in range(dice.randint(4, 7)):
+        stage.feed(min(FILES, stage.fed + dice.randint(1, 5)))
+        start = dice.uniform(0, max(stage.fed - 2, 1)) * SECONDS
+        field, value = dice.choice([("reason", "no-air"), ("rejects", str(number)), ("planned_stop", "meeting")])
+        body = {"site": "test", "machine": dice.choice(["press", "sew"]), "field": field, "value": value}
+        body |= {"from": iso(start), "to": iso(start + dice.uniform(60, 3000))}
+        url = f"http://127.0.0.1:{stage.http_port}/api/v1/declarations"
+        eventually(
+            lambda url=url, body=body: ask(url, json.dumps(body).encode(), JSON),
+            what="the center to take a declaration",
+        )
+        time.sleep(dice.uniform(0.0, 1.5))
+        victims = dice.sample([stage.agent, stage.broker, stage.center], dice.choice([0, 1, 1, 2]))
+        for victim in victims:
+            victim.kill()
+        for victim in victims:
+            stage.start_broker() if victim is stage.broker else victim.start()
+
+
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 12))])
+def test_kills_while_people_correct(tmp_path, seed):
+    with Stage(tmp_path, options={"window_ns": TEN_YEARS_NS}) as stage:
+        stage.feed(3)
+        eventually(lambda: stage.computed() >= 3 and stage.delivered(), what="the first files")
+        play(stage, random.Random(seed))
+        stage.feed()
+        stage.wait_agent(FILES)
+        told = wait_echoes(stage)
+        eventually(stage.delivered, 90, what="delivery")
+        said = {name: kept(stage, lambda db, name=name: declared.known(db, name)) for name in ("press", "sew")}
+        done = {number for number, (state, _) in told.items() if state == "done"}
+        books = stage.finish()
+    assert done >= {item.id for items in said.values() for item in items}
+    expected = fresh(tmp_path, tmp_path / "site.yaml", said)
+    assert books.facts == expected.facts
+    assert books.losses == expected.losses
+    assert standing(books.stops) == standing(expected.stops)
+    assert (books.repeated, books.overfull, books.quarantine) == (0, 0, [])
 
 
 def _online(stage):
