@@ -17,9 +17,9 @@ from agent.pipeline import Pipeline
 from agent.salvage import open_outbox
 from agent.sender import Limits, Sender
 from oee import engine
+from oee.conditions import parse
 from oee.correction import Sent, with_rows
 from oee.declarations import Declaration
-from oee.expressions import parse
 from oee.facts import MINUTE_NS
 from oee.machine import Ideal, Product, Rule
 from oee.samples import series
