@@ -14,28 +14,20 @@ from typing import Any, Final, cast
 import uvicorn
 from fastapi import FastAPI
 from sqlalchemy import Engine
-from starlette.requests import HTTPConnection
 
-from center.access import Forbidden, Identify, anybody_here, is_named_here
-from center.accounts.api import add_accounts
-from center.accounts.identify import Accounts, add_sessions
+from center.accounts.identify import Accounts
 from center.accounts.people import has_administrator
 from center.accounts.schema import open_accounts
-from center.api import create_app
-from center.backup_api import add_backup
-from center.by_hand_api import add_by_hand
+from center.application import application, watched
 from center.complaints import wrong
 from center.declarations import open_declarations
-from center.declarations_api import add_declarations
 from center.declaring import Declaring
 from center.ingest import Ingest
-from center.metrics import add_metrics
 from center.mqtt import Broker, part_of
 from center.opening import close_center, open_center
 from center.rollups import Job
 from center.sql import shown_url
 from center.state import Center
-from center.viewer import Viewer
 from config import Center as CenterFile
 from config import load_center
 
@@ -95,17 +87,12 @@ async def _serve(
     )
     unfit: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     ingest, sums = Ingest(center, broker, part_of(settings.role, _teller(unfit))), Job(center)
-    identify = accounts.identify if accounts else _whoever_is_here
-    app = application(center, ingest, identify) if settings.role != "ingest" else _watched(center, identify)
     declaring = Declaring(engine, ingest.publish, center.now_ns)
     ingest.on_everybody, ingest.on_status = declaring.everybody, declaring.heard
-    if settings.role != "ingest":
-        add_backup(app, center, accounts.engine if accounts else None)
-        add_declarations(app, center, declaring)
-    if accounts:
-        add_accounts(app, accounts.engine)
-        add_sessions(app, accounts.engine, secure=settings.secure)
-    if settings.role != "ingest":
+    if settings.role == "ingest":
+        app = watched(center, accounts, secure=settings.secure)
+    else:
+        app = application(center, ingest, declaring, accounts, secure=settings.secure)
         _mount_console(app, center, accounts)
     server = _Server(_uvicorn(app, settings))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -133,21 +120,6 @@ async def _serve(
             _forget_ready(Path(ready_file))
 
 
-def application(center: Center, ingest: Ingest, identify: Identify = anybody_here) -> FastAPI:
-    """Everything that answers HTTP but the console. identify: tells who asks."""
-    app = create_app(center, identify)
-    add_by_hand(app, center, ingest)
-    add_metrics(app, center)
-    return app
-
-
-def _watched(center: Center, identify: Identify) -> FastAPI:
-    """What an ingest worker answers: how it is."""
-    app = create_app(center, identify, health_only=True)
-    add_metrics(app, center)
-    return app
-
-
 def _teller(told: "asyncio.Future[str]") -> Callable[[str], None]:
     """Tells the event loop from another thread, once."""
     loop = asyncio.get_running_loop()
@@ -157,12 +129,6 @@ def _teller(told: "asyncio.Future[str]") -> Callable[[str], None]:
             told.set_result(text)
 
     return lambda text: cast(None, loop.call_soon_threadsafe(tell, text))
-
-
-async def _whoever_is_here(connection: HTTPConnection) -> Viewer | None:
-    if not is_named_here(connection):
-        raise Forbidden("accounts are off, so only by a name of this machine: http://localhost or http://127.0.0.1")
-    return await anybody_here(connection)
 
 
 def _uvicorn(app: FastAPI, settings: CenterFile) -> uvicorn.Config:

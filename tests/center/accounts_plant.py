@@ -10,13 +10,14 @@ from itsdangerous import TimestampSigner
 from tenants import NOW_NS, SITES, make
 
 from center.accounts import passwords, people, sessions, tokens
-from center.accounts.api import add_accounts
 from center.accounts.audit import Actor
-from center.accounts.identify import COOKIE, KEY, Accounts, add_sessions
+from center.accounts.identify import COOKIE, KEY, Accounts
 from center.accounts.schema import open_accounts
+from center.application import application
+from center.declarations import open_declarations
+from center.declaring import Declaring
 from center.ingest import Ingest
 from center.mqtt import Broker
-from center.run import application
 
 PASSWORD = "đúng là mật khẩu"
 # the same function, cheaper: these tests hash some hundred passwords on two busy cores
@@ -34,9 +35,8 @@ class Plant:
         self.accounts = Accounts(open_accounts(url), now_ns=lambda: self.now_ns)
         self.engine = self.accounts.engine
         ingest = Ingest(self.center, Broker("127.0.0.1", 9), patient=False)
-        self.app = application(self.center, ingest, self.accounts.identify)
-        add_accounts(self.app, self.engine)
-        add_sessions(self.app, self.engine, secure=False)
+        declaring = Declaring(open_declarations(url), ingest.publish, self.center.now_ns)
+        self.app = application(self.center, ingest, declaring, self.accounts)
 
     def add(self, name, role="factory", sites=(), password=PASSWORD):
         people.add_user(self.engine, self.now_ns, ROOT, name, role=role, sites=sites, password=password)

@@ -11,10 +11,12 @@ from center_plant import mosquitto, ns
 from hypothesis import HealthCheck, given, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from center.application import application
 from center.by_hand_api import NDJSON
+from center.declarations import open_declarations
+from center.declaring import Declaring
 from center.ingest import Ingest
 from center.mqtt import Broker
-from center.run import application
 from center.state import center_of
 from center.stores.duckdb import open_store
 from center.viewer import EVERYTHING
@@ -38,7 +40,9 @@ def operations(tmp_path_factory):
     with mosquitto(tmp_path_factory.mktemp("broker")) as port:
         ingest = Ingest(center, Broker("127.0.0.1", port))
         ingest.start()
-        app = application(center, ingest, _everything)
+        url = f"sqlite:///{tmp_path_factory.mktemp('said')}/said.sqlite"
+        declaring = Declaring(open_declarations(url), ingest.publish, center.now_ns)
+        app = application(center, ingest, declaring, identify=_everything)
         schema = schemathesis.openapi.from_asgi("/api/v1/openapi.json", app)
         found = [item.ok() for item in schema.get_all_operations()]
         yield {f"{operation.method.upper()} {operation.path}": operation for operation in found}

@@ -18,12 +18,13 @@ from openpyxl import load_workbook
 from pyarrow import parquet
 from tenants import SITES, Asker, fields_away, make, operations
 
+from center.accounts.identify import Accounts
+from center.accounts.schema import open_accounts
+from center.application import application
 from center.declarations import open_declarations
-from center.declarations_api import add_declarations
 from center.declaring import Declaring
 from center.ingest import Ingest
 from center.mqtt import Broker
-from center.run import application
 from center.viewer import Viewer
 
 SETS = [frozenset(chosen) for size in range(len(SITES) + 1) for chosen in combinations(SITES, size)]
@@ -43,9 +44,9 @@ class Plant:
     def __init__(self, folder, sites, name):
         self.center = make(folder, sites, name)
         self.ingest = Ingest(self.center, Broker("127.0.0.1", 9), patient=False)
-        self.app = application(self.center, self.ingest, _named)
-        url = f"sqlite:///{folder / name}.declarations.sqlite"
-        add_declarations(self.app, self.center, Declaring(open_declarations(url), lambda *_: None, lambda: 0))
+        accounts = Accounts(open_accounts(f"sqlite:///{folder}/{name}.sqlite"))
+        declaring = Declaring(open_declarations(f"sqlite:///{folder}/{name}.sqlite"), lambda *_: None, lambda: 0)
+        self.app = application(self.center, self.ingest, declaring, accounts, identify=_named)
         self._transport = httpx.ASGITransport(self.app)
 
     async def ask(self, method, url, viewer, query, body):

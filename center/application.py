@@ -1,0 +1,59 @@
+"""What a center answers over HTTP, put together: one place, so that a test of all of it needs no list."""
+
+from fastapi import FastAPI
+from starlette.requests import HTTPConnection
+
+from center.access import Forbidden, Identify, anybody_here, is_named_here
+from center.accounts.api import add_accounts
+from center.accounts.identify import Accounts, add_sessions
+from center.api import create_app
+from center.backup_api import add_backup
+from center.by_hand_api import add_by_hand
+from center.declarations_api import add_declarations
+from center.declaring import Declaring
+from center.ingest import Ingest
+from center.metrics import add_metrics
+from center.state import Center
+from center.viewer import Viewer
+
+
+def application(
+    center: Center,
+    ingest: Ingest,
+    declaring: Declaring,
+    accounts: Accounts | None = None,
+    *,
+    identify: Identify | None = None,
+    secure: bool = False,
+) -> FastAPI:
+    """Everything but the console. accounts: None where they are off; identify: tells who asks, if not these do;
+    secure: browsers reach it over HTTPS.
+    """
+    app = create_app(center, identify or _identify(accounts))
+    add_by_hand(app, center, ingest)
+    add_metrics(app, center)
+    add_declarations(app, center, declaring)
+    add_backup(app, center, accounts.engine if accounts else None)
+    if accounts:
+        add_accounts(app, accounts.engine)
+        add_sessions(app, accounts.engine, secure=secure)
+    return app
+
+
+def watched(center: Center, accounts: Accounts | None, *, secure: bool = False) -> FastAPI:
+    """What an ingest worker answers: how it is."""
+    app = create_app(center, _identify(accounts), health_only=True)
+    add_metrics(app, center)
+    if accounts:
+        add_sessions(app, accounts.engine, secure=secure)
+    return app
+
+
+def _identify(accounts: Accounts | None) -> Identify:
+    return accounts.identify if accounts else _whoever_is_here
+
+
+async def _whoever_is_here(connection: HTTPConnection) -> Viewer | None:
+    if not is_named_here(connection):
+        raise Forbidden("accounts are off, so only by a name of this machine: http://localhost or http://127.0.0.1")
+    return await anybody_here(connection)
