@@ -165,3 +165,9 @@ def test_a_part_loads_only_what_it_runs(command, absent):
     code = f"import sys; {command}; print(*[m for m in {absent!r} if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert found.stdout.split() == []
+
+
+def test_every_test_file_has_a_name_of_its_own():
+    """pytest imports them by their bare names, and so do those that share a part."""
+    names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
+    assert sorted(names) == sorted(set(names))

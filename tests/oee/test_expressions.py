@@ -32,7 +32,7 @@ AND = {(True, True): True, (True, None): None, (None, True): None, (None, None):
 OR = {(False, False): False, (False, None): None, (None, False): None, (None, None): None}
 
 
-@pytest.mark.parametrize(("a", "b"), itertools.product(TRITS, TRITS))
+@pytest.mark.parametrize(("a", "b"), [*itertools.product(TRITS, TRITS)])
 def test_truth_tables(a, b):
     """Kleene's strong logic: a side that decides decides, whatever the other."""
     held = tags(a=a, b=b)
