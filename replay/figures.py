@@ -10,16 +10,16 @@ from replay.drive import Outcome
 from replay.rows import plan
 
 
-def facts_of(outcome: Outcome, machine: str) -> Facts:
-    """A machine's sums as facts, all in one minute."""
-    found = [(key, row) for key, row in outcome.totals.facts.items() if key.machine == machine]
+def facts_of(outcome: Outcome, machine: str = "") -> Facts:
+    """A machine's sums (without one: all machines') as facts, all in one minute."""
+    found = [(key, row) for key, row in outcome.totals.facts.items() if machine in ("", key.machine)]
     keys = [(key.machine, 0, key.calendar, key.business_date, key.shift, key.product) for key, _ in found]
     return make_facts(keys, np.array([row for _, row in found], np.int64))
 
 
-def losses_of(outcome: Outcome, machine: str) -> Losses:
-    """A machine's losses, all in one minute."""
-    found = [(key, row) for key, row in outcome.totals.losses.items() if key.machine == machine]
+def losses_of(outcome: Outcome, machine: str = "") -> Losses:
+    """A machine's losses (without one: all machines'), all in one minute."""
+    found = [(key, row) for key, row in outcome.totals.losses.items() if machine in ("", key.machine)]
     keys = [
         (key.machine, 0, key.calendar, key.business_date, key.shift, key.product, key.state, key.reason)
         for key, _ in found

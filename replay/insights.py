@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 
 from oee.changeovers import by_pair
 from oee.losses import six_big_losses
+from oee.pareto import BY, pareto
 from replay.drive import Outcome
-from replay.figures import waterfall_of
+from replay.figures import facts_of, losses_of, waterfall_of
 from replay.rows import rows
 from replay.times import iso
 
@@ -41,6 +42,19 @@ def waterfalls(outcome: Outcome, formula: str) -> list[dict[str, Any]]:
         for name in outcome.machines
         for row in waterfall_of(outcome, name, formula).rows
     ]
+
+
+def paretos(outcome: Outcome) -> dict[str, list[dict[str, Any]]]:
+    """What cost the site most, by state, reason, machine, product and shift: lost time [us], rejected pieces, and the
+    share of all that was lost (null where nothing was)."""
+    losses, facts = losses_of(outcome), facts_of(outcome)
+    return {
+        name: [
+            {name: row.key[0], "us": row.us, "pieces": row.pieces, "share": row.share, "cumulative": row.cumulative}
+            for row in pareto(losses, facts, (name,)).rows
+        ]
+        for name in BY
+    }
 
 
 def changeover_pairs(outcome: Outcome) -> list[dict[str, Any]]:

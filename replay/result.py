@@ -8,7 +8,7 @@ import words
 from replay.conflicts import Conflict
 from replay.drive import Outcome
 from replay.ideals import ideal_times
-from replay.insights import changeover_pairs, orders, six_losses, waterfalls
+from replay.insights import changeover_pairs, orders, paretos, six_losses, waterfalls
 from replay.rows import DEFAULT_BY, length_ms, losses, rows, stop_row
 from replay.times import iso
 
@@ -33,6 +33,7 @@ def as_json(outcome: Outcome, by: Sequence[str] = DEFAULT_BY, formula: str = "",
         "stops": [stop_row(kept, zone) for kept in outcome.totals.stops()],
         "stops_left_out": outcome.totals.stops_left_out,
         "waterfall": waterfalls(outcome, chosen) if window is not None else [],
+        "pareto": paretos(outcome),
         "six_big_losses": six_losses(outcome, chosen) if window is not None else [],
         "changeovers": {
             "pairs": changeover_pairs(outcome),

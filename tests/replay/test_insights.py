@@ -104,6 +104,18 @@ def test_six_big_losses_are_those_of_the_waterfall(told):
     assert [row["us"] for row in site] == [row["us"] for row in six]
 
 
+def test_the_pareto_is_of_all_that_was_lost_however_it_is_grouped(told):
+    """By reason, machine, product and shift the same microseconds are put in order; shares sum to 1."""
+    whole = sum(row["us"] for row in told["pareto"]["state"])
+    for name, rows in told["pareto"].items():
+        assert sum(row["us"] for row in rows) == whole, name
+        assert [row["us"] for row in rows] == sorted((row["us"] for row in rows), reverse=True)
+        assert sum(row["share"] or 0 for row in rows) == pytest.approx(1)
+    assert {row["shift"] for row in told["pareto"]["shift"]} == {"A", "B"}
+    six = sum(row["us"] for row in told["six_big_losses"] if row["machine"] == "press-1")
+    assert whole == six
+
+
 def test_ideal_times_are_proposed_with_evidence_and_not_applied(told):
     ideals = {row["product"]: row for row in told["ideal_times"]}
     assert abs(ideals["1"]["proposed_us"] - 5_000_000) < 50_000
