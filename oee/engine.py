@@ -6,45 +6,31 @@ the product changes reaches back to it). Sums before and after that point are ex
 however the input is cut into blocks, what has been offered after the last correction is the same.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 
 import numpy as np
-from numpy.typing import NDArray
 
-from oee.calendars import cut
+from oee.assess import Assessment, assess
 from oee.carry import MachineState, dump, load
-from oee.counters import Counts, Memory
-from oee.declarations import ENTRIES, Declaration, effective, entries
+from oee.counters import Memory
+from oee.declarations import Declaration, effective
 from oee.events import pieces_since_setup
 from oee.expressions import needed
 from oee.facts import MS_NS, NO_FACTS, NO_LOSSES, UNKNOWN_PRODUCT, Facts, Losses
-from oee.judge import judge
 from oee.machine import Machine
 from oee.offer import offer
-from oee.production import (
-    Products,
-    blind,
-    count_all,
-    delay_changes,
-    enter,
-    ideals_us,
-    per_count,
-    pieces,
-    products_from,
-)
-from oee.samples import EMPTY, Int64, Samples, Series, between, concat
+from oee.production import Products
+from oee.samples import EMPTY, Samples, Series, between, concat
+from oee.settle import settle
 from oee.states import CalendarClass, Quality, State
 from oee.stops import Stops, find_stops, no_stops
 from oee.tally import tally
-from oee.timeline import Timeline, debounce, lay_gaps, raw
 from oee.whole import Whole, product_keys
 
 __all__ = ["Live", "MachineState", "Step", "assess", "dump", "glimpse", "load", "start", "step"]
 
 _FAR_NS = 2**62
-_LOOKED_AT = 1000
 
 
 @dataclass(frozen=True)
@@ -129,7 +115,7 @@ def step(
         return Step(state, NO_FACTS, NO_LOSSES, no_stops(machine.id), None, begin_ns)
     found = assess(machine, state, until_ns)
     whole = found.whole
-    settled = _settle(machine, state, found, until_ns)
+    settled = settle(machine, state, found, until_ns)
     offered, facts, losses, stops = offer(
         state.offered,
         tally(whole, begin_ns, settled[0]),
@@ -155,127 +141,6 @@ def glimpse(machine: Machine, state: MachineState, samples: Samples, until_ns: i
     if state.settled_ns == 0 or until_ns <= max(state.settled_ns, state.until_ns):
         return None
     return _live(machine, state, assess(machine, state, until_ns).whole, until_ns)
-
-
-@dataclass(frozen=True)
-class Assessment:
-    """What a window comes to. bare: the timeline before debouncing, which decides what may be settled; decided_ns: what
-    lies before it can be no gap between pieces any more."""
-
-    whole: Whole
-    bare: Timeline
-    counted: Mapping[str, Counts]
-    decided_ns: int
-
-
-def assess(machine: Machine, state: MachineState, until_ns: int) -> Assessment:
-    """Timeline, production and calendar from the settled time to `until_ns`, judged."""
-    begin_ns = state.settled_ns
-    samples = {tag: between(rows, 0, until_ns) for tag, rows in state.rows.items()}
-    fresh = {tag: between(rows, begin_ns, until_ns) for tag, rows in samples.items()}
-    products = products_from(machine, samples, state.declarations, state.product, state.known_product, begin_ns)
-    bare = raw(machine, samples, begin_ns, until_ns)
-    counted, _ = count_all(machine.pieces, state.counters, fresh)
-    decided_ns = until_ns
-    if machine.gap is not None:
-        seen, ideal = _references(machine, state, counted, fresh, products)
-        bare = lay_gaps(bare, machine.gap, seen, ideal)
-        if len(seen):  # without an ideal time the gap that follows the last piece begins with the piece itself
-            decided_ns = int(seen[-1]) + (1 if ideal[-1] >= MS_NS else 0)
-    if machine.product_change == "next_stop":
-        products = delay_changes(products, bare, state.known_product)
-    production = pieces(machine, counted, products, samples)
-    line = debounce(bare, machine.shortest_run_ns, machine.shortest_stop_ns)
-    spans = cut(machine.calendar, begin_ns, until_ns)
-    judged = judge(machine, line, samples, production, products, state.declarations, spans, state.last_piece_ns)
-    said, _ = entries(item for item in state.declarations if item.start_ns >= begin_ns)
-    production = enter(machine, production, products, said, until_ns)
-    unseen = blind(machine, samples, begin_ns, until_ns)
-    whole = Whole(machine, judged.line, production, products, judged.setups, spans, state.made_since_setup, unseen)
-    return Assessment(whole, bare, counted, decided_ns)
-
-
-def _references(
-    machine: Machine, state: MachineState, counted: Mapping[str, Counts], fresh: Samples, products: Products
-) -> tuple[Int64, Int64]:
-    """Times from which a gap is measured (each piece; before the first, when one could first have been seen), and the
-    ideal time of one count at each [ns].
-    """
-    roles = ("total",) if "total" in counted else tuple(counted)
-    seen = np.unique(np.concatenate([np.empty(0, np.int64), *(counted[role].t_ns for role in roles)]))
-    if not len(seen) or seen[0] > state.settled_ns:
-        first = state.last_piece_ns or _first_known(machine, fresh)
-        if first:
-            seen = np.append(first, seen[seen > first])
-    names = products.at(seen)
-    ideal_us = ideals_us(machine.products, product_keys(machine, names), seen)
-    return seen, ideal_us * per_count(machine, names) * 1000
-
-
-def _first_known(machine: Machine, fresh: Samples) -> int:
-    """When all counters that it takes to see a piece were first known; 0 if one never is."""
-    rows = [fresh.get(counter.tag, EMPTY) for counter in machine.pieces.needed()]
-    known = [item.t_ns[item.quality <= Quality.UNCERTAIN] for item in rows]
-    return max((int(times[0]) if len(times) else 0 for times in known), default=0) if all(map(len, known)) else 0
-
-
-def _settle(machine: Machine, state: MachineState, found: Assessment, until_ns: int) -> tuple[int, dict[str, Memory]]:
-    """The time up to which nothing can change any more, and what the counters remembered then."""
-    whole, begin_ns = found.whole, state.settled_ns
-    sure_ns = until_ns
-    if machine.gap is not None:  # a run lasts surely to its last piece: what follows may turn out to be a gap
-        sure_ns = max((int(counts.t_ns[-1]) for counts in found.counted.values() if len(counts.t_ns)), default=begin_ns)
-    limit = min(
-        until_ns,
-        _open_from(found.bare, machine.shortest_run_ns, state.since_ns, sure_ns),
-        _open_from(whole.line, machine.shortest_run_ns, state.since_ns, sure_ns),
-        *(counts.pending_ns for counts in found.counted.values() if counts.pending_ns is not None),
-    )
-    candidates = _candidates(found, limit, begin_ns) if machine.pieces.counters() else iter([max(limit, begin_ns)])
-    periods = [item for item in state.declarations if item.field in ENTRIES and item.start_ns >= begin_ns]
-    for settled_ns in chain(candidates, [begin_ns]):
-        if any(item.start_ns < settled_ns < (item.end_ns or 0) for item in periods):
-            continue  # an entry is laid over its whole period or not yet
-        earlier = {tag: between(rows, begin_ns, settled_ns) for tag, rows in state.rows.items()}
-        counted, memories = count_all(machine.pieces, state.counters, earlier)
-        if all(counts.pending_ns is None for counts in counted.values()):
-            return settled_ns, memories
-    return begin_ns, dict(state.counters)
-
-
-def _candidates(found: Assessment, limit_ns: int, begin_ns: int) -> Iterator[int]:
-    """Pieces at which time may be settled, the latest first. Nearly always it is one of the last."""
-    made = found.whole.production
-    end = int(np.searchsorted(made.t_ns, min(limit_ns, found.decided_ns - 1), "right"))
-    while end > 0:
-        low = max(end - _LOOKED_AT, 0)
-        clean = (made.total[low:end] > 0) & (made.lost_ns[low:end] < 0) & (made.t_ns[low:end] > begin_ns)
-        times = made.t_ns[low:end][clean]
-        times = times[_running_at(found.bare, times) & _running_or_begins(found.whole.line, times)]
-        yield from dict.fromkeys(times[::-1].tolist())
-        end = low
-
-
-def _open_from(line: Timeline, shortest_run_ns: int, since_ns: int, sure_ns: int) -> int:
-    """Where the unfinished tail begins: what follows the last run that is long enough to stay one."""
-    start = line.start_ns.copy()
-    start[0] = min(since_ns, int(start[0]))
-    length = np.minimum(line.end_ns, max(sure_ns, int(line.start_ns[-1]))) - start
-    firm = np.flatnonzero((line.state == State.RUNNING) & (length >= shortest_run_ns))
-    return int(line.end_ns[firm[-1]]) if len(firm) else int(line.start_ns[0])
-
-
-def _running_at(line: Timeline, t_ns: Int64) -> NDArray[np.bool_]:
-    index = np.maximum(np.searchsorted(line.start_ns, t_ns, "right") - 1, 0)
-    out: NDArray[np.bool_] = line.state[index] == State.RUNNING
-    return out
-
-
-def _running_or_begins(line: Timeline, t_ns: Int64) -> NDArray[np.bool_]:
-    """Running at that time, or just ceasing to (a changeover begins with the last piece)."""
-    index = np.maximum(np.searchsorted(line.start_ns, t_ns, "right") - 1, 0)
-    out: NDArray[np.bool_] = _running_at(line, t_ns) | ((line.start_ns[index] == t_ns) & _running_at(line, t_ns - 1))
-    return out
 
 
 def _carry(
