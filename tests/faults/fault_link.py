@@ -5,6 +5,8 @@ cut       closes what is open and refuses what comes
 dead      the connections of this moment stay open for ever and carry nothing, as behind a router that forgot them;
           new ones work
 slow      `rate_bps` bytes a second each way
+far       every piece takes two seconds each way, and three in ten are lost on the way and come when TCP has sent them
+          again (200 ms, 400 ms, ... later), with all that follows behind them
 lossy     every few hundred to some thousand bytes the connection breaks in the middle of whatever it carried
 tamper    hands on what a `fault_tamper.Tamper` makes of the MQTT packets
 """
@@ -13,6 +15,8 @@ import asyncio
 import random
 import threading
 from contextlib import suppress
+
+DELAY_S, LOSS, FIRST_RETRY_S = 2.0, 0.3, 0.2
 
 
 class Link:
@@ -87,6 +91,9 @@ class Link:
         rest = b""
         with suppress(ConnectionError, OSError):
             while chunk := await reader.read(1024):
+                if self.mood == "far":
+                    await self._from_afar(chunk, onward, state, way)
+                    continue
                 if state["dead"]:
                     await asyncio.Event().wait()
                 if self.mood == "slow":
@@ -107,6 +114,16 @@ class Link:
                 else:
                     onward.write(chunk)
                 await onward.drain()
+
+    async def _from_afar(self, chunk, onward, state, way):
+        """Hands a piece on later, without holding up the next one that sets out."""
+        lost_s, wait_s = 0.0, FIRST_RETRY_S
+        while self._dice.random() < LOSS:
+            lost_s, wait_s = lost_s + wait_s, wait_s * 2
+            self.broken += 1
+        due_s = max(self._loop.time() + DELAY_S + lost_s, state.get(way, 0.0) + 1e-5)  # TCP keeps the order
+        state[way] = due_s
+        self._loop.call_at(due_s, lambda: None if onward.is_closing() else onward.write(chunk))
 
 
 def split(data):

@@ -5,7 +5,7 @@ import time
 
 import pytest
 from fault_history import FILES
-from fault_stage import Stage, amqtt, eventually, mosquitto
+from fault_stage import Stage, amqtt, eventually, mosquitto, persistent_mosquitto
 
 
 def agrees(books, expected):
@@ -42,13 +42,18 @@ def play(stage, dice):
                 victim.start()
 
 
+def broker_of(seed):
+    """The embedded broker, Mosquitto that keeps nothing, and Mosquitto with what it keeps by itself."""
+    return {4: amqtt, 1: persistent_mosquitto, 3: persistent_mosquitto}.get(seed % 5, mosquitto)
+
+
 ROUNDS = [*range(6), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(6, 50))]
 
 
 @pytest.mark.parametrize("seed", ROUNDS)
 def test_kills_at_random_moments(tmp_path, expected, seed):
     dice = random.Random(seed)
-    with Stage(tmp_path, make_broker=amqtt if seed % 5 == 4 else mosquitto) as stage:
+    with Stage(tmp_path, make_broker=broker_of(seed)) as stage:
         if seed % 2:  # begin with facts that have arrived, not with three processes coming up
             stage.feed(2)
             eventually(lambda: stage.computed() >= 2 and stage.delivered(), what="the first files")

@@ -37,6 +37,17 @@ def test_cut(lines, expected):
     agrees(lines.finish(), expected)
 
 
+def test_three_tenths_lost_and_two_seconds_away(lines, expected):
+    """As through a satellite in the rain."""
+    arrived(lines, 2)
+    lines.of_agent.set("far")
+    lines.of_center.set("far")
+    lines.feed(16)
+    lines.wait_agent(16)
+    agrees(lines.finish(), expected)
+    assert lines.of_agent.broken + lines.of_center.broken > 10
+
+
 def test_slow(lines, expected):
     lines.of_agent.set("slow")
     lines.of_center.set("slow")
