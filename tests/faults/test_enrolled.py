@@ -10,7 +10,7 @@ from fault_history import site_file
 from fault_stage import Stage, answers, eventually, free_port, mosquitto
 from hypothesis import given
 from hypothesis import strategies as st
-from test_accounts import Client
+from test_broker_accounts import Client
 from test_kills import agrees
 
 from center.enroll import door
