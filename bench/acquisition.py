@@ -12,22 +12,37 @@ Prints a table and, as the last line, one JSON object.
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "bench"), str(ROOT / "tests"), str(ROOT / "tests" / "agent")]
 
-from acquisition_parts.plant import cpu_s, jitter_ms, peak_mb, plcs, site
+from acquisition_parts.plant import (
+    back_s,
+    cpu_s,
+    flood_site,
+    jitter_ms,
+    peak_mb,
+    plcs,
+    site,
+    telegraf_config,
+    values_read,
+)
 from edge_brokers import Center, mosquitto
 from rich.console import Console
 from rich.table import Table
+from servers import free_port
 
 SETTLE_S = 8
+FLOOD_PER_S = 20_000
+FLOOD = ROOT / "bench" / "acquisition_parts" / "opcua_flood.py"
 FLOOR = ROOT / "bench" / "acquisition_parts" / "floor.py"
 
 
@@ -63,26 +78,64 @@ def floor(how, count, seconds, folder):
         return measured | jitter(plant, window)
 
 
+@contextmanager
+def running_agent(path, ready):
+    """`nhip agent` as on a gateway, from when it reads its devices."""
+    ready.unlink(missing_ok=True)
+    with process([sys.executable, "nhip.py", "agent", str(path), "--ready-file", str(ready)]) as child:
+        until_s = time.monotonic() + 120
+        while not ready.exists():
+            assert time.monotonic() < until_s, "the agent did not start"
+            time.sleep(0.1)
+        yield child
+
+
 def agent(count, seconds, folder):
     with (
         plcs(count, folder) as plant,
         mosquitto(folder) as broker,
         Center(broker.port, gateway="nhip/v1/bench/main") as center,
     ):
-        path, ready = site(folder, broker.port, plant.ports), folder / "ready"
-        with process([sys.executable, "nhip.py", "agent", str(path), "--ready-file", str(ready)]) as child:
-            until_s = time.monotonic() + 60
-            while not ready.exists():
-                assert time.monotonic() < until_s, "the agent did not start"
-                time.sleep(0.1)
+        path = site(folder, broker.port, plant.ports)
+        with running_agent(path, folder / "ready") as child:
             measured, window = watched(child, seconds)
         plant.end()
         last = next(said for said in reversed(center.plain["status"]) if said["online"])
         delivered = sum(sum(body["values"]["rows"]) for kind, _, _, body in center.arrived if kind == "values")
         return measured | jitter(plant, window) | {
-            "values_sent": int(last["health"]["values_recorded"]), "values_delivered": delivered,
-            "waiting": last.get("waiting", 0), "poll_failures": int(last["health"]["poll_failures"]),
+            "values_read": values_read(plant.arrivals_ns()), "values_delivered": delivered,
+            "poll_failures": int(last["health"]["poll_failures"]),
         }  # fmt: skip
+
+
+def opcua(seconds, folder):
+    """CPU, memory and lag at 20,000 notifications a second."""
+    with mosquitto(folder) as broker, Center(broker.port, gateway="nhip/v1/bench/main"):
+        port = free_port()
+        command = [sys.executable, FLOOD, str(port), str(FLOOD_PER_S)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+            assert server.stdout.readline() == "up\n"
+            with running_agent(flood_site(folder, broker.port, port), folder / "ready") as child:
+                measured, _ = watched(child, seconds)
+                server.terminate()
+                report = json.loads(server.stdout.readline())
+    return {"nhip agent": measured | report}
+
+
+def lost(count, seconds, folder):
+    """PLCs that hang for a while and then answer again."""
+    with plcs(count, folder) as plant, mosquitto(folder) as broker, Center(broker.port, gateway="nhip/v1/bench/main"):
+        with running_agent(site(folder, broker.port, plant.ports), folder / "ready"):
+            time.sleep(SETTLE_S)
+            plant.stop()
+            time.sleep(seconds)
+            plant.go_on()
+            from_ns = time.monotonic_ns()
+            time.sleep(10)
+        plant.end()
+        took_s = back_s(plant.arrivals_ns(), from_ns)
+    return {"nhip agent": {"hung_s": seconds, "plcs": count, "plcs_back": len(took_s),
+                           "back_within_s": round(max(took_s, default=float("nan")), 2)}}  # fmt: skip
 
 
 def jitter(plant, window):
@@ -91,15 +144,26 @@ def jitter(plant, window):
 
 
 def modbus(count, seconds, folder):
-    found = {}
-    for name, work in {
-        "floor, one burst": lambda: floor("burst", count, seconds, folder),
-        "floor, spread": lambda: floor("spread", count, seconds, folder),
-        "nhip agent": lambda: agent(count, seconds, folder),
-    }.items():
-        with Console(stderr=True).status(f"{count} PLCs: {name} ..."):
-            found[name] = work()
-    return found
+    """The agent, and what it costs at least."""
+    return {
+        "floor, one burst": floor("burst", count, seconds, folder),
+        "floor, spread": floor("spread", count, seconds, folder),
+        "nhip agent": agent(count, seconds, folder),
+        **telegraf(count, seconds, folder),
+    }
+
+
+def telegraf(count, seconds, folder):
+    """The same work by Telegraf, where it is installed: as few requests, values over MQTT."""
+    if not (program := shutil.which("telegraf")):
+        return {}
+    with plcs(count, folder) as plant, mosquitto(folder) as broker:
+        config = folder / "telegraf.conf"
+        config.write_text(telegraf_config(broker.port, plant.ports), encoding="utf-8")
+        with process([program, "--config", str(config)]) as child:
+            measured, window = watched(child, seconds)
+        plant.end()
+        return {"telegraf": measured | jitter(plant, window)}
 
 
 def show(title, found):
@@ -116,12 +180,23 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--plcs", default="10,100")
     parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--only", default="modbus,opcua,lost")
     options = parser.parse_args()
+    counts, seconds = [int(count) for count in options.plcs.split(",")], options.seconds
+    rounds = {
+        f"modbus_{count}": (f"{count} Modbus PLCs with 100 tags at 1 Hz", partial(modbus, count)) for count in counts
+    }
+    rounds["opcua"] = (f"500 OPC UA items, {FLOOD_PER_S} notifications a second", opcua)
+    rounds["lost"] = (f"{min(counts)} PLCs that hang", partial(lost, min(counts)))
     results = {}
-    for count in map(int, options.plcs.split(",")):
-        with tempfile.TemporaryDirectory(prefix="nhip-bench-") as folder:
-            results[f"modbus_{count}"] = found = modbus(count, options.seconds, Path(folder))
-            show(f"{count} Modbus PLCs with 100 tags at 1 Hz, {options.seconds} s", found)
+    for name, (title, work) in rounds.items():
+        if name.partition("_")[0] in options.only.split(","):
+            with (
+                tempfile.TemporaryDirectory(prefix="nhip-bench-") as folder,
+                Console(stderr=True).status(f"{title} ..."),
+            ):
+                results[name] = work(seconds, Path(folder))
+            show(f"{title}, {seconds} s", results[name])
     print(json.dumps({"seconds": options.seconds, "results": results}))
 
 

@@ -87,6 +87,84 @@ def site(folder, broker, ports, devices=()):
     return path
 
 
+def flood_site(folder, broker, port):
+    """A site file with the OPC UA server of opcua_flood.py, told of its changes forty times a second."""
+    tags = "\n".join(f'      v{item}: {{node: "nsu=urn:nhip:bench;s=v{item}"}}' for item in range(500))
+    path = folder / "flood.yaml"
+    path.write_text(
+        f"""site: bench
+clock: system
+timezone: Asia/Ho_Chi_Minh
+name: {{vi: Đo, en: Bench}}
+center: {{broker: "mqtt://127.0.0.1:{broker}"}}
+devices:
+  flood:
+    kind: opcua
+    url: opc.tcp://127.0.0.1:{port}/
+    every: 25ms
+    tags:
+{tags}
+machines:
+  m: {{state: [{{when: flood.v0 >= 0, is: running}}, {{is: unplanned_stop}}], product: "1"}}
+products:
+  "1": {{name: {{vi: Ốp, en: Cover}}, ideal: 1s}}
+shifts:
+  - {{name: A, days: daily, from: "00:00", to: "24:00"}}
+""",
+        encoding="utf-8",
+    )
+    return path
+
+
+def telegraf_config(broker, ports):
+    """Telegraf's configuration for the same work."""
+    fields = ",".join(f'{{address={at},name="t{at}",type="UINT16"}}' for at in range(TAGS))
+    inputs = [
+        f"""[[inputs.modbus]]
+  name = "plc-{number}"
+  controller = "tcp://127.0.0.1:{port}"
+  configuration_type = "request"
+  [[inputs.modbus.request]]
+    slave_id = 1
+    register = "holding"
+    fields = [{fields}]
+"""
+        for number, port in enumerate(ports)
+    ]
+    head = f"""[agent]
+  interval = "1s"
+  flush_interval = "1s"
+[[outputs.mqtt]]
+  servers = ["tcp://127.0.0.1:{broker}"]
+  topic = "telegraf"
+  qos = 1
+  data_format = "json"
+  layout = "batch"
+"""
+    return head + "".join(inputs)
+
+
+def values_read(arrivals_ns):
+    """How many values the PLCs have told that differ from those before (see plcs.c): what has to be delivered."""
+    count = 0
+    for times in arrivals_ns.values():
+        second = np.array(times) // 1_000_000_000
+        running = second % 60 < 50
+        count += TAGS + int(np.count_nonzero(np.diff(second)) * (TAGS - 1) + np.count_nonzero(np.diff(running)))
+    return count
+
+
+def back_s(arrivals_ns, from_ns):
+    """By PLC, how long after `from_ns` it was asked again each second; those that never were are left out [s]."""
+    found = []
+    for times in arrivals_ns.values():
+        later = np.array([t_ns for t_ns in times if t_ns >= from_ns])
+        steady = np.flatnonzero(np.abs(np.diff(later) / 1e9 - 1.0) < 0.3)
+        if len(steady):
+            found.append((later[steady[0]] - from_ns) / 1e9)
+    return found
+
+
 def cpu_s(pid):
     """CPU seconds of a process, user and system."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()

@@ -44,11 +44,11 @@ def converter(near):
 
 @contextmanager
 def libmodbus_unit(far, folder):
-    """A unit of another make, compiled here."""
+    """A unit of another make, compiled here; far: a serial port, or a TCP port of this machine."""
     program = str(folder / "server")
-    source = str(Path(__file__).with_name("rtu_server.c"))
+    source = str(Path(__file__).with_name("libmodbus_server.c"))
     subprocess.run(["cc", source, "-o", program, "-I/usr/include/modbus", "-lmodbus"], check=True)
-    with subprocess.Popen([program, far], stdout=subprocess.PIPE) as process:
+    with subprocess.Popen([program, str(far)], stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout.readline() == b"up\n"
             yield
