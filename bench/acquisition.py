@@ -33,7 +33,7 @@ from acquisition_parts.plant import (
     plcs,
     site,
     telegraf_config,
-    values_read,
+    values_due,
 )
 from edge_brokers import Center, mosquitto
 from rich.console import Console
@@ -103,7 +103,7 @@ def agent(count, seconds, folder):
         last = next(said for said in reversed(center.plain["status"]) if said["online"])
         delivered = sum(sum(body["values"]["rows"]) for kind, _, _, body in center.arrived if kind == "values")
         return measured | jitter(plant, window) | {
-            "values_read": values_read(plant.arrivals_ns()), "values_delivered": delivered,
+            "values_due": values_due(plant.arrivals_ns()), "values_delivered": delivered,
             "poll_failures": int(last["health"]["poll_failures"]),
         }  # fmt: skip
 

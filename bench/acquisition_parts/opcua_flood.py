@@ -47,10 +47,10 @@ class Flood:
     def __init__(self, rate_per_s):
         self.rate_per_s, self.sent, self.behind = rate_per_s, 0, []
         self.processor = self.subscription = None
+        self.subscribed = asyncio.Event()
 
     async def run(self):
-        while self.processor is None:
-            await asyncio.sleep(0.05)
+        await self.subscribed.wait()
         await asyncio.sleep(SETTLE_S)
         ready = [publication(self.subscription, number) for number in (0, 1)]
         began_s = time.monotonic()
@@ -86,6 +86,7 @@ async def main(port, rate_per_s):
 
     def seen(self, subscription):
         flood.processor, flood.subscription = self, subscription
+        flood.subscribed.set()
         return ask(self, subscription)
 
     UaProcessor.get_publish_request = seen

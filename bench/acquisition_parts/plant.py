@@ -144,9 +144,11 @@ def telegraf_config(broker, ports):
     return head + "".join(inputs)
 
 
-def values_read(arrivals_ns):
-    """How many values the PLCs have told that differ from those before (see plcs.c): what has to be delivered."""
-    count = 0
+def values_due(arrivals_ns):
+    """How many values have to be delivered: those that the PLCs have told and that differ from the ones before (see
+    plcs.c), and for each tag that nothing is known of it at the start.
+    """
+    count = TAGS * len(arrivals_ns)
     for times in arrivals_ns.values():
         second = np.array(times) // 1_000_000_000
         running = second % 60 < 50
