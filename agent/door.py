@@ -71,6 +71,8 @@ def _print(found: "Look", lang: str) -> None:
             )
         if item.lost and item.condition != "retired":
             click.echo(say("outbox.lost", lang, count=item.lost))
+    if found.outdated:
+        click.echo(say("outbox.outdated", lang, machines=", ".join(found.outdated)))
 
 
 def _waits(count: int, size: int, oldest_ns: int, lang: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, get_args
 
-from oee.declarations import ENTRIES, Declaration, Field, effective, entries
+from oee.declarations import ENTRIES, Declaration, Field, entries
 from oee.states import STATE_BY_WORD, State
 
 _FIELDS: Final = get_args(Field)
@@ -38,8 +38,7 @@ def impossible(item: Declaration, machines: Mapping[str, object], now_ns: int) -
 
 def crossing(known: Sequence[Declaration]) -> dict[str, str]:
     """Of these declarations the entries of rejects or rework that cannot stand beside the others, and why."""
-    said = [item for item in known if item.value or item.field not in ENTRIES]  # "" takes back and is no entry
-    _, refused = entries(effective([*said, *(item for item in known if item not in said and item.supersedes)]))
+    _, refused = entries(known)  # of those without a value, which only take back, nobody complains
     return {found.declaration.id: f"{found.why} {found.other}".strip() for found in refused if found.declaration.value}
 
 

@@ -27,9 +27,9 @@ from typing import Any, Final
 
 from agent._journal_pack import pack_rows, pack_sent, unpack_rows, unpack_sent
 from oee import engine
-from oee.carry import MachineState
+from oee.carry import FactKey, LossKey, MachineState
 from oee.correction import Again, Sent, checkpoint, with_rows
-from oee.facts import MINUTE_NS, Facts, Losses, Stop, select
+from oee.facts import MINUTE_NS, Facts, Int64, Losses, Stop, select
 from oee.samples import Samples, between, concat
 from wire.bodies import read_facts_body
 from wire.envelope import content, open_envelope
@@ -303,20 +303,22 @@ class Journal:
     def _sent(self, name: str, base_ns: int) -> Sent:
         """What was sent for the minutes from the one of `base_ns` on, and stops that begin at `base_ns` or later."""
         minute_ns = base_ns - base_ns % MINUTE_NS
-        out = Sent({}, {}, {}, {}, {})
+        facts: dict[FactKey, Int64] = {}
+        losses: dict[LossKey, Int64] = {}
+        fact_rows: dict[int, int] = {}
+        loss_rows: dict[int, int] = {}
+        stops: dict[str, Stop] = {}
         for (data,) in self.db.execute(
             "select data from journal_sent where machine = ? and hour_ns >= ? order by hour_ns",
             (name, minute_ns - minute_ns % HOUR_NS),
         ).fetchall():
             part = unpack_sent(data)
-            out = Sent(
-                {**out.facts, **{key: row for key, row in part.facts.items() if key[1] >= minute_ns}},
-                {**out.losses, **{key: row for key, row in part.losses.items() if key[1] >= minute_ns}},
-                {**out.fact_rows, **{key: n for key, n in part.fact_rows.items() if key >= minute_ns}},
-                {**out.loss_rows, **{key: n for key, n in part.loss_rows.items() if key >= minute_ns}},
-                {**out.stops, **{key: stop for key, stop in part.stops.items() if stop.start_ns >= base_ns}},
-            )
-        return out
+            facts |= {key: row for key, row in part.facts.items() if key[1] >= minute_ns}
+            losses |= {key: row for key, row in part.losses.items() if key[1] >= minute_ns}
+            fact_rows |= {key: n for key, n in part.fact_rows.items() if key >= minute_ns}
+            loss_rows |= {key: n for key, n in part.loss_rows.items() if key >= minute_ns}
+            stops |= {key: stop for key, stop in part.stops.items() if stop.start_ns >= base_ns}
+        return Sent(facts, losses, fact_rows, loss_rows, stops)
 
     def _one(self, sql: str, *values: object) -> int | None:
         row = self.db.execute(sql, values).fetchone()

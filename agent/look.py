@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from agent.described import outdated
 from agent.disk import CannotStore, UnknownFormat, translated
 from agent.outbox import FORMAT, read_known
 from agent.ranges import Settled
@@ -41,7 +42,7 @@ class StreamLook:
 @dataclass(frozen=True)
 class Look:
     """One file. author: `<site>/<gateway>`, "" if it has sealed nothing yet; generation: the center's, "" before its
-    first receipt.
+    first receipt. outdated: machines whose past was computed as an earlier site file described them.
     """
 
     outbox: str
@@ -49,6 +50,7 @@ class Look:
     generation: str
     file_bytes: int
     streams: tuple[StreamLook, ...]
+    outdated: tuple[str, ...] = ()
 
     @property
     def waiting(self) -> int:
@@ -69,6 +71,7 @@ def look(path: Path) -> Look:
             settings.get("generation", ""),
             sum(item.stat().st_size for item in (path, Path(f"{path}-wal")) if item.exists()),
             tuple(_stream(db, *row) for row in rows),
+            tuple(outdated(settings)),
         )
 
 

@@ -157,16 +157,21 @@ def again(
       what was sent for it is taken back at once.
     """
     state, live, before_ns = told(base, declarations), None, 0
-    now = Sent()
+    facts: list[Facts] = []
+    losses: list[Losses] = []
+    stops: list[Stop] = []
     checkpoints = []
     for samples, until_ns in blocks:
         before_ns = until_ns - until_ns % MINUTE_NS
         found = step(machine, state, samples, (), until_ns, before_ns)
         if found.settled_ns > state.settled_ns and state.settled_ns:
             checkpoints.append(checkpoint(found.state))
-        now = with_rows(now, [found.facts], [found.losses], found.stops.rows())
+        facts.append(found.facts)
+        losses.append(found.losses)
+        stops += found.stops.rows()
         state, live = found.state, found.live or live
     last_ns = _FAR_NS if whole else before_ns
+    now = with_rows(Sent(), facts, losses, stops)
     return _difference(state, live, sent, now, base.settled_ns, last_ns, checkpoints)
 
 

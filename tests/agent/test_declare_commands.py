@@ -77,6 +77,11 @@ def test_a_declaration_waits_and_a_changed_ideal_time_is_computed_with_it(stoppe
     assert said["state"] == "new"
     assert "Lan" in nhip_says("declare", stopped, "--lang", "vi")
     site, machine = written(tmp_path, "800ms")
+    assert "nhip recompute" not in nhip_says("outbox", tmp_path / "site.outbox", "--lang", "en")
+    noticed = Gateway(tmp_path / "site.outbox", machine)
+    noticed.outbox.commit([], {}, T0, changes(noticed.outbox.settings(), {"m": machine}, T0))
+    noticed.outbox.close()
+    assert "past of m" in nhip_says("outbox", tmp_path / "site.outbox", "--lang", "en")
     rows = json.loads(nhip_says("recompute", site, "--json"))
     assert [(row["machine"], row["state"]) for row in rows] == [("m", "done")]
     (line,) = json.loads(nhip_says("declare", stopped, "--json"))

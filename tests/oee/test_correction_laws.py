@@ -133,7 +133,7 @@ def whole_of(machine, samples, end, said):
     return run(machine, samples, end, [], said=said)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.data(), machines(), histories(), st.lists(st.floats(0, 1), max_size=20), st.booleans())
 def test_late_edits_in_any_order_come_to_the_fresh_sums(data, machine, history, cuts, by_hand):
     if by_hand:
