@@ -21,7 +21,7 @@ from influx_plant import influx_settings
 
 from center import stores
 from center.buckets import HOUR_NS, clock_edges, date_start_ns, first_date
-from center.stores.contract import Query, ValueQuery
+from center.stores.contract import Query, RolledUp, ValueQuery
 from oee.facts import FACT_COLUMNS, MINUTE_NS, Stop, add_up
 from oee.states import State
 from wire.values import read_values_body, values_bodies
@@ -213,6 +213,29 @@ def test_losses_keep_states_and_reasons_apart(store):
     ]
     total = store.losses(Query("van-long", 0, 2**62, by=("machine",)))
     assert total.sums.tolist() == [[90_007, 3]]
+
+
+def test_a_year_is_read_by_day_week_and_month_with_what_came_late(store):
+    """Before its sums are added up, afterwards, and when late rows came into hours long past."""
+    start = date_start_ns(ZONE, MONDAY)
+    now_ns = start + 400 * 1440 * MINUTE_NS
+    rows = _random_rows(600, seed=6, days=1)
+    for number, row in enumerate(rows):  # two hours of every ninth day
+        days = number % 40 * 9
+        minute = days * 1440 + 480 + (row["t"] - start) // MINUTE_NS % 120
+        row |= {"t": start + minute * MINUTE_NS, "date": MONDAY + days, "n": number}
+    parts = [rows[:560], rows[560:590], rows[590:]]
+    known = []
+    for seq, part in enumerate(parts):
+        store.write([batch(part, seq=seq)])
+        known += part
+        for summed in (False, True):
+            while summed and isinstance(store, RolledUp) and store.roll_up(now_ns, leased=True):
+                pass
+            for bucket in ("shift", "day", "week", "month", "all"):
+                query = Query("van-long", start, now_ns, ZONE.key, ("máy ép nhựa số 2",), bucket, ("calendar",))
+                truth, names = _truth(known, query)
+                assert _answer(store, query, names) == truth
 
 
 def _stop(revision, start, end, number="1", state=State.UNPLANNED_STOP, reason="", machine="press-1"):
