@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import paho.mqtt.client as paho
@@ -37,14 +37,20 @@ SHIFTS = [SHIFT | {"name": name, "start_s": start * 3600, "end_s": (start + 8 if
 
 
 @contextmanager
-def center(folder, store):
-    """A center on this store and a broker of its own: its URL, its broker's port and its process."""
-    with mosquitto(folder) as port:
-        file, ready = folder / "center.yaml", folder / "center.ready"
-        file.write_text(
-            f"broker: mqtt://127.0.0.1:{port}\nlisten: 127.0.0.1:0\naccounts: off\nstore: {json.dumps(store)}\n",
-            encoding="utf-8",
-        )
+def center(folder, store, port=0, **more):
+    """A center on this store: its URL, its broker's port and its process. port: of a broker that is there, else one is
+    started; more: further keys of the center's file.
+    """
+    with nullcontext(port) if port else mosquitto(folder) as broker:
+        number = len(list(folder.glob("center-*.yaml")))
+        file, ready = folder / f"center-{number}.yaml", folder / f"center-{number}.ready"
+        keys = {
+            "broker": f"mqtt://127.0.0.1:{broker}",
+            "listen": "127.0.0.1:0",
+            "accounts": "off",
+            "store": store,
+        } | more
+        file.write_text("".join(f"{key}: {json.dumps(value)}\n" for key, value in keys.items()), encoding="utf-8")
         process = subprocess.Popen([sys.executable, "-c", _PROCESS, str(file), str(ready)], cwd=ROOT)
         try:
             until = time.monotonic() + 120
@@ -52,7 +58,7 @@ def center(folder, store):
                 if time.monotonic() > until or process.poll() is not None:
                     raise RuntimeError("the center does not start")
                 time.sleep(0.05)
-            yield json.loads(ready.read_text(encoding="utf-8"))["url"], port, process
+            yield json.loads(ready.read_text(encoding="utf-8"))["url"], broker, process
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(60)
@@ -97,8 +103,8 @@ class Gateways:
         self._client.loop_stop()
 
 
-def ingest(gateways, process, envelopes, rows):
-    """Fact rows a second from the first publish to the last receipt, and the center's own CPU time a row [us].
+def ingest(gateways, processes, envelopes, rows):
+    """Fact rows a second from the first publish to the last receipt, and the CPU time a row of these processes [us].
 
     envelopes: by site their contents.
     """
@@ -106,13 +112,14 @@ def ingest(gateways, process, envelopes, rows):
         site: [seal(STREAM, seq, 1, facts_body(*content)).data for seq, content in enumerate(contents, 1)]
         for site, contents in envelopes.items()
     }
-    before_s, began = cpu_s(process.pid), time.perf_counter()
+    pids = [process.pid for process in processes]
+    before_s, began = sum(map(cpu_s, pids)), time.perf_counter()
     for column in zip(*sealed.values(), strict=True):
         for site, payload in zip(sealed, column, strict=True):
             gateways.send(site, "facts", payload)
     gateways.wait({(site, STREAM): len(payloads) for site, payloads in sealed.items()})
     spent_s = time.perf_counter() - began
-    return round(rows / spent_s), round((cpu_s(process.pid) - before_s) / rows * 1e6, 1)
+    return round(rows / spent_s), round((sum(map(cpu_s, pids)) - before_s) / rows * 1e6, 1)
 
 
 def describe(gateways, sites, machines):
@@ -138,3 +145,11 @@ def cpu_s(pid):
     """CPU time that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def tree_cpu_s(pid):
+    """The same with all children, those that have ended included."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    ended = (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()
+    return cpu_s(pid) + ended + sum(tree_cpu_s(int(child)) for child in children)

@@ -12,7 +12,10 @@ from center_plant import STREAM, Gateway, amqtt, envelope, eventually, mosquitto
 from influx_plant import influx_settings
 from postgres_plant import postgres
 
-from config import Misconfigured, parse_center
+from center.books import Changes, Owner
+from center.ledger import Marks, StreamKey, StreamState
+from center.opening import close_center, open_center
+from config import Misconfigured, load_center, parse_center
 from oee.facts import MINUTE_NS
 from wire.envelope import seal
 
@@ -188,3 +191,24 @@ def test_parts_that_cannot_work_together_are_refused_in_the_file(more, code):
         with pytest.raises(Misconfigured) as caught:
             parse_center(f"broker: mqtt://127.0.0.1:1\nrole: {role}\n{more}")
         assert [complaint.code for complaint in caught.value.complaints] == [code]
+
+
+def test_the_books_move_from_a_file_to_postgresql(tmp_path):
+    """The store stays; ledger, owners and quarantine go where several processes can write them."""
+    old, new = tmp_path / "old.yaml", _file(tmp_path, 1, "all", postgres().database())
+    influx = {"kind": "influxdb", "books": str(tmp_path / "books.duckdb")} | influx_settings(tmp_path)
+    old.write_text(f"broker: mqtt://127.0.0.1:1\nstore: {json.dumps(influx)}\n", encoding="utf-8")
+    center = open_center(load_center(old))
+    key = StreamKey("van-long", "main", STREAM)
+    state = StreamState("facts", Marks(3), 3)
+    center.commit((), Changes({key: state}, {(key, 3): b"digest"}, [Owner("van-long", "press-1", "main", T)]))
+    close_center(center)
+    command = [sys.executable, str(ROOT / "nhip.py"), "migrate", "--from", str(old), "--to", str(new), "--json"]
+    for code in (0, 1):  # the second time the target is not empty
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=100)
+        assert done.returncode == code, done.stderr
+    center = open_center(load_center(new))
+    assert center.memory.streams == {key: state}
+    assert center.memory.digests == {key: {3: b"digest"}}
+    assert center.memory.sites.machines("van-long") == ["press-1"]
+    close_center(center)
