@@ -15,8 +15,9 @@ _BETWEEN_S: Final = 0.05
 class Job:
     """Runs until it is stopped; a store that is away, or without sums, makes it wait."""
 
-    def __init__(self, center: Center) -> None:
-        self._center = center
+    def __init__(self, center: Center, *, answers: bool = True) -> None:
+        """answers: this process answers questions."""
+        self._center, self._answers = center, answers
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="nhip-rollups", daemon=True)
 
@@ -41,7 +42,7 @@ class Job:
         try:
             books = self._center.books
             leased = books.lease("sums") if isinstance(books, Leasing) else True
-            more = store.roll_up(self._center.now_ns(), leased=leased)
+            more = store.roll_up(self._center.now_ns(), leased=leased, answers=self._answers)
         except StoreAway as error:
             health.say("sums", f"away: {error}")
             return False

@@ -86,7 +86,8 @@ async def _serve(
         settings.private_key_file,
     )
     unfit: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    ingest, sums = Ingest(center, broker, part_of(settings.role, _teller(unfit))), Job(center)
+    ingest = Ingest(center, broker, part_of(settings.role, _teller(unfit)))
+    sums = Job(center, answers=settings.role != "ingest")
     declaring = Declaring(engine, ingest.publish, center.now_ns)
     ingest.on_everybody, ingest.on_status = declaring.everybody, declaring.heard
     if settings.role == "ingest":

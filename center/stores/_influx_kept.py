@@ -41,7 +41,7 @@ _CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
 
 
 class KeptHours:
-    """Opened at the first question, so that a process that only writes needs no file. Any thread may ask."""
+    """Opened when it is first needed, so that a process that only writes has no file. Any thread may ask."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -65,10 +65,6 @@ class KeptHours:
                     detail = str(error).split("\n", 1)[0][:200]
                     _LOG.warning("no hourly sums, questions will be slow: file=%s reason=%s", self._path, detail)
             return self._root is not None
-
-    def used(self) -> bool:
-        """Whether there is a file and a question has opened it."""
-        return self._root is not None
 
     @contextmanager
     def _cursor(self) -> Iterator[DuckDBPyConnection]:

@@ -121,9 +121,10 @@ class RolledUp(Protocol):
 
     retention_ns: int
 
-    def roll_up(self, now_ns: int, *, leased: bool) -> bool:
+    def roll_up(self, now_ns: int, *, leased: bool, answers: bool = True) -> bool:
         """Does one short step of what is to be done; True if there may be more. leased: of all processes on the store
-        this is the one that may write sums into it; others do no more than what is theirs alone. Raises `StoreAway`.
+        this is the one that may write sums into it; others do no more than what is theirs alone. answers: this process
+        answers questions. Raises `StoreAway`.
         """
         ...
 

@@ -126,7 +126,7 @@ class DuckStore:
             self._stale |= new
         return changes
 
-    def roll_up(self, now_ns: int, *, leased: bool) -> bool:
+    def roll_up(self, now_ns: int, *, leased: bool, answers: bool = True) -> bool:  # noqa: ARG002  # one process: both
         """One step of the sums; by the contract of `RolledUp`. No facts are taken meanwhile, so a step that took long
         is followed by a smaller one.
         """

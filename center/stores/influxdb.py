@@ -54,7 +54,7 @@ _SETTLES_NS: Final = 2 * HOUR_NS
 """An hour is added up once its end is an hour ago: until then rows come every minute."""
 _ROLLED_EVERY_NS: Final = HOUR_NS
 _WARMED_EVERY_NS: Final = HOUR_NS // 6
-_WARM_NS: Final = 3 * DAY_NS
+_WARM_NS: Final = 400 * DAY_NS
 _SUMS: Final = (("facts", FACT_COLUMNS, hours.FACT_TAGS), ("losses", LOSS_COLUMNS, hours.LOSS_TAGS))
 
 
@@ -165,19 +165,31 @@ class InfluxStore:
                 found += row_batches(site, facts, losses, [])
         return found
 
-    def roll_up(self, now_ns: int, *, leased: bool) -> bool:
+    def roll_up(self, now_ns: int, *, leased: bool, answers: bool = True) -> bool:
         """With the lease, the sums of hours on the server, where rows are not kept for ever; in any process that
-        answers questions, those of the latest days in its own file. By the contract of `RolledUp`.
+        answers questions, those in its own file. By the contract of `RolledUp`.
         """
-        return (leased and self._roll_up(now_ns)) or self._warm(now_ns)
+        return (leased and self._roll_up(now_ns)) or (answers and self._warm(now_ns))
 
     def _warm(self, now_ns: int) -> bool:
-        if not self._cold and self._kept.used() and now_ns >= self._warmed_ns + _WARMED_EVERY_NS:
-            self._cold, self._warmed_ns = self._sites(), now_ns
-        if not self._cold:
+        """Adds up some hours that somebody may ask for: the latest of each site in turn, and so back."""
+        if not self._kept.open():
             return False
-        self._add_up(Query(self._cold.pop(), now_ns - _WARM_NS, now_ns))
-        return True
+        if not self._cold and now_ns >= self._warmed_ns + _WARMED_EVERY_NS:
+            self._cold, self._warmed_ns = self._sites(), now_ns
+        while self._cold:
+            site = self._cold.pop()
+            if self._add_latest(Query(site, max(now_ns - _WARM_NS, 0), now_ns), now_ns - _SETTLES_NS):
+                self._cold.insert(0, site)
+                return True
+        return False
+
+    def _add_latest(self, query: Query, over_ns: int) -> bool:
+        with self._adding:
+            found = hours.runs([hour for hour in self._unclean(query) if hour.start_ns < over_ns])
+            if found:
+                self._kept.keep(query.site, found[-1], self._sums_of(query.site, found[-1]))
+        return bool(found)
 
     def _roll_up(self, now_ns: int) -> bool:
         if not self.retention_ns or now_ns < self._rolled_ns + _ROLLED_EVERY_NS:
