@@ -132,8 +132,8 @@ def test_two_workers_share_the_work_and_one_is_killed(tmp_path, port, processes)
     for site, gateway in gateways.items():
         gateway.send(seal("b" * 16, 1, 1, site_body([f"m-{site}"])).data, kind="site")
         gateway.send(*_sent(site)[: ENVELOPES // 2])
-    eventually(lambda: sum(map(_told, gateways.values())) >= GATEWAYS, within_s=30)
-    taken = [process.get("/health")["ingest"].get("fact_rows", 0) for process in (one, other)]
+    for process in (one, other):  # the broker gives to both in turn
+        eventually(lambda p=process: p.get("/health")["ingest"].get("fact_rows", 0), within_s=40)
     one.end(signal.SIGKILL)
     for site, gateway in gateways.items():
         gateway.send(*_sent(site)[ENVELOPES // 2 :])
@@ -145,8 +145,6 @@ def test_two_workers_share_the_work_and_one_is_killed(tmp_path, port, processes)
         return all(_told(gateway) == ENVELOPES for gateway in gateways.values())
 
     eventually(again, within_s=60, every_s=1.0)
-    taken[1] = other.get("/health")["ingest"]["fact_rows"]
-    assert min(taken) > 0, "one worker did everything"
     eventually(lambda: len(console.get("/sites")) == GATEWAYS)
     window = {"from": "2026-03-02", "to": "2026-03-04", "bucket": "all"}
     for site, gateway in gateways.items():
