@@ -61,6 +61,7 @@ def live(stage, changes):
             return rows[0]["state"] == "running" if rows else None
 
         eventually(lambda: shown() is False, 30)
+        time.sleep(3)  # settled: connected, the clock trusted
         at_start = _fsyncs(counting)
         for number in range(changes):
             wanted = plc.coils[0] = number % 2 == 0
@@ -69,6 +70,7 @@ def live(stage, changes):
                 time.sleep(0.004)
             found.append(time.perf_counter() - began_s)
             time.sleep(1.1 + chance.random() - min(found[-1], 1.0))
+        health = stage.ask("sites")[0]["gateways"][0]["health"]
         stage.end("agent")
     beyond = [max(latency_s - PERIOD_S, 0.0) for latency_s in found]
     main, others = (now - before for now, before in zip(_fsyncs(counting), at_start, strict=True))
@@ -77,7 +79,9 @@ def live(stage, changes):
         "period_ms": round(PERIOD_S * 1000),
         "p50_ms": round(percentile(found, 0.5) * 1000),
         "p99_ms": round(percentile(found, 0.99) * 1000),
+        "slowest_ms": [round(value * 1000) for value in sorted(found)[-3:]],
         "beyond_period_p99_ms": round(percentile(beyond, 0.99) * 1000),
+        "polls_skipped": health["polls_skipped"],
         "fsyncs_acquisition": main,
         "fsyncs_outbox": others,
     }

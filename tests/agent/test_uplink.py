@@ -14,6 +14,10 @@ from agent.keeper import all_streams
 from agent.outbox import Outbox
 from agent.sender import Limits, Sender
 from agent.uplink import Hooks, Uplink
+from center.ingest import Ingest
+from center.mqtt import Broker as CenterBroker
+from center.state import center_of
+from center.stores.duckdb import open_store
 from wire.bodies import LiveMachine, Status
 
 PATIENT = Limits(listen_first_s=0.2)
@@ -237,3 +241,20 @@ async def test_a_wrong_password_is_tried_again_slowly_and_can_be_mended(tmp_path
             assert "check username, password_file" in caplog.text
             (tmp_path / "password").write_text("secret")
             await until(lambda: gateway.uplink.connected, 15)
+
+
+async def test_what_was_published_before_the_center_listened_goes_out_again_at_its_hello(broker, tmp_path):
+    """The broker has acknowledged it and nobody heard it: the first receipt says so, and nobody waits a minute."""
+    patience = Limits(listen_first_s=0.2, hole_after_s=0.5)
+    async with running(tmp_path / "o.db", broker.port, limits=patience) as gateway:
+        gateway.commit(*range(1, 6))
+        await until(lambda: gateway.health.snapshot().get("publishes_without_subscriber", 0) >= 5)
+        store = open_store({"file": str(tmp_path / "center.duckdb")})
+        ingest = Ingest(center_of(store), CenterBroker("127.0.0.1", broker.port))
+        ingest.start()
+        try:
+            await until(lambda: gateway.sender.waiting == 0, 20)
+        finally:
+            await asyncio.to_thread(ingest.stop)
+            store.close()
+        assert gateway.health.snapshot()["envelopes_sent"] == 10
