@@ -1,7 +1,8 @@
 """How often a password may be tried: by account and by address. Pure: told the time, holds counts only.
 
 After `FREE` failures each further one doubles the wait, from `FIRST_S` to `LONGEST_S`. A right password clears the
-account's count, never the address's: who knows one password may not guess others' faster for it.
+account's count, never the address's: who knows one password may not guess others' faster for it. A try is counted
+before it is judged, so that many at once are no way around.
 """
 
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ class Attempts:
         return max(0.0, *(self._until_s(key, now_s) - now_s for key in _keys(account, address)))
 
     def failed(self, account: str, address: str, now_s: float) -> None:
-        """Counts a wrong password, or a name that does not exist."""
+        """Counts a try, which is a failure until it has succeeded."""
         for key in _keys(account, address):
             count, _ = self._known(key, now_s)
             self.failures.pop(key, None)  # the newest stand last
@@ -34,9 +35,12 @@ class Attempts:
         while len(self.failures) > MOST:
             del self.failures[next(iter(self.failures))]
 
-    def succeeded(self, account: str) -> None:
-        """Forgets the failures of an account."""
+    def succeeded(self, account: str, address: str) -> None:
+        """Forgets the failures of an account, and that this try was counted against the address."""
         self.failures.pop(("account", account), None)
+        count, last_s = self.failures.get(("address", address), (0, 0.0))
+        if count:
+            self.failures["address", address] = (count - 1, last_s)
 
     def _known(self, key: tuple[str, str], now_s: float) -> tuple[int, float]:
         count, last_s = self.failures.get(key, (0, now_s))

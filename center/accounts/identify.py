@@ -1,5 +1,6 @@
 """From a request's cookie or token to its viewer, and from a name and a password to a session."""
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -37,6 +38,7 @@ class Accounts:
     watch_here: bool = True
     now_ns: Callable[[], int] = time.time_ns
     attempts: Attempts = field(default_factory=Attempts)
+    _turn: threading.Lock = field(default_factory=threading.Lock)
 
     async def identify(self, connection: HTTPConnection) -> Viewer | None:
         """By `center.access.Identify`. A token that is sent and not good is not made good by a cookie."""
@@ -57,15 +59,23 @@ class Accounts:
 
     def log_in(self, name: str, password: str, address: str) -> str | Wait | None:
         """The key of a new session; None for a wrong name or password. Not for the event loop."""
-        name, now_s = name.strip().lower()[:80], self.now_ns() / 1e9
-        if wait_s := self.attempts.wait_s(name, address, now_s):
-            return Wait(wait_s)
-        user = people.check_password(self.engine, name, password)
-        if user is None:
-            self.attempts.failed(name, address, now_s)
-            return None
-        self.attempts.succeeded(name)
+        user = self.check(name, password, address)
+        if user is None or isinstance(user, Wait):
+            return user
         return sessions.open_session(self.engine, self.now_ns(), Actor(user.name, address), user)
+
+    def check(self, name: str, password: str, address: str) -> people.User | Wait | None:
+        """The account, if that is its password and it may be tried now. Not for the event loop."""
+        name, now_s = name.strip().lower()[:80], self.now_ns() / 1e9
+        with self._turn:
+            if wait_s := self.attempts.wait_s(name, address, now_s):
+                return Wait(wait_s)
+            self.attempts.failed(name, address, now_s)
+        user = people.check_password(self.engine, name, password)
+        if user is not None:
+            with self._turn:
+                self.attempts.succeeded(name, address)
+        return user
 
 
 _WATCHED: Final = ("/metrics", "/api/v1/health")

@@ -179,7 +179,8 @@ def trail(rows: Sequence[audit.Entry], count: int, lang: str) -> Markup:
 def _change(row: audit.Entry, lang: str) -> Markup:
     key = f"audit.what.{row.what}"
     text = say(key, lang, about=row.about) if key in catalogue() else f"{row.what} {row.about}"
-    detail = " · ".join(f"{name}: {_plain(name, value, lang)}" for name, value in row.detail.items() if value)
+    told = ((f"audit.detail.{name}", _plain(name, value, lang)) for name, value in row.detail.items() if value)
+    detail = " · ".join(f"{say(name, lang) if name in catalogue() else name}: {value}" for name, value in told)
     return el(
         "li",
         el("div", when(row.at_ns, lang), cls="faint nowrap"),
@@ -191,6 +192,8 @@ def _change(row: audit.Entry, lang: str) -> Markup:
 def _plain(name: str, value: Any, lang: str) -> str:
     if name.endswith("_ns"):
         return when(int(value), lang)
+    if (key := f"accounts.{name}.{value}") in catalogue():  # a role or a scope
+        return say(key, lang)
     return say("accounts.all_sites", lang) if value == people.ALL_SITES else str(value)
 
 

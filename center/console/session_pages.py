@@ -99,10 +99,7 @@ def _change(accounts: Accounts, request: Request, viewer: Viewer, asked: dict[st
     """Which complaint there is about a new password, "" where it is changed."""
     if asked.get("new") != asked.get("again"):
         return "different"
-    if accounts.attempts.wait_s(viewer.name, address_of(request), accounts.now_ns() / 1e9):
-        return "wrong"
-    if people.check_password(accounts.engine, viewer.name, asked.get("old", "")) is None:
-        accounts.attempts.failed(viewer.name, address_of(request), accounts.now_ns() / 1e9)
+    if not isinstance(accounts.check(viewer.name, asked.get("old", ""), address_of(request)), people.User):
         return "wrong"
     try:
         actor = actor_of(request, viewer)

@@ -1,6 +1,7 @@
 """Accounts, tokens and the trail of changes on SQLite and PostgreSQL, and the gate in front of the API."""
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from accounts_plant import PASSWORD, ROOT, Plant, bearer, cookie
@@ -256,12 +257,26 @@ def test_a_right_password_clears_its_account_alone():
     for _ in range(FREE["account"]):
         attempts.failed("hoa", "192.0.2.1", 0.0)
     assert attempts.wait_s("hoa", "192.0.2.9", 0.0) == 30
-    attempts.succeeded("hoa")
+    attempts.succeeded("hoa", "192.0.2.9")
     assert attempts.wait_s("hoa", "192.0.2.9", 0.0) == 0
     for number in range(FREE["address"]):
         attempts.failed(f"guess{number}", "192.0.2.1", 10.0)
     assert attempts.wait_s("hoa", "192.0.2.1", 10.0) > 0
     assert attempts.wait_s("hoa", "192.0.2.1", 4000.0) == 0
+
+
+def test_many_guesses_at_once_are_no_way_around(tmp_path):
+    plant = Plant(tmp_path, f"sqlite:///{tmp_path}/a.sqlite")
+    plant.add("hoa", "admin")
+    with ThreadPoolExecutor(16) as pool:
+        found = list(
+            pool.map(lambda number: plant.accounts.log_in("hoa", f"guess {number}", f"192.0.2.{number}"), range(16))
+        )
+    assert found.count(None) == FREE["account"]
+    plant.now_ns += 3_600_000_000_000
+    for _ in range(FREE["address"] + 5):
+        assert isinstance(plant.accounts.log_in("hoa", PASSWORD, "192.0.2.99"), str)
+    plant.close()
 
 
 def test_a_storm_of_names_takes_no_memory():
