@@ -89,16 +89,23 @@ def _streams(center: Center) -> list[Metric]:
 
 def _gateways(center: Center) -> list[Metric]:
     now_ns = center.now_ns()
-    online, waiting = [], []
+    online, waiting, error, trusted = [], [], [], []
     for site in sorted({*center.memory.sites.ids(), *center.pictures.sites()}):
         for gateway in center.pictures.gateways(site):
             picture, labels = center.pictures.get(site, gateway), {"site": site, "gateway": gateway}
             online.append((labels, float(picture.online(now_ns))))
             if picture.status:
                 waiting.append((labels, float(picture.status.waiting)))
+                if clock := picture.status.clock:
+                    error.append((labels, clock.error_s))
+                    trusted.append((labels, float(clock.by != "nobody")))
     return [
         Metric("nhip_center_gateway_online", "gauge", "1 while the gateway is connected and talking.", online),
         Metric("nhip_center_gateway_waiting", "gauge", "Envelopes in the gateway's outbox without a receipt.", waiting),
+        Metric(
+            "nhip_center_gateway_clock_error_seconds", "gauge", "Its time minus the latest word of who knows.", error
+        ),
+        Metric("nhip_center_gateway_clock_trusted", "gauge", "1 while somebody vouches for its time.", trusted),
     ]
 
 

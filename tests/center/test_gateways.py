@@ -10,11 +10,13 @@ from center_plant import ns
 from center.api import create_app
 from center.console import delivery_cards
 from center.gateways import days, gateways
+from center.metrics import _gateways
 from center.state import center_of
 from center.stores.duckdb import open_store
 from center.viewer import EVERYTHING, Viewer
 from oee.facts import MINUTE_NS
 from wire.bodies import Clock, Status
+from wire.prometheus import render
 from words import say
 
 MINUTE_MS = 60_000
@@ -65,6 +67,10 @@ async def test_over_http(center):
         assert (row["holes"], row["clock"]["by"], row["clock"]["error_s"]) == (1, "center", 0.25)
         assert (row["health"]["rss_mb"], row["health"]["tags_per_s"]) == (61.5, None)
         assert (await client.get("/gateways", params={"site": "nowhere"})).status_code == 404
+    scraped = render(_gateways(center))
+    assert 'nhip_center_gateway_clock_trusted{site="van-long",gateway="main"} 1\n' in scraped
+    assert 'nhip_center_gateway_clock_error_seconds{site="van-long",gateway="main"} 0.25\n' in scraped
+    async with httpx.AsyncClient(transport=transport, base_url="http://test/api/v1") as client:
         assert (await client.get("/holes", params={"site": "van-long", "from": "noon"})).status_code == 422
 
 
