@@ -33,7 +33,7 @@ def application(
     add_by_hand(app, center, ingest)
     add_metrics(app, center)
     add_declarations(app, center, declaring)
-    add_backup(app, center, accounts.engine if accounts else None)
+    add_backup(app, center, declaring.engine)
     if accounts:
         add_accounts(app, accounts.engine)
         add_sessions(app, accounts.engine, secure=secure)

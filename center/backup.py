@@ -1,7 +1,7 @@
 """Copies of what a center keeps on its own disk, taken while it runs, each whole and of one instant.
 
-Two parts: `store` (facts with the embedded store, and the delivery ledger) and `accounts`. They need not be of the same
-instant: what a restored ledger does not know, gateways send again. What another server keeps (InfluxDB, PostgreSQL) is
+Two parts: `store` (facts with the embedded store, and the delivery ledger) and `database` (accounts, their trail, and
+what people declared). They need not be of the same instant: what a restored ledger does not know, gateways send again. What another server keeps (InfluxDB, PostgreSQL) is
 backed up by that server's own tools.
 """
 
@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 
 from center.state import Center
 
-PARTS: Final = ("store", "accounts")
+PARTS: Final = ("store", "database")
 
 
 @runtime_checkable
@@ -40,20 +40,18 @@ class CannotCopy(Exception):
     """The copy was not made; the message says why."""
 
 
-def file_of(part: str, center: Center, engine: Engine | None) -> Path:
+def file_of(part: str, center: Center, engine: Engine) -> Path:
     """Where the part lies. Raises `NotHere`."""
     if part == "store":
         if isinstance(center.books, Copied):
             return center.books.path
         raise NotHere("the delivery ledger is in PostgreSQL; back it up with pg_dump")
-    if engine is None:
-        raise NotHere("accounts are off; there is nothing of them to back up")
     if engine.dialect.name != "sqlite" or not engine.url.database:
-        raise NotHere("accounts are in PostgreSQL; back them up with pg_dump")
+        raise NotHere("accounts and declarations are in PostgreSQL; back them up with pg_dump")
     return Path(engine.url.database)
 
 
-def copy_part(part: str, center: Center, engine: Engine | None, target: Path) -> None:
+def copy_part(part: str, center: Center, engine: Engine, target: Path) -> None:
     """Copies a part to `target`. Raises `NotHere`, `CannotCopy` or `StoreAway`."""
     source = file_of(part, center, engine)
     try:

@@ -21,13 +21,13 @@ _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     503: {"model": answers.Problem, "description": "It could not be copied; the text says why."},
 }
 Part = Annotated[
-    Literal["store", "accounts"],
-    InPath(description="`store`: facts and delivery ledger; `accounts`: people and trail."),
+    Literal["store", "database"],
+    InPath(description="`store`: facts and delivery ledger; `database`: accounts, their trail, declarations."),
 ]
 
 
-def add_backup(app: FastAPI, center: Center, engine: Engine | None) -> None:
-    """The route. engine: of the accounts, None where they are off."""
+def add_backup(app: FastAPI, center: Center, engine: Engine) -> None:
+    """The route. engine: of the SQL database."""
 
     @app.get("/api/v1/backup/{part}", response_model=None, response_class=FileResponse, responses=_RESPONSES)
     def part_of(_viewer: Administering, part: Part) -> FileResponse | JSONResponse:

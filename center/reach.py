@@ -18,6 +18,7 @@ from center.accounts.command import pass_for
 from center.accounts.schema import open_accounts
 from center.ingest import Ingest
 from center.mqtt import Broker
+from center.sql import open_database
 from center.state import Center
 from center.viewer import EVERYTHING
 from config import Center as CenterFile
@@ -176,7 +177,7 @@ class Stopped:
         """Writes a part of the backup into the folder. Raises `CannotCopy`, `OSError`, `StoreAway` or `LookupError`."""
         from center.backup import copy_part, file_of  # noqa: PLC0415  # the store's library only where it is used
 
-        engine = open_accounts(self._settings.database_url) if self._settings.accounts == "on" else None
+        engine = open_database(self._settings.database_url)
         target = folder / file_of(part, self._center, engine).name
         written = target.with_name(f"{target.name}.part")
         written.unlink(missing_ok=True)

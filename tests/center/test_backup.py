@@ -9,6 +9,7 @@ import httpx
 import pytest
 from api_plant import T, deliver, fill
 from center_plant import envelope, ns, running
+from postgres_plant import database_url
 
 from center import backup
 from center.accounts import people
@@ -49,7 +50,7 @@ def stored(store):
     return sum(state.stored for state in store.remember().streams.values() if state.kind == "facts")
 
 
-def test_a_copy_taken_while_facts_arrive_is_whole_and_of_one_instant(center, tmp_path):
+def test_a_copy_taken_while_facts_arrive_is_whole_and_of_one_instant(center, engine, tmp_path):
     """Each envelope brings ten pieces: any copy holds a multiple of ten, as many as its own ledger says."""
     before, first, stop, more = pieces(center.store), stored(center.store), threading.Event(), threading.Event()
 
@@ -66,7 +67,7 @@ def test_a_copy_taken_while_facts_arrive_is_whole_and_of_one_instant(center, tmp
         for number in range(3):
             more.clear()
             assert more.wait(30)
-            backup.copy_part("store", center, None, tmp_path / f"copy-{number}.duckdb")
+            backup.copy_part("store", center, engine, tmp_path / f"copy-{number}.duckdb")
     finally:
         stop.set()
         gateway.join()
@@ -99,7 +100,7 @@ async def _get(center, engine, viewer, part):
 
 
 async def test_accounts_come_back_with_their_passwords(center, engine, tmp_path):
-    answer = await _get(center, engine, EVERYTHING, "accounts")
+    answer = await _get(center, engine, EVERYTHING, "database")
     assert answer.status_code == 200
     assert "nhip.accounts.sqlite" in answer.headers["content-disposition"]
     (tmp_path / "back.sqlite").write_bytes(answer.content)
@@ -115,13 +116,15 @@ async def test_only_administrators_take_a_copy(center, engine):
         assert answer.status_code == 403
 
 
-async def test_what_another_server_keeps_is_said(center):
-    answer = await _get(center, None, EVERYTHING, "accounts")
-    assert (answer.status_code, "off" in answer.json()["detail"]) == (404, True)
+async def test_what_another_server_keeps_is_said(center, tmp_path):
+    elsewhere = open_accounts(database_url("postgresql", tmp_path))
+    answer = await _get(center, elsewhere, EVERYTHING, "database")
+    elsewhere.dispose()
+    assert (answer.status_code, "pg_dump" in answer.json()["detail"]) == (404, True)
 
 
-def test_a_full_disk_leaves_nothing_behind(center, tmp_path):
+def test_a_full_disk_leaves_nothing_behind(center, engine, tmp_path):
     target = tmp_path / "no such folder" / "copy.duckdb"
     with pytest.raises(backup.CannotCopy, match="not copied"):
-        backup.copy_part("store", center, None, target)
+        backup.copy_part("store", center, engine, target)
     assert pieces(center.store) > 0
