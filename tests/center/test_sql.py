@@ -91,10 +91,10 @@ def test_a_server_that_is_away_is_the_store_away_and_comes_back():
         server.remove()
 
 
-@pytest.mark.parametrize("url", ["sqlite:////no/such/folder/a.sqlite", f"postgresql://nhip@127.0.0.1:{free_port()}/n"])
+@pytest.mark.parametrize("url", ["sqlite:////no/such/folder/a.sqlite", "postgresql://nhip@127.0.0.1:{port}/n"])
 def test_what_cannot_be_opened_is_said(url):
     with pytest.raises(Misconfigured) as caught:
-        open_database(url)
+        open_database(url.format(port=free_port()))
     (item,) = caught.value.complaints
     assert (item.key, item.code) == ("database", "database_cannot_open")
 
