@@ -8,9 +8,10 @@ for milliseconds, for its row. What the others did comes back from `commit`, `lo
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Row, delete, func, select, text, tuple_, update
+from sqlalchemy import Connection, Engine, Row, case, delete, func, select, text, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, StatementError
 
@@ -186,13 +187,17 @@ class SqlBooks:
         return {**vars(key), "kind": state.kind, **marks, **counts, "changed_ns": self._now_ns()}
 
     def _learn_owners(self, connection: Connection, owners: Iterable[Owner]) -> list[Owner]:
+        """Enters them; of what several processes took as a machine's first minute the earliest stands."""
         out = []
         for owner in sorted(owners, key=lambda owner: (owner.site, owner.machine)):
             row = self._owner_row(owner)
-            changed = {name: row[name] for name in ("gateway", "first_ns", "changed_ns")}
             statement = self._insert(t.OWNERS).values(row)
-            connection.execute(statement.on_conflict_do_update(index_elements=["site", "machine"], set_=changed))
-            out.append(owner)
+            new, old = statement.excluded.first_ns, t.OWNERS.c.first_ns
+            earliest = case((old == 0, new), (new == 0, old), (new < old, new), else_=old)
+            changed = {"gateway": row["gateway"], "first_ns": earliest, "changed_ns": row["changed_ns"]}
+            upsert = statement.on_conflict_do_update(index_elements=["site", "machine"], set_=changed)
+            first_ns = connection.scalar(upsert.returning(t.OWNERS.c.first_ns))
+            out.append(replace(owner, first_ns=int(first_ns or 0)))
         return out
 
     def _quarantine(self, connection: Connection, entries: Sequence[Quarantined]) -> None:

@@ -127,8 +127,7 @@ class Ingest:
     def _connected(self) -> None:
         self._session_id = secrets.token_hex(4)
         self._greeted.clear()
-        if self._takes:
-            self._offer(None)  # receipts for everybody: the broker may have lost its retained messages
+        self._offer(None)  # everybody hears again: the broker may have lost its retained messages
 
     def _received(self, message: Arrived) -> None:
         where = parse(message.topic)
@@ -155,9 +154,8 @@ class Ingest:
                 ):  # answered here: a gateway's clock shall not wait for a store
                     slip = receipt(self._memory, site, gateway, now_ns, status.ask, self._session_id)
                     self._session.publish(topic(site, gateway, "receipt"), encode_receipt(slip))
-                if self._takes:
-                    self._enqueue(message)
-                    return
+                self._enqueue(message)
+                return
         except (ValidationError, Unsound) as error:
             why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
             self._health.count("malformed_live_or_status")
@@ -229,7 +227,8 @@ class Ingest:
             if _is_status(message):
                 self._hear_echo(message)
         if len(arrived) < len(items) and not self._stopping.is_set():
-            self._publish_receipts(self._memory.gateways())
+            if self._takes:
+                self._publish_receipts(self._memory.gateways())
             self.on_everybody()
         for message in arrived:
             self._session.acknowledge(message)
@@ -284,16 +283,21 @@ class Ingest:
 
     def _patiently(self, work: Callable[[], T]) -> T | None:
         """What it returns; waits while the store is away. None if it was stopped meanwhile."""
-        pause_s = _BACK_OFF_S[0]
+        pause_s, away = _BACK_OFF_S[0], False
         while True:
             try:
-                return work()
+                done = work()
             except StoreAway as error:
+                away = True
                 self._health.count("store_away")
                 self._health.say("store", f"away: {error}")
                 if not self._patient or self._stopping.wait(pause_s):
                     return None
                 pause_s = min(pause_s * 2, _BACK_OFF_S[1])
+            else:
+                if away:
+                    self._health.say("store", "ok")
+                return done
 
     def _count(self, plan: Plan) -> None:
         for name, number in plan.counts.items():
@@ -328,6 +332,8 @@ class Ingest:
             return
         status = Status.model_validate_json(unpack_message(message.payload))
         self.on_status(where.site, where.gateway, status)
+        if not self._takes:
+            return
         if is_ahead(self._memory, where.site, where.gateway, status):
             self._others.catch_up(now=True)  # another process may have told it so
         if is_ahead(self._memory, where.site, where.gateway, status):

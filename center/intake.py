@@ -55,7 +55,8 @@ class _Arrival:
 class Plan:
     """What a run of messages would change, and which gateways are owed a receipt. disputed: of streams with a conflict
     the seq and the digest of what was settled first. open_from_ns: rows of earlier minutes come too late; before: the
-    states that it was made on.
+    states that it was made on; unsure: digests of what was taken as repeated though this process does not know what
+    was settled.
     """
 
     open_from_ns: int = 0
@@ -70,6 +71,7 @@ class Plan:
     counts: Counter[str] = field(default_factory=Counter)
     released: list[int] = field(default_factory=list)
     disputed: dict[StreamKey, tuple[int, bytes]] = field(default_factory=dict)
+    unsure: dict[tuple[StreamKey, int], bytes] = field(default_factory=dict)
 
     def changes(self) -> Changes:
         """The part that goes into the books."""
@@ -162,6 +164,8 @@ def _take_sound(memory: Memory, plan: Plan, arrival: _Arrival, state: StreamStat
     known = memory.digests.get(key, {}) if earlier is None else {seq: earlier}
     verdict = judge(state.marks, known, seq, digest)
     if verdict is Verdict.REPEATED:
+        if seq not in known:
+            plan.unsure[key, seq] = digest
         plan.counts["duplicates"] += 1
         plan.streams[key] = replace(state, duplicates=state.duplicates + 1)
     elif verdict is Verdict.CONFLICT:

@@ -42,24 +42,25 @@ class Memory:
 
     def of_gateway(self, site: str, gateway: str) -> dict[StreamKey, StreamState]:
         """The gateway's streams."""
-        return {key: self.streams[key] for key in tuple(self._keys.get((site, gateway), ()))}
+        keys = tuple(self._keys.get((site, gateway), ()))
+        return {key: state for key in keys if (state := self.streams.get(key)) is not None}
 
     def gateways(self) -> list[tuple[str, str]]:
         """Site and gateway of everyone that has a stream."""
         return sorted(self._keys)
 
     def adopt(self, changes: Changes) -> None:
-        """Takes over changes that the store has."""
-        for key, state in changes.streams.items():
-            if key not in self.streams:
-                self._keys.setdefault((key.site, key.gateway), []).append(key)
-            self.streams[key] = state
+        """Takes over changes that the store has. The streams last: who sees their new marks sees all the rest."""
+        self.sites.learn(changes.sites, changes.owners)
         for (key, seq), digest in changes.digests.items():
             known = self.digests.setdefault(key, {})
             known[seq] = digest
             if len(known) > KEEP_DIGESTS:
                 del known[min(known)]
-        self.sites.learn(changes.sites, changes.owners)
+        for key, state in changes.streams.items():
+            if key not in self.streams:
+                self._keys.setdefault((key.site, key.gateway), []).append(key)
+            self.streams[key] = state
         self.generation = changes.generation or self.generation
 
 

@@ -5,10 +5,12 @@ Without books that are shared there are no others, and nothing here costs anythi
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from center.books import Changes, Shared
 from center.intake import Plan
+from center.ledger import StreamKey
 from center.state import Center
 
 EVERY_S: Final = 2.0
@@ -43,11 +45,16 @@ class Others:
     def agreed(self, plan: Plan, again: Callable[[], Plan]) -> Plan:
         """A plan that none of the others has carried out already, as far as anybody can tell before it is stored: what
         is settled is a repetition or a conflict, and a machine belongs to whoever was first. Raises `StoreAway`.
+
+        What this process took as repeated is held against the digests of whoever settled it: it may be a conflict.
         """
+        asked: set[tuple[StreamKey, int]] = set()
         for _ in range(_TRIES if self._books else 0):
             assert self._books is not None
-            found = self._books.look(plan.changes())
-            if not found.digests and not found.owners:
+            step, unsure = plan.changes(), {at: digest for at, digest in plan.unsure.items() if at not in asked}
+            asked |= unsure.keys()
+            found = self._books.look(replace(step, digests={**step.digests, **unsure}))
+            if not found.owners and all(unsure.get(at) == digest for at, digest in found.digests.items()):
                 break
             self._center.memory.adopt(Changes(found.streams, found.digests, found.owners))
             plan = again()

@@ -179,6 +179,22 @@ def test_what_others_did_is_seen_before_anything_is_stored(shared):
     assert news.generation == one.remember().generation
 
 
+def test_a_machine_s_first_minute_is_the_earliest_that_anybody_took(shared):
+    """Those who take a new gateway's backlog side by side each know a part of it."""
+    one, other = shared(), shared()
+    claim = Owner("van-long", "press-1", "main")
+    for books, first_ns, known_ns in (
+        (one, 0, 0),
+        (other, 300, 300),
+        (one, 100, 100),
+        (other, 200, 100),
+        (one, 0, 100),
+    ):
+        (kept,) = books.commit([], Changes(owners=[replace(claim, first_ns=first_ns)])).owners
+        assert kept.first_ns == known_ns
+    assert one.remember().owners["van-long", "press-1"].first_ns == 100
+
+
 def test_only_one_makes_a_new_generation(shared):
     one, other = shared(), shared()
     assert one.commit([], Changes(generation="first")).generation == "first"

@@ -1,0 +1,109 @@
+"""Two processes of one center side by side: what one of them settled the other judges rightly."""
+
+import pytest
+from center_plant import Gateway, envelope, eventually, mosquitto, ns, running
+from postgres_plant import KINDS, database_url
+
+from center.books_sql import SqlBooks
+from center.ingest import Ingest
+from center.intake import Message
+from center.mqtt import Broker, part_of
+from center.sql import open_database
+from center.state import center_of
+from center.stores.contract import Query, StoreAway
+from center.stores.duckdb import open_store
+from oee.facts import MINUTE_NS
+from wire.bodies import Status
+from wire.topics import Topic
+
+T = ns("2026-03-02T08:00:00")
+WHERE = Topic("van-long", "main", "facts")
+
+
+class Rows:
+    """A store that keeps no books, as a server is one."""
+
+    def __init__(self, file):
+        self._store = open_store({"file": str(file)})
+        self.write, self.facts, self.losses = self._store.write, self._store.facts, self._store.losses
+        self.stops, self.close = self._store.stops, self._store.close
+
+
+@pytest.fixture
+def rows(tmp_path):
+    store = Rows(tmp_path / "rows.duckdb")
+    yield store
+    store.close()
+
+
+@pytest.fixture(params=KINDS)
+def process(request, tmp_path, rows):
+    url, opened = database_url(request.param, tmp_path), []
+
+    def one(role="ingest", port=9):
+        opened.append(SqlBooks(open_database(url)))
+        center = center_of(rows, opened[-1])
+        patient = role == "console"
+        return center, Ingest(center, Broker("127.0.0.1", port), part_of(role, lambda _reason: None), patient=patient)
+
+    yield one
+    for books in opened:
+        books.close()
+
+
+def _facts(seq, minute):
+    return Message(WHERE, envelope(seq, running(T + minute * MINUTE_NS, 1)))
+
+
+def test_a_conflict_is_one_whoever_settled_the_first(process, rows):
+    """A cloned card: its envelope has a number that another process settled. It must not pass for a repetition, since
+    its gateway would believe to be rid of it.
+    """
+    _, one = process()
+    center, other = process()
+    one.deliver([_facts(1, 1), _facts(2, 2)])
+    other._others.catch_up(now=True)
+    other.deliver([_facts(1, 1), _facts(2, 9)])
+    (state,) = center.memory.streams.values()
+    assert (state.stored, state.duplicates, state.conflicts) == (2, 1, 1)
+    (entry,), _ = center.books.quarantined("", 10)
+    assert entry.reason.startswith("conflict:")
+    assert rows.facts(Query("van-long", 0, 2**62, by=())).column("pieces_good").tolist() == [20]
+    assert next(iter(center.memory.disputed.values()))[0] == 2
+
+
+def test_a_console_whose_database_was_away_is_well_again(process, monkeypatch):
+    """It commits nothing itself that could say so."""
+    monkeypatch.setattr("center.ingest._BACK_OFF_S", (0.02, 0.1))
+    center, console = process("console")
+    news, refusals = center.books.news, [1, 2, 3]
+
+    def away(since_ns):
+        if refusals:
+            raise StoreAway(f"still away, {refusals.pop()}")
+        return news(since_ns)
+
+    center.books.news = away
+    console._worker.start()
+    eventually(lambda: not refusals)
+    eventually(lambda: center.health.condition("store") == "ok")
+    console.stop()
+
+
+def test_a_console_hears_of_connections_and_gateways(process, tmp_path):
+    """What people declare there is sent again by it, also if the connection was away when they did."""
+    with mosquitto(tmp_path) as port:
+        center, console = process("console", port)
+        connected, heard = [], []
+        console.on_everybody = lambda: connected.append(1)
+        console.on_status = lambda *told: heard.append(told)
+        console.start()
+        eventually(lambda: connected)
+        eventually(lambda: center.health.condition("broker") == "ok")
+        gateway = Gateway(port)
+        gateway.send(Status(online=True, at_ns=1, ask="?").model_dump_json(), kind="status")
+        eventually(lambda: heard)
+        assert heard[0][:2] == ("van-long", "main")
+        assert not gateway.receipts  # it answers for no ledger
+        gateway.close()
+        console.stop()
