@@ -26,6 +26,7 @@ Identify = Callable[[HTTPConnection], Awaitable[Viewer | None]]
 LOGIN: Final = "/login"
 _OPEN: Final = ("/console/", "/favicon.ico")
 """What is the same for everybody and says nothing of anybody. Its library's files are not: downloads are among them."""
+_LOGIN_BYTES: Final = 16_384
 _SAFE: Final = ("GET", "HEAD", "OPTIONS")
 _HERE: Final = ("localhost", "127.0.0.1", "::1")
 
@@ -82,8 +83,8 @@ class Gate:
                 refusal = _problem(403, "forbidden", str(error))
             else:
                 scope["state"]["viewer"] = viewer
-                if viewer is None and scope["path"] != LOGIN:
-                    refusal = _stranger(connection)
+                if viewer is None:
+                    refusal = _too_long(scope, connection) if scope["path"] == LOGIN else _stranger(connection)
         if refusal is None:
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -104,6 +105,14 @@ def _of_another_origin(connection: HTTPConnection) -> Response | None:
     if not told and origin:
         foreign = urlsplit(origin).netloc != connection.headers.get("host")
     return _problem(403, "forbidden", "a page of another origin may not do this") if foreign else None
+
+
+def _too_long(scope: Scope, connection: HTTPConnection) -> Response | None:
+    """A name and a password are short: a form is read into memory whole, and nobody knows yet who sends it."""
+    told = connection.headers.get("content-length", "")
+    if scope["type"] != "http" or scope["method"] in _SAFE or (told.isdecimal() and int(told) <= _LOGIN_BYTES):
+        return None
+    return _problem(413, "bad_question", f"a login has at most {_LOGIN_BYTES} bytes, and says how many")
 
 
 def _stranger(connection: HTTPConnection) -> Response:

@@ -13,7 +13,9 @@ from typing import Final, Protocol, runtime_checkable
 import duckdb
 from sqlalchemy import Engine
 
+from center.sql import create_closed
 from center.state import Center
+from center.stores.contract import StoreAway
 
 PARTS: Final = ("store", "database")
 
@@ -52,15 +54,19 @@ def file_of(part: str, center: Center, engine: Engine) -> Path:
 
 
 def copy_part(part: str, center: Center, engine: Engine, target: Path) -> None:
-    """Copies a part to `target`. Raises `NotHere`, `CannotCopy` or `StoreAway`."""
+    """Copies a part to `target`, which its owner alone may read. Raises `NotHere`, `CannotCopy` or `StoreAway`."""
     source = file_of(part, center, engine)
     try:
+        create_closed(target)
         if part == "store":
             assert isinstance(center.books, Copied)  # else `file_of` has raised
             center.books.copy_to(target)
         else:
             with closing(sqlite3.connect(source)) as read, closing(sqlite3.connect(target)) as written:
                 read.backup(written)
+    except StoreAway:
+        target.unlink(missing_ok=True)
+        raise
     except (OSError, duckdb.Error, sqlite3.Error) as error:
         target.unlink(missing_ok=True)
         raise CannotCopy(f"{source}: not copied: {getattr(error, 'strerror', None) or error}") from error

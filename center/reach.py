@@ -18,7 +18,7 @@ from center.accounts.command import pass_for
 from center.accounts.schema import open_accounts
 from center.ingest import Ingest
 from center.mqtt import Broker
-from center.sql import open_database
+from center.sql import create_closed, open_database
 from center.state import Center
 from center.viewer import EVERYTHING
 from config import Center as CenterFile
@@ -79,6 +79,8 @@ class Running:
             target = folder / PurePath(answer.headers.get_filename() or part).name
             written = target.with_name(f"{target.name}.part")
             with _saving(written):
+                written.unlink(missing_ok=True)
+                create_closed(written)
                 file = written.open("wb")
             with file:
                 for chunk in iter(lambda: answer.read(2**20), b""):

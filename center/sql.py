@@ -12,6 +12,7 @@ tables that the center itself creates at its start.
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Column, Connection, Engine, Integer, MetaData, String, Table, create_engine, event, select, text
@@ -46,7 +47,7 @@ def open_database(url: str) -> Engine:
     try:
         engine = create_engine(parsed, **options)
         if local:
-            _create_closed(parsed.database)
+            create_closed(parsed.database)
             event.listen(engine, "connect", _durable)
             event.listen(engine, "begin", _begin_at_once)
         with engine.connect():
@@ -55,8 +56,8 @@ def open_database(url: str) -> Engine:
         raise wrong("database", shown, "database_cannot_open", detail=_reason(error)) from error
 
 
-def _create_closed(file: str | None) -> None:
-    """Nobody but its owner reads hashes of passwords and the key that signs cookies."""
+def create_closed(file: str | Path | None) -> None:
+    """Makes the file if there is none: nobody but its owner reads hashes of passwords and the key that signs cookies."""
     if file:
         with suppress(FileExistsError):
             os.close(os.open(file, os.O_CREAT | os.O_EXCL, 0o600))

@@ -87,7 +87,7 @@ def add_admin_pages(app: FastAPI, center: Center, accounts: Accounts) -> None:
     async def add_token(_viewer: Administering, request: Request) -> Response:
         return await changed(request, tokens_page, lambda *told: _add_token(accounts, *told))
 
-    @app.post("/admin/tokens/{name}/revoke", include_in_schema=False)
+    @app.post("/admin/tokens/{name:path}/revoke", include_in_schema=False)
     async def revoke(_viewer: Administering, request: Request, name: str) -> Response:
         def work(actor: Actor, _asked: FormData, lang: str) -> Child:
             tokens.revoke_token(engine, accounts.now_ns(), actor, name)

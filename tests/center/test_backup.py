@@ -1,5 +1,6 @@
 """Copies of a center that goes on: whole, of one instant, for administrators, and readable where they are put back."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -108,6 +109,15 @@ async def test_accounts_come_back_with_their_passwords(center, engine, tmp_path)
     assert [item.name for item in people.users(again)] == ["an"]
     again.dispose()
     assert [path.name for path in tmp_path.glob(".*")] == []  # nothing is left beside the files
+
+
+@pytest.mark.parametrize("part", backup.PARTS)
+def test_a_copy_is_its_owner_s(center, engine, tmp_path, part):
+    """Hashes of passwords and the key that signs cookies are in it."""
+    mask = os.umask(0o022)
+    backup.copy_part(part, center, engine, tmp_path / "copy")
+    os.umask(mask)
+    assert (tmp_path / "copy").stat().st_mode & 0o777 == 0o600
 
 
 async def test_only_administrators_take_a_copy(center, engine):

@@ -1,5 +1,6 @@
 """Accounts, tokens and the trail of changes on SQLite and PostgreSQL, and the gate in front of the API."""
 
+import re
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,6 +14,7 @@ from sqlalchemy import text
 from center.accounts import audit, passwords, people, sessions, tokens
 from center.accounts.attempts import FREE, LONGEST_S, MOST, Attempts
 from center.accounts.command import pass_for
+from center.console.admin_pages import add_admin_pages
 from center.sql import reading
 
 DAY_NS = 86_400_000_000_000
@@ -131,6 +133,16 @@ def test_every_change_leaves_a_trace(plant):
     assert [row.what for row in older] == ["user.added"]
 
 
+def test_a_token_of_any_name_can_be_ended_on_its_page(plant):
+    add_admin_pages(plant.app, plant.center, plant.accounts)
+    _, key = signed(plant, "chi", role="admin")
+    plant.token("line 1/scada")
+    page = plant.browser().get("/admin/tokens", headers=cookie(plant.engine, key)).text
+    (address,) = re.findall(r'action="([^"]+/revoke)"', page)
+    assert plant.browser().post(address, headers=cookie(plant.engine, key)).status_code == 200
+    assert tokens.tokens(plant.engine) == []
+
+
 # the gate
 
 
@@ -145,6 +157,18 @@ def test_a_stranger_is_told_to_log_in_and_learns_nothing(plant):
         303,
         "/login?next=%2Fmachine%2Fan-phat%2Fpress%3Fspan%3D7d",
     )
+
+
+def test_a_stranger_s_form_takes_no_memory(plant):
+    """Whoever has not logged in yet says how much is coming, and it is little."""
+    form, browser = {"Content-Type": "application/x-www-form-urlencoded"}, plant.browser()
+
+    async def without_end():
+        yield b"name=x"
+
+    for content in (b"name=" + b"x" * 20_000, without_end()):
+        assert browser.post("/login", content=content, headers=form).status_code == 413
+    assert browser.log_in("hoa").status_code != 413
 
 
 def test_a_session_sees_its_sites_until_it_ends(plant):
