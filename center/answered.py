@@ -1,6 +1,6 @@
 """Answers that were given already: an answer stays true until something it depends on changes.
 
-`stamp` names that something: what has been settled of the site's streams, the bodies that describe it, and the window
+`stamp` names that something: what has been settled and stored of the site's streams, the bodies that describe it, and the window
 once its ends are fixed. Two questions with the same stamp have the same answer, so a browser that shows an ETag gets a
 304, and a second engineer who looks at the same page costs no question to the store.
 """
@@ -27,7 +27,7 @@ def stamp(center: Center, sites: Collection[str], *parts: object) -> str:
     for site, gateway in memory.gateways():
         if site in sites:
             states = sorted(memory.of_gateway(site, gateway).items(), key=lambda item: item[0].stream)
-            known += [f"{site}/{gateway}/{key.stream}/{state.marks}" for key, state in states]
+            known += [f"{site}/{gateway}/{key.stream}/{state.marks}/{state.stored}" for key, state in states]
     for site in sites:
         current = memory.sites.current(site)
         known += [site, current.body.config_hash if current else "", *memory.sites.machines(site)]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from center.scope import UnknownSite, zone_of
+from center.scope import MAX_CELLS, UnknownSite, zone_of
 from center.state import Center
 from center.times import BadQuestion, iso
 from center.trend import trend
@@ -73,6 +73,10 @@ def compare(
             head = {"site": site, "site_name": site_name, "machine": row["machine"]}
             head["machine_name"] = told.name if told else {"vi": row["machine"], "en": row["machine"]}
             rows.append(head | row)
+        if len(rows) > MAX_CELLS:
+            raise BadQuestion(
+                f"these machines have more than {MAX_CELLS} rows; ask for a longer bucket, a shorter window or fewer machines"
+            )
     if bucket == "all":
         rows.sort(key=lambda row: (row["kpis"][order] is None, row["kpis"][order] or 0.0, row["site"], row["machine"]))
     ends = {"from": iso(window[0], zone), "to": iso(window[1], zone)}

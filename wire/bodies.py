@@ -5,7 +5,7 @@ minutes are counted from 1970 and dates are days since 1970-01-01.
 """
 
 from datetime import date
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -24,6 +24,9 @@ from oee.facts import (
 )
 from oee.states import CLASS_BY_WORD, STATE_BY_WORD, CalendarClass, State
 from wire.envelope import Unsound
+
+Moment = Annotated[int, Field(ge=0, lt=2**63)]
+"""A time that a column can hold and a page can show [ns UTC]."""
 
 
 class _Strict(BaseModel):
@@ -175,7 +178,7 @@ class LiveMachine(_Strict):
     """What one machine is doing at this moment, for a screen; never counted."""
 
     state: str
-    since_ns: int
+    since_ns: Moment
     reason: str = ""
     product: str = ""
     shift: str = ""
@@ -187,7 +190,7 @@ class LiveMachine(_Strict):
 class Live(_Strict):
     """`live`: one message per gateway, QoS 0."""
 
-    at_ns: int
+    at_ns: Moment
     machines: dict[str, LiveMachine]
 
 
@@ -204,7 +207,7 @@ class Clock(_Strict):
     moves: int = 0
     last_move_s: float = 0.0
     wall_steps: int = 0
-    held_since_ns: int | None = None
+    held_since_ns: Moment | None = None
     held_rows: int = 0
 
 
@@ -212,7 +215,7 @@ class Status(_Strict):
     """`status`: retained; the last will has `online` false."""
 
     online: bool
-    at_ns: int
+    at_ns: Moment
     generation: str = ""
     """The center's generation that this gateway knows, echoed."""
     marks: dict[str, int] = {}
@@ -220,7 +223,7 @@ class Status(_Strict):
     config_hash: str = ""
     waiting: int = 0
     """Envelopes in the outbox without a receipt."""
-    oldest_ns: int | None = None
+    oldest_ns: Moment | None = None
     """When the oldest of them was sealed [ns UTC]."""
     version: str = ""
     devices: dict[str, bool] = {}

@@ -69,7 +69,7 @@ def _said(row: Row, site: Row, zone: tzinfo, lang: str) -> Markup:
     end = moment(clock.at(clock.ns(row["end"]), zone), lang) if row["end"] else "…"
     values = {"reason": site["reasons"], "product": site["products"]}.get(row["field"], {})
     value = named(values[row["value"]]["name"], lang, row["value"]) if row["value"] in values else row["value"]
-    if row["field"] == "state":
+    if row["field"] == "state" and row["value"]:
         value = say(f"state.{row['value']}", lang)
     return el(
         "li",

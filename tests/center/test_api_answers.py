@@ -180,6 +180,14 @@ async def test_what_cannot_be_compared_is_said(client, question, status):
     assert (answer.status_code, bool(answer.json()["detail"])) == (status, True)
 
 
+async def test_more_rows_than_an_answer_holds_are_refused(client, monkeypatch):
+    """Each site alone would be well within the bound."""
+    monkeypatch.setattr("center.compare.MAX_CELLS", 5)
+    answer = await client.get("/api/v1/compare", params={"bucket": "hour", **WINDOW})
+    assert (answer.status_code, "longer bucket" in answer.json()["detail"]) == (422, True)
+    assert (await client.get("/api/v1/compare", params=WINDOW)).status_code == 200
+
+
 async def test_nobody_compares_with_a_stranger(center):
     mine = Viewer("an", frozenset({"van-long"}), frozenset({"read"}))
 

@@ -184,8 +184,12 @@ def test_a_machine_handed_over_is_counted_at_last(plant):
     assert plant.pieces() == {"press-1": 10, "press-2": 20}
     handed = Changes(owners=[Owner("van-long", "press-1", "annex")])
     plant.ingest.submit(lambda: (plant.store.commit((), handed), plant.center.memory.adopt(handed))).result(10)
+    asked = "/api/v1/trend?site=van-long&machine=press-1&bucket=all&from=2026-03-02&to=2026-03-03"
+    before = plant.http.get(asked)
     assert plant.http.post(url, json={}).json() == {"id": number, "released": True, "reason": ""}
     assert plant.pieces() == {"press-1": 20, "press-2": 20}
+    after = plant.http.get(asked, headers={"If-None-Match": before.headers["etag"]})  # no mark has moved
+    assert [answer.json()["rows"][0]["sums"]["pieces_good"] for answer in (before, after)] == [10, 20]
     assert plant.http.get("/api/v1/quarantine").json()["count"] == 0
     (row,) = [row for row in plant.http.get("/api/v1/delivery").json()["rows"] if row["gateway"] == "annex"]
     assert (row["mark"], row["stored"], row["quarantined"]) == (1, 1, 0)

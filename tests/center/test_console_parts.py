@@ -3,17 +3,19 @@
 import asyncio
 import threading
 from datetime import datetime
+from typing import get_args
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from center.buckets import HOUR_NS
-from center.console import charts, clock, fleet_cards, stops_table, tiles, timeline, windows
+from center.console import charts, clock, declare_form, fleet_cards, stops_table, tiles, timeline, windows
 from center.console.ask import Desk
 from center.console.markup import el, join, share
 from center.console.names import named, product_name, reason_name
 from oee import kpi
 from oee.calendars import Calendar, Shift, to_ns
+from oee.declarations import Field
 from oee.facts import FACT_COLUMNS, STATE_COLUMNS
 from oee.states import State
 from words import say
@@ -92,6 +94,14 @@ def test_whatever_the_floor_says_is_escaped_wherever_it_is_drawn(lang):
         *[item["tip"] for item in charts.pareto([{"state": "breakdown", "reason": EVIL, "ms": 5}], reasons, lang)["series"][0]["data"]],
     ]  # fmt: skip
     assert all("<script>" not in part and "script" in part for part in drawn)
+
+
+def test_what_was_taken_back_is_a_dash():
+    """Whatever the field: an empty value takes back what an earlier one said."""
+    plain = {"start": "2026-03-02T08:00:00+07:00", "end": None, "value": "", "who": "Lan", "state": "sent", "why": ""}
+    rows = [plain | {"field": name} for name in get_args(Field)]
+    drawn = declare_form.said_lately(rows, {"reasons": {}, "products": {}}, ZONE, "en")
+    assert drawn.count("—") == len(rows)
 
 
 # cards

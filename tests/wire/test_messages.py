@@ -3,6 +3,7 @@
 import zlib
 
 import pytest
+from pydantic import ValidationError
 
 from wire.bodies import Live, LiveMachine, Status
 from wire.envelope import Unsound
@@ -18,6 +19,24 @@ def test_small_ones_are_plain_and_large_ones_compressed():
     assert len(packed) < len(large.model_dump_json()) / 4
     for body in (small, large):
         assert type(body).model_validate_json(unpack_message(pack_message(body))) == body
+
+
+@pytest.mark.parametrize("t_ns", [-1, 2**63, 10**30])
+def test_a_time_that_no_page_could_show_is_refused(t_ns):
+    """One gateway's nonsense must not break the pages on which it stands beside others."""
+    for body in (
+        {"online": True, "at_ns": t_ns},
+        {"online": True, "at_ns": 1, "oldest_ns": t_ns},
+        {"online": True, "at_ns": 1, "clock": {"by": "ntp", "held_since_ns": t_ns}},
+    ):
+        with pytest.raises(ValidationError):
+            Status.model_validate(body)
+    for body in (
+        {"at_ns": t_ns, "machines": {}},
+        {"at_ns": 1, "machines": {"press-1": {"state": "running", "since_ns": t_ns}}},
+    ):
+        with pytest.raises(ValidationError):
+            Live.model_validate(body)
 
 
 @pytest.mark.parametrize("payload", [b"", b"noise", zlib.compress(b"{}")[:-5], zlib.compress(bytes(5_000_000))])
