@@ -67,8 +67,14 @@ class Budget:
         except (ValueError, TypeError, AttributeError):
             self._month = ""  # not ours: the month begins anew
 
-    def spend(self, sizes: dict[Part, float], now_s: float) -> None:
-        """So many bytes of each part have crossed the line since the last call. now_s: time [s UTC]."""
+    def spend(self, sizes: dict[Part, float], now_s: float, *, dated: bool = True) -> None:
+        """So many bytes of each part have crossed the line since the last call. now_s: time [s UTC]; dated: whether it
+        may be believed; if not, the month stays what it was.
+        """
+        if not dated:
+            for part, size in sizes.items():
+                self._spent[part] += size
+            return
         month, _ = self._span(now_s)
         if month != self._month:
             self._month, self._spent, self._counted_s = month, dict.fromkeys(_PARTS, 0.0), 0.0

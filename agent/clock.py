@@ -6,8 +6,9 @@ is sealed, offered and told. Only rows on their way into the pipeline pass from 
 
 On disk, beside the outbox: `<outbox>.clock` (JSON: `boot`, `base_ns`, `by`, `since_ns`: the
 monotonic time from which on rows were dated with this base) lets a restart within the same boot go on
-trusted; `<outbox>.confirmed` (JSON: `boot`, `mono_ns`, `utc_ns`, `within_ns`) is a person's word, written by
-`nhip clock confirm`. Both mean nothing after the next boot.
+trusted; the same text stands in the outbox while everything is dated anew (`agent.redating`), and then counts first;
+`<outbox>.confirmed` (JSON: `boot`, `mono_ns`, `utc_ns`, `within_ns`) is a person's word, written by `nhip clock confirm`.
+Both mean nothing after the next boot.
 """
 
 import json
@@ -30,22 +31,28 @@ _SAVE_EVERY_NS: Final = 600 * S
 class Clock:
     """Tells time, and whether it may be believed."""
 
-    def __init__(self, known_ns: int = 0, *, outbox: Path | None = None, system: System | None = None) -> None:
-        """known_ns: a time that has surely passed; outbox: beside which the files lie, None to keep nothing."""
+    def __init__(
+        self, known_ns: int = 0, *, outbox: Path | None = None, system: System | None = None, kept: str = ""
+    ) -> None:
+        """known_ns: a time that has surely passed; outbox: beside which the files lie, None to keep nothing; kept: what
+        `kept` gave for a new time that a run before came to and may not have written into its file.
+        """
         self._system = system or SystemClock()
         self._outbox = outbox
         self._boot = self._system.boot()
         mono_ns = self._system.mono_ns()
         guess = (self._system.wall_ns() - mono_ns, Witness.NOBODY, mono_ns)
-        base_ns, by, self._since_ns = self._remembered() or guess
+        remembered = self._remembered() or guess
+        base_ns, by, self._since_ns = self._read(kept) or remembered
         self._origin_ns = base_ns
         self._guard = Guard(base_ns, by, known_ns=known_ns, mono_ns=mono_ns)
         self._round_trip = RoundTrip(secrets.token_hex(4))
         self._said: list[Evidence] = []
         self._confirmed = ""
         self._asked_ns: int | None = None
-        self._saved = (base_ns, by, self._since_ns)
+        self._saved = remembered
         self._saved_ns = mono_ns
+        self.keep()
 
     # telling
 
@@ -126,8 +133,8 @@ class Clock:
             _LOG.warning("clock corrected by=%s was=%s moved_s=%.3f", guard.by.word, was.word, verdict.moved_ns / 1e9)
         if guard.wall_steps > steps:
             _LOG.warning("system clock set wall_error_s=%.3f followed=no", guard.wall_error_ns / 1e9)
-        if verdict.begins:
-            self._since_ns = self._system.mono_ns()
+        if verdict.begins or (verdict.moved_ns and not verdict.always):
+            self._since_ns = self._system.mono_ns()  # what was dated before keeps its dates
         if verdict.moved_ns and not verdict.begins:
             return verdict  # kept when it is known what must be dated anew
         if guard.by is not was or verdict.begins or self._system.mono_ns() - self._saved_ns > _SAVE_EVERY_NS:
@@ -162,11 +169,21 @@ class Clock:
     def _remembered(self) -> tuple[int, Witness, int] | None:
         if self._outbox is None or not self._boot:
             return None
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            kept = json.loads(clock_path(self._outbox).read_text())
-            if kept["boot"] == self._boot:
+        with suppress(OSError, ValueError):
+            return self._read(clock_path(self._outbox).read_text())
+        return None
+
+    def _read(self, text: str) -> tuple[int, Witness, int] | None:
+        with suppress(ValueError, KeyError, TypeError):
+            kept = json.loads(text)
+            if self._boot and kept["boot"] == self._boot:
                 return int(kept["base_ns"]), Witness[str(kept["by"]).upper()], int(kept["since_ns"])
         return None
+
+    def kept(self) -> str:
+        """What a restart goes on with, as text."""
+        base_ns, by, since_ns = self._guard.base_ns, self._guard.by, self._since_ns
+        return json.dumps({"boot": self._boot, "base_ns": base_ns, "by": by.word, "since_ns": since_ns})
 
     def keep(self) -> None:
         """Keeps on disk what a restart goes on with."""
@@ -174,10 +191,9 @@ class Clock:
         now = (self._guard.base_ns, self._guard.by, self._since_ns)
         if self._outbox is None or now == self._saved:
             return
-        self._saved = now
-        kept = {"boot": self._boot, "base_ns": now[0], "by": now[1].word, "since_ns": now[2]}
         with suppress(OSError):  # the disk is full: a restart must ask again
-            rename_into(clock_path(self._outbox), json.dumps(kept))
+            rename_into(clock_path(self._outbox), self.kept())
+            self._saved = now
 
 
 def clock_path(outbox: Path) -> Path:

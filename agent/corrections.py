@@ -177,14 +177,16 @@ class Corrections:
         return "" if earliest is not None and reach_ns >= earliest else hearing.too_old(earliest)
 
     async def _material(self, name: str, at_most_ns: int) -> Material | None:
-        tags = self._pipeline.machine(name).tags()
+        tags, until_ns = self._pipeline.machine(name).tags(), self._pipeline.state(name).until_ns
         return await self._keeper.do(
-            lambda outbox: outbox.within(lambda _: outbox.journal.material(name, at_most_ns, tags))
+            lambda outbox: outbox.within(lambda _: outbox.journal.material(name, at_most_ns, tags, until_ns))
         )
 
     async def _earliest_ns(self, name: str) -> int | None:
-        tags = self._pipeline.machine(name).tags()
-        return await self._keeper.do(lambda outbox: outbox.within(lambda _: outbox.journal.earliest_ns(name, tags)))
+        tags, until_ns = self._pipeline.machine(name).tags(), self._pipeline.state(name).until_ns
+        return await self._keeper.do(
+            lambda outbox: outbox.within(lambda _: outbox.journal.earliest_ns(name, tags, until_ns))
+        )
 
     def _step(
         self, name: str, before: engine.MachineState, said: Sequence[Declaration], outcome: Mapping[str, str]

@@ -82,6 +82,7 @@ class Held:
         with self.path.open("r+b" if good else "wb") as file:
             file.truncate(good)
         self._size = good
+        self.full = good >= self.budget_bytes
         if not good:
             self._append({"format": FORMAT, "boot": boot})
 

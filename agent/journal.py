@@ -21,6 +21,7 @@ oldest first, since it holds nothing that was not sent.
 
 import json
 import sqlite3
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -37,6 +38,7 @@ from wire.envelope import content, open_envelope
 HOUR_NS: Final = 3_600_000_000_000
 WINDOW_NS: Final = 7 * 24 * HOUR_NS
 _SACRIFICE_ROWS: Final = 200
+_UNREADABLE: Final = (ValueError, TypeError, LookupError, zlib.error)
 SCHEMA: Final = """
 create table if not exists journal_recent (no integer primary key, envelopes text not null, data blob not null);
 create table if not exists journal_rows (machine text not null, from_ns integer not null, until_ns integer not null,
@@ -114,8 +116,21 @@ class Journal:
             (json.dumps([envelopes, head]), pack_rows(rows)),
         )
 
-    def gather(self, states: Mapping[str, MachineState]) -> None:
-        """Sorts what is recent by machine, and keeps a checkpoint of each of these states, which are as committed."""
+    def gather(self, states: Mapping[str, MachineState]) -> bool:
+        """Sorts what is recent by machine, and keeps a checkpoint of each of these states, which are as committed.
+
+        False if the journal had to begin anew: an envelope went before it did, so that what was offered is not known
+        any more, or a memory card gives back something else than was written. Facts never wait for it.
+        """
+        try:
+            whole = self._gather(states)
+        except _UNREADABLE:
+            whole = False
+        if not whole:
+            self.clear()
+        return whole
+
+    def _gather(self, states: Mapping[str, MachineState]) -> bool:
         fed: dict[str, list[Fed]] = {}
         sent: dict[str, list[tuple[Facts, Losses, list[Stop]]]] = {}
         whole = True
@@ -128,9 +143,8 @@ class Journal:
                 fed.setdefault(name, []).append(Fed(from_ns, until_ns, mine, frozenset(tags)))
             for stream, seq in envelopes:
                 whole = self._read_sent(stream, seq, sent) and whole
-        if not whole:  # an envelope went before the journal did: what was offered is not known any more
-            self.clear()
-            return
+        if not whole:
+            return False
         self.db.execute("delete from journal_recent")
         for name, parts in fed.items():
             self._add_rows(name, join_fed(_unbroken(parts)))
@@ -138,6 +152,7 @@ class Journal:
             self._add_sent(name, tables)
         for name, state in states.items():
             self._add_checkpoint(name, state)
+        return True
 
     def _read_sent(self, stream: str, seq: int, out: dict[str, list[tuple[Facts, Losses, list[Stop]]]]) -> bool:
         row = self.db.execute(
@@ -263,8 +278,12 @@ class Journal:
 
     # reading
 
-    def earliest_ns(self, name: str, tags: Iterable[str] = ()) -> int | None:
-        """The earliest time [ns] that a correction of a machine that uses these tags can change; None if there is none."""
+    def earliest_ns(self, name: str, tags: Iterable[str] = (), until_ns: int | None = None) -> int | None:
+        """The earliest time [ns] that a correction of a machine that uses these tags can change; None if there is none.
+        until_ns: see `material`.
+        """
+        if not self._reaches(name, until_ns):
+            return None
         return self._one(
             "select min(settled_ns) from journal_checkpoints where machine = ? and settled_ns >= ?",
             name,
@@ -277,12 +296,22 @@ class Journal:
         rows = self.db.execute("select tags, max(until_ns) from journal_rows where machine = ? group by tags", (name,))
         return max((until_ns for known, until_ns in rows.fetchall() if not wanted <= set(json.loads(known))), default=0)
 
-    def material(self, name: str, at_most_ns: int, tags: Iterable[str] = ()) -> Material | None:
+    def _reaches(self, name: str, until_ns: int | None) -> bool:
+        return until_ns is None or until_ns == self._one(
+            "select max(until_ns) from journal_rows where machine = ?", name
+        )
+
+    def material(
+        self, name: str, at_most_ns: int, tags: Iterable[str] = (), until_ns: int | None = None
+    ) -> Material | None:
         """What a correction needs that changes time from `at_most_ns` on, of a machine that uses these tags; None where
         that is gone, or was never recorded.
 
-        To be asked right after `gather`, while the machine stands still.
+        To be asked right after `gather`, while the machine stands still. until_ns: where its state stands; rows that end
+        elsewhere (some were let go in memory, or another version of this program ran) would take the machine back.
         """
+        if not self._reaches(name, until_ns):
+            return None
         row = self.db.execute(
             "select settled_ns, data from journal_checkpoints where machine = ? and settled_ns <= ? and settled_ns >= ? "
             "order by settled_ns desc limit 1",
@@ -290,7 +319,7 @@ class Journal:
         ).fetchone()
         if row is None:
             return None
-        base_ns, base = row[0], engine.load(row[1])
+        base_ns = row[0]
         chunks = self.db.execute(
             "select from_ns, data, until_ns from journal_rows where machine = ? and until_ns > ? order by from_ns",
             (name, base_ns),
@@ -298,7 +327,10 @@ class Journal:
         if not chunks or chunks[0][0] > base_ns:
             return None
         parts = [(data, until_ns) for _, data, until_ns in chunks]
-        return Material(base, parts, self._sent(name, base_ns), chunks[0][0])
+        try:
+            return Material(engine.load(row[1]), parts, self._sent(name, base_ns), chunks[0][0])
+        except _UNREADABLE:
+            return None
 
     def _sent(self, name: str, base_ns: int) -> Sent:
         """What was sent for the minutes from the one of `base_ns` on, and stops that begin at `base_ns` or later."""

@@ -137,7 +137,9 @@ class Keeper:
         False if the disk refused; everything then waits for the next call.
         """
         async with self._turn:
-            batch, learned, recorded = None, None, []
+            taken: tuple[Batch, list[Recorded]] | None = None
+            learned: Learned | None = None
+            stored = False
             try:
                 if self._damaged:
                     await self._reopen()
@@ -151,19 +153,29 @@ class Keeper:
                 }  # with the first facts already: a stick may be asked for before the site is told
                 if self._described and (body := await self._do(self._news)):
                     contents, settings = [*contents, ("site", body[0])], settings | {SENT: body[1]}
-                batch, recorded = self._pipeline.take(), self._recorder.take()
-                sealed = await self._do(self._store, batch, recorded, contents, settings, final)
+                taken = self._pipeline.take(), self._recorder.take()
+                sealed = await self._do(self._store, *taken, contents, settings, final)
+                stored = True
             except (CannotStore, CorruptOutbox) as error:
-                if batch:
-                    self._pipeline.put_back(batch)
-                self._recorder.put_back(recorded)
-                self._to_keep = self._to_keep or learned
                 self._complain(error)
                 return False
+            finally:  # whatever went wrong
+                if not stored:
+                    self._give_back(taken, learned)
             self._described = None
             self._stored(sealed)
             await self._prune()
             return True
+
+    def _give_back(self, taken: tuple[Batch, list[Recorded]] | None, learned: Learned | None) -> None:
+        """What was not stored waits for the next call. It passes through here even if nothing was taken yet, since of
+        too much some is let go here.
+        """
+        batch, recorded = taken or (self._pipeline.take(), self._recorder.take())
+        self._pipeline.put_back(batch)
+        self._recorder.put_back(recorded)
+        if learned:
+            self._to_keep = learned.and_then(self._to_keep) if self._to_keep else learned
 
     async def do(self, work: Callable[[Outbox], T]) -> T:
         """Does something with the outbox between two commits. Raises what the outbox raises."""
@@ -225,8 +237,9 @@ class Keeper:
             recent = {name: part for name, part in stored.fed.items() if part.until_ns > now_ns - self._window_ns}
             if recent or not stored.fed:  # of days that nobody will correct any more nothing is kept
                 journal.record(recent, envelopes)
-            if gather:
-                journal.gather(stored.states)
+            if gather and not journal.gather(stored.states):
+                self._health.count("journal_begun_anew")
+                _LOG.error("journal begins anew why=%r", "what it held cannot be read, or what was sent is gone")
 
         sealed = self._outbox.commit(contents, carries, now_ns, settings | self.more_settings(), also)
         self._gathered_ns, self._late = now_ns if gather else self._gathered_ns, late

@@ -330,12 +330,13 @@ class Pipeline:
         with self._lock:
             item = self._machines[name]
             if item.state is before:
-                item.state, item.live = state, live or item.live
+                item.state, item.live, item.ahead = state, live or item.live, None
 
     def shift(self, by_ns: int) -> None:
         """Rows that wait have other times now."""
         with self._lock:
             for item in self._machines.values():
+                item.ahead = None
                 item.rows = {
                     tag: [(max(t_ns + by_ns, item.state.until_ns), value, quality) for t_ns, value, quality in rows]
                     for tag, rows in item.rows.items()

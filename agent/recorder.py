@@ -25,6 +25,7 @@ from oee.states import Quality
 MOST_ROWS: Final = 500_000
 """Rows that may wait for a disk that refuses to take them: some 100 MB."""
 _NEVER: Final = 2**63 - 1
+_AT_ONCE: Final = -(2**62)
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class _Tag:
     rows: list[Kept] = field(default_factory=list)
     now: Row | None = None
     held: Row | None = None
-    sent_ns: int = -(2**62)
+    sent_ns: int = _AT_ONCE
     sent_us: int = -1
     sent: Any = None
     quality: int = -1
@@ -81,7 +82,7 @@ class Recorder:
         for name, tag in self._tags.items():
             device, _, short = name.partition(".")
             self._devices.setdefault(device, []).append((short, tag))
-        self._repeat_ns = dict.fromkeys(self._devices, -(2**62))
+        self._repeat_ns = dict.fromkeys(self._devices, _AT_ONCE)
         self._holding: dict[str, _Tag] = {}
         self._back: deque[Recorded] = deque()
         self._most_rows = most_rows
@@ -152,6 +153,18 @@ class Recorder:
             gone = _rows(self._back.popleft())
             self.lost += gone
             total -= gone
+
+    def shift(self, by_ns: int) -> None:
+        """Gateway time was wrong: what waits has other times now, and so has what was sent."""
+        by_us = by_ns // 1000
+        for tag in self._tags.values():
+            tag.rows = [kept._replace(t_us=kept.t_us + by_us) for kept in tag.rows]
+            tag.held = tag.held and tag.held._replace(t_ns=tag.held.t_ns + by_ns)
+            if tag.sent_us >= 0:
+                tag.sent_us, tag.sent_ns = tag.sent_us + by_us, tag.sent_ns + by_ns
+        self._repeat_ns = {
+            name: t_ns if t_ns in (_NEVER, _AT_ONCE) else t_ns + by_ns for name, t_ns in self._repeat_ns.items()
+        }
 
     def _is_news(self, tag: _Tag, row: Row) -> bool:
         """Whether the row differs enough from what was sent; if not, nothing that was held is worth sending either."""

@@ -4,8 +4,9 @@ The rows are in the journal, so each machine is computed again from the checkpoi
 with their true times, and what it comes to goes out as differences: the keys of the wrong hours get differences to zero,
 those of the true ones their values, together in one transaction with the machine's state and its journal.
 
-What is to be done stands in the outbox's settings (`redate.<machine>`: from, by [ns]) before the new time is kept, and a
-machine's entry goes with its correction: killed in between, the next start does the rest. Where the journal does not
+What is to be done stands in the outbox's settings (`redate.<machine>`: from, by [ns]) before the new time is kept, with
+that time beside it (`redating_clock`), and a machine's entry goes with its correction: killed in between, the next start
+does the rest, by the new time, so that nothing moves twice. Where the journal does not
 reach back so far, the wrong hours stay as they are, which is counted and said.
 """
 
@@ -37,6 +38,7 @@ SiteNews = Callable[[int], News]
 """The `site` body that is valid from a time [ns] on, as contents and settings of a commit."""
 _LOG: Final = logging.getLogger("nhip.agent.clock")
 _PREFIX: Final = "redate."
+_CLOCK: Final = "redating_clock"
 _AGAIN_S: Final = 1.0
 
 
@@ -71,6 +73,11 @@ def _moved(rows: Series, step: Step, floor_ns: int) -> Series:
     return Series(t_ns[last], rows.value[last], rows.quality[last])
 
 
+def new_time(settings: Mapping[str, str]) -> str:
+    """The time that the outbox is being dated anew by (`Clock.kept`); "" if it is not."""
+    return settings.get(_CLOCK, "") if any(key.startswith(_PREFIX) for key in settings) else ""
+
+
 class Redating:
     """Dates anew what the outbox's settings ask for."""
 
@@ -79,9 +86,12 @@ class Redating:
     ) -> None:
         self._keeper, self._pipeline, self._health, self._site_news = keeper, pipeline, health, site_news
 
-    async def ask(self, step: Step) -> None:
-        """Keeps on disk that all machines are to be dated anew. Raises `CannotStore` or `CorruptOutbox`."""
+    async def ask(self, step: Step, clock: str = "") -> None:
+        """Keeps on disk that all machines are to be dated anew, and the new time (`Clock.kept`). Raises `CannotStore` or
+        `CorruptOutbox`.
+        """
         asked = {f"{_PREFIX}{name}": json.dumps([step.from_ns, step.by_ns]) for name in self._pipeline.tags}
+        asked[_CLOCK] = clock
 
         def write(db: sqlite3.Connection) -> None:
             db.executemany("insert or replace into settings values (?, ?)", asked.items())
@@ -118,14 +128,19 @@ class Redating:
             await self._give_up(name, "the journal does not reach back so far")
             return
         said = await self._keeper.do(lambda outbox: outbox.within(lambda db: declared.known(db, name)))
-        parts, found = await asyncio.to_thread(self._again, name, material, said, step)
+        try:
+            parts, found = await asyncio.to_thread(self._again, name, material, said, step)
+        except Exception:  # noqa: BLE001  # the other machines and the devices must go on; counted
+            _LOG.exception("dating anew failed machine=%s", name)
+            await self._give_up(name, "its rows cannot be computed again")
+            return
         news = self._site_news(step.from_ns + step.by_ns) if last and step.by_ns < 0 else ((), {})
         await self._store(name, before, material, parts, found, news)
 
     async def _material(self, name: str, at_most_ns: int) -> Material | None:
-        tags = self._pipeline.tags[name]
+        tags, until_ns = self._pipeline.tags[name], self._pipeline.state(name).until_ns
         return await self._keeper.do(
-            lambda outbox: outbox.within(lambda _: outbox.journal.material(name, at_most_ns, tags))
+            lambda outbox: outbox.within(lambda _: outbox.journal.material(name, at_most_ns, tags, until_ns))
         )
 
     def _again(self, name: str, material: Material, said: Sequence[Declaration], step: Step) -> tuple[list[Fed], Again]:

@@ -42,7 +42,7 @@ from agent.metrics_http import serve
 from agent.outbox import BUDGET_MB
 from agent.pipeline import Pipeline
 from agent.recorder import Recorder, rules
-from agent.redating import Redating, Step
+from agent.redating import Redating, Step, new_time
 from agent.salvage import Opened, open_outbox
 from agent.sender import Limits, Sender
 from agent.site import SiteNews
@@ -103,6 +103,7 @@ class Agent:
             max(self.pipeline.until_ns.values(), default=0),
             outbox=outbox.path,
             system=options.system or SystemClock(believed=site.clock == "system"),
+            kept=new_time(outbox.settings()),
         )
         held = held_path(outbox.path)
         self.dating = Dating(self.clock, self.pipeline, machines, self._take, held, self.health)
@@ -159,6 +160,7 @@ class Agent:
             self.clock.now_ns,
             self.clock.answered,
             self.corrections.hear,
+            lambda: self.clock.trusted,
         )
         return Uplink(
             broker,
@@ -470,11 +472,12 @@ class Agent:
         async with self.corrections.busy, self._computing:
             await asyncio.to_thread(self.pipeline.advance, marks)
             with suppress(CannotStore, CorruptOutbox):  # the keeper has said so; the wrong hours then stay
-                await self.redating.ask(step)
+                await self.redating.ask(step, self.clock.kept())
                 self.clock.keep()
                 if not await self.redating.run(self._stop):
                     return False
             self.pipeline.shift(verdict.moved_ns)
+            self.recorder.shift(verdict.moved_ns)
             self.dating.go_on()
         return True
 

@@ -44,7 +44,7 @@ class Hooks:
 
     read: envelopes from disk, None where one is missing. learned: a receipt taught something. status: the status as
     of now. now_ns: gateway time. answered: a receipt's echo and the center's time. declared: what people said at the
-    center, all that it waits for an echo of.
+    center, all that it waits for an echo of. dated: whether gateway time may be believed.
     """
 
     read: Callable[[Iterable[Key]], Awaitable[list[tuple[Key, str, bytes | None]]]]
@@ -53,6 +53,7 @@ class Hooks:
     now_ns: Callable[[], int]
     answered: Callable[[str, int], None] = lambda _echo, _at_ns: None
     declared: Callable[[Iterable[Declaration]], None] = lambda _: None
+    dated: Callable[[], bool] = lambda: True
 
 
 class Uplink:
@@ -282,10 +283,11 @@ class Uplink:
 
     def _spend(self, session: Session) -> None:
         """Tells the budget what has crossed the line, and does as it says."""
-        self._budget.spend(self._meter.take(session.traffic_bytes), self._hooks.now_ns() / 1e9)
+        sizes, now_s = self._meter.take(session.traffic_bytes), self._hooks.now_ns() / 1e9
+        self._budget.spend(sizes, now_s, dated=self._hooks.dated())
         level = self._budget.level
         self._health.gauge("data_used_mb", round(self._budget.used_mb, 3))
-        self._health.gauge("data_forecast_mb", round(self._budget.forecast_mb(self._hooks.now_ns() / 1e9), 1))
+        self._health.gauge("data_forecast_mb", round(self._budget.forecast_mb(now_s), 1))
         self._health.gauge("data_limit_mb", float(self._budget.limit_mb or 0))
         self._health.gauge("data_level", float(level))
         self._sender.hold(("values",) if level else ())

@@ -104,3 +104,13 @@ def test_a_line_is_full_until_the_broker_answers():
     assert line.answered(1) is None
     line.begin()
     assert 2 not in line
+
+
+def test_a_clock_that_nobody_vouches_for_begins_no_month():
+    """A gateway without a battery wakes up in 1970."""
+    budget = Budget(Plan(100))
+    budget.spend({MUST: 50 * MB}, NOVEMBER_S + 10 * DAY_S)
+    again = Budget(Plan(100), budget.saved())
+    again.spend({MUST: 1 * MB}, 1000.0, dated=False)
+    again.spend({MUST: 1 * MB}, NOVEMBER_S + 11 * DAY_S)
+    assert again.used_mb == 52

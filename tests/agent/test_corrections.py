@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 from test_pipeline import T0, S, machine, rows
 
-from agent import declared
+from agent import declared, pipeline
 from agent.corrections import Corrections
+from agent.disk import CannotStore
 from agent.health import Health
 from agent.journal import HOUR_NS
 from agent.keeper import Keeper, all_streams
@@ -325,3 +326,40 @@ async def test_what_people_said_survives_a_damaged_file(gateway, tmp_path):
     rows = opened.outbox.within(lambda db: declared.latest(db, 10))
     assert {(item.declaration.id, item.state) for item in rows} == {("d8", "new"), ("d1", "done")}
     opened.outbox.close()
+
+
+async def test_a_journal_that_cannot_be_read_holds_up_no_facts(gateway):
+    await gateway.go(4800)
+
+    def flip(db):
+        [(no, data)] = db.execute("select no, data from journal_recent order by no desc limit 1").fetchall()
+        db.execute("update journal_recent set data = ? where no = ?", (data[:20] + b"\0\1\2" + data[23:], no))
+
+    gateway.outbox.within(flip)
+    assert await finish(gateway) == fresh(SECONDS)
+    assert gateway.health.snapshot()["journal_begun_anew"] == 1
+    await gateway.go(SECONDS)
+    gateway.say(LATE[0])
+    await gateway.corrections.turn()
+    assert "too_old" in gateway.outcome(LATE[0])["d1"]
+
+
+async def test_rows_that_were_let_go_do_not_take_a_machine_back(gateway, monkeypatch):
+    """A disk that refused for too long: the journal ends before the state does."""
+    await gateway.go(4800)
+    assert await gateway.keeper.commit(final=True)
+    await gateway.go(9600, commit_every=10**9)
+
+    def refuse(*_):
+        raise CannotStore("not now")
+
+    commit, gateway.outbox.commit = gateway.outbox.commit, refuse
+    monkeypatch.setattr(pipeline, "MOST_FED_ROWS", 0)
+    assert not await gateway.keeper.commit()
+    monkeypatch.undo()
+    gateway.outbox.commit = commit
+    gateway.say(LATE[0])
+    await gateway.corrections.turn()
+    assert gateway.pipeline.until_ns["m"] == T0 + 9600 * S
+    assert gateway.outcome(LATE[0]) == {"d1": "too_old"}
+    assert await finish(gateway) == fresh(SECONDS)

@@ -239,6 +239,17 @@ def test_a_file_that_is_full_becomes_a_gap_and_the_latest_values(tmp_path):
     ]
 
 
+def test_a_full_file_that_is_opened_again_ends_where_it_ended(tmp_path):
+    held = Held(tmp_path / "held", "boot-1", budget_bytes=400)
+    for second in range(1, 200):
+        held.add([Row("plc.count", second * S, second, Quality.GOOD)])
+        held.write(second * S)
+    again = Held(tmp_path / "held", "boot-1", budget_bytes=400)
+    again.add([Row("plc.count", 300 * S, 300, Quality.GOOD)])
+    again.write(301 * S)
+    assert [(row.t_ns, row.value) for row in again.rest(500 * S)] == [(held.until_ns, None), (500 * S, 300)]
+
+
 @given(st.integers(0, 2000))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_a_torn_file_is_used_up_to_the_tear(tmp_path_factory, cut):

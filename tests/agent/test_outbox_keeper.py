@@ -5,14 +5,18 @@ import random
 import pytest
 from test_pipeline import T0, S, live, machine, rows, sums
 
+from adapters.contract import Row
+from agent.disk import CannotStore
 from agent.health import Health
 from agent.keeper import Keeper, all_streams
 from agent.outbox import DAY_NS, Outbox
 from agent.parts import bodies
 from agent.pipeline import Batch, Pipeline
 from agent.ranges import Settled
+from agent.recorder import Recorder, Rule
 from agent.salvage import open_outbox
 from agent.sender import Limits, Sender
+from oee.states import Quality
 from wire.envelope import content, open_envelope
 from wire.receipts import Receipt, StreamReceipt
 
@@ -192,3 +196,39 @@ async def test_a_killed_agent_goes_on_where_the_disk_says(tmp_path):
     expected = sums(before.take())
     assert found["running_ms"] == expected["running_ms"] - 120_000  # two minutes had been told before
     opened.outbox.close()
+
+
+async def test_a_disk_that_refuses_even_receipts_costs_no_memory_without_end(gateway):
+    recorder = gateway.keeper._recorder = Recorder({"plc.x": Rule()}, most_rows=10)
+    gateway.sender.replace(all_streams(gateway.outbox, values=True))
+    live(gateway.pipeline, rows(), 130)
+    assert await gateway.keeper.commit()
+    gateway.receipt(facts=1)
+
+    def refuse(*_):
+        raise CannotStore("read-only")
+
+    receipted, gateway.outbox.receipted = gateway.outbox.receipted, refuse
+    for number in range(50):
+        recorder.feed([Row("plc.x", T0 + number * S, number, Quality.GOOD)])
+        assert not await gateway.keeper.commit()
+    assert recorder.lost == 40
+    gateway.outbox.receipted = receipted
+    assert await gateway.keeper.commit()
+    assert gateway.outbox.streams()[1].known.mark == 1, "the receipt is not forgotten"
+
+
+async def test_whatever_goes_wrong_with_a_commit_its_batch_is_kept(gateway):
+    live(gateway.pipeline, rows(), 300)
+
+    def broken(*_):
+        raise ValueError("nobody expected this")
+
+    commit, gateway.outbox.commit = gateway.outbox.commit, broken
+    with pytest.raises(ValueError, match="expected"):
+        await gateway.keeper.commit()
+    gateway.outbox.commit = commit
+    assert await gateway.keeper.commit()
+    whole = Pipeline({"m": machine()}, {})
+    live(whole, rows(), 300)
+    assert [body for kind, body in gateway.contents() if kind == "facts"] == [next(bodies(whole.take().parts))]

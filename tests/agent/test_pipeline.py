@@ -258,6 +258,11 @@ def test_a_change_is_seen_before_the_step_that_takes_it_in_and_changes_nothing()
     again = Pipeline({"m": machine(), "other": machine("other")}, {})
     live(again, [row for row in fed if row.t_ns <= T0 + 100 * S], 103)
     assert sums(before, after) == sums(again.take()), "what is offered is the same"
+    pipeline.feed_rows([row for row in fed if row.t_ns == T0 + 140 * S])
+    pipeline.glimpse()
+    assert pipeline.live["m"].state is State.RUNNING
+    pipeline.shift(-10 * S)
+    assert pipeline.live["m"].state is State.MINOR_STOP, "what was seen under a wrong date holds up nothing"
 
 
 def test_what_follows_from_the_clock_alone_is_told_by_steps():

@@ -112,3 +112,16 @@ def test_whoever_draws_it_is_never_further_off_than_the_deadband_once_the_interv
     assert all(later - earlier >= min(interval, 1) for earlier, later in zip(times, times[1:], strict=False))
     if truth:
         assert abs(drawn[-1][1] - truth[-1][1]) < band or drawn[-1][:2] == truth[-1]
+
+
+def test_after_a_wrong_date_the_true_one_counts():
+    day = 86_400
+    recorder = Recorder({"plc.temp": Rule(at_most_every_ns=10 * S, at_least_every_ns=60 * S)})
+    recorder.feed([row(day, 1), row(day + 3, 2)])
+    recorder.confirmed("plc", Reading(T + (day + 3) * S, (), ("temp",)))
+    recorder.shift(-day * S)
+    assert sent(recorder) == good((0, 1))
+    recorder.tick(T + 10 * S)
+    assert sent(recorder) == good((3, 2))
+    recorder.confirmed("plc", Reading(T + 63 * S, (), ("temp",)))
+    assert sent(recorder) == good((63, 2))

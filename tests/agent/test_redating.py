@@ -153,6 +153,40 @@ async def test_killed_between_the_new_time_and_the_correction(tmp_path, monkeypa
     }
 
 
+async def test_killed_before_the_new_time_is_kept_nothing_moves_twice(tmp_path, monkeypatch):
+    expected = (await undisturbed(tmp_path / "right", 2400))[0]
+    world = World(0)
+    gateway = Gateway(tmp_path / "wrong", world)
+    await gateway.begin()
+    confirm(gateway.outbox.path, TRUE_BASE - 5 * HOUR + world.mono, 30 * S, world)
+    await gateway.go(1200)
+    await gateway.agent.beat(last=True)
+    await gateway.agent.commit(final=True)
+    world.vouched = True
+    redating = gateway.agent.redating
+    ask = redating.ask
+
+    async def killed(step, clock):
+        await ask(step, clock)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(redating, "ask", killed)
+    with pytest.raises(KeyboardInterrupt):
+        await gateway.go(400)
+    gateway.outbox.close()
+    again = Gateway(tmp_path / "wrong", world)
+    again.second = gateway.second
+    await again.begin()
+    await again.go(2400 - again.second)
+    await again.end()
+    told = again_told(tmp_path / "wrong" / "outbox")
+    assert told.keys() <= expected.keys()
+    committed_ns = TRUE_BASE + 1100 * S
+    assert {key: row for key, row in told.items() if key[1] < committed_ns} == {
+        key: row for key, row in expected.items() if key[1] < committed_ns
+    }
+
+
 def again_told(path):
     gateway = Gateway.__new__(Gateway)
     gateway.outbox = Outbox(path)
@@ -180,6 +214,7 @@ async def test_a_machine_that_stood_still_with_its_clock_leaves_a_gap(tmp_path):
     await gateway.agent.beat(last=True)
     await gateway.agent.commit(final=True)
     after = gateway.told()[0]
+    assert gateway.agent.clock.dated_from_ns > TRUE_BASE + HOUR + 600 * S, "what lies before keeps its dates"
     assert all(sum(after[key][:9]) == sum(row[:9]) for key, row in before.items())
     assert "machines_dated_anew" not in gateway.agent.health.snapshot()
     assert gateway.agent.clock.now_ns() == TRUE_BASE + HOUR + world.mono
