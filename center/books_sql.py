@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Row, case, delete, func, select, text, tuple_, update
+from sqlalchemy import Connection, Engine, Row, Table, case, delete, func, select, text, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, StatementError
 
@@ -20,7 +20,7 @@ from center.books import Changes, Owner, Quarantined, QuarantineRow, Remembered,
 from center.books_held import Held
 from center.complaints import wrong
 from center.ledger import Marks, StreamKey, StreamState, lower, merged
-from center.memory import KEEP_DIGESTS, new_generation
+from center.memory import KEEP_DIGESTS, new_generation, outdated
 from center.sql import prepare, reading, writing
 from center.stores.contract import Batch, StoreAway
 
@@ -151,6 +151,8 @@ class SqlBooks:
         if changes.digests:
             rows = [{**vars(key), "seq": seq, "digest": digest} for (key, seq), digest in changes.digests.items()]
             connection.execute(self._insert(t.DIGESTS).on_conflict_do_nothing(), rows)
+            for key, last in outdated(changes.digests).items():
+                connection.execute(delete(t.DIGESTS).where(*_is(key, t.DIGESTS), t.DIGESTS.c.seq <= last))
         owners = self._learn_owners(connection, changes.owners)
         if changes.sites:
             rows = [{**vars(row), "changed_ns": self._now_ns()} for row in changes.sites]
@@ -276,8 +278,8 @@ def _order(key: StreamKey) -> tuple[str, str, str]:
     return key.site, key.gateway, key.stream
 
 
-def _is(key: StreamKey) -> tuple[Any, ...]:
-    return t.STREAMS.c.site == key.site, t.STREAMS.c.gateway == key.gateway, t.STREAMS.c.stream == key.stream
+def _is(key: StreamKey, table: Table = t.STREAMS) -> tuple[Any, ...]:
+    return table.c.site == key.site, table.c.gateway == key.gateway, table.c.stream == key.stream
 
 
 def _state(row: Row[Any]) -> tuple[StreamKey, StreamState]:

@@ -109,7 +109,7 @@ def checked(center: Center, viewer: Viewer, said: Said) -> tuple[str, Declaratio
         raise BadQuestion(f"to: a {said.field} needs an end")
     if end_ns is not None and end_ns <= start_ns:
         raise BadQuestion("to: it must be later than `from`")
-    _value(center, said)
+    _value(center, said, owner.gateway)
     return owner.gateway, Declaration(
         declarations.new_id(),
         center.now_ns(),
@@ -124,17 +124,17 @@ def checked(center: Center, viewer: Viewer, said: Said) -> tuple[str, Declaratio
     )
 
 
-def _value(center: Center, said: Said) -> None:
+def _value(center: Center, said: Said, gateway: str) -> None:
     """Raises `BadQuestion` for a value that the machine's gateway could not follow."""
     if not said.value:
         return
     if said.field in ENTRIES and not said.value.strip().isdecimal():
         raise BadQuestion(f"value: {said.value[:40]!r} is no number of pieces")
-    current = center.memory.sites.current(said.site)
+    told = center.memory.sites.revisions(said.site, gateway)
     known = {
         "state": _STATES,
-        "reason": tuple(current.body.reasons) if current else (),
-        "product": tuple(current.body.products) if current else (),
+        "reason": tuple(told[-1].body.reasons) if told else (),
+        "product": tuple(told[-1].body.products) if told else (),
     }.get(said.field, ())
     if known and said.value not in known:
         raise BadQuestion(f"value: no {said.field} {said.value[:40]!r}; there are {', '.join(known)}")

@@ -1,5 +1,6 @@
 """How each gateway is and what of it is missing: what it said last, its streams, and its days against the calendar."""
 
+import math
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -11,6 +12,7 @@ from center.times import iso
 from center.viewer import Viewer
 from oee.facts import FACT, STATE_COLUMNS
 from oee.states import CalendarClass, State
+from wire.bodies import Clock
 
 _STATES: Final = [FACT[name] for name in STATE_COLUMNS]
 _UNKNOWN: Final = FACT[f"{State.UNKNOWN.word}_ms"]
@@ -38,7 +40,7 @@ def _gateway(center: Center, site: str, gateway: str) -> dict[str, Any]:
     status, heard_ns = picture.status, max(picture.live_ns, picture.status_ns)
     streams = center.memory.of_gateway(site, gateway).values()
     health = status.health if status else {}
-    clock = status.clock if status else None
+    clock = status.clock if status and _is_told(status.clock) else None
     return {
         "site": site,
         "gateway": gateway,
@@ -60,8 +62,12 @@ def _gateway(center: Center, site: str, gateway: str) -> dict[str, Any]:
         | {"held_since": iso(clock.held_since_ns, UTC) if clock.held_since_ns is not None else None}
         if clock
         else None,
-        "health": {name: health.get(name) for name in _MEASURES},
+        "health": {name: value if math.isfinite(value := health.get(name, math.nan)) else None for name in _MEASURES},
     }
+
+
+def _is_told(clock: Clock | None) -> bool:
+    return clock is not None and all(map(math.isfinite, (clock.error_s, clock.wall_error_s, clock.last_move_s)))
 
 
 def _sum(streams: Iterable[StreamState], name: str) -> int:

@@ -308,9 +308,10 @@ class Ingest:
             self._health.count("value_rows", rows)
 
     def _forget_values(self, plan: Plan) -> None:
-        """Now and then, when values come: those that are older than they shall be kept go."""
+        """Now and then, when values come or none are wanted: those that are older than they shall be kept go."""
         store, now_ns = self._center.store, self._center.now_ns()
-        if now_ns < self._forget_ns or not isinstance(store, KeepsValues) or not any(map(_has_values, plan.batches)):
+        due = not self._memory.keeps_values or any(map(_has_values, plan.batches))
+        if now_ns < self._forget_ns or not isinstance(store, KeepsValues) or not due:
             return
         self._forget_ns = now_ns + _FORGET_EVERY_NS
         try:

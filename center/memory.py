@@ -1,6 +1,7 @@
 """The books as ingest holds them in memory, and what follows from them: receipts, and the sign of a restored center."""
 
 import secrets
+from collections.abc import Iterable
 from typing import Final
 
 from center.books import Changes, Remembered
@@ -12,6 +13,13 @@ from wire.receipts import Receipt, StreamReceipt, digest_check
 KEEP_DIGESTS: Final = 1024
 """Digests held of each stream: at one envelope every 10 s, the last three hours."""
 _RECEIPT_STREAMS: Final = 64
+
+
+def outdated(settled: Iterable[tuple[StreamKey, int]]) -> dict[StreamKey, int]:
+    """By stream the seq up to which books may forget digests, of streams for which it is time: once in `KEEP_DIGESTS`
+    envelopes, since forgetting costs more than keeping a few.
+    """
+    return {key: seq - KEEP_DIGESTS for key, seq in settled if seq % KEEP_DIGESTS == 0 and seq > KEEP_DIGESTS}
 
 
 def new_generation() -> str:

@@ -45,12 +45,11 @@ def sites(center: Center, viewer: Viewer) -> list[dict[str, Any]]:
 def site(center: Center, viewer: Viewer, name: str) -> dict[str, Any]:
     """One site, with the names of its lines, products and reasons."""
     zone_of(center, viewer, name)
-    current = center.memory.sites.current(name)
-    body = current.body if current else None
+    bodies = center.memory.sites.bodies(name)  # each gateway names what is its own
     return _site(center, viewer, name) | {
-        "lines": {key: line.model_dump() for key, line in (body.lines if body else {}).items()},
-        "products": {key: product.model_dump() for key, product in (body.products if body else {}).items()},
-        "reasons": {key: reason.model_dump() for key, reason in (body.reasons if body else {}).items()},
+        "lines": {key: line.model_dump() for body in bodies for key, line in body.lines.items()},
+        "products": {key: product.model_dump() for body in bodies for key, product in body.products.items()},
+        "reasons": {key: reason.model_dump() for body in bodies for key, reason in body.reasons.items()},
     }
 
 

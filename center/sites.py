@@ -148,6 +148,11 @@ class Sites:
         newest = [items[-1] for (owner, _), items in self._revisions.items() if owner == site]
         return max(newest, key=lambda item: item.valid_from_ns, default=None)
 
+    def bodies(self, site: str) -> list[SiteBody]:
+        """The newest body of each of the site's gateways, the newest of all last."""
+        newest = [items[-1] for (owner, _), items in self._revisions.items() if owner == site]
+        return [item.body for item in sorted(newest, key=lambda item: item.valid_from_ns)]
+
     def described(self, site: str, machine: str) -> SiteMachine | None:
         """The machine as its gateway's newest body that names it has it."""
         for item in reversed(self._of_machine(site, machine)):

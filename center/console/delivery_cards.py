@@ -9,6 +9,7 @@ from markupsafe import Markup
 from center.console import clock
 from center.console.markup import Child, el, join, share
 from words import duration, moment, number, percent, say
+from words.catalogue import catalogue
 
 Row = Mapping[str, Any]
 _HEADS: Final = {"day": "", "gateway": "of-gateway"}
@@ -110,7 +111,8 @@ def _clock(told: Row | None, lang: str) -> Child:
         notes.append(say("delivery.clock.steps", lang, count=told["wall_steps"]))
     if told["held_since"]:
         notes.append(say("delivery.clock.held", lang, count=number(told["held_rows"], lang)))
-    return join(say(f"clock.by.{told['by']}", lang), el("small", " · ".join(notes)))
+    key = f"clock.by.{told['by']}"  # a newer gateway may know others
+    return join(say(key, lang) if key in catalogue() else told["by"], el("small", " · ".join(notes)))
 
 
 def days(rows: Sequence[Row], lang: str) -> Markup:

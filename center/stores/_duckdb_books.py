@@ -12,7 +12,7 @@ from duckdb import DuckDBPyConnection
 from center.books import Changes, Owner, Quarantined, Remembered, SiteRow
 from center.complaints import wrong
 from center.ledger import Marks, StreamKey, StreamState
-from center.memory import KEEP_DIGESTS, new_generation
+from center.memory import KEEP_DIGESTS, new_generation, outdated
 from center.stores._duckdb_schema import CREATE, SCHEMA_VERSION, UPGRADES
 from center.stores._duckdb_values import CREATE_VALUES
 from center.stores._duckdb_write import insert_new, text, upsert
@@ -64,6 +64,11 @@ def write_changes(cursor: DuckDBPyConnection, changes: Changes) -> None:
         columns["seq"] = np.array([seq for _, seq in changes.digests], np.int64)
         columns["digest"] = text(list(changes.digests.values()))
         insert_new(cursor, "digests", columns, (*_STREAM, "seq"), pruned="seq")
+        for key, last in outdated(changes.digests).items():
+            cursor.execute(
+                "DELETE FROM digests WHERE site = ? AND gateway = ? AND stream = ? AND seq <= ?",
+                [key.site, key.gateway, key.stream, last],
+            )
     if changes.owners:
         owners = list({(owner.site, owner.machine): owner for owner in changes.owners}.values())
         columns = {name: text([getattr(owner, name) for owner in owners]) for name in ("site", "machine", "gateway")}

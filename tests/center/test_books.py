@@ -8,12 +8,15 @@ from center_plant import STREAM, eventually, ns
 from hypothesis import given
 from hypothesis import strategies as st
 from postgres_plant import KINDS, Postgres, database_url
+from sqlalchemy import select
 
 from center import books_sql
 from center.books import Changes, Owner, Quarantined, Shared, SiteRow, StoreRefused
 from center.books_sql import SqlBooks
+from center.books_tables import DIGESTS
 from center.ledger import Marks, StreamKey, StreamState, count, is_settled, merged, settle
-from center.sql import open_database
+from center.memory import KEEP_DIGESTS
+from center.sql import open_database, reading
 from center.stores import _duckdb_books, duckdb
 from center.stores.contract import StoreAway
 from config import Misconfigured
@@ -115,6 +118,28 @@ def test_old_digests_are_forgotten_at_the_start(opener, monkeypatch):
     books = opener()
     assert sorted(books.remember().digests[KEY]) == [16, 17, 18, 19, 20]
     books.close()
+
+
+def test_old_digests_are_forgotten_while_a_center_runs(opener):
+    """Months pass between two starts; what a stream keeps does not grow with them."""
+    books, other = opener(), StreamKey("van-long", "annex", STREAM)
+    books.remember()
+    for start in range(1, 4 * KEEP_DIGESTS, 500):
+        books.commit([], Changes(digests={(KEY, seq): b"x" for seq in range(start, start + 500)} | {(other, 1): b"y"}))
+    held = books.remember().digests if isinstance(books, duckdb.DuckStore) else _held(books)
+    assert len(held[KEY]) < 2 * KEEP_DIGESTS + 500
+    assert max(held[KEY]) > 4 * KEEP_DIGESTS
+    assert len(held[other]) == 1
+    books.close()
+
+
+def _held(books):
+    """What is in the table; `remember` tidies it."""
+    held = {}
+    with reading(books._engine) as connection:
+        for row in connection.execute(select(DIGESTS)):
+            held.setdefault(StreamKey(row.site, row.gateway, row.stream), []).append(row.seq)
+    return held
 
 
 # several processes

@@ -6,6 +6,7 @@ import json
 import re
 
 import httpx
+import numpy as np
 import pytest
 from center_plant import STREAM, envelope, eventually, ns, running, site_body
 from click.testing import CliRunner
@@ -15,13 +16,16 @@ from center.api import create_app
 from center.books import Changes, Owner
 from center.by_hand_api import add_by_hand
 from center.ingest import Ingest
+from center.intake import Message
 from center.metrics import add_metrics
 from center.mqtt import Broker
 from center.state import center_of
-from center.stores.contract import Query, StoreAway
+from center.stores.contract import Batch, Origin, Query, StoreAway, ValueQuery
 from center.stores.duckdb import open_store
-from oee.facts import MINUTE_NS
+from oee.facts import MINUTE_NS, NO_FACTS, NO_LOSSES
 from wire.parcel import Head, Item, pack, pack_item
+from wire.topics import Topic
+from wire.values import Values
 
 T = ns("2026-03-02T08:00:00")
 ALL = Query("van-long", 0, 2**62, by=("machine",))
@@ -206,6 +210,21 @@ def test_a_conflict_and_noise_stay(plant):
         assert re.search("conflict|shorter than", answer["reason"])
     assert plant.pieces() == {"press-1": 10}
     assert plant.http.get("/api/v1/quarantine").json()["count"] == 2
+
+
+def test_a_center_that_wants_no_values_any_more_has_none(tmp_path):
+    """What it kept before goes as well, though none come in."""
+    store = open_store({"file": str(tmp_path / "nhip.duckdb")})
+    held = ValueQuery("van-long", ["plc.oil"], 0, 2**62, 0, 10)
+    rows = Values(
+        np.array(["plc.oil"], object), np.array([T]), np.array([41.5]), np.array([None]), np.zeros(1, np.uint8)
+    )
+    store.write([Batch(Origin("van-long", "main", ""), 1, NO_FACTS, NO_LOSSES, (), rows)])
+    assert store.values(held)
+    ingest = Ingest(center_of(store, keep_values_ns=0), Broker("127.0.0.1", 9), patient=False)
+    ingest.deliver([Message(Topic("van-long", "main", "facts"), facts(1)[1])])
+    assert store.values(held) == {}
+    store.close()
 
 
 def test_prometheus_hears_what_became_of_it(plant):

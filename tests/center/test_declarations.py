@@ -1,14 +1,17 @@
 """Declarations at the center: who may say what, how it travels, and what is done with the gateway's echo."""
 
 import asyncio
+import json
 
 import httpx
 import pytest
+from center_plant import site_body
 from postgres_plant import KINDS, database_url
 from tenants import NOW_NS, SITES, make
 
 from center import declarations
 from center.api import create_app
+from center.books import Changes, Owner, SiteRow
 from center.declarations import open_declarations
 from center.declarations_api import add_declarations
 from center.declaring import Declaring
@@ -141,6 +144,19 @@ def test_what_a_gateway_could_not_follow_is_refused_at_once(plant, changed, stat
     assert answer.status_code == status
     assert part in answer.json()["detail"]
     assert plant.sent == []
+
+
+def test_a_site_of_several_gateways_has_the_reasons_of_each(plant):
+    """A machine's own gateway decides what may be said of it, however new another's site file is."""
+    more = site_body(["saw"], NOW_NS, reasons={"blunt": {"name": {}, "state": "breakdown"}}, products={})
+    sites, owners = [SiteRow(MINE, "annex", "new", NOW_NS, json.dumps(more))], [Owner(MINE, "saw", "annex")]
+    plant.center.memory.adopt(Changes(sites=sites, owners=owners))
+    assert plant.say().status_code == 202
+    assert plant.say(machine="saw", value="blunt").status_code == 202
+    assert plant.say(machine="saw").status_code == 422
+    named = plant.ask("GET", path=f"/api/v1/sites/{MINE}").json()
+    assert {f"{MINE}-jam", "blunt"} <= set(named["reasons"])
+    assert named["products"]
 
 
 def test_what_was_said_outlasts_a_restart(plant, tmp_path):

@@ -1,6 +1,7 @@
 """What is told of gateways: what they said, what is missing by day, and only to who may see it."""
 
 from html import unescape
+from math import inf, nan
 
 import httpx
 import pytest
@@ -72,6 +73,16 @@ async def test_over_http(center):
     assert 'nhip_center_gateway_clock_error_seconds{site="van-long",gateway="main"} 0.25\n' in scraped
     async with httpx.AsyncClient(transport=transport, base_url="http://test/api/v1") as client:
         assert (await client.get("/holes", params={"site": "van-long", "from": "noon"})).status_code == 422
+
+
+@pytest.mark.parametrize("clock", [Clock(by="moon"), Clock(by="ntp", error_s=inf), Clock(by="ntp", wall_error_s=nan)])
+def test_what_makes_no_sense_breaks_no_page(center, clock):
+    """A newer program's word, or numbers that are none: the cards of all gateways stand on one page."""
+    hear(center, clock=clock, health={"uptime_s": inf, "rss_mb": nan})
+    (row,) = gateways(center, EVERYTHING)
+    assert (row["health"]["uptime_s"], row["health"]["rss_mb"]) == (None, None)
+    zone = center.memory.sites.current("van-long").zone
+    assert "main" in delivery_cards.cards([row], NOW, zone, "en")
 
 
 def test_others_see_nothing_of_it(center):
