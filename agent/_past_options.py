@@ -58,16 +58,20 @@ def say(key: str, lang: str, **values: Any) -> str:
     return words.say(key, lang, **values)
 
 
-def refusal(why: str, lang: str) -> str:
+def refusal(why: str, site: "Site", lang: str) -> str:
     """Why a declaration was refused, as a sentence."""
-    code, _, detail = why.partition(" ")
-    return say(f"declare.why.{code}", lang, detail=detail).rstrip() if code else ""
+    from zoneinfo import ZoneInfo
+
+    import words
+
+    return words.refusal(why, ZoneInfo(site.timezone), lang)
 
 
 def among(what: str, value: str, known: Sequence[str], lang: str) -> None:
-    """Ends the command if a name is none of those known."""
+    """Ends the command if a name is none of those known; what: machine, reason or product."""
     if value not in known:
-        wrong(say("declare.unknown_value", lang, what=what, value=value, known=", ".join(known)))
+        kind = say(f"declare.field.{what}", lang)
+        wrong(say("declare.unknown_value", lang, what=kind, value=value, known=", ".join(known)))
 
 
 def moment(option: str, text: str, site: "Site", lang: str) -> int:

@@ -63,10 +63,10 @@ def declare(site_file: Path, machine: str | None, field: str | None, outbox: Pat
     state, why = _declare(path, item)
     if as_json:
         click.echo(json.dumps({"id": item.id, "state": state, "why": why}))
-    elif state == "new":
-        click.echo(say("declare.kept" if why else "declare.waits", lang, file=path))
     else:
-        click.echo(say(f"declare.state.{state}", lang, why=refusal(why, lang)))
+        click.echo(_line(item, state, "" if state == "new" else why, site, lang))
+        if state == "new":
+            click.echo(say("declare.kept" if why else "declare.waits", lang, file=path))
     sys.exit(1 if state == "refused" else 0)
 
 
@@ -136,11 +136,10 @@ def _list(path: Path, site: "Site", lang: str, as_json: bool) -> None:
     elif not rows:
         click.echo(say("declare.none", lang))
     for item in [] if as_json else rows:
-        click.echo(_line(item, site, lang))
+        click.echo(_line(item.declaration, item.state, item.why, site, lang))
 
 
-def _line(item: "Said", site: "Site", lang: str) -> str:
-    said = item.declaration
+def _line(said: "Declaration", state: str, why: str, site: "Site", lang: str) -> str:
     end = say("declare.open_end", lang) if said.end_ns is None else local(said.end_ns, site, lang)
     return say(
         "declare.line",
@@ -151,7 +150,7 @@ def _line(item: "Said", site: "Site", lang: str) -> str:
         start=local(said.start_ns, site, lang),
         end=end,
         who=said.who or "?",
-        outcome=say(f"declare.state.{item.state}", lang, why=refusal(item.why, lang)),
+        outcome=say(f"declare.state.{state}", lang, why=refusal(why, site, lang)),
     )
 
 

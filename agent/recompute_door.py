@@ -122,7 +122,7 @@ def _tell(rows: "Sequence[Recompute]", site: "Site", lang: str) -> None:
             since = local(item.base_ns or 0, site, lang)
             click.echo(say("recompute.done", lang, machine=item.machine, since=since))
         elif item.state == "refused":
-            click.echo(say("recompute.refused", lang, machine=item.machine, why=refusal(item.why, lang)))
+            click.echo(say("recompute.refused", lang, machine=item.machine, why=refusal(item.why, site, lang)))
     unfinished = any(item.state == "new" for item in rows)
     click.echo(say("recompute.stopped_early" if unfinished else "recompute.sends", lang), err=unfinished)
 

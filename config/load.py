@@ -4,6 +4,7 @@ from pathlib import Path as FilePath
 
 from pydantic import ValidationError
 
+from config.beside import center_beside, site_beside
 from config.center import Center
 from config.check_site import check_site
 from config.complaints import Complaint, Misconfigured, Source, in_order, once_a_line
@@ -25,11 +26,12 @@ def load_site(path: str | FilePath) -> Site:
 
 
 def read_site(path: str | FilePath) -> tuple[Site, tuple[Complaint, ...]]:
-    """The site file at `path` and its warnings.
+    """The site file at `path` and its warnings; the files that it names lie beside it unless a folder is said.
 
     Raises `Misconfigured` with everything that is wrong, warnings included.
     """
-    return parse_site(_text(path), str(path))
+    site, warnings = parse_site(_text(path), str(path))
+    return site_beside(site, FilePath(path).parent), warnings
 
 
 def parse_site(text: str, file: str = "site.yaml") -> tuple[Site, tuple[Complaint, ...]]:
@@ -52,8 +54,11 @@ def parse_site(text: str, file: str = "site.yaml") -> tuple[Site, tuple[Complain
 
 
 def load_center(path: str | FilePath) -> Center:
-    """The center's file at `path`. Raises `Misconfigured` with everything that is wrong."""
-    return parse_center(_text(path), str(path))
+    """The center's file at `path`; the files that it names lie beside it unless a folder is said.
+
+    Raises `Misconfigured` with everything that is wrong.
+    """
+    return center_beside(parse_center(_text(path), str(path)), FilePath(path).parent)
 
 
 def parse_center(text: str, file: str = "center.yaml") -> Center:

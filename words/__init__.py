@@ -2,5 +2,6 @@
 
 from words.catalogue import LANGUAGES, complaint, say
 from words.formats import duration, moment, number, percent
+from words.refusals import refusal
 
-__all__ = ["LANGUAGES", "complaint", "duration", "moment", "number", "percent", "say"]
+__all__ = ["LANGUAGES", "complaint", "duration", "moment", "number", "percent", "refusal", "say"]

@@ -248,7 +248,8 @@ def list_tokens(center: Path, as_json: bool, lang: str) -> None:
         click.echo(say("admin.no_tokens", lang))
     for row in rows:
         scope, expires = say(f"accounts.scope.{row['scope']}", lang), row["expires"] or say("admin.no_expiry", lang)
-        click.echo(f"{row['name']}  {scope}  {_sites_shown(row['sites'], lang)}  {expires}")
+        sites = "" if row["scope"] == "watch" else f"  {_sites_shown(row['sites'], lang)}"  # it sees no site's numbers
+        click.echo(f"{row['name']}  {scope}{sites}  {expires}")
 
 
 @click.command("audit")

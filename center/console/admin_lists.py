@@ -140,7 +140,7 @@ def _token(item: tokens.Token, now_ns: int, lang: str) -> Markup:
         "li",
         el("div", el("b", item.name), cls="who"),
         el("div", say(f"accounts.scope.{item.scope}", lang), cls="soft"),
-        el("div", sites_shown(item.sites, lang)),
+        el("div", "" if item.scope == "watch" else sites_shown(item.sites, lang)),  # sees no site's numbers
         el("div", el("span", expiry, cls="plate bad" if over else ""), el("br"), used, cls="faint"),
         form(at, button(say("admin.revoke", lang), "quiet danger"), cls=""),
         cls="off" if over else "",

@@ -12,7 +12,7 @@ from center.console.document import button, choice, field, form
 from center.console.markup import Child, el, join
 from center.console.names import named, product_name, reason_name
 from oee.states import State
-from words import moment, say
+from words import moment, refusal, say
 
 EXPLAINED: Final = frozenset({"unplanned_stop", "breakdown", "minor_stop", "unknown"})
 """States of stops that a person may have something to say about."""
@@ -76,18 +76,13 @@ def _said(row: Row, site: Row, zone: tzinfo, lang: str) -> Markup:
         el("div", el("b", say(f"declare.field.{row['field']}", lang)), el("span", value or "—"), cls="who"),
         el("div", f"{begin} – {end}", cls="soft"),
         el("div", row["who"], cls="soft"),
-        el("div", _outcome(row, lang)),
+        el("div", _outcome(row, zone, lang)),
     )
 
 
-def _outcome(row: Row, lang: str) -> Child:
-    code, _, detail = row["why"].partition(" ")
+def _outcome(row: Row, zone: tzinfo, lang: str) -> Child:
     bad = row["state"] == "refused"
     plate = el("span", say(f"console.declared.{row['state']}", lang), cls="plate bad" if bad else "plate")
     if not bad:
         return plate
-    try:
-        why = say(f"declare.why.{code}", lang, detail=detail)
-    except KeyError:  # a newer gateway has reasons that this catalogue does not know
-        why = row["why"]
-    return join(plate, el("span", why, cls="soft"))
+    return join(plate, el("span", refusal(row["why"], zone, lang), cls="soft"))

@@ -99,8 +99,16 @@ def test_a_declaration_waits_and_a_changed_ideal_time_is_computed_with_it(stoppe
 def test_what_cannot_be_said_is_said_at_once(stopped):
     assert "die-jam" in nhip_says("declare", stopped, "m", "reason", "dei-jam", "--from", "08:00", code=2)
     assert "08:10" in nhip_says("declare", stopped, "m", "reason", "die-jam", "--from", "morning", code=2)
-    assert "press" in nhip_says("declare", stopped, "press", "reason", "die-jam", "--from", "08:00", code=2)
+    unknown = ("declare", stopped, "press", "reason", "die-jam", "--from", "08:00")
+    assert "Không có máy press; có: m" in nhip_says(*unknown, "--lang", "vi", code=2)
     assert "reason die-jam" in nhip_says("declare", stopped, "m", "--lang", "en", code=2)
+
+
+def test_the_span_that_was_understood_is_shown(stopped):
+    words = ("declare", stopped, "m", "reason", "die-jam", "--from", "2026-03-02T08:10", "--to", "2026-03-02T08:45")
+    line, kept = nhip_says(*words, "--lang", "en").splitlines()
+    assert line.startswith("m: reason die-jam, from 2026-03-02 08:10 to 2026-03-02 08:45")
+    assert "No agent is running" in kept
 
 
 def test_a_changed_description_is_noticed(tmp_path):

@@ -53,3 +53,39 @@ def test_complaints(text, codes):
     for item in caught.value.complaints:
         assert words.complaint(item, "vi").startswith("c.yaml")
     assert "c.yaml" in str(caught.value)
+
+
+FILES = """
+https: {certificate: tls/center.pem, key: /etc/nhip/center.key}
+broker: mqtts://mqtt.example.vn
+password_file: password
+store: {kind: influxdb, url: "http://127.0.0.1:8086", database: nhip, books: books.duckdb, timeout_s: 5}
+database: sqlite:///accounts.sqlite
+enrolment: {passwords: passwords, rules: /var/lib/rules}
+"""
+
+
+def test_files_lie_beside_the_file_that_names_them(tmp_path):
+    file = tmp_path / "center.yaml"
+    file.write_text(FILES)
+    center = config.load_center(file)
+    assert center.password_file == str(tmp_path / "password")
+    assert (center.https.certificate, center.https.key) == (str(tmp_path / "tls/center.pem"), "/etc/nhip/center.key")
+    assert (center.enrolment.passwords, center.enrolment.rules) == (str(tmp_path / "passwords"), "/var/lib/rules")
+    assert center.enrolment.pid_file == center.ca_file == ""
+    assert center.store.options == {
+        "url": "http://127.0.0.1:8086",
+        "database": "nhip",
+        "books": str(tmp_path / "books.duckdb"),
+        "timeout_s": 5,
+    }
+    assert center.database_url == f"sqlite:///{tmp_path / 'accounts.sqlite'}"
+
+
+def test_accounts_lie_beside_a_store_beside_the_file(tmp_path):
+    file = tmp_path / "center.yaml"
+    file.write_text("broker: mqtt://127.0.0.1:1883\nstore: {kind: duckdb, file: nhip.duckdb}\n")
+    assert config.load_center(file).database_url == f"sqlite:///{tmp_path / 'nhip.accounts.sqlite'}"
+    file.write_text("broker: mqtt://127.0.0.1:1883\nstore: {kind: duckdb, file: /data/n.duckdb}\ndatabase: sqlite:////d/a\n")
+    center = config.load_center(file)
+    assert (center.store.options["file"], center.database_url) == ("/data/n.duckdb", "sqlite:////d/a")

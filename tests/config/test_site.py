@@ -216,3 +216,27 @@ shifts:
     assert [shift.on(date(2026, 1, day)) for day in range(5, 11)] == [True, True, False, False, True, True]
     told = config.describe(site)["calendars"][""]["shifts"][0]["rotation"]
     assert told == {"days": 4, "start": "2026-01-05", "on": [0, 1]}
+
+
+def test_files_lie_beside_the_site_file_and_change_no_number(tmp_path):
+    text = """
+site: x
+timezone: UTC
+center: {bundle: x.main.bundle}
+devices:
+  inj:
+    kind: opcua
+    url: opc.tcp://192.0.2.20:4840
+    user: nhip
+    password_file: /etc/nhip/opc
+    server_certificate_file: inj.der
+    tags: {shots: {node: "i=1"}}
+"""
+    file = tmp_path / "site.yaml"
+    file.write_text(text)
+    site, _ = config.read_site(file)
+    assert site.center.bundle == str(tmp_path / "x.main.bundle")
+    assert site.devices["inj"].password_file == "/etc/nhip/opc"
+    assert site.devices["inj"].server_certificate_file == str(tmp_path / "inj.der")
+    assert site.devices["inj"].certificate_file is None
+    assert config.config_hash(site) == config.config_hash(config.parse_site(text)[0])

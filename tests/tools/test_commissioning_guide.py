@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 import nhip
-from config import parse_site
+from config import parse_site, read_site
 from simulator.factory import load
+from simulator.signals import PLCS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 GUIDES = {"en": DOCS / "commissioning.md", "vi": DOCS / "commissioning.vi.md"}
@@ -46,5 +47,13 @@ def test_what_is_to_be_pasted_is_valid(lang):
     assert set(site.machines) == {"sew-1", "sew-2"}
 
 
-def test_the_factory_to_practise_on():
-    assert [machine.port for machine in load(DOCS / "practice-factory.yaml").machines] == [15020, 48400]
+def test_the_factory_to_practise_on_and_its_site_file():
+    factory = load(DOCS / "practice-factory.yaml")
+    assert [machine.port for machine in factory.machines] == [15020, 48400]
+    site, _ = read_site(DOCS / "practice-site.yaml")
+    assert set(site.machines) == {machine.id for machine in factory.machines}
+    lathe, packer = (PLCS[machine.plc].places for machine in factory.machines)
+    read, nodes = site.devices["lathe"].tags, site.devices["pack-1-opc"].tags
+    assert ("discrete", read["running"].discrete) == lathe["running"][:2]
+    assert ("holding", read["parts"].holding, read["parts"].type, read["parts"].order) == lathe["parts"][:4]
+    assert {tag.node.rpartition("s=")[2] for tag in nodes.values()} <= {node.name for node in packer.values()}

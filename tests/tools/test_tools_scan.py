@@ -158,7 +158,7 @@ def test_busy_is_no_word_about_an_address(monkeypatch):
 def test_units_that_refuse_everything_are_told_apart():
     with modbus(code=2) as server:
         result = run("scan", "modbus", f"127.0.0.1:{server.port}", "--units", "1-2", "--range", "0-9", "--rate", 100)
-    assert "Units 1-2 answer but refuse every address in 0–9" in result.stdout
+    assert "refuses every address in 0–9: unit 1-2." in result.stdout
 
 
 def test_a_network_is_only_looked_at_when_it_is_ours():

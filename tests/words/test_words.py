@@ -4,6 +4,7 @@ import re
 from datetime import datetime
 from pathlib import Path
 from string import Formatter
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -149,3 +150,14 @@ def test_moments():
     assert words.moment(when, "vi") == "14:05 02/09/2026"
     assert words.moment(when, "en") == "2026-09-02 14:05"
     assert words.moment(None, "en") == "—"
+
+
+def test_a_refusal_tells_its_time_as_the_site_has_it():
+    zone = ZoneInfo("Asia/Ho_Chi_Minh")
+    said = words.refusal("too_old 2026-11-25T15:15:42+00:00", zone, "vi")
+    assert "22:15 25/11/2026" in said
+    assert "T15" not in said
+    assert "press-9" in words.refusal("unknown_machine press-9", zone, "en")
+    assert words.refusal("too_old", zone, "en") == words.refusal("too_old yesterday", zone, "en") != ""
+    assert words.refusal("from_a_newer_gateway x", zone, "vi") == "from_a_newer_gateway x"
+    assert words.refusal("", zone, "vi") == ""

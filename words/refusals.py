@@ -1,0 +1,24 @@
+"""Why a gateway refuses what a person said about the past: a code and, after a space, a detail."""
+
+from datetime import datetime, tzinfo
+
+from words.catalogue import say
+from words.formats import moment
+
+
+def refusal(why: str, zone: tzinfo, lang: str) -> str:
+    """The sentence; "" for no reason. zone: the site's, for a detail that is a time.
+
+    A code that the catalogue does not know, from a newer gateway, stays as it is.
+    """
+    code, _, detail = why.partition(" ")
+    try:
+        at = datetime.fromisoformat(detail) if code == "too_old" else None
+    except ValueError:
+        at = None
+    try:
+        if at is not None and at.tzinfo is not None:
+            return say("declare.why.too_old_before", lang, at=moment(at.astimezone(zone), lang))
+        return say(f"declare.why.{code}", lang, detail=detail).rstrip() if code else ""
+    except KeyError:
+        return why
