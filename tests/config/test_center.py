@@ -86,6 +86,8 @@ def test_accounts_lie_beside_a_store_beside_the_file(tmp_path):
     file = tmp_path / "center.yaml"
     file.write_text("broker: mqtt://127.0.0.1:1883\nstore: {kind: duckdb, file: nhip.duckdb}\n")
     assert config.load_center(file).database_url == f"sqlite:///{tmp_path / 'nhip.accounts.sqlite'}"
-    file.write_text("broker: mqtt://127.0.0.1:1883\nstore: {kind: duckdb, file: /data/n.duckdb}\ndatabase: sqlite:////d/a\n")
+    file.write_text(
+        "broker: mqtt://127.0.0.1:1883\nstore: {kind: duckdb, file: /data/n.duckdb}\ndatabase: sqlite:////d/a\n"
+    )
     center = config.load_center(file)
     assert (center.store.options["file"], center.database_url) == ("/data/n.duckdb", "sqlite:////d/a")
