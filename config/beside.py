@@ -37,11 +37,11 @@ def center_beside(center: Center, folder: PurePath) -> Center:
     """The same for a center; folder: of the center's file."""
     blocks = {"https": center.https, "enrolment": center.enrolment}
     news: dict[str, object] = {key: _placed(block, folder) for key, block in blocks.items() if block}
-    options: dict[str, str | int | float | bool] = {
+    options = {
         key: str(folder / value) if key in _STORE_KEYS and isinstance(value, str) and value else value
         for key, value in center.store.options.items()
     }
-    news["store"] = StoreModel(kind=center.store.kind, **options)
+    news["store"] = StoreModel.model_validate({"kind": center.store.kind, **options})
     if center.database and center.database.startswith(_SQLITE):
         news["database"] = f"{_SQLITE}{folder / center.database.removeprefix(_SQLITE)}"
     return _placed(center, folder).model_copy(update=news)
