@@ -12,8 +12,6 @@ QUESTION_BYTES = 8
 FAST_BAUD = 19200
 FAST_GAP_S = 0.00175
 """Above 19200 baud the standard (Modbus over serial line 1.02, 2.5.1.1) fixes the gap between frames [s]."""
-TURNAROUND_S = 0.02
-"""How long a device thinks before it answers, where nobody has measured it [s]: PLCs take 5 to 50 ms."""
 
 
 @dataclass(frozen=True, slots=True)

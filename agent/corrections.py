@@ -86,7 +86,8 @@ class Corrections:
         """The center's message: everything that it waits for an echo of."""
         said = tuple(declarations)
         self._asked = tuple(item.id for item in said)
-        self._heard.append(said)
+        if said not in self._heard:  # it comes again until it is echoed, however long a disk refuses
+            self._heard.append(said)
 
     async def turn(self) -> None:
         """Takes up what waits. What the disk refuses waits for the next turn."""
@@ -263,7 +264,7 @@ class Corrections:
         last = [item.state for item in asked].count("new") == 1
         name = todo.machine
         if name not in self._pipeline.tags:
-            await self._recomputed(name, f"unknown_machine {name}")
+            await self._recomputed(todo, f"unknown_machine {name}")
             return
         async with self._stepping:
             self._pipeline.hold(name)
@@ -273,14 +274,14 @@ class Corrections:
             before = self._pipeline.state(name)
             material = await self._material(name, max(todo.from_ns, 0)) or await self._earliest(name)
             if material is None:
-                await self._recomputed(name, "no_journal")
+                await self._recomputed(todo, "no_journal")
                 return
             known = await self._keeper.do(lambda outbox: outbox.within(lambda db: declared.known(db, name)))
             try:
                 found = await asyncio.to_thread(self._again, name, before, material, known, {})
             except Exception:  # noqa: BLE001  # as in `_hear_once`
                 self._failed(name)
-                await self._recomputed(name, "failed")
+                await self._recomputed(todo, "failed")
                 return
             base_ns = self._valid_from_ns(material)
             begun = [item.base_ns for item in asked if item.base_ns is not None and item.asked_ns == todo.asked_ns]
@@ -290,7 +291,7 @@ class Corrections:
             contents, settings = self._site_news(min([base_ns, *begun])) if whole else ((), {})
 
             def also(db: sqlite3.Connection) -> None:
-                declared.recomputed(db, name, base_ns=base_ns)
+                declared.recomputed(db, todo, base_ns=base_ns)
                 forget_outdated(db, name)
 
             await self._store(
@@ -317,9 +318,9 @@ class Corrections:
         earliest = await self._earliest_ns(name)
         return None if earliest is None else await self._material(name, earliest)
 
-    async def _recomputed(self, name: str, why: str) -> None:
-        _LOG.warning("machine not recomputed machine=%s why=%s", name, why)
-        await self._keeper.do(lambda outbox: outbox.within(lambda db: declared.recomputed(db, name, why)))
+    async def _recomputed(self, asked: declared.Recompute, why: str) -> None:
+        _LOG.warning("machine not recomputed machine=%s why=%s", asked.machine, why)
+        await self._keeper.do(lambda outbox: outbox.within(lambda db: declared.recomputed(db, asked, why)))
 
 
 def _hear(said: Sequence[Declaration], outbox: Outbox) -> dict[str, str]:

@@ -142,9 +142,9 @@ def recomputes(db: sqlite3.Connection) -> list[Recompute]:
     return [Recompute(*row) for row in rows]
 
 
-def recomputed(db: sqlite3.Connection, machine: str, why: str = "", base_ns: int | None = None) -> None:
-    """Keeps what became of it, and where the computation began."""
+def recomputed(db: sqlite3.Connection, asked: Recompute, why: str = "", base_ns: int | None = None) -> None:
+    """Keeps what became of it, and where the computation began; what was asked for meanwhile is still to be done."""
     db.execute(
-        "update recomputes set state = ?, why = ?, base_ns = ? where machine = ?",
-        ("refused" if why else "done", why, base_ns, machine),
+        "update recomputes set state = ?, why = ?, base_ns = ? where machine = ? and asked_ns = ?",
+        ("refused" if why else "done", why, base_ns, asked.machine, asked.asked_ns),
     )

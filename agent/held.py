@@ -128,7 +128,8 @@ class Held:
             if self._size < self.budget_bytes:
                 self._append(frame)
         finally:
-            waiting = sum(map(len, self._waiting.values()))
+            with self._lock:
+                waiting = sum(map(len, self._waiting.values()))
             self.full = self._size >= self.budget_bytes or waiting > _MOST_WAITING
         self._noted(frame)
         with self._lock:

@@ -3,6 +3,7 @@
     journal_recent       no, envelopes, data        what one commit brought: each machine's rows since its last one, as
                                                     the core got them (`[[machine, from_ns, until_ns, tags], ...]` and
                                                     rows packed as below), and which `facts` envelopes it sealed
+                                                    (both as one line of JSON, compressed)
     journal_rows         machine, from_ns,          a stretch of these rows, some hour long; what one stretch ends with
                          until_ns, tags, data       the next begins with. tags: all that the machine used then (JSON)
     journal_sent         machine, hour_ns, data     each key's sum, each minute's number of rows and each stop that was
@@ -113,7 +114,7 @@ class Journal:
         }
         self.db.execute(
             "insert into journal_recent (envelopes, data) values (?, ?)",
-            (json.dumps([envelopes, head]), pack_rows(rows)),
+            (zlib.compress(json.dumps([envelopes, head]).encode(), 1), pack_rows(rows)),
         )
 
     def gather(self, states: Mapping[str, MachineState]) -> bool:
@@ -135,7 +136,7 @@ class Journal:
         sent: dict[str, list[tuple[Facts, Losses, list[Stop]]]] = {}
         whole = True
         for text, data in self.db.execute("select envelopes, data from journal_recent order by no").fetchall():
-            envelopes, head = json.loads(text)
+            envelopes, head = json.loads(text if isinstance(text, str) else zlib.decompress(text))
             rows = unpack_rows(data)
             for number, (name, from_ns, until_ns, tags) in enumerate(head):
                 prefix = f"{number}/"

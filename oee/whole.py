@@ -54,16 +54,6 @@ class Whole:
         out: Int64 = self._codes[index]
         return out
 
-    def span_at(self, t_ns: Int64) -> Int64:
-        """Number of the calendar span at each time."""
-        out: Int64 = np.maximum(np.searchsorted(self.spans.start_ns, t_ns, "right") - 1, 0)
-        return out
-
-    def interval_at(self, t_ns: Int64) -> Int64:
-        """Number of the timeline's interval at each time."""
-        out: Int64 = np.maximum(np.searchsorted(self.line.start_ns, t_ns, "right") - 1, 0)
-        return out
-
     @cached_property
     def unwatched(self) -> NDArray[np.bool_]:
         """Which production events nobody watched: across an outage, or while the state was not known."""

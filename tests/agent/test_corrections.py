@@ -363,3 +363,27 @@ async def test_rows_that_were_let_go_do_not_take_a_machine_back(gateway, monkeyp
     assert gateway.pipeline.until_ns["m"] == T0 + 9600 * S
     assert gateway.outcome(LATE[0]) == {"d1": "too_old"}
     assert await finish(gateway) == fresh(SECONDS)
+
+
+async def test_what_is_asked_for_while_a_machine_is_recomputed_is_not_forgotten(gateway, monkeypatch):
+    await gateway.go(4800)
+    gateway.outbox.within(lambda db: declared.ask_recompute(db, ["m"], T0 + 3600 * S, 1))
+    again = gateway.corrections._again
+
+    def asked_meanwhile(*args):
+        monkeypatch.undo()
+        gateway.outbox.within(lambda db: declared.ask_recompute(db, ["m"], 0, 2))
+        return again(*args)
+
+    monkeypatch.setattr(gateway.corrections, "_again", asked_meanwhile)
+    await gateway.corrections.turn()
+    assert [(item.asked_ns, item.state) for item in gateway.outbox.within(declared.recomputes)] == [(2, "new")]
+    await gateway.corrections.turn()
+    assert [(item.asked_ns, item.state) for item in gateway.outbox.within(declared.recomputes)] == [(2, "done")]
+    assert await finish(gateway) == fresh(SECONDS)
+
+
+async def test_a_message_that_comes_again_while_the_disk_refuses_waits_once(gateway):
+    for _ in range(100):
+        gateway.corrections.hear(iter(LATE[:2]))
+    assert len(gateway.corrections._heard) == 1
