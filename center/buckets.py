@@ -17,7 +17,6 @@ from oee.facts import MINUTE_NS, Int64
 HOUR_NS: Final = 60 * MINUTE_NS
 _EPOCH: Final = date(1970, 1, 1)
 _DAY_NS: Final = 24 * HOUR_NS
-BY_CLOCK: Final[tuple[Bucket, ...]] = ("minute", "hour", "all")
 BY_DATE: Final[tuple[Bucket, ...]] = ("shift", "day", "week", "month")
 
 

@@ -117,7 +117,8 @@ def decide(engine: Engine, site: str, gateway: str, outcomes: Mapping[str, str],
     with writing(engine) as connection:
         for number, why in outcomes.items():
             mine = and_(SAID.c.id == number, SAID.c.site == site, SAID.c.gateway == gateway, SAID.c.state == "sent")
-            told = {"state": "refused" if why else "done", "why": why[:200], "decided_ns": now_ns}
+            plain = why.replace("\0", "")[:200]  # which PostgreSQL keeps in no text
+            told = {"state": "refused" if why else "done", "why": plain, "decided_ns": now_ns}
             count += connection.execute(SAID.update().where(mine).values(**told)).rowcount
     return count
 

@@ -126,6 +126,9 @@ def checked(center: Center, viewer: Viewer, said: Said) -> tuple[str, Declaratio
 
 def _value(center: Center, said: Said, gateway: str) -> None:
     """Raises `BadQuestion` for a value that the machine's gateway could not follow."""
+    for text in (said.value, said.product, said.replaces):
+        if not text.isprintable():
+            raise BadQuestion(f"{text[:40]!r} holds characters that nobody can read")
     if not said.value:
         return
     if said.field in ENTRIES and not said.value.strip().isdecimal():

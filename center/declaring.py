@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from itertools import islice
 from typing import Final
 
 from sqlalchemy import Engine
@@ -12,7 +13,7 @@ from center.declarations import Kept
 from center.stores.contract import StoreAway
 from oee.declarations import Declaration
 from wire.bodies import Status
-from wire.declare import Declare, encode_declare
+from wire.declare import MOST, Declare, encode_declare
 from wire.topics import topic
 
 _AGAIN_S: Final = 60.0
@@ -45,7 +46,8 @@ class Declaring:
     def heard(self, site: str, gateway: str, status: Status) -> None:
         """A gateway's status: outcomes are kept and leave the message; what it does not know is sent again."""
         try:
-            news = status.declared and declarations.decide(self.engine, site, gateway, status.declared, self._now_ns())
+            echoes = dict(islice(status.declared.items(), MOST))  # a gateway that follows the rules has no more
+            news = echoes and declarations.decide(self.engine, site, gateway, echoes, self._now_ns())
             with self._lock:
                 sent_s = self._waiting.get((site, gateway))
             if news or (sent_s is not None and status.online and time.monotonic() - sent_s > _AGAIN_S):

@@ -238,7 +238,9 @@ class Ingest:
         for message in arrived:
             for refused in ("", "this center's program stumbled over it; see its log"):
                 try:
-                    if not _is_status(message):
+                    if _is_status(message):
+                        self._hear_echo(message)
+                    else:
                         self._settle([message], refused)
                     break
                 except Exception:  # noqa: BLE001  # as above

@@ -150,8 +150,10 @@ def set_password(engine: Engine, now_ns: int, actor: Actor, name: str, password:
 
 def check_password(engine: Engine, name: str, password: str) -> User | None:
     """The account, if that is its password and it is open. Takes as long for a name that does not exist."""
-    with reading(engine) as connection:
-        row = connection.execute(select(USERS).where(USERS.c.name == name.strip().lower())).one_or_none()
+    name, row = name.strip().lower(), None
+    if _NAME.fullmatch(name):  # what is no name need not be one that a database can bear
+        with reading(engine) as connection:
+            row = connection.execute(select(USERS).where(USERS.c.name == name)).one_or_none()
     right = passwords.matches(row.password if row else "", password)
     return user_of(row) if row is not None and right and not row.disabled else None
 

@@ -35,7 +35,7 @@ WORST_FIRST: Final = (
     "planned_stop",
 )
 FULLY_COVERED: Final = 0.95
-"""Below this coverage a number is shown with its bounds (design, 4.2: data is not trustworthy yet)."""
+"""Below this coverage a number is shown with its bounds: the data cannot be trusted yet."""
 _WORDS: Final = frozenset(state.word for state in State)
 _HOUR_MS: Final = 3_600_000
 _FACTORS: Final = (("availability", "A"), ("performance", "P"), ("quality", "Q"))

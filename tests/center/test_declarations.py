@@ -99,6 +99,13 @@ def test_a_declaration_travels_until_it_is_echoed(plant):
     }
 
 
+def test_what_a_gateway_answers_is_kept_as_far_as_it_can_be(plant):
+    """Neither a character that no database takes nor more echoes than a message has stops the others."""
+    made = plant.say().json()
+    plant.echo(**{made["id"]: "too_old \0"} | {str(number): "" for number in range(5000)})
+    assert [(row["state"], row["why"]) for row in plant.rows()] == [("refused", "too_old ")]
+
+
 def test_a_gateway_answers_only_for_itself(plant):
     made = plant.say().json()
     plant.declaring.heard("an-phat", "an-phat-gate", Status(online=True, at_ns=1, declared={made["id"]: ""}))
@@ -136,6 +143,7 @@ def test_only_who_may_write_about_a_site_does(plant):
         ({"to": SAID["from"]}, 422, "later than"),
         ({"from": "yesterday"}, 422, "from"),
         ({"field": "colour"}, 422, "field"),
+        ({"field": "planned_stop", "value": "tea\0"}, 422, "nobody can read"),
         ({"more": 1}, 422, "more"),
     ],
 )

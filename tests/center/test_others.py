@@ -7,14 +7,14 @@ from postgres_plant import KINDS, database_url
 from center.books_sql import SqlBooks
 from center.ingest import Ingest
 from center.intake import Message
-from center.mqtt import Broker, part_of
+from center.mqtt import Arrived, Broker, part_of
 from center.sql import open_database
 from center.state import center_of
 from center.stores.contract import Query, StoreAway
 from center.stores.duckdb import open_store
 from oee.facts import MINUTE_NS
 from wire.bodies import Status
-from wire.topics import Topic
+from wire.topics import Topic, topic
 
 T = ns("2026-03-02T08:00:00")
 WHERE = Topic("van-long", "main", "facts")
@@ -88,6 +88,26 @@ def test_a_console_whose_database_was_away_is_well_again(process, monkeypatch):
     eventually(lambda: not refusals)
     eventually(lambda: center.health.condition("store") == "ok")
     console.stop()
+
+
+def test_a_stumble_over_one_gateway_s_status_hides_no_other_s(process):
+    center, ingest = process()
+    heard = []
+
+    def stumble(site, gateway, _status):
+        if gateway == "bad":
+            raise ZeroDivisionError
+        heard.append(gateway)
+
+    ingest.on_status = stumble
+    status = Status(online=True, at_ns=1).model_dump_json().encode()
+    for gateway in ("bad", "good"):
+        ingest._received(Arrived(topic("van-long", gateway, "status"), status, -1, 0, 0))
+    ingest._worker.start()
+    eventually(lambda: heard)
+    assert heard == ["good"]
+    assert center.health.counts()["worker_errors"] > 0
+    ingest.stop()
 
 
 def test_a_console_hears_of_connections_and_gateways(process, tmp_path):

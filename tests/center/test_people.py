@@ -63,6 +63,11 @@ def test_what_is_kept_of_secrets_opens_nothing(plant):
         assert word not in whole
 
 
+def test_what_cannot_be_a_name_is_nobody_s(plant):
+    for name in ("hoa\0", "\0", "hoa' OR 1=1 --", "x" * 80, "\ud800"):
+        assert people.check_password(plant.engine, name, PASSWORD) is None
+
+
 def test_a_password_is_right_or_not(plant):
     check = people.check_password
     assert check(plant.engine, " HOA ", PASSWORD).name == "hoa"
