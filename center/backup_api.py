@@ -14,8 +14,9 @@ from center import answers, backup
 from center.access import Administering
 from center.state import Center
 
+_BYTES: Final = "application/octet-stream"
 _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"description": "The file.", "content": {"application/octet-stream": {}}},
+    200: {"description": "The file.", "content": {_BYTES: {}}},
     403: {"model": answers.Problem},
     404: {"model": answers.Problem, "description": "Another server keeps it."},
     503: {"model": answers.Problem, "description": "It could not be copied; the text says why."},
@@ -42,4 +43,7 @@ def add_backup(app: FastAPI, center: Center, engine: Engine) -> None:
             return JSONResponse({"error": "unknown", "detail": str(error)}, 404)
         except (backup.CannotCopy, OSError) as error:
             return JSONResponse({"error": "store_away", "detail": str(error)}, 503)
-        return FileResponse(copy, filename=source.name, background=BackgroundTask(copy.unlink, missing_ok=True))
+        # as a plain file, whatever its ending
+        return FileResponse(
+            copy, media_type=_BYTES, filename=source.name, background=BackgroundTask(copy.unlink, missing_ok=True)
+        )
