@@ -13,6 +13,7 @@ import math
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from config.device_modbus import REGISTERS, ByteOrder, ModbusTag, ModbusType
@@ -53,6 +54,7 @@ def decoder_of(tag: ModbusTag) -> Decoder | None:
     return decoder(tag.value_type, tag.order, bit=tag.bit, length=tag.length or 0, scale=tag.scale, offset=tag.offset)
 
 
+@lru_cache(None, typed=True)
 def decoder(
     value_type: ModbusType,
     order: ByteOrder = "ABCD",
@@ -62,7 +64,7 @@ def decoder(
     scale: float = 1,
     offset: float = 0,
 ) -> Decoder:
-    """A decoder of registers. bit: for bool, 0 is the lowest; length: of a string [characters].
+    """A decoder of registers; tags of one type share it. bit: for bool, 0 is the lowest; length: of a string [characters].
     Integers stay integers unless scale or offset is a float.
     """
     registers = (length + 1) // 2 if value_type == "string" else REGISTERS[value_type]

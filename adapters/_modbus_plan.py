@@ -7,7 +7,7 @@ that no request may hold both a tag that starts below the address and one that s
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from config.device_modbus import BIT_TABLES, TABLES, ModbusDevice, Table
 
@@ -43,22 +43,25 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One question to the device: `count` addresses of `table` from `start`, every `period_s`, for these tags."""
+    """One question to the device: `count` addresses of `table` from `start`, every `period_s`, for these tags.
+
+    tags: those that it brings, by address.
+    """
 
     table: Table
     start: int
     count: int
     period_s: float
     places: tuple[Place, ...]
+    tags: tuple[str, ...] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Once: every answer asks for them."""
+        object.__setattr__(self, "tags", tuple(place.tag for place in self.places))
 
     def __hash__(self) -> int:
         """Without the places: it is looked up several times a poll, and may have a hundred of them."""
         return hash((self.table, self.start, self.count, self.period_s))
-
-    @property
-    def tags(self) -> tuple[str, ...]:
-        """The tags that it brings, by address."""
-        return tuple(place.tag for place in self.places)
 
 
 def plan(places: Iterable[Place], limits: Limits, holes: frozenset[Hole] = frozenset()) -> tuple[Request, ...]:

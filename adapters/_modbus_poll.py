@@ -101,8 +101,10 @@ class Poll:
         raw = block.raw(data)
         self._answers[request] = (data, raw)
         changes = self._changes(block, raw, before[1] if before else None)
-        accepted = [tag for tag in request.tags if self.refused_tags.pop(tag, None) is not None]
+        accepted = self.refused_tags.keys() & set(block.tags) if self.refused_tags else ()
         if accepted:
+            for tag in accepted:
+                del self.refused_tags[tag]
             self._holes.clear()
             self._replan()
         return changes

@@ -46,7 +46,8 @@ class Unit:
     """See `contract.Adapter`. pause_s: silence after the bus has been opened [s]."""
 
     def __init__(self, device: ModbusDevice, bus: Bus, now_ns: Callable[[], int], pause_s: float = 0.0) -> None:
-        self._device, self._bus, self._now_ns, self._pause_s = device, bus, now_ns, pause_s
+        self._bus, self._now_ns, self._pause_s = bus, now_ns, pause_s
+        self._unit, self._timeout_s, self._rest_s = device.unit, device.timeout, device.pause_between_requests
         self._interval_s = 1 / device.max_requests_per_s if device.max_requests_per_s else 0.0
         self._not_before_s = float("-inf")
         decoders = {name: decoder_of(tag) for name, tag in device.tags.items()}
@@ -59,7 +60,7 @@ class Unit:
 
     async def connect(self) -> None:
         """Joins the bus, which opens it if need be."""
-        await self._bus.join(self, max(self._device.timeout, CONNECT_AT_LEAST_S), self._pause_s)
+        await self._bus.join(self, max(self._timeout_s, CONNECT_AT_LEAST_S), self._pause_s)
         self._poll.restart()
 
     async def read(self) -> Reading:
@@ -79,7 +80,7 @@ class Unit:
                 continue
             except Refused as refusal:
                 if refusal.code in {GATEWAY_NO_PATH, GATEWAY_NO_ANSWER}:
-                    raise NotConnected(f"{self._bus.peer} unit {self._device.unit}: {refusal}") from refusal
+                    raise NotConnected(f"{self._bus.peer} unit {self._unit}: {refusal}") from refusal
                 changes += self._poll.refused(request, refusal.code, started_s)
             else:
                 changes += self._poll.answered(request, data, started_s)
@@ -102,9 +103,9 @@ class Unit:
             await asyncio.sleep(wait_s)
         asked_s = clock()
         try:
-            return await self._bus.ask(self._device.unit, request, self._device.timeout)
+            return await self._bus.ask(self._unit, request, self._timeout_s)
         finally:
-            self._not_before_s = max(clock() + self._device.pause_between_requests, asked_s + self._interval_s)
+            self._not_before_s = max(clock() + self._rest_s, asked_s + self._interval_s)
 
     def _silence(self) -> NotConnected:
-        return self._bus.silence(self._device.unit, self._device.timeout)
+        return self._bus.silence(self._unit, self._timeout_s)

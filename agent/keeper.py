@@ -20,12 +20,13 @@ from agent.journal import HOUR_NS, WINDOW_NS, Also, Journal
 from agent.outbox import Outbox, Sealed
 from agent.parts import Part, bodies
 from agent.pipeline import Batch, Pipeline
-from agent.recorder import Recorded, Recorder
+from agent.recorder import Recorder
 from agent.salvage import open_outbox
 from agent.sender import Key, Learned, Sender, StreamState
 from agent.site import AUTHOR, SENT, news
 from oee import engine
 from wire.bodies import Dropped
+from wire.gathered import Gathered
 from wire.values import values_bodies
 
 _LOG: Final = logging.getLogger("nhip.agent.outbox")
@@ -137,7 +138,7 @@ class Keeper:
         False if the disk refused; everything then waits for the next call.
         """
         async with self._turn:
-            taken: tuple[Batch, list[Recorded]] | None = None
+            taken: tuple[Batch, list[Gathered]] | None = None
             learned: Learned | None = None
             stored = False
             try:
@@ -167,7 +168,7 @@ class Keeper:
             await self._prune()
             return True
 
-    def _give_back(self, taken: tuple[Batch, list[Recorded]] | None, learned: Learned | None) -> None:
+    def _give_back(self, taken: tuple[Batch, list[Gathered]] | None, learned: Learned | None) -> None:
         """What was not stored waits for the next call. It passes through here even if nothing was taken yet, since of
         too much some is let go here.
         """
@@ -176,6 +177,27 @@ class Keeper:
         self._recorder.put_back(recorded)
         if learned:
             self._to_keep = learned.and_then(self._to_keep) if self._to_keep else learned
+
+    async def store_values(self) -> bool:
+        """Stores the process values alone: they come by the thousand, and the states of all machines need not go to disk
+        with each envelope of them. False if the disk refused.
+        """
+        if self._damaged or self.trouble:
+            return await self.commit()
+        async with self._turn:
+            recorded, stored = self._recorder.take(), False
+            try:
+                sealed = await self._do(lambda: self._outbox.commit(_packed(recorded), {}, self._now_ns()))
+                stored = True
+            except (CannotStore, CorruptOutbox) as error:
+                self._complain(error)
+                return False
+            finally:
+                if not stored:
+                    self._recorder.put_back(recorded)
+            self._counted(sealed)
+            await self._prune()
+            return True
 
     async def do(self, work: Callable[[Outbox], T]) -> T:
         """Does something with the outbox between two commits. Raises what the outbox raises."""
@@ -218,13 +240,13 @@ class Keeper:
     def _store(
         self,
         batch: Batch,
-        recorded: Sequence[Recorded],
+        recorded: Sequence[Gathered],
         contents: Sequence[tuple[str, Any]],
         settings: dict[str, str],
         final: bool,
     ) -> list[Sealed]:
         contents = [*contents, *(("facts", body) for body in bodies(batch.parts))]
-        contents += [("values", body) for rows in recorded for body in values_bodies(rows)]
+        contents += _packed(recorded)
         batch = batch.after(self._late)
         if not contents and not batch.states and not final:
             return []
@@ -248,13 +270,16 @@ class Keeper:
         return sealed
 
     def _stored(self, sealed: list[Sealed]) -> None:
-        self._health.count("commits")
-        self._health.count("envelopes_sealed", len(sealed))
         if self.trouble:
             _LOG.warning("outbox stores again path=%s", self._outbox.path)
             self.trouble = ""
         if self._pipeline.paused:
             self._pipeline.resume(self._now_ns())
+        self._counted(sealed)
+
+    def _counted(self, sealed: list[Sealed]) -> None:
+        self._health.count("commits")
+        self._health.count("envelopes_sealed", len(sealed))
         self._told(sealed)
         self.on_commit()
 
@@ -335,3 +360,7 @@ class Keeper:
         async with self._turn:
             await self._do(self._outbox.close)
         self._thread.shutdown()
+
+
+def _packed(recorded: Iterable[Gathered]) -> list[tuple[str, Any]]:
+    return [("values", body) for rows in recorded for body in values_bodies(rows)]

@@ -14,7 +14,7 @@ from agent.pipeline import Pipeline
 from agent.salvage import open_outbox
 from agent.sender import Limits, Sender
 from agent.site import SiteNews
-from config import Site, compile_site, load_profiles
+from config import Site, compile_site, description, load_profiles
 
 Progress = Callable[[str, float], None]
 """Told again and again: which machine, and which share of it is done [1]."""
@@ -36,7 +36,7 @@ async def recompute(site: Site, path: Path, progress: Progress) -> list[Recomput
         time.time_ns,
         author=f"{site.site}/{site.gateway}",
     )
-    news = SiteNews(site, time.time_ns)
+    news = SiteNews(description(site), time.time_ns)
     corrections = Corrections(keeper, pipeline, asyncio.Lock(), health, time.time_ns, news, progress=progress)
     try:
         await keeper.set(changes(outbox.settings(), machines, time.time_ns()))

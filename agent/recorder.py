@@ -14,21 +14,22 @@ Times are cut to microseconds and made to increase within a tag, so that a row's
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
 
 from adapters.contract import Reading, Row
 from config.values import ValueModel
-from oee.states import Quality
+from wire.gathered import Gathered
 
 MOST_ROWS: Final = 500_000
-"""Rows that may wait for a disk that refuses to take them: some 100 MB."""
+"""Rows that may wait for a disk that refuses to take them: some 12 MB."""
 _NEVER: Final = 2**63 - 1
 _AT_ONCE: Final = -(2**62)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Rule:
     """deadband: smaller changes are not sent, None: every change is; at_most_every_ns, at_least_every_ns [ns]."""
 
@@ -36,32 +37,29 @@ class Rule:
     at_most_every_ns: int = 0
     at_least_every_ns: int = _NEVER
 
+    @property
+    def thins(self) -> bool:
+        """Whether some rows are not sent."""
+        return self.deadband is not None or self.at_most_every_ns > 0
+
 
 def rules(values: Mapping[str, ValueModel]) -> dict[str, Rule]:
-    """The rules of a site file's tags (`config.values_of`)."""
-    return {
-        name: Rule(model.deadband, round((model.at_most_every or 0.0) * 1e9), round(model.at_least_every * 1e9))
-        for name, model in values.items()
-    }
+    """The rules of a site file's tags (`config.values_of`); tags with the same share one."""
 
+    @cache
+    def rule(model: ValueModel) -> Rule:
+        return Rule(model.deadband, round((model.at_most_every or 0.0) * 1e9), round(model.at_least_every * 1e9))
 
-class Kept(NamedTuple):
-    """A row to be sent. t_us: time [us UTC]."""
-
-    t_us: int
-    value: Any
-    quality: int
-
-
-Recorded = Mapping[str, Sequence[Kept]]
-"""`device.tag` to its rows, oldest first."""
+    return {name: rule(model) for name, model in values.items()}
 
 
 @dataclass(slots=True)
 class _Tag:
+    """place: among all marked tags; now: the latest row; held: the one that waits."""
+
+    place: int
     rule: Rule
-    every: bool  # every row is sent
-    rows: list[Kept] = field(default_factory=list)
+    thins: bool
     now: Row | None = None
     held: Row | None = None
     sent_ns: int = _AT_ONCE
@@ -75,49 +73,49 @@ class Recorder:
 
     def __init__(self, rules: Mapping[str, Rule], *, most_rows: int = MOST_ROWS) -> None:
         """rules: by `device.tag`."""
-        self._tags = {
-            name: _Tag(rule, rule.deadband is None and not rule.at_most_every_ns) for name, rule in rules.items()
-        }
-        self._devices: dict[str, list[tuple[str, _Tag]]] = {}
-        for name, tag in self._tags.items():
-            device, _, short = name.partition(".")
-            self._devices.setdefault(device, []).append((short, tag))
+        self._names = tuple(sorted(rules))
+        self._tags = {name: _Tag(place, rules[name], rules[name].thins) for place, name in enumerate(self._names)}
+        self._devices: dict[str, list[str]] = {}
+        for name in self._names:
+            self._devices.setdefault(name.partition(".")[0], []).append(name)
         self._repeat_ns = dict.fromkeys(self._devices, _AT_ONCE)
         self._holding: dict[str, _Tag] = {}
-        self._back: deque[Recorded] = deque()
+        self._rows = Gathered(self._names)
+        self._back: deque[Gathered] = deque()
         self._most_rows = most_rows
         self.paused = False
         """Nothing is recorded: the month's data are used up."""
         self.recorded = self.lost = 0
         """Rows sent, and rows given up because the disk refused for too long."""
-        self.waiting = 0
-        """Rows for the next commit."""
 
     def __bool__(self) -> bool:
         return bool(self._tags)
 
+    @property
+    def waiting(self) -> int:
+        """Rows for the next commit."""
+        return len(self._rows)
+
     def feed(self, rows: Iterable[Row]) -> None:
         """Takes rows named `device.tag`, each tag's in time order; those of other tags are left alone."""
-        if not self._tags:
-            return
+        tags, send = self._tags, self._send
         for row in rows:
-            tag = self._tags.get(row.tag)
+            tag = tags.get(row.tag)
             if tag is None:
                 continue
             tag.now = row
-            if tag.every or self._is_news(tag, row):
-                if row.t_ns - tag.sent_ns < tag.rule.at_most_every_ns and row.quality == tag.quality:
-                    tag.held = row
-                    self._holding[row.tag] = tag
-                else:
-                    self._send(tag, row, row.t_ns)
+            if not tag.thins and tag.held is None and row.t_ns >= tag.sent_ns:
+                send(tag, row, row.t_ns)
+            elif self._is_news(tag, row):
+                self._thinned(tag, row)
 
     def confirmed(self, device: str, reading: Reading) -> None:
         """What a reading confirmed: values that have stayed the same for long are said again."""
         if reading.t_ns < self._repeat_ns.get(device, _NEVER):
             return
         seen, next_ns = set(reading.confirmed), _NEVER
-        for short, tag in self._devices[device]:
+        for name in self._devices[device]:
+            tag, short = self._tags[name], name.partition(".")[2]
             due_ns = tag.sent_ns + tag.rule.at_least_every_ns
             if due_ns <= reading.t_ns and short in seen and tag.now is not None and tag.held is None:
                 self._send(tag, tag.now, reading.t_ns)
@@ -134,31 +132,28 @@ class Recorder:
                 self._send(tag, tag.held, tag.held.t_ns)
                 del self._holding[name]
 
-    def take(self) -> list[Recorded]:
+    def take(self) -> list[Gathered]:
         """What is to be stored now, oldest first."""
-        rows: dict[str, list[Kept]] = {}
-        for name, tag in self._tags.items():
-            if tag.rows:
-                rows[name], tag.rows = tag.rows, []
-        out = [*self._back, rows] if rows else [*self._back]
+        out = [*self._back, self._rows] if self._rows else [*self._back]
         self._back.clear()
-        self.waiting = 0
+        self._rows = Gathered(self._names)
         return out
 
-    def put_back(self, taken: Iterable[Recorded]) -> None:
+    def put_back(self, taken: Iterable[Gathered]) -> None:
         """What could not be stored; the oldest is given up if there is too much of it."""
         self._back.extendleft(reversed(list(taken)))
-        total = sum(map(_rows, self._back))
+        total = sum(map(len, self._back))
         while total > self._most_rows and self._back:
-            gone = _rows(self._back.popleft())
+            gone = len(self._back.popleft())
             self.lost += gone
             total -= gone
 
     def shift(self, by_ns: int) -> None:
         """Gateway time was wrong: what waits has other times now, and so has what was sent."""
         by_us = by_ns // 1000
+        for rows in (*self._back, self._rows):
+            rows.shift(by_us)
         for tag in self._tags.values():
-            tag.rows = [kept._replace(t_us=kept.t_us + by_us) for kept in tag.rows]
             tag.held = tag.held and tag.held._replace(t_ns=tag.held.t_ns + by_ns)
             if tag.sent_us >= 0:
                 tag.sent_us, tag.sent_ns = tag.sent_us + by_us, tag.sent_ns + by_ns
@@ -176,21 +171,28 @@ class Recorder:
         tag.held = None
         return False
 
+    def _thinned(self, tag: _Tag, row: Row) -> None:
+        """Sends a row or holds it."""
+        if row.quality == tag.quality:
+            if row.t_ns - tag.sent_ns < tag.rule.at_most_every_ns:
+                tag.held = row
+                self._holding[row.tag] = tag
+                return
+        elif tag.held is not None:
+            self._send(tag, tag.held, tag.held.t_ns)  # the last that was known before it changed
+        self._send(tag, row, row.t_ns)
+
     def _send(self, tag: _Tag, row: Row, t_ns: int) -> None:
-        held, tag.held = tag.held, None
-        if held is not None and held is not row and row.quality != tag.quality:
-            self._send(tag, held, held.t_ns)  # the last that was known before it changed
-        tag.sent_ns, tag.sent, tag.quality = t_ns, row.value, row.quality
+        _, _, value, quality, _ = row
+        tag.held, tag.sent_ns, tag.sent, tag.quality = None, t_ns, value, quality
         if self.paused:
             return
-        tag.sent_us = max(t_ns // 1000, tag.sent_us + 1)
-        tag.rows.append(Kept(tag.sent_us, row.value if row.quality < Quality.BAD else None, int(row.quality)))
+        t_us = t_ns // 1000
+        if t_us <= tag.sent_us:
+            t_us = tag.sent_us + 1
+        tag.sent_us = t_us
+        self._rows.add(tag.place, t_us, value, quality)
         self.recorded += 1
-        self.waiting += 1
-
-
-def _rows(recorded: Recorded) -> int:
-    return sum(map(len, recorded.values()))
 
 
 def _not_number(value: Any) -> bool:

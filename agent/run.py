@@ -22,7 +22,7 @@ from typing import Any, Final
 from adapters.contract import Reading, Row
 from agent.apart import apart
 from agent.broker import broker_of
-from agent.budget import Budget, Level, Plan
+from agent.budget import Budget, Level, Part, Plan
 from agent.cadence import Leisure
 from agent.clock import Clock, held_path
 from agent.clock_guard import Verdict
@@ -51,7 +51,7 @@ from agent.system_clock import System, SystemClock
 from agent.told import live_machines, own_version
 from agent.turns import every, whenever
 from agent.uplink import Hooks, Uplink
-from config import Site, compile_site, config_hash, describe, load_profiles, load_site, values_of
+from config import Site, compile_site, description, load_profiles, load_site, values_of
 from config.devices import stale_after_s
 from wire.bodies import Status
 from wire.values import MOST_ROWS
@@ -94,7 +94,9 @@ class Agent:
 
     def __init__(self, site: Site, opened: Opened, options: Options, files: Path) -> None:
         """files: folder for certificates that the site file does not place."""
-        self.site, self.options = site, options
+        self.site = site.model_copy(update={"devices": {}})  # the models of ten thousand tags are no use later
+        self.options = options
+        self._tag_counts = {name: len(device.tags) for name, device in site.devices.items()}
         self.health = Health()
         outbox = opened.outbox
         machines = compile_site(site, load_profiles())
@@ -127,13 +129,14 @@ class Agent:
             {name: device.retry_every for name, device in site.devices.items()},
         )
         self._computing = asyncio.Lock()
-        site_news = SiteNews(site, self.clock.now_ns)
+        self._describe = description(site)
+        site_news = SiteNews(self._describe, self.clock.now_ns)
         self.corrections = Corrections(
             self.keeper, self.pipeline, self._computing, self.health, self.clock.now_ns, site_news
         )
         self.redating = Redating(self.keeper, self.pipeline, self.health, site_news)
-        self.uplink = self._uplink(outbox.settings().get(_DATA, ""))
-        self._config_hash, self._settings = config_hash(site), outbox.settings()
+        self.uplink = self._uplink(outbox.settings().get(_DATA, ""), expected(site))
+        self._config_hash, self._settings = str(self._describe(0)["config_hash"]), outbox.settings()
         self._online: dict[str, bool] = {}
         self._news = asyncio.Event()
         self._rest_until_s = 0.0
@@ -146,12 +149,12 @@ class Agent:
             self.keeper.on_commit = self.uplink.nudge
             self.corrections.on_outcome = self.uplink.status_changed
 
-    def _uplink(self, spent: str) -> Uplink | None:
+    def _uplink(self, spent: str, a_day: dict[Part, float]) -> Uplink | None:
         link = self.site.center
         if link is None:
             return None
         broker = broker_of(link, self.site.site, self.site.gateway)
-        budget = Budget(Plan(link.data_mb, link.data_from_day, expected(self.site)), spent, self._data_level)
+        budget = Budget(Plan(link.data_mb, link.data_from_day, a_day), spent, self._data_level)
         self.keeper.more_settings = lambda: {_DATA: budget.saved()}
         hooks = Hooks(
             self.keeper.read,
@@ -266,7 +269,7 @@ class Agent:
         do not wait for it in memory, nor are they all packed at once.
         """
         if self.recorder.waiting >= MOST_ROWS:
-            await self.commit()
+            await self.keeper.store_values()
 
     def status(self) -> Status:
         """What the center is told about this gateway."""
@@ -315,7 +318,7 @@ class Agent:
         return metrics_text(
             Readings(
                 devices=self.supervisor.health,
-                tags={name: len(device.tags) for name, device in self.site.devices.items()},
+                tags=self._tag_counts,
                 machines=self.dating.live,
                 sender=self.sender,
                 health=self.health.snapshot()
@@ -483,7 +486,7 @@ class Agent:
 
     def _tell_site(self, valid_from_ns: int) -> None:
         self._told_site = True
-        self.keeper.tell_site(describe(self.site, valid_from_ns), valid_from_ns)
+        self.keeper.tell_site(self._describe(valid_from_ns), valid_from_ns)
 
 
 async def run(
@@ -492,15 +495,15 @@ async def run(
     history: Path | None = None,
     stop: asyncio.Event | None = None,
     options: Options | None = None,
-    site: Site | None = None,
+    read: Callable[[Path], Site] = load_site,
 ) -> None:
     """Runs the agent until `stop` is set.
 
-    history: a folder of recorded files to be fed first; site: what the site file says, if it was read. Raises `config.Misconfigured`, `agent.disk.OutboxInUse`,
-    `UnknownFormat` or `CannotStore` before anything has been started.
+    history: a folder of recorded files to be fed first; read: reads the site file. Raises
+    `config.Misconfigured`, `agent.disk.OutboxInUse`, `UnknownFormat` or `CannotStore` before anything has been started.
     """
     options = options or Options()
-    site = site or load_site(site_path)
+    site = read(site_path)
     opened = await asyncio.to_thread(open_outbox, outbox_path, time.time_ns(), budget_mb=options.budget_mb)
     if opened.message:
         _LOG.error("outbox damaged message=%r", opened.message)
@@ -509,7 +512,15 @@ async def run(
     except BaseException:
         opened.outbox.close()
         raise
+    del site  # see Agent
     await agent.run(stop or asyncio.Event(), history)
+
+
+def _read_apart(site_path: Path) -> Site:
+    site = apart(lambda: load_site(site_path))
+    gc.collect()
+    gc.freeze()  # what is known by now lives as long as the process: no later collection shall look at it
+    return site
 
 
 def main(site_path: Path, outbox_path: Path, history: Path | None = None, options: Options | None = None) -> None:
@@ -524,11 +535,8 @@ def main(site_path: Path, outbox_path: Path, history: Path | None = None, option
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, ask, number)
-        await run(site_path, outbox_path, history, stop, options, site)
+        await run(site_path, outbox_path, history, stop, options, _read_apart)
 
-    site = apart(lambda: load_site(site_path))
-    gc.collect()
-    gc.freeze()  # what is known by now lives as long as the process: no later collection shall look at it
     gc.set_threshold(*_COLLECT)
     sys.setswitchinterval(_SWITCH_S)
     with suppress(KeyboardInterrupt):

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from config import Site, describe
 from wire.bodies import SiteBody
 
 SENT: Final = "site_sent"
@@ -36,13 +35,16 @@ def news(described: Mapping[str, Any], settings: Mapping[str, str], now_ns: int)
 
 @dataclass(frozen=True)
 class SiteNews:
-    """The site's body for a time that was computed anew: it takes the place of those that held before."""
+    """The site's body for a time that was computed anew: it takes the place of those that held before.
 
-    site: Site
+    describe: `config.description` of the site.
+    """
+
+    describe: Callable[[int], Mapping[str, Any]]
     now_ns: Callable[[], int]
 
     def __call__(self, valid_from_ns: int) -> tuple[list[tuple[str, Any]], dict[str, str]]:
         """Contents and settings of a commit."""
-        described = {**describe(self.site, valid_from_ns), "made_ns": self.now_ns()}
+        described = {**self.describe(valid_from_ns), "made_ns": self.now_ns()}
         body = site_body(described, valid_from_ns)
         return [("site", body)], {SENT: digest(body)}

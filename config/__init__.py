@@ -6,7 +6,8 @@ Loading finds everything that is wrong at once and says where; compiling makes t
 from config.center import Center
 from config.compile import compile_calendar, compile_site
 from config.complaints import Complaint, Misconfigured
-from config.describe import config_hash, describe, values_of
+from config.config_hash import config_hash
+from config.describe import describe, description, values_of
 from config.load import load_center, load_site, parse_center, parse_site, read_site
 from config.site import Site
 from config.state_profiles import StateProfile, load_profiles
@@ -21,6 +22,7 @@ __all__ = [
     "compile_site",
     "config_hash",
     "describe",
+    "description",
     "load_center",
     "load_profiles",
     "load_site",

@@ -1,10 +1,10 @@
-"""What the center is told about a site, and the hash by which it knows a configuration."""
+"""What the center is told about a site."""
 
-import hashlib
-import json
+from collections.abc import Callable
 from typing import Any
 
 from config.compile import compile_calendar, products_of
+from config.config_hash import config_hash
 from config.devices import period_s_of
 from config.machine_model import MachineModel, ProfileUse, is_operator
 from config.site import Site
@@ -20,19 +20,22 @@ def describe(site: Site, valid_from_ns: int = 0) -> dict[str, Any]:
     valid_from_ns: since when this configuration has been in force [ns UTC]; where a product has several ideal times,
     the one in force then is told (the last one if 0).
     """
-    products = products_of(site, "")
+    return description(site)(valid_from_ns)
+
+
+def description(site: Site) -> Callable[[int], dict[str, Any]]:
+    """The same for any time, without the site: its models of ten thousand tags would be the largest thing that an agent
+    holds.
+    """
     calendars = {name: compile_calendar(site, name) for name in ("", *site.calendars)}
-    return {
+    names = {key: product.name or _named(key) for key, product in site.products.items()}
+    ideals = {key: product.ideals for key, product in products_of(site, "").items()}
+    told = {
         "config_hash": config_hash(site),
-        "valid_from_ns": valid_from_ns,
         "name": site.name or _named(site.site),
         "timezone": site.timezone,
         "formula": site.formula,
         "machines": {key: _machine(site, key, machine) for key, machine in site.machines.items()},
-        "products": {
-            key: {"name": product.name or _named(key), **_ideal(products[key].ideals, valid_from_ns)}
-            for key, product in site.products.items()
-        },
         "reasons": {
             key: {"name": reason.name or _named(key), "state": reason.state.word}
             for key, reason in site.reasons.items()
@@ -44,6 +47,12 @@ def describe(site: Site, valid_from_ns: int = 0) -> dict[str, Any]:
         "calendars": {key: _calendar(calendar) for key, calendar in calendars.items()},
         "values": _values(site),
     }
+
+    def at(valid_from_ns: int) -> dict[str, Any]:
+        products = {key: {"name": name, **_ideal(ideals[key], valid_from_ns)} for key, name in names.items()}
+        return {**told, "valid_from_ns": valid_from_ns, "products": products}
+
+    return at
 
 
 def values_of(site: Site) -> dict[str, ValueModel]:
@@ -57,11 +66,13 @@ def _values(site: Site) -> dict[str, Any]:
     for key, machine in site.machines.items():
         for device in {tag.partition(".")[0] for tag in tags_of(site, machine)}:
             users.setdefault(device, []).append(key)
-    out = {}
+    out: dict[str, dict[str, Any]] = {}
+    same: dict[tuple[str, str], dict[str, Any]] = {}
     for name in values_of(site):
         device, _, tag = name.partition(".")
         model = site.devices[device].tags.get(tag)
-        out[name] = {"unit": model.unit if model else "", "machines": users.get(device, [])}
+        unit = model.unit if model else ""
+        out[name] = same.setdefault((device, unit), {"unit": unit, "machines": users.get(device, [])})
     return out
 
 
@@ -128,33 +139,3 @@ def _calendar(calendar: Calendar) -> dict[str, Any]:
         "shifts": [_shift(shift) for shift in calendar.shifts],
         "exceptions": {day.isoformat(): [_shift(shift) for shift in some] for day, some in calendar.exceptions.items()},
     }
-
-
-def config_hash(site: Site) -> str:
-    """A short hash of everything that the numbers depend on: 16 hexadecimal digits.
-
-    Names, addresses, process values and the way to the center are left out, since no number changes with them; so are values equal
-    to their defaults, so that a new key in a later version does not change the hash of an old file.
-    """
-    written = site.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    for key in ("site", "gateway", "name", "center", "metrics", "values"):
-        written.pop(key, None)
-    for section in ("machines", "products", "reasons", "lines"):
-        for item in written.get(section, {}).values():
-            item.pop("name", None)
-    written["devices"] = {
-        name: {key: device[key] for key in ("kind", "tags", "every", "stale_after") if key in device}
-        for name, device in written.get("devices", {}).items()
-    }
-    text = json.dumps(_sorted_sets(written), sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _sorted_sets(item: Any) -> Any:
-    """Weekdays are sets, which JSON writes as lists in no particular order."""
-    if isinstance(item, dict):
-        return {
-            key: sorted(below) if key == "days" and not isinstance(below, int) else _sorted_sets(below)
-            for key, below in item.items()
-        }
-    return [_sorted_sets(below) for below in item] if isinstance(item, list) else item

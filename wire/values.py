@@ -18,7 +18,7 @@ A PLC's numbers have few decimals, and neighbours differ little: 21.4, 21.5, 21.
 back exactly the same doubles, which the encoder checks tag by tag.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
@@ -28,6 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from oee.states import Quality
 from wire.envelope import Unsound
+from wire.gathered import Gathered
 
 MOST_ROWS: Final = 20_000
 """Rows of one envelope: some 50 kB compressed."""
@@ -38,10 +39,9 @@ _SINGLE_DECIMALS: Final = 9
 _EXACT: Final = 2.0**51
 _NO_VALUE: Final = int(Quality.BAD)
 
+Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
 Float64 = NDArray[np.float64]
-Rows = Sequence[tuple[int, Any, int]]
-"""One tag's rows: (time [us UTC], value, quality), times strictly increasing."""
 
 
 @dataclass(frozen=True)
@@ -75,36 +75,33 @@ def select_values(values: Values, rows: NDArray[Any]) -> Values:
 # encoding
 
 
-def values_bodies(columns: Mapping[str, Rows], most_rows: int = MOST_ROWS) -> Iterator[dict[str, Any]]:
-    """The contents of `values` envelopes that hold these rows of `device.tag`."""
-    group: dict[str, Rows] = {}
-    count = 0
-    for tag in sorted(columns):
-        rows = columns[tag]
-        while rows:
-            fits, rows = rows[: most_rows - count], rows[most_rows - count :]
-            group[tag] = fits
-            count += len(fits)
-            if count >= most_rows:
-                yield _body(group)
-                group, count = {}, 0
-    if count:
-        yield _body(group)
+def values_bodies(rows: Gathered, most_rows: int = MOST_ROWS) -> Iterator[dict[str, Any]]:
+    """The contents of `values` envelopes that hold these rows."""
+    place, t_us, number, quality = map(np.array, (rows.place, rows.t_us, rows.number, rows.quality))
+    order = np.argsort(place, kind="stable")
+    for first in range(0, len(order), most_rows):
+        mine = order[first : first + most_rows]
+        texts = (
+            {at: _text(rows.text[row]) for at, row in enumerate(mine.tolist()) if row in rows.text} if rows.text else {}
+        )
+        yield _body(rows.tags, place[mine], t_us[mine], number[mine], quality[mine], texts)
 
 
-def _body(columns: Mapping[str, Rows]) -> dict[str, Any]:
-    counts = np.array([len(rows) for rows in columns.values()], np.int64)
-    times, values, qualities = zip(*(row for rows in columns.values() for row in rows), strict=True)
-    texts = {place: _text(value) for place, value in enumerate(values) if isinstance(value, str)}
-    if texts:
-        values = tuple(None if place in texts else value for place, value in enumerate(values))
-    number = np.array(values, np.float64)
-    quality = np.array(qualities, np.uint8)
+def _body(
+    tags: Sequence[str],
+    place: Int32,
+    t_us: Int64,
+    number: Float64,
+    quality: NDArray[np.uint8],
+    texts: Mapping[int, str],
+) -> dict[str, Any]:
+    """place: each row's tag, rising."""
+    starts = np.flatnonzero(np.diff(place, prepend=-1))
+    counts = np.diff(starts, append=len(place))
     quality[~np.isfinite(number) & (quality < _NO_VALUE) & ~_marked(texts, len(quality))] = Quality.BAD
-    axis, at = np.unique(np.array(times, np.int64), return_inverse=True)
-    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    axis, at = np.unique(t_us, return_inverse=True)
     body = {
-        "tags": _by_device(columns),
+        "tags": _by_device([tags[one] for one in place[starts].tolist()]),
         "rows": counts.tolist(),
         "t": np.diff(axis, prepend=0).tolist(),
         "at": _distances(at.astype(np.int64), starts).tolist(),
@@ -113,8 +110,8 @@ def _body(columns: Mapping[str, Rows]) -> dict[str, Any]:
     if quality.any():
         places = np.flatnonzero(quality)
         body["quality"] = {"at": places.tolist(), "are": quality[places].tolist()}
-    if kept := {place: text for place, text in texts.items() if quality[place] < _NO_VALUE}:
-        body["text"] = {"at": list(kept), "are": list(kept.values())}
+    if texts:
+        body["text"] = {"at": list(texts), "are": list(texts.values())}
     return {"values": body}
 
 
@@ -129,7 +126,7 @@ def _marked(places: Mapping[int, str], length: int) -> NDArray[np.bool_]:
     return out
 
 
-def _by_device(tags: Mapping[str, Rows]) -> list[tuple[str, list[str]]]:
+def _by_device(tags: Iterable[str]) -> list[tuple[str, list[str]]]:
     out: list[tuple[str, list[str]]] = []
     for name in tags:
         device, _, tag = name.partition(".")

@@ -69,6 +69,29 @@ async def test_facts_states_and_receipts_in_one_go(gateway):
     assert gateway.sender.waiting == 2
 
 
+async def test_process_values_go_to_disk_without_the_states(gateway):
+    recorder = gateway.keeper._recorder = Recorder({"plc.temp": Rule()})
+    gateway.sender.replace(all_streams(gateway.outbox, values=True))
+    recorder.feed([Row("plc.temp", T0, 21.5, Quality.GOOD)])
+    live(gateway.pipeline, rows(), 300)
+    states = gateway.outbox.carries()
+    refuse = gateway.outbox.commit
+    gateway.outbox.commit = refused
+    assert not await gateway.keeper.store_values()
+    gateway.outbox.commit, gateway.keeper.trouble = refuse, ""
+    assert await gateway.keeper.store_values()
+    [(kind, body)] = gateway.contents()
+    assert (kind, body["values"]["rows"]) == ("values", [1])
+    assert gateway.outbox.carries() == states
+    assert await gateway.keeper.commit()
+    assert [kind for kind, _ in gateway.contents()] == ["values", "facts"]
+    assert gateway.outbox.carries() != states
+
+
+def refused(*_):
+    raise CannotStore("no room")
+
+
 async def test_a_full_disk_keeps_the_batch_and_says_so(gateway, caplog):
     fed = list(rows())
     live(gateway.pipeline, [row for row in fed if row.t_ns < T0 + 150 * S], 150)

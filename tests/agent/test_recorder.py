@@ -2,6 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from value_rows import listed
 
 from adapters.contract import Reading, Row
 from agent.recorder import Recorder, Rule
@@ -20,8 +21,7 @@ def sent(recorder):
     return [
         ((t_us - T // 1000) / 1e6, value, Quality(quality).name)
         for taken in recorder.take()
-        for rows in taken.values()
-        for t_us, value, quality in rows
+        for _, t_us, value, quality in listed(taken)
     ]
 
 
@@ -78,7 +78,7 @@ def test_what_stays_the_same_is_said_again_at_its_latest_confirmation():
 def test_a_row_is_its_tag_and_time():
     recorder = Recorder({"plc.temp": Rule()})
     recorder.feed([Row("plc.temp", T + shift, shift, Quality.GOOD) for shift in (0, 10, 20, 999, 1000, 1001)])
-    assert [t_us - T // 1000 for t_us, *_ in recorder.take()[0]["plc.temp"]] == [0, 1, 2, 3, 4, 5]
+    assert [t_us - T // 1000 for t_us in recorder.take()[0].t_us] == [0, 1, 2, 3, 4, 5]
 
 
 def test_what_the_disk_refused_comes_first_and_is_bounded():

@@ -5,6 +5,7 @@ import zlib
 
 import pytest
 from center_plant import STREAM, envelope, facts, ns, running, site_body
+from value_rows import gathered
 
 from center.books import Remembered
 from center.intake import Message, sort_messages
@@ -189,7 +190,7 @@ def test_dropped_ranges_are_settled_and_counted_apart(memory):
 
 
 def _values(**changes):
-    (content,) = values_bodies({"plc.temp": [(T // 1000, 21.5, 0), (T // 1000 + 10**6, 21.7, 0)]})
+    (content,) = values_bodies(gathered({"plc.temp": [(T // 1000, 21.5, 0), (T // 1000 + 10**6, 21.7, 0)]}))
     return {"values": content["values"] | changes}
 
 

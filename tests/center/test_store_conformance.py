@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from center_plant import MONDAY, ZONE, batch, ns
 from influx_plant import influx_settings
+from value_rows import gathered
 
 from center import stores
 from center.buckets import HOUR_NS, clock_edges, date_start_ns, first_date
@@ -383,7 +384,7 @@ def _value_batch(rows, gateway="main"):
         columns.setdefault(tag, []).append((t_ns // 1000, value, quality))
     return [
         replace(batch(gateway=gateway), values=read_values_body(json.loads(json.dumps(body))))
-        for body in values_bodies(columns)
+        for body in values_bodies(gathered(columns))
     ]
 
 

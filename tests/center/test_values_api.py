@@ -4,6 +4,7 @@ import httpx
 import pytest
 from api_plant import WINDOW, T, deliver, fill
 from center_plant import envelope, ns, site_body
+from value_rows import gathered
 
 from center.api import create_app
 from center.state import center_of
@@ -43,7 +44,7 @@ def _send_values(center):
         "plc.temp": [((T + second * 10**9) // 1000, 20 + second / 10, 0) for second in range(-5, 10)],
         "io.red": [(T // 1000, None, 3), ((T + 10**9) // 1000, True, 0)],
     }
-    (content,) = values_bodies(columns)
+    (content,) = values_bodies(gathered(columns))
     deliver(center, "van-long", "site", [envelope(2, content=body, stream="bb" * 8)])
     deliver(center, "van-long", "values", [envelope(1, content=content, stream="cc" * 8)])
 

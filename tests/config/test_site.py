@@ -179,6 +179,20 @@ def test_hash_follows_what_numbers_depend_on_and_nothing_else():
         assert hash_of((old, new)) != same, new
 
 
+def test_a_file_keeps_its_hash_in_later_versions():
+    text = """site: bench
+timezone: Asia/Ho_Chi_Minh
+devices:
+  plc: {kind: modbus_tcp, host: 127.0.0.1, every: 2s, tags: {days: {holding: 3}, a: {coil: 1, every: 5s}}}
+  ua: {kind: opcua, url: "opc.tcp://h:4840/", tags: {x: {node: "ns=2;s=a"}}}
+machines:
+  m: {state: [{when: plc.a, is: running}, {is: unplanned_stop}], product: "1"}
+products: {"1": {ideal: 1s}}
+shifts: [{name: A, days: mon-sat, from: "06:00", to: "14:00"}]
+"""
+    assert config.config_hash(config.parse_site(text)[0]) == "8b3e8073ca2cffb0"
+
+
 def test_names_default_to_ids_and_one_language_stands_in_for_the_other():
     site, _ = config.parse_site(HEAD + "products: {'1': {ideal: 1s}}\nreasons: {jam: {name: {vi: Kẹt}, is: breakdown}}")
     told = config.describe(site)

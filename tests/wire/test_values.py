@@ -7,6 +7,7 @@ import zlib
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from value_rows import gathered
 
 from oee.states import Quality
 from wire.values import read_values_body, values_bodies
@@ -60,7 +61,7 @@ def _read(bodies):
 @given(COLUMNS, st.integers(1, 20))
 def test_what_goes_in_comes_out(columns, most_rows):
     rows = _rising(columns)
-    bodies = list(values_bodies(rows, most_rows))
+    bodies = list(values_bodies(gathered(rows), most_rows))
     assert _read(bodies) == {
         tag: [(t_us, _meant(value, quality)) for t_us, value, quality in mine] for tag, mine in rows.items()
     }
@@ -69,11 +70,11 @@ def test_what_goes_in_comes_out(columns, most_rows):
 
 def test_texts_are_cut_and_made_writable():
     rows = {"plc.recipe": [(T_US, "x" * 1000, 0), (T_US + 1, "a\ud800b", 0)]}
-    assert [text for _, (_, text, _) in _read(values_bodies(rows))["plc.recipe"]] == ["x" * 256, "a?b"]
+    assert [text for _, (_, text, _) in _read(values_bodies(gathered(rows)))["plc.recipe"]] == ["x" * 256, "a?b"]
 
 
 def test_nothing_makes_no_envelope():
-    assert list(values_bodies({})) == []
+    assert list(values_bodies(gathered({}))) == []
 
 
 def _bytes_a_row(value):
@@ -83,7 +84,7 @@ def _bytes_a_row(value):
         f"plc-{tag // 100}.tag_{tag % 100}": [(t_us, value(chance, second), 0) for second, t_us in enumerate(times)]
         for tag in range(1000)
     }
-    packed = [zlib.compress(json.dumps(body, separators=(",", ":")).encode()) for body in values_bodies(rows)]
+    packed = [zlib.compress(json.dumps(body, separators=(",", ":")).encode()) for body in values_bodies(gathered(rows))]
     return sum(map(len, packed)) / 10_000
 
 
