@@ -53,13 +53,22 @@ def _plain(value: Any) -> bool | int | float | str | None:
         value = value.value
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
-    if isinstance(value, bool | int | str):
-        return value
     if isinstance(value, ua.LocalizedText):
-        return value.Text or ""
+        value = value.Text or ""
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, bool | int):
+        return value
     if isinstance(value, datetime):
         return _since_epoch(value).total_seconds()
     return None
+
+
+def _text(value: str) -> str:
+    """Bytes that are no UTF-8 (a server that writes its own code page) asyncua keeps as half characters, which no file
+    and no message can hold.
+    """
+    return value.encode(errors="surrogateescape").decode(errors="replace")
 
 
 class SourceClock:

@@ -140,7 +140,6 @@ class Keeper:
         async with self._turn:
             taken: tuple[Batch, list[Gathered]] | None = None
             learned: Learned | None = None
-            stored = False
             try:
                 if self._damaged:
                     await self._reopen()
@@ -156,13 +155,13 @@ class Keeper:
                     contents, settings = [*contents, ("site", body[0])], settings | {SENT: body[1]}
                 taken = self._pipeline.take(), self._recorder.take()
                 sealed = await self._do(self._store, *taken, contents, settings, final)
-                stored = True
             except (CannotStore, CorruptOutbox) as error:
+                self._give_back(taken, learned)
                 self._complain(error)
                 return False
-            finally:  # whatever went wrong
-                if not stored:
-                    self._give_back(taken, learned)
+            except Exception:  # not if cancelled: the thread goes on, and stores it
+                self._give_back(taken, learned)
+                raise
             self._described = None
             self._stored(sealed)
             await self._prune()

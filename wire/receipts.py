@@ -8,9 +8,14 @@ is the identity of the center's memory: when it changes, marks of the old one no
 longer bind and the gateway sends again whatever the new marks do not cover.
 """
 
+from typing import Annotated
+
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from wire.envelope import Unsound, open_envelope
+
+_Seq = Annotated[int, Field(ge=0, lt=2**63)]
+"""More than any outbox counts to, and no more than its file can hold."""
 
 
 class _Strict(BaseModel):
@@ -21,8 +26,8 @@ class StreamReceipt(_Strict):
     """One stream's marks."""
 
     kind: str
-    mark: int = Field(ge=0)
-    beyond: list[tuple[int, int]] = []
+    mark: _Seq
+    beyond: list[tuple[_Seq, _Seq]] = []
     """Settled ranges above the mark, each first and last seq."""
     stored: int = 0
     quarantined: int = 0
@@ -51,8 +56,8 @@ class Receipt(_Strict):
     """Everything that the center has to say to one gateway about delivery."""
 
     generation: str
-    at_ns: int
-    """The center's time."""
+    at_ns: int = Field(ge=0, lt=2**62)
+    """The center's time [ns UTC]; gateways may set theirs by it."""
     session: str = ""
     """Of the center's connection to the broker. The first receipt of a new one is a hello: what was published before
     and is not covered, nobody heard."""

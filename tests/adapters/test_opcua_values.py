@@ -28,6 +28,14 @@ def test_plain_values(value, said):
     assert value_of(ua.DataValue(ua.Variant(value))) == (said, Quality.GOOD)
 
 
+def test_a_text_in_another_code_page_can_be_written_down():
+    said = "Số 7 Đ".encode("cp1258", "replace").decode("utf-8", "surrogateescape")
+    for value in (said, ua.LocalizedText(said)):
+        text, quality = value_of(ua.DataValue(ua.Variant(value)))
+        assert (text.encode().decode(), quality) == (text, Quality.GOOD)
+        assert "7" in text
+
+
 @pytest.mark.parametrize("value", [None, float("nan"), float("inf"), [1, 2], b"raw"])
 def test_what_is_no_value_is_bad(value):
     assert value_of(ua.DataValue(ua.Variant(value))) == (None, Quality.BAD)

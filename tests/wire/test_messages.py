@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from wire.bodies import Live, LiveMachine, Status
 from wire.envelope import Unsound
 from wire.messages import pack_message, unpack_message
+from wire.receipts import decode_receipt
 
 MACHINES = {f"press-{number}": LiveMachine(state="running", since_ns=10**18, product="1") for number in range(20)}
 
@@ -43,3 +44,12 @@ def test_a_time_that_no_page_could_show_is_refused(t_ns):
 def test_what_is_neither_is_refused(payload):
     with pytest.raises((Unsound, ValueError)):
         Live.model_validate_json(unpack_message(payload))
+
+
+@pytest.mark.parametrize(("at_ns", "mark"), [(10**30, 1), (-1, 1), (1, 10**20), (1, -1)])
+def test_a_receipt_that_no_gateway_could_keep_is_none(at_ns, mark):
+    """It would be offered to the disk again and again."""
+    receipt = '{"generation": "g", "at_ns": %d, "streams": {"s": {"kind": "facts", "mark": %d}}}'
+    with pytest.raises(ValidationError):
+        decode_receipt((receipt % (at_ns, mark)).encode())
+    assert decode_receipt((receipt % (1, 1)).encode()).streams["s"].mark == 1
