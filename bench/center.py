@@ -71,7 +71,7 @@ def fleet_oee(store, sites, start_ns):
             Query(site, start_ns, start_ns + DAY_MIN * MINUTE_NS, ZONE, (), "shift", ("machine", "calendar"))
         )
         for row in sums.sums[sums.calendar == CalendarClass.SCHEDULED]:
-            found += kpi.compute(row, scheduled_ms=465 * 60_000).values["oee"] is not None
+            found += kpi.compute(row, scheduled_ms=465 * 60_000, only=("oee",)).values["oee"] is not None
     return found
 
 

@@ -98,54 +98,57 @@ class Sites:
     """All sites. Written by ingest alone, read by any thread: whatever is handed out is replaced, never changed."""
 
     def __init__(self, rows: Iterable[SiteRow] = (), owners: Iterable[Owner] = ()) -> None:
-        self._revisions: dict[tuple[str, str], tuple[Revision, ...]] = {}
-        self._owners: dict[tuple[str, str], Owner] = {}
+        self._revisions: dict[str, dict[str, tuple[Revision, ...]]] = {}
+        self._owners: dict[str, dict[str, Owner]] = {}
         self.learn(rows, owners)
 
     def learn(self, rows: Iterable[SiteRow], owners: Iterable[Owner]) -> None:
         """Takes over what the books have."""
         for row in rows:
-            known = self._revisions.get((row.site, row.gateway), ())
+            known = self.revisions(row.site, row.gateway)
             if any(
                 (item.valid_from_ns, item.body.config_hash) == (row.valid_from_ns, row.config_hash) for item in known
             ):
                 continue
             new = revision(json.loads(row.body))
             ordered = _standing(sorted((*known, new), key=lambda item: item.valid_from_ns))
-            self._revisions = {**self._revisions, (row.site, row.gateway): tuple(ordered)}
-        added = {(owner.site, owner.machine): owner for owner in owners}
+            mine = self._revisions.get(row.site, {}) | {row.gateway: tuple(ordered)}
+            self._revisions = self._revisions | {row.site: mine}
+        added: dict[str, dict[str, Owner]] = {}
+        for owner in owners:
+            added.setdefault(owner.site, {})[owner.machine] = owner
         if added:
-            self._owners = {**self._owners, **added}
+            self._owners = self._owners | {site: self._owners.get(site, {}) | mine for site, mine in added.items()}
 
     def owner(self, site: str, machine: str) -> Owner | None:
         """Whose machine it is."""
-        return self._owners.get((site, machine))
+        return self._owners.get(site, {}).get(machine)
 
     def ids(self) -> list[str]:
         """All sites that are known."""
-        return sorted({site for site, _ in self._revisions} | {site for site, _ in self._owners})
+        return sorted(self._revisions.keys() | self._owners.keys())
 
     def gateways(self, site: str) -> list[str]:
         """The gateways that described themselves or own a machine."""
-        described = {gateway for owner, gateway in self._revisions if owner == site}
-        return sorted(described | {item.gateway for item in self._owners.values() if item.site == site})
+        owning = {item.gateway for item in self._owners.get(site, {}).values()}
+        return sorted(self._revisions.get(site, {}).keys() | owning)
 
     def values(self, site: str) -> dict[tuple[str, str], SiteValue]:
         """By gateway and tag the process values that its latest site file sends."""
-        latest = {gateway: known[-1].body for (owner, gateway), known in self._revisions.items() if owner == site}
+        latest = {gateway: known[-1].body for gateway, known in self._revisions.get(site, {}).items()}
         return {(gateway, tag): value for gateway, body in latest.items() for tag, value in body.values.items()}
 
     def machines(self, site: str) -> list[str]:
         """All machines of a site, also those that no site file names any more."""
-        return sorted(machine for owner, machine in self._owners if owner == site)
+        return sorted(self._owners.get(site, ()))
 
     def revisions(self, site: str, gateway: str) -> Sequence[Revision]:
         """The gateway's bodies by the time from which they are valid."""
-        return self._revisions.get((site, gateway), ())
+        return self._revisions.get(site, {}).get(gateway, ())
 
     def current(self, site: str) -> Revision | None:
         """The newest body of any of the site's gateways: its name, zone and formula are the site's."""
-        newest = [items[-1] for (owner, _), items in self._revisions.items() if owner == site]
+        newest = [items[-1] for items in self._revisions.get(site, {}).values()]
         return max(newest, key=lambda item: item.valid_from_ns, default=None)
 
     def bodies(self, site: str) -> list[SiteBody]:
@@ -177,7 +180,7 @@ class Sites:
         first = next((item for item in items if item.calendar(machine)), None)
         if first is None:
             return None
-        owner = self._owners[site, machine]
+        owner = self._owners[site][machine]
         begin_ns = min((t_ns for t_ns in (owner.first_ns, first.valid_from_ns) if t_ns), default=0)
         out: Segments = []
         ends = [*(item.valid_from_ns for item in items[1:]), 2**63 - 1]
@@ -192,5 +195,5 @@ class Sites:
         return out
 
     def _of_machine(self, site: str, machine: str) -> Sequence[Revision]:
-        owner = self._owners.get((site, machine))
+        owner = self.owner(site, machine)
         return self.revisions(site, owner.gateway) if owner else ()

@@ -1,6 +1,6 @@
 """KPIs over time: facts summed by the store, measured against what the calendar planned, divided last by `oee.kpi`."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,8 +42,9 @@ def trend(
     end_ns: int | None = None,
     by: Sequence[str] = ("machine",),
     formula: str = "",
+    kpis: Collection[str] = kpi.KPI_KEYS,
 ) -> dict[str, Any]:
-    """Rows by bucket and group with sums, KPIs, and the reason for each KPI that is null.
+    """Rows by bucket and group with sums, these KPIs, and the reason for each KPI that is null.
 
     Only scheduled time counts. With `calendar` among `by`, breaks and time outside shifts have rows of their own,
     with sums and no KPIs. Buckets that were scheduled and of which nothing was heard have a row with coverage 0.
@@ -60,7 +61,7 @@ def trend(
     rows = []
     for cell in cells:
         plan = Plan(None, None) if cell.machine in untold else plans.get(cell, Plan(0, None))
-        rows.append(_row(asked, cell, sums.get(cell, none), plan, chosen))
+        rows.append(_row(asked, cell, sums.get(cell, none), plan, chosen, kpis))
     return asked.window() | {"bucket": asked.bucket, "formula": chosen, "rows": rows}
 
 
@@ -104,7 +105,7 @@ def _plans(asked: Scope) -> dict[Cell, Plan]:
     return {cell: Plan(scheduled.get(cell, 0), whole.get(cell)) for cell in {*scheduled, *whole}}
 
 
-def _row(asked: Scope, cell: Cell, sums: Int64, plan: Plan, formula: str) -> dict[str, Any]:
+def _row(asked: Scope, cell: Cell, sums: Int64, plan: Plan, formula: str, kpis: Collection[str]) -> dict[str, Any]:
     row: dict[str, Any] = {"start": iso(cell.start_ns, asked.zone), "machine": cell.machine}
     for name in ("shift", "product", "calendar"):
         if name in asked.by:
@@ -112,7 +113,7 @@ def _row(asked: Scope, cell: Cell, sums: Int64, plan: Plan, formula: str) -> dic
     row["sums"] = dict(zip(FACT_COLUMNS, sums.tolist(), strict=True))
     if cell.calendar not in ("", CalendarClass.SCHEDULED.word):
         return row | {"scheduled_ms": 0, "kpis": {}, "why_null": {}, "flags": []}
-    result = kpi.compute(sums, scheduled_ms=plan.scheduled_ms, all_ms=plan.all_ms, formula=formula)
+    result = kpi.compute(sums, scheduled_ms=plan.scheduled_ms, all_ms=plan.all_ms, formula=formula, only=kpis)
     return row | {
         "scheduled_ms": plan.scheduled_ms,
         "kpis": result.values,

@@ -9,11 +9,11 @@ a family of variants; "Nakajima" is S. Nakajima, Introduction to TPM (1988); "Vo
 Guide; "Nhip" marks our own.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
-from oee.facts import FACT, FACT_COLUMNS, Int64
+from oee.facts import FACT_COLUMNS, Int64
 
 Formula = Literal["nakajima", "iso22400"]
 FORMULAS: Final[tuple[Formula, ...]] = ("nakajima", "iso22400")
@@ -302,6 +302,7 @@ KPIS: Final[tuple[Kpi, ...]] = (
         _per_hour),
 )  # fmt: skip
 KPI_KEYS: Final = tuple(kpi.key for kpi in KPIS)
+_BY_KEY: Final = {kpi.key: kpi for kpi in KPIS}
 
 ORDER_KPIS: Final[tuple[Kpi, ...]] = (
     Kpi("order_execution_s", "AOET", "s", "from the order's start to its end", "ISO: actual order execution time",
@@ -340,7 +341,7 @@ def terms(
     if isinstance(sums, Mapping):
         named = {name: int(sums.get(name, 0)) for name in FACT_COLUMNS}
     else:
-        named = {name: int(sums[FACT[name]]) for name in FACT_COLUMNS}
+        named = dict(zip(FACT_COLUMNS, sums.tolist(), strict=True))
     return Terms(named, scheduled_ms, all_ms, formula)
 
 
@@ -350,17 +351,19 @@ def compute(
     scheduled_ms: int | None = None,
     all_ms: int | None = None,
     formula: str = "nakajima",
+    only: Collection[str] = KPI_KEYS,
 ) -> Result:
-    """Every KPI of these sums of scheduled time.
+    """The KPIs of these sums of scheduled time.
 
     sums: by column name, or int64[33] in the order of `FACT_COLUMNS`.
     scheduled_ms: time that the calendar planned in the window; None where it cannot be told.
     all_ms: the window's length; None where it makes no sense.
+    only: keys of those that are wanted. The flags are told whatever is wanted.
     """
     given = terms(sums, scheduled_ms=scheduled_ms, all_ms=all_ms, formula=formula)
-    values, why = _values(KPIS, given)
+    values, why = _values((_BY_KEY[key] for key in only), given)
     flags = []
-    performance = values["performance"]
+    performance = _values((_BY_KEY["performance"],), given)[0]["performance"]
     if performance is not None and performance > 1:
         flags.append("performance_above_1")
     if scheduled_ms is not None and given.unknown_ms < 0:
@@ -368,7 +371,7 @@ def compute(
     return Result(values, why, tuple(flags))
 
 
-def _values(table: tuple[Kpi, ...], given: Terms) -> tuple[dict[str, float | None], dict[str, str]]:
+def _values(table: Iterable[Kpi], given: Terms) -> tuple[dict[str, float | None], dict[str, str]]:
     values: dict[str, float | None] = {}
     why: dict[str, str] = {}
     for kpi in table:

@@ -254,12 +254,10 @@ def _numbers_refresher(page: _Page, away: ui.html) -> Callable[[], Any]:
                 numbers = await page.desk.ask(
                     NUMBERS_EVERY_S * 0.9, site_numbers, page.center, page.viewer, site["id"], mine, page.lang
                 )
-                for (owner, machine), card in page.cards.items():
-                    if owner == site["id"]:
-                        row, label = numbers.shifts.get(machine, (None, ""))
-                        card.score.set_content(fleet_cards.score(row, label, page.lang))
-                        hours = numbers.hours.get(machine, {})
-                        card.hours.set_content(fleet_cards.hours(numbers.edges, hours, page.lang))
+                for machine, drawn in numbers.items():
+                    card = page.cards[site["id"], machine]
+                    card.score.set_content(drawn.score)
+                    card.hours.set_content(drawn.hours)
             away.set_content("")
         except StoreAway:
             away.set_content(frame.banner(say("console.store_away", page.lang)))

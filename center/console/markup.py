@@ -4,6 +4,7 @@ Names of machines, products and reasons come from the shop floor; nothing here c
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Final
 
 from markupsafe import Markup, escape
@@ -15,16 +16,16 @@ _EMPTY: Final = frozenset({"br", "rect", "meta", "input", "link"})
 def el(tag: str, *children: Child, cls: str = "", style: str = "", **attributes: str | float | None) -> Markup:
     """An element. Underscores in attribute names become hyphens; an attribute or child that is None is left out."""
     named: Mapping[str, str | float | None] = {"class": cls or None, "style": style or None, **attributes}
-    written = Markup("").join(
-        Markup(' {}="{}"').format(name.rstrip("_").replace("_", "-"), value)
-        for name, value in named.items()
-        if value is not None
-    )
+    written = "".join([f' {_attribute(name)}="{escape(value)}"' for name, value in named.items() if value is not None])
     if tag in _EMPTY:
-        return Markup("<{}{}/>").format(Markup(tag), written)  # noqa: S704 - tags are written in this package only
-    head = Markup("<{}{}>").format(Markup(tag), written)  # noqa: S704
-    body = Markup("").join(escape(child) for child in children if child is not None)
-    return head + body + Markup("</{}>").format(Markup(tag))  # noqa: S704
+        return Markup(f"<{tag}{written}/>")  # noqa: S704 - tags and names are written in this package only
+    body = "".join([escape(child) for child in children if child is not None])
+    return Markup(f"<{tag}{written}>{body}</{tag}>")  # noqa: S704
+
+
+@cache
+def _attribute(name: str) -> str:
+    return name.rstrip("_").replace("_", "-")
 
 
 def join(*children: Child) -> Markup:

@@ -8,6 +8,7 @@ import base64
 import json
 import threading
 from collections.abc import Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,6 +22,8 @@ from center.stores._influx_refusal import Blame, all_refused, blame
 from center.stores.contract import StoreAway
 
 BATCH_LINES: Final = 5_000
+SIDE_BY_SIDE: Final = 4
+"""Requests of one write at a time: the server reads each on one core."""
 _LONG_QUESTION: Final = 4_000
 """Characters beyond which a question is posted: proxies bound the length of an address."""
 _NAMED_REFUSALS: Final = 3
@@ -97,28 +100,36 @@ class Server:
         Raises `StoreAway`, or `StoreRefused` naming some of the lines that it will never take; all others are
         written then.
         """
-        refused: list[tuple[str, str]] = []
+        parts = [lines[start : start + BATCH_LINES] for start in range(0, len(lines), BATCH_LINES)]
         with self._turn:
-            for start in range(0, len(lines), BATCH_LINES):
-                self._write(bucket, lines[start : start + BATCH_LINES], refused)
+            refused = self._write_all(bucket, parts)
         if refused:
             some = "; ".join(f"{' '.join(line.split(' ')[:1])[:300]}: {why}" for line, why in refused[:_NAMED_REFUSALS])
             raise StoreRefused(f"{len(refused)} of {len(lines)} rows: {some}")
 
-    def _write(self, bucket: str, lines: Sequence[str], refused: list[tuple[str, str]]) -> None:
+    def _write_all(self, bucket: str, parts: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
+        """Returns, or raises, when no request is on its way any more: what is written next comes after these."""
+        if len(parts) < 2:
+            return [item for part in parts for item in self._write(bucket, part)]
+        with ThreadPoolExecutor(SIDE_BY_SIDE, "nhip-influx") as pool:
+            sent = [pool.submit(self._write, bucket, part) for part in parts]
+            wait(sent, return_when=FIRST_EXCEPTION)
+            pool.shutdown(cancel_futures=True)  # after a failure the rest is not begun
+        return [item for future in sent for item in future.result()]  # whatever was cancelled comes after the failure
+
+    def _write(self, bucket: str, lines: Sequence[str]) -> list[tuple[str, str]]:
+        """The refused lines with the server's reasons."""
         told = self._post(bucket, lines)
         if told is None:
-            return
+            return []
         status, text = told
         whose = blame(status, text)
         if whose is Blame.SERVER or (whose is Blame.SIZE and len(lines) == 1):
             raise StoreAway(f"{self.address.url}: cannot be written: {status} {text}")
         if whose is Blame.ROWS and all_refused(text, len(lines)):
-            refused.extend((line, text) for line in lines)
-            return
+            return [(line, text) for line in lines]
         middle = len(lines) // 2
-        self._write(bucket, lines[:middle], refused)
-        self._write(bucket, lines[middle:], refused)
+        return self._write(bucket, lines[:middle]) + self._write(bucket, lines[middle:])
 
     def _post(self, bucket: str, lines: Sequence[str]) -> tuple[int, str] | None:
         """None for success, else status and the server's words."""

@@ -19,6 +19,7 @@ from center.ledger import Marks, StreamKey
 from center.stores import _influx_ask as ask
 from center.stores._influx_lines import batch_lines, mark_lines
 from center.stores._influx_refusal import Blame, all_refused, blame
+from center.stores._influx_server import BATCH_LINES
 from center.stores._influx_text import literal, pack, unpack
 from center.stores.contract import Query, StoreAway
 from center.stores.influxdb import open_store
@@ -217,3 +218,53 @@ def test_hours_are_asked_for_from_where_they_begin_in_the_zone():
     assert [stretch.shift_ns for stretch in stretches] == [0, 30 * MINUTE_NS]
     with pytest.raises(ValueError, match="by: line"):
         ask.groups(Query("s", 0, 1, by=("line",)), ask.FACT_GROUPS)
+
+
+def _many(rows):
+    """So many rows of one machine, in as many minutes."""
+    return batch([{"t": T + number * MINUTE_NS, "cycles": 1} for number in range(rows)])
+
+
+def test_a_long_write_goes_side_by_side_and_ends_with_the_slowest(two):
+    store, plain = open_store(two.settings), two.reply
+    together, answered = threading.Barrier(3, timeout=10), []
+
+    def reply(method, path, query, body, headers):
+        if path == "/api/v2/write" and body.startswith("facts"):
+            if together.wait() == 0:
+                threading.Event().wait(0.2)  # the slowest one
+            answered.append(body.count("\n") + 1)
+        elif path == "/api/v2/write":
+            assert sum(answered) == 2 * BATCH_LINES + 1, "the hour is touched before its rows are there"
+        return plain(method, path, query, body, headers)
+
+    two.reply = reply
+    store.write([_many(2 * BATCH_LINES + 1)])
+    assert [body.split(",")[0] for _, path, _, body, _ in two.seen if path == "/api/v2/write"] == ["facts"] * 3 + [
+        "hours"
+    ]
+    store.close()
+
+
+@pytest.mark.parametrize("failing", [0, 1, 2])
+def test_a_part_that_fails_fails_the_whole_write_and_none_is_still_on_its_way(two, failing):
+    store, plain, parts, begun, done = open_store(two.settings), two.reply, 10, [], []
+
+    def reply(method, path, query, body, headers):
+        if path == "/api/v2/write" and body.startswith("facts"):
+            begun.append(body)
+            if str(T + failing * BATCH_LINES * MINUTE_NS) in body:
+                return 503, {"message": "busy"}
+            threading.Event().wait(0.05)
+            done.append(body)
+        return plain(method, path, query, body, headers)
+
+    two.reply = reply
+    with pytest.raises(StoreAway, match="busy"):
+        store.write([_many(parts * BATCH_LINES)])
+    settled = len(done)
+    assert len(begun) == settled + 1
+    assert two.seen[-1][3].startswith("hours"), "what is there may count already"
+    threading.Event().wait(0.1)
+    assert len(done) == settled
+    store.close()
