@@ -363,7 +363,8 @@ def compute(
     given = terms(sums, scheduled_ms=scheduled_ms, all_ms=all_ms, formula=formula)
     values, why = _values((_BY_KEY[key] for key in only), given)
     flags = []
-    performance = _values((_BY_KEY["performance"],), given)[0]["performance"]
+    known = values if "performance" in values else _values((_BY_KEY["performance"],), given)[0]
+    performance = known["performance"]
     if performance is not None and performance > 1:
         flags.append("performance_above_1")
     if scheduled_ms is not None and given.unknown_ms < 0:

@@ -247,17 +247,19 @@ def _gateways(site: Row, lang: str) -> str:
 
 
 def _numbers_refresher(page: _Page, away: ui.html) -> Callable[[], Any]:
+    async def put(site: str) -> None:
+        mine = tuple(machine for owner, machine in page.cards if owner == site)
+        numbers = await page.desk.ask(
+            NUMBERS_EVERY_S * 0.9, site_numbers, page.center, page.viewer, site, mine, page.lang
+        )
+        for machine, drawn in numbers.items():
+            card = page.cards[site, machine]
+            card.score.set_content(drawn.score)
+            card.hours.set_content(drawn.hours)
+
     async def refresh() -> None:
         try:
-            for site in page.sites:
-                mine = tuple(machine for owner, machine in page.cards if owner == site["id"])
-                numbers = await page.desk.ask(
-                    NUMBERS_EVERY_S * 0.9, site_numbers, page.center, page.viewer, site["id"], mine, page.lang
-                )
-                for machine, drawn in numbers.items():
-                    card = page.cards[site["id"], machine]
-                    card.score.set_content(drawn.score)
-                    card.hours.set_content(drawn.hours)
+            await asyncio.gather(*(put(site["id"]) for site in page.sites))
             away.set_content("")
         except StoreAway:
             away.set_content(frame.banner(say("console.store_away", page.lang)))
