@@ -153,7 +153,7 @@ class Sites:
 
     def bodies(self, site: str) -> list[SiteBody]:
         """The newest body of each of the site's gateways, the newest of all last."""
-        newest = [items[-1] for (owner, _), items in self._revisions.items() if owner == site]
+        newest = [items[-1] for items in self._revisions.get(site, {}).values()]
         return [item.body for item in sorted(newest, key=lambda item: item.valid_from_ns)]
 
     def described(self, site: str, machine: str) -> SiteMachine | None:
