@@ -22,6 +22,13 @@ class Broker:
     certificate_file: Path | None = None
     private_key_file: Path | None = None
 
+    @property
+    def look(self) -> str:
+        """What to look at where the account is refused."""
+        if self.bundle:
+            return f"{self.bundle} is not valid any more; ask the center for a new one (nhip enroll)"
+        return "check username, password_file and the broker's access rules"
+
 
 @dataclass(frozen=True)
 class Login:

@@ -138,7 +138,7 @@ class Uplink:
                     self._version = await self._probe()
                 await self._once(self._version)
             except Refused as error:
-                self._complain(f"refused: {error}; check username, password_file and the broker's access rules")
+                self._complain(f"refused: {error}; {self._broker.look}")
             except (Lost, Mute, OSError, ValueError) as error:
                 self._complain(f"{type(error).__name__}: {error}")
             except Exception as error:  # noqa: BLE001  # the task must survive; counted, and said with its traceback

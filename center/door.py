@@ -70,8 +70,10 @@ def bring_in(file: Path, where: str, as_json: bool, lang: str) -> None:
     try:
         with file.open("rb") as lines:
             outcome = _at(where, lang, lambda center: _import(center, lines))
-    except (OSError, NotParcel) as error:
-        end(say("import.cannot_read", lang, file=file, detail=getattr(error, "strerror", None) or error), 2)
+    except NotParcel as error:
+        end(say(f"import.not_parcel.{error.code}", lang, file=file, value=error.value), 2)
+    except OSError as error:
+        end(say("import.cannot_read", lang, file=file, detail=error.strerror or error), 2)
     if as_json:
         click.echo(json.dumps(outcome, ensure_ascii=False))
     else:

@@ -29,7 +29,11 @@ _ABOUT: Final = (
 
 
 class NotParcel(ValueError):
-    """The file is none of ours; the message says why."""
+    """The file is none of ours; the message says why. code: `foreign`, `newer` or `no_id`; value: what was found."""
+
+    def __init__(self, code: str, value: str, text: str) -> None:
+        super().__init__(text)
+        self.code, self.value = code, value
 
 
 @dataclass(frozen=True)
@@ -89,13 +93,14 @@ def read_head(line: bytes) -> Head:
     """The first line. Raises `NotParcel`."""
     found = _object(line)
     if found.get("format") != FORMAT:
-        raise NotParcel("this file does not begin like one that `nhip outbox --export` writes")
+        raise NotParcel("foreign", "", "this file does not begin like one that `nhip outbox --export` writes")
     if found.get("version") != VERSION:
-        raise NotParcel(f"version {found.get('version')!r}; this program reads {VERSION}: install a newer one")
+        version = str(found.get("version"))[:80]
+        raise NotParcel("newer", version, f"version {version}; this program reads {VERSION}: install a newer one")
     head = Head(*(str(found.get(name, "")) for name in ("site", "gateway", "written")))
     for what, text in (("site", head.site), ("gateway", head.gateway)):
         if not ID.fullmatch(text):
-            raise NotParcel(f"{what} {text[:80]!r} is no id")
+            raise NotParcel("no_id", text[:80], f"{what} {text[:80]!r} is no id")
     return head
 
 

@@ -258,3 +258,8 @@ async def test_what_was_published_before_the_center_listened_goes_out_again_at_i
             await asyncio.to_thread(ingest.stop)
             store.close()
         assert gateway.health.snapshot()["envelopes_sent"] == 10
+
+
+def test_a_refused_bundle_is_named(tmp_path):
+    assert f"{tmp_path / 'x.bundle'} is not valid" in Broker("127.0.0.1", 1, bundle=tmp_path / "x.bundle").look
+    assert "password_file" in Broker("127.0.0.1", 1).look

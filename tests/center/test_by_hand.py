@@ -23,7 +23,7 @@ from center.state import center_of
 from center.stores.contract import Batch, Origin, Query, StoreAway, ValueQuery
 from center.stores.duckdb import open_store
 from oee.facts import MINUTE_NS, NO_FACTS, NO_LOSSES
-from wire.parcel import Head, Item, pack, pack_item
+from wire.parcel import FORMAT, Head, Item, pack, pack_item
 from wire.topics import Topic
 from wire.values import Values
 
@@ -284,6 +284,11 @@ def test_commands_refuse_with_a_sentence(stopped, tmp_path):
     assert run(door.bring_in, none, "--center", stopped).exit_code == 2
     none.write_text("nothing of ours")
     assert "does not begin like" in run(door.bring_in, none, "--center", stopped, "--lang", "en").output
+    for head, said in (({}, "mới hơn"), ({"version": 1, "site": "No Id"}, "No Id")):
+        none.write_text(json.dumps({"format": FORMAT, **head}) + "\n")
+        refused = run(door.bring_in, none, "--center", stopped, "--lang", "vi")
+        assert refused.exit_code == 2
+        assert said in refused.output
     assert run(door.quarantine, "list", tmp_path / "no.yaml").exit_code == 2
     away = run(door.quarantine, "list", "http://192.0.2.1:8080", "--lang", "en")
     assert away.exit_code == 2
