@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -453,7 +454,8 @@ class Agent:
         """Trust has come: what waited for it goes on its way."""
         if not self._told_site:
             self._tell_site(self.clock.now_ns() if self.dating.held_since_ns is None else self.dating.held_since_ns)
-        await self.dating.release(self.keeper.commit, self._stop)
+        # final: large states too, since what is committed is not read again from the held file, which then goes
+        await self.dating.release(partial(self.keeper.commit, final=True), self._stop)
 
     async def _time_moved(self, verdict: Verdict) -> bool:
         """Gateway time was moved at once while it was trusted. False if that was not done to its end."""

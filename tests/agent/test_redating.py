@@ -7,12 +7,13 @@ from edge_plc import site_file
 from test_dating import TRUE_BASE, World
 
 from adapters.contract import Reading, Row
-from agent.clock import confirm
+from agent.clock import confirm, held_path
 from agent.clock_guard import S
 from agent.outbox import Outbox
 from agent.run import Agent, Options
 from agent.salvage import Opened
 from config import load_site
+from oee.carry import load
 from oee.correction import Sent, with_rows
 from oee.facts import MINUTE_NS
 from oee.states import Quality
@@ -193,6 +194,25 @@ def again_told(path):
     told = gateway.told()[0]
     gateway.outbox.close()
     return told
+
+
+async def test_of_what_was_held_nothing_is_left_to_memory(tmp_path):
+    """A large state is written rarely; but the held rows that led to it are gone."""
+    world = World(0)
+    gateway = Gateway(tmp_path / "held", world)
+    await gateway.begin()
+    await gateway.go(20, beat=False)
+    await gateway.agent.beat()
+    await gateway.agent.commit()
+    gateway.agent.keeper._large, gateway.agent.keeper._gathered_ns = {"m-1"}, TRUE_BASE
+    world.vouched = True
+    await gateway.agent.beat(last=True)
+    assert not held_path(gateway.outbox.path).exists()
+    gateway.outbox.close()
+    again = Outbox(gateway.outbox.path)
+    until_ns = {name: load(data).until_ns for name, data in again.carries().items()}
+    again.close()
+    assert until_ns["m-1"] >= TRUE_BASE + 110 * S
 
 
 async def test_a_machine_that_stood_still_with_its_clock_leaves_a_gap(tmp_path):
