@@ -1,7 +1,7 @@
 """Answers that were given already: an answer stays true until something it depends on changes.
 
 `stamp` names that something: what has been settled and stored of the site's streams, the bodies that describe it, and the window
-once its ends are fixed. Two questions with the same stamp have the same answer, so a browser that shows an ETag gets a
+once its ends are fixed, and the program. Two questions with the same stamp have the same answer, so a browser that shows an ETag gets a
 304, and a second engineer who looks at the same page costs no question to the store.
 """
 
@@ -9,10 +9,21 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
+from importlib.metadata import PackageNotFoundError, version
 from typing import Final, NamedTuple
 
 from center.state import Center
 
+
+def _version() -> str:
+    try:
+        return version("nhip")
+    except PackageNotFoundError:  # run from a checkout
+        return "0"
+
+
+PROGRAM: Final = _version()
+"""A newer program may answer otherwise."""
 BYTES: Final = 64 * 1024 * 1024
 """Room for answers kept in memory."""
 
@@ -23,7 +34,7 @@ def stamp(center: Center, sites: Collection[str], *parts: object) -> str:
     parts: whatever else the answer depends on: the question itself, the window.
     """
     memory = center.memory
-    known = [memory.generation, *map(str, parts)]
+    known = [PROGRAM, memory.generation, *map(str, parts)]
     for site, gateway in memory.gateways():
         if site in sites:
             states = sorted(memory.of_gateway(site, gateway).items(), key=lambda item: item[0].stream)

@@ -90,6 +90,13 @@ async def test_what_did_not_change_is_not_sent_again(center, client):
     assert again.json()["rows"][0]["sums"]["pieces_total"] == first.json()["rows"][0]["sums"]["pieces_total"] + 10
 
 
+async def test_a_newer_program_answers_anew(client, monkeypatch):
+    question = {"site": "van-long", **WINDOW}
+    held = {"If-None-Match": (await client.get("/api/v1/trend", params=question)).headers["etag"]}
+    monkeypatch.setattr("center.answered.PROGRAM", "a newer one")
+    assert (await client.get("/api/v1/trend", params=question, headers=held)).status_code == 200
+
+
 async def test_the_store_is_asked_once_for_the_same_question(center):
     asked = []
 
