@@ -1,8 +1,8 @@
 """Answers that were given already: an answer stays true until something it depends on changes.
 
-`stamp` names that something: what has been settled and stored of the site's streams, the bodies that describe it, and the window
-once its ends are fixed, and the program. Two questions with the same stamp have the same answer, so a browser that shows an ETag gets a
-304, and a second engineer who looks at the same page costs no question to the store.
+`stamp` names that something: what has been settled and stored of the site's streams, the bodies that describe it, the
+window once its ends are fixed, and the program. Two questions with the same stamp have the same answer, so a browser
+that shows an ETag gets a 304, and a second engineer who looks at the same page costs no question to the store.
 """
 
 import hashlib

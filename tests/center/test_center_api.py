@@ -273,6 +273,7 @@ async def test_a_center_that_cannot_start_says_why(tmp_path, settings, code):
         "broker": "mqtt://127.0.0.1:1",
         "listen": "127.0.0.1:0",
         "store": f"{{kind: duckdb, file: {tmp_path}/a}}",
+        "database": f"sqlite:///{tmp_path}/a.sqlite",
     }
     text = "".join(f"{key}: {value}\n" for key, value in (lines | settings).items())
     with pytest.raises(Misconfigured) as caught:
