@@ -13,6 +13,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
+import numpy as np
+
 from oee.facts import FACT_COLUMNS, Int64
 
 Formula = Literal["nakajima", "iso22400"]
@@ -341,7 +343,7 @@ def terms(
     if isinstance(sums, Mapping):
         named = {name: int(sums.get(name, 0)) for name in FACT_COLUMNS}
     else:
-        named = dict(zip(FACT_COLUMNS, sums.tolist(), strict=True))
+        named = dict(zip(FACT_COLUMNS, np.asarray(sums, np.int64).tolist(), strict=True))
     return Terms(named, scheduled_ms, all_ms, formula)
 
 
