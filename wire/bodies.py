@@ -33,6 +33,13 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class _Told(BaseModel):
+    """What is only shown: a word that a newer gateway adds is nothing to an older center. What is counted is strict,
+    and waits in quarantine until the center understands it."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
 class _Table(_Strict):
     machine: list[str]
     minute: list[int]
@@ -174,7 +181,7 @@ def read_facts_body(body: Any) -> tuple[Facts, Losses, list[Stop]]:
     return facts, losses, stops
 
 
-class LiveMachine(_Strict):
+class LiveMachine(_Told):
     """What one machine is doing at this moment, for a screen; never counted."""
 
     state: str
@@ -187,14 +194,14 @@ class LiveMachine(_Strict):
     """Pieces in this shift so far; None without a counter."""
 
 
-class Live(_Strict):
+class Live(_Told):
     """`live`: one message per gateway, QoS 0."""
 
     at_ns: Moment
     machines: dict[str, LiveMachine]
 
 
-class Clock(_Strict):
+class Clock(_Told):
     """A gateway's clock. by: who vouches for it (nobody, hardware, person, center, ntp); error_s: gateway time minus the
     latest word of any of these; wall_error_s: the system's clock minus gateway time [s]; moves: how often gateway time
     was corrected at once, last_move_s: by how much; wall_steps: how often somebody set the system's clock;
@@ -211,7 +218,7 @@ class Clock(_Strict):
     held_rows: int = 0
 
 
-class Status(_Strict):
+class Status(_Told):
     """`status`: retained; the last will has `online` false."""
 
     online: bool

@@ -18,11 +18,13 @@ _Seq = Annotated[int, Field(ge=0, lt=2**63)]
 """More than any outbox counts to, and no more than its file can hold."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class _Told(BaseModel):
+    """Whatever a newer center says besides is nothing to an older gateway: delivery goes on while programs differ."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-class StreamReceipt(_Strict):
+class StreamReceipt(_Told):
     """One stream's marks."""
 
     kind: str
@@ -52,7 +54,7 @@ def contradicts(data: bytes, check: tuple[int, str]) -> bool:
     return envelope.seq == check[0] and digest_check(envelope.seq, envelope.digest) != tuple(check)
 
 
-class Receipt(_Strict):
+class Receipt(_Told):
     """Everything that the center has to say to one gateway about delivery."""
 
     generation: str
