@@ -7,6 +7,7 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import JSONResponse
+from fastapi_offline import FastAPIOffline
 
 from center import answers, queries
 from center.access import Forbidden, Gate, Identify, Viewing, Watching, anybody_here
@@ -25,13 +26,15 @@ AnySite = Annotated[str, Query(description="Id of the site; all sites without it
 
 def create_app(center: Center, identify: Identify = anybody_here, *, health_only: bool = False) -> FastAPI:
     """The application over a running center. identify: tells who asks; health_only: of a part that answers nothing else."""
-    app = FastAPI(
+    app = FastAPIOffline(  # FastAPI's own page of documents loads its script from the internet
         title=center.name or "Nhịp",
         version="1",
         description="Production of many factories: facts summed by the store, ratios computed last.",
         docs_url=f"{V1}/docs",
         openapi_url=f"{V1}/openapi.json",
         redoc_url=None,
+        static_url=f"{V1}/docs-files",
+        swagger_ui_oauth2_redirect_url=f"{V1}/docs/oauth2-redirect",
     )
     app.state.center = center
     app.state.answers = Answers()

@@ -1,6 +1,7 @@
 """The API over a real store file: numbers that a person can check by hand, and plain words for what cannot be."""
 
 import asyncio
+import re
 from dataclasses import replace
 
 import httpx
@@ -279,3 +280,14 @@ async def test_a_center_that_cannot_start_says_why(tmp_path, settings, code):
     with pytest.raises(Misconfigured) as caught:
         await run(parse_center(text), asyncio.Event())
     assert caught.value.complaints[0].code == code
+
+
+async def test_the_page_of_documents_needs_no_internet(client):
+    page = await client.get("/docs")
+    assert page.status_code == 200
+    found = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert len(found) >= 3
+    for address in found:
+        assert address.startswith("/api/v1/docs-files/"), address
+        assert (await client.get(f"http://test{address}")).status_code == 200
+    assert "://" not in page.text
