@@ -3,7 +3,6 @@
 What they run is imported only when they are used.
 """
 
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -18,19 +17,9 @@ if TYPE_CHECKING:
 _path = click.Path(path_type=Path, dir_okay=False)
 
 
-def language() -> str:
-    """Vietnamese where the terminal speaks it, else English."""
-    told = os.environ.get("NHIP_LANG") or os.environ.get("LC_ALL") or os.environ.get("LANG") or ""
-    return "vi" if told.lower().startswith("vi") else "en"
-
-
 site_argument = click.argument("site_file", metavar="SITE", type=_path)
 outbox_option = click.option(
     "--outbox", type=_path, help="The outbox file (default: beside SITE, with the ending .outbox)."
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-lang_option = click.option(
-    "--lang", type=click.Choice(("vi", "en")), default=language, help="Language of what is printed."
 )
 
 

@@ -1,7 +1,6 @@
 """The command `nhip clock`. What it runs is imported only when it is used."""
 
 import json
-import os
 import sys
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
@@ -9,17 +8,10 @@ from typing import Final, NoReturn
 
 import click
 
+from agent.options import json_option, lang_option
+
 _path = click.Path(path_type=Path, dir_okay=False)
 _MINUTE_NS: Final = 60_000_000_000
-
-
-def _language() -> str:
-    """Vietnamese where the terminal speaks it, else English."""
-    told = os.environ.get("NHIP_LANG") or os.environ.get("LC_ALL") or os.environ.get("LANG") or ""
-    return "vi" if told.lower().startswith("vi") else "en"
-
-
-_lang = click.option("--lang", type=click.Choice(("vi", "en")), default=_language, help="Language of what is printed.")
 
 
 @click.group()
@@ -29,8 +21,8 @@ def clock() -> None:
 
 @clock.command()
 @click.argument("file", type=_path)
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-@_lang
+@json_option
+@lang_option
 def show(file: Path, as_json: bool, lang: str) -> None:
     """Who vouches for the time of the agent of FILE (SITE.yaml or its .outbox)."""
     from agent.clock import Clock, held_path
@@ -61,7 +53,7 @@ def show(file: Path, as_json: bool, lang: str) -> None:
 @click.argument("file", type=_path)
 @click.option("--at", "text", default="", help="The true time now, as in 2026-11-25 14:32 (in the site's time zone).")
 @click.option("--yes", is_flag=True, help="Do not ask whether the system's clock is right.")
-@_lang
+@lang_option
 def confirm(file: Path, text: str, yes: bool, lang: str) -> None:
     """Vouch for the time of the agent of FILE (SITE.yaml or its .outbox), where neither NTP nor the center can."""
     from agent import clock as room

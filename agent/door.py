@@ -9,24 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from agent.options import json_option, lang_option
+
 if TYPE_CHECKING:
     from agent.look import Look
 
 _path = click.Path(path_type=Path, dir_okay=False)
 
 
-def _language() -> str:
-    """Vietnamese where the terminal speaks it, else English."""
-    told = os.environ.get("NHIP_LANG") or os.environ.get("LC_ALL") or os.environ.get("LANG") or ""
-    return "vi" if told.lower().startswith("vi") else "en"
-
-
 @click.command()
 @click.argument("file", type=_path)
 @click.option("--export", "target", type=_path, help="Write what the center has not receipted to this file.")
 @click.option("--as", "author", default="", help="SITE/GATEWAY, where the outbox does not know it yet.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-@click.option("--lang", type=click.Choice(("vi", "en")), default=_language, help="Language of what is printed.")
+@json_option
+@lang_option
 def outbox(file: Path, target: Path | None, author: str, as_json: bool, lang: str) -> None:
     """What waits in an outbox FILE for the center, since when and how much; the agent may be running."""
     from agent.disk import CannotStore, CorruptOutbox, UnknownFormat

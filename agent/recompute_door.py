@@ -12,8 +12,6 @@ import click
 from agent._past_options import (
     among,
     asked,
-    json_option,
-    lang_option,
     load,
     local,
     moment,
@@ -23,6 +21,7 @@ from agent._past_options import (
     site_argument,
     wrong,
 )
+from agent.options import json_option, lang_option
 
 if TYPE_CHECKING:
     from agent.declared import Recompute
