@@ -10,13 +10,13 @@ from typing import Any, NoReturn
 
 import click
 
-from agent.clock_door import COMMANDS as CLOCK
-from agent.declare_door import COMMANDS as DECLARE
-from agent.door import COMMANDS as OUTBOX
-from agent.recompute_door import COMMANDS as RECOMPUTE
-from center.accounts.door import COMMANDS as ACCOUNTS
-from center.door import COMMANDS as BY_HAND
-from center.enroll.door import COMMANDS as ENROLMENT
+from agent.commands.clock import COMMANDS as CLOCK
+from agent.commands.declare import COMMANDS as DECLARE
+from agent.commands.outbox import COMMANDS as OUTBOX
+from agent.commands.recompute import COMMANDS as RECOMPUTE
+from center.commands.accounts import COMMANDS as ACCOUNTS
+from center.commands.enroll import COMMANDS as ENROLMENT
+from center.commands.quarantine import COMMANDS as BY_HAND
 from tools.door import COMMANDS as TOOLS  # each door imports click alone
 
 EXIT_BAD = 1
@@ -87,7 +87,7 @@ def agent(
     import json
 
     from agent import run as edge
-    from agent.disk import CannotStore, OutboxInUse, UnknownFormat
+    from agent.outbox.disk import CannotStore, OutboxInUse, UnknownFormat
     from config import Misconfigured
 
     _log()
@@ -155,8 +155,8 @@ def migrate(source: Path, target: Path, as_json: bool, lang: str) -> None:
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
-    from center import migrate as room
-    from center.books import StoreRefused
+    from center.commands import migrate as room
+    from center.ledger.contract import StoreRefused
     from center.stores.contract import StoreAway
     from config import Misconfigured
     from words import say

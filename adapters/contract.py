@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from oee.states import Quality
+from oee.model.states import Quality
 
 
 class NotConnected(Exception):

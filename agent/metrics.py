@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from agent.ranges import holes
-from agent.sender import Sender
-from agent.supervisor import DeviceHealth
-from oee.engine import Live
-from oee.states import State
+from agent.devices.supervisor import DeviceHealth
+from agent.outbox.send_window import Sender
+from agent.outbox.seq_ranges import holes
+from oee.engine.step import Live
+from oee.model.states import State
 from wire.bodies import Clock
 from wire.prometheus import Metric, by_label, counter, gauge, render
 

@@ -22,38 +22,38 @@ from typing import Any, Final
 
 from adapters.contract import Reading, Row
 from agent.apart import apart
-from agent.broker import broker_of
-from agent.budget import Budget, Level, Part, Plan
-from agent.cadence import Leisure
-from agent.clock import Clock, held_path
-from agent.clock_guard import Verdict
-from agent.corrections import Corrections
-from agent.data_estimate import expected
-from agent.dating import Dating
-from agent.described import CONFIG, changes, outdated
-from agent.devices import open_all
-from agent.disk import CannotStore, CorruptOutbox
-from agent.freshness import Freshness
+from agent.clock.clock import Clock, held_path
+from agent.clock.dating import Dating
+from agent.clock.guard import Verdict
+from agent.clock.system import System, SystemClock
+from agent.compute.history import blocks, days, first_ns
+from agent.compute.pipeline import Pipeline
+from agent.devices.freshness import Freshness
+from agent.devices.open import open_all
+from agent.devices.recorder import Recorder, rules
+from agent.devices.supervisor import Supervisor
 from agent.health import Health, Rate
-from agent.history import blocks, days, first_ns
-from agent.journal import WINDOW_NS
-from agent.keeper import Keeper, all_streams
 from agent.metrics import Readings, metrics_text
 from agent.metrics_http import serve
-from agent.outbox import BUDGET_MB
-from agent.pipeline import Pipeline
-from agent.recorder import Recorder, rules
-from agent.redating import Redating, Step, new_time
-from agent.salvage import Opened, open_outbox
-from agent.sender import Limits, Sender
-from agent.site import SiteNews
-from agent.supervisor import Supervisor
-from agent.system_clock import System, SystemClock
+from agent.outbox.disk import CannotStore, CorruptOutbox
+from agent.outbox.file import BUDGET_MB
+from agent.outbox.journal import WINDOW_NS
+from agent.outbox.recovery import Opened, open_outbox
+from agent.outbox.send_window import Limits, Sender
+from agent.store.commit import Keeper, all_streams
+from agent.store.corrections import Corrections
+from agent.store.machine_digest import CONFIG, changes, outdated
+from agent.store.redating import Redating, Step, new_time
+from agent.store.site import SiteNews
 from agent.told import live_machines, own_version
 from agent.turns import every, whenever
-from agent.uplink import Hooks, Uplink
+from agent.uplink.broker import broker_of
+from agent.uplink.budget import Budget, Level, Part, Plan
+from agent.uplink.cadence import Leisure
+from agent.uplink.data_estimate import expected
+from agent.uplink.uplink import Hooks, Uplink
 from config import Site, compile_site, description, load_profiles, load_site, values_of
-from config.devices import stale_after_s
+from config.devices.kinds import stale_after_s
 from wire.bodies import Status
 from wire.values import MOST_ROWS
 
@@ -502,7 +502,7 @@ async def run(
     """Runs the agent until `stop` is set.
 
     history: a folder of recorded files to be fed first; read: reads the site file. Raises
-    `config.Misconfigured`, `agent.disk.OutboxInUse`, `UnknownFormat` or `CannotStore` before anything has been started.
+    `config.Misconfigured`, `agent.outbox.disk.OutboxInUse`, `UnknownFormat` or `CannotStore` before anything has been started.
     """
     options = options or Options()
     site = read(site_path)

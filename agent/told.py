@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 
-from oee.engine import Live
+from oee.engine.step import Live
 from wire.bodies import LiveMachine
 
 

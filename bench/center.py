@@ -30,9 +30,9 @@ from rich.progress import track
 from rich.table import Table
 
 from center.stores.contract import Batch, Origin, Query, RolledUp
-from oee import kpi
-from oee.facts import MINUTE_NS, NO_LOSSES
-from oee.states import CalendarClass
+from oee.kpi import kpi
+from oee.model.facts import MINUTE_NS, NO_LOSSES
+from oee.model.states import CalendarClass
 
 REPEATS = 5
 SLOW_MS = 5000
@@ -163,7 +163,7 @@ def rss_mib(pid):
 def one_duckdb(folder, machines, days):
     """The embedded store."""
     settings = {"file": str(folder / "facts.duckdb")}
-    store = importlib.import_module("center.stores.duckdb").open_store(settings)
+    store = importlib.import_module("center.stores.duckdb.store").open_store(settings)
     out = measure(store, machines, days)
     store.close()
     out["disk_bytes"] = size(folder)
@@ -174,7 +174,7 @@ def one_influxdb(folder, machines, days):
     """A server of our own; its cold cache is written soon, so that files are counted and not the log."""
     server = Influxd(folder, more='cache-snapshot-write-cold-duration = "5s"').start()
     try:
-        store = importlib.import_module("center.stores.influxdb").open_store(server.settings)
+        store = importlib.import_module("center.stores.influxdb.store").open_store(server.settings)
         out = measure(store, machines, days)
         store.close()
         until = time.monotonic() + 120

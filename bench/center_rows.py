@@ -4,8 +4,8 @@ import time
 
 import numpy as np
 
-from oee.facts import FACT, FACT_COLUMNS, LOSS_COLUMNS, MINUTE_NS, NO_LOSSES, Facts, Losses, select
-from oee.states import CalendarClass, State
+from oee.model.facts import FACT, FACT_COLUMNS, LOSS_COLUMNS, MINUTE_NS, NO_LOSSES, Facts, Losses, select
+from oee.model.states import CalendarClass, State
 
 ZONE = "Asia/Ho_Chi_Minh"
 AHEAD_MIN = 7 * 60

@@ -25,11 +25,11 @@ from test_corrections import MACHINE, Gateway, said
 from test_pipeline import T0, S
 
 from adapters.contract import Row
-from agent import declared
-from oee import engine
-from oee.facts import MINUTE_NS
-from oee.samples import between, series
-from oee.states import Quality
+from agent.outbox import declarations as declared
+from oee.engine import step as engine
+from oee.model.facts import MINUTE_NS
+from oee.model.samples import between, series
+from oee.model.states import Quality
 
 STEP_S = 600
 

@@ -24,17 +24,17 @@ import numpy as np
 sys.path[0] = str(Path(__file__).resolve().parent.parent)  # this file's name must not hide the package `oee`
 
 from config import parse_site
-from oee import engine
-from oee.calendars import Calendar, Shift
-from oee.conditions import parse
-from oee.facts import FACT_COLUMNS, MINUTE_NS
-from oee.machine import Counter, Ideal, Machine, Pieces, Product, Rule
-from oee.states import State
-from oee.tally import tally
-from replay.cells import Cells
-from replay.clean import Cleaner, Raw
-from replay.conflicts import Conflicts
+from oee.engine import step as engine
+from oee.engine.add_up import tally
+from oee.model.calendars import Calendar, Shift
+from oee.model.conditions import parse
+from oee.model.facts import FACT_COLUMNS, MINUTE_NS
+from oee.model.machine import Counter, Ideal, Machine, Pieces, Product, Rule
+from oee.model.states import State
 from replay.drive import replay
+from replay.read.cells import Cells
+from replay.read.clean import Cleaner, Raw
+from replay.read.conflicts import Conflicts
 
 S = 1_000_000_000
 T0 = 1_767_200_400 * S

@@ -3,18 +3,18 @@
 from fastapi import FastAPI
 from starlette.requests import HTTPConnection
 
-from center.access import Forbidden, Identify, anybody_here, is_named_here
 from center.accounts.api import add_accounts
 from center.accounts.identify import Accounts, add_sessions
-from center.api import create_app
-from center.backup_api import add_backup
-from center.by_hand_api import add_by_hand
-from center.declarations_api import add_declarations
-from center.declaring import Declaring
-from center.ingest import Ingest
+from center.api.access import Forbidden, Identify, anybody_here, is_named_here
+from center.api.app import create_app
+from center.api.backup import add_backup
+from center.api.declarations import add_declarations
+from center.api.quarantine import add_by_hand
+from center.ingest.declare import Declaring
+from center.ingest.worker import Ingest
 from center.metrics import add_metrics
+from center.model.viewer import Viewer
 from center.state import Center
-from center.viewer import Viewer
 
 
 def application(

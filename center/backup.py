@@ -13,7 +13,7 @@ from typing import Final, Protocol, runtime_checkable
 import duckdb
 from sqlalchemy import Engine
 
-from center.sql import create_closed
+from center.database.sql import create_closed
 from center.state import Center
 from center.stores.contract import StoreAway
 

@@ -8,8 +8,8 @@ from typing import Final
 from fastapi import FastAPI
 from fastapi.responses import Response
 
-from center.access import Watching
-from center.ledger import holes
+from center.api.access import Watching
+from center.ledger.marks import holes
 from center.state import Center
 from center.stores.contract import StoreAway
 from wire.prometheus import CONTENT_TYPE, Metric, by_label, counter, gauge, render

@@ -5,10 +5,10 @@ import importlib.util
 from pathlib import Path
 from typing import Any, Final, cast
 
-from center.books import Books
-from center.books_sql import SqlBooks
-from center.complaints import wrong
-from center.sql import open_database
+from center.database.sql import open_database
+from center.ledger.contract import Books
+from center.ledger.sql import SqlBooks
+from center.model.complaints import wrong
 from center.state import Center, center_of
 from center.stores.contract import Store, StoreAway
 from config import Center as CenterFile
@@ -21,11 +21,11 @@ def open_center(settings: CenterFile) -> Center:
     """The center's store and books. Raises `Misconfigured`."""
     kind, options = settings.store.kind, dict(settings.store.options)
     if kind.startswith("_") or kind == "contract" or importlib.util.find_spec(f"{_STORES}.{kind}") is None:
-        known = sorted(item.stem for item in Path(__file__).with_name("stores").glob("[!_]*.py"))
-        raise wrong("store.kind", kind, "unknown_store", known=", ".join(name for name in known if name != "contract"))
+        known = sorted(item.parent.name for item in Path(__file__).with_name("stores").glob("*/store.py"))
+        raise wrong("store.kind", kind, "unknown_store", known=", ".join(known))
     if kind != "duckdb":
         options.pop("books", None)
-    store = cast(Store, importlib.import_module(f"{_STORES}.{kind}").open_store(options))
+    store = cast(Store, importlib.import_module(f"{_STORES}.{kind}.store").open_store(options))
     books: Books | None = None
     try:
         if not isinstance(store, Books):
@@ -57,7 +57,7 @@ def where_books_are(settings: CenterFile) -> str:
 def _open_books(settings: CenterFile) -> Books:
     where = where_books_are(settings)
     if not where.startswith("postgresql:"):
-        return cast(Books, importlib.import_module(f"{_STORES}.duckdb").open_store({"file": where}))
+        return cast(Books, importlib.import_module(f"{_STORES}.duckdb.store").open_store({"file": where}))
     if "books" in settings.store.options:
         raise wrong("store.books", settings.store.options["books"], "books_unused")
     books = SqlBooks(open_database(where))

@@ -3,7 +3,7 @@
 import threading
 from typing import Final
 
-from center.books import Leasing
+from center.ledger.contract import Leasing
 from center.state import Center
 from center.stores.contract import RolledUp, StoreAway
 

@@ -19,14 +19,14 @@ from center.accounts.identify import Accounts
 from center.accounts.people import has_administrator
 from center.accounts.schema import open_accounts
 from center.application import application, watched
-from center.complaints import wrong
-from center.declarations import open_declarations
-from center.declaring import Declaring
-from center.ingest import Ingest
-from center.mqtt import Broker, part_of
+from center.database.declarations import open_declarations
+from center.database.sql import shown_url
+from center.ingest.declare import Declaring
+from center.ingest.mqtt import Broker, part_of
+from center.ingest.worker import Ingest
+from center.model.complaints import wrong
 from center.opening import close_center, open_center
 from center.rollups import Job
-from center.sql import shown_url
 from center.state import Center
 from config import Center as CenterFile
 from config import load_center

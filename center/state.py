@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from center.books import Books, Changes, Remembered, Shared
-from center.health import Health
-from center.ledger import Marks, both, lower
-from center.live import Pictures
-from center.memory import Memory, new_generation
-from center.retention import closed_before_ns
+from center.ledger.contract import Books, Changes, Remembered, Shared
+from center.ledger.marks import Marks, both, lower
+from center.ledger.memory import Memory, new_generation
+from center.model.health import Health
+from center.model.live import Pictures
+from center.model.retention import closed_before_ns
 from center.stores.contract import Batch, KeepsValues, Marked, RolledUp, Store
 
 KEEP_VALUES_NS: Final = 90 * 86_400_000_000_000

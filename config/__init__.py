@@ -4,13 +4,13 @@ Loading finds everything that is wrong at once and says where; compiling makes t
 """
 
 from config.center import Center
-from config.compile import compile_calendar, compile_site
-from config.complaints import Complaint, Misconfigured
-from config.config_hash import config_hash
-from config.describe import describe, description, values_of
-from config.load import load_center, load_site, parse_center, parse_site, read_site
-from config.site import Site
-from config.state_profiles import StateProfile, load_profiles
+from config.compile.compile import compile_calendar, compile_site
+from config.compile.describe import describe, description, values_of
+from config.compile.digest import config_hash
+from config.load.load import load_center, load_site, parse_center, parse_site, read_site
+from config.site.model import Site
+from config.templates.state_profiles import StateProfile, load_profiles
+from config.yaml.complaints import Complaint, Misconfigured
 
 __all__ = [
     "Center",

@@ -5,8 +5,8 @@ from typing import Final, Literal
 
 from pydantic import Field, ValidationError
 
-from config.common import BrokerLink, SiteId
-from config.complaints import Complaint, Misconfigured
+from config.yaml.common import BrokerLink, SiteId
+from config.yaml.complaints import Complaint, Misconfigured
 
 _FILES: Final = ("password_file", "ca_file", "certificate_file", "private_key_file")
 

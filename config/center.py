@@ -6,9 +6,9 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from config.common import BrokerLink, BrokerUrl, Listen, Strict
-from config.durations import DurationOrZero
-from config.wrong import Wrong
+from config.yaml.common import BrokerLink, BrokerUrl, Listen, Strict
+from config.yaml.durations import DurationOrZero
+from config.yaml.wrong import Wrong
 
 _FILE_KEYS: Final = ("file", "books")
 

@@ -1,11 +1,11 @@
 """Recorded samples through the very engine that runs live: the same computation over files, with a report.
 
-`read` turns files into changes, `drive` feeds them to `oee.engine.step` in blocks, `totals` adds up what comes out,
+`read` turns files into changes, `drive` feeds them to `oee.engine.step.step` in blocks, `totals` adds up what comes out,
 and only then `rows` divides. What is wrong in the input is a `Conflict`: told with file and line, never hidden in a sum.
 """
 
-from replay.conflicts import Conflict, Conflicts
 from replay.drive import Outcome, Window, replay
+from replay.read.conflicts import Conflict, Conflicts
 from replay.result import as_json
 from replay.rows import GROUPS, rows
 

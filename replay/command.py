@@ -13,12 +13,12 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 import words
 from config import Misconfigured, Site, load_site
-from oee.calendars import to_ns
+from oee.model.calendars import to_ns
 from replay.drive import Outcome, replay
-from replay.names import complain
+from replay.report.names import complain
+from replay.report.tables import show
 from replay.result import as_json
 from replay.rows import DEFAULT_BY, GROUPS
-from replay.tables import show
 
 FINE: Final = 0
 CONFLICTS: Final = 1
@@ -112,7 +112,7 @@ def _with_bar(site: Site, folder: Path, from_ns: int, to_ns: int, lang: str) -> 
 
 
 def _write_page(outcome: Outcome, options: Options) -> None:
-    from replay.page import page  # noqa: PLC0415  # only who asks for it pays for it
+    from replay.report.page import page  # noqa: PLC0415  # only who asks for it pays for it
 
     assert options.html is not None
     try:
@@ -126,7 +126,7 @@ def _write_page(outcome: Outcome, options: Options) -> None:
 def _complain(outcome: Outcome, options: Options) -> None:
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     if outcome.conflicts and not options.json:
-        console.print(f"\n{words.say('replay.conflicts', options.lang)}", style="bold")
+        console.print(f"\n{words.say('replay.read.conflicts', options.lang)}", style="bold")
     for item, text in zip(outcome.conflicts, complain(outcome.conflicts, options.lang), strict=True):
         console.print(text, style="yellow" if item.severity == "conflict" else "dim", markup=False)
     if options.html is not None:

@@ -16,17 +16,17 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from config import Site, compile_site, load_profiles
-from oee import engine
-from oee.declarations import Declaration
-from oee.facts import MINUTE_NS, MS_NS, NO_LOSSES
-from oee.machine import Machine
-from oee.orders import Stretch, facts_by_order, stretches
-from oee.production import count_all
-from oee.samples import Samples
-from replay import declared
-from replay.conflicts import Conflict, Conflicts
-from replay.feed import Tape, open_tapes
-from replay.times import iso
+from oee.engine import step as engine
+from oee.engine.production import count_all
+from oee.kpi.orders import Stretch, facts_by_order, stretches
+from oee.model.declarations import Declaration
+from oee.model.facts import MINUTE_NS, MS_NS, NO_LOSSES
+from oee.model.machine import Machine
+from oee.model.samples import Samples
+from replay.read import declarations as declared
+from replay.read.conflicts import Conflict, Conflicts
+from replay.read.feed import Tape, open_tapes
+from replay.read.times import iso
 from replay.totals import Totals, only_pieces
 
 BLOCK_NS: Final = 7 * 86_400_000_000_000

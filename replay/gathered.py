@@ -10,13 +10,13 @@ from typing import Final
 
 import numpy as np
 
-from oee.changeovers import Changeover, changeovers
-from oee.learn import Runs, join_runs, runs_of
-from oee.machine import Machine
-from oee.samples import Samples
-from oee.states import State
-from oee.stops import Stops, select_stops
-from oee.whole import Whole
+from oee.engine.stops import Stops, select_stops
+from oee.engine.window import Whole
+from oee.kpi.changeovers import Changeover, changeovers
+from oee.kpi.learn import Runs, join_runs, runs_of
+from oee.model.machine import Machine
+from oee.model.samples import Samples
+from oee.model.states import State
 
 CYCLES_KEPT: Final = 20_000
 _LOOKS_AT_LEAST: Final = 20

@@ -4,9 +4,9 @@ from dataclasses import asdict
 from typing import Any, Final
 
 import words
-from config.devices import period_s_of
-from oee.calendars import local_date
-from oee.learn import QUANTILES, Proposal, learn
+from config.devices.kinds import period_s_of
+from oee.kpi.learn import QUANTILES, Proposal, learn
+from oee.model.calendars import local_date
 from replay.drive import Outcome
 
 _NS: Final = 1_000_000_000

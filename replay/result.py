@@ -5,12 +5,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import words
-from replay.conflicts import Conflict
 from replay.drive import Outcome
 from replay.ideals import ideal_times
-from replay.insights import changeover_pairs, orders, paretos, six_losses, waterfalls
+from replay.read.conflicts import Conflict
+from replay.read.times import iso
+from replay.report.insights import changeover_pairs, orders, paretos, six_losses, waterfalls
 from replay.rows import DEFAULT_BY, length_ms, losses, rows, stop_row
-from replay.times import iso
 
 
 def as_json(outcome: Outcome, by: Sequence[str] = DEFAULT_BY, formula: str = "", lang: str = "en") -> dict[str, Any]:

@@ -7,13 +7,13 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from oee import kpi
-from oee.calendars import cut
-from oee.facts import FACT_COLUMNS, MS_NS, Int64
-from oee.orders import Stretch
-from oee.states import CalendarClass, State
+from oee.kpi import kpi
+from oee.kpi.orders import Stretch
+from oee.model.calendars import cut
+from oee.model.facts import FACT_COLUMNS, MS_NS, Int64
+from oee.model.states import CalendarClass, State
 from replay.drive import Outcome, Window
-from replay.times import iso
+from replay.read.times import iso
 from replay.totals import Kept, Key
 
 GROUPS: Final = ("machine", "day", "shift", "product", "order")

@@ -10,12 +10,12 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from oee.calendars import cut
-from oee.facts import FACT, FACT_COLUMNS, MS_NS, Facts, Int64, Losses, Stop, Table, select
-from oee.judge import scheduled_before
-from oee.machine import Machine
-from oee.states import State
-from oee.stops import OPEN_NS, Stops, join_stops, no_stops, select_stops
+from oee.engine.classify_stops import scheduled_before
+from oee.engine.stops import OPEN_NS, Stops, join_stops, no_stops, select_stops
+from oee.model.calendars import cut
+from oee.model.facts import FACT, FACT_COLUMNS, MS_NS, Facts, Int64, Losses, Stop, Table, select
+from oee.model.machine import Machine
+from oee.model.states import State
 from replay.gathered import Gathered
 
 STOPS_KEPT: Final = 1000

@@ -1,4 +1,4 @@
-"""Writes docs/kpis.md and docs/kpis.vi.md from the KPI table in `oee/kpi.py`: `kpi_docs.py [--check]`.
+"""Writes docs/kpis.md and docs/kpis.vi.md from the KPI table in `oee/kpi/kpi.py`: `kpi_docs.py [--check]`.
 
 With `--check` nothing is written; exit status 1 and the names of the pages that are out of date. Exit status 2: a
 phrase of the table has no Vietnamese in scripts/kpi_docs.vi.yaml, or that file has one that the table no longer says.
@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from oee.kpi import KPIS, ORDER_KPIS, Kpi  # noqa: E402  # the checkout's own, whether or not it is installed
+from oee.kpi.kpi import KPIS, ORDER_KPIS, Kpi  # noqa: E402  # the checkout's own, whether or not it is installed
 from words.catalogue import catalogue  # noqa: E402
 
 PAGES = {"en": ROOT / "docs" / "kpis.md", "vi": ROOT / "docs" / "kpis.vi.md"}
@@ -37,7 +37,7 @@ def main() -> int:
         for text in missing:
             print(f"scripts/kpi_docs.vi.yaml: add the Vietnamese for {text!r}", file=sys.stderr)
         for text in sorted(phrases.keys() - said):
-            print(f"scripts/kpi_docs.vi.yaml: remove {text!r}, oee/kpi.py no longer says it", file=sys.stderr)
+            print(f"scripts/kpi_docs.vi.yaml: remove {text!r}, oee/kpi/kpi.py no longer says it", file=sys.stderr)
         return 2
     frame = _read("kpi_docs.yaml")
     old = []

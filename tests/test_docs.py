@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from oee.kpi import KPIS, ORDER_KPIS
+from oee.kpi.kpi import KPIS, ORDER_KPIS
 from words.catalogue import catalogue
 
 ROOT = Path(__file__).resolve().parent.parent

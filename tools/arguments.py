@@ -58,7 +58,7 @@ class Seconds(click.ParamType[float]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """In seconds."""
-        from config.durations import parse_duration
+        from config.yaml.durations import parse_duration
 
         if isinstance(value, (int, float)):
             return float(value)

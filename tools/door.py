@@ -29,7 +29,7 @@ def _line(command: Callable[..., None]) -> Callable[..., None]:
         *, baud: tuple[int, ...], parity: tuple[str, ...], stop_bits: str, listen: float, echo: bool, framing: str,
         **rest: Any,
     ) -> None:  # fmt: skip
-        from tools.modbus_peer import Serial
+        from tools.peers.modbus_peer import Serial
 
         serial = Serial(baud, parity, int(stop_bits), listen, echo, framing == "rtu")
         command(serial=serial, **rest)
@@ -54,7 +54,7 @@ def _peers(place: str, unit: int, serial: Any, *, one: bool = False) -> Any:
     """The settings to try, or a usage error."""
     from pydantic import ValidationError
 
-    from tools.modbus_peer import peers_at
+    from tools.peers.modbus_peer import peers_at
 
     try:
         return peers_at(place, unit, serial, one=one)
@@ -93,9 +93,9 @@ def modbus(
     Functions 1-4 only, nothing is written. On a serial line (for example /dev/ttyUSB0) it listens first, and leaves a
     line alone on which another master asks.
     """
-    from tools.modbus_asker import Politeness
-    from tools.scan import scan_modbus
-    from tools.scan_modbus import Plan
+    from tools.peers.modbus_asker import Politeness
+    from tools.scan.command import scan_modbus
+    from tools.scan.modbus import Plan
 
     plan = Plan(units, tables or TABLES, min(span), max(span), step)
     peers = _peers(place, 1, serial)
@@ -114,7 +114,7 @@ def network(
     cidr: str, ports: tuple[int, ...], rate: float, timeout: float, yes: bool, as_json: bool, lang: str
 ) -> None:
     """Which hosts of a private network (at most a /24) listen on the ports of Modbus and OPC UA."""
-    from tools.scan import scan_network
+    from tools.scan.command import scan_network
 
     sys.exit(scan_network(cidr, ports, rate, timeout, yes=yes, as_json=as_json, lang=lang))
 
@@ -146,7 +146,7 @@ def browse(
     certificates: Path, as_json: bool, lang: str,
 ) -> None:  # fmt: skip
     """Walks the OPC UA server at URL and prints tags ready for the site file."""
-    from tools.browse import Walk, open_and_browse
+    from tools.browse.command import Walk, open_and_browse
 
     settings = {"security": security, "user": user if password_file else "", "password_file": password_file}
     login = None
@@ -181,9 +181,9 @@ def find_bytes(
     rate: float, timeout: float, serial: Any, as_json: bool, lang: str,
 ) -> None:  # fmt: skip
     """Finds type, byte order and factor of a register, or the bit of a lamp, from what the machine shows."""
-    from tools.bytes_search import Question
-    from tools.find_bytes import find
-    from tools.modbus_asker import Politeness
+    from tools.byte_order.command import find
+    from tools.byte_order.search import Question
+    from tools.peers.modbus_asker import Politeness
 
     given = {"holding": holding, "input": input_, "coil": coil, "discrete": discrete}
     places = [(table, address) for table, address in given.items() if address is not None]

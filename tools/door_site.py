@@ -30,8 +30,8 @@ def check(
     shortest_stop: float, certificate: Path | None, verified_by: str, as_json: bool, lang: str,
 ) -> None:  # fmt: skip
     """Says what is wrong with SITE.yaml, then reads each tag: value, quality, age, moving or not, and why not."""
-    from tools.check import Options, run
-    from tools.tally import parse_tally
+    from tools.check.command import Options, run
+    from tools.check.count import parse_tally
 
     try:
         tally = parse_tally(tally_text) if tally_text is not None else None
@@ -48,7 +48,7 @@ def check(
 @lang_option
 def plan(site: Path, answer: float, as_json: bool, lang: str) -> None:
     """Shows the requests that the devices of SITE.yaml will get, and how long a cycle takes on each line."""
-    from tools.plan import plan as show
+    from tools.plan.command import plan as show
 
     sys.exit(show(site, answer, as_json=as_json, lang=lang))
 
@@ -83,8 +83,8 @@ def plan(site: Path, answer: float, as_json: bool, lang: str) -> None:
 @lang_option
 def init(site_file: Path, lang: str, **flags: Any) -> None:
     """Asks a few questions and writes a site file that is valid."""
-    from tools.init import Flags
-    from tools.init import init as write
+    from tools.init.command import Flags
+    from tools.init.command import init as write
 
     sys.exit(write(site_file, Flags(**flags), lang))
 

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 
-from config.equipment import Equipment
+from config.templates.equipment import Equipment
 
 _PLAIN = re.compile(r"[\w./+-]+")
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from oee.facts import (
+from oee.model.facts import (
     FACT_COLUMNS,
     LOSS_COLUMNS,
     MINUTE_NS,
@@ -22,7 +22,7 @@ from oee.facts import (
     make_facts,
     make_losses,
 )
-from oee.states import CLASS_BY_WORD, STATE_BY_WORD, CalendarClass, State
+from oee.model.states import CLASS_BY_WORD, STATE_BY_WORD, CalendarClass, State
 from wire.envelope import Unsound
 
 Moment = Annotated[int, Field(ge=0, lt=2**63)]

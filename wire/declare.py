@@ -11,8 +11,8 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from oee.declarations import Declaration
-from oee.declarations import Field as DeclaredField
+from oee.model.declarations import Declaration
+from oee.model.declarations import Field as DeclaredField
 
 MOST: Final = 100
 """Declarations of one message, oldest first; the rest follow when these are echoed."""
@@ -23,7 +23,7 @@ class _Strict(BaseModel):
 
 
 class DeclaredRow(_Strict):
-    """One declaration as it travels; the fields are those of `oee.declarations.Declaration`."""
+    """One declaration as it travels; the fields are those of `oee.model.declarations.Declaration`."""
 
     no: int = Field(ge=1)
     id: str = Field(min_length=1, max_length=64)

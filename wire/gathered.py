@@ -4,7 +4,7 @@ from array import array
 from collections.abc import Sequence
 from typing import Any, Final
 
-from oee.states import Quality
+from oee.model.states import Quality
 
 _NONE: Final = float("nan")
 _NO_VALUE: Final = int(Quality.BAD)

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from oee.states import Quality
+from oee.model.states import Quality
 from wire.envelope import Unsound
 from wire.gathered import Gathered
 

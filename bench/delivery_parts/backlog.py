@@ -7,14 +7,14 @@ import time
 import numpy as np
 from delivery_parts.stage import eventually, timed
 
-from agent.broker import Broker
 from agent.health import Health
-from agent.keeper import all_streams
-from agent.outbox import Outbox
-from agent.sender import Key, Sender
-from agent.uplink import Hooks, Uplink
-from oee.facts import FACT, FACT_COLUMNS, LOSS_COLUMNS, MINUTE_NS, make_facts, make_losses
-from oee.states import State
+from agent.outbox.file import Outbox
+from agent.outbox.send_window import Key, Sender
+from agent.store.commit import all_streams
+from agent.uplink.broker import Broker
+from agent.uplink.uplink import Hooks, Uplink
+from oee.model.facts import FACT, FACT_COLUMNS, LOSS_COLUMNS, MINUTE_NS, make_facts, make_losses
+from oee.model.states import State
 from wire.bodies import Status, facts_body
 from wire.envelope import seal
 

@@ -1,16 +1,16 @@
 """What crosses the line in a machine's day at a site of 20 machines: facts, losses, stops, corrections, live and status,
-worked out by the agent's own pipeline from simulated machines; headers of MQTT, TCP and TLS as `agent.line` counts them.
+worked out by the agent's own pipeline from simulated machines; headers of MQTT, TCP and TLS as `agent.uplink.in_flight` counts them.
 """
 
 import random
 
 from adapters.contract import Row
-from agent.line import Meter
-from agent.parts import bodies
-from agent.pipeline import Pipeline
+from agent.compute.pipeline import Pipeline
+from agent.outbox.packing import bodies
 from agent.told import live_machines
+from agent.uplink.in_flight import Meter
 from config import compile_site, load_profiles, parse_site
-from oee.states import Quality
+from oee.model.states import Quality
 from wire.bodies import Live, Status
 from wire.envelope import seal
 from wire.messages import pack_message

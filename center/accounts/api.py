@@ -7,10 +7,10 @@ from fastapi import FastAPI, Query
 from pydantic import BaseModel, Field
 from sqlalchemy import Engine
 
-from center import answers
-from center.access import Administering
 from center.accounts import audit, people, tokens
-from center.times import iso
+from center.api import models as answers
+from center.api.access import Administering
+from center.model.times import iso
 
 _V1: Final = "/api/v1"
 _UTC: Final = ZoneInfo("UTC")

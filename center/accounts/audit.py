@@ -7,7 +7,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, func, select
 
 from center.accounts.schema import AUDIT
-from center.sql import reading
+from center.database.sql import reading
 
 MOST_ROWS: Final = 1000
 

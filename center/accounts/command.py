@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from center.accounts.audit import Actor
 from center.accounts.sessions import signing_key
-from center.viewer import EVERYTHING, Viewer
+from center.model.viewer import EVERYTHING, Viewer
 
 PREFIX: Final = "command:"
 _LASTS_S: Final = 600

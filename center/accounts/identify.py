@@ -12,11 +12,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import HTTPConnection
 
-from center.access import address_of, is_loopback
 from center.accounts import command, people, sessions, tokens
 from center.accounts.attempts import Attempts
 from center.accounts.audit import Actor
-from center.viewer import Viewer
+from center.api.access import address_of, is_loopback
+from center.model.viewer import Viewer
 
 COOKIE: Final = "nhip_session"
 KEY: Final = "key"
@@ -41,7 +41,7 @@ class Accounts:
     _turn: threading.Lock = field(default_factory=threading.Lock)
 
     async def identify(self, connection: HTTPConnection) -> Viewer | None:
-        """By `center.access.Identify`. A token that is sent and not good is not made good by a cookie."""
+        """By `center.api.access.Identify`. A token that is sent and not good is not made good by a cookie."""
         scheme, _, secret = connection.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             return await run_in_threadpool(self._bearer, secret.strip())

@@ -11,8 +11,8 @@ from sqlalchemy.exc import IntegrityError
 from center.accounts import passwords
 from center.accounts.audit import Actor, record
 from center.accounts.schema import SESSIONS, USERS
-from center.sql import reading, writing
-from center.viewer import Right, Viewer
+from center.database.sql import reading, writing
+from center.model.viewer import Right, Viewer
 from wire.topics import ID
 
 Role = Literal["admin", "engineer", "factory"]

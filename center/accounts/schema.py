@@ -5,7 +5,7 @@ from typing import Final
 
 from sqlalchemy import BigInteger, Boolean, Column, Connection, Engine, Integer, MetaData, String, Table, Text
 
-from center.sql import open_database, prepare
+from center.database.sql import open_database, prepare
 
 SESSION_KEY: Final = "sessions"
 """Signs cookies; made once, so that processes that share a database accept each other's."""

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, select
 from center.accounts.audit import Actor, record
 from center.accounts.people import User, user_of
 from center.accounts.schema import SECRETS, SESSION_KEY, SESSIONS, USERS
-from center.sql import reading, writing
+from center.database.sql import reading, writing
 
 LASTS_S: Final = 14 * 86_400
 

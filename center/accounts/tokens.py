@@ -12,8 +12,8 @@ from center.accounts.audit import Actor, record
 from center.accounts.people import Refused, sites_of, sites_text
 from center.accounts.schema import TOKENS
 from center.accounts.sessions import digest
-from center.sql import reading, writing
-from center.viewer import Right, Viewer
+from center.database.sql import reading, writing
+from center.model.viewer import Right, Viewer
 
 Scope = Literal["read", "write", "watch"]
 """read: ask about sites; write: that, and enter what people know; watch: the center's own health and metrics."""

@@ -15,14 +15,14 @@ def mount(app: FastAPI, center: Center, accounts: Accounts | None = None) -> Non
     from center.console.pages import add_pages  # noqa: PLC0415 - NiceGUI is loaded only where a console is wanted
 
     if accounts:
-        from center.console.admin_pages import add_admin_pages  # noqa: PLC0415
+        from center.console.admin.pages import add_admin_pages  # noqa: PLC0415
         from center.console.session_pages import add_session_pages  # noqa: PLC0415
 
         add_session_pages(app, center, accounts)
         add_admin_pages(app, center, accounts)
     declaring = getattr(app.state, "declaring", None)
     if declaring:
-        from center.console.declare_pages import add_declare_pages  # noqa: PLC0415
+        from center.console.declare.pages import add_declare_pages  # noqa: PLC0415
 
         add_declare_pages(app, center, declaring)
     add_pages(app, center, declares=declaring is not None)

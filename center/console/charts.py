@@ -11,7 +11,7 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from center.console import clock
-from center.console.fleet_cards import lies_between
+from center.console.fleet.cards import lies_between
 from center.console.markup import el, join
 from center.console.names import reason_name
 from words import duration, percent, say

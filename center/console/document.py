@@ -9,8 +9,8 @@ from markupsafe import Markup
 from center.console import frame
 from center.console.glyphs import HATCH
 from center.console.markup import Child, el, join
+from center.model.viewer import Viewer
 from center.state import Center
-from center.viewer import Viewer
 
 
 def document(

@@ -15,9 +15,9 @@ from nicegui.client import Client
 
 from center.console.glyphs import HATCH, PERSON, PULSE, SUN
 from center.console.markup import el, join
+from center.model.viewer import Viewer
 from center.state import Center
 from center.stores.contract import StoreAway
-from center.viewer import Viewer
 from words import LANGUAGES, say
 
 _HERE: Final = Path(__file__).parent

@@ -8,8 +8,11 @@ from nicegui.client import Client
 from nicegui.page import page as page_settings
 from nicegui.translations import translations
 
-from center.console import delivery, fleet, frame, machine
+from center.console import frame
 from center.console.ask import Desk
+from center.console.delivery import page as delivery
+from center.console.fleet import page as fleet
+from center.console.machine import page as machine
 from center.state import Center
 from words import say
 

@@ -4,14 +4,14 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
-from center.access import LOGIN, address_of
 from center.accounts import passwords, people, sessions
 from center.accounts.identify import KEY, Accounts, Wait, actor_of
+from center.api.access import LOGIN, address_of
 from center.console import frame
 from center.console.document import button, document, field, form, said
 from center.console.markup import el
+from center.model.viewer import Viewer
 from center.state import Center
-from center.viewer import Viewer
 from words import duration, say
 
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from center.console.fleet_cards import big, bounds, lies_between, why_null
+from center.console.fleet.cards import big, bounds, lies_between, why_null
 from center.console.markup import el, join, share
 from words import duration, number, percent, say
 

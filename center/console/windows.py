@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from center.buckets import HOUR_NS, clock_edges, date_start_ns
-from center.sites import Segments
-from center.times import iso
-from oee.calendars import cut, local_date
-from oee.facts import MINUTE_NS, NO_SHIFT
+from center.model.buckets import HOUR_NS, clock_edges, date_start_ns
+from center.model.sites import Segments
+from center.model.times import iso
+from oee.model.calendars import cut, local_date
+from oee.model.facts import MINUTE_NS, NO_SHIFT
 
 RANGES: Final = ("today", "24h", "7d", "30d")
 BUCKETS: Final = ("hour", "shift", "day", "week")

@@ -7,8 +7,8 @@ from sqlalchemy import Connection, Engine, func, select
 
 from center.accounts.audit import Actor, record
 from center.accounts.schema import GATEWAYS
+from center.database.sql import reading, writing
 from center.enroll.mosquitto import hashed
-from center.sql import reading, writing
 from wire.accounts import account
 
 

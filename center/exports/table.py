@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from oee.facts import FACT_COLUMNS
-from oee.kpi import KPIS
+from oee.kpi.kpi import KPIS
+from oee.model.facts import FACT_COLUMNS
 
 Kind = Literal["text", "time", "integer", "number", "truth"]
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol, runtime_checkable
 
-from center.ledger import Marks, StreamKey
-from oee.facts import Facts, Losses, Stop
+from center.ledger.marks import Marks, StreamKey
+from oee.model.facts import Facts, Losses, Stop
 from wire.values import NO_VALUES, Values
 
 HOURS: Final = "hours"
@@ -115,7 +115,7 @@ class RolledUp(Protocol):
     """A store that keeps sums of hours and days beside its minute rows.
 
     Sums that are not up to date are never used: answers are the same at any moment, before, while and after they are
-    added up. `retention_ns`: minute rows that are older are deleted (0: never), sums never; `center.retention`
+    added up. `retention_ns`: minute rows that are older are deleted (0: never), sums never; `center.model.retention`
     says from when on rows come too late.
     """
 

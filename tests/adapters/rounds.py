@@ -5,8 +5,8 @@ import logging
 import time
 from contextlib import asynccontextmanager
 
-from agent.devices import open_all
-from agent.supervisor import Supervisor
+from agent.devices.open import open_all
+from agent.devices.supervisor import Supervisor
 
 
 class Round:

@@ -1,4 +1,4 @@
-"""Walks the folder: every file without an underscore is a protocol, and owes the same."""
+"""Walks the folders: each with an `adapter.py` is a device kind, and owes the same."""
 
 import asyncio
 import importlib
@@ -12,14 +12,9 @@ from pydantic import TypeAdapter
 
 import adapters
 from adapters.contract import NotConnected
-from config.devices import DEVICE_KINDS, Device
+from config.devices.kinds import DEVICE_KINDS, Device
 
-NOT_PROTOCOLS = {"contract", "__init__"}
-KINDS = sorted(
-    path.stem
-    for path in Path(adapters.__file__).parent.glob("*.py")
-    if not path.stem.startswith("_") and path.stem not in NOT_PROTOCOLS
-)
+KINDS = sorted(path.parent.name for path in Path(adapters.__file__).parent.glob("*/adapter.py"))
 
 
 def example(kind, port):
@@ -44,7 +39,7 @@ def test_every_kind_has_its_file_and_its_model():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_a_protocol_owes(kind):
-    module = importlib.import_module(f"adapters.{kind}")
+    module = importlib.import_module(f"adapters.{kind}.adapter")
     device = example(kind, 1)
     adapter = module.open_device(device, time.time_ns)
     assert adapter.period_s == 0.25
@@ -56,7 +51,7 @@ def test_what_a_protocol_owes(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_nobody_there_is_not_connected_and_leaves_nothing(kind):
-    adapter = importlib.import_module(f"adapters.{kind}").open_device(example(kind, free_port()), time.time_ns)
+    adapter = importlib.import_module(f"adapters.{kind}.adapter").open_device(example(kind, free_port()), time.time_ns)
     await adapter.close()
     for _ in range(2):
         with pytest.raises(NotConnected) as caught:
@@ -79,7 +74,7 @@ async def test_a_peer_that_accepts_and_says_nothing_is_treated_gently(kind):
 
     server = await asyncio.start_server(mute, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    adapter = importlib.import_module(f"adapters.{kind}").open_device(example(kind, port), time.time_ns)
+    adapter = importlib.import_module(f"adapters.{kind}.adapter").open_device(example(kind, port), time.time_ns)
     with pytest.raises(NotConnected) as caught:
         await adapter.connect()
         await adapter.read()

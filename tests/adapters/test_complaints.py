@@ -16,9 +16,9 @@ from opcua_plant import device as opcua_device
 from opcua_plant import has_node_opcua, node_running, running
 from rounds import LOST_AND_BACK, driven, listen, said
 
-from agent.freshness import Freshness
-from config.devices import ModbusTcpDevice
-from oee.states import Quality
+from agent.devices.freshness import Freshness
+from config.devices.kinds import ModbusTcpDevice
+from oee.model.states import Quality
 
 sys.path.append(str(Path(__file__).parent.parent / "agent"))
 
@@ -149,7 +149,7 @@ async def test_a_slow_device_skips_places_and_is_not_lost(tmp_path, caplog):
 async def test_what_is_not_the_answer_never_becomes_a_value(tmp_path, caplog, monkeypatch, mode):
     """telegraf#14317, grid-x/modbus#78: after one late answer, every value was the one before's for good."""
     listen(caplog)
-    monkeypatch.setattr("adapters._modbus_poll.SILENT_S", 0.5)  # a refused tag is asked again after 10 s
+    monkeypatch.setattr("adapters.modbus.poll.SILENT_S", 0.5)  # a refused tag is asked again after 10 s
     async with faulty_modbus(late_s=0.4) as plc, faulty_modbus() as neighbour:
         tags = {"a": {"holding": 0, "type": "uint32"}, "far": {"holding": 900, "type": "uint32"}}
         async with driven({"plc": device(plc.port, tags), "neighbour": device(neighbour.port)}, tmp_path) as round_:

@@ -3,10 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters._modbus_block import block_of, value_of
-from adapters._modbus_decode import coil, decoder_of
-from adapters._modbus_plan import Place, request_for
-from config.device_modbus import ModbusTag
+from adapters.modbus.block import block_of, value_of
+from adapters.modbus.decode import coil, decoder_of
+from adapters.modbus.plan import Place, request_for
+from config.devices.modbus import ModbusTag
 
 TYPES = (
     "uint16", "int16", "uint32", "int32", "uint64", "int64", "float16", "float32", "float64", "bcd16", "bcd32",

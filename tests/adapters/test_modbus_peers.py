@@ -10,9 +10,9 @@ from rtu_lines import libmodbus_unit
 from servers import free_port
 
 from adapters.contract import NotConnected
-from adapters.modbus_tcp import open_device
-from config.devices import ModbusTcpDevice
-from oee.states import Quality
+from adapters.modbus_tcp.adapter import open_device
+from config.devices.kinds import ModbusTcpDevice
+from oee.model.states import Quality
 
 OPTIONS = {"holding": "4", "input": "3", "coil": "0", "discrete": "1"}
 

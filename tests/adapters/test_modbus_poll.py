@@ -4,11 +4,11 @@ import struct
 
 import pytest
 
-from adapters._modbus_decode import decoder
-from adapters._modbus_frames import BUSY, ILLEGAL_ADDRESS, ILLEGAL_FUNCTION
-from adapters._modbus_plan import Limits, Place
-from adapters._modbus_poll import PATIENCE, RARELY_S, SILENT_S, Poll
-from oee.states import Quality
+from adapters.modbus.decode import decoder
+from adapters.modbus.frames_tcp import BUSY, ILLEGAL_ADDRESS, ILLEGAL_FUNCTION
+from adapters.modbus.plan import Limits, Place
+from adapters.modbus.poll import PATIENCE, RARELY_S, SILENT_S, Poll
+from oee.model.states import Quality
 
 GOOD, BAD = Quality.GOOD, Quality.BAD
 

@@ -11,12 +11,12 @@ from pymodbus.server import ModbusSerialServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 from rtu_lines import converter, libmodbus_unit, other_master, serial_line, units
 
-from adapters._modbus_rtu_frames import question, sealed
 from adapters.contract import Misconfigured, NotConnected
-from adapters.modbus_rtu import open_device, open_devices
-from adapters.modbus_tcp import open_device as open_converter
-from config.devices import ModbusRtuDevice, ModbusTcpDevice
-from oee.states import Quality
+from adapters.modbus.frames_rtu import question, sealed
+from adapters.modbus_rtu.adapter import open_device, open_devices
+from adapters.modbus_tcp.adapter import open_device as open_converter
+from config.devices.kinds import ModbusRtuDevice, ModbusTcpDevice
+from oee.model.states import Quality
 
 HELD = {"a": {"holding": 0}, "b": {"holding": 1}}
 

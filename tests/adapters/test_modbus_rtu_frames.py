@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters._modbus_frames import Garbled, Refused
-from adapters._modbus_plan import Request
-from adapters._modbus_probes import LATELY_S, PATIENCE, SHARE, Probes
-from adapters._modbus_rtu_frames import Heard, answer_size, crc, heard_in, question, sealed, size_of, values_of
-from adapters._modbus_timing import UNKNOWN_PACE, exchange_s, load, pace
+from adapters.modbus.frames_rtu import Heard, answer_size, crc, heard_in, question, sealed, size_of, values_of
+from adapters.modbus.frames_tcp import Garbled, Refused
+from adapters.modbus.plan import Request
+from adapters.modbus.probes import LATELY_S, PATIENCE, SHARE, Probes
+from adapters.modbus.timing import UNKNOWN_PACE, exchange_s, load, pace
 
 
 def bitwise_crc(data):

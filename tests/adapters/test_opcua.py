@@ -11,10 +11,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from opcua_plant import NAMES, device, gathered, running, until_lost
 
 from adapters.contract import Misconfigured, NotConnected
-from adapters.opcua import open_device
-from agent.devices import open_all
-from config.device_opcua import with_files
-from oee.states import Quality
+from adapters.opcua.adapter import open_device
+from agent.devices.open import open_all
+from config.devices.opcua import with_files
+from oee.model.states import Quality
 
 
 @pytest.mark.parametrize("mode", ["subscribe", "poll"])

@@ -6,9 +6,9 @@ import time
 import pytest
 from opcua_plant import NAMES, device, gathered, has_node_opcua, node_running, until_lost, until_value
 
-from adapters.opcua import open_device
-from config.device_opcua import with_files
-from oee.states import Quality
+from adapters.opcua.adapter import open_device
+from config.devices.opcua import with_files
+from oee.model.states import Quality
 
 pytestmark = pytest.mark.skipif(not has_node_opcua(), reason="no node-opcua here (scripts/nodeopcua installs it)")
 

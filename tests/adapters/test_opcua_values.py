@@ -5,9 +5,9 @@ from asyncua import ua
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters._opcua_nodes import node_id
-from adapters._opcua_values import FAR_OFF_NS, SourceClock, source_ns_of, value_of
-from oee.states import Quality
+from adapters.opcua.nodes import node_id
+from adapters.opcua.values import FAR_OFF_NS, SourceClock, source_ns_of, value_of
+from oee.model.states import Quality
 
 S = 1_000_000_000
 

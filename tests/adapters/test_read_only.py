@@ -23,10 +23,11 @@ sys.path.append(str(Path(__file__).parent.parent / "tools"))
 from faulty_modbus import faulty_modbus
 from tools_plant import run
 
-from adapters import _modbus_frames, _modbus_rtu_frames
-from agent.devices import open_all
-from agent.supervisor import Supervisor
-from config.devices import ModbusRtuDevice, ModbusTcpDevice
+from adapters.modbus import frames_rtu as _modbus_rtu_frames
+from adapters.modbus import frames_tcp as _modbus_frames
+from agent.devices.open import open_all
+from agent.devices.supervisor import Supervisor
+from config.devices.kinds import ModbusRtuDevice, ModbusTcpDevice
 
 READING = {1, 2, 3, 4}
 LOOKING = {

@@ -11,7 +11,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from servers import amqtt_command, answers, eventually, free_port, mosquitto_command
 
-from agent.ranges import settled
+from agent.outbox.seq_ranges import settled
 from wire.envelope import content, open_envelope
 from wire.messages import unpack_message
 from wire.receipts import Receipt, StreamReceipt, encode_receipt

@@ -13,8 +13,8 @@ from edge_plc import plc, site_file
 
 from agent.health import Health
 from agent.metrics_http import serve
+from agent.outbox.recovery import open_outbox
 from agent.run import Agent, Options
-from agent.salvage import open_outbox
 from agent.turns import every
 from config import load_site
 from wire.prometheus import Metric, render

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.budget import LIVE, MB, MUST, VALUES, Budget, Level, Plan
-from agent.line import Line, Meter
-from agent.sender import Key
+from agent.outbox.send_window import Key
+from agent.uplink.budget import LIVE, MB, MUST, VALUES, Budget, Level, Plan
+from agent.uplink.in_flight import Line, Meter
 
 NOVEMBER_S = datetime(2026, 11, 1, tzinfo=UTC).timestamp()
 DAY_S = 86_400

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.clock_guard import PATIENCE_NS, SLEW_NS, SLEW_PER_S, Evidence, Guard, RoundTrip, S, Witness
+from agent.clock.guard import PATIENCE_NS, SLEW_NS, SLEW_PER_S, Evidence, Guard, RoundTrip, S, Witness
 
 TRUE_BASE = 1_795_000_000 * S
 HOUR = 3600 * S

@@ -7,24 +7,25 @@ from dataclasses import replace
 import pytest
 from test_pipeline import T0, S, machine, rows
 
-from agent import declared, pipeline
-from agent.corrections import Corrections
-from agent.disk import CannotStore
+from agent.compute import pipeline
+from agent.compute.pipeline import Pipeline
 from agent.health import Health
-from agent.journal import HOUR_NS
-from agent.keeper import Keeper, all_streams
-from agent.outbox import Outbox
-from agent.pipeline import Pipeline
-from agent.salvage import open_outbox
-from agent.sender import Limits, Sender
-from oee import engine
-from oee.conditions import parse
-from oee.correction import Sent, with_rows
-from oee.declarations import Declaration
-from oee.facts import MINUTE_NS
-from oee.machine import Ideal, Product, Rule
-from oee.samples import series
-from oee.states import State
+from agent.outbox import declarations as declared
+from agent.outbox.disk import CannotStore
+from agent.outbox.file import Outbox
+from agent.outbox.journal import HOUR_NS
+from agent.outbox.recovery import open_outbox
+from agent.outbox.send_window import Limits, Sender
+from agent.store.commit import Keeper, all_streams
+from agent.store.corrections import Corrections
+from oee.engine import step as engine
+from oee.engine.correction import Sent, with_rows
+from oee.model.conditions import parse
+from oee.model.declarations import Declaration
+from oee.model.facts import MINUTE_NS
+from oee.model.machine import Ideal, Product, Rule
+from oee.model.samples import series
+from oee.model.states import State
 from wire.bodies import read_facts_body
 from wire.envelope import content, open_envelope
 
@@ -304,7 +305,7 @@ async def test_a_tag_that_nothing_used_before_is_no_reason_to_forget_the_past(ga
 
 async def test_an_edit_that_the_core_stumbles_over_is_tried_once(gateway, monkeypatch):
     await gateway.go(9300)
-    monkeypatch.setattr("agent.corrections.again", lambda *_: 1 // 0)
+    monkeypatch.setattr("agent.store.corrections.again", lambda *_: 1 // 0)
     gateway.say(LATE[0])
     await gateway.corrections.turn()
     assert gateway.outcome(LATE[0]) == {"d1": "failed"}

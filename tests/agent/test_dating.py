@@ -9,16 +9,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adapters.contract import Row
-from agent.clock import Clock, clock_path, confirm
-from agent.clock_guard import Evidence, S, Witness
-from agent.dating import Dating
-from agent.freshness import Freshness
+from agent.clock.clock import Clock, clock_path, confirm
+from agent.clock.dating import Dating
+from agent.clock.guard import Evidence, S, Witness
+from agent.clock.undated_rows import Held
+from agent.compute.pipeline import Pipeline
+from agent.devices.freshness import Freshness
 from agent.health import Health
-from agent.held import Held
-from agent.pipeline import Pipeline
 from config import compile_site, load_profiles, load_site
-from oee.facts import MINUTE_NS, add_up, fact_keys
-from oee.states import Quality
+from oee.model.facts import MINUTE_NS, add_up, fact_keys
+from oee.model.states import Quality
 
 TRUE_BASE = 1_795_000_000 * S // MINUTE_NS * MINUTE_NS
 BOOTED = 100 * S
@@ -165,7 +165,7 @@ def undisturbed_sums(folder, machines, script=SCRIPT):
 @pytest.mark.parametrize("survived", range(5))
 def test_a_kill_while_held_rows_are_dated_costs_nothing(tmp_path, machines, survived, monkeypatch):
     """The next run goes on where the disk says, with the same dates."""
-    monkeypatch.setattr("agent.dating._ROWS_AT_ONCE", 15)
+    monkeypatch.setattr("agent.clock.dating._ROWS_AT_ONCE", 15)
     (tmp_path / "right").mkdir()
     expected = undisturbed_sums(tmp_path / "right", machines)
     world = World(0)

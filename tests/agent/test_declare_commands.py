@@ -9,8 +9,8 @@ from test_corrections import SECONDS, Gateway, fresh
 from test_pipeline import T0
 
 import nhip
-from agent.declared import known as said_so_far
-from agent.described import changes, fingerprint, outdated
+from agent.outbox.declarations import known as said_so_far
+from agent.store.machine_digest import changes, fingerprint, outdated
 from config import compile_site, load_profiles, load_site
 
 SITE = """

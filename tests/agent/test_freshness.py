@@ -2,8 +2,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.contract import Reading, Row
-from agent.freshness import Freshness
-from oee.states import Quality
+from agent.devices.freshness import Freshness
+from oee.model.states import Quality
 
 GOOD, BAD, GAP = Quality.GOOD, Quality.BAD, Quality.GAP
 S = 1_000_000_000

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.disk import CannotStore, DiskFull, OutboxInUse, UnknownFormat
-from agent.outbox import DAY_NS, Outbox
-from agent.ranges import Settled
-from agent.salvage import open_outbox
-from agent.sender import Key
+from agent.outbox.disk import CannotStore, DiskFull, OutboxInUse, UnknownFormat
+from agent.outbox.file import DAY_NS, Outbox
+from agent.outbox.recovery import open_outbox
+from agent.outbox.send_window import Key
+from agent.outbox.seq_ranges import Settled
 from wire.envelope import content, open_envelope
 
 NOW = 1_800_000_000_000_000_000
@@ -144,7 +144,7 @@ def test_begin_again_retires_streams_and_carry(outbox):
 CHILD = """
 import sys, os
 from pathlib import Path
-from agent.outbox import Outbox
+from agent.outbox.file import Outbox
 outbox = Outbox(Path(sys.argv[1]))
 number = int(sys.argv[2])
 while True:
@@ -225,9 +225,9 @@ def test_a_damaged_file_is_set_aside_and_its_sound_envelopes_are_kept(tmp_path, 
 ON_A_SMALL_DISK = """
 import random, sys
 from pathlib import Path
-from agent.disk import DiskFull
-from agent.outbox import Outbox
-from agent.ranges import Settled
+from agent.outbox.disk import DiskFull
+from agent.outbox.file import Outbox
+from agent.outbox.seq_ranges import Settled
 outbox = Outbox(Path(sys.argv[1]) / "outbox.db")
 stream, last = outbox.stream("facts"), 0
 commit = lambda: outbox.commit([("facts", {"p": random.randbytes(20_000).hex()})], {"m": b"%d" % last}, 1)[0].key.seq

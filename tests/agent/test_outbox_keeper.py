@@ -6,17 +6,17 @@ import pytest
 from test_pipeline import T0, S, live, machine, rows, sums
 
 from adapters.contract import Row
-from agent.disk import CannotStore
+from agent.compute.pipeline import Batch, Pipeline
+from agent.devices.recorder import Recorder, Rule
 from agent.health import Health
-from agent.keeper import Keeper, all_streams
-from agent.outbox import DAY_NS, Outbox
-from agent.parts import bodies
-from agent.pipeline import Batch, Pipeline
-from agent.ranges import Settled
-from agent.recorder import Recorder, Rule
-from agent.salvage import open_outbox
-from agent.sender import Limits, Sender
-from oee.states import Quality
+from agent.outbox.disk import CannotStore
+from agent.outbox.file import DAY_NS, Outbox
+from agent.outbox.packing import bodies
+from agent.outbox.recovery import open_outbox
+from agent.outbox.send_window import Limits, Sender
+from agent.outbox.seq_ranges import Settled
+from agent.store.commit import Keeper, all_streams
+from oee.model.states import Quality
 from wire.envelope import content, open_envelope
 from wire.receipts import Receipt, StreamReceipt
 

@@ -5,11 +5,11 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from agent.door import outbox as command
-from agent.look import look, waiting
-from agent.outbox import Outbox
-from agent.ranges import settled
-from agent.site import AUTHOR
+from agent.commands.outbox import outbox as command
+from agent.commands.outbox_report import look, waiting
+from agent.outbox.file import Outbox
+from agent.outbox.seq_ranges import settled
+from agent.store.site import AUTHOR
 from wire.envelope import open_envelope
 from wire.parcel import Damaged, End, Head, Item, NotParcel, pack, read_head, unpack
 

@@ -6,10 +6,10 @@ from collections import Counter
 
 import pytest
 
-from agent.disk import DiskFull
-from agent.outbox import Outbox
-from agent.ranges import Settled
-from center.ledger import Marks, StreamState, drop, settle
+from agent.outbox.disk import DiskFull
+from agent.outbox.file import Outbox
+from agent.outbox.seq_ranges import Settled
+from center.ledger.marks import Marks, StreamState, drop, settle
 from wire.bodies import Dropped
 from wire.envelope import content, open_envelope
 

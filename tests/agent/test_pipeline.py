@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from adapters.contract import Row
-from agent.cadence import Cadence, Leisure, backoff_s
-from agent.parts import bodies
-from agent.pipeline import Pipeline
-from oee import engine
-from oee.calendars import Calendar, Shift
-from oee.conditions import parse
-from oee.facts import FACT, MINUTE_NS, add_up
-from oee.machine import Counter, CountGap, Ideal, Machine, Pieces, Product, Rule
-from oee.samples import series
-from oee.states import Quality, State
+from agent.compute.pipeline import Pipeline
+from agent.outbox.packing import bodies
+from agent.uplink.cadence import Cadence, Leisure, backoff_s
+from oee.engine import step as engine
+from oee.model.calendars import Calendar, Shift
+from oee.model.conditions import parse
+from oee.model.facts import FACT, MINUTE_NS, add_up
+from oee.model.machine import Counter, CountGap, Ideal, Machine, Pieces, Product, Rule
+from oee.model.samples import series
+from oee.model.states import Quality, State
 from wire.bodies import read_facts_body
 
 S = 1_000_000_000

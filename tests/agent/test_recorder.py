@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from value_rows import listed
 
 from adapters.contract import Reading, Row
-from agent.recorder import Recorder, Rule
-from oee.states import Quality
+from agent.devices.recorder import Recorder, Rule
+from oee.model.states import Quality
 
 S = 1_000_000_000
 T = 1_780_000_000 * S

@@ -7,16 +7,16 @@ from edge_plc import site_file
 from test_dating import TRUE_BASE, World
 
 from adapters.contract import Reading, Row
-from agent.clock import confirm, held_path
-from agent.clock_guard import S
-from agent.outbox import Outbox
+from agent.clock.clock import confirm, held_path
+from agent.clock.guard import S
+from agent.outbox.file import Outbox
+from agent.outbox.recovery import Opened
 from agent.run import Agent, Options
-from agent.salvage import Opened
 from config import load_site
-from oee.carry import load
-from oee.correction import Sent, with_rows
-from oee.facts import MINUTE_NS
-from oee.states import Quality
+from oee.engine.correction import Sent, with_rows
+from oee.engine.state import load
+from oee.model.facts import MINUTE_NS
+from oee.model.states import Quality
 from wire.bodies import SiteBody, read_facts_body
 from wire.envelope import content, open_envelope
 

@@ -6,15 +6,15 @@ from datetime import UTC
 import pytest
 
 from adapters.contract import Reading, Row
-from agent.freshness import Freshness
-from agent.pipeline import Pipeline
-from oee import engine
-from oee.calendars import Calendar, Shift
-from oee.conditions import parse
-from oee.facts import FACT, MINUTE_NS, MS_NS, add_up
-from oee.machine import Counter, Machine, Pieces, Rule
-from oee.samples import concat, series
-from oee.states import Quality, State
+from agent.compute.pipeline import Pipeline
+from agent.devices.freshness import Freshness
+from oee.engine import step as engine
+from oee.model.calendars import Calendar, Shift
+from oee.model.conditions import parse
+from oee.model.facts import FACT, MINUTE_NS, MS_NS, add_up
+from oee.model.machine import Counter, Machine, Pieces, Rule
+from oee.model.samples import concat, series
+from oee.model.states import Quality, State
 
 S = 1_000_000_000
 T0 = 1_800_000_000 * S // MINUTE_NS * MINUTE_NS

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from edge_plc import plc, site_file
 
-from oee.facts import FACT, MINUTE_NS, add_up
+from oee.model.facts import FACT, MINUTE_NS, add_up
 from wire.bodies import SiteBody, read_facts_body
 from wire.values import read_values_body
 

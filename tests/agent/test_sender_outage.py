@@ -6,9 +6,9 @@ from collections import Counter
 
 import pytest
 
-from agent.cadence import backoff_s
-from agent.ranges import settled
-from agent.sender import Key, Limits, Sender, StreamState
+from agent.outbox.send_window import Key, Limits, Sender, StreamState
+from agent.outbox.seq_ranges import settled
+from agent.uplink.cadence import backoff_s
 from wire.receipts import Receipt, StreamReceipt
 
 DAY_S = 86_400.0

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.contract import Misconfigured, Reading, Row
-from adapters.modbus_tcp import open_devices
-from agent.poll_schedule import EAGER_S, GENTLE_S, LONGEST_RETRY_S, REFUSED_S, Link, PollSchedule
-from agent.supervisor import DeviceHealth, Supervisor
-from config.devices import ModbusTcpDevice
-from oee.states import Quality
+from adapters.modbus_tcp.adapter import open_devices
+from agent.devices.schedule import EAGER_S, GENTLE_S, LONGEST_RETRY_S, REFUSED_S, Link, PollSchedule
+from agent.devices.supervisor import DeviceHealth, Supervisor
+from config.devices.kinds import ModbusTcpDevice
+from oee.model.states import Quality
 
 
 def failed(schedule, now_s, *, gentle=False, jitter=0.0):
@@ -267,7 +267,7 @@ async def test_misconfigured_waits_for_ever_and_is_reported():
 
 
 async def test_a_refusal_at_the_device_is_said_once_and_tried_again(monkeypatch, caplog):
-    monkeypatch.setattr("agent.poll_schedule.REFUSED_S", 0.02)
+    monkeypatch.setattr("agent.devices.schedule.REFUSED_S", 0.02)
     refusals = [Misconfigured("not trusted yet", elsewhere=True) for _ in range(3)]
     adapter = Faulty(*refusals)
     supervisor = Supervisor({"odd": adapter}, lambda *_: None)

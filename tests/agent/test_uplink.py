@@ -8,16 +8,16 @@ import edge_brokers as brokers
 import paho.mqtt.client as paho
 import pytest
 
-from agent.broker import Broker
 from agent.health import Health
-from agent.keeper import all_streams
-from agent.outbox import Outbox
-from agent.sender import Limits, Sender
-from agent.uplink import Hooks, Uplink
-from center.ingest import Ingest
-from center.mqtt import Broker as CenterBroker
+from agent.outbox.file import Outbox
+from agent.outbox.send_window import Limits, Sender
+from agent.store.commit import all_streams
+from agent.uplink.broker import Broker
+from agent.uplink.uplink import Hooks, Uplink
+from center.ingest.mqtt import Broker as CenterBroker
+from center.ingest.worker import Ingest
 from center.state import center_of
-from center.stores.duckdb import open_store
+from center.stores.duckdb.store import open_store
 from wire.bodies import LiveMachine, Status
 
 PATIENT = Limits(listen_first_s=0.2)

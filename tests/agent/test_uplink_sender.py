@@ -3,8 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.ranges import Settled, holes, merge, settled
-from agent.sender import Key, Limits, Sender, StreamState
+from agent.outbox.send_window import Key, Limits, Sender, StreamState
+from agent.outbox.seq_ranges import Settled, holes, merge, settled
 from wire.envelope import seal
 from wire.receipts import Receipt, StreamReceipt, contradicts, digest_check
 

@@ -8,8 +8,8 @@ import pytest
 from certificates import Authority
 from test_uplink import running, until
 
-from agent.mqtt import MQTT311
-from agent.uplink import Uplink
+from agent.uplink.mqtt import MQTT311
+from agent.uplink.uplink import Uplink
 from wire.accounts import account, center_rules, gateway_rules
 
 TLS = """allow_anonymous true

@@ -14,10 +14,10 @@ from center.accounts.audit import Actor
 from center.accounts.identify import COOKIE, KEY, Accounts
 from center.accounts.schema import open_accounts
 from center.application import application
-from center.declarations import open_declarations
-from center.declaring import Declaring
-from center.ingest import Ingest
-from center.mqtt import Broker
+from center.database.declarations import open_declarations
+from center.ingest.declare import Declaring
+from center.ingest.mqtt import Broker
+from center.ingest.worker import Ingest
 
 PASSWORD = "đúng là mật khẩu"
 # the same function, cheaper: these tests hash some hundred passwords on two busy cores

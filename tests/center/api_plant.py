@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from center_plant import envelope, losses, ns, running, site_body
 
-from center.intake import Message, sort_messages
-from oee.facts import MINUTE_NS, Stop
-from oee.states import State
+from center.ingest.plan import Message, sort_messages
+from oee.model.facts import MINUTE_NS, Stop
+from oee.model.states import State
 from wire.topics import Topic
 
 T = ns("2026-03-02T08:00:00")

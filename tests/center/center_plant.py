@@ -12,8 +12,8 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from servers import amqtt_command, answers, eventually, free_port, mosquitto_command
 
 from center.stores.contract import Batch, Origin
-from oee.calendars import to_ns
-from oee.facts import FACT, FACT_COLUMNS, LOSS_COLUMNS, MINUTE_NS, NO_FACTS, NO_LOSSES, make_facts, make_losses
+from oee.model.calendars import to_ns
+from oee.model.facts import FACT, FACT_COLUMNS, LOSS_COLUMNS, MINUTE_NS, NO_FACTS, NO_LOSSES, make_facts, make_losses
 from wire.bodies import facts_body
 from wire.envelope import seal
 from wire.receipts import decode_receipt

@@ -14,14 +14,14 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from center.books import Changes, Owner, SiteRow
-from center.sites import revision
+from center.ledger.contract import Changes, Owner, SiteRow
+from center.model.sites import revision
 from center.state import Center, center_of
 from center.stores.contract import Batch, Origin, StoreAway
-from center.stores.duckdb import open_store
-from oee.calendars import cut, to_ns
-from oee.facts import FACT, FACT_COLUMNS, MINUTE_NS, Stop, make_facts, make_losses
-from oee.states import CalendarClass, State
+from center.stores.duckdb.store import open_store
+from oee.model.calendars import cut, to_ns
+from oee.model.facts import FACT, FACT_COLUMNS, MINUTE_NS, Stop, make_facts, make_losses
+from oee.model.states import CalendarClass, State
 from wire.bodies import Clock, Live, LiveMachine, Status
 
 ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
@@ -291,7 +291,7 @@ def with_accounts(center, folder):
     from center.accounts.audit import Actor
     from center.accounts.identify import Accounts, add_sessions
     from center.accounts.schema import open_accounts
-    from center.api import create_app
+    from center.api.app import create_app
 
     accounts = Accounts(open_accounts(f"sqlite:///{folder}/accounts.sqlite"))
     for name, (role, sites) in PEOPLE.items():
@@ -313,11 +313,11 @@ def _pages():
 def main() -> None:
     import uvicorn
 
-    from center.api import create_app
+    from center.api.app import create_app
+    from center.api.declarations import add_declarations
     from center.console import mount
-    from center.declarations import open_declarations
-    from center.declarations_api import add_declarations
-    from center.declaring import Declaring
+    from center.database.declarations import open_declarations
+    from center.ingest.declare import Declaring
 
     parser = argparse.ArgumentParser()
     parser.add_argument("--days", type=int, default=30)

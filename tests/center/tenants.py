@@ -3,12 +3,12 @@
 from center_plant import MINUTE_NS, STREAM, envelope, ns, running, site_body
 from hypothesis import strategies as st
 
-from center.books import Changes
-from center.intake import Message, sort_messages
+from center.ingest.plan import Message, sort_messages
+from center.ledger.contract import Changes
 from center.state import center_of
-from center.stores.duckdb import open_store
-from oee.facts import Stop
-from oee.states import State
+from center.stores.duckdb.store import open_store
+from oee.model.facts import Stop
+from oee.model.states import State
 from wire.bodies import Live, LiveMachine, Status
 from wire.topics import Topic
 

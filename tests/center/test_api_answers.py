@@ -11,13 +11,13 @@ from center_plant import envelope, ns, running
 from hypothesis import given
 from hypothesis import strategies as st
 
-from center.answered import Answers, Kept
-from center.api import create_app
-from center.paging import cut
+from center.api.app import create_app
+from center.api.cache import Answers, Kept
+from center.model.viewer import Viewer
+from center.queries.paging import cut
 from center.state import center_of
-from center.stores.duckdb import open_store
-from center.viewer import Viewer
-from oee.facts import MINUTE_NS
+from center.stores.duckdb.store import open_store
+from oee.model.facts import MINUTE_NS
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
@@ -93,7 +93,7 @@ async def test_what_did_not_change_is_not_sent_again(center, client):
 async def test_a_newer_program_answers_anew(client, monkeypatch):
     question = {"site": "van-long", **WINDOW}
     held = {"If-None-Match": (await client.get("/api/v1/trend", params=question)).headers["etag"]}
-    monkeypatch.setattr("center.answered.PROGRAM", "a newer one")
+    monkeypatch.setattr("center.api.cache.PROGRAM", "a newer one")
     assert (await client.get("/api/v1/trend", params=question, headers=held)).status_code == 200
 
 
@@ -189,7 +189,7 @@ async def test_what_cannot_be_compared_is_said(client, question, status):
 
 async def test_more_rows_than_an_answer_holds_are_refused(client, monkeypatch):
     """Each site alone would be well within the bound."""
-    monkeypatch.setattr("center.compare.MAX_CELLS", 5)
+    monkeypatch.setattr("center.queries.compare.MAX_CELLS", 5)
     answer = await client.get("/api/v1/compare", params={"bucket": "hour", **WINDOW})
     assert (answer.status_code, "longer bucket" in answer.json()["detail"]) == (422, True)
     assert (await client.get("/api/v1/compare", params=WINDOW)).status_code == 200

@@ -11,15 +11,15 @@ from center_plant import mosquitto, ns
 from hypothesis import HealthCheck, given, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from center.api.quarantine import NDJSON
 from center.application import application
-from center.by_hand_api import NDJSON
-from center.declarations import open_declarations
-from center.declaring import Declaring
-from center.ingest import Ingest
-from center.mqtt import Broker
+from center.database.declarations import open_declarations
+from center.ingest.declare import Declaring
+from center.ingest.mqtt import Broker
+from center.ingest.worker import Ingest
+from center.model.viewer import EVERYTHING
 from center.state import center_of
-from center.stores.duckdb import open_store
-from center.viewer import EVERYTHING
+from center.stores.duckdb.store import open_store
 
 
 @schemathesis.serializer(NDJSON)

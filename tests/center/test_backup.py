@@ -16,13 +16,13 @@ from center import backup
 from center.accounts import people
 from center.accounts.audit import Actor
 from center.accounts.schema import open_accounts
-from center.api import create_app
-from center.backup_api import add_backup
+from center.api.app import create_app
+from center.api.backup import add_backup
+from center.model.viewer import EVERYTHING, Viewer
 from center.state import center_of
 from center.stores.contract import Query
-from center.stores.duckdb import open_store
-from center.viewer import EVERYTHING, Viewer
-from oee.facts import MINUTE_NS
+from center.stores.duckdb.store import open_store
+from oee.model.facts import MINUTE_NS
 
 
 @pytest.fixture

@@ -10,15 +10,16 @@ from hypothesis import strategies as st
 from postgres_plant import KINDS, Postgres, database_url
 from sqlalchemy import select
 
-from center import books_sql
-from center.books import Changes, Owner, Quarantined, Shared, SiteRow, StoreRefused
-from center.books_sql import SqlBooks
-from center.books_tables import DIGESTS
-from center.ledger import Marks, StreamKey, StreamState, count, is_settled, merged, settle
-from center.memory import KEEP_DIGESTS
-from center.sql import open_database, reading
-from center.stores import _duckdb_books, duckdb
+from center.database.sql import open_database, reading
+from center.ledger import sql as books_sql
+from center.ledger.contract import Changes, Owner, Quarantined, Shared, SiteRow, StoreRefused
+from center.ledger.marks import Marks, StreamKey, StreamState, count, is_settled, merged, settle
+from center.ledger.memory import KEEP_DIGESTS
+from center.ledger.sql import SqlBooks
+from center.ledger.sql_tables import DIGESTS
 from center.stores.contract import StoreAway
+from center.stores.duckdb import ledger as _duckdb_books
+from center.stores.duckdb import store as duckdb
 from config import Misconfigured
 
 KEY = StreamKey("van-long", "main", STREAM)

@@ -11,18 +11,18 @@ import pytest
 from center_plant import STREAM, envelope, eventually, ns, running, site_body
 from click.testing import CliRunner
 
-from center import door
-from center.api import create_app
-from center.books import Changes, Owner
-from center.by_hand_api import add_by_hand
-from center.ingest import Ingest
-from center.intake import Message
+from center.api.app import create_app
+from center.api.quarantine import add_by_hand
+from center.commands import quarantine as door
+from center.ingest.mqtt import Broker
+from center.ingest.plan import Message
+from center.ingest.worker import Ingest
+from center.ledger.contract import Changes, Owner
 from center.metrics import add_metrics
-from center.mqtt import Broker
 from center.state import center_of
 from center.stores.contract import Batch, Origin, Query, StoreAway, ValueQuery
-from center.stores.duckdb import open_store
-from oee.facts import MINUTE_NS, NO_FACTS, NO_LOSSES
+from center.stores.duckdb.store import open_store
+from oee.model.facts import MINUTE_NS, NO_FACTS, NO_LOSSES
 from wire.parcel import FORMAT, Head, Item, pack, pack_item
 from wire.topics import Topic
 from wire.values import Values
@@ -140,12 +140,12 @@ def test_lines_that_are_none(plant, body):
 
 
 def test_too_much_at_once(plant, monkeypatch):
-    monkeypatch.setattr("center.by_hand_api.MOST_BYTES", 100)
+    monkeypatch.setattr("center.api.quarantine.MOST_BYTES", 100)
     assert plant.post(facts(1)).status_code == 413
 
 
 def test_a_store_that_is_away_says_so(plant, monkeypatch):
-    monkeypatch.setattr("center.by_hand_api._WAIT_S", 0.2)
+    monkeypatch.setattr("center.api.quarantine._WAIT_S", 0.2)
 
     def away(*_):
         raise StoreAway("no room")

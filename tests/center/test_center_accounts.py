@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from center.accounts import door
-from center.door import quarantine
+from center.commands import accounts as door
+from center.commands.quarantine import quarantine
 
 ROOT = Path(__file__).parents[2]
 PAGE = {"Accept": "text/html"}

@@ -9,13 +9,13 @@ import pytest
 from api_plant import WINDOW, fill
 from center_plant import STREAM, ns
 
-from center.api import create_app
+from center.api.app import create_app
 from center.run import run
 from center.state import center_of
 from center.stores.contract import StoreAway
-from center.stores.duckdb import open_store
+from center.stores.duckdb.store import open_store
 from config import Misconfigured, parse_center
-from oee.kpi import KPI_KEYS
+from oee.kpi.kpi import KPI_KEYS
 
 HOUR_MS = 3_600_000
 

@@ -19,15 +19,15 @@ from center_plant import (
     site_body,
 )
 
-from center import queries
-from center.ingest import Ingest
-from center.live import Pictures
-from center.mqtt import Broker
+from center.ingest.mqtt import Broker
+from center.ingest.worker import Ingest
+from center.model.live import Pictures
+from center.model.viewer import EVERYTHING
+from center.queries import site as queries
 from center.state import center_of
 from center.stores.contract import Query, StoreAway
-from center.stores.duckdb import open_store
-from center.viewer import EVERYTHING
-from oee.facts import MINUTE_NS
+from center.stores.duckdb.store import open_store
+from oee.model.facts import MINUTE_NS
 from wire.bodies import Status
 from wire.envelope import open_envelope
 from wire.topics import topic
@@ -213,7 +213,7 @@ class Failing:
 
 
 def test_while_the_store_is_away_facts_wait_and_health_says_so(tmp_path, mosquitto_port, gateways, monkeypatch):
-    monkeypatch.setattr("center.ingest._BACK_OFF_S", (0.02, 0.1))
+    monkeypatch.setattr("center.ingest.worker._BACK_OFF_S", (0.02, 0.1))
     store = open_store({"file": str(tmp_path / "nhip.duckdb")})
     center = center_of(store)
     failing = Failing(center.commit)
@@ -236,7 +236,7 @@ def test_while_the_store_is_away_facts_wait_and_health_says_so(tmp_path, mosquit
 
 def test_a_stumble_over_one_message_blocks_nothing(on_mosquitto, gateways, monkeypatch):
     """A fault of our own program: the culprit goes into quarantine, its neighbours are stored."""
-    from center import intake
+    from center.ingest import plan as intake
 
     real = intake.read_facts_body
 
@@ -256,8 +256,8 @@ def test_a_stumble_over_one_message_blocks_nothing(on_mosquitto, gateways, monke
 
 
 def test_what_does_not_fit_into_memory_is_let_go_and_sent_again(tmp_path, mosquitto_port, gateways, monkeypatch):
-    monkeypatch.setattr("center.ingest.QUEUE_BYTES", 2000)
-    monkeypatch.setattr("center.ingest._BACK_OFF_S", (0.02, 0.1))
+    monkeypatch.setattr("center.ingest.worker.QUEUE_BYTES", 2000)
+    monkeypatch.setattr("center.ingest.worker._BACK_OFF_S", (0.02, 0.1))
     store = open_store({"file": str(tmp_path / "nhip.duckdb")})
     failing = Failing(center_of(store).commit)
     center = replace(center_of(store), commit=failing)

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from center_plant import STREAM, Gateway, envelope, eventually, mosquitto, ns, running, site_body
 
-from oee.facts import MINUTE_NS
+from oee.model.facts import MINUTE_NS
 from wire.envelope import seal
 
 T = ns("2026-03-02T08:00:00")

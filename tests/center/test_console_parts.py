@@ -8,16 +8,19 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from center.buckets import HOUR_NS
-from center.console import charts, clock, declare_form, fleet_cards, stops_table, tiles, timeline, windows
+from center.console import charts, clock, tiles, windows
 from center.console.ask import Desk
+from center.console.declare import form as declare_form
+from center.console.fleet import cards as fleet_cards
+from center.console.machine import stops_table, timeline
 from center.console.markup import el, join, share
 from center.console.names import named, product_name, reason_name
-from oee import kpi
-from oee.calendars import Calendar, Shift, to_ns
-from oee.declarations import Field
-from oee.facts import FACT_COLUMNS, STATE_COLUMNS
-from oee.states import State
+from center.model.buckets import HOUR_NS
+from oee.kpi import kpi
+from oee.model.calendars import Calendar, Shift, to_ns
+from oee.model.declarations import Field
+from oee.model.facts import FACT_COLUMNS, STATE_COLUMNS
+from oee.model.states import State
 from words import say
 
 ZONE = ZoneInfo("Asia/Ho_Chi_Minh")

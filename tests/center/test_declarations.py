@@ -9,13 +9,13 @@ from center_plant import site_body
 from postgres_plant import KINDS, database_url
 from tenants import NOW_NS, SITES, make
 
-from center import declarations
-from center.api import create_app
-from center.books import Changes, Owner, SiteRow
-from center.declarations import open_declarations
-from center.declarations_api import add_declarations
-from center.declaring import Declaring
-from center.viewer import Viewer
+from center.api.app import create_app
+from center.api.declarations import add_declarations
+from center.database import declarations
+from center.database.declarations import open_declarations
+from center.ingest.declare import Declaring
+from center.ledger.contract import Changes, Owner, SiteRow
+from center.model.viewer import Viewer
 from wire.bodies import Status
 from wire.declare import MOST, decode_declare
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from center.ledger import (
+from center.ledger.marks import (
     Marks,
     StreamState,
     Verdict,

@@ -10,13 +10,13 @@ import duckdb
 import pytest
 from center_plant import STREAM, batch, ns, running
 
-from center.books import Changes, Owner, Quarantined, SiteRow, StoreRefused
-from center.ledger import Marks, StreamKey, StreamState
-from center.stores import _duckdb_books
+from center.ledger.contract import Changes, Owner, Quarantined, SiteRow, StoreRefused
+from center.ledger.marks import Marks, StreamKey, StreamState
 from center.stores.contract import Query, StoreAway
-from center.stores.duckdb import open_store
+from center.stores.duckdb import ledger as _duckdb_books
+from center.stores.duckdb.store import open_store
 from config import Misconfigured
-from oee.facts import MINUTE_NS
+from oee.model.facts import MINUTE_NS
 
 ROOT = Path(__file__).parents[2]
 KEY = StreamKey("van-long", "main", STREAM)
@@ -74,7 +74,7 @@ def test_books_are_there_after_a_restart(path):
 
 def test_a_second_process_is_refused_with_a_reason(store, path):
     result = _run(
-        "from center.stores.duckdb import open_store\nfrom config import Misconfigured\n"
+        "from center.stores.duckdb.store import open_store\nfrom config import Misconfigured\n"
         "try:\n    open_store({'file': sys.argv[1]})\n"
         "except Misconfigured as error:\n    print(error.complaints[0].code, error)",
         path,
@@ -121,7 +121,7 @@ _FULL = """
 import resource, signal
 from center_plant import batch, running
 from center.stores.contract import Query, StoreAway
-from center.stores.duckdb import open_store
+from center.stores.duckdb.store import open_store
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 store = open_store({"file": sys.argv[1]})
 everything = Query("van-long", 0, 2**62)

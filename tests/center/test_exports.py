@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from center.exports import FORMATS, export, table_of
 from center.exports.csv import write as write_csv
 from center.exports.xlsx import heading
-from oee.facts import FACT_COLUMNS
-from oee.kpi import KPI_KEYS
+from oee.kpi.kpi import KPI_KEYS
+from oee.model.facts import FACT_COLUMNS
 from words import LANGUAGES
 
 ANSWER = {

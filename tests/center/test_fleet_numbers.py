@@ -7,13 +7,14 @@ from zoneinfo import ZoneInfo
 import console_plant as plant
 import pytest
 
-from center import queries
-from center.console import clock, fleet_cards, windows
-from center.console.fleet_numbers import site_numbers
-from center.viewer import EVERYTHING
-from oee import kpi
-from oee.calendars import to_ns
-from oee.facts import FACT_COLUMNS
+from center.console import clock, windows
+from center.console.fleet import cards as fleet_cards
+from center.console.fleet.numbers import site_numbers
+from center.model.viewer import EVERYTHING
+from center.queries import site as queries
+from oee.kpi import kpi
+from oee.model.calendars import to_ns
+from oee.model.facts import FACT_COLUMNS
 from words import percent
 
 ZONE = ZoneInfo("Asia/Ho_Chi_Minh")

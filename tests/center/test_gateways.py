@@ -8,14 +8,14 @@ import pytest
 from api_plant import fill
 from center_plant import ns
 
-from center.api import create_app
-from center.console import delivery_cards
-from center.gateways import days, gateways
+from center.api.app import create_app
+from center.console.delivery import cards as delivery_cards
 from center.metrics import _gateways
+from center.model.viewer import EVERYTHING, Viewer
+from center.queries.gateways import days, gateways
 from center.state import center_of
-from center.stores.duckdb import open_store
-from center.viewer import EVERYTHING, Viewer
-from oee.facts import MINUTE_NS
+from center.stores.duckdb.store import open_store
+from oee.model.facts import MINUTE_NS
 from wire.bodies import Clock, Status
 from wire.prometheus import render
 from words import say

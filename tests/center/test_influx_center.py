@@ -13,17 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from influx_plant import influx_settings
 
-from center.books import Changes, Owner, Quarantined
-from center.ingest import Ingest
-from center.ledger import Marks, StreamKey, StreamState, both, count, is_settled, lower, settle
-from center.mqtt import Broker
+from center.ingest.mqtt import Broker
+from center.ingest.worker import Ingest
+from center.ledger.contract import Changes, Owner, Quarantined
+from center.ledger.marks import Marks, StreamKey, StreamState, both, count, is_settled, lower, settle
 from center.opening import open_center
 from center.state import center_of
-from center.stores import duckdb, influxdb
 from center.stores.contract import Query
+from center.stores.duckdb import store as duckdb
+from center.stores.influxdb import store as influxdb
 from config import parse_center
-from oee.facts import MINUTE_NS, Stop
-from oee.states import State
+from oee.model.facts import MINUTE_NS, Stop
+from oee.model.states import State
 
 ROOT = Path(__file__).parents[2]
 T = ns("2026-03-02T08:00:00")

@@ -14,18 +14,18 @@ from center_plant import STREAM, batch, ns
 from hypothesis import given
 from hypothesis import strategies as st
 
-from center.books import StoreRefused
-from center.ledger import Marks, StreamKey
-from center.stores import _influx_ask as ask
-from center.stores._influx_lines import batch_lines, mark_lines
-from center.stores._influx_refusal import Blame, all_refused, blame
-from center.stores._influx_server import BATCH_LINES
-from center.stores._influx_text import literal, pack, unpack
+from center.ledger.contract import StoreRefused
+from center.ledger.marks import Marks, StreamKey
 from center.stores.contract import Query, StoreAway
-from center.stores.influxdb import open_store
+from center.stores.influxdb import influxql as ask
+from center.stores.influxdb.lines import batch_lines, mark_lines
+from center.stores.influxdb.refusal import Blame, all_refused, blame
+from center.stores.influxdb.server import BATCH_LINES
+from center.stores.influxdb.store import open_store
+from center.stores.influxdb.text import literal, pack, unpack
 from config import Misconfigured
-from oee.facts import MINUTE_NS
-from oee.states import State
+from oee.model.facts import MINUTE_NS
+from oee.model.states import State
 
 T = ns("2026-03-02T08:00:00")
 

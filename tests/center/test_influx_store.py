@@ -14,13 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from influx_plant import influx_settings, influxd, shared_url
 
-from center.books import StoreRefused
-from center.ledger import Marks, StreamKey
+from center.ledger.contract import StoreRefused
+from center.ledger.marks import Marks, StreamKey
 from center.stores.contract import Batch, Marked, Movable, Origin, Query, StoreAway
-from center.stores.influxdb import open_store
+from center.stores.influxdb.store import open_store
 from config import Misconfigured
-from oee.facts import MINUTE_NS, MS_NS, NO_FACTS, NO_LOSSES, Stop, add_up, add_up_losses, fact_keys, loss_keys
-from oee.states import State
+from oee.model.facts import MINUTE_NS, MS_NS, NO_FACTS, NO_LOSSES, Stop, add_up, add_up_losses, fact_keys, loss_keys
+from oee.model.states import State
 
 ALL = Query("van-long", 0, 2**62)
 T = ns("2026-03-02T08:00:00")
@@ -232,7 +232,7 @@ def test_a_stop_reaches_in_from_long_before_and_behind_many_that_vanished(store)
 def test_many_stops_and_revisions_equal_the_embedded_store(store, tmp_path):
     import random
 
-    from center.stores import duckdb
+    from center.stores.duckdb import store as duckdb
 
     chance = random.Random(7)
     stops = []
@@ -292,7 +292,7 @@ def test_two_processes_of_a_center_write_without_harm(store, where):
     """Nothing is locked: N ingest workers may write; the same rows fall on each other."""
     code = (
         "import json, sys; sys.path[:0] = json.loads(sys.argv[2])\n"
-        "from center_plant import batch, running\nfrom center.stores.influxdb import open_store\n"
+        "from center_plant import batch, running\nfrom center.stores.influxdb.store import open_store\n"
         f"open_store(json.loads(sys.argv[1])).write([batch(running({T}, 60))])"
     )
     import json

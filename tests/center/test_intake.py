@@ -7,12 +7,12 @@ import pytest
 from center_plant import STREAM, envelope, facts, ns, running, site_body
 from value_rows import gathered
 
-from center.books import Remembered
-from center.intake import Message, sort_messages
-from center.ledger import Marks, StreamKey
-from center.memory import Memory, is_ahead, receipt
-from oee.facts import MINUTE_NS, Stop
-from oee.states import State
+from center.ingest.plan import Message, sort_messages
+from center.ledger.contract import Remembered
+from center.ledger.marks import Marks, StreamKey
+from center.ledger.memory import Memory, is_ahead, receipt
+from oee.model.facts import MINUTE_NS, Stop
+from oee.model.states import State
 from wire.bodies import Status, facts_body
 from wire.envelope import open_envelope, seal
 from wire.topics import Topic
@@ -275,7 +275,7 @@ def test_an_impossible_site_body_is_quarantined(memory, change):
 
 
 def test_endless_holes_are_not_remembered(memory, monkeypatch):
-    monkeypatch.setattr("center.intake.MAX_RANGES", 3)
+    monkeypatch.setattr("center.ingest.plan.MAX_RANGES", 3)
     plan = take(memory, *(envelope(seq, running(T + seq * 10**12, 1)) for seq in range(2, 14, 2)))
     assert len(memory.streams[KEY].marks.beyond) == 3
     assert plan.counts["too_many_holes"] == 3
@@ -283,7 +283,7 @@ def test_endless_holes_are_not_remembered(memory, monkeypatch):
 
 
 def test_old_digests_are_forgotten(memory, monkeypatch):
-    monkeypatch.setattr("center.memory.KEEP_DIGESTS", 5)
+    monkeypatch.setattr("center.ledger.memory.KEEP_DIGESTS", 5)
     for seq in range(1, 10):
         take(memory, envelope(seq, content={}))
     assert sorted(memory.digests[KEY]) == [5, 6, 7, 8, 9]

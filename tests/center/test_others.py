@@ -4,15 +4,15 @@ import pytest
 from center_plant import Gateway, envelope, eventually, mosquitto, ns, running
 from postgres_plant import KINDS, database_url
 
-from center.books_sql import SqlBooks
-from center.ingest import Ingest
-from center.intake import Message
-from center.mqtt import Arrived, Broker, part_of
-from center.sql import open_database
+from center.database.sql import open_database
+from center.ingest.mqtt import Arrived, Broker, part_of
+from center.ingest.plan import Message
+from center.ingest.worker import Ingest
+from center.ledger.sql import SqlBooks
 from center.state import center_of
 from center.stores.contract import Query, StoreAway
-from center.stores.duckdb import open_store
-from oee.facts import MINUTE_NS
+from center.stores.duckdb.store import open_store
+from oee.model.facts import MINUTE_NS
 from wire.bodies import Status
 from wire.topics import Topic, topic
 
@@ -74,7 +74,7 @@ def test_a_conflict_is_one_whoever_settled_the_first(process, rows):
 
 def test_a_console_whose_database_was_away_is_well_again(process, monkeypatch):
     """It commits nothing itself that could say so."""
-    monkeypatch.setattr("center.ingest._BACK_OFF_S", (0.02, 0.1))
+    monkeypatch.setattr("center.ingest.worker._BACK_OFF_S", (0.02, 0.1))
     center, console = process("console")
     news, refusals = center.books.news, [1, 2, 3]
 

@@ -14,8 +14,8 @@ from sqlalchemy import text
 from center.accounts import audit, passwords, people, sessions, tokens
 from center.accounts.attempts import FREE, LONGEST_S, MOST, Attempts
 from center.accounts.command import pass_for
-from center.console.admin_pages import add_admin_pages
-from center.sql import reading
+from center.console.admin.pages import add_admin_pages
+from center.database.sql import reading
 
 DAY_NS = 86_400_000_000_000
 

@@ -10,13 +10,13 @@ from center_plant import MONDAY, batch, ns, site_body
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from center.books import Changes, Owner, SiteRow
+from center.ledger.contract import Changes, Owner, SiteRow
+from center.model.viewer import EVERYTHING
+from center.queries.trend import trend
 from center.state import center_of
-from center.stores import duckdb
-from center.trend import trend
-from center.viewer import EVERYTHING
-from oee import kpi
-from oee.facts import FACT_COLUMNS, MINUTE_NS
+from center.stores.duckdb import store as duckdb
+from oee.kpi import kpi
+from oee.model.facts import FACT_COLUMNS, MINUTE_NS
 
 START = ns("2026-03-02T06:00:00")  # a Monday, when shift A begins
 END = ns("2026-03-04T06:00:00")

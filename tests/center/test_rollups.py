@@ -14,16 +14,17 @@ from center_plant import batch, ns, running
 from hypothesis import given
 from hypothesis import strategies as st
 
-from center.books import StoreRefused
-from center.buckets import HOUR_NS
-from center.migrate import migrate
-from center.stores import _duckdb_schema, duckdb
-from center.stores._duckdb_rollups import pieces
+from center.commands.migrate import migrate
+from center.ledger.contract import StoreRefused
+from center.model.buckets import HOUR_NS
 from center.stores._stretches import MOST_HOLES, stretches
 from center.stores.contract import Query, RolledUp, StoreAway
+from center.stores.duckdb import schema as _duckdb_schema
+from center.stores.duckdb import store as duckdb
+from center.stores.duckdb.rollups import pieces
 from config import Misconfigured
-from oee.facts import MINUTE_NS
-from oee.states import State
+from oee.model.facts import MINUTE_NS
+from oee.model.states import State
 
 ROOT = Path(__file__).parents[2]
 DAY_NS = 24 * HOUR_NS
@@ -206,7 +207,7 @@ _JOB = """
 import sys, threading
 sys.path[:0] = [{root!r}, {here!r}, {here!r} + "/.."]
 from center_plant import batch, running
-from center.stores.duckdb import open_store
+from center.stores.duckdb.store import open_store
 store = open_store({{"file": sys.argv[1]}})
 HOUR = 3_600_000_000_000
 first = int(sys.argv[2])

@@ -10,14 +10,14 @@ from center_plant import ns, site_body
 from hypothesis import given
 from hypothesis import strategies as st
 
-from center.books import Owner, SiteRow
-from center.buckets import clock_edges, date_start_ns, first_date
-from center.schedule import expected
-from center.sites import Sites, revision
-from center.times import BadQuestion, iso, parse_time, window
-from oee.calendars import Calendar, Shift, cut
-from oee.facts import MINUTE_NS
-from oee.states import CalendarClass
+from center.ledger.contract import Owner, SiteRow
+from center.model.buckets import clock_edges, date_start_ns, first_date
+from center.model.schedule import expected
+from center.model.sites import Sites, revision
+from center.model.times import BadQuestion, iso, parse_time, window
+from oee.model.calendars import Calendar, Shift, cut
+from oee.model.facts import MINUTE_NS
+from oee.model.states import CalendarClass
 
 NIGHT = (
     Shift("A", frozenset(range(6)), 21_600, 50_400, ((36_000, 36_900),)),

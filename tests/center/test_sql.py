@@ -8,7 +8,7 @@ from center_plant import free_port
 from postgres_plant import KINDS, Postgres, database_url
 from sqlalchemy import text
 
-from center.sql import open_database, prepare, reading, writing
+from center.database.sql import open_database, prepare, reading, writing
 from center.stores.contract import StoreAway
 from config import Misconfigured, parse_center
 

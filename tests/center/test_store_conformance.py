@@ -21,10 +21,10 @@ from influx_plant import influx_settings
 from value_rows import gathered
 
 from center import stores
-from center.buckets import HOUR_NS, clock_edges, date_start_ns, first_date
+from center.model.buckets import HOUR_NS, clock_edges, date_start_ns, first_date
 from center.stores.contract import Query, RolledUp, ValueQuery
-from oee.facts import FACT_COLUMNS, MINUTE_NS, Stop, add_up
-from oee.states import State
+from oee.model.facts import FACT_COLUMNS, MINUTE_NS, Stop, add_up
+from oee.model.states import State
 from wire.values import read_values_body, values_bodies
 
 ROOT = Path(__file__).parents[2]
@@ -35,7 +35,7 @@ SEEN_WHOLE = {"duckdb"}
 
 
 def test_every_store_is_in_the_suite():
-    files = {path.stem for path in Path(stores.__file__).parent.glob("[!_]*.py")} - {"contract"}
+    files = {path.parent.name for path in Path(stores.__file__).parent.glob("*/store.py")}
     assert files == set(SETTINGS)
 
 
@@ -46,7 +46,7 @@ def kind(request):
 
 @pytest.fixture
 def opener(kind, tmp_path):
-    module = importlib.import_module(f"center.stores.{kind}")
+    module = importlib.import_module(f"center.stores.{kind}.store")
     settings = SETTINGS[kind](tmp_path)
     return lambda: module.open_store(settings)
 
@@ -304,7 +304,7 @@ _WRITER = """
 import importlib, json, sys
 sys.path[:0] = [{root!r}, {here!r}, {here!r} + "/.."]
 from center_plant import batch, running
-store = importlib.import_module("center.stores." + sys.argv[1]).open_store(json.loads(sys.argv[2]))
+store = importlib.import_module("center.stores." + sys.argv[1] + ".store").open_store(json.loads(sys.argv[2]))
 for seq in range(1, 100000):
     store.write([batch(running(seq * 60_000_000_000, 1), seq=seq)])
     print(seq, flush=True)
@@ -328,7 +328,7 @@ def test_success_survives_kill_9(kind, tmp_path):
         rest = process.stdout.read().split()
         process.wait()
         last = int(rest[-1]) if rest else last
-        store = importlib.import_module(f"center.stores.{kind}").open_store(settings)
+        store = importlib.import_module(f"center.stores.{kind}.store").open_store(settings)
         found = store.facts(Query("van-long", 0, 2**62, bucket="minute"))
         store.close()
         assert set(range(1, last + 1)) <= set((found.minute_ns // MINUTE_NS).tolist())
@@ -364,7 +364,7 @@ def test_readers_see_whole_writes_while_one_writes(store, kind):
 
 
 def test_the_store_and_the_plain_sum_agree(store):
-    """`oee.facts.add_up`, the definition, over the same rows."""
+    """`oee.model.facts.add_up`, the definition, over the same rows."""
     made = batch(_random_rows(120, seed=5))
     store.write([made])
     found = store.facts(Query("van-long", 0, 2**62, bucket="minute", by=("machine", "calendar", "shift", "product")))
@@ -373,7 +373,7 @@ def test_the_store_and_the_plain_sum_agree(store):
 
 
 def _keys(table):
-    from oee.facts import fact_keys
+    from oee.model.facts import fact_keys
 
     return fact_keys(table)
 

@@ -21,11 +21,11 @@ from tenants import SITES, Asker, fields_away, make, operations
 from center.accounts.identify import Accounts
 from center.accounts.schema import open_accounts
 from center.application import application
-from center.declarations import open_declarations
-from center.declaring import Declaring
-from center.ingest import Ingest
-from center.mqtt import Broker
-from center.viewer import Viewer
+from center.database.declarations import open_declarations
+from center.ingest.declare import Declaring
+from center.ingest.mqtt import Broker
+from center.ingest.worker import Ingest
+from center.model.viewer import Viewer
 
 SETS = [frozenset(chosen) for size in range(len(SITES) + 1) for chosen in combinations(SITES, size)]
 RIGHTS = (frozenset({"read"}), frozenset({"read", "write"}))

@@ -6,9 +6,9 @@ from api_plant import WINDOW, T, deliver, fill
 from center_plant import envelope, ns, site_body
 from value_rows import gathered
 
-from center.api import create_app
+from center.api.app import create_app
 from center.state import center_of
-from center.stores.duckdb import open_store
+from center.stores.duckdb.store import open_store
 from wire.values import values_bodies
 
 

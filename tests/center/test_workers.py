@@ -12,11 +12,11 @@ from center_plant import STREAM, Gateway, amqtt, envelope, eventually, mosquitto
 from influx_plant import influx_settings
 from postgres_plant import postgres
 
-from center.books import Changes, Owner
-from center.ledger import Marks, StreamKey, StreamState
+from center.ledger.contract import Changes, Owner
+from center.ledger.marks import Marks, StreamKey, StreamState
 from center.opening import close_center, open_center
 from config import Misconfigured, load_center, parse_center
-from oee.facts import MINUTE_NS
+from oee.model.facts import MINUTE_NS
 from wire.envelope import seal
 
 T = ns("2026-03-02T08:00:00")

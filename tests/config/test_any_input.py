@@ -9,7 +9,7 @@ import pytest
 
 import config
 import words
-from config.tree import lines, read_tree, value
+from config.yaml.tree import lines, read_tree, value
 
 EXAMPLE = Path(config.__file__).parent / "examples" / "van-long.yaml"
 TREE, _ = read_tree(EXAMPLE.read_text(encoding="utf-8"), "van-long.yaml")

@@ -5,9 +5,9 @@ import re
 import pytest
 
 import config
-from adapters._modbus_unit import requests_of
-from config.device_modbus import ModbusDevice
-from config.equipment import equipment, equipment_ids, read_equipment
+from adapters.modbus.unit import requests_of
+from config.devices.modbus import ModbusDevice
+from config.templates.equipment import equipment, equipment_ids, read_equipment
 from words import LANGUAGES
 
 ALL = equipment_ids()

@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 import config
-from oee.calendars import cut, to_ns
-from oee.machine import Counter, CountGap, Ideal
-from oee.states import CalendarClass, State
+from oee.model.calendars import cut, to_ns
+from oee.model.machine import Counter, CountGap, Ideal
+from oee.model.states import CalendarClass, State
 from wire.bodies import SiteBody
 
 EXAMPLES = sorted((Path(config.__file__).parent / "examples").glob("*.yaml"))

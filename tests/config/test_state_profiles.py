@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 import config
-from config.state_profiles import rules_of
-from oee.expressions import evaluate
-from oee.samples import series
-from oee.states import Quality, State
+from config.templates.state_profiles import rules_of
+from oee.model.expressions import evaluate
+from oee.model.samples import series
+from oee.model.states import Quality, State
 
 PROFILES = config.load_profiles()
 ZERO = np.array([0], np.int64)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from config.clock import parse_days
-from config.tree import lines, read_tree, value
+from config.yaml.clock import parse_days
+from config.yaml.tree import lines, read_tree, value
 
 TEXT = """\
 a: 06:00

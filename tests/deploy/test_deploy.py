@@ -17,7 +17,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from ruamel.yaml import YAML
 from servers import answers, eventually, free_port
 
-from center.enroll import door
+from center.commands import enroll as door
 from center.enroll.mosquitto import hashed
 from config import load_center
 from wire.accounts import CENTER

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from fault_history import END_NS, FIRST_NS, batches, write_files
 
 from center.stores.contract import Query
-from center.stores.duckdb import open_store
-from oee.facts import FACT_COLUMNS, KEY_COLUMNS, LOSS_KEY_COLUMNS
+from center.stores.duckdb.store import open_store
+from oee.model.facts import FACT_COLUMNS, KEY_COLUMNS, LOSS_KEY_COLUMNS
 
 DAY_NS = 86_400_000_000_000
 

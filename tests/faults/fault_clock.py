@@ -14,10 +14,10 @@ from edge_plc import Plc, site_file
 from fault_stage import ROOT, Process, ask, mosquitto
 from servers import answers, eventually, free_port
 
-from agent.look import look
+from agent.commands.outbox_report import look
 from center.stores.contract import Query
-from center.stores.duckdb import open_store
-from oee.facts import FACT_COLUMNS, fact_keys
+from center.stores.duckdb.store import open_store
+from oee.model.facts import FACT_COLUMNS, fact_keys
 
 S = 1_000_000_000
 MINUTE_NS = 60 * S
@@ -27,8 +27,8 @@ from pathlib import Path
 logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
 from agent import clock_guard
 from agent.run import Options, main
-from agent.sender import Limits
-from agent.system_clock import SystemClock
+from agent.outbox.send_window import Limits
+from agent.clock.system import SystemClock
 class Offline(SystemClock):
     def ntp(self):
         return None

@@ -18,7 +18,7 @@ from fault_history import FILES, site_file, write_files
 from servers import amqtt_command, answers, free_port, mosquitto_command
 from servers import eventually as _eventually
 
-from agent.history import day_path
+from agent.compute.history import day_path
 
 ROOT = Path(__file__).parents[2]
 AGENT = """
@@ -26,7 +26,7 @@ import json, logging, sys
 from pathlib import Path
 logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
 from agent.run import Options, main
-from agent.sender import Limits
+from agent.outbox.send_window import Limits
 site, outbox, history = (Path(text) for text in sys.argv[1:4])
 said = history.parent / "progress"
 def tell(progress):

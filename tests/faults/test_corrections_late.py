@@ -18,14 +18,14 @@ from fault_books import read
 from fault_history import FILES, FIRST_NS, SECONDS, S
 from fault_stage import ROOT, Stage, _environment, ask, eventually
 
-from agent import declared
-from agent.history import day_path, read_day
+from agent.compute.history import day_path, read_day
+from agent.outbox import declarations as declared
 from center.stores.contract import Batch, Origin
-from center.stores.duckdb import open_store
+from center.stores.duckdb.store import open_store
 from config import compile_site, load_profiles, load_site
-from oee import engine
-from oee.facts import MINUTE_NS
-from oee.samples import concat
+from oee.engine import step as engine
+from oee.model.facts import MINUTE_NS
+from oee.model.samples import concat
 
 TEN_YEARS_NS = 10 * 366 * 86_400 * S
 MINUTE_S = 60

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from oee import engine
-from oee.declarations import Declaration
-from oee.facts import FACT_COLUMNS, MINUTE_NS, add_up, add_up_losses, fact_keys, loss_keys
-from oee.samples import Series, column
-from oee.states import Quality
+from oee.engine import step as engine
+from oee.model.declarations import Declaration
+from oee.model.facts import FACT_COLUMNS, MINUTE_NS, add_up, add_up_losses, fact_keys, loss_keys
+from oee.model.samples import Series, column
+from oee.model.states import Quality
 
 S = 1_000_000_000
 GAP, BAD = Quality.GAP, Quality.BAD

@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 
 from driving import drive
 
-from oee.calendars import Calendar, Shift
-from oee.conditions import parse
-from oee.machine import Counter, Ideal, Machine, Pieces, Product, Rule
-from oee.states import CalendarClass, State
+from oee.model.calendars import Calendar, Shift
+from oee.model.conditions import parse
+from oee.model.machine import Counter, Ideal, Machine, Pieces, Product, Rule
+from oee.model.states import CalendarClass, State
 
 VN = ZoneInfo("Asia/Ho_Chi_Minh")
 EVERY = frozenset(range(7))

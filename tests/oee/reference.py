@@ -24,8 +24,8 @@ from reference_books import (
     whole_roles,
 )
 
-from oee.machine import Machine
-from oee.states import CalendarClass, Quality, State
+from oee.model.machine import Machine
+from oee.model.states import CalendarClass, Quality, State
 
 SET_UP_OVER = (State.RUNNING, State.UNPLANNED_STOP, State.STARVED, State.BLOCKED, State.SETUP)
 

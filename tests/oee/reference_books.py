@@ -6,8 +6,8 @@ Written from the definitions; see `reference.py`.
 from collections import defaultdict
 from dataclasses import dataclass
 
-from oee.machine import Counter
-from oee.states import CalendarClass, Quality, State
+from oee.model.machine import Counter
+from oee.model.states import CalendarClass, Quality, State
 
 S = 1_000_000_000
 NOT_STOPPED = (State.RUNNING, State.UNKNOWN)

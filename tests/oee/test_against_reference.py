@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import both, either, negate, reference
 
-from oee.calendars import Calendar, Shift
-from oee.conditions import parse
-from oee.machine import Counter, CountGap, Ideal, Machine, Pieces, Product, Rule
-from oee.states import State
+from oee.model.calendars import Calendar, Shift
+from oee.model.conditions import parse
+from oee.model.machine import Counter, CountGap, Ideal, Machine, Pieces, Product, Rule
+from oee.model.states import State
 
 T0 = 1_770_000_000 - (1_770_000_000 + 7 * 3600) % 86_400  # a local midnight, Monday 2026-02-02
 CALENDAR = Calendar(

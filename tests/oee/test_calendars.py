@@ -10,8 +10,8 @@ from driving import S
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oee.calendars import Calendar, Rotation, Shift, cut, local_date, scheduled_ms, shifts_on, to_ns
-from oee.states import CalendarClass
+from oee.model.calendars import Calendar, Rotation, Shift, cut, local_date, scheduled_ms, shifts_on, to_ns
+from oee.model.states import CalendarClass
 
 VN = ZoneInfo("Asia/Ho_Chi_Minh")
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -4,10 +4,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from oee.calendars import Calendar, Shift
-from oee.changeovers import by_pair, changeovers
-from oee.facts import Stop
-from oee.states import State
+from oee.kpi.changeovers import by_pair, changeovers
+from oee.model.calendars import Calendar, Shift
+from oee.model.facts import Stop
+from oee.model.states import State
 
 S = 1_000_000_000
 ALWAYS = Calendar(ZoneInfo("UTC"), (Shift("A", frozenset(range(7)), 0, 86_400, ((100, 160),)),))

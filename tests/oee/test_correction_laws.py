@@ -6,11 +6,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oee import engine
-from oee.correction import Sent, again, base_at_most, checkpoint, reaches, told, with_rows
-from oee.declarations import Declaration
-from oee.facts import MINUTE_NS, fact_keys, loss_keys
-from oee.machine import Ideal, Product
+from oee.engine import step as engine
+from oee.engine.correction import Sent, again, base_at_most, checkpoint, reaches, told, with_rows
+from oee.model.declarations import Declaration
+from oee.model.facts import MINUTE_NS, fact_keys, loss_keys
+from oee.model.machine import Ideal, Product
 from tests.oee.test_engine_laws import DAY, PRODUCTS, T0, S, _at, _slice, histories, machines, run
 
 

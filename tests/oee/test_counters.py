@@ -6,8 +6,8 @@ from driving import BAD, GAP, S, as_series, part
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oee.counters import Memory, classify, count
-from oee.machine import Counter
+from oee.engine.counters import Memory, classify, count
+from oee.model.machine import Counter
 
 
 def counted(counter, values, *, every=1):

@@ -6,12 +6,12 @@ import pytest
 from driving import BAD, GAP, as_series, drive, ns
 from plain_machine import BREAK, DAY, EVERY, OUTSIDE, RULES, SCHEDULED, VN, H, T, breaks, machine, minute, ran
 
-from oee import engine
-from oee.calendars import Calendar, Shift
-from oee.facts import MINUTE_NS
-from oee.kpi import compute
-from oee.machine import Pieces
-from oee.states import State
+from oee.engine import step as engine
+from oee.kpi.kpi import compute
+from oee.model.calendars import Calendar, Shift
+from oee.model.facts import MINUTE_NS
+from oee.model.machine import Pieces
+from oee.model.states import State
 
 # Counters
 

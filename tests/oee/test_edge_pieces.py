@@ -22,11 +22,11 @@ from plain_machine import (
     ran,
 )
 
-from oee import engine
-from oee.calendars import Calendar, Shift
-from oee.kpi import compute
-from oee.machine import Counter, Ideal, Pieces, Product
-from oee.states import State
+from oee.engine import step as engine
+from oee.kpi.kpi import compute
+from oee.model.calendars import Calendar, Shift
+from oee.model.machine import Counter, Ideal, Pieces, Product
+from oee.model.states import State
 
 # Quality
 

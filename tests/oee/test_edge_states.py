@@ -4,9 +4,9 @@ import pytest
 from driving import GAP, S, ns, say
 from plain_machine import RULES, T, machine, ran
 
-from oee.kpi import compute
-from oee.machine import CountGap, Ideal, Pieces, Product
-from oee.states import State
+from oee.kpi.kpi import compute
+from oee.model.machine import CountGap, Ideal, Pieces, Product
+from oee.model.states import State
 
 # States
 

@@ -8,11 +8,11 @@ import pytest
 from driving import as_series, ns, say
 from plain_machine import EVERY, PLAIN, VN, H, T, breaks, machine, ran
 
-from oee import engine
-from oee.calendars import Calendar, Shift, cut, to_ns
-from oee.kpi import compute, compute_order
-from oee.machine import Counter, Pieces
-from oee.states import CalendarClass, State
+from oee.engine import step as engine
+from oee.kpi.kpi import compute, compute_order
+from oee.model.calendars import Calendar, Shift, cut, to_ns
+from oee.model.machine import Counter, Pieces
+from oee.model.states import CalendarClass, State
 
 MIN_MS = 60_000
 

@@ -7,14 +7,14 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oee import engine
-from oee.calendars import Calendar, Shift, cut
-from oee.conditions import parse
-from oee.declarations import Declaration
-from oee.facts import FACT, FACT_COLUMNS, MINUTE_NS, add_up, add_up_losses, fact_keys, loss_keys
-from oee.machine import Counter, CountGap, Ideal, Machine, Pieces, Product, Rule
-from oee.samples import Series, column
-from oee.states import CalendarClass, Quality, State
+from oee.engine import step as engine
+from oee.model.calendars import Calendar, Shift, cut
+from oee.model.conditions import parse
+from oee.model.declarations import Declaration
+from oee.model.facts import FACT, FACT_COLUMNS, MINUTE_NS, add_up, add_up_losses, fact_keys, loss_keys
+from oee.model.machine import Counter, CountGap, Ideal, Machine, Pieces, Product, Rule
+from oee.model.samples import Series, column
+from oee.model.states import CalendarClass, Quality, State
 
 S = 1_000_000_000
 T0 = 1_770_000_000 * S - (1_770_000_000 * S) % MINUTE_NS

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from driving import S, drive, say
 
-from oee.calendars import Calendar, Shift
-from oee.conditions import parse
-from oee.kpi import compute
-from oee.machine import Counter, Ideal, Machine, Pieces, Product, Rule
-from oee.production import spread
-from oee.states import CalendarClass, State
+from oee.engine.production import spread
+from oee.kpi.kpi import compute
+from oee.model.calendars import Calendar, Shift
+from oee.model.conditions import parse
+from oee.model.machine import Counter, Ideal, Machine, Pieces, Product, Rule
+from oee.model.states import CalendarClass, State
 
 ALWAYS = Calendar(UTC, (Shift("day", frozenset(range(7)), 0, 86_400),))
 RUN = (Rule(parse("d.run"), State.RUNNING), Rule(None, State.UNPLANNED_STOP))

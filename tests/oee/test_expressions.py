@@ -8,10 +8,10 @@ from driving import BAD, GAP, S, as_series
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oee.conditions import BadExpression, parse
-from oee.expressions import breakpoints, evaluate
-from oee.samples import series
-from oee.states import Quality
+from oee.model.conditions import BadExpression, parse
+from oee.model.expressions import breakpoints, evaluate
+from oee.model.samples import series
+from oee.model.states import Quality
 
 NAME = {True: "yes", False: "no", None: "unknown"}
 TRITS = (True, False, None)

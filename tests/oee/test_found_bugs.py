@@ -6,10 +6,10 @@ import pytest
 from driving import BAD, GAP, S, as_series, say
 from plain_machine import EVERY, FULL, RULES, VN, H, T, machine, ran
 
-from oee.calendars import Calendar, Shift
-from oee.counters import Memory, count
-from oee.kpi import compute
-from oee.machine import OPERATOR, Counter, CountGap, Pieces
+from oee.engine.counters import Memory, count
+from oee.kpi.kpi import compute
+from oee.model.calendars import Calendar, Shift
+from oee.model.machine import OPERATOR, Counter, CountGap, Pieces
 
 TAGGED = machine(product_tag="d.product")
 DAY_SHIFT = Calendar(VN, (Shift("day", EVERY, 8 * H, 8 * H + 140),))

@@ -4,8 +4,8 @@ import pytest
 from driving import GAP, say
 from plain_machine import TOTAL, T, machine, minute, ran
 
-from oee.kpi import compute
-from oee.machine import OPERATOR, Pieces
+from oee.kpi.kpi import compute
+from oee.model.machine import OPERATOR, Pieces
 
 ENTERED = machine(pieces=Pieces(TOTAL, reject=OPERATOR))
 TEN = {"d.total": [(0, 0), *((t, t // 12) for t in range(12, 121, 12))]}

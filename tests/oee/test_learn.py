@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oee import engine
-from oee.calendars import Calendar, Shift
-from oee.conditions import parse
-from oee.learn import QUANTILES, Stretch, learn, proposals, stretches
-from oee.machine import Counter, Ideal, Machine, Pieces, Product, Rule
-from oee.samples import series
-from oee.states import Quality, State
+from oee.engine import step as engine
+from oee.kpi.learn import QUANTILES, Stretch, learn, proposals, stretches
+from oee.model.calendars import Calendar, Shift
+from oee.model.conditions import parse
+from oee.model.machine import Counter, Ideal, Machine, Pieces, Product, Rule
+from oee.model.samples import series
+from oee.model.states import Quality, State
 from words.catalogue import catalogue
 
 S = 1_000_000_000

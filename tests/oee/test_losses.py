@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oee.facts import FACT_COLUMNS, STATE_COLUMNS, make_facts, make_losses
-from oee.kpi import FORMULAS, compute
-from oee.losses import BIG_LOSSES, TOTALS, six_big_losses, waterfall
-from oee.pareto import pareto
-from oee.states import CalendarClass, State
+from oee.kpi.kpi import FORMULAS, compute
+from oee.kpi.losses import BIG_LOSSES, TOTALS, six_big_losses, waterfall
+from oee.kpi.pareto import pareto
+from oee.model.facts import FACT_COLUMNS, STATE_COLUMNS, make_facts, make_losses
+from oee.model.states import CalendarClass, State
 from words.catalogue import catalogue
 
 MIN = 60_000

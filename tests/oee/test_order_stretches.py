@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_machine import T, machine
 
-from oee import engine
-from oee.declarations import Declaration
-from oee.orders import facts_by_order, stretches
-from oee.tally import tally
+from oee.engine import step as engine
+from oee.engine.add_up import tally
+from oee.kpi.orders import facts_by_order, stretches
+from oee.model.declarations import Declaration
 
 
 def _whole():

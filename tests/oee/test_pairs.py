@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_machine import machine, ran
 
-from oee.machine import Counter, CountGap, Pieces
+from oee.model.machine import Counter, CountGap, Pieces
 
 PAIRS = machine(pieces=Pieces(left=Counter("d.left", 16, max_per_s=10), right=Counter("d.right", 16, max_per_s=10)))
 S = 1_000_000_000

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oee.facts import FACT, FACT_COLUMNS, make_facts
-from oee.kpi import KPI_KEYS, compute
-from oee.rollup import LINE_KPIS, Station, parallel, serial, totals
-from oee.states import CalendarClass
+from oee.kpi.kpi import KPI_KEYS, compute
+from oee.kpi.rollup import LINE_KPIS, Station, parallel, serial, totals
+from oee.model.facts import FACT, FACT_COLUMNS, make_facts
+from oee.model.states import CalendarClass
 from words.catalogue import catalogue
 
 MIN = 60_000

@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oee.facts import MS_NS, Stop
-from oee.states import State
-from oee.stops import join_stops, no_stops, select_stops, stops_of
+from oee.engine.stops import join_stops, no_stops, select_stops, stops_of
+from oee.model.facts import MS_NS, Stop
+from oee.model.states import State
 
 words = st.sampled_from(["", "jam", "plc", "Lan", "1", "?"])
 

@@ -1,12 +1,12 @@
-"""Published loss waterfalls, through `oee.losses`, exact."""
+"""Published loss waterfalls, through `oee.kpi.losses`, exact."""
 
 import itertools
 
 import pytest
 from test_worked_examples import MIN_MS, sums
 
-from oee.losses import six_big_losses, waterfall
-from oee.states import CalendarClass
+from oee.kpi.losses import six_big_losses, waterfall
+from oee.model.states import CalendarClass
 
 
 def minutes(fall, *keys):

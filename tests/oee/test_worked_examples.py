@@ -1,4 +1,4 @@
-"""Published worked examples of OEE, recomputed through `oee.kpi.compute` from summed facts.
+"""Published worked examples of OEE, recomputed through `oee.kpi.kpi.compute` from summed facts.
 
 Where a publication is wrong, rounds too early or uses another base, the test's docstring says so and asserts the
 exact value under a convention that it states.
@@ -9,9 +9,9 @@ from fractions import Fraction
 import pytest
 from driving import as_series
 
-from oee.counters import Memory, count
-from oee.kpi import compute
-from oee.machine import Counter
+from oee.engine.counters import Memory, count
+from oee.kpi.kpi import compute
+from oee.model.machine import Counter
 
 MIN_MS = 60_000
 HOUR_MS = 3_600_000

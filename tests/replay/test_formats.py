@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from replay import csv_file
+from replay.read import csv as csv_file
 
 SECONDS = 30_000
 
@@ -108,7 +108,7 @@ def test_a_summer_time_zone_is_one_clock(tmp_path):
     """Naive times of a zone with summer time, across the change."""
     from zoneinfo import ZoneInfo
 
-    from replay.times import from_wall
+    from replay.read.times import from_wall
 
     zone = ZoneInfo("Europe/Berlin")
     wall = np.array([1_774_746_000, 1_774_749_600, 1_774_756_800]) * 10**9  # 2026-03-29 01:00, 02:00 (left out), 04:00
@@ -128,7 +128,7 @@ def test_a_parquet_file_without_its_end_is_told(recorded, tmp_path, cut):
 
 def test_parquet_without_pyarrow_is_told(recorded, tmp_path, monkeypatch):
     (tmp_path / "press.parquet").write_bytes(b"PAR1")
-    monkeypatch.setitem(sys.modules, "replay.parquet_file", None)
+    monkeypatch.setitem(sys.modules, "replay.read.parquet", None)
     _, outcome = plants.facts(tmp_path)
     assert {item.code for item in outcome.conflicts} == {"no_pyarrow"}
 

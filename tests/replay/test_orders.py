@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 import nhip
-from oee.facts import FACT_COLUMNS
+from oee.model.facts import FACT_COLUMNS
 
 DAY = 86_400
 SAID = """machine,start,end,field,value

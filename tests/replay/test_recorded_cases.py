@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 
 from config import load_site
-from oee.facts import FACT_COLUMNS
-from oee.states import CLASS_BY_WORD, CalendarClass
+from oee.model.facts import FACT_COLUMNS
+from oee.model.states import CLASS_BY_WORD, CalendarClass
 from replay import replay
 from replay.rows import day_of
 

@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 import nhip
-from oee import kpi
-from oee.facts import FACT_COLUMNS
-from oee.states import State
+from oee.kpi import kpi
+from oee.model.facts import FACT_COLUMNS
+from oee.model.states import State
 
 DAY = 86_400
 

@@ -8,9 +8,9 @@ import sys
 import pytest
 from tools_plant import OPCUA_SERVER, URI, run
 
-from config.device_opcua import OpcUaTag
-from config.tree import read_tree, value
-from tools.browse_lines import Item, folded, matches, node_text, shown_value, tag_lines
+from config.devices.opcua import OpcUaTag
+from config.yaml.tree import read_tree, value
+from tools.browse.lines import Item, folded, matches, node_text, shown_value, tag_lines
 
 
 @pytest.fixture(scope="module")

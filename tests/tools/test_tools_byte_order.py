@@ -7,10 +7,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from adapters._modbus_decode import decoder
-from config.device_modbus import REGISTERS, ModbusTag
-from config.tree import read_tree, value
-from tools.byte_order import (
+from adapters.modbus.decode import decoder
+from config.devices.modbus import REGISTERS, ModbusTag
+from config.yaml.tree import read_tree, value
+from tools.byte_order.decodings import (
     ORDERS,
     SCALES,
     TYPES,

@@ -76,8 +76,8 @@ def test_a_counter_that_runs_away_while_the_person_types_is_found(monkeypatch):
                 time.sleep(0.01)
             return str(seen)
 
-        monkeypatch.setattr("tools.find_bytes._ask", answer)
-        monkeypatch.setattr("tools.find_bytes.READ_EVERY_S", 0.02)
+        monkeypatch.setattr("tools.byte_order.command._ask", answer)
+        monkeypatch.setattr("tools.byte_order.command.READ_EVERY_S", 0.02)
         result = run("bytes", f"127.0.0.1:{server.port}", "--holding", 100, "--watch", "--json", "--rate", 50)
     found = json.loads(result.stdout)
     assert result.exit_code == 0, result.output
@@ -105,8 +105,8 @@ def test_the_bit_of_a_lamp_is_found_by_watching_it(monkeypatch, arguments, first
             return "bật" if now else "off"
 
         told = []
-        monkeypatch.setattr("tools.find_bytes._ask", answer)
-        monkeypatch.setattr("tools.bytes_search.JUST_NOW", 1)
+        monkeypatch.setattr("tools.byte_order.command._ask", answer)
+        monkeypatch.setattr("tools.byte_order.search.JUST_NOW", 1)
         result = run("bytes", f"127.0.0.1:{server.port}", *arguments, "--watch", "--rate", 100)
     assert result.exit_code == 0, result.output
     assert tag in result.stdout

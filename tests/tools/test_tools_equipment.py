@@ -12,7 +12,7 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 from tools_plant import in_background, run
 
 from config import compile_site, load_profiles, parse_site
-from config.equipment import equipment_ids
+from config.templates.equipment import equipment_ids
 
 NAMESPACE = "http://example.org/imm"
 

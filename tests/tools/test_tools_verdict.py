@@ -5,15 +5,15 @@ from pathlib import Path
 import pytest
 
 import tools
-from adapters._modbus_frames import Garbled, Refused
 from adapters.contract import Misconfigured, NotConnected, Row
+from adapters.modbus.frames_tcp import Garbled, Refused
 from config import compile_site, load_profiles, parse_site
-from oee.states import Quality, State
-from tools.faults import Fault, causes, fault_of, look, sentence
-from tools.machine_now import compute, longer_than, window
-from tools.tally import parse_tally
-from tools.uses import Counting, Use, static_faults, uses
-from tools.verdict import DeviceSeen, Facts, Running, judge, still_while_running
+from oee.model.states import Quality, State
+from tools.check.count import parse_tally
+from tools.check.faults import Fault, causes, fault_of, look, sentence
+from tools.check.machine_now import compute, longer_than, window
+from tools.check.uses import Counting, Use, static_faults, uses
+from tools.check.verdict import DeviceSeen, Facts, Running, judge, still_while_running
 from words.catalogue import catalogue
 
 S = 1_000_000_000

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from value_rows import gathered
 
-from oee.states import Quality
+from oee.model.states import Quality
 from wire.values import read_values_body, values_bodies
 
 T_US = 1_780_000_000_000_000

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 import words
-from oee.kpi import KPI_KEYS, ORDER_KPIS
-from oee.states import CalendarClass, State
+from oee.kpi.kpi import KPI_KEYS, ORDER_KPIS
+from oee.model.states import CalendarClass, State
 from words.catalogue import catalogue, read_catalogue
 
 ROOT = Path(words.__file__).parent.parent

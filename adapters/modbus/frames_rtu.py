@@ -1,0 +1,122 @@
+"""Modbus RTU frames: unit (1 byte), function (1), data, checksum (2, low byte first). Pure.
+
+An RTU frame has neither a length nor a number that ties an answer to its question: an answer is known only by its
+unit, function and size. What does not fit exactly is therefore never taken for a refusal, but for a sign that the
+line is out of step (`Garbled`), and the line is made quiet before anything else is asked.
+"""
+
+from typing import NamedTuple
+
+from adapters.modbus.frames_tcp import EXCEPTIONS, FUNCTIONS, Garbled, Refused
+from config.devices.modbus import BIT_TABLES, Table
+
+HEAD = 3
+"""Bytes of an answer that tell its size."""
+LARGEST = 256
+_EXCEPTION_SIZE = 5
+_READS = range(1, 5)
+_FIXED = range(1, 7)
+_WRITES_SEVERAL = (15, 16)
+
+
+def _crc_table() -> tuple[int, ...]:
+    table = []
+    for byte in range(256):
+        crc = byte
+        for _ in range(8):
+            crc = crc >> 1 ^ 0xA001 if crc & 1 else crc >> 1
+        table.append(crc)
+    return tuple(table)
+
+
+_CRC = _crc_table()
+
+
+def crc(data: bytes) -> int:
+    """The checksum; 0 over a whole sound frame.
+
+    >>> crc(bytes.fromhex("010300000001840a"))
+    0
+    """
+    value = 0xFFFF
+    for byte in data:
+        value = value >> 8 ^ _CRC[(value ^ byte) & 0xFF]
+    return value
+
+
+def sealed(data: bytes) -> bytes:
+    """With its checksum."""
+    return data + crc(data).to_bytes(2, "little")
+
+
+def question(unit: int, table: Table, start: int, count: int) -> bytes:
+    """A frame that asks for `count` addresses of `table` from `start`."""
+    return sealed(bytes((unit, FUNCTIONS[table])) + start.to_bytes(2, "big") + count.to_bytes(2, "big"))
+
+
+def answer_size(table: Table, count: int) -> int:
+    """Bytes of a whole answer."""
+    return 5 + ((count + 7) // 8 if table in BIT_TABLES else 2 * count)
+
+
+def size_of(head: bytes, unit: int, table: Table, count: int) -> int:
+    """Bytes of the frame that begins so. Raises `Garbled` if it cannot be the answer."""
+    if head[0] != unit:
+        raise Garbled(f"unit {unit} was asked, {head.hex(' ')} came")
+    if head[1] == FUNCTIONS[table] | 0x80:
+        return _EXCEPTION_SIZE
+    size = answer_size(table, count)
+    if head[1] != FUNCTIONS[table] or head[2] != size - 5:
+        raise Garbled(f"function {FUNCTIONS[table]} and {size - 5} bytes were asked, {head.hex(' ')} came")
+    return size
+
+
+def values_of(frame: bytes, table: Table, start: int, count: int) -> bytes:
+    """The bytes of the values in an answer of the right size. Raises `Garbled` or `Refused`."""
+    if crc(frame):
+        raise Garbled(f"an answer with a wrong checksum came ({len(frame)} bytes)")
+    if frame[1] & 0x80:
+        code = frame[2]
+        what = f"{table} {start}-{start + count - 1}"
+        raise Refused(code, f"{what}: {EXCEPTIONS.get(code, 'exception')} (code {code})")
+    return frame[3:-2]
+
+
+class Heard(NamedTuple):
+    """A sound frame among what was heard. asks: it is (also) the shape of a question, so a master sent it."""
+
+    unit: int
+    function: int
+    asks: bool
+
+
+def heard_in(data: bytes) -> list[Heard]:
+    """The sound frames in bytes that nobody here asked for, junk between them left out."""
+    found, at = [], 0
+    while at + 4 < len(data):
+        size, asks = next(
+            ((size, asks) for size, asks in _sizes(data[at : at + 7]) if _is_frame(data, at, size)), (1, False)
+        )
+        if size > 1:
+            found.append(Heard(data[at], data[at + 1], asks))
+        at += size
+    return found
+
+
+def _sizes(head: bytes) -> list[tuple[int, bool]]:
+    """The sizes that a frame beginning so may have, and whether that makes it a question."""
+    function = head[1]
+    sizes = []
+    if function in _READS:
+        sizes.append((5 + head[2], False))
+    if function in _FIXED or function in _WRITES_SEVERAL:
+        sizes.append((8, True))
+    if function in _WRITES_SEVERAL and len(head) > 6:
+        sizes.append((9 + head[6], True))
+    if 0x81 <= function <= 0x90:
+        sizes.append((_EXCEPTION_SIZE, False))
+    return sizes
+
+
+def _is_frame(data: bytes, at: int, size: int) -> bool:
+    return data[at] <= 247 and size <= LARGEST and at + size <= len(data) and crc(data[at : at + size]) == 0

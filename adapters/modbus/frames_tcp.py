@@ -1,0 +1,71 @@
+"""Modbus TCP frames: bytes out for a question, bytes in judged. Only functions 1 to 4 exist here, so nothing that
+imports this can write to a device.
+
+Frame: transaction (2 bytes), protocol 0 (2), length of what follows (2), unit (1), then function (1) and data.
+"""
+
+import struct
+
+from config.devices.modbus import BIT_TABLES, Table
+
+FUNCTIONS: dict[Table, int] = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
+HEADER = struct.Struct(">HHHB")
+_QUESTION = struct.Struct(">HHHBBHH")
+MAX_BODY = 254  # unit and 253 bytes of function and data: the standard's largest
+
+ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE = 1, 2, 3
+DEVICE_FAILURE, ACKNOWLEDGE, BUSY = 4, 5, 6
+GATEWAY_NO_PATH, GATEWAY_NO_ANSWER = 10, 11
+WRONG_LENGTH = 0
+"""Not a code of the standard: the answer carried more or fewer values than were asked for."""
+
+EXCEPTIONS = {
+    WRONG_LENGTH: "wrong number of values",
+    1: "illegal function",
+    2: "illegal data address",
+    3: "illegal data value",
+    4: "device failure",
+    5: "acknowledge, still working",
+    6: "device busy",
+    8: "memory parity error",
+    10: "gateway path unavailable",
+    11: "gateway target did not answer",
+}
+
+
+class Refused(Exception):
+    """The device answered, and said no. code: its exception code, or `WRONG_LENGTH`."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Garbled(Exception):
+    """What came is not Modbus, or answers another question: the stream cannot be trusted any more."""
+
+
+def question(transaction: int, unit: int, table: Table, start: int, count: int) -> bytes:
+    """A frame that asks for `count` addresses of `table` from `start`."""
+    return _QUESTION.pack(transaction, 0, 6, unit, FUNCTIONS[table], start, count)
+
+
+def head(data: bytes) -> tuple[int, int, int]:
+    """The seven bytes of a header as (transaction, unit, bytes that follow)."""
+    transaction, protocol, length, unit = HEADER.unpack(data)
+    if protocol != 0 or not 2 < length <= MAX_BODY:
+        raise Garbled(f"header {data.hex(' ')} is not Modbus TCP (protocol {protocol}, length {length})")
+    return transaction, unit, length - 1
+
+
+def values_in(body: bytes, table: Table, start: int, count: int) -> bytes:
+    """The bytes of the values in an answer's body (function and data); checked to be exactly what was asked for."""
+    function, what = FUNCTIONS[table], f"{table} {start}-{start + count - 1}"
+    if body[0] == function | 0x80 and len(body) == 2:
+        raise Refused(body[1], f"{what}: {EXCEPTIONS.get(body[1], 'exception')} (code {body[1]})")
+    if body[0] != function:
+        raise Garbled(f"{what}: function {function} asked, {body[0]} answered")
+    expected = (count + 7) // 8 if table in BIT_TABLES else 2 * count
+    if body[1] != expected or len(body) != expected + 2:
+        raise Refused(WRONG_LENGTH, f"{what}: {len(body) - 2} bytes answered instead of {expected}")
+    return body[2:]

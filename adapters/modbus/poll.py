@@ -1,0 +1,170 @@
+"""What a Modbus device is asked next, and what its answers changed: a state machine told the time, without a socket.
+
+Every request has a time from which it is due again. Four things can happen to it:
+
+* answered: if the block is the one before, nothing changed and nothing is decoded. Else it is taken apart, and a
+  value that differs is a change.
+* refused (illegal address or value, device failure, wrong length): if it holds several tags, it is cut in two and
+  both halves are asked at once; the cut is remembered as a hole. If it is down to tags of one address, those
+  tags are BAD, and asked again rarely (sooner where the reason tends to pass). When such a tag is accepted after
+  all, the refusals were passing (a PLC that was starting), and all holes are forgotten.
+* busy: not confirmed this time, asked again as usual.
+* silent: the same; after the third time in a row only rarely, and only after another request was answered, so
+  that one range that a device ignores costs neither the other tags nor the connection.
+
+Whatever was not answered is said again by the next answer even if it is equal: somebody may have called it stale.
+"""
+
+from collections.abc import Iterable, Mapping
+from itertools import repeat
+from typing import Any, Final
+
+from adapters.modbus.block import Block, Raw, block_of, value_of
+from adapters.modbus.decode import Decoder
+from adapters.modbus.frames_tcp import (
+    ACKNOWLEDGE,
+    BUSY,
+    DEVICE_FAILURE,
+    ILLEGAL_ADDRESS,
+    ILLEGAL_FUNCTION,
+    ILLEGAL_VALUE,
+    WRONG_LENGTH,
+)
+from adapters.modbus.plan import Hole, Limits, Place, Request, plan, where_to_cut
+from oee.model.states import Quality
+
+RARELY_S = 60.0
+"""When a refused tag is asked again [s]: often enough for somebody at the cabinet, too rare to disturb."""
+SILENT_S = 10.0
+"""When a request that was silent, or refused for a reason that tends to pass, is asked again [s]."""
+PATIENCE = 3
+"""Silences in a row after which a request is asked rarely."""
+_NOTHING: Final = repeat(None)
+
+_SPLITTING = frozenset({ILLEGAL_ADDRESS, ILLEGAL_VALUE, DEVICE_FAILURE, WRONG_LENGTH})
+_LASTING = frozenset({ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE})
+
+
+Change = tuple[str, Any, Quality]
+"""A tag, its new value, and how good that is."""
+
+
+class Poll:
+    """The requests of one device. Times are monotonic [s]."""
+
+    def __init__(self, places: Iterable[Place], limits: Limits, decoders: Mapping[str, Decoder | None]) -> None:
+        self._places, self._limits, self._decoders = tuple(places), limits, decoders
+        self.period_s = min(place.period_s for place in self._places)
+        self.refused_tags: dict[str, int] = {}
+        self._holes: set[Hole] = set()
+        self._last: dict[str, tuple[Any, Quality]] = {}
+        self._answers: dict[Request, tuple[bytes, Raw]] = {}
+        self._due_s: dict[Request, float] = {}
+        self._silences: dict[Request, int] = {}
+        self._blocks: dict[Request, Block] = {}
+        self._replan()
+
+    @property
+    def requests(self) -> tuple[Request, ...]:
+        """What is asked at present."""
+        return tuple(self._blocks)
+
+    def restart(self) -> None:
+        """A new connection: everything is due, and every value is said again."""
+        self._last.clear()
+        self._answers.clear()
+        self._silences.clear()
+        self._due_s = dict.fromkeys(self._blocks, float("-inf"))
+        self.refused_tags.clear()
+
+    def next_due(self, now_s: float, *, answered: bool) -> Request | None:
+        """The next request of a round that began at `now_s`; answered: something was answered in this round."""
+        suspects = []
+        for request, due_s in self._due_s.items():
+            if due_s > now_s:
+                continue
+            if not self._silences.get(request):
+                return request
+            suspects.append(request)
+        if answered or len(self._silences) == len(self._blocks):
+            return suspects[0] if suspects else None
+        return next((request for request in suspects if self._silences[request] < PATIENCE), None)
+
+    def answered(self, request: Request, data: bytes, now_s: float) -> list[Change]:
+        """The values in an answer that differ from what was said last."""
+        self._due_again(request, now_s)
+        self._silences.pop(request, None)
+        before = self._answers.get(request)
+        if before is not None and data == before[0]:
+            return []
+        block = self._blocks[request]
+        raw = block.raw(data)
+        self._answers[request] = (data, raw)
+        changes = self._changes(block, raw, before[1] if before else None)
+        accepted = self.refused_tags.keys() & set(block.tags) if self.refused_tags else ()
+        if accepted:
+            for tag in accepted:
+                del self.refused_tags[tag]
+            self._holes.clear()
+            self._replan()
+        return changes
+
+    def refused(self, request: Request, code: int, now_s: float) -> list[Change]:
+        """The device said no; what that makes BAD. Halves of a request that was cut are due at once."""
+        if code in {BUSY, ACKNOWLEDGE}:
+            self.missed(request, now_s)
+            return []
+        self._silences.pop(request, None)
+        hole = where_to_cut(request) if code in _SPLITTING else None
+        if hole:
+            self._holes.add(hole)
+            self._replan()
+            return []
+        self._answers.pop(request, None)
+        self._due_s[request] = now_s + max(RARELY_S if code in _LASTING else SILENT_S, request.period_s)
+        self.refused_tags |= dict.fromkeys(request.tags, code)
+        return [change for tag in request.tags for change in self._said(tag, None, Quality.BAD)]
+
+    def silent(self, request: Request, now_s: float) -> None:
+        """No answer came."""
+        self.missed(request, now_s)
+        self._silences[request] = self._silences.get(request, 0) + 1
+        if self._silences[request] >= PATIENCE:
+            self._due_s[request] = now_s + max(SILENT_S, request.period_s)
+
+    def missed(self, request: Request, now_s: float) -> None:
+        """Nothing is known about these tags this time; their next values are said even if they are equal."""
+        self._due_again(request, now_s)
+        self._answers.pop(request, None)
+        for tag in request.tags:
+            self._last.pop(tag, None)
+
+    def _due_again(self, request: Request, now_s: float) -> None:
+        # Half a round early, so that a round that starts a little before its time does not skip a turn.
+        self._due_s[request] = now_s + request.period_s - self.period_s / 2
+
+    def _changes(self, block: Block, raw: Raw, before: Raw | None) -> list[Change]:
+        last, changes = self._last, []
+        good, bad = Quality.GOOD, Quality.BAD
+        for tag, meaning, new, old in zip(block.tags, block.meanings, raw, before or _NOTHING):  # noqa: B905
+            if before is not None and new == old:
+                continue
+            value = new if meaning is None else value_of(meaning, new)
+            said = (value, bad if value is None else good)
+            if last.get(tag) != said:
+                last[tag] = said
+                changes.append((tag, *said))
+        return changes
+
+    def _said(self, tag: str, value: Any, quality: Quality) -> list[Change]:
+        if self._last.get(tag) == (value, quality):
+            return []
+        self._last[tag] = (value, quality)
+        return [(tag, value, quality)]
+
+    def _replan(self) -> None:
+        requests = plan(self._places, self._limits, frozenset(self._holes))
+        self._blocks = {request: self._blocks.get(request) or block_of(request, self._decoders) for request in requests}
+        self._due_s = {request: self._due_s.get(request, float("-inf")) for request in requests}
+        self._answers = {request: said for request, said in self._answers.items() if request in self._blocks}
+        self._silences = {request: count for request, count in self._silences.items() if request in self._blocks}

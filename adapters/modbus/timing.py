@@ -1,0 +1,56 @@
+"""How long things take on a serial line. Pure; used to keep the pauses that the standard asks for and to tell
+beforehand whether a line can carry what is asked of it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from adapters.modbus.frames_rtu import answer_size
+from adapters.modbus.plan import Request
+
+QUESTION_BYTES = 8
+FAST_BAUD = 19200
+FAST_GAP_S = 0.00175
+"""Above 19200 baud the standard (Modbus over serial line 1.02, 2.5.1.1) fixes the gap between frames [s]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """char_s: one character [s]; gap_s: silence that ends a frame [s]."""
+
+    char_s: float
+    gap_s: float
+
+
+def pace(baud: int, bits_per_character: int) -> Pace:
+    """The pace of a line: a gap is 3.5 characters, at high speed 1.75 ms."""
+    char_s = bits_per_character / baud
+    return Pace(char_s, FAST_GAP_S if baud > FAST_BAUD else 3.5 * char_s)
+
+
+NETWORK_PACE = Pace(0.0, 0.0)
+"""On Ethernet a frame takes no time worth counting."""
+UNKNOWN_PACE = pace(9600, 11)
+"""Behind a converter whose speed only it knows."""
+
+
+def exchange_s(request: Request, line: Pace, turnaround_s: float, pause_s: float) -> float:
+    """One question, its answer, and the silence after each [s]."""
+    characters = QUESTION_BYTES + answer_size(request.table, request.count)
+    return characters * line.char_s + max(turnaround_s, line.gap_s) + max(line.gap_s, pause_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a line has to carry. cycle_s: every request once [s]; share: of the line's time that they take at their
+    periods [1], above 1 more than there is.
+    """
+
+    cycle_s: float
+    share: float
+
+
+def load(exchanges: Iterable[tuple[float, float]]) -> Load:
+    """The load of a line from the duration and the period of each of its requests [s]."""
+    pairs = list(exchanges)
+    return Load(sum(cost_s for cost_s, _ in pairs), sum(cost_s / period_s for cost_s, period_s in pairs))

@@ -1,0 +1,248 @@
+"""OPC UA: subscribed by default, or polled. One session, no method calls, nothing is ever written.
+
+A subscription that has died looks exactly like a machine at rest, so three things are watched: a heartbeat node
+that changes by itself, the server's keep-alives, and once a minute a read of every node beside the subscription.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from asyncua import ua
+from asyncua.client.client import Client
+from asyncua.client.ua_client import StateSubscription, UaClientState
+from asyncua.ua.attribute_ids import AttributeIds
+from asyncua.ua.uaerrors import UaError
+
+from adapters.contract import Adapter, NotConnected, Reading, Row
+from adapters.opcua.errors import judged
+from adapters.opcua.limits import Limits, in_parts, limits_of
+from adapters.opcua.nodes import node_id
+from adapters.opcua.security import secure
+from adapters.opcua.subscription import Watch
+from adapters.opcua.values import SourceClock, clock_off_ns, source_ns_of, value_of
+from config.devices.common import SHORTEST_STALE_AFTER_S
+from config.devices.opcua import OpcUaDevice
+from oee.model.states import Quality
+
+RARELY_S = 60.0
+"""How often refused nodes are asked for again, and subscribed values compared with read ones [s]."""
+SESSION_MS = 60_000
+"""How long a server keeps the session of a gateway that has lost power: few PLCs have more than ten to give."""
+
+
+def open_device(device: OpcUaDevice, now_ns: Callable[[], int]) -> Adapter:
+    """One server."""
+    # asyncua logs each failing publish with its traceback, once a second; what matters is raised.
+    logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)
+    return OpcUa(device, now_ns)
+
+
+def open_devices(devices: Mapping[str, OpcUaDevice], now_ns: Callable[[], int]) -> dict[str, Adapter]:
+    """Several servers by name; each has a session of its own."""
+    return {name: open_device(device, now_ns) for name, device in devices.items()}
+
+
+class OpcUa:
+    """One session. See `contract.Adapter`."""
+
+    def __init__(self, device: OpcUaDevice, now_ns: Callable[[], int]) -> None:
+        self._device, self._now_ns = device, now_ns
+        self._subscribed = device.mode == "subscribe"
+        self._clock = SourceClock()
+        self._client: Client | None = None
+        self._nodes: dict[str, ua.NodeId] = {}
+        self._refused: set[str] = set()
+        self._last: dict[str, tuple[Any, Quality]] = {}
+        self._row_ns: dict[str, int] = {}
+        self._floor_ns = 0
+        self._limits = Limits(device.max_nodes_per_request, device.max_nodes_per_request)
+        self._watch: Watch | None = None
+        self._beyond: set[str] = set()
+        self._heartbeat: ua.NodeId | None = None
+        self._clock_off_ns: int | None = None
+        self._rarely_s = 0.0
+        self._due_s: dict[str, float] = {}
+
+    @property
+    def period_s(self) -> float:
+        """The publishing interval, or the shortest polling period [s]."""
+        if self._subscribed:
+            return self._device.every
+        return min(tag.every or self._device.every for tag in self._device.tags.values())
+
+    async def connect(self) -> None:
+        """Session, namespaces, and the subscription if there is to be one."""
+        device = self._device
+        client = Client(device.url, timeout=device.timeout, watchdog_intervall=device.timeout)
+        client.session_timeout = SESSION_MS
+        client.name = client.description = "Nhip"
+        self._client = client
+        async with client.uaclient.subscribe_state() as states:
+            try:
+                await secure(client, device)
+                await client.connect()
+                self._begin()
+                self._limits = await limits_of(client, device.max_nodes_per_request)
+                await self._resolve(client, tuple(device.tags))
+                if self._subscribed:
+                    self._watch = Watch(client, device, self._limits, self._heartbeat, self._now_ns)
+                    await self._subscribe(self._watch, tuple(device.tags))
+                else:
+                    self._clock_off_ns = await self._clock_off(client)
+            except (OSError, UaError, ValueError) as error:
+                reached = await _reached(states)
+                await self.close()
+                raise judged(error, device.url, reached=reached) from error
+
+    async def read(self) -> Reading:
+        """What the subscription brought, or the values of the nodes that are due."""
+        client = self._client
+        if client is None or client.uaclient.state is not UaClientState.CONNECTED:
+            raise NotConnected(f"{self._device.url}: the connection was lost, or the server stopped answering")
+        try:
+            return await (self._collected(client, self._watch) if self._watch else self._polled(client))
+        except (OSError, UaError) as error:
+            what = f"no answer within {self._device.timeout:g} s" if isinstance(error, TimeoutError) else str(error)
+            raise NotConnected(f"{self._device.url}: {what}") from error
+
+    async def close(self) -> None:
+        """Ends the session; what a dead server cannot confirm is dropped."""
+        client, self._client = self._client, None
+        if client is None:
+            return
+        alive = client.uaclient.state is UaClientState.CONNECTED
+        try:
+            async with asyncio.timeout(min(self._device.timeout, 2.0) if alive else 0.5):
+                await client.disconnect()
+        except Exception:  # noqa: BLE001, S110  # whatever a half-open client says, it is over
+            pass
+        finally:
+            with contextlib.suppress(Exception):
+                client.disconnect_socket()
+
+    def _begin(self) -> None:
+        self._last.clear()
+        self._nodes.clear()
+        self._refused.clear()
+        self._due_s.clear()
+        self._beyond.clear()
+        self._watch, self._clock_off_ns = None, None
+        self._clock = SourceClock()
+        self._floor_ns = self._now_ns()
+        self._rarely_s = asyncio.get_running_loop().time() + RARELY_S
+
+    async def _resolve(self, client: Client, names: Sequence[str]) -> None:
+        """Finds the namespaces anew: their numbers may change whenever a server starts."""
+        namespaces = await client.get_namespace_array()
+        heartbeat = self._device.heartbeat
+        self._heartbeat = node_id(heartbeat, namespaces) if heartbeat else None
+        for name in names:
+            node = node_id(self._device.tags[name].node, namespaces)
+            if node is not None:
+                self._nodes[name] = node
+
+    async def _subscribe(self, watch: Watch, names: Sequence[str]) -> None:
+        outcome = await watch.add({name: self._nodes[name] for name in names if name in self._nodes})
+        self._beyond |= outcome.beyond
+        self._refused = (self._refused | set(names)) - outcome.watched - outcome.beyond
+
+    async def _collected(self, client: Client, watch: Watch) -> Reading:
+        now_s = asyncio.get_running_loop().time()
+        if watch.lost:
+            raise NotConnected(f"{self._device.url}: {watch.lost}")
+        silent_s = now_s - watch.heard_s
+        if silent_s > max(3 * watch.interval_s, SHORTEST_STALE_AFTER_S):
+            raise NotConnected(f"{self._device.url}: a subscription has been silent for {silent_s:.1f} s")
+        names = tuple(self._device.tags)
+        rows = [row for handle, data, at_ns in watch.take() for row in self._rows(names[handle], data, at_ns)]
+        asked = self._due(self._beyond, now_s)
+        rows += await self._asked(client, asked)
+        if now_s >= self._rarely_s:
+            self._rarely_s = now_s + RARELY_S
+            rows += await self._compare(client)
+            if self._refused:
+                again = tuple(self._refused)
+                await self._resolve(client, again)
+                await self._subscribe(watch, again)
+        t_ns = max(watch.heard_ns, self._floor_ns)
+        rows += self._refused_rows(t_ns)
+        self._floor_ns = t_ns
+        confirmed = tuple(name for name in self._last if name not in self._beyond or name in asked)
+        return Reading(t_ns, rows, confirmed, watch.clock_off_ns())
+
+    async def _compare(self, client: Client) -> list[Row]:
+        """Reads what is subscribed. A value that no notification brought becomes a row, so nothing is stuck."""
+        watched = {name: node for name, node in self._nodes.items() if name not in self._refused}
+        return await self._asked(client, watched)
+
+    async def _polled(self, client: Client) -> Reading:
+        now_s = asyncio.get_running_loop().time()
+        if now_s >= self._rarely_s:
+            self._rarely_s = now_s + RARELY_S
+            await self._resolve(client, [name for name in self._device.tags if name not in self._nodes])
+            self._clock_off_ns = await self._clock_off(client)
+        due = self._due(self._nodes, now_s)
+        rows = await self._asked(client, due)
+        self._refused = set(self._device.tags) - set(self._nodes)
+        t_ns = self._now_ns()
+        rows += self._refused_rows(t_ns)
+        self._floor_ns = t_ns
+        return Reading(t_ns, rows, (*due, *self._refused), self._clock_off_ns)
+
+    async def _clock_off(self, client: Client) -> int | None:
+        if self._heartbeat is None:
+            return None
+        (told,) = await client.uaclient.session.read_attributes([self._heartbeat], AttributeIds.Value)
+        return clock_off_ns(told, self._now_ns())
+
+    def _due(self, names: Iterable[str], now_s: float) -> dict[str, ua.NodeId]:
+        """Those of `names` whose turn to be asked it is; their next turn begins now."""
+        due = {name: self._nodes[name] for name in names if self._due_s.get(name, now_s) <= now_s}
+        for name in due:
+            self._due_s[name] = now_s + (self._device.tags[name].every or self._device.every) - self.period_s / 2
+        return due
+
+    async def _asked(self, client: Client, nodes: Mapping[str, ua.NodeId]) -> list[Row]:
+        return [row for name, data in await self._values(client, nodes) for row in self._rows(name, data)]
+
+    async def _values(self, client: Client, nodes: Mapping[str, ua.NodeId]) -> list[tuple[str, ua.DataValue]]:
+        async def ask(part: Sequence[ua.NodeId]) -> list[ua.DataValue]:
+            found: list[ua.DataValue] = await client.uaclient.session.read_attributes(list(part), AttributeIds.Value)
+            return found
+
+        return list(zip(nodes, await in_parts(list(nodes.values()), self._limits, "reads", ask), strict=True))
+
+    def _rows(self, name: str, data: ua.DataValue, receive_ns: int | None = None) -> list[Row]:
+        """A row if the value is not the one said last; dated by the device, but not before what was confirmed."""
+        received_ns = self._now_ns() if receive_ns is None else receive_ns
+        source_ns = source_ns_of(data)
+        dated_ns = self._clock.dated_ns(source_ns, received_ns)
+        value = value_of(data)
+        if self._last.get(name) == value:
+            return []
+        self._last[name] = value
+        t_ns = max(dated_ns, self._floor_ns, self._row_ns.get(name, 0) + 1)
+        self._row_ns[name] = t_ns
+        return [Row(name, t_ns, *value, source_ns)]
+
+    def _refused_rows(self, t_ns: int) -> list[Row]:
+        rows = []
+        for name in (name for name in self._device.tags if name in self._refused):
+            if self._last.get(name) != (None, Quality.BAD):
+                self._last[name] = (None, Quality.BAD)
+                self._row_ns[name] = max(t_ns, self._row_ns.get(name, 0) + 1)
+                rows.append(Row(name, self._row_ns[name], None, Quality.BAD))
+        return rows
+
+
+async def _reached(states: StateSubscription) -> bool:
+    """Whether the socket was opened at all."""
+    try:
+        while await states.next_change(0.01) is not UaClientState.SOCKET_OPEN:
+            pass
+    except TimeoutError:
+        return False
+    return True

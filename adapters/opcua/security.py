@@ -1,0 +1,142 @@
+"""Who we are to an OPC UA server, and who it must be: certificates on disk and the session's user."""
+
+import socket
+from pathlib import Path
+
+from asyncua import ua
+from asyncua.client.client import Client
+from asyncua.crypto import cert_gen, security_policies
+from asyncua.crypto.uacrypto import CertProperties
+from asyncua.ua.uaerrors import UaError
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from adapters.contract import Misconfigured
+from config.devices.opcua import OpcUaDevice
+
+VALID_DAYS = 7300
+"""A technician trusts our certificate once, at the server; it should not end before the machine does."""
+
+
+async def secure(client: Client, device: OpcUaDevice) -> None:
+    """Gives `client` the user, certificate and security that the site file asks for; makes files that are absent."""
+    client.application_uri = device.application_uri
+    if device.user is not None:
+        client.set_user(device.user)
+        client.set_password(_password(device))
+    if device.security == "None":
+        return
+    policy_name, _, mode_name = device.security.partition("/")
+    policy = getattr(security_policies, f"SecurityPolicy{policy_name}")
+    mode = ua.MessageSecurityMode[mode_name]
+    if device.certificate_file is None or device.private_key_file is None:
+        raise Misconfigured(f"{device.url}: no place for our certificate; write certificate_file and private_key_file")
+    _make_certificate(Path(device.certificate_file), Path(device.private_key_file), device.application_uri)
+    server = await _server_certificate(client, device, mode, policy.URI)
+    await client.set_security(
+        policy,
+        CertProperties(device.certificate_file, "der"),
+        CertProperties(device.private_key_file, "pem"),
+        server_certificate=CertProperties(server, "der"),
+        mode=mode,
+    )
+
+
+async def _server_certificate(client: Client, device: OpcUaDevice, mode: ua.MessageSecurityMode, uri: str) -> bytes:
+    """The pinned certificate; on first use, the one that the server shows is kept.
+
+    A server with another certificate than the pinned one cannot read what we send and stays silent, so it is
+    compared beforehand; a server that shows none without security is believed to be the pinned one.
+    """
+    pinned = _read(device.server_certificate_file)
+    try:
+        endpoint = Client.find_endpoint(await client.connect_and_get_server_endpoints(), mode, uri)
+    except (OSError, UaError):
+        if pinned is None:
+            raise
+        return pinned
+    shown = _first(bytes(endpoint.ServerCertificate))
+    if pinned is not None and pinned != shown:
+        raise Misconfigured(
+            f"{device.url}: the server shows another certificate than {device.server_certificate_file}; "
+            "if it is the right server and was given a new one, remove that file",
+            elsewhere=True,
+        )
+    if pinned is None and device.server_certificate_file is not None:
+        _keep(Path(device.server_certificate_file), shown)
+    return shown
+
+
+def _first(chain: bytes) -> bytes:
+    """The server's own certificate: DER, long form of the length, others may follow."""
+    return chain[: int.from_bytes(chain[2:4], "big") + 4]
+
+
+def _keep(path: Path, certificate: bytes) -> None:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write(path, certificate)
+    except OSError as error:
+        raise Misconfigured(f"{path}: the server's certificate cannot be kept there: {error.strerror}") from error
+
+
+def _read(path: str | None) -> bytes | None:
+    if path is None:
+        return None
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _password(device: OpcUaDevice) -> str:
+    assert device.password_file is not None  # the model asks for it
+    try:
+        return Path(device.password_file).read_text(encoding="utf-8").rstrip("\r\n")
+    except OSError as error:
+        raise Misconfigured(f"password_file {device.password_file!r} cannot be read: {error.strerror}") from error
+
+
+def _make_certificate(certificate: Path, key: Path, application_uri: str) -> None:
+    """A self-signed certificate, if it is not there; its key too, unless there is one."""
+    if certificate.exists():
+        if key.exists():
+            return
+        raise Misconfigured(f"{key} is missing; put it there, or remove {certificate.name} so that both are made anew")
+    names: list[x509.GeneralName] = [
+        x509.UniformResourceIdentifier(application_uri),
+        x509.DNSName(socket.gethostname()),
+    ]
+    try:
+        private = _private_key(key)
+        made = cert_gen.generate_self_signed_app_certificate(
+            private, application_uri, {"organizationName": "Nhip"}, names, [ExtendedKeyUsageOID.CLIENT_AUTH], VALID_DAYS
+        )
+        certificate.parent.mkdir(parents=True, exist_ok=True)
+        _write(certificate, made.public_bytes(Encoding.DER))
+    except OSError as error:
+        raise Misconfigured(f"{error.filename}: our certificate cannot be written: {error.strerror}") from error
+
+
+def _private_key(path: Path) -> RSAPrivateKey:
+    """The key in that file, made if there is none. A power cut leaves a key without a certificate, never the reverse."""
+    if path.exists():
+        found = load_pem_private_key(path.read_bytes(), None)
+        if not isinstance(found, RSAPrivateKey):
+            raise Misconfigured(f"{path} holds no RSA key; remove it so that one is made")
+        return found
+    private = cert_gen.generate_private_key()
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _write(path, cert_gen.dump_private_key_as_pem(private))
+    return private
+
+
+def _write(path: Path, data: bytes) -> None:
+    """The whole file or none of it."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.unlink(missing_ok=True)
+    temporary.touch(mode=0o600)
+    temporary.write_bytes(data)
+    temporary.replace(path)

@@ -1,0 +1,179 @@
+"""The subscriptions of one session.
+
+asyncua's own Subscription hides keep-alives, starts a task for each value and gives its handles too late for a
+quick server; the services below it do none of that.
+
+One subscription is enough for most servers. Where one cannot hold all items, further ones are made until all are
+held; what the server will not hold at all is told apart, so that it can be asked for instead. Each has a heartbeat of
+its own: one that has died silently is noticed though the others live.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from asyncua import ua
+from asyncua.client.client import Client
+from asyncua.ua.attribute_ids import AttributeIds
+from asyncua.ua.status_codes import StatusCodes
+from asyncua.ua.uaerrors import BadTooManySubscriptions
+
+from adapters.opcua.inbox import HEARTBEAT, Inbox, Note
+from adapters.opcua.limits import Limits, in_parts
+from adapters.opcua.values import clock_off_ns
+from config.devices.opcua import OpcUaDevice
+
+KEEP_ALIVE_COUNT = 2
+"""Publishing intervals without news after which the server says that it is alive."""
+LIFETIME_S = 60.0
+"""How long the server keeps a subscription that nobody asks about [s]."""
+_NO_FILTER: Final = {StatusCodes.BadMonitoredItemFilterUnsupported, StatusCodes.BadFilterNotAllowed}
+_FULL: Final = StatusCodes.BadTooManyMonitoredItems
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Tags by what became of them. beyond: the server has no room for them, though they may exist."""
+
+    watched: set[str]
+    beyond: set[str]
+
+
+class Watch:
+    """All subscriptions of one session."""
+
+    def __init__(
+        self,
+        client: Client,
+        device: OpcUaDevice,
+        limits: Limits,
+        heartbeat: ua.NodeId | None,
+        now_ns: Callable[[], int],
+    ) -> None:
+        self._session = client.uaclient.session
+        self._device, self._limits, self._heartbeat, self._now_ns = device, limits, heartbeat, now_ns
+        self._handles = {name: handle for handle, name in enumerate(device.tags)}
+        self._inboxes: list[Inbox] = []
+
+    @property
+    def interval_s(self) -> float:
+        """The longest publishing interval that the server granted [s]."""
+        return max((inbox.interval_s for inbox in self._inboxes), default=self._device.every)
+
+    @property
+    def lost(self) -> str:
+        """Why one of them has ended; "" if none has."""
+        return next((inbox.lost for inbox in self._inboxes if inbox.lost), "")
+
+    @property
+    def heard_s(self) -> float:
+        """Since when all of them have been heard of [s, monotonic]."""
+        return min(inbox.heard_s for inbox in self._inboxes)
+
+    @property
+    def heard_ns(self) -> int:
+        """The same in gateway time [ns UTC]."""
+        return min(inbox.heard_ns for inbox in self._inboxes)
+
+    def clock_off_ns(self) -> int | None:
+        """Ours minus the time that the server last told as its own [ns]; None if its heartbeat is no time."""
+        beats = [inbox.beat for inbox in self._inboxes if inbox.beat]
+        return clock_off_ns(*beats[0]) if beats else None
+
+    def take(self) -> list[Note]:
+        """What has come, and empties the inboxes."""
+        notes: list[Note] = []
+        for inbox in self._inboxes:
+            fresh, inbox.notes = inbox.notes, []
+            notes += fresh
+        return notes
+
+    async def add(self, nodes: Mapping[str, ua.NodeId]) -> Outcome:
+        """Watches tags by name, opening subscriptions as they are needed."""
+        watched: set[str] = set()
+        left = list(nodes)
+        inbox = self._inboxes[-1] if self._inboxes else await self._open()
+        while left:
+            room = self._limits.items_in_all - inbox.items if self._limits.items_in_all else len(left)
+            part = left[: max(0, room)]
+            codes = await self._add(inbox, [self._item(name, nodes[name]) for name in part])
+            held = {name for name, code in zip(part, codes, strict=True) if code >> 30 == 0}
+            full = {name for name, code in zip(part, codes, strict=True) if code == _FULL}
+            watched |= held
+            left = [name for name in left if name in full or name not in part]
+            if left and not held and inbox.items <= 1:  # even an empty one takes none: the server as a whole is full
+                break
+            if left:
+                try:
+                    inbox = await self._open()
+                except BadTooManySubscriptions:
+                    break
+        return Outcome(watched, set(left))
+
+    async def _open(self) -> Inbox:
+        every_s = self._device.every
+        parameters = ua.CreateSubscriptionParameters(
+            RequestedPublishingInterval=every_s * 1000,
+            RequestedLifetimeCount=max(3 * KEEP_ALIVE_COUNT, math.ceil(LIFETIME_S / every_s)),
+            RequestedMaxKeepAliveCount=KEEP_ALIVE_COUNT,
+            PublishingEnabled=True,
+        )
+        inbox = Inbox()
+        inbox.heard(asyncio.get_running_loop().time(), self._now_ns())
+        granted = await self._session.create_subscription(parameters, partial(self._received, inbox))
+        inbox.id, inbox.interval_s = granted.SubscriptionId, granted.RevisedPublishingInterval / 1000
+        self._inboxes.append(inbox)
+        if self._heartbeat is not None:
+            await self._add(inbox, [_item(self._heartbeat, HEARTBEAT, inbox.interval_s, 1, None)])
+        return inbox
+
+    def _received(self, inbox: Inbox, result: ua.PublishResult) -> None:
+        inbox.received(result, asyncio.get_running_loop().time(), self._now_ns())
+
+    def _item(self, name: str, node: ua.NodeId) -> ua.MonitoredItemCreateRequest:
+        tag = self._device.tags[name]
+        return _item(node, self._handles[name], tag.every or self._device.every, tag.queue, tag.deadband)
+
+    async def _add(self, inbox: Inbox, items: list[ua.MonitoredItemCreateRequest]) -> list[int]:
+        """The status of each item. One that cannot be filtered is watched unfiltered."""
+
+        async def ask(part: Sequence[ua.MonitoredItemCreateRequest]) -> list[int]:
+            parameters = ua.CreateMonitoredItemsParameters(
+                SubscriptionId=inbox.id, TimestampsToReturn=ua.TimestampsToReturn.Both, ItemsToCreate=list(part)
+            )
+            results = await self._session.create_monitored_items(parameters)
+            return [result.StatusCode.value for result in results]
+
+        codes = await in_parts(items, self._limits, "items", ask)
+        plain = [place for place, code in enumerate(codes) if code in _NO_FILTER]
+        for place in plain:
+            items[place].RequestedParameters.Filter = None
+        again = await in_parts([items[place] for place in plain], self._limits, "items", ask)
+        for place, code in zip(plain, again, strict=True):
+            codes[place] = code
+        inbox.items += sum(code >> 30 == 0 for code in codes)
+        return codes
+
+
+def _item(
+    node: ua.NodeId, handle: int, sampling_s: float, queue: int, deadband: float | None
+) -> ua.MonitoredItemCreateRequest:
+    change = None
+    if deadband is not None:
+        change = ua.DataChangeFilter(
+            Trigger=ua.DataChangeTrigger.StatusValue, DeadbandType=ua.DeadbandType.Absolute, DeadbandValue=deadband
+        )
+    return ua.MonitoredItemCreateRequest(
+        ItemToMonitor=ua.ReadValueId(NodeId=node, AttributeId=AttributeIds.Value),
+        MonitoringMode=ua.MonitoringMode.Reporting,
+        RequestedParameters=ua.MonitoringParameters(
+            ClientHandle=handle,
+            SamplingInterval=sampling_s * 1000,
+            Filter=change,
+            QueueSize=queue,
+            DiscardOldest=True,
+        ),
+    )

@@ -1,0 +1,107 @@
+"""OPC UA data values to ours: what a value means, how good it is, and when it was true on the gateway's clock."""
+
+import math
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from typing import Any
+
+from asyncua import ua
+
+from oee.model.states import Quality
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+FAR_OFF_NS = 3_600_000_000_000
+"""A device clock further away than this says nothing about when: PLCs start in 2000, and set values have no date."""
+WINDOW_NS = 60_000_000_000
+
+_MICROSECOND = timedelta(microseconds=1)
+_SEVERITY = {0: Quality.GOOD, 1: Quality.UNCERTAIN}
+
+
+def value_of(data: ua.DataValue) -> tuple[Any, Quality]:
+    """Value and quality. A status that is bad, and a value that is no number, text or bool, are BAD."""
+    status = data.StatusCode
+    quality = _SEVERITY.get(status.value >> 30, Quality.BAD) if status is not None else Quality.GOOD
+    value = _plain(data.Value.Value if data.Value is not None else None)
+    if quality is Quality.BAD or value is None:
+        return None, Quality.BAD
+    return value, quality
+
+
+def source_ns_of(data: ua.DataValue) -> int | None:
+    """The device's own time of the value [ns UTC], if it gave one."""
+    when = data.SourceTimestamp
+    if when is None:
+        return None
+    return _since_epoch(when) // _MICROSECOND * 1000
+
+
+def clock_off_ns(told: ua.DataValue, received_ns: int) -> int | None:
+    """Ours minus the clock that a value tells [ns]; None if it is no time."""
+    when = told.Value.Value if told.Value is not None else None
+    if not isinstance(when, datetime):
+        return None
+    return received_ns - _since_epoch(when) // _MICROSECOND * 1000
+
+
+def _since_epoch(when: datetime) -> timedelta:
+    return (when if when.tzinfo is not None else when.replace(tzinfo=UTC)) - _EPOCH
+
+
+def _plain(value: Any) -> bool | int | float | str | None:
+    if isinstance(value, Enum):
+        value = value.value
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, ua.LocalizedText):
+        value = value.Text or ""
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, bool | int):
+        return value
+    if isinstance(value, datetime):
+        return _since_epoch(value).total_seconds()
+    return None
+
+
+def _text(value: str) -> str:
+    """Bytes that are no UTF-8 (a server that writes its own code page) asyncua keeps as half characters, which no file
+    and no message can hold.
+    """
+    return value.encode(errors="surrogateescape").decode(errors="replace")
+
+
+class SourceClock:
+    """Estimates how far the device's clock is behind ours, and dates its values on ours.
+
+    The offset is the least (receive − source) of the last one to two minutes: every notification takes some time
+    to arrive and a held value may be old when it is sent, so the least is the closest to the truth.
+    """
+
+    def __init__(self) -> None:
+        self._window_began_ns: int | None = None
+        self._least_ns: int | None = None
+        self._least_before_ns: int | None = None
+
+    @property
+    def offset_ns(self) -> int | None:
+        """Ours minus the device's [ns]; None until a value with a time has come."""
+        known = [least for least in (self._least_ns, self._least_before_ns) if least is not None]
+        return min(known, default=None)
+
+    def dated_ns(self, source_ns: int | None, receive_ns: int) -> int:
+        """When a value was true on our clock [ns UTC], never later than it was received."""
+        if source_ns is None:
+            return receive_ns
+        self._learn(receive_ns - source_ns, receive_ns)
+        offset_ns = self.offset_ns
+        if offset_ns is None or abs(offset_ns) > FAR_OFF_NS:
+            return receive_ns
+        return min(source_ns + offset_ns, receive_ns)
+
+    def _learn(self, difference_ns: int, receive_ns: int) -> None:
+        if self._window_began_ns is None or receive_ns - self._window_began_ns >= WINDOW_NS:
+            self._least_before_ns, self._least_ns = self._least_ns, None
+            self._window_began_ns = receive_ns
+        if self._least_ns is None or difference_ns < self._least_ns:
+            self._least_ns = difference_ns

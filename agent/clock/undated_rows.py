@@ -1,0 +1,190 @@
+"""What was measured before anybody could say what time it was: rows on disk, in monotonic time, until that is known.
+
+A stretch recorded under a clock that is not trusted is like recorded history: it waits here, and is fed to the pipeline
+with its true times once trust comes. Nothing of it is computed, offered or numbered before.
+
+File format 1, append only: frames of length and CRC-32 (little-endian uint32 each) and that many bytes of zlib-packed
+JSON. The first frame is the head {"format": 1, "boot"}: monotonic times mean nothing in another boot. Then come blocks
+{"until": ns, "rows": {tag: [[t ns ...], [value ...], [quality ...]]}} of rows before `until`, to which every tag is
+confirmed or known to be a gap, and, once the true times are known, {"base": ns}: they are monotonic time plus this, and
+part of them may have been fed already. A frame that a power cut tore ends the file. Blocks come every few seconds and
+are synced, so that a kill costs what came since the last one, as with envelopes.
+"""
+
+import json
+import os
+import struct
+import threading
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, Final, NamedTuple
+
+from adapters.contract import Row
+from oee.model.states import Quality
+
+FORMAT: Final = 1
+BUDGET_BYTES: Final = 256 * 2**20
+"""Weeks of twenty machines; what comes after is a gap, since a memory card has an end."""
+_FRAME: Final = struct.Struct("<II")
+
+_MOST_WAITING: Final = 200_000
+
+Waiting = dict[str, list[tuple[int, Any, Quality]]]
+
+
+class Block(NamedTuple):
+    """Rows of all tags before until_ns, each tag's in time order; times are monotonic [ns]."""
+
+    rows: list[Row]
+    until_ns: int
+
+
+class Held:
+    """One file of held rows, and the rows that are not in it yet. Times in and out are monotonic [ns].
+
+    `add` may run beside `write`, in another thread.
+    """
+
+    def __init__(self, path: Path, boot: str, budget_bytes: int = BUDGET_BYTES) -> None:
+        """Goes on with the file of this boot; one of another boot cannot be used (`lost`). A disk that refuses the file
+        is like one that is full.
+        """
+        self.path, self.budget_bytes = path, budget_bytes
+        self.lost = False
+        self.rows = 0
+        self.since_ns: int | None = None
+        """The time of the first row, on disk or not."""
+        self.until_ns = 0
+        """Up to here everything is in the file; 0: nothing is."""
+        self.base_ns: int | None = None
+        """Not None: these are the true times, and part of the rows may have been fed with them."""
+        self.full = False
+        self._lock = threading.Lock()
+        self._waiting: Waiting = {}
+        self._latest: dict[str, Row] = {}
+        self._size = 0
+        try:
+            self._open(boot)
+        except OSError:
+            self.full = True
+
+    def _open(self, boot: str) -> None:
+        good = 0
+        if self.path.exists():
+            with self.path.open("rb") as file:
+                head, good = _next(file), file.tell()
+                if head is None or not boot or (head.get("format"), head.get("boot")) != (FORMAT, boot):
+                    self.lost, good = head is not None and _next(file) is not None, 0
+                while good and (frame := _next(file)) is not None:
+                    good = file.tell()
+                    self._noted(frame)
+        with self.path.open("r+b" if good else "wb") as file:
+            file.truncate(good)
+        self._size = good
+        self.full = good >= self.budget_bytes
+        if not good:
+            self._append({"format": FORMAT, "boot": boot})
+
+    def _noted(self, frame: dict[str, Any]) -> None:
+        if "base" in frame:
+            self.base_ns = int(frame["base"])
+            return
+        self.until_ns = int(frame["until"])
+        self.rows += sum(len(columns[0]) for columns in frame["rows"].values())
+        if self.since_ns is None:
+            self.since_ns = min((columns[0][0] for columns in frame["rows"].values()), default=self.until_ns)
+
+    def _append(self, frame: dict[str, Any]) -> None:
+        data = _frame(frame)
+        with self.path.open("r+b") as file:
+            file.seek(self._size)
+            file.truncate()
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        self._size += len(data)
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Takes rows, each tag's in time order."""
+        with self._lock:
+            for row in rows:
+                self._latest[row.tag] = row
+                self.since_ns = row.t_ns if self.since_ns is None else self.since_ns
+                if not self.full:
+                    self._waiting.setdefault(row.tag, []).append((row.t_ns, row.value, row.quality))
+
+    def write(self, until_ns: int) -> None:
+        """Puts what lies before `until_ns` on disk, unless the file has reached its budget. Raises `OSError`; the rows
+        then wait for the next call, if they are not too many.
+        """
+        if self.full or until_ns <= self.until_ns:
+            return
+        with self._lock:
+            ready = {tag: [row for row in rows if row[0] < until_ns] for tag, rows in self._waiting.items()}
+        columns = {tag: [list(column) for column in zip(*rows, strict=True)] for tag, rows in ready.items() if rows}
+        frame = {"until": until_ns, "rows": columns}
+        try:
+            if self._size < self.budget_bytes:
+                self._append(frame)
+        finally:
+            with self._lock:
+                waiting = sum(map(len, self._waiting.values()))
+            self.full = self._size >= self.budget_bytes or waiting > _MOST_WAITING
+        self._noted(frame)
+        with self._lock:
+            self._waiting = {tag: rows[len(ready.get(tag, ())) :] for tag, rows in self._waiting.items()}
+
+    def dated(self, base_ns: int) -> None:
+        """The true times are known: from here on they are what a restart goes on with. Raises `OSError`."""
+        self._append({"base": base_ns})
+        self.base_ns = base_ns
+
+    def blocks(self) -> Iterator[Block]:
+        """What is on disk, oldest first."""
+        if not self._size:
+            return
+        with self.path.open("rb") as file:
+            _next(file)
+            while file.tell() < self._size and (frame := _next(file)) is not None:
+                if "until" in frame:
+                    rows = [
+                        Row(tag, t_ns, value, Quality(quality))
+                        for tag, columns in frame["rows"].items()
+                        for t_ns, value, quality in zip(*columns, strict=True)
+                    ]
+                    yield Block(rows, int(frame["until"]))
+
+    def rest(self, now_ns: int) -> list[Row]:
+        """Takes out what is not on disk: the latest rows; after a file that was full, a gap and then every tag's latest
+        value from now on.
+        """
+        with self._lock:
+            rows = [Row(tag, *row) for tag, waiting in self._waiting.items() for row in waiting]
+            if self.full:
+                rows = [Row(tag, self.until_ns, None, Quality.GAP) for tag in self._latest if self.until_ns]
+                rows += [row._replace(t_ns=now_ns) for row in self._latest.values()]
+            self._waiting = {}
+        return rows
+
+    def remove(self) -> None:
+        """Everything is in the pipeline and in envelopes."""
+        self.path.unlink(missing_ok=True)
+
+
+def _frame(content: dict[str, Any]) -> bytes:
+    data = zlib.compress(json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode())
+    return _FRAME.pack(len(data), zlib.crc32(data)) + data
+
+
+def _next(file: BinaryIO) -> dict[str, Any] | None:
+    """The frame at the file's position; None if there is no sound one."""
+    head = file.read(_FRAME.size)
+    if len(head) < _FRAME.size:
+        return None
+    length, crc = _FRAME.unpack(head)
+    data = file.read(length)
+    if len(data) < length or zlib.crc32(data) != crc:
+        return None
+    content = json.loads(zlib.decompress(data))
+    return content if isinstance(content, dict) else None

@@ -1,0 +1,1 @@
+"""The commands of a gateway: outbox, clock, declare, recompute."""

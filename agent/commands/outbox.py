@@ -1,0 +1,124 @@
+"""The command `nhip outbox`. What it runs is imported only when it is used."""
+
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from agent.commands.options import json_option, lang_option
+
+if TYPE_CHECKING:
+    from agent.commands.outbox_report import Look
+
+_path = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command()
+@click.argument("file", type=_path)
+@click.option("--export", "target", type=_path, help="Write what the center has not receipted to this file.")
+@click.option("--as", "author", default="", help="SITE/GATEWAY, where the outbox does not know it yet.")
+@json_option
+@lang_option
+def outbox(file: Path, target: Path | None, author: str, as_json: bool, lang: str) -> None:
+    """What waits in an outbox FILE for the center, since when and how much; the agent may be running."""
+    from agent.commands.outbox_report import look
+    from agent.outbox.disk import CannotStore, CorruptOutbox, UnknownFormat
+
+    try:
+        found = look(file)
+        exported = None if target is None else _export(file, target, author or found.author, lang)
+    except (CannotStore, CorruptOutbox, UnknownFormat) as error:
+        click.echo(str(error), err=True)
+        sys.exit(2)
+    if as_json:
+        more = {} if target is None else {"exported": exported, "file": str(target)}
+        click.echo(json.dumps(asdict(found) | {"waiting": found.waiting} | more, ensure_ascii=False))
+    else:
+        _print(found, lang)
+        if target is not None:
+            from words import say
+
+            click.echo(say("outbox.exported", lang, count=exported, file=target))
+
+
+def _print(found: "Look", lang: str) -> None:
+    from words import number, say
+
+    author = found.author or say("outbox.nobody", lang)
+    megabytes = number(found.file_bytes / 1e6, lang, 1)
+    click.echo(say("outbox.head", lang, author=author, megabytes=megabytes, outbox=found.outbox))
+    sent = [item for item in found.streams if item.condition != "retired"]
+    oldest_ns = min((item.oldest_ns for item in sent if item.oldest_ns is not None), default=None)
+    if oldest_ns is None:
+        click.echo(say("outbox.nothing_waits", lang))
+    else:
+        size = sum(item.waiting_bytes for item in sent)
+        click.echo(say("outbox.waits", lang, **_waits(found.waiting, size, oldest_ns, lang)))
+    for item in found.streams:
+        condition = say(f"outbox.condition.{item.condition}", lang)
+        click.echo(say("outbox.stream", lang, **asdict(item) | {"condition": condition}))
+        if item.oldest_ns is not None:
+            click.echo(
+                say("outbox.stream_waits", lang, **_waits(item.waiting, item.waiting_bytes, item.oldest_ns, lang))
+            )
+        if item.lost and item.condition != "retired":
+            click.echo(say("outbox.lost", lang, count=item.lost))
+    if found.outdated:
+        click.echo(say("outbox.outdated", lang, machines=", ".join(found.outdated)))
+
+
+def _waits(count: int, size: int, oldest_ns: int, lang: str) -> dict[str, Any]:
+    import time
+
+    from words import duration, moment, number
+
+    return {
+        "count": number(count, lang),
+        "kilobytes": number(size / 1e3, lang, 1),
+        "since": moment(_local(oldest_ns), lang),
+        "age": duration((time.time_ns() - oldest_ns) // 1_000_000, lang),
+    }
+
+
+def _local(t_ns: int) -> Any:
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(t_ns / 1e9, UTC).astimezone()
+
+
+def _export(file: Path, target: Path, author: str, lang: str) -> int:
+    from datetime import UTC, datetime
+
+    from agent.commands.outbox_report import waiting
+    from wire.parcel import Head, pack
+    from wire.topics import ID
+    from words import say
+
+    site, _, gateway = author.partition("/")
+    if not (ID.fullmatch(site) and ID.fullmatch(gateway)):
+        key = "outbox.bad_author" if author else "outbox.no_author"
+        click.echo(say(key, lang, author=author, file=file), err=True)
+        sys.exit(2)
+    head = Head(site, gateway, datetime.now(UTC).isoformat(timespec="seconds"))
+    part = target.with_name(f"{target.name}.part")
+    lines = 0
+    try:
+        with part.open("wb") as out:
+            for line in pack(head, waiting(file)):
+                out.write(line)
+                lines += 1
+            out.flush()
+            os.fsync(out.fileno())
+        part.replace(target)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        click.echo(say("outbox.cannot_write", lang, file=target, detail=error.strerror or error), err=True)
+        sys.exit(2)
+    return lines - 2  # without head and end
+
+
+COMMANDS = (outbox,)

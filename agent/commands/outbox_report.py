@@ -1,0 +1,133 @@
+"""Looking into an outbox file without disturbing the agent that owns it: what waits, since when, how much."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from agent.outbox.disk import CannotStore, UnknownFormat, translated
+from agent.outbox.file import FORMAT, read_known
+from agent.outbox.seq_ranges import Settled
+from agent.store.machine_digest import outdated
+from agent.store.site import AUTHOR
+from wire.parcel import Item
+
+_CONDITIONS = {1: "current", 0: "old", -1: "retired"}
+
+
+@dataclass(frozen=True)
+class StreamLook:
+    """One stream. condition: current (new envelopes go there), old (still sent) or retired (never sent, since another
+    copy of this file used its numbers). written: the last seq; waiting: envelopes without a receipt, waiting_bytes
+    their size, oldest_ns and newest_ns when the first and last of them were sealed [ns UTC]; kept: envelopes on disk,
+    receipted ones included; lost: neither receipted nor on disk.
+    """
+
+    stream: str
+    kind: str
+    condition: str
+    written: int
+    mark: int
+    kept: int
+    waiting: int
+    waiting_bytes: int
+    oldest_ns: int | None
+    newest_ns: int | None
+    lost: int
+
+
+@dataclass(frozen=True)
+class Look:
+    """One file. author: `<site>/<gateway>`, "" if it has sealed nothing yet; generation: the center's, "" before its
+    first receipt. outdated: machines whose past was computed as an earlier site file described them.
+    """
+
+    outbox: str
+    author: str
+    generation: str
+    file_bytes: int
+    streams: tuple[StreamLook, ...]
+    outdated: tuple[str, ...] = ()
+
+    @property
+    def waiting(self) -> int:
+        """Envelopes without a receipt that are still to be sent."""
+        return sum(item.waiting for item in self.streams if item.condition != "retired")
+
+
+def look(path: Path) -> Look:
+    """What is in the file now. Raises `CannotStore`, `CorruptOutbox` or `UnknownFormat`."""
+    with translated(path), closing(_open(path)) as db:
+        settings = dict(db.execute("select key, value from settings"))
+        rows = db.execute(
+            "select no, stream, kind, next_seq, mark, beyond, current from streams order by no"
+        ).fetchall()
+        return Look(
+            dict(db.execute("select key, value from meta"))["outbox"],
+            settings.get(AUTHOR, ""),
+            settings.get("generation", ""),
+            sum(item.stat().st_size for item in (path, Path(f"{path}-wal")) if item.exists()),
+            tuple(_stream(db, *row) for row in rows),
+            tuple(outdated(settings)),
+        )
+
+
+def waiting(path: Path) -> Iterator[Item]:
+    """The envelopes without a receipt, oldest first. Raises as `look` does."""
+    with translated(path), closing(_open(path)) as db:
+        known = {
+            no: read_known(mark, beyond)
+            for no, mark, beyond in db.execute("select no, mark, beyond from streams where current >= 0")
+        }
+        query = "select e.stream, seq, kind, data from envelopes e join streams s on s.no = e.stream order by id"
+        for no, seq, kind, data in db.execute(query):
+            if no in known and seq not in known[no]:
+                yield Item(kind, data)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    if not path.is_file():
+        raise CannotStore(
+            f"there is no outbox {path}; the agent writes it beside its site file, with the ending .outbox"
+        )
+    db = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=5.0)
+    try:
+        db.execute("begin")  # one picture of the file for everything that is read
+        known = db.execute("select 1 from sqlite_master where name = 'meta'").fetchone()
+        found = dict(db.execute("select key, value from meta")) if known else {}
+    except BaseException:
+        db.close()
+        raise
+    if found.get("format") != str(FORMAT):
+        db.close()
+        raise UnknownFormat(f"{path} has format {found.get('format')!r}; this program reads {FORMAT}")
+    return db
+
+
+def _stream(
+    db: sqlite3.Connection, no: int, stream: str, kind: str, next_seq: int, mark: int, beyond: str, current: int
+) -> StreamLook:
+    known = read_known(mark, beyond)
+    rows = db.execute("select seq, length(data), sealed_ns from envelopes where stream = ? and seq > ?", (no, mark))
+    open_rows = _unsettled(rows, known)
+    (kept,) = db.execute("select count(*) from envelopes where stream = ?", (no,)).fetchone()
+    return StreamLook(
+        stream,
+        kind,
+        _CONDITIONS[current],
+        next_seq - 1,
+        known.mark,
+        kept,
+        len(open_rows),
+        sum(size for _, size, _ in open_rows),
+        min((at for *_, at in open_rows), default=None),
+        max((at for *_, at in open_rows), default=None),
+        known.waiting(1, next_seq - 1) - len(open_rows),
+    )
+
+
+def _unsettled(rows: Iterable[Sequence[Any]], known: Settled) -> list[tuple[int, int, int]]:
+    return [(seq, size, at) for seq, size, at in rows if seq not in known]

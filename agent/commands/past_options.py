@@ -1,0 +1,103 @@
+"""What the commands about a gateway's past share: options, the site file, times as people write them, errors.
+
+What they run is imported only when they are used.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from config import Site
+
+_path = click.Path(path_type=Path, dir_okay=False)
+
+
+site_argument = click.argument("site_file", metavar="SITE", type=_path)
+outbox_option = click.option(
+    "--outbox", type=_path, help="The outbox file (default: beside SITE, with the ending .outbox)."
+)
+
+
+def load(file: Path, lang: str) -> "Site":
+    """The site file; its complaints end the command."""
+    from config import Misconfigured, load_site
+    from words import complaint
+
+    try:
+        return load_site(file)
+    except Misconfigured as error:
+        wrong("\n".join(complaint(item, lang) for item in error.complaints))
+
+
+def wrong(text: str) -> NoReturn:
+    """Ends the command: misconfigured."""
+    click.echo(text, err=True)
+    sys.exit(2)
+
+
+def say(key: str, lang: str, **values: Any) -> str:
+    """A sentence of the catalogue."""
+    import words
+
+    return words.say(key, lang, **values)
+
+
+def refusal(why: str, site: "Site", lang: str) -> str:
+    """Why a declaration was refused, as a sentence."""
+    from zoneinfo import ZoneInfo
+
+    import words
+
+    return words.refusal(why, ZoneInfo(site.timezone), lang)
+
+
+def among(what: str, value: str, known: Sequence[str], lang: str) -> None:
+    """Ends the command if a name is none of those known; what: machine, reason or product."""
+    if value not in known:
+        kind = say(f"declare.field.{what}", lang)
+        wrong(say("declare.unknown_value", lang, what=kind, value=value, known=", ".join(known)))
+
+
+def moment(option: str, text: str, site: "Site", lang: str) -> int:
+    """A time [ns UTC] as people write it: a clock time is the latest one that is past."""
+    from datetime import datetime, timedelta
+    from datetime import time as clock_time
+    from zoneinfo import ZoneInfo
+
+    zone = ZoneInfo(site.timezone)
+    now = datetime.fromtimestamp(time.time(), zone)
+    try:
+        if len(text) <= 5 and ":" in text:
+            when = datetime.combine(now.date(), clock_time.fromisoformat(text.zfill(5)), zone)
+            when -= timedelta(days=1 if when > now else 0)
+        else:
+            when = datetime.fromisoformat(text)
+    except ValueError:
+        wrong(say("declare.bad_time", lang, option=option, value=text or "''"))
+    when = when if when.tzinfo else when.replace(tzinfo=zone)
+    return round(when.timestamp() * 1000) * 1_000_000
+
+
+def asked(work: Callable[[], Any]) -> Any:
+    """What a look into the outbox gives; its errors end the command."""
+    from agent.outbox.disk import CannotStore, CorruptOutbox, OutboxInUse, UnknownFormat
+
+    try:
+        return work()
+    except (CannotStore, CorruptOutbox, OutboxInUse, UnknownFormat) as error:
+        wrong(str(error))
+
+
+def local(t_ns: int, site: "Site", lang: str) -> str:
+    """A time as people at the site read it."""
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
+
+    from words import moment
+
+    return moment(datetime.fromtimestamp(t_ns / 1e9, ZoneInfo(site.timezone)), lang)

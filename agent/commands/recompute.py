@@ -1,0 +1,129 @@
+"""The command `nhip recompute`. What it runs is imported only when it is used."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from agent.commands.options import json_option, lang_option
+from agent.commands.past_options import (
+    among,
+    asked,
+    load,
+    local,
+    moment,
+    outbox_option,
+    refusal,
+    say,
+    site_argument,
+    wrong,
+)
+
+if TYPE_CHECKING:
+    from agent.outbox.declarations import Recompute
+    from config import Site
+
+
+@click.command()
+@site_argument
+@click.option("--from", "since", default="", help="From then on (default: everything that is kept, some 7 days).")
+@click.option("--machine", "machines", multiple=True, help="Only this machine; may be given again.")
+@outbox_option
+@json_option
+@lang_option
+def recompute(
+    site_file: Path, since: str, machines: tuple[str, ...], outbox: Path | None, as_json: bool, lang: str
+) -> None:
+    """Computes the last days again with SITE as it is now (ideal times, calendar, reasons, states) and sends the
+    differences. A running agent does it beside its work; without one it is done here.
+    """
+    site, path = load(site_file, lang), outbox or site_file.with_suffix(".outbox")
+    for name in machines:
+        among("machine", name, list(site.machines), lang)
+    from_ns = moment("--from", since, site, lang) if since else 0
+    names = machines or tuple(site.machines)
+    running = asked(lambda: _ask(site, site_file, path, names, from_ns, lang))
+    rows = asked(lambda: _with_bar(site, path, names, lang, running=running))
+    if as_json:
+        click.echo(json.dumps([vars(item) for item in rows]))
+    else:
+        _tell(rows, site, lang)
+    sys.exit(0 if all(item.state == "done" for item in rows) else 1)
+
+
+def _ask(site: "Site", file: Path, path: Path, names: Sequence[str], from_ns: int, lang: str) -> bool:
+    """Writes the request down; whether an agent runs that will do it."""
+    from agent.commands.requests import agent_runs, asking
+    from agent.outbox.declarations import ask_recompute
+    from agent.store.machine_digest import CONFIG
+    from config import config_hash
+
+    running = agent_runs(path)
+    with asking(path) as db:
+        known = dict(db.execute("select key, value from settings"))
+        if running and known.get(CONFIG) != config_hash(site):
+            wrong(say("recompute.other_file", lang, file=file))
+        ask_recompute(db, names, from_ns, time.time_ns())
+    return running
+
+
+def _with_bar(site: "Site", path: Path, names: Sequence[str], lang: str, *, running: bool) -> "list[Recompute]":
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(say("recompute.working", lang, machine=""), total=float(len(names)))
+        done: set[str] = set()
+
+        def tell(name: str, share: float) -> None:
+            text = say("recompute.working", lang, machine=name)
+            bar.update(task, description=text, completed=len(done - {name}) + share)
+            if share >= 1.0:
+                done.add(name)
+
+        rows = _watch(path, names, tell) if running else _here(site, path, tell)
+    return [item for item in rows if item.machine in names]
+
+
+def _here(site: "Site", path: Path, tell: Callable[[str, float], None]) -> "list[Recompute]":
+    import asyncio
+
+    from agent.store.recompute import recompute as offline
+
+    return asyncio.run(offline(site, path, tell))
+
+
+def _watch(path: Path, names: Sequence[str], tell: Callable[[str, float], None]) -> "list[Recompute]":
+    """Follows a running agent until it has done everything, or ends."""
+    from agent.commands.requests import agent_runs, asking
+    from agent.outbox.declarations import recomputes
+
+    while True:
+        with asking(path) as db:
+            rows = [item for item in recomputes(db) if item.machine in names]
+        for item in rows:
+            if item.state != "new":
+                tell(item.machine, 1.0)
+        if all(item.state != "new" for item in rows) or not agent_runs(path):
+            return rows
+        time.sleep(0.3)
+
+
+def _tell(rows: "Sequence[Recompute]", site: "Site", lang: str) -> None:
+    for item in rows:
+        if item.state == "done":
+            since = local(item.base_ns or 0, site, lang)
+            click.echo(say("recompute.done", lang, machine=item.machine, since=since))
+        elif item.state == "refused":
+            click.echo(say("recompute.refused", lang, machine=item.machine, why=refusal(item.why, site, lang)))
+    unfinished = any(item.state == "new" for item in rows)
+    click.echo(say("recompute.stopped_early" if unfinished else "recompute.sends", lang), err=unfinished)
+
+
+COMMANDS = (recompute,)

@@ -1,0 +1,1 @@
+"""Rows of devices become facts, in memory."""

@@ -1,0 +1,1 @@
+"""Reading devices: schedules, reconnection, freshness, and which values are recorded."""

@@ -1,0 +1,136 @@
+"""Freshness: who confirmed what until when. Pure, told the time.
+
+A tag is in one of three conditions:
+
+* never seen: nothing came yet; it is a gap from the start.
+* fresh: its last row held at `confirmed_ns`. What happened since is not known yet.
+* gap: it was not confirmed for `stale_after`. The GAP row lies at the *last confirmation*, not at the time at
+  which that was noticed, so that a value is never stretched over silence; or 1 ms after it, where the tag has a row
+  in that millisecond: the core floors times to milliseconds and keeps the last row of each, and a value that was
+  seen shall not be lost.
+
+The watermark of a tag is the time up to which no row will come any more: the last confirmation while it is fresh,
+now while it is a gap. Rows that a device dates before a time already promised are moved up to it.
+
+`<device>.online` is a tag too: 1 while anything of the device is confirmed, 0 from the last confirmation on when
+nothing is, and at the start. It is never a gap.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from adapters.contract import Reading, Row
+from oee.model.states import Quality
+
+ONLINE = "online"
+_MS_NS = 1_000_000
+
+
+@dataclass(slots=True)
+class _Tag:
+    """What is known of one tag. full: `device.tag`; value, quality: of the last row that its adapter gave."""
+
+    full: str
+    stale_after_ns: int
+    confirmed_ns: int | None = None
+    row_ns: int = -(2**63)
+    is_gap: bool = True
+    value: Any = None
+    quality: Quality = Quality.GAP
+
+
+class Freshness:
+    """Feeds on readings, gives the rows to append to the samples; names in and out are `device.tag`.
+
+    stale_after_s: for each device its tags' limits [s], see `config.devices.kinds.stale_after_s`.
+    """
+
+    def __init__(self, stale_after_s: Mapping[str, Mapping[str, float]]) -> None:
+        self._promised_ns = -(2**63)
+        self._tags: dict[str, dict[str, _Tag]] = {}
+        for device, limits in stale_after_s.items():
+            tags = {name: _Tag(f"{device}.{name}", round(limit_s * 1e9)) for name, limit_s in limits.items()}
+            online = _Tag(f"{device}.{ONLINE}", max((tag.stale_after_ns for tag in tags.values()), default=0))
+            self._tags[device] = {**tags, ONLINE: online}
+
+    def start(self, now_ns: int, last_ns: Mapping[str, int] | None = None) -> list[Row]:
+        """The rows with which a run begins: every tag unknown and every device offline, from its last confirmation
+        of the run before (`last_ns`, by `device.tag`), else from `now_ns` on.
+        """
+        known = last_ns or {}
+        rows = []
+        for tags in self._tags.values():
+            for name, tag in tags.items():
+                t_ns = min(known.get(tag.full, now_ns), now_ns)
+                rows.append(self._gap_row(name, tag, t_ns))
+        self._promised_ns = max(self._promised_ns, now_ns)
+        return rows
+
+    def fed(self, device: str, reading: Reading) -> list[Row]:
+        """The rows that a reading brings: its own, and for a tag confirmed after a gap its last value again."""
+        tags, t_ns = self._tags[device], reading.t_ns
+        rows = [self._row(row, tags[row.tag]) for row in reading.rows]
+        for name in reading.confirmed:
+            tag = tags[name]
+            if tag.is_gap and tag.quality is not Quality.GAP:
+                rows.append(self._row(Row(name, t_ns, tag.value, tag.quality), tag))
+            if tag.confirmed_ns is None or tag.confirmed_ns < t_ns:
+                tag.confirmed_ns = max(t_ns, tag.row_ns)
+        if reading.confirmed:
+            online = tags[ONLINE]
+            if online.is_gap:
+                rows.append(self._row(Row(ONLINE, t_ns, 1, Quality.GOOD), online))
+            online.confirmed_ns = max(t_ns, online.row_ns, online.confirmed_ns or t_ns)
+        return rows
+
+    def tick(self, now_ns: int) -> list[Row]:
+        """The rows for tags that have gone stale by `now_ns`."""
+        rows = []
+        for tags in self._tags.values():
+            for name, tag in tags.items():
+                if not tag.is_gap and tag.confirmed_ns is not None and now_ns - tag.confirmed_ns >= tag.stale_after_ns:
+                    rows.append(self._gap_row(name, tag, tag.confirmed_ns))
+        return rows
+
+    def watermark_ns(self, tags: Iterable[str], now_ns: int) -> int:
+        """The time [ns] up to which each of `tags` (`device.tag`) is confirmed or known to be a gap; no row that
+        `fed` or `tick` gives from now on is earlier. Never later than `now_ns`.
+        """
+        mark_ns = now_ns
+        for full in tags:
+            device, _, name = full.partition(".")
+            tag = self._tags[device][name]
+            if not tag.is_gap and tag.confirmed_ns is not None:
+                mark_ns = min(mark_ns, tag.confirmed_ns)
+        self._promised_ns = max(self._promised_ns, mark_ns)
+        return mark_ns
+
+    def confirmed_ns(self) -> dict[str, int]:
+        """The last confirmation of every tag that had one: what `start` wants to know after a restart."""
+        return {
+            tag.full: tag.confirmed_ns
+            for tags in self._tags.values()
+            for tag in tags.values()
+            if tag.confirmed_ns is not None
+        }
+
+    def _row(self, row: Row, tag: _Tag) -> Row:
+        _, t_ns, value, quality, source_ns = row
+        floor_ns = self._promised_ns if tag.is_gap else tag.confirmed_ns
+        if floor_ns is not None and t_ns < floor_ns:
+            t_ns = floor_ns
+        if t_ns <= tag.row_ns:
+            t_ns = tag.row_ns + 1
+        tag.row_ns, tag.is_gap, tag.value, tag.quality = t_ns, False, value, quality
+        if tag.confirmed_ns is None or tag.confirmed_ns < t_ns:
+            tag.confirmed_ns = t_ns
+        return tuple.__new__(Row, (tag.full, t_ns, value, quality, source_ns))
+
+    def _gap_row(self, name: str, tag: _Tag, t_ns: int) -> Row:
+        tag.is_gap = True
+        same_ms = t_ns // _MS_NS == tag.row_ns // _MS_NS
+        tag.row_ns = max(t_ns + _MS_NS if same_ms else t_ns, tag.row_ns + 1)
+        if name == ONLINE:
+            return Row(tag.full, tag.row_ns, 0, Quality.GOOD)
+        return Row(tag.full, tag.row_ns, None, Quality.GAP)

@@ -1,0 +1,174 @@
+"""Drives the adapters: one task for each device, so that none waits for another.
+
+When to do what is decided by `poll_schedule`; here it is only done, counted, and logged once when a device is
+lost and once when it is back.
+"""
+
+import asyncio
+import logging
+import math
+import random
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from adapters.contract import Adapter, Misconfigured, NotConnected, Reading
+from agent.devices.schedule import Link, PollSchedule
+
+CONNECT_S = 20.0
+READ_AT_LEAST_S = 30.0
+CLOSE_S = 5.0
+"""How long an adapter may take before it is taken for hung [s]: far beyond its own timeouts."""
+LATENESS_KEPT = 1000
+CLOCK_OFF_S = 60.0
+"""A device whose clock differs by more is reported [s]; its values are dated by the gateway's clock in any case."""
+SPREAD_S = 1.0
+"""The first connections are spread over this time, or a period, and the reads with them: not all at once [s]."""
+SLOT_S = 0.1
+"""Reads begin together at so many places in time, so that many devices do not wake the process once each [s]."""
+
+log = logging.getLogger("nhip.devices")
+
+OnReading = Callable[[str, Reading], None]
+
+
+@dataclass
+class DeviceHealth:
+    """What is counted of one device. condition: connecting, up, lost, or misconfigured; error: the last one;
+    clock_off_s: gateway time minus the device's own clock, where it tells one [s].
+    """
+
+    condition: str = "connecting"
+    error: str = ""
+    polls: int = 0
+    skipped: int = 0
+    failures: int = 0
+    unexpected: int = 0
+    connects: int = 0
+    rows: int = 0
+    last_read_ns: int | None = None
+    clock_off_s: float | None = None
+    lateness_s: deque[float] = field(default_factory=lambda: deque(maxlen=LATENESS_KEPT))
+
+    def late_p99_s(self) -> float | None:
+        """By how much the latest 1 % of the last thousand reads began late, at least [s]; None before the first."""
+        if not self.lateness_s:
+            return None
+        ordered = sorted(self.lateness_s)
+        return ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
+
+
+class Supervisor:
+    """The tasks of all devices. `run()` returns only when it is cancelled, and closes every adapter then.
+
+    adapters: by device name; retry_every_s: by device name, 2 s where it is missing; on_reading: called with
+    the device's name and each reading, must be quick and must not raise; an exception there is counted as the
+    device's failure, since the reading is lost.
+    """
+
+    def __init__(
+        self,
+        adapters: Mapping[str, Adapter],
+        on_reading: OnReading,
+        retry_every_s: Mapping[str, float] | None = None,
+    ) -> None:
+        self._adapters, self._on_reading = dict(adapters), on_reading
+        self._retry_every_s = dict(retry_every_s or {})
+        self.health = {name: DeviceHealth() for name in self._adapters}
+
+    async def run(self) -> None:
+        """Drives every device until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for place, (name, adapter) in enumerate(self._adapters.items()):
+                begin_s = min(adapter.period_s, SPREAD_S) * place / len(self._adapters)
+                group.create_task(self._drive(name, adapter, begin_s), name=f"device {name}")
+
+    async def _drive(self, name: str, adapter: Adapter, begin_s: float) -> None:
+        clock = asyncio.get_running_loop().time
+        schedule = PollSchedule(adapter.period_s, self._retry_every_s.get(name, 2.0), due_s=clock() + begin_s)
+        health = self.health[name]
+        try:
+            while schedule.link is not Link.STOPPED:
+                await asyncio.sleep(max(0.0, schedule.due_s - clock()))
+                try:
+                    await self._step(name, adapter, schedule)
+                except Misconfigured as error:
+                    if await self._refused(name, adapter, schedule, error):
+                        log.error("device misconfigured: device=%s error=%s", name, error)  # noqa: TRY400
+                except NotConnected as error:
+                    await self._lost(name, adapter, schedule, str(error), gentle=error.gentle)
+                except TimeoutError:
+                    await self._lost(name, adapter, schedule, "the adapter did not return in time", gentle=False)
+                except Exception as error:  # the loop must survive an adapter's fault; counted
+                    health.unexpected += 1
+                    if health.unexpected == 1:
+                        log.exception("unexpected error: device=%s", name)
+                    await self._lost(name, adapter, schedule, f"unexpected {error!r}", gentle=False)
+        finally:
+            await _close(adapter, health)
+        await asyncio.Event().wait()  # misconfigured: a task that ends is a task that nobody misses
+
+    async def _step(self, name: str, adapter: Adapter, schedule: PollSchedule) -> None:
+        health, clock = self.health[name], asyncio.get_running_loop().time
+        if schedule.link is Link.AWAY:
+            async with asyncio.timeout(CONNECT_S):
+                await adapter.connect()
+            health.connects += 1
+            schedule.connected(_next_slot_s(clock(), adapter.period_s))
+            return
+        health.lateness_s.append(max(0.0, clock() - schedule.due_s))
+        async with asyncio.timeout(max(READ_AT_LEAST_S, 3 * adapter.period_s)):
+            reading = await adapter.read()
+        self._on_reading(name, reading)
+        was_out = schedule.read(clock())
+        health.polls += 1
+        health.rows += len(reading.rows)
+        health.skipped, health.last_read_ns = schedule.skipped, reading.t_ns
+        health.condition, health.error = "up", ""
+        if was_out:
+            log.info("device back: device=%s", name)
+        if reading.clock_off_ns is not None:
+            _judge_clock(name, health, reading.clock_off_ns / 1e9)
+
+    async def _lost(self, name: str, adapter: Adapter, schedule: PollSchedule, reason: str, *, gentle: bool) -> None:
+        health = self.health[name]
+        health.failures += 1
+        health.condition, health.error = "lost", reason
+        await _close(adapter, health)
+        now_s = asyncio.get_running_loop().time()
+        if schedule.failed(now_s, gentle=gentle, jitter=random.random()):  # noqa: S311  # spreads retries, no secret
+            log.warning("device lost: device=%s reason=%s", name, reason)
+
+    async def _refused(self, name: str, adapter: Adapter, schedule: PollSchedule, error: Misconfigured) -> bool:
+        """Stops, or waits for somebody at the device. True if it was not refused so before."""
+        health = self.health[name]
+        news = (health.condition, health.error) != ("misconfigured", str(error))
+        health.condition, health.error = "misconfigured", str(error)
+        if not error.elsewhere:
+            schedule.stop()
+            return news
+        health.failures += 1
+        await _close(adapter, health)
+        schedule.refused(asyncio.get_running_loop().time())
+        return news
+
+
+def _judge_clock(name: str, health: DeviceHealth, off_s: float) -> None:
+    """Said when it is found wrong, not each time: a PLC without a battery is wrong for years."""
+    was_off = health.clock_off_s is not None and abs(health.clock_off_s) >= CLOCK_OFF_S
+    health.clock_off_s = off_s
+    if abs(off_s) >= CLOCK_OFF_S and not was_off:
+        log.warning("device clock off: device=%s by_s=%.0f cure=%r", name, off_s, "set the clock at the device")
+
+
+def _next_slot_s(now_s: float, period_s: float) -> float:
+    slot_s = min(SLOT_S, period_s / 10)
+    return math.ceil(now_s / slot_s) * slot_s
+
+
+async def _close(adapter: Adapter, health: DeviceHealth) -> None:
+    try:
+        async with asyncio.timeout(CLOSE_S):
+            await adapter.close()
+    except Exception:  # noqa: BLE001  # close() never raises; if it does, it is counted and the loop goes on
+        health.unexpected += 1

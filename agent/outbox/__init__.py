@@ -1,0 +1,1 @@
+"""The SQLite file of a gateway: outbox, journal and declarations."""

@@ -1,0 +1,150 @@
+"""What people said, kept in the outbox's file until the machines' numbers follow it, and after that for the record.
+
+    declarations  no, id, machine, data  data: the declaration as JSON; id: its own, so that saying it twice is saying
+                  source                 it once. source: `gateway` or `center`
+                  state, why             new: not looked at yet; done: the numbers follow it; refused: why says why
+    recomputes    machine, from_ns       machines whose past is to be computed again from `from_ns` on
+                  state, why, asked_ns   new, done or refused
+                  base_ns                where the computation began, or null
+
+`nhip declare` and `nhip recompute` add rows here while the agent runs, each in a short transaction of its own; the
+agent looks every second. So a declaration is on disk when the command returns, whether or not an agent runs, nothing
+listens on a port, and who may write the file may declare. Rows are never changed but for their state, and live a year.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Literal
+
+from oee.model.declarations import Declaration
+
+KEEP_NS: Final = 366 * 86_400_000_000_000
+SCHEMA: Final = """
+create table if not exists declarations (no integer primary key, id text not null unique, machine text not null,
+    made_ns integer not null, data text not null, source text not null, state text not null default 'new',
+    why text not null default '');
+create index if not exists declarations_new on declarations (state) where state = 'new';
+create table if not exists recomputes (machine text primary key, from_ns integer not null, asked_ns integer not null,
+    state text not null default 'new', why text not null default '', base_ns integer) without rowid;
+"""
+Source = Literal["gateway", "center"]
+
+
+@dataclass(frozen=True)
+class Said:
+    """A declaration and what became of it. state: new, done or refused; why: "" or the reason of the refusal."""
+
+    declaration: Declaration
+    source: str
+    state: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Recompute:
+    """A machine to be computed again, from `from_ns` on."""
+
+    machine: str
+    from_ns: int
+    asked_ns: int
+    state: str
+    why: str
+    base_ns: int | None
+
+
+def add(db: sqlite3.Connection, declarations: Iterable[Declaration], source: Source) -> int:
+    """Adds declarations that are not there yet; returns how many."""
+    count = 0
+    for item in declarations:
+        count += db.execute(
+            "insert or ignore into declarations (id, machine, made_ns, data, source) values (?, ?, ?, ?, ?)",
+            (item.id, item.machine, item.made_ns, json.dumps(asdict(item), ensure_ascii=False), source),
+        ).rowcount
+    return count
+
+
+def waiting(db: sqlite3.Connection) -> list[Declaration]:
+    """What nobody has looked at yet, in the order in which it came."""
+    return [item.declaration for item in _said(db, "where state = 'new' order by no")]
+
+
+def known(db: sqlite3.Connection, machine: str) -> list[Declaration]:
+    """What the machine's numbers follow, replaced declarations too."""
+    return [item.declaration for item in _said(db, "where machine = ? and state = 'done' order by no", machine)]
+
+
+def outcomes(db: sqlite3.Connection, ids: Sequence[str]) -> dict[str, str]:
+    """Of these ids those that were decided: "" if the numbers follow, else why not."""
+    marks = ", ".join("?" * len(ids))
+    rows = db.execute(f"select id, why from declarations where state != 'new' and id in ({marks})", ids)  # noqa: S608
+    return dict(rows.fetchall())
+
+
+def latest(db: sqlite3.Connection, limit: int) -> list[Said]:
+    """The latest declarations, newest first."""
+    return _said(db, "order by no desc limit ?", limit)
+
+
+def _said(db: sqlite3.Connection, rest: str, *values: object) -> list[Said]:
+    rows = db.execute(f"select data, source, state, why from declarations {rest}", values)  # noqa: S608  # ours
+    return [Said(Declaration(**json.loads(data)), *more) for data, *more in rows.fetchall()]
+
+
+def everything(db: sqlite3.Connection) -> list[tuple[Any, ...]]:
+    """All rows as they are, oldest first."""
+    return db.execute("select id, machine, made_ns, data, source, state, why from declarations order by no").fetchall()
+
+
+def adopt(db: sqlite3.Connection, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Takes over rows of another file."""
+    db.executemany(
+        "insert or ignore into declarations (id, machine, made_ns, data, source, state, why) values (?, ?, ?, ?, ?, ?, ?)",
+        rows,
+    )
+
+
+def decide(db: sqlite3.Connection, outcome: Iterable[tuple[str, str]]) -> None:
+    """Keeps what became of declarations: (id, "" or why it was refused)."""
+    db.executemany(
+        "update declarations set state = ?, why = ? where id = ?",
+        [("refused" if why else "done", why, number) for number, why in outcome],
+    )
+
+
+def say_again(db: sqlite3.Connection) -> None:
+    """After the states began anew: what holds until further notice is to be heard once more."""
+    db.execute("update declarations set state = 'new' where state = 'done' and json_extract(data, '$.end_ns') is null")
+
+
+def prune(db: sqlite3.Connection, now_ns: int) -> None:
+    """Lets go of what was decided long ago, unless it holds until further notice."""
+    db.execute(
+        "delete from declarations where state != 'new' and made_ns < ? and json_extract(data, '$.end_ns') is not null",
+        (now_ns - KEEP_NS,),
+    )
+
+
+def ask_recompute(db: sqlite3.Connection, machines: Iterable[str], from_ns: int, now_ns: int) -> None:
+    """Has these machines computed again."""
+    db.executemany(
+        "insert or replace into recomputes (machine, from_ns, asked_ns) values (?, ?, ?)",
+        [(name, from_ns, now_ns) for name in machines],
+    )
+
+
+def recomputes(db: sqlite3.Connection) -> list[Recompute]:
+    """All that were asked for, done or not."""
+    rows = db.execute(
+        "select machine, from_ns, asked_ns, state, why, base_ns from recomputes order by machine"
+    ).fetchall()
+    return [Recompute(*row) for row in rows]
+
+
+def recomputed(db: sqlite3.Connection, asked: Recompute, why: str = "", base_ns: int | None = None) -> None:
+    """Keeps what became of it, and where the computation began; what was asked for meanwhile is still to be done."""
+    db.execute(
+        "update recomputes set state = ?, why = ?, base_ns = ? where machine = ? and asked_ns = ?",
+        ("refused" if why else "done", why, base_ns, asked.machine, asked.asked_ns),
+    )

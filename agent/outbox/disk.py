@@ -1,0 +1,98 @@
+"""What a disk can do to a file: the errors of the outbox by blame, SQLite's complaints as those, and the lock."""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final
+
+_NOT_NOW: Final = (
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_PERM,
+)
+
+
+class CannotStore(Exception):
+    """The disk refuses to write; nothing of the batch was stored. It may be offered again later."""
+
+
+class DiskFull(CannotStore):
+    """The disk, or the outbox's own budget, is full of envelopes that the center has not receipted."""
+
+
+class CorruptOutbox(Exception):
+    """The file is damaged. Open it again with `agent.outbox.recovery`, which sets it aside and keeps what is sound."""
+
+
+class OutboxInUse(Exception):
+    """Another agent owns this file."""
+
+
+class UnknownFormat(Exception):
+    """The file was written by a newer version of this program."""
+
+
+def lock(path: Path) -> IO[str]:
+    """Takes the file's lock, held until the handle is closed. Raises `OutboxInUse` or `CannotStore`."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = Path(f"{path}.lock").open("a")  # noqa: SIM115  # held as long as the outbox is open
+    except OSError as error:
+        raise CannotStore(f"cannot create {path}.lock: {error}; check the folder and its permissions") from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        handle.close()
+        raise OutboxInUse(
+            f"{path} is in use by another agent; stop it, or give this one another file with --outbox"
+        ) from error
+    return handle
+
+
+@dataclass(frozen=True)
+class Reserve:
+    """Disk space kept for bad times: on a full disk even a deletion needs room to be written down."""
+
+    path: Path
+    size_bytes: int
+
+    def fill(self) -> bool:
+        """Takes the space if it is not taken yet; False if the disk has none."""
+        if self.path.exists():
+            return True
+        try:
+            with self.path.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, self.size_bytes)
+        except OSError:
+            self.release()
+            return False
+        return True
+
+    def release(self) -> None:
+        """Gives the space back to the disk."""
+        self.path.unlink(missing_ok=True)
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """SQLite's complaints about this file as ours."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise CorruptOutbox(f"{path} is damaged: {error}") from error
+        if code == sqlite3.SQLITE_FULL:
+            raise DiskFull(
+                f"no room for {path}: {error}; free disk space, or bring back the connection to the center, "
+                "whose receipts free what is stored"
+            ) from error
+        if code in _NOT_NOW:
+            raise CannotStore(f"cannot use {path}: {error}; check the disk and the file's permissions") from error
+        raise

@@ -1,0 +1,131 @@
+"""Opening an outbox in whatever state the disk left it.
+
+A damaged file is renamed, with its WAL, to `<file>.corrupt-<time>` and never deleted. What can still be read from it
+and whose digest is sound goes into the new file under its old stream, so that it is still delivered; the machines'
+states do not: they may not belong to it. New envelopes go to new streams, since which numbers of the old ones were
+used up is not known for sure.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from agent.outbox import declarations as declared
+from agent.outbox.disk import CannotStore, CorruptOutbox
+from agent.outbox.file import BUDGET_MB, Outbox, read_known
+from agent.outbox.send_window import Key, StreamState
+from agent.outbox.seq_ranges import NOTHING
+from wire.envelope import Unsound, open_envelope
+
+_CHECK_UP_TO_BYTES: Final = 64 * 2**20  # a check reads the whole file: seconds on an SD card
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An open outbox. message: "" or what was wrong and what was done about it; saved: envelopes kept."""
+
+    outbox: Outbox
+    message: str = ""
+    saved: int = 0
+
+
+def open_outbox(path: Path, now_ns: int, *, budget_mb: int = BUDGET_MB, thorough: bool = False) -> Opened:
+    """Opens or creates the file; a damaged one is set aside and its sound envelopes are kept.
+
+    thorough: check even a large file page by page. Raises `OutboxInUse`, `UnknownFormat` or `CannotStore`.
+    """
+    try:
+        outbox = Outbox(path, budget_mb=budget_mb)
+        try:
+            if thorough or path.stat().st_size <= _CHECK_UP_TO_BYTES:
+                outbox.check()
+            outbox.streams()
+            outbox.carries()
+            outbox.settings()
+        except CorruptOutbox:
+            outbox.close()
+            raise
+    except CorruptOutbox as error:
+        aside = _set_aside(path, now_ns)
+        outbox = Outbox(path, budget_mb=budget_mb)
+        saved = _salvage(aside, outbox)
+        message = (
+            f"{error}; it was set aside as {aside.name}, {saved} sound envelopes were kept, and new streams begin. "
+            f"Time since the last start that never reached the center may be missing. Keep {aside.name} for analysis, "
+            "and check the disk or memory card"
+        )
+        return Opened(outbox, message, saved)
+    return Opened(outbox)
+
+
+def _set_aside(path: Path, now_ns: int) -> Path:
+    stamp = datetime.fromtimestamp(now_ns // 1_000_000_000, UTC).strftime("%Y%m%dT%H%M%SZ")
+    aside, number = path.with_name(f"{path.name}.corrupt-{stamp}"), 1
+    while aside.exists():
+        number += 1
+        aside = path.with_name(f"{path.name}.corrupt-{stamp}-{number}")
+    try:
+        for suffix in ("-wal", ""):  # the main file last: until it is gone the next start tries again
+            with suppress(FileNotFoundError):
+                Path(f"{path}{suffix}").rename(f"{aside}{suffix}")
+        Path(f"{path}-shm").unlink(missing_ok=True)
+    except OSError as error:
+        raise CannotStore(f"cannot set {path} aside as {aside.name}: {error}") from error
+    return aside
+
+
+def _salvage(aside: Path, outbox: Outbox) -> int:
+    db = sqlite3.connect(aside, isolation_level=None)
+    db.text_factory = lambda raw: raw.decode(errors="replace")
+    try:
+        with suppress(sqlite3.Error, CannotStore):
+            _keep_declarations(db, outbox)
+        sound = {key: (sealed_ns, data) for key, sealed_ns, data in _sound_envelopes(db)}
+        states = _streams(db, sound)
+        with suppress(sqlite3.Error):
+            db.execute("pragma journal_mode=delete")
+    finally:
+        db.close()
+    return outbox.adopt(
+        states.values(), [(key, *rest) for key, rest in sorted(sound.items(), key=lambda item: item[1][0])]
+    )
+
+
+def _keep_declarations(db: sqlite3.Connection, outbox: Outbox) -> None:
+    """What people said, as far as it can be read. What holds until further notice is heard again, since the states are
+    new; the rest is for the record."""
+    said = declared.everything(db)
+    outbox.within(lambda new: declared.adopt(new, said))
+    outbox.within(declared.say_again)
+
+
+def _sound_envelopes(db: sqlite3.Connection) -> Iterator[tuple[Key, int, bytes]]:
+    """From the front as far as the pages are readable, then from the back as far as they are."""
+    for query in ("select data from envelopes order by id", "select data from envelopes order by id desc"):
+        with suppress(sqlite3.Error):
+            for (data,) in db.execute(query):
+                with suppress(Unsound, TypeError):
+                    envelope = open_envelope(data)
+                    yield Key(envelope.stream, envelope.seq), envelope.sealed_ns, data
+            return
+
+
+def _streams(db: sqlite3.Connection, sound: dict[Key, tuple[int, bytes]]) -> dict[str, StreamState]:
+    """What is known of each stream that a sound envelope names; without better knowledge nothing is settled."""
+    rows: list[Any] = []
+    with suppress(sqlite3.Error):
+        rows = db.execute("select stream, kind, mark, beyond from streams where current >= 0").fetchall()
+    out: dict[str, StreamState] = {}
+    for stream, kind, mark, beyond in rows:
+        known = NOTHING
+        with suppress(ValueError, TypeError):
+            known = read_known(mark, beyond)
+        out[stream] = StreamState(str(stream), str(kind), 0, 0, known, current=False)
+    for key in sound:
+        state = out.get(key.stream) or StreamState(key.stream, "facts", 0, 0, current=False)
+        out[key.stream] = replace(state, last=max(state.last, key.seq))
+    return {stream: state for stream, state in out.items() if state.last}

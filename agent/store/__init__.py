@@ -1,0 +1,1 @@
+"""Commits facts and corrections to the outbox."""

@@ -1,0 +1,49 @@
+"""What is done with a declaration, decided from what is known. Pure, told the time.
+
+A declaration is refused, kept and told why, if its machine is unknown, it says what cannot be, it cuts across an entry
+that stands, or it reaches further back than the journal.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final, get_args
+
+from oee.model.declarations import ENTRIES, Declaration, Field, entries
+from oee.model.states import STATE_BY_WORD, State
+
+_FIELDS: Final = get_args(Field)
+_OPEN_ENDED: Final = ("product", "order")
+_MOST_AHEAD_NS: Final = 366 * 86_400_000_000_000
+
+
+def impossible(item: Declaration, machines: Mapping[str, object], now_ns: int) -> str:
+    """Why this can never be followed, or ""."""
+    if item.machine not in machines:
+        return f"unknown_machine {item.machine}"
+    if item.field not in _FIELDS:
+        return f"unknown_field {item.field}"
+    if item.start_ns <= 0 or item.start_ns > now_ns + _MOST_AHEAD_NS:
+        return "no_time"
+    if item.end_ns is None and item.field not in _OPEN_ENDED:
+        return "no_end"
+    if item.end_ns is not None and item.end_ns <= item.start_ns:
+        return "ends_before_start"
+    if item.field in ENTRIES and item.value and not item.value.strip().isdecimal():
+        return "no_count"
+    states = [word for word, state in STATE_BY_WORD.items() if state is not State.MINOR_STOP]
+    if item.field == "state" and item.value and item.value not in states:
+        return f"unknown_state {item.value}"
+    return ""
+
+
+def crossing(known: Sequence[Declaration]) -> dict[str, str]:
+    """Of these declarations the entries of rejects or rework that cannot stand beside the others, and why."""
+    _, refused = entries(known)  # of those without a value, which only take back, nobody complains
+    return {found.declaration.id: f"{found.why} {found.other}".strip() for found in refused if found.declaration.value}
+
+
+def too_old(earliest_ns: int | None) -> str:
+    """The refusal of what reaches further back than the journal."""
+    if earliest_ns is None:
+        return "too_old"
+    return f"too_old {datetime.fromtimestamp(earliest_ns / 1e9, UTC).isoformat(timespec='seconds')}"

@@ -1,0 +1,87 @@
+"""Where the broker is and as whom to speak to it, read anew at each connect, so that a secret can be replaced."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from config import Misconfigured
+from config.bundle import bundle_for, load_bundle
+from config.site.link import GatewayLink
+
+
+@dataclass(frozen=True)
+class Broker:
+    """Where and as whom. With a bundle, the account, its secret and the certificates are what stands in it."""
+
+    host: str
+    port: int
+    tls: bool = False
+    username: str | None = None
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    bundle: Path | None = None
+    certificate_file: Path | None = None
+    private_key_file: Path | None = None
+
+    @property
+    def look(self) -> str:
+        """What to look at where the account is refused."""
+        if self.bundle:
+            return f"{self.bundle} is not valid any more; ask the center for a new one (nhip enroll)"
+        return "check username, password_file and the broker's access rules"
+
+
+@dataclass(frozen=True)
+class Login:
+    """What one connection uses. authorities: certificates to trust (PEM), None for the system's; serial: the number of
+    the secret, 0 without a bundle; stamp: tells whether the bundle has been replaced since.
+    """
+
+    username: str | None
+    password: str | None
+    authorities: str | None
+    serial: int = 0
+    stamp: tuple[int, int] = (0, 0)
+
+
+def broker_of(link: GatewayLink, site: str, gateway: str) -> Broker:
+    """The broker of a site file. Raises `Misconfigured` for a bundle that is not this gateway's."""
+    if link.bundle:
+        made = bundle_for(link.bundle, site, gateway)
+        return Broker(made.host, made.port, made.tls, made.username, bundle=Path(link.bundle), **_certificate(link))
+    return Broker(
+        link.host,
+        link.port,
+        link.tls,
+        link.username or None,
+        Path(link.password_file) if link.password_file else None,
+        Path(link.ca_file) if link.ca_file else None,
+        **_certificate(link),
+    )
+
+
+def _certificate(link: GatewayLink) -> dict[str, Path]:
+    names = ("certificate_file", "private_key_file")
+    return {name: Path(getattr(link, name)) for name in names if getattr(link, name)}
+
+
+def login(broker: Broker) -> Login:
+    """The account as of now. Raises `OSError` where a file cannot be read or is no bundle."""
+    if broker.bundle:
+        stamp = stamp_of(broker.bundle)
+        try:
+            made = load_bundle(broker.bundle)
+        except Misconfigured as error:
+            raise OSError(str(error)) from error
+        return Login(made.username, made.password, made.ca or None, made.serial, stamp)
+    password = broker.password_file.read_text().strip() if broker.password_file else None
+    authorities = broker.ca_file.read_text() if broker.ca_file else None
+    return Login(broker.username, password, authorities)
+
+
+def stamp_of(bundle: Path) -> tuple[int, int]:
+    """Changes when the file is replaced or written; (0, 0) while there is none."""
+    try:
+        found = bundle.stat()
+    except OSError:
+        return (0, 0)
+    return (found.st_ino, found.st_mtime_ns)

@@ -1,0 +1,43 @@
+"""What a site's line will carry, before anything is measured. Pure; the sizes are those of `bench/delivery.py`."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from agent.uplink.budget import LIVE, MB, MUST, VALUES, Part
+from config import Site, values_of
+from config.devices.kinds import periods_s
+
+GATEWAY_BYTES: Final = 3_000_000
+"""A day of status, receipts, keeping alive and connecting, headers of TCP and TLS included."""
+MACHINE_BYTES: Final = 330_000
+"""A day of facts, losses and stops of one machine, corrections included."""
+LIVE_BYTES: Final = 210_000
+"""A day of one machine in `live`."""
+VALUE_BYTES: Final = 3.0
+"""One process value, compressed among others; whole numbers and temperatures take less."""
+_DAY_S: Final = 86_400.0
+DAYS: Final = 30
+
+
+def expected(site: Site) -> dict[Part, float]:
+    """Bytes a day of each part, if every value that may be sent is: an upper bound for those that seldom change."""
+    periods = {
+        f"{device}.{tag}": period_s
+        for device, model in site.devices.items()
+        for tag, period_s in periods_s(model).items()
+    }
+    a_day = sum(
+        _DAY_S / max(periods.get(tag, model.at_least_every), model.at_most_every or 0.0)
+        for tag, model in values_of(site).items()
+    )
+    machines = len(site.machines)
+    return {
+        MUST: GATEWAY_BYTES + machines * MACHINE_BYTES,
+        LIVE: machines * LIVE_BYTES,
+        VALUES: a_day * VALUE_BYTES,
+    }
+
+
+def month_mb(parts: Mapping[Part, float]) -> dict[Part, float]:
+    """The same for a month [MB]."""
+    return {part: size * DAYS / MB for part, size in parts.items()}

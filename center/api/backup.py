@@ -1,0 +1,50 @@
+"""HTTP for backups: a running center gives out copies of its files, to administrators alone."""
+
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import FastAPI
+from fastapi import Path as InPath
+from fastapi.responses import FileResponse, JSONResponse
+from sqlalchemy import Engine
+from starlette.background import BackgroundTask
+
+from center import backup
+from center.api import models as answers
+from center.api.access import Administering
+from center.state import Center
+
+_BYTES: Final = "application/octet-stream"
+_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "The file.", "content": {_BYTES: {}}},
+    403: {"model": answers.Problem},
+    404: {"model": answers.Problem, "description": "Another server keeps it."},
+    503: {"model": answers.Problem, "description": "It could not be copied; the text says why."},
+}
+Part = Annotated[
+    Literal["store", "database"],
+    InPath(description="`store`: facts and delivery ledger; `database`: accounts, their trail, declarations."),
+]
+
+
+def add_backup(app: FastAPI, center: Center, engine: Engine) -> None:
+    """The route. engine: of the SQL database."""
+
+    @app.get("/api/v1/backup/{part}", response_model=None, response_class=FileResponse, responses=_RESPONSES)
+    def part_of(_viewer: Administering, part: Part) -> FileResponse | JSONResponse:
+        """A whole copy of a file that the center goes on using; `nhip backup` asks for all of them."""
+        try:
+            source = backup.file_of(part, center, engine)
+            with tempfile.NamedTemporaryFile(prefix=f".{source.name}.", dir=source.parent, delete=False) as made:
+                copy = Path(made.name)
+            copy.unlink()
+            backup.copy_part(part, center, engine, copy)
+        except backup.NotHere as error:
+            return JSONResponse({"error": "unknown", "detail": str(error)}, 404)
+        except (backup.CannotCopy, OSError) as error:
+            return JSONResponse({"error": "store_away", "detail": str(error)}, 503)
+        # as a plain file, whatever its ending
+        return FileResponse(
+            copy, media_type=_BYTES, filename=source.name, background=BackgroundTask(copy.unlink, missing_ok=True)
+        )

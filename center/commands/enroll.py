@@ -1,0 +1,200 @@
+"""The commands `nhip enroll`, `nhip revoke` and `nhip enrolled`. What they run is imported only when they are used."""
+
+import json
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from center.commands.quarantine import end, json_option, lang_option
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from config.center import Center
+
+_center = click.argument("center", metavar="CENTER.yaml", type=click.Path(path_type=Path, dir_okay=False))
+
+
+def _opened(center: Path, lang: str) -> tuple["Center", "Engine"]:
+    from center.accounts.schema import open_accounts
+    from center.model.complaints import wrong
+    from center.stores.contract import StoreAway
+    from config import Misconfigured, load_center
+    from words import complaint, say
+
+    try:
+        settings = load_center(center)
+        if settings.enrolment is None:
+            raise wrong("enrolment", "", "no_enrolment")
+        return settings, open_accounts(settings.database_url)
+    except Misconfigured as error:
+        end("\n".join(complaint(item, lang) for item in error.complaints), 2)
+    except StoreAway as error:
+        end(say("accounts.away", lang, detail=error), 1)
+
+
+def _put(settings: "Center", engine: "Engine", lang: str) -> str:
+    """Puts everything that is enrolled into the broker's files; the sentence about what the broker knows of it."""
+    from center.enroll.files import put
+    from center.enroll.gateways import enrolled
+    from words import say
+
+    assert settings.enrolment is not None  # looked at when opened
+    try:
+        told = put(settings.enrolment, enrolled(engine), settings.username)
+    except OSError as error:
+        _cannot_write(error.filename or settings.enrolment.passwords, error, lang)
+    files = {"passwords": settings.enrolment.passwords, "rules": settings.enrolment.rules}
+    return say("enroll.told" if told else "enroll.reload", lang, **files)
+
+
+def _cannot_write(file: Any, error: OSError, lang: str) -> NoReturn:
+    from words import say
+
+    end(say("enroll.cannot_write", lang, file=file, detail=error.strerror or error), 1)
+
+
+@click.command("enroll")
+@_center
+@click.argument("site")
+@click.argument("gateway", default="main")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The file (default: SITE.GATEWAY.bundle).")
+@json_option
+@lang_option
+def enroll_gateway(center: Path, site: str, gateway: str, out: Path | None, as_json: bool, lang: str) -> None:
+    """Gives a gateway an account at the broker, and makes the one file that it needs.
+
+    Again for the same gateway: a new secret beside the old one, to be swapped without losing anything.
+    """
+    from center.accounts.command import at_the_machine
+    from center.enroll.gateways import enroll
+    from words import say
+
+    settings, engine = _opened(center, lang)
+    file = out or Path(f"{site}.{gateway}.bundle")
+    try:
+        authorities = _authorities(settings)
+        secret, serial = enroll(engine, time.time_ns(), at_the_machine(), site, gateway)
+        _write_closed(file, _bundle(settings, site, gateway, secret, serial, authorities))
+    except ValueError:
+        end(say("enroll.bad_id", lang, what=f"{site}/{gateway}"[:80]), 2)
+    except OSError as error:
+        _cannot_write(error.filename or file, error, lang)
+    told = _put(settings, engine, lang)
+    if as_json:
+        click.echo(json.dumps({"site": site, "gateway": gateway, "serial": serial, "file": str(file)}))
+        return
+    click.echo(say("enroll.done", lang, who=f"{site}/{gateway}", file=file))
+    click.echo(told)
+    if serial == 1:
+        click.echo(say("enroll.next", lang, name=file.name))
+    else:
+        click.echo(say("enroll.again", lang, serial=serial, center=center, site=site, gateway=gateway))
+
+
+def _authorities(settings: "Center") -> str:
+    assert settings.enrolment is not None  # looked at when opened
+    file = settings.enrolment.ca_file or settings.ca_file
+    return Path(file).read_text(encoding="ascii") if file else ""
+
+
+def _bundle(settings: "Center", site: str, gateway: str, secret: str, serial: int, authorities: str) -> str:
+    from config.bundle import Bundle, write_bundle
+    from wire.accounts import account
+
+    assert settings.enrolment is not None  # looked at when opened
+    return write_bundle(
+        Bundle(
+            site=site,
+            gateway=gateway,
+            broker=settings.enrolment.broker or settings.broker,
+            username=account(site, gateway, serial),
+            password=secret,
+            password_file="",
+            ca_file="",
+            certificate_file="",
+            private_key_file="",
+            serial=serial,
+            ca=authorities,
+        )
+    )
+
+
+def _write_closed(file: Path, text: str) -> None:
+    part = file.with_name(f".{file.name}.part")
+    with suppress(FileNotFoundError):
+        part.unlink()
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as opened:
+        opened.write(text)
+    part.replace(file)
+
+
+@click.command("revoke")
+@_center
+@click.argument("site")
+@click.argument("gateway", default="main")
+@click.option("--old", is_flag=True, help="All secrets but the newest, once the gateway has connected with that one.")
+@click.option("--force", is_flag=True, help="Even if the gateway has not connected with the newest yet.")
+@lang_option
+def revoke_gateway(center: Path, site: str, gateway: str, old: bool, force: bool, lang: str) -> None:
+    """Ends a gateway's account at the broker, at once; or, after a new enrolment, its old secrets."""
+    from center.accounts.command import at_the_machine
+    from center.enroll.gateways import NotEnrolled, enrolled, revoke
+    from words import say
+
+    settings, engine = _opened(center, lang)
+    who = f"{site}/{gateway}"
+    if old and not force:
+        serials = [item.serial for item in enrolled(engine) if (item.site, item.gateway) == (site, gateway)]
+        used = _serial_in_use(center, site, gateway)
+        if serials and used != serials[-1]:
+            end(say("revoke.unseen", lang, who=who, serial=serials[-1], used=used or "?"), 1)
+    try:
+        revoke(engine, time.time_ns(), at_the_machine(), site, gateway, but_newest=old)
+    except NotEnrolled:
+        end(say("revoke.nothing", lang, who=who), 1)
+    told = _put(settings, engine, lang)
+    click.echo(say("revoke.old_done" if old else "revoke.done", lang, who=who))
+    click.echo(told)
+
+
+def _serial_in_use(center: Path, site: str, gateway: str) -> int:
+    """Which secret the gateway connected with last, as the running center heard it; 0 where nobody knows."""
+    from center.commands.reach import CannotReach, running_center
+    from config import load_center
+
+    with suppress(CannotReach, LookupError):
+        running = running_center(load_center(center))
+        if running is not None:
+            found = [item for item in running.ask(f"/sites/{site}")["gateways"] if item["id"] == gateway]
+            return int(found[0]["health"].get("secret_serial", 0)) if found and found[0]["online"] else 0
+    return 0
+
+
+@click.command("enrolled")
+@_center
+@json_option
+@lang_option
+def list_enrolled(center: Path, as_json: bool, lang: str) -> None:
+    """Lists the gateways that have an account at the broker."""
+    from center.enroll.gateways import enrolled
+    from words import say
+
+    _, engine = _opened(center, lang)
+    rows = [
+        {"site": item.site, "gateway": item.gateway, "serial": item.serial, "username": item.username, "revoked": item.revoked}
+        for item in enrolled(engine)
+    ]  # fmt: skip
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    for row in rows:
+        state = say("enroll.revoked" if row["revoked"] else "enroll.valid", lang)
+        click.echo(say("enroll.list", lang, who=row["username"], serial=row["serial"], state=state))
+
+
+COMMANDS = (enroll_gateway, revoke_gateway, list_enrolled)

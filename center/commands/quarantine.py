@@ -1,0 +1,247 @@
+"""The commands `nhip import` and `nhip quarantine`. What they run is imported only when they are used."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from center.commands.reach import Running, Stopped
+    from center.ingest.by_hand import Taken
+    from wire.parcel import Item
+
+AT_ONCE = 200
+_AT_ONCE_BYTES = 4 * 2**20
+
+
+def _language() -> str:
+    """Vietnamese where the terminal speaks it, else English."""
+    told = os.environ.get("NHIP_LANG") or os.environ.get("LC_ALL") or os.environ.get("LANG") or ""
+    return "vi" if told.lower().startswith("vi") else "en"
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+lang_option = click.option(
+    "--lang", type=click.Choice(("vi", "en")), default=_language, help="Language of what is printed."
+)
+
+
+def end(text: str, status: int) -> NoReturn:
+    click.echo(text, err=True)
+    sys.exit(status)
+
+
+def _at(where: str, lang: str, work: Callable[["Running | Stopped"], Any]) -> Any:
+    """Does something with a center, running or not, and ends the command with a sentence where that fails."""
+    from center.commands.reach import CannotReach, reach
+    from center.stores.contract import StoreAway
+    from config import Misconfigured
+    from words import complaint, say
+
+    try:
+        center = reach(where)
+        try:
+            return work(center)
+        finally:
+            center.close()
+    except Misconfigured as error:
+        end("\n".join(complaint(item, lang) for item in error.complaints), 2)
+    except CannotReach as error:
+        end(say(error.key, lang, **error.values), 2 if error.key == "hand.not_loopback" else 1)
+    except StoreAway as error:
+        end(say("hand.store_away", lang, detail=error), 1)
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--center", "where", required=True, metavar="CENTER.yaml|URL", help="The center, running or not.")
+@json_option
+@lang_option
+def bring_in(file: Path, where: str, as_json: bool, lang: str) -> None:
+    """Brings in a FILE that `nhip outbox --export` wrote; again as often as one likes, nothing is counted twice."""
+    from wire.parcel import NotParcel
+    from words import say
+
+    try:
+        with file.open("rb") as lines:
+            outcome = _at(where, lang, lambda center: _import(center, lines))
+    except NotParcel as error:
+        end(say(f"import.not_parcel.{error.code}", lang, file=file, value=error.value), 2)
+    except OSError as error:
+        end(say("import.cannot_read", lang, file=file, detail=error.strerror or error), 2)
+    if as_json:
+        click.echo(json.dumps(outcome, ensure_ascii=False))
+    else:
+        click.echo(say("import.from", lang, file=file, author=outcome["author"], written=outcome["written"]))
+        click.echo(say("import.taken", lang, **{name: outcome[name] for name in _COUNTS}))
+        for line in outcome["damaged"]:
+            click.echo(say("import.damaged", lang, **line))
+        if not outcome["complete"]:
+            click.echo(say("import.cut_off", lang))
+    whole = outcome["complete"] and not outcome["unsound"] and not outcome["refused"]
+    sys.exit(0 if whole else 1)
+
+
+_COUNTS = ("envelopes", "settled", "skipped", "unsound", "refused")
+
+
+def _import(center: "Running | Stopped", lines: Any) -> dict[str, Any]:
+    from center.ingest.by_hand import Taken
+    from wire.parcel import Damaged, End, read_head, unpack
+
+    first = lines.readline()
+    head = read_head(first)
+    marks = center.settled(head.site, head.gateway)
+    taken, skipped, damaged, complete = Taken(), 0, [], False
+    some: list[Item] = []
+
+    def send() -> "Taken":
+        nonlocal some
+        ready, some = some, []
+        return center.deliver(head.site, head.gateway, ready) if ready else Taken()
+
+    for item in unpack(first, lines):
+        if isinstance(item, End):
+            complete = item.complete
+        elif isinstance(item, Damaged):
+            damaged.append({"line": item.number, "why": item.why})
+        elif _is_there(item, marks):
+            skipped += 1
+        else:
+            some.append(item)
+            if len(some) >= AT_ONCE or sum(len(one.data) for one in some) > _AT_ONCE_BYTES:
+                taken += send()
+    taken += send()
+    counts = asdict(taken) | {"skipped": skipped}
+    counts["envelopes"] += skipped
+    counts["settled"] += skipped
+    author = f"{head.site}/{head.gateway}"
+    return {"author": author, "written": head.written, **counts, "damaged": damaged, "complete": complete}
+
+
+def _is_there(item: "Item", marks: dict[str, int]) -> bool:
+    from wire.envelope import Unsound, open_envelope
+
+    try:
+        envelope = open_envelope(item.data)
+    except Unsound:
+        return False
+    return envelope.seq <= marks.get(envelope.stream, 0)
+
+
+@click.group()
+def quarantine() -> None:
+    """What the center did not understand or did not believe."""
+
+
+@quarantine.command("list")
+@click.argument("where", metavar="CENTER.yaml|URL")
+@json_option
+@lang_option
+def list_(where: str, as_json: bool, lang: str) -> None:
+    """Lists it, the newest first."""
+    from words import say
+
+    rows = _at(where, lang, lambda center: center.quarantined())
+    if as_json:
+        click.echo(json.dumps({"rows": rows, "count": len(rows)}, ensure_ascii=False))
+        return
+    click.echo(say("quarantine.count", lang, count=len(rows)) if rows else say("quarantine.empty", lang))
+    for row in rows:
+        click.echo(say("quarantine.row", lang, **row))
+
+
+@quarantine.command()
+@click.argument("where", metavar="CENTER.yaml|URL")
+@click.argument("number", type=int)
+@json_option
+@lang_option
+def show(where: str, number: int, as_json: bool, lang: str) -> None:
+    """Shows one payload, and what of it can be read."""
+    from words import say
+
+    try:
+        found = _at(where, lang, lambda center: center.show(number))
+    except LookupError:
+        end(say("quarantine.unknown", lang, id=number), 1)
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False))
+        return
+    click.echo(say("quarantine.row", lang, **{name: found[name] for name in ("id", "at", "topic", "bytes", "reason")}))
+    click.echo(say("quarantine.settled" if found["settled"] else "quarantine.unsettled", lang))
+    if found["envelope"]:
+        told = {name: found["envelope"][name] for name in ("stream", "seq", "sealed")}
+        click.echo(say("quarantine.envelope", lang, **told))
+    if found["unreadable"]:
+        click.echo(say("quarantine.unreadable", lang, why=found["unreadable"]))
+    else:
+        click.echo(json.dumps(found["content"], ensure_ascii=False, indent=2))
+
+
+@quarantine.command()
+@click.argument("where", metavar="CENTER.yaml|URL")
+@click.argument("numbers", type=int, nargs=-1, required=True)
+@json_option
+@lang_option
+def replay(where: str, numbers: tuple[int, ...], as_json: bool, lang: str) -> None:
+    """Tries payloads again: after an update of the center, or after a machine was handed over."""
+    from words import say
+
+    def one(center: "Running | Stopped", number: int) -> dict[str, Any]:
+        try:
+            return center.replay(number)
+        except LookupError:
+            return {"id": number, "released": False, "reason": say("quarantine.unknown", lang, id=number)}
+
+    rows = _at(where, lang, lambda center: [one(center, number) for number in numbers])
+    if as_json:
+        click.echo(json.dumps({"rows": rows}, ensure_ascii=False))
+    else:
+        for row in rows:
+            key = "quarantine.released" if row["released"] else "quarantine.kept"
+            click.echo(say(key, lang, **{name: row[name] for name in ("id", "reason")}))
+    sys.exit(0 if all(row["released"] for row in rows) else 1)
+
+
+@click.command()
+@click.argument("where", metavar="CENTER.yaml|URL")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@json_option
+@lang_option
+def backup(where: str, folder: Path, as_json: bool, lang: str) -> None:
+    """Copies what the center keeps on its own disk into FOLDER; the center may go on running."""
+    from center.backup import PARTS, CannotCopy
+    from center.commands.reach import CannotSave
+    from words import number, say
+
+    def save(center: "Running | Stopped") -> tuple[list[Path], list[str]]:
+        saved, elsewhere = [], []
+        for part in PARTS:
+            try:
+                saved.append(center.save(part, folder))
+            except LookupError as error:
+                elsewhere.append(str(error))
+        return saved, elsewhere
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        saved, elsewhere = _at(where, lang, save)
+    except (CannotCopy, CannotSave, OSError) as error:
+        end(say("backup.failed", lang, detail=error), 1)
+    if as_json:
+        files = [{"file": str(path), "bytes": path.stat().st_size} for path in saved]
+        click.echo(json.dumps({"files": files, "elsewhere": elsewhere}, ensure_ascii=False))
+        return
+    for path in saved:
+        click.echo(say("backup.saved", lang, file=path, megabytes=number(path.stat().st_size / 1e6, lang, 1)))
+    for reason in elsewhere:
+        click.echo(say("backup.elsewhere", lang, reason=reason))
+    click.echo(say("backup.too", lang))
+
+
+COMMANDS = (bring_in, quarantine, backup)

@@ -1,0 +1,236 @@
+"""A center as a command reaches it: running, through its HTTP API on loopback, or not running, through its own file."""
+
+import ipaddress
+import json
+import os
+import ssl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from http.client import HTTPException
+from pathlib import Path, PurePath
+from typing import Any, Final
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote, urlsplit
+from urllib.request import BaseHandler, HTTPSHandler, ProxyHandler, Request, build_opener
+
+from center.accounts.command import pass_for
+from center.accounts.schema import open_accounts
+from center.database.sql import create_closed, open_database
+from center.ingest import by_hand
+from center.ingest.mqtt import Broker
+from center.ingest.worker import Ingest
+from center.model.viewer import EVERYTHING
+from center.state import Center
+from config import Center as CenterFile
+from config import load_center
+from wire.parcel import Item, pack_item
+
+_WAIT_S: Final = 90.0
+_COPY_S: Final = 1800.0
+TOKEN: Final = "NHIP_TOKEN"  # noqa: S105  # the name of a variable of the environment
+
+
+class CannotReach(Exception):
+    """key: the sentence that says why; values: what belongs into it."""
+
+    def __init__(self, key: str, **values: object) -> None:
+        super().__init__(f"{key} {values}")
+        self.key, self.values = key, values
+
+
+class CannotSave(Exception):
+    """A file could not be written here; the message says which and why."""
+
+
+@contextmanager
+def _saving(path: Path) -> Iterator[None]:
+    """Says of which file it is that our own disk refused something."""
+    try:
+        yield
+    except OSError as error:
+        raise CannotSave(f"{path}: {error.strerror or error}") from error
+
+
+class Running:
+    """A center behind its API."""
+
+    def __init__(self, url: str, secret: str = "", certificate: str = "") -> None:
+        """secret: sent as a bearer token; certificate: the center's own (PEM), whatever name it is for."""
+        handlers: list[BaseHandler] = [ProxyHandler({})]  # this machine: no proxy of the environment is asked
+        if certificate:
+            context = ssl.create_default_context(cafile=certificate)
+            context.check_hostname = False
+            handlers.append(HTTPSHandler(context=context))
+        self._open = build_opener(*handlers)
+        self.url = url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {secret}"} if secret else {}
+
+    def ask(self, path: str, body: bytes | None = None, content_type: str = "application/json") -> Any:
+        """The JSON of an answer. Raises `CannotReach`, or `LookupError` for a 404."""
+        with self._asked(path, body, content_type) as answer:
+            return json.loads(answer.read())
+
+    def save(self, part: str, folder: Path) -> Path:
+        """Writes a part of the backup into the folder.
+
+        Raises `CannotReach`, `CannotSave`, or `LookupError` where another server keeps it.
+        """
+        with self._asked(f"/backup/{part}", wait_s=_COPY_S) as answer:
+            target = folder / PurePath(answer.headers.get_filename() or part).name
+            written = target.with_name(f"{target.name}.part")
+            with _saving(written):
+                written.unlink(missing_ok=True)
+                create_closed(written)
+                file = written.open("wb")
+            with file:
+                for chunk in iter(lambda: answer.read(2**20), b""):
+                    with _saving(written):
+                        file.write(chunk)
+                with _saving(written):
+                    file.flush()
+                    os.fsync(file.fileno())
+                if file.tell() != int(answer.headers.get("Content-Length", file.tell())):
+                    raise CannotReach("hand.silent", url=self.url, detail="the copy broke off")
+        with _saving(target):
+            written.replace(target)
+        return target
+
+    @contextmanager
+    def _asked(
+        self, path: str, body: bytes | None = None, content_type: str = "application/json", wait_s: float = _WAIT_S
+    ) -> Iterator[Any]:
+        request = Request(f"{self.url}/api/v1{path}", body, {"Content-Type": content_type, **self._headers})  # noqa: S310  # http, loopback
+        try:
+            with self._open.open(request, timeout=wait_s) as answer:
+                yield answer
+        except HTTPError as error:
+            detail = _detail(error.read())
+            if error.code == 404:
+                raise LookupError(detail) from error
+            raise CannotReach("hand.refused", url=self.url, status=error.code, detail=detail) from error
+        except (URLError, HTTPException, OSError, ValueError) as error:
+            raise CannotReach("hand.silent", url=self.url, detail=getattr(error, "reason", error)) from error
+
+    def settled(self, site: str, gateway: str) -> dict[str, int]:
+        """Each stream's mark."""
+        with suppress(LookupError):
+            rows = self.ask(f"/delivery?site={quote(site)}")["rows"]
+            return {row["stream"]: row["mark"] for row in rows if row["gateway"] == gateway}
+        return {}
+
+    def deliver(self, site: str, gateway: str, items: Sequence[Item]) -> by_hand.Taken:
+        """Sends envelopes."""
+        lines = b"".join(pack_item(item) for item in items)
+        query = f"?site={quote(site)}&gateway={quote(gateway)}"
+        return by_hand.Taken(**self.ask(f"/envelopes{query}", lines, "application/x-ndjson"))
+
+    def quarantined(self) -> list[dict[str, Any]]:
+        """The list, newest first."""
+        rows: list[dict[str, Any]] = self.ask("/quarantine?limit=100000")["rows"]
+        return rows
+
+    def show(self, number: int) -> dict[str, Any]:
+        """One payload. Raises `LookupError`."""
+        found: dict[str, Any] = self.ask(f"/quarantine/{number}")
+        return found
+
+    def replay(self, number: int) -> dict[str, Any]:
+        """Tries one again. Raises `LookupError`."""
+        found: dict[str, Any] = self.ask(f"/quarantine/{number}/replay", b"{}")
+        return found
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class Stopped:
+    """A center that does not run: its store is opened here, and MQTT is left alone."""
+
+    def __init__(self, center: Center, close: Any, settings: CenterFile) -> None:
+        self._center, self._close, self._settings = center, close, settings
+        self._ingest = Ingest(
+            center, Broker("", 0), patient=False
+        )  # never connected; receipts go out at the center's next start
+
+    def settled(self, site: str, gateway: str) -> dict[str, int]:
+        """Each stream's mark."""
+        return {key.stream: item.marks.mark for key, item in self._center.memory.of_gateway(site, gateway).items()}
+
+    def deliver(self, site: str, gateway: str, items: Sequence[Item]) -> by_hand.Taken:
+        """Takes envelopes."""
+        return by_hand.deliver(self._center, self._ingest, site, gateway, items)
+
+    def quarantined(self) -> list[dict[str, Any]]:
+        """The list, newest first."""
+        from center.queries.site import quarantine  # half of the room, for one of the commands
+
+        rows: list[dict[str, Any]] = quarantine(self._center, EVERYTHING, limit=100_000)["rows"]
+        return rows
+
+    def show(self, number: int) -> dict[str, Any]:
+        """One payload. Raises `LookupError`."""
+        return by_hand.show(self._center, EVERYTHING, number)
+
+    def replay(self, number: int) -> dict[str, Any]:
+        """Tries one again. Raises `LookupError`."""
+        return by_hand.try_again(self._ingest.try_again, number)
+
+    def save(self, part: str, folder: Path) -> Path:
+        """Writes a part of the backup into the folder. Raises `CannotCopy`, `OSError`, `StoreAway` or `LookupError`."""
+        from center.backup import copy_part, file_of  # the store's library only where it is used
+
+        engine = open_database(self._settings.database_url)
+        target = folder / file_of(part, self._center, engine).name
+        written = target.with_name(f"{target.name}.part")
+        written.unlink(missing_ok=True)
+        copy_part(part, self._center, engine, written)
+        written.replace(target)
+        return target
+
+    def close(self) -> None:
+        """Writes everything into the file and frees it."""
+        self._close(self._center)
+
+
+def reach(where: str) -> Running | Stopped:
+    """The center at a URL, or of a center's file: through its API if it runs, else by opening its store.
+
+    Raises `CannotReach` or `Misconfigured`.
+    """
+    if "://" in where:
+        if not _is_here(urlsplit(where).hostname or ""):
+            raise CannotReach("hand.not_loopback", url=where)
+        return Running(where, os.environ.get(TOKEN, ""))
+    settings = load_center(Path(where))
+    running = running_center(settings)
+    if running is not None:
+        return running
+    from center.opening import close_center, open_center  # the store's library only where it is opened
+
+    return Stopped(open_center(settings), close_center, settings)
+
+
+def running_center(settings: CenterFile) -> Running | None:
+    """The center of a file if it runs; None where it does not answer."""
+    host = settings.listen_host.strip("[]")
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # read, not bound
+    with suppress(CannotReach, LookupError):
+        secret = pass_for(open_accounts(settings.database_url)) if settings.accounts == "on" else ""
+        scheme, certificate = ("https", settings.https.certificate) if settings.https else ("http", "")
+        at = f"{f'[{host}]' if ':' in host else host}:{settings.listen_port}"
+        running = Running(f"{scheme}://{at}", secret, certificate)
+        if isinstance(found := running.ask("/health"), dict) and "generation" in found:
+            return running
+    return None
+
+
+def _is_here(host: str) -> bool:
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
+
+
+def _detail(body: bytes) -> str:
+    with suppress(ValueError, TypeError, KeyError):
+        return str(json.loads(body)["detail"])
+    return body[:200].decode(errors="replace")

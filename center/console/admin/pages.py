@@ -1,0 +1,145 @@
+"""The administrators' pages: people, tokens, the trail of changes."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse, Response
+from markupsafe import Markup
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
+
+from center.accounts import audit, passwords, people, tokens
+from center.accounts.audit import Actor
+from center.accounts.identify import Accounts, actor_of
+from center.api.access import Administering, Forbidden
+from center.console import frame
+from center.console.admin import lists as admin_lists
+from center.console.document import document, said
+from center.console.markup import Child, el
+from center.state import Center
+from words import say
+
+_DAY_NS: Final = 86_400_000_000_000
+_LONGEST_DAYS: Final = 3650
+_ROWS: Final = 100
+Work = Callable[[Actor, FormData, str], Child]
+"""A change: who makes it, what the form says, the language; what is to be shown of it."""
+
+
+def add_admin_pages(app: FastAPI, center: Center, accounts: Accounts) -> None:
+    """The routes; all of them ask for the right to administer. Their answers are pages and in no API."""
+    engine = accounts.engine
+
+    def page(request: Request, on: str, told: Child, *content: Child, status: int = 200) -> HTMLResponse:
+        lang = frame.language(request, center)
+        title = say("admin.title", lang)
+        head = el("div", el("h1", title), admin_lists.tabs(on, lang), cls="admin-head")
+        return document(center, request.state.viewer, lang, title, head, told, *content, status=status)
+
+    def users_page(request: Request, told: Child = None, status: int = 200) -> HTMLResponse:
+        lang, known = frame.language(request, center), center.memory.sites.ids()
+        parts = (admin_lists.new_person(known, lang), admin_lists.people_list(people.users(engine), known, lang))
+        return page(request, admin_lists.USERS, told, *parts, status=status)
+
+    def tokens_page(request: Request, told: Child = None, status: int = 200) -> HTMLResponse:
+        lang, known = frame.language(request, center), center.memory.sites.ids()
+        rows = admin_lists.token_list(tokens.tokens(engine), accounts.now_ns(), lang)
+        return page(request, admin_lists.TOKENS, told, admin_lists.new_token(known, lang), rows, status=status)
+
+    async def changed(request: Request, show: Callable[..., HTMLResponse], work: Work) -> Response:
+        lang, asked = frame.language(request, center), await request.form()
+        try:
+            told = await run_in_threadpool(work, actor_of(request, request.state.viewer), asked, lang)
+        except people.Refused as error:
+            text = say(f"accounts.refused.{error.code}", lang, **error.values)
+            return await run_in_threadpool(show, request, said(text, "bad"), 422)
+        return await run_in_threadpool(show, request, told)
+
+    told_to_programs = app.exception_handlers[Forbidden]
+
+    def forbidden(request: Request, error: Exception) -> Any:
+        if not request.url.path.startswith(admin_lists.USERS):
+            return told_to_programs(request, error)
+        lang = frame.language(request, center)
+        title = say("admin.only", lang)
+        sorry = el("div", frame.sorry_of(title, say("admin.only.help", lang), lang), cls="sorry")
+        return document(center, request.state.viewer, lang, title, sorry, status=403)
+
+    app.add_exception_handler(Forbidden, forbidden)
+
+    @app.get(admin_lists.USERS, include_in_schema=False)
+    def show_users(_viewer: Administering, request: Request) -> Response:
+        return users_page(request)
+
+    @app.post("/admin/users", include_in_schema=False)
+    async def add_user(_viewer: Administering, request: Request) -> Response:
+        return await changed(request, users_page, lambda *told: _add_user(accounts, *told))
+
+    @app.post("/admin/users/{name}/{what}", include_in_schema=False)
+    async def change_user(_viewer: Administering, request: Request, name: str, what: str) -> Response:
+        return await changed(request, users_page, lambda *told: _change_user(accounts, name, what, *told))
+
+    @app.get(admin_lists.TOKENS, include_in_schema=False)
+    def show_tokens(_viewer: Administering, request: Request) -> Response:
+        return tokens_page(request)
+
+    @app.post(admin_lists.TOKENS, include_in_schema=False)
+    async def add_token(_viewer: Administering, request: Request) -> Response:
+        return await changed(request, tokens_page, lambda *told: _add_token(accounts, *told))
+
+    @app.post("/admin/tokens/{name:path}/revoke", include_in_schema=False)
+    async def revoke(_viewer: Administering, request: Request, name: str) -> Response:
+        def work(actor: Actor, _asked: FormData, lang: str) -> Child:
+            tokens.revoke_token(engine, accounts.now_ns(), actor, name)
+            return said(say("admin.done", lang), "good")
+
+        return await changed(request, tokens_page, work)
+
+    @app.get(admin_lists.AUDIT, include_in_schema=False)
+    def show_audit(_viewer: Administering, request: Request, before: int | None = None) -> Response:
+        rows, count = audit.entries(engine, before, _ROWS)
+        return page(request, admin_lists.AUDIT, None, admin_lists.trail(rows, count, frame.language(request, center)))
+
+
+def _sites(asked: FormData) -> list[str]:
+    chosen = [str(site) for site in asked.getlist("site")]
+    return [*chosen, *str(asked.get("other_sites", "")).replace(",", " ").split()]
+
+
+def _add_user(accounts: Accounts, actor: Actor, asked: FormData, lang: str) -> Markup:
+    name, password = str(asked.get("name", "")).strip().lower(), passwords.generate()
+    rest: dict[str, Any] = {"role": str(asked.get("role", "")), "full_name": str(asked.get("full_name", ""))}
+    people.add_user(accounts.engine, accounts.now_ns(), actor, name, sites=_sites(asked), password=password, **rest)
+    return admin_lists.once(say("admin.once.password", lang, name=name), password)
+
+
+def _change_user(accounts: Accounts, name: str, what: str, actor: Actor, asked: FormData, lang: str) -> Child:
+    step = (accounts.engine, accounts.now_ns(), actor, name)
+    if what == "password":
+        password = passwords.generate()
+        people.set_password(*step, password)
+        return admin_lists.once(say("admin.once.password", lang, name=name), password)
+    if what == "change":
+        people.change_user(*step, role=str(asked.get("role", "")), sites=_sites(asked))
+    elif what in ("disable", "enable"):
+        people.disable_user(*step, disabled=what == "disable")
+    else:
+        raise people.Refused("nobody", name=what[:64])
+    return said(say("admin.done", lang), "good")
+
+
+def _add_token(accounts: Accounts, actor: Actor, asked: FormData, lang: str) -> Markup:
+    name, days, now_ns = str(asked.get("name", "")).strip(), str(asked.get("days", "")).strip(), accounts.now_ns()
+    if days and not (days.isdecimal() and 1 <= int(days) <= _LONGEST_DAYS):
+        raise people.Refused("days")
+    secret = tokens.add_token(
+        accounts.engine,
+        now_ns,
+        actor,
+        name,
+        sites=None if asked.get("all_sites") else _sites(asked),
+        scope=str(asked.get("scope", "")),
+        expires_ns=now_ns + int(days) * _DAY_NS if days else None,
+    )
+    return admin_lists.once(say("admin.once.token", lang, name=name), secret)

@@ -1,0 +1,88 @@
+"""What people fill in to say what they know about a machine, and what they said lately. Pure."""
+
+from collections.abc import Mapping, Sequence
+from datetime import tzinfo
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+from markupsafe import Markup
+
+from center.console import clock
+from center.console.document import button, choice, field, form
+from center.console.markup import Child, el, join
+from center.console.names import named, product_name, reason_name
+from oee.model.states import State
+from words import moment, refusal, say
+
+EXPLAINED: Final = frozenset({"unplanned_stop", "breakdown", "minor_stop", "unknown"})
+"""States of stops that a person may have something to say about."""
+_STATES: Final = (State.PLANNED_STOP, State.BREAKDOWN, State.SETUP, State.STARVED, State.BLOCKED, State.UNPLANNED_STOP)
+Row = Mapping[str, Any]
+
+
+def address(site: str, machine: str, **window: str) -> str:
+    """Where the page is. window: `from` and `to` as the API writes them."""
+    path = f"/declare/{quote(site, safe='')}/{quote(machine, safe='')}"
+    return f"{path}?{urlencode(window)}" if window else path
+
+
+def forms(site: Row, here: str, window: tuple[str, str], lang: str) -> Markup:
+    """One form for each thing that can be said. window: as text, "" where the person is to say it."""
+    reasons = [(key, reason_name(key, site["reasons"], lang)) for key in site["reasons"]]
+    products = [(key, product_name(key, site["products"], lang)) for key in site["products"]]
+    states = [(state.word, say(f"state.{state.word}", lang)) for state in _STATES]
+    what, pieces = say("console.declare.what", lang), say("console.declare.pieces", lang)
+    parts = [
+        ("reason", choice(what, "value", reasons)) if reasons else None,
+        ("planned_stop", field(what, "value", maxlength="200")),
+        ("rejects", field(pieces, "value", "number", min="0", required="")),
+        ("rework", field(pieces, "value", "number", min="0", required="")),
+        ("product", choice(what, "value", products)) if products else None,
+        ("state", choice(what, "value", states)),
+    ]
+    folds = [_fold(*part, here, window, lang) for part in parts if part]
+    return el("div", *folds, cls="says")
+
+
+def _fold(name: str, value: Markup, here: str, window: tuple[str, str], lang: str) -> Markup:
+    ends = "console.declare.to_open" if name == "product" else "console.declare.to"
+    times = join(
+        field(say("console.declare.from", lang), "from", "datetime-local", window[0], step="1", required=""),
+        field(say(ends, lang), "to", "datetime-local", window[1], step="1", required=None if name == "product" else ""),
+    )
+    asked = el("input", type="hidden", name="field", value=name)
+    filled = form(here, asked, value, times, button(say("console.declare.send", lang)))
+    summary = el("summary", say(f"console.declare.{name}", lang))
+    return el("details", summary, filled, cls="fold add", open="" if name == "reason" else None)
+
+
+def said_lately(rows: Sequence[Row], site: Row, zone: tzinfo, lang: str) -> Markup:
+    """rows: as `GET /api/v1/declarations` has them."""
+    head = el("h2", say("console.declare.said", lang), cls="lately")
+    if not rows:
+        return join(head, el("p", say("console.declare.nothing", lang), cls="soft"))
+    return join(head, el("ul", *(_said(row, site, zone, lang) for row in rows), cls="rows"))
+
+
+def _said(row: Row, site: Row, zone: tzinfo, lang: str) -> Markup:
+    begin = moment(clock.at(clock.ns(row["start"]), zone), lang)
+    end = moment(clock.at(clock.ns(row["end"]), zone), lang) if row["end"] else "…"
+    values = {"reason": site["reasons"], "product": site["products"]}.get(row["field"], {})
+    value = named(values[row["value"]]["name"], lang, row["value"]) if row["value"] in values else row["value"]
+    if row["field"] == "state" and row["value"]:
+        value = say(f"state.{row['value']}", lang)
+    return el(
+        "li",
+        el("div", el("b", say(f"declare.field.{row['field']}", lang)), el("span", value or "—"), cls="who"),
+        el("div", f"{begin} – {end}", cls="soft"),
+        el("div", row["who"], cls="soft"),
+        el("div", _outcome(row, zone, lang)),
+    )
+
+
+def _outcome(row: Row, zone: tzinfo, lang: str) -> Child:
+    bad = row["state"] == "refused"
+    plate = el("span", say(f"console.declared.{row['state']}", lang), cls="plate bad" if bad else "plate")
+    if not bad:
+        return plate
+    return join(plate, el("span", refusal(row["why"], zone, lang), cls="soft"))

@@ -1,0 +1,124 @@
+"""The page on which people say what they know about a machine: a plain form, good on a phone."""
+
+from datetime import datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse, Response
+from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
+
+from center.api.access import Writing
+from center.api.declarations import Said, checked, shown
+from center.console import frame
+from center.console.declare.form import address, forms, said_lately
+from center.console.document import document, said
+from center.console.fleet.page import address_of
+from center.console.markup import el
+from center.console.names import named
+from center.database import declarations
+from center.ingest.declare import Declaring
+from center.model.times import BadQuestion
+from center.model.viewer import Viewer
+from center.queries import site as queries
+from center.queries.scope import UnknownSite, zone_of
+from center.state import Center
+from words import say
+
+_ROWS: Final = 20
+
+
+def add_declare_pages(app: FastAPI, center: Center, declaring: Declaring) -> None:
+    """The routes; their answers are pages, so the API's description leaves them out."""
+
+    @app.get("/declare/{site}/{machine}", include_in_schema=False)
+    def declare_page(request: Request, viewer: Writing, site: str, machine: str) -> Response:
+        window = (request.query_params.get("from", ""), request.query_params.get("to", ""))
+        return _page(request, center, declaring, viewer, (site, machine), window)
+
+    @app.post("/declare/{site}/{machine}", include_in_schema=False)
+    async def declare(request: Request, viewer: Writing, site: str, machine: str) -> Response:
+        asked = {name: str(value) for name, value in (await request.form()).items()}
+        return await run_in_threadpool(_declare, request, center, declaring, viewer, (site, machine), asked)
+
+
+def _declare(
+    request: Request,
+    center: Center,
+    declaring: Declaring,
+    viewer: Viewer,
+    which: tuple[str, str],
+    asked: dict[str, str],
+) -> HTMLResponse:
+    window = (asked.get("from", ""), asked.get("to", ""))
+    lang = frame.language(request, center)
+    try:
+        zone = zone_of(center, viewer, which[0])
+        begin, end = (_with_zone(text, zone) for text in window)
+        body = {"site": which[0], "machine": which[1], "from": begin, "to": end or None}
+        wanted = Said.model_validate(body | {"field": asked.get("field"), "value": asked.get("value", "")})
+        gateway, item = checked(center, viewer, wanted)
+        declaring.say(which[0], gateway, item)
+    except (BadQuestion, ValidationError) as error:
+        text = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        return _page(request, center, declaring, viewer, which, window, text, 422)
+    return _page(request, center, declaring, viewer, which, window, say("console.declare.sent", lang))
+
+
+def _with_zone(text: str, zone: ZoneInfo) -> str:
+    """A time as a browser's field has it, with the site's offset."""
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return (when if when.tzinfo else when.replace(tzinfo=zone)).isoformat()
+
+
+def _in_field(text: str, zone: ZoneInfo) -> str:
+    """A time as a browser's field wants it: the site's, to the millisecond, without offset."""
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        return ""
+    local = when.astimezone(zone) if when.tzinfo else when
+    return local.replace(tzinfo=None).isoformat(timespec="milliseconds" if local.microsecond else "seconds")
+
+
+def _page(
+    request: Request,
+    center: Center,
+    declaring: Declaring,
+    viewer: Viewer,
+    which: tuple[str, str],
+    window: tuple[str, str],
+    told: str = "",
+    status: int = 200,
+) -> HTMLResponse:
+    lang, (site, machine) = frame.language(request, center), which
+    try:
+        details, zone = queries.site(center, viewer, site), zone_of(center, viewer, site)
+        found = next((row for row in queries.machines(center, viewer, site) if row["id"] == machine), None)
+    except UnknownSite:
+        found = None
+    if found is None:
+        title = say("console.unknown_machine", lang, machine=machine)
+        return document(center, viewer, lang, title, el("h1", title), status=404)
+    rows: list[dict[str, Any]] = [
+        shown(center, viewer, row) for row in declarations.listed(declaring.engine, [site], machine, _ROWS)
+    ]
+    name = named(found["name"], lang, machine)
+    title = say("console.declare.machine", lang, machine=name)
+    return document(
+        center,
+        viewer,
+        lang,
+        title,
+        el("nav", el("a", f"‹ {say('console.declare.back', lang)}", href=address_of(site, machine)), cls="crumbs"),
+        el("div", el("h1", title), cls="admin-head"),
+        el("p", say("console.declare.note", lang), cls="soft"),
+        said(told, "bad" if status != 200 else ""),
+        forms(details, address(site, machine), (_in_field(window[0], zone), _in_field(window[1], zone)), lang),
+        said_lately(rows, details, zone, lang),
+        status=status,
+    )

@@ -1,0 +1,1 @@
+"""What has arrived from each gateway, and what is missing."""

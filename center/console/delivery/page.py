@@ -1,0 +1,87 @@
+"""How the data of each gateway get here: what waits and since when, what is missing, its clock and its program."""
+
+from datetime import datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from nicegui import ui
+
+from center.console import frame
+from center.console.ask import Desk
+from center.console.delivery import cards as delivery_cards
+from center.console.markup import el, join
+from center.console.names import named
+from center.model.buckets import HOUR_NS
+from center.model.times import BadQuestion
+from center.model.viewer import Viewer
+from center.queries import gateways
+from center.queries import site as queries
+from center.queries.scope import zone_of
+from center.state import Center
+from center.stores.contract import StoreAway
+from words import say
+
+_EVERY_S: Final = 5.0
+_DAYS_EVERY_S: Final = 60.0
+_DAYS: Final = 7
+
+
+async def show(center: Center, viewer: Viewer, desk: Desk, lang: str, site: str) -> None:
+    """Builds the page. site: only this one ("" is all)."""
+    known = await desk.ask(1, queries.sites, center, viewer)
+    chosen = [row for row in known if row["id"] == site] if site else known
+    with frame.frame(center, lang, say("delivery.title", lang)):
+        if not chosen:
+            if site:
+                ui.context.client.status_code = 404
+            title = say("console.unknown_site", lang, site=site) if site else say("console.no_site", lang)
+            help_key = "console.unknown_site.help" if site else "console.no_site.help"
+            frame.sorry(title, say(help_key, lang), lang)
+            return
+        head = el("h1", say("delivery.title", lang), cls="title")
+        ui.html(join(head, el("p", say("delivery.promise", lang), cls="soft")), sanitize=False).classes("opening")
+        away = ui.html("", sanitize=False)
+        places: dict[str, tuple[ui.html, ui.html]] = {}
+        for row in chosen:
+            with ui.element("section").classes("site"):
+                ui.html(el("h2", named(row["name"], lang, row["id"])), sanitize=False).classes("site-head")
+                with ui.element("div").classes("delivery"):
+                    cards = ui.html("", sanitize=False)
+                    places[row["id"]] = cards, ui.html("", sanitize=False).classes("days-table")
+
+    async def refresh_cards() -> None:
+        found = await desk.ask(_EVERY_S * 0.9, gateways.gateways, center, viewer)
+        now_ns = center.now_ns()
+        for name, (cards, _) in places.items():
+            zone = zone_of(center, viewer, name)
+            mine = [row for row in found if row["site"] == name]
+            cards.set_content(delivery_cards.cards(mine, now_ns, zone, lang))
+
+    async def refresh_days() -> None:
+        try:
+            for name, (_, days) in places.items():
+                days.set_content(await _days(center, viewer, desk, name, lang))
+            away.set_content("")
+        except StoreAway:
+            away.set_content(frame.banner(say("console.store_away", lang)))
+
+    await refresh_cards()
+    await frame.within_patience(refresh_days())
+    ui.timer(_EVERY_S, refresh_cards, immediate=False)
+    ui.timer(_DAYS_EVERY_S, refresh_days, immediate=False)
+
+
+async def _days(center: Center, viewer: Viewer, desk: Desk, site: str, lang: str) -> str:
+    zone: ZoneInfo = zone_of(center, viewer, site)
+    start_ns = _midnight_ns(center.now_ns(), zone) - (_DAYS - 1) * 24 * HOUR_NS
+    found: dict[str, Any]
+    try:
+        found = await desk.ask(_DAYS_EVERY_S * 0.9, gateways.days, center, viewer, site, start_ns=start_ns)
+    except BadQuestion:  # right after midnight there is no whole minute of some zone yet
+        return ""
+    return delivery_cards.days(found["rows"], lang)
+
+
+def _midnight_ns(now_ns: int, zone: ZoneInfo) -> int:
+    midnight = datetime.fromtimestamp(now_ns / 1e9, zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    return round(midnight.timestamp()) * 1_000_000_000

@@ -1,0 +1,1 @@
+"""All machines that a viewer may see."""

@@ -1,0 +1,93 @@
+"""What the fleet's cards show besides the live picture, drawn once for all who look. Not for the event loop."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from markupsafe import Markup
+
+from center.console import clock, windows
+from center.console.fleet import cards as fleet_cards
+from center.model.buckets import clock_edges
+from center.model.sites import Segments
+from center.model.viewer import Viewer
+from center.queries import site as queries
+from center.state import Center
+from words import say
+
+Row = Mapping[str, Any]
+_HOUR_KPIS: Final = ("oee",)
+_SHIFT_KPIS: Final = ("availability", "performance", "quality", "oee", "oee_low", "oee_high", "coverage")
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One card's numbers. score: of the shift that is on or the last one; hours: of the last 24."""
+
+    score: Markup
+    hours: Markup
+
+
+def site_numbers(center: Center, viewer: Viewer, site: str, machines: tuple[str, ...], lang: str) -> dict[str, Drawn]:
+    """The numbers of these machines of one site. Asks the store."""
+    zone = ZoneInfo(queries.site(center, viewer, site)["timezone"])
+    now_ns = center.now_ns()
+    first_ns = windows.start_of("24h", zone, now_ns)
+    edges = [(f"{clock.at(int(edge), zone):%H:%M}", int(edge)) for edge in clock_edges("hour", zone, first_ns, now_ns)]
+    hours: dict[str, dict[int, Row]] = {}
+    asked = queries.trend(center, viewer, site, machines, bucket="hour", start_ns=first_ns, kpis=_HOUR_KPIS)
+    for row in asked["rows"]:
+        hours.setdefault(row["machine"], {})[clock.ns(row["start"])] = row
+    present = _present_shifts(center, site, machines, zone, now_ns)
+    shifts = _shift_rows(center, viewer, site, present, zone, now_ns)
+    out = {}
+    for machine in machines:
+        row, shift = shifts.get(machine), present[machine]
+        label = _shift_label(shift, lang) if shift else ""
+        drawn = fleet_cards.score(row, label, lang)
+        out[machine] = Drawn(drawn, fleet_cards.hours(edges, hours.get(machine, {}), lang))
+    return out
+
+
+def _present_shifts(
+    center: Center, site: str, machines: Sequence[str], zone: ZoneInfo, now_ns: int
+) -> dict[str, windows.PresentShift | None]:
+    """By machine the shift that is on or the last one; found once for all machines of one calendar."""
+    back_ns = windows.day_start_ns(zone, now_ns, windows.SHIFT_BACK_DAYS)
+    found: dict[tuple[tuple[int, int, int], ...], windows.PresentShift | None] = {}
+    out = {}
+    for machine in machines:
+        segments: Segments = center.memory.sites.segments(site, machine, back_ns, now_ns) or []
+        same = tuple((id(calendar), low, high) for calendar, low, high in segments)
+        if same not in found:
+            found[same] = windows.present_shift(segments, zone, now_ns)
+        out[machine] = found[same]
+    return out
+
+
+def _shift_rows(
+    center: Center,
+    viewer: Viewer,
+    site: str,
+    present: Mapping[str, windows.PresentShift | None],
+    zone: ZoneInfo,
+    now_ns: int,
+) -> dict[str, Row]:
+    """Each machine's row of its shift. The store is asked from the first of their dates on: mostly today's alone."""
+    wanted = {machine: shift for machine, shift in present.items() if shift}
+    if not wanted:
+        return {}
+    today_ns = windows.day_start_ns(zone, now_ns, 0)
+    first_ns = min(today_ns, *(clock.ns(start) for start in {shift.start for shift in wanted.values()}))
+    asked = queries.trend(center, viewer, site, tuple(wanted), bucket="shift", start_ns=first_ns, kpis=_SHIFT_KPIS)
+    return {
+        row["machine"]: row
+        for row in asked["rows"]
+        if (row["start"], row["shift"]) == (wanted[row["machine"]].start, wanted[row["machine"]].name)
+    }
+
+
+def _shift_label(present: windows.PresentShift, lang: str) -> str:
+    name = say("console.oee_of_shift", lang, name=present.name)
+    return name if present.on else f"{name} · {clock.day(clock.read(present.start), lang)}"

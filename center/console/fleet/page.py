@@ -1,0 +1,269 @@
+"""The fleet: every site's machines, what they are doing now and how the shift is going."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+from nicegui import ui
+
+from center.console import frame
+from center.console.ask import Desk
+from center.console.fleet import cards as fleet_cards
+from center.console.fleet.numbers import site_numbers
+from center.console.glyphs import GLYPHS
+from center.console.machine import timeline
+from center.console.markup import el, join
+from center.console.names import named
+from center.model.viewer import Viewer
+from center.queries import site as queries
+from center.state import Center
+from center.stores.contract import StoreAway
+from words import say
+
+LIVE_EVERY_S: Final = 1.0
+NUMBERS_EVERY_S: Final = 15.0
+CARDS: Final = 48
+"""Cards of one page: more nobody reads, and a browser redraws them every second. The summary counts all machines."""
+_LOOK_AGAIN_S: Final = 3.0
+_GROUPS: Final = (
+    ("running", "s-running"),
+    ("stopped", "s-unplanned_stop"),
+    ("resting", "s-planned_stop"),
+    ("unknown", "hatched"),
+)
+Row = Mapping[str, Any]
+
+
+@dataclass
+class _Card:
+    """The elements of one card and what they show, so that only what changed is sent."""
+
+    box: ui.element
+    chip: ui.html
+    since: ui.label
+    under: ui.html
+    score: ui.html
+    hours: ui.html
+
+
+@dataclass
+class _Page:
+    """One open fleet page."""
+
+    center: Center
+    viewer: Viewer
+    desk: Desk
+    lang: str
+    sites: list[dict[str, Any]]
+    worst: bool
+    known: set[tuple[str, str]]
+    cards: dict[tuple[str, str], _Card] = field(default_factory=dict)
+    gates: dict[str, ui.html] = field(default_factory=dict)
+    details: dict[str, Row] = field(default_factory=dict)
+
+
+async def show(center: Center, viewer: Viewer, desk: Desk, lang: str, site: str, order: str, number: int = 1) -> None:
+    """Builds the page. site: only this one ("" is all); order: `worst` puts the worst first; number: of many cards the
+    part that is shown, from 1.
+    """
+    known = await desk.ask(1, queries.sites, center, viewer)
+    chosen = [row for row in known if row["id"] == site] if site else known
+    with frame.frame(center, lang, say("console.fleet", lang)):
+        if not chosen:
+            _nothing(lang, site)
+            ui.timer(_LOOK_AGAIN_S, lambda: _look_again(center, viewer, desk, site), immediate=False)
+            return
+        machines = [row for item in chosen for row in await desk.ask(1, queries.machines, center, viewer, item["id"])]
+        if order == "worst":
+            rows = await desk.ask(LIVE_EVERY_S * 0.9, queries.live, center, viewer)
+            machines = fleet_cards.worst_first(machines, rows)
+        else:
+            machines.sort(key=lambda row: (row["site"], row["line"], row["id"]))
+        parts = [machines[first : first + CARDS] for first in range(0, len(machines), CARDS)] or [[]]
+        shown = parts[min(max(number, 1), len(parts)) - 1]
+        page = _Page(center, viewer, desk, lang, [], order == "worst", {(row["site"], row["id"]) for row in machines})
+        away = ui.html("", sanitize=False)
+        summary = ui.html("", sanitize=False).classes("summary")
+        _filters(known, site, order, lang)
+        for row in chosen:
+            if mine := [machine for machine in shown if machine["site"] == row["id"]]:
+                page.sites.append(row)
+                page.details[row["id"]] = await asyncio.to_thread(queries.site, center, viewer, row["id"])
+                _section(page, row, mine)
+        if len(parts) > 1:
+            ui.html(_pager(len(parts), parts.index(shown) + 1, site, order, lang), sanitize=False)
+        ui.html(timeline.legend(GLYPHS, lang), sanitize=False)
+    refresh_live = _live_refresher(page, summary)
+    refresh_numbers = _numbers_refresher(page, away)
+    await refresh_live()
+    await frame.within_patience(refresh_numbers())
+    ui.timer(LIVE_EVERY_S, refresh_live, immediate=False)
+    ui.timer(NUMBERS_EVERY_S, refresh_numbers, immediate=False)
+
+
+async def _look_again(center: Center, viewer: Viewer, desk: Desk, site: str) -> None:
+    """Reloads a page that had nothing to show once there is something."""
+    rows = await desk.ask(1, queries.sites, center, viewer)
+    if any(row["id"] == site for row in rows) or (rows and not site):
+        ui.navigate.reload()
+
+
+def _nothing(lang: str, site: str) -> None:
+    if site:
+        ui.context.client.status_code = 404
+        title = say("console.unknown_site", lang, site=site)
+        frame.sorry(title, say("console.unknown_site.help", lang), lang)
+    else:
+        frame.sorry(say("console.no_site", lang), say("console.no_site.help", lang), lang)
+
+
+def _pager(parts: int, shown: int, site: str, order: str, lang: str) -> str:
+    links = [
+        el("a", str(number), href=_address(site, order, number), cls=f"pill{' on' if number == shown else ''}")
+        for number in range(1, parts + 1)
+    ]
+    return el("nav", *links, cls="pills parts", aria_label=say("console.parts", lang))
+
+
+def _address(site: str, order: str, number: int = 1) -> str:
+    part = str(number) if number > 1 else ""
+    asked = urlencode({key: value for key, value in (("site", site), ("order", order), ("part", part)) if value})
+    return f"/?{asked}" if asked else "/"
+
+
+def _filters(sites: list[dict[str, Any]], site: str, order: str, lang: str) -> None:
+    choices = [
+        ("", say("console.all_sites", lang)),
+        *((row["id"], named(row["name"], lang, row["id"])) for row in sites),
+    ]
+    pills = [
+        el("a", text, href=_address(key, order), cls=f"pill{' on' if key == site else ''}") for key, text in choices
+    ]
+    orders = [
+        el("a", say(f"console.order.{key or 'line'}", lang), href=_address(site, key), cls="on" if key == order else "")
+        for key in ("", "worst")
+    ]
+    content = join(el("nav", *(pills if len(sites) > 1 else ()), cls="pills"), el("div", *orders, cls="seg"))
+    ui.html(content, sanitize=False).classes("filters")
+
+
+def _section(page: _Page, site: Row, machines: list[dict[str, Any]]) -> None:
+    with ui.element("section").classes("site"):
+        with ui.element("div").classes("site-head"):
+            ui.html(el("h2", named(site["name"], page.lang, site["id"])), sanitize=False)
+            page.gates[site["id"]] = ui.html("", sanitize=False)
+        with ui.element("div").classes("cards"):
+            for machine in machines:
+                page.cards[site["id"], machine["id"]] = _card(machine, page.lang)
+
+
+def _card(machine: Row, lang: str) -> _Card:
+    head = join(
+        el("h3", named(machine["name"], lang, machine["id"]), title=machine["id"]),
+        el("span", named(machine["line_name"], lang, machine["line"]), cls="line"),
+    )
+    box = ui.element("a").classes("card s-unknown")
+    box.props["href"] = address_of(machine["site"], machine["id"])
+    with box:
+        ui.html(head, sanitize=False).classes("card-head")
+        with ui.element("div").classes("now"):
+            chip, since = ui.html("", sanitize=False).classes("clip"), ui.label().classes("since")
+        return _Card(
+            box,
+            chip,
+            since,
+            ui.html("", sanitize=False).classes("under"),
+            ui.html(el("div", el("div", "–", cls="big"), cls="score"), sanitize=False),
+            ui.html("", sanitize=False).classes("hours"),
+        )
+
+
+def address_of(site: str, machine: str) -> str:
+    """A machine's page."""
+    return f"/machine/{quote(site, safe='')}/{quote(machine, safe='')}"
+
+
+def _live_refresher(page: _Page, summary: ui.html) -> Callable[[], Any]:
+    shown: dict[tuple[str, str], str] = {}
+
+    async def refresh() -> None:
+        rows = await page.desk.ask(LIVE_EVERY_S * 0.9, queries.live, page.center, page.viewer)
+        mine = [row for row in rows if (row["site"], row["machine"]) in page.known]
+        now_ns = page.center.now_ns()
+        for row in mine:
+            key = (row["site"], row["machine"])
+            if key not in page.cards:
+                continue
+            _put_live(page, page.cards[key], row, now_ns)
+            state = fleet_cards.state_of(row)
+            if shown.get(key) != state:
+                page.cards[key].box.classes(remove=f"s-{shown.get(key, 'unknown')}", add=f"s-{state}")
+                shown[key] = state
+                if page.worst:
+                    page.cards[key].box.style(f"order: {fleet_cards.WORST_FIRST.index(state)}")
+        if _has_news(page, rows):
+            ui.navigate.reload()
+        summary.set_content(_summary(mine, page.lang))
+        for site in await page.desk.ask(LIVE_EVERY_S * 0.9, queries.sites, page.center, page.viewer):
+            if site["id"] in page.gates:
+                page.gates[site["id"]].set_content(_gateways(site, page.lang))
+
+    return refresh
+
+
+def _has_news(page: _Page, rows: list[dict[str, Any]]) -> bool:
+    """Whether a machine of the sites shown has no place yet."""
+    sites = {site["id"] for site in page.sites}
+    return any(row["site"] in sites and (row["site"], row["machine"]) not in page.known for row in rows)
+
+
+def _put_live(page: _Page, card: _Card, row: Row, now_ns: int) -> None:
+    details = page.details[row["site"]]
+    card.chip.set_content(fleet_cards.chip(row, details["reasons"], page.lang))
+    card.since.set_text(fleet_cards.since(row, now_ns, page.lang))
+    card.under.set_content(fleet_cards.under(row, details["products"], page.lang))
+
+
+def _summary(rows: list[dict[str, Any]], lang: str) -> str:
+    groups = [fleet_cards.group_of(row) for row in rows]
+    tallies = []
+    for group, look in _GROUPS:
+        count = groups.count(group)
+        label = el("span", el("i", cls=look), say(f"console.group.{group}", lang))
+        tallies.append(el("div", el("b", str(count)), label, cls=f"tally{'' if count else ' zero'}", id=f"n-{group}"))
+    return join(*tallies)
+
+
+def _gateways(site: Row, lang: str) -> str:
+    marks = []
+    for gateway in site["gateways"]:
+        text = gateway["id"] if gateway["online"] else say("console.gateway_away", lang, gateway=gateway["id"])
+        waiting = gateway["waiting"]
+        if gateway["online"] and waiting and waiting > 1:
+            text += " · " + say("console.waiting", lang, count=waiting)
+        away = "" if gateway["online"] else " away"
+        marks.append(el("a", el("i"), text, cls=f"gate{away}", href=f"/delivery?{urlencode({'site': site['id']})}"))
+    return join(*marks)
+
+
+def _numbers_refresher(page: _Page, away: ui.html) -> Callable[[], Any]:
+    async def put(site: str) -> None:
+        mine = tuple(machine for owner, machine in page.cards if owner == site)
+        numbers = await page.desk.ask(
+            NUMBERS_EVERY_S * 0.9, site_numbers, page.center, page.viewer, site, mine, page.lang
+        )
+        for machine, drawn in numbers.items():
+            card = page.cards[site, machine]
+            card.score.set_content(drawn.score)
+            card.hours.set_content(drawn.hours)
+
+    async def refresh() -> None:
+        try:
+            await asyncio.gather(*(put(site["id"]) for site in page.sites))
+            away.set_content("")
+        except StoreAway:
+            away.set_content(frame.banner(say("console.store_away", page.lang)))
+
+    return refresh

@@ -1,0 +1,1 @@
+"""One machine over a window of time."""

@@ -1,0 +1,104 @@
+"""What a machine's page shows. Asks the store; not for the event loop."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from center.console import charts, clock, windows
+from center.console.machine import timeline
+from center.model.buckets import clock_edges
+from center.model.times import iso
+from center.model.times import window as whole_minutes
+from center.model.viewer import Viewer
+from center.queries import site as queries
+from center.state import Center
+from oee.kpi import kpi
+from oee.model.facts import FACT_COLUMNS
+
+Row = Mapping[str, Any]
+_MOST_STOPS: Final = 200_000
+"""A month of a machine that stops every 13 seconds; the timeline needs all of them."""
+_DAY_NS: Final = 86_400_000_000_000
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """One machine in one window [ns]. total: one row for all of it; before: the
+    same for the window of equal length before it; points: a row for each bucket or None."""
+
+    zone: ZoneInfo
+    window: tuple[int, int]
+    site: Row
+    total: Row
+    before: Row
+    points: list[Row | None]
+    labels: list[tuple[str, str]]
+    losses: list[Row]
+    stops: list[Row]
+    truncated: bool
+    story: timeline.Story
+
+
+def machine_numbers(center: Center, viewer: Viewer, site: str, machine: str, view: windows.View, lang: str) -> Numbers:
+    """Everything at once, of one window, so that the parts of a page agree."""
+    named = queries.site(center, viewer, site)
+    zone = ZoneInfo(named["timezone"])
+    now_ns = center.now_ns()
+    start_ns, end_ns = whole_minutes(windows.start_of(view.span, zone, now_ns), None, now_ns)
+    one = [machine]
+    trend = partial(queries.trend, center, viewer, site, one, start_ns=start_ns, end_ns=end_ns)
+    total = trend(bucket="all")["rows"]
+    back_ns = _back_ns(view.span, end_ns - start_ns)
+    before = queries.trend(
+        center, viewer, site, one, bucket="all", start_ns=start_ns - back_ns, end_ns=end_ns - back_ns
+    )["rows"]
+    rows = trend(bucket=view.bucket)["rows"]
+    hours = trend(bucket="hour", by=("machine", "calendar"))["rows"]
+    lost = queries.losses(center, viewer, site, one, by=("state", "reason"), start_ns=start_ns, end_ns=end_ns)
+    stops = queries.stops(center, viewer, site, one, start_ns=start_ns, limit=_MOST_STOPS)
+    points, labels = _points(rows, view.bucket, zone, (start_ns, end_ns), lang)
+    segments = center.memory.sites.segments(site, machine, start_ns, end_ns)
+    return Numbers(
+        zone=zone,
+        window=(start_ns, end_ns),
+        site=named,
+        total=total[0] if total else _nothing(),
+        before=before[0] if before else _nothing(),
+        points=points,
+        labels=labels,
+        losses=lost["rows"],
+        stops=stops["rows"],
+        truncated=stops["truncated"],
+        story=timeline.tell((start_ns, end_ns), zone, segments, hours, stops["rows"]),
+    )
+
+
+def _back_ns(span: str, length_ns: int) -> int:
+    """How far back the window lies that this one is compared with: whole days, so that the same shifts are in it."""
+    days = -(-length_ns // _DAY_NS)
+    return (days if span != "today" else 1) * _DAY_NS
+
+
+def _points(
+    rows: list[Row], size: str, zone: ZoneInfo, window: tuple[int, int], lang: str
+) -> tuple[list[Row | None], list[tuple[str, str]]]:
+    """Hours have no gaps on their axis; shifts, days and weeks stand only where there were any."""
+    if size != "hour":
+        return list(rows), [charts.label_of(row, size, lang) for row in rows]
+    by_start = {clock.ns(row["start"]): row for row in rows}
+    edges = clock_edges("hour", zone, *window).tolist()
+    return [by_start.get(edge) for edge in edges], [clock.bucket(iso(edge, zone), "hour", "", lang) for edge in edges]
+
+
+def _nothing() -> Row:
+    """The row of a window in which nothing was planned and nothing happened."""
+    result = kpi.compute({}, scheduled_ms=0)
+    return {
+        "sums": dict.fromkeys(FACT_COLUMNS, 0),
+        "scheduled_ms": 0,
+        "kpis": result.values,
+        "why_null": result.why_null,
+        "flags": [],
+    }

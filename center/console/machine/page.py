@@ -1,0 +1,286 @@
+"""One machine: its KPIs, how they went, where the time went, and every stop."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from nicegui import ui
+
+from center.console import charts, clock, frame, tiles, windows
+from center.console.ask import Desk
+from center.console.declare import form as declare_form
+from center.console.fleet import cards as fleet_cards
+from center.console.fleet.page import LIVE_EVERY_S, address_of
+from center.console.glyphs import GLYPHS
+from center.console.machine import stops_table, timeline
+from center.console.machine.numbers import Numbers, machine_numbers
+from center.console.markup import el, join
+from center.console.names import named
+from center.model.times import iso
+from center.model.viewer import Viewer
+from center.queries import site as queries
+from center.queries.scope import UnknownSite
+from center.state import Center
+from center.stores.contract import StoreAway
+from words import moment, number, say
+
+NUMBERS_EVERY_S: Final = 30.0
+_PARETO_PX, _PARETO_ROW_PX = 40, 44
+Row = Mapping[str, Any]
+
+
+@dataclass
+class _Page:
+    """One open machine page: what is shown and the elements that show it."""
+
+    center: Center
+    viewer: Viewer
+    desk: Desk
+    lang: str
+    site: str
+    machine: str
+    view: windows.View
+    may_declare: bool = False
+    first_stop: int = 0
+    numbers: Numbers | None = None
+    parts: dict[str, ui.html] = field(default_factory=dict)
+    plots: dict[str, ui.echart] = field(default_factory=dict)
+    choices: dict[str, dict[str, ui.element]] = field(default_factory=dict)
+    turns: dict[str, ui.element] = field(default_factory=dict)
+
+    def put(self, part: str, content: str) -> None:
+        """Shows content; only what changed is sent."""
+        self.parts[part].set_content(content)
+
+
+async def show(
+    center: Center,
+    viewer: Viewer,
+    desk: Desk,
+    lang: str,
+    which: tuple[str, str],
+    asked: tuple[str, str],
+    *,
+    may_declare: bool = False,
+) -> None:
+    """Builds the page. which: site and machine; asked: range and bucket as the URL has them; may_declare: whether the
+    viewer may give stops their reasons.
+    """
+    site, machine = which
+    try:
+        details = await asyncio.to_thread(queries.site, center, viewer, site)
+        rows = await asyncio.to_thread(queries.machines, center, viewer, site)
+    except UnknownSite:
+        details, rows = None, []
+    found = next((row for row in rows if row["id"] == machine), None)
+    name = named(found["name"], lang, machine) if found else say("console.unknown_machine", lang, machine=machine)
+    with frame.frame(center, lang, name):
+        if found is None or details is None:
+            ui.context.client.status_code = 404
+            help_key = "console.unknown_machine.help" if details else "console.unknown_site.help"
+            frame.sorry(name, say(help_key, lang, site=site), lang)
+            return
+        page = _Page(center, viewer, desk, lang, site, machine, windows.view(*asked), may_declare)
+        _build(page, details, found)
+    refresh_live = _live_refresher(page, details)
+    await refresh_live()
+    await frame.within_patience(_refresh(page))
+    ui.timer(LIVE_EVERY_S, refresh_live, immediate=False)
+    ui.timer(NUMBERS_EVERY_S, lambda: _refresh(page), immediate=False)
+
+
+def _part(page: _Page, name: str, cls: str = "") -> None:
+    page.parts[name] = ui.html("", sanitize=False).classes(cls)
+
+
+def _build(page: _Page, details: Row, found: Row) -> None:
+    lang = page.lang
+    crumbs = (
+        el("a", say("console.fleet", lang), href="/"),
+        el("span", "›"),
+        el("a", named(details["name"], lang, page.site), href=f"/?{urlencode({'site': page.site})}"),
+        *((el("span", "›"), el("span", named(found["line_name"], lang, found["line"]))) if found["line"] else ()),
+    )
+    ui.html(join(*crumbs), sanitize=False, tag="nav").classes("crumbs")
+    with ui.element("div").classes("title"):
+        ui.html(el("h1", named(found["name"], lang, page.machine)), sanitize=False)
+        _part(page, "now", "now")
+    _controls(page)
+    _part(page, "away")
+    _part(page, "tiles", "tiles")
+    _part(page, "minis", "minis")
+    with _panel("console.trend", lang, "block", page, "trend"):
+        page.plots["trend"] = ui.echart({"series": []}, renderer="svg").classes("chart-trend")
+    with _panel("console.timeline", lang, "block"):
+        _part(page, "timeline")
+        ui.html(timeline.legend(GLYPHS, lang), sanitize=False)
+    with ui.element("div").classes("halves"):
+        with _panel("console.losses", lang, "", page, "losses"):
+            _part(page, "no_losses")
+            page.plots["pareto"] = ui.echart({"series": []}, renderer="svg").classes("chart-pareto")
+        with _panel("console.stops", lang, "", page, "stops"):
+            if page.may_declare:
+                link = el("a", say("console.declare", lang), href=declare_form.address(page.site, page.machine))
+                ui.html(link, sanitize=False).classes("declare")
+            _part(page, "stops")
+            _pager(page)
+
+
+def _panel(key: str, lang: str, cls: str = "", page: _Page | None = None, file: str = "") -> ui.element:
+    """A titled box. file: what the API calls the rows behind it, which can then be taken along from its head."""
+    panel = ui.element("section").classes(f"panel {cls}")
+    with panel, ui.element("div").classes("panel-head"):
+        words = join(el("h2", say(key, lang)), el("span", say(f"{key}.note", lang), cls="note"))
+        ui.html(words, sanitize=False).classes("said-first")
+        if page:
+            _part(page, f"file.{file}", "file")
+    return panel
+
+
+def _put_files(page: _Page, numbers: Numbers) -> None:
+    """What the page shows, as Excel files: the same window, and the trend in the same buckets."""
+    begin, end = (iso(t_ns, numbers.zone) for t_ns in numbers.window)
+    asked = {"site": page.site, "machine": page.machine, "from": begin, "to": end, "format": "xlsx", "lang": page.lang}
+    for file, more in (("trend", {"bucket": page.view.bucket}), ("losses", {"by": "state,reason"}), ("stops", {})):
+        address = f"/api/v1/{file}?{urlencode(asked | more)}"
+        page.put(f"file.{file}", el("a", "Excel", href=address, download="", title=say("console.excel", page.lang)))
+
+
+def _controls(page: _Page) -> None:
+    with ui.element("div").classes("controls"):
+        _segment(page, "span", windows.RANGES)
+        _segment(page, "bucket", windows.BUCKETS)
+        _part(page, "window", "window")
+
+
+def _segment(page: _Page, what: str, choices: tuple[str, ...]) -> None:
+    """Buttons of which one is on; choosing one asks again and keeps the choice in the address."""
+    prefix = "console.span" if what == "span" else "bucket"
+    buttons: dict[str, ui.element] = {}
+
+    async def choose(choice: str) -> None:
+        span, bucket = (choice, "") if what == "span" else (page.view.span, choice)
+        page.view = windows.view(span, bucket)
+        page.first_stop = 0
+        address = f"{address_of(page.site, page.machine)}?{urlencode(vars(page.view))}"
+        ui.navigate.history.replace(address)
+        await _refresh(page)
+
+    buttons = page.choices[what] = {}
+    with ui.element("div").classes("seg"):
+        for choice in choices:
+            buttons[choice] = ui.element("button").on("click", partial(choose, choice))
+            with buttons[choice]:
+                ui.html(say(f"{prefix}.{choice}", page.lang), sanitize=False, tag="span")
+
+
+def _mark(page: _Page) -> None:
+    """Shows which range and bucket are on, and which buckets do not fit."""
+    for what, on in (("span", page.view.span), ("bucket", page.view.bucket)):
+        for choice, button in page.choices[what].items():
+            button.classes(add="on") if choice == on else button.classes(remove="on")
+    for choice, button in page.choices["bucket"].items():
+        _enable(button, possible=choice in windows.fitting(page.view.span))
+
+
+def _enable(button: ui.element, *, possible: bool) -> None:
+    if possible:
+        button.props(remove="disabled")
+    else:
+        button.props("disabled")
+
+
+def _pager(page: _Page) -> None:
+    async def turn(by: int) -> None:
+        page.first_stop += by
+        _put_stops(page)
+
+    with ui.element("div").classes("pager"):
+        for name, by, sign in (("earlier", stops_table.PAGE, "←"), ("later", -stops_table.PAGE, "→")):
+            button = ui.element("button").classes("round").on("click", partial(turn, by))
+            button.props["aria-label"] = say(f"console.{name}", page.lang)
+            with button:
+                ui.html(sign, sanitize=False, tag="span")
+            page.turns[name] = button
+        _part(page, "pages")
+
+
+def _live_refresher(page: _Page, details: Row) -> Callable[[], Any]:
+    async def refresh() -> None:
+        rows = await page.desk.ask(LIVE_EVERY_S * 0.9, queries.live, page.center, page.viewer)
+        row = next((row for row in rows if (row["site"], row["machine"]) == (page.site, page.machine)), None)
+        if row is None:
+            return
+        parts = (
+            fleet_cards.chip(row, details["reasons"], page.lang),
+            el("span", fleet_cards.since(row, page.center.now_ns(), page.lang), cls="since"),
+            el("span", "·", cls="faint"),
+            fleet_cards.under(row, details["products"], page.lang),
+        )
+        page.put("now", join(*parts))
+
+    return refresh
+
+
+async def _refresh(page: _Page) -> None:
+    """Asks for the numbers of the range that is on, and shows them if it is still on when they come."""
+    view = page.view
+    _mark(page)
+    try:
+        numbers = await page.desk.ask(
+            NUMBERS_EVERY_S * 0.5, machine_numbers, page.center, page.viewer, page.site, page.machine, view, page.lang
+        )
+    except StoreAway:
+        page.put("away", frame.banner(say("console.store_away", page.lang)))
+        return
+    if page.view == view:
+        page.numbers = numbers
+        _put(page, numbers)
+
+
+def _put(page: _Page, numbers: Numbers) -> None:
+    lang = page.lang
+    page.put("away", "")
+    begin, end = (clock.at(t_ns, numbers.zone) for t_ns in numbers.window)
+    page.put("window", f"{moment(begin, lang)} – {moment(end, lang)}")
+    page.put("tiles", tiles.tiles(numbers.total, numbers.before, lang))
+    page.put("minis", tiles.minis(numbers.total, lang))
+    _plot(page, "trend", charts.trend(numbers.points, numbers.labels, lang))
+    reasons = numbers.site["reasons"]
+    page.put("no_losses", "" if numbers.losses else el("div", say("console.no_losses", lang), cls="empty"))
+    page.plots["pareto"].set_visibility(bool(numbers.losses))
+    bars = min(len(numbers.losses), charts.MOST_LOSSES + 1)
+    page.plots["pareto"].style(f"height: {_PARETO_PX + bars * _PARETO_ROW_PX}px")
+    _plot(page, "pareto", charts.pareto(numbers.losses, reasons, lang))
+    rows = timeline.strips(page.view.span, numbers.window, numbers.zone, lang)
+    page.put("timeline", timeline.draw(numbers.story, rows, reasons, lang))
+    _put_stops(page)
+    _put_files(page, numbers)
+
+
+def _plot(page: _Page, name: str, options: dict[str, Any]) -> None:
+    plot = page.plots[name]
+    if plot.options != options:
+        plot.options.clear()
+        plot.options.update(options)
+        plot.update()
+
+
+def _put_stops(page: _Page) -> None:
+    numbers = page.numbers
+    if numbers is None:
+        return
+    lang, count = page.lang, len(numbers.stops)
+    page.first_stop = min(max(page.first_stop, 0), max(count - 1, 0) // stops_table.PAGE * stops_table.PAGE)
+    last = min(page.first_stop + stops_table.PAGE, count)
+    shown = numbers.stops[page.first_stop : last]
+    explain = partial(declare_form.address, page.site, page.machine) if page.may_declare else None
+    content = stops_table.table(shown, numbers.site, page.center.now_ns(), lang, numbers.story.unwanted, explain)
+    page.put("stops", content)
+    _enable(page.turns["later"], possible=page.first_stop > 0)
+    _enable(page.turns["earlier"], possible=last < count)
+    total = f"{number(count, lang)}{'+' if numbers.truncated else ''}"
+    page.put("pages", say("console.of", lang, first=page.first_stop + 1, last=last, total=total) if count else "")

@@ -1,0 +1,93 @@
+"""A machine's stops as a table, the newest first. Pure."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from markupsafe import Markup
+
+from center.console import clock
+from center.console.declare.form import EXPLAINED
+from center.console.glyphs import GLYPHS
+from center.console.machine.timeline import Unwanted
+from center.console.markup import el, join
+from center.console.names import product_name, reason_name
+from words import duration, say
+
+Row = Mapping[str, Any]
+PAGE: Final = 12
+_SOURCES: Final = frozenset({"plc", "count", "product", "calendar"})
+_HEAD: Final = ("start", "duration", "state", "reason", "by", "product")
+
+
+def table(
+    rows: Sequence[Row],
+    site: Row,
+    now_ns: int,
+    lang: str,
+    unwanted: Sequence[Unwanted],
+    explain: Callable[..., str] | None = None,
+) -> Markup:
+    """rows: of one page; unwanted: breaks and time outside shifts; explain: the address at which a stop of that `from`
+    and `to` is given its reason, None where the reader may not.
+    """
+    if not rows:
+        return el("div", say("console.no_stops", lang), cls="empty")
+    heads = [el("th", say(f"console.stops.{name}", lang), cls="num" if name == "duration" else "") for name in _HEAD]
+    body = [_row(row, site, now_ns, lang, unwanted, explain) for row in rows]
+    return el("table", el("thead", el("tr", *heads)), el("tbody", *body), cls="stops")
+
+
+def _row(
+    row: Row,
+    site: Row,
+    now_ns: int,
+    lang: str,
+    unwanted: Sequence[Unwanted],
+    explain: Callable[..., str] | None,
+) -> Markup:
+    begin_ns = clock.ns(row["start"])
+    end_ns = clock.ns(row["end"]) if row["end"] else max(now_ns, begin_ns)
+    begin = clock.read(row["start"])
+    state = el("span", GLYPHS[row["state"]], say(f"state.{row['state']}", lang), cls="what")
+    off = next((why for low, high, why in unwanted if low <= begin_ns < high), "")
+    length = duration((end_ns - begin_ns) // 1_000_000, lang)
+    return el(
+        "tr",
+        el("td", join(el("span", clock.day(begin, lang), cls="faint"), " ", f"{begin:%H:%M:%S}"), cls="at nowrap"),
+        el("td", length, el("span", " …", title=say("console.going_on", lang)) if not row["end"] else None, cls="num"),
+        el("td", state, el("span", say(f"calendar.{off}", lang), cls="off") if off else None, cls="first"),
+        el(
+            "td",
+            _reason(row, site["reasons"], lang, needed=not off),
+            None if off else _explain(row, explain, lang),
+            cls="why",
+        ),
+        el("td", _by(row["by"], lang), cls="by soft"),
+        el("td", _products(row, site["products"], lang), cls="made soft"),
+        cls=f"s-{row['state']}{' rest' if off else ''}",
+    )
+
+
+def _reason(row: Row, reasons: Mapping[str, Row], lang: str, *, needed: bool) -> Markup | None:
+    if row["reason"]:
+        return el("span", reason_name(row["reason"], reasons, lang))
+    if needed and row["state"] in ("unplanned_stop", "breakdown"):
+        return el("span", say("reason.none", lang), cls="none")
+    return None
+
+
+def _explain(row: Row, explain: Callable[..., str] | None, lang: str) -> Markup | None:
+    """A way to say why, for stops that are over and that a person may know something about."""
+    if explain is None or not row["end"] or row["state"] not in EXPLAINED:
+        return None
+    href = explain(**{"from": row["start"], "to": row["end"]})
+    return el("a", say("console.declare.explain", lang), href=href, cls="explain")
+
+
+def _by(by: str, lang: str) -> str:
+    return say(f"console.by.{by}", lang) if by in _SOURCES else by
+
+
+def _products(row: Row, products: Mapping[str, Row], lang: str) -> str:
+    before = product_name(row["product"], products, lang)
+    return f"{before} → {product_name(row['to_product'], products, lang)}" if row["to_product"] else before

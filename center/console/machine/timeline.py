@@ -1,0 +1,196 @@
+"""A machine's time as strips, one a day: what it did, what is unknown, and when nobody wanted it. Pure.
+
+Drawn in layers: running wherever facts tell of any, over it every stop as the gateway told it whole, over both what
+no fact tells of (hatched where the calendar planned, empty elsewhere). Time that nobody wanted (breaks, outside
+shifts) is grey unless the machine ran, which shows faded. Facts come by the hour here, so the edge of a silence is
+exact only where silence begins or ends once within an hour.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from markupsafe import Markup
+
+from center.console import clock
+from center.console.glyphs import GLYPHS
+from center.console.markup import el
+from center.console.names import reason_name
+from center.model.buckets import HOUR_NS, clock_edges
+from center.model.sites import Segments
+from oee.model.calendars import cut, to_ns
+from oee.model.facts import MS_NS, STATE_COLUMNS
+from oee.model.states import CalendarClass
+from words import duration, say
+
+Row = Mapping[str, Any]
+Span = tuple[int, int]
+Unwanted = tuple[int, int, str]
+"""Start and end [ns], and why: `break` or `outside`."""
+_SLACK_MS: Final = 120_000
+"""Facts of the last minutes may still be on their way; less than this missing in an hour is no silence."""
+_TICKS: Final = 4
+_SHORTEST_MS: Final = 60_000
+"""Where several days stand below each other a shorter stop is less than a pixel wide and is left out."""
+_DETAILED: Final = 2
+
+
+@dataclass(frozen=True)
+class Strip:
+    """One row of the picture."""
+
+    label: str
+    start_ns: int
+    end_ns: int
+    ticks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Story:
+    """A machine's window [ns]. ran, silent, scheduled, unwanted: disjoint spans; stops as the answers have them."""
+
+    start_ns: int
+    end_ns: int
+    ran: Sequence[Span]
+    silent: Sequence[Span]
+    scheduled: Sequence[Span]
+    unwanted: Sequence[Unwanted]
+    stops: Sequence[Row]
+
+
+def tell(window: Span, zone: ZoneInfo, segments: Segments | None, hours: Iterable[Row], stops: Sequence[Row]) -> Story:
+    """hours: rows of `trend` by hour, machine and calendar, of this machine; stops: all in the window."""
+    scheduled, unwanted = _calendar(segments, window)
+    off = [(low, high) for low, high, _ in unwanted]
+    told_ms: dict[int, int] = {}
+    ran_off: set[int] = set()
+    for row in hours:
+        start_ns = clock.ns(row["start"])
+        told_ms[start_ns] = told_ms.get(start_ns, 0) + sum(row["sums"][name] for name in STATE_COLUMNS)
+        if row["calendar"] != CalendarClass.SCHEDULED.word and row["sums"]["running_ms"] > 0:
+            ran_off.add(start_ns)
+    edges = clock_edges("hour", zone, *window).tolist()
+    hours_off = [(edge, edge + HOUR_NS) for edge in edges if edge in ran_off]
+    ran = [*scheduled, *(part for span in hours_off for part in _within(off, span))]
+    return Story(*window, ran, _silences(edges, window, told_ms), scheduled, unwanted, stops)
+
+
+def _calendar(segments: Segments | None, window: Span) -> tuple[list[Span], list[Unwanted]]:
+    if segments is None:
+        return [window], []
+    scheduled: list[Span] = []
+    unwanted: list[Unwanted] = []
+    for calendar, start_ns, end_ns in segments:
+        spans = cut(calendar, start_ns, end_ns)
+        rows = zip(spans.start_ns.tolist(), spans.end_ns.tolist(), spans.calendar.tolist(), strict=True)
+        for low, high, code in rows:
+            if code == CalendarClass.SCHEDULED:
+                scheduled.append((low, high))
+            else:
+                unwanted.append((low, high, CalendarClass(code).word))
+    return scheduled, unwanted
+
+
+def _silences(edges: list[int], window: Span, told_ms: Mapping[int, int]) -> list[Span]:
+    """Where facts are missing: at the hour's end if the next hour is silent too, else at its beginning."""
+    lengths = np.diff(np.array([*edges, window[1]], np.int64))
+    lengths[0] -= max(window[0] - edges[0], 0)
+    missing = [
+        max(int(length) - told_ms.get(edge, 0) * MS_NS, 0) for edge, length in zip(edges, lengths.tolist(), strict=True)
+    ]
+    out = []
+    for index, (edge, gone) in enumerate(zip(edges, missing, strict=True)):
+        low, high = max(edge, window[0]), max(edge, window[0]) + int(lengths[index])
+        if gone <= _SLACK_MS * MS_NS and gone < high - low:
+            continue
+        last = index + 1 == len(edges)
+        at_end = last or missing[index + 1] >= int(lengths[index + 1])
+        out.append((high - gone, high) if at_end else (low, low + gone))
+    return out
+
+
+def _within(spans: Iterable[Span], window: Span) -> list[Span]:
+    cutted = ((max(low, window[0]), min(high, window[1])) for low, high in spans)
+    return [(low, high) for low, high in cutted if low < high]
+
+
+def strips(span: str, window: Span, zone: ZoneInfo, lang: str) -> list[Strip]:
+    """One row for the last 24 hours, else one for each day, the latest first."""
+    first = clock.at(window[0], zone)
+    if span == "24h":
+        ticks = tuple(f"{first + timedelta(hours=6 * step):%H:%M}" for step in range(_TICKS + 1))
+        return [Strip("", window[0], window[0] + 24 * HOUR_NS, ticks)]
+    rows = []
+    day = first
+    while to_ns(day) < window[1]:
+        following = day + timedelta(days=1)
+        ticks = tuple(f"{6 * step:02d}:00" for step in range(_TICKS + 1))
+        rows.append(Strip(clock.weekday(day, lang), to_ns(day), to_ns(following), ticks))
+        day = following
+    return rows[::-1]
+
+
+def draw(story: Story, rows: Sequence[Strip], reasons: Mapping[str, Row], lang: str) -> Markup:
+    """The strips as a grid of labels and drawings."""
+    height = 26 if len(rows) == 1 else 15 if len(rows) <= 10 else 11
+    cells: list[Markup] = []
+    for row in rows:
+        drawing = el(
+            "svg",
+            *_layers(story, row, reasons, lang, detailed=len(rows) <= _DETAILED),
+            height=height,
+            role="img",
+            aria_label=row.label or None,
+        )
+        cells += [el("div", row.label, cls="day"), drawing]
+    ticks = (el("span", text, style=f"left:{100 * index / _TICKS:g}%") for index, text in enumerate(rows[0].ticks))
+    cells += [el("div", cls="day"), el("div", *ticks, cls="ticks")]
+    return el("div", *cells, cls="days")
+
+
+def _layers(story: Story, row: Strip, reasons: Mapping[str, Row], lang: str, *, detailed: bool) -> Iterable[Markup]:
+    window = (max(row.start_ns, story.start_ns), min(row.end_ns, story.end_ns))
+    off = _within([(low, high) for low, high, _ in story.unwanted], window)
+    shortest_ns = 0 if detailed else _SHORTEST_MS * MS_NS
+    yield from (_rect(row, span, "off") for span in off)
+    for span in _within(story.ran, window):
+        yield _rect(row, span, "s s-running")
+    for stop in story.stops:
+        start_ns, end_ns = clock.ns(stop["start"]), clock.ns(stop["end"]) if stop["end"] else story.end_ns
+        shown = _within([(start_ns, end_ns)], window)
+        if not shown or end_ns - start_ns < shortest_ns:
+            continue
+        tip = note(stop, start_ns, end_ns, reasons, lang)
+        yield from (_rect(row, span, f"s s-{stop['state']}", tip) for span in _within(story.scheduled, shown[0]))
+        yield from (_rect(row, span, "off", tip) for span in _within(off, shown[0]))
+    for silence in _within(story.silent, window):
+        yield _rect(row, silence, "blank")
+        for span in _within(story.scheduled, silence):
+            yield _rect(row, span, "s s-unknown", say("console.no_facts", lang))
+    yield from (_rect(row, span, "veil") for span in off)
+
+
+def note(stop: Row, start_ns: int, end_ns: int, reasons: Mapping[str, Row], lang: str) -> str:
+    """A stop in three lines."""
+    begin, end = clock.read(stop["start"]), clock.read(stop["end"]) if stop["end"] else None
+    lines = [say(f"state.{stop['state']}", lang)]
+    lines += [reason_name(stop["reason"], reasons, lang)] if stop["reason"] else []
+    length = duration((end_ns - start_ns) // MS_NS, lang)
+    lines.append(f"{begin:%H:%M:%S} – {f'{end:%H:%M:%S}' if end else '…'} · {length}")
+    return "\n".join(lines)
+
+
+def _rect(row: Strip, span: Span, cls: str, tip: str | None = None) -> Markup:
+    whole = row.end_ns - row.start_ns
+    left, width = 100 * (span[0] - row.start_ns) / whole, 100 * (span[1] - span[0]) / whole
+    return el("rect", x=f"{left:.3f}%", width=f"{width:.3f}%", cls=cls, data_tip=tip)
+
+
+def legend(states: Iterable[str], lang: str) -> Markup:
+    """The signs of the states that occur, and how unwanted time looks."""
+    items = [el("span", GLYPHS[state], say(f"state.{state}", lang), cls=f"s-{state}") for state in states]
+    veil = el("span", el("i", cls="veiled"), say("console.veiled", lang))
+    return el("div", *items, veil, cls="legend")

@@ -1,0 +1,1 @@
+"""The SQL database of accounts, ledger and declarations."""

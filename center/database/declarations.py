@@ -1,0 +1,141 @@
+"""What people said at the center about machines, in the SQL database, and what became of it at the gateway.
+
+A declaration is numbered for its gateway and never changed: another one replaces it. Until its outcome is known it is
+`sent`; the gateway echoes `done` or `refused` with the reason. Facts follow by themselves, as differences.
+"""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    Engine,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    and_,
+    func,
+    select,
+)
+
+from center.database.sql import open_database, prepare, reading, writing
+from oee.model.declarations import Declaration
+from wire.declare import MOST, DeclaredRow
+
+_META: Final = MetaData()
+SAID: Final = Table(
+    "declarations",
+    _META,
+    Column("site", String(64), primary_key=True),
+    Column("gateway", String(64), primary_key=True),
+    Column("no", Integer, primary_key=True),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("made_ns", BigInteger, nullable=False),
+    Column("machine", String(64), nullable=False),
+    Column("start_ns", BigInteger, nullable=False),
+    Column("end_ns", BigInteger, nullable=True),
+    Column("field", String(16), nullable=False),
+    Column("value", String(200), nullable=False),
+    Column("who", String(200), nullable=False),
+    Column("product", String(64), nullable=False),
+    Column("supersedes", String(64), nullable=False),
+    Column("state", String(8), nullable=False, index=True),
+    Column("why", String(200), nullable=False),
+    Column("decided_ns", BigInteger, nullable=False),
+)
+_FIELDS: Final = tuple(DeclaredRow.model_fields)
+
+
+def _first(connection: Connection) -> None:
+    _META.create_all(connection)
+
+
+_STEPS: Final = (_first,)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A declaration at the center. state: sent, done or refused; why: the gateway's reason to refuse it."""
+
+    site: str
+    gateway: str
+    said: DeclaredRow
+    state: str
+    why: str
+    decided_ns: int
+
+
+def open_declarations(url: str) -> Engine:
+    """The database with this table in it. Raises `Misconfigured` or `StoreAway`."""
+    engine = open_database(url)
+    prepare(engine, "declarations", _STEPS)
+    return engine
+
+
+def add(engine: Engine, site: str, gateway: str, item: Declaration) -> Kept:
+    """Numbers and keeps a declaration. Raises `StoreAway`."""
+    mine = and_(SAID.c.site == site, SAID.c.gateway == gateway)
+    with writing(engine) as connection:
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql("LOCK TABLE declarations IN SHARE ROW EXCLUSIVE MODE")
+        no = (connection.scalar(select(func.max(SAID.c.no)).where(mine)) or 0) + 1
+        row = DeclaredRow(no=no, **vars(item))
+        state = {"state": "sent", "why": "", "decided_ns": 0}
+        connection.execute(SAID.insert().values(site=site, gateway=gateway, **row.model_dump(), **state))
+    return Kept(site, gateway, row, "sent", "", 0)
+
+
+def new_id() -> str:
+    """An id that nobody has."""
+    return uuid.uuid4().hex
+
+
+def unheard(engine: Engine, site: str, gateway: str) -> list[DeclaredRow]:
+    """The oldest that wait for the gateway's echo, as one message holds them. Raises `StoreAway`."""
+    mine = and_(SAID.c.site == site, SAID.c.gateway == gateway, SAID.c.state == "sent")
+    with reading(engine) as connection:
+        rows = connection.execute(select(SAID).where(mine).order_by(SAID.c.no).limit(MOST)).mappings().all()
+    return [_row(row) for row in rows]
+
+
+def waiting_gateways(engine: Engine) -> list[tuple[str, str]]:
+    """The gateways of which an echo is awaited. Raises `StoreAway`."""
+    with reading(engine) as connection:
+        found = connection.execute(select(SAID.c.site, SAID.c.gateway).where(SAID.c.state == "sent").distinct()).all()
+    return sorted((site, gateway) for site, gateway in found)
+
+
+def decide(engine: Engine, site: str, gateway: str, outcomes: Mapping[str, str], now_ns: int) -> int:
+    """Keeps the gateway's echoes (id to "" or why it refused); returns how many were news. Raises `StoreAway`."""
+    count = 0
+    with writing(engine) as connection:
+        for number, why in outcomes.items():
+            mine = and_(SAID.c.id == number, SAID.c.site == site, SAID.c.gateway == gateway, SAID.c.state == "sent")
+            plain = why.replace("\0", "")[:200]  # which PostgreSQL keeps in no text
+            told = {"state": "refused" if why else "done", "why": plain, "decided_ns": now_ns}
+            count += connection.execute(SAID.update().where(mine).values(**told)).rowcount
+    return count
+
+
+def listed(engine: Engine, sites: Sequence[str], machine: str, limit: int) -> list[Kept]:
+    """Declarations of these sites, the newest first. Raises `StoreAway`."""
+    asked: ColumnElement[bool] = SAID.c.site.in_(sites)
+    if machine:
+        asked = and_(asked, SAID.c.machine == machine)
+    with reading(engine) as connection:
+        order = (SAID.c.made_ns.desc(), SAID.c.no.desc())
+        rows = connection.execute(select(SAID).where(asked).order_by(*order).limit(limit)).mappings().all()
+    return [
+        Kept(row["site"], row["gateway"], _row(row), row["state"], row["why"], row["decided_ns"])  # columns of SAID
+        for row in rows
+    ]
+
+
+def _row(row: Any) -> DeclaredRow:
+    return DeclaredRow(**{name: row[name] for name in _FIELDS})

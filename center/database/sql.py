@@ -1,0 +1,131 @@
+"""The center's SQL database: accounts and other metadata, and where it is PostgreSQL the delivery ledger too.
+
+SQLAlchemy Core, not its ORM: rows become frozen dataclasses and change by statements, so there is no object whose
+state must be kept equal to a row's. The same statements run on SQLite (beside the embedded store) and on PostgreSQL.
+
+Tables come into being by numbered steps (`prepare`): each part of the center owns a tuple of functions that is only
+ever appended to, and the database remembers how many of them it has seen. Two processes that start together wait for
+each other. A migration tool of its own would bring a second configuration and a folder of scripts for a handful of
+tables that the center itself creates at its start.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Column, Connection, Engine, Integer, MetaData, String, Table, create_engine, event, select, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+
+from center.model.complaints import wrong
+from center.stores.contract import StoreAway
+
+Step = Callable[[Connection], None]
+"""One change of the schema, inside a transaction of its own."""
+
+_DRIVERS: Final = {"postgresql": "postgresql+psycopg", "sqlite": "sqlite+pysqlite"}
+_BUSY_MS: Final = 10_000
+_CONNECT_S: Final = 10
+_LOCK: Final = 0x6E686970  # "nhip": whoever changes the schema holds this advisory lock
+_VERSIONS: Final = Table(
+    "nhip_schema", MetaData(), Column("part", String(64), primary_key=True), Column("version", Integer, nullable=False)
+)
+
+
+def open_database(url: str) -> Engine:
+    """The engine for `sqlite:///FILE` or `postgresql://USER@HOST/NAME`, shared by all threads; connects once.
+
+    Every commit is on the disk when it returns. Raises `Misconfigured` where the database cannot be opened.
+    """
+    parsed = make_url(url)
+    parsed = parsed.set(drivername=_DRIVERS.get(parsed.get_backend_name(), parsed.drivername))
+    local = parsed.get_backend_name() == "sqlite"
+    options: dict[str, Any] = {} if local else {"pool_pre_ping": True, "connect_args": {"connect_timeout": _CONNECT_S}}
+    shown = parsed.render_as_string(hide_password=True)
+    try:
+        engine = create_engine(parsed, **options)
+        if local:
+            create_closed(parsed.database)
+            event.listen(engine, "connect", _durable)
+            event.listen(engine, "begin", _begin_at_once)
+        with engine.connect():
+            return engine
+    except (SQLAlchemyError, ImportError, OSError) as error:
+        raise wrong("database", shown, "database_cannot_open", detail=_reason(error)) from error
+
+
+def create_closed(file: str | Path | None) -> None:
+    """Makes the file if there is none: nobody but its owner reads hashes of passwords and the key that signs cookies."""
+    if file:
+        with suppress(FileExistsError):
+            os.close(os.open(file, os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def _durable(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # SQLAlchemy says BEGIN; the driver shall not
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={_BUSY_MS}"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_at_once(connection: Connection) -> None:
+    """A transaction that reads and then writes must not find that another wrote in between."""
+    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A connection for questions, each seeing what is committed. Raises `StoreAway` while the database is away."""
+    with _away(), engine.connect() as connection:
+        yield connection.execution_options(isolation_level="AUTOCOMMIT")
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction: all or nothing; on the disk when the block is left. Raises `StoreAway` as `reading` does."""
+    with _away(), engine.begin() as connection:
+        yield connection
+
+
+@contextmanager
+def _away() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        raise StoreAway(f"the database does not answer: {_reason(error)}") from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise StoreAway(f"the database does not answer: {_reason(error)}") from error
+        raise
+
+
+def _reason(error: Exception) -> str:
+    origin = getattr(error, "orig", None) or error
+    return (str(origin).strip() or type(origin).__name__).splitlines()[0][:300]
+
+
+def shown_url(engine: Engine) -> str:
+    """The database's address without its password."""
+    return engine.url.render_as_string(hide_password=True)
+
+
+def prepare(engine: Engine, part: str, steps: Sequence[Step]) -> None:
+    """Brings the tables of one part of the center up to date.
+
+    Raises `Misconfigured` for a database that a newer program has written, and `StoreAway`.
+    """
+    with writing(engine) as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        _VERSIONS.create(connection, checkfirst=True)
+        seen = connection.scalar(select(_VERSIONS.c.version).where(_VERSIONS.c.part == part))
+        if seen is None:
+            connection.execute(_VERSIONS.insert().values(part=part, version=0))
+        found = seen or 0
+        if found > len(steps):
+            raise wrong("database", shown_url(engine), "database_version", part=part, found=found, known=len(steps))
+        for step in steps[found:]:
+            step(connection)
+        connection.execute(_VERSIONS.update().where(_VERSIONS.c.part == part).values(version=len(steps)))

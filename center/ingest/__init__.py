@@ -1,0 +1,1 @@
+"""MQTT messages become rows in the store, and receipts."""

@@ -1,0 +1,125 @@
+"""What people bring in by hand: envelopes on a stick, and a second try of quarantined payloads.
+
+The same functions serve the HTTP API of a running center and the commands where none runs. Envelopes go through the
+intake that MQTT uses: counted once however often they come, quarantined if not understood, receipted.
+"""
+
+import base64
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from center.ingest.plan import Message
+from center.ingest.worker import Ingest
+from center.ledger.contract import Quarantined
+from center.ledger.marks import StreamKey, is_settled
+from center.model.times import iso
+from center.model.viewer import Viewer
+from center.state import Center
+from wire.envelope import Envelope, Unsound, content, open_envelope
+from wire.parcel import Item
+from wire.topics import ENVELOPED, ID, Topic, parse
+
+AT_ONCE: Final = 200
+"""Envelopes of one step: small enough that the gateways' own need not wait long."""
+_UTC: Final = ZoneInfo("UTC")
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What became of envelopes. settled: of the sound ones; unsound: no envelopes, now in quarantine; refused: not
+    taken, because the stream is of another kind or the ledger has no room.
+    """
+
+    envelopes: int = 0
+    settled: int = 0
+    unsound: int = 0
+    refused: int = 0
+
+    def __add__(self, other: "Taken") -> "Taken":
+        mine, others = asdict(self), asdict(other)
+        return Taken(**{name: mine[name] + others[name] for name in mine})
+
+
+class BadParcel(ValueError):
+    """Envelopes that name no site, gateway or kind of ours."""
+
+
+def deliver(center: Center, ingest: Ingest, site: str, gateway: str, items: Sequence[Item]) -> Taken:
+    """Takes envelopes of one gateway; on the worker's thread, or where none runs. Raises `BadParcel`, `StoreAway`."""
+    if not (ID.fullmatch(site) and ID.fullmatch(gateway)):
+        raise BadParcel(f"{site[:80]!r}, {gateway[:80]!r}: ids of site and gateway are a-z, 0-9 and hyphens")
+    messages = []
+    for item in items:
+        if item.kind not in ENVELOPED:
+            raise BadParcel(f"kind {item.kind[:40]!r}; there are {', '.join(ENVELOPED)}")
+        messages.append(Message(Topic(site, gateway, item.kind), item.data))
+    for start in range(0, len(messages), AT_ONCE):
+        ingest.deliver(messages[start : start + AT_ONCE])
+    return sum((_fate(center, message) for message in messages), Taken())
+
+
+def _fate(center: Center, message: Message) -> Taken:
+    try:
+        envelope = open_envelope(message.payload)
+    except Unsound:
+        return Taken(envelopes=1, unsound=1)
+    state = center.memory.streams.get(StreamKey(message.topic.site, message.topic.gateway, envelope.stream))
+    if state is None or state.kind != message.topic.kind or not is_settled(state.marks, envelope.seq):
+        return Taken(envelopes=1, refused=1)
+    return Taken(envelopes=1, settled=1)
+
+
+def show(center: Center, viewer: Viewer, number: int) -> dict[str, Any]:
+    """One quarantined payload of the viewer's sites whole, as far as it can be read. Raises `LookupError` or `StoreAway`."""
+    entry = center.books.payload(number)
+    if entry is None or not _sees(viewer, entry):
+        raise LookupError(f"there is no quarantined payload {number}; GET /api/v1/quarantine lists them")
+    return {
+        "id": number,
+        "at": iso(entry.at_ns, _UTC),
+        "topic": entry.topic,
+        "reason": entry.reason,
+        "settled": entry.settled,
+        "bytes": len(entry.payload),
+        "payload": base64.b64encode(entry.payload).decode(),
+        **_inside(entry),
+    }
+
+
+def _sees(viewer: Viewer, entry: Quarantined) -> bool:
+    """A payload on a topic that is none of ours is nobody's site."""
+    known = parse(entry.topic)
+    return viewer.sees(known.site) if known else viewer.sites is None
+
+
+def _inside(entry: Quarantined) -> dict[str, Any]:
+    try:
+        envelope = open_envelope(entry.payload)
+    except Unsound as error:
+        return {"envelope": None, "content": None, "unreadable": str(error)}
+    told = {"stream": envelope.stream, "seq": envelope.seq, "sealed": _sealed(envelope), "codec": envelope.codec}
+    try:
+        return {"envelope": told, "content": content(envelope), "unreadable": ""}
+    except (Unsound, RecursionError) as error:
+        return {"envelope": told, "content": None, "unreadable": str(error)}
+
+
+def _sealed(envelope: Envelope) -> str | None:
+    try:
+        return iso(envelope.sealed_ns, _UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def try_again(run: Callable[[int], None], number: int) -> dict[str, Any]:
+    """Tries a quarantined payload again. run: `Ingest.try_again`, on the right thread.
+
+    Raises `LookupError` or `StoreAway`.
+    """
+    try:
+        run(number)
+    except Unsound as error:
+        return {"id": number, "released": False, "reason": str(error)}
+    return {"id": number, "released": True, "reason": ""}

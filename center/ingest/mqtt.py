@@ -1,0 +1,245 @@
+"""The center's MQTT session, on a thread of its own: paho with manual acknowledgement, MQTT 5 or else 3.1.1.
+
+The session is clean and nothing at the broker is relied upon: what it loses, the gateways send again, since only a
+receipt frees an envelope. An acknowledgement therefore says no more than "send the next"; one that belongs to an
+earlier connection is forgotten, because the new connection gives its ids out again.
+
+Several workers share their messages by an MQTT 5 shared subscription: of facts, values and site bodies each message goes
+to one of them. What every worker must hear, it subscribes to plainly.
+
+The first connection asks for MQTT 5 with nothing special in it, which even a broker that knows only 3.1.1 can refuse
+properly (amqtt 0.12 falls silent at a property). If it is accepted, the session connects again with its limit on
+messages in flight.
+"""
+
+import secrets
+import ssl
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from center.model.complaints import wrong
+from center.model.health import Health
+from wire.topics import ENVELOPED, FROM_GATEWAY, Kind, subscription
+
+IN_FLIGHT: Final = 500
+"""Messages that the broker may hand over before the first is acknowledged (MQTT 5)."""
+_UNSUPPORTED_VERSION: Final = 0x84
+_NO_SHARING: Final = 0x9E
+_SHARED: Final = "$share/nhip-center/"
+_KEEPALIVE_S: Final = 30
+_RETRY_S: Final = (1, 30)
+_QOS: Final[dict[Kind, int]] = {"facts": 1, "site": 1, "values": 1, "status": 1, "live": 0}
+
+
+@dataclass(frozen=True)
+class Broker:
+    """Where, and as whom. Files are read once; ca_file: "" trusts the system's authorities."""
+
+    host: str
+    port: int
+    tls: bool = False
+    username: str = ""
+    password_file: str = ""
+    ca_file: str = ""
+    certificate_file: str = ""
+    private_key_file: str = ""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Which messages a session takes. shared: kinds of which each message goes to one of several workers; plain: kinds
+    that it hears all of. unfit: told why the broker cannot share, which no second try would change.
+    """
+
+    plain: tuple[Kind, ...] = FROM_GATEWAY
+    shared: tuple[Kind, ...] = ()
+    unfit: Callable[[str], None] = lambda _reason: None
+
+
+def part_of(role: str, unfit: Callable[[str], None]) -> Part:
+    """What a process of that role takes. Every worker hears every status: a receipt is owed to whoever asks, and a
+    retained message is not given to a shared subscription.
+    """
+    if role == "ingest":
+        return Part(("status",), ENVELOPED, unfit)
+    return Part(("live", "status")) if role == "console" else Part()
+
+
+class Arrived(NamedTuple):
+    """A message, with what is needed to acknowledge it: connection number, message id, quality of service."""
+
+    topic: str
+    payload: bytes
+    connection: int
+    mid: int
+    qos: int
+
+
+class Session:
+    """Connects, subscribes, and connects again for as long as it is open."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        health: Health,
+        received: Callable[[Arrived], None],
+        connected: Callable[[], None],
+        part: Part | None = None,
+    ) -> None:
+        """No callback may block: they are called on the session's thread."""
+        self._part = part or Part()
+        self._broker, self._health = broker, health
+        self._received, self._connected = received, connected
+        self._password = _password(broker)
+        self._context = _context(broker)
+        self._id = f"nhip-center-{secrets.token_hex(4)}"
+        self._version: MQTTProtocolVersion = MQTTProtocolVersion.MQTTv5
+        self._probing = True
+        self._connection = 0
+        self._stopping = threading.Event()
+        self._client = self._make()
+        self._thread = threading.Thread(target=self._run, name="nhip-mqtt", daemon=True)
+
+    def start(self) -> None:
+        """Begins to connect; returns at once."""
+        self._health.say("broker", "connecting")
+        self._thread.start()
+
+    def acknowledge(self, message: Arrived) -> None:
+        """Tells the broker that it may forget the message."""
+        if message.qos and message.connection == self._connection:
+            self._client.ack(message.mid, message.qos)
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Publishes a retained message at QoS 1; without a connection it is dropped, to be made again later."""
+        if self._client.is_connected():
+            self._client.publish(topic, payload, 1, retain=True)
+
+    def stop(self) -> None:
+        """Says goodbye and ends the thread."""
+        self._stopping.set()
+        self._client.disconnect()
+        if self._thread.is_alive():
+            self._thread.join(10)
+
+    def _make(self) -> paho.Client:
+        version5 = self._version == MQTTProtocolVersion.MQTTv5
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self._id,
+            protocol=self._version,
+            clean_session=None if version5 else True,
+            manual_ack=True,
+        )
+        client.reconnect_delay_set(*_RETRY_S)
+        if self._broker.username:
+            client.username_pw_set(self._broker.username, self._password)
+        if self._context:
+            client.tls_set_context(self._context)
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_connect_fail = lambda *_: self._health.say("broker", "unreachable")
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
+        return client
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._connect()
+                self._client.loop_forever(retry_first_connection=True)
+            except Exception as error:  # noqa: BLE001  # the session must survive; counted
+                self._health.count("session_errors")
+                self._health.say("broker", f"{type(error).__name__}: {error}")
+                self._stopping.wait(_RETRY_S[0])
+            if not self._stopping.is_set():
+                self._client = self._make()
+
+    def _connect(self) -> None:
+        where = (self._broker.host, self._broker.port, _KEEPALIVE_S)
+        if self._version == MQTTProtocolVersion.MQTTv5:
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            if not self._probing:
+                properties.ReceiveMaximum = IN_FLIGHT
+            self._client.connect_async(*where, clean_start=True, properties=properties)
+        else:
+            self._client.connect_async(*where)
+
+    def _on_connect(self, client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, properties: Any) -> None:
+        if reason.is_failure:
+            if reason.value == _UNSUPPORTED_VERSION and self._version == MQTTProtocolVersion.MQTTv5:
+                self._version, self._probing = MQTTProtocolVersion.MQTTv311, False
+                client.disconnect()  # ends loop_forever; the next client speaks the older version
+            else:
+                self._health.say("broker", f"refused: {reason}")
+            return
+        if self._probing:
+            self._probing = False
+            client.disconnect()
+            return
+        if self._part.shared and (reason_why := _cannot_share(self._version, properties)):
+            self._health.say("broker", f"refused: {reason_why}")
+            self._part.unfit(reason_why)
+            return
+        self._connection += 1
+        shared = [(f"{_SHARED}{subscription(kind)}", _QOS[kind]) for kind in self._part.shared]
+        client.subscribe([*shared, *((subscription(kind), _QOS[kind]) for kind in self._part.plain)])
+        self._health.say("broker", "ok")
+        self._connected()
+
+    def _on_disconnect(self, _client: Any, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:
+        if not self._stopping.is_set() and self._health.condition("broker") == "ok":
+            self._health.say("broker", f"lost: {reason}")
+
+    def _on_subscribe(self, _client: Any, _data: Any, _mid: Any, reasons: list[ReasonCode], _properties: Any) -> None:
+        refused = [str(reason) for reason in reasons if reason.is_failure]
+        if refused:
+            self._health.say("broker", f"subscription refused: {refused[0]}")
+        if any(reason.value == _NO_SHARING for reason in reasons):
+            self._part.unfit("it refuses shared subscriptions")
+
+    def _on_message(self, _client: Any, _data: Any, message: paho.MQTTMessage) -> None:
+        self._received(Arrived(message.topic, bytes(message.payload), self._connection, message.mid, message.qos))
+
+
+def _cannot_share(version: MQTTProtocolVersion, properties: Any) -> str:
+    """Why a broker that accepted us hands each message to all subscribers, "" if it does not."""
+    if version != MQTTProtocolVersion.MQTTv5:
+        return "it speaks MQTT 3.1.1 only"
+    return (
+        "" if getattr(properties, "SharedSubscriptionAvailable", 1) else "it says that it has no shared subscriptions"
+    )
+
+
+def _password(broker: Broker) -> str | None:
+    if not broker.password_file:
+        return None
+    try:
+        return Path(broker.password_file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise wrong("password_file", broker.password_file, "cannot_read", detail=error) from error
+
+
+def _context(broker: Broker) -> ssl.SSLContext | None:
+    if not broker.tls:
+        return None
+    try:
+        context = ssl.create_default_context(cafile=broker.ca_file or None)
+    except OSError as error:  # ssl.SSLError is one
+        raise wrong("ca_file", broker.ca_file, "cannot_read", detail=error) from error
+    if broker.certificate_file:
+        try:
+            context.load_cert_chain(broker.certificate_file, broker.private_key_file)
+        except OSError as error:
+            raise wrong("certificate_file", broker.certificate_file, "cannot_read", detail=error) from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context

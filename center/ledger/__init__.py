@@ -1,0 +1,1 @@
+"""Which envelopes have been stored, and who owns which machine."""

@@ -1,0 +1,99 @@
+"""The tables of the books in a SQL database, by numbered steps."""
+
+import hashlib
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+from center.database.sql import Step
+from center.ledger.contract import Quarantined
+
+_ALL: Final = MetaData()
+_NUMBER: Final = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by INTEGER alone
+
+
+def _counts(*names: str) -> list[Column[Any]]:
+    return [Column(name, BigInteger, nullable=False) for name in names]
+
+
+META: Final = Table(
+    "ledger_meta", _ALL, Column("key", String(64), primary_key=True), Column("value", Text, nullable=False)
+)
+STREAMS: Final = Table(
+    "ledger_streams",
+    _ALL,
+    Column("site", String(64), primary_key=True),
+    Column("gateway", String(64), primary_key=True),
+    Column("stream", String(64), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("mark", BigInteger, nullable=False),
+    Column("beyond", Text, nullable=False),
+    *_counts("stored", "quarantined", "dropped", "discarded", "duplicates", "conflicts", "seen_ns"),
+    Column("changed_ns", BigInteger, nullable=False, index=True),
+)
+DIGESTS: Final = Table(
+    "ledger_digests",
+    _ALL,
+    Column("site", String(64), primary_key=True),
+    Column("gateway", String(64), primary_key=True),
+    Column("stream", String(64), primary_key=True),
+    Column("seq", BigInteger, primary_key=True),
+    Column("digest", LargeBinary, nullable=False),
+)
+OWNERS: Final = Table(
+    "ledger_owners",
+    _ALL,
+    Column("site", String(64), primary_key=True),
+    Column("machine", Text, primary_key=True),
+    Column("gateway", String(64), nullable=False),
+    Column("first_ns", BigInteger, nullable=False),
+    Column("changed_ns", BigInteger, nullable=False),
+)
+SITES: Final = Table(
+    "ledger_sites",
+    _ALL,
+    Column("id", _NUMBER, primary_key=True, autoincrement=True),
+    Column("site", String(64), nullable=False),
+    Column("gateway", String(64), nullable=False),
+    Column("config_hash", Text, nullable=False),
+    Column("valid_from_ns", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("changed_ns", BigInteger, nullable=False),
+    Index("ledger_sites_identity", "site", "gateway", "config_hash", "valid_from_ns", unique=True),
+)
+QUARANTINE: Final = Table(
+    "ledger_quarantine",
+    _ALL,
+    Column("id", _NUMBER, primary_key=True, autoincrement=True),
+    Column("at_ns", BigInteger, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("settled", Boolean, nullable=False),
+    Index("ledger_quarantine_identity", "topic", "digest", "settled", unique=True),
+)
+
+
+def quarantine_row(entry: Quarantined) -> dict[str, Any]:
+    """An entry as it is inserted."""
+    return {**vars(entry), "digest": hashlib.sha256(entry.payload).digest()}
+
+
+def _first(connection: Connection) -> None:
+    _ALL.create_all(connection)
+
+
+STEPS: Final[tuple[Step, ...]] = (_first,)

@@ -1,0 +1,1 @@
+"""What queries, console and API share: buckets, schedules, sites, viewers."""

@@ -1,0 +1,93 @@
+"""The embedded store's tables.
+
+Facts, losses and stops have no primary key: identity is kept by an anti-join against the batch's own minutes, which
+the zone maps of `minute_ns` make as fast as an index (measured on 8.6 million rows: 6 ms for 200 rows either way) at
+36 bytes a row instead of 146, and with no index that must fit into memory. There is one writer, so nothing can slip in
+between. Small tables are updated in place: their keys never change, so an update is no deletion and the file stays
+small (3,000 updates of 200 rows: 0.8 MB).
+
+`facts_hour`, `facts_day` and the same of losses are sums of the minute rows (`_duckdb_rollups`), without stream and n.
+"""
+
+# ruff: noqa: S608  # made of constants
+
+from typing import Final
+
+from oee.model.facts import FACT_COLUMNS, KEY_COLUMNS, LOSS_COLUMNS, LOSS_KEY_COLUMNS
+
+SCHEMA_VERSION: Final = "2"
+
+_TYPES: Final = {
+    "site": "VARCHAR",
+    "stream": "VARCHAR",
+    "n": "BIGINT",
+    "machine": "VARCHAR",
+    "minute_ns": "BIGINT",
+    "calendar": "UTINYINT",
+    "business_date": "INTEGER",
+    "shift": "VARCHAR",
+    "product": "VARCHAR",
+    "state": "UTINYINT",
+    "reason": "VARCHAR",
+}
+
+
+ROLLED: Final = {"facts": (KEY_COLUMNS, FACT_COLUMNS), "losses": (LOSS_KEY_COLUMNS, LOSS_COLUMNS)}
+"""The tables of which hours and days are added up: key columns and sums."""
+
+
+def _columns(keys: tuple[str, ...], sums: tuple[str, ...], identity: tuple[str, ...] = ("stream", "n")) -> str:
+    first = [f"{name} {_TYPES[name]} NOT NULL" for name in ("site", *identity, *keys)]
+    return ", ".join([*first, *(f"{name} BIGINT NOT NULL" for name in sums)])
+
+
+FACT_IDENTITY: Final = ("site", "stream", "machine", "minute_ns", "n")
+STOP_IDENTITY: Final = ("site", "machine", "id", "start_ns", "revision")
+
+CREATE_SUMS: Final = f"""
+CREATE TABLE facts ({_columns(KEY_COLUMNS, FACT_COLUMNS)});
+CREATE TABLE losses ({_columns(LOSS_KEY_COLUMNS, LOSS_COLUMNS)});
+"""
+CREATE_ROLLUPS: Final = (
+    "\n".join(
+        f"CREATE TABLE {table}{level} ({_columns(keys, sums, ())});"
+        for table, (keys, sums) in ROLLED.items()
+        for level in ("_hour", "_day")
+    )
+    + """
+CREATE TABLE stale_hours (site VARCHAR NOT NULL, start_ns BIGINT NOT NULL);
+CREATE TABLE stale_days (site VARCHAR NOT NULL, start_ns BIGINT NOT NULL);
+"""
+)
+UPGRADES: Final = {
+    "1": CREATE_ROLLUPS + "INSERT INTO stale_hours SELECT DISTINCT site, minute_ns - minute_ns % 3600000000000 FROM "
+    "(SELECT site, minute_ns FROM facts UNION ALL SELECT site, minute_ns FROM losses);"
+}
+"""By version of a file what makes it one of the next version."""
+CREATE: Final = f"""
+CREATE TABLE meta (key VARCHAR NOT NULL, value VARCHAR NOT NULL);
+{CREATE_SUMS}
+{CREATE_ROLLUPS}
+CREATE TABLE stops (
+  site VARCHAR NOT NULL, machine VARCHAR NOT NULL, id VARCHAR NOT NULL, start_ns BIGINT NOT NULL, end_ns BIGINT,
+  state UTINYINT NOT NULL, reason VARCHAR NOT NULL, said_by VARCHAR NOT NULL, product VARCHAR NOT NULL,
+  to_product VARCHAR NOT NULL, revision BIGINT NOT NULL);
+CREATE TABLE streams (
+  site VARCHAR NOT NULL, gateway VARCHAR NOT NULL, stream VARCHAR NOT NULL, kind VARCHAR NOT NULL,
+  mark BIGINT NOT NULL, beyond VARCHAR NOT NULL, stored BIGINT NOT NULL, quarantined BIGINT NOT NULL,
+  dropped BIGINT NOT NULL, discarded BIGINT NOT NULL, duplicates BIGINT NOT NULL, conflicts BIGINT NOT NULL,
+  seen_ns BIGINT NOT NULL);
+CREATE TABLE digests (
+  site VARCHAR NOT NULL, gateway VARCHAR NOT NULL, stream VARCHAR NOT NULL, seq BIGINT NOT NULL, digest BLOB NOT NULL);
+CREATE TABLE owners (
+  site VARCHAR NOT NULL, machine VARCHAR NOT NULL, gateway VARCHAR NOT NULL, first_ns BIGINT NOT NULL);
+CREATE TABLE sites (
+  site VARCHAR NOT NULL, gateway VARCHAR NOT NULL, config_hash VARCHAR NOT NULL, valid_from_ns BIGINT NOT NULL,
+  body VARCHAR NOT NULL);
+CREATE SEQUENCE quarantine_id;
+CREATE TABLE quarantine (
+  id BIGINT NOT NULL DEFAULT nextval('quarantine_id'), at_ns BIGINT NOT NULL, topic VARCHAR NOT NULL,
+  reason VARCHAR NOT NULL, payload BLOB NOT NULL, digest BLOB NOT NULL, settled BOOLEAN NOT NULL);
+CREATE TABLE overfull (
+  site VARCHAR NOT NULL, machine VARCHAR NOT NULL, minute_ns BIGINT NOT NULL, ms BIGINT NOT NULL);
+"""  # made of constants

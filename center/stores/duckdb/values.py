@@ -1,0 +1,94 @@
+"""Process values in the embedded store. Identity is gateway, tag and time, kept like that of facts.
+
+Rows lie in the order of their arrival, which is nearly that of time, so that zone maps bound every search. A number that is not known is NULL, as DuckDB reads NaN.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import numpy as np
+from duckdb import DuckDBPyConnection
+
+from center.stores.contract import Batch, Origin, ValueQuery
+from center.stores.duckdb.write import insert_new, repeat_origin
+from oee.model.facts import NO_FACTS, NO_LOSSES
+from wire.values import Values
+
+CREATE_VALUES: Final = """
+CREATE TABLE IF NOT EXISTS process_values (
+  site VARCHAR NOT NULL, gateway VARCHAR NOT NULL, tag VARCHAR NOT NULL, t_ns BIGINT NOT NULL,
+  number DOUBLE, text VARCHAR, quality UTINYINT NOT NULL)
+"""
+_IDENTITY: Final = ("site", "gateway", "tag", "t_ns")
+
+
+def write_values(cursor: DuckDBPyConnection, batches: Sequence[Batch]) -> None:
+    """Process values whose identity is not there yet, within the caller's transaction."""
+    found = [batch for batch in batches if len(batch.values)]
+    if not found:
+        return
+    lengths = [len(batch.values) for batch in found]
+    columns = {name: repeat_origin(found, name, lengths) for name in ("site", "gateway")}
+    for name in ("tag", "t_ns", "number", "text", "quality"):
+        columns[name] = np.concatenate([getattr(batch.values, name) for batch in found])
+    insert_new(cursor, "process_values", columns, _IDENTITY, pruned="t_ns")
+
+
+_READ: Final = """
+WITH mine AS (
+  SELECT gateway, tag, t_ns, number, text, quality FROM process_values
+  WHERE site = $site AND t_ns >= $back AND t_ns < $end AND list_contains($tags, tag)
+    AND ($gateway = '' OR gateway = $gateway)),
+held AS (SELECT * FROM mine WHERE t_ns < $start
+  QUALIFY row_number() OVER (PARTITION BY gateway, tag ORDER BY t_ns DESC) = 1),
+inside AS (SELECT * FROM mine WHERE t_ns >= $start ORDER BY t_ns, gateway, tag LIMIT $limit)
+SELECT * FROM held UNION ALL SELECT * FROM inside ORDER BY gateway, tag, t_ns
+"""
+
+
+def read_values(cursor: DuckDBPyConnection, query: ValueQuery) -> dict[str, Values]:
+    """By gateway the rows asked for."""
+    found = cursor.execute(
+        _READ,
+        {
+            "site": query.site,
+            "gateway": query.gateway,
+            "tags": list(query.tags),
+            "back": query.start_ns - query.back_ns,
+            "start": query.start_ns,
+            "end": query.end_ns,
+            "limit": query.limit,
+        },
+    ).fetchnumpy()
+    gateway = np.asarray(found["gateway"], object)
+    return {name: _values(found, gateway == name) for name in sorted(set(gateway.tolist()))}
+
+
+def _values(found: dict[str, Any], mine: "np.ndarray[Any, Any]") -> Values:
+    text = np.ma.getdata(found["text"]).astype(object)
+    text[np.ma.getmaskarray(found["text"])] = None
+    number = np.ma.filled(np.ma.asarray(found["number"], np.float64), np.nan)
+    return Values(
+        np.asarray(found["tag"], object)[mine],
+        np.asarray(found["t_ns"], np.int64)[mine],
+        number[mine],
+        text[mine],
+        np.asarray(found["quality"], np.uint8)[mine],
+    )
+
+
+def value_batches(cursor: DuckDBPyConnection, site: str, start_ns: int, end_ns: int) -> Iterator[Batch]:
+    """The rows of a window, a batch for each gateway."""
+    found = cursor.execute(
+        "SELECT gateway, tag, t_ns, number, text, quality FROM process_values WHERE site = ? AND t_ns >= ? AND t_ns < ?"
+        " ORDER BY gateway, tag, t_ns",
+        [site, start_ns, end_ns],
+    ).fetchnumpy()
+    gateway = np.asarray(found["gateway"], object)
+    for name in sorted(set(gateway.tolist())):
+        yield Batch(Origin(site, name, ""), 0, NO_FACTS, NO_LOSSES, (), _values(found, gateway == name))
+
+
+def forget_values(cursor: DuckDBPyConnection, before_ns: int) -> None:
+    """Deletes what is older."""
+    cursor.execute("DELETE FROM process_values WHERE t_ns < ?", [before_ns])

@@ -1,0 +1,147 @@
+"""Rows as line protocol. Pure.
+
+facts: tags site, stream, machine, calendar, day, shift, product; a field for each column that is not zero, int64.
+losses: the same with state and reason. stops: tags site, machine, row; everything else is a field.
+facts_hour, losses_hour (policy `books`): the same without stream; sums of an hour, at its start.
+marks: tags site, gateway, stream, writer (of several processes); fields mark and beyond; always at time 0, so that the last one stands.
+
+A row's time is its minute + n ms. `n` counts over all keys of machine and minute, so no row falls on another of its
+series, and the same row sent again falls on itself.
+
+`day` is the business date less the UTC date of the minute: -1, 0 or 1. InfluxQL can group by tags and by stretches of
+time, not by fields; a date as a tag would make a series for each day, this makes one or two for each shift, and the
+sums by UTC day and `day` are sums by business date, exactly, whatever the zone and whatever the shift.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from center.ledger.marks import Marks, StreamKey
+from center.stores.contract import Batch
+from center.stores.influxdb.text import field_text, tags
+from oee.model.facts import FACT_COLUMNS, LOSS_COLUMNS, MS_NS, Facts, Int64, Losses, Stop, Table, select
+from oee.model.states import CalendarClass, State
+
+DAY_NS: Final = 86_400_000_000_000
+MAX_N: Final = 60_000
+STOP_FIELDS: Final = ("by", "end_ns", "id", "product", "reason", "revision", "state", "to_product")
+
+
+class TooMany(ValueError):
+    """A row number that would fall into the next minute."""
+
+
+def batch_lines(batches: Iterable[Batch]) -> list[str]:
+    """A line for each fact, loss and stop. Raises `TooMany`, or `UnicodeEncodeError` for half a character."""
+    lines: list[str] = []
+    for batch in batches:
+        lines += _table_lines("facts", batch, batch.facts, FACT_COLUMNS)
+        lines += _table_lines("losses", batch, batch.losses, LOSS_COLUMNS)
+        lines += [_stop_line(batch.origin.site, stop) for stop in batch.stops]
+    return lines
+
+
+def hour_lines(batches: Iterable[Batch], again: Collection[int]) -> list[str]:
+    """Sums of hours. again: the hours of which sums were written before; a column that became zero must say so then."""
+    lines: list[str] = []
+    for batch in batches:
+        lines += _hour_lines("facts_hour", batch, batch.facts, FACT_COLUMNS, again)
+        lines += _hour_lines("losses_hour", batch, batch.losses, LOSS_COLUMNS, again)
+    return lines
+
+
+def _hour_lines(
+    measurement: str, batch: Batch, table: Table, columns: Sequence[str], again: Collection[int]
+) -> list[str]:
+    known: NDArray[np.bool_] = np.isin(table.minute_ns, list(again))
+    return [
+        *_table_lines(measurement, batch, select(table, ~known), columns),
+        *_table_lines(measurement, batch, select(table, known), columns, zeros=True),
+    ]
+
+
+def _table_lines(
+    measurement: str, batch: Batch, table: Facts | Losses, columns: Sequence[str], *, zeros: bool = False
+) -> list[str]:
+    if not len(table):
+        return []
+    if int(table.n.max()) >= MAX_N:
+        raise TooMany(f"{measurement} of stream {batch.origin.stream}: row {int(table.n.max())} of one machine-minute")
+    keys: list[tuple[Any, ...]] = list(zip(*_key_columns(table), strict=True))
+    known = {key: _prefix(measurement, batch, key) for key in set(keys)}
+    times = (table.minute_ns + table.n * MS_NS).tolist()
+    fields = _all_fields(table.sums, columns) if zeros else _fields(table.sums, columns)
+    return [f"{known[key]} {field} {time}" for key, field, time in zip(keys, fields, times, strict=True)]
+
+
+def _key_columns(table: Facts | Losses) -> list[list[Any]]:
+    day = table.business_date.astype(np.int64) - table.minute_ns // DAY_NS
+    columns = [table.machine.tolist(), table.calendar.tolist(), day.tolist()]
+    columns += [table.shift.tolist(), table.product.tolist()]
+    if isinstance(table, Losses):
+        columns += [table.state.tolist(), table.reason.tolist()]
+    return columns
+
+
+def _prefix(measurement: str, batch: Batch, key: tuple[Any, ...]) -> str:
+    machine, calendar, day, shift, product, *more = key
+    return tags(
+        measurement,
+        {
+            "calendar": CalendarClass(calendar).word,
+            "day": str(day),
+            "machine": machine,
+            "product": product,
+            "reason": more[1] if more else "",
+            "shift": shift,
+            "site": batch.origin.site,
+            "state": State(more[0]).word if more else "",
+            "stream": batch.origin.stream,
+        },
+    )
+
+
+def _all_fields(sums: Int64, columns: Sequence[str]) -> list[str]:
+    return [",".join(f"{name}={value}i" for name, value in zip(columns, row, strict=True)) for row in sums.tolist()]
+
+
+def _fields(sums: Int64, columns: Sequence[str]) -> list[str]:
+    """What is not zero; a row of nothing but zeros has its first column, since a line needs a field."""
+    rows, places = np.nonzero(sums)
+    values = sums[rows, places].tolist()
+    written = [f"{columns[place]}={value}i" for place, value in zip(places.tolist(), values, strict=True)]
+    bounds = np.searchsorted(rows, np.arange(len(sums) + 1)).tolist()
+    nothing = f"{columns[0]}=0i"
+    return [",".join(written[bounds[row] : bounds[row + 1]]) or nothing for row in range(len(sums))]
+
+
+def _stop_line(site: str, stop: Stop) -> str:
+    """Each revision is a point of its own: the tag `row` keeps it apart from others of the same start."""
+    plain = stop.id == str(stop.start_ns // MS_NS)
+    row = str(stop.revision) if plain else f"{stop.revision}:{stop.id}"
+    fields = {
+        "by": field_text(stop.by),
+        "end_ns": "" if stop.end_ns is None else f"{stop.end_ns}i",
+        "id": field_text(stop.id),
+        "product": field_text(stop.product),
+        "reason": field_text(stop.reason),
+        "revision": f"{stop.revision}i",
+        "state": field_text(stop.state.word),
+        "to_product": field_text(stop.to_product),
+    }
+    written = ",".join(f"{name}={value}" for name, value in fields.items() if value)
+    return f"{tags('stops', {'machine': stop.machine, 'row': row, 'site': site})} {written} {stop.start_ns}"
+
+
+def mark_lines(marks: Mapping[StreamKey, Marks], writer: str = "") -> list[str]:
+    """A line for each stream, in a series of its own for each writer."""
+    out = []
+    for key, settled in marks.items():
+        start = tags("marks", {"gateway": key.gateway, "site": key.site, "stream": key.stream, "writer": writer})
+        beyond = field_text(json.dumps(settled.beyond, separators=(",", ":")))
+        out.append(f"{start} beyond={beyond},mark={settled.mark}i 0")
+    return out

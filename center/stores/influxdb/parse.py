@@ -1,0 +1,198 @@
+"""What InfluxDB answers, as facts, losses, stops and marks. Pure."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from center.ledger.marks import Marks, StreamKey, settle
+from center.model.buckets import BY_DATE, date_start_ns, first_date
+from center.stores.contract import Query
+from center.stores.influxdb.lines import DAY_NS, STOP_FIELDS
+from center.stores.influxdb.text import unpack
+from oee.model.facts import FACT_COLUMNS, LOSS_COLUMNS, Facts, Int64, Losses, Stop, Table, join, select
+from oee.model.states import CLASS_BY_WORD, STATE_BY_WORD
+
+Answer = Sequence[Mapping[str, Any]]
+"""The results of the statements of one question, in their order."""
+_CODES: Final[dict[str, Mapping[str, Any]]] = {"calendar": CLASS_BY_WORD, "state": STATE_BY_WORD}
+_TEXT: Final = ("machine", "shift", "product", "reason")
+
+
+class Sums(NamedTuple):
+    """Sums by bucket and group. labels: of each row its group, in the order of `by`; times: the bucket's start or,
+    for dates, its first date.
+    """
+
+    times: Int64
+    labels: list[tuple[Any, ...]]
+    sums: Int64
+
+
+def series(answer: Answer) -> Iterator[tuple[int, Mapping[str, str], Sequence[Sequence[Any]]]]:
+    """Statement's number, tags and rows of everything that was found."""
+    for number, result in enumerate(answer):
+        for found in result.get("series", ()):
+            yield number, found.get("tags", {}), found["values"]
+
+
+def _value(name: str, text: str) -> Any:
+    return _CODES[name][text] if name in _CODES else unpack(text)
+
+
+def added(answer: Answer, query: Query, by: Sequence[str], not_before: Sequence[int], width: int) -> Sums:
+    """The answer in order, and rows added together that belong to the same bucket. not_before: of each statement
+    where its first bucket begins at the earliest.
+    """
+    names: dict[tuple[Any, ...], int] = {}
+    times, where, sums = [], [], []
+    for number, tags, values in series(answer):
+        label = tuple(_value(name, tags.get(name, "")) for name in by)
+        matrix = np.array([[0 if value is None else value for value in row] for row in values], np.int64)
+        found = matrix[:, 0]
+        if query.bucket == "all":
+            found = np.full(len(found), query.start_ns, np.int64)
+        elif query.bucket in BY_DATE:
+            found = first_date(query.bucket, found // DAY_NS + int(tags["day"]))
+        else:
+            found = np.maximum(found, not_before[number])
+        times.append(found)
+        where.append(np.full(len(found), names.setdefault(label, len(names)), np.int64))
+        sums.append(matrix[:, 1:])
+    if not times:
+        return Sums(np.zeros(0, np.int64), [], np.zeros((0, width), np.int64))
+    return _in_order(np.concatenate(times), np.concatenate(where), np.concatenate(sums), list(names))
+
+
+def _in_order(times: Int64, where: Int64, sums: Int64, names: list[tuple[Any, ...]]) -> Sums:
+    order, starts, total = _grouped(times, where, sums, names)
+    first = order[starts]
+    return Sums(times[first], [names[index] for index in where[first].tolist()], total)
+
+
+def _grouped(times: Int64, where: Int64, sums: Int64, names: list[tuple[Any, ...]]) -> tuple[Int64, Int64, Int64]:
+    """The order by time and then name, where in it a new pair of them starts, and the sums of each."""
+    ranks = np.empty(len(names), np.int64)
+    ranks[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
+    order = np.lexsort((ranks[where], times))
+    times, where = times[order], where[order]
+    first = np.ones(len(times), np.bool_)
+    first[1:] = (times[1:] != times[:-1]) | (where[1:] != where[:-1])
+    starts = np.flatnonzero(first)
+    total: Int64 = np.add.reduceat(sums[order], starts, axis=0)
+    return order, starts, total
+
+
+def _keys(found: Sums, query: Query, by: Sequence[str], names: Iterable[str]) -> dict[str, Any]:
+    """Key columns of the answer; what is not kept apart is '' or 0."""
+    rows = len(found.times)
+    start_ns, dates = found.times, np.zeros(rows, np.int32)
+    if query.bucket in BY_DATE:
+        zone = ZoneInfo(query.zone)
+        numbers, where = np.unique(found.times, return_inverse=True)
+        starts = np.array([date_start_ns(zone, number) for number in numbers.tolist()], np.int64)
+        start_ns, dates = starts[where] if rows else found.times, found.times.astype(np.int32)
+    out: dict[str, Any] = {"minute_ns": start_ns, "business_date": dates, "n": np.zeros(rows, np.int64)}
+    for name in names:
+        values = [label[by.index(name)] for label in found.labels] if name in by else None
+        if name in _TEXT:
+            column = np.full(rows, "", object)
+            column[:] = "" if values is None else values
+        else:
+            column = np.array(values, np.uint8) if values is not None else np.zeros(rows, np.uint8)
+        out[name] = column
+    return out
+
+
+def facts(answer: Answer, query: Query, by: Sequence[str], not_before: Sequence[int]) -> Facts:
+    """Sums of facts."""
+    found = added(answer, query, by, not_before, len(FACT_COLUMNS))
+    return Facts(**_keys(found, query, by, ("machine", "calendar", "shift", "product")), sums=found.sums)
+
+
+def losses(answer: Answer, query: Query, by: Sequence[str], not_before: Sequence[int]) -> Losses:
+    """Sums of losses."""
+    found = added(answer, query, by, not_before, len(LOSS_COLUMNS))
+    names = ("machine", "calendar", "shift", "product", "state", "reason")
+    return Losses(**_keys(found, query, by, names), sums=found.sums)
+
+
+def begun(table: Table, query: Query) -> Table:
+    """A part of an answer; the bucket `all` begins where the whole question does."""
+    if query.bucket != "all":
+        return table
+    return replace(table, minute_ns=np.full(len(table), query.start_ns, np.int64))
+
+
+def merged(tables: Sequence[Table], by: Sequence[str]) -> Table:
+    """The tables as one, in order, and rows of the same bucket and group added together."""
+    filled = [table for table in tables if len(table)] or tables[:1]
+    if len(filled) == 1:
+        return filled[0]
+    whole = join(filled)
+    names: dict[tuple[Any, ...], int] = {}
+    columns = [getattr(whole, name).tolist() for name in by] or [[0] * len(whole)]
+    where = np.array([names.setdefault(label, len(names)) for label in zip(*columns, strict=True)], np.int64)
+    order, starts, total = _grouped(whole.minute_ns, where, whole.sums, list(names))
+    return replace(select(whole, order[starts]), sums=total)
+
+
+def stops(answer: Answer) -> list[Stop]:
+    """All stops found, every revision of them."""
+    return [
+        _stop(unpack(tags.get("machine", "")), int(row[0]), dict(zip(STOP_FIELDS, row[1:], strict=True)))
+        for _, tags, values in series(answer)
+        for row in values
+    ]
+
+
+def _stop(machine: str, start_ns: int, row: Mapping[str, Any]) -> Stop:
+    text = {name: unpack(row[name] or "") for name in ("by", "id", "product", "reason", "to_product")}
+    end_ns, state = row["end_ns"], STATE_BY_WORD[row["state"]]
+    return Stop(
+        machine,
+        text["id"],
+        start_ns,
+        end_ns,
+        state,
+        text["reason"],
+        text["by"],
+        text["product"],
+        text["to_product"],
+        row["revision"],
+    )
+
+
+def latest(found: Iterable[Stop]) -> dict[tuple[str, str], Stop]:
+    """The highest revision of each stop; of equal ones the one that starts last."""
+    best: dict[tuple[str, str], Stop] = {}
+    for stop in found:
+        known = best.get((stop.machine, stop.id))
+        if known is None or (stop.revision, stop.start_ns) > (known.revision, known.start_ns):
+            best[stop.machine, stop.id] = stop
+    return best
+
+
+def overlapping(found: Iterable[Stop], start_ns: int, end_ns: int) -> list[Stop]:
+    """Of the latest revisions those that overlap the window and have not vanished, by machine and start."""
+    inside = [
+        stop
+        for stop in latest(found).values()
+        if stop.start_ns < end_ns and (stop.end_ns is None or (stop.end_ns > start_ns and stop.end_ns > stop.start_ns))
+    ]
+    return sorted(inside, key=lambda stop: (stop.machine, stop.start_ns, stop.id))
+
+
+def marks(answer: Answer) -> dict[StreamKey, Marks]:
+    """How far each stream is settled, as the store knows it; rows are `beyond`, `mark`, in a series for each writer."""
+    out: dict[StreamKey, Marks] = {}
+    for _, tags, values in series(answer):
+        key = StreamKey(*(unpack(tags.get(name, "")) for name in ("site", "gateway", "stream")))
+        _, beyond, mark = values[-1]
+        ranges = [(int(first), int(last)) for first, last in json.loads(unpack(beyond))]
+        known = out.get(key, Marks())
+        out[key] = settle(known, [(1, int(mark)), *ranges] if int(mark) else ranges)
+    return out

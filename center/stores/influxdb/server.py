@@ -1,0 +1,161 @@
+"""One InfluxDB over HTTP: lines in through the official client, questions as InfluxQL.
+
+Both servers speak the same two requests: `POST /api/v2/write` and `GET /query` (1.8, 2.x with a DBRP mapping, and
+compatible clusters). A 1.x user and password go as `Basic`, a 2.x token as `Token`.
+"""
+
+import base64
+import json
+import threading
+from collections.abc import Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any, Final
+
+import urllib3
+from influxdb_client.client.influxdb_client import InfluxDBClient
+from influxdb_client.client.write_api import SYNCHRONOUS
+from influxdb_client.rest import ApiException
+
+from center.ledger.contract import StoreRefused
+from center.stores.contract import StoreAway
+from center.stores.influxdb.refusal import Blame, all_refused, blame
+
+BATCH_LINES: Final = 5_000
+SIDE_BY_SIDE: Final = 4
+"""Requests of one write at a time: the server reads each on one core."""
+_LONG_QUESTION: Final = 4_000
+"""Characters beyond which a question is posted: proxies bound the length of an address."""
+_NAMED_REFUSALS: Final = 3
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where an InfluxDB is and how to get in. org: set for 2.x, empty for 1.x. token: for 1.x `user:password`."""
+
+    url: str
+    org: str = ""
+    token: str = ""
+    ca_file: str = ""
+    timeout_s: float = 60.0
+
+
+class Server:
+    """Connections to one server. Any thread may ask; writes take turns."""
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        basic = bool(address.token) and not address.org
+        self._headers = {}
+        if address.token:
+            secret = base64.b64encode(address.token.encode()).decode() if basic else address.token
+            self._headers = {"Authorization": f"{'Basic' if basic else 'Token'} {secret}"}
+        options: dict[str, Any] = {"ca_certs": address.ca_file} if address.ca_file else {}
+        self._pool = urllib3.PoolManager(maxsize=8, retries=False, timeout=address.timeout_s, **options)
+        self._client = InfluxDBClient(
+            address.url,
+            address.token,
+            org=address.org or "-",
+            timeout=round(address.timeout_s * 1000),
+            retries=False,
+            ssl_ca_cert=address.ca_file or None,
+            auth_basic=basic,
+        )
+        self._writer = self._client.write_api(write_options=SYNCHRONOUS)
+        self._turn = threading.Lock()
+
+    def request(self, method: str, path: str, **options: Any) -> tuple[int, str]:
+        """Status and text of an answer. Raises `StoreAway` if there is none."""
+        try:
+            answer = self._pool.request(method, f"{self.address.url}{path}", headers=self._headers, **options)
+        except urllib3.exceptions.HTTPError as error:
+            raise StoreAway(f"{self.address.url}: no answer: {_first_line(error)}") from error
+        return answer.status, answer.data.decode("utf-8", "replace")
+
+    def ask(self, statements: Sequence[str], database: str = "") -> list[dict[str, Any]]:
+        """The results of the statements, whole. Raises `StoreAway` with the server's words."""
+        question = "; ".join(statements)
+        fields = {"q": question, "epoch": "ns"} | ({"db": database} if database else {})
+        reads = question.startswith(("SELECT", "SHOW"))
+        if reads and len(question) < _LONG_QUESTION:
+            status, text = self.request("GET", "/query", fields=fields)
+        else:
+            status, text = self.request("POST", "/query", fields=fields, encode_multipart=False)
+        try:
+            answer = json.loads(text)
+        except ValueError:
+            answer = {}
+        results: list[dict[str, Any]] = answer.get("results", [])
+        told = answer.get("error") or next((result["error"] for result in results if "error" in result), "")
+        if told or status >= 400 or len(results) != len(statements):
+            raise StoreAway(f"{self.address.url}: cannot be read: {status} {told or text[:200]}")
+        for result in results:
+            if result.get("partial") or any(found.get("partial") for found in result.get("series", ())):
+                raise StoreAway(f"{self.address.url}: answers are cut off; set max-row-limit = 0 there")
+        return results
+
+    def write(self, bucket: str, lines: Sequence[str]) -> None:
+        """Writes the lines; on return the server has them on its disk (see deploy/influxdb.md).
+
+        Raises `StoreAway`, or `StoreRefused` naming some of the lines that it will never take; all others are
+        written then.
+        """
+        parts = [lines[start : start + BATCH_LINES] for start in range(0, len(lines), BATCH_LINES)]
+        with self._turn:
+            refused = self._write_all(bucket, parts)
+        if refused:
+            some = "; ".join(f"{' '.join(line.split(' ')[:1])[:300]}: {why}" for line, why in refused[:_NAMED_REFUSALS])
+            raise StoreRefused(f"{len(refused)} of {len(lines)} rows: {some}")
+
+    def _write_all(self, bucket: str, parts: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
+        """Returns, or raises, when no request is on its way any more: what is written next comes after these."""
+        if len(parts) < 2:
+            return [item for part in parts for item in self._write(bucket, part)]
+        with ThreadPoolExecutor(SIDE_BY_SIDE, "nhip-influx") as pool:
+            sent = [pool.submit(self._write, bucket, part) for part in parts]
+            wait(sent, return_when=FIRST_EXCEPTION)
+            pool.shutdown(cancel_futures=True)  # after a failure the rest is not begun
+        return [item for future in sent for item in future.result()]  # whatever was cancelled comes after the failure
+
+    def _write(self, bucket: str, lines: Sequence[str]) -> list[tuple[str, str]]:
+        """The refused lines with the server's reasons."""
+        told = self._post(bucket, lines)
+        if told is None:
+            return []
+        status, text = told
+        whose = blame(status, text)
+        if whose is Blame.SERVER or (whose is Blame.SIZE and len(lines) == 1):
+            raise StoreAway(f"{self.address.url}: cannot be written: {status} {text}")
+        if whose is Blame.ROWS and all_refused(text, len(lines)):
+            return [(line, text) for line in lines]
+        middle = len(lines) // 2
+        return self._write(bucket, lines[:middle]) + self._write(bucket, lines[middle:])
+
+    def _post(self, bucket: str, lines: Sequence[str]) -> tuple[int, str] | None:
+        """None for success, else status and the server's words."""
+        try:
+            self._writer.write(bucket=bucket, record="\n".join(lines).encode())
+        except ApiException as error:
+            return int(error.status or 0), _words(error)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise StoreAway(f"{self.address.url}: cannot be written: {_first_line(error)}") from error
+        return None
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._client.close()  # type: ignore[no-untyped-call]
+        self._pool.clear()
+
+
+def _words(error: ApiException) -> str:
+    """What the server says: 1.x as `error`, 2.x as `message`."""
+    body = error.body.decode("utf-8", "replace") if isinstance(error.body, bytes) else str(error.body or "")
+    try:
+        told = json.loads(body)
+        return str(told.get("error") or told.get("message") or body)[:500]
+    except (ValueError, AttributeError):
+        return (body or str(error.reason))[:500]
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().split("\n", 1)[0][:300]

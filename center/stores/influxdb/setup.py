@@ -1,0 +1,109 @@
+"""Makes the places that the store needs, where they are not there yet.
+
+Two retention policies in one database: `nhip` for rows, kept as long as the settings say, and `books` for the marks
+of the streams and the sums of hours, kept for ever. On 2.x each is a bucket (`<database>` and `<database>-books`) with a DBRP mapping, which
+lets InfluxQL find it under the same name.
+"""
+
+import json
+import re
+from typing import Any, Final
+
+from center.model.complaints import wrong
+from center.stores.contract import StoreAway
+from center.stores.influxdb.server import Server
+from center.stores.influxdb.text import name
+
+ROWS: Final = "nhip"
+BOOKS: Final = "books"
+_LONG_S: Final = 24 * 604_800
+_PART: Final = re.compile(r"(\d+)([hms])")
+
+
+def prepare(server: Server, database: str, retention_s: int | None, replication: int) -> int:
+    """Database and policies, or buckets and mappings. retention_s: 0 for ever, None leaves what is there. Returns how
+    long rows are kept now [s], 0 for ever.
+
+    Raises `StoreAway`, or `Misconfigured` if what is there is kept for another time than asked for.
+    """
+    if server.address.org:
+        return _prepare_2(server, database, retention_s)
+    return _prepare_1(server, database, retention_s, replication)
+
+
+def _rows(result: dict[str, Any]) -> list[list[Any]]:
+    return [row for found in result.get("series", ()) for row in found.get("values", ())]
+
+
+def _prepare_1(server: Server, database: str, retention_s: int | None, replication: int) -> int:
+    (databases,) = server.ask(["SHOW DATABASES"])
+    if [database] not in _rows(databases):
+        server.ask([f"CREATE DATABASE {name(database)}"])
+    (policies,) = server.ask([f"SHOW RETENTION POLICIES ON {name(database)}"])
+    there = {row[0]: _duration_s(row[1]) for row in _rows(policies)}
+    for policy, wanted_s in ((ROWS, retention_s), (BOOKS, 0)):
+        if policy not in there:
+            server.ask([_create(policy, database, wanted_s or 0, replication)])
+        elif wanted_s is not None and there[policy] != wanted_s:
+            raise _kept_differently(server, f"{database}.{policy}", there[policy], wanted_s)
+    return there.get(ROWS, retention_s or 0)
+
+
+def _create(policy: str, database: str, kept_s: int, replication: int) -> str:
+    """Long shards: a question opens every series once for each shard that it touches."""
+    shard = "4w" if not kept_s or kept_s >= _LONG_S else "1d"
+    default = " DEFAULT" if policy == ROWS else ""
+    return (
+        f"CREATE RETENTION POLICY {name(policy)} ON {name(database)} DURATION {f'{kept_s}s' if kept_s else 'INF'} "
+        f"REPLICATION {replication} SHARD DURATION {shard}{default}"
+    )
+
+
+def _duration_s(text: str) -> int:
+    return sum(int(number) * {"h": 3600, "m": 60, "s": 1}[unit] for number, unit in _PART.findall(text))
+
+
+def _kept_differently(server: Server, where: str, there_s: int, wanted_s: int) -> Exception:
+    told = f"{where} is kept for {there_s} s, asked for are {wanted_s} s (0 = for ever); shortening deletes: change it "
+    return wrong("store.retention", server.address.url, "invalid", detail=f"{told}by hand, or remove the key")
+
+
+def _prepare_2(server: Server, database: str, retention_s: int | None) -> int:
+    org = server.address.org
+    found = _call(server, "GET", "/api/v2/orgs", fields={"org": org}).get("orgs") or []
+    if not found:
+        raise StoreAway(f"{server.address.url}: organization {org!r} is unknown, or this token may not see it")
+    org_id = found[0]["id"]
+    kept_s = {}
+    for policy, bucket, wanted_s in ((ROWS, database, retention_s), (BOOKS, f"{database}-books", 0)):
+        bucket_id, kept_s[policy] = _bucket(server, org_id, bucket, wanted_s)
+        mapped = _call(server, "GET", "/api/v2/dbrps", fields={"orgID": org_id, "bucketID": bucket_id})
+        if not any(
+            item["database"] == database and item["retention_policy"] == policy for item in mapped.get("content") or []
+        ):
+            mapping = {"orgID": org_id, "bucketID": bucket_id, "database": database, "retention_policy": policy}
+            _call(server, "POST", "/api/v2/dbrps", json=mapping | {"default": policy == ROWS})
+    return kept_s[ROWS]
+
+
+def _bucket(server: Server, org_id: str, bucket: str, wanted_s: int | None) -> tuple[str, int]:
+    """Its id, and how long it keeps points [s]."""
+    there = _call(server, "GET", "/api/v2/buckets", fields={"orgID": org_id, "name": bucket}).get("buckets") or []
+    if not there:
+        rules = [{"type": "expire", "everySeconds": wanted_s}] if wanted_s else []
+        body = {"orgID": org_id, "name": bucket, "retentionRules": rules}
+        return str(_call(server, "POST", "/api/v2/buckets", json=body)["id"]), wanted_s or 0
+    there_s = sum(int(rule.get("everySeconds", 0)) for rule in there[0].get("retentionRules") or ())
+    if wanted_s is not None and there_s != wanted_s:
+        raise _kept_differently(server, f"bucket {bucket}", there_s, wanted_s)
+    return str(there[0]["id"]), there_s
+
+
+def _call(server: Server, method: str, path: str, **options: Any) -> dict[str, Any]:
+    status, text = server.request(method, path, **options)
+    if status == 404 and method == "GET":
+        return {}
+    if status >= 400:
+        raise StoreAway(f"{server.address.url}: {method} {path}: {status} {text[:200]}")
+    out: dict[str, Any] = json.loads(text)
+    return out

@@ -1,0 +1,110 @@
+"""Process values in InfluxDB: lines, questions and answers. Pure.
+
+values: tags gateway, site, tag; fields v (number, float), s (text), q (quality as its number, where it is not good).
+A row's time is its own, so the same row again falls on itself.
+"""
+# ruff: noqa: S608  # every text from outside goes through `literal` or `name`
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from center.stores.contract import Batch, Origin, ValueQuery
+from center.stores.influxdb.parse import Answer, series
+from center.stores.influxdb.text import field_text, literal, name, tags, unpack
+from oee.model.facts import NO_FACTS, NO_LOSSES
+from oee.model.states import Quality
+from wire.values import Values
+
+MEASUREMENT: Final = "values"
+_FIELDS: Final = ", ".join(map(name, ("v", "s", "q", "gateway", "tag")))
+_ONE: Final = ", ".join(map(name, ("v", "s", "q")))
+
+
+def value_lines(batches: Iterable[Batch]) -> list[str]:
+    """A line for each process value. Raises `UnicodeEncodeError` for half a character."""
+    lines: list[str] = []
+    for batch in batches:
+        rows, origin = batch.values, batch.origin
+        known = {
+            tag: tags(MEASUREMENT, {"gateway": origin.gateway, "site": origin.site, "tag": tag})
+            for tag in set(rows.tag.tolist())
+        }
+        columns = (rows.tag.tolist(), rows.t_ns.tolist(), rows.number.tolist(), rows.text.tolist())
+        for tag, t_ns, number, text, quality in zip(*columns, rows.quality.tolist(), strict=True):
+            lines.append(f"{known[tag]} {_field(number, text, quality)} {t_ns}")
+    return lines
+
+
+def _field(number: float, text: str | None, quality: int) -> str:
+    mark = f"q={quality}i"
+    if quality >= Quality.BAD:
+        return mark
+    value = f"s={field_text(text)}" if text is not None else f"v={number!r}"
+    return f"{value},{mark}" if quality else value
+
+
+def inside(source: str, query: ValueQuery) -> str:
+    """The earliest rows of the window."""
+    where = _where(query, query.start_ns, query.end_ns)
+    return f"SELECT {_FIELDS} FROM {source} WHERE {where} ORDER BY time LIMIT {query.limit}"
+
+
+def held(source: str, query: ValueQuery) -> str:
+    """Each tag's last row before the window."""
+    where = _where(query, query.start_ns - query.back_ns, query.start_ns)
+    group = f"{name('gateway')}, {name('tag')}"
+    return f"SELECT {_ONE} FROM {source} WHERE {where} GROUP BY {group} ORDER BY time DESC LIMIT 1"
+
+
+def rows(source: str, site: str, low: int, high: int) -> str:
+    """All rows of a site within the window."""
+    where = f"{name('site')} = {literal(site)} AND time >= {low} AND time < {high}"
+    return f"SELECT {_ONE} FROM {source} WHERE {where} GROUP BY {name('gateway')}, {name('tag')}"
+
+
+def value_batches(site: str, answer: Answer) -> list[Batch]:
+    """The answer to `rows`, a batch for each gateway."""
+    return [
+        Batch(Origin(site, gateway, ""), 0, NO_FACTS, NO_LOSSES, (), found) for gateway, found in values(answer).items()
+    ]
+
+
+def _where(query: ValueQuery, low: int, high: int) -> str:
+    either = " OR ".join(f"{name('tag')} = {literal(tag)}" for tag in query.tags)
+    own = f" AND {name('gateway')} = {literal(query.gateway)}" if query.gateway else ""
+    return f"{name('site')} = {literal(query.site)} AND ({either}){own} AND time >= {low} AND time < {high}"
+
+
+def forget(before_ns: int) -> str:
+    """Deletes what is older."""
+    return f"DELETE FROM {name(MEASUREMENT)} WHERE time < {before_ns}"
+
+
+def values(answer: Answer) -> dict[str, Values]:
+    """By gateway the rows of `held` and `inside`, by tag and time."""
+    found: dict[str, list[tuple[Any, ...]]] = {}
+    for _, labels, rows in series(answer):
+        for t_ns, number, text, quality, *more in rows:
+            gateway, tag = more or (labels["gateway"], labels["tag"])
+            found.setdefault(unpack(gateway), []).append((unpack(tag), t_ns, number, text, quality or 0))
+    return {gateway: _columns(sorted(rows, key=lambda row: row[:2])) for gateway, rows in sorted(found.items())}
+
+
+def _columns(rows: Sequence[tuple[Any, ...]]) -> Values:
+    tag, t_ns, number, text, quality = zip(*rows, strict=True)
+    texts = [None if item is None else unpack(item) for item in text]
+    return Values(
+        _objects(tag),
+        np.array(t_ns, np.int64),
+        np.array(number, np.float64),
+        _objects(texts),
+        np.array(quality, np.uint8),
+    )
+
+
+def _objects(items: Sequence[Any]) -> "np.ndarray[Any, Any]":
+    out = np.empty(len(items), object)
+    out[:] = items
+    return out

@@ -1,0 +1,1 @@
+"""Complaints that need more than one key of the site file."""

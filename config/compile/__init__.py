@@ -1,0 +1,1 @@
+"""A site file becomes the machines of the core."""

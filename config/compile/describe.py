@@ -1,0 +1,141 @@
+"""What the center is told about a site."""
+
+from collections.abc import Callable
+from typing import Any
+
+from config.compile.compile import compile_calendar, products_of
+from config.compile.digest import config_hash
+from config.devices.kinds import period_s_of
+from config.site.machine import MachineModel, ProfileUse, is_operator
+from config.site.model import Site
+from config.site.values import ValueModel, kept_values
+from oee.model.calendars import Calendar, Rotation, Shift
+from oee.model.conditions import parse
+from oee.model.machine import OPERATOR
+
+
+def describe(site: Site, valid_from_ns: int = 0) -> dict[str, Any]:
+    """The fields of the `site` message.
+
+    valid_from_ns: since when this configuration has been in force [ns UTC]; where a product has several ideal times,
+    the one in force then is told (the last one if 0).
+    """
+    return description(site)(valid_from_ns)
+
+
+def description(site: Site) -> Callable[[int], dict[str, Any]]:
+    """The same for any time, without the site: its models of ten thousand tags would be the largest thing that an agent
+    holds.
+    """
+    calendars = {name: compile_calendar(site, name) for name in ("", *site.calendars)}
+    names = {key: product.name or _named(key) for key, product in site.products.items()}
+    ideals = {key: product.ideals for key, product in products_of(site, "").items()}
+    told = {
+        "config_hash": config_hash(site),
+        "name": site.name or _named(site.site),
+        "timezone": site.timezone,
+        "formula": site.formula,
+        "machines": {key: _machine(site, key, machine) for key, machine in site.machines.items()},
+        "reasons": {
+            key: {"name": reason.name or _named(key), "state": reason.state.word}
+            for key, reason in site.reasons.items()
+        },
+        "lines": {
+            key: {"name": dict(line.name), "flow": line.flow, "constraint": line.constraint}
+            for key, line in site.lines.items()
+        },
+        "calendars": {key: _calendar(calendar) for key, calendar in calendars.items()},
+        "values": _values(site),
+    }
+
+    def at(valid_from_ns: int) -> dict[str, Any]:
+        products = {key: {"name": name, **_ideal(ideals[key], valid_from_ns)} for key, name in names.items()}
+        return {**told, "valid_from_ns": valid_from_ns, "products": products}
+
+    return at
+
+
+def values_of(site: Site) -> dict[str, ValueModel]:
+    """How each process value is sent, by `device.tag`."""
+    return kept_values(site.values, [f"{device}.{tag}" for device, model in site.devices.items() for tag in model.tags])
+
+
+def _values(site: Site) -> dict[str, Any]:
+    """By tag its unit and the machines that use its device."""
+    users: dict[str, list[str]] = {}
+    for key, machine in site.machines.items():
+        for device in {tag.partition(".")[0] for tag in tags_of(site, machine)}:
+            users.setdefault(device, []).append(key)
+    out: dict[str, dict[str, Any]] = {}
+    same: dict[tuple[str, str], dict[str, Any]] = {}
+    for name in values_of(site):
+        device, _, tag = name.partition(".")
+        model = site.devices[device].tags.get(tag)
+        unit = model.unit if model else ""
+        out[name] = same.setdefault((device, unit), {"unit": unit, "machines": users.get(device, [])})
+    return out
+
+
+def _named(key: str) -> dict[str, str]:
+    return {"vi": key, "en": key}
+
+
+def _machine(site: Site, key: str, machine: MachineModel) -> dict[str, Any]:
+    return {
+        "name": machine.name or _named(key),
+        "line": machine.line,
+        "calendar": machine.calendar,
+        "period_s": _period_s(site, machine),
+        "minor_stop_at_most_s": machine.minor_stop_at_most,
+    }
+
+
+def tags_of(site: Site, machine: MachineModel) -> frozenset[str]:
+    """Every tag that a machine's numbers depend on."""
+    tags = {use.tag for use in machine.pieces.counters().values() if not is_operator(use)}
+    for line in machine.lines():
+        if isinstance(line, ProfileUse):
+            tags |= set(line.tags.values())
+        elif line.when is not None:
+            tags |= parse(line.when).tags
+    named = [machine.pieces.cavities, machine.reason.tag if machine.reason else ""]
+    named += [] if machine.product in site.products else [machine.product]
+    return frozenset(tags | {name for name in named if name and name != OPERATOR})
+
+
+def _period_s(site: Site, machine: MachineModel) -> float:
+    found = []
+    for name in tags_of(site, machine):
+        device, _, tag = name.partition(".")
+        if device in site.devices and tag in site.devices[device].tags:
+            found.append(period_s_of(site.devices[device], tag))
+    return max(found, default=1.0)
+
+
+def _ideal(ideals: tuple[Any, ...], valid_from_ns: int) -> dict[str, Any]:
+    if not ideals:
+        return {"ideal_s": None, "source": ""}
+    past = [ideal for ideal in ideals if not valid_from_ns or ideal.since_ns <= valid_from_ns]
+    current = past[-1] if past else ideals[0]
+    return {"ideal_s": current.us / 1_000_000, "source": current.source}
+
+
+def _shift(shift: Shift) -> dict[str, Any]:
+    return {
+        "name": shift.name,
+        "weekdays": sorted(shift.weekdays),
+        "start_s": shift.start_s,
+        "end_s": shift.end_s,
+        "breaks": [list(pause) for pause in shift.breaks],
+    } | (_rotation(shift.rotation) if shift.rotation else {})
+
+
+def _rotation(rotation: Rotation) -> dict[str, Any]:
+    return {"rotation": {"days": rotation.days, "start": rotation.start.isoformat(), "on": sorted(rotation.on)}}
+
+
+def _calendar(calendar: Calendar) -> dict[str, Any]:
+    return {
+        "shifts": [_shift(shift) for shift in calendar.shifts],
+        "exceptions": {day.isoformat(): [_shift(shift) for shift in some] for day, some in calendar.exceptions.items()},
+    }

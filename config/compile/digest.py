@@ -1,0 +1,51 @@
+"""The hash by which the center knows a configuration."""
+
+import hashlib
+import json
+from typing import Any, Final
+
+from config.devices.kinds import Device
+from config.site.model import Site
+
+_NO_NUMBERS: Final = ("site", "gateway", "name", "center", "metrics", "values")
+"""Sections of a site file on which no number depends."""
+
+
+def config_hash(site: Site) -> str:
+    """A short hash of everything that the numbers depend on: 16 hexadecimal digits.
+
+    Names, addresses, process values and the way to the center are left out, since no number changes with them; so are
+    values equal to their defaults, so that a new key in a later version does not change the hash of an old file.
+    """
+    written = site.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={*_NO_NUMBERS, "devices"})
+    for section in ("machines", "products", "reasons", "lines"):
+        for item in written.get(section, {}).values():
+            item.pop("name", None)
+    texts = {key: _text(item) for key, item in written.items()}
+    texts["devices"] = _object({name: _device_text(device) for name, device in site.devices.items()})
+    return hashlib.sha256(_object(texts).encode()).hexdigest()[:16]
+
+
+def _device_text(device: Device) -> str:
+    """One device at a time: as dictionaries, ten thousand tags at once would be the most that an agent ever needs."""
+    kept = {"kind", "tags", "every", "stale_after"}
+    return _text(device.model_dump(mode="json", by_alias=True, exclude_defaults=True, include=kept))
+
+
+def _text(item: Any) -> str:
+    return json.dumps(_sorted_sets(item), sort_keys=True, ensure_ascii=False)
+
+
+def _object(texts: dict[str, str]) -> str:
+    """As `_text` would write an object of what these texts mean."""
+    return "{" + ", ".join(f"{_text(key)}: {texts[key]}" for key in sorted(texts)) + "}"
+
+
+def _sorted_sets(item: Any) -> Any:
+    """Weekdays are sets, which JSON writes as lists in no particular order."""
+    if isinstance(item, dict):
+        return {
+            key: sorted(below) if key == "days" and not isinstance(below, int) else _sorted_sets(below)
+            for key, below in item.items()
+        }
+    return [_sorted_sets(below) for below in item] if isinstance(item, list) else item

@@ -1,0 +1,1 @@
+"""Device kinds as the site file describes them."""

@@ -1,0 +1,146 @@
+"""Modbus tags as written in the site file: where a value lies, and what its registers mean."""
+
+import re
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, model_validator
+
+from config.devices.common import TagBase
+from config.yaml.wrong import Wrong
+
+Table = Literal["coil", "discrete", "holding", "input"]
+"""The four address spaces: functions 1, 2, 3 and 4."""
+
+ModbusType = Literal[
+    "bool", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float16", "float32", "float64",
+    "bcd16", "bcd32", "string",
+]  # fmt: skip
+ByteOrder = Literal["ABCD", "CDAB", "BADC", "DCBA"]
+TABLES: tuple[Table, ...] = get_args(Table)
+BIT_TABLES = frozenset({"coil", "discrete"})
+REGISTERS = {
+    "bool": 1, "uint16": 1, "int16": 1, "float16": 1, "bcd16": 1, "uint32": 2, "int32": 2, "float32": 2, "bcd32": 2,
+    "uint64": 4, "int64": 4, "float64": 4,
+}  # fmt: skip
+"""Registers that a value of each type takes; a string says so itself."""
+LAST_ADDRESS = 65535
+TABLE_OF_DIGIT: dict[str, Table] = {"0": "coil", "1": "discrete", "3": "input", "4": "holding"}
+"""The first digit of a reference, as Modicon numbered them."""
+
+
+def reference(text: str) -> tuple[Table, int] | None:
+    """A manual's reference as (table, address from 0): five digits or six, the first names the table and the rest
+    counts from 1, so 40101 and 400101 are both holding register 100. None if it is none.
+    """
+    if not re.fullmatch(r"[0134](\d{4}|\d{5})", text) or not 1 <= int(text[1:]) <= LAST_ADDRESS + 1:
+        return None
+    return TABLE_OF_DIGIT[text[0]], int(text[1:]) - 1
+
+
+def _address(value: Any, info: ValidationInfo) -> Any:
+    """Refuses references with what to write instead: guessing would be one off somewhere."""
+    if not isinstance(value, int) or isinstance(value, bool) or 0 <= value <= LAST_ADDRESS + 1:
+        return value
+    if reference(str(value)):
+        raise Wrong("modbus_reference", f"{value} is a reference, not an address; write `ref: {value}`", ref=value)
+    raise Wrong("modbus_address", f"{info.field_name} {value} is outside 0–65535")
+
+
+def _reference(value: Any) -> Any:
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(text, str) and reference(text):
+        return text
+    raise Wrong(
+        "modbus_no_reference",
+        f"{value!r} is no reference; write five or six digits that begin with 4 (holding), 3 (input), 1 (discrete) "
+        'or 0 (coil; in quotes), as in `ref: 400101` or `ref: "00001"`',
+    )
+
+
+Address = Annotated[int, BeforeValidator(_address), Field(ge=0, le=LAST_ADDRESS + 1)]
+Reference = Annotated[
+    str, BeforeValidator(_reference), WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "integer"}]})
+]
+
+
+class ModbusTag(TagBase):
+    """One value: exactly one of coil, discrete, holding, input or ref says where it begins."""
+
+    coil: Address | None = Field(None, description="A coil (function 1).", examples=[0])
+    discrete: Address | None = Field(None, description="A discrete input (function 2).", examples=[0])
+    holding: Address | None = Field(None, description="First holding register (function 3).", examples=[100])
+    input: Address | None = Field(None, description="First input register (function 4).", examples=[10])
+    ref: Reference | None = Field(
+        None, description="The manual's reference, 4xxxx or 4xxxxx; counts from 1 whatever `addresses` says.",
+        examples=[400101],
+    )  # fmt: skip
+    type: ModbusType | None = Field(None, description="bool for coils and bits, else uint16.", examples=["float32"])
+    bit: Annotated[int, Field(ge=0, le=15)] | None = Field(None, description="One bit of a register, 0 = lowest.")
+    order: ByteOrder = Field("ABCD", description="Bytes as they come from the wire; CDAB swaps words, BADC bytes.")
+    length: Annotated[int, Field(ge=1, le=250)] | None = Field(None, description="Characters of a string.")
+    scale: int | float = Field(1, description="The value is what is read × scale + offset.")
+    offset: int | float = Field(0, description="Added after scaling.")
+
+    @property
+    def table(self) -> Table:
+        """Where it lies."""
+        if self.ref is not None:
+            return TABLE_OF_DIGIT[self.ref[0]]
+        return next(table for table in TABLES if getattr(self, table) is not None)
+
+    def first(self, base: int) -> int:
+        """Its first address on the wire. base: what the device calls its first address, 0 or 1."""
+        if self.ref is not None:
+            return int(self.ref[1:]) - 1
+        return int(getattr(self, self.table)) - base
+
+    @property
+    def written(self) -> str:
+        """Its place as it stands in the site file."""
+        return f"ref {self.ref}" if self.ref is not None else f"{self.table} {getattr(self, self.table)}"
+
+    @property
+    def value_type(self) -> ModbusType:
+        """`type`, or its default."""
+        if self.type:
+            return self.type
+        return "bool" if self.table in BIT_TABLES or self.bit is not None else "uint16"
+
+    @property
+    def count(self) -> int:
+        """How many addresses it takes [coils or registers]."""
+        if self.value_type == "string":
+            return ((self.length or 1) + 1) // 2
+        return REGISTERS[self.value_type]
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        given = [key for key in (*TABLES, "ref") if getattr(self, key) is not None]
+        if len(given) != 1:
+            found = " and ".join(given) or "none"
+            text = f"a tag needs exactly one of coil, discrete, holding, input, ref; found {found}"
+            raise Wrong("modbus_one_place", text, found=", ".join(given))
+        _check(self)
+        return self
+
+
+def _check(tag: ModbusTag) -> None:
+    """Refuses a tag that has one place and makes no sense."""
+    value_type, is_bit = tag.value_type, tag.table in BIT_TABLES
+    if is_bit and (value_type != "bool" or tag.bit is not None):
+        raise Wrong(
+            "modbus_coil_is_bit",
+            f"a {tag.table} is one bit: leave out type and bit, or read a register",
+            table=tag.table,
+        )
+    if not is_bit and (value_type == "bool") != (tag.bit is not None):
+        raise Wrong("modbus_bit", "a bool in a register needs `bit: 0..15`, and a bit has no other type")
+    if (value_type == "string") != (tag.length is not None):
+        raise Wrong("modbus_length", "`length` [characters] belongs to type string, and a string needs it")
+    if value_type in {"bool", "string"} and (tag.scale != 1 or tag.offset != 0):
+        raise Wrong("modbus_scale", f"scale and offset are for numbers, not for {value_type}", type=value_type)
+    if value_type == "string" and tag.order not in {"ABCD", "BADC"}:
+        text = f"a string has order ABCD or BADC (bytes swapped), not {tag.order}"
+        raise Wrong("modbus_string_order", text, order=tag.order)
+    if tag.scale == 0:
+        raise Wrong("modbus_scale_zero", "scale 0 would make every value the same; leave it out for 1")

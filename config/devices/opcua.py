@@ -1,0 +1,100 @@
+"""OPC UA servers and their tags, as written in the site file."""
+
+import re
+from pathlib import PurePath
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from config.devices.common import DeviceBase, TagBase
+from config.yaml.durations import Duration
+from config.yaml.wrong import Wrong
+
+_NODE = re.compile(r"(nsu=[^;]+;|ns=\d+;)?(i=\d+|[sgb]=.+)")
+_URL = re.compile(r"opc\.tcp://[^/\s]+.*")
+POLICIES = ("Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss", "Basic256", "Basic128Rsa15")
+MODES = ("Sign", "SignAndEncrypt")
+
+
+def _node(text: str) -> str:
+    if not _NODE.fullmatch(text):
+        raise Wrong("opcua_node", f"{text!r} is no node id; write for example nsu=http://example.org/m;s=Status")
+    return text
+
+
+def _url(text: str) -> str:
+    if not _URL.fullmatch(text):
+        raise Wrong("opcua_url", f"{text!r} is no endpoint; write for example opc.tcp://192.0.2.20:4840")
+    return text
+
+
+NodeIdText = Annotated[str, AfterValidator(_node)]
+
+
+class OpcUaTag(TagBase):
+    """One variable. In a subscription `every` is the sampling interval."""
+
+    node: NodeIdText = Field(
+        description="Node id; nsu= names the namespace by URI, which survives a server's restart, ns= by number.",
+        examples=["nsu=http://example.org/m;s=Status"],
+    )
+    deadband: float | None = Field(None, gt=0, description="Smaller changes are not reported (absolute).")
+    queue: int = Field(10, ge=1, le=10_000, description="Values between two publications that the server keeps.")
+
+
+class OpcUaDevice(DeviceBase):
+    """An OPC UA server. `every` is the publishing interval, or the polling period."""
+
+    kind: Literal["opcua"] = Field(description="The protocol.")
+    url: Annotated[str, AfterValidator(_url)] = Field(description="Endpoint.", examples=["opc.tcp://192.0.2.20:4840"])
+    mode: Literal["subscribe", "poll"] = Field("subscribe", description="Told of changes, or asked each period.")
+    timeout: Duration = Field(4.0, description="How long one answer may take.")
+    security: str = Field("None", description="None, or policy and mode.", examples=["Basic256Sha256/SignAndEncrypt"])
+    user: str | None = Field(None, description="User name; none is anonymous.")
+    password_file: str | None = Field(None, description="File that holds the user's password.")
+    certificate_file: str | None = Field(
+        None, description="Our certificate (DER); made on first use, beside the outbox unless said."
+    )
+    private_key_file: str | None = Field(None, description="Its key (PEM); made on first use.")
+    server_certificate_file: str | None = Field(
+        None,
+        description="The one server certificate to accept (DER); the first one seen is kept, there or beside the outbox.",
+    )
+    application_uri: str = Field("urn:nhip:agent", description="Our name; the certificate must carry it.")
+    heartbeat: NodeIdText | None = Field(
+        "i=2258", description="A node that changes by itself, watched to see that the subscription lives."
+    )
+    max_nodes_per_request: int = Field(500, ge=1, description="Nodes in one request; a server may ask for fewer.")
+    tags: dict[str, OpcUaTag] = Field(min_length=1, description="What is read, by name.")
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if (self.user is None) != (self.password_file is None):
+            raise Wrong("opcua_user", "user and password_file belong together")
+        if self.security == "None":
+            return self
+        policy, _, mode = self.security.partition("/")
+        if policy not in POLICIES or mode not in MODES:
+            known, modes = ", ".join(POLICIES), " or ".join(MODES)
+            text = f"security {self.security!r} is unknown; write None or one of {known}, a slash, and {modes}"
+            raise Wrong("opcua_security", text, security=self.security, known=known, modes=", ".join(MODES))
+        if (self.certificate_file is None) != (self.private_key_file is None):
+            text = "certificate_file and private_key_file belong together; leave out both to have them made"
+            raise Wrong("opcua_key", text)
+        return self
+
+
+def with_files(device: OpcUaDevice, name: str, folder: PurePath) -> OpcUaDevice:
+    """The device `name` with a place in `folder` for every certificate whose file the site file does not say.
+
+    Devices that call us by the same name share our certificate; each has its own server's.
+    """
+    if device.security == "None":
+        return device
+    ours = re.sub(r"[^\w.-]+", "-", device.application_uri)
+    places = {
+        "certificate_file": folder / f"{ours}.der",
+        "private_key_file": folder / f"{ours}.pem",
+        "server_certificate_file": folder / f"{name}.server.der",
+    }
+    return device.model_copy(update={key: str(path) for key, path in places.items() if getattr(device, key) is None})

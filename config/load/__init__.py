@@ -1,0 +1,1 @@
+"""Reading site and center files."""

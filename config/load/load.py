@@ -1,0 +1,86 @@
+"""From a YAML file to a checked `Site` or `Center`, or to everything that is wrong with it."""
+
+from pathlib import Path as FilePath
+
+from pydantic import ValidationError
+
+from config.center import Center
+from config.check.site import check_site
+from config.load.paths import center_beside, site_beside
+from config.load.salvage import is_consequence, validate
+from config.site.model import Site
+from config.site.names import names_in
+from config.templates.expand import expand, template_lines
+from config.templates.state_profiles import load_profiles
+from config.yaml.complaints import Complaint, Misconfigured, Source, in_order, once_a_line
+from config.yaml.translate import complaints_of
+from config.yaml.tree import lines, read_tree, value
+
+
+def load_site(path: str | FilePath) -> Site:
+    """The site file at `path`.
+
+    Raises `Misconfigured` with everything that is wrong; for its warnings there is `read_site`.
+    """
+    return read_site(path)[0]
+
+
+def read_site(path: str | FilePath) -> tuple[Site, tuple[Complaint, ...]]:
+    """The site file at `path` and its warnings; the files that it names lie beside it unless a folder is said.
+
+    Raises `Misconfigured` with everything that is wrong, warnings included.
+    """
+    site, warnings = parse_site(_text(path), str(path))
+    return site_beside(site, FilePath(path).parent), warnings
+
+
+def parse_site(text: str, file: str = "site.yaml") -> tuple[Site, tuple[Complaint, ...]]:
+    """The same for a text; file: what complaints call it."""
+    tree, complaints = read_tree(text, file)
+    if not tree.pairs:
+        raise Misconfigured(complaints or [Complaint(file, 1, "", "", "empty_file")])
+    shared = template_lines(tree)
+    tree, wrong = expand(tree, file)
+    source, data = Source(file, lines(tree)), value(tree)
+    site, invalid, broken = validate(data, source)
+    if site is not None:
+        crossed = check_site(site, names_in(data), load_profiles(), source)
+        invalid = [*invalid, *(item for item in crossed if not is_consequence(item, broken))]
+    complaints += wrong + [item for item in invalid if not (wrong and "${" in item.value)]  # told already
+    complaints = once_a_line(in_order(complaints), shared)
+    if site is None or any(item.severity == "error" for item in complaints):
+        raise Misconfigured(complaints)
+    return site, tuple(complaints)
+
+
+def load_center(path: str | FilePath) -> Center:
+    """The center's file at `path`; the files that it names lie beside it unless a folder is said.
+
+    Raises `Misconfigured` with everything that is wrong.
+    """
+    return center_beside(parse_center(_text(path), str(path)), FilePath(path).parent)
+
+
+def parse_center(text: str, file: str = "center.yaml") -> Center:
+    """The same for a text; file: what complaints call it."""
+    tree, complaints = read_tree(text, file)
+    if not tree.pairs:
+        raise Misconfigured(complaints or [Complaint(file, 1, "", "", "empty_file")])
+    source, data = Source(file, lines(tree)), value(tree)
+    try:
+        center = Center.model_validate(data)
+    except ValidationError as error:
+        raise Misconfigured(in_order(complaints + complaints_of(error, Center, data, source))) from None
+    if complaints:
+        raise Misconfigured(complaints)
+    return center
+
+
+def _text(path: str | FilePath) -> str:
+    try:
+        return FilePath(path).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        wrong = Complaint(str(path), 0, "", "", "cannot_read", {"detail": error.strerror or str(error)})
+    except UnicodeDecodeError as error:
+        wrong = Complaint(str(path), 0, "", "", "not_utf8", {"position": str(error.start)})
+    raise Misconfigured([wrong])

@@ -1,0 +1,52 @@
+"""Files named without a folder lie beside the file that names them, whatever folder a command is started in."""
+
+from pathlib import PurePath
+from typing import Final, TypeVar
+
+from pydantic import BaseModel
+
+from config.center import Center, StoreModel
+from config.site.model import Site
+
+_KEYS: Final = (
+    "bundle",
+    "password_file",
+    "ca_file",
+    "certificate_file",
+    "private_key_file",
+    "server_certificate_file",
+    "certificate",
+    "key",
+    "passwords",
+    "rules",
+    "pid_file",
+)
+_STORE_KEYS: Final = ("file", "books", "cache", "password_file", "token_file", "ca_file")
+_SQLITE: Final = "sqlite:///"
+M = TypeVar("M", bound=BaseModel)
+
+
+def site_beside(site: Site, folder: PurePath) -> Site:
+    """The site with every file that it names as seen from where the command runs; folder: of the site file."""
+    devices = {name: _placed(device, folder) for name, device in site.devices.items()}
+    center = site.center and _placed(site.center, folder)
+    return site.model_copy(update={"devices": devices} | ({"center": center} if center else {}))
+
+
+def center_beside(center: Center, folder: PurePath) -> Center:
+    """The same for a center; folder: of the center's file."""
+    blocks = {"https": center.https, "enrolment": center.enrolment}
+    news: dict[str, object] = {key: _placed(block, folder) for key, block in blocks.items() if block}
+    options = {
+        key: str(folder / value) if key in _STORE_KEYS and isinstance(value, str) and value else value
+        for key, value in center.store.options.items()
+    }
+    news["store"] = StoreModel.model_validate({"kind": center.store.kind, **options})
+    if center.database and center.database.startswith(_SQLITE):
+        news["database"] = f"{_SQLITE}{folder / center.database.removeprefix(_SQLITE)}"
+    return _placed(center, folder).model_copy(update=news)
+
+
+def _placed(model: M, folder: PurePath) -> M:
+    named = {key: getattr(model, key, None) for key in _KEYS}
+    return model.model_copy(update={key: str(folder / name) for key, name in named.items() if name})

@@ -1,0 +1,60 @@
+"""What can still be checked of a site file of which some parts are broken.
+
+One mistake must not hide the next: the broken parts are taken out, first as little as possible and then more, until
+the rest is a `Site` against which the cross-checks can run.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from config.site.model import Site
+from config.yaml.complaints import Complaint, Path, Source, dotted
+from config.yaml.translate import complaints_of, place
+
+_BY_NAME: Final = frozenset({"devices", "machines", "products", "reasons", "lines", "calendars", "values"})
+_FROM_ABSENCE: Final = frozenset({"gap_without_counter", "pieces_without_total"})
+_STAND_INS: Final[Mapping[str, Any]] = {"site": "x", "timezone": "UTC"}
+
+
+def validate(data: dict[str, Any], source: Source) -> tuple[Site | None, list[Complaint], frozenset[Path]]:
+    """The site, or what is left of it (None if nothing is); what is wrong; and the paths that were taken out."""
+    broken: set[Path] = set()
+    complaints: list[Complaint] = []
+    rest = data
+    for depth in (0, 3, 2, 1):  # keys below a section: its entries' keys, its entries, all of it
+        if depth:
+            rest = _without(rest, {path[: depth if path[0] in _BY_NAME else 1] for path in broken})
+        try:
+            return Site.model_validate(rest), complaints, frozenset(broken)
+        except ValidationError as error:
+            complaints = complaints or complaints_of(error, Site, data, source)
+            broken |= {place(item["loc"], rest)[0] or item["loc"][:1] for item in error.errors(include_url=False)}
+    return None, complaints, frozenset(broken)
+
+
+def is_consequence(complaint: Complaint, broken: frozenset[Path]) -> bool:
+    """Whether a cross-check may have found this only because broken parts were taken out."""
+    if complaint.severity == "warning":
+        return bool(broken)
+    blocks = {dotted(path[:2]) for path in broken}
+    return complaint.code in _FROM_ABSENCE and any(complaint.key.startswith(block) for block in blocks)
+
+
+def _without(data: dict[str, Any], paths: set[Path]) -> dict[str, Any]:
+    """A copy without what lies at these paths, and with stand-ins for what every site needs."""
+    return {
+        **{key: item for key, item in _STAND_INS.items() if key not in data or (key,) in paths},
+        **_cut(data, paths),
+    }
+
+
+def _cut(item: Any, paths: set[Path]) -> Any:
+    if not isinstance(item, dict) or not paths:
+        return item
+    return {
+        key: _cut(below, {path[1:] for path in paths if len(path) > 1 and path[0] == key})
+        for key, below in item.items()
+        if (key,) not in paths
+    }

@@ -1,0 +1,1 @@
+"""The site file, apart from its devices."""

@@ -1,0 +1,39 @@
+"""A gateway's way to its center."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from config.yaml.common import BrokerLink, BrokerUrl
+from config.yaml.durations import Duration
+from config.yaml.wrong import Wrong
+
+
+class GatewayLink(BrokerLink):
+    """How this gateway reaches its center (the file that the center made for it, or each thing by itself), how patiently,
+    and how much data the line may cost.
+    """
+
+    bundle: str = Field(
+        "",
+        description="The file that `nhip enroll` made for this gateway: broker, account, secret and certificates.",
+        examples=["/etc/nhip/van-long.main.bundle"],
+    )
+    broker: BrokerUrl = Field(
+        "",
+        description="mqtt:// or mqtts:// (encrypted), host and port; not beside `bundle`.",
+        examples=["mqtts://mqtt.example.vn:8883"],
+    )
+    retry_at_most: Duration = Field(
+        60.0, description="While the broker is away, it is tried at least this often; sooner after a short outage."
+    )
+    data_mb: int | None = Field(
+        None, ge=1, description="Data that the line may use in a month [MB]; no limit without it.", examples=[500]
+    )
+    data_from_day: int = Field(1, ge=1, le=28, description="Day on which the month of data begins.", examples=[15])
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if bool(self.bundle) == bool(self.broker) or (self.bundle and (self.username or self.password_file)):
+            raise Wrong("bundle_or_broker", "either `bundle` alone, or `broker` with what it needs")
+        return self

@@ -1,0 +1,147 @@
+"""The site file: one gateway's factory, or its part of it."""
+
+from datetime import date
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from config.devices.kinds import Device
+from config.site.link import GatewayLink
+from config.site.machine import MachineModel
+from config.site.values import Values
+from config.yaml.clock import Break, Clock, Days, parse_days
+from config.yaml.common import Listen, MachineId, Name, SiteId, StateWord, Strict, Word
+from config.yaml.durations import Duration
+from config.yaml.wrong import Wrong
+
+IdealPer = Literal["piece", "cycle", "set", "pair"]
+IdealSource = Literal["design", "timed", "guess"]
+
+
+class DatedIdeal(Strict):
+    """An ideal time from a date on."""
+
+    ideal: Duration = Field(description="Ideal time [s].", examples=["1.2s"])
+    since: date | None = Field(None, description="First day on which it holds.", examples=["2026-03-01"])
+    source: IdealSource | None = Field(None, description="design, timed or guess.")
+
+
+class ProductAt(Strict):
+    """A product on one machine, where that differs; what is left out is the product's own."""
+
+    ideal: Duration | None = Field(None, description="Ideal time [s].", examples=["26s"])
+    ideal_per: IdealPer | None = Field(
+        None, description="What the ideal time is of: a piece, a cycle or set (of per_count pieces), or a pair."
+    )
+    per_count: int | None = Field(None, ge=1, description="Pieces in one count.")
+    source: IdealSource | None = Field(None, description="Where the ideal time comes from: design, timed or guess.")
+    since: date | None = Field(None, description="First day on which it holds.", examples=["2026-03-01"])
+    ideals: tuple[DatedIdeal, ...] = Field((), description="Several ideal times by date, instead of `ideal`.")
+
+
+class ProductModel(ProductAt):
+    """A product and its ideal time. Undated, the ideal time always held."""
+
+    name: Name = Field({}, description="What people call it.", examples=["Ốp nhựa A"])
+    at: dict[str, ProductAt] = Field({}, description="Machine to what differs there.")
+
+
+class ReasonModel(Strict):
+    """Why a machine stood still, and what kind of stop that is."""
+
+    name: Name = Field({}, description="What people call it.", examples=["{vi: Kẹt khuôn, en: Die jam}"])
+    state: StateWord = Field(alias="is", description="What such a stop is.", examples=["breakdown"])
+
+
+class LineModel(Strict):
+    """Machines that belong together."""
+
+    name: Name = Field({}, description="What people call it.")
+    flow: Literal["serial", "parallel"] = Field("parallel", description="One after the other, or side by side.")
+    constraint: str = Field("", description="The machine that limits a serial line.", examples=["sew-3"])
+
+
+class RotationModel(Strict):
+    """A cycle of days that a shift keeps to, beside its weekdays."""
+
+    days: int = Field(ge=2, le=366, description="Length of the cycle [days].", examples=["14"])
+    start: date = Field(alias="from", description="A first day of the cycle.", examples=["2026-01-05"])
+    on: tuple[int, ...] = Field(min_length=1, description="Days of the cycle, from 1.", examples=["[1, 2, 3, 4]"])
+
+    @model_validator(mode="after")
+    def _within(self) -> Self:
+        outside = [day for day in self.on if not 1 <= day <= self.days]
+        if outside:
+            raise Wrong("rotation_day", f"day {outside[0]} of {self.days}", day=outside[0], days=self.days)
+        return self
+
+
+class ShiftModel(Strict):
+    """A shift; one that ends before it starts runs over midnight and belongs to the day on which it starts."""
+
+    name: str = Field(min_length=1, description="What people call it.", examples=["A"])
+    days: Days = Field(parse_days("daily"), description="Days on which it starts.", examples=["mon-sat"])
+    start_s: Clock = Field(alias="from", description="When it starts.", examples=['"06:00"'])
+    end_s: Clock = Field(alias="to", description="When it ends.", examples=['"14:00"'])
+    breaks: tuple[Break, ...] = Field((), description="Breaks within it.", examples=['["10:00-10:15"]'])
+    rotation: RotationModel | None = Field(
+        None, description="Crews that change by a cycle of days.", examples=["{days: 14, from: 2026-01-05, on: [1, 2]}"]
+    )
+
+
+class ExceptionModel(Strict):
+    """Days on which other shifts are worked, or none."""
+
+    first: date = Field(alias="date", description="The day.", examples=["2026-09-02"])
+    last: date | None = Field(None, alias="to", description="The last day, if there are several.")
+    name: str = Field("", description="Why.", examples=["Quốc khánh"])
+    shifts: tuple[ShiftModel, ...] = Field(description="The shifts of these days.", examples=["[]"])
+
+
+class CalendarModel(Strict):
+    """A calendar of its own for some machines."""
+
+    shifts: tuple[ShiftModel, ...] = Field((), description="Its shifts.")
+    exceptions: tuple[ExceptionModel, ...] = Field((), description="Days that differ.")
+
+
+class Site(Strict):
+    """A site file, checked. Every reference in it exists."""
+
+    site: SiteId = Field(description="The site's id.", examples=["van-long"])
+    gateway: SiteId = Field("main", description="This gateway's id within the site.")
+    name: Name = Field({}, description="What people call the site.", examples=["{vi: Nhựa Vân Long}"])
+    timezone: str = Field(description="IANA time zone.", examples=["Asia/Ho_Chi_Minh"])
+    formula: Literal["nakajima", "iso22400"] = Field("nakajima", description="Which formulas of OEE.")
+    clock: Literal["guarded", "system"] = Field(
+        "guarded",
+        description="guarded: facts wait until NTP, the center or a person vouches for the time; system: believe the "
+        "system's clock (a virtual machine whose host keeps it).",
+    )
+    center: GatewayLink | None = Field(None, description="Where facts are sent; without it they stay here.")
+    metrics: Listen | None = Field(
+        None,
+        description="Where Prometheus may ask how the agent is; not at all without it.",
+        examples=["127.0.0.1:9464"],
+    )
+    devices: dict[Word, Device] = Field({}, description="What is read.")
+    machines: dict[MachineId, MachineModel] = Field({}, description="What is measured.")
+    values: Values = Field(
+        {},
+        description="Process values that the center shall keep: `device.tag`, or `device.*`; none without it.",
+        examples=["{press-plc.oil_temp: {deadband: 0.5}}"],
+    )
+    products: dict[Annotated[str, Field(min_length=1)], ProductModel] = Field(
+        {}, description="What is made, by the number that the machine knows."
+    )
+    reasons: dict[MachineId, ReasonModel] = Field({}, description="Why machines stand still.")
+    lines: dict[MachineId, LineModel] = Field({}, description="Which machines belong together.")
+    shifts: tuple[ShiftModel, ...] = Field((), description="The site's calendar.")
+    exceptions: tuple[ExceptionModel, ...] = Field((), description="Days that differ.")
+    calendars: dict[MachineId, CalendarModel] = Field({}, description="Other calendars, by name.")
+
+    def calendar(self, name: str) -> CalendarModel:
+        """A calendar by name; "" is the site's own."""
+        if name:
+            return self.calendars[name]
+        return CalendarModel(shifts=self.shifts, exceptions=self.exceptions)

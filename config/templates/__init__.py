@@ -1,0 +1,1 @@
+"""Machine templates, equipment and state profiles."""

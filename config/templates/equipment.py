@@ -1,0 +1,119 @@
+"""Equipment profiles: common equipment of small factories as templates, in files anybody can read.
+
+A file of config/profiles/equipment is a template with its sources: devices with their tags, machines with their state
+rules and counters. A site file uses one in a line a machine:
+
+    use:
+      - {equipment: moxa-iologik-e1210, with: [{device: io-1, host: 192.168.1.31}]}
+      - equipment: pulse-counter
+        with:
+          - {machine: sew-1, count: io-1.count_0, line: sewing}
+
+Whatever else a row says in the words of a machine or a device (`line`, `calendar`, `port`, `every`, `tags`) is laid
+over what the profile says.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from importlib.resources.abc import Traversable
+from typing import Final, Literal, get_args
+
+from config.devices.kinds import DEVICE_KINDS
+from config.site.machine import MachineModel
+from config.templates.variables import Variable, declared
+from config.yaml.complaints import Complaint, Misconfigured
+from config.yaml.tree import Map, Node, Scalar, Seq, read_tree
+
+Basis = Literal["manual", "standard", "generic"]
+"""How sure the addresses are: the maker's manual, a published standard, or what is usual and must be compared."""
+SECTIONS: Final = ("devices", "machines")
+KEYS: Final = ("name", "basis", "sources", "setup", "variables", *SECTIONS)
+
+
+@dataclass(frozen=True)
+class Equipment:
+    """One file. names, setup: by language; setup: what has to be set at the equipment itself; body: its devices and
+    machines; kind: of its device, "" if it has none.
+    """
+
+    id: str
+    names: dict[str, str]
+    basis: Basis
+    sources: tuple[str, ...]
+    setup: dict[str, str]
+    variables: dict[str, Variable]
+    body: Map
+    kind: str
+
+    def tags(self) -> tuple[str, ...]:
+        """The names of its device's tags."""
+        devices = self.body.get("devices")
+        blocks = (
+            [item.get("tags") for _, item in devices.pairs if isinstance(item, Map)] if isinstance(devices, Map) else []
+        )
+        return tuple(key.text for block in blocks if isinstance(block, Map) for key, _ in block.pairs)
+
+    def also(self) -> frozenset[str]:
+        """Keys of a row that go to the machine or to the device as they stand."""
+        machine = set(MachineModel.model_fields) if self.body.get("machines") else set()
+        device = set(DEVICE_KINDS[self.kind].model_fields) - {"kind"} if self.kind else set()
+        return frozenset((machine | device) - set(self.variables))
+
+
+def equipment_ids() -> tuple[str, ...]:
+    """The names of all profiles, sorted."""
+    return tuple(sorted(item.name.removesuffix(".yaml") for item in _folder().iterdir() if item.name.endswith(".yaml")))
+
+
+@cache
+def equipment(name: str) -> Equipment | None:
+    """A profile by its file's name, None if there is none. Raises `Misconfigured` if it is not sound."""
+    if name not in equipment_ids():
+        return None
+    return read_equipment(name, (_folder() / f"{name}.yaml").read_text(encoding="utf-8"))
+
+
+def read_equipment(name: str, text: str) -> Equipment:
+    """A profile from its text. Raises `Misconfigured`."""
+    file = f"{name}.yaml"
+    tree, complaints = read_tree(text, file)
+    variables, wrong = declared(tree.get("variables"), ("variables",), file)
+    complaints += wrong
+    complaints += [
+        Complaint(file, key.line, key.text, "", "unknown_key", {"near": "", "known": ", ".join(KEYS)})
+        for key, _ in tree.pairs
+        if key.text not in KEYS
+    ]
+    basis = _text(tree.get("basis"))
+    sources = tree.get("sources")
+    named = tuple(_text(item) for item in sources.items) if isinstance(sources, Seq) else ()
+    if basis not in get_args(Basis) or not named or not _words(tree.get("name")):
+        complaints.append(Complaint(file, 1, "basis", basis, "missing_key", {"example": "name, basis, sources"}))
+    if complaints:
+        raise Misconfigured(complaints)
+    body = Map(tuple((key, node) for key, node in tree.pairs if key.text in SECTIONS), 1)
+    return Equipment(
+        name, _words(tree.get("name")), basis, named, _words(tree.get("setup")),  # type: ignore[arg-type]  # checked
+        variables, body, _kind(body),
+    )  # fmt: skip
+
+
+def _folder() -> Traversable:
+    return resources.files("config") / "profiles" / "equipment"
+
+
+def _kind(body: Map) -> str:
+    devices = body.get("devices")
+    for _, device in devices.pairs if isinstance(devices, Map) else ():
+        if isinstance(device, Map):
+            return _text(device.get("kind"))
+    return ""
+
+
+def _words(node: Node | None) -> dict[str, str]:
+    return {key.text: _text(item) for key, item in node.pairs} if isinstance(node, Map) else {}
+
+
+def _text(node: Node | None) -> str:
+    return node.text if isinstance(node, Scalar) else ""

@@ -1,0 +1,212 @@
+"""Templates: many like machines from one block.
+
+    templates:
+      press:
+        variables: [n, host]
+        devices:
+          press-${n}-plc: {kind: modbus_tcp, host: ${host}, tags: {...}}
+        machines:
+          press-${n}: {state: [{when: "press-${n}-plc.running", is: running}, {is: unplanned_stop}]}
+    use:
+      - {template: press, with: [{n: 1, host: 192.0.2.11}, {n: 2, host: 192.0.2.12}]}
+
+The text of a variable replaces `${name}` in keys and values before anything is checked; what comes out is the
+same as if it had been written by hand, so whatever is wrong in it is said about the template's own line, and about
+the row's where the row gave the value. `template_variables` says what a variable may be, `template_fill` how optional
+ones vanish. There is no arithmetic and no nesting: whoever needs them has a generator already.
+
+`{equipment: ..., with: ...}` uses a template that comes with the program instead: see `equipment`. What is wrong with
+it is said about the row, since that is all the person can change.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from config.site.machine import MachineModel
+from config.templates.equipment import Equipment, equipment, equipment_ids
+from config.templates.fill import Filler, Row
+from config.templates.variables import declared, row_of
+from config.yaml.complaints import Complaint, Path, Source
+from config.yaml.suggest import nearest
+from config.yaml.tree import Map, Node, Scalar, Seq
+
+SECTIONS: Final = ("devices", "machines", "products", "reasons", "lines", "calendars")
+USE_KEYS: Final = ("template", "equipment", "with")
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where complaints go. made: where a row made something, by section and name."""
+
+    file: str
+    complaints: list[Complaint]
+    made: dict[tuple[str, str], int]
+
+    def say(self, node: Node, path: Path, code: str, value: object = "", **values: str | int) -> None:
+        source = Source(self.file, {path: node.line})
+        self.complaints.append(source.complain(code, path, value, severity="error", **values))
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What a row adds to a section; line: the row's."""
+
+    section: str
+    body: Map
+    line: int
+
+
+def expand(root: Map, file: str) -> tuple[Map, list[Complaint]]:
+    """The tree with every `use` written out and without `templates` and `use`, and what is wrong with them."""
+    place = _Place(file, [], {})
+    templates, uses = root.get("templates"), root.get("use")
+    sections = {key.text: node for key, node in root.pairs if key.text not in ("templates", "use")}
+    keys = {key.text: key for key, _ in root.pairs}
+    if templates is not None and not isinstance(templates, Map):
+        place.say(templates, ("templates",), "wants_mapping")
+    if uses is not None and not isinstance(uses, Seq):
+        place.say(uses, ("use",), "wants_list")
+    known = templates if isinstance(templates, Map) else Map((), 0)
+    for key, template in known.pairs:
+        _check_template(key, template, place)
+    for number, use in enumerate(uses.items if isinstance(uses, Seq) else ()):
+        for item in _instances(use, ("use", number), known, place):
+            keys.setdefault(item.section, Scalar(item.section, plain=True, line=item.body.line))
+            sections[item.section] = _merge(sections.get(item.section), item, place)
+    pairs = tuple((keys[name], node) for name, node in sections.items())
+    return Map(pairs, root.line), place.complaints
+
+
+def template_lines(root: Map) -> frozenset[int]:
+    """The lines on which something stands within `templates`: one mistake there is made by every row."""
+
+    def below(node: Node) -> set[int]:
+        if isinstance(node, Map):
+            return {key.line for key, _ in node.pairs}.union(*(below(item) for _, item in node.pairs))
+        if isinstance(node, Seq):
+            return set().union(*(below(item) for item in node.items))
+        return {node.line}
+
+    templates = root.get("templates")
+    return frozenset(below(templates)) if templates is not None else frozenset()
+
+
+def _check_template(key: Scalar, template: Node, place: _Place) -> None:
+    path: Path = ("templates", key.text)
+    if not isinstance(template, Map):
+        place.say(template, path, "wants_mapping")
+        return
+    for name, node in template.pairs:
+        allowed = ("variables", *SECTIONS)
+        if name.text not in allowed:
+            near = nearest(name.text, allowed)
+            place.say(name, (*path, name.text), "unknown_key", near=near, known=", ".join(allowed))
+        elif name.text == "variables":
+            place.complaints.extend(declared(node, (*path, "variables"), place.file)[1])
+        elif not isinstance(node, Map):
+            place.say(node, (*path, name.text), "wants_mapping")
+
+
+def _instances(use: Node, path: Path, templates: Map, place: _Place) -> list[_Made]:
+    """The sections that one `use` adds."""
+    if not isinstance(use, Map):
+        place.say(use, path, "wants_mapping")
+        return []
+    for key, _ in use.pairs:
+        if key.text not in USE_KEYS:
+            near = nearest(key.text, USE_KEYS)
+            place.say(key, (*path, key.text), "unknown_key", near=near, known=", ".join(USE_KEYS))
+    name = use.get("template") or use.get("equipment")
+    rows = use.get("with")
+    if not isinstance(name, Scalar) or not isinstance(rows, Seq):
+        missing = "with" if isinstance(name, Scalar) else "template"
+        example = {"template": "template: press", "with": "with: [{n: 1}, {n: 2}]"}[missing]
+        place.say(use, (*path, missing), "missing_key", example=example)
+        return []
+    if use.get("template") is None:
+        return _equipment(name, rows, path, place)
+    if use.get("equipment") is not None:
+        place.say(use, (*path, "equipment"), "template_or_equipment")
+    return _template(name, rows, path, templates, place)
+
+
+def _template(name: Scalar, rows: Seq, path: Path, templates: Map, place: _Place) -> list[_Made]:
+    template = templates.get(name.text)
+    if not isinstance(template, Map):
+        near = nearest(name.text, [key.text for key, _ in templates.pairs])
+        place.say(name, (*path, "template"), "unknown_template", name.text, near=near)
+        return []
+    variables, _ = declared(template.get("variables"), (), place.file)
+    out: list[_Made] = []
+    for number, node in enumerate(rows.items):
+        row, wrong = row_of(node, variables, (*path, "with", number), place.file)
+        place.complaints.extend(wrong)
+        filled = _filled(template, row, ("templates", name.text), place)
+        out += [_Made(section, body, node.line) for section, body in filled]
+    return out
+
+
+def _equipment(name: Scalar, rows: Seq, path: Path, place: _Place) -> list[_Made]:
+    found = equipment(name.text)
+    if found is None:
+        known = equipment_ids()
+        near = nearest(name.text, known)
+        place.say(name, (*path, "equipment"), "unknown_equipment", name.text, near=near, known=", ".join(known))
+        return []
+    out: list[_Made] = []
+    for number, node in enumerate(rows.items):
+        row, wrong = row_of(node, found.variables, (*path, "with", number), place.file, found.also())
+        place.complaints.extend(wrong)
+        sections = _filled(found.body, replace(row, line=node.line), ("equipment", found.id), place)
+        out += [_Made(section, _laid_over(section, body, node, found), node.line) for section, body in sections]
+    return out
+
+
+def _laid_over(section: str, body: Map, row: Node, found: Equipment) -> Map:
+    """The machines or devices of a profile with what else a row says of them."""
+    given = row.pairs if isinstance(row, Map) else ()
+    is_machine = section == "machines"
+    extra = [
+        (key, node)
+        for key, node in given
+        if key.text in found.also() and (key.text in MachineModel.model_fields) == is_machine
+    ]
+    if not extra:
+        return body
+    return Map(tuple((key, _over(item, extra)) for key, item in body.pairs), body.line)
+
+
+def _over(below: Node, extra: list[tuple[Scalar, Node]]) -> Node:
+    if not isinstance(below, Map):
+        return below
+    new = {key.text for key, _ in extra}
+    kept = tuple((key, item) for key, item in below.pairs if key.text not in new)
+    laid = []
+    for key, item in extra:
+        old = below.get(key.text)
+        is_more_tags = key.text == "tags" and isinstance(old, Map) and isinstance(item, Map)
+        laid.append((key, _over(old, list(item.pairs)) if is_more_tags else item))  # type: ignore[arg-type,union-attr]
+    return Map((*kept, *laid), below.line)
+
+
+def _filled(template: Map, row: Row, path: Path, place: _Place) -> list[tuple[str, Map]]:
+    filler = Filler(place.file, row, place.complaints)
+    return [
+        (key.text, filler.map(node, (*path, key.text)))
+        for key, node in template.pairs
+        if key.text in SECTIONS and isinstance(node, Map)
+    ]
+
+
+def _merge(old: Node | None, new: _Made, place: _Place) -> Map:
+    before = old if isinstance(old, Map) else Map((), new.body.line)
+    first = {key.text: key.line for key, _ in before.pairs}
+    for key, _ in new.body.pairs:
+        made = (new.section, key.text)
+        if key.text in first:
+            row = Scalar(key.text, plain=True, line=new.line)
+            place.say(row, made, "duplicate_key", first=place.made.get(made, first[key.text]))
+        else:
+            place.made[made] = new.line
+    added = tuple((key, node) for key, node in new.body.pairs if key.text not in first)
+    return Map(before.pairs + added, before.line)

@@ -1,0 +1,121 @@
+"""What a template asks of each row that uses it: names, with defaults and what may be left out. Pure.
+
+`variables: [n, host]` asks for both. As a mapping, each says more:
+
+    variables:
+      host: {name: {vi: Địa chỉ IP, en: IP address}, example: 192.168.1.31}
+      unit: {default: 1}
+      alarm: {optional: true}
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from config.templates.fill import Row
+from config.yaml.complaints import Complaint, Path, Source
+from config.yaml.suggest import nearest
+from config.yaml.tree import Map, Node, Scalar, Seq, resolve
+
+KEYS: Final = ("name", "example", "default", "optional", "browse")
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One variable. default: its value where a row gives none; names: what it is called, by language; example: a
+    value that makes sense; browse: ends of the browse path at which an OPC UA server keeps the node.
+    """
+
+    name: str
+    default: Scalar | None = None
+    optional: bool = False
+    names: Mapping[str, str] | None = None
+    example: str = ""
+    browse: tuple[str, ...] = ()
+
+    @property
+    def required(self) -> bool:
+        """Whether each row must give it."""
+        return self.default is None and not self.optional
+
+
+def declared(node: Node | None, path: Path, file: str) -> tuple[dict[str, Variable], list[Complaint]]:
+    """The variables of a template, and what is wrong with their declaration."""
+    if node is None:
+        return {}, []
+    if isinstance(node, Seq):
+        return {item.text: Variable(item.text) for item in node.items if isinstance(item, Scalar)}, []
+    if isinstance(node, Scalar):
+        return {}, [_at(file, node, path, "wants_list")]
+    variables: dict[str, Variable] = {}
+    complaints: list[Complaint] = []
+    for key, item in node.pairs:
+        where = (*path, key.text)
+        if not isinstance(item, Map):
+            complaints.append(_at(file, item, where, "wants_mapping"))
+            continue
+        for name, _ in item.pairs:
+            if name.text not in KEYS:
+                near, known = nearest(name.text, KEYS), ", ".join(KEYS)
+                complaints.append(_at(file, name, (*where, name.text), "unknown_key", near=near, known=known))
+        variables[key.text] = _variable(key.text, item)
+    return variables, complaints
+
+
+def _variable(name: str, node: Map) -> Variable:
+    default, optional, example = node.get("default"), node.get("optional"), node.get("example")
+    return Variable(
+        name,
+        default if isinstance(default, Scalar) else None,
+        optional=isinstance(optional, Scalar) and resolve(optional) is True,
+        names=_names(node.get("name")),
+        example=example.text if isinstance(example, Scalar) else "",
+        browse=_texts(node.get("browse")),
+    )
+
+
+def _names(node: Node | None) -> dict[str, str]:
+    if isinstance(node, Scalar):
+        return {"vi": node.text, "en": node.text}
+    if isinstance(node, Map):
+        return {key.text: item.text for key, item in node.pairs if isinstance(item, Scalar)}
+    return {}
+
+
+def _texts(node: Node | None) -> tuple[str, ...]:
+    items: Iterable[Node] = node.items if isinstance(node, Seq) else (node,) if isinstance(node, Scalar) else ()
+    return tuple(item.text for item in items if isinstance(item, Scalar))
+
+
+def row_of(
+    node: Node, variables: Mapping[str, Variable], path: Path, file: str, also: Iterable[str] = ()
+) -> tuple[Row, list[Complaint]]:
+    """The values of one row, with defaults, and what is wrong with it. also: keys that are no variables and allowed."""
+    if not isinstance(node, Map):
+        return Row({}), [_at(file, node, path, "wants_mapping")]
+    allowed, complaints = set(also), []
+    values: dict[str, Scalar] = {}
+    for key, item in node.pairs:
+        where = (*path, key.text)
+        if key.text in variables and isinstance(item, Scalar):
+            values[key.text] = item
+        elif key.text in variables:
+            complaints.append(_at(file, item, where, "wants_text"))
+        elif key.text not in allowed:
+            known = [*variables, *sorted(allowed)]
+            near = nearest(key.text, known)
+            complaints.append(_at(file, key, where, "unknown_key", near=near, known=", ".join(known)))
+    for name, variable in variables.items():
+        if node.get(name) is not None:
+            continue
+        if variable.default is not None:
+            values[name] = Scalar(variable.default.text, variable.default.plain, 0)
+        elif not variable.optional:
+            example = f"{name}: {variable.example or '...'}"
+            complaints.append(_at(file, node, (*path, name), "missing_key", example=example))
+            values[name] = Scalar(f"${{{name}}}", plain=True, line=node.line)
+    return Row(values, frozenset(set(variables) - set(values))), complaints
+
+
+def _at(file: str, node: Node, path: Path, code: str, **values: str) -> Complaint:
+    return Source(file, {path: node.line}).complain(code, path, severity="error", **values)

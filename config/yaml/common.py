@@ -1,0 +1,144 @@
+"""What models of the site file share: names, states, ids, the broker."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+
+from config.yaml.suggest import nearest
+from config.yaml.wrong import Wrong
+from oee.model.states import STATE_BY_WORD, State
+
+LANGUAGES: Final = ("vi", "en")
+_WORD: Final = re.compile(r"[^\W\d][\w-]*")  # as names in expressions
+_MACHINE: Final = re.compile(r"\w[\w-]*")
+_SITE: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+class Strict(BaseModel):
+    """A block of a configuration file: unknown keys are refused, nothing changes after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _name(value: Any) -> Any:
+    """One text for both languages, or a text each; where one is missing the other stands in."""
+    if isinstance(value, str):
+        return dict.fromkeys(LANGUAGES, value)
+    if isinstance(value, Mapping) and value:
+        unknown = [key for key in value if key not in LANGUAGES]
+        if unknown:
+            raise Wrong("unknown_language", "a name is one text, or {vi: ..., en: ...}")
+        some = next(iter(value.values()))
+        return {language: value.get(language, some) for language in LANGUAGES}
+    raise Wrong("unknown_language", "a name is one text, or {vi: ..., en: ...}")
+
+
+def _state(value: Any) -> State:
+    if isinstance(value, State):
+        return value
+    if value == State.MINOR_STOP.word:
+        raise Wrong("is_minor_stop", "a stop becomes minor by its length, never by a rule")
+    if not isinstance(value, str) or value not in STATE_BY_WORD:
+        known = [word for word in STATE_BY_WORD if word != State.MINOR_STOP.word]
+        raise Wrong(
+            "unknown_state",
+            "no such state",
+            known=", ".join(known),
+            near=nearest(str(value), known),
+        )
+    return STATE_BY_WORD[value]
+
+
+def _matching(pattern: re.Pattern[str], code: str) -> AfterValidator:
+    def check(text: str) -> str:
+        if not pattern.fullmatch(text):
+            raise Wrong(code, "not allowed as a name here")
+        return text
+
+    return AfterValidator(check)
+
+
+def _broker(text: str) -> str:
+    try:
+        address = urlsplit(text)
+        sound = address.scheme in ("mqtt", "mqtts") and bool(address.hostname) and address.port != 0
+    except ValueError:
+        sound = False
+    if not sound or address.username or address.path.strip("/") or address.query:
+        raise Wrong("bad_broker", "not a broker; write for example mqtts://mqtt.example.vn:8883")
+    return text
+
+
+def _listen(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not 0 <= int(port) <= 65535:
+        raise Wrong("bad_listen", "not an address to listen on; write for example 127.0.0.1:8080")
+    return text
+
+
+Name = Annotated[
+    dict[str, str],
+    BeforeValidator(_name),
+    WithJsonSchema({"type": "object", "properties": {"vi": {"type": "string"}, "en": {"type": "string"}}}),
+]
+"""What people read: language to text, both present."""
+
+StateWord = Annotated[State, BeforeValidator(_state), WithJsonSchema({"type": "string"})]
+"""A state that may be written after `is:`, any but minor_stop."""
+
+SiteId = Annotated[str, _matching(_SITE, "bad_site_id")]
+"""Part of topics and accounts: lower-case letters, digits and single hyphens."""
+
+Word = Annotated[str, _matching(_WORD, "bad_word")]
+"""The name of a device or a tag, as it stands in expressions."""
+
+MachineId = Annotated[str, _matching(_MACHINE, "bad_machine_id")]
+"""The id of a machine, reason, line or calendar."""
+
+BrokerUrl = Annotated[str, AfterValidator(_broker)]
+Listen = Annotated[str, AfterValidator(_listen)]
+
+
+class BrokerLink(Strict):
+    """How to reach the MQTT broker. Files are read by whoever connects, not here."""
+
+    broker: BrokerUrl = Field(
+        description="mqtt:// or mqtts:// (encrypted), host and port.",
+        examples=["mqtts://mqtt.example.vn:8883"],
+    )
+    username: str = Field("", description="Account at the broker.", examples=["van-long.main"])
+    password_file: str = Field("", description="File that holds the password.", examples=["/etc/nhip/password"])
+    ca_file: str = Field(
+        "", description="Certificates to trust (PEM); default: the system's.", examples=["/etc/nhip/ca.pem"]
+    )
+
+    certificate_file: str = Field(
+        "", description="Our certificate (PEM), where the broker asks for one.", examples=["/etc/nhip/client.pem"]
+    )
+    private_key_file: str = Field("", description="Its key (PEM).", examples=["/etc/nhip/client.key"])
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if bool(self.certificate_file) != bool(self.private_key_file):
+            raise Wrong("broker_key", "certificate_file and private_key_file belong together")
+        if self.certificate_file and self.broker and not self.tls:
+            raise Wrong("broker_not_encrypted", "a certificate is for mqtts:// only")
+        return self
+
+    @property
+    def host(self) -> str:
+        """The broker's host."""
+        return urlsplit(self.broker).hostname or ""
+
+    @property
+    def port(self) -> int:
+        """The broker's port; 1883, or 8883 where encrypted, unless written."""
+        return urlsplit(self.broker).port or (8883 if self.tls else 1883)
+
+    @property
+    def tls(self) -> bool:
+        """Whether the connection is encrypted."""
+        return urlsplit(self.broker).scheme == "mqtts"

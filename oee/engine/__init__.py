@@ -1,0 +1,1 @@
+"""Samples and declarations become facts: the one engine for live data, replay and recomputation."""

@@ -1,0 +1,250 @@
+"""Judgement of whole stops: declared reasons, reasons from the PLC, set-ups, minor stops.
+
+The order is fixed: what people declared; the reason tag; set-ups; and last, minor stops. A stop is judged on its
+whole length and only then cut to shifts and minutes, so the same history gives the same states whatever window
+is asked for.
+
+A set-up lasts from the last piece of the old product to the first good piece of the new (the first piece where
+quality is not known). Stretches inside it that have an alarm or a reason keep their class.
+
+An unplanned stop without a reason is minor while its scheduled time does not exceed the limit (inclusive): a break
+suspends it, time outside the schedule ends it (and only suspends a breakdown).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oee.engine.production import Production, Products, product_key
+from oee.engine.timeline import Timeline, merge, split, within
+from oee.model.calendars import Spans
+from oee.model.declarations import Declaration
+from oee.model.facts import Text
+from oee.model.machine import Machine
+from oee.model.samples import EMPTY, Int64, Samples
+from oee.model.states import STATE_BY_WORD, CalendarClass, Quality, State
+
+_SET_UP_OVER = (State.RUNNING, State.UNPLANNED_STOP, State.STARVED, State.BLOCKED, State.SETUP, State.MINOR_STOP)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A changeover. end_ns: None while no good piece of the new product has come."""
+
+    start_ns: int
+    end_ns: int | None
+    product: str
+    to_product: str
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The final timeline (stops cut where the schedule ends them) and the set-ups in it."""
+
+    line: Timeline
+    setups: tuple[Setup, ...]
+
+
+def judge(
+    machine: Machine,
+    line: Timeline,
+    samples: Samples,
+    production: Production,
+    products: Products,
+    declarations: Sequence[Declaration],
+    spans: Spans,
+    last_piece_ns: int,
+) -> Judged:
+    """The timeline with every stop judged.
+
+    line: after debouncing; spans: the same window cut by the calendar; last_piece_ns: last piece before the window.
+    """
+    line = _declared(machine, line, declarations)
+    if machine.reason_tag:
+        line = merge(_reasons_from_tag(machine, line, samples))
+    setups = find_setups(machine, line, production, products, declarations, last_piece_ns)
+    line = _lay_setups(line, setups)
+    return Judged(_minor(machine, line, spans), setups)
+
+
+def _declared(machine: Machine, line: Timeline, declarations: Iterable[Declaration]) -> Timeline:
+    said = [item for item in declarations if item.field in ("reason", "state", "planned_stop")]
+    if not said:
+        return line
+    begin, finish = int(line.start_ns[0]), int(line.end_ns[-1])
+    windows = [(max(d.start_ns, begin), min(d.end_ns if d.end_ns is not None else finish, finish)) for d in said]
+    line = split(line, np.array(windows, np.int64).ravel())
+    state, reason, by = line.state.copy(), line.reason.copy(), line.by.copy()
+    for item, (start_ns, end_ns) in zip(said, windows, strict=True):
+        if start_ns >= end_ns:
+            continue
+        low, high = np.searchsorted(line.start_ns, [start_ns, end_ns])
+        here = np.zeros(len(line), np.bool_)
+        here[low:high] = True
+        if item.field == "state":
+            hit = here & (state == State.UNKNOWN)
+            state[hit] = STATE_BY_WORD[item.value]
+        else:
+            hit = here & (state != State.RUNNING) & (state != State.UNKNOWN)
+            if item.field == "planned_stop":
+                state[hit] = State.PLANNED_STOP
+            elif item.value:
+                state[hit] = machine.reason_states.get(item.value, State.UNPLANNED_STOP)
+            reason[hit] = item.value
+        by[hit] = item.who
+    return merge(Timeline(line.start_ns, line.end_ns, state, reason, by))
+
+
+def _reasons_from_tag(machine: Machine, line: Timeline, samples: Samples) -> Timeline:
+    """Each stop without a reason takes the first mapped value that the tag had while it lasted."""
+    column = samples.get(machine.reason_tag, EMPTY)
+    t_ns, values, good = column.t_ns, column.value, column.quality <= Quality.UNCERTAIN
+    differs = np.append(True, (values[1:] != values[:-1]) | (good[1:] != good[:-1])) if len(values) else good
+    t_ns, values, good = t_ns[differs], values[differs], good[differs]
+    names = [
+        machine.reason_map.get(product_key(value.item() if isinstance(value, np.generic) else value), "")
+        if known
+        else ""  # a code that nobody confirms names no stop
+        for value, known in zip(values, good.tolist(), strict=True)
+    ]
+    told = np.array([bool(name) for name in names], np.bool_)
+    if not told.any():
+        return line
+    position = np.where(told, np.arange(len(told)), len(told))
+    next_told = np.append(np.minimum.accumulate(position[::-1])[::-1], len(told))
+    stopped = (line.state != State.RUNNING) & (line.state != State.UNKNOWN) & (line.reason == "")
+    first = next_told[np.maximum(np.searchsorted(t_ns, line.start_ns, "right") - 1, 0)]
+    hit = stopped & (first < len(told)) & (np.append(t_ns, np.iinfo(np.int64).max)[first] < line.end_ns)
+    state, reason = line.state.copy(), line.reason.copy()
+    for index in np.flatnonzero(hit).tolist():
+        reason[index] = names[first[index]]
+        if state[index] == State.UNPLANNED_STOP:
+            state[index] = machine.reason_states.get(reason[index], State.UNPLANNED_STOP)
+    return replace(line, state=state, reason=reason)
+
+
+def find_setups(
+    machine: Machine,
+    line: Timeline,
+    production: Production,
+    products: Products,
+    declarations: Iterable[Declaration],
+    last_piece_ns: int,
+) -> tuple[Setup, ...]:
+    """The changeovers that a product change in a stop, or a person, tells of."""
+    changes = [(t_ns, t_ns, False) for t_ns in products.changed.tolist()]
+    changes += [
+        (item.start_ns, item.end_ns if item.end_ns is not None else item.start_ns, True)
+        for item in declarations
+        if item.field == "changeover" and line.start_ns[0] <= item.start_ns < line.end_ns[-1]
+    ]
+    if not changes:
+        return ()
+    made = production.total > 0
+    made_ns = production.t_ns[made]
+    judged = bool(production.judged.any())
+    gained = (production.good if judged else production.total).cumsum()
+    found: list[Setup] = []
+    for change_ns, not_before_ns, declared in sorted(changes):
+        chain = _chain(line, change_ns)
+        if chain is None and not declared:
+            continue
+        start_ns, end_ns = chain or (change_ns, not_before_ns)
+        before = int(np.searchsorted(made_ns, change_ns, "right")) - 1
+        if before >= 0:
+            start_ns = int(made_ns[before])
+        elif last_piece_ns:
+            start_ns = int(line.start_ns[0])
+        finish = _first_good(production.t_ns, gained, max(change_ns, not_before_ns - 1))
+        if finish is None and not machine.pieces.counters() and end_ns < line.end_ns[-1]:
+            finish = end_ns  # no pieces are counted at all: the stop itself is the set-up
+        at = np.array([change_ns], np.int64)  # the poll that saw the last old piece may already show the new product
+        old, new = products.before(at)[0], products.at(at)[0]
+        found.append(Setup(start_ns, finish, str(old), str(new)))
+    return tuple(found)
+
+
+def _first_good(t_ns: Int64, gained: Int64, after_ns: int) -> int | None:
+    """When the pieces gained since `after_ns` first make one good one."""
+    first = int(np.searchsorted(t_ns, after_ns, "right"))
+    base = int(gained[first - 1]) if first else 0
+    together = np.append(t_ns[1:] != t_ns[:-1], True)[first:]  # a poll's pieces and rejects are judged as one
+    enough = np.flatnonzero((gained[first:] - base >= 1) & together) if len(t_ns) else t_ns
+    return int(t_ns[first + enough[0]]) if len(enough) else None
+
+
+def _chain(line: Timeline, t_ns: int) -> tuple[int, int] | None:
+    """The unbroken stretch without running that holds this time or ends with it; None while it runs."""
+    index = max(int(np.searchsorted(line.start_ns, t_ns, "right")) - 1, 0)
+    if line.state[index] == State.RUNNING:
+        if line.start_ns[index] != t_ns or index == 0:
+            return None
+        index -= 1
+    first = last = index
+    while first > 0 and line.state[first - 1] != State.RUNNING:
+        first -= 1
+    while last + 1 < len(line) and line.state[last + 1] != State.RUNNING:
+        last += 1
+    return int(line.start_ns[first]), int(line.end_ns[last])
+
+
+def _lay_setups(line: Timeline, setups: tuple[Setup, ...]) -> Timeline:
+    if not setups:
+        return line
+    begin, finish = line.start_ns[0], line.end_ns[-1]
+    starts = np.maximum(np.array([item.start_ns for item in setups], np.int64), begin)
+    ends = np.array([finish if item.end_ns is None else item.end_ns for item in setups], np.int64)
+    line = split(line, np.concatenate([starts, ends]))
+    hit = within(line, starts, ends) & (line.reason == "") & _any_of(line.state, _SET_UP_OVER)
+    hit &= _by_machine(line.by)
+    state, by = line.state.copy(), line.by.copy()
+    by[hit & (state != State.SETUP)] = "product"
+    state[hit] = State.SETUP
+    line = merge(Timeline(line.start_ns, line.end_ns, state, line.reason, by))
+    joints = np.intersect1d(starts, ends)  # one good piece between two set-ups keeps them two; nothing else is cut
+    before, after = (np.maximum(np.searchsorted(line.start_ns, t_ns, "right") - 1, 0) for t_ns in (joints - 1, joints))
+    return split(line, joints[(line.state[before] == State.SETUP) & (line.state[after] == State.SETUP)])
+
+
+def _any_of(state: NDArray[np.uint8], wanted: Sequence[State]) -> NDArray[np.bool_]:
+    table = np.zeros(len(State), np.bool_)
+    table[list(wanted)] = True
+    return table[state]
+
+
+def _by_machine(by: Text) -> NDArray[np.bool_]:
+    out: NDArray[np.bool_] = (by == "plc") | (by == "count") | (by == "product")
+    return out
+
+
+def scheduled_before(spans: Spans, t_ns: Int64) -> Int64:
+    """Scheduled time of the window before each time [ns]."""
+    wanted = spans.calendar == CalendarClass.SCHEDULED
+    length = np.where(wanted, spans.end_ns - spans.start_ns, 0)
+    before = np.append(0, length.cumsum())[:-1]
+    index = np.maximum(np.searchsorted(spans.start_ns, t_ns, "right") - 1, 0)
+    inside = np.clip(t_ns - spans.start_ns[index], 0, spans.end_ns[index] - spans.start_ns[index])
+    out: Int64 = before[index] + np.where(wanted[index], inside, 0)
+    return out
+
+
+def _minor(machine: Machine, line: Timeline, spans: Spans) -> Timeline:
+    outside = spans.calendar == CalendarClass.OUTSIDE
+    edges = np.concatenate([spans.start_ns[outside], spans.end_ns[outside]])
+    if len(edges):
+        cut = split(line, edges)
+        kept = (cut.state == State.BREAKDOWN) | (cut.state == State.RUNNING)
+        same = np.append(False, (cut.state[1:] == cut.state[:-1]) & (cut.reason[1:] == cut.reason[:-1]))
+        joined = same & kept
+        start = cut.start_ns[~joined]
+        line = Timeline(
+            start, np.append(start[1:], line.end_ns[-1]), cut.state[~joined], cut.reason[~joined], cut.by[~joined]
+        )
+    open_stop = (line.state == State.UNPLANNED_STOP) & (line.reason == "")
+    length = scheduled_before(spans, line.end_ns) - scheduled_before(spans, line.start_ns)
+    minor = open_stop & (length <= machine.minor_stop_at_most_ns)
+    state = line.state.copy()
+    state[minor] = State.MINOR_STOP
+    return Timeline(line.start_ns, line.end_ns, state, line.reason, line.by)

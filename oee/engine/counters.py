@@ -1,0 +1,187 @@
+"""Counters: from raw register values to pieces made.
+
+A counter's first value is a baseline and counts nothing. After that each step from the last accepted
+value to the next is one of
+
+    forward    plausible for the time between: counted
+    rollover   smaller, but plausible modulo 2^bits: counted modulo 2^bits
+    reset      smaller, not plausible as a rollover, but the new value itself is: the new value is counted
+    jump       neither: a replaced PLC, a preset, a restored program; counts nothing, a new baseline
+    spike      implausible, and the next value is plausible from the one before it: dropped as if it had not
+               been read (a torn 32-bit read looks like this)
+
+A step that only a jump or a spike explains is decided by the value after it, so the last value of a
+series may stay `pending`. Plausible is a step of at most `max_per_s` times the time since the last
+look at the counter, plus one (samples travel on change, so the last look may be much later than the last row). A step across rows that are not good is `across` an outage: its pieces were
+made while nobody watched.
+
+Which of these is right was learned elsewhere: AVEVA Historian's counter retrieval (reset and rollover need
+configuration), MTConnect adapters whose count jumped to 599999 and back, and gateways that lose the pieces of
+a reset (max - min) or invent them (new - old).
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oee.model.machine import Counter
+from oee.model.samples import Int64, Series
+from oee.model.states import Quality
+
+SLACK: Final = 1
+"""Counts that two polls may see closer together than they were made."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a counter remembers between blocks. value: the last accepted raw value, None before the first;
+    at_ns: when it was last seen; lost: rows that are not good have come since; waiting: of a left counter, pieces
+    that have no right ones yet (negative: right ones that have no left ones).
+    """
+
+    value: int | None = None
+    at_ns: int = 0
+    lost: bool = False
+    waiting: int = 0
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Increments. t_ns: int64[n], when seen; count: int64[n] > 0; lost_ns: int64[n], for a step across an outage
+    the time of the first row that was not good, else -1; pending_ns: time of a value still undecided, or None;
+    oddities: `(t_ns, kind, old, new)` of every step that was not forward or rollover.
+    """
+
+    t_ns: Int64
+    count: Int64
+    lost_ns: Int64
+    pending_ns: int | None
+    oddities: tuple[tuple[int, str, int, int], ...]
+
+
+def _raw(counter: Counter, values: NDArray[Any]) -> Int64:
+    """Register values as whole counts; a signed register's negative half is the upper half of its range."""
+    raw = (np.floor(values + 1e-6) if values.dtype.kind == "f" else values).astype(np.int64)
+    if counter.signed and counter.bits is not None and counter.bits < 64:
+        raw &= (1 << counter.bits) - 1
+    return raw
+
+
+def count(counter: Counter, memory: Memory, column: Series) -> tuple[Counts, Memory]:
+    """Increments in a series of rows that all lie after what `memory` has seen, and the memory after them.
+
+    A pending last value is not in the memory: whoever goes on hands it in again.
+    """
+    good = column.quality <= Quality.UNCERTAIN
+    if column.value.dtype.kind == "f":
+        good &= ~np.isnan(column.value)
+    elif column.value.dtype.kind == "O":
+        good &= False  # text does not count; config refuses such a tag
+    rows = np.flatnonzero(good)
+    if not len(rows):
+        return Counts(*(np.empty(0, np.int64),) * 3, None, ()), _after(memory, column, good)
+    lost_at = _first_lost(column, rows, memory)
+    t_ns, raw = column.t_ns[rows], _raw(counter, column.value[rows])
+    if memory.value is None:
+        memory = Memory(int(raw[0]), int(t_ns[0]))
+        t_ns, raw, lost_at = t_ns[1:], raw[1:], lost_at[1:]
+    assert memory.value is not None  # just set
+    step = np.diff(raw, prepend=memory.value)
+    allowed = _allowed(counter, np.diff(t_ns, prepend=memory.at_ns), lost_at >= 0)
+    odd = (step < 0) | (step > allowed)
+    if odd.any():
+        return _walk(counter, memory, column, good, t_ns, raw, lost_at)
+    some = step > 0
+    found = Counts(t_ns[some], step[some], lost_at[some], None, ())
+    last = Memory(int(raw[-1]), int(t_ns[-1])) if len(raw) else memory
+    return found, _after(last, column, good)
+
+
+def _allowed(counter: Counter, gap_ns: Int64, lost: NDArray[np.bool_]) -> Int64:
+    if counter.look_ns:
+        gap_ns = np.where(lost, gap_ns, np.minimum(gap_ns, counter.look_ns))
+    return np.floor(counter.max_per_s * (gap_ns / 1e9)).astype(np.int64) + SLACK
+
+
+def _first_lost(column: Series, rows: Int64, memory: Memory) -> Int64:
+    """For each good row the time of the first row that was not good since the good row before it, or -1."""
+    before = np.concatenate([[-1], rows[:-1]]).astype(np.int64)
+    hole = rows - before > 1
+    first = np.where(hole, column.t_ns[np.minimum(before + 1, len(column) - 1)], -1)
+    if len(first) and memory.lost:
+        first[0] = memory.at_ns
+    return first
+
+
+def _after(memory: Memory, column: Series, good: NDArray[np.bool_]) -> Memory:
+    """The memory once the trailing rows that are not good are taken in: the outage begins at the first of them."""
+    if memory.value is None or memory.lost or not len(column) or good[-1]:
+        return memory
+    trailing = len(good) if not good.any() else len(good) - 1 - int(np.flatnonzero(good)[-1])
+    return replace(memory, at_ns=int(column.t_ns[-trailing]), lost=True)
+
+
+def _walk(
+    counter: Counter,
+    memory: Memory,
+    column: Series,
+    good: NDArray[np.bool_],
+    t_ns: Int64,
+    raw: Int64,
+    lost_at: Int64,
+) -> tuple[Counts, Memory]:
+    """The slow path: row by row, for a block that holds a step which is not plainly forward."""
+    found: list[tuple[int, int, int]] = []
+    oddities: list[tuple[int, str, int, int]] = []
+    base, base_ns = memory.value or 0, memory.at_ns
+    skipped_lost = -1
+    pending: int | None = None
+    times, values, losts = t_ns.tolist(), raw.tolist(), lost_at.tolist()
+    index = 0
+    while index < len(times):
+        now, value, lost = times[index], values[index], losts[index]
+        lost = lost if skipped_lost < 0 else skipped_lost
+        kind, pieces = classify(counter, base, value, _since(counter, base_ns, now, lost))
+        if kind == "jump":
+            if index + 1 == len(times):
+                pending = now
+                break
+            later_ns = _since(counter, base_ns, times[index + 1], lost)
+            later_kind, _ = classify(counter, base, values[index + 1], later_ns)
+            if later_kind != "jump":
+                oddities.append((now, "spike", base, value))
+                skipped_lost = lost
+                index += 1
+                continue
+        if kind not in ("forward", "rollover"):
+            oddities.append((now, kind, base, value))
+        if pieces:
+            found.append((now, pieces, lost))
+        base, base_ns, skipped_lost = value, now, -1
+        index += 1
+    columns = np.array(found, np.int64).reshape(-1, 3).T
+    counts = Counts(columns[0], columns[1], columns[2], pending, tuple(oddities))
+    if pending is not None:
+        return counts, Memory(base, base_ns, lost=skipped_lost >= 0)
+    return counts, _after(Memory(base, base_ns), column, good)
+
+
+def _since(counter: Counter, base_ns: int, now_ns: int, lost_ns: int) -> int:
+    """Time in which a step may have been made: since the last look, or since the outage."""
+    gap_ns = now_ns - base_ns
+    return gap_ns if lost_ns >= 0 or not counter.look_ns else min(gap_ns, counter.look_ns)
+
+
+def classify(counter: Counter, old: int, new: int, gap_ns: int) -> tuple[str, int]:
+    """What a step is, and how much it counts: forward, rollover, reset or jump (0)."""
+    allowed = int(counter.max_per_s * (gap_ns / 1e9)) + SLACK
+    if 0 <= new - old <= allowed:
+        return "forward", new - old
+    if new < old:
+        if counter.bits is not None and (wrapped := (new - old) % (1 << counter.bits)) <= allowed:
+            return "rollover", wrapped
+        if 0 <= new <= allowed:
+            return "reset", new
+    return "jump", 0

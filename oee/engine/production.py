@@ -1,0 +1,349 @@
+"""Production: which product, how many pieces, judged how, and whether anybody watched.
+
+Events are what counters and people say; `pieces` makes columns of them:
+
+    total + reject    each piece is good until its reject is seen
+    total + good      each piece is a reject until it is seen to be good
+    good + reject     their sum is the total
+    total alone       quality is not known, until people enter the rejects of a period
+    left + right      pairs are the total (oee/engine/pairs.py)
+
+Of total, good and reject together, good and total are believed. A piece belongs to the product that was
+set before the poll that saw it.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from oee.engine.counters import Counts, Memory, count
+from oee.engine.pairs import pair_up
+from oee.engine.timeline import Timeline, text
+from oee.model.declarations import Declaration, held
+from oee.model.expressions import all_known, at_times, is_known
+from oee.model.facts import MINUTE_NS, MS_NS, UNKNOWN_PRODUCT, Text
+from oee.model.machine import OPERATOR, Machine, Pieces, Product
+from oee.model.samples import EMPTY, Int64, Samples, Series
+from oee.model.states import Quality, State
+
+
+@dataclass(frozen=True)
+class Products:
+    """Which product is in effect. from_ns: int64[n] ascending, the first at or before the window;
+    product: object[n]; changed: times at which one known product gave way to another.
+    """
+
+    from_ns: Int64
+    product: Text
+    changed: Int64
+
+    def at(self, t_ns: Int64) -> Text:
+        """The product in effect at each time."""
+        out: Text = self.product[np.maximum(np.searchsorted(self.from_ns, t_ns, "right") - 1, 0)]
+        return out
+
+    def before(self, t_ns: Int64) -> Text:
+        """The product in effect just before each time."""
+        out: Text = self.product[np.maximum(np.searchsorted(self.from_ns, t_ns, "left") - 1, 0)]
+        return out
+
+
+@dataclass(frozen=True)
+class Production:
+    """Events in order of time. t_ns: int64[n]; the columns: int64[n] pieces (cycles: counts), negative where an
+    event takes back what an earlier one assumed; lost_ns: where the outage began that the event spans, -1 if none.
+    """
+
+    t_ns: Int64
+    total: Int64
+    judged: Int64
+    good: Int64
+    rework: Int64
+    reject: Int64
+    cycles: Int64
+    lost_ns: Int64
+
+
+_COLUMNS = ("total", "judged", "good", "rework", "reject")
+
+
+def product_key(value: object) -> str:
+    """A register's or a person's word for a product as a key: 7, 7.0 and "7" are the same."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value).strip() or UNKNOWN_PRODUCT
+
+
+def products_from(
+    machine: Machine,
+    samples: Samples,
+    declarations: Iterable[Declaration],
+    first: str,
+    known: str,
+    start_ns: int,
+) -> Products:
+    """The product in effect from `start_ns` on, where `first` (a raw name) was the one before and `known` the last one
+    that was known.
+
+    Through a gap the last known product stays (the time is unknown anyway); a register that the device itself
+    calls bad makes it `?`. A change is between two known products.
+    """
+    if machine.product_tag == OPERATOR:
+        told = [(t_ns, product_key(value)) for t_ns, value in held(declarations, "product", start_ns)]
+    elif machine.product_tag:
+        told = _tag_products(machine, samples.get(machine.product_tag, EMPTY), first, start_ns)
+    else:
+        told = [(start_ns, machine.product)]
+    return _products([(start_ns - 1, first), *told], known)
+
+
+def _products(told: list[tuple[int, str]], known: str) -> Products:
+    """Rows of equal neighbours joined, and the times at which one known product gives way to another."""
+    rows = told[:1]
+    for t_ns, name in told[1:]:
+        if rows[-1][0] == t_ns:
+            rows.pop()
+        if not rows or name != rows[-1][1]:
+            rows.append((t_ns, name))
+    changed: list[int] = []
+    for t_ns, name in rows:
+        if name == UNKNOWN_PRODUCT:
+            continue
+        if known not in (UNKNOWN_PRODUCT, name):
+            changed.append(t_ns)
+        known = name
+    return Products(
+        np.array([t_ns for t_ns, _ in rows], np.int64), text([name for _, name in rows]), np.array(changed, np.int64)
+    )
+
+
+def _tag_products(machine: Machine, column: Series, first: str, start_ns: int) -> list[tuple[int, str]]:
+    if not len(column):
+        return []
+    differs = np.ones(len(column), np.bool_)
+    differs[1:] = (column.value[1:] != column.value[:-1]) | (column.quality[1:] != column.quality[:-1])
+    rows: list[tuple[int, str]] = []
+    waiting = ""  # what the register said before the window: not yet in effect, where changes wait for the next stop
+    for index in np.flatnonzero(differs).tolist():
+        quality = column.quality[index]
+        if quality == Quality.GAP:
+            continue
+        value = column.value[index]
+        name = product_key(value.item() if isinstance(value, np.generic) else value)
+        name = name if quality <= Quality.UNCERTAIN else UNKNOWN_PRODUCT
+        if column.t_ns[index] < start_ns:
+            waiting = name
+        else:
+            rows.append((int(column.t_ns[index]), name))
+    if machine.product_change == "next_stop" and waiting not in ("", first):
+        rows.insert(0, (start_ns, waiting))
+    return rows
+
+
+def delay_changes(products: Products, line: Timeline, known: str) -> Products:
+    """`product_change: next_stop`: a change seen while the machine runs takes effect when it next stops."""
+    runs = line.state == State.RUNNING
+    stops = line.start_ns[~runs]
+    rows = [(int(products.from_ns[0]), str(products.product[0]))]
+    for t_ns, name in zip(products.from_ns[1:].tolist(), products.product[1:].tolist(), strict=True):
+        at, before = (max(int(np.searchsorted(line.start_ns, t, "right")) - 1, 0) for t in (t_ns, t_ns - 1))
+        effect = t_ns
+        in_effect = next(held for from_ns, held in reversed(rows) if from_ns <= t_ns)
+        if runs[at] and runs[before] and in_effect != UNKNOWN_PRODUCT:
+            index = int(np.searchsorted(stops, t_ns))
+            if index == len(stops):
+                continue  # not yet in effect
+            effect = int(stops[index])
+        rows.append((effect, name))
+    return _products(rows, known)
+
+
+def ideals_us(products: Mapping[str, Product], names: Text, t_ns: Int64) -> Int64:
+    """Ideal time of one piece of each product at each time [us], 0 where none is known."""
+    out = np.zeros(len(names), np.int64)
+    for name in set(names.tolist()):
+        product = products.get(name)
+        if product is None or not product.ideals:
+            continue
+        mine = names == name
+        since = np.array([ideal.since_ns for ideal in product.ideals], np.int64)
+        us = np.array([0, *(ideal.us for ideal in product.ideals)], np.int64)
+        out[mine] = us[np.searchsorted(since, t_ns[mine], "right")]
+    return out
+
+
+def per_count(machine: Machine, names: Text) -> Int64:
+    """Pieces that one count stands for, by product."""
+    found = {name: machine.products[name].per_count if name in machine.products else 0 for name in set(names.tolist())}
+    own = machine.pieces.per_count
+    return np.array([found[name] or own for name in names.tolist()], np.int64)
+
+
+def count_all(
+    pieces: Pieces, memories: Mapping[str, Memory], samples: Samples
+) -> tuple[dict[str, Counts], dict[str, Memory]]:
+    """Each counter's increments (of left and right, pairs as `total`), and what it remembers after them."""
+    counted, after = {}, {}
+    for role, counter in pieces.counters().items():
+        counted[role], after[role] = count(counter, memories.get(role, Memory()), samples.get(counter.tag, EMPTY))
+    return pair_up(counted, memories, after) if pieces.left and pieces.right else (counted, after)
+
+
+def blind(machine: Machine, samples: Samples, start_ns: int, end_ns: int) -> tuple[Int64, Int64]:
+    """When pieces could not be seen: starts and ends of the stretches of `[start_ns, end_ns)` in which the counter is not
+    known; all of it for a machine without one."""
+    columns = [samples.get(counter.tag, EMPTY) for counter in machine.pieces.needed()]
+    if len(columns) == 1:
+        column = columns[0]
+        later = int(np.searchsorted(column.t_ns, start_ns, "right"))
+        times = np.concatenate([np.array([start_ns], np.int64), column.t_ns[later:]])
+        known = np.concatenate([at_times(column, times[:1]).known, is_known(column)[later:]])
+    else:
+        axes = [column.t_ns[column.t_ns > start_ns] for column in columns]
+        times = np.unique(np.concatenate([np.array([start_ns], np.int64), *axes]))
+        known = all_known(columns, times)
+    edge = np.append(True, known[1:] != known[:-1])
+    starts, state = times[edge], known[edge]
+    ends = np.append(starts[1:], end_ns)
+    return starts[~state], ends[~state]
+
+
+def pieces(machine: Machine, counted: Mapping[str, Counts], products: Products, samples: Samples) -> Production:
+    """Increments as production events."""
+    roles = set(counted)
+    if {"total", "good"} <= roles:
+        roles.discard("reject")
+    parts: list[list[Int64]] = []
+    for role in ("total", "good", "reject", "rework"):
+        if role not in roles:
+            continue
+        step = counted[role]
+        number = step.count
+        if role == "total" or (role == "good" and "total" not in roles):
+            number = number * _multiplier(machine, products, samples, step.t_ns)
+        parts.append([step.t_ns, *_columns(role, roles, number), _cycles(role, roles, step.count), step.lost_ns])
+    if not parts:
+        return Production(*(np.empty(0, np.int64),) * 8)
+    joined = [np.concatenate(columns) for columns in zip(*parts, strict=True)]
+    if len(parts) > 1:
+        order = np.argsort(joined[0], kind="stable")
+        joined = [column[order] for column in joined]
+    return Production(*joined)
+
+
+def _multiplier(machine: Machine, products: Products, samples: Samples, t_ns: Int64) -> Int64:
+    if machine.pieces.cavities:
+        found = at_times(samples.get(machine.pieces.cavities, EMPTY), np.maximum(t_ns - 1, 0))
+        told = np.where(found.known, found.value, machine.pieces.per_count)
+        return np.maximum(told.astype(np.int64), 0)
+    if machine.pieces.per_count == 1 and not any(product.per_count for product in machine.products.values()):
+        return np.ones(len(t_ns), np.int64)
+    return per_count(machine, products.before(t_ns))
+
+
+def _columns(role: str, roles: set[str], number: Int64) -> list[Int64]:
+    """total, judged, good, rework, reject that `number` counts of this role stand for."""
+    zero = np.zeros(len(number), np.int64)
+    match role:
+        case "total" if "good" in roles:
+            return [number, number, zero, zero, number]
+        case "total" if "reject" in roles or "rework" in roles:
+            return [number, number, number, zero, zero]
+        case "total":
+            return [number, zero, zero, zero, zero]
+        case "good" if "total" in roles:
+            return [zero, zero, number, zero, -number]
+        case "good":
+            return [number, number, number, zero, zero]
+        case "reject" if "total" in roles:
+            return [zero, zero, -number, zero, number]
+        case "reject":
+            return [number, number, zero, zero, number]
+    return [zero, zero, -number, number, zero]
+
+
+def _cycles(role: str, roles: set[str], number: Int64) -> Int64:
+    counts = role == "total" or ("total" not in roles and role in ("good", "reject"))
+    return number if counts else np.zeros(len(number), np.int64)
+
+
+def enter(
+    machine: Machine, production: Production, products: Products, said: Iterable[Declaration], until_ns: int
+) -> Production:
+    """The production with rejects and rework that people entered for whole periods.
+
+    said: entries that stand (`oee.model.declarations.entries`). An entry is laid over the product's pieces of its period in
+    proportion, minute by minute, and makes them judged; without pieces its last minute takes it. An entry whose period is
+    not over at `until_ns` waits.
+    """
+    for item in said:
+        if item.end_ns is None or item.end_ns > until_ns or item.machine not in ("", machine.id):
+            continue
+        production = _enter(production, products, item, item.start_ns, item.end_ns)
+    return production
+
+
+def _enter(production: Production, products: Products, item: Declaration, start_ns: int, end_ns: int) -> Production:
+    number = int(item.value)
+    here = (production.t_ns >= start_ns) & (production.t_ns < end_ns) & (production.total > 0)
+    if item.product:
+        here &= products.before(production.t_ns) == item.product
+    index = np.flatnonzero(here)
+    if not len(index):
+        return _at_last(production, item, number, end_ns)
+    share = _by_minute(number, production.t_ns[index], production.total[index])
+    judged, good = production.judged.copy(), production.good.copy()
+    kind = "reject" if item.field == "rejects" else "rework"
+    bad = getattr(production, kind).copy()
+    new = production.total[index] - judged[index]
+    judged[index] += new
+    good[index] += new - share
+    bad[index] += share
+    return replace(production, judged=judged, good=good, **{kind: bad})
+
+
+def _by_minute(number: int, t_ns: Int64, total: Int64) -> Int64:
+    """`number` laid over minutes in proportion to their pieces, and within a minute onto its first pieces."""
+    minute, first, group = np.unique(t_ns // MINUTE_NS, return_index=True, return_inverse=True)
+    made = np.bincount(group, weights=total, minlength=len(minute)).astype(np.int64)
+    share = spread(number, made)
+    before = total.cumsum() - total
+    before -= before[first][group]
+    out: Int64 = np.clip(share[group] - before, 0, total)
+    last = np.append(first[1:], len(t_ns)) - 1
+    out[last] += np.maximum(share - made, 0)  # more rejects than pieces: an anomaly that is shown, not hidden
+    return out
+
+
+def _at_last(production: Production, item: Declaration, number: int, end_ns: int) -> Production:
+    """An entry for a period without pieces: good turns negative there, and right in the sum over its day."""
+    if not number:
+        return production
+    at = int(np.searchsorted(production.t_ns, end_ns, "left"))
+    kind = "reject" if item.field == "rejects" else "rework"
+    row = {"t_ns": end_ns - MS_NS, "good": -number, kind: number, "lost_ns": -1}
+    names = list(production.__dataclass_fields__)
+    return replace(production, **{name: np.insert(getattr(production, name), at, row.get(name, 0)) for name in names})
+
+
+def spread(amount: int, weights: Int64) -> Int64:
+    """`amount` laid over cells in proportion to their weights, exactly: largest remainder, earliest first.
+
+    All weights zero: the last cell takes it.
+    """
+    if not len(weights):
+        return weights
+    whole = int(weights.sum())
+    if whole == 0:
+        out = np.zeros(len(weights), np.int64)
+        out[-1] = amount
+        return out
+    sign, size = (1, amount) if amount >= 0 else (-1, -amount)
+    exact = [size * weight for weight in weights.tolist()]
+    floor = np.array([value // whole for value in exact], np.int64)
+    rest = size - int(floor.sum())
+    remainder = np.array([value % whole for value in exact], object)
+    order = sorted(range(len(exact)), key=lambda i: (-remainder[i], i))[:rest]
+    floor[order] += 1
+    return sign * floor

@@ -1,0 +1,83 @@
+"""What is settled: the time up to which nothing that comes later can change what was told.
+
+It is the last piece that lies before the oldest stop, gap or changeover that has not ended, was seen while the machine ran
+(or begins a set-up), ends no outage, lies in no period of an entry made by hand, and leaves no counter undecided.
+"""
+
+from collections.abc import Iterator
+from itertools import chain
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oee.engine.assess import Assessment
+from oee.engine.counters import Memory
+from oee.engine.production import count_all
+from oee.engine.state import MachineState
+from oee.engine.timeline import Timeline
+from oee.model.declarations import ENTRIES
+from oee.model.machine import Machine
+from oee.model.samples import Int64, between
+from oee.model.states import State
+
+_LOOKED_AT: Final = 1000
+
+
+def settle(machine: Machine, state: MachineState, found: Assessment, until_ns: int) -> tuple[int, dict[str, Memory]]:
+    """The time up to which nothing can change any more, and what the counters remembered then."""
+    whole, begin_ns = found.whole, state.settled_ns
+    sure_ns = until_ns
+    if machine.gap is not None:  # a run lasts surely to its last piece: what follows may turn out to be a gap
+        sure_ns = max((int(counts.t_ns[-1]) for counts in found.counted.values() if len(counts.t_ns)), default=begin_ns)
+    limit = min(
+        until_ns,
+        _open_from(found.bare, machine.shortest_run_ns, state.since_ns, sure_ns),
+        _open_from(whole.line, machine.shortest_run_ns, state.since_ns, sure_ns),
+        *(counts.pending_ns for counts in found.counted.values() if counts.pending_ns is not None),
+    )
+    candidates = _candidates(found, limit, begin_ns) if machine.pieces.counters() else iter([max(limit, begin_ns)])
+    periods = [item for item in state.declarations if item.field in ENTRIES and item.start_ns >= begin_ns]
+    for settled_ns in chain(candidates, [begin_ns]):
+        if any(item.start_ns < settled_ns < (item.end_ns or 0) for item in periods):
+            continue  # an entry is laid over its whole period or not yet
+        earlier = {tag: between(rows, begin_ns, settled_ns) for tag, rows in state.rows.items()}
+        counted, memories = count_all(machine.pieces, state.counters, earlier)
+        if all(counts.pending_ns is None for counts in counted.values()):
+            return settled_ns, memories
+    return begin_ns, dict(state.counters)
+
+
+def _candidates(found: Assessment, limit_ns: int, begin_ns: int) -> Iterator[int]:
+    """Pieces at which time may be settled, the latest first. Nearly always it is one of the last."""
+    made = found.whole.production
+    end = int(np.searchsorted(made.t_ns, min(limit_ns, found.decided_ns - 1), "right"))
+    while end > 0:
+        low = max(end - _LOOKED_AT, 0)
+        clean = (made.total[low:end] > 0) & (made.lost_ns[low:end] < 0) & (made.t_ns[low:end] > begin_ns)
+        times = made.t_ns[low:end][clean]
+        times = times[_running_at(found.bare, times) & _running_or_begins(found.whole.line, times)]
+        yield from dict.fromkeys(times[::-1].tolist())
+        end = low
+
+
+def _open_from(line: Timeline, shortest_run_ns: int, since_ns: int, sure_ns: int) -> int:
+    """Where the unfinished tail begins: what follows the last run that is long enough to stay one."""
+    start = line.start_ns.copy()
+    start[0] = min(since_ns, int(start[0]))
+    length = np.minimum(line.end_ns, max(sure_ns, int(line.start_ns[-1]))) - start
+    firm = np.flatnonzero((line.state == State.RUNNING) & (length >= shortest_run_ns))
+    return int(line.end_ns[firm[-1]]) if len(firm) else int(line.start_ns[0])
+
+
+def _running_at(line: Timeline, t_ns: Int64) -> NDArray[np.bool_]:
+    index = np.maximum(np.searchsorted(line.start_ns, t_ns, "right") - 1, 0)
+    out: NDArray[np.bool_] = line.state[index] == State.RUNNING
+    return out
+
+
+def _running_or_begins(line: Timeline, t_ns: Int64) -> NDArray[np.bool_]:
+    """Running at that time, or just ceasing to (a changeover begins with the last piece)."""
+    index = np.maximum(np.searchsorted(line.start_ns, t_ns, "right") - 1, 0)
+    out: NDArray[np.bool_] = _running_at(line, t_ns) | ((line.start_ns[index] == t_ns) & _running_at(line, t_ns - 1))
+    return out

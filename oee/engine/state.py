@@ -1,0 +1,148 @@
+"""What must survive between two blocks of one machine, and across a restart."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Final
+
+import numpy as np
+
+from oee.engine.counters import Memory
+from oee.model.declarations import Declaration
+from oee.model.facts import UNKNOWN_PRODUCT, Int64, Stop
+from oee.model.samples import Series, column
+from oee.model.states import State
+
+FORMAT: Final = 2
+_READS: Final = (1, 2)
+"""Format 1 knew no `part_facts` and `part_losses`."""
+
+FactKey = tuple[str, int, int, int, str, str]
+LossKey = tuple[str, int, int, int, str, str, int, str]
+
+
+@dataclass(frozen=True)
+class Offered:
+    """What has been sent, less what is settled: what the next offer is the difference to.
+
+    facts, losses: key to sums; negative where settled time has not been sent yet.
+    stops: id to the stop as last sent, for stops that may still change.
+    fact_rows, loss_rows: minute to the number of rows sent for it so far.
+    part_facts, part_losses: what of the minute in which the settled time lies is settled: what a computation that
+      begins there must add to reach that minute's whole sums (`oee.engine.correction`).
+    """
+
+    facts: Mapping[FactKey, Int64] = field(default_factory=dict)
+    losses: Mapping[LossKey, Int64] = field(default_factory=dict)
+    stops: Mapping[str, Stop] = field(default_factory=dict)
+    fact_rows: Mapping[int, int] = field(default_factory=dict)
+    loss_rows: Mapping[int, int] = field(default_factory=dict)
+    part_facts: Mapping[FactKey, Int64] = field(default_factory=dict)
+    part_losses: Mapping[LossKey, Int64] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MachineState:
+    """The carry of one machine. Everything is as of just before `settled_ns`, but for the rows, which reach
+    beyond `until_ns` where a tag is ahead of others.
+
+    settled_ns: what is earlier will not change any more unless a declaration reaches back; 0 before the first sample.
+    until_ns: up to here the timeline has been told.
+    """
+
+    settled_ns: int = 0
+    until_ns: int = 0
+    rows: Mapping[str, Series] = field(default_factory=dict)
+    counters: Mapping[str, Memory] = field(default_factory=dict)
+    declarations: tuple[Declaration, ...] = ()
+    product: str = UNKNOWN_PRODUCT
+    known_product: str = UNKNOWN_PRODUCT
+    """The last product that was known, for a changeover across a time in which it was not."""
+    last_piece_ns: int = 0
+    made_since_setup: int | None = None
+    since_ns: int = 0
+    """Start of the state that holds at `settled_ns`."""
+    shift: tuple[int, str] = (0, "")
+    shift_pieces: int = 0
+    """Pieces of that business date and shift before `settled_ns`."""
+    offered: Offered = Offered()
+    late_rows: int = 0
+    """Rows that came for settled time and were not used."""
+    oddities: tuple[tuple[int, str, int, int], ...] = ()
+    """The latest counter steps that were not plainly forward: `(t_ns, kind, old, new)`."""
+
+
+def _series(rows: Series) -> list[list[Any]]:
+    return [rows.t_ns.tolist(), rows.value.tolist(), rows.quality.tolist()]
+
+
+def _sums(table: Mapping[Any, Int64]) -> list[list[Any]]:
+    return [[list(key), row.tolist()] for key, row in table.items()]
+
+
+def dump(state: MachineState) -> bytes:
+    """The state as bytes that `load` understands."""
+    offered = state.offered
+    plain = {
+        "format": FORMAT,
+        "settled_ns": state.settled_ns,
+        "until_ns": state.until_ns,
+        "rows": {tag: _series(rows) for tag, rows in state.rows.items()},
+        "counters": {role: asdict(memory) for role, memory in state.counters.items()},
+        "declarations": [asdict(item) for item in state.declarations],
+        "product": state.product,
+        "known_product": state.known_product,
+        "last_piece_ns": state.last_piece_ns,
+        "made_since_setup": state.made_since_setup,
+        "since_ns": state.since_ns,
+        "shift": list(state.shift),
+        "shift_pieces": state.shift_pieces,
+        "late_rows": state.late_rows,
+        "facts": _sums(offered.facts),
+        "losses": _sums(offered.losses),
+        "stops": [asdict(stop) for stop in offered.stops.values()],
+        "fact_rows": list(offered.fact_rows.items()),
+        "loss_rows": list(offered.loss_rows.items()),
+        "part_facts": _sums(offered.part_facts),
+        "part_losses": _sums(offered.part_losses),
+    }
+    return json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def load(data: bytes) -> MachineState:
+    """The state in these bytes. Raises `ValueError` if they are not of this format."""
+    try:
+        plain = json.loads(data)
+        if plain["format"] not in _READS:
+            raise ValueError(f"carry of format {plain['format']}; this program reads {FORMAT}")
+        stops = [Stop(**(item | {"state": State(item["state"])})) for item in plain["stops"]]
+        offered = Offered(
+            {tuple(key): np.array(row, np.int64) for key, row in plain["facts"]},
+            {tuple(key): np.array(row, np.int64) for key, row in plain["losses"]},
+            {stop.id: stop for stop in stops},
+            {int(minute): int(n) for minute, n in plain["fact_rows"]},
+            {int(minute): int(n) for minute, n in plain["loss_rows"]},
+            {tuple(key): np.array(row, np.int64) for key, row in plain.get("part_facts", ())},
+            {tuple(key): np.array(row, np.int64) for key, row in plain.get("part_losses", ())},
+        )
+        return replace(
+            MachineState(offered=offered),
+            settled_ns=plain["settled_ns"],
+            until_ns=plain["until_ns"],
+            rows={
+                tag: Series(np.array(t_ns, np.int64), column(value), np.array(quality, np.uint8))
+                for tag, (t_ns, value, quality) in plain["rows"].items()
+            },
+            counters={role: Memory(**item) for role, item in plain["counters"].items()},
+            declarations=tuple(Declaration(**item) for item in plain["declarations"]),
+            product=plain["product"],
+            known_product=plain["known_product"],
+            last_piece_ns=plain["last_piece_ns"],
+            made_since_setup=plain["made_since_setup"],
+            since_ns=plain["since_ns"],
+            shift=(plain["shift"][0], plain["shift"][1]),
+            shift_pieces=plain["shift_pieces"],
+            late_rows=plain["late_rows"],
+        )
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise ValueError(f"no carry of a machine: {error!r}") from error

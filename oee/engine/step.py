@@ -1,0 +1,231 @@
+"""The engine: one step of one machine, the same for live data, replay and recomputation.
+
+A step computes everything from the last settled time on. What becomes settled is chosen so that nothing
+later can change it: the last piece before the oldest stop, gap or changeover that has not ended (a stop in which
+the product changes reaches back to it). Sums before and after that point are exact parts of the whole, so
+however the input is cut into blocks, what has been offered after the last correction is the same.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from oee.engine.add_up import tally
+from oee.engine.assess import Assessment, assess
+from oee.engine.counters import Memory
+from oee.engine.deltas import offer
+from oee.engine.events import pieces_since_setup
+from oee.engine.production import Products
+from oee.engine.settle import settle
+from oee.engine.state import MachineState, dump, load
+from oee.engine.stops import Stops, find_stops, no_stops
+from oee.engine.window import Whole, product_keys
+from oee.model.declarations import Declaration, effective
+from oee.model.expressions import needed
+from oee.model.facts import MS_NS, NO_FACTS, NO_LOSSES, UNKNOWN_PRODUCT, Facts, Losses
+from oee.model.machine import Machine
+from oee.model.samples import EMPTY, Samples, Series, between, concat
+from oee.model.states import CalendarClass, Quality, State
+
+__all__ = ["Live", "MachineState", "Step", "assess", "dump", "glimpse", "load", "start", "step"]
+
+_FAR_NS = 2**62
+
+
+@dataclass(frozen=True)
+class Live:
+    """The machine at `until_ns`. pieces: in this shift so far, None without a counter."""
+
+    state: State
+    since_ns: int
+    reason: str
+    product: str
+    shift: str
+    calendar: CalendarClass
+    pieces: int | None
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a step brought: the state after it and rows to send (differences, numbered). whole: what they were added up
+    from, since the time settled before; None where nothing was."""
+
+    state: MachineState
+    facts: Facts
+    losses: Losses
+    stops: Stops
+    live: Live | None
+    settled_ns: int
+    whole: Whole | None = None
+
+
+def start() -> MachineState:
+    """The state of a machine of which nothing has been seen."""
+    return MachineState()
+
+
+def _floored(rows: Series) -> Series:
+    """Times floored to milliseconds; of rows in the same millisecond the last stays."""
+    if not (rows.t_ns % MS_NS).any():
+        return rows
+    t_ns = rows.t_ns - rows.t_ns % MS_NS
+    last = np.append(t_ns[1:] != t_ns[:-1], True) if len(t_ns) else np.zeros(0, np.bool_)
+    return Series(t_ns[last], rows.value[last], rows.quality[last])
+
+
+def _take_in(machine: Machine, state: MachineState, samples: Samples) -> MachineState:
+    """New rows added to those that wait; rows for settled time are counted and left out."""
+    rows = dict(state.rows)
+    late = 0
+    for tag in sorted(machine.tags() & samples.keys()):
+        new = _floored(samples[tag])
+        keep = between(new, state.settled_ns, _FAR_NS)
+        late += len(new) - len(keep)
+        rows[tag] = concat([rows.get(tag, EMPTY), keep])
+    return replace(state, rows=rows, late_rows=state.late_rows + late)
+
+
+def step(
+    machine: Machine,
+    state: MachineState,
+    samples: Samples,
+    declarations: Sequence[Declaration],
+    until_ns: int,
+    offer_until_ns: int,
+) -> Step:
+    """Goes on to `until_ns`, up to which every tag is confirmed or known to be a gap.
+
+    samples: new rows only; rows later than `until_ns` wait. Rows for time already settled are not used (and counted).
+    declarations: new ones; one that reaches before the settled time takes effect from there on only, and an entry of
+      rejects or rework that does so not at all (the caller recomputes from an earlier state where it wants more).
+    offer_until_ns: rows are sent for minutes that start before it.
+    """
+    state = _take_in(machine, state, samples)
+    state = replace(state, declarations=effective((*state.declarations, *declarations)))
+    until_ns -= until_ns % MS_NS
+    begin_ns = state.settled_ns
+    if begin_ns == 0:
+        first = min((int(rows.t_ns[0]) for rows in state.rows.values() if len(rows)), default=until_ns)
+        if first >= until_ns:
+            return Step(state, NO_FACTS, NO_LOSSES, no_stops(machine.id), None, 0)
+        begin_ns = first
+        state = replace(state, settled_ns=first, since_ns=first)
+    if until_ns <= max(begin_ns, state.until_ns - 1):
+        return Step(state, NO_FACTS, NO_LOSSES, no_stops(machine.id), None, begin_ns)
+    found = assess(machine, state, until_ns)
+    whole = found.whole
+    settled = settle(machine, state, found, until_ns)
+    offered, facts, losses, stops = offer(
+        state.offered,
+        tally(whole, begin_ns, settled[0]),
+        tally(whole, settled[0], until_ns),
+        find_stops(whole, begin_ns),
+        settled[0],
+        offer_until_ns,
+        begin_ns,
+    )
+    live = _live(machine, state, whole, until_ns)
+    odd = tuple(item for counts in found.counted.values() for item in counts.oddities)
+    new = _carry(machine, state, found, settled, until_ns)
+    new = replace(new, offered=offered, oddities=(*state.oddities, *odd)[-20:])
+    return Step(new, facts, losses, stops, live, settled[0], whole)
+
+
+def glimpse(machine: Machine, state: MachineState, samples: Samples, until_ns: int) -> Live | None:
+    """What the machine is doing at `until_ns` as far as is known, for a screen: nothing of it is settled or offered,
+    and the state stays as it is. Later than what is confirmed, values hold. None before the first sample.
+    """
+    state = _take_in(machine, state, samples)
+    until_ns -= until_ns % MS_NS
+    if state.settled_ns == 0 or until_ns <= max(state.settled_ns, state.until_ns):
+        return None
+    return _live(machine, state, assess(machine, state, until_ns).whole, until_ns)
+
+
+def _carry(
+    machine: Machine,
+    state: MachineState,
+    found: Assessment,
+    settled: tuple[int, dict[str, Memory]],
+    until_ns: int,
+) -> MachineState:
+    whole = found.whole
+    settled_ns, memories = settled
+    if settled_ns == state.settled_ns:
+        return replace(state, until_ns=until_ns)
+    conditions = tuple(rule.when for rule in machine.rules if rule.when)
+    rows = {}
+    for tag, column in state.rows.items():
+        old = needed(conditions, tag, column, settled_ns - 1)
+        if tag == machine.product_tag:  # a change that waits for the next stop outlasts a gap
+            told = np.flatnonzero((column.quality != Quality.GAP) & (column.t_ns < settled_ns))
+            old = np.union1d(old, told[-1:])
+        new = int(np.searchsorted(column.t_ns, settled_ns))
+        keep = np.concatenate([old, np.arange(new, len(column))])
+        rows[tag] = Series(column.t_ns[keep], column.value[keep], column.quality[keep])
+    index = max(int(np.searchsorted(whole.line.start_ns, settled_ns, "right")) - 1, 0)
+    pieces_ns = whole.production.t_ns[(whole.production.total > 0) & (whole.production.t_ns <= settled_ns)]
+    shift = _shift_at(whole, settled_ns)
+    return replace(
+        state,
+        settled_ns=settled_ns,
+        until_ns=until_ns,
+        rows=rows,
+        counters=memories,
+        declarations=_still_needed(state.declarations, settled_ns),
+        product=(product := str(whole.products.before(np.array([settled_ns], np.int64))[0])),
+        known_product=_known_before(state, whole.products, settled_ns, product),
+        last_piece_ns=int(pieces_ns[-1]) if len(pieces_ns) else state.last_piece_ns,
+        made_since_setup=pieces_since_setup(whole, settled_ns),
+        since_ns=state.since_ns if index == 0 else int(whole.line.start_ns[index]),
+        shift=shift,
+        shift_pieces=_shift_pieces(state, whole, shift, settled_ns),
+    )
+
+
+def _known_before(state: MachineState, products: Products, t_ns: int, held: str) -> str:
+    """The last known product before that time."""
+    if held != UNKNOWN_PRODUCT:
+        return held
+    earlier = products.product[products.from_ns < t_ns].tolist()
+    return next((name for name in reversed(earlier) if name != UNKNOWN_PRODUCT), state.known_product)
+
+
+def _still_needed(declarations: tuple[Declaration, ...], settled_ns: int) -> tuple[Declaration, ...]:
+    """Declarations about later time. Of products said until further notice only the latest that holds matters."""
+    kept = [item for item in declarations if item.end_ns is None or item.end_ns > settled_ns]
+    said = [item for item in kept if item.field == "product" and item.end_ns is None and item.start_ns <= settled_ns]
+    return tuple(item for item in kept if item not in said[:-1])
+
+
+def _shift_at(whole: Whole, t_ns: int) -> tuple[int, str]:
+    spans = whole.spans
+    index = max(int(np.searchsorted(spans.start_ns, t_ns, "right")) - 1, 0)
+    return int(spans.business_date[index]), str(spans.shift[index])
+
+
+def _shift_pieces(state: MachineState, whole: Whole, shift: tuple[int, str], before_ns: int) -> int:
+    """Pieces of this business date and shift before `before_ns`."""
+    made, spans = whole.production, whole.spans
+    mine = (spans.business_date == shift[0]) & (spans.shift == shift[1])
+    first, last = (
+        np.searchsorted(made.t_ns, np.minimum(edge[mine], before_ns)) for edge in (spans.start_ns, spans.end_ns)
+    )
+    seen = sum(int(made.total[low:high].sum()) for low, high in zip(first.tolist(), last.tolist(), strict=True))
+    return seen + (state.shift_pieces if shift == state.shift else 0)
+
+
+def _live(machine: Machine, state: MachineState, whole: Whole, until_ns: int) -> Live:
+    line, last = whole.line, len(whole.line) - 1
+    shift = _shift_at(whole, until_ns - 1)
+    product = product_keys(machine, whole.products.at(np.array([until_ns - 1], np.int64)))
+    return Live(
+        State(int(line.state[last])),
+        int(line.start_ns[last]) if last else state.since_ns,
+        str(line.reason[last]),
+        str(product[0]),
+        shift[1],
+        CalendarClass(int(whole.spans.calendar[-1])),
+        _shift_pieces(state, whole, shift, until_ns) if machine.pieces.counters() else None,
+    )

@@ -1,0 +1,201 @@
+"""The timeline: what a machine was doing, without gaps and without overlaps.
+
+Order of work, fixed because it decides the result: rules or profile; count gaps over what is running; runs
+shorter than the shortest run join the stop before them; stops shorter than the shortest stop between two runs
+become running; equal neighbours merge at each step. Everything that judges whole stops comes after, in `judge.py`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oee.model.expressions import all_known, breakpoints, evaluate
+from oee.model.facts import Text
+from oee.model.machine import CountGap, Machine, Rule
+from oee.model.samples import EMPTY, Int64, Samples, UInt8
+from oee.model.states import State
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Half-open intervals that join: `end_ns[i] == start_ns[i + 1]`.
+
+    state: uint8[n], `State`; reason: object[n], "" where none; by: object[n], who says so (`plc`, `count`, `product`
+    or a person's name).
+    """
+
+    start_ns: Int64
+    end_ns: Int64
+    state: UInt8
+    reason: Text
+    by: Text
+
+    def __len__(self) -> int:
+        return len(self.start_ns)
+
+
+def text(values: Sequence[str] | str, length: int | None = None) -> Text:
+    """An object column of strings, from a list or of one value repeated."""
+    if isinstance(values, str):
+        out = np.empty(length or 0, object)
+        out[:] = values
+    else:
+        out = np.empty(len(values), object)
+        out[:] = values
+    return out
+
+
+def take(line: Timeline, index: NDArray[np.int64] | NDArray[np.bool_], end_ns: int) -> Timeline:
+    """The intervals at `index`, each lasting until the next one; the last until `end_ns`."""
+    start = line.start_ns[index]
+    return Timeline(start, np.append(start[1:], end_ns), line.state[index], line.reason[index], line.by[index])
+
+
+def merge(line: Timeline) -> Timeline:
+    """Equal neighbours joined (same state and reason; the first one's `by` stays)."""
+    if len(line) < 2:
+        return line
+    differs = (line.state[1:] != line.state[:-1]) | (line.reason[1:] != line.reason[:-1])
+    if differs.all():
+        return line
+    return take(line, np.append(True, differs), int(line.end_ns[-1]))
+
+
+def split(line: Timeline, edges: Int64) -> Timeline:
+    """The same timeline, cut at these times too."""
+    inside = edges[(edges > line.start_ns[0]) & (edges < line.end_ns[-1])]
+    start = np.union1d(line.start_ns, inside)
+    index = np.searchsorted(line.start_ns, start, "right") - 1
+    return Timeline(start, np.append(start[1:], line.end_ns[-1]), line.state[index], line.reason[index], line.by[index])
+
+
+def within(line: Timeline, starts: Int64, ends: Int64) -> NDArray[np.bool_]:
+    """Which intervals lie inside one of the windows; the timeline must be split at their edges. Windows may overlap."""
+    depth = np.zeros(len(line) + 1, np.int64)
+    np.add.at(depth, np.searchsorted(line.start_ns, starts), 1)
+    np.add.at(depth, np.searchsorted(line.start_ns, ends), -1)
+    inside: NDArray[np.bool_] = depth.cumsum()[:-1] > 0
+    return inside
+
+
+def raw(machine: Machine, samples: Samples, start_ns: int, end_ns: int) -> Timeline:
+    """What the signals alone say in `[start_ns, end_ns)`, which must not be empty.
+
+    A machine without rules is `running` wherever its total counter is known; the count gaps tell the rest.
+    """
+    if machine.rules:
+        return _from_rules(machine.rules, samples, start_ns, end_ns)
+    columns = [samples.get(counter.tag, EMPTY) for counter in machine.pieces.needed()]
+    times, begin = _axis([column.t_ns for column in columns], start_ns, end_ns)
+    state = np.where(all_known(columns, times), State.RUNNING, State.UNKNOWN).astype(np.uint8)
+    return _line(begin, state, text("", len(times)), end_ns)
+
+
+def _axis(axes: list[Int64], start_ns: int, end_ns: int) -> tuple[Int64, Int64]:
+    """Times at which something may change within the window, and the same with the first moved up to its start.
+
+    One axis shared by all tags is used as it is, so that looking values up costs nothing.
+    """
+    shared = axes[0] if axes and all(axis is axes[0] for axis in axes) else None
+    if shared is not None and len(shared) and shared[0] == start_ns and shared[-1] < end_ns:
+        return shared, shared
+    parts = [axis[np.searchsorted(axis, start_ns) : np.searchsorted(axis, end_ns)] for axis in axes]
+    times = np.unique(np.concatenate([np.array([start_ns], np.int64), *parts]))
+    return times, times
+
+
+def _from_rules(rules: tuple[Rule, ...], samples: Samples, start_ns: int, end_ns: int) -> Timeline:
+    axes = [axis for rule in rules if rule.when for axis in breakpoints(rule.when, samples)]
+    times, begin = _axis(axes, start_ns, end_ns)
+    unmatched = len(rules)
+    winner = np.full(len(times), unmatched, np.uint8)
+    undecided = np.ones(len(times), np.bool_)
+    for number, rule in enumerate(rules):
+        if rule.when is None:
+            winner[undecided] = number
+            undecided[:] = False
+            break
+        found = evaluate(rule.when, samples, times)
+        np.putmask(winner, undecided & found.value & found.known, number)
+        undecided &= found.known & ~found.value  # an undetermined rule ends the search too: unknown
+        if not undecided.any():
+            break
+    # rows that keep the winner say nothing new: only changes go on
+    change = np.append(True, winner[1:] != winner[:-1])
+    winner, begin = winner[change], begin[change]
+    states = np.array([*(rule.state for rule in rules), State.UNKNOWN], np.uint8)
+    reasons = text([*(rule.reason for rule in rules), ""])
+    return merge(_line(begin, states[winner], reasons[winner], end_ns))
+
+
+def _line(start: Int64, state: UInt8, reason: Text, end_ns: int) -> Timeline:
+    change = np.append(True, (state[1:] != state[:-1]) | (reason[1:] != reason[:-1]))
+    line = Timeline(start, np.append(start[1:], end_ns), state, reason, text("plc", len(start)))
+    return take(line, change, end_ns)
+
+
+def lay_gaps(line: Timeline, gap: CountGap, seen_ns: Int64, ideal_ns: Int64) -> Timeline:
+    """Gaps between pieces laid over what is running.
+
+    seen_ns: int64[n], times of pieces (and the first time at which one could have been seen), ascending;
+    ideal_ns: int64[n], ideal time of one count at each of them, 0 where unknown.
+    A gap longer than the threshold is a stop that starts one ideal time after the piece and lasts until the next.
+    """
+    if not len(seen_ns):
+        return line
+    next_ns = np.append(seen_ns[1:], line.end_ns[-1])
+    threshold = np.maximum(gap.ideals * ideal_ns, gap.at_least_ns)
+    long = next_ns - seen_ns > threshold
+    start = seen_ns[long] + ideal_ns[long]
+    start -= start % 1_000_000
+    end = next_ns[long]
+    if not len(start):
+        return line
+    line = split(line, np.concatenate([start, end]))
+    hit = within(line, np.maximum(start, line.start_ns[0]), np.minimum(end, line.end_ns[-1]))
+    hit &= line.state == State.RUNNING
+    state, by = line.state.copy(), line.by.copy()
+    state[hit] = gap.state
+    by[hit] = "count"
+    return merge(Timeline(line.start_ns, line.end_ns, state, line.reason, by))
+
+
+def debounce(line: Timeline, shortest_run_ns: int, shortest_stop_ns: int) -> Timeline:
+    """Short runs between two stops join the stop before; then short stops between two runs become running.
+
+    The first and the last interval are left alone (their true length is not known), and unknown is never touched
+    nor looked across.
+    """
+    if shortest_run_ns:
+        line = _absorb(line, line.state == State.RUNNING, shortest_run_ns, ~_is(line, State.RUNNING, State.UNKNOWN))
+    if shortest_stop_ns:
+        stopped = ~_is(line, State.RUNNING, State.UNKNOWN)
+        line = _absorb(line, stopped, shortest_stop_ns, line.state == State.RUNNING)
+    return line
+
+
+def _is(line: Timeline, *states: State) -> NDArray[np.bool_]:
+    hit = np.zeros(len(line), np.bool_)
+    for state in states:
+        hit |= line.state == state
+    return hit
+
+
+def _absorb(line: Timeline, which: NDArray[np.bool_], shortest_ns: int, neighbour: NDArray[np.bool_]) -> Timeline:
+    """Groups of adjacent `which` intervals shorter than `shortest_ns` and between two `neighbour`s take the state of
+    the neighbour before them.
+    """
+    if len(line) < 3:
+        return line
+    begins = np.flatnonzero(which & ~np.append(False, which[:-1]))
+    ends = np.flatnonzero(which & ~np.append(which[1:], False)) + 1  # one past the group's last
+    whole = (begins > 0) & (ends < len(line))
+    begins, ends = begins[whole], ends[whole]
+    short = line.start_ns[ends] - line.start_ns[begins] < shortest_ns
+    short &= neighbour[begins - 1] & neighbour[ends]
+    keep = np.ones(len(line), np.bool_)
+    for begin, end in zip(begins[short].tolist(), ends[short].tolist(), strict=True):
+        keep[begin:end] = False
+    return merge(take(line, keep, int(line.end_ns[-1])))

@@ -1,0 +1,43 @@
+"""Orders: what was done for each, without an order in any fact's key.
+
+An order is said by people (`order`, from, until) and says nothing about what a machine did, so it is laid over the
+window when somebody asks: facts are additive over any cut of time, and a stretch of an order is one. The kernel is the
+same; the sums over all stretches are those of the window.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from oee.engine.add_up import tally
+from oee.engine.window import Whole
+from oee.model.declarations import Declaration, effective, held
+from oee.model.facts import MS_NS, Facts
+
+_FAR_NS = 2**62
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """One order on one machine, [ns]; order "" is none. end_ns: None where it has not ended."""
+
+    order: str
+    start_ns: int
+    end_ns: int | None
+
+
+def stretches(declarations: Iterable[Declaration]) -> tuple[Stretch, ...]:
+    """The orders of one machine, one after the other and without gaps from the first on; edges are whole milliseconds."""
+    rows = held(effective(declarations), "order", -_FAR_NS)
+    told = [(max(t_ns - t_ns % MS_NS, 0), order.strip()) for t_ns, order in rows]
+    starts = [told[0], *(new for old, new in pairwise(told) if new[1] != old[1])]
+    ends: list[int | None] = [t_ns for t_ns, _ in starts[1:]]
+    return tuple(Stretch(order, t_ns, end_ns) for (t_ns, order), end_ns in zip(starts, [*ends, None], strict=True))
+
+
+def facts_by_order(whole: Whole, orders: Iterable[Stretch], start_ns: int, end_ns: int) -> Iterator[tuple[str, Facts]]:
+    """Facts of `[start_ns, end_ns)` of the window, order by order; they add up to what `tally` says of all of it."""
+    for item in orders:
+        low, high = max(item.start_ns, start_ns), min(item.end_ns or end_ns, end_ns)
+        if low < high:
+            yield item.order, tally(whole, low, high)[0]

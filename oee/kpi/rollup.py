@@ -1,0 +1,146 @@
+"""Roll-ups: machines, products, shifts and lines from summed terms, ratios last.
+
+A total is never a mean of ratios: terms are added, and `oee.kpi.kpi` divides once. A line is one of two things, and says
+which: `parallel`, the sum of its machines, or `serial`, machines one after the other, whose time is the constraint's
+(an hour lost at the constraint is an hour lost to the line) and whose quality compounds over the stations (forty
+stations at 99 % give 66.9 %).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+
+from oee.kpi.kpi import Result, compute
+from oee.model.facts import FACT_COLUMNS, Facts, Int64, select
+from oee.model.states import CalendarClass
+
+COLUMNS: Final = ("machine", "product", "shift", "business_date")
+LINE_KPIS: Final = ("availability", "performance", "quality", "oee", "coverage", "utilization", "teep")
+"""What a serial line has. Times between failures or scrap ratios have no meaning for it that a term could say."""
+
+
+@dataclass(frozen=True)
+class Station:
+    """One machine's terms over the window: sums of scheduled time, int64[len(FACT_COLUMNS)], and the calendar's [ms]
+    (None where it cannot be told).
+    """
+
+    machine: str
+    sums: Int64
+    scheduled_ms: int | None
+    all_ms: int | None
+
+
+@dataclass(frozen=True)
+class LineResult:
+    """A line's KPIs. constraint: the station that gave A and P of a serial line, "" if none is known or the line is
+    parallel; why_null: the reason's key for each None; of_station: which station a serial line's None comes from;
+    stations: each one's own result.
+    """
+
+    flow: Literal["parallel", "serial"]
+    constraint: str
+    values: dict[str, float | None]
+    why_null: dict[str, str]
+    flags: tuple[str, ...]
+    of_station: dict[str, str]
+    stations: dict[str, Result]
+
+
+def totals(facts: Facts, by: Sequence[str] = ("machine",)) -> dict[tuple[str | int, ...], Int64]:
+    """Sums of scheduled time by some of `COLUMNS`, in the order of their keys: int64[len(FACT_COLUMNS)] each.
+
+    Raises `ValueError` for a column that cannot be grouped by.
+    """
+    wrong = [name for name in by if name not in COLUMNS]
+    if wrong:
+        raise ValueError(f"cannot group facts by {wrong[0]!r}; there are {', '.join(COLUMNS)}")
+    made = select(facts, facts.calendar == CalendarClass.SCHEDULED)
+    columns = [getattr(made, name).tolist() for name in by]
+    keys = list(zip(*columns, strict=True)) if columns else [()] * len(made)
+    added: dict[tuple[str | int, ...], Int64] = {}
+    for key, row in zip(keys, made.sums, strict=True):
+        added[key] = added[key] + row if key in added else row
+    return dict(sorted(added.items()))
+
+
+def _results(stations: Iterable[Station], formula: str) -> dict[str, Result]:
+    return {
+        item.machine: compute(item.sums, scheduled_ms=item.scheduled_ms, all_ms=item.all_ms, formula=formula)
+        for item in stations
+    }
+
+
+def _sum_or_none(numbers: list[int | None]) -> int | None:
+    known = [number for number in numbers if number is not None]
+    return sum(known) if len(known) == len(numbers) else None
+
+
+def parallel(stations: Sequence[Station], formula: str = "nakajima") -> LineResult:
+    """The sum of machines that work side by side: terms added, then divided. Every KPI of `oee.kpi.kpi`."""
+    added = np.zeros(len(FACT_COLUMNS), np.int64)
+    for item in stations:
+        added = added + item.sums
+    result = compute(
+        added,
+        scheduled_ms=_sum_or_none([item.scheduled_ms for item in stations]),
+        all_ms=_sum_or_none([item.all_ms for item in stations]),
+        formula=formula,
+    )
+    own = _results(stations, formula)
+    return LineResult("parallel", "", result.values, result.why_null, result.flags, {}, own)
+
+
+def serial(stations: Sequence[Station], constraint: str, formula: str = "nakajima") -> LineResult:
+    """Machines one after the other: A, P and time from the constraint, Q the product of the stations' Q.
+
+    stations: those that belong to the line; a station that judges no pieces makes the line's Q null, so leave out
+      of `stations` what is known not to reject (and say so).
+    constraint: a station's machine; "" or one that is not among them makes A, P and OEE null (`no_constraint`).
+    Coverage is the lowest of the stations': a line is watched as well as its worst station.
+    """
+    own = _results(stations, formula)
+    found = own.get(constraint)
+    values: dict[str, float | None] = {}
+    why: dict[str, str] = {}
+    whose: dict[str, str] = {}
+    for key in ("availability", "performance", "utilization"):
+        values[key] = found.values[key] if found else None
+        if values[key] is None:
+            why[key] = found.why_null[key] if found else "no_constraint"
+            whose[key] = constraint if found else ""
+    for key, combine in (("quality", _product), ("coverage", min)):
+        missing = next((name for name, result in own.items() if result.values[key] is None), None)
+        known = [value for result in own.values() if (value := result.values[key]) is not None]
+        values[key] = combine(known) if known and missing is None else None
+        if values[key] is None:
+            why[key] = own[missing].why_null[key] if missing is not None else "no_pieces"
+            whose[key] = missing or ""
+    _multiply("oee", ("availability", "performance", "quality"), values, why, whose)
+    _multiply("teep", ("oee", "utilization"), values, why, whose)
+    flags = tuple(dict.fromkeys(flag for result in own.values() for flag in result.flags))
+    ordered = {key: values[key] for key in LINE_KPIS}
+    return LineResult("serial", constraint if found else "", ordered, why, flags, whose, own)
+
+
+def _product(factors: Sequence[float]) -> float:
+    out = 1.0
+    for factor in factors:
+        out *= factor
+    return out
+
+
+def _multiply(
+    key: str, factors: Sequence[str], values: dict[str, float | None], why: dict[str, str], whose: dict[str, str]
+) -> None:
+    """As in `oee.kpi.kpi`: an OEE with a factor of 0 is 0, whatever an undefined one would have been; but a line without
+    a constraint has none.
+    """
+    known = [value for name in factors if (value := values[name]) is not None]
+    missing = next((name for name in factors if values[name] is None), None)
+    if missing is None or (key == "oee" and 0.0 in known and why[missing] != "no_constraint"):
+        values[key] = _product(known)
+        return
+    values[key], why[key], whose[key] = None, why[missing], whose[missing]

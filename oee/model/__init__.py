@@ -1,0 +1,1 @@
+"""Samples, calendars, machines, declarations, facts: the types of the domain."""

@@ -1,0 +1,245 @@
+"""Conditions over tags as text: parsed once, refused with the place of what cannot be understood.
+
+Grammar (names are `device.tag` and may hold hyphens, so a minus sign needs spaces around it):
+
+    or      := and ("or" and)*
+    and     := not ("and" not)*
+    not     := "not" not | test
+    test    := sum (("==" | "!=" | "<" | "<=" | ">" | ">=") sum | "in" "(" literal ("," literal)* ")")?
+    sum     := product ((" + " | " - ") product)*
+    product := atom (("*" | "/") atom)*
+    atom    := number | 'text' | true | false | name | "(" or ")"
+             | blinking(name, duration) | above(name, on=number, off=number)
+
+What the two helpers mean stands in `oee/model/expressions.py`.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+
+class BadExpression(ValueError):
+    """The text is no expression. key: what is wrong, in the message catalogue, with `values` for its placeholders;
+    position: index of the offending character.
+    """
+
+    def __init__(self, key: str, position: int, **values: str) -> None:
+        super().__init__(f"{key.removeprefix('expression.')} at {position}: {values}")
+        self.key, self.position = key, position
+        self.values: dict[str, Any] = dict(values)
+
+
+@dataclass(frozen=True)
+class Node:
+    """op: the grammar's word; args: child nodes and literals in order."""
+
+    op: str
+    args: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A parsed condition. tags: every name in it; helpers: its `blinking` and `above` nodes."""
+
+    text: str
+    node: Node
+    tags: frozenset[str]
+    helpers: tuple[Node, ...]
+
+
+_TOKEN: Final = re.compile(
+    r"\s*(?:(?P<duration>\d+(?:\.\d+)?(?:ms|s|min|h)\b)"
+    r"|(?P<number>-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)"
+    r"|(?P<text>'[^']*'|\"[^\"]*\")"
+    r"|(?P<name>[^\W\d][\w-]*(?:\.[^\W\d][\w-]*)*)"
+    r"|(?P<op>==|!=|<=|>=|<|>|\(|\)|,|=|\+|-|\*|/))"
+)
+_SECONDS: Final = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
+_COMPARISONS: Final = ("==", "!=", "<", "<=", ">", ">=")
+_KEYWORDS: Final = frozenset({"and", "or", "not", "in", "true", "false"})
+
+
+class _Token(NamedTuple):
+    kind: str
+    text: str
+    position: int
+
+
+def _tokens(text: str) -> list[_Token]:
+    out: list[_Token] = []
+    position = 0
+    while position < len(text.rstrip()):
+        match = _TOKEN.match(text, position)
+        if match is None:
+            raise BadExpression("expression.unreadable", position, found=text[position:].strip()[:20])
+        kind = match.lastgroup or ""
+        word = match.group(kind)
+        if kind == "number" and word.startswith("-") and out and out[-1].kind != "op" and out[-1].text != "in":
+            kind, word = "op", "-"  # `a -1`: subtraction, not two values side by side
+            out.append(_Token(kind, word, match.start("number")))
+            position = match.start("number") + 1
+            continue
+        if kind == "name" and word in _KEYWORDS:
+            kind = "word"
+        out.append(_Token(kind, word, match.start(match.lastgroup or 0)))
+        position = match.end()
+    out.append(_Token("end", "", len(text)))
+    return out
+
+
+class _Parser:
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.tokens = _tokens(text)
+        self.at = 0
+        self.names: set[str] = set()
+        self.helpers: list[Node] = []
+
+    def peek(self) -> _Token:
+        return self.tokens[self.at]
+
+    def take(self, *texts: str) -> _Token | None:
+        token = self.peek()
+        if token.kind in ("op", "word") and token.text in texts:
+            self.at += 1
+            return token
+        return None
+
+    def expect(self, what: str) -> None:
+        if self.take(what) is None:
+            token = self.peek()
+            raise BadExpression("expression.expected", token.position, wanted=what, found=token.text)
+
+    def chain(self, words: tuple[str, ...], part: Callable[[], Node]) -> Node:
+        node = part()
+        while token := self.take(*words):
+            node = Node(token.text, (node, part()))
+        return node
+
+    def either(self) -> Node:
+        return self.chain(("or",), lambda: self.chain(("and",), self.negation))
+
+    def negation(self) -> Node:
+        return Node("not", (self.negation(),)) if self.take("not") else self.test()
+
+    def test(self) -> Node:
+        left = self.sum()
+        if token := self.take(*_COMPARISONS):
+            return Node(token.text, (left, self.sum()))
+        if self.take("in"):
+            self.expect("(")
+            options = [self.literal()]
+            while self.take(","):
+                options.append(self.literal())
+            self.expect(")")
+            return Node("in", (left, tuple(options)))
+        return left
+
+    def sum(self) -> Node:
+        return self.chain(("+", "-"), lambda: self.chain(("*", "/"), self.atom))
+
+    def literal(self) -> float | str:
+        token = self.peek()
+        self.at += 1
+        if token.kind == "number":
+            return float(token.text)
+        if token.kind == "text":
+            return token.text[1:-1]
+        raise BadExpression("expression.no_literal", token.position, found=token.text)
+
+    def atom(self) -> Node:
+        token = self.peek()
+        if token.kind in ("number", "text"):
+            return Node("literal", (self.literal(),))
+        if self.take("true", "false"):
+            return Node("literal", (token.text == "true",))
+        if self.take("("):
+            node = self.either()
+            self.expect(")")
+            return node
+        if token.kind == "name":
+            self.at += 1
+            if self.peek().text == "(":
+                return self.helper(token)
+            self.names.add(token.text)
+            return Node("name", (token.text,))
+        raise BadExpression("expression.no_value", token.position, found=token.text)
+
+    def tag(self) -> str:
+        token = self.peek()
+        if token.kind != "name":
+            raise BadExpression("expression.no_tag", token.position, found=token.text)
+        self.at += 1
+        self.names.add(token.text)
+        return token.text
+
+    def helper(self, name: _Token) -> Node:
+        self.expect("(")
+        tag = self.tag()
+        self.expect(",")
+        if name.text == "blinking":
+            token = self.peek()
+            self.at += 1
+            if token.kind != "duration":
+                raise BadExpression("expression.blinking", token.position)
+            node = Node("blinking", (tag, round(_duration_s(token.text) * 1e9)))
+        elif name.text == "above":
+            first = self.option()
+            self.expect(",")
+            limits = dict([first, self.option()])
+            if set(limits) != {"on", "off"} or limits["off"] > limits["on"]:
+                raise BadExpression("expression.above_limits", name.position)
+            node = Node("above", (tag, limits["on"], limits["off"]))
+        else:
+            raise BadExpression("expression.no_helper", name.position, found=name.text)
+        self.expect(")")
+        self.helpers.append(node)
+        return node
+
+    def option(self) -> tuple[str, float]:
+        token = self.peek()
+        self.at += 1
+        self.expect("=")
+        value = self.literal()
+        if token.text not in ("on", "off") or isinstance(value, str):
+            raise BadExpression("expression.above_options", token.position)
+        return token.text, value
+
+
+def _duration_s(text: str) -> float:
+    number = re.match(r"[\d.]+", text)
+    assert number is not None  # the token's own shape
+    return float(number.group()) * _SECONDS[text[number.end() :]]
+
+
+def parse(text: str) -> Expression:
+    """The expression in a text.
+
+    Raises `BadExpression` with the position of what cannot be understood.
+    """
+    parser = _Parser(text)
+    node = parser.either()
+    rest = parser.peek()
+    if rest.kind != "end":
+        raise BadExpression("expression.unexpected", rest.position, found=rest.text)
+    return Expression(text, node, frozenset(parser.names), tuple(parser.helpers))
+
+
+def rename(expression: Expression, names: Mapping[str, str]) -> Expression:
+    """The same condition over other tags (a profile's parameters replaced by a machine's tags)."""
+
+    def walk(node: Node) -> Node:
+        args = tuple(
+            walk(arg)
+            if isinstance(arg, Node)
+            else names.get(arg, arg)
+            if index == 0 and node.op in ("name", "blinking", "above")
+            else arg
+            for index, arg in enumerate(node.args)
+        )
+        return Node(node.op, args)
+
+    tags = frozenset(names.get(tag, tag) for tag in expression.tags)
+    return Expression(expression.text, walk(expression.node), tags, tuple(map(walk, expression.helpers)))

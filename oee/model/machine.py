@@ -1,0 +1,136 @@
+"""A machine as the core sees it: everything that `advance` needs to know, compiled from the site file.
+
+Names of tags are `device.tag`. Durations are [ns], ideal times [us] per piece, so
+that sums of milliseconds and microseconds stay exact in int64.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from oee.model.calendars import Calendar
+from oee.model.conditions import Expression
+from oee.model.states import State
+
+OPERATOR = "operator"
+"""In place of a tag: a person says so (declarations)."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`when` is true: the machine is in `state`. The first rule that is true wins; an undetermined
+    one before it makes the state unknown. when: None is always true.
+    """
+
+    when: Expression | None
+    state: State
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class CountGap:
+    """No piece for longer than `max(ideals x ideal time, at_least_ns)` is a stop in `state` that starts one
+    ideal time after the last piece. override: the gap wins over what the rules say is running.
+    """
+
+    ideals: float
+    at_least_ns: int
+    state: State = State.UNPLANNED_STOP
+
+
+@dataclass(frozen=True)
+class Counter:
+    """A tag that counts. bits: width at which it wraps (None: it does not, float or 64 bit).
+
+    max_per_s: highest plausible rate [counts/s]; a step above it is a spike, not production.
+    look_ns: how long ago at most it was last looked at when a change is seen [ns]; 0 where nobody knows (records with
+      few rows), which then is the time since the row before.
+    """
+
+    tag: str
+    bits: int | None = 32
+    signed: bool = False
+    max_per_s: float = 100.0
+    look_ns: int = 0
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Where pieces come from. Of total, good, reject and rework two determine the third; `operator` in place of
+    a counter means that people enter them. left and right in place of total: a piece is a pair, made when both are.
+    per_count: pieces per count where the product does not say; cavities: a tag that says how many pieces a count holds.
+    """
+
+    total: Counter | None = None
+    good: Counter | None = None
+    reject: Counter | Literal["operator"] | None = None
+    rework: Counter | Literal["operator"] | None = None
+    per_count: int = 1
+    cavities: str = ""
+    left: Counter | None = None
+    right: Counter | None = None
+
+    def counters(self) -> dict[str, Counter]:
+        """The counters in use, by role."""
+        named = {"total": self.total, "good": self.good, "reject": self.reject, "rework": self.rework}
+        named |= {"left": self.left, "right": self.right}
+        return {role: counter for role, counter in named.items() if isinstance(counter, Counter)}
+
+    def needed(self) -> tuple[Counter, ...]:
+        """The counters without which nobody sees pieces; empty where none is counted."""
+        found = (self.left, self.right) if self.left and self.right else (self.total or self.good,)
+        return tuple(counter for counter in found if counter is not None)
+
+
+@dataclass(frozen=True)
+class Ideal:
+    """An ideal time [us per piece] valid from `since_ns` on; source: design, timed or guess."""
+
+    us: int
+    since_ns: int = 0
+    source: str = "guess"
+
+
+@dataclass(frozen=True)
+class Product:
+    """A product on this machine. ideals in order of `since_ns`; per_count: pieces per count, 0 = the machine's own."""
+
+    id: str
+    ideals: tuple[Ideal, ...] = ()
+    per_count: int = 0
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One machine, compiled.
+
+    rules: empty for a machine known only by its counts.
+    gap: for `from_counts` (no rules) and `no_count` (over the rules).
+    reason_tag, reason_map: a tag whose value names the reason of the stop that it lasts through.
+    product_tag: a tag, `operator`, or "" where there is only `product`.
+    """
+
+    id: str
+    calendar: Calendar
+    rules: tuple[Rule, ...] = ()
+    gap: CountGap | None = None
+    pieces: Pieces = Pieces()
+    product_tag: str = ""
+    product: str = "?"
+    products: Mapping[str, Product] = field(default_factory=dict)
+    product_change: Literal["at_once", "next_stop"] = "at_once"
+    reason_tag: str = ""
+    reason_map: Mapping[str, str] = field(default_factory=dict)
+    reason_states: Mapping[str, State] = field(default_factory=dict)
+    minor_stop_at_most_ns: int = 300_000_000_000
+    startup_pieces: int = 0
+    shortest_run_ns: int = 0
+    shortest_stop_ns: int = 0
+
+    def tags(self) -> frozenset[str]:
+        """Every tag that this machine's numbers depend on."""
+        pieces = self.pieces
+        named = {counter.tag for counter in pieces.counters().values()}
+        named |= {name for rule in self.rules if rule.when for name in rule.when.tags}
+        named |= {name for name in (self.reason_tag, self.product_tag, pieces.cavities) if name and name != OPERATOR}
+        return frozenset(named)

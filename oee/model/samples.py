@@ -1,0 +1,98 @@
+"""Samples: what the registers said, and since when.
+
+A tag's samples are *changes*: each row says that from `t_ns` on the value was
+`value` with `quality`. A row is never repeated with a new time just because it
+still holds. The end of confirmation is a row as well (quality GAP), so an
+absent row always means "as before", never "nobody looked".
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oee.model.states import Quality
+
+Int64 = NDArray[np.int64]
+UInt8 = NDArray[np.uint8]
+Values = NDArray[Any]  # float64, int64, bool, or object holding str
+
+
+@dataclass(frozen=True)
+class Series:
+    """One tag over time.
+
+    t_ns: int64[n], strictly increasing, gateway time [ns UTC].
+    value: [n], float64, int64, bool or str objects; meaningless where not good.
+    quality: uint8[n], `Quality`.
+    """
+
+    t_ns: Int64
+    value: Values
+    quality: UInt8
+
+    def __len__(self) -> int:
+        return len(self.t_ns)
+
+
+Samples = Mapping[str, Series]
+"""Tag name (`device.tag`) to its series. Tags polled together may share one `t_ns`."""
+
+
+def series(rows: Iterable[tuple[int, Any, Quality]]) -> Series:
+    """Rows `(t_ns, value, quality)` in time order as a `Series`; of equal times the last wins."""
+    by_time = {t_ns: (value, quality) for t_ns, value, quality in rows}
+    values = [value for value, _ in by_time.values()]
+    return Series(
+        np.fromiter(by_time, np.int64, len(by_time)),
+        column(values),
+        np.fromiter((quality for _, quality in by_time.values()), np.uint8, len(by_time)),
+    )
+
+
+def column(values: list[Any]) -> Values:
+    """A list of Python values as the narrowest column that holds them; None becomes NaN or ''."""
+    if any(isinstance(value, str) for value in values):
+        out = np.empty(len(values), object)
+        out[:] = ["" if value is None else str(value) for value in values]
+        return out
+    if values and all(isinstance(value, bool) for value in values):
+        return np.array(values, np.bool_)
+    if values and all(isinstance(value, int) for value in values):
+        return np.array(values, np.int64 if max(values) < 2**63 else np.float64)
+    return np.array([np.nan if value is None else float(value) for value in values], np.float64)
+
+
+EMPTY = Series(np.empty(0, np.int64), np.empty(0, np.float64), np.empty(0, np.uint8))
+
+
+def concat(parts: Iterable[Series]) -> Series:
+    """Series laid end to end in time order; a row at an earlier or equal time than the
+    last one before it replaces that row.
+    """
+    live = [part for part in parts if len(part)]
+    if not live:
+        return EMPTY
+    if len(live) == 1:
+        return live[0]
+    t_ns = np.concatenate([part.t_ns for part in live])
+    kinds = {part.value.dtype for part in live}
+    if len(kinds) > 1 and any(kind.kind == "O" for kind in kinds):
+        value = np.concatenate([part.value.astype(object) for part in live])
+    else:
+        value = np.concatenate([part.value for part in live])
+    quality = np.concatenate([part.quality for part in live])
+    if np.all(t_ns[1:] > t_ns[:-1]):
+        return Series(t_ns, value, quality)
+    order = np.argsort(t_ns, kind="stable")
+    t_ns = t_ns[order]
+    last = np.append(t_ns[1:] != t_ns[:-1], True)
+    return Series(t_ns[last], value[order][last], quality[order][last])
+
+
+def between(whole: Series, start_ns: int, end_ns: int) -> Series:
+    """The rows with `start_ns <= t_ns < end_ns`."""
+    low, high = np.searchsorted(whole.t_ns, [start_ns, end_ns])
+    return Series(whole.t_ns[low:high], whole.value[low:high], whole.quality[low:high])

@@ -1,0 +1,103 @@
+"""Cells of one column as values: an empty cell holds the last value, `?` is bad quality, anything else is the value.
+
+Two ways to the same result: with pyarrow whole columns at once, without it (and for a block in which something is
+wrong) cell by cell, which finds the line.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oee.model.samples import UInt8, Values, column
+from oee.model.states import Quality
+from replay.read.columns import Kind
+
+BAD_CELL: Final = "?"
+LARGEST: Final = 2**63
+"""What an int64 cannot hold is no reading of a register."""
+_NO_NUMBERS: Final = frozenset({"nan", "-nan", "null", "none", "n/a", "na", "inf", "-inf", "infinity", "#n/a"})
+Tell = Callable[[int, str, str], None]
+"""Told of a cell that cannot be used: row within the block, code, what stands there."""
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A column of a block. quality: None where all are good; present: None where no cell is empty."""
+
+    value: Values
+    quality: UInt8 | None = None
+    present: NDArray[np.bool_] | None = None
+
+
+def number_of(text: str, *, comma: bool) -> float:
+    """The number (or truth value) that a cell holds. Raises `ValueError`. comma: `1,5` is one and a half."""
+    low = text.lower()
+    if low in ("true", "false"):
+        return low == "true"
+    if "_" in text:
+        raise ValueError(text)
+    try:
+        return int(text)
+    except ValueError:
+        return float(text.replace(",", ".") if comma else text)
+
+
+def from_text(texts: Sequence[str], kind: Kind, tell: Tell, *, comma: bool = False) -> Cells:
+    """Cells one by one."""
+    values: list[Any] = []
+    quality = np.zeros(len(texts), np.uint8)
+    present = np.ones(len(texts), np.bool_)
+    last: Any = None
+    for row, written in enumerate(texts):
+        text = written.strip()
+        if not text:
+            present[row] = False
+        elif text == BAD_CELL:
+            quality[row] = Quality.BAD
+        elif kind == "text":
+            last = text
+        else:
+            found = _value(text, kind, row, tell, comma=comma)
+            if found is None:
+                quality[row] = Quality.BAD
+            else:
+                last = found
+        values.append(last)
+    first = next((item for item in values if item is not None), 0)  # what stands where nothing good does: not looked at
+    return Cells(column([first if item is None else item for item in values]), quality, present)
+
+
+def _value(text: str, kind: Kind, row: int, tell: Tell, *, comma: bool) -> Any:
+    if text.lower() in _NO_NUMBERS:
+        tell(row, "not_a_number", text)
+        return None
+    try:
+        number = number_of(text, comma=comma)
+    except ValueError:
+        if kind == "any":
+            return text
+        tell(row, "text_in_number", text)
+        return None
+    if math.isfinite(number) and abs(number) < LARGEST:
+        return number
+    tell(row, "not_a_number", text)
+    return None
+
+
+def from_array(values: "NDArray[Any]", present: NDArray[np.bool_] | None, tell: Tell) -> Cells:
+    """Numbers as they lie in a Parquet file."""
+    if values.dtype.kind == "b" or (values.dtype.kind in "iu" and values.dtype != np.uint64):
+        return Cells(values, None, present)
+    wide = values.astype(np.float64, copy=False)
+    sound = np.abs(wide) < LARGEST
+    if sound.all():
+        return Cells(wide, None, present)
+    bad = ~sound if present is None else ~sound & present
+    for row in np.flatnonzero(bad).tolist():
+        tell(row, "not_a_number", str(wide[row]))
+    quality = np.where(bad, np.uint8(Quality.BAD), np.uint8(Quality.GOOD)).astype(np.uint8)
+    return Cells(np.where(sound, wide, 0.0), quality, present)

@@ -1,0 +1,150 @@
+"""From blocks of rows as they were recorded to changes in order of time.
+
+Rows go on in time or they are left out, and said so:
+
+    one row ahead of its neighbours      left out itself (a glitch of the recorder's clock)
+    rows earlier than the latest one     left out until time goes on (the clock was set back)
+    several rows of one time             one row, of each tag the last value told
+    rows whose time cannot be read       left out
+
+Of a counter the row before each change stays too: it says when the counter was last looked at, and so how much it
+can have counted since.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oee.model.samples import Int64, Samples, Series
+from replay.read.cells import Cells
+from replay.read.conflicts import Conflicts
+from replay.read.times import UNREADABLE, iso
+
+_EARLIEST_NS: Final = 946_684_800_000_000_000  # 2000: a clock before it was never set
+_LATEST_NS: Final = 4_102_444_800_000_000_000  # 2100
+
+
+@dataclass(frozen=True)
+class Raw:
+    """Rows as recorded. t_ns: `UNREADABLE` where a time could not be read (the reader has said so); lines: of each row;
+    where None, the rows stand in consecutive lines from `line` on.
+    """
+
+    t_ns: Int64
+    cells: dict[str, Cells]
+    line: int
+    lines: Int64 | None = None
+
+    def line_of(self, row: int) -> int:
+        """Where the row stands in its file."""
+        return self.line + row if self.lines is None else int(self.lines[row])
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Changes of a file's tags, and the times of the first and the last row that they were taken from."""
+
+    samples: Samples
+    first_ns: int
+    last_ns: int
+
+
+class Cleaner:
+    """Goes through one file's blocks and remembers what the last row said."""
+
+    def __init__(self, file: str, zone: ZoneInfo, conflicts: Conflicts, counters: frozenset[str] = frozenset()) -> None:
+        self.file = file
+        self._counters = counters
+        self._zone = zone
+        self._conflicts = conflicts
+        self._last_ns = UNREADABLE
+        self._held: dict[str, tuple[Any, int]] = {}
+
+    def clean(self, raw: Raw) -> Chunk | None:
+        """The block's changes; None where no row of it is sound."""
+        t_ns = raw.t_ns
+        if not len(t_ns):
+            return None
+        keep = None if self._in_order(t_ns) else self._sound(raw)
+        if keep is not None:
+            t_ns = t_ns[keep]
+            if not len(t_ns):
+                return None
+        first_ns, self._last_ns = int(t_ns[0]), int(t_ns[-1])
+        samples = {tag: self._changes(tag, t_ns, cells, keep) for tag, cells in raw.cells.items()}
+        return Chunk(samples, first_ns, self._last_ns)
+
+    def _in_order(self, t_ns: Int64) -> bool:
+        if t_ns[0] <= self._last_ns or t_ns[0] < _EARLIEST_NS or t_ns[-1] >= _LATEST_NS:
+            return False
+        return bool((t_ns[1:] > t_ns[:-1]).all())
+
+    def _sound(self, raw: Raw) -> NDArray[np.bool_]:
+        """Which rows can be used; says which cannot."""
+        t_ns = raw.t_ns
+        keep = t_ns != UNREADABLE
+        odd = keep & ((t_ns < _EARLIEST_NS) | (t_ns >= _LATEST_NS))
+        self._tell(raw, odd, "time_out_of_range")
+        keep &= ~odd
+        rows = np.flatnonzero(keep)
+        times = np.concatenate([[self._last_ns], t_ns[rows], [_LATEST_NS]])
+        ahead = (times[1:-1] > times[2:]) & (times[2:] > times[:-2]) & (times[1:-1] > times[:-2])
+        self._tell(raw, _at(rows[ahead], len(t_ns)), "clock_ahead")
+        rows = rows[~ahead]
+        latest = np.maximum.accumulate(np.concatenate([[self._last_ns], t_ns[rows]]))[:-1]
+        self._tell(raw, _at(rows[t_ns[rows] < latest], len(t_ns)), "clock_back")
+        self._tell(raw, _at(rows[t_ns[rows] == latest], len(t_ns)), "duplicate_time")
+        return _at(rows[t_ns[rows] >= latest], len(t_ns))
+
+    def _tell(self, raw: Raw, which: NDArray[np.bool_], code: str) -> None:
+        rows = np.flatnonzero(which)
+        if len(rows):
+            row = int(rows[0])
+            when = iso(int(raw.t_ns[row]), self._zone)
+            self._conflicts.add(self.file, raw.line_of(row), code, "time", when, count=len(rows))
+
+    def _changes(self, tag: str, t_ns: Int64, cells: Cells, keep: NDArray[np.bool_] | None) -> Series:
+        """Rows that say something else than the row before them."""
+        value, quality, present = cells.value, cells.quality, cells.present
+        if keep is not None:
+            value, quality = value[keep], None if quality is None else quality[keep]
+            present = None if present is None else present[keep]
+        if present is not None:
+            t_ns, value, quality = t_ns[present], value[present], None if quality is None else quality[present]
+        if not len(t_ns):
+            return Series(t_ns, value, np.zeros(0, np.uint8))
+        if keep is not None:
+            last = np.append(t_ns[1:] != t_ns[:-1], True)
+            t_ns, value, quality = t_ns[last], value[last], None if quality is None else quality[last]
+        differs = np.empty(len(t_ns), np.bool_)
+        np.not_equal(value[1:], value[:-1], out=differs[1:]) if value.dtype != object else _objects(value, differs)
+        if quality is not None:
+            differs[1:] |= quality[1:] != quality[:-1]
+        differs[0] = self._held.get(tag) != (_plain(value[0]), 0 if quality is None else int(quality[0]))
+        self._held[tag] = (_plain(value[-1]), 0 if quality is None else int(quality[-1]))
+        if tag in self._counters:
+            differs[:-1] |= differs[1:]
+            differs[-1] = True
+        rows = np.flatnonzero(differs)
+        good = np.zeros(len(rows), np.uint8) if quality is None else quality[rows]
+        chosen = value[rows]
+        if chosen.dtype.kind in "iu" and chosen.dtype != np.int64:
+            chosen = chosen.astype(np.int64)
+        return Series(t_ns[rows], chosen, good)
+
+
+def _objects(value: NDArray[Any], out: NDArray[np.bool_]) -> None:
+    out[1:] = (value[1:] != value[:-1]).astype(np.bool_)
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _at(rows: NDArray[np.int64], length: int) -> NDArray[np.bool_]:
+    out = np.zeros(length, np.bool_)
+    out[rows] = True
+    return out

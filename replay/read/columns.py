@@ -1,0 +1,76 @@
+"""Which columns a device's file may have, which of them the numbers depend on, and what may stand in them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Final, Literal
+
+from config import Site
+from oee.model.machine import Machine
+from replay.read.conflicts import Conflicts
+
+Kind = Literal["number", "text", "any"]
+TIME: Final = "time"
+ONLINE: Final = "online"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """time: position of the time column; tags: position to (full tag name, kind) of the columns to be read."""
+
+    time: int
+    tags: Mapping[int, tuple[str, Kind]]
+
+
+def used_tags(machines: Mapping[str, Machine]) -> frozenset[str]:
+    """Every tag that some machine's numbers depend on."""
+    return frozenset().union(*(machine.tags() for machine in machines.values()))
+
+
+def counters_of(machines: Mapping[str, Machine]) -> frozenset[str]:
+    """Every tag that some machine counts with."""
+    return frozenset(item.tag for machine in machines.values() for item in machine.pieces.counters().values())
+
+
+def kind_of(site: Site, machines: Mapping[str, Machine], tag: str) -> Kind:
+    """What the site file says may stand in that tag's column; `any` where only the device knows."""
+    if tag in counters_of(machines) or any(tag == machine.pieces.cavities for machine in machines.values()):
+        return "number"
+    device, _, name = tag.partition(".")
+    model = site.devices[device].tags.get(name) if device in site.devices else None
+    told = getattr(model, "value_type", None)
+    if name == ONLINE:
+        return "number"
+    return "any" if told is None else "text" if told == "string" else "number"
+
+
+def match(
+    names: Sequence[str], device: str, site: Site, machines: Mapping[str, Machine], file: str, conflicts: Conflicts
+) -> Columns | None:
+    """Columns by their names in the header; None without a time column."""
+    known = set(site.devices[device].tags) | {ONLINE}
+    needed = {tag.partition(".")[2] for tag in used_tags(machines) if tag.partition(".")[0] == device}
+    time: int | None = None
+    seen: set[str] = set()
+    tags: dict[int, tuple[str, Kind]] = {}
+    for position, written in enumerate(names):
+        name = written.strip().removeprefix(f"{device}.")
+        if name in seen:
+            conflicts.add(file, 1, "duplicate_column", name)
+            continue
+        seen.add(name)
+        if name == TIME:
+            time = position
+        elif name not in known:
+            near = get_close_matches(name, [TIME, *known], 1)
+            conflicts.add(file, 1, "unknown_column", written.strip(), near=near[0] if near else "", device=device)
+        elif name in needed:
+            tag = f"{device}.{name}"
+            tags[position] = (tag, kind_of(site, machines, tag))
+    for name in sorted(needed - seen - {ONLINE}):
+        users = [key for key, machine in machines.items() if f"{device}.{name}" in machine.tags()]
+        conflicts.add(file, 1, "missing_column", name, machines=", ".join(users))
+    if time is None:
+        conflicts.add(file, 1, "no_time_column")
+        return None
+    return Columns(time, tags)

@@ -1,0 +1,139 @@
+"""`declarations.csv`: what people said, as `oee.model.declarations`.
+
+Columns id, made, machine, start, end, field, value, who, product, supersedes, in any order; machine, start, field and
+value are required. Without `made` a later line counts as said later; without `end` it holds until further notice.
+"""
+
+import csv
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Final, get_args
+from zoneinfo import ZoneInfo
+
+from config import Site
+from oee.model.declarations import Declaration, Field, effective
+from oee.model.machine import Machine
+from oee.model.states import STATE_BY_WORD, State
+from replay.read.conflicts import Conflicts
+from replay.read.times import parse
+
+FILE: Final = "declarations.csv"
+_COLUMNS: Final = tuple(item.name.removesuffix("_ns") for item in fields(Declaration))
+_REQUIRED: Final = ("machine", "start", "field", "value")
+_FIELDS: Final = get_args(Field)
+_OPEN_ENDED: Final = ("product", "order")
+_FAR_NS: Final = 2**62
+
+
+def read(
+    folder: Path, site: Site, machines: Mapping[str, Machine], zone: ZoneInfo, conflicts: Conflicts
+) -> dict[str, tuple[Declaration, ...]]:
+    """The declarations by machine; empty without such a file. What cannot stand is left out, and told."""
+    path = folder / FILE
+    if not path.exists():
+        return {}
+    text = path.read_text(encoding="utf-8-sig", errors="replace")
+    head = text.partition("\n")[0]
+    rows = csv.DictReader(text.splitlines(), delimiter=";" if head.count(";") > head.count(",") else ",")
+    names = [name.strip() for name in rows.fieldnames or []]
+    rows.fieldnames = names
+    for name in names:
+        if name not in _COLUMNS:
+            conflicts.add(FILE, 1, "unknown_column", name, near="", device=FILE)
+    missing = [name for name in _REQUIRED if name not in names]
+    if missing:
+        conflicts.add(FILE, 1, "missing_column", ", ".join(missing), machines="")
+        return {}
+    found: dict[str, list[tuple[int, Declaration]]] = {}
+    said_ns = 0
+    for row in rows:
+        line = rows.line_num
+        item = _declaration({name: (row.get(name) or "").strip() for name in _COLUMNS}, line, said_ns, zone, conflicts)
+        if item is None or not _known(item, line, site, machines, conflicts):
+            continue
+        said_ns = item.made_ns
+        found.setdefault(item.machine, []).append((line, item))
+    for told in found.values():
+        _overlaps(told, conflicts)
+    return {machine: tuple(item for _, item in told) for machine, told in found.items()}
+
+
+def _declaration(
+    row: Mapping[str, str], line: int, said_ns: int, zone: ZoneInfo, conflicts: Conflicts
+) -> Declaration | None:
+    times: dict[str, int | None] = {}
+    for name in ("made", "start", "end"):
+        try:
+            times[name] = parse(row[name], zone).t_ns if row[name] else None
+        except (ValueError, OverflowError):
+            conflicts.add(FILE, line, "no_time", name, row[name])
+            return None
+    start_ns, end_ns = times["start"], times["end"]
+    if start_ns is None:
+        conflicts.add(FILE, line, "no_time", "start", row["start"])
+        return None
+    if end_ns is not None and end_ns <= start_ns:
+        conflicts.add(FILE, line, "end_before_start", "end", row["end"], start=row["start"])
+        return None
+    if row["field"] not in _FIELDS:
+        conflicts.add(FILE, line, "unknown_field", "field", row["field"], fields=", ".join(_FIELDS))
+        return None
+    made_ns = times["made"]
+    return Declaration(
+        row["id"] or f"line-{line:06}",
+        said_ns + 1 if made_ns is None else made_ns,
+        row["machine"],
+        start_ns,
+        end_ns,
+        row["field"],  # type: ignore[arg-type]  # one of the literal's, just checked
+        row["value"],
+        row["who"] or "declared",
+        row["product"],
+        row["supersedes"],
+    )
+
+
+def _known(item: Declaration, line: int, site: Site, machines: Mapping[str, Machine], conflicts: Conflicts) -> bool:
+    """Whether machine and value exist. An unknown reason or product is told, and stands as it is written."""
+    if item.machine not in machines:
+        conflicts.add(FILE, line, "unknown_machine", "machine", item.machine, machines=", ".join(machines))
+        return False
+    states = [word for word, state in STATE_BY_WORD.items() if state is not State.MINOR_STOP]
+    if item.field == "state" and item.value not in states:
+        conflicts.add(FILE, line, "unknown_state", "value", item.value, states=", ".join(states))
+        return False
+    if item.field in ("rejects", "rework") and not item.value.isdigit() and item.value:
+        conflicts.add(FILE, line, "no_count", "value", item.value)
+        return False
+    if item.field == "reason" and item.value and item.value not in site.reasons:
+        conflicts.add(FILE, line, "unknown_reason", "value", item.value, reasons=", ".join(site.reasons))
+    if item.field == "product" and item.value and item.value not in site.products:
+        conflicts.add(FILE, line, "unknown_product", "value", item.value, products=", ".join(site.products))
+    return True
+
+
+def _overlaps(told: list[tuple[int, Declaration]], conflicts: Conflicts) -> None:
+    """Two that speak of the same time and field, where neither replaces the other: the later said wins, and it is told.
+
+    A product or order without an end gives way to the next one; that is how they are said.
+    """
+    standing = {item.id for item in effective(item for _, item in told)}
+    latest: dict[tuple[str, str], Declaration] = {}
+    for line, item in sorted(told, key=lambda pair: pair[1].start_ns):
+        if item.id not in standing or not item.value:
+            continue
+        key = (item.field, item.product)
+        before = latest.get(key)
+        if before is not None and not _gives_way(before, item) and item.start_ns < _end_ns(before):
+            conflicts.add(FILE, line, "overlap", item.field, item.value, other=before.value, machine=item.machine)
+        if before is None or _gives_way(before, item) or _end_ns(item) >= _end_ns(before):
+            latest[key] = item
+
+
+def _gives_way(one: Declaration, other: Declaration) -> bool:
+    return one.end_ns is None and one.field in _OPEN_ENDED and one.start_ns != other.start_ns
+
+
+def _end_ns(item: Declaration) -> int:
+    return _FAR_NS if item.end_ns is None else item.end_ns

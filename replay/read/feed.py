@@ -1,0 +1,123 @@
+"""Files side by side: what each device's file brings up to a time.
+
+One thread reads and cleans a block ahead while the engine works on the one before; NumPy and pyarrow let it.
+"""
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor, Future
+from pathlib import Path
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from config import Site
+from oee.model.machine import Machine
+from oee.model.samples import Samples, Series, between, concat
+from replay.read.clean import Chunk, Cleaner, Raw
+from replay.read.columns import counters_of, used_tags
+from replay.read.conflicts import Conflicts
+from replay.read.csv import CsvFile
+from replay.read.declarations import FILE as DECLARATIONS
+
+
+class Source(Protocol):
+    """One device's file. share: how much of it has been read [1]."""
+
+    name: str
+    share: float
+
+    def blocks(self) -> Iterator[Raw]: ...
+
+
+class Tape:
+    """One file on its way through. last_ns: everything up to and with it has been read, None before the first row."""
+
+    def __init__(self, source: Source, size: int, cleaner: Cleaner, reader: Executor) -> None:
+        self.name = source.name
+        self.size = size
+        self._source = source
+        self._blocks = source.blocks()
+        self._cleaner = cleaner
+        self._reader = reader
+        self._ahead: Future[tuple[int, Chunk | None] | None] = reader.submit(self._pull)
+        self._rows: dict[str, Series] = {}
+        self.first_ns: int | None = None
+        self.last_ns: int | None = None
+        self.done = False
+        self.rows_read = 0
+
+    @property
+    def share(self) -> float:
+        """How much of the file has been read [1]."""
+        return self._source.share
+
+    def read_to(self, until_ns: int) -> None:
+        """Reads on until a row at or after `until_ns` has been seen, or the file ends."""
+        while not self.done and (self.last_ns is None or self.last_ns < until_ns):
+            found = self._ahead.result()
+            if found is None:
+                self.done = True
+                return
+            self._ahead = self._reader.submit(self._pull)
+            self.rows_read += found[0]
+            if found[1] is not None:
+                self._keep(found[1])
+
+    def _pull(self) -> tuple[int, Chunk | None] | None:
+        """The next block's number of rows and its changes; None at the file's end."""
+        raw = next(self._blocks, None)
+        return None if raw is None else (len(raw.t_ns), self._cleaner.clean(raw))
+
+    def _keep(self, chunk: Chunk) -> None:
+        if self.first_ns is None:
+            self.first_ns = chunk.first_ns
+        self.last_ns = chunk.last_ns
+        for tag, rows in chunk.samples.items():
+            self._rows[tag] = concat([self._rows[tag], rows]) if tag in self._rows else rows
+
+    def take(self, until_ns: int) -> Samples:
+        """The rows before `until_ns` that have not been taken yet."""
+        out = {tag: between(rows, 0, until_ns) for tag, rows in self._rows.items()}
+        self._rows = {tag: between(rows, until_ns, 2**62) for tag, rows in self._rows.items()}
+        return out
+
+
+def open_tapes(
+    folder: Path, site: Site, machines: Mapping[str, Machine], zone: ZoneInfo, conflicts: Conflicts, reader: Executor
+) -> list[Tape]:
+    """The files of the site's devices; a device in use without a file and a file of no device are told."""
+    needed = {tag.partition(".")[0] for tag in used_tags(machines)}
+    tapes = []
+    for device in site.devices:
+        paths = [path for path in (folder / f"{device}.parquet", folder / f"{device}.csv") if path.exists()]
+        if len(paths) > 1:
+            conflicts.add(paths[1].name, 0, "two_files", "", "", other=paths[0].name)
+        if not paths:
+            if device in needed:
+                users = [
+                    key for key, item in machines.items() if any(tag.startswith(device + ".") for tag in item.tags())
+                ]
+                conflicts.add(f"{device}.csv", 0, "no_file", "", "", device=device, machines=", ".join(users))
+            continue
+        if device not in needed:
+            continue
+        source = _source(paths[0], device, site, dict(machines), zone, conflicts)
+        if source is not None:
+            cleaner = Cleaner(source.name, zone, conflicts, counters_of(machines))
+            tapes.append(Tape(source, paths[0].stat().st_size, cleaner, reader))
+    for path in sorted(folder.iterdir()):
+        if path.suffix in (".csv", ".parquet") and path.name != DECLARATIONS and path.stem not in site.devices:
+            conflicts.add(path.name, 0, "unknown_device", "", path.stem, devices=", ".join(site.devices))
+    return tapes
+
+
+def _source(
+    path: Path, device: str, site: Site, machines: dict[str, Machine], zone: ZoneInfo, conflicts: Conflicts
+) -> Source | None:
+    if path.suffix == ".csv":
+        return CsvFile(path, device, site, machines, zone, conflicts)
+    try:
+        from replay.read.parquet import ParquetFile  # noqa: PLC0415  # pyarrow is an extra
+    except ImportError:
+        conflicts.add(path.name, 0, "no_pyarrow")
+        return None
+    return ParquetFile(path, device, site, machines, zone, conflicts)

@@ -1,0 +1,46 @@
+"""Waterfall and Pareto of one machine, from the sums of a replay."""
+
+import numpy as np
+
+from oee.kpi.losses import Waterfall, waterfall
+from oee.kpi.pareto import Pareto, pareto
+from oee.model.facts import LOSS_COLUMNS, Facts, Losses, make_facts, make_losses
+from oee.model.states import CalendarClass
+from replay.drive import Outcome
+from replay.rows import plan
+
+
+def facts_of(outcome: Outcome, machine: str = "") -> Facts:
+    """A machine's sums (without one: all machines') as facts, all in one minute."""
+    found = [(key, row) for key, row in outcome.totals.facts.items() if machine in ("", key.machine)]
+    keys = [(key.machine, 0, key.calendar, key.business_date, key.shift, key.product) for key, _ in found]
+    return make_facts(keys, np.array([row for _, row in found], np.int64))
+
+
+def losses_of(outcome: Outcome, machine: str = "") -> Losses:
+    """A machine's losses (without one: all machines'), all in one minute."""
+    found = [(key, row) for key, row in outcome.totals.losses.items() if machine in ("", key.machine)]
+    keys = [
+        (key.machine, 0, key.calendar, key.business_date, key.shift, key.product, key.state, key.reason)
+        for key, _ in found
+    ]
+    return make_losses(keys, np.array([row for _, row in found], np.int64).reshape(-1, len(LOSS_COLUMNS)))
+
+
+def waterfall_of(outcome: Outcome, machine: str, formula: str) -> Waterfall:
+    """From all time to fully productive time."""
+    facts = facts_of(outcome, machine)
+    sums = {kind: facts.sums[facts.calendar == kind].sum(axis=0) for kind in CalendarClass}
+    planned = {kind: plan(outcome, ("machine",), kind).get((machine,), 0) for kind in CalendarClass}
+    return waterfall(
+        sums,
+        planned[CalendarClass.SCHEDULED],
+        sum(planned.values()),
+        formula,
+        break_ms=planned[CalendarClass.BREAK],
+    )
+
+
+def pareto_of(outcome: Outcome, machine: str) -> Pareto:
+    """What cost most, by state and reason."""
+    return pareto(losses_of(outcome, machine), facts_of(outcome, machine))

@@ -1,0 +1,195 @@
+"""One machine on the report page: headline, waterfall, Pareto, days, trend."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from html import escape
+from typing import Any, Final
+
+import words
+from oee.model.states import State
+from replay.drive import Outcome, Window
+from replay.report.drawings import Bar, day_strip, dial, strip, trend
+from replay.report.figures import pareto_of, waterfall_of
+from replay.report.names import Names
+from replay.report.page_insights import insights
+from replay.rows import rejects, rows
+
+_DAYS_SHOWN: Final = 31
+_SHIFT_BARS: Final = 36
+_LOSSES_SHOWN: Final = 10
+_TRUSTED: Final = 0.95
+_HOUR_US: Final = 3_600_000_000
+_LONG_HOURS: Final = 24
+Row = Mapping[str, Any]
+
+
+def say(key: str, lang: str) -> str:
+    """A sentence, escaped."""
+    return escape(words.say(key, lang))
+
+
+def overview(totals: Mapping[str, Row], names: Names, lang: str) -> str:
+    """The site's sum and a line for each machine."""
+    lines = []
+    for key, row in totals.items():
+        if key:
+            lines.append(
+                f'<div class="row"><span>{escape(names.machine(key))}</span>'
+                f'{dial(row["oee"], row["oee_low"], row["oee_high"])}<span class="v">{words.percent(row["oee"], lang)}</span></div>'
+            )
+    head = _headline(totals[""], lang)
+    title = say("replay.all_machines", lang)
+    return f'<h2>{title}</h2><div class="card">{head}</div><div class="card stack"><div class="rows">{"".join(lines)}</div></div>'
+
+
+def machine_section(outcome: Outcome, key: str, row: Row, formula: str, names: Names, lang: str) -> str:
+    """Everything about one machine."""
+    assert outcome.window is not None
+    flags = "".join(f'<p class="flag">{say("flag." + flag, lang)}</p>' for flag in row["flags"])
+    return (
+        f'<h2>{escape(names.machine(key))}</h2><div class="card">{_headline(row, lang)}{flags}</div>'
+        f'<div class="grid2"><div class="card">{_waterfall(outcome, key, formula, lang)}</div>'
+        f'<div class="card">{_pareto(outcome, key, names, lang)}</div></div>'
+        f"{insights(outcome, key, formula, names, lang)}"
+        f'<div class="stack"><div class="card">{_days(outcome, outcome.window, key, names, lang)}</div>'
+        f'<div class="card">{_trend(outcome, key, formula, lang)}</div></div>'
+    )
+
+
+def _headline(row: Row, lang: str) -> str:
+    value, low, high = row["oee"], row["oee_low"], row["oee_high"]
+    if value is None:
+        below = say("why_null." + row["why_null"]["oee"], lang)
+    elif low is None:
+        below = ""
+    else:
+        below = escape(
+            words.say("replay.lies_between", lang, low=words.percent(low, lang), high=words.percent(high, lang))
+        )
+    null = " null" if value is None else ""
+    factors = "".join(_factor(row, key, lang) for key in ("availability", "performance", "quality", "coverage"))
+    made = words.say(
+        "replay.made", lang, pieces=words.number(row["pieces_total"], lang), rejects=words.number(rejects(row), lang)
+    )
+    return (
+        f'<div class="head"><div class="big{null}"><small>OEE</small>{words.percent(value, lang)}</div>'
+        f'<div>{dial(value, low, high)}<p class="note">{below}</p><p class="note">{escape(made)}</p></div></div>'
+        f'<div class="factors">{factors}</div>'
+    )
+
+
+def _factor(row: Row, key: str, lang: str) -> str:
+    value = row[key]
+    bad = (key == "coverage" and value is not None and value < _TRUSTED) or (
+        key == "performance" and value is not None and value > 1
+    )
+    why = f"<i>{say('why_null.' + row['why_null'][key], lang)}</i>" if value is None else ""
+    css = ' class="bad"' if bad else ""
+    return f"<div{css}><b>{words.percent(value, lang)}</b><span>{say('kpi.' + key, lang)}</span>{why}</div>"
+
+
+def _waterfall(outcome: Outcome, key: str, formula: str, lang: str) -> str:
+    fall = waterfall_of(outcome, key, formula)
+    base, scheduled = max(fall.rows[0].us, 1), max(fall.row("scheduled").us, 1)
+    out, level = [], 0
+    for item in fall.rows:
+        total = item.group == ""
+        if not total and not item.us:
+            continue
+        share = 100 * item.us / base
+        of = "" if item.of == "all_time" or item.key == "all_time" else words.percent(item.us / scheduled, lang)
+        if total:
+            level, start, length = item.us, 0.0, share
+            css = "s-fully_productive" if item.key == "fully_productive" else "t"
+        else:
+            level -= item.us
+            start, length, css = 100 * level / base, abs(share), f"s-{item.key}"
+            start = start if item.us >= 0 else start - length
+        out.append(
+            f'<div class="row {"total" if total else "loss"}"><span>{say("waterfall." + item.key, lang)}</span>'
+            f'{strip(max(start, 0), min(length, 100), css)}<span class="v">{_length(item.us, lang)} '
+            f"<em>{of}</em></span></div>"
+        )
+    flags = "".join(f'<p class="flag">{say("flag." + flag, lang)}</p>' for flag in fall.flags)
+    return f'<h3>{say("replay.waterfall", lang)}</h3><div class="rows">{"".join(out)}</div>{flags}'
+
+
+def _length(us: int, lang: str) -> str:
+    """A length of time; long ones in hours, since days of a calendar with shifts mislead."""
+    hours = us / _HOUR_US
+    if abs(hours) < _LONG_HOURS:
+        return words.duration(us / 1000, lang)
+    return words.say("duration.h", lang, n=words.number(hours, lang))
+
+
+def _pareto(outcome: Outcome, key: str, names: Names, lang: str) -> str:
+    found = [item for item in pareto_of(outcome, key).rows if item.us > 0][:_LOSSES_SHOWN]
+    title = f"<h3>{say('replay.pareto', lang)}</h3>"
+    if not found:
+        return f'{title}<p class="note">{say("replay.no_losses", lang)}</p>'
+    longest = found[0].us
+    out = []
+    for item in found:
+        kind, reason = item.key
+        label = say("waterfall." + kind, lang)
+        label += f" – {escape(names.reason(reason))}" if reason else ""
+        out.append(
+            f'<div class="row"><span>{label}</span>{strip(0, 100 * item.us / longest, "s-" + kind)}'
+            f'<span class="v">{_length(item.us, lang)} <em>{words.percent(item.share, lang)}</em></span></div>'
+        )
+    note = f'<p class="note">{say("replay.pareto_note", lang)}</p>'
+    return f'{title}{note}<div class="rows">{"".join(out)}</div>'
+
+
+def _days(outcome: Outcome, window: Window, key: str, names: Names, lang: str) -> str:
+    last = datetime.fromtimestamp((window.end_ns - 1) // 10**9, names.zone).date()
+    first = datetime.fromtimestamp(window.start_ns // 10**9, names.zone).date()
+    shown = [last - timedelta(days=back) for back in range(min((last - first).days + 1, _DAYS_SHOWN))][::-1]
+    lines = "".join(
+        f'<time datetime="{day}">{_short_day(day, lang)}</time>{day_strip(outcome.totals, outcome.machines[key], day, names.zone)}'
+        for day in shown
+    )
+    hours = "".join(f"<span>{hour}</span>" for hour in (0, 6, 12, 18, 24))
+    used = {state for state in State if any(row[state] for row in _sums(outcome, key))}
+    legend = "".join(
+        f'<span><i class="s-{state.word}"></i>{say("state." + state.word, lang)}</span>' for state in sorted(used)
+    )
+    left = say("replay.days_note", lang) if len(shown) < (last - first).days + 1 else say("replay.days_hint", lang)
+    return (
+        f'<h3>{say("replay.days", lang)}</h3><p class="note">{left}</p>'
+        f'<div class="days">{lines}<span></span><div class="hours">{hours}</div></div><div class="legend">{legend}</div>'
+    )
+
+
+def _sums(outcome: Outcome, machine: str) -> list[Any]:
+    return [row for key, row in outcome.totals.facts.items() if key.machine == machine]
+
+
+def _short_day(day: date, lang: str) -> str:
+    name = words.say(f"weekday.{day.weekday()}", lang)
+    short = name[:3] if lang == "en" else {"Chủ Nhật": "CN"}.get(name, f"T{day.weekday() + 2}")
+    return f"{short} {day:%d/%m}" if lang == "vi" else f"{short} {day:%m-%d}"
+
+
+def _trend(outcome: Outcome, key: str, formula: str, lang: str) -> str:
+    by: Sequence[str] = ("machine", "day", "shift")
+    mine = _of(rows(outcome, by, formula), key)
+    if len(mine) > _SHIFT_BARS:
+        by = ("machine", "day")
+        mine = _of(rows(outcome, by, formula), key)
+    bars = []
+    for row in mine:
+        day = date.fromisoformat(row["day"])
+        label = f"{_short_day(day, lang)[-5:]}{' ' + escape(row['shift']) if 'shift' in row else ''}"
+        value = row["oee"]
+        tip = f"{label}: OEE {words.percent(value, lang)}"
+        weak = row["coverage"] is None or row["coverage"] < _TRUSTED
+        bars.append(Bar(label, tip, value, row["oee_low"], row["oee_high"], weak))
+    title = "replay.trend_shift" if "shift" in by else "replay.trend_day"
+    percents = [words.percent(share, lang, 0) for share in (0, 0.5, 1)]
+    note = say("replay.trend_note", lang)
+    return f'<h3>{say(title, lang)}</h3><p class="note">{note}</p>{trend(bars, percents)}'
+
+
+def _of(found: list[dict[str, Any]], machine: str) -> list[dict[str, Any]]:
+    return [row for row in found if "total" not in row and row["machine"] == machine]

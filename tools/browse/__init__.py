@@ -1,0 +1,1 @@
+"""`nhip browse`: walks an OPC UA server."""

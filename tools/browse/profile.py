@@ -1,0 +1,88 @@
+"""An equipment profile's nodes in the address space of a server, found by the standard's browse names. Pure.
+
+Companion specifications fix browse names, not node ids. A variable of a profile therefore says how the browse path of
+its node ends, the surest way first. Each node that fits the profile's first such variable is a machine; the others
+are looked for nearest to it, and never among what is nearer to another machine. Gateways often write several levels
+into one name (`Machine.ProductionStatus`): a dot or a slash within a name is a level like any other.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from config.templates.equipment import Equipment
+from config.templates.variables import Variable
+from tools.browse.lines import Item
+
+_LEVELS = re.compile(r"[./\\]")
+
+
+@dataclass(frozen=True)
+class Match:
+    """One machine: where its first node stands, and each variable's node."""
+
+    path: tuple[str, ...]
+    nodes: dict[str, Item]
+
+
+def matches_of(found: Equipment, items: Sequence[Item]) -> list[Match]:
+    """The machines that look like this profile; none where its required nodes are missing."""
+    wanted = [item for item in found.variables.values() if item.browse]
+    if not wanted:
+        return []
+    first, *others = sorted(wanted, key=lambda item: not item.required)
+    anchors = _ending(first, items)
+    out = []
+    for anchor in anchors:
+        nodes = {first.name: anchor}
+        rivals = [_levels(item) for item in anchors if item is not anchor]
+        for variable in others:
+            item = _nearest(variable, items, _levels(anchor), rivals)
+            if item is not None:
+                nodes[variable.name] = item
+        if all(item.name in nodes for item in wanted if item.required):
+            out.append(Match(anchor.path, nodes))
+    return out
+
+
+def row_of(found: Equipment, number: int, url: str, match: Match, given: dict[str, str]) -> dict[str, str]:
+    """A row of `use` for a machine. given: what else the connection needs."""
+    names = [item.name for item in found.variables.values() if item.required]
+    prefix = found.variables["machine"].example.rpartition("-")[0]
+    known = {"machine": f"{prefix}-{number}", "url": url}
+    nodes = {name: item.node for name, item in match.nodes.items()}
+    return {name: known[name] for name in names if name in known} | given | nodes
+
+
+def _ending(variable: Variable, items: Sequence[Item]) -> list[Item]:
+    """The readable items that end as the first way says that any of them does."""
+    for way in variable.browse:
+        end = tuple(way.split("/"))
+        fitting = [item for item in items if item.readable and _levels(item)[-len(end) :] == end]
+        if fitting:
+            return fitting
+    return []
+
+
+def _nearest(
+    variable: Variable, items: Sequence[Item], anchor: tuple[str, ...], rivals: Sequence[tuple[str, ...]]
+) -> Item | None:
+    mine = [
+        item
+        for item in _ending(variable, items)
+        if all(_shared(_levels(item), anchor) >= _shared(_levels(item), rival) for rival in rivals)
+    ]
+    return max(mine, key=lambda item: _shared(_levels(item), anchor), default=None)
+
+
+def _levels(item: Item) -> tuple[str, ...]:
+    return tuple(level for name in item.browse_path for level in _LEVELS.split(name) if level)
+
+
+def _shared(one: tuple[str, ...], other: tuple[str, ...]) -> int:
+    count = 0
+    for mine, theirs in zip(one, other, strict=False):
+        if mine != theirs:
+            break
+        count += 1
+    return count

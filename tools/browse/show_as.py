@@ -1,0 +1,55 @@
+"""`nhip browse --as PROFILE`: the nodes of an equipment profile, and its lines for the site file."""
+
+from collections.abc import Sequence
+
+import click
+
+from config.devices.opcua import OpcUaDevice
+from config.templates.equipment import equipment, equipment_ids
+from tools.browse.lines import Item, shown_value
+from tools.browse.profile import matches_of, row_of
+from tools.terminal import show_json
+from tools.use_lines import use_item
+from words import say
+
+
+def browsable() -> tuple[str, ...]:
+    """The profiles whose nodes can be found by their browse names."""
+    return tuple(name for name in equipment_ids() if is_browsable(name))
+
+
+def is_browsable(name: str) -> bool:
+    """Whether there is such a profile with browse names."""
+    found = equipment(name)
+    return found is not None and any(item.browse for item in found.variables.values())
+
+
+def show_as(name: str, device: OpcUaDevice, items: Sequence[Item], *, as_json: bool, lang: str) -> int:
+    """Prints what fits the profile and its lines. Exit status: 0 found, 1 nothing fits."""
+    found = equipment(name)
+    assert found is not None  # asked before connecting
+    secure = {} if device.security == "None" else {"security": device.security}
+    login = {key: value for key in ("user", "password_file") if (value := getattr(device, key))}
+    matches = matches_of(found, items)
+    rows = [row_of(found, number, device.url, match, secure | login) for number, match in enumerate(matches, 1)]
+    if as_json:
+        machines = [
+            {"path": list(match.path), "row": row, "nodes": {key: item.as_json() for key, item in match.nodes.items()}}
+            for match, row in zip(matches, rows, strict=True)
+        ]
+        show_json({"url": device.url, "equipment": name, "machines": machines})
+        return 0 if matches else 1
+    wanted = {item.name: item for item in found.variables.values() if item.browse}
+    if not matches:
+        ends = ", ".join(way for item in wanted.values() if item.required for way in item.browse)
+        click.echo(say("browse.as.nothing", lang, name=found.names[lang], ends=ends, n=len(items)))
+        return 1
+    for match in matches:
+        click.echo(" / ".join(match.path[:-1]) or device.url)
+        for key in wanted:
+            item = match.nodes.get(key)
+            seen = f"= {shown_value(item.value)}  [{item.node}]" if item else say("browse.as.absent", lang)
+            click.echo(f"  {key}  {seen}")
+    click.echo("\n" + say("browse.as.lines", lang, n=len(matches)))
+    click.echo("use:\n" + use_item(found, rows))
+    return 0

@@ -1,0 +1,1 @@
+"""`nhip bytes`: type and byte order of a register."""

@@ -1,0 +1,120 @@
+"""`nhip bytes`: reads a few registers and finds what they mean from what the machine's display shows."""
+
+import asyncio
+from typing import Final
+
+import click
+
+from adapters.contract import Misconfigured, NotConnected
+from adapters.modbus.frames_tcp import Refused
+from config.devices.modbus import BIT_TABLES
+from tools.byte_order.decodings import Block, equals, ways
+from tools.byte_order.output import as_json as as_json_of
+from tools.byte_order.output import bare, show
+from tools.byte_order.search import Question, Search
+from tools.check.faults import fault_of, told
+from tools.peers.modbus_asker import Asker, Politeness
+from tools.peers.modbus_peer import open_bus
+from tools.scan.registers import Span
+from tools.terminal import notice, show_json
+from words import say
+
+READ_EVERY_S: Final = 0.5
+ENOUGH: Final = 2
+"""New values on the display, one after the other, that tell nothing apart."""
+
+
+def find(
+    question: Question, shows: str | None, politeness: Politeness, *, watch: bool, as_json: bool, lang: str
+) -> int:
+    """Searches, prints, and returns the exit status: 0 found, 1 nothing fits or the device does not answer.
+
+    shows: None asks for it, while the registers are read on and on.
+    """
+    return asyncio.run(_find(question, shows, politeness, watch=watch, as_json=as_json, lang=lang))
+
+
+async def _find(
+    question: Question, shows: str | None, politeness: Politeness, *, watch: bool, as_json: bool, lang: str
+) -> int:
+    asker = Asker(open_bus(question.peer), politeness)
+    search = Search()
+    try:
+        search.blocks.append(await read_block(asker, question))
+        if shows is not None:
+            search.take(question, shows)
+        if watch and (search.candidates or shows is None):
+            await _watch(asker, question, search, lang)
+    except (NotConnected, Misconfigured, Refused, TimeoutError) as error:
+        notice(told(fault_of(asker.nonsense or error), lang))
+        return 1
+    finally:
+        asker.close()
+    if as_json:
+        show_json(as_json_of(question, search))
+    else:
+        show(question, search, lang)
+    return 0 if search.candidates else 1
+
+
+async def read_block(asker: Asker, question: Question) -> Block:
+    """The registers around the address: as many of them as the device gives.
+
+    Raises `Refused` if it does not even have the one that was asked for.
+    """
+    first, last = max(0, question.address - 1), min(65535, question.address + question.span - 1)
+    try:
+        return Block(first, await _read(asker, question, first, last))
+    except Refused as refusal:
+        for end in (last, min(last, question.address + 3), min(last, question.address + 1), question.address):
+            for start in (question.address, first):
+                try:
+                    return Block(start, await _read(asker, question, start, end))
+                except Refused:
+                    continue
+        raise refusal from None
+
+
+async def _read(asker: Asker, question: Question, first: int, last: int) -> bytes:
+    data = await asker.read(question.unit, question.table, Span(first, last - first + 1))
+    if question.table not in BIT_TABLES:
+        return data
+    bits = (data[at // 8] >> at % 8 & 1 for at in range(last - first + 1))
+    return b"".join(bit.to_bytes(2, "big") for bit in bits)
+
+
+async def _watch(asker: Asker, question: Question, search: Search, lang: str) -> None:
+    """Asks for what the display shows, until only one way of reading is left, further values tell nothing apart (the
+    same number in a wider type), or nobody answers.
+    """
+    in_vain = 0
+    while ways(equals(search.candidates)) != 1 and in_vain < ENOUGH:
+        if search.shown:
+            notice(say("bytes.left", lang, n=ways(equals(search.candidates))))
+        before, left = search.blocks[-1], len(equals(search.candidates))
+        answer = await _asked_while_reading(asker, question, search, say("bytes.ask", lang))
+        if answer.lower() in {"q", "quit", "thôi"}:
+            return
+        if not answer:
+            after = search.blocks[-1]
+            notice(say("bytes.moved" if after != before else "bytes.still", lang, registers=bare(question, after)))
+        elif not search.take(question, answer):
+            notice(say("bytes.lost", lang, shown=answer))
+        elif search.shown.count(answer) == 1:
+            in_vain = in_vain + 1 if len(equals(search.candidates)) == left else 0
+
+
+async def _asked_while_reading(asker: Asker, question: Question, search: Search, text: str) -> str:
+    """The answer of a person who reads a display that moves: the registers are read until it is there, and once more."""
+    answering = asyncio.create_task(asyncio.to_thread(_ask, text))
+    while not (await asyncio.wait({answering}, timeout=READ_EVERY_S))[0]:
+        search.blocks.append(await read_block(asker, question))
+    search.blocks.append(await read_block(asker, question))
+    return answering.result()
+
+
+def _ask(text: str) -> str:
+    try:
+        return str(click.prompt(text, default="", show_default=False, err=True)).strip()
+    except click.Abort:
+        return "q"

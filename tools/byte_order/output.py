@@ -1,0 +1,101 @@
+"""What `nhip bytes` found, as people and as programs read it."""
+
+import click
+
+from config.devices.modbus import BIT_TABLES
+from tools.byte_order.decodings import Block, Candidate, Fit, equals, tag_line, ways
+from tools.byte_order.search import Question, Search
+from tools.peers.modbus_peer import title
+from tools.terminal import show_table
+from tools.texts import value_text
+from words import number, say
+
+SHOWN_ROWS = 12
+TAG = "value"
+
+
+def show(question: Question, search: Search, lang: str) -> None:
+    """Prints what was read, the ways of reading it, and the line for the site file."""
+    block = search.blocks[-1]
+    click.echo(say("bytes.read", lang, table=question.table, first=block.start, registers=bare(question, block)))
+    if not search.candidates:
+        click.echo(say("bytes.nothing", lang, shown=search.asked or "—", span=question.span))
+        return
+    best = search.candidates[0].decoding
+    headings = [say(f"bytes.column.{key}", lang) for key in ("rank", "address", "type", "order", "scale", "value")]
+    rows = [_row(n, item, question.address, lang) for n, item in enumerate(search.candidates[:SHOWN_ROWS], 1)]
+    show_table(headings, rows)
+    hidden = len(search.candidates) - SHOWN_ROWS
+    if hidden > 0:
+        click.echo(say("bytes.more", lang, n=hidden))
+    alike = equals(search.candidates)
+    if ways(alike) > 1:
+        click.echo(say("bytes.ambiguous", lang, n=ways(alike)))
+    elif len(alike) > 1:
+        click.echo(say("bytes.sign", lang))
+    if search.candidates[0].fit is Fit.CUT:
+        click.echo(say("bytes.cut", lang))
+    click.echo(say("bytes.line", lang))
+    click.echo(f"  {tag_line(TAG, question.table, best)}")
+
+
+def _row(rank: int, item: Candidate, asked: int, lang: str) -> list[str]:
+    decoding, offset = item.decoding, item.decoding.address - asked
+    value = _value(item.value, lang)
+    return [
+        str(rank),
+        f"{decoding.address}" + (f" ({offset:+d})" if offset else ""),
+        decoding.value_type + ("" if decoding.bit is None else f" .{decoding.bit}"),
+        "" if decoding.value_type == "bool" else decoding.order,
+        "" if decoding.scale == 1 else f"× {decoding.scale:g}",
+        value + (" ~" if item.fit is Fit.CUT else ""),
+    ]
+
+
+def _value(value: float | str, lang: str) -> str:
+    """As the machine's display shows it: no signs between thousands."""
+    if isinstance(value, str | bool):
+        return value_text(value, lang)
+    return f"{value:.0f}" if value == int(value) else number(value, lang, _digits(value))
+
+
+def _digits(value: float) -> int:
+    return min(4, len(f"{value:.4f}".rstrip("0").partition(".")[2]))
+
+
+def bare(question: Question, block: Block) -> str:
+    """What was read, as it came."""
+    if question.table in BIT_TABLES:
+        return " ".join(str(bit) for bit in block.data[1::2])
+    return _hex(block)
+
+
+def _hex(block: Block) -> str:
+    return " ".join(block.data[at : at + 2].hex() for at in range(0, len(block.data), 2))
+
+
+def as_json(question: Question, search: Search) -> dict[str, object]:
+    """The same as plain data."""
+    found, block = search.candidates, search.blocks[-1]
+    return {
+        "peer": title(question.peer),
+        "unit": question.unit,
+        "table": question.table,
+        "first": block.start,
+        "registers": _hex(block).split(),
+        "shown": search.shown,
+        "alike": ways(equals(found)),
+        "candidates": [
+            {
+                "address": item.decoding.address,
+                "type": item.decoding.value_type,
+                "order": item.decoding.order,
+                "bit": item.decoding.bit,
+                "scale": item.decoding.scale,
+                "value": item.value,
+                "fit": item.fit.name.lower(),
+                "tag": tag_line(TAG, question.table, item.decoding),
+            }
+            for item in found
+        ],
+    }

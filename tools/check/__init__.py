@@ -1,0 +1,1 @@
+"""`nhip check`: reads and judges each tag."""

@@ -1,0 +1,190 @@
+"""`nhip check`: everything wrong with a site file; then reads each tag and says what to look at in the cabinet."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import click
+
+from config import Misconfigured, Site, compile_site, config_hash, load_profiles, read_site
+from config.devices.kinds import Device, periods_s, stale_after_s
+from config.devices.modbus import ModbusDevice
+from config.devices.opcua import OpcUaDevice, with_files
+from oee.model.machine import Machine
+from oee.model.states import Quality
+from tools.check import count as tally
+from tools.check.certificate import Sheet, page
+from tools.check.machine_now import compute, running_s, window
+from tools.check.observe import observe
+from tools.check.result import FINE, MISCONFIGURED, Result, as_json, show
+from tools.check.retry import look_again, round_trip_s
+from tools.check.uses import Use, rate_of, static_faults, uses
+from tools.check.verdict import DeviceSeen, Facts, Running, judge, still_while_running
+from tools.terminal import notice, progress, show_json
+from words import say
+
+
+@dataclass(frozen=True)
+class Options:
+    """for_s: how long to read [s]; count: what to count afterwards; certificate: where to write the record."""
+
+    for_s: float = 10.0
+    offline: bool = False
+    as_json: bool = False
+    count_s: float | None = None
+    shortest_stop_s: float = 5.0
+    hand: tally.Tally | None = None
+    machine: str = ""
+    certificate: Path | None = None
+    verified_by: str = ""
+    lang: str = "en"
+
+
+def run(path: Path, options: Options) -> int:
+    """Checks, prints, and returns the exit status: 0 fine, 1 a tag failed or the tally differs, 2 misconfigured."""
+    result = Result(path)
+    try:
+        result.site, result.complaints = read_site(path)
+    except Misconfigured as error:
+        result.complaints = error.complaints
+    if result.site is not None:
+        machines = compile_site(result.site, load_profiles())
+        if options.machine and options.machine not in machines:
+            notice(say("check.no_machine", options.lang, machine=options.machine, known=", ".join(machines)))
+            return MISCONFIGURED
+        result.static = static_faults(result.site, machines)
+        if not options.offline and not result.refused:
+            asyncio.run(_online(result, result.site, machines, options))
+    if options.as_json:
+        show_json(as_json(result))
+    else:
+        show(result, options.lang, offline=options.offline)
+    if options.certificate is not None and result.site is not None and not options.offline:
+        _certify(result, result.site, options)
+    return result.status
+
+
+async def _online(result: Result, site: Site, machines: Mapping[str, Machine], options: Options) -> None:
+    files = certificates(result.file)
+    offset_ns = time.time_ns() - time.monotonic_ns()
+
+    def now_ns() -> int:
+        return time.monotonic_ns() + offset_ns
+
+    with progress(quiet=options.as_json) as tell:
+        title = say("check.reading", options.lang)
+        seen = await observe(site.devices, files, options.for_s, now_ns, lambda s: tell(title, s, options.for_s))
+    await _look_again(site, files, seen)
+    result.devices = seen
+    _judge_all(result, site, machines, options.for_s)
+    if options.count_s is not None:
+        await _count(result, site, machines, options, now_ns)
+
+
+def certificates(site: Path) -> Path:
+    """Where the agent keeps certificates that the site file does not place: the same are shown to the server."""
+    return site.with_suffix(".certificates")
+
+
+async def _look_again(site: Site, files: Path, seen: Mapping[str, DeviceSeen]) -> None:
+    """Why bad tags were bad, and how long a server takes that only sends what changes."""
+    there = {
+        name: with_files(device, name, files) if isinstance(device, OpcUaDevice) else device
+        for name, device in site.devices.items()
+        if seen[name].fault is None
+    }
+    bad = {
+        name: [
+            tag for tag in device.tags if tag not in seen[name].rows or seen[name].rows[tag][-1].quality >= Quality.BAD
+        ]
+        for name, device in there.items()
+    }
+
+    async def measure(name: str, device: OpcUaDevice) -> None:
+        seen[name].latency_s = await round_trip_s(device)
+
+    subscribed = {
+        name: device for name, device in there.items() if isinstance(device, OpcUaDevice) and device.mode == "subscribe"
+    }
+    await asyncio.gather(*(measure(name, device) for name, device in subscribed.items()))
+    for name, notes in (await look_again(there, bad)).items():
+        seen[name].notes = notes
+
+
+def _judge_all(result: Result, site: Site, machines: Mapping[str, Machine], for_s: float) -> None:
+    used = uses(site, machines)
+    until_ns = max((device.until_ns for device in result.devices.values()), default=0)
+    rows = {
+        f"{name}.{tag}": [(row.t_ns, row.value, row.quality) for row in column]
+        for name, device in result.devices.items()
+        for tag, column in device.rows.items()
+    }
+    for name, device in result.devices.items():
+        rows[f"{name}.online"] = [(device.from_ns, int(device.fault is None), Quality.GOOD)]
+    for name, machine in machines.items():
+        mine = {tag: rows[tag] for tag in machine.tags() if tag in rows}
+        first_ns = max((column[0][0] for column in mine.values()), default=until_ns)
+        result.machines[name] = compute(machine, window(mine, first_ns, until_ns), until_ns)
+    running = {
+        name: Running(min(for_s, running_s(item, until_ns)), rate_of(machines[name], item.live.product))
+        for name, item in result.machines.items()
+        if item.live is not None
+    }
+    for name, model in site.devices.items():
+        for tag in model.tags:
+            full = f"{name}.{tag}"
+            report = judge(result.devices[name], tag, _facts(model, tag), used.get(full, Use()))
+            report = still_while_running(report, running)
+            result.tags.append(replace(report, faults=(*report.faults, *result.static.get(full, []))))
+
+
+def _facts(device: Device, name: str) -> Facts:
+    period_s, stale_s = periods_s(device)[name], stale_after_s(device)[name]
+    if isinstance(device, ModbusDevice):
+        tag = device.tags[name]
+        words = tag.count >= 2 and tag.value_type != "string"
+        order = f" {tag.order}" if words or tag.order != "ABCD" else ""
+        bit = f".{tag.bit}" if tag.bit is not None else ""
+        address = f"{tag.written}{bit} {tag.value_type}{order}"
+        return Facts(address, tag.unit, period_s, stale_s, words and tag.value_type.endswith("int32"))
+    assert isinstance(device, OpcUaDevice)  # there are no others
+    return Facts(device.tags[name].node, device.tags[name].unit, period_s, stale_s, word_order=False)
+
+
+async def _count(
+    result: Result, site: Site, machines: Mapping[str, Machine], options: Options, now_ns: Callable[[], int]
+) -> None:
+    name = options.machine or (next(iter(machines)) if len(machines) == 1 else "")
+    if not name:
+        name = await asyncio.to_thread(_which, list(machines), options.lang)
+    assert options.count_s is not None  # asked for
+    setup = tally.Setup(name, options.count_s, options.shortest_stop_s, options.hand)
+    try:
+        result.comparison = await tally.count(
+            site, machines[name], certificates(result.file), setup, now_ns, options.lang
+        )
+    except tally.NoBaseline as error:
+        result.no_baseline = error.tags
+
+
+def _which(names: Sequence[str], lang: str) -> str:
+    return str(click.prompt(say("count.which", lang), type=click.Choice(names), err=True))
+
+
+def _certify(result: Result, site: Site, options: Options) -> None:
+    assert options.certificate is not None  # asked for
+    sheet = Sheet(
+        site, result.devices, result.tags, result.machines, result.comparison, result.status == FINE, options.verified_by,
+        datetime.now(ZoneInfo(site.timezone)), config_hash(site), version("nhip"),
+    )  # fmt: skip
+    try:
+        options.certificate.write_text(page(sheet, options.lang), encoding="utf-8")
+    except OSError as error:
+        notice(say("certificate.cannot_write", options.lang, file=options.certificate, detail=error.strerror or ""))
+        return
+    notice(say("certificate.written", options.lang, file=options.certificate))

@@ -1,0 +1,233 @@
+"""`nhip check --count`: half an hour of one machine, counted by the pipeline and by a person beside it."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import click
+
+from adapters.contract import Reading
+from agent.devices.freshness import Freshness
+from agent.devices.open import open_all
+from agent.devices.supervisor import Supervisor
+from config.devices.kinds import stale_after_s
+from config.site.model import Site
+from oee.model.facts import Stop
+from oee.model.machine import Machine
+from oee.model.states import Quality
+from tools.check.machine_now import Told, compute, longer_than, window
+from tools.terminal import Told as Tell
+from tools.terminal import notice, progress
+from words import duration, moment, number, say
+
+BASELINE_S = 30.0
+"""How long to wait until every tag of the machine was read once."""
+BEAT_S = 1.0
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What a person counted: pieces (rejects included) and stops; None was not counted."""
+
+    pieces: int | None = None
+    stops: int | None = None
+
+
+@dataclass(frozen=True)
+class Setup:
+    """for_s: how long to count; shortest_stop_s: what counts as a stop for a person with a watch; tally: None asks."""
+
+    machine: str
+    for_s: float
+    shortest_stop_s: float
+    tally: Tally | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Both counts and whether they agree. A person may be one piece or 1 % off, and one stop at the edge."""
+
+    machine: str
+    from_ns: int
+    until_ns: int
+    told: Told
+    stops: tuple[Stop, ...]
+    tally: Tally
+
+    @property
+    def pieces_agree(self) -> bool:
+        """Within one piece or 1 %."""
+        mine = self.tally.pieces
+        return mine is None or abs(mine - self.told.pieces) <= max(1, round(0.01 * mine))
+
+    @property
+    def stops_agree(self) -> bool:
+        """Within one."""
+        return self.tally.stops is None or abs(self.tally.stops - len(self.stops)) <= 1
+
+    @property
+    def agree(self) -> bool:
+        """Both."""
+        return self.pieces_agree and self.stops_agree
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as plain data."""
+        return {
+            "machine": self.machine, "from": _iso(self.from_ns), "to": _iso(self.until_ns),
+            "pieces": {"counted": self.told.pieces, "tally": self.tally.pieces, "ok": self.pieces_agree},
+            "stops": {"counted": len(self.stops), "tally": self.tally.stops, "ok": self.stops_agree},
+            "unknown_s": self.told.unknown_s,
+            "stop_list": [
+                {"start": _iso(stop.start_ns), "end": _iso(stop.end_ns) if stop.end_ns else None,
+                 "state": stop.state.word, "reason": stop.reason}
+                for stop in self.stops
+            ],
+            "ok": self.agree,
+        }  # fmt: skip
+
+
+class NoBaseline(Exception):
+    """Some tags of the machine were never read. tags: which."""
+
+    def __init__(self, tags: list[str]) -> None:
+        super().__init__(", ".join(tags))
+        self.tags = tags
+
+
+def parse_tally(text: str) -> Tally:
+    """`pieces=412,stops=3`, either may be missing. ValueError names what is wrong."""
+    given: dict[str, int] = {}
+    for part in text.split(","):
+        key, _, value = part.strip().partition("=")
+        if key not in {"pieces", "stops"} or not value.strip().isdecimal():
+            raise ValueError(f"{part.strip()!r} is no tally; write pieces=412,stops=3")
+        given[key] = int(value)
+    return Tally(**given)
+
+
+class _Recorder:
+    """Every row that the agent would see of a site, kept in memory."""
+
+    def __init__(self, site: Site, now_ns: Callable[[], int]) -> None:
+        self._now_ns = now_ns
+        self._fresh = Freshness({name: stale_after_s(device) for name, device in site.devices.items()})
+        self.rows: dict[str, list[tuple[int, Any, Quality]]] = {}
+        self._keep(self._fresh.start(now_ns()))
+
+    def on_reading(self, device: str, reading: Reading) -> None:
+        """For the supervisor."""
+        self._keep(self._fresh.fed(device, reading))
+
+    def tick(self) -> None:
+        """Marks what has gone stale."""
+        self._keep(self._fresh.tick(self._now_ns()))
+
+    def watermark_ns(self, machine: Machine) -> int:
+        """Up to when everything about a machine is known."""
+        return self._fresh.watermark_ns(machine.tags(), self._now_ns())
+
+    def missing(self, machine: Machine) -> list[str]:
+        """Its tags that have no value yet."""
+        good = {tag for tag, rows in self.rows.items() if rows[-1][2] <= Quality.UNCERTAIN}
+        return sorted(machine.tags() - good)
+
+    def _keep(self, rows: Any) -> None:
+        for row in rows:
+            self.rows.setdefault(row.tag, []).append((row.t_ns, row.value, row.quality))
+
+
+async def count(
+    site: Site, machine: Machine, files: Path, setup: Setup, now_ns: Callable[[], int], lang: str
+) -> Comparison:
+    """Counts until the time is over, then asks the person. Raises `NoBaseline`."""
+    devices = {name: site.devices[name] for name in {tag.partition(".")[0] for tag in machine.tags()}}
+    recorder = _Recorder(site.model_copy(update={"devices": devices}), now_ns)
+    supervisor = Supervisor(open_all(devices, now_ns, files), recorder.on_reading)
+    task = asyncio.create_task(supervisor.run())
+    try:
+        await _baseline(recorder, machine)
+        if setup.tally is None:
+            await asyncio.to_thread(_wait, say("count.begin", lang, machine=machine.id))
+        from_ns = now_ns()
+        with progress(quiet=False) as tell:
+            await _until(recorder, machine, from_ns, setup, tell, now_ns, lang)
+        until_ns = recorder.watermark_ns(machine)
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+    told = compute(machine, window(recorder.rows, from_ns, until_ns), until_ns)
+    stops = tuple(longer_than(told.stops, setup.shortest_stop_s, until_ns))
+    tally = setup.tally if setup.tally is not None else await asyncio.to_thread(_ask, setup, lang)
+    return Comparison(machine.id, from_ns, until_ns, told, stops, tally)
+
+
+async def _baseline(recorder: _Recorder, machine: Machine) -> None:
+    try:
+        async with asyncio.timeout(BASELINE_S):
+            while recorder.missing(machine):  # noqa: ASYNC110  # rows come from several tasks, any may be the last
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        raise NoBaseline(recorder.missing(machine)) from None
+
+
+async def _until(
+    recorder: _Recorder, machine: Machine, from_ns: int, setup: Setup, tell: Tell, now_ns: Callable[[], int], lang: str
+) -> None:
+    """Waits, and shows what is counted so far."""
+    loop = asyncio.get_running_loop()
+    end_s = loop.time() + setup.for_s
+    while (left_s := end_s - loop.time()) > 0:
+        await asyncio.sleep(min(BEAT_S, left_s))
+        recorder.tick()
+        until_ns = recorder.watermark_ns(machine)
+        told = compute(machine, window(recorder.rows, from_ns, until_ns), until_ns)
+        state = say(f"state.{told.live.state.word}", lang) if told.live else ""
+        text = say("count.so_far", lang, pieces=number(told.pieces, lang), state=state)
+        tell(text, (now_ns() - from_ns) / 1e9, setup.for_s)
+
+
+def _wait(text: str) -> None:
+    click.prompt(text, default="", show_default=False, prompt_suffix=" ", err=True)
+
+
+def _ask(setup: Setup, lang: str) -> Tally:
+    pieces = click.prompt(say("count.ask_pieces", lang), type=click.IntRange(min=0), err=True)
+    stops = click.prompt(say("count.ask_stops", lang, seconds=f"{setup.shortest_stop_s:g}"),
+                         type=click.IntRange(min=0), err=True)  # fmt: skip
+    return Tally(pieces, stops)
+
+
+def show(comparison: Comparison, zone: ZoneInfo, lang: str) -> None:
+    """Prints both counts side by side and the stops."""
+    click.echo(say("count.title", lang, machine=comparison.machine,
+                   length=duration((comparison.until_ns - comparison.from_ns) / 1e6, lang)))  # fmt: skip
+    for key, counted, tallied, fine in (
+        ("pieces", comparison.told.pieces, comparison.tally.pieces, comparison.pieces_agree),
+        ("stops", len(comparison.stops), comparison.tally.stops, comparison.stops_agree),
+    ):
+        verdict = say("count.agree" if fine else "count.differ", lang)
+        click.echo("  " + say(f"count.line.{key}", lang, counted=number(counted, lang), tally=number(tallied, lang),
+                              verdict=verdict))  # fmt: skip
+    for stop in comparison.stops:
+        length_ms = ((stop.end_ns or comparison.until_ns) - stop.start_ns) / 1e6
+        start = datetime.fromtimestamp(stop.start_ns / 1e9, zone)
+        click.echo(f"    {start:%H:%M:%S}  {duration(length_ms, lang)}  {say(f'state.{stop.state.word}', lang)}")
+    if comparison.told.unknown_s >= 1:
+        click.echo("  " + say("count.unknown", lang, length=duration(comparison.told.unknown_s * 1000, lang)))
+    if not comparison.agree:
+        notice(say("count.look", lang))
+
+
+def when(comparison: Comparison, zone: ZoneInfo, lang: str) -> str:
+    """When the counting began, for the certificate."""
+    return moment(datetime.fromtimestamp(comparison.from_ns / 1e9, zone), lang)
+
+
+def _iso(t_ns: int) -> str:
+    return datetime.fromtimestamp(t_ns / 1e9, UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,69 @@
+"""What the engine makes of a few seconds or half an hour of rows: the same computation as the agent's. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from oee.engine import step as engine
+from oee.model.facts import MINUTE_NS, Stop, add_up
+from oee.model.machine import Machine
+from oee.model.samples import Samples, Series, series
+from oee.model.states import Quality, State
+
+
+@dataclass(frozen=True)
+class Told:
+    """A machine over a window. live: its state at the end, None if nothing came; pieces, rejects: counted in it
+    (None without a counter); stops: each once, latest revision, without unknown stretches.
+    """
+
+    live: engine.Live | None
+    pieces: int
+    rejects: int
+    stops: tuple[Stop, ...]
+    unknown_s: float
+
+
+def compute(machine: Machine, samples: Samples, until_ns: int) -> Told:
+    """One step over everything."""
+    step = engine.step(machine, engine.start(), samples, (), until_ns, until_ns + MINUTE_NS)
+    total = add_up([step.facts])
+    columns = {name: int(total.column(name).sum()) for name in _COLUMNS}
+    latest = {stop.id: stop for stop in sorted(step.stops, key=lambda stop: stop.revision)}
+    stops = tuple(
+        stop
+        for stop in sorted(latest.values(), key=lambda stop: stop.start_ns)
+        if stop.state is not State.UNKNOWN and stop.end_ns != stop.start_ns
+    )
+    pieces = columns["pieces_total"] + columns["pieces_unwatched"]
+    rejects = columns["pieces_startup_reject"] + columns["pieces_process_reject"]
+    return Told(step.live, pieces, rejects, stops, columns["unknown_ms"] / 1000)
+
+
+_COLUMNS = ("pieces_total", "pieces_unwatched", "pieces_startup_reject", "pieces_process_reject", "unknown_ms")
+
+
+def window(rows: Mapping[str, Iterable[tuple[int, object, Quality]]], from_ns: int, until_ns: int) -> dict[str, Series]:
+    """Rows of `device.tag` as samples of a window; what held at its begin is said again there."""
+    out: dict[str, Series] = {}
+    for tag, column in rows.items():
+        before = [row for row in column if row[0] <= from_ns]
+        inside = [row for row in column if from_ns < row[0] < until_ns]
+        first = [(from_ns, before[-1][1], before[-1][2])] if before else []
+        if first or inside:
+            out[tag] = series([*first, *inside])
+    return out
+
+
+def longer_than(stops: Iterable[Stop], shortest_s: float, until_ns: int) -> list[Stop]:
+    """Stops that a person with a watch would have seen."""
+    lengths = ((stop, (stop.end_ns or until_ns) - stop.start_ns) for stop in stops)
+    return [stop for stop, length_ns in lengths if length_ns >= shortest_s * 1e9]
+
+
+def running_s(told: Told, until_ns: int) -> float:
+    """How long the machine has been running at the end [s]."""
+    if told.live is None or told.live.state is not State.RUNNING:
+        return 0.0
+    return float(np.maximum(0, until_ns - told.live.since_ns)) / 1e9

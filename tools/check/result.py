@@ -1,0 +1,162 @@
+"""What `nhip check` found, as people and as programs read it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import click
+
+from agent.uplink.data_estimate import expected, month_mb
+from config import Complaint, Site, config_hash
+from tools.check import count as tally
+from tools.check.faults import Fault, told
+from tools.check.machine_now import Told
+from tools.check.verdict import DeviceSeen, TagReport
+from tools.plan.data_lines import data_lines
+from tools.terminal import notice, show_table
+from tools.texts import value_text
+from words import complaint, number, say
+
+FINE, BAD, MISCONFIGURED = 0, 1, 2
+
+
+@dataclass
+class Result:
+    """What was found, as far as it went."""
+
+    file: Path
+    site: Site | None = None
+    complaints: Sequence[Complaint] = ()
+    static: dict[str, list[Fault]] = field(default_factory=dict)
+    devices: dict[str, DeviceSeen] = field(default_factory=dict)
+    tags: list[TagReport] = field(default_factory=list)
+    machines: dict[str, Told] = field(default_factory=dict)
+    comparison: tally.Comparison | None = None
+    no_baseline: list[str] = field(default_factory=list)
+
+    @property
+    def refused(self) -> bool:
+        """Whether only a change of the site file can help."""
+        if self.site is None:
+            return True
+        return any(fault.severity == "fail" for faults in self.static.values() for fault in faults)
+
+    @property
+    def status(self) -> int:
+        """The exit status."""
+        if self.refused:
+            return MISCONFIGURED
+        bad = any(tag.failed for tag in self.tags) or bool(self.no_baseline)
+        bad |= self.comparison is not None and not self.comparison.agree
+        return BAD if bad else FINE
+
+
+def as_json(result: Result) -> dict[str, Any]:
+    """The result as plain data."""
+    site = result.site
+    return {
+        "file": str(result.file),
+        "site": site.site if site else None,
+        "config_hash": config_hash(site) if site else None,
+        "complaints": [
+            {"line": item.line, "key": item.key, "code": item.code, "value": item.value, "severity": item.severity}
+            for item in result.complaints
+        ],
+        "refused": {name: [fault.as_json() for fault in faults] for name, faults in result.static.items()},
+        "devices": [
+            {
+                "device": name, "connected": device.fault is None, "connect_s": device.connect_s,
+                "latency_s": device.latency_s, "reads": len(device.read_s), "lost": device.lost,
+                "fault": device.fault.as_json() if device.fault else None,
+            }
+            for name, device in result.devices.items()
+        ],
+        "tags": [tag.as_json() for tag in result.tags],
+        "machines": [
+            {
+                "machine": name, "state": told_.live.state.word if told_.live else None,
+                "product": told_.live.product if told_.live else None, "pieces": told_.pieces,
+            }
+            for name, told_ in result.machines.items()
+        ],
+        "data_mb_a_month": {part: round(size, 1) for part, size in month_mb(expected(site)).items()} if site else None,
+        "count": result.comparison.as_json() if result.comparison else None,
+        "ok": result.status == FINE,
+    }  # fmt: skip
+
+
+def show(result: Result, lang: str, *, offline: bool) -> None:
+    """Prints it: complaints, tags, each fault once with its cause, machines, the tally. offline: nothing was read."""
+    for item in result.complaints:
+        notice(("" if item.severity == "error" else say("check.warning", lang) + " ") + complaint(item, lang))
+    if result.site is None:
+        notice(say("check.unusable", lang, n=sum(item.severity == "error" for item in result.complaints)))
+        return
+    if offline or result.refused:
+        _show_faults(result.static.items(), lang)
+        site = result.site
+        key = "check.refused" if result.refused else "check.offline_fine"
+        click.echo(say(key, lang, devices=len(site.devices), machines=len(site.machines)))
+        _show_data(site, lang)
+        return
+    _show_tags(result, lang)
+    _show_faults(((tag.name, tag.faults) for tag in result.tags), lang)
+    _show_machines(result, lang)
+    if result.no_baseline:
+        notice(say("count.no_baseline", lang, tags=", ".join(result.no_baseline)))
+    if result.comparison:
+        tally.show(result.comparison, ZoneInfo(result.site.timezone), lang)
+    failed = sum(tag.failed for tag in result.tags)
+    warned = sum(bool(tag.faults) and not tag.failed for tag in result.tags)
+    click.echo(say("check.summary", lang, fine=len(result.tags) - failed - warned, warned=warned, failed=failed))
+    _show_data(result.site, lang)
+
+
+def _show_data(site: Site, lang: str) -> None:
+    for line in data_lines(site, lang):
+        click.echo(line)
+
+
+def _show_tags(result: Result, lang: str) -> None:
+    keys = ("tag", "value", "quality", "age", "latency", "moving", "verdict")
+    show_table([say(f"check.column.{key}", lang) for key in keys], [_row(tag, lang) for tag in result.tags])
+
+
+def _row(tag: TagReport, lang: str) -> list[str]:
+    verdict = "failed" if tag.failed else "warned" if tag.faults else "fine"
+    return [
+        tag.name,
+        value_text(tag.value, lang) + (f" {tag.unit}" if tag.unit and tag.read else ""),
+        say(f"check.quality.{tag.quality}", lang),
+        "—" if tag.age_s is None else f"{number(tag.age_s, lang, 1)} s",
+        "—" if tag.latency_s is None else f"{number(tag.latency_s * 1000, lang, 1)} ms",
+        say("check.moving", lang, n=tag.changes) if tag.changes else say("check.frozen", lang) if tag.read else "—",
+        say(f"check.verdict.{verdict}", lang),
+    ]
+
+
+def _show_faults(faults: Iterable[tuple[str, Iterable[Fault]]], lang: str) -> None:
+    """Each fault once, with the tags that have it."""
+    having: dict[str, list[str]] = {}
+    which: dict[str, Fault] = {}
+    for name, mine in faults:
+        for fault in mine:
+            key = f"{fault.code} {sorted(fault.values.items())} {fault.detail}"
+            having.setdefault(key, []).append(name)
+            which[key] = fault
+    for key, names in having.items():
+        shown = ", ".join(names[:6]) + (f" … ({len(names)})" if len(names) > 6 else "")
+        click.echo(f"{say(f'check.mark.{which[key].severity}', lang)} {shown}: {told(which[key], lang)}\n")
+
+
+def _show_machines(result: Result, lang: str) -> None:
+    rows = []
+    for name, machine in result.machines.items():
+        live = machine.live
+        state = say(f"state.{live.state.word}", lang) if live else "—"
+        pieces = number(live.pieces if live else None, lang)
+        rows.append([name, state, live.product if live else "—", pieces])
+    keys = ("machine", "state", "product", "pieces")
+    show_table([say(f"check.column.{key}", lang) for key in keys], rows)

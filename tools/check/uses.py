@@ -1,0 +1,134 @@
+"""What each tag of a site is used for, and how fast its counters may count. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from config.check.counting import tag_of
+from config.devices.kinds import periods_s
+from config.devices.modbus import BIT_TABLES, ModbusTag
+from config.site.model import Site
+from config.site.names import ONLINE
+from oee.engine.production import per_count
+from oee.engine.timeline import text
+from oee.model.machine import Counter, Machine
+from tools.check.faults import Fault
+
+BLINK_S = 0.5
+"""A lamp that blinks once a second is lit and dark for half a second each; read more slowly, it may look steady [s]."""
+
+
+@dataclass(frozen=True)
+class Counting:
+    """A tag that counts for a machine. role: total, good, reject or rework; fastest_per_s: see `fastest`, None where
+    nothing is known; bits: where it wraps; pulse: one bit, of which every change
+    must be seen.
+    """
+
+    machine: str
+    role: str
+    fastest_per_s: float | None
+    max_per_s: float
+    bits: int | None
+    pulse: bool
+
+
+@dataclass(frozen=True)
+class Use:
+    """What a tag is for: the machines that depend on it, and where it counts."""
+
+    machines: tuple[str, ...] = ()
+    counts: tuple[Counting, ...] = ()
+
+
+def uses(site: Site, machines: Mapping[str, Machine]) -> dict[str, Use]:
+    """Every tag of the site by `device.tag`; one that no machine depends on has an empty use."""
+    out: dict[str, Use] = {}
+    for device, model in site.devices.items():
+        for tag in model.tags:
+            name = f"{device}.{tag}"
+            users = tuple(key for key, machine in machines.items() if name in machine.tags())
+            counts = tuple(item for key in users for item in _counting(site, machines[key], name))
+            out[name] = Use(users, counts)
+    return out
+
+
+def _counting(site: Site, machine: Machine, name: str) -> list[Counting]:
+    return [
+        Counting(machine.id, role, fastest(machine, counter), counter.max_per_s, counter.bits, is_pulse(site, name))
+        for role, counter in machine.pieces.counters().items()
+        if counter.tag == name
+    ]
+
+
+def is_pulse(site: Site, name: str) -> bool:
+    """Whether a tag is one bit."""
+    tag = tag_of(site, name)
+    return isinstance(tag, ModbusTag) and (tag.table in BIT_TABLES or tag.value_type == "bool")
+
+
+def fastest(machine: Machine, counter: Counter) -> float | None:
+    """The highest rate that the site file expects of a counter [counts/s]: what it says, else that of the product
+    with the shortest ideal time; of a machine that makes one product only, that one's.
+    """
+    if counter.max_per_s != Counter.max_per_s:
+        return counter.max_per_s
+    made = [machine.product] if machine.product in machine.products else list(machine.products)
+    rates = []
+    for key in made:
+        pieces = int(per_count(machine, text([key]))[0])
+        rates += [1e6 / (ideal.us * pieces) for ideal in machine.products[key].ideals if ideal.us > 0]
+    return max(rates, default=None)
+
+
+def rate_of(machine: Machine, product: str) -> float:
+    """Counts in a second by the ideal time of a product [counts/s]; 0 where it is not known."""
+    known = machine.products.get(product)
+    if known is None or not known.ideals or not known.ideals[-1].us:
+        return 0.0
+    return 1e6 / (known.ideals[-1].us * int(per_count(machine, text([product]))[0]))
+
+
+def static_faults(site: Site, machines: Mapping[str, Machine]) -> dict[str, list[Fault]]:
+    """What the site file alone shows: counts and blinking that the polling period would miss, by `device.tag`.
+
+    A pulse is high for half of a cycle at most, so both halves must be longer than a period: at most one pulse in
+    two periods. A register counts by itself; it must only not wrap half its width between two looks.
+    """
+    out: dict[str, list[Fault]] = {}
+    for name, use in uses(site, machines).items():
+        device, _, tag = name.partition(".")
+        if tag == ONLINE:
+            continue
+        period_s = periods_s(site.devices[device])[tag]
+        found = [fault for item in use.counts for fault in _missed(item, period_s)]
+        found += [
+            _blinks_unseen(key, period_s) for key in use.machines if period_s > BLINK_S and _blinks(machines[key], name)
+        ]
+        if found:
+            out[name] = [item for place, item in enumerate(found) if item not in found[:place]]
+    return out
+
+
+def _blinks(machine: Machine, name: str) -> bool:
+    """Whether a machine's state asks if this tag blinks."""
+    helpers = (node for rule in machine.rules if rule.when is not None for node in rule.when.helpers)
+    return any(node.op == "blinking" and node.args[0] == name for node in helpers)
+
+
+def _blinks_unseen(machine: str, period_s: float) -> Fault:
+    return Fault("blink_unseen", "warn", {"machine": machine, "period": f"{period_s:g}", "needed": f"{BLINK_S:g}"})
+
+
+def _missed(item: Counting, period_s: float) -> list[Fault]:
+    rate = item.fastest_per_s
+    if item.pulse:
+        if rate is None:
+            return [Fault("pulse_rate_unknown", "warn", {"machine": item.machine, "period": f"{period_s:g}"})]
+        if rate * period_s > 0.5:
+            values = {"machine": item.machine, "period": f"{period_s:g}", "rate": f"{rate:.3g}"}
+            return [Fault("pulse_too_fast", "fail", values | {"needed": f"{500 / rate:.0f}"})]
+        return []
+    if rate is not None and item.bits is not None and rate * period_s > 2 ** (item.bits - 1):
+        values = {"bits": str(item.bits), "period": f"{period_s:g}", "rate": f"{rate:.3g}"}
+        return [Fault("wraps_unseen", "fail", values)]
+    return []

@@ -1,0 +1,199 @@
+"""What a few seconds of reading say about each tag. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any, Final
+
+from adapters.contract import Row
+from oee.engine.counters import Memory, count
+from oee.model.machine import Counter
+from oee.model.samples import Series, series
+from oee.model.states import Quality
+from tools.check.faults import Fault
+from tools.check.uses import Counting, Use
+
+TINY: Final = 1e-30
+HUGE: Final = 1e30
+"""Beyond these a float is not a measurement but two integers, or a float in another byte order."""
+WORD: Final = 65536
+FAR_OFF_S: Final = 60.0
+STILL_CYCLES: Final = 3
+
+
+@dataclass
+class DeviceSeen:
+    """What reading a device for a while brought. rows, confirmed_ns: by tag; read_s: how long each read took;
+    fault: why it could not be read (at the end); lost: how often the connection was lost; note: by tag, what a second
+    look at bad ones found.
+    """
+
+    name: str
+    fault: Fault | None = None
+    connect_s: float | None = None
+    read_s: list[float] = field(default_factory=list)
+    lost: int = 0
+    rows: dict[str, list[Row]] = field(default_factory=dict)
+    confirmed_ns: dict[str, int] = field(default_factory=dict)
+    from_ns: int = 0
+    until_ns: int = 0
+    notes: dict[str, Fault] = field(default_factory=dict)
+    latency_s: float | None = None
+
+    def column(self, tag: str) -> Series:
+        """A tag's rows as a series."""
+        return series((row.t_ns, row.value, row.quality) for row in self.rows.get(tag, ()))
+
+
+@dataclass(frozen=True)
+class TagReport:
+    """One tag, judged. address: as people find it at the device; changes: how often its value changed."""
+
+    name: str
+    address: str
+    unit: str
+    value: Any
+    quality: str
+    age_s: float | None
+    source_age_s: float | None
+    latency_s: float | None
+    changes: int
+    use: Use
+    faults: tuple[Fault, ...]
+
+    @property
+    def failed(self) -> bool:
+        """Whether it cannot be used as it is."""
+        return any(fault.severity == "fail" for fault in self.faults)
+
+    @property
+    def read(self) -> bool:
+        """Whether a value came."""
+        return self.quality in {"good", "uncertain"}
+
+    @property
+    def plausible(self) -> bool | None:
+        """Whether the value may be what it should be; None where there is none."""
+        return not self.failed if self.read else None
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as plain data."""
+        return {
+            "tag": self.name, "address": self.address, "value": self.value, "unit": self.unit,
+            "quality": self.quality, "age_s": self.age_s, "source_age_s": self.source_age_s,
+            "latency_s": self.latency_s, "changes": self.changes, "moving": self.changes > 0,
+            "plausible": self.plausible, "machines": list(self.use.machines),
+            "faults": [fault.as_json() for fault in self.faults], "ok": not self.failed,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the site file says about a tag."""
+
+    address: str
+    unit: str
+    period_s: float
+    stale_after_s: float
+    word_order: bool
+    """Whether words could be swapped: two registers or more."""
+
+
+def judge(device: DeviceSeen, tag: str, facts: Facts, use: Use) -> TagReport:
+    """One tag's report, without what only its machine's state can tell (`still_while_running`)."""
+    rows = device.rows.get(tag, [])
+    last = rows[-1] if rows else None
+    good = [row for row in rows if row.quality <= Quality.UNCERTAIN]
+    value = last.value if last is not None and last.quality <= Quality.UNCERTAIN else None
+    quality = last.quality.name.lower() if last is not None else "none"
+    confirmed_ns = device.confirmed_ns.get(tag)
+    age_s = None if confirmed_ns is None else max(0.0, (device.until_ns - confirmed_ns) / 1e9)
+    source_age_s = None
+    if last is not None and last.source_ns is not None:
+        source_age_s = (device.until_ns - last.source_ns) / 1e9
+    changes = sum(1 for one, other in pairwise(good) if one.value != other.value)
+    faults: list[Fault] = []
+    if device.fault is not None:
+        faults.append(device.fault)
+    elif last is None or age_s is None:
+        faults.append(device.notes.get(tag, Fault("never_seen")))
+    elif quality in {"bad", "gap"}:
+        faults.append(device.notes.get(tag, Fault("bad_quality")))
+    else:
+        faults += _implausible(value, good, facts, use)
+        faults += _counting(device, tag, use, changes)
+        if age_s > facts.stale_after_s:
+            faults.append(Fault("stale", values={"age": f"{age_s:.1f}", "limit": f"{facts.stale_after_s:g}"}))
+        if changes and source_age_s is not None and abs(source_age_s) > FAR_OFF_S:
+            faults.append(Fault("clock_off", "warn", {"seconds": f"{source_age_s:.0f}"}))
+    return TagReport(
+        f"{device.name}.{tag}", facts.address, facts.unit, value, quality, age_s, source_age_s,
+        device.latency_s, changes, use, tuple(faults),
+    )  # fmt: skip
+
+
+def _implausible(value: Any, good: Sequence[Row], facts: Facts, use: Use) -> list[Fault]:
+    if isinstance(value, str):
+        return [Fault("text_counter")] if use.counts else []
+    if isinstance(value, float) and value != 0 and not TINY < abs(value) < HUGE:
+        return [Fault("odd_float", values={"value": f"{value:.3g}"})]
+    if not facts.word_order or isinstance(value, bool | float):
+        return []
+    steps = [other.value - one.value for one, other in pairwise(good) if other.value != one.value]
+    if steps and all(step % WORD == 0 for step in steps):
+        return [Fault("words_swapped", values={"value": str(value)})]
+    if use.counts and not steps and value and value % WORD == 0:
+        return [Fault("words_maybe_swapped", "warn", {"value": str(value), "swapped": str(value // WORD)})]
+    return []
+
+
+def _counting(device: DeviceSeen, tag: str, use: Use, changes: int) -> list[Fault]:
+    faults: list[Fault] = []
+    for item in use.counts:
+        if item.pulse:
+            reads = len(device.read_s)
+            if changes >= 4 and changes > 0.4 * reads:
+                values = {"changes": str(changes), "reads": str(reads)}
+                faults.append(Fault("pulse_at_limit", values=values))
+            continue
+        column = device.column(tag)
+        if column.value.dtype.kind not in "iuf":
+            continue
+        counted, _ = count(Counter(tag, item.bits, max_per_s=item.max_per_s), Memory(), column)
+        faults += [
+            Fault("counter_odd", "warn", {"kind": kind, "old": str(old), "new": str(new)})
+            for _, kind, old, new in counted.oddities[:1]
+        ]
+        faults += _too_fast(item, int(counted.count.sum()), (device.until_ns - device.from_ns) / 1e9)
+    return [fault for place, fault in enumerate(faults) if fault not in faults[:place]]
+
+
+def _too_fast(item: Counting, pieces: int, for_s: float) -> list[Fault]:
+    """More counts than the shortest ideal time allows, by half and not by one or two."""
+    if item.fastest_per_s is None or pieces <= 1.5 * item.fastest_per_s * for_s + 2:
+        return []
+    values = {"rate": f"{pieces / for_s:.2f}", "ideal": f"{item.fastest_per_s:.2f}", "machine": item.machine}
+    return [Fault("faster_than_ideal", "warn", values)]
+
+
+def still_while_running(report: TagReport, running: Mapping[str, "Running"]) -> TagReport:
+    """The report with a warning where a machine ran for several cycles and its counter did not move."""
+    for item in report.use.counts:
+        run = running.get(item.machine)
+        if run is None or item.role not in {"total", "good"} or not report.read or report.changes:
+            continue
+        if run.for_s * run.counts_per_s > STILL_CYCLES:
+            values = {"machine": item.machine, "seconds": f"{run.for_s:.0f}"}
+            fault = Fault("counter_still", "warn", values)
+            return replace(report, faults=(*report.faults, fault))
+    return report
+
+
+@dataclass(frozen=True)
+class Running:
+    """A machine that ran until the end. for_s: how long it was seen to; counts_per_s: by the ideal time of what it
+    makes, 0 where that is not known.
+    """
+
+    for_s: float
+    counts_per_s: float

@@ -1,0 +1,1 @@
+"""`nhip init`: questions and answers to a site file."""

@@ -1,0 +1,130 @@
+"""What is typed at `nhip init`, as answers. Pure."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from config import Misconfigured, parse_site
+from config.devices.modbus import ModbusTag
+from config.devices.opcua import OpcUaTag
+from config.site.names import names_in
+from config.templates.equipment import Equipment, equipment, equipment_ids
+from config.templates.expand import expand
+from config.yaml.complaints import Complaint
+from config.yaml.suggest import nearest
+from config.yaml.tree import read_tree, value
+from tools.init.site_text import DeviceAnswer, MachineAnswer, ShiftAnswer, UseAnswer, devices_text, uses_text
+
+KINDS: dict[str, type[ModbusTag] | type[OpcUaTag]] = {
+    "modbus_tcp": ModbusTag, "modbus_rtu": ModbusTag, "opcua": OpcUaTag,
+}  # fmt: skip
+SHIFT = r"(\S+)\s+(\S+)\s+(\d\d:\d\d)-(\d\d:\d\d)((?:\s+\d\d:\d\d-\d\d:\d\d)*)"
+MACHINE_KEYS = ("name", "line", "running", "alarm", "count", "reject")
+
+
+class Unusable(Exception):
+    """An answer that cannot be used. code: `init.bad.<code>` says why; detail: foreign text."""
+
+    def __init__(self, code: str, text: str, detail: str = "") -> None:
+        super().__init__(f"{text}: {code} {detail}".strip())
+        self.code, self.text, self.detail = code, text, detail
+
+
+def parse_shift(text: str) -> ShiftAnswer:
+    """`A mon-sat 06:00-14:00 10:00-10:15`: name, days, hours, breaks. Raises `Unusable`."""
+    match = re.fullmatch(SHIFT, text.strip())
+    if match is None:
+        raise Unusable("shift", text)
+    return ShiftAnswer(match[1], match[2], match[3], match[4], tuple(match[5].split()))
+
+
+def parse_device(text: str) -> DeviceAnswer:
+    """`plc=192.168.1.10:502/1`, `meter=/dev/ttyUSB0:9600:none/3` or `inj=opc.tcp://192.168.1.20:4840`.
+
+    Raises `Unusable`.
+    """
+    name, _, place = (part.strip() for part in text.partition("="))
+    if not re.fullmatch(r"[^\W\d][\w-]*", name) or not place:
+        raise Unusable("device", text)
+    if place.startswith("opc.tcp://"):
+        return DeviceAnswer(name, "opcua", {"url": place})
+    line = re.fullmatch(r"(/.+):(\d+):(none|even|odd)(?:/(\d+))?", place)
+    if line is not None:
+        settings = {"port": line[1], "baud": line[2], "parity": line[3], "unit": line[4] or "1"}
+        return DeviceAnswer(name, "modbus_rtu", settings)
+    match = re.fullmatch(r"([\w.-]+)(?::(\d+))?(?:/(\d+))?", place)
+    if match is None:
+        raise Unusable("device", text)
+    return DeviceAnswer(name, "modbus_tcp", {"host": match[1], "port": match[2] or "502", "unit": match[3] or "1"})
+
+
+def parse_tag(text: str) -> tuple[str, str, str]:
+    """`plc.strokes: {holding: 100, type: uint32}` as device, tag and what is in braces. Raises `Unusable`."""
+    match = re.fullmatch(r"\s*([^\W\d][\w-]*)\.([^\W\d][\w-]*)\s*:\s*(\{.*\})\s*", text, re.DOTALL)
+    if match is None:
+        raise Unusable("tag", text)
+    return match[1], match[2], match[3]
+
+
+def check_tag(kind: str, line: str, text: str) -> None:
+    """Whether a device of that kind takes such a tag. Raises `Unusable`."""
+    tree, wrong = read_tree(f"tag: {line}", "")
+    if wrong:
+        raise Unusable("tag", text, str(wrong[0].values.get("detail", "")))
+    try:
+        KINDS[kind].model_validate(value(tree)["tag"])
+    except ValidationError as error:
+        raise Unusable("tag", text, "; ".join(item["msg"] for item in error.errors(include_url=False))) from error
+
+
+def parse_machine(text: str) -> MachineAnswer:
+    """`press-1 line=stamping running=plc.running count=plc.strokes`. Raises `Unusable`."""
+    name, *pairs = re.findall(r'\w[\w-]*=(?:"[^"]*"|\S+)|\S+', text)
+    given: dict[str, Any] = {}
+    for pair in pairs:
+        key, separator, item = pair.partition("=")
+        if key not in MACHINE_KEYS or not separator:
+            raise Unusable("machine", text, pair)
+        given[key] = item.strip('"')
+    if not given.get("running") and not given.get("count"):
+        raise Unusable("machine_blind", text)
+    return MachineAnswer(name, given.pop("name", ""), **given)
+
+
+def parse_use(text: str) -> UseAnswer:
+    """`moxa-iologik-e1210 device=io-1 host=192.168.1.31`: a profile and its row. Raises `Unusable`."""
+    name, *pairs = re.findall(r'[\w-]+=(?:"[^"]*"|\S+)|\S+', text) or [""]
+    profile_of(name)
+    row: dict[str, str] = {}
+    for pair in pairs:
+        key, separator, item = pair.partition("=")
+        if not separator:
+            raise Unusable("equipment", text, pair)
+        row[key] = item.strip('"')
+    return UseAnswer(name, row)
+
+
+def profile_of(name: str) -> Equipment:
+    """The profile of that name. Raises `Unusable` with the nearest."""
+    found = equipment(name)
+    if found is None:
+        raise Unusable("no_equipment", name, nearest(name, equipment_ids()) or ", ".join(equipment_ids()))
+    return found
+
+
+def complaints_about(devices: Sequence[DeviceAnswer], uses: Sequence[UseAnswer]) -> Sequence[Complaint]:
+    """What would be wrong with a site of these alone."""
+    try:
+        parse_site(f"site: x\ntimezone: UTC\n{devices_text(devices)}\n{uses_text(uses)}", "use")
+    except Misconfigured as error:
+        return [item for item in error.complaints if item.severity == "error"]
+    return ()
+
+
+def tags_of(devices: Sequence[DeviceAnswer], uses: Sequence[UseAnswer]) -> list[str]:
+    """Every `device.tag` of these, in order of their names; `online` is not told."""
+    tree, _ = read_tree(f"{devices_text(devices)}\n{uses_text(uses)}", "")
+    tags = names_in(value(expand(tree, "")[0])).tags
+    return sorted(tag for tag in tags if not tag.endswith(".online"))

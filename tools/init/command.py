@@ -1,0 +1,217 @@
+"""`nhip init`: questions and answers, or flags, from nothing to a valid site file."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from config import Misconfigured, parse_site
+from tools.init.answers import (
+    Unusable,
+    check_tag,
+    complaints_about,
+    parse_device,
+    parse_machine,
+    parse_shift,
+    parse_tag,
+    parse_use,
+    profile_of,
+    tags_of,
+)
+from tools.init.site_text import Answers, DeviceAnswer, MachineAnswer, UseAnswer, site_text
+from tools.terminal import notice, show_json
+from words import complaint, say
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Flags:
+    """What was given on the command line; what is missing is asked, unless `yes`."""
+
+    site: str = ""
+    name: str = ""
+    timezone: str = ""
+    shifts: Sequence[str] = ()
+    devices: Sequence[str] = ()
+    tags: Sequence[str] = ()
+    uses: Sequence[str] = ()
+    machines: Sequence[str] = ()
+    product: str = ""
+    ideal: str = ""
+    broker: str = ""
+    yes: bool = False
+    as_json: bool = False
+
+
+def init(path: Path, flags: Flags, lang: str) -> int:
+    """Writes the file and returns the exit status: 0 written, 2 refused."""
+    if path.exists():
+        notice(say("init.exists", lang, file=path))
+        return 2
+    try:
+        answers = from_flags(flags)
+    except Unusable as error:
+        notice(_bad(error, lang))
+        return 2
+    if not flags.yes:
+        answers = _asked(answers, flags, lang)
+    text = site_text(answers, lang)
+    try:
+        site, warnings = parse_site(text, str(path))
+    except Misconfigured as error:
+        notice("\n".join(complaint(item, lang) for item in error.complaints))
+        notice(say("init.not_written", lang))
+        return 2
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        notice(say("init.cannot_write", lang, file=path, detail=error.strerror or str(error)))
+        return 2
+    for item in warnings:
+        notice(complaint(item, lang))
+    if flags.as_json:
+        parts = {key: sorted(getattr(site, key)) for key in ("devices", "machines", "products")}
+        show_json({"file": str(path), "site": site.site, **parts, "warnings": [item.code for item in warnings]})
+    else:
+        click.echo(say("init.written", lang, file=path))
+    return 0
+
+
+def from_flags(flags: Flags) -> Answers:
+    """The answers that flags give. Raises `Unusable`."""
+    devices = {device.name: device for device in map(parse_device, flags.devices)}
+    for text in flags.tags:
+        name, tag, line = parse_tag(text)
+        if name not in devices:
+            raise Unusable("no_device", text)
+        check_tag(devices[name].kind, line, text)
+        devices[name] = replace(devices[name], tags={**devices[name].tags, tag: line})
+    return Answers(
+        flags.site,
+        flags.name,
+        flags.timezone or "Asia/Ho_Chi_Minh",
+        tuple(map(parse_shift, flags.shifts)),
+        tuple(devices.values()),
+        tuple(map(parse_machine, flags.machines)),
+        flags.product,
+        flags.ideal,
+        flags.broker,
+        tuple(map(parse_use, flags.uses)),
+    )
+
+
+def _asked(known: Answers, flags: Flags, lang: str) -> Answers:
+    """The answers completed by a person."""
+    notice(say("init.welcome", lang))
+    site = known.site or _ask("site", lang, _site_id)
+    name = known.name or _ask("name", lang, str, default=site)
+    zone = flags.timezone or _ask("timezone", lang, str, default=known.timezone)
+    shifts = known.shifts or tuple(_several("shift", lang, parse_shift))
+    devices = known.devices or tuple(_device(text, lang) for text in _several("device", lang, _device_text))
+    uses = known.uses or _uses(devices, lang)
+    tags = tags_of(devices, uses)
+    if tags:
+        notice(say("init.tags_known", lang, tags=", ".join(tags)))
+    machines = known.machines or (tuple(_several("machine", lang, _machine_of(tags))) if tags else ())
+    product = known.product or (_ask("product", lang, str, default="") if machines or uses else "")
+    ideal = known.ideal or (_ask("ideal", lang, str, default="") if product else "")
+    return Answers(site, name, zone, shifts, devices, machines, product, ideal, known.broker, uses)
+
+
+def _uses(devices: Sequence[DeviceAnswer], lang: str) -> tuple[UseAnswer, ...]:
+    """Equipment profiles, each with what it asks for; one that makes no sense is asked again."""
+    notice(say("init.several.equipment", lang))
+    uses: list[UseAnswer] = []
+    while True:
+        number = str(len(uses) + 1)
+        found = _ask("next", lang, lambda text: profile_of(text) if text else None, default="", number=number)
+        if found is None:
+            return tuple(uses)
+        if found.setup:
+            notice(f"{found.names[lang]}. {found.setup[lang]}")
+        row = {}
+        for variable in found.variables.values():
+            default = variable.default.text if variable.default else "" if variable.optional else None
+            text = _ask("variable", lang, str, default=default, variable=variable.name,
+                        name=(variable.names or {}).get(lang, ""), example=variable.example or default or "—")  # fmt: skip
+            if text and text != default:
+                row[variable.name] = text
+        wrong = complaints_about(devices, [*uses, UseAnswer(found.id, row)])
+        if wrong:
+            notice("\n".join(complaint(item, lang) for item in wrong))
+        else:
+            uses.append(UseAnswer(found.id, row))
+
+
+def _site_id(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", text):
+        raise Unusable("site", text)
+    return text
+
+
+def _device_text(text: str) -> str:
+    parse_device(text)
+    return text
+
+
+def _device(text: str, lang: str) -> DeviceAnswer:
+    device = parse_device(text)
+    tags: dict[str, str] = {}
+
+    def one(line: str) -> tuple[str, str]:
+        name, tag, braces = parse_tag(f"{device.name}.{line.strip()}")
+        check_tag(device.kind, braces, line)
+        if tag in tags:
+            raise Unusable("tag_twice", line)
+        del name
+        tags[tag] = braces
+        return tag, braces
+
+    while not tags:
+        kind = "opcua" if device.kind == "opcua" else "modbus_tcp"
+        _several(f"tag_{kind}", lang, one, device=device.name)
+        if not tags:
+            notice(say("init.needs_tag", lang, device=device.name))
+    return replace(device, tags=tags)
+
+
+def _machine_of(tags: Sequence[str]) -> Callable[[str], MachineAnswer]:
+    def parse(text: str) -> MachineAnswer:
+        machine = parse_machine(text)
+        for tag in (machine.running, machine.alarm, machine.count, machine.reject):
+            if tag and tag not in {*tags, "operator"}:
+                raise Unusable("unknown_tag", text, tag)
+        return machine
+
+    return parse
+
+
+def _ask(key: str, lang: str, parse: Callable[[str], T], default: str | None = None, **values: str) -> T:
+    """One answer, asked again until it can be used."""
+    while True:
+        question = say(f"init.ask.{key}", lang, **values)
+        text = str(click.prompt(question, default=default, show_default=bool(default), err=True)).strip()
+        try:
+            return parse(text)
+        except Unusable as error:
+            notice(_bad(error, lang))
+
+
+def _several(key: str, lang: str, parse: Callable[[str], T], **values: str) -> list[T]:
+    """Answers until an empty one."""
+    notice(say(f"init.several.{key}", lang, **values))
+    out: list[T] = []
+    while True:
+        given = _ask("next", lang, lambda text: parse(text) if text else None, default="", number=str(len(out) + 1))
+        if given is None:
+            return out
+        out.append(given)
+
+
+def _bad(error: Unusable, lang: str) -> str:
+    return say(f"init.bad.{error.code}", lang, text=error.text, detail=error.detail or "—")

@@ -1,0 +1,1 @@
+"""Connections to devices for the tools."""

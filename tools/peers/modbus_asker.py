@@ -1,0 +1,103 @@
+"""Asks a Modbus server or line single questions, politely: never faster than told, read-only functions only."""
+
+import asyncio
+from dataclasses import dataclass
+
+from adapters.contract import NotConnected
+from adapters.modbus.frames_tcp import (
+    ACKNOWLEDGE,
+    BUSY,
+    GATEWAY_NO_ANSWER,
+    GATEWAY_NO_PATH,
+    ILLEGAL_FUNCTION,
+    Garbled,
+    Refused,
+)
+from adapters.modbus.plan import Request
+from adapters.modbus.unit import Bus
+from config.devices.modbus import Table
+from tools.scan.registers import Answer, Span
+
+CONNECT_S = 3.0
+BUSY_TRIES = 5
+BUSY_PAUSE_S = 1.0
+"""A device that starts up, or works on something, says so for a few seconds [s]."""
+
+
+class NoUnit(Exception):
+    """A gateway answered for a unit that is not there."""
+
+
+@dataclass(frozen=True)
+class Politeness:
+    """per_s: most requests in a second; timeout_s: how long one answer may take."""
+
+    per_s: float = 5.0
+    timeout_s: float = 1.0
+
+
+class Asker:
+    """One bus. Opened by the first question, opened again when the peer closed it.
+
+    nonsense: what was said about the latest answer that made no sense, if there was one.
+    """
+
+    def __init__(self, bus: Bus, politeness: Politeness) -> None:
+        self._bus = bus
+        self._polite = politeness
+        self._not_before_s = float("-inf")
+        self.requests = 0
+        self.nonsense: NotConnected | None = None
+
+    async def open(self) -> None:
+        """Makes sure that the bus is open. Raises `NotConnected`; `Misconfigured` if another master is on a line."""
+        await self._bus.join(self, CONNECT_S, 0.0)
+
+    def close(self) -> None:
+        """Closes the bus."""
+        self._bus.leave(self)
+
+    async def read(self, unit: int, table: Table, span: Span) -> bytes:
+        """The bytes of the values. Raises `TimeoutError`, `Refused`, `NotConnected`, `Misconfigured`."""
+        for _ in range(BUSY_TRIES - 1):
+            try:
+                return await self._once(unit, table, span)
+            except Refused as refusal:
+                if refusal.code not in {BUSY, ACKNOWLEDGE}:
+                    raise
+            await asyncio.sleep(BUSY_PAUSE_S)
+        return await self._once(unit, table, span)
+
+    async def answer(self, unit: int, table: Table, span: Span) -> Answer:
+        """What became of a question. A peer that closes the socket instead of answering was silent.
+
+        Raises `NoUnit`, and `NotConnected` if the peer cannot be reached any more.
+        """
+        try:
+            await self.read(unit, table, span)
+        except Refused as refusal:
+            if refusal.code in {GATEWAY_NO_ANSWER, GATEWAY_NO_PATH}:
+                raise NoUnit(str(refusal)) from refusal
+            if refusal.code in {BUSY, ACKNOWLEDGE}:
+                return Answer.SILENT  # that says nothing of the address
+            return Answer.NO_FUNCTION if refusal.code == ILLEGAL_FUNCTION else Answer.REFUSED
+        except TimeoutError:
+            return Answer.SILENT
+        except NotConnected as error:
+            self.nonsense = error if isinstance(error.__cause__, Garbled) else self.nonsense
+            await self.open()  # raises if it was not only this question that the peer disliked
+            return Answer.SILENT
+        return Answer.VALUES
+
+    async def _once(self, unit: int, table: Table, span: Span) -> bytes:
+        clock = asyncio.get_running_loop().time
+        await asyncio.sleep(max(0.0, self._not_before_s - clock()))
+        self._not_before_s = clock() + 1 / self._polite.per_s
+        await self.open()
+        self.requests += 1
+        try:
+            return await self._bus.ask(unit, Request(table, span.start, span.size, 1.0, ()), self._polite.timeout_s)
+        except TimeoutError as error:
+            if isinstance(error.__cause__, Garbled):
+                self.nonsense = self._bus.silence(unit, self._polite.timeout_s)
+            raise

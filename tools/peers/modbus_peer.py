@@ -1,0 +1,97 @@
+"""A Modbus server or line as it was typed: the settings that the site file would hold, and the bus they open.
+
+A technician rarely knows a line's speed, so a scan may try several settings in turn; each begins with listening, and
+a line on which somebody else asks is left alone, whatever its speed.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from adapters.modbus.unit import Bus
+from adapters.modbus_rtu.adapter import line_of
+from adapters.modbus_tcp.adapter import bus_of
+from config.devices.modbus import ModbusRtuDevice, ModbusTcpDevice
+from tools.arguments import is_serial
+
+Peer = ModbusTcpDevice | ModbusRtuDevice
+
+COMMON = ((9600, "none"), (19200, "even"), (9600, "even"), (19200, "none"))
+"""Speed and parity that devices leave the factory with, the commonest first."""
+_ANY_TAG = {"any": {"holding": 0}}
+
+
+@dataclass(frozen=True)
+class Serial:
+    """How a line was said to speak; what is None or empty was not said."""
+
+    bauds: Sequence[int] = ()
+    parities: Sequence[str] = ()
+    stop_bits: int = 1
+    listen_s: float = 3.0
+    echo: bool = False
+    over_network: bool = False
+
+
+def peers_at(place: str, unit: int, serial: Serial, *, one: bool) -> list[Peer]:
+    """What may be found at a place, in the order in which to try. one: only the first.
+
+    Raises pydantic's `ValidationError` where the site file would refuse the settings.
+    """
+    given = {"unit": unit, "tags": _ANY_TAG, "listen": f"{serial.listen_s}s", "echo": serial.echo}
+    if not is_serial(place):
+        host, _, port = place.partition(":")
+        framing = "rtu" if serial.over_network else "tcp"
+        rest = {"kind": "modbus_tcp", "host": host, "port": int(port or 502), "framing": framing}
+        return [ModbusTcpDevice.model_validate(given | rest)]
+    rest = {"kind": "modbus_rtu", "port": place, "stop_bits": serial.stop_bits}
+    found: list[Peer] = [
+        ModbusRtuDevice.model_validate(given | rest | {"baud": baud, "parity": parity})
+        for baud, parity in _speeds(serial)
+    ]
+    return found[:1] if one else found
+
+
+def _speeds(serial: Serial) -> list[tuple[int, str]]:
+    """The common settings that agree with what was said, else everything that was."""
+    bauds, parities = serial.bauds, serial.parities
+    common = [
+        (baud, parity)
+        for baud, parity in COMMON
+        if (not bauds or baud in bauds) and (not parities or parity in parities)
+    ]
+    said = [(baud, parity) for baud in bauds for parity in (parities or ("none", "even"))]
+    return [*common, *(pair for pair in said if pair not in common)]
+
+
+def open_bus(peer: Peer) -> Bus:
+    """What carries questions there; a unit that is silent may be asked again as often as the caller likes."""
+    if isinstance(peer, ModbusRtuDevice):
+        return line_of([peer], patience=sys.maxsize)
+    return bus_of([peer], patience=sys.maxsize)
+
+
+def title(peer: Peer) -> str:
+    """`192.168.1.10:502`, or `/dev/ttyUSB0 (9600 8N1)`."""
+    if isinstance(peer, ModbusRtuDevice):
+        return f"{peer.port} ({peer.baud} 8{peer.parity[0].upper()}{peer.stop_bits})"
+    return f"{peer.host}:{peer.port}" + (" (RTU)" if peer.framing == "rtu" else "")
+
+
+def typed(peer: Peer) -> str:
+    """The same as words of the command line."""
+    if isinstance(peer, ModbusRtuDevice):
+        stop = "" if peer.stop_bits == 1 else f" --stop-bits {peer.stop_bits}"
+        echo = " --echo" if peer.echo else ""
+        return f"{peer.port} --baud {peer.baud} --parity {peer.parity}{stop}{echo}"
+    return f"{peer.host}:{peer.port}" + (" --framing rtu" if peer.framing == "rtu" else "")
+
+
+def settings(peer: Peer) -> dict[str, object]:
+    """The same in the words of the site file, without unit and tags."""
+    if isinstance(peer, ModbusRtuDevice):
+        given: dict[str, object] = {"kind": peer.kind, "port": peer.port, "baud": peer.baud, "parity": peer.parity}
+        given |= {} if peer.stop_bits == 1 else {"stop_bits": peer.stop_bits}
+        return given | ({"echo": True} if peer.echo else {})
+    framing = {"framing": peer.framing} if peer.framing == "rtu" else {}
+    return {"kind": peer.kind, "host": peer.host, "port": peer.port, **framing}

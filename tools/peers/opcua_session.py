@@ -1,0 +1,131 @@
+"""One OPC UA session for looking: browse and read, within the limits that the server states. Nothing is written."""
+
+import logging
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from asyncua import ua
+from asyncua.client.client import Client
+from asyncua.ua.attribute_ids import AttributeIds
+from asyncua.ua.object_ids import ObjectIds
+from asyncua.ua.uaerrors import UaError
+
+from adapters.opcua.errors import judged
+from adapters.opcua.security import secure
+from config.devices.opcua import OpcUaDevice
+
+MOST_AT_ONCE = 200
+"""Nodes in one request where the server states no limit: small PLCs forget to."""
+REFERENCES_AT_ONCE = 500
+"""References of one node in one answer; the rest comes with continuation points."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Most nodes in one request."""
+
+    read: int = MOST_AT_ONCE
+    browse: int = 20
+
+
+@dataclass(frozen=True)
+class Session:
+    """A connected client, what its server allows, and the URIs of its namespaces by number."""
+
+    client: Client
+    limits: Limits
+    namespaces: Sequence[str]
+
+
+def device_for(url: str, **settings: str) -> OpcUaDevice:
+    """The settings of a connection as the site file would hold them. Raises pydantic's `ValidationError`."""
+    given = {key: value for key, value in settings.items() if value}
+    tags = {"clock": {"node": "i=2258"}}
+    return OpcUaDevice.model_validate({"kind": "opcua", "url": url, "tags": tags, **given})
+
+
+@asynccontextmanager
+async def session(device: OpcUaDevice, login: tuple[str, str] | None = None) -> AsyncIterator[Session]:
+    """A session while it lasts. login: user and password where they are in no file.
+
+    Raises `NotConnected` or `Misconfigured`, as the adapter would.
+    """
+    logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)  # what matters is raised
+    client = Client(device.url, timeout=device.timeout)
+    client.name = client.description = "Nhip"
+    try:
+        await secure(client, device)
+        if login:
+            client.set_user(login[0])
+            client.set_password(login[1])
+        await client.connect()
+        opened = Session(client, await _limits(client), await client.get_namespace_array())
+    except (OSError, UaError, ValueError) as error:
+        client.disconnect_socket()
+        raise judged(error, device.url, reached=False) from error
+    try:
+        yield opened
+    except (OSError, UaError) as error:
+        raise judged(error, device.url, reached=True) from error
+    finally:
+        try:
+            await client.disconnect()
+        except (OSError, UaError):
+            client.disconnect_socket()
+
+
+async def read(opened: Session, nodes: Sequence[ua.NodeId], attribute: AttributeIds) -> list[ua.DataValue]:
+    """One attribute of many nodes."""
+    out: list[ua.DataValue] = []
+    for part in _parts(nodes, opened.limits.read):
+        out += await opened.client.uaclient.session.read_attributes(list(part), attribute)
+    return out
+
+
+async def children(opened: Session, nodes: Sequence[ua.NodeId]) -> list[list[ua.ReferenceDescription]]:
+    """What lies below each node; nothing where the server refuses to say."""
+    out: list[list[ua.ReferenceDescription]] = []
+    asked = opened.client.uaclient.session
+    for part in _parts(nodes, opened.limits.browse):
+        parameters = ua.BrowseParameters(
+            RequestedMaxReferencesPerNode=ua.UInt32(REFERENCES_AT_ONCE),
+            NodesToBrowse=[_below(node) for node in part],
+        )
+        for result in await asked.browse(parameters):
+            found = list(result.References or ())
+            point = result.ContinuationPoint
+            while point:
+                following = ua.BrowseNextParameters(ReleaseContinuationPoints=False, ContinuationPoints=[point])
+                (more,) = await asked.browse_next(following)
+                found += more.References or ()
+                point = more.ContinuationPoint
+            out.append(found)
+    return out
+
+
+def _below(node: ua.NodeId) -> ua.BrowseDescription:
+    return ua.BrowseDescription(
+        NodeId=node,
+        BrowseDirection=ua.BrowseDirection.Forward,
+        ReferenceTypeId=ua.NodeId(ua.Int32(ObjectIds.HierarchicalReferences)),
+        IncludeSubtypes=True,
+        NodeClassMask=ua.UInt32(ua.NodeClass.Object | ua.NodeClass.Variable),
+        ResultMask=ua.UInt32(ua.BrowseResultMask.All),
+    )
+
+
+async def _limits(client: Client) -> Limits:
+    """What the server says of itself; a server that says nothing is asked gently."""
+    ids = (
+        ObjectIds.Server_ServerCapabilities_OperationLimits_MaxNodesPerRead,
+        ObjectIds.Server_ServerCapabilities_OperationLimits_MaxNodesPerBrowse,
+    )
+    nodes = [ua.NodeId(ua.Int32(number)) for number in ids]
+    answers = await client.uaclient.session.read_attributes(nodes, AttributeIds.Value)
+    said = [int(item.Value.Value or 0) if item.Value and isinstance(item.Value.Value, int) else 0 for item in answers]
+    return Limits(min(said[0] or MOST_AT_ONCE, MOST_AT_ONCE), min(said[1] or 20, 20))
+
+
+def _parts(nodes: Sequence[ua.NodeId], most: int) -> Iterable[Sequence[ua.NodeId]]:
+    return (nodes[at : at + most] for at in range(0, len(nodes), most))

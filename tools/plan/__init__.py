@@ -1,0 +1,1 @@
+"""`nhip plan`: the requests of each device."""

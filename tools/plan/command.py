@@ -1,0 +1,109 @@
+"""`nhip plan`: the requests that each device will get, and how long a cycle takes on each line."""
+
+from pathlib import Path
+
+import click
+
+from agent.uplink.data_estimate import expected, month_mb
+from config import Misconfigured, read_site
+from tools.plan.data_lines import data_lines
+from tools.plan.lines import TIGHT, Line, Server, lines_of, servers_of
+from tools.terminal import notice, show_json, show_table
+from words import complaint, number, percent, say
+
+FINE, BAD, MISCONFIGURED = 0, 1, 2
+_HEADINGS = ("device", "unit", "table", "addresses", "count", "every", "tags", "cost")
+
+
+def plan(path: Path, thinking_s: float, *, as_json: bool, lang: str) -> int:
+    """Prints the plan of a site file and returns the exit status: 0 fine, 1 a line is too slow, 2 misconfigured."""
+    try:
+        site, warnings = read_site(path)
+    except Misconfigured as error:
+        for item in error.complaints:
+            notice(complaint(item, lang))
+        return MISCONFIGURED
+    for item in warnings:
+        notice(complaint(item, lang))
+    lines, servers = lines_of(site, thinking_s), servers_of(site)
+    slow = any(line.verdict == "slow" for line in lines)
+    if as_json:
+        show_json(
+            {
+                "answer_s": thinking_s,
+                "lines": [line.as_json() for line in lines],
+                "servers": [server.as_json() for server in servers],
+                "data_mb_a_month": {part: round(size, 1) for part, size in month_mb(expected(site)).items()},
+                "ok": not slow,
+            }
+        )
+        return BAD if slow else FINE
+    for line in lines:
+        _show_line(line, thinking_s, lang)
+    if servers:
+        _show_servers(servers, lang)
+    if not lines and not servers:
+        notice(say("plan.nothing", lang))
+    for line_of_data in data_lines(site, lang):
+        click.echo(line_of_data)
+    return BAD if slow else FINE
+
+
+def _show_line(line: Line, thinking_s: float, lang: str) -> None:
+    speed = {"": "", "?": say("plan.speed_unknown", lang)}.get(line.speed, line.speed)
+    rows = [
+        (
+            ask.device,
+            str(ask.unit),
+            ask.request.table,
+            _span(ask.request.start, ask.request.count),
+            str(ask.request.count),
+            _period(ask.request.period_s, lang),
+            ", ".join(ask.request.tags),
+            _ms(ask.cost_s, lang),
+        )
+        for ask in line.asks
+    ]
+    title = " · ".join(part for part in (line.name, line.kind, speed) if part)
+    show_table([say(f"plan.{heading}", lang) for heading in _HEADINGS], rows, title)
+    cycle, share = _ms(line.load.cycle_s, lang), percent(line.load.share, lang)
+    answer = _ms(thinking_s, lang)
+    click.echo(say("plan.cycle", lang, requests=len(line.asks), answer=answer, cycle=cycle, share=share))
+    if line.load.share > 1:
+        click.echo(say("plan.slow", lang, factor=number(line.load.share, lang, 1)))
+    elif line.verdict == "tight":
+        click.echo(say("plan.tight", lang, limit=percent(TIGHT, lang, 0)))
+    for item in line.hurried:
+        wanted, most = number(item.wanted_per_s, lang, 1), number(item.most_per_s, lang, 1)
+        click.echo(say("plan.hurried", lang, device=item.device, wanted=wanted, most=most))
+    click.echo("")
+
+
+def _show_servers(servers: list[Server], lang: str) -> None:
+    headings = [say(f"plan.{heading}", lang) for heading in ("device", "server", "mode", "nodes", "every", "requests")]
+    rows = [
+        (
+            server.device,
+            server.url,
+            say(f"plan.{server.mode}", lang),
+            str(server.nodes),
+            _period(server.every_s, lang),
+            str(server.requests) if server.mode == "poll" else "—",
+        )
+        for server in servers
+    ]
+    show_table(headings, rows, "OPC UA")
+
+
+def _span(start: int, count: int) -> str:
+    return str(start) if count == 1 else f"{start}–{start + count - 1}"
+
+
+def _ms(seconds: float, lang: str) -> str:
+    return f"{number(seconds * 1000, lang, 0 if seconds >= 0.1 else 1)} ms"
+
+
+def _period(seconds: float, lang: str) -> str:
+    if seconds < 1:
+        return f"{number(seconds * 1000, lang)} ms"
+    return f"{number(seconds, lang, 0 if seconds == round(seconds) else 1)} s"

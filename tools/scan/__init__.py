@@ -1,0 +1,1 @@
+"""`nhip scan`: finds devices."""

@@ -1,0 +1,149 @@
+"""`nhip scan`: says first what it will do, then does it, then shows what it found."""
+
+import asyncio
+from collections.abc import Sequence
+
+import click
+
+from adapters.contract import Misconfigured, NotConnected
+from config.devices.modbus import ModbusRtuDevice
+from tools.check.faults import fault_of, told
+from tools.peers.modbus_asker import Politeness
+from tools.peers.modbus_peer import Peer, title, typed
+from tools.scan import modbus
+from tools.scan import network as net
+from tools.scan.registers import Found, Table
+from tools.terminal import notice, progress, show_json, show_table
+from words import duration, number, say
+
+
+def scan_modbus(peers: Sequence[Peer], plan: modbus.Plan, politeness: Politeness, *, as_json: bool, lang: str) -> int:
+    """Scans one place with each of its possible settings until something answers.
+
+    Exit status: 0 something answered, 1 nothing did.
+    """
+    requests = plan.estimate()
+    notice(say("scan.will", lang, peer=_place(peers), units=spans(plan.units), tables=", ".join(plan.tables),
+               first=plan.first, last=plan.last, rate=f"{politeness.per_s:g}", requests=number(requests, lang),
+               time=duration(1000 * requests / politeness.per_s, lang)))  # fmt: skip
+    if isinstance(peers[0], ModbusRtuDevice):
+        silent_s = 2 * 2 * politeness.timeout_s * len(plan.units) + peers[0].listen
+        notice(say("scan.will_listen", lang, listen=duration(1000 * peers[0].listen, lang),
+                   settings=", ".join(map(_speed, peers)), time=duration(1000 * silent_s, lang)))  # fmt: skip
+    try:
+        found = asyncio.run(_first_that_answers(peers, plan, politeness, quiet=as_json))
+    except (NotConnected, Misconfigured) as error:
+        notice(told(fault_of(error), lang))
+        return 1
+    if as_json:
+        show_json(found.as_json(plan))
+    else:
+        _show(found, plan, lang)
+    return 0 if found.units else 1
+
+
+async def _first_that_answers(
+    peers: Sequence[Peer], plan: modbus.Plan, politeness: Politeness, *, quiet: bool
+) -> modbus.Scan:
+    """The scan with the first settings that a unit answered; if none did, one where an answer made no sense, or the
+    last.
+    """
+    silent: list[modbus.Scan] = []
+    with progress(quiet=quiet) as tell:
+        for peer in peers:
+            try:
+                found = await modbus.scan(peer, politeness, plan, tell)
+            except Misconfigured as error:
+                if error.elsewhere or (peer is peers[-1] and not silent):
+                    raise
+                continue  # a port that cannot do this speed or parity may do the next
+            if found.units:
+                return found
+            silent.append(found)
+    return next((found for found in silent if found.nonsense), silent[-1])
+
+
+def _place(peers: Sequence[Peer]) -> str:
+    first = peers[0]
+    return first.port if isinstance(first, ModbusRtuDevice) else title(first)
+
+
+def _speed(peer: Peer) -> str:
+    return title(peer).rpartition("(")[2].rstrip(")")
+
+
+def _show(found: modbus.Scan, plan: modbus.Plan, lang: str) -> None:
+    if not found.units:
+        if found.nonsense is not None:
+            click.echo(told(fault_of(found.nonsense), lang))
+        click.echo(say("scan.no_unit", lang, units=spans(plan.units)))
+        return
+    click.echo(say("scan.found", lang, peer=title(found.peer)))
+    empty = [unit for unit, tables in found.units.items() if not any(item.runs for item in tables.values())]
+    rows = [
+        [str(unit), table, _ranges(item, lang), "" if item.at_most is None else str(item.at_most)]
+        for unit, tables in found.units.items()
+        for table, item in tables.items()
+        if unit not in empty
+    ]
+    if rows:
+        show_table([say(f"scan.column.{key}", lang) for key in ("unit", "table", "ranges", "at_most")], rows)
+    if empty:
+        click.echo(say("scan.empty_units", lang, units=spans(empty), first=plan.first, last=plan.last))
+    click.echo(say("scan.done", lang, requests=number(found.requests, lang), step=plan.step))
+    holding = [(unit, tables["holding"].runs) for unit, tables in found.units.items() if "holding" in tables]
+    unit, first = next(((unit, runs[0][0]) for unit, runs in holding if runs), (0, None))
+    if first is not None:
+        click.echo(
+            say(
+                "scan.next",
+                lang,
+                command=f"nhip bytes {typed(found.peer)} --unit {unit} --holding {first} --shows 12.5",
+            )
+        )
+
+
+def _ranges(found: Found, lang: str) -> str:
+    if found.table is not Table.SCANNED and not found.runs:
+        return say(f"scan.table.{found.table.value}", lang)
+    return ", ".join(f"{a}–{b}" if a != b else str(a) for a, b in found.runs) or say("scan.table.empty", lang)
+
+
+def scan_network(
+    cidr: str, ports: Sequence[int], per_s: float, timeout_s: float, *, yes: bool, as_json: bool, lang: str
+) -> int:
+    """Looks for listeners. Exit status: 0 some, 1 none or not wanted, 2 a network that is not scanned."""
+    try:
+        hosts = net.targets(cidr)
+    except net.NotAllowed as error:
+        notice(say(f"scan.network.{error.code}", lang, network=cidr))
+        return 2
+    connections = len(hosts) * len(ports)
+    notice(say("scan.network.will", lang, n=len(hosts), first=hosts[0], last=hosts[-1],
+               ports=", ".join(map(str, ports)), rate=f"{per_s:g}", time=duration(1000 * connections / per_s, lang)))  # fmt: skip
+    if not yes and not click.confirm(say("scan.network.ask", lang), err=True):
+        return 1
+    with progress(quiet=as_json) as tell:
+        found = asyncio.run(net.look(hosts, ports, per_s, timeout_s, lambda n: tell(hosts[n - 1], n, len(hosts))))
+    if as_json:
+        show_json({"network": cidr, "listeners": [{"host": i.host, "port": i.port, "kind": i.kind} for i in found]})
+    elif not found:
+        click.echo(say("scan.network.nobody", lang))
+    else:
+        headings = [say(f"scan.column.{key}", lang) for key in ("host", "port", "kind", "next")]
+        show_table(headings, [[item.host, str(item.port), item.kind, _next(item)] for item in found])
+    return 0 if found else 1
+
+
+def _next(item: net.Listener) -> str:
+    if item.kind == "opcua":
+        return f"nhip browse opc.tcp://{item.host}:{item.port}"
+    return f"nhip scan modbus {item.host}:{item.port}"
+
+
+def spans(numbers: Sequence[int]) -> str:
+    """`1-10, 255`."""
+    out: list[tuple[int, int]] = []
+    for item in sorted(numbers):
+        out = [*out[:-1], (out[-1][0], item)] if out and out[-1][1] == item - 1 else [*out, (item, item)]
+    return ", ".join(f"{a}-{b}" if a != b else str(a) for a, b in out)
