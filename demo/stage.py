@@ -180,7 +180,7 @@ class Stage:
 
     def start_agent(self) -> Child:
         """Starts the agent, for the first time or again."""
-        command = ["agent", self._path("site.yaml"), "--outbox", self._path("agent.outbox.file")]
+        command = ["agent", self._path("site.yaml"), "--outbox", self._path("agent.outbox")]
         command += ["--commit-every", f"{self.commit_every_s:g}", "--ready-file", str(self.agent_ready)]
         command += ["--progress-file", self._path("agent-progress.json")]
         if self.history:

@@ -126,7 +126,7 @@ def _write_page(outcome: Outcome, options: Options) -> None:
 def _complain(outcome: Outcome, options: Options) -> None:
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     if outcome.conflicts and not options.json:
-        console.print(f"\n{words.say('replay.read.conflicts', options.lang)}", style="bold")
+        console.print(f"\n{words.say('replay.conflicts', options.lang)}", style="bold")
     for item, text in zip(outcome.conflicts, complain(outcome.conflicts, options.lang), strict=True):
         console.print(text, style="yellow" if item.severity == "conflict" else "dim", markup=False)
     if options.html is not None:

@@ -108,7 +108,7 @@ def _cells(kpi: Kpi, lang: str, phrases: dict[str, str]) -> list[str]:
 
 def _reasons(lang: str) -> str:
     """Those that the table can give, by their key in the API's `why_null`."""
-    source = (ROOT / "oee" / "kpi.py").read_text(encoding="utf-8")
+    source = (ROOT / "oee" / "kpi" / "kpi.py").read_text(encoding="utf-8")
     keys = sorted(
         key for key in catalogue() if key.startswith("why_null.") and f'"{key.removeprefix("why_null.")}"' in source
     )

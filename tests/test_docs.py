@@ -63,7 +63,7 @@ def test_a_changed_formula_fails_the_check_and_the_generator_cures_it(copy):
 
 
 def test_a_phrase_without_vietnamese_is_named(copy):
-    table = copy / "oee" / "kpi.py"
+    table = copy / "oee" / "kpi" / "kpi.py"
     table.write_text(
         table.read_text(encoding="utf-8").replace('"pieces / B"', '"pieces / busy time"'), encoding="utf-8"
     )

@@ -89,7 +89,7 @@ def _right(name: str) -> str:
 def _conflicts(outcome: Outcome, lang: str) -> str:
     lines = zip(outcome.conflicts, complain(outcome.conflicts, lang), strict=True)
     items = "".join(f'<li class="is-{item.severity}">{escape(text)}</li>' for item, text in lines)
-    return f'<h2>{say("replay.read.conflicts", lang)}</h2><div class="card"><ul class="conflicts">{items}</ul></div>'
+    return f'<h2>{say("replay.conflicts", lang)}</h2><div class="card"><ul class="conflicts">{items}</ul></div>'
 
 
 def _method(outcome: Outcome, formula: str, names: Names, lang: str) -> str:

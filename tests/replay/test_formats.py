@@ -178,7 +178,7 @@ def test_every_conflict_that_has_sentences_is_told_somewhere():
     import replay
     from words.catalogue import catalogue
 
-    source = "".join(path.read_text(encoding="utf-8") for path in Path(replay.__file__).parent.glob("*.py"))
+    source = "".join(path.read_text(encoding="utf-8") for path in Path(replay.__file__).parent.rglob("*.py"))
     codes = {key.split(".")[1] for key in catalogue() if key.startswith("conflict.")}
     for code in codes:
         assert f'"{code}"' in source or code.startswith("counter_"), code

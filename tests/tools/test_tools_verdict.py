@@ -96,7 +96,7 @@ def test_every_fault_can_be_told_in_both_languages():
     values = dict.fromkeys(("code", "bytes", "others", "value", "swapped", "status", "type", "node", "age", "limit", "seconds",
                             "kind", "old", "new", "machine", "rate", "ideal", "changes", "reads", "period", "needed", "bits"), "7")  # fmt: skip
     known = {key.split(".")[1] for key in catalogue() if key.startswith("fault.")} - {"heading"}
-    sources = "".join(path.read_text(encoding="utf-8") for path in Path(tools.__file__).parent.glob("*.py"))
+    sources = "".join(path.read_text(encoding="utf-8") for path in Path(tools.__file__).parent.rglob("*.py"))
     for code in known:
         assert f'"{code}"' in sources, f"nothing ever says fault.{code}"
         for lang in ("vi", "en"):
