@@ -1,8 +1,6 @@
 """The command `nhip`: the front door. A room is imported only when its command is used."""
 
 import logging
-import os
-import re
 import sys
 import tempfile
 from pathlib import Path
@@ -17,34 +15,12 @@ from agent.commands.recompute import COMMANDS as RECOMPUTE
 from center.commands.accounts import COMMANDS as ACCOUNTS
 from center.commands.enroll import COMMANDS as ENROLMENT
 from center.commands.quarantine import COMMANDS as BY_HAND
-from tools.door import COMMANDS as TOOLS  # each door imports click alone
+from cli.options import Duration, json_option, lang_option
+from tools.door import COMMANDS as TOOLS  # each of these imports click only
 
 EXIT_BAD = 1
 EXIT_MISCONFIGURED = 2
-_LANGUAGES = ("vi", "en")
-
-
-def _language() -> str:
-    """Vietnamese where the terminal speaks it, else English."""
-    told = os.environ.get("NHIP_LANG") or os.environ.get("LC_ALL") or os.environ.get("LANG") or ""
-    return "vi" if told.lower().startswith("vi") else "en"
-
-
-_lang = click.option("--lang", type=click.Choice(_LANGUAGES), default=_language, help="Language of what is printed.")
 _path = click.Path(path_type=Path)
-
-
-class _Seconds(click.ParamType[float]):
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """`90s`, `2min`, `1h`, `30d` or plain seconds."""
-        if isinstance(value, (int, float)):
-            return float(value)
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|min|h|d)?", value)
-        if match is None:
-            self.fail(f"{value!r} is no duration; write for example 90s, 2min or 30d", param, ctx)
-        return float(match[1]) * {"ms": 0.001, "s": 1, "min": 60, "h": 3600, "d": 86400}[match[2] or "s"]
 
 
 def _misconfigured(error: Exception) -> NoReturn:
@@ -68,11 +44,11 @@ def main() -> None:
 @click.argument("site", type=_path)
 @click.option("--outbox", type=_path, help="The outbox file (default: beside SITE, with the ending .outbox).")
 @click.option("--history", type=_path, help="Recorded files to be fed first.")
-@click.option("--commit-every", type=_Seconds(), default="10s", show_default=True, help="How often facts go to disk.")
+@click.option("--commit-every", type=Duration(), default="10s", show_default=True, help="How often facts go to disk.")
 @click.option("--ready-file", type=_path, help="Written once the devices are being read.")
 @click.option("--progress-file", type=_path, help="Told about the import of history (JSON).")
 @click.option("--metrics", default="", help="Where Prometheus may ask, for example 127.0.0.1:9464.")
-@_lang
+@lang_option
 def agent(
     site: Path,
     outbox: Path | None,
@@ -118,7 +94,7 @@ def _complaints(error: Any, lang: str) -> str:
 @main.command()
 @click.argument("center_file", metavar="CENTER", type=_path)
 @click.option("--ready-file", type=_path, help="Written once API and console answer.")
-@_lang
+@lang_option
 def center(center_file: Path, ready_file: Path | None, lang: str) -> None:
     """Receives, keeps and shows what the agents send, as CENTER.yaml says."""
     import asyncio
@@ -145,8 +121,8 @@ def center(center_file: Path, ready_file: Path | None, lang: str) -> None:
 @main.command()
 @click.option("--from", "source", type=_path, required=True, help="The center whose facts are copied; it must not run.")
 @click.option("--to", "target", type=_path, required=True, help="The center that gets them, with an empty store.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-@_lang
+@json_option
+@lang_option
 def migrate(source: Path, target: Path, as_json: bool, lang: str) -> None:
     """Copies facts and books of one CENTER.yaml into the store of another, and compares every sum."""
     import json
@@ -225,13 +201,13 @@ def simulate(
 @main.command()
 @click.argument("site", type=_path)
 @click.option("--samples", type=_path, required=True, help="Folder with <device>.csv or .parquet, declarations.csv.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of tables.")
+@json_option
 @click.option("--by", default="", help="Groups: machine, day, shift, product (default: machine,shift,product).")
 @click.option("--formula", type=click.Choice(["nakajima", "iso22400"]), help="Formula set (default: the site's).")
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a report page there.")
 @click.option("--from", "since", default="", help="Report from this date or time on.")
 @click.option("--to", "until", default="", help="Report until this date or time.")
-@_lang
+@lang_option
 def replay(
     site: Path,
     samples: Path,
@@ -251,15 +227,15 @@ def replay(
 
 
 @main.command()
-@click.option("--for", "for_s", type=_Seconds(), help="Run headless for so long, compare with the truth, and end.")
+@click.option("--for", "for_s", type=Duration(), help="Run headless for so long, compare with the truth, and end.")
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write the comparison there (JSON).")
 @click.option("--days", type=float, help="Days of history (default: 30; headless: none).")
-@click.option("--kill-agent-after", type=_Seconds(), help="Headless: kill the agent (SIGKILL) and start it again.")
+@click.option("--kill-agent-after", type=Duration(), help="Headless: kill the agent (SIGKILL) and start it again.")
 @click.option("--port", type=int, default=8080, show_default=True, help="Port of console and API; 0 takes any.")
 @click.option("--folder", type=_path, help="Keep files and logs there (default: a temporary folder).")
 @click.option("--broker", default="", help="Use this broker (mqtt://host:port) instead of the embedded one.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Which simulated factory.")
-@_lang
+@lang_option
 def demo(
     for_s: float | None,
     report: Path | None,

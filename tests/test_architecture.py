@@ -14,13 +14,14 @@ MAY_IMPORT = {
     "wire": {"oee"},
     "config": {"oee"},
     "adapters": {"oee", "config"},
-    "agent": {"oee", "wire", "config", "words", "adapters"},
-    "center": {"oee", "wire", "config", "words"},
-    "replay": {"oee", "config", "words"},
-    "tools": {"oee", "config", "words", "adapters", "agent"},
+    "agent": {"oee", "wire", "config", "words", "cli", "adapters"},
+    "center": {"oee", "wire", "config", "words", "cli"},
+    "replay": {"oee", "config", "words", "cli"},
+    "tools": {"oee", "config", "words", "cli", "adapters", "agent"},
     "simulator": set(),
     "words": set(),
-    "demo": {"oee", "wire", "config", "words", "agent", "center", "simulator"},
+    "cli": {"config", "words"},
+    "demo": {"oee", "wire", "config", "words", "cli", "agent", "center", "simulator"},
 }
 """`demo` belongs to the front door: the only place that sees every room."""
 

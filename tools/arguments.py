@@ -1,6 +1,5 @@
-"""What is typed on the command line, as click takes it: places, ranges, durations."""
+"""What is typed on the command line, as click takes it: places and ranges."""
 
-import os
 import re
 from typing import Any
 
@@ -49,32 +48,3 @@ class Numbers(click.ParamType[tuple[int, ...]]):
                 self.fail(f"{part!r} is no range within 0-{self._most}; write for example 1-10 or 1,5,9", param, ctx)
             out += range(int(match[1]), int(match[2] or match[1]) + 1)
         return tuple(dict.fromkeys(out))
-
-
-class Seconds(click.ParamType[float]):
-    """`90s`, `30min`, `1h` or plain seconds."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """In seconds."""
-        from config.yaml.durations import parse_duration
-
-        if isinstance(value, (int, float)):
-            return float(value)
-        try:
-            return parse_duration(value if re.search(r"[a-z]", value) else f"{value}s")
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-def _language() -> str:
-    """Vietnamese where the terminal speaks it, else English."""
-    told = os.environ.get("NHIP_LANG") or os.environ.get("LC_ALL") or os.environ.get("LANG") or ""
-    return "vi" if told.lower().startswith("vi") else "en"
-
-
-lang_option = click.option(
-    "--lang", type=click.Choice(("vi", "en")), default=_language, help="Language of what is printed."
-)
-as_json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")

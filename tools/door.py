@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from tools.arguments import Numbers, Place, Seconds, as_json_option, lang_option
+from cli.options import Duration, json_option, lang_option
+from tools.arguments import Numbers, Place
 from tools.door_site import COMMANDS as SITE
 
 TABLES = ("holding", "input", "coil", "discrete")
@@ -17,7 +18,7 @@ PORTS = (502, 4840)
 
 _place = click.argument("place", metavar="HOST[:PORT]|RTU-PORT", type=Place())
 _timeout = click.option(
-    "--timeout", type=Seconds(), default="1s", show_default=True, help="How long one answer may take."
+    "--timeout", type=Duration(), default="1s", show_default=True, help="How long one answer may take."
 )
 
 
@@ -38,7 +39,7 @@ def _line(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--framing", type=click.Choice(("tcp", "rtu")), default="tcp", show_default=True,
                      help="rtu: HOST is a converter that passes serial frames on as they are."),
         click.option("--echo", is_flag=True, help="The RS-485 adapter hears what it sends."),
-        click.option("--listen", type=Seconds(), default="3s", show_default=True,
+        click.option("--listen", type=Duration(), default="3s", show_default=True,
                      help="How long to listen for another master before the first question on a line."),
         click.option("--stop-bits", type=click.Choice(("1", "2")), default="1", show_default=True),
         click.option("--parity", type=click.Choice(("none", "even", "odd")), multiple=True,
@@ -82,7 +83,7 @@ def scan() -> None:
 )
 @_timeout
 @_line
-@as_json_option
+@json_option
 @lang_option
 def modbus(
     place: str, units: tuple[int, ...], span: tuple[int, ...], tables: tuple[Any, ...], rate: float,
@@ -106,9 +107,9 @@ def modbus(
 @click.argument("cidr")
 @click.option("--port", "ports", type=click.IntRange(1, 65535), multiple=True, default=PORTS, show_default=True)
 @click.option("--rate", type=click.FloatRange(0.1, 100), default=20, show_default=True, help="Connections per second.")
-@click.option("--timeout", type=Seconds(), default="1s", show_default=True, help="How long a host may take.")
+@click.option("--timeout", type=Duration(), default="1s", show_default=True, help="How long a host may take.")
 @click.option("--yes", is_flag=True, help="Do not ask first.")
-@as_json_option
+@json_option
 @lang_option
 def network(
     cidr: str, ports: tuple[int, ...], rate: float, timeout: float, yes: bool, as_json: bool, lang: str
@@ -139,7 +140,7 @@ def network(
 @click.option("--security", default="None", show_default=True, help="For example Basic256Sha256/SignAndEncrypt.")
 @click.option("--certificates", type=click.Path(path_type=Path, file_okay=False), default="nhip.certificates",
               show_default=True, help="Folder of our certificate; made if security asks for one.")  # fmt: skip
-@as_json_option
+@json_option
 @lang_option
 def browse(
     url: str, find: str, profile: str, depth: int, node: str, most: int, user: str, password_file: str, security: str,
@@ -173,7 +174,7 @@ def browse(
 @click.option("--rate", type=click.FloatRange(0.1, 100), default=5, show_default=True, help="Requests per second.")
 @_timeout
 @_line
-@as_json_option
+@json_option
 @lang_option
 def find_bytes(
     place: str, holding: int | None, input_: int | None, coil: int | None, discrete: int | None, shows: str | None,

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from tools.arguments import Seconds, as_json_option, lang_option
+from cli.options import Duration, json_option, lang_option
 
 _path = click.Path(path_type=Path, dir_okay=False)
 
@@ -14,16 +14,16 @@ _path = click.Path(path_type=Path, dir_okay=False)
 @click.command()
 @click.argument("site", type=_path)
 @click.option("--offline", is_flag=True, help="Stop before connecting.")
-@click.option("--for", "for_s", type=Seconds(), default="10s", show_default=True, help="How long to read.")
-@click.option("--count", "count_s", type=Seconds(), help="Then count pieces and stops for so long, beside a person.")
+@click.option("--for", "for_s", type=Duration(), default="10s", show_default=True, help="How long to read.")
+@click.option("--count", "count_s", type=Duration(), help="Then count pieces and stops for so long, beside a person.")
 @click.option("--machine", default="", help="Which machine to count.")
 @click.option("--tally", "tally_text", help="What the person counted, instead of asking: pieces=412,stops=3.")
 @click.option(
-    "--shortest-stop", type=Seconds(), default="5s", show_default=True, help="Shorter stops are not compared."
+    "--shortest-stop", type=Duration(), default="5s", show_default=True, help="Shorter stops are not compared."
 )
 @click.option("--certificate", type=_path, help="Write the commissioning record there (HTML, to print).")
 @click.option("--verified-by", default="", help="Name of who compared with the machines' displays.")
-@as_json_option
+@json_option
 @lang_option
 def check(
     site: Path, offline: bool, for_s: float, count_s: float | None, machine: str, tally_text: str | None,
@@ -43,8 +43,8 @@ def check(
 
 @click.command()
 @click.argument("site", type=_path)
-@click.option("--answer", type=Seconds(), default="20ms", show_default=True, help="How long devices think.")
-@as_json_option
+@click.option("--answer", type=Duration(), default="20ms", show_default=True, help="How long devices think.")
+@json_option
 @lang_option
 def plan(site: Path, answer: float, as_json: bool, lang: str) -> None:
     """Shows the requests that the devices of SITE.yaml will get, and how long a cycle takes on each line."""
@@ -79,7 +79,7 @@ def plan(site: Path, answer: float, as_json: bool, lang: str) -> None:
 @click.option("--ideal", default="", help="Ideal time of one piece of it, for example 1.2s.")
 @click.option("--broker", default="", help="The center's broker, for example mqtts://mqtt.example.vn:8883.")
 @click.option("--yes", is_flag=True, help="Ask nothing.")
-@as_json_option
+@json_option
 @lang_option
 def init(site_file: Path, lang: str, **flags: Any) -> None:
     """Asks a few questions and writes a site file that is valid."""
@@ -91,7 +91,7 @@ def init(site_file: Path, lang: str, **flags: Any) -> None:
 
 @click.command()
 @click.argument("name", default="")
-@as_json_option
+@json_option
 @lang_option
 def equipment(name: str, as_json: bool, lang: str) -> None:
     """Lists the equipment profiles, or shows one: sources, what it needs, lines for the site file."""

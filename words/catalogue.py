@@ -11,9 +11,8 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any, Final, Protocol
 
-from ruamel.yaml import YAML
+from words.languages import LANGUAGES
 
-LANGUAGES: Final = ("vi", "en")
 NOTHING: Final = "—"
 
 
@@ -41,6 +40,8 @@ def read_catalogue(folder: Traversable) -> dict[str, dict[str, str]]:
 
     Raises `ValueError` naming file and key where a key stands twice or an entry has not exactly both languages.
     """
+    from ruamel.yaml import YAML  # takes a while to load, and not every command prints a sentence
+
     merged: dict[str, dict[str, str]] = {}
     home: dict[str, str] = {}
     for file in sorted(folder.iterdir(), key=lambda item: item.name):

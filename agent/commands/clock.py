@@ -8,7 +8,7 @@ from typing import Final, NoReturn
 
 import click
 
-from agent.commands.options import json_option, lang_option
+from cli.options import json_option, lang_option
 
 _path = click.Path(path_type=Path, dir_okay=False)
 _MINUTE_NS: Final = 60_000_000_000

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from agent.commands.options import json_option, lang_option
+from cli.options import json_option, lang_option
 
 if TYPE_CHECKING:
     from agent.commands.outbox_report import Look

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agent.commands.options import json_option, lang_option
 from agent.commands.past_options import (
     among,
     asked,
@@ -22,6 +21,7 @@ from agent.commands.past_options import (
     site_argument,
     wrong,
 )
+from cli.options import json_option, lang_option
 
 if TYPE_CHECKING:
     from agent.outbox.declarations import Recompute

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from center.commands.quarantine import end, json_option, lang_option
+from center.commands.quarantine import end
+from cli.options import json_option, lang_option
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

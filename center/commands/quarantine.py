@@ -1,7 +1,6 @@
 """The commands `nhip import` and `nhip quarantine`. What they run is imported only when they are used."""
 
 import json
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from cli.options import json_option, lang_option
+
 if TYPE_CHECKING:
     from center.commands.reach import Running, Stopped
     from center.ingest.by_hand import Taken
@@ -17,18 +18,6 @@ if TYPE_CHECKING:
 
 AT_ONCE = 200
 _AT_ONCE_BYTES = 4 * 2**20
-
-
-def _language() -> str:
-    """Vietnamese where the terminal speaks it, else English."""
-    told = os.environ.get("NHIP_LANG") or os.environ.get("LC_ALL") or os.environ.get("LANG") or ""
-    return "vi" if told.lower().startswith("vi") else "en"
-
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-lang_option = click.option(
-    "--lang", type=click.Choice(("vi", "en")), default=_language, help="Language of what is printed."
-)
 
 
 def end(text: str, status: int) -> NoReturn:

@@ -1,0 +1,1 @@
+"""What the commands of several rooms share: options, exit statuses, signals, output on a terminal."""
