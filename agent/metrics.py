@@ -7,7 +7,7 @@ from typing import Final
 from agent.devices.supervisor import DeviceHealth
 from agent.outbox.send_window import Sender
 from agent.outbox.seq_ranges import holes
-from oee.engine.step import Live
+from oee.engine.step import MachineSnapshot
 from oee.model.states import State
 from wire.bodies import Clock
 from wire.prometheus import Metric, by_label, counter, gauge, render
@@ -25,7 +25,7 @@ class Readings:
 
     devices: Mapping[str, DeviceHealth]
     tags: Mapping[str, int]
-    machines: Mapping[str, Live]
+    machines: Mapping[str, MachineSnapshot]
     sender: Sender
     health: Mapping[str, float]
     connected: bool

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 
-from oee.engine.step import Live
+from oee.engine.step import MachineSnapshot
 from wire.bodies import LiveMachine
 
 
-def live_machines(live: Mapping[str, Live]) -> dict[str, LiveMachine]:
+def live_machines(live: Mapping[str, MachineSnapshot]) -> dict[str, LiveMachine]:
     """The machines as the `live` message tells them."""
     return {
         name: LiveMachine(

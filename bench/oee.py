@@ -25,7 +25,7 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)  # this file's name mu
 
 from config import parse_site
 from oee.engine import step as engine
-from oee.engine.add_up import tally
+from oee.engine.aggregate import aggregate
 from oee.model.calendars import Calendar, Shift
 from oee.model.conditions import parse
 from oee.model.facts import FACT_COLUMNS, MINUTE_NS
@@ -136,13 +136,13 @@ def ready(data: dict[str, Any]) -> tuple[Any, int]:
     chunk = cleaner.clean(Raw(data["t"], {tag: Cells(data[tag]) for tag in TAGS}, 0))
     assert chunk is not None
     begin = chunk.first_ns
-    state = engine.MachineState(settled_ns=begin, until_ns=begin, since_ns=begin, rows=chunk.samples)
+    state = engine.EngineState(settled_ns=begin, until_ns=begin, since_ns=begin, rows=chunk.samples)
     whole = engine.assess(machine(), state, chunk.last_ns + S).whole
     return whole, len(whole.line)
 
 
 def kernel(whole: Any, end_ns: int) -> int:
-    return len(tally(replace(whole), T0, end_ns)[0])  # a new whole: nothing looked up before
+    return len(aggregate(replace(whole), T0, end_ns)[0])  # a new whole: nothing looked up before
 
 
 def with_pandas(data: dict[str, Any]) -> dict[str, int]:

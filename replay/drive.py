@@ -111,7 +111,7 @@ def orders_of(said: Mapping[str, tuple[Declaration, ...]]) -> dict[str, tuple[St
 
 def _recorded(machine: Machine) -> Machine:
     """The machine as a recording shows it: when a counter was looked at is told by its rows, not by a polling period."""
-    told = {role: replace(counter, look_ns=0) for role, counter in machine.pieces.counters().items()}
+    told = {role: replace(counter, poll_ns=0) for role, counter in machine.pieces.counters().items()}
     return replace(machine, pieces=replace(machine.pieces, **told))  # type: ignore[arg-type]  # roles are its fields
 
 
@@ -192,7 +192,7 @@ class _Run:
             self._tell_oddities(name, found.state.oddities)
             self._tell_waiting(name, machine, found.state)
 
-    def _tell_waiting(self, name: str, machine: Machine, state: engine.MachineState) -> None:
+    def _tell_waiting(self, name: str, machine: Machine, state: engine.EngineState) -> None:
         """Halves of pairs that are left over in the end."""
         _, after = count_all(machine.pieces, state.counters, state.rows)
         ahead = after["left"].waiting if "left" in after else 0

@@ -27,14 +27,14 @@ RunKey = tuple[str, str, int]
 @dataclass
 class Gathered:
     """unpaired, unpaired_ms: set-up stretches that belong to no pair of products; still_open: changeovers that have not
-    ended; look_ns: by machine, how far apart the recording looks at its counter, where it shows."""
+    ended; poll_ns: by machine, how far apart the recording looks at its counter, where it shows."""
 
     changeovers: list[Changeover] = field(default_factory=list)
     unpaired: int = 0
     unpaired_ms: int = 0
     still_open: int = 0
     runs: dict[RunKey, Runs] = field(default_factory=dict)
-    look_ns: dict[str, int] = field(default_factory=dict)
+    poll_ns: dict[str, int] = field(default_factory=dict)
 
     def add_stops(self, machine: Machine, stops: Stops, from_ns: int, to_ns: int) -> None:
         """Stops that will not change any more, in order of time; what begins within `[from_ns, to_ns)` counts."""
@@ -63,10 +63,10 @@ class Gathered:
         it, it was a look at the counter and no step."""
         for name, machine in machines.items():
             counter = next(iter(machine.pieces.needed()), None)
-            if counter is None or name in self.look_ns or counter.tag not in samples:
+            if counter is None or name in self.poll_ns or counter.tag not in samples:
                 continue
             rows = samples[counter.tag]
             steps = rows.value[1:] != rows.value[:-1]
             looks = np.flatnonzero(steps[1:] & ~steps[:-1]) + 1
             if len(looks) >= _LOOKS_AT_LEAST:
-                self.look_ns[name] = int(np.median(rows.t_ns[looks + 1] - rows.t_ns[looks]))
+                self.poll_ns[name] = int(np.median(rows.t_ns[looks + 1] - rows.t_ns[looks]))

@@ -17,7 +17,7 @@ def ideal_times(outcome: Outcome) -> list[dict[str, Any]]:
     """For each machine and product what is set and what the fastest repeatable cycles propose. Nothing is applied."""
     best: dict[tuple[str, str], Proposal] = {}
     for (machine, product, per_count), runs in sorted(outcome.totals.gathered.runs.items()):
-        found = learn(runs.stretches(), per_count=per_count, poll_ns=look_ns(outcome, machine))
+        found = learn(runs.stretches(), per_count=per_count, poll_ns=poll_ns(outcome, machine))
         key = (machine, product)
         if key not in best or found.evidence.cycles > best[key].evidence.cycles:
             best[key] = found
@@ -44,10 +44,10 @@ def _ideal(outcome: Outcome, machine: str, product: str, proposal: Proposal) -> 
     }
 
 
-def look_ns(outcome: Outcome, machine: str) -> int:
+def poll_ns(outcome: Outcome, machine: str) -> int:
     """How far apart the counter was looked at: as the recording shows, else as the site file says [ns]."""
-    if machine in outcome.totals.gathered.look_ns:
-        return outcome.totals.gathered.look_ns[machine]
+    if machine in outcome.totals.gathered.poll_ns:
+        return outcome.totals.gathered.poll_ns[machine]
     counter = next(iter(outcome.machines[machine].pieces.needed()), None)
     device, _, tag = counter.tag.rpartition(".") if counter else ("", "", "")
     return round(period_s_of(outcome.site.devices[device], tag) * _NS) if counter else 0

@@ -17,7 +17,7 @@ from agent.clock.undated_rows import Held
 from agent.compute.pipeline import Pipeline
 from agent.devices.freshness import ONLINE, Freshness
 from agent.health import Health
-from oee.engine.step import Live
+from oee.engine.step import MachineSnapshot
 from oee.model.facts import MS_NS
 from oee.model.machine import Machine
 from oee.model.states import Quality
@@ -51,7 +51,7 @@ class Dating:
         return self._held is not None
 
     @property
-    def live(self) -> dict[str, Live]:
+    def live(self) -> dict[str, MachineSnapshot]:
         """What the machines are doing; while rows are held, since when is a guess."""
         return self._sketch.live if self._sketch else self._pipeline.live
 

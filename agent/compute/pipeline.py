@@ -43,7 +43,7 @@ class Batch:
     not at all."""
 
     parts: tuple[Part, ...]
-    states: Mapping[str, engine.MachineState]
+    states: Mapping[str, engine.EngineState]
     fed: Mapping[str, Fed] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -83,15 +83,15 @@ class _Machine:
     """
 
     machine: Machine
-    state: engine.MachineState
+    state: engine.EngineState
     swift: frozenset[str]
     place: float
     rows: dict[str, list[tuple[int, Any, Quality]]] = field(default_factory=dict)
-    live: engine.Live | None = None
-    ahead: tuple[int, engine.Live] | None = None
+    live: engine.MachineSnapshot | None = None
+    ahead: tuple[int, engine.MachineSnapshot] | None = None
 
     @property
-    def shown(self) -> engine.Live | None:
+    def shown(self) -> engine.MachineSnapshot | None:
         """What is told on screens."""
         return self.ahead[1] if self.ahead and self.ahead[0] > self.state.until_ns else self.live
 
@@ -148,7 +148,7 @@ class Pipeline:
         return {name: item.machine.tags() for name, item in self._machines.items()}
 
     @property
-    def live(self) -> dict[str, engine.Live]:
+    def live(self) -> dict[str, engine.MachineSnapshot]:
         """What each machine is doing now; without those that have said nothing yet."""
         return {name: live for name, item in self._machines.items() if (live := item.shown) is not None}
 
@@ -240,7 +240,7 @@ class Pipeline:
             if item.ahead and item.ahead[0] == until_ns:
                 continue
             with suppress(ValueError, IndexError, KeyError, TypeError):  # the step will say it, and say where
-                live = engine.glimpse(item.machine, state, samples, until_ns)
+                live = engine.preview(item.machine, state, samples, until_ns)
                 if live and item.state is state:
                     item.ahead = until_ns, live
 
@@ -315,7 +315,7 @@ class Pipeline:
         """Lets it go on."""
         self._held.discard(name)
 
-    def state(self, name: str) -> engine.MachineState:
+    def state(self, name: str) -> engine.EngineState:
         """A machine's state as of its last step."""
         return self._machines[name].state
 
@@ -324,7 +324,7 @@ class Pipeline:
         return self._machines[name].machine
 
     def install(
-        self, name: str, before: engine.MachineState, state: engine.MachineState, live: engine.Live | None
+        self, name: str, before: engine.EngineState, state: engine.EngineState, live: engine.MachineSnapshot | None
     ) -> None:
         """A state that a correction led to and that is stored takes the place of `before`, unless all began anew."""
         with self._lock:

@@ -29,8 +29,8 @@ from typing import Any, Final
 
 from agent.outbox.journal_codec import pack_rows, pack_sent, unpack_rows, unpack_sent
 from oee.engine import step as engine
-from oee.engine.correction import Again, Sent, checkpoint, with_rows
-from oee.engine.state import FactKey, LossKey, MachineState
+from oee.engine.correction import Recomputation, Sent, checkpoint, with_rows
+from oee.engine.state import EngineState, FactKey, LossKey
 from oee.model.facts import MINUTE_NS, Facts, Int64, Losses, Stop, select
 from oee.model.samples import Samples, between, concat
 from wire.bodies import read_facts_body
@@ -75,7 +75,7 @@ class Material:
     where the first of them begins.
     """
 
-    base: MachineState
+    base: EngineState
     chunks: Sequence[tuple[bytes, int]]
     sent: Sent
     from_ns: int = 0
@@ -117,7 +117,7 @@ class Journal:
             (zlib.compress(json.dumps([envelopes, head]).encode(), 1), pack_rows(rows)),
         )
 
-    def gather(self, states: Mapping[str, MachineState]) -> bool:
+    def gather(self, states: Mapping[str, EngineState]) -> bool:
         """Sorts what is recent by machine, and keeps a checkpoint of each of these states, which are as committed.
 
         False if the journal had to begin anew: an envelope went before it did, so that what was offered is not known
@@ -131,7 +131,7 @@ class Journal:
             self.clear()
         return whole
 
-    def _gather(self, states: Mapping[str, MachineState]) -> bool:
+    def _gather(self, states: Mapping[str, EngineState]) -> bool:
         fed: dict[str, list[Fed]] = {}
         sent: dict[str, list[tuple[Facts, Losses, list[Stop]]]] = {}
         whole = True
@@ -214,7 +214,7 @@ class Journal:
                 "insert or replace into journal_sent values (?, ?, ?)", (name, hour * HOUR_NS, pack_sent(after))
             )
 
-    def _add_checkpoint(self, name: str, state: MachineState) -> None:
+    def _add_checkpoint(self, name: str, state: EngineState) -> None:
         first = self._one("select min(from_ns) from journal_rows where machine = ?", name)
         minute_ns = state.settled_ns - state.settled_ns % MINUTE_NS
         if state.settled_ns and first is not None and minute_ns > first:  # its own first minute is not known whole
@@ -223,7 +223,7 @@ class Journal:
                 (name, state.settled_ns, engine.dump(checkpoint(state))),
             )
 
-    def corrected(self, name: str, base_ns: int, found: Again) -> None:
+    def corrected(self, name: str, base_ns: int, found: Recomputation) -> None:
         """Checkpoints later than the one at `base_ns` give way to those of a correction that began there."""
         self.db.execute("delete from journal_checkpoints where machine = ? and settled_ns > ?", (name, base_ns))
         for state in found.checkpoints:

@@ -49,9 +49,9 @@ class Correction:
     """
 
     machine: str
-    before: engine.MachineState
-    state: engine.MachineState
-    live: engine.Live | None
+    before: engine.EngineState
+    state: engine.EngineState
+    live: engine.MachineSnapshot | None
     parts: Sequence[Part]
     also: Also
     contents: Sequence[tuple[str, Any]] = ()

@@ -31,7 +31,7 @@ from agent.store import hearing
 from agent.store.commit import Correction, Keeper
 from agent.store.machine_digest import forget_outdated, outdated
 from oee.engine import step as engine
-from oee.engine.correction import Again, again, base_at_most, reaches, told
+from oee.engine.correction import Recomputation, earliest_change, latest_base, recompute, with_declarations
 from oee.model.declarations import Declaration
 from oee.model.facts import MINUTE_NS
 from oee.model.samples import Samples
@@ -45,13 +45,13 @@ SiteNews = Callable[[int], tuple[Sequence[tuple[str, Any]], Mapping[str, str]]]
 class _Found:
     """What a machine's declarations came to. outcome: id to "" or why it is refused."""
 
-    before: engine.MachineState
-    state: engine.MachineState
-    live: engine.Live | None
+    before: engine.EngineState
+    state: engine.EngineState
+    live: engine.MachineSnapshot | None
     parts: Sequence[Part]
     outcome: Mapping[str, str]
     base_ns: int = 0
-    again: Again | None = None
+    again: Recomputation | None = None
 
 
 class Corrections:
@@ -152,16 +152,16 @@ class Corrections:
         if not news:
             return _Found(before, before, None, (), outcome)
         outcome |= {item.id: crossed[item.id] for item in known if item.id in crossed}
-        reach_ns = reaches(news, known)
+        reach_ns = earliest_change(news, known)
         said = [item for item in (*known, *news) if not outcome.get(item.id)]
         if reach_ns >= before.settled_ns:
             return await asyncio.to_thread(self._step, name, before, said, outcome)
-        if (material := await self._material(name, base_at_most(reach_ns, said))) is None:
+        if (material := await self._material(name, latest_base(reach_ns, said))) is None:
             return await self._too_old(name, before, news, known)
         return await asyncio.to_thread(self._again, name, before, material, said, outcome)
 
     async def _too_old(
-        self, name: str, before: engine.MachineState, news: list[Declaration], known: list[Declaration]
+        self, name: str, before: engine.EngineState, news: list[Declaration], known: list[Declaration]
     ) -> _Found:
         """Each by itself: those that reach no further than the journal are heard, the others refused."""
         if len(news) > 1:
@@ -175,7 +175,7 @@ class Corrections:
 
     async def _reachable(self, name: str, item: Declaration, known: list[Declaration]) -> str:
         earliest = await self._earliest_ns(name)
-        reach_ns = base_at_most(reaches([item], known), [*known, item])
+        reach_ns = latest_base(earliest_change([item], known), [*known, item])
         return "" if earliest is not None and reach_ns >= earliest else hearing.too_old(earliest)
 
     async def _material(self, name: str, at_most_ns: int) -> Material | None:
@@ -191,23 +191,27 @@ class Corrections:
         )
 
     def _step(
-        self, name: str, before: engine.MachineState, said: Sequence[Declaration], outcome: Mapping[str, str]
+        self, name: str, before: engine.EngineState, said: Sequence[Declaration], outcome: Mapping[str, str]
     ) -> _Found:
         until_ns = before.until_ns
         machine = self._pipeline.machine(name)
-        step = engine.step(machine, told(before, said), {}, (), until_ns, until_ns // MINUTE_NS * MINUTE_NS)
+        step = engine.step(
+            machine, with_declarations(before, said), {}, (), until_ns, until_ns // MINUTE_NS * MINUTE_NS
+        )
         part = Part(name, step.facts, step.losses, step.stops.rows())
         return _Found(before, step.state, step.live, [part] if len(part) else [], outcome)
 
     def _again(
         self,
         name: str,
-        before: engine.MachineState,
+        before: engine.EngineState,
         material: Material,
         said: Sequence[Declaration],
         outcome: Mapping[str, str],
     ) -> _Found:
-        found = again(self._pipeline.machine(name), material.base, self._blocks(name, material), said, material.sent)
+        found = recompute(
+            self._pipeline.machine(name), material.base, self._blocks(name, material), said, material.sent
+        )
         parts = split(Part(name, found.facts, found.losses, found.stops))
         return _Found(before, found.state, found.live, parts, outcome, material.base.settled_ns, found)
 

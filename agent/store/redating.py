@@ -28,7 +28,7 @@ from agent.outbox.journal import Fed, Journal, Material
 from agent.outbox.packing import Part, split
 from agent.store.commit import Correction, Keeper
 from oee.engine import step as engine
-from oee.engine.correction import Again, again
+from oee.engine.correction import Recomputation, recompute
 from oee.model.declarations import Declaration
 from oee.model.facts import MS_NS
 from oee.model.samples import Series, between
@@ -143,17 +143,27 @@ class Redating:
             lambda outbox: outbox.within(lambda _: outbox.journal.material(name, at_most_ns, tags, until_ns))
         )
 
-    def _again(self, name: str, material: Material, said: Sequence[Declaration], step: Step) -> tuple[list[Fed], Again]:
+    def _again(
+        self, name: str, material: Material, said: Sequence[Declaration], step: Step
+    ) -> tuple[list[Fed], Recomputation]:
         base_ns = material.base.settled_ns
         parts = moved(list(material.parts()), step)
         blocks = [
             ({tag: between(rows, base_ns, part.until_ns) for tag, rows in part.samples.items()}, part.until_ns)
             for part in parts
         ]
-        return parts, again(self._pipeline.machine(name), material.base, blocks, said, material.sent, whole=True)
+        return parts, recompute(
+            self._pipeline.machine(name), material.base, blocks, said, material.sent, retract_later=True
+        )
 
     async def _store(
-        self, name: str, before: engine.MachineState, material: Material, parts: list[Fed], found: Again, news: News
+        self,
+        name: str,
+        before: engine.EngineState,
+        material: Material,
+        parts: list[Fed],
+        found: Recomputation,
+        news: News,
     ) -> None:
         def write(journal: Journal, envelopes: Sequence[tuple[str, int]]) -> None:
             journal.redated(name, material.base.settled_ns, parts)

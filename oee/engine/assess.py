@@ -20,7 +20,7 @@ from oee.engine.production import (
     pieces,
     products_from,
 )
-from oee.engine.state import MachineState
+from oee.engine.state import EngineState
 from oee.engine.timeline import Timeline, debounce, lay_gaps, raw
 from oee.engine.window import Whole, product_keys
 from oee.model.calendars import cut
@@ -42,7 +42,7 @@ class Assessment:
     decided_ns: int
 
 
-def assess(machine: Machine, state: MachineState, until_ns: int) -> Assessment:
+def assess(machine: Machine, state: EngineState, until_ns: int) -> Assessment:
     """Timeline, production and calendar from the settled time to `until_ns`, judged."""
     begin_ns = state.settled_ns
     samples = {tag: between(rows, 0, until_ns) for tag, rows in state.rows.items()}
@@ -70,7 +70,7 @@ def assess(machine: Machine, state: MachineState, until_ns: int) -> Assessment:
 
 
 def _references(
-    machine: Machine, state: MachineState, counted: Mapping[str, Counts], fresh: Samples, products: Products
+    machine: Machine, state: EngineState, counted: Mapping[str, Counts], fresh: Samples, products: Products
 ) -> tuple[Int64, Int64]:
     """Times from which a gap is measured (each piece; before the first, when one could first have been seen), and the
     ideal time of one count at each [ns].

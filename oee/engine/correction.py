@@ -2,7 +2,7 @@
 
 A step settles time for good; what is said later about settled time (a reason, rejects, a product), or a machine that
 is described otherwise (an ideal time, a calendar, a rule), needs the state from before it. `checkpoint` is such a
-state: the carry as it stood at its settled time, without what was sent. `again` goes on from it over the same samples
+state: the carry as it stood at its settled time, without what was sent. `recompute` goes on from it over the same samples
 as if nothing had been sent yet, and only then takes the difference to everything that was: so one key gets one row,
 whatever the way there was, and the sums at the center equal those of a computation that knew it all from the start.
 
@@ -15,8 +15,8 @@ from typing import Final, TypeVar
 
 import numpy as np
 
-from oee.engine.state import FactKey, LossKey, MachineState, Offered
-from oee.engine.step import Live, step
+from oee.engine.state import EngineState, FactKey, LossKey, Offered
+from oee.engine.step import MachineSnapshot, step
 from oee.model.declarations import ENTRIES, Declaration, effective
 from oee.model.facts import (
     MINUTE_NS,
@@ -71,7 +71,7 @@ def _summed(
     return {key: row for key, row in total.items() if row.any()}, counts
 
 
-def checkpoint(state: MachineState) -> MachineState:
+def checkpoint(state: EngineState) -> EngineState:
     """The state as it stood at its settled time: what a computation can begin again with. It holds no rows from there
     on and nothing of what was sent.
     """
@@ -91,7 +91,7 @@ def checkpoint(state: MachineState) -> MachineState:
     )
 
 
-def reaches(new: Iterable[Declaration], known: Iterable[Declaration]) -> int:
+def earliest_change(new: Iterable[Declaration], known: Iterable[Declaration]) -> int:
     """The earliest time [ns] about which these declarations change anything, given those known before.
 
     A declaration changes time from its start on, or from the start of what it replaces. Raises `ValueError` if there
@@ -104,7 +104,7 @@ def reaches(new: Iterable[Declaration], known: Iterable[Declaration]) -> int:
     return min(item.start_ns for item in touched)
 
 
-def base_at_most(reach_ns: int, known: Iterable[Declaration]) -> int:
+def latest_base(reach_ns: int, known: Iterable[Declaration]) -> int:
     """The latest time [ns] at which a computation may begin that shall change time from `reach_ns` on: an entry of
     rejects is laid over its whole period, so not inside of one.
     """
@@ -115,7 +115,7 @@ def base_at_most(reach_ns: int, known: Iterable[Declaration]) -> int:
     return reach_ns
 
 
-def told(state: MachineState, declarations: Iterable[Declaration]) -> MachineState:
+def with_declarations(state: EngineState, declarations: Iterable[Declaration]) -> EngineState:
     """The state with what stands of all these declarations. They are all that are known, replaced ones too: a state
     forgets that one was replaced.
     """
@@ -125,38 +125,38 @@ def told(state: MachineState, declarations: Iterable[Declaration]) -> MachineSta
 
 
 @dataclass(frozen=True)
-class Again:
+class Recomputation:
     """What a computation from a checkpoint came to. state: the machine's carry from now on; facts, losses, stops: the
     differences to what was sent, numbered; checkpoints: those that take the place of all later than the one it began
     with.
     """
 
-    state: MachineState
-    live: Live | None
+    state: EngineState
+    live: MachineSnapshot | None
     facts: Facts
     losses: Losses
     stops: list[Stop]
-    checkpoints: list[MachineState]
+    checkpoints: list[EngineState]
 
 
-def again(
+def recompute(
     machine: Machine,
-    base: MachineState,
+    base: EngineState,
     blocks: Iterable[tuple[Samples, int]],
     declarations: Iterable[Declaration],
     sent: Sent,
     *,
-    whole: bool = False,
-) -> Again:
+    retract_later: bool = False,
+) -> Recomputation:
     """Everything from the checkpoint on, computed once more.
 
     blocks: (rows, until_ns) in order of time, the rows of settled time on, the last block up to where the machine's
       state stood; a checkpoint is made after each. declarations: all that may concern the time from the checkpoint on,
       known to it already or not, and those that they replace. sent: everything that was sent for the minutes from the one in which
-      the checkpoint lies on, and for no earlier one. whole: time beyond the last block never was (a clock ran ahead), so
+      the checkpoint lies on, and for no earlier one. retract_later: time beyond the last block never was (a clock ran ahead), so
       what was sent for it is taken back at once.
     """
-    state, live, before_ns = told(base, declarations), None, 0
+    state, live, before_ns = with_declarations(base, declarations), None, 0
     facts: list[Facts] = []
     losses: list[Losses] = []
     stops: list[Stop] = []
@@ -170,20 +170,20 @@ def again(
         losses.append(found.losses)
         stops += found.stops.rows()
         state, live = found.state, found.live or live
-    last_ns = _FAR_NS if whole else before_ns
+    last_ns = _FAR_NS if retract_later else before_ns
     now = with_rows(Sent(), facts, losses, stops)
     return _difference(state, live, sent, now, base.settled_ns, last_ns, checkpoints)
 
 
 def _difference(
-    state: MachineState,
-    live: Live | None,
+    state: EngineState,
+    live: MachineSnapshot | None,
     sent: Sent,
     now: Sent,
     begin_ns: int,
     before_ns: int,
-    checkpoints: list[MachineState],
-) -> Again:
+    checkpoints: list[EngineState],
+) -> Recomputation:
     fact_keys_, fact_sums, fact_numbers, fact_rows = _rows(sent.facts, now.facts, sent.fact_rows, before_ns)
     loss_keys_, loss_sums, loss_numbers, loss_rows = _rows(sent.losses, now.losses, sent.loss_rows, before_ns)
     changed, latest = _stops(sent.stops, now.stops, begin_ns)
@@ -197,7 +197,7 @@ def _difference(
         fact_rows={key: n for key, n in fact_rows.items() if key >= minute_ns},
         loss_rows={key: n for key, n in loss_rows.items() if key >= minute_ns},
     )
-    return Again(
+    return Recomputation(
         replace(state, offered=offered),
         live,
         make_facts(fact_keys_, np.array(fact_sums, np.int64), np.array(fact_numbers, np.int64)),

@@ -35,7 +35,7 @@ SLACK: Final = 1
 
 
 @dataclass(frozen=True)
-class Memory:
+class CounterState:
     """What a counter remembers between blocks. value: the last accepted raw value, None before the first;
     at_ns: when it was last seen; lost: rows that are not good have come since; waiting: of a left counter, pieces
     that have no right ones yet (negative: right ones that have no left ones).
@@ -69,10 +69,10 @@ def _raw(counter: Counter, values: NDArray[Any]) -> Int64:
     return raw
 
 
-def count(counter: Counter, memory: Memory, column: Series) -> tuple[Counts, Memory]:
-    """Increments in a series of rows that all lie after what `memory` has seen, and the memory after them.
+def count(counter: Counter, state: CounterState, column: Series) -> tuple[Counts, CounterState]:
+    """Increments in a series of rows that all lie after what `state` has seen, and the state after them.
 
-    A pending last value is not in the memory: whoever goes on hands it in again.
+    A pending last value is not in the state: whoever goes on hands it in again.
     """
     good = column.quality <= Quality.UNCERTAIN
     if column.value.dtype.kind == "f":
@@ -81,61 +81,61 @@ def count(counter: Counter, memory: Memory, column: Series) -> tuple[Counts, Mem
         good &= False  # text does not count; config refuses such a tag
     rows = np.flatnonzero(good)
     if not len(rows):
-        return Counts(*(np.empty(0, np.int64),) * 3, None, ()), _after(memory, column, good)
-    lost_at = _first_lost(column, rows, memory)
+        return Counts(*(np.empty(0, np.int64),) * 3, None, ()), _after(state, column, good)
+    lost_at = _first_lost(column, rows, state)
     t_ns, raw = column.t_ns[rows], _raw(counter, column.value[rows])
-    if memory.value is None:
-        memory = Memory(int(raw[0]), int(t_ns[0]))
+    if state.value is None:
+        state = CounterState(int(raw[0]), int(t_ns[0]))
         t_ns, raw, lost_at = t_ns[1:], raw[1:], lost_at[1:]
-    assert memory.value is not None  # just set
-    step = np.diff(raw, prepend=memory.value)
-    allowed = _allowed(counter, np.diff(t_ns, prepend=memory.at_ns), lost_at >= 0)
+    assert state.value is not None  # just set
+    step = np.diff(raw, prepend=state.value)
+    allowed = _allowed(counter, np.diff(t_ns, prepend=state.at_ns), lost_at >= 0)
     odd = (step < 0) | (step > allowed)
     if odd.any():
-        return _walk(counter, memory, column, good, t_ns, raw, lost_at)
+        return _walk(counter, state, column, good, t_ns, raw, lost_at)
     some = step > 0
     found = Counts(t_ns[some], step[some], lost_at[some], None, ())
-    last = Memory(int(raw[-1]), int(t_ns[-1])) if len(raw) else memory
+    last = CounterState(int(raw[-1]), int(t_ns[-1])) if len(raw) else state
     return found, _after(last, column, good)
 
 
 def _allowed(counter: Counter, gap_ns: Int64, lost: NDArray[np.bool_]) -> Int64:
-    if counter.look_ns:
-        gap_ns = np.where(lost, gap_ns, np.minimum(gap_ns, counter.look_ns))
+    if counter.poll_ns:
+        gap_ns = np.where(lost, gap_ns, np.minimum(gap_ns, counter.poll_ns))
     return np.floor(counter.max_per_s * (gap_ns / 1e9)).astype(np.int64) + SLACK
 
 
-def _first_lost(column: Series, rows: Int64, memory: Memory) -> Int64:
+def _first_lost(column: Series, rows: Int64, state: CounterState) -> Int64:
     """For each good row the time of the first row that was not good since the good row before it, or -1."""
     before = np.concatenate([[-1], rows[:-1]]).astype(np.int64)
     hole = rows - before > 1
     first = np.where(hole, column.t_ns[np.minimum(before + 1, len(column) - 1)], -1)
-    if len(first) and memory.lost:
-        first[0] = memory.at_ns
+    if len(first) and state.lost:
+        first[0] = state.at_ns
     return first
 
 
-def _after(memory: Memory, column: Series, good: NDArray[np.bool_]) -> Memory:
-    """The memory once the trailing rows that are not good are taken in: the outage begins at the first of them."""
-    if memory.value is None or memory.lost or not len(column) or good[-1]:
-        return memory
+def _after(state: CounterState, column: Series, good: NDArray[np.bool_]) -> CounterState:
+    """The state once the trailing rows that are not good are taken in: the outage begins at the first of them."""
+    if state.value is None or state.lost or not len(column) or good[-1]:
+        return state
     trailing = len(good) if not good.any() else len(good) - 1 - int(np.flatnonzero(good)[-1])
-    return replace(memory, at_ns=int(column.t_ns[-trailing]), lost=True)
+    return replace(state, at_ns=int(column.t_ns[-trailing]), lost=True)
 
 
 def _walk(
     counter: Counter,
-    memory: Memory,
+    state: CounterState,
     column: Series,
     good: NDArray[np.bool_],
     t_ns: Int64,
     raw: Int64,
     lost_at: Int64,
-) -> tuple[Counts, Memory]:
+) -> tuple[Counts, CounterState]:
     """The slow path: row by row, for a block that holds a step which is not plainly forward."""
     found: list[tuple[int, int, int]] = []
     oddities: list[tuple[int, str, int, int]] = []
-    base, base_ns = memory.value or 0, memory.at_ns
+    base, base_ns = state.value or 0, state.at_ns
     skipped_lost = -1
     pending: int | None = None
     times, values, losts = t_ns.tolist(), raw.tolist(), lost_at.tolist()
@@ -164,14 +164,14 @@ def _walk(
     columns = np.array(found, np.int64).reshape(-1, 3).T
     counts = Counts(columns[0], columns[1], columns[2], pending, tuple(oddities))
     if pending is not None:
-        return counts, Memory(base, base_ns, lost=skipped_lost >= 0)
-    return counts, _after(Memory(base, base_ns), column, good)
+        return counts, CounterState(base, base_ns, lost=skipped_lost >= 0)
+    return counts, _after(CounterState(base, base_ns), column, good)
 
 
 def _since(counter: Counter, base_ns: int, now_ns: int, lost_ns: int) -> int:
     """Time in which a step may have been made: since the last look, or since the outage."""
     gap_ns = now_ns - base_ns
-    return gap_ns if lost_ns >= 0 or not counter.look_ns else min(gap_ns, counter.look_ns)
+    return gap_ns if lost_ns >= 0 or not counter.poll_ns else min(gap_ns, counter.poll_ns)
 
 
 def classify(counter: Counter, old: int, new: int, gap_ns: int) -> tuple[str, int]:

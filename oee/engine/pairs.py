@@ -11,15 +11,15 @@ from typing import Final
 
 import numpy as np
 
-from oee.engine.counters import Counts, Memory
+from oee.engine.counters import CounterState, Counts
 from oee.model.samples import Int64
 
 SIDES: Final = ("left", "right")
 
 
 def pair_up(
-    counted: Mapping[str, Counts], before: Mapping[str, Memory], after: Mapping[str, Memory]
-) -> tuple[dict[str, Counts], dict[str, Memory]]:
+    counted: Mapping[str, Counts], before: Mapping[str, CounterState], after: Mapping[str, CounterState]
+) -> tuple[dict[str, Counts], dict[str, CounterState]]:
     """Left and right as one counter `total`, and what is remembered; other counters as they are.
 
     A pair whose later half was made across an outage is unwatched. Undecided is what is undecided on either side.

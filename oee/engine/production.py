@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from oee.engine.counters import Counts, Memory, count
+from oee.engine.counters import CounterState, Counts, count
 from oee.engine.pairs import pair_up
 from oee.engine.timeline import Timeline, text
 from oee.model.declarations import Declaration, held
@@ -181,13 +181,13 @@ def per_count(machine: Machine, names: Text) -> Int64:
 
 
 def count_all(
-    pieces: Pieces, memories: Mapping[str, Memory], samples: Samples
-) -> tuple[dict[str, Counts], dict[str, Memory]]:
+    pieces: Pieces, states: Mapping[str, CounterState], samples: Samples
+) -> tuple[dict[str, Counts], dict[str, CounterState]]:
     """Each counter's increments (of left and right, pairs as `total`), and what it remembers after them."""
     counted, after = {}, {}
     for role, counter in pieces.counters().items():
-        counted[role], after[role] = count(counter, memories.get(role, Memory()), samples.get(counter.tag, EMPTY))
-    return pair_up(counted, memories, after) if pieces.left and pieces.right else (counted, after)
+        counted[role], after[role] = count(counter, states.get(role, CounterState()), samples.get(counter.tag, EMPTY))
+    return pair_up(counted, states, after) if pieces.left and pieces.right else (counted, after)
 
 
 def blind(machine: Machine, samples: Samples, start_ns: int, end_ns: int) -> tuple[Int64, Int64]:

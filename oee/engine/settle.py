@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oee.engine.assess import Assessment
-from oee.engine.counters import Memory
+from oee.engine.counters import CounterState
 from oee.engine.production import count_all
-from oee.engine.state import MachineState
+from oee.engine.state import EngineState
 from oee.engine.timeline import Timeline
 from oee.model.declarations import ENTRIES
 from oee.model.machine import Machine
@@ -24,7 +24,9 @@ from oee.model.states import State
 _LOOKED_AT: Final = 1000
 
 
-def settle(machine: Machine, state: MachineState, found: Assessment, until_ns: int) -> tuple[int, dict[str, Memory]]:
+def settle(
+    machine: Machine, state: EngineState, found: Assessment, until_ns: int
+) -> tuple[int, dict[str, CounterState]]:
     """The time up to which nothing can change any more, and what the counters remembered then."""
     whole, begin_ns = found.whole, state.settled_ns
     sure_ns = until_ns

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from oee.engine.counters import Memory
+from oee.engine.counters import CounterState
 from oee.model.declarations import Declaration
 from oee.model.facts import UNKNOWN_PRODUCT, Int64, Stop
 from oee.model.samples import Series, column
@@ -42,7 +42,7 @@ class Offered:
 
 
 @dataclass(frozen=True)
-class MachineState:
+class EngineState:
     """The carry of one machine. Everything is as of just before `settled_ns`, but for the rows, which reach
     beyond `until_ns` where a tag is ahead of others.
 
@@ -53,7 +53,7 @@ class MachineState:
     settled_ns: int = 0
     until_ns: int = 0
     rows: Mapping[str, Series] = field(default_factory=dict)
-    counters: Mapping[str, Memory] = field(default_factory=dict)
+    counters: Mapping[str, CounterState] = field(default_factory=dict)
     declarations: tuple[Declaration, ...] = ()
     product: str = UNKNOWN_PRODUCT
     known_product: str = UNKNOWN_PRODUCT
@@ -80,7 +80,7 @@ def _sums(table: Mapping[Any, Int64]) -> list[list[Any]]:
     return [[list(key), row.tolist()] for key, row in table.items()]
 
 
-def dump(state: MachineState) -> bytes:
+def dump(state: EngineState) -> bytes:
     """The state as bytes that `load` understands."""
     offered = state.offered
     plain = {
@@ -109,7 +109,7 @@ def dump(state: MachineState) -> bytes:
     return json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def load(data: bytes) -> MachineState:
+def load(data: bytes) -> EngineState:
     """The state in these bytes. Raises `ValueError` if they are not of this format."""
     try:
         plain = json.loads(data)
@@ -126,14 +126,14 @@ def load(data: bytes) -> MachineState:
             {tuple(key): np.array(row, np.int64) for key, row in plain.get("part_losses", ())},
         )
         return replace(
-            MachineState(offered=offered),
+            EngineState(offered=offered),
             settled_ns=plain["settled_ns"],
             until_ns=plain["until_ns"],
             rows={
                 tag: Series(np.array(t_ns, np.int64), column(value), np.array(quality, np.uint8))
                 for tag, (t_ns, value, quality) in plain["rows"].items()
             },
-            counters={role: Memory(**item) for role, item in plain["counters"].items()},
+            counters={role: CounterState(**item) for role, item in plain["counters"].items()},
             declarations=tuple(Declaration(**item) for item in plain["declarations"]),
             product=plain["product"],
             known_product=plain["known_product"],

@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from oee.engine.add_up import tally
+from oee.engine.aggregate import aggregate
 from oee.engine.assess import Assessment, assess
-from oee.engine.counters import Memory
+from oee.engine.counters import CounterState
 from oee.engine.deltas import offer
 from oee.engine.events import pieces_since_setup
 from oee.engine.production import Products
 from oee.engine.settle import settle
-from oee.engine.state import MachineState, dump, load
+from oee.engine.state import EngineState, dump, load
 from oee.engine.stops import Stops, find_stops, no_stops
 from oee.engine.window import Whole, product_keys
 from oee.model.declarations import Declaration, effective
@@ -28,13 +28,13 @@ from oee.model.machine import Machine
 from oee.model.samples import EMPTY, Samples, Series, between, concat
 from oee.model.states import CalendarClass, Quality, State
 
-__all__ = ["Live", "MachineState", "Step", "assess", "dump", "glimpse", "load", "start", "step"]
+__all__ = ["EngineState", "MachineSnapshot", "Step", "assess", "dump", "load", "preview", "start", "step"]
 
 _FAR_NS = 2**62
 
 
 @dataclass(frozen=True)
-class Live:
+class MachineSnapshot:
     """The machine at `until_ns`. pieces: in this shift so far, None without a counter."""
 
     state: State
@@ -51,18 +51,18 @@ class Step:
     """What a step brought: the state after it and rows to send (differences, numbered). whole: what they were added up
     from, since the time settled before; None where nothing was."""
 
-    state: MachineState
+    state: EngineState
     facts: Facts
     losses: Losses
     stops: Stops
-    live: Live | None
+    live: MachineSnapshot | None
     settled_ns: int
     whole: Whole | None = None
 
 
-def start() -> MachineState:
+def start() -> EngineState:
     """The state of a machine of which nothing has been seen."""
-    return MachineState()
+    return EngineState()
 
 
 def _floored(rows: Series) -> Series:
@@ -74,7 +74,7 @@ def _floored(rows: Series) -> Series:
     return Series(t_ns[last], rows.value[last], rows.quality[last])
 
 
-def _take_in(machine: Machine, state: MachineState, samples: Samples) -> MachineState:
+def _take_in(machine: Machine, state: EngineState, samples: Samples) -> EngineState:
     """New rows added to those that wait; rows for settled time are counted and left out."""
     rows = dict(state.rows)
     late = 0
@@ -88,7 +88,7 @@ def _take_in(machine: Machine, state: MachineState, samples: Samples) -> Machine
 
 def step(
     machine: Machine,
-    state: MachineState,
+    state: EngineState,
     samples: Samples,
     declarations: Sequence[Declaration],
     until_ns: int,
@@ -118,8 +118,8 @@ def step(
     settled = settle(machine, state, found, until_ns)
     offered, facts, losses, stops = offer(
         state.offered,
-        tally(whole, begin_ns, settled[0]),
-        tally(whole, settled[0], until_ns),
+        aggregate(whole, begin_ns, settled[0]),
+        aggregate(whole, settled[0], until_ns),
         find_stops(whole, begin_ns),
         settled[0],
         offer_until_ns,
@@ -132,7 +132,7 @@ def step(
     return Step(new, facts, losses, stops, live, settled[0], whole)
 
 
-def glimpse(machine: Machine, state: MachineState, samples: Samples, until_ns: int) -> Live | None:
+def preview(machine: Machine, state: EngineState, samples: Samples, until_ns: int) -> MachineSnapshot | None:
     """What the machine is doing at `until_ns` as far as is known, for a screen: nothing of it is settled or offered,
     and the state stays as it is. Later than what is confirmed, values hold. None before the first sample.
     """
@@ -145,11 +145,11 @@ def glimpse(machine: Machine, state: MachineState, samples: Samples, until_ns: i
 
 def _carry(
     machine: Machine,
-    state: MachineState,
+    state: EngineState,
     found: Assessment,
-    settled: tuple[int, dict[str, Memory]],
+    settled: tuple[int, dict[str, CounterState]],
     until_ns: int,
-) -> MachineState:
+) -> EngineState:
     whole = found.whole
     settled_ns, memories = settled
     if settled_ns == state.settled_ns:
@@ -184,7 +184,7 @@ def _carry(
     )
 
 
-def _known_before(state: MachineState, products: Products, t_ns: int, held: str) -> str:
+def _known_before(state: EngineState, products: Products, t_ns: int, held: str) -> str:
     """The last known product before that time."""
     if held != UNKNOWN_PRODUCT:
         return held
@@ -205,7 +205,7 @@ def _shift_at(whole: Whole, t_ns: int) -> tuple[int, str]:
     return int(spans.business_date[index]), str(spans.shift[index])
 
 
-def _shift_pieces(state: MachineState, whole: Whole, shift: tuple[int, str], before_ns: int) -> int:
+def _shift_pieces(state: EngineState, whole: Whole, shift: tuple[int, str], before_ns: int) -> int:
     """Pieces of this business date and shift before `before_ns`."""
     made, spans = whole.production, whole.spans
     mine = (spans.business_date == shift[0]) & (spans.shift == shift[1])
@@ -216,11 +216,11 @@ def _shift_pieces(state: MachineState, whole: Whole, shift: tuple[int, str], bef
     return seen + (state.shift_pieces if shift == state.shift else 0)
 
 
-def _live(machine: Machine, state: MachineState, whole: Whole, until_ns: int) -> Live:
+def _live(machine: Machine, state: EngineState, whole: Whole, until_ns: int) -> MachineSnapshot:
     line, last = whole.line, len(whole.line) - 1
     shift = _shift_at(whole, until_ns - 1)
     product = product_keys(machine, whole.products.at(np.array([until_ns - 1], np.int64)))
-    return Live(
+    return MachineSnapshot(
         State(int(line.state[last])),
         int(line.start_ns[last]) if last else state.since_ns,
         str(line.reason[last]),

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from oee.engine.add_up import tally
+from oee.engine.aggregate import aggregate
 from oee.engine.window import Whole
 from oee.model.declarations import Declaration, effective, held
 from oee.model.facts import MS_NS, Facts
@@ -36,8 +36,8 @@ def stretches(declarations: Iterable[Declaration]) -> tuple[Stretch, ...]:
 
 
 def facts_by_order(whole: Whole, orders: Iterable[Stretch], start_ns: int, end_ns: int) -> Iterator[tuple[str, Facts]]:
-    """Facts of `[start_ns, end_ns)` of the window, order by order; they add up to what `tally` says of all of it."""
+    """Facts of `[start_ns, end_ns)` of the window, order by order; they add up to what `aggregate` says of all of it."""
     for item in orders:
         low, high = max(item.start_ns, start_ns), min(item.end_ns or end_ns, end_ns)
         if low < high:
-            yield item.order, tally(whole, low, high)[0]
+            yield item.order, aggregate(whole, low, high)[0]

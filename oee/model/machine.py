@@ -43,7 +43,7 @@ class Counter:
     """A tag that counts. bits: width at which it wraps (None: it does not, float or 64 bit).
 
     max_per_s: highest plausible rate [counts/s]; a step above it is a spike, not production.
-    look_ns: how long ago at most it was last looked at when a change is seen [ns]; 0 where nobody knows (records with
+    poll_ns: how long ago at most it was last looked at when a change is seen [ns]; 0 where nobody knows (records with
       few rows), which then is the time since the row before.
     """
 
@@ -51,7 +51,7 @@ class Counter:
     bits: int | None = 32
     signed: bool = False
     max_per_s: float = 100.0
-    look_ns: int = 0
+    poll_ns: int = 0
 
 
 @dataclass(frozen=True)

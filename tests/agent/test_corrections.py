@@ -305,7 +305,7 @@ async def test_a_tag_that_nothing_used_before_is_no_reason_to_forget_the_past(ga
 
 async def test_an_edit_that_the_core_stumbles_over_is_tried_once(gateway, monkeypatch):
     await gateway.go(9300)
-    monkeypatch.setattr("agent.store.corrections.again", lambda *_: 1 // 0)
+    monkeypatch.setattr("agent.store.corrections.recompute", lambda *_: 1 // 0)
     gateway.say(LATE[0])
     await gateway.corrections.turn()
     assert gateway.outcome(LATE[0]) == {"d1": "failed"}

@@ -6,13 +6,13 @@ from driving import BAD, GAP, S, as_series, part
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oee.engine.counters import Memory, classify, count
+from oee.engine.counters import CounterState, classify, count
 from oee.model.machine import Counter
 
 
 def counted(counter, values, *, every=1):
     """Increments and kinds of oddities of values read every so many seconds."""
-    found, _ = count(counter, Memory(), as_series([(n * every, value) for n, value in enumerate(values)]))
+    found, _ = count(counter, CounterState(), as_series([(n * every, value) for n, value in enumerate(values)]))
     return found.count.tolist(), [kind for _, kind, _, _ in found.oddities]
 
 
@@ -87,7 +87,7 @@ def test_a_jump_that_stays_is_a_new_baseline():
 
 
 def test_a_last_value_out_of_reach_is_pending():
-    found, memory = count(SLOW, Memory(), as_series([(0, 10), (1, 12), (2, 40_000)]))
+    found, memory = count(SLOW, CounterState(), as_series([(0, 10), (1, 12), (2, 40_000)]))
     assert found.pending_ns == 2 * S
     assert found.count.tolist() == [2]
     again, _ = count(SLOW, memory, as_series([(2, 40_000), (3, 13)]))
@@ -103,18 +103,18 @@ def test_constant_and_repeated_values_count_nothing():
 def test_pieces_across_an_outage(quality):
     """VTScada: invalid to 1 is no pulse; but the difference to the value before the outage was made."""
     rows = [(0, 10), (5, quality), (60, 30), (61, 31)]
-    found, _ = count(SLOW, Memory(), as_series(rows))
+    found, _ = count(SLOW, CounterState(), as_series(rows))
     assert found.count.tolist() == [20, 1]
     assert found.lost_ns.tolist() == [5 * S, -1]
 
 
 def test_a_counter_first_seen_after_an_outage_is_a_baseline():
-    found, _ = count(SLOW, Memory(), as_series([(0, GAP), (60, 30), (61, 31)]))
+    found, _ = count(SLOW, CounterState(), as_series([(0, GAP), (60, 30), (61, 31)]))
     assert found.count.tolist() == [1]
 
 
 def test_text_does_not_count():
-    found, memory = count(SLOW, Memory(), as_series([(0, "a"), (1, "b")]))
+    found, memory = count(SLOW, CounterState(), as_series([(0, "a"), (1, "b")]))
     assert (len(found.count), memory.value) == (0, None)
 
 
@@ -131,7 +131,7 @@ def test_a_plausible_counter_is_counted_exactly_whatever_its_width(bits, signed,
         t, n = t + wait, n + pieces
         raw = n % 2**bits
         rows.append((t, raw - 2**bits if signed and raw >= 2 ** (bits - 1) else raw))
-    found, _ = count(counter, Memory(), as_series(rows))
+    found, _ = count(counter, CounterState(), as_series(rows))
     assert int(found.count.sum()) == sum(pieces for _, pieces in made)
     assert found.oddities == ()
 
@@ -144,8 +144,8 @@ anything = st.lists(st.one_of(st.integers(0, 300), st.integers(0, 65_535), st.sa
 def test_blocks_count_like_the_whole(values, cuts):
     """Handed in in blocks (a pending value again), the same increments come out."""
     whole = as_series(list(enumerate(values)))
-    expected, _ = count(SLOW, Memory(), whole)
-    memory, got, low = Memory(), [], 0
+    expected, _ = count(SLOW, CounterState(), whole)
+    memory, got, low = CounterState(), [], 0
     for cut in [*sorted(cuts), 26]:
         block = part({"c": whole}, low * S, cut * S)["c"]
         found, memory = count(SLOW, memory, block)
@@ -159,7 +159,7 @@ def test_blocks_count_like_the_whole(values, cuts):
 @given(anything)
 def test_increments_are_positive_and_within_the_rate(values):
     rows = as_series(list(enumerate(values)))
-    found, _ = count(SLOW, Memory(), rows)
+    found, _ = count(SLOW, CounterState(), rows)
     assert np.all(found.count > 0)
     assert np.all(np.diff(found.t_ns) > 0)
     assert int(found.count.sum()) <= 11 * len(values) + 10 * len(values)

@@ -6,7 +6,7 @@ import pytest
 from driving import BAD, GAP, S, as_series, say
 from plain_machine import EVERY, FULL, RULES, VN, H, T, machine, ran
 
-from oee.engine.counters import Memory, count
+from oee.engine.counters import CounterState, count
 from oee.kpi.kpi import compute
 from oee.model.calendars import Calendar, Shift
 from oee.model.machine import OPERATOR, Counter, CountGap, Pieces
@@ -72,7 +72,7 @@ def test_next_stop_waits_also_after_a_bad_reading():
 def test_an_outage_begins_before_the_spike_within_it():
     """Lost at 1 s, a spike, lost again at 27 s, back at 64 s: the pieces were made since 1 s."""
     rows = [(0, 10), (1, GAP), (2, 30_000), (27, GAP), (64, 20)]
-    found, _ = count(Counter("c", 16, max_per_s=4), Memory(), as_series(rows))
+    found, _ = count(Counter("c", 16, max_per_s=4), CounterState(), as_series(rows))
     assert found.count.tolist() == [10]
     assert found.lost_ns.tolist() == [1 * S]
 
@@ -81,7 +81,7 @@ def test_a_spike_after_a_long_standstill():
     """MTConnect adapter #24 after two hours without a piece. Samples travel on change, so the last row is old although
     the value was confirmed every second: 100 counts/s times 7,200 s allow a step of 597,999."""
     rows = [(0, 2000), (7200, 599_999), (7201, 2000), (7202, 2001)]
-    found, _ = count(Counter("c", 32, max_per_s=100, look_ns=5 * S), Memory(), as_series(rows))
+    found, _ = count(Counter("c", 32, max_per_s=100, poll_ns=5 * S), CounterState(), as_series(rows))
     assert int(found.count.sum()) == 1
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from plain_machine import T, machine
 
 from oee.engine import step as engine
-from oee.engine.add_up import tally
+from oee.engine.aggregate import aggregate
 from oee.kpi.orders import facts_by_order, stretches
 from oee.model.declarations import Declaration
 
@@ -51,4 +51,4 @@ def test_however_orders_are_said_nothing_is_counted_twice(said):
     assert all(one.end_ns == two.start_ns and one.order != two.order for one, two in pairwise(found))
     start_ns, end_ns = int(WHOLE.line.start_ns[0]), int(WHOLE.line.end_ns[-1])
     parts = sum(facts.sums.sum(axis=0) for _, facts in facts_by_order(WHOLE, found, start_ns, end_ns))
-    assert (parts == tally(WHOLE, start_ns, end_ns)[0].sums.sum(axis=0)).all()
+    assert (parts == aggregate(WHOLE, start_ns, end_ns)[0].sums.sum(axis=0)).all()

@@ -9,7 +9,7 @@ from fractions import Fraction
 import pytest
 from driving import as_series
 
-from oee.engine.counters import Memory, count
+from oee.engine.counters import CounterState, count
 from oee.kpi.kpi import compute
 from oee.model.machine import Counter
 
@@ -249,7 +249,7 @@ def test_w17_aveva_counter_retrieval():
 
 
 def counted(counter, values):
-    return int(count(counter, Memory(), values)[0].count.sum())
+    return int(count(counter, CounterState(), values)[0].count.sum())
 
 
 def test_w18_textile_learner():

@@ -18,7 +18,7 @@ class Told:
     (None without a counter); stops: each once, latest revision, without unknown stretches.
     """
 
-    live: engine.Live | None
+    live: engine.MachineSnapshot | None
     pieces: int
     rejects: int
     stops: tuple[Stop, ...]

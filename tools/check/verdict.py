@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from adapters.contract import Row
-from oee.engine.counters import Memory, count
+from oee.engine.counters import CounterState, count
 from oee.model.machine import Counter
 from oee.model.samples import Series, series
 from oee.model.states import Quality
@@ -159,7 +159,7 @@ def _counting(device: DeviceSeen, tag: str, use: Use, changes: int) -> list[Faul
         column = device.column(tag)
         if column.value.dtype.kind not in "iuf":
             continue
-        counted, _ = count(Counter(tag, item.bits, max_per_s=item.max_per_s), Memory(), column)
+        counted, _ = count(Counter(tag, item.bits, max_per_s=item.max_per_s), CounterState(), column)
         faults += [
             Fault("counter_odd", "warn", {"kind": kind, "old": str(old), "new": str(new)})
             for _, kind, old, new in counted.oddities[:1]

@@ -34,7 +34,7 @@ from oee.model.states import State
 _STATES: Final = len(State)
 
 
-def tally(whole: Whole, start_ns: int, end_ns: int) -> tuple[Facts, Losses]:
+def aggregate(whole: Whole, start_ns: int, end_ns: int) -> tuple[Facts, Losses]:
     """Facts and losses of what lies in `[start_ns, end_ns)` of the window, `n` zero.
 
     Over a partition of the window the results add up to the window's, exactly.
