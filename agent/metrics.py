@@ -6,10 +6,10 @@ from typing import Final
 
 from agent.devices.supervisor import DeviceHealth
 from agent.outbox.send_window import Sender
-from agent.outbox.seq_ranges import holes
 from oee.engine.step import MachineSnapshot
 from oee.model.states import State
 from wire.bodies import Clock
+from wire.marks import count, holes
 from wire.prometheus import Metric, by_label, counter, gauge, render
 
 _OWN_NAME: Final = {"envelopes_sealed", "envelopes_sent", "tags_read", "receipts"}
@@ -126,7 +126,7 @@ def _clock(now: Readings) -> list[Metric]:
 
 def _delivery(now: Readings) -> list[Metric]:
     known, told = now.sender.known, now.health
-    settled = sum(item.mark + sum(last - first + 1 for first, last in item.beyond) for item in known.values())
+    settled = sum(count(item) for item in known.values())
     missing = sum(last - first + 1 for item in known.values() for first, last in holes(item))
     return [
         gauge("nhip_agent_uplink_up", "1 while the broker answers.", float(now.connected)),

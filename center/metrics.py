@@ -9,9 +9,9 @@ from fastapi import FastAPI
 from fastapi.responses import Response
 
 from center.api.access import Watching
-from center.ledger.marks import holes
 from center.state import Center
 from center.stores.contract import StoreAway
+from wire.marks import holes
 from wire.prometheus import CONTENT_TYPE, Metric, by_label, counter, gauge, render
 
 _OWN_NAME: Final = {"fact_rows", "let_go", "store_away"}

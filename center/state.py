@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from center.ledger.contract import Books, Changes, Remembered, Shared
-from center.ledger.marks import Marks, both, lower
+from center.ledger.marks import lower
 from center.ledger.memory import Memory, new_generation
 from center.model.health import Health
 from center.model.live import Pictures
 from center.model.retention import closed_before_ns
 from center.stores.contract import Batch, KeepsValues, Marked, RolledUp, Store
+from wire.marks import Marks, intersection
 
 KEEP_VALUES_NS: Final = 90 * 86_400_000_000_000
 STORED: Final = ("facts", "values")
@@ -84,7 +85,7 @@ def _lowered(remembered: Remembered, store: Marked, books: Books) -> Remembered:
     """The books without what the store does not know."""
     known = store.marks()  # after the books were read: what others have committed since is in both
     stored = {key: state for key, state in remembered.streams.items() if state.kind in STORED}
-    short = [key for key, state in stored.items() if both(state.marks, known.get(key, Marks())) != state.marks]
+    short = [key for key, state in stored.items() if intersection(state.marks, known.get(key, Marks())) != state.marks]
     if not short:
         return remembered
     if not isinstance(books, Shared):

@@ -58,7 +58,6 @@ PURE = [
             "agent/devices/recorder.py",
             "agent/outbox/send_window.py",
             "agent/devices/schedule.py",
-            "agent/outbox/seq_ranges.py",
             "center/ledger/marks.py",
             "demo/proof.py",
             "config/templates/fill.py",

@@ -13,8 +13,9 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from wire.envelope import Unsound, open_envelope
+from wire.marks import MAX_SEQ, Marks, settle
 
-_Seq = Annotated[int, Field(ge=0, lt=2**63)]
+_Seq = Annotated[int, Field(ge=0, le=MAX_SEQ)]
 """More than any outbox counts to, and no more than its file can hold."""
 
 
@@ -38,6 +39,11 @@ class StreamReceipt(_Told):
     """The latest seq whose content the center still knows, or after a conflict the seq in question, and the first 16
     hex digits of that envelope's digest. A gateway that has another envelope of this seq runs from a copied or
     restored card: the numbers are not its own."""
+
+    @property
+    def marks(self) -> Marks:
+        """What it settles, normalised: a center of another version may list its ranges otherwise."""
+        return settle(Marks(self.mark), self.beyond)
 
 
 def digest_check(seq: int, digest: bytes) -> tuple[int, str]:

@@ -9,10 +9,10 @@ from typing import Any
 from urllib.parse import quote
 
 from agent.outbox.disk import CannotStore, UnknownFormat, translated
-from agent.outbox.file import FORMAT, read_known
-from agent.outbox.seq_ranges import Settled
+from agent.outbox.file import FORMAT
 from agent.store.machine_digest import outdated
 from agent.store.site import AUTHOR
+from wire.marks import Marks, count_unsettled, decode_marks, is_settled
 from wire.parcel import Item
 
 _CONDITIONS = {1: "current", 0: "old", -1: "retired"}
@@ -79,12 +79,12 @@ def waiting(path: Path) -> Iterator[Item]:
     """The envelopes without a receipt, oldest first. Raises as `look` does."""
     with translated(path), closing(_open(path)) as db:
         known = {
-            no: read_known(mark, beyond)
+            no: decode_marks(mark, beyond)
             for no, mark, beyond in db.execute("select no, mark, beyond from streams where current >= 0")
         }
         query = "select e.stream, seq, kind, data from envelopes e join streams s on s.no = e.stream order by id"
         for no, seq, kind, data in db.execute(query):
-            if no in known and seq not in known[no]:
+            if no in known and not is_settled(known[no], seq):
                 yield Item(kind, data)
 
 
@@ -110,7 +110,7 @@ def _open(path: Path) -> sqlite3.Connection:
 def _stream(
     db: sqlite3.Connection, no: int, stream: str, kind: str, next_seq: int, mark: int, beyond: str, current: int
 ) -> StreamLook:
-    known = read_known(mark, beyond)
+    known = decode_marks(mark, beyond)
     rows = db.execute("select seq, length(data), sealed_ns from envelopes where stream = ? and seq > ?", (no, mark))
     open_rows = _unsettled(rows, known)
     (kept,) = db.execute("select count(*) from envelopes where stream = ?", (no,)).fetchone()
@@ -125,9 +125,9 @@ def _stream(
         sum(size for _, size, _ in open_rows),
         min((at for *_, at in open_rows), default=None),
         max((at for *_, at in open_rows), default=None),
-        known.waiting(1, next_seq - 1) - len(open_rows),
+        count_unsettled(known, 1, next_seq - 1) - len(open_rows),
     )
 
 
-def _unsettled(rows: Iterable[Sequence[Any]], known: Settled) -> list[tuple[int, int, int]]:
-    return [(seq, size, at) for seq, size, at in rows if seq not in known]
+def _unsettled(rows: Iterable[Sequence[Any]], known: Marks) -> list[tuple[int, int, int]]:
+    return [(seq, size, at) for seq, size, at in rows if not is_settled(known, seq)]

@@ -13,7 +13,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Final
 
-from agent.outbox.seq_ranges import Range
+from wire.marks import Range
 
 VALUES: Final = "values"
 ANY_AGE: Final = 2**63 - 1

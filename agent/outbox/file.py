@@ -26,7 +26,6 @@ the file gives deleted pages back to the disk (auto_vacuum=incremental), so that
 thread, never from the acquisition path.
 """
 
-import json
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -41,9 +40,9 @@ from agent.outbox.disk import CorruptOutbox, DiskFull, Reserve, UnknownFormat, l
 from agent.outbox.journal import SCHEMA as JOURNAL
 from agent.outbox.journal import WINDOW_NS, Also, Journal
 from agent.outbox.send_window import Key, StreamState
-from agent.outbox.seq_ranges import NOTHING, Settled
 from wire.bodies import Dropped
 from wire.envelope import seal
+from wire.marks import NO_MARKS, Marks, decode_marks, encode_beyond, is_settled, next_unsettled
 
 FORMAT: Final = 1
 T = TypeVar("T")
@@ -229,13 +228,13 @@ class Outbox:
         if row:
             return row[0], row[1], row[2]
         stream = secrets.token_hex(8)
-        no = self._add_stream(stream, kind, next_seq=2, known=NOTHING, current=True)
+        no = self._add_stream(stream, kind, next_seq=2, known=NO_MARKS, current=True)
         return no, stream, 1
 
-    def _add_stream(self, stream: str, kind: str, *, next_seq: int, known: Settled, current: bool) -> int:
+    def _add_stream(self, stream: str, kind: str, *, next_seq: int, known: Marks, current: bool) -> int:
         cursor = self._db.execute(
             "insert into streams (stream, kind, next_seq, mark, beyond, current) values (?, ?, ?, ?, ?, ?)",
-            (stream, kind, next_seq, known.mark, json.dumps(known.beyond), int(current)),
+            (stream, kind, next_seq, known.mark, encode_beyond(known), int(current)),
         )
         assert cursor.lastrowid is not None
         return cursor.lastrowid
@@ -267,10 +266,10 @@ class Outbox:
             return str(row[0][0])
         stream = secrets.token_hex(8)
         with self._transaction():
-            self._add_stream(stream, kind, next_seq=1, known=NOTHING, current=True)
+            self._add_stream(stream, kind, next_seq=1, known=NO_MARKS, current=True)
         return stream
 
-    def receipted(self, known: Mapping[str, Settled], generation: str) -> None:
+    def receipted(self, known: Mapping[str, Marks], generation: str) -> None:
         """Keeps what the center has settled. Losing it costs repetitions, never facts."""
         try:
             self._write_marks(known, generation)
@@ -279,11 +278,11 @@ class Outbox:
             self._checkpoint()
             self._write_marks(known, generation)
 
-    def _write_marks(self, known: Mapping[str, Settled], generation: str) -> None:
+    def _write_marks(self, known: Mapping[str, Marks], generation: str) -> None:
         with self._transaction():
             self._db.executemany(
                 "update streams set mark = ?, beyond = ? where stream = ?",
-                [(item.mark, json.dumps(item.beyond), stream) for stream, item in known.items()],
+                [(item.mark, encode_beyond(item), stream) for stream, item in known.items()],
             )
             self._db.execute("insert or replace into settings values ('generation', ?)", (generation,))
 
@@ -330,7 +329,7 @@ class Outbox:
             "mark, beyond, current from streams where current >= 0 order by no"
         )
         return [
-            StreamState(stream, kind, first, following - 1, read_known(mark, beyond), current=bool(current))
+            StreamState(stream, kind, first, following - 1, decode_marks(mark, beyond), current=bool(current))
             for stream, kind, first, following, mark, beyond, current in rows
             if current or first < following
         ]
@@ -357,13 +356,13 @@ class Outbox:
             after,
             limit,
         )
-        return [(row, Key(stream, seq)) for row, stream, seq in rows if seq not in known[stream]]
+        return [(row, Key(stream, seq)) for row, stream, seq in rows if not is_settled(known[stream], seq)]
 
     def oldest_waiting_ns(self) -> int | None:
         """When the oldest envelope without a receipt was sealed [ns UTC]; None if none waits."""
         found = []
         for item in self.streams():
-            seq = item.known.after(item.first - 1)
+            seq = next_unsettled(item.known, item.first - 1)
             found += self._read(
                 "select sealed_ns from envelopes e join streams s on s.no = e.stream where s.stream = ? and seq = ?",
                 item.stream,
@@ -405,8 +404,3 @@ class Outbox:
                 if self._db.in_transaction:
                     self._db.execute("rollback")
                 raise
-
-
-def read_known(mark: int, beyond: str) -> Settled:
-    """The settled seqs in a row of `streams`."""
-    return Settled(mark, tuple((first, last) for first, last in json.loads(beyond)))

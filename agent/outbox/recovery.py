@@ -16,10 +16,10 @@ from typing import Any, Final
 
 from agent.outbox import declarations as declared
 from agent.outbox.disk import CannotStore, CorruptOutbox
-from agent.outbox.file import BUDGET_MB, Outbox, read_known
+from agent.outbox.file import BUDGET_MB, Outbox
 from agent.outbox.send_window import Key, StreamState
-from agent.outbox.seq_ranges import NOTHING
 from wire.envelope import Unsound, open_envelope
+from wire.marks import NO_MARKS, decode_marks
 
 _CHECK_UP_TO_BYTES: Final = 64 * 2**20  # a check reads the whole file: seconds on an SD card
 
@@ -121,9 +121,9 @@ def _streams(db: sqlite3.Connection, sound: dict[Key, tuple[int, bytes]]) -> dic
         rows = db.execute("select stream, kind, mark, beyond from streams where current >= 0").fetchall()
     out: dict[str, StreamState] = {}
     for stream, kind, mark, beyond in rows:
-        known = NOTHING
+        known = NO_MARKS
         with suppress(ValueError, TypeError):
-            known = read_known(mark, beyond)
+            known = decode_marks(mark, beyond)
         out[stream] = StreamState(str(stream), str(kind), 0, 0, known, current=False)
     for key in sound:
         state = out.get(key.stream) or StreamState(key.stream, "facts", 0, 0, current=False)

@@ -30,7 +30,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from agent.outbox.seq_ranges import NOTHING, Range, Settled, holes, merge, settled
+from wire.marks import (
+    NO_MARKS,
+    Marks,
+    Range,
+    count_unsettled,
+    highest,
+    holes,
+    is_settled,
+    next_unsettled,
+    settle,
+    union,
+)
 from wire.receipts import Receipt
 
 _MOST_SESSIONS: Final = 32
@@ -67,7 +78,7 @@ class StreamState:
     kind: str
     first: int
     last: int
-    known: Settled = NOTHING
+    known: Marks = NO_MARKS
     current: bool = True
 
 
@@ -103,7 +114,7 @@ class _Stream:
     kind: str
     first: int
     last: int
-    known: Settled
+    known: Marks
     current: bool
     barred: bool = False
     cursor: int = 0  # nothing up to here waits to be sent
@@ -111,9 +122,9 @@ class _Stream:
 
     @property
     def following(self) -> int:
-        seq = self.known.after(max(self.cursor, self.first - 1))
+        seq = next_unsettled(self.known, max(self.cursor, self.first - 1))
         while seq in self.flight:
-            seq = self.known.after(seq)
+            seq = next_unsettled(self.known, seq)
         return seq
 
     def rewind(self) -> None:
@@ -222,14 +233,14 @@ class Sender:
             self._quiet_until_s = min(self._quiet_until_s, now_s)
         for name, stream in self._streams.items():
             told = receipt.streams.get(name)
-            new = settled(told.mark, told.beyond) if told else NOTHING
+            new = told.marks if told else NO_MARKS
             if told and told.check and stream.current:
                 checks[name] = told.check
-            if stream.current and new.highest > stream.last:
+            if stream.current and highest(new) > stream.last:
                 ahead.append(name)
-                stream.barred, new = True, NOTHING
+                stream.barred, new = True, NO_MARKS
             behind = behind or (not fresh and new.mark < stream.known.mark)
-            new = new if fresh else merge(stream.known, new)
+            new = new if fresh else union(stream.known, new)
             changed = changed or new != stream.known
             stream.known = new
             self._land(stream, fresh=fresh, hello=hello)
@@ -246,7 +257,7 @@ class Sender:
         """Of each current stream (its kind), what no receipt covers although it is not on disk any more."""
         out = []
         for stream in self._streams.values():
-            before = settled(stream.known.mark, [*stream.known.beyond, (stream.first, stream.first)])
+            before = settle(stream.known, [(stream.first, stream.first)])
             missing = [(first, last) for first, last in holes(before) if first < stream.first]
             if stream.current and missing:
                 out.append((stream.kind, missing))
@@ -262,7 +273,7 @@ class Sender:
     def _land(self, stream: _Stream, *, fresh: bool, hello: bool) -> None:
         if fresh:
             stream.cursor = 0
-        for seq in [seq for seq in stream.flight if seq in stream.known]:
+        for seq in [seq for seq in stream.flight if is_settled(stream.known, seq)]:
             del stream.flight[seq]
         for flight in stream.flight.values():
             if hello:
@@ -280,7 +291,7 @@ class Sender:
     @property
     def waiting(self) -> int:
         """Envelopes on disk without a receipt."""
-        return sum(stream.known.waiting(stream.first, stream.last) for stream in self._streams.values())
+        return sum(count_unsettled(stream.known, stream.first, stream.last) for stream in self._streams.values())
 
     @property
     def marks(self) -> Mapping[str, int]:
@@ -293,6 +304,6 @@ class Sender:
         return {name: stream.last for name, stream in self._streams.items()}
 
     @property
-    def known(self) -> Mapping[str, Settled]:
+    def known(self) -> Mapping[str, Marks]:
         """What each stream's receipts settle, to be kept on disk."""
         return {name: stream.known for name, stream in self._streams.items()}

@@ -13,11 +13,12 @@ from zoneinfo import ZoneInfo
 from center.ingest.plan import Message
 from center.ingest.worker import Ingest
 from center.ledger.contract import Quarantined
-from center.ledger.marks import StreamKey, is_settled
+from center.ledger.marks import StreamKey
 from center.model.times import iso
 from center.model.viewer import Viewer
 from center.state import Center
 from wire.envelope import Envelope, Unsound, content, open_envelope
+from wire.marks import is_settled
 from wire.parcel import Item
 from wire.topics import ENVELOPED, ID, Topic, parse
 

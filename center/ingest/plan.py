@@ -16,13 +16,14 @@ from pydantic import ValidationError
 
 from center.ingest.validate import is_text, machines_of, open_part, own_part, plausible, plausible_values
 from center.ledger.contract import Changes, Owner, Quarantined, SiteRow
-from center.ledger.marks import MAX_RANGES, MAX_SEQ, StreamKey, StreamState, Verdict, drop, is_settled, judge, settle
+from center.ledger.marks import StreamKey, StreamState, Verdict, drop, judge
 from center.ledger.memory import Memory
 from center.model.sites import Revision, revision
 from center.stores.contract import Batch, Origin
 from oee.model.facts import NO_FACTS, NO_LOSSES
 from wire.bodies import Dropped, read_facts_body
 from wire.envelope import Envelope, Unsound, content, open_envelope
+from wire.marks import MAX_RANGES, MAX_SEQ, is_settled, settle
 from wire.topics import Topic, parse, topic
 from wire.values import read_values_body
 

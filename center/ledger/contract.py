@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from center.ledger.marks import Marks, StreamKey, StreamState
+from center.ledger.marks import StreamKey, StreamState
 from center.stores.contract import Batch
+from wire.marks import Marks
 
 
 class StoreRefused(Exception):

@@ -5,7 +5,6 @@ others is kept, and what this step settles is added (`ledger.merged`). So no pro
 for milliseconds, for its row. What the others did comes back from `commit`, `look` and `news`.
 """
 
-import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -18,11 +17,12 @@ from sqlalchemy.exc import DBAPIError, StatementError
 from center.database.sql import prepare, reading, writing
 from center.ledger import sql_tables as t
 from center.ledger.contract import Changes, Owner, Quarantined, QuarantineRow, Remembered, SiteRow, StoreRefused
-from center.ledger.marks import Marks, StreamKey, StreamState, lower, merged
+from center.ledger.marks import StreamKey, StreamState, lower, merged
 from center.ledger.memory import KEEP_DIGESTS, new_generation, outdated
 from center.ledger.sql_locks import Held
 from center.model.complaints import wrong
 from center.stores.contract import Batch, StoreAway
+from wire.marks import Marks, decode_marks, encode_beyond
 
 KEEP_UNSETTLED: Final = 10_000
 """As in the embedded store: payloads without a sound header, which anybody with an account can make at will."""
@@ -185,7 +185,7 @@ class SqlBooks:
 
     def _stream_row(self, key: StreamKey, state: StreamState) -> dict[str, Any]:
         counts = {name: getattr(state, name) for name in _COUNTS}
-        marks = {"mark": state.marks.mark, "beyond": json.dumps(state.marks.beyond)}
+        marks = {"mark": state.marks.mark, "beyond": encode_beyond(state.marks)}
         return {**vars(key), "kind": state.kind, **marks, **counts, "changed_ns": self._now_ns()}
 
     def _learn_owners(self, connection: Connection, owners: Iterable[Owner]) -> list[Owner]:
@@ -283,6 +283,7 @@ def _is(key: StreamKey, table: Table = t.STREAMS) -> tuple[Any, ...]:
 
 
 def _state(row: Row[Any]) -> tuple[StreamKey, StreamState]:
-    beyond = tuple((int(first), int(last)) for first, last in json.loads(row.beyond))
     counts = {name: getattr(row, name) for name in _COUNTS}
-    return StreamKey(row.site, row.gateway, row.stream), StreamState(row.kind, Marks(row.mark, beyond), **counts)
+    return StreamKey(row.site, row.gateway, row.stream), StreamState(
+        row.kind, decode_marks(row.mark, row.beyond), **counts
+    )

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from center.ledger.marks import StreamState, holes
+from center.ledger.marks import StreamState
 from center.model.times import iso
 from center.model.viewer import Viewer
 from center.queries.scope import scope, zone_of
@@ -13,6 +13,7 @@ from center.state import Center
 from oee.model.facts import FACT, STATE_COLUMNS
 from oee.model.states import CalendarClass, State
 from wire.bodies import Clock
+from wire.marks import holes
 
 _STATES: Final = [FACT[name] for name in STATE_COLUMNS]
 _UNKNOWN: Final = FACT[f"{State.UNKNOWN.word}_ms"]

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from center.ledger.marks import holes
 from center.model.times import iso
 from center.model.viewer import Viewer
 from center.queries.losses import coverage, losses
@@ -18,6 +17,7 @@ from center.state import Center
 from center.stores.contract import StoreAway
 from oee.model.facts import MINUTE_NS
 from oee.model.states import State
+from wire.marks import holes
 
 __all__ = [
     "coverage",

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol, runtime_checkable
 
-from center.ledger.marks import Marks, StreamKey
+from center.ledger.marks import StreamKey
 from oee.model.facts import Facts, Losses, Stop
+from wire.marks import Marks
 from wire.values import NO_VALUES, Values
 
 HOURS: Final = "hours"

@@ -11,8 +11,8 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from servers import amqtt_command, answers, eventually, free_port, mosquitto_command
 
-from agent.outbox.seq_ranges import settled
 from wire.envelope import content, open_envelope
+from wire.marks import NO_MARKS, settle
 from wire.messages import unpack_message
 from wire.receipts import Receipt, StreamReceipt, encode_receipt
 
@@ -108,7 +108,7 @@ class Center:
         known = {
             stream: StreamReceipt(kind=kind, mark=item.mark, beyond=list(item.beyond))
             for stream, (kind, seqs) in self.settled.items()
-            for item in [settled(0, [(seq, seq) for seq in seqs])]
+            for item in [settle(NO_MARKS, [(seq, seq) for seq in seqs])]
         }
         said = Receipt(generation=self.generation, at_ns=time.time_ns(), streams=known | streams)
         self.client.publish(f"{self.gateway}/receipt", encode_receipt(said), 1, retain=True)

@@ -15,8 +15,8 @@ from agent.outbox.disk import CannotStore, DiskFull, OutboxInUse, UnknownFormat
 from agent.outbox.file import DAY_NS, Outbox
 from agent.outbox.recovery import open_outbox
 from agent.outbox.send_window import Key
-from agent.outbox.seq_ranges import Settled
 from wire.envelope import content, open_envelope
+from wire.marks import Marks
 
 NOW = 1_800_000_000_000_000_000
 ROOT = Path(__file__).parents[2]
@@ -62,14 +62,14 @@ def test_nothing_of_a_failed_commit_stays(outbox):
 
 def test_receipts_free_and_a_new_generation_takes_back(outbox):
     stream = outbox.commit(bodies(1, 2, 3, 4), {}, NOW)[0].key.stream
-    outbox.receipted({stream: Settled(1, ((3, 3),))}, "g1")
+    outbox.receipted({stream: Marks(1, ((3, 3),))}, "g1")
     assert [key.seq for _, key in outbox.waiting()] == [2, 4]
     assert [key.seq for _, key in outbox.waiting(limit=1)] == [2]
     again = reopened(outbox)
     [state] = again.streams()
-    assert (state.first, state.last, state.known) == (1, 4, Settled(1, ((3, 3),)))
+    assert (state.first, state.last, state.known) == (1, 4, Marks(1, ((3, 3),)))
     assert again.settings()["generation"] == "g1"
-    again.receipted({stream: Settled(0)}, "g2")
+    again.receipted({stream: Marks(0)}, "g2")
     assert [key.seq for _, key in again.waiting()] == [1, 2, 3, 4]
     again.close()
 
@@ -78,7 +78,7 @@ def test_receipted_envelopes_stay_35_days_and_others_for_ever(outbox):
     stream = outbox.commit(bodies(1, 2, 3), {}, NOW)[0].key.stream
     outbox.commit([("site", {"v": 1})], {}, NOW)
     site = outbox.commit([("site", {"v": 2})], {}, NOW)[0].key.stream
-    outbox.receipted({stream: Settled(2), site: Settled(2)}, "g1")
+    outbox.receipted({stream: Marks(2), site: Marks(2)}, "g1")
     assert outbox.prune(NOW + 34 * DAY_NS) == (0, [])
     assert outbox.prune(NOW + 36 * DAY_NS) == (3, [])
     firsts = {item.stream: item.first for item in outbox.streams()}
@@ -98,12 +98,12 @@ def test_a_full_budget_takes_receipted_envelopes_first_and_then_says_so(tmp_path
         outbox.commit(bodies(count, size=3000), {"m": b"no"}, NOW)
     assert len(outbox.waiting()) == count  # the refused one left nothing
     assert outbox.carries() == {"m": b"%d" % (count - 1)}
-    outbox.receipted({stream: Settled(count - 5)}, "g1")
+    outbox.receipted({stream: Marks(count - 5)}, "g1")
     assert [item.key.seq for item in outbox.commit(bodies(7, size=3000), {}, NOW)] == [count + 1]
     assert len(outbox.waiting()) == 6
     for number in range(500):
         seq = outbox.commit(bodies(number, size=3000), {}, NOW)[0].key.seq
-        outbox.receipted({stream: Settled(seq)}, "g1")
+        outbox.receipted({stream: Marks(seq)}, "g1")
         outbox.prune(NOW)
     assert outbox.used_mb() < 1.1
     outbox.close()
@@ -197,7 +197,7 @@ def test_a_damaged_file_is_set_aside_and_its_sound_envelopes_are_kept(tmp_path, 
     stream = outbox.stream("facts")
     for number in range(60):
         outbox.commit(bodies(number, size=1000), {"m": b"state"}, NOW)
-    outbox.receipted({stream: Settled(2)}, "g1")
+    outbox.receipted({stream: Marks(2)}, "g1")
     outbox.close()
     damaged(path, where)
     broken = path.read_bytes()
@@ -227,7 +227,7 @@ import random, sys
 from pathlib import Path
 from agent.outbox.disk import DiskFull
 from agent.outbox.file import Outbox
-from agent.outbox.seq_ranges import Settled
+from wire.marks import Marks
 outbox = Outbox(Path(sys.argv[1]) / "outbox.db")
 stream, last = outbox.stream("facts"), 0
 commit = lambda: outbox.commit([("facts", {"p": random.randbytes(20_000).hex()})], {"m": b"%d" % last}, 1)[0].key.seq
@@ -239,7 +239,7 @@ while refused < 3:
         refused += 1
 assert len(outbox.waiting()) == last > 100, last
 for _ in range(3):  # a disk that stays full: receipts alone must keep it going
-    outbox.receipted({stream: Settled(last)}, "g1")
+    outbox.receipted({stream: Marks(last)}, "g1")
     for _ in range(50):
         last = commit()
 outbox.close()

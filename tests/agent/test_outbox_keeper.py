@@ -14,10 +14,10 @@ from agent.outbox.file import DAY_NS, Outbox
 from agent.outbox.packing import bodies
 from agent.outbox.recovery import open_outbox
 from agent.outbox.send_window import Limits, Sender
-from agent.outbox.seq_ranges import Settled
 from agent.store.commit import Keeper, all_streams
 from oee.model.states import Quality
 from wire.envelope import content, open_envelope
+from wire.marks import Marks
 from wire.receipts import Receipt, StreamReceipt
 
 NOW = T0 + 400 * S
@@ -141,7 +141,7 @@ async def test_a_new_generation_hears_what_is_gone_for_good(gateway):
         gateway.outbox.commit([("facts", {"n": number})], {}, NOW - 40 * DAY_NS)
     gateway.outbox.commit([("facts", {"n": 3})], {}, NOW)
     facts = gateway.outbox.stream("facts")
-    gateway.outbox.receipted({facts: Settled(4)}, "g1")
+    gateway.outbox.receipted({facts: Marks(4)}, "g1")
     assert gateway.outbox.prune(NOW) == (3, [])
     gateway.sender.replace(gateway.outbox.streams())
     gateway.receipt("g2", facts=1)

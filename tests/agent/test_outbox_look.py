@@ -8,9 +8,9 @@ from click.testing import CliRunner
 from agent.commands.outbox import outbox as command
 from agent.commands.outbox_report import look, waiting
 from agent.outbox.file import Outbox
-from agent.outbox.seq_ranges import settled
 from agent.store.site import AUTHOR
 from wire.envelope import open_envelope
+from wire.marks import Marks
 from wire.parcel import Damaged, End, Head, Item, NotParcel, pack, read_head, unpack
 
 T = 1_772_427_600_000_000_000
@@ -37,7 +37,7 @@ def seqs(path):
 
 
 def test_what_waits_since_when_and_how_much(box, path):
-    box.receipted({box.stream("facts"): settled(2, [(4, 4)]), box.stream("site"): settled(1, [])}, "g1")
+    box.receipted({box.stream("facts"): Marks(2, ((4, 4),)), box.stream("site"): Marks(1)}, "g1")
     found = look(path)
     assert (found.author, found.generation, found.waiting) == ("van-long/main", "g1", 2)
     site, facts = found.streams
@@ -50,7 +50,7 @@ def test_what_waits_since_when_and_how_much(box, path):
 
 
 def test_nothing_waits(box, path):
-    box.receipted({box.stream("facts"): settled(5, []), box.stream("site"): settled(1, [])}, "g1")
+    box.receipted({box.stream("facts"): Marks(5), box.stream("site"): Marks(1)}, "g1")
     assert look(path).waiting == 0
     assert seqs(path) == []
     assert box.oldest_waiting_ns() is None

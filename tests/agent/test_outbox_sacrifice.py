@@ -8,10 +8,10 @@ import pytest
 
 from agent.outbox.disk import DiskFull
 from agent.outbox.file import Outbox
-from agent.outbox.seq_ranges import Settled
-from center.ledger.marks import Marks, StreamState, drop, settle
+from center.ledger.marks import StreamState, drop
 from wire.bodies import Dropped
 from wire.envelope import content, open_envelope
+from wire.marks import Marks, settle
 
 NOW = 1_800_000_000_000_000_000
 
@@ -50,7 +50,7 @@ def test_values_go_before_facts_and_receipted_ones_first(outbox):
     for number in range(60):
         outbox.commit([body("facts", number), body("values", number)], {}, NOW)
     facts, values = outbox.stream("facts"), outbox.stream("values")
-    outbox.receipted({facts: Settled(60), values: Settled(20)}, "g1")
+    outbox.receipted({facts: Marks(60), values: Marks(20)}, "g1")
     number = 60
     while kept(outbox)["values"][0] <= 20:
         outbox.commit([body("facts", number)], {}, NOW)

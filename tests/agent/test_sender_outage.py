@@ -7,8 +7,8 @@ from collections import Counter
 import pytest
 
 from agent.outbox.send_window import Key, Limits, Sender, StreamState
-from agent.outbox.seq_ranges import settled
 from agent.uplink.cadence import backoff_s
+from wire.marks import NO_MARKS, settle
 from wire.receipts import Receipt, StreamReceipt
 
 DAY_S = 86_400.0
@@ -44,7 +44,7 @@ class World:
         return count
 
     def receipt(self, session="s1"):
-        known = settled(0, [(seq, seq) for seq in self.arrived])
+        known = settle(NO_MARKS, [(seq, seq) for seq in self.arrived])
         stream = StreamReceipt(kind="facts", mark=known.mark, beyond=list(known.beyond))
         said = Receipt(generation="g1", at_ns=1, session=session, streams={FACTS: stream})
         self.sender.receipt(said, self.now_s)

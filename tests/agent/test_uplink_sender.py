@@ -4,12 +4,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.outbox.send_window import Key, Limits, Sender, StreamState
-from agent.outbox.seq_ranges import Settled, holes, merge, settled
 from wire.envelope import seal
+from wire.marks import NO_MARKS, Marks, settle
 from wire.receipts import Receipt, StreamReceipt, contradicts, digest_check
 
 A, B = "a" * 16, "b" * 16
-SEQ_SETS = st.sets(st.integers(1, 30))
 
 
 def receipt(generation="g1", **marks):
@@ -21,23 +20,8 @@ def receipt(generation="g1", **marks):
     return Receipt(generation=generation, at_ns=1, streams=streams)
 
 
-def as_set(known, last):
-    return {seq for seq in range(1, last + 1) if seq in known}
-
-
 def of(seqs):
-    return settled(0, [(seq, seq) for seq in seqs])
-
-
-@given(SEQ_SETS, SEQ_SETS)
-def test_settled_says_what_the_sets_say(one, other):
-    known = merge(of(one), of(other))
-    assert as_set(known, 40) == one | other
-    assert all(known.mark + 1 < first <= last for first, last in known.beyond)
-    assert known.waiting(1, 40) == 40 - len(one | other)
-    assert known.after(0) == min(set(range(1, 42)) - one - other)
-    gaps = {seq for first, last in holes(known) for seq in range(first, last + 1)}
-    assert gaps == {seq for seq in range(1, known.highest) if seq not in known}
+    return settle(NO_MARKS, [(seq, seq) for seq in seqs])
 
 
 def sender_with(last, **limits):
@@ -51,13 +35,13 @@ def test_oldest_first_within_the_window_after_listening():
     assert sender.due(0.5) == []
     assert [key.seq for key in sender.due(1.0)] == [1, 2, 3]
     assert sender.due(2.0) == []
-    sender.receipt(receipt(a=Settled(2)), 2.0)
+    sender.receipt(receipt(a=Marks(2)), 2.0)
     assert [key.seq for key in sender.due(2.0)] == [4, 5]
 
 
 def test_the_retained_receipt_ends_the_listening_and_saves_the_repetition():
     sender = sender_with(5)
-    sender.receipt(receipt(a=Settled(4)), 0.2)
+    sender.receipt(receipt(a=Marks(4)), 0.2)
     assert [key.seq for key in sender.due(0.2)] == [5]
 
 
@@ -85,7 +69,7 @@ def test_a_hole_is_sent_again_soon():
     sender.due(1.0)
     for seq in (1, 2, 3, 4):
         sender.accepted(Key(A, seq), 1.1)
-    sender.receipt(receipt(a=Settled(1, ((3, 4),))), 2.0)
+    sender.receipt(receipt(a=Marks(1, ((3, 4),))), 2.0)
     assert sender.due(5.9) == []
     assert sender.due(6.0) == [Key(A, 2)]
 
@@ -93,15 +77,15 @@ def test_a_hole_is_sent_again_soon():
 def test_a_new_generation_takes_receipts_back():
     sender = sender_with(4)
     sender.due(1.0)
-    assert sender.receipt(receipt(a=Settled(4)), 1.5).changed
+    assert sender.receipt(receipt(a=Marks(4)), 1.5).changed
     assert sender.waiting == 0
-    learned = sender.receipt(receipt("g2", a=Settled(1, ((3, 3),))), 2.0)
+    learned = sender.receipt(receipt("g2", a=Marks(1, ((3, 3),))), 2.0)
     assert learned.fresh
     assert [key.seq for key in sender.due(2.0)] == [2, 4]
 
 
 def test_what_is_off_the_disk_is_not_sent():
-    sender = Sender([StreamState(A, "facts", 3, 4, Settled(4))], "g1", Limits())
+    sender = Sender([StreamState(A, "facts", 3, 4, Marks(4))], "g1", Limits())
     sender.connected(0.0)
     sender.receipt(receipt("g2"), 1.0)
     assert [key.seq for key in sender.due(1.0)] == [3, 4]
@@ -110,12 +94,12 @@ def test_what_is_off_the_disk_is_not_sent():
 
 def test_a_receipt_beyond_what_was_ever_written_means_a_copied_card():
     sender = sender_with(4)
-    assert sender.receipt(receipt(a=Settled(5)), 1.0).ahead == (A,)
-    known = Sender([StreamState(A, "facts", 1, 4, Settled(4))], "g1", Limits())
-    learned = known.receipt(receipt(a=Settled(5)), 1.0)  # teaches no new mark, and must be acted upon all the same
+    assert sender.receipt(receipt(a=Marks(5)), 1.0).ahead == (A,)
+    known = Sender([StreamState(A, "facts", 1, 4, Marks(4))], "g1", Limits())
+    learned = known.receipt(receipt(a=Marks(5)), 1.0)  # teaches no new mark, and must be acted upon all the same
     assert (learned.ahead, learned.changed) == ((A,), True)
     old = Sender([StreamState(A, "facts", 1, 4, current=False)], "g1", Limits())
-    assert old.receipt(receipt(a=Settled(5)), 1.0).ahead == ()  # the end of a salvaged stream may be lost
+    assert old.receipt(receipt(a=Marks(5)), 1.0).ahead == ()  # the end of a salvaged stream may be lost
 
 
 def test_another_envelope_under_the_same_number_contradicts():
@@ -130,11 +114,11 @@ def test_another_envelope_under_the_same_number_contradicts():
 
 
 def test_a_receipt_that_has_forgotten_something_is_noticed():
-    sender = Sender([StreamState(A, "facts", 1, 9, Settled(6))], "g1", Limits())
-    assert sender.receipt(receipt(a=Settled(3, ((7, 8),))), 1.0).behind
+    sender = Sender([StreamState(A, "facts", 1, 9, Marks(6))], "g1", Limits())
+    assert sender.receipt(receipt(a=Marks(3, ((7, 8),))), 1.0).behind
     assert sender.marks == {A: 8}
-    assert not sender.receipt(receipt(a=Settled(9)), 2.0).behind
-    assert not sender.receipt(receipt("g2", a=Settled(1)), 3.0).behind  # a new generation says so itself
+    assert not sender.receipt(receipt(a=Marks(9)), 2.0).behind
+    assert not sender.receipt(receipt("g2", a=Marks(1)), 3.0).behind  # a new generation says so itself
 
 
 def test_nothing_is_due_while_disconnected_and_all_in_flight_again_after():

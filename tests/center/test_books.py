@@ -13,7 +13,7 @@ from sqlalchemy import select
 from center.database.sql import open_database, reading
 from center.ledger import sql as books_sql
 from center.ledger.contract import Changes, Owner, Quarantined, Shared, SiteRow, StoreRefused
-from center.ledger.marks import Marks, StreamKey, StreamState, count, is_settled, merged, settle
+from center.ledger.marks import StreamKey, StreamState, merged
 from center.ledger.memory import KEEP_DIGESTS
 from center.ledger.sql import SqlBooks
 from center.ledger.sql_tables import DIGESTS
@@ -21,6 +21,7 @@ from center.stores.contract import StoreAway
 from center.stores.duckdb import ledger as _duckdb_books
 from center.stores.duckdb import store as duckdb
 from config import Misconfigured
+from wire.marks import Marks, count, is_settled, settle
 
 KEY = StreamKey("van-long", "main", STREAM)
 T = ns("2026-03-02T08:00:00")

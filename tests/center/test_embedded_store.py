@@ -11,12 +11,13 @@ import pytest
 from center_plant import STREAM, batch, ns, running
 
 from center.ledger.contract import Changes, Owner, Quarantined, SiteRow, StoreRefused
-from center.ledger.marks import Marks, StreamKey, StreamState
+from center.ledger.marks import StreamKey, StreamState
 from center.stores.contract import Query, StoreAway
 from center.stores.duckdb import ledger as _duckdb_books
 from center.stores.duckdb.store import open_store
 from config import Misconfigured
 from oee.model.facts import MINUTE_NS
+from wire.marks import Marks
 
 ROOT = Path(__file__).parents[2]
 KEY = StreamKey("van-long", "main", STREAM)

@@ -16,7 +16,7 @@ from influx_plant import influx_settings
 from center.ingest.mqtt import Broker
 from center.ingest.worker import Ingest
 from center.ledger.contract import Changes, Owner, Quarantined
-from center.ledger.marks import Marks, StreamKey, StreamState, both, count, is_settled, lower, settle
+from center.ledger.marks import StreamKey, StreamState, lower
 from center.opening import open_center
 from center.state import center_of
 from center.stores.contract import Query
@@ -25,6 +25,7 @@ from center.stores.influxdb import store as influxdb
 from config import parse_center
 from oee.model.facts import MINUTE_NS, Stop
 from oee.model.states import State
+from wire.marks import Marks, count, intersection, is_settled, settle
 
 ROOT = Path(__file__).parents[2]
 T = ns("2026-03-02T08:00:00")
@@ -36,7 +37,7 @@ RANGES = st.lists(st.tuples(st.integers(1, 30), st.integers(0, 6)).map(lambda pa
 @given(RANGES, RANGES)
 def test_what_both_have_settled_is_what_each_has(one, other):
     a, b = settle(Marks(), one), settle(Marks(), other)
-    found = both(a, b)
+    found = intersection(a, b)
     assert found == settle(found, [])
     for seq in range(1, 40):
         assert is_settled(found, seq) == (is_settled(a, seq) and is_settled(b, seq))

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from center.ledger.contract import StoreRefused
-from center.ledger.marks import Marks, StreamKey
+from center.ledger.marks import StreamKey
 from center.stores.contract import Query, StoreAway
 from center.stores.influxdb import influxql as ask
 from center.stores.influxdb.lines import batch_lines, mark_lines
@@ -26,6 +26,7 @@ from center.stores.influxdb.text import literal, pack, unpack
 from config import Misconfigured
 from oee.model.facts import MINUTE_NS
 from oee.model.states import State
+from wire.marks import Marks
 
 T = ns("2026-03-02T08:00:00")
 

@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from influx_plant import influx_settings, influxd, shared_url
 
 from center.ledger.contract import StoreRefused
-from center.ledger.marks import Marks, StreamKey
+from center.ledger.marks import StreamKey
 from center.stores.contract import Batch, Marked, Movable, Origin, Query, StoreAway
 from center.stores.influxdb.store import open_store
 from config import Misconfigured
 from oee.model.facts import MINUTE_NS, MS_NS, NO_FACTS, NO_LOSSES, Stop, add_up, add_up_losses, fact_keys, loss_keys
 from oee.model.states import State
+from wire.marks import Marks
 
 ALL = Query("van-long", 0, 2**62)
 T = ns("2026-03-02T08:00:00")

@@ -9,12 +9,13 @@ from value_rows import gathered
 
 from center.ingest.plan import Message, sort_messages
 from center.ledger.contract import Remembered
-from center.ledger.marks import Marks, StreamKey
+from center.ledger.marks import StreamKey
 from center.ledger.memory import Memory, is_ahead, receipt
 from oee.model.facts import MINUTE_NS, Stop
 from oee.model.states import State
 from wire.bodies import Status, facts_body
 from wire.envelope import open_envelope, seal
+from wire.marks import Marks
 from wire.topics import Topic
 from wire.values import values_bodies
 

@@ -13,11 +13,12 @@ from influx_plant import influx_settings
 from postgres_plant import postgres
 
 from center.ledger.contract import Changes, Owner
-from center.ledger.marks import Marks, StreamKey, StreamState
+from center.ledger.marks import StreamKey, StreamState
 from center.opening import close_center, open_center
 from config import Misconfigured, load_center, parse_center
 from oee.model.facts import MINUTE_NS
 from wire.envelope import seal
+from wire.marks import Marks
 
 T = ns("2026-03-02T08:00:00")
 ROOT = Path(__file__).parents[2]

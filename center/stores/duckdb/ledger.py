@@ -2,7 +2,6 @@
 # ruff: noqa: S608  # names in the statements are constants of this package; values are parameters
 
 import hashlib
-import json
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -10,12 +9,13 @@ import numpy as np
 from duckdb import DuckDBPyConnection
 
 from center.ledger.contract import Changes, Owner, Quarantined, Remembered, SiteRow
-from center.ledger.marks import Marks, StreamKey, StreamState
+from center.ledger.marks import StreamKey, StreamState
 from center.ledger.memory import KEEP_DIGESTS, new_generation, outdated
 from center.model.complaints import wrong
 from center.stores.duckdb.schema import CREATE, SCHEMA_VERSION, UPGRADES
 from center.stores.duckdb.values import CREATE_VALUES
 from center.stores.duckdb.write import insert_new, text, upsert
+from wire.marks import decode_marks, encode_beyond
 
 KEEP_UNSETTLED: Final = 10_000
 """Quarantined payloads without a sound header, which anybody with an account can make at will."""
@@ -90,7 +90,7 @@ def _stream_columns(changes: Changes) -> dict[str, Any]:
     columns = {name: text([getattr(key, name) for key in keys]) for name in _STREAM}
     columns["kind"] = text([state.kind for state in states])
     columns["mark"] = np.array([state.marks.mark for state in states], np.int64)
-    columns["beyond"] = text([json.dumps(state.marks.beyond) for state in states])
+    columns["beyond"] = text([encode_beyond(state.marks) for state in states])
     return columns | {name: np.array([getattr(state, name) for state in states], np.int64) for name in _COUNTS}
 
 
@@ -116,9 +116,8 @@ def read_remembered(cursor: DuckDBPyConnection) -> Remembered:
     for row in cursor.execute(
         f"SELECT site, gateway, stream, kind, mark, beyond, {', '.join(_COUNTS)} FROM streams"
     ).fetchall():  # constants
-        beyond = tuple((int(first), int(last)) for first, last in json.loads(row[5]))
         counts = dict(zip(_COUNTS, row[6:], strict=True))
-        streams[StreamKey(*row[:3])] = StreamState(row[3], Marks(row[4], beyond), **counts)
+        streams[StreamKey(*row[:3])] = StreamState(row[3], decode_marks(row[4], row[5]), **counts)
     digests: dict[StreamKey, dict[int, bytes]] = {}
     for site, gateway, stream, seq, digest in cursor.execute(
         "SELECT site, gateway, stream, seq, digest FROM digests ORDER BY seq"

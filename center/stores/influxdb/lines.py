@@ -20,11 +20,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from center.ledger.marks import Marks, StreamKey
+from center.ledger.marks import StreamKey
 from center.stores.contract import Batch
 from center.stores.influxdb.text import field_text, tags
 from oee.model.facts import FACT_COLUMNS, LOSS_COLUMNS, MS_NS, Facts, Int64, Losses, Stop, Table, select
 from oee.model.states import CalendarClass, State
+from wire.marks import Marks
 
 DAY_NS: Final = 86_400_000_000_000
 MAX_N: Final = 60_000

@@ -1,6 +1,5 @@
 """What InfluxDB answers, as facts, losses, stops and marks. Pure."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
@@ -8,13 +7,14 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from center.ledger.marks import Marks, StreamKey, settle
+from center.ledger.marks import StreamKey
 from center.model.buckets import BY_DATE, date_start_ns, first_date
 from center.stores.contract import Query
 from center.stores.influxdb.lines import DAY_NS, STOP_FIELDS
 from center.stores.influxdb.text import unpack
 from oee.model.facts import FACT_COLUMNS, LOSS_COLUMNS, Facts, Int64, Losses, Stop, Table, join, select
 from oee.model.states import CLASS_BY_WORD, STATE_BY_WORD
+from wire.marks import NO_MARKS, Marks, decode_marks, union
 
 Answer = Sequence[Mapping[str, Any]]
 """The results of the statements of one question, in their order."""
@@ -192,7 +192,5 @@ def marks(answer: Answer) -> dict[StreamKey, Marks]:
     for _, tags, values in series(answer):
         key = StreamKey(*(unpack(tags.get(name, "")) for name in ("site", "gateway", "stream")))
         _, beyond, mark = values[-1]
-        ranges = [(int(first), int(last)) for first, last in json.loads(unpack(beyond))]
-        known = out.get(key, Marks())
-        out[key] = settle(known, [(1, int(mark)), *ranges] if int(mark) else ranges)
+        out[key] = union(out.get(key, NO_MARKS), decode_marks(int(mark), unpack(beyond)))
     return out

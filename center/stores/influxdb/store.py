@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from center.ledger.contract import StoreRefused
-from center.ledger.marks import Marks, StreamKey
+from center.ledger.marks import StreamKey
 from center.model.buckets import HOUR_NS
 from center.model.complaints import wrong
 from center.model.retention import DAY_NS, gone_before_ns, long_enough, retention_ns
@@ -32,6 +32,7 @@ from center.stores.influxdb.server import Address, Server
 from center.stores.influxdb.setup import BOOKS, ROWS, prepare
 from center.stores.influxdb.text import name, unpack
 from oee.model.facts import FACT_COLUMNS, LOSS_COLUMNS, MINUTE_NS, Facts, Losses, Stop
+from wire.marks import Marks
 from wire.values import Values
 
 _KEYS: Final = {
