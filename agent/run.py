@@ -21,35 +21,35 @@ from pathlib import Path
 from typing import Any, Final
 
 from adapters.contract import Reading, Row
-from agent.apart import apart
 from agent.clock.clock import Clock, held_path
 from agent.clock.dating import Dating
 from agent.clock.guard import Verdict
 from agent.clock.system import System, SystemClock
-from agent.compute.history import blocks, days, first_ns
 from agent.compute.pipeline import Pipeline
 from agent.devices.freshness import Freshness
 from agent.devices.open import open_all
 from agent.devices.recorder import Recorder, rules
 from agent.devices.supervisor import Supervisor
-from agent.health import Health, Rate
-from agent.metrics import Readings, metrics_text
-from agent.metrics_http import serve
+from agent.feed.history_files import blocks, days, first_ns
+from agent.feed.pacing import Pacing
 from agent.outbox.disk import CannotStore, CorruptOutbox
 from agent.outbox.file import BUDGET_MB
 from agent.outbox.journal import WINDOW_NS
 from agent.outbox.recovery import Opened, open_outbox
 from agent.outbox.send_window import Limits, Sender
-from agent.store.commit import Keeper, all_streams
+from agent.process.child import run_in_child
+from agent.process.health import Health, Rate
+from agent.process.periodic import every, on_event
+from agent.reports.live import live_machines, own_version
+from agent.reports.metrics import Readings, metrics_text
+from agent.reports.metrics_http import serve
+from agent.store.commit import Committer, all_streams
 from agent.store.corrections import Corrections
 from agent.store.machine_digest import CONFIG, changes, outdated
 from agent.store.redating import Redating, Step, new_time
 from agent.store.site import SiteNews
-from agent.told import live_machines, own_version
-from agent.turns import every, whenever
 from agent.uplink.broker import broker_of
 from agent.uplink.budget import Budget, Level, Part, Plan
-from agent.uplink.cadence import Leisure
 from agent.uplink.data_estimate import expected
 from agent.uplink.uplink import Hooks, Uplink
 from config import Site, compile_site, description, load_profiles, load_site, values_of
@@ -113,7 +113,7 @@ class Agent:
         self.recorder = Recorder(rules(values_of(site)))
         streams = all_streams(outbox, values=bool(self.recorder))
         self.sender = Sender(streams, outbox.settings().get("generation", ""), options.limits)
-        self.keeper = Keeper(
+        self.committer = Committer(
             outbox,
             self.pipeline,
             self.sender,
@@ -133,21 +133,21 @@ class Agent:
         self._describe = description(site)
         site_news = SiteNews(self._describe, self.clock.now_ns)
         self.corrections = Corrections(
-            self.keeper, self.pipeline, self._computing, self.health, self.clock.now_ns, site_news
+            self.committer, self.pipeline, self._computing, self.health, self.clock.now_ns, site_news
         )
-        self.redating = Redating(self.keeper, self.pipeline, self.health, site_news)
+        self.redating = Redating(self.committer, self.pipeline, self.health, site_news)
         self.uplink = self._uplink(outbox.settings().get(_DATA, ""), expected(site))
         self._config_hash, self._settings = str(self._describe(0)["config_hash"]), outbox.settings()
         self._online: dict[str, bool] = {}
         self._news = asyncio.Event()
         self._rest_until_s = 0.0
-        self._leisure = Leisure()
+        self._leisure = Pacing()
         self._told_site = self._half_dated = False
         self._oldest_ns: int | None = None
         self._rate = Rate()
         self._stop = asyncio.Event()
         if self.uplink:
-            self.keeper.on_commit = self.uplink.nudge
+            self.committer.on_commit = self.uplink.nudge
             self.corrections.on_outcome = self.uplink.status_changed
 
     def _uplink(self, spent: str, a_day: dict[Part, float]) -> Uplink | None:
@@ -156,10 +156,10 @@ class Agent:
             return None
         broker = broker_of(link, self.site.site, self.site.gateway)
         budget = Budget(Plan(link.data_mb, link.data_from_day, a_day), spent, self._data_level)
-        self.keeper.more_settings = lambda: {_DATA: budget.saved()}
+        self.committer.more_settings = lambda: {_DATA: budget.saved()}
         hooks = Hooks(
-            self.keeper.read,
-            self.keeper.learned,
+            self.committer.read,
+            self.committer.learned,
             self.status,
             self.clock.now_ns,
             self.clock.answered,
@@ -206,11 +206,11 @@ class Agent:
         self.pipeline.feed_rows(rows)
         self.recorder.feed(rows)
 
-    async def glimpse(self) -> None:
+    async def preview(self) -> None:
         """What has changed reaches the screens at once; on a slow gateway as often as a tenth of a core allows."""
         async with self._computing:
             began_s = time.monotonic()
-            await asyncio.to_thread(self.pipeline.glimpse)
+            await asyncio.to_thread(self.pipeline.preview)
             spent_s = time.monotonic() - began_s
         if self.uplink:
             self.uplink.show(live_machines(self.dating.live))
@@ -256,13 +256,13 @@ class Agent:
         if self.dating.holds:
             async with self._computing:
                 await asyncio.to_thread(self.dating.keep)
-        had_trouble = bool(self.keeper.trouble)
-        await self.keeper.commit(final=final)
-        self._oldest_ns, outbox_mb = await self.keeper.backlog()
+        had_trouble = bool(self.committer.trouble)
+        await self.committer.commit(final=final)
+        self._oldest_ns, outbox_mb = await self.committer.backlog()
         if outbox_mb is not None:
             self.health.gauge("outbox_mb", round(outbox_mb, 3))
-        self._rate.take(time.monotonic(), self.health.snapshot().get("tags_read", 0))
-        if self.uplink and bool(self.keeper.trouble) != had_trouble:
+        self._rate.sample(time.monotonic(), self.health.snapshot().get("tags_read", 0))
+        if self.uplink and bool(self.committer.trouble) != had_trouble:
             self.uplink.status_changed()
 
     async def _commit_full(self) -> None:
@@ -270,7 +270,7 @@ class Agent:
         do not wait for it in memory, nor are they all packed at once.
         """
         if self.recorder.waiting >= MOST_ROWS:
-            await self.keeper.store_values()
+            await self.committer.store_values()
 
     def status(self) -> Status:
         """What the center is told about this gateway."""
@@ -283,7 +283,7 @@ class Agent:
             "pending_rows": self.pipeline.pending_rows,
             "values_recorded": self.recorder.recorded,
             "values_lost": self.recorder.lost,
-            "cannot_store": float(bool(self.keeper.trouble)),
+            "cannot_store": float(bool(self.committer.trouble)),
             "paused": float(self.pipeline.paused),
         }
         late = [late_s for item in devices.values() if (late_s := item.late_p99_s()) is not None]
@@ -315,7 +315,7 @@ class Agent:
 
     async def metrics(self) -> str:
         """What Prometheus is told."""
-        oldest_ns, outbox_mb = await self.keeper.backlog()
+        oldest_ns, outbox_mb = await self.committer.backlog()
         return metrics_text(
             Readings(
                 devices=self.supervisor.health,
@@ -329,7 +329,7 @@ class Agent:
                     "values_lost": self.recorder.lost,
                 },
                 connected=bool(self.uplink and self.uplink.connected),
-                cannot_store=bool(self.keeper.trouble),
+                cannot_store=bool(self.committer.trouble),
                 unknown_share=self.pipeline.unknown_share,
                 tags_per_s=self._rate.per_s,
                 oldest_s=None if oldest_ns is None else (self.clock.now_ns() - oldest_ns) / 1e9,
@@ -373,13 +373,13 @@ class Agent:
                 self.uplink.stop()
                 await asyncio.wait([uplink], timeout=_GIVE_UP_S)
                 uplink.cancel()
-            await self.keeper.close()
+            await self.committer.close()
 
     async def _compare_descriptions(self) -> None:
         """Machines that are described otherwise than when their past was computed: somebody should know."""
         machines = {name: self.pipeline.machine(name) for name in self.pipeline.tags}
         found = changes(self._settings, machines, self.clock.now_ns())
-        await self.keeper.set({**found, CONFIG: self._config_hash})
+        await self.committer.set({**found, CONFIG: self._config_hash})
         old = outdated(found)
         self.health.gauge("machines_outdated", float(len(old)))
         if old:
@@ -400,7 +400,7 @@ class Agent:
         tasks = [
             asyncio.create_task(self.supervisor.run(), name="devices"),
             asyncio.create_task(every(_BEAT_S, self.beat, self.health), name="beat"),
-            asyncio.create_task(whenever(self._news, self.glimpse, self.health), name="glimpses"),
+            asyncio.create_task(on_event(self._news, self.preview, self.health), name="glimpses"),
             asyncio.create_task(every(self.options.commit_every_s, self.commit, self.health), name="commits"),
             asyncio.create_task(every(_BEAT_S, self._commit_full, self.health), name="full envelopes"),
             asyncio.create_task(every(_CORRECT_S, self.corrections.turn, self.health), name="corrections"),
@@ -442,7 +442,7 @@ class Agent:
             for samples, until_ns in blocks(day, min(self.pipeline.until_ns.values(), default=0)):
                 async with self.corrections.busy:
                     await asyncio.to_thread(self.pipeline.feed, samples, until_ns)
-                while not await self.keeper.commit() and not stop.is_set():
+                while not await self.committer.commit() and not stop.is_set():
                     with suppress(TimeoutError):
                         await asyncio.wait_for(stop.wait(), 1.0)
                 if stop.is_set():
@@ -455,7 +455,7 @@ class Agent:
         if not self._told_site:
             self._tell_site(self.clock.now_ns() if self.dating.held_since_ns is None else self.dating.held_since_ns)
         # final: large states too, since what is committed is not read again from the held file, which then goes
-        await self.dating.release(partial(self.keeper.commit, final=True), self._stop)
+        await self.dating.release(partial(self.committer.commit, final=True), self._stop)
 
     async def _time_moved(self, verdict: Verdict) -> bool:
         """Gateway time was moved at once while it was trusted. False if that was not done to its end."""
@@ -476,7 +476,7 @@ class Agent:
         }
         async with self.corrections.busy, self._computing:
             await asyncio.to_thread(self.pipeline.advance, marks)
-            with suppress(CannotStore, CorruptOutbox):  # the keeper has said so; the wrong hours then stay
+            with suppress(CannotStore, CorruptOutbox):  # the committer has said so; the wrong hours then stay
                 await self.redating.ask(step, self.clock.kept())
                 self.clock.keep()
                 if not await self.redating.run(self._stop):
@@ -488,7 +488,7 @@ class Agent:
 
     def _tell_site(self, valid_from_ns: int) -> None:
         self._told_site = True
-        self.keeper.tell_site(self._describe(valid_from_ns), valid_from_ns)
+        self.committer.tell_site(self._describe(valid_from_ns), valid_from_ns)
 
 
 async def run(
@@ -519,7 +519,7 @@ async def run(
 
 
 def _read_apart(site_path: Path) -> Site:
-    site = apart(lambda: load_site(site_path))
+    site = run_in_child(lambda: load_site(site_path))
     gc.collect()
     gc.freeze()  # what is known by now lives as long as the process: no later collection shall look at it
     return site

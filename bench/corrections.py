@@ -74,9 +74,9 @@ async def work(folder, seconds):
         gateway.now_ns = T0 + second * S
         gateway.pipeline.feed_rows(found[at:last])
         gateway.pipeline.advance({"m": gateway.now_ns})
-        await gateway.keeper.commit()
+        await gateway.committer.commit()
         at = last
-    await gateway.keeper.commit(final=True)
+    await gateway.committer.commit(final=True)
     out["live_with_journal_s"] = time.process_time() - began_s
     for table in ("rows", "sent", "checkpoints"):
         query = f"select coalesce(sum(length(data)), 0) from journal_{table}"

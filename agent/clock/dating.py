@@ -16,7 +16,7 @@ from agent.clock.clock import Clock
 from agent.clock.undated_rows import Held
 from agent.compute.pipeline import Pipeline
 from agent.devices.freshness import ONLINE, Freshness
-from agent.health import Health
+from agent.process.health import Health
 from oee.engine.step import MachineSnapshot
 from oee.model.facts import MS_NS
 from oee.model.machine import Machine

@@ -135,7 +135,7 @@ class Pipeline:
         self._seen: dict[str, Row] = {}
         self._paused = False
         self.news = False
-        """Whether a row has come since the last `glimpse` that may change what a machine is doing."""
+        """Whether a row has come since the last `preview` that may change what a machine is doing."""
 
     @property
     def until_ns(self) -> dict[str, int]:
@@ -226,7 +226,7 @@ class Pipeline:
                     self._start_over(item, until_ns)
         return steps
 
-    def glimpse(self) -> None:
+    def preview(self) -> None:
         """Looks at machines with news before any step takes it in: a step waits until the tags are confirmed once more,
         and a person in front of a screen does not. Changes nothing but `live`.
         """

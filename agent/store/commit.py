@@ -16,13 +16,13 @@ from typing import Any, Final, TypeVar
 
 from agent.compute.pipeline import Batch, Pipeline
 from agent.devices.recorder import Recorder
-from agent.health import Health
 from agent.outbox.disk import CannotStore, CorruptOutbox
 from agent.outbox.file import Outbox, Sealed
 from agent.outbox.journal import HOUR_NS, WINDOW_NS, Also, Journal
 from agent.outbox.packing import Part, bodies
 from agent.outbox.recovery import open_outbox
 from agent.outbox.send_window import Key, Learned, Sender, StreamState
+from agent.process.health import Health
 from agent.store.site import AUTHOR, SENT, news
 from oee.engine import step as engine
 from wire.bodies import Dropped
@@ -58,7 +58,7 @@ class Correction:
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
-class Keeper:
+class Committer:
     """The outbox, the pipeline whose states it holds, and the sender that knows what is on it."""
 
     def __init__(

@@ -21,14 +21,14 @@ from functools import partial
 from typing import Any, Final
 
 from agent.compute.pipeline import Pipeline
-from agent.health import Health
 from agent.outbox import declarations as declared
 from agent.outbox.disk import CannotStore, CorruptOutbox
 from agent.outbox.file import Outbox
 from agent.outbox.journal import Journal, Material
 from agent.outbox.packing import Part, split
+from agent.process.health import Health
 from agent.store import hearing
-from agent.store.commit import Correction, Keeper
+from agent.store.commit import Committer, Correction
 from agent.store.machine_digest import forget_outdated, outdated
 from oee.engine import step as engine
 from oee.engine.correction import Recomputation, earliest_change, latest_base, recompute, with_declarations
@@ -59,7 +59,7 @@ class Corrections:
 
     def __init__(
         self,
-        keeper: Keeper,
+        committer: Committer,
         pipeline: Pipeline,
         stepping: asyncio.Lock,
         health: Health,
@@ -69,7 +69,7 @@ class Corrections:
         progress: Callable[[str, float], None] = lambda _name, _share: None,
     ) -> None:
         """stepping: held by whoever lets the pipeline step; progress: told of a machine which share is computed [1]."""
-        self._keeper, self._pipeline, self._stepping, self._health = keeper, pipeline, stepping, health
+        self._committer, self._pipeline, self._stepping, self._health = committer, pipeline, stepping, health
         self._now_ns, self._site_news, self._progress = now_ns, site_news, progress
         self._heard: list[tuple[Declaration, ...]] = []
         self._asked: tuple[str, ...] = ()
@@ -95,17 +95,17 @@ class Corrections:
         async with self.busy:
             try:
                 await self._write_down()
-                waiting, todo = await self._keeper.do(_waiting)
+                waiting, todo = await self._committer.do(_waiting)
                 for name in dict.fromkeys(item.machine for item in waiting):
                     await self._take(name, [item for item in waiting if item.machine == name])
                 if any(item.state == "new" for item in todo):
                     await self._compute_again(todo)
             except (CannotStore, CorruptOutbox):
-                return  # the keeper has said so
+                return  # the committer has said so
 
     async def _write_down(self) -> None:
         while self._heard:
-            found = await self._keeper.do(partial(_hear, self._heard[0]))
+            found = await self._committer.do(partial(_hear, self._heard[0]))
             self._heard.pop(0)
             self._outcomes = {number: why for number, why in self._outcomes.items() if number in self._asked} | found
             self.on_outcome()
@@ -117,13 +117,13 @@ class Corrections:
         outcome = {item.id: hearing.impossible(item, machines, self._now_ns()) for item in news}
         news = [item for item in news if not outcome[item.id]]
         if not news:
-            await self._keeper.do(lambda outbox: outbox.within(lambda db: declared.decide(db, outcome.items())))
+            await self._committer.do(lambda outbox: outbox.within(lambda db: declared.decide(db, outcome.items())))
             self._decided(outcome)
             return
         async with self._stepping:
             self._pipeline.hold(name)
         try:
-            if await self._keeper.commit(final=True):
+            if await self._committer.commit(final=True):
                 found = await self._hear_once(name, news)
                 outcome |= found.outcome
                 await self._store(
@@ -145,7 +145,7 @@ class Corrections:
 
     async def _hear_out(self, name: str, news: list[Declaration]) -> _Found:
         before = self._pipeline.state(name)
-        known = await self._keeper.do(lambda outbox: outbox.within(lambda db: declared.known(db, name)))
+        known = await self._committer.do(lambda outbox: outbox.within(lambda db: declared.known(db, name)))
         crossed = hearing.crossing([*known, *news])
         outcome = {item.id: crossed.get(item.id, "") for item in news}
         news = [item for item in news if not outcome[item.id]]
@@ -180,13 +180,13 @@ class Corrections:
 
     async def _material(self, name: str, at_most_ns: int) -> Material | None:
         tags, until_ns = self._pipeline.machine(name).tags(), self._pipeline.state(name).until_ns
-        return await self._keeper.do(
+        return await self._committer.do(
             lambda outbox: outbox.within(lambda _: outbox.journal.material(name, at_most_ns, tags, until_ns))
         )
 
     async def _earliest_ns(self, name: str) -> int | None:
         tags, until_ns = self._pipeline.machine(name).tags(), self._pipeline.state(name).until_ns
-        return await self._keeper.do(
+        return await self._committer.do(
             lambda outbox: outbox.within(lambda _: outbox.journal.earliest_ns(name, tags, until_ns))
         )
 
@@ -239,7 +239,7 @@ class Corrections:
         correction = Correction(
             name, found.before, found.state, found.live, found.parts, write, contents, settings or {}
         )
-        if not await self._keeper.correct(correction):
+        if not await self._committer.correct(correction):
             return False
         self._health.count("corrections")
         self._health.count("correction_rows", sum(map(len, found.parts)))
@@ -274,14 +274,14 @@ class Corrections:
         async with self._stepping:
             self._pipeline.hold(name)
         try:
-            if not await self._keeper.commit(final=True):
+            if not await self._committer.commit(final=True):
                 return
             before = self._pipeline.state(name)
             material = await self._material(name, max(todo.from_ns, 0)) or await self._earliest(name)
             if material is None:
                 await self._recomputed(todo, "no_journal")
                 return
-            known = await self._keeper.do(lambda outbox: outbox.within(lambda db: declared.known(db, name)))
+            known = await self._committer.do(lambda outbox: outbox.within(lambda db: declared.known(db, name)))
             try:
                 found = await asyncio.to_thread(self._again, name, before, material, known, {})
             except Exception:  # noqa: BLE001  # as in `_hear_once`
@@ -307,7 +307,7 @@ class Corrections:
                 contents,
                 settings,
             )
-            old = await self._keeper.do(lambda outbox: outdated(outbox.settings()))
+            old = await self._committer.do(lambda outbox: outdated(outbox.settings()))
             self._health.gauge("machines_outdated", float(len(old)))
         finally:
             self._pipeline.release(name)
@@ -325,7 +325,7 @@ class Corrections:
 
     async def _recomputed(self, asked: declared.Recompute, why: str) -> None:
         _LOG.warning("machine not recomputed machine=%s why=%s", asked.machine, why)
-        await self._keeper.do(lambda outbox: outbox.within(lambda db: declared.recomputed(db, asked, why)))
+        await self._committer.do(lambda outbox: outbox.within(lambda db: declared.recomputed(db, asked, why)))
 
 
 def _hear(said: Sequence[Declaration], outbox: Outbox) -> dict[str, str]:

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from agent.compute.pipeline import Pipeline
-from agent.health import Health
 from agent.outbox.declarations import Recompute, recomputes
 from agent.outbox.recovery import open_outbox
 from agent.outbox.send_window import Limits, Sender
-from agent.store.commit import Keeper, all_streams
+from agent.process.health import Health
+from agent.store.commit import Committer, all_streams
 from agent.store.corrections import Corrections
 from agent.store.machine_digest import changes
 from agent.store.site import SiteNews
@@ -28,7 +28,7 @@ async def recompute(site: Site, path: Path, progress: Progress) -> list[Recomput
     outbox = (await asyncio.to_thread(open_outbox, path, time.time_ns())).outbox
     machines = compile_site(site, load_profiles())
     pipeline, health = Pipeline(machines, outbox.carries()), Health()
-    keeper = Keeper(
+    committer = Committer(
         outbox,
         pipeline,
         Sender(all_streams(outbox), "", Limits()),
@@ -37,13 +37,13 @@ async def recompute(site: Site, path: Path, progress: Progress) -> list[Recomput
         author=f"{site.site}/{site.gateway}",
     )
     news = SiteNews(description(site), time.time_ns)
-    corrections = Corrections(keeper, pipeline, asyncio.Lock(), health, time.time_ns, news, progress=progress)
+    corrections = Corrections(committer, pipeline, asyncio.Lock(), health, time.time_ns, news, progress=progress)
     try:
-        await keeper.set(changes(outbox.settings(), machines, time.time_ns()))
+        await committer.set(changes(outbox.settings(), machines, time.time_ns()))
         left = -1
         while (waiting := [item for item in outbox.within(recomputes) if item.state == "new"]) and len(waiting) != left:
             left = len(waiting)
             await corrections.turn()
         return outbox.within(recomputes)
     finally:
-        await keeper.close()
+        await committer.close()

@@ -21,12 +21,12 @@ from typing import Any, Final
 import numpy as np
 
 from agent.compute.pipeline import Pipeline
-from agent.health import Health
 from agent.outbox import declarations as declared
 from agent.outbox.disk import CannotStore, CorruptOutbox
 from agent.outbox.journal import Fed, Journal, Material
 from agent.outbox.packing import Part, split
-from agent.store.commit import Correction, Keeper
+from agent.process.health import Health
+from agent.store.commit import Committer, Correction
 from oee.engine import step as engine
 from oee.engine.correction import Recomputation, recompute
 from oee.model.declarations import Declaration
@@ -82,9 +82,9 @@ class Redating:
     """Dates anew what the outbox's settings ask for."""
 
     def __init__(
-        self, keeper: Keeper, pipeline: Pipeline, health: Health, site_news: SiteNews = lambda _: ((), {})
+        self, committer: Committer, pipeline: Pipeline, health: Health, site_news: SiteNews = lambda _: ((), {})
     ) -> None:
-        self._keeper, self._pipeline, self._health, self._site_news = keeper, pipeline, health, site_news
+        self._committer, self._pipeline, self._health, self._site_news = committer, pipeline, health, site_news
 
     async def ask(self, step: Step, clock: str = "") -> None:
         """Keeps on disk that all machines are to be dated anew, and the new time (`Clock.kept`). Raises `CannotStore` or
@@ -96,7 +96,7 @@ class Redating:
         def write(db: sqlite3.Connection) -> None:
             db.executemany("insert or replace into settings values (?, ?)", asked.items())
 
-        await self._keeper.do(lambda outbox: outbox.within(write))
+        await self._committer.do(lambda outbox: outbox.within(write))
 
     async def run(self, stop: asyncio.Event) -> bool:
         """Does what is asked for, machine by machine; nothing may step or be corrected meanwhile. Waits for a disk that
@@ -104,7 +104,7 @@ class Redating:
         """
         while not stop.is_set():
             try:
-                asked = await self._keeper.do(lambda outbox: outbox.settings())
+                asked = await self._committer.do(lambda outbox: outbox.settings())
                 todo = [(key.removeprefix(_PREFIX), text) for key, text in asked.items() if key.startswith(_PREFIX)]
                 if not todo:
                     return True
@@ -118,7 +118,7 @@ class Redating:
         if name not in self._pipeline.tags or not self._pipeline.state(name).until_ns:
             await self._give_up(name, "")
             return
-        if not await self._keeper.commit(final=True):
+        if not await self._committer.commit(final=True):
             await asyncio.sleep(_AGAIN_S)
             return
         before = self._pipeline.state(name)
@@ -127,7 +127,7 @@ class Redating:
         if material is None:
             await self._give_up(name, "the journal does not reach back so far")
             return
-        said = await self._keeper.do(lambda outbox: outbox.within(lambda db: declared.known(db, name)))
+        said = await self._committer.do(lambda outbox: outbox.within(lambda db: declared.known(db, name)))
         try:
             parts, found = await asyncio.to_thread(self._again, name, material, said, step)
         except Exception:  # noqa: BLE001  # the other machines and the devices must go on; counted
@@ -139,7 +139,7 @@ class Redating:
 
     async def _material(self, name: str, at_most_ns: int) -> Material | None:
         tags, until_ns = self._pipeline.tags[name], self._pipeline.state(name).until_ns
-        return await self._keeper.do(
+        return await self._committer.do(
             lambda outbox: outbox.within(lambda _: outbox.journal.material(name, at_most_ns, tags, until_ns))
         )
 
@@ -172,7 +172,7 @@ class Redating:
             journal.db.execute("delete from settings where key = ?", (f"{_PREFIX}{name}",))
 
         offered = split(Part(name, found.facts, found.losses, found.stops))
-        if await self._keeper.correct(Correction(name, before, found.state, found.live, offered, write, *news)):
+        if await self._committer.correct(Correction(name, before, found.state, found.live, offered, write, *news)):
             self._health.count("machines_dated_anew")
             self._health.count("correction_rows", sum(map(len, offered)))
         else:
@@ -186,4 +186,4 @@ class Redating:
         def write(db: sqlite3.Connection) -> Any:
             return db.execute("delete from settings where key = ?", (f"{_PREFIX}{name}",))
 
-        await self._keeper.do(lambda outbox: outbox.within(write))
+        await self._committer.do(lambda outbox: outbox.within(write))

@@ -42,26 +42,3 @@ def backoff_s(attempt: int, away_s: float, fraction: float, *, most_s: float = 6
     """
     cap_s = min(most_s, max(_SHORTEST_CAP_S, away_s / 30))
     return (0.1 + 0.9 * fraction) * min(cap_s, 2.0 ** min(attempt - 1, 16))
-
-
-@dataclass
-class Leisure:
-    """How long work that can wait may wait, so that it takes no more than a small share of a core: what costs much
-    the same however much has gathered is done rarely where it is dear, and often where it is cheap.
-
-    share: of a core [1]; steps_s: the durations to choose from [s], ascending.
-    """
-
-    share: float = 0.02
-    steps_s: tuple[float, ...] = (1.0, 2.0, 5.0, 10.0)
-    _cost_s: float = 0.0
-
-    def took(self, spent_s: float, count: int) -> None:
-        """So many pieces of work took so long."""
-        if count:
-            self._cost_s += 0.2 * (spent_s / count - self._cost_s)
-
-    def wait_s(self, count: int) -> float:
-        """How long each of `count` pieces of work may wait for its turn [s]."""
-        needed_s = count * self._cost_s / self.share
-        return next((step_s for step_s in self.steps_s if step_s >= needed_s), self.steps_s[-1])

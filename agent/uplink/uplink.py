@@ -15,8 +15,8 @@ from typing import Final, cast
 
 from pydantic import ValidationError
 
-from agent.health import Health
 from agent.outbox.send_window import Key, Learned, Sender
+from agent.process.health import Health
 from agent.uplink.broker import Broker
 from agent.uplink.budget import LIVE, MUST, VALUES, Budget, Level, Plan
 from agent.uplink.cadence import Cadence, backoff_s

@@ -7,9 +7,9 @@ import time
 import numpy as np
 from delivery_parts.stage import eventually, timed
 
-from agent.health import Health
 from agent.outbox.file import Outbox
 from agent.outbox.send_window import Key, Sender
+from agent.process.health import Health
 from agent.store.commit import all_streams
 from agent.uplink.broker import Broker
 from agent.uplink.uplink import Hooks, Uplink

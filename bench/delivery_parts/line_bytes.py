@@ -7,7 +7,7 @@ import random
 from adapters.contract import Row
 from agent.compute.pipeline import Pipeline
 from agent.outbox.packing import bodies
-from agent.told import live_machines
+from agent.reports.live import live_machines
 from agent.uplink.in_flight import Meter
 from config import compile_site, load_profiles, parse_site
 from oee.model.states import Quality

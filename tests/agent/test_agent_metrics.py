@@ -11,11 +11,11 @@ import pytest
 from edge_brokers import free_port
 from edge_plc import plc, site_file
 
-from agent.health import Health
-from agent.metrics_http import serve
 from agent.outbox.recovery import open_outbox
+from agent.process.health import Health
+from agent.process.periodic import every
+from agent.reports.metrics_http import serve
 from agent.run import Agent, Options
-from agent.turns import every
 from config import load_site
 from wire.prometheus import Metric, render
 
@@ -97,7 +97,7 @@ async def test_a_port_that_is_taken_stops_no_measurement(tmp_path):
         await until(polls)
         stop.set()
         await life
-    assert agent.health.snapshot()["metrics_cannot_listen"] == 1
+    assert agent.process.health.snapshot()["metrics_cannot_listen"] == 1
     server.close()
 
 
@@ -160,9 +160,9 @@ async def test_the_last_beat_waits_for_the_one_that_runs(tmp_path):
             at_once.release()
 
         agent.pipeline.advance = slow
-        task = asyncio.create_task(every(0.01, agent.beat, agent.health))
+        task = asyncio.create_task(every(0.01, agent.beat, agent.process.health))
         await asyncio.sleep(0.05)
         task.cancel()
         await agent.beat(last=True)
-        await agent.keeper.close()
+        await agent.committer.close()
     assert most == [True, True]

@@ -9,14 +9,14 @@ from test_pipeline import T0, S, machine, rows
 
 from agent.compute import pipeline
 from agent.compute.pipeline import Pipeline
-from agent.health import Health
 from agent.outbox import declarations as declared
 from agent.outbox.disk import CannotStore
 from agent.outbox.file import Outbox
 from agent.outbox.journal import HOUR_NS
 from agent.outbox.recovery import open_outbox
 from agent.outbox.send_window import Limits, Sender
-from agent.store.commit import Keeper, all_streams
+from agent.process.health import Health
+from agent.store.commit import Committer, all_streams
 from agent.store.corrections import Corrections
 from oee.engine import step as engine
 from oee.engine.correction import Sent, with_rows
@@ -58,12 +58,12 @@ class Gateway:
         self.health, self.closed = Health(), False
         self.now_ns = max(self.pipeline.until_ns.values()) or T0
         sender = Sender(all_streams(self.outbox), "", Limits())
-        self.keeper = Keeper(self.outbox, self.pipeline, sender, self.health, lambda: self.now_ns)
-        self.corrections = Corrections(self.keeper, self.pipeline, asyncio.Lock(), self.health, lambda: self.now_ns)
+        self.committer = Committer(self.outbox, self.pipeline, sender, self.health, lambda: self.now_ns)
+        self.corrections = Corrections(self.committer, self.pipeline, asyncio.Lock(), self.health, lambda: self.now_ns)
 
     async def close(self):
         self.closed = True
-        await self.keeper.close()
+        await self.committer.close()
 
     async def go(self, until, *, commit_every=300):
         """Rows up to a second, a step each half minute, a commit now and then."""
@@ -76,7 +76,7 @@ class Gateway:
             self.pipeline.feed_rows(ready)
             self.pipeline.advance({"m": self.now_ns})
             if second % commit_every == 0:
-                assert await self.keeper.commit()
+                assert await self.committer.commit()
 
     def say(self, *items):
         self.outbox.within(lambda db: declared.add(db, items, "gateway"))
@@ -139,7 +139,7 @@ async def gateway(tmp_path):
 async def finish(gateway, until=SECONDS):
     await gateway.go(until)
     await gateway.corrections.turn()
-    assert await gateway.keeper.commit(final=True)
+    assert await gateway.committer.commit(final=True)
     return gateway.told()
 
 
@@ -170,7 +170,7 @@ async def test_an_edit_of_open_time_needs_no_journal(gateway):
 
 async def test_a_restart_between_and_an_edit_that_waits_on_disk(gateway, tmp_path):
     await gateway.go(6000)
-    await gateway.keeper.commit(final=True)
+    await gateway.committer.commit(final=True)
     gateway.say(LATE[0])
     await gateway.close()
     other = Gateway(tmp_path / "outbox.db")
@@ -182,7 +182,7 @@ async def test_a_restart_between_and_an_edit_that_waits_on_disk(gateway, tmp_pat
 
 async def test_what_lies_before_the_journal_is_refused_and_kept(gateway):
     await gateway.go(SECONDS // 2 + 30)
-    await gateway.keeper.commit(final=True)
+    await gateway.committer.commit(final=True)
     await gateway.go(SECONDS)
     before = await finish(gateway)
     gateway.outbox.within(lambda _: gateway.outbox.journal.prune(T0 + (SECONDS // 2 + 100) * S))
@@ -223,7 +223,7 @@ async def test_a_described_otherwise_machine_is_computed_again(gateway, tmp_path
     await gateway.go(SECONDS)
     gateway.say(LATE[0])
     await gateway.corrections.turn()
-    await gateway.keeper.commit(final=True)
+    await gateway.committer.commit(final=True)
     await gateway.close()
     other = replace(MACHINE, products={"1": Product("1", (Ideal(800_000),))}, minor_stop_at_most_ns=20 * S)
     again = Gateway(tmp_path / "outbox.db", other)
@@ -237,7 +237,7 @@ async def test_a_described_otherwise_machine_is_computed_again(gateway, tmp_path
 async def test_killed_before_the_commit_nothing_has_happened(gateway, tmp_path):
     """The last moment before the transaction, and the first one after it."""
     await gateway.go(SECONDS)
-    await gateway.keeper.commit(final=True)
+    await gateway.committer.commit(final=True)
     gateway.say(LATE[0])
     before = gateway.told()
     taken = []
@@ -246,7 +246,7 @@ async def test_killed_before_the_commit_nothing_has_happened(gateway, tmp_path):
         taken.append(found)
         return False
 
-    gateway.keeper.correct = killed
+    gateway.committer.correct = killed
     await gateway.corrections.turn()
     assert taken
     assert gateway.told() == before
@@ -258,7 +258,7 @@ async def test_killed_before_the_commit_nothing_has_happened(gateway, tmp_path):
 
 async def test_the_journal_is_bounded_and_goes_first(gateway):
     await gateway.go(SECONDS)
-    await gateway.keeper.commit(final=True)
+    await gateway.committer.commit(final=True)
     journal = gateway.outbox.journal
     assert gateway.outbox.within(lambda _: journal.earliest_ns("m")) == 0
     gateway.outbox.prune(T0 + SECONDS * S, HOUR_NS)
@@ -273,7 +273,7 @@ async def test_the_journal_is_bounded_and_goes_first(gateway):
 
 async def test_a_hole_makes_the_journal_begin_anew(gateway):
     await gateway.go(5000)
-    await gateway.keeper.commit(final=True)
+    await gateway.committer.commit(final=True)
     gateway.pipeline._fed = {}
     await gateway.go(6000, commit_every=10_000)
     gateway.pipeline._fed = {}  # let go in memory
@@ -289,7 +289,7 @@ async def test_a_hole_makes_the_journal_begin_anew(gateway):
 async def test_a_tag_that_nothing_used_before_is_no_reason_to_forget_the_past(gateway, tmp_path):
     """The past is computed again from where every tag of the new description was recorded, or not at all."""
     await gateway.go(SECONDS // 2)
-    await gateway.keeper.commit(final=True)
+    await gateway.committer.commit(final=True)
     await gateway.close()
     rules = (Rule(parse("m.door"), State.PLANNED_STOP), *MACHINE.rules)
     other = Gateway(tmp_path / "outbox.db", replace(MACHINE, rules=rules))
@@ -348,7 +348,7 @@ async def test_a_journal_that_cannot_be_read_holds_up_no_facts(gateway):
 async def test_rows_that_were_let_go_do_not_take_a_machine_back(gateway, monkeypatch):
     """A disk that refused for too long: the journal ends before the state does."""
     await gateway.go(4800)
-    assert await gateway.keeper.commit(final=True)
+    assert await gateway.committer.commit(final=True)
     await gateway.go(9600, commit_every=10**9)
 
     def refuse(*_):
@@ -356,7 +356,7 @@ async def test_rows_that_were_let_go_do_not_take_a_machine_back(gateway, monkeyp
 
     commit, gateway.outbox.commit = gateway.outbox.commit, refuse
     monkeypatch.setattr(pipeline, "MOST_FED_ROWS", 0)
-    assert not await gateway.keeper.commit()
+    assert not await gateway.committer.commit()
     monkeypatch.undo()
     gateway.outbox.commit = commit
     gateway.say(LATE[0])

@@ -15,7 +15,7 @@ from agent.clock.guard import Evidence, S, Witness
 from agent.clock.undated_rows import Held
 from agent.compute.pipeline import Pipeline
 from agent.devices.freshness import Freshness
-from agent.health import Health
+from agent.process.health import Health
 from config import compile_site, load_profiles, load_site
 from oee.model.facts import MINUTE_NS, add_up, fact_keys
 from oee.model.states import Quality

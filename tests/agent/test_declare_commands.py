@@ -60,9 +60,9 @@ async def stopped(tmp_path):
     """An outbox with four hours of a machine, and its site file."""
     site, machine = written(tmp_path)
     gateway = Gateway(tmp_path / "site.outbox", machine)
-    await gateway.keeper.set(changes({}, {"m": machine}, T0))
+    await gateway.committer.set(changes({}, {"m": machine}, T0))
     await gateway.go(SECONDS)
-    await gateway.keeper.commit(final=True)
+    await gateway.committer.commit(final=True)
     await gateway.close()
     return site
 

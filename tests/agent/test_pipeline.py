@@ -7,8 +7,9 @@ import pytest
 
 from adapters.contract import Row
 from agent.compute.pipeline import Pipeline
+from agent.feed.pacing import Pacing
 from agent.outbox.packing import bodies
-from agent.uplink.cadence import Cadence, Leisure, backoff_s
+from agent.uplink.cadence import Cadence, backoff_s
 from oee.engine import step as engine
 from oee.model.calendars import Calendar, Shift
 from oee.model.conditions import parse
@@ -228,7 +229,7 @@ def test_the_next_count_ends_a_pause_in_counting_at_once():
 
 
 def test_leisure_is_short_where_computing_is_cheap():
-    leisure = Leisure()
+    leisure = Pacing()
     assert leisure.wait_s(1000) == 1.0, "nothing is known yet"
     for _ in range(50):
         leisure.took(0.1, 100)
@@ -246,7 +247,7 @@ def test_a_change_is_seen_before_the_step_that_takes_it_in_and_changes_nothing()
     assert pipeline.news
     pipeline.advance(dict.fromkeys(pipeline.until_ns, T0 + 100 * S))
     assert pipeline.live["m"].state is State.RUNNING, "the row lies at the watermark: a step takes it in next time"
-    pipeline.glimpse()
+    pipeline.preview()
     seen = pipeline.live["m"]
     assert (seen.state, seen.since_ns) == (State.MINOR_STOP, T0 + 100 * S)
     assert not pipeline.news
@@ -259,7 +260,7 @@ def test_a_change_is_seen_before_the_step_that_takes_it_in_and_changes_nothing()
     live(again, [row for row in fed if row.t_ns <= T0 + 100 * S], 103)
     assert sums(before, after) == sums(again.take()), "what is offered is the same"
     pipeline.feed_rows([row for row in fed if row.t_ns == T0 + 140 * S])
-    pipeline.glimpse()
+    pipeline.preview()
     assert pipeline.live["m"].state is State.RUNNING
     pipeline.shift(-10 * S)
     assert pipeline.live["m"].state is State.MINOR_STOP, "what was seen under a wrong date holds up nothing"
@@ -269,6 +270,6 @@ def test_what_follows_from_the_clock_alone_is_told_by_steps():
     pipeline = Pipeline({"m": machine()}, {})
     live(pipeline, rows(), 99)
     pipeline.feed_rows([Row("m.run", T0 + 100 * S, False, Quality.GOOD)])
-    pipeline.glimpse()
+    pipeline.preview()
     pipeline.advance({"m": T0 + 500 * S})
     assert pipeline.live["m"].state is State.UNPLANNED_STOP, "no minor stop any more"

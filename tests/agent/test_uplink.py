@@ -8,9 +8,9 @@ import edge_brokers as brokers
 import paho.mqtt.client as paho
 import pytest
 
-from agent.health import Health
 from agent.outbox.file import Outbox
 from agent.outbox.send_window import Limits, Sender
+from agent.process.health import Health
 from agent.store.commit import all_streams
 from agent.uplink.broker import Broker
 from agent.uplink.uplink import Hooks, Uplink

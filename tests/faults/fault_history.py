@@ -4,8 +4,8 @@ from functools import cache
 
 import numpy as np
 
-from agent.compute.history import blocks, day_path, read_day
 from agent.compute.pipeline import Pipeline
+from agent.feed.history_files import blocks, day_path, read_day
 from center.stores.contract import Batch, Origin
 from config import compile_site, load_profiles, load_site
 

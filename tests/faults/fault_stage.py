@@ -18,7 +18,7 @@ from fault_history import FILES, site_file, write_files
 from servers import amqtt_command, answers, free_port, mosquitto_command
 from servers import eventually as _eventually
 
-from agent.compute.history import day_path
+from agent.feed.history_files import day_path
 
 ROOT = Path(__file__).parents[2]
 AGENT = """

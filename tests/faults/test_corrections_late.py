@@ -18,7 +18,7 @@ from fault_books import read
 from fault_history import FILES, FIRST_NS, SECONDS, S
 from fault_stage import ROOT, Stage, _environment, ask, eventually
 
-from agent.compute.history import day_path, read_day
+from agent.feed.history_files import day_path, read_day
 from agent.outbox import declarations as declared
 from center.stores.contract import Batch, Origin
 from center.stores.duckdb.store import open_store

@@ -12,7 +12,7 @@ from fault_stage import Stage, eventually, free_port
 from test_kills import agrees
 from test_stick import nhip
 
-from agent.compute.history import day_path
+from agent.feed.history_files import day_path
 
 
 def arrived(stage, files):

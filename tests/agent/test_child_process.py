@@ -4,13 +4,13 @@ import os
 
 import pytest
 
-from agent.apart import apart
+from agent.process.child import run_in_child
 from config import Misconfigured, load_site
 
 
 def test_the_result_comes_back_from_another_process():
-    assert apart(os.getpid) != os.getpid()
-    assert apart(lambda: {"a": [1, "ô", None]}) == {"a": [1, "ô", None]}
+    assert run_in_child(os.getpid) != os.getpid()
+    assert run_in_child(lambda: {"a": [1, "ô", None]}) == {"a": [1, "ô", None]}
 
 
 def test_a_site_survives_the_way(tmp_path):
@@ -18,14 +18,14 @@ def test_a_site_survives_the_way(tmp_path):
     path.write_text(
         "site: s\ntimezone: Asia/Ho_Chi_Minh\ndevices:\n  d: {kind: modbus_tcp, host: 192.0.2.1, tags: {a: {coil: 0}}}\n"
     )
-    assert apart(lambda: load_site(path)) == load_site(path)
+    assert run_in_child(lambda: load_site(path)) == load_site(path)
 
 
 def test_errors_are_those_of_the_work_itself(tmp_path):
     with pytest.raises(Misconfigured) as caught:
-        apart(lambda: load_site(tmp_path / "absent.yaml"))
+        run_in_child(lambda: load_site(tmp_path / "absent.yaml"))
     assert caught.value.complaints
 
 
 def test_what_cannot_be_sent_is_done_here():
-    assert apart(lambda: lambda: 5)() == 5
+    assert run_in_child(lambda: lambda: 5)() == 5

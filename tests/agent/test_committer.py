@@ -1,4 +1,4 @@
-"""The keeper: a disk that refuses, a file that breaks while in use, a center that forgot."""
+"""The committer: a disk that refuses, a file that breaks while in use, a center that forgot."""
 
 import random
 
@@ -8,13 +8,13 @@ from test_pipeline import T0, S, live, machine, rows, sums
 from adapters.contract import Row
 from agent.compute.pipeline import Batch, Pipeline
 from agent.devices.recorder import Recorder, Rule
-from agent.health import Health
 from agent.outbox.disk import CannotStore
 from agent.outbox.file import DAY_NS, Outbox
 from agent.outbox.packing import bodies
 from agent.outbox.recovery import open_outbox
 from agent.outbox.send_window import Limits, Sender
-from agent.store.commit import Keeper, all_streams
+from agent.process.health import Health
+from agent.store.commit import Committer, all_streams
 from oee.model.states import Quality
 from wire.envelope import content, open_envelope
 from wire.marks import Marks
@@ -31,16 +31,16 @@ class Gateway:
         self.pipeline = Pipeline({"m": machine()}, self.outbox.carries())
         self.sender = Sender(all_streams(self.outbox), "", Limits())
         self.health = Health()
-        self.keeper = Keeper(self.outbox, self.pipeline, self.sender, self.health, lambda: self.now_ns)
+        self.committer = Committer(self.outbox, self.pipeline, self.sender, self.health, lambda: self.now_ns)
 
     def receipt(self, generation="g1", **marks):
-        by_kind = {state.kind: state.stream for state in self.keeper._outbox.streams() if state.current}
+        by_kind = {state.kind: state.stream for state in self.committer._outbox.streams() if state.current}
         streams = {by_kind[kind]: StreamReceipt(kind=kind, mark=mark) for kind, mark in marks.items()}
         learned = self.sender.receipt(Receipt(generation=generation, at_ns=1, streams=streams), 0.0)
-        self.keeper.learned(learned)
+        self.committer.learned(learned)
 
     def contents(self):
-        outbox = self.keeper._outbox
+        outbox = self.committer._outbox
         found = outbox.read([key for _, key in outbox.waiting()])
         return [(kind, content(open_envelope(data))) for _, kind, data in found]
 
@@ -49,41 +49,41 @@ class Gateway:
 async def gateway(tmp_path):
     made = Gateway(tmp_path / "outbox.db")
     yield made
-    await made.keeper.close()
+    await made.committer.close()
 
 
 async def test_facts_states_and_receipts_in_one_go(gateway):
-    gateway.keeper.tell_site(SITE, NOW)
+    gateway.committer.tell_site(SITE, NOW)
     live(gateway.pipeline, rows(), 300)
-    assert await gateway.keeper.commit()
+    assert await gateway.committer.commit()
     assert [kind for kind, _ in gateway.contents()] == ["site", "facts"]
     assert gateway.sender.waiting == 2
     gateway.receipt(facts=1)
-    assert await gateway.keeper.commit()
+    assert await gateway.committer.commit()
     assert [kind for kind, _ in gateway.contents()] == ["site"]
-    gateway.keeper.tell_site(SITE, NOW + 1)
-    assert await gateway.keeper.commit()
+    gateway.committer.tell_site(SITE, NOW + 1)
+    assert await gateway.committer.commit()
     assert gateway.sender.waiting == 1  # said already
-    gateway.keeper.tell_site(SITE | {"config_hash": "h2"}, NOW + 1)
-    assert await gateway.keeper.commit()
+    gateway.committer.tell_site(SITE | {"config_hash": "h2"}, NOW + 1)
+    assert await gateway.committer.commit()
     assert gateway.sender.waiting == 2
 
 
 async def test_process_values_go_to_disk_without_the_states(gateway):
-    recorder = gateway.keeper._recorder = Recorder({"plc.temp": Rule()})
+    recorder = gateway.committer._recorder = Recorder({"plc.temp": Rule()})
     gateway.sender.replace(all_streams(gateway.outbox, values=True))
     recorder.feed([Row("plc.temp", T0, 21.5, Quality.GOOD)])
     live(gateway.pipeline, rows(), 300)
     states = gateway.outbox.carries()
     refuse = gateway.outbox.commit
     gateway.outbox.commit = refused
-    assert not await gateway.keeper.store_values()
-    gateway.outbox.commit, gateway.keeper.trouble = refuse, ""
-    assert await gateway.keeper.store_values()
+    assert not await gateway.committer.store_values()
+    gateway.outbox.commit, gateway.committer.trouble = refuse, ""
+    assert await gateway.committer.store_values()
     [(kind, body)] = gateway.contents()
     assert (kind, body["values"]["rows"]) == ("values", [1])
     assert gateway.outbox.carries() == states
-    assert await gateway.keeper.commit()
+    assert await gateway.committer.commit()
     assert [kind for kind, _ in gateway.contents()] == ["values", "facts"]
     assert gateway.outbox.carries() != states
 
@@ -99,17 +99,17 @@ async def test_a_full_disk_keeps_the_batch_and_says_so(gateway, caplog):
     (pages,) = db.execute("pragma page_count").fetchone()
     db.execute(f"pragma max_page_count={pages}")
     filler = [("facts", {"pad": random.Random(1).randbytes(9000).hex()})]
-    gateway.keeper._outbox.commit = lambda *args: Outbox.commit(gateway.outbox, [*args[0], *filler], *args[1:])
-    assert not await gateway.keeper.commit()
-    assert "receipts free what is stored" in gateway.keeper.trouble
-    assert not await gateway.keeper.commit()
+    gateway.committer._outbox.commit = lambda *args: Outbox.commit(gateway.outbox, [*args[0], *filler], *args[1:])
+    assert not await gateway.committer.commit()
+    assert "receipts free what is stored" in gateway.committer.trouble
+    assert not await gateway.committer.commit()
     assert caplog.text.count("outbox cannot store") == 1
     assert gateway.health.snapshot()["commits_refused"] == 2
     live(gateway.pipeline, [row for row in fed if row.t_ns >= T0 + 150 * S], 300)
     db.execute("pragma max_page_count=100000")
     filler.clear()
-    assert await gateway.keeper.commit()
-    assert gateway.keeper.trouble == ""
+    assert await gateway.committer.commit()
+    assert gateway.committer.trouble == ""
     whole = Pipeline({"m": machine()}, {})
     live(whole, fed, 300)
     expected = next(bodies(whole.take().parts))
@@ -117,9 +117,9 @@ async def test_a_full_disk_keeps_the_batch_and_says_so(gateway, caplog):
 
 
 async def test_a_file_that_breaks_while_in_use_is_set_aside(gateway, tmp_path):
-    gateway.keeper.tell_site(SITE, NOW)
+    gateway.committer.tell_site(SITE, NOW)
     live(gateway.pipeline, rows(), 130)
-    assert await gateway.keeper.commit()
+    assert await gateway.committer.commit()
     gateway.outbox._db.execute("pragma wal_checkpoint(truncate)")
     path = tmp_path / "outbox.db"
     data = bytearray(path.read_bytes())
@@ -127,13 +127,13 @@ async def test_a_file_that_breaks_while_in_use_is_set_aside(gateway, tmp_path):
     path.write_bytes(data)
     gateway.outbox._db.execute("pragma shrink_memory")
     live(gateway.pipeline, [], 200)
-    assert not await gateway.keeper.commit()
-    assert await gateway.keeper.commit()
+    assert not await gateway.committer.commit()
+    assert await gateway.committer.commit()
     assert list(tmp_path.glob("outbox.db.corrupt-*"))
     assert gateway.health.snapshot()["outbox_set_aside"] == 1
     assert gateway.pipeline.until_ns == {"m": 0}
     assert [kind for kind, _ in gateway.contents()] == ["site"]
-    gateway.keeper._outbox.check()
+    gateway.committer._outbox.check()
 
 
 async def test_a_new_generation_hears_what_is_gone_for_good(gateway):
@@ -146,21 +146,21 @@ async def test_a_new_generation_hears_what_is_gone_for_good(gateway):
     gateway.sender.replace(gateway.outbox.streams())
     gateway.receipt("g2", facts=1)
     assert gateway.sender.forgotten() == [("facts", [(2, 3)])]
-    assert await gateway.keeper.commit()
+    assert await gateway.committer.commit()
     [(kind, body)] = [item for item in gateway.contents() if "dropped" in item[1]]
     assert (kind, body["dropped"]) == ("facts", [[2, 3]])
-    assert await gateway.keeper.commit()
+    assert await gateway.committer.commit()
     assert sum("dropped" in body for _, body in gateway.contents()) == 1
 
 
 async def test_a_receipt_ahead_of_the_file_begins_again(gateway, caplog):
-    gateway.keeper.tell_site(SITE, NOW)
+    gateway.committer.tell_site(SITE, NOW)
     live(gateway.pipeline, rows(), 130)
-    assert await gateway.keeper.commit()
+    assert await gateway.committer.commit()
     old = gateway.outbox.stream("facts")
     gateway.receipt(facts=70)
     assert gateway.sender.waiting == 2
-    assert await gateway.keeper.commit()
+    assert await gateway.committer.commit()
     assert "old copy" in caplog.text
     assert gateway.outbox.stream("facts") != old
     assert gateway.pipeline.until_ns == {"m": 0}
@@ -175,15 +175,15 @@ async def test_numbers_that_are_not_ours_begin_again_once(gateway, caplog):
     gateway.sender.replace(all_streams(gateway.outbox))
     old = gateway.outbox.stream("facts")
     gateway.receipt(facts=5)
-    gateway.keeper.learned(gateway.sender.bar(old))
+    gateway.committer.learned(gateway.sender.bar(old))
     gateway.sender.connected(0.0)
     assert old not in {key.stream for key in gateway.sender.due(9.0)}
-    assert await gateway.keeper.commit()
+    assert await gateway.committer.commit()
     assert "old copy" in caplog.text
     new = gateway.outbox.stream("facts")
     assert new != old
     assert not gateway.sender.bar(old).changed
-    assert await gateway.keeper.commit()
+    assert await gateway.committer.commit()
     assert gateway.outbox.stream("facts") == new
 
 
@@ -194,7 +194,7 @@ async def test_prune_runs_now_and_then(gateway):
     gateway.receipt(facts=5)
     gateway.now_ns = NOW + 36 * DAY_NS
     for _ in range(30):
-        assert await gateway.keeper.commit()
+        assert await gateway.committer.commit()
     assert gateway.health.snapshot()["envelopes_pruned"] == 5
     assert gateway.sender.waiting == 0
 
@@ -203,9 +203,9 @@ async def test_a_killed_agent_goes_on_where_the_disk_says(tmp_path):
     fed = list(rows(stopped=()))
     first = Gateway(tmp_path / "outbox.db")
     live(first.pipeline, [row for row in fed if row.t_ns < T0 + 150 * S], 150)
-    assert await first.keeper.commit()
+    assert await first.committer.commit()
     live(first.pipeline, [row for row in fed if row.t_ns >= T0 + 150 * S], 200)  # never committed
-    await first.keeper.close()
+    await first.committer.close()
     opened = open_outbox(tmp_path / "outbox.db", NOW)
     again = Pipeline({"m": machine()}, opened.outbox.carries())
     assert again.until_ns == {"m": T0 + 150 * S}
@@ -222,10 +222,10 @@ async def test_a_killed_agent_goes_on_where_the_disk_says(tmp_path):
 
 
 async def test_a_disk_that_refuses_even_receipts_costs_no_memory_without_end(gateway):
-    recorder = gateway.keeper._recorder = Recorder({"plc.x": Rule()}, most_rows=10)
+    recorder = gateway.committer._recorder = Recorder({"plc.x": Rule()}, most_rows=10)
     gateway.sender.replace(all_streams(gateway.outbox, values=True))
     live(gateway.pipeline, rows(), 130)
-    assert await gateway.keeper.commit()
+    assert await gateway.committer.commit()
     gateway.receipt(facts=1)
 
     def refuse(*_):
@@ -234,10 +234,10 @@ async def test_a_disk_that_refuses_even_receipts_costs_no_memory_without_end(gat
     receipted, gateway.outbox.receipted = gateway.outbox.receipted, refuse
     for number in range(50):
         recorder.feed([Row("plc.x", T0 + number * S, number, Quality.GOOD)])
-        assert not await gateway.keeper.commit()
+        assert not await gateway.committer.commit()
     assert recorder.lost == 40
     gateway.outbox.receipted = receipted
-    assert await gateway.keeper.commit()
+    assert await gateway.committer.commit()
     assert gateway.outbox.streams()[1].known.mark == 1, "the receipt is not forgotten"
 
 
@@ -249,9 +249,9 @@ async def test_whatever_goes_wrong_with_a_commit_its_batch_is_kept(gateway):
 
     commit, gateway.outbox.commit = gateway.outbox.commit, broken
     with pytest.raises(ValueError, match="expected"):
-        await gateway.keeper.commit()
+        await gateway.committer.commit()
     gateway.outbox.commit = commit
-    assert await gateway.keeper.commit()
+    assert await gateway.committer.commit()
     whole = Pipeline({"m": machine()}, {})
     live(whole, rows(), 300)
     assert [body for kind, body in gateway.contents() if kind == "facts"] == [next(bodies(whole.take().parts))]

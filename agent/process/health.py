@@ -1,4 +1,4 @@
-"""What can be counted is counted here, not logged."""
+"""Counters and gauges: what can be counted is counted here instead of logged."""
 
 import os
 import resource
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class Health:
-    """Counters and gauges of one agent. Passed to whoever counts; there is no global one."""
+    """Counters and gauges of one agent, passed to whoever counts; there is no global instance."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -24,7 +24,7 @@ class Health:
         self._gauges[name] = value
 
     def snapshot(self) -> dict[str, float]:
-        """Everything as of now, with the process's memory, CPU and age."""
+        """All counters and gauges as of now, with the process's memory [MB], CPU time [s] and age [s]."""
         times = os.times()
         return {
             **{name: float(count) for name, count in self._counts.items()},
@@ -36,21 +36,21 @@ class Health:
 
 
 class Rate:
-    """How fast a counter grows. per_s: over the time between the latest two looks; None before."""
+    """How fast a counter grows. per_s: between the latest two samples; None before the second."""
 
     def __init__(self) -> None:
         self.per_s: float | None = None
         self._last: tuple[float, float] | None = None
 
-    def take(self, now_s: float, count: float) -> None:
-        """The counter as of now."""
+    def sample(self, now_s: float, count: float) -> None:
+        """The counter's value as of now."""
         if self._last and now_s > self._last[0]:
             self.per_s = (count - self._last[1]) / (now_s - self._last[0])
         self._last = (now_s, count)
 
 
 def rss_mb() -> float:
-    """Resident memory of this process [MB]; its peak where the system does not tell the present."""
+    """Resident memory of this process [MB]; its peak where the system does not report the current value."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except OSError:

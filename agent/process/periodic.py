@@ -1,38 +1,38 @@
-"""Work that comes again and again."""
+"""Periodic tasks."""
 
 import asyncio
 import logging
 from collections.abc import Callable
 from typing import Any, Final
 
-from agent.health import Health
+from agent.process.health import Health
 
 _LOG: Final = logging.getLogger("nhip.agent")
 
 
 async def every(period_s: float, work: Callable[[], Any], health: Health) -> None:
-    """Does it on a grid; late turns are skipped, not queued up. Survives what goes wrong in one turn, and counts it.
+    """Runs `work` on a time grid; late runs are skipped, not queued. An exception in one run is counted and survived.
 
-    Cancelled in the middle of a turn, it leaves that turn to end by itself: half a commit would lose what was taken
-    for it. Turns therefore hold a lock that whoever comes after the cancellation waits for.
+    If this task is cancelled during a run, that run continues to its end on its own: half a commit would lose what it
+    had taken. Each `work` therefore holds a lock, and whoever follows the cancellation waits for that lock.
     """
     loop = asyncio.get_running_loop()
     due_s = loop.time() + period_s
     while True:
         await asyncio.sleep(max(0.0, due_s - loop.time()))
         due_s += period_s * max(1, -(-(loop.time() - due_s) // period_s))
-        await _turn(work, health)
+        await _run_once(work, health)
 
 
-async def whenever(event: asyncio.Event, work: Callable[[], Any], health: Health) -> None:
-    """Does it each time that the event is set, and clears that before; in turns like those of `every`."""
+async def on_event(event: asyncio.Event, work: Callable[[], Any], health: Health) -> None:
+    """Runs `work` each time the event is set, after clearing it; exceptions and cancellation as in `every`."""
     while True:
         await event.wait()
         event.clear()
-        await _turn(work, health)
+        await _run_once(work, health)
 
 
-async def _turn(work: Callable[[], Any], health: Health) -> None:
+async def _run_once(work: Callable[[], Any], health: Health) -> None:
     try:
         await asyncio.shield(asyncio.ensure_future(work()))
     except Exception:  # noqa: BLE001  # a task that must survive; counted

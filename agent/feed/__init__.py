@@ -1,0 +1,1 @@
+"""What feeds the pipeline: live rows, recorded history, and corrections of the gateway's time."""
