@@ -4,7 +4,7 @@ import logging
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
@@ -15,17 +15,11 @@ from agent.commands.recompute import COMMANDS as RECOMPUTE
 from center.commands.accounts import COMMANDS as ACCOUNTS
 from center.commands.enroll import COMMANDS as ENROLMENT
 from center.commands.quarantine import COMMANDS as BY_HAND
+from cli.exits import FAILED, MISCONFIGURED, fail, fail_misconfigured
 from cli.options import Duration, json_option, lang_option
 from tools.door import COMMANDS as TOOLS  # each of these imports click only
 
-EXIT_BAD = 1
-EXIT_MISCONFIGURED = 2
 _path = click.Path(path_type=Path)
-
-
-def _misconfigured(error: Exception) -> NoReturn:
-    click.echo(str(error), err=True)
-    sys.exit(EXIT_MISCONFIGURED)
 
 
 def _log() -> None:
@@ -78,17 +72,9 @@ def agent(
     try:
         edge.main(site, outbox or site.with_suffix(".outbox"), history, options)
     except Misconfigured as error:
-        click.echo(_complaints(error, lang), err=True)
-        sys.exit(EXIT_MISCONFIGURED)
+        fail_misconfigured(error, lang)
     except (OutboxInUse, UnknownFormat, CannotStore) as error:
-        _misconfigured(error)
-
-
-def _complaints(error: Any, lang: str) -> str:
-    """Everything that is wrong in a file, a line each."""
-    from words import complaint
-
-    return "\n".join(complaint(item, lang) for item in error.complaints)
+        fail(error, MISCONFIGURED)
 
 
 @main.command()
@@ -97,25 +83,16 @@ def _complaints(error: Any, lang: str) -> str:
 @lang_option
 def center(center_file: Path, ready_file: Path | None, lang: str) -> None:
     """Receives, keeps and shows what the agents send, as CENTER.yaml says."""
-    import asyncio
-    import signal
-
     from center import run as hub
+    from cli.signals import run_until_signal
     from config import Misconfigured
 
     _log()
 
-    async def live() -> None:
-        stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        await hub.run(center_file, stop, ready_file)
-
     try:
-        asyncio.run(live())
+        run_until_signal(lambda stop: hub.run(center_file, stop, ready_file))
     except Misconfigured as error:
-        click.echo(_complaints(error, lang), err=True)
-        sys.exit(EXIT_MISCONFIGURED)
+        fail_misconfigured(error, lang)
 
 
 @main.command()
@@ -148,11 +125,9 @@ def migrate(source: Path, target: Path, as_json: bool, lang: str) -> None:
         try:
             copied = room.between(source, target, tell)
         except Misconfigured as error:
-            click.echo(_complaints(error, lang), err=True)
-            sys.exit(EXIT_MISCONFIGURED)
+            fail_misconfigured(error, lang)
         except (room.CannotCopy, StoreAway, StoreRefused) as error:
-            click.echo(say("migrate.failed", lang, detail=error), err=True)
-            sys.exit(EXIT_BAD)
+            fail(say("migrate.failed", lang, detail=error), FAILED)
     if as_json:
         click.echo(json.dumps(asdict(copied), ensure_ascii=False))
     else:
@@ -160,7 +135,7 @@ def migrate(source: Path, target: Path, as_json: bool, lang: str) -> None:
         click.echo(say("migrate.different" if copied.differences else "migrate.equal", lang))
         for line in copied.differences:
             click.echo(f"  {line}")
-    sys.exit(EXIT_BAD if copied.differences else 0)
+    sys.exit(FAILED if copied.differences else 0)
 
 
 @main.command()
@@ -173,10 +148,9 @@ def simulate(
     factory: Path, history: Path | None, history_from: str | None, ports_file: Path | None, http_port: int | None
 ) -> None:
     """Serves the simulated factory of FACTORY.yaml over Modbus TCP and OPC UA."""
-    import asyncio
-    import signal
     from datetime import datetime
 
+    from cli.signals import run_until_signal
     from simulator import serve
     from simulator.factory import BadFactory, load
 
@@ -185,17 +159,13 @@ def simulate(
         model = load(factory)
         since_ns = None if history_from is None else round(datetime.fromisoformat(history_from).timestamp() * 1e9)
     except (BadFactory, ValueError) as error:
-        _misconfigured(error)
+        fail(error, MISCONFIGURED)
 
-    async def live() -> None:
-        stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        await serve.run(
+    run_until_signal(
+        lambda stop: serve.run(
             model, stop=stop, history=history, history_from_ns=since_ns, ports_file=ports_file, http_port=http_port
         )
-
-    asyncio.run(live())
+    )
 
 
 @main.command()

@@ -10,7 +10,6 @@ import gc
 import json
 import logging
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -52,6 +51,7 @@ from agent.uplink.broker import broker_of
 from agent.uplink.budget import Budget, Level, Part, Plan
 from agent.uplink.data_estimate import expected
 from agent.uplink.uplink import Hooks, Uplink
+from cli.signals import run_until_signal
 from config import Site, compile_site, description, load_profiles, load_site, values_of
 from config.devices.kinds import stale_after_s
 from wire.bodies import Status
@@ -527,20 +527,10 @@ def _read_apart(site_path: Path) -> Site:
 
 def main(site_path: Path, outbox_path: Path, history: Path | None = None, options: Options | None = None) -> None:
     """The same as a process: SIGTERM and SIGINT drain it; a second one ends it at once."""
-
-    async def with_signals() -> None:
-        stop, loop = asyncio.Event(), asyncio.get_running_loop()
-
-        def ask(number: signal.Signals) -> None:
-            stop.set()
-            loop.remove_signal_handler(number)
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, ask, number)
-        await run(site_path, outbox_path, history, stop, options, _read_apart)
-
     gc.set_threshold(*_COLLECT)
     sys.setswitchinterval(_SWITCH_S)
     with suppress(KeyboardInterrupt):
-        asyncio.run(with_signals())
+        run_until_signal(
+            lambda stop: run(site_path, outbox_path, history, stop, options, _read_apart), second_signal_kills=True
+        )
     sys.stdout.flush()

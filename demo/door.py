@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from cli.signals import STOP_SIGNALS
 from demo import show
 from demo.prove import Plan, prove, write
 from demo.stage import Stage, StageBroken
@@ -32,7 +33,7 @@ def run(settings: Settings, folder: Path) -> int:
     """The exit status: 0 fine, 1 the answer is bad or a part broke."""
     console = Console(stderr=settings.for_s is not None)
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in STOP_SIGNALS:
         signal.signal(number, lambda *_: _ask_to_stop(stop))
     stage = Stage(
         folder,

@@ -4,10 +4,10 @@ from typing import Any
 
 import click
 
+from cli.terminal import notice, show_json, show_table
 from config.templates.equipment import Equipment, equipment, equipment_ids
 from config.templates.variables import Variable
 from config.yaml.suggest import nearest
-from tools.terminal import notice, show_json, show_table
 from tools.use_lines import use_lines
 from words import say
 

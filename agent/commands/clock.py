@@ -4,10 +4,11 @@ import json
 import sys
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
 import click
 
+from cli.exits import MISCONFIGURED, fail
 from cli.options import json_option, lang_option
 
 _path = click.Path(path_type=Path, dir_okay=False)
@@ -66,7 +67,7 @@ def confirm(file: Path, text: str, yes: bool, lang: str) -> None:
         try:
             said = datetime.fromisoformat(text)
         except ValueError:
-            _wrong(say("clock.bad_time", lang, text=text))
+            fail(say("clock.bad_time", lang, text=text), MISCONFIGURED)
         utc_ns = round((said if said.tzinfo else said.replace(tzinfo=zone)).timestamp() * 1e9)
         if said.second == 0:
             utc_ns += _MINUTE_NS // 2  # told to the minute: half of it has passed on average
@@ -76,7 +77,7 @@ def confirm(file: Path, text: str, yes: bool, lang: str) -> None:
     try:
         room.confirm(outbox, utc_ns, _MINUTE_NS, system)
     except OSError as error:
-        _wrong(say("clock.cannot_write", lang, file=outbox, detail=error.strerror or error))
+        fail(say("clock.cannot_write", lang, file=outbox, detail=error.strerror or error), MISCONFIGURED)
     now_ns = system.wall_ns() if utc_ns is None else utc_ns
     click.echo(say("clock.confirmed", lang, now=_text(now_ns, zone, lang)))
 
@@ -86,13 +87,8 @@ def _outbox(file: Path, lang: str) -> Path:
 
     outbox = file.with_suffix(".outbox") if file.suffix in (".yaml", ".yml") else file
     if not outbox.exists():
-        _wrong(say("clock.no_outbox", lang, file=outbox))
+        fail(say("clock.no_outbox", lang, file=outbox), MISCONFIGURED)
     return outbox
-
-
-def _wrong(text: str) -> NoReturn:
-    click.echo(text, err=True)
-    sys.exit(2)
 
 
 def _zone(file: Path) -> tzinfo:

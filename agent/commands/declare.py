@@ -19,8 +19,8 @@ from agent.commands.past_options import (
     refusal,
     say,
     site_argument,
-    wrong,
 )
+from cli.exits import MISCONFIGURED, fail
 from cli.options import json_option, lang_option
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def declare(site_file: Path, machine: str | None, field: str | None, outbox: Pat
         _list(path, site, lang, as_json)
         return
     if field is None:
-        wrong(say("declare.no_machine", lang))
+        fail(say("declare.no_machine", lang), MISCONFIGURED)
     item = _item(site, machine, field, more)
     state, why = _declare(path, item)
     if as_json:

@@ -2,13 +2,13 @@
 
 import json
 import os
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.exits import MISCONFIGURED, fail
 from cli.options import json_option, lang_option
 
 if TYPE_CHECKING:
@@ -32,8 +32,7 @@ def outbox(file: Path, target: Path | None, author: str, as_json: bool, lang: st
         found = look(file)
         exported = None if target is None else _export(file, target, author or found.author, lang)
     except (CannotStore, CorruptOutbox, UnknownFormat) as error:
-        click.echo(str(error), err=True)
-        sys.exit(2)
+        fail(error, MISCONFIGURED)
     if as_json:
         more = {} if target is None else {"exported": exported, "file": str(target)}
         click.echo(json.dumps(asdict(found) | {"waiting": found.waiting} | more, ensure_ascii=False))
@@ -101,8 +100,7 @@ def _export(file: Path, target: Path, author: str, lang: str) -> int:
     site, _, gateway = author.partition("/")
     if not (ID.fullmatch(site) and ID.fullmatch(gateway)):
         key = "outbox.bad_author" if author else "outbox.no_author"
-        click.echo(say(key, lang, author=author, file=file), err=True)
-        sys.exit(2)
+        fail(say(key, lang, author=author, file=file), MISCONFIGURED)
     head = Head(site, gateway, datetime.now(UTC).isoformat(timespec="seconds"))
     part = target.with_name(f"{target.name}.part")
     lines = 0
@@ -116,8 +114,7 @@ def _export(file: Path, target: Path, author: str, lang: str) -> int:
         part.replace(target)
     except OSError as error:
         part.unlink(missing_ok=True)
-        click.echo(say("outbox.cannot_write", lang, file=target, detail=error.strerror or error), err=True)
-        sys.exit(2)
+        fail(say("outbox.cannot_write", lang, file=target, detail=error.strerror or error), MISCONFIGURED)
     return lines - 2  # without head and end
 
 

@@ -3,13 +3,14 @@
 What they run is imported only when they are used.
 """
 
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from cli.exits import MISCONFIGURED, fail, fail_misconfigured
 
 if TYPE_CHECKING:
     from config import Site
@@ -26,18 +27,11 @@ outbox_option = click.option(
 def load(file: Path, lang: str) -> "Site":
     """The site file; its complaints end the command."""
     from config import Misconfigured, load_site
-    from words import complaint
 
     try:
         return load_site(file)
     except Misconfigured as error:
-        wrong("\n".join(complaint(item, lang) for item in error.complaints))
-
-
-def wrong(text: str) -> NoReturn:
-    """Ends the command: misconfigured."""
-    click.echo(text, err=True)
-    sys.exit(2)
+        fail_misconfigured(error, lang)
 
 
 def say(key: str, lang: str, **values: Any) -> str:
@@ -60,7 +54,7 @@ def among(what: str, value: str, known: Sequence[str], lang: str) -> None:
     """Ends the command if a name is none of those known; what: machine, reason or product."""
     if value not in known:
         kind = say(f"declare.field.{what}", lang)
-        wrong(say("declare.unknown_value", lang, what=kind, value=value, known=", ".join(known)))
+        fail(say("declare.unknown_value", lang, what=kind, value=value, known=", ".join(known)), MISCONFIGURED)
 
 
 def moment(option: str, text: str, site: "Site", lang: str) -> int:
@@ -78,7 +72,7 @@ def moment(option: str, text: str, site: "Site", lang: str) -> int:
         else:
             when = datetime.fromisoformat(text)
     except ValueError:
-        wrong(say("declare.bad_time", lang, option=option, value=text or "''"))
+        fail(say("declare.bad_time", lang, option=option, value=text or "''"), MISCONFIGURED)
     when = when if when.tzinfo else when.replace(tzinfo=zone)
     return round(when.timestamp() * 1000) * 1_000_000
 
@@ -90,7 +84,7 @@ def asked(work: Callable[[], Any]) -> Any:
     try:
         return work()
     except (CannotStore, CorruptOutbox, OutboxInUse, UnknownFormat) as error:
-        wrong(str(error))
+        fail(str(error), MISCONFIGURED)
 
 
 def local(t_ns: int, site: "Site", lang: str) -> str:

@@ -19,8 +19,8 @@ from agent.commands.past_options import (
     refusal,
     say,
     site_argument,
-    wrong,
 )
+from cli.exits import MISCONFIGURED, fail
 from cli.options import json_option, lang_option
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _ask(site: "Site", file: Path, path: Path, names: Sequence[str], from_ns: in
     with asking(path) as db:
         known = dict(db.execute("select key, value from settings"))
         if running and known.get(CONFIG) != config_hash(site):
-            wrong(say("recompute.other_file", lang, file=file))
+            fail(say("recompute.other_file", lang, file=file), MISCONFIGURED)
         ask_recompute(db, names, from_ns, time.time_ns())
     return running
 

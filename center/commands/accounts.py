@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from center.commands.quarantine import end
+from cli.exits import fail, fail_misconfigured
 from cli.options import json_option, lang_option
 
 if TYPE_CHECKING:
@@ -29,18 +29,18 @@ def _change(center: Path, lang: str, work: Callable[["Engine", int, "Actor"], An
     from center.accounts.schema import open_accounts
     from center.stores.contract import StoreAway
     from config import Misconfigured, load_center
-    from words import complaint, say
+    from words import say
 
     try:
         return work(open_accounts(load_center(center).database_url), time.time_ns(), at_the_machine())
     except Misconfigured as error:
-        end("\n".join(complaint(item, lang) for item in error.complaints), 2)
+        fail_misconfigured(error, lang)
     except Refused as error:
-        end(say(f"accounts.refused.{error.code}", lang, **error.values), 1)
+        fail(say(f"accounts.refused.{error.code}", lang, **error.values), 1)
     except BadPassword as error:
-        end(say(f"accounts.bad_password.{error.code}", lang, shortest=SHORTEST, longest=LONGEST), 1)
+        fail(say(f"accounts.bad_password.{error.code}", lang, shortest=SHORTEST, longest=LONGEST), 1)
     except StoreAway as error:
-        end(say("accounts.away", lang, detail=error), 1)
+        fail(say("accounts.away", lang, detail=error), 1)
 
 
 def _password(name: str, lang: str, *, generate: bool) -> tuple[str, bool]:
@@ -53,7 +53,7 @@ def _password(name: str, lang: str, *, generate: bool) -> tuple[str, bool]:
         if typed:
             again = click.prompt(say("user.ask_again", lang), hide_input=True, err=True)
             if again != typed:
-                end(say("accounts.bad_password.different", lang), 1)
+                fail(say("accounts.bad_password.different", lang), 1)
             return typed, False
     return random_password(), True
 

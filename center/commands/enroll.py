@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from center.commands.quarantine import end
+from cli.exits import fail, fail_misconfigured
 from cli.options import json_option, lang_option
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def _opened(center: Path, lang: str) -> tuple["Center", "Engine"]:
     from center.model.complaints import wrong
     from center.stores.contract import StoreAway
     from config import Misconfigured, load_center
-    from words import complaint, say
+    from words import say
 
     try:
         settings = load_center(center)
@@ -33,9 +33,9 @@ def _opened(center: Path, lang: str) -> tuple["Center", "Engine"]:
             raise wrong("enrolment", "", "no_enrolment")
         return settings, open_accounts(settings.database_url)
     except Misconfigured as error:
-        end("\n".join(complaint(item, lang) for item in error.complaints), 2)
+        fail_misconfigured(error, lang)
     except StoreAway as error:
-        end(say("accounts.away", lang, detail=error), 1)
+        fail(say("accounts.away", lang, detail=error), 1)
 
 
 def _put(settings: "Center", engine: "Engine", lang: str) -> str:
@@ -56,7 +56,7 @@ def _put(settings: "Center", engine: "Engine", lang: str) -> str:
 def _cannot_write(file: Any, error: OSError, lang: str) -> NoReturn:
     from words import say
 
-    end(say("enroll.cannot_write", lang, file=file, detail=error.strerror or error), 1)
+    fail(say("enroll.cannot_write", lang, file=file, detail=error.strerror or error), 1)
 
 
 @click.command("enroll")
@@ -82,7 +82,7 @@ def enroll_gateway(center: Path, site: str, gateway: str, out: Path | None, as_j
         secret, serial = enroll(engine, time.time_ns(), at_the_machine(), site, gateway)
         _write_closed(file, _bundle(settings, site, gateway, secret, serial, authorities))
     except ValueError:
-        end(say("enroll.bad_id", lang, what=f"{site}/{gateway}"[:80]), 2)
+        fail(say("enroll.bad_id", lang, what=f"{site}/{gateway}"[:80]), 2)
     except OSError as error:
         _cannot_write(error.filename or file, error, lang)
     told = _put(settings, engine, lang)
@@ -153,11 +153,11 @@ def revoke_gateway(center: Path, site: str, gateway: str, old: bool, force: bool
         serials = [item.serial for item in enrolled(engine) if (item.site, item.gateway) == (site, gateway)]
         used = _serial_in_use(center, site, gateway)
         if serials and used != serials[-1]:
-            end(say("revoke.unseen", lang, who=who, serial=serials[-1], used=used or "?"), 1)
+            fail(say("revoke.unseen", lang, who=who, serial=serials[-1], used=used or "?"), 1)
     try:
         revoke(engine, time.time_ns(), at_the_machine(), site, gateway, but_newest=old)
     except NotEnrolled:
-        end(say("revoke.nothing", lang, who=who), 1)
+        fail(say("revoke.nothing", lang, who=who), 1)
     told = _put(settings, engine, lang)
     click.echo(say("revoke.old_done" if old else "revoke.done", lang, who=who))
     click.echo(told)

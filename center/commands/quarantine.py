@@ -5,10 +5,11 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.exits import fail, fail_misconfigured
 from cli.options import json_option, lang_option
 
 if TYPE_CHECKING:
@@ -20,17 +21,12 @@ AT_ONCE = 200
 _AT_ONCE_BYTES = 4 * 2**20
 
 
-def end(text: str, status: int) -> NoReturn:
-    click.echo(text, err=True)
-    sys.exit(status)
-
-
 def _at(where: str, lang: str, work: Callable[["Running | Stopped"], Any]) -> Any:
     """Does something with a center, running or not, and ends the command with a sentence where that fails."""
     from center.commands.reach import CannotReach, reach
     from center.stores.contract import StoreAway
     from config import Misconfigured
-    from words import complaint, say
+    from words import say
 
     try:
         center = reach(where)
@@ -39,11 +35,11 @@ def _at(where: str, lang: str, work: Callable[["Running | Stopped"], Any]) -> An
         finally:
             center.close()
     except Misconfigured as error:
-        end("\n".join(complaint(item, lang) for item in error.complaints), 2)
+        fail_misconfigured(error, lang)
     except CannotReach as error:
-        end(say(error.key, lang, **error.values), 2 if error.key == "hand.not_loopback" else 1)
+        fail(say(error.key, lang, **error.values), 2 if error.key == "hand.not_loopback" else 1)
     except StoreAway as error:
-        end(say("hand.store_away", lang, detail=error), 1)
+        fail(say("hand.store_away", lang, detail=error), 1)
 
 
 @click.command("import")
@@ -60,9 +56,9 @@ def bring_in(file: Path, where: str, as_json: bool, lang: str) -> None:
         with file.open("rb") as lines:
             outcome = _at(where, lang, lambda center: _import(center, lines))
     except NotParcel as error:
-        end(say(f"import.not_parcel.{error.code}", lang, file=file, value=error.value), 2)
+        fail(say(f"import.not_parcel.{error.code}", lang, file=file, value=error.value), 2)
     except OSError as error:
-        end(say("import.cannot_read", lang, file=file, detail=error.strerror or error), 2)
+        fail(say("import.cannot_read", lang, file=file, detail=error.strerror or error), 2)
     if as_json:
         click.echo(json.dumps(outcome, ensure_ascii=False))
     else:
@@ -157,7 +153,7 @@ def show(where: str, number: int, as_json: bool, lang: str) -> None:
     try:
         found = _at(where, lang, lambda center: center.show(number))
     except LookupError:
-        end(say("quarantine.unknown", lang, id=number), 1)
+        fail(say("quarantine.unknown", lang, id=number), 1)
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False))
         return
@@ -221,7 +217,7 @@ def backup(where: str, folder: Path, as_json: bool, lang: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         saved, elsewhere = _at(where, lang, save)
     except (CannotCopy, CannotSave, OSError) as error:
-        end(say("backup.failed", lang, detail=error), 1)
+        fail(say("backup.failed", lang, detail=error), 1)
     if as_json:
         files = [{"file": str(path), "bytes": path.stat().st_size} for path in saved]
         click.echo(json.dumps({"files": files, "elsewhere": elsewhere}, ensure_ascii=False))

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import click
 
+from cli.terminal import show_json
 from config.devices.opcua import OpcUaDevice
 from config.templates.equipment import equipment, equipment_ids
 from tools.browse.lines import Item, shown_value
 from tools.browse.profile import matches_of, row_of
-from tools.terminal import show_json
 from tools.use_lines import use_item
 from words import say
 

@@ -7,6 +7,7 @@ import click
 
 from adapters.contract import Misconfigured, NotConnected
 from adapters.modbus.frames_tcp import Refused
+from cli.terminal import notice, show_json
 from config.devices.modbus import BIT_TABLES
 from tools.byte_order.decodings import Block, equals, ways
 from tools.byte_order.output import as_json as as_json_of
@@ -16,7 +17,6 @@ from tools.check.faults import fault_of, told
 from tools.peers.modbus_asker import Asker, Politeness
 from tools.peers.modbus_peer import open_bus
 from tools.scan.registers import Span
-from tools.terminal import notice, show_json
 from words import say
 
 READ_EVERY_S: Final = 0.5

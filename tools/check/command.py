@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from cli.terminal import notice, progress, show_json
 from config import Misconfigured, Site, compile_site, config_hash, load_profiles, read_site
 from config.devices.kinds import Device, periods_s, stale_after_s
 from config.devices.modbus import ModbusDevice
@@ -25,7 +26,6 @@ from tools.check.result import FINE, MISCONFIGURED, Result, as_json, show
 from tools.check.retry import look_again, round_trip_s
 from tools.check.uses import Use, rate_of, static_faults, uses
 from tools.check.verdict import DeviceSeen, Facts, Running, judge, still_while_running
-from tools.terminal import notice, progress, show_json
 from words import say
 
 

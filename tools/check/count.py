@@ -15,14 +15,13 @@ from adapters.contract import Reading
 from agent.devices.freshness import Freshness
 from agent.devices.open import open_all
 from agent.devices.supervisor import Supervisor
+from cli.terminal import OnProgress, notice, progress
 from config.devices.kinds import stale_after_s
 from config.site.model import Site
 from oee.model.facts import Stop
 from oee.model.machine import Machine
 from oee.model.states import Quality
 from tools.check.machine_now import Told, compute, longer_than, window
-from tools.terminal import Told as Tell
-from tools.terminal import notice, progress
 from words import duration, moment, number, say
 
 BASELINE_S = 30.0
@@ -177,7 +176,13 @@ async def _baseline(recorder: _Recorder, machine: Machine) -> None:
 
 
 async def _until(
-    recorder: _Recorder, machine: Machine, from_ns: int, setup: Setup, tell: Tell, now_ns: Callable[[], int], lang: str
+    recorder: _Recorder,
+    machine: Machine,
+    from_ns: int,
+    setup: Setup,
+    tell: OnProgress,
+    now_ns: Callable[[], int],
+    lang: str,
 ) -> None:
     """Waits, and shows what is counted so far."""
     loop = asyncio.get_running_loop()

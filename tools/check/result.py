@@ -9,13 +9,13 @@ from zoneinfo import ZoneInfo
 import click
 
 from agent.uplink.data_estimate import expected, month_mb
+from cli.terminal import notice, show_table
 from config import Complaint, Site, config_hash
 from tools.check import count as tally
 from tools.check.faults import Fault, told
 from tools.check.machine_now import Told
 from tools.check.verdict import DeviceSeen, TagReport
 from tools.plan.data_lines import data_lines
-from tools.terminal import notice, show_table
 from tools.texts import value_text
 from words import complaint, number, say
 

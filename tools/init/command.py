@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import click
 
+from cli.terminal import notice, show_json
 from config import Misconfigured, parse_site
 from tools.init.answers import (
     Unusable,
@@ -22,7 +23,6 @@ from tools.init.answers import (
     tags_of,
 )
 from tools.init.site_text import Answers, DeviceAnswer, MachineAnswer, UseAnswer, site_text
-from tools.terminal import notice, show_json
 from words import complaint, say
 
 T = TypeVar("T")

@@ -5,10 +5,10 @@ from pathlib import Path
 import click
 
 from agent.uplink.data_estimate import expected, month_mb
+from cli.terminal import notice, show_json, show_table
 from config import Misconfigured, read_site
 from tools.plan.data_lines import data_lines
 from tools.plan.lines import TIGHT, Line, Server, lines_of, servers_of
-from tools.terminal import notice, show_json, show_table
 from words import complaint, number, percent, say
 
 FINE, BAD, MISCONFIGURED = 0, 1, 2

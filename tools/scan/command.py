@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import click
 
 from adapters.contract import Misconfigured, NotConnected
+from cli.terminal import notice, progress, show_json, show_table
 from config.devices.modbus import ModbusRtuDevice
 from tools.check.faults import fault_of, told
 from tools.peers.modbus_asker import Politeness
@@ -13,7 +14,6 @@ from tools.peers.modbus_peer import Peer, title, typed
 from tools.scan import modbus
 from tools.scan import network as net
 from tools.scan.registers import Found, Table
-from tools.terminal import notice, progress, show_json, show_table
 from words import duration, number, say
 
 

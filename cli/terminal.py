@@ -1,4 +1,4 @@
-"""What the tools print with: tables, a progress bar on the error stream, JSON."""
+"""Output on a terminal: tables, JSON, and a progress bar on the error stream."""
 
 import json
 import sys
@@ -14,10 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 PIPE_WIDTH = 160
-"""Columns where nobody watches: wide, so that nothing is cut in a file."""
+"""Width [columns] when the output is a file or a pipe: wide, so that no cell is cut."""
 
-Told = Callable[[str, float, float], None]
-"""Told what is done, how far it is, and how far it goes."""
+OnProgress = Callable[[str, float, float], None]
+"""Takes a description, how much is done, and the total."""
 
 
 def screen() -> Console:
@@ -26,7 +26,7 @@ def screen() -> Console:
 
 
 def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
-    """Prints a table; texts are shown as they are."""
+    """Prints a table; cells are plain text, without markup."""
     table = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
     for heading in headings:
         table.add_column(heading, overflow="fold")
@@ -41,13 +41,13 @@ def show_json(data: Mapping[str, Any]) -> None:
 
 
 def notice(text: str) -> None:
-    """A sentence beside the result."""
+    """Prints a sentence on the error stream, beside the result."""
     click.echo(text, err=True)
 
 
 @contextmanager
-def progress(*, quiet: bool = False) -> Iterator[Told]:
-    """A bar while something lasts; nothing where nobody watches."""
+def progress(*, quiet: bool = False) -> Iterator[OnProgress]:
+    """A progress bar, if the error stream is a terminal."""
     if quiet or not sys.stderr.isatty():
         yield lambda _what, _done, _total: None
         return
