@@ -3,7 +3,6 @@
 import json
 import sys
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -12,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 import words
+from cli.times import parse_time
 from config import Misconfigured, Site, load_site
 from oee.model.calendars import to_ns
 from replay.drive import Outcome, replay
@@ -90,10 +90,10 @@ def _moment(option: str, text: str, zone: ZoneInfo, lang: str) -> int | None:
     if not text:
         return None
     try:
-        when = datetime.fromisoformat(text)
+        when = parse_time(text, zone)
     except ValueError as error:
         raise BadOption(words.say("replay.bad_moment", lang, option=option, value=text)) from error
-    return to_ns(when if when.tzinfo else when.replace(tzinfo=zone))
+    return to_ns(when)
 
 
 def _with_bar(site: Site, folder: Path, from_ns: int, to_ns: int, lang: str) -> Outcome:

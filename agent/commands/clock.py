@@ -28,6 +28,7 @@ def show(file: Path, as_json: bool, lang: str) -> None:
     """Who vouches for the time of the agent of FILE (SITE.yaml or its .outbox)."""
     from agent.clock.clock import Clock, held_path
     from agent.clock.system import SystemClock
+    from cli.times import time_text
     from words import number, say
 
     outbox = _outbox(file, lang)
@@ -40,10 +41,10 @@ def show(file: Path, as_json: bool, lang: str) -> None:
         click.echo(json.dumps(told))
         return
     zone = _zone(file)
-    shown = _text(system.wall_ns(), zone, lang)
+    shown = time_text(system.wall_ns(), zone, lang)
     if kept.trusted:
         vouched = say(f"clock.by.{by}", lang)
-        click.echo(say("clock.now", lang, gateway=_text(kept.now_ns(), zone, lang), system=shown, by=vouched))
+        click.echo(say("clock.now", lang, gateway=time_text(kept.now_ns(), zone, lang), system=shown, by=vouched))
     else:
         click.echo(say("clock.untrusted", lang, system=shown, file=file))
     if held:
@@ -59,19 +60,20 @@ def confirm(file: Path, text: str, yes: bool, lang: str) -> None:
     """Vouch for the time of the agent of FILE (SITE.yaml or its .outbox), where neither NTP nor the center can."""
     from agent.clock import clock as room
     from agent.clock.system import SystemClock
+    from cli.times import parse_time, time_text
     from words import say
 
     outbox, system, zone = _outbox(file, lang), SystemClock(), _zone(file)
     utc_ns = None
     if text:
         try:
-            said = datetime.fromisoformat(text)
+            typed = parse_time(text, zone)
         except ValueError:
             fail(say("clock.bad_time", lang, text=text), MISCONFIGURED)
-        utc_ns = round((said if said.tzinfo else said.replace(tzinfo=zone)).timestamp() * 1e9)
-        if said.second == 0:
-            utc_ns += _MINUTE_NS // 2  # told to the minute: half of it has passed on average
-    elif not yes and not click.confirm(say("clock.ask", lang, system=_text(system.wall_ns(), zone, lang))):
+        utc_ns = round(typed.timestamp() * 1e9)
+        if typed.second == 0:
+            utc_ns += _MINUTE_NS // 2  # typed to the minute: on average half of it has passed
+    elif not yes and not click.confirm(say("clock.ask", lang, system=time_text(system.wall_ns(), zone, lang))):
         click.echo(say("clock.not_confirmed", lang), err=True)
         sys.exit(1)
     try:
@@ -79,7 +81,7 @@ def confirm(file: Path, text: str, yes: bool, lang: str) -> None:
     except OSError as error:
         fail(say("clock.cannot_write", lang, file=outbox, detail=error.strerror or error), MISCONFIGURED)
     now_ns = system.wall_ns() if utc_ns is None else utc_ns
-    click.echo(say("clock.confirmed", lang, now=_text(now_ns, zone, lang)))
+    click.echo(say("clock.confirmed", lang, now=time_text(now_ns, zone, lang)))
 
 
 def _outbox(file: Path, lang: str) -> Path:
@@ -103,12 +105,6 @@ def _zone(file: Path) -> tzinfo:
         except Misconfigured:
             pass
     return datetime.now().astimezone().tzinfo or UTC
-
-
-def _text(t_ns: int, zone: tzinfo, lang: str) -> str:
-    from words import moment
-
-    return moment(datetime.fromtimestamp(t_ns / 1e9, UTC).astimezone(zone), lang)
 
 
 COMMANDS = (clock,)

@@ -73,20 +73,15 @@ def _print(found: "Look", lang: str) -> None:
 def _waits(count: int, size: int, oldest_ns: int, lang: str) -> dict[str, Any]:
     import time
 
-    from words import duration, moment, number
+    from cli.times import time_text
+    from words import duration, number
 
     return {
         "count": number(count, lang),
         "kilobytes": number(size / 1e3, lang, 1),
-        "since": moment(_local(oldest_ns), lang),
+        "since": time_text(oldest_ns, None, lang),
         "age": duration((time.time_ns() - oldest_ns) // 1_000_000, lang),
     }
-
-
-def _local(t_ns: int) -> Any:
-    from datetime import UTC, datetime
-
-    return datetime.fromtimestamp(t_ns / 1e9, UTC).astimezone()
 
 
 def _export(file: Path, target: Path, author: str, lang: str) -> int:

@@ -58,22 +58,17 @@ def among(what: str, value: str, known: Sequence[str], lang: str) -> None:
 
 
 def moment(option: str, text: str, site: "Site", lang: str) -> int:
-    """A time [ns UTC] as people write it: a clock time is the latest one that is past."""
-    from datetime import datetime, timedelta
-    from datetime import time as clock_time
+    """A time [ns UTC, whole ms] as people type it; a time of day alone is the last one that has passed."""
+    from datetime import datetime
     from zoneinfo import ZoneInfo
 
+    from cli.times import parse_past_time
+
     zone = ZoneInfo(site.timezone)
-    now = datetime.fromtimestamp(time.time(), zone)
     try:
-        if len(text) <= 5 and ":" in text:
-            when = datetime.combine(now.date(), clock_time.fromisoformat(text.zfill(5)), zone)
-            when -= timedelta(days=1 if when > now else 0)
-        else:
-            when = datetime.fromisoformat(text)
+        when = parse_past_time(text, zone, datetime.fromtimestamp(time.time(), zone))
     except ValueError:
         fail(say("declare.bad_time", lang, option=option, value=text or "''"), MISCONFIGURED)
-    when = when if when.tzinfo else when.replace(tzinfo=zone)
     return round(when.timestamp() * 1000) * 1_000_000
 
 
@@ -88,10 +83,9 @@ def asked(work: Callable[[], Any]) -> Any:
 
 
 def local(t_ns: int, site: "Site", lang: str) -> str:
-    """A time as people at the site read it."""
-    from datetime import datetime
+    """A time [ns UTC] as people at the site read it."""
     from zoneinfo import ZoneInfo
 
-    from words import moment
+    from cli.times import time_text
 
-    return moment(datetime.fromtimestamp(t_ns / 1e9, ZoneInfo(site.timezone)), lang)
+    return time_text(t_ns, ZoneInfo(site.timezone), lang)
