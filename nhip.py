@@ -109,8 +109,7 @@ def migrate(source: Path, target: Path, as_json: bool, lang: str) -> None:
     from rich.progress import Progress, TaskID
 
     from center.commands import migrate as room
-    from center.ledger.contract import StoreRefused
-    from center.stores.contract import StoreAway
+    from center.contract.store import StoreRefused, StoreUnavailable
     from config import Misconfigured
     from words import say
 
@@ -126,7 +125,7 @@ def migrate(source: Path, target: Path, as_json: bool, lang: str) -> None:
             copied = room.between(source, target, tell)
         except Misconfigured as error:
             fail_misconfigured(error, lang)
-        except (room.CannotCopy, StoreAway, StoreRefused) as error:
+        except (room.CannotMigrate, StoreUnavailable, StoreRefused) as error:
             fail(say("migrate.failed", lang, detail=error), FAILED)
     if as_json:
         click.echo(json.dumps(asdict(copied), ensure_ascii=False))

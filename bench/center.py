@@ -29,7 +29,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from center.stores.contract import Batch, Origin, Query, RolledUp
+from center.contract.store import Origin, Query, RolledUp, RowBatch
 from oee.kpi import kpi
 from oee.model.facts import MINUTE_NS, NO_LOSSES
 from oee.model.states import CalendarClass
@@ -45,7 +45,7 @@ def fill(store, site, machines, days, *, minutes=60, quiet=False):
     stretches = range(first_min, first_min + days * DAY_MIN, minutes)
     for number, first in enumerate(track(stretches, f"{site} ...", console=Console(stderr=True), disable=quiet)):
         table = facts(machines, first, minutes, number)
-        batch = Batch(Origin(site, "main", "00000000000000aa"), number + 1, table, NO_LOSSES, ())
+        batch = RowBatch(Origin(site, "main", "00000000000000aa"), number + 1, table, NO_LOSSES, ())
         began = time.perf_counter()
         store.write([batch])
         spent_s += time.perf_counter() - began
@@ -110,7 +110,7 @@ def live(store, machines):
     spent = []
     for minute in range(20):
         table = facts(machines, START_MIN + 29 * DAY_MIN + minute, 1, minute)
-        batch = Batch(Origin("live", "main", "00000000000000aa"), minute + 1, table, losses(table), ())
+        batch = RowBatch(Origin("live", "main", "00000000000000aa"), minute + 1, table, losses(table), ())
         began = time.perf_counter()
         store.write([batch])
         spent.append(time.perf_counter() - began)

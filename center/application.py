@@ -14,11 +14,11 @@ from center.ingest.declare import Declaring
 from center.ingest.worker import Ingest
 from center.metrics import add_metrics
 from center.model.viewer import Viewer
-from center.state import Center
+from center.runtime.state import CenterState
 
 
 def application(
-    center: Center,
+    center: CenterState,
     ingest: Ingest,
     declaring: Declaring,
     accounts: Accounts | None = None,
@@ -40,7 +40,7 @@ def application(
     return app
 
 
-def watched(center: Center, accounts: Accounts | None, *, secure: bool = False) -> FastAPI:
+def watched(center: CenterState, accounts: Accounts | None, *, secure: bool = False) -> FastAPI:
     """What an ingest worker answers: how it is."""
     app = create_app(center, _identify(accounts), health_only=True)
     add_metrics(app, center)

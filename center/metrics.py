@@ -9,15 +9,15 @@ from fastapi import FastAPI
 from fastapi.responses import Response
 
 from center.api.access import Watching
-from center.state import Center
-from center.stores.contract import StoreAway
+from center.contract.store import StoreUnavailable
+from center.runtime.state import CenterState
 from wire.marks import holes
 from wire.prometheus import CONTENT_TYPE, Metric, by_label, counter, gauge, render
 
 _OWN_NAME: Final = {"fact_rows", "let_go", "store_away"}
 
 
-def add_metrics(app: FastAPI, center: Center) -> None:
+def add_metrics(app: FastAPI, center: CenterState) -> None:
     """The route."""
 
     @app.get("/metrics", include_in_schema=False)
@@ -27,13 +27,13 @@ def add_metrics(app: FastAPI, center: Center) -> None:
         )
 
 
-def _ingest(center: Center) -> list[Metric]:
+def _ingest(center: CenterState) -> list[Metric]:
     counts, conditions = center.health.counts(), center.health.conditions()
     store_up, quarantined, overfull = True, None, None
     try:
-        quarantined = float(center.books.quarantined("", 1)[1])
-        overfull = float(len(center.books.overfull()))
-    except StoreAway:
+        quarantined = float(center.ledger.quarantined("", 1)[1])
+        overfull = float(len(center.ledger.overfull()))
+    except StoreUnavailable:
         store_up = False
     return [
         by_label(
@@ -61,9 +61,9 @@ def _ingest(center: Center) -> list[Metric]:
     ]
 
 
-def _streams(center: Center) -> list[Metric]:
+def _streams(center: CenterState) -> list[Metric]:
     by_name: dict[str, list[tuple[dict[str, str], float]]] = {}
-    for key, state in sorted(center.memory.streams.items(), key=lambda item: (item[0].site, item[0].gateway)):
+    for key, state in sorted(center.ledger_cache.streams.items(), key=lambda item: (item[0].site, item[0].gateway)):
         labels = {"site": key.site, "gateway": key.gateway, "kind": state.kind, "stream": key.stream}
         missing = sum(last - first + 1 for first, last in holes(state.marks))
         told = {"mark": state.marks.mark, "holes": missing, "seen": state.seen_ns / 1e9}
@@ -87,10 +87,10 @@ def _streams(center: Center) -> list[Metric]:
     ]
 
 
-def _gateways(center: Center) -> list[Metric]:
+def _gateways(center: CenterState) -> list[Metric]:
     now_ns = center.now_ns()
     online, waiting, error, trusted = [], [], [], []
-    for site in sorted({*center.memory.sites.ids(), *center.pictures.sites()}):
+    for site in sorted({*center.ledger_cache.sites.ids(), *center.pictures.sites()}):
         for gateway in center.pictures.gateways(site):
             picture, labels = center.pictures.get(site, gateway), {"site": site, "gateway": gateway}
             online.append((labels, float(picture.online(now_ns))))

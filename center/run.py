@@ -22,12 +22,12 @@ from center.application import application, watched
 from center.database.declarations import open_declarations
 from center.database.sql import shown_url
 from center.ingest.declare import Declaring
-from center.ingest.mqtt import Broker, part_of
+from center.ingest.mqtt import BrokerSettings, subscriptions_of
 from center.ingest.worker import Ingest
-from center.model.complaints import wrong
-from center.opening import close_center, open_center
-from center.rollups import Job
-from center.state import Center
+from center.model.complaints import misconfigured
+from center.runtime.opening import close_center, open_center
+from center.runtime.rollup_job import RollupJob
+from center.runtime.state import CenterState
 from config import Center as CenterFile
 from config import load_center
 
@@ -62,12 +62,12 @@ def _open_accounts(settings: CenterFile) -> Accounts | None:
         return None
     engine = open_accounts(settings.database_url)
     if not has_administrator(engine):
-        raise wrong("accounts", shown_url(engine), "no_administrator")
+        raise misconfigured("accounts", shown_url(engine), "no_administrator")
     return Accounts(engine, watch_here=settings.monitoring == "loopback")
 
 
 async def _serve(
-    center: Center,
+    center: CenterState,
     accounts: Accounts | None,
     engine: Engine,
     settings: CenterFile,
@@ -75,7 +75,7 @@ async def _serve(
     stop: asyncio.Event,
     ready_file: str | Path | None,
 ) -> None:
-    broker = Broker(
+    broker = BrokerSettings(
         settings.host,
         settings.port,
         settings.tls,
@@ -86,8 +86,8 @@ async def _serve(
         settings.private_key_file,
     )
     unfit: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    ingest = Ingest(center, broker, part_of(settings.role, _teller(unfit)))
-    sums = Job(center, answers=settings.role != "ingest")
+    ingest = Ingest(center, broker, subscriptions_of(settings.role, _teller(unfit)))
+    sums = RollupJob(center, answers=settings.role != "ingest")
     declaring = Declaring(engine, ingest.publish, center.now_ns)
     ingest.on_everybody, ingest.on_status = declaring.everybody, declaring.heard
     if settings.role == "ingest":
@@ -108,7 +108,9 @@ async def _serve(
             _write_ready(Path(ready_file), listener, "https" if settings.https else "http")
         await asyncio.wait((serving, stopping, unfit), return_when=asyncio.FIRST_COMPLETED)
         if unfit.done():
-            raise wrong("role", settings.role, "no_shared_subscriptions", broker=settings.broker, detail=unfit.result())
+            raise misconfigured(
+                "role", settings.role, "no_shared_subscriptions", broker=settings.broker, detail=unfit.result()
+            )
         if not stop.is_set():
             raise RuntimeError("the HTTP server ended by itself; its log says why")
     finally:
@@ -148,7 +150,9 @@ def _uvicorn(app: FastAPI, settings: CenterFile) -> uvicorn.Config:
     try:
         config.load()
     except OSError as error:  # ssl.SSLError is one
-        raise wrong("https", str(encrypted.get("ssl_certfile")), "certificate_unusable", detail=error) from error
+        raise misconfigured(
+            "https", str(encrypted.get("ssl_certfile")), "certificate_unusable", detail=error
+        ) from error
     return config
 
 
@@ -173,7 +177,7 @@ def _listen(settings: CenterFile) -> socket.socket:
         family = socket.AF_INET6 if ":" in settings.listen_host else socket.AF_INET
         return socket.create_server((settings.listen_host.strip("[]"), settings.listen_port), family=family)
     except OSError as error:
-        raise wrong("listen", settings.listen, "cannot_listen", detail=error.strerror or error) from error
+        raise misconfigured("listen", settings.listen, "cannot_listen", detail=error.strerror or error) from error
 
 
 def _write_ready(path: Path, listener: socket.socket, scheme: str) -> None:
@@ -189,6 +193,6 @@ def _forget_ready(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
-def _mount_console(app: FastAPI, center: Center, accounts: Accounts | None) -> None:
+def _mount_console(app: FastAPI, center: CenterState, accounts: Accounts | None) -> None:
     if importlib.util.find_spec(_CONSOLE) is not None:
         importlib.import_module(_CONSOLE).mount(app, center, accounts)

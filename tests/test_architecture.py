@@ -58,7 +58,7 @@ PURE = [
             "agent/devices/recorder.py",
             "agent/outbox/send_window.py",
             "agent/devices/schedule.py",
-            "center/ledger/marks.py",
+            "center/contract/streams.py",
             "demo/proof.py",
             "config/templates/fill.py",
             "config/templates/variables.py",

@@ -86,7 +86,7 @@ _STEPS: Final = (_first, _gateways)
 
 
 def open_accounts(url: str) -> Engine:
-    """The database with the accounts' tables in it. Raises `Misconfigured` or `StoreAway`."""
+    """The database with the accounts' tables in it. Raises `Misconfigured` or `StoreUnavailable`."""
     engine = open_database(url)
     prepare(engine, "accounts", _STEPS)
     return engine

@@ -19,8 +19,8 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from center.contract.store import StoreUnavailable
 from center.model.viewer import EVERYTHING, Right, Viewer
-from center.stores.contract import StoreAway
 
 Identify = Callable[[HTTPConnection], Awaitable[Viewer | None]]
 LOGIN: Final = "/login"
@@ -77,7 +77,7 @@ class Gate:
         if refusal is None and not _is_open(scope):
             try:
                 viewer = await self._identify(connection)
-            except StoreAway as error:
+            except StoreUnavailable as error:
                 refusal = _problem(503, "store_away", str(error))
             except Forbidden as error:
                 refusal = _problem(403, "forbidden", str(error))

@@ -16,16 +16,16 @@ from center.api.gateways import add_gateways
 from center.api.numbers import PROBLEMS, V1, SiteName, add_numbers
 from center.api.responses import Paging, paged, part
 from center.api.values import add_values
+from center.contract.store import StoreUnavailable
 from center.model.times import BadQuestion
 from center.queries import site as queries
 from center.queries.scope import UnknownSite
-from center.state import Center
-from center.stores.contract import StoreAway
+from center.runtime.state import CenterState
 
 AnySite = Annotated[str, Query(description="Id of the site; all sites without it.")]
 
 
-def create_app(center: Center, identify: Identify = anybody_here, *, health_only: bool = False) -> FastAPI:
+def create_app(center: CenterState, identify: Identify = anybody_here, *, health_only: bool = False) -> FastAPI:
     """The application over a running center. identify: tells who asks; health_only: of a part that answers nothing else."""
     app = FastAPIOffline(  # FastAPI's own page of documents loads its script from the internet
         title=center.name or "Nhịp",
@@ -46,7 +46,7 @@ def create_app(center: Center, identify: Identify = anybody_here, *, health_only
         (BadQuestion, 422, "bad_question"),
         (UnknownSite, 404, "unknown"),
         (Forbidden, 403, "forbidden"),
-        (StoreAway, 503, "store_away"),
+        (StoreUnavailable, 503, "store_away"),
     ):
         app.add_exception_handler(kind, _problem(status, name))
     _add_health(app, center)
@@ -59,7 +59,7 @@ def create_app(center: Center, identify: Identify = anybody_here, *, health_only
     return app
 
 
-def _add_sites(app: FastAPI, center: Center) -> None:
+def _add_sites(app: FastAPI, center: CenterState) -> None:
     @app.get(f"{V1}/sites", response_model=list[answers.Site], responses=PROBLEMS)
     def sites(viewer: Viewing, shown: Paging, response: Response) -> Any:
         """Every site that ever described itself or sent a fact."""
@@ -81,7 +81,7 @@ def _add_sites(app: FastAPI, center: Center) -> None:
         return part(shown, response, queries.live(center, viewer, site))
 
 
-def _add_delivery(app: FastAPI, center: Center) -> None:
+def _add_delivery(app: FastAPI, center: CenterState) -> None:
     @app.get(f"{V1}/delivery", response_model=answers.Delivery, responses=PROBLEMS)
     def delivery(viewer: Viewing, shown: Paging, response: Response, site: AnySite = "") -> Any:
         """Stream by stream what became of the envelopes, and what is missing."""
@@ -94,7 +94,7 @@ def _add_delivery(app: FastAPI, center: Center) -> None:
         return paged(shown, response, queries.quarantine(center, viewer, site, limit=most))
 
 
-def _add_health(app: FastAPI, center: Center) -> None:
+def _add_health(app: FastAPI, center: CenterState) -> None:
     @app.get(f"{V1}/health", response_model=answers.Health, responses=PROBLEMS)
     def health(_viewer: Watching) -> Any:
         """How the center itself is."""

@@ -10,10 +10,10 @@ from fastapi.responses import FileResponse, JSONResponse
 from sqlalchemy import Engine
 from starlette.background import BackgroundTask
 
-from center import backup
 from center.api import models as answers
 from center.api.access import Administering
-from center.state import Center
+from center.runtime import backup
+from center.runtime.state import CenterState
 
 _BYTES: Final = "application/octet-stream"
 _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
@@ -28,7 +28,7 @@ Part = Annotated[
 ]
 
 
-def add_backup(app: FastAPI, center: Center, engine: Engine) -> None:
+def add_backup(app: FastAPI, center: CenterState, engine: Engine) -> None:
     """The route. engine: of the SQL database."""
 
     @app.get("/api/v1/backup/{part}", response_model=None, response_class=FileResponse, responses=_RESPONSES)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final, NamedTuple
 
-from center.state import Center
+from center.runtime.state import CenterState
 
 
 def _version() -> str:
@@ -28,12 +28,12 @@ BYTES: Final = 64 * 1024 * 1024
 """Room for answers kept in memory."""
 
 
-def stamp(center: Center, sites: Collection[str], *parts: object) -> str:
+def stamp(center: CenterState, sites: Collection[str], *parts: object) -> str:
     """What an answer about these sites depends on, as a short text.
 
     parts: whatever else the answer depends on: the question itself, the window.
     """
-    memory = center.memory
+    memory = center.ledger_cache
     known = [PROGRAM, memory.generation, *map(str, parts)]
     for site, gateway in memory.gateways():
         if site in sites:

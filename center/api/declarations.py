@@ -9,12 +9,12 @@ from center.api.access import Viewing, Writing
 from center.api.models import Answer
 from center.api.numbers import PROBLEMS, V1
 from center.database import declarations
-from center.database.declarations import Kept
+from center.database.declarations import DeclarationRecord
 from center.ingest.declare import Declaring
 from center.model.times import BadQuestion, iso, parse_time
 from center.model.viewer import Viewer
 from center.queries.scope import UnknownSite, zone_of
-from center.state import Center
+from center.runtime.state import CenterState
 from oee.model.declarations import ENTRIES, Declaration
 from oee.model.declarations import Field as Word
 from oee.model.states import STATE_BY_WORD, State
@@ -75,7 +75,7 @@ class DeclaredList(Answer):
     rows: list[Declared]
 
 
-def add_declarations(app: FastAPI, center: Center, declaring: Declaring) -> None:
+def add_declarations(app: FastAPI, center: CenterState, declaring: Declaring) -> None:
     """The routes. The console finds `declaring` in the application's state."""
     app.state.declaring = declaring
 
@@ -92,15 +92,15 @@ def add_declarations(app: FastAPI, center: Center, declaring: Declaring) -> None
         """What was declared here, the newest first, and what became of it."""
         if site:
             zone_of(center, viewer, site)
-        asked = [site] if site else viewer.seen(center.memory.sites.ids())
+        asked = [site] if site else viewer.seen(center.ledger_cache.sites.ids())
         rows = declarations.listed(declaring.engine, asked, machine, limit)
         return {"rows": [shown(center, viewer, row) for row in rows]}
 
 
-def checked(center: Center, viewer: Viewer, said: Said) -> tuple[str, Declaration]:
+def checked(center: CenterState, viewer: Viewer, said: Said) -> tuple[str, Declaration]:
     """The declaration and whose it is. Raises `BadQuestion` or `UnknownSite`."""
     zone = zone_of(center, viewer, said.site)
-    owner = center.memory.sites.owner(said.site, said.machine)
+    owner = center.ledger_cache.sites.owner(said.site, said.machine)
     if owner is None:
         raise UnknownSite(f"site {said.site!r} has no machine {said.machine!r}")
     start_ns = parse_time("from", said.start, zone)
@@ -124,7 +124,7 @@ def checked(center: Center, viewer: Viewer, said: Said) -> tuple[str, Declaratio
     )
 
 
-def _value(center: Center, said: Said, gateway: str) -> None:
+def _value(center: CenterState, said: Said, gateway: str) -> None:
     """Raises `BadQuestion` for a value that the machine's gateway could not follow."""
     for text in (said.value, said.product, said.replaces):
         if not text.isprintable():
@@ -133,7 +133,7 @@ def _value(center: Center, said: Said, gateway: str) -> None:
         return
     if said.field in ENTRIES and not said.value.strip().isdecimal():
         raise BadQuestion(f"value: {said.value[:40]!r} is no number of pieces")
-    told = center.memory.sites.revisions(said.site, gateway)
+    told = center.ledger_cache.sites.revisions(said.site, gateway)
     known = {
         "state": _STATES,
         "reason": tuple(told[-1].body.reasons) if told else (),
@@ -143,7 +143,7 @@ def _value(center: Center, said: Said, gateway: str) -> None:
         raise BadQuestion(f"value: no {said.field} {said.value[:40]!r}; there are {', '.join(known)}")
 
 
-def shown(center: Center, viewer: Viewer, kept: Kept) -> dict[str, Any]:
+def shown(center: CenterState, viewer: Viewer, kept: DeclarationRecord) -> dict[str, Any]:
     """A declaration as it is answered."""
     zone, said = zone_of(center, viewer, kept.site), kept.said
     return {

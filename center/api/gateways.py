@@ -12,7 +12,7 @@ from center.api.responses import Paging, paged, part
 from center.model.times import parse_time
 from center.queries import gateways
 from center.queries.scope import zone_of
-from center.state import Center
+from center.runtime.state import CenterState
 
 AnySite = Annotated[str, Query(description="Id of the site; all sites without it.")]
 
@@ -86,7 +86,7 @@ class Holes(Windowed):
     next: str | None = Field(None, description="Where the next page is; null on the last one.")
 
 
-def add_gateways(app: FastAPI, center: Center) -> None:
+def add_gateways(app: FastAPI, center: CenterState) -> None:
     """The routes."""
 
     @app.get(f"{V1}/gateways", response_model=list[Gateway], responses=PROBLEMS)

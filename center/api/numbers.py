@@ -16,7 +16,7 @@ from center.queries.compare import compare as compare_machines
 from center.queries.compare import named
 from center.queries.paging import MOST_ROWS
 from center.queries.scope import BUCKETS, zone_of
-from center.state import Center
+from center.runtime.state import CenterState
 from oee.kpi.kpi import FORMULAS, KPI_KEYS
 
 V1: Final = "/api/v1"
@@ -50,7 +50,7 @@ PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
 _UTC: Final = ZoneInfo("UTC")
 
 
-def add_numbers(app: FastAPI, center: Center) -> None:
+def add_numbers(app: FastAPI, center: CenterState) -> None:
     """The routes."""
     get = _getter(app)
 
@@ -157,7 +157,7 @@ def _getter(app: FastAPI) -> Callable[[str, type[answers.Answer]], Callable[[Any
 
 
 def _of_site(
-    center: Center,
+    center: CenterState,
     viewer: Viewer,
     shown: Shown,
     subject: str,
@@ -174,7 +174,7 @@ def _of_site(
     return present(center, shown, subject, (site,), ends, ask)
 
 
-def _window(center: Center, zone: ZoneInfo, start: str, end: str) -> tuple[int, int]:
+def _window(center: CenterState, zone: ZoneInfo, start: str, end: str) -> tuple[int, int]:
     start_ns = parse_time("from", start, zone) if start else None
     end_ns = parse_time("to", end, zone) if end else None
     return window(start_ns, end_ns, center.now_ns())

@@ -12,10 +12,10 @@ from starlette.concurrency import run_in_threadpool
 
 from center.api import models as answers
 from center.api.access import Administering, Viewing
-from center.ingest import by_hand
+from center.contract.store import StoreUnavailable
+from center.ingest import manual as by_hand
 from center.ingest.worker import Ingest
-from center.state import Center
-from center.stores.contract import StoreAway
+from center.runtime.state import CenterState
 from wire.parcel import Damaged, Item, read_item
 
 ENVELOPES: Final = "/api/v1/envelopes"
@@ -30,7 +30,7 @@ Gateway = Annotated[str, Query(description="Id of the gateway.", examples=["main
 Number = Annotated[int, Path(description="Id of the entry, as GET /api/v1/quarantine lists it.")]
 
 
-def add_by_hand(app: FastAPI, center: Center, ingest: Ingest) -> None:
+def add_by_hand(app: FastAPI, center: CenterState, ingest: Ingest) -> None:
     """The routes."""
 
     @app.post(ENVELOPES, response_model=answers.Taken, responses=_PROBLEMS, openapi_extra=_body_of(NDJSON, "string"))
@@ -72,7 +72,7 @@ def _body_of(content_type: str, kind: str) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {content_type: {"schema": {"type": kind}}}}}
 
 
-def _deliver(center: Center, ingest: Ingest, author: tuple[str, str], items: list[Item]) -> Any:
+def _deliver(center: CenterState, ingest: Ingest, author: tuple[str, str], items: list[Item]) -> Any:
     work = lambda: by_hand.deliver(center, ingest, *author, items)  # noqa: E731
     return _asked(lambda: vars(ingest.submit(work).result(_WAIT_S)))
 
@@ -91,7 +91,7 @@ def _asked(question: Callable[[], Any]) -> Any:
         return _problem(422, "bad_question", str(error))
     except LookupError as error:
         return _problem(404, "unknown", str(error))
-    except StoreAway as error:
+    except StoreUnavailable as error:
         return _problem(503, "store_away", str(error))
     except NotInTime:
         return _problem(503, "store_away", f"not within {_WAIT_S:.0f} s; it goes on, and may be asked again")

@@ -14,7 +14,7 @@ from fastapi import Depends, Query, Request, Response
 from center.api.cache import Answers, Kept, stamp
 from center.exports import export
 from center.queries.paging import MAX_ROWS, MOST_ROWS, address, cut, link
-from center.state import Center
+from center.runtime.state import CenterState
 
 Format = Literal["json", "csv", "parquet", "xlsx"]
 Limit = Annotated[int, Query(ge=1, le=MOST_ROWS, description="Rows of a page; files have all of them.")]
@@ -69,7 +69,7 @@ Paging = Annotated[Shown, Depends(_paging)]
 
 
 def present(
-    center: Center,
+    center: CenterState,
     shown: Shown,
     subject: str,
     sites: Collection[str],

@@ -10,12 +10,12 @@ from center.api.numbers import PROBLEMS, V1, From, Machines, SiteName, To
 from center.model.times import parse_time
 from center.queries import values
 from center.queries.scope import zone_of
-from center.state import Center
+from center.runtime.state import CenterState
 
 Limit = Annotated[int, Query(ge=1, le=values.MAX_ROWS, description="At most so many rows, the earliest.")]
 
 
-def add_values(app: FastAPI, center: Center) -> None:
+def add_values(app: FastAPI, center: CenterState) -> None:
     """The route."""
 
     @app.get(f"{V1}/values", response_model=answers.Values, responses=PROBLEMS)

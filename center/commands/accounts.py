@@ -27,7 +27,7 @@ def _change(center: Path, lang: str, work: Callable[["Engine", int, "Actor"], An
     from center.accounts.passwords import LONGEST, SHORTEST, BadPassword
     from center.accounts.people import Refused
     from center.accounts.schema import open_accounts
-    from center.stores.contract import StoreAway
+    from center.contract.store import StoreUnavailable
     from config import Misconfigured, load_center
     from words import say
 
@@ -39,7 +39,7 @@ def _change(center: Path, lang: str, work: Callable[["Engine", int, "Actor"], An
         fail(say(f"accounts.refused.{error.code}", lang, **error.values), 1)
     except BadPassword as error:
         fail(say(f"accounts.bad_password.{error.code}", lang, shortest=SHORTEST, longest=LONGEST), 1)
-    except StoreAway as error:
+    except StoreUnavailable as error:
         fail(say("accounts.away", lang, detail=error), 1)
 
 

@@ -22,31 +22,31 @@ _center = click.argument("center", metavar="CENTER.yaml", type=click.Path(path_t
 
 def _opened(center: Path, lang: str) -> tuple["Center", "Engine"]:
     from center.accounts.schema import open_accounts
-    from center.model.complaints import wrong
-    from center.stores.contract import StoreAway
+    from center.contract.store import StoreUnavailable
+    from center.model.complaints import misconfigured
     from config import Misconfigured, load_center
     from words import say
 
     try:
         settings = load_center(center)
         if settings.enrolment is None:
-            raise wrong("enrolment", "", "no_enrolment")
+            raise misconfigured("enrolment", "", "no_enrolment")
         return settings, open_accounts(settings.database_url)
     except Misconfigured as error:
         fail_misconfigured(error, lang)
-    except StoreAway as error:
+    except StoreUnavailable as error:
         fail(say("accounts.away", lang, detail=error), 1)
 
 
 def _put(settings: "Center", engine: "Engine", lang: str) -> str:
     """Puts everything that is enrolled into the broker's files; the sentence about what the broker knows of it."""
-    from center.enroll.files import put
-    from center.enroll.gateways import enrolled
+    from center.accounts.enroll.files import write_broker_files
+    from center.accounts.enroll.gateways import enrolled
     from words import say
 
     assert settings.enrolment is not None  # looked at when opened
     try:
-        told = put(settings.enrolment, enrolled(engine), settings.username)
+        told = write_broker_files(settings.enrolment, enrolled(engine), settings.username)
     except OSError as error:
         _cannot_write(error.filename or settings.enrolment.passwords, error, lang)
     files = {"passwords": settings.enrolment.passwords, "rules": settings.enrolment.rules}
@@ -72,7 +72,7 @@ def enroll_gateway(center: Path, site: str, gateway: str, out: Path | None, as_j
     Again for the same gateway: a new secret beside the old one, to be swapped without losing anything.
     """
     from center.accounts.command import at_the_machine
-    from center.enroll.gateways import enroll
+    from center.accounts.enroll.gateways import enroll
     from words import say
 
     settings, engine = _opened(center, lang)
@@ -144,7 +144,7 @@ def _write_closed(file: Path, text: str) -> None:
 def revoke_gateway(center: Path, site: str, gateway: str, old: bool, force: bool, lang: str) -> None:
     """Ends a gateway's account at the broker, at once; or, after a new enrolment, its old secrets."""
     from center.accounts.command import at_the_machine
-    from center.enroll.gateways import NotEnrolled, enrolled, revoke
+    from center.accounts.enroll.gateways import NotEnrolled, enrolled, revoke
     from words import say
 
     settings, engine = _opened(center, lang)
@@ -165,7 +165,7 @@ def revoke_gateway(center: Path, site: str, gateway: str, old: bool, force: bool
 
 def _serial_in_use(center: Path, site: str, gateway: str) -> int:
     """Which secret the gateway connected with last, as the running center heard it; 0 where nobody knows."""
-    from center.commands.reach import CannotReach, running_center
+    from center.commands.connect import CannotReach, running_center
     from config import load_center
 
     with suppress(CannotReach, LookupError):
@@ -182,7 +182,7 @@ def _serial_in_use(center: Path, site: str, gateway: str) -> int:
 @lang_option
 def list_enrolled(center: Path, as_json: bool, lang: str) -> None:
     """Lists the gateways that have an account at the broker."""
-    from center.enroll.gateways import enrolled
+    from center.accounts.enroll.gateways import enrolled
     from words import say
 
     _, engine = _opened(center, lang)

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from center.ledger.contract import Books, Changes, Quarantined
-from center.opening import close_center, open_center, where_books_are
-from center.state import STORED, Center
-from center.stores.contract import Batch, Marked, Movable, Query, Store
+from center.contract.ledger import Changes, Ledger, QuarantinedPayload
+from center.contract.store import Marked, Movable, Query, RowBatch, Store
+from center.runtime.opening import close_center, open_center, where_books_are
+from center.runtime.state import STORED, CenterState
 from config import load_center
 from config.center import StoreModel
 from oee.model.facts import MINUTE_NS, Facts, Losses
@@ -25,12 +25,12 @@ _ROWS: Final = (20_000, 100_000)
 _QUARANTINE: Final = 1_000_000
 
 
-class CannotCopy(Exception):
+class CannotMigrate(Exception):
     """One of the two centers is not fit for a copy; the message says what to do."""
 
 
 @dataclass
-class Copied:
+class MigrationReport:
     """What was copied. differences: sums that are not the same in both stores; empty if all is well."""
 
     facts: int = 0
@@ -45,16 +45,16 @@ Tell = Callable[[str, float], None]
 """Told the site, or "books", and how much of it is done [1]."""
 
 
-def migrate(source: Store, target: Store, books: Books, books_to: Books | None, tell: Tell) -> Copied:
+def migrate(source: Store, target: Store, books: Ledger, books_to: Ledger | None, tell: Tell) -> MigrationReport:
     """Copies everything and compares. books_to: None if both centers share their books.
 
-    Raises `CannotCopy`, `StoreAway` or `StoreRefused`; begun again it goes on without harm.
+    Raises `CannotMigrate`, `StoreUnavailable` or `StoreRefused`; begun again it goes on without harm.
     """
     if not isinstance(source, Movable) or not isinstance(target, Movable):
-        raise CannotCopy("one of these stores cannot give its rows out")
+        raise CannotMigrate("one of these stores cannot give its rows out")
     if books_to:
         _must_be_empty(books_to)
-    out = Copied()
+    out = MigrationReport()
     extent = source.extent()
     for site, window in extent.items():
         for done, batches in _steps(source, site, window):
@@ -77,7 +77,7 @@ def migrate(source: Store, target: Store, books: Books, books_to: Books | None, 
     return out
 
 
-def between(source_file: Path, target_file: Path, tell: Tell) -> Copied:
+def between(source_file: Path, target_file: Path, tell: Tell) -> MigrationReport:
     """The same for two centers' files. Where both name one store and other books, the books alone are copied.
 
     Raises `Misconfigured` too.
@@ -86,19 +86,19 @@ def between(source_file: Path, target_file: Path, tell: Tell) -> Copied:
     books = [where_books_are(file) for file in files]
     one_store = _same_store(files[0].store, files[1].store)
     if one_store and books[0] == books[1]:
-        raise CannotCopy(f"{source_file} and {target_file} name the same store")
-    opened: list[Center] = []
+        raise CannotMigrate(f"{source_file} and {target_file} name the same store")
+    opened: list[CenterState] = []
     try:
         opened += [open_center(files[0])]
         opened += [open_center(files[1])]
         source, target = opened
         if one_store:
-            _must_be_empty(target.books)
-            _copy_books(source.books, target.books)
+            _must_be_empty(target.ledger)
+            _copy_books(source.ledger, target.ledger)
             tell("books", 1.0)
-            return Copied()
-        books_to = None if books[0] and books[0] == books[1] else target.books
-        return migrate(source.store, target.store, source.books, books_to, tell)
+            return MigrationReport()
+        books_to = None if books[0] and books[0] == books[1] else target.ledger
+        return migrate(source.store, target.store, source.ledger, books_to, tell)
     finally:
         for center in opened:
             close_center(center)
@@ -111,14 +111,14 @@ def _same_store(one: StoreModel, other: StoreModel) -> bool:
     return (one.kind, mine) == (other.kind, theirs)
 
 
-def _must_be_empty(books: Books) -> None:
+def _must_be_empty(books: Ledger) -> None:
     if books.remember().streams:
-        raise CannotCopy(
+        raise CannotMigrate(
             "the target's books already know streams of gateways: a center has run on it; take an empty one"
         )
 
 
-def _steps(source: Movable, site: str, window: tuple[int, int]) -> Iterator[tuple[float, list[Batch]]]:
+def _steps(source: Movable, site: str, window: tuple[int, int]) -> Iterator[tuple[float, list[RowBatch]]]:
     start_ns, end_ns = window
     position, step_ns = start_ns, _STEPS_NS[0]
     while position < end_ns:
@@ -133,7 +133,7 @@ def _steps(source: Movable, site: str, window: tuple[int, int]) -> Iterator[tupl
         yield (position - start_ns) / (end_ns - start_ns), batches
 
 
-def _compare(source: Store, target: Store, site: str, window: tuple[int, int], out: Copied) -> None:
+def _compare(source: Store, target: Store, site: str, window: tuple[int, int], out: MigrationReport) -> None:
     by = ("machine", "calendar", "shift", "product")
     query = Query(site, *window, bucket="month", by=by)
     losses = Query(site, *window, bucket="month", by=(*by, "state", "reason"))
@@ -157,11 +157,11 @@ def _sums(table: Facts | Losses, by: Sequence[str]) -> dict[tuple[object, ...], 
     return {key: tuple(row) for key, row in zip(keys, table.sums.tolist(), strict=True) if any(row)}
 
 
-def _copy_books(source: Books, target: Books) -> None:
+def _copy_books(source: Ledger, target: Ledger) -> None:
     """Ledger, digests, owners, sites and quarantine, under the same generation: gateways notice nothing."""
     found = source.remember()
     rows, _ = source.quarantined("", _QUARANTINE)
-    kept: list[Quarantined] = [entry for row in reversed(rows) if (entry := source.payload(row.id)) is not None]
+    kept: list[QuarantinedPayload] = [entry for row in reversed(rows) if (entry := source.payload(row.id)) is not None]
     digests = {(key, seq): digest for key, known in found.digests.items() for seq, digest in known.items()}
     changes = Changes(found.streams, digests, list(found.owners.values()), found.sites, kept, found.generation)
     target.commit((), changes)

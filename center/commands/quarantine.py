@@ -13,23 +13,23 @@ from cli.exits import fail, fail_misconfigured
 from cli.options import json_option, lang_option
 
 if TYPE_CHECKING:
-    from center.commands.reach import Running, Stopped
-    from center.ingest.by_hand import Taken
+    from center.commands.connect import RunningCenter, StoppedCenter
+    from center.ingest.manual import ImportCounts
     from wire.parcel import Item
 
 AT_ONCE = 200
 _AT_ONCE_BYTES = 4 * 2**20
 
 
-def _at(where: str, lang: str, work: Callable[["Running | Stopped"], Any]) -> Any:
+def _at(where: str, lang: str, work: Callable[["RunningCenter | StoppedCenter"], Any]) -> Any:
     """Does something with a center, running or not, and ends the command with a sentence where that fails."""
-    from center.commands.reach import CannotReach, reach
-    from center.stores.contract import StoreAway
+    from center.commands.connect import CannotReach, connect
+    from center.contract.store import StoreUnavailable
     from config import Misconfigured
     from words import say
 
     try:
-        center = reach(where)
+        center = connect(where)
         try:
             return work(center)
         finally:
@@ -38,7 +38,7 @@ def _at(where: str, lang: str, work: Callable[["Running | Stopped"], Any]) -> An
         fail_misconfigured(error, lang)
     except CannotReach as error:
         fail(say(error.key, lang, **error.values), 2 if error.key == "hand.not_loopback" else 1)
-    except StoreAway as error:
+    except StoreUnavailable as error:
         fail(say("hand.store_away", lang, detail=error), 1)
 
 
@@ -75,20 +75,20 @@ def bring_in(file: Path, where: str, as_json: bool, lang: str) -> None:
 _COUNTS = ("envelopes", "settled", "skipped", "unsound", "refused")
 
 
-def _import(center: "Running | Stopped", lines: Any) -> dict[str, Any]:
-    from center.ingest.by_hand import Taken
+def _import(center: "RunningCenter | StoppedCenter", lines: Any) -> dict[str, Any]:
+    from center.ingest.manual import ImportCounts
     from wire.parcel import Damaged, End, read_head, unpack
 
     first = lines.readline()
     head = read_head(first)
     marks = center.settled(head.site, head.gateway)
-    taken, skipped, damaged, complete = Taken(), 0, [], False
+    taken, skipped, damaged, complete = ImportCounts(), 0, [], False
     some: list[Item] = []
 
-    def send() -> "Taken":
+    def send() -> "ImportCounts":
         nonlocal some
         ready, some = some, []
-        return center.deliver(head.site, head.gateway, ready) if ready else Taken()
+        return center.deliver(head.site, head.gateway, ready) if ready else ImportCounts()
 
     for item in unpack(first, lines):
         if isinstance(item, End):
@@ -177,7 +177,7 @@ def replay(where: str, numbers: tuple[int, ...], as_json: bool, lang: str) -> No
     """Tries payloads again: after an update of the center, or after a machine was handed over."""
     from words import say
 
-    def one(center: "Running | Stopped", number: int) -> dict[str, Any]:
+    def one(center: "RunningCenter | StoppedCenter", number: int) -> dict[str, Any]:
         try:
             return center.replay(number)
         except LookupError:
@@ -200,11 +200,11 @@ def replay(where: str, numbers: tuple[int, ...], as_json: bool, lang: str) -> No
 @lang_option
 def backup(where: str, folder: Path, as_json: bool, lang: str) -> None:
     """Copies what the center keeps on its own disk into FOLDER; the center may go on running."""
-    from center.backup import PARTS, CannotCopy
-    from center.commands.reach import CannotSave
+    from center.commands.connect import CannotSave
+    from center.runtime.backup import PARTS, CannotCopy
     from words import number, say
 
-    def save(center: "Running | Stopped") -> tuple[list[Path], list[str]]:
+    def save(center: "RunningCenter | StoppedCenter") -> tuple[list[Path], list[str]]:
         saved, elsewhere = [], []
         for part in PARTS:
             try:

@@ -3,10 +3,10 @@
 from fastapi import FastAPI
 
 from center.accounts.identify import Accounts
-from center.state import Center
+from center.runtime.state import CenterState
 
 
-def mount(app: FastAPI, center: Center, accounts: Accounts | None = None) -> None:
+def mount(app: FastAPI, center: CenterState, accounts: Accounts | None = None) -> None:
     """Makes the console answer every path of `app` that the application has not taken.
 
     Once per process: NiceGUI has one application of its own. Pages are asked and drawn in the running event loop;

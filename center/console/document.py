@@ -10,11 +10,11 @@ from center.console import frame
 from center.console.glyphs import HATCH
 from center.console.markup import Child, el, join
 from center.model.viewer import Viewer
-from center.state import Center
+from center.runtime.state import CenterState
 
 
 def document(
-    center: Center, viewer: Viewer | None, lang: str, title: str, *content: Child, status: int = 200
+    center: CenterState, viewer: Viewer | None, lang: str, title: str, *content: Child, status: int = 200
 ) -> HTMLResponse:
     """A whole page around its content."""
     head = join(

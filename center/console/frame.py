@@ -15,9 +15,9 @@ from nicegui.client import Client
 
 from center.console.glyphs import HATCH, PERSON, PULSE, SUN
 from center.console.markup import el, join
+from center.contract.store import StoreUnavailable
 from center.model.viewer import Viewer
-from center.state import Center
-from center.stores.contract import StoreAway
+from center.runtime.state import CenterState
 from words import LANGUAGES, say
 
 _HERE: Final = Path(__file__).parent
@@ -40,14 +40,14 @@ def _url(name: str) -> str:
     return f"/console/{stem}-{digest}.{ending}"
 
 
-def language(request: Request, center: Center) -> str:
+def language(request: Request, center: CenterState) -> str:
     """The language that this browser chose, else the center's."""
     chosen = request.cookies.get("nhip_lang", "")
     return chosen if chosen in LANGUAGES else center.language
 
 
 @contextmanager
-def frame(center: Center, lang: str, title: str) -> Iterator[None]:
+def frame(center: CenterState, lang: str, title: str) -> Iterator[None]:
     """The page around its content."""
     client = ui.context.client
     client.title = f"{title} · Nhịp"
@@ -68,7 +68,7 @@ async def _end_if_changed(client: Client, viewer: Viewer) -> None:
     the account may see something else. A browser that does not reload is left with a page that is dead."""
     try:
         still = await client.request.state.identify(client.request)
-    except StoreAway:  # nobody can tell now; asked again in a moment
+    except StoreUnavailable:  # nobody can tell now; asked again in a moment
         return
     if still != viewer:
         client.run_javascript("location.reload()")
@@ -87,7 +87,7 @@ def viewer_of(request: Request) -> Viewer | None:
     return viewer
 
 
-def header(center: Center, viewer: Viewer | None, lang: str) -> Markup:
+def header(center: CenterState, viewer: Viewer | None, lang: str) -> Markup:
     """What stands above every page. viewer: whose menu it holds, none without an account."""
     languages = (
         el(

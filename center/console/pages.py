@@ -13,7 +13,7 @@ from center.console.ask import Desk
 from center.console.delivery import page as delivery
 from center.console.fleet import page as fleet
 from center.console.machine import page as machine
-from center.state import Center
+from center.runtime.state import CenterState
 from words import say
 
 _ICON = (
@@ -23,7 +23,7 @@ _ICON = (
 )
 
 
-def add_pages(app: FastAPI, center: Center, *, declares: bool = False) -> None:
+def add_pages(app: FastAPI, center: CenterState, *, declares: bool = False) -> None:
     """By the contract of `center.console.mount`. declares: whether there is a page to say something about a machine."""
     desk = Desk()
     frame.serve_assets()

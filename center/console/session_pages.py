@@ -11,11 +11,11 @@ from center.console import frame
 from center.console.document import button, document, field, form, said
 from center.console.markup import el
 from center.model.viewer import Viewer
-from center.state import Center
+from center.runtime.state import CenterState
 from words import duration, say
 
 
-def add_session_pages(app: FastAPI, center: Center, accounts: Accounts) -> None:
+def add_session_pages(app: FastAPI, center: CenterState, accounts: Accounts) -> None:
     """The routes; their answers are pages, so the API's description leaves them out."""
 
     @app.get(LOGIN, include_in_schema=False)
@@ -72,7 +72,7 @@ def _inside(target: str) -> str:
 
 
 def _login(
-    request: Request, center: Center, target: str, told: str = "", name: str = "", status: int = 200
+    request: Request, center: CenterState, target: str, told: str = "", name: str = "", status: int = 200
 ) -> HTMLResponse:
     lang = frame.language(request, center)
     title = say("login.title", lang)
@@ -109,7 +109,7 @@ def _change(accounts: Accounts, request: Request, viewer: Viewer, asked: dict[st
     return ""
 
 
-def _account(request: Request, center: Center, told: str = "", status: int = 200) -> HTMLResponse:
+def _account(request: Request, center: CenterState, told: str = "", status: int = 200) -> HTMLResponse:
     lang, viewer = frame.language(request, center), request.state.viewer
     title = say("account.title", lang)
     sites = say("accounts.all_sites", lang) if viewer.sites is None else ", ".join(sorted(viewer.sites))

@@ -60,7 +60,7 @@ _STEPS: Final = (_first,)
 
 
 @dataclass(frozen=True)
-class Kept:
+class DeclarationRecord:
     """A declaration at the center. state: sent, done or refused; why: the gateway's reason to refuse it."""
 
     site: str
@@ -72,14 +72,14 @@ class Kept:
 
 
 def open_declarations(url: str) -> Engine:
-    """The database with this table in it. Raises `Misconfigured` or `StoreAway`."""
+    """The database with this table in it. Raises `Misconfigured` or `StoreUnavailable`."""
     engine = open_database(url)
     prepare(engine, "declarations", _STEPS)
     return engine
 
 
-def add(engine: Engine, site: str, gateway: str, item: Declaration) -> Kept:
-    """Numbers and keeps a declaration. Raises `StoreAway`."""
+def add(engine: Engine, site: str, gateway: str, item: Declaration) -> DeclarationRecord:
+    """Numbers and keeps a declaration. Raises `StoreUnavailable`."""
     mine = and_(SAID.c.site == site, SAID.c.gateway == gateway)
     with writing(engine) as connection:
         if connection.dialect.name == "postgresql":
@@ -88,7 +88,7 @@ def add(engine: Engine, site: str, gateway: str, item: Declaration) -> Kept:
         row = DeclaredRow(no=no, **vars(item))
         state = {"state": "sent", "why": "", "decided_ns": 0}
         connection.execute(SAID.insert().values(site=site, gateway=gateway, **row.model_dump(), **state))
-    return Kept(site, gateway, row, "sent", "", 0)
+    return DeclarationRecord(site, gateway, row, "sent", "", 0)
 
 
 def new_id() -> str:
@@ -97,7 +97,7 @@ def new_id() -> str:
 
 
 def unheard(engine: Engine, site: str, gateway: str) -> list[DeclaredRow]:
-    """The oldest that wait for the gateway's echo, as one message holds them. Raises `StoreAway`."""
+    """The oldest that wait for the gateway's echo, as one message holds them. Raises `StoreUnavailable`."""
     mine = and_(SAID.c.site == site, SAID.c.gateway == gateway, SAID.c.state == "sent")
     with reading(engine) as connection:
         rows = connection.execute(select(SAID).where(mine).order_by(SAID.c.no).limit(MOST)).mappings().all()
@@ -105,14 +105,14 @@ def unheard(engine: Engine, site: str, gateway: str) -> list[DeclaredRow]:
 
 
 def waiting_gateways(engine: Engine) -> list[tuple[str, str]]:
-    """The gateways of which an echo is awaited. Raises `StoreAway`."""
+    """The gateways of which an echo is awaited. Raises `StoreUnavailable`."""
     with reading(engine) as connection:
         found = connection.execute(select(SAID.c.site, SAID.c.gateway).where(SAID.c.state == "sent").distinct()).all()
     return sorted((site, gateway) for site, gateway in found)
 
 
 def decide(engine: Engine, site: str, gateway: str, outcomes: Mapping[str, str], now_ns: int) -> int:
-    """Keeps the gateway's echoes (id to "" or why it refused); returns how many were news. Raises `StoreAway`."""
+    """Keeps the gateway's echoes (id to "" or why it refused); returns how many were news. Raises `StoreUnavailable`."""
     count = 0
     with writing(engine) as connection:
         for number, why in outcomes.items():
@@ -123,8 +123,8 @@ def decide(engine: Engine, site: str, gateway: str, outcomes: Mapping[str, str],
     return count
 
 
-def listed(engine: Engine, sites: Sequence[str], machine: str, limit: int) -> list[Kept]:
-    """Declarations of these sites, the newest first. Raises `StoreAway`."""
+def listed(engine: Engine, sites: Sequence[str], machine: str, limit: int) -> list[DeclarationRecord]:
+    """Declarations of these sites, the newest first. Raises `StoreUnavailable`."""
     asked: ColumnElement[bool] = SAID.c.site.in_(sites)
     if machine:
         asked = and_(asked, SAID.c.machine == machine)
@@ -132,7 +132,9 @@ def listed(engine: Engine, sites: Sequence[str], machine: str, limit: int) -> li
         order = (SAID.c.made_ns.desc(), SAID.c.no.desc())
         rows = connection.execute(select(SAID).where(asked).order_by(*order).limit(limit)).mappings().all()
     return [
-        Kept(row["site"], row["gateway"], _row(row), row["state"], row["why"], row["decided_ns"])  # columns of SAID
+        DeclarationRecord(
+            row["site"], row["gateway"], _row(row), row["state"], row["why"], row["decided_ns"]
+        )  # columns of SAID
         for row in rows
     ]
 

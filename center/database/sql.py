@@ -19,8 +19,8 @@ from sqlalchemy import Column, Connection, Engine, Integer, MetaData, String, Ta
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
-from center.model.complaints import wrong
-from center.stores.contract import StoreAway
+from center.contract.store import StoreUnavailable
+from center.model.complaints import misconfigured
 
 Step = Callable[[Connection], None]
 """One change of the schema, inside a transaction of its own."""
@@ -53,7 +53,7 @@ def open_database(url: str) -> Engine:
         with engine.connect():
             return engine
     except (SQLAlchemyError, ImportError, OSError) as error:
-        raise wrong("database", shown, "database_cannot_open", detail=_reason(error)) from error
+        raise misconfigured("database", shown, "database_cannot_open", detail=_reason(error)) from error
 
 
 def create_closed(file: str | Path | None) -> None:
@@ -77,14 +77,14 @@ def _begin_at_once(connection: Connection) -> None:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """A connection for questions, each seeing what is committed. Raises `StoreAway` while the database is away."""
+    """A connection for questions, each seeing what is committed. Raises `StoreUnavailable` while the database is away."""
     with _away(), engine.connect() as connection:
         yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """A transaction: all or nothing; on the disk when the block is left. Raises `StoreAway` as `reading` does."""
+    """A transaction: all or nothing; on the disk when the block is left. Raises `StoreUnavailable` as `reading` does."""
     with _away(), engine.begin() as connection:
         yield connection
 
@@ -94,10 +94,10 @@ def _away() -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError) as error:
-        raise StoreAway(f"the database does not answer: {_reason(error)}") from error
+        raise StoreUnavailable(f"the database does not answer: {_reason(error)}") from error
     except DBAPIError as error:
         if error.connection_invalidated:
-            raise StoreAway(f"the database does not answer: {_reason(error)}") from error
+            raise StoreUnavailable(f"the database does not answer: {_reason(error)}") from error
         raise
 
 
@@ -114,7 +114,7 @@ def shown_url(engine: Engine) -> str:
 def prepare(engine: Engine, part: str, steps: Sequence[Step]) -> None:
     """Brings the tables of one part of the center up to date.
 
-    Raises `Misconfigured` for a database that a newer program has written, and `StoreAway`.
+    Raises `Misconfigured` for a database that a newer program has written, and `StoreUnavailable`.
     """
     with writing(engine) as connection:
         if connection.dialect.name == "postgresql":
@@ -125,7 +125,9 @@ def prepare(engine: Engine, part: str, steps: Sequence[Step]) -> None:
             connection.execute(_VERSIONS.insert().values(part=part, version=0))
         found = seen or 0
         if found > len(steps):
-            raise wrong("database", shown_url(engine), "database_version", part=part, found=found, known=len(steps))
+            raise misconfigured(
+                "database", shown_url(engine), "database_version", part=part, found=found, known=len(steps)
+            )
         for step in steps[found:]:
             step(connection)
         connection.execute(_VERSIONS.update().where(_VERSIONS.c.part == part).values(version=len(steps)))

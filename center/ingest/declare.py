@@ -8,9 +8,9 @@ from typing import Final
 
 from sqlalchemy import Engine
 
+from center.contract.store import StoreUnavailable
 from center.database import declarations
-from center.database.declarations import Kept
-from center.stores.contract import StoreAway
+from center.database.declarations import DeclarationRecord
 from oee.model.declarations import Declaration
 from wire.bodies import Status
 from wire.declare import MOST, Declare, encode_declare
@@ -29,8 +29,8 @@ class Declaring:
         self._waiting: dict[tuple[str, str], float] = {}
         self._lock = threading.Lock()
 
-    def say(self, site: str, gateway: str, item: Declaration) -> Kept:
-        """Keeps a declaration and sends it. Raises `StoreAway`: then it was not kept."""
+    def say(self, site: str, gateway: str, item: Declaration) -> DeclarationRecord:
+        """Keeps a declaration and sends it. Raises `StoreUnavailable`: then it was not kept."""
         kept = declarations.add(self.engine, site, gateway, item)
         self._send(site, gateway)
         return kept
@@ -40,7 +40,7 @@ class Declaring:
         try:
             for site, gateway in declarations.waiting_gateways(self.engine):
                 self._send(site, gateway)
-        except StoreAway:
+        except StoreUnavailable:
             return  # the next status or connection brings it up again
 
     def heard(self, site: str, gateway: str, status: Status) -> None:
@@ -52,7 +52,7 @@ class Declaring:
                 sent_s = self._waiting.get((site, gateway))
             if news or (sent_s is not None and status.online and time.monotonic() - sent_s > _AGAIN_S):
                 self._send(site, gateway)
-        except StoreAway:
+        except StoreUnavailable:
             return  # the gateway goes on echoing
 
     def _send(self, site: str, gateway: str) -> None:

@@ -26,8 +26,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from center.model.complaints import wrong
-from center.model.health import Health
+from center.model.complaints import misconfigured
+from center.runtime.health import CenterHealth
 from wire.topics import ENVELOPED, FROM_GATEWAY, Kind, subscription
 
 IN_FLIGHT: Final = 500
@@ -41,7 +41,7 @@ _QOS: Final[dict[Kind, int]] = {"facts": 1, "site": 1, "values": 1, "status": 1,
 
 
 @dataclass(frozen=True)
-class Broker:
+class BrokerSettings:
     """Where, and as whom. Files are read once; ca_file: "" trusts the system's authorities."""
 
     host: str
@@ -55,7 +55,7 @@ class Broker:
 
 
 @dataclass(frozen=True)
-class Part:
+class Subscriptions:
     """Which messages a session takes. shared: kinds of which each message goes to one of several workers; plain: kinds
     that it hears all of. unfit: told why the broker cannot share, which no second try would change.
     """
@@ -65,13 +65,13 @@ class Part:
     unfit: Callable[[str], None] = lambda _reason: None
 
 
-def part_of(role: str, unfit: Callable[[str], None]) -> Part:
+def subscriptions_of(role: str, unfit: Callable[[str], None]) -> Subscriptions:
     """What a process of that role takes. Every worker hears every status: a receipt is owed to whoever asks, and a
     retained message is not given to a shared subscription.
     """
     if role == "ingest":
-        return Part(("status",), ENVELOPED, unfit)
-    return Part(("live", "status")) if role == "console" else Part()
+        return Subscriptions(("status",), ENVELOPED, unfit)
+    return Subscriptions(("live", "status")) if role == "console" else Subscriptions()
 
 
 class Arrived(NamedTuple):
@@ -84,19 +84,19 @@ class Arrived(NamedTuple):
     qos: int
 
 
-class Session:
+class BrokerSession:
     """Connects, subscribes, and connects again for as long as it is open."""
 
     def __init__(
         self,
-        broker: Broker,
-        health: Health,
+        broker: BrokerSettings,
+        health: CenterHealth,
         received: Callable[[Arrived], None],
         connected: Callable[[], None],
-        part: Part | None = None,
+        part: Subscriptions | None = None,
     ) -> None:
         """No callback may block: they are called on the session's thread."""
-        self._part = part or Part()
+        self._part = part or Subscriptions()
         self._broker, self._health = broker, health
         self._received, self._connected = received, connected
         self._password = _password(broker)
@@ -220,26 +220,26 @@ def _cannot_share(version: MQTTProtocolVersion, properties: Any) -> str:
     )
 
 
-def _password(broker: Broker) -> str | None:
+def _password(broker: BrokerSettings) -> str | None:
     if not broker.password_file:
         return None
     try:
         return Path(broker.password_file).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise wrong("password_file", broker.password_file, "cannot_read", detail=error) from error
+        raise misconfigured("password_file", broker.password_file, "cannot_read", detail=error) from error
 
 
-def _context(broker: Broker) -> ssl.SSLContext | None:
+def _context(broker: BrokerSettings) -> ssl.SSLContext | None:
     if not broker.tls:
         return None
     try:
         context = ssl.create_default_context(cafile=broker.ca_file or None)
     except OSError as error:  # ssl.SSLError is one
-        raise wrong("ca_file", broker.ca_file, "cannot_read", detail=error) from error
+        raise misconfigured("ca_file", broker.ca_file, "cannot_read", detail=error) from error
     if broker.certificate_file:
         try:
             context.load_cert_chain(broker.certificate_file, broker.private_key_file)
         except OSError as error:
-            raise wrong("certificate_file", broker.certificate_file, "cannot_read", detail=error) from error
+            raise misconfigured("certificate_file", broker.certificate_file, "cannot_read", detail=error) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context

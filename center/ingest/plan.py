@@ -1,7 +1,7 @@
 """What an arriving message does to the books: decided without a network, a disk or a clock.
 
 A sound header is settled whatever is inside: stored, quarantined durably, dropped or discarded. An unsound one names
-no seq that could be settled; it is quarantined for people to see and the gateway sends again. `sort_messages` only
+no seq that could be settled; it is quarantined for people to see and the gateway sends again. `plan_messages` only
 plans: the caller commits the plan's batches and changes and then has the memory adopt it, so a store that is away
 leaves no trace.
 """
@@ -14,12 +14,12 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from center.contract.ledger import Changes, QuarantinedPayload
+from center.contract.store import Origin, RowBatch
+from center.contract.streams import SeqStatus, StreamKey, StreamRecord, classify, drop
 from center.ingest.validate import is_text, machines_of, open_part, own_part, plausible, plausible_values
-from center.ledger.contract import Changes, Owner, Quarantined, SiteRow
-from center.ledger.marks import StreamKey, StreamState, Verdict, drop, judge
-from center.ledger.memory import Memory
-from center.model.sites import Revision, revision
-from center.stores.contract import Batch, Origin
+from center.ledger.cache import LedgerCache
+from center.model.sites import Owner, Revision, SiteRow, revision
 from oee.model.facts import NO_FACTS, NO_LOSSES
 from wire.bodies import Dropped, read_facts_body
 from wire.envelope import Envelope, Unsound, content, open_envelope
@@ -34,7 +34,7 @@ MAX_STREAMS: Final = 1000
 
 
 @dataclass(frozen=True)
-class Message:
+class EnvelopeMessage:
     """An enveloped message as it arrived."""
 
     topic: Topic
@@ -45,7 +45,7 @@ class Message:
 class _Arrival:
     """An envelope with a sound header. refused: the store's reason to refuse its content."""
 
-    message: Message
+    message: EnvelopeMessage
     envelope: Envelope
     key: StreamKey
     now_ns: int
@@ -53,7 +53,7 @@ class _Arrival:
 
 
 @dataclass
-class Plan:
+class IngestPlan:
     """What a run of messages would change, and which gateways are owed a receipt. disputed: of streams with a conflict
     the seq and the digest of what was settled first. open_from_ns: rows of earlier minutes come too late; before: the
     states that it was made on; unsure: digests of what was taken as repeated though this process does not know what
@@ -61,13 +61,13 @@ class Plan:
     """
 
     open_from_ns: int = 0
-    before: dict[StreamKey, StreamState] = field(default_factory=dict)
-    batches: list[Batch] = field(default_factory=list)
-    streams: dict[StreamKey, StreamState] = field(default_factory=dict)
+    before: dict[StreamKey, StreamRecord] = field(default_factory=dict)
+    batches: list[RowBatch] = field(default_factory=list)
+    streams: dict[StreamKey, StreamRecord] = field(default_factory=dict)
     digests: dict[tuple[StreamKey, int], bytes] = field(default_factory=dict)
     owners: dict[tuple[str, str], Owner] = field(default_factory=dict)
     sites: list[SiteRow] = field(default_factory=list)
-    quarantine: list[Quarantined] = field(default_factory=list)
+    quarantine: list[QuarantinedPayload] = field(default_factory=list)
     heard: set[tuple[str, str]] = field(default_factory=set)
     counts: Counter[str] = field(default_factory=Counter)
     released: list[int] = field(default_factory=list)
@@ -87,19 +87,21 @@ class Plan:
         )
 
 
-def sort_messages(
-    memory: Memory, messages: Iterable[Message], now_ns: int, *, refused: str = "", open_from_ns: int = 0
-) -> Plan:
+def plan_messages(
+    memory: LedgerCache, messages: Iterable[EnvelopeMessage], now_ns: int, *, refused: str = "", open_from_ns: int = 0
+) -> IngestPlan:
     """The plan for these messages, in the order of their arrival. refused: the store's reason to refuse their
     content, which is then quarantined unread. open_from_ns: minutes before it are closed, 0 if none are.
     """
-    plan = Plan(open_from_ns)
+    plan = IngestPlan(open_from_ns)
     for message in messages:
         _take(memory, plan, message, now_ns, refused)
     return plan
 
 
-def read_again(memory: Memory, number: int, entry: Quarantined, now_ns: int, open_from_ns: int = 0) -> Plan:
+def plan_replay(
+    memory: LedgerCache, number: int, entry: QuarantinedPayload, now_ns: int, open_from_ns: int = 0
+) -> IngestPlan:
     """The plan for a quarantined payload that may be understood by now: by a newer program, or because a machine was
     handed over. The entry leaves the quarantine with the step that stores its content.
 
@@ -108,18 +110,18 @@ def read_again(memory: Memory, number: int, entry: Quarantined, now_ns: int, ope
     where = parse(entry.topic)
     if where is None:
         raise Unsound(f"topic {entry.topic!r} is none of ours")
-    envelope, message = _open(entry.payload), Message(where, entry.payload)
+    envelope, message = _open(entry.payload), EnvelopeMessage(where, entry.payload)
     key = StreamKey(where.site, where.gateway, envelope.stream)
     state = memory.streams.get(key)
     if state is None or not is_settled(state.marks, envelope.seq):
-        plan = sort_messages(memory, [message], now_ns, open_from_ns=open_from_ns)
+        plan = plan_messages(memory, [message], now_ns, open_from_ns=open_from_ns)
         if plan.quarantine or key not in plan.streams:
             raise Unsound(plan.quarantine[0].reason if plan.quarantine else "the ledger has no room for it")
     else:
         known = memory.digests.get(key, {}).get(envelope.seq)
         if not entry.settled or entry.reason.startswith(_CONFLICT) or (known or envelope.digest) != envelope.digest:
             raise Unsound(f"{_CONFLICT} stream {key.stream} seq {envelope.seq} is settled with another content, or was")
-        plan = Plan(open_from_ns, heard={(where.site, where.gateway)})
+        plan = IngestPlan(open_from_ns, heard={(where.site, where.gateway)})
         arrival = _Arrival(message, envelope, key, now_ns, "")
         plan.before[key] = state
         before = replace(state, quarantined=max(state.quarantined - 1, 0), seen_ns=now_ns)
@@ -128,7 +130,7 @@ def read_again(memory: Memory, number: int, entry: Quarantined, now_ns: int, ope
     return plan
 
 
-def _take(memory: Memory, plan: Plan, message: Message, now_ns: int, refused: str) -> None:
+def _take(memory: LedgerCache, plan: IngestPlan, message: EnvelopeMessage, now_ns: int, refused: str) -> None:
     site, gateway, kind = message.topic
     try:
         envelope = _open(message.payload)
@@ -138,12 +140,12 @@ def _take(memory: Memory, plan: Plan, message: Message, now_ns: int, refused: st
         return
     key = StreamKey(site, gateway, envelope.stream)
     state = plan.streams.get(key) or memory.streams.get(key)
-    plan.before.setdefault(key, state or StreamState(kind))
+    plan.before.setdefault(key, state or StreamRecord(kind))
     if state is None:
         if len(memory.of_gateway(site, gateway)) >= MAX_STREAMS:
             plan.counts["too_many_streams"] += 1
             return
-        state = StreamState(kind)
+        state = StreamRecord(kind)
     if state.kind != kind:
         plan.counts["wrong_kind"] += 1
         _quarantine(plan, message, now_ns, f"stream {key.stream} carries {state.kind}, not {kind}", settled=False)
@@ -159,17 +161,17 @@ def _open(payload: bytes) -> Envelope:
     return envelope
 
 
-def _take_sound(memory: Memory, plan: Plan, arrival: _Arrival, state: StreamState) -> None:
+def _take_sound(memory: LedgerCache, plan: IngestPlan, arrival: _Arrival, state: StreamRecord) -> None:
     key, seq, digest = arrival.key, arrival.envelope.seq, arrival.envelope.digest
     earlier = plan.digests.get((key, seq))
     known = memory.digests.get(key, {}) if earlier is None else {seq: earlier}
-    verdict = judge(state.marks, known, seq, digest)
-    if verdict is Verdict.REPEATED:
+    verdict = classify(state.marks, known, seq, digest)
+    if verdict is SeqStatus.REPEATED:
         if seq not in known:
             plan.unsure[key, seq] = digest
         plan.counts["duplicates"] += 1
         plan.streams[key] = replace(state, duplicates=state.duplicates + 1)
-    elif verdict is Verdict.CONFLICT:
+    elif verdict is SeqStatus.CONFLICT:
         plan.counts["conflicts"] += 1
         plan.disputed[key] = (seq, known[seq])
         plan.streams[key] = replace(state, conflicts=state.conflicts + 1)
@@ -179,7 +181,7 @@ def _take_sound(memory: Memory, plan: Plan, arrival: _Arrival, state: StreamStat
         _settle_new(memory, plan, arrival, state)
 
 
-def _settle_new(memory: Memory, plan: Plan, arrival: _Arrival, state: StreamState) -> None:
+def _settle_new(memory: LedgerCache, plan: IngestPlan, arrival: _Arrival, state: StreamRecord) -> None:
     seq = arrival.envelope.seq
     marks = settle(state.marks, [(seq, seq)])
     if len(marks.beyond) > MAX_RANGES:
@@ -199,7 +201,7 @@ def _settle_new(memory: Memory, plan: Plan, arrival: _Arrival, state: StreamStat
     plan.digests[arrival.key, seq] = arrival.envelope.digest
 
 
-def _content(memory: Memory, plan: Plan, arrival: _Arrival, state: StreamState) -> StreamState:
+def _content(memory: LedgerCache, plan: IngestPlan, arrival: _Arrival, state: StreamRecord) -> StreamRecord:
     """The stream's state after the content was taken up into the plan; the seq itself is settled already.
 
     Process values are settled and thrown away where this center keeps none, and counted as `discarded`, apart from
@@ -219,7 +221,7 @@ def _content(memory: Memory, plan: Plan, arrival: _Arrival, state: StreamState) 
     if where.kind == "values":
         values = read_values_body(inside)
         plausible_values(values)
-        plan.batches.append(Batch(_origin(where, envelope), envelope.seq, NO_FACTS, NO_LOSSES, (), values))
+        plan.batches.append(RowBatch(_origin(where, envelope), envelope.seq, NO_FACTS, NO_LOSSES, (), values))
     elif where.kind == "site":
         _take_site(memory, plan, where, inside)
     elif left_out := _take_facts(memory, plan, where, envelope, inside):
@@ -240,11 +242,11 @@ def _dropped_ranges(inside: Any, seq: int) -> list[tuple[int, int]]:
     return dropped.dropped
 
 
-def _owner_of(memory: Memory, plan: Plan, site: str, machine: str) -> Owner | None:
+def _owner_of(memory: LedgerCache, plan: IngestPlan, site: str, machine: str) -> Owner | None:
     return plan.owners.get((site, machine)) or memory.sites.owner(site, machine)
 
 
-def _claim(memory: Memory, plan: Plan, where: Topic, machines: Iterable[str]) -> dict[str, str]:
+def _claim(memory: LedgerCache, plan: IngestPlan, where: Topic, machines: Iterable[str]) -> dict[str, str]:
     """Gives unowned machines to this gateway; returns those of others with their owners."""
     foreign = {}
     for machine in machines:
@@ -260,12 +262,12 @@ def _origin(where: Topic, envelope: Envelope) -> Origin:
     return Origin(where.site, where.gateway, envelope.stream)
 
 
-def _take_facts(memory: Memory, plan: Plan, where: Topic, envelope: Envelope, inside: Any) -> str:
+def _take_facts(memory: LedgerCache, plan: IngestPlan, where: Topic, envelope: Envelope, inside: Any) -> str:
     """Plans the rows of this gateway's machines and of minutes that are open; returns why the others are quarantined,
     "" if there are none.
     """
     facts, losses, stops = read_facts_body(inside)
-    batch = Batch(_origin(where, envelope), envelope.seq, facts, losses, stops)
+    batch = RowBatch(_origin(where, envelope), envelope.seq, facts, losses, stops)
     plausible(batch)
     foreign = _claim(memory, plan, where, sorted(machines_of(batch)))
     if foreign:
@@ -281,14 +283,14 @@ def _take_facts(memory: Memory, plan: Plan, where: Topic, envelope: Envelope, in
     return "; ".join([*reasons, *([closed] if closed else [])])
 
 
-def _first_minutes(batch: Batch) -> Mapping[str, int]:
+def _first_minutes(batch: RowBatch) -> Mapping[str, int]:
     first: dict[str, int] = {}
     for machine, minute_ns in zip(batch.facts.machine.tolist(), batch.facts.minute_ns.tolist(), strict=True):
         first[machine] = min(minute_ns, first.get(machine, minute_ns))
     return first
 
 
-def _take_site(memory: Memory, plan: Plan, where: Topic, inside: Any) -> None:
+def _take_site(memory: LedgerCache, plan: IngestPlan, where: Topic, inside: Any) -> None:
     new = revision(inside)
     body = json.dumps(inside, ensure_ascii=False, separators=(",", ":"))
     if not is_text(body):
@@ -301,13 +303,13 @@ def _take_site(memory: Memory, plan: Plan, where: Topic, inside: Any) -> None:
     plan.sites.append(SiteRow(where.site, where.gateway, new.body.config_hash + made, new.valid_from_ns, body))
 
 
-def _planned(memory: Memory, plan: Plan, where: Topic) -> Sequence[Revision]:
+def _planned(memory: LedgerCache, plan: IngestPlan, where: Topic) -> Sequence[Revision]:
     mine = [row for row in plan.sites if (row.site, row.gateway) == (where.site, where.gateway)]
     known = [*memory.sites.revisions(where.site, where.gateway), *(revision(json.loads(row.body)) for row in mine)]
     return sorted(known, key=lambda item: item.valid_from_ns)
 
 
-def _quarantine(plan: Plan, message: Message, now_ns: int, reason: str, *, settled: bool) -> None:
+def _quarantine(plan: IngestPlan, message: EnvelopeMessage, now_ns: int, reason: str, *, settled: bool) -> None:
     payload = message.payload if settled else message.payload[:KEEP_UNSOUND_BYTES]
     printable = reason[:1000].encode("utf-8", "backslashreplace").decode()
-    plan.quarantine.append(Quarantined(now_ns, topic(*message.topic), printable, payload, settled))
+    plan.quarantine.append(QuarantinedPayload(now_ns, topic(*message.topic), printable, payload, settled))

@@ -6,7 +6,8 @@ from typing import Final
 
 import numpy as np
 
-from center.stores.contract import Batch
+from center.contract.store import RowBatch
+from center.model.times import MAX_NS
 from oee.model.facts import Facts, Int64, Losses, Text, select
 from wire.envelope import Unsound
 from wire.values import Values
@@ -14,12 +15,11 @@ from wire.values import Values
 MAX_TEXT: Final = 256
 MAX_VALUE: Final = 10**14
 """Largest plausible number in one row: three years of microseconds. It keeps sums of 90,000 forged rows in int64."""
-MAX_NS: Final = 7_258_118_400_000_000_000  # the year 2200
 MAX_N: Final = 60_000
 """Rows of one machine and minute: a store that knows only series and time puts row n at minute + n ms."""
 
 
-def plausible(batch: Batch) -> None:
+def plausible(batch: RowBatch) -> None:
     """Raises `Unsound` for numbers and texts that no gateway of ours can mean and no sum could bear."""
     for table in (batch.facts, batch.losses):
         if len(table):
@@ -75,19 +75,19 @@ def is_text(text: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def machines_of(batch: Batch) -> set[str]:
+def machines_of(batch: RowBatch) -> set[str]:
     """Every machine that the batch speaks of."""
     stopped = {stop.machine for stop in batch.stops}
     return {*batch.facts.machine.tolist(), *batch.losses.machine.tolist()} | stopped
 
 
-def own_part(batch: Batch, foreign: Collection[str]) -> Batch:
+def own_part(batch: RowBatch, foreign: Collection[str]) -> RowBatch:
     """The batch without the rows of foreign machines."""
 
     def own(table: Facts | Losses) -> list[bool]:
         return [machine not in foreign for machine in table.machine.tolist()]
 
-    return Batch(
+    return RowBatch(
         batch.origin,
         batch.seq,
         select(batch.facts, np.array(own(batch.facts), np.bool_)),
@@ -96,7 +96,7 @@ def own_part(batch: Batch, foreign: Collection[str]) -> Batch:
     )
 
 
-def open_part(batch: Batch, open_from_ns: int) -> tuple[Batch, str]:
+def open_part(batch: RowBatch, open_from_ns: int) -> tuple[RowBatch, str]:
     """The batch without rows of closed minutes, and what is said of those, "" if there are none. Stops are told whole
     and added to nothing: they are taken however old they are.
     """
@@ -110,7 +110,7 @@ def open_part(batch: Batch, open_from_ns: int) -> tuple[Batch, str]:
     )
     rows = len(batch.facts) + len(batch.losses)
     told = f"closed: {late} of {rows} rows are of minutes before {_utc(open_from_ns)}, the oldest of {_utc(oldest_ns)}"
-    return Batch(batch.origin, batch.seq, facts, losses, batch.stops), told
+    return RowBatch(batch.origin, batch.seq, facts, losses, batch.stops), told
 
 
 def _utc(t_ns: int) -> str:

@@ -18,14 +18,14 @@ from typing import Final, TypeVar
 
 from pydantic import ValidationError
 
+from center.contract.ledger import Changes
+from center.contract.store import KeepsValues, RowBatch, StoreRefused, StoreUnavailable
 from center.ingest.jobs import Job
-from center.ingest.mqtt import Arrived, Broker, Part, Session
-from center.ingest.peers import Others
-from center.ingest.plan import Message, Plan, read_again, sort_messages
-from center.ledger.contract import Changes, StoreRefused
-from center.ledger.memory import is_ahead, new_generation, receipt
-from center.state import Center
-from center.stores.contract import Batch, KeepsValues, StoreAway
+from center.ingest.mqtt import Arrived, BrokerSession, BrokerSettings, Subscriptions
+from center.ingest.peer_sync import PeerSync
+from center.ingest.plan import EnvelopeMessage, IngestPlan, plan_messages, plan_replay
+from center.ledger.cache import is_ahead, new_generation, receipt
+from center.runtime.state import CenterState
 from wire.bodies import Live, Status
 from wire.envelope import Unsound
 from wire.messages import unpack_message
@@ -48,18 +48,20 @@ _NEW_GENERATION_NS: Final = 600_000_000_000
 class Ingest:
     """The center's consumer of envelopes."""
 
-    def __init__(self, center: Center, broker: Broker, part: Part | None = None, *, patient: bool = True) -> None:
+    def __init__(
+        self, center: CenterState, broker: BrokerSettings, part: Subscriptions | None = None, *, patient: bool = True
+    ) -> None:
         """part: what it takes from the broker, everything without one; patient: wait for a store that is away until
         `stop`; else say so at once (`deliver`, `try_again`).
         """
         self._takes = not part or bool({*part.shared, *part.plain} & {*ENVELOPED})
-        self._center, self._memory, self._health = center, center.memory, center.health
+        self._center, self._memory, self._health = center, center.ledger_cache, center.health
         self._queue: queue.Queue[Arrived | Job | None] = queue.Queue(QUEUE_MESSAGES)
         self._queued_bytes = 0
         self._bytes_lock = threading.Lock()
         self._stopping, self._patient = threading.Event(), patient
         self._renewed_ns: int | None = None
-        self._others = Others(center)
+        self._others = PeerSync(center)
         self.on_everybody: Callable[[], None] = lambda: None
         """Called on the worker's thread when every gateway is to hear again what the center has to say."""
         self.on_status: Callable[[str, str, Status], None] = lambda _site, _gateway, _status: None
@@ -67,7 +69,7 @@ class Ingest:
         self._forget_ns = 0
         self._session_id = ""
         self._greeted: set[tuple[str, str]] = set()
-        self._session = Session(broker, center.health, self._received, self._connected, part)
+        self._session = BrokerSession(broker, center.health, self._received, self._connected, part)
         self._worker = threading.Thread(target=self._work, name="nhip-ingest", daemon=True)
 
     def publish(self, name: str, payload: bytes) -> None:
@@ -88,34 +90,34 @@ class Ingest:
         self._session.stop()
 
     def submit(self, work: Callable[[], T]) -> "Future[T]":
-        """Has the worker do something between two rounds: `deliver` or `try_again`. Raises `StoreAway` if it is busy."""
+        """Has the worker do something between two rounds: `deliver` or `try_again`. Raises `StoreUnavailable` if it is busy."""
         job = Job(work)
         if self._stopping.is_set() or not self._offer(job):
-            raise StoreAway("ingest is busy or stopping; try again in a minute")
+            raise StoreUnavailable("ingest is busy or stopping; try again in a minute")
         return job.outcome
 
-    def deliver(self, messages: Sequence[Message]) -> None:
+    def deliver(self, messages: Sequence[EnvelopeMessage]) -> None:
         """Settles enveloped messages that came by hand; on the worker's thread, or without one.
 
-        Raises `StoreAway` if it was stopped (or is not patient) before the store took them.
+        Raises `StoreUnavailable` if it was stopped (or is not patient) before the store took them.
         """
         arrived = [Arrived(topic(*item.topic), item.payload, -1, 0, 0) for item in messages]
         if not self._settle(arrived):
-            raise StoreAway(self._health.condition("store"))
+            raise StoreUnavailable(self._health.condition("store"))
 
     def try_again(self, number: int) -> None:
         """Takes a quarantined payload out, if it is understood by now; on the worker's thread, or without one.
 
-        Raises `Unsound` if it is not, `LookupError` if there is none of that number, or `StoreAway`.
+        Raises `Unsound` if it is not, `LookupError` if there is none of that number, or `StoreUnavailable`.
         """
-        entry = self._center.books.payload(number)
+        entry = self._center.ledger.payload(number)
         if entry is None:
             raise LookupError(f"there is no quarantined payload {number}")
         self._others.catch_up(now=True)
-        plan = read_again(self._memory, number, entry, self._center.now_ns(), self._center.open_from_ns())
+        plan = plan_replay(self._memory, number, entry, self._center.now_ns(), self._center.open_from_ns())
         try:
             if not self._commit(plan.batches, plan.changes()):
-                raise StoreAway(self._health.condition("store"))
+                raise StoreUnavailable(self._health.condition("store"))
         except StoreRefused as error:
             raise Unsound(f"refused by the store: {error}") from error
         self._health.count("released")
@@ -249,11 +251,11 @@ class Ingest:
 
     def _settle(self, arrived: Sequence[Arrived], refused: str = "") -> bool:
         """Commits and receipts; False if the store stayed away until we stopped."""
-        messages = [Message(where, item.payload) for item in arrived if (where := parse(item.topic))]
+        messages = [EnvelopeMessage(where, item.payload) for item in arrived if (where := parse(item.topic))]
 
-        def planned() -> Plan:
+        def planned() -> IngestPlan:
             now_ns, open_from_ns = self._center.now_ns(), self._center.open_from_ns()
-            return sort_messages(self._memory, messages, now_ns, refused=refused, open_from_ns=open_from_ns)
+            return plan_messages(self._memory, messages, now_ns, refused=refused, open_from_ns=open_from_ns)
 
         plan = self._patiently(lambda: self._others.agreed(planned(), planned))
         if plan is None:
@@ -274,7 +276,7 @@ class Ingest:
         self._publish_receipts(plan.heard)
         return True
 
-    def _commit(self, batches: Sequence[Batch], changes: Changes) -> bool:
+    def _commit(self, batches: Sequence[RowBatch], changes: Changes) -> bool:
         """Store, then books, then memory; waits while the store is away. False if it was stopped meanwhile."""
         kept = self._patiently(lambda: self._center.commit(batches, changes))
         if kept is None:
@@ -289,7 +291,7 @@ class Ingest:
         while True:
             try:
                 done = work()
-            except StoreAway as error:
+            except StoreUnavailable as error:
                 away = True
                 self._health.count("store_away")
                 self._health.say("store", f"away: {error}")
@@ -301,7 +303,7 @@ class Ingest:
                     self._health.say("store", "ok")
                 return done
 
-    def _count(self, plan: Plan) -> None:
+    def _count(self, plan: IngestPlan) -> None:
         for name, number in plan.counts.items():
             self._health.count(name, number)
         if rows := sum(len(batch.facts) for batch in plan.batches):
@@ -309,7 +311,7 @@ class Ingest:
         if rows := sum(len(batch.values) for batch in plan.batches):
             self._health.count("value_rows", rows)
 
-    def _forget_values(self, plan: Plan) -> None:
+    def _forget_values(self, plan: IngestPlan) -> None:
         """Now and then, when values come or none are wanted: those that are older than they shall be kept go."""
         store, now_ns = self._center.store, self._center.now_ns()
         due = not self._memory.keeps_values or any(map(_has_values, plan.batches))
@@ -318,7 +320,7 @@ class Ingest:
         self._forget_ns = now_ns + _FORGET_EVERY_NS
         try:
             store.forget_values(now_ns - self._center.keep_values_ns)
-        except (StoreAway, StoreRefused) as error:
+        except (StoreUnavailable, StoreRefused) as error:
             self._health.count("values_not_forgotten")
             self._health.note("values", str(error))
 
@@ -358,7 +360,7 @@ class Ingest:
             self._publish_receipts({*self._memory.gateways(), told_by})
 
 
-def _has_values(batch: Batch) -> bool:
+def _has_values(batch: RowBatch) -> bool:
     return len(batch.values) > 0
 
 

@@ -14,14 +14,15 @@ from sqlalchemy import Connection, Engine, Row, Table, case, delete, func, selec
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, StatementError
 
+from center.contract.ledger import Changes, LedgerSnapshot, QuarantinedPayload, QuarantineSummary
+from center.contract.store import RowBatch, StoreRefused, StoreUnavailable
+from center.contract.streams import StreamKey, StreamRecord, lower, merged
 from center.database.sql import prepare, reading, writing
-from center.ledger import sql_tables as t
-from center.ledger.contract import Changes, Owner, Quarantined, QuarantineRow, Remembered, SiteRow, StoreRefused
-from center.ledger.marks import StreamKey, StreamState, lower, merged
-from center.ledger.memory import KEEP_DIGESTS, new_generation, outdated
-from center.ledger.sql_locks import Held
-from center.model.complaints import wrong
-from center.stores.contract import Batch, StoreAway
+from center.ledger import tables as t
+from center.ledger.cache import KEEP_DIGESTS, new_generation, outdated
+from center.ledger.process_locks import ProcessLocks
+from center.model.complaints import misconfigured
+from center.model.sites import Owner, SiteRow
 from wire.marks import Marks, decode_marks, encode_beyond
 
 KEEP_UNSETTLED: Final = 10_000
@@ -31,18 +32,18 @@ _SKEW_NS: Final = 60_000_000_000
 """How far the clocks of two processes may be apart, and how long a transaction may take."""
 
 
-class SqlBooks:
+class SqlLedger:
     """Books that several processes may share. Any thread may call."""
 
     def __init__(self, engine: Engine, now_ns: Callable[[], int] = time.time_ns) -> None:
-        """Raises `Misconfigured` or `StoreAway`."""
+        """Raises `Misconfigured` or `StoreUnavailable`."""
         self._engine, self._now_ns = engine, now_ns
         self._server = engine.dialect.name == "postgresql"
-        self._held = Held(engine)
+        self._held = ProcessLocks(engine)
         self._generation = ""
         prepare(engine, "ledger", t.STEPS)
 
-    def remember(self) -> Remembered:
+    def remember(self) -> LedgerSnapshot:
         """By the contract of `Books`."""
         with writing(self._engine) as connection:
             generation = connection.scalar(select(t.META.c.value).where(t.META.c.key == "generation"))
@@ -57,7 +58,7 @@ class SqlBooks:
             found = self._found(connection, 0)
         self._generation = str(generation)
         owners = {(owner.site, owner.machine): owner for owner in found.owners}
-        return Remembered(self._generation, dict(found.streams), digests, owners, list(found.sites))
+        return LedgerSnapshot(self._generation, dict(found.streams), digests, owners, list(found.sites))
 
     def _forget_digests(self, connection: Connection) -> None:
         last = select(
@@ -136,14 +137,14 @@ class SqlBooks:
             "changed_ns": self._now_ns(),
         }
 
-    def commit(self, batches: Sequence[Batch], changes: Changes) -> Changes:  # noqa: ARG002  # facts lie elsewhere
+    def commit(self, batches: Sequence[RowBatch], changes: Changes) -> Changes:  # noqa: ARG002  # facts lie elsewhere
         """By the contract of `Books`: what this process planned is merged into what others settled meanwhile."""
         try:
             with writing(self._engine) as connection:
                 return self._commit(connection, changes)
         except (StatementError, OverflowError, UnicodeError) as error:
             if isinstance(error, DBAPIError) and error.connection_invalidated:
-                raise StoreAway(f"the database does not answer: {error}") from error
+                raise StoreUnavailable(f"the database does not answer: {error}") from error
             raise StoreRefused(str(error).splitlines()[0][:300]) from error
 
     def _commit(self, connection: Connection, changes: Changes) -> Changes:
@@ -164,26 +165,26 @@ class SqlBooks:
         generation = self._renew(connection, changes.generation) if changes.generation else ""
         return Changes(streams, changes.digests, owners, changes.sites, generation=generation)
 
-    def _merge(self, connection: Connection, changes: Changes) -> dict[StreamKey, StreamState]:
+    def _merge(self, connection: Connection, changes: Changes) -> dict[StreamKey, StreamRecord]:
         out = {}
         for key in sorted(changes.streams, key=_order):  # one order for everybody, so that no two wait for each other
             after = changes.streams[key]
-            before = changes.before.get(key, StreamState(after.kind))
-            empty = self._stream_row(key, StreamState(after.kind))
+            before = changes.before.get(key, StreamRecord(after.kind))
+            empty = self._stream_row(key, StreamRecord(after.kind))
             connection.execute(self._insert(t.STREAMS).values(empty).on_conflict_do_nothing())
             truth = self._locked(connection, key)
             out[key] = merged(truth, before, after) if truth.kind == after.kind else truth
             self._write_stream(connection, key, out[key])
         return out
 
-    def _locked(self, connection: Connection, key: StreamKey) -> StreamState:
+    def _locked(self, connection: Connection, key: StreamKey) -> StreamRecord:
         """The stream as it is, and as it stays until this transaction ends."""
         return _state(connection.execute(select(t.STREAMS).where(*_is(key)).with_for_update()).one())[1]
 
-    def _write_stream(self, connection: Connection, key: StreamKey, state: StreamState) -> None:
+    def _write_stream(self, connection: Connection, key: StreamKey, state: StreamRecord) -> None:
         connection.execute(update(t.STREAMS).where(*_is(key)).values(self._stream_row(key, state)))
 
-    def _stream_row(self, key: StreamKey, state: StreamState) -> dict[str, Any]:
+    def _stream_row(self, key: StreamKey, state: StreamRecord) -> dict[str, Any]:
         counts = {name: getattr(state, name) for name in _COUNTS}
         marks = {"mark": state.marks.mark, "beyond": encode_beyond(state.marks)}
         return {**vars(key), "kind": state.kind, **marks, **counts, "changed_ns": self._now_ns()}
@@ -202,7 +203,7 @@ class SqlBooks:
             out.append(replace(owner, first_ns=int(first_ns or 0)))
         return out
 
-    def _quarantine(self, connection: Connection, entries: Sequence[Quarantined]) -> None:
+    def _quarantine(self, connection: Connection, entries: Sequence[QuarantinedPayload]) -> None:
         """The same payload on the same topic is kept once, however often it comes."""
         count = select(func.count()).select_from(t.QUARANTINE).where(~t.QUARANTINE.c.settled)
         room = max(KEEP_UNSETTLED - int(connection.scalar(count) or 0), 0)
@@ -229,7 +230,7 @@ class SqlBooks:
             for key, state in states.items():
                 self._write_stream(connection, key, lower(state, there.get(key, Marks())))
 
-    def quarantined(self, site: str, limit: int) -> tuple[list[QuarantineRow], int]:
+    def quarantined(self, site: str, limit: int) -> tuple[list[QuarantineSummary], int]:
         """By the contract of `Books`."""
         c = t.QUARANTINE.c
         mine = c.topic.startswith(f"nhip/v1/{site}/", autoescape=True) if site else text("1 = 1")
@@ -237,31 +238,31 @@ class SqlBooks:
         with reading(self._engine) as connection:
             rows = connection.execute(wanted.where(mine).order_by(c.id.desc()).limit(limit)).all()
             total = connection.scalar(select(func.count()).select_from(t.QUARANTINE).where(mine))
-        return [QuarantineRow(*row) for row in rows], int(total or 0)
+        return [QuarantineSummary(*row) for row in rows], int(total or 0)
 
-    def payload(self, number: int) -> Quarantined | None:
+    def payload(self, number: int) -> QuarantinedPayload | None:
         """By the contract of `Books`."""
         c = t.QUARANTINE.c
         with reading(self._engine) as connection:
             found = select(c.at_ns, c.topic, c.reason, c.payload, c.settled).where(c.id == number)
             row = connection.execute(found).one_or_none()
-        return Quarantined(row[0], row[1], row[2], bytes(row[3]), bool(row[4])) if row else None
+        return QuarantinedPayload(row[0], row[1], row[2], bytes(row[3]), bool(row[4])) if row else None
 
     def overfull(self) -> list[tuple[str, str, int, int]]:
         """Nothing: these books do not see facts."""
         return []
 
     def join(self, *, alone: bool) -> None:
-        """By the contract of `Shared`. Raises `Misconfigured` or `StoreAway`."""
+        """By the contract of `Shared`. Raises `Misconfigured` or `StoreUnavailable`."""
         if not self._held.join(alone=alone):
-            raise wrong("role", "all" if alone else "ingest, console", "role_taken")
+            raise misconfigured("role", "all" if alone else "ingest, console", "role_taken")
 
     def lease(self, job: str) -> bool:
         """By the contract of `Leasing`."""
         return self._held.lease(job)
 
     def number(self) -> str:
-        """By the contract of `Shared`. Raises `StoreAway` if all are taken."""
+        """By the contract of `Shared`. Raises `StoreUnavailable` if all are taken."""
         return self._held.number()
 
     def close(self) -> None:
@@ -282,8 +283,8 @@ def _is(key: StreamKey, table: Table = t.STREAMS) -> tuple[Any, ...]:
     return table.c.site == key.site, table.c.gateway == key.gateway, table.c.stream == key.stream
 
 
-def _state(row: Row[Any]) -> tuple[StreamKey, StreamState]:
+def _state(row: Row[Any]) -> tuple[StreamKey, StreamRecord]:
     counts = {name: getattr(row, name) for name in _COUNTS}
-    return StreamKey(row.site, row.gateway, row.stream), StreamState(
+    return StreamKey(row.site, row.gateway, row.stream), StreamRecord(
         row.kind, decode_marks(row.mark, row.beyond), **counts
     )

@@ -1,1 +1,1 @@
-"""What queries, console and API share: buckets, schedules, sites, viewers."""
+"""Pure domain: sites and calendars, buckets of time, retention, viewers."""

@@ -6,14 +6,14 @@ since 1970-01-01; such a bucket starts at the local midnight of its first date, 
 """
 
 from datetime import date, datetime, timedelta, tzinfo
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
-from center.stores.contract import Bucket
 from oee.model.calendars import to_ns
 from oee.model.facts import MINUTE_NS, Int64
 
+Bucket = Literal["minute", "hour", "shift", "day", "week", "month", "all"]
 HOUR_NS: Final = 60 * MINUTE_NS
 _EPOCH: Final = date(1970, 1, 1)
 _DAY_NS: Final = 24 * HOUR_NS

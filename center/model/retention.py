@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from center.model.buckets import HOUR_NS
-from center.model.complaints import wrong
+from center.model.complaints import misconfigured
 
 FOREVER: Final = "inf"
 DAY_NS: Final = 24 * HOUR_NS
@@ -27,14 +27,14 @@ def retention_ns(settings: Mapping[str, object]) -> int:
         return 0
     found = re.fullmatch(r"(\d{1,6})([hdw])", text)
     if not found:
-        raise wrong("store.retention", text, "invalid", detail="write for example 104w, 730d or inf")
-    return long_enough(int(found[1]) * _UNITS_NS[found[2]], text)
+        raise misconfigured("store.retention", text, "invalid", detail="write for example 104w, 730d or inf")
+    return check_retention(int(found[1]) * _UNITS_NS[found[2]], text)
 
 
-def long_enough(kept_ns: int, text: str) -> int:
+def check_retention(kept_ns: int, text: str) -> int:
     """The same time. Raises `Misconfigured` if gateways may still send what would be deleted; text: as it was told."""
     if kept_ns and kept_ns < REPLAY_NS + CLOSING_NS:
-        raise wrong("store.retention", text, "short_retention", least=f"{(REPLAY_NS + CLOSING_NS) // DAY_NS}d")
+        raise misconfigured("store.retention", text, "short_retention", least=f"{(REPLAY_NS + CLOSING_NS) // DAY_NS}d")
     return kept_ns
 
 
@@ -43,6 +43,6 @@ def closed_before_ns(kept_ns: int, now_ns: int) -> int:
     return (now_ns - kept_ns + CLOSING_NS) // HOUR_NS * HOUR_NS if kept_ns else 0
 
 
-def gone_before_ns(kept_ns: int, now_ns: int) -> int:
+def deleted_before_ns(kept_ns: int, now_ns: int) -> int:
     """Minute rows before this may be deleted, once their hours are added up; 0 for none. On a whole day of UTC."""
     return (now_ns - kept_ns) // DAY_NS * DAY_NS if kept_ns else 0

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from center.model.buckets import BY_DATE, clock_edges, date_start_ns, first_date
-from center.stores.contract import Bucket
+from center.model.buckets import BY_DATE, Bucket, clock_edges, date_start_ns, first_date
 from oee.model.calendars import Calendar, Spans, cut
 from oee.model.facts import MS_NS, Int64
 from oee.model.states import CalendarClass

@@ -13,13 +13,33 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import ValidationError
 
-from center.ledger.contract import Owner, SiteRow
 from oee.model.calendars import Calendar, Rotation, Shift
 from wire.bodies import SiteBody, SiteMachine, SiteShift, SiteValue
 from wire.envelope import Unsound
 
 _MAX_SHIFT_END_S: Final = 2 * 86_400
 Segments = list[tuple[Calendar, int, int]]
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The gateway that a machine belongs to. first_ns: the earliest minute of which there is a fact, or 0."""
+
+    site: str
+    machine: str
+    gateway: str
+    first_ns: int = 0
+
+
+@dataclass(frozen=True)
+class SiteRow:
+    """A site body as it came: JSON text, valid from a time on."""
+
+    site: str
+    gateway: str
+    config_hash: str
+    valid_from_ns: int
+    body: str
 
 
 @dataclass(frozen=True)

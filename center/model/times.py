@@ -4,11 +4,11 @@ import re
 from datetime import UTC, date, datetime, tzinfo
 from typing import Final
 
-from center.ingest.validate import MAX_NS
 from center.model.buckets import date_start_ns
 from oee.model.calendars import to_ns
 from oee.model.facts import MINUTE_NS
 
+MAX_NS: Final = 7_258_118_400_000_000_000  # the year 2200
 GRACE_NS: Final = 15_000_000_000
 """How long after its end a minute is still expected to be on its way: one commit of the gateway and the transport."""
 _DEFAULT_NS: Final = 24 * 60 * MINUTE_NS

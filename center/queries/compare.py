@@ -8,7 +8,7 @@ from center.model.times import BadQuestion, iso
 from center.model.viewer import Viewer
 from center.queries.scope import MAX_CELLS, UnknownSite, zone_of
 from center.queries.trend import trend
-from center.state import Center
+from center.runtime.state import CenterState
 from oee.kpi.kpi import FORMULAS, KPI_KEYS
 
 Machines = dict[str, tuple[str, ...]]
@@ -16,7 +16,7 @@ Machines = dict[str, tuple[str, ...]]
 _DEFAULT: Final = FORMULAS[0]
 
 
-def named(center: Center, viewer: Viewer, sites: Sequence[str], machines: Sequence[str]) -> Machines:
+def named(center: CenterState, viewer: Viewer, sites: Sequence[str], machines: Sequence[str]) -> Machines:
     """What is compared: whole sites, machines as `site/machine`, or without either everything that the viewer sees.
 
     Raises `UnknownSite` or `BadQuestion`.
@@ -29,10 +29,10 @@ def named(center: Center, viewer: Viewer, sites: Sequence[str], machines: Sequen
         if site not in sites:
             asked.setdefault(site, []).append(machine)
     if not asked:
-        asked = {site: [] for site in viewer.seen(center.memory.sites.ids())}
+        asked = {site: [] for site in viewer.seen(center.ledger_cache.sites.ids())}
     for site, mine in asked.items():
         zone_of(center, viewer, site)
-        known = center.memory.sites.machines(site)
+        known = center.ledger_cache.sites.machines(site)
         for machine in mine:
             if machine not in known:
                 raise UnknownSite(
@@ -42,7 +42,7 @@ def named(center: Center, viewer: Viewer, sites: Sequence[str], machines: Sequen
 
 
 def compare(
-    center: Center,
+    center: CenterState,
     viewer: Viewer,
     machines: Machines,
     window: tuple[int, int],
@@ -55,21 +55,21 @@ def compare(
     """A row for each machine (and bucket): names, sums and KPIs; the lowest value of `order` first, null last.
 
     window: half-open, on whole minutes [ns UTC]; zone: of its ends in the answer. Different formula sets cannot be compared, so all are computed by
-    one; buckets follow each site's own zone and calendar. Raises `BadQuestion`, `UnknownSite` or `StoreAway`.
+    one; buckets follow each site's own zone and calendar. Raises `BadQuestion`, `UnknownSite` or `StoreUnavailable`.
     """
     if order not in KPI_KEYS:
         raise BadQuestion(f"order: {order[:40]!r}; there are {', '.join(KPI_KEYS)}")
     rows = []
     for site, mine in machines.items():
-        if not center.memory.sites.machines(site):
+        if not center.ledger_cache.sites.machines(site):
             continue
         found = trend(
             center, viewer, site, mine, bucket=bucket, start_ns=window[0], end_ns=window[1], formula=formula or _DEFAULT
         )
-        current = center.memory.sites.current(site)
+        current = center.ledger_cache.sites.current(site)
         site_name = current.body.name if current else {"vi": site, "en": site}
         for row in found["rows"]:
-            told = center.memory.sites.described(site, row["machine"])
+            told = center.ledger_cache.sites.described(site, row["machine"])
             head = {"site": site, "site_name": site_name, "machine": row["machine"]}
             head["machine_name"] = told.name if told else {"vi": row["machine"], "en": row["machine"]}
             rows.append(head | row)

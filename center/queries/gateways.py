@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from center.ledger.marks import StreamState
+from center.contract.streams import StreamRecord
 from center.model.times import iso
 from center.model.viewer import Viewer
 from center.queries.scope import scope, zone_of
-from center.state import Center
+from center.runtime.state import CenterState
 from oee.model.facts import FACT, STATE_COLUMNS
 from oee.model.states import CalendarClass, State
 from wire.bodies import Clock
@@ -20,26 +20,26 @@ _UNKNOWN: Final = FACT[f"{State.UNKNOWN.word}_ms"]
 _MEASURES: Final = ("tags_per_s", "poll_late_p99_s", "unknown_share", "outbox_mb", "rss_mb", "cpu_s", "uptime_s")
 
 
-def gateways(center: Center, viewer: Viewer, site: str = "") -> list[dict[str, Any]]:
+def gateways(center: CenterState, viewer: Viewer, site: str = "") -> list[dict[str, Any]]:
     """What each gateway of the viewer's sites said of itself last, and what became of its envelopes.
 
     What it never told is null. Raises `UnknownSite`.
     """
     if site:
         zone_of(center, viewer, site)
-    names = [site] if site else viewer.seen({*center.memory.sites.ids(), *center.pictures.sites()})
+    names = [site] if site else viewer.seen({*center.ledger_cache.sites.ids(), *center.pictures.sites()})
     return [_gateway(center, name, gateway) for name in sorted(names) for gateway in _known(center, name)]
 
 
-def _known(center: Center, site: str) -> list[str]:
-    heard = {*center.memory.sites.gateways(site), *center.pictures.gateways(site)}
-    return sorted(heard | {gateway for owner, gateway in center.memory.gateways() if owner == site})
+def _known(center: CenterState, site: str) -> list[str]:
+    heard = {*center.ledger_cache.sites.gateways(site), *center.pictures.gateways(site)}
+    return sorted(heard | {gateway for owner, gateway in center.ledger_cache.gateways() if owner == site})
 
 
-def _gateway(center: Center, site: str, gateway: str) -> dict[str, Any]:
+def _gateway(center: CenterState, site: str, gateway: str) -> dict[str, Any]:
     picture, now_ns = center.pictures.get(site, gateway), center.now_ns()
     status, heard_ns = picture.status, max(picture.live_ns, picture.status_ns)
-    streams = center.memory.of_gateway(site, gateway).values()
+    streams = center.ledger_cache.of_gateway(site, gateway).values()
     health = status.health if status else {}
     clock = status.clock if status and _is_told(status.clock) else None
     return {
@@ -71,22 +71,22 @@ def _is_told(clock: Clock | None) -> bool:
     return clock is not None and all(map(math.isfinite, (clock.error_s, clock.wall_error_s, clock.last_move_s)))
 
 
-def _sum(streams: Iterable[StreamState], name: str) -> int:
+def _sum(streams: Iterable[StreamRecord], name: str) -> int:
     return sum(int(getattr(state, name)) for state in streams)
 
 
 def days(
-    center: Center, viewer: Viewer, site: str, *, start_ns: int | None = None, end_ns: int | None = None
+    center: CenterState, viewer: Viewer, site: str, *, start_ns: int | None = None, end_ns: int | None = None
 ) -> dict[str, Any]:
     """By business day and gateway, the scheduled time of its machines and how much of it the store can tell.
 
     `known_ms` was watched, `unknown_ms` the gateway itself calls unknown, and `missing_ms` has no row at all: it is on
     its way, or the gateway did not run. `missing_all_ms` counts time outside shifts too. A machine of which no calendar
     is known is left out and counted. `holes` are the envelopes missing at this moment; which day they are of nobody
-    can tell before they come. Raises `BadQuestion`, `UnknownSite` or `StoreAway`.
+    can tell before they come. Raises `BadQuestion`, `UnknownSite` or `StoreUnavailable`.
     """
     asked = scope(center, viewer, site, start_ns=start_ns, end_ns=end_ns, bucket="day")
-    owners = {name: owner.gateway for name in asked.machines if (owner := center.memory.sites.owner(site, name))}
+    owners = {name: owner.gateway for name in asked.machines if (owner := center.ledger_cache.sites.owner(site, name))}
     rows: dict[tuple[int, str], dict[str, Any]] = {}
 
     def row(start: int, gateway: str) -> dict[str, Any]:
@@ -132,7 +132,9 @@ def days(
                 "ranges": [list(part) for part in missing],
                 "envelopes": sum(last - first + 1 for first, last in missing),
             }
-            for key, state in sorted(center.memory.streams.items(), key=lambda item: (item[0].gateway, item[0].stream))
+            for key, state in sorted(
+                center.ledger_cache.streams.items(), key=lambda item: (item[0].gateway, item[0].stream)
+            )
             if key.site == site and (missing := holes(state.marks))
         ],
     }

@@ -6,7 +6,7 @@ from typing import Any, Final
 from center.model.times import iso
 from center.model.viewer import Viewer
 from center.queries.scope import Scope, scope
-from center.state import Center
+from center.runtime.state import CenterState
 from oee.kpi import kpi
 from oee.model.facts import FACT_COLUMNS, STATE_COLUMNS
 from oee.model.states import CalendarClass, State
@@ -16,7 +16,7 @@ _KNOWN_COLUMNS: Final = tuple(name for name in STATE_COLUMNS if name != "unknown
 
 
 def losses(
-    center: Center,
+    center: CenterState,
     viewer: Viewer,
     site: str,
     machines: Sequence[str] = (),
@@ -64,7 +64,7 @@ def _add_unknown(asked: Scope, added: dict[tuple[Any, ...], list[int]]) -> None:
 
 
 def coverage(
-    center: Center,
+    center: CenterState,
     viewer: Viewer,
     site: str,
     machines: Sequence[str] = (),

@@ -6,12 +6,12 @@ from functools import cached_property
 from typing import Final, get_args
 from zoneinfo import ZoneInfo
 
-from center.model.buckets import HOUR_NS
+from center.contract.store import Query
+from center.model.buckets import HOUR_NS, Bucket
 from center.model.schedule import Expected, expected
 from center.model.times import BadQuestion, iso, window
 from center.model.viewer import Viewer
-from center.state import Center
-from center.stores.contract import Bucket, Query
+from center.runtime.state import CenterState
 from oee.kpi.kpi import FORMULAS
 from oee.model.facts import MINUTE_NS
 
@@ -29,7 +29,7 @@ class UnknownSite(LookupError):
 class Scope:
     """A checked question. machines: those asked for, or all of the site."""
 
-    center: Center
+    center: CenterState
     viewer: Viewer
     site: str
     zone: ZoneInfo
@@ -59,7 +59,7 @@ class Scope:
         known: dict[tuple[tuple[int, int, int], ...], Expected] = {}
         out: dict[str, Expected | None] = {}
         for machine in self.machines:
-            segments = self.center.memory.sites.segments(self.site, machine, self.start_ns, self.end_ns)
+            segments = self.center.ledger_cache.sites.segments(self.site, machine, self.start_ns, self.end_ns)
             if segments is None:
                 out[machine] = None
                 continue
@@ -75,25 +75,25 @@ def unknown(site: str) -> UnknownSite:
     return UnknownSite(f"site {site[:64]!r} is unknown here; GET /api/v1/sites lists those that ever spoke")
 
 
-def zone_of(center: Center, viewer: Viewer, site: str) -> ZoneInfo:
+def zone_of(center: CenterState, viewer: Viewer, site: str) -> ZoneInfo:
     """The site's zone, UTC until a site file says. Raises `UnknownSite`, also for a site that is not the viewer's."""
-    current = center.memory.sites.current(site)
-    if not viewer.sees(site) or (current is None and site not in center.memory.sites.ids()):
+    current = center.ledger_cache.sites.current(site)
+    if not viewer.sees(site) or (current is None and site not in center.ledger_cache.sites.ids()):
         raise unknown(site)
     return current.zone if current else ZoneInfo("UTC")
 
 
-def formula_of(center: Center, site: str, formula: str = "") -> str:
+def formula_of(center: CenterState, site: str, formula: str = "") -> str:
     """The formula set asked for, or the site's. Raises `BadQuestion`."""
     if formula and formula not in FORMULAS:
         raise BadQuestion(f"formula: {formula[:40]!r}; there are {', '.join(FORMULAS)}")
-    current = center.memory.sites.current(site)
+    current = center.ledger_cache.sites.current(site)
     own = current.body.formula if current and current.body.formula in FORMULAS else FORMULAS[0]
     return formula or own
 
 
 def scope(
-    center: Center,
+    center: CenterState,
     viewer: Viewer,
     site: str,
     machines: Sequence[str] = (),
@@ -106,7 +106,7 @@ def scope(
 ) -> Scope:
     """The checked question. groups: what `by` may hold. Raises `BadQuestion` or `UnknownSite`."""
     zone = zone_of(center, viewer, site)
-    known = center.memory.sites.machines(site)
+    known = center.ledger_cache.sites.machines(site)
     for machine in machines:
         if machine not in known:
             raise UnknownSite(f"machine {machine[:64]!r} is unknown in site {site!r}; it has {', '.join(known)[:200]}")

@@ -1,20 +1,20 @@
 """The questions that API and console ask, answered as plain dicts in the shapes of docs/design/0001-one-beat.md.
 
-Each may raise `UnknownSite`, `BadQuestion` or `StoreAway`. Ratios come from `oee.kpi.kpi` alone.
+Each may raise `UnknownSite`, `BadQuestion` or `StoreUnavailable`. Ratios come from `oee.kpi.kpi` alone.
 """
 
 from collections.abc import Sequence
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from center.contract.store import StoreUnavailable
 from center.model.times import iso
 from center.model.viewer import Viewer
 from center.queries.losses import coverage, losses
 from center.queries.paging import MAX_ROWS
 from center.queries.scope import scope, unknown, zone_of
 from center.queries.trend import trend
-from center.state import Center
-from center.stores.contract import StoreAway
+from center.runtime.state import CenterState
 from oee.model.facts import MINUTE_NS
 from oee.model.states import State
 from wire.marks import holes
@@ -37,15 +37,15 @@ _UTC: Final = ZoneInfo("UTC")
 _UNKNOWN: Final = State.UNKNOWN.word
 
 
-def sites(center: Center, viewer: Viewer) -> list[dict[str, Any]]:
+def sites(center: CenterState, viewer: Viewer) -> list[dict[str, Any]]:
     """The viewer's sites, of all that ever described themselves or sent a fact."""
-    return [_site(center, viewer, name) for name in viewer.seen(center.memory.sites.ids())]
+    return [_site(center, viewer, name) for name in viewer.seen(center.ledger_cache.sites.ids())]
 
 
-def site(center: Center, viewer: Viewer, name: str) -> dict[str, Any]:
+def site(center: CenterState, viewer: Viewer, name: str) -> dict[str, Any]:
     """One site, with the names of its lines, products and reasons."""
     zone_of(center, viewer, name)
-    bodies = center.memory.sites.bodies(name)  # each gateway names what is its own
+    bodies = center.ledger_cache.sites.bodies(name)  # each gateway names what is its own
     return _site(center, viewer, name) | {
         "lines": {key: line.model_dump() for body in bodies for key, line in body.lines.items()},
         "products": {key: product.model_dump() for body in bodies for key, product in body.products.items()},
@@ -53,22 +53,22 @@ def site(center: Center, viewer: Viewer, name: str) -> dict[str, Any]:
     }
 
 
-def _site(center: Center, viewer: Viewer, name: str) -> dict[str, Any]:
+def _site(center: CenterState, viewer: Viewer, name: str) -> dict[str, Any]:
     zone = zone_of(center, viewer, name)
-    current = center.memory.sites.current(name)
-    heard = {*center.memory.sites.gateways(name), *center.pictures.gateways(name)}
-    heard |= {gateway for owner, gateway in center.memory.gateways() if owner == name}
+    current = center.ledger_cache.sites.current(name)
+    heard = {*center.ledger_cache.sites.gateways(name), *center.pictures.gateways(name)}
+    heard |= {gateway for owner, gateway in center.ledger_cache.gateways() if owner == name}
     return {
         "id": name,
         "name": current.body.name if current else {"vi": name, "en": name},
         "timezone": zone.key,
         "formula": current.body.formula if current else "nakajima",
-        "machines": center.memory.sites.machines(name),
+        "machines": center.ledger_cache.sites.machines(name),
         "gateways": [_gateway(center, name, gateway, zone) for gateway in sorted(heard)],
     }
 
 
-def _gateway(center: Center, name: str, gateway: str, zone: ZoneInfo) -> dict[str, Any]:
+def _gateway(center: CenterState, name: str, gateway: str, zone: ZoneInfo) -> dict[str, Any]:
     picture = center.pictures.get(name, gateway)
     status = picture.status
     heard_ns = max(picture.live_ns, picture.status_ns)
@@ -84,20 +84,20 @@ def _gateway(center: Center, name: str, gateway: str, zone: ZoneInfo) -> dict[st
     }
 
 
-def machines(center: Center, viewer: Viewer, site: str) -> list[dict[str, Any]]:
+def machines(center: CenterState, viewer: Viewer, site: str) -> list[dict[str, Any]]:
     """The site's machines, also those that no site file names any more (`named` false)."""
     zone_of(center, viewer, site)
     out = []
-    for machine in center.memory.sites.machines(site):
-        named = center.memory.sites.described(site, machine)
-        owner = center.memory.sites.owner(site, machine)
+    for machine in center.ledger_cache.sites.machines(site):
+        named = center.ledger_cache.sites.described(site, machine)
+        owner = center.ledger_cache.sites.owner(site, machine)
         out.append(
             {
                 "site": site,
                 "id": machine,
                 "name": named.name if named else {"vi": machine, "en": machine},
                 "line": named.line if named else "",
-                "line_name": center.memory.sites.line_name(site, machine),
+                "line_name": center.ledger_cache.sites.line_name(site, machine),
                 "calendar": named.calendar if named else "",
                 "period_s": named.period_s if named else None,
                 "minor_stop_at_most_s": named.minor_stop_at_most_s if named else None,
@@ -108,22 +108,24 @@ def machines(center: Center, viewer: Viewer, site: str) -> list[dict[str, Any]]:
     return out
 
 
-def live(center: Center, viewer: Viewer, site: str = "") -> list[dict[str, Any]]:
+def live(center: CenterState, viewer: Viewer, site: str = "") -> list[dict[str, Any]]:
     """What each machine is doing; `unknown` where its gateway is silent, and then what it was doing last."""
     names = _asked(center, viewer, site)
     zones = {name: zone_of(center, viewer, name) for name in names}
-    return [_live(center, name, item, zones[name]) for name in names for item in center.memory.sites.machines(name)]
+    return [
+        _live(center, name, item, zones[name]) for name in names for item in center.ledger_cache.sites.machines(name)
+    ]
 
 
-def _asked(center: Center, viewer: Viewer, site: str) -> list[str]:
+def _asked(center: CenterState, viewer: Viewer, site: str) -> list[str]:
     """The site asked for, or all of the viewer's. Raises `UnknownSite`."""
     if site:
         zone_of(center, viewer, site)
-    return [site] if site else viewer.seen(center.memory.sites.ids())
+    return [site] if site else viewer.seen(center.ledger_cache.sites.ids())
 
 
-def _live(center: Center, site: str, machine: str, zone: ZoneInfo) -> dict[str, Any]:
-    owner = center.memory.sites.owner(site, machine)
+def _live(center: CenterState, site: str, machine: str, zone: ZoneInfo) -> dict[str, Any]:
+    owner = center.ledger_cache.sites.owner(site, machine)
     picture = center.pictures.get(site, owner.gateway if owner else "")
     said = picture.live.machines.get(machine) if picture.live else None
     online = bool(picture.live_ns) and picture.online(center.now_ns())
@@ -144,7 +146,7 @@ def _live(center: Center, site: str, machine: str, zone: ZoneInfo) -> dict[str, 
 
 
 def stops(
-    center: Center,
+    center: CenterState,
     viewer: Viewer,
     site: str,
     machines: Sequence[str] = (),
@@ -181,12 +183,12 @@ def stops(
     return asked.window() | {"rows": rows, "truncated": len(found) > limit}
 
 
-def delivery(center: Center, viewer: Viewer, site: str = "") -> dict[str, Any]:
+def delivery(center: CenterState, viewer: Viewer, site: str = "") -> dict[str, Any]:
     """Stream by stream what became of its envelopes, and what is missing."""
     if site:
         zone_of(center, viewer, site)
     rows = []
-    for key, state in sorted(center.memory.streams.items(), key=lambda item: (item[0].site, item[0].gateway)):
+    for key, state in sorted(center.ledger_cache.streams.items(), key=lambda item: (item[0].site, item[0].gateway)):
         if not viewer.sees(key.site) or (site and key.site != site):
             continue
         status = center.pictures.get(key.site, key.gateway).status
@@ -208,10 +210,10 @@ def delivery(center: Center, viewer: Viewer, site: str = "") -> dict[str, Any]:
                 "waiting": status.waiting if status else None,
             }
         )
-    return {"generation": center.memory.generation, "rows": rows}
+    return {"generation": center.ledger_cache.generation, "rows": rows}
 
 
-def quarantine(center: Center, viewer: Viewer, site: str = "", *, limit: int = 1000) -> dict[str, Any]:
+def quarantine(center: CenterState, viewer: Viewer, site: str = "", *, limit: int = 1000) -> dict[str, Any]:
     """What was not understood or not believed of the viewer's sites, the newest first; `count` is of all of it.
 
     A payload belongs to the site in its topic; one on a topic that is none of ours is shown to who sees every site.
@@ -219,7 +221,7 @@ def quarantine(center: Center, viewer: Viewer, site: str = "", *, limit: int = 1
     if site and not viewer.sees(site):
         raise unknown(site)
     asked = [site] if site or viewer.sites is None else sorted(viewer.sites)
-    parts = [center.books.quarantined(name, limit) for name in asked]
+    parts = [center.ledger.quarantined(name, limit) for name in asked]
     found = sorted((row for rows, _ in parts for row in rows), key=lambda row: -row.id)[:limit]
     count = sum(number for _, number in parts)
     rows = [
@@ -236,14 +238,14 @@ def quarantine(center: Center, viewer: Viewer, site: str = "", *, limit: int = 1
     return {"rows": rows, "count": count}
 
 
-def health(center: Center) -> dict[str, Any]:
+def health(center: CenterState) -> dict[str, Any]:
     """How the center itself is: `status` is `ok` or `degraded`."""
     conditions = center.health.conditions()
     store, broker = conditions.get("store", "ok"), conditions.get("broker", "ok")
     overfull: list[tuple[str, str, int, int]] = []
     try:
-        overfull = center.books.overfull()
-    except StoreAway as error:
+        overfull = center.ledger.overfull()
+    except StoreUnavailable as error:
         store = f"away: {error}"
     return {
         "status": "ok" if store == broker == "ok" else "degraded",
@@ -252,6 +254,6 @@ def health(center: Center) -> dict[str, Any]:
         "ingest": center.health.counts(),
         "conditions": conditions,
         "overfull_minutes": len(overfull),
-        "generation": center.memory.generation,
+        "generation": center.ledger_cache.generation,
         "time": iso(center.now_ns(), _UTC),
     }

@@ -8,7 +8,7 @@ import numpy as np
 from center.model.times import iso
 from center.model.viewer import Viewer
 from center.queries.scope import Scope, formula_of, scope
-from center.state import Center
+from center.runtime.state import CenterState
 from oee.kpi import kpi
 from oee.model.facts import FACT_COLUMNS, Int64
 from oee.model.states import CalendarClass
@@ -32,7 +32,7 @@ class Plan(NamedTuple):
 
 
 def trend(
-    center: Center,
+    center: CenterState,
     viewer: Viewer,
     site: str,
     machines: Sequence[str] = (),
@@ -49,7 +49,7 @@ def trend(
     Only scheduled time counts. With `calendar` among `by`, breaks and time outside shifts have rows of their own,
     with sums and no KPIs. Buckets that were scheduled and of which nothing was heard have a row with coverage 0.
     By product, scheduled time cannot be told apart: coverage and bounds are null there.
-    Raises `BadQuestion`, `UnknownSite` or `StoreAway`.
+    Raises `BadQuestion`, `UnknownSite` or `StoreUnavailable`.
     """
     asked = scope(center, viewer, site, machines, start_ns=start_ns, end_ns=end_ns, bucket=bucket, by=by)
     chosen = formula_of(center, site, formula)

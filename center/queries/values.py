@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from center.contract.store import KeepsValues, ValueQuery
 from center.model.times import BadQuestion, iso
 from center.model.viewer import Viewer
 from center.queries.scope import UnknownSite, zone_of
-from center.state import Center
-from center.stores.contract import KeepsValues, ValueQuery
+from center.runtime.state import CenterState
 from oee.model.states import Quality
 from wire.values import Values, select_values
 
@@ -21,7 +21,7 @@ _DEFAULT_NS: Final = 24 * 3_600_000_000_000
 
 
 def values(
-    center: Center,
+    center: CenterState,
     viewer: Viewer,
     site: str,
     *,
@@ -36,14 +36,14 @@ def values(
     """Process values in `[from, to)`, tag by tag, and the row before that held when the window began.
 
     machines: those that use the tag's device; devices and tags as the site file names them; nothing given means all
-    of the site. Raises `UnknownSite`, `BadQuestion` or `StoreAway`.
+    of the site. Raises `UnknownSite`, `BadQuestion` or `StoreUnavailable`.
     """
     zone = zone_of(center, viewer, site)
     high = center.now_ns() if end_ns is None else end_ns
     low = max(high - _DEFAULT_NS, 0) if start_ns is None else start_ns
     if low >= high:
         raise BadQuestion("from is not before to")
-    known = center.memory.sites.values(site)
+    known = center.ledger_cache.sites.values(site)
     wanted = {
         (owner, tag)
         for (owner, tag), value in known.items()

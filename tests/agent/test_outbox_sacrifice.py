@@ -8,7 +8,7 @@ import pytest
 
 from agent.outbox.disk import DiskFull
 from agent.outbox.file import Outbox
-from center.ledger.marks import StreamState, drop
+from center.contract.streams import StreamRecord, drop
 from wire.bodies import Dropped
 from wire.envelope import content, open_envelope
 from wire.marks import Marks, settle
@@ -86,10 +86,10 @@ def test_a_dropped_envelope_lets_the_center_settle_everything(outbox):
     assert outbox.used_mb() <= 1.05
     said = dropped(outbox)
     assert said
-    state = StreamState("values")
+    state = StreamRecord("values")
     for seq in seqs:
         state = drop(state, said[seq]) if seq in said else state
-        state = StreamState("values", settle(state.marks, [(seq, seq)]), dropped=state.dropped)
+        state = StreamRecord("values", settle(state.marks, [(seq, seq)]), dropped=state.dropped)
     assert state.marks == Marks(last), "no hole is left"
 
 

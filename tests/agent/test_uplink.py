@@ -14,9 +14,9 @@ from agent.process.health import Health
 from agent.store.commit import all_streams
 from agent.uplink.broker import Broker
 from agent.uplink.uplink import Hooks, Uplink
-from center.ingest.mqtt import Broker as CenterBroker
+from center.ingest.mqtt import BrokerSettings as CenterBroker
 from center.ingest.worker import Ingest
-from center.state import center_of
+from center.runtime.state import center_state
 from center.stores.duckdb.store import open_store
 from wire.bodies import LiveMachine, Status
 
@@ -250,7 +250,7 @@ async def test_what_was_published_before_the_center_listened_goes_out_again_at_i
         gateway.commit(*range(1, 6))
         await until(lambda: gateway.health.snapshot().get("publishes_without_subscriber", 0) >= 5)
         store = open_store({"file": str(tmp_path / "center.duckdb")})
-        ingest = Ingest(center_of(store), CenterBroker("127.0.0.1", broker.port))
+        ingest = Ingest(center_state(store), CenterBroker("127.0.0.1", broker.port))
         ingest.start()
         try:
             await until(lambda: gateway.sender.waiting == 0, 20)

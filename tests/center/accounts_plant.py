@@ -16,7 +16,7 @@ from center.accounts.schema import open_accounts
 from center.application import application
 from center.database.declarations import open_declarations
 from center.ingest.declare import Declaring
-from center.ingest.mqtt import Broker
+from center.ingest.mqtt import BrokerSettings
 from center.ingest.worker import Ingest
 
 PASSWORD = "đúng là mật khẩu"
@@ -34,7 +34,7 @@ class Plant:
         self.center = make(folder, sites, "nhip")
         self.accounts = Accounts(open_accounts(url), now_ns=lambda: self.now_ns)
         self.engine = self.accounts.engine
-        ingest = Ingest(self.center, Broker("127.0.0.1", 9), patient=False)
+        ingest = Ingest(self.center, BrokerSettings("127.0.0.1", 9), patient=False)
         declaring = Declaring(open_declarations(url), ingest.publish, self.center.now_ns)
         self.app = application(self.center, ingest, declaring, self.accounts)
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from center_plant import envelope, losses, ns, running, site_body
 
-from center.ingest.plan import Message, sort_messages
+from center.ingest.plan import EnvelopeMessage, plan_messages
 from oee.model.facts import MINUTE_NS, Stop
 from oee.model.states import State
 from wire.topics import Topic
@@ -15,9 +15,11 @@ WINDOW = {"from": "2026-03-02T08:00:00+07:00", "to": "2026-03-02T10:00:00+07:00"
 
 def deliver(center, site, kind, payloads):
     """Envelopes as if they came over MQTT from the site's gateway main."""
-    plan = sort_messages(center.memory, [Message(Topic(site, "main", kind), payload) for payload in payloads], T)
+    plan = plan_messages(
+        center.ledger_cache, [EnvelopeMessage(Topic(site, "main", kind), payload) for payload in payloads], T
+    )
     center.commit(plan.batches, plan.changes())
-    center.memory.adopt(plan.changes())
+    center.ledger_cache.adopt(plan.changes())
 
 
 def fill(center, site="van-long"):

@@ -11,7 +11,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from servers import amqtt_command, answers, eventually, free_port, mosquitto_command
 
-from center.stores.contract import Batch, Origin
+from center.contract.store import Origin, RowBatch
 from oee.model.calendars import to_ns
 from oee.model.facts import FACT, FACT_COLUMNS, LOSS_COLUMNS, MINUTE_NS, NO_FACTS, NO_LOSSES, make_facts, make_losses
 from wire.bodies import facts_body
@@ -70,7 +70,7 @@ def losses(rows):
 
 
 def batch(fact_rows=(), loss_rows=(), stops=(), *, site="van-long", gateway="main", stream=STREAM, seq=1):
-    return Batch(
+    return RowBatch(
         Origin(site, gateway, stream),
         seq,
         facts(fact_rows) if fact_rows else NO_FACTS,

@@ -14,10 +14,10 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from center.ledger.contract import Changes, Owner, SiteRow
-from center.model.sites import revision
-from center.state import Center, center_of
-from center.stores.contract import Batch, Origin, StoreAway
+from center.contract.ledger import Changes
+from center.contract.store import Origin, RowBatch, StoreUnavailable
+from center.model.sites import Owner, SiteRow, revision
+from center.runtime.state import CenterState, center_state
 from center.stores.duckdb.store import open_store
 from oee.model.calendars import cut, to_ns
 from oee.model.facts import FACT, FACT_COLUMNS, MINUTE_NS, Stop, make_facts, make_losses
@@ -197,11 +197,11 @@ def _close(row: np.ndarray, state: State, length_ms: int) -> None:
         row[FACT["failures_ms"]] += length_ms
 
 
-def make(path: Path, days: int, now_ns: int, silent: str = "hoa-binh") -> Center:
+def make(path: Path, days: int, now_ns: int, silent: str = "hoa-binh") -> CenterState:
     """A center over a new DuckDB file with history up to now; the gateway of `silent` went away 41 minutes ago."""
     made_before = path.exists()
     store = open_store({"file": str(path)})
-    center = center_of(store, now_ns=lambda: now_ns, name="Trung tâm hỗ trợ Bắc Ninh")
+    center = center_state(store, now_ns=lambda: now_ns, name="Trung tâm hỗ trợ Bắc Ninh")
     today = datetime.fromtimestamp(now_ns // 1_000_000_000, ZONE).date()
     start_ns = to_ns(datetime.combine(today - timedelta(days=days), datetime.min.time(), ZONE))
     rng = np.random.default_rng(7)
@@ -212,16 +212,16 @@ def make(path: Path, days: int, now_ns: int, silent: str = "hoa-binh") -> Center
         owners = [Owner(site, made.id, "main", start_ns) for made in MACHINES if made.site == site]
         changes = Changes(sites=[SiteRow(site, "main", "0" * 16, start_ns, json.dumps(body))], owners=owners)
         center.commit((), changes)
-        center.memory.adopt(changes)
+        center.ledger_cache.adopt(changes)
         for number, made in enumerate(item for item in MACHINES if item.site == site and not made_before):
             facts, losses, found = tables(made, calendar, start_ns, end_ns, rng)
-            center.store.write([Batch(Origin(site, "main", f"{number:032x}"), 1, facts, losses, found)])
+            center.store.write([RowBatch(Origin(site, "main", f"{number:032x}"), 1, facts, losses, found)])
         heard_ns = end_ns if site == silent else now_ns
         _speak(center, site, heard_ns, rng)
     return center
 
 
-def _speak(center: Center, site: str, now_ns: int, rng: np.random.Generator) -> None:
+def _speak(center: CenterState, site: str, now_ns: int, rng: np.random.Generator) -> None:
     said = {
         made.id: LiveMachine(
             state=made.live.word,
@@ -272,7 +272,7 @@ class Leaky:
 
     def __getattr__(self, name: str):
         if name in ("facts", "losses", "stops") and self._flag.exists():
-            raise StoreAway("the test took it away")
+            raise StoreUnavailable("the test took it away")
         if name == "facts" and self._flag.with_name("slow").exists():
             time.sleep(2)
         if name == "losses" and self._flag.with_name("broken").exists():

@@ -3,9 +3,9 @@
 from center_plant import MINUTE_NS, STREAM, envelope, ns, running, site_body
 from hypothesis import strategies as st
 
-from center.ingest.plan import Message, sort_messages
-from center.ledger.contract import Changes
-from center.state import center_of
+from center.contract.ledger import Changes
+from center.ingest.plan import EnvelopeMessage, plan_messages
+from center.runtime.state import center_state
 from center.stores.duckdb.store import open_store
 from oee.model.facts import Stop
 from oee.model.states import State
@@ -30,10 +30,10 @@ WORDS = {
 def make(folder, sites, name):
     """A center that knows these sites alone; the numbers of each are the same wherever it stands."""
     store = open_store({"file": str(folder / f"{name}.duckdb")})
-    center = center_of(store, now_ns=lambda: NOW_NS)
+    center = center_state(store, now_ns=lambda: NOW_NS)
     known = Changes(generation="same")
     center.commit((), known)
-    center.memory.adopt(known)
+    center.ledger_cache.adopt(known)
     for site in sites:
         _fill(center, site, SITES.index(site) + 1)
     return center
@@ -65,10 +65,10 @@ def _fill(center, site, number):
         ("site", [envelope(1, content=body, stream="bb" * 8)]),
         ("facts", [envelope(1, rows, lost, stops, stream=STREAM), envelope(5, content={}), f"{site} noise".encode()]),
     ):
-        messages = [Message(Topic(site, gateway, kind), payload) for payload in payloads]
-        plan = sort_messages(center.memory, messages, T + number)
+        messages = [EnvelopeMessage(Topic(site, gateway, kind), payload) for payload in payloads]
+        plan = plan_messages(center.ledger_cache, messages, T + number)
         center.commit(plan.batches, plan.changes())
-        center.memory.adopt(plan.changes())
+        center.ledger_cache.adopt(plan.changes())
     said = {machine: LiveMachine(state="running", since_ns=T, product=product, shift="A") for machine in machines(site)}
     center.pictures.hear_live(site, gateway, Live(at_ns=NOW_NS, machines=said), NOW_NS)
     center.pictures.hear_status(site, gateway, Status(online=True, at_ns=NOW_NS, waiting=number), NOW_NS)

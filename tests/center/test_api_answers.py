@@ -15,7 +15,7 @@ from center.api.app import create_app
 from center.api.cache import Answers, Kept
 from center.model.viewer import Viewer
 from center.queries.paging import cut
-from center.state import center_of
+from center.runtime.state import center_state
 from center.stores.duckdb.store import open_store
 from oee.model.facts import MINUTE_NS
 
@@ -25,7 +25,7 @@ XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 @pytest.fixture
 def center(tmp_path):
     store = open_store({"file": str(tmp_path / "nhip.duckdb")})
-    made = center_of(store, now_ns=lambda: ns("2026-03-02T10:00:20"))
+    made = center_state(store, now_ns=lambda: ns("2026-03-02T10:00:20"))
     fill(made)
     fill(made, "song-hong")
     yield made

@@ -15,10 +15,10 @@ from center.api.quarantine import NDJSON
 from center.application import application
 from center.database.declarations import open_declarations
 from center.ingest.declare import Declaring
-from center.ingest.mqtt import Broker
+from center.ingest.mqtt import BrokerSettings
 from center.ingest.worker import Ingest
 from center.model.viewer import EVERYTHING
-from center.state import center_of
+from center.runtime.state import center_state
 from center.stores.duckdb.store import open_store
 
 
@@ -35,10 +35,10 @@ async def _everything(_connection):
 def operations(tmp_path_factory):
     """By method and path."""
     store = open_store({"file": str(tmp_path_factory.mktemp("api") / "nhip.duckdb")})
-    center = center_of(store, now_ns=lambda: ns("2026-03-02T10:00:20"))
+    center = center_state(store, now_ns=lambda: ns("2026-03-02T10:00:20"))
     fill(center)
     with mosquitto(tmp_path_factory.mktemp("broker")) as port:
-        ingest = Ingest(center, Broker("127.0.0.1", port))
+        ingest = Ingest(center, BrokerSettings("127.0.0.1", port))
         ingest.start()
         url = f"sqlite:///{tmp_path_factory.mktemp('said')}/said.sqlite"
         declaring = Declaring(open_declarations(url), ingest.publish, center.now_ns)

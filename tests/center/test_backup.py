@@ -12,15 +12,15 @@ from api_plant import T, deliver, fill
 from center_plant import envelope, ns, running
 from postgres_plant import database_url
 
-from center import backup
 from center.accounts import people
 from center.accounts.audit import Actor
 from center.accounts.schema import open_accounts
 from center.api.app import create_app
 from center.api.backup import add_backup
+from center.contract.store import Query
 from center.model.viewer import EVERYTHING, Viewer
-from center.state import center_of
-from center.stores.contract import Query
+from center.runtime import backup
+from center.runtime.state import center_state
 from center.stores.duckdb.store import open_store
 from oee.model.facts import MINUTE_NS
 
@@ -28,7 +28,7 @@ from oee.model.facts import MINUTE_NS
 @pytest.fixture
 def center(tmp_path):
     store = open_store({"file": str(tmp_path / "nhip.duckdb")})
-    made = center_of(store, now_ns=lambda: ns("2026-03-02T10:00:20"))
+    made = center_state(store, now_ns=lambda: ns("2026-03-02T10:00:20"))
     fill(made)
     yield made
     store.close()

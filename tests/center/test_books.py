@@ -10,14 +10,15 @@ from hypothesis import strategies as st
 from postgres_plant import KINDS, Postgres, database_url
 from sqlalchemy import select
 
+from center.contract.ledger import Changes, QuarantinedPayload, SharedLedger
+from center.contract.store import StoreRefused, StoreUnavailable
+from center.contract.streams import StreamKey, StreamRecord, merged
 from center.database.sql import open_database, reading
 from center.ledger import sql as books_sql
-from center.ledger.contract import Changes, Owner, Quarantined, Shared, SiteRow, StoreRefused
-from center.ledger.marks import StreamKey, StreamState, merged
-from center.ledger.memory import KEEP_DIGESTS
-from center.ledger.sql import SqlBooks
-from center.ledger.sql_tables import DIGESTS
-from center.stores.contract import StoreAway
+from center.ledger.cache import KEEP_DIGESTS
+from center.ledger.sql import SqlLedger
+from center.ledger.tables import DIGESTS
+from center.model.sites import Owner, SiteRow
 from center.stores.duckdb import ledger as _duckdb_books
 from center.stores.duckdb import store as duckdb
 from config import Misconfigured
@@ -32,7 +33,7 @@ def opener(request, tmp_path):
     if request.param == "duckdb":
         return lambda: duckdb.open_store({"file": str(tmp_path / "books.duckdb")})
     url = database_url(request.param, tmp_path)
-    return lambda: SqlBooks(open_database(url))
+    return lambda: SqlLedger(open_database(url))
 
 
 @pytest.fixture(params=KINDS)
@@ -40,7 +41,7 @@ def shared(request, tmp_path):
     url, opened = database_url(request.param, tmp_path), []
 
     def one():
-        opened.append(SqlBooks(open_database(url)))
+        opened.append(SqlLedger(open_database(url)))
         opened[-1].remember()
         return opened[-1]
 
@@ -51,13 +52,15 @@ def shared(request, tmp_path):
 
 
 def _quarantined(number, *, settled=True):
-    return Quarantined(number, "nhip/v1/van-long/main/facts", "vì sao", str(number).encode() + b"\x00", settled=settled)
+    return QuarantinedPayload(
+        number, "nhip/v1/van-long/main/facts", "vì sao", str(number).encode() + b"\x00", settled=settled
+    )
 
 
 def test_books_are_there_after_a_restart(opener):
     first = opener()
     generation = first.remember().generation
-    state = StreamState("facts", Marks(7, ((9, 9), (11, 20))), 13, 1, 4, 0, 2, 1, 99)
+    state = StreamRecord("facts", Marks(7, ((9, 9), (11, 20))), 13, 1, 4, 0, 2, 1, 99)
     changes = Changes(
         {KEY: state},
         {(KEY, 7): b"\x00\xff", (KEY, 9): b"digest"},
@@ -89,9 +92,9 @@ def test_books_are_there_after_a_restart(opener):
 def test_all_or_nothing(opener):
     books = opener()
     books.remember()
-    bad = Quarantined(2**70, "topic", "a time that no column holds", b"", settled=True)
+    bad = QuarantinedPayload(2**70, "topic", "a time that no column holds", b"", settled=True)
     with pytest.raises(StoreRefused):
-        books.commit([], Changes({KEY: StreamState("facts", Marks(1), 1)}, quarantine=[bad]))
+        books.commit([], Changes({KEY: StreamRecord("facts", Marks(1), 1)}, quarantine=[bad]))
     assert books.remember().streams == {}
     books.close()
 
@@ -152,7 +155,7 @@ STEPS = st.lists(st.tuples(st.integers(0, 2), st.integers(1, 25), st.booleans())
 @given(STEPS)
 def test_however_processes_interleave_every_seq_is_settled_once(steps):
     """Each step settles one seq on what its process last saw; a process sees the truth only when it has written."""
-    truth = StreamState("facts")
+    truth = StreamRecord("facts")
     views = [truth] * 3
     told = set()
     for who, seq, quarantined in steps:
@@ -173,7 +176,7 @@ def test_however_processes_interleave_every_seq_is_settled_once(steps):
 
 def test_what_two_processes_settle_of_one_stream_is_settled(shared):
     one, other, chance = shared(), shared(), random.Random(1)
-    views = {books: StreamState("facts") for books in (one, other)}
+    views = {books: StreamRecord("facts") for books in (one, other)}
     seqs = [seq for seq in range(1, 41) for _ in range(2)]
     chance.shuffle(seqs)
     for seq in seqs:
@@ -191,8 +194,8 @@ def test_what_two_processes_settle_of_one_stream_is_settled(shared):
 
 def test_what_others_did_is_seen_before_anything_is_stored(shared):
     one, other = shared(), shared()
-    assert isinstance(one, Shared)
-    state = StreamState("facts", Marks(1), 1)
+    assert isinstance(one, SharedLedger)
+    state = StreamRecord("facts", Marks(1), 1)
     claim = Owner("van-long", "press-1", "main")
     step = Changes({KEY: state}, {(KEY, 1): b"digest"}, [claim])
     assert one.look(step) == Changes(owners=[])
@@ -232,7 +235,7 @@ def test_only_one_makes_a_new_generation(shared):
 
 def test_books_are_lowered_to_what_the_store_knows(shared):
     books = shared()
-    books.commit([], Changes({KEY: StreamState("facts", Marks(5, ((7, 8),)), 7)}))
+    books.commit([], Changes({KEY: StreamRecord("facts", Marks(5, ((7, 8),)), 7)}))
     books.lower(lambda: {KEY: Marks(2, ((8, 8),))}, [KEY])
     state = books.remember().streams[KEY]
     assert (state.marks, state.stored) == (Marks(2, ((8, 8),)), 3)
@@ -278,11 +281,11 @@ def test_a_database_that_is_away_is_said_and_what_was_held_is_taken_back():
     try:
         server.start()
         url = server.database()
-        books = SqlBooks(open_database(url))
+        books = SqlLedger(open_database(url))
         books.remember()
         assert books.lease("sums")
         assert books.number() == "0"
-        state = StreamState("facts", Marks(1), 1)
+        state = StreamRecord("facts", Marks(1), 1)
         books.commit([], Changes({KEY: state}))
         server.kill()
         for work in (
@@ -290,11 +293,11 @@ def test_a_database_that_is_away_is_said_and_what_was_held_is_taken_back():
             lambda: books.lease("sums"),
             lambda: books.news(0),
         ):
-            with pytest.raises(StoreAway):
+            with pytest.raises(StoreUnavailable):
                 work()
         server.start()
         assert books.lease("sums")
-        other = SqlBooks(open_database(url))
+        other = SqlLedger(open_database(url))
         assert other.remember().streams == {KEY: state}
         assert not other.lease("sums")
         assert other.number() == "1"

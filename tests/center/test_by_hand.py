@@ -14,13 +14,14 @@ from click.testing import CliRunner
 from center.api.app import create_app
 from center.api.quarantine import add_by_hand
 from center.commands import quarantine as door
-from center.ingest.mqtt import Broker
-from center.ingest.plan import Message
+from center.contract.ledger import Changes
+from center.contract.store import Origin, Query, RowBatch, StoreUnavailable, ValueQuery
+from center.ingest.mqtt import BrokerSettings
+from center.ingest.plan import EnvelopeMessage
 from center.ingest.worker import Ingest
-from center.ledger.contract import Changes, Owner
 from center.metrics import add_metrics
-from center.state import center_of
-from center.stores.contract import Batch, Origin, Query, StoreAway, ValueQuery
+from center.model.sites import Owner
+from center.runtime.state import center_state
 from center.stores.duckdb.store import open_store
 from oee.model.facts import MINUTE_NS, NO_FACTS, NO_LOSSES
 from wire.parcel import FORMAT, Head, Item, pack, pack_item
@@ -54,8 +55,8 @@ class Plant:
 
     def __init__(self, path):
         self.store = open_store({"file": str(path)})
-        self.center = center_of(self.store)
-        self.ingest = Ingest(self.center, Broker("127.0.0.1", 9))
+        self.center = center_state(self.store)
+        self.ingest = Ingest(self.center, BrokerSettings("127.0.0.1", 9))
         self.ingest._worker.start()
         app = create_app(self.center)
         add_by_hand(app, self.center, self.ingest)
@@ -148,7 +149,7 @@ def test_a_store_that_is_away_says_so(plant, monkeypatch):
     monkeypatch.setattr("center.api.quarantine._WAIT_S", 0.2)
 
     def away(*_):
-        raise StoreAway("no room")
+        raise StoreUnavailable("no room")
 
     commit = plant.center.commit
     object.__setattr__(plant.center, "commit", away)
@@ -187,7 +188,7 @@ def test_a_machine_handed_over_is_counted_at_last(plant):
     assert "belongs to gateway 'main'" in answer["reason"]
     assert plant.pieces() == {"press-1": 10, "press-2": 20}
     handed = Changes(owners=[Owner("van-long", "press-1", "annex")])
-    plant.ingest.submit(lambda: (plant.store.commit((), handed), plant.center.memory.adopt(handed))).result(10)
+    plant.ingest.submit(lambda: (plant.store.commit((), handed), plant.center.ledger_cache.adopt(handed))).result(10)
     asked = "/api/v1/trend?site=van-long&machine=press-1&bucket=all&from=2026-03-02&to=2026-03-03"
     before = plant.http.get(asked)
     assert plant.http.post(url, json={}).json() == {"id": number, "released": True, "reason": ""}
@@ -219,10 +220,10 @@ def test_a_center_that_wants_no_values_any_more_has_none(tmp_path):
     rows = Values(
         np.array(["plc.oil"], object), np.array([T]), np.array([41.5]), np.array([None]), np.zeros(1, np.uint8)
     )
-    store.write([Batch(Origin("van-long", "main", ""), 1, NO_FACTS, NO_LOSSES, (), rows)])
+    store.write([RowBatch(Origin("van-long", "main", ""), 1, NO_FACTS, NO_LOSSES, (), rows)])
     assert store.values(held)
-    ingest = Ingest(center_of(store, keep_values_ns=0), Broker("127.0.0.1", 9), patient=False)
-    ingest.deliver([Message(Topic("van-long", "main", "facts"), facts(1)[1])])
+    ingest = Ingest(center_state(store, keep_values_ns=0), BrokerSettings("127.0.0.1", 9), patient=False)
+    ingest.deliver([EnvelopeMessage(Topic("van-long", "main", "facts"), facts(1)[1])])
     assert store.values(held) == {}
     store.close()
 

@@ -10,9 +10,9 @@ from api_plant import WINDOW, fill
 from center_plant import STREAM, ns
 
 from center.api.app import create_app
+from center.contract.store import StoreUnavailable
 from center.run import run
-from center.state import center_of
-from center.stores.contract import StoreAway
+from center.runtime.state import center_state
 from center.stores.duckdb.store import open_store
 from config import Misconfigured, parse_center
 from oee.kpi.kpi import KPI_KEYS
@@ -23,7 +23,7 @@ HOUR_MS = 3_600_000
 @pytest.fixture
 def center(tmp_path):
     store = open_store({"file": str(tmp_path / "nhip.duckdb")})
-    made = center_of(store, now_ns=lambda: ns("2026-03-02T10:00:20"), name="Trung tâm")
+    made = center_state(store, now_ns=lambda: ns("2026-03-02T10:00:20"), name="Trung tâm")
     fill(made)
     yield made
     store.close()
@@ -233,7 +233,7 @@ async def test_a_plus_sign_lost_in_the_url_is_understood(client):
 async def test_a_store_that_is_away_is_said(center):
     class Away:
         def facts(self, query):
-            raise StoreAway("the disk is gone")
+            raise StoreUnavailable("the disk is gone")
 
     transport = httpx.ASGITransport(create_app(replace(center, store=Away())))
     async with httpx.AsyncClient(transport=transport, base_url="http://test/api/v1") as client:

@@ -19,13 +19,13 @@ from center_plant import (
     site_body,
 )
 
-from center.ingest.mqtt import Broker
+from center.contract.store import Query, StoreUnavailable
+from center.ingest.mqtt import BrokerSettings
 from center.ingest.worker import Ingest
-from center.model.live import Pictures
 from center.model.viewer import EVERYTHING
 from center.queries import site as queries
-from center.state import center_of
-from center.stores.contract import Query, StoreAway
+from center.runtime.live import Pictures
+from center.runtime.state import center_state
 from center.stores.duckdb.store import open_store
 from oee.model.facts import MINUTE_NS
 from wire.bodies import Status
@@ -57,8 +57,8 @@ class Running:
 
     def start(self):
         self.store = open_store({"file": str(self.file)})
-        self.center = center_of(self.store)
-        self.ingest = Ingest(self.center, Broker("127.0.0.1", self.port))
+        self.center = center_state(self.store)
+        self.ingest = Ingest(self.center, BrokerSettings("127.0.0.1", self.port))
         self.ingest.start()
         eventually(lambda: self.center.health.condition("broker") == "ok")
 
@@ -196,7 +196,9 @@ def test_a_lost_center_tells_its_new_generation(on_mosquitto, gateways):
     gateway = gateways(on_mosquitto.port)
     status = Status(online=True, at_ns=1, generation="another", marks={STREAM: 7})
     gateway.send(status.model_dump_json(), kind="status")
-    eventually(lambda: gateway.receipts and gateway.receipts[-1].generation == on_mosquitto.center.memory.generation)
+    eventually(
+        lambda: gateway.receipts and gateway.receipts[-1].generation == on_mosquitto.center.ledger_cache.generation
+    )
 
 
 class Failing:
@@ -208,17 +210,17 @@ class Failing:
     def __call__(self, batches, changes):
         if self.away:
             self.refusals += 1
-            raise StoreAway("the disk is full")
+            raise StoreUnavailable("the disk is full")
         return self.commit(batches, changes)
 
 
 def test_while_the_store_is_away_facts_wait_and_health_says_so(tmp_path, mosquitto_port, gateways, monkeypatch):
     monkeypatch.setattr("center.ingest.worker._BACK_OFF_S", (0.02, 0.1))
     store = open_store({"file": str(tmp_path / "nhip.duckdb")})
-    center = center_of(store)
+    center = center_state(store)
     failing = Failing(center.commit)
     center = replace(center, commit=failing)
-    ingest = Ingest(center, Broker("127.0.0.1", mosquitto_port))
+    ingest = Ingest(center, BrokerSettings("127.0.0.1", mosquitto_port))
     ingest.start()
     gateway = gateways(mosquitto_port)
     eventually(lambda: center.health.condition("broker") == "ok")
@@ -259,9 +261,9 @@ def test_what_does_not_fit_into_memory_is_let_go_and_sent_again(tmp_path, mosqui
     monkeypatch.setattr("center.ingest.worker.QUEUE_BYTES", 2000)
     monkeypatch.setattr("center.ingest.worker._BACK_OFF_S", (0.02, 0.1))
     store = open_store({"file": str(tmp_path / "nhip.duckdb")})
-    failing = Failing(center_of(store).commit)
-    center = replace(center_of(store), commit=failing)
-    ingest = Ingest(center, Broker("127.0.0.1", mosquitto_port))
+    failing = Failing(center_state(store).commit)
+    center = replace(center_state(store), commit=failing)
+    ingest = Ingest(center, BrokerSettings("127.0.0.1", mosquitto_port))
     ingest.start()
     eventually(lambda: center.health.condition("broker") == "ok")
     gateway = gateways(mosquitto_port)
@@ -293,7 +295,7 @@ def test_live_and_status_make_the_picture(on_mosquitto, gateways):
     gateway.send(b"\xff", kind="status")
     center = on_mosquitto.center
     eventually(lambda: center.health.counts().get("malformed_live_or_status") == 2)
-    eventually(lambda: center.memory.sites.machines("van-long"))
+    eventually(lambda: center.ledger_cache.sites.machines("van-long"))
     (row,) = queries.live(center, EVERYTHING, "van-long")
     assert (row["state"], row["pieces"], row["gateway_online"]) == ("running", 12, True)
     assert row["since"] == "2026-03-02T08:00:00+07:00"
@@ -323,8 +325,8 @@ def test_foreign_topics_are_ignored(on_mosquitto, gateways):
 def test_the_center_may_start_before_the_broker_and_outlive_it(tmp_path, gateways):
     port = free_port()
     store = open_store({"file": str(tmp_path / "nhip.duckdb")})
-    center = center_of(store)
-    ingest = Ingest(center, Broker("127.0.0.1", port))
+    center = center_state(store)
+    ingest = Ingest(center, BrokerSettings("127.0.0.1", port))
     ingest.start()
     eventually(lambda: center.health.condition("broker") == "unreachable")
     for seq in (1, 2):
@@ -343,7 +345,7 @@ def test_stopping_settles_what_has_arrived(on_mosquitto, gateways):
     gateway.send(*(envelope(seq, running(T + seq * MINUTE_NS, 1)) for seq in range(1, 40)))
     eventually(lambda: gateway.mark() >= 1)
     on_mosquitto.ingest.stop()
-    marks = on_mosquitto.center.memory.of_gateway("van-long", "main")
+    marks = on_mosquitto.center.ledger_cache.of_gateway("van-long", "main")
     stored = sum(on_mosquitto.pieces().values()) // 10
     assert stored == sum(state.stored for state in marks.values())
     eventually(lambda: gateway.mark() == stored)

@@ -11,10 +11,11 @@ from tenants import NOW_NS, SITES, make
 
 from center.api.app import create_app
 from center.api.declarations import add_declarations
+from center.contract.ledger import Changes
 from center.database import declarations
 from center.database.declarations import open_declarations
 from center.ingest.declare import Declaring
-from center.ledger.contract import Changes, Owner, SiteRow
+from center.model.sites import Owner, SiteRow
 from center.model.viewer import Viewer
 from wire.bodies import Status
 from wire.declare import MOST, decode_declare
@@ -158,7 +159,7 @@ def test_a_site_of_several_gateways_has_the_reasons_of_each(plant):
     """A machine's own gateway decides what may be said of it, however new another's site file is."""
     more = site_body(["saw"], NOW_NS, reasons={"blunt": {"name": {}, "state": "breakdown"}}, products={})
     sites, owners = [SiteRow(MINE, "annex", "new", NOW_NS, json.dumps(more))], [Owner(MINE, "saw", "annex")]
-    plant.center.memory.adopt(Changes(sites=sites, owners=owners))
+    plant.center.ledger_cache.adopt(Changes(sites=sites, owners=owners))
     assert plant.say().status_code == 202
     assert plant.say(machine="saw", value="blunt").status_code == 202
     assert plant.say(machine="saw").status_code == 422

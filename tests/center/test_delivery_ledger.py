@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from center.ledger.marks import StreamState, Verdict, drop, judge
+from center.contract.streams import SeqStatus, StreamRecord, classify, drop
 from wire.marks import Marks, is_settled, settle
 
 seqs = st.integers(1, 40)
@@ -16,7 +16,7 @@ def _set(marks):
 
 @given(ranges, ranges)
 def test_dropping_counts_only_what_was_open(stored, given_up):
-    state = StreamState("facts", settle(Marks(), stored))
+    state = StreamRecord("facts", settle(Marks(), stored))
     after = drop(state, given_up)
     assert after.dropped == len(_set(after.marks) - _set(state.marks))
     assert drop(after, given_up) == after
@@ -25,9 +25,9 @@ def test_dropping_counts_only_what_was_open(stored, given_up):
 @given(ranges, seqs, st.binary(min_size=1, max_size=2), st.dictionaries(seqs, st.binary(min_size=1, max_size=2)))
 def test_a_verdict_is_new_repeated_or_conflict(parts, seq, digest, digests):
     marks = settle(Marks(), parts)
-    verdict = judge(marks, digests, seq, digest)
-    assert (verdict is Verdict.NEW) == (not is_settled(marks, seq))
-    if verdict is Verdict.CONFLICT:
+    verdict = classify(marks, digests, seq, digest)
+    assert (verdict is SeqStatus.NEW) == (not is_settled(marks, seq))
+    if verdict is SeqStatus.CONFLICT:
         assert digests[seq] != digest
-    if verdict is Verdict.REPEATED:
+    if verdict is SeqStatus.REPEATED:
         assert digests.get(seq, digest) == digest

@@ -10,9 +10,10 @@ import duckdb
 import pytest
 from center_plant import STREAM, batch, ns, running
 
-from center.ledger.contract import Changes, Owner, Quarantined, SiteRow, StoreRefused
-from center.ledger.marks import StreamKey, StreamState
-from center.stores.contract import Query, StoreAway
+from center.contract.ledger import Changes, QuarantinedPayload
+from center.contract.store import Query, StoreRefused, StoreUnavailable
+from center.contract.streams import StreamKey, StreamRecord
+from center.model.sites import Owner, SiteRow
 from center.stores.duckdb import ledger as _duckdb_books
 from center.stores.duckdb.store import open_store
 from config import Misconfigured
@@ -47,13 +48,13 @@ def _run(code, *arguments):
 def test_books_are_there_after_a_restart(path):
     first = open_store({"file": str(path)})
     generation = first.remember().generation
-    state = StreamState("facts", Marks(7, ((9, 9), (11, 20))), 3, 1, 4, 0, 2, 1, 99)
+    state = StreamRecord("facts", Marks(7, ((9, 9), (11, 20))), 3, 1, 4, 0, 2, 1, 99)
     changes = Changes(
         {KEY: state},
         {(KEY, 7): b"\x00\xff", (KEY, 9): b"digest"},
         [Owner("van-long", "máy dập 1", "main", 60)],
         [SiteRow("van-long", "main", "h2", 20, '{"tên": 2}'), SiteRow("van-long", "main", "h1", 10, "{}")],
-        [Quarantined(5, "nhip/v1/van-long/main/facts", "vì sao", b"\x00\x01", settled=True)],
+        [QuarantinedPayload(5, "nhip/v1/van-long/main/facts", "vì sao", b"\x00\x01", settled=True)],
     )
     first.commit([batch(running(ns("2026-03-02T08:00:00"), 1))], changes)
     first.commit([], Changes({KEY: state}, owners=[Owner("van-long", "máy dập 1", "annex", 60)]))
@@ -109,19 +110,19 @@ def test_a_file_of_another_kind_or_version_is_refused(tmp_path):
 
 def test_facts_and_marks_commit_together_or_not_at_all(store):
     t = ns("2026-03-02T08:00:00")
-    bad = Quarantined(2**70, "topic", "a time that no column holds", b"", settled=True)
+    bad = QuarantinedPayload(2**70, "topic", "a time that no column holds", b"", settled=True)
     with pytest.raises(StoreRefused):
-        store.commit([batch(running(t, 5))], Changes({KEY: StreamState("facts", Marks(1))}, quarantine=[bad]))
+        store.commit([batch(running(t, 5))], Changes({KEY: StreamRecord("facts", Marks(1))}, quarantine=[bad]))
     assert len(store.facts(ALL)) == 0
     assert store.remember().streams == {}
-    store.commit([batch(running(t, 5))], Changes({KEY: StreamState("facts", Marks(1))}))
+    store.commit([batch(running(t, 5))], Changes({KEY: StreamRecord("facts", Marks(1))}))
     assert store.facts(ALL).column("pieces_good").tolist() == [50]
 
 
 _FULL = """
 import resource, signal
 from center_plant import batch, running
-from center.stores.contract import Query, StoreAway
+from center.contract.store import Query, StoreUnavailable
 from center.stores.duckdb.store import open_store
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 store = open_store({"file": sys.argv[1]})
@@ -133,7 +134,7 @@ for seq in range(1, 400):
     try:
         store.write([batch(rows, seq=seq)])
         good += 1
-    except StoreAway:
+    except StoreUnavailable:
         away += 1
         if away == 1:
             first = seq
@@ -172,15 +173,15 @@ def test_more_time_than_a_minute_has_is_flagged_until_it_is_corrected(store):
 
 
 def test_a_copy_of_the_file_is_a_backup(store, path, tmp_path):
-    store.commit([batch(running(MINUTE_NS, 5))], Changes({KEY: StreamState("facts", Marks(1))}))
+    store.commit([batch(running(MINUTE_NS, 5))], Changes({KEY: StreamRecord("facts", Marks(1))}))
     store.close()
     shutil.copy(path, tmp_path / "backup")
     copy = open_store({"file": str(tmp_path / "backup")})
     assert copy.remember().streams[KEY].marks == Marks(1)
     copy.close()
-    with pytest.raises(StoreAway):
+    with pytest.raises(StoreUnavailable):
         store.facts(ALL)
-    with pytest.raises(StoreAway):
+    with pytest.raises(StoreUnavailable):
         store.write([])
 
 
@@ -188,7 +189,7 @@ def test_the_quarantine_is_bounded_for_what_anybody_can_send(store, monkeypatch)
     monkeypatch.setattr(_duckdb_books, "KEEP_UNSETTLED", 3)
 
     def entry(number, settled):
-        return Quarantined(number, "nhip/v1/van-long/main/facts", "?", str(number).encode(), settled)
+        return QuarantinedPayload(number, "nhip/v1/van-long/main/facts", "?", str(number).encode(), settled)
 
     for number in range(10):
         store.commit([], Changes(quarantine=[entry(number, settled=False), entry(number, settled=True)] * 2))

@@ -13,7 +13,7 @@ from center.console.delivery import cards as delivery_cards
 from center.metrics import _gateways
 from center.model.viewer import EVERYTHING, Viewer
 from center.queries.gateways import days, gateways
-from center.state import center_of
+from center.runtime.state import center_state
 from center.stores.duckdb.store import open_store
 from oee.model.facts import MINUTE_NS
 from wire.bodies import Clock, Status
@@ -27,7 +27,7 @@ NOW = ns("2026-03-02T10:00:20")
 @pytest.fixture
 def center(tmp_path):
     store = open_store({"file": str(tmp_path / "nhip.duckdb")})
-    made = center_of(store, now_ns=lambda: NOW)
+    made = center_state(store, now_ns=lambda: NOW)
     fill(made)
     yield made
     store.close()
@@ -81,7 +81,7 @@ def test_what_makes_no_sense_breaks_no_page(center, clock):
     hear(center, clock=clock, health={"uptime_s": inf, "rss_mb": nan})
     (row,) = gateways(center, EVERYTHING)
     assert (row["health"]["uptime_s"], row["health"]["rss_mb"]) == (None, None)
-    zone = center.memory.sites.current("van-long").zone
+    zone = center.ledger_cache.sites.current("van-long").zone
     assert "main" in delivery_cards.cards([row], NOW, zone, "en")
 
 
@@ -97,7 +97,7 @@ def test_others_see_nothing_of_it(center):
 @pytest.mark.parametrize("lang", ["vi", "en"])
 def test_the_card_says_what_somebody_should_look_at(center, lang):
     hear(center, clock=Clock(by="nobody", wall_error_s=-90.0), devices={"plc": False}, health={"cannot_store": 1.0})
-    zone = center.memory.sites.current("van-long").zone
+    zone = center.ledger_cache.sites.current("van-long").zone
     card = unescape(delivery_cards.cards(gateways(center, EVERYTHING), NOW, zone, lang))
     for trouble in ("clock", "disk"):
         assert say(f"delivery.trouble.{trouble}", lang) in card

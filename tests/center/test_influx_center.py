@@ -13,13 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from influx_plant import influx_settings
 
-from center.ingest.mqtt import Broker
+from center.contract.ledger import Changes, QuarantinedPayload
+from center.contract.store import Query
+from center.contract.streams import StreamKey, StreamRecord, lower
+from center.ingest.mqtt import BrokerSettings
 from center.ingest.worker import Ingest
-from center.ledger.contract import Changes, Owner, Quarantined
-from center.ledger.marks import StreamKey, StreamState, lower
-from center.opening import open_center
-from center.state import center_of
-from center.stores.contract import Query
+from center.model.sites import Owner
+from center.runtime.opening import open_center
+from center.runtime.state import center_state
 from center.stores.duckdb import store as duckdb
 from center.stores.influxdb import store as influxdb
 from config import parse_center
@@ -47,7 +48,7 @@ def test_what_both_have_settled_is_what_each_has(one, other):
 def test_counts_still_add_up_after_lowering(one, other, quarantined):
     marks = settle(Marks(), one)
     quarantined = min(quarantined, count(marks))
-    state = StreamState("facts", marks, count(marks) - quarantined, quarantined)
+    state = StreamRecord("facts", marks, count(marks) - quarantined, quarantined)
     low = lower(state, settle(Marks(), other))
     assert low.stored + low.quarantined + low.dropped + low.discarded == count(low.marks)
     assert min(low.stored, low.quarantined, low.dropped, low.discarded) >= 0
@@ -63,14 +64,14 @@ class Center:
     def start(self):
         store = json.dumps({"kind": "influxdb", "books": str(self.folder / "books.duckdb")} | self.settings)
         self.center = open_center(parse_center(f"broker: mqtt://127.0.0.1:{self.port}\nstore: {store}\n"))
-        self.ingest = Ingest(self.center, Broker("127.0.0.1", self.port))
+        self.ingest = Ingest(self.center, BrokerSettings("127.0.0.1", self.port))
         self.ingest.start()
         eventually(lambda: self.center.health.condition("broker") == "ok")
 
     def stop(self):
         self.ingest.stop()
         self.center.store.close()
-        self.center.books.close()
+        self.center.ledger.close()
 
     def pieces(self):
         return int(self.center.store.facts(ALL).column("pieces_good").sum())
@@ -92,7 +93,7 @@ def test_facts_are_stored_once_and_marks_follow_them(tmp_path, port):
     assert center.center.store.marks() == {KEY: Marks(5)}
     center.stop()
     center.start()
-    assert center.center.memory.streams[KEY].marks == Marks(5)
+    assert center.center.ledger_cache.streams[KEY].marks == Marks(5)
     gateway.close()
     center.stop()
 
@@ -110,8 +111,8 @@ def test_a_store_that_was_restored_from_an_older_copy_gets_everything_again(tmp_
     older.settle({KEY: Marks(2)})
     older.close()
     center.start()
-    assert center.center.memory.streams[KEY].marks == Marks(2)
-    assert center.center.memory.streams[KEY].stored == 2
+    assert center.center.ledger_cache.streams[KEY].marks == Marks(2)
+    assert center.center.ledger_cache.streams[KEY].stored == 2
     gateway.send(*sent)
     eventually(lambda: center.pieces() == 300)
     eventually(lambda: center.center.store.marks() == {KEY: Marks(5)})
@@ -133,9 +134,9 @@ def test_books_that_were_restored_from_an_older_copy_double_nothing(tmp_path, po
     center.stop()
     shutil.copy(tmp_path / "older", tmp_path / "books.duckdb")
     center.start()
-    assert center.center.memory.streams[KEY].marks == Marks(2)
+    assert center.center.ledger_cache.streams[KEY].marks == Marks(2)
     gateway.send(*sent)
-    eventually(lambda: center.center.memory.streams[KEY].marks == Marks(5))
+    eventually(lambda: center.center.ledger_cache.streams[KEY].marks == Marks(5))
     assert center.pieces() == 500
     gateway.close()
     center.stop()
@@ -151,9 +152,9 @@ def test_an_envelope_with_a_row_of_a_closed_minute_is_quarantined_and_blocks_not
     gateway.send(good[0], mixed, good[1])
     eventually(lambda: gateway.mark() == 3)
     assert center.pieces() == 300  # the nineteen sound rows of the mixed one stand
-    (row,), _ = center.center.books.quarantined("", 10)
+    (row,), _ = center.center.ledger.quarantined("", 10)
     assert row.reason.startswith("closed: 1 of 11 rows are of minutes before")
-    state = center.center.memory.streams[KEY]
+    state = center.center.ledger_cache.streams[KEY]
     assert (state.stored, state.quarantined) == (2, 1)
     assert center.center.store.marks() == {KEY: Marks(3)}
     gateway.close()
@@ -185,10 +186,10 @@ def _filled(folder):
         batch(running(late, 30), site="dệt-kim"),
     ]  # fmt: skip
     changes = Changes(
-        {KEY: StreamState("facts", Marks(7, ((9, 9),)), 8, seen_ns=5)},
+        {KEY: StreamRecord("facts", Marks(7, ((9, 9),)), 8, seen_ns=5)},
         {(KEY, 7): b"\x00digest"},
         [Owner("van-long", "press-1", "main", T)],
-        quarantine=[Quarantined(1, "nhip/v1/van-long/main/facts", "vì sao", b"\x00\x01", settled=True)],
+        quarantine=[QuarantinedPayload(1, "nhip/v1/van-long/main/facts", "vì sao", b"\x00\x01", settled=True)],
     )
     store.commit(batches, changes)
     generation = store.remember().generation
@@ -225,12 +226,12 @@ def test_a_center_moves_to_influxdb_and_back(tmp_path):
     assert found.digests == {KEY: {7: b"\x00digest"}}
     rows, _ = store.quarantined("", 9)
     assert store.payload(rows[0].id).payload == b"\x00\x01"
-    assert center_of(store).memory.streams[KEY].stored == 8
+    assert center_state(store).ledger_cache.streams[KEY].stored == 8
     store.close()
     moved = open_center(parse_center(second.read_text(encoding="utf-8")))
-    assert moved.memory.streams[KEY].marks == Marks(7, ((9, 9),))
+    assert moved.ledger_cache.streams[KEY].marks == Marks(7, ((9, 9),))
     moved.store.close()
-    moved.books.close()
+    moved.ledger.close()
 
 
 def test_a_copy_that_is_not_equal_is_said_and_leaves_the_books(tmp_path):

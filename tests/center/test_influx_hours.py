@@ -14,8 +14,8 @@ from center_plant import batch, ns, running
 from influx_plant import influx_settings
 
 from center.commands.migrate import migrate
+from center.contract.store import Query
 from center.model.buckets import HOUR_NS
-from center.stores.contract import Query
 from center.stores.duckdb import store as duckdb
 from center.stores.influxdb.store import open_store
 from config import Misconfigured
@@ -158,7 +158,7 @@ def test_another_process_has_the_file(store, tmp_path):
     assert store.facts(ALL).column("pieces_good").tolist() == [3000]
     code = (
         "import json, sys; sys.path[:0] = json.loads(sys.argv[2])\n"
-        "from center.stores.contract import Query\nfrom center.stores.influxdb.store import open_store\n"
+        "from center.contract.store import Query\nfrom center.stores.influxdb.store import open_store\n"
         "print(open_store(json.loads(sys.argv[1])).facts(Query('van-long', 0, 2**62)).column('pieces_good').tolist())"
     )
     paths = [str(Path(__file__).parents[index]) for index in (2, 0, 1)]

@@ -14,9 +14,8 @@ from center_plant import STREAM, batch, ns
 from hypothesis import given
 from hypothesis import strategies as st
 
-from center.ledger.contract import StoreRefused
-from center.ledger.marks import StreamKey
-from center.stores.contract import Query, StoreAway
+from center.contract.store import Query, StoreRefused, StoreUnavailable
+from center.contract.streams import StreamKey
 from center.stores.influxdb import influxql as ask
 from center.stores.influxdb.lines import batch_lines, mark_lines
 from center.stores.influxdb.refusal import Blame, all_refused, blame
@@ -140,7 +139,7 @@ def test_refusals_in_the_words_of_2x(two):
     store.write(rows)
     for status in (401, 404, 429, 500, 503):
         two.answers = [(status, {"code": "?", "message": "no luck"})]
-        with pytest.raises(StoreAway, match=f"{status} no luck"):
+        with pytest.raises(StoreUnavailable, match=f"{status} no luck"):
             store.write(rows)
     store.close()
 
@@ -261,7 +260,7 @@ def test_a_part_that_fails_fails_the_whole_write_and_none_is_still_on_its_way(tw
         return plain(method, path, query, body, headers)
 
     two.reply = reply
-    with pytest.raises(StoreAway, match="busy"):
+    with pytest.raises(StoreUnavailable, match="busy"):
         store.write([_many(parts * BATCH_LINES)])
     settled = len(done)
     assert len(begun) == settled + 1

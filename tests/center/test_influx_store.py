@@ -14,9 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from influx_plant import influx_settings, influxd, shared_url
 
-from center.ledger.contract import StoreRefused
-from center.ledger.marks import StreamKey
-from center.stores.contract import Batch, Marked, Movable, Origin, Query, StoreAway
+from center.contract.store import Marked, Movable, Origin, Query, RowBatch, StoreRefused, StoreUnavailable
+from center.contract.streams import StreamKey
 from center.stores.influxdb.store import open_store
 from config import Misconfigured
 from oee.model.facts import MINUTE_NS, MS_NS, NO_FACTS, NO_LOSSES, Stop, add_up, add_up_losses, fact_keys, loss_keys
@@ -133,7 +132,7 @@ def test_a_server_that_is_away_is_said_and_comes_back_with_everything(tmp_path):
         store.write([batch(running(T, 5))])
         server.kill()
         for question in (lambda: store.write([batch(running(T, 9))]), lambda: store.facts(ALL), store.marks):
-            with pytest.raises(StoreAway, match=server.url):
+            with pytest.raises(StoreUnavailable, match=server.url):
                 question()
         with pytest.raises(Misconfigured, match="no answer"):
             open_store(server.settings)
@@ -155,7 +154,7 @@ def test_what_was_acknowledged_outlives_kill_9_of_the_server(tmp_path):
                 while True:
                     store.write([batch(running(T + done * 10 * MINUTE_NS, 10), seq=done)])
                     done += 1
-            except StoreAway:
+            except StoreUnavailable:
                 killer.join()
             server.start()
             found = store.facts(replace(ALL, bucket="minute"))
@@ -267,7 +266,7 @@ def test_rows_come_out_as_they_went_in(store):
     made = [
         batch(running(T, 30), [{"t": T, "state": State.SETUP, "ms": 9, "n": 3}], stream="0" * 16),
         batch([{"t": T, "n": 1, "running_ms": -5}, {"t": T, "n": 2, "product": "2"}], stream="1" * 16),
-        Batch(
+        RowBatch(
             Origin("van-long", "", ""),
             0,
             NO_FACTS,

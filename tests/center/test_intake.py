@@ -7,10 +7,10 @@ import pytest
 from center_plant import STREAM, envelope, facts, ns, running, site_body
 from value_rows import gathered
 
-from center.ingest.plan import Message, sort_messages
-from center.ledger.contract import Remembered
-from center.ledger.marks import StreamKey
-from center.ledger.memory import Memory, is_ahead, receipt
+from center.contract.ledger import LedgerSnapshot
+from center.contract.streams import StreamKey
+from center.ingest.plan import EnvelopeMessage, plan_messages
+from center.ledger.cache import LedgerCache, is_ahead, receipt
 from oee.model.facts import MINUTE_NS, Stop
 from oee.model.states import State
 from wire.bodies import Status, facts_body
@@ -25,12 +25,12 @@ KEY = StreamKey("van-long", "main", STREAM)
 
 @pytest.fixture
 def memory():
-    return Memory(Remembered("generation-1", {}, {}, {}, []))
+    return LedgerCache(LedgerSnapshot("generation-1", {}, {}, {}, []))
 
 
 def take(memory, *payloads, gateway="main", kind="facts", refused=""):
-    messages = [Message(Topic("van-long", gateway, kind), payload) for payload in payloads]
-    plan = sort_messages(memory, messages, 1_000, refused=refused)
+    messages = [EnvelopeMessage(Topic("van-long", gateway, kind), payload) for payload in payloads]
+    plan = plan_messages(memory, messages, 1_000, refused=refused)
     memory.adopt(plan.changes())
     return plan
 
@@ -284,7 +284,7 @@ def test_endless_holes_are_not_remembered(memory, monkeypatch):
 
 
 def test_old_digests_are_forgotten(memory, monkeypatch):
-    monkeypatch.setattr("center.ledger.memory.KEEP_DIGESTS", 5)
+    monkeypatch.setattr("center.ledger.cache.KEEP_DIGESTS", 5)
     for seq in range(1, 10):
         take(memory, envelope(seq, content={}))
     assert sorted(memory.digests[KEY]) == [5, 6, 7, 8, 9]
@@ -314,8 +314,8 @@ def test_what_came_after_the_restoration_does_not_hide_what_is_missing(memory):
 
 def test_rows_of_closed_minutes_are_quarantined_and_the_open_ones_are_stored(memory):
     old, new = T - 100 * MINUTE_NS, T
-    mixed = Message(Topic("van-long", "main", "facts"), envelope(1, [*running(old, 3), *running(new, 2)]))
-    plan = sort_messages(memory, [mixed], 0, open_from_ns=T)
+    mixed = EnvelopeMessage(Topic("van-long", "main", "facts"), envelope(1, [*running(old, 3), *running(new, 2)]))
+    plan = plan_messages(memory, [mixed], 0, open_from_ns=T)
     (stored,) = plan.batches
     assert stored.facts.minute_ns.tolist() == [new, new + MINUTE_NS]
     (entry,) = plan.quarantine

@@ -4,13 +4,13 @@ import pytest
 from center_plant import Gateway, envelope, eventually, mosquitto, ns, running
 from postgres_plant import KINDS, database_url
 
+from center.contract.store import Query, StoreUnavailable
 from center.database.sql import open_database
-from center.ingest.mqtt import Arrived, Broker, part_of
-from center.ingest.plan import Message
+from center.ingest.mqtt import Arrived, BrokerSettings, subscriptions_of
+from center.ingest.plan import EnvelopeMessage
 from center.ingest.worker import Ingest
-from center.ledger.sql import SqlBooks
-from center.state import center_of
-from center.stores.contract import Query, StoreAway
+from center.ledger.sql import SqlLedger
+from center.runtime.state import center_state
 from center.stores.duckdb.store import open_store
 from oee.model.facts import MINUTE_NS
 from wire.bodies import Status
@@ -41,10 +41,12 @@ def process(request, tmp_path, rows):
     url, opened = database_url(request.param, tmp_path), []
 
     def one(role="ingest", port=9):
-        opened.append(SqlBooks(open_database(url)))
-        center = center_of(rows, opened[-1])
+        opened.append(SqlLedger(open_database(url)))
+        center = center_state(rows, opened[-1])
         patient = role == "console"
-        return center, Ingest(center, Broker("127.0.0.1", port), part_of(role, lambda _reason: None), patient=patient)
+        return center, Ingest(
+            center, BrokerSettings("127.0.0.1", port), subscriptions_of(role, lambda _reason: None), patient=patient
+        )
 
     yield one
     for books in opened:
@@ -52,7 +54,7 @@ def process(request, tmp_path, rows):
 
 
 def _facts(seq, minute):
-    return Message(WHERE, envelope(seq, running(T + minute * MINUTE_NS, 1)))
+    return EnvelopeMessage(WHERE, envelope(seq, running(T + minute * MINUTE_NS, 1)))
 
 
 def test_a_conflict_is_one_whoever_settled_the_first(process, rows):
@@ -64,26 +66,26 @@ def test_a_conflict_is_one_whoever_settled_the_first(process, rows):
     one.deliver([_facts(1, 1), _facts(2, 2)])
     other._others.catch_up(now=True)
     other.deliver([_facts(1, 1), _facts(2, 9)])
-    (state,) = center.memory.streams.values()
+    (state,) = center.ledger_cache.streams.values()
     assert (state.stored, state.duplicates, state.conflicts) == (2, 1, 1)
-    (entry,), _ = center.books.quarantined("", 10)
+    (entry,), _ = center.ledger.quarantined("", 10)
     assert entry.reason.startswith("conflict:")
     assert rows.facts(Query("van-long", 0, 2**62, by=())).column("pieces_good").tolist() == [20]
-    assert next(iter(center.memory.disputed.values()))[0] == 2
+    assert next(iter(center.ledger_cache.disputed.values()))[0] == 2
 
 
 def test_a_console_whose_database_was_away_is_well_again(process, monkeypatch):
     """It commits nothing itself that could say so."""
     monkeypatch.setattr("center.ingest.worker._BACK_OFF_S", (0.02, 0.1))
     center, console = process("console")
-    news, refusals = center.books.news, [1, 2, 3]
+    news, refusals = center.ledger.news, [1, 2, 3]
 
     def away(since_ns):
         if refusals:
-            raise StoreAway(f"still away, {refusals.pop()}")
+            raise StoreUnavailable(f"still away, {refusals.pop()}")
         return news(since_ns)
 
-    center.books.news = away
+    center.ledger.news = away
     console._worker.start()
     eventually(lambda: not refusals)
     eventually(lambda: center.health.condition("store") == "ok")

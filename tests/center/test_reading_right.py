@@ -10,10 +10,11 @@ from center_plant import MONDAY, batch, ns, site_body
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from center.ledger.contract import Changes, Owner, SiteRow
+from center.contract.ledger import Changes
+from center.model.sites import Owner, SiteRow
 from center.model.viewer import EVERYTHING
 from center.queries.trend import trend
-from center.state import center_of
+from center.runtime.state import center_state
 from center.stores.duckdb import store as duckdb
 from oee.kpi import kpi
 from oee.model.facts import FACT_COLUMNS, MINUTE_NS
@@ -30,7 +31,7 @@ SETTINGS = settings(max_examples=40, deadline=timedelta(seconds=20))
 @pytest.fixture(scope="module")
 def center(tmp_path_factory):
     store = duckdb.open_store({"file": str(tmp_path_factory.mktemp("reading") / "nhip.duckdb")})
-    made = center_of(store, now_ns=lambda: END)
+    made = center_state(store, now_ns=lambda: END)
     yield made
     store.close()
 
@@ -61,7 +62,7 @@ def _site(center, machines, minutes):
         sites=[SiteRow(site, "main", "h", START, json.dumps(site_body(machines, valid_from=START)))],
     )
     kept = center.commit([batch(rows, site=site)] if rows else [], changes)
-    center.memory.adopt(kept)
+    center.ledger_cache.adopt(kept)
     return site
 
 

@@ -15,13 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from center.commands.migrate import migrate
-from center.ledger.contract import StoreRefused
+from center.contract.store import Query, RolledUp, StoreRefused, StoreUnavailable
 from center.model.buckets import HOUR_NS
-from center.stores._stretches import MOST_HOLES, stretches
-from center.stores.contract import Query, RolledUp, StoreAway
 from center.stores.duckdb import schema as _duckdb_schema
 from center.stores.duckdb import store as duckdb
 from center.stores.duckdb.rollups import pieces
+from center.stores.rollup_cover import MOST_HOLES, cover
 from config import Misconfigured
 from oee.model.facts import MINUTE_NS
 from oee.model.states import State
@@ -65,7 +64,7 @@ def settle(store, now_ns):
 def test_stretches_cover_the_window_once_and_trust_only_whole_fresh_bins(low, length, numbers, most):
     low, high = low * MINUTE_NS, (low + length) * MINUTE_NS
     stale = [number * HOUR_NS for number in numbers]
-    found = stretches(low, high, HOUR_NS, stale, most)
+    found = cover(low, high, HOUR_NS, stale, most)
     assert (found[0].start_ns, found[-1].end_ns) == (low, high)
     assert all(before.end_ns == after.start_ns for before, after in pairwise(found))
     assert sum(not one.whole for one in found) <= most + 2
@@ -316,7 +315,7 @@ def test_a_closed_store_says_that_it_is_away(open_):
     store = open_()
     assert isinstance(store, RolledUp)
     store.close()
-    with pytest.raises(StoreAway):
+    with pytest.raises(StoreUnavailable):
         store.roll_up(T, leased=True)
     assert json.dumps(store.retention_ns) == "0"
 

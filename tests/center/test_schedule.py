@@ -10,10 +10,9 @@ from center_plant import ns, site_body
 from hypothesis import given
 from hypothesis import strategies as st
 
-from center.ledger.contract import Owner, SiteRow
 from center.model.buckets import clock_edges, date_start_ns, first_date
 from center.model.schedule import expected
-from center.model.sites import Sites, revision
+from center.model.sites import Owner, SiteRow, Sites, revision
 from center.model.times import BadQuestion, iso, parse_time, window
 from oee.model.calendars import Calendar, Shift, cut
 from oee.model.facts import MINUTE_NS

@@ -8,8 +8,8 @@ from center_plant import free_port
 from postgres_plant import KINDS, Postgres, database_url
 from sqlalchemy import text
 
+from center.contract.store import StoreUnavailable
 from center.database.sql import open_database, prepare, reading, writing
-from center.stores.contract import StoreAway
 from config import Misconfigured, parse_center
 
 
@@ -81,9 +81,9 @@ def test_a_server_that_is_away_is_the_store_away_and_comes_back():
         engine = open_database(server.database())
         prepare(engine, "things", (_first, _second))
         server.kill()
-        with pytest.raises(StoreAway, match="does not answer"):
+        with pytest.raises(StoreUnavailable, match="does not answer"):
             names(engine)
-        with pytest.raises(StoreAway), writing(engine) as connection:
+        with pytest.raises(StoreUnavailable), writing(engine) as connection:
             _second(connection)
         server.start()
         assert names(engine) == ["Máy dập"]

@@ -21,8 +21,8 @@ from influx_plant import influx_settings
 from value_rows import gathered
 
 from center import stores
+from center.contract.store import Query, RolledUp, ValueQuery
 from center.model.buckets import HOUR_NS, clock_edges, date_start_ns, first_date
-from center.stores.contract import Query, RolledUp, ValueQuery
 from oee.model.facts import FACT_COLUMNS, MINUTE_NS, Stop, add_up
 from oee.model.states import State
 from wire.values import read_values_body, values_bodies

@@ -23,7 +23,7 @@ from center.accounts.schema import open_accounts
 from center.application import application
 from center.database.declarations import open_declarations
 from center.ingest.declare import Declaring
-from center.ingest.mqtt import Broker
+from center.ingest.mqtt import BrokerSettings
 from center.ingest.worker import Ingest
 from center.model.viewer import Viewer
 
@@ -43,7 +43,7 @@ class Plant:
 
     def __init__(self, folder, sites, name):
         self.center = make(folder, sites, name)
-        self.ingest = Ingest(self.center, Broker("127.0.0.1", 9), patient=False)
+        self.ingest = Ingest(self.center, BrokerSettings("127.0.0.1", 9), patient=False)
         accounts = Accounts(open_accounts(f"sqlite:///{folder}/{name}.sqlite"))
         declaring = Declaring(open_declarations(f"sqlite:///{folder}/{name}.sqlite"), lambda *_: None, lambda: 0)
         self.app = application(self.center, self.ingest, declaring, accounts, identify=_named)
@@ -94,7 +94,7 @@ def test_the_sites_of_others_change_no_answer(plants, data):
 @pytest.mark.parametrize("name", sorted(VIEWERS))
 def test_a_quarantined_payload_is_its_site_s(plants, name):
     plant, viewer = plants[frozenset(SITES)], VIEWERS[name]
-    rows, count = plant.center.books.quarantined("", 100)
+    rows, count = plant.center.ledger.quarantined("", 100)
     assert count == len(SITES)
     for row in rows:
         answer = asyncio.run(plant.ask("GET", f"/api/v1/quarantine/{row.id}", name, [], None))

@@ -7,7 +7,7 @@ from center_plant import envelope, ns, site_body
 from value_rows import gathered
 
 from center.api.app import create_app
-from center.state import center_of
+from center.runtime.state import center_state
 from center.stores.duckdb.store import open_store
 from wire.values import values_bodies
 
@@ -15,7 +15,7 @@ from wire.values import values_bodies
 @pytest.fixture
 def center(tmp_path):
     store = open_store({"file": str(tmp_path / "nhip.duckdb")})
-    made = center_of(store, now_ns=lambda: ns("2026-03-02T10:00:20"))
+    made = center_state(store, now_ns=lambda: ns("2026-03-02T10:00:20"))
     fill(made)
     yield made
     store.close()

@@ -12,9 +12,10 @@ from center_plant import STREAM, Gateway, amqtt, envelope, eventually, mosquitto
 from influx_plant import influx_settings
 from postgres_plant import postgres
 
-from center.ledger.contract import Changes, Owner
-from center.ledger.marks import StreamKey, StreamState
-from center.opening import close_center, open_center
+from center.contract.ledger import Changes
+from center.contract.streams import StreamKey, StreamRecord
+from center.model.sites import Owner
+from center.runtime.opening import close_center, open_center
 from config import Misconfigured, load_center, parse_center
 from oee.model.facts import MINUTE_NS
 from wire.envelope import seal
@@ -199,7 +200,7 @@ def test_the_books_move_from_a_file_to_postgresql(tmp_path):
     old.write_text(f"broker: mqtt://127.0.0.1:1\nstore: {json.dumps(influx)}\n", encoding="utf-8")
     center = open_center(load_center(old))
     key = StreamKey("van-long", "main", STREAM)
-    state = StreamState("facts", Marks(3), 3)
+    state = StreamRecord("facts", Marks(3), 3)
     center.commit((), Changes({key: state}, {(key, 3): b"digest"}, [Owner("van-long", "press-1", "main", T)]))
     close_center(center)
     command = [sys.executable, str(ROOT / "nhip.py"), "migrate", "--from", str(old), "--to", str(new), "--json"]
@@ -207,7 +208,7 @@ def test_the_books_move_from_a_file_to_postgresql(tmp_path):
         done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=100)
         assert done.returncode == code, done.stderr
     center = open_center(load_center(new))
-    assert center.memory.streams == {key: state}
-    assert center.memory.digests == {key: {3: b"digest"}}
-    assert center.memory.sites.machines("van-long") == ["press-1"]
+    assert center.ledger_cache.streams == {key: state}
+    assert center.ledger_cache.digests == {key: {3: b"digest"}}
+    assert center.ledger_cache.sites.machines("van-long") == ["press-1"]
     close_center(center)

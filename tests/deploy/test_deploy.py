@@ -17,8 +17,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from ruamel.yaml import YAML
 from servers import answers, eventually, free_port
 
+from center.accounts.enroll.mosquitto import hashed
 from center.commands import enroll as door
-from center.enroll.mosquitto import hashed
 from config import load_center
 from wire.accounts import CENTER
 from wire.topics import topic

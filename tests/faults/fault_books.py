@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from fault_history import END_NS, FIRST_NS, batches, write_files
 
-from center.stores.contract import Query
+from center.contract.store import Query
 from center.stores.duckdb.store import open_store
 from oee.model.facts import FACT_COLUMNS, KEY_COLUMNS, LOSS_KEY_COLUMNS
 

@@ -15,7 +15,7 @@ from fault_stage import ROOT, Process, ask, mosquitto
 from servers import answers, eventually, free_port
 
 from agent.commands.outbox_report import look
-from center.stores.contract import Query
+from center.contract.store import Query
 from center.stores.duckdb.store import open_store
 from oee.model.facts import FACT_COLUMNS, fact_keys
 

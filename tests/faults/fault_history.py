@@ -6,7 +6,7 @@ import numpy as np
 
 from agent.compute.pipeline import Pipeline
 from agent.feed.history_files import blocks, day_path, read_day
-from center.stores.contract import Batch, Origin
+from center.contract.store import Origin, RowBatch
 from config import compile_site, load_profiles, load_site
 
 S = 1_000_000_000
@@ -117,7 +117,7 @@ def batches(folder, *, stream="00000000000000aa", gateway="main", files=FILES):
         for samples, until_ns in blocks(read_day(day_path(folder, number)), 0):
             pipeline.feed(samples, until_ns)
             out += [
-                Batch(Origin("test", gateway, stream), number + 1, part.facts, part.losses, part.stops)
+                RowBatch(Origin("test", gateway, stream), number + 1, part.facts, part.losses, part.stops)
                 for part in pipeline.take().parts
             ]
     return out

@@ -20,7 +20,7 @@ from fault_stage import ROOT, Stage, _environment, ask, eventually
 
 from agent.feed.history_files import day_path, read_day
 from agent.outbox import declarations as declared
-from center.stores.contract import Batch, Origin
+from center.contract.store import Origin, RowBatch
 from center.stores.duckdb.store import open_store
 from config import compile_site, load_profiles, load_site
 from oee.engine import step as engine
@@ -90,7 +90,7 @@ def fresh(folder, site, said):
                 machine, engine.start(), mine, said.get(name, ()), until_ns, until_ns // MINUTE_NS * MINUTE_NS
             )
             origin = Origin("test", "main", f"{number:016x}")
-            store.write([Batch(origin, 1, step.facts, step.losses, step.stops.rows())])
+            store.write([RowBatch(origin, 1, step.facts, step.losses, step.stops.rows())])
         return read(store)
     finally:
         store.close()

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from test_broker_accounts import Client
 from test_kills import agrees
 
+from center.accounts.enroll.mosquitto import hashed, passwords_text, rules_text
 from center.commands import enroll as door
-from center.enroll.mosquitto import hashed, passwords_text, rules_text
 from wire.accounts import CENTER, account, gateway_rules
 from wire.topics import topic
 

@@ -17,7 +17,7 @@ from center.console import frame
 from center.console.admin import lists as admin_lists
 from center.console.document import document, said
 from center.console.markup import Child, el
-from center.state import Center
+from center.runtime.state import CenterState
 from words import say
 
 _DAY_NS: Final = 86_400_000_000_000
@@ -27,7 +27,7 @@ Work = Callable[[Actor, FormData, str], Child]
 """A change: who makes it, what the form says, the language; what is to be shown of it."""
 
 
-def add_admin_pages(app: FastAPI, center: Center, accounts: Accounts) -> None:
+def add_admin_pages(app: FastAPI, center: CenterState, accounts: Accounts) -> None:
     """The routes; all of them ask for the right to administer. Their answers are pages and in no API."""
     engine = accounts.engine
 
@@ -38,12 +38,12 @@ def add_admin_pages(app: FastAPI, center: Center, accounts: Accounts) -> None:
         return document(center, request.state.viewer, lang, title, head, told, *content, status=status)
 
     def users_page(request: Request, told: Child = None, status: int = 200) -> HTMLResponse:
-        lang, known = frame.language(request, center), center.memory.sites.ids()
+        lang, known = frame.language(request, center), center.ledger_cache.sites.ids()
         parts = (admin_lists.new_person(known, lang), admin_lists.people_list(people.users(engine), known, lang))
         return page(request, admin_lists.USERS, told, *parts, status=status)
 
     def tokens_page(request: Request, told: Child = None, status: int = 200) -> HTMLResponse:
-        lang, known = frame.language(request, center), center.memory.sites.ids()
+        lang, known = frame.language(request, center), center.ledger_cache.sites.ids()
         rows = admin_lists.token_list(tokens.tokens(engine), accounts.now_ns(), lang)
         return page(request, admin_lists.TOKENS, told, admin_lists.new_token(known, lang), rows, status=status)
 

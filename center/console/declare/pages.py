@@ -23,13 +23,13 @@ from center.model.times import BadQuestion
 from center.model.viewer import Viewer
 from center.queries import site as queries
 from center.queries.scope import UnknownSite, zone_of
-from center.state import Center
+from center.runtime.state import CenterState
 from words import say
 
 _ROWS: Final = 20
 
 
-def add_declare_pages(app: FastAPI, center: Center, declaring: Declaring) -> None:
+def add_declare_pages(app: FastAPI, center: CenterState, declaring: Declaring) -> None:
     """The routes; their answers are pages, so the API's description leaves them out."""
 
     @app.get("/declare/{site}/{machine}", include_in_schema=False)
@@ -45,7 +45,7 @@ def add_declare_pages(app: FastAPI, center: Center, declaring: Declaring) -> Non
 
 def _declare(
     request: Request,
-    center: Center,
+    center: CenterState,
     declaring: Declaring,
     viewer: Viewer,
     which: tuple[str, str],
@@ -87,7 +87,7 @@ def _in_field(text: str, zone: ZoneInfo) -> str:
 
 def _page(
     request: Request,
-    center: Center,
+    center: CenterState,
     declaring: Declaring,
     viewer: Viewer,
     which: tuple[str, str],

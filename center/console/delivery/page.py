@@ -11,14 +11,14 @@ from center.console.ask import Desk
 from center.console.delivery import cards as delivery_cards
 from center.console.markup import el, join
 from center.console.names import named
+from center.contract.store import StoreUnavailable
 from center.model.buckets import HOUR_NS
 from center.model.times import BadQuestion
 from center.model.viewer import Viewer
 from center.queries import gateways
 from center.queries import site as queries
 from center.queries.scope import zone_of
-from center.state import Center
-from center.stores.contract import StoreAway
+from center.runtime.state import CenterState
 from words import say
 
 _EVERY_S: Final = 5.0
@@ -26,7 +26,7 @@ _DAYS_EVERY_S: Final = 60.0
 _DAYS: Final = 7
 
 
-async def show(center: Center, viewer: Viewer, desk: Desk, lang: str, site: str) -> None:
+async def show(center: CenterState, viewer: Viewer, desk: Desk, lang: str, site: str) -> None:
     """Builds the page. site: only this one ("" is all)."""
     known = await desk.ask(1, queries.sites, center, viewer)
     chosen = [row for row in known if row["id"] == site] if site else known
@@ -62,7 +62,7 @@ async def show(center: Center, viewer: Viewer, desk: Desk, lang: str, site: str)
             for name, (_, days) in places.items():
                 days.set_content(await _days(center, viewer, desk, name, lang))
             away.set_content("")
-        except StoreAway:
+        except StoreUnavailable:
             away.set_content(frame.banner(say("console.store_away", lang)))
 
     await refresh_cards()
@@ -71,7 +71,7 @@ async def show(center: Center, viewer: Viewer, desk: Desk, lang: str, site: str)
     ui.timer(_DAYS_EVERY_S, refresh_days, immediate=False)
 
 
-async def _days(center: Center, viewer: Viewer, desk: Desk, site: str, lang: str) -> str:
+async def _days(center: CenterState, viewer: Viewer, desk: Desk, site: str, lang: str) -> str:
     zone: ZoneInfo = zone_of(center, viewer, site)
     start_ns = _midnight_ns(center.now_ns(), zone) - (_DAYS - 1) * 24 * HOUR_NS
     found: dict[str, Any]

@@ -13,7 +13,7 @@ from center.model.buckets import clock_edges
 from center.model.sites import Segments
 from center.model.viewer import Viewer
 from center.queries import site as queries
-from center.state import Center
+from center.runtime.state import CenterState
 from words import say
 
 Row = Mapping[str, Any]
@@ -29,7 +29,9 @@ class Drawn:
     hours: Markup
 
 
-def site_numbers(center: Center, viewer: Viewer, site: str, machines: tuple[str, ...], lang: str) -> dict[str, Drawn]:
+def site_numbers(
+    center: CenterState, viewer: Viewer, site: str, machines: tuple[str, ...], lang: str
+) -> dict[str, Drawn]:
     """The numbers of these machines of one site. Asks the store."""
     zone = ZoneInfo(queries.site(center, viewer, site)["timezone"])
     now_ns = center.now_ns()
@@ -51,14 +53,14 @@ def site_numbers(center: Center, viewer: Viewer, site: str, machines: tuple[str,
 
 
 def _present_shifts(
-    center: Center, site: str, machines: Sequence[str], zone: ZoneInfo, now_ns: int
+    center: CenterState, site: str, machines: Sequence[str], zone: ZoneInfo, now_ns: int
 ) -> dict[str, windows.PresentShift | None]:
     """By machine the shift that is on or the last one; found once for all machines of one calendar."""
     back_ns = windows.day_start_ns(zone, now_ns, windows.SHIFT_BACK_DAYS)
     found: dict[tuple[tuple[int, int, int], ...], windows.PresentShift | None] = {}
     out = {}
     for machine in machines:
-        segments: Segments = center.memory.sites.segments(site, machine, back_ns, now_ns) or []
+        segments: Segments = center.ledger_cache.sites.segments(site, machine, back_ns, now_ns) or []
         same = tuple((id(calendar), low, high) for calendar, low, high in segments)
         if same not in found:
             found[same] = windows.present_shift(segments, zone, now_ns)
@@ -67,7 +69,7 @@ def _present_shifts(
 
 
 def _shift_rows(
-    center: Center,
+    center: CenterState,
     viewer: Viewer,
     site: str,
     present: Mapping[str, windows.PresentShift | None],

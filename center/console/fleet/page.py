@@ -16,10 +16,10 @@ from center.console.glyphs import GLYPHS
 from center.console.machine import timeline
 from center.console.markup import el, join
 from center.console.names import named
+from center.contract.store import StoreUnavailable
 from center.model.viewer import Viewer
 from center.queries import site as queries
-from center.state import Center
-from center.stores.contract import StoreAway
+from center.runtime.state import CenterState
 from words import say
 
 LIVE_EVERY_S: Final = 1.0
@@ -52,7 +52,7 @@ class _Card:
 class _Page:
     """One open fleet page."""
 
-    center: Center
+    center: CenterState
     viewer: Viewer
     desk: Desk
     lang: str
@@ -64,7 +64,9 @@ class _Page:
     details: dict[str, Row] = field(default_factory=dict)
 
 
-async def show(center: Center, viewer: Viewer, desk: Desk, lang: str, site: str, order: str, number: int = 1) -> None:
+async def show(
+    center: CenterState, viewer: Viewer, desk: Desk, lang: str, site: str, order: str, number: int = 1
+) -> None:
     """Builds the page. site: only this one ("" is all); order: `worst` puts the worst first; number: of many cards the
     part that is shown, from 1.
     """
@@ -103,7 +105,7 @@ async def show(center: Center, viewer: Viewer, desk: Desk, lang: str, site: str,
     ui.timer(NUMBERS_EVERY_S, refresh_numbers, immediate=False)
 
 
-async def _look_again(center: Center, viewer: Viewer, desk: Desk, site: str) -> None:
+async def _look_again(center: CenterState, viewer: Viewer, desk: Desk, site: str) -> None:
     """Reloads a page that had nothing to show once there is something."""
     rows = await desk.ask(1, queries.sites, center, viewer)
     if any(row["id"] == site for row in rows) or (rows and not site):
@@ -263,7 +265,7 @@ def _numbers_refresher(page: _Page, away: ui.html) -> Callable[[], Any]:
         try:
             await asyncio.gather(*(put(site["id"]) for site in page.sites))
             away.set_content("")
-        except StoreAway:
+        except StoreUnavailable:
             away.set_content(frame.banner(say("console.store_away", page.lang)))
 
     return refresh

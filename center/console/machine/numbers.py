@@ -13,7 +13,7 @@ from center.model.times import iso
 from center.model.times import window as whole_minutes
 from center.model.viewer import Viewer
 from center.queries import site as queries
-from center.state import Center
+from center.runtime.state import CenterState
 from oee.kpi import kpi
 from oee.model.facts import FACT_COLUMNS
 
@@ -41,7 +41,9 @@ class Numbers:
     story: timeline.Story
 
 
-def machine_numbers(center: Center, viewer: Viewer, site: str, machine: str, view: windows.View, lang: str) -> Numbers:
+def machine_numbers(
+    center: CenterState, viewer: Viewer, site: str, machine: str, view: windows.View, lang: str
+) -> Numbers:
     """Everything at once, of one window, so that the parts of a page agree."""
     named = queries.site(center, viewer, site)
     zone = ZoneInfo(named["timezone"])
@@ -59,7 +61,7 @@ def machine_numbers(center: Center, viewer: Viewer, site: str, machine: str, vie
     lost = queries.losses(center, viewer, site, one, by=("state", "reason"), start_ns=start_ns, end_ns=end_ns)
     stops = queries.stops(center, viewer, site, one, start_ns=start_ns, limit=_MOST_STOPS)
     points, labels = _points(rows, view.bucket, zone, (start_ns, end_ns), lang)
-    segments = center.memory.sites.segments(site, machine, start_ns, end_ns)
+    segments = center.ledger_cache.sites.segments(site, machine, start_ns, end_ns)
     return Numbers(
         zone=zone,
         window=(start_ns, end_ns),

@@ -19,12 +19,12 @@ from center.console.machine import stops_table, timeline
 from center.console.machine.numbers import Numbers, machine_numbers
 from center.console.markup import el, join
 from center.console.names import named
+from center.contract.store import StoreUnavailable
 from center.model.times import iso
 from center.model.viewer import Viewer
 from center.queries import site as queries
 from center.queries.scope import UnknownSite
-from center.state import Center
-from center.stores.contract import StoreAway
+from center.runtime.state import CenterState
 from words import moment, number, say
 
 NUMBERS_EVERY_S: Final = 30.0
@@ -36,7 +36,7 @@ Row = Mapping[str, Any]
 class _Page:
     """One open machine page: what is shown and the elements that show it."""
 
-    center: Center
+    center: CenterState
     viewer: Viewer
     desk: Desk
     lang: str
@@ -57,7 +57,7 @@ class _Page:
 
 
 async def show(
-    center: Center,
+    center: CenterState,
     viewer: Viewer,
     desk: Desk,
     lang: str,
@@ -233,7 +233,7 @@ async def _refresh(page: _Page) -> None:
         numbers = await page.desk.ask(
             NUMBERS_EVERY_S * 0.5, machine_numbers, page.center, page.viewer, page.site, page.machine, view, page.lang
         )
-    except StoreAway:
+    except StoreUnavailable:
         page.put("away", frame.banner(say("console.store_away", page.lang)))
         return
     if page.view == view:

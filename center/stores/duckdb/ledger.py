@@ -8,17 +8,18 @@ from typing import Any, Final
 import numpy as np
 from duckdb import DuckDBPyConnection
 
-from center.ledger.contract import Changes, Owner, Quarantined, Remembered, SiteRow
-from center.ledger.marks import StreamKey, StreamState
-from center.ledger.memory import KEEP_DIGESTS, new_generation, outdated
-from center.model.complaints import wrong
+from center.contract.ledger import Changes, LedgerSnapshot, QuarantinedPayload
+from center.contract.streams import StreamKey, StreamRecord
+from center.ledger.cache import KEEP_DIGESTS, new_generation, outdated
+from center.model.complaints import misconfigured
+from center.model.sites import Owner, SiteRow
 from center.stores.duckdb.schema import CREATE, SCHEMA_VERSION, UPGRADES
 from center.stores.duckdb.values import CREATE_VALUES
 from center.stores.duckdb.write import insert_new, text, upsert
 from wire.marks import decode_marks, encode_beyond
 
 KEEP_UNSETTLED: Final = 10_000
-"""Quarantined payloads without a sound header, which anybody with an account can make at will."""
+"""QuarantinedPayload payloads without a sound header, which anybody with an account can make at will."""
 
 _COUNTS: Final = ("stored", "quarantined", "dropped", "discarded", "duplicates", "conflicts", "seen_ns")
 _STREAM: Final = ("site", "gateway", "stream")
@@ -44,7 +45,7 @@ def prepare(cursor: DuckDBPyConnection, path: str) -> None:
         cursor.execute("UPDATE meta SET value = ? WHERE key = 'schema'", [version])
         cursor.commit()
     if version != SCHEMA_VERSION:
-        raise wrong("store.file", path, "store_version", found=version or "?", known=SCHEMA_VERSION)
+        raise misconfigured("store.file", path, "store_version", found=version or "?", known=SCHEMA_VERSION)
     cursor.execute(CREATE_VALUES)
     cursor.execute(
         "DELETE FROM digests WHERE (site, gateway, stream, seq) NOT IN (SELECT (site, gateway, stream, seq) FROM digests "  # constants
@@ -94,7 +95,7 @@ def _stream_columns(changes: Changes) -> dict[str, Any]:
     return columns | {name: np.array([getattr(state, name) for state in states], np.int64) for name in _COUNTS}
 
 
-def _quarantine(cursor: DuckDBPyConnection, entries: Sequence[Quarantined]) -> None:
+def _quarantine(cursor: DuckDBPyConnection, entries: Sequence[QuarantinedPayload]) -> None:
     """The same payload on the same topic is kept once, however often it comes."""
     room = max(KEEP_UNSETTLED - _value(cursor, "SELECT count(*) FROM quarantine WHERE NOT settled"), 0)
     unsettled = [entry for entry in entries if not entry.settled][:room]
@@ -110,14 +111,14 @@ def _quarantine(cursor: DuckDBPyConnection, entries: Sequence[Quarantined]) -> N
     insert_new(cursor, "quarantine", columns, ("topic", "digest", "settled"))
 
 
-def read_remembered(cursor: DuckDBPyConnection) -> Remembered:
+def read_remembered(cursor: DuckDBPyConnection) -> LedgerSnapshot:
     """Everything that ingest keeps in memory."""
     streams = {}
     for row in cursor.execute(
         f"SELECT site, gateway, stream, kind, mark, beyond, {', '.join(_COUNTS)} FROM streams"
     ).fetchall():  # constants
         counts = dict(zip(_COUNTS, row[6:], strict=True))
-        streams[StreamKey(*row[:3])] = StreamState(row[3], decode_marks(row[4], row[5]), **counts)
+        streams[StreamKey(*row[:3])] = StreamRecord(row[3], decode_marks(row[4], row[5]), **counts)
     digests: dict[StreamKey, dict[int, bytes]] = {}
     for site, gateway, stream, seq, digest in cursor.execute(
         "SELECT site, gateway, stream, seq, digest FROM digests ORDER BY seq"
@@ -127,7 +128,7 @@ def read_remembered(cursor: DuckDBPyConnection) -> Remembered:
     sites = cursor.execute(
         "SELECT site, gateway, config_hash, valid_from_ns, body FROM sites ORDER BY valid_from_ns, rowid"
     ).fetchall()
-    return Remembered(
+    return LedgerSnapshot(
         _value(cursor, "SELECT value FROM meta WHERE key = 'generation'"),
         streams,
         digests,

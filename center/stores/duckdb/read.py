@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from duckdb import DuckDBPyConnection
 
+from center.contract.store import Query
 from center.model.buckets import BY_DATE, HOUR_NS, date_start_ns, offsets
-from center.stores.contract import Query
 from center.stores.duckdb.rollups import Piece
 from oee.model.facts import FACT_COLUMNS, KEY_COLUMNS, LOSS_COLUMNS, LOSS_KEY_COLUMNS, Facts, Losses, Stop
 from oee.model.states import State

@@ -23,11 +23,11 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from duckdb import DuckDBPyConnection
 
+from center.contract.store import Query, RowBatch
 from center.model.buckets import HOUR_NS, offsets
-from center.stores._stretches import Stretch, stretches
-from center.stores.contract import Batch, Query
 from center.stores.duckdb.schema import ROLLED
 from center.stores.duckdb.write import text
+from center.stores.rollup_cover import CoveredSpan, cover
 
 DAY_NS: Final = 24 * HOUR_NS
 SETTLES_NS: Final = HOUR_NS
@@ -44,7 +44,7 @@ class Piece(NamedTuple):
     end_ns: int
 
 
-def hours_of(batches: Iterable[Batch]) -> set[Bin]:
+def hours_of(batches: Iterable[RowBatch]) -> set[Bin]:
     """The hours that the rows belong to."""
     return {
         (batch.origin.site, hour)
@@ -185,8 +185,8 @@ def pieces(
     """The same, told what is stale and from when on there are minutes. Pure."""
     out = []
     days = {*stale_days, *(start // DAY_NS * DAY_NS for start in stale_hours)}
-    whole_days = stretches(query.start_ns, query.end_ns, DAY_NS, days) if "_day" in levels else []
-    for start, end, whole in whole_days or [Stretch(query.start_ns, query.end_ns, whole=False)]:
+    whole_days = cover(query.start_ns, query.end_ns, DAY_NS, days) if "_day" in levels else []
+    for start, end, whole in whole_days or [CoveredSpan(query.start_ns, query.end_ns, whole=False)]:
         if whole:
             out.append(Piece("_day", start, end))
             continue
@@ -194,10 +194,10 @@ def pieces(
             out.append(Piece("_hour", start, min(end, gone_ns)))
         if (low := max(start, gone_ns)) >= end:
             continue
-        hours = stretches(low, end, HOUR_NS, stale_hours) if "_hour" in levels else []
+        hours = cover(low, end, HOUR_NS, stale_hours) if "_hour" in levels else []
         out += [
             Piece("_hour" if clean else "", first, last)
-            for first, last, clean in hours or [Stretch(low, end, whole=False)]
+            for first, last, clean in hours or [CoveredSpan(low, end, whole=False)]
         ]
     return out
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from duckdb import DuckDBPyConnection
 
-from center.stores.contract import HOURS, Batch, Origin
+from center.contract.store import HOURS, Origin, RowBatch
 from center.stores.duckdb.rollups import minutes_from
 from center.stores.duckdb.values import value_batches
 from oee.model.facts import (
@@ -44,7 +44,7 @@ def extent(cursor: DuckDBPyConnection) -> dict[str, tuple[int, int]]:
     }
 
 
-def batches(cursor: DuckDBPyConnection, site: str, start_ns: int, end_ns: int) -> Iterator[Batch]:
+def batches(cursor: DuckDBPyConnection, site: str, start_ns: int, end_ns: int) -> Iterator[RowBatch]:
     """The rows of one window, a batch for each stream; stops and process values know no stream."""
     gone_ns = min(max(minutes_from(cursor), start_ns), end_ns)
     if start_ns < gone_ns:
@@ -52,16 +52,16 @@ def batches(cursor: DuckDBPyConnection, site: str, start_ns: int, end_ns: int) -
         _, rolled = _table(
             cursor, _numbered("losses", LOSS_KEY_COLUMNS), LOSS_KEY_COLUMNS, LOSS_COLUMNS, (site, start_ns, gone_ns)
         )
-        yield Batch(Origin(site, "", HOURS), 0, Facts(**hours), Losses(**rolled), ())
+        yield RowBatch(Origin(site, "", HOURS), 0, Facts(**hours), Losses(**rolled), ())
     fact_streams, all_facts = _table(cursor, "facts", KEY_COLUMNS, FACT_COLUMNS, (site, gone_ns, end_ns))
     loss_streams, all_losses = _table(cursor, "losses", LOSS_KEY_COLUMNS, LOSS_COLUMNS, (site, gone_ns, end_ns))
     facts, losses = Facts(**all_facts), Losses(**all_losses)
     for stream in sorted({*fact_streams.tolist(), *loss_streams.tolist()}):
         mine = select(facts, fact_streams == stream) if len(facts) else NO_FACTS
         lost = select(losses, loss_streams == stream) if len(losses) else NO_LOSSES
-        yield Batch(Origin(site, "", stream), 0, mine, lost, ())
+        yield RowBatch(Origin(site, "", stream), 0, mine, lost, ())
     if stops := _stops(cursor, site, start_ns, end_ns):
-        yield Batch(Origin(site, "", ""), 0, NO_FACTS, NO_LOSSES, stops)
+        yield RowBatch(Origin(site, "", ""), 0, NO_FACTS, NO_LOSSES, stops)
     yield from value_batches(cursor, site, start_ns, end_ns)
 
 

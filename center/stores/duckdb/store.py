@@ -16,10 +16,10 @@ from typing import Final
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from center.ledger.contract import Changes, Quarantined, QuarantineRow, Remembered, StoreRefused
-from center.model.complaints import wrong
-from center.model.retention import gone_before_ns, retention_ns
-from center.stores.contract import Batch, Query, StoreAway, ValueQuery
+from center.contract.ledger import Changes, LedgerSnapshot, QuarantinedPayload, QuarantineSummary
+from center.contract.store import Query, RowBatch, StoreRefused, StoreUnavailable, ValueQuery
+from center.model.complaints import misconfigured
+from center.model.retention import deleted_before_ns, retention_ns
 from center.stores.duckdb import ledger as books
 from center.stores.duckdb import read, rollups, write
 from center.stores.duckdb import rows as rows_of
@@ -78,12 +78,12 @@ class DuckStore:
     def _cursor(self) -> DuckDBPyConnection:
         with self._door:
             if self._closed:
-                raise StoreAway(f"{self._path}: closed")
+                raise StoreUnavailable(f"{self._path}: closed")
             if self._root is None:
                 try:
                     self._root = self._open()
                 except (duckdb.Error, OSError) as error:
-                    raise StoreAway(f"{self._path}: cannot be opened again: {_first_line(error)}") from error
+                    raise StoreUnavailable(f"{self._path}: cannot be opened again: {_first_line(error)}") from error
             return self._root.cursor()
 
     def _give_up(self) -> None:
@@ -101,15 +101,15 @@ class DuckStore:
             cursor.begin()
             yield cursor
         except _AWAY as error:
-            raise StoreAway(f"{self._path}: cannot be read: {_first_line(error)}") from error
+            raise StoreUnavailable(f"{self._path}: cannot be read: {_first_line(error)}") from error
         finally:
             cursor.close()
 
-    def write(self, batches: Iterable[Batch]) -> None:
+    def write(self, batches: Iterable[RowBatch]) -> None:
         """Stores the batches; by the contract of `Store`."""
         self.commit(list(batches), Changes())
 
-    def commit(self, batches: Sequence[Batch], changes: Changes) -> Changes:
+    def commit(self, batches: Sequence[RowBatch], changes: Changes) -> Changes:
         """Facts and books in one transaction; by the contract of `Books`."""
         new = rollups.hours_of(batches)
         with self._turn, self._writing() as cursor:
@@ -135,7 +135,7 @@ class DuckStore:
             done = rollups.add_up_hours(cursor, self._stale, now_ns, self._at_once)
             more = bool(done) or rollups.add_up_days(cursor, self._stale, now_ns, self._at_once)
             gone_ns = self._gone_ns
-            until_ns = gone_before_ns(self.retention_ns, now_ns)
+            until_ns = deleted_before_ns(self.retention_ns, now_ns)
             if not more and not any(start < until_ns for _, start in self._stale):
                 gone_ns = rollups.forget_minutes(cursor, until_ns)
             cursor.commit()
@@ -163,7 +163,7 @@ class DuckStore:
             if "invalidated" in str(error) or isinstance(error, duckdb.FatalException | duckdb.InternalError):
                 cursor.close()
                 self._give_up()
-            raise StoreAway(f"{self._path}: cannot be written: {_first_line(error)}") from error
+            raise StoreUnavailable(f"{self._path}: cannot be written: {_first_line(error)}") from error
         except StoreRefused:
             _rollback(cursor)
             raise
@@ -205,9 +205,9 @@ class DuckStore:
         return self._path
 
     def copy_to(self, target: Path) -> None:
-        """A whole copy of the file; by the contract of `center.backup.Copied`."""
+        """A whole copy of the file; by the contract of `center.runtime.backup.Copied`."""
         with self._turn:
-            self._cursor().close()  # `StoreAway` if the file is gone
+            self._cursor().close()  # `StoreUnavailable` if the file is gone
             copy_file(self._path, target)
 
     def extent(self) -> dict[str, tuple[int, int]]:
@@ -215,29 +215,29 @@ class DuckStore:
         with self._reading() as cursor:
             return rows_of.extent(cursor)
 
-    def rows(self, site: str, start_ns: int, end_ns: int) -> Iterator[Batch]:
+    def rows(self, site: str, start_ns: int, end_ns: int) -> Iterator[RowBatch]:
         """By the contract of `Movable`."""
         with self._reading() as cursor:
             yield from rows_of.batches(cursor, site, start_ns, end_ns)
 
-    def remember(self) -> Remembered:
+    def remember(self) -> LedgerSnapshot:
         """The books but for the quarantine."""
         with self._reading() as cursor:
             return books.read_remembered(cursor)
 
-    def quarantined(self, site: str, limit: int) -> tuple[list[QuarantineRow], int]:
+    def quarantined(self, site: str, limit: int) -> tuple[list[QuarantineSummary], int]:
         """The newest entries first, and how many there are; site "" means all."""
         with self._reading() as cursor:
             rows, total = books.read_quarantine(cursor, site, limit)
-        return [QuarantineRow(*row) for row in rows], total
+        return [QuarantineSummary(*row) for row in rows], total
 
-    def payload(self, number: int) -> Quarantined | None:
+    def payload(self, number: int) -> QuarantinedPayload | None:
         """One quarantined entry whole."""
         with self._reading() as cursor:
             rows = cursor.execute(
                 "SELECT at_ns, topic, reason, payload, settled FROM quarantine WHERE id = ?", [number]
             ).fetchall()
-        return Quarantined(*rows[0]) if rows else None
+        return QuarantinedPayload(*rows[0]) if rows else None
 
     def overfull(self) -> list[tuple[str, str, int, int]]:
         """Machine-minutes that hold more than 60,000 ms: site, machine, minute_ns, ms."""
@@ -272,16 +272,16 @@ def open_store(settings: Mapping[str, str | int | float | bool]) -> DuckStore:
     """
     unknown = set(settings) - {"file", "memory_limit", "retention"}
     if unknown:
-        raise wrong(
+        raise misconfigured(
             f"store.{min(unknown)}", settings[min(unknown)], "unknown_key", known="file, memory_limit, retention"
         )
     kept_ns = retention_ns(settings)
     path, memory_limit = Path(str(settings.get("file", _FILE))), str(settings.get("memory_limit", _MEMORY_LIMIT))
     if not _MEMORY.fullmatch(memory_limit):
-        raise wrong("store.memory_limit", memory_limit, "bad_memory_limit")
+        raise misconfigured("store.memory_limit", memory_limit, "bad_memory_limit")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return DuckStore(path, memory_limit, kept_ns)
     except (duckdb.Error, OSError) as error:
         code = "store_in_use" if "Could not set lock" in str(error) else "store_cannot_open"
-        raise wrong("store.file", path, code, detail=_first_line(error)) from error
+        raise misconfigured("store.file", path, code, detail=_first_line(error)) from error

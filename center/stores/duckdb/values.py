@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from duckdb import DuckDBPyConnection
 
-from center.stores.contract import Batch, Origin, ValueQuery
+from center.contract.store import Origin, RowBatch, ValueQuery
 from center.stores.duckdb.write import insert_new, repeat_origin
 from oee.model.facts import NO_FACTS, NO_LOSSES
 from wire.values import Values
@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS process_values (
 _IDENTITY: Final = ("site", "gateway", "tag", "t_ns")
 
 
-def write_values(cursor: DuckDBPyConnection, batches: Sequence[Batch]) -> None:
+def write_values(cursor: DuckDBPyConnection, batches: Sequence[RowBatch]) -> None:
     """Process values whose identity is not there yet, within the caller's transaction."""
     found = [batch for batch in batches if len(batch.values)]
     if not found:
@@ -77,7 +77,7 @@ def _values(found: dict[str, Any], mine: "np.ndarray[Any, Any]") -> Values:
     )
 
 
-def value_batches(cursor: DuckDBPyConnection, site: str, start_ns: int, end_ns: int) -> Iterator[Batch]:
+def value_batches(cursor: DuckDBPyConnection, site: str, start_ns: int, end_ns: int) -> Iterator[RowBatch]:
     """The rows of a window, a batch for each gateway."""
     found = cursor.execute(
         "SELECT gateway, tag, t_ns, number, text, quality FROM process_values WHERE site = ? AND t_ns >= ? AND t_ns < ?"
@@ -86,7 +86,7 @@ def value_batches(cursor: DuckDBPyConnection, site: str, start_ns: int, end_ns: 
     ).fetchnumpy()
     gateway = np.asarray(found["gateway"], object)
     for name in sorted(set(gateway.tolist())):
-        yield Batch(Origin(site, name, ""), 0, NO_FACTS, NO_LOSSES, (), _values(found, gateway == name))
+        yield RowBatch(Origin(site, name, ""), 0, NO_FACTS, NO_LOSSES, (), _values(found, gateway == name))
 
 
 def forget_values(cursor: DuckDBPyConnection, before_ns: int) -> None:

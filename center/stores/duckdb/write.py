@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from duckdb import DuckDBPyConnection
 
-from center.stores.contract import HOURS, Batch
+from center.contract.store import HOURS, RowBatch
 from center.stores.duckdb.schema import FACT_IDENTITY, STOP_IDENTITY
 from oee.model.facts import FACT_COLUMNS, KEY_COLUMNS, LOSS_COLUMNS, LOSS_KEY_COLUMNS, STATE_COLUMNS, Facts, Losses
 
@@ -25,13 +25,13 @@ def text(values: Sequence[Any]) -> "np.ndarray[Any, Any]":
     return out
 
 
-def repeat_origin(batches: Sequence[Batch], name: str, lengths: Sequence[int]) -> "np.ndarray[Any, Any]":
+def repeat_origin(batches: Sequence[RowBatch], name: str, lengths: Sequence[int]) -> "np.ndarray[Any, Any]":
     """A column of the batches' origins, each as often as the batch has rows."""
     return np.repeat(text([getattr(batch.origin, name) for batch in batches]), lengths)
 
 
 def table_columns(
-    batches: Sequence[Batch], tables: Sequence[Facts | Losses], keys: tuple[str, ...], sums: tuple[str, ...]
+    batches: Sequence[RowBatch], tables: Sequence[Facts | Losses], keys: tuple[str, ...], sums: tuple[str, ...]
 ) -> Columns:
     """The rows of these tables, one of each batch, as columns under their names in the store."""
     lengths = [len(table) for table in tables]
@@ -42,7 +42,7 @@ def table_columns(
     return columns | {name: np.ascontiguousarray(added[:, index]) for index, name in enumerate(sums)}
 
 
-def _stop_columns(batches: Sequence[Batch]) -> Columns:
+def _stop_columns(batches: Sequence[RowBatch]) -> Columns:
     rows = [(batch.origin.site, stop) for batch in batches for stop in batch.stops]
     stops = [stop for _, stop in rows]
     return {
@@ -60,7 +60,7 @@ def _stop_columns(batches: Sequence[Batch]) -> Columns:
     }
 
 
-def write_batches(cursor: DuckDBPyConnection, batches: Sequence[Batch]) -> None:
+def write_batches(cursor: DuckDBPyConnection, batches: Sequence[RowBatch]) -> None:
     """Facts, losses and stops whose identity is not there yet."""
     if any(len(batch.facts) for batch in batches):
         columns = table_columns(batches, [batch.facts for batch in batches], KEY_COLUMNS, FACT_COLUMNS)

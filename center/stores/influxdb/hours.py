@@ -20,8 +20,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from center.contract.store import Query, RowBatch
 from center.model.buckets import HOUR_NS
-from center.stores.contract import Batch, Query
 from center.stores.influxdb.parse import Answer, series
 from center.stores.influxdb.text import tags
 
@@ -38,7 +38,7 @@ class Hour(NamedTuple):
     rolled: int = 0
 
 
-def touched(batches: Iterable[Batch]) -> dict[str, set[int]]:
+def touched(batches: Iterable[RowBatch]) -> dict[str, set[int]]:
     """By site the hours that the rows belong to."""
     out: dict[str, set[int]] = {}
     for batch in batches:

@@ -15,8 +15,8 @@ from typing import Final
 import duckdb
 from duckdb import DuckDBPyConnection
 
+from center.contract.store import Query, RowBatch, StoreUnavailable
 from center.model.buckets import HOUR_NS
-from center.stores.contract import Batch, Query, StoreAway
 from center.stores.duckdb import read
 from center.stores.duckdb.schema import CREATE_SUMS, SCHEMA_VERSION
 from center.stores.duckdb.write import Columns, table_columns
@@ -40,7 +40,7 @@ _CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
 }
 
 
-class KeptHours:
+class HoursCache:
     """Opened when it is first needed, so that a process that only writes has no file. Any thread may ask."""
 
     def __init__(self, path: Path) -> None:
@@ -69,12 +69,14 @@ class KeptHours:
     @contextmanager
     def _cursor(self) -> Iterator[DuckDBPyConnection]:
         if self._root is None:
-            raise StoreAway(f"{self._path}: closed")
+            raise StoreUnavailable(f"{self._path}: closed")
         cursor = self._root.cursor()
         try:
             yield cursor
         except duckdb.Error as error:
-            raise StoreAway(f"{self._path}: {error}; stop the center and delete this file, it is made again") from error
+            raise StoreUnavailable(
+                f"{self._path}: {error}; stop the center and delete this file, it is made again"
+            ) from error
         finally:
             cursor.close()
 
@@ -82,7 +84,7 @@ class KeptHours:
         """By hour the number under which its sums are kept."""
         return self._numbers.get(site, {})
 
-    def keep(self, site: str, run: Sequence[Hour], batches: Sequence[Batch]) -> None:
+    def keep(self, site: str, run: Sequence[Hour], batches: Sequence[RowBatch]) -> None:
         """Keeps the sums of neighbouring hours instead of what was kept of them."""
         window = [site, run[0].start_ns, run[-1].start_ns + HOUR_NS]
         with self._cursor() as cursor:

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
+from center.contract.store import Query
 from center.model.buckets import BY_DATE, HOUR_NS, offsets
-from center.stores._stretches import stretches
-from center.stores.contract import Query
 from center.stores.influxdb.hours import Hour
 from center.stores.influxdb.lines import DAY_NS, STOP_FIELDS
 from center.stores.influxdb.text import literal, name
+from center.stores.rollup_cover import cover
 from oee.model.facts import MINUTE_NS
 
 FACT_GROUPS: Final = frozenset({"machine", "shift", "product", "calendar"})
@@ -28,7 +28,7 @@ def groups(query: Query, known: Iterable[str]) -> list[str]:
     return by
 
 
-class Part(NamedTuple):
+class WindowPart(NamedTuple):
     """A stretch that one statement adds up. shift_ns: how far after the UTC hour its hours begin; not_before_ns: where
     its first bucket begins at the earliest; kept: its hours are in the file of sums; gone: its rows are deleted, and
     the sums of hours on the server stand for them.
@@ -42,7 +42,7 @@ class Part(NamedTuple):
     gone: bool = False
 
 
-def plan(query: Query, unclean: Sequence[Hour] | None = None, gone_ns: int = 0) -> list[Part]:
+def plan(query: Query, unclean: Sequence[Hour] | None = None, gone_ns: int = 0) -> list[WindowPart]:
     """The parts that a question takes. unclean: hours that the file of sums may not answer for; None: there is none.
     gone_ns: rows before it are deleted.
     """
@@ -57,14 +57,14 @@ def plan(query: Query, unclean: Sequence[Hour] | None = None, gone_ns: int = 0) 
     return out
 
 
-def _cut(query: Query, unclean: Sequence[Hour] | None) -> list[Part]:
-    whole = [Part(query.start_ns, query.end_ns)]
+def _cut(query: Query, unclean: Sequence[Hour] | None) -> list[WindowPart]:
+    whole = [WindowPart(query.start_ns, query.end_ns)]
     if query.bucket == "hour":
         pieces = offsets(ZoneInfo(query.zone), query.start_ns, query.end_ns)
         starts = [query.start_ns, *(from_ns for from_ns, _ in pieces[1:])]
         ends = [*starts[1:], query.end_ns]
         whole = [
-            Part(low, high, -ahead % HOUR_NS, low if number else -(2**63))
+            WindowPart(low, high, -ahead % HOUR_NS, low if number else -(2**63))
             for number, (low, high, (_, ahead)) in enumerate(zip(starts, ends, pieces, strict=True))
         ]
     if unclean is None or query.bucket == "minute":
@@ -74,13 +74,13 @@ def _cut(query: Query, unclean: Sequence[Hour] | None) -> list[Part]:
         if part.shift_ns:
             out.append(part)
             continue
-        found = stretches(part.start_ns, part.end_ns, HOUR_NS, (hour.start_ns for hour in unclean))
+        found = cover(part.start_ns, part.end_ns, HOUR_NS, (hour.start_ns for hour in unclean))
         out += [part._replace(start_ns=low, end_ns=high, kept=kept) for low, high, kept in found]
     return out
 
 
 def sums(
-    sources: tuple[str, str], columns: Sequence[str], query: Query, by: Sequence[str], cut: Iterable[Part]
+    sources: tuple[str, str], columns: Sequence[str], query: Query, by: Sequence[str], cut: Iterable[WindowPart]
 ) -> list[str]:
     """One statement for each part: the columns added up by bucket and group. Dates are asked for by UTC day and the
     tag `day`, hours, minutes and all as they are. sources: of rows, and of sums for those that are gone.

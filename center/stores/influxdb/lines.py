@@ -20,8 +20,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from center.ledger.marks import StreamKey
-from center.stores.contract import Batch
+from center.contract.store import RowBatch
+from center.contract.streams import StreamKey
 from center.stores.influxdb.text import field_text, tags
 from oee.model.facts import FACT_COLUMNS, LOSS_COLUMNS, MS_NS, Facts, Int64, Losses, Stop, Table, select
 from oee.model.states import CalendarClass, State
@@ -36,7 +36,7 @@ class TooMany(ValueError):
     """A row number that would fall into the next minute."""
 
 
-def batch_lines(batches: Iterable[Batch]) -> list[str]:
+def batch_lines(batches: Iterable[RowBatch]) -> list[str]:
     """A line for each fact, loss and stop. Raises `TooMany`, or `UnicodeEncodeError` for half a character."""
     lines: list[str] = []
     for batch in batches:
@@ -46,7 +46,7 @@ def batch_lines(batches: Iterable[Batch]) -> list[str]:
     return lines
 
 
-def hour_lines(batches: Iterable[Batch], again: Collection[int]) -> list[str]:
+def hour_lines(batches: Iterable[RowBatch], again: Collection[int]) -> list[str]:
     """Sums of hours. again: the hours of which sums were written before; a column that became zero must say so then."""
     lines: list[str] = []
     for batch in batches:
@@ -56,7 +56,7 @@ def hour_lines(batches: Iterable[Batch], again: Collection[int]) -> list[str]:
 
 
 def _hour_lines(
-    measurement: str, batch: Batch, table: Table, columns: Sequence[str], again: Collection[int]
+    measurement: str, batch: RowBatch, table: Table, columns: Sequence[str], again: Collection[int]
 ) -> list[str]:
     known: NDArray[np.bool_] = np.isin(table.minute_ns, list(again))
     return [
@@ -66,7 +66,7 @@ def _hour_lines(
 
 
 def _table_lines(
-    measurement: str, batch: Batch, table: Facts | Losses, columns: Sequence[str], *, zeros: bool = False
+    measurement: str, batch: RowBatch, table: Facts | Losses, columns: Sequence[str], *, zeros: bool = False
 ) -> list[str]:
     if not len(table):
         return []
@@ -88,7 +88,7 @@ def _key_columns(table: Facts | Losses) -> list[list[Any]]:
     return columns
 
 
-def _prefix(measurement: str, batch: Batch, key: tuple[Any, ...]) -> str:
+def _prefix(measurement: str, batch: RowBatch, key: tuple[Any, ...]) -> str:
     machine, calendar, day, shift, product, *more = key
     return tags(
         measurement,

@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from center.ledger.marks import StreamKey
+from center.contract.store import Query
+from center.contract.streams import StreamKey
 from center.model.buckets import BY_DATE, date_start_ns, first_date
-from center.stores.contract import Query
 from center.stores.influxdb.lines import DAY_NS, STOP_FIELDS
 from center.stores.influxdb.text import unpack
 from oee.model.facts import FACT_COLUMNS, LOSS_COLUMNS, Facts, Int64, Losses, Stop, Table, join, select

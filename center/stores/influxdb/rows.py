@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from center.stores.contract import HOURS, Batch, Origin
+from center.contract.store import HOURS, Origin, RowBatch
 from center.stores.influxdb.lines import DAY_NS
 from center.stores.influxdb.parse import Answer, series, stops
 from center.stores.influxdb.text import unpack
@@ -28,7 +28,7 @@ from oee.model.facts import (
 from oee.model.states import CLASS_BY_WORD, STATE_BY_WORD
 
 
-def batches(site: str, facts: Answer, losses: Answer, stopped: Answer) -> list[Batch]:
+def batches(site: str, facts: Answer, losses: Answer, stopped: Answer) -> list[RowBatch]:
     """The rows of one window, a batch for each stream; stops know no stream."""
     fact_tables: dict[str, list[Facts]] = {}
     loss_tables: dict[str, list[Losses]] = {}
@@ -39,7 +39,7 @@ def batches(site: str, facts: Answer, losses: Answer, stopped: Answer) -> list[B
         columns = _columns(tags, values, LOSS_COLUMNS, more)
         loss_tables.setdefault(unpack(tags.get("stream", "")), []).append(Losses(**columns))
     out = [
-        Batch(
+        RowBatch(
             Origin(site, "", stream),
             0,
             join(fact_tables[stream]) if stream in fact_tables else NO_FACTS,
@@ -49,11 +49,11 @@ def batches(site: str, facts: Answer, losses: Answer, stopped: Answer) -> list[B
         for stream in sorted({*fact_tables, *loss_tables})
     ]
     if found := stops(stopped):
-        out.append(Batch(Origin(site, "", ""), 0, NO_FACTS, NO_LOSSES, found))
+        out.append(RowBatch(Origin(site, "", ""), 0, NO_FACTS, NO_LOSSES, found))
     return out
 
 
-def numbered(batch: Batch) -> Batch:
+def numbered(batch: RowBatch) -> RowBatch:
     """Sums of hours as rows of a stream of their own, numbered within machine and hour in a fixed order."""
     facts, losses = (_numbered(batch.facts, KEY_COLUMNS), _numbered(batch.losses, LOSS_KEY_COLUMNS))
     return replace(batch, origin=replace(batch.origin, stream=HOURS), facts=facts, losses=losses)

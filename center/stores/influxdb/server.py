@@ -17,8 +17,7 @@ from influxdb_client.client.influxdb_client import InfluxDBClient
 from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.rest import ApiException
 
-from center.ledger.contract import StoreRefused
-from center.stores.contract import StoreAway
+from center.contract.store import StoreRefused, StoreUnavailable
 from center.stores.influxdb.refusal import Blame, all_refused, blame
 
 BATCH_LINES: Final = 5_000
@@ -40,7 +39,7 @@ class Address:
     timeout_s: float = 60.0
 
 
-class Server:
+class InfluxServer:
     """Connections to one server. Any thread may ask; writes take turns."""
 
     def __init__(self, address: Address) -> None:
@@ -65,15 +64,15 @@ class Server:
         self._turn = threading.Lock()
 
     def request(self, method: str, path: str, **options: Any) -> tuple[int, str]:
-        """Status and text of an answer. Raises `StoreAway` if there is none."""
+        """Status and text of an answer. Raises `StoreUnavailable` if there is none."""
         try:
             answer = self._pool.request(method, f"{self.address.url}{path}", headers=self._headers, **options)
         except urllib3.exceptions.HTTPError as error:
-            raise StoreAway(f"{self.address.url}: no answer: {_first_line(error)}") from error
+            raise StoreUnavailable(f"{self.address.url}: no answer: {_first_line(error)}") from error
         return answer.status, answer.data.decode("utf-8", "replace")
 
     def ask(self, statements: Sequence[str], database: str = "") -> list[dict[str, Any]]:
-        """The results of the statements, whole. Raises `StoreAway` with the server's words."""
+        """The results of the statements, whole. Raises `StoreUnavailable` with the server's words."""
         question = "; ".join(statements)
         fields = {"q": question, "epoch": "ns"} | ({"db": database} if database else {})
         reads = question.startswith(("SELECT", "SHOW"))
@@ -88,16 +87,16 @@ class Server:
         results: list[dict[str, Any]] = answer.get("results", [])
         told = answer.get("error") or next((result["error"] for result in results if "error" in result), "")
         if told or status >= 400 or len(results) != len(statements):
-            raise StoreAway(f"{self.address.url}: cannot be read: {status} {told or text[:200]}")
+            raise StoreUnavailable(f"{self.address.url}: cannot be read: {status} {told or text[:200]}")
         for result in results:
             if result.get("partial") or any(found.get("partial") for found in result.get("series", ())):
-                raise StoreAway(f"{self.address.url}: answers are cut off; set max-row-limit = 0 there")
+                raise StoreUnavailable(f"{self.address.url}: answers are cut off; set max-row-limit = 0 there")
         return results
 
     def write(self, bucket: str, lines: Sequence[str]) -> None:
         """Writes the lines; on return the server has them on its disk (see deploy/influxdb.md).
 
-        Raises `StoreAway`, or `StoreRefused` naming some of the lines that it will never take; all others are
+        Raises `StoreUnavailable`, or `StoreRefused` naming some of the lines that it will never take; all others are
         written then.
         """
         parts = [lines[start : start + BATCH_LINES] for start in range(0, len(lines), BATCH_LINES)]
@@ -125,7 +124,7 @@ class Server:
         status, text = told
         whose = blame(status, text)
         if whose is Blame.SERVER or (whose is Blame.SIZE and len(lines) == 1):
-            raise StoreAway(f"{self.address.url}: cannot be written: {status} {text}")
+            raise StoreUnavailable(f"{self.address.url}: cannot be written: {status} {text}")
         if whose is Blame.ROWS and all_refused(text, len(lines)):
             return [(line, text) for line in lines]
         middle = len(lines) // 2
@@ -138,7 +137,7 @@ class Server:
         except ApiException as error:
             return int(error.status or 0), _words(error)
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise StoreAway(f"{self.address.url}: cannot be written: {_first_line(error)}") from error
+            raise StoreUnavailable(f"{self.address.url}: cannot be written: {_first_line(error)}") from error
         return None
 
     def close(self) -> None:

@@ -9,9 +9,9 @@ import json
 import re
 from typing import Any, Final
 
-from center.model.complaints import wrong
-from center.stores.contract import StoreAway
-from center.stores.influxdb.server import Server
+from center.contract.store import StoreUnavailable
+from center.model.complaints import misconfigured
+from center.stores.influxdb.server import InfluxServer
 from center.stores.influxdb.text import name
 
 ROWS: Final = "nhip"
@@ -20,11 +20,11 @@ _LONG_S: Final = 24 * 604_800
 _PART: Final = re.compile(r"(\d+)([hms])")
 
 
-def prepare(server: Server, database: str, retention_s: int | None, replication: int) -> int:
+def prepare(server: InfluxServer, database: str, retention_s: int | None, replication: int) -> int:
     """Database and policies, or buckets and mappings. retention_s: 0 for ever, None leaves what is there. Returns how
     long rows are kept now [s], 0 for ever.
 
-    Raises `StoreAway`, or `Misconfigured` if what is there is kept for another time than asked for.
+    Raises `StoreUnavailable`, or `Misconfigured` if what is there is kept for another time than asked for.
     """
     if server.address.org:
         return _prepare_2(server, database, retention_s)
@@ -35,7 +35,7 @@ def _rows(result: dict[str, Any]) -> list[list[Any]]:
     return [row for found in result.get("series", ()) for row in found.get("values", ())]
 
 
-def _prepare_1(server: Server, database: str, retention_s: int | None, replication: int) -> int:
+def _prepare_1(server: InfluxServer, database: str, retention_s: int | None, replication: int) -> int:
     (databases,) = server.ask(["SHOW DATABASES"])
     if [database] not in _rows(databases):
         server.ask([f"CREATE DATABASE {name(database)}"])
@@ -63,16 +63,16 @@ def _duration_s(text: str) -> int:
     return sum(int(number) * {"h": 3600, "m": 60, "s": 1}[unit] for number, unit in _PART.findall(text))
 
 
-def _kept_differently(server: Server, where: str, there_s: int, wanted_s: int) -> Exception:
+def _kept_differently(server: InfluxServer, where: str, there_s: int, wanted_s: int) -> Exception:
     told = f"{where} is kept for {there_s} s, asked for are {wanted_s} s (0 = for ever); shortening deletes: change it "
-    return wrong("store.retention", server.address.url, "invalid", detail=f"{told}by hand, or remove the key")
+    return misconfigured("store.retention", server.address.url, "invalid", detail=f"{told}by hand, or remove the key")
 
 
-def _prepare_2(server: Server, database: str, retention_s: int | None) -> int:
+def _prepare_2(server: InfluxServer, database: str, retention_s: int | None) -> int:
     org = server.address.org
     found = _call(server, "GET", "/api/v2/orgs", fields={"org": org}).get("orgs") or []
     if not found:
-        raise StoreAway(f"{server.address.url}: organization {org!r} is unknown, or this token may not see it")
+        raise StoreUnavailable(f"{server.address.url}: organization {org!r} is unknown, or this token may not see it")
     org_id = found[0]["id"]
     kept_s = {}
     for policy, bucket, wanted_s in ((ROWS, database, retention_s), (BOOKS, f"{database}-books", 0)):
@@ -86,7 +86,7 @@ def _prepare_2(server: Server, database: str, retention_s: int | None) -> int:
     return kept_s[ROWS]
 
 
-def _bucket(server: Server, org_id: str, bucket: str, wanted_s: int | None) -> tuple[str, int]:
+def _bucket(server: InfluxServer, org_id: str, bucket: str, wanted_s: int | None) -> tuple[str, int]:
     """Its id, and how long it keeps points [s]."""
     there = _call(server, "GET", "/api/v2/buckets", fields={"orgID": org_id, "name": bucket}).get("buckets") or []
     if not there:
@@ -99,11 +99,11 @@ def _bucket(server: Server, org_id: str, bucket: str, wanted_s: int | None) -> t
     return str(there[0]["id"]), there_s
 
 
-def _call(server: Server, method: str, path: str, **options: Any) -> dict[str, Any]:
+def _call(server: InfluxServer, method: str, path: str, **options: Any) -> dict[str, Any]:
     status, text = server.request(method, path, **options)
     if status == 404 and method == "GET":
         return {}
     if status >= 400:
-        raise StoreAway(f"{server.address.url}: {method} {path}: {status} {text[:200]}")
+        raise StoreUnavailable(f"{server.address.url}: {method} {path}: {status} {text[:200]}")
     out: dict[str, Any] = json.loads(text)
     return out

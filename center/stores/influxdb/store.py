@@ -14,21 +14,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from center.ledger.contract import StoreRefused
-from center.ledger.marks import StreamKey
+from center.contract.store import Query, RowBatch, StoreRefused, StoreUnavailable, ValueQuery
+from center.contract.streams import StreamKey
 from center.model.buckets import HOUR_NS
-from center.model.complaints import wrong
-from center.model.retention import DAY_NS, gone_before_ns, long_enough, retention_ns
-from center.stores.contract import Batch, Query, StoreAway, ValueQuery
+from center.model.complaints import misconfigured
+from center.model.retention import DAY_NS, check_retention, deleted_before_ns, retention_ns
 from center.stores.influxdb import hours
 from center.stores.influxdb import influxql as ask
 from center.stores.influxdb import parse as answer
 from center.stores.influxdb import values as values_of
-from center.stores.influxdb.hours_cache import KeptHours
+from center.stores.influxdb.hours_cache import HoursCache
 from center.stores.influxdb.lines import TooMany, batch_lines, hour_lines, mark_lines
 from center.stores.influxdb.rows import batches as row_batches
 from center.stores.influxdb.rows import numbered
-from center.stores.influxdb.server import Address, Server
+from center.stores.influxdb.server import Address, InfluxServer
 from center.stores.influxdb.setup import BOOKS, ROWS, prepare
 from center.stores.influxdb.text import name, unpack
 from oee.model.facts import FACT_COLUMNS, LOSS_COLUMNS, MINUTE_NS, Facts, Losses, Stop
@@ -64,9 +63,9 @@ class InfluxStore:
 
     def __init__(
         self,
-        server: Server,
+        server: InfluxServer,
         database: str,
-        kept: KeptHours,
+        kept: HoursCache,
         kept_ns: int = 0,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
@@ -90,7 +89,7 @@ class InfluxStore:
     def _ask(self, statements: Sequence[str]) -> list[dict[str, Any]]:
         return self._server.ask(statements, self._database)
 
-    def write(self, batches: Iterable[Batch]) -> None:
+    def write(self, batches: Iterable[RowBatch]) -> None:
         """Stores the batches; by the contract of `Store`. Raises `StoreRefused` for rows that the server will never
         take (older than its retention, or of another type than its columns); all others are stored then.
         """
@@ -109,7 +108,7 @@ class InfluxStore:
         try:
             self._server.write(self._books_bucket, lines)
         except StoreRefused as error:
-            raise StoreAway(f"{self._server.address.url}: marks are refused: {error}") from error
+            raise StoreUnavailable(f"{self._server.address.url}: marks are refused: {error}") from error
 
     def facts(self, query: Query) -> Facts:
         """Sums of facts; by the contract of `Store`."""
@@ -129,13 +128,13 @@ class InfluxStore:
         found = self._ask(ask.sums(self._sources("losses"), LOSS_COLUMNS, query, by, raw)) if raw else []
         return answer.merged([*kept, answer.losses(found, query, by, [part.not_before_ns for part in raw])], by)
 
-    def _parts(self, query: Query) -> list[ask.Part]:
+    def _parts(self, query: Query) -> list[ask.WindowPart]:
         unclean = None if query.bucket == "minute" or not self._kept.open() else self._add_up(query)
         return ask.plan(query, unclean, self._gone_ns())
 
     def _gone_ns(self) -> int:
         """Rows before this may be deleted already: sums stand for them."""
-        return gone_before_ns(self.retention_ns, self._now_ns()) + DAY_NS if self.retention_ns else 0
+        return deleted_before_ns(self.retention_ns, self._now_ns()) + DAY_NS if self.retention_ns else 0
 
     def _add_up(self, query: Query) -> list[hours.Hour]:
         """Adds up what is over and not clean in the window; returns the hours that are still not clean."""
@@ -153,10 +152,10 @@ class InfluxStore:
         question = ask.hours(self._source("hours", BOOKS), query.site, query.start_ns, query.end_ns)
         return hours.differing(hours.hours_of(self._ask([question])), self._kept.numbers(query.site), query)
 
-    def _sums_of(self, site: str, run: Sequence[hours.Hour]) -> list[Batch]:
+    def _sums_of(self, site: str, run: Sequence[hours.Hour]) -> list[RowBatch]:
         """The sums of neighbouring hours, added up by the server; a run across the edge of what is gone is cut there."""
         low, high, gone_ns = run[0].start_ns, run[-1].start_ns + HOUR_NS, self._gone_ns()
-        found: list[Batch] = []
+        found: list[RowBatch] = []
         for start_ns, end_ns, gone in ((low, min(high, gone_ns), True), (max(low, gone_ns), high, False)):
             if start_ns < end_ns:
                 facts, losses = (
@@ -279,7 +278,7 @@ class InfluxStore:
                 out[site] = (min(times) // MINUTE_NS * MINUTE_NS, max(times) // MINUTE_NS * MINUTE_NS + MINUTE_NS)
         return out
 
-    def rows(self, site: str, start_ns: int, end_ns: int) -> Iterator[Batch]:
+    def rows(self, site: str, start_ns: int, end_ns: int) -> Iterator[RowBatch]:
         """By the contract of `Movable`."""
         gone_ns = min(max(self._gone_ns(), start_ns), end_ns)
         if start_ns < gone_ns:
@@ -303,7 +302,7 @@ class InfluxStore:
         self._server.close()
 
 
-def _kept(query: Query, parts: Sequence[ask.Part]) -> list[Query]:
+def _kept(query: Query, parts: Sequence[ask.WindowPart]) -> list[Query]:
     """The questions to the file of sums."""
     return [replace(query, start_ns=part.start_ns, end_ns=part.end_ns) for part in parts if part.kept]
 
@@ -316,14 +315,16 @@ def open_store(settings: Mapping[str, str | int | float | bool]) -> InfluxStore:
     Raises `Misconfigured` also while the server cannot be reached: whoever starts the center tries again.
     """
     if unknown := set(settings) - _KEYS:
-        raise wrong(f"store.{min(unknown)}", settings[min(unknown)], "unknown_key", known=", ".join(sorted(_KEYS)))
+        raise misconfigured(
+            f"store.{min(unknown)}", settings[min(unknown)], "unknown_key", known=", ".join(sorted(_KEYS))
+        )
     text = {key: str(value) for key, value in settings.items()}
     url = text.get("url", "")
     if not re.match(r"https?://[^/]", url):
-        raise wrong("store.url", url, "invalid", detail="write for example url: http://127.0.0.1:8086")
+        raise misconfigured("store.url", url, "invalid", detail="write for example url: http://127.0.0.1:8086")
     database = text.get("database", "nhip")
     if not _DATABASE.fullmatch(database):
-        raise wrong("store.database", database, "invalid", detail="letters, digits and _ . - only")
+        raise misconfigured("store.database", database, "invalid", detail="letters, digits and _ . - only")
     address = Address(
         url.rstrip("/"),
         text.get("org", ""),
@@ -333,23 +334,23 @@ def open_store(settings: Mapping[str, str | int | float | bool]) -> InfluxStore:
     )
     kept_s = retention_ns(text) // _S_NS if "retention" in text else None
     replication = _number(text, "replication", 1)
-    server = Server(address)
+    server = InfluxServer(address)
     try:
         there_s = prepare(server, database, kept_s, replication)
-        kept_ns = long_enough(there_s * _S_NS, f"{there_s} s at {url}")
-    except StoreAway as error:
+        kept_ns = check_retention(there_s * _S_NS, f"{there_s} s at {url}")
+    except StoreUnavailable as error:
         server.close()
-        raise wrong("store.url", url, "invalid", detail=error) from error
+        raise misconfigured("store.url", url, "invalid", detail=error) from error
     except BaseException:
         server.close()
         raise
-    return InfluxStore(server, database, KeptHours(Path(text.get("cache", "nhip-hours.duckdb"))), kept_ns)
+    return InfluxStore(server, database, HoursCache(Path(text.get("cache", "nhip-hours.duckdb"))), kept_ns)
 
 
 def _number(settings: Mapping[str, str], key: str, usual: int) -> int:
     text = settings.get(key, str(usual))
     if not text.isdecimal() or not int(text):
-        raise wrong(f"store.{key}", text, "invalid", detail=f"write a whole number from 1 on; usual is {usual}")
+        raise misconfigured(f"store.{key}", text, "invalid", detail=f"write a whole number from 1 on; usual is {usual}")
     return int(text)
 
 
@@ -360,12 +361,14 @@ def _token(settings: Mapping[str, str]) -> str:
         try:
             return Path(settings[key]).read_text(encoding="utf-8").strip()
         except OSError as error:
-            raise wrong(f"store.{key}", settings[key], "invalid", detail=error) from error
+            raise misconfigured(f"store.{key}", settings[key], "invalid", detail=error) from error
 
     if "token_file" in settings:
         token = secret("token_file")
         if not token.isascii() or not token.isprintable():
-            raise wrong("store.token_file", settings["token_file"], "invalid", detail="this is no token: ASCII only")
+            raise misconfigured(
+                "store.token_file", settings["token_file"], "invalid", detail="this is no token: ASCII only"
+            )
         return token
     if "username" in settings:
         return f"{settings['username']}:{secret('password_file') if 'password_file' in settings else ''}"

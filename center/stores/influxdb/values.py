@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from center.stores.contract import Batch, Origin, ValueQuery
+from center.contract.store import Origin, RowBatch, ValueQuery
 from center.stores.influxdb.parse import Answer, series
 from center.stores.influxdb.text import field_text, literal, name, tags, unpack
 from oee.model.facts import NO_FACTS, NO_LOSSES
@@ -22,7 +22,7 @@ _FIELDS: Final = ", ".join(map(name, ("v", "s", "q", "gateway", "tag")))
 _ONE: Final = ", ".join(map(name, ("v", "s", "q")))
 
 
-def value_lines(batches: Iterable[Batch]) -> list[str]:
+def value_lines(batches: Iterable[RowBatch]) -> list[str]:
     """A line for each process value. Raises `UnicodeEncodeError` for half a character."""
     lines: list[str] = []
     for batch in batches:
@@ -64,10 +64,11 @@ def rows(source: str, site: str, low: int, high: int) -> str:
     return f"SELECT {_ONE} FROM {source} WHERE {where} GROUP BY {name('gateway')}, {name('tag')}"
 
 
-def value_batches(site: str, answer: Answer) -> list[Batch]:
+def value_batches(site: str, answer: Answer) -> list[RowBatch]:
     """The answer to `rows`, a batch for each gateway."""
     return [
-        Batch(Origin(site, gateway, ""), 0, NO_FACTS, NO_LOSSES, (), found) for gateway, found in values(answer).items()
+        RowBatch(Origin(site, gateway, ""), 0, NO_FACTS, NO_LOSSES, (), found)
+        for gateway, found in values(answer).items()
     ]
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine, func, select
 
 from center.accounts.audit import Actor, record
+from center.accounts.enroll.mosquitto import hashed
 from center.accounts.schema import GATEWAYS
 from center.database.sql import reading, writing
-from center.enroll.mosquitto import hashed
 from wire.accounts import account
 
 

@@ -10,13 +10,13 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from center.ingest.plan import Message
+from center.contract.ledger import QuarantinedPayload
+from center.contract.streams import StreamKey
+from center.ingest.plan import EnvelopeMessage
 from center.ingest.worker import Ingest
-from center.ledger.contract import Quarantined
-from center.ledger.marks import StreamKey
 from center.model.times import iso
 from center.model.viewer import Viewer
-from center.state import Center
+from center.runtime.state import CenterState
 from wire.envelope import Envelope, Unsound, content, open_envelope
 from wire.marks import is_settled
 from wire.parcel import Item
@@ -28,7 +28,7 @@ _UTC: Final = ZoneInfo("UTC")
 
 
 @dataclass(frozen=True)
-class Taken:
+class ImportCounts:
     """What became of envelopes. settled: of the sound ones; unsound: no envelopes, now in quarantine; refused: not
     taken, because the stream is of another kind or the ledger has no room.
     """
@@ -38,43 +38,43 @@ class Taken:
     unsound: int = 0
     refused: int = 0
 
-    def __add__(self, other: "Taken") -> "Taken":
+    def __add__(self, other: "ImportCounts") -> "ImportCounts":
         mine, others = asdict(self), asdict(other)
-        return Taken(**{name: mine[name] + others[name] for name in mine})
+        return ImportCounts(**{name: mine[name] + others[name] for name in mine})
 
 
 class BadParcel(ValueError):
     """Envelopes that name no site, gateway or kind of ours."""
 
 
-def deliver(center: Center, ingest: Ingest, site: str, gateway: str, items: Sequence[Item]) -> Taken:
-    """Takes envelopes of one gateway; on the worker's thread, or where none runs. Raises `BadParcel`, `StoreAway`."""
+def deliver(center: CenterState, ingest: Ingest, site: str, gateway: str, items: Sequence[Item]) -> ImportCounts:
+    """Takes envelopes of one gateway; on the worker's thread, or where none runs. Raises `BadParcel`, `StoreUnavailable`."""
     if not (ID.fullmatch(site) and ID.fullmatch(gateway)):
         raise BadParcel(f"{site[:80]!r}, {gateway[:80]!r}: ids of site and gateway are a-z, 0-9 and hyphens")
     messages = []
     for item in items:
         if item.kind not in ENVELOPED:
             raise BadParcel(f"kind {item.kind[:40]!r}; there are {', '.join(ENVELOPED)}")
-        messages.append(Message(Topic(site, gateway, item.kind), item.data))
+        messages.append(EnvelopeMessage(Topic(site, gateway, item.kind), item.data))
     for start in range(0, len(messages), AT_ONCE):
         ingest.deliver(messages[start : start + AT_ONCE])
-    return sum((_fate(center, message) for message in messages), Taken())
+    return sum((_fate(center, message) for message in messages), ImportCounts())
 
 
-def _fate(center: Center, message: Message) -> Taken:
+def _fate(center: CenterState, message: EnvelopeMessage) -> ImportCounts:
     try:
         envelope = open_envelope(message.payload)
     except Unsound:
-        return Taken(envelopes=1, unsound=1)
-    state = center.memory.streams.get(StreamKey(message.topic.site, message.topic.gateway, envelope.stream))
+        return ImportCounts(envelopes=1, unsound=1)
+    state = center.ledger_cache.streams.get(StreamKey(message.topic.site, message.topic.gateway, envelope.stream))
     if state is None or state.kind != message.topic.kind or not is_settled(state.marks, envelope.seq):
-        return Taken(envelopes=1, refused=1)
-    return Taken(envelopes=1, settled=1)
+        return ImportCounts(envelopes=1, refused=1)
+    return ImportCounts(envelopes=1, settled=1)
 
 
-def show(center: Center, viewer: Viewer, number: int) -> dict[str, Any]:
-    """One quarantined payload of the viewer's sites whole, as far as it can be read. Raises `LookupError` or `StoreAway`."""
-    entry = center.books.payload(number)
+def show(center: CenterState, viewer: Viewer, number: int) -> dict[str, Any]:
+    """One quarantined payload of the viewer's sites whole, as far as it can be read. Raises `LookupError` or `StoreUnavailable`."""
+    entry = center.ledger.payload(number)
     if entry is None or not _sees(viewer, entry):
         raise LookupError(f"there is no quarantined payload {number}; GET /api/v1/quarantine lists them")
     return {
@@ -89,13 +89,13 @@ def show(center: Center, viewer: Viewer, number: int) -> dict[str, Any]:
     }
 
 
-def _sees(viewer: Viewer, entry: Quarantined) -> bool:
+def _sees(viewer: Viewer, entry: QuarantinedPayload) -> bool:
     """A payload on a topic that is none of ours is nobody's site."""
     known = parse(entry.topic)
     return viewer.sees(known.site) if known else viewer.sites is None
 
 
-def _inside(entry: Quarantined) -> dict[str, Any]:
+def _inside(entry: QuarantinedPayload) -> dict[str, Any]:
     try:
         envelope = open_envelope(entry.payload)
     except Unsound as error:
@@ -117,7 +117,7 @@ def _sealed(envelope: Envelope) -> str | None:
 def try_again(run: Callable[[int], None], number: int) -> dict[str, Any]:
     """Tries a quarantined payload again. run: `Ingest.try_again`, on the right thread.
 
-    Raises `LookupError` or `StoreAway`.
+    Raises `LookupError` or `StoreUnavailable`.
     """
     try:
         run(number)

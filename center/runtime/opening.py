@@ -1,45 +1,44 @@
 """Opens the store and the books that a center's file names, and closes them again."""
 
 import importlib
-import importlib.util
 from pathlib import Path
 from typing import Any, Final, cast
 
+from center.contract.ledger import Ledger
+from center.contract.store import Store, StoreUnavailable
 from center.database.sql import open_database
-from center.ledger.contract import Books
-from center.ledger.sql import SqlBooks
-from center.model.complaints import wrong
-from center.state import Center, center_of
-from center.stores.contract import Store, StoreAway
+from center.ledger.sql import SqlLedger
+from center.model.complaints import misconfigured
+from center.runtime.state import CenterState, center_state
 from config import Center as CenterFile
 
 _STORES: Final = "center.stores"
 _BOOKS_FILE: Final = "nhip-books.duckdb"
 
 
-def open_center(settings: CenterFile) -> Center:
+def open_center(settings: CenterFile) -> CenterState:
     """The center's store and books. Raises `Misconfigured`."""
     kind, options = settings.store.kind, dict(settings.store.options)
-    if kind.startswith("_") or kind == "contract" or importlib.util.find_spec(f"{_STORES}.{kind}") is None:
-        known = sorted(item.parent.name for item in Path(__file__).with_name("stores").glob("*/store.py"))
-        raise wrong("store.kind", kind, "unknown_store", known=", ".join(known))
+    known = sorted(item.parent.name for item in Path(__file__).parent.with_name("stores").glob("*/store.py"))
+    if kind not in known:
+        raise misconfigured("store.kind", kind, "unknown_store", known=", ".join(known))
     if kind != "duckdb":
         options.pop("books", None)
     store = cast(Store, importlib.import_module(f"{_STORES}.{kind}.store").open_store(options))
-    books: Books | None = None
+    books: Ledger | None = None
     try:
-        if not isinstance(store, Books):
+        if not isinstance(store, Ledger):
             books = _open_books(settings)
-        return center_of(
+        return center_state(
             store,
             books,
             name=settings.name,
             language=settings.language,
             keep_values_ns=round(settings.keep_values * 1e9),
         )
-    except StoreAway as error:
+    except StoreUnavailable as error:
         _close(store, books)
-        raise wrong("store.kind", kind, "store_away", detail=error) from error
+        raise misconfigured("store.kind", kind, "store_away", detail=error) from error
     except BaseException:
         _close(store, books)
         raise
@@ -54,13 +53,13 @@ def where_books_are(settings: CenterFile) -> str:
     return str(settings.store.options.get("books", _BOOKS_FILE))
 
 
-def _open_books(settings: CenterFile) -> Books:
+def _open_books(settings: CenterFile) -> Ledger:
     where = where_books_are(settings)
     if not where.startswith("postgresql:"):
-        return cast(Books, importlib.import_module(f"{_STORES}.duckdb.store").open_store({"file": where}))
+        return cast(Ledger, importlib.import_module(f"{_STORES}.duckdb.store").open_store({"file": where}))
     if "books" in settings.store.options:
-        raise wrong("store.books", settings.store.options["books"], "books_unused")
-    books = SqlBooks(open_database(where))
+        raise misconfigured("store.books", settings.store.options["books"], "books_unused")
+    books = SqlLedger(open_database(where))
     try:
         books.join(alone=settings.role == "all")
     except BaseException:
@@ -69,12 +68,12 @@ def _open_books(settings: CenterFile) -> Books:
     return books
 
 
-def close_center(center: Center) -> None:
+def close_center(center: CenterState) -> None:
     """Frees what `open_center` opened."""
-    _close(center.store, center.books)
+    _close(center.store, center.ledger)
 
 
-def _close(store: Store, books: Books | None) -> None:
+def _close(store: Store, books: Ledger | None) -> None:
     store.close()
     if books is not None and books is not cast(Any, store):
         cast(Any, books).close()

@@ -6,7 +6,7 @@ import threading
 _log = logging.getLogger("nhip.center")
 
 
-class Health:
+class CenterHealth:
     """Written by any thread. A condition is logged once, when it changes."""
 
     def __init__(self) -> None:

@@ -22,7 +22,7 @@ class StreamKey:
 
 
 @dataclass(frozen=True)
-class StreamState:
+class StreamRecord:
     """What became of one stream's envelopes, counted in envelopes.
 
     stored: their rows are in the store; quarantined: kept with a reason; dropped: given up by the gateway;
@@ -41,7 +41,7 @@ class StreamState:
     seen_ns: int = 0
 
 
-class Verdict(Enum):
+class SeqStatus(Enum):
     """What an arriving envelope is."""
 
     NEW = "new"
@@ -49,7 +49,7 @@ class Verdict(Enum):
     CONFLICT = "conflict"
 
 
-def lower(state: StreamState, known: Marks) -> StreamState:
+def lower(state: StreamRecord, known: Marks) -> StreamRecord:
     """The state without the seqs that are not among those known elsewhere. Which of the counts they were in nobody
     can tell: they leave `stored` first, then `dropped`, then `quarantined`, so that counts still add up.
     """
@@ -63,7 +63,7 @@ def lower(state: StreamState, known: Marks) -> StreamState:
     return replace(state, marks=marks, **left)
 
 
-def merged(truth: StreamState, before: StreamState, after: StreamState) -> StreamState:
+def merged(truth: StreamRecord, before: StreamRecord, after: StreamRecord) -> StreamRecord:
     """A stream after a step that was planned while it looked like `before` and led to `after`, when others had made
     `truth` of it meanwhile. Adds what the step settled and nothing else; a seq that others settled too was repeated.
     """
@@ -86,17 +86,17 @@ def merged(truth: StreamState, before: StreamState, after: StreamState) -> Strea
     )
 
 
-def judge(marks: Marks, digests: Mapping[int, bytes], seq: int, digest: bytes) -> Verdict:
+def classify(marks: Marks, digests: Mapping[int, bytes], seq: int, digest: bytes) -> SeqStatus:
     """What an envelope with this seq and digest is. digests: those still known of settled envelopes; one that was
     settled so long ago that its digest is gone counts as repeated.
     """
     if not is_settled(marks, seq):
-        return Verdict.NEW
+        return SeqStatus.NEW
     known = digests.get(seq)
-    return Verdict.CONFLICT if known is not None and known != digest else Verdict.REPEATED
+    return SeqStatus.CONFLICT if known is not None and known != digest else SeqStatus.REPEATED
 
 
-def drop(state: StreamState, ranges: Iterable[Range]) -> StreamState:
+def drop(state: StreamRecord, ranges: Iterable[Range]) -> StreamRecord:
     """The state after the gateway gave up these ranges; only what was not settled yet counts as dropped."""
     marks = settle(state.marks, ranges)
     return replace(state, marks=marks, dropped=state.dropped + count(marks) - count(state.marks))

@@ -10,15 +10,15 @@ from typing import Final
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from center.stores.contract import StoreAway
+from center.contract.store import StoreUnavailable
 
 _PART: Final = 0x6E680001
 _LEASES: Final = {"sums": 0x6E680002}
 _NUMBERS: Final = range(0x6E680100, 0x6E680200)
 
 
-class Held:
-    """Any thread may call. Each may raise `StoreAway`."""
+class ProcessLocks:
+    """Any thread may call. Each may raise `StoreUnavailable`."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine, self._server = engine, engine.dialect.name == "postgresql"
@@ -40,7 +40,7 @@ class Held:
             return ""
         taken = next((lock for lock in _NUMBERS if self._take(lock)), None)
         if taken is None:
-            raise StoreAway(f"{len(_NUMBERS)} processes share this database already")
+            raise StoreUnavailable(f"{len(_NUMBERS)} processes share this database already")
         return str(taken - _NUMBERS[0])
 
     def _take(self, lock: int, function: str = "pg_try_advisory_lock") -> bool:
@@ -51,7 +51,7 @@ class Held:
                     self._has[lock] = function
             except DBAPIError as error:
                 self._own = None
-                raise StoreAway(f"the database does not answer: {error.orig}") from error
+                raise StoreUnavailable(f"the database does not answer: {error.orig}") from error
             return lock in self._has
 
     def _connected(self) -> Connection:

@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from center.ledger.contract import Books, Changes, Remembered, Shared
-from center.ledger.marks import lower
-from center.ledger.memory import Memory, new_generation
-from center.model.health import Health
-from center.model.live import Pictures
+from center.contract.ledger import Changes, Ledger, LedgerSnapshot, SharedLedger
+from center.contract.store import KeepsValues, Marked, RolledUp, RowBatch, Store
+from center.contract.streams import lower
+from center.ledger.cache import LedgerCache, new_generation
 from center.model.retention import closed_before_ns
-from center.stores.contract import Batch, KeepsValues, Marked, RolledUp, Store
+from center.runtime.health import CenterHealth
+from center.runtime.live import Pictures
 from wire.marks import Marks, intersection
 
 KEEP_VALUES_NS: Final = 90 * 86_400_000_000_000
@@ -20,7 +20,7 @@ STORED: Final = ("facts", "values")
 
 
 @dataclass(frozen=True)
-class Center:
+class CenterState:
     """Everything that ingest, API and console share.
 
     commit: writes facts and books, the facts never after the mark that covers them; of one file in one transaction.
@@ -29,11 +29,11 @@ class Center:
     """
 
     store: Store
-    books: Books
-    memory: Memory
-    commit: Callable[[Sequence[Batch], Changes], Changes]
+    ledger: Ledger
+    ledger_cache: LedgerCache
+    commit: Callable[[Sequence[RowBatch], Changes], Changes]
     pictures: Pictures = field(default_factory=Pictures)
-    health: Health = field(default_factory=Health)
+    health: CenterHealth = field(default_factory=CenterHealth)
     now_ns: Callable[[], int] = time.time_ns
     name: str = ""
     language: str = "vi"
@@ -45,18 +45,18 @@ class Center:
         return closed_before_ns(kept_ns, self.now_ns())
 
 
-def center_of(
-    store: Store, books: Books | None = None, *, keep_values_ns: int = KEEP_VALUES_NS, **settings: object
-) -> Center:
+def center_state(
+    store: Store, books: Ledger | None = None, *, keep_values_ns: int = KEEP_VALUES_NS, **settings: object
+) -> CenterState:
     """A center over a store; books: where the store keeps none itself; keep_values_ns: how long process values are
     kept [ns], 0 for not at all.
 
     Where both keep marks, what only one of them has settled counts as not settled: a store or books that were restored
-    from an older copy get everything again that gateways still have. Raises `StoreAway`.
+    from an older copy get everything again that gateways still have. Raises `StoreUnavailable`.
     """
-    if isinstance(store, Books):
-        commit: Callable[[Sequence[Batch], Changes], Changes] = store.commit
-        kept: Books = store
+    if isinstance(store, Ledger):
+        commit: Callable[[Sequence[RowBatch], Changes], Changes] = store.commit
+        kept: Ledger = store
     elif books is not None:
         commit, kept = _store_first(store, books), books
     else:
@@ -64,15 +64,15 @@ def center_of(
     remembered = kept.remember()
     if isinstance(store, Marked):
         remembered = _lowered(remembered, store, kept)
-    memory = Memory(remembered, keeps_values=keep_values_ns > 0 and isinstance(store, KeepsValues))
-    return Center(store, kept, memory, commit, keep_values_ns=keep_values_ns, **settings)  # type: ignore[arg-type]
+    memory = LedgerCache(remembered, keeps_values=keep_values_ns > 0 and isinstance(store, KeepsValues))
+    return CenterState(store, kept, memory, commit, keep_values_ns=keep_values_ns, **settings)  # type: ignore[arg-type]
 
 
-def _store_first(store: Store, books: Books) -> Callable[[Sequence[Batch], Changes], Changes]:
+def _store_first(store: Store, books: Ledger) -> Callable[[Sequence[RowBatch], Changes], Changes]:
     """Rows, then their marks in the store, then the books."""
-    number = books.number() if isinstance(books, Shared) else ""
+    number = books.number() if isinstance(books, SharedLedger) else ""
 
-    def commit(batches: Sequence[Batch], changes: Changes) -> Changes:
+    def commit(batches: Sequence[RowBatch], changes: Changes) -> Changes:
         store.write(batches)
         if isinstance(store, Marked):
             store.settle({key: state.marks for key, state in changes.streams.items() if state.kind in STORED}, number)
@@ -81,14 +81,14 @@ def _store_first(store: Store, books: Books) -> Callable[[Sequence[Batch], Chang
     return commit
 
 
-def _lowered(remembered: Remembered, store: Marked, books: Books) -> Remembered:
+def _lowered(remembered: LedgerSnapshot, store: Marked, books: Ledger) -> LedgerSnapshot:
     """The books without what the store does not know."""
     known = store.marks()  # after the books were read: what others have committed since is in both
     stored = {key: state for key, state in remembered.streams.items() if state.kind in STORED}
     short = [key for key, state in stored.items() if intersection(state.marks, known.get(key, Marks())) != state.marks]
     if not short:
         return remembered
-    if not isinstance(books, Shared):
+    if not isinstance(books, SharedLedger):
         for key in short:
             remembered.streams[key] = lower(stored[key], known.get(key, Marks()))
         return remembered

@@ -4,8 +4,8 @@ import secrets
 from collections.abc import Iterable
 from typing import Final
 
-from center.ledger.contract import Changes, Remembered
-from center.ledger.marks import StreamKey, StreamState
+from center.contract.ledger import Changes, LedgerSnapshot
+from center.contract.streams import StreamKey, StreamRecord
 from center.model.sites import Sites
 from wire.bodies import Status
 from wire.receipts import Receipt, StreamReceipt, digest_check
@@ -27,17 +27,17 @@ def new_generation() -> str:
     return secrets.token_hex(8)
 
 
-class Memory:
+class LedgerCache:
     """One thread changes it; others may read."""
 
-    def __init__(self, remembered: Remembered, *, keeps_values: bool = True) -> None:
+    def __init__(self, remembered: LedgerSnapshot, *, keeps_values: bool = True) -> None:
         """keeps_values: process values are stored, else settled and thrown away."""
         self.keeps_values = keeps_values
         self.disputed: dict[StreamKey, tuple[int, bytes]] = {}
         """Of streams with a conflict in this run, the seq and the digest of what was settled first."""
         self.renew(remembered)
 
-    def renew(self, remembered: Remembered) -> None:
+    def renew(self, remembered: LedgerSnapshot) -> None:
         """Forgets what it knew: the books are of another generation."""
         self.generation = remembered.generation
         self.streams = dict(remembered.streams)
@@ -48,7 +48,7 @@ class Memory:
             keys.setdefault((key.site, key.gateway), []).append(key)
         self._keys = keys
 
-    def of_gateway(self, site: str, gateway: str) -> dict[StreamKey, StreamState]:
+    def of_gateway(self, site: str, gateway: str) -> dict[StreamKey, StreamRecord]:
         """The gateway's streams."""
         keys = tuple(self._keys.get((site, gateway), ()))
         return {key: state for key in keys if (state := self.streams.get(key)) is not None}
@@ -72,7 +72,7 @@ class Memory:
         self.generation = changes.generation or self.generation
 
 
-def receipt(memory: Memory, site: str, gateway: str, now_ns: int, echo: str = "", session: str = "") -> Receipt:
+def receipt(memory: LedgerCache, site: str, gateway: str, now_ns: int, echo: str = "", session: str = "") -> Receipt:
     """What the center has to say to a gateway: its streams, the latest ones if there are very many.
 
     echo: the question that it answers; session: of the center's connection.
@@ -98,7 +98,7 @@ def receipt(memory: Memory, site: str, gateway: str, now_ns: int, echo: str = ""
     )
 
 
-def _check(memory: Memory, key: StreamKey) -> tuple[int, str] | None:
+def _check(memory: LedgerCache, key: StreamKey) -> tuple[int, str] | None:
     """What lets a gateway see that its numbers are not its own: best the envelope that it contradicted."""
     if key in memory.disputed:
         return digest_check(*memory.disputed[key])
@@ -106,7 +106,7 @@ def _check(memory: Memory, key: StreamKey) -> tuple[int, str] | None:
     return digest_check(last := max(known), known[last]) if known else None
 
 
-def is_ahead(memory: Memory, site: str, gateway: str, status: Status) -> bool:
+def is_ahead(memory: LedgerCache, site: str, gateway: str, status: Status) -> bool:
     """Whether a gateway was told, in our own generation, of marks that the ledger does not have: the center was
     restored from an older copy.
 

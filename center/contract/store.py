@@ -2,16 +2,16 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal, Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
-from center.ledger.marks import StreamKey
+from center.contract.streams import StreamKey
+from center.model.buckets import Bucket
 from oee.model.facts import Facts, Losses, Stop
 from wire.marks import Marks
 from wire.values import NO_VALUES, Values
 
 HOURS: Final = "hours"
 """The stream of rows that are sums of an hour whose minutes are gone; a gateway's are hexadecimal."""
-Bucket = Literal["minute", "hour", "shift", "day", "week", "month", "all"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Batch:
+class RowBatch:
     """The content of one envelope, `facts` or `values`, checked."""
 
     origin: Origin
@@ -70,8 +70,12 @@ class ValueQuery:
     gateway: str = ""
 
 
-class StoreAway(Exception):
+class StoreUnavailable(Exception):
     """The store cannot be reached or refuses to write for now; the message says why. Facts wait at the gateways."""
+
+
+class StoreRefused(Exception):
+    """The store understood the write and refuses its content: trying again cannot help, but a smaller batch may."""
 
 
 class Store(Protocol):
@@ -83,12 +87,12 @@ class Store(Protocol):
     whatever order they came in.
 
     `write` returns only when everything given would survive a kill of the process and of the store: the receipt that
-    frees the gateway's only other copy follows at once. It raises `StoreAway` and may then be called again with the
+    frees the gateway's only other copy follows at once. It raises `StoreUnavailable` and may then be called again with the
     same batches.
     """
 
-    def write(self, batches: Iterable[Batch]) -> None:
-        """Stores the batches, all or (on `StoreAway`) any part of them."""
+    def write(self, batches: Iterable[RowBatch]) -> None:
+        """Stores the batches, all or (on `StoreUnavailable`) any part of them."""
         ...
 
     def facts(self, query: Query) -> Facts:
@@ -125,7 +129,7 @@ class RolledUp(Protocol):
     def roll_up(self, now_ns: int, *, leased: bool, answers: bool = True) -> bool:
         """Does one short step of what is to be done; True if there may be more. leased: of all processes on the store
         this is the one that may write sums into it; others do no more than what is theirs alone. answers: this process
-        answers questions. Raises `StoreAway`.
+        answers questions. Raises `StoreUnavailable`.
         """
         ...
 
@@ -138,7 +142,7 @@ class Marked(Protocol):
 
     def settle(self, marks: Mapping[StreamKey, Marks], writer: str = "") -> None:
         """Keeps the marks of these streams; called after `write` and before the books. writer: of several processes
-        the one that says so; what they say is kept apart and told together. Raises `StoreAway`.
+        the one that says so; what they say is kept apart and told together. Raises `StoreUnavailable`.
         """
         ...
 
@@ -154,11 +158,11 @@ class KeepsValues(Protocol):
     """
 
     def values(self, query: ValueQuery) -> dict[str, Values]:
-        """By gateway the rows asked for, ordered by tag and time. Raises `StoreAway`."""
+        """By gateway the rows asked for, ordered by tag and time. Raises `StoreUnavailable`."""
         ...
 
     def forget_values(self, before_ns: int) -> None:
-        """Deletes process values older than that. Raises `StoreAway`."""
+        """Deletes process values older than that. Raises `StoreUnavailable`."""
         ...
 
 
@@ -170,7 +174,7 @@ class Movable(Protocol):
         """By site the time from the first row to the end of the last one's minute [ns UTC]."""
         ...
 
-    def rows(self, site: str, start_ns: int, end_ns: int) -> Iterator[Batch]:
+    def rows(self, site: str, start_ns: int, end_ns: int) -> Iterator[RowBatch]:
         """Facts and losses of the minutes in the window and stops that begin in it, identities and all revisions
         included; a batch for each stream, whose gateway is not known and "". Then process values, a batch for each
         gateway.

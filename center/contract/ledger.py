@@ -8,38 +8,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from center.ledger.marks import StreamKey, StreamState
-from center.stores.contract import Batch
+from center.contract.store import RowBatch
+from center.contract.streams import StreamKey, StreamRecord
+from center.model.sites import Owner, SiteRow
 from wire.marks import Marks
 
 
-class StoreRefused(Exception):
-    """The store understood the write and refuses its content: trying again cannot help, but a smaller batch may."""
-
-
 @dataclass(frozen=True)
-class Owner:
-    """The gateway that a machine belongs to. first_ns: the earliest minute of which there is a fact, or 0."""
-
-    site: str
-    machine: str
-    gateway: str
-    first_ns: int = 0
-
-
-@dataclass(frozen=True)
-class SiteRow:
-    """A site body as it came: JSON text, valid from a time on."""
-
-    site: str
-    gateway: str
-    config_hash: str
-    valid_from_ns: int
-    body: str
-
-
-@dataclass(frozen=True)
-class Quarantined:
+class QuarantinedPayload:
     """A payload that was not understood, or not believed.
 
     settled: its sound header was receipted, so this copy may be the only one left and is kept for ever; of others
@@ -54,7 +30,7 @@ class Quarantined:
 
 
 @dataclass(frozen=True)
-class QuarantineRow:
+class QuarantineSummary:
     """A quarantined payload in a list: how large it is instead of what it is."""
 
     id: int
@@ -72,49 +48,49 @@ class Changes:
     leaves it as it is; before: the state of each stream on which the step was planned, none for a new one.
     """
 
-    streams: Mapping[StreamKey, StreamState] = field(default_factory=dict)
+    streams: Mapping[StreamKey, StreamRecord] = field(default_factory=dict)
     digests: Mapping[tuple[StreamKey, int], bytes] = field(default_factory=dict)
     owners: Sequence[Owner] = ()
     sites: Sequence[SiteRow] = ()
-    quarantine: Sequence[Quarantined] = ()
+    quarantine: Sequence[QuarantinedPayload] = ()
     generation: str = ""
     released: Sequence[int] = ()
-    before: Mapping[StreamKey, StreamState] = field(default_factory=dict)
+    before: Mapping[StreamKey, StreamRecord] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Remembered:
+class LedgerSnapshot:
     """Everything of the books that ingest keeps in memory, as read at the start."""
 
     generation: str
-    streams: dict[StreamKey, StreamState]
+    streams: dict[StreamKey, StreamRecord]
     digests: dict[StreamKey, dict[int, bytes]]
     owners: dict[tuple[str, str], Owner]
     sites: list[SiteRow]
 
 
 @runtime_checkable
-class Books(Protocol):
+class Ledger(Protocol):
     """The books' own store."""
 
-    def remember(self) -> Remembered:
+    def remember(self) -> LedgerSnapshot:
         """The whole content but the quarantine. The first call on an empty file makes a random generation."""
         ...
 
-    def commit(self, batches: Sequence[Batch], changes: Changes) -> Changes:
+    def commit(self, batches: Sequence[RowBatch], changes: Changes) -> Changes:
         """Writes changes (and facts, where one file holds both) in one transaction: all or nothing. Returns how the
         books are now in what was changed: of books that are shared, with what others did to it.
 
-        Returns only when a kill of the process would lose nothing. Raises `StoreAway` for what may pass and
+        Returns only when a kill of the process would lose nothing. Raises `StoreUnavailable` for what may pass and
         `StoreRefused` for content that it can never hold; after either nothing was written.
         """
         ...
 
-    def quarantined(self, site: str, limit: int) -> tuple[list[QuarantineRow], int]:
+    def quarantined(self, site: str, limit: int) -> tuple[list[QuarantineSummary], int]:
         """The newest entries first, and how many there are; site "" means all."""
         ...
 
-    def payload(self, number: int) -> Quarantined | None:
+    def payload(self, number: int) -> QuarantinedPayload | None:
         """One entry whole."""
         ...
 
@@ -125,16 +101,16 @@ class Books(Protocol):
 
 @runtime_checkable
 class Leasing(Protocol):
-    """Books that several processes share: one of them at a time has the lease of a job."""
+    """Ledger that several processes share: one of them at a time has the lease of a job."""
 
     def lease(self, job: str) -> bool:
-        """Whether this process has it, now or from now on until it ends or loses its connection. Raises `StoreAway`."""
+        """Whether this process has it, now or from now on until it ends or loses its connection. Raises `StoreUnavailable`."""
         ...
 
 
 @runtime_checkable
-class Shared(Leasing, Protocol):
-    """Books that several processes of one center write: ingest workers, and consoles for what people do by hand."""
+class SharedLedger(Leasing, Protocol):
+    """Ledger that several processes of one center write: ingest workers, and consoles for what people do by hand."""
 
     def join(self, *, alone: bool) -> None:
         """Takes part until this process ends. Raises `Misconfigured` if that cannot be: one that is alone beside any

@@ -16,11 +16,11 @@ from urllib.request import BaseHandler, HTTPSHandler, ProxyHandler, Request, bui
 from center.accounts.command import pass_for
 from center.accounts.schema import open_accounts
 from center.database.sql import create_closed, open_database
-from center.ingest import by_hand
-from center.ingest.mqtt import Broker
+from center.ingest import manual
+from center.ingest.mqtt import BrokerSettings
 from center.ingest.worker import Ingest
 from center.model.viewer import EVERYTHING
-from center.state import Center
+from center.runtime.state import CenterState
 from config import Center as CenterFile
 from config import load_center
 from wire.parcel import Item, pack_item
@@ -51,7 +51,7 @@ def _saving(path: Path) -> Iterator[None]:
         raise CannotSave(f"{path}: {error.strerror or error}") from error
 
 
-class Running:
+class RunningCenter:
     """A center behind its API."""
 
     def __init__(self, url: str, secret: str = "", certificate: str = "") -> None:
@@ -118,11 +118,11 @@ class Running:
             return {row["stream"]: row["mark"] for row in rows if row["gateway"] == gateway}
         return {}
 
-    def deliver(self, site: str, gateway: str, items: Sequence[Item]) -> by_hand.Taken:
+    def deliver(self, site: str, gateway: str, items: Sequence[Item]) -> manual.ImportCounts:
         """Sends envelopes."""
         lines = b"".join(pack_item(item) for item in items)
         query = f"?site={quote(site)}&gateway={quote(gateway)}"
-        return by_hand.Taken(**self.ask(f"/envelopes{query}", lines, "application/x-ndjson"))
+        return manual.ImportCounts(**self.ask(f"/envelopes{query}", lines, "application/x-ndjson"))
 
     def quarantined(self) -> list[dict[str, Any]]:
         """The list, newest first."""
@@ -143,22 +143,24 @@ class Running:
         """Nothing is held."""
 
 
-class Stopped:
+class StoppedCenter:
     """A center that does not run: its store is opened here, and MQTT is left alone."""
 
-    def __init__(self, center: Center, close: Any, settings: CenterFile) -> None:
+    def __init__(self, center: CenterState, close: Any, settings: CenterFile) -> None:
         self._center, self._close, self._settings = center, close, settings
         self._ingest = Ingest(
-            center, Broker("", 0), patient=False
+            center, BrokerSettings("", 0), patient=False
         )  # never connected; receipts go out at the center's next start
 
     def settled(self, site: str, gateway: str) -> dict[str, int]:
         """Each stream's mark."""
-        return {key.stream: item.marks.mark for key, item in self._center.memory.of_gateway(site, gateway).items()}
+        return {
+            key.stream: item.marks.mark for key, item in self._center.ledger_cache.of_gateway(site, gateway).items()
+        }
 
-    def deliver(self, site: str, gateway: str, items: Sequence[Item]) -> by_hand.Taken:
+    def deliver(self, site: str, gateway: str, items: Sequence[Item]) -> manual.ImportCounts:
         """Takes envelopes."""
-        return by_hand.deliver(self._center, self._ingest, site, gateway, items)
+        return manual.deliver(self._center, self._ingest, site, gateway, items)
 
     def quarantined(self) -> list[dict[str, Any]]:
         """The list, newest first."""
@@ -169,15 +171,15 @@ class Stopped:
 
     def show(self, number: int) -> dict[str, Any]:
         """One payload. Raises `LookupError`."""
-        return by_hand.show(self._center, EVERYTHING, number)
+        return manual.show(self._center, EVERYTHING, number)
 
     def replay(self, number: int) -> dict[str, Any]:
         """Tries one again. Raises `LookupError`."""
-        return by_hand.try_again(self._ingest.try_again, number)
+        return manual.try_again(self._ingest.try_again, number)
 
     def save(self, part: str, folder: Path) -> Path:
-        """Writes a part of the backup into the folder. Raises `CannotCopy`, `OSError`, `StoreAway` or `LookupError`."""
-        from center.backup import copy_part, file_of  # the store's library only where it is used
+        """Writes a part of the backup into the folder. Raises `CannotCopy`, `OSError`, `StoreUnavailable` or `LookupError`."""
+        from center.runtime.backup import copy_part, file_of  # the store's library only where it is used
 
         engine = open_database(self._settings.database_url)
         target = folder / file_of(part, self._center, engine).name
@@ -192,7 +194,7 @@ class Stopped:
         self._close(self._center)
 
 
-def reach(where: str) -> Running | Stopped:
+def connect(where: str) -> RunningCenter | StoppedCenter:
     """The center at a URL, or of a center's file: through its API if it runs, else by opening its store.
 
     Raises `CannotReach` or `Misconfigured`.
@@ -200,17 +202,17 @@ def reach(where: str) -> Running | Stopped:
     if "://" in where:
         if not _is_here(urlsplit(where).hostname or ""):
             raise CannotReach("hand.not_loopback", url=where)
-        return Running(where, os.environ.get(TOKEN, ""))
+        return RunningCenter(where, os.environ.get(TOKEN, ""))
     settings = load_center(Path(where))
     running = running_center(settings)
     if running is not None:
         return running
-    from center.opening import close_center, open_center  # the store's library only where it is opened
+    from center.runtime.opening import close_center, open_center  # the store's library only where it is opened
 
-    return Stopped(open_center(settings), close_center, settings)
+    return StoppedCenter(open_center(settings), close_center, settings)
 
 
-def running_center(settings: CenterFile) -> Running | None:
+def running_center(settings: CenterFile) -> RunningCenter | None:
     """The center of a file if it runs; None where it does not answer."""
     host = settings.listen_host.strip("[]")
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # read, not bound
@@ -218,7 +220,7 @@ def running_center(settings: CenterFile) -> Running | None:
         secret = pass_for(open_accounts(settings.database_url)) if settings.accounts == "on" else ""
         scheme, certificate = ("https", settings.https.certificate) if settings.https else ("http", "")
         at = f"{f'[{host}]' if ':' in host else host}:{settings.listen_port}"
-        running = Running(f"{scheme}://{at}", secret, certificate)
+        running = RunningCenter(f"{scheme}://{at}", secret, certificate)
         if isinstance(found := running.ask("/health"), dict) and "generation" in found:
             return running
     return None

@@ -3,19 +3,19 @@
 import threading
 from typing import Final
 
-from center.ledger.contract import Leasing
-from center.state import Center
-from center.stores.contract import RolledUp, StoreAway
+from center.contract.ledger import Leasing
+from center.contract.store import RolledUp, StoreUnavailable
+from center.runtime.state import CenterState
 
 _IDLE_S: Final = 20.0
 _BETWEEN_S: Final = 0.05
 """Between two steps, so that ingest gets its turn."""
 
 
-class Job:
+class RollupJob:
     """Runs until it is stopped; a store that is away, or without sums, makes it wait."""
 
-    def __init__(self, center: Center, *, answers: bool = True) -> None:
+    def __init__(self, center: CenterState, *, answers: bool = True) -> None:
         """answers: this process answers questions."""
         self._center, self._answers = center, answers
         self._stopping = threading.Event()
@@ -40,10 +40,10 @@ class Job:
         store, health = self._center.store, self._center.health
         assert isinstance(store, RolledUp)
         try:
-            books = self._center.books
+            books = self._center.ledger
             leased = books.lease("sums") if isinstance(books, Leasing) else True
             more = store.roll_up(self._center.now_ns(), leased=leased, answers=self._answers)
-        except StoreAway as error:
+        except StoreUnavailable as error:
             health.say("sums", f"away: {error}")
             return False
         except Exception as error:  # noqa: BLE001  # the loop must survive; counted and shown

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from center.enroll.gateways import Enrolled
-from center.enroll.mosquitto import passwords_text, rules_text
+from center.accounts.enroll.gateways import Enrolled
+from center.accounts.enroll.mosquitto import passwords_text, rules_text
 from config.center import Enrolment
 from wire.accounts import center_rules, gateway_rules
 
 
-def put(settings: Enrolment, found: Iterable[Enrolled], center: str = "") -> bool:
-    """Writes both files and has the broker read them. center: the center's own account, whose rules are put in too.
+def write_broker_files(settings: Enrolment, found: Iterable[Enrolled], center: str = "") -> bool:
+    """Writes both files and has the broker read them. center: the center's own account, whose rules are write_broker_files in too.
 
     Returns whether the broker was told (a pid file that names it is given and right). Repeating it changes nothing.
     Raises `OSError` where a file cannot be read or written; each is replaced whole or not at all.

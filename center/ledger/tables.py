@@ -17,8 +17,8 @@ from sqlalchemy import (
     Text,
 )
 
+from center.contract.ledger import QuarantinedPayload
 from center.database.sql import Step
-from center.ledger.contract import Quarantined
 
 _ALL: Final = MetaData()
 _NUMBER: Final = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by INTEGER alone
@@ -87,7 +87,7 @@ QUARANTINE: Final = Table(
 )
 
 
-def quarantine_row(entry: Quarantined) -> dict[str, Any]:
+def quarantine_row(entry: QuarantinedPayload) -> dict[str, Any]:
     """An entry as it is inserted."""
     return {**vars(entry), "digest": hashlib.sha256(entry.payload).digest()}
 

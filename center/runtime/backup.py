@@ -13,15 +13,15 @@ from typing import Final, Protocol, runtime_checkable
 import duckdb
 from sqlalchemy import Engine
 
+from center.contract.store import StoreUnavailable
 from center.database.sql import create_closed
-from center.state import Center
-from center.stores.contract import StoreAway
+from center.runtime.state import CenterState
 
 PARTS: Final = ("store", "database")
 
 
 @runtime_checkable
-class Copied(Protocol):
+class Copyable(Protocol):
     """A store or books in a file that can be copied while it is used."""
 
     @property
@@ -30,7 +30,7 @@ class Copied(Protocol):
         ...
 
     def copy_to(self, target: Path) -> None:
-        """Writes a whole copy; commits wait meanwhile. Raises `StoreAway`, `OSError` or `duckdb.Error`."""
+        """Writes a whole copy; commits wait meanwhile. Raises `StoreUnavailable`, `OSError` or `duckdb.Error`."""
         ...
 
 
@@ -42,29 +42,29 @@ class CannotCopy(Exception):
     """The copy was not made; the message says why."""
 
 
-def file_of(part: str, center: Center, engine: Engine) -> Path:
+def file_of(part: str, center: CenterState, engine: Engine) -> Path:
     """Where the part lies. Raises `NotHere`."""
     if part == "store":
-        if isinstance(center.books, Copied):
-            return center.books.path
+        if isinstance(center.ledger, Copyable):
+            return center.ledger.path
         raise NotHere("the delivery ledger is in PostgreSQL; back it up with pg_dump")
     if engine.dialect.name != "sqlite" or not engine.url.database:
         raise NotHere("accounts and declarations are in PostgreSQL; back them up with pg_dump")
     return Path(engine.url.database)
 
 
-def copy_part(part: str, center: Center, engine: Engine, target: Path) -> None:
-    """Copies a part to `target`, which its owner alone may read. Raises `NotHere`, `CannotCopy` or `StoreAway`."""
+def copy_part(part: str, center: CenterState, engine: Engine, target: Path) -> None:
+    """Copies a part to `target`, which its owner alone may read. Raises `NotHere`, `CannotCopy` or `StoreUnavailable`."""
     source = file_of(part, center, engine)
     try:
         create_closed(target)
         if part == "store":
-            assert isinstance(center.books, Copied)  # else `file_of` has raised
-            center.books.copy_to(target)
+            assert isinstance(center.ledger, Copyable)  # else `file_of` has raised
+            center.ledger.copy_to(target)
         else:
             with closing(sqlite3.connect(source)) as read, closing(sqlite3.connect(target)) as written:
                 read.backup(written)
-    except StoreAway:
+    except StoreUnavailable:
         target.unlink(missing_ok=True)
         raise
     except (OSError, duckdb.Error, sqlite3.Error) as error:

@@ -1,0 +1,1 @@
+"""What a store and a delivery ledger owe the center."""
