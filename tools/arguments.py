@@ -13,8 +13,10 @@ class Place(click.ParamType[str]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The text itself, if it names a place."""
+        from adapters.modbus.service.peers import is_serial_port
+
         text = str(value)
-        if is_serial(text):
+        if is_serial_port(text):
             return text
         match = re.fullmatch(r"[\w.-]+(?::(\d{1,5}))?", text)
         if match is None or not 0 < int(match[1] or 502) < 65536:
@@ -22,11 +24,6 @@ class Place(click.ParamType[str]):
                 f"{value!r} is no address; write for example 192.168.1.10, 192.168.1.10:502 or /dev/ttyUSB0", param, ctx
             )
         return text
-
-
-def is_serial(place: str) -> bool:
-    """Whether a place is a serial port of this machine: a path, or a Windows name."""
-    return "/" in place or re.fullmatch(r"COM\d+", place) is not None
 
 
 class Numbers(click.ParamType[tuple[int, ...]]):

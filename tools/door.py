@@ -30,7 +30,7 @@ def _line(command: Callable[..., None]) -> Callable[..., None]:
         *, baud: tuple[int, ...], parity: tuple[str, ...], stop_bits: str, listen: float, echo: bool, framing: str,
         **rest: Any,
     ) -> None:  # fmt: skip
-        from tools.peers.modbus_peer import Serial
+        from adapters.modbus.service.peers import Serial
 
         serial = Serial(baud, parity, int(stop_bits), listen, echo, framing == "rtu")
         command(serial=serial, **rest)
@@ -55,7 +55,7 @@ def _peers(place: str, unit: int, serial: Any, *, one: bool = False) -> Any:
     """The settings to try, or a usage error."""
     from pydantic import ValidationError
 
-    from tools.peers.modbus_peer import peers_at
+    from adapters.modbus.service.peers import peers_at
 
     try:
         return peers_at(place, unit, serial, one=one)
@@ -94,9 +94,9 @@ def modbus(
     Functions 1-4 only, nothing is written. On a serial line (for example /dev/ttyUSB0) it listens first, and leaves a
     line alone on which another master asks.
     """
-    from tools.peers.modbus_asker import Politeness
+    from adapters.modbus.service.asker import Politeness
+    from adapters.modbus.service.scan import Plan
     from tools.scan.command import scan_modbus
-    from tools.scan.modbus import Plan
 
     plan = Plan(units, tables or TABLES, min(span), max(span), step)
     peers = _peers(place, 1, serial)
@@ -182,9 +182,9 @@ def find_bytes(
     rate: float, timeout: float, serial: Any, as_json: bool, lang: str,
 ) -> None:  # fmt: skip
     """Finds type, byte order and factor of a register, or the bit of a lamp, from what the machine shows."""
+    from adapters.modbus.service.asker import Politeness
     from tools.byte_order.command import find
     from tools.byte_order.search import Question
-    from tools.peers.modbus_asker import Politeness
 
     given = {"holding": holding, "input": input_, "coil": coil, "discrete": discrete}
     places = [(table, address) for table, address in given.items() if address is not None]

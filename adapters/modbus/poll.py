@@ -20,8 +20,7 @@ from itertools import repeat
 from typing import Any, Final
 
 from adapters.modbus.block import Block, Raw, block_of, value_of
-from adapters.modbus.decode import Decoder
-from adapters.modbus.frames_tcp import (
+from adapters.modbus.bus.frames_tcp import (
     ACKNOWLEDGE,
     BUSY,
     DEVICE_FAILURE,
@@ -30,6 +29,7 @@ from adapters.modbus.frames_tcp import (
     ILLEGAL_VALUE,
     WRONG_LENGTH,
 )
+from adapters.modbus.decode import Decoder
 from adapters.modbus.plan import Hole, Limits, Place, Request, plan, where_to_cut
 from oee.model.states import Quality
 

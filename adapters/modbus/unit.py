@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from adapters.contract import NotConnected, Reading, rows_at
+from adapters.modbus.bus.frames_tcp import GATEWAY_NO_ANSWER, GATEWAY_NO_PATH, Refused
 from adapters.modbus.decode import decoder_of
-from adapters.modbus.frames_tcp import GATEWAY_NO_ANSWER, GATEWAY_NO_PATH, Refused
 from adapters.modbus.plan import Request, limits_of, places_of, plan
 from adapters.modbus.poll import Change, Poll
 from config.devices.modbus import ModbusDevice

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from adapters.contract import Adapter
-from adapters.modbus.channel import Channel
-from adapters.modbus.line import Line, LineSettings
-from adapters.modbus.probes import PATIENCE
-from adapters.modbus.serial_port import open_serial
-from adapters.modbus.timing import pace
+from adapters.modbus.bus.channel import Channel
+from adapters.modbus.bus.line import Line, LineSettings
+from adapters.modbus.bus.probes import PATIENCE
+from adapters.modbus.bus.serial_port import open_serial
+from adapters.modbus.bus.timing import pace
 from adapters.modbus.unit import Unit, requests_of
 from config.devices.modbus import ModbusRtuDevice
 

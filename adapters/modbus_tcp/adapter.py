@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from adapters.contract import Adapter
-from adapters.modbus.channel import open_tcp
-from adapters.modbus.line import Line, LineSettings
-from adapters.modbus.probes import PATIENCE
-from adapters.modbus.socket import Link
-from adapters.modbus.timing import UNKNOWN_PACE
+from adapters.modbus.bus.channel import open_tcp
+from adapters.modbus.bus.line import Line, LineSettings
+from adapters.modbus.bus.probes import PATIENCE
+from adapters.modbus.bus.socket import Link
+from adapters.modbus.bus.timing import UNKNOWN_PACE
 from adapters.modbus.unit import Bus, Unit, requests_of
 from config.devices.modbus import ModbusTcpDevice
 

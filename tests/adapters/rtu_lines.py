@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from adapters.modbus.frames_rtu import crc, sealed
+from adapters.modbus.bus.frames_rtu import crc, sealed
 
 
 @contextmanager

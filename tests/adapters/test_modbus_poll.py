@@ -4,8 +4,8 @@ import struct
 
 import pytest
 
+from adapters.modbus.bus.frames_tcp import BUSY, ILLEGAL_ADDRESS, ILLEGAL_FUNCTION
 from adapters.modbus.decode import decoder
-from adapters.modbus.frames_tcp import BUSY, ILLEGAL_ADDRESS, ILLEGAL_FUNCTION
 from adapters.modbus.plan import Limits, Place
 from adapters.modbus.poll import PATIENCE, RARELY_S, SILENT_S, Poll
 from oee.model.states import Quality

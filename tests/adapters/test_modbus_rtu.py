@@ -12,7 +12,7 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 from rtu_lines import converter, libmodbus_unit, other_master, serial_line, units
 
 from adapters.contract import Misconfigured, NotConnected
-from adapters.modbus.frames_rtu import question, sealed
+from adapters.modbus.bus.frames_rtu import question, sealed
 from adapters.modbus_rtu.adapter import open_device, open_devices
 from adapters.modbus_tcp.adapter import open_device as open_converter
 from config.devices.kinds import ModbusRtuDevice, ModbusTcpDevice

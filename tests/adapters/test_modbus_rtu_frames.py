@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.modbus.frames_rtu import Heard, answer_size, crc, heard_in, question, sealed, size_of, values_of
-from adapters.modbus.frames_tcp import Garbled, Refused
+from adapters.modbus.bus.frames_rtu import Heard, answer_size, crc, heard_in, question, sealed, size_of, values_of
+from adapters.modbus.bus.frames_tcp import Garbled, Refused
+from adapters.modbus.bus.probes import LATELY_S, PATIENCE, SHARE, Probes
+from adapters.modbus.bus.timing import UNKNOWN_PACE, exchange_s, load, pace
 from adapters.modbus.plan import Request
-from adapters.modbus.probes import LATELY_S, PATIENCE, SHARE, Probes
-from adapters.modbus.timing import UNKNOWN_PACE, exchange_s, load, pace
 
 
 def bitwise_crc(data):

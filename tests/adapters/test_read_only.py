@@ -23,8 +23,8 @@ sys.path.append(str(Path(__file__).parent.parent / "tools"))
 from faulty_modbus import faulty_modbus
 from tools_plant import run
 
-from adapters.modbus import frames_rtu as _modbus_rtu_frames
-from adapters.modbus import frames_tcp as _modbus_frames
+from adapters.modbus.bus import frames_rtu as _modbus_rtu_frames
+from adapters.modbus.bus import frames_tcp as _modbus_frames
 from agent.devices.open import open_all
 from agent.devices.supervisor import Supervisor
 from config.devices.kinds import ModbusRtuDevice, ModbusTcpDevice

@@ -8,9 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from adapters.modbus.decode import decoder
-from config.devices.modbus import REGISTERS, ModbusTag
-from config.yaml.tree import read_tree, value
-from tools.byte_order.decodings import (
+from adapters.modbus.service.decodings import (
     ORDERS,
     SCALES,
     TYPES,
@@ -26,6 +24,8 @@ from tools.byte_order.decodings import (
     still_fitting,
     tag_line,
 )
+from config.devices.modbus import REGISTERS, ModbusTag
+from config.yaml.tree import read_tree, value
 
 FORMATS = {"uint16": "H", "int16": "h", "uint32": "I", "int32": "i", "uint64": "Q", "int64": "q",
            "float16": "e", "float32": "f", "float64": "d"}  # fmt: skip

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tools_plant import modbus, only, run
 
+from adapters.modbus.service.registers import Answer, Table, requests_if_empty, scan_table
 from tools.scan.command import spans
 from tools.scan.network import NotAllowed, targets
-from tools.scan.registers import Answer, Table, requests_if_empty, scan_table
 
 UNITS = set(range(256))
 
@@ -137,7 +137,7 @@ def test_nobody_and_no_unit():
 
 
 def test_busy_is_no_word_about_an_address(monkeypatch):
-    monkeypatch.setattr("tools.peers.modbus_asker.BUSY_PAUSE_S", 0.01)
+    monkeypatch.setattr("adapters.modbus.service.asker.BUSY_PAUSE_S", 0.01)
     plain = ("--units", "1", "--range", "0-9", "--rate", 100, "--table", "holding", "--json")
     with modbus(code=6) as server:
         answer = server.answer
@@ -150,7 +150,7 @@ def test_busy_is_no_word_about_an_address(monkeypatch):
         found = json.loads(run("scan", "modbus", f"127.0.0.1:{server.port}", *plain).stdout)
         assert found["units"][0]["tables"]["holding"]["ranges"] == [[0, 9]]
         server.answer, server.code = answer, 6
-        monkeypatch.setattr("tools.scan.modbus.IN_STEP_S", 0.01)
+        monkeypatch.setattr("adapters.modbus.service.scan.IN_STEP_S", 0.01)
         never = run("scan", "modbus", f"127.0.0.1:{server.port}", *plain)
     assert never.exit_code == 1
 

@@ -15,7 +15,7 @@ from tools_plant import (
     write_yaml,
 )
 
-from tools.peers.modbus_peer import Serial, peers_at, title
+from adapters.modbus.service.peers import Serial, peers_at, title
 
 LINE = ("--baud", 19200, "--parity", "none", "--listen", "100ms", "--timeout", "150ms")
 

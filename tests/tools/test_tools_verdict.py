@@ -6,7 +6,7 @@ import pytest
 
 import tools
 from adapters.contract import Misconfigured, NotConnected, Row
-from adapters.modbus.frames_tcp import Garbled, Refused
+from adapters.modbus.bus.frames_tcp import Garbled, Refused
 from config import compile_site, load_profiles, parse_site
 from oee.model.states import Quality, State
 from tools.check.count import parse_tally

@@ -13,13 +13,13 @@ from pydantic import ValidationError
 
 from adapters.contract import Misconfigured, NotConnected
 from adapters.opcua.nodes import node_id
+from adapters.opcua.session import Session, children, device_for, read, session
 from adapters.opcua.values import value_of
 from cli.terminal import notice, progress, show_json
 from config.devices.opcua import OpcUaDevice, with_files
 from tools.browse.lines import Item, matches, node_text, shown_value, tag_lines
 from tools.browse.show_as import browsable, is_browsable, show_as
 from tools.check.faults import fault_of, told
-from tools.peers.opcua_session import Session, children, device_for, read, session
 from words import say
 
 OBJECTS = "i=85"

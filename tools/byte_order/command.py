@@ -6,17 +6,17 @@ from typing import Final
 import click
 
 from adapters.contract import Misconfigured, NotConnected
-from adapters.modbus.frames_tcp import Refused
+from adapters.modbus.bus.frames_tcp import Refused
+from adapters.modbus.service.asker import Asker, Politeness
+from adapters.modbus.service.decodings import Block, equals, ways
+from adapters.modbus.service.peers import open_bus
+from adapters.modbus.service.registers import Span
 from cli.terminal import notice, show_json
 from config.devices.modbus import BIT_TABLES
-from tools.byte_order.decodings import Block, equals, ways
 from tools.byte_order.output import as_json as as_json_of
 from tools.byte_order.output import bare, show
 from tools.byte_order.search import Question, Search
 from tools.check.faults import fault_of, told
-from tools.peers.modbus_asker import Asker, Politeness
-from tools.peers.modbus_peer import open_bus
-from tools.scan.registers import Span
 from words import say
 
 READ_EVERY_S: Final = 0.5

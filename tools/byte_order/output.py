@@ -2,11 +2,11 @@
 
 import click
 
+from adapters.modbus.service.decodings import Block, Candidate, Fit, equals, tag_line, ways
+from adapters.modbus.service.peers import title
 from cli.terminal import show_table
 from config.devices.modbus import BIT_TABLES
-from tools.byte_order.decodings import Block, Candidate, Fit, equals, tag_line, ways
 from tools.byte_order.search import Question, Search
-from tools.peers.modbus_peer import title
 from tools.texts import value_text
 from words import number, say
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from adapters.contract import Misconfigured, NotConnected
-from adapters.modbus.frames_tcp import Garbled, Refused
+from adapters.modbus.bus.frames_tcp import Garbled, Refused
 from words import say
 
 Severity = Literal["fail", "warn"]

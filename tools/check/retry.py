@@ -6,21 +6,21 @@ from collections.abc import Mapping, Sequence
 from asyncua.ua.attribute_ids import AttributeIds
 
 from adapters.contract import Misconfigured, NotConnected
-from adapters.modbus.frames_tcp import Refused
+from adapters.modbus.bus.frames_tcp import Refused
+from adapters.modbus.service.asker import Asker, Politeness
+from adapters.modbus.service.decodings import ORDERS, Block, Decoding, read
+from adapters.modbus.service.peers import Peer, open_bus
+from adapters.modbus.service.registers import Span
 from adapters.modbus.unit import Bus
 from adapters.opcua.nodes import node_id
+from adapters.opcua.session import read as read_nodes
+from adapters.opcua.session import session
 from adapters.opcua.values import value_of
 from config.devices.kinds import Device
 from config.devices.modbus import BIT_TABLES, ModbusRtuDevice, ModbusTag, ModbusTcpDevice
 from config.devices.opcua import OpcUaDevice
 from oee.model.states import Quality
-from tools.byte_order.decodings import ORDERS, Block, Decoding, read
 from tools.check.faults import Fault, fault_of, refusal
-from tools.peers.modbus_asker import Asker, Politeness
-from tools.peers.modbus_peer import Peer, open_bus
-from tools.peers.opcua_session import read as read_nodes
-from tools.peers.opcua_session import session
-from tools.scan.registers import Span
 
 
 async def look_again(devices: Mapping[str, Device], bad: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Fault]]:

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from adapters.modbus.frames_tcp import FUNCTIONS
+from adapters.modbus.bus.frames_tcp import FUNCTIONS
+from adapters.modbus.bus.timing import NETWORK_PACE, UNKNOWN_PACE, Load, Pace, exchange_s, load, pace
 from adapters.modbus.plan import Request
-from adapters.modbus.timing import NETWORK_PACE, UNKNOWN_PACE, Load, Pace, exchange_s, load, pace
 from adapters.modbus.unit import requests_of
 from config.devices.modbus import ModbusRtuDevice, ModbusTcpDevice
 from config.devices.opcua import OpcUaDevice

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 import click
 
 from adapters.contract import Misconfigured, NotConnected
+from adapters.modbus.service import scan as modbus
+from adapters.modbus.service.asker import Politeness
+from adapters.modbus.service.peers import Peer, title, typed
+from adapters.modbus.service.registers import Found, Table
 from cli.terminal import notice, progress, show_json, show_table
 from config.devices.modbus import ModbusRtuDevice
 from tools.check.faults import fault_of, told
-from tools.peers.modbus_asker import Politeness
-from tools.peers.modbus_peer import Peer, title, typed
-from tools.scan import modbus
 from tools.scan import network as net
-from tools.scan.registers import Found, Table
 from words import duration, number, say
 
 

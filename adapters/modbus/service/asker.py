@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 
 from adapters.contract import NotConnected
-from adapters.modbus.frames_tcp import (
+from adapters.modbus.bus.frames_tcp import (
     ACKNOWLEDGE,
     BUSY,
     GATEWAY_NO_ANSWER,
@@ -14,9 +14,9 @@ from adapters.modbus.frames_tcp import (
     Refused,
 )
 from adapters.modbus.plan import Request
+from adapters.modbus.service.registers import Answer, Span
 from adapters.modbus.unit import Bus
 from config.devices.modbus import Table
-from tools.scan.registers import Answer, Span
 
 CONNECT_S = 3.0
 BUSY_TRIES = 5

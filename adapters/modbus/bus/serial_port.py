@@ -9,7 +9,7 @@ import serial
 from serial.rs485 import RS485Settings
 
 from adapters.contract import Misconfigured, NotConnected
-from adapters.modbus.channel import Channel
+from adapters.modbus.bus.channel import Channel
 from config.devices.modbus import ModbusRtuDevice
 
 _PARITY = {"none": serial.PARITY_NONE, "even": serial.PARITY_EVEN, "odd": serial.PARITY_ODD}

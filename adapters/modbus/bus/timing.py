@@ -5,7 +5,7 @@ beforehand whether a line can carry what is asked of it.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from adapters.modbus.frames_rtu import answer_size
+from adapters.modbus.bus.frames_rtu import answer_size
 from adapters.modbus.plan import Request
 
 QUESTION_BYTES = 8

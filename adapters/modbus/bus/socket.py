@@ -8,7 +8,7 @@ socket for the others, unless the next question, whoever asks it, is met with si
 import asyncio
 
 from adapters.contract import NotConnected
-from adapters.modbus.frames_tcp import HEADER, Garbled, head, question, values_in
+from adapters.modbus.bus.frames_tcp import HEADER, Garbled, head, question, values_in
 from adapters.modbus.plan import Request
 
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.contract import NotConnected
+from adapters.modbus.service.asker import Asker, NoUnit, Politeness
+from adapters.modbus.service.peers import Peer, open_bus, settings, title
+from adapters.modbus.service.registers import Answer, Found, Span, requests_if_empty, scan_table
+from adapters.modbus.service.registers import Table as Outcome
 from config.devices.modbus import BIT_TABLES, Table
-from tools.peers.modbus_asker import Asker, NoUnit, Politeness
-from tools.peers.modbus_peer import Peer, open_bus, settings, title
-from tools.scan.registers import Answer, Found, Span, requests_if_empty, scan_table
-from tools.scan.registers import Table as Outcome
 
 REGISTERS_AT_ONCE = 125
 BITS_AT_ONCE = 2000

@@ -19,12 +19,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from adapters.contract import Misconfigured, NotConnected
-from adapters.modbus.channel import Channel
-from adapters.modbus.frames_rtu import HEAD, answer_size, heard_in, question, size_of, values_of
-from adapters.modbus.frames_tcp import Garbled, Refused
+from adapters.modbus.bus.channel import Channel
+from adapters.modbus.bus.frames_rtu import HEAD, answer_size, heard_in, question, size_of, values_of
+from adapters.modbus.bus.frames_tcp import Garbled, Refused
+from adapters.modbus.bus.probes import LATELY_S, PATIENCE, Probes
+from adapters.modbus.bus.timing import QUESTION_BYTES, Pace
 from adapters.modbus.plan import Request
-from adapters.modbus.probes import LATELY_S, PATIENCE, Probes
-from adapters.modbus.timing import QUESTION_BYTES, Pace
 
 NOISE_BYTES = 16
 """So much that makes no sense is more than a line's switching noise: somebody talks, at another speed perhaps."""

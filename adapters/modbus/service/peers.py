@@ -4,6 +4,7 @@ A technician rarely knows a line's speed, so a scan may try several settings in 
 a line on which somebody else asks is left alone, whatever its speed.
 """
 
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +13,6 @@ from adapters.modbus.unit import Bus
 from adapters.modbus_rtu.adapter import line_of
 from adapters.modbus_tcp.adapter import bus_of
 from config.devices.modbus import ModbusRtuDevice, ModbusTcpDevice
-from tools.arguments import is_serial
 
 Peer = ModbusTcpDevice | ModbusRtuDevice
 
@@ -33,13 +33,18 @@ class Serial:
     over_network: bool = False
 
 
+def is_serial_port(place: str) -> bool:
+    """Whether a place is a serial port of this machine: a path, or a Windows name."""
+    return "/" in place or re.fullmatch(r"COM\d+", place) is not None
+
+
 def peers_at(place: str, unit: int, serial: Serial, *, one: bool) -> list[Peer]:
     """What may be found at a place, in the order in which to try. one: only the first.
 
     Raises pydantic's `ValidationError` where the site file would refuse the settings.
     """
     given = {"unit": unit, "tags": _ANY_TAG, "listen": f"{serial.listen_s}s", "echo": serial.echo}
-    if not is_serial(place):
+    if not is_serial_port(place):
         host, _, port = place.partition(":")
         framing = "rtu" if serial.over_network else "tcp"
         rest = {"kind": "modbus_tcp", "host": host, "port": int(port or 502), "framing": framing}
