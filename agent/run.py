@@ -35,7 +35,6 @@ from agent.outbox.disk import CannotStore, CorruptOutbox
 from agent.outbox.file import BUDGET_MB
 from agent.outbox.journal import WINDOW_NS
 from agent.outbox.recovery import Opened, open_outbox
-from agent.outbox.send_window import Limits, Sender
 from agent.process.child import run_in_child
 from agent.process.health import Health, Rate
 from agent.process.periodic import every, on_event
@@ -50,6 +49,8 @@ from agent.store.site import SiteNews
 from agent.uplink.broker import broker_of
 from agent.uplink.budget import Budget, Level, Part, Plan
 from agent.uplink.data_estimate import expected
+from agent.uplink.sender import Sender
+from agent.uplink.stream_window import SendLimits
 from agent.uplink.uplink import Hooks, Uplink
 from cli.signals import run_until_signal
 from config import Site, compile_site, description, load_profiles, load_site, values_of
@@ -84,7 +85,7 @@ class Options:
     budget_mb: int = BUDGET_MB
     ready_file: Path | None = None
     progress: Progress = lambda _: None
-    limits: Limits = field(default_factory=Limits)
+    limits: SendLimits = field(default_factory=SendLimits)
     metrics: str = ""
     window_ns: int = WINDOW_NS
     system: System | None = None
@@ -301,7 +302,7 @@ class Agent:
             online=True,
             at_ns=self.clock.now_ns(),
             generation=self.sender.generation,
-            marks=dict(self.sender.marks),
+            marks={name: item.marks.mark for name, item in self.sender.streams.items()},
             config_hash=self._config_hash,
             waiting=self.sender.waiting,
             oldest_ns=self._oldest_ns if self.sender.waiting else None,
@@ -448,7 +449,8 @@ class Agent:
                 if stop.is_set():
                     return
             self.options.progress({"history_day": count, "until_ns": day.until_ns, "waiting": self.sender.waiting})
-        self.options.progress({"history_days": count, "done": not stop.is_set(), "written": dict(self.sender.written)})
+        written = {name: item.last for name, item in self.sender.streams.items()}
+        self.options.progress({"history_days": count, "done": not stop.is_set(), "written": written})
 
     async def _date_held(self) -> None:
         """Trust has come: what waited for it goes on its way."""

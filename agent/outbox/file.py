@@ -39,7 +39,7 @@ from agent.outbox import eviction as sacrifice
 from agent.outbox.disk import CorruptOutbox, DiskFull, Reserve, UnknownFormat, lock, translated
 from agent.outbox.journal import SCHEMA as JOURNAL
 from agent.outbox.journal import WINDOW_NS, Also, Journal
-from agent.outbox.send_window import Key, StreamState
+from agent.outbox.streams import EnvelopeKey, OutboxStream
 from wire.bodies import Dropped
 from wire.envelope import seal
 from wire.marks import NO_MARKS, Marks, decode_marks, encode_beyond, is_settled, next_unsettled
@@ -71,7 +71,7 @@ class Sealed:
     """An envelope that a commit made. gave_up: how many others it stands for."""
 
     kind: str
-    key: Key
+    key: EnvelopeKey
     gave_up: int = 0
 
 
@@ -212,13 +212,13 @@ class Outbox:
         with self._transaction():
             return work(self._db)
 
-    def _put(self, kind: str, content: Any, now_ns: int) -> Key:
+    def _put(self, kind: str, content: Any, now_ns: int) -> EnvelopeKey:
         no, stream, seq = self._next(kind)
         data = seal(stream, seq, now_ns, content).data
         self._db.execute(
             "insert into envelopes (stream, seq, sealed_ns, data) values (?, ?, ?, ?)", (no, seq, now_ns, data)
         )
-        return Key(stream, seq)
+        return EnvelopeKey(stream, seq)
 
     def _next(self, kind: str) -> tuple[int, str, int]:
         row = self._db.execute(
@@ -239,7 +239,7 @@ class Outbox:
         assert cursor.lastrowid is not None
         return cursor.lastrowid
 
-    def adopt(self, streams: Iterable[StreamState], envelopes: Iterable[tuple[Key, int, bytes]]) -> int:
+    def adopt(self, streams: Iterable[OutboxStream], envelopes: Iterable[tuple[EnvelopeKey, int, bytes]]) -> int:
         """Takes over what was saved from a damaged file: old streams, and `(key, sealed_ns, data)`; returns how many.
 
         Nothing is ever added to an old stream: which of its numbers were used is not known for sure.
@@ -248,7 +248,7 @@ class Outbox:
         with self._transaction():
             number = {
                 item.stream: self._add_stream(
-                    item.stream, item.kind, next_seq=item.last + 1, known=item.known, current=False
+                    item.stream, item.kind, next_seq=item.last + 1, known=item.marks, current=False
                 )
                 for item in streams
             }
@@ -322,21 +322,21 @@ class Outbox:
 
     # reading
 
-    def streams(self) -> list[StreamState]:
+    def streams(self) -> list[OutboxStream]:
         """Every stream that is current or has envelopes on disk to be sent."""
         rows = self._read(
             "select stream, kind, coalesce((select min(seq) from envelopes where stream = no), next_seq), next_seq, "
             "mark, beyond, current from streams where current >= 0 order by no"
         )
         return [
-            StreamState(stream, kind, first, following - 1, decode_marks(mark, beyond), current=bool(current))
+            OutboxStream(stream, kind, first, following - 1, decode_marks(mark, beyond), current=bool(current))
             for stream, kind, first, following, mark, beyond, current in rows
             if current or first < following
         ]
 
-    def read(self, keys: Iterable[Key]) -> list[tuple[Key, str, bytes | None]]:
+    def read(self, keys: Iterable[EnvelopeKey]) -> list[tuple[EnvelopeKey, str, bytes | None]]:
         """Each envelope's kind and bytes; None where the disk does not have it."""
-        out: list[tuple[Key, str, bytes | None]] = []
+        out: list[tuple[EnvelopeKey, str, bytes | None]] = []
         for key in keys:
             row = self._read(
                 "select kind, (select data from envelopes where stream = no and seq = ?) from streams where stream = ?",
@@ -347,22 +347,22 @@ class Outbox:
             out.append((key, kind, data))
         return out
 
-    def waiting(self, limit: int = 1000, after: int = 0) -> list[tuple[int, Key]]:
+    def waiting(self, limit: int = 1000, after: int = 0) -> list[tuple[int, EnvelopeKey]]:
         """Envelopes without a receipt, oldest first, as (row id, key); after: the row id to go on from."""
-        known = {item.stream: item.known for item in self.streams()}
+        known = {item.stream: item.marks for item in self.streams()}
         rows = self._read(
             "select id, s.stream, seq from envelopes e join streams s on s.no = e.stream "
             "where current >= 0 and seq > mark and id > ? order by id limit ?",
             after,
             limit,
         )
-        return [(row, Key(stream, seq)) for row, stream, seq in rows if not is_settled(known[stream], seq)]
+        return [(row, EnvelopeKey(stream, seq)) for row, stream, seq in rows if not is_settled(known[stream], seq)]
 
     def oldest_waiting_ns(self) -> int | None:
         """When the oldest envelope without a receipt was sealed [ns UTC]; None if none waits."""
         found = []
         for item in self.streams():
-            seq = next_unsettled(item.known, item.first - 1)
+            seq = next_unsettled(item.marks, item.first - 1)
             found += self._read(
                 "select sealed_ns from envelopes e join streams s on s.no = e.stream where s.stream = ? and seq = ?",
                 item.stream,

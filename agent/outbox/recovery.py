@@ -17,7 +17,7 @@ from typing import Any, Final
 from agent.outbox import declarations as declared
 from agent.outbox.disk import CannotStore, CorruptOutbox
 from agent.outbox.file import BUDGET_MB, Outbox
-from agent.outbox.send_window import Key, StreamState
+from agent.outbox.streams import EnvelopeKey, OutboxStream
 from wire.envelope import Unsound, open_envelope
 from wire.marks import NO_MARKS, decode_marks
 
@@ -103,29 +103,29 @@ def _keep_declarations(db: sqlite3.Connection, outbox: Outbox) -> None:
     outbox.within(declared.say_again)
 
 
-def _sound_envelopes(db: sqlite3.Connection) -> Iterator[tuple[Key, int, bytes]]:
+def _sound_envelopes(db: sqlite3.Connection) -> Iterator[tuple[EnvelopeKey, int, bytes]]:
     """From the front as far as the pages are readable, then from the back as far as they are."""
     for query in ("select data from envelopes order by id", "select data from envelopes order by id desc"):
         with suppress(sqlite3.Error):
             for (data,) in db.execute(query):
                 with suppress(Unsound, TypeError):
                     envelope = open_envelope(data)
-                    yield Key(envelope.stream, envelope.seq), envelope.sealed_ns, data
+                    yield EnvelopeKey(envelope.stream, envelope.seq), envelope.sealed_ns, data
             return
 
 
-def _streams(db: sqlite3.Connection, sound: dict[Key, tuple[int, bytes]]) -> dict[str, StreamState]:
+def _streams(db: sqlite3.Connection, sound: dict[EnvelopeKey, tuple[int, bytes]]) -> dict[str, OutboxStream]:
     """What is known of each stream that a sound envelope names; without better knowledge nothing is settled."""
     rows: list[Any] = []
     with suppress(sqlite3.Error):
         rows = db.execute("select stream, kind, mark, beyond from streams where current >= 0").fetchall()
-    out: dict[str, StreamState] = {}
+    out: dict[str, OutboxStream] = {}
     for stream, kind, mark, beyond in rows:
         known = NO_MARKS
         with suppress(ValueError, TypeError):
             known = decode_marks(mark, beyond)
-        out[stream] = StreamState(str(stream), str(kind), 0, 0, known, current=False)
+        out[stream] = OutboxStream(str(stream), str(kind), 0, 0, known, current=False)
     for key in sound:
-        state = out.get(key.stream) or StreamState(key.stream, "facts", 0, 0, current=False)
+        state = out.get(key.stream) or OutboxStream(key.stream, "facts", 0, 0, current=False)
         out[key.stream] = replace(state, last=max(state.last, key.seq))
     return {stream: state for stream, state in out.items() if state.last}

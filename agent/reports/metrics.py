@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from agent.devices.supervisor import DeviceHealth
-from agent.outbox.send_window import Sender
+from agent.uplink.sender import Sender
 from oee.engine.step import MachineSnapshot
 from oee.model.states import State
 from wire.bodies import Clock
@@ -125,9 +125,9 @@ def _clock(now: Readings) -> list[Metric]:
 
 
 def _delivery(now: Readings) -> list[Metric]:
-    known, told = now.sender.known, now.health
-    settled = sum(count(item) for item in known.values())
-    missing = sum(last - first + 1 for item in known.values() for first, last in holes(item))
+    marks, told = [item.marks for item in now.sender.streams.values()], now.health
+    settled = sum(map(count, marks))
+    missing = sum(last - first + 1 for item in marks for first, last in holes(item))
     return [
         gauge("nhip_agent_uplink_up", "1 while the broker answers.", float(now.connected)),
         gauge("nhip_agent_cannot_store", "1 while the disk refuses.", float(now.cannot_store)),

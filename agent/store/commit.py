@@ -21,9 +21,10 @@ from agent.outbox.file import Outbox, Sealed
 from agent.outbox.journal import HOUR_NS, WINDOW_NS, Also, Journal
 from agent.outbox.packing import Part, bodies
 from agent.outbox.recovery import open_outbox
-from agent.outbox.send_window import Key, Learned, Sender, StreamState
+from agent.outbox.streams import EnvelopeKey, OutboxStream
 from agent.process.health import Health
 from agent.store.site import AUTHOR, SENT, news
+from agent.uplink.sender import ReceiptEffect, Sender
 from oee.engine import step as engine
 from wire.bodies import Dropped
 from wire.gathered import Gathered
@@ -35,7 +36,7 @@ _LARGE_CARRY_BYTES: Final = 64 * 1024
 T = TypeVar("T")
 
 
-def all_streams(outbox: Outbox, *, values: bool = False) -> list[StreamState]:
+def all_streams(outbox: Outbox, *, values: bool = False) -> list[OutboxStream]:
     """The outbox's streams, with one for each kind that this agent sends. values: process values too."""
     for kind in ("site", "facts", *(("values",) if values else ())):
         outbox.stream(kind)
@@ -82,7 +83,7 @@ class Committer:
         self._thread = ThreadPoolExecutor(1, "outbox")
         self._turn = asyncio.Lock()
         self._commits = 0
-        self._to_keep: Learned | None = None
+        self._to_keep: ReceiptEffect | None = None
         self._large: set[str] = set()
         self._late = Batch((), {})
         self._gathered_ns, self._window_ns = 0, window_ns
@@ -101,7 +102,7 @@ class Committer:
 
     # for the uplink
 
-    async def read(self, keys: Iterable[Key]) -> list[tuple[Key, str, bytes | None]]:
+    async def read(self, keys: Iterable[EnvelopeKey]) -> list[tuple[EnvelopeKey, str, bytes | None]]:
         """Envelopes from disk; None where it has none any more, or cannot be read now."""
         wanted = list(keys)
         try:
@@ -118,7 +119,7 @@ class Committer:
             self._complain(error)
             return None, None
 
-    def learned(self, learned: Learned) -> None:
+    def learned(self, learned: ReceiptEffect) -> None:
         """A receipt taught something; it goes to disk with the next commit."""
         before = self._to_keep
         self._to_keep = learned if before is None else before.and_then(learned)
@@ -139,7 +140,7 @@ class Committer:
         """
         async with self._turn:
             taken: tuple[Batch, list[Gathered]] | None = None
-            learned: Learned | None = None
+            learned: ReceiptEffect | None = None
             try:
                 if self._damaged:
                     await self._reopen()
@@ -167,7 +168,7 @@ class Committer:
             await self._prune()
             return True
 
-    def _give_back(self, taken: tuple[Batch, list[Gathered]] | None, learned: Learned | None) -> None:
+    def _give_back(self, taken: tuple[Batch, list[Gathered]] | None, learned: ReceiptEffect | None) -> None:
         """What was not stored waits for the next call. It passes through here even if nothing was taken yet, since of
         too much some is let go here.
         """
@@ -284,7 +285,7 @@ class Committer:
 
     def _told(self, sealed: Sequence[Sealed]) -> None:
         for item in sealed:
-            self._sender.committed(item.key.stream, item.key.seq)
+            self._sender.on_disk(item.key.stream, last=item.key.seq)
         if gave_up := sum(item.gave_up for item in sealed):
             if not self._health.snapshot().get("values_given_up"):
                 _LOG.error(
@@ -294,13 +295,16 @@ class Committer:
                 )
             self._health.count("values_given_up", gave_up)
 
-    async def _keep(self, learned: Learned) -> list[tuple[str, Any]]:
+    async def _keep(self, learned: ReceiptEffect) -> list[tuple[str, Any]]:
         """Writes the receipts' marks; of a new generation, says what is no longer here to be sent again."""
-        known, generation = dict(self._sender.known), self._sender.generation
-        await self._do(self._outbox.receipted, known, generation)
+        windows, generation = self._sender.streams, self._sender.generation
+        marks = {name: window.marks for name, window in windows.items()}
+        await self._do(self._outbox.receipted, marks, generation)
+        lost = [(item.kind, item.lost()) for item in windows.values() if item.current and learned.new_generation]
         return [
             (kind, Dropped(dropped=ranges, why="no longer on the gateway's disk").model_dump(mode="json"))
-            for kind, ranges in (self._sender.forgotten() if learned.fresh else [])
+            for kind, ranges in lost
+            if ranges
         ]
 
     async def _prune(self) -> None:
@@ -312,7 +316,7 @@ class Committer:
             if gone:
                 self._health.count("envelopes_pruned", gone)
                 for state in await self._do(self._outbox.streams):
-                    self._sender.pruned(state.stream, state.first)
+                    self._sender.on_disk(state.stream, first=state.first)
                 self._told(sealed)
             self._health.gauge("outbox_mb", round(await self._do(self._outbox.used_mb), 3))
         except (CannotStore, CorruptOutbox) as error:

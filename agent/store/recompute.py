@@ -8,12 +8,12 @@ from pathlib import Path
 from agent.compute.pipeline import Pipeline
 from agent.outbox.declarations import Recompute, recomputes
 from agent.outbox.recovery import open_outbox
-from agent.outbox.send_window import Limits, Sender
 from agent.process.health import Health
 from agent.store.commit import Committer, all_streams
 from agent.store.corrections import Corrections
 from agent.store.machine_digest import changes
 from agent.store.site import SiteNews
+from agent.uplink.sender import Sender
 from config import Site, compile_site, description, load_profiles
 
 Progress = Callable[[str, float], None]
@@ -31,7 +31,7 @@ async def recompute(site: Site, path: Path, progress: Progress) -> list[Recomput
     committer = Committer(
         outbox,
         pipeline,
-        Sender(all_streams(outbox), "", Limits()),
+        Sender(all_streams(outbox)),
         health,
         time.time_ns,
         author=f"{site.site}/{site.gateway}",

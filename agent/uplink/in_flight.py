@@ -6,7 +6,7 @@ wait behind it. The broker's answers set the pace, so a fast line is kept full a
 
 from typing import Final
 
-from agent.outbox.send_window import Key
+from agent.outbox.streams import EnvelopeKey
 from agent.uplink.budget import LIVE, MUST, VALUES, Part
 
 MOST_BYTES: Final = 64 * 1024
@@ -19,7 +19,7 @@ class Line:
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         self._most_bytes = most_bytes
-        self._open: dict[int, tuple[Key | None, int]] = {}
+        self._open: dict[int, tuple[EnvelopeKey | None, int]] = {}
         self._bytes = 0
 
     def __contains__(self, mid: int) -> bool:
@@ -35,12 +35,12 @@ class Line:
         self._open.clear()
         self._bytes = 0
 
-    def sent(self, mid: int, key: Key | None, size: int) -> None:
+    def sent(self, mid: int, key: EnvelopeKey | None, size: int) -> None:
         """A message that the broker will answer; key: its envelope's, if it is one."""
         self._open[mid] = (key, size)
         self._bytes += size
 
-    def answered(self, mid: int) -> Key | None:
+    def answered(self, mid: int) -> EnvelopeKey | None:
         """The broker's answer: the envelope that was meant, if any."""
         key, size = self._open.pop(mid, (None, 0))
         self._bytes -= size

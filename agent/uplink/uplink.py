@@ -15,13 +15,14 @@ from typing import Final, cast
 
 from pydantic import ValidationError
 
-from agent.outbox.send_window import Key, Learned, Sender
+from agent.outbox.streams import EnvelopeKey
 from agent.process.health import Health
 from agent.uplink.broker import Broker
 from agent.uplink.budget import LIVE, MUST, VALUES, Budget, Level, Plan
 from agent.uplink.cadence import Cadence, backoff_s
 from agent.uplink.in_flight import Line, Meter
 from agent.uplink.mqtt import MQTT5, MQTT311, Listener, Lost, Message, Mute, Refused, Session
+from agent.uplink.sender import ReceiptEffect, Sender
 from oee.model.declarations import Declaration
 from wire.bodies import Live, LiveMachine, Status
 from wire.declare import decode_declare
@@ -47,8 +48,8 @@ class Hooks:
     center, all that it waits for an echo of. dated: whether gateway time may be believed.
     """
 
-    read: Callable[[Iterable[Key]], Awaitable[list[tuple[Key, str, bytes | None]]]]
-    learned: Callable[[Learned], None]
+    read: Callable[[Iterable[EnvelopeKey]], Awaitable[list[tuple[EnvelopeKey, str, bytes | None]]]]
+    learned: Callable[[ReceiptEffect], None]
     status: Callable[[], Status]
     now_ns: Callable[[], int]
     answered: Callable[[str, int], None] = lambda _echo, _at_ns: None
@@ -252,7 +253,7 @@ class Uplink:
         if not self._checks:
             return
         checks, self._checks = self._checks, {}
-        for key, _, data in await self._hooks.read([Key(stream, seq) for stream, (seq, _) in checks.items()]):
+        for key, _, data in await self._hooks.read([EnvelopeKey(stream, seq) for stream, (seq, _) in checks.items()]):
             if data is not None and contradicts(data, checks[key.stream]):
                 self._health.count("numbers_not_ours")
                 self._hooks.learned(self._sender.bar(key.stream))
@@ -272,7 +273,7 @@ class Uplink:
             self._health.count("envelopes_sent")
         self._wake.set()
 
-    def _publish(self, session: Session, message: Message, key: Key | None = None) -> int:
+    def _publish(self, session: Session, message: Message, key: EnvelopeKey | None = None) -> int:
         mid = session.publish(message)
         kind = message.topic.rpartition("/")[2]
         part = LIVE if kind == "live" else VALUES if kind == "values" else MUST
@@ -290,7 +291,7 @@ class Uplink:
         self._health.gauge("data_forecast_mb", round(self._budget.forecast_mb(now_s), 1))
         self._health.gauge("data_limit_mb", float(self._budget.limit_mb or 0))
         self._health.gauge("data_level", float(level))
-        self._sender.hold(("values",) if level else ())
+        self._sender.held_kinds = frozenset(("values",) if level else ())
         self._live_cadence.least_s, self._live_cadence.most_s = _LIVE_S[level]
 
     def _send_rhythm(self, session: Session) -> None:
@@ -336,7 +337,7 @@ class Uplink:
         self._checks |= learned.checks
         if learned.changed:
             self._hooks.learned(learned)
-        if learned.fresh or learned.behind:
+        if learned.new_generation or learned.behind:
             self._status_cadence.changed = True  # echo the generation, or the marks that the center has forgotten
         self._settled.set()
         self._wake.set()

@@ -8,10 +8,11 @@ import numpy as np
 from delivery_parts.stage import eventually, timed
 
 from agent.outbox.file import Outbox
-from agent.outbox.send_window import Key, Sender
+from agent.outbox.streams import EnvelopeKey
 from agent.process.health import Health
 from agent.store.commit import all_streams
 from agent.uplink.broker import Broker
+from agent.uplink.sender import Sender
 from agent.uplink.uplink import Hooks, Uplink
 from oee.model.facts import FACT, FACT_COLUMNS, LOSS_COLUMNS, MINUTE_NS, make_facts, make_losses
 from oee.model.states import State
@@ -51,7 +52,7 @@ def outbox(folder, count=2000):
     box = Outbox(folder / "speed.outbox")
     appended_s, _ = timed(lambda: [box.commit([("facts", content)], {}, START_NS) for content in contents])
     stream = box.stream("facts")
-    keys = [[Key(stream, first + n) for n in range(16)] for first in range(1, count - 15, 16)]
+    keys = [[EnvelopeKey(stream, first + n) for n in range(16)] for first in range(1, count - 15, 16)]
     drained_s, _ = timed(lambda: [box.read(some) for some in keys])
     box.close()
     sealed = [seal("ab" * 8, seq, 1, content).data for seq, content in enumerate(contents, 1)]
@@ -77,7 +78,7 @@ async def _drain(box, port):
         return box.read(keys)
 
     def learned(_):
-        box.receipted(sender.known, sender.generation)
+        box.receipted({name: item.marks for name, item in sender.streams.items()}, sender.generation)
 
     def status():
         return Status(online=True, at_ns=time.time_ns(), generation=sender.generation)

@@ -97,7 +97,7 @@ async def test_a_port_that_is_taken_stops_no_measurement(tmp_path):
         await until(polls)
         stop.set()
         await life
-    assert agent.process.health.snapshot()["metrics_cannot_listen"] == 1
+    assert agent.health.snapshot()["metrics_cannot_listen"] == 1
     server.close()
 
 
@@ -160,7 +160,7 @@ async def test_the_last_beat_waits_for_the_one_that_runs(tmp_path):
             at_once.release()
 
         agent.pipeline.advance = slow
-        task = asyncio.create_task(every(0.01, agent.beat, agent.process.health))
+        task = asyncio.create_task(every(0.01, agent.beat, agent.health))
         await asyncio.sleep(0.05)
         task.cancel()
         await agent.beat(last=True)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.outbox.send_window import Key
+from agent.outbox.streams import EnvelopeKey
 from agent.uplink.budget import LIVE, MB, MUST, VALUES, Budget, Level, Plan
 from agent.uplink.in_flight import Line, Meter
 
@@ -95,11 +95,11 @@ def test_a_meter_gives_to_each_part_what_it_weighs_and_the_rest_to_what_must_tra
 
 def test_a_line_is_full_until_the_broker_answers():
     line = Line(1000)
-    line.sent(1, Key("s", 1), 600)
+    line.sent(1, EnvelopeKey("s", 1), 600)
     assert not line.full
     line.sent(2, None, 600)
     assert line.full
-    assert line.answered(1) == Key("s", 1)
+    assert line.answered(1) == EnvelopeKey("s", 1)
     assert not line.full
     assert line.answered(1) is None
     line.begin()

@@ -12,9 +12,10 @@ from agent.outbox.disk import CannotStore
 from agent.outbox.file import DAY_NS, Outbox
 from agent.outbox.packing import bodies
 from agent.outbox.recovery import open_outbox
-from agent.outbox.send_window import Limits, Sender
 from agent.process.health import Health
 from agent.store.commit import Committer, all_streams
+from agent.uplink.sender import Sender
+from agent.uplink.stream_window import SendLimits
 from oee.model.states import Quality
 from wire.envelope import content, open_envelope
 from wire.marks import Marks
@@ -29,7 +30,7 @@ class Gateway:
         self.now_ns = NOW
         self.outbox = Outbox(path, **options)
         self.pipeline = Pipeline({"m": machine()}, self.outbox.carries())
-        self.sender = Sender(all_streams(self.outbox), "", Limits())
+        self.sender = Sender(all_streams(self.outbox), "", SendLimits())
         self.health = Health()
         self.committer = Committer(self.outbox, self.pipeline, self.sender, self.health, lambda: self.now_ns)
 
@@ -145,7 +146,7 @@ async def test_a_new_generation_hears_what_is_gone_for_good(gateway):
     assert gateway.outbox.prune(NOW) == (3, [])
     gateway.sender.replace(gateway.outbox.streams())
     gateway.receipt("g2", facts=1)
-    assert gateway.sender.forgotten() == [("facts", [(2, 3)])]
+    assert {item.kind: item.lost() for item in gateway.sender.streams.values()} == {"site": [], "facts": [(2, 3)]}
     assert await gateway.committer.commit()
     [(kind, body)] = [item for item in gateway.contents() if "dropped" in item[1]]
     assert (kind, body["dropped"]) == ("facts", [[2, 3]])
@@ -238,7 +239,7 @@ async def test_a_disk_that_refuses_even_receipts_costs_no_memory_without_end(gat
     assert recorder.lost == 40
     gateway.outbox.receipted = receipted
     assert await gateway.committer.commit()
-    assert gateway.outbox.streams()[1].known.mark == 1, "the receipt is not forgotten"
+    assert gateway.outbox.streams()[1].marks.mark == 1, "the receipt is not forgotten"
 
 
 async def test_whatever_goes_wrong_with_a_commit_its_batch_is_kept(gateway):

@@ -14,10 +14,11 @@ from agent.outbox.disk import CannotStore
 from agent.outbox.file import Outbox
 from agent.outbox.journal import HOUR_NS
 from agent.outbox.recovery import open_outbox
-from agent.outbox.send_window import Limits, Sender
 from agent.process.health import Health
 from agent.store.commit import Committer, all_streams
 from agent.store.corrections import Corrections
+from agent.uplink.sender import Sender
+from agent.uplink.stream_window import SendLimits
 from oee.engine import step as engine
 from oee.engine.correction import Sent, with_rows
 from oee.model.conditions import parse
@@ -57,7 +58,7 @@ class Gateway:
         self.pipeline = Pipeline({"m": made}, self.outbox.carries())
         self.health, self.closed = Health(), False
         self.now_ns = max(self.pipeline.until_ns.values()) or T0
-        sender = Sender(all_streams(self.outbox), "", Limits())
+        sender = Sender(all_streams(self.outbox), "", SendLimits())
         self.committer = Committer(self.outbox, self.pipeline, sender, self.health, lambda: self.now_ns)
         self.corrections = Corrections(self.committer, self.pipeline, asyncio.Lock(), self.health, lambda: self.now_ns)
 

@@ -14,7 +14,7 @@ import pytest
 from agent.outbox.disk import CannotStore, DiskFull, OutboxInUse, UnknownFormat
 from agent.outbox.file import DAY_NS, Outbox
 from agent.outbox.recovery import open_outbox
-from agent.outbox.send_window import Key
+from agent.outbox.streams import EnvelopeKey
 from wire.envelope import content, open_envelope
 from wire.marks import Marks
 
@@ -67,7 +67,7 @@ def test_receipts_free_and_a_new_generation_takes_back(outbox):
     assert [key.seq for _, key in outbox.waiting(limit=1)] == [2]
     again = reopened(outbox)
     [state] = again.streams()
-    assert (state.first, state.last, state.known) == (1, 4, Marks(1, ((3, 3),)))
+    assert (state.first, state.last, state.marks) == (1, 4, Marks(1, ((3, 3),)))
     assert again.settings()["generation"] == "g1"
     again.receipted({stream: Marks(0)}, "g2")
     assert [key.seq for _, key in again.waiting()] == [1, 2, 3, 4]
@@ -84,7 +84,7 @@ def test_receipted_envelopes_stay_35_days_and_others_for_ever(outbox):
     firsts = {item.stream: item.first for item in outbox.streams()}
     assert firsts == {stream: 3, site: 2}  # the newest site body stays
     assert [key.seq for _, key in outbox.waiting()] == [3]
-    assert outbox.read([Key(stream, 1)])[0][2] is None
+    assert outbox.read([EnvelopeKey(stream, 1)])[0][2] is None
 
 
 def test_a_full_budget_takes_receipted_envelopes_first_and_then_says_so(tmp_path):
@@ -170,7 +170,7 @@ def test_kill_9_loses_nothing_that_was_committed(tmp_path):
         seqs = [key.seq for _, key in opened.outbox.waiting(limit=100_000)]
         assert seqs == list(range(1, len(seqs) + 1))
         assert len(seqs) == 3 * stored >= seq
-        for key, _, data in opened.outbox.read([Key(opened.outbox.stream("facts"), seq) for seq in seqs[-6:]]):
+        for key, _, data in opened.outbox.read([EnvelopeKey(opened.outbox.stream("facts"), seq) for seq in seqs[-6:]]):
             assert content(open_envelope(data)) == {"n": (key.seq + 2) // 3, "part": (key.seq - 1) % 3}
         told = stored
         opened.outbox.close()

@@ -115,7 +115,7 @@ async def test_what_was_offered_under_a_wrong_date_moves_to_the_true_one(tmp_pat
     await gateway.go(1000)
     await gateway.agent.beat(last=True)
     await gateway.agent.commit(final=True)
-    assert gateway.agent.process.health.snapshot()["machines_dated_anew"] == 1
+    assert gateway.agent.health.snapshot()["machines_dated_anew"] == 1
     assert gateway.agent.clock.told().moves == 1
     told = gateway.told()
     assert told == expected
@@ -236,7 +236,7 @@ async def test_a_machine_that_stood_still_with_its_clock_leaves_a_gap(tmp_path):
     after = gateway.told()[0]
     assert gateway.agent.clock.dated_from_ns > TRUE_BASE + HOUR + 600 * S, "what lies before keeps its dates"
     assert all(sum(after[key][:9]) == sum(row[:9]) for key, row in before.items())
-    assert "machines_dated_anew" not in gateway.agent.process.health.snapshot()
+    assert "machines_dated_anew" not in gateway.agent.health.snapshot()
     assert gateway.agent.clock.now_ns() == TRUE_BASE + HOUR + world.mono
     per_minute = {}
     for key, row in after.items():

@@ -6,8 +6,10 @@ from collections import Counter
 
 import pytest
 
-from agent.outbox.send_window import Key, Limits, Sender, StreamState
+from agent.outbox.streams import EnvelopeKey, OutboxStream
 from agent.uplink.cadence import backoff_s
+from agent.uplink.sender import Sender
+from agent.uplink.stream_window import SendLimits
 from wire.marks import NO_MARKS, settle
 from wire.receipts import Receipt, StreamReceipt
 
@@ -20,7 +22,7 @@ class World:
     """A gateway that commits every ten seconds, a line that may be cut, a center that receipts in batches."""
 
     def __init__(self, limits=None):
-        self.sender = Sender([StreamState(FACTS, "facts", 1, 0)], "g1", limits or Limits())
+        self.sender = Sender([OutboxStream(FACTS, "facts", 1, 0)], "g1", limits or SendLimits())
         self.now_s = 0.0
         self.sent = Counter()
         self.arrived = set()
@@ -28,7 +30,7 @@ class World:
 
     def commit(self):
         self.written += 1
-        self.sender.committed(FACTS, self.written)
+        self.sender.on_disk(FACTS, last=self.written)
 
     def deliver(self, lost=lambda: False):
         """Sends what is due and answers it, until nothing is due at this time; returns how many were sent."""
@@ -106,7 +108,7 @@ def test_what_was_sent_before_the_center_listened_is_sent_again_at_its_hello():
     world.now_s = 2.0
     assert [key.seq for key in world.sender.due(world.now_s)] == [1, 2, 3, 4, 5]
     for seq in range(1, 6):
-        world.sender.accepted(Key(FACTS, seq), 2.1)
+        world.sender.accepted(EnvelopeKey(FACTS, seq), 2.1)
     world.now_s = 20.0
     assert world.sender.due(world.now_s) == [], "patience: sixty seconds"
     world.receipt(session="hello")
@@ -117,11 +119,11 @@ def test_what_was_sent_before_the_center_listened_is_sent_again_at_its_hello():
 
 def test_held_kinds_wait_and_others_go_on():
     values = "e" * 16
-    sender = Sender([StreamState(FACTS, "facts", 1, 2), StreamState(values, "values", 1, 2)], "g1")
+    sender = Sender([OutboxStream(FACTS, "facts", 1, 2), OutboxStream(values, "values", 1, 2)], "g1")
     sender.connected(0.0)
-    sender.hold(["values"])
+    sender.held_kinds = {"values"}
     assert {key.stream for key in sender.due(5.0)} == {FACTS}
-    sender.hold([])
+    sender.held_kinds = frozenset()
     assert sender.next_s() <= 5.0
     assert {key.stream for key in sender.due(5.0)} == {values}
 

@@ -9,10 +9,11 @@ import paho.mqtt.client as paho
 import pytest
 
 from agent.outbox.file import Outbox
-from agent.outbox.send_window import Limits, Sender
 from agent.process.health import Health
 from agent.store.commit import all_streams
 from agent.uplink.broker import Broker
+from agent.uplink.sender import Sender
+from agent.uplink.stream_window import SendLimits
 from agent.uplink.uplink import Hooks, Uplink
 from center.ingest.mqtt import BrokerSettings as CenterBroker
 from center.ingest.worker import Ingest
@@ -20,8 +21,8 @@ from center.runtime.state import center_state
 from center.stores.duckdb.store import open_store
 from wire.bodies import LiveMachine, Status
 
-PATIENT = Limits(listen_first_s=0.2)
-FAST = Limits(resend_after_s=0.5, resend_at_most_s=1.0, hole_after_s=0.3, listen_first_s=0.2)
+PATIENT = SendLimits(listen_first_s=0.2)
+FAST = SendLimits(resend_after_s=0.5, resend_at_most_s=1.0, hole_after_s=0.3, listen_first_s=0.2)
 
 
 class Gateway:
@@ -41,14 +42,14 @@ class Gateway:
 
     def _learned(self, learned):
         self.learned.append(learned)
-        self.outbox.receipted(self.sender.known, self.sender.generation)
+        self.outbox.receipted({name: item.marks for name, item in self.sender.streams.items()}, self.sender.generation)
 
     def _status(self):
         return Status(online=True, at_ns=time.time_ns(), waiting=self.sender.waiting, generation=self.sender.generation)
 
     def commit(self, *numbers, kind="facts"):
         for sealed in self.outbox.commit([(kind, {"n": number}) for number in numbers], {}, time.time_ns()):
-            self.sender.committed(sealed.key.stream, sealed.key.seq)
+            self.sender.on_disk(sealed.key.stream, last=sealed.key.seq)
         self.uplink.nudge()
 
 
@@ -157,7 +158,7 @@ async def test_a_new_generation_gets_everything_again(broker, tmp_path):
 
 async def test_holes_are_filled_from_any_order_of_receipts(broker, tmp_path):
     with brokers.Center(broker.port, silent=True) as center:
-        async with running(tmp_path / "o.db", broker.port, limits=Limits(hole_after_s=0.3)) as gateway:
+        async with running(tmp_path / "o.db", broker.port, limits=SendLimits(hole_after_s=0.3)) as gateway:
             gateway.commit(*range(1, 7))
             await until(lambda: len(center.seqs()) == 6)
             stream = center.arrived[0][1]
@@ -245,7 +246,7 @@ async def test_a_wrong_password_is_tried_again_slowly_and_can_be_mended(tmp_path
 
 async def test_what_was_published_before_the_center_listened_goes_out_again_at_its_hello(broker, tmp_path):
     """The broker has acknowledged it and nobody heard it: the first receipt says so, and nobody waits a minute."""
-    patience = Limits(listen_first_s=0.2, hole_after_s=0.5)
+    patience = SendLimits(listen_first_s=0.2, hole_after_s=0.5)
     async with running(tmp_path / "o.db", broker.port, limits=patience) as gateway:
         gateway.commit(*range(1, 6))
         await until(lambda: gateway.health.snapshot().get("publishes_without_subscriber", 0) >= 5)

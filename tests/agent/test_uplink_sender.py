@@ -3,7 +3,9 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.outbox.send_window import Key, Limits, Sender, StreamState
+from agent.outbox.streams import EnvelopeKey, OutboxStream
+from agent.uplink.sender import Sender
+from agent.uplink.stream_window import SendLimits
 from wire.envelope import seal
 from wire.marks import NO_MARKS, Marks, settle
 from wire.receipts import Receipt, StreamReceipt, contradicts, digest_check
@@ -25,7 +27,7 @@ def of(seqs):
 
 
 def sender_with(last, **limits):
-    sender = Sender([StreamState(A, "facts", 1, last)], "g1", Limits(**limits))
+    sender = Sender([OutboxStream(A, "facts", 1, last)], "g1", SendLimits(**limits))
     sender.connected(0.0)
     return sender
 
@@ -46,19 +48,19 @@ def test_the_retained_receipt_ends_the_listening_and_saves_the_repetition():
 
 
 def test_site_before_facts_and_windows_of_their_own():
-    sender = Sender([StreamState(A, "facts", 1, 9), StreamState(B, "site", 1, 9)], "g1", Limits(window=2))
+    sender = Sender([OutboxStream(A, "facts", 1, 9), OutboxStream(B, "site", 1, 9)], "g1", SendLimits(window=2))
     sender.connected(0.0)
-    assert sender.due(1.0) == [Key(B, 1), Key(B, 2), Key(A, 1), Key(A, 2)]
+    assert sender.due(1.0) == [EnvelopeKey(B, 1), EnvelopeKey(B, 2), EnvelopeKey(A, 1), EnvelopeKey(A, 2)]
 
 
 def test_resent_60_s_after_the_brokers_word_then_with_backoff():
     sender = sender_with(1)
     assert sender.due(1.0)
     assert sender.next_s() == 601.0  # the broker has not answered yet
-    sender.accepted(Key(A, 1), 20.0)
+    sender.accepted(EnvelopeKey(A, 1), 20.0)
     assert sender.due(79.9) == []
-    assert sender.due(80.0) == [Key(A, 1)]
-    sender.accepted(Key(A, 1), 81.0)
+    assert sender.due(80.0) == [EnvelopeKey(A, 1)]
+    sender.accepted(EnvelopeKey(A, 1), 81.0)
     assert sender.next_s() == 81.0 + 120.0
     sender.receipt(receipt(), 90.0)  # the center lives: the back-off is over
     assert sender.next_s() == 80.0 + 60.0
@@ -68,10 +70,10 @@ def test_a_hole_is_sent_again_soon():
     sender = sender_with(4)
     sender.due(1.0)
     for seq in (1, 2, 3, 4):
-        sender.accepted(Key(A, seq), 1.1)
+        sender.accepted(EnvelopeKey(A, seq), 1.1)
     sender.receipt(receipt(a=Marks(1, ((3, 4),))), 2.0)
     assert sender.due(5.9) == []
-    assert sender.due(6.0) == [Key(A, 2)]
+    assert sender.due(6.0) == [EnvelopeKey(A, 2)]
 
 
 def test_a_new_generation_takes_receipts_back():
@@ -80,12 +82,12 @@ def test_a_new_generation_takes_receipts_back():
     assert sender.receipt(receipt(a=Marks(4)), 1.5).changed
     assert sender.waiting == 0
     learned = sender.receipt(receipt("g2", a=Marks(1, ((3, 3),))), 2.0)
-    assert learned.fresh
+    assert learned.new_generation
     assert [key.seq for key in sender.due(2.0)] == [2, 4]
 
 
 def test_what_is_off_the_disk_is_not_sent():
-    sender = Sender([StreamState(A, "facts", 3, 4, Marks(4))], "g1", Limits())
+    sender = Sender([OutboxStream(A, "facts", 3, 4, Marks(4))], "g1", SendLimits())
     sender.connected(0.0)
     sender.receipt(receipt("g2"), 1.0)
     assert [key.seq for key in sender.due(1.0)] == [3, 4]
@@ -95,10 +97,10 @@ def test_what_is_off_the_disk_is_not_sent():
 def test_a_receipt_beyond_what_was_ever_written_means_a_copied_card():
     sender = sender_with(4)
     assert sender.receipt(receipt(a=Marks(5)), 1.0).ahead == (A,)
-    known = Sender([StreamState(A, "facts", 1, 4, Marks(4))], "g1", Limits())
+    known = Sender([OutboxStream(A, "facts", 1, 4, Marks(4))], "g1", SendLimits())
     learned = known.receipt(receipt(a=Marks(5)), 1.0)  # teaches no new mark, and must be acted upon all the same
     assert (learned.ahead, learned.changed) == ((A,), True)
-    old = Sender([StreamState(A, "facts", 1, 4, current=False)], "g1", Limits())
+    old = Sender([OutboxStream(A, "facts", 1, 4, current=False)], "g1", SendLimits())
     assert old.receipt(receipt(a=Marks(5)), 1.0).ahead == ()  # the end of a salvaged stream may be lost
 
 
@@ -114,9 +116,9 @@ def test_another_envelope_under_the_same_number_contradicts():
 
 
 def test_a_receipt_that_has_forgotten_something_is_noticed():
-    sender = Sender([StreamState(A, "facts", 1, 9, Marks(6))], "g1", Limits())
+    sender = Sender([OutboxStream(A, "facts", 1, 9, Marks(6))], "g1", SendLimits())
     assert sender.receipt(receipt(a=Marks(3, ((7, 8),))), 1.0).behind
-    assert sender.marks == {A: 8}
+    assert sender.streams[A].marks.mark == 8
     assert not sender.receipt(receipt(a=Marks(9)), 2.0).behind
     assert not sender.receipt(receipt("g2", a=Marks(1)), 3.0).behind  # a new generation says so itself
 
@@ -163,7 +165,7 @@ def test_every_envelope_arrives_and_none_is_sent_after_its_receipt(events):
     for what, number in events:
         if what == "commit":
             last += number
-            sender.committed(A, last)
+            sender.on_disk(A, last=last)
         elif what == "deliver" and air:
             stored.add(air.pop(number % len(air)))
             told.append((generation, frozenset(stored)))

@@ -27,7 +27,7 @@ from pathlib import Path
 logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
 from agent import clock_guard
 from agent.run import Options, main
-from agent.outbox.send_window import Limits
+from agent.uplink.stream_window import SendLimits
 from agent.clock.system import SystemClock
 class Offline(SystemClock):
     def ntp(self):
@@ -35,7 +35,7 @@ class Offline(SystemClock):
 clock_guard.PATIENCE_NS = 2_000_000_000
 site, outbox, ready = (Path(text) for text in sys.argv[1:4])
 system = Offline() if sys.argv[4] else None
-limits = Limits(resend_after_s=2.0, resend_at_most_s=4.0, hole_after_s=0.5, puback_within_s=4.0, listen_first_s=0.3)
+limits = SendLimits(resend_after_s=2.0, resend_at_most_s=4.0, hole_after_s=0.5, puback_within_s=4.0, listen_first_s=0.3)
 main(site, outbox, None, Options(commit_every_s=0.5, ready_file=ready, system=system, limits=limits))
 """
 """Where nobody answers for NTP, whatever the machine that runs the tests has."""

@@ -26,13 +26,13 @@ import json, logging, sys
 from pathlib import Path
 logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
 from agent.run import Options, main
-from agent.outbox.send_window import Limits
+from agent.uplink.stream_window import SendLimits
 site, outbox, history = (Path(text) for text in sys.argv[1:4])
 said = history.parent / "progress"
 def tell(progress):
     with said.open("a") as file:
         file.write(json.dumps(progress) + "\\n")
-limits = Limits(resend_after_s=2.0, resend_at_most_s=4.0, hole_after_s=0.5, puback_within_s=4.0, listen_first_s=0.3)
+limits = SendLimits(resend_after_s=2.0, resend_at_most_s=4.0, hole_after_s=0.5, puback_within_s=4.0, listen_first_s=0.3)
 main(site, outbox, history, Options(commit_every_s=0.3, progress=tell, limits=limits, **json.loads(sys.argv[4])))
 """
 

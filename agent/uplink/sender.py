@@ -1,0 +1,178 @@
+"""When to send which envelope. Pure: told the time, the disk's contents and the center's receipts.
+
+Theory. An envelope is, for this machine, in one of four places:
+
+    waiting   on disk, not sent on this connection
+    flight    published on this connection, no receipt yet
+    settled   a receipt of the current generation covers it; never sent again
+    lost      not on disk any more; cannot be sent
+
+`connected`: everything in flight returns to waiting, since a broker that crashed may have lost what it had
+acknowledged. For a moment nothing is sent: the retained receipt arrives first and may settle much of it.
+
+`due` hands out, for each stream and `site` before `facts` before `values`, what is overdue and then what is
+waiting, oldest first, as long as the stream's window has room. There is a window for each stream
+(`agent.uplink.stream_window`), so that a kind that the center cannot settle holds up no other.
+
+An envelope in flight is overdue `resend_after_s` after the *broker's* acknowledgement (counting from the publish would
+flood a link that is merely slow with repetitions), later after each further try. A broker that never acknowledges is
+given `puback_within_s`. Any receipt proves that the center is alive and ends the back-off. A hole below something
+settled was lost on the way and is due at once. So is, when the center says hello (its first receipt of a session),
+whatever was sent before and that receipt does not cover: nobody was subscribed then.
+
+A receipt of the same generation only ever adds; one of a new generation replaces, and everything that it does not cover
+and that is not in flight waits again. A receipt that covers what this outbox never wrote, or other content under its
+numbers (`bar`), means that the card was cloned or restored: the stream is `ahead`, its numbers are used up, nothing more
+of it is sent, and the owner must begin a new one.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from agent.outbox.streams import EnvelopeKey, OutboxStream
+from agent.uplink.stream_window import SendLimits, StreamWindow
+from wire.marks import NO_MARKS, highest, union
+from wire.receipts import Receipt
+
+_MOST_SESSIONS: Final = 32
+_ORDER: Final = {"site": 0, "facts": 1, "values": 2}
+
+
+@dataclass(frozen=True)
+class ReceiptEffect:
+    """What a receipt changed. new_generation: the center's memory is another one; ahead: streams that claim what was
+    never written; behind: it settles less than an earlier one, so that the center may have been restored from a copy
+    and should be told; checks: of each current stream what the center has under one of its numbers (`wire.receipts`),
+    to be compared.
+    """
+
+    changed: bool
+    new_generation: bool
+    ahead: tuple[str, ...] = ()
+    behind: bool = False
+    checks: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+
+    def and_then(self, later: "ReceiptEffect") -> "ReceiptEffect":
+        """Both, as one."""
+        return ReceiptEffect(
+            self.changed or later.changed,
+            self.new_generation or later.new_generation,
+            later.ahead or self.ahead,
+            later.behind,
+        )
+
+
+class Sender:
+    """The state machine above. Holds numbers only, so a backlog of months costs no memory."""
+
+    def __init__(self, streams: Iterable[OutboxStream], generation: str = "", limits: SendLimits | None = None) -> None:
+        self.generation = generation
+        self.streams: dict[str, StreamWindow] = {}
+        """By stream, in the order in which they are sent."""
+        self.held_kinds: frozenset[str] = frozenset()
+        """Envelopes of these kinds are not sent for now."""
+        self._limits = limits or SendLimits()
+        self._quiet_until_s: float | None = None  # None: not connected
+        self._sessions = _Sessions()
+        self.replace(streams)
+
+    def replace(self, streams: Iterable[OutboxStream]) -> None:
+        """The disk has these streams now, and no others."""
+        ordered = sorted(streams, key=lambda item: _ORDER.get(item.kind, len(_ORDER)))
+        self.streams = {item.stream: StreamWindow.of(item, self._limits) for item in ordered}
+
+    def on_disk(self, stream: str, *, first: int | None = None, last: int | None = None) -> None:
+        """The first or last seq of this stream's envelopes on disk is now another."""
+        window = self.streams[stream]
+        window.first = window.first if first is None else first
+        window.last = window.last if last is None else last
+
+    def connected(self, now_s: float) -> None:
+        """A connection begins."""
+        self._quiet_until_s = now_s + self._limits.listen_first_s
+        for window in self.streams.values():
+            window.restart()
+
+    def disconnected(self) -> None:
+        """The connection is gone; nothing is due until the next."""
+        self._quiet_until_s = None
+
+    def due(self, now_s: float, most: int = 2**31) -> list[EnvelopeKey]:
+        """What to send now, at most so many; from here on it is in flight."""
+        if self._quiet_until_s is None or now_s < self._quiet_until_s:
+            return []
+        out: list[EnvelopeKey] = []
+        for name, window in _sending(self.streams, self.held_kinds).items():
+            out += [EnvelopeKey(name, seq) for seq in window.due(now_s, most - len(out))]
+        return out
+
+    def next_s(self) -> float | None:
+        """The time at which something may become due by itself; None: not before something else happens."""
+        if self._quiet_until_s is None:
+            return None
+        windows = _sending(self.streams, self.held_kinds).values()
+        times = [window.next_s(self._quiet_until_s) for window in windows]
+        return min((time_s for time_s in times if time_s is not None), default=None)
+
+    def accepted(self, key: EnvelopeKey, now_s: float) -> None:
+        """The broker has answered for this envelope, accepting it or not: the center's receipt is awaited."""
+        if window := self.streams.get(key.stream):
+            window.accepted(key.seq, now_s)
+
+    def missing(self, key: EnvelopeKey) -> None:
+        """The disk does not have this envelope although it should: it cannot be sent."""
+        if window := self.streams.get(key.stream):
+            window.missing(key.seq)
+
+    def receipt(self, receipt: Receipt, now_s: float) -> ReceiptEffect:
+        """Applies what the center has settled."""
+        fresh = receipt.generation != self.generation
+        hello = fresh or self._sessions.is_new(receipt.session)
+        ahead, changed, behind = [], fresh, False
+        checks: dict[str, tuple[int, str]] = {}
+        self.generation = receipt.generation
+        if self._quiet_until_s is not None:
+            self._quiet_until_s = min(self._quiet_until_s, now_s)
+        for name, window in self.streams.items():
+            stream = receipt.streams.get(name)
+            marks = stream.marks if stream else NO_MARKS
+            if stream and stream.check and window.current:
+                checks[name] = stream.check
+            if window.current and highest(marks) > window.last:
+                ahead.append(name)
+                window.barred, marks = True, NO_MARKS
+            behind = behind or (not fresh and marks.mark < window.marks.mark)
+            marks = marks if fresh else union(window.marks, marks)
+            changed = changed or marks != window.marks
+            window.settle(marks, fresh=fresh, hello=hello)
+        return ReceiptEffect(changed or bool(ahead), fresh, tuple(ahead), behind, checks)
+
+    def bar(self, stream: str) -> ReceiptEffect:
+        """The center has other content under this stream's numbers: they are not ours, as if it were `ahead`."""
+        if stream not in self.streams:
+            return ReceiptEffect(changed=False, new_generation=False)
+        self.streams[stream].barred = True
+        return ReceiptEffect(changed=True, new_generation=False, ahead=(stream,))
+
+    @property
+    def waiting(self) -> int:
+        """Envelopes on disk without a receipt."""
+        return sum(window.waiting for window in self.streams.values())
+
+
+class _Sessions:
+    """Sessions of the center that have been heard: the first receipt of a new one is its hello."""
+
+    def __init__(self) -> None:
+        self._heard: list[str] = []
+
+    def is_new(self, session: str) -> bool:
+        if not session or session in self._heard:
+            return False
+        self._heard = [*self._heard[-_MOST_SESSIONS:], session]
+        return True
+
+
+def _sending(streams: Mapping[str, StreamWindow], held_kinds: frozenset[str]) -> dict[str, StreamWindow]:
+    return {name: item for name, item in streams.items() if not item.barred and item.kind not in held_kinds}
