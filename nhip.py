@@ -17,7 +17,8 @@ from center.commands.enroll import COMMANDS as ENROLMENT
 from center.commands.quarantine import COMMANDS as BY_HAND
 from cli.exits import FAILED, MISCONFIGURED, fail, fail_misconfigured
 from cli.options import Duration, json_option, lang_option
-from tools.door import COMMANDS as TOOLS  # each of these imports click only
+from tools.commands.devices import COMMANDS as DEVICES
+from tools.commands.site_file import COMMANDS as SITE_FILE  # each of these imports click only
 
 _path = click.Path(path_type=Path)
 
@@ -236,7 +237,7 @@ def demo(
         sys.exit(door.run(settings, Path(temporary)))
 
 
-for _command in (*TOOLS, *OUTBOX, *DECLARE, *RECOMPUTE, *CLOCK, *BY_HAND, *ACCOUNTS, *ENROLMENT):
+for _command in (*DEVICES, *SITE_FILE, *OUTBOX, *DECLARE, *RECOMPUTE, *CLOCK, *BY_HAND, *ACCOUNTS, *ENROLMENT):
     main.add_command(_command)
 
 

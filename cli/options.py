@@ -1,4 +1,4 @@
-"""Options of many commands: `--lang`, `--json`, and durations such as `90s` or `1h30min`.
+"""Options of many commands: `--lang`, `--json`, durations (`90s`, `1h30min`) and ranges of numbers (`1-10,255`).
 
 Imported at the start of every command, so it loads click and the list of languages only.
 """
@@ -27,6 +27,27 @@ class Duration(click.ParamType[float]):
             return parse_duration(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+class NumberRanges(click.ParamType[tuple[int, ...]]):
+    """Numbers and ranges within 0 and `most`: `1-10,255`."""
+
+    name = "numbers"
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """Each number once, in the order given."""
+        if isinstance(value, tuple):
+            return value
+        out: list[int] = []
+        for part in value.split(","):
+            match = re.fullmatch(r"\s*(\d{1,5})(?:\s*-\s*(\d{1,5}))?\s*", part)
+            if match is None or not int(match[1]) <= int(match[2] or match[1]) <= self._most:
+                self.fail(f"{part!r} is no range within 0-{self._most}; write for example 1-10 or 1,5,9", param, ctx)
+            out += range(int(match[1]), int(match[2] or match[1]) + 1)
+        return tuple(dict.fromkeys(out))
 
 
 def terminal_language() -> str:

@@ -75,7 +75,7 @@ PURE = [
             "tools/plan/lines.py",
             "adapters/modbus/service/registers.py",
             "tools/init/site_text.py",
-            "tools/use_lines.py",
+            "tools/equipment/use_lines.py",
             "tools/check/uses.py",
             "tools/check/verdict.py",
         )

@@ -1,8 +1,8 @@
 """Every sentence for a person, Vietnamese and English side by side, and how numbers and times are written."""
 
 from words.catalogue import complaint, say
-from words.formats import duration, moment, number, percent
+from words.formats import duration, moment, number, percent, value_text
 from words.languages import LANGUAGES
 from words.refusals import refusal
 
-__all__ = ["LANGUAGES", "complaint", "duration", "moment", "number", "percent", "refusal", "say"]
+__all__ = ["LANGUAGES", "complaint", "duration", "moment", "number", "percent", "refusal", "say", "value_text"]

@@ -6,7 +6,7 @@ What is not known is a dash, never a zero.
 
 from datetime import datetime
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 from words.catalogue import NOTHING, say
 
@@ -55,3 +55,15 @@ def moment(when: datetime | None, lang: str) -> str:
     if when is None:
         return NOTHING
     return f"{when:%H:%M %d/%m/%Y}" if lang == "vi" else f"{when:%Y-%m-%d %H:%M}"
+
+
+def value_text(value: Any, lang: str) -> str:
+    """A value read from a device, as people read it: on/off, a whole number without separators, few decimals."""
+    if isinstance(value, bool):
+        return say("check.on" if value else "check.off", lang)
+    if isinstance(value, int):
+        return str(value)  # as the machine's display shows it: no dots that could be taken for decimal signs
+    if isinstance(value, float):
+        size = abs(value)
+        return f"{value:.3g}" if value and not 1e-3 <= size < 1e9 else number(value, lang, 3 if size < 100 else 1)
+    return "—" if value is None else str(value)

@@ -9,7 +9,7 @@ from config.devices.opcua import OpcUaDevice
 from config.templates.equipment import equipment, equipment_ids
 from tools.browse.lines import Item, shown_value
 from tools.browse.profile import matches_of, row_of
-from tools.use_lines import use_item
+from tools.equipment.use_lines import use_item
 from words import say
 
 

@@ -7,8 +7,7 @@ from adapters.modbus.service.peers import title
 from cli.terminal import show_table
 from config.devices.modbus import BIT_TABLES
 from tools.byte_order.search import Question, Search
-from tools.texts import value_text
-from words import number, say
+from words import number, say, value_text
 
 SHOWN_ROWS = 12
 TAG = "value"

@@ -13,8 +13,7 @@ from tools.check.count import Comparison
 from tools.check.faults import sentence
 from tools.check.machine_now import Told
 from tools.check.verdict import DeviceSeen, TagReport
-from tools.texts import value_text
-from words import duration, moment, number, say
+from words import duration, moment, number, say, value_text
 
 _CENTRED: Final = ' class="c"'
 SIGNERS: Final = ("technician", "factory", "center")

@@ -16,8 +16,7 @@ from tools.check.faults import Fault, told
 from tools.check.machine_now import Told
 from tools.check.verdict import DeviceSeen, TagReport
 from tools.plan.data_lines import data_lines
-from tools.texts import value_text
-from words import complaint, number, say
+from words import complaint, number, say, value_text
 
 FINE, BAD, MISCONFIGURED = 0, 1, 2
 

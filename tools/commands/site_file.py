@@ -1,4 +1,4 @@
-"""The commands of this room about a site file. Each imports what it runs only when it is used."""
+"""Commands about a site file: `nhip check`, `nhip init`, `nhip plan` and `nhip equipment`."""
 
 import sys
 from pathlib import Path
@@ -95,7 +95,7 @@ def init(site_file: Path, lang: str, **flags: Any) -> None:
 @lang_option
 def equipment(name: str, as_json: bool, lang: str) -> None:
     """Lists the equipment profiles, or shows one: sources, what it needs, lines for the site file."""
-    from tools.equipment import show_all, show_one
+    from tools.equipment.command import show_all, show_one
 
     sys.exit(show_one(name, as_json=as_json, lang=lang) if name else show_all(as_json=as_json, lang=lang))
 

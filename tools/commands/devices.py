@@ -1,4 +1,4 @@
-"""The commands of this room. Each imports what it runs only when it is used."""
+"""Commands about a device or a network: `nhip scan`, `nhip browse` and `nhip bytes`."""
 
 import functools
 import sys
@@ -8,15 +8,14 @@ from typing import Any
 
 import click
 
-from cli.options import Duration, json_option, lang_option
-from tools.arguments import Numbers, Place
-from tools.door_site import COMMANDS as SITE
+from cli.options import Duration, NumberRanges, json_option, lang_option
+from tools.commands.place import HostOrSerialPort
 
 TABLES = ("holding", "input", "coil", "discrete")
 PORTS = (502, 4840)
 
 
-_place = click.argument("place", metavar="HOST[:PORT]|RTU-PORT", type=Place())
+_place = click.argument("place", metavar="HOST[:PORT]|RTU-PORT", type=HostOrSerialPort())
 _timeout = click.option(
     "--timeout", type=Duration(), default="1s", show_default=True, help="How long one answer may take."
 )
@@ -70,8 +69,10 @@ def scan() -> None:
 
 @scan.command()
 @_place
-@click.option("--units", type=Numbers(255), default="1-10", show_default=True, help="Unit ids to ask for.")
-@click.option("--range", "span", type=Numbers(65535), default="0-999", show_default=True, help="Addresses, from 0.")
+@click.option("--units", type=NumberRanges(255), default="1-10", show_default=True, help="Unit ids to ask for.")
+@click.option(
+    "--range", "span", type=NumberRanges(65535), default="0-999", show_default=True, help="Addresses, from 0."
+)
 @click.option("--table", "tables", type=click.Choice(TABLES), multiple=True, help="Only these (default: all four).")
 @click.option("--rate", type=click.FloatRange(0.1, 100), default=5, show_default=True, help="Requests per second.")
 @click.option(
@@ -200,4 +201,4 @@ def find_bytes(
     sys.exit(find(question, shows, politeness, watch=watch, as_json=as_json, lang=lang))
 
 
-COMMANDS = (scan, browse, find_bytes, *SITE)
+COMMANDS = (scan, browse, find_bytes)

@@ -4,14 +4,15 @@ from typing import Any
 
 import click
 
+from cli.exits import MISCONFIGURED
 from cli.terminal import notice, show_json, show_table
 from config.templates.equipment import Equipment, equipment, equipment_ids
 from config.templates.variables import Variable
 from config.yaml.suggest import nearest
-from tools.use_lines import use_lines
+from tools.equipment.use_lines import use_lines
 from words import say
 
-FINE, MISCONFIGURED = 0, 2
+FINE = 0
 
 
 def show_all(*, as_json: bool, lang: str) -> int:

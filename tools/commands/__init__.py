@@ -1,0 +1,1 @@
+"""Command lines of this room. Each command imports what it runs only when it is used."""
