@@ -7,7 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oee.engine import step as engine
-from oee.engine.correction import Sent, again, base_at_most, checkpoint, reaches, told, with_rows
+from oee.engine.correction import (
+    Sent,
+    checkpoint,
+    earliest_change,
+    latest_base,
+    recompute,
+    with_declarations,
+    with_rows,
+)
 from oee.model.declarations import Declaration
 from oee.model.facts import MINUTE_NS, fact_keys, loss_keys
 from oee.model.machine import Ideal, Product
@@ -41,13 +49,13 @@ class Ledger:
         self.state = found.state
 
     def hear(self, news, offer_ns):
-        reach_ns = reaches(news, self.said)
+        reach_ns = earliest_change(news, self.said)
         self.said += news
         if reach_ns >= self.state.settled_ns:
             until_ns = self.state.until_ns
-            self.take(engine.step(self.machine, told(self.state, self.said), {}, (), until_ns, offer_ns))
+            self.take(engine.step(self.machine, with_declarations(self.state, self.said), {}, (), until_ns, offer_ns))
         else:
-            self.again(self.machine, base_at_most(reach_ns, self.said))
+            self.again(self.machine, latest_base(reach_ns, self.said))
 
     def again(self, machine, at_most_ns):
         if not self.state.until_ns:
@@ -61,7 +69,7 @@ class Ledger:
         if base.settled_ns == 0:
             edges = [0, *range(T0 + 300 * S, until_ns, 300 * S), until_ns]
         blocks = [(_slice(self.samples, low, high), high) for low, high in zip(edges, edges[1:], strict=False)]
-        found = again(self.machine, base, blocks, self.said, since(self.sent, first, base.settled_ns))
+        found = recompute(self.machine, base, blocks, self.said, since(self.sent, first, base.settled_ns))
         self.take(found)
         self.bases = [*self.bases[: number + 1], *map(self.through_bytes, found.checkpoints)]
         self.state = self.through_bytes(self.state)
