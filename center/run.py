@@ -28,8 +28,7 @@ from center.model.complaints import misconfigured
 from center.runtime.opening import close_center, open_center
 from center.runtime.rollup_job import RollupJob
 from center.runtime.state import CenterState
-from config import Center as CenterFile
-from config import load_center
+from config import CenterFile, load_center
 
 _CONSOLE: Final = "center.console"
 

@@ -3,7 +3,7 @@
 Loading finds everything that is wrong at once and says where; compiling makes the core's machines of a site.
 """
 
-from config.center import Center
+from config.center import CenterFile
 from config.compile.compile import compile_calendar, compile_site
 from config.compile.describe import describe, description, values_of
 from config.compile.digest import config_hash
@@ -13,7 +13,7 @@ from config.templates.state_profiles import StateProfile, load_profiles
 from config.yaml.complaints import Complaint, Misconfigured
 
 __all__ = [
-    "Center",
+    "CenterFile",
     "Complaint",
     "Misconfigured",
     "Site",

@@ -7,8 +7,8 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from config.yaml.common import BrokerLink, BrokerUrl, Listen, Strict
+from config.yaml.complaints import InvalidValue
 from config.yaml.durations import DurationOrZero
-from config.yaml.wrong import Wrong
 
 _FILE_KEYS: Final = ("file", "books")
 
@@ -16,7 +16,7 @@ _FILE_KEYS: Final = ("file", "books")
 def _database(text: str) -> str:
     scheme, _, rest = text.partition("://")
     if scheme not in ("postgresql", "sqlite") or not rest.strip("/"):
-        raise Wrong("bad_database", "not a database; write for example postgresql://nhip@db.example.vn/nhip")
+        raise InvalidValue("bad_database", "not a database; write for example postgresql://nhip@db.example.vn/nhip")
     return text
 
 
@@ -31,7 +31,7 @@ def _address(text: str) -> str:
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:
-        raise Wrong("bad_proxy", "not an address; write for example 127.0.0.1") from None
+        raise InvalidValue("bad_proxy", "not an address; write for example 127.0.0.1") from None
 
 
 DatabaseUrl = Annotated[str, AfterValidator(_database)]
@@ -80,7 +80,7 @@ class Enrolment(Strict):
     )
 
 
-class Center(BrokerLink):
+class CenterFile(BrokerLink):
     """The center's file, checked."""
 
     name: str = Field("", description="What people call this center.", examples=["Trung tâm hỗ trợ"])
@@ -128,9 +128,9 @@ class Center(BrokerLink):
         """Several processes need a store and books that are not one process's own."""
         store, database = info.data.get("store"), info.data.get("database")
         if role != "all" and store is not None and store.kind == "duckdb":
-            raise Wrong("role_needs_server", "the embedded store belongs to one process")
+            raise InvalidValue("role_needs_server", "the embedded store belongs to one process")
         if role != "all" and not (database or "").startswith("postgresql:"):
-            raise Wrong("role_needs_postgresql", "several processes share their delivery ledger in PostgreSQL")
+            raise InvalidValue("role_needs_postgresql", "several processes share their delivery ledger in PostgreSQL")
         return role
 
     @field_validator("listen")
@@ -139,9 +139,9 @@ class Center(BrokerLink):
         """What others can reach asks who they are, and lets nobody on the way read the answer."""
         if not _is_loopback(listen.rpartition(":")[0]):
             if info.data.get("accounts") == "off":
-                raise Wrong("open_without_accounts", "others could reach a center that asks nobody who they are")
+                raise InvalidValue("open_without_accounts", "others could reach a center that asks nobody who they are")
             if not info.data.get("https") and not info.data.get("proxy"):
-                raise Wrong("open_without_https", "passwords would travel in clear text")
+                raise InvalidValue("open_without_https", "passwords would travel in clear text")
         return listen
 
     @property

@@ -21,8 +21,7 @@ from center.ingest.mqtt import BrokerSettings
 from center.ingest.worker import Ingest
 from center.model.viewer import EVERYTHING
 from center.runtime.state import CenterState
-from config import Center as CenterFile
-from config import load_center
+from config import CenterFile, load_center
 from wire.parcel import Item, pack_item
 
 _WAIT_S: Final = 90.0

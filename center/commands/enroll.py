@@ -15,12 +15,12 @@ from cli.options import json_option, lang_option
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from config.center import Center
+    from config import CenterFile
 
 _center = click.argument("center", metavar="CENTER.yaml", type=click.Path(path_type=Path, dir_okay=False))
 
 
-def _opened(center: Path, lang: str) -> tuple["Center", "Engine"]:
+def _opened(center: Path, lang: str) -> tuple["CenterFile", "Engine"]:
     from center.accounts.schema import open_accounts
     from center.contract.store import StoreUnavailable
     from center.model.complaints import misconfigured
@@ -38,7 +38,7 @@ def _opened(center: Path, lang: str) -> tuple["Center", "Engine"]:
         fail(say("accounts.away", lang, detail=error), 1)
 
 
-def _put(settings: "Center", engine: "Engine", lang: str) -> str:
+def _put(settings: "CenterFile", engine: "Engine", lang: str) -> str:
     """Puts everything that is enrolled into the broker's files; the sentence about what the broker knows of it."""
     from center.accounts.enroll.files import write_broker_files
     from center.accounts.enroll.gateways import enrolled
@@ -97,13 +97,13 @@ def enroll_gateway(center: Path, site: str, gateway: str, out: Path | None, as_j
         click.echo(say("enroll.again", lang, serial=serial, center=center, site=site, gateway=gateway))
 
 
-def _authorities(settings: "Center") -> str:
+def _authorities(settings: "CenterFile") -> str:
     assert settings.enrolment is not None  # looked at when opened
     file = settings.enrolment.ca_file or settings.ca_file
     return Path(file).read_text(encoding="ascii") if file else ""
 
 
-def _bundle(settings: "Center", site: str, gateway: str, secret: str, serial: int, authorities: str) -> str:
+def _bundle(settings: "CenterFile", site: str, gateway: str, secret: str, serial: int, authorities: str) -> str:
     from config.bundle import Bundle, write_bundle
     from wire.accounts import account
 

@@ -10,7 +10,7 @@ from center.database.sql import open_database
 from center.ledger.sql import SqlLedger
 from center.model.complaints import misconfigured
 from center.runtime.state import CenterState, center_state
-from config import Center as CenterFile
+from config import CenterFile
 
 _STORES: Final = "center.stores"
 _BOOKS_FILE: Final = "nhip-books.duckdb"

@@ -9,14 +9,13 @@ from zoneinfo import ZoneInfo, available_timezones
 from config.site.model import CalendarModel, ExceptionModel, ShiftModel, Site
 from config.site.shifts import breaks_of, compile_shift, shift_end_s
 from config.yaml.clock import DAY_S
-from config.yaml.complaints import Complaint, Path, Source
-from config.yaml.suggest import nearest
+from config.yaml.complaints import Complaint, Path, SourceMap, nearest
 from oee.model.facts import NO_SHIFT
 
 _MONDAY = date(2024, 1, 1)
 
 
-def check_calendars(site: Site, source: Source) -> Iterator[Complaint]:
+def check_calendars(site: Site, source: SourceMap) -> Iterator[Complaint]:
     """Everything wrong with the site's calendar and the named ones."""
     yield from _check_zone(site.timezone, source)
     yield from _check_calendar(site.calendar(""), (), source)
@@ -24,7 +23,7 @@ def check_calendars(site: Site, source: Source) -> Iterator[Complaint]:
         yield from _check_calendar(site.calendar(name), ("calendars", name), source)
 
 
-def _check_zone(zone: str, source: Source) -> Iterator[Complaint]:
+def _check_zone(zone: str, source: SourceMap) -> Iterator[Complaint]:
     try:
         ZoneInfo(zone)
     except (KeyError, ValueError, OSError):  # a name that is none, or a path
@@ -32,7 +31,7 @@ def _check_zone(zone: str, source: Source) -> Iterator[Complaint]:
         yield source.complain("unknown_zone", ("timezone",), zone, near=near)
 
 
-def _check_calendar(calendar: CalendarModel, above: Path, source: Source) -> Iterator[Complaint]:
+def _check_calendar(calendar: CalendarModel, above: Path, source: SourceMap) -> Iterator[Complaint]:
     yield from _check_shifts(calendar.shifts, (*above, "shifts"), source)
     yield from _check_week(calendar.shifts, (*above, "shifts"), source)
     seen: dict[date, int] = {}
@@ -56,7 +55,7 @@ def days_of(exception: ExceptionModel) -> list[date]:
     return [exception.first + timedelta(days=step) for step in range(length + 1)]
 
 
-def _check_shifts(shifts: Sequence[ShiftModel], path: Path, source: Source) -> Iterator[Complaint]:
+def _check_shifts(shifts: Sequence[ShiftModel], path: Path, source: SourceMap) -> Iterator[Complaint]:
     for number, shift in enumerate(shifts):
         where = (*path, number)
         if shift.name == NO_SHIFT:
@@ -97,7 +96,7 @@ def _round_days(shifts: Sequence[ShiftModel]) -> int:
     return min(lcm(7, *(shift.rotation.days for shift in shifts if shift.rotation)), 728)
 
 
-def _check_week(shifts: Sequence[ShiftModel], path: Path, source: Source) -> Iterator[Complaint]:
+def _check_week(shifts: Sequence[ShiftModel], path: Path, source: SourceMap) -> Iterator[Complaint]:
     told = set()
     around_s = _round_days(shifts) * DAY_S
     for (one, two, first), (three, four, second) in combinations(_spans(shifts), 2):
@@ -108,7 +107,9 @@ def _check_week(shifts: Sequence[ShiftModel], path: Path, source: Source) -> Ite
             yield source.complain("shifts_overlap", (*path, second), later.name, other=earlier.name, shift=later.name)
 
 
-def _check_day(calendar: CalendarModel, exception: ExceptionModel, path: Path, source: Source) -> Iterator[Complaint]:
+def _check_day(
+    calendar: CalendarModel, exception: ExceptionModel, path: Path, source: SourceMap
+) -> Iterator[Complaint]:
     """Overlaps of an exception's shifts with each other and with the days around it."""
     own = [
         (shift.start_s, shift_end_s(shift), shift.name) for shift in exception.shifts if shift.start_s != shift.end_s

@@ -7,13 +7,13 @@ from typing import Any, Final
 from config.devices.modbus import TABLES, ModbusDevice, ModbusRtuDevice, ModbusTcpDevice
 from config.devices.modbus_tag import reference
 from config.site.model import Site
-from config.yaml.complaints import Complaint, Source
+from config.yaml.complaints import Complaint, SourceMap
 
 _LINE_SETTINGS: Final = ("framing", "baud", "parity", "stop_bits", "rs485", "listen", "echo")
 _CHANGING_NAME: Final = re.compile(r"/dev/tty(USB|ACM)\d+")
 
 
-def check_lines(site: Site, source: Source) -> Iterator[Complaint]:
+def check_lines(site: Site, source: SourceMap) -> Iterator[Complaint]:
     """Everything wrong, and every warning, about Modbus devices beside each other."""
     first_on: dict[object, tuple[str, ModbusDevice]] = {}
     for name, device in site.devices.items():
@@ -31,7 +31,7 @@ def check_lines(site: Site, source: Source) -> Iterator[Complaint]:
         yield from _check_references(name, device, source)
 
 
-def _check_references(name: str, device: ModbusDevice, source: Source) -> Iterator[Complaint]:
+def _check_references(name: str, device: ModbusDevice, source: SourceMap) -> Iterator[Complaint]:
     for tag, model in device.tags.items():
         for table in TABLES:
             number = getattr(model, table)

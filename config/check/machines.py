@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping
 from config.check.counting import cannot_count
 from config.site.machine import CounterUse, FromCounts, MachineModel, ProfileUse, RuleLine, is_operator
 from config.site.model import Site
-from config.site.names import Names, missing_tag
+from config.site.names import DefinedNames, missing_tag
 from config.templates.state_profiles import StateProfile, parameters_of
-from config.yaml.complaints import Complaint, Path, Source
-from config.yaml.suggest import nearest
+from config.yaml.complaints import Complaint, Path, SourceMap, nearest
 from oee.model.conditions import BadExpression, parse
 from oee.model.machine import OPERATOR
 from oee.model.states import State
@@ -17,7 +16,7 @@ from oee.model.states import State
 Profiles = Mapping[str, StateProfile]
 
 
-def check_machines(site: Site, names: Names, profiles: Profiles, source: Source) -> Iterator[Complaint]:
+def check_machines(site: Site, names: DefinedNames, profiles: Profiles, source: SourceMap) -> Iterator[Complaint]:
     """Everything wrong with the machines."""
     for name, machine in site.machines.items():
         path: Path = ("machines", name)
@@ -28,7 +27,7 @@ def check_machines(site: Site, names: Names, profiles: Profiles, source: Source)
 
 
 def _check_state(
-    machine: MachineModel, names: Names, profiles: Profiles, path: Path, source: Source
+    machine: MachineModel, names: DefinedNames, profiles: Profiles, path: Path, source: SourceMap
 ) -> Iterator[Complaint]:
     lines = machine.lines()
     where = (*path, "state")
@@ -56,7 +55,7 @@ def _check_state(
         yield source.complain("gap_without_counter", (*path, "no_count") if machine.no_count else where)
 
 
-def _check_rule(line: RuleLine, names: Names, spot: Path, source: Source) -> Iterator[Complaint]:
+def _check_rule(line: RuleLine, names: DefinedNames, spot: Path, source: SourceMap) -> Iterator[Complaint]:
     if line.when is not None:
         try:
             tags = parse(line.when).tags
@@ -77,7 +76,7 @@ def _check_rule(line: RuleLine, names: Names, spot: Path, source: Source) -> Ite
 
 
 def _check_profile(
-    use: ProfileUse, names: Names, profiles: Profiles, spot: Path, source: Source
+    use: ProfileUse, names: DefinedNames, profiles: Profiles, spot: Path, source: SourceMap
 ) -> Iterator[Complaint]:
     profile = profiles.get(use.profile)
     if profile is None:
@@ -95,7 +94,9 @@ def _check_profile(
             yield source.complain("missing_key", (*spot, name), example=f"{name}: device.tag")
 
 
-def _check_pieces(site: Site, machine: MachineModel, names: Names, path: Path, source: Source) -> Iterator[Complaint]:
+def _check_pieces(
+    site: Site, machine: MachineModel, names: DefinedNames, path: Path, source: SourceMap
+) -> Iterator[Complaint]:
     pieces = machine.pieces
     where = (*path, "pieces")
     counters = pieces.counters()
@@ -118,14 +119,14 @@ def _check_pieces(site: Site, machine: MachineModel, names: Names, path: Path, s
         yield missing_tag(pieces.cavities, names, (*where, "cavities"), source)
 
 
-def _check_counter(site: Site, counter: CounterUse, spot: Path, source: Source) -> Iterator[Complaint]:
+def _check_counter(site: Site, counter: CounterUse, spot: Path, source: SourceMap) -> Iterator[Complaint]:
     found = cannot_count(site, counter.tag)
     if found:
         yield source.complain("tag_cannot_count", spot, counter.tag, type=found)
 
 
 def _check_references(
-    site: Site, machine: MachineModel, names: Names, path: Path, source: Source
+    site: Site, machine: MachineModel, names: DefinedNames, path: Path, source: SourceMap
 ) -> Iterator[Complaint]:
     product = machine.product
     if product and product != OPERATOR and product not in names.products and product not in names.tags:
@@ -151,7 +152,7 @@ def _check_references(
             yield source.complain("line_not_described", (*path, "line"), machine.line, severity="warning")
 
 
-def _check_shared(site: Site, source: Source) -> Iterator[Complaint]:
+def _check_shared(site: Site, source: SourceMap) -> Iterator[Complaint]:
     users: dict[str, list[str]] = defaultdict(list)
     for name, machine in site.machines.items():
         for key, counter in machine.pieces.counters().items():
@@ -165,6 +166,6 @@ def _check_shared(site: Site, source: Source) -> Iterator[Complaint]:
 
 
 def _unknown(
-    code: str, word: str, known: Mapping[str, object] | frozenset[str], path: Path, source: Source
+    code: str, word: str, known: Mapping[str, object] | frozenset[str], path: Path, source: SourceMap
 ) -> Complaint:
     return source.complain(code, path, word, near=nearest(word, known), known=", ".join(sorted(known)) or "—")

@@ -6,15 +6,14 @@ from config.check.calendars import check_calendars
 from config.check.lines import check_lines
 from config.check.machines import Profiles, check_machines
 from config.site.model import ProductAt, ProductModel, Site
-from config.site.names import ONLINE, Names
+from config.site.names import ONLINE, DefinedNames
 from config.site.values import check_values
-from config.yaml.complaints import Complaint, Path, Source
-from config.yaml.suggest import nearest
+from config.yaml.complaints import Complaint, Path, SourceMap, nearest
 from oee.model.conditions import BadExpression, parse
 from oee.model.states import State
 
 
-def check_site(site: Site, names: Names, profiles: Profiles, source: Source) -> Iterator[Complaint]:
+def check_site(site: Site, names: DefinedNames, profiles: Profiles, source: SourceMap) -> Iterator[Complaint]:
     """Everything wrong, and every warning, between the blocks of a site file."""
     yield from check_calendars(site, source)
     yield from _check_devices(site, source)
@@ -29,7 +28,7 @@ def check_site(site: Site, names: Names, profiles: Profiles, source: Source) -> 
     yield from check_values(site.values, names, source)
 
 
-def _check_devices(site: Site, source: Source) -> Iterator[Complaint]:
+def _check_devices(site: Site, source: SourceMap) -> Iterator[Complaint]:
     for device, model in site.devices.items():
         for tag in model.tags:
             path = ("devices", device, "tags", tag)
@@ -46,7 +45,7 @@ def _is_word(tag: str) -> bool:
         return False
 
 
-def _check_product(product: ProductModel, names: Names, path: Path, source: Source) -> Iterator[Complaint]:
+def _check_product(product: ProductModel, names: DefinedNames, path: Path, source: SourceMap) -> Iterator[Complaint]:
     yield from _check_ideals(product, path, source)
     for machine, differs in product.at.items():
         where = (*path, "at", machine)
@@ -56,7 +55,7 @@ def _check_product(product: ProductModel, names: Names, path: Path, source: Sour
         yield from _check_ideals(differs, where, source)
 
 
-def _check_ideals(item: ProductAt, path: Path, source: Source) -> Iterator[Complaint]:
+def _check_ideals(item: ProductAt, path: Path, source: SourceMap) -> Iterator[Complaint]:
     if item.ideal is not None and item.ideals:
         yield source.complain("ideal_twice", (*path, "ideals"))
     seen = set()
@@ -70,7 +69,7 @@ def _check_ideals(item: ProductAt, path: Path, source: Source) -> Iterator[Compl
             yield source.complain("ideal_too_short", spot, f"{seconds:g}s")
 
 
-def _check_lines(site: Site, names: Names, source: Source) -> Iterator[Complaint]:
+def _check_lines(site: Site, names: DefinedNames, source: SourceMap) -> Iterator[Complaint]:
     for name, line in site.lines.items():
         path = ("lines", name, "constraint")
         stations = [key for key, machine in site.machines.items() if machine.line == name]

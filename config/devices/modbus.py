@@ -16,8 +16,8 @@ from config.devices.modbus_tag import (
     ModbusType,
     Table,
 )
+from config.yaml.complaints import InvalidValue
 from config.yaml.durations import Duration, DurationOrZero
-from config.yaml.wrong import Wrong
 
 __all__ = [
     "BIT_TABLES",
@@ -46,7 +46,7 @@ def _span(value: Any) -> Any:
             return (int(match[1]), int(match[2] or match[1]))
     if isinstance(value, (tuple, list)) and len(value) == 2:
         return tuple(value)
-    raise Wrong("modbus_range", f"{value!r} is no range of addresses; write 200-299 or 200", span=value)
+    raise InvalidValue("modbus_range", f"{value!r} is no range of addresses; write 200-299 or 200", span=value)
 
 
 Span = Annotated[
@@ -74,11 +74,11 @@ class NeverRead(BaseModel):
     @model_validator(mode="after")
     def _something(self) -> Self:
         if not self.spans():
-            raise Wrong("modbus_range_empty", "an empty entry; write for example {holding: 200-299}")
+            raise InvalidValue("modbus_range_empty", "an empty entry; write for example {holding: 200-299}")
         for table, first, last in self.spans():
             if not 0 <= first <= last <= LAST_ADDRESS + 1:
                 text = f"{table} {first}-{last} is no range within 0–65535"
-                raise Wrong("modbus_range", text, span=f"{table} {first}-{last}")
+                raise InvalidValue("modbus_range", text, span=f"{table} {first}-{last}")
         return self
 
 
@@ -121,7 +121,7 @@ class ModbusDevice(DeviceBase):
         for table, first, last in self.forbidden():
             if not 0 <= first <= last <= LAST_ADDRESS:
                 span = f"{table} {first + self.base}-{last + self.base}"
-                raise Wrong("modbus_range", f"never_read {span} is beyond the addresses of a table", span=span)
+                raise InvalidValue("modbus_range", f"never_read {span} is beyond the addresses of a table", span=span)
         for name, tag in self.tags.items():
             _check_place(self, name, tag)
         return self
@@ -133,16 +133,18 @@ def _check_place(device: ModbusDevice, name: str, tag: ModbusTag) -> None:
     lowest, highest = device.base, device.base + LAST_ADDRESS
     if first < 0 or last > LAST_ADDRESS:
         text = f"tags.{name}: {tag.written}, {tag.count} long, runs beyond the addresses {lowest}–{highest}"
-        raise Wrong("modbus_beyond", text, tag=name, place=tag.written, count=tag.count, lowest=lowest, highest=highest)
+        raise InvalidValue(
+            "modbus_beyond", text, tag=name, place=tag.written, count=tag.count, lowest=lowest, highest=highest
+        )
     limit, key = (device.max_bits, "max_bits") if tag.table in BIT_TABLES else (device.max_registers, "max_registers")
     if tag.count > limit:
         text = f"tags.{name} takes {tag.count} registers, more than {key} {limit}"
-        raise Wrong("modbus_too_long", text, tag=name, count=tag.count, option=key, limit=limit)
+        raise InvalidValue("modbus_too_long", text, tag=name, count=tag.count, option=key, limit=limit)
     for table, start, end in device.forbidden():
         if table == tag.table and first <= end and start <= last:
             span = f"{table} {start + device.base}-{end + device.base}"
             text = f"tags.{name}: {tag.written} lies in never_read {span}"
-            raise Wrong("modbus_never_read", text, tag=name, place=tag.written, span=span)
+            raise InvalidValue("modbus_never_read", text, tag=name, place=tag.written, span=span)
 
 
 class ModbusTcpDevice(ModbusDevice):
@@ -201,4 +203,6 @@ class ModbusRtuDevice(ModbusDevice):
 def _check_unit(unit: int) -> None:
     """0 is for everybody and answered by nobody; what is above 247 is reserved on a line."""
     if not 1 <= unit <= 247:
-        raise Wrong("modbus_unit", f"unit {unit} cannot answer on a serial line; units there are 1–247", unit=unit)
+        raise InvalidValue(
+            "modbus_unit", f"unit {unit} cannot answer on a serial line; units there are 1–247", unit=unit
+        )

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, model_validator
 
 from config.devices.common import TagBase
-from config.yaml.wrong import Wrong
+from config.yaml.complaints import InvalidValue
 
 Table = Literal["coil", "discrete", "holding", "input"]
 """The four address spaces: functions 1, 2, 3 and 4."""
@@ -42,15 +42,17 @@ def _address(value: Any, info: ValidationInfo) -> Any:
     if not isinstance(value, int) or isinstance(value, bool) or 0 <= value <= LAST_ADDRESS + 1:
         return value
     if reference(str(value)):
-        raise Wrong("modbus_reference", f"{value} is a reference, not an address; write `ref: {value}`", ref=value)
-    raise Wrong("modbus_address", f"{info.field_name} {value} is outside 0–65535")
+        raise InvalidValue(
+            "modbus_reference", f"{value} is a reference, not an address; write `ref: {value}`", ref=value
+        )
+    raise InvalidValue("modbus_address", f"{info.field_name} {value} is outside 0–65535")
 
 
 def _reference(value: Any) -> Any:
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     if isinstance(text, str) and reference(text):
         return text
-    raise Wrong(
+    raise InvalidValue(
         "modbus_no_reference",
         f"{value!r} is no reference; write five or six digits that begin with 4 (holding), 3 (input), 1 (discrete) "
         'or 0 (coil; in quotes), as in `ref: 400101` or `ref: "00001"`',
@@ -119,7 +121,7 @@ class ModbusTag(TagBase):
         if len(given) != 1:
             found = " and ".join(given) or "none"
             text = f"a tag needs exactly one of coil, discrete, holding, input, ref; found {found}"
-            raise Wrong("modbus_one_place", text, found=", ".join(given))
+            raise InvalidValue("modbus_one_place", text, found=", ".join(given))
         _check(self)
         return self
 
@@ -128,19 +130,19 @@ def _check(tag: ModbusTag) -> None:
     """Refuses a tag that has one place and makes no sense."""
     value_type, is_bit = tag.value_type, tag.table in BIT_TABLES
     if is_bit and (value_type != "bool" or tag.bit is not None):
-        raise Wrong(
+        raise InvalidValue(
             "modbus_coil_is_bit",
             f"a {tag.table} is one bit: leave out type and bit, or read a register",
             table=tag.table,
         )
     if not is_bit and (value_type == "bool") != (tag.bit is not None):
-        raise Wrong("modbus_bit", "a bool in a register needs `bit: 0..15`, and a bit has no other type")
+        raise InvalidValue("modbus_bit", "a bool in a register needs `bit: 0..15`, and a bit has no other type")
     if (value_type == "string") != (tag.length is not None):
-        raise Wrong("modbus_length", "`length` [characters] belongs to type string, and a string needs it")
+        raise InvalidValue("modbus_length", "`length` [characters] belongs to type string, and a string needs it")
     if value_type in {"bool", "string"} and (tag.scale != 1 or tag.offset != 0):
-        raise Wrong("modbus_scale", f"scale and offset are for numbers, not for {value_type}", type=value_type)
+        raise InvalidValue("modbus_scale", f"scale and offset are for numbers, not for {value_type}", type=value_type)
     if value_type == "string" and tag.order not in {"ABCD", "BADC"}:
         text = f"a string has order ABCD or BADC (bytes swapped), not {tag.order}"
-        raise Wrong("modbus_string_order", text, order=tag.order)
+        raise InvalidValue("modbus_string_order", text, order=tag.order)
     if tag.scale == 0:
-        raise Wrong("modbus_scale_zero", "scale 0 would make every value the same; leave it out for 1")
+        raise InvalidValue("modbus_scale_zero", "scale 0 would make every value the same; leave it out for 1")

@@ -7,8 +7,8 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from config.devices.common import DeviceBase, TagBase
+from config.yaml.complaints import InvalidValue
 from config.yaml.durations import Duration
-from config.yaml.wrong import Wrong
 
 _NODE = re.compile(r"(nsu=[^;]+;|ns=\d+;)?(i=\d+|[sgb]=.+)")
 _URL = re.compile(r"opc\.tcp://[^/\s]+.*")
@@ -18,13 +18,13 @@ MODES = ("Sign", "SignAndEncrypt")
 
 def _node(text: str) -> str:
     if not _NODE.fullmatch(text):
-        raise Wrong("opcua_node", f"{text!r} is no node id; write for example nsu=http://example.org/m;s=Status")
+        raise InvalidValue("opcua_node", f"{text!r} is no node id; write for example nsu=http://example.org/m;s=Status")
     return text
 
 
 def _url(text: str) -> str:
     if not _URL.fullmatch(text):
-        raise Wrong("opcua_url", f"{text!r} is no endpoint; write for example opc.tcp://192.0.2.20:4840")
+        raise InvalidValue("opcua_url", f"{text!r} is no endpoint; write for example opc.tcp://192.0.2.20:4840")
     return text
 
 
@@ -70,17 +70,17 @@ class OpcUaDevice(DeviceBase):
     @model_validator(mode="after")
     def _sound(self) -> Self:
         if (self.user is None) != (self.password_file is None):
-            raise Wrong("opcua_user", "user and password_file belong together")
+            raise InvalidValue("opcua_user", "user and password_file belong together")
         if self.security == "None":
             return self
         policy, _, mode = self.security.partition("/")
         if policy not in POLICIES or mode not in MODES:
             known, modes = ", ".join(POLICIES), " or ".join(MODES)
             text = f"security {self.security!r} is unknown; write None or one of {known}, a slash, and {modes}"
-            raise Wrong("opcua_security", text, security=self.security, known=known, modes=", ".join(MODES))
+            raise InvalidValue("opcua_security", text, security=self.security, known=known, modes=", ".join(MODES))
         if (self.certificate_file is None) != (self.private_key_file is None):
             text = "certificate_file and private_key_file belong together; leave out both to have them made"
-            raise Wrong("opcua_key", text)
+            raise InvalidValue("opcua_key", text)
         return self
 
 

@@ -1,18 +1,18 @@
-"""From a YAML file to a checked `Site` or `Center`, or to everything that is wrong with it."""
+"""From a YAML file to a checked `Site` or `CenterFile`, or to everything that is wrong with it."""
 
 from pathlib import Path as FilePath
 
 from pydantic import ValidationError
 
-from config.center import Center
+from config.center import CenterFile
 from config.check.site import check_site
+from config.load.partial import is_consequence, validate
 from config.load.paths import center_beside, site_beside
-from config.load.salvage import is_consequence, validate
 from config.site.model import Site
 from config.site.names import names_in
 from config.templates.expand import expand, template_lines
 from config.templates.state_profiles import load_profiles
-from config.yaml.complaints import Complaint, Misconfigured, Source, in_order, once_a_line
+from config.yaml.complaints import Complaint, Misconfigured, SourceMap, in_order, once_a_line
 from config.yaml.translate import complaints_of
 from config.yaml.tree import lines, read_tree, value
 
@@ -41,7 +41,7 @@ def parse_site(text: str, file: str = "site.yaml") -> tuple[Site, tuple[Complain
         raise Misconfigured(complaints or [Complaint(file, 1, "", "", "empty_file")])
     shared = template_lines(tree)
     tree, wrong = expand(tree, file)
-    source, data = Source(file, lines(tree)), value(tree)
+    source, data = SourceMap(file, lines(tree)), value(tree)
     site, invalid, broken = validate(data, source)
     if site is not None:
         crossed = check_site(site, names_in(data), load_profiles(), source)
@@ -53,7 +53,7 @@ def parse_site(text: str, file: str = "site.yaml") -> tuple[Site, tuple[Complain
     return site, tuple(complaints)
 
 
-def load_center(path: str | FilePath) -> Center:
+def load_center(path: str | FilePath) -> CenterFile:
     """The center's file at `path`; the files that it names lie beside it unless a folder is said.
 
     Raises `Misconfigured` with everything that is wrong.
@@ -61,16 +61,16 @@ def load_center(path: str | FilePath) -> Center:
     return center_beside(parse_center(_text(path), str(path)), FilePath(path).parent)
 
 
-def parse_center(text: str, file: str = "center.yaml") -> Center:
+def parse_center(text: str, file: str = "center.yaml") -> CenterFile:
     """The same for a text; file: what complaints call it."""
     tree, complaints = read_tree(text, file)
     if not tree.pairs:
         raise Misconfigured(complaints or [Complaint(file, 1, "", "", "empty_file")])
-    source, data = Source(file, lines(tree)), value(tree)
+    source, data = SourceMap(file, lines(tree)), value(tree)
     try:
-        center = Center.model_validate(data)
+        center = CenterFile.model_validate(data)
     except ValidationError as error:
-        raise Misconfigured(in_order(complaints + complaints_of(error, Center, data, source))) from None
+        raise Misconfigured(in_order(complaints + complaints_of(error, CenterFile, data, source))) from None
     if complaints:
         raise Misconfigured(complaints)
     return center

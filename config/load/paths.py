@@ -5,7 +5,7 @@ from typing import Final, TypeVar
 
 from pydantic import BaseModel
 
-from config.center import Center, StoreModel
+from config.center import CenterFile, StoreModel
 from config.site.model import Site
 
 _KEYS: Final = (
@@ -33,7 +33,7 @@ def site_beside(site: Site, folder: PurePath) -> Site:
     return site.model_copy(update={"devices": devices} | ({"center": center} if center else {}))
 
 
-def center_beside(center: Center, folder: PurePath) -> Center:
+def center_beside(center: CenterFile, folder: PurePath) -> CenterFile:
     """The same for a center; folder: of the center's file."""
     blocks = {"https": center.https, "enrolment": center.enrolment}
     news: dict[str, object] = {key: _placed(block, folder) for key, block in blocks.items() if block}

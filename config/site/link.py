@@ -5,8 +5,8 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from config.yaml.common import BrokerLink, BrokerUrl
+from config.yaml.complaints import InvalidValue
 from config.yaml.durations import Duration
-from config.yaml.wrong import Wrong
 
 
 class GatewayLink(BrokerLink):
@@ -35,5 +35,5 @@ class GatewayLink(BrokerLink):
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
         if bool(self.bundle) == bool(self.broker) or (self.bundle and (self.username or self.password_file)):
-            raise Wrong("bundle_or_broker", "either `bundle` alone, or `broker` with what it needs")
+            raise InvalidValue("bundle_or_broker", "either `bundle` alone, or `broker` with what it needs")
         return self

@@ -51,7 +51,7 @@ class FromCounts(Strict):
     from_counts: Gap = Field(description="When a gap between pieces is a stop.")
 
 
-# Names of branches are in brackets, so that no key of the file can be taken for one (config/yaml/translate.py).
+# DefinedNames of branches are in brackets, so that no key of the file can be taken for one (config/yaml/translate.py).
 
 
 def _line_kind(value: Any) -> str:

@@ -11,8 +11,8 @@ from config.site.machine import MachineModel
 from config.site.values import Values
 from config.yaml.clock import Break, Clock, Days, parse_days
 from config.yaml.common import Listen, MachineId, Name, SiteId, StateWord, Strict, Word
+from config.yaml.complaints import InvalidValue
 from config.yaml.durations import Duration
-from config.yaml.wrong import Wrong
 
 IdealPer = Literal["piece", "cycle", "set", "pair"]
 IdealSource = Literal["design", "timed", "guess"]
@@ -72,7 +72,7 @@ class RotationModel(Strict):
     def _within(self) -> Self:
         outside = [day for day in self.on if not 1 <= day <= self.days]
         if outside:
-            raise Wrong("rotation_day", f"day {outside[0]} of {self.days}", day=outside[0], days=self.days)
+            raise InvalidValue("rotation_day", f"day {outside[0]} of {self.days}", day=outside[0], days=self.days)
         return self
 
 

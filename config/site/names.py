@@ -7,15 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from config.yaml.complaints import Complaint, Path, Source
-from config.yaml.suggest import nearest
+from config.yaml.complaints import Complaint, Path, SourceMap, nearest
 
 ONLINE = "online"
 """`<device>.online` is a tag that every device has and that is never unknown."""
 
 
 @dataclass(frozen=True)
-class Names:
+class DefinedNames:
     """tags: `device.tag`; the rest: ids."""
 
     devices: frozenset[str]
@@ -27,7 +26,7 @@ class Names:
     calendars: frozenset[str]
 
 
-def names_in(data: Mapping[str, Any]) -> Names:
+def names_in(data: Mapping[str, Any]) -> DefinedNames:
     """The names in the raw data of a site file."""
 
     def keys(section: Any) -> frozenset[str]:
@@ -41,10 +40,10 @@ def names_in(data: Mapping[str, Any]) -> Names:
         for tag in keys(block.get("tags") if isinstance(block, Mapping) else None) | {ONLINE}
     }
     sections = ("machines", "products", "reasons", "lines", "calendars")
-    return Names(keys(written), frozenset(tags), *(keys(data.get(name)) for name in sections))
+    return DefinedNames(keys(written), frozenset(tags), *(keys(data.get(name)) for name in sections))
 
 
-def missing_tag(name: str, names: Names, path: Path, source: Source) -> Complaint:
+def missing_tag(name: str, names: DefinedNames, path: Path, source: SourceMap) -> Complaint:
     """The complaint that a tag does not exist, with the nearest that does."""
     device, dot, _ = name.partition(".")
     if not dot:

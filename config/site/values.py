@@ -5,9 +5,9 @@ from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field
 
-from config.site.names import Names, missing_tag
+from config.site.names import DefinedNames, missing_tag
 from config.yaml.common import Strict
-from config.yaml.complaints import Complaint, Source
+from config.yaml.complaints import Complaint, SourceMap
 from config.yaml.durations import Duration
 
 ALL: Final = "*"
@@ -41,7 +41,7 @@ def kept_values(values: Mapping[str, ValueModel], tags: Iterable[str]) -> dict[s
     return {tag: devices[device] for tag in tags if (device := tag.partition(".")[0]) in devices} | named
 
 
-def check_values(values: Mapping[str, ValueModel], names: Names, source: Source) -> Iterator[Complaint]:
+def check_values(values: Mapping[str, ValueModel], names: DefinedNames, source: SourceMap) -> Iterator[Complaint]:
     """Tags that do not exist."""
     for key in values:
         device, _, tag = key.partition(".")

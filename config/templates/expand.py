@@ -24,10 +24,9 @@ from typing import Final
 
 from config.site.machine import MachineModel
 from config.templates.equipment import Equipment, equipment, equipment_ids
-from config.templates.fill import Filler, Row
+from config.templates.fill import Filler, TemplateRow
 from config.templates.variables import declared, row_of
-from config.yaml.complaints import Complaint, Path, Source
-from config.yaml.suggest import nearest
+from config.yaml.complaints import Complaint, Path, SourceMap, nearest
 from config.yaml.tree import Map, Node, Scalar, Seq
 
 SECTIONS: Final = ("devices", "machines", "products", "reasons", "lines", "calendars")
@@ -43,7 +42,7 @@ class _Place:
     made: dict[tuple[str, str], int]
 
     def say(self, node: Node, path: Path, code: str, value: object = "", **values: str | int) -> None:
-        source = Source(self.file, {path: node.line})
+        source = SourceMap(self.file, {path: node.line})
         self.complaints.append(source.complain(code, path, value, severity="error", **values))
 
 
@@ -189,7 +188,7 @@ def _over(below: Node, extra: list[tuple[Scalar, Node]]) -> Node:
     return Map((*kept, *laid), below.line)
 
 
-def _filled(template: Map, row: Row, path: Path, place: _Place) -> list[tuple[str, Map]]:
+def _filled(template: Map, row: TemplateRow, path: Path, place: _Place) -> list[tuple[str, Map]]:
     filler = Filler(place.file, row, place.complaints)
     return [
         (key.text, filler.map(node, (*path, key.text)))

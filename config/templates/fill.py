@@ -16,8 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from config.yaml.complaints import Complaint, Path, Source
-from config.yaml.suggest import nearest
+from config.yaml.complaints import Complaint, Path, SourceMap, nearest
 from config.yaml.tree import Map, Node, Scalar, Seq
 
 ONLY_WITH: Final = "only_with"
@@ -26,7 +25,7 @@ _VARIABLE: Final = re.compile(r"\$\{\s*([\w-]*)\s*\}")
 
 
 @dataclass(frozen=True)
-class Row:
+class TemplateRow:
     """One use of a template. left_out: optional variables that it does not give; line: where everything is said to
     stand, None for the template's own lines.
     """
@@ -41,7 +40,7 @@ class Filler:
     """Fills one template, and gathers what is wrong with it."""
 
     file: str
-    row: Row
+    row: TemplateRow
     complaints: list[Complaint] = field(default_factory=list)
 
     def map(self, node: Map, path: Path) -> Map:
@@ -91,7 +90,7 @@ class Filler:
     def _complain(self, node: Scalar, path: Path, written: str, name: str) -> None:
         near, known = nearest(name, self.row.values), ", ".join(self.row.values)
         code = "variable_left_out" if name in self.row.left_out else "unknown_variable"
-        source = Source(self.file, {path: self._line(node.line)})
+        source = SourceMap(self.file, {path: self._line(node.line)})
         self.complaints.append(source.complain(code, path, written, near=near, known=known, name=name))
 
     def _whole(self, node: Node) -> int:

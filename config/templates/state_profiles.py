@@ -13,10 +13,9 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, ValidationError
 
 from config.yaml.common import Name, StateWord, Strict
-from config.yaml.complaints import Complaint, Misconfigured, Source
+from config.yaml.complaints import Complaint, InvalidValue, Misconfigured, SourceMap
 from config.yaml.translate import complaints_of
 from config.yaml.tree import lines, read_tree, value
-from config.yaml.wrong import Wrong
 from oee.model.conditions import BadExpression, Expression, parse, rename
 from oee.model.machine import Rule
 
@@ -25,7 +24,7 @@ def _condition(text: str) -> str:
     try:
         parse(text)
     except BadExpression as error:
-        raise Wrong(
+        raise InvalidValue(
             "bad_expression", str(error), detail_key=error.key, column=error.position + 1, **error.values
         ) from error
     return text
@@ -78,7 +77,7 @@ def _read(place: Traversable) -> dict[str, StateProfile]:
     complaints: list[Complaint] = []
     for file in files:
         tree, wrong = read_tree(file.read_text(encoding="utf-8"), file.name)
-        source, data = Source(file.name, lines(tree)), value(tree)
+        source, data = SourceMap(file.name, lines(tree)), value(tree)
         complaints += wrong
         try:
             profile = StateProfile.model_validate(data)
@@ -92,7 +91,7 @@ def _read(place: Traversable) -> dict[str, StateProfile]:
     return profiles
 
 
-def _unknown_names(profile: StateProfile, source: Source) -> Iterable[Complaint]:
+def _unknown_names(profile: StateProfile, source: SourceMap) -> Iterable[Complaint]:
     for index, rule in enumerate(profile.rules):
         for name in sorted(_expression(rule).tags - set(profile.parameters) if rule.when else ()):
             known = ", ".join(profile.parameters)

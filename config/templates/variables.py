@@ -12,9 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from config.templates.fill import Row
-from config.yaml.complaints import Complaint, Path, Source
-from config.yaml.suggest import nearest
+from config.templates.fill import TemplateRow
+from config.yaml.complaints import Complaint, Path, SourceMap, nearest
 from config.yaml.tree import Map, Node, Scalar, Seq, resolve
 
 KEYS: Final = ("name", "example", "default", "optional", "browse")
@@ -89,10 +88,10 @@ def _texts(node: Node | None) -> tuple[str, ...]:
 
 def row_of(
     node: Node, variables: Mapping[str, Variable], path: Path, file: str, also: Iterable[str] = ()
-) -> tuple[Row, list[Complaint]]:
+) -> tuple[TemplateRow, list[Complaint]]:
     """The values of one row, with defaults, and what is wrong with it. also: keys that are no variables and allowed."""
     if not isinstance(node, Map):
-        return Row({}), [_at(file, node, path, "wants_mapping")]
+        return TemplateRow({}), [_at(file, node, path, "wants_mapping")]
     allowed, complaints = set(also), []
     values: dict[str, Scalar] = {}
     for key, item in node.pairs:
@@ -114,8 +113,8 @@ def row_of(
             example = f"{name}: {variable.example or '...'}"
             complaints.append(_at(file, node, (*path, name), "missing_key", example=example))
             values[name] = Scalar(f"${{{name}}}", plain=True, line=node.line)
-    return Row(values, frozenset(set(variables) - set(values))), complaints
+    return TemplateRow(values, frozenset(set(variables) - set(values))), complaints
 
 
 def _at(file: str, node: Node, path: Path, code: str, **values: str) -> Complaint:
-    return Source(file, {path: node.line}).complain(code, path, severity="error", **values)
+    return SourceMap(file, {path: node.line}).complain(code, path, severity="error", **values)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, WithJsonSchema
 
-from config.yaml.wrong import Wrong
+from config.yaml.complaints import InvalidValue
 
 DAY_S: Final = 86_400
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -16,33 +16,33 @@ _TEXT: Final = WithJsonSchema({"type": "string"})
 def parse_clock(text: Any) -> int:
     """A wall-clock time `HH:MM` between 00:00 and 24:00 as seconds after midnight [s].
 
-    Raises `Wrong` with code `bad_clock` for anything else.
+    Raises `InvalidValue` with code `bad_clock` for anything else.
     """
     match = _CLOCK.fullmatch(text.strip()) if isinstance(text, str) else None
     if match is not None and int(match[2]) < 60:
         seconds = int(match[1]) * 3600 + int(match[2]) * 60
         if seconds <= DAY_S:
             return seconds
-    raise Wrong("bad_clock", 'not a time of day; write hours and minutes, for example "06:00"')
+    raise InvalidValue("bad_clock", 'not a time of day; write hours and minutes, for example "06:00"')
 
 
 def parse_break(text: Any) -> tuple[int, int]:
     """A break `HH:MM-HH:MM` as seconds after midnight, start and end [s].
 
-    Raises `Wrong` with code `bad_break`, or `bad_clock` for one of its times.
+    Raises `InvalidValue` with code `bad_break`, or `bad_clock` for one of its times.
     """
     if isinstance(text, tuple):
         return text
     parts = re.split(r"\s*[-–]\s*", text) if isinstance(text, str) else []
     if len(parts) != 2:
-        raise Wrong("bad_break", 'not a break; write its start and end, for example "10:00-10:15"')
+        raise InvalidValue("bad_break", 'not a break; write its start and end, for example "10:00-10:15"')
     return parse_clock(parts[0]), parse_clock(parts[1])
 
 
 def parse_days(text: Any) -> frozenset[int]:
     """Weekdays, 0 is Monday: `mon-sat`, `sat,sun`, `fri-mon`, a list of such, or `daily`.
 
-    Raises `Wrong` with code `bad_days` for anything else.
+    Raises `InvalidValue` with code `bad_days` for anything else.
     """
     if isinstance(text, frozenset):
         return text
@@ -54,7 +54,7 @@ def parse_days(text: Any) -> frozenset[int]:
             days.update(range(7))
             continue
         if first not in WEEKDAYS or (last or first) not in WEEKDAYS:
-            raise Wrong("bad_days", "not days of the week; write for example mon-sat or sat,sun")
+            raise InvalidValue("bad_days", "not days of the week; write for example mon-sat or sat,sun")
         begin, end = WEEKDAYS.index(first), WEEKDAYS.index(last or first)
         days.update((begin + step) % 7 for step in range((end - begin) % 7 + 1))
     return frozenset(days)

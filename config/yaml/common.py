@@ -7,8 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from config.yaml.suggest import nearest
-from config.yaml.wrong import Wrong
+from config.yaml.complaints import InvalidValue, nearest
 from oee.model.states import STATE_BY_WORD, State
 
 LANGUAGES: Final = ("vi", "en")
@@ -30,20 +29,20 @@ def _name(value: Any) -> Any:
     if isinstance(value, Mapping) and value:
         unknown = [key for key in value if key not in LANGUAGES]
         if unknown:
-            raise Wrong("unknown_language", "a name is one text, or {vi: ..., en: ...}")
+            raise InvalidValue("unknown_language", "a name is one text, or {vi: ..., en: ...}")
         some = next(iter(value.values()))
         return {language: value.get(language, some) for language in LANGUAGES}
-    raise Wrong("unknown_language", "a name is one text, or {vi: ..., en: ...}")
+    raise InvalidValue("unknown_language", "a name is one text, or {vi: ..., en: ...}")
 
 
 def _state(value: Any) -> State:
     if isinstance(value, State):
         return value
     if value == State.MINOR_STOP.word:
-        raise Wrong("is_minor_stop", "a stop becomes minor by its length, never by a rule")
+        raise InvalidValue("is_minor_stop", "a stop becomes minor by its length, never by a rule")
     if not isinstance(value, str) or value not in STATE_BY_WORD:
         known = [word for word in STATE_BY_WORD if word != State.MINOR_STOP.word]
-        raise Wrong(
+        raise InvalidValue(
             "unknown_state",
             "no such state",
             known=", ".join(known),
@@ -55,7 +54,7 @@ def _state(value: Any) -> State:
 def _matching(pattern: re.Pattern[str], code: str) -> AfterValidator:
     def check(text: str) -> str:
         if not pattern.fullmatch(text):
-            raise Wrong(code, "not allowed as a name here")
+            raise InvalidValue(code, "not allowed as a name here")
         return text
 
     return AfterValidator(check)
@@ -68,14 +67,14 @@ def _broker(text: str) -> str:
     except ValueError:
         sound = False
     if not sound or address.username or address.path.strip("/") or address.query:
-        raise Wrong("bad_broker", "not a broker; write for example mqtts://mqtt.example.vn:8883")
+        raise InvalidValue("bad_broker", "not a broker; write for example mqtts://mqtt.example.vn:8883")
     return text
 
 
 def _listen(text: str) -> str:
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal() or not 0 <= int(port) <= 65535:
-        raise Wrong("bad_listen", "not an address to listen on; write for example 127.0.0.1:8080")
+        raise InvalidValue("bad_listen", "not an address to listen on; write for example 127.0.0.1:8080")
     return text
 
 
@@ -123,9 +122,9 @@ class BrokerLink(Strict):
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if bool(self.certificate_file) != bool(self.private_key_file):
-            raise Wrong("broker_key", "certificate_file and private_key_file belong together")
+            raise InvalidValue("broker_key", "certificate_file and private_key_file belong together")
         if self.certificate_file and self.broker and not self.tls:
-            raise Wrong("broker_not_encrypted", "a certificate is for mqtts:// only")
+            raise InvalidValue("broker_not_encrypted", "a certificate is for mqtts:// only")
         return self
 
     @property

@@ -6,6 +6,7 @@ read in Vietnamese and in English (`words.complaint` puts them together).
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from typing import Literal
 
 Path = tuple[str | int, ...]
@@ -45,6 +46,18 @@ class Complaint:
         return f"{self.file}:{self.line}: {self.key}: {self.code}{value}{details}"
 
 
+class InvalidValue(ValueError):
+    """Raised by validators: a code of the message catalogue (`complaint.<code>`) and the values for its sentences.
+
+    text: the same in English, for callers that use a model without the loader.
+    """
+
+    def __init__(self, code: str, text: str, **values: object) -> None:
+        super().__init__(text)
+        self.code = code
+        self.values = values
+
+
 class Misconfigured(Exception):  # said of a file, not of a programmer
     """A configuration file that cannot be used, with everything that is wrong in it."""
 
@@ -54,7 +67,7 @@ class Misconfigured(Exception):  # said of a file, not of a programmer
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceMap:
     """A file as complaints see it. lines: path to line, from 1."""
 
     file: str
@@ -94,6 +107,13 @@ def short(value: object, limit: int = 60) -> str:
         return ""
     text = str(value).lower() if isinstance(value, bool) else str(value)
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """The known word most similar to `word` (typing mistakes), or ""."""
+    by_fold = {item.casefold(): item for item in known}
+    found = get_close_matches(word.casefold(), by_fold, 1, cutoff)
+    return by_fold[found[0]] if found else ""
 
 
 def in_order(complaints: Iterable[Complaint]) -> list[Complaint]:

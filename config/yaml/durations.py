@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from config.yaml.wrong import Wrong
+from config.yaml.complaints import InvalidValue
 
 _UNIT_S = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|min|s|h|d)\s*")
@@ -25,13 +25,13 @@ def parse_duration(text: str) -> float:
 
 def _seconds(value: Any) -> Any:
     if isinstance(value, str) and value.lstrip().startswith("-"):
-        raise Wrong("negative_duration", "a duration cannot be negative")
+        raise InvalidValue("negative_duration", "a duration cannot be negative")
     if isinstance(value, str):
         try:
             return parse_duration(value)
         except ValueError as error:
-            raise Wrong("bad_duration", str(error)) from error
-    raise Wrong("bad_duration", "no unit; write it as text: 500ms, 1s, 5min, 2h or 1d")
+            raise InvalidValue("bad_duration", str(error)) from error
+    raise InvalidValue("bad_duration", "no unit; write it as text: 500ms, 1s, 5min, 2h or 1d")
 
 
 _SCHEMA = WithJsonSchema({"type": "string", "examples": ["500ms", "1s", "5min", "2h"]})

@@ -7,9 +7,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
-from config.yaml.complaints import Complaint, Path, Source
-from config.yaml.suggest import nearest
-from config.yaml.wrong import Wrong
+from config.yaml.complaints import Complaint, InvalidValue, Path, SourceMap, nearest
 
 _WANTS: Final = {
     "string": "wants_text", "int": "wants_whole_number", "float": "wants_number", "bool": "wants_yes_no",
@@ -19,7 +17,7 @@ _WANTS: Final = {
 _LIMITS: Final = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "min_length": "≥", "max_length": "≤"}
 
 
-def complaints_of(error: ValidationError, model: type[BaseModel], data: Any, source: Source) -> list[Complaint]:
+def complaints_of(error: ValidationError, model: type[BaseModel], data: Any, source: SourceMap) -> list[Complaint]:
     """A complaint for each of pydantic's errors about `data`."""
     schema = _schema(model)
     items = error.errors(include_url=False)
@@ -39,12 +37,12 @@ def _is_hollow(item: Any, items: list[Any]) -> bool:
     )
 
 
-def _complaint(item: Any, schema: Mapping[str, Any], data: Any, source: Source) -> Complaint:
+def _complaint(item: Any, schema: Mapping[str, Any], data: Any, source: SourceMap) -> Complaint:
     kind, context = item["type"], item.get("ctx", {})
     path, value = place(item["loc"], data, absent=kind == "missing")
     if item["loc"] and item["loc"][-1] == "[key]":  # pydantic's way to say that the key itself is wrong
         value = path[-1]
-    if isinstance(context.get("error"), Wrong):
+    if isinstance(context.get("error"), InvalidValue):
         return source.complain(context["error"].code, path, value, **context["error"].values)
     if kind == "state_shape":
         return source.complain("state_shape", path, value)

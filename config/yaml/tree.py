@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
-from config.yaml.complaints import Complaint, Path, Source, dotted
+from config.yaml.complaints import Complaint, Path, SourceMap, dotted
 
 _INT: Final = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
@@ -76,7 +76,7 @@ def read_tree(text: str, file: str) -> tuple[Map, list[Complaint]]:
 
 def _node(raw: Any, path: Path, complaints: list[Complaint], file: str, above: tuple[int, ...]) -> Node:
     line = raw.start_mark.line + 1
-    source = Source(file, {path: line})
+    source = SourceMap(file, {path: line})
     if id(raw) in above:
         complaints.append(source.complain("alias_loop", path))
         return Scalar("", plain=True, line=line)
@@ -98,7 +98,7 @@ def _node(raw: Any, path: Path, complaints: list[Complaint], file: str, above: t
         name = _restored(key.value)
         where = (*path, name)
         if name in seen:
-            complaints.append(Source(file, {where: key_line}).complain("duplicate_key", where, first=seen[name]))
+            complaints.append(SourceMap(file, {where: key_line}).complain("duplicate_key", where, first=seen[name]))
             continue
         seen[name] = key_line
         node = _node(value, where, complaints, file, above)

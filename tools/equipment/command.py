@@ -8,7 +8,7 @@ from cli.exits import MISCONFIGURED
 from cli.terminal import notice, show_json, show_table
 from config.templates.equipment import Equipment, equipment, equipment_ids
 from config.templates.variables import Variable
-from config.yaml.suggest import nearest
+from config.yaml.complaints import nearest
 from tools.equipment.use_lines import use_lines
 from words import say
 

@@ -12,8 +12,7 @@ from config.devices.opcua import OpcUaTag
 from config.site.names import names_in
 from config.templates.equipment import Equipment, equipment, equipment_ids
 from config.templates.expand import expand
-from config.yaml.complaints import Complaint
-from config.yaml.suggest import nearest
+from config.yaml.complaints import Complaint, nearest
 from config.yaml.tree import read_tree, value
 from tools.init.site_text import DeviceAnswer, MachineAnswer, ShiftAnswer, UseAnswer, devices_text, uses_text
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from config.site.model import Site
-from config.yaml.complaints import Complaint, Path, Source, dotted
+from config.yaml.complaints import Complaint, Path, SourceMap, dotted
 from config.yaml.translate import complaints_of, place
 
 _BY_NAME: Final = frozenset({"devices", "machines", "products", "reasons", "lines", "calendars", "values"})
@@ -18,7 +18,7 @@ _FROM_ABSENCE: Final = frozenset({"gap_without_counter", "pieces_without_total"}
 _STAND_INS: Final[Mapping[str, Any]] = {"site": "x", "timezone": "UTC"}
 
 
-def validate(data: dict[str, Any], source: Source) -> tuple[Site | None, list[Complaint], frozenset[Path]]:
+def validate(data: dict[str, Any], source: SourceMap) -> tuple[Site | None, list[Complaint], frozenset[Path]]:
     """The site, or what is left of it (None if nothing is); what is wrong; and the paths that were taken out."""
     broken: set[Path] = set()
     complaints: list[Complaint] = []
