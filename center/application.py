@@ -9,10 +9,10 @@ from center.api.access import Forbidden, Identify, anybody_here, is_named_here
 from center.api.app import create_app
 from center.api.backup import add_backup
 from center.api.declarations import add_declarations
+from center.api.metrics import add_metrics
 from center.api.quarantine import add_by_hand
 from center.ingest.declare import Declaring
 from center.ingest.worker import Ingest
-from center.metrics import add_metrics
 from center.model.viewer import Viewer
 from center.runtime.state import CenterState
 

@@ -4,21 +4,22 @@ from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI, Query
-from pydantic import BaseModel, Field
+from pydantic import Field
 from sqlalchemy import Engine
+from typing_extensions import TypedDict
 
 from center.accounts import audit, people, tokens
-from center.api import models as answers
 from center.api.access import Administering
+from center.api.problems import Problem
 from center.model.times import iso
 
 _V1: Final = "/api/v1"
 _UTC: Final = ZoneInfo("UTC")
-_PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {status: {"model": answers.Problem} for status in (401, 403, 503)}
+_PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {status: {"model": Problem} for status in (401, 403, 503)}
 Sites = Annotated[list[str] | None, Field(description="Ids of sites; null for all.")]
 
 
-class User(BaseModel):
+class UserAnswer(TypedDict):
     """A person's account."""
 
     name: str
@@ -27,10 +28,10 @@ class User(BaseModel):
     sites: Sites
     disabled: bool
     created: str
-    seen: str | None = Field(description="The last login.")
+    seen: Annotated[str | None, Field(description="The last login.")]
 
 
-class Token(BaseModel):
+class TokenAnswer(TypedDict):
     """A token of a program, without its secret."""
 
     name: str
@@ -38,10 +39,10 @@ class Token(BaseModel):
     scope: tokens.Scope
     created: str
     expires: str | None
-    used: str | None = Field(description="The last use, to the minute.")
+    used: Annotated[str | None, Field(description="The last use, to the minute.")]
 
 
-class Change(BaseModel):
+class ChangeRow(TypedDict):
     """One change: who made it, when, from where, what, and to whom or what."""
 
     id: int
@@ -53,27 +54,27 @@ class Change(BaseModel):
     detail: dict[str, Any]
 
 
-class Trail(BaseModel):
+class TrailAnswer(TypedDict):
     """Changes, the newest first; count is of all."""
 
-    rows: list[Change]
+    rows: list[ChangeRow]
     count: int
 
 
 def add_accounts(app: FastAPI, engine: Engine) -> None:
     """The routes."""
 
-    @app.get(f"{_V1}/users", response_model=list[User], responses=_PROBLEMS)
-    def users(_viewer: Administering) -> Any:
+    @app.get(f"{_V1}/users", responses=_PROBLEMS)
+    def users(_viewer: Administering) -> list[UserAnswer]:
         """People and what they may see."""
         return [user_row(item) for item in people.users(engine)]
 
-    @app.get(f"{_V1}/tokens", response_model=list[Token], responses=_PROBLEMS)
-    def list_tokens(_viewer: Administering) -> Any:
+    @app.get(f"{_V1}/tokens", responses=_PROBLEMS)
+    def list_tokens(_viewer: Administering) -> list[TokenAnswer]:
         """Tokens of programs."""
         return [token_row(item) for item in tokens.tokens(engine)]
 
-    @app.get(f"{_V1}/audit", response_model=Trail, responses=_PROBLEMS)
+    @app.get(f"{_V1}/audit", response_model=TrailAnswer, responses=_PROBLEMS)
     def trail(
         _viewer: Administering,
         before: Annotated[int | None, Query(description="Only entries older than the one of this id.")] = None,
@@ -92,17 +93,29 @@ def _moment(t_ns: int | None) -> str | None:
     return iso(t_ns, _UTC) if t_ns else None
 
 
-def user_row(item: people.User) -> dict[str, Any]:
+def user_row(item: people.User) -> UserAnswer:
     """An account as API and commands show it."""
-    told = {"sites": _sites(item.sites), "created": _moment(item.created_ns), "seen": _moment(item.seen_ns)}
-    return {name: getattr(item, name) for name in ("name", "full_name", "role", "disabled")} | told
+    return {
+        "name": item.name,
+        "full_name": item.full_name,
+        "role": item.role,
+        "disabled": item.disabled,
+        "sites": _sites(item.sites),
+        "created": iso(item.created_ns, _UTC),
+        "seen": _moment(item.seen_ns),
+    }
 
 
-def token_row(item: tokens.Token) -> dict[str, Any]:
+def token_row(item: tokens.Token) -> TokenAnswer:
     """A token as API and commands show it."""
-    told = {"created": item.created_ns, "expires": item.expires_ns, "used": item.used_ns}
-    moments = {name: _moment(t_ns) for name, t_ns in told.items()}
-    return {"name": item.name, "scope": item.scope, "sites": _sites(item.sites), **moments}
+    return {
+        "name": item.name,
+        "scope": item.scope,
+        "sites": _sites(item.sites),
+        "created": iso(item.created_ns, _UTC),
+        "expires": _moment(item.expires_ns),
+        "used": _moment(item.used_ns),
+    }
 
 
 def change_row(item: audit.Entry) -> dict[str, Any]:

@@ -1,12 +1,12 @@
-"""The gate: the one place where a request becomes a `Viewer`, and where one without is refused.
+"""Access control: the one place where a request gets its `Viewer`, and where a request without one is refused.
 
-It stands before every route, file and websocket of the application, so that a new endpoint needs no word about
-accounts to be closed to strangers. What a viewer may see of an answer is `center.model.viewer`'s affair; which rights an
-endpoint asks for stands in its signature: `viewer: Viewing`, `Writing`, `Watching` or `Administering`.
+The gate is middleware in front of every route, file and websocket of the application, so a new endpoint is closed to
+strangers without any code of its own. `center.model.viewer` decides which sites a viewer sees in an answer; the right
+that an endpoint requires stands in its signature: `viewer: Viewing`, `Writing`, `Watching` or `Administering`.
 
-A browser sends its cookies along whoever made it ask. So what changes something, and every websocket, is refused to a
-page of another origin: told by Sec-Fetch-Site where the browser sends it, else by Origin and Host. (The cookie itself
-is SameSite=Lax; this holds where a sibling domain is hostile, and where there are no accounts.)
+A browser sends cookies with cross-site requests too. So requests that change something, and every websocket, are
+refused to pages of another origin, recognized by Sec-Fetch-Site where the browser sends it, else by Origin and Host.
+(The cookie is SameSite=Lax; this check also covers hostile sibling domains and centers without accounts.)
 """
 
 import ipaddress
@@ -19,24 +19,25 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from center.api.problems import problem
 from center.contract.store import StoreUnavailable
 from center.model.viewer import EVERYTHING, Right, Viewer
 
 Identify = Callable[[HTTPConnection], Awaitable[Viewer | None]]
 LOGIN: Final = "/login"
 _OPEN: Final = ("/console/", "/favicon.ico")
-"""What is the same for everybody and says nothing of anybody. Its library's files are not: downloads are among them."""
+"""Static files, the same for everybody. NiceGUI's own paths are not open: downloads are among them."""
 _LOGIN_BYTES: Final = 16_384
 _SAFE: Final = ("GET", "HEAD", "OPTIONS")
 _HERE: Final = ("localhost", "127.0.0.1", "::1")
 
 
 class Forbidden(Exception):
-    """The viewer lacks a right; the text says which and who has it."""
+    """The viewer lacks a right; the text says which, and who has it."""
 
 
 async def anybody_here(connection: HTTPConnection) -> Viewer | None:
-    """Without accounts: whoever sits at the center's own machine may do everything, nobody else anything."""
+    """The viewer of a center without accounts: requests from its own machine may do everything, all others nothing."""
     if not is_loopback(connection):
         raise Forbidden("accounts are off, so only from the center's own machine: log in there and use the command")
     return EVERYTHING
@@ -56,12 +57,12 @@ def address_of(connection: HTTPConnection) -> str:
 
 
 def is_named_here(connection: HTTPConnection) -> bool:
-    """Whether it was asked by a name of this machine: a hostile page can point its own name at loopback."""
+    """Whether the Host header names this machine: a hostile page can point its own name at loopback (DNS rebinding)."""
     return (urlsplit(f"//{connection.headers.get('host', '')}").hostname or "") in _HERE
 
 
 class Gate:
-    """ASGI middleware: the viewer stands in the scope's state, or the request ends here."""
+    """ASGI middleware: puts the viewer into the scope's state, or ends the request."""
 
     def __init__(self, app: ASGIApp, identify: Identify) -> None:
         self._app, self._identify = app, identify
@@ -78,9 +79,9 @@ class Gate:
             try:
                 viewer = await self._identify(connection)
             except StoreUnavailable as error:
-                refusal = _problem(503, "store_away", str(error))
+                refusal = problem(503, "store_away", str(error))
             except Forbidden as error:
-                refusal = _problem(403, "forbidden", str(error))
+                refusal = problem(403, "forbidden", str(error))
             else:
                 scope["state"]["viewer"] = viewer
                 if viewer is None:
@@ -100,19 +101,19 @@ def _is_open(scope: Scope) -> bool:
 def _of_another_origin(connection: HTTPConnection) -> Response | None:
     if connection.scope["type"] == "http" and connection.scope["method"] in _SAFE:
         return None
-    told, origin = connection.headers.get("sec-fetch-site"), connection.headers.get("origin")
-    foreign = told not in ("same-origin", "none") if told else False
-    if not told and origin:
+    site, origin = connection.headers.get("sec-fetch-site"), connection.headers.get("origin")
+    foreign = site not in ("same-origin", "none") if site else False
+    if not site and origin:
         foreign = urlsplit(origin).netloc != connection.headers.get("host")
-    return _problem(403, "forbidden", "a page of another origin may not do this") if foreign else None
+    return problem(403, "forbidden", "a page of another origin may not do this") if foreign else None
 
 
 def _too_long(scope: Scope, connection: HTTPConnection) -> Response | None:
-    """A name and a password are short: a form is read into memory whole, and nobody knows yet who sends it."""
-    told = connection.headers.get("content-length", "")
-    if scope["type"] != "http" or scope["method"] in _SAFE or (told.isdecimal() and int(told) <= _LOGIN_BYTES):
+    """Refuses large bodies on the login form: forms are read into memory whole, and the sender is not known yet."""
+    length = connection.headers.get("content-length", "")
+    if scope["type"] != "http" or scope["method"] in _SAFE or (length.isdecimal() and int(length) <= _LOGIN_BYTES):
         return None
-    return _problem(413, "bad_question", f"a login has at most {_LOGIN_BYTES} bytes, and says how many")
+    return problem(413, "bad_question", f"a login has at most {_LOGIN_BYTES} bytes, and says how many")
 
 
 def _stranger(connection: HTTPConnection) -> Response:
@@ -120,12 +121,8 @@ def _stranger(connection: HTTPConnection) -> Response:
     if path.startswith("/api/") or "text/html" not in connection.headers.get("accept", ""):
         detail = "log in at /login, or send Authorization: Bearer and a token that an administrator made"
         return JSONResponse({"error": "unauthorized", "detail": detail}, 401, {"WWW-Authenticate": "Bearer"})
-    asked = path + (f"?{connection.url.query}" if connection.url.query else "")
-    return RedirectResponse(f"{LOGIN}?next={quote(asked, safe='')}", 303)
-
-
-def _problem(status: int, name: str, detail: str) -> JSONResponse:
-    return JSONResponse({"error": name, "detail": detail}, status)
+    target = path + (f"?{connection.url.query}" if connection.url.query else "")
+    return RedirectResponse(f"{LOGIN}?next={quote(target, safe='')}", 303)
 
 
 def _with(right: Right) -> Callable[[Request], Viewer]:
@@ -140,10 +137,10 @@ def _with(right: Right) -> Callable[[Request], Viewer]:
 
 
 Viewing = Annotated[Viewer, Depends(_with("read"))]
-"""Whoever may ask; the answer is about their sites alone."""
+"""May ask questions; the answers are about the viewer's sites only."""
 Writing = Annotated[Viewer, Depends(_with("write"))]
-"""Whoever may enter something about their sites."""
+"""May enter declarations about the viewer's sites."""
 Watching = Annotated[Viewer, Depends(_with("watch"))]
-"""Whoever may see how the center itself is."""
+"""May see the health and metrics of the center itself."""
 Administering = Annotated[Viewer, Depends(_with("admin"))]
 """Administrators of the center."""

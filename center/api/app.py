@@ -1,33 +1,38 @@
-"""The HTTP API, version 1. It asks `center.queries.site` in a worker thread and adds nothing of its own."""
+"""The HTTP API, version 1. It asks `center.queries` in a worker thread and adds nothing of its own."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
 
-from center.api import models as answers
 from center.api.access import Forbidden, Gate, Identify, Viewing, Watching, anybody_here
-from center.api.cache import Answers
 from center.api.gateways import add_gateways
-from center.api.numbers import PROBLEMS, V1, SiteName, add_numbers
-from center.api.responses import Paging, paged, part
+from center.api.numbers import add_numbers
+from center.api.parameters import V1, AnySite, SiteName
+from center.api.problems import PROBLEMS, problem
+from center.api.responses import Paging, paged, paged_list
 from center.api.values import add_values
 from center.contract.store import StoreUnavailable
 from center.model.times import BadQuestion
-from center.queries import site as queries
-from center.queries.scope import UnknownSite
+from center.queries import delivery as deliveries
+from center.queries import sites as queries
+from center.queries.cache import AnswerCache
+from center.queries.health import HealthAnswer
+from center.queries.health import health as health_of
+from center.queries.question import UnknownSite
 from center.runtime.state import CenterState
-
-AnySite = Annotated[str, Query(description="Id of the site; all sites without it.")]
 
 
 def create_app(center: CenterState, identify: Identify = anybody_here, *, health_only: bool = False) -> FastAPI:
-    """The application over a running center. identify: tells who asks; health_only: of a part that answers nothing else."""
-    app = FastAPIOffline(  # FastAPI's own page of documents loads its script from the internet
+    """The application over a running center.
+
+    identify: finds who is asking; health_only: for a process that answers only how it is.
+    """
+    app = FastAPIOffline(  # FastAPI's own documentation page loads its script from the internet
         title=center.name or "Nhịp",
         version="1",
         description="Production of many factories: facts summed by the store, ratios computed last.",
@@ -38,7 +43,7 @@ def create_app(center: CenterState, identify: Identify = anybody_here, *, health
         swagger_ui_oauth2_redirect_url=f"{V1}/docs/oauth2-redirect",
     )
     app.state.center = center
-    app.state.answers = Answers()
+    app.state.answers = AnswerCache()
     app.add_middleware(Gate, identify=identify)
     app.add_middleware(GZipMiddleware, minimum_size=1000)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -48,7 +53,7 @@ def create_app(center: CenterState, identify: Identify = anybody_here, *, health
         (Forbidden, 403, "forbidden"),
         (StoreUnavailable, 503, "store_away"),
     ):
-        app.add_exception_handler(kind, _problem(status, name))
+        app.add_exception_handler(kind, _handler(status, name))
     _add_health(app, center)
     if not health_only:
         _add_sites(app, center)
@@ -60,52 +65,49 @@ def create_app(center: CenterState, identify: Identify = anybody_here, *, health
 
 
 def _add_sites(app: FastAPI, center: CenterState) -> None:
-    @app.get(f"{V1}/sites", response_model=list[answers.Site], responses=PROBLEMS)
-    def sites(viewer: Viewing, shown: Paging, response: Response) -> Any:
+    @app.get(f"{V1}/sites", responses=PROBLEMS)
+    def sites(viewer: Viewing, shown: Paging, response: Response) -> list[queries.SiteAnswer]:
         """Every site that ever described itself or sent a fact."""
-        return part(shown, response, queries.sites(center, viewer))
+        return paged_list(shown, response, queries.sites(center, viewer))
 
-    @app.get(f"{V1}/sites/{{site}}", response_model=answers.SiteDetail, responses=PROBLEMS)
-    def site(viewer: Viewing, site: str) -> Any:
+    @app.get(f"{V1}/sites/{{site}}", responses=PROBLEMS)
+    def site(viewer: Viewing, site: str) -> queries.SiteDetailAnswer:
         """One site, with the names of its lines, products and reasons."""
         return queries.site(center, viewer, site)
 
-    @app.get(f"{V1}/machines", response_model=list[answers.Machine], responses=PROBLEMS)
-    def machines(viewer: Viewing, shown: Paging, response: Response, site: SiteName) -> Any:
+    @app.get(f"{V1}/machines", responses=PROBLEMS)
+    def machines(viewer: Viewing, shown: Paging, response: Response, site: SiteName) -> list[queries.MachineAnswer]:
         """The machines of a site."""
-        return part(shown, response, queries.machines(center, viewer, site))
+        return paged_list(shown, response, queries.machines(center, viewer, site))
 
-    @app.get(f"{V1}/live", response_model=list[answers.LiveMachine], responses=PROBLEMS)
-    def live(viewer: Viewing, shown: Paging, response: Response, site: AnySite = "") -> Any:
+    @app.get(f"{V1}/live", responses=PROBLEMS)
+    def live(viewer: Viewing, shown: Paging, response: Response, site: AnySite = "") -> list[queries.LiveAnswer]:
         """What each machine is doing at this moment; never counted."""
-        return part(shown, response, queries.live(center, viewer, site))
+        return paged_list(shown, response, queries.live(center, viewer, site))
 
 
 def _add_delivery(app: FastAPI, center: CenterState) -> None:
-    @app.get(f"{V1}/delivery", response_model=answers.Delivery, responses=PROBLEMS)
+    @app.get(f"{V1}/delivery", response_model=deliveries.DeliveryAnswer, responses=PROBLEMS)
     def delivery(viewer: Viewing, shown: Paging, response: Response, site: AnySite = "") -> Any:
         """Stream by stream what became of the envelopes, and what is missing."""
-        return paged(shown, response, queries.delivery(center, viewer, site))
+        return paged(shown, response, deliveries.delivery(center, viewer, site))
 
-    @app.get(f"{V1}/quarantine", response_model=answers.Quarantine, responses=PROBLEMS)
+    @app.get(f"{V1}/quarantine", response_model=deliveries.QuarantineAnswer, responses=PROBLEMS)
     def quarantine(viewer: Viewing, shown: Paging, response: Response, site: AnySite = "") -> Any:
         """What was not understood or not believed, the newest first."""
-        most = shown.offset + shown.limit + 1
-        return paged(shown, response, queries.quarantine(center, viewer, site, limit=most))
+        limit = shown.offset + shown.limit + 1
+        return paged(shown, response, deliveries.quarantine(center, viewer, site, limit=limit))
 
 
 def _add_health(app: FastAPI, center: CenterState) -> None:
-    @app.get(f"{V1}/health", response_model=answers.Health, responses=PROBLEMS)
-    def health(_viewer: Watching) -> Any:
+    @app.get(f"{V1}/health", responses=PROBLEMS)
+    def health(_viewer: Watching) -> HealthAnswer:
         """How the center itself is."""
-        return queries.health(center)
+        return health_of(center)
 
 
-def _problem(status: int, name: str) -> Callable[[Request, Exception], JSONResponse]:
-    def answer(_request: Request, error: Exception) -> JSONResponse:
-        return JSONResponse({"error": name, "detail": str(error)}, status)
-
-    return answer
+def _handler(status: int, name: str) -> Callable[[Request, Exception], JSONResponse]:
+    return lambda _request, error: problem(status, name, str(error))
 
 
 def _invalid(_request: Request, error: Exception) -> JSONResponse:
@@ -114,4 +116,4 @@ def _invalid(_request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, RequestValidationError):
         first = error.errors()[0]
         detail = f"{first['loc'][-1]}: {first['msg']}"
-    return JSONResponse({"error": "bad_question", "detail": detail}, 422)
+    return problem(422, "bad_question", detail)

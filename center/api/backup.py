@@ -1,4 +1,4 @@
-"""HTTP for backups: a running center gives out copies of its files, to administrators alone."""
+"""HTTP for backups: a running center hands out copies of its files, to administrators only."""
 
 import tempfile
 from pathlib import Path
@@ -10,17 +10,17 @@ from fastapi.responses import FileResponse, JSONResponse
 from sqlalchemy import Engine
 from starlette.background import BackgroundTask
 
-from center.api import models as answers
 from center.api.access import Administering
+from center.api.problems import Problem, problem
 from center.runtime import backup
 from center.runtime.state import CenterState
 
 _BYTES: Final = "application/octet-stream"
 _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "The file.", "content": {_BYTES: {}}},
-    403: {"model": answers.Problem},
-    404: {"model": answers.Problem, "description": "Another server keeps it."},
-    503: {"model": answers.Problem, "description": "It could not be copied; the text says why."},
+    403: {"model": Problem},
+    404: {"model": Problem, "description": "Another server keeps it."},
+    503: {"model": Problem, "description": "It could not be copied; the text says why."},
 }
 Part = Annotated[
     Literal["store", "database"],
@@ -41,9 +41,9 @@ def add_backup(app: FastAPI, center: CenterState, engine: Engine) -> None:
             copy.unlink()
             backup.copy_part(part, center, engine, copy)
         except backup.NotHere as error:
-            return JSONResponse({"error": "unknown", "detail": str(error)}, 404)
+            return problem(404, "unknown", str(error))
         except (backup.CannotCopy, OSError) as error:
-            return JSONResponse({"error": "store_away", "detail": str(error)}, 503)
+            return problem(503, "store_away", str(error))
         # as a plain file, whatever its ending
         return FileResponse(
             copy, media_type=_BYTES, filename=source.name, background=BackgroundTask(copy.unlink, missing_ok=True)

@@ -1,19 +1,20 @@
-"""HTTP for what people declare about machines: a stop's reason, product, order, rejects, planned stops, changeovers."""
+"""HTTP for declarations: a stop's reason, a product or order, rejects, planned stops, changeovers."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import FastAPI, Query
 from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypedDict
 
 from center.api.access import Viewing, Writing
-from center.api.models import Answer
-from center.api.numbers import PROBLEMS, V1
+from center.api.parameters import V1, AnySite
+from center.api.problems import PROBLEMS
 from center.database import declarations
 from center.database.declarations import DeclarationRecord
 from center.ingest.declare import Declaring
 from center.model.times import BadQuestion, iso, parse_time
 from center.model.viewer import Viewer
-from center.queries.scope import UnknownSite, zone_of
+from center.queries.question import UnknownSite, sites_of, zone_of
 from center.runtime.state import CenterState
 from oee.model.declarations import ENTRIES, Declaration
 from oee.model.declarations import Field as Word
@@ -21,12 +22,11 @@ from oee.model.states import STATE_BY_WORD, State
 
 _OPEN_ENDED: Final = ("product", "order")
 _STATES: Final = tuple(word for word, state in STATE_BY_WORD.items() if state is not State.MINOR_STOP)
-AnySite = Annotated[str, Query(description="Id of the site; all sites without it.")]
-Machine = Annotated[str, Query(description="Id of the machine; all machines without it.")]
-Limit = Annotated[int, Query(ge=1, le=10_000, description="At most so many, the newest.")]
+_AnyMachine = Annotated[str, Query(description="Id of the machine; all machines without it.")]
+_Limit = Annotated[int, Query(ge=1, le=10_000, description="At most so many, the newest.")]
 
 
-class Said(BaseModel):
+class DeclarationRequest(BaseModel):
     """Somebody's word about a machine's time from `from` to `to`.
 
     value: key of a reason or product, a state, an order's number, or a number of pieces for rejects and rework; an empty
@@ -46,7 +46,7 @@ class Said(BaseModel):
     replaces: str = Field(default="", max_length=64)
 
 
-class Declared(Answer):
+class DeclarationAnswer(TypedDict):
     """A declaration. state: `sent` (the gateway has not answered yet), `done` (the numbers follow it) or `refused`
     (`why` says why); no: its number among its gateway's.
     """
@@ -69,82 +69,81 @@ class Declared(Answer):
     decided: str | None
 
 
-class DeclaredList(Answer):
+class DeclarationListAnswer(TypedDict):
     """Declarations, the newest first."""
 
-    rows: list[Declared]
+    rows: list[DeclarationAnswer]
 
 
 def add_declarations(app: FastAPI, center: CenterState, declaring: Declaring) -> None:
     """The routes. The console finds `declaring` in the application's state."""
     app.state.declaring = declaring
 
-    @app.post(f"{V1}/declarations", response_model=Declared, status_code=202, responses=PROBLEMS)
-    def declare(viewer: Writing, said: Said) -> Any:
+    @app.post(f"{V1}/declarations", status_code=202, responses=PROBLEMS)
+    def declare(viewer: Writing, request: DeclarationRequest) -> DeclarationAnswer:
         """Declares something. It travels to the machine's gateway, which alone works out the numbers; the last days can
         be corrected. What became of it is in the list.
         """
-        gateway, item = checked(center, viewer, said)
-        return shown(center, viewer, declaring.say(said.site, gateway, item))
+        gateway, item = validate(center, viewer, request)
+        return declaration_answer(center, viewer, declaring.say(request.site, gateway, item))
 
-    @app.get(f"{V1}/declarations", response_model=DeclaredList, responses=PROBLEMS)
-    def declared(viewer: Viewing, site: AnySite = "", machine: Machine = "", limit: Limit = 100) -> Any:
+    @app.get(f"{V1}/declarations", responses=PROBLEMS)
+    def declared(
+        viewer: Viewing, site: AnySite = "", machine: _AnyMachine = "", limit: _Limit = 100
+    ) -> DeclarationListAnswer:
         """What was declared here, the newest first, and what became of it."""
-        if site:
-            zone_of(center, viewer, site)
-        asked = [site] if site else viewer.seen(center.ledger_cache.sites.ids())
-        rows = declarations.listed(declaring.engine, asked, machine, limit)
-        return {"rows": [shown(center, viewer, row) for row in rows]}
+        rows = declarations.listed(declaring.engine, sites_of(center, viewer, site), machine, limit)
+        return {"rows": [declaration_answer(center, viewer, row) for row in rows]}
 
 
-def checked(center: CenterState, viewer: Viewer, said: Said) -> tuple[str, Declaration]:
-    """The declaration and whose it is. Raises `BadQuestion` or `UnknownSite`."""
-    zone = zone_of(center, viewer, said.site)
-    owner = center.ledger_cache.sites.owner(said.site, said.machine)
+def validate(center: CenterState, viewer: Viewer, request: DeclarationRequest) -> tuple[str, Declaration]:
+    """The machine's gateway, and the declaration for it. Raises `BadQuestion` or `UnknownSite`."""
+    zone = zone_of(center, viewer, request.site)
+    owner = center.ledger_cache.sites.owner(request.site, request.machine)
     if owner is None:
-        raise UnknownSite(f"site {said.site!r} has no machine {said.machine!r}")
-    start_ns = parse_time("from", said.start, zone)
-    end_ns = None if said.end is None else parse_time("to", said.end, zone)
-    if end_ns is None and said.field not in _OPEN_ENDED:
-        raise BadQuestion(f"to: a {said.field} needs an end")
+        raise UnknownSite(f"site {request.site!r} has no machine {request.machine!r}")
+    start_ns = parse_time("from", request.start, zone)
+    end_ns = None if request.end is None else parse_time("to", request.end, zone)
+    if end_ns is None and request.field not in _OPEN_ENDED:
+        raise BadQuestion(f"to: a {request.field} needs an end")
     if end_ns is not None and end_ns <= start_ns:
         raise BadQuestion("to: it must be later than `from`")
-    _value(center, said, owner.gateway)
+    _validate_value(center, request, owner.gateway)
     return owner.gateway, Declaration(
         declarations.new_id(),
         center.now_ns(),
-        said.machine,
+        request.machine,
         start_ns,
         end_ns,
-        said.field,
-        said.value,
+        request.field,
+        request.value,
         viewer.name,
-        said.product,
-        said.replaces,
+        request.product,
+        request.replaces,
     )
 
 
-def _value(center: CenterState, said: Said, gateway: str) -> None:
-    """Raises `BadQuestion` for a value that the machine's gateway could not follow."""
-    for text in (said.value, said.product, said.replaces):
+def _validate_value(center: CenterState, request: DeclarationRequest, gateway: str) -> None:
+    """Raises `BadQuestion` for a value that the machine's gateway could not apply."""
+    for text in (request.value, request.product, request.replaces):
         if not text.isprintable():
             raise BadQuestion(f"{text[:40]!r} holds characters that nobody can read")
-    if not said.value:
+    if not request.value:
         return
-    if said.field in ENTRIES and not said.value.strip().isdecimal():
-        raise BadQuestion(f"value: {said.value[:40]!r} is no number of pieces")
-    told = center.ledger_cache.sites.revisions(said.site, gateway)
+    if request.field in ENTRIES and not request.value.strip().isdecimal():
+        raise BadQuestion(f"value: {request.value[:40]!r} is no number of pieces")
+    revisions = center.ledger_cache.sites.revisions(request.site, gateway)
     known = {
         "state": _STATES,
-        "reason": tuple(told[-1].body.reasons) if told else (),
-        "product": tuple(told[-1].body.products) if told else (),
-    }.get(said.field, ())
-    if known and said.value not in known:
-        raise BadQuestion(f"value: no {said.field} {said.value[:40]!r}; there are {', '.join(known)}")
+        "reason": tuple(revisions[-1].body.reasons) if revisions else (),
+        "product": tuple(revisions[-1].body.products) if revisions else (),
+    }.get(request.field, ())
+    if known and request.value not in known:
+        raise BadQuestion(f"value: no {request.field} {request.value[:40]!r}; there are {', '.join(known)}")
 
 
-def shown(center: CenterState, viewer: Viewer, kept: DeclarationRecord) -> dict[str, Any]:
-    """A declaration as it is answered."""
+def declaration_answer(center: CenterState, viewer: Viewer, kept: DeclarationRecord) -> DeclarationAnswer:
+    """A declaration as API and console show it."""
     zone, said = zone_of(center, viewer, kept.site), kept.said
     return {
         "id": said.id,

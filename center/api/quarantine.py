@@ -1,5 +1,7 @@
-"""HTTP for what people bring in by hand. What changes anything is an administrator's affair, and a program's: a browser
-cannot send these types of content to another origin without being asked first.
+"""HTTP for offline transfer of envelopes, and for quarantined payloads.
+
+Only administrators may change anything here, and only programs: a browser cannot send these content types to another
+origin without a CORS preflight.
 """
 
 from collections.abc import Callable
@@ -9,9 +11,10 @@ from typing import Annotated, Any, Final
 from fastapi import FastAPI, Path, Query, Request
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
+from typing_extensions import TypedDict
 
-from center.api import models as answers
 from center.api.access import Administering, Viewing
+from center.api.problems import Problem, problem
 from center.contract.store import StoreUnavailable
 from center.ingest import manual as by_hand
 from center.ingest.worker import Ingest
@@ -23,44 +26,85 @@ NDJSON: Final = "application/x-ndjson"
 MOST_BYTES: Final = 16 * 2**20
 _WAIT_S: Final = 60.0
 _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
-    status: {"model": answers.Problem} for status in (403, 404, 413, 415, 422, 503)
+    status: {"model": Problem} for status in (403, 404, 413, 415, 422, 503)
 }
-Site = Annotated[str, Query(description="Id of the site.", examples=["van-long"])]
-Gateway = Annotated[str, Query(description="Id of the gateway.", examples=["main"])]
-Number = Annotated[int, Path(description="Id of the entry, as GET /api/v1/quarantine lists it.")]
+_Site = Annotated[str, Query(description="Id of the site.", examples=["van-long"])]
+_Gateway = Annotated[str, Query(description="Id of the gateway.", examples=["main"])]
+_Number = Annotated[int, Path(description="Id of the entry, as GET /api/v1/quarantine lists it.")]
+
+
+class QuarantinedEnvelopeAnswer(TypedDict):
+    stream: str
+    seq: int
+    sealed: str | None
+    codec: int
+
+
+class QuarantinedPayloadAnswer(TypedDict):
+    """An entry whole. payload: Base64; envelope: null where the header is not sound; content: what is inside, null
+    where it cannot be read, and then `unreadable` says why.
+    """
+
+    id: int
+    at: str
+    topic: str
+    reason: str
+    settled: bool
+    bytes: int
+    payload: str
+    envelope: QuarantinedEnvelopeAnswer | None
+    content: Any
+    unreadable: str
+
+
+class ReplayedAnswer(TypedDict):
+    """released: it is stored and has left the quarantine; else the reason why not."""
+
+    id: int
+    released: bool
+    reason: str
+
+
+class TransferAnswer(TypedDict):
+    """What became of envelopes. unsound: now in quarantine; refused: of another kind than their stream, or no room."""
+
+    envelopes: int
+    settled: int
+    unsound: int
+    refused: int
 
 
 def add_by_hand(app: FastAPI, center: CenterState, ingest: Ingest) -> None:
     """The routes."""
 
-    @app.post(ENVELOPES, response_model=answers.Taken, responses=_PROBLEMS, openapi_extra=_body_of(NDJSON, "string"))
-    async def envelopes(_viewer: Administering, request: Request, site: Site, gateway: Gateway) -> Any:
+    @app.post(ENVELOPES, response_model=TransferAnswer, responses=_PROBLEMS, openapi_extra=_body_of(NDJSON, "string"))
+    async def envelopes(_viewer: Administering, request: Request, site: _Site, gateway: _Gateway) -> Any:
         """Envelopes that came on a stick: lines `{"kind", "data"}` as `nhip outbox --export` writes them."""
         if refusal := _refusal(request, NDJSON):
             return refusal
         body = await _body(request)
         if body is None:
-            return _problem(413, "bad_question", f"more than {MOST_BYTES} bytes; send fewer lines at once")
+            return problem(413, "bad_question", f"more than {MOST_BYTES} bytes; send fewer lines at once")
         items = []
         for number, line in enumerate(body.splitlines(), 1):
             item = read_item(line, number)
             if isinstance(item, Damaged):
-                return _problem(422, "bad_question", f"line {number}: {item.why}")
+                return problem(422, "bad_question", f"line {number}: {item.why}")
             items.append(item)
         return await run_in_threadpool(_deliver, center, ingest, (site, gateway), items)
 
-    @app.get("/api/v1/quarantine/{number}", response_model=answers.QuarantinedPayload, responses=_PROBLEMS)
-    def quarantined(viewer: Viewing, number: Number) -> Any:
+    @app.get("/api/v1/quarantine/{number}", response_model=QuarantinedPayloadAnswer, responses=_PROBLEMS)
+    def quarantined(viewer: Viewing, number: _Number) -> Any:
         """One quarantined payload whole: its bytes, and what of it can be read."""
         return _asked(lambda: by_hand.show(center, viewer, number))
 
     @app.post(
         "/api/v1/quarantine/{number}/replay",
-        response_model=answers.Replayed,
+        response_model=ReplayedAnswer,
         responses=_PROBLEMS,
         openapi_extra=_body_of("application/json", "object"),
     )
-    async def replay(_viewer: Administering, request: Request, number: Number) -> Any:
+    async def replay(_viewer: Administering, request: Request, number: _Number) -> Any:
         """Tries a quarantined payload again: after an update, or after a machine was handed over."""
         if refusal := _refusal(request, "application/json"):
             return refusal
@@ -88,13 +132,13 @@ def _asked(question: Callable[[], Any]) -> Any:
     try:
         return question()
     except by_hand.BadParcel as error:
-        return _problem(422, "bad_question", str(error))
+        return problem(422, "bad_question", str(error))
     except LookupError as error:
-        return _problem(404, "unknown", str(error))
+        return problem(404, "unknown", str(error))
     except StoreUnavailable as error:
-        return _problem(503, "store_away", str(error))
+        return problem(503, "store_away", str(error))
     except NotInTime:
-        return _problem(503, "store_away", f"not within {_WAIT_S:.0f} s; it goes on, and may be asked again")
+        return problem(503, "store_away", f"not within {_WAIT_S:.0f} s; it goes on, and may be asked again")
 
 
 async def _body(request: Request) -> bytes | None:
@@ -109,9 +153,5 @@ async def _body(request: Request) -> bytes | None:
 
 def _refusal(request: Request, content_type: str) -> JSONResponse | None:
     if request.headers.get("content-type", "").split(";")[0].strip() != content_type:
-        return _problem(415, "bad_question", f"send it as Content-Type: {content_type}")
+        return problem(415, "bad_question", f"send it as Content-Type: {content_type}")
     return None
-
-
-def _problem(status: int, name: str, detail: str) -> JSONResponse:
-    return JSONResponse({"error": name, "detail": detail}, status)

@@ -1,21 +1,25 @@
-"""How a long answer leaves the API: whole or in pages, as JSON or as a file, and not at all to who has it already.
+"""How a long answer leaves the API: whole or in pages, as JSON or as a file, or as "304 Not Modified".
 
-A question names its subject and how to answer it; `Presenting` brings what the client asked of the form. The `ETag` is
-the answer's stamp (`center.api.cache`), so a page that looks again every minute costs a 304 while nothing changed.
+A route names its subject and the query that computes the answer; `Presenting` holds the form that the client asked for.
+The `ETag` is the answer's stamp, so a page that polls every minute costs a 304 while nothing has changed, and a second
+person who opens the same page costs the store nothing.
 """
 
+import hashlib
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
 
 from fastapi import Depends, Query, Request, Response
 
-from center.api.cache import Answers, Kept, stamp
 from center.exports import export
+from center.queries.cache import AnswerCache
 from center.queries.paging import MAX_ROWS, MOST_ROWS, address, cut, link
 from center.runtime.state import CenterState
 
+T = TypeVar("T")
 Format = Literal["json", "csv", "parquet", "xlsx"]
 Limit = Annotated[int, Query(ge=1, le=MOST_ROWS, description="Rows of a page; files have all of them.")]
 Offset = Annotated[int, Query(ge=0, le=10_000_000, description="Rows before this page, as `next` says it.")]
@@ -37,9 +41,20 @@ FILES: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
+def _version() -> str:
+    try:
+        return version("nhip")
+    except PackageNotFoundError:  # run from a checkout
+        return "0"
+
+
+PROGRAM: Final = _version()
+"""Part of every stamp: a newer program may answer otherwise."""
+
+
 @dataclass(frozen=True)
-class Shown:
-    """What the client wants of an answer's form."""
+class Presentation:
+    """The form of the answer that the client asked for."""
 
     request: Request
     format: Format
@@ -48,76 +63,105 @@ class Shown:
     offset: int
 
 
-def _shown(
+def _presentation(
     request: Request,
     format: Annotated[Format, Query(description="json, or a file: csv, parquet, xlsx.")] = "json",  # noqa: A002
     lang: Annotated[Literal["vi", "en"], Query(description="Language of an Excel file.")] = "vi",
     limit: Limit = MAX_ROWS,
     offset: Offset = 0,
-) -> Shown:
-    return Shown(request, format, lang, limit, offset)
+) -> Presentation:
+    return Presentation(request, format, lang, limit, offset)
 
 
-def _paging(request: Request, limit: Limit = MAX_ROWS, offset: Offset = 0) -> Shown:
-    return Shown(request, "json", "vi", limit, offset)
+def _paging(request: Request, limit: Limit = MAX_ROWS, offset: Offset = 0) -> Presentation:
+    return Presentation(request, "json", "vi", limit, offset)
 
 
-Presenting = Annotated[Shown, Depends(_shown)]
+Presenting = Annotated[Presentation, Depends(_presentation)]
 """Of an answer that may be a file."""
-Paging = Annotated[Shown, Depends(_paging)]
+Paging = Annotated[Presentation, Depends(_paging)]
 """Of a list."""
+
+
+class Rendered(NamedTuple):
+    """An answer as it is sent: its bytes, and the headers that belong to it."""
+
+    content: bytes
+    headers: Mapping[str, str]
+
+
+def stamp(center: CenterState, sites: Collection[str], *parts: object) -> str:
+    """What an answer about these sites depends on, as a short text: two answers with the same stamp are the same.
+
+    That is: what has been settled and stored of the sites' streams, their site files, and the program.
+    parts: whatever else the answer depends on: the question itself, its window with both ends fixed.
+    """
+    memory = center.ledger_cache
+    known = [PROGRAM, memory.generation, *map(str, parts)]
+    for site, gateway in memory.gateways():
+        if site in sites:
+            states = sorted(memory.of_gateway(site, gateway).items(), key=lambda item: item[0].stream)
+            known += [f"{site}/{gateway}/{key.stream}/{state.marks}/{state.stored}" for key, state in states]
+    for site in sites:
+        current = memory.sites.current(site)
+        known += [site, current.body.config_hash if current else "", *memory.sites.machines(site)]
+    return hashlib.blake2b("\n".join(known).encode(), digest_size=12).hexdigest()
 
 
 def present(
     center: CenterState,
-    shown: Shown,
+    shown: Presentation,
     subject: str,
     sites: Collection[str],
-    window: tuple[int, int],
-    ask: Callable[[], dict[str, Any]],
+    window: tuple[int | None, int | None],
+    compute: Callable[[], Mapping[str, Any]],
 ) -> Response:
-    """The answer of `ask`, kept for whoever asks the same while nothing changes.
+    """The answer that `compute` gives, cached for everybody who asks the same while nothing changes.
 
-    sites, window: what the answer is about; the caller has made sure that the viewer sees the sites.
-    Raises what `ask` raises.
+    sites, window: what the answer is about; the caller has made sure that the viewer may see the sites.
+    Raises what `compute` raises.
     """
-    asked = sorted(shown.request.query_params.multi_items())
-    key = stamp(center, sites, shown.request.url.path, asked, window)
+    parameters = sorted(shown.request.query_params.multi_items())
+    key = stamp(center, sites, shown.request.url.path, parameters, window)
     headers = {"ETag": f'W/"{key}"', "Cache-Control": "private, no-cache"}
     if headers["ETag"] in (item.strip() for item in shown.request.headers.get("if-none-match", "").split(",")):
         return Response(status_code=304, headers=headers)
-    make = _page if shown.format == "json" else _file
-    answers: Answers = shown.request.app.state.answers
-    kept = answers.get(key, lambda: make(shown, subject, ask()))
-    return Response(kept.content, headers=headers | dict(kept.headers))
+    render = _page if shown.format == "json" else _file
+    cache: AnswerCache = shown.request.app.state.answers
+    rendered = cache.get(key, lambda: render(shown, subject, compute()), lambda made: len(made.content))
+    return Response(rendered.content, headers=headers | dict(rendered.headers))
 
 
-def _page(shown: Shown, _subject: str, answer: dict[str, Any]) -> Kept:
+def _page(shown: Presentation, _subject: str, answer: Mapping[str, Any]) -> Rendered:
+    page, url = _cut(shown, answer)
+    content = json.dumps(page | {"next": url}, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return Rendered(content.encode(), {"Content-Type": "application/json"} | ({"Link": link(url)} if url else {}))
+
+
+def _file(shown: Presentation, subject: str, answer: Mapping[str, Any]) -> Rendered:
+    made = export(shown.format, subject, answer, shown.lang)
+    disposition = f'attachment; filename="{made.name}"'
+    return Rendered(made.content, {"Content-Type": made.media_type, "Content-Disposition": disposition})
+
+
+def _cut(shown: Presentation, answer: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
+    """The page asked for, and the address of the next one."""
     page, offset = cut(answer, shown.limit, shown.offset)
     request = shown.request
-    after = None if offset is None else address(request.url.path, request.query_params.multi_items(), answer, offset)
-    content = json.dumps(page | {"next": after}, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return Kept(content.encode(), {"Content-Type": "application/json"} | ({"Link": link(after)} if after else {}))
+    return page, (
+        None if offset is None else address(request.url.path, request.query_params.multi_items(), answer, offset)
+    )
 
 
-def _file(shown: Shown, subject: str, answer: dict[str, Any]) -> Kept:
-    made = export(shown.format, subject, answer, shown.lang)
-    place = f'attachment; filename="{made.name}"'
-    return Kept(made.content, {"Content-Type": made.media_type, "Content-Disposition": place})
+def paged(shown: Presentation, response: Response, answer: Mapping[str, Any]) -> dict[str, Any]:
+    """A page of an answer that changes too fast to be cached, with the address of the next one."""
+    page, url = _cut(shown, answer)
+    if url:
+        response.headers["Link"] = link(url)
+    return page | {"next": url}
 
 
-def paged(shown: Shown, response: Response, answer: dict[str, Any]) -> dict[str, Any]:
-    """A page of an answer that changes too fast to be kept, with the address of the next one."""
-    page, offset = cut(answer, shown.limit, shown.offset)
-    after = None
-    if offset is not None:
-        request = shown.request
-        after = address(request.url.path, request.query_params.multi_items(), answer, offset)
-        response.headers["Link"] = link(after)
-    return page | {"next": after}
-
-
-def part(shown: Shown, response: Response, rows: list[Any]) -> list[Any]:
-    """A page of a plain list; where more follow, the header `Link` says so."""
-    found: list[Any] = paged(shown, response, {"rows": rows})["rows"]
-    return found
+def paged_list(shown: Presentation, response: Response, rows: Sequence[T]) -> list[T]:
+    """A page of a plain list; the header `Link` has the address of the next one."""
+    page: list[T] = paged(shown, response, {"rows": rows})["rows"]
+    return page

@@ -163,10 +163,9 @@ class StoppedCenter:
 
     def quarantined(self) -> list[dict[str, Any]]:
         """The list, newest first."""
-        from center.queries.site import quarantine  # half of the room, for one of the commands
+        from center.queries.delivery import quarantine  # half of the room, for one of the commands
 
-        rows: list[dict[str, Any]] = quarantine(self._center, EVERYTHING, limit=100_000)["rows"]
-        return rows
+        return [dict(row) for row in quarantine(self._center, EVERYTHING, limit=100_000)["rows"]]
 
     def show(self, number: int) -> dict[str, Any]:
         """One payload. Raises `LookupError`."""

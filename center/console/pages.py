@@ -9,10 +9,10 @@ from nicegui.page import page as page_settings
 from nicegui.translations import translations
 
 from center.console import frame
-from center.console.ask import Desk
 from center.console.delivery import page as delivery
 from center.console.fleet import page as fleet
 from center.console.machine import page as machine
+from center.queries.cache import AnswerCache
 from center.runtime.state import CenterState
 from words import say
 
@@ -25,7 +25,7 @@ _ICON = (
 
 def add_pages(app: FastAPI, center: CenterState, *, declares: bool = False) -> None:
     """By the contract of `center.console.mount`. declares: whether there is a page to say something about a machine."""
-    desk = Desk()
+    cache: AnswerCache = app.state.answers
     frame.serve_assets()
     translations["vi"] = {
         "connection_lost": say("console.connection_lost", "vi"),
@@ -37,17 +37,17 @@ def add_pages(app: FastAPI, center: CenterState, *, declares: bool = False) -> N
     @ui.page("/")
     async def fleet_page(request: Request, site: str = "", order: str = "", part: str = "") -> None:
         number = int(part) if part.isdecimal() and len(part) < 6 else 1
-        await fleet.show(center, request.state.viewer, desk, frame.language(request, center), site, order, number)
+        await fleet.show(center, request.state.viewer, cache, frame.language(request, center), site, order, number)
 
     @ui.page("/machine/{site}/{machine_id:path}")
     async def machine_page(request: Request, site: str, machine_id: str, span: str = "", bucket: str = "") -> None:
         viewer, lang = request.state.viewer, frame.language(request, center)
         may_declare = declares and viewer.may("write")
-        await machine.show(center, viewer, desk, lang, (site, machine_id), (span, bucket), may_declare=may_declare)
+        await machine.show(center, viewer, cache, lang, (site, machine_id), (span, bucket), may_declare=may_declare)
 
     @ui.page("/delivery")
     async def delivery_page(request: Request, site: str = "") -> None:
-        await delivery.show(center, request.state.viewer, desk, frame.language(request, center), site)
+        await delivery.show(center, request.state.viewer, cache, frame.language(request, center), site)
 
     @nicegui_app.on_page_exception
     def broken() -> None:

@@ -5,6 +5,7 @@ function `write(table, lang) -> bytes` beside `MEDIA_TYPE`; whoever adds one add
 """
 
 import importlib
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from center.exports.table import Table, table_of
@@ -22,7 +23,7 @@ class Exported(NamedTuple):
     name: str
 
 
-def export(form: str, subject: str, answer: dict[str, Any], lang: str) -> Exported:
+def export(form: str, subject: str, answer: Mapping[str, Any], lang: str) -> Exported:
     """An answer of the API as a file of one of `FORMATS`.
 
     subject: `trend`, `losses`, `stops` ...: what the rows are, for the file's name and headings.

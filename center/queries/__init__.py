@@ -1,1 +1,1 @@
-"""Questions about stored facts, answered with KPIs."""
+"""Questions about stored facts and the answers to them, as API and console share them."""

@@ -1,14 +1,19 @@
-"""How each gateway is and what of it is missing: what it said last, its streams, and its days against the calendar."""
+"""How each gateway is and what of it is missing: its last status, its streams, and its days against the calendar."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NotRequired
+
+from typing_extensions import TypedDict
 
 from center.contract.streams import StreamRecord
+from center.model.schedule import Expected
 from center.model.times import iso
 from center.model.viewer import Viewer
-from center.queries.scope import scope, zone_of
+from center.queries.question import NextPage, Question, Scope, WindowAnswer, scope, zone_of
+from center.queries.sites import gateways_of
 from center.runtime.state import CenterState
 from oee.model.facts import FACT, STATE_COLUMNS
 from oee.model.states import CalendarClass, State
@@ -18,30 +23,95 @@ from wire.marks import holes
 _STATES: Final = [FACT[name] for name in STATE_COLUMNS]
 _UNKNOWN: Final = FACT[f"{State.UNKNOWN.word}_ms"]
 _MEASURES: Final = ("tags_per_s", "poll_late_p99_s", "unknown_share", "outbox_mb", "rss_mb", "cpu_s", "uptime_s")
+_Key = tuple[int, str]
+"""A business day's start [ns UTC] and a gateway."""
 
 
-def gateways(center: CenterState, viewer: Viewer, site: str = "") -> list[dict[str, Any]]:
-    """What each gateway of the viewer's sites said of itself last, and what became of its envelopes.
+class ClockAnswer(TypedDict):
+    """A gateway's clock. by: who vouches for it; times in [s]; held_since: since when rows wait for a date."""
 
-    What it never told is null. Raises `UnknownSite`.
+    by: str
+    error_s: float
+    wall_error_s: float
+    moves: int
+    last_move_s: float
+    wall_steps: int
+    held_rows: int
+    held_since: str | None
+
+
+class GatewayAnswer(TypedDict):
+    """What a gateway said last, and what became of its envelopes. health: tags_per_s, poll_late_p99_s, unknown_share
+    [1], outbox_mb, rss_mb, cpu_s and uptime_s, null where it did not tell.
+    """
+
+    site: str
+    gateway: str
+    online: bool
+    heard: str | None
+    version: str
+    config_hash: str
+    waiting: int | None
+    waiting_since: str | None
+    stored: int
+    holes: int
+    quarantined: int
+    dropped: int
+    conflicts: int
+    devices: dict[str, bool]
+    cannot_store: bool
+    paused: bool
+    clock: ClockAnswer | None
+    health: dict[str, float | None]
+
+
+class GatewayDayRow(TypedDict):
+    """A business day of a gateway: scheduled time of its machines, and what is known of it."""
+
+    date: str
+    gateway: str
+    scheduled_ms: int
+    known_ms: int
+    unknown_ms: int
+    missing_ms: int
+    missing_all_ms: int
+
+
+class HoleRow(TypedDict):
+    """Envelopes of a stream that are missing below others that came."""
+
+    gateway: str
+    stream: str
+    kind: str
+    ranges: list[tuple[int, int]]
+    envelopes: int
+
+
+class HolesAnswer(WindowAnswer):
+    """What is missing of a site, by gateway and day. untold_machines: by gateway those of which no calendar is known."""
+
+    rows: list[GatewayDayRow]
+    untold_machines: dict[str, int]
+    holes: list[HoleRow]
+    next: NotRequired[NextPage]
+
+
+def gateways(center: CenterState, viewer: Viewer, site: str = "") -> list[GatewayAnswer]:
+    """The last status of each gateway of the viewer's sites, and what became of its envelopes.
+
+    What a gateway never reported is null. Raises `UnknownSite`.
     """
     if site:
         zone_of(center, viewer, site)
     names = [site] if site else viewer.seen({*center.ledger_cache.sites.ids(), *center.pictures.sites()})
-    return [_gateway(center, name, gateway) for name in sorted(names) for gateway in _known(center, name)]
+    return [_gateway(center, name, gateway) for name in sorted(names) for gateway in gateways_of(center, name)]
 
 
-def _known(center: CenterState, site: str) -> list[str]:
-    heard = {*center.ledger_cache.sites.gateways(site), *center.pictures.gateways(site)}
-    return sorted(heard | {gateway for owner, gateway in center.ledger_cache.gateways() if owner == site})
-
-
-def _gateway(center: CenterState, site: str, gateway: str) -> dict[str, Any]:
+def _gateway(center: CenterState, site: str, gateway: str) -> GatewayAnswer:
     picture, now_ns = center.pictures.get(site, gateway), center.now_ns()
     status, heard_ns = picture.status, max(picture.live_ns, picture.status_ns)
     streams = center.ledger_cache.of_gateway(site, gateway).values()
     health = status.health if status else {}
-    clock = status.clock if status and _is_told(status.clock) else None
     return {
         "site": site,
         "gateway": gateway,
@@ -59,82 +129,106 @@ def _gateway(center: CenterState, site: str, gateway: str) -> dict[str, Any]:
         "devices": dict(status.devices) if status else {},
         "cannot_store": bool(health.get("cannot_store")),
         "paused": bool(health.get("paused")),
-        "clock": clock.model_dump(exclude={"held_since_ns"})
-        | {"held_since": iso(clock.held_since_ns, UTC) if clock.held_since_ns is not None else None}
-        if clock
-        else None,
+        "clock": _clock(status.clock) if status else None,
         "health": {name: value if math.isfinite(value := health.get(name, math.nan)) else None for name in _MEASURES},
     }
 
 
-def _is_told(clock: Clock | None) -> bool:
-    return clock is not None and all(map(math.isfinite, (clock.error_s, clock.wall_error_s, clock.last_move_s)))
+def _clock(clock: Clock | None) -> ClockAnswer | None:
+    """None where the gateway reported none, or not in numbers."""
+    if clock is None or not all(map(math.isfinite, (clock.error_s, clock.wall_error_s, clock.last_move_s))):
+        return None
+    return {
+        "by": clock.by,
+        "error_s": clock.error_s,
+        "wall_error_s": clock.wall_error_s,
+        "moves": clock.moves,
+        "last_move_s": clock.last_move_s,
+        "wall_steps": clock.wall_steps,
+        "held_rows": clock.held_rows,
+        "held_since": iso(clock.held_since_ns, UTC) if clock.held_since_ns is not None else None,
+    }
 
 
 def _sum(streams: Iterable[StreamRecord], name: str) -> int:
     return sum(int(getattr(state, name)) for state in streams)
 
 
-def days(
-    center: CenterState, viewer: Viewer, site: str, *, start_ns: int | None = None, end_ns: int | None = None
-) -> dict[str, Any]:
-    """By business day and gateway, the scheduled time of its machines and how much of it the store can tell.
+def days(center: CenterState, question: Question) -> HolesAnswer:
+    """By business day and gateway, the scheduled time of its machines and how much of it the store has facts about.
 
-    `known_ms` was watched, `unknown_ms` the gateway itself calls unknown, and `missing_ms` has no row at all: it is on
-    its way, or the gateway did not run. `missing_all_ms` counts time outside shifts too. A machine of which no calendar
-    is known is left out and counted. `holes` are the envelopes missing at this moment; which day they are of nobody
-    can tell before they come. Raises `BadQuestion`, `UnknownSite` or `StoreUnavailable`.
+    `known_ms` was observed, `unknown_ms` the gateway itself calls unknown, and `missing_ms` has no row at all: it is on
+    its way, or the gateway did not run. `missing_all_ms` counts time outside shifts too. A machine without a known
+    calendar is left out and counted in `untold_machines`. `holes` are the envelopes missing at this moment; their day
+    is not known before they come. Raises `BadQuestion`, `UnknownSite` or `StoreUnavailable`.
     """
-    asked = scope(center, viewer, site, start_ns=start_ns, end_ns=end_ns, bucket="day")
-    owners = {name: owner.gateway for name in asked.machines if (owner := center.ledger_cache.sites.owner(site, name))}
-    rows: dict[tuple[int, str], dict[str, Any]] = {}
-
-    def row(start: int, gateway: str) -> dict[str, Any]:
-        zeros = dict.fromkeys(("scheduled_ms", "known_ms", "unknown_ms", "missing_ms", "missing_all_ms"), 0)
-        return rows.setdefault((start, gateway), zeros)
-
-    untold: dict[str, int] = {}
-    for machine, plan in asked.expected.items():
-        gateway = owners.get(machine, "")
-        if plan is None:
-            untold[gateway] = untold.get(gateway, 0) + 1
-            continue
-        for (start, _shift), length_ms in plan.scheduled.items():
-            row(start, gateway)["scheduled_ms"] += length_ms
-            row(start, gateway)["missing_ms"] += length_ms
-        for start, length_ms in plan.all_ms.items():
-            row(start, gateway)["missing_all_ms"] += length_ms
-    facts = center.store.facts(asked.query("calendar"))
-    told = facts.sums[:, _STATES].sum(axis=1).tolist()
-    unknown = facts.sums[:, _UNKNOWN].tolist()
-    for index, (start, machine, code) in enumerate(
-        zip(facts.minute_ns.tolist(), facts.machine.tolist(), facts.calendar.tolist(), strict=True)
-    ):
-        if asked.expected.get(machine) is None:
-            continue
-        here = row(start, owners.get(machine, ""))
-        here["missing_all_ms"] -= told[index]
-        if code == CalendarClass.SCHEDULED:
-            here["unknown_ms"] += unknown[index]
-            here["known_ms"] += told[index] - unknown[index]
-            here["missing_ms"] -= told[index]
-    return asked.window() | {
-        "rows": [
-            {"date": datetime.fromtimestamp(start / 1e9, asked.zone).date().isoformat(), "gateway": gateway} | found
-            for (start, gateway), found in sorted(rows.items())
-        ],
-        "untold_machines": untold,
-        "holes": [
-            {
-                "gateway": key.gateway,
-                "stream": key.stream,
-                "kind": state.kind,
-                "ranges": [list(part) for part in missing],
-                "envelopes": sum(last - first + 1 for first, last in missing),
-            }
-            for key, state in sorted(
-                center.ledger_cache.streams.items(), key=lambda item: (item[0].gateway, item[0].stream)
-            )
-            if key.site == site and (missing := holes(state.marks))
-        ],
+    checked = scope(center, replace(question, bucket="day", by=("machine",)))
+    site, sites = question.site, center.ledger_cache.sites
+    gateway_by_machine = {name: owner.gateway for name in checked.machines if (owner := sites.owner(site, name))}
+    without_calendar: dict[str, int] = {}
+    for machine, item in checked.expected.items():
+        if item is None:
+            gateway = gateway_by_machine.get(machine, "")
+            without_calendar[gateway] = without_calendar.get(gateway, 0) + 1
+    return {
+        **checked.window(),
+        "rows": _day_rows(checked, gateway_by_machine),
+        "untold_machines": without_calendar,
+        "holes": _holes(center, site),
+        "next": None,
     }
+
+
+def _day_rows(checked: Scope, gateway_by_machine: Mapping[str, str]) -> list[GatewayDayRow]:
+    rows: dict[_Key, GatewayDayRow] = {}
+
+    def row(start_ns: int, gateway: str) -> GatewayDayRow:
+        if (start_ns, gateway) not in rows:
+            rows[start_ns, gateway] = {
+                "date": datetime.fromtimestamp(start_ns / 1e9, checked.zone).date().isoformat(),
+                "gateway": gateway,
+                "scheduled_ms": 0,
+                "known_ms": 0,
+                "unknown_ms": 0,
+                "missing_ms": 0,
+                "missing_all_ms": 0,
+            }
+        return rows[start_ns, gateway]
+
+    expected: dict[str, Expected] = {name: item for name, item in checked.expected.items() if item is not None}
+    for machine, item in expected.items():
+        gateway = gateway_by_machine.get(machine, "")
+        for (start_ns, _shift), length_ms in item.scheduled.items():
+            row(start_ns, gateway)["scheduled_ms"] += length_ms
+            row(start_ns, gateway)["missing_ms"] += length_ms
+        for start_ns, length_ms in item.all_ms.items():
+            row(start_ns, gateway)["missing_all_ms"] += length_ms
+    facts = checked.center.store.facts(checked.query("calendar"))
+    reported = facts.sums[:, _STATES].sum(axis=1).tolist()
+    unknown = facts.sums[:, _UNKNOWN].tolist()
+    columns: tuple[Any, ...] = (facts.minute_ns, facts.machine, facts.calendar)
+    for index, (start_ns, machine, code) in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
+        if machine not in expected:
+            continue
+        day = row(start_ns, gateway_by_machine.get(machine, ""))
+        day["missing_all_ms"] -= reported[index]
+        if code == CalendarClass.SCHEDULED:
+            day["unknown_ms"] += unknown[index]
+            day["known_ms"] += reported[index] - unknown[index]
+            day["missing_ms"] -= reported[index]
+    return [found for _, found in sorted(rows.items())]
+
+
+def _holes(center: CenterState, site: str) -> list[HoleRow]:
+    streams = sorted(center.ledger_cache.streams.items(), key=lambda item: (item[0].gateway, item[0].stream))
+    return [
+        {
+            "gateway": key.gateway,
+            "stream": key.stream,
+            "kind": state.kind,
+            "ranges": list(missing),
+            "envelopes": sum(last - first + 1 for first, last in missing),
+        }
+        for key, state in streams
+        if key.site == site and (missing := holes(state.marks))
+    ]

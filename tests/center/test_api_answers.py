@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from center.api.app import create_app
-from center.api.cache import Answers, Kept
+from center.api.responses import Rendered
 from center.model.viewer import Viewer
+from center.queries.cache import AnswerCache
 from center.queries.paging import cut
 from center.runtime.state import center_state
 from center.stores.duckdb.store import open_store
@@ -93,7 +94,7 @@ async def test_what_did_not_change_is_not_sent_again(center, client):
 async def test_a_newer_program_answers_anew(client, monkeypatch):
     question = {"site": "van-long", **WINDOW}
     held = {"If-None-Match": (await client.get("/api/v1/trend", params=question)).headers["etag"]}
-    monkeypatch.setattr("center.api.cache.PROGRAM", "a newer one")
+    monkeypatch.setattr("center.api.responses.PROGRAM", "a newer one")
     assert (await client.get("/api/v1/trend", params=question, headers=held)).status_code == 200
 
 
@@ -122,14 +123,18 @@ async def test_an_open_window_moves_with_the_clock(center):
 
 
 def test_answers_stay_within_their_bound():
-    answers = Answers(most_bytes=100)
+    answers = AnswerCache(max_bytes=100)
+
+    def get(key, make):
+        return answers.get(key, make, lambda rendered: len(rendered.content))
+
     for number in range(50):
-        made = answers.get(str(number), lambda number=number: Kept(bytes([number]) * 20, {}))
+        made = get(str(number), lambda number=number: Rendered(bytes([number]) * 20, {}))
         assert made.content == bytes([number]) * 20
-    assert answers.get("49", lambda: pytest.fail("was kept")).content == bytes([49]) * 20
-    assert answers.get("0", lambda: Kept(b"new", {})).content == b"new"
-    assert answers.get("large", lambda: Kept(b"x" * 99, {})).content
-    assert answers.get("large", lambda: Kept(b"made again", {})).content == b"made again"
+    assert get("49", lambda: pytest.fail("was kept")).content == bytes([49]) * 20
+    assert get("0", lambda: Rendered(b"new", {})).content == b"new"
+    assert get("large", lambda: Rendered(b"x" * 99, {})).content
+    assert get("large", lambda: Rendered(b"made again", {})).content == b"made again"
 
 
 @pytest.mark.parametrize(

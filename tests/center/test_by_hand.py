@@ -12,6 +12,7 @@ from center_plant import STREAM, envelope, eventually, ns, running, site_body
 from click.testing import CliRunner
 
 from center.api.app import create_app
+from center.api.metrics import add_metrics
 from center.api.quarantine import add_by_hand
 from center.commands import quarantine as door
 from center.contract.ledger import Changes
@@ -19,7 +20,6 @@ from center.contract.store import Origin, Query, RowBatch, StoreUnavailable, Val
 from center.ingest.mqtt import BrokerSettings
 from center.ingest.plan import EnvelopeMessage
 from center.ingest.worker import Ingest
-from center.metrics import add_metrics
 from center.model.sites import Owner
 from center.runtime.state import center_state
 from center.stores.duckdb.store import open_store

@@ -23,7 +23,9 @@ from center.contract.store import Query, StoreUnavailable
 from center.ingest.mqtt import BrokerSettings
 from center.ingest.worker import Ingest
 from center.model.viewer import EVERYTHING
-from center.queries import site as queries
+from center.queries.delivery import delivery, quarantine
+from center.queries.health import health
+from center.queries.sites import sites
 from center.runtime.live import Pictures
 from center.runtime.state import center_state
 from center.stores.duckdb.store import open_store
@@ -116,13 +118,13 @@ def test_everything_at_once_is_counted_once(center, gateways):
     annex.send(envelope(1, [*running(T, 1), *running(T, 2, "press-2")]))
     eventually(lambda: annex.mark() == 1)
     assert center.pieces() == {"press-1": 290, "press-2": 20}
-    (row,) = [row for row in queries.delivery(center.center, EVERYTHING)["rows"] if row["gateway"] == "main"]
+    (row,) = [row for row in delivery(center.center, EVERYTHING)["rows"] if row["gateway"] == "main"]
     assert (row["mark"], row["stored"], row["quarantined"], row["duplicates"], row["conflicts"]) == (30, 29, 1, 10, 1)
     assert row["holes"] == []
-    reasons = " ".join(row["reason"] for row in queries.quarantine(center.center, EVERYTHING)["rows"])
+    reasons = " ".join(row["reason"] for row in quarantine(center.center, EVERYTHING)["rows"])
     for expected in ("digest", "shorter than", "facts", "conflict", "belongs to gateway 'main'"):
         assert expected in reasons
-    assert queries.quarantine(center.center, EVERYTHING)["count"] == 5
+    assert quarantine(center.center, EVERYTHING)["count"] == 5
     assert main.receipts[-1].streams[STREAM].quarantined == 1
 
 
@@ -189,7 +191,7 @@ def test_a_restored_center_learns_what_it_is(on_mosquitto, gateways, tmp_path):
     gateway.send(envelope(2, running(T + 2 * MINUTE_NS, 1)))
     eventually(lambda: gateway.mark() == 2)
     assert on_mosquitto.pieces() == {"press-1": 20}
-    assert "restored" in queries.health(on_mosquitto.center)["conditions"]["ledger"]
+    assert "restored" in health(on_mosquitto.center)["conditions"]["ledger"]
 
 
 def test_a_lost_center_tells_its_new_generation(on_mosquitto, gateways):
@@ -226,12 +228,12 @@ def test_while_the_store_is_away_facts_wait_and_health_says_so(tmp_path, mosquit
     eventually(lambda: center.health.condition("broker") == "ok")
     gateway.send(*(envelope(seq, running(T + seq * MINUTE_NS, 1)) for seq in range(1, 6)))
     eventually(lambda: failing.refusals > 3)
-    assert queries.health(center)["status"] == "degraded"
-    assert "disk is full" in queries.health(center)["store"]
+    assert health(center)["status"] == "degraded"
+    assert "disk is full" in health(center)["store"]
     assert not gateway.receipts
     failing.away = False
     eventually(lambda: gateway.mark() == 5)
-    assert queries.health(center)["status"] == "ok"
+    assert health(center)["status"] == "ok"
     ingest.stop()
     store.close()
 
@@ -254,7 +256,7 @@ def test_a_stumble_over_one_message_blocks_nothing(on_mosquitto, gateways, monke
     gateway.send(*(envelope(seq, row) for seq, row in enumerate(rows, 1)))
     eventually(lambda: gateway.mark() == 4)
     assert on_mosquitto.pieces() == {"press-1": 30}
-    assert "stumbled" in queries.quarantine(on_mosquitto.center, EVERYTHING)["rows"][0]["reason"]
+    assert "stumbled" in quarantine(on_mosquitto.center, EVERYTHING)["rows"][0]["reason"]
 
 
 def test_what_does_not_fit_into_memory_is_let_go_and_sent_again(tmp_path, mosquitto_port, gateways, monkeypatch):
@@ -296,14 +298,14 @@ def test_live_and_status_make_the_picture(on_mosquitto, gateways):
     center = on_mosquitto.center
     eventually(lambda: center.health.counts().get("malformed_live_or_status") == 2)
     eventually(lambda: center.ledger_cache.sites.machines("van-long"))
-    (row,) = queries.live(center, EVERYTHING, "van-long")
+    (row,) = live(center, EVERYTHING, "van-long")
     assert (row["state"], row["pieces"], row["gateway_online"]) == ("running", 12, True)
     assert row["since"] == "2026-03-02T08:00:00+07:00"
-    (found,) = queries.sites(center, EVERYTHING)[0]["gateways"]
+    (found,) = sites(center, EVERYTHING)[0]["gateways"]
     assert (found["online"], found["waiting"], found["devices"]) == (True, 3, {"plc": True})
     gateway.send(status.model_copy(update={"online": False}).model_dump_json(), kind="status", retain=True)
-    eventually(lambda: not queries.live(center, EVERYTHING, "van-long")[0]["gateway_online"])
-    (row,) = queries.live(center, EVERYTHING, "van-long")
+    eventually(lambda: not live(center, EVERYTHING, "van-long")[0]["gateway_online"])
+    (row,) = live(center, EVERYTHING, "van-long")
     assert (row["state"], row["last_state"]) == ("unknown", "running")
 
 

@@ -9,13 +9,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from center.console import charts, clock, tiles, windows
-from center.console.ask import Desk
 from center.console.declare import form as declare_form
 from center.console.fleet import cards as fleet_cards
 from center.console.machine import stops_table, timeline
 from center.console.markup import el, join, share
 from center.console.names import named, product_name, reason_name
 from center.model.buckets import HOUR_NS
+from center.queries.cache import AnswerCache
 from oee.kpi import kpi
 from oee.model.calendars import Calendar, Shift, to_ns
 from oee.model.declarations import Field
@@ -315,15 +315,15 @@ async def test_a_question_asked_by_many_is_asked_once_in_a_thread():
         asked.append(threading.get_ident())
         return number * 2
 
-    desk = Desk(lambda: now[0])
-    assert await asyncio.gather(*(desk.ask(5, slow, 4) for _ in range(20))) == [8] * 20
+    cache = AnswerCache(clock=lambda: now[0])
+    assert await asyncio.gather(*(cache.ask(5, slow, 4) for _ in range(20))) == [8] * 20
     assert len(asked) == 1
     assert asked[0] != threading.get_ident()
     now[0] = 4.9
-    await desk.ask(5, slow, 4)
+    await cache.ask(5, slow, 4)
     assert len(asked) == 1
     now[0] = 5.1
-    await desk.ask(5, slow, 4)
+    await cache.ask(5, slow, 4)
     assert len(asked) == 2
 
 
@@ -336,18 +336,18 @@ async def test_an_answer_that_failed_is_not_kept():
             raise answer
         return answer
 
-    desk = Desk(lambda: 0.0)
+    cache = AnswerCache(clock=lambda: 0.0)
     with pytest.raises(ValueError, match="away"):
-        await desk.ask(5, ask)
-    assert await desk.ask(5, ask) == 7
+        await cache.ask(5, ask)
+    assert await cache.ask(5, ask) == 7
 
 
 async def test_one_who_leaves_does_not_take_the_answer_along():
     gate = threading.Event()
-    desk = Desk(lambda: 0.0)
-    first = asyncio.create_task(desk.ask(5, gate.wait, 10))
+    cache = AnswerCache(clock=lambda: 0.0)
+    first = asyncio.create_task(cache.ask(5, gate.wait, 10))
     await asyncio.sleep(0)
-    second = asyncio.create_task(desk.ask(5, gate.wait, 10))
+    second = asyncio.create_task(cache.ask(5, gate.wait, 10))
     await asyncio.sleep(0)
     first.cancel()
     gate.set()
@@ -356,11 +356,11 @@ async def test_one_who_leaves_does_not_take_the_answer_along():
 
 async def test_old_answers_are_forgotten():
     now = [0.0]
-    desk = Desk(lambda: now[0])
+    cache = AnswerCache(clock=lambda: now[0])
     for number in range(20):
         now[0] = float(number)
-        await desk.ask(1, abs, number)
-    assert len(desk._held) <= 2
+        await cache.ask(1, abs, number)
+    assert len(cache._entries) <= 2
 
 
 def test_a_stop_that_goes_on_has_its_length_so_far():

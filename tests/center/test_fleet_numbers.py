@@ -11,7 +11,8 @@ from center.console import clock, windows
 from center.console.fleet import cards as fleet_cards
 from center.console.fleet.numbers import site_numbers
 from center.model.viewer import EVERYTHING
-from center.queries import site as queries
+from center.queries.question import Question
+from center.queries.trend import trend
 from oee.kpi import kpi
 from oee.model.calendars import to_ns
 from oee.model.facts import FACT_COLUMNS
@@ -64,9 +65,9 @@ def test_a_card_says_what_the_api_says(center, now, date, lang):
     assert tuple(drawn) == MACHINES
     assert len(asked.queries) == 2, "one question for the hours of all machines, one for their shifts"
     assert asked.queries[1].start_ns >= at(date), "no day is read that is not shown"
-    rows = queries.trend(center, EVERYTHING, "van-long", MACHINES, bucket="shift", start_ns=at("2026-03-02"))["rows"]
+    rows = trend(center, Question(EVERYTHING, "van-long", MACHINES, bucket="shift", start_ns=at("2026-03-02")))["rows"]
     first_ns = windows.start_of("24h", ZONE, at(now))
-    hours = queries.trend(center, EVERYTHING, "van-long", MACHINES, bucket="hour", start_ns=first_ns)["rows"]
+    hours = trend(center, Question(EVERYTHING, "van-long", MACHINES, bucket="hour", start_ns=first_ns))["rows"]
     for machine in MACHINES:
         (row,) = (row for row in rows if (row["machine"], row["shift"], row["start"][:10]) == (machine, "B", date))
         card = drawn[machine]

@@ -9,10 +9,11 @@ from api_plant import fill
 from center_plant import ns
 
 from center.api.app import create_app
+from center.api.metrics import _gateways
 from center.console.delivery import cards as delivery_cards
-from center.metrics import _gateways
 from center.model.viewer import EVERYTHING, Viewer
 from center.queries.gateways import days, gateways
+from center.queries.question import Question
 from center.runtime.state import center_state
 from center.stores.duckdb.store import open_store
 from oee.model.facts import MINUTE_NS
@@ -39,14 +40,14 @@ def hear(center, **said):
 
 
 def test_a_day_is_measured_against_the_calendar(center):
-    found = days(center, EVERYTHING, "van-long", start_ns=ns("2026-03-02T08:00:00"), end_ns=ns("2026-03-02T10:00:00"))
+    found = days(center, Question(EVERYTHING, "van-long", (), ns("2026-03-02T08:00:00"), ns("2026-03-02T10:00:00")))
     (row,) = found["rows"]
     assert (row["date"], row["gateway"]) == ("2026-03-02", "main")
     assert row["scheduled_ms"] == 2 * 120 * MINUTE_MS  # press-1 and press-2, which never spoke
     assert row["known_ms"] == 45 * MINUTE_MS
     assert row["unknown_ms"] == 0
     assert row["missing_ms"] == row["missing_all_ms"] == 195 * MINUTE_MS
-    assert [(item["kind"], item["ranges"], item["envelopes"]) for item in found["holes"]] == [("facts", [[2, 2]], 1)]
+    assert [(item["kind"], item["ranges"], item["envelopes"]) for item in found["holes"]] == [("facts", [(2, 2)], 1)]
 
 
 async def test_over_http(center):
@@ -91,7 +92,7 @@ def test_others_see_nothing_of_it(center):
     with pytest.raises(LookupError):
         gateways(center, stranger, "van-long")
     with pytest.raises(LookupError):
-        days(center, stranger, "van-long")
+        days(center, Question(stranger, "van-long"))
 
 
 @pytest.mark.parametrize("lang", ["vi", "en"])

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from center.contract.ledger import Changes
 from center.model.sites import Owner, SiteRow
 from center.model.viewer import EVERYTHING
+from center.queries.question import Question
 from center.queries.trend import trend
 from center.runtime.state import center_state
 from center.stores.duckdb import store as duckdb
@@ -87,8 +88,8 @@ def test_a_long_stretch_s_ratios_are_those_of_its_sums(center, minutes, finer, b
     """Whatever the buckets and groups are, summed up again they give the very same ratios; means would not."""
     site = _site(center, MACHINES, minutes)
     window = {"start_ns": START, "end_ns": END}
-    parts = trend(center, EVERYTHING, site, bucket=finer, by=by, **window)["rows"]
-    (whole,) = trend(center, EVERYTHING, site, bucket="all", by=(), **window)["rows"]
+    parts = trend(center, Question(EVERYTHING, site, bucket=finer, by=by, **window))["rows"]
+    (whole,) = trend(center, Question(EVERYTHING, site, bucket="all", by=(), **window))["rows"]
     sums = [sum(row["sums"][name] for row in parts) for name in FACT_COLUMNS]
     assert sums == list(whole["sums"].values())
     scheduled_ms = sum(row["scheduled_ms"] for row in parts)
@@ -106,7 +107,9 @@ def test_silence_lowers_coverage_and_the_bounds_hold_what_was_not_heard(center, 
     lost = len(heard) < len(minutes)
     window = {"start_ns": START, "end_ns": END, "bucket": "all", "by": ()}
     whole, part = (
-        trend(center, EVERYTHING, _site(center, ["press-1"], rows), **window)["rows"][0]["kpis"]
+        trend(center, Question(EVERYTHING, _site(center, ["press-1"], rows), bucket="hour", **window))["rows"][0][
+            "kpis"
+        ]
         for rows in (minutes, heard)
     )
     assert part["coverage"] < whole["coverage"] if lost else part["coverage"] == whole["coverage"]
@@ -121,7 +124,7 @@ def test_silence_lowers_coverage_and_the_bounds_hold_what_was_not_heard(center, 
 def test_a_gateway_that_says_nothing_has_no_oee_and_no_coverage(center):
     site = _site(center, ["press-1"], [])
     for bucket in ("hour", "shift", "day", "week", "month", "all"):
-        rows = trend(center, EVERYTHING, site, bucket=bucket, start_ns=START, end_ns=END)["rows"]
+        rows = trend(center, Question(EVERYTHING, site, bucket=bucket, start_ns=START, end_ns=END))["rows"]
         assert rows
         for row in rows:
             assert row["scheduled_ms"] > 0
@@ -134,7 +137,7 @@ def test_a_machine_that_is_silent_half_of_the_time_is_not_better_than_its_bounds
     """Perfect whenever it was heard: OEE is of what was heard, coverage says how little that is."""
     perfect = [("press-1", minute, 60_000, 15, 15) for minute in SHIFT_MINUTES[::2]]
     site = _site(center, ["press-1"], perfect)
-    (row,) = trend(center, EVERYTHING, site, bucket="all", start_ns=START, end_ns=END)["rows"]
+    (row,) = trend(center, Question(EVERYTHING, site, bucket="all", start_ns=START, end_ns=END))["rows"]
     assert row["kpis"]["oee"] == 1
     assert math.isclose(row["kpis"]["coverage"], len(perfect) * 60_000 / row["scheduled_ms"])
     assert row["kpis"]["oee_low"] == row["kpis"]["coverage"]

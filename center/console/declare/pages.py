@@ -1,7 +1,7 @@
 """The page on which people say what they know about a machine: a plain form, good on a phone."""
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI, Request
@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from center.api.access import Writing
-from center.api.declarations import Said, checked, shown
+from center.api.declarations import DeclarationRequest, declaration_answer, validate
 from center.console import frame
 from center.console.declare.form import address, forms, said_lately
 from center.console.document import document, said
@@ -21,8 +21,8 @@ from center.database import declarations
 from center.ingest.declare import Declaring
 from center.model.times import BadQuestion
 from center.model.viewer import Viewer
-from center.queries import site as queries
-from center.queries.scope import UnknownSite, zone_of
+from center.queries import sites as queries
+from center.queries.question import UnknownSite, zone_of
 from center.runtime.state import CenterState
 from words import say
 
@@ -57,8 +57,10 @@ def _declare(
         zone = zone_of(center, viewer, which[0])
         begin, end = (_with_zone(text, zone) for text in window)
         body = {"site": which[0], "machine": which[1], "from": begin, "to": end or None}
-        wanted = Said.model_validate(body | {"field": asked.get("field"), "value": asked.get("value", "")})
-        gateway, item = checked(center, viewer, wanted)
+        wanted = DeclarationRequest.model_validate(
+            body | {"field": asked.get("field"), "value": asked.get("value", "")}
+        )
+        gateway, item = validate(center, viewer, wanted)
         declaring.say(which[0], gateway, item)
     except (BadQuestion, ValidationError) as error:
         text = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
@@ -104,8 +106,8 @@ def _page(
     if found is None:
         title = say("console.unknown_machine", lang, machine=machine)
         return document(center, viewer, lang, title, el("h1", title), status=404)
-    rows: list[dict[str, Any]] = [
-        shown(center, viewer, row) for row in declarations.listed(declaring.engine, [site], machine, _ROWS)
+    rows = [
+        declaration_answer(center, viewer, row) for row in declarations.listed(declaring.engine, [site], machine, _ROWS)
     ]
     name = named(found["name"], lang, machine)
     title = say("console.declare.machine", lang, machine=name)

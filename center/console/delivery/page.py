@@ -1,13 +1,12 @@
 """How the data of each gateway get here: what waits and since when, what is missing, its clock and its program."""
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from nicegui import ui
 
 from center.console import frame
-from center.console.ask import Desk
 from center.console.delivery import cards as delivery_cards
 from center.console.markup import el, join
 from center.console.names import named
@@ -16,8 +15,9 @@ from center.model.buckets import HOUR_NS
 from center.model.times import BadQuestion
 from center.model.viewer import Viewer
 from center.queries import gateways
-from center.queries import site as queries
-from center.queries.scope import zone_of
+from center.queries import sites as queries
+from center.queries.cache import AnswerCache
+from center.queries.question import Question, zone_of
 from center.runtime.state import CenterState
 from words import say
 
@@ -26,9 +26,9 @@ _DAYS_EVERY_S: Final = 60.0
 _DAYS: Final = 7
 
 
-async def show(center: CenterState, viewer: Viewer, desk: Desk, lang: str, site: str) -> None:
+async def show(center: CenterState, viewer: Viewer, cache: AnswerCache, lang: str, site: str) -> None:
     """Builds the page. site: only this one ("" is all)."""
-    known = await desk.ask(1, queries.sites, center, viewer)
+    known = await cache.ask(1, queries.sites, center, viewer)
     chosen = [row for row in known if row["id"] == site] if site else known
     with frame.frame(center, lang, say("delivery.title", lang)):
         if not chosen:
@@ -50,7 +50,7 @@ async def show(center: CenterState, viewer: Viewer, desk: Desk, lang: str, site:
                     places[row["id"]] = cards, ui.html("", sanitize=False).classes("days-table")
 
     async def refresh_cards() -> None:
-        found = await desk.ask(_EVERY_S * 0.9, gateways.gateways, center, viewer)
+        found = await cache.ask(_EVERY_S * 0.9, gateways.gateways, center, viewer)
         now_ns = center.now_ns()
         for name, (cards, _) in places.items():
             zone = zone_of(center, viewer, name)
@@ -60,7 +60,7 @@ async def show(center: CenterState, viewer: Viewer, desk: Desk, lang: str, site:
     async def refresh_days() -> None:
         try:
             for name, (_, days) in places.items():
-                days.set_content(await _days(center, viewer, desk, name, lang))
+                days.set_content(await _days(center, viewer, cache, name, lang))
             away.set_content("")
         except StoreUnavailable:
             away.set_content(frame.banner(say("console.store_away", lang)))
@@ -71,12 +71,12 @@ async def show(center: CenterState, viewer: Viewer, desk: Desk, lang: str, site:
     ui.timer(_DAYS_EVERY_S, refresh_days, immediate=False)
 
 
-async def _days(center: CenterState, viewer: Viewer, desk: Desk, site: str, lang: str) -> str:
+async def _days(center: CenterState, viewer: Viewer, cache: AnswerCache, site: str, lang: str) -> str:
     zone: ZoneInfo = zone_of(center, viewer, site)
     start_ns = _midnight_ns(center.now_ns(), zone) - (_DAYS - 1) * 24 * HOUR_NS
-    found: dict[str, Any]
+    question = Question(viewer, site, start_ns=start_ns)
     try:
-        found = await desk.ask(_DAYS_EVERY_S * 0.9, gateways.days, center, viewer, site, start_ns=start_ns)
+        found = await cache.ask(_DAYS_EVERY_S * 0.9, gateways.days, center, question)
     except BadQuestion:  # right after midnight there is no whole minute of some zone yet
         return ""
     return delivery_cards.days(found["rows"], lang)

@@ -1,7 +1,7 @@
 """A machine's card in the fleet: what it is doing, the shift's numbers, the last 24 hours. Pure."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from markupsafe import Markup
 
@@ -9,6 +9,7 @@ from center.console import clock
 from center.console.glyphs import GLYPHS
 from center.console.markup import el, join, share
 from center.console.names import Row, product_name, reason_name
+from center.queries.sites import MachineAnswer
 from oee.model.states import State
 from words import duration, number, percent, say
 
@@ -62,7 +63,7 @@ def group_of(live: Row) -> str:
     return "resting" if resting(live) else "stopped"
 
 
-def worst_first(machines: Sequence[dict[str, Any]], rows: Sequence[Row]) -> list[dict[str, Any]]:
+def worst_first(machines: Sequence[MachineAnswer], rows: Sequence[Row]) -> list[MachineAnswer]:
     """The machines by what they are doing, those that need somebody first."""
     place = {(row["site"], row["machine"]): WORST_FIRST.index(state_of(row)) for row in rows}
     return sorted(

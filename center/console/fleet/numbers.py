@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
@@ -12,11 +12,11 @@ from center.console.fleet import cards as fleet_cards
 from center.model.buckets import clock_edges
 from center.model.sites import Segments
 from center.model.viewer import Viewer
-from center.queries import site as queries
+from center.queries.question import Question, zone_of
+from center.queries.trend import TrendRow, trend
 from center.runtime.state import CenterState
 from words import say
 
-Row = Mapping[str, Any]
 _HOUR_KPIS: Final = ("oee",)
 _SHIFT_KPIS: Final = ("availability", "performance", "quality", "oee", "oee_low", "oee_high", "coverage")
 
@@ -33,21 +33,21 @@ def site_numbers(
     center: CenterState, viewer: Viewer, site: str, machines: tuple[str, ...], lang: str
 ) -> dict[str, Drawn]:
     """The numbers of these machines of one site. Asks the store."""
-    zone = ZoneInfo(queries.site(center, viewer, site)["timezone"])
+    zone = zone_of(center, viewer, site)
     now_ns = center.now_ns()
     first_ns = windows.start_of("24h", zone, now_ns)
     edges = [(f"{clock.at(int(edge), zone):%H:%M}", int(edge)) for edge in clock_edges("hour", zone, first_ns, now_ns)]
-    hours: dict[str, dict[int, Row]] = {}
-    asked = queries.trend(center, viewer, site, machines, bucket="hour", start_ns=first_ns, kpis=_HOUR_KPIS)
-    for row in asked["rows"]:
+    hours: dict[str, dict[int, TrendRow]] = {}
+    question = Question(viewer, site, machines, start_ns=first_ns, bucket="hour", kpis=_HOUR_KPIS)
+    for row in trend(center, question)["rows"]:
         hours.setdefault(row["machine"], {})[clock.ns(row["start"])] = row
     present = _present_shifts(center, site, machines, zone, now_ns)
     shifts = _shift_rows(center, viewer, site, present, zone, now_ns)
-    out = {}
+    out: dict[str, Drawn] = {}
     for machine in machines:
-        row, shift = shifts.get(machine), present[machine]
+        shift_row, shift = shifts.get(machine), present[machine]
         label = _shift_label(shift, lang) if shift else ""
-        drawn = fleet_cards.score(row, label, lang)
+        drawn = fleet_cards.score(shift_row, label, lang)
         out[machine] = Drawn(drawn, fleet_cards.hours(edges, hours.get(machine, {}), lang))
     return out
 
@@ -75,17 +75,17 @@ def _shift_rows(
     present: Mapping[str, windows.PresentShift | None],
     zone: ZoneInfo,
     now_ns: int,
-) -> dict[str, Row]:
+) -> dict[str, TrendRow]:
     """Each machine's row of its shift. The store is asked from the first of their dates on: mostly today's alone."""
     wanted = {machine: shift for machine, shift in present.items() if shift}
     if not wanted:
         return {}
     today_ns = windows.day_start_ns(zone, now_ns, 0)
     first_ns = min(today_ns, *(clock.ns(start) for start in {shift.start for shift in wanted.values()}))
-    asked = queries.trend(center, viewer, site, tuple(wanted), bucket="shift", start_ns=first_ns, kpis=_SHIFT_KPIS)
+    question = Question(viewer, site, tuple(wanted), start_ns=first_ns, bucket="shift", kpis=_SHIFT_KPIS)
     return {
         row["machine"]: row
-        for row in asked["rows"]
+        for row in trend(center, question)["rows"]
         if (row["start"], row["shift"]) == (wanted[row["machine"]].start, wanted[row["machine"]].name)
     }
 

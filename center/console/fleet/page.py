@@ -9,7 +9,6 @@ from urllib.parse import quote, urlencode
 from nicegui import ui
 
 from center.console import frame
-from center.console.ask import Desk
 from center.console.fleet import cards as fleet_cards
 from center.console.fleet.numbers import site_numbers
 from center.console.glyphs import GLYPHS
@@ -18,7 +17,8 @@ from center.console.markup import el, join
 from center.console.names import named
 from center.contract.store import StoreUnavailable
 from center.model.viewer import Viewer
-from center.queries import site as queries
+from center.queries import sites as queries
+from center.queries.cache import AnswerCache
 from center.runtime.state import CenterState
 from words import say
 
@@ -54,9 +54,9 @@ class _Page:
 
     center: CenterState
     viewer: Viewer
-    desk: Desk
+    cache: AnswerCache
     lang: str
-    sites: list[dict[str, Any]]
+    sites: list[queries.SiteAnswer]
     worst: bool
     known: set[tuple[str, str]]
     cards: dict[tuple[str, str], _Card] = field(default_factory=dict)
@@ -65,27 +65,27 @@ class _Page:
 
 
 async def show(
-    center: CenterState, viewer: Viewer, desk: Desk, lang: str, site: str, order: str, number: int = 1
+    center: CenterState, viewer: Viewer, cache: AnswerCache, lang: str, site: str, order: str, number: int = 1
 ) -> None:
     """Builds the page. site: only this one ("" is all); order: `worst` puts the worst first; number: of many cards the
     part that is shown, from 1.
     """
-    known = await desk.ask(1, queries.sites, center, viewer)
+    known = await cache.ask(1, queries.sites, center, viewer)
     chosen = [row for row in known if row["id"] == site] if site else known
     with frame.frame(center, lang, say("console.fleet", lang)):
         if not chosen:
             _nothing(lang, site)
-            ui.timer(_LOOK_AGAIN_S, lambda: _look_again(center, viewer, desk, site), immediate=False)
+            ui.timer(_LOOK_AGAIN_S, lambda: _look_again(center, viewer, cache, site), immediate=False)
             return
-        machines = [row for item in chosen for row in await desk.ask(1, queries.machines, center, viewer, item["id"])]
+        machines = [row for item in chosen for row in await cache.ask(1, queries.machines, center, viewer, item["id"])]
         if order == "worst":
-            rows = await desk.ask(LIVE_EVERY_S * 0.9, queries.live, center, viewer)
+            rows = await cache.ask(LIVE_EVERY_S * 0.9, queries.live, center, viewer)
             machines = fleet_cards.worst_first(machines, rows)
         else:
             machines.sort(key=lambda row: (row["site"], row["line"], row["id"]))
         parts = [machines[first : first + CARDS] for first in range(0, len(machines), CARDS)] or [[]]
         shown = parts[min(max(number, 1), len(parts)) - 1]
-        page = _Page(center, viewer, desk, lang, [], order == "worst", {(row["site"], row["id"]) for row in machines})
+        page = _Page(center, viewer, cache, lang, [], order == "worst", {(row["site"], row["id"]) for row in machines})
         away = ui.html("", sanitize=False)
         summary = ui.html("", sanitize=False).classes("summary")
         _filters(known, site, order, lang)
@@ -105,9 +105,9 @@ async def show(
     ui.timer(NUMBERS_EVERY_S, refresh_numbers, immediate=False)
 
 
-async def _look_again(center: CenterState, viewer: Viewer, desk: Desk, site: str) -> None:
+async def _look_again(center: CenterState, viewer: Viewer, cache: AnswerCache, site: str) -> None:
     """Reloads a page that had nothing to show once there is something."""
-    rows = await desk.ask(1, queries.sites, center, viewer)
+    rows = await cache.ask(1, queries.sites, center, viewer)
     if any(row["id"] == site for row in rows) or (rows and not site):
         ui.navigate.reload()
 
@@ -135,7 +135,7 @@ def _address(site: str, order: str, number: int = 1) -> str:
     return f"/?{asked}" if asked else "/"
 
 
-def _filters(sites: list[dict[str, Any]], site: str, order: str, lang: str) -> None:
+def _filters(sites: list[queries.SiteAnswer], site: str, order: str, lang: str) -> None:
     choices = [
         ("", say("console.all_sites", lang)),
         *((row["id"], named(row["name"], lang, row["id"])) for row in sites),
@@ -151,7 +151,7 @@ def _filters(sites: list[dict[str, Any]], site: str, order: str, lang: str) -> N
     ui.html(content, sanitize=False).classes("filters")
 
 
-def _section(page: _Page, site: Row, machines: list[dict[str, Any]]) -> None:
+def _section(page: _Page, site: Row, machines: list[queries.MachineAnswer]) -> None:
     with ui.element("section").classes("site"):
         with ui.element("div").classes("site-head"):
             ui.html(el("h2", named(site["name"], page.lang, site["id"])), sanitize=False)
@@ -191,7 +191,7 @@ def _live_refresher(page: _Page, summary: ui.html) -> Callable[[], Any]:
     shown: dict[tuple[str, str], str] = {}
 
     async def refresh() -> None:
-        rows = await page.desk.ask(LIVE_EVERY_S * 0.9, queries.live, page.center, page.viewer)
+        rows = await page.cache.ask(LIVE_EVERY_S * 0.9, queries.live, page.center, page.viewer)
         mine = [row for row in rows if (row["site"], row["machine"]) in page.known]
         now_ns = page.center.now_ns()
         for row in mine:
@@ -208,14 +208,14 @@ def _live_refresher(page: _Page, summary: ui.html) -> Callable[[], Any]:
         if _has_news(page, rows):
             ui.navigate.reload()
         summary.set_content(_summary(mine, page.lang))
-        for site in await page.desk.ask(LIVE_EVERY_S * 0.9, queries.sites, page.center, page.viewer):
+        for site in await page.cache.ask(LIVE_EVERY_S * 0.9, queries.sites, page.center, page.viewer):
             if site["id"] in page.gates:
                 page.gates[site["id"]].set_content(_gateways(site, page.lang))
 
     return refresh
 
 
-def _has_news(page: _Page, rows: list[dict[str, Any]]) -> bool:
+def _has_news(page: _Page, rows: list[queries.LiveAnswer]) -> bool:
     """Whether a machine of the sites shown has no place yet."""
     sites = {site["id"] for site in page.sites}
     return any(row["site"] in sites and (row["site"], row["machine"]) not in page.known for row in rows)
@@ -228,7 +228,7 @@ def _put_live(page: _Page, card: _Card, row: Row, now_ns: int) -> None:
     card.under.set_content(fleet_cards.under(row, details["products"], page.lang))
 
 
-def _summary(rows: list[dict[str, Any]], lang: str) -> str:
+def _summary(rows: list[queries.LiveAnswer], lang: str) -> str:
     groups = [fleet_cards.group_of(row) for row in rows]
     tallies = []
     for group, look in _GROUPS:
@@ -253,7 +253,7 @@ def _gateways(site: Row, lang: str) -> str:
 def _numbers_refresher(page: _Page, away: ui.html) -> Callable[[], Any]:
     async def put(site: str) -> None:
         mine = tuple(machine for owner, machine in page.cards if owner == site)
-        numbers = await page.desk.ask(
+        numbers = await page.cache.ask(
             NUMBERS_EVERY_S * 0.9, site_numbers, page.center, page.viewer, site, mine, page.lang
         )
         for machine, drawn in numbers.items():

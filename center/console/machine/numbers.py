@@ -1,8 +1,7 @@
 """What a machine's page shows. Asks the store; not for the event loop."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -12,7 +11,11 @@ from center.model.buckets import clock_edges
 from center.model.times import iso
 from center.model.times import window as whole_minutes
 from center.model.viewer import Viewer
-from center.queries import site as queries
+from center.queries.losses import losses
+from center.queries.question import Question
+from center.queries.sites import site as site_detail
+from center.queries.stops import stops as stops_of
+from center.queries.trend import trend
 from center.runtime.state import CenterState
 from oee.kpi import kpi
 from oee.model.facts import FACT_COLUMNS
@@ -33,10 +36,10 @@ class Numbers:
     site: Row
     total: Row
     before: Row
-    points: list[Row | None]
+    points: Sequence[Row | None]
     labels: list[tuple[str, str]]
-    losses: list[Row]
-    stops: list[Row]
+    losses: Sequence[Row]
+    stops: Sequence[Row]
     truncated: bool
     story: timeline.Story
 
@@ -45,21 +48,18 @@ def machine_numbers(
     center: CenterState, viewer: Viewer, site: str, machine: str, view: windows.View, lang: str
 ) -> Numbers:
     """Everything at once, of one window, so that the parts of a page agree."""
-    named = queries.site(center, viewer, site)
+    named = site_detail(center, viewer, site)
     zone = ZoneInfo(named["timezone"])
     now_ns = center.now_ns()
     start_ns, end_ns = whole_minutes(windows.start_of(view.span, zone, now_ns), None, now_ns)
-    one = [machine]
-    trend = partial(queries.trend, center, viewer, site, one, start_ns=start_ns, end_ns=end_ns)
-    total = trend(bucket="all")["rows"]
+    question = Question(viewer, site, (machine,), start_ns, end_ns)
+    total = trend(center, question)["rows"]
     back_ns = _back_ns(view.span, end_ns - start_ns)
-    before = queries.trend(
-        center, viewer, site, one, bucket="all", start_ns=start_ns - back_ns, end_ns=end_ns - back_ns
-    )["rows"]
-    rows = trend(bucket=view.bucket)["rows"]
-    hours = trend(bucket="hour", by=("machine", "calendar"))["rows"]
-    lost = queries.losses(center, viewer, site, one, by=("state", "reason"), start_ns=start_ns, end_ns=end_ns)
-    stops = queries.stops(center, viewer, site, one, start_ns=start_ns, limit=_MOST_STOPS)
+    before = trend(center, replace(question, start_ns=start_ns - back_ns, end_ns=end_ns - back_ns))["rows"]
+    rows = trend(center, replace(question, bucket=view.bucket))["rows"]
+    hours = trend(center, replace(question, bucket="hour", by=("machine", "calendar")))["rows"]
+    lost = losses(center, replace(question, by=("state", "reason")))
+    stops = stops_of(center, replace(question, end_ns=None), _MOST_STOPS)
     points, labels = _points(rows, view.bucket, zone, (start_ns, end_ns), lang)
     segments = center.ledger_cache.sites.segments(site, machine, start_ns, end_ns)
     return Numbers(
@@ -84,8 +84,8 @@ def _back_ns(span: str, length_ns: int) -> int:
 
 
 def _points(
-    rows: list[Row], size: str, zone: ZoneInfo, window: tuple[int, int], lang: str
-) -> tuple[list[Row | None], list[tuple[str, str]]]:
+    rows: Sequence[Row], size: str, zone: ZoneInfo, window: tuple[int, int], lang: str
+) -> tuple[Sequence[Row | None], list[tuple[str, str]]]:
     """Hours have no gaps on their axis; shifts, days and weeks stand only where there were any."""
     if size != "hour":
         return list(rows), [charts.label_of(row, size, lang) for row in rows]

@@ -10,7 +10,6 @@ from urllib.parse import urlencode
 from nicegui import ui
 
 from center.console import charts, clock, frame, tiles, windows
-from center.console.ask import Desk
 from center.console.declare import form as declare_form
 from center.console.fleet import cards as fleet_cards
 from center.console.fleet.page import LIVE_EVERY_S, address_of
@@ -22,8 +21,9 @@ from center.console.names import named
 from center.contract.store import StoreUnavailable
 from center.model.times import iso
 from center.model.viewer import Viewer
-from center.queries import site as queries
-from center.queries.scope import UnknownSite
+from center.queries import sites as queries
+from center.queries.cache import AnswerCache
+from center.queries.question import UnknownSite
 from center.runtime.state import CenterState
 from words import moment, number, say
 
@@ -38,7 +38,7 @@ class _Page:
 
     center: CenterState
     viewer: Viewer
-    desk: Desk
+    cache: AnswerCache
     lang: str
     site: str
     machine: str
@@ -59,7 +59,7 @@ class _Page:
 async def show(
     center: CenterState,
     viewer: Viewer,
-    desk: Desk,
+    cache: AnswerCache,
     lang: str,
     which: tuple[str, str],
     asked: tuple[str, str],
@@ -83,7 +83,7 @@ async def show(
             help_key = "console.unknown_machine.help" if details else "console.unknown_site.help"
             frame.sorry(name, say(help_key, lang, site=site), lang)
             return
-        page = _Page(center, viewer, desk, lang, site, machine, windows.view(*asked), may_declare)
+        page = _Page(center, viewer, cache, lang, site, machine, windows.view(*asked), may_declare)
         _build(page, details, found)
     refresh_live = _live_refresher(page, details)
     await refresh_live()
@@ -210,7 +210,7 @@ def _pager(page: _Page) -> None:
 
 def _live_refresher(page: _Page, details: Row) -> Callable[[], Any]:
     async def refresh() -> None:
-        rows = await page.desk.ask(LIVE_EVERY_S * 0.9, queries.live, page.center, page.viewer)
+        rows = await page.cache.ask(LIVE_EVERY_S * 0.9, queries.live, page.center, page.viewer)
         row = next((row for row in rows if (row["site"], row["machine"]) == (page.site, page.machine)), None)
         if row is None:
             return
@@ -230,7 +230,7 @@ async def _refresh(page: _Page) -> None:
     view = page.view
     _mark(page)
     try:
-        numbers = await page.desk.ask(
+        numbers = await page.cache.ask(
             NUMBERS_EVERY_S * 0.5, machine_numbers, page.center, page.viewer, page.site, page.machine, view, page.lang
         )
     except StoreUnavailable:

@@ -1,0 +1,128 @@
+"""Parameters of the routes, each declared once, and the `Question` that they make together.
+
+Routes take a question as a dependency: `question: SiteQuestion`, or one of the others that add to it.
+"""
+
+from dataclasses import replace
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, Query, Request
+
+from center.api.access import Viewing
+from center.api.responses import Paging, Presenting
+from center.model.times import parse_time
+from center.queries.question import BUCKETS, Question, zone_of
+from center.queries.values import MAX_ROWS as MAX_VALUES
+from center.queries.values import TagFilter
+from center.runtime.state import CenterState
+from oee.kpi.kpi import FORMULAS, KPI_KEYS
+
+V1: Final = "/api/v1"
+_TIME: Final = "ISO 8601 with offset (a plus sign is written %2B in a URL), or a date alone: that date's local midnight at the site."
+
+SiteName = Annotated[str, Query(description="Id of the site.", examples=["van-long"])]
+AnySite = Annotated[str, Query(description="Id of the site; all sites without it.")]
+Machines = Annotated[list[str], Query(alias="machine", description="Ids of machines; all of the site without it.")]
+From = Annotated[str, Query(alias="from", description=f"Start. {_TIME} Without it: 24 hours before `to`.")]
+To = Annotated[str, Query(alias="to", description=f"End, exclusive. {_TIME} Without it: the last minute that is over.")]
+By = Annotated[str, Query(description="What to keep apart, separated by commas.", examples=["machine,shift"])]
+Bucket = Annotated[
+    str,
+    Query(
+        description="Rows of this length, by the site's calendar; `all`: one of the whole window.",
+        json_schema_extra={"enum": [*BUCKETS]},
+    ),
+]
+_FORMULAS: Final[dict[str, Any]] = {"json_schema_extra": {"enum": ["", *FORMULAS]}}
+Formula = Annotated[str, Query(description="Formula set; the site's own without it.", **_FORMULAS)]
+ComparedFormula = Annotated[str, Query(description="Formula set of all; nakajima without it.", **_FORMULAS)]
+Order = Annotated[
+    str, Query(description="KPI by which they stand, the lowest first.", json_schema_extra={"enum": [*KPI_KEYS]})
+]
+
+
+def _with_window(question: Question, center: CenterState, start: str, end: str) -> Question:
+    """The question with this window, not settled yet. Raises `BadQuestion` or `UnknownSite`."""
+    zone = zone_of(center, question.viewer, question.site)
+    return replace(
+        question,
+        start_ns=parse_time("from", start, zone) if start else None,
+        end_ns=parse_time("to", end, zone) if end else None,
+    )
+
+
+def _site_question(
+    request: Request,
+    viewer: Viewing,
+    _shown: Presenting,  # first, so that a bad limit or format is refused before the site is looked up
+    site: SiteName,
+    machine: Machines = [],  # noqa: B006  # FastAPI copies it
+    start: From = "",
+    end: To = "",
+) -> Question:
+    return _with_window(Question(viewer, site, tuple(machine)), request.app.state.center, start, end)
+
+
+SiteQuestion = Annotated[Question, Depends(_site_question)]
+"""About some machines of a site in a window."""
+
+
+def _trend_question(
+    question: SiteQuestion, bucket: Bucket = "hour", by: By = "machine", formula: Formula = ""
+) -> Question:
+    return replace(question, bucket=bucket, by=_words(by), formula=formula)
+
+
+TrendQuestion = Annotated[Question, Depends(_trend_question)]
+"""About KPIs of facts: also by what, in which buckets and by which formula set."""
+
+
+def _losses_question(question: SiteQuestion, by: By = "machine,state,reason", bucket: Bucket = "all") -> Question:
+    return replace(question, bucket=bucket, by=_words(by))
+
+
+LossesQuestion = Annotated[Question, Depends(_losses_question)]
+"""About lost time: also by what and in which buckets."""
+
+
+def _holes_question(
+    request: Request, viewer: Viewing, _shown: Paging, site: SiteName, start: From = "", end: To = ""
+) -> Question:
+    return _with_window(Question(viewer, site), request.app.state.center, start, end)
+
+
+HolesQuestion = Annotated[Question, Depends(_holes_question)]
+"""About a whole site in a window."""
+
+
+def _tag_filter(
+    gateway: Annotated[str, Query(description="Id of the gateway; all of the site without it.")] = "",
+    device: Annotated[list[str], Query(description="Devices of the site file.")] = [],  # noqa: B006
+    tag: Annotated[list[str], Query(description="`device.tag`.", examples=["press-plc.oil_temp"])] = [],  # noqa: B006
+    limit: Annotated[int, Query(ge=1, le=MAX_VALUES, description="At most so many rows, the earliest.")] = 10_000,
+) -> TagFilter:
+    return TagFilter(gateway, tuple(device), tuple(tag), limit)
+
+
+Tags = Annotated[TagFilter, Depends(_tag_filter)]
+"""Which process values, and at most how many rows."""
+
+
+def _values_question(
+    request: Request,
+    viewer: Viewing,
+    _tags: Tags,
+    site: SiteName,
+    machine: Machines = [],  # noqa: B006
+    start: From = "",
+    end: To = "",
+) -> Question:
+    return _with_window(Question(viewer, site, tuple(machine)), request.app.state.center, start, end)
+
+
+ValuesQuestion = Annotated[Question, Depends(_values_question)]
+"""About process values of some machines' devices in a window."""
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())

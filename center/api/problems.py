@@ -1,0 +1,28 @@
+"""How the API says that a question was not answered."""
+
+from typing import Any, Final, Literal
+
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+
+
+class Problem(BaseModel):
+    """Why a question was not answered."""
+
+    error: Literal["bad_question", "unknown", "store_away", "unauthorized", "forbidden"]
+    detail: str
+
+
+PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
+    401: {"model": Problem, "description": "Nobody is logged in, and no token was sent."},
+    403: {"model": Problem, "description": "The account lacks a right."},
+    404: {"model": Problem, "description": "No such site or machine."},
+    422: {"model": Problem, "description": "A parameter that cannot be understood; the text says what to write."},
+    503: {"model": Problem, "description": "The store is away; facts wait at the gateways."},
+}
+"""What the description of a route says of its errors."""
+
+
+def problem(status: int, name: str, detail: str) -> JSONResponse:
+    """An error in the shape of `Problem`."""
+    return JSONResponse({"error": name, "detail": detail}, status)

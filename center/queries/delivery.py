@@ -1,0 +1,109 @@
+"""What became of the envelopes that gateways sent: delivered, missing or quarantined."""
+
+from typing import Final, NotRequired
+from zoneinfo import ZoneInfo
+
+from typing_extensions import TypedDict
+
+from center.model.times import iso
+from center.model.viewer import Viewer
+from center.queries.question import NextPage, unknown, zone_of
+from center.runtime.state import CenterState
+from wire.marks import holes
+
+_UTC: Final = ZoneInfo("UTC")
+
+
+class DeliveryRow(TypedDict):
+    """A stream. mark: every seq up to it is settled; holes: ranges above it that are missing. Counts in envelopes."""
+
+    site: str
+    gateway: str
+    stream: str
+    kind: str
+    mark: int
+    stored: int
+    quarantined: int
+    dropped: int
+    discarded: int
+    duplicates: int
+    conflicts: int
+    holes: list[tuple[int, int]]
+    seen: str | None
+    waiting: int | None
+
+
+class DeliveryAnswer(TypedDict):
+    generation: str
+    rows: list[DeliveryRow]
+    next: NotRequired[NextPage]
+
+
+class QuarantinedRow(TypedDict):
+    id: int
+    at: str
+    topic: str
+    reason: str
+    bytes: int
+    settled: bool
+
+
+class QuarantineAnswer(TypedDict):
+    rows: list[QuarantinedRow]
+    next: NotRequired[NextPage]
+    count: int
+
+
+def delivery(center: CenterState, viewer: Viewer, site: str = "") -> DeliveryAnswer:
+    """Stream by stream what became of its envelopes, and what is missing. Raises `UnknownSite`."""
+    if site:
+        zone_of(center, viewer, site)
+    rows: list[DeliveryRow] = []
+    for key, state in sorted(center.ledger_cache.streams.items(), key=lambda item: (item[0].site, item[0].gateway)):
+        if not viewer.sees(key.site) or (site and key.site != site):
+            continue
+        status = center.pictures.get(key.site, key.gateway).status
+        rows.append(
+            {
+                "site": key.site,
+                "gateway": key.gateway,
+                "stream": key.stream,
+                "kind": state.kind,
+                "mark": state.marks.mark,
+                "stored": state.stored,
+                "quarantined": state.quarantined,
+                "dropped": state.dropped,
+                "discarded": state.discarded,
+                "duplicates": state.duplicates,
+                "conflicts": state.conflicts,
+                "holes": list(holes(state.marks)),
+                "seen": iso(state.seen_ns, _UTC) if state.seen_ns else None,
+                "waiting": status.waiting if status else None,
+            }
+        )
+    return {"generation": center.ledger_cache.generation, "rows": rows, "next": None}
+
+
+def quarantine(center: CenterState, viewer: Viewer, site: str = "", *, limit: int = 1000) -> QuarantineAnswer:
+    """Quarantined payloads of the viewer's sites, the newest first; `count` is of all of them.
+
+    A payload belongs to the site in its topic; one on a foreign topic is shown to those who may see every site.
+    Raises `UnknownSite` or `StoreUnavailable`.
+    """
+    if site and not viewer.sees(site):
+        raise unknown(site)
+    names = [site] if site or viewer.sites is None else sorted(viewer.sites)
+    parts = [center.ledger.quarantined(name, limit) for name in names]
+    found = sorted((row for rows, _ in parts for row in rows), key=lambda row: -row.id)[:limit]
+    rows: list[QuarantinedRow] = [
+        {
+            "id": row.id,
+            "at": iso(row.at_ns, _UTC),
+            "topic": row.topic,
+            "reason": row.reason,
+            "bytes": row.size,
+            "settled": row.settled,
+        }
+        for row in found
+    ]
+    return {"rows": rows, "count": sum(number for _, number in parts), "next": None}
