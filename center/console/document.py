@@ -7,8 +7,8 @@ from fastapi.responses import HTMLResponse
 from markupsafe import Markup
 
 from center.console import frame
-from center.console.glyphs import HATCH
-from center.console.markup import Child, el, join
+from center.console.draw.glyphs import HATCH
+from center.console.draw.markup import Child, el, join
 from center.model.viewer import Viewer
 from center.runtime.state import CenterState
 

@@ -13,14 +13,16 @@ from markupsafe import Markup
 from nicegui import app, background_tasks, ui
 from nicegui.client import Client
 
-from center.console.glyphs import HATCH, PERSON, PULSE, SUN
-from center.console.markup import el, join
+from center.console.draw.glyphs import HATCH, PERSON, PULSE, SUN
+from center.console.draw.markup import el, join
 from center.contract.store import StoreUnavailable
 from center.model.viewer import Viewer
 from center.runtime.state import CenterState
 from words import LANGUAGES, say
 
 _HERE: Final = Path(__file__).parent
+LIVE_EVERY_S: Final = 1.0
+"""How often a page shows what machines are doing now."""
 _PATIENCE_S: Final = 1.5
 """NiceGUI gives up a page that is not built within 3 s."""
 _STILL_EVERY_S: Final = 5.0

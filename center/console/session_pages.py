@@ -9,7 +9,7 @@ from center.accounts.identify import KEY, Accounts, Wait, actor_of
 from center.api.access import LOGIN, address_of
 from center.console import frame
 from center.console.document import button, document, field, form, said
-from center.console.markup import el
+from center.console.draw.markup import el
 from center.model.viewer import Viewer
 from center.runtime.state import CenterState
 from words import duration, say

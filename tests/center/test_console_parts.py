@@ -8,12 +8,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from center.console import charts, clock, tiles, windows
+from center.console import windows
 from center.console.declare import form as declare_form
+from center.console.draw import live_state, time_labels
+from center.console.draw.glyphs import GLYPHS
+from center.console.draw.markup import el, join, share
+from center.console.draw.names import named, product_name, reason_name
 from center.console.fleet import cards as fleet_cards
-from center.console.machine import stops_table, timeline
-from center.console.markup import el, join, share
-from center.console.names import named, product_name, reason_name
+from center.console.machine import charts, stops_table, tiles, timeline
 from center.model.buckets import HOUR_NS
 from center.queries.cache import AnswerCache
 from oee.kpi import kpi
@@ -91,8 +93,8 @@ def test_whatever_the_floor_says_is_escaped_wherever_it_is_drawn(lang):
     }  # fmt: skip
     site = {"reasons": reasons, "products": {EVIL: {"name": {lang: EVIL}}}}
     drawn = [
-        fleet_cards.chip(live(reason=EVIL), reasons, lang),
-        fleet_cards.under(live(product=EVIL), site["products"], lang),
+        live_state.chip(live(reason=EVIL), reasons, lang),
+        live_state.under(live(product=EVIL), site["products"], lang),
         stops_table.table([stop], site, at("2026-03-02 09:00"), lang, []),
         *[item["tip"] for item in charts.pareto([{"state": "breakdown", "reason": EVIL, "ms": 5}], reasons, lang)["series"][0]["data"]],
     ]  # fmt: skip
@@ -114,10 +116,10 @@ def test_a_silent_gateway_is_unknown_and_says_since_when_nothing_was_heard():
     said = live(state="unknown", gateway_online=False)
     now_ns = at("2026-03-02 08:35")
     assert fleet_cards.group_of(said) == "unknown"
-    assert fleet_cards.since(said, now_ns, "en") == "silent for 30 min"
-    assert fleet_cards.since(live(), now_ns, "en") == "35 min"
-    assert fleet_cards.since(live(at=None, since=None, gateway_online=False), now_ns, "en") == "never heard of"
-    assert "s-unknown" in fleet_cards.chip(said, {}, "en")
+    assert live_state.since(said, now_ns, "en") == "silent for 30 min"
+    assert live_state.since(live(), now_ns, "en") == "35 min"
+    assert live_state.since(live(at=None, since=None, gateway_online=False), now_ns, "en") == "never heard of"
+    assert "s-unknown" in live_state.chip(said, {}, "en")
 
 
 def test_a_machine_that_nobody_wants_is_resting_unless_it_is_broken_or_unknown():
@@ -149,7 +151,7 @@ def test_bounds_stand_beside_a_number_that_does_not_cover_the_time():
 
 
 def test_an_hour_s_column_is_the_calendar_s_time():
-    start_ns = clock.ns("2026-03-02T08:00:00+07:00")
+    start_ns = time_labels.parse_ns("2026-03-02T08:00:00+07:00")
     drawn = fleet_cards.hours([("07:00", start_ns - HOUR_NS), ("08:00", start_ns)], {start_ns: row(3_600_000, running_ms=1_800_000)}, "en")  # fmt: skip
     assert drawn.count('class="off"') == 1
     assert 'class="s s-running" x="55.000%" width="40.000%" y="50.00%" height="50.00%"' in drawn
@@ -236,7 +238,7 @@ def test_without_a_calendar_there_is_no_shift():
 
 def hour(text: str, told_ms: int, calendar: str = "scheduled", **sums: int):
     columns = dict.fromkeys(STATE_COLUMNS, 0) | {"planned_stop_ms": told_ms - sum(sums.values())} | sums
-    return {"start": clock.at(at(text), ZONE).isoformat(), "calendar": calendar, "sums": columns}
+    return {"start": time_labels.local(at(text), ZONE).isoformat(), "calendar": calendar, "sums": columns}
 
 
 def test_silence_is_at_the_end_of_an_hour_if_it_goes_on_and_at_its_beginning_if_it_ends():
@@ -301,7 +303,7 @@ def test_days_keep_their_length_where_the_clock_changes():
 
 
 def test_every_state_has_a_sign():
-    assert set(timeline.GLYPHS) == {state.word for state in State}
+    assert set(GLYPHS) == {state.word for state in State}
     assert set(fleet_cards.WORST_FIRST) == {state.word for state in State}
 
 

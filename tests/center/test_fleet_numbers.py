@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 import console_plant as plant
 import pytest
 
-from center.console import clock, windows
+from center.console import windows
+from center.console.draw import time_labels
 from center.console.fleet import cards as fleet_cards
 from center.console.fleet.numbers import site_numbers
 from center.model.viewer import EVERYTHING
@@ -77,7 +78,9 @@ def test_a_card_says_what_the_api_says(center, now, date, lang):
         for hour in hours:
             if hour["machine"] == machine and hour["scheduled_ms"]:
                 value = hour["kpis"]["oee"]
-                label = f"{clock.read(hour['start']):%H:%M} · OEE {'–' if value is None else percent(value, lang)}"
+                label = (
+                    f"{time_labels.parse(hour['start']):%H:%M} · OEE {'–' if value is None else percent(value, lang)}"
+                )
                 assert label in card.hours
 
 

@@ -107,9 +107,7 @@ def test_silence_lowers_coverage_and_the_bounds_hold_what_was_not_heard(center, 
     lost = len(heard) < len(minutes)
     window = {"start_ns": START, "end_ns": END, "bucket": "all", "by": ()}
     whole, part = (
-        trend(center, Question(EVERYTHING, _site(center, ["press-1"], rows), bucket="hour", **window))["rows"][0][
-            "kpis"
-        ]
+        trend(center, Question(EVERYTHING, _site(center, ["press-1"], rows), **window))["rows"][0]["kpis"]
         for rows in (minutes, heard)
     )
     assert part["coverage"] < whole["coverage"] if lost else part["coverage"] == whole["coverage"]

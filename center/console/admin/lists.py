@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from center.accounts import audit, people, tokens
 from center.console.document import button, choice, field, form
-from center.console.markup import Child, el
+from center.console.draw.markup import Child, el
 from words import moment, say
 from words.catalogue import catalogue
 

@@ -16,7 +16,7 @@ from center.api.access import Administering, Forbidden
 from center.console import frame
 from center.console.admin import lists as admin_lists
 from center.console.document import document, said
-from center.console.markup import Child, el
+from center.console.draw.markup import Child, el
 from center.runtime.state import CenterState
 from words import say
 

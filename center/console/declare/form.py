@@ -3,27 +3,18 @@
 from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from typing import Any, Final
-from urllib.parse import quote, urlencode
 
 from markupsafe import Markup
 
-from center.console import clock
 from center.console.document import button, choice, field, form
-from center.console.markup import Child, el, join
-from center.console.names import named, product_name, reason_name
+from center.console.draw import time_labels
+from center.console.draw.markup import Child, el, join
+from center.console.draw.names import named, product_name, reason_name
 from oee.model.states import State
 from words import moment, refusal, say
 
-EXPLAINED: Final = frozenset({"unplanned_stop", "breakdown", "minor_stop", "unknown"})
-"""States of stops that a person may have something to say about."""
 _STATES: Final = (State.PLANNED_STOP, State.BREAKDOWN, State.SETUP, State.STARVED, State.BLOCKED, State.UNPLANNED_STOP)
 Row = Mapping[str, Any]
-
-
-def address(site: str, machine: str, **window: str) -> str:
-    """Where the page is. window: `from` and `to` as the API writes them."""
-    path = f"/declare/{quote(site, safe='')}/{quote(machine, safe='')}"
-    return f"{path}?{urlencode(window)}" if window else path
 
 
 def forms(site: Row, here: str, window: tuple[str, str], lang: str) -> Markup:
@@ -65,8 +56,8 @@ def said_lately(rows: Sequence[Row], site: Row, zone: tzinfo, lang: str) -> Mark
 
 
 def _said(row: Row, site: Row, zone: tzinfo, lang: str) -> Markup:
-    begin = moment(clock.at(clock.ns(row["start"]), zone), lang)
-    end = moment(clock.at(clock.ns(row["end"]), zone), lang) if row["end"] else "…"
+    begin = moment(time_labels.local(time_labels.parse_ns(row["start"]), zone), lang)
+    end = moment(time_labels.local(time_labels.parse_ns(row["end"]), zone), lang) if row["end"] else "…"
     values = {"reason": site["reasons"], "product": site["products"]}.get(row["field"], {})
     value = named(values[row["value"]]["name"], lang, row["value"]) if row["value"] in values else row["value"]
     if row["field"] == "state" and row["value"]:

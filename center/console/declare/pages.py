@@ -12,11 +12,11 @@ from starlette.concurrency import run_in_threadpool
 from center.api.access import Writing
 from center.api.declarations import DeclarationRequest, declaration_answer, validate
 from center.console import frame
-from center.console.declare.form import address, forms, said_lately
+from center.console.declare.form import forms, said_lately
 from center.console.document import document, said
-from center.console.fleet.page import address_of
-from center.console.markup import el
-from center.console.names import named
+from center.console.draw import links
+from center.console.draw.markup import el
+from center.console.draw.names import named
 from center.database import declarations
 from center.ingest.declare import Declaring
 from center.model.times import BadQuestion
@@ -116,11 +116,17 @@ def _page(
         viewer,
         lang,
         title,
-        el("nav", el("a", f"‹ {say('console.declare.back', lang)}", href=address_of(site, machine)), cls="crumbs"),
+        el(
+            "nav",
+            el("a", f"‹ {say('console.declare.back', lang)}", href=links.machine_page(site, machine)),
+            cls="crumbs",
+        ),
         el("div", el("h1", title), cls="admin-head"),
         el("p", say("console.declare.note", lang), cls="soft"),
         said(told, "bad" if status != 200 else ""),
-        forms(details, address(site, machine), (_in_field(window[0], zone), _in_field(window[1], zone)), lang),
+        forms(
+            details, links.declare_page(site, machine), (_in_field(window[0], zone), _in_field(window[1], zone)), lang
+        ),
         said_lately(rows, details, zone, lang),
         status=status,
     )

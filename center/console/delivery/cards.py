@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from center.console import clock
-from center.console.markup import Child, el, join, share
+from center.console.draw import time_labels
+from center.console.draw.markup import Child, el, join, share
 from words import duration, moment, number, percent, say
 from words.catalogue import catalogue
 
@@ -23,7 +23,7 @@ def cards(rows: Sequence[Row], now_ns: int, zone: tzinfo, lang: str) -> Markup:
 
 
 def _card(row: Row, now_ns: int, zone: tzinfo, lang: str) -> Markup:
-    heard_ms = None if row["heard"] is None else (now_ns - clock.ns(row["heard"])) // 1_000_000
+    heard_ms = None if row["heard"] is None else (now_ns - time_labels.parse_ns(row["heard"])) // 1_000_000
     if row["online"]:
         contact = say("delivery.online", lang)
     elif heard_ms is None:
@@ -91,10 +91,12 @@ def _waiting(row: Row, now_ns: int, zone: tzinfo, lang: str) -> Child:
         return number(row["waiting"], lang)
     if row["waiting_since"] is None:
         return say("delivery.envelopes", lang, count=number(row["waiting"], lang))
-    since_ns = clock.ns(row["waiting_since"])
+    since_ns = time_labels.parse_ns(row["waiting_since"])
     age = duration((now_ns - since_ns) // 1_000_000, lang)
     text = say("delivery.envelopes", lang, count=number(row["waiting"], lang))
-    return join(text, el("small", say("delivery.since", lang, when=moment(clock.at(since_ns, zone), lang), age=age)))
+    return join(
+        text, el("small", say("delivery.since", lang, when=moment(time_labels.local(since_ns, zone), lang), age=age))
+    )
 
 
 def _clock(told: Row | None, lang: str) -> Child:
@@ -131,7 +133,7 @@ def _day(row: Row, lang: str) -> Markup:
     bar = el("i", el("b", style=f"width:{share(known or 0.0)}"), cls="bar")
     return el(
         "tr",
-        el("td", clock.weekday(date.fromisoformat(row["date"]), lang), cls="nowrap"),
+        el("td", time_labels.weekday(date.fromisoformat(row["date"]), lang), cls="nowrap"),
         el("td", row["gateway"], cls="soft of-gateway"),
         el("td", number(scheduled / 3_600_000, lang, 1), cls="num"),
         el("td", percent(known, lang), bar, cls="num"),

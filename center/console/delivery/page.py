@@ -8,8 +8,8 @@ from nicegui import ui
 
 from center.console import frame
 from center.console.delivery import cards as delivery_cards
-from center.console.markup import el, join
-from center.console.names import named
+from center.console.draw.markup import el, join
+from center.console.draw.names import named
 from center.contract.store import StoreUnavailable
 from center.model.buckets import HOUR_NS
 from center.model.times import BadQuestion

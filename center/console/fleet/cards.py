@@ -5,13 +5,12 @@ from typing import Final
 
 from markupsafe import Markup
 
-from center.console import clock
-from center.console.glyphs import GLYPHS
-from center.console.markup import el, join, share
-from center.console.names import Row, product_name, reason_name
+from center.console.draw.kpis import big, bounds, why_null
+from center.console.draw.live_state import resting, state_of
+from center.console.draw.markup import el, join, share
+from center.console.draw.names import Row
 from center.queries.sites import MachineAnswer
-from oee.model.states import State
-from words import duration, number, percent, say
+from words import duration, percent, say
 
 # From what keeps the floor going to what does not, as a column is stacked.
 STACK: Final = (
@@ -37,22 +36,8 @@ WORST_FIRST: Final = (
 )
 FULLY_COVERED: Final = 0.95
 """Below this coverage a number is shown with its bounds: the data cannot be trusted yet."""
-_WORDS: Final = frozenset(state.word for state in State)
 _HOUR_MS: Final = 3_600_000
 _FACTORS: Final = (("availability", "A"), ("performance", "P"), ("quality", "Q"))
-
-
-def state_of(live: Row) -> str:
-    """The state to show; a word that this version does not know is unknown."""
-    return live["state"] if live["state"] in _WORDS else "unknown"
-
-
-def resting(live: Row) -> bool:
-    """Nobody wants the machine to run, and it does not."""
-    state = state_of(live)
-    return state == "planned_stop" or (
-        live["calendar"] in ("break", "outside") and state not in ("running", "unknown", "breakdown")
-    )
 
 
 def group_of(live: Row) -> str:
@@ -69,76 +54,6 @@ def worst_first(machines: Sequence[MachineAnswer], rows: Sequence[Row]) -> list[
     return sorted(
         machines, key=lambda row: (place.get((row["site"], row["id"]), 0), row["site"], row["line"], row["id"])
     )
-
-
-def since(live: Row, now_ns: int, lang: str) -> str:
-    """How long it has been so; of a silent gateway how long nothing has been heard."""
-    start = live["since"] if live["gateway_online"] else live["at"]
-    if start is None:
-        return say("console.never_heard", lang)
-    length = duration(max(now_ns - clock.ns(start), 0) // 1_000_000_000 * 1000, lang)
-    return length if live["gateway_online"] else say("console.silent_for", lang, duration=length)
-
-
-def chip(live: Row, reasons: Mapping[str, Row], lang: str) -> Markup:
-    """The state as a sign, a word and, where one is known, a reason."""
-    state = state_of(live)
-    text = say(f"state.{state}", lang)
-    if not live["gateway_online"]:
-        text = say("console.offline", lang)
-    elif live["reason"]:
-        text = reason_name(live["reason"], reasons, lang)
-    elif live["calendar"] in ("break", "outside") and state != "running":
-        text = say(f"calendar.{live['calendar']}", lang)
-    return el("span", GLYPHS[state], el("span", text), cls=f"chip s-{state}{' rest' if resting(live) else ''}")
-
-
-def under(live: Row, products: Mapping[str, Row], lang: str) -> Markup:
-    """Product and pieces in this shift, or what the machine was doing when it was last heard."""
-    if not live["gateway_online"]:
-        if live["at"] is None:
-            return Markup()
-        last = live["last_state"] if live["last_state"] in _WORDS else "unknown"
-        return el("span", say("console.last_seen", lang, state=say(f"state.{last}", lang)))
-    pieces = live["pieces"]
-    count = join(el("b", number(pieces, lang)), " ", say("console.pieces", lang)) if pieces is not None else None
-    return join(el("span", product_name(live["product"], products, lang)), el("span", count, cls="nowrap"))
-
-
-def why_null(row: Row, kpi: str, lang: str) -> str:
-    """The sentence that says why a KPI has no value."""
-    return say(f"why_null.{row['why_null'][kpi]}", lang)
-
-
-def big(ratio: float | None, lang: str) -> Markup:
-    """A ratio as a large number with a small sign; null is a dash."""
-    if ratio is None:
-        return Markup("–")
-    text = percent(ratio, lang)
-    return join(text.rstrip("%\u00a0"), el("small", "%"))
-
-
-def bounds(kpis: Row, lang: str) -> Markup:
-    """The range in which OEE lies, drawn on a line from 0 to 100 %, with the value as a mark."""
-    low, high, value = kpis["oee_low"], kpis["oee_high"], kpis["oee"]
-    if low is None or high is None:
-        return el("div", cls="bounds")
-    note = say("console.bounds_note", lang, low=percent(low, lang), high=percent(high, lang))
-    return el(
-        "div",
-        el("i", style=f"left:{share(low)};right:{share(1 - high)}"),
-        el("b", style=f"left:{share(value)}") if value is not None else None,
-        cls="bounds",
-        data_tip=note,
-    )
-
-
-def lies_between(kpis: Row, lang: str) -> str | None:
-    """The bounds of OEE in words; None where they are unknown or the same to the last digit shown."""
-    low, high = percent(kpis["oee_low"], lang), percent(kpis["oee_high"], lang)
-    if kpis["oee_low"] is None or low == high:
-        return None
-    return say("console.lies_between", lang, low=low, high=high)
 
 
 def score(row: Row | None, label: str, lang: str) -> Markup:

@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
-from center.console import clock, windows
+from center.console import windows
+from center.console.draw import time_labels
 from center.console.fleet import cards as fleet_cards
 from center.model.buckets import clock_edges
 from center.model.sites import Segments
@@ -36,11 +37,14 @@ def site_numbers(
     zone = zone_of(center, viewer, site)
     now_ns = center.now_ns()
     first_ns = windows.start_of("24h", zone, now_ns)
-    edges = [(f"{clock.at(int(edge), zone):%H:%M}", int(edge)) for edge in clock_edges("hour", zone, first_ns, now_ns)]
+    edges = [
+        (f"{time_labels.local(int(edge), zone):%H:%M}", int(edge))
+        for edge in clock_edges("hour", zone, first_ns, now_ns)
+    ]
     hours: dict[str, dict[int, TrendRow]] = {}
     question = Question(viewer, site, machines, start_ns=first_ns, bucket="hour", kpis=_HOUR_KPIS)
     for row in trend(center, question)["rows"]:
-        hours.setdefault(row["machine"], {})[clock.ns(row["start"])] = row
+        hours.setdefault(row["machine"], {})[time_labels.parse_ns(row["start"])] = row
     present = _present_shifts(center, site, machines, zone, now_ns)
     shifts = _shift_rows(center, viewer, site, present, zone, now_ns)
     out: dict[str, Drawn] = {}
@@ -81,7 +85,7 @@ def _shift_rows(
     if not wanted:
         return {}
     today_ns = windows.day_start_ns(zone, now_ns, 0)
-    first_ns = min(today_ns, *(clock.ns(start) for start in {shift.start for shift in wanted.values()}))
+    first_ns = min(today_ns, *(time_labels.parse_ns(start) for start in {shift.start for shift in wanted.values()}))
     question = Question(viewer, site, tuple(wanted), start_ns=first_ns, bucket="shift", kpis=_SHIFT_KPIS)
     return {
         row["machine"]: row
@@ -92,4 +96,4 @@ def _shift_rows(
 
 def _shift_label(present: windows.PresentShift, lang: str) -> str:
     name = say("console.oee_of_shift", lang, name=present.name)
-    return name if present.on else f"{name} · {clock.day(clock.read(present.start), lang)}"
+    return name if present.on else f"{name} · {time_labels.day(time_labels.parse(present.start), lang)}"

@@ -4,17 +4,17 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from nicegui import ui
 
 from center.console import frame
+from center.console.draw import links, live_state
+from center.console.draw.glyphs import GLYPHS
+from center.console.draw.markup import el, join
+from center.console.draw.names import named
 from center.console.fleet import cards as fleet_cards
 from center.console.fleet.numbers import site_numbers
-from center.console.glyphs import GLYPHS
-from center.console.machine import timeline
-from center.console.markup import el, join
-from center.console.names import named
 from center.contract.store import StoreUnavailable
 from center.model.viewer import Viewer
 from center.queries import sites as queries
@@ -22,7 +22,6 @@ from center.queries.cache import AnswerCache
 from center.runtime.state import CenterState
 from words import say
 
-LIVE_EVERY_S: Final = 1.0
 NUMBERS_EVERY_S: Final = 15.0
 CARDS: Final = 48
 """Cards of one page: more nobody reads, and a browser redraws them every second. The summary counts all machines."""
@@ -79,7 +78,7 @@ async def show(
             return
         machines = [row for item in chosen for row in await cache.ask(1, queries.machines, center, viewer, item["id"])]
         if order == "worst":
-            rows = await cache.ask(LIVE_EVERY_S * 0.9, queries.live, center, viewer)
+            rows = await cache.ask(frame.LIVE_EVERY_S * 0.9, queries.live, center, viewer)
             machines = fleet_cards.worst_first(machines, rows)
         else:
             machines.sort(key=lambda row: (row["site"], row["line"], row["id"]))
@@ -96,12 +95,12 @@ async def show(
                 _section(page, row, mine)
         if len(parts) > 1:
             ui.html(_pager(len(parts), parts.index(shown) + 1, site, order, lang), sanitize=False)
-        ui.html(timeline.legend(GLYPHS, lang), sanitize=False)
+        ui.html(live_state.legend(GLYPHS, lang), sanitize=False)
     refresh_live = _live_refresher(page, summary)
     refresh_numbers = _numbers_refresher(page, away)
     await refresh_live()
     await frame.within_patience(refresh_numbers())
-    ui.timer(LIVE_EVERY_S, refresh_live, immediate=False)
+    ui.timer(frame.LIVE_EVERY_S, refresh_live, immediate=False)
     ui.timer(NUMBERS_EVERY_S, refresh_numbers, immediate=False)
 
 
@@ -167,7 +166,7 @@ def _card(machine: Row, lang: str) -> _Card:
         el("span", named(machine["line_name"], lang, machine["line"]), cls="line"),
     )
     box = ui.element("a").classes("card s-unknown")
-    box.props["href"] = address_of(machine["site"], machine["id"])
+    box.props["href"] = links.machine_page(machine["site"], machine["id"])
     with box:
         ui.html(head, sanitize=False).classes("card-head")
         with ui.element("div").classes("now"):
@@ -182,16 +181,11 @@ def _card(machine: Row, lang: str) -> _Card:
         )
 
 
-def address_of(site: str, machine: str) -> str:
-    """A machine's page."""
-    return f"/machine/{quote(site, safe='')}/{quote(machine, safe='')}"
-
-
 def _live_refresher(page: _Page, summary: ui.html) -> Callable[[], Any]:
     shown: dict[tuple[str, str], str] = {}
 
     async def refresh() -> None:
-        rows = await page.cache.ask(LIVE_EVERY_S * 0.9, queries.live, page.center, page.viewer)
+        rows = await page.cache.ask(frame.LIVE_EVERY_S * 0.9, queries.live, page.center, page.viewer)
         mine = [row for row in rows if (row["site"], row["machine"]) in page.known]
         now_ns = page.center.now_ns()
         for row in mine:
@@ -199,7 +193,7 @@ def _live_refresher(page: _Page, summary: ui.html) -> Callable[[], Any]:
             if key not in page.cards:
                 continue
             _put_live(page, page.cards[key], row, now_ns)
-            state = fleet_cards.state_of(row)
+            state = live_state.state_of(row)
             if shown.get(key) != state:
                 page.cards[key].box.classes(remove=f"s-{shown.get(key, 'unknown')}", add=f"s-{state}")
                 shown[key] = state
@@ -208,7 +202,7 @@ def _live_refresher(page: _Page, summary: ui.html) -> Callable[[], Any]:
         if _has_news(page, rows):
             ui.navigate.reload()
         summary.set_content(_summary(mine, page.lang))
-        for site in await page.cache.ask(LIVE_EVERY_S * 0.9, queries.sites, page.center, page.viewer):
+        for site in await page.cache.ask(frame.LIVE_EVERY_S * 0.9, queries.sites, page.center, page.viewer):
             if site["id"] in page.gates:
                 page.gates[site["id"]].set_content(_gateways(site, page.lang))
 
@@ -223,9 +217,9 @@ def _has_news(page: _Page, rows: list[queries.LiveAnswer]) -> bool:
 
 def _put_live(page: _Page, card: _Card, row: Row, now_ns: int) -> None:
     details = page.details[row["site"]]
-    card.chip.set_content(fleet_cards.chip(row, details["reasons"], page.lang))
-    card.since.set_text(fleet_cards.since(row, now_ns, page.lang))
-    card.under.set_content(fleet_cards.under(row, details["products"], page.lang))
+    card.chip.set_content(live_state.chip(row, details["reasons"], page.lang))
+    card.since.set_text(live_state.since(row, now_ns, page.lang))
+    card.under.set_content(live_state.under(row, details["products"], page.lang))
 
 
 def _summary(rows: list[queries.LiveAnswer], lang: str) -> str:

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from center.console import charts, clock, windows
-from center.console.machine import timeline
+from center.console import windows
+from center.console.draw import time_labels
+from center.console.machine import charts, timeline
 from center.model.buckets import clock_edges
 from center.model.times import iso
 from center.model.times import window as whole_minutes
@@ -89,9 +90,11 @@ def _points(
     """Hours have no gaps on their axis; shifts, days and weeks stand only where there were any."""
     if size != "hour":
         return list(rows), [charts.label_of(row, size, lang) for row in rows]
-    by_start = {clock.ns(row["start"]): row for row in rows}
+    by_start = {time_labels.parse_ns(row["start"]): row for row in rows}
     edges = clock_edges("hour", zone, *window).tolist()
-    return [by_start.get(edge) for edge in edges], [clock.bucket(iso(edge, zone), "hour", "", lang) for edge in edges]
+    return [by_start.get(edge) for edge in edges], [
+        time_labels.bucket(iso(edge, zone), "hour", "", lang) for edge in edges
+    ]
 
 
 def _nothing() -> Row:

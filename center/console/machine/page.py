@@ -9,15 +9,13 @@ from urllib.parse import urlencode
 
 from nicegui import ui
 
-from center.console import charts, clock, frame, tiles, windows
-from center.console.declare import form as declare_form
-from center.console.fleet import cards as fleet_cards
-from center.console.fleet.page import LIVE_EVERY_S, address_of
-from center.console.glyphs import GLYPHS
-from center.console.machine import stops_table, timeline
+from center.console import frame, windows
+from center.console.draw import links, live_state, time_labels
+from center.console.draw.glyphs import GLYPHS
+from center.console.draw.markup import el, join
+from center.console.draw.names import named
+from center.console.machine import charts, stops_table, tiles, timeline
 from center.console.machine.numbers import Numbers, machine_numbers
-from center.console.markup import el, join
-from center.console.names import named
 from center.contract.store import StoreUnavailable
 from center.model.times import iso
 from center.model.viewer import Viewer
@@ -88,7 +86,7 @@ async def show(
     refresh_live = _live_refresher(page, details)
     await refresh_live()
     await frame.within_patience(_refresh(page))
-    ui.timer(LIVE_EVERY_S, refresh_live, immediate=False)
+    ui.timer(frame.LIVE_EVERY_S, refresh_live, immediate=False)
     ui.timer(NUMBERS_EVERY_S, lambda: _refresh(page), immediate=False)
 
 
@@ -116,14 +114,14 @@ def _build(page: _Page, details: Row, found: Row) -> None:
         page.plots["trend"] = ui.echart({"series": []}, renderer="svg").classes("chart-trend")
     with _panel("console.timeline", lang, "block"):
         _part(page, "timeline")
-        ui.html(timeline.legend(GLYPHS, lang), sanitize=False)
+        ui.html(live_state.legend(GLYPHS, lang), sanitize=False)
     with ui.element("div").classes("halves"):
         with _panel("console.losses", lang, "", page, "losses"):
             _part(page, "no_losses")
             page.plots["pareto"] = ui.echart({"series": []}, renderer="svg").classes("chart-pareto")
         with _panel("console.stops", lang, "", page, "stops"):
             if page.may_declare:
-                link = el("a", say("console.declare", lang), href=declare_form.address(page.site, page.machine))
+                link = el("a", say("console.declare", lang), href=links.declare_page(page.site, page.machine))
                 ui.html(link, sanitize=False).classes("declare")
             _part(page, "stops")
             _pager(page)
@@ -165,7 +163,7 @@ def _segment(page: _Page, what: str, choices: tuple[str, ...]) -> None:
         span, bucket = (choice, "") if what == "span" else (page.view.span, choice)
         page.view = windows.view(span, bucket)
         page.first_stop = 0
-        address = f"{address_of(page.site, page.machine)}?{urlencode(vars(page.view))}"
+        address = f"{links.machine_page(page.site, page.machine)}?{urlencode(vars(page.view))}"
         ui.navigate.history.replace(address)
         await _refresh(page)
 
@@ -210,15 +208,15 @@ def _pager(page: _Page) -> None:
 
 def _live_refresher(page: _Page, details: Row) -> Callable[[], Any]:
     async def refresh() -> None:
-        rows = await page.cache.ask(LIVE_EVERY_S * 0.9, queries.live, page.center, page.viewer)
+        rows = await page.cache.ask(frame.LIVE_EVERY_S * 0.9, queries.live, page.center, page.viewer)
         row = next((row for row in rows if (row["site"], row["machine"]) == (page.site, page.machine)), None)
         if row is None:
             return
         parts = (
-            fleet_cards.chip(row, details["reasons"], page.lang),
-            el("span", fleet_cards.since(row, page.center.now_ns(), page.lang), cls="since"),
+            live_state.chip(row, details["reasons"], page.lang),
+            el("span", live_state.since(row, page.center.now_ns(), page.lang), cls="since"),
             el("span", "·", cls="faint"),
-            fleet_cards.under(row, details["products"], page.lang),
+            live_state.under(row, details["products"], page.lang),
         )
         page.put("now", join(*parts))
 
@@ -244,7 +242,7 @@ async def _refresh(page: _Page) -> None:
 def _put(page: _Page, numbers: Numbers) -> None:
     lang = page.lang
     page.put("away", "")
-    begin, end = (clock.at(t_ns, numbers.zone) for t_ns in numbers.window)
+    begin, end = (time_labels.local(t_ns, numbers.zone) for t_ns in numbers.window)
     page.put("window", f"{moment(begin, lang)} – {moment(end, lang)}")
     page.put("tiles", tiles.tiles(numbers.total, numbers.before, lang))
     page.put("minis", tiles.minis(numbers.total, lang))
@@ -277,7 +275,7 @@ def _put_stops(page: _Page) -> None:
     page.first_stop = min(max(page.first_stop, 0), max(count - 1, 0) // stops_table.PAGE * stops_table.PAGE)
     last = min(page.first_stop + stops_table.PAGE, count)
     shown = numbers.stops[page.first_stop : last]
-    explain = partial(declare_form.address, page.site, page.machine) if page.may_declare else None
+    explain = partial(links.declare_page, page.site, page.machine) if page.may_declare else None
     content = stops_table.table(shown, numbers.site, page.center.now_ns(), lang, numbers.story.unwanted, explain)
     page.put("stops", content)
     _enable(page.turns["later"], possible=page.first_stop > 0)

@@ -5,16 +5,17 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from center.console import clock
-from center.console.declare.form import EXPLAINED
-from center.console.glyphs import GLYPHS
+from center.console.draw import time_labels
+from center.console.draw.glyphs import GLYPHS
+from center.console.draw.markup import el, join
+from center.console.draw.names import product_name, reason_name
 from center.console.machine.timeline import Unwanted
-from center.console.markup import el, join
-from center.console.names import product_name, reason_name
 from words import duration, say
 
 Row = Mapping[str, Any]
 PAGE: Final = 12
+_EXPLAINED: Final = frozenset({"unplanned_stop", "breakdown", "minor_stop", "unknown"})
+"""States of stops that a person may have something to say about."""
 _SOURCES: Final = frozenset({"plc", "count", "product", "calendar"})
 _HEAD: Final = ("start", "duration", "state", "reason", "by", "product")
 
@@ -45,15 +46,17 @@ def _row(
     unwanted: Sequence[Unwanted],
     explain: Callable[..., str] | None,
 ) -> Markup:
-    begin_ns = clock.ns(row["start"])
-    end_ns = clock.ns(row["end"]) if row["end"] else max(now_ns, begin_ns)
-    begin = clock.read(row["start"])
+    begin_ns = time_labels.parse_ns(row["start"])
+    end_ns = time_labels.parse_ns(row["end"]) if row["end"] else max(now_ns, begin_ns)
+    begin = time_labels.parse(row["start"])
     state = el("span", GLYPHS[row["state"]], say(f"state.{row['state']}", lang), cls="what")
     off = next((why for low, high, why in unwanted if low <= begin_ns < high), "")
     length = duration((end_ns - begin_ns) // 1_000_000, lang)
     return el(
         "tr",
-        el("td", join(el("span", clock.day(begin, lang), cls="faint"), " ", f"{begin:%H:%M:%S}"), cls="at nowrap"),
+        el(
+            "td", join(el("span", time_labels.day(begin, lang), cls="faint"), " ", f"{begin:%H:%M:%S}"), cls="at nowrap"
+        ),
         el("td", length, el("span", " …", title=say("console.going_on", lang)) if not row["end"] else None, cls="num"),
         el("td", state, el("span", say(f"calendar.{off}", lang), cls="off") if off else None, cls="first"),
         el(
@@ -78,7 +81,7 @@ def _reason(row: Row, reasons: Mapping[str, Row], lang: str, *, needed: bool) ->
 
 def _explain(row: Row, explain: Callable[..., str] | None, lang: str) -> Markup | None:
     """A way to say why, for stops that are over and that a person may know something about."""
-    if explain is None or not row["end"] or row["state"] not in EXPLAINED:
+    if explain is None or not row["end"] or row["state"] not in _EXPLAINED:
         return None
     href = explain(**{"from": row["start"], "to": row["end"]})
     return el("a", say("console.declare.explain", lang), href=href, cls="explain")

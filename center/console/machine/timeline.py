@@ -15,10 +15,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from markupsafe import Markup
 
-from center.console import clock
-from center.console.glyphs import GLYPHS
-from center.console.markup import el
-from center.console.names import reason_name
+from center.console.draw import time_labels
+from center.console.draw.markup import el
+from center.console.draw.names import reason_name
 from center.model.buckets import HOUR_NS, clock_edges
 from center.model.sites import Segments
 from oee.model.calendars import cut, to_ns
@@ -68,7 +67,7 @@ def tell(window: Span, zone: ZoneInfo, segments: Segments | None, hours: Iterabl
     told_ms: dict[int, int] = {}
     ran_off: set[int] = set()
     for row in hours:
-        start_ns = clock.ns(row["start"])
+        start_ns = time_labels.parse_ns(row["start"])
         told_ms[start_ns] = told_ms.get(start_ns, 0) + sum(row["sums"][name] for name in STATE_COLUMNS)
         if row["calendar"] != CalendarClass.SCHEDULED.word and row["sums"]["running_ms"] > 0:
             ran_off.add(start_ns)
@@ -119,7 +118,7 @@ def _within(spans: Iterable[Span], window: Span) -> list[Span]:
 
 def strips(span: str, window: Span, zone: ZoneInfo, lang: str) -> list[Strip]:
     """One row for the last 24 hours, else one for each day, the latest first."""
-    first = clock.at(window[0], zone)
+    first = time_labels.local(window[0], zone)
     if span == "24h":
         ticks = tuple(f"{first + timedelta(hours=6 * step):%H:%M}" for step in range(_TICKS + 1))
         return [Strip("", window[0], window[0] + 24 * HOUR_NS, ticks)]
@@ -128,7 +127,7 @@ def strips(span: str, window: Span, zone: ZoneInfo, lang: str) -> list[Strip]:
     while to_ns(day) < window[1]:
         following = day + timedelta(days=1)
         ticks = tuple(f"{6 * step:02d}:00" for step in range(_TICKS + 1))
-        rows.append(Strip(clock.weekday(day, lang), to_ns(day), to_ns(following), ticks))
+        rows.append(Strip(time_labels.weekday(day, lang), to_ns(day), to_ns(following), ticks))
         day = following
     return rows[::-1]
 
@@ -159,7 +158,10 @@ def _layers(story: Story, row: Strip, reasons: Mapping[str, Row], lang: str, *, 
     for span in _within(story.ran, window):
         yield _rect(row, span, "s s-running")
     for stop in story.stops:
-        start_ns, end_ns = clock.ns(stop["start"]), clock.ns(stop["end"]) if stop["end"] else story.end_ns
+        start_ns, end_ns = (
+            time_labels.parse_ns(stop["start"]),
+            time_labels.parse_ns(stop["end"]) if stop["end"] else story.end_ns,
+        )
         shown = _within([(start_ns, end_ns)], window)
         if not shown or end_ns - start_ns < shortest_ns:
             continue
@@ -175,7 +177,7 @@ def _layers(story: Story, row: Strip, reasons: Mapping[str, Row], lang: str, *, 
 
 def note(stop: Row, start_ns: int, end_ns: int, reasons: Mapping[str, Row], lang: str) -> str:
     """A stop in three lines."""
-    begin, end = clock.read(stop["start"]), clock.read(stop["end"]) if stop["end"] else None
+    begin, end = time_labels.parse(stop["start"]), time_labels.parse(stop["end"]) if stop["end"] else None
     lines = [say(f"state.{stop['state']}", lang)]
     lines += [reason_name(stop["reason"], reasons, lang)] if stop["reason"] else []
     length = duration((end_ns - start_ns) // MS_NS, lang)
@@ -187,10 +189,3 @@ def _rect(row: Strip, span: Span, cls: str, tip: str | None = None) -> Markup:
     whole = row.end_ns - row.start_ns
     left, width = 100 * (span[0] - row.start_ns) / whole, 100 * (span[1] - span[0]) / whole
     return el("rect", x=f"{left:.3f}%", width=f"{width:.3f}%", cls=cls, data_tip=tip)
-
-
-def legend(states: Iterable[str], lang: str) -> Markup:
-    """The signs of the states that occur, and how unwanted time looks."""
-    items = [el("span", GLYPHS[state], say(f"state.{state}", lang), cls=f"s-{state}") for state in states]
-    veil = el("span", el("i", cls="veiled"), say("console.veiled", lang))
-    return el("div", *items, veil, cls="legend")

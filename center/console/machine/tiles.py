@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from center.console.fleet.cards import big, bounds, lies_between, why_null
-from center.console.markup import el, join, share
+from center.console.draw.kpis import big, bounds, lies_between, why_null
+from center.console.draw.markup import el, join, share
 from words import duration, number, percent, say
 
 Row = Mapping[str, Any]

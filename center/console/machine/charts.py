@@ -10,10 +10,10 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from center.console import clock
-from center.console.fleet.cards import lies_between
-from center.console.markup import el, join
-from center.console.names import reason_name
+from center.console.draw import time_labels
+from center.console.draw.kpis import lies_between
+from center.console.draw.markup import el, join
+from center.console.draw.names import reason_name
 from words import duration, percent, say
 
 Row = Mapping[str, Any]
@@ -215,4 +215,4 @@ def _sum_line(so_far: Sequence[int]) -> dict[str, Any]:
 
 def label_of(row: Row, size: str, lang: str) -> tuple[str, str]:
     """A bucket's label on the axis, and its whole name."""
-    return clock.bucket(row["start"], size, row.get("shift", ""), lang)
+    return time_labels.bucket(row["start"], size, row.get("shift", ""), lang)

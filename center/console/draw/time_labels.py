@@ -5,18 +5,18 @@ from datetime import date, datetime, timedelta, tzinfo
 from words import say
 
 
-def read(text: str) -> datetime:
+def parse(text: str) -> datetime:
     """A time as the questions' answers write it."""
     return datetime.fromisoformat(text)
 
 
-def ns(text: str) -> int:
+def parse_ns(text: str) -> int:
     """A time as the answers write it [ns UTC]."""
-    moment = read(text)
+    moment = parse(text)
     return int(moment.timestamp()) * 1_000_000_000 + moment.microsecond * 1000
 
 
-def at(t_ns: int, zone: tzinfo) -> datetime:
+def local(t_ns: int, zone: tzinfo) -> datetime:
     """A time on the wall's clock, to the second."""
     return datetime.fromtimestamp(t_ns // 1_000_000_000, zone)
 
@@ -33,7 +33,7 @@ def weekday(when: date, lang: str) -> str:
 
 def bucket(start: str, size: str, shift: str, lang: str) -> tuple[str, str]:
     """A bucket's label on an axis, and its whole name."""
-    begin = read(start)
+    begin = parse(start)
     if size == "hour":
         until = begin + timedelta(hours=1)
         return f"{begin:%H:%M}", f"{weekday(begin, lang)}, {begin:%H:%M}–{until:%H:%M}"

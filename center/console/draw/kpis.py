@@ -1,0 +1,43 @@
+"""KPI values as texts and drawings: a ratio, its bounds, the reason why there is none. Pure."""
+
+from markupsafe import Markup
+
+from center.console.draw.markup import el, join, share
+from center.console.draw.names import Row
+from words import percent, say
+
+
+def why_null(row: Row, kpi: str, lang: str) -> str:
+    """The sentence that says why a KPI has no value."""
+    return say(f"why_null.{row['why_null'][kpi]}", lang)
+
+
+def big(ratio: float | None, lang: str) -> Markup:
+    """A ratio as a large number with a small sign; null is a dash."""
+    if ratio is None:
+        return Markup("–")
+    text = percent(ratio, lang)
+    return join(text.rstrip("%\u00a0"), el("small", "%"))
+
+
+def bounds(kpis: Row, lang: str) -> Markup:
+    """The range in which OEE lies, drawn on a line from 0 to 100 %, with the value as a mark."""
+    low, high, value = kpis["oee_low"], kpis["oee_high"], kpis["oee"]
+    if low is None or high is None:
+        return el("div", cls="bounds")
+    note = say("console.bounds_note", lang, low=percent(low, lang), high=percent(high, lang))
+    return el(
+        "div",
+        el("i", style=f"left:{share(low)};right:{share(1 - high)}"),
+        el("b", style=f"left:{share(value)}") if value is not None else None,
+        cls="bounds",
+        data_tip=note,
+    )
+
+
+def lies_between(kpis: Row, lang: str) -> str | None:
+    """The bounds of OEE in words; None where they are unknown or the same to the last digit shown."""
+    low, high = percent(kpis["oee_low"], lang), percent(kpis["oee_high"], lang)
+    if kpis["oee_low"] is None or low == high:
+        return None
+    return say("console.lies_between", lang, low=low, high=high)
