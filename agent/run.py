@@ -39,8 +39,6 @@ from agent.process.child import run_in_child
 from agent.process.health import Health, Rate
 from agent.process.periodic import every, on_event
 from agent.reports.live import live_machines, own_version
-from agent.reports.metrics import Readings, metrics_text
-from agent.reports.metrics_http import serve
 from agent.store.commit import Committer, all_streams
 from agent.store.corrections import Corrections
 from agent.store.machine_digest import CONFIG, changes, outdated
@@ -316,6 +314,8 @@ class Agent:
 
     async def metrics(self) -> str:
         """What Prometheus is told."""
+        from agent.reports.metrics import Readings, metrics_text  # noqa: PLC0415  # a megabyte, where metrics are on
+
         oldest_ns, outbox_mb = await self.committer.backlog()
         return metrics_text(
             Readings(
@@ -341,8 +341,12 @@ class Agent:
 
     async def _open_metrics(self) -> asyncio.Server | None:
         listen = self.options.metrics or self.site.metrics or ""
+        if not listen:
+            return None
+        from agent.reports.metrics_http import serve  # noqa: PLC0415  # as above
+
         try:
-            return await serve(listen, self.metrics) if listen else None
+            return await serve(listen, self.metrics)
         except (OSError, ValueError) as error:
             self.health.count("metrics_cannot_listen")
             _LOG.error(  # a port that is taken is no reason to stop measuring

@@ -27,7 +27,7 @@ MAY_IMPORT = {
 
 LIBRARIES = {
     "oee": {"numpy"},
-    "wire": {"numpy", "pydantic"},
+    "wire": {"numpy", "pydantic", "prometheus_client"},
     "config": {"numpy", "pydantic", "ruamel"},
     "words": {"ruamel"},
 }
@@ -158,7 +158,10 @@ def test_rooms_are_all_known():
 @pytest.mark.parametrize(
     ("command", "absent"),
     [
-        ("import agent.run, adapters.modbus_tcp", ["asyncua", "duckdb", "fastapi", "nicegui", "simulator", "center"]),
+        (
+            "import agent.run, adapters.modbus_tcp",
+            ["prometheus_client", "asyncua", "duckdb", "fastapi", "nicegui", "simulator", "center"],
+        ),
         ("import nhip", ["numpy", "asyncua", "duckdb", "fastapi", "nicegui", "pymodbus", "paho"]),
         ("import oee.engine.step, wire.bodies", ["asyncua", "duckdb", "fastapi", "ruamel", "pymodbus", "paho"]),
     ],

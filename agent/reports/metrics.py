@@ -4,13 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from prometheus_client.core import Metric
+
 from agent.devices.supervisor import DeviceHealth
 from agent.uplink.sender import Sender
 from oee.engine.step import MachineSnapshot
 from oee.model.states import State
 from wire.bodies import Clock
 from wire.marks import count, holes
-from wire.prometheus import Metric, by_label, counter, gauge, render
+from wire.prometheus import by_label, counter, gauge, labelled, render
 
 _OWN_NAME: Final = {"envelopes_sealed", "envelopes_sent", "tags_read", "receipts"}
 _DATA: Final = {"data_used_mb", "data_forecast_mb", "data_limit_mb", "data_level"}
@@ -105,7 +107,7 @@ def _clock(now: Readings) -> list[Metric]:
     clock = now.clock
     trusted = {"by": clock.by}
     return [
-        Metric(
+        labelled(
             "nhip_agent_clock_trusted",
             "gauge",
             "1 while somebody vouches for the time.",

@@ -7,12 +7,13 @@ from typing import Final
 
 from fastapi import FastAPI
 from fastapi.responses import Response
+from prometheus_client.core import Metric
 
 from center.api.access import Watching
 from center.contract.store import StoreUnavailable
 from center.runtime.state import CenterState
 from wire.marks import holes
-from wire.prometheus import CONTENT_TYPE, Metric, by_label, counter, gauge, render
+from wire.prometheus import CONTENT_TYPE, by_label, counter, gauge, labelled, render
 
 _OWN_NAME: Final = {"fact_rows", "let_go", "store_away"}
 
@@ -77,7 +78,7 @@ def _streams(center: CenterState) -> list[Metric]:
     }
     names = {"mark": "stream_mark", "holes": "stream_holes", "seen": "stream_seen_timestamp_seconds"}
     return [
-        Metric(
+        labelled(
             f"nhip_center_{names.get(name, f'stream_{name}')}",
             "gauge",
             about.get(name, f"Envelopes of the stream: {name}."),
@@ -100,12 +101,14 @@ def _gateways(center: CenterState) -> list[Metric]:
                     error.append((labels, clock.error_s))
                     trusted.append((labels, float(clock.by != "nobody")))
     return [
-        Metric("nhip_center_gateway_online", "gauge", "1 while the gateway is connected and talking.", online),
-        Metric("nhip_center_gateway_waiting", "gauge", "Envelopes in the gateway's outbox without a receipt.", waiting),
-        Metric(
+        labelled("nhip_center_gateway_online", "gauge", "1 while the gateway is connected and talking.", online),
+        labelled(
+            "nhip_center_gateway_waiting", "gauge", "Envelopes in the gateway's outbox without a receipt.", waiting
+        ),
+        labelled(
             "nhip_center_gateway_clock_error_seconds", "gauge", "Its time minus the latest word of who knows.", error
         ),
-        Metric("nhip_center_gateway_clock_trusted", "gauge", "1 while somebody vouches for its time.", trusted),
+        labelled("nhip_center_gateway_clock_trusted", "gauge", "1 while somebody vouches for its time.", trusted),
     ]
 
 

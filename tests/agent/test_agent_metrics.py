@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from edge_brokers import free_port
 from edge_plc import plc, site_file
+from scraped import samples
 
 from agent.outbox.recovery import open_outbox
 from agent.process.health import Health
@@ -17,7 +18,7 @@ from agent.process.periodic import every
 from agent.reports.metrics_http import serve
 from agent.run import Agent, Options
 from config import load_site
-from wire.prometheus import Metric, render
+from wire.prometheus import gauge, labelled, render
 
 
 async def ask(port, request):
@@ -121,10 +122,9 @@ async def test_nothing_else_is_answered():
 
 def test_the_text_is_what_the_format_says():
     labels = {"device": 'a "b" \\ c\nd', "x": "y"}
-    text = render(
-        [Metric("n_total", "counter", "Two\nlines.", [(labels, 3), ({}, 0.1)]), Metric("none", "gauge", "", [])]
-    )
-    assert text == (
+    text = render([labelled("n_total", "counter", "Two\nlines.", [(labels, 3), ({}, 0.1)]), gauge("none", "", None)])
+    assert text.splitlines()[:2] == ["# HELP n_total Two\\nlines.", "# TYPE n_total counter"]
+    assert samples(text) == samples(
         '# HELP n_total Two\\nlines.\n# TYPE n_total counter\nn_total{device="a \\"b\\" \\\\ c\\nd",x="y"} 3\n'
         "n_total 0.1\n"
     )
