@@ -82,13 +82,19 @@ def _numbers(minute_ns: Int64) -> Int64:
 
 
 def _fresh(
-    settled: Table, provisional: Table, sent: Iterable[FactKey] | Iterable[LossKey], rows: Iterable[int], before_ns: int
+    settled: Table,
+    provisional: Table,
+    sent: Iterable[FactKey] | Iterable[LossKey],
+    rows: Iterable[int],
+    settled_ns: int,
+    before_ns: int,
 ) -> tuple[Table, Table]:
     """Settled rows of minutes of which nothing was sent and nothing is open, numbered; and the other settled rows.
 
-    They are sent as they are, once and for all: a long history goes this way, without a look at single rows.
+    They are sent as they are, once and for all: a long history goes this way, without a look at single rows. The minute
+    that is settled in part may get more rows, so its rows are counted and do not go this way.
     """
-    touched = {key[1] for key in sent} | set(rows)
+    touched = {key[1] for key in sent} | set(rows) | {settled_ns - settled_ns % MINUTE_NS}
     special = np.union1d(np.array(sorted(touched), np.int64), np.unique(provisional.minute_ns))
     plain = (settled.minute_ns < before_ns) & ~np.isin(settled.minute_ns, special)
     rows = np.flatnonzero(plain)
@@ -121,8 +127,10 @@ def offer(
     settled, provisional: facts and losses before and after `settled_ns`, since the last settled time `since_ns`.
     stops: all stops since then; before_ns: only minutes that start earlier are sent.
     """
-    new_facts, old_facts = _fresh(settled[0], provisional[0], offered.facts, offered.fact_rows, before_ns)
-    new_losses, old_losses = _fresh(settled[1], provisional[1], offered.losses, offered.loss_rows, before_ns)
+    new_facts, old_facts = _fresh(settled[0], provisional[0], offered.facts, offered.fact_rows, settled_ns, before_ns)
+    new_losses, old_losses = _fresh(
+        settled[1], provisional[1], offered.losses, offered.loss_rows, settled_ns, before_ns
+    )
     facts = _table(offered.facts, _fact_rows(old_facts), _fact_rows(provisional[0]), offered.fact_rows, before_ns)
     losses = _table(offered.losses, _loss_rows(old_losses), _loss_rows(provisional[1]), offered.loss_rows, before_ns)
     changed, waiting = _stops(offered.stops, stops, since_ns, settled_ns)

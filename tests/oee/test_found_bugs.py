@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 import pytest
-from driving import BAD, GAP, S, as_series, say
+from driving import BAD, GAP, S, as_series, ns, say
 from plain_machine import EVERY, FULL, RULES, VN, H, T, machine, ran
 
+from oee.engine import step as engine
 from oee.engine.counters import CounterState, count
 from oee.kpi.kpi import compute
 from oee.model.calendars import Calendar, Shift
@@ -129,3 +130,17 @@ def test_a_breakdown_over_two_set_ups_is_one(calendar):
     }
     told = ran(150, rows, machine(rules=RULES, product_tag="d.product", calendar=calendar))
     assert (told.sums()["failures"], told.sums()["failures_ms"]) == (1, 80_000)
+
+
+def test_a_later_loss_of_a_minute_that_is_settled_in_part_gets_a_number_of_its_own():
+    """A stop within the minute in which time is settled, nothing lost after it; then a changeover is declared there."""
+    rows = {"d.run": [(T, True), (T + 62, False), (T + 70, True)], "d.total": [(T + t, t) for t in range(81)]}
+    samples = {tag: as_series(found) for tag, found in rows.items()}
+    first = engine.step(machine(), engine.start(), samples, (), ns(T + 120), ns(T + 120))
+    said = [say(1, T + 90, T + 121, "changeover", "x")]
+    second = engine.step(machine(), first.state, {}, said, ns(T + 180), ns(T + 180))
+    numbers = [
+        pair for found in (first, second) for pair in zip(found.losses.minute_ns.tolist(), found.losses.n.tolist())
+    ]
+    assert first.settled_ns == ns(T + 80)
+    assert len(numbers) == len(set(numbers)) == 3
