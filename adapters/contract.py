@@ -1,17 +1,32 @@
-"""The contract between a protocol and the supervisor that drives it."""
+"""What a device kind owes: its face (`DeviceKind`), and the connections that it opens (`Adapter`).
 
-from collections.abc import Iterable, Sequence
+A kind is one folder, `adapters/<kind>/`, with a `kind.py` that holds `KIND`, a `DeviceKind`. Nothing outside the folder
+names the kind: `config.devices.kinds` finds the folder, the site file may then say `kind: <kind>`, and every command
+asks the face. `tests/adapters/test_adapter_contract.py` runs what is written here against each kind that is found.
+
+`kind.py` is imported by every command, at the center too, so it imports pydantic, `config` and this package's contracts
+only. The protocol's library is imported within the functions of the face, when a device is opened or asked.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
+from adapters.browsing import Browser
+from adapters.faults import Fault
+from adapters.planned import LinePlan, ServerPlan, polled_tag_by_tag
+from config.devices.device import DeviceModel, TagModel
 from oee.model.states import Quality
+
+NowNs = Callable[[], int]
+"""Gateway time [ns UTC]."""
 
 
 class NotConnected(Exception):
-    """The device or the line is away: passing. The supervisor connects again.
+    """The device or the line cannot be reached, which may pass. The supervisor connects again.
 
-    gentle: the peer never answered on this connection or closed it before it did (another
-    master may own its only socket), so the supervisor waits long before it tries again.
+    gentle: the peer never answered on this connection, or closed it before it did. Another master may own its only
+    socket, so the supervisor waits long before it tries again.
     """
 
     def __init__(self, message: str, *, gentle: bool = False) -> None:
@@ -19,10 +34,10 @@ class NotConnected(Exception):
         self.gentle = gentle
 
 
-class Misconfigured(Exception):
-    """Nothing but a change of the site file can help; the supervisor does not try again.
+class DeviceMisconfigured(Exception):
+    """Only a change of the site file can help; the supervisor does not try again.
 
-    elsewhere: an act at the device can help (trusting our certificate), so the supervisor tries again, slowly.
+    elsewhere: something done at the device can help (trusting our certificate), so the supervisor tries again, slowly.
     """
 
     def __init__(self, message: str, *, elsewhere: bool = False) -> None:
@@ -42,7 +57,7 @@ class Row(NamedTuple):
 
 
 def rows_at(t_ns: int, changes: Iterable[tuple[str, Any, Quality]]) -> list[Row]:
-    """Rows of one time. Made the short way, at half the price: a gateway makes ten thousand each second."""
+    """Rows of one time. Bypasses `Row.__new__`, which halves the cost: a gateway makes ten thousand rows a second."""
     new = tuple.__new__
     return [new(Row, (tag, t_ns, value, quality, None)) for tag, value, quality in changes]
 
@@ -69,35 +84,94 @@ class Reading:
 
 
 class Adapter(Protocol):
-    """One device's connection. Created without side effects by `open_device(device, now_ns)` in the file
-    named for its kind, where `device` is the checked configuration and `now_ns` tells gateway time.
+    """One device's connection, made by `DeviceKind.open_devices` without side effects.
 
     Order of calls: `connect()` until it returns; then `read()` again and again; after `NotConnected`
     `close()` and `connect()` again; at the end `close()`. One task calls; calls never overlap.
 
     The adapter never retries, never sleeps except as its protocol demands between frames, never logs and
-    never spawns tasks that outlive `close()`: one supervisor does all of that, the same for every protocol.
+    never starts tasks that outlive `close()`: one supervisor does all of that, the same for every protocol.
     """
 
     async def connect(self) -> None:
         """Makes the connection. Returns when the device may be read.
 
-        Raises `NotConnected` if the peer does not answer, `Misconfigured` if it never can (a bad address,
-        a refused certificate, an unknown security policy)."""
+        Raises `NotConnected`, whose message names the peer, if the peer does not answer: `gentle` if it accepts
+        connections and stays silent, not `gentle` if nobody is there. Raises `DeviceMisconfigured` if it can never
+        work (a bad address, a refused certificate, an unknown security policy)."""
         ...
 
     async def read(self) -> Reading:
         """Asks for whatever is due, or hands over what a subscription brought since the last call.
 
         The supervisor calls it once a period (`period_s`). A tag that the device refuses is a row of quality
-        BAD, and the others are still read. Raises `NotConnected` when the device as a whole is gone."""
+        BAD, and the others are still read. Raises `NotConnected` when the device as a whole is gone, and before
+        `connect()` has returned. (A protocol whose connection says nothing of the device may notice only here that
+        it stays silent: `gentle` then.)"""
         ...
 
     async def close(self) -> None:
-        """Frees the connection. May be called at any time and twice; never raises."""
+        """Frees the connection. May be called at any time, before `connect()` and twice; never raises."""
         ...
 
     @property
     def period_s(self) -> float:
-        """How often `read()` wants to be called [s]."""
+        """How often `read()` wants to be called [s]: the shortest period of the tags, or the publishing interval."""
         ...
+
+
+D = TypeVar("D", bound=DeviceModel)
+
+
+def no_code(error: Exception) -> None:  # a kind that explains nothing
+    """`DeviceKind.explain` of a kind whose errors are those of the operating system only."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceKind(Generic[D]):
+    """The face of a kind. What has a default may be left out.
+
+    name: the folder's name, and what `kind` is in the site file.
+    model: the device in the site file: a `DeviceModel` with `kind: Literal[name]`, which also answers what the
+      configuration asks: periods, where the device and its tags are (`place`, `address`), its line and what devices
+      on it must agree on, warnings, and the files that it keeps (`file_settings`, `with_files`).
+    tag: one of its tags: a `TagModel`, which also says how it counts.
+    example: settings of a sound device at a port of 127.0.0.1 that gives up within a second or so, as the site file
+      holds them, without `kind` and `every`; a serial device at a path that names the same. `nhip init` can write it
+      too: `typed` gives all but `tags`, whose text in braces is YAML's flow style.
+    open_devices: an adapter for each device, by name and in the order given; nothing is connected yet, so no event loop
+      is needed. Devices of one line share it. The second argument tells gateway time.
+    over_network: False on a serial line, where there is no peer that accepts and stays silent.
+    explain: what the kind knows about an error that its adapters raised, as a fault of the message catalogue; None
+      where errors of the operating system say it all.
+    diagnose: asks again for tags that were bad (device to tags), each on its own, so that the device's own answer is
+      heard; by device and tag, what was wrong. All devices are on one line, or it is one device. Never raises for
+      a device that is gone: that is a fault of its tags.
+    round_trip_s: how long one read of all tags takes of a device that is not polled (`DeviceModel.is_polled`) [s]; None
+      if it cannot be read.
+    plan: what `nhip plan` says of devices on one line, or of one device. answer_s: until a device answers [s].
+    port: the TCP port on which such devices usually listen: `nhip scan network` names the kind for it.
+    next_command: with which command a technician looks into a device that listens at a host and port.
+    typed: the settings that `nhip init` writes for a place as people type it, None if it is not of this kind: begin it
+      with a scheme of your own, `mykind://`, since no text may be of two kinds.
+    tags_message: `init.several.<tags_message>` of the message catalogue asks for the tags of such a device.
+    browser: for servers whose address space can be walked (`nhip browse`).
+    """
+
+    name: str
+    model: type[D]
+    tag: type[TagModel]
+    example: Callable[[int], dict[str, Any]]
+    open_devices: Callable[[Mapping[str, D], NowNs], dict[str, Adapter]]
+    typed: Callable[[str], dict[str, str] | None]
+    over_network: bool = True
+    explain: Callable[[Exception], Fault | None] = no_code
+    diagnose: (
+        Callable[[Mapping[str, D], Mapping[str, Sequence[str]]], Awaitable[dict[str, dict[str, Fault]]]] | None
+    ) = None
+    round_trip_s: Callable[[D], Awaitable[float | None]] | None = None
+    plan: Callable[[Mapping[str, D], float], Sequence[LinePlan | ServerPlan]] = polled_tag_by_tag
+    port: int | None = None
+    next_command: Callable[[str, int], str] | None = None
+    tags_message: str = "tag"
+    browser: Browser | None = None

@@ -4,7 +4,6 @@ from dataclasses import asdict
 from typing import Any, Final
 
 import words
-from config.devices.kinds import period_s_of
 from oee.kpi.learn import QUANTILES, Proposal, learn
 from oee.model.calendars import local_date
 from replay.drive import Outcome
@@ -50,7 +49,7 @@ def poll_ns(outcome: Outcome, machine: str) -> int:
         return outcome.totals.gathered.poll_ns[machine]
     counter = next(iter(outcome.machines[machine].pieces.needed()), None)
     device, _, tag = counter.tag.rpartition(".") if counter else ("", "", "")
-    return round(period_s_of(outcome.site.devices[device], tag) * _NS) if counter else 0
+    return round(outcome.site.devices[device].period_s(tag) * _NS) if counter else 0
 
 
 def seconds(us: int | None, lang: str) -> str:

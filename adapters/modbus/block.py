@@ -11,8 +11,8 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from adapters.modbus.decode import Decoder, Meaning, Value
+from adapters.modbus.model import BIT_TABLES
 from adapters.modbus.plan import Request
-from config.devices.modbus import BIT_TABLES
 
 Raw = Sequence[Any]
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from config.devices.modbus import REGISTERS, ByteOrder, ModbusTag, ModbusType
+from adapters.modbus.model import REGISTERS, ByteOrder, ModbusTag, ModbusType
 
 Value = int | float | bool | str
 Meaning = Callable[[Any], Value]

@@ -9,7 +9,7 @@ that no request may hold both a tag that starts below the address and one that s
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from config.devices.modbus import BIT_TABLES, TABLES, ModbusDevice, Table
+from adapters.modbus.model import BIT_TABLES, TABLES, ModbusDevice, Table
 
 Hole = tuple[Table, int]
 BITS_PER_REGISTER = 16
@@ -119,6 +119,11 @@ def places_of(device: ModbusDevice) -> tuple[Place, ...]:
 def limits_of(device: ModbusDevice) -> Limits:
     """What the site file allows in one request to this device."""
     return Limits(device.max_registers, device.max_bits, device.max_gap, device.forbidden())
+
+
+def requests_of(device: ModbusDevice) -> tuple[Request, ...]:
+    """What the device will be asked, as far as is known before asking."""
+    return plan(places_of(device), limits_of(device))
 
 
 def _sweep_order(place: Place) -> tuple[int, float, int, int, str]:

@@ -7,9 +7,9 @@ from typing import Protocol
 from adapters.contract import NotConnected, Reading, rows_at
 from adapters.modbus.bus.frames_tcp import GATEWAY_NO_ANSWER, GATEWAY_NO_PATH, Refused
 from adapters.modbus.decode import decoder_of
-from adapters.modbus.plan import Request, limits_of, places_of, plan
+from adapters.modbus.model import ModbusDevice
+from adapters.modbus.plan import Request, limits_of, places_of
 from adapters.modbus.poll import Change, Poll
-from config.devices.modbus import ModbusDevice
 
 CONNECT_AT_LEAST_S = 3.0
 """A connection may take one lost packet longer than an answer may [s]."""
@@ -21,7 +21,7 @@ class Bus(Protocol):
     peer: str
 
     async def join(self, user: object, timeout_s: float, pause_s: float) -> None:
-        """Opens it unless it is open. Raises `NotConnected`, `Misconfigured`."""
+        """Opens it unless it is open. Raises `NotConnected`, `DeviceMisconfigured`."""
         ...
 
     def leave(self, user: object) -> None:
@@ -35,11 +35,6 @@ class Bus(Protocol):
     def silence(self, unit: int, timeout_s: float) -> NotConnected:
         """What to raise when `unit` did not answer."""
         ...
-
-
-def requests_of(device: ModbusDevice) -> tuple[Request, ...]:
-    """What the device will be asked, as far as is known before asking."""
-    return plan(places_of(device), limits_of(device))
 
 
 class Unit:

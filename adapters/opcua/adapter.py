@@ -19,12 +19,12 @@ from asyncua.ua.uaerrors import UaError
 from adapters.contract import Adapter, NotConnected, Reading, Row
 from adapters.opcua.errors import judged
 from adapters.opcua.limits import Limits, in_parts, limits_of
+from adapters.opcua.model import OpcUaDevice
 from adapters.opcua.nodes import node_id
 from adapters.opcua.security import secure
 from adapters.opcua.subscription import Watch
 from adapters.opcua.values import SourceClock, clock_off_ns, source_ns_of, value_of
-from config.devices.common import SHORTEST_STALE_AFTER_S
-from config.devices.opcua import OpcUaDevice
+from config.devices.device import SHORTEST_STALE_AFTER_S
 from oee.model.states import Quality
 
 RARELY_S = 60.0

@@ -3,7 +3,7 @@
 from asyncua.ua.status_codes import StatusCodes
 from asyncua.ua.uaerrors import UaError, UaStatusCodeError
 
-from adapters.contract import Misconfigured, NotConnected
+from adapters.contract import DeviceMisconfigured, NotConnected
 
 HOPELESS = {
     StatusCodes.BadUserAccessDenied: "the server refuses this user; check user and password_file",
@@ -27,24 +27,26 @@ ELSEWHERE = {
 CROWDED = {StatusCodes.BadTooManySessions, StatusCodes.BadMaxConnectionsReached, StatusCodes.BadTcpServerTooBusy}
 
 
-def judged(error: Exception, url: str, *, reached: bool) -> NotConnected | Misconfigured:
+def judged(error: Exception, url: str, *, reached: bool) -> NotConnected | DeviceMisconfigured:
     """The error to raise for what stopped a connection attempt. reached: the socket had been opened."""
-    if isinstance(error, NotConnected | Misconfigured):
+    if isinstance(error, NotConnected | DeviceMisconfigured):
         return error
     if isinstance(error, UaStatusCodeError):
         if error.code in HOPELESS:
-            return Misconfigured(f"{url}: {HOPELESS[error.code]} ({error})", elsewhere=error.code in ELSEWHERE)
+            return DeviceMisconfigured(f"{url}: {HOPELESS[error.code]} ({error})", elsewhere=error.code in ELSEWHERE)
         return NotConnected(f"{url}: {error}", gentle=error.code in CROWDED)
     if isinstance(error, UaError):
         text = str(error)
         if text.startswith("No matching endpoints"):
             what = f"the server does not offer this security; check `security` ({text})"
-            return Misconfigured(f"{url}: {what}", elsewhere=True)
+            return DeviceMisconfigured(f"{url}: {what}", elsewhere=True)
         if text == "Server certificate mismatch":
-            return Misconfigured(f"{url}: another certificate than server_certificate_file; is it the same server?")
+            return DeviceMisconfigured(
+                f"{url}: another certificate than server_certificate_file; is it the same server?"
+            )
         return NotConnected(f"{url}: {text}")
     if isinstance(error, ValueError) or getattr(error, "filename", None):
-        return Misconfigured(f"{url}: a certificate or key cannot be read: {error}")
+        return DeviceMisconfigured(f"{url}: a certificate or key cannot be read: {error}")
     if isinstance(error, TimeoutError):
         what = "it accepts connections but does not answer" if reached else "no connection; is it on?"
         return NotConnected(f"{url}: {what}", gentle=reached)

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from adapters.contract import Misconfigured
-from config.devices.opcua import OpcUaDevice
+from adapters.contract import DeviceMisconfigured
+from adapters.opcua.model import OpcUaDevice
 
 VALID_DAYS = 7300
 """A technician trusts our certificate once, at the server; it should not end before the machine does."""
@@ -32,7 +32,9 @@ async def secure(client: Client, device: OpcUaDevice) -> None:
     policy = getattr(security_policies, f"SecurityPolicy{policy_name}")
     mode = ua.MessageSecurityMode[mode_name]
     if device.certificate_file is None or device.private_key_file is None:
-        raise Misconfigured(f"{device.url}: no place for our certificate; write certificate_file and private_key_file")
+        raise DeviceMisconfigured(
+            f"{device.url}: no place for our certificate; write certificate_file and private_key_file"
+        )
     _make_certificate(Path(device.certificate_file), Path(device.private_key_file), device.application_uri)
     server = await _server_certificate(client, device, mode, policy.URI)
     await client.set_security(
@@ -59,7 +61,7 @@ async def _server_certificate(client: Client, device: OpcUaDevice, mode: ua.Mess
         return pinned
     shown = _first(bytes(endpoint.ServerCertificate))
     if pinned is not None and pinned != shown:
-        raise Misconfigured(
+        raise DeviceMisconfigured(
             f"{device.url}: the server shows another certificate than {device.server_certificate_file}; "
             "if it is the right server and was given a new one, remove that file",
             elsewhere=True,
@@ -79,7 +81,7 @@ def _keep(path: Path, certificate: bytes) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write(path, certificate)
     except OSError as error:
-        raise Misconfigured(f"{path}: the server's certificate cannot be kept there: {error.strerror}") from error
+        raise DeviceMisconfigured(f"{path}: the server's certificate cannot be kept there: {error.strerror}") from error
 
 
 def _read(path: str | None) -> bytes | None:
@@ -96,7 +98,7 @@ def _password(device: OpcUaDevice) -> str:
     try:
         return Path(device.password_file).read_text(encoding="utf-8").rstrip("\r\n")
     except OSError as error:
-        raise Misconfigured(f"password_file {device.password_file!r} cannot be read: {error.strerror}") from error
+        raise DeviceMisconfigured(f"password_file {device.password_file!r} cannot be read: {error.strerror}") from error
 
 
 def _make_certificate(certificate: Path, key: Path, application_uri: str) -> None:
@@ -104,7 +106,9 @@ def _make_certificate(certificate: Path, key: Path, application_uri: str) -> Non
     if certificate.exists():
         if key.exists():
             return
-        raise Misconfigured(f"{key} is missing; put it there, or remove {certificate.name} so that both are made anew")
+        raise DeviceMisconfigured(
+            f"{key} is missing; put it there, or remove {certificate.name} so that both are made anew"
+        )
     names: list[x509.GeneralName] = [
         x509.UniformResourceIdentifier(application_uri),
         x509.DNSName(socket.gethostname()),
@@ -117,7 +121,7 @@ def _make_certificate(certificate: Path, key: Path, application_uri: str) -> Non
         certificate.parent.mkdir(parents=True, exist_ok=True)
         _write(certificate, made.public_bytes(Encoding.DER))
     except OSError as error:
-        raise Misconfigured(f"{error.filename}: our certificate cannot be written: {error.strerror}") from error
+        raise DeviceMisconfigured(f"{error.filename}: our certificate cannot be written: {error.strerror}") from error
 
 
 def _private_key(path: Path) -> RSAPrivateKey:
@@ -125,7 +129,7 @@ def _private_key(path: Path) -> RSAPrivateKey:
     if path.exists():
         found = load_pem_private_key(path.read_bytes(), None)
         if not isinstance(found, RSAPrivateKey):
-            raise Misconfigured(f"{path} holds no RSA key; remove it so that one is made")
+            raise DeviceMisconfigured(f"{path} holds no RSA key; remove it so that one is made")
         return found
     private = cert_gen.generate_private_key()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -12,8 +12,8 @@ from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.uaerrors import UaError
 
 from adapters.opcua.errors import judged
+from adapters.opcua.model import OpcUaDevice
 from adapters.opcua.security import secure
-from config.devices.opcua import OpcUaDevice
 
 MOST_AT_ONCE = 200
 """Nodes in one request where the server states no limit: small PLCs forget to."""
@@ -38,18 +38,11 @@ class Session:
     namespaces: Sequence[str]
 
 
-def device_for(url: str, **settings: str) -> OpcUaDevice:
-    """The settings of a connection as the site file would hold them. Raises pydantic's `ValidationError`."""
-    given = {key: value for key, value in settings.items() if value}
-    tags = {"clock": {"node": "i=2258"}}
-    return OpcUaDevice.model_validate({"kind": "opcua", "url": url, "tags": tags, **given})
-
-
 @asynccontextmanager
 async def session(device: OpcUaDevice, login: tuple[str, str] | None = None) -> AsyncIterator[Session]:
     """A session while it lasts. login: user and password where they are in no file.
 
-    Raises `NotConnected` or `Misconfigured`, as the adapter would.
+    Raises `NotConnected` or `DeviceMisconfigured`, as the adapter would.
     """
     logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)  # what matters is raised
     client = Client(device.url, timeout=device.timeout)

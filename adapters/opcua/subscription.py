@@ -23,8 +23,8 @@ from asyncua.ua.uaerrors import BadTooManySubscriptions
 
 from adapters.opcua.inbox import HEARTBEAT, Inbox, Note
 from adapters.opcua.limits import Limits, in_parts
+from adapters.opcua.model import OpcUaDevice
 from adapters.opcua.values import clock_off_ns
-from config.devices.opcua import OpcUaDevice
 
 KEEP_ALIVE_COUNT = 2
 """Publishing intervals without news after which the server says that it is alive."""

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from adapters.contract import Adapter, Misconfigured, NotConnected, Reading
+from adapters.contract import Adapter, DeviceMisconfigured, NotConnected, Reading
 from agent.devices.schedule import Link, PollSchedule
 
 CONNECT_S = 20.0
@@ -92,7 +92,7 @@ class Supervisor:
                 await asyncio.sleep(max(0.0, schedule.due_s - clock()))
                 try:
                     await self._step(name, adapter, schedule)
-                except Misconfigured as error:
+                except DeviceMisconfigured as error:
                     if await self._refused(name, adapter, schedule, error):
                         log.error("device misconfigured: device=%s error=%s", name, error)  # noqa: TRY400
                 except NotConnected as error:
@@ -139,7 +139,7 @@ class Supervisor:
         if schedule.failed(now_s, gentle=gentle, jitter=random.random()):  # noqa: S311  # spreads retries, no secret
             log.warning("device lost: device=%s reason=%s", name, reason)
 
-    async def _refused(self, name: str, adapter: Adapter, schedule: PollSchedule, error: Misconfigured) -> bool:
+    async def _refused(self, name: str, adapter: Adapter, schedule: PollSchedule, error: DeviceMisconfigured) -> bool:
         """Stops, or waits for somebody at the device. True if it was not refused so before."""
         health = self.health[name]
         news = (health.condition, health.error) != ("misconfigured", str(error))

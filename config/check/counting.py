@@ -1,31 +1,14 @@
-"""What a device's tag types say about counting."""
+"""What the tags of a site say about counting."""
 
-import re
-from typing import NamedTuple
-
-from config.devices.kinds import Device, ModbusTag
+from config.devices.device import UNKNOWN_WIDTH, CounterWidth, TagModel
 from config.site.model import Site
 from config.site.names import ONLINE
 
-_INTEGER = re.compile(r"(u?)int(\d+)")
 
-
-class Width(NamedTuple):
-    """bits: where a counter wraps, None if it does not; signed: whether it wraps to negative values."""
-
-    bits: int | None
-    signed: bool
-
-
-UNTOLD = Width(32, signed=False)
-"""Where the device says the type itself (OPC UA): 32 bits, the commonest, and harmless for wider ones, whose steps
-back are then resets."""
-
-
-def tag_of(site: Site, name: str) -> object | None:
+def tag_of(site: Site, name: str) -> TagModel | None:
     """The tag's model, or None (`device.online`, or no such tag)."""
     device, _, tag = name.partition(".")
-    found: Device | None = site.devices.get(device)
+    found = site.devices.get(device)
     return found.tags.get(tag) if found is not None else None
 
 
@@ -34,15 +17,10 @@ def cannot_count(site: Site, name: str) -> str:
     if name.endswith(f".{ONLINE}"):
         return "bool"
     tag = tag_of(site, name)
-    return "string" if isinstance(tag, ModbusTag) and tag.value_type == "string" else ""
+    return tag.text_type if tag is not None else ""
 
 
-def width_of(site: Site, name: str) -> Width:
-    """The width of a counter's tag. What is scaled, decimal (BCD), a float, 64 bits or one bit does not wrap."""
+def width_of(site: Site, name: str) -> CounterWidth:
+    """The width of a counter's tag."""
     tag = tag_of(site, name)
-    if not isinstance(tag, ModbusTag):
-        return UNTOLD
-    match = _INTEGER.fullmatch(tag.value_type)
-    if match is None or tag.scale != 1 or tag.offset != 0 or match[2] == "64":
-        return Width(None, signed=False)
-    return Width(int(match[2]), not match[1])
+    return tag.counter_width if tag is not None else UNKNOWN_WIDTH

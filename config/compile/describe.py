@@ -5,7 +5,6 @@ from typing import Any
 
 from config.compile.compile import compile_calendar, products_of
 from config.compile.digest import config_hash
-from config.devices.kinds import period_s_of
 from config.site.machine import MachineModel, ProfileUse, is_operator
 from config.site.model import Site
 from config.site.values import ValueModel, kept_values
@@ -108,7 +107,7 @@ def _period_s(site: Site, machine: MachineModel) -> float:
     for name in tags_of(site, machine):
         device, _, tag = name.partition(".")
         if device in site.devices and tag in site.devices[device].tags:
-            found.append(period_s_of(site.devices[device], tag))
+            found.append(site.devices[device].period_s(tag))
     return max(found, default=1.0)
 
 

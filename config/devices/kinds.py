@@ -1,48 +1,57 @@
-"""Devices as written in the site file: one model for each kind, told apart by `kind`."""
+"""Device kinds, found by folder: each `adapters/<kind>/kind.py` holds a face `KIND` (see `adapters.contract`).
 
-from typing import Annotated
+There is no list of kinds to keep. `adapters` builds on `config`, so `config` may not import it: the folders of the
+package are searched when the program starts, and the models in them become one type, told apart by `kind`. Faces are
+light: pydantic and `config`, no protocol library. Design note: docs/design/device-kinds.md.
+"""
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Protocol, Union
 
 from pydantic import Field
 
-from config.devices.common import stale_after_of
-from config.devices.modbus import ModbusRtuDevice, ModbusTag, ModbusTcpDevice
-from config.devices.opcua import OpcUaDevice, OpcUaTag
+from config.devices.device import DeviceModel
 
-__all__ = [
-    "DEVICE_KINDS",
-    "Device",
-    "ModbusRtuDevice",
-    "ModbusTag",
-    "ModbusTcpDevice",
-    "OpcUaDevice",
-    "OpcUaTag",
-    "period_s_of",
-    "periods_s",
-    "stale_after_s",
-]
-
-Device = Annotated[ModbusTcpDevice | ModbusRtuDevice | OpcUaDevice, Field(discriminator="kind")]
-
-DEVICE_KINDS: dict[str, type[ModbusTcpDevice | ModbusRtuDevice | OpcUaDevice]] = {
-    "modbus_tcp": ModbusTcpDevice,
-    "modbus_rtu": ModbusRtuDevice,
-    "opcua": OpcUaDevice,
-}
-"""Kind (the adapter's file name) to its model."""
+PACKAGE = "adapters"
 
 
-def periods_s(device: Device) -> dict[str, float]:
+class _Face(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def model(self) -> type[DeviceModel]: ...
+
+
+def kind_names() -> tuple[str, ...]:
+    """The folders of the package that hold a `kind.py`, sorted."""
+    folders = (Path(folder) for folder in import_module(PACKAGE).__path__)
+    return tuple(sorted({path.parent.name for folder in folders for path in folder.glob("*/kind.py")}))
+
+
+def _face(name: str) -> _Face:
+    face: _Face = import_module(f"{PACKAGE}.{name}.kind").KIND
+    if face.name != name or face.model.model_fields["kind"].annotation is str:
+        raise TypeError(f"{PACKAGE}/{name}/kind.py: its KIND and its model must say kind {name!r}")
+    return face
+
+
+_FACES = {name: _face(name) for name in kind_names()}
+
+DEVICE_KINDS: dict[str, type[DeviceModel]] = {name: face.model for name, face in _FACES.items()}
+"""Kind, as `kind` says it in the site file, to its model."""
+
+if TYPE_CHECKING:
+    Device = DeviceModel
+else:
+    Device = Annotated[Union[tuple(DEVICE_KINDS.values())], Field(discriminator="kind")]  # noqa: UP007  # made of a list
+
+
+def periods_s(device: DeviceModel) -> dict[str, float]:
     """How often each tag of a device is confirmed when all is well [s]."""
-    return {name: period_s_of(device, name) for name in device.tags}
+    return {name: device.period_s(name) for name in device.tags}
 
 
-def period_s_of(device: Device, tag: str) -> float:
-    """How often one tag is confirmed when all is well [s]."""
-    if isinstance(device, OpcUaDevice) and device.mode == "subscribe":
-        return device.every
-    return device.tags[tag].every or device.every
-
-
-def stale_after_s(device: Device) -> dict[str, float]:
+def stale_after_s(device: DeviceModel) -> dict[str, float]:
     """When each tag of a device is stale [s after its last confirmation]."""
-    return {name: stale_after_of(device, period_s) for name, period_s in periods_s(device).items()}
+    return {name: device.stale_after_s(name) for name in device.tags}

@@ -1,5 +1,6 @@
 """Files named without a folder lie beside the file that names them, whatever folder a command is started in."""
 
+from collections.abc import Iterable
 from pathlib import PurePath
 from typing import Final, TypeVar
 
@@ -12,9 +13,6 @@ _KEYS: Final = (
     "bundle",
     "password_file",
     "ca_file",
-    "certificate_file",
-    "private_key_file",
-    "server_certificate_file",
     "certificate",
     "key",
     "passwords",
@@ -28,7 +26,7 @@ M = TypeVar("M", bound=BaseModel)
 
 def site_beside(site: Site, folder: PurePath) -> Site:
     """The site with every file that it names as seen from where the command runs; folder: of the site file."""
-    devices = {name: _placed(device, folder) for name, device in site.devices.items()}
+    devices = {name: _placed(device, folder, device.file_settings) for name, device in site.devices.items()}
     center = site.center and _placed(site.center, folder)
     return site.model_copy(update={"devices": devices} | ({"center": center} if center else {}))
 
@@ -47,6 +45,6 @@ def center_beside(center: CenterFile, folder: PurePath) -> CenterFile:
     return _placed(center, folder).model_copy(update=news)
 
 
-def _placed(model: M, folder: PurePath) -> M:
-    named = {key: getattr(model, key, None) for key in _KEYS}
+def _placed(model: M, folder: PurePath, keys: Iterable[str] = _KEYS) -> M:
+    named = {key: getattr(model, key, None) for key in keys}
     return model.model_copy(update={key: str(folder / name) for key, name in named.items() if name})

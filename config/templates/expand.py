@@ -4,7 +4,7 @@
       press:
         variables: [n, host]
         devices:
-          press-${n}-plc: {kind: modbus_tcp, host: ${host}, tags: {...}}
+          press-${n}-plc: {kind: ..., host: ${host}, tags: {...}}
         machines:
           press-${n}: {state: [{when: "press-${n}-plc.running", is: running}, {is: unplanned_stop}]}
     use:

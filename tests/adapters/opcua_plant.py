@@ -16,7 +16,7 @@ import pytest
 from servers import free_port
 
 from adapters.contract import NotConnected
-from config.devices.kinds import OpcUaDevice
+from adapters.opcua.model import OpcUaDevice
 
 SERVER = Path(__file__).with_name("opcua_server.py")
 NODE_SERVER = Path(__file__).with_name("nodeopcua_server.js")

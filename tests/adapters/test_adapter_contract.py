@@ -1,30 +1,37 @@
-"""Walks the folders: each with an `adapter.py` is a device kind, and owes the same."""
+"""Each kind that is found owes what `adapters.contract` says."""
 
 import asyncio
-import importlib
 import inspect
 import socket
+import subprocess
+import sys
 import time
-from pathlib import Path
 
 import pytest
 from pydantic import TypeAdapter
 
-import adapters
-from adapters.contract import NotConnected
+from adapters.contract import DeviceKind, NotConnected
+from adapters.faults import Fault
+from adapters.kinds import all_kinds
+from adapters.planned import LinePlan, ServerPlan
+from config import parse_site
+from config.devices.device import DeviceModel, TagModel
 from config.devices.kinds import DEVICE_KINDS, Device
+from tools.init.answers import parse_device
 
-KINDS = sorted(path.parent.name for path in Path(adapters.__file__).parent.glob("*/adapter.py"))
+KINDS = all_kinds()
+NAMES = [kind.name for kind in KINDS]
+each = pytest.mark.parametrize("kind", KINDS, ids=NAMES)
 
 
 def example(kind, port):
     """A device at that port of this machine; a serial one at a path that ends in 127.0.0.1 and the port."""
-    own = {
-        "opcua": {"url": f"opc.tcp://127.0.0.1:{port}/", "tags": {"t": {"node": "i=2258"}}},
-        "modbus_tcp": {"host": "127.0.0.1", "port": port, "tags": {"t": {"holding": 0}}},
-        "modbus_rtu": {"port": f"/dev/serial/by-id/127.0.0.1-{port}", "tags": {"t": {"holding": 0}}},
-    }
-    return TypeAdapter(Device).validate_python({"kind": kind, "every": "250ms", "timeout": "300ms"} | own[kind])
+    settings = {"kind": kind.name, "every": "250ms", **kind.example(port)}
+    return TypeAdapter(Device).validate_python(settings)
+
+
+def opened(kind, port):
+    return kind.open_devices({"": example(kind, port)}, time.time_ns)[""]
 
 
 def free_port():
@@ -33,25 +40,69 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def test_every_kind_has_its_file_and_its_model():
-    assert sorted(DEVICE_KINDS) == KINDS
+def test_every_folder_with_a_face_is_a_kind_of_the_site_file():
+    assert list(DEVICE_KINDS) == NAMES == sorted(NAMES)
+    assert [DEVICE_KINDS[kind.name] for kind in KINDS] == [kind.model for kind in KINDS]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@each
+def test_what_a_face_says(kind):
+    assert isinstance(kind, DeviceKind)
+    assert issubclass(kind.model, DeviceModel)
+    assert issubclass(kind.tag, TagModel)
+    device = example(kind, 502)
+    assert type(device) is kind.model
+    assert device.kind == kind.name
+    assert all(type(tag) is kind.tag for tag in device.tags.values())
+    assert "127.0.0.1" in device.place
+    assert {device.address(tag) != "" for tag in device.tags} == {True}
+    assert {device.period_s(tag) for tag in device.tags} == {0.25}
+    assert all(key in kind.model.model_fields for key in (*device.line_settings(), *kind.model.file_settings))
+
+
+@each
+def test_a_site_with_such_a_device_is_sound(kind):
+    settings = {"kind": kind.name, **kind.example(502)}
+    site, warnings = parse_site(f"site: x\ntimezone: UTC\ndevices: {{d: {settings}}}\n")
+    assert site.devices["d"] == kind.model.model_validate(settings)
+    assert not warnings
+
+
+@each
+def test_it_is_planned(kind):
+    plans = kind.plan({"d": example(kind, 502)}, 0.02)
+    assert plans
+    assert all(isinstance(plan, LinePlan | ServerPlan) for plan in plans)
+
+
+@each
+def test_what_is_typed_for_a_place_is_of_this_kind_only(kind):
+    settings = example(kind, 502).model_dump(mode="json", exclude={"tags"})
+    for text in (f"127.0.0.1:502{end}" for end in ("", "/1", ":9600:none/1")):
+        for place in (text, f"/dev/{text}", f"opc.tcp://{text}", f"{kind.name}://{text}", f"opc.tcp://{text}/"):
+            typed = kind.typed(place)
+            if typed is not None:
+                assert parse_device(f"d={place}").kind == kind.name
+                assert [other.name for other in KINDS if other.typed(place)] == [kind.name]
+                assert set(typed) <= set(settings)
+                return
+    pytest.fail("no place was understood")
+
+
+@each
 def test_what_a_protocol_owes(kind):
-    module = importlib.import_module(f"adapters.{kind}.adapter")
     device = example(kind, 1)
-    adapter = module.open_device(device, time.time_ns)
-    assert adapter.period_s == 0.25
-    for name in ("connect", "read", "close"):
-        assert inspect.iscoroutinefunction(getattr(adapter, name))
-    several = module.open_devices({"a": device, "b": device}, time.time_ns)
-    assert list(several) == ["a", "b"]
+    several = kind.open_devices({"b": device, "a": device}, time.time_ns)
+    assert list(several) == ["b", "a"]
+    for adapter in several.values():
+        assert adapter.period_s == 0.25
+        for name in ("connect", "read", "close"):
+            assert inspect.iscoroutinefunction(getattr(adapter, name))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@each
 async def test_nobody_there_is_not_connected_and_leaves_nothing(kind):
-    adapter = importlib.import_module(f"adapters.{kind}.adapter").open_device(example(kind, free_port()), time.time_ns)
+    adapter = opened(kind, free_port())
     await adapter.close()
     for _ in range(2):
         with pytest.raises(NotConnected) as caught:
@@ -65,7 +116,7 @@ async def test_nobody_there_is_not_connected_and_leaves_nothing(kind):
     assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
 
 
-@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"modbus_rtu"}))  # a line has no socket to leave to others
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.over_network], ids=lambda kind: kind.name)
 async def test_a_peer_that_accepts_and_says_nothing_is_treated_gently(kind):
     async def mute(reader, writer):
         while await reader.read(1000):
@@ -74,10 +125,27 @@ async def test_a_peer_that_accepts_and_says_nothing_is_treated_gently(kind):
 
     server = await asyncio.start_server(mute, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    adapter = importlib.import_module(f"adapters.{kind}.adapter").open_device(example(kind, port), time.time_ns)
+    adapter = opened(kind, port)
     with pytest.raises(NotConnected) as caught:
         await adapter.connect()
         await adapter.read()
     assert caught.value.gentle
     await adapter.close()
     server.close()
+
+
+@each
+async def test_a_device_that_is_gone_is_a_fault_of_its_tags(kind):
+    device = example(kind, free_port())
+    if kind.diagnose is not None:
+        found = await kind.diagnose({"d": device}, {"d": ["t"]})
+        assert isinstance(found["d"]["t"], Fault)
+    if kind.round_trip_s is not None:
+        assert await kind.round_trip_s(device) is None
+    assert kind.explain(RuntimeError("something else")) is None
+
+
+def test_faces_load_no_protocol():
+    code = "import sys, config; print(*sorted({name.split('.')[0] for name in sys.modules} & {'asyncio', 'asyncua', 'serial'}))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == []

@@ -16,8 +16,8 @@ from opcua_plant import device as opcua_device
 from opcua_plant import has_node_opcua, node_running, running
 from rounds import LOST_AND_BACK, driven, listen, said
 
+from adapters.modbus.model import ModbusTcpDevice
 from agent.devices.freshness import Freshness
-from config.devices.kinds import ModbusTcpDevice
 from oee.model.states import Quality
 
 sys.path.append(str(Path(__file__).parent.parent / "agent"))

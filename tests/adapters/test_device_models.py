@@ -7,7 +7,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from adapters.modbus.plan import places_of
 from config.devices.kinds import DEVICE_KINDS, Device, periods_s, stale_after_s
-from config.devices.opcua import with_files
 from config.yaml.durations import parse_duration
 
 MODBUS = {"kind": "modbus_tcp", "host": "192.0.2.10", "tags": {"running": {"coil": 0}}}
@@ -65,11 +64,11 @@ def test_the_frame_examples():
 def test_places_of_certificates():
     folder = PurePosixPath("/var/lib/nhip/site.certificates")
     server = device(OPCUA, security="Basic256Sha256/Sign", server_certificate_file="s.der", application_uri="urn:a/b")
-    placed = with_files(server, "inj", folder)
+    placed = server.with_files("inj", folder)
     assert placed.certificate_file == "/var/lib/nhip/site.certificates/urn-a-b.der"
     assert placed.private_key_file == "/var/lib/nhip/site.certificates/urn-a-b.pem"
     assert placed.server_certificate_file == "s.der"
-    assert with_files(device(OPCUA), "inj", folder) == device(OPCUA)
+    assert device(OPCUA).with_files("inj", folder) == device(OPCUA)
 
 
 def test_defaults_of_tags():

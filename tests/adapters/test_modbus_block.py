@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from adapters.modbus.block import block_of, value_of
 from adapters.modbus.decode import coil, decoder_of
+from adapters.modbus.model import ModbusTag
 from adapters.modbus.plan import Place, request_for
-from config.devices.modbus import ModbusTag
 
 TYPES = (
     "uint16", "int16", "uint32", "int32", "uint64", "int64", "float16", "float32", "float64", "bcd16", "bcd32",

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.modbus.decode import coil, decoder, decoder_of
-from config.devices.modbus import ModbusTag
+from adapters.modbus.model import ModbusTag
 
 ORDERS = ("ABCD", "CDAB", "BADC", "DCBA")
 INTEGERS = {"uint16": 16, "int16": 16, "uint32": 32, "int32": 32, "uint64": 64, "int64": 64}

@@ -10,8 +10,8 @@ from rtu_lines import libmodbus_unit
 from servers import free_port
 
 from adapters.contract import NotConnected
+from adapters.modbus.model import ModbusTcpDevice
 from adapters.modbus_tcp.adapter import open_device
-from config.devices.kinds import ModbusTcpDevice
 from oee.model.states import Quality
 
 OPTIONS = {"holding": "4", "input": "3", "coil": "0", "discrete": "1"}

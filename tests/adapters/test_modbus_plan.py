@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.modbus.model import ModbusTcpDevice
 from adapters.modbus.plan import Limits, Place, Request, limits_of, places_of, plan, split, where_to_cut
-from config.devices.modbus import ModbusTcpDevice
 
 TABLES = ("coil", "discrete", "holding", "input")
 

@@ -11,11 +11,11 @@ from pymodbus.server import ModbusSerialServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 from rtu_lines import converter, libmodbus_unit, other_master, serial_line, units
 
-from adapters.contract import Misconfigured, NotConnected
+from adapters.contract import DeviceMisconfigured, NotConnected
 from adapters.modbus.bus.frames_rtu import question, sealed
+from adapters.modbus.model import ModbusRtuDevice, ModbusTcpDevice
 from adapters.modbus_rtu.adapter import open_device, open_devices
 from adapters.modbus_tcp.adapter import open_device as open_converter
-from config.devices.kinds import ModbusRtuDevice, ModbusTcpDevice
 from oee.model.states import Quality
 
 HELD = {"a": {"holding": 0}, "b": {"holding": 1}}
@@ -208,7 +208,9 @@ async def test_a_line_with_another_master_is_left_alone(line):
     with other_master(far, unit=5):
         adapter = open_device(device(near, listen="3s"), time.time_ns)
         began_s = time.monotonic()
-        with pytest.raises(Misconfigured, match=r"another Modbus master is on this line \(heard unit 5") as caught:
+        with pytest.raises(
+            DeviceMisconfigured, match=r"another Modbus master is on this line \(heard unit 5"
+        ) as caught:
             await adapter.connect()
         assert caught.value.elsewhere
         assert time.monotonic() - began_s < 2.9
@@ -228,7 +230,7 @@ async def test_a_master_that_comes_later_is_heard_too(line):
         await adapter.read()
         plc.say(question(3, "holding", 0, 1))
         await asyncio.sleep(0.05)
-        with pytest.raises(Misconfigured, match="heard unit 3, function 3"):
+        with pytest.raises(DeviceMisconfigured, match="heard unit 3, function 3"):
             await adapter.read()
         with pytest.raises(NotConnected, match="another Modbus master"):
             await adapter.read()
@@ -242,7 +244,7 @@ async def test_bytes_that_make_no_sense_are_somebody_too(line):
         task = asyncio.create_task(adapter.connect())
         await asyncio.sleep(0.05)
         plc.say(bytes(range(40)))
-        with pytest.raises(Misconfigured, match="something else talks on this line"):
+        with pytest.raises(DeviceMisconfigured, match="something else talks on this line"):
             await task
         await adapter.close()
 
@@ -322,7 +324,7 @@ async def test_one_line_belongs_to_one_program(line):
 
 async def test_what_a_port_cannot_do_is_misconfigured(line):
     adapter = open_device(device(line[0], rs485={}), time.time_ns)
-    with pytest.raises(Misconfigured, match="this port cannot switch RS-485 itself"):
+    with pytest.raises(DeviceMisconfigured, match="this port cannot switch RS-485 itself"):
         await adapter.connect()
     await adapter.close()
 

@@ -10,10 +10,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from opcua_plant import NAMES, device, gathered, running, until_lost
 
-from adapters.contract import Misconfigured, NotConnected
+from adapters.contract import DeviceMisconfigured, NotConnected
 from adapters.opcua.adapter import open_device
 from agent.devices.open import open_all
-from config.devices.opcua import with_files
 from oee.model.states import Quality
 
 
@@ -151,12 +150,12 @@ async def test_security_makes_certificates_and_pins_the_server(tmp_path):
         await adapter.close()
         assert (tmp_path / "pinned.der").read_bytes() == (tmp_path / "server.der").read_bytes()
         assert (tmp_path / "nhip.pem").stat().st_mode & 0o077 == 0
-        with pytest.raises(Misconfigured, match="does not offer this security"):
+        with pytest.raises(DeviceMisconfigured, match="does not offer this security"):
             await open_device(device(server.port), time.time_ns).connect()
         make_server_certificate(tmp_path)
         await server.end()
         await server.start(certificates=str(tmp_path))
-        with pytest.raises(Misconfigured, match="shows another certificate"):
+        with pytest.raises(DeviceMisconfigured, match="shows another certificate"):
             await adapter.connect()
         await adapter.close()
 
@@ -168,10 +167,10 @@ async def test_a_gateway_that_is_trusted_later_needs_nothing_but_that(tmp_path):
     trusted.mkdir()
     async with running(certificates=str(tmp_path)) as server:
         asked = device(server.port, security="Basic256Sha256/SignAndEncrypt")
-        with pytest.raises(Misconfigured, match="no place for our certificate"):
+        with pytest.raises(DeviceMisconfigured, match="no place for our certificate"):
             await open_device(asked, time.time_ns).connect()
         adapter = open_all({"injector": asked}, time.time_ns, files)["injector"]
-        with pytest.raises(Misconfigured, match="trust it at the server") as caught:
+        with pytest.raises(DeviceMisconfigured, match="trust it at the server") as caught:
             await adapter.connect()
         assert caught.value.elsewhere
         assert sorted(path.name for path in files.iterdir()) == [
@@ -187,7 +186,7 @@ async def test_a_key_without_a_certificate_is_used_and_the_reverse_is_refused(tm
     """A power cut between the two files."""
     make_server_certificate(tmp_path)
     async with running(certificates=str(tmp_path)) as server:
-        placed = with_files(device(server.port, security="Basic256Sha256/SignAndEncrypt"), "d", tmp_path / "own")
+        placed = device(server.port, security="Basic256Sha256/SignAndEncrypt").with_files("d", tmp_path / "own")
         adapter = open_device(placed, time.time_ns)
         await adapter.connect()
         await adapter.close()
@@ -198,7 +197,7 @@ async def test_a_key_without_a_certificate_is_used_and_the_reverse_is_refused(tm
         await adapter.close()
         assert key.read_bytes() == before
         key.unlink()
-        with pytest.raises(Misconfigured, match="is missing; put it there"):
+        with pytest.raises(DeviceMisconfigured, match="is missing; put it there"):
             await adapter.connect()
 
 
@@ -213,6 +212,6 @@ async def test_what_can_never_work_is_misconfigured(tmp_path):
             },
         ):
             adapter = open_device(device(server.port, **changes), time.time_ns)
-            with pytest.raises(Misconfigured):
+            with pytest.raises(DeviceMisconfigured):
                 await adapter.connect()
             await adapter.close()

@@ -7,7 +7,6 @@ import pytest
 from opcua_plant import NAMES, device, gathered, has_node_opcua, node_running, until_lost, until_value
 
 from adapters.opcua.adapter import open_device
-from config.devices.opcua import with_files
 from oee.model.states import Quality
 
 pytestmark = pytest.mark.skipif(not has_node_opcua(), reason="no node-opcua here (scripts/nodeopcua installs it)")
@@ -58,7 +57,7 @@ async def test_values_status_codes_and_source_times(server, mode):
 
 @pytest.mark.parametrize("security", ["Basic256Sha256/SignAndEncrypt", "Aes256Sha256RsaPss/Sign"])
 async def test_with_security(server, tmp_path, security):
-    asked = with_files(device(server.port, security=security, timeout="4s"), "node", tmp_path)
+    asked = device(server.port, security=security, timeout="4s").with_files("node", tmp_path)
     for _ in range(2):  # the second time the server's certificate is pinned
         adapter = open_device(asked, time.time_ns)
         await adapter.connect()

@@ -25,9 +25,9 @@ from tools_plant import run
 
 from adapters.modbus.bus import frames_rtu as _modbus_rtu_frames
 from adapters.modbus.bus import frames_tcp as _modbus_frames
+from adapters.modbus.model import ModbusRtuDevice, ModbusTcpDevice
 from agent.devices.open import open_all
 from agent.devices.supervisor import Supervisor
-from config.devices.kinds import ModbusRtuDevice, ModbusTcpDevice
 
 READING = {1, 2, 3, 4}
 LOOKING = {

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.contract import Misconfigured, Reading, Row
+from adapters.contract import DeviceMisconfigured, Reading, Row
+from adapters.modbus.model import ModbusTcpDevice
 from adapters.modbus_tcp.adapter import open_devices
 from agent.devices.schedule import EAGER_S, GENTLE_S, LONGEST_RETRY_S, REFUSED_S, Link, PollSchedule
 from agent.devices.supervisor import DeviceHealth, Supervisor
-from config.devices.kinds import ModbusTcpDevice
 from oee.model.states import Quality
 
 
@@ -255,7 +255,7 @@ async def test_faults_of_an_adapter_and_of_the_receiver_are_counted_and_survived
 
 
 async def test_misconfigured_waits_for_ever_and_is_reported():
-    adapter = Faulty(Misconfigured("the certificate is refused"))
+    adapter = Faulty(DeviceMisconfigured("the certificate is refused"))
     supervisor = Supervisor({"odd": adapter, "fine": Faulty()}, lambda *_: None)
     health = supervisor.health
     async with running(supervisor) as task:
@@ -268,7 +268,7 @@ async def test_misconfigured_waits_for_ever_and_is_reported():
 
 async def test_a_refusal_at_the_device_is_said_once_and_tried_again(monkeypatch, caplog):
     monkeypatch.setattr("agent.devices.schedule.REFUSED_S", 0.02)
-    refusals = [Misconfigured("not trusted yet", elsewhere=True) for _ in range(3)]
+    refusals = [DeviceMisconfigured("not trusted yet", elsewhere=True) for _ in range(3)]
     adapter = Faulty(*refusals)
     supervisor = Supervisor({"odd": adapter}, lambda *_: None)
     async with running(supervisor):

@@ -5,8 +5,8 @@ import re
 import pytest
 
 import config
-from adapters.modbus.unit import requests_of
-from config.devices.modbus import ModbusDevice
+from adapters.modbus.model import ModbusDevice
+from adapters.modbus.plan import requests_of
 from config.templates.equipment import equipment, equipment_ids, read_equipment
 from words import LANGUAGES
 

@@ -35,23 +35,23 @@ def test_units_of_a_line_add_up():
     (line,), _ = planned(SERIAL)
     assert (line.name, line.speed, line.verdict) == ("/dev/serial/by-id/usb-1", "9600 8E1", "tight")
     char_s = 11 / 9600
-    costs = {tuple(ask.request.tags): ask.cost_s for ask in line.asks}
+    costs = {tuple(ask.tags): ask.cost_s for ask in line.requests}
     assert costs[("a", "b")] == pytest.approx((8 + 25) * char_s + 0.02 + 0.05)
     assert costs[("c",)] == pytest.approx((8 + 9) * char_s + 0.02 + 0.05)
     assert costs[("a",)] == pytest.approx((8 + 6) * char_s + 0.02 + 0.05)
-    assert line.load.cycle_s == pytest.approx(sum(costs.values()))
-    assert line.load.share == pytest.approx((costs[("a", "b")] + costs[("a",)]) / 0.25 + costs[("c",)])
+    assert line.cycle_s == pytest.approx(sum(costs.values()))
+    assert line.share == pytest.approx((costs[("a", "b")] + costs[("a",)]) / 0.25 + costs[("c",)])
 
 
 def test_a_line_that_cannot_keep_up():
     (line,), _ = planned(SERIAL, thinking_s=0.1)
-    assert (line.verdict, line.load.share > 1) == ("slow", True)
+    assert (line.verdict, line.share > 1) == ("slow", True)
 
 
 def test_networks_and_servers():
     (plc, box), (server,) = planned(NETWORK)
-    assert [(ask.request.start, ask.request.count) for ask in plc.asks] == [(0, 1), (100, 1)]
-    assert plc.load.cycle_s == pytest.approx(0.04)
+    assert [(ask.start, ask.count) for ask in plc.requests] == [(0, 1), (100, 1)]
+    assert plc.cycle_s == pytest.approx(0.04)
     assert (plc.verdict, plc.hurried[0].wanted_per_s) == ("slow", 2.0)
     assert (box.speed, box.verdict) == ("?", "ok")
     assert (server.nodes, server.every_s, server.requests) == (3, 2.0, 2)

@@ -8,9 +8,11 @@ import sys
 import pytest
 from tools_plant import OPCUA_SERVER, URI, run
 
-from config.devices.opcua import OpcUaTag
+from adapters.browsing import BrowsedNode
+from adapters.opcua.browse import node_text
+from adapters.opcua.model import OpcUaTag
 from config.yaml.tree import read_tree, value
-from tools.browse.lines import Item, folded, matches, node_text, shown_value, tag_lines
+from tools.browse.lines import folded, matches, shown_value, tag_lines
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +88,7 @@ def test_a_user_that_is_refused_and_settings_that_make_no_sense(server):
 
 def test_names_are_short_unique_and_fit_for_expressions():
     def item(*path, held=1):
-        return Item(len(path), path, f"nsu=urn:m;s={'.'.join(path)}", "variable", "Int32", held)
+        return BrowsedNode(len(path), path, f"nsu=urn:m;s={'.'.join(path)}", "variable", "Int32", held)
 
     lines = tag_lines([item("A", "Count"), item("B", "Count"), item("Count"), item("Máy 1", "Nhiệt độ"), item("7up"),
                        item("Admin.ProdProcessedCount"), item("list", held=[1])])  # fmt: skip
@@ -96,8 +98,8 @@ def test_names_are_short_unique_and_fit_for_expressions():
 
 def test_search_knows_no_accents_and_no_case():
     assert folded("Nhiệt Độ") == "nhiet do"
-    assert matches(Item(0, ("Nhiệt độ dầu",), "i=1", "variable"), "NHIET DO")
-    assert matches(Item(0, ("x",), "nsu=urn:m;s=Shots", "variable"), "shot")
+    assert matches(BrowsedNode(0, ("Nhiệt độ dầu",), "i=1", "variable"), "NHIET DO")
+    assert matches(BrowsedNode(0, ("x",), "nsu=urn:m;s=Shots", "variable"), "shot")
 
 
 def test_values_and_ids_as_text():

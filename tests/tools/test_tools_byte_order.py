@@ -8,6 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from adapters.modbus.decode import decoder
+from adapters.modbus.model import REGISTERS, ModbusTag
 from adapters.modbus.service.decodings import (
     ORDERS,
     SCALES,
@@ -24,7 +25,6 @@ from adapters.modbus.service.decodings import (
     still_fitting,
     tag_line,
 )
-from config.devices.modbus import REGISTERS, ModbusTag
 from config.yaml.tree import read_tree, value
 
 FORMATS = {"uint16": "H", "int16": "h", "uint32": "I", "int32": "i", "uint64": "Q", "int64": "q",

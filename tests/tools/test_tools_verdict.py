@@ -4,16 +4,20 @@ from pathlib import Path
 
 import pytest
 
+import adapters
 import tools
-from adapters.contract import Misconfigured, NotConnected, Row
+from adapters.connection_faults import connection_fault
+from adapters.contract import DeviceMisconfigured, NotConnected, Row
+from adapters.faults import Fault
+from adapters.kinds import kind
 from adapters.modbus.bus.frames_tcp import Garbled, Refused
 from config import compile_site, load_profiles, parse_site
 from oee.model.states import Quality, State
 from tools.check.count import parse_tally
-from tools.check.faults import Fault, causes, fault_of, look, sentence
 from tools.check.machine_now import compute, longer_than, window
 from tools.check.uses import Counting, Use, static_faults, uses
 from tools.check.verdict import DeviceSeen, Facts, Running, judge, still_while_running
+from tools.faults import causes, look, sentence
 from words.catalogue import catalogue
 
 S = 1_000_000_000
@@ -96,7 +100,11 @@ def test_every_fault_can_be_told_in_both_languages():
     values = dict.fromkeys(("code", "bytes", "others", "value", "swapped", "status", "type", "node", "age", "limit", "seconds",
                             "kind", "old", "new", "machine", "rate", "ideal", "changes", "reads", "period", "needed", "bits"), "7")  # fmt: skip
     known = {key.split(".")[1] for key in catalogue() if key.startswith("fault.")} - {"heading"}
-    sources = "".join(path.read_text(encoding="utf-8") for path in Path(tools.__file__).parent.rglob("*.py"))
+    sources = "".join(
+        path.read_text(encoding="utf-8")
+        for room in (tools, adapters)
+        for path in Path(room.__file__).parent.rglob("*.py")
+    )
     for code in known:
         assert f'"{code}"' in sources, f"nothing ever says fault.{code}"
         for lang in ("vi", "en"):
@@ -123,19 +131,26 @@ def caused(error, cause):
         (TimeoutError(), "unit_silent"),
         (NotConnected("opc.tcp://h: it accepts connections but does not answer"), "opcua_silent"),
         (NotConnected("opc.tcp://h: BadTooManySessions"), "opcua_crowded"),
-        (Misconfigured("opc.tcp://h: refuses (BadIdentityTokenRejected)"), "opcua_user"),
-        (Misconfigured("opc.tcp://h: the server does not offer this security; check `security`"), "opcua_security"),
-        (Misconfigured("opc.tcp://h: BadCertificateUntrusted"), "opcua_certificate"),
-        (Misconfigured("opc.tcp://h: the server shows another certificate than x"), "opcua_certificate"),
+        (DeviceMisconfigured("opc.tcp://h: refuses (BadIdentityTokenRejected)"), "opcua_user"),
+        (
+            DeviceMisconfigured("opc.tcp://h: the server does not offer this security; check `security`"),
+            "opcua_security",
+        ),
+        (DeviceMisconfigured("opc.tcp://h: BadCertificateUntrusted"), "opcua_certificate"),
+        (DeviceMisconfigured("opc.tcp://h: the server shows another certificate than x"), "opcua_certificate"),
         (NotConnected("opc.tcp://h: the subscription has been silent for 9 s"), "opcua_subscription"),
-        (Misconfigured("/dev/x: another Modbus master is on this line (heard unit 1, function 3)"), "other_master"),
+        (
+            DeviceMisconfigured("/dev/x: another Modbus master is on this line (heard unit 1, function 3)"),
+            "other_master",
+        ),
         (NotConnected("/dev/x: there is no such port; is the adapter plugged in?"), "no_serial_port"),
         (NotConnected("/dev/x unit 3: did not answer within 1 s; asked again in 20 s"), "unit_silent"),
-        (Misconfigured("password_file 'x' cannot be read"), "device_misconfigured"),
+        (DeviceMisconfigured("password_file 'x' cannot be read"), "device_misconfigured"),
     ],
 )
 def test_why_a_device_cannot_be_read(error, code):
-    assert fault_of(error).code == code
+    explain = kind("opcua" if "opc.tcp://" in str(error) else "modbus_rtu").explain
+    assert connection_fault(error, explain).code == code
 
 
 SITE = """

@@ -1,183 +1,98 @@
-"""`nhip browse`: walks an OPC UA server, shows what it holds, and prints tags ready for the site file."""
+"""`nhip browse`: walks a server's address space, shows what it holds, and prints tags ready for the site file."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
-from asyncua import ua
-from asyncua.ua.attribute_ids import AttributeIds
-from asyncua.ua.object_ids import ObjectIds
 from pydantic import ValidationError
 
-from adapters.contract import Misconfigured, NotConnected
-from adapters.opcua.nodes import node_id
-from adapters.opcua.session import Session, children, device_for, read, session
-from adapters.opcua.values import value_of
+from adapters.browsing import Browsed, BrowsedNode, Browser, Login, Walk
+from adapters.connection_faults import connection_fault
+from adapters.contract import DeviceKind, DeviceMisconfigured, NotConnected
+from adapters.kinds import all_kinds
 from cli.terminal import notice, progress, show_json
-from config.devices.opcua import OpcUaDevice, with_files
-from tools.browse.lines import Item, matches, node_text, shown_value, tag_lines
+from tools.browse.lines import as_json as node_json
+from tools.browse.lines import matches, shown_value, tag_lines
 from tools.browse.show_as import browsable, is_browsable, show_as
-from tools.check.faults import fault_of, told
+from tools.faults import full_text
 from words import say
-
-OBJECTS = "i=85"
-OWN = frozenset(ua.NodeId(ua.Int32(number)) for number in (ObjectIds.Server, ObjectIds.Aliases, ObjectIds.Locations))
-"""What every server has below its objects: hundreds of nodes that are no machine's."""
 
 
 @dataclass(frozen=True)
-class Walk:
-    """Where to begin, how deep to go, what to look for, and after how many nodes to stop; profile: the equipment
-    whose nodes are wanted, or "".
+class BrowseRequest:
+    """What was typed. settings: of the connection, as in the site file; certificates: folder of our certificate, made
+    if the settings need one; find: what to look for; profile: the equipment whose nodes are wanted, or "".
     """
 
-    node: str = OBJECTS
-    depth: int = 6
+    url: str
+    settings: Mapping[str, str]
+    certificates: Path
+    login: Login | None
+    walk: Walk
     find: str = ""
-    most: int = 2000
     profile: str = ""
 
 
-@dataclass(frozen=True)
-class Found:
-    """items in the order of the tree; cut: there was more than the walk was allowed to see."""
-
-    items: Sequence[Item]
-    cut: bool
-
-
-def open_and_browse(
-    url: str,
-    settings: Mapping[str, str],
-    certificates: Path,
-    walk: Walk,
-    login: tuple[str, str] | None,
-    *,
-    as_json: bool,
-    lang: str,
-) -> int:
-    """The same as `browse` for settings as they were typed; exit status 2 if they make no sense.
-
-    certificates: folder of our certificate, made if the settings need one.
-    """
-    if walk.profile and not is_browsable(walk.profile):
-        notice(say("browse.as.unknown", lang, name=walk.profile, known=", ".join(browsable())))
+def browse(request: BrowseRequest, *, as_json: bool, lang: str) -> int:
+    """Walks, prints, and returns the exit status: 0 fine, 1 nothing found or not reached, 2 unusable settings."""
+    if request.profile and not is_browsable(request.profile):
+        notice(say("browse.as.unknown", lang, name=request.profile, known=", ".join(browsable())))
         return 2
+    kind, browser = _browser_for(request.url)
     try:
-        device = with_files(device_for(url, **settings), "browse", certificates)
+        found = asyncio.run(_browsed(browser, request, quiet=as_json))
     except ValidationError as error:
         notice("\n".join(item["msg"] for item in error.errors(include_url=False)))
         return 2
-    return browse(device, walk, login, as_json=as_json, lang=lang)
-
-
-def browse(device: OpcUaDevice, walk: Walk, login: tuple[str, str] | None, *, as_json: bool, lang: str) -> int:
-    """Walks, prints, and returns the exit status: 0 fine, 1 nothing found or not reached."""
-    try:
-        found = asyncio.run(_browse(device, walk, login, quiet=as_json))
-    except (NotConnected, Misconfigured) as error:
-        notice(told(fault_of(error), lang))
+    except (NotConnected, DeviceMisconfigured) as error:
+        notice(full_text(connection_fault(error, kind.explain), lang))
         return 1
-    if walk.profile:
-        return show_as(walk.profile, device, found.items, as_json=as_json, lang=lang)
-    items = [item for item in found.items if matches(item, walk.find)] if walk.find else list(found.items)
+    if request.profile:
+        return show_as(request.profile, request.url, request.settings, found.nodes, as_json=as_json, lang=lang)
+    nodes = [node for node in found.nodes if matches(node, request.find)] if request.find else list(found.nodes)
     if as_json:
-        show_json({"url": device.url, "cut": found.cut, "nodes": [item.as_json() for item in items]})
+        show_json({"url": request.url, "cut": found.cut, "nodes": [node_json(node) for node in nodes]})
     else:
-        _show(items, found, walk, lang)
-    return 0 if items else 1
+        _show(nodes, found, request, lang)
+    return 0 if nodes else 1
 
 
-async def _browse(device: OpcUaDevice, walk: Walk, login: tuple[str, str] | None, *, quiet: bool) -> Found:
-    async with session(device, login) as opened:
-        begin = node_id(walk.node, opened.namespaces)
-        if begin is None:
-            raise Misconfigured(f"{device.url}: the server has no namespace for --node {walk.node}")
-        with progress(quiet=quiet) as told_progress:
-            return await _walked(opened, begin, walk, lambda n: told_progress(device.url, n, walk.most))
+def _browser_for(url: str) -> tuple[DeviceKind[Any], Browser]:
+    """The kind whose servers have such an address; where none has, the first, whose model then says what is wrong."""
+    browsers = [(kind, kind.browser) for kind in all_kinds() if kind.browser is not None]
+    return next((pair for pair in browsers if pair[0].typed(url) is not None), browsers[0])
 
 
-@dataclass(frozen=True)
-class _Place:
-    """A node that was reached."""
-
-    path: tuple[str, ...]
-    node: ua.NodeId
-    kind: str
-    browse_path: tuple[str, ...] = ()
-
-
-async def _walked(opened: Session, begin: ua.NodeId, walk: Walk, seen_so_far: Callable[[int], None]) -> Found:
-    """Level by level, so that one request asks for many nodes; each node once, whatever paths lead to it."""
-    level = [_Place((), begin, "object")]
-    places: dict[ua.NodeId, _Place] = {}
-    seen, cut = {begin}, False
-    for _ in range(walk.depth):
-        below: list[_Place] = []
-        for parent, references in zip(level, await children(opened, [item.node for item in level]), strict=True):
-            for reference in references:
-                node = ua.NodeId(
-                    reference.NodeId.Identifier, reference.NodeId.NamespaceIndex, reference.NodeId.NodeIdType
-                )
-                if node in seen or (node in OWN and walk.node == OBJECTS):
-                    continue
-                seen.add(node)
-                name = reference.DisplayName.Text or reference.BrowseName.Name or str(node.Identifier)
-                browse_path = (*parent.browse_path, reference.BrowseName.Name or name)
-                below.append(_Place((*parent.path, name), node, reference.NodeClass.name.lower(), browse_path))
-        room = walk.most - len(places)
-        cut |= len(below) > room
-        level = below[:room]
-        places |= {item.node: item for item in level}
-        seen_so_far(len(places))
-        if not level or cut:
-            break
-    ordered = sorted(places.values(), key=lambda item: item.path)
-    return Found(await _values(opened, ordered), cut)
+async def _browsed(browser: Browser, request: BrowseRequest, *, quiet: bool) -> Browsed:
+    walk = request.walk
+    with progress(quiet=quiet) as report:
+        return await browser(
+            request.url, request.settings, request.certificates, walk, request.login,
+            lambda nodes: report(request.url, nodes, walk.most),
+        )  # fmt: skip
 
 
-async def _values(opened: Session, places: Sequence[_Place]) -> list[Item]:
-    """The places with what they hold; variables are read, objects are only named."""
-    variables = [item.node for item in places if item.kind == "variable"]
-    data = dict(zip(variables, await read(opened, variables, AttributeIds.Value), strict=True))
-    items = []
-    for place in places:
-        text = node_text(place.node.to_string(), opened.namespaces)
-        depth = len(place.path) - 1
-        value = data.get(place.node)
-        if value is None:
-            items.append(Item(depth, place.path, text, place.kind, browse_path=place.browse_path))
-            continue
-        raw = value.Value.Value if value.Value is not None else None
-        kind = value.Value.VariantType.name if value.Value is not None else ""
-        status = value.StatusCode.name if value.StatusCode is not None else "Good"
-        held = raw if isinstance(raw, list) else value_of(value)[0]
-        items.append(
-            Item(depth, place.path, text, "variable", kind, held, status, value.SourceTimestamp, place.browse_path)
-        )
-    return items
-
-
-def _show(items: Sequence[Item], found: Found, walk: Walk, lang: str) -> None:
-    if not items:
-        click.echo(say("browse.nothing", lang, find=walk.find or "*", n=len(found.items)))
-    for item in items:
-        click.echo(_line(item, flat=bool(walk.find)))
+def _show(nodes: Sequence[BrowsedNode], found: Browsed, request: BrowseRequest, lang: str) -> None:
+    if not nodes:
+        click.echo(say("browse.nothing", lang, find=request.find or "*", n=len(found.nodes)))
+    for node in nodes:
+        click.echo(_line(node, flat=bool(request.find)))
     if found.cut:
-        click.echo(say("browse.cut", lang, n=walk.most))
-    lines = tag_lines(items)
+        click.echo(say("browse.cut", lang, n=request.walk.most))
+    lines = tag_lines(nodes)
     if lines:
         click.echo("\n" + say("browse.lines", lang, n=len(lines)))
         click.echo("\n".join(f"      {line}" for line in lines))
 
 
-def _line(item: Item, *, flat: bool) -> str:
-    name = " / ".join(item.path) if flat else "  " * item.depth + item.name
-    if item.kind != "variable":
+def _line(node: BrowsedNode, *, flat: bool) -> str:
+    name = " / ".join(node.path) if flat else "  " * node.depth + node.name
+    if node.kind != "variable":
         return name
-    when = f"{item.source_time:%Y-%m-%d %H:%M:%S}" if item.source_time else ""
-    status = "" if item.status == "Good" else item.status
-    parts = [f"= {shown_value(item.value)}", item.data_type, when, status, f"[{item.node}]"]
+    when = f"{node.source_time:%Y-%m-%d %H:%M:%S}" if node.source_time else ""
+    status = "" if node.status == "Good" else node.status
+    parts = [f"= {shown_value(node.value)}", node.data_type, when, status, f"[{node.node}]"]
     return f"{name}  " + "  ".join(part for part in parts if part)

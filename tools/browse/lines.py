@@ -1,70 +1,27 @@
-"""An OPC UA address space as text, and as ready tags for the site file. Pure."""
+"""An address space as text, and as ready tags for the site file. Pure."""
 
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
+
+from adapters.browsing import BrowsedNode
 
 _LEVELS = re.compile(r"[./\\]")
 _SEPARATORS = re.compile(r"\W+")
 
 
-@dataclass(frozen=True)
-class Item:
-    """One node. path: as the server names it to people; node: its id with the namespace by URI; kind: its node class
-    in lower case; status: as the server named it, "Good" where it is; value, data_type: of a variable; browse_path:
-    the same as `path` in names for programs, which do not change with the language.
-    """
-
-    depth: int
-    path: tuple[str, ...]
-    node: str
-    kind: str
-    data_type: str = ""
-    value: Any = None
-    status: str = ""
-    source_time: datetime | None = None
-    browse_path: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """Its own name."""
-        return self.path[-1]
-
-    @property
-    def readable(self) -> bool:
-        """Whether it may be a tag: a variable that holds one number, text or truth value."""
-        return self.kind == "variable" and isinstance(self.value, bool | int | float | str)
-
-    def as_json(self) -> dict[str, Any]:
-        """The same as plain data."""
-        return {
-            "path": list(self.path),
-            "node": self.node,
-            "kind": self.kind,
-            "type": self.data_type,
-            "value": self.value if self.readable else shown_value(self.value),
-            "status": self.status,
-            "source_time": self.source_time.isoformat() if self.source_time else None,
-        }
-
-
-def node_text(identifier: str, namespaces: Sequence[str]) -> str:
-    """`ns=2;s=Name` with the namespace's URI; as it is in the standard's own namespace, or where it has no URI.
-
-    >>> node_text("ns=1;s=Shots", ["http://opcfoundation.org/UA/", "urn:m"])
-    'nsu=urn:m;s=Shots'
-    """
-    match = re.fullmatch(r"ns=(\d+);(.*)", identifier, re.DOTALL)
-    if match is None:
-        return identifier
-    number = int(match[1])
-    if number == 0:
-        return match[2]
-    uri = namespaces[number] if number < len(namespaces) else ""
-    return f"nsu={uri};{match[2]}" if uri and ";" not in uri else identifier
+def as_json(node: BrowsedNode) -> dict[str, Any]:
+    """A node as plain data."""
+    return {
+        "path": list(node.path),
+        "node": node.node,
+        "kind": node.kind,
+        "type": node.data_type,
+        "value": node.value if node.readable else shown_value(node.value),
+        "status": node.status,
+        "source_time": node.source_time.isoformat() if node.source_time else None,
+    }
 
 
 def folded(text: str) -> str:
@@ -73,23 +30,22 @@ def folded(text: str) -> str:
     return "".join(letter for letter in plain if not unicodedata.combining(letter))
 
 
-def matches(item: Item, text: str) -> bool:
+def matches(node: BrowsedNode, text: str) -> bool:
     """Whether name or node id contain the text."""
     wanted = folded(text)
-    return wanted in folded(item.name) or wanted in folded(item.node)
+    return wanted in folded(node.name) or wanted in folded(node.node)
 
 
-def tag_lines(items: Iterable[Item]) -> list[str]:
-    """A line of the site file for each item that may be a tag; names are unique."""
+def tag_lines(nodes: Iterable[BrowsedNode]) -> list[str]:
+    """A line of the site file for each node that may be a tag; names are unique."""
     taken: set[str] = set()
     lines = []
-    for item in items:
-        if item.readable:
-            name = _unique(item.path, taken)
+    for node in nodes:
+        if node.readable:
+            name = _unique(node.path, taken)
             taken.add(name)
-            lines.append(
-                f'{name}: {{node: "{item.node}"}}' if '"' not in item.node else f"{name}: {{node: '{item.node}'}}"
-            )
+            quote = "'" if '"' in node.node else '"'
+            lines.append(f"{name}: {{node: {quote}{node.node}{quote}}}")
     return lines
 
 

@@ -10,9 +10,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from adapters.browsing import BrowsedNode
 from config.templates.equipment import Equipment
 from config.templates.variables import Variable
-from tools.browse.lines import Item
 
 _LEVELS = re.compile(r"[./\\]")
 
@@ -22,10 +22,10 @@ class Match:
     """One machine: where its first node stands, and each variable's node."""
 
     path: tuple[str, ...]
-    nodes: dict[str, Item]
+    nodes: dict[str, BrowsedNode]
 
 
-def matches_of(found: Equipment, items: Sequence[Item]) -> list[Match]:
+def matches_of(found: Equipment, items: Sequence[BrowsedNode]) -> list[Match]:
     """The machines that look like this profile; none where its required nodes are missing."""
     wanted = [item for item in found.variables.values() if item.browse]
     if not wanted:
@@ -54,7 +54,7 @@ def row_of(found: Equipment, number: int, url: str, match: Match, given: dict[st
     return {name: known[name] for name in names if name in known} | given | nodes
 
 
-def _ending(variable: Variable, items: Sequence[Item]) -> list[Item]:
+def _ending(variable: Variable, items: Sequence[BrowsedNode]) -> list[BrowsedNode]:
     """The readable items that end as the first way says that any of them does."""
     for way in variable.browse:
         end = tuple(way.split("/"))
@@ -65,8 +65,8 @@ def _ending(variable: Variable, items: Sequence[Item]) -> list[Item]:
 
 
 def _nearest(
-    variable: Variable, items: Sequence[Item], anchor: tuple[str, ...], rivals: Sequence[tuple[str, ...]]
-) -> Item | None:
+    variable: Variable, items: Sequence[BrowsedNode], anchor: tuple[str, ...], rivals: Sequence[tuple[str, ...]]
+) -> BrowsedNode | None:
     mine = [
         item
         for item in _ending(variable, items)
@@ -75,7 +75,7 @@ def _nearest(
     return max(mine, key=lambda item: _shared(_levels(item), anchor), default=None)
 
 
-def _levels(item: Item) -> tuple[str, ...]:
+def _levels(item: BrowsedNode) -> tuple[str, ...]:
     return tuple(level for name in item.browse_path for level in _LEVELS.split(name) if level)
 
 

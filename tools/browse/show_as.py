@@ -1,13 +1,14 @@
 """`nhip browse --as PROFILE`: the nodes of an equipment profile, and its lines for the site file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import click
 
+from adapters.browsing import BrowsedNode
 from cli.terminal import show_json
-from config.devices.opcua import OpcUaDevice
 from config.templates.equipment import equipment, equipment_ids
-from tools.browse.lines import Item, shown_value
+from tools.browse.lines import as_json as node_json
+from tools.browse.lines import shown_value
 from tools.browse.profile import matches_of, row_of
 from tools.equipment.use_lines import use_item
 from words import say
@@ -24,20 +25,21 @@ def is_browsable(name: str) -> bool:
     return found is not None and any(item.browse for item in found.variables.values())
 
 
-def show_as(name: str, device: OpcUaDevice, items: Sequence[Item], *, as_json: bool, lang: str) -> int:
+def show_as(
+    name: str, url: str, settings: Mapping[str, str], items: Sequence[BrowsedNode], *, as_json: bool, lang: str
+) -> int:
     """Prints what fits the profile and its lines. Exit status: 0 found, 1 nothing fits."""
     found = equipment(name)
     assert found is not None  # asked before connecting
-    secure = {} if device.security == "None" else {"security": device.security}
-    login = {key: value for key in ("user", "password_file") if (value := getattr(device, key))}
+    given = {key: value for key, value in settings.items() if value and (key, value) != ("security", "None")}
     matches = matches_of(found, items)
-    rows = [row_of(found, number, device.url, match, secure | login) for number, match in enumerate(matches, 1)]
+    rows = [row_of(found, number, url, match, given) for number, match in enumerate(matches, 1)]
     if as_json:
         machines = [
-            {"path": list(match.path), "row": row, "nodes": {key: item.as_json() for key, item in match.nodes.items()}}
+            {"path": list(match.path), "row": row, "nodes": {key: node_json(item) for key, item in match.nodes.items()}}
             for match, row in zip(matches, rows, strict=True)
         ]
-        show_json({"url": device.url, "equipment": name, "machines": machines})
+        show_json({"url": url, "equipment": name, "machines": machines})
         return 0 if matches else 1
     wanted = {item.name: item for item in found.variables.values() if item.browse}
     if not matches:
@@ -45,7 +47,7 @@ def show_as(name: str, device: OpcUaDevice, items: Sequence[Item], *, as_json: b
         click.echo(say("browse.as.nothing", lang, name=found.names[lang], ends=ends, n=len(items)))
         return 1
     for match in matches:
-        click.echo(" / ".join(match.path[:-1]) or device.url)
+        click.echo(" / ".join(match.path[:-1]) or url)
         for key in wanted:
             item = match.nodes.get(key)
             seen = f"= {shown_value(item.value)}  [{item.node}]" if item else say("browse.as.absent", lang)

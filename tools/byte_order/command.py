@@ -5,18 +5,20 @@ from typing import Final
 
 import click
 
-from adapters.contract import Misconfigured, NotConnected
+from adapters.connection_faults import connection_fault
+from adapters.contract import DeviceMisconfigured, NotConnected
 from adapters.modbus.bus.frames_tcp import Refused
+from adapters.modbus.face import explain
+from adapters.modbus.model import BIT_TABLES
 from adapters.modbus.service.asker import Asker, Politeness
 from adapters.modbus.service.decodings import Block, equals, ways
 from adapters.modbus.service.peers import open_bus
 from adapters.modbus.service.registers import Span
 from cli.terminal import notice, show_json
-from config.devices.modbus import BIT_TABLES
 from tools.byte_order.output import as_json as as_json_of
 from tools.byte_order.output import bare, show
 from tools.byte_order.search import Question, Search
-from tools.check.faults import fault_of, told
+from tools.faults import full_text
 from words import say
 
 READ_EVERY_S: Final = 0.5
@@ -45,8 +47,8 @@ async def _find(
             search.take(question, shows)
         if watch and (search.candidates or shows is None):
             await _watch(asker, question, search, lang)
-    except (NotConnected, Misconfigured, Refused, TimeoutError) as error:
-        notice(told(fault_of(asker.nonsense or error), lang))
+    except (NotConnected, DeviceMisconfigured, Refused, TimeoutError) as error:
+        notice(full_text(connection_fault(asker.nonsense or error, explain), lang))
         return 1
     finally:
         asker.close()

@@ -2,10 +2,10 @@
 
 import click
 
+from adapters.modbus.model import BIT_TABLES
 from adapters.modbus.service.decodings import Block, Candidate, Fit, equals, tag_line, ways
 from adapters.modbus.service.peers import title
 from cli.terminal import show_table
-from config.devices.modbus import BIT_TABLES
 from tools.byte_order.search import Question, Search
 from words import number, say, value_text
 

@@ -4,9 +4,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
+from adapters.modbus.model import BIT_TABLES, Table
 from adapters.modbus.service.decodings import Block, Candidate, parse_shown, ranked, still_fitting
 from adapters.modbus.service.peers import Peer
-from config.devices.modbus import BIT_TABLES, Table
 
 LATELY: Final = 40
 """Readings that a value on the display is compared with: a person needs some seconds to read and to type."""

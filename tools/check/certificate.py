@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 from config.site.model import Site
 from tools.check.certificate_setup import devices, machines, products
 from tools.check.count import Comparison
-from tools.check.faults import sentence
 from tools.check.machine_now import Told
 from tools.check.verdict import DeviceSeen, TagReport
+from tools.faults import sentence
 from words import duration, moment, number, say, value_text
 
 _CENTRED: Final = ' class="c"'

@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-from config.devices.kinds import Device
-from config.devices.modbus import ModbusRtuDevice, ModbusTcpDevice
 from config.site.machine import CounterUse, is_operator
 from config.site.model import ProductAt, Site
 from tools.check.machine_now import Told
@@ -21,7 +19,7 @@ def devices(site: Site, seen: Mapping[str, DeviceSeen], lang: str) -> str:
         latency = there.latency_s if there is not None else None
         rows.append((
             f'<td class="name">{escape(name)}<small>{escape(device.kind)}</small></td>',
-            _cell(_place(device)),
+            _cell(device.place),
             f'<td class="c {"pass" if connected else "fail"}">{"✓" if connected else "✗"}</td>',
             f'<td class="num">{"–" if latency is None else f"{number(latency * 1000, lang, 1)} ms"}</td>',
         ))  # fmt: skip
@@ -70,15 +68,6 @@ def _ideal(machine: str, at: ProductAt, lang: str) -> tuple[str, ...]:
 def _counter(role: str, use: CounterUse, lang: str) -> str:
     tag = say("certificate.by_hand", lang) if is_operator(use) else use.tag
     return f"{say(f'certificate.role.{role}', lang)}: {tag}"
-
-
-def _place(device: Device) -> str:
-    if isinstance(device, ModbusTcpDevice):
-        return f"{device.host}:{device.port}, unit {device.unit}"
-    if isinstance(device, ModbusRtuDevice):
-        speed = f"{device.baud} 8{device.parity[0].upper()}{device.stop_bits}"
-        return f"{device.port}, {speed}, unit {device.unit}"
-    return f"{device.url}, {device.security}"
 
 
 def _state_kind(state: object) -> str:

@@ -13,9 +13,7 @@ import click
 
 from cli.terminal import notice, progress, show_json
 from config import Misconfigured, Site, compile_site, config_hash, load_profiles, read_site
-from config.devices.kinds import Device, periods_s, stale_after_s
-from config.devices.modbus import ModbusDevice
-from config.devices.opcua import OpcUaDevice, with_files
+from config.devices.kinds import Device
 from oee.model.machine import Machine
 from oee.model.states import Quality
 from tools.check import count as tally
@@ -23,7 +21,7 @@ from tools.check.certificate import Sheet, page
 from tools.check.machine_now import compute, running_s, window
 from tools.check.observe import observe
 from tools.check.result import FINE, MISCONFIGURED, Result, as_json, show
-from tools.check.retry import look_again, round_trip_s
+from tools.check.retry import diagnose, round_trips_s
 from tools.check.uses import Use, rate_of, static_faults, uses
 from tools.check.verdict import DeviceSeen, Facts, Running, judge, still_while_running
 from words import say
@@ -79,7 +77,7 @@ async def _online(result: Result, site: Site, machines: Mapping[str, Machine], o
     with progress(quiet=options.as_json) as tell:
         title = say("check.reading", options.lang)
         seen = await observe(site.devices, files, options.for_s, now_ns, lambda s: tell(title, s, options.for_s))
-    await _look_again(site, files, seen)
+    await _explain_bad_tags(site, files, seen)
     result.devices = seen
     _judge_all(result, site, machines, options.for_s)
     if options.count_s is not None:
@@ -91,28 +89,18 @@ def certificates(site: Path) -> Path:
     return site.with_suffix(".certificates")
 
 
-async def _look_again(site: Site, files: Path, seen: Mapping[str, DeviceSeen]) -> None:
+async def _explain_bad_tags(site: Site, files: Path, seen: Mapping[str, DeviceSeen]) -> None:
     """Why bad tags were bad, and how long a server takes that only sends what changes."""
-    there = {
-        name: with_files(device, name, files) if isinstance(device, OpcUaDevice) else device
-        for name, device in site.devices.items()
-        if seen[name].fault is None
-    }
+    there = {name: device.with_files(name, files) for name, device in site.devices.items() if seen[name].fault is None}
     bad = {
         name: [
             tag for tag in device.tags if tag not in seen[name].rows or seen[name].rows[tag][-1].quality >= Quality.BAD
         ]
         for name, device in there.items()
     }
-
-    async def measure(name: str, device: OpcUaDevice) -> None:
-        seen[name].latency_s = await round_trip_s(device)
-
-    subscribed = {
-        name: device for name, device in there.items() if isinstance(device, OpcUaDevice) and device.mode == "subscribe"
-    }
-    await asyncio.gather(*(measure(name, device) for name, device in subscribed.items()))
-    for name, notes in (await look_again(there, bad)).items():
+    for name, seconds in (await round_trips_s(there)).items():
+        seen[name].latency_s = seconds
+    for name, notes in (await diagnose(there, bad)).items():
         seen[name].notes = notes
 
 
@@ -144,16 +132,10 @@ def _judge_all(result: Result, site: Site, machines: Mapping[str, Machine], for_
 
 
 def _facts(device: Device, name: str) -> Facts:
-    period_s, stale_s = periods_s(device)[name], stale_after_s(device)[name]
-    if isinstance(device, ModbusDevice):
-        tag = device.tags[name]
-        words = tag.count >= 2 and tag.value_type != "string"
-        order = f" {tag.order}" if words or tag.order != "ABCD" else ""
-        bit = f".{tag.bit}" if tag.bit is not None else ""
-        address = f"{tag.written}{bit} {tag.value_type}{order}"
-        return Facts(address, tag.unit, period_s, stale_s, words and tag.value_type.endswith("int32"))
-    assert isinstance(device, OpcUaDevice)  # there are no others
-    return Facts(device.tags[name].node, device.tags[name].unit, period_s, stale_s, word_order=False)
+    tag = device.tags[name]
+    return Facts(
+        device.address(name), tag.unit, device.period_s(name), device.stale_after_s(name), word_order=tag.has_word_order
+    )
 
 
 async def _count(

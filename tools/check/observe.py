@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from adapters.contract import Adapter, Misconfigured, NotConnected, Reading
+from adapters.connection_faults import connection_fault
+from adapters.contract import Adapter, DeviceMisconfigured, NotConnected, Reading
+from adapters.faults import Fault
+from adapters.kinds import kind
 from agent.devices.open import open_all
 from config.devices.kinds import Device
-from tools.check.faults import Fault, fault_of
 from tools.check.verdict import DeviceSeen
 
 CONNECT_S = 20.0
@@ -37,30 +39,26 @@ async def observe(
     watching = asyncio.create_task(bar())
     try:
         await asyncio.gather(
-            *(
-                _device(item, seen[name], frozenset(devices[name].tags), for_s, now_ns)
-                for name, item in adapters.items()
-            )
+            *(_device(item, seen[name], devices[name], for_s, now_ns) for name, item in adapters.items())
         )
     finally:
         watching.cancel()
     return seen
 
 
-async def _device(
-    adapter: Adapter, seen: DeviceSeen, tags: frozenset[str], for_s: float, now_ns: Callable[[], int]
-) -> None:
+async def _device(adapter: Adapter, seen: DeviceSeen, device: Device, for_s: float, now_ns: Callable[[], int]) -> None:
     clock = asyncio.get_running_loop().time
+    explain, tags = kind(device.kind).explain, frozenset(device.tags)
     end_s = clock() + for_s
     seen.from_ns = now_ns()
     while True:
         try:
             await _connected(adapter, seen, tags, end_s)
-        except Misconfigured as error:
-            seen.fault = fault_of(error)
+        except DeviceMisconfigured as error:
+            seen.fault = connection_fault(error, explain)
             break
         except NotConnected as error:
-            seen.fault, seen.lost = fault_of(error), seen.lost + 1
+            seen.fault, seen.lost = connection_fault(error, explain), seen.lost + 1
             if error.gentle or clock() + AGAIN_S > end_s:
                 break
         except TimeoutError:

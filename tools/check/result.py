@@ -8,13 +8,14 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from adapters.faults import Fault
 from agent.uplink.data_estimate import expected, month_mb
 from cli.terminal import notice, show_table
 from config import Complaint, Site, config_hash
 from tools.check import count as tally
-from tools.check.faults import Fault, told
 from tools.check.machine_now import Told
 from tools.check.verdict import DeviceSeen, TagReport
+from tools.faults import full_text
 from tools.plan.data_lines import data_lines
 from words import complaint, number, say, value_text
 
@@ -147,7 +148,7 @@ def _show_faults(faults: Iterable[tuple[str, Iterable[Fault]]], lang: str) -> No
             which[key] = fault
     for key, names in having.items():
         shown = ", ".join(names[:6]) + (f" … ({len(names)})" if len(names) > 6 else "")
-        click.echo(f"{say(f'check.mark.{which[key].severity}', lang)} {shown}: {told(which[key], lang)}\n")
+        click.echo(f"{say(f'check.mark.{which[key].severity}', lang)} {shown}: {full_text(which[key], lang)}\n")
 
 
 def _show_machines(result: Result, lang: str) -> None:

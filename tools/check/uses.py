@@ -3,15 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from adapters.faults import Fault
 from config.check.counting import tag_of
 from config.devices.kinds import periods_s
-from config.devices.modbus import BIT_TABLES, ModbusTag
 from config.site.model import Site
 from config.site.names import ONLINE
 from oee.engine.production import per_count
 from oee.engine.timeline import text
 from oee.model.machine import Counter, Machine
-from tools.check.faults import Fault
 
 BLINK_S = 0.5
 """A lamp that blinks once a second is lit and dark for half a second each; read more slowly, it may look steady [s]."""
@@ -63,7 +62,7 @@ def _counting(site: Site, machine: Machine, name: str) -> list[Counting]:
 def is_pulse(site: Site, name: str) -> bool:
     """Whether a tag is one bit."""
     tag = tag_of(site, name)
-    return isinstance(tag, ModbusTag) and (tag.table in BIT_TABLES or tag.value_type == "bool")
+    return tag is not None and tag.is_bit
 
 
 def fastest(machine: Machine, counter: Counter) -> float | None:

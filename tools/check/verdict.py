@@ -6,11 +6,11 @@ from itertools import pairwise
 from typing import Any, Final
 
 from adapters.contract import Row
+from adapters.faults import Fault
 from oee.engine.counters import CounterState, count
 from oee.model.machine import Counter
 from oee.model.samples import Series, series
 from oee.model.states import Quality
-from tools.check.faults import Fault
 from tools.check.uses import Counting, Use
 
 TINY: Final = 1e-30

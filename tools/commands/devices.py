@@ -148,14 +148,16 @@ def browse(
     certificates: Path, as_json: bool, lang: str,
 ) -> None:  # fmt: skip
     """Walks the OPC UA server at URL and prints tags ready for the site file."""
-    from tools.browse.command import Walk, open_and_browse
+    from adapters.browsing import Walk
+    from tools.browse.command import BrowseRequest
+    from tools.browse.command import browse as run
 
     settings = {"security": security, "user": user if password_file else "", "password_file": password_file}
     login = None
     if user and not password_file:
         login = (user, click.prompt("Password", hide_input=True, err=True))
-    walk = Walk(node, depth, find, most, profile)
-    sys.exit(open_and_browse(url, settings, certificates, walk, login, as_json=as_json, lang=lang))
+    request = BrowseRequest(url, settings, certificates, login, Walk(node, depth, most), find, profile)
+    sys.exit(run(request, as_json=as_json, lang=lang))
 
 
 @click.command("bytes")

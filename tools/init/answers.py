@@ -6,9 +6,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from adapters.kinds import all_kinds, kind
 from config import Misconfigured, parse_site
-from config.devices.modbus import ModbusTag
-from config.devices.opcua import OpcUaTag
 from config.site.names import names_in
 from config.templates.equipment import Equipment, equipment, equipment_ids
 from config.templates.expand import expand
@@ -16,9 +15,6 @@ from config.yaml.complaints import Complaint, nearest
 from config.yaml.tree import read_tree, value
 from tools.init.site_text import DeviceAnswer, MachineAnswer, ShiftAnswer, UseAnswer, devices_text, uses_text
 
-KINDS: dict[str, type[ModbusTag] | type[OpcUaTag]] = {
-    "modbus_tcp": ModbusTag, "modbus_rtu": ModbusTag, "opcua": OpcUaTag,
-}  # fmt: skip
 SHIFT = r"(\S+)\s+(\S+)\s+(\d\d:\d\d)-(\d\d:\d\d)((?:\s+\d\d:\d\d-\d\d:\d\d)*)"
 MACHINE_KEYS = ("name", "line", "running", "alarm", "count", "reject")
 
@@ -47,16 +43,11 @@ def parse_device(text: str) -> DeviceAnswer:
     name, _, place = (part.strip() for part in text.partition("="))
     if not re.fullmatch(r"[^\W\d][\w-]*", name) or not place:
         raise Unusable("device", text)
-    if place.startswith("opc.tcp://"):
-        return DeviceAnswer(name, "opcua", {"url": place})
-    line = re.fullmatch(r"(/.+):(\d+):(none|even|odd)(?:/(\d+))?", place)
-    if line is not None:
-        settings = {"port": line[1], "baud": line[2], "parity": line[3], "unit": line[4] or "1"}
-        return DeviceAnswer(name, "modbus_rtu", settings)
-    match = re.fullmatch(r"([\w.-]+)(?::(\d+))?(?:/(\d+))?", place)
-    if match is None:
-        raise Unusable("device", text)
-    return DeviceAnswer(name, "modbus_tcp", {"host": match[1], "port": match[2] or "502", "unit": match[3] or "1"})
+    for face in all_kinds():
+        settings = face.typed(place)
+        if settings is not None:
+            return DeviceAnswer(name, face.name, settings)
+    raise Unusable("device", text)
 
 
 def parse_tag(text: str) -> tuple[str, str, str]:
@@ -67,13 +58,13 @@ def parse_tag(text: str) -> tuple[str, str, str]:
     return match[1], match[2], match[3]
 
 
-def check_tag(kind: str, line: str, text: str) -> None:
+def check_tag(kind_name: str, line: str, text: str) -> None:
     """Whether a device of that kind takes such a tag. Raises `Unusable`."""
     tree, wrong = read_tree(f"tag: {line}", "")
     if wrong:
         raise Unusable("tag", text, str(wrong[0].values.get("detail", "")))
     try:
-        KINDS[kind].model_validate(value(tree)["tag"])
+        kind(kind_name).tag.model_validate(value(tree)["tag"])
     except ValidationError as error:
         raise Unusable("tag", text, "; ".join(item["msg"] for item in error.errors(include_url=False))) from error
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import click
 
+from adapters.kinds import kind
 from cli.terminal import notice, show_json
 from config import Misconfigured, parse_site
 from tools.init.answers import (
@@ -173,8 +174,7 @@ def _device(text: str, lang: str) -> DeviceAnswer:
         return tag, braces
 
     while not tags:
-        kind = "opcua" if device.kind == "opcua" else "modbus_tcp"
-        _several(f"tag_{kind}", lang, one, device=device.name)
+        _several(kind(device.kind).tags_message, lang, one, device=device.name)
         if not tags:
             notice(say("init.needs_tag", lang, device=device.name))
     return replace(device, tags=tags)

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import click
 
+from adapters.planned import TIGHT, LinePlan, ServerPlan
 from agent.uplink.data_estimate import expected, month_mb
 from cli.terminal import notice, show_json, show_table
 from config import Misconfigured, read_site
 from tools.plan.data_lines import data_lines
-from tools.plan.lines import TIGHT, Line, Server, lines_of, servers_of
+from tools.plan.lines import lines_of, servers_of
 from words import complaint, number, percent, say
 
 FINE, BAD, MISCONFIGURED = 0, 1, 2
@@ -40,8 +41,8 @@ def plan(path: Path, thinking_s: float, *, as_json: bool, lang: str) -> int:
         return BAD if slow else FINE
     for line in lines:
         _show_line(line, thinking_s, lang)
-    if servers:
-        _show_servers(servers, lang)
+    for protocol in dict.fromkeys(server.protocol for server in servers):
+        _show_servers(protocol, [server for server in servers if server.protocol == protocol], lang)
     if not lines and not servers:
         notice(say("plan.nothing", lang))
     for line_of_data in data_lines(site, lang):
@@ -49,28 +50,28 @@ def plan(path: Path, thinking_s: float, *, as_json: bool, lang: str) -> int:
     return BAD if slow else FINE
 
 
-def _show_line(line: Line, thinking_s: float, lang: str) -> None:
+def _show_line(line: LinePlan, thinking_s: float, lang: str) -> None:
     speed = {"": "", "?": say("plan.speed_unknown", lang)}.get(line.speed, line.speed)
     rows = [
         (
-            ask.device,
-            str(ask.unit),
-            ask.request.table,
-            _span(ask.request.start, ask.request.count),
-            str(ask.request.count),
-            _period(ask.request.period_s, lang),
-            ", ".join(ask.request.tags),
-            _ms(ask.cost_s, lang),
+            request.device,
+            str(request.unit),
+            request.table,
+            _span(request.start, request.count),
+            str(request.count),
+            _period(request.period_s, lang),
+            ", ".join(request.tags),
+            _ms(request.cost_s, lang),
         )
-        for ask in line.asks
+        for request in line.requests
     ]
     title = " · ".join(part for part in (line.name, line.kind, speed) if part)
     show_table([say(f"plan.{heading}", lang) for heading in _HEADINGS], rows, title)
-    cycle, share = _ms(line.load.cycle_s, lang), percent(line.load.share, lang)
+    cycle, share = _ms(line.cycle_s, lang), percent(line.share, lang)
     answer = _ms(thinking_s, lang)
-    click.echo(say("plan.cycle", lang, requests=len(line.asks), answer=answer, cycle=cycle, share=share))
-    if line.load.share > 1:
-        click.echo(say("plan.slow", lang, factor=number(line.load.share, lang, 1)))
+    click.echo(say("plan.cycle", lang, requests=len(line.requests), answer=answer, cycle=cycle, share=share))
+    if line.share > 1:
+        click.echo(say("plan.slow", lang, factor=number(line.share, lang, 1)))
     elif line.verdict == "tight":
         click.echo(say("plan.tight", lang, limit=percent(TIGHT, lang, 0)))
     for item in line.hurried:
@@ -79,7 +80,7 @@ def _show_line(line: Line, thinking_s: float, lang: str) -> None:
     click.echo("")
 
 
-def _show_servers(servers: list[Server], lang: str) -> None:
+def _show_servers(protocol: str, servers: list[ServerPlan], lang: str) -> None:
     headings = [say(f"plan.{heading}", lang) for heading in ("device", "server", "mode", "nodes", "every", "requests")]
     rows = [
         (
@@ -92,7 +93,7 @@ def _show_servers(servers: list[Server], lang: str) -> None:
         )
         for server in servers
     ]
-    show_table(headings, rows, "OPC UA")
+    show_table(headings, rows, protocol)
 
 
 def _span(start: int, count: int) -> str:

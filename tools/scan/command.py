@@ -5,14 +5,16 @@ from collections.abc import Sequence
 
 import click
 
-from adapters.contract import Misconfigured, NotConnected
+from adapters.connection_faults import connection_fault
+from adapters.contract import DeviceMisconfigured, NotConnected
+from adapters.kinds import kind_at
+from adapters.modbus.face import explain
 from adapters.modbus.service import scan as modbus
 from adapters.modbus.service.asker import Politeness
-from adapters.modbus.service.peers import Peer, title, typed
+from adapters.modbus.service.peers import Peer, is_serial, title, typed
 from adapters.modbus.service.registers import Found, Table
 from cli.terminal import notice, progress, show_json, show_table
-from config.devices.modbus import ModbusRtuDevice
-from tools.check.faults import fault_of, told
+from tools.faults import full_text
 from tools.scan import network as net
 from words import duration, number, say
 
@@ -26,14 +28,14 @@ def scan_modbus(peers: Sequence[Peer], plan: modbus.Plan, politeness: Politeness
     notice(say("scan.will", lang, peer=_place(peers), units=spans(plan.units), tables=", ".join(plan.tables),
                first=plan.first, last=plan.last, rate=f"{politeness.per_s:g}", requests=number(requests, lang),
                time=duration(1000 * requests / politeness.per_s, lang)))  # fmt: skip
-    if isinstance(peers[0], ModbusRtuDevice):
+    if is_serial(peers[0]):
         silent_s = 2 * 2 * politeness.timeout_s * len(plan.units) + peers[0].listen
         notice(say("scan.will_listen", lang, listen=duration(1000 * peers[0].listen, lang),
                    settings=", ".join(map(_speed, peers)), time=duration(1000 * silent_s, lang)))  # fmt: skip
     try:
         found = asyncio.run(_first_that_answers(peers, plan, politeness, quiet=as_json))
-    except (NotConnected, Misconfigured) as error:
-        notice(told(fault_of(error), lang))
+    except (NotConnected, DeviceMisconfigured) as error:
+        notice(full_text(connection_fault(error, explain), lang))
         return 1
     if as_json:
         show_json(found.as_json(plan))
@@ -53,7 +55,7 @@ async def _first_that_answers(
         for peer in peers:
             try:
                 found = await modbus.scan(peer, politeness, plan, tell)
-            except Misconfigured as error:
+            except DeviceMisconfigured as error:
                 if error.elsewhere or (peer is peers[-1] and not silent):
                     raise
                 continue  # a port that cannot do this speed or parity may do the next
@@ -65,7 +67,7 @@ async def _first_that_answers(
 
 def _place(peers: Sequence[Peer]) -> str:
     first = peers[0]
-    return first.port if isinstance(first, ModbusRtuDevice) else title(first)
+    return first.line if is_serial(first) else title(first)
 
 
 def _speed(peer: Peer) -> str:
@@ -75,7 +77,7 @@ def _speed(peer: Peer) -> str:
 def _show(found: modbus.Scan, plan: modbus.Plan, lang: str) -> None:
     if not found.units:
         if found.nonsense is not None:
-            click.echo(told(fault_of(found.nonsense), lang))
+            click.echo(full_text(connection_fault(found.nonsense, explain), lang))
         click.echo(say("scan.no_unit", lang, units=spans(plan.units)))
         return
     click.echo(say("scan.found", lang, peer=title(found.peer)))
@@ -126,19 +128,25 @@ def scan_network(
     with progress(quiet=as_json) as tell:
         found = asyncio.run(net.look(hosts, ports, per_s, timeout_s, lambda n: tell(hosts[n - 1], n, len(hosts))))
     if as_json:
-        show_json({"network": cidr, "listeners": [{"host": i.host, "port": i.port, "kind": i.kind} for i in found]})
+        show_json({"network": cidr, "listeners": [{"host": i.host, "port": i.port, "kind": _kind(i)} for i in found]})
     elif not found:
         click.echo(say("scan.network.nobody", lang))
     else:
         headings = [say(f"scan.column.{key}", lang) for key in ("host", "port", "kind", "next")]
-        show_table(headings, [[item.host, str(item.port), item.kind, _next(item)] for item in found])
+        show_table(headings, [[item.host, str(item.port), _kind(item), _next(item)] for item in found])
     return 0 if found else 1
 
 
+def _kind(item: net.Listener) -> str:
+    found = kind_at(item.port)
+    return found.name if found is not None else ""
+
+
 def _next(item: net.Listener) -> str:
-    if item.kind == "opcua":
-        return f"nhip browse opc.tcp://{item.host}:{item.port}"
-    return f"nhip scan modbus {item.host}:{item.port}"
+    found = kind_at(item.port)
+    if found is None or found.next_command is None:
+        return f"nhip scan modbus {item.host}:{item.port}"
+    return found.next_command(item.host, item.port)
 
 
 def spans(numbers: Sequence[int]) -> str:

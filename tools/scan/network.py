@@ -1,4 +1,4 @@
-"""Who in a private network listens where Modbus and OPC UA servers do."""
+"""Which hosts of a private network listen on the ports of device servers."""
 
 import asyncio
 import ipaddress
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 MOST_ADDRESSES = 256
 """A /24: larger networks belong to somebody else's department."""
 PRIVATE = tuple(ipaddress.ip_network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8"))
-PROTOCOLS = {502: "modbus_tcp", 4840: "opcua"}
 
 
 class NotAllowed(Exception):
@@ -25,11 +24,6 @@ class Listener:
 
     host: str
     port: int
-
-    @property
-    def kind(self) -> str:
-        """The kind of device that usually listens there, or ""."""
-        return PROTOCOLS.get(self.port, "")
 
 
 def targets(cidr: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ line is out of step (`Garbled`), and the line is made quiet before anything else
 from typing import NamedTuple
 
 from adapters.modbus.bus.frames_tcp import EXCEPTIONS, FUNCTIONS, Garbled, Refused
-from config.devices.modbus import BIT_TABLES, Table
+from adapters.modbus.model import BIT_TABLES, Table
 
 HEAD = 3
 """Bytes of an answer that tell its size."""

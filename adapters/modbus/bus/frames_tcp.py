@@ -6,7 +6,7 @@ Frame: transaction (2 bytes), protocol 0 (2), length of what follows (2), unit (
 
 import struct
 
-from config.devices.modbus import BIT_TABLES, Table
+from adapters.modbus.model import BIT_TABLES, Table
 
 FUNCTIONS: dict[Table, int] = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
 HEADER = struct.Struct(">HHHB")

@@ -18,7 +18,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from adapters.contract import Misconfigured, NotConnected
+from adapters.contract import DeviceMisconfigured, NotConnected
 from adapters.modbus.bus.channel import Channel
 from adapters.modbus.bus.frames_rtu import HEAD, answer_size, heard_in, question, size_of, values_of
 from adapters.modbus.bus.frames_tcp import Garbled, Refused
@@ -192,7 +192,9 @@ class Line:
             return
         self._answered_s = float("-inf")
         self._drop(what)
-        raise Misconfigured(f"{self.peer}: {what}; a line has one master: disconnect the other one", elsewhere=True)
+        raise DeviceMisconfigured(
+            f"{self.peer}: {what}; a line has one master: disconnect the other one", elsewhere=True
+        )
 
     async def _connected(self, timeout_s: float) -> Channel:
         try:

@@ -8,15 +8,15 @@ import termios
 import serial
 from serial.rs485 import RS485Settings
 
-from adapters.contract import Misconfigured, NotConnected
+from adapters.contract import DeviceMisconfigured, NotConnected
 from adapters.modbus.bus.channel import Channel
-from config.devices.modbus import ModbusRtuDevice
+from adapters.modbus.model import ModbusRtuDevice
 
 _PARITY = {"none": serial.PARITY_NONE, "even": serial.PARITY_EVEN, "odd": serial.PARITY_ODD}
 
 
 def open_serial(device: ModbusRtuDevice) -> Channel:
-    """Through a port of this machine, which nobody else may use meanwhile. Raises `NotConnected`, `Misconfigured`."""
+    """Through a port of this machine, which nobody else may use meanwhile. Raises `NotConnected`, `DeviceMisconfigured`."""
     try:
         port = serial.Serial(
             device.port,
@@ -32,7 +32,7 @@ def open_serial(device: ModbusRtuDevice) -> Channel:
         raise NotConnected(f"{device.port}: {_reason(error)}") from error
     except (termios.error, ValueError) as error:
         settings = f"{device.baud} baud, parity {device.parity}, {device.stop_bits} stop bits"
-        raise Misconfigured(f"{device.port} cannot do {settings} ({error})") from error
+        raise DeviceMisconfigured(f"{device.port} cannot do {settings} ({error})") from error
     try:
         _set_rs485(port, device)
         channel = Channel()
@@ -55,13 +55,15 @@ def _set_rs485(port: serial.Serial, device: ModbusRtuDevice) -> None:
             delay_before_rx=wanted.delay_after_send or None,
         )
     except (OSError, ValueError) as error:
-        raise Misconfigured(
+        raise DeviceMisconfigured(
             f"{device.port}: this port cannot switch RS-485 itself; leave out rs485 ({error})"
         ) from error
 
 
-def _forbidden(port: str) -> Misconfigured:
-    return Misconfigured(f"{port}: no permission; add the user to the group that owns it (dialout)", elsewhere=True)
+def _forbidden(port: str) -> DeviceMisconfigured:
+    return DeviceMisconfigured(
+        f"{port}: no permission; add the user to the group that owns it (dialout)", elsewhere=True
+    )
 
 
 def _reason(error: serial.SerialException) -> str:

@@ -13,10 +13,10 @@ from adapters.modbus.bus.frames_tcp import (
     Garbled,
     Refused,
 )
+from adapters.modbus.model import Table
 from adapters.modbus.plan import Request
 from adapters.modbus.service.registers import Answer, Span
 from adapters.modbus.unit import Bus
-from config.devices.modbus import Table
 
 CONNECT_S = 3.0
 BUSY_TRIES = 5
@@ -50,7 +50,7 @@ class Asker:
         self.nonsense: NotConnected | None = None
 
     async def open(self) -> None:
-        """Makes sure that the bus is open. Raises `NotConnected`; `Misconfigured` if another master is on a line."""
+        """Makes sure that the bus is open. Raises `NotConnected`; `DeviceMisconfigured` if another master is on a line."""
         await self._bus.join(self, CONNECT_S, 0.0)
 
     def close(self) -> None:
@@ -58,7 +58,7 @@ class Asker:
         self._bus.leave(self)
 
     async def read(self, unit: int, table: Table, span: Span) -> bytes:
-        """The bytes of the values. Raises `TimeoutError`, `Refused`, `NotConnected`, `Misconfigured`."""
+        """The bytes of the values. Raises `TimeoutError`, `Refused`, `NotConnected`, `DeviceMisconfigured`."""
         for _ in range(BUSY_TRIES - 1):
             try:
                 return await self._once(unit, table, span)

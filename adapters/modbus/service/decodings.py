@@ -15,7 +15,7 @@ from enum import IntEnum
 from typing import Final
 
 from adapters.modbus.decode import FLOATS, decoder
-from config.devices.modbus import REGISTERS, ByteOrder, ModbusType, Table
+from adapters.modbus.model import REGISTERS, ByteOrder, ModbusType, Table
 
 SCALES: Final = (1.0, 0.1, 0.01, 0.001, 10.0, 100.0, 1000.0)
 TYPES: Final[tuple[ModbusType, ...]] = (

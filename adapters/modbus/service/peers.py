@@ -9,10 +9,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from adapters.modbus.bus.opening import network_bus, serial_bus
+from adapters.modbus.model import ModbusRtuDevice, ModbusTcpDevice
 from adapters.modbus.unit import Bus
-from adapters.modbus_rtu.adapter import line_of
-from adapters.modbus_tcp.adapter import bus_of
-from config.devices.modbus import ModbusRtuDevice, ModbusTcpDevice
 
 Peer = ModbusTcpDevice | ModbusRtuDevice
 
@@ -69,17 +68,22 @@ def _speeds(serial: Serial) -> list[tuple[int, str]]:
     return [*common, *(pair for pair in said if pair not in common)]
 
 
+def is_serial(peer: Peer) -> bool:
+    """Whether it is on a serial line of this machine."""
+    return isinstance(peer, ModbusRtuDevice)
+
+
 def open_bus(peer: Peer) -> Bus:
     """What carries questions there; a unit that is silent may be asked again as often as the caller likes."""
     if isinstance(peer, ModbusRtuDevice):
-        return line_of([peer], patience=sys.maxsize)
-    return bus_of([peer], patience=sys.maxsize)
+        return serial_bus([peer], patience=sys.maxsize)
+    return network_bus([peer], patience=sys.maxsize)
 
 
 def title(peer: Peer) -> str:
     """`192.168.1.10:502`, or `/dev/ttyUSB0 (9600 8N1)`."""
     if isinstance(peer, ModbusRtuDevice):
-        return f"{peer.port} ({peer.baud} 8{peer.parity[0].upper()}{peer.stop_bits})"
+        return f"{peer.port} ({peer.speed})"
     return f"{peer.host}:{peer.port}" + (" (RTU)" if peer.framing == "rtu" else "")
 
 

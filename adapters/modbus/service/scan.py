@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.contract import NotConnected
+from adapters.modbus.model import BIT_TABLES, Table
 from adapters.modbus.service.asker import Asker, NoUnit, Politeness
 from adapters.modbus.service.peers import Peer, open_bus, settings, title
 from adapters.modbus.service.registers import Answer, Found, Span, requests_if_empty, scan_table
 from adapters.modbus.service.registers import Table as Outcome
-from config.devices.modbus import BIT_TABLES, Table
 
 REGISTERS_AT_ONCE = 125
 BITS_AT_ONCE = 2000
@@ -74,7 +74,7 @@ class Scan:
 async def scan(peer: Peer, politeness: Politeness, plan: Plan, progress: Progress) -> Scan:
     """Looks for units, then through the tables of each.
 
-    Raises `NotConnected` if the peer cannot be reached, `Misconfigured` if it must be left alone.
+    Raises `NotConnected` if the peer cannot be reached, `DeviceMisconfigured` if it must be left alone.
     """
     asker = Asker(open_bus(peer), politeness)
     try:

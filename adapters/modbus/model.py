@@ -1,12 +1,12 @@
 """Modbus devices as written in the site file: over TCP, and over a serial line."""
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from config.devices.common import DeviceBase
-from config.devices.modbus_tag import (
+from adapters.modbus.tag import (
     BIT_TABLES,
     LAST_ADDRESS,
     REGISTERS,
@@ -15,8 +15,10 @@ from config.devices.modbus_tag import (
     ModbusTag,
     ModbusType,
     Table,
+    reference,
 )
-from config.yaml.complaints import InvalidValue
+from config.devices.device import DeviceModel
+from config.yaml.complaints import Complaint, InvalidValue, SourceMap
 from config.yaml.durations import Duration, DurationOrZero
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "Table",
 ]
 LONGEST_LISTEN_S: Final = 10.0
+_CHANGING_NAME: Final = re.compile(r"/dev/tty(USB|ACM)\d+")
 BITS_OF_PARITY: Final = {"none": 0, "even": 1, "odd": 1}
 
 
@@ -82,7 +85,7 @@ class NeverRead(BaseModel):
         return self
 
 
-class ModbusDevice(DeviceBase):
+class ModbusDevice(DeviceModel):
     """What every Modbus device may say."""
 
     unit: int = Field(1, ge=0, le=255, description="Unit identifier; 0, 1 or 255 for a device that is its own server.")
@@ -115,6 +118,29 @@ class ModbusDevice(DeviceBase):
         """`never_read` as addresses on the wire: (table, first, last), both ends included."""
         spans = (span for entry in self.never_read for span in entry.spans())
         return tuple((table, first - self.base, last - self.base) for table, first, last in spans)
+
+    def address(self, tag: str) -> str:
+        """`holding 100 uint32 CDAB`, `ref 400101.3 bool`."""
+        model = self.tags[tag]
+        words = model.count >= 2 and model.value_type != "string"
+        order = f" {model.order}" if words or model.order != "ABCD" else ""
+        bit = f".{model.bit}" if model.bit is not None else ""
+        return f"{model.written}{bit} {model.value_type}{order}"
+
+    def line_settings(self) -> dict[str, object]:
+        """How to listen before the first request, and whether the adapter echoes."""
+        return {"listen": self.listen, "echo": self.echo}
+
+    def warnings(self, name: str, source: SourceMap) -> Iterator[Complaint]:
+        """Addresses that look like a manual's references."""
+        for tag, model in self.tags.items():
+            for table in TABLES:
+                number = getattr(model, table)
+                meant = reference(str(number)) if number is not None else None
+                if meant and meant[0] == table:
+                    where = ("devices", name, "tags", tag, table)
+                    first = meant[1] + self.base
+                    yield source.complain("modbus_looks_like_reference", where, number, severity="warning", first=first)
 
     @model_validator(mode="after")
     def _readable(self) -> Self:
@@ -158,6 +184,20 @@ class ModbusTcpDevice(ModbusDevice):
     )
     pause_after_connect: DurationOrZero = Field(0.0, description="Silence before the first request.")
 
+    @property
+    def line(self) -> str:
+        """Devices with the same host and port share one socket."""
+        return f"{self.host}:{self.port}"
+
+    @property
+    def place(self) -> str:
+        """`192.0.2.10:502, unit 1`."""
+        return f"{self.line}, unit {self.unit}"
+
+    def line_settings(self) -> dict[str, object]:
+        """Also the framing."""
+        return {"framing": self.framing, **super().line_settings()}
+
     @model_validator(mode="after")
     def _addressable(self) -> Self:
         if self.framing == "rtu":
@@ -188,6 +228,32 @@ class ModbusRtuDevice(ModbusDevice):
     parity: Literal["even", "odd", "none"] = Field("even", description="The standard says even; many devices say none.")
     stop_bits: Literal[1, 2] = Field(1, description="Stop bits.")
     rs485: Rs485 | None = Field(None, description="For a port that must be told when to send.")
+
+    @property
+    def line(self) -> str:
+        """Devices on the same port share it."""
+        return self.port
+
+    @property
+    def speed(self) -> str:
+        """`9600 8E1`."""
+        return f"{self.baud} 8{self.parity[0].upper()}{self.stop_bits}"
+
+    @property
+    def place(self) -> str:
+        """`/dev/ttyUSB0, 9600 8E1, unit 3`."""
+        return f"{self.port}, {self.speed}, unit {self.unit}"
+
+    def line_settings(self) -> dict[str, object]:
+        """Also everything about the port."""
+        own: dict[str, object] = {"baud": self.baud, "parity": self.parity, "stop_bits": self.stop_bits}
+        return {**own, "rs485": self.rs485, **super().line_settings()}
+
+    def warnings(self, name: str, source: SourceMap) -> Iterator[Complaint]:
+        """Also a port whose name changes with the order in which adapters are plugged in."""
+        if _CHANGING_NAME.fullmatch(self.port):
+            yield source.complain("modbus_port_name", ("devices", name, "port"), self.port, severity="warning")
+        yield from super().warnings(name, source)
 
     @property
     def bits_per_character(self) -> int:

@@ -2,11 +2,11 @@
 
 import re
 from pathlib import PurePath
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from config.devices.common import DeviceBase, TagBase
+from config.devices.device import DeviceModel, TagModel
 from config.yaml.complaints import InvalidValue
 from config.yaml.durations import Duration
 
@@ -31,7 +31,7 @@ def _url(text: str) -> str:
 NodeIdText = Annotated[str, AfterValidator(_node)]
 
 
-class OpcUaTag(TagBase):
+class OpcUaTag(TagModel):
     """One variable. In a subscription `every` is the sampling interval."""
 
     node: NodeIdText = Field(
@@ -42,7 +42,7 @@ class OpcUaTag(TagBase):
     queue: int = Field(10, ge=1, le=10_000, description="Values between two publications that the server keeps.")
 
 
-class OpcUaDevice(DeviceBase):
+class OpcUaDevice(DeviceModel):
     """An OPC UA server. `every` is the publishing interval, or the polling period."""
 
     kind: Literal["opcua"] = Field(description="The protocol.")
@@ -67,6 +67,43 @@ class OpcUaDevice(DeviceBase):
     max_nodes_per_request: int = Field(500, ge=1, description="Nodes in one request; a server may ask for fewer.")
     tags: dict[str, OpcUaTag] = Field(min_length=1, description="What is read, by name.")
 
+    file_settings: ClassVar[tuple[str, ...]] = (
+        "password_file", "certificate_file", "private_key_file", "server_certificate_file",
+    )  # fmt: skip
+
+    @property
+    def place(self) -> str:
+        """`opc.tcp://192.0.2.20:4840, Basic256Sha256/SignAndEncrypt`."""
+        return f"{self.url}, {self.security}"
+
+    def address(self, tag: str) -> str:
+        """The node id."""
+        return self.tags[tag].node
+
+    @property
+    def is_polled(self) -> bool:
+        """Not in a subscription."""
+        return self.mode == "poll"
+
+    def period_s(self, tag: str) -> float:
+        """Subscribed tags are confirmed together, with each publication."""
+        return super().period_s(tag) if self.is_polled else self.every
+
+    def with_files(self, name: str, folder: PurePath) -> Self:
+        """A place for every certificate whose file the site file does not say.
+
+        Devices that call us by the same name share our certificate; each has its own server's.
+        """
+        if self.security == "None":
+            return self
+        ours = re.sub(r"[^\w.-]+", "-", self.application_uri)
+        places = {
+            "certificate_file": folder / f"{ours}.der",
+            "private_key_file": folder / f"{ours}.pem",
+            "server_certificate_file": folder / f"{name}.server.der",
+        }
+        return self.model_copy(update={key: str(path) for key, path in places.items() if getattr(self, key) is None})
+
     @model_validator(mode="after")
     def _sound(self) -> Self:
         if (self.user is None) != (self.password_file is None):
@@ -82,19 +119,3 @@ class OpcUaDevice(DeviceBase):
             text = "certificate_file and private_key_file belong together; leave out both to have them made"
             raise InvalidValue("opcua_key", text)
         return self
-
-
-def with_files(device: OpcUaDevice, name: str, folder: PurePath) -> OpcUaDevice:
-    """The device `name` with a place in `folder` for every certificate whose file the site file does not say.
-
-    Devices that call us by the same name share our certificate; each has its own server's.
-    """
-    if device.security == "None":
-        return device
-    ours = re.sub(r"[^\w.-]+", "-", device.application_uri)
-    places = {
-        "certificate_file": folder / f"{ours}.der",
-        "private_key_file": folder / f"{ours}.pem",
-        "server_certificate_file": folder / f"{name}.server.der",
-    }
-    return device.model_copy(update={key: str(path) for key, path in places.items() if getattr(device, key) is None})

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, model_validator
 
-from config.devices.common import TagBase
+from config.devices.device import CounterWidth, TagModel
 from config.yaml.complaints import InvalidValue
 
 Table = Literal["coil", "discrete", "holding", "input"]
@@ -24,6 +24,7 @@ REGISTERS = {
 }  # fmt: skip
 """Registers that a value of each type takes; a string says so itself."""
 LAST_ADDRESS = 65535
+_INTEGER = re.compile(r"(u?)int(\d+)")
 TABLE_OF_DIGIT: dict[str, Table] = {"0": "coil", "1": "discrete", "3": "input", "4": "holding"}
 """The first digit of a reference, as Modicon numbered them."""
 
@@ -65,7 +66,7 @@ Reference = Annotated[
 ]
 
 
-class ModbusTag(TagBase):
+class ModbusTag(TagModel):
     """One value: exactly one of coil, discrete, holding, input or ref says where it begins."""
 
     coil: Address | None = Field(None, description="A coil (function 1).", examples=[0])
@@ -114,6 +115,29 @@ class ModbusTag(TagBase):
         if self.value_type == "string":
             return ((self.length or 1) + 1) // 2
         return REGISTERS[self.value_type]
+
+    @property
+    def counter_width(self) -> CounterWidth:
+        """What is scaled, decimal (BCD), a float, 64 bits or one bit does not wrap."""
+        match = _INTEGER.fullmatch(self.value_type)
+        if match is None or self.scale != 1 or self.offset != 0 or match[2] == "64":
+            return CounterWidth(None, signed=False)
+        return CounterWidth(int(match[2]), not match[1])
+
+    @property
+    def text_type(self) -> str:
+        """`string`, or ""."""
+        return "string" if self.value_type == "string" else ""
+
+    @property
+    def is_bit(self) -> bool:
+        """A coil, a discrete input, or a bit of a register."""
+        return self.table in BIT_TABLES or self.value_type == "bool"
+
+    @property
+    def has_word_order(self) -> bool:
+        """Two registers that hold an integer."""
+        return self.value_type in {"uint32", "int32"}
 
     @model_validator(mode="after")
     def _sound(self) -> Self:

@@ -1,0 +1,23 @@
+"""The faces of all device kinds, by name."""
+
+from importlib import import_module
+from typing import Any
+
+from adapters.contract import DeviceKind
+from config.devices.kinds import kind_names
+
+
+def kind(name: str) -> DeviceKind[Any]:
+    """The face of a kind that the site file names."""
+    face: DeviceKind[Any] = import_module(f"adapters.{name}.kind").KIND
+    return face
+
+
+def kind_at(port: int) -> DeviceKind[Any] | None:
+    """The kind whose devices usually listen at a TCP port."""
+    return next((face for face in all_kinds() if face.port == port), None)
+
+
+def all_kinds() -> tuple[DeviceKind[Any], ...]:
+    """Every kind, by name."""
+    return tuple(map(kind, kind_names()))

@@ -1,0 +1,31 @@
+"""What the faces of both Modbus kinds share. The modules that do it are imported when it is asked for."""
+
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+from adapters.faults import Fault
+from adapters.modbus.model import ModbusRtuDevice, ModbusTcpDevice
+from adapters.planned import LinePlan, ServerPlan
+
+D = TypeVar("D", ModbusTcpDevice, ModbusRtuDevice)
+
+
+def explain(error: Exception) -> Fault | None:
+    """See `contract.DeviceKind`."""
+    from adapters.modbus.service.faults import fault_of
+
+    return fault_of(error)
+
+
+async def diagnose(devices: Mapping[str, D], bad: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Fault]]:
+    """See `contract.DeviceKind`."""
+    from adapters.modbus.service.diagnose import diagnose_line
+
+    return await diagnose_line(devices, bad)
+
+
+def plan(devices: Mapping[str, D], answer_s: float) -> Sequence[LinePlan | ServerPlan]:
+    """See `contract.DeviceKind`."""
+    from adapters.modbus.service.line_plan import line_plan
+
+    return [line_plan(devices, answer_s)]

@@ -1,0 +1,122 @@
+"""Walks the address space of an OPC UA server."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from asyncua import ua
+from asyncua.ua.attribute_ids import AttributeIds
+from asyncua.ua.object_ids import ObjectIds
+
+from adapters.browsing import Browsed, BrowsedNode, Login, Walk
+from adapters.contract import DeviceMisconfigured
+from adapters.opcua.model import OpcUaDevice
+from adapters.opcua.nodes import node_id
+from adapters.opcua.session import Session, children, read, session
+from adapters.opcua.values import value_of
+
+OBJECTS = "i=85"
+OWN = frozenset(ua.NodeId(ua.Int32(number)) for number in (ObjectIds.Server, ObjectIds.Aliases, ObjectIds.Locations))
+"""What every server has below its objects: hundreds of nodes that are no machine's."""
+
+
+async def browse(
+    url: str,
+    settings: Mapping[str, str],
+    files: PurePath,
+    walk: Walk,
+    login: Login | None,
+    on_progress: Callable[[int], None],
+) -> Browsed:
+    """See `browsing.Browser`."""
+    given = {key: value for key, value in settings.items() if value}
+    tags = {"clock": {"node": "i=2258"}}
+    device = OpcUaDevice.model_validate({"kind": "opcua", "url": url, "tags": tags, **given})
+    async with session(device.with_files("browse", files), login) as opened:
+        begin = node_id(walk.node or OBJECTS, opened.namespaces)
+        if begin is None:
+            raise DeviceMisconfigured(f"{url}: the server has no namespace for --node {walk.node}")
+        return await _walked(opened, begin, walk, on_progress)
+
+
+@dataclass(frozen=True)
+class _Reached:
+    """A node that was reached."""
+
+    path: tuple[str, ...]
+    node: ua.NodeId
+    kind: str
+    browse_path: tuple[str, ...] = ()
+
+
+async def _walked(opened: Session, begin: ua.NodeId, walk: Walk, on_progress: Callable[[int], None]) -> Browsed:
+    """Level by level, so that one request asks for many nodes; each node once, whatever paths lead to it."""
+    level = [_Reached((), begin, "object")]
+    reached: dict[ua.NodeId, _Reached] = {}
+    seen, cut = {begin}, False
+    hidden = OWN if walk.node in {"", OBJECTS} else frozenset()
+    for _ in range(walk.depth):
+        below: list[_Reached] = []
+        for parent, references in zip(level, await children(opened, [item.node for item in level]), strict=True):
+            for reference in references:
+                item = _child(parent, reference)
+                if item.node not in seen and item.node not in hidden:
+                    seen.add(item.node)
+                    below.append(item)
+        room = walk.most - len(reached)
+        cut |= len(below) > room
+        level = below[:room]
+        reached |= {item.node: item for item in level}
+        on_progress(len(reached))
+        if not level or cut:
+            break
+    ordered = sorted(reached.values(), key=lambda item: item.path)
+    return Browsed(await _values(opened, ordered), cut)
+
+
+def _child(parent: _Reached, reference: ua.ReferenceDescription) -> _Reached:
+    node = ua.NodeId(reference.NodeId.Identifier, reference.NodeId.NamespaceIndex, reference.NodeId.NodeIdType)
+    name = reference.DisplayName.Text or reference.BrowseName.Name or str(node.Identifier)
+    browse_path = (*parent.browse_path, reference.BrowseName.Name or name)
+    return _Reached((*parent.path, name), node, reference.NodeClass.name.lower(), browse_path)
+
+
+async def _values(opened: Session, reached: Sequence[_Reached]) -> list[BrowsedNode]:
+    """The nodes with what they hold; variables are read, objects are only named."""
+    variables = [item.node for item in reached if item.kind == "variable"]
+    data = dict(zip(variables, await read(opened, variables, AttributeIds.Value), strict=True))
+    nodes = []
+    for item in reached:
+        text = node_text(item.node.to_string(), opened.namespaces)
+        depth = len(item.path) - 1
+        value = data.get(item.node)
+        if value is None:
+            nodes.append(BrowsedNode(depth, item.path, text, item.kind, browse_path=item.browse_path))
+            continue
+        raw = value.Value.Value if value.Value is not None else None
+        kind = value.Value.VariantType.name if value.Value is not None else ""
+        status = value.StatusCode.name if value.StatusCode is not None else "Good"
+        shown = raw if isinstance(raw, list) else value_of(value)[0]
+        nodes.append(
+            BrowsedNode(
+                depth, item.path, text, "variable", kind, shown, status, value.SourceTimestamp, item.browse_path
+            )
+        )
+    return nodes
+
+
+def node_text(identifier: str, namespaces: Sequence[str]) -> str:
+    """`ns=2;s=Name` with the namespace's URI; as it is in the standard's own namespace, or where it has no URI.
+
+    >>> node_text("ns=1;s=Shots", ["http://opcfoundation.org/UA/", "urn:m"])
+    'nsu=urn:m;s=Shots'
+    """
+    match = re.fullmatch(r"ns=(\d+);(.*)", identifier, re.DOTALL)
+    if match is None:
+        return identifier
+    number = int(match[1])
+    if number == 0:
+        return match[2]
+    uri = namespaces[number] if number < len(namespaces) else ""
+    return f"nsu={uri};{match[2]}" if uri and ";" not in uri else identifier

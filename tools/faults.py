@@ -1,0 +1,27 @@
+"""Faults as people read them: what was seen, what usually causes it, and what to look at in the cabinet. Pure."""
+
+from adapters.faults import Fault
+from words import say
+
+
+def sentence(fault: Fault, lang: str) -> str:
+    """What was seen."""
+    return say(f"fault.{fault.code}", lang, **fault.values)
+
+
+def causes(fault: Fault, lang: str) -> str:
+    """What usually causes it, the likeliest first."""
+    return say(f"fault.{fault.code}.causes", lang, **fault.values)
+
+
+def look(fault: Fault, lang: str) -> str:
+    """What to look at."""
+    return say(f"fault.{fault.code}.look", lang, **fault.values)
+
+
+def full_text(fault: Fault, lang: str) -> str:
+    """All of it, a line each."""
+    lines = [sentence(fault, lang) + (f" [{fault.detail}]" if fault.detail else "")]
+    lines.append(f"  {say('fault.heading.causes', lang)}: {causes(fault, lang)}")
+    lines.append(f"  {say('fault.heading.look', lang)}: {look(fault, lang)}")
+    return "\n".join(lines)
