@@ -86,7 +86,7 @@ async def work(folder, seconds):
         if back < seconds:
             gateway.say(said(back, "reason", "die-jam", seconds - back, seconds - back + 60))
             out[f"edit_{name}_s"] = await _turn(gateway)
-    gateway.outbox.within(lambda db: declared.ask_recompute(db, ["m"], 0, 1))
+    gateway.outbox.within(lambda db: declared.request_recompute(db, ["m"], 0, 1))
     out["recompute_s"] = await _turn(gateway)
     out["recompute_to_engine_alone"] = out["recompute_s"] / out["engine_alone_s"]
     await gateway.close()
@@ -95,7 +95,7 @@ async def work(folder, seconds):
 
 async def _turn(gateway):
     began_s = time.process_time()
-    await gateway.corrections.turn()
+    await gateway.corrections.run_pending()
     return time.process_time() - began_s
 
 

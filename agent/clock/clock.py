@@ -6,7 +6,7 @@ is sealed, offered and told. Only rows on their way into the pipeline pass from 
 
 On disk, beside the outbox: `<outbox>.clock` (JSON: `boot`, `base_ns`, `by`, `since_ns`: the
 monotonic time from which on rows were dated with this base) lets a restart within the same boot go on
-trusted; the same text stands in the outbox while everything is dated anew (`agent.store.redating`), and then counts first;
+trusted; the same text stands in the outbox while everything is dated anew (`agent.corrections.redating`), and then counts first;
 `<outbox>.confirmed` (JSON: `boot`, `mono_ns`, `utc_ns`, `within_ns`) is a person's word, written by `nhip clock confirm`.
 Both mean nothing after the next boot.
 """

@@ -14,7 +14,7 @@ from typing import Final
 from adapters.contract import Row
 from agent.clock.clock import Clock
 from agent.clock.undated_rows import Held
-from agent.compute.pipeline import Pipeline
+from agent.compute.pipeline import Pipeline, computed_until_ns, snapshots, tags_used_until_ns
 from agent.devices.freshness import ONLINE, Freshness
 from agent.process.health import Health
 from oee.engine.step import MachineSnapshot
@@ -53,7 +53,7 @@ class Dating:
     @property
     def live(self) -> dict[str, MachineSnapshot]:
         """What the machines are doing; while rows are held, since when is a guess."""
-        return self._sketch.live if self._sketch else self._pipeline.live
+        return snapshots(self._sketch or self._pipeline)
 
     @property
     def held_since_ns(self) -> int | None:
@@ -74,7 +74,7 @@ class Dating:
         """Live data begin: every tag is a gap from its last confirmation on."""
         now_ns, correction_ns = self._clock.steady_ns(), self._clock.correction_ns
         if self._clock.trusted and not self._path.exists():
-            last_ns = {tag: t_ns - correction_ns for tag, t_ns in self._pipeline.last_ns().items()}
+            last_ns = {tag: t_ns - correction_ns for tag, t_ns in tags_used_until_ns(self._pipeline).items()}
             self.feed(freshness.start(now_ns, last_ns))
             return
         self._held = held = Held(self._path, self._clock.boot)
@@ -137,7 +137,7 @@ class Dating:
         )
         again = held.base_ns is not None
         base_ns = held.base_ns if held.base_ns is not None else self._base_ns
-        told_ns = max(self._pipeline.until_ns.values(), default=0)
+        told_ns = max(computed_until_ns(self._pipeline).values(), default=0)
         if not again:
             self._deliver(self._ends_of_last_run())
             try:
@@ -178,7 +178,7 @@ class Dating:
         """What the run before knew last became unknown with its end."""
         return [
             Row(tag, t_ns, 0, Quality.GOOD) if tag.endswith(f".{ONLINE}") else Row(tag, t_ns, None, Quality.GAP)
-            for tag, t_ns in self._pipeline.last_ns().items()
+            for tag, t_ns in tags_used_until_ns(self._pipeline).items()
         ]
 
     def hold(self) -> None:

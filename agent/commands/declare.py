@@ -24,7 +24,7 @@ from cli.exits import MISCONFIGURED, fail
 from cli.options import json_option, lang_option
 
 if TYPE_CHECKING:
-    from agent.outbox.declarations import Said
+    from agent.outbox.declarations import StoredDeclaration
     from config import Site
     from oee.model.declarations import Declaration
 
@@ -125,11 +125,11 @@ def _list(path: Path, site: "Site", lang: str, as_json: bool) -> None:
     from agent.commands.requests import asking
     from agent.outbox import declarations as declared
 
-    def look() -> "list[Said]":
+    def look() -> "list[StoredDeclaration]":
         with asking(path) as db:
             return declared.latest(db, 50)
 
-    rows: list[Said] = asked(look)
+    rows: list[StoredDeclaration] = asked(look)
     if as_json:
         click.echo(json.dumps([asdict(item) for item in rows], ensure_ascii=False))
     elif not rows:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from agent.corrections.machine_digest import outdated
 from agent.outbox.disk import CannotStore, UnknownFormat, translated
 from agent.outbox.file import FORMAT
-from agent.store.machine_digest import outdated
 from agent.store.site import AUTHOR
 from wire.marks import Marks, count_unsettled, decode_marks, is_settled
 from wire.parcel import Item

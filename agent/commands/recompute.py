@@ -24,7 +24,7 @@ from cli.exits import MISCONFIGURED, fail
 from cli.options import json_option, lang_option
 
 if TYPE_CHECKING:
-    from agent.outbox.declarations import Recompute
+    from agent.outbox.declarations import RecomputeRequest
     from config import Site
 
 
@@ -58,8 +58,8 @@ def recompute(
 def _ask(site: "Site", file: Path, path: Path, names: Sequence[str], from_ns: int, lang: str) -> bool:
     """Writes the request down; whether an agent runs that will do it."""
     from agent.commands.requests import agent_runs, asking
-    from agent.outbox.declarations import ask_recompute
-    from agent.store.machine_digest import CONFIG
+    from agent.corrections.machine_digest import CONFIG
+    from agent.outbox.declarations import request_recompute
     from config import config_hash
 
     running = agent_runs(path)
@@ -67,11 +67,11 @@ def _ask(site: "Site", file: Path, path: Path, names: Sequence[str], from_ns: in
         known = dict(db.execute("select key, value from settings"))
         if running and known.get(CONFIG) != config_hash(site):
             fail(say("recompute.other_file", lang, file=file), MISCONFIGURED)
-        ask_recompute(db, names, from_ns, time.time_ns())
+        request_recompute(db, names, from_ns, time.time_ns())
     return running
 
 
-def _with_bar(site: "Site", path: Path, names: Sequence[str], lang: str, *, running: bool) -> "list[Recompute]":
+def _with_bar(site: "Site", path: Path, names: Sequence[str], lang: str, *, running: bool) -> "list[RecomputeRequest]":
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
@@ -91,22 +91,22 @@ def _with_bar(site: "Site", path: Path, names: Sequence[str], lang: str, *, runn
     return [item for item in rows if item.machine in names]
 
 
-def _here(site: "Site", path: Path, tell: Callable[[str, float], None]) -> "list[Recompute]":
+def _here(site: "Site", path: Path, tell: Callable[[str, float], None]) -> "list[RecomputeRequest]":
     import asyncio
 
-    from agent.store.recompute import recompute as offline
+    from agent.corrections.offline import recompute as offline
 
     return asyncio.run(offline(site, path, tell))
 
 
-def _watch(path: Path, names: Sequence[str], tell: Callable[[str, float], None]) -> "list[Recompute]":
+def _watch(path: Path, names: Sequence[str], tell: Callable[[str, float], None]) -> "list[RecomputeRequest]":
     """Follows a running agent until it has done everything, or ends."""
     from agent.commands.requests import agent_runs, asking
-    from agent.outbox.declarations import recomputes
+    from agent.outbox.declarations import recompute_requests
 
     while True:
         with asking(path) as db:
-            rows = [item for item in recomputes(db) if item.machine in names]
+            rows = [item for item in recompute_requests(db) if item.machine in names]
         for item in rows:
             if item.state != "new":
                 tell(item.machine, 1.0)
@@ -115,7 +115,7 @@ def _watch(path: Path, names: Sequence[str], tell: Callable[[str, float], None])
         time.sleep(0.3)
 
 
-def _tell(rows: "Sequence[Recompute]", site: "Site", lang: str) -> None:
+def _tell(rows: "Sequence[RecomputeRequest]", site: "Site", lang: str) -> None:
     for item in rows:
         if item.state == "done":
             since = local(item.base_ns or 0, site, lang)

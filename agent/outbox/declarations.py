@@ -1,14 +1,14 @@
-"""What people said, kept in the outbox's file until the machines' numbers follow it, and after that for the record.
+"""Declarations and requests to recompute, in the outbox's file. Functions run within the caller's transaction.
 
-    declarations  no, id, machine, data  data: the declaration as JSON; id: its own, so that saying it twice is saying
-                  source                 it once. source: `gateway` or `center`
-                  state, why             new: not looked at yet; done: the numbers follow it; refused: why says why
+    declarations  no, id, machine, data  data: the declaration as JSON; id: its own, so that one made twice counts once.
+                  source                 source: `gateway` or `center`
+                  state, why             new: not decided yet; done: the numbers follow it; refused: `why` is the reason
     recomputes    machine, from_ns       machines whose past is to be computed again from `from_ns` on
                   state, why, asked_ns   new, done or refused
                   base_ns                where the computation began, or null
 
 `nhip declare` and `nhip recompute` add rows here while the agent runs, each in a short transaction of its own; the
-agent looks every second. So a declaration is on disk when the command returns, whether or not an agent runs, nothing
+agent polls them every second. So a declaration is on disk when the command returns, whether or not an agent runs, nothing
 listens on a port, and who may write the file may declare. Rows are never changed but for their state, and live a year.
 """
 
@@ -33,7 +33,7 @@ Source = Literal["gateway", "center"]
 
 
 @dataclass(frozen=True)
-class Said:
+class StoredDeclaration:
     """A declaration and what became of it. state: new, done or refused; why: "" or the reason of the refusal."""
 
     declaration: Declaration
@@ -43,8 +43,10 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Recompute:
-    """A machine to be computed again, from `from_ns` on."""
+class RecomputeRequest:
+    """A request to compute a machine again, from `from_ns` on. state, why: as of declarations; asked_ns: when it was made;
+    base_ns: where the computation began.
+    """
 
     machine: str
     from_ns: int
@@ -65,14 +67,14 @@ def add(db: sqlite3.Connection, declarations: Iterable[Declaration], source: Sou
     return count
 
 
-def waiting(db: sqlite3.Connection) -> list[Declaration]:
-    """What nobody has looked at yet, in the order in which it came."""
-    return [item.declaration for item in _said(db, "where state = 'new' order by no")]
+def undecided(db: sqlite3.Connection) -> list[Declaration]:
+    """Declarations that are not decided yet, in the order in which they came."""
+    return [item.declaration for item in _records(db, "where state = 'new' order by no")]
 
 
-def known(db: sqlite3.Connection, machine: str) -> list[Declaration]:
-    """What the machine's numbers follow, replaced declarations too."""
-    return [item.declaration for item in _said(db, "where machine = ? and state = 'done' order by no", machine)]
+def followed(db: sqlite3.Connection, machine: str) -> list[Declaration]:
+    """The declarations that the machine's numbers follow, replaced ones too."""
+    return [item.declaration for item in _records(db, "where machine = ? and state = 'done' order by no", machine)]
 
 
 def outcomes(db: sqlite3.Connection, ids: Sequence[str]) -> dict[str, str]:
@@ -82,17 +84,17 @@ def outcomes(db: sqlite3.Connection, ids: Sequence[str]) -> dict[str, str]:
     return dict(rows.fetchall())
 
 
-def latest(db: sqlite3.Connection, limit: int) -> list[Said]:
+def latest(db: sqlite3.Connection, limit: int) -> list[StoredDeclaration]:
     """The latest declarations, newest first."""
-    return _said(db, "order by no desc limit ?", limit)
+    return _records(db, "order by no desc limit ?", limit)
 
 
-def _said(db: sqlite3.Connection, rest: str, *values: object) -> list[Said]:
+def _records(db: sqlite3.Connection, rest: str, *values: object) -> list[StoredDeclaration]:
     rows = db.execute(f"select data, source, state, why from declarations {rest}", values)  # noqa: S608  # ours
-    return [Said(Declaration(**json.loads(data)), *more) for data, *more in rows.fetchall()]
+    return [StoredDeclaration(Declaration(**json.loads(data)), *more) for data, *more in rows.fetchall()]
 
 
-def everything(db: sqlite3.Connection) -> list[tuple[Any, ...]]:
+def all_rows(db: sqlite3.Connection) -> list[tuple[Any, ...]]:
     """All rows as they are, oldest first."""
     return db.execute("select id, machine, made_ns, data, source, state, why from declarations order by no").fetchall()
 
@@ -113,38 +115,40 @@ def decide(db: sqlite3.Connection, outcome: Iterable[tuple[str, str]]) -> None:
     )
 
 
-def say_again(db: sqlite3.Connection) -> None:
-    """After the states began anew: what holds until further notice is to be heard once more."""
+def follow_again(db: sqlite3.Connection) -> None:
+    """After the engine states began anew: what holds until further notice is to be followed once more."""
     db.execute("update declarations set state = 'new' where state = 'done' and json_extract(data, '$.end_ns') is null")
 
 
 def prune(db: sqlite3.Connection, now_ns: int) -> None:
-    """Lets go of what was decided long ago, unless it holds until further notice."""
+    """Deletes what was decided long ago, unless it holds until further notice."""
     db.execute(
         "delete from declarations where state != 'new' and made_ns < ? and json_extract(data, '$.end_ns') is not null",
         (now_ns - KEEP_NS,),
     )
 
 
-def ask_recompute(db: sqlite3.Connection, machines: Iterable[str], from_ns: int, now_ns: int) -> None:
-    """Has these machines computed again."""
+def request_recompute(db: sqlite3.Connection, machines: Iterable[str], from_ns: int, now_ns: int) -> None:
+    """Requests that these machines are computed again."""
     db.executemany(
         "insert or replace into recomputes (machine, from_ns, asked_ns) values (?, ?, ?)",
         [(name, from_ns, now_ns) for name in machines],
     )
 
 
-def recomputes(db: sqlite3.Connection) -> list[Recompute]:
-    """All that were asked for, done or not."""
+def recompute_requests(db: sqlite3.Connection) -> list[RecomputeRequest]:
+    """All requests, done or not."""
     rows = db.execute(
         "select machine, from_ns, asked_ns, state, why, base_ns from recomputes order by machine"
     ).fetchall()
-    return [Recompute(*row) for row in rows]
+    return [RecomputeRequest(*row) for row in rows]
 
 
-def recomputed(db: sqlite3.Connection, asked: Recompute, why: str = "", base_ns: int | None = None) -> None:
-    """Keeps what became of it, and where the computation began; what was asked for meanwhile is still to be done."""
+def decide_recompute(
+    db: sqlite3.Connection, request: RecomputeRequest, why: str = "", base_ns: int | None = None
+) -> None:
+    """Keeps what became of a request, and where the computation began; one made meanwhile is still to be done."""
     db.execute(
         "update recomputes set state = ?, why = ?, base_ns = ? where machine = ? and asked_ns = ?",
-        ("refused" if why else "done", why, base_ns, asked.machine, asked.asked_ns),
+        ("refused" if why else "done", why, base_ns, request.machine, request.asked_ns),
     )

@@ -1,18 +1,28 @@
-"""What an outbox gives up, and in which order, when there is no more room. Runs inside the outbox's transaction.
+"""Making room in a full outbox: what is deleted, and in which order.
 
-    0  the journal, which holds nothing that was not sent (agent.journal)
+    0  the journal, which holds nothing that was not sent
     1  process values that the center has
-    2  process values that it does not have, the oldest: an envelope that says which (`dropped`) takes their place
+    2  process values that it does not have, the oldest: an envelope that lists them (`dropped`) takes their place
     3  everything else that the center has
 
-What it does not have of facts, losses, stops and site bodies is never given up; without room for more of it, new time
-is recorded as unknown.
+Facts, losses, stops and site bodies that the center does not have are never deleted; without room for more of them, new
+time is recorded as unknown.
+
+`<file>.reserve` is room in which receipts and deletions can be written down when the disk is full. New envelopes are
+refused (`DiskFull`) while that room cannot be kept.
 """
 
 import sqlite3
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
+from agent.outbox.disk import DiskFull, Reserve
+from agent.outbox.envelopes import Sealed, put
+from agent.outbox.file import OutboxFile
+from agent.outbox.journal.retention import evict_oldest
+from wire.bodies import Dropped
 from wire.marks import Range
 
 VALUES: Final = "values"
@@ -20,6 +30,59 @@ ANY_AGE: Final = 2**63 - 1
 WHY: Final = "given up for want of disk space on the gateway"
 _ROWS: Final = 500
 _WORTH_BYTES: Final = 4096
+_VACUUM_PAGES: Final = 256
+_VACUUM_STEPS: Final = 32
+
+
+class Room:
+    """The space that an outbox may use: a reserve on the disk and a budget for the file [bytes].
+
+    dropped: the `dropped` envelopes made since the caller last emptied the list.
+    """
+
+    def __init__(self, file: OutboxFile, budget_bytes: int, reserve_bytes: int) -> None:
+        self._file, self.budget_bytes = file, budget_bytes
+        self._reserve = Reserve(Path(f"{file.path}.reserve"), reserve_bytes)
+        self.dropped: list[Sealed] = []
+
+    def keep(self, now_ns: int) -> bool:
+        """Takes the reserve, making room for it where the disk is full. False if there is none."""
+        return self._reserve.fill() or self.make(now_ns)
+
+    def use_reserve(self) -> None:
+        """Gives the reserve to what must be written now."""
+        self._reserve.release()
+        self._file.checkpoint()
+
+    def make(self, now_ns: int) -> bool:
+        """Evicts what may be evicted, whatever its age, and gives the pages back to the disk. Whether there is room
+        again.
+        """
+        self.use_reserve()
+        with self._file.transaction() as db:
+            gone = self.evict(db, now_ns)
+        with suppress(DiskFull):
+            for _ in range(_VACUUM_STEPS if gone else 0):  # small steps: what moves must fit into the reserve
+                self._file.select(f"pragma incremental_vacuum({_VACUUM_PAGES})")
+                self._file.checkpoint()
+        return self._reserve.fill()
+
+    def evict(self, db: sqlite3.Connection, now_ns: int) -> int:
+        """One step of the order above, within the caller's transaction; returns how many rows or envelopes are gone."""
+        if gone := evict_oldest(db):
+            return gone
+        if gone := settled_values(db):
+            return gone
+        if given_up := unsettled_values(db, self.budget_bytes // 32):
+            content = Dropped(dropped=given_up.ranges, why=WHY).model_dump(mode="json")
+            key = put(db, VALUES, content, now_ns)
+            self.dropped.append(Sealed(VALUES, key, given_up.envelopes))
+            return given_up.envelopes
+        return settled_others(db)
+
+    def over_budget(self) -> bool:
+        """Whether the file holds more than its budget."""
+        return self._file.used_bytes() > self.budget_bytes
 
 
 @dataclass(frozen=True)
@@ -54,12 +117,12 @@ def delete_settled(db: sqlite3.Connection, before_ns: int, kinds: str = "1") -> 
 
 
 def settled_values(db: sqlite3.Connection) -> int:
-    """The first stage; returns how many envelopes."""
+    """Step 1; returns how many envelopes."""
     return delete_settled(db, ANY_AGE, f"kind = '{VALUES}'")
 
 
 def unsettled_values(db: sqlite3.Connection, least_bytes: int) -> GivenUp | None:
-    """The second stage: the oldest, until about `least_bytes` are free; None if there are none."""
+    """Step 2: the oldest, until about `least_bytes` are free; None if there are none."""
     found = db.execute("select no, mark, next_seq from streams where kind = ? and current = 1", (VALUES,)).fetchone()
     if found is None:
         return None
@@ -82,5 +145,5 @@ def unsettled_values(db: sqlite3.Connection, least_bytes: int) -> GivenUp | None
 
 
 def settled_others(db: sqlite3.Connection) -> int:
-    """The third stage; returns how many envelopes."""
+    """Step 3; returns how many envelopes."""
     return delete_settled(db, ANY_AGE, f"kind != '{VALUES}'")

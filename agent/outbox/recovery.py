@@ -1,7 +1,7 @@
 """Opening an outbox in whatever state the disk left it.
 
 A damaged file is renamed, with its WAL, to `<file>.corrupt-<time>` and never deleted. What can still be read from it
-and whose digest is sound goes into the new file under its old stream, so that it is still delivered; the machines'
+and whose digest is sound goes into the new file under its old stream, so that it is still delivered; the engine
 states do not: they may not belong to it. New envelopes go to new streams, since which numbers of the old ones were
 used up is not known for sure.
 """
@@ -14,9 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from agent.outbox import declarations as declared
+from agent.outbox import declarations
 from agent.outbox.disk import CannotStore, CorruptOutbox
-from agent.outbox.file import BUDGET_MB, Outbox
+from agent.outbox.envelopes import adopt
+from agent.outbox.outbox import BUDGET_MB, Outbox
 from agent.outbox.streams import EnvelopeKey, OutboxStream
 from wire.envelope import Unsound, open_envelope
 from wire.marks import NO_MARKS, decode_marks
@@ -42,7 +43,7 @@ def open_outbox(path: Path, now_ns: int, *, budget_mb: int = BUDGET_MB, thorough
         outbox = Outbox(path, budget_mb=budget_mb)
         try:
             if thorough or path.stat().st_size <= _CHECK_UP_TO_BYTES:
-                outbox.check()
+                outbox.file.check()
             outbox.streams()
             outbox.carries()
             outbox.settings()
@@ -52,7 +53,7 @@ def open_outbox(path: Path, now_ns: int, *, budget_mb: int = BUDGET_MB, thorough
     except CorruptOutbox as error:
         aside = _set_aside(path, now_ns)
         outbox = Outbox(path, budget_mb=budget_mb)
-        saved = _salvage(aside, outbox)
+        saved = _recover(aside, outbox)
         message = (
             f"{error}; it was set aside as {aside.name}, {saved} sound envelopes were kept, and new streams begin. "
             f"Time since the last start that never reached the center may be missing. Keep {aside.name} for analysis, "
@@ -78,29 +79,29 @@ def _set_aside(path: Path, now_ns: int) -> Path:
     return aside
 
 
-def _salvage(aside: Path, outbox: Outbox) -> int:
+def _recover(aside: Path, outbox: Outbox) -> int:
+    """Takes over what is sound in a file that was set aside; returns how many envelopes."""
     db = sqlite3.connect(aside, isolation_level=None)
     db.text_factory = lambda raw: raw.decode(errors="replace")
     try:
         with suppress(sqlite3.Error, CannotStore):
-            _keep_declarations(db, outbox)
+            _adopt_declarations(db, outbox)
         sound = {key: (sealed_ns, data) for key, sealed_ns, data in _sound_envelopes(db)}
         states = _streams(db, sound)
         with suppress(sqlite3.Error):
             db.execute("pragma journal_mode=delete")
     finally:
         db.close()
-    return outbox.adopt(
-        states.values(), [(key, *rest) for key, rest in sorted(sound.items(), key=lambda item: item[1][0])]
-    )
+    envelopes = [(key, *rest) for key, rest in sorted(sound.items(), key=lambda item: item[1][0])]
+    return outbox.within(lambda new: adopt(new, states.values(), envelopes))
 
 
-def _keep_declarations(db: sqlite3.Connection, outbox: Outbox) -> None:
-    """What people said, as far as it can be read. What holds until further notice is heard again, since the states are
-    new; the rest is for the record."""
-    said = declared.everything(db)
-    outbox.within(lambda new: declared.adopt(new, said))
-    outbox.within(declared.say_again)
+def _adopt_declarations(db: sqlite3.Connection, outbox: Outbox) -> None:
+    """Takes over declarations as far as they can be read. Those that hold until further notice are followed again, since
+    the engine states are new; the rest is for the record."""
+    found = declarations.all_rows(db)
+    outbox.within(lambda new: declarations.adopt(new, found))
+    outbox.within(declarations.follow_again)
 
 
 def _sound_envelopes(db: sqlite3.Connection) -> Iterator[tuple[EnvelopeKey, int, bytes]]:

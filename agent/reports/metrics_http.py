@@ -1,24 +1,27 @@
-"""A port that answers one question, `GET /metrics`, so that a gateway needs no web framework for it."""
+"""Serves `GET /metrics` and nothing else, so that a gateway needs no web framework for it."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
+from agent.process.health import Health
 from wire.prometheus import CONTENT_TYPE
 
-_ASK_S: Final = 5.0
+_LOG: Final = logging.getLogger("nhip.agent")
+_TIMEOUT_S: Final = 5.0
 _MOST_BYTES: Final = 16_384
 _HINT: Final = b"GET /metrics\n"
 
 
 async def serve(listen: str, text: Callable[[], Awaitable[str]]) -> asyncio.Server:
-    """Listens on `host:port`. Raises `OSError` if the port cannot be had."""
+    """Listens on `host:port`. text: the metrics as of now. Raises `OSError` if the port is taken."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            async with asyncio.timeout(_ASK_S):
-                method, path = _asked(await reader.readuntil(b"\r\n\r\n"))
+            async with asyncio.timeout(_TIMEOUT_S):
+                method, path = _request(await reader.readuntil(b"\r\n\r\n"))
                 if method not in ("GET", "HEAD"):
                     writer.write(_reply("405 Method Not Allowed", _HINT))
                 elif path != "/metrics":
@@ -32,7 +35,17 @@ async def serve(listen: str, text: Callable[[], Awaitable[str]]) -> asyncio.Serv
     return await asyncio.start_server(answer, host.strip("[]"), int(port), limit=_MOST_BYTES)
 
 
-def _asked(head: bytes) -> tuple[str, str]:
+async def open_metrics(listen: str, text: Callable[[], Awaitable[str]], health: Health) -> asyncio.Server | None:
+    """Serves on `host:port`. A port that is taken is counted and logged: no reason to stop measuring."""
+    try:
+        return await serve(listen, text)
+    except (OSError, ValueError) as error:
+        health.count("metrics_cannot_listen")
+        _LOG.error("metrics cannot listen at=%s why=%r cure=%r", listen, str(error), "give `metrics` another port")
+        return None
+
+
+def _request(head: bytes) -> tuple[str, str]:
     words = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
     return (words[0], words[1].split("?")[0]) if len(words) == 3 else ("", "")
 

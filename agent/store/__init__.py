@@ -1,1 +1,1 @@
-"""Commits facts and corrections to the outbox."""
+"""What is worked out in memory goes to disk: commits, the outbox's thread, the site body."""

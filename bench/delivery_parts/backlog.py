@@ -7,10 +7,11 @@ import time
 import numpy as np
 from delivery_parts.stage import eventually, timed
 
-from agent.outbox.file import Outbox
+from agent.outbox import envelopes as on_disk
+from agent.outbox.outbox import Outbox
 from agent.outbox.streams import EnvelopeKey
 from agent.process.health import Health
-from agent.store.commit import all_streams
+from agent.store.outbox_thread import all_streams
 from agent.uplink.broker import Broker
 from agent.uplink.sender import Sender
 from agent.uplink.uplink import Hooks, Uplink
@@ -51,9 +52,9 @@ def outbox(folder, count=2000):
     contents = [body(20, minute) for minute in range(count)]
     box = Outbox(folder / "speed.outbox")
     appended_s, _ = timed(lambda: [box.commit([("facts", content)], {}, START_NS) for content in contents])
-    stream = box.stream("facts")
+    stream = on_disk.current_stream(box.file, "facts")
     keys = [[EnvelopeKey(stream, first + n) for n in range(16)] for first in range(1, count - 15, 16)]
-    drained_s, _ = timed(lambda: [box.read(some) for some in keys])
+    drained_s, _ = timed(lambda: [on_disk.read(box.file, some) for some in keys])
     box.close()
     sealed = [seal("ab" * 8, seq, 1, content).data for seq, content in enumerate(contents, 1)]
     bare = sqlite3.connect(folder / "bare.db", isolation_level=None)
@@ -75,7 +76,7 @@ async def _drain(box, port):
     sender = Sender(all_streams(box), box.settings().get("generation", ""))
 
     async def read(keys):
-        return box.read(keys)
+        return on_disk.read(box.file, keys)
 
     def learned(_):
         box.receipted({name: item.marks for name, item in sender.streams.items()}, sender.generation)

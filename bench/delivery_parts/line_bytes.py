@@ -5,9 +5,9 @@ worked out by the agent's own pipeline from simulated machines; headers of MQTT,
 import random
 
 from adapters.contract import Row
-from agent.compute.pipeline import Pipeline
+from agent.compute.pipeline import Pipeline, snapshots
 from agent.outbox.packing import bodies
-from agent.reports.live import live_machines
+from agent.reports.status import live_machines
 from agent.uplink.in_flight import Meter
 from config import compile_site, load_profiles, parse_site
 from oee.model.states import Quality
@@ -90,16 +90,18 @@ def machine_day(machines=20, hours=1.0):
         for press in presses:
             pipeline.feed_rows(press.rows(second))
         pipeline.advance(dict.fromkeys(pipeline.tags, START_NS + second * S), idle_ns=10 * S)
-        gist = {name: (item.state, item.reason) for name, item in pipeline.live.items()}
-        if pipeline.live and (gist != told or second - sent_live >= LIVE_EVERY_S):
+        gist = {name: (item.state, item.reason) for name, item in snapshots(pipeline).items()}
+        if snapshots(pipeline) and (gist != told or second - sent_live >= LIVE_EVERY_S):
             changes += gist != told
             told, sent_live = gist, second
-            publish("live", "live", len(pack_message(Live(at_ns=START_NS, machines=live_machines(pipeline.live)))))
+            publish(
+                "live", "live", len(pack_message(Live(at_ns=START_NS, machines=live_machines(snapshots(pipeline)))))
+            )
         if second % STATUS_EVERY_S == 0:
             publish("status", "status", len(pack_message(_status(second))))
             publish("status", "receipt", 250)
         if second % COMMIT_S == 0:
-            for content in bodies(pipeline.take().parts):
+            for content in bodies(pipeline.take()):
                 seq += 1
                 publish("facts", "facts", len(seal("ab" * 8, seq, 1, content).data))
                 publish("facts", "receipt", 250)

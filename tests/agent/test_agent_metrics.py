@@ -160,9 +160,9 @@ async def test_the_last_beat_waits_for_the_one_that_runs(tmp_path):
             at_once.release()
 
         agent.pipeline.advance = slow
-        task = asyncio.create_task(every(0.01, agent.beat, agent.health))
+        task = asyncio.create_task(every(0.01, agent.feed.tick, agent.health))
         await asyncio.sleep(0.05)
         task.cancel()
-        await agent.beat(last=True)
-        await agent.committer.close()
+        await agent.feed.tick(last=True)
+        await agent.committer.thread.close()
     assert most == [True, True]

@@ -6,14 +6,16 @@ import pytest
 from test_pipeline import T0, S, live, machine, rows, sums
 
 from adapters.contract import Row
-from agent.compute.pipeline import Batch, Pipeline
+from agent.compute.pipeline import Pipeline, computed_until_ns
 from agent.devices.recorder import Recorder, Rule
+from agent.outbox import envelopes as on_disk
 from agent.outbox.disk import CannotStore
-from agent.outbox.file import DAY_NS, Outbox
+from agent.outbox.outbox import DAY_NS, Outbox
 from agent.outbox.packing import bodies
 from agent.outbox.recovery import open_outbox
 from agent.process.health import Health
-from agent.store.commit import Committer, all_streams
+from agent.store.commit import Committer
+from agent.store.outbox_thread import all_streams
 from agent.uplink.sender import Sender
 from agent.uplink.stream_window import SendLimits
 from oee.model.states import Quality
@@ -35,14 +37,14 @@ class Gateway:
         self.committer = Committer(self.outbox, self.pipeline, self.sender, self.health, lambda: self.now_ns)
 
     def receipt(self, generation="g1", **marks):
-        by_kind = {state.kind: state.stream for state in self.committer._outbox.streams() if state.current}
+        by_kind = {state.kind: state.stream for state in self.committer.thread.outbox.streams() if state.current}
         streams = {by_kind[kind]: StreamReceipt(kind=kind, mark=mark) for kind, mark in marks.items()}
         learned = self.sender.receipt(Receipt(generation=generation, at_ns=1, streams=streams), 0.0)
-        self.committer.learned(learned)
+        self.committer.receipted(learned)
 
     def contents(self):
-        outbox = self.committer._outbox
-        found = outbox.read([key for _, key in outbox.waiting()])
+        outbox = self.committer.thread.outbox
+        found = on_disk.read(outbox.file, [key for _, key in on_disk.waiting(outbox.file)])
         return [(kind, content(open_envelope(data))) for _, kind, data in found]
 
 
@@ -50,11 +52,11 @@ class Gateway:
 async def gateway(tmp_path):
     made = Gateway(tmp_path / "outbox.db")
     yield made
-    await made.committer.close()
+    await made.committer.thread.close()
 
 
 async def test_facts_states_and_receipts_in_one_go(gateway):
-    gateway.committer.tell_site(SITE, NOW)
+    gateway.committer.site.announce(SITE, NOW)
     live(gateway.pipeline, rows(), 300)
     assert await gateway.committer.commit()
     assert [kind for kind, _ in gateway.contents()] == ["site", "facts"]
@@ -62,16 +64,16 @@ async def test_facts_states_and_receipts_in_one_go(gateway):
     gateway.receipt(facts=1)
     assert await gateway.committer.commit()
     assert [kind for kind, _ in gateway.contents()] == ["site"]
-    gateway.committer.tell_site(SITE, NOW + 1)
+    gateway.committer.site.announce(SITE, NOW + 1)
     assert await gateway.committer.commit()
     assert gateway.sender.waiting == 1  # said already
-    gateway.committer.tell_site(SITE | {"config_hash": "h2"}, NOW + 1)
+    gateway.committer.site.announce(SITE | {"config_hash": "h2"}, NOW + 1)
     assert await gateway.committer.commit()
     assert gateway.sender.waiting == 2
 
 
 async def test_process_values_go_to_disk_without_the_states(gateway):
-    recorder = gateway.committer._recorder = Recorder({"plc.temp": Rule()})
+    recorder = gateway.committer.recorder = Recorder({"plc.temp": Rule()})
     gateway.sender.replace(all_streams(gateway.outbox, values=True))
     recorder.feed([Row("plc.temp", T0, 21.5, Quality.GOOD)])
     live(gateway.pipeline, rows(), 300)
@@ -79,7 +81,7 @@ async def test_process_values_go_to_disk_without_the_states(gateway):
     refuse = gateway.outbox.commit
     gateway.outbox.commit = refused
     assert not await gateway.committer.store_values()
-    gateway.outbox.commit, gateway.committer.trouble = refuse, ""
+    gateway.outbox.commit, gateway.committer.thread.trouble = refuse, ""
     assert await gateway.committer.store_values()
     [(kind, body)] = gateway.contents()
     assert (kind, body["values"]["rows"]) == ("values", [1])
@@ -96,13 +98,13 @@ def refused(*_):
 async def test_a_full_disk_keeps_the_batch_and_says_so(gateway, caplog):
     fed = list(rows())
     live(gateway.pipeline, [row for row in fed if row.t_ns < T0 + 150 * S], 150)
-    db = gateway.outbox._db
+    db = gateway.outbox.file.db
     (pages,) = db.execute("pragma page_count").fetchone()
     db.execute(f"pragma max_page_count={pages}")
     filler = [("facts", {"pad": random.Random(1).randbytes(9000).hex()})]
-    gateway.committer._outbox.commit = lambda *args: Outbox.commit(gateway.outbox, [*args[0], *filler], *args[1:])
+    gateway.committer.thread.outbox.commit = lambda *args: Outbox.commit(gateway.outbox, [*args[0], *filler], *args[1:])
     assert not await gateway.committer.commit()
-    assert "receipts free what is stored" in gateway.committer.trouble
+    assert "receipts free what is stored" in gateway.committer.thread.trouble
     assert not await gateway.committer.commit()
     assert caplog.text.count("outbox cannot store") == 1
     assert gateway.health.snapshot()["commits_refused"] == 2
@@ -110,38 +112,38 @@ async def test_a_full_disk_keeps_the_batch_and_says_so(gateway, caplog):
     db.execute("pragma max_page_count=100000")
     filler.clear()
     assert await gateway.committer.commit()
-    assert gateway.committer.trouble == ""
+    assert gateway.committer.thread.trouble == ""
     whole = Pipeline({"m": machine()}, {})
     live(whole, fed, 300)
-    expected = next(bodies(whole.take().parts))
+    expected = next(bodies(whole.take()))
     assert [body for kind, body in gateway.contents() if kind == "facts"] == [expected]
 
 
 async def test_a_file_that_breaks_while_in_use_is_set_aside(gateway, tmp_path):
-    gateway.committer.tell_site(SITE, NOW)
+    gateway.committer.site.announce(SITE, NOW)
     live(gateway.pipeline, rows(), 130)
     assert await gateway.committer.commit()
-    gateway.outbox._db.execute("pragma wal_checkpoint(truncate)")
+    gateway.outbox.file.db.execute("pragma wal_checkpoint(truncate)")
     path = tmp_path / "outbox.db"
     data = bytearray(path.read_bytes())
     data[4096:] = random.Random(2).randbytes(len(data) - 4096)
     path.write_bytes(data)
-    gateway.outbox._db.execute("pragma shrink_memory")
+    gateway.outbox.file.db.execute("pragma shrink_memory")
     live(gateway.pipeline, [], 200)
     assert not await gateway.committer.commit()
     assert await gateway.committer.commit()
     assert list(tmp_path.glob("outbox.db.corrupt-*"))
     assert gateway.health.snapshot()["outbox_set_aside"] == 1
-    assert gateway.pipeline.until_ns == {"m": 0}
+    assert computed_until_ns(gateway.pipeline) == {"m": 0}
     assert [kind for kind, _ in gateway.contents()] == ["site"]
-    gateway.committer._outbox.check()
+    gateway.committer.thread.outbox.file.check()
 
 
 async def test_a_new_generation_hears_what_is_gone_for_good(gateway):
     for number in range(3):
         gateway.outbox.commit([("facts", {"n": number})], {}, NOW - 40 * DAY_NS)
     gateway.outbox.commit([("facts", {"n": 3})], {}, NOW)
-    facts = gateway.outbox.stream("facts")
+    facts = on_disk.current_stream(gateway.outbox.file, "facts")
     gateway.outbox.receipted({facts: Marks(4)}, "g1")
     assert gateway.outbox.prune(NOW) == (3, [])
     gateway.sender.replace(gateway.outbox.streams())
@@ -155,16 +157,16 @@ async def test_a_new_generation_hears_what_is_gone_for_good(gateway):
 
 
 async def test_a_receipt_ahead_of_the_file_begins_again(gateway, caplog):
-    gateway.committer.tell_site(SITE, NOW)
+    gateway.committer.site.announce(SITE, NOW)
     live(gateway.pipeline, rows(), 130)
     assert await gateway.committer.commit()
-    old = gateway.outbox.stream("facts")
+    old = on_disk.current_stream(gateway.outbox.file, "facts")
     gateway.receipt(facts=70)
     assert gateway.sender.waiting == 2
     assert await gateway.committer.commit()
     assert "old copy" in caplog.text
-    assert gateway.outbox.stream("facts") != old
-    assert gateway.pipeline.until_ns == {"m": 0}
+    assert on_disk.current_stream(gateway.outbox.file, "facts") != old
+    assert computed_until_ns(gateway.pipeline) == {"m": 0}
     assert [kind for kind, _ in gateway.contents()] == ["site"]  # told again in its new stream
     assert gateway.outbox.carries() == {}
 
@@ -174,18 +176,18 @@ async def test_numbers_that_are_not_ours_begin_again_once(gateway, caplog):
     for number in range(9):
         gateway.outbox.commit([("facts", {"n": number})], {}, NOW)
     gateway.sender.replace(all_streams(gateway.outbox))
-    old = gateway.outbox.stream("facts")
+    old = on_disk.current_stream(gateway.outbox.file, "facts")
     gateway.receipt(facts=5)
-    gateway.committer.learned(gateway.sender.bar(old))
+    gateway.committer.receipted(gateway.sender.bar(old))
     gateway.sender.connected(0.0)
     assert old not in {key.stream for key in gateway.sender.due(9.0)}
     assert await gateway.committer.commit()
     assert "old copy" in caplog.text
-    new = gateway.outbox.stream("facts")
+    new = on_disk.current_stream(gateway.outbox.file, "facts")
     assert new != old
     assert not gateway.sender.bar(old).changed
     assert await gateway.committer.commit()
-    assert gateway.outbox.stream("facts") == new
+    assert on_disk.current_stream(gateway.outbox.file, "facts") == new
 
 
 async def test_prune_runs_now_and_then(gateway):
@@ -206,24 +208,27 @@ async def test_a_killed_agent_goes_on_where_the_disk_says(tmp_path):
     live(first.pipeline, [row for row in fed if row.t_ns < T0 + 150 * S], 150)
     assert await first.committer.commit()
     live(first.pipeline, [row for row in fed if row.t_ns >= T0 + 150 * S], 200)  # never committed
-    await first.committer.close()
+    await first.committer.thread.close()
     opened = open_outbox(tmp_path / "outbox.db", NOW)
     again = Pipeline({"m": machine()}, opened.outbox.carries())
-    assert again.until_ns == {"m": T0 + 150 * S}
+    assert computed_until_ns(again) == {"m": T0 + 150 * S}
     live(again, [row for row in fed if row.t_ns >= T0 + 150 * S], 300)
-    told = [open_envelope(data) for _, _, data in opened.outbox.read([key for _, key in opened.outbox.waiting()])]
+    told = [
+        open_envelope(data)
+        for _, _, data in on_disk.read(opened.outbox.file, [key for _, key in on_disk.waiting(opened.outbox.file)])
+    ]
     batch = again.take()
     before = Pipeline({"m": machine()}, {})
     live(before, fed, 300)
     assert told
-    found = sums(Batch(tuple(batch.parts), {}))
+    found = sums(batch)
     expected = sums(before.take())
     assert found["running_ms"] == expected["running_ms"] - 120_000  # two minutes had been told before
     opened.outbox.close()
 
 
 async def test_a_disk_that_refuses_even_receipts_costs_no_memory_without_end(gateway):
-    recorder = gateway.committer._recorder = Recorder({"plc.x": Rule()}, most_rows=10)
+    recorder = gateway.committer.recorder = Recorder({"plc.x": Rule()}, most_rows=10)
     gateway.sender.replace(all_streams(gateway.outbox, values=True))
     live(gateway.pipeline, rows(), 130)
     assert await gateway.committer.commit()
@@ -255,4 +260,4 @@ async def test_whatever_goes_wrong_with_a_commit_its_batch_is_kept(gateway):
     assert await gateway.committer.commit()
     whole = Pipeline({"m": machine()}, {})
     live(whole, rows(), 300)
-    assert [body for kind, body in gateway.contents() if kind == "facts"] == [next(bodies(whole.take().parts))]
+    assert [body for kind, body in gateway.contents() if kind == "facts"] == [next(bodies(whole.take()))]

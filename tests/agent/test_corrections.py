@@ -7,16 +7,19 @@ from dataclasses import replace
 import pytest
 from test_pipeline import T0, S, machine, rows
 
-from agent.compute import pipeline
-from agent.compute.pipeline import Pipeline
+from agent.compute import uncommitted
+from agent.compute.pipeline import Pipeline, computed_until_ns
+from agent.corrections.corrections import Corrections
 from agent.outbox import declarations as declared
+from agent.outbox import envelopes as on_disk
 from agent.outbox.disk import CannotStore
-from agent.outbox.file import Outbox
-from agent.outbox.journal import HOUR_NS
+from agent.outbox.journal import past, retention
+from agent.outbox.journal.schema import HOUR_NS, clear
+from agent.outbox.outbox import Outbox
 from agent.outbox.recovery import open_outbox
 from agent.process.health import Health
-from agent.store.commit import Committer, all_streams
-from agent.store.corrections import Corrections
+from agent.store.commit import Committer
+from agent.store.outbox_thread import all_streams
 from agent.uplink.sender import Sender
 from agent.uplink.stream_window import SendLimits
 from oee.engine import step as engine
@@ -57,18 +60,18 @@ class Gateway:
         self.outbox = Outbox(path, **options)
         self.pipeline = Pipeline({"m": made}, self.outbox.carries())
         self.health, self.closed = Health(), False
-        self.now_ns = max(self.pipeline.until_ns.values()) or T0
+        self.now_ns = max(computed_until_ns(self.pipeline).values()) or T0
         sender = Sender(all_streams(self.outbox), "", SendLimits())
         self.committer = Committer(self.outbox, self.pipeline, sender, self.health, lambda: self.now_ns)
         self.corrections = Corrections(self.committer, self.pipeline, asyncio.Lock(), self.health, lambda: self.now_ns)
 
     async def close(self):
         self.closed = True
-        await self.committer.close()
+        await self.committer.thread.close()
 
     async def go(self, until, *, commit_every=300):
         """Rows up to a second, a step each half minute, a commit now and then."""
-        begin = self.pipeline.until_ns["m"]
+        begin = computed_until_ns(self.pipeline)["m"]
         waiting = [row for row in ROWS if row.t_ns >= begin and row.t_ns < T0 + until * S]
         for second in range(max(0, (begin - T0) // S) + 30, until + 1, 30):
             self.now_ns = T0 + second * S
@@ -139,7 +142,7 @@ async def gateway(tmp_path):
 
 async def finish(gateway, until=SECONDS):
     await gateway.go(until)
-    await gateway.corrections.turn()
+    await gateway.corrections.run_pending()
     assert await gateway.committer.commit(final=True)
     return gateway.told()
 
@@ -148,24 +151,24 @@ async def test_edits_of_settled_time_come_to_the_fresh_sums(gateway):
     await gateway.go(5000)
     gateway.say(LATE[0])
     await gateway.go(9300)
-    await gateway.corrections.turn()
+    await gateway.corrections.run_pending()
     gateway.say(*LATE[1:4])
-    await gateway.corrections.turn()
+    await gateway.corrections.run_pending()
     await gateway.go(12_000)
     gateway.say(*LATE[4:])
     told = await finish(gateway)
     assert told == fresh(SECONDS, LATE)
     assert {gateway.outcome(item)[item.id] for item in LATE} == {""}
     gateway.say(*LATE)
-    await gateway.corrections.turn()
+    await gateway.corrections.run_pending()
     assert gateway.told() == told, "said twice is said once"
 
 
 async def test_an_edit_of_open_time_needs_no_journal(gateway):
     await gateway.go(3500)
-    gateway.outbox.within(lambda _: gateway.outbox.journal.clear())
+    gateway.outbox.within(clear)
     gateway.say(said(1, "reason", "die-jam", 3000, 4000))
-    await gateway.corrections.turn()
+    await gateway.corrections.run_pending()
     assert await finish(gateway) == fresh(SECONDS, [said(1, "reason", "die-jam", 3000, 4000)])
 
 
@@ -176,7 +179,7 @@ async def test_a_restart_between_and_an_edit_that_waits_on_disk(gateway, tmp_pat
     await gateway.close()
     other = Gateway(tmp_path / "outbox.db")
     await other.go(9300)
-    await other.corrections.turn()
+    await other.corrections.run_pending()
     assert await finish(other) == fresh(SECONDS, LATE[:1])
     await other.close()
 
@@ -186,9 +189,9 @@ async def test_what_lies_before_the_journal_is_refused_and_kept(gateway):
     await gateway.committer.commit(final=True)
     await gateway.go(SECONDS)
     before = await finish(gateway)
-    gateway.outbox.within(lambda _: gateway.outbox.journal.prune(T0 + (SECONDS // 2 + 100) * S))
+    gateway.outbox.within(lambda db: retention.prune(db, T0 + (SECONDS // 2 + 100) * S))
     gateway.say(LATE[0], said(7, "planned_stop", "meeting", 9000, 9050))
-    await gateway.corrections.turn()
+    await gateway.corrections.run_pending()
     assert gateway.outcome(LATE[0])["d1"].startswith("too_old 20")
     assert gateway.told() != before, "the other one, which it reaches, is done"
     assert gateway.told() == fresh(SECONDS, [said(7, "planned_stop", "meeting", 9000, 9050)])
@@ -223,15 +226,15 @@ async def test_an_entry_across_another_is_refused(gateway):
 async def test_a_described_otherwise_machine_is_computed_again(gateway, tmp_path):
     await gateway.go(SECONDS)
     gateway.say(LATE[0])
-    await gateway.corrections.turn()
+    await gateway.corrections.run_pending()
     await gateway.committer.commit(final=True)
     await gateway.close()
     other = replace(MACHINE, products={"1": Product("1", (Ideal(800_000),))}, minor_stop_at_most_ns=20 * S)
     again = Gateway(tmp_path / "outbox.db", other)
-    again.outbox.within(lambda db: declared.ask_recompute(db, ["m"], 0, 1))
+    again.outbox.within(lambda db: declared.request_recompute(db, ["m"], 0, 1))
     told = await finish(again)
     assert told == fresh(SECONDS, LATE[:1], other)
-    assert again.outbox.within(declared.recomputes)[0].state == "done"
+    assert again.outbox.within(declared.recompute_requests)[0].state == "done"
     await again.close()
 
 
@@ -248,7 +251,7 @@ async def test_killed_before_the_commit_nothing_has_happened(gateway, tmp_path):
         return False
 
     gateway.committer.correct = killed
-    await gateway.corrections.turn()
+    await gateway.corrections.run_pending()
     assert taken
     assert gateway.told() == before
     await gateway.close()
@@ -260,27 +263,26 @@ async def test_killed_before_the_commit_nothing_has_happened(gateway, tmp_path):
 async def test_the_journal_is_bounded_and_goes_first(gateway):
     await gateway.go(SECONDS)
     await gateway.committer.commit(final=True)
-    journal = gateway.outbox.journal
-    assert gateway.outbox.within(lambda _: journal.earliest_ns("m")) == 0
+    assert gateway.outbox.within(lambda db: past.earliest_ns(db, "m")) == 0
     gateway.outbox.prune(T0 + SECONDS * S, HOUR_NS)
-    earliest = gateway.outbox.within(lambda _: journal.earliest_ns("m"))
+    earliest = gateway.outbox.within(lambda db: past.earliest_ns(db, "m"))
     assert T0 < earliest <= T0 + SECONDS * S - HOUR_NS
-    envelopes = len(gateway.outbox.waiting())
-    while gateway.outbox.within(lambda _: journal.sacrifice()):
+    envelopes = len(on_disk.waiting(gateway.outbox.file))
+    while gateway.outbox.within(retention.evict_oldest):
         pass
-    assert gateway.outbox.within(lambda _: journal.material("m", T0 + SECONDS * S)) is None
-    assert len(gateway.outbox.waiting()) == envelopes
+    assert gateway.outbox.within(lambda db: past.read_past(db, "m", T0 + SECONDS * S)) is None
+    assert len(on_disk.waiting(gateway.outbox.file)) == envelopes
 
 
 async def test_a_hole_makes_the_journal_begin_anew(gateway):
     await gateway.go(5000)
     await gateway.committer.commit(final=True)
-    gateway.pipeline._fed = {}
+    gateway.pipeline.uncommitted.drop_samples()
     await gateway.go(6000, commit_every=10_000)
-    gateway.pipeline._fed = {}  # let go in memory
+    gateway.pipeline.uncommitted.drop_samples()  # let go in memory
     await gateway.go(9300)
     gateway.say(LATE[0])
-    await gateway.corrections.turn()
+    await gateway.corrections.run_pending()
     assert gateway.outcome(LATE[0])["d1"].startswith("too_old")
     late = said(7, "planned_stop", "meeting", 9000, 9050)
     gateway.say(late)
@@ -295,10 +297,10 @@ async def test_a_tag_that_nothing_used_before_is_no_reason_to_forget_the_past(ga
     rules = (Rule(parse("m.door"), State.PLANNED_STOP), *MACHINE.rules)
     other = Gateway(tmp_path / "outbox.db", replace(MACHINE, rules=rules))
     before = other.told()
-    other.outbox.within(lambda db: declared.ask_recompute(db, ["m"], 0, 1))
+    other.outbox.within(lambda db: declared.request_recompute(db, ["m"], 0, 1))
     other.say(LATE[0])
-    await other.corrections.turn()
-    assert other.outbox.within(declared.recomputes)[0].why == "no_journal"
+    await other.corrections.run_pending()
+    assert other.outbox.within(declared.recompute_requests)[0].why == "no_journal"
     assert other.outcome(LATE[0])["d1"].startswith("too_old")
     assert other.told() == before
     await other.close()
@@ -306,9 +308,9 @@ async def test_a_tag_that_nothing_used_before_is_no_reason_to_forget_the_past(ga
 
 async def test_an_edit_that_the_core_stumbles_over_is_tried_once(gateway, monkeypatch):
     await gateway.go(9300)
-    monkeypatch.setattr("agent.store.corrections.recompute", lambda *_: 1 // 0)
+    monkeypatch.setattr("agent.corrections.corrector.recompute", lambda *_: 1 // 0)
     gateway.say(LATE[0])
-    await gateway.corrections.turn()
+    await gateway.corrections.run_pending()
     assert gateway.outcome(LATE[0]) == {"d1": "failed"}
     assert gateway.health.snapshot()["corrections_failed"] == 1
     assert await finish(gateway) == fresh(SECONDS)
@@ -318,7 +320,7 @@ async def test_what_people_said_survives_a_damaged_file(gateway, tmp_path):
     product = said(8, "product", "1", 0, None)
     await gateway.go(5000)
     gateway.say(product, LATE[0])
-    await gateway.corrections.turn()
+    await gateway.corrections.run_pending()
     await gateway.close()
     data = bytearray((tmp_path / "outbox.db").read_bytes())
     data[-4096:] = b"\xff" * 4096
@@ -342,7 +344,7 @@ async def test_a_journal_that_cannot_be_read_holds_up_no_facts(gateway):
     assert gateway.health.snapshot()["journal_begun_anew"] == 1
     await gateway.go(SECONDS)
     gateway.say(LATE[0])
-    await gateway.corrections.turn()
+    await gateway.corrections.run_pending()
     assert "too_old" in gateway.outcome(LATE[0])["d1"]
 
 
@@ -356,36 +358,36 @@ async def test_rows_that_were_let_go_do_not_take_a_machine_back(gateway, monkeyp
         raise CannotStore("not now")
 
     commit, gateway.outbox.commit = gateway.outbox.commit, refuse
-    monkeypatch.setattr(pipeline, "MOST_FED_ROWS", 0)
+    monkeypatch.setattr(uncommitted, "MOST_SAMPLES", 0)
     assert not await gateway.committer.commit()
     monkeypatch.undo()
     gateway.outbox.commit = commit
     gateway.say(LATE[0])
-    await gateway.corrections.turn()
-    assert gateway.pipeline.until_ns["m"] == T0 + 9600 * S
+    await gateway.corrections.run_pending()
+    assert computed_until_ns(gateway.pipeline)["m"] == T0 + 9600 * S
     assert gateway.outcome(LATE[0]) == {"d1": "too_old"}
     assert await finish(gateway) == fresh(SECONDS)
 
 
 async def test_what_is_asked_for_while_a_machine_is_recomputed_is_not_forgotten(gateway, monkeypatch):
     await gateway.go(4800)
-    gateway.outbox.within(lambda db: declared.ask_recompute(db, ["m"], T0 + 3600 * S, 1))
-    again = gateway.corrections._again
+    gateway.outbox.within(lambda db: declared.request_recompute(db, ["m"], T0 + 3600 * S, 1))
+    again = gateway.corrections.corrector.recompute
 
     def asked_meanwhile(*args):
         monkeypatch.undo()
-        gateway.outbox.within(lambda db: declared.ask_recompute(db, ["m"], 0, 2))
+        gateway.outbox.within(lambda db: declared.request_recompute(db, ["m"], 0, 2))
         return again(*args)
 
-    monkeypatch.setattr(gateway.corrections, "_again", asked_meanwhile)
-    await gateway.corrections.turn()
-    assert [(item.asked_ns, item.state) for item in gateway.outbox.within(declared.recomputes)] == [(2, "new")]
-    await gateway.corrections.turn()
-    assert [(item.asked_ns, item.state) for item in gateway.outbox.within(declared.recomputes)] == [(2, "done")]
+    monkeypatch.setattr(gateway.corrections.corrector, "recompute", asked_meanwhile)
+    await gateway.corrections.run_pending()
+    assert [(item.asked_ns, item.state) for item in gateway.outbox.within(declared.recompute_requests)] == [(2, "new")]
+    await gateway.corrections.run_pending()
+    assert [(item.asked_ns, item.state) for item in gateway.outbox.within(declared.recompute_requests)] == [(2, "done")]
     assert await finish(gateway) == fresh(SECONDS)
 
 
 async def test_a_message_that_comes_again_while_the_disk_refuses_waits_once(gateway):
     for _ in range(100):
-        gateway.corrections.hear(iter(LATE[:2]))
-    assert len(gateway.corrections._heard) == 1
+        gateway.corrections.inbox.receive(iter(LATE[:2]))
+    assert gateway.corrections.inbox.received == 1

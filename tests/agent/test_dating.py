@@ -13,6 +13,7 @@ from agent.clock.clock import Clock, clock_path, confirm
 from agent.clock.dating import Dating
 from agent.clock.guard import Evidence, S, Witness
 from agent.clock.undated_rows import Held
+from agent.compute.delta import carries
 from agent.compute.pipeline import Pipeline
 from agent.devices.freshness import Freshness
 from agent.process.health import Health
@@ -81,8 +82,8 @@ class Gateway:
             if self.commits_left < 0:
                 raise KeyboardInterrupt  # switched off
         batch = self.pipeline.take()
-        self.parts += batch.parts
-        self.carries |= batch.carries()
+        self.parts += batch
+        self.carries |= carries(batch)
         return True
 
 
@@ -274,5 +275,5 @@ def test_sketch_tells_what_the_machine_does_while_nothing_is_offered(tmp_path, m
     gateway = Gateway(tmp_path, machines, world, [])
     play(gateway, [(5, True, 3), (5, True, 3)], 1, None)
     assert gateway.dating.live["m-1"].state.word == "running"
-    assert gateway.pipeline.take().parts == ()
+    assert gateway.pipeline.take() == []
     assert gateway.dating.held_rows > 0

@@ -9,8 +9,9 @@ from test_corrections import SECONDS, Gateway, fresh
 from test_pipeline import T0
 
 import nhip
-from agent.outbox.declarations import known as said_so_far
-from agent.store.machine_digest import changes, fingerprint, outdated
+from agent.corrections.machine_digest import changes, fingerprint, outdated
+from agent.outbox import envelopes as on_disk
+from agent.outbox.declarations import followed as said_so_far
 from config import compile_site, load_profiles, load_site
 
 SITE = """
@@ -60,7 +61,7 @@ async def stopped(tmp_path):
     """An outbox with four hours of a machine, and its site file."""
     site, machine = written(tmp_path)
     gateway = Gateway(tmp_path / "site.outbox", machine)
-    await gateway.committer.set(changes({}, {"m": machine}, T0))
+    await gateway.committer.thread.keep_settings(changes({}, {"m": machine}, T0), T0)
     await gateway.go(SECONDS)
     await gateway.committer.commit(final=True)
     await gateway.close()
@@ -89,7 +90,7 @@ def test_a_declaration_waits_and_a_changed_ideal_time_is_computed_with_it(stoppe
     declared = Gateway(tmp_path / "site.outbox", machine)
     known = declared.outbox.within(lambda db: said_so_far(db, "m"))
     settings = declared.outbox.settings()
-    bodies = declared.outbox.waiting()
+    bodies = on_disk.waiting(declared.outbox.file)
     assert declared.told() == fresh(SECONDS, known, machine)
     assert outdated(settings) == {}
     assert len(bodies) > 1

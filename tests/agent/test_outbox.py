@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from agent.outbox import envelopes as on_disk
 from agent.outbox.disk import CannotStore, DiskFull, OutboxInUse, UnknownFormat
-from agent.outbox.file import DAY_NS, Outbox
+from agent.outbox.outbox import DAY_NS, Outbox
 from agent.outbox.recovery import open_outbox
 from agent.outbox.streams import EnvelopeKey
 from wire.envelope import content, open_envelope
@@ -41,10 +42,15 @@ def reopened(outbox):
 def test_commit_numbers_without_gaps_and_reads_back(outbox):
     first = outbox.commit([*bodies(1, 2), ("site", {"name": "Vân Long"})], {"press-1": b"state"}, NOW)
     assert [(item.kind, item.key.seq) for item in first] == [("facts", 1), ("facts", 2), ("site", 1)]
-    assert first[0].key.stream == first[1].key.stream == outbox.stream("facts") != first[2].key.stream
+    assert (
+        first[0].key.stream
+        == first[1].key.stream
+        == on_disk.current_stream(outbox.file, "facts")
+        != first[2].key.stream
+    )
     assert [item.key.seq for item in outbox.commit(bodies(3), {}, NOW)] == [3]
     again = reopened(outbox)
-    [(key, kind, data)] = again.read([first[2].key])
+    [(key, kind, data)] = on_disk.read(again.file, [first[2].key])
     assert (key, kind) == (first[2].key, "site")
     assert content(open_envelope(data)) == {"name": "Vân Long"}
     assert again.carries() == {"press-1": b"state"}
@@ -55,7 +61,7 @@ def test_commit_numbers_without_gaps_and_reads_back(outbox):
 def test_nothing_of_a_failed_commit_stays(outbox):
     with pytest.raises(TypeError):
         outbox.commit([*bodies(1), ("facts", {"no": object()})], {"m": b"x"}, NOW)
-    assert outbox.waiting() == []
+    assert on_disk.waiting(outbox.file) == []
     assert outbox.carries() == {}
     assert outbox.commit(bodies(1), {}, NOW)[0].key.seq == 1
 
@@ -63,14 +69,14 @@ def test_nothing_of_a_failed_commit_stays(outbox):
 def test_receipts_free_and_a_new_generation_takes_back(outbox):
     stream = outbox.commit(bodies(1, 2, 3, 4), {}, NOW)[0].key.stream
     outbox.receipted({stream: Marks(1, ((3, 3),))}, "g1")
-    assert [key.seq for _, key in outbox.waiting()] == [2, 4]
-    assert [key.seq for _, key in outbox.waiting(limit=1)] == [2]
+    assert [key.seq for _, key in on_disk.waiting(outbox.file)] == [2, 4]
+    assert [key.seq for _, key in on_disk.waiting(outbox.file, limit=1)] == [2]
     again = reopened(outbox)
     [state] = again.streams()
     assert (state.first, state.last, state.marks) == (1, 4, Marks(1, ((3, 3),)))
     assert again.settings()["generation"] == "g1"
     again.receipted({stream: Marks(0)}, "g2")
-    assert [key.seq for _, key in again.waiting()] == [1, 2, 3, 4]
+    assert [key.seq for _, key in on_disk.waiting(again.file)] == [1, 2, 3, 4]
     again.close()
 
 
@@ -83,24 +89,24 @@ def test_receipted_envelopes_stay_35_days_and_others_for_ever(outbox):
     assert outbox.prune(NOW + 36 * DAY_NS) == (3, [])
     firsts = {item.stream: item.first for item in outbox.streams()}
     assert firsts == {stream: 3, site: 2}  # the newest site body stays
-    assert [key.seq for _, key in outbox.waiting()] == [3]
-    assert outbox.read([EnvelopeKey(stream, 1)])[0][2] is None
+    assert [key.seq for _, key in on_disk.waiting(outbox.file)] == [3]
+    assert on_disk.read(outbox.file, [EnvelopeKey(stream, 1)])[0][2] is None
 
 
 def test_a_full_budget_takes_receipted_envelopes_first_and_then_says_so(tmp_path):
     outbox = Outbox(tmp_path / "outbox.db", budget_mb=1)
-    stream, count = outbox.stream("facts"), 0
+    stream, count = on_disk.current_stream(outbox.file, "facts"), 0
     with suppress(DiskFull):
         while count < 1000:
             outbox.commit(bodies(count, size=3000), {"m": b"%d" % count}, NOW)
             count += 1
     with pytest.raises(DiskFull, match="receipts free what is stored"):
         outbox.commit(bodies(count, size=3000), {"m": b"no"}, NOW)
-    assert len(outbox.waiting()) == count  # the refused one left nothing
+    assert len(on_disk.waiting(outbox.file)) == count  # the refused one left nothing
     assert outbox.carries() == {"m": b"%d" % (count - 1)}
     outbox.receipted({stream: Marks(count - 5)}, "g1")
     assert [item.key.seq for item in outbox.commit(bodies(7, size=3000), {}, NOW)] == [count + 1]
-    assert len(outbox.waiting()) == 6
+    assert len(on_disk.waiting(outbox.file)) == 6
     for number in range(500):
         seq = outbox.commit(bodies(number, size=3000), {}, NOW)[0].key.seq
         outbox.receipted({stream: Marks(seq)}, "g1")
@@ -135,16 +141,17 @@ def test_begin_again_retires_streams_and_carry(outbox):
     stream = outbox.commit([*bodies(1, 2), ("site", {})], {"m": b"x"}, NOW, {"site_sent": "d"})[0].key.stream
     outbox.begin_again()
     assert outbox.streams() == []
-    assert outbox.waiting() == []
+    assert on_disk.waiting(outbox.file) == []
     assert outbox.carries() == {}
     assert outbox.settings() == {}
-    assert outbox.stream("facts") != stream
+    assert on_disk.current_stream(outbox.file, "facts") != stream
 
 
 CHILD = """
 import sys, os
 from pathlib import Path
-from agent.outbox.file import Outbox
+from agent.outbox import envelopes as on_disk
+from agent.outbox.outbox import Outbox
 outbox = Outbox(Path(sys.argv[1]))
 number = int(sys.argv[2])
 while True:
@@ -167,10 +174,13 @@ def test_kill_9_loses_nothing_that_was_committed(tmp_path):
         assert opened.message == ""
         stored = int(opened.outbox.carries()["m"])
         assert stored in (number, number + 1)  # the last commit may not have been told
-        seqs = [key.seq for _, key in opened.outbox.waiting(limit=100_000)]
+        seqs = [key.seq for _, key in on_disk.waiting(opened.outbox.file, limit=100_000)]
         assert seqs == list(range(1, len(seqs) + 1))
         assert len(seqs) == 3 * stored >= seq
-        for key, _, data in opened.outbox.read([EnvelopeKey(opened.outbox.stream("facts"), seq) for seq in seqs[-6:]]):
+        for key, _, data in on_disk.read(
+            opened.outbox.file,
+            [EnvelopeKey(on_disk.current_stream(opened.outbox.file, "facts"), seq) for seq in seqs[-6:]],
+        ):
             assert content(open_envelope(data)) == {"n": (key.seq + 2) // 3, "part": (key.seq - 1) % 3}
         told = stored
         opened.outbox.close()
@@ -194,7 +204,7 @@ def damaged(path, where):
 def test_a_damaged_file_is_set_aside_and_its_sound_envelopes_are_kept(tmp_path, where):
     path = tmp_path / "outbox.db"
     outbox = Outbox(path)
-    stream = outbox.stream("facts")
+    stream = on_disk.current_stream(outbox.file, "facts")
     for number in range(60):
         outbox.commit(bodies(number, size=1000), {"m": b"state"}, NOW)
     outbox.receipted({stream: Marks(2)}, "g1")
@@ -206,9 +216,9 @@ def test_a_damaged_file_is_set_aside_and_its_sound_envelopes_are_kept(tmp_path, 
     assert aside.name in opened.message
     assert len(aside.read_bytes()) == len(broken)  # kept, not cleaned away
     assert opened.outbox.carries() == {}
-    assert opened.outbox.stream("facts") != stream
-    waiting = [key for _, key in opened.outbox.waiting()]
-    assert all(data is not None for _, _, data in opened.outbox.read(waiting))
+    assert on_disk.current_stream(opened.outbox.file, "facts") != stream
+    waiting = [key for _, key in on_disk.waiting(opened.outbox.file)]
+    assert all(data is not None for _, _, data in on_disk.read(opened.outbox.file, waiting))
     if where == "pages":
         assert opened.saved > 20
         assert {key.stream for key in waiting} == {stream}
@@ -226,10 +236,11 @@ ON_A_SMALL_DISK = """
 import random, sys
 from pathlib import Path
 from agent.outbox.disk import DiskFull
-from agent.outbox.file import Outbox
+from agent.outbox import envelopes as on_disk
+from agent.outbox.outbox import Outbox
 from wire.marks import Marks
 outbox = Outbox(Path(sys.argv[1]) / "outbox.db")
-stream, last = outbox.stream("facts"), 0
+stream, last = on_disk.current_stream(outbox.file, "facts"), 0
 commit = lambda: outbox.commit([("facts", {"p": random.randbytes(20_000).hex()})], {"m": b"%d" % last}, 1)[0].key.seq
 refused = 0
 while refused < 3:
@@ -237,7 +248,7 @@ while refused < 3:
         last = commit()
     except DiskFull:
         refused += 1
-assert len(outbox.waiting()) == last > 100, last
+assert len(on_disk.waiting(outbox.file)) == last > 100, last
 for _ in range(3):  # a disk that stays full: receipts alone must keep it going
     outbox.receipted({stream: Marks(last)}, "g1")
     for _ in range(50):

@@ -7,7 +7,8 @@ from click.testing import CliRunner
 
 from agent.commands.outbox import outbox as command
 from agent.commands.outbox_report import look, waiting
-from agent.outbox.file import Outbox
+from agent.outbox import envelopes as on_disk
+from agent.outbox.outbox import Outbox
 from agent.store.site import AUTHOR
 from wire.envelope import open_envelope
 from wire.marks import Marks
@@ -37,7 +38,13 @@ def seqs(path):
 
 
 def test_what_waits_since_when_and_how_much(box, path):
-    box.receipted({box.stream("facts"): Marks(2, ((4, 4),)), box.stream("site"): Marks(1)}, "g1")
+    box.receipted(
+        {
+            on_disk.current_stream(box.file, "facts"): Marks(2, ((4, 4),)),
+            on_disk.current_stream(box.file, "site"): Marks(1),
+        },
+        "g1",
+    )
     found = look(path)
     assert (found.author, found.generation, found.waiting) == ("van-long/main", "g1", 2)
     site, facts = found.streams
@@ -46,14 +53,16 @@ def test_what_waits_since_when_and_how_much(box, path):
     assert (facts.oldest_ns, facts.newest_ns) == (T + 3 * S, T + 5 * S)
     assert facts.waiting_bytes == sum(len(item.data) for item in waiting(path)) > 100
     assert seqs(path) == [("facts", 3), ("facts", 5)]
-    assert box.oldest_waiting_ns() == T + 3 * S
+    assert on_disk.oldest_waiting_ns(box.file) == T + 3 * S
 
 
 def test_nothing_waits(box, path):
-    box.receipted({box.stream("facts"): Marks(5), box.stream("site"): Marks(1)}, "g1")
+    box.receipted(
+        {on_disk.current_stream(box.file, "facts"): Marks(5), on_disk.current_stream(box.file, "site"): Marks(1)}, "g1"
+    )
     assert look(path).waiting == 0
     assert seqs(path) == []
-    assert box.oldest_waiting_ns() is None
+    assert on_disk.oldest_waiting_ns(box.file) is None
 
 
 def test_a_retired_stream_is_shown_and_not_exported(box, path):

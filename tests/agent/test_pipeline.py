@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from adapters.contract import Row
-from agent.compute.pipeline import Pipeline
+from agent.compute.delta import carries, split
+from agent.compute.pipeline import Pipeline, computed_until_ns, snapshots, tags_used_until_ns
 from agent.feed.pacing import Pacing
 from agent.outbox.packing import bodies
 from agent.uplink.cadence import Cadence, backoff_s
@@ -53,11 +54,11 @@ def live(pipeline, fed, until_s, mark=lambda second: second):
         now_ns = T0 + second * S
         pipeline.feed_rows([row for row in waiting if row.t_ns <= now_ns])
         waiting = [row for row in waiting if row.t_ns > now_ns]
-        pipeline.advance(dict.fromkeys(pipeline.until_ns, T0 + mark(second) * S))
+        pipeline.advance(dict.fromkeys(computed_until_ns(pipeline), T0 + mark(second) * S))
 
 
 def sums(*batches):
-    tables = [read_facts_body(body)[0] for batch in batches for body in bodies(batch.parts)]
+    tables = [read_facts_body(body)[0] for batch in batches for body in bodies(batch)]
     total = add_up(tables)
     return {name: int(total.sums[:, index].sum()) for name, index in FACT.items() if total.sums[:, index].any()}
 
@@ -73,7 +74,7 @@ def test_live_and_columns_say_the_same():
     expected = {"running_ms": 260_000, "minor_stop_ms": 40_000, "pieces_total": 259}
     found = sums(*[_batch(rows(), 300)])
     assert {name: found[name] for name in expected} == expected
-    assert one.live["m"].state is State.RUNNING
+    assert snapshots(one)["m"].state is State.RUNNING
 
 
 def _batch(fed, until_s):
@@ -85,7 +86,7 @@ def _batch(fed, until_s):
 def test_rows_wait_for_the_watermark():
     pipeline = Pipeline({"m": machine()}, {})
     live(pipeline, rows(), 300, mark=lambda second: max(0, second - 7))
-    assert pipeline.until_ns == {"m": T0 + 293 * S}
+    assert computed_until_ns(pipeline) == {"m": T0 + 293 * S}
     live(pipeline, [], 300)
     assert sums(pipeline.take()) == sums(_batch(rows(), 300))
 
@@ -96,10 +97,10 @@ def test_put_back_is_taken_again_before_the_rest():
     pipeline.put_back(pipeline.take())
     live(pipeline, rows(seconds=range(131, 300)), 300)
     batch = pipeline.take()
-    minutes = [minute for part in batch.parts for minute in part.facts.minute_ns.tolist()]
+    minutes = [minute for part in batch for minute in part.facts.minute_ns.tolist()]
     assert minutes == sorted(minutes)
-    assert len(batch.carries()) == 1
-    assert pipeline.take().parts == ()
+    assert len(carries(batch)) == 1
+    assert pipeline.take() == []
 
 
 def test_a_restart_fills_its_gap_with_unknown():
@@ -107,8 +108,8 @@ def test_a_restart_fills_its_gap_with_unknown():
     every = list(rows(stopped=()))
     live(pipeline, [row for row in every if row.t_ns < T0 + 100 * S], 100)
     first = pipeline.take()
-    again = Pipeline({"m": machine()}, first.carries())
-    assert again.last_ns() == {"m.run": T0 + 100 * S, "m.count": T0 + 100 * S}
+    again = Pipeline({"m": machine()}, carries(first))
+    assert tags_used_until_ns(again) == {"m.run": T0 + 100 * S, "m.count": T0 + 100 * S}
     gap = [Row(tag, T0 + 100 * S, None, Quality.GAP) for tag in ("m.run", "m.count")]
     again.feed_rows([*gap, *(row for row in every if row.t_ns >= T0 + 160 * S)])
     again.advance({"m": T0 + 300 * S})
@@ -124,11 +125,11 @@ def test_when_nothing_can_be_stored_time_becomes_unknown_and_memory_stays_bounde
     every = list(rows(stopped=()))
     live(pipeline, [row for row in every if row.t_ns < T0 + 200 * S], 200)
     assert pipeline.paused
-    reached_ns = pipeline.until_ns["m"]
+    reached_ns = computed_until_ns(pipeline)["m"]
     first = pipeline.take()
     assert len(first) < 10
     live(pipeline, [row for row in every if T0 + 200 * S <= row.t_ns < T0 + 240 * S], 240)
-    assert pipeline.until_ns["m"] == reached_ns
+    assert computed_until_ns(pipeline)["m"] == reached_ns
     pipeline.resume(T0 + 240 * S)
     pipeline.feed_rows([row for row in every if row.t_ns > T0 + 240 * S])
     pipeline.advance({"m": T0 + 300 * S})
@@ -154,7 +155,7 @@ def test_one_machines_trouble_is_not_the_others(monkeypatch, caplog):
     live(pipeline, fed, 300)
     assert pipeline.failures == 1
     assert "machine=bad" in caplog.text
-    tables = [read_facts_body(body)[0] for body in bodies(pipeline.take().parts)]
+    tables = [read_facts_body(body)[0] for body in bodies(pipeline.take())]
     for name in ("bad", "good"):
         mine = add_up(tables)
         known = mine.sums[mine.machine == name][:, : len(State)].sum(axis=0)
@@ -166,19 +167,20 @@ def test_forget_begins_anew_and_keeps_nothing():
     pipeline = Pipeline({"m": machine()}, {})
     live(pipeline, rows(), 130)
     pipeline.forget(T0 + 131 * S)
-    assert pipeline.take().parts == ()
-    assert pipeline.until_ns == {"m": 0}
+    assert pipeline.take() == []
+    assert computed_until_ns(pipeline) == {"m": 0}
     live(pipeline, [], 300, mark=lambda second: max(second, 131))
     found = sums(pipeline.take())
     assert found["unplanned_stop_ms"] if "unplanned_stop_ms" in found else found["minor_stop_ms"]
 
 
 def test_bodies_hold_every_part_whole():
-    batch = _batch(rows(stopped=()), 300)
-    packed = list(bodies(batch.parts, most_rows=1))
-    assert len(packed) == len(batch.parts)
+    batch = [part for delta in _batch(rows(stopped=()), 300) for part in split(delta, 1)]
+    assert len(batch) > 1
+    packed = list(bodies(batch, most_rows=1))
+    assert len(packed) == len(batch)
     facts = add_up([read_facts_body(body)[0] for body in packed])
-    assert np.array_equal(facts.sums, add_up([part.facts for part in batch.parts]).sums)
+    assert np.array_equal(facts.sums, add_up([part.facts for part in batch]).sums)
     assert list(bodies([])) == []
 
 
@@ -200,7 +202,7 @@ def test_cadence_and_backoff():
 def test_what_only_counts_waits_and_what_changes_the_state_does_not():
     pipeline = Pipeline({"m": machine(), "other": machine("other")}, {})
     pipeline.feed_rows(Row(f"{name}.run", T0, True, Quality.GOOD) for name in ("m", "other"))
-    marks = dict.fromkeys(pipeline.until_ns, T0 + S)
+    marks = dict.fromkeys(computed_until_ns(pipeline), T0 + S)
     assert pipeline.advance(marks, idle_ns=10 * S) == 2
     steps = 0
     for second in range(1, 21):
@@ -209,7 +211,7 @@ def test_what_only_counts_waits_and_what_changes_the_state_does_not():
     assert steps == 4, "two turns each in twenty seconds"
     pipeline.feed_rows([Row("m.run", T0 + 21 * S, False, Quality.GOOD)])
     assert pipeline.advance(dict.fromkeys(marks, T0 + 22 * S), idle_ns=10 * S) == 1
-    assert pipeline.live["m"].state is State.MINOR_STOP
+    assert snapshots(pipeline)["m"].state is State.MINOR_STOP
     assert pipeline.advance(dict.fromkeys(marks, T0 + 23 * S)) == 2, "without patience all are computed"
 
 
@@ -222,10 +224,10 @@ def test_the_next_count_ends_a_pause_in_counting_at_once():
         pipeline.feed_rows([Row("m.count", T0 + second * S, second, Quality.GOOD)])
     pipeline.advance({"m": T0 + 4 * S})
     pipeline.advance({"m": T0 + 30 * S})
-    assert pipeline.live["m"].state is State.MINOR_STOP
+    assert snapshots(pipeline)["m"].state is State.MINOR_STOP
     pipeline.feed_rows([Row("m.count", T0 + 31 * S, 4, Quality.GOOD)])
     assert pipeline.advance({"m": T0 + 32 * S}, idle_ns=600 * S) == 1
-    assert pipeline.live["m"].state is State.RUNNING
+    assert snapshots(pipeline)["m"].state is State.RUNNING
 
 
 def test_leisure_is_short_where_computing_is_cheap():
@@ -244,26 +246,28 @@ def test_a_change_is_seen_before_the_step_that_takes_it_in_and_changes_nothing()
     live(pipeline, [row for row in fed if row.t_ns < T0 + 99 * S], 99)
     before = pipeline.take()
     pipeline.feed_rows([row for row in fed if row.t_ns == T0 + 100 * S])
-    assert pipeline.news
-    pipeline.advance(dict.fromkeys(pipeline.until_ns, T0 + 100 * S))
-    assert pipeline.live["m"].state is State.RUNNING, "the row lies at the watermark: a step takes it in next time"
+    assert pipeline.has_news
+    pipeline.advance(dict.fromkeys(computed_until_ns(pipeline), T0 + 100 * S))
+    assert snapshots(pipeline)["m"].state is State.RUNNING, (
+        "the row lies at the watermark: a step takes it in next time"
+    )
     pipeline.preview()
-    seen = pipeline.live["m"]
+    seen = snapshots(pipeline)["m"]
     assert (seen.state, seen.since_ns) == (State.MINOR_STOP, T0 + 100 * S)
-    assert not pipeline.news
-    pipeline.advance(dict.fromkeys(pipeline.until_ns, T0 + 100 * S + 1_000_000))
-    assert pipeline.live["m"] == seen, "no step that knows less takes it back"
-    pipeline.advance(dict.fromkeys(pipeline.until_ns, T0 + 103 * S))
-    assert pipeline.live["m"].state is State.MINOR_STOP
+    assert not pipeline.has_news
+    pipeline.advance(dict.fromkeys(computed_until_ns(pipeline), T0 + 100 * S + 1_000_000))
+    assert snapshots(pipeline)["m"] == seen, "no step that knows less takes it back"
+    pipeline.advance(dict.fromkeys(computed_until_ns(pipeline), T0 + 103 * S))
+    assert snapshots(pipeline)["m"].state is State.MINOR_STOP
     after = pipeline.take()
     again = Pipeline({"m": machine(), "other": machine("other")}, {})
     live(again, [row for row in fed if row.t_ns <= T0 + 100 * S], 103)
     assert sums(before, after) == sums(again.take()), "what is offered is the same"
     pipeline.feed_rows([row for row in fed if row.t_ns == T0 + 140 * S])
     pipeline.preview()
-    assert pipeline.live["m"].state is State.RUNNING
+    assert snapshots(pipeline)["m"].state is State.RUNNING
     pipeline.shift(-10 * S)
-    assert pipeline.live["m"].state is State.MINOR_STOP, "what was seen under a wrong date holds up nothing"
+    assert snapshots(pipeline)["m"].state is State.MINOR_STOP, "what was seen under a wrong date holds up nothing"
 
 
 def test_what_follows_from_the_clock_alone_is_told_by_steps():
@@ -272,4 +276,4 @@ def test_what_follows_from_the_clock_alone_is_told_by_steps():
     pipeline.feed_rows([Row("m.run", T0 + 100 * S, False, Quality.GOOD)])
     pipeline.preview()
     pipeline.advance({"m": T0 + 500 * S})
-    assert pipeline.live["m"].state is State.UNPLANNED_STOP, "no minor stop any more"
+    assert snapshots(pipeline)["m"].state is State.UNPLANNED_STOP, "no minor stop any more"

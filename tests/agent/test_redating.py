@@ -9,7 +9,7 @@ from test_dating import TRUE_BASE, World
 from adapters.contract import Reading, Row
 from agent.clock.clock import confirm, held_path
 from agent.clock.guard import S
-from agent.outbox.file import Outbox
+from agent.outbox.outbox import Outbox
 from agent.outbox.recovery import Opened
 from agent.run import Agent, Options
 from config import load_site
@@ -39,7 +39,7 @@ class Gateway:
         agent.clock.look()
         await agent.redating.run(asyncio.Event())
         if agent.clock.trusted:
-            agent._tell_site(agent.clock.now_ns())
+            agent.announce_site(agent.clock.now_ns())
         agent.dating.begin(agent.freshness)
 
     async def go(self, seconds, beat=True):
@@ -49,17 +49,17 @@ class Gateway:
             now_ns, run = self.agent.clock.steady_ns(), self.second % 180 < 120
             count = self.second // 180 * 120 + min(self.second % 180, 120)
             rows = [Row("run", now_ns, run, Quality.GOOD), Row("count", now_ns, count % 65536, Quality.GOOD)]
-            self.agent._on_reading("plc", Reading(now_ns, rows, ("run", "count")))
+            self.agent.feed.on_reading("plc", Reading(now_ns, rows, ("run", "count")))
             self.world.mono += S
             if self.second % 5 == 0 and beat:
-                await self.agent.beat()
+                await self.agent.feed.tick()
             if self.second % 100 == 0 and beat:
                 await self.agent.commit()
 
     async def end(self):
-        await self.agent.beat(last=True)
+        await self.agent.feed.tick(last=True)
         await self.agent.commit(final=True)
-        await self.agent.committer.close()
+        await self.agent.committer.thread.close()
 
     def bodies(self, kind):
         with_kind = "select data from envelopes e join streams s on s.no = e.stream where kind = ? order by id"
@@ -88,7 +88,7 @@ async def undisturbed(folder, seconds):
     gateway = Gateway(folder, world)
     await gateway.begin()
     await gateway.go(seconds)
-    await gateway.agent.beat(last=True)
+    await gateway.agent.feed.tick(last=True)
     await gateway.agent.commit(final=True)
     told = gateway.told()
     await gateway.end()
@@ -113,7 +113,7 @@ async def test_what_was_offered_under_a_wrong_date_moves_to_the_true_one(tmp_pat
     assert wrong[0].keys() & expected[0].keys() == set() or off_ns < HOUR
     world.vouched = True  # NTP comes, and a minute later it is believed
     await gateway.go(1000)
-    await gateway.agent.beat(last=True)
+    await gateway.agent.feed.tick(last=True)
     await gateway.agent.commit(final=True)
     assert gateway.agent.health.snapshot()["machines_dated_anew"] == 1
     assert gateway.agent.clock.told().moves == 1
@@ -132,14 +132,14 @@ async def test_killed_between_the_new_time_and_the_correction(tmp_path, monkeypa
     confirm(gateway.outbox.path, TRUE_BASE + 5 * HOUR + world.mono, 30 * S, world)
     await gateway.begin()
     await gateway.go(1900)
-    await gateway.agent.beat(last=True)
+    await gateway.agent.feed.tick(last=True)
     await gateway.agent.commit(final=True)
     world.vouched = True
 
     async def killed(_name, _text, *, last):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(gateway.agent.redating, "_machine", killed)
+    monkeypatch.setattr(gateway.agent.redating, "_redate", killed)
     with pytest.raises(KeyboardInterrupt):
         await gateway.go(100)
     gateway.outbox.close()
@@ -161,17 +161,17 @@ async def test_killed_before_the_new_time_is_kept_nothing_moves_twice(tmp_path, 
     await gateway.begin()
     confirm(gateway.outbox.path, TRUE_BASE - 5 * HOUR + world.mono, 30 * S, world)
     await gateway.go(1200)
-    await gateway.agent.beat(last=True)
+    await gateway.agent.feed.tick(last=True)
     await gateway.agent.commit(final=True)
     world.vouched = True
     redating = gateway.agent.redating
-    ask = redating.ask
+    ask = redating.request
 
     async def killed(step, clock):
         await ask(step, clock)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(redating, "ask", killed)
+    monkeypatch.setattr(redating, "request", killed)
     with pytest.raises(KeyboardInterrupt):
         await gateway.go(400)
     gateway.outbox.close()
@@ -202,11 +202,11 @@ async def test_of_what_was_held_nothing_is_left_to_memory(tmp_path):
     gateway = Gateway(tmp_path / "held", world)
     await gateway.begin()
     await gateway.go(20, beat=False)
-    await gateway.agent.beat()
+    await gateway.agent.feed.tick()
     await gateway.agent.commit()
-    gateway.agent.committer._large, gateway.agent.committer._gathered_ns = {"m-1"}, TRUE_BASE
+    gateway.agent.committer.deltas.large, gateway.agent.committer.deltas.gathered_ns = {"m-1"}, TRUE_BASE
     world.vouched = True
-    await gateway.agent.beat(last=True)
+    await gateway.agent.feed.tick(last=True)
     assert not held_path(gateway.outbox.path).exists()
     gateway.outbox.close()
     again = Outbox(gateway.outbox.path)
@@ -231,7 +231,7 @@ async def test_a_machine_that_stood_still_with_its_clock_leaves_a_gap(tmp_path):
 
     world.ntp = later.__get__(world)
     await gateway.go(600)
-    await gateway.agent.beat(last=True)
+    await gateway.agent.feed.tick(last=True)
     await gateway.agent.commit(final=True)
     after = gateway.told()[0]
     assert gateway.agent.clock.dated_from_ns > TRUE_BASE + HOUR + 600 * S, "what lies before keeps its dates"

@@ -6,7 +6,8 @@ from datetime import UTC
 import pytest
 
 from adapters.contract import Reading, Row
-from agent.compute.pipeline import Pipeline
+from agent.compute.delta import carries
+from agent.compute.pipeline import Pipeline, snapshots, tags_used_until_ns
 from agent.devices.freshness import Freshness
 from oee.engine import step as engine
 from oee.model.calendars import Calendar, Shift
@@ -34,7 +35,7 @@ class Gateway:
     def __init__(self, now_ns, carries=None):
         self.freshness = Freshness(LIMITS)
         self.pipeline = Pipeline({"m": MACHINE}, carries or {})
-        self.pipeline.feed_rows(self.freshness.start(now_ns, self.pipeline.last_ns()))
+        self.pipeline.feed_rows(self.freshness.start(now_ns, tags_used_until_ns(self.pipeline)))
 
     def reads(self, now_ns, **values):
         """Values of `now_ns`, confirmed a little later."""
@@ -47,7 +48,7 @@ class Gateway:
 
 
 def sums(*batches):
-    total = add_up([part.facts for batch in batches for part in batch.parts]).sums.sum(axis=0)
+    total = add_up([part.facts for batch in batches for part in batch]).sums.sum(axis=0)
     return {name: int(total[index]) for name, index in FACT.items() if total[index]}
 
 
@@ -65,7 +66,7 @@ def test_unknown_from_the_last_commit_until_the_first_reading(offset_ns):
     first = Gateway(start_ns)
     watched(first, start_ns, 100)
     committed = first.pipeline.take()
-    second = Gateway(start_ns + 150 * S, committed.carries())
+    second = Gateway(start_ns + 150 * S, carries(committed))
     watched(second, start_ns + 160 * S, 200, first=1_000)
     second.beats(start_ns + 400 * S)
     found = sums(committed, second.pipeline.take())
@@ -78,13 +79,13 @@ def test_a_row_that_the_state_holds_beyond_its_end_does_not_hold_until_the_resta
     first = Gateway(T0)
     watched(first, T0, 100)
     batch = first.pipeline.take()
-    state = batch.states["m"]
+    state = batch[-1].state
     until_ns = state.until_ns
     ahead = series([(until_ns, True, Quality.GOOD), (until_ns + 3 * S, True, Quality.GOOD)])
     state = replace(state, rows={**state.rows, "plc.run": concat([state.rows["plc.run"], ahead])})
     again = Gateway(until_ns + 60 * S, {"m": engine.dump(state)})
     again.beats(until_ns + 120 * S)
-    assert again.pipeline.live["m"].state is State.UNKNOWN
+    assert snapshots(again.pipeline)["m"].state is State.UNKNOWN
     found = sums(batch, again.pipeline.take())
     assert found["running_ms"] == (until_ns - T0) // MS_NS + 2  # a millisecond for each of the two
 

@@ -8,9 +8,10 @@ import edge_brokers as brokers
 import paho.mqtt.client as paho
 import pytest
 
-from agent.outbox.file import Outbox
+from agent.outbox import envelopes as on_disk
+from agent.outbox.outbox import Outbox
 from agent.process.health import Health
-from agent.store.commit import all_streams
+from agent.store.outbox_thread import all_streams
 from agent.uplink.broker import Broker
 from agent.uplink.sender import Sender
 from agent.uplink.stream_window import SendLimits
@@ -38,7 +39,7 @@ class Gateway:
         self.uplink = Uplink(broker, self.sender, hooks, self.health, site="test", gateway="main")
 
     async def _read(self, keys):
-        return self.outbox.read(keys)
+        return on_disk.read(self.outbox.file, keys)
 
     def _learned(self, learned):
         self.learned.append(learned)
@@ -87,7 +88,7 @@ async def test_envelopes_arrive_once_in_order_site_first(broker, tmp_path):
             assert center.seqs("site") == [1]
             assert center.arrived[0][0] == "site"
             assert gateway.health.snapshot()["mqtt_version"] == 5
-            assert gateway.outbox.waiting() == []
+            assert on_disk.waiting(gateway.outbox.file) == []
         assert center.plain["status"][0]["online"]
         brokers.eventually(lambda: center.plain["status"][-1]["online"] is False)
 
@@ -106,7 +107,7 @@ async def test_a_puback_without_a_center_frees_nothing(broker, tmp_path):
     async with running(tmp_path / "o.db", broker.port, limits=FAST) as gateway:
         gateway.commit(1, 2, 3)
         await until(lambda: gateway.health.snapshot().get("publishes_without_subscriber", 0) >= 3)
-        assert len(gateway.outbox.waiting()) == 3
+        assert len(on_disk.waiting(gateway.outbox.file)) == 3
         with brokers.Center(broker.port):
             await until(lambda: gateway.sender.waiting == 0)
 
@@ -229,7 +230,7 @@ async def test_a_refused_publish_is_counted_and_frees_nothing(tmp_path):
         async with running(tmp_path / "o.db", broker.port, limits=FAST, **account) as gateway:
             gateway.commit(1)
             await until(lambda: gateway.health.snapshot().get("publishes_refused", 0) >= 2)
-            assert len(gateway.outbox.waiting()) == 1
+            assert len(on_disk.waiting(gateway.outbox.file)) == 1
 
 
 async def test_a_wrong_password_is_tried_again_slowly_and_can_be_mended(tmp_path, caplog):

@@ -118,6 +118,6 @@ def batches(folder, *, stream="00000000000000aa", gateway="main", files=FILES):
             pipeline.feed(samples, until_ns)
             out += [
                 RowBatch(Origin("test", gateway, stream), number + 1, part.facts, part.losses, part.stops)
-                for part in pipeline.take().parts
+                for part in pipeline.take()
             ]
     return out

@@ -137,17 +137,19 @@ def test_what_is_said_late_and_described_otherwise(tmp_path):
         stage.agent.start()
         eventually(lambda: _online(stage), what="the agent again")
         again = nhip(stage, "recompute", site, "--json")
-        eventually(lambda: kept(stage, declared.recomputes), what="the request", every_s=0.01)
-        eventually(lambda: any(row.state == "done" for row in kept(stage, declared.recomputes)), every_s=0.005)
+        eventually(lambda: kept(stage, declared.recompute_requests), what="the request", every_s=0.01)
+        eventually(lambda: any(row.state == "done" for row in kept(stage, declared.recompute_requests)), every_s=0.005)
         stage.agent.kill()
         again.wait(60)
         stage.agent.start()
-        eventually(lambda: all(row.state == "done" for row in kept(stage, declared.recomputes)), what="recomputing")
+        eventually(
+            lambda: all(row.state == "done" for row in kept(stage, declared.recompute_requests)), what="recomputing"
+        )
 
         eventually(stage.delivered, 90, what="delivery")
         window = f"from={iso(60).replace('+', '%2B')}&to={iso(FILES * SECONDS - MINUTE_S).replace('+', '%2B')}"
         coverage = stage.api(f"coverage?site=test&machine=press&{window}")["rows"][0]
-        said = {name: kept(stage, lambda db, name=name: declared.known(db, name)) for name in ("press", "sew")}
+        said = {name: kept(stage, lambda db, name=name: declared.followed(db, name)) for name in ("press", "sew")}
         assert {len(items) for items in said.values()} == {3, 1}
         books = stage.finish()
     expected = fresh(tmp_path, site, said)
@@ -190,7 +192,7 @@ def test_kills_while_people_correct(tmp_path, seed):
         stage.wait_agent(FILES)
         told = wait_echoes(stage)
         eventually(stage.delivered, 90, what="delivery")
-        said = {name: kept(stage, lambda db, name=name: declared.known(db, name)) for name in ("press", "sew")}
+        said = {name: kept(stage, lambda db, name=name: declared.followed(db, name)) for name in ("press", "sew")}
         done = {number for number, (state, _) in told.items() if state == "done"}
         books = stage.finish()
     assert done >= {item.id for items in said.values() for item in items}

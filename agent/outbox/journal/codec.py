@@ -1,8 +1,8 @@
 """How the journal packs columns and sums into bytes. Pure.
 
-A stretch of rows: a line of JSON, `[[tag, rows, dtype], ...]`, and after it for each tag its times (the first, then
+A span of rows: a line of JSON, `[[tag, rows, dtype], ...]`, and after it for each tag its times (the first, then
 steps, int64 ns), its values (raw; text as one JSON list with its length before it) and its qualities (uint8), all
-compressed together. What was sent: JSON, compressed.
+compressed together. Offered sums: JSON, compressed.
 """
 
 import json
@@ -23,7 +23,7 @@ _LENGTH_BYTES: Final = 4
 
 
 def pack_rows(samples: Samples) -> bytes:
-    """The rows as bytes."""
+    """Rows as bytes."""
     head, body = [], []
     for tag, rows in samples.items():
         text = rows.value.dtype.kind == "O"
@@ -60,7 +60,7 @@ def unpack_rows(data: bytes) -> dict[str, Series]:
 
 
 def pack_sent(sent: Sent) -> bytes:
-    """What was sent as bytes."""
+    """Offered sums as bytes."""
     plain = {
         "facts": _sums(sent.facts),
         "losses": _sums(sent.losses),
@@ -76,7 +76,7 @@ def _sums(table: Mapping[Any, Any]) -> list[list[Any]]:
 
 
 def unpack_sent(data: bytes) -> Sent:
-    """What was sent, from these bytes. Raises as `unpack_rows` does."""
+    """The sums in these bytes. Raises as `unpack_rows` does."""
     plain = json.loads(zlib.decompress(data))
     stops = [Stop(**(item | {"state": State(item["state"])})) for item in plain["stops"]]
     return Sent(

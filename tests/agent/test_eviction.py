@@ -6,8 +6,9 @@ from collections import Counter
 
 import pytest
 
+from agent.outbox import envelopes as on_disk
 from agent.outbox.disk import DiskFull
-from agent.outbox.file import Outbox
+from agent.outbox.outbox import Outbox
 from center.contract.streams import StreamRecord, drop
 from wire.bodies import Dropped
 from wire.envelope import content, open_envelope
@@ -29,7 +30,7 @@ def body(kind, number, size=3000):
 
 def kept(outbox):
     """Kind to the seqs on disk."""
-    rows = outbox._db.execute("select kind, seq from envelopes e join streams s on s.no = e.stream order by seq")
+    rows = outbox.file.db.execute("select kind, seq from envelopes e join streams s on s.no = e.stream order by seq")
     out = {}
     for kind, seq in rows:
         out.setdefault(kind, []).append(seq)
@@ -38,7 +39,10 @@ def kept(outbox):
 
 def dropped(outbox):
     """What the `dropped` envelopes on disk say, by their seq."""
-    found = [open_envelope(data) for _, _, data in outbox.read([key for _, key in outbox.waiting(10_000)])]
+    found = [
+        open_envelope(data)
+        for _, _, data in on_disk.read(outbox.file, [key for _, key in on_disk.waiting(outbox.file, 10_000)])
+    ]
     return {
         item.seq: [tuple(span) for span in Dropped.model_validate(inside).dropped]
         for item in found
@@ -49,7 +53,7 @@ def dropped(outbox):
 def test_values_go_before_facts_and_receipted_ones_first(outbox):
     for number in range(60):
         outbox.commit([body("facts", number), body("values", number)], {}, NOW)
-    facts, values = outbox.stream("facts"), outbox.stream("values")
+    facts, values = on_disk.current_stream(outbox.file, "facts"), on_disk.current_stream(outbox.file, "values")
     outbox.receipted({facts: Marks(60), values: Marks(20)}, "g1")
     number = 60
     while kept(outbox)["values"][0] <= 20:
@@ -66,7 +70,7 @@ def test_values_go_before_facts_and_receipted_ones_first(outbox):
     with pytest.raises(DiskFull):
         for more in range(number, number + 300):
             outbox.commit([body("facts", more)], {}, NOW)
-    waiting = [key.seq for _, key in outbox.waiting(10_000) if key.stream == facts]
+    waiting = [key.seq for _, key in on_disk.waiting(outbox.file, 10_000) if key.stream == facts]
     assert waiting == list(range(61, waiting[-1] + 1)), "facts that the center has not are never given up"
 
 
@@ -96,7 +100,7 @@ def test_a_dropped_envelope_lets_the_center_settle_everything(outbox):
 def test_pruning_an_outbox_over_its_budget_says_what_it_gave_up(outbox):
     for number in range(80):
         outbox.commit([body("values", number)], {}, NOW)
-    outbox._budget_bytes //= 4
+    outbox.room.budget_bytes //= 4
     gone, sealed = outbox.prune(NOW)
     assert gone == sealed[0].gave_up > 0
     assert dropped(outbox) == {81: [(1, gone)]}

@@ -1,7 +1,8 @@
-"""How a machine is described, as a short text that changes when its numbers would.
+"""Which machines have a past that was computed with another description.
 
-The outbox remembers the text under which each machine's past was computed (`described`), and which machines have a past
-that was computed under another one (`outdated`, with the time of the change), until they are recomputed.
+The outbox remembers a digest of the description with which each machine's past was computed (`described`), and which
+machines have a past that was computed with another one (`outdated`, with the time of the change), until they are
+recomputed.
 """
 
 import hashlib

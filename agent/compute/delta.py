@@ -1,0 +1,120 @@
+"""What passes from the pipeline to the disk: one machine's progress, as rows taken in, rows offered and the state after.
+
+Pure. The same shape travels from the engine's step to the outbox, where a transaction stores all three parts of it: the
+offered rows as envelopes, the samples in the journal, the state as the machine's carry.
+"""
+
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Final, TypeVar
+
+import numpy as np
+
+from oee.engine import step as engine
+from oee.engine.state import EngineState
+from oee.model.facts import NO_FACTS, NO_LOSSES, Facts, Losses, Stop, select
+from oee.model.samples import Samples, concat
+
+MOST_ROWS: Final = 2000
+"""Rows of one envelope, unless a single step offers more: some 30 kB compressed, small enough for any broker and line."""
+Table = TypeVar("Table", Facts, Losses)
+
+
+@dataclass(frozen=True)
+class Delta:
+    """A machine's progress over `[from_ns, until_ns)`; from_ns is 0 before its first sample.
+
+    tags: all that the machine used, with rows or without. samples: the rows that the engine was given; None where they
+    were dropped for want of memory. facts, losses, stops: the rows that it offers; they belong together, so they are
+    never split over two envelopes. state: the state after it; None where another delta of the batch holds a later one.
+    `len` is the number of offered rows.
+    """
+
+    machine: str
+    from_ns: int = 0
+    until_ns: int = 0
+    tags: frozenset[str] = frozenset()
+    samples: Samples | None = None
+    facts: Facts = NO_FACTS
+    losses: Losses = NO_LOSSES
+    stops: Sequence[Stop] = ()
+    state: EngineState | None = None
+
+    def __len__(self) -> int:
+        return len(self.facts) + len(self.losses) + len(self.stops)
+
+
+def join(deltas: Sequence[Delta]) -> Delta:
+    """Deltas of one machine that follow each other, as one; of the samples those after the last that were dropped."""
+    if len(deltas) == 1:
+        return deltas[0]
+    dropped = max((place for place, item in enumerate(deltas) if item.samples is None), default=-1)
+    spans = [(item, item.samples) for item in deltas[dropped + 1 :] if item.samples is not None]
+    tags = dict.fromkeys(tag for _, samples in spans for tag in samples)
+    return Delta(
+        deltas[0].machine,
+        spans[0][0].from_ns if spans else deltas[0].from_ns,
+        deltas[-1].until_ns,
+        frozenset.intersection(*(item.tags for item, _ in spans)) if spans else deltas[-1].tags,
+        {tag: concat([samples[tag] for _, samples in spans if tag in samples]) for tag in tags} if spans else None,
+        _joined([item.facts for item in deltas], NO_FACTS),
+        _joined([item.losses for item in deltas], NO_LOSSES),
+        [stop for item in deltas for stop in item.stops],
+        next((item.state for item in reversed(deltas) if item.state is not None), None),
+    )
+
+
+def _joined(tables: Sequence[Table], empty: Table) -> Table:
+    some = [table for table in tables if len(table)]
+    if len(some) < 2:
+        return some[0] if some else empty
+    return join_tables(some)
+
+
+def join_tables(tables: Sequence[Table]) -> Table:
+    """The rows of several tables as one."""
+    kind = type(tables[0])
+    return kind(*(np.concatenate([getattr(table, item.name) for table in tables]) for item in fields(kind)))
+
+
+def merge(deltas: Iterable[Delta], most_rows: int = MOST_ROWS) -> list[Delta]:
+    """The same by machine, as few as possible without one that offers more than `most_rows` because it was joined."""
+    groups: dict[str, list[list[Delta]]] = {}
+    for delta in deltas:
+        found = groups.setdefault(delta.machine, [])
+        if found and sum(map(len, found[-1])) + len(delta) <= most_rows:
+            found[-1].append(delta)
+        else:
+            found.append([delta])
+    return [join(group) for found in groups.values() for group in found]
+
+
+def split(delta: Delta, most_rows: int = MOST_ROWS) -> list[Delta]:
+    """What a delta offers, cut between minutes, so that what belongs to one minute stays together; stops go with the
+    last. Nothing where it offers nothing; samples and state are left out.
+    """
+    if len(delta) <= most_rows:
+        return [replace(delta, samples=None, state=None)] if len(delta) else []
+    minutes = np.sort(np.concatenate([delta.facts.minute_ns, delta.losses.minute_ns]))
+    edges = [*sorted({int(minutes[at]) for at in range(most_rows, len(minutes), most_rows)}), 2**63 - 1]
+    out, low = [], -(2**63)
+    for high in edges:
+        stops = delta.stops if high == edges[-1] else ()
+        facts, losses = _within(delta.facts, low, high), _within(delta.losses, low, high)
+        out.append(Delta(delta.machine, facts=facts, losses=losses, stops=stops))
+        low = high
+    return [item for item in out if len(item)]
+
+
+def _within(table: Table, low_ns: int, high_ns: int) -> Table:
+    return select(table, (table.minute_ns >= low_ns) & (table.minute_ns < high_ns))
+
+
+def carries(deltas: Sequence[Delta], skip: Container[str] = ()) -> dict[str, bytes]:
+    """The states as they are kept on disk, by machine: of each that offers something, and of others not in `skip`."""
+    offering = {item.machine for item in deltas if len(item)}
+    return {
+        item.machine: engine.dump(item.state)
+        for item in deltas
+        if item.state is not None and (item.machine in offering or item.machine not in skip)
+    }

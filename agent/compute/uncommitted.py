@@ -1,0 +1,54 @@
+"""What the machines have come to since the last commit, until somebody has stored it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from agent.compute.delta import Delta, merge
+from oee.engine.state import EngineState
+
+MOST_SAMPLES: Final = 1_000_000
+"""Samples kept for a journal that cannot be written: some 20 MB; beyond, they are dropped and the journal begins anew."""
+
+
+@dataclass
+class Uncommitted:
+    """Deltas by machine, oldest first. rows: how many they offer."""
+
+    rows: int = 0
+    _deltas: dict[str, list[Delta]] = field(default_factory=dict)
+
+    def add(self, delta: Delta) -> None:
+        """Adds what a step of a machine came to."""
+        self._deltas.setdefault(delta.machine, []).append(delta)
+        self.rows += len(delta)
+
+    def take(self, states: Mapping[str, EngineState]) -> list[Delta]:
+        """Takes everything out, with the state as of now (`states`) in each machine's last delta."""
+        out = []
+        for machine, deltas in self._deltas.items():
+            *earlier, last = merge(deltas)
+            out += [*earlier, replace(last, state=states[machine])]
+        self.clear()
+        return out
+
+    def put_back(self, deltas: Iterable[Delta]) -> None:
+        """Adds deltas that could not be stored before those that came since. Of too many samples all are dropped; the
+        journal notices by the hole.
+        """
+        later, self._deltas, self.rows = self._deltas, {}, 0
+        for delta in (*deltas, *(item for items in later.values() for item in items)):
+            self.add(replace(delta, state=None))
+        columns = (item.samples for items in self._deltas.values() for item in items if item.samples is not None)
+        if sum(len(column) for samples in columns for column in samples.values()) > MOST_SAMPLES:
+            self.drop_samples()
+
+    def drop_samples(self) -> None:
+        """Forgets the samples of all deltas; rows and states stay."""
+        self._deltas = {
+            machine: [replace(item, samples=None) for item in items] for machine, items in self._deltas.items()
+        }
+
+    def clear(self) -> None:
+        """Forgets everything."""
+        self._deltas, self.rows = {}, 0

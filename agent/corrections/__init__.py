@@ -1,0 +1,1 @@
+"""Corrections of the past: late declarations, recomputations, and times that were wrong, become differences."""

@@ -1,0 +1,64 @@
+"""Follows declarations of a machine that is held: one step, a computation from a checkpoint, or a refusal.
+
+A declaration that reaches further back than the journal is refused with the earliest time that can still be corrected;
+it stays in the file, and whoever made it sees why.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from agent.corrections import validate
+from agent.corrections.corrector import Corrected, MachineCorrector
+from agent.outbox.disk import CannotStore, CorruptOutbox
+from oee.engine.correction import earliest_change, latest_base
+from oee.model.declarations import Declaration
+
+Followed = tuple[Corrected, Mapping[str, str]]
+"""What the declarations came to, and by id "" or why one is refused."""
+
+
+async def follow(corrector: MachineCorrector, machine: str, new: Sequence[Declaration]) -> Followed:
+    """Follows what can be followed of these declarations. One at which the engine fails is refused: it must not be tried
+    for ever. Raises `CannotStore` or `CorruptOutbox`.
+    """
+    try:
+        return await _follow(corrector, machine, new)
+    except (CannotStore, CorruptOutbox):
+        raise
+    except Exception:  # noqa: BLE001  # a loop that must survive; counted
+        corrector.failed(machine)
+        return corrector.unchanged(machine), {item.id: "failed" for item in new}
+
+
+async def _follow(corrector: MachineCorrector, machine: str, new: Sequence[Declaration]) -> Followed:
+    known = await corrector.archive.declarations(machine)
+    crossing = validate.crossing([*known, *new])
+    outcome = {item.id: crossing.get(item.id, "") for item in new}
+    new = [item for item in new if not outcome[item.id]]
+    if not new:
+        return corrector.unchanged(machine), outcome
+    outcome |= {item.id: crossing[item.id] for item in known if item.id in crossing}
+    standing = [item for item in (*known, *new) if not outcome.get(item.id)]
+    from_ns, before = earliest_change(new, known), corrector.pipeline.runs[machine].state
+    if from_ns >= before.settled_ns:
+        return await asyncio.to_thread(corrector.step, machine, before, standing), outcome
+    past = await corrector.archive.past(machine, latest_base(from_ns, standing))
+    if past is None:
+        return await _follow_reachable(corrector, machine, new, known)
+    return await asyncio.to_thread(corrector.recompute, machine, before, past, standing), outcome
+
+
+async def _follow_reachable(
+    corrector: MachineCorrector, machine: str, new: Sequence[Declaration], known: Sequence[Declaration]
+) -> Followed:
+    """Follows those that reach no further back than the journal, and refuses the others."""
+    earliest_ns = await corrector.archive.earliest_ns(machine)
+    refused = {}
+    for item in new if len(new) > 1 else ():
+        base_ns = latest_base(earliest_change([item], known), [*known, item])
+        if earliest_ns is None or base_ns < earliest_ns:
+            refused[item.id] = validate.too_old(earliest_ns)
+    if len(refused) == len(new) or len(new) == 1:
+        return corrector.unchanged(machine), {item.id: validate.too_old(earliest_ns) for item in new}
+    found, outcome = await _follow(corrector, machine, [item for item in new if item.id not in refused])
+    return found, {**refused, **outcome}

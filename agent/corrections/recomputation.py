@@ -1,0 +1,88 @@
+"""Recomputations that somebody asked for: a machine's past with the description of now."""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from agent.corrections.corrector import MachineCorrector
+from agent.corrections.machine_digest import forget_outdated, outdated
+from agent.outbox import declarations
+from agent.outbox.declarations import RecomputeRequest
+from agent.outbox.journal.past import MachinePast
+from agent.store.site import CommitExtras
+
+_LOG: Final = logging.getLogger("nhip.agent.corrections")
+
+SiteRevisionAt = Callable[[int], CommitExtras]
+"""The `site` body that is valid from a time [ns] on, as contents and settings of a commit."""
+
+
+async def recompute_next(
+    corrector: MachineCorrector, requests: Sequence[RecomputeRequest], revise_site: SiteRevisionAt
+) -> None:
+    """Does the first request that is not done yet. When all machines were asked for, the `site` body goes with the last
+    one, valid from where they began: the center counts scheduled time by it. Raises `CannotStore` or `CorruptOutbox`.
+    """
+    request = next(item for item in requests if item.state == "new")
+    machine = request.machine
+    if machine not in corrector.pipeline.runs:
+        await _refuse(corrector, request, f"unknown_machine {machine}")
+        return
+    async with corrector.held(machine) as committed:
+        if not committed:
+            return
+        before = corrector.pipeline.runs[machine].state
+        past = await corrector.archive.past(machine, max(request.from_ns, 0))
+        past = past or await corrector.archive.earliest_past(machine)
+        if past is None:
+            await _refuse(corrector, request, "no_journal")
+            return
+        known = await corrector.archive.declarations(machine)
+        try:
+            found = await asyncio.to_thread(corrector.recompute, machine, before, past, known)
+        except Exception:  # noqa: BLE001  # a loop that must survive; counted
+            corrector.failed(machine)
+            await _refuse(corrector, request, "failed")
+            return
+        base_ns = _valid_from_ns(past)
+        contents, settings = _site_revision(corrector, request, requests, base_ns, revise_site)
+
+        def also(db: sqlite3.Connection) -> None:
+            declarations.decide_recompute(db, request, base_ns=base_ns)
+            forget_outdated(db, machine)
+
+        if await corrector.store(machine, found, also, contents, settings):
+            corrector.health.count("machines_recomputed")
+        old = await corrector.committer.thread.do(lambda outbox: outdated(outbox.settings()))
+        corrector.health.gauge("machines_outdated", float(len(old)))
+
+
+def _site_revision(
+    corrector: MachineCorrector,
+    request: RecomputeRequest,
+    requests: Sequence[RecomputeRequest],
+    base_ns: int,
+    revise_site: SiteRevisionAt,
+) -> CommitExtras:
+    """The `site` body, if this is the last of requests for all machines."""
+    together = [item for item in requests if item.asked_ns == request.asked_ns]
+    last = [item.state for item in requests].count("new") == 1
+    if not last or not {item.machine for item in together} >= set(corrector.pipeline.runs):
+        return (), {}
+    return revise_site(min([base_ns, *(item.base_ns for item in together if item.base_ns is not None)]))
+
+
+def _valid_from_ns(past: MachinePast) -> int:
+    if past.base.settled_ns:
+        return past.base.settled_ns
+    firsts = [int(column.t_ns[0]) for rows, _ in past.blocks() for column in rows.values() if len(column)]
+    return min(firsts, default=0)
+
+
+async def _refuse(corrector: MachineCorrector, request: RecomputeRequest, why: str) -> None:
+    _LOG.warning("machine not recomputed machine=%s why=%s", request.machine, why)
+    await corrector.committer.thread.do(
+        lambda outbox: outbox.within(lambda db: declarations.decide_recompute(db, request, why))
+    )

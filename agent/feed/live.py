@@ -1,0 +1,101 @@
+"""Live rows: from a device's reading to the pipeline, and once a second to facts."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from adapters.contract import Reading
+from agent.clock.clock import Clock
+from agent.clock.dating import Dating
+from agent.compute.pipeline import Pipeline
+from agent.devices.freshness import Freshness
+from agent.devices.recorder import Recorder
+from agent.devices.supervisor import DeviceHealth
+from agent.feed.pacing import Pacing
+from agent.feed.time_moves import TimeMoves
+from agent.process.health import Health
+from oee.engine.step import MachineSnapshot
+
+
+class LiveFeed:
+    """Feeds the pipeline. `tick` and `preview` are called periodically, by tasks of their own.
+
+    news: set when a reading has brought rows that may change what a machine is doing; show: called with what the
+    machines are doing; status_changed: called when the center should be told something at once.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        dating: Dating,
+        pipeline: Pipeline,
+        freshness: Freshness,
+        recorder: Recorder,
+        moves: TimeMoves,
+        health: Health,
+    ) -> None:
+        self._clock, self._dating, self._pipeline = clock, dating, pipeline
+        self._freshness, self._recorder, self._moves, self._health = freshness, recorder, moves, health
+        self._pacing = Pacing()
+        self._rest_until_s = 0.0
+        self._online: dict[str, bool] = {}
+        self.devices: Mapping[str, DeviceHealth] = {}
+        self.news = asyncio.Event()
+        self.show: Callable[[Mapping[str, MachineSnapshot]], None] | None = None
+        self.status_changed: Callable[[], None] = lambda: None
+
+    def on_reading(self, device: str, reading: Reading) -> None:
+        """A device was read."""
+        self._health.count("tags_read", len(reading.confirmed))
+        self._dating.feed(self._freshness.fed(device, reading))
+        if not self._dating.holds:
+            at_ns = reading.t_ns + self._clock.correction_ns
+            self._recorder.confirmed(device, replace(reading, t_ns=at_ns))
+        if self.show and self._pipeline.has_news:
+            self.news.set()
+
+    async def preview(self) -> None:
+        """Shows what has changed at once; on a slow gateway as often as a tenth of a core allows."""
+        async with self._moves.computing:
+            began_s = time.monotonic()
+            await asyncio.to_thread(self._pipeline.preview)
+            spent_s = time.monotonic() - began_s
+        if self.show:
+            self.show(self._dating.live)
+        await asyncio.sleep(10 * spent_s)
+
+    async def tick(self, *, last: bool = False) -> None:
+        """Rows become facts, up to where every tag is confirmed or known to be a gap. last: of all machines.
+
+        On a slow gateway with many machines it computes less often than called, so that it takes a quarter of a core
+        at most and the devices are read on time.
+        """
+        if not await self._moves.follow():
+            return
+        if self._clock.asks_again:
+            self.status_changed()
+        now_ns = self._clock.steady_ns()
+        self._dating.feed(self._freshness.tick(now_ns))
+        if not self._dating.holds:
+            self._recorder.tick(self._clock.now_ns())
+        marks = {name: self._freshness.watermark_ns(tags, now_ns) for name, tags in self._pipeline.tags.items()}
+        async with self._moves.computing:
+            await self._moves.date_waiting()
+            await self._advance(marks, last=last)
+        if self.show:
+            self.show(self._dating.live)
+        online = {name: item.condition == "up" for name, item in self.devices.items()}
+        if online != self._online:
+            self._online = online
+            self.status_changed()
+
+    async def _advance(self, marks: Mapping[str, int], *, last: bool) -> None:
+        began_s = time.monotonic()
+        if not last and began_s < self._rest_until_s:
+            return
+        idle_ns = 0 if last else round(self._pacing.wait_s(len(marks)) * 1e9)
+        count = await asyncio.to_thread(self._dating.advance, marks, idle_ns=idle_ns)
+        spent_s = time.monotonic() - began_s
+        self._pacing.took(spent_s, count)
+        self._rest_until_s = time.monotonic() + 3 * spent_s

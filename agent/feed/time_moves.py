@@ -1,0 +1,104 @@
+"""Follows the gateway's clock: dates rows that waited for a trusted time, and what was dated with a wrong one.
+
+The pipeline does not step meanwhile (`computing`), and no correction runs (`Corrections.busy`).
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+
+from agent.clock.clock import Clock
+from agent.clock.dating import Dating
+from agent.clock.guard import Verdict
+from agent.compute.pipeline import Pipeline
+from agent.corrections.corrections import Corrections
+from agent.corrections.redating import Redating, TimeShift
+from agent.devices.freshness import Freshness
+from agent.devices.recorder import Recorder
+from agent.outbox.disk import CannotStore, CorruptOutbox
+from agent.store.commit import Committer
+
+
+class TimeMoves:
+    """incomplete: dating anew was stopped half way. The next start does the rest before anything else is computed, so
+    nothing may be computed in this run any more.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        dating: Dating,
+        pipeline: Pipeline,
+        freshness: Freshness,
+        recorder: Recorder,
+        committer: Committer,
+        corrections: Corrections,
+        redating: Redating,
+        announce_site: Callable[[int], None],
+        computing: asyncio.Lock,
+    ) -> None:
+        """announce_site: the site as it is described, valid from a time [ns] on; computing: held by whoever lets the
+        pipeline step.
+        """
+        self._clock, self._dating, self._pipeline = clock, dating, pipeline
+        self._freshness, self._recorder = freshness, recorder
+        self._committer, self._corrections, self._redating = committer, corrections, redating
+        self._announce_site = announce_site
+        self._stop = asyncio.Event()
+        self.computing = computing
+        self.incomplete = False
+
+    async def begin(self, stop: asyncio.Event) -> None:
+        """Before live data: dates anew what the run before did not come to."""
+        self._stop = stop
+        self._clock.look()
+        self.incomplete = not await self._redating.run(stop)
+        if self._clock.trusted and not self._committer.site.announced:
+            self._announce_site(self._clock.now_ns())
+
+    async def follow(self) -> bool:
+        """Once a second: moves what a new verdict about the clock moves. False if nothing may be computed."""
+        verdict = self._clock.look()
+        if verdict.moved_ns and not verdict.begins:
+            self.incomplete = not await self._move(verdict)
+        return not self.incomplete
+
+    async def date_waiting(self) -> None:
+        """Feeds rows that waited for a date, once the clock is trusted. The caller holds `computing`."""
+        if not (self._clock.trusted and self._dating.holds):
+            return
+        if not self._committer.site.announced:
+            since_ns = self._dating.held_since_ns
+            self._announce_site(self._clock.now_ns() if since_ns is None else since_ns)
+        # final: large states too, since what is committed is not read again from the held file, which is then removed
+        await self._dating.release(partial(self._committer.commit, final=True), self._stop)
+
+    async def _move(self, verdict: Verdict) -> bool:
+        """Gateway time was moved at once while it was trusted. False if that was not done to its end."""
+        if self._dating.holds:  # nothing was dated yet
+            self._clock.keep()
+            return True
+        if not verdict.always:
+            async with self._corrections.busy, self.computing:
+                self._pipeline.resume(self._clock.now_ns())
+            self._clock.keep()
+            return True
+        self._dating.hold()
+        shift = TimeShift(self._clock.dated_from_ns - verdict.moved_ns, verdict.moved_ns)
+        before_ns = self._clock.correction_ns - verdict.moved_ns
+        now_ns = self._clock.steady_ns()
+        marks = {
+            name: self._freshness.watermark_ns(tags, now_ns) + before_ns for name, tags in self._pipeline.tags.items()
+        }
+        async with self._corrections.busy, self.computing:
+            await asyncio.to_thread(self._pipeline.advance, marks)
+            with suppress(CannotStore, CorruptOutbox):  # counted and logged by the outbox; the wrong hours then stay
+                await self._redating.request(shift, self._clock.kept())
+                self._clock.keep()
+                if not await self._redating.run(self._stop):
+                    return False
+            self._pipeline.shift(verdict.moved_ns)
+            self._recorder.shift(verdict.moved_ns)
+            self._dating.go_on()
+        return True

@@ -1,0 +1,123 @@
+"""Reads from the journal what a correction of one machine starts from. Within the caller's transaction."""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from agent.compute.delta import Delta
+from agent.outbox.journal.codec import unpack_rows, unpack_sent
+from agent.outbox.journal.schema import HOUR_NS, UNREADABLE, scalar
+from oee.engine import step as engine
+from oee.engine.correction import Sent
+from oee.engine.state import EngineState, FactKey, LossKey
+from oee.model.facts import MINUTE_NS, Int64, Stop
+from oee.model.samples import Samples, between
+
+
+@dataclass(frozen=True)
+class MachinePast:
+    """A checkpoint of one machine and all that followed it. chunks: packed rows from the checkpoint on, with their ends
+    [ns]; sent: what was offered since; from_ns: where the first chunk begins.
+    """
+
+    machine: str
+    base: EngineState
+    chunks: Sequence[tuple[bytes, int]]
+    sent: Sent
+    from_ns: int = 0
+
+    def spans(self) -> Iterable[Delta]:
+        """The recorded spans in full, unpacked on demand."""
+        from_ns = self.from_ns
+        for data, until_ns in self.chunks:
+            yield Delta(self.machine, from_ns, until_ns, samples=unpack_rows(data))
+            from_ns = until_ns
+
+    def blocks(self) -> Iterable[tuple[Samples, int]]:
+        """The rows from the settled time on, span by span with its end [ns], unpacked on demand."""
+        for data, until_ns in self.chunks:
+            rows = unpack_rows(data)
+            yield {tag: between(column, self.base.settled_ns, until_ns) for tag, column in rows.items()}, until_ns
+
+
+def earliest_ns(
+    db: sqlite3.Connection, machine: str, tags: Iterable[str] = (), until_ns: int | None = None
+) -> int | None:
+    """The earliest time [ns] that a correction of a machine that uses these tags can change; None if there is none.
+    until_ns: see `read_past`.
+    """
+    if not _ends_at(db, machine, until_ns):
+        return None
+    return scalar(
+        db,
+        "select min(settled_ns) from journal_checkpoints where machine = ? and settled_ns >= ?",
+        machine,
+        _unrecorded_until_ns(db, machine, tags),
+    )
+
+
+def _ends_at(db: sqlite3.Connection, machine: str, until_ns: int | None) -> bool:
+    return until_ns is None or until_ns == scalar(
+        db, "select max(until_ns) from journal_rows where machine = ?", machine
+    )
+
+
+def _unrecorded_until_ns(db: sqlite3.Connection, machine: str, tags: Iterable[str]) -> int:
+    """The end [ns] of the last span in which one of these tags was not recorded, since nothing used it; or 0."""
+    wanted = set(tags)
+    rows = db.execute("select tags, max(until_ns) from journal_rows where machine = ? group by tags", (machine,))
+    return max((until_ns for known, until_ns in rows.fetchall() if not wanted <= set(json.loads(known))), default=0)
+
+
+def read_past(
+    db: sqlite3.Connection, machine: str, at_most_ns: int, tags: Iterable[str] = (), until_ns: int | None = None
+) -> MachinePast | None:
+    """What a correction needs that changes time from `at_most_ns` on, of a machine that uses these tags; None where it
+    was deleted or never recorded.
+
+    Call it right after `recording.gather`, while the machine is held. until_ns: where its state stands; rows that end
+    elsewhere (samples were dropped for want of memory, or another version of this program ran) would take it back.
+    """
+    if not _ends_at(db, machine, until_ns):
+        return None
+    row = db.execute(
+        "select settled_ns, data from journal_checkpoints where machine = ? and settled_ns <= ? and settled_ns >= ? "
+        "order by settled_ns desc limit 1",
+        (machine, at_most_ns, _unrecorded_until_ns(db, machine, tags)),
+    ).fetchone()
+    if row is None:
+        return None
+    base_ns = row[0]
+    rows = db.execute(
+        "select from_ns, data, until_ns from journal_rows where machine = ? and until_ns > ? order by from_ns",
+        (machine, base_ns),
+    ).fetchall()
+    if not rows or rows[0][0] > base_ns:
+        return None
+    chunks = [(data, until_ns) for _, data, until_ns in rows]
+    try:
+        return MachinePast(machine, engine.load(row[1]), chunks, _read_sent(db, machine, base_ns), rows[0][0])
+    except UNREADABLE:
+        return None
+
+
+def _read_sent(db: sqlite3.Connection, machine: str, base_ns: int) -> Sent:
+    """What was sent for the minutes from the one of `base_ns` on, and stops that begin at `base_ns` or later."""
+    minute_ns = base_ns - base_ns % MINUTE_NS
+    facts: dict[FactKey, Int64] = {}
+    losses: dict[LossKey, Int64] = {}
+    fact_rows: dict[int, int] = {}
+    loss_rows: dict[int, int] = {}
+    stops: dict[str, Stop] = {}
+    for (data,) in db.execute(
+        "select data from journal_sent where machine = ? and hour_ns >= ? order by hour_ns",
+        (machine, minute_ns - minute_ns % HOUR_NS),
+    ).fetchall():
+        part = unpack_sent(data)
+        facts |= {key: row for key, row in part.facts.items() if key[1] >= minute_ns}
+        losses |= {key: row for key, row in part.losses.items() if key[1] >= minute_ns}
+        fact_rows |= {key: n for key, n in part.fact_rows.items() if key >= minute_ns}
+        loss_rows |= {key: n for key, n in part.loss_rows.items() if key >= minute_ns}
+        stops |= {key: stop for key, stop in part.stops.items() if stop.start_ns >= base_ns}
+    return Sent(facts, losses, fact_rows, loss_rows, stops)

@@ -1,0 +1,90 @@
+"""The journal's gathered tables of one machine: spans of rows, hourly sums, checkpoints. Within the caller's
+transaction."""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+from agent.compute.delta import Delta, join
+from agent.outbox.journal.codec import pack_rows, pack_sent, unpack_rows, unpack_sent
+from agent.outbox.journal.schema import HOUR_NS, clear_machine, scalar
+from oee.engine import step as engine
+from oee.engine.correction import Recomputation, Sent, checkpoint, with_rows
+from oee.engine.state import EngineState
+from oee.model.facts import MINUTE_NS, Facts, Losses, Stop, select
+
+SentRows = tuple[Facts, Losses, list[Stop]]
+"""What one envelope offers of one machine."""
+
+
+def add_rows(db: sqlite3.Connection, span: Delta) -> None:
+    """Adds the samples of a span. Where it does not continue the span before, what is older is deleted."""
+    machine, samples = span.machine, span.samples or {}
+    if scalar(db, "select max(until_ns) from journal_rows where machine = ?", machine) != span.from_ns:
+        clear_machine(db, machine)
+    if span.from_ns == 0:
+        db.execute(
+            "insert or replace into journal_checkpoints values (?, 0, ?)", (machine, engine.dump(engine.start()))
+        )
+    same = db.execute(  # before its first sample all spans of a machine begin at 0
+        "select data from journal_rows where machine = ? and from_ns = ?", (machine, span.from_ns)
+    ).fetchone()
+    if same:
+        before = Delta(machine, span.from_ns, span.until_ns, span.tags, unpack_rows(same[0]))
+        samples = join([before, span]).samples or {}
+    db.execute(
+        "insert or replace into journal_rows values (?, ?, ?, ?, ?)",
+        (machine, span.from_ns, span.until_ns, json.dumps(sorted(span.tags)), pack_rows(samples)),
+    )
+
+
+def add_sent(db: sqlite3.Connection, machine: str, tables: Sequence[SentRows]) -> None:
+    """Adds what envelopes offered to the machine's hourly sums."""
+    facts, losses, stops = zip(*tables, strict=True)
+    new = with_rows(Sent(), facts, losses, [stop for rows in stops for stop in rows])
+    hours = {minute_ns // HOUR_NS for minute_ns in (*new.fact_rows, *new.loss_rows)}
+    hours |= {stop.start_ns // HOUR_NS for stop in new.stops.values()}
+    for hour in sorted(hours):
+        row = db.execute(
+            "select data from journal_sent where machine = ? and hour_ns = ?", (machine, hour * HOUR_NS)
+        ).fetchone()
+        before = unpack_sent(row[0]) if row else Sent()
+        inside = [
+            (select(one, one.minute_ns // HOUR_NS == hour), select(two, two.minute_ns // HOUR_NS == hour))
+            for one, two, _ in tables
+        ]
+        begun = [stop for stop in new.stops.values() if stop.start_ns // HOUR_NS == hour]
+        after = with_rows(before, [one for one, _ in inside], [two for _, two in inside], begun)
+        db.execute("insert or replace into journal_sent values (?, ?, ?)", (machine, hour * HOUR_NS, pack_sent(after)))
+
+
+def add_checkpoint(db: sqlite3.Connection, machine: str, state: EngineState) -> None:
+    """Keeps the state as a checkpoint, unless nothing is settled yet or its rows do not begin in time."""
+    first = scalar(db, "select min(from_ns) from journal_rows where machine = ?", machine)
+    minute_ns = state.settled_ns - state.settled_ns % MINUTE_NS
+    if state.settled_ns and first is not None and minute_ns > first:  # the journal's own first minute is not complete
+        db.execute(
+            "insert or replace into journal_checkpoints values (?, ?, ?)",
+            (machine, state.settled_ns, engine.dump(checkpoint(state))),
+        )
+
+
+def replace_checkpoints(db: sqlite3.Connection, machine: str, base_ns: int, found: Recomputation) -> None:
+    """Replaces the checkpoints later than `base_ns` by those of a correction that began there."""
+    db.execute("delete from journal_checkpoints where machine = ? and settled_ns > ?", (machine, base_ns))
+    for state in found.checkpoints:
+        add_checkpoint(db, machine, state)
+
+
+def replace_rows(db: sqlite3.Connection, machine: str, base_ns: int, spans: Iterable[Delta]) -> None:
+    """Replaces the spans that end after `base_ns` by the same rows with other times."""
+    later = "from journal_rows where machine = ? and until_ns > ?"
+    tags = db.execute(f"select tags {later} order by from_ns", (machine, base_ns)).fetchall()
+    db.execute(f"delete {later}", (machine, base_ns))
+    db.executemany(
+        "insert or replace into journal_rows values (?, ?, ?, ?, ?)",
+        [
+            (machine, span.from_ns, span.until_ns, text, pack_rows(span.samples or {}))
+            for span, (text,) in zip(spans, tags, strict=True)
+        ],
+    )

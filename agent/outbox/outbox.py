@@ -1,0 +1,153 @@
+"""The outbox: stores each commit in one transaction, and what receipts settle.
+
+Envelopes of one commit, the engine states and the settings change in one transaction. Settled envelopes stay until they
+are 35 days old or the file is over its budget, so that a center that lost its disk gets them again; of others only
+process values are ever deleted (`agent.outbox.eviction`). The newest `site` envelope always stays: without it nobody
+could read the rest.
+
+Everything here blocks on the disk: call it from one worker thread, never from the event loop.
+"""
+
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from agent.outbox import declarations
+from agent.outbox.disk import DiskFull
+from agent.outbox.envelopes import Sealed, put, states, write_marks
+from agent.outbox.eviction import Room, delete_settled
+from agent.outbox.file import OutboxFile
+from agent.outbox.journal import retention
+from agent.outbox.journal import schema as journal
+from agent.outbox.streams import OutboxStream
+from wire.marks import Marks
+
+T = TypeVar("T")
+DAY_NS: Final = 86_400_000_000_000
+RESERVE_BYTES: Final = 8 * 2**20  # more than the WAL ever needs for its next checkpoint
+KEEP_NS: Final = 35 * DAY_NS
+BUDGET_MB: Final = 2048
+_TRIES: Final = 4
+
+Also = Callable[[sqlite3.Connection, Sequence[tuple[str, int]]], None]
+"""What else a commit writes, within its transaction; given the (stream, seq) of the `facts` envelopes that it sealed."""
+
+
+class Outbox:
+    """One open outbox. `agent.outbox.recovery.open_outbox` opens one whatever state its file is in."""
+
+    def __init__(
+        self, path: Path, *, budget_mb: int = BUDGET_MB, keep_ns: int = KEEP_NS, reserve_bytes: int = RESERVE_BYTES
+    ) -> None:
+        """Opens or creates the file. Raises `OutboxInUse`, `UnknownFormat`, `CorruptOutbox` or `CannotStore`."""
+        self.path, self._keep_ns = path, keep_ns
+        self.file = OutboxFile(path, budget_mb * 2**20)
+        self.room = Room(self.file, budget_mb * 2**20, reserve_bytes)
+
+    def close(self) -> None:
+        """Closes the file. May be called twice."""
+        self.file.close()
+
+    def commit(
+        self,
+        bodies: Sequence[tuple[str, Any]],
+        carries: Mapping[str, bytes],
+        now_ns: int,
+        settings: Mapping[str, str] | None = None,
+        also: Also | None = None,
+    ) -> list[Sealed]:
+        """Seals each (kind, content) into its kind's current stream and stores them with the engine states (`carries`)
+        and settings, all or nothing.
+
+        Returns them, and before them the `dropped` envelopes that made room for them. Raises `DiskFull` or
+        `CannotStore`; then nothing of this was stored.
+        """
+        self.room.dropped = []
+        for _ in range(_TRIES):
+            if not self.room.keep(now_ns):
+                break
+            try:
+                return [*self.room.dropped, *self._commit(bodies, carries, now_ns, settings or {}, also)]
+            except DiskFull:
+                if not self.room.make(now_ns):
+                    raise
+        raise DiskFull(
+            f"no room for {self.path}: the disk is full and nothing here may be deleted; free disk space, "
+            "or bring back the connection to the center, whose receipts free what is stored"
+        )
+
+    def _commit(
+        self,
+        bodies: Sequence[tuple[str, Any]],
+        carries: Mapping[str, bytes],
+        now_ns: int,
+        settings: Mapping[str, str],
+        also: Also | None,
+    ) -> list[Sealed]:
+        with self.file.transaction() as db:
+            out = [Sealed(kind, put(db, kind, content, now_ns)) for kind, content in bodies]
+            db.executemany("insert or replace into carry values (?, ?)", carries.items())
+            db.executemany("insert or replace into settings values (?, ?)", settings.items())
+            if also:
+                also(db, [(item.key.stream, item.key.seq) for item in out if item.kind == "facts"])
+        return out
+
+    def within(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Does something to the file in a transaction of its own. Raises as `commit` does."""
+        with self.file.transaction() as db:
+            return work(db)
+
+    def receipted(self, known: Mapping[str, Marks], generation: str) -> None:
+        """Keeps what the center has settled. Losing it costs repetitions, never facts."""
+        try:
+            self.within(lambda db: write_marks(db, known, generation))
+        except DiskFull:
+            self.room.use_reserve()
+            self.within(lambda db: write_marks(db, known, generation))
+
+    def begin_again(self) -> None:
+        """Retires every stream and forgets the engine states: for a file that is an old copy of one that went on
+        elsewhere.
+
+        Envelopes of the retired streams stay on disk but are not sent: the other copy used their numbers for
+        something else, and what it sent came first.
+        """
+        with self.file.transaction() as db:
+            db.execute("update streams set current = -1")
+            db.execute("delete from carry")
+            journal.clear(db)
+            declarations.follow_again(db)
+            db.execute("delete from settings where key = 'site_sent'")
+
+    def prune(self, now_ns: int, window_ns: int = journal.WINDOW_NS) -> tuple[int, list[Sealed]]:
+        """Deletes settled envelopes and parts of the journal that are too old, and what may be evicted while the file
+        is over budget.
+
+        Returns how many envelopes, and the `dropped` envelopes made for them. It stops after a few hundred: call it now
+        and then.
+        """
+        self.room.dropped = []
+        with self.file.transaction() as db:
+            gone = delete_settled(db, now_ns - self._keep_ns)
+            retention.prune(db, now_ns - window_ns)
+            declarations.prune(db, now_ns)
+            if not gone and self.room.over_budget():
+                gone = self.room.evict(db, now_ns)
+        return gone, self.room.dropped
+
+    def streams(self) -> list[OutboxStream]:
+        """Every stream that is current or has envelopes on disk to be sent."""
+        return states(self.file)
+
+    def carries(self) -> dict[str, bytes]:
+        """Each machine's engine state as of the last commit."""
+        return dict(self.file.select("select machine, data from carry"))
+
+    def settings(self) -> dict[str, str]:
+        """What earlier commits and receipts put there."""
+        return dict(self.file.select("select key, value from settings"))
+
+    def used_mb(self) -> float:
+        """What the file holds, free pages not counted [MB]."""
+        return self.file.used_bytes() / 2**20

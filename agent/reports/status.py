@@ -1,0 +1,142 @@
+"""What the gateway reports about itself: `status` and `live` to the center, metrics to Prometheus."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+
+from agent.clock.clock import Clock
+from agent.clock.dating import Dating
+from agent.compute.pipeline import Pipeline
+from agent.devices.recorder import Recorder
+from agent.devices.supervisor import DeviceHealth
+from agent.process.health import Health, Rate
+from agent.store.outbox_thread import OutboxThread
+from agent.uplink.sender import Sender
+from oee.engine.step import MachineSnapshot
+from wire.bodies import LiveMachine, Status
+
+
+def live_machines(snapshots: Mapping[str, MachineSnapshot]) -> dict[str, LiveMachine]:
+    """The machines as the `live` message describes them."""
+    return {
+        name: LiveMachine(
+            state=item.state.word,
+            since_ns=item.since_ns,
+            reason=item.reason,
+            product=item.product,
+            shift=item.shift,
+            calendar=item.calendar.word,
+            pieces=item.pieces,
+        )
+        for name, item in snapshots.items()
+    }
+
+
+def installed_version() -> str:
+    """The installed version, "" if this is a checkout that was never installed."""
+    try:
+        return version("nhip")
+    except PackageNotFoundError:
+        return ""
+
+
+@dataclass
+class GatewayReport:
+    """Reports from the agent's parts. tags: how many each device has; echo: outcomes of declarations, by id."""
+
+    devices: Mapping[str, DeviceHealth]
+    tags: Mapping[str, int]
+    config_hash: str
+    health: Health
+    clock: Clock
+    dating: Dating
+    pipeline: Pipeline
+    recorder: Recorder
+    sender: Sender
+    outbox: OutboxThread
+    echo: Callable[[], dict[str, str]]
+    _rate: Rate = field(default_factory=Rate)
+    _oldest_ns: int | None = None
+
+    async def measure(self) -> None:
+        """To be called after each commit: what waits in the outbox, and how fast tags are read."""
+        self._oldest_ns, outbox_mb = await self.outbox.backlog()
+        if outbox_mb is not None:
+            self.health.gauge("outbox_mb", round(outbox_mb, 3))
+        self._rate.sample(time.monotonic(), self.health.snapshot().get("tags_read", 0))
+
+    def status(self) -> Status:
+        """The `status` message as of now."""
+        return Status(
+            online=True,
+            at_ns=self.clock.now_ns(),
+            generation=self.sender.generation,
+            marks={name: item.marks.mark for name, item in self.sender.streams.items()},
+            config_hash=self.config_hash,
+            waiting=self.sender.waiting,
+            oldest_ns=self._oldest_ns if self.sender.waiting else None,
+            version=installed_version(),
+            devices={name: item.condition == "up" for name, item in self.devices.items()},
+            health={**self.health.snapshot(), **self._totals(), **self._shares()},
+            ask=self.clock.ask(),
+            clock=self.clock.told(self.dating.held_since_ns, self.dating.held_rows),
+            declared=self.echo(),
+        )
+
+    def _totals(self) -> dict[str, float]:
+        devices = self.devices.values()
+        return {
+            "polls": sum(item.polls for item in devices),
+            "polls_skipped": sum(item.skipped for item in devices),
+            "poll_failures": sum(item.failures for item in devices),
+            "steps_failed": self.pipeline.failures,
+            "pending_rows": self.pipeline.uncommitted.rows,
+            "values_recorded": self.recorder.recorded,
+            "values_lost": self.recorder.lost,
+            "cannot_store": float(bool(self.outbox.trouble)),
+            "paused": float(self.pipeline.paused),
+        }
+
+    def _shares(self) -> dict[str, float]:
+        """What is known of them; left out where nothing is."""
+        out: dict[str, float] = {}
+        late = [late_s for item in self.devices.values() if (late_s := item.late_p99_s()) is not None]
+        if late:
+            out["poll_late_p99_s"] = round(max(late), 4)
+        if (rate := self._rate.per_s) is not None:
+            out["tags_per_s"] = round(rate, 2)
+        if (share := self.pipeline.unknown.share) is not None:
+            out["unknown_share"] = round(share, 5)
+        off = [item.clock_off_s for item in self.devices.values() if item.clock_off_s is not None]
+        if off:
+            furthest_s: float = max(off, key=abs)
+            out["device_clock_off_s"] = round(furthest_s, 3)
+        return out
+
+    async def metrics(self, *, connected: bool) -> str:
+        """The answer to Prometheus. connected: whether the broker answers."""
+        from agent.reports.metrics import Readings, metrics_text  # noqa: PLC0415  # a megabyte, where metrics are on
+
+        oldest_ns, outbox_mb = await self.outbox.backlog()
+        return metrics_text(
+            Readings(
+                devices=self.devices,
+                tags=self.tags,
+                machines=self.dating.live,
+                sender=self.sender,
+                health=self.health.snapshot()
+                | {
+                    "steps_failed": self.pipeline.failures,
+                    "values_recorded": self.recorder.recorded,
+                    "values_lost": self.recorder.lost,
+                },
+                connected=connected,
+                cannot_store=bool(self.outbox.trouble),
+                unknown_share=self.pipeline.unknown.share,
+                tags_per_s=self._rate.per_s,
+                oldest_s=None if oldest_ns is None else (self.clock.now_ns() - oldest_ns) / 1e9,
+                outbox_mb=outbox_mb,
+                clock=self.clock.told(self.dating.held_since_ns, self.dating.held_rows),
+            )
+        )

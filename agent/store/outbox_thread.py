@@ -1,0 +1,108 @@
+"""The outbox in a thread of its own, so that neither the devices nor the network ever wait for a disk.
+
+One thing at a time: `lock` is held by whoever does several things that belong together.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, Final, TypeVar
+
+from agent.outbox.disk import CannotStore, CorruptOutbox
+from agent.outbox.envelopes import current_stream, oldest_waiting_ns, read
+from agent.outbox.outbox import Outbox
+from agent.outbox.recovery import open_outbox
+from agent.outbox.streams import EnvelopeKey, OutboxStream
+from agent.process.health import Health
+
+_LOG: Final = logging.getLogger("nhip.agent.outbox")
+T = TypeVar("T")
+
+
+def all_streams(outbox: Outbox, *, values: bool = False) -> list[OutboxStream]:
+    """The outbox's streams, with one for each kind that this agent sends. values: process values too."""
+    for kind in ("site", "facts", *(("values",) if values else ())):
+        current_stream(outbox.file, kind)
+    return outbox.streams()
+
+
+class OutboxThread:
+    """The outbox and its thread. trouble: why nothing can be stored at the moment, "" if it can; damaged: the file must
+    be opened anew before anything else is done with it.
+    """
+
+    def __init__(self, outbox: Outbox, health: Health, pending_rows: Callable[[], int]) -> None:
+        """pending_rows: how many rows wait in memory, for the log."""
+        self.outbox, self._health, self._pending_rows = outbox, health, pending_rows
+        self.lock = asyncio.Lock()
+        self.trouble, self.damaged = "", False
+        self._executor = ThreadPoolExecutor(1, "outbox")
+
+    async def run(self, work: Callable[..., T], *args: Any) -> T:
+        """Does something in the thread. The caller holds the lock where it matters what comes between."""
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work, *args)
+
+    async def do(self, work: Callable[[Outbox], T]) -> T:
+        """Does something with the outbox between two commits. Raises what the outbox raises."""
+        async with self.lock:
+            try:
+                return await self.run(lambda: work(self.outbox))
+            except (CannotStore, CorruptOutbox) as error:
+                self.refused(error)
+                raise
+
+    async def keep_settings(self, settings: Mapping[str, str], now_ns: int) -> None:
+        """Writes settings into the file, if the disk lets it."""
+        with suppress(CannotStore, CorruptOutbox):
+            await self.do(lambda outbox: outbox.commit([], {}, now_ns, settings))
+
+    async def read(self, keys: Iterable[EnvelopeKey]) -> list[tuple[EnvelopeKey, str, bytes | None]]:
+        """Envelopes from disk; None where it has none any more, or cannot be read now."""
+        wanted = list(keys)
+        try:
+            return await self.run(lambda: read(self.outbox.file, wanted))
+        except (CannotStore, CorruptOutbox) as error:
+            self.refused(error)
+            return [(key, "facts", None) for key in wanted]
+
+    async def backlog(self) -> tuple[int | None, float | None]:
+        """When the oldest envelope without a receipt was sealed [ns UTC], and what the file holds [MB]; None where the
+        disk cannot be read.
+        """
+        try:
+            oldest_ns = await self.run(lambda: oldest_waiting_ns(self.outbox.file))
+            return oldest_ns, await self.run(self.outbox.used_mb)
+        except (CannotStore, CorruptOutbox) as error:
+            self.refused(error)
+            return None, None
+
+    def refused(self, error: Exception) -> None:
+        """The disk refused or the file is damaged: counted, and logged when the reason changes."""
+        self._health.count("commits_refused")
+        self.damaged = self.damaged or isinstance(error, CorruptOutbox)
+        if str(error) != self.trouble:
+            self.trouble = str(error)
+            _LOG.error("outbox cannot store why=%r pending_rows=%d", self.trouble, self._pending_rows())
+
+    def stored(self) -> None:
+        """The disk stores."""
+        if self.trouble:
+            _LOG.warning("outbox stores again path=%s", self.outbox.path)
+            self.trouble = ""
+
+    async def reopen(self, now_ns: int) -> None:
+        """Sets the damaged file aside and opens a new one, as at a start."""
+        path = self.outbox.path
+        await self.run(self.outbox.close)
+        opened = await self.run(lambda: open_outbox(path, now_ns, thorough=True))
+        self.outbox, self.damaged = opened.outbox, False
+        self._health.count("outbox_set_aside")
+        _LOG.error("outbox damaged message=%r", opened.message)
+
+    async def close(self) -> None:
+        """Closes the file and ends the thread."""
+        async with self.lock:
+            await self.run(self.outbox.close)
+        self._executor.shutdown()

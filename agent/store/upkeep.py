@@ -1,0 +1,80 @@
+"""What follows from commits and receipts: the sender and the counters are told, marks are kept, old envelopes pruned."""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from agent.outbox.disk import CannotStore, CorruptOutbox
+from agent.outbox.envelopes import Sealed
+from agent.process.health import Health
+from agent.store.outbox_thread import OutboxThread, all_streams
+from agent.uplink.sender import ReceiptEffect, Sender
+from wire.bodies import Dropped
+
+_LOG: Final = logging.getLogger("nhip.agent.outbox")
+_PRUNE_EVERY: Final = 30
+
+
+class Upkeep:
+    """Keeps sender, counters and file in step. The caller holds the outbox's lock."""
+
+    def __init__(
+        self, thread: OutboxThread, sender: Sender, health: Health, now_ns: Callable[[], int], window_ns: int
+    ) -> None:
+        """window_ns: how far corrections shall reach back [ns]."""
+        self._thread, self._sender, self._health = thread, sender, health
+        self._now_ns, self._window_ns = now_ns, window_ns
+        self._commits = 0
+
+    async def write_marks(self, effect: ReceiptEffect) -> list[tuple[str, Any]]:
+        """Writes the receipts' marks. Returns, for a new generation, `dropped` contents for what is not on disk any more
+        to be sent again.
+        """
+        windows, generation = self._sender.streams, self._sender.generation
+        marks = {name: window.marks for name, window in windows.items()}
+        await self._thread.run(self._thread.outbox.receipted, marks, generation)
+        lost = [(item.kind, item.lost()) for item in windows.values() if item.current and effect.new_generation]
+        return [
+            (kind, Dropped(dropped=ranges, why="no longer on the gateway's disk").model_dump(mode="json"))
+            for kind, ranges in lost
+            if ranges
+        ]
+
+    def sealed(self, sealed: Sequence[Sealed]) -> None:
+        """A commit sealed these envelopes."""
+        self._health.count("commits")
+        self._health.count("envelopes_sealed", len(sealed))
+        self._on_disk(sealed)
+
+    def _on_disk(self, sealed: Sequence[Sealed]) -> None:
+        for item in sealed:
+            self._sender.on_disk(item.key.stream, last=item.key.seq)
+        if gave_up := sum(item.gave_up for item in sealed):
+            if not self._health.snapshot().get("values_given_up"):
+                _LOG.error(
+                    "outbox gives up process values envelopes=%d cure=%r",
+                    gave_up,
+                    "bring back the connection to the center, send fewer values, or give the outbox more disk",
+                )
+            self._health.count("values_given_up", gave_up)
+
+    async def prune_now_and_then(self) -> None:
+        """At every thirtieth call, prunes the outbox and measures it."""
+        self._commits += 1
+        if self._commits % _PRUNE_EVERY:
+            return
+        outbox = self._thread.outbox
+        try:
+            gone, sealed = await self._thread.run(outbox.prune, self._now_ns(), self._window_ns)
+            if gone:
+                self._health.count("envelopes_pruned", gone)
+                for state in await self._thread.run(outbox.streams):
+                    self._sender.on_disk(state.stream, first=state.first)
+                self._on_disk(sealed)
+            self._health.gauge("outbox_mb", round(await self._thread.run(outbox.used_mb), 3))
+        except (CannotStore, CorruptOutbox) as error:
+            self._thread.refused(error)
+
+    async def replace_streams(self, *, values: bool) -> None:
+        """The outbox has other streams now, and the sender is given them. values: process values too."""
+        self._sender.replace(await self._thread.run(lambda: all_streams(self._thread.outbox, values=values)))
