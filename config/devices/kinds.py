@@ -2,7 +2,7 @@
 
 There is no list of kinds to keep. `adapters` builds on `config`, so `config` may not import it: the folders of the
 package are searched when the program starts, and the models in them become one type, told apart by `kind`. Faces are
-light: pydantic and `config`, no protocol library. Design note: docs/design/device-kinds.md.
+light: pydantic and `config`, no protocol library. Design note: docs/design/0016-device-kinds.md.
 """
 
 from importlib import import_module
