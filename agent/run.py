@@ -15,10 +15,10 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from adapters.contract import Row
 from agent.clock.clock import Clock, held_path
 from agent.clock.dating import Dating
 from agent.clock.system import System, SystemClock
@@ -30,6 +30,7 @@ from agent.devices.freshness import Freshness
 from agent.devices.open import open_all
 from agent.devices.recorder import Recorder, rules
 from agent.devices.supervisor import Supervisor
+from agent.feed.acquisition import Acquisition, deliver
 from agent.feed.history import HistoryImport, ImportProgress
 from agent.feed.live import LiveFeed
 from agent.feed.time_moves import TimeMoves
@@ -103,10 +104,12 @@ class Agent:
             kept=clock_in_progress(self._settings),
         )
         self.recorder = Recorder(rules(values_of(site)))
-        held = held_path(outbox.path)
-        self.dating = Dating(self.clock, self.pipeline, machines, self._take_dated, held, self.health)
         streams = all_streams(outbox, values=bool(self.recorder))
         self.sender = Sender(streams, self._settings.get("generation", ""), options.limits)
+        take, held = partial(deliver, self.pipeline, self.recorder), held_path(outbox.path)
+        self.dating = Dating(self.clock, self.pipeline, machines, take, held, self.health)
+        self.freshness = Freshness({name: stale_after_s(device) for name, device in site.devices.items()})
+        acquisition = Acquisition(self.clock, self.freshness, self.dating, self.pipeline, self.recorder, self.health)
         self.committer = Committer(
             outbox,
             self.pipeline,
@@ -117,52 +120,29 @@ class Agent:
             author=f"{site.site}/{site.gateway}",
             window_ns=options.window_ns,
         )
-        self.freshness = Freshness({name: stale_after_s(device) for name, device in site.devices.items()})
-        computing = asyncio.Lock()
         revise_site = SiteRevision(self._describe, self.clock.now_ns)
         self.corrections = Corrections(
-            self.committer, self.pipeline, computing, self.health, self.clock.now_ns, revise_site
+            self.committer, self.pipeline, acquisition.computing, self.health, self.clock.now_ns, revise_site
         )
         self.redating = Redating(self.committer, self.pipeline, self.health, revise_site)
-        self.moves = TimeMoves(
-            self.clock,
-            self.dating,
-            self.pipeline,
-            self.freshness,
-            self.recorder,
-            self.committer,
-            self.corrections,
-            self.redating,
-            self.announce_site,
-            computing,
-        )
-        self.feed = LiveFeed(
-            self.clock, self.dating, self.pipeline, self.freshness, self.recorder, self.moves, self.health
-        )
+        self.moves = TimeMoves(acquisition, self.committer, self.corrections, self.redating, self.announce_site)
+        self.feed = LiveFeed(acquisition, self.moves)
         self.supervisor = Supervisor(
             open_all(site.devices, self.clock.steady_ns, files),
             self.feed.on_reading,
             {name: device.retry_every for name, device in site.devices.items()},
         )
-        self.feed.devices = self.supervisor.health
+        acquisition.devices = self.supervisor.health
         self.report = GatewayReport(
-            self.supervisor.health,
+            acquisition,
             {name: len(device.tags) for name, device in site.devices.items()},
             str(self._describe(0)["config_hash"]),
-            self.health,
-            self.clock,
-            self.dating,
-            self.pipeline,
-            self.recorder,
             self.sender,
             self.committer.thread,
             lambda: self.corrections.inbox.echo,
         )
+        self.acquisition = acquisition
         self.uplink = self._connect(expected(site))
-
-    def _take_dated(self, rows: list[Row]) -> None:
-        self.pipeline.feed_rows(rows)
-        self.recorder.feed(rows)
 
     def _connect(self, a_day: dict[Part, float]) -> Uplink | None:
         """The uplink and what its parts tell each other; None without a center. a_day: data expected a day [MB]."""
@@ -204,7 +184,7 @@ class Agent:
     async def commit(self, *, final: bool = False) -> None:
         """Facts become envelopes on disk."""
         if self.dating.holds:
-            async with self.moves.computing:
+            async with self.acquisition.computing:
                 await asyncio.to_thread(self.dating.keep)
         had_trouble = bool(self.committer.thread.trouble)
         await self.committer.commit(final=final)

@@ -6,15 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from adapters.contract import Reading
-from agent.clock.clock import Clock
-from agent.clock.dating import Dating
-from agent.compute.pipeline import Pipeline
-from agent.devices.freshness import Freshness
-from agent.devices.recorder import Recorder
-from agent.devices.supervisor import DeviceHealth
+from agent.feed.acquisition import Acquisition
 from agent.feed.pacing import Pacing
 from agent.feed.time_moves import TimeMoves
-from agent.process.health import Health
 from oee.engine.step import MachineSnapshot
 
 
@@ -25,39 +19,29 @@ class LiveFeed:
     machines are doing; status_changed: called when the center should be told something at once.
     """
 
-    def __init__(
-        self,
-        clock: Clock,
-        dating: Dating,
-        pipeline: Pipeline,
-        freshness: Freshness,
-        recorder: Recorder,
-        moves: TimeMoves,
-        health: Health,
-    ) -> None:
-        self._clock, self._dating, self._pipeline = clock, dating, pipeline
-        self._freshness, self._recorder, self._moves, self._health = freshness, recorder, moves, health
+    def __init__(self, acquisition: Acquisition, moves: TimeMoves) -> None:
+        self._acquisition, self._moves = acquisition, moves
+        self._clock, self._dating, self._pipeline = acquisition.clock, acquisition.dating, acquisition.pipeline
         self._pacing = Pacing()
         self._rest_until_s = 0.0
         self._online: dict[str, bool] = {}
-        self.devices: Mapping[str, DeviceHealth] = {}
         self.news = asyncio.Event()
         self.show: Callable[[Mapping[str, MachineSnapshot]], None] | None = None
         self.status_changed: Callable[[], None] = lambda: None
 
     def on_reading(self, device: str, reading: Reading) -> None:
         """A device was read."""
-        self._health.count("tags_read", len(reading.confirmed))
-        self._dating.feed(self._freshness.fed(device, reading))
+        self._acquisition.health.count("tags_read", len(reading.confirmed))
+        self._dating.feed(self._acquisition.freshness.fed(device, reading))
         if not self._dating.holds:
             at_ns = reading.t_ns + self._clock.correction_ns
-            self._recorder.confirmed(device, replace(reading, t_ns=at_ns))
+            self._acquisition.recorder.confirmed(device, replace(reading, t_ns=at_ns))
         if self.show and self._pipeline.has_news:
             self.news.set()
 
     async def preview(self) -> None:
         """Shows what has changed at once; on a slow gateway as often as a tenth of a core allows."""
-        async with self._moves.computing:
+        async with self._acquisition.computing:
             began_s = time.monotonic()
             await asyncio.to_thread(self._pipeline.preview)
             spent_s = time.monotonic() - began_s
@@ -76,16 +60,18 @@ class LiveFeed:
         if self._clock.asks_again:
             self.status_changed()
         now_ns = self._clock.steady_ns()
-        self._dating.feed(self._freshness.tick(now_ns))
+        self._dating.feed(self._acquisition.freshness.tick(now_ns))
         if not self._dating.holds:
-            self._recorder.tick(self._clock.now_ns())
-        marks = {name: self._freshness.watermark_ns(tags, now_ns) for name, tags in self._pipeline.tags.items()}
-        async with self._moves.computing:
+            self._acquisition.recorder.tick(self._clock.now_ns())
+        marks = {
+            name: self._acquisition.freshness.watermark_ns(tags, now_ns) for name, tags in self._pipeline.tags.items()
+        }
+        async with self._acquisition.computing:
             await self._moves.date_waiting()
             await self._advance(marks, last=last)
         if self.show:
             self.show(self._dating.live)
-        online = {name: item.condition == "up" for name, item in self.devices.items()}
+        online = {name: item.condition == "up" for name, item in self._acquisition.devices.items()}
         if online != self._online:
             self._online = online
             self.status_changed()

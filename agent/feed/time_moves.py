@@ -8,14 +8,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-from agent.clock.clock import Clock
-from agent.clock.dating import Dating
 from agent.clock.guard import Verdict
-from agent.compute.pipeline import Pipeline
 from agent.corrections.corrections import Corrections
 from agent.corrections.redating import Redating, TimeShift
-from agent.devices.freshness import Freshness
-from agent.devices.recorder import Recorder
+from agent.feed.acquisition import Acquisition
 from agent.outbox.disk import CannotStore, CorruptOutbox
 from agent.store.commit import Committer
 
@@ -27,26 +23,17 @@ class TimeMoves:
 
     def __init__(
         self,
-        clock: Clock,
-        dating: Dating,
-        pipeline: Pipeline,
-        freshness: Freshness,
-        recorder: Recorder,
+        acquisition: Acquisition,
         committer: Committer,
         corrections: Corrections,
         redating: Redating,
         announce_site: Callable[[int], None],
-        computing: asyncio.Lock,
     ) -> None:
-        """announce_site: the site as it is described, valid from a time [ns] on; computing: held by whoever lets the
-        pipeline step.
-        """
-        self._clock, self._dating, self._pipeline = clock, dating, pipeline
-        self._freshness, self._recorder = freshness, recorder
+        """announce_site: the site as it is described, valid from a time [ns] on."""
+        self._acquisition, self._clock, self._dating = acquisition, acquisition.clock, acquisition.dating
         self._committer, self._corrections, self._redating = committer, corrections, redating
         self._announce_site = announce_site
         self._stop = asyncio.Event()
-        self.computing = computing
         self.incomplete = False
 
     async def begin(self, stop: asyncio.Event) -> None:
@@ -76,12 +63,13 @@ class TimeMoves:
 
     async def _move(self, verdict: Verdict) -> bool:
         """Gateway time was moved at once while it was trusted. False if that was not done to its end."""
+        pipeline = self._acquisition.pipeline
         if self._dating.holds:  # nothing was dated yet
             self._clock.keep()
             return True
         if not verdict.always:
-            async with self._corrections.busy, self.computing:
-                self._pipeline.resume(self._clock.now_ns())
+            async with self._corrections.busy, self._acquisition.computing:
+                pipeline.resume(self._clock.now_ns())
             self._clock.keep()
             return True
         self._dating.hold()
@@ -89,16 +77,17 @@ class TimeMoves:
         before_ns = self._clock.correction_ns - verdict.moved_ns
         now_ns = self._clock.steady_ns()
         marks = {
-            name: self._freshness.watermark_ns(tags, now_ns) + before_ns for name, tags in self._pipeline.tags.items()
+            name: self._acquisition.freshness.watermark_ns(tags, now_ns) + before_ns
+            for name, tags in pipeline.tags.items()
         }
-        async with self._corrections.busy, self.computing:
-            await asyncio.to_thread(self._pipeline.advance, marks)
+        async with self._corrections.busy, self._acquisition.computing:
+            await asyncio.to_thread(pipeline.advance, marks)
             with suppress(CannotStore, CorruptOutbox):  # counted and logged by the outbox; the wrong hours then stay
                 await self._redating.request(shift, self._clock.kept())
                 self._clock.keep()
                 if not await self._redating.run(self._stop):
                     return False
-            self._pipeline.shift(verdict.moved_ns)
-            self._recorder.shift(verdict.moved_ns)
+            pipeline.shift(verdict.moved_ns)
+            self._acquisition.recorder.shift(verdict.moved_ns)
             self._dating.go_on()
         return True

@@ -5,12 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 
-from agent.clock.clock import Clock
-from agent.clock.dating import Dating
-from agent.compute.pipeline import Pipeline
-from agent.devices.recorder import Recorder
-from agent.devices.supervisor import DeviceHealth
-from agent.process.health import Health, Rate
+from agent.feed.acquisition import Acquisition
+from agent.process.health import Rate
 from agent.store.outbox_thread import OutboxThread
 from agent.uplink.sender import Sender
 from oee.engine.step import MachineSnapshot
@@ -45,14 +41,9 @@ def installed_version() -> str:
 class GatewayReport:
     """Reports from the agent's parts. tags: how many each device has; echo: outcomes of declarations, by id."""
 
-    devices: Mapping[str, DeviceHealth]
+    acquisition: Acquisition
     tags: Mapping[str, int]
     config_hash: str
-    health: Health
-    clock: Clock
-    dating: Dating
-    pipeline: Pipeline
-    recorder: Recorder
     sender: Sender
     outbox: OutboxThread
     echo: Callable[[], dict[str, str]]
@@ -63,52 +54,52 @@ class GatewayReport:
         """To be called after each commit: what waits in the outbox, and how fast tags are read."""
         self._oldest_ns, outbox_mb = await self.outbox.backlog()
         if outbox_mb is not None:
-            self.health.gauge("outbox_mb", round(outbox_mb, 3))
-        self._rate.sample(time.monotonic(), self.health.snapshot().get("tags_read", 0))
+            self.acquisition.health.gauge("outbox_mb", round(outbox_mb, 3))
+        self._rate.sample(time.monotonic(), self.acquisition.health.snapshot().get("tags_read", 0))
 
     def status(self) -> Status:
         """The `status` message as of now."""
         return Status(
             online=True,
-            at_ns=self.clock.now_ns(),
+            at_ns=self.acquisition.clock.now_ns(),
             generation=self.sender.generation,
             marks={name: item.marks.mark for name, item in self.sender.streams.items()},
             config_hash=self.config_hash,
             waiting=self.sender.waiting,
             oldest_ns=self._oldest_ns if self.sender.waiting else None,
             version=installed_version(),
-            devices={name: item.condition == "up" for name, item in self.devices.items()},
-            health={**self.health.snapshot(), **self._totals(), **self._shares()},
-            ask=self.clock.ask(),
-            clock=self.clock.told(self.dating.held_since_ns, self.dating.held_rows),
+            devices={name: item.condition == "up" for name, item in self.acquisition.devices.items()},
+            health={**self.acquisition.health.snapshot(), **self._totals(), **self._shares()},
+            ask=self.acquisition.clock.ask(),
+            clock=self.acquisition.clock.told(self.acquisition.dating.held_since_ns, self.acquisition.dating.held_rows),
             declared=self.echo(),
         )
 
     def _totals(self) -> dict[str, float]:
-        devices = self.devices.values()
+        devices = self.acquisition.devices.values()
         return {
             "polls": sum(item.polls for item in devices),
             "polls_skipped": sum(item.skipped for item in devices),
             "poll_failures": sum(item.failures for item in devices),
-            "steps_failed": self.pipeline.failures,
-            "pending_rows": self.pipeline.uncommitted.rows,
-            "values_recorded": self.recorder.recorded,
-            "values_lost": self.recorder.lost,
+            "steps_failed": self.acquisition.pipeline.failures,
+            "pending_rows": self.acquisition.pipeline.uncommitted.rows,
+            "values_recorded": self.acquisition.recorder.recorded,
+            "values_lost": self.acquisition.recorder.lost,
             "cannot_store": float(bool(self.outbox.trouble)),
-            "paused": float(self.pipeline.paused),
+            "paused": float(self.acquisition.pipeline.paused),
         }
 
     def _shares(self) -> dict[str, float]:
         """What is known of them; left out where nothing is."""
         out: dict[str, float] = {}
-        late = [late_s for item in self.devices.values() if (late_s := item.late_p99_s()) is not None]
+        late = [late_s for item in self.acquisition.devices.values() if (late_s := item.late_p99_s()) is not None]
         if late:
             out["poll_late_p99_s"] = round(max(late), 4)
         if (rate := self._rate.per_s) is not None:
             out["tags_per_s"] = round(rate, 2)
-        if (share := self.pipeline.unknown.share) is not None:
+        if (share := self.acquisition.pipeline.unknown.share) is not None:
             out["unknown_share"] = round(share, 5)
-        off = [item.clock_off_s for item in self.devices.values() if item.clock_off_s is not None]
+        off = [item.clock_off_s for item in self.acquisition.devices.values() if item.clock_off_s is not None]
         if off:
             furthest_s: float = max(off, key=abs)
             out["device_clock_off_s"] = round(furthest_s, 3)
@@ -121,22 +112,24 @@ class GatewayReport:
         oldest_ns, outbox_mb = await self.outbox.backlog()
         return metrics_text(
             Readings(
-                devices=self.devices,
+                devices=self.acquisition.devices,
                 tags=self.tags,
-                machines=self.dating.live,
+                machines=self.acquisition.dating.live,
                 sender=self.sender,
-                health=self.health.snapshot()
+                health=self.acquisition.health.snapshot()
                 | {
-                    "steps_failed": self.pipeline.failures,
-                    "values_recorded": self.recorder.recorded,
-                    "values_lost": self.recorder.lost,
+                    "steps_failed": self.acquisition.pipeline.failures,
+                    "values_recorded": self.acquisition.recorder.recorded,
+                    "values_lost": self.acquisition.recorder.lost,
                 },
                 connected=connected,
                 cannot_store=bool(self.outbox.trouble),
-                unknown_share=self.pipeline.unknown.share,
+                unknown_share=self.acquisition.pipeline.unknown.share,
                 tags_per_s=self._rate.per_s,
-                oldest_s=None if oldest_ns is None else (self.clock.now_ns() - oldest_ns) / 1e9,
+                oldest_s=None if oldest_ns is None else (self.acquisition.clock.now_ns() - oldest_ns) / 1e9,
                 outbox_mb=outbox_mb,
-                clock=self.clock.told(self.dating.held_since_ns, self.dating.held_rows),
+                clock=self.acquisition.clock.told(
+                    self.acquisition.dating.held_since_ns, self.acquisition.dating.held_rows
+                ),
             )
         )

@@ -1,0 +1,36 @@
+"""The stations of a row on its way from a device to facts."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from adapters.contract import Row
+from agent.clock.clock import Clock
+from agent.clock.dating import Dating
+from agent.compute.pipeline import Pipeline
+from agent.devices.freshness import Freshness
+from agent.devices.recorder import Recorder
+from agent.devices.supervisor import DeviceHealth
+from agent.process.health import Health
+
+
+@dataclass
+class Acquisition:
+    """freshness: what is confirmed; dating: when it was, by the clock; pipeline: what becomes facts; recorder: what is
+    sent as it is. computing: the lock of whoever lets the pipeline step. devices: their counters, by name.
+    """
+
+    clock: Clock
+    freshness: Freshness
+    dating: Dating
+    pipeline: Pipeline
+    recorder: Recorder
+    health: Health
+    devices: Mapping[str, DeviceHealth] = field(default_factory=dict)
+    computing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+def deliver(pipeline: Pipeline, recorder: Recorder, rows: list[Row]) -> None:
+    """Rows of gateway time go from the clock to pipeline and recorder."""
+    pipeline.feed_rows(rows)
+    recorder.feed(rows)
