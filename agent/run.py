@@ -145,7 +145,7 @@ class Agent:
         self.uplink = self._connect(expected(site))
 
     def _connect(self, a_day: dict[Part, float]) -> Uplink | None:
-        """The uplink and what its parts tell each other; None without a center. a_day: data expected a day [MB]."""
+        """The uplink, with callbacks to and from the other parts; None without a center. a_day: expected bytes a day."""
         link = self.site.center
         if link is None:
             return None

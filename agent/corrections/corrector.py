@@ -1,7 +1,7 @@
 """Corrects one machine: holds it, computes it again, and stores the differences.
 
 1. The machine is held; its rows wait, the others go on, and so do the devices.
-2. Everything that is known of it goes to disk, so that the journal is complete.
+2. Everything that memory holds of it goes to disk, so that the journal is complete.
 3. What reaches no further back than the settled time is one more step at the same time; what reaches further is
    computed again from the checkpoint before it, in a thread (`oee.engine.correction`).
 4. Differences, state, checkpoints and the outcome are stored in one transaction; only then the machine goes on. Killed
@@ -35,7 +35,7 @@ from oee.model.samples import Samples
 _LOG: Final = logging.getLogger("nhip.agent.corrections")
 
 Progress = Callable[[str, float], None]
-"""Called again and again with a machine and the share of it that is computed [1]."""
+"""Called repeatedly with a machine and the share of it that is computed [1]."""
 
 
 @dataclass(frozen=True)

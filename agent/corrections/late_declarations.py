@@ -32,12 +32,12 @@ async def follow(corrector: MachineCorrector, machine: str, new: Sequence[Declar
 
 async def _follow(corrector: MachineCorrector, machine: str, new: Sequence[Declaration]) -> Followed:
     known = await corrector.archive.declarations(machine)
-    crossing = validate.crossing([*known, *new])
-    outcome = {item.id: crossing.get(item.id, "") for item in new}
+    conflicts = validate.conflicting([*known, *new])
+    outcome = {item.id: conflicts.get(item.id, "") for item in new}
     new = [item for item in new if not outcome[item.id]]
     if not new:
         return corrector.unchanged(machine), outcome
-    outcome |= {item.id: crossing[item.id] for item in known if item.id in crossing}
+    outcome |= {item.id: conflicts[item.id] for item in known if item.id in conflicts}
     standing = [item for item in (*known, *new) if not outcome.get(item.id)]
     from_ns, before = earliest_change(new, known), corrector.pipeline.runs[machine].state
     if from_ns >= before.settled_ns:

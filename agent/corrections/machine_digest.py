@@ -38,7 +38,7 @@ def _plain(value: Any) -> Any:
 
 
 def changes(settings: Mapping[str, str], machines: Mapping[str, Machine], now_ns: int) -> dict[str, str]:
-    """The settings to be written at a start: how machines are described now, and whose past is described otherwise."""
+    """The settings to be written at a start: digests of the descriptions of now, and machines whose past has another."""
     before: dict[str, str] = json.loads(settings.get(DESCRIBED, "{}"))
     now = {name: fingerprint(machine) for name, machine in machines.items()}
     old = {name: t_ns for name, t_ns in outdated(settings).items() if name in now}
@@ -47,13 +47,13 @@ def changes(settings: Mapping[str, str], machines: Mapping[str, Machine], now_ns
 
 
 def outdated(settings: Mapping[str, str]) -> dict[str, int]:
-    """Machines whose past was computed under another description, and since when they have the one of now [ns]."""
+    """Machines whose past was computed with another description, and since when they have the present one [ns]."""
     found: dict[str, int] = json.loads(settings.get(OUTDATED, "{}"))
     return found
 
 
 def forget_outdated(db: sqlite3.Connection, machine: str) -> None:
-    """The machine's past was computed again; within the caller's transaction."""
+    """Notes that the machine's past was computed again; within the caller's transaction."""
     settings = dict(db.execute("select key, value from settings where key = ?", (OUTDATED,)))
     left = {name: t_ns for name, t_ns in outdated(settings).items() if name != machine}
     db.execute("insert or replace into settings values (?, ?)", (OUTDATED, json.dumps(left)))

@@ -1,7 +1,7 @@
-"""What is done with a declaration, decided from what is known. Pure, told the time.
+"""Validates declarations. Pure: given the time.
 
-A declaration is refused, kept and told why, if its machine is unknown, it says what cannot be, it cuts across an entry
-that stands, or it reaches further back than the journal.
+A declaration is refused, and kept with the reason, if its machine is unknown, its fields are impossible, it overlaps an
+entry that stands, or it reaches further back than the journal.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ _MOST_AHEAD_NS: Final = 366 * 86_400_000_000_000
 
 
 def impossible(item: Declaration, machines: Mapping[str, object], now_ns: int) -> str:
-    """Why this can never be followed, or ""."""
+    """The reason why this can never be followed; "" if it can."""
     if item.machine not in machines:
         return f"unknown_machine {item.machine}"
     if item.field not in _FIELDS:
@@ -36,14 +36,14 @@ def impossible(item: Declaration, machines: Mapping[str, object], now_ns: int) -
     return ""
 
 
-def crossing(known: Sequence[Declaration]) -> dict[str, str]:
-    """Of these declarations the entries of rejects or rework that cannot stand beside the others, and why."""
-    _, refused = entries(known)  # of those without a value, which only take back, nobody complains
+def conflicting(known: Sequence[Declaration]) -> dict[str, str]:
+    """Of these declarations the entries of rejects or rework that conflict with others, by id with the reason."""
+    _, refused = entries(known)  # those without a value only retract and cannot conflict
     return {found.declaration.id: f"{found.why} {found.other}".strip() for found in refused if found.declaration.value}
 
 
 def too_old(earliest_ns: int | None) -> str:
-    """The refusal of what reaches further back than the journal."""
+    """The reason for refusing what reaches further back than the journal. earliest_ns: what can be corrected, or None."""
     if earliest_ns is None:
         return "too_old"
     return f"too_old {datetime.fromtimestamp(earliest_ns / 1e9, UTC).isoformat(timespec='seconds')}"

@@ -1,7 +1,7 @@
-"""Recorded history, fed through the same pipeline before the agent goes live.
+"""Recorded history as files, one for each day.
 
-A folder of files `day-000.npz`, `day-001.npz`, ... that may still be growing; an empty file `done` says that no more
-will come. Each holds for every tag three arrays, `<device>.<tag>/t` (int64, ns UTC), `/v` and `/q`
+A folder of files `day-000.npz`, `day-001.npz`, ... that may still be growing; an empty file `done` marks that it is
+complete. Each file holds for every tag three arrays, `<device>.<tag>/t` (int64, ns UTC), `/v` and `/q`
 (`oee.model.states.Quality`), changes only, and `until` (int64[1]): the time up to which it is complete.
 """
 
@@ -17,7 +17,7 @@ import numpy as np
 from oee.model.samples import Samples, Series, between
 
 BLOCK_NS: Final = 6 * 3_600_000_000_000
-_LOOK_AGAIN_S: Final = 0.2
+_POLL_S: Final = 0.2
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def day_path(folder: Path, number: int) -> Path:
 
 
 def finished(folder: Path) -> bool:
-    """Whether no more files will come."""
+    """Whether the folder is complete."""
     return (folder / "done").exists()
 
 
@@ -83,11 +83,11 @@ def blocks(day: Day, after_ns: int) -> Iterator[tuple[Samples, int]]:
 
 
 async def days(folder: Path, stop: asyncio.Event) -> AsyncIterator[Day]:
-    """The folder's days in order, each as soon as it is there, until `done` or `stop`."""
+    """The folder's days in order, each as soon as it exists, until `done` or `stop`."""
     number = 0
     while not stop.is_set():
         path = day_path(folder, number)
-        ended = finished(folder)  # looked at first: a day that comes before `done` is not missed
+        ended = finished(folder)  # checked first, so that a day that comes before `done` is not missed
         if path.exists():
             yield await asyncio.to_thread(read_day, path)
             number += 1
@@ -95,4 +95,4 @@ async def days(folder: Path, stop: asyncio.Event) -> AsyncIterator[Day]:
             return
         else:
             with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), _LOOK_AGAIN_S)
+                await asyncio.wait_for(stop.wait(), _POLL_S)

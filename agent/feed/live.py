@@ -16,7 +16,7 @@ class LiveFeed:
     """Feeds the pipeline. `tick` and `preview` are called periodically, by tasks of their own.
 
     news: set when a reading has brought rows that may change what a machine is doing; show: called with what the
-    machines are doing; status_changed: called when the center should be told something at once.
+    machines are doing; status_changed: called when the next `status` should be sent at once.
     """
 
     def __init__(self, acquisition: Acquisition, moves: TimeMoves) -> None:

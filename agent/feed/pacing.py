@@ -1,4 +1,4 @@
-"""How often work that can wait is done, so that it takes a small share of a core. Pure: told how long it took."""
+"""How often work that can wait is done, so that it takes a small share of a core. Pure: given how long it took."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What a disk can do to a file: the errors of the outbox by blame, SQLite's complaints as those, and the lock."""
+"""The outbox's errors by who can act on them, SQLite's errors translated into them, the file lock and the reserve."""
 
 import fcntl
 import os
@@ -19,7 +19,7 @@ _NOT_NOW: Final = (
 
 
 class CannotStore(Exception):
-    """The disk refuses to write; nothing of the batch was stored. It may be offered again later."""
+    """The disk refuses to write; nothing of the transaction was stored. It may be tried again later."""
 
 
 class DiskFull(CannotStore):
@@ -57,7 +57,7 @@ def lock(path: Path) -> IO[str]:
 
 @dataclass(frozen=True)
 class Reserve:
-    """Disk space kept for bad times: on a full disk even a deletion needs room to be written down."""
+    """Disk space kept in reserve: on a full disk even a deletion needs room to be written."""
 
     path: Path
     size_bytes: int
@@ -81,7 +81,7 @@ class Reserve:
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """SQLite's complaints about this file as ours."""
+    """SQLite's errors about this file as the outbox's own."""
     try:
         yield
     except sqlite3.Error as error:

@@ -87,9 +87,9 @@ class Room:
 
 @dataclass(frozen=True)
 class GivenUp:
-    """Process values that the center will never get. stream: `streams.no`; ranges: all that is missing below the next
-    seq, what earlier `dropped` envelopes said included, since those may be given up in their turn; envelopes: how
-    many were deleted now.
+    """Process values that the center will never receive. stream: `streams.no`; ranges: all that is missing below the next
+    seq, what earlier `dropped` envelopes listed included, since those may be evicted in their turn; envelopes: how many
+    were deleted now.
     """
 
     stream: int
@@ -129,7 +129,7 @@ def unsettled_values(db: sqlite3.Connection, least_bytes: int) -> GivenUp | None
     no, mark, next_seq = found
     rows = db.execute(
         "select id, length(data) from envelopes where stream = ? and seq > ? and seq < ? order by seq limit ?",
-        (no, mark, next_seq - 1, _ROWS),  # the newest stays: it may be what says that others are gone
+        (no, mark, next_seq - 1, _ROWS),  # the newest stays: it may be the list of what was evicted
     ).fetchall()
     gone, freed = [], 0
     for row, size in rows:
@@ -138,7 +138,7 @@ def unsettled_values(db: sqlite3.Connection, least_bytes: int) -> GivenUp | None
         gone.append((row,))
         freed += size
     if freed < _WORTH_BYTES:
-        return None  # only what says that others are gone
+        return None  # nothing but the list of what was evicted
     db.executemany("delete from envelopes where id = ?", gone)
     (first,) = db.execute("select min(seq) from envelopes where stream = ?", (no,)).fetchone()
     return GivenUp(no, [(mark + 1, first - 1)], len(gone))

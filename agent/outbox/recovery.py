@@ -1,4 +1,4 @@
-"""Opening an outbox in whatever state the disk left it.
+"""Opens an outbox in whatever state the disk left it.
 
 A damaged file is renamed, with its WAL, to `<file>.corrupt-<time>` and never deleted. What can still be read from it
 and whose digest is sound goes into the new file under its old stream, so that it is still delivered; the engine
@@ -105,7 +105,7 @@ def _adopt_declarations(db: sqlite3.Connection, outbox: Outbox) -> None:
 
 
 def _sound_envelopes(db: sqlite3.Connection) -> Iterator[tuple[EnvelopeKey, int, bytes]]:
-    """From the front as far as the pages are readable, then from the back as far as they are."""
+    """Envelopes with a sound digest: from the front as far as pages are readable, else from the back."""
     for query in ("select data from envelopes order by id", "select data from envelopes order by id desc"):
         with suppress(sqlite3.Error):
             for (data,) in db.execute(query):
@@ -116,7 +116,7 @@ def _sound_envelopes(db: sqlite3.Connection) -> Iterator[tuple[EnvelopeKey, int,
 
 
 def _streams(db: sqlite3.Connection, sound: dict[EnvelopeKey, tuple[int, bytes]]) -> dict[str, OutboxStream]:
-    """What is known of each stream that a sound envelope names; without better knowledge nothing is settled."""
+    """What is known of each stream that a sound envelope names; where its row is lost, nothing is settled."""
     rows: list[Any] = []
     with suppress(sqlite3.Error):
         rows = db.execute("select stream, kind, mark, beyond from streams where current >= 0").fetchall()

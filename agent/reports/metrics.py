@@ -1,4 +1,4 @@
-"""What a gateway tells Prometheus, gathered from its parts. Pure: everything is given."""
+"""A gateway's metrics. Pure: everything is given."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ _GAUGES: Final = {"rss_mb", "cpu_s", "uptime_s", "outbox_mb", "mqtt_version"} | 
 
 @dataclass(frozen=True)
 class Readings:
-    """The parts as of one moment. health: `Health.snapshot`; tags: how many each device has; unknown_share [1] and
-    oldest_s [s] are None where there is nothing to tell.
+    """The agent as of one moment. health: `Health.snapshot`; tags: how many each device has; unknown_share [1] and
+    oldest_s [s] are None where nothing is known.
     """
 
     devices: Mapping[str, DeviceHealth]
@@ -110,7 +110,7 @@ def _clock(now: Readings) -> list[Metric]:
         labelled(
             "nhip_agent_clock_trusted",
             "gauge",
-            "1 while somebody vouches for the time.",
+            "1 while NTP, the center or a person vouches for the time.",
             [(trusted, float(clock.by != "nobody"))],
         ),
         gauge(
@@ -122,12 +122,12 @@ def _clock(now: Readings) -> list[Metric]:
         gauge("nhip_agent_clock_last_move_seconds", "By how much the latest of them was.", clock.last_move_s),
         gauge("nhip_agent_system_clock_error_seconds", "The system's clock minus gateway time.", clock.wall_error_s),
         counter("nhip_agent_system_clock_steps_total", "Steps of the system's clock; not followed.", clock.wall_steps),
-        gauge("nhip_agent_held_rows", "Rows that wait for a time that can be believed.", clock.held_rows),
+        gauge("nhip_agent_held_rows", "Rows that wait for a trusted time.", clock.held_rows),
     ]
 
 
 def _delivery(now: Readings) -> list[Metric]:
-    marks, told = [item.marks for item in now.sender.streams.values()], now.health
+    marks, health = [item.marks for item in now.sender.streams.values()], now.health
     settled = sum(map(count, marks))
     missing = sum(last - first + 1 for item in marks for first, last in holes(item))
     return [
@@ -144,14 +144,18 @@ def _delivery(now: Readings) -> list[Metric]:
         ),
         gauge("nhip_agent_envelopes_receipted", "Envelopes that the center has settled.", settled),
         gauge("nhip_agent_envelopes_holes", "Envelopes missing at the center below others that it has.", missing),
-        counter("nhip_agent_receipts_total", "Receipts heard.", now.health.get("receipts", 0)),
-        gauge("nhip_agent_data_month_megabytes", "What the line has carried this month.", told.get("data_used_mb")),
-        gauge("nhip_agent_data_forecast_megabytes", "The same at the month's end.", told.get("data_forecast_mb")),
-        gauge("nhip_agent_data_limit_megabytes", "What a month may cost.", told.get("data_limit_mb") or None),
+        counter("nhip_agent_receipts_total", "Receipts received.", now.health.get("receipts", 0)),
+        gauge("nhip_agent_data_month_megabytes", "Data sent and received this month.", health.get("data_used_mb")),
+        gauge(
+            "nhip_agent_data_forecast_megabytes",
+            "The same, forecast for the end of the month.",
+            health.get("data_forecast_mb"),
+        ),
+        gauge("nhip_agent_data_limit_megabytes", "Data that a month may cost.", health.get("data_limit_mb") or None),
         gauge(
             "nhip_agent_data_level",
             "0: all travels; 1: no process values, live thinned; 2: almost no live.",
-            told.get("data_level"),
+            health.get("data_level"),
         ),
     ]
 

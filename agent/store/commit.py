@@ -126,9 +126,8 @@ class Committer:
             return True
 
     async def _store(self, taken: _Taken, contents: list[tuple[str, Any]], *, final: bool) -> list[Sealed]:
-        settings = {
-            AUTHOR: self._author
-        }  # from the first commit on: the outbox may be exported before the site is known
+        # the author from the first commit on: the outbox may be exported before the site is announced
+        settings = {AUTHOR: self._author}
         if self.site.due:
             found = await self.thread.run(lambda: self.site.extras(self.thread.outbox.settings()))
             contents, settings = [*contents, *found[0]], settings | dict(found[1])
@@ -200,7 +199,7 @@ class Committer:
         self._upkeep.sealed(sealed)
         self.on_commit()
 
-    # when the file cannot be gone on with
+    # when the file cannot be used any more
 
     async def _reopen(self) -> None:
         await self.thread.reopen(self._now_ns())

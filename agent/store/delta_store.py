@@ -1,4 +1,4 @@
-"""Which parts of a batch go to disk in one commit: rows as envelopes, samples into the journal, states as carries.
+"""What of a batch goes to disk in one commit: rows as envelopes, samples into the journal, states as carries.
 
 A large state is written only together with rows that its machine offers, once a minute, unless the commit is complete
 (at an hour's end, before a correction, at the end of the run): a machine that stood still for days would otherwise wear

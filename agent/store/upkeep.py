@@ -1,4 +1,4 @@
-"""What follows from commits and receipts: the sender and the counters are told, marks are kept, old envelopes pruned."""
+"""Keeps sender, counters and outbox in step after commits and receipts; prunes old envelopes."""
 
 import logging
 from collections.abc import Callable, Sequence
