@@ -10,18 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from oee.model.facts import (
-    FACT_COLUMNS,
-    LOSS_COLUMNS,
-    MINUTE_NS,
-    NO_FACTS,
-    NO_LOSSES,
-    Facts,
-    Losses,
-    Stop,
-    make_facts,
-    make_losses,
-)
+from oee.model.facts import FACT_COLUMNS, LOSS_COLUMNS, MINUTE_NS, NO_FACTS, NO_LOSSES, Facts, Losses, Stop, make_table
 from oee.model.states import CLASS_BY_WORD, STATE_BY_WORD, CalendarClass, State
 from wire.envelope import Unsound
 
@@ -156,7 +145,7 @@ def read_facts_body(body: Any) -> tuple[Facts, Losses, list[Stop]]:
                 table.product,
                 strict=True,
             )
-            facts = make_facts(list(keys), sums, np.array(table.n, np.int64))
+            facts = make_table(Facts, list(keys), sums, np.array(table.n, np.int64))
         if checked.losses:
             lost = checked.losses
             sums = _sums(lost, LOSS_COLUMNS)
@@ -171,7 +160,7 @@ def read_facts_body(body: Any) -> tuple[Facts, Losses, list[Stop]]:
                 lost.reason,
                 strict=True,
             )
-            losses = make_losses(list(loss_keys), sums, np.array(lost.n, np.int64))
+            losses = make_table(Losses, list(loss_keys), sums, np.array(lost.n, np.int64))
         stops = [Stop(**(row.model_dump() | {"state": STATE_BY_WORD[row.state]})) for row in checked.stops]
     except ValidationError as error:
         first = error.errors()[0]

@@ -15,7 +15,7 @@ from agent.store.outbox_thread import all_streams
 from agent.uplink.broker import Broker
 from agent.uplink.sender import Sender
 from agent.uplink.uplink import Hooks, Uplink
-from oee.model.facts import FACT, FACT_COLUMNS, LOSS_COLUMNS, MINUTE_NS, make_facts, make_losses
+from oee.model.facts import FACT, FACT_COLUMNS, LOSS_COLUMNS, MINUTE_NS, Facts, Losses, make_table
 from oee.model.states import State
 from wire.bodies import Status, facts_body
 from wire.envelope import seal
@@ -43,8 +43,8 @@ def body(machines, minute, minutes=1):
         sums[:, FACT[name]] = column
     lost = np.zeros((rows, len(LOSS_COLUMNS)), np.int64)
     lost[:, 0] = stopped
-    losses = make_losses([(*key, int(State.MINOR_STOP), "") for key in keys], lost, np.zeros(rows, np.int64))
-    return facts_body(make_facts(keys, sums, np.zeros(rows, np.int64)), losses, [])
+    losses = make_table(Losses, [(*key, int(State.MINOR_STOP), "") for key in keys], lost, np.zeros(rows, np.int64))
+    return facts_body(make_table(Facts, keys, sums, np.zeros(rows, np.int64)), losses, [])
 
 
 def outbox(folder, count=2000):

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oee.engine.events import Events, events
-from oee.engine.timeline import text
 from oee.engine.window import Whole
 from oee.model.facts import (
     FACT,
@@ -28,6 +27,7 @@ from oee.model.facts import (
     Int64,
     Losses,
     Text,
+    text_column,
 )
 from oee.model.states import State
 
@@ -177,12 +177,12 @@ def _key_columns(
     """The key columns of rows that lie in these cells."""
     span, spans = cells.span[cell], whole.spans
     return (
-        text(whole.machine.id, len(cell)),
+        text_column(whole.machine.id, len(cell)),
         cells.minute[cell] * MINUTE_NS,
         spans.calendar[span],
         spans.business_date[span],
         spans.shift[span],
-        text(whole.names)[product],
+        text_column(whole.names)[product],
     )
 
 

@@ -11,84 +11,75 @@ Rows go on counting where the last one stopped, since a row is never changed, an
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final, TypeVar
+from typing import Final
 
 import numpy as np
 
-from oee.engine.state import EngineState, FactKey, LossKey, Offered
+from oee.engine.deltas import number_rows
+from oee.engine.state import Baseline, EngineState, TableBaseline
 from oee.engine.step import MachineSnapshot, step
 from oee.model.declarations import ENTRIES, Declaration, effective
-from oee.model.facts import (
-    MINUTE_NS,
-    Facts,
-    Int64,
-    Losses,
-    Stop,
-    fact_keys,
-    loss_keys,
-    make_facts,
-    make_losses,
-)
+from oee.model.facts import MINUTE_NS, Facts, Int64, Losses, RowKey, Stop, Table, add_rows, make_table, row_keys
 from oee.model.machine import Machine
 from oee.model.samples import Samples, between
 
-Key = TypeVar("Key", FactKey, LossKey)
 _FAR_NS: Final = 2**62
 
 
 @dataclass(frozen=True)
+class SentTable:
+    """Facts (or losses) that were sent: each key's sum (zero sums left out), and how many rows each minute has."""
+
+    sums: Mapping[RowKey, Int64] = field(default_factory=dict)
+    row_counts: Mapping[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Sent:
-    """Everything that was sent of one machine for a stretch of minutes: each key's sum (zero sums left out), how many
-    rows each minute has, and each stop as last told, those that vanished too.
+    """Everything that was sent of one machine for a range of minutes. stops: each stop's latest revision, those that
+    vanished too.
     """
 
-    facts: Mapping[FactKey, Int64] = field(default_factory=dict)
-    losses: Mapping[LossKey, Int64] = field(default_factory=dict)
-    fact_rows: Mapping[int, int] = field(default_factory=dict)
-    loss_rows: Mapping[int, int] = field(default_factory=dict)
+    facts: SentTable = SentTable()
+    losses: SentTable = SentTable()
     stops: Mapping[str, Stop] = field(default_factory=dict)
 
 
 def with_rows(sent: Sent, facts: Iterable[Facts], losses: Iterable[Losses], stops: Iterable[Stop]) -> Sent:
     """What was sent after these rows were sent too. Of a stop's revisions the highest counts."""
-    fact_sums, fact_rows = _summed(sent.facts, sent.fact_rows, ((fact_keys(item), item) for item in facts))
-    loss_sums, loss_rows = _summed(sent.losses, sent.loss_rows, ((loss_keys(item), item) for item in losses))
     latest = dict(sent.stops)
     for stop in stops:
         if stop.id not in latest or latest[stop.id].revision < stop.revision:
             latest[stop.id] = stop
-    return Sent(fact_sums, loss_sums, fact_rows, loss_rows, latest)
+    return Sent(_with_tables(sent.facts, facts), _with_tables(sent.losses, losses), latest)
 
 
-def _summed(
-    sums: Mapping[Key, Int64], rows: Mapping[int, int], tables: Iterable[tuple[list[Key], Facts | Losses]]
-) -> tuple[dict[Key, Int64], dict[int, int]]:
-    total, counts = dict(sums), dict(rows)
-    for keys, table in tables:
-        for key, row, n in zip(keys, table.sums, table.n.tolist(), strict=True):
-            total[key] = total[key] + row if key in total else row
+def _with_tables(sent: SentTable, tables: Iterable[Facts | Losses]) -> SentTable:
+    sums, counts = dict(sent.sums), dict(sent.row_counts)
+    for table in tables:
+        keys = row_keys(table)
+        add_rows(sums, zip(keys, table.sums, strict=True))
+        for key, n in zip(keys, table.n.tolist(), strict=True):
             counts[key[1]] = max(counts.get(key[1], 0), n + 1)
-    return {key: row for key, row in total.items() if row.any()}, counts
+    return SentTable({key: row for key, row in sums.items() if row.any()}, counts)
 
 
 def checkpoint(state: EngineState) -> EngineState:
     """The state as it stood at its settled time: what a computation can begin again with. It holds no rows from there
     on and nothing of what was sent.
     """
-    offered = state.offered
     return replace(
         state,
         until_ns=state.settled_ns,
         rows={tag: between(rows, 0, state.settled_ns) for tag, rows in state.rows.items()},
-        offered=Offered(
-            {key: -row for key, row in offered.part_facts.items()},
-            {key: -row for key, row in offered.part_losses.items()},
-            part_facts=offered.part_facts,
-            part_losses=offered.part_losses,
-        ),
+        baseline=Baseline(_checkpoint_baseline(state.baseline.facts), _checkpoint_baseline(state.baseline.losses)),
         late_rows=0,
         oddities=(),
     )
+
+
+def _checkpoint_baseline(baseline: TableBaseline) -> TableBaseline:
+    return TableBaseline({key: -row for key, row in baseline.part.items()}, part=baseline.part)
 
 
 def earliest_change(new: Iterable[Declaration], known: Iterable[Declaration]) -> int:
@@ -184,53 +175,39 @@ def _difference(
     before_ns: int,
     checkpoints: list[EngineState],
 ) -> Recomputation:
-    fact_keys_, fact_sums, fact_numbers, fact_rows = _rows(sent.facts, now.facts, sent.fact_rows, before_ns)
-    loss_keys_, loss_sums, loss_numbers, loss_rows = _rows(sent.losses, now.losses, sent.loss_rows, before_ns)
-    changed, latest = _stops(sent.stops, now.stops, begin_ns)
     settled_ns = state.settled_ns
-    minute_ns = settled_ns - settled_ns % MINUTE_NS
-    offered = replace(
-        state.offered,
-        facts=_ahead(state.offered.facts, sent.facts, before_ns),
-        losses=_ahead(state.offered.losses, sent.losses, before_ns),
-        stops={key: stop for key, stop in latest.items() if stop.start_ns >= settled_ns},
-        fact_rows={key: n for key, n in fact_rows.items() if key >= minute_ns},
-        loss_rows={key: n for key, n in loss_rows.items() if key >= minute_ns},
+    facts, facts_baseline = _table_difference(Facts, state, state.baseline.facts, sent.facts, now.facts, before_ns)
+    losses, losses_baseline = _table_difference(
+        Losses, state, state.baseline.losses, sent.losses, now.losses, before_ns
     )
-    return Recomputation(
-        replace(state, offered=offered),
-        live,
-        make_facts(fact_keys_, np.array(fact_sums, np.int64), np.array(fact_numbers, np.int64)),
-        make_losses(loss_keys_, np.array(loss_sums, np.int64), np.array(loss_numbers, np.int64)),
-        changed,
-        checkpoints,
-    )
+    changed, latest = _stops(sent.stops, now.stops, begin_ns)
+    unsettled = {key: stop for key, stop in latest.items() if stop.start_ns >= settled_ns}
+    state = replace(state, baseline=Baseline(facts_baseline, losses_baseline, unsettled))
+    return Recomputation(state, live, facts, losses, changed, checkpoints)
 
 
-def _rows(
-    sent: Mapping[Key, Int64], now: Mapping[Key, Int64], rows: Mapping[int, int], before_ns: int
-) -> tuple[list[Key], list[Int64], list[int], dict[int, int]]:
-    """Now - sent of every key of the minutes before `before_ns`, numbered on from what each minute has."""
-    due = {key: row for key, row in now.items() if key not in sent}
-    for key, row in sent.items():
+def _table_difference(
+    kind: type[Table], state: EngineState, baseline: TableBaseline, sent: SentTable, now: SentTable, before_ns: int
+) -> tuple[Table, TableBaseline]:
+    """Now - sent of every key of the minutes before `before_ns`, numbered on from what each minute has; and the baseline
+    of the next delta: what stays sent beyond the settled time, with what was sent for minutes that are not due yet.
+    """
+    due = {key: row for key, row in now.sums.items() if key not in sent.sums}
+    for key, row in sent.sums.items():
         if key[1] < before_ns:
-            due[key] = now[key] - row if key in now else -row
-    counts = dict(rows)
+            due[key] = now.sums[key] - row if key in now.sums else -row
     keys = sorted(key for key, row in due.items() if row.any())
-    numbers = []
-    for key in keys:
-        numbers.append(counts.get(key[1], 0))
-        counts[key[1]] = numbers[-1] + 1
-    return keys, [due[key] for key in keys], numbers, counts
-
-
-def _ahead(left: Mapping[Key, Int64], sent: Mapping[Key, Int64], before_ns: int) -> dict[Key, Int64]:
-    """What stays sent beyond the settled time, with what had been sent for minutes that are not due again yet."""
-    out = dict(left)
-    for key, row in sent.items():
-        if key[1] >= before_ns:
-            out[key] = out[key] + row if key in out else row
-    return {key: row for key, row in out.items() if row.any()}
+    numbers, row_counts = number_rows(keys, sent.row_counts)
+    rows = make_table(kind, keys, np.array([due[key] for key in keys], np.int64), numbers)
+    minute_ns = state.settled_ns - state.settled_ns % MINUTE_NS
+    unsettled = dict(baseline.sums)
+    add_rows(unsettled, ((key, row) for key, row in sent.sums.items() if key[1] >= before_ns))
+    after = replace(
+        baseline,
+        sums={key: row for key, row in unsettled.items() if row.any()},
+        row_counts={minute: n for minute, n in row_counts.items() if minute >= minute_ns},
+    )
+    return rows, after
 
 
 def _stops(sent: Mapping[str, Stop], now: Mapping[str, Stop], begin_ns: int) -> tuple[list[Stop], dict[str, Stop]]:

@@ -19,10 +19,10 @@ import numpy as np
 
 from oee.engine.counters import CounterState, Counts, count
 from oee.engine.pairs import pair_up
-from oee.engine.timeline import Timeline, text
+from oee.engine.timeline import Timeline
 from oee.model.declarations import Declaration, held
 from oee.model.expressions import all_known, at_times, is_known
-from oee.model.facts import MINUTE_NS, MS_NS, UNKNOWN_PRODUCT, Text
+from oee.model.facts import MINUTE_NS, MS_NS, UNKNOWN_PRODUCT, Text, text_column
 from oee.model.machine import OPERATOR, Machine, Pieces, Product
 from oee.model.samples import EMPTY, Int64, Samples, Series
 from oee.model.states import Quality, State
@@ -114,7 +114,9 @@ def _products(told: list[tuple[int, str]], known: str) -> Products:
             changed.append(t_ns)
         known = name
     return Products(
-        np.array([t_ns for t_ns, _ in rows], np.int64), text([name for _, name in rows]), np.array(changed, np.int64)
+        np.array([t_ns for t_ns, _ in rows], np.int64),
+        text_column([name for _, name in rows]),
+        np.array(changed, np.int64),
     )
 
 

@@ -1,7 +1,7 @@
 """What must survive between two blocks of one machine, and across a restart."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
@@ -9,36 +9,37 @@ import numpy as np
 
 from oee.engine.counters import CounterState
 from oee.model.declarations import Declaration
-from oee.model.facts import UNKNOWN_PRODUCT, Int64, Stop
+from oee.model.facts import UNKNOWN_PRODUCT, Int64, RowKey, Stop
 from oee.model.samples import Series, column
 from oee.model.states import State
 
 FORMAT: Final = 2
 _READS: Final = (1, 2)
-"""Format 1 knew no `part_facts` and `part_losses`."""
-
-FactKey = tuple[str, int, int, int, str, str]
-LossKey = tuple[str, int, int, int, str, str, int, str]
+"""Format 1 had no `part_facts` and `part_losses`."""
 
 
 @dataclass(frozen=True)
-class Offered:
-    """What has been sent, less what is settled: what the next offer is the difference to.
+class TableBaseline:
+    """What the next delta of facts (or of losses) is computed against.
 
-    facts, losses: key to sums; negative where settled time has not been sent yet.
-    stops: id to the stop as last sent, for stops that may still change.
-    fact_rows, loss_rows: minute to the number of rows sent for it so far.
-    part_facts, part_losses: what of the minute in which the settled time lies is settled: what a computation that
-      begins there must add to reach that minute's whole sums (`oee.engine.correction`).
+    sums: what was sent less what is settled, by key; negative where settled time has not been sent yet.
+    row_counts: rows sent so far, by minute.
+    part: the settled sums of the minute in which the settled time lies: what a computation that begins there must add to
+      reach that minute's whole sums (`oee.engine.correction`).
     """
 
-    facts: Mapping[FactKey, Int64] = field(default_factory=dict)
-    losses: Mapping[LossKey, Int64] = field(default_factory=dict)
+    sums: Mapping[RowKey, Int64] = field(default_factory=dict)
+    row_counts: Mapping[int, int] = field(default_factory=dict)
+    part: Mapping[RowKey, Int64] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What the next delta is computed against. stops: id to the stop as last sent, for stops that may still change."""
+
+    facts: TableBaseline = TableBaseline()
+    losses: TableBaseline = TableBaseline()
     stops: Mapping[str, Stop] = field(default_factory=dict)
-    fact_rows: Mapping[int, int] = field(default_factory=dict)
-    loss_rows: Mapping[int, int] = field(default_factory=dict)
-    part_facts: Mapping[FactKey, Int64] = field(default_factory=dict)
-    part_losses: Mapping[LossKey, Int64] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class EngineState:
     shift: tuple[int, str] = (0, "")
     shift_pieces: int = 0
     """Pieces of that business date and shift before `settled_ns`."""
-    offered: Offered = Offered()
+    baseline: Baseline = Baseline()
     late_rows: int = 0
     """Rows that came for settled time and were not used."""
     oddities: tuple[tuple[int, str, int, int], ...] = ()
@@ -80,9 +81,17 @@ def _sums(table: Mapping[Any, Int64]) -> list[list[Any]]:
     return [[list(key), row.tolist()] for key, row in table.items()]
 
 
+def _read_sums(rows: Iterable[Any]) -> dict[RowKey, Int64]:
+    return {tuple(key): np.array(row, np.int64) for key, row in rows}
+
+
+def _read_counts(rows: Iterable[Any]) -> dict[int, int]:
+    return {int(minute): int(n) for minute, n in rows}
+
+
 def dump(state: EngineState) -> bytes:
     """The state as bytes that `load` understands."""
-    offered = state.offered
+    facts, losses, stops = state.baseline.facts, state.baseline.losses, state.baseline.stops
     plain = {
         "format": FORMAT,
         "settled_ns": state.settled_ns,
@@ -98,13 +107,13 @@ def dump(state: EngineState) -> bytes:
         "shift": list(state.shift),
         "shift_pieces": state.shift_pieces,
         "late_rows": state.late_rows,
-        "facts": _sums(offered.facts),
-        "losses": _sums(offered.losses),
-        "stops": [asdict(stop) for stop in offered.stops.values()],
-        "fact_rows": list(offered.fact_rows.items()),
-        "loss_rows": list(offered.loss_rows.items()),
-        "part_facts": _sums(offered.part_facts),
-        "part_losses": _sums(offered.part_losses),
+        "facts": _sums(facts.sums),
+        "losses": _sums(losses.sums),
+        "stops": [asdict(stop) for stop in stops.values()],
+        "fact_rows": list(facts.row_counts.items()),
+        "loss_rows": list(losses.row_counts.items()),
+        "part_facts": _sums(facts.part),
+        "part_losses": _sums(losses.part),
     }
     return json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode()
 
@@ -116,17 +125,15 @@ def load(data: bytes) -> EngineState:
         if plain["format"] not in _READS:
             raise ValueError(f"carry of format {plain['format']}; this program reads {FORMAT}")
         stops = [Stop(**(item | {"state": State(item["state"])})) for item in plain["stops"]]
-        offered = Offered(
-            {tuple(key): np.array(row, np.int64) for key, row in plain["facts"]},
-            {tuple(key): np.array(row, np.int64) for key, row in plain["losses"]},
-            {stop.id: stop for stop in stops},
-            {int(minute): int(n) for minute, n in plain["fact_rows"]},
-            {int(minute): int(n) for minute, n in plain["loss_rows"]},
-            {tuple(key): np.array(row, np.int64) for key, row in plain.get("part_facts", ())},
-            {tuple(key): np.array(row, np.int64) for key, row in plain.get("part_losses", ())},
+        facts = TableBaseline(
+            _read_sums(plain["facts"]), _read_counts(plain["fact_rows"]), _read_sums(plain.get("part_facts", ()))
         )
+        losses = TableBaseline(
+            _read_sums(plain["losses"]), _read_counts(plain["loss_rows"]), _read_sums(plain.get("part_losses", ()))
+        )
+        baseline = Baseline(facts, losses, {stop.id: stop for stop in stops})
         return replace(
-            EngineState(offered=offered),
+            EngineState(baseline=baseline),
             settled_ns=plain["settled_ns"],
             until_ns=plain["until_ns"],
             rows={

@@ -14,7 +14,7 @@ import numpy as np
 from oee.engine.aggregate import aggregate
 from oee.engine.assess import Assessment, assess
 from oee.engine.counters import CounterState
-from oee.engine.deltas import offer
+from oee.engine.deltas import deltas
 from oee.engine.events import pieces_since_setup
 from oee.engine.production import Products
 from oee.engine.settle import settle
@@ -116,8 +116,8 @@ def step(
     found = assess(machine, state, until_ns)
     whole = found.whole
     settled = settle(machine, state, found, until_ns)
-    offered, facts, losses, stops = offer(
-        state.offered,
+    baseline, facts, losses, stops = deltas(
+        state.baseline,
         aggregate(whole, begin_ns, settled[0]),
         aggregate(whole, settled[0], until_ns),
         find_stops(whole, begin_ns),
@@ -128,7 +128,7 @@ def step(
     live = _live(machine, state, whole, until_ns)
     odd = tuple(item for counts in found.counted.values() for item in counts.oddities)
     new = _carry(machine, state, found, settled, until_ns)
-    new = replace(new, offered=offered, oddities=(*state.oddities, *odd)[-20:])
+    new = replace(new, baseline=baseline, oddities=(*state.oddities, *odd)[-20:])
     return Step(new, facts, losses, stops, live, settled[0], whole)
 
 

@@ -11,9 +11,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from oee.engine.timeline import text
 from oee.engine.window import Whole, product_keys
-from oee.model.facts import MS_NS, Int64, Stop, Text
+from oee.model.facts import MS_NS, Int64, Stop, Text, text_column
 from oee.model.states import State
 
 OPEN_NS: Final = int(np.iinfo(np.int64).max)
@@ -72,10 +71,10 @@ def stops_of(machine: str, rows: Sequence[Stop]) -> Stops:
         np.array([stop.start_ns for stop in rows], np.int64),
         np.array([OPEN_NS if stop.end_ns is None else stop.end_ns for stop in rows], np.int64),
         np.array([stop.state for stop in rows], np.uint8),
-        text([stop.reason for stop in rows]),
-        text([stop.by for stop in rows]),
-        text([stop.product for stop in rows]),
-        text([stop.to_product for stop in rows]),
+        text_column([stop.reason for stop in rows]),
+        text_column([stop.by for stop in rows]),
+        text_column([stop.product for stop in rows]),
+        text_column([stop.to_product for stop in rows]),
         np.array([stop.revision for stop in rows], np.int64),
     )
 
@@ -99,11 +98,11 @@ def find_stops(whole: Whole, from_ns: int) -> Stops:
     start_ns, end_ns, state = line.start_ns[index], line.end_ns[index], line.state[index]
     if len(index) and index[-1] == len(line) - 1:
         end_ns[-1] = OPEN_NS
-    product, to_product = text(whole.names)[whole.product_at(start_ns)], text("", len(index))
+    product, to_product = text_column(whole.names)[whole.product_at(start_ns)], text_column("", len(index))
     for setup in whole.setups:
         at = int(np.searchsorted(start_ns, setup.start_ns))
         if at < len(index) and start_ns[at] == setup.start_ns and state[at] == State.SETUP:
-            product[at], to_product[at] = product_keys(whole.machine, text([setup.product, setup.to_product]))
+            product[at], to_product[at] = product_keys(whole.machine, text_column([setup.product, setup.to_product]))
     return Stops(
         whole.machine.id,
         start_ns,

@@ -5,14 +5,13 @@ shorter than the shortest run join the stop before them; stops shorter than the 
 become running; equal neighbours merge at each step. Everything that judges whole stops comes after, in `judge.py`.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oee.model.expressions import all_known, breakpoints, evaluate
-from oee.model.facts import Text
+from oee.model.facts import Text, text_column
 from oee.model.machine import CountGap, Machine, Rule
 from oee.model.samples import EMPTY, Int64, Samples, UInt8
 from oee.model.states import State
@@ -34,17 +33,6 @@ class Timeline:
 
     def __len__(self) -> int:
         return len(self.start_ns)
-
-
-def text(values: Sequence[str] | str, length: int | None = None) -> Text:
-    """An object column of strings, from a list or of one value repeated."""
-    if isinstance(values, str):
-        out = np.empty(length or 0, object)
-        out[:] = values
-    else:
-        out = np.empty(len(values), object)
-        out[:] = values
-    return out
 
 
 def take(line: Timeline, index: NDArray[np.int64] | NDArray[np.bool_], end_ns: int) -> Timeline:
@@ -90,7 +78,7 @@ def raw(machine: Machine, samples: Samples, start_ns: int, end_ns: int) -> Timel
     columns = [samples.get(counter.tag, EMPTY) for counter in machine.pieces.needed()]
     times, begin = _axis([column.t_ns for column in columns], start_ns, end_ns)
     state = np.where(all_known(columns, times), State.RUNNING, State.UNKNOWN).astype(np.uint8)
-    return _line(begin, state, text("", len(times)), end_ns)
+    return _line(begin, state, text_column("", len(times)), end_ns)
 
 
 def _axis(axes: list[Int64], start_ns: int, end_ns: int) -> tuple[Int64, Int64]:
@@ -126,13 +114,13 @@ def _from_rules(rules: tuple[Rule, ...], samples: Samples, start_ns: int, end_ns
     change = np.append(True, winner[1:] != winner[:-1])
     winner, begin = winner[change], begin[change]
     states = np.array([*(rule.state for rule in rules), State.UNKNOWN], np.uint8)
-    reasons = text([*(rule.reason for rule in rules), ""])
+    reasons = text_column([*(rule.reason for rule in rules), ""])
     return merge(_line(begin, states[winner], reasons[winner], end_ns))
 
 
 def _line(start: Int64, state: UInt8, reason: Text, end_ns: int) -> Timeline:
     change = np.append(True, (state[1:] != state[:-1]) | (reason[1:] != reason[:-1]))
-    line = Timeline(start, np.append(start[1:], end_ns), state, reason, text("plc", len(start)))
+    line = Timeline(start, np.append(start[1:], end_ns), state, reason, text_column("plc", len(start)))
     return take(line, change, end_ns)
 
 

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from oee.engine.classify_stops import Setup
 from oee.engine.production import Production, Products
-from oee.engine.timeline import Timeline, text
+from oee.engine.timeline import Timeline
 from oee.model.calendars import Spans
-from oee.model.facts import UNKNOWN_PRODUCT, Int64, Text
+from oee.model.facts import UNKNOWN_PRODUCT, Int64, Text, text_column
 from oee.model.machine import Machine
 from oee.model.states import State
 
@@ -92,4 +92,4 @@ class Whole:
 def product_keys(machine: Machine, names: Text) -> Text:
     """Products that the machine knows, `?` for all others."""
     known = {name: name if name in machine.products else UNKNOWN_PRODUCT for name in set(names.tolist())}
-    return text([known[name] for name in names.tolist()])
+    return text_column([known[name] for name in names.tolist()])

@@ -1,10 +1,8 @@
-"""Facts, losses and stops: what can be added up.
+"""Facts and losses: additive tables. Stops: intervals.
 
-A fact row belongs to a key: machine, UTC minute, calendar class, business date,
-shift and product. Its columns are int64 and additive: a key's value is the sum
-of its rows, and a correction is one more row holding a difference. The stream
-that authored a row and the row's number within machine and minute (`n`) make it
-unique; both belong to the row's identity, not to what it says.
+Facts and losses are two kinds of one additive table: key columns (`KEYS`) and int64 sums (`COLUMNS`). A key's value is
+the sum of its rows, and a correction is one more row that holds a difference. The stream that authored a row and the
+row's number within its machine and minute (`n`) identify the row; they are not part of its key.
 """
 
 from collections.abc import Iterable, Sequence
@@ -64,6 +62,11 @@ FACT: Final = {name: index for index, name in enumerate(FACT_COLUMNS)}
 KEY_COLUMNS: Final = ("machine", "minute_ns", "calendar", "business_date", "shift", "product")
 LOSS_KEY_COLUMNS: Final = (*KEY_COLUMNS, "state", "reason")
 LOSS_COLUMNS: Final = ("ms", "pieces")
+_DTYPES: Final = {"minute_ns": np.int64, "calendar": np.uint8, "business_date": np.int32, "state": np.uint8}
+"""Types of the key columns that are not text."""
+
+RowKey = tuple[str, int, int, int, str, str, *tuple[Any, ...]]
+"""A row's key in the order of its table's `KEYS`: that of a fact, and for losses the state and the reason after it."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,8 @@ class Facts:
     n: int64[n], the row's number within machine and minute; zeros where it has none yet.
     """
 
+    KEYS = KEY_COLUMNS
+    COLUMNS = FACT_COLUMNS
     machine: Text
     minute_ns: Int64
     calendar: NDArray[np.uint8]
@@ -98,12 +103,14 @@ class Facts:
 
 @dataclass(frozen=True)
 class Losses:
-    """Loss rows: the fact's key, a state other than running and a reason (`""` = none given).
+    """Loss rows: the key of a fact, a state other than running and a reason (`""` where none was given).
 
     sums: int64[n, 2], time [ms] and pieces counted while in that state. Over the reasons of
     a state the milliseconds sum to the fact's state column.
     """
 
+    KEYS = LOSS_KEY_COLUMNS
+    COLUMNS = LOSS_COLUMNS
     machine: Text
     minute_ns: Int64
     calendar: NDArray[np.uint8]
@@ -117,6 +124,66 @@ class Losses:
 
     def __len__(self) -> int:
         return len(self.minute_ns)
+
+
+Table = TypeVar("Table", Facts, Losses)
+
+
+def text_column(values: Sequence[str] | str, length: int | None = None) -> Text:
+    """An object column of strings, from a list or of one value repeated."""
+    out = np.empty((length or 0) if isinstance(values, str) else len(values), object)
+    out[:] = values
+    return out
+
+
+def make_table(kind: type[Table], keys: Sequence[RowKey], sums: Int64, n: Int64 | None = None) -> Table:
+    """A table from key tuples in the order of its `KEYS`, their sums, and row numbers (zeros where not given)."""
+    values = zip(*keys, strict=True) if keys else ((),) * len(kind.KEYS)
+    columns: dict[str, Any] = {name: _key_column(name, found) for name, found in zip(kind.KEYS, values, strict=True)}
+    return kind(
+        **columns,
+        sums=sums.reshape(len(keys), len(kind.COLUMNS)),
+        n=np.zeros(len(keys), np.int64) if n is None else n,
+    )
+
+
+def _key_column(name: str, values: tuple[Any, ...]) -> NDArray[Any]:
+    return np.array(values, _DTYPES[name]) if name in _DTYPES else text_column(values)
+
+
+NO_FACTS: Final = make_table(Facts, [], np.zeros((0, len(FACT_COLUMNS)), np.int64))
+NO_LOSSES: Final = make_table(Losses, [], np.zeros((0, len(LOSS_COLUMNS)), np.int64))
+
+
+def row_keys(table: Facts | Losses) -> list[RowKey]:
+    """Each row's key as a tuple, in the order of the table's `KEYS`."""
+    return list(zip(*(getattr(table, name).tolist() for name in table.KEYS), strict=True))
+
+
+def select(table: Table, rows: Any) -> Table:
+    """The rows that an index array, slice or boolean mask names."""
+    return replace(table, **{name: getattr(table, name)[rows] for name in table.__dataclass_fields__})
+
+
+def join(tables: Sequence[Table]) -> Table:
+    """The rows of all tables, one after another; there must be at least one table."""
+    names = list(tables[0].__dataclass_fields__)
+    return replace(tables[0], **{name: np.concatenate([getattr(table, name) for table in tables]) for name in names})
+
+
+def add_up(tables: Sequence[Table]) -> Table:
+    """Rows of equal key added together, in order of first appearance, `n` zero; there must be at least one table."""
+    total: dict[RowKey, Int64] = {}
+    for table in tables:
+        add_rows(total, zip(row_keys(table), table.sums, strict=True))
+    return make_table(type(tables[0]), list(total), np.array(list(total.values()), np.int64))
+
+
+def add_rows(total: dict[RowKey, Int64], rows: Iterable[tuple[RowKey, Int64]], sign: int = 1) -> None:
+    """Adds the sums of these rows to `total`; sign -1 takes them away."""
+    for key, row in rows:
+        signed = row if sign == 1 else -row
+        total[key] = total[key] + signed if key in total else signed
 
 
 @dataclass(frozen=True)
@@ -142,111 +209,3 @@ class Stop:
     product: str
     to_product: str
     revision: int
-
-
-Table = TypeVar("Table", Facts, Losses)
-
-
-def _text(values: Sequence[str] | Text) -> Text:
-    out = np.empty(len(values), object)
-    out[:] = values
-    return out
-
-
-def make_facts(keys: Sequence[tuple[str, int, int, int, str, str]], sums: Int64, n: Int64 | None = None) -> Facts:
-    """Facts from key tuples in the order of `KEY_COLUMNS` and their sums."""
-    columns = list(zip(*keys, strict=True)) if keys else [()] * len(KEY_COLUMNS)
-    return Facts(
-        _text(columns[0]),
-        np.array(columns[1], np.int64),
-        np.array(columns[2], np.uint8),
-        np.array(columns[3], np.int32),
-        _text(columns[4]),
-        _text(columns[5]),
-        sums.reshape(len(keys), len(FACT_COLUMNS)),
-        np.zeros(len(keys), np.int64) if n is None else n,
-    )
-
-
-def make_losses(
-    keys: Sequence[tuple[str, int, int, int, str, str, int, str]], sums: Int64, n: Int64 | None = None
-) -> Losses:
-    """Losses from key tuples in the order of `LOSS_KEY_COLUMNS` and their sums."""
-    columns = list(zip(*keys, strict=True)) if keys else [()] * len(LOSS_KEY_COLUMNS)
-    return Losses(
-        _text(columns[0]),
-        np.array(columns[1], np.int64),
-        np.array(columns[2], np.uint8),
-        np.array(columns[3], np.int32),
-        _text(columns[4]),
-        _text(columns[5]),
-        np.array(columns[6], np.uint8),
-        _text(columns[7]),
-        sums.reshape(len(keys), len(LOSS_COLUMNS)),
-        np.zeros(len(keys), np.int64) if n is None else n,
-    )
-
-
-NO_FACTS: Final = make_facts([], np.zeros((0, len(FACT_COLUMNS)), np.int64))
-NO_LOSSES: Final = make_losses([], np.zeros((0, len(LOSS_COLUMNS)), np.int64))
-
-
-def fact_keys(facts: Facts) -> list[tuple[str, int, int, int, str, str]]:
-    """Each row's key as a tuple, in the order of `KEY_COLUMNS`."""
-    return list(
-        zip(
-            facts.machine.tolist(),
-            facts.minute_ns.tolist(),
-            facts.calendar.tolist(),
-            facts.business_date.tolist(),
-            facts.shift.tolist(),
-            facts.product.tolist(),
-            strict=True,
-        )
-    )
-
-
-def loss_keys(losses: Losses) -> list[tuple[str, int, int, int, str, str, int, str]]:
-    """Each row's key as a tuple, in the order of `LOSS_KEY_COLUMNS`."""
-    return list(
-        zip(
-            losses.machine.tolist(),
-            losses.minute_ns.tolist(),
-            losses.calendar.tolist(),
-            losses.business_date.tolist(),
-            losses.shift.tolist(),
-            losses.product.tolist(),
-            losses.state.tolist(),
-            losses.reason.tolist(),
-            strict=True,
-        )
-    )
-
-
-def select(table: Table, rows: Any) -> Table:
-    """The rows that an index array, slice or boolean mask names."""
-    return replace(table, **{name: getattr(table, name)[rows] for name in table.__dataclass_fields__})
-
-
-def join(tables: Sequence[Table]) -> Table:
-    """The rows of all tables, one after another; there must be at least one table."""
-    names = list(tables[0].__dataclass_fields__)
-    return replace(tables[0], **{name: np.concatenate([getattr(table, name) for table in tables]) for name in names})
-
-
-def add_up(tables: Iterable[Facts]) -> Facts:
-    """Rows of equal key added together, in order of first appearance; `n` is dropped."""
-    total: dict[tuple[str, int, int, int, str, str], Int64] = {}
-    for table in tables:
-        for key, row in zip(fact_keys(table), table.sums, strict=True):
-            total[key] = total[key] + row if key in total else row
-    return make_facts(list(total), np.array(list(total.values()), np.int64))
-
-
-def add_up_losses(tables: Iterable[Losses]) -> Losses:
-    """Loss rows of equal key added together, in order of first appearance; `n` is dropped."""
-    total: dict[tuple[str, int, int, int, str, str, int, str], Int64] = {}
-    for table in tables:
-        for key, row in zip(loss_keys(table), table.sums, strict=True):
-            total[key] = total[key] + row if key in total else row
-    return make_losses(list(total), np.array(list(total.values()), np.int64))

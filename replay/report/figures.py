@@ -4,7 +4,7 @@ import numpy as np
 
 from oee.kpi.losses import Waterfall, waterfall
 from oee.kpi.pareto import Pareto, pareto
-from oee.model.facts import LOSS_COLUMNS, Facts, Losses, make_facts, make_losses
+from oee.model.facts import LOSS_COLUMNS, Facts, Losses, make_table
 from oee.model.states import CalendarClass
 from replay.drive import Outcome
 from replay.rows import plan
@@ -14,7 +14,7 @@ def facts_of(outcome: Outcome, machine: str = "") -> Facts:
     """A machine's sums (without one: all machines') as facts, all in one minute."""
     found = [(key, row) for key, row in outcome.totals.facts.items() if machine in ("", key.machine)]
     keys = [(key.machine, 0, key.calendar, key.business_date, key.shift, key.product) for key, _ in found]
-    return make_facts(keys, np.array([row for _, row in found], np.int64))
+    return make_table(Facts, keys, np.array([row for _, row in found], np.int64))
 
 
 def losses_of(outcome: Outcome, machine: str = "") -> Losses:
@@ -24,7 +24,7 @@ def losses_of(outcome: Outcome, machine: str = "") -> Losses:
         (key.machine, 0, key.calendar, key.business_date, key.shift, key.product, key.state, key.reason)
         for key, _ in found
     ]
-    return make_losses(keys, np.array([row for _, row in found], np.int64).reshape(-1, len(LOSS_COLUMNS)))
+    return make_table(Losses, keys, np.array([row for _, row in found], np.int64).reshape(-1, len(LOSS_COLUMNS)))
 
 
 def waterfall_of(outcome: Outcome, machine: str, formula: str) -> Waterfall:

@@ -111,8 +111,8 @@ class Gateway:
 
 def plain(sent):
     return (
-        {key: tuple(row.tolist()) for key, row in sent.facts.items()},
-        {key: tuple(row.tolist()) for key, row in sent.losses.items()},
+        {key: tuple(row.tolist()) for key, row in sent.facts.sums.items()},
+        {key: tuple(row.tolist()) for key, row in sent.losses.sums.items()},
         {key: replace(stop, revision=0) for key, stop in sent.stops.items() if stop.end_ns != stop.start_ns},
     )
 

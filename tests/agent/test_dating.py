@@ -18,7 +18,7 @@ from agent.compute.pipeline import Pipeline
 from agent.devices.freshness import Freshness
 from agent.process.health import Health
 from config import compile_site, load_profiles, load_site
-from oee.model.facts import MINUTE_NS, add_up, fact_keys
+from oee.model.facts import MINUTE_NS, NO_FACTS, add_up, row_keys
 from oee.model.states import Quality
 
 TRUE_BASE = 1_795_000_000 * S // MINUTE_NS * MINUTE_NS
@@ -88,8 +88,8 @@ class Gateway:
 
 
 def sums(parts):
-    facts = add_up([part.facts for part in parts])
-    return {key: tuple(row) for key, row in zip(fact_keys(facts), facts.sums.tolist()) if any(row)}
+    facts = add_up([NO_FACTS, *(part.facts for part in parts)])
+    return {key: tuple(row) for key, row in zip(row_keys(facts), facts.sums.tolist()) if any(row)}
 
 
 def stops(parts):

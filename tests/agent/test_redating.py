@@ -76,8 +76,8 @@ class Gateway:
                 numbers.add((minute, n))
             sent = with_rows(sent, [facts], [losses], stops)
         return (
-            {key: tuple(row.tolist()) for key, row in sent.facts.items()},
-            {key: tuple(row.tolist()) for key, row in sent.losses.items()},
+            {key: tuple(row.tolist()) for key, row in sent.facts.sums.items()},
+            {key: tuple(row.tolist()) for key, row in sent.losses.sums.items()},
             sorted((stop.start_ns, stop.end_ns) for stop in sent.stops.values() if stop.end_ns != stop.start_ns),
         )
 

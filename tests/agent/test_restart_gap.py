@@ -12,7 +12,7 @@ from agent.devices.freshness import Freshness
 from oee.engine import step as engine
 from oee.model.calendars import Calendar, Shift
 from oee.model.conditions import parse
-from oee.model.facts import FACT, MINUTE_NS, MS_NS, add_up
+from oee.model.facts import FACT, MINUTE_NS, MS_NS, NO_FACTS, add_up
 from oee.model.machine import Counter, Machine, Pieces, Rule
 from oee.model.samples import concat, series
 from oee.model.states import Quality, State
@@ -48,7 +48,7 @@ class Gateway:
 
 
 def sums(*batches):
-    total = add_up([part.facts for batch in batches for part in batch]).sums.sum(axis=0)
+    total = add_up([NO_FACTS, *(part.facts for batch in batches for part in batch)]).sums.sum(axis=0)
     return {name: int(total[index]) for name, index in FACT.items() if total[index]}
 
 

@@ -13,7 +13,7 @@ from servers import amqtt_command, answers, eventually, free_port, mosquitto_com
 
 from center.contract.store import Origin, RowBatch
 from oee.model.calendars import to_ns
-from oee.model.facts import FACT, FACT_COLUMNS, LOSS_COLUMNS, MINUTE_NS, NO_FACTS, NO_LOSSES, make_facts, make_losses
+from oee.model.facts import FACT, FACT_COLUMNS, LOSS_COLUMNS, MINUTE_NS, NO_FACTS, NO_LOSSES, Facts, Losses, make_table
 from wire.bodies import facts_body
 from wire.envelope import seal
 from wire.receipts import decode_receipt
@@ -46,7 +46,7 @@ def facts(rows):
         numbers.append(rest.pop("n", 0))
         for name, value in rest.items():
             sums[index, FACT[name]] = value
-    return make_facts(keys, sums, np.array(numbers, np.int64))
+    return make_table(Facts, keys, sums, np.array(numbers, np.int64))
 
 
 def losses(rows):
@@ -66,7 +66,7 @@ def losses(rows):
         )
         sums[index] = row["ms"], row.get("pieces", 0)
         numbers.append(row.get("n", 0))
-    return make_losses(keys, sums, np.array(numbers, np.int64))
+    return make_table(Losses, keys, sums, np.array(numbers, np.int64))
 
 
 def batch(fact_rows=(), loss_rows=(), stops=(), *, site="van-long", gateway="main", stream=STREAM, seq=1):

@@ -20,7 +20,7 @@ from center.model.sites import Owner, SiteRow, revision
 from center.runtime.state import CenterState, center_state
 from center.stores.duckdb.store import open_store
 from oee.model.calendars import cut, to_ns
-from oee.model.facts import FACT, FACT_COLUMNS, MINUTE_NS, Stop, make_facts, make_losses
+from oee.model.facts import FACT, FACT_COLUMNS, MINUTE_NS, Facts, Losses, Stop, make_table
 from oee.model.states import CalendarClass, State
 from wire.bodies import Clock, Live, LiveMachine, Status
 
@@ -173,8 +173,8 @@ def tables(made: Made, calendar, start_ns: int, end_ns: int, rng: np.random.Gene
             first = False
             minute += MINUTE_NS
     return (
-        make_facts(list(facts), np.array(list(facts.values()))),
-        make_losses(list(losses), np.array(list(losses.values()))),
+        make_table(Facts, list(facts), np.array(list(facts.values()))),
+        make_table(Losses, list(losses), np.array(list(losses.values()))),
         stops,
     )
 

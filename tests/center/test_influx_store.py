@@ -18,7 +18,7 @@ from center.contract.store import Marked, Movable, Origin, Query, RowBatch, Stor
 from center.contract.streams import StreamKey
 from center.stores.influxdb.store import open_store
 from config import Misconfigured
-from oee.model.facts import MINUTE_NS, MS_NS, NO_FACTS, NO_LOSSES, Stop, add_up, add_up_losses, fact_keys, loss_keys
+from oee.model.facts import MINUTE_NS, MS_NS, NO_FACTS, NO_LOSSES, Stop, add_up, row_keys
 from oee.model.states import State
 from wire.marks import Marks
 
@@ -78,8 +78,8 @@ def test_any_text_comes_back_as_it_was(store, texts, site):
     store.write([made])
     kept = list(store.rows(site, T, T + 3600 * MINUTE_NS))
     (rows,) = [item for item in kept if item.origin.stream == stream]
-    assert sorted(zip(fact_keys(rows.facts), rows.facts.n)) == sorted(zip(fact_keys(made.facts), made.facts.n))
-    assert sorted(zip(loss_keys(rows.losses), rows.losses.n)) == sorted(zip(loss_keys(made.losses), made.losses.n))
+    assert sorted(zip(row_keys(rows.facts), rows.facts.n)) == sorted(zip(row_keys(made.facts), made.facts.n))
+    assert sorted(zip(row_keys(rows.losses), rows.losses.n)) == sorted(zip(row_keys(made.losses), made.losses.n))
     assert sorted((s for item in kept for s in item.stops), key=repr) == sorted(stops, key=repr)
     asked = {machine for machine, *_ in texts[:3]}
     found = store.facts(replace(ALL, site=site, machines=sorted(asked), by=("machine", "shift", "product")))
@@ -280,10 +280,10 @@ def test_rows_come_out_as_they_went_in(store):
     assert [item.origin.stream for item in found] == ["", "0" * 16, "1" * 16] or len(found) == 3
     for item in made[:2]:
         (same,) = [other for other in found if other.origin.stream == item.origin.stream]
-        assert sorted(zip(fact_keys(same.facts), same.facts.n.tolist(), same.facts.sums.tolist())) == sorted(
-            zip(fact_keys(item.facts), item.facts.n.tolist(), item.facts.sums.tolist())
+        assert sorted(zip(row_keys(same.facts), same.facts.n.tolist(), same.facts.sums.tolist())) == sorted(
+            zip(row_keys(item.facts), item.facts.n.tolist(), item.facts.sums.tolist())
         )
-        assert add_up_losses([same.losses]).sums.tolist() == add_up_losses([item.losses]).sums.tolist()
+        assert add_up([same.losses]).sums.tolist() == add_up([item.losses]).sums.tolist()
     assert [stop for item in found for stop in item.stops] == list(made[2].stops)
     assert add_up([item.facts for item in found]).sums.sum() == add_up([item.facts for item in made]).sums.sum()
 

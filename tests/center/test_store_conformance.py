@@ -23,7 +23,7 @@ from value_rows import gathered
 from center import stores
 from center.contract.store import Query, RolledUp, ValueQuery
 from center.model.buckets import HOUR_NS, clock_edges, date_start_ns, first_date
-from oee.model.facts import FACT_COLUMNS, MINUTE_NS, Stop, add_up
+from oee.model.facts import FACT_COLUMNS, MINUTE_NS, Stop, add_up, row_keys
 from oee.model.states import State
 from wire.values import read_values_body, values_bodies
 
@@ -373,9 +373,7 @@ def test_the_store_and_the_plain_sum_agree(store):
 
 
 def _keys(table):
-    from oee.model.facts import fact_keys
-
-    return fact_keys(table)
+    return row_keys(table)
 
 
 def _value_batch(rows, gateway="main"):

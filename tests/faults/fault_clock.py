@@ -17,7 +17,7 @@ from servers import answers, eventually, free_port
 from agent.commands.outbox_report import look
 from center.contract.store import Query
 from center.stores.duckdb.store import open_store
-from oee.model.facts import FACT_COLUMNS, fact_keys
+from oee.model.facts import FACT_COLUMNS, row_keys
 
 S = 1_000_000_000
 MINUTE_NS = 60 * S
@@ -171,7 +171,7 @@ def books(folder, site, first_ns, last_ns):
         facts = store.facts(whole)
         return {
             key: {name: int(value) for name, value in zip(FACT_COLUMNS, row, strict=True) if value}
-            for key, row in zip(fact_keys(facts), facts.sums, strict=True)
+            for key, row in zip(row_keys(facts), facts.sums, strict=True)
         }
     finally:
         store.close()

@@ -9,7 +9,7 @@ import numpy as np
 
 from oee.engine import step as engine
 from oee.model.declarations import Declaration
-from oee.model.facts import FACT_COLUMNS, MINUTE_NS, add_up, add_up_losses, fact_keys, loss_keys
+from oee.model.facts import FACT_COLUMNS, MINUTE_NS, add_up, row_keys
 from oee.model.samples import Series, column
 from oee.model.states import Quality
 
@@ -73,11 +73,11 @@ class Told:
     def __init__(self, facts, losses, stops, state, live):
         self.rows = {
             key: {name: n for name, n in zip(FACT_COLUMNS, row, strict=True) if n}
-            for key, row in zip(fact_keys(facts), facts.sums.tolist(), strict=True)
+            for key, row in zip(row_keys(facts), facts.sums.tolist(), strict=True)
             if any(row)
         }
         self.losses = {
-            key: tuple(row) for key, row in zip(loss_keys(losses), losses.sums.tolist(), strict=True) if any(row)
+            key: tuple(row) for key, row in zip(row_keys(losses), losses.sums.tolist(), strict=True) if any(row)
         }
         self.all_stops, self.state, self.live = stops, state, live
         self.stops = [s for s in sorted(stops.values(), key=lambda s: s.start_ns) if s.end_ns != s.start_ns]
@@ -121,4 +121,4 @@ def drive(machine, rows, end, *, said=(), cuts=(), through_bytes=False):
         facts.append(found.facts)
         losses.append(found.losses)
         stops |= {stop.id: stop for stop in found.stops}
-    return Told(add_up(facts), add_up_losses(losses), stops, state, live)
+    return Told(add_up(facts), add_up(losses), stops, state, live)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from oee.engine import step as engine
 from oee.engine.correction import (
     Sent,
+    SentTable,
     checkpoint,
     earliest_change,
     latest_base,
@@ -17,7 +18,7 @@ from oee.engine.correction import (
     with_rows,
 )
 from oee.model.declarations import Declaration
-from oee.model.facts import MINUTE_NS, fact_keys, loss_keys
+from oee.model.facts import MINUTE_NS, row_keys
 from oee.model.machine import Ideal, Product
 from tests.oee.test_engine_laws import DAY, PRODUCTS, T0, S, _at, _slice, histories, machines, run
 
@@ -39,8 +40,8 @@ class Ledger:
 
     def take(self, found):
         told = found.stops if isinstance(found.stops, list) else found.stops.rows()
-        for kind, table, keys in (("f", found.facts, fact_keys), ("l", found.losses, loss_keys)):
-            for key, n in zip(keys(table), table.n.tolist(), strict=True):
+        for kind, table in (("f", found.facts), ("l", found.losses)):
+            for key, n in zip(row_keys(table), table.n.tolist(), strict=True):
                 assert (kind, key[1], n) not in self.numbers, "a row's number is used once"
                 self.numbers.add((kind, key[1], n))
         for stop in told:
@@ -80,19 +81,24 @@ class Ledger:
 
     def told(self):
         return (
-            {key: tuple(row) for key, row in self.sent.facts.items()},
-            {key: tuple(row) for key, row in self.sent.losses.items()},
+            {key: tuple(row) for key, row in self.sent.facts.sums.items()},
+            {key: tuple(row) for key, row in self.sent.losses.sums.items()},
             {s.id: replace(s, revision=0) for s in self.sent.stops.values() if s.end_ns != s.start_ns},
         )
 
 
 def since(sent, minute_ns, stop_ns):
     """What was sent for the minutes from one on, and stops that begin at a time or later."""
+    facts, losses = (
+        SentTable(
+            {key: row for key, row in table.sums.items() if key[1] >= minute_ns},
+            {key: n for key, n in table.row_counts.items() if key >= minute_ns},
+        )
+        for table in (sent.facts, sent.losses)
+    )
     return Sent(
-        {key: row for key, row in sent.facts.items() if key[1] >= minute_ns},
-        {key: row for key, row in sent.losses.items() if key[1] >= minute_ns},
-        {key: n for key, n in sent.fact_rows.items() if key >= minute_ns},
-        {key: n for key, n in sent.loss_rows.items() if key >= minute_ns},
+        facts,
+        losses,
         {key: stop for key, stop in sent.stops.items() if stop.start_ns >= stop_ns},
     )
 
@@ -178,5 +184,5 @@ def test_a_machine_described_otherwise_comes_to_the_fresh_sums(data, machine, hi
 
 def test_what_was_sent_is_what_a_key_sums_to():
     sent = Sent()
-    assert not with_rows(sent, [], [], []).facts
-    assert np.array_equal(list(sent.fact_rows), [])
+    assert not with_rows(sent, [], [], []).facts.sums
+    assert np.array_equal(list(sent.facts.row_counts), [])

@@ -11,7 +11,7 @@ from oee.engine import step as engine
 from oee.model.calendars import Calendar, Shift, cut
 from oee.model.conditions import parse
 from oee.model.declarations import Declaration
-from oee.model.facts import FACT, FACT_COLUMNS, MINUTE_NS, add_up, add_up_losses, fact_keys, loss_keys
+from oee.model.facts import FACT, FACT_COLUMNS, MINUTE_NS, add_up, row_keys
 from oee.model.machine import Counter, CountGap, Ideal, Machine, Pieces, Product, Rule
 from oee.model.samples import Series, column
 from oee.model.states import CalendarClass, Quality, State
@@ -165,16 +165,16 @@ def run(machine, samples, end, cuts, *, through_bytes=False, said=()):
             state = replace(engine.load(engine.dump(state)), oddities=state.oddities)
         facts.append(found.facts)
         losses.append(found.losses)
-        for key, n in zip(fact_keys(found.facts), found.facts.n.tolist()):
+        for key, n in zip(row_keys(found.facts), found.facts.n.tolist()):
             assert (key[1], n) not in numbers, "a row's number is used once"
             numbers.add((key[1], n))
         for stop in found.stops:
             assert stop.id not in stops or stops[stop.id].revision < stop.revision
             stops[stop.id] = stop
-    total, lost = add_up(facts), add_up_losses(losses)
+    total, lost = add_up(facts), add_up(losses)
     return (
-        {key: tuple(row) for key, row in zip(fact_keys(total), total.sums.tolist()) if any(row)},
-        {key: tuple(row) for key, row in zip(loss_keys(lost), lost.sums.tolist()) if any(row)},
+        {key: tuple(row) for key, row in zip(row_keys(total), total.sums.tolist()) if any(row)},
+        {key: tuple(row) for key, row in zip(row_keys(lost), lost.sums.tolist()) if any(row)},
         {s.id: replace(s, revision=0) for s in stops.values() if s.end_ns != s.start_ns},
         state,
     )

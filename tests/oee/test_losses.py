@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from oee.kpi.kpi import FORMULAS, compute
 from oee.kpi.losses import BIG_LOSSES, TOTALS, six_big_losses, waterfall
 from oee.kpi.pareto import pareto
-from oee.model.facts import FACT_COLUMNS, STATE_COLUMNS, make_facts, make_losses
+from oee.model.facts import FACT_COLUMNS, STATE_COLUMNS, Facts, Losses, make_table
 from oee.model.states import CalendarClass, State
 from words.catalogue import catalogue
 
@@ -174,13 +174,13 @@ def test_every_step_has_its_name():
 def lost(*rows):
     """`(machine, product, state, reason, ms, calendar)` as loss rows."""
     keys = [(m, 0, calendar, 0, "A", p, int(state), reason) for m, p, state, reason, _, calendar in rows]
-    return make_losses(keys, np.array([[ms, 0] for *_, ms, _ in rows], np.int64))
+    return make_table(Losses, keys, np.array([[ms, 0] for *_, ms, _ in rows], np.int64))
 
 
 def made(*rows):
     """`(machine, product, sums)` as fact rows of scheduled time."""
     table = np.array([[sums.get(name, 0) for name in FACT_COLUMNS] for *_, sums in rows], np.int64)
-    return make_facts([(m, 0, int(SCHEDULED), 0, "A", p) for m, p, _ in rows], table)
+    return make_table(Facts, [(m, 0, int(SCHEDULED), 0, "A", p) for m, p, _ in rows], table)
 
 
 STOPS = lost(

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from oee.kpi.kpi import KPI_KEYS, compute
 from oee.kpi.rollup import LINE_KPIS, Station, parallel, serial, totals
-from oee.model.facts import FACT, FACT_COLUMNS, make_facts
+from oee.model.facts import FACT, FACT_COLUMNS, Facts, make_table
 from oee.model.states import CalendarClass
 from words.catalogue import catalogue
 
@@ -125,7 +125,7 @@ def test_a_line_without_stations_has_nothing():
 def test_totals_by_machine_product_and_shift():
     keys = [("a", 0, CalendarClass.SCHEDULED, 1, "A", "1"), ("a", 1, CalendarClass.SCHEDULED, 1, "B", "2"),
             ("b", 0, CalendarClass.SCHEDULED, 2, "A", "1"), ("b", 0, CalendarClass.OUTSIDE, 2, "-", "1")]  # fmt: skip
-    facts = make_facts(keys, np.array([row(10, n, total=n) for n in (1, 2, 3, 4)]))
+    facts = make_table(Facts, keys, np.array([row(10, n, total=n) for n in (1, 2, 3, 4)]))
     run = FACT["running_ms"]
     assert {key: int(sums[run]) // MIN for key, sums in totals(facts).items()} == {("a",): 3, ("b",): 3}
     assert {k: int(s[run]) // MIN for k, s in totals(facts, ("product",)).items()} == {("1",): 4, ("2",): 2}

@@ -9,7 +9,7 @@ from config.devices.kinds import periods_s
 from config.site.model import Site
 from config.site.names import ONLINE
 from oee.engine.production import per_count
-from oee.engine.timeline import text
+from oee.model.facts import text_column
 from oee.model.machine import Counter, Machine
 
 BLINK_S = 0.5
@@ -74,7 +74,7 @@ def fastest(machine: Machine, counter: Counter) -> float | None:
     made = [machine.product] if machine.product in machine.products else list(machine.products)
     rates = []
     for key in made:
-        pieces = int(per_count(machine, text([key]))[0])
+        pieces = int(per_count(machine, text_column([key]))[0])
         rates += [1e6 / (ideal.us * pieces) for ideal in machine.products[key].ideals if ideal.us > 0]
     return max(rates, default=None)
 
@@ -84,7 +84,7 @@ def rate_of(machine: Machine, product: str) -> float:
     known = machine.products.get(product)
     if known is None or not known.ideals or not known.ideals[-1].us:
         return 0.0
-    return 1e6 / (known.ideals[-1].us * int(per_count(machine, text([product]))[0]))
+    return 1e6 / (known.ideals[-1].us * int(per_count(machine, text_column([product]))[0]))
 
 
 def static_faults(site: Site, machines: Mapping[str, Machine]) -> dict[str, list[Fault]]:

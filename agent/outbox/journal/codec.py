@@ -7,13 +7,13 @@ compressed together. Offered sums: JSON, compressed.
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
 import numpy as np
 
-from oee.engine.correction import Sent
+from oee.engine.correction import Sent, SentTable
 from oee.model.facts import Stop
 from oee.model.samples import Samples, Series, column
 from oee.model.states import State
@@ -62,10 +62,10 @@ def unpack_rows(data: bytes) -> dict[str, Series]:
 def pack_sent(sent: Sent) -> bytes:
     """Offered sums as bytes."""
     plain = {
-        "facts": _sums(sent.facts),
-        "losses": _sums(sent.losses),
-        "fact_rows": list(sent.fact_rows.items()),
-        "loss_rows": list(sent.loss_rows.items()),
+        "facts": _sums(sent.facts.sums),
+        "losses": _sums(sent.losses.sums),
+        "fact_rows": list(sent.facts.row_counts.items()),
+        "loss_rows": list(sent.losses.row_counts.items()),
         "stops": [asdict(stop) for stop in sent.stops.values()],
     }
     return zlib.compress(json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode(), _LEVEL)
@@ -80,9 +80,14 @@ def unpack_sent(data: bytes) -> Sent:
     plain = json.loads(zlib.decompress(data))
     stops = [Stop(**(item | {"state": State(item["state"])})) for item in plain["stops"]]
     return Sent(
-        {tuple(key): np.array(row, np.int64) for key, row in plain["facts"]},
-        {tuple(key): np.array(row, np.int64) for key, row in plain["losses"]},
-        {int(minute): int(n) for minute, n in plain["fact_rows"]},
-        {int(minute): int(n) for minute, n in plain["loss_rows"]},
+        _sent_table(plain["facts"], plain["fact_rows"]),
+        _sent_table(plain["losses"], plain["loss_rows"]),
         {stop.id: stop for stop in stops},
+    )
+
+
+def _sent_table(sums: Iterable[Any], row_counts: Iterable[Any]) -> SentTable:
+    return SentTable(
+        {tuple(key): np.array(row, np.int64) for key, row in sums},
+        {int(minute): int(n) for minute, n in row_counts},
     )

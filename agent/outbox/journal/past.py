@@ -9,9 +9,9 @@ from agent.compute.delta import Delta
 from agent.outbox.journal.codec import unpack_rows, unpack_sent
 from agent.outbox.journal.schema import HOUR_NS, UNREADABLE, scalar
 from oee.engine import step as engine
-from oee.engine.correction import Sent
-from oee.engine.state import EngineState, FactKey, LossKey
-from oee.model.facts import MINUTE_NS, Int64, Stop
+from oee.engine.correction import Sent, SentTable
+from oee.engine.state import EngineState
+from oee.model.facts import MINUTE_NS, Int64, RowKey, Stop
 from oee.model.samples import Samples, between
 
 
@@ -105,8 +105,8 @@ def read_past(
 def _read_sent(db: sqlite3.Connection, machine: str, base_ns: int) -> Sent:
     """What was sent for the minutes from the one of `base_ns` on, and stops that begin at `base_ns` or later."""
     minute_ns = base_ns - base_ns % MINUTE_NS
-    facts: dict[FactKey, Int64] = {}
-    losses: dict[LossKey, Int64] = {}
+    facts: dict[RowKey, Int64] = {}
+    losses: dict[RowKey, Int64] = {}
     fact_rows: dict[int, int] = {}
     loss_rows: dict[int, int] = {}
     stops: dict[str, Stop] = {}
@@ -115,9 +115,9 @@ def _read_sent(db: sqlite3.Connection, machine: str, base_ns: int) -> Sent:
         (machine, minute_ns - minute_ns % HOUR_NS),
     ).fetchall():
         part = unpack_sent(data)
-        facts |= {key: row for key, row in part.facts.items() if key[1] >= minute_ns}
-        losses |= {key: row for key, row in part.losses.items() if key[1] >= minute_ns}
-        fact_rows |= {key: n for key, n in part.fact_rows.items() if key >= minute_ns}
-        loss_rows |= {key: n for key, n in part.loss_rows.items() if key >= minute_ns}
+        facts |= {key: row for key, row in part.facts.sums.items() if key[1] >= minute_ns}
+        losses |= {key: row for key, row in part.losses.sums.items() if key[1] >= minute_ns}
+        fact_rows |= {key: n for key, n in part.facts.row_counts.items() if key >= minute_ns}
+        loss_rows |= {key: n for key, n in part.losses.row_counts.items() if key >= minute_ns}
         stops |= {key: stop for key, stop in part.stops.items() if stop.start_ns >= base_ns}
-    return Sent(facts, losses, fact_rows, loss_rows, stops)
+    return Sent(SentTable(facts, fact_rows), SentTable(losses, loss_rows), stops)

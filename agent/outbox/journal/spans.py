@@ -42,7 +42,7 @@ def add_sent(db: sqlite3.Connection, machine: str, tables: Sequence[SentRows]) -
     """Adds what envelopes offered to the machine's hourly sums."""
     facts, losses, stops = zip(*tables, strict=True)
     new = with_rows(Sent(), facts, losses, [stop for rows in stops for stop in rows])
-    hours = {minute_ns // HOUR_NS for minute_ns in (*new.fact_rows, *new.loss_rows)}
+    hours = {minute_ns // HOUR_NS for minute_ns in (*new.facts.row_counts, *new.losses.row_counts)}
     hours |= {stop.start_ns // HOUR_NS for stop in new.stops.values()}
     for hour in sorted(hours):
         row = db.execute(
