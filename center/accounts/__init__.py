@@ -1,1 +1,1 @@
-"""People and programs at the center: who they are, which sites are theirs, and what was changed by whom."""
+"""Accounts of people and tokens of programs: who they are, which sites they may see, and an audit trail."""

@@ -1,4 +1,4 @@
-"""What administrators may read of the accounts over HTTP."""
+"""HTTP for administrators: accounts, tokens and the audit trail, read only."""
 
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
@@ -118,6 +118,6 @@ def token_row(item: tokens.Token) -> TokenAnswer:
     }
 
 
-def change_row(item: audit.Entry) -> dict[str, Any]:
+def change_row(item: audit.AuditEntry) -> dict[str, Any]:
     """A change as API and commands show it."""
     return {**vars(item), "at": iso(item.at_ns, _UTC)}

@@ -1,8 +1,8 @@
-"""How often a password may be tried: by account and by address. Pure: told the time, holds counts only.
+"""Login throttling by account and by address. Pure: the time is an argument, and only counts are kept.
 
-After `FREE` failures each further one doubles the wait, from `FIRST_S` to `LONGEST_S`. A right password clears the
-account's count, never the address's: who knows one password may not guess others' faster for it. A try is counted
-before it is judged, so that many at once are no way around.
+After `FREE` failures each further one doubles the delay, from `FIRST_S` to `LONGEST_S`. A correct password clears the
+account's count but never the address's: knowing one password must not allow guessing others faster. An attempt counts
+as a failure before its password is checked, so that concurrent attempts cannot evade the limit.
 """
 
 from dataclasses import dataclass, field
@@ -13,30 +13,30 @@ FIRST_S: Final = 30.0
 LONGEST_S: Final = 900.0
 FORGET_S: Final = 3600.0
 MOST: Final = 20_000
-"""Names and addresses that are remembered; the oldest are forgotten first."""
+"""Bound on accounts and addresses with failures; the oldest are dropped first."""
 
 
 @dataclass
 class Attempts:
-    """Failures of the last hour of one process. failures: by kind and name, how many and when the last one was [s]."""
+    """Failed logins of the last hour in this process. failures: by kind and name, their number and the time of the last [s]."""
 
     failures: dict[tuple[str, str], tuple[int, float]] = field(default_factory=dict)
 
     def wait_s(self, account: str, address: str, now_s: float) -> float:
-        """How long this one must wait before the next try [s]; 0 when it may try now."""
+        """Delay before the next attempt is allowed [s]; 0 if it is allowed now."""
         return max(0.0, *(self._until_s(key, now_s) - now_s for key in _keys(account, address)))
 
     def failed(self, account: str, address: str, now_s: float) -> None:
-        """Counts a try, which is a failure until it has succeeded."""
+        """Counts an attempt, which is a failure until it has succeeded."""
         for key in _keys(account, address):
             count, _ = self._known(key, now_s)
-            self.failures.pop(key, None)  # the newest stand last
+            self.failures.pop(key, None)  # moved to the end: the dict is ordered by time
             self.failures[key] = (count + 1, now_s)
         while len(self.failures) > MOST:
             del self.failures[next(iter(self.failures))]
 
     def succeeded(self, account: str, address: str) -> None:
-        """Forgets the failures of an account, and that this try was counted against the address."""
+        """Clears the failures of the account, and takes this attempt off the address's count."""
         self.failures.pop(("account", account), None)
         count, last_s = self.failures.get(("address", address), (0, 0.0))
         if count:

@@ -1,4 +1,4 @@
-"""The trail of changes: who changed what, when and from where. Written in the change's own transaction, never changed."""
+"""Audit trail: who changed what, when and from where. Written in the change's own transaction, never modified."""
 
 import json
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ MOST_ROWS: Final = 1000
 
 @dataclass(frozen=True)
 class Actor:
-    """Who changes something. name: of an account, or of who sits at the center's machine; address: "" there."""
+    """Who makes a change. name: of an account, or of the user of a local command; address: "" for local commands."""
 
     name: str
     address: str = ""
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One change. what: a word such as user.added; about: whom or what; detail: what else is worth knowing."""
+class AuditEntry:
+    """One change. what: event such as user.added; about: the account or token concerned; detail: further values."""
 
     id: int
     at_ns: int
@@ -39,11 +39,12 @@ def record(connection: Connection, now_ns: int, actor: Actor, what: str, about: 
     connection.execute(AUDIT.insert().values(**row, detail=json.dumps(detail, ensure_ascii=False)))
 
 
-def entries(engine: Engine, before: int | None = None, limit: int = 100) -> tuple[list[Entry], int]:
-    """The newest first, of those older than the entry `before`; and how many there are in all."""
-    asked = select(AUDIT).order_by(AUDIT.c.id.desc()).limit(min(limit, MOST_ROWS))
+def entries(engine: Engine, before: int | None = None, limit: int = 100) -> tuple[list[AuditEntry], int]:
+    """The newest first, of those older than the entry with id `before`; and the number of all entries."""
+    statement = select(AUDIT).order_by(AUDIT.c.id.desc()).limit(min(limit, MOST_ROWS))
     if before is not None:
-        asked = asked.where(AUDIT.c.id < before)
+        statement = statement.where(AUDIT.c.id < before)
     with reading(engine) as connection:
-        rows = [Entry(**{**row._mapping, "detail": json.loads(row.detail)}) for row in connection.execute(asked)]  # noqa: SLF001  # SQLAlchemy's public name for a row as a mapping
+        found = connection.execute(statement).mappings()
+        rows = [AuditEntry(**{**row, "detail": json.loads(row["detail"])}) for row in found]
         return rows, connection.scalar(select(func.count()).select_from(AUDIT)) or 0

@@ -1,6 +1,6 @@
-"""Commands at the center's own machine: whoever can read its database may do everything through its API for a while.
+"""Local commands authenticate by read access to the database: it holds the key that signs their bearer token.
 
-They sign a word with a key that lies there; nothing is kept, and it is over after ten minutes.
+Such a token has all rights for ten minutes; nothing is stored.
 """
 
 import getpass
@@ -19,12 +19,12 @@ _SALT: Final = "nhip command"
 
 
 def pass_for(engine: Engine) -> str:
-    """What a command sends as its bearer token."""
+    """The bearer token of a local command."""
     return PREFIX + str(URLSafeTimedSerializer(signing_key(engine), _SALT).dumps(at_the_machine().name))
 
 
 def viewer_of_pass(engine: Engine, secret: str) -> Viewer | None:
-    """The viewer of a pass that is sound and not over."""
+    """The viewer of a token with a valid signature that has not expired, else None."""
     try:
         name = URLSafeTimedSerializer(signing_key(engine), _SALT).loads(secret.removeprefix(PREFIX), max_age=_LASTS_S)
     except BadData:
@@ -33,7 +33,7 @@ def viewer_of_pass(engine: Engine, secret: str) -> Viewer | None:
 
 
 def at_the_machine() -> Actor:
-    """Who runs a command here, for the audit."""
+    """The user who runs a local command, for the audit trail."""
     try:
         return Actor(f"{getpass.getuser()} (command)")
     except (KeyError, OSError):  # an account without a name, as in a container

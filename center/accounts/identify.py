@@ -1,4 +1,4 @@
-"""From a request's cookie or token to its viewer, and from a name and a password to a session."""
+"""Authentication: from a request's cookie or token to its viewer, and from name and password to a session."""
 
 import threading
 import time
@@ -20,28 +20,28 @@ from center.model.viewer import Viewer
 
 COOKIE: Final = "nhip_session"
 KEY: Final = "key"
-_AROUND: Final = ("forwarded", "x-forwarded-for", "x-real-ip")
+_PROXY_HEADERS: Final = ("forwarded", "x-forwarded-for", "x-real-ip")
 
 
 @dataclass(frozen=True)
 class Wait:
-    """Too many wrong passwords: when the next may be tried [s from now]."""
+    """Too many failed logins: the next attempt is allowed in `s` seconds."""
 
     s: float
 
 
 @dataclass(frozen=True)
 class Accounts:
-    """The accounts of a running center. watch_here: loopback may ask for health and metrics without an account."""
+    """The accounts of a running center. watch_here: loopback may read health and metrics without an account."""
 
     engine: Engine
     watch_here: bool = True
     now_ns: Callable[[], int] = time.time_ns
     attempts: Attempts = field(default_factory=Attempts)
-    _turn: threading.Lock = field(default_factory=threading.Lock)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     async def identify(self, connection: HTTPConnection) -> Viewer | None:
-        """By `center.api.access.Identify`. A token that is sent and not good is not made good by a cookie."""
+        """As `center.api.access.Identify` requires. An invalid token is refused even if a valid cookie came with it."""
         scheme, _, secret = connection.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             return await run_in_threadpool(self._bearer, secret.strip())
@@ -49,7 +49,11 @@ class Accounts:
             user = await run_in_threadpool(sessions.user_of_session, self.engine, self.now_ns(), key)
             if user is not None:
                 return people.viewer_of(user)
-        here = self.watch_here and is_loopback(connection) and not any(name in connection.headers for name in _AROUND)
+        here = (
+            self.watch_here
+            and is_loopback(connection)
+            and not any(name in connection.headers for name in _PROXY_HEADERS)
+        )
         return _WATCHER if here and connection.url.path in _WATCHED else None
 
     def _bearer(self, secret: str) -> Viewer | None:
@@ -58,22 +62,22 @@ class Accounts:
         return tokens.viewer_of_token(self.engine, self.now_ns(), secret)
 
     def log_in(self, name: str, password: str, address: str) -> str | Wait | None:
-        """The key of a new session; None for a wrong name or password. Not for the event loop."""
+        """The key of a new session; None for a wrong name or password. Blocks: not for the event loop."""
         user = self.check(name, password, address)
         if user is None or isinstance(user, Wait):
             return user
         return sessions.open_session(self.engine, self.now_ns(), Actor(user.name, address), user)
 
     def check(self, name: str, password: str, address: str) -> people.User | Wait | None:
-        """The account, if that is its password and it may be tried now. Not for the event loop."""
+        """The account, if the password is correct and an attempt is allowed now. Blocks: not for the event loop."""
         name, now_s = name.strip().lower()[:80], self.now_ns() / 1e9
-        with self._turn:
+        with self._lock:
             if wait_s := self.attempts.wait_s(name, address, now_s):
                 return Wait(wait_s)
             self.attempts.failed(name, address, now_s)
         user = people.check_password(self.engine, name, password)
         if user is not None:
-            with self._turn:
+            with self._lock:
                 self.attempts.succeeded(name, address)
         return user
 
@@ -83,7 +87,7 @@ _WATCHER: Final = Viewer("loopback", frozenset(), frozenset({"watch"}))
 
 
 def add_sessions(app: FastAPI, engine: Engine, *, secure: bool) -> None:
-    """Signed cookies, before the gate. secure: browsers send them over HTTPS alone."""
+    """Adds signed session cookies, read before the gate. secure: browsers send them only over HTTPS."""
     app.add_middleware(
         SessionMiddleware,
         secret_key=sessions.signing_key(engine),
@@ -95,5 +99,5 @@ def add_sessions(app: FastAPI, engine: Engine, *, secure: bool) -> None:
 
 
 def actor_of(connection: HTTPConnection, viewer: Viewer) -> Actor:
-    """Who changes something, for the audit."""
+    """Who makes a change, for the audit trail."""
     return Actor(viewer.name, address_of(connection))

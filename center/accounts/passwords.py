@@ -1,4 +1,4 @@
-"""Passwords: argon2id, and not more of it at once than a small machine can bear."""
+"""Password hashing with argon2id, at most two at once so that a small machine is not exhausted."""
 
 import secrets
 import threading
@@ -11,11 +11,11 @@ SHORTEST: Final = 10
 LONGEST: Final = 200
 _HASHER: Final = PasswordHasher()  # RFC 9106, second choice: 64 MiB, three passes
 _AT_ONCE: Final = threading.BoundedSemaphore(2)
-"""Each takes 64 MiB while it runs: a storm of logins must not take the center's memory."""
+"""Each takes 64 MiB while it runs: a burst of logins must not use up the center's memory."""
 
 
 class BadPassword(ValueError):
-    """A new password that is no good. code: `short`, `long` or `name`."""
+    """A new password is not acceptable. code: `short`, `long` or `name` (the same as the account's)."""
 
     def __init__(self, code: str) -> None:
         super().__init__(f"the new password is no good: {code}")
@@ -23,7 +23,7 @@ class BadPassword(ValueError):
 
 
 def check_new(password: str, name: str) -> None:
-    """Length alone makes a password strong. Raises `BadPassword`."""
+    """Only the length is checked, as NIST SP 800-63B advises. Raises `BadPassword`."""
     if len(password) < SHORTEST:
         raise BadPassword("short")
     if len(password) > LONGEST:
@@ -33,18 +33,18 @@ def check_new(password: str, name: str) -> None:
 
 
 def generate() -> str:
-    """A random one of about 95 bits."""
+    """A random password of about 95 bits."""
     return secrets.token_urlsafe(12)
 
 
 def hashed(password: str) -> str:
-    """What is kept of a password."""
+    """The hash to store."""
     with _AT_ONCE:
         return _HASHER.hash(password)
 
 
 def matches(kept: str, password: str) -> bool:
-    """Whether it is the password; takes as long when there is none ("" is kept)."""
+    """Whether the password matches the stored hash; takes equally long without one (""), so that timing reveals nothing."""
     with _AT_ONCE:
         try:
             return _HASHER.verify(kept or _NOBODY, password[:LONGEST]) and bool(kept)

@@ -1,4 +1,4 @@
-"""Accounts of people. Every change is written with its audit entry, in one transaction."""
+"""Accounts of people. Every change is written together with its audit entry, in one transaction."""
 
 import re
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from center.model.viewer import Right, Viewer
 from wire.topics import ID
 
 Role = Literal["admin", "engineer", "factory"]
-"""admin: administrators of the center, all sites; engineer: those of assigned sites; factory: people of one's own."""
+"""admin: administrators of the center, all sites; engineer: support engineers, assigned sites; factory: staff of a site."""
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 ALL_SITES: Final = "*"
 _RIGHTS: Final[dict[str, frozenset[Right]]] = {
@@ -27,8 +27,8 @@ _RIGHTS: Final[dict[str, frozenset[Right]]] = {
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._@-]{1,63}")
 
 
-class Refused(ValueError):
-    """A change that cannot be made. code: its sentence is `accounts.refused.<code>`; values: what belongs into it."""
+class AccountRefused(ValueError):
+    """A change that is not allowed. code: selects the message `accounts.refused.<code>`; values: fill its placeholders."""
 
     def __init__(self, code: str, **values: object) -> None:
         super().__init__(f"{code} {values}")
@@ -55,23 +55,23 @@ def viewer_of(user: User) -> Viewer:
 
 
 def sites_text(sites: Iterable[str] | None) -> str:
-    """A set of sites as it is kept. Raises `Refused` for what is no id of a site."""
+    """A set of sites as stored text. Raises `AccountRefused` for an invalid site id."""
     if sites is None:
         return ALL_SITES
     found = sorted(set(sites))
     for site in found:
         if not ID.fullmatch(site):
-            raise Refused("site", site=site[:64])
+            raise AccountRefused("site", site=site[:64])
     return " ".join(found)
 
 
 def sites_of(text: str) -> frozenset[str] | None:
-    """The set that was kept."""
+    """The set of sites in a stored text; None means all."""
     return None if text == ALL_SITES else frozenset(text.split())
 
 
 def user_of(row: Row[Any]) -> User:
-    """A row of the table as it is handed out: without the password."""
+    """A row of the table, without the password hash."""
     return User(
         row.id, row.name, row.full_name, row.role, sites_of(row.sites), row.disabled, row.created_ns, row.seen_ns
     )
@@ -84,7 +84,7 @@ def users(engine: Engine) -> list[User]:
 
 
 def has_administrator(engine: Engine) -> bool:
-    """Whether anybody can administer this center."""
+    """Whether there is an enabled administrator."""
     return any(user.role == "admin" and not user.disabled for user in users(engine))
 
 
@@ -92,10 +92,10 @@ def add_user(
     engine: Engine, now_ns: int, actor: Actor, name: str, *, role: str, sites: Iterable[str] = (), password: str,
     full_name: str = "",
 ) -> None:  # fmt: skip
-    """A new account. Raises `Refused` or `BadPassword`."""
+    """Creates an account. Raises `AccountRefused` or `BadPassword`."""
     name = name.strip().lower()
     if not _NAME.fullmatch(name):
-        raise Refused("name", name=name[:64])
+        raise AccountRefused("name", name=name[:64])
     kept = _sites_for(role, sites)
     passwords.check_new(password, name)
     row = {"name": name, "full_name": full_name.strip()[:200], "role": role, "sites": kept, "disabled": False}
@@ -106,39 +106,39 @@ def add_user(
             )
             record(connection, now_ns, actor, "user.added", name, role=role, sites=kept)
     except IntegrityError as error:
-        raise Refused("exists", name=name) from error
+        raise AccountRefused("exists", name=name) from error
 
 
 def _sites_for(role: str, sites: Iterable[str]) -> str:
     if role not in ROLES:
-        raise Refused("role", role=role[:40], known=", ".join(ROLES))
+        raise AccountRefused("role", role=role[:40], known=", ".join(ROLES))
     return sites_text(None if role == "admin" else sites)
 
 
 def change_user(engine: Engine, now_ns: int, actor: Actor, name: str, *, role: str, sites: Iterable[str]) -> None:
-    """Another role or other sites; counts from the next request on. Raises `Refused`."""
+    """Changes role and sites, effective from the next request. Raises `AccountRefused`."""
     kept = _sites_for(role, sites)
     with writing(engine) as connection:
         found = _found(connection, name)
         if role != "admin":
-            _not_the_last(connection, found)
+            _require_another_administrator(connection, found)
         connection.execute(USERS.update().where(USERS.c.id == found.id).values(role=role, sites=kept))
         record(connection, now_ns, actor, "user.changed", found.name, role=role, sites=kept)
 
 
 def disable_user(engine: Engine, now_ns: int, actor: Actor, name: str, *, disabled: bool = True) -> None:
-    """Closes an account and ends its sessions, or opens it again. Raises `Refused`."""
+    """Disables an account and ends its sessions, or enables it again. Raises `AccountRefused`."""
     with writing(engine) as connection:
         found = _found(connection, name)
         if disabled:
-            _not_the_last(connection, found)
+            _require_another_administrator(connection, found)
             connection.execute(SESSIONS.delete().where(SESSIONS.c.user_id == found.id))
         connection.execute(USERS.update().where(USERS.c.id == found.id).values(disabled=disabled))
         record(connection, now_ns, actor, "user.disabled" if disabled else "user.enabled", found.name)
 
 
 def set_password(engine: Engine, now_ns: int, actor: Actor, name: str, password: str) -> None:
-    """A new password; all sessions of the account end. Raises `Refused` or `BadPassword`."""
+    """Sets a new password; all sessions of the account end. Raises `AccountRefused` or `BadPassword`."""
     passwords.check_new(password, name)
     kept = passwords.hashed(password)
     with writing(engine) as connection:
@@ -149,24 +149,26 @@ def set_password(engine: Engine, now_ns: int, actor: Actor, name: str, password:
 
 
 def check_password(engine: Engine, name: str, password: str) -> User | None:
-    """The account, if that is its password and it is open. Takes as long for a name that does not exist."""
+    """The account, if the password is correct and it is enabled. Takes equally long for a name that does not exist."""
     name, row = name.strip().lower(), None
-    if _NAME.fullmatch(name):  # what is no name need not be one that a database can bear
+    if _NAME.fullmatch(name):  # an invalid name may hold characters that the database refuses
         with reading(engine) as connection:
             row = connection.execute(select(USERS).where(USERS.c.name == name)).one_or_none()
-    right = passwords.matches(row.password if row else "", password)
-    return user_of(row) if row is not None and right and not row.disabled else None
+    correct = passwords.matches(row.password if row else "", password)
+    return user_of(row) if row is not None and correct and not row.disabled else None
 
 
 def _found(connection: Connection, name: str) -> User:
     row = connection.execute(select(USERS).where(USERS.c.name == name.strip().lower())).one_or_none()
     if row is None:
-        raise Refused("nobody", name=name[:64])
+        raise AccountRefused("nobody", name=name[:64])
     return user_of(row)
 
 
-def _not_the_last(connection: Connection, user: User) -> None:
-    """A center without an administrator could not be administered again but at its own machine."""
-    others = select(USERS.c.id).where(USERS.c.role == "admin", USERS.c.disabled.is_(False), USERS.c.id != user.id)
-    if user.role == "admin" and connection.execute(others).first() is None:
-        raise Refused("last", name=user.name)
+def _require_another_administrator(connection: Connection, user: User) -> None:
+    """Without an administrator, only local commands could administer the center."""
+    other_administrators = select(USERS.c.id).where(
+        USERS.c.role == "admin", USERS.c.disabled.is_(False), USERS.c.id != user.id
+    )
+    if user.role == "admin" and connection.execute(other_administrators).first() is None:
+        raise AccountRefused("last", name=user.name)

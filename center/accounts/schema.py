@@ -1,4 +1,4 @@
-"""Tables of the accounts, and how they came to be. Times are ns UTC."""
+"""SQL tables of the accounts, and their migrations. Times are ns UTC."""
 
 import secrets
 from typing import Final
@@ -8,11 +8,11 @@ from sqlalchemy import BigInteger, Boolean, Column, Connection, Engine, Integer,
 from center.database.sql import open_database, prepare
 
 SESSION_KEY: Final = "sessions"
-"""Signs cookies; made once, so that processes that share a database accept each other's."""
+"""Name of the secret that signs cookies; stored once, so that processes sharing a database accept each other's."""
 _META: Final = MetaData()
-_ID: Final = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by themselves only where so called
+_ID: Final = BigInteger().with_variant(Integer, "sqlite")  # SQLite assigns row numbers only to INTEGER
 
-# sites: ids with a blank between them, or * for all; a set that is read whole and written whole
+# sites: ids separated by blanks, or * for all; always read and written as one value
 USERS: Final = Table(
     "users",
     _META,
@@ -26,7 +26,7 @@ USERS: Final = Table(
     Column("created_ns", BigInteger, nullable=False),
     Column("seen_ns", BigInteger, nullable=False),
 )
-# what a cookie or a header holds is kept as its SHA-256: random enough that nothing slower is needed
+# secrets of cookies and tokens are stored as SHA-256: they are random, so no slow hash is needed
 SESSIONS: Final = Table(
     "sessions",
     _META,
@@ -60,7 +60,7 @@ AUDIT: Final = Table(
 SECRETS: Final = Table(
     "secrets", _META, Column("name", String(40), primary_key=True), Column("value", Text, nullable=False)
 )
-# a gateway's secrets at the broker; a revoked one stays, so that its lines are taken out of the broker's files
+# a gateway's credentials at the broker; revoked ones stay, so that their lines are removed from the broker's files
 GATEWAYS: Final = Table(
     "gateways",
     _META,
@@ -86,7 +86,7 @@ _STEPS: Final = (_first, _gateways)
 
 
 def open_accounts(url: str) -> Engine:
-    """The database with the accounts' tables in it. Raises `Misconfigured` or `StoreUnavailable`."""
+    """Opens the database and creates or migrates the accounts' tables. Raises `Misconfigured` or `StoreUnavailable`."""
     engine = open_database(url)
     prepare(engine, "accounts", _STEPS)
     return engine

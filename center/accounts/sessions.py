@@ -1,4 +1,4 @@
-"""Sessions of browsers: a random key in a signed cookie, its digest in the database, so that each can be ended."""
+"""Browser sessions: a random key in a signed cookie, its digest in the database, so that each can be ended."""
 
 import hashlib
 import secrets
@@ -15,7 +15,7 @@ LASTS_S: Final = 14 * 86_400
 
 
 def digest(secret: str) -> str:
-    """What is kept of a random secret."""
+    """The digest that is stored of a random secret."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
@@ -26,7 +26,7 @@ def signing_key(engine: Engine) -> str:
 
 
 def open_session(engine: Engine, now_ns: int, actor: Actor, user: User) -> str:
-    """The key of a new session; those that are over are forgotten."""
+    """Opens a session and returns its key; expired sessions are deleted."""
     key = secrets.token_urlsafe(32)
     with writing(engine) as connection:
         connection.execute(SESSIONS.delete().where(SESSIONS.c.expires_ns <= now_ns))
@@ -38,14 +38,14 @@ def open_session(engine: Engine, now_ns: int, actor: Actor, user: User) -> str:
 
 
 def user_of_session(engine: Engine, now_ns: int, key: str) -> User | None:
-    """Whose session it is, None once it is over or the account is closed."""
-    asked = (
+    """The account of a session; None if it has expired or the account is disabled."""
+    statement = (
         select(USERS)
         .join(SESSIONS, SESSIONS.c.user_id == USERS.c.id)
         .where(SESSIONS.c.digest == digest(key), SESSIONS.c.expires_ns > now_ns, USERS.c.disabled.is_(False))
     )
     with reading(engine) as connection:
-        row = connection.execute(asked).one_or_none()
+        row = connection.execute(statement).one_or_none()
     return None if row is None else user_of(row)
 
 

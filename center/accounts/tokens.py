@@ -1,4 +1,4 @@
-"""Tokens for programs: shown once, kept as a digest, for some sites and one purpose, until they expire or are revoked."""
+"""API tokens for programs: shown once, stored as a digest, limited to sites and a scope, until they expire or are revoked."""
 
 import secrets
 from collections.abc import Iterable
@@ -9,17 +9,17 @@ from sqlalchemy import Engine, Row, select
 from sqlalchemy.exc import IntegrityError
 
 from center.accounts.audit import Actor, record
-from center.accounts.people import Refused, sites_of, sites_text
+from center.accounts.people import AccountRefused, sites_of, sites_text
 from center.accounts.schema import TOKENS
 from center.accounts.sessions import digest
 from center.database.sql import reading, writing
 from center.model.viewer import Right, Viewer
 
 Scope = Literal["read", "write", "watch"]
-"""read: ask about sites; write: that, and enter what people know; watch: the center's own health and metrics."""
+"""read: query sites; write: that, and enter declarations; watch: the center's own health and metrics."""
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 PREFIX: Final = "nhip_"
-"""So that a token that was published by mistake is found by who searches for such things."""
+"""Lets secret scanners recognize a token that was published by mistake."""
 _RIGHTS: Final[dict[str, frozenset[Right]]] = {
     "read": frozenset({"read"}),
     "write": frozenset({"read", "write"}),
@@ -47,7 +47,7 @@ def _token_of(row: Row[Any]) -> Token:
 
 
 def tokens(engine: Engine) -> list[Token]:
-    """All tokens by name, those that have expired too."""
+    """All tokens by name, including expired ones."""
     with reading(engine) as connection:
         return [_token_of(row) for row in connection.execute(select(TOKENS).order_by(TOKENS.c.name))]
 
@@ -56,12 +56,12 @@ def add_token(
     engine: Engine, now_ns: int, actor: Actor, name: str, *, sites: Iterable[str] | None, scope: str,
     expires_ns: int | None = None,
 ) -> str:  # fmt: skip
-    """A new token; what is returned is shown to nobody again. Raises `Refused`."""
+    """Creates a token and returns its secret, which cannot be read again. Raises `AccountRefused`."""
     name = name.strip()
     if not 1 <= len(name) <= _LONGEST_NAME:
-        raise Refused("token_name", name=name[:_LONGEST_NAME])
+        raise AccountRefused("token_name", name=name[:_LONGEST_NAME])
     if scope not in SCOPES:
-        raise Refused("scope", scope=scope[:40], known=", ".join(SCOPES))
+        raise AccountRefused("scope", scope=scope[:40], known=", ".join(SCOPES))
     secret, kept = PREFIX + secrets.token_urlsafe(32), sites_text(sites)
     row = {"name": name, "digest": digest(secret), "sites": kept, "scope": scope, "expires_ns": expires_ns}
     try:
@@ -69,23 +69,23 @@ def add_token(
             connection.execute(TOKENS.insert().values(**row, created_ns=now_ns, used_ns=0))
             record(connection, now_ns, actor, "token.added", name, sites=kept, scope=scope, expires_ns=expires_ns)
     except IntegrityError as error:
-        raise Refused("exists", name=name) from error
+        raise AccountRefused("exists", name=name) from error
     return secret
 
 
 def revoke_token(engine: Engine, now_ns: int, actor: Actor, name: str) -> None:
-    """Ends a token. Raises `Refused`."""
+    """Revokes a token. Raises `AccountRefused`."""
     with writing(engine) as connection:
         if not connection.execute(TOKENS.delete().where(TOKENS.c.name == name)).rowcount:
-            raise Refused("no_token", name=name[:_LONGEST_NAME])
+            raise AccountRefused("no_token", name=name[:_LONGEST_NAME])
         record(connection, now_ns, actor, "token.revoked", name)
 
 
 def viewer_of_token(engine: Engine, now_ns: int, secret: str) -> Viewer | None:
-    """What the token may see and do, None for one that is unknown or over. Notes its use once a minute."""
-    asked = select(TOKENS).where(TOKENS.c.digest == digest(secret))
+    """The viewer of a token, None for one that is unknown or expired. Records its use at most once a minute."""
+    statement = select(TOKENS).where(TOKENS.c.digest == digest(secret))
     with reading(engine) as connection:
-        row = connection.execute(asked).one_or_none()
+        row = connection.execute(statement).one_or_none()
     if row is None or (row.expires_ns is not None and row.expires_ns <= now_ns):
         return None
     if now_ns - row.used_ns >= _USED_EVERY_NS:

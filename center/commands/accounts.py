@@ -25,7 +25,7 @@ def _change(center: Path, lang: str, work: Callable[["Engine", int, "Actor"], An
     """Does something with the accounts of a center's file; ends the command with a sentence where that fails."""
     from center.accounts.command import at_the_machine
     from center.accounts.passwords import LONGEST, SHORTEST, BadPassword
-    from center.accounts.people import Refused
+    from center.accounts.people import AccountRefused
     from center.accounts.schema import open_accounts
     from center.contract.store import StoreUnavailable
     from config import Misconfigured, load_center
@@ -35,7 +35,7 @@ def _change(center: Path, lang: str, work: Callable[["Engine", int, "Actor"], An
         return work(open_accounts(load_center(center).database_url), time.time_ns(), at_the_machine())
     except Misconfigured as error:
         fail_misconfigured(error, lang)
-    except Refused as error:
+    except AccountRefused as error:
         fail(say(f"accounts.refused.{error.code}", lang, **error.values), 1)
     except BadPassword as error:
         fail(say(f"accounts.bad_password.{error.code}", lang, shortest=SHORTEST, longest=LONGEST), 1)

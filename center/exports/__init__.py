@@ -8,9 +8,9 @@ import importlib
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from center.exports.table import Table, table_of
+from center.exports.table import ExportTable, table_of
 
-__all__ = ["FORMATS", "Exported", "Table", "export", "table_of"]
+__all__ = ["FORMATS", "ExportTable", "Exported", "export", "table_of"]
 
 FORMATS: Final = ("csv", "parquet", "xlsx")
 

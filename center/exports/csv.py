@@ -9,13 +9,13 @@ import io
 from datetime import datetime
 from typing import Any, Final
 
-from center.exports.table import Table
+from center.exports.table import ExportTable
 
 MEDIA_TYPE: Final = "text/csv; charset=utf-8"
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
-def write(table: Table, _lang: str) -> bytes:
+def write(table: ExportTable, _lang: str) -> bytes:
     """The table with the API's names in its first line."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")

@@ -6,7 +6,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from center.exports.table import Table
+from center.exports.table import ExportTable
 
 MEDIA_TYPE: Final = "application/vnd.apache.parquet"
 _TYPES: Final = {
@@ -18,7 +18,7 @@ _TYPES: Final = {
 }
 
 
-def write(table: Table, _lang: str) -> bytes:
+def write(table: ExportTable, _lang: str) -> bytes:
     """The table; `about` stands in the file's key-value metadata as `nhip.site`, `nhip.from` ..."""
     columns = {column.key: pa.array(column.values, _TYPES[column.kind]) for column in table.columns}
     about = {f"nhip.{key}": value for key, value in table.about.items()}

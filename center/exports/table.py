@@ -38,7 +38,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Table:
+class ExportTable:
     """name: of the file, without its ending; about: what was asked (site, window, formula), by the API's names."""
 
     name: str
@@ -50,7 +50,7 @@ class Table:
         return len(self.columns[0].values) if self.columns else 0
 
 
-def table_of(subject: str, answer: Mapping[str, Any], lang: str) -> Table:
+def table_of(subject: str, answer: Mapping[str, Any], lang: str) -> ExportTable:
     """The table of an answer with `rows`. A column without a single value stays: whoever reads a year of files wants
     the same columns in each; without rows there are none.
     """
@@ -58,7 +58,7 @@ def table_of(subject: str, answer: Mapping[str, Any], lang: str) -> Table:
     keys = dict.fromkeys(key for row in flat for key in row)
     columns = [_column(key, [row.get(key) for row in flat]) for key in keys]
     about = {key: str(answer[key]) for key in _SHOWN if answer.get(key)}
-    return Table(_name(subject, about), subject, about, columns)
+    return ExportTable(_name(subject, about), subject, about, columns)
 
 
 def _flat(row: Mapping[str, Any], lang: str) -> dict[str, Any]:

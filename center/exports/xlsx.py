@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import xlsxwriter
 
-from center.exports.table import Column, Table
+from center.exports.table import Column, ExportTable
 from words import say
 from words.catalogue import catalogue
 
@@ -19,7 +19,7 @@ _MOST_ROWS: Final = 1_048_575
 _WIDTHS: Final = {"time": 17, "text": 16, "integer": 11, "number": 11, "truth": 8}
 
 
-def write(table: Table, lang: str) -> bytes:
+def write(table: ExportTable, lang: str) -> bytes:
     """A workbook of two sheets: the rows, and what they are."""
     out = io.BytesIO()
     book = xlsxwriter.Workbook(out, {"in_memory": True, "default_date_format": "yyyy-mm-dd hh:mm"})
@@ -30,7 +30,7 @@ def write(table: Table, lang: str) -> bytes:
     return out.getvalue()
 
 
-def _rows(book: Any, table: Table, lang: str) -> None:
+def _rows(book: Any, table: ExportTable, lang: str) -> None:
     sheet = book.add_worksheet(say("export.sheet.rows", lang))
     head = book.add_format({"bold": True, "text_wrap": True, "valign": "top", "bottom": 1, "bg_color": "#EEF2F5"})
     sheet.set_row(0, 45)
@@ -48,7 +48,7 @@ def _rows(book: Any, table: Table, lang: str) -> None:
         sheet.autofilter(0, 0, min(len(table), _MOST_ROWS), len(table.columns) - 1)
 
 
-def _about(book: Any, table: Table, lang: str) -> None:
+def _about(book: Any, table: ExportTable, lang: str) -> None:
     sheet = book.add_worksheet(say("export.sheet.about", lang))
     sheet.set_column(0, 0, 18)
     sheet.set_column(1, 1, 60)

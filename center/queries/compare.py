@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from center.model.times import BadQuestion, iso
 from center.model.viewer import Viewer
-from center.queries.question import MAX_CELLS, Ends, Name, NextPage, Question, check_machines, zone_of
+from center.queries.question import MAX_CELLS, Ends, Name, NextPage, Question, require_machines, zone_of
 from center.queries.trend import TrendRow, trend
 from center.runtime.state import CenterState
 from oee.kpi.kpi import FORMULAS, KPI_KEYS
@@ -51,7 +51,7 @@ def machines_of(center: CenterState, viewer: Viewer, sites: Sequence[str], machi
         wanted = {site: [] for site in viewer.seen(center.ledger_cache.sites.ids())}
     for site, chosen in wanted.items():
         zone_of(center, viewer, site)
-        check_machines(center, site, chosen)
+        require_machines(center, site, chosen)
     return {site: tuple(dict.fromkeys(chosen)) for site, chosen in wanted.items()}
 
 

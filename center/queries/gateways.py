@@ -12,7 +12,7 @@ from center.contract.streams import StreamRecord
 from center.model.schedule import Expected
 from center.model.times import iso
 from center.model.viewer import Viewer
-from center.queries.question import NextPage, Question, Scope, WindowAnswer, scope, zone_of
+from center.queries.question import CheckedQuestion, NextPage, Question, WindowAnswer, check, zone_of
 from center.queries.sites import gateways_of
 from center.runtime.state import CenterState
 from oee.model.facts import FACT, STATE_COLUMNS
@@ -162,7 +162,7 @@ def days(center: CenterState, question: Question) -> HolesAnswer:
     calendar is left out and counted in `untold_machines`. `holes` are the envelopes missing at this moment; their day
     is not known before they come. Raises `BadQuestion`, `UnknownSite` or `StoreUnavailable`.
     """
-    checked = scope(center, replace(question, bucket="day", by=("machine",)))
+    checked = check(center, replace(question, bucket="day", by=("machine",)))
     site, sites = question.site, center.ledger_cache.sites
     gateway_by_machine = {name: owner.gateway for name in checked.machines if (owner := sites.owner(site, name))}
     without_calendar: dict[str, int] = {}
@@ -179,7 +179,7 @@ def days(center: CenterState, question: Question) -> HolesAnswer:
     }
 
 
-def _day_rows(checked: Scope, gateway_by_machine: Mapping[str, str]) -> list[GatewayDayRow]:
+def _day_rows(checked: CheckedQuestion, gateway_by_machine: Mapping[str, str]) -> list[GatewayDayRow]:
     rows: dict[_Key, GatewayDayRow] = {}
 
     def row(start_ns: int, gateway: str) -> GatewayDayRow:

@@ -6,7 +6,7 @@ from typing import Any, Final, NotRequired, cast
 from typing_extensions import TypedDict
 
 from center.model.times import iso
-from center.queries.question import NextPage, Question, Scope, WindowAnswer, scope
+from center.queries.question import CheckedQuestion, NextPage, Question, WindowAnswer, check
 from center.runtime.state import CenterState
 from oee.kpi import kpi
 from oee.model.facts import FACT_COLUMNS, STATE_COLUMNS
@@ -54,7 +54,7 @@ def losses(center: CenterState, question: Question) -> LossesAnswer:
     product, shift or calendar); elsewhere it is what the gateway itself reported as unknown.
     Raises `BadQuestion`, `UnknownSite` or `StoreUnavailable`.
     """
-    checked = scope(center, question, _GROUPS)
+    checked = check(center, question, _GROUPS)
     lost = center.store.losses(checked.query("calendar", "state"))
     by = checked.by
     computed = checked.bucket == "all" and not {"product", "shift", "calendar"} & set(by) and "state" in by
@@ -78,7 +78,7 @@ def losses(center: CenterState, question: Question) -> LossesAnswer:
     return {**checked.window(), "rows": cast("list[LossRow]", rows), "next": None}  # `by` holds column names of the row
 
 
-def _add_unknown(checked: Scope, totals: dict[tuple[Any, ...], list[int]]) -> None:
+def _add_unknown(checked: CheckedQuestion, totals: dict[tuple[Any, ...], list[int]]) -> None:
     for row in _coverage_rows(replace(checked, bucket="all", by=("machine",))):
         if row["unknown_ms"]:
             cells = {"machine": row["machine"], "state": _UNKNOWN, "reason": ""}
@@ -88,11 +88,11 @@ def _add_unknown(checked: Scope, totals: dict[tuple[Any, ...], list[int]]) -> No
 
 def coverage(center: CenterState, question: Question) -> CoverageAnswer:
     """By machine how much of the scheduled time is accounted for. Raises `UnknownSite`, `BadQuestion` or `StoreUnavailable`."""
-    checked = scope(center, replace(question, bucket="all", by=("machine",)))
+    checked = check(center, replace(question, bucket="all", by=("machine",)))
     return {**checked.window(), "rows": _coverage_rows(checked), "next": None}
 
 
-def _coverage_rows(checked: Scope) -> list[CoverageRow]:
+def _coverage_rows(checked: CheckedQuestion) -> list[CoverageRow]:
     facts = checked.center.store.facts(checked.query("calendar"))
     sums = {
         str(facts.machine[index]): facts.sums[index]

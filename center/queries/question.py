@@ -1,6 +1,6 @@
 """A question about the facts of one site: made once where it enters, checked once, and passed down as a whole.
 
-An API route makes it from its parameters, a console page from its address. Each query turns it into a `Scope`: the same
+An API route makes it from its parameters, a console page from its address. Each query turns it into a `CheckedQuestion`: the same
 question with its window fixed, its machines named and everything in it checked.
 """
 
@@ -69,7 +69,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Scope:
+class CheckedQuestion:
     """A checked question. machines: those asked for, or all of the site; start_ns, end_ns: on whole minutes [ns UTC]."""
 
     center: CenterState
@@ -113,10 +113,10 @@ class Scope:
         return out
 
 
-def scope(center: CenterState, question: Question, groups: Sequence[str] = _FACT_GROUPS) -> Scope:
+def check(center: CenterState, question: Question, groups: Sequence[str] = _FACT_GROUPS) -> CheckedQuestion:
     """The question, checked. groups: what `by` may hold. Raises `BadQuestion` or `UnknownSite`."""
     zone = zone_of(center, question.viewer, question.site)
-    check_machines(center, question.site, question.machines)
+    require_machines(center, question.site, question.machines)
     bucket = next((name for name in BUCKETS if name == question.bucket), None)
     if bucket is None:
         raise BadQuestion(f"bucket: {question.bucket[:40]!r}; there are {', '.join(BUCKETS)}")
@@ -132,10 +132,10 @@ def scope(center: CenterState, question: Question, groups: Sequence[str] = _FACT
             "ask for a longer bucket, a shorter window or fewer machines"
         )
     by = tuple(dict.fromkeys(("shift", *question.by) if bucket == "shift" else question.by))
-    return Scope(center, question, zone, machines, low, high, bucket, by)
+    return CheckedQuestion(center, question, zone, machines, low, high, bucket, by)
 
 
-def check_machines(center: CenterState, site: str, machines: Sequence[str]) -> None:
+def require_machines(center: CenterState, site: str, machines: Sequence[str]) -> None:
     """Raises `UnknownSite` for a machine that the site does not have."""
     known = center.ledger_cache.sites.machines(site)
     for machine in machines:

@@ -6,7 +6,7 @@ from typing_extensions import TypedDict
 
 from center.model.times import iso
 from center.queries.paging import MAX_ROWS
-from center.queries.question import NextPage, Question, WindowAnswer, scope
+from center.queries.question import NextPage, Question, WindowAnswer, check
 from center.runtime.state import CenterState
 from oee.model.facts import MINUTE_NS
 
@@ -38,7 +38,7 @@ def stops(center: CenterState, question: Question, limit: int = MAX_ROWS) -> Sto
     Where the window ends now, stops that began in the minute that is not complete yet belong to it.
     Raises `UnknownSite`, `BadQuestion` or `StoreUnavailable`.
     """
-    checked = scope(center, question)
+    checked = check(center, question)
     until_now = question.until_now or question.end_ns is None
     until_ns = checked.end_ns + (2 * MINUTE_NS if until_now else 0)
     found = center.store.stops(question.site, checked.machines if question.machines else (), checked.start_ns, until_ns)

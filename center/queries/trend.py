@@ -7,7 +7,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from center.model.times import iso
-from center.queries.question import NextPage, Question, Scope, WindowAnswer, formula_of, scope
+from center.queries.question import CheckedQuestion, NextPage, Question, WindowAnswer, check, formula_of
 from center.runtime.state import CenterState
 from oee.kpi import kpi
 from oee.model.facts import FACT_COLUMNS, Int64
@@ -63,7 +63,7 @@ def trend(center: CenterState, question: Question) -> TrendAnswer:
     By product, scheduled time is not known: coverage and bounds are null there.
     Raises `BadQuestion`, `UnknownSite` or `StoreUnavailable`.
     """
-    checked = scope(center, question)
+    checked = check(center, question)
     formula = formula_of(center, question.site, question.formula)
     sums = _sums(checked)
     planned = _planned(checked)
@@ -77,7 +77,7 @@ def trend(center: CenterState, question: Question) -> TrendAnswer:
     return {**checked.window(), "bucket": checked.bucket, "formula": formula, "rows": rows, "next": None}
 
 
-def _sums(checked: Scope) -> dict[Cell, Int64]:
+def _sums(checked: CheckedQuestion) -> dict[Cell, Int64]:
     facts = checked.center.store.facts(checked.query("calendar"))
     by_calendar = "calendar" in checked.by
     out = {}
@@ -91,7 +91,7 @@ def _sums(checked: Scope) -> dict[Cell, Int64]:
     return out
 
 
-def _machines_without_plan(checked: Scope) -> set[str]:
+def _machines_without_plan(checked: CheckedQuestion) -> set[str]:
     """The machines whose rows have no known scheduled time; "" stands for rows that are not kept apart by machine."""
     if "product" in checked.by:
         return {*checked.machines, ""}
@@ -99,7 +99,7 @@ def _machines_without_plan(checked: Scope) -> set[str]:
     return unplanned if "machine" in checked.by or not unplanned else {""}
 
 
-def _planned(checked: Scope) -> dict[Cell, PlannedTime]:
+def _planned(checked: CheckedQuestion) -> dict[Cell, PlannedTime]:
     if "product" in checked.by:
         return {}
     scheduled: dict[Cell, int] = {}
@@ -117,7 +117,7 @@ def _planned(checked: Scope) -> dict[Cell, PlannedTime]:
     return {cell: PlannedTime(scheduled.get(cell, 0), whole.get(cell)) for cell in {*scheduled, *whole}}
 
 
-def _row(checked: Scope, cell: Cell, sums: Int64, planned: PlannedTime, formula: str) -> TrendRow:
+def _row(checked: CheckedQuestion, cell: Cell, sums: Int64, planned: PlannedTime, formula: str) -> TrendRow:
     row: dict[str, Any] = {"start": iso(cell.start_ns, checked.zone), "machine": cell.machine}
     row |= {name: getattr(cell, name) for name in ("shift", "product", "calendar") if name in checked.by}
     row["sums"] = dict(zip(FACT_COLUMNS, sums.tolist(), strict=True))

@@ -100,7 +100,7 @@ def test_a_password_that_is_no_good(password, code):
     ],
 )
 def test_an_account_that_cannot_be(plant, code, what):
-    with pytest.raises(people.Refused) as caught:
+    with pytest.raises(people.AccountRefused) as caught:
         plant.add(**what)
     assert caught.value.code == code
     assert [user.name for user in people.users(plant.engine)] == ["hoa"]
@@ -112,7 +112,7 @@ def test_the_last_administrator_stays(plant):
         lambda: people.disable_user(plant.engine, 1, ROOT, "hoa"),
         lambda: people.change_user(plant.engine, 1, ROOT, "hoa", role="factory", sites=[]),
     ):
-        with pytest.raises(people.Refused) as caught:
+        with pytest.raises(people.AccountRefused) as caught:
             change()
         assert caught.value.code == "last"
     plant.add("lan", "admin")

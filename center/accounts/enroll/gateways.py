@@ -35,11 +35,11 @@ class NotEnrolled(LookupError):
 
 def enrolled(engine: Engine) -> list[Enrolled]:
     """Every secret that was ever made."""
-    asked = select(GATEWAYS).order_by(GATEWAYS.c.site, GATEWAYS.c.gateway, GATEWAYS.c.serial)
+    statement = select(GATEWAYS).order_by(GATEWAYS.c.site, GATEWAYS.c.gateway, GATEWAYS.c.serial)
     with reading(engine) as connection:
         return [
             Enrolled(row.site, row.gateway, row.serial, row.hash, row.created_ns, row.revoked)
-            for row in connection.execute(asked)
+            for row in connection.execute(statement)
         ]
 
 
@@ -68,5 +68,5 @@ def revoke(engine: Engine, now_ns: int, actor: Actor, site: str, gateway: str, *
 
 
 def _last(connection: Connection, site: str, gateway: str) -> int:
-    asked = select(func.max(GATEWAYS.c.serial)).where(GATEWAYS.c.site == site, GATEWAYS.c.gateway == gateway)
-    return int(connection.scalar(asked) or 0)
+    statement = select(func.max(GATEWAYS.c.serial)).where(GATEWAYS.c.site == site, GATEWAYS.c.gateway == gateway)
+    return int(connection.scalar(statement) or 0)

@@ -169,14 +169,14 @@ def new_token(known: Sequence[str], lang: str) -> Markup:
     return _folded(say("admin.add_token", lang), content, "add")
 
 
-def trail(rows: Sequence[audit.Entry], count: int, lang: str) -> Markup:
+def trail(rows: Sequence[audit.AuditEntry], count: int, lang: str) -> Markup:
     """The newest changes first, and the way to the older ones."""
     more = el("a", say("admin.older", lang), href=f"{AUDIT}?before={rows[-1].id}", cls="quiet") if rows else None
     older = more if rows and rows[-1].id > 1 and count > len(rows) else None
     return el("div", el("ul", *(_change(row, lang) for row in rows), cls="rows trail"), older)
 
 
-def _change(row: audit.Entry, lang: str) -> Markup:
+def _change(row: audit.AuditEntry, lang: str) -> Markup:
     key = f"audit.what.{row.what}"
     text = say(key, lang, about=row.about) if key in catalogue() else f"{row.what} {row.about}"
     told = ((f"audit.detail.{name}", _plain(name, value, lang)) for name, value in row.detail.items() if value)

@@ -51,7 +51,7 @@ def add_admin_pages(app: FastAPI, center: CenterState, accounts: Accounts) -> No
         lang, asked = frame.language(request, center), await request.form()
         try:
             told = await run_in_threadpool(work, actor_of(request, request.state.viewer), asked, lang)
-        except people.Refused as error:
+        except people.AccountRefused as error:
             text = say(f"accounts.refused.{error.code}", lang, **error.values)
             return await run_in_threadpool(show, request, said(text, "bad"), 422)
         return await run_in_threadpool(show, request, told)
@@ -125,14 +125,14 @@ def _change_user(accounts: Accounts, name: str, what: str, actor: Actor, asked: 
     elif what in ("disable", "enable"):
         people.disable_user(*step, disabled=what == "disable")
     else:
-        raise people.Refused("nobody", name=what[:64])
+        raise people.AccountRefused("nobody", name=what[:64])
     return said(say("admin.done", lang), "good")
 
 
 def _add_token(accounts: Accounts, actor: Actor, asked: FormData, lang: str) -> Markup:
     name, days, now_ns = str(asked.get("name", "")).strip(), str(asked.get("days", "")).strip(), accounts.now_ns()
     if days and not (days.isdecimal() and 1 <= int(days) <= _LONGEST_DAYS):
-        raise people.Refused("days")
+        raise people.AccountRefused("days")
     secret = tokens.add_token(
         accounts.engine,
         now_ns,
