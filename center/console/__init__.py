@@ -1,4 +1,4 @@
-"""The center's console in the browser: `mount` puts it on the application that answers the API."""
+"""The web console: `mount` adds it to the application that serves the API."""
 
 from fastapi import FastAPI
 
@@ -7,10 +7,10 @@ from center.runtime.state import CenterState
 
 
 def mount(app: FastAPI, center: CenterState, accounts: Accounts | None = None) -> None:
-    """Makes the console answer every path of `app` that the application has not taken.
+    """Adds the console's pages, which answer every path that the API does not.
 
-    Once per process: NiceGUI has one application of its own. Pages are asked and drawn in the running event loop;
-    the store is asked in threads. accounts: whose login and administration pages there are, none without.
+    Call it once per process: NiceGUI has one application of its own. Pages are built in the running event loop; the
+    store is queried in threads. accounts: adds login and administration pages, none without it.
     """
     from center.console.pages import add_pages  # noqa: PLC0415 - NiceGUI is loaded only where a console is wanted
 

@@ -1,4 +1,4 @@
-"""Pages that are plain documents: forms and lists that need no live connection, and work before anybody is logged in."""
+"""Plain HTML pages: forms and lists that need no live connection and work before login."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -29,31 +29,31 @@ def document(
         Markup(HATCH),  # noqa: S704  # our own drawing
     )
     page = Markup("<!DOCTYPE html>") + el("html", el("head", head), el("body", body, cls="plain"), lang=lang)
-    # nothing of an account stays in a shared tablet's cache
+    # a shared tablet must not keep pages of an account
     return HTMLResponse(page, status, {"Cache-Control": "no-store", "X-Frame-Options": "DENY"})
 
 
 def field(label: str, name: str, kind: str = "text", value: str = "", **more: Any) -> Markup:
-    """A labelled line to write on."""
+    """A labelled input."""
     return el("label", el("span", label), el("input", name=name, type=kind, value=value or None, **more))
 
 
 def choice(label: str, name: str, options: Sequence[tuple[str, str]], chosen: str = "") -> Markup:
-    """A labelled choice of one."""
+    """A labelled drop-down list."""
     items = (el("option", text, value=key, selected="" if key == chosen else None) for key, text in options)
     return el("label", el("span", label), el("select", *items, name=name))
 
 
 def button(text: str, cls: str = "go") -> Markup:
-    """What sends a form."""
+    """A submit button."""
     return el("button", text, cls=cls, type="submit")
 
 
 def form(action: str, *content: Child, cls: str = "form") -> Markup:
-    """A form that changes something."""
+    """A form that is sent by POST."""
     return el("form", *content, method="post", action=action, cls=cls)
 
 
-def said(text: str, look: str = "") -> Markup | None:
-    """What became of the last change."""
+def notice(text: str, look: str = "") -> Markup | None:
+    """A message about the result of the last change; none for ""."""
     return el("p", text, cls=f"said {look}".strip(), role="status") if text else None

@@ -1,4 +1,4 @@
-"""What every page has: head, header, language, and the page that says in plain words why there is no other."""
+"""What every page has: head, header, language; and the content of error pages."""
 
 import asyncio
 import hashlib
@@ -23,15 +23,15 @@ from words import LANGUAGES, say
 _HERE: Final = Path(__file__).parent
 LIVE_EVERY_S: Final = 1.0
 """How often a page shows what machines are doing now."""
-_PATIENCE_S: Final = 1.5
-"""NiceGUI gives up a page that is not built within 3 s."""
-_STILL_EVERY_S: Final = 5.0
-_TO_RELOAD_S: Final = 1.0
+_FIRST_NUMBERS_S: Final = 1.5
+"""NiceGUI aborts a page that is not built within 3 s."""
+_RECHECK_EVERY_S: Final = 5.0
+_RELOAD_WAIT_S: Final = 1.0
 _ASSETS: Final = ("style.css", "console.js")
 
 
 def serve_assets() -> None:
-    """Makes the console's own files reachable; nothing else is ever loaded but what NiceGUI brings along."""
+    """Serves the console's own files; pages load nothing else but NiceGUI's."""
     for name in _ASSETS:
         app.add_static_file(local_file=_HERE / name, url_path=_url(name), strict=True)
 
@@ -43,7 +43,7 @@ def _url(name: str) -> str:
 
 
 def language(request: Request, center: CenterState) -> str:
-    """The language that this browser chose, else the center's."""
+    """The language chosen in this browser, else the center's."""
     chosen = request.cookies.get("nhip_lang", "")
     return chosen if chosen in LANGUAGES else center.language
 
@@ -53,28 +53,30 @@ def frame(center: CenterState, lang: str, title: str) -> Iterator[None]:
     """The page around its content."""
     client = ui.context.client
     client.title = f"{title} · Nhịp"
-    client.page = copy(client.page)  # it is shared by all browsers, the language is this one's
+    client.page = copy(client.page)  # shared by all clients, but the language is this one's
     client.page.language = "vi" if lang == "vi" else "en-US"
     ui.add_head_html(assets())
     ui.html(header(center, viewer_of(client.request), lang), sanitize=False, tag="header").classes("top")
     viewer = viewer_of(client.request)
     if viewer and viewer.user is not None:
-        ui.timer(_STILL_EVERY_S, lambda: _end_if_changed(client, viewer), immediate=False)
+        ui.timer(_RECHECK_EVERY_S, lambda: _end_if_changed(client, viewer), immediate=False)
     with ui.element("main").classes("page"):
         yield
     ui.html(HATCH, sanitize=False)
 
 
 async def _end_if_changed(client: Client, viewer: Viewer) -> None:
-    """An open page lives on a connection that the gate saw only at its beginning: it ends with the session, and when
-    the account may see something else. A browser that does not reload is left with a page that is dead."""
+    """Ends an open page when its session ends or its account changes: the gate saw only the start of its connection.
+
+    A browser that does not reload keeps a page without connection.
+    """
     try:
         still = await client.request.state.identify(client.request)
-    except StoreUnavailable:  # nobody can tell now; asked again in a moment
+    except StoreUnavailable:  # not known now; checked again soon
         return
     if still != viewer:
         client.run_javascript("location.reload()")
-        await asyncio.sleep(_TO_RELOAD_S)
+        await asyncio.sleep(_RELOAD_WAIT_S)
         client.delete()
 
 
@@ -84,13 +86,13 @@ def assets() -> Markup:
 
 
 def viewer_of(request: Request) -> Viewer | None:
-    """Whom the gate let in; None on pages that it leaves open."""
+    """The viewer that the gate found; None on open pages."""
     viewer: Viewer | None = getattr(request.state, "viewer", None)
     return viewer
 
 
 def header(center: CenterState, viewer: Viewer | None, lang: str) -> Markup:
-    """What stands above every page. viewer: whose menu it holds, none without an account."""
+    """The header of every page. viewer: shows the account's menu, none without an account."""
     languages = (
         el(
             "button",
@@ -132,27 +134,27 @@ def _menu(viewer: Viewer, lang: str) -> Markup:
     )
 
 
-def sorry(title: str, text: str, lang: str) -> None:
-    """The content of a page that cannot be shown."""
-    ui.html(sorry_of(title, text, lang), sanitize=False).classes("sorry")
+def show_error(title: str, text: str, lang: str) -> None:
+    """Shows an error as the page's content."""
+    ui.html(error_content(title, text, lang), sanitize=False).classes("sorry")
 
 
-def sorry_of(title: str, text: str, lang: str) -> Markup:
-    """The same as text."""
+def error_content(title: str, text: str, lang: str) -> Markup:
+    """The same as HTML."""
     return join(PULSE, el("h1", title), el("p", text), el("a", say("console.to_fleet", lang), href="/", cls="go"))
 
 
-async def within_patience(work: Coroutine[Any, Any, None]) -> None:
-    """Waits for the page's first numbers; if they take long the page opens without them and they follow.
+async def wait_briefly(work: Coroutine[Any, Any, None]) -> None:
+    """Waits a moment for the page's first numbers; if they take longer the page opens without them and they follow.
 
     Raises what the work raises in that time.
     """
     task = background_tasks.create(work)
-    done, _ = await asyncio.wait({task}, timeout=_PATIENCE_S)
+    done, _ = await asyncio.wait({task}, timeout=_FIRST_NUMBERS_S)
     if done:
         task.result()
 
 
 def banner(text: str) -> str:
-    """A sentence above the numbers when they cannot be had."""
+    """A message above the numbers while they cannot be loaded; nothing for ""."""
     return el("div", el("b", "!"), text, cls="banner", role="status") if text else ""

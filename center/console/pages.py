@@ -24,7 +24,7 @@ _ICON = (
 
 
 def add_pages(app: FastAPI, center: CenterState, *, declares: bool = False) -> None:
-    """By the contract of `center.console.mount`. declares: whether there is a page to say something about a machine."""
+    """Adds the pages, as `center.console.mount` says. declares: whether there is a page for declarations."""
     cache: AnswerCache = app.state.answers
     frame.serve_assets()
     translations["vi"] = {
@@ -54,7 +54,7 @@ def add_pages(app: FastAPI, center: CenterState, *, declares: bool = False) -> N
         lang = frame.language(ui.context.client.request, center)
         title = say("console.broken", lang)
         with frame.frame(center, lang, title):
-            frame.sorry(title, say("console.broken.help", lang), lang)
+            frame.show_error(title, say("console.broken.help", lang), lang)
 
     @nicegui_app.exception_handler(404)
     async def nowhere(request: Request, _error: Exception) -> Response:
@@ -65,7 +65,7 @@ def add_pages(app: FastAPI, center: CenterState, *, declares: bool = False) -> N
         with Client(page_settings(""), request=request) as client:
             title = say("console.no_page", lang)
             with frame.frame(center, lang, title):
-                frame.sorry(title, say("console.no_page.help", lang, path=request.url.path), lang)
+                frame.show_error(title, say("console.no_page.help", lang, path=request.url.path), lang)
         return client.build_response(request, 404)
 
     ui.run_with(

@@ -8,7 +8,7 @@ from center.accounts import passwords, people, sessions
 from center.accounts.identify import KEY, Accounts, Wait, actor_of
 from center.api.access import LOGIN, address_of
 from center.console import frame
-from center.console.document import button, document, field, form, said
+from center.console.document import button, document, field, form, notice
 from center.console.draw.markup import el
 from center.model.viewer import Viewer
 from center.runtime.state import CenterState
@@ -26,9 +26,9 @@ def add_session_pages(app: FastAPI, center: CenterState, accounts: Accounts) -> 
 
     @app.post(LOGIN, include_in_schema=False)
     async def log_in(request: Request) -> Response:
-        asked = await request.form()
-        name, password = str(asked.get("name", "")), str(asked.get("password", ""))
-        target = _inside(str(asked.get("next", "")))
+        fields = await request.form()
+        name, password = str(fields.get("name", "")), str(fields.get("password", ""))
+        target = _inside(str(fields.get("next", "")))
         outcome = await run_in_threadpool(accounts.log_in, name, password, address_of(request))
         if isinstance(outcome, str):
             request.session.clear()  # a key from before the login is worth nothing after it
@@ -36,8 +36,8 @@ def add_session_pages(app: FastAPI, center: CenterState, accounts: Accounts) -> 
             return RedirectResponse(target, 303)
         lang = frame.language(request, center)
         if isinstance(outcome, Wait):
-            told = say("login.wait", lang, duration=duration(round(outcome.s) * 1000, lang))
-            return _login(request, center, target, told, name, 429)
+            message = say("login.wait", lang, duration=duration(round(outcome.s) * 1000, lang))
+            return _login(request, center, target, message, name, 429)
         return _login(request, center, target, say("login.wrong", lang), name, 401)
 
     @app.post("/logout", include_in_schema=False)
@@ -55,11 +55,11 @@ def add_session_pages(app: FastAPI, center: CenterState, accounts: Accounts) -> 
     @app.post("/account", include_in_schema=False)
     async def change_password(request: Request) -> Response:
         viewer: Viewer = request.state.viewer
-        asked = {name: str(value) for name, value in (await request.form()).items()}
-        told = await run_in_threadpool(_change, accounts, request, viewer, asked)
-        if told:
-            return _account(request, center, told, 422)
-        key = await run_in_threadpool(accounts.log_in, viewer.name, asked["new"], address_of(request))
+        fields = {name: str(value) for name, value in (await request.form()).items()}
+        message = await run_in_threadpool(_change, accounts, request, viewer, fields)
+        if message:
+            return _account(request, center, message, 422)
+        key = await run_in_threadpool(accounts.log_in, viewer.name, fields["new"], address_of(request))
         if isinstance(key, str):  # the change ended every session, this one too
             request.session[KEY] = key
         return _account(request, center, "changed")
@@ -72,14 +72,14 @@ def _inside(target: str) -> str:
 
 
 def _login(
-    request: Request, center: CenterState, target: str, told: str = "", name: str = "", status: int = 200
+    request: Request, center: CenterState, target: str, message: str = "", name: str = "", status: int = 200
 ) -> HTMLResponse:
     lang = frame.language(request, center)
     title = say("login.title", lang)
     content = el(
         "section",
         el("h1", title),
-        said(told, "bad"),
+        notice(message, "bad"),
         form(
             LOGIN,
             el("input", type="hidden", name="next", value=_inside(target)),
@@ -95,28 +95,32 @@ def _login(
     return document(center, None, lang, title, content, status=status)
 
 
-def _change(accounts: Accounts, request: Request, viewer: Viewer, asked: dict[str, str]) -> str:
+def _change(accounts: Accounts, request: Request, viewer: Viewer, fields: dict[str, str]) -> str:
     """Which complaint there is about a new password, "" where it is changed."""
-    if asked.get("new") != asked.get("again"):
+    if fields.get("new") != fields.get("again"):
         return "different"
-    if not isinstance(accounts.check(viewer.name, asked.get("old", ""), address_of(request)), people.User):
+    if not isinstance(accounts.check(viewer.name, fields.get("old", ""), address_of(request)), people.User):
         return "wrong"
     try:
         actor = actor_of(request, viewer)
-        people.set_password(accounts.engine, accounts.now_ns(), actor, viewer.name, asked.get("new", ""))
+        people.set_password(accounts.engine, accounts.now_ns(), actor, viewer.name, fields.get("new", ""))
     except passwords.BadPassword as error:
         return error.code
     return ""
 
 
-def _account(request: Request, center: CenterState, told: str = "", status: int = 200) -> HTMLResponse:
+def _account(request: Request, center: CenterState, message: str = "", status: int = 200) -> HTMLResponse:
     lang, viewer = frame.language(request, center), request.state.viewer
     title = say("account.title", lang)
     sites = say("accounts.all_sites", lang) if viewer.sites is None else ", ".join(sorted(viewer.sites))
     limits = {"shortest": passwords.SHORTEST, "longest": passwords.LONGEST}
-    good = told == "changed"
+    good = message == "changed"
     text = (
-        say("account.changed", lang) if good else say(f"accounts.bad_password.{told}", lang, **limits) if told else ""
+        say("account.changed", lang)
+        if good
+        else say(f"accounts.bad_password.{message}", lang, **limits)
+        if message
+        else ""
     )
     new = {"autocomplete": "new-password", "required": "", "minlength": str(passwords.SHORTEST)}
     content = el(
@@ -124,7 +128,7 @@ def _account(request: Request, center: CenterState, told: str = "", status: int 
         el("h1", viewer.name),
         el("p", el("span", say("account.sites", lang), cls="faint"), " ", sites or say("accounts.no_sites", lang)),
         el("h2", say("account.change", lang)),
-        said(text, "good" if good else "bad"),
+        notice(text, "good" if good else "bad"),
         form(
             "/account",
             field(say("account.old", lang), "old", "password", autocomplete="current-password", required=""),

@@ -105,7 +105,7 @@ def test_what_was_taken_back_is_a_dash():
     """Whatever the field: an empty value takes back what an earlier one said."""
     plain = {"start": "2026-03-02T08:00:00+07:00", "end": None, "value": "", "who": "Lan", "state": "sent", "why": ""}
     rows = [plain | {"field": name} for name in get_args(Field)]
-    drawn = declare_form.said_lately(rows, {"reasons": {}, "products": {}}, ZONE, "en")
+    drawn = declare_form.recent_declarations(rows, {"reasons": {}, "products": {}}, ZONE, "en")
     assert drawn.count("—") == len(rows)
 
 
@@ -249,7 +249,7 @@ def test_silence_is_at_the_end_of_an_hour_if_it_goes_on_and_at_its_beginning_if_
         hour("2026-03-05 08:00", 2_400_000),
         hour("2026-03-05 09:00", 3_600_000),
     ]
-    story = timeline.tell(window, ZONE, segments, hours, [])
+    story = timeline.timeline_data(window, ZONE, segments, hours, [])
     assert story.silent == [
         (at("2026-03-05 06:30"), at("2026-03-05 07:00")),
         (at("2026-03-05 07:00"), at("2026-03-05 08:00")),
@@ -260,7 +260,7 @@ def test_silence_is_at_the_end_of_an_hour_if_it_goes_on_and_at_its_beginning_if_
 def test_minutes_that_are_still_on_their_way_are_no_silence():
     window = (at("2026-03-05 06:00"), at("2026-03-05 07:10"))
     hours = [hour("2026-03-05 06:00", 3_600_000), hour("2026-03-05 07:00", 9 * 60_000)]
-    assert timeline.tell(window, ZONE, None, hours, []).silent == []
+    assert timeline.timeline_data(window, ZONE, None, hours, []).silent == []
 
 
 def test_a_strip_shows_what_the_facts_and_stops_tell():
@@ -276,7 +276,7 @@ def test_a_strip_shows_what_the_facts_and_stops_tell():
         "reason": "",
     }
     days = Calendar(ZONE, SHIFTS[:1])
-    story = timeline.tell(window, ZONE, [(days, *window)], hours, [stop])
+    story = timeline.timeline_data(window, ZONE, [(days, *window)], hours, [stop])
     assert story.unwanted == [(at("2026-03-05 05:00"), at("2026-03-05 06:00"), "outside")]
     assert story.silent == [(at("2026-03-05 07:00"), at("2026-03-05 08:00"))]
     row = timeline.Strip("", at("2026-03-05 05:00"), at("2026-03-05 09:00"), ("a", "b", "c", "d", "e"))

@@ -76,7 +76,7 @@ def people_list(found: Iterable[people.User], known: Sequence[str], lang: str) -
 
 def _person(user: people.User, known: Sequence[str], lang: str) -> Markup:
     at = f"{USERS}/users/{quote(user.name, safe='')}"
-    turn, word = ("enable", "admin.enable") if user.disabled else ("disable", "admin.disable")
+    action, word = ("enable", "admin.enable") if user.disabled else ("disable", "admin.disable")
     edit = el(
         "div",
         form(
@@ -88,7 +88,7 @@ def _person(user: people.User, known: Sequence[str], lang: str) -> Markup:
         el(
             "div",
             form(f"{at}/password", button(say("admin.reset", lang), "quiet"), cls=""),
-            form(f"{at}/{turn}", button(say(word, lang), "quiet danger"), cls=""),
+            form(f"{at}/{action}", button(say(word, lang), "quiet danger"), cls=""),
             cls="beside",
         ),
     )
@@ -179,8 +179,8 @@ def trail(rows: Sequence[audit.AuditEntry], count: int, lang: str) -> Markup:
 def _change(row: audit.AuditEntry, lang: str) -> Markup:
     key = f"audit.what.{row.what}"
     text = say(key, lang, about=row.about) if key in catalogue() else f"{row.what} {row.about}"
-    told = ((f"audit.detail.{name}", _plain(name, value, lang)) for name, value in row.detail.items() if value)
-    detail = " · ".join(f"{say(name, lang) if name in catalogue() else name}: {value}" for name, value in told)
+    details = ((f"audit.detail.{name}", _plain(name, value, lang)) for name, value in row.detail.items() if value)
+    detail = " · ".join(f"{say(name, lang) if name in catalogue() else name}: {value}" for name, value in details)
     return el(
         "li",
         el("div", when(row.at_ns, lang), cls="faint nowrap"),

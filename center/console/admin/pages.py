@@ -15,7 +15,7 @@ from center.accounts.identify import Accounts, actor_of
 from center.api.access import Administering, Forbidden
 from center.console import frame
 from center.console.admin import lists as admin_lists
-from center.console.document import document, said
+from center.console.document import document, notice
 from center.console.draw.markup import Child, el
 from center.runtime.state import CenterState
 from words import say
@@ -31,30 +31,30 @@ def add_admin_pages(app: FastAPI, center: CenterState, accounts: Accounts) -> No
     """The routes; all of them ask for the right to administer. Their answers are pages and in no API."""
     engine = accounts.engine
 
-    def page(request: Request, on: str, told: Child, *content: Child, status: int = 200) -> HTMLResponse:
+    def page(request: Request, on: str, message: Child, *content: Child, status: int = 200) -> HTMLResponse:
         lang = frame.language(request, center)
         title = say("admin.title", lang)
         head = el("div", el("h1", title), admin_lists.tabs(on, lang), cls="admin-head")
-        return document(center, request.state.viewer, lang, title, head, told, *content, status=status)
+        return document(center, request.state.viewer, lang, title, head, message, *content, status=status)
 
-    def users_page(request: Request, told: Child = None, status: int = 200) -> HTMLResponse:
+    def users_page(request: Request, message: Child = None, status: int = 200) -> HTMLResponse:
         lang, known = frame.language(request, center), center.ledger_cache.sites.ids()
         parts = (admin_lists.new_person(known, lang), admin_lists.people_list(people.users(engine), known, lang))
-        return page(request, admin_lists.USERS, told, *parts, status=status)
+        return page(request, admin_lists.USERS, message, *parts, status=status)
 
-    def tokens_page(request: Request, told: Child = None, status: int = 200) -> HTMLResponse:
+    def tokens_page(request: Request, message: Child = None, status: int = 200) -> HTMLResponse:
         lang, known = frame.language(request, center), center.ledger_cache.sites.ids()
         rows = admin_lists.token_list(tokens.tokens(engine), accounts.now_ns(), lang)
-        return page(request, admin_lists.TOKENS, told, admin_lists.new_token(known, lang), rows, status=status)
+        return page(request, admin_lists.TOKENS, message, admin_lists.new_token(known, lang), rows, status=status)
 
     async def changed(request: Request, show: Callable[..., HTMLResponse], work: Work) -> Response:
-        lang, asked = frame.language(request, center), await request.form()
+        lang, fields = frame.language(request, center), await request.form()
         try:
-            told = await run_in_threadpool(work, actor_of(request, request.state.viewer), asked, lang)
+            message = await run_in_threadpool(work, actor_of(request, request.state.viewer), fields, lang)
         except people.AccountRefused as error:
             text = say(f"accounts.refused.{error.code}", lang, **error.values)
-            return await run_in_threadpool(show, request, said(text, "bad"), 422)
-        return await run_in_threadpool(show, request, told)
+            return await run_in_threadpool(show, request, notice(text, "bad"), 422)
+        return await run_in_threadpool(show, request, message)
 
     told_to_programs = app.exception_handlers[Forbidden]
 
@@ -63,8 +63,8 @@ def add_admin_pages(app: FastAPI, center: CenterState, accounts: Accounts) -> No
             return told_to_programs(request, error)
         lang = frame.language(request, center)
         title = say("admin.only", lang)
-        sorry = el("div", frame.sorry_of(title, say("admin.only.help", lang), lang), cls="sorry")
-        return document(center, request.state.viewer, lang, title, sorry, status=403)
+        content = el("div", frame.error_content(title, say("admin.only.help", lang), lang), cls="sorry")
+        return document(center, request.state.viewer, lang, title, content, status=403)
 
     app.add_exception_handler(Forbidden, forbidden)
 
@@ -74,11 +74,11 @@ def add_admin_pages(app: FastAPI, center: CenterState, accounts: Accounts) -> No
 
     @app.post("/admin/users", include_in_schema=False)
     async def add_user(_viewer: Administering, request: Request) -> Response:
-        return await changed(request, users_page, lambda *told: _add_user(accounts, *told))
+        return await changed(request, users_page, lambda *request: _add_user(accounts, *request))
 
     @app.post("/admin/users/{name}/{what}", include_in_schema=False)
     async def change_user(_viewer: Administering, request: Request, name: str, what: str) -> Response:
-        return await changed(request, users_page, lambda *told: _change_user(accounts, name, what, *told))
+        return await changed(request, users_page, lambda *request: _change_user(accounts, name, what, *request))
 
     @app.get(admin_lists.TOKENS, include_in_schema=False)
     def show_tokens(_viewer: Administering, request: Request) -> Response:
@@ -86,13 +86,13 @@ def add_admin_pages(app: FastAPI, center: CenterState, accounts: Accounts) -> No
 
     @app.post(admin_lists.TOKENS, include_in_schema=False)
     async def add_token(_viewer: Administering, request: Request) -> Response:
-        return await changed(request, tokens_page, lambda *told: _add_token(accounts, *told))
+        return await changed(request, tokens_page, lambda *request: _add_token(accounts, *request))
 
     @app.post("/admin/tokens/{name:path}/revoke", include_in_schema=False)
     async def revoke(_viewer: Administering, request: Request, name: str) -> Response:
         def work(actor: Actor, _asked: FormData, lang: str) -> Child:
             tokens.revoke_token(engine, accounts.now_ns(), actor, name)
-            return said(say("admin.done", lang), "good")
+            return notice(say("admin.done", lang), "good")
 
         return await changed(request, tokens_page, work)
 
@@ -102,35 +102,35 @@ def add_admin_pages(app: FastAPI, center: CenterState, accounts: Accounts) -> No
         return page(request, admin_lists.AUDIT, None, admin_lists.trail(rows, count, frame.language(request, center)))
 
 
-def _sites(asked: FormData) -> list[str]:
-    chosen = [str(site) for site in asked.getlist("site")]
-    return [*chosen, *str(asked.get("other_sites", "")).replace(",", " ").split()]
+def _sites(fields: FormData) -> list[str]:
+    chosen = [str(site) for site in fields.getlist("site")]
+    return [*chosen, *str(fields.get("other_sites", "")).replace(",", " ").split()]
 
 
-def _add_user(accounts: Accounts, actor: Actor, asked: FormData, lang: str) -> Markup:
-    name, password = str(asked.get("name", "")).strip().lower(), passwords.generate()
-    rest: dict[str, Any] = {"role": str(asked.get("role", "")), "full_name": str(asked.get("full_name", ""))}
-    people.add_user(accounts.engine, accounts.now_ns(), actor, name, sites=_sites(asked), password=password, **rest)
+def _add_user(accounts: Accounts, actor: Actor, fields: FormData, lang: str) -> Markup:
+    name, password = str(fields.get("name", "")).strip().lower(), passwords.generate()
+    rest: dict[str, Any] = {"role": str(fields.get("role", "")), "full_name": str(fields.get("full_name", ""))}
+    people.add_user(accounts.engine, accounts.now_ns(), actor, name, sites=_sites(fields), password=password, **rest)
     return admin_lists.once(say("admin.once.password", lang, name=name), password)
 
 
-def _change_user(accounts: Accounts, name: str, what: str, actor: Actor, asked: FormData, lang: str) -> Child:
+def _change_user(accounts: Accounts, name: str, what: str, actor: Actor, fields: FormData, lang: str) -> Child:
     step = (accounts.engine, accounts.now_ns(), actor, name)
     if what == "password":
         password = passwords.generate()
         people.set_password(*step, password)
         return admin_lists.once(say("admin.once.password", lang, name=name), password)
     if what == "change":
-        people.change_user(*step, role=str(asked.get("role", "")), sites=_sites(asked))
+        people.change_user(*step, role=str(fields.get("role", "")), sites=_sites(fields))
     elif what in ("disable", "enable"):
         people.disable_user(*step, disabled=what == "disable")
     else:
         raise people.AccountRefused("nobody", name=what[:64])
-    return said(say("admin.done", lang), "good")
+    return notice(say("admin.done", lang), "good")
 
 
-def _add_token(accounts: Accounts, actor: Actor, asked: FormData, lang: str) -> Markup:
-    name, days, now_ns = str(asked.get("name", "")).strip(), str(asked.get("days", "")).strip(), accounts.now_ns()
+def _add_token(accounts: Accounts, actor: Actor, fields: FormData, lang: str) -> Markup:
+    name, days, now_ns = str(fields.get("name", "")).strip(), str(fields.get("days", "")).strip(), accounts.now_ns()
     if days and not (days.isdecimal() and 1 <= int(days) <= _LONGEST_DAYS):
         raise people.AccountRefused("days")
     secret = tokens.add_token(
@@ -138,8 +138,8 @@ def _add_token(accounts: Accounts, actor: Actor, asked: FormData, lang: str) -> 
         now_ns,
         actor,
         name,
-        sites=None if asked.get("all_sites") else _sites(asked),
-        scope=str(asked.get("scope", "")),
+        sites=None if fields.get("all_sites") else _sites(fields),
+        scope=str(fields.get("scope", "")),
         expires_ns=now_ns + int(days) * _DAY_NS if days else None,
     )
     return admin_lists.once(say("admin.once.token", lang, name=name), secret)

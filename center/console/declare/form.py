@@ -47,7 +47,7 @@ def _fold(name: str, value: Markup, here: str, window: tuple[str, str], lang: st
     return el("details", summary, filled, cls="fold add", open="" if name == "reason" else None)
 
 
-def said_lately(rows: Sequence[Row], site: Row, zone: tzinfo, lang: str) -> Markup:
+def recent_declarations(rows: Sequence[Row], site: Row, zone: tzinfo, lang: str) -> Markup:
     """rows: as `GET /api/v1/declarations` has them."""
     head = el("h2", say("console.declare.said", lang), cls="lately")
     if not rows:

@@ -12,8 +12,8 @@ from starlette.concurrency import run_in_threadpool
 from center.api.access import Writing
 from center.api.declarations import DeclarationRequest, declaration_answer, validate
 from center.console import frame
-from center.console.declare.form import forms, said_lately
-from center.console.document import document, said
+from center.console.declare.form import forms, recent_declarations
+from center.console.document import document, notice
 from center.console.draw import links
 from center.console.draw.markup import el
 from center.console.draw.names import named
@@ -39,8 +39,8 @@ def add_declare_pages(app: FastAPI, center: CenterState, declaring: Declaring) -
 
     @app.post("/declare/{site}/{machine}", include_in_schema=False)
     async def declare(request: Request, viewer: Writing, site: str, machine: str) -> Response:
-        asked = {name: str(value) for name, value in (await request.form()).items()}
-        return await run_in_threadpool(_declare, request, center, declaring, viewer, (site, machine), asked)
+        fields = {name: str(value) for name, value in (await request.form()).items()}
+        return await run_in_threadpool(_declare, request, center, declaring, viewer, (site, machine), fields)
 
 
 def _declare(
@@ -49,16 +49,16 @@ def _declare(
     declaring: Declaring,
     viewer: Viewer,
     which: tuple[str, str],
-    asked: dict[str, str],
+    fields: dict[str, str],
 ) -> HTMLResponse:
-    window = (asked.get("from", ""), asked.get("to", ""))
+    window = (fields.get("from", ""), fields.get("to", ""))
     lang = frame.language(request, center)
     try:
         zone = zone_of(center, viewer, which[0])
         begin, end = (_with_zone(text, zone) for text in window)
         body = {"site": which[0], "machine": which[1], "from": begin, "to": end or None}
         wanted = DeclarationRequest.model_validate(
-            body | {"field": asked.get("field"), "value": asked.get("value", "")}
+            body | {"field": fields.get("field"), "value": fields.get("value", "")}
         )
         gateway, item = validate(center, viewer, wanted)
         declaring.say(which[0], gateway, item)
@@ -123,10 +123,10 @@ def _page(
         ),
         el("div", el("h1", title), cls="admin-head"),
         el("p", say("console.declare.note", lang), cls="soft"),
-        said(told, "bad" if status != 200 else ""),
+        notice(told, "bad" if status != 200 else ""),
         forms(
             details, links.declare_page(site, machine), (_in_field(window[0], zone), _in_field(window[1], zone)), lang
         ),
-        said_lately(rows, details, zone, lang),
+        recent_declarations(rows, details, zone, lang),
         status=status,
     )

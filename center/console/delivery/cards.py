@@ -48,8 +48,8 @@ def _card(row: Row, now_ns: int, zone: tzinfo, lang: str) -> Markup:
 def _troubles(row: Row, lang: str) -> Sequence[str]:
     """What somebody should look at, in plain words."""
     out = []
-    told = row["clock"]
-    if told and told["by"] == "nobody":
+    clock = row["clock"]
+    if clock and clock["by"] == "nobody":
         out.append(say("delivery.trouble.clock", lang))
     if row["cannot_store"]:
         out.append(say("delivery.trouble.disk", lang))
@@ -99,22 +99,22 @@ def _waiting(row: Row, now_ns: int, zone: tzinfo, lang: str) -> Child:
     )
 
 
-def _clock(told: Row | None, lang: str) -> Child:
-    if told is None:
+def _clock(clock: Row | None, lang: str) -> Child:
+    if clock is None:
         return number(None, lang)
-    error = say("delivery.clock.error", lang, error=duration(told["error_s"] * 1000, lang))
-    notes = [] if told["by"] == "nobody" else [error]
-    if abs(told["wall_error_s"]) >= 1:
-        notes.append(say("delivery.clock.wall", lang, error=duration(told["wall_error_s"] * 1000, lang)))
-    if told["moves"]:
-        last = duration(told["last_move_s"] * 1000, lang)
-        notes.append(say("delivery.clock.moves", lang, count=told["moves"], last=last))
-    if told["wall_steps"]:
-        notes.append(say("delivery.clock.steps", lang, count=told["wall_steps"]))
-    if told["held_since"]:
-        notes.append(say("delivery.clock.held", lang, count=number(told["held_rows"], lang)))
-    key = f"clock.by.{told['by']}"  # a newer gateway may know others
-    return join(say(key, lang) if key in catalogue() else told["by"], el("small", " · ".join(notes)))
+    error = say("delivery.clock.error", lang, error=duration(clock["error_s"] * 1000, lang))
+    notes = [] if clock["by"] == "nobody" else [error]
+    if abs(clock["wall_error_s"]) >= 1:
+        notes.append(say("delivery.clock.wall", lang, error=duration(clock["wall_error_s"] * 1000, lang)))
+    if clock["moves"]:
+        last = duration(clock["last_move_s"] * 1000, lang)
+        notes.append(say("delivery.clock.moves", lang, count=clock["moves"], last=last))
+    if clock["wall_steps"]:
+        notes.append(say("delivery.clock.steps", lang, count=clock["wall_steps"]))
+    if clock["held_since"]:
+        notes.append(say("delivery.clock.held", lang, count=number(clock["held_rows"], lang)))
+    key = f"clock.by.{clock['by']}"  # a newer gateway may know others
+    return join(say(key, lang) if key in catalogue() else clock["by"], el("small", " · ".join(notes)))
 
 
 def days(rows: Sequence[Row], lang: str) -> Markup:

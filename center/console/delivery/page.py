@@ -36,11 +36,11 @@ async def show(center: CenterState, viewer: Viewer, cache: AnswerCache, lang: st
                 ui.context.client.status_code = 404
             title = say("console.unknown_site", lang, site=site) if site else say("console.no_site", lang)
             help_key = "console.unknown_site.help" if site else "console.no_site.help"
-            frame.sorry(title, say(help_key, lang), lang)
+            frame.show_error(title, say(help_key, lang), lang)
             return
         head = el("h1", say("delivery.title", lang), cls="title")
         ui.html(join(head, el("p", say("delivery.promise", lang), cls="soft")), sanitize=False).classes("opening")
-        away = ui.html("", sanitize=False)
+        store_banner = ui.html("", sanitize=False)
         places: dict[str, tuple[ui.html, ui.html]] = {}
         for row in chosen:
             with ui.element("section").classes("site"):
@@ -54,19 +54,19 @@ async def show(center: CenterState, viewer: Viewer, cache: AnswerCache, lang: st
         now_ns = center.now_ns()
         for name, (cards, _) in places.items():
             zone = zone_of(center, viewer, name)
-            mine = [row for row in found if row["site"] == name]
-            cards.set_content(delivery_cards.cards(mine, now_ns, zone, lang))
+            gateways_here = [row for row in found if row["site"] == name]
+            cards.set_content(delivery_cards.cards(gateways_here, now_ns, zone, lang))
 
     async def refresh_days() -> None:
         try:
             for name, (_, days) in places.items():
                 days.set_content(await _days(center, viewer, cache, name, lang))
-            away.set_content("")
+            store_banner.set_content("")
         except StoreUnavailable:
-            away.set_content(frame.banner(say("console.store_away", lang)))
+            store_banner.set_content(frame.banner(say("console.store_away", lang)))
 
     await refresh_cards()
-    await frame.within_patience(refresh_days())
+    await frame.wait_briefly(refresh_days())
     ui.timer(_EVERY_S, refresh_cards, immediate=False)
     ui.timer(_DAYS_EVERY_S, refresh_days, immediate=False)
 

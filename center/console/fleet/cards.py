@@ -127,9 +127,9 @@ def _column(index: int, count: int, label: str, row: Row | None, lang: str) -> M
         height = 100 * ms / _HOUR_MS
         y -= height
         rects.append(el("rect", x=x, width=wide, y=f"{y:.2f}%", height=f"{height:.2f}%", cls=f"s s-{state}"))
-    told = "\n".join(f"{say(f'state.{state}', lang)}: {duration(ms, lang)}" for state, ms in reversed(parts))
+    times = "\n".join(f"{say(f'state.{state}', lang)}: {duration(ms, lang)}" for state, ms in reversed(parts))
     oee = row["kpis"]["oee"]
-    return el("g", *rects, data_tip=f"{label} · OEE {'–' if oee is None else percent(oee, lang)}\n{told}")
+    return el("g", *rects, data_tip=f"{label} · OEE {'–' if oee is None else percent(oee, lang)}\n{times}")
 
 
 def _parts(row: Row) -> list[tuple[str, int]]:

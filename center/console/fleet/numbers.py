@@ -23,7 +23,7 @@ _SHIFT_KPIS: Final = ("availability", "performance", "quality", "oee", "oee_low"
 
 
 @dataclass(frozen=True)
-class Drawn:
+class CardMarkup:
     """One card's numbers. score: of the shift that is on or the last one; hours: of the last 24."""
 
     score: Markup
@@ -32,7 +32,7 @@ class Drawn:
 
 def site_numbers(
     center: CenterState, viewer: Viewer, site: str, machines: tuple[str, ...], lang: str
-) -> dict[str, Drawn]:
+) -> dict[str, CardMarkup]:
     """The numbers of these machines of one site. Asks the store."""
     zone = zone_of(center, viewer, site)
     now_ns = center.now_ns()
@@ -47,12 +47,12 @@ def site_numbers(
         hours.setdefault(row["machine"], {})[time_labels.parse_ns(row["start"])] = row
     present = _present_shifts(center, site, machines, zone, now_ns)
     shifts = _shift_rows(center, viewer, site, present, zone, now_ns)
-    out: dict[str, Drawn] = {}
+    out: dict[str, CardMarkup] = {}
     for machine in machines:
         shift_row, shift = shifts.get(machine), present[machine]
         label = _shift_label(shift, lang) if shift else ""
         drawn = fleet_cards.score(shift_row, label, lang)
-        out[machine] = Drawn(drawn, fleet_cards.hours(edges, hours.get(machine, {}), lang))
+        out[machine] = CardMarkup(drawn, fleet_cards.hours(edges, hours.get(machine, {}), lang))
     return out
 
 

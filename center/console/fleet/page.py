@@ -99,7 +99,7 @@ async def show(
     refresh_live = _live_refresher(page, summary)
     refresh_numbers = _numbers_refresher(page, away)
     await refresh_live()
-    await frame.within_patience(refresh_numbers())
+    await frame.wait_briefly(refresh_numbers())
     ui.timer(frame.LIVE_EVERY_S, refresh_live, immediate=False)
     ui.timer(NUMBERS_EVERY_S, refresh_numbers, immediate=False)
 
@@ -115,9 +115,9 @@ def _nothing(lang: str, site: str) -> None:
     if site:
         ui.context.client.status_code = 404
         title = say("console.unknown_site", lang, site=site)
-        frame.sorry(title, say("console.unknown_site.help", lang), lang)
+        frame.show_error(title, say("console.unknown_site.help", lang), lang)
     else:
-        frame.sorry(say("console.no_site", lang), say("console.no_site.help", lang), lang)
+        frame.show_error(say("console.no_site", lang), say("console.no_site.help", lang), lang)
 
 
 def _pager(parts: int, shown: int, site: str, order: str, lang: str) -> str:

@@ -115,7 +115,7 @@ def _note(row: Row | None, name: str, lang: str) -> Markup:
     kpis = row["kpis"]
     lines: list[Markup | str] = [el("b", name)]
     lines.append(join("OEE ", el("b", _percent(kpis["oee"], lang))))
-    lines += [told] if (told := lies_between(kpis, lang)) else []
+    lines += [range_text] if (range_text := lies_between(kpis, lang)) else []
     lines += [f"{_name(kpi, lang)} {_percent(kpis[kpi], lang)}" for kpi in _FACTORS]
     lines.append(say("console.coverage_short", lang, coverage=_percent(kpis["coverage"], lang)))
     if kpis["oee"] is None:

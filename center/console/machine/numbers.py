@@ -28,7 +28,7 @@ _DAY_NS: Final = 86_400_000_000_000
 
 
 @dataclass(frozen=True)
-class Numbers:
+class MachineNumbers:
     """One machine in one window [ns]. total: one row for all of it; before: the
     same for the window of equal length before it; points: a row for each bucket or None."""
 
@@ -42,12 +42,12 @@ class Numbers:
     losses: Sequence[Row]
     stops: Sequence[Row]
     truncated: bool
-    story: timeline.Story
+    story: timeline.TimelineData
 
 
 def machine_numbers(
     center: CenterState, viewer: Viewer, site: str, machine: str, view: windows.View, lang: str
-) -> Numbers:
+) -> MachineNumbers:
     """Everything at once, of one window, so that the parts of a page agree."""
     named = site_detail(center, viewer, site)
     zone = ZoneInfo(named["timezone"])
@@ -63,7 +63,7 @@ def machine_numbers(
     stops = stops_of(center, replace(question, end_ns=None), _MOST_STOPS)
     points, labels = _points(rows, view.bucket, zone, (start_ns, end_ns), lang)
     segments = center.ledger_cache.sites.segments(site, machine, start_ns, end_ns)
-    return Numbers(
+    return MachineNumbers(
         zone=zone,
         window=(start_ns, end_ns),
         site=named,
@@ -74,7 +74,7 @@ def machine_numbers(
         losses=lost["rows"],
         stops=stops["rows"],
         truncated=stops["truncated"],
-        story=timeline.tell((start_ns, end_ns), zone, segments, hours, stops["rows"]),
+        story=timeline.timeline_data((start_ns, end_ns), zone, segments, hours, stops["rows"]),
     )
 
 

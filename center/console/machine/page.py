@@ -15,7 +15,7 @@ from center.console.draw.glyphs import GLYPHS
 from center.console.draw.markup import el, join
 from center.console.draw.names import named
 from center.console.machine import charts, stops_table, tiles, timeline
-from center.console.machine.numbers import Numbers, machine_numbers
+from center.console.machine.numbers import MachineNumbers, machine_numbers
 from center.contract.store import StoreUnavailable
 from center.model.times import iso
 from center.model.viewer import Viewer
@@ -43,11 +43,11 @@ class _Page:
     view: windows.View
     may_declare: bool = False
     first_stop: int = 0
-    numbers: Numbers | None = None
+    numbers: MachineNumbers | None = None
     parts: dict[str, ui.html] = field(default_factory=dict)
     plots: dict[str, ui.echart] = field(default_factory=dict)
     choices: dict[str, dict[str, ui.element]] = field(default_factory=dict)
-    turns: dict[str, ui.element] = field(default_factory=dict)
+    pager_buttons: dict[str, ui.element] = field(default_factory=dict)
 
     def put(self, part: str, content: str) -> None:
         """Shows content; only what changed is sent."""
@@ -60,11 +60,11 @@ async def show(
     cache: AnswerCache,
     lang: str,
     which: tuple[str, str],
-    asked: tuple[str, str],
+    selection: tuple[str, str],
     *,
     may_declare: bool = False,
 ) -> None:
-    """Builds the page. which: site and machine; asked: range and bucket as the URL has them; may_declare: whether the
+    """Builds the page. which: site and machine; selection: range and bucket as the URL has them; may_declare: whether the
     viewer may give stops their reasons.
     """
     site, machine = which
@@ -79,13 +79,13 @@ async def show(
         if found is None or details is None:
             ui.context.client.status_code = 404
             help_key = "console.unknown_machine.help" if details else "console.unknown_site.help"
-            frame.sorry(name, say(help_key, lang, site=site), lang)
+            frame.show_error(name, say(help_key, lang, site=site), lang)
             return
-        page = _Page(center, viewer, cache, lang, site, machine, windows.view(*asked), may_declare)
+        page = _Page(center, viewer, cache, lang, site, machine, windows.view(*selection), may_declare)
         _build(page, details, found)
     refresh_live = _live_refresher(page, details)
     await refresh_live()
-    await frame.within_patience(_refresh(page))
+    await frame.wait_briefly(_refresh(page))
     ui.timer(frame.LIVE_EVERY_S, refresh_live, immediate=False)
     ui.timer(NUMBERS_EVERY_S, lambda: _refresh(page), immediate=False)
 
@@ -138,12 +138,19 @@ def _panel(key: str, lang: str, cls: str = "", page: _Page | None = None, file: 
     return panel
 
 
-def _put_files(page: _Page, numbers: Numbers) -> None:
+def _put_files(page: _Page, numbers: MachineNumbers) -> None:
     """What the page shows, as Excel files: the same window, and the trend in the same buckets."""
     begin, end = (iso(t_ns, numbers.zone) for t_ns in numbers.window)
-    asked = {"site": page.site, "machine": page.machine, "from": begin, "to": end, "format": "xlsx", "lang": page.lang}
+    selection = {
+        "site": page.site,
+        "machine": page.machine,
+        "from": begin,
+        "to": end,
+        "format": "xlsx",
+        "lang": page.lang,
+    }
     for file, more in (("trend", {"bucket": page.view.bucket}), ("losses", {"by": "state,reason"}), ("stops", {})):
-        address = f"/api/v1/{file}?{urlencode(asked | more)}"
+        address = f"/api/v1/{file}?{urlencode(selection | more)}"
         page.put(f"file.{file}", el("a", "Excel", href=address, download="", title=say("console.excel", page.lang)))
 
 
@@ -192,17 +199,17 @@ def _enable(button: ui.element, *, possible: bool) -> None:
 
 
 def _pager(page: _Page) -> None:
-    async def turn(by: int) -> None:
+    async def page_by(by: int) -> None:
         page.first_stop += by
         _put_stops(page)
 
     with ui.element("div").classes("pager"):
         for name, by, sign in (("earlier", stops_table.PAGE, "←"), ("later", -stops_table.PAGE, "→")):
-            button = ui.element("button").classes("round").on("click", partial(turn, by))
+            button = ui.element("button").classes("round").on("click", partial(page_by, by))
             button.props["aria-label"] = say(f"console.{name}", page.lang)
             with button:
                 ui.html(sign, sanitize=False, tag="span")
-            page.turns[name] = button
+            page.pager_buttons[name] = button
         _part(page, "pages")
 
 
@@ -239,7 +246,7 @@ async def _refresh(page: _Page) -> None:
         _put(page, numbers)
 
 
-def _put(page: _Page, numbers: Numbers) -> None:
+def _put(page: _Page, numbers: MachineNumbers) -> None:
     lang = page.lang
     page.put("away", "")
     begin, end = (time_labels.local(t_ns, numbers.zone) for t_ns in numbers.window)
@@ -278,7 +285,7 @@ def _put_stops(page: _Page) -> None:
     explain = partial(links.declare_page, page.site, page.machine) if page.may_declare else None
     content = stops_table.table(shown, numbers.site, page.center.now_ns(), lang, numbers.story.unwanted, explain)
     page.put("stops", content)
-    _enable(page.turns["later"], possible=page.first_stop > 0)
-    _enable(page.turns["earlier"], possible=last < count)
+    _enable(page.pager_buttons["later"], possible=page.first_stop > 0)
+    _enable(page.pager_buttons["earlier"], possible=last < count)
     total = f"{number(count, lang)}{'+' if numbers.truncated else ''}"
     page.put("pages", say("console.of", lang, first=page.first_stop + 1, last=last, total=total) if count else "")

@@ -1,6 +1,6 @@
 """A machine's time as strips, one a day: what it did, what is unknown, and when nobody wanted it. Pure.
 
-Drawn in layers: running wherever facts tell of any, over it every stop as the gateway told it whole, over both what
+Drawn in layers: running wherever facts timeline_data of any, over it every stop as the gateway told it length, over both what
 no fact tells of (hatched where the calendar planned, empty elsewhere). Time that nobody wanted (breaks, outside
 shifts) is grey unless the machine ran, which shows faded. Facts come by the hour here, so the edge of a silence is
 exact only where silence begins or ends once within an hour.
@@ -48,7 +48,7 @@ class Strip:
 
 
 @dataclass(frozen=True)
-class Story:
+class TimelineData:
     """A machine's window [ns]. ran, silent, scheduled, unwanted: disjoint spans; stops as the answers have them."""
 
     start_ns: int
@@ -60,7 +60,9 @@ class Story:
     stops: Sequence[Row]
 
 
-def tell(window: Span, zone: ZoneInfo, segments: Segments | None, hours: Iterable[Row], stops: Sequence[Row]) -> Story:
+def timeline_data(
+    window: Span, zone: ZoneInfo, segments: Segments | None, hours: Iterable[Row], stops: Sequence[Row]
+) -> TimelineData:
     """hours: rows of `trend` by hour, machine and calendar, of this machine; stops: all in the window."""
     scheduled, unwanted = _calendar(segments, window)
     off = [(low, high) for low, high, _ in unwanted]
@@ -74,7 +76,7 @@ def tell(window: Span, zone: ZoneInfo, segments: Segments | None, hours: Iterabl
     edges = clock_edges("hour", zone, *window).tolist()
     hours_off = [(edge, edge + HOUR_NS) for edge in edges if edge in ran_off]
     ran = [*scheduled, *(part for span in hours_off for part in _within(off, span))]
-    return Story(*window, ran, _silences(edges, window, told_ms), scheduled, unwanted, stops)
+    return TimelineData(*window, ran, _silences(edges, window, told_ms), scheduled, unwanted, stops)
 
 
 def _calendar(segments: Segments | None, window: Span) -> tuple[list[Span], list[Unwanted]]:
@@ -101,19 +103,19 @@ def _silences(edges: list[int], window: Span, told_ms: Mapping[int, int]) -> lis
         max(int(length) - told_ms.get(edge, 0) * MS_NS, 0) for edge, length in zip(edges, lengths.tolist(), strict=True)
     ]
     out = []
-    for index, (edge, gone) in enumerate(zip(edges, missing, strict=True)):
+    for index, (edge, missing_ns) in enumerate(zip(edges, missing, strict=True)):
         low, high = max(edge, window[0]), max(edge, window[0]) + int(lengths[index])
-        if gone <= _SLACK_MS * MS_NS and gone < high - low:
+        if missing_ns <= _SLACK_MS * MS_NS and missing_ns < high - low:
             continue
         last = index + 1 == len(edges)
         at_end = last or missing[index + 1] >= int(lengths[index + 1])
-        out.append((high - gone, high) if at_end else (low, low + gone))
+        out.append((high - missing_ns, high) if at_end else (low, low + missing_ns))
     return out
 
 
 def _within(spans: Iterable[Span], window: Span) -> list[Span]:
-    cutted = ((max(low, window[0]), min(high, window[1])) for low, high in spans)
-    return [(low, high) for low, high in cutted if low < high]
+    clipped = ((max(low, window[0]), min(high, window[1])) for low, high in spans)
+    return [(low, high) for low, high in clipped if low < high]
 
 
 def strips(span: str, window: Span, zone: ZoneInfo, lang: str) -> list[Strip]:
@@ -132,7 +134,7 @@ def strips(span: str, window: Span, zone: ZoneInfo, lang: str) -> list[Strip]:
     return rows[::-1]
 
 
-def draw(story: Story, rows: Sequence[Strip], reasons: Mapping[str, Row], lang: str) -> Markup:
+def draw(story: TimelineData, rows: Sequence[Strip], reasons: Mapping[str, Row], lang: str) -> Markup:
     """The strips as a grid of labels and drawings."""
     height = 26 if len(rows) == 1 else 15 if len(rows) <= 10 else 11
     cells: list[Markup] = []
@@ -150,7 +152,9 @@ def draw(story: Story, rows: Sequence[Strip], reasons: Mapping[str, Row], lang: 
     return el("div", *cells, cls="days")
 
 
-def _layers(story: Story, row: Strip, reasons: Mapping[str, Row], lang: str, *, detailed: bool) -> Iterable[Markup]:
+def _layers(
+    story: TimelineData, row: Strip, reasons: Mapping[str, Row], lang: str, *, detailed: bool
+) -> Iterable[Markup]:
     window = (max(row.start_ns, story.start_ns), min(row.end_ns, story.end_ns))
     off = _within([(low, high) for low, high, _ in story.unwanted], window)
     shortest_ns = 0 if detailed else _SHORTEST_MS * MS_NS
@@ -186,6 +190,6 @@ def note(stop: Row, start_ns: int, end_ns: int, reasons: Mapping[str, Row], lang
 
 
 def _rect(row: Strip, span: Span, cls: str, tip: str | None = None) -> Markup:
-    whole = row.end_ns - row.start_ns
-    left, width = 100 * (span[0] - row.start_ns) / whole, 100 * (span[1] - span[0]) / whole
+    length = row.end_ns - row.start_ns
+    left, width = 100 * (span[0] - row.start_ns) / length, 100 * (span[1] - span[0]) / length
     return el("rect", x=f"{left:.3f}%", width=f"{width:.3f}%", cls=cls, data_tip=tip)
