@@ -125,8 +125,8 @@ def _stranger(connection: HTTPConnection) -> Response:
     return RedirectResponse(f"{LOGIN}?next={quote(target, safe='')}", 303)
 
 
-def _with(right: Right) -> Callable[[Request], Viewer]:
-    def viewer_of(request: Request) -> Viewer:
+def _with(right: Right) -> Callable[[Request], Awaitable[Viewer]]:
+    async def viewer_of(request: Request) -> Viewer:  # a coroutine: needs no thread
         viewer: Viewer | None = request.state.viewer  # set by the gate; an application without one fails here
         if viewer is None or not viewer.may(right):
             name = viewer.name if viewer else "nobody"

@@ -1,6 +1,7 @@
 """Parameters of the routes, each declared once, and the `Question` that they make together.
 
-Routes take a question as a dependency: `question: SiteQuestion`, or one of the others that add to it.
+Routes take a question as a dependency: `question: SiteQuestion`, or one of the others that add to it. Dependencies are
+coroutines, which FastAPI runs without a thread: they only read memory.
 """
 
 from dataclasses import replace
@@ -51,7 +52,7 @@ def _with_window(question: Question, center: CenterState, start: str, end: str) 
     )
 
 
-def _site_question(
+async def _site_question(
     request: Request,
     viewer: Viewing,
     _shown: Presenting,  # first, so that a bad limit or format is refused before the site is looked up
@@ -67,7 +68,7 @@ SiteQuestion = Annotated[Question, Depends(_site_question)]
 """About some machines of a site in a window."""
 
 
-def _trend_question(
+async def _trend_question(
     question: SiteQuestion, bucket: Bucket = "hour", by: By = "machine", formula: Formula = ""
 ) -> Question:
     return replace(question, bucket=bucket, by=_words(by), formula=formula)
@@ -77,7 +78,7 @@ TrendQuestion = Annotated[Question, Depends(_trend_question)]
 """About KPIs of facts: also by what, in which buckets and by which formula set."""
 
 
-def _losses_question(question: SiteQuestion, by: By = "machine,state,reason", bucket: Bucket = "all") -> Question:
+async def _losses_question(question: SiteQuestion, by: By = "machine,state,reason", bucket: Bucket = "all") -> Question:
     return replace(question, bucket=bucket, by=_words(by))
 
 
@@ -85,7 +86,7 @@ LossesQuestion = Annotated[Question, Depends(_losses_question)]
 """About lost time: also by what and in which buckets."""
 
 
-def _holes_question(
+async def _holes_question(
     request: Request, viewer: Viewing, _shown: Paging, site: SiteName, start: From = "", end: To = ""
 ) -> Question:
     return _with_window(Question(viewer, site), request.app.state.center, start, end)
@@ -95,7 +96,7 @@ HolesQuestion = Annotated[Question, Depends(_holes_question)]
 """About a whole site in a window."""
 
 
-def _tag_filter(
+async def _tag_filter(
     gateway: Annotated[str, Query(description="Id of the gateway; all of the site without it.")] = "",
     device: Annotated[list[str], Query(description="Devices of the site file.")] = [],  # noqa: B006
     tag: Annotated[list[str], Query(description="`device.tag`.", examples=["press-plc.oil_temp"])] = [],  # noqa: B006
@@ -108,7 +109,7 @@ Tags = Annotated[TagFilter, Depends(_tag_filter)]
 """Which process values, and at most how many rows."""
 
 
-def _values_question(
+async def _values_question(
     request: Request,
     viewer: Viewing,
     _tags: Tags,

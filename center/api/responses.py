@@ -63,7 +63,7 @@ class Presentation:
     offset: int
 
 
-def _presentation(
+async def _presentation(
     request: Request,
     format: Annotated[Format, Query(description="json, or a file: csv, parquet, xlsx.")] = "json",  # noqa: A002
     lang: Annotated[Literal["vi", "en"], Query(description="Language of an Excel file.")] = "vi",
@@ -73,7 +73,7 @@ def _presentation(
     return Presentation(request, format, lang, limit, offset)
 
 
-def _paging(request: Request, limit: Limit = MAX_ROWS, offset: Offset = 0) -> Presentation:
+async def _paging(request: Request, limit: Limit = MAX_ROWS, offset: Offset = 0) -> Presentation:
     return Presentation(request, "json", "vi", limit, offset)
 
 
