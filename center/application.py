@@ -1,4 +1,4 @@
-"""What a center answers over HTTP, put together: one place, so that a test of all of it needs no list."""
+"""The complete HTTP application of a center, put together in one place so that tests cover all of it."""
 
 from fastapi import FastAPI
 from starlette.requests import HTTPConnection
@@ -10,7 +10,7 @@ from center.api.app import create_app
 from center.api.backup import add_backup
 from center.api.declarations import add_declarations
 from center.api.metrics import add_metrics
-from center.api.quarantine import add_by_hand
+from center.api.quarantine import add_quarantine
 from center.ingest.declare import Declaring
 from center.ingest.worker import Ingest
 from center.model.viewer import Viewer
@@ -26,11 +26,13 @@ def application(
     identify: Identify | None = None,
     secure: bool = False,
 ) -> FastAPI:
-    """Everything but the console. accounts: None where they are off; identify: tells who asks, if not these do;
-    secure: browsers reach it over HTTPS.
+    """All routes but the console's.
+
+    accounts: None where they are off; identify: replaces them as the way to find the viewer; secure: browsers reach the
+    center over HTTPS.
     """
     app = create_app(center, identify or _identify(accounts))
-    add_by_hand(app, center, ingest)
+    add_quarantine(app, center, ingest)
     add_metrics(app, center)
     add_declarations(app, center, declaring)
     add_backup(app, center, declaring.engine)
@@ -41,7 +43,7 @@ def application(
 
 
 def watched(center: CenterState, accounts: Accounts | None, *, secure: bool = False) -> FastAPI:
-    """What an ingest worker answers: how it is."""
+    """The application of an ingest worker: health and metrics only."""
     app = create_app(center, _identify(accounts), health_only=True)
     add_metrics(app, center)
     if accounts:

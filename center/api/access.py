@@ -68,7 +68,7 @@ class Gate:
         self._app, self._identify = app, identify
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """By ASGI's contract."""
+        """As ASGI specifies."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return

@@ -1,4 +1,4 @@
-"""HTTP for how gateways are and what of them is missing."""
+"""HTTP for the state of gateways and for their missing data."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the center tells Prometheus at GET /metrics."""
+"""Metrics for Prometheus at GET /metrics."""
 
 import os
 import resource
@@ -67,9 +67,11 @@ def _streams(center: CenterState) -> list[Metric]:
     for key, state in sorted(center.ledger_cache.streams.items(), key=lambda item: (item[0].site, item[0].gateway)):
         labels = {"site": key.site, "gateway": key.gateway, "kind": state.kind, "stream": key.stream}
         missing = sum(last - first + 1 for first, last in holes(state.marks))
-        told = {"mark": state.marks.mark, "holes": missing, "seen": state.seen_ns / 1e9}
-        told |= {name: getattr(state, name) for name in ("stored", "quarantined", "dropped", "duplicates", "conflicts")}
-        for name, value in told.items():
+        values = {"mark": state.marks.mark, "holes": missing, "seen": state.seen_ns / 1e9}
+        values |= {
+            name: getattr(state, name) for name in ("stored", "quarantined", "dropped", "duplicates", "conflicts")
+        }
+        for name, value in values.items():
             by_name.setdefault(name, []).append((labels, float(value)))
     about = {
         "mark": "Every envelope up to it is settled.",

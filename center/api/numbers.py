@@ -1,4 +1,4 @@
-"""HTTP for everything that is added up: trends, losses, stops, coverage, and machines of several sites compared."""
+"""HTTP for aggregated numbers: trends, losses, stops, coverage, and comparisons of machines of several sites."""
 
 from collections.abc import Callable, Mapping
 from functools import partial

@@ -1,4 +1,4 @@
-"""How the API says that a question was not answered."""
+"""Errors of the API: their JSON shape, and how routes describe them."""
 
 from typing import Any, Final, Literal
 

@@ -74,7 +74,7 @@ class TransferAnswer(TypedDict):
     refused: int
 
 
-def add_by_hand(app: FastAPI, center: CenterState, ingest: Ingest) -> None:
+def add_quarantine(app: FastAPI, center: CenterState, ingest: Ingest) -> None:
     """The routes."""
 
     @app.post(ENVELOPES, response_model=TransferAnswer, responses=_PROBLEMS, openapi_extra=_body_of(NDJSON, "string"))
@@ -96,7 +96,7 @@ def add_by_hand(app: FastAPI, center: CenterState, ingest: Ingest) -> None:
     @app.get("/api/v1/quarantine/{number}", response_model=QuarantinedPayloadAnswer, responses=_PROBLEMS)
     def quarantined(viewer: Viewing, number: _Number) -> Any:
         """One quarantined payload whole: its bytes, and what of it can be read."""
-        return _asked(lambda: by_hand.show(center, viewer, number))
+        return _answer(lambda: by_hand.show(center, viewer, number))
 
     @app.post(
         "/api/v1/quarantine/{number}/replay",
@@ -112,25 +112,25 @@ def add_by_hand(app: FastAPI, center: CenterState, ingest: Ingest) -> None:
 
 
 def _body_of(content_type: str, kind: str) -> dict[str, Any]:
-    """What the description says of a body that is read as it comes."""
+    """The OpenAPI description of a body that the route reads itself."""
     return {"requestBody": {"required": True, "content": {content_type: {"schema": {"type": kind}}}}}
 
 
 def _deliver(center: CenterState, ingest: Ingest, author: tuple[str, str], items: list[Item]) -> Any:
     work = lambda: by_hand.deliver(center, ingest, *author, items)  # noqa: E731
-    return _asked(lambda: vars(ingest.submit(work).result(_WAIT_S)))
+    return _answer(lambda: vars(ingest.submit(work).result(_WAIT_S)))
 
 
 def _replay(ingest: Ingest, number: int) -> Any:
     def on_worker(number: int) -> None:
         ingest.submit(lambda: ingest.try_again(number)).result(_WAIT_S)
 
-    return _asked(lambda: by_hand.try_again(on_worker, number))
+    return _answer(lambda: by_hand.try_again(on_worker, number))
 
 
-def _asked(question: Callable[[], Any]) -> Any:
+def _answer(compute: Callable[[], Any]) -> Any:
     try:
-        return question()
+        return compute()
     except by_hand.BadParcel as error:
         return problem(422, "bad_question", str(error))
     except LookupError as error:
@@ -142,13 +142,13 @@ def _asked(question: Callable[[], Any]) -> Any:
 
 
 async def _body(request: Request) -> bytes | None:
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
         if size > MOST_BYTES:
             return None
-        parts.append(part)
-    return b"".join(parts)
+        chunks.append(chunk)
+    return b"".join(chunks)
 
 
 def _refusal(request: Request, content_type: str) -> JSONResponse | None:

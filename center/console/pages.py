@@ -1,4 +1,4 @@
-"""The console's addresses, and NiceGUI on the center's application."""
+"""Routes of the console's live pages, and NiceGUI mounted on the center's application."""
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response

@@ -1,4 +1,4 @@
-"""Login, logout and one's own account."""
+"""Login, logout and the page of the viewer's own account."""
 
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -16,7 +16,7 @@ from words import duration, say
 
 
 def add_session_pages(app: FastAPI, center: CenterState, accounts: Accounts) -> None:
-    """The routes; their answers are pages, so the API's description leaves them out."""
+    """The routes; they return pages, so the API's description leaves them out."""
 
     @app.get(LOGIN, include_in_schema=False)
     async def login_page(request: Request, next: str = "") -> Response:  # noqa: A002  # the URL's word
@@ -31,7 +31,7 @@ def add_session_pages(app: FastAPI, center: CenterState, accounts: Accounts) -> 
         target = _inside(str(fields.get("next", "")))
         outcome = await run_in_threadpool(accounts.log_in, name, password, address_of(request))
         if isinstance(outcome, str):
-            request.session.clear()  # a key from before the login is worth nothing after it
+            request.session.clear()  # no session fixation: a key from before the login is dropped
             request.session[KEY] = outcome
             return RedirectResponse(target, 303)
         lang = frame.language(request, center)
@@ -66,7 +66,7 @@ def add_session_pages(app: FastAPI, center: CenterState, accounts: Accounts) -> 
 
 
 def _inside(target: str) -> str:
-    """Where to go after the login: nowhere but within this console."""
+    """Target of the redirect after login: only paths of this console (no open redirect)."""
     sound = target.startswith("/") and not target.startswith(("//", "/\\", LOGIN))
     return target if sound else "/"
 
@@ -96,7 +96,7 @@ def _login(
 
 
 def _change(accounts: Accounts, request: Request, viewer: Viewer, fields: dict[str, str]) -> str:
-    """Which complaint there is about a new password, "" where it is changed."""
+    """Changes the password; the code of an error, "" if it was changed."""
     if fields.get("new") != fields.get("again"):
         return "different"
     if not isinstance(accounts.check(viewer.name, fields.get("old", ""), address_of(request)), people.User):

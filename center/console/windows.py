@@ -1,4 +1,4 @@
-"""Which stretch of time a page is about. Pure but for the calendars that it is given."""
+"""The window of time that a page shows. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,19 +21,19 @@ _FITTING: Final = {
 }
 _DAYS: Final = {"today": 0, "7d": 6, "30d": 29}
 SHIFT_BACK_DAYS: Final = 4
-"""How far back the last shift is looked for: over a weekend and a holiday beside it."""
+"""How far back to search for the last shift: a weekend and an adjacent holiday."""
 
 
 @dataclass(frozen=True)
 class View:
-    """What a machine's page shows: a range and a bucket that fits it."""
+    """The selection of a machine's page: a range and a bucket that fits it."""
 
     span: str
     bucket: str
 
 
 def view(span: str, bucket: str) -> View:
-    """The range and bucket that a URL asks for; what does not exist or fit becomes what does."""
+    """Range and bucket from a URL; unknown or unfitting ones are replaced by the defaults."""
     known = span if span in RANGES else "24h"
     return View(known, bucket if bucket in _FITTING[known] else _FITTING[known][0])
 
@@ -61,7 +61,9 @@ _EPOCH_ORDINAL: Final = 719_163  # date(1970, 1, 1).toordinal()
 
 @dataclass(frozen=True)
 class PresentShift:
-    """The shift that is on, or the last one. start: its business date's local midnight as the answers write it."""
+    """The current shift, or the last one. start: local midnight of its business date, as answers contain it; on: whether it
+    is the current one.
+    """
 
     name: str
     start: str
@@ -69,7 +71,7 @@ class PresentShift:
 
 
 def present_shift(segments: Segments | None, zone: ZoneInfo, now_ns: int) -> PresentShift | None:
-    """The last shift that had begun by now; None where no calendar tells, or none lay within the last days."""
+    """The last shift that had begun by now; None without a calendar, or without a shift in the last days."""
     found = None
     for calendar, start_ns, end_ns in segments or ():
         spans = cut(calendar, start_ns, min(end_ns, now_ns))

@@ -1,7 +1,7 @@
 """Answers of the API as files for other programs: CSV, Parquet and Excel.
 
-One table for all three (`table`), one file for each format, named as it is asked for (`?format=csv`). A format is a
-function `write(table, lang) -> bytes` beside `MEDIA_TYPE`; whoever adds one adds a file.
+One table for all three (`table`), one file for each format, named after the parameter's value (`?format=csv`). A format is a
+function `write(table, lang) -> bytes` beside `MEDIA_TYPE`; a new format is a new file.
 """
 
 import importlib
@@ -27,8 +27,8 @@ def export(form: str, subject: str, answer: Mapping[str, Any], lang: str) -> Exp
     """An answer of the API as a file of one of `FORMATS`.
 
     subject: `trend`, `losses`, `stops` ...: what the rows are, for the file's name and headings.
-    lang: of names, and of headings where people read them (Excel); CSV and Parquet bear the API's own names.
+    lang: of names, and of headings where people read them (Excel); CSV and Parquet use the API's own names.
     """
-    writer = importlib.import_module(f"center.exports.{form}")  # pyarrow is loaded only where Parquet is asked for
+    writer = importlib.import_module(f"center.exports.{form}")  # pyarrow is loaded only for Parquet
     table = table_of(subject, answer, lang)
     return Exported(writer.write(table, lang), writer.MEDIA_TYPE, f"{table.name}.{form}")

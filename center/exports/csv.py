@@ -1,7 +1,7 @@
-"""CSV as Excel in Vietnam and any program read it: UTF-8 with a byte order mark, commas, ISO 8601 times.
+"""CSV that Excel in Vietnam and any program can read: UTF-8 with a byte order mark, commas, ISO 8601 times.
 
-What is not known is an empty cell, never a zero. A text that a spreadsheet would take for a formula gets an apostrophe
-before it, since product names come from PLCs and reasons from whoever stands at the machine.
+Unknown values are empty cells, never zero. Texts that a spreadsheet would run as a formula get an apostrophe in front,
+since product names come from PLCs and reasons from people at the machine (CSV injection).
 """
 
 import csv

@@ -28,7 +28,7 @@ class Column:
 
     @property
     def is_ratio(self) -> bool:
-        """Whether people read it in percent."""
+        """Whether it is shown as a percentage."""
         return self.key in _RATIOS
 
     @property
@@ -39,7 +39,7 @@ class Column:
 
 @dataclass(frozen=True)
 class ExportTable:
-    """name: of the file, without its ending; about: what was asked (site, window, formula), by the API's names."""
+    """name: of the file, without its ending; about: the question (site, window, formula), by the API's names."""
 
     name: str
     subject: str
@@ -51,8 +51,8 @@ class ExportTable:
 
 
 def table_of(subject: str, answer: Mapping[str, Any], lang: str) -> ExportTable:
-    """The table of an answer with `rows`. A column without a single value stays: whoever reads a year of files wants
-    the same columns in each; without rows there are none.
+    """The table of an answer with `rows`. Columns without any value stay, so that files of one kind have the same columns;
+    without rows there are none.
     """
     flat = [_flat(row, lang) for row in answer["rows"]]
     keys = dict.fromkeys(key for row in flat for key in row)

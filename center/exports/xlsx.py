@@ -1,7 +1,7 @@
-"""Excel for people: headings in their language, local times, lengths in minutes, ratios in percent, a sheet that says
-what was asked.
+"""Excel for people: headings in their language, local times, lengths in minutes, ratios in percent, a sheet with
+the question.
 
-Texts are written as texts, so no cell of a factory's can become a formula.
+Texts are written as strings, so none can become a formula.
 """
 
 import io
@@ -59,7 +59,7 @@ def _about(book: Any, table: ExportTable, lang: str) -> None:
 
 
 def heading(column: Column, lang: str) -> str:
-    """What a person calls the column, with its unit."""
+    """The column's name for people, with its unit."""
     words = catalogue()
     stem = column.key.removesuffix("_ms")
     for key in (f"kpi.{column.key}", f"state.{stem}", f"export.{column.key}"):

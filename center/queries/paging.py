@@ -1,8 +1,7 @@
 """Long answers in pages. Pure.
 
-A page is asked for by `limit` and `offset`, and the next one by the address that stands in the answer (`next`) and in
-the header `Link` (RFC 8288). That address pins the window's ends, so that what arrives meanwhile does not move rows
-between pages.
+`limit` and `offset` select a page; the address of the next one is in the answer (`next`) and in the header `Link`
+(RFC 8288). That address fixes both ends of the window, so that new data does not move rows between pages.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,13 +20,13 @@ def cut(answer: Mapping[str, Any], limit: int, offset: int) -> tuple[dict[str, A
     return {**answer, "rows": rows[offset : offset + limit]}, offset + limit if more else None
 
 
-def address(path: str, asked: Sequence[tuple[str, str]], answer: Mapping[str, Any], offset: int) -> str:
+def address(path: str, parameters: Sequence[tuple[str, str]], answer: Mapping[str, Any], offset: int) -> str:
     """Where the next page is: the same question with the answer's own window.
 
-    asked: the parameters of this question, as they came.
+    parameters: of this request, as they were sent.
     """
     pinned = {key: str(answer[key]) for key in ("from", "to") if key in answer}
-    kept = [(key, value) for key, value in asked if key not in ("offset", "from", "to")]
+    kept = [(key, value) for key, value in parameters if key not in ("offset", "from", "to")]
     return f"{path}?{urlencode([*kept, *pinned.items(), ('offset', str(offset))])}"
 
 

@@ -14,7 +14,7 @@ from scraped import samples
 
 from center.api.app import create_app
 from center.api.metrics import add_metrics
-from center.api.quarantine import add_by_hand
+from center.api.quarantine import add_quarantine
 from center.commands import quarantine as door
 from center.contract.ledger import Changes
 from center.contract.store import Origin, Query, RowBatch, StoreUnavailable, ValueQuery
@@ -60,7 +60,7 @@ class Plant:
         self.ingest = Ingest(self.center, BrokerSettings("127.0.0.1", 9))
         self.ingest._worker.start()
         app = create_app(self.center)
-        add_by_hand(app, self.center, self.ingest)
+        add_quarantine(app, self.center, self.ingest)
         add_metrics(app, self.center)
         self.http, self.far = Http(app, "127.0.0.1"), Http(app, "192.0.2.7")
 

@@ -1,4 +1,4 @@
-"""What the administrators' pages show: people, tokens, and the trail of changes. Pure."""
+"""Lists and forms of the administration pages: people, tokens and the audit trail. Pure."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -20,21 +20,21 @@ _TABS: Final = ((USERS, "admin.users"), (TOKENS, "admin.tokens"), (AUDIT, "admin
 
 
 def tabs(on: str, lang: str) -> Markup:
-    """The pages beside each other."""
+    """Tabs that switch between the pages."""
     return el(
         "nav", *(el("a", say(key, lang), href=url, cls="on" if url == on else "") for url, key in _TABS), cls="seg"
     )
 
 
 def when(t_ns: int | None, lang: str) -> str:
-    """A time, or that there is none."""
+    """A time in UTC, or "never" for 0 and None."""
     if not t_ns:
         return say("accounts.never", lang)
     return f"{moment(datetime.fromtimestamp(t_ns // 1_000_000_000, UTC), lang)} UTC"
 
 
 def sites_shown(sites: frozenset[str] | None, lang: str) -> Markup:
-    """Sites as small plates."""
+    """Site ids as labels."""
     if sites is None:
         return el("span", say("accounts.all_sites", lang), cls="plate all")
     if not sites:
@@ -70,7 +70,7 @@ def _folded(title: str, content: Child, cls: str = "", *, opened: bool = False) 
 
 
 def people_list(found: Iterable[people.User], known: Sequence[str], lang: str) -> Markup:
-    """A row for each account, with what can be done to it."""
+    """A row for each account, with forms to change it."""
     return el("ul", *(_person(user, known, lang) for user in found), cls="rows")
 
 
@@ -140,7 +140,7 @@ def _token(item: tokens.Token, now_ns: int, lang: str) -> Markup:
         "li",
         el("div", el("b", item.name), cls="who"),
         el("div", say(f"accounts.scope.{item.scope}", lang), cls="soft"),
-        el("div", "" if item.scope == "watch" else sites_shown(item.sites, lang)),  # sees no site's numbers
+        el("div", "" if item.scope == "watch" else sites_shown(item.sites, lang)),  # its scope does not include sites
         el("div", el("span", expiry, cls="plate bad" if over else ""), el("br"), used, cls="faint"),
         form(at, button(say("admin.revoke", lang), "quiet danger"), cls=""),
         cls="off" if over else "",
@@ -170,7 +170,7 @@ def new_token(known: Sequence[str], lang: str) -> Markup:
 
 
 def trail(rows: Sequence[audit.AuditEntry], count: int, lang: str) -> Markup:
-    """The newest changes first, and the way to the older ones."""
+    """The newest changes first, and a link to older ones."""
     more = el("a", say("admin.older", lang), href=f"{AUDIT}?before={rows[-1].id}", cls="quiet") if rows else None
     older = more if rows and rows[-1].id > 1 and count > len(rows) else None
     return el("div", el("ul", *(_change(row, lang) for row in rows), cls="rows trail"), older)
@@ -198,5 +198,5 @@ def _plain(name: str, value: Any, lang: str) -> str:
 
 
 def once(text: str, secret: str) -> Markup:
-    """A secret that is shown this once."""
+    """A secret, shown only once."""
     return el("div", el("p", text), el("code", secret, tabindex="0"), cls="said good once", role="status")

@@ -1,4 +1,4 @@
-"""The administrators' pages: people, tokens, the trail of changes."""
+"""The administration pages: people, tokens, audit trail."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -28,7 +28,7 @@ Work = Callable[[Actor, FormData, str], Child]
 
 
 def add_admin_pages(app: FastAPI, center: CenterState, accounts: Accounts) -> None:
-    """The routes; all of them ask for the right to administer. Their answers are pages and in no API."""
+    """The routes; all require the right to administer. They return pages, so the API's description leaves them out."""
     engine = accounts.engine
 
     def page(request: Request, on: str, message: Child, *content: Child, status: int = 200) -> HTMLResponse:

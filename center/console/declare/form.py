@@ -1,4 +1,4 @@
-"""What people fill in to say what they know about a machine, and what they said lately. Pure."""
+"""Forms for declarations about a machine, and the list of recent ones. Pure."""
 
 from collections.abc import Mapping, Sequence
 from datetime import tzinfo
@@ -18,7 +18,7 @@ Row = Mapping[str, Any]
 
 
 def forms(site: Row, here: str, window: tuple[str, str], lang: str) -> Markup:
-    """One form for each thing that can be said. window: as text, "" where the person is to say it."""
+    """A form for each kind of declaration. window: preset start and end as text, "" to leave them empty."""
     reasons = [(key, reason_name(key, site["reasons"], lang)) for key in site["reasons"]]
     products = [(key, product_name(key, site["products"], lang)) for key in site["products"]]
     states = [(state.word, say(f"state.{state.word}", lang)) for state in _STATES]

@@ -1,4 +1,4 @@
-"""The page on which people say what they know about a machine: a plain form, good on a phone."""
+"""The page for declarations about a machine: plain forms that work well on a phone."""
 
 from datetime import datetime
 from typing import Final
@@ -30,7 +30,7 @@ _ROWS: Final = 20
 
 
 def add_declare_pages(app: FastAPI, center: CenterState, declaring: Declaring) -> None:
-    """The routes; their answers are pages, so the API's description leaves them out."""
+    """The routes; they return pages, so the API's description leaves them out."""
 
     @app.get("/declare/{site}/{machine}", include_in_schema=False)
     def declare_page(request: Request, viewer: Writing, site: str, machine: str) -> Response:
@@ -57,10 +57,10 @@ def _declare(
         zone = zone_of(center, viewer, which[0])
         begin, end = (_with_zone(text, zone) for text in window)
         body = {"site": which[0], "machine": which[1], "from": begin, "to": end or None}
-        wanted = DeclarationRequest.model_validate(
+        declaration = DeclarationRequest.model_validate(
             body | {"field": fields.get("field"), "value": fields.get("value", "")}
         )
-        gateway, item = validate(center, viewer, wanted)
+        gateway, item = validate(center, viewer, declaration)
         declaring.say(which[0], gateway, item)
     except (BadQuestion, ValidationError) as error:
         text = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
@@ -69,7 +69,7 @@ def _declare(
 
 
 def _with_zone(text: str, zone: ZoneInfo) -> str:
-    """A time as a browser's field has it, with the site's offset."""
+    """The value of a browser's time field, with the site's offset added."""
     try:
         when = datetime.fromisoformat(text)
     except ValueError:
@@ -78,7 +78,7 @@ def _with_zone(text: str, zone: ZoneInfo) -> str:
 
 
 def _in_field(text: str, zone: ZoneInfo) -> str:
-    """A time as a browser's field wants it: the site's, to the millisecond, without offset."""
+    """A time for a browser's time field: site time without offset, to the millisecond."""
     try:
         when = datetime.fromisoformat(text)
     except ValueError:
@@ -94,7 +94,7 @@ def _page(
     viewer: Viewer,
     which: tuple[str, str],
     window: tuple[str, str],
-    told: str = "",
+    message: str = "",
     status: int = 200,
 ) -> HTMLResponse:
     lang, (site, machine) = frame.language(request, center), which
@@ -123,7 +123,7 @@ def _page(
         ),
         el("div", el("h1", title), cls="admin-head"),
         el("p", say("console.declare.note", lang), cls="soft"),
-        notice(told, "bad" if status != 200 else ""),
+        notice(message, "bad" if status != 200 else ""),
         forms(
             details, links.declare_page(site, machine), (_in_field(window[0], zone), _in_field(window[1], zone)), lang
         ),

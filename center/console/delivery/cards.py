@@ -14,7 +14,7 @@ from words.catalogue import catalogue
 Row = Mapping[str, Any]
 _HEADS: Final = {"day": "", "gateway": "of-gateway"}
 _IN_FLIGHT: Final = 0.005
-"""A share of a day that is no reason to look: the minutes that are on their way."""
+"""Share of a day whose missing is normal: the minutes still in transit."""
 
 
 def cards(rows: Sequence[Row], now_ns: int, zone: tzinfo, lang: str) -> Markup:
@@ -46,7 +46,7 @@ def _card(row: Row, now_ns: int, zone: tzinfo, lang: str) -> Markup:
 
 
 def _troubles(row: Row, lang: str) -> Sequence[str]:
-    """What somebody should look at, in plain words."""
+    """Problems that need attention, as sentences."""
     out = []
     clock = row["clock"]
     if clock and clock["by"] == "nobody":

@@ -1,4 +1,4 @@
-"""How the data of each gateway get here: what waits and since when, what is missing, its clock and its program."""
+"""Data delivery of each gateway: backlog and its age, missing data, clock and version."""
 
 from datetime import datetime
 from typing import Final
@@ -77,7 +77,7 @@ async def _days(center: CenterState, viewer: Viewer, cache: AnswerCache, site: s
     question = Question(viewer, site, start_ns=start_ns)
     try:
         found = await cache.ask(_DAYS_EVERY_S * 0.9, gateways.days, center, question)
-    except BadQuestion:  # right after midnight there is no whole minute of some zone yet
+    except BadQuestion:  # right after midnight the day has no complete minute yet
         return ""
     return delivery_cards.days(found["rows"], lang)
 

@@ -1,4 +1,4 @@
-"""One small sign for each state, so that nobody needs to tell colours apart; and the mark of the house. Pure."""
+"""One symbol for each state, so that states differ by more than colour; and the logo. Pure."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""KPI values as texts and drawings: a ratio, its bounds, the reason why there is none. Pure."""
+"""KPI values as text and drawing: a ratio, its bounds, the reason why it is null. Pure."""
 
 from markupsafe import Markup
 
@@ -8,7 +8,7 @@ from words import percent, say
 
 
 def why_null(row: Row, kpi: str, lang: str) -> str:
-    """The sentence that says why a KPI has no value."""
+    """The sentence that explains why a KPI is null."""
     return say(f"why_null.{row['why_null'][kpi]}", lang)
 
 

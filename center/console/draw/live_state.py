@@ -1,4 +1,4 @@
-"""What a machine is doing now, as signs and words: on its card in the fleet and on its own page. Pure."""
+"""The current state of a machine as symbols and words, on its card and on its own page. Pure."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -16,12 +16,12 @@ _WORDS: Final = frozenset(state.word for state in State)
 
 
 def state_of(live: Row) -> str:
-    """The state to show; a word that this version does not know is unknown."""
+    """The state to show; states that this version does not know are shown as unknown."""
     return live["state"] if live["state"] in _WORDS else "unknown"
 
 
 def resting(live: Row) -> bool:
-    """Nobody wants the machine to run, and it does not."""
+    """Whether the machine is stopped while it is not scheduled to run."""
     state = state_of(live)
     return state == "planned_stop" or (
         live["calendar"] in ("break", "outside") and state not in ("running", "unknown", "breakdown")
@@ -29,7 +29,7 @@ def resting(live: Row) -> bool:
 
 
 def since(live: Row, now_ns: int, lang: str) -> str:
-    """How long it has been so; of a silent gateway how long nothing has been heard."""
+    """How long the state has lasted; for a silent gateway the time since its last message."""
     start = live["since"] if live["gateway_online"] else live["at"]
     if start is None:
         return say("console.never_heard", lang)
@@ -38,7 +38,7 @@ def since(live: Row, now_ns: int, lang: str) -> str:
 
 
 def chip(live: Row, reasons: Mapping[str, Row], lang: str) -> Markup:
-    """The state as a sign, a word and, where one is known, a reason."""
+    """The state as a symbol and a word, or the reason where one is known."""
     state = state_of(live)
     text = say(f"state.{state}", lang)
     if not live["gateway_online"]:
@@ -51,7 +51,7 @@ def chip(live: Row, reasons: Mapping[str, Row], lang: str) -> Markup:
 
 
 def under(live: Row, products: Mapping[str, Row], lang: str) -> Markup:
-    """Product and pieces in this shift, or what the machine was doing when it was last heard."""
+    """Product and pieces in this shift; for a silent gateway the last known state."""
     if not live["gateway_online"]:
         if live["at"] is None:
             return Markup()
@@ -63,7 +63,7 @@ def under(live: Row, products: Mapping[str, Row], lang: str) -> Markup:
 
 
 def legend(states: Iterable[str], lang: str) -> Markup:
-    """The signs of the states that occur, and how unwanted time looks."""
+    """The symbols of the states, and how unscheduled time looks."""
     items = [el("span", GLYPHS[state], say(f"state.{state}", lang), cls=f"s-{state}") for state in states]
     veil = el("span", el("i", cls="veiled"), say("console.veiled", lang))
     return el("div", *items, veil, cls="legend")

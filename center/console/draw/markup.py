@@ -1,6 +1,6 @@
 """HTML from Python: every text and attribute is escaped unless it is `Markup` already. Pure.
 
-Names of machines, products and reasons come from the shop floor; nothing here can turn one into an element.
+Names of machines, products and reasons come from the shop floor; escaping keeps them from injecting elements.
 """
 
 from collections.abc import Mapping
@@ -34,5 +34,5 @@ def join(*children: Child) -> Markup:
 
 
 def share(part: float) -> str:
-    """A ratio as a CSS length, for geometry only; below 0 and above 1 it is cut."""
+    """A ratio as a CSS length, for geometry only; clamped to 0 and 1."""
     return f"{min(max(part, 0.0), 1.0) * 100:.2f}%"

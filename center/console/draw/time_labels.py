@@ -6,18 +6,18 @@ from words import say
 
 
 def parse(text: str) -> datetime:
-    """A time as the questions' answers write it."""
+    """A time as answers contain it."""
     return datetime.fromisoformat(text)
 
 
 def parse_ns(text: str) -> int:
-    """A time as the answers write it [ns UTC]."""
+    """A time as answers contain it, in ns UTC."""
     moment = parse(text)
     return int(moment.timestamp()) * 1_000_000_000 + moment.microsecond * 1000
 
 
 def local(t_ns: int, zone: tzinfo) -> datetime:
-    """A time on the wall's clock, to the second."""
+    """Local time, to the second."""
     return datetime.fromtimestamp(t_ns // 1_000_000_000, zone)
 
 

@@ -12,7 +12,7 @@ from center.console.draw.names import Row
 from center.queries.sites import MachineAnswer
 from words import duration, percent, say
 
-# From what keeps the floor going to what does not, as a column is stacked.
+# Order in which a column is stacked, from productive to worst.
 STACK: Final = (
     "running",
     "minor_stop",
@@ -41,7 +41,7 @@ _FACTORS: Final = (("availability", "A"), ("performance", "P"), ("quality", "Q")
 
 
 def group_of(live: Row) -> str:
-    """Which of the summary's four numbers counts this machine."""
+    """Which of the four groups of the summary the machine belongs to."""
     state = state_of(live)
     if state in ("running", "unknown"):
         return state
@@ -49,7 +49,7 @@ def group_of(live: Row) -> str:
 
 
 def worst_first(machines: Sequence[MachineAnswer], rows: Sequence[Row]) -> list[MachineAnswer]:
-    """The machines by what they are doing, those that need somebody first."""
+    """The machines ordered by state, those that need attention first."""
     place = {(row["site"], row["machine"]): WORST_FIRST.index(state_of(row)) for row in rows}
     return sorted(
         machines, key=lambda row: (place.get((row["site"], row["id"]), 0), row["site"], row["line"], row["id"])
@@ -57,7 +57,7 @@ def worst_first(machines: Sequence[MachineAnswer], rows: Sequence[Row]) -> list[
 
 
 def score(row: Row | None, label: str, lang: str) -> Markup:
-    """The shift's OEE, its three factors, and how far to trust them."""
+    """The shift's OEE and its factors; with low coverage also its bounds."""
     if row is None:
         return el("div", el("div", el("div", "–", cls="big"), el("div", say("console.no_shift", lang), cls="of")))
     kpis = row["kpis"]
@@ -89,7 +89,7 @@ def factor(row: Row, kpi: str, letter: str, lang: str) -> Markup:
 
 
 def trust(kpis: Row, lang: str) -> Markup:
-    """Coverage and bounds of a number that does not stand on all of the time."""
+    """Coverage and bounds of an OEE that does not cover all of the scheduled time."""
     return el(
         "div",
         el("span", say("console.coverage_short", lang, coverage=percent(kpis["coverage"], lang, 0))),

@@ -1,4 +1,4 @@
-"""What the fleet's cards show besides the live picture, drawn once for all who look. Not for the event loop."""
+"""Numbers on the fleet's cards, rendered once for all viewers. Queries the store: not for the event loop."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ _SHIFT_KPIS: Final = ("availability", "performance", "quality", "oee", "oee_low"
 
 @dataclass(frozen=True)
 class CardMarkup:
-    """One card's numbers. score: of the shift that is on or the last one; hours: of the last 24."""
+    """Rendered numbers of one card. score: of the current or last shift; hours: the last 24."""
 
     score: Markup
     hours: Markup
@@ -33,7 +33,7 @@ class CardMarkup:
 def site_numbers(
     center: CenterState, viewer: Viewer, site: str, machines: tuple[str, ...], lang: str
 ) -> dict[str, CardMarkup]:
-    """The numbers of these machines of one site. Asks the store."""
+    """The numbers of these machines of one site. Queries the store."""
     zone = zone_of(center, viewer, site)
     now_ns = center.now_ns()
     first_ns = windows.start_of("24h", zone, now_ns)
@@ -59,7 +59,7 @@ def site_numbers(
 def _present_shifts(
     center: CenterState, site: str, machines: Sequence[str], zone: ZoneInfo, now_ns: int
 ) -> dict[str, windows.PresentShift | None]:
-    """By machine the shift that is on or the last one; found once for all machines of one calendar."""
+    """By machine the current or last shift; computed once for machines that share a calendar."""
     back_ns = windows.day_start_ns(zone, now_ns, windows.SHIFT_BACK_DAYS)
     found: dict[tuple[tuple[int, int, int], ...], windows.PresentShift | None] = {}
     out = {}
@@ -80,7 +80,7 @@ def _shift_rows(
     zone: ZoneInfo,
     now_ns: int,
 ) -> dict[str, TrendRow]:
-    """Each machine's row of its shift. The store is asked from the first of their dates on: mostly today's alone."""
+    """Each machine's row of its shift. The store is queried from the earliest of their dates on, usually today."""
     wanted = {machine: shift for machine, shift in present.items() if shift}
     if not wanted:
         return {}

@@ -24,8 +24,8 @@ from words import say
 
 NUMBERS_EVERY_S: Final = 15.0
 CARDS: Final = 48
-"""Cards of one page: more nobody reads, and a browser redraws them every second. The summary counts all machines."""
-_LOOK_AGAIN_S: Final = 3.0
+"""Cards per page: a browser redraws them every second. The summary counts all machines."""
+_EMPTY_RECHECK_S: Final = 3.0
 _GROUPS: Final = (
     ("running", "s-running"),
     ("stopped", "s-unplanned_stop"),
@@ -66,15 +66,15 @@ class _Page:
 async def show(
     center: CenterState, viewer: Viewer, cache: AnswerCache, lang: str, site: str, order: str, number: int = 1
 ) -> None:
-    """Builds the page. site: only this one ("" is all); order: `worst` puts the worst first; number: of many cards the
-    part that is shown, from 1.
+    """Builds the page. site: only this one ("" is all); order: `worst` puts the worst first; number: of the part that is
+    shown, from 1, where there are too many cards for one.
     """
     known = await cache.ask(1, queries.sites, center, viewer)
     chosen = [row for row in known if row["id"] == site] if site else known
     with frame.frame(center, lang, say("console.fleet", lang)):
         if not chosen:
             _nothing(lang, site)
-            ui.timer(_LOOK_AGAIN_S, lambda: _look_again(center, viewer, cache, site), immediate=False)
+            ui.timer(_EMPTY_RECHECK_S, lambda: _reload_when_known(center, viewer, cache, site), immediate=False)
             return
         machines = [row for item in chosen for row in await cache.ask(1, queries.machines, center, viewer, item["id"])]
         if order == "worst":
@@ -104,8 +104,8 @@ async def show(
     ui.timer(NUMBERS_EVERY_S, refresh_numbers, immediate=False)
 
 
-async def _look_again(center: CenterState, viewer: Viewer, cache: AnswerCache, site: str) -> None:
-    """Reloads a page that had nothing to show once there is something."""
+async def _reload_when_known(center: CenterState, viewer: Viewer, cache: AnswerCache, site: str) -> None:
+    """Reloads an empty page once there is something to show."""
     rows = await cache.ask(1, queries.sites, center, viewer)
     if any(row["id"] == site for row in rows) or (rows and not site):
         ui.navigate.reload()
@@ -210,7 +210,7 @@ def _live_refresher(page: _Page, summary: ui.html) -> Callable[[], Any]:
 
 
 def _has_news(page: _Page, rows: list[queries.LiveAnswer]) -> bool:
-    """Whether a machine of the sites shown has no place yet."""
+    """Whether a machine has been added to one of the sites shown."""
     sites = {site["id"] for site in page.sites}
     return any(row["site"] in sites and (row["site"], row["machine"]) not in page.known for row in rows)
 

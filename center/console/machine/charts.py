@@ -1,8 +1,7 @@
-"""Options of the two ECharts drawings: OEE over time, and where the time went. Pure.
+"""Options of the two ECharts charts: OEE over time, and the Pareto of losses. Pure.
 
-Colours are CSS variables, so that both themes need no second drawing (the SVG renderer passes them through; only
-emphasis must be off, since it would compute with them). Notes
-are written here, escaped, and only picked by the browser.
+Colours are CSS variables, so one chart serves both themes (the SVG renderer passes them through; emphasis must be off,
+since it would compute with them). Tooltips are rendered here, escaped; the browser only selects one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -83,7 +82,7 @@ def _name(kpi: str, lang: str) -> str:
 
 
 def _band(part: str, rows: Sequence[Row | None]) -> dict[str, Any]:
-    """The band is two stacked lines without ink: the lower bound, and the filled distance to the upper one."""
+    """The band is two stacked invisible lines: the lower bound, and the filled distance to the upper one."""
     data: list[float | str] = []
     for row in rows:
         low, high = _value(row, "oee_low"), _value(row, "oee_high")

@@ -1,4 +1,4 @@
-"""What a machine's page shows. Asks the store; not for the event loop."""
+"""The numbers of a machine's page. Queries the store: not for the event loop."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,14 +23,15 @@ from oee.model.facts import FACT_COLUMNS
 
 Row = Mapping[str, Any]
 _MOST_STOPS: Final = 200_000
-"""A month of a machine that stops every 13 seconds; the timeline needs all of them."""
+"""A month of a machine that stops every 13 seconds; the timeline needs all stops."""
 _DAY_NS: Final = 86_400_000_000_000
 
 
 @dataclass(frozen=True)
 class MachineNumbers:
-    """One machine in one window [ns]. total: one row for all of it; before: the
-    same for the window of equal length before it; points: a row for each bucket or None."""
+    """One machine in one window [ns]. total: one row for the window; before: the same for the window of equal length
+    before it; points: a row for each bucket, None for buckets without one.
+    """
 
     zone: ZoneInfo
     window: tuple[int, int]
@@ -48,7 +49,7 @@ class MachineNumbers:
 def machine_numbers(
     center: CenterState, viewer: Viewer, site: str, machine: str, view: windows.View, lang: str
 ) -> MachineNumbers:
-    """Everything at once, of one window, so that the parts of a page agree."""
+    """All numbers for the same window, so that the parts of the page agree. Raises as the queries do."""
     named = site_detail(center, viewer, site)
     zone = ZoneInfo(named["timezone"])
     now_ns = center.now_ns()
@@ -79,7 +80,7 @@ def machine_numbers(
 
 
 def _back_ns(span: str, length_ns: int) -> int:
-    """How far back the window lies that this one is compared with: whole days, so that the same shifts are in it."""
+    """Distance to the window that this one is compared with: whole days, so that it holds the same shifts."""
     days = -(-length_ns // _DAY_NS)
     return (days if span != "today" else 1) * _DAY_NS
 
@@ -87,7 +88,7 @@ def _back_ns(span: str, length_ns: int) -> int:
 def _points(
     rows: Sequence[Row], size: str, zone: ZoneInfo, window: tuple[int, int], lang: str
 ) -> tuple[Sequence[Row | None], list[tuple[str, str]]]:
-    """Hours have no gaps on their axis; shifts, days and weeks stand only where there were any."""
+    """Points and labels: every hour of the window; shifts, days and weeks only where there are rows."""
     if size != "hour":
         return list(rows), [charts.label_of(row, size, lang) for row in rows]
     by_start = {time_labels.parse_ns(row["start"]): row for row in rows}

@@ -64,8 +64,8 @@ async def show(
     *,
     may_declare: bool = False,
 ) -> None:
-    """Builds the page. which: site and machine; selection: range and bucket as the URL has them; may_declare: whether the
-    viewer may give stops their reasons.
+    """Builds the page. which: site and machine; selection: range and bucket from the URL; may_declare: whether the viewer
+    may declare reasons of stops.
     """
     site, machine = which
     try:
@@ -128,7 +128,7 @@ def _build(page: _Page, details: Row, found: Row) -> None:
 
 
 def _panel(key: str, lang: str, cls: str = "", page: _Page | None = None, file: str = "") -> ui.element:
-    """A titled box. file: what the API calls the rows behind it, which can then be taken along from its head."""
+    """A titled box. file: the API's name of the rows behind it, which can then be downloaded."""
     panel = ui.element("section").classes(f"panel {cls}")
     with panel, ui.element("div").classes("panel-head"):
         words = join(el("h2", say(key, lang)), el("span", say(f"{key}.note", lang), cls="note"))
@@ -139,7 +139,7 @@ def _panel(key: str, lang: str, cls: str = "", page: _Page | None = None, file: 
 
 
 def _put_files(page: _Page, numbers: MachineNumbers) -> None:
-    """What the page shows, as Excel files: the same window, and the trend in the same buckets."""
+    """Download links for what the page shows as Excel files: same window, same buckets."""
     begin, end = (iso(t_ns, numbers.zone) for t_ns in numbers.window)
     selection = {
         "site": page.site,
@@ -162,7 +162,7 @@ def _controls(page: _Page) -> None:
 
 
 def _segment(page: _Page, what: str, choices: tuple[str, ...]) -> None:
-    """Buttons of which one is on; choosing one asks again and keeps the choice in the address."""
+    """Buttons of which one is selected; choosing one reloads the numbers and updates the address."""
     prefix = "console.span" if what == "span" else "bucket"
     buttons: dict[str, ui.element] = {}
 
@@ -183,7 +183,7 @@ def _segment(page: _Page, what: str, choices: tuple[str, ...]) -> None:
 
 
 def _mark(page: _Page) -> None:
-    """Shows which range and bucket are on, and which buckets do not fit."""
+    """Marks the selected range and bucket, and disables buckets that do not fit."""
     for what, on in (("span", page.view.span), ("bucket", page.view.bucket)):
         for choice, button in page.choices[what].items():
             button.classes(add="on") if choice == on else button.classes(remove="on")
@@ -231,7 +231,7 @@ def _live_refresher(page: _Page, details: Row) -> Callable[[], Any]:
 
 
 async def _refresh(page: _Page) -> None:
-    """Asks for the numbers of the range that is on, and shows them if it is still on when they come."""
+    """Loads the numbers of the selected range, and shows them if it is still selected when they arrive."""
     view = page.view
     _mark(page)
     try:

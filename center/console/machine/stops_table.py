@@ -15,7 +15,7 @@ from words import duration, say
 Row = Mapping[str, Any]
 PAGE: Final = 12
 _EXPLAINED: Final = frozenset({"unplanned_stop", "breakdown", "minor_stop", "unknown"})
-"""States of stops that a person may have something to say about."""
+"""States of stops that a person can explain."""
 _SOURCES: Final = frozenset({"plc", "count", "product", "calendar"})
 _HEAD: Final = ("start", "duration", "state", "reason", "by", "product")
 
@@ -28,8 +28,8 @@ def table(
     unwanted: Sequence[Unwanted],
     explain: Callable[..., str] | None = None,
 ) -> Markup:
-    """rows: of one page; unwanted: breaks and time outside shifts; explain: the address at which a stop of that `from`
-    and `to` is given its reason, None where the reader may not.
+    """The table. rows: of one page; unwanted: breaks and time outside shifts; explain: address of the page that declares
+    the reason of a stop with that `from` and `to`, None where the viewer may not.
     """
     if not rows:
         return el("div", say("console.no_stops", lang), cls="empty")
@@ -80,7 +80,7 @@ def _reason(row: Row, reasons: Mapping[str, Row], lang: str, *, needed: bool) ->
 
 
 def _explain(row: Row, explain: Callable[..., str] | None, lang: str) -> Markup | None:
-    """A way to say why, for stops that are over and that a person may know something about."""
+    """A link to declare the reason, for stops that are over and of a state that a person can explain."""
     if explain is None or not row["end"] or row["state"] not in _EXPLAINED:
         return None
     href = explain(**{"from": row["start"], "to": row["end"]})

@@ -1,4 +1,4 @@
-"""A machine's KPIs as tiles: value, and on request the formula or the reason why there is none. Pure."""
+"""A machine's KPIs as tiles: value, with a tooltip for the formula or the reason why it is null. Pure."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -15,7 +15,7 @@ _MINIS: Final = ("pieces_total", "pieces_good", "rejects", "stops", "mean_stop_s
 
 
 def tiles(row: Row, before: Row, lang: str) -> Markup:
-    """OEE with its bounds and what it was before, the three factors, and how far to trust them."""
+    """Tiles of OEE with its bounds and its change, the three factors, coverage, MTBF and MTTR."""
     small = [_ratio(row, kpi, lang) for kpi in _FACTORS]
     small += [_ratio(row, "coverage", lang), _time(row, "mtbf_s", lang), _time(row, "mttr_s", lang)]
     return join(_lead(row, before, lang), *small)
@@ -92,8 +92,9 @@ def _lead(row: Row, before: Row, lang: str) -> Markup:
 
 
 def _change(row: Row, before: Row, lang: str) -> Markup | None:
-    """How many points OEE has moved against the window before; only where both are known and
-    the one before is not a mere beginning."""
+    """Change of OEE in percentage points against the window before; only where both are known and the earlier one has at
+    least half of the scheduled time.
+    """
     now, then = row["kpis"]["oee"], before["kpis"]["oee"]
     known = before["scheduled_ms"] is not None and row["scheduled_ms"] is not None
     if now is None or then is None or not known or before["scheduled_ms"] * 2 < row["scheduled_ms"]:
@@ -110,7 +111,7 @@ def _change(row: Row, before: Row, lang: str) -> Markup | None:
 
 
 def minis(row: Row, lang: str) -> Markup:
-    """Counts and smaller numbers."""
+    """Small tiles: counts and secondary KPIs."""
     return join(*(_mini(row, name, lang) for name in _MINIS))
 
 

@@ -1,9 +1,9 @@
-"""A machine's time as strips, one a day: what it did, what is unknown, and when nobody wanted it. Pure.
+"""A machine's time as strips, one a day: its states, unknown time, and unscheduled time. Pure.
 
-Drawn in layers: running wherever facts timeline_data of any, over it every stop as the gateway told it length, over both what
-no fact tells of (hatched where the calendar planned, empty elsewhere). Time that nobody wanted (breaks, outside
-shifts) is grey unless the machine ran, which shows faded. Facts come by the hour here, so the edge of a silence is
-exact only where silence begins or ends once within an hour.
+Drawn in layers: running wherever there are facts, over it every stop at its full length, over both the time without any
+facts (hatched where it was scheduled, empty elsewhere). Unscheduled time (breaks, outside shifts) is grey unless the
+machine ran, which shows faded. Facts are by hour here, so the edges of a gap are exact only if the gap begins or ends
+once within an hour.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,16 +30,16 @@ Span = tuple[int, int]
 Unwanted = tuple[int, int, str]
 """Start and end [ns], and why: `break` or `outside`."""
 _SLACK_MS: Final = 120_000
-"""Facts of the last minutes may still be on their way; less than this missing in an hour is no silence."""
+"""Facts of the last minutes may still be in transit; less than this missing in an hour is no gap."""
 _TICKS: Final = 4
 _SHORTEST_MS: Final = 60_000
-"""Where several days stand below each other a shorter stop is less than a pixel wide and is left out."""
+"""In a drawing of several days shorter stops would be less than a pixel wide and are left out."""
 _DETAILED: Final = 2
 
 
 @dataclass(frozen=True)
 class Strip:
-    """One row of the picture."""
+    """One row of the drawing."""
 
     label: str
     start_ns: int
@@ -66,17 +66,17 @@ def timeline_data(
     """hours: rows of `trend` by hour, machine and calendar, of this machine; stops: all in the window."""
     scheduled, unwanted = _calendar(segments, window)
     off = [(low, high) for low, high, _ in unwanted]
-    told_ms: dict[int, int] = {}
+    known_ms: dict[int, int] = {}
     ran_off: set[int] = set()
     for row in hours:
         start_ns = time_labels.parse_ns(row["start"])
-        told_ms[start_ns] = told_ms.get(start_ns, 0) + sum(row["sums"][name] for name in STATE_COLUMNS)
+        known_ms[start_ns] = known_ms.get(start_ns, 0) + sum(row["sums"][name] for name in STATE_COLUMNS)
         if row["calendar"] != CalendarClass.SCHEDULED.word and row["sums"]["running_ms"] > 0:
             ran_off.add(start_ns)
     edges = clock_edges("hour", zone, *window).tolist()
     hours_off = [(edge, edge + HOUR_NS) for edge in edges if edge in ran_off]
     ran = [*scheduled, *(part for span in hours_off for part in _within(off, span))]
-    return TimelineData(*window, ran, _silences(edges, window, told_ms), scheduled, unwanted, stops)
+    return TimelineData(*window, ran, _gaps(edges, window, known_ms), scheduled, unwanted, stops)
 
 
 def _calendar(segments: Segments | None, window: Span) -> tuple[list[Span], list[Unwanted]]:
@@ -95,12 +95,13 @@ def _calendar(segments: Segments | None, window: Span) -> tuple[list[Span], list
     return scheduled, unwanted
 
 
-def _silences(edges: list[int], window: Span, told_ms: Mapping[int, int]) -> list[Span]:
-    """Where facts are missing: at the hour's end if the next hour is silent too, else at its beginning."""
+def _gaps(edges: list[int], window: Span, known_ms: Mapping[int, int]) -> list[Span]:
+    """Spans without facts: at the end of an hour if the next hour has none either, else at its beginning."""
     lengths = np.diff(np.array([*edges, window[1]], np.int64))
     lengths[0] -= max(window[0] - edges[0], 0)
     missing = [
-        max(int(length) - told_ms.get(edge, 0) * MS_NS, 0) for edge, length in zip(edges, lengths.tolist(), strict=True)
+        max(int(length) - known_ms.get(edge, 0) * MS_NS, 0)
+        for edge, length in zip(edges, lengths.tolist(), strict=True)
     ]
     out = []
     for index, (edge, missing_ns) in enumerate(zip(edges, missing, strict=True)):
@@ -172,15 +173,15 @@ def _layers(
         tip = note(stop, start_ns, end_ns, reasons, lang)
         yield from (_rect(row, span, f"s s-{stop['state']}", tip) for span in _within(story.scheduled, shown[0]))
         yield from (_rect(row, span, "off", tip) for span in _within(off, shown[0]))
-    for silence in _within(story.silent, window):
-        yield _rect(row, silence, "blank")
-        for span in _within(story.scheduled, silence):
+    for gap in _within(story.silent, window):
+        yield _rect(row, gap, "blank")
+        for span in _within(story.scheduled, gap):
             yield _rect(row, span, "s s-unknown", say("console.no_facts", lang))
     yield from (_rect(row, span, "veil") for span in off)
 
 
 def note(stop: Row, start_ns: int, end_ns: int, reasons: Mapping[str, Row], lang: str) -> str:
-    """A stop in three lines."""
+    """The tooltip of a stop."""
     begin, end = time_labels.parse(stop["start"]), time_labels.parse(stop["end"]) if stop["end"] else None
     lines = [say(f"state.{stop['state']}", lang)]
     lines += [reason_name(stop["reason"], reasons, lang)] if stop["reason"] else []
