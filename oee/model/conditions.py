@@ -89,51 +89,65 @@ def _tokens(text: str) -> list[_Token]:
     return out
 
 
-class _Parser:
+class _Cursor:
+    """A position in the tokens of one text."""
+
     def __init__(self, text: str) -> None:
-        self.text = text
-        self.tokens = _tokens(text)
-        self.at = 0
-        self.names: set[str] = set()
-        self.helpers: list[Node] = []
+        self._tokens = _tokens(text)
+        self._at = 0
 
     def peek(self) -> _Token:
-        return self.tokens[self.at]
+        """The token that comes next."""
+        return self._tokens[self._at]
+
+    def next(self) -> _Token:
+        """The token that comes next, consumed."""
+        token = self.peek()
+        self._at += 1
+        return token
 
     def take(self, *texts: str) -> _Token | None:
+        """The next token, consumed, if it is one of these operators or words; else None."""
         token = self.peek()
-        if token.kind in ("op", "word") and token.text in texts:
-            self.at += 1
-            return token
-        return None
+        return self.next() if token.kind in ("op", "word") and token.text in texts else None
 
     def expect(self, what: str) -> None:
+        """Consumes this operator or raises `BadExpression`."""
         if self.take(what) is None:
             token = self.peek()
             raise BadExpression("expression.expected", token.position, wanted=what, found=token.text)
 
-    def chain(self, words: tuple[str, ...], part: Callable[[], Node]) -> Node:
-        node = part()
-        while token := self.take(*words):
-            node = Node(token.text, (node, part()))
+
+class _Parser:
+    """Recursive descent: a method for each rule of the grammar above. Collects the names and helpers that it meets."""
+
+    def __init__(self, text: str) -> None:
+        self.cursor = _Cursor(text)
+        self.names: set[str] = set()
+        self.helpers: list[Node] = []
+
+    def chain(self, operators: tuple[str, ...], operand: Callable[[], Node]) -> Node:
+        node = operand()
+        while token := self.cursor.take(*operators):
+            node = Node(token.text, (node, operand()))
         return node
 
     def either(self) -> Node:
         return self.chain(("or",), lambda: self.chain(("and",), self.negation))
 
     def negation(self) -> Node:
-        return Node("not", (self.negation(),)) if self.take("not") else self.test()
+        return Node("not", (self.negation(),)) if self.cursor.take("not") else self.test()
 
     def test(self) -> Node:
         left = self.sum()
-        if token := self.take(*_COMPARISONS):
+        if token := self.cursor.take(*_COMPARISONS):
             return Node(token.text, (left, self.sum()))
-        if self.take("in"):
-            self.expect("(")
+        if self.cursor.take("in"):
+            self.cursor.expect("(")
             options = [self.literal()]
-            while self.take(","):
+            while self.cursor.take(","):
                 options.append(self.literal())
-            self.expect(")")
+            self.cursor.expect(")")
             return Node("in", (left, tuple(options)))
         return left
 
@@ -141,8 +155,7 @@ class _Parser:
         return self.chain(("+", "-"), lambda: self.chain(("*", "/"), self.atom))
 
     def literal(self) -> float | str:
-        token = self.peek()
-        self.at += 1
+        token = self.cursor.next()
         if token.kind == "number":
             return float(token.text)
         if token.kind == "text":
@@ -150,58 +163,55 @@ class _Parser:
         raise BadExpression("expression.no_literal", token.position, found=token.text)
 
     def atom(self) -> Node:
-        token = self.peek()
+        token = self.cursor.peek()
         if token.kind in ("number", "text"):
             return Node("literal", (self.literal(),))
-        if self.take("true", "false"):
+        if self.cursor.take("true", "false"):
             return Node("literal", (token.text == "true",))
-        if self.take("("):
+        if self.cursor.take("("):
             node = self.either()
-            self.expect(")")
+            self.cursor.expect(")")
             return node
         if token.kind == "name":
-            self.at += 1
-            if self.peek().text == "(":
+            self.cursor.next()
+            if self.cursor.peek().text == "(":
                 return self.helper(token)
             self.names.add(token.text)
             return Node("name", (token.text,))
         raise BadExpression("expression.no_value", token.position, found=token.text)
 
     def tag(self) -> str:
-        token = self.peek()
+        token = self.cursor.next()
         if token.kind != "name":
             raise BadExpression("expression.no_tag", token.position, found=token.text)
-        self.at += 1
         self.names.add(token.text)
         return token.text
 
     def helper(self, name: _Token) -> Node:
-        self.expect("(")
+        self.cursor.expect("(")
         tag = self.tag()
-        self.expect(",")
+        self.cursor.expect(",")
         if name.text == "blinking":
-            token = self.peek()
-            self.at += 1
+            token = self.cursor.next()
             if token.kind != "duration":
                 raise BadExpression("expression.blinking", token.position)
             node = Node("blinking", (tag, round(_duration_s(token.text) * 1e9)))
         elif name.text == "above":
             first = self.option()
-            self.expect(",")
+            self.cursor.expect(",")
             limits = dict([first, self.option()])
             if set(limits) != {"on", "off"} or limits["off"] > limits["on"]:
                 raise BadExpression("expression.above_limits", name.position)
             node = Node("above", (tag, limits["on"], limits["off"]))
         else:
             raise BadExpression("expression.no_helper", name.position, found=name.text)
-        self.expect(")")
+        self.cursor.expect(")")
         self.helpers.append(node)
         return node
 
     def option(self) -> tuple[str, float]:
-        token = self.peek()
-        self.at += 1
-        self.expect("=")
+        token = self.cursor.next()
+        self.cursor.expect("=")
         value = self.literal()
         if token.text not in ("on", "off") or isinstance(value, str):
             raise BadExpression("expression.above_options", token.position)
@@ -221,7 +231,7 @@ def parse(text: str) -> Expression:
     """
     parser = _Parser(text)
     node = parser.either()
-    rest = parser.peek()
+    rest = parser.cursor.peek()
     if rest.kind != "end":
         raise BadExpression("expression.unexpected", rest.position, found=rest.text)
     return Expression(text, node, frozenset(parser.names), tuple(parser.helpers))
