@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from simulator import truth
-from simulator.door import BadRequest, Door
+from simulator.behaviour.machine import MachineModel
+from simulator.control import BadRequest, ControlServer
 from simulator.factory import Factory
 from simulator.factory import Machine as Spec
 from simulator.history import Writer
-from simulator.machine import Machine
-from simulator.modbus import ModbusPlc
-from simulator.opcua import OpcUaPlc
 from simulator.plant import Plant
-from simulator.signals import NAMESPACES, PLCS, Node, Register
-from simulator.tracks import at, next_change
+from simulator.plc.modbus import ModbusPlc
+from simulator.plc.opcua import OpcUaPlc
+from simulator.plc.readings import at, next_change
+from simulator.plc.signals import NAMESPACES, PLCS, ModbusRegister, OpcUaNode
 
 TICK_S = 0.02
 _AHEAD_NS = 3_000_000_000
@@ -49,13 +49,13 @@ async def run(
     `history` the past since `history_from_ns` (default: the factory's start) is written there meanwhile.
     OSError or RuntimeError: a port is taken.
     """
-    live = Live(factory, now_ns or wall_ns())
-    door: Door | None = None
+    live = LivePlant(factory, now_ns or wall_ns())
+    control: ControlServer | None = None
     try:
         addresses = await live.open()
         if http_port is not None:
-            door = Door(live.answer, http_port)
-            addresses["http"] = f"127.0.0.1:{door.port}"
+            control = ControlServer(live.answer, http_port)
+            addresses["http"] = f"127.0.0.1:{control.port}"
         if ports_file:
             temporary = ports_file.with_suffix(".tmp")
             temporary.write_text(json.dumps(addresses))
@@ -63,12 +63,12 @@ async def run(
         await asyncio.to_thread(live.catch_up, history, history_from_ns, on_progress)
         await live.play(stop)
     finally:
-        if door:
-            await door.close()
+        if control:
+            await control.close()
         await live.close()
 
 
-class Live:
+class LivePlant:
     """The model, its PLCs and the clock. `open`, `catch_up`, `play`, `close`, in this order."""
 
     def __init__(self, factory: Factory, now_ns: Callable[[], int]) -> None:
@@ -113,7 +113,7 @@ class Live:
         for plc in self._plcs.values():
             await (plc.stop() if isinstance(plc, OpcUaPlc) else plc.close())
 
-    async def _show(self, name: str, machine: Machine, now_ns: int) -> None:
+    async def _show(self, name: str, machine: MachineModel, now_ns: int) -> None:
         plc, shown = self._plcs[name], at(machine, now_ns)
         if shown.online != self._online[name]:
             self._online[name] = shown.online
@@ -127,10 +127,10 @@ class Live:
             await plc.show(shown.tags, shown.since_ns)
         await plc.open()
 
-    # What the door asks, on the event loop
+    # Requests at the control port, on the event loop
 
     def answer(self, request: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        """The answer to one request of the door; `BadRequest` says what is wrong with it."""
+        """The answer to one request at the control port; `BadRequest` says what is wrong with it."""
         now_ns = self._now_ns()
         if request == "GET /ready":
             return {"live": self.live, "now_ns": now_ns}
@@ -185,7 +185,7 @@ class Live:
         self._due_ns[machine.spec.id] = 0
         return {"begins_ns": begins_ns}
 
-    def _machine(self, arguments: dict[str, Any]) -> Machine:
+    def _machine(self, arguments: dict[str, Any]) -> MachineModel:
         name = arguments.get("machine")
         if name not in self.plant.machines:
             raise BadRequest(f"machine {name!r} is unknown; write one of {', '.join(self.plant.machines)}")
@@ -195,9 +195,9 @@ class Live:
 def _plc(spec: Spec) -> ModbusPlc | OpcUaPlc:
     places = PLCS[spec.plc].places
     if PLCS[spec.plc].protocol == "opcua":
-        nodes = {tag: place for tag, place in places.items() if isinstance(place, Node)}
+        nodes = {tag: place for tag, place in places.items() if isinstance(place, OpcUaNode)}
         return OpcUaPlc(NAMESPACES[spec.plc], nodes, spec.host, spec.port)
-    registers = {tag: place for tag, place in places.items() if isinstance(place, Register)}
+    registers = {tag: place for tag, place in places.items() if isinstance(place, ModbusRegister)}
     return ModbusPlc(registers, spec.host, spec.port)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from simulator.factory import Factory, Machine
-from simulator.signals import NAMESPACES, PLCS, Register
+from simulator.plc.signals import NAMESPACES, PLCS, ModbusRegister
 
 SITE: Final = "song-hong"
 _NAMES: Final = {
@@ -110,15 +110,15 @@ def _device(machine: Machine, place: str) -> dict[str, Any]:
         tags: dict[str, Any] = {
             tag: {"node": f"nsu={NAMESPACES[machine.plc]};s={node.name}"}
             for tag, node in plc.places.items()
-            if not isinstance(node, Register)
+            if not isinstance(node, ModbusRegister)
         }
         return {"kind": "opcua", "url": place, "security": "None", **common, "tags": tags}
     host, _, port = place.rpartition(":")
-    tags = {tag: _register(register) for tag, register in plc.places.items() if isinstance(register, Register)}
+    tags = {tag: _register(register) for tag, register in plc.places.items() if isinstance(register, ModbusRegister)}
     return {"kind": "modbus_tcp", "host": host, "port": int(port), "unit": 1, **common, "tags": tags}
 
 
-def _register(register: Register) -> dict[str, Any]:
+def _register(register: ModbusRegister) -> dict[str, Any]:
     if register.table in {"coil", "discrete"}:
         return {register.table: register.address}
     if register.bit is not None:

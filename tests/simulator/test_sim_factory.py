@@ -9,7 +9,7 @@ from sim_moments import NOW
 import config
 from simulator import demo
 from simulator.factory import BadFactory, dump, load, to_ns
-from simulator.signals import PLCS
+from simulator.plc.signals import PLCS
 from simulator.timetable import Timetable, Wanted
 
 

@@ -7,7 +7,7 @@ from sim_moments import DAY, NOW, NOW_NS, S
 from simulator import demo, history
 from simulator.factory import Event, Factory
 from simulator.plant import Plant
-from simulator.tracks import at
+from simulator.plc.readings import at
 
 
 def shaky(days=1):

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from sim_moments import DAY, NOW, NOW_NS, S
 
 from simulator import demo
+from simulator.behaviour.segments import Kind
 from simulator.plant import Plant
-from simulator.segments import Kind
-from simulator.tracks import at, changes
+from simulator.plc.readings import at, changes
 
 
 def told(plant, start, end):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from sim_moments import DAY, NOW_NS, S
 
-from simulator.segments import Kind
-from simulator.signals import PLCS
-from simulator.tracks import changes
+from simulator.behaviour.segments import Kind
+from simulator.plc.readings import changes
+from simulator.plc.signals import PLCS
 
 MACHINES = ("press-1", "cnc-1", "cnc-2", "inj-1", "pack-1", "sew-1")
 

@@ -12,7 +12,7 @@ from asyncua import Client, ua
 from pymodbus.client import AsyncModbusTcpClient
 
 from simulator import demo, serve
-from simulator.signals import NAMESPACES
+from simulator.plc.signals import NAMESPACES
 
 S = 1_000_000_000
 

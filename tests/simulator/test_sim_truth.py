@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from sim_moments import DAY, NOW_NS, S
 
 from simulator import truth
+from simulator.behaviour.machine import MachineModel
+from simulator.behaviour.segments import Kind, Segment
 from simulator.factory import Factory, Machine, Product, Shift, to_ns
-from simulator.machine import Machine as Model
-from simulator.segments import Kind, Segment
 from simulator.timetable import Timetable
 
 BEGIN = datetime(2026, 5, 4, 1, 0, tzinfo=UTC)  # Monday 08:00 in Vietnam
@@ -27,8 +27,8 @@ def model(rows, plc="press", **more):
     products = (Product(number=1, ideal_s=2), Product(number=2, ideal_s=4))
     spec = Machine(id="m", device="plc", plc=plc, products=products[:1] if plc == "pulse" else products, **more)
     factory = Factory(start=BEGIN, shifts=(SHIFT,), machines=(spec,))
-    machine = Model(factory, spec, Timetable(factory))
-    machine._due_ns.clear()
+    machine = MachineModel(factory, spec, Timetable(factory))
+    machine._planner.events._due_ns.clear()
     start = T0
     for index, (kind, seconds, done, rejects, change) in enumerate(rows):
         end = start + round(seconds * S)
@@ -40,8 +40,8 @@ def model(rows, plc="press", **more):
             done_ns=np.array([start + round(item * S) for item in done], np.int64),
             rejects=np.array(rejects, np.uint8),
             change=(start + S // 2, change) if change is not None else None,
-            cycles_before=machine._cycles,
-            rejects_before=machine._rejects,
+            cycles_before=machine._progress.cycles,
+            rejects_before=machine._progress.rejects,
         )
         machine.current = segment
         if index < len(rows) - 1:

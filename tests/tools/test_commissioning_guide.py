@@ -9,7 +9,7 @@ import pytest
 import nhip
 from config import parse_site, read_site
 from simulator.factory import load
-from simulator.signals import PLCS
+from simulator.plc.signals import PLCS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 GUIDES = {"en": DOCS / "commissioning.md", "vi": DOCS / "commissioning.vi.md"}

@@ -10,7 +10,7 @@ import pytest
 from tools_plant import in_background, modbus, run, write_yaml
 
 from simulator import demo
-from simulator.serve import Live, wall_ns
+from simulator.serve import LivePlant, wall_ns
 from words import say
 
 SHIFTS = [{"name": "A", "days": "daily", "from": "00:00", "to": "24:00"}]
@@ -182,7 +182,7 @@ def test_complaints_come_first_and_offline_connects_to_nobody(tmp_path):
 async def factory():
     """The demo factory, live; yields its site file as data and the model."""
     model = demo.factory(datetime.now(UTC), history_days=0)
-    live, stop = Live(model, wall_ns()), asyncio.Event()
+    live, stop = LivePlant(model, wall_ns()), asyncio.Event()
     addresses = await live.open()
     live.catch_up(None, None, None)
     playing = asyncio.create_task(live.play(stop))

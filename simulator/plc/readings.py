@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.machine import Machine
-from simulator.segments import Changeover, Int64, Kind, Segment
-from simulator.signals import PLCS, Condition, Counter, values
+from simulator.behaviour.machine import MachineModel
+from simulator.behaviour.segments import Changeover, Int64, Kind, Segment
+from simulator.plc.signals import PLCS, Condition, Counter, values
 
 Values = NDArray[Any]
 
@@ -57,12 +57,12 @@ def counts(counter: Counter, start: int, cavities: int, cycles: Cycles) -> Int64
     return wrapped
 
 
-def counter_start(machine: Machine, counter: Counter) -> int:
+def counter_start(machine: MachineModel, counter: Counter) -> int:
     """Where a counter stood at the model's start."""
     return 0 if counter.counts == "rejects" else machine.spec.counter_start
 
 
-def conditions(machine: Machine, from_ns: int, until_ns: int) -> tuple[list[int], list[Condition]]:
+def conditions(machine: MachineModel, from_ns: int, until_ns: int) -> tuple[list[int], list[Condition]]:
     """Instants in `[from_ns, until_ns]` at which the condition may change, the first being `from_ns`."""
     changeovers = machine.changeovers_by(until_ns)
     instants = {from_ns}
@@ -102,7 +102,7 @@ class _Recent:
         return Condition(kind, shown.idle, shown.code, product, setting_up)
 
 
-def changes(machine: Machine, from_ns: int, until_ns: int) -> dict[str, tuple[Int64, Values]]:
+def changes(machine: MachineModel, from_ns: int, until_ns: int) -> dict[str, tuple[Int64, Values]]:
     """Each tag's value at `from_ns` and its changes up to and with `until_ns`: times and values."""
     spec, plc = machine.spec, PLCS[machine.spec.plc]
     numbers = tuple(product.number for product in spec.products)
@@ -120,7 +120,7 @@ def changes(machine: Machine, from_ns: int, until_ns: int) -> dict[str, tuple[In
 
 
 @dataclass(frozen=True)
-class Shown:
+class PlcReading:
     """What a PLC shows at an instant. since_ns: for each tag, when it got this value."""
 
     online: bool
@@ -128,7 +128,7 @@ class Shown:
     since_ns: dict[str, int]
 
 
-def at(machine: Machine, t_ns: int) -> Shown:
+def at(machine: MachineModel, t_ns: int) -> PlcReading:
     """Every tag at `t_ns`, which must not lie before the current stretch."""
     segment = machine.current
     found = changes(machine, segment.start_ns if segment.start_ns <= t_ns else machine.past[-1].start_ns, t_ns)
@@ -139,16 +139,16 @@ def at(machine: Machine, t_ns: int) -> Shown:
         tags[tag] = value.item()
         differs = np.flatnonzero(column != value)
         since_ns[tag] = int(times[differs[-1] + 1]) if len(differs) else int(times[0])
-    return Shown(segment.kind != Kind.OFFLINE, tags, since_ns)
+    return PlcReading(segment.kind != Kind.OFFLINE, tags, since_ns)
 
 
-def offline_spans(machine: Machine, from_ns: int, until_ns: int) -> list[tuple[int, int]]:
+def offline_spans(machine: MachineModel, from_ns: int, until_ns: int) -> list[tuple[int, int]]:
     """When the PLC was away: stretches that touch `[from_ns, until_ns)`."""
     found = machine.segments(from_ns, until_ns)
     return [(item.start_ns, item.end_ns) for item in found if item.kind == Kind.OFFLINE]
 
 
-def next_change(machine: Machine, t_ns: int) -> int:
+def next_change(machine: MachineModel, t_ns: int) -> int:
     """The first instant after `t_ns` at which the current plan changes a tag."""
     segment = machine.current
     later = segment.done_ns[segment.done_ns > t_ns]

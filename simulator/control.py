@@ -28,7 +28,7 @@ class BadRequest(Exception):
     """The question makes no sense; the message says why."""
 
 
-class Door:
+class ControlServer:
     """A small HTTP server in a thread of its own. Questions are answered by `answer(request, arguments)` on the
     event loop, so that the model is never touched by two threads.
     """

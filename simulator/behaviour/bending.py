@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from simulator import cycles
-from simulator.segments import Kind, Segment
+from simulator.behaviour import cycles
+from simulator.behaviour.segments import Kind, Segment
 
 
 def cut(segment: Segment, at_ns: int) -> Segment:

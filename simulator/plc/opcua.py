@@ -8,7 +8,7 @@ from asyncua import ua
 from asyncua.server.binary_server_asyncio import BinaryServer
 from asyncua.server.server import Server
 
-from simulator.signals import Node
+from simulator.plc.signals import OpcUaNode
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -16,7 +16,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 class OpcUaPlc:
     """One server on one address; `close` and `open` again keep its address space, as a PLC does behind a cable."""
 
-    def __init__(self, namespace: str, places: dict[str, Node], host: str, port: int) -> None:
+    def __init__(self, namespace: str, places: dict[str, OpcUaNode], host: str, port: int) -> None:
         logging.getLogger("asyncua").setLevel(logging.CRITICAL)
         self._namespace = namespace
         self._places = places

@@ -8,7 +8,7 @@ from pymodbus.constants import ExcCodes
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
-from simulator.signals import Register
+from simulator.plc.signals import ModbusRegister
 
 _BITS: Final = 32
 _REGISTERS: Final = 256
@@ -20,7 +20,7 @@ class ModbusPlc:
     before the first one the PLC answers that it is busy.
     """
 
-    def __init__(self, places: dict[str, Register], host: str, port: int) -> None:
+    def __init__(self, places: dict[str, ModbusRegister], host: str, port: int) -> None:
         logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
         self._places = places
         self._host = host
@@ -85,7 +85,7 @@ class ModbusPlc:
         return None
 
 
-def _put(words: list[int], place: Register, value: int) -> None:
+def _put(words: list[int], place: ModbusRegister, value: int) -> None:
     if place.table in {"coil", "discrete"}:
         words[place.address // 16] |= value << (place.address % 16)
     elif place.bit is not None:

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from simulator.dice import SECOND_NS, SHORTEST_NS, Dice
+from simulator.behaviour.dice import SECOND_NS, SHORTEST_NS, Dice
+from simulator.behaviour.segments import Kind
 from simulator.factory import VISIBLE, Event, Machine
-from simulator.segments import Kind
 from simulator.timetable import Timetable
 
 LIMIT_MARGIN_NS = 8 * SECOND_NS
@@ -26,6 +26,11 @@ class Frame:
     dice: Dice
     late_s: float
     limit_ns: int
+
+
+def minor_limit_ns(spec: Machine) -> int:
+    """The longest minor stop of this machine [ns]."""
+    return int(spec.minor_limit_s * SECOND_NS)
 
 
 def shortest(spec: Machine, ideal_ns: int) -> int:

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
+from simulator.behaviour.segments import Kind
 from simulator.factory import PlcKind
-from simulator.segments import Kind
 
 NAMESPACES: Final[dict[PlcKind, str]] = {
     "moulder": "urn:simulator:injection-moulding",
@@ -26,7 +26,7 @@ NAMESPACES: Final[dict[PlcKind, str]] = {
 }
 
 
-class Register(NamedTuple):
+class ModbusRegister(NamedTuple):
     """A place in a Modbus server."""
 
     table: Literal["coil", "discrete", "holding", "input"]
@@ -36,7 +36,7 @@ class Register(NamedTuple):
     bit: int | None = None
 
 
-class Node(NamedTuple):
+class OpcUaNode(NamedTuple):
     """A variable of an OPC UA server: the string part of its node id within the kind's namespace."""
 
     name: str
@@ -55,7 +55,7 @@ class Plc:
     """places: tag to register or node. counters: tags that count; all others follow from the `Condition`."""
 
     protocol: Literal["modbus_tcp", "opcua"]
-    places: dict[str, Register | Node]
+    places: dict[str, ModbusRegister | OpcUaNode]
     counters: dict[str, Counter]
 
 
@@ -73,62 +73,62 @@ PLCS: Final[dict[PlcKind, Plc]] = {
     "press": Plc(
         "modbus_tcp",
         {
-            "running": Register("coil", 0, "bool"),
-            "alarm": Register("holding", 90),
-            "strokes": Register("holding", 100),
-            "rejects": Register("holding", 101),
-            "recipe": Register("holding", 102),
+            "running": ModbusRegister("coil", 0, "bool"),
+            "alarm": ModbusRegister("holding", 90),
+            "strokes": ModbusRegister("holding", 100),
+            "rejects": ModbusRegister("holding", 101),
+            "recipe": ModbusRegister("holding", 102),
         },
         {"strokes": Counter("pieces", 16), "rejects": Counter("rejects", 16)},
     ),
     "cnc_rejects": Plc(
         "modbus_tcp",
         {
-            "running": Register("discrete", 0, "bool"),
-            "setup": Register("discrete", 1, "bool"),
-            "parts": Register("holding", 10, "uint32", "CDAB"),
-            "rejects": Register("holding", 12, "uint32", "CDAB"),
-            "alarm": Register("holding", 14),
-            "program": Register("holding", 15),
+            "running": ModbusRegister("discrete", 0, "bool"),
+            "setup": ModbusRegister("discrete", 1, "bool"),
+            "parts": ModbusRegister("holding", 10, "uint32", "CDAB"),
+            "rejects": ModbusRegister("holding", 12, "uint32", "CDAB"),
+            "alarm": ModbusRegister("holding", 14),
+            "program": ModbusRegister("holding", 15),
         },
         {"parts": Counter("pieces", 32), "rejects": Counter("rejects", 32)},
     ),
     "cnc_good": Plc(
         "modbus_tcp",
         {
-            "total": Register("holding", 200, "uint32"),
-            "good": Register("holding", 202, "uint32"),
-            "alarm": Register("holding", 204),
-            "program": Register("holding", 205),
-            "running": Register("holding", 206, "bool", bit=0),
+            "total": ModbusRegister("holding", 200, "uint32"),
+            "good": ModbusRegister("holding", 202, "uint32"),
+            "alarm": ModbusRegister("holding", 204),
+            "program": ModbusRegister("holding", 205),
+            "running": ModbusRegister("holding", 206, "bool", bit=0),
         },
         {"total": Counter("pieces", 32), "good": Counter("good", 32)},
     ),
     "moulder": Plc(
         "opcua",
         {
-            "status": Node("Machine.ProductionStatus", "Int32"),
-            "mode": Node("Machine.MachineMode", "Int32"),
-            "shots": Node("Job.CycleCounter", "UInt32"),
-            "bad": Node("Job.BadPartsCounter", "UInt32"),
-            "job": Node("Job.Number", "UInt16"),
+            "status": OpcUaNode("Machine.ProductionStatus", "Int32"),
+            "mode": OpcUaNode("Machine.MachineMode", "Int32"),
+            "shots": OpcUaNode("Job.CycleCounter", "UInt32"),
+            "bad": OpcUaNode("Job.BadPartsCounter", "UInt32"),
+            "job": OpcUaNode("Job.Number", "UInt16"),
         },
         {"shots": Counter("cycles", 32), "bad": Counter("rejects", 32)},
     ),
     "packer": Plc(
         "opcua",
         {
-            "state": Node("Status.StateCurrent", "Int32"),
-            "mode": Node("Status.UnitModeCurrent", "Int32"),
-            "starved": Node("Status.EquipmentInterlock.Starved", "Boolean"),
-            "blocked": Node("Status.EquipmentInterlock.Blocked", "Boolean"),
-            "processed": Node("Admin.ProdProcessedCount", "UInt32"),
-            "defective": Node("Admin.ProdDefectiveCount", "UInt32"),
-            "recipe": Node("Status.Recipe", "UInt16"),
+            "state": OpcUaNode("Status.StateCurrent", "Int32"),
+            "mode": OpcUaNode("Status.UnitModeCurrent", "Int32"),
+            "starved": OpcUaNode("Status.EquipmentInterlock.Starved", "Boolean"),
+            "blocked": OpcUaNode("Status.EquipmentInterlock.Blocked", "Boolean"),
+            "processed": OpcUaNode("Admin.ProdProcessedCount", "UInt32"),
+            "defective": OpcUaNode("Admin.ProdDefectiveCount", "UInt32"),
+            "recipe": OpcUaNode("Status.Recipe", "UInt16"),
         },
         {"processed": Counter("pieces", 32), "defective": Counter("rejects", 32)},
     ),
-    "pulse": Plc("modbus_tcp", {"pulses": Register("input", 0, "uint32")}, {"pulses": Counter("pieces", 32)}),
+    "pulse": Plc("modbus_tcp", {"pulses": ModbusRegister("input", 0, "uint32")}, {"pulses": Counter("pieces", 32)}),
 }
 
 # PackML (OPC 30050): 2 Stopped, 4 Idle, 5 Suspended, 6 Execute, 9 Aborted

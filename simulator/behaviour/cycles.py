@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from simulator.factory import Habits
-from simulator.segments import Int64, UInt8
+from simulator.behaviour.segments import Int64, UInt8
+from simulator.factory import Habits, Machine
 
 LONGEST = 1.95
 """No cycle takes longer than this many ideal times of its own accord [1]."""
@@ -13,6 +13,11 @@ QUIET_BEFORE_NS = 2_500_000_000
 QUIET_AFTER_NS = 300_000_000
 _CLEAR_NS = 50_000_000
 _DAY_NS = 86_400_000_000_000
+
+
+def ideals_ns(spec: Machine) -> tuple[int, ...]:
+    """Ideal time of a cycle of each product, whole microseconds [ns]."""
+    return tuple(round(product.ideal_s * 1e6) * 1000 for product in spec.products)
 
 
 def speed(habits: Habits, age_ns: int) -> float:

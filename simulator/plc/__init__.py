@@ -1,0 +1,1 @@
+"""What a PLC shows of its machine, and the servers that show it."""
