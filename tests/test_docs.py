@@ -1,5 +1,6 @@
 """Documentation that is made from code is as the code has it."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -71,3 +72,31 @@ def test_a_phrase_without_vietnamese_is_named(copy):
     assert found.returncode == 2
     assert "add the Vietnamese for 'pieces / busy time'" in found.stderr
     assert "remove 'pieces / B'" in found.stderr
+
+
+PROSE = sorted(
+    path.relative_to(ROOT).as_posix()
+    for pattern in ("*.md", "docs/**/*.md", "deploy/**/*.md", "findings/*.md")
+    for path in ROOT.glob(pattern)
+)
+ROOM_NAMES = "oee|wire|config|words|cli|adapters|agent|center|replay|tools|simulator|demo"
+SOURCE_FILE = re.compile(rf"`((?:{ROOM_NAMES}|tests|bench|scripts)/[\w/.-]*\w\.\w+)`")
+MODULE = re.compile(rf"`((?:{ROOM_NAMES})(?:\.[a-z_]\w*){2,})")
+
+
+@pytest.mark.parametrize("name", PROSE)
+def test_files_and_modules_that_pages_name_exist(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    text = re.sub(r"^```\w+ recipe=.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    missing = [path for path in SOURCE_FILE.findall(text) if not (ROOT / path).exists()]
+    missing += [dotted for dotted in MODULE.findall(text) if not _is_module_or_name_in_one(dotted)]
+    assert missing == []
+
+
+def _is_module_or_name_in_one(dotted):
+    *folders, last = dotted.split(".")
+    place = ROOT.joinpath(*folders)
+    if (place / last).is_dir() or (place / f"{last}.py").exists():
+        return True
+    source = place.with_suffix(".py") if folders else None
+    return source is not None and source.exists() and re.search(rf"\b{last}\b", source.read_text(encoding="utf-8"))
