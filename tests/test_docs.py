@@ -81,7 +81,7 @@ PROSE = sorted(
 )
 ROOM_NAMES = "oee|wire|config|words|cli|adapters|agent|center|replay|tools|simulator|demo"
 SOURCE_FILE = re.compile(rf"`((?:{ROOM_NAMES}|tests|bench|scripts)/[\w/.-]*\w\.\w+)`")
-MODULE = re.compile(rf"`((?:{ROOM_NAMES})(?:\.[a-z_]\w*){2,})")
+MODULE = re.compile(rf"`((?:{ROOM_NAMES})(?:\.[a-z_]\w*){(2,)})")
 
 
 @pytest.mark.parametrize("name", PROSE)
