@@ -17,7 +17,7 @@ from adapters.modbus.plan import Request
 Raw = Sequence[Any]
 
 
-class Block(NamedTuple):
+class BlockLayout(NamedTuple):
     """One request's tags, by address; `raw` of an answer has as many values. meanings: None where the raw value is the
     value; ValueError where it means nothing.
     """
@@ -27,15 +27,15 @@ class Block(NamedTuple):
     raw: Callable[[bytes], Raw]
 
 
-def block_of(request: Request, decoders: Mapping[str, Decoder | None]) -> Block:
+def block_of(request: Request, decoders: Mapping[str, Decoder | None]) -> BlockLayout:
     """How to read the answers to `request`. decoders: by tag, None for a bit of a table of bits."""
     tags = request.tags
     if request.table in BIT_TABLES:
-        return Block(tags, (None,) * len(tags), _bits([place.start - request.start for place in request.places]))
+        return BlockLayout(tags, (None,) * len(tags), _bits([place.start - request.start for place in request.places]))
     chosen = [(decoder, 2 * (place.start - request.start)) for place in request.places
               if (decoder := decoders[place.tag]) is not None]  # fmt: skip
     meanings = tuple(decoder.meaning for decoder, _ in chosen)
-    return Block(tags, meanings, _registers(chosen, 2 * request.count))
+    return BlockLayout(tags, meanings, _registers(chosen, 2 * request.count))
 
 
 def value_of(meaning: Meaning | None, raw: Any) -> Value | None:

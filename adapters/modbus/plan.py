@@ -32,7 +32,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RequestLimits:
     """What one request may hold. never_read: (table, first, last), both ends included."""
 
     max_registers: int = 125
@@ -64,7 +64,7 @@ class Request:
         return hash((self.table, self.start, self.count, self.period_s))
 
 
-def plan(places: Iterable[Place], limits: Limits, holes: frozenset[Hole] = frozenset()) -> tuple[Request, ...]:
+def plan(places: Iterable[Place], limits: RequestLimits, holes: frozenset[Hole] = frozenset()) -> tuple[Request, ...]:
     """The fewest requests that a sweep from low to high addresses finds; every place lies in exactly one.
 
     ValueError if a place alone is beyond the limits or within `never_read`.
@@ -116,9 +116,9 @@ def places_of(device: ModbusDevice) -> tuple[Place, ...]:
     )
 
 
-def limits_of(device: ModbusDevice) -> Limits:
+def limits_of(device: ModbusDevice) -> RequestLimits:
     """What the site file allows in one request to this device."""
-    return Limits(device.max_registers, device.max_bits, device.max_gap, device.forbidden())
+    return RequestLimits(device.max_registers, device.max_bits, device.max_gap, device.forbidden())
 
 
 def requests_of(device: ModbusDevice) -> tuple[Request, ...]:
@@ -134,7 +134,7 @@ def _gap_before(request: Request, start: int) -> int:
     return max(0, start - max(place.end for place in request.places if place.start < start))
 
 
-def _fits(held: list[Place], place: Place, limits: Limits, holes: frozenset[Hole]) -> bool:
+def _fits(held: list[Place], place: Place, limits: RequestLimits, holes: frozenset[Hole]) -> bool:
     first, end = held[0], max(item.end for item in held)
     if place.table != first.table or place.period_s != first.period_s:
         return False
@@ -146,16 +146,16 @@ def _fits(held: list[Place], place: Place, limits: Limits, holes: frozenset[Hole
     return not _touches(place.table, first.start, max(end, place.end), limits)
 
 
-def _check(place: Place, limits: Limits) -> None:
+def _check(place: Place, limits: RequestLimits) -> None:
     if place.count > _most(place, limits):
         raise ValueError(f"{place.tag}: {place.count} addresses do not fit in one request of {_most(place, limits)}")
     if _touches(place.table, place.start, place.end, limits):
         raise ValueError(f"{place.tag}: {place.table} {place.start} lies in a never_read range")
 
 
-def _most(place: Place, limits: Limits) -> int:
+def _most(place: Place, limits: RequestLimits) -> int:
     return limits.max_bits if place.table in BIT_TABLES else limits.max_registers
 
 
-def _touches(table: Table, start: int, end: int, limits: Limits) -> bool:
+def _touches(table: Table, start: int, end: int, limits: RequestLimits) -> bool:
     return any(name == table and start <= last and first < end for name, first, last in limits.never_read)

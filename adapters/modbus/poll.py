@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping
 from itertools import repeat
 from typing import Any, Final
 
-from adapters.modbus.block import Block, Raw, block_of, value_of
+from adapters.modbus.block import BlockLayout, Raw, block_of, value_of
 from adapters.modbus.bus.frames_tcp import (
     ACKNOWLEDGE,
     BUSY,
@@ -30,7 +30,7 @@ from adapters.modbus.bus.frames_tcp import (
     WRONG_LENGTH,
 )
 from adapters.modbus.decode import Decoder
-from adapters.modbus.plan import Hole, Limits, Place, Request, plan, where_to_cut
+from adapters.modbus.plan import Hole, Place, Request, RequestLimits, plan, where_to_cut
 from oee.model.states import Quality
 
 RARELY_S = 60.0
@@ -52,7 +52,7 @@ Change = tuple[str, Any, Quality]
 class Poll:
     """The requests of one device. Times are monotonic [s]."""
 
-    def __init__(self, places: Iterable[Place], limits: Limits, decoders: Mapping[str, Decoder | None]) -> None:
+    def __init__(self, places: Iterable[Place], limits: RequestLimits, decoders: Mapping[str, Decoder | None]) -> None:
         self._places, self._limits, self._decoders = tuple(places), limits, decoders
         self.period_s = min(place.period_s for place in self._places)
         self.refused_tags: dict[str, int] = {}
@@ -61,7 +61,7 @@ class Poll:
         self._answers: dict[Request, tuple[bytes, Raw]] = {}
         self._due_s: dict[Request, float] = {}
         self._silences: dict[Request, int] = {}
-        self._blocks: dict[Request, Block] = {}
+        self._blocks: dict[Request, BlockLayout] = {}
         self._replan()
 
     @property
@@ -143,7 +143,7 @@ class Poll:
         # Half a round early, so that a round that starts a little before its time does not skip a turn.
         self._due_s[request] = now_s + request.period_s - self.period_s / 2
 
-    def _changes(self, block: Block, raw: Raw, before: Raw | None) -> list[Change]:
+    def _changes(self, block: BlockLayout, raw: Raw, before: Raw | None) -> list[Change]:
         last, changes = self._last, []
         good, bad = Quality.GOOD, Quality.BAD
         for tag, meaning, new, old in zip(block.tags, block.meanings, raw, before or _NOTHING):  # noqa: B905

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
 
 from adapters.contract import NotConnected, Reading, rows_at
-from adapters.modbus.bus.frames_tcp import GATEWAY_NO_ANSWER, GATEWAY_NO_PATH, Refused
+from adapters.modbus.bus.bus import Bus
+from adapters.modbus.bus.frames_tcp import GATEWAY_NO_ANSWER, GATEWAY_NO_PATH, ExceptionResponse
 from adapters.modbus.decode import decoder_of
 from adapters.modbus.model import ModbusDevice
 from adapters.modbus.plan import Request, limits_of, places_of
@@ -13,28 +13,6 @@ from adapters.modbus.poll import Change, Poll
 
 CONNECT_AT_LEAST_S = 3.0
 """A connection may take one lost packet longer than an answer may [s]."""
-
-
-class Bus(Protocol):
-    """What carries questions to the units that share it, one at a time."""
-
-    peer: str
-
-    async def join(self, user: object, timeout_s: float, pause_s: float) -> None:
-        """Opens it unless it is open. Raises `NotConnected`, `DeviceMisconfigured`."""
-        ...
-
-    def leave(self, user: object) -> None:
-        """Closes it if nobody else uses it; never raises."""
-        ...
-
-    async def ask(self, unit: int, request: Request, timeout_s: float) -> bytes:
-        """The bytes of the values. Raises `TimeoutError` if no answer came, `Refused`, `NotConnected`."""
-        ...
-
-    def silence(self, unit: int, timeout_s: float) -> NotConnected:
-        """What to raise when `unit` did not answer."""
-        ...
 
 
 class Unit:
@@ -73,7 +51,7 @@ class Unit:
                 if silences > 1:
                     raise self._silence() from None
                 continue
-            except Refused as refusal:
+            except ExceptionResponse as refusal:
                 if refusal.code in {GATEWAY_NO_PATH, GATEWAY_NO_ANSWER}:
                     raise NotConnected(f"{self._bus.peer} unit {self._unit}: {refusal}") from refusal
                 changes += self._poll.refused(request, refusal.code, started_s)

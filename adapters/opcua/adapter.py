@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
 from asyncua import ua
 from asyncua.client.client import Client
@@ -17,15 +16,15 @@ from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.uaerrors import UaError
 
 from adapters.contract import Adapter, NotConnected, Reading, Row
+from adapters.opcua.changes import ChangedValues
 from adapters.opcua.errors import judged
-from adapters.opcua.limits import Limits, in_parts, limits_of
+from adapters.opcua.limits import ServerLimits, in_parts, limits_of
 from adapters.opcua.model import OpcUaDevice
 from adapters.opcua.nodes import node_id
 from adapters.opcua.security import secure
 from adapters.opcua.subscription import Watch
-from adapters.opcua.values import SourceClock, clock_off_ns, source_ns_of, value_of
+from adapters.opcua.values import clock_off_ns
 from config.devices.device import SHORTEST_STALE_AFTER_S
-from oee.model.states import Quality
 
 RARELY_S = 60.0
 """How often refused nodes are asked for again, and subscribed values compared with read ones [s]."""
@@ -51,14 +50,11 @@ class OpcUa:
     def __init__(self, device: OpcUaDevice, now_ns: Callable[[], int]) -> None:
         self._device, self._now_ns = device, now_ns
         self._subscribed = device.mode == "subscribe"
-        self._clock = SourceClock()
+        self._changes = ChangedValues(now_ns)
         self._client: Client | None = None
         self._nodes: dict[str, ua.NodeId] = {}
         self._refused: set[str] = set()
-        self._last: dict[str, tuple[Any, Quality]] = {}
-        self._row_ns: dict[str, int] = {}
-        self._floor_ns = 0
-        self._limits = Limits(device.max_nodes_per_request, device.max_nodes_per_request)
+        self._limits = ServerLimits(device.max_nodes_per_request, device.max_nodes_per_request)
         self._watch: Watch | None = None
         self._beyond: set[str] = set()
         self._heartbeat: ua.NodeId | None = None
@@ -84,7 +80,10 @@ class OpcUa:
             try:
                 await secure(client, device)
                 await client.connect()
-                self._begin()
+                self._changes = ChangedValues(self._now_ns)
+                self._nodes, self._refused, self._beyond, self._due_s = {}, set(), set(), {}
+                self._watch, self._clock_off_ns = None, None
+                self._rarely_s = asyncio.get_running_loop().time() + RARELY_S
                 self._limits = await limits_of(client, device.max_nodes_per_request)
                 await self._resolve(client, tuple(device.tags))
                 if self._subscribed:
@@ -123,17 +122,6 @@ class OpcUa:
             with contextlib.suppress(Exception):
                 client.disconnect_socket()
 
-    def _begin(self) -> None:
-        self._last.clear()
-        self._nodes.clear()
-        self._refused.clear()
-        self._due_s.clear()
-        self._beyond.clear()
-        self._watch, self._clock_off_ns = None, None
-        self._clock = SourceClock()
-        self._floor_ns = self._now_ns()
-        self._rarely_s = asyncio.get_running_loop().time() + RARELY_S
-
     async def _resolve(self, client: Client, names: Sequence[str]) -> None:
         """Finds the namespaces anew: their numbers may change whenever a server starts."""
         namespaces = await client.get_namespace_array()
@@ -157,26 +145,23 @@ class OpcUa:
         if silent_s > max(3 * watch.interval_s, SHORTEST_STALE_AFTER_S):
             raise NotConnected(f"{self._device.url}: a subscription has been silent for {silent_s:.1f} s")
         names = tuple(self._device.tags)
-        rows = [row for handle, data, at_ns in watch.take() for row in self._rows(names[handle], data, at_ns)]
+        rows = [row for handle, data, at_ns in watch.take() for row in self._changes.rows(names[handle], data, at_ns)]
         asked = self._due(self._beyond, now_s)
         rows += await self._asked(client, asked)
         if now_s >= self._rarely_s:
             self._rarely_s = now_s + RARELY_S
-            rows += await self._compare(client)
+            # A value that no notification brought becomes a row, so that nothing stays stuck.
+            watched = {name: node for name, node in self._nodes.items() if name not in self._refused}
+            rows += await self._asked(client, watched)
             if self._refused:
                 again = tuple(self._refused)
                 await self._resolve(client, again)
                 await self._subscribe(watch, again)
-        t_ns = max(watch.heard_ns, self._floor_ns)
-        rows += self._refused_rows(t_ns)
-        self._floor_ns = t_ns
-        confirmed = tuple(name for name in self._last if name not in self._beyond or name in asked)
+        t_ns = max(watch.heard_ns, self._changes.confirmed_until_ns)
+        rows += self._changes.bad_rows((name for name in self._device.tags if name in self._refused), t_ns)
+        self._changes.confirmed_until_ns = t_ns
+        confirmed = tuple(name for name in self._changes.tags if name not in self._beyond or name in asked)
         return Reading(t_ns, rows, confirmed, watch.clock_off_ns())
-
-    async def _compare(self, client: Client) -> list[Row]:
-        """Reads what is subscribed. A value that no notification brought becomes a row, so nothing is stuck."""
-        watched = {name: node for name, node in self._nodes.items() if name not in self._refused}
-        return await self._asked(client, watched)
 
     async def _polled(self, client: Client) -> Reading:
         now_s = asyncio.get_running_loop().time()
@@ -188,8 +173,8 @@ class OpcUa:
         rows = await self._asked(client, due)
         self._refused = set(self._device.tags) - set(self._nodes)
         t_ns = self._now_ns()
-        rows += self._refused_rows(t_ns)
-        self._floor_ns = t_ns
+        rows += self._changes.bad_rows((name for name in self._device.tags if name in self._refused), t_ns)
+        self._changes.confirmed_until_ns = t_ns
         return Reading(t_ns, rows, (*due, *self._refused), self._clock_off_ns)
 
     async def _clock_off(self, client: Client) -> int | None:
@@ -206,36 +191,14 @@ class OpcUa:
         return due
 
     async def _asked(self, client: Client, nodes: Mapping[str, ua.NodeId]) -> list[Row]:
-        return [row for name, data in await self._values(client, nodes) for row in self._rows(name, data)]
+        """Rows of what these nodes hold now."""
 
-    async def _values(self, client: Client, nodes: Mapping[str, ua.NodeId]) -> list[tuple[str, ua.DataValue]]:
         async def ask(part: Sequence[ua.NodeId]) -> list[ua.DataValue]:
             found: list[ua.DataValue] = await client.uaclient.session.read_attributes(list(part), AttributeIds.Value)
             return found
 
-        return list(zip(nodes, await in_parts(list(nodes.values()), self._limits, "reads", ask), strict=True))
-
-    def _rows(self, name: str, data: ua.DataValue, receive_ns: int | None = None) -> list[Row]:
-        """A row if the value is not the one said last; dated by the device, but not before what was confirmed."""
-        received_ns = self._now_ns() if receive_ns is None else receive_ns
-        source_ns = source_ns_of(data)
-        dated_ns = self._clock.dated_ns(source_ns, received_ns)
-        value = value_of(data)
-        if self._last.get(name) == value:
-            return []
-        self._last[name] = value
-        t_ns = max(dated_ns, self._floor_ns, self._row_ns.get(name, 0) + 1)
-        self._row_ns[name] = t_ns
-        return [Row(name, t_ns, *value, source_ns)]
-
-    def _refused_rows(self, t_ns: int) -> list[Row]:
-        rows = []
-        for name in (name for name in self._device.tags if name in self._refused):
-            if self._last.get(name) != (None, Quality.BAD):
-                self._last[name] = (None, Quality.BAD)
-                self._row_ns[name] = max(t_ns, self._row_ns.get(name, 0) + 1)
-                rows.append(Row(name, self._row_ns[name], None, Quality.BAD))
-        return rows
+        values = await in_parts(list(nodes.values()), self._limits, "reads", ask)
+        return [row for name, data in zip(nodes, values, strict=True) for row in self._changes.rows(name, data)]
 
 
 async def _reached(states: StateSubscription) -> bool:

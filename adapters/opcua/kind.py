@@ -27,7 +27,7 @@ def _typed(text: str) -> dict[str, str] | None:
 
 
 def _explain(error: Exception) -> Fault | None:
-    from adapters.opcua.diagnose import fault_of
+    from adapters.opcua.service.diagnose import fault_of
 
     return fault_of(error)
 
@@ -35,13 +35,13 @@ def _explain(error: Exception) -> Fault | None:
 async def _diagnose(
     devices: Mapping[str, OpcUaDevice], bad: Mapping[str, Sequence[str]]
 ) -> dict[str, dict[str, Fault]]:
-    from adapters.opcua.diagnose import diagnose
+    from adapters.opcua.service.diagnose import diagnose
 
     return {name: await diagnose(device, bad[name]) for name, device in devices.items()}
 
 
 async def _round_trip_s(device: OpcUaDevice) -> float | None:
-    from adapters.opcua.diagnose import round_trip_s
+    from adapters.opcua.service.diagnose import round_trip_s
 
     return await round_trip_s(device)
 
@@ -69,7 +69,7 @@ async def _browse(
     login: Login | None,
     on_progress: Callable[[int], None],
 ) -> Browsed:
-    from adapters.opcua.browse import browse
+    from adapters.opcua.service.browse import browse
 
     return await browse(url, settings, files, walk, login, on_progress)
 

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 @dataclass
-class Limits:
+class ServerLimits:
     """reads, items: in one request; items_in_all: of one subscription, 0 where the server names no limit."""
 
     reads: int
@@ -27,19 +27,19 @@ class Limits:
     items_in_all: int = 0
 
 
-async def limits_of(client: Client, most: int) -> Limits:
+async def limits_of(client: Client, most: int) -> ServerLimits:
     """What the server says of itself, but in one request never more than `most`."""
     nodes = [ua.NodeId.from_string(f"i={number}") for number in _ASKED]
     try:
         found = await client.uaclient.session.read_attributes(nodes, AttributeIds.Value)
     except UaStatusCodeError:  # three at once are too many for it
-        return Limits(1, min(most, 1))
+        return ServerLimits(1, min(most, 1))
     reads, items, in_all = (_number(data) for data in found)
-    return Limits(min(most, reads or most), min(most, items or most), in_all)
+    return ServerLimits(min(most, reads or most), min(most, items or most), in_all)
 
 
 async def in_parts(
-    wanted: Sequence[Any], limits: Limits, kind: str, ask: Callable[[Sequence[Any]], Awaitable[Sequence[T]]]
+    wanted: Sequence[Any], limits: ServerLimits, kind: str, ask: Callable[[Sequence[Any]], Awaitable[Sequence[T]]]
 ) -> list[T]:
     """`ask` for a part at a time, as many as `limits` allows for `kind` (`reads` or `items`).
 

@@ -22,7 +22,7 @@ from asyncua.ua.status_codes import StatusCodes
 from asyncua.ua.uaerrors import BadTooManySubscriptions
 
 from adapters.opcua.inbox import HEARTBEAT, Inbox, Note
-from adapters.opcua.limits import Limits, in_parts
+from adapters.opcua.limits import ServerLimits, in_parts
 from adapters.opcua.model import OpcUaDevice
 from adapters.opcua.values import clock_off_ns
 
@@ -35,7 +35,7 @@ _FULL: Final = StatusCodes.BadTooManyMonitoredItems
 
 
 @dataclass(frozen=True)
-class Outcome:
+class MonitoringResult:
     """Tags by what became of them. beyond: the server has no room for them, though they may exist."""
 
     watched: set[str]
@@ -49,7 +49,7 @@ class Watch:
         self,
         client: Client,
         device: OpcUaDevice,
-        limits: Limits,
+        limits: ServerLimits,
         heartbeat: ua.NodeId | None,
         now_ns: Callable[[], int],
     ) -> None:
@@ -91,7 +91,7 @@ class Watch:
             notes += fresh
         return notes
 
-    async def add(self, nodes: Mapping[str, ua.NodeId]) -> Outcome:
+    async def add(self, nodes: Mapping[str, ua.NodeId]) -> MonitoringResult:
         """Watches tags by name, opening subscriptions as they are needed."""
         watched: set[str] = set()
         left = list(nodes)
@@ -111,7 +111,7 @@ class Watch:
                     inbox = await self._open()
                 except BadTooManySubscriptions:
                     break
-        return Outcome(watched, set(left))
+        return MonitoringResult(watched, set(left))
 
     async def _open(self) -> Inbox:
         every_s = self._device.every

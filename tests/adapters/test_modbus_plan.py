@@ -3,14 +3,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.modbus.model import ModbusTcpDevice
-from adapters.modbus.plan import Limits, Place, Request, limits_of, places_of, plan, split, where_to_cut
+from adapters.modbus.plan import Place, Request, RequestLimits, limits_of, places_of, plan, split, where_to_cut
 
 TABLES = ("coil", "discrete", "holding", "input")
 
 
 @st.composite
 def devices(draw):
-    limits = Limits(
+    limits = RequestLimits(
         max_registers=draw(st.integers(4, 125)),
         max_bits=draw(st.integers(1, 2000)),
         max_gap=draw(st.integers(0, 40)),
@@ -101,6 +101,6 @@ def test_neighbours_share_a_request_and_gaps_and_periods_part_them():
 
 def test_a_tag_beyond_the_limits_is_refused():
     with pytest.raises(ValueError, match="do not fit"):
-        plan([Place("long", "holding", 0, 100, 1.0)], Limits(max_registers=50))
+        plan([Place("long", "holding", 0, 100, 1.0)], RequestLimits(max_registers=50))
     with pytest.raises(ValueError, match="never_read"):
-        plan([Place("bad", "holding", 5, 1, 1.0)], Limits(never_read=(("holding", 5, 5),)))
+        plan([Place("bad", "holding", 5, 1, 1.0)], RequestLimits(never_read=(("holding", 5, 5),)))

@@ -6,7 +6,7 @@ import pytest
 
 from adapters.modbus.bus.frames_tcp import BUSY, ILLEGAL_ADDRESS, ILLEGAL_FUNCTION
 from adapters.modbus.decode import decoder
-from adapters.modbus.plan import Limits, Place
+from adapters.modbus.plan import Place, RequestLimits
 from adapters.modbus.poll import PATIENCE, RARELY_S, SILENT_S, Poll
 from oee.model.states import Quality
 
@@ -15,7 +15,7 @@ GOOD, BAD = Quality.GOOD, Quality.BAD
 
 def poll_of(*addresses, period_s=1.0, slow=()):
     places = [Place(f"r{at}", "holding", at, 1, 10.0 if at in slow else period_s) for at in addresses]
-    return Poll(places, Limits(), {place.tag: decoder("uint16") for place in places})
+    return Poll(places, RequestLimits(), {place.tag: decoder("uint16") for place in places})
 
 
 def round_of(poll, now_s, device, *, refuse=lambda request: False):
@@ -117,7 +117,7 @@ def test_a_silent_request_is_asked_last_and_then_rarely():
 
 def test_a_value_that_is_no_number_is_bad_until_it_is_one():
     place = Place("f", "holding", 0, 2, 1.0)
-    poll = Poll([place], Limits(), {"f": decoder("float32")})
+    poll = Poll([place], RequestLimits(), {"f": decoder("float32")})
     (request,) = poll.requests
     assert poll.answered(request, struct.pack(">f", float("nan")), 0.0) == [("f", None, BAD)]
     assert poll.answered(request, struct.pack(">f", 1.5), 1.0) == [("f", 1.5, GOOD)]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.modbus.bus.frames_rtu import Heard, answer_size, crc, heard_in, question, sealed, size_of, values_of
-from adapters.modbus.bus.frames_tcp import Garbled, Refused
+from adapters.modbus.bus.frames_tcp import ExceptionResponse, InvalidFrame
 from adapters.modbus.bus.probes import LATELY_S, PATIENCE, SHARE, Probes
 from adapters.modbus.bus.timing import UNKNOWN_PACE, exchange_s, load, pace
 from adapters.modbus.plan import Request
@@ -46,18 +46,18 @@ def test_an_answer_gives_its_values_and_nothing_else_does(unit, table, count, da
     for at in range(3):
         broken = bytearray(frame)
         broken[at] ^= 0x20
-        with pytest.raises(Garbled):
+        with pytest.raises(InvalidFrame):
             size_of(bytes(broken[:3]), unit, table, count)
     broken = bytearray(frame)
     broken[-1] ^= 1
-    with pytest.raises(Garbled, match="wrong checksum"):
+    with pytest.raises(InvalidFrame, match="wrong checksum"):
         values_of(bytes(broken), table, 0, count)
 
 
 def test_a_refusal_is_short():
     frame = sealed(bytes([1, 0x83, 2]))
     assert size_of(frame[:3], 1, "holding", 5) == len(frame)
-    with pytest.raises(Refused, match="holding 7-11: illegal data address") as caught:
+    with pytest.raises(ExceptionResponse, match="holding 7-11: illegal data address") as caught:
         values_of(frame, "holding", 7, 5)
     assert caught.value.code == 2
 

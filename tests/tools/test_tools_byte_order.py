@@ -13,10 +13,10 @@ from adapters.modbus.service.decodings import (
     ORDERS,
     SCALES,
     TYPES,
-    Block,
     Candidate,
     Decoding,
     Fit,
+    RegisterBlock,
     equals,
     fit,
     parse_shown,
@@ -76,7 +76,7 @@ def readings(draw):
 def test_the_truth_is_first_or_among_equals(reading):
     value_type, order, raw, scale, before, after, offset, shown = reading
     address = 100
-    block = Block(address + offset - 2, before + encoded(value_type, order, raw) + after)
+    block = RegisterBlock(address + offset - 2, before + encoded(value_type, order, raw) + after)
     assume(abs(float(shown)) > 0 or raw == 0)
     found = ranked([block], address, parse_shown(shown))
     truth = Decoding(address + offset, value_type, order, scale)
@@ -90,7 +90,7 @@ def test_what_is_read_is_what_the_adapter_would_read(reading, lead):
     line = tag_line("x", "holding", Decoding(2, value_type, order, scale))
     tag = ModbusTag.model_validate(value(read_tree(line, "")[0])["x"])
     decode = decoder(tag.value_type, tag.order, scale=tag.scale, offset=tag.offset)
-    mine = read(Decoding(2, value_type, order, scale), Block(0, data))
+    mine = read(Decoding(2, value_type, order, scale), RegisterBlock(0, data))
     assert mine is None or math.isclose(mine, decode(data, 4), rel_tol=1e-12, abs_tol=1e-12)
     assert mine is not None or 0 < abs(decode(data, 4)) < 1e-6
     assert lead in {0, 1}
@@ -101,7 +101,7 @@ def test_another_value_never_loses_the_truth(reading, second):
     value_type, order, raw, scale, before, after, offset, shown = reading
     other = second + 0.5 if value_type.startswith("float") else second
     truth = Decoding(100 + offset, value_type, order, scale)
-    blocks = [Block(98 + offset, before + encoded(value_type, order, item) + after) for item in (raw, other)]
+    blocks = [RegisterBlock(98 + offset, before + encoded(value_type, order, item) + after) for item in (raw, other)]
     first = ranked([blocks[0]], 100, parse_shown(shown))
     digits = len(shown.partition(".")[2])
     left = still_fitting(first, blocks, parse_shown(f"{other * scale:.{digits}f}"))
@@ -109,7 +109,7 @@ def test_another_value_never_loses_the_truth(reading, second):
 
 
 def test_the_usual_case_needs_no_second_value():
-    block = Block(99, struct.pack(">H", 7) + laid_out(struct.pack(">f", 12.53), "CDAB") + b"\x11\x22" * 4)
+    block = RegisterBlock(99, struct.pack(">H", 7) + laid_out(struct.pack(">f", 12.53), "CDAB") + b"\x11\x22" * 4)
     best = ranked([block], 100, parse_shown("12.53"))
     assert best[0].decoding == Decoding(100, "float32", "CDAB")
     assert len(equals(best)) == 1
@@ -119,7 +119,7 @@ def test_the_usual_case_needs_no_second_value():
 
 
 def test_the_manual_that_counts_from_one():
-    block = Block(99, struct.pack(">HHH", 125, 9000, 9001))
+    block = RegisterBlock(99, struct.pack(">HHH", 125, 9000, 9001))
     best = ranked([block], 100, parse_shown("12.5"))[0].decoding
     assert (best.address, best.scale) == (99, 0.1)
 
@@ -136,7 +136,7 @@ def test_numbers_as_displays_show_them(text, number, digit):
 
 
 def test_texts_are_found_too():
-    block = Block(9, b"\0\1" + b"AB12" + b"\0\0")
+    block = RegisterBlock(9, b"\0\1" + b"AB12" + b"\0\0")
     found = ranked([block], 10, parse_shown("AB12"))
     assert tag_line("recipe", "holding", found[0].decoding) == "recipe: {holding: 10, type: string, length: 4}"
 
@@ -148,13 +148,13 @@ def test_a_display_that_cuts_comes_second():
     assert fit(-12.59, shown) is Fit.NOT
     assert fit(12.61, shown) is Fit.NOT
     left = still_fitting(
-        [Candidate(Decoding(0, "uint16", "ABCD"), 12.59, Fit.CUT)], [Block(0, b"\0\x0d")], parse_shown("13")
+        [Candidate(Decoding(0, "uint16", "ABCD"), 12.59, Fit.CUT)], [RegisterBlock(0, b"\0\x0d")], parse_shown("13")
     )
     assert left[0].fit is Fit.CUT
 
 
 def test_what_was_read_before_the_display_changed_may_agree():
-    before, after = Block(0, struct.pack(">H", 41)), Block(0, struct.pack(">H", 43))
+    before, after = RegisterBlock(0, struct.pack(">H", 41)), RegisterBlock(0, struct.pack(">H", 43))
     found = ranked([before], 0, parse_shown("41"))
     assert still_fitting(found, [before, after], parse_shown("41"))
     assert still_fitting(found, [before, after], parse_shown("43"))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tools_plant import modbus, only, run
 
-from adapters.modbus.service.registers import Answer, Table, requests_if_empty, scan_table
+from adapters.modbus.service.registers import ProbeOutcome, TableOutcome, requests_if_empty, scan_table
 from tools.scan.command import spans
 from tools.scan.network import NotAllowed, targets
 
@@ -26,7 +26,7 @@ def driven(held, first, last, block, step, most=None):
             asked.append(span)
             wanted = range(span.start, span.start + span.size)
             fine = all(address in held for address in wanted) and (most is None or span.size <= most)
-            span = questions.send(Answer.VALUES if fine else Answer.REFUSED)
+            span = questions.send(ProbeOutcome.VALUES if fine else ProbeOutcome.REFUSED)
     except StopIteration as end:
         return end.value, asked
 
@@ -74,7 +74,8 @@ def test_what_is_empty_costs_no_more_than_said():
 
 
 @pytest.mark.parametrize(
-    ("answer", "table", "most"), [(Answer.NO_FUNCTION, Table.UNSUPPORTED, 1), (Answer.SILENT, Table.SILENT, 3)]
+    ("answer", "table", "most"),
+    [(ProbeOutcome.NO_FUNCTION, TableOutcome.UNSUPPORTED, 1), (ProbeOutcome.SILENT, TableOutcome.SILENT, 3)],
 )
 def test_a_table_that_is_not_there_is_given_up_soon(answer, table, most):
     questions, asked = scan_table(0, 999, 125, 10), 0
@@ -84,7 +85,7 @@ def test_a_table_that_is_not_there_is_given_up_soon(answer, table, most):
             asked += 1
             questions.send(answer)
     except StopIteration as end:
-        assert end.value.table is table
+        assert end.value.outcome is table
     assert asked == most
 
 

@@ -10,18 +10,18 @@ from adapters.connection_faults import connection_fault
 from adapters.contract import DeviceMisconfigured, NotConnected, Row
 from adapters.faults import Fault
 from adapters.kinds import kind
-from adapters.modbus.bus.frames_tcp import Garbled, Refused
+from adapters.modbus.bus.frames_tcp import ExceptionResponse, InvalidFrame
 from config import compile_site, load_profiles, parse_site
 from oee.model.states import Quality, State
 from tools.check.count import parse_tally
 from tools.check.machine_now import compute, longer_than, window
 from tools.check.uses import Counting, Use, static_faults, uses
-from tools.check.verdict import DeviceSeen, Facts, Running, judge, still_while_running
+from tools.check.verdict import DeviceObservation, RunningMachine, TagDescription, judge, still_while_running
 from tools.faults import causes, look, sentence
 from words.catalogue import catalogue
 
 S = 1_000_000_000
-FACTS = Facts("holding 1 uint32 ABCD", "", 1.0, 5.0, word_order=True)
+FACTS = TagDescription("holding 1 uint32 ABCD", "", 1.0, 5.0, word_order=True)
 
 
 def seen(values, *, reads=20, every_s=1.0, quality=Quality.GOOD, source_lag_s=None, confirmed_s=None):
@@ -34,7 +34,9 @@ def seen(values, *, reads=20, every_s=1.0, quality=Quality.GOOD, source_lag_s=No
         last = value
     end_ns = round((len(values) - 1) * every_s * S)
     confirmed_ns = end_ns if confirmed_s is None else round(confirmed_s * S)
-    return DeviceSeen("d", read_s=[0.01] * reads, rows={"n": rows}, confirmed_ns={"n": confirmed_ns}, until_ns=end_ns)
+    return DeviceObservation(
+        "d", read_s=[0.01] * reads, rows={"n": rows}, confirmed_ns={"n": confirmed_ns}, until_ns=end_ns
+    )
 
 
 def counting(**changes):
@@ -76,8 +78,8 @@ def test_values_and_how_they_move(values, use, expected):
 
 def test_quality_age_and_clocks():
     assert codes(seen([5], quality=Quality.BAD)) == ["bad_quality"]
-    assert codes(DeviceSeen("d")) == ["never_seen"]
-    assert codes(DeviceSeen("d", fault=Fault("port_closed"))) == ["port_closed"]
+    assert codes(DeviceObservation("d")) == ["never_seen"]
+    assert codes(DeviceObservation("d", fault=Fault("port_closed"))) == ["port_closed"]
     assert codes(seen([5] * 11, confirmed_s=2)) == ["stale"]
     assert codes(seen([5] * 11, confirmed_s=6)) == []
     assert codes(seen([5, 6], source_lag_s=3600)) == ["clock_off"]
@@ -89,10 +91,10 @@ def test_quality_age_and_clocks():
 
 def test_a_counter_that_stands_while_its_machine_runs():
     report = judge(seen([5] * 11), "n", FACTS, counting())
-    assert still_while_running(report, {"m": Running(10, 0.2)}).faults == ()
+    assert still_while_running(report, {"m": RunningMachine(10, 0.2)}).faults == ()
     assert still_while_running(report, {}).faults == ()
-    assert still_while_running(report, {"m": Running(10, 0)}).faults == ()
-    (fault,) = still_while_running(report, {"m": Running(10, 1)}).faults
+    assert still_while_running(report, {"m": RunningMachine(10, 0)}).faults == ()
+    (fault,) = still_while_running(report, {"m": RunningMachine(10, 1)}).faults
     assert (fault.code, fault.severity) == ("counter_still", "warn")
 
 
@@ -125,9 +127,9 @@ def caused(error, cause):
         (caused(NotConnected("x: No route to host"), OSError(113, "No route to host")), "host_unreachable"),
         (caused(NotConnected("x"), OSError("Multiple exceptions: [Errno 111] a, [Errno 111] b")), "connection_failed"),
         (caused(NotConnected("x: [Errno 111] a"), OSError("Multiple exceptions")), "port_closed"),
-        (caused(NotConnected("x: junk"), Garbled("junk")), "not_modbus"),
-        (caused(NotConnected("x"), Refused(11, "no answer")), "gateway_no_answer"),
-        (Refused(2, "holding 1"), "illegal_address"),
+        (caused(NotConnected("x: junk"), InvalidFrame("junk")), "not_modbus"),
+        (caused(NotConnected("x"), ExceptionResponse(11, "no answer")), "gateway_no_answer"),
+        (ExceptionResponse(2, "holding 1"), "illegal_address"),
         (TimeoutError(), "unit_silent"),
         (NotConnected("opc.tcp://h: it accepts connections but does not answer"), "opcua_silent"),
         (NotConnected("opc.tcp://h: BadTooManySessions"), "opcua_crowded"),

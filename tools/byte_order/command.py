@@ -7,17 +7,17 @@ import click
 
 from adapters.connection_faults import connection_fault
 from adapters.contract import DeviceMisconfigured, NotConnected
-from adapters.modbus.bus.frames_tcp import Refused
+from adapters.modbus.bus.frames_tcp import ExceptionResponse
 from adapters.modbus.face import explain
 from adapters.modbus.model import BIT_TABLES
 from adapters.modbus.service.asker import Asker, Politeness
-from adapters.modbus.service.decodings import Block, equals, ways
+from adapters.modbus.service.decodings import RegisterBlock, equals, ways
 from adapters.modbus.service.peers import open_bus
 from adapters.modbus.service.registers import Span
 from cli.terminal import notice, show_json
 from tools.byte_order.output import as_json as as_json_of
 from tools.byte_order.output import bare, show
-from tools.byte_order.search import Question, Search
+from tools.byte_order.search import DecodingSearch, RegisterQuestion
 from tools.faults import full_text
 from words import say
 
@@ -27,7 +27,7 @@ ENOUGH: Final = 2
 
 
 def find(
-    question: Question, shows: str | None, politeness: Politeness, *, watch: bool, as_json: bool, lang: str
+    question: RegisterQuestion, shows: str | None, politeness: Politeness, *, watch: bool, as_json: bool, lang: str
 ) -> int:
     """Searches, prints, and returns the exit status: 0 found, 1 nothing fits or the device does not answer.
 
@@ -37,17 +37,17 @@ def find(
 
 
 async def _find(
-    question: Question, shows: str | None, politeness: Politeness, *, watch: bool, as_json: bool, lang: str
+    question: RegisterQuestion, shows: str | None, politeness: Politeness, *, watch: bool, as_json: bool, lang: str
 ) -> int:
     asker = Asker(open_bus(question.peer), politeness)
-    search = Search()
+    search = DecodingSearch()
     try:
         search.blocks.append(await read_block(asker, question))
         if shows is not None:
             search.take(question, shows)
         if watch and (search.candidates or shows is None):
             await _watch(asker, question, search, lang)
-    except (NotConnected, DeviceMisconfigured, Refused, TimeoutError) as error:
+    except (NotConnected, DeviceMisconfigured, ExceptionResponse, TimeoutError) as error:
         notice(full_text(connection_fault(asker.nonsense or error, explain), lang))
         return 1
     finally:
@@ -59,25 +59,25 @@ async def _find(
     return 0 if search.candidates else 1
 
 
-async def read_block(asker: Asker, question: Question) -> Block:
+async def read_block(asker: Asker, question: RegisterQuestion) -> RegisterBlock:
     """The registers around the address: as many of them as the device gives.
 
-    Raises `Refused` if it does not even have the one that was asked for.
+    Raises `ExceptionResponse` if it does not even have the one that was asked for.
     """
     first, last = max(0, question.address - 1), min(65535, question.address + question.span - 1)
     try:
-        return Block(first, await _read(asker, question, first, last))
-    except Refused as refusal:
+        return RegisterBlock(first, await _read(asker, question, first, last))
+    except ExceptionResponse as refusal:
         for end in (last, min(last, question.address + 3), min(last, question.address + 1), question.address):
             for start in (question.address, first):
                 try:
-                    return Block(start, await _read(asker, question, start, end))
-                except Refused:
+                    return RegisterBlock(start, await _read(asker, question, start, end))
+                except ExceptionResponse:
                     continue
         raise refusal from None
 
 
-async def _read(asker: Asker, question: Question, first: int, last: int) -> bytes:
+async def _read(asker: Asker, question: RegisterQuestion, first: int, last: int) -> bytes:
     data = await asker.read(question.unit, question.table, Span(first, last - first + 1))
     if question.table not in BIT_TABLES:
         return data
@@ -85,7 +85,7 @@ async def _read(asker: Asker, question: Question, first: int, last: int) -> byte
     return b"".join(bit.to_bytes(2, "big") for bit in bits)
 
 
-async def _watch(asker: Asker, question: Question, search: Search, lang: str) -> None:
+async def _watch(asker: Asker, question: RegisterQuestion, search: DecodingSearch, lang: str) -> None:
     """Asks for what the display shows, until only one way of reading is left, further values tell nothing apart (the
     same number in a wider type), or nobody answers.
     """
@@ -106,7 +106,7 @@ async def _watch(asker: Asker, question: Question, search: Search, lang: str) ->
             in_vain = in_vain + 1 if len(equals(search.candidates)) == left else 0
 
 
-async def _asked_while_reading(asker: Asker, question: Question, search: Search, text: str) -> str:
+async def _asked_while_reading(asker: Asker, question: RegisterQuestion, search: DecodingSearch, text: str) -> str:
     """The answer of a person who reads a display that moves: the registers are read until it is there, and once more."""
     answering = asyncio.create_task(asyncio.to_thread(_ask, text))
     while not (await asyncio.wait({answering}, timeout=READ_EVERY_S))[0]:

@@ -3,17 +3,17 @@
 import click
 
 from adapters.modbus.model import BIT_TABLES
-from adapters.modbus.service.decodings import Block, Candidate, Fit, equals, tag_line, ways
+from adapters.modbus.service.decodings import Candidate, Fit, RegisterBlock, equals, tag_line, ways
 from adapters.modbus.service.peers import title
 from cli.terminal import show_table
-from tools.byte_order.search import Question, Search
+from tools.byte_order.search import DecodingSearch, RegisterQuestion
 from words import number, say, value_text
 
 SHOWN_ROWS = 12
 TAG = "value"
 
 
-def show(question: Question, search: Search, lang: str) -> None:
+def show(question: RegisterQuestion, search: DecodingSearch, lang: str) -> None:
     """Prints what was read, the ways of reading it, and the line for the site file."""
     block = search.blocks[-1]
     click.echo(say("bytes.read", lang, table=question.table, first=block.start, registers=bare(question, block)))
@@ -62,18 +62,18 @@ def _digits(value: float) -> int:
     return min(4, len(f"{value:.4f}".rstrip("0").partition(".")[2]))
 
 
-def bare(question: Question, block: Block) -> str:
+def bare(question: RegisterQuestion, block: RegisterBlock) -> str:
     """What was read, as it came."""
     if question.table in BIT_TABLES:
         return " ".join(str(bit) for bit in block.data[1::2])
     return _hex(block)
 
 
-def _hex(block: Block) -> str:
+def _hex(block: RegisterBlock) -> str:
     return " ".join(block.data[at : at + 2].hex() for at in range(0, len(block.data), 2))
 
 
-def as_json(question: Question, search: Search) -> dict[str, object]:
+def as_json(question: RegisterQuestion, search: DecodingSearch) -> dict[str, object]:
     """The same as plain data."""
     found, block = search.candidates, search.blocks[-1]
     return {

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from adapters.modbus.model import BIT_TABLES, Table
-from adapters.modbus.service.decodings import Block, Candidate, parse_shown, ranked, still_fitting
+from adapters.modbus.service.decodings import Candidate, RegisterBlock, parse_shown, ranked, still_fitting
 from adapters.modbus.service.peers import Peer
 
 LATELY: Final = 40
@@ -15,7 +15,7 @@ JUST_NOW: Final = 2
 
 
 @dataclass(frozen=True)
-class Question:
+class RegisterQuestion:
     """Where to look: `span` registers from `address` on, and the one before."""
 
     peer: Peer
@@ -26,15 +26,15 @@ class Question:
 
 
 @dataclass
-class Search:
+class DecodingSearch:
     """What was read lately, what the display showed, and what still fits all of it."""
 
-    blocks: deque[Block] = field(default_factory=lambda: deque(maxlen=LATELY))
+    blocks: deque[RegisterBlock] = field(default_factory=lambda: deque(maxlen=LATELY))
     shown: list[str] = field(default_factory=list)
     candidates: list[Candidate] = field(default_factory=list)
     asked: str = ""
 
-    def take(self, question: Question, text: str) -> bool:
+    def take(self, question: RegisterQuestion, text: str) -> bool:
         """Another value of the display; False if nothing would be left, and then nothing is changed."""
         self.asked = text
         value, blocks = parse_shown(text), list(self.blocks)

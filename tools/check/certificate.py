@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 
 from config.site.model import Site
 from tools.check.certificate_setup import devices, machines, products
-from tools.check.count import Comparison
-from tools.check.machine_now import Told
-from tools.check.verdict import DeviceSeen, TagReport
+from tools.check.count import CountComparison
+from tools.check.machine_now import WindowResult
+from tools.check.verdict import DeviceObservation, TagReport
 from tools.faults import sentence
 from words import duration, moment, number, say, value_text
 
@@ -50,10 +50,10 @@ class Sheet:
     """What the record says. verified_by: who read the machines' displays, or ""; made: when, in the site's zone."""
 
     site: Site
-    devices: Mapping[str, DeviceSeen]
+    devices: Mapping[str, DeviceObservation]
     tags: Sequence[TagReport]
-    machines: Mapping[str, Told]
-    comparison: Comparison | None
+    machines: Mapping[str, WindowResult]
+    comparison: CountComparison | None
     passed: bool
     verified_by: str
     made: datetime

@@ -5,12 +5,12 @@ from html import escape
 
 from config.site.machine import CounterUse, is_operator
 from config.site.model import ProductAt, Site
-from tools.check.machine_now import Told
-from tools.check.verdict import DeviceSeen
+from tools.check.machine_now import WindowResult
+from tools.check.verdict import DeviceObservation
 from words import duration, number, say
 
 
-def devices(site: Site, seen: Mapping[str, DeviceSeen], lang: str) -> str:
+def devices(site: Site, seen: Mapping[str, DeviceObservation], lang: str) -> str:
     """Where each device is, and whether and how fast it answered."""
     rows = []
     for name, device in site.devices.items():
@@ -26,7 +26,7 @@ def devices(site: Site, seen: Mapping[str, DeviceSeen], lang: str) -> str:
     return _section("devices", ("device", "place", "answers", "latency"), rows, lang)
 
 
-def machines(site: Site, told: Mapping[str, Told], lang: str) -> str:
+def machines(site: Site, told: Mapping[str, WindowResult], lang: str) -> str:
     """Where each machine's state and counts come from, and what it did."""
     rows = []
     for key, model in site.machines.items():

@@ -20,15 +20,15 @@ from tools.check import count as tally
 from tools.check.certificate import Sheet, page
 from tools.check.machine_now import compute, running_s, window
 from tools.check.observe import observe
-from tools.check.result import FINE, MISCONFIGURED, Result, as_json, show
+from tools.check.result import FINE, MISCONFIGURED, CheckResult, as_json, show
 from tools.check.retry import diagnose, round_trips_s
 from tools.check.uses import Use, rate_of, static_faults, uses
-from tools.check.verdict import DeviceSeen, Facts, Running, judge, still_while_running
+from tools.check.verdict import DeviceObservation, RunningMachine, TagDescription, judge, still_while_running
 from words import say
 
 
 @dataclass(frozen=True)
-class Options:
+class CheckOptions:
     """for_s: how long to read [s]; count: what to count afterwards; certificate: where to write the record."""
 
     for_s: float = 10.0
@@ -43,9 +43,9 @@ class Options:
     lang: str = "en"
 
 
-def run(path: Path, options: Options) -> int:
+def run(path: Path, options: CheckOptions) -> int:
     """Checks, prints, and returns the exit status: 0 fine, 1 a tag failed or the tally differs, 2 misconfigured."""
-    result = Result(path)
+    result = CheckResult(path)
     try:
         result.site, result.complaints = read_site(path)
     except Misconfigured as error:
@@ -67,7 +67,7 @@ def run(path: Path, options: Options) -> int:
     return result.status
 
 
-async def _online(result: Result, site: Site, machines: Mapping[str, Machine], options: Options) -> None:
+async def _online(result: CheckResult, site: Site, machines: Mapping[str, Machine], options: CheckOptions) -> None:
     files = certificates(result.file)
     offset_ns = time.time_ns() - time.monotonic_ns()
 
@@ -89,7 +89,7 @@ def certificates(site: Path) -> Path:
     return site.with_suffix(".certificates")
 
 
-async def _explain_bad_tags(site: Site, files: Path, seen: Mapping[str, DeviceSeen]) -> None:
+async def _explain_bad_tags(site: Site, files: Path, seen: Mapping[str, DeviceObservation]) -> None:
     """Why bad tags were bad, and how long a server takes that only sends what changes."""
     there = {name: device.with_files(name, files) for name, device in site.devices.items() if seen[name].fault is None}
     bad = {
@@ -104,7 +104,7 @@ async def _explain_bad_tags(site: Site, files: Path, seen: Mapping[str, DeviceSe
         seen[name].notes = notes
 
 
-def _judge_all(result: Result, site: Site, machines: Mapping[str, Machine], for_s: float) -> None:
+def _judge_all(result: CheckResult, site: Site, machines: Mapping[str, Machine], for_s: float) -> None:
     used = uses(site, machines)
     until_ns = max((device.until_ns for device in result.devices.values()), default=0)
     rows = {
@@ -119,7 +119,7 @@ def _judge_all(result: Result, site: Site, machines: Mapping[str, Machine], for_
         first_ns = max((column[0][0] for column in mine.values()), default=until_ns)
         result.machines[name] = compute(machine, window(mine, first_ns, until_ns), until_ns)
     running = {
-        name: Running(min(for_s, running_s(item, until_ns)), rate_of(machines[name], item.live.product))
+        name: RunningMachine(min(for_s, running_s(item, until_ns)), rate_of(machines[name], item.live.product))
         for name, item in result.machines.items()
         if item.live is not None
     }
@@ -131,21 +131,21 @@ def _judge_all(result: Result, site: Site, machines: Mapping[str, Machine], for_
             result.tags.append(replace(report, faults=(*report.faults, *result.static.get(full, []))))
 
 
-def _facts(device: Device, name: str) -> Facts:
+def _facts(device: Device, name: str) -> TagDescription:
     tag = device.tags[name]
-    return Facts(
+    return TagDescription(
         device.address(name), tag.unit, device.period_s(name), device.stale_after_s(name), word_order=tag.has_word_order
     )
 
 
 async def _count(
-    result: Result, site: Site, machines: Mapping[str, Machine], options: Options, now_ns: Callable[[], int]
+    result: CheckResult, site: Site, machines: Mapping[str, Machine], options: CheckOptions, now_ns: Callable[[], int]
 ) -> None:
     name = options.machine or (next(iter(machines)) if len(machines) == 1 else "")
     if not name:
         name = await asyncio.to_thread(_which, list(machines), options.lang)
     assert options.count_s is not None  # asked for
-    setup = tally.Setup(name, options.count_s, options.shortest_stop_s, options.hand)
+    setup = tally.CountSetup(name, options.count_s, options.shortest_stop_s, options.hand)
     try:
         result.comparison = await tally.count(
             site, machines[name], certificates(result.file), setup, now_ns, options.lang
@@ -158,7 +158,7 @@ def _which(names: Sequence[str], lang: str) -> str:
     return str(click.prompt(say("count.which", lang), type=click.Choice(names), err=True))
 
 
-def _certify(result: Result, site: Site, options: Options) -> None:
+def _certify(result: CheckResult, site: Site, options: CheckOptions) -> None:
     assert options.certificate is not None  # asked for
     sheet = Sheet(
         site, result.devices, result.tags, result.machines, result.comparison, result.status == FINE, options.verified_by,

@@ -21,7 +21,7 @@ from config.site.model import Site
 from oee.model.facts import Stop
 from oee.model.machine import Machine
 from oee.model.states import Quality
-from tools.check.machine_now import Told, compute, longer_than, window
+from tools.check.machine_now import WindowResult, compute, longer_than, window
 from words import duration, moment, number, say
 
 BASELINE_S = 30.0
@@ -38,7 +38,7 @@ class Tally:
 
 
 @dataclass(frozen=True)
-class Setup:
+class CountSetup:
     """for_s: how long to count; shortest_stop_s: what counts as a stop for a person with a watch; tally: None asks."""
 
     machine: str
@@ -48,13 +48,13 @@ class Setup:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class CountComparison:
     """Both counts and whether they agree. A person may be one piece or 1 % off, and one stop at the edge."""
 
     machine: str
     from_ns: int
     until_ns: int
-    told: Told
+    told: WindowResult
     stops: tuple[Stop, ...]
     tally: Tally
 
@@ -141,8 +141,8 @@ class _Recorder:
 
 
 async def count(
-    site: Site, machine: Machine, files: Path, setup: Setup, now_ns: Callable[[], int], lang: str
-) -> Comparison:
+    site: Site, machine: Machine, files: Path, setup: CountSetup, now_ns: Callable[[], int], lang: str
+) -> CountComparison:
     """Counts until the time is over, then asks the person. Raises `NoBaseline`."""
     devices = {name: site.devices[name] for name in {tag.partition(".")[0] for tag in machine.tags()}}
     recorder = _Recorder(site.model_copy(update={"devices": devices}), now_ns)
@@ -163,7 +163,7 @@ async def count(
     told = compute(machine, window(recorder.rows, from_ns, until_ns), until_ns)
     stops = tuple(longer_than(told.stops, setup.shortest_stop_s, until_ns))
     tally = setup.tally if setup.tally is not None else await asyncio.to_thread(_ask, setup, lang)
-    return Comparison(machine.id, from_ns, until_ns, told, stops, tally)
+    return CountComparison(machine.id, from_ns, until_ns, told, stops, tally)
 
 
 async def _baseline(recorder: _Recorder, machine: Machine) -> None:
@@ -179,7 +179,7 @@ async def _until(
     recorder: _Recorder,
     machine: Machine,
     from_ns: int,
-    setup: Setup,
+    setup: CountSetup,
     tell: OnProgress,
     now_ns: Callable[[], int],
     lang: str,
@@ -201,14 +201,14 @@ def _wait(text: str) -> None:
     click.prompt(text, default="", show_default=False, prompt_suffix=" ", err=True)
 
 
-def _ask(setup: Setup, lang: str) -> Tally:
+def _ask(setup: CountSetup, lang: str) -> Tally:
     pieces = click.prompt(say("count.ask_pieces", lang), type=click.IntRange(min=0), err=True)
     stops = click.prompt(say("count.ask_stops", lang, seconds=f"{setup.shortest_stop_s:g}"),
                          type=click.IntRange(min=0), err=True)  # fmt: skip
     return Tally(pieces, stops)
 
 
-def show(comparison: Comparison, zone: ZoneInfo, lang: str) -> None:
+def show(comparison: CountComparison, zone: ZoneInfo, lang: str) -> None:
     """Prints both counts side by side and the stops."""
     click.echo(say("count.title", lang, machine=comparison.machine,
                    length=duration((comparison.until_ns - comparison.from_ns) / 1e6, lang)))  # fmt: skip
@@ -229,7 +229,7 @@ def show(comparison: Comparison, zone: ZoneInfo, lang: str) -> None:
         notice(say("count.look", lang))
 
 
-def when(comparison: Comparison, zone: ZoneInfo, lang: str) -> str:
+def when(comparison: CountComparison, zone: ZoneInfo, lang: str) -> str:
     """When the counting began, for the certificate."""
     return moment(datetime.fromtimestamp(comparison.from_ns / 1e9, zone), lang)
 

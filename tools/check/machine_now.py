@@ -13,7 +13,7 @@ from oee.model.states import Quality, State
 
 
 @dataclass(frozen=True)
-class Told:
+class WindowResult:
     """A machine over a window. live: its state at the end, None if nothing came; pieces, rejects: counted in it
     (None without a counter); stops: each once, latest revision, without unknown stretches.
     """
@@ -25,7 +25,7 @@ class Told:
     unknown_s: float
 
 
-def compute(machine: Machine, samples: Samples, until_ns: int) -> Told:
+def compute(machine: Machine, samples: Samples, until_ns: int) -> WindowResult:
     """One step over everything."""
     step = engine.step(machine, engine.start(), samples, (), until_ns, until_ns + MINUTE_NS)
     total = add_up([step.facts])
@@ -38,7 +38,7 @@ def compute(machine: Machine, samples: Samples, until_ns: int) -> Told:
     )
     pieces = columns["pieces_total"] + columns["pieces_unwatched"]
     rejects = columns["pieces_startup_reject"] + columns["pieces_process_reject"]
-    return Told(step.live, pieces, rejects, stops, columns["unknown_ms"] / 1000)
+    return WindowResult(step.live, pieces, rejects, stops, columns["unknown_ms"] / 1000)
 
 
 _COLUMNS = ("pieces_total", "pieces_unwatched", "pieces_startup_reject", "pieces_process_reject", "unknown_ms")
@@ -62,7 +62,7 @@ def longer_than(stops: Iterable[Stop], shortest_s: float, until_ns: int) -> list
     return [stop for stop, length_ns in lengths if length_ns >= shortest_s * 1e9]
 
 
-def running_s(told: Told, until_ns: int) -> float:
+def running_s(told: WindowResult, until_ns: int) -> float:
     """How long the machine has been running at the end [s]."""
     if told.live is None or told.live.state is not State.RUNNING:
         return 0.0

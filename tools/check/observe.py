@@ -10,7 +10,7 @@ from adapters.faults import Fault
 from adapters.kinds import kind
 from agent.devices.open import open_all
 from config.devices.kinds import Device
-from tools.check.verdict import DeviceSeen
+from tools.check.verdict import DeviceObservation
 
 CONNECT_S = 20.0
 READ_S = 30.0
@@ -22,13 +22,13 @@ AGAIN_S = 2.0
 
 async def observe(
     devices: Mapping[str, Device], files: Path, for_s: float, now_ns: Callable[[], int], tell: Callable[[float], None]
-) -> dict[str, DeviceSeen]:
+) -> dict[str, DeviceObservation]:
     """All devices at once, each at its own period, for `for_s` and at least one read. Every adapter is closed.
 
     files: folder for certificates that the site file does not place.
     """
     adapters = open_all(devices, now_ns, files)
-    seen = {name: DeviceSeen(name) for name in devices}
+    seen = {name: DeviceObservation(name) for name in devices}
 
     async def bar() -> None:
         began_s = asyncio.get_running_loop().time()
@@ -46,7 +46,9 @@ async def observe(
     return seen
 
 
-async def _device(adapter: Adapter, seen: DeviceSeen, device: Device, for_s: float, now_ns: Callable[[], int]) -> None:
+async def _device(
+    adapter: Adapter, seen: DeviceObservation, device: Device, for_s: float, now_ns: Callable[[], int]
+) -> None:
     clock = asyncio.get_running_loop().time
     explain, tags = kind(device.kind).explain, frozenset(device.tags)
     end_s = clock() + for_s
@@ -74,7 +76,7 @@ async def _device(adapter: Adapter, seen: DeviceSeen, device: Device, for_s: flo
         seen.latency_s = sorted(seen.read_s)[len(seen.read_s) // 2]
 
 
-async def _connected(adapter: Adapter, seen: DeviceSeen, tags: frozenset[str], end_s: float) -> None:
+async def _connected(adapter: Adapter, seen: DeviceObservation, tags: frozenset[str], end_s: float) -> None:
     """Connects, and reads each period until the end, or a little longer if not every tag was seen by then."""
     clock = asyncio.get_running_loop().time
     began_s = clock()
@@ -94,7 +96,7 @@ async def _connected(adapter: Adapter, seen: DeviceSeen, tags: frozenset[str], e
         await asyncio.sleep(due_s - clock())
 
 
-def _take(seen: DeviceSeen, reading: Reading) -> None:
+def _take(seen: DeviceObservation, reading: Reading) -> None:
     for row in reading.rows:
         seen.rows.setdefault(row.tag, []).append(row)
     seen.confirmed_ns |= dict.fromkeys(reading.confirmed, reading.t_ns)

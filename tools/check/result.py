@@ -13,8 +13,8 @@ from agent.uplink.data_estimate import expected, month_mb
 from cli.terminal import notice, show_table
 from config import Complaint, Site, config_hash
 from tools.check import count as tally
-from tools.check.machine_now import Told
-from tools.check.verdict import DeviceSeen, TagReport
+from tools.check.machine_now import WindowResult
+from tools.check.verdict import DeviceObservation, TagReport
 from tools.faults import full_text
 from tools.plan.data_lines import data_lines
 from words import complaint, number, say, value_text
@@ -23,17 +23,17 @@ FINE, BAD, MISCONFIGURED = 0, 1, 2
 
 
 @dataclass
-class Result:
+class CheckResult:
     """What was found, as far as it went."""
 
     file: Path
     site: Site | None = None
     complaints: Sequence[Complaint] = ()
     static: dict[str, list[Fault]] = field(default_factory=dict)
-    devices: dict[str, DeviceSeen] = field(default_factory=dict)
+    devices: dict[str, DeviceObservation] = field(default_factory=dict)
     tags: list[TagReport] = field(default_factory=list)
-    machines: dict[str, Told] = field(default_factory=dict)
-    comparison: tally.Comparison | None = None
+    machines: dict[str, WindowResult] = field(default_factory=dict)
+    comparison: tally.CountComparison | None = None
     no_baseline: list[str] = field(default_factory=list)
 
     @property
@@ -53,7 +53,7 @@ class Result:
         return BAD if bad else FINE
 
 
-def as_json(result: Result) -> dict[str, Any]:
+def as_json(result: CheckResult) -> dict[str, Any]:
     """The result as plain data."""
     site = result.site
     return {
@@ -87,7 +87,7 @@ def as_json(result: Result) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def show(result: Result, lang: str, *, offline: bool) -> None:
+def show(result: CheckResult, lang: str, *, offline: bool) -> None:
     """Prints it: complaints, tags, each fault once with its cause, machines, the tally. offline: nothing was read."""
     for item in result.complaints:
         notice(("" if item.severity == "error" else say("check.warning", lang) + " ") + complaint(item, lang))
@@ -119,7 +119,7 @@ def _show_data(site: Site, lang: str) -> None:
         click.echo(line)
 
 
-def _show_tags(result: Result, lang: str) -> None:
+def _show_tags(result: CheckResult, lang: str) -> None:
     keys = ("tag", "value", "quality", "age", "latency", "moving", "verdict")
     show_table([say(f"check.column.{key}", lang) for key in keys], [_row(tag, lang) for tag in result.tags])
 
@@ -151,7 +151,7 @@ def _show_faults(faults: Iterable[tuple[str, Iterable[Fault]]], lang: str) -> No
         click.echo(f"{say(f'check.mark.{which[key].severity}', lang)} {shown}: {full_text(which[key], lang)}\n")
 
 
-def _show_machines(result: Result, lang: str) -> None:
+def _show_machines(result: CheckResult, lang: str) -> None:
     rows = []
     for name, machine in result.machines.items():
         live = machine.live

@@ -22,7 +22,7 @@ STILL_CYCLES: Final = 3
 
 
 @dataclass
-class DeviceSeen:
+class DeviceObservation:
     """What reading a device for a while brought. rows, confirmed_ns: by tag; read_s: how long each read took;
     fault: why it could not be read (at the end); lost: how often the connection was lost; note: by tag, what a second
     look at bad ones found.
@@ -88,7 +88,7 @@ class TagReport:
 
 
 @dataclass(frozen=True)
-class Facts:
+class TagDescription:
     """What the site file says about a tag."""
 
     address: str
@@ -99,7 +99,7 @@ class Facts:
     """Whether words could be swapped: two registers or more."""
 
 
-def judge(device: DeviceSeen, tag: str, facts: Facts, use: Use) -> TagReport:
+def judge(device: DeviceObservation, tag: str, facts: TagDescription, use: Use) -> TagReport:
     """One tag's report, without what only its machine's state can tell (`still_while_running`)."""
     rows = device.rows.get(tag, [])
     last = rows[-1] if rows else None
@@ -132,7 +132,7 @@ def judge(device: DeviceSeen, tag: str, facts: Facts, use: Use) -> TagReport:
     )  # fmt: skip
 
 
-def _implausible(value: Any, good: Sequence[Row], facts: Facts, use: Use) -> list[Fault]:
+def _implausible(value: Any, good: Sequence[Row], facts: TagDescription, use: Use) -> list[Fault]:
     if isinstance(value, str):
         return [Fault("text_counter")] if use.counts else []
     if isinstance(value, float) and value != 0 and not TINY < abs(value) < HUGE:
@@ -147,7 +147,7 @@ def _implausible(value: Any, good: Sequence[Row], facts: Facts, use: Use) -> lis
     return []
 
 
-def _counting(device: DeviceSeen, tag: str, use: Use, changes: int) -> list[Fault]:
+def _counting(device: DeviceObservation, tag: str, use: Use, changes: int) -> list[Fault]:
     faults: list[Fault] = []
     for item in use.counts:
         if item.pulse:
@@ -176,7 +176,7 @@ def _too_fast(item: Counting, pieces: int, for_s: float) -> list[Fault]:
     return [Fault("faster_than_ideal", "warn", values)]
 
 
-def still_while_running(report: TagReport, running: Mapping[str, "Running"]) -> TagReport:
+def still_while_running(report: TagReport, running: Mapping[str, "RunningMachine"]) -> TagReport:
     """The report with a warning where a machine ran for several cycles and its counter did not move."""
     for item in report.use.counts:
         run = running.get(item.machine)
@@ -190,7 +190,7 @@ def still_while_running(report: TagReport, running: Mapping[str, "Running"]) -> 
 
 
 @dataclass(frozen=True)
-class Running:
+class RunningMachine:
     """A machine that ran until the end. for_s: how long it was seen to; counts_per_s: by the ideal time of what it
     makes, 0 where that is not known.
     """

@@ -96,10 +96,10 @@ def modbus(
     line alone on which another master asks.
     """
     from adapters.modbus.service.asker import Politeness
-    from adapters.modbus.service.scan import Plan
+    from adapters.modbus.service.scan import ScanPlan
     from tools.scan.command import scan_modbus
 
-    plan = Plan(units, tables or TABLES, min(span), max(span), step)
+    plan = ScanPlan(units, tables or TABLES, min(span), max(span), step)
     peers = _peers(place, 1, serial)
     sys.exit(scan_modbus(peers, plan, Politeness(rate, timeout), as_json=as_json, lang=lang))
 
@@ -187,7 +187,7 @@ def find_bytes(
     """Finds type, byte order and factor of a register, or the bit of a lamp, from what the machine shows."""
     from adapters.modbus.service.asker import Politeness
     from tools.byte_order.command import find
-    from tools.byte_order.search import Question
+    from tools.byte_order.search import RegisterQuestion
 
     given = {"holding": holding, "input": input_, "coil": coil, "discrete": discrete}
     places = [(table, address) for table, address in given.items() if address is not None]
@@ -198,7 +198,7 @@ def find_bytes(
         raise click.UsageError("give --shows, or --watch to be asked while the registers are read")
     (peer,) = _peers(place, unit, serial, one=True)
     span = span or (8 if table in {"holding", "input"} else 32)
-    question = Question(peer, unit, table, address, span)  # type: ignore[arg-type]  # a table's name
+    question = RegisterQuestion(peer, unit, table, address, span)  # type: ignore[arg-type]  # a table's name
     politeness = Politeness(rate, timeout)
     sys.exit(find(question, shows, politeness, watch=watch, as_json=as_json, lang=lang))
 

@@ -30,14 +30,14 @@ def check(
     shortest_stop: float, certificate: Path | None, verified_by: str, as_json: bool, lang: str,
 ) -> None:  # fmt: skip
     """Says what is wrong with SITE.yaml, then reads each tag: value, quality, age, moving or not, and why not."""
-    from tools.check.command import Options, run
+    from tools.check.command import CheckOptions, run
     from tools.check.count import parse_tally
 
     try:
         tally = parse_tally(tally_text) if tally_text is not None else None
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--tally") from error
-    sys.exit(run(site, Options(
+    sys.exit(run(site, CheckOptions(
         for_s, offline, as_json, count_s, shortest_stop, tally, machine, certificate, verified_by, lang)))  # fmt: skip
 
 
@@ -83,10 +83,10 @@ def plan(site: Path, answer: float, as_json: bool, lang: str) -> None:
 @lang_option
 def init(site_file: Path, lang: str, **flags: Any) -> None:
     """Asks a few questions and writes a site file that is valid."""
-    from tools.init.command import Flags
+    from tools.init.command import InitFlags
     from tools.init.command import init as write
 
-    sys.exit(write(site_file, Flags(**flags), lang))
+    sys.exit(write(site_file, InitFlags(**flags), lang))
 
 
 @click.command()

@@ -12,7 +12,7 @@ from adapters.kinds import kind
 from cli.terminal import notice, show_json
 from config import Misconfigured, parse_site
 from tools.init.answers import (
-    Unusable,
+    UnusableAnswer,
     check_tag,
     complaints_about,
     parse_device,
@@ -23,14 +23,14 @@ from tools.init.answers import (
     profile_of,
     tags_of,
 )
-from tools.init.site_text import Answers, DeviceAnswer, MachineAnswer, UseAnswer, site_text
+from tools.init.site_text import DeviceEntry, InitAnswers, MachineEntry, UseEntry, site_text
 from words import complaint, say
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Flags:
+class InitFlags:
     """What was given on the command line; what is missing is asked, unless `yes`."""
 
     site: str = ""
@@ -48,14 +48,14 @@ class Flags:
     as_json: bool = False
 
 
-def init(path: Path, flags: Flags, lang: str) -> int:
+def init(path: Path, flags: InitFlags, lang: str) -> int:
     """Writes the file and returns the exit status: 0 written, 2 refused."""
     if path.exists():
         notice(say("init.exists", lang, file=path))
         return 2
     try:
         answers = from_flags(flags)
-    except Unusable as error:
+    except UnusableAnswer as error:
         notice(_bad(error, lang))
         return 2
     if not flags.yes:
@@ -83,16 +83,16 @@ def init(path: Path, flags: Flags, lang: str) -> int:
     return 0
 
 
-def from_flags(flags: Flags) -> Answers:
-    """The answers that flags give. Raises `Unusable`."""
+def from_flags(flags: InitFlags) -> InitAnswers:
+    """The answers that flags give. Raises `UnusableAnswer`."""
     devices = {device.name: device for device in map(parse_device, flags.devices)}
     for text in flags.tags:
         name, tag, line = parse_tag(text)
         if name not in devices:
-            raise Unusable("no_device", text)
+            raise UnusableAnswer("no_device", text)
         check_tag(devices[name].kind, line, text)
         devices[name] = replace(devices[name], tags={**devices[name].tags, tag: line})
-    return Answers(
+    return InitAnswers(
         flags.site,
         flags.name,
         flags.timezone or "Asia/Ho_Chi_Minh",
@@ -106,7 +106,7 @@ def from_flags(flags: Flags) -> Answers:
     )
 
 
-def _asked(known: Answers, flags: Flags, lang: str) -> Answers:
+def _asked(known: InitAnswers, flags: InitFlags, lang: str) -> InitAnswers:
     """The answers completed by a person."""
     notice(say("init.welcome", lang))
     site = known.site or _ask("site", lang, _site_id)
@@ -121,13 +121,13 @@ def _asked(known: Answers, flags: Flags, lang: str) -> Answers:
     machines = known.machines or (tuple(_several("machine", lang, _machine_of(tags))) if tags else ())
     product = known.product or (_ask("product", lang, str, default="") if machines or uses else "")
     ideal = known.ideal or (_ask("ideal", lang, str, default="") if product else "")
-    return Answers(site, name, zone, shifts, devices, machines, product, ideal, known.broker, uses)
+    return InitAnswers(site, name, zone, shifts, devices, machines, product, ideal, known.broker, uses)
 
 
-def _uses(devices: Sequence[DeviceAnswer], lang: str) -> tuple[UseAnswer, ...]:
+def _uses(devices: Sequence[DeviceEntry], lang: str) -> tuple[UseEntry, ...]:
     """Equipment profiles, each with what it asks for; one that makes no sense is asked again."""
     notice(say("init.several.equipment", lang))
-    uses: list[UseAnswer] = []
+    uses: list[UseEntry] = []
     while True:
         number = str(len(uses) + 1)
         found = _ask("next", lang, lambda text: profile_of(text) if text else None, default="", number=number)
@@ -142,16 +142,16 @@ def _uses(devices: Sequence[DeviceAnswer], lang: str) -> tuple[UseAnswer, ...]:
                         name=(variable.names or {}).get(lang, ""), example=variable.example or default or "—")  # fmt: skip
             if text and text != default:
                 row[variable.name] = text
-        wrong = complaints_about(devices, [*uses, UseAnswer(found.id, row)])
+        wrong = complaints_about(devices, [*uses, UseEntry(found.id, row)])
         if wrong:
             notice("\n".join(complaint(item, lang) for item in wrong))
         else:
-            uses.append(UseAnswer(found.id, row))
+            uses.append(UseEntry(found.id, row))
 
 
 def _site_id(text: str) -> str:
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", text):
-        raise Unusable("site", text)
+        raise UnusableAnswer("site", text)
     return text
 
 
@@ -160,7 +160,7 @@ def _device_text(text: str) -> str:
     return text
 
 
-def _device(text: str, lang: str) -> DeviceAnswer:
+def _device(text: str, lang: str) -> DeviceEntry:
     device = parse_device(text)
     tags: dict[str, str] = {}
 
@@ -168,7 +168,7 @@ def _device(text: str, lang: str) -> DeviceAnswer:
         name, tag, braces = parse_tag(f"{device.name}.{line.strip()}")
         check_tag(device.kind, braces, line)
         if tag in tags:
-            raise Unusable("tag_twice", line)
+            raise UnusableAnswer("tag_twice", line)
         del name
         tags[tag] = braces
         return tag, braces
@@ -180,12 +180,12 @@ def _device(text: str, lang: str) -> DeviceAnswer:
     return replace(device, tags=tags)
 
 
-def _machine_of(tags: Sequence[str]) -> Callable[[str], MachineAnswer]:
-    def parse(text: str) -> MachineAnswer:
+def _machine_of(tags: Sequence[str]) -> Callable[[str], MachineEntry]:
+    def parse(text: str) -> MachineEntry:
         machine = parse_machine(text)
         for tag in (machine.running, machine.alarm, machine.count, machine.reject):
             if tag and tag not in {*tags, "operator"}:
-                raise Unusable("unknown_tag", text, tag)
+                raise UnusableAnswer("unknown_tag", text, tag)
         return machine
 
     return parse
@@ -198,12 +198,12 @@ def _ask(key: str, lang: str, parse: Callable[[str], T], default: str | None = N
         text = str(click.prompt(question, default=default, show_default=bool(default), err=True)).strip()
         try:
             return parse(text)
-        except Unusable as error:
+        except UnusableAnswer as error:
             notice(_bad(error, lang))
 
 
 def _several(key: str, lang: str, parse: Callable[[str], T], **values: str) -> list[T]:
-    """Answers until an empty one."""
+    """InitAnswers until an empty one."""
     notice(say(f"init.several.{key}", lang, **values))
     out: list[T] = []
     while True:
@@ -213,5 +213,5 @@ def _several(key: str, lang: str, parse: Callable[[str], T], **values: str) -> l
         out.append(given)
 
 
-def _bad(error: Unusable, lang: str) -> str:
+def _bad(error: UnusableAnswer, lang: str) -> str:
     return say(f"init.bad.{error.code}", lang, text=error.text, detail=error.detail or "—")

@@ -14,7 +14,7 @@ _RESERVED = {"true", "false", "null", "yes", "no", "on", "off"}
 
 
 @dataclass(frozen=True)
-class DeviceAnswer:
+class DeviceEntry:
     """A device. place: `host:port/unit` parts or the URL, as keys of the site file; tags: name to what stands behind
     it, in braces, as `nhip bytes` and `nhip browse` print it.
     """
@@ -26,7 +26,7 @@ class DeviceAnswer:
 
 
 @dataclass(frozen=True)
-class UseAnswer:
+class UseEntry:
     """An equipment profile and its row, as texts."""
 
     profile: str
@@ -34,7 +34,7 @@ class UseAnswer:
 
 
 @dataclass(frozen=True)
-class MachineAnswer:
+class MachineEntry:
     """A machine. running, alarm, count, reject: tags or ""; a machine without `running` is known by its counts."""
 
     id: str
@@ -47,7 +47,7 @@ class MachineAnswer:
 
 
 @dataclass(frozen=True)
-class ShiftAnswer:
+class ShiftEntry:
     """A shift: name, days, from-to and breaks, as in the site file."""
 
     name: str
@@ -58,22 +58,22 @@ class ShiftAnswer:
 
 
 @dataclass(frozen=True)
-class Answers:
+class InitAnswers:
     """Everything that was asked. ideal: seconds for one piece of product 1, or ""."""
 
     site: str
     name: str
     timezone: str
-    shifts: Sequence[ShiftAnswer] = ()
-    devices: Sequence[DeviceAnswer] = ()
-    machines: Sequence[MachineAnswer] = ()
+    shifts: Sequence[ShiftEntry] = ()
+    devices: Sequence[DeviceEntry] = ()
+    machines: Sequence[MachineEntry] = ()
     product: str = ""
     ideal: str = ""
     broker: str = ""
-    uses: Sequence[UseAnswer] = ()
+    uses: Sequence[UseEntry] = ()
 
 
-def site_text(answers: Answers, lang: str) -> str:
+def site_text(answers: InitAnswers, lang: str) -> str:
     """The site file."""
     parts = [
         _comment("head", lang),
@@ -105,7 +105,7 @@ def _comment(key: str, lang: str) -> str:
     return "\n".join(f"# {line}" for line in say(f"site_text.{key}", lang).splitlines())
 
 
-def _center(answers: Answers, lang: str) -> str:
+def _center(answers: InitAnswers, lang: str) -> str:
     if answers.broker:
         username = quoted(f"{answers.site}.main")
         return f"center:\n  broker: {quoted(answers.broker)}\n  username: {username}\n  password_file: nhip.password\n"
@@ -113,13 +113,13 @@ def _center(answers: Answers, lang: str) -> str:
     return f"{_comment('center', lang)}\n{lines}"
 
 
-def _devices(answers: Answers, lang: str) -> str:
+def _devices(answers: InitAnswers, lang: str) -> str:
     if not answers.devices:
         return "" if answers.uses else f"{_comment('devices', lang)}\ndevices: {{}}\n"
     return f"{_comment('devices', lang)}\n{devices_text(answers.devices)}"
 
 
-def devices_text(devices: Sequence[DeviceAnswer]) -> str:
+def devices_text(devices: Sequence[DeviceEntry]) -> str:
     """The section `devices`, nothing where there are none."""
     lines = ["devices:"] if devices else []
     for device in devices:
@@ -130,11 +130,11 @@ def devices_text(devices: Sequence[DeviceAnswer]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _uses(answers: Answers, lang: str) -> str:
+def _uses(answers: InitAnswers, lang: str) -> str:
     return f"{_comment('use', lang)}\n{uses_text(answers.uses)}" if answers.uses else ""
 
 
-def uses_text(uses: Sequence[UseAnswer]) -> str:
+def uses_text(uses: Sequence[UseEntry]) -> str:
     """The section `use`: rows of one profile after the other together; nothing where there are none."""
     lines = ["use:"] if uses else []
     for profile, group in groupby(uses, key=lambda use: use.profile):
@@ -142,7 +142,7 @@ def uses_text(uses: Sequence[UseAnswer]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _machines(answers: Answers, lang: str) -> str:
+def _machines(answers: InitAnswers, lang: str) -> str:
     if not answers.machines and answers.uses:
         return ""
     if not answers.machines:
@@ -158,13 +158,13 @@ def _machines(answers: Answers, lang: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _lines(answers: Answers, lang: str) -> str:
+def _lines(answers: InitAnswers, lang: str) -> str:
     named = [machine.line for machine in answers.machines] + [use.row.get("line", "") for use in answers.uses]
     lines = [f"  {line}: {{flow: parallel}}" for line in dict.fromkeys(named) if line]
     return "\n".join([_comment("lines", lang), "lines:", *lines]) + "\n" if lines else ""
 
 
-def _state(machine: MachineAnswer, lang: str) -> list[str]:
+def _state(machine: MachineEntry, lang: str) -> list[str]:
     if not machine.running:
         return ["    state: {from_counts: {ideals: 2.5, at_least: 30s}}" + f"   # {say('site_text.from_counts', lang)}"]
     lines = [f"    state:   # {say('site_text.first_wins', lang)}"]
@@ -173,7 +173,7 @@ def _state(machine: MachineAnswer, lang: str) -> list[str]:
     return [*lines, f'      - {{when: "{machine.running} > 0", is: running}}', "      - {is: unplanned_stop}"]
 
 
-def _products(answers: Answers, lang: str) -> str:
+def _products(answers: InitAnswers, lang: str) -> str:
     if not answers.product:
         return f"{_comment('products', lang)}\nproducts: {{}}\n"
     ideal = f", ideal: {quoted_duration(answers.ideal)}, source: guess" if answers.ideal else ""
@@ -185,7 +185,7 @@ def quoted_duration(text: str) -> str:
     return f"{text}s" if re.fullmatch(r"\d+(\.\d+)?", text) else text
 
 
-def _shifts(answers: Answers, lang: str) -> str:
+def _shifts(answers: InitAnswers, lang: str) -> str:
     lines = [_comment("shifts", lang), "shifts:" if answers.shifts else "shifts: []"]
     for shift in answers.shifts:
         breaks = "".join(f", breaks: [{', '.join(json.dumps(item) for item in shift.breaks)}]") if shift.breaks else ""

@@ -12,14 +12,16 @@ from adapters.modbus.face import explain
 from adapters.modbus.service import scan as modbus
 from adapters.modbus.service.asker import Politeness
 from adapters.modbus.service.peers import Peer, is_serial, title, typed
-from adapters.modbus.service.registers import Found, Table
+from adapters.modbus.service.registers import ScannedTable, TableOutcome
 from cli.terminal import notice, progress, show_json, show_table
 from tools.faults import full_text
 from tools.scan import network as net
 from words import duration, number, say
 
 
-def scan_modbus(peers: Sequence[Peer], plan: modbus.Plan, politeness: Politeness, *, as_json: bool, lang: str) -> int:
+def scan_modbus(
+    peers: Sequence[Peer], plan: modbus.ScanPlan, politeness: Politeness, *, as_json: bool, lang: str
+) -> int:
     """Scans one place with each of its possible settings until something answers.
 
     Exit status: 0 something answered, 1 nothing did.
@@ -45,12 +47,12 @@ def scan_modbus(peers: Sequence[Peer], plan: modbus.Plan, politeness: Politeness
 
 
 async def _first_that_answers(
-    peers: Sequence[Peer], plan: modbus.Plan, politeness: Politeness, *, quiet: bool
-) -> modbus.Scan:
+    peers: Sequence[Peer], plan: modbus.ScanPlan, politeness: Politeness, *, quiet: bool
+) -> modbus.ScanResult:
     """The scan with the first settings that a unit answered; if none did, one where an answer made no sense, or the
     last.
     """
-    silent: list[modbus.Scan] = []
+    silent: list[modbus.ScanResult] = []
     with progress(quiet=quiet) as tell:
         for peer in peers:
             try:
@@ -74,7 +76,7 @@ def _speed(peer: Peer) -> str:
     return title(peer).rpartition("(")[2].rstrip(")")
 
 
-def _show(found: modbus.Scan, plan: modbus.Plan, lang: str) -> None:
+def _show(found: modbus.ScanResult, plan: modbus.ScanPlan, lang: str) -> None:
     if not found.units:
         if found.nonsense is not None:
             click.echo(full_text(connection_fault(found.nonsense, explain), lang))
@@ -105,9 +107,9 @@ def _show(found: modbus.Scan, plan: modbus.Plan, lang: str) -> None:
         )
 
 
-def _ranges(found: Found, lang: str) -> str:
-    if found.table is not Table.SCANNED and not found.runs:
-        return say(f"scan.table.{found.table.value}", lang)
+def _ranges(found: ScannedTable, lang: str) -> str:
+    if found.outcome is not TableOutcome.SCANNED and not found.runs:
+        return say(f"scan.table.{found.outcome.value}", lang)
     return ", ".join(f"{a}–{b}" if a != b else str(a) for a, b in found.runs) or say("scan.table.empty", lang)
 
 
@@ -137,12 +139,12 @@ def scan_network(
     return 0 if found else 1
 
 
-def _kind(item: net.Listener) -> str:
+def _kind(item: net.OpenPort) -> str:
     found = kind_at(item.port)
     return found.name if found is not None else ""
 
 
-def _next(item: net.Listener) -> str:
+def _next(item: net.OpenPort) -> str:
     found = kind_at(item.port)
     if found is None or found.next_command is None:
         return f"nhip scan modbus {item.host}:{item.port}"

@@ -19,7 +19,7 @@ class NotAllowed(Exception):
 
 
 @dataclass(frozen=True)
-class Listener:
+class OpenPort:
     """A port that accepted a connection; nothing was sent to it."""
 
     host: str
@@ -41,9 +41,9 @@ def targets(cidr: str) -> tuple[str, ...]:
 
 async def look(
     hosts: Sequence[str], ports: Sequence[int], per_s: float, timeout_s: float, progress: Callable[[int], None]
-) -> list[Listener]:
+) -> list[OpenPort]:
     """Opens and closes one connection to each port of each host, `per_s` a second; those that were accepted."""
-    found: list[Listener] = []
+    found: list[OpenPort] = []
     async with asyncio.TaskGroup() as group:
         for number, host in enumerate(hosts):
             for port in ports:
@@ -53,11 +53,11 @@ async def look(
     return sorted(found, key=lambda item: (ipaddress.ip_address(item.host), item.port))
 
 
-async def _knock(host: str, port: int, timeout_s: float, found: list[Listener]) -> None:
+async def _knock(host: str, port: int, timeout_s: float, found: list[OpenPort]) -> None:
     try:
         async with asyncio.timeout(timeout_s):
             _, writer = await asyncio.open_connection(host, port)
     except OSError:
         return
     writer.transport.abort()
-    found.append(Listener(host, port))
+    found.append(OpenPort(host, port))

@@ -2,12 +2,12 @@
 
 An RTU frame has neither a length nor a number that ties an answer to its question: an answer is known only by its
 unit, function and size. What does not fit exactly is therefore never taken for a refusal, but for a sign that the
-line is out of step (`Garbled`), and the line is made quiet before anything else is asked.
+line is out of step (`InvalidFrame`), and the line is made quiet before anything else is asked.
 """
 
 from typing import NamedTuple
 
-from adapters.modbus.bus.frames_tcp import EXCEPTIONS, FUNCTIONS, Garbled, Refused
+from adapters.modbus.bus.frames_tcp import EXCEPTIONS, FUNCTIONS, ExceptionResponse, InvalidFrame
 from adapters.modbus.model import BIT_TABLES, Table
 
 HEAD = 3
@@ -60,25 +60,25 @@ def answer_size(table: Table, count: int) -> int:
 
 
 def size_of(head: bytes, unit: int, table: Table, count: int) -> int:
-    """Bytes of the frame that begins so. Raises `Garbled` if it cannot be the answer."""
+    """Bytes of the frame that begins so. Raises `InvalidFrame` if it cannot be the answer."""
     if head[0] != unit:
-        raise Garbled(f"unit {unit} was asked, {head.hex(' ')} came")
+        raise InvalidFrame(f"unit {unit} was asked, {head.hex(' ')} came")
     if head[1] == FUNCTIONS[table] | 0x80:
         return _EXCEPTION_SIZE
     size = answer_size(table, count)
     if head[1] != FUNCTIONS[table] or head[2] != size - 5:
-        raise Garbled(f"function {FUNCTIONS[table]} and {size - 5} bytes were asked, {head.hex(' ')} came")
+        raise InvalidFrame(f"function {FUNCTIONS[table]} and {size - 5} bytes were asked, {head.hex(' ')} came")
     return size
 
 
 def values_of(frame: bytes, table: Table, start: int, count: int) -> bytes:
-    """The bytes of the values in an answer of the right size. Raises `Garbled` or `Refused`."""
+    """The bytes of the values in an answer of the right size. Raises `InvalidFrame` or `ExceptionResponse`."""
     if crc(frame):
-        raise Garbled(f"an answer with a wrong checksum came ({len(frame)} bytes)")
+        raise InvalidFrame(f"an answer with a wrong checksum came ({len(frame)} bytes)")
     if frame[1] & 0x80:
         code = frame[2]
         what = f"{table} {start}-{start + count - 1}"
-        raise Refused(code, f"{what}: {EXCEPTIONS.get(code, 'exception')} (code {code})")
+        raise ExceptionResponse(code, f"{what}: {EXCEPTIONS.get(code, 'exception')} (code {code})")
     return frame[3:-2]
 
 

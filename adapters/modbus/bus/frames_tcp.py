@@ -33,7 +33,7 @@ EXCEPTIONS = {
 }
 
 
-class Refused(Exception):
+class ExceptionResponse(Exception):
     """The device answered, and said no. code: its exception code, or `WRONG_LENGTH`."""
 
     def __init__(self, code: int, message: str) -> None:
@@ -41,7 +41,7 @@ class Refused(Exception):
         self.code = code
 
 
-class Garbled(Exception):
+class InvalidFrame(Exception):
     """What came is not Modbus, or answers another question: the stream cannot be trusted any more."""
 
 
@@ -54,7 +54,7 @@ def head(data: bytes) -> tuple[int, int, int]:
     """The seven bytes of a header as (transaction, unit, bytes that follow)."""
     transaction, protocol, length, unit = HEADER.unpack(data)
     if protocol != 0 or not 2 < length <= MAX_BODY:
-        raise Garbled(f"header {data.hex(' ')} is not Modbus TCP (protocol {protocol}, length {length})")
+        raise InvalidFrame(f"header {data.hex(' ')} is not Modbus TCP (protocol {protocol}, length {length})")
     return transaction, unit, length - 1
 
 
@@ -62,10 +62,10 @@ def values_in(body: bytes, table: Table, start: int, count: int) -> bytes:
     """The bytes of the values in an answer's body (function and data); checked to be exactly what was asked for."""
     function, what = FUNCTIONS[table], f"{table} {start}-{start + count - 1}"
     if body[0] == function | 0x80 and len(body) == 2:
-        raise Refused(body[1], f"{what}: {EXCEPTIONS.get(body[1], 'exception')} (code {body[1]})")
+        raise ExceptionResponse(body[1], f"{what}: {EXCEPTIONS.get(body[1], 'exception')} (code {body[1]})")
     if body[0] != function:
-        raise Garbled(f"{what}: function {function} asked, {body[0]} answered")
+        raise InvalidFrame(f"{what}: function {function} asked, {body[0]} answered")
     expected = (count + 7) // 8 if table in BIT_TABLES else 2 * count
     if body[1] != expected or len(body) != expected + 2:
-        raise Refused(WRONG_LENGTH, f"{what}: {len(body) - 2} bytes answered instead of {expected}")
+        raise ExceptionResponse(WRONG_LENGTH, f"{what}: {len(body) - 2} bytes answered instead of {expected}")
     return body[2:]

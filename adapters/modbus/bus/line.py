@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from adapters.contract import DeviceMisconfigured, NotConnected
 from adapters.modbus.bus.channel import Channel
 from adapters.modbus.bus.frames_rtu import HEAD, answer_size, heard_in, question, size_of, values_of
-from adapters.modbus.bus.frames_tcp import Garbled, Refused
+from adapters.modbus.bus.frames_tcp import ExceptionResponse, InvalidFrame
 from adapters.modbus.bus.probes import LATELY_S, PATIENCE, Probes
 from adapters.modbus.bus.timing import QUESTION_BYTES, Pace
 from adapters.modbus.plan import Request
@@ -49,7 +49,7 @@ class LineSettings:
     patience: int = PATIENCE
 
 
-class Line:
+class SerialLine:
     """See `_modbus_unit.Bus`. Opens when its first user joins and closes when its last one leaves."""
 
     def __init__(self, peer: str, settings: LineSettings, connect: Callable[[float], Awaitable[Channel]]) -> None:
@@ -62,7 +62,7 @@ class Line:
         self._probes = Probes(settings.patience)
         self._why: dict[int, str] = {}
         self._ended = "not connected yet"
-        self._answered = False
+        self._gentle = not settings.reopens
         self._answered_s = float("-inf")
         self._in_step = True
         self._timeout_s = 0.0
@@ -82,7 +82,7 @@ class Line:
             self._drop("closed by us")
 
     async def ask(self, unit: int, request: Request, timeout_s: float) -> bytes:
-        """The bytes of the values asked for. Raises `TimeoutError` if no sound answer came, `Refused` if the device
+        """The bytes of the values asked for. Raises `TimeoutError` if no sound answer came, `ExceptionResponse` if the device
         said no, `NotConnected` if the line is gone, taken, or it is not this unit's turn to be probed.
         """
         async with self._turn:
@@ -97,15 +97,15 @@ class Line:
             began_s, self._in_step, self._timeout_s = clock(), False, timeout_s
             self._quiet_until_s = began_s + 2 * timeout_s  # if this is cancelled, an answer may still be on its way
             try:
-                values = await self._exchange(channel, unit, request, timeout_s)
-            except (TimeoutError, Garbled) as error:
+                values = await exchange(channel, self._settings, unit, request, timeout_s)
+            except (TimeoutError, InvalidFrame) as error:
                 self._quiet_until_s = clock() + timeout_s
                 self._probes.silent(unit, clock(), self._quiet_until_s - began_s)
                 self._why[unit] = str(error) or f"did not answer within {timeout_s:g} s"
                 raise TimeoutError from error
             except OSError as error:
                 raise self._drop(str(error)) from error
-            except Refused:
+            except ExceptionResponse:
                 self._heard_from(unit, clock())
                 raise
             self._heard_from(unit, clock())
@@ -114,26 +114,10 @@ class Line:
     def silence(self, unit: int, timeout_s: float) -> NotConnected:
         """What to raise when `unit` did not answer."""
         why = self._why.get(unit, f"did not answer within {timeout_s:g} s")
-        return NotConnected(f"{self.peer} unit {unit}: {why}", gentle=self._is_gentle())
-
-    async def _exchange(self, channel: Channel, unit: int, request: Request, timeout_s: float) -> bytes:
-        table, start, count = request.table, request.start, request.count
-        asked = question(unit, table, start, count)
-        longest_s = timeout_s + (QUESTION_BYTES + answer_size(table, count)) * self._settings.pace.char_s
-        async with asyncio.timeout(longest_s):
-            channel.write(asked)
-            if self._settings.echo and await channel.exactly(len(asked)) != asked:
-                raise Garbled("the adapter does not echo what it sends; remove `echo`")
-            head = await channel.exactly(HEAD)
-            if head == asked[:HEAD] and not self._settings.echo and head[2] != answer_size(table, count) - 5:
-                raise Garbled("the adapter hears what it sends; write `echo: true`")
-            frame = head + await channel.exactly(size_of(head, unit, table, count) - HEAD)
-        if len(channel.take()) > SPECK_BYTES:
-            raise Garbled("more came than was asked for")
-        return values_of(frame, table, start, count)
+        return NotConnected(f"{self.peer} unit {unit}: {why}", gentle=self._gentle)
 
     def _heard_from(self, unit: int, now_s: float) -> None:
-        self._in_step, self._answered, self._answered_s = True, True, now_s
+        self._in_step, self._gentle, self._answered_s = True, False, now_s
         self._probes.answered(unit, now_s)
         self._why.pop(unit, None)
         self._quiet_until_s = now_s + max(self._settings.pace.gap_s, self._settings.pause_s)
@@ -159,7 +143,7 @@ class Line:
     async def _open(self, timeout_s: float, pause_s: float) -> None:
         clock = asyncio.get_running_loop().time
         self._channel = await self._connected(timeout_s)
-        self._answered, self._in_step, self._timeout_s = False, True, timeout_s
+        self._gentle, self._in_step, self._timeout_s = not self._settings.reopens, True, timeout_s
         is_ours = clock() - self._answered_s < LATELY_S
         until_s = clock() + max(
             pause_s, min(timeout_s, self._settings.listen_s) if is_ours else self._settings.listen_s
@@ -180,21 +164,13 @@ class Line:
                 raise self._drop(channel.ended)
             self._refuse_other_master(heard, noise_bytes=MOST_HEARD if is_ours else NOISE_BYTES)
 
-    def _refuse_other_master(self, heard: bytes, noise_bytes: int) -> None:
-        frames = heard_in(heard)
-        asking = [frame for frame in frames if frame.asks]
-        if asking or len(frames) > 1:
-            unit, function = (asking or frames)[0][:2]
-            what = f"another Modbus master is on this line (heard unit {unit}, function {function})"
-        elif len(heard) >= noise_bytes:
-            what = f"something else talks on this line ({len(heard)} bytes that are no Modbus at this speed)"
-        else:
-            return
-        self._answered_s = float("-inf")
-        self._drop(what)
-        raise DeviceMisconfigured(
-            f"{self.peer}: {what}; a line has one master: disconnect the other one", elsewhere=True
-        )
+    def _refuse_other_master(self, received: bytes, noise_bytes: int) -> None:
+        what = other_talker(received, noise_bytes)
+        if what:
+            self._answered_s = float("-inf")
+            self._drop(what)
+            text = f"{self.peer}: {what}; a line has one master: disconnect the other one"
+            raise DeviceMisconfigured(text, elsewhere=True)
 
     async def _connected(self, timeout_s: float) -> Channel:
         try:
@@ -203,12 +179,45 @@ class Line:
             self._drop("the port cannot be opened")
             raise
 
-    def _is_gentle(self) -> bool:
-        return not self._answered and not self._settings.reopens
-
     def _drop(self, reason: str) -> NotConnected:
         if self._channel is not None:
             self._channel.close()
             self._ended = reason
         self._channel = None
-        return NotConnected(f"{self.peer}: {reason}", gentle=self._is_gentle())
+        return NotConnected(f"{self.peer}: {reason}", gentle=self._gentle)
+
+
+async def exchange(channel: Channel, settings: LineSettings, unit: int, request: Request, timeout_s: float) -> bytes:
+    """Sends one request on a quiet channel; the bytes of the values in its response.
+
+    Raises `TimeoutError`, `InvalidFrame`, `ExceptionResponse`, and `OSError` if the channel ended.
+    """
+    table, start, count = request.table, request.start, request.count
+    asked = question(unit, table, start, count)
+    longest_s = timeout_s + (QUESTION_BYTES + answer_size(table, count)) * settings.pace.char_s
+    async with asyncio.timeout(longest_s):
+        channel.write(asked)
+        if settings.echo and await channel.exactly(len(asked)) != asked:
+            raise InvalidFrame("the adapter does not echo what it sends; remove `echo`")
+        head = await channel.exactly(HEAD)
+        if head == asked[:HEAD] and not settings.echo and head[2] != answer_size(table, count) - 5:
+            raise InvalidFrame("the adapter hears what it sends; write `echo: true`")
+        frame = head + await channel.exactly(size_of(head, unit, table, count) - HEAD)
+    if len(channel.take()) > SPECK_BYTES:
+        raise InvalidFrame("more came than was asked for")
+    return values_of(frame, table, start, count)
+
+
+def other_talker(received: bytes, noise_bytes: int) -> str:
+    """Who else talks on the line, judged by bytes that nobody here asked for; "" if they are only noise.
+
+    noise_bytes: from how many bytes on junk is somebody's data [bytes].
+    """
+    frames = heard_in(received)
+    requests = [frame for frame in frames if frame.asks]
+    if requests or len(frames) > 1:
+        unit, function = (requests or frames)[0][:2]
+        return f"another Modbus master is on this line (heard unit {unit}, function {function})"
+    if len(received) >= noise_bytes:
+        return f"something else talks on this line ({len(received)} bytes that are no Modbus at this speed)"
+    return ""

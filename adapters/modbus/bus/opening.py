@@ -3,23 +3,23 @@
 from collections.abc import Sequence
 from functools import partial
 
+from adapters.modbus.bus.bus import Bus
 from adapters.modbus.bus.channel import Channel, open_tcp
-from adapters.modbus.bus.line import Line, LineSettings
+from adapters.modbus.bus.line import LineSettings, SerialLine
 from adapters.modbus.bus.probes import PATIENCE
-from adapters.modbus.bus.socket import Link
+from adapters.modbus.bus.socket import SharedSocket
 from adapters.modbus.bus.timing import UNKNOWN_PACE, pace
 from adapters.modbus.model import ModbusRtuDevice, ModbusTcpDevice
-from adapters.modbus.unit import Bus
 
 
 def network_bus(group: Sequence[ModbusTcpDevice], patience: int = PATIENCE) -> Bus:
     """The bus of devices with one host and port. patience: see `LineSettings`."""
     first = group[0]
     if first.framing == "tcp":
-        return Link(first.host, first.port)
+        return SharedSocket(first.host, first.port)
     pause_s = max(device.pause_between_requests for device in group)
     settings = LineSettings(UNKNOWN_PACE, first.listen, pause_s, echo=first.echo, reopens=False, patience=patience)
-    return Line(first.line, settings, partial(open_tcp, first.host, first.port))
+    return SerialLine(first.line, settings, partial(open_tcp, first.host, first.port))
 
 
 def serial_bus(group: Sequence[ModbusRtuDevice], patience: int = PATIENCE) -> Bus:
@@ -38,4 +38,4 @@ def serial_bus(group: Sequence[ModbusRtuDevice], patience: int = PATIENCE) -> Bu
     settings = LineSettings(
         pace(first.baud, first.bits_per_character), first.listen, pause_s, echo=first.echo, patience=patience
     )
-    return Line(first.port, settings, connect)
+    return SerialLine(first.port, settings, connect)

@@ -8,11 +8,11 @@ socket for the others, unless the next question, whoever asks it, is met with si
 import asyncio
 
 from adapters.contract import NotConnected
-from adapters.modbus.bus.frames_tcp import HEADER, Garbled, head, question, values_in
+from adapters.modbus.bus.frames_tcp import HEADER, InvalidFrame, head, question, values_in
 from adapters.modbus.plan import Request
 
 
-class Link:
+class SharedSocket:
     """A connection that opens when its first user joins and closes when its last one leaves."""
 
     def __init__(self, host: str, port: int) -> None:
@@ -42,7 +42,7 @@ class Link:
             self._drop("closed by us")
 
     async def ask(self, unit: int, request: Request, timeout_s: float) -> bytes:
-        """The bytes of the values asked for. Raises `TimeoutError` if no answer came, `Refused` if the device
+        """The bytes of the values asked for. Raises `TimeoutError` if no answer came, `ExceptionResponse` if the device
         said no, `NotConnected` if the socket is gone or talks nonsense.
         """
         async with self._turn:
@@ -62,7 +62,7 @@ class Link:
                 raise
             except asyncio.IncompleteReadError as error:
                 raise self._fail("the peer closed the connection") from error
-            except (OSError, Garbled) as error:
+            except (OSError, InvalidFrame) as error:
                 raise self._fail(str(error) or type(error).__name__) from error
 
     def silence(self, unit: int, timeout_s: float) -> NotConnected:
@@ -90,7 +90,7 @@ class Link:
             self._head = None
             if transaction == self._transaction:
                 if answering != unit:
-                    raise Garbled(f"unit {unit} was asked, unit {answering} answered")
+                    raise InvalidFrame(f"unit {unit} was asked, unit {answering} answered")
                 return body
 
     def _fail(self, reason: str) -> NotConnected:

@@ -4,19 +4,19 @@ import asyncio
 from dataclasses import dataclass
 
 from adapters.contract import NotConnected
+from adapters.modbus.bus.bus import Bus
 from adapters.modbus.bus.frames_tcp import (
     ACKNOWLEDGE,
     BUSY,
     GATEWAY_NO_ANSWER,
     GATEWAY_NO_PATH,
     ILLEGAL_FUNCTION,
-    Garbled,
-    Refused,
+    ExceptionResponse,
+    InvalidFrame,
 )
 from adapters.modbus.model import Table
 from adapters.modbus.plan import Request
-from adapters.modbus.service.registers import Answer, Span
-from adapters.modbus.unit import Bus
+from adapters.modbus.service.registers import ProbeOutcome, Span
 
 CONNECT_S = 3.0
 BUSY_TRIES = 5
@@ -58,36 +58,36 @@ class Asker:
         self._bus.leave(self)
 
     async def read(self, unit: int, table: Table, span: Span) -> bytes:
-        """The bytes of the values. Raises `TimeoutError`, `Refused`, `NotConnected`, `DeviceMisconfigured`."""
+        """The bytes of the values. Raises `TimeoutError`, `ExceptionResponse`, `NotConnected`, `DeviceMisconfigured`."""
         for _ in range(BUSY_TRIES - 1):
             try:
                 return await self._once(unit, table, span)
-            except Refused as refusal:
+            except ExceptionResponse as refusal:
                 if refusal.code not in {BUSY, ACKNOWLEDGE}:
                     raise
             await asyncio.sleep(BUSY_PAUSE_S)
         return await self._once(unit, table, span)
 
-    async def answer(self, unit: int, table: Table, span: Span) -> Answer:
+    async def answer(self, unit: int, table: Table, span: Span) -> ProbeOutcome:
         """What became of a question. A peer that closes the socket instead of answering was silent.
 
         Raises `NoUnit`, and `NotConnected` if the peer cannot be reached any more.
         """
         try:
             await self.read(unit, table, span)
-        except Refused as refusal:
+        except ExceptionResponse as refusal:
             if refusal.code in {GATEWAY_NO_ANSWER, GATEWAY_NO_PATH}:
                 raise NoUnit(str(refusal)) from refusal
             if refusal.code in {BUSY, ACKNOWLEDGE}:
-                return Answer.SILENT  # that says nothing of the address
-            return Answer.NO_FUNCTION if refusal.code == ILLEGAL_FUNCTION else Answer.REFUSED
+                return ProbeOutcome.SILENT  # that says nothing of the address
+            return ProbeOutcome.NO_FUNCTION if refusal.code == ILLEGAL_FUNCTION else ProbeOutcome.REFUSED
         except TimeoutError:
-            return Answer.SILENT
+            return ProbeOutcome.SILENT
         except NotConnected as error:
-            self.nonsense = error if isinstance(error.__cause__, Garbled) else self.nonsense
+            self.nonsense = error if isinstance(error.__cause__, InvalidFrame) else self.nonsense
             await self.open()  # raises if it was not only this question that the peer disliked
-            return Answer.SILENT
-        return Answer.VALUES
+            return ProbeOutcome.SILENT
+        return ProbeOutcome.VALUES
 
     async def _once(self, unit: int, table: Table, span: Span) -> bytes:
         clock = asyncio.get_running_loop().time
@@ -98,6 +98,6 @@ class Asker:
         try:
             return await self._bus.ask(unit, Request(table, span.start, span.size, 1.0, ()), self._polite.timeout_s)
         except TimeoutError as error:
-            if isinstance(error.__cause__, Garbled):
+            if isinstance(error.__cause__, InvalidFrame):
                 self.nonsense = self._bus.silence(unit, self._polite.timeout_s)
             raise

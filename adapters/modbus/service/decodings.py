@@ -41,7 +41,7 @@ class Fit(IntEnum):
 
 
 @dataclass(frozen=True)
-class Shown:
+class DisplayedValue:
     """A number as displayed: its value and the worth of its last digit; or a text; or whether a lamp is lit."""
 
     value: float
@@ -51,7 +51,7 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Block:
+class RegisterBlock:
     """Registers as they were read, or coils, each as a register that holds 0 or 1.
 
     start: address of the first; data: two bytes for each.
@@ -94,26 +94,26 @@ class Candidate:
     fit: Fit
 
 
-def parse_shown(text: str) -> Shown:
+def parse_shown(text: str) -> DisplayedValue:
     """A display's text as a number with its last digit, else as text. The last of `.` and `,` is the decimal sign,
     if there is only one of them.
 
     >>> parse_shown("12,50")
-    Shown(value=12.5, digit=0.01, text='', lit=None)
+    DisplayedValue(value=12.5, digit=0.01, text='', lit=None)
     """
     if text.strip().lower() in LIT:
-        return Shown(math.nan, math.nan, lit=LIT[text.strip().lower()])
+        return DisplayedValue(math.nan, math.nan, lit=LIT[text.strip().lower()])
     bare = re.sub(r"[\s\u00a0\u202f_]", "", text).replace("−", "-")
     if not re.fullmatch(r"[+-]?\d+([.,]\d+)*", bare):
-        return Shown(math.nan, math.nan, text.strip())
+        return DisplayedValue(math.nan, math.nan, text.strip())
     marks = [mark for mark in bare if mark in ".,"]
     decimal = marks[-1] if marks and marks.count(marks[-1]) == 1 else ""
     whole, _, part = bare.rpartition(decimal) if decimal else (bare, "", "")
     digits = re.sub(r"[.,]", "", whole)
-    return Shown(float(f"{digits}.{part or 0}"), 10.0 ** -len(part))
+    return DisplayedValue(float(f"{digits}.{part or 0}"), 10.0 ** -len(part))
 
 
-def decodings(block: Block, shown: Shown, *, coils: bool = False) -> Iterator[Decoding]:
+def decodings(block: RegisterBlock, shown: DisplayedValue, *, coils: bool = False) -> Iterator[Decoding]:
     """Every way to read a value that lies within the block. coils: its addresses are single bits."""
     for address in range(block.start, block.end):
         if coils or shown.lit is not None:
@@ -132,7 +132,7 @@ def decodings(block: Block, shown: Shown, *, coils: bool = False) -> Iterator[De
                 yield from (Decoding(address, value_type, order, scale) for scale in SCALES)
 
 
-def read(decoding: Decoding, block: Block) -> float | str | None:
+def read(decoding: Decoding, block: RegisterBlock) -> float | str | None:
     """What a decoding reads; None where the bytes are no value of its type, or lie outside the block."""
     if decoding.address < block.start or decoding.address + decoding.registers > block.end:
         return None
@@ -151,7 +151,7 @@ def read(decoding: Decoding, block: Block) -> float | str | None:
     return value * decoding.scale if decoding.scale >= 1 else value / round(1 / decoding.scale)
 
 
-def fit(value: float | str | None, shown: Shown) -> Fit:
+def fit(value: float | str | None, shown: DisplayedValue) -> Fit:
     """How well a value agrees with the display."""
     if value is None:
         return Fit.NOT
@@ -168,7 +168,9 @@ def fit(value: float | str | None, shown: Shown) -> Fit:
     return Fit.CUT if same_sign and 0 <= beyond < shown.digit - slack else Fit.NOT
 
 
-def ranked(blocks: Sequence[Block], address: int, shown: Shown, *, coils: bool = False) -> list[Candidate]:
+def ranked(
+    blocks: Sequence[RegisterBlock], address: int, shown: DisplayedValue, *, coils: bool = False
+) -> list[Candidate]:
     """Every decoding that fits in one of the blocks, the most plausible first.
 
     blocks: of the same registers, one after the other, since a display lags; address: the one that was asked for;
@@ -183,7 +185,9 @@ def ranked(blocks: Sequence[Block], address: int, shown: Shown, *, coils: bool =
     return sorted(best.values(), key=lambda item: _order(item, address))
 
 
-def still_fitting(candidates: Sequence[Candidate], blocks: Sequence[Block], shown: Shown) -> list[Candidate]:
+def still_fitting(
+    candidates: Sequence[Candidate], blocks: Sequence[RegisterBlock], shown: DisplayedValue
+) -> list[Candidate]:
     """The candidates that agree with another value on the display too. blocks: read while it was read off; one of them
     is enough, since the display lags.
     """

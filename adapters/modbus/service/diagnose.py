@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 from adapters.connection_faults import connection_fault
 from adapters.contract import DeviceMisconfigured, NotConnected
 from adapters.faults import Fault
-from adapters.modbus.bus.frames_tcp import Refused
+from adapters.modbus.bus.bus import Bus
+from adapters.modbus.bus.frames_tcp import ExceptionResponse
 from adapters.modbus.model import BIT_TABLES, ModbusTag
 from adapters.modbus.service.asker import Asker, Politeness
-from adapters.modbus.service.decodings import ORDERS, Block, Decoding, read
+from adapters.modbus.service.decodings import ORDERS, Decoding, RegisterBlock, read
 from adapters.modbus.service.faults import fault_of, refusal
 from adapters.modbus.service.peers import Peer, open_bus
 from adapters.modbus.service.registers import Span
-from adapters.modbus.unit import Bus
 
 
 async def diagnose_line(devices: Mapping[str, Peer], bad: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Fault]]:
@@ -29,7 +29,7 @@ async def _diagnose(device: Peer, bus: Bus, tags: Sequence[str]) -> dict[str, Fa
             tag = device.tags[name]
             try:
                 data = await asker.read(device.unit, tag.table, Span(tag.first(device.base), tag.count))
-            except Refused as error:
+            except ExceptionResponse as error:
                 found[name] = refusal(error.code)
             except TimeoutError:
                 found[name] = Fault("unit_silent")
@@ -46,7 +46,7 @@ async def _diagnose(device: Peer, bus: Bus, tags: Sequence[str]) -> dict[str, Fa
 
 def undecodable(tag: ModbusTag, data: bytes) -> Fault:
     """Bytes that are no value of their type, and what they would be in other orders."""
-    block = Block(0, data)
+    block = RegisterBlock(0, data)
     others = []
     for order in ORDERS:
         value = read(Decoding(0, tag.value_type, order, length=tag.length or 0), block)

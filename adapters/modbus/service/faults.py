@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from adapters.faults import Fault
-from adapters.modbus.bus.frames_tcp import Garbled, Refused
+from adapters.modbus.bus.frames_tcp import ExceptionResponse, InvalidFrame
 
 _EXCEPTION: Final[Mapping[int, str]] = {
     0: "wrong_length",
@@ -38,11 +38,11 @@ def refusal(code: int) -> Fault:
 def fault_of(error: Exception) -> Fault | None:
     """Why a device or line cannot be read; None where the operating system's error says it."""
     text, cause = str(error), error.__cause__
-    if isinstance(error, Refused):
+    if isinstance(error, ExceptionResponse):
         return Fault(_EXCEPTION.get(error.code, "device_failure"), values={"code": str(error.code)}, detail=text)
     code = next((code for pattern, code in _TEXT if re.search(pattern, text)), "")
-    if not code and isinstance(cause, Refused):
+    if not code and isinstance(cause, ExceptionResponse):
         code = _EXCEPTION.get(cause.code, "device_failure")
-    if not code and isinstance(cause, Garbled):
+    if not code and isinstance(cause, InvalidFrame):
         code = "not_modbus"
     return Fault(code, detail=text) if code else None

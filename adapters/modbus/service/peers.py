@@ -9,9 +9,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from adapters.modbus.bus.bus import Bus
 from adapters.modbus.bus.opening import network_bus, serial_bus
 from adapters.modbus.model import ModbusRtuDevice, ModbusTcpDevice
-from adapters.modbus.unit import Bus
 
 Peer = ModbusTcpDevice | ModbusRtuDevice
 

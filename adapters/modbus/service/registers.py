@@ -27,7 +27,7 @@ class Span(NamedTuple):
     size: int
 
 
-class Answer(Enum):
+class ProbeOutcome(Enum):
     """What became of a request."""
 
     VALUES = "values"
@@ -36,7 +36,7 @@ class Answer(Enum):
     SILENT = "silent"
 
 
-class Table(Enum):
+class TableOutcome(Enum):
     """What became of a table as a whole."""
 
     SCANNED = "scanned"
@@ -45,17 +45,17 @@ class Table(Enum):
 
 
 @dataclass(frozen=True)
-class Found:
+class ScannedTable:
     """The stretches of a table that exist, (first, last) with both ends included, and the largest request that the
     device takes where it takes less than was tried.
     """
 
-    table: Table
+    outcome: TableOutcome
     runs: tuple[tuple[int, int], ...] = ()
     at_most: int | None = None
 
 
-Questions = Generator[Span, Answer, bool]
+Questions = Generator[Span, ProbeOutcome, bool]
 
 
 class _GaveUp(Exception):
@@ -79,13 +79,13 @@ class _Scan:
     def ask(self, start: int, count: int) -> Questions:
         """Whether the device has all of these addresses."""
         answer = yield Span(start, count)
-        if answer is Answer.NO_FUNCTION:
-            raise _GaveUp(Table.UNSUPPORTED)
-        self.silences = self.silences + 1 if answer is Answer.SILENT else 0
-        self.heard |= answer is not Answer.SILENT
+        if answer is ProbeOutcome.NO_FUNCTION:
+            raise _GaveUp(TableOutcome.UNSUPPORTED)
+        self.silences = self.silences + 1 if answer is ProbeOutcome.SILENT else 0
+        self.heard |= answer is not ProbeOutcome.SILENT
         if self.silences >= PATIENCE and not self.heard:
-            raise _GaveUp(Table.SILENT)
-        return answer is Answer.VALUES
+            raise _GaveUp(TableOutcome.SILENT)
+        return answer is ProbeOutcome.VALUES
 
     def add(self, first: int, last: int) -> None:
         """A stretch that exists; joined to the one before it if they touch."""
@@ -96,8 +96,8 @@ class _Scan:
         self.floor = last + 1
 
 
-def scan_table(first: int, last: int, block: int, step: int) -> Generator[Span, Answer, Found]:
-    """Yields what to ask, wants an `Answer` for each, returns what was found in `first`..`last`, both included.
+def scan_table(first: int, last: int, block: int, step: int) -> Generator[Span, ProbeOutcome, ScannedTable]:
+    """Yields what to ask, wants an `ProbeOutcome` for each, returns what was found in `first`..`last`, both included.
 
     block: most addresses in one request; step: distance of the samples within a refused block.
     """
@@ -112,11 +112,11 @@ def scan_table(first: int, last: int, block: int, step: int) -> Generator[Span, 
             else:
                 at = yield from _sample(scan, at, at + count)
     except _GaveUp as outcome:
-        return Found(outcome.args[0], tuple(scan.runs), scan.at_most)
-    return Found(Table.SCANNED, tuple(scan.runs), scan.at_most)
+        return ScannedTable(outcome.args[0], tuple(scan.runs), scan.at_most)
+    return ScannedTable(TableOutcome.SCANNED, tuple(scan.runs), scan.at_most)
 
 
-def _sample(scan: _Scan, at: int, end: int) -> Generator[Span, Answer, int]:
+def _sample(scan: _Scan, at: int, end: int) -> Generator[Span, ProbeOutcome, int]:
     """Looks for stretches in the refused block `[at, end)`; where to go on."""
     if end - at == 1:
         scan.floor = end
@@ -136,7 +136,7 @@ def _sample(scan: _Scan, at: int, end: int) -> Generator[Span, Answer, int]:
     return end
 
 
-def _left(scan: _Scan, sample: int) -> Generator[Span, Answer, int]:
+def _left(scan: _Scan, sample: int) -> Generator[Span, ProbeOutcome, int]:
     """The lowest address from which everything up to `sample` exists."""
     low, high = min(scan.floor, sample), sample
     while low < high:
@@ -148,7 +148,7 @@ def _left(scan: _Scan, sample: int) -> Generator[Span, Answer, int]:
     return high
 
 
-def _right(scan: _Scan, sample: int, end: int) -> Generator[Span, Answer, int]:
+def _right(scan: _Scan, sample: int, end: int) -> Generator[Span, ProbeOutcome, int]:
     """The highest address below `end` up to which everything from `sample` exists, or may be asked at once."""
     low, high = sample, end - 1
     while low < high:

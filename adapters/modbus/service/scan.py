@@ -9,8 +9,14 @@ from adapters.contract import NotConnected
 from adapters.modbus.model import BIT_TABLES, Table
 from adapters.modbus.service.asker import Asker, NoUnit, Politeness
 from adapters.modbus.service.peers import Peer, open_bus, settings, title
-from adapters.modbus.service.registers import Answer, Found, Span, requests_if_empty, scan_table
-from adapters.modbus.service.registers import Table as Outcome
+from adapters.modbus.service.registers import (
+    ProbeOutcome,
+    ScannedTable,
+    Span,
+    TableOutcome,
+    requests_if_empty,
+    scan_table,
+)
 
 REGISTERS_AT_ONCE = 125
 BITS_AT_ONCE = 2000
@@ -23,7 +29,7 @@ Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
-class Plan:
+class ScanPlan:
     """What to look at. Addresses `first`..`last`, both included; step: distance of samples in what is refused."""
 
     units: Sequence[int]
@@ -39,15 +45,15 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Scan:
+class ScanResult:
     """What was found: for each unit that answers, its tables. nonsense: what was said about answers that made none."""
 
     peer: Peer
-    units: Mapping[int, Mapping[Table, Found]]
+    units: Mapping[int, Mapping[Table, ScannedTable]]
     requests: int
     nonsense: NotConnected | None = None
 
-    def as_json(self, plan: Plan) -> dict[str, Any]:
+    def as_json(self, plan: ScanPlan) -> dict[str, Any]:
         """The same as plain data."""
         return {
             "peer": title(self.peer),
@@ -59,7 +65,7 @@ class Scan:
                     "unit": unit,
                     "tables": {
                         table: {
-                            "outcome": found.table.value,
+                            "outcome": found.outcome.value,
                             "ranges": [list(run) for run in found.runs],
                             "at_most": found.at_most,
                         }
@@ -71,7 +77,7 @@ class Scan:
         }
 
 
-async def scan(peer: Peer, politeness: Politeness, plan: Plan, progress: Progress) -> Scan:
+async def scan(peer: Peer, politeness: Politeness, plan: ScanPlan, progress: Progress) -> ScanResult:
     """Looks for units, then through the tables of each.
 
     Raises `NotConnected` if the peer cannot be reached, `DeviceMisconfigured` if it must be left alone.
@@ -84,21 +90,21 @@ async def scan(peer: Peer, politeness: Politeness, plan: Plan, progress: Progres
         asker.close()
 
 
-async def _scan(peer: Peer, asker: Asker, plan: Plan, progress: Progress) -> Scan:
+async def _scan(peer: Peer, asker: Asker, plan: ScanPlan, progress: Progress) -> ScanResult:
     answering = []
     for number, unit in enumerate(plan.units):
         progress(f"unit {unit}", number, len(plan.units))
         if await _answers(asker, unit, plan.first):
             answering.append(unit)
-    units: dict[int, dict[Table, Found]] = {}
+    units: dict[int, dict[Table, ScannedTable]] = {}
     for unit in answering:
         units[unit] = {}
         for table in plan.tables:
             units[unit][table] = await _table(asker, unit, table, plan, progress)
-            if units[unit][table].table is Outcome.SILENT:
+            if units[unit][table].outcome is TableOutcome.SILENT:
                 await asyncio.sleep(IN_STEP_S)
                 units[unit][table] = await _table(asker, unit, table, plan, progress)
-    return Scan(peer, units, asker.requests, asker.nonsense)
+    return ScanResult(peer, units, asker.requests, asker.nonsense)
 
 
 async def _answers(asker: Asker, unit: int, address: int) -> bool:
@@ -106,14 +112,14 @@ async def _answers(asker: Asker, unit: int, address: int) -> bool:
     tables: tuple[Table, ...] = ("holding", "input")
     try:
         for table in tables:
-            if await asker.answer(unit, table, Span(address, 1)) is not Answer.SILENT:
+            if await asker.answer(unit, table, Span(address, 1)) is not ProbeOutcome.SILENT:
                 return True
     except NoUnit:
         return False
     return False
 
 
-async def _table(asker: Asker, unit: int, table: Table, plan: Plan, progress: Progress) -> Found:
+async def _table(asker: Asker, unit: int, table: Table, plan: ScanPlan, progress: Progress) -> ScannedTable:
     size = plan.last - plan.first + 1
     questions = scan_table(plan.first, plan.last, _block(table), plan.step)
     span = next(questions)
@@ -122,11 +128,11 @@ async def _table(asker: Asker, unit: int, table: Table, plan: Plan, progress: Pr
         try:
             answer = await asker.answer(unit, table, span)
         except NoUnit:
-            answer = Answer.SILENT
+            answer = ProbeOutcome.SILENT
         try:
             span = questions.send(answer)
         except StopIteration as end:
-            found: Found = end.value
+            found: ScannedTable = end.value
             return found
 
 

@@ -13,7 +13,7 @@ from adapters.browsing import Browsed, BrowsedNode, Login, Walk
 from adapters.contract import DeviceMisconfigured
 from adapters.opcua.model import OpcUaDevice
 from adapters.opcua.nodes import node_id
-from adapters.opcua.session import Session, children, read, session
+from adapters.opcua.service.session import ServerSession, children, read, session
 from adapters.opcua.values import value_of
 
 OBJECTS = "i=85"
@@ -50,7 +50,7 @@ class _Reached:
     browse_path: tuple[str, ...] = ()
 
 
-async def _walked(opened: Session, begin: ua.NodeId, walk: Walk, on_progress: Callable[[int], None]) -> Browsed:
+async def _walked(opened: ServerSession, begin: ua.NodeId, walk: Walk, on_progress: Callable[[int], None]) -> Browsed:
     """Level by level, so that one request asks for many nodes; each node once, whatever paths lead to it."""
     level = [_Reached((), begin, "object")]
     reached: dict[ua.NodeId, _Reached] = {}
@@ -82,7 +82,7 @@ def _child(parent: _Reached, reference: ua.ReferenceDescription) -> _Reached:
     return _Reached((*parent.path, name), node, reference.NodeClass.name.lower(), browse_path)
 
 
-async def _values(opened: Session, reached: Sequence[_Reached]) -> list[BrowsedNode]:
+async def _values(opened: ServerSession, reached: Sequence[_Reached]) -> list[BrowsedNode]:
     """The nodes with what they hold; variables are read, objects are only named."""
     variables = [item.node for item in reached if item.kind == "variable"]
     data = dict(zip(variables, await read(opened, variables, AttributeIds.Value), strict=True))

@@ -22,7 +22,7 @@ REFERENCES_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
-class Limits:
+class SessionLimits:
     """Most nodes in one request."""
 
     read: int = MOST_AT_ONCE
@@ -30,16 +30,16 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Session:
+class ServerSession:
     """A connected client, what its server allows, and the URIs of its namespaces by number."""
 
     client: Client
-    limits: Limits
+    limits: SessionLimits
     namespaces: Sequence[str]
 
 
 @asynccontextmanager
-async def session(device: OpcUaDevice, login: tuple[str, str] | None = None) -> AsyncIterator[Session]:
+async def session(device: OpcUaDevice, login: tuple[str, str] | None = None) -> AsyncIterator[ServerSession]:
     """A session while it lasts. login: user and password where they are in no file.
 
     Raises `NotConnected` or `DeviceMisconfigured`, as the adapter would.
@@ -53,7 +53,7 @@ async def session(device: OpcUaDevice, login: tuple[str, str] | None = None) -> 
             client.set_user(login[0])
             client.set_password(login[1])
         await client.connect()
-        opened = Session(client, await _limits(client), await client.get_namespace_array())
+        opened = ServerSession(client, await _limits(client), await client.get_namespace_array())
     except (OSError, UaError, ValueError) as error:
         client.disconnect_socket()
         raise judged(error, device.url, reached=False) from error
@@ -68,7 +68,7 @@ async def session(device: OpcUaDevice, login: tuple[str, str] | None = None) -> 
             client.disconnect_socket()
 
 
-async def read(opened: Session, nodes: Sequence[ua.NodeId], attribute: AttributeIds) -> list[ua.DataValue]:
+async def read(opened: ServerSession, nodes: Sequence[ua.NodeId], attribute: AttributeIds) -> list[ua.DataValue]:
     """One attribute of many nodes."""
     out: list[ua.DataValue] = []
     for part in _parts(nodes, opened.limits.read):
@@ -76,7 +76,7 @@ async def read(opened: Session, nodes: Sequence[ua.NodeId], attribute: Attribute
     return out
 
 
-async def children(opened: Session, nodes: Sequence[ua.NodeId]) -> list[list[ua.ReferenceDescription]]:
+async def children(opened: ServerSession, nodes: Sequence[ua.NodeId]) -> list[list[ua.ReferenceDescription]]:
     """What lies below each node; nothing where the server refuses to say."""
     out: list[list[ua.ReferenceDescription]] = []
     asked = opened.client.uaclient.session
@@ -108,7 +108,7 @@ def _below(node: ua.NodeId) -> ua.BrowseDescription:
     )
 
 
-async def _limits(client: Client) -> Limits:
+async def _limits(client: Client) -> SessionLimits:
     """What the server says of itself; a server that says nothing is asked gently."""
     ids = (
         ObjectIds.Server_ServerCapabilities_OperationLimits_MaxNodesPerRead,
@@ -117,7 +117,7 @@ async def _limits(client: Client) -> Limits:
     nodes = [ua.NodeId(ua.Int32(number)) for number in ids]
     answers = await client.uaclient.session.read_attributes(nodes, AttributeIds.Value)
     said = [int(item.Value.Value or 0) if item.Value and isinstance(item.Value.Value, int) else 0 for item in answers]
-    return Limits(min(said[0] or MOST_AT_ONCE, MOST_AT_ONCE), min(said[1] or 20, 20))
+    return SessionLimits(min(said[0] or MOST_AT_ONCE, MOST_AT_ONCE), min(said[1] or 20, 20))
 
 
 def _parts(nodes: Sequence[ua.NodeId], most: int) -> Iterable[Sequence[ua.NodeId]]:

@@ -12,7 +12,7 @@ from adapters.contract import DeviceMisconfigured, NotConnected
 from adapters.faults import Fault
 from adapters.opcua.model import OpcUaDevice
 from adapters.opcua.nodes import node_id
-from adapters.opcua.session import read, session
+from adapters.opcua.service.session import read, session
 from adapters.opcua.values import value_of
 from oee.model.states import Quality
 

@@ -1,0 +1,1 @@
+"""Commissioning over OPC UA: browsing a server, explaining failures."""
