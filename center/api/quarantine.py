@@ -16,7 +16,7 @@ from typing_extensions import TypedDict
 from center.api.access import Administering, Viewing
 from center.api.problems import Problem, problem
 from center.contract.store import StoreUnavailable
-from center.ingest import manual as by_hand
+from center.ingest import manual_import
 from center.ingest.worker import Ingest
 from center.runtime.state import CenterState
 from wire.parcel import Damaged, Item, read_item
@@ -96,7 +96,7 @@ def add_quarantine(app: FastAPI, center: CenterState, ingest: Ingest) -> None:
     @app.get("/api/v1/quarantine/{number}", response_model=QuarantinedPayloadAnswer, responses=_PROBLEMS)
     def quarantined(viewer: Viewing, number: _Number) -> Any:
         """One quarantined payload whole: its bytes, and what of it can be read."""
-        return _answer(lambda: by_hand.show(center, viewer, number))
+        return _answer(lambda: manual_import.show_payload(center, viewer, number))
 
     @app.post(
         "/api/v1/quarantine/{number}/replay",
@@ -117,21 +117,21 @@ def _body_of(content_type: str, kind: str) -> dict[str, Any]:
 
 
 def _deliver(center: CenterState, ingest: Ingest, author: tuple[str, str], items: list[Item]) -> Any:
-    work = lambda: by_hand.deliver(center, ingest, *author, items)  # noqa: E731
+    work = lambda: manual_import.import_envelopes(center, ingest, *author, items)  # noqa: E731
     return _answer(lambda: vars(ingest.submit(work).result(_WAIT_S)))
 
 
 def _replay(ingest: Ingest, number: int) -> Any:
     def on_worker(number: int) -> None:
-        ingest.submit(lambda: ingest.try_again(number)).result(_WAIT_S)
+        ingest.submit(lambda: ingest.replay(number)).result(_WAIT_S)
 
-    return _answer(lambda: by_hand.try_again(on_worker, number))
+    return _answer(lambda: manual_import.replay_payload(on_worker, number))
 
 
 def _answer(compute: Callable[[], Any]) -> Any:
     try:
         return compute()
-    except by_hand.BadParcel as error:
+    except manual_import.BadImport as error:
         return problem(422, "bad_question", str(error))
     except LookupError as error:
         return problem(404, "unknown", str(error))

@@ -16,7 +16,7 @@ from urllib.request import BaseHandler, HTTPSHandler, ProxyHandler, Request, bui
 from center.accounts.command import pass_for
 from center.accounts.schema import open_accounts
 from center.database.sql import create_closed, open_database
-from center.ingest import manual
+from center.ingest import manual_import
 from center.ingest.mqtt import BrokerSettings
 from center.ingest.worker import Ingest
 from center.model.viewer import EVERYTHING
@@ -117,11 +117,11 @@ class RunningCenter:
             return {row["stream"]: row["mark"] for row in rows if row["gateway"] == gateway}
         return {}
 
-    def deliver(self, site: str, gateway: str, items: Sequence[Item]) -> manual.ImportCounts:
+    def deliver(self, site: str, gateway: str, items: Sequence[Item]) -> manual_import.ImportCounts:
         """Sends envelopes."""
         lines = b"".join(pack_item(item) for item in items)
         query = f"?site={quote(site)}&gateway={quote(gateway)}"
-        return manual.ImportCounts(**self.ask(f"/envelopes{query}", lines, "application/x-ndjson"))
+        return manual_import.ImportCounts(**self.ask(f"/envelopes{query}", lines, "application/x-ndjson"))
 
     def quarantined(self) -> list[dict[str, Any]]:
         """The list, newest first."""
@@ -157,9 +157,9 @@ class StoppedCenter:
             key.stream: item.marks.mark for key, item in self._center.ledger_cache.of_gateway(site, gateway).items()
         }
 
-    def deliver(self, site: str, gateway: str, items: Sequence[Item]) -> manual.ImportCounts:
+    def deliver(self, site: str, gateway: str, items: Sequence[Item]) -> manual_import.ImportCounts:
         """Takes envelopes."""
-        return manual.deliver(self._center, self._ingest, site, gateway, items)
+        return manual_import.import_envelopes(self._center, self._ingest, site, gateway, items)
 
     def quarantined(self) -> list[dict[str, Any]]:
         """The list, newest first."""
@@ -169,11 +169,11 @@ class StoppedCenter:
 
     def show(self, number: int) -> dict[str, Any]:
         """One payload. Raises `LookupError`."""
-        return manual.show(self._center, EVERYTHING, number)
+        return manual_import.show_payload(self._center, EVERYTHING, number)
 
     def replay(self, number: int) -> dict[str, Any]:
         """Tries one again. Raises `LookupError`."""
-        return manual.try_again(self._ingest.try_again, number)
+        return manual_import.replay_payload(self._ingest.replay, number)
 
     def save(self, part: str, folder: Path) -> Path:
         """Writes a part of the backup into the folder. Raises `CannotCopy`, `OSError`, `StoreUnavailable` or `LookupError`."""

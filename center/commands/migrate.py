@@ -1,8 +1,8 @@
-"""Copies a center's facts and books into another store, and proves that every sum arrived.
+"""Copies a center's rows and ledger into another store, and verifies that every sum arrived.
 
-Rows keep their identity (stream, machine, minute, n), so that a copy that was broken off is simply begun again, and
-what gateways send again afterwards still falls on what was copied. The books come last: until they are there the
-target believes that nothing was settled. The source must not be running meanwhile.
+Rows keep their identity (stream, machine, minute, n), so an interrupted copy is simply started again, and what gateways
+send again afterwards does not count twice. The ledger comes last: until then nothing is settled in the target. The
+source must not be running meanwhile.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from center.contract.ledger import Changes, Ledger, QuarantinedPayload
-from center.contract.store import Marked, Movable, Query, RowBatch, Store
-from center.runtime.opening import close_center, open_center, where_books_are
+from center.contract.store import Exportable, KeepsMarks, Query, RowBatch, Store
+from center.runtime.opening import close_center, ledger_location, open_center
 from center.runtime.state import STORED, CenterState
 from config import load_center
 from config.center import StoreModel
@@ -26,12 +26,12 @@ _QUARANTINE: Final = 1_000_000
 
 
 class CannotMigrate(Exception):
-    """One of the two centers is not fit for a copy; the message says what to do."""
+    """One of the two centers does not allow a copy; the message says what to do."""
 
 
 @dataclass
 class MigrationReport:
-    """What was copied. differences: sums that are not the same in both stores; empty if all is well."""
+    """What was copied. differences: sums that differ between the two stores; empty if the copy is complete."""
 
     facts: int = 0
     losses: int = 0
@@ -42,18 +42,18 @@ class MigrationReport:
 
 
 Tell = Callable[[str, float], None]
-"""Told the site, or "books", and how much of it is done [1]."""
+"""Called with the site, or "books" for the ledger, and its progress [1]."""
 
 
-def migrate(source: Store, target: Store, books: Ledger, books_to: Ledger | None, tell: Tell) -> MigrationReport:
-    """Copies everything and compares. books_to: None if both centers share their books.
+def migrate(source: Store, target: Store, ledger: Ledger, ledger_to: Ledger | None, tell: Tell) -> MigrationReport:
+    """Copies everything and compares. ledger_to: None if both centers share their ledger.
 
-    Raises `CannotMigrate`, `StoreUnavailable` or `StoreRefused`; begun again it goes on without harm.
+    Raises `CannotMigrate`, `StoreUnavailable` or `StoreRefused`; it can be started again without harm.
     """
-    if not isinstance(source, Movable) or not isinstance(target, Movable):
+    if not isinstance(source, Exportable) or not isinstance(target, Exportable):
         raise CannotMigrate("one of these stores cannot give its rows out")
-    if books_to:
-        _must_be_empty(books_to)
+    if ledger_to:
+        _must_be_empty(ledger_to)
     out = MigrationReport()
     extent = source.extent()
     for site, window in extent.items():
@@ -68,24 +68,24 @@ def migrate(source: Store, target: Store, books: Ledger, books_to: Ledger | None
     for site, window in extent.items():
         _compare(source, target, site, window, out)
     if not out.differences:
-        streams = books.remember().streams
-        if isinstance(target, Marked):
-            target.settle({key: state.marks for key, state in streams.items() if state.kind in STORED})
-        if books_to:
-            _copy_books(books, books_to)
+        streams = ledger.load().streams
+        if isinstance(target, KeepsMarks):
+            target.marks.save({key: state.marks for key, state in streams.items() if state.kind in STORED})
+        if ledger_to:
+            _copy_ledger(ledger, ledger_to)
         tell("books", 1.0)
     return out
 
 
 def between(source_file: Path, target_file: Path, tell: Tell) -> MigrationReport:
-    """The same for two centers' files. Where both name one store and other books, the books alone are copied.
+    """The same for two centers' files. Where both name the same store but different ledgers, only the ledger is copied.
 
     Raises `Misconfigured` too.
     """
     files = load_center(source_file), load_center(target_file)
-    books = [where_books_are(file) for file in files]
+    ledgers = [ledger_location(file) for file in files]
     one_store = _same_store(files[0].store, files[1].store)
-    if one_store and books[0] == books[1]:
+    if one_store and ledgers[0] == ledgers[1]:
         raise CannotMigrate(f"{source_file} and {target_file} name the same store")
     opened: list[CenterState] = []
     try:
@@ -94,11 +94,11 @@ def between(source_file: Path, target_file: Path, tell: Tell) -> MigrationReport
         source, target = opened
         if one_store:
             _must_be_empty(target.ledger)
-            _copy_books(source.ledger, target.ledger)
+            _copy_ledger(source.ledger, target.ledger)
             tell("books", 1.0)
             return MigrationReport()
-        books_to = None if books[0] and books[0] == books[1] else target.ledger
-        return migrate(source.store, target.store, source.ledger, books_to, tell)
+        ledger_to = None if ledgers[0] and ledgers[0] == ledgers[1] else target.ledger
+        return migrate(source.store, target.store, source.ledger, ledger_to, tell)
     finally:
         for center in opened:
             close_center(center)
@@ -111,14 +111,14 @@ def _same_store(one: StoreModel, other: StoreModel) -> bool:
     return (one.kind, mine) == (other.kind, theirs)
 
 
-def _must_be_empty(books: Ledger) -> None:
-    if books.remember().streams:
+def _must_be_empty(ledger: Ledger) -> None:
+    if ledger.load().streams:
         raise CannotMigrate(
-            "the target's books already know streams of gateways: a center has run on it; take an empty one"
+            "a center has run on the target, whose ledger and digests already know streams of gateways; take an empty one"
         )
 
 
-def _steps(source: Movable, site: str, window: tuple[int, int]) -> Iterator[tuple[float, list[RowBatch]]]:
+def _steps(source: Exportable, site: str, window: tuple[int, int]) -> Iterator[tuple[float, list[RowBatch]]]:
     start_ns, end_ns = window
     position, step_ns = start_ns, _STEPS_NS[0]
     while position < end_ns:
@@ -157,11 +157,11 @@ def _sums(table: Facts | Losses, by: Sequence[str]) -> dict[tuple[object, ...], 
     return {key: tuple(row) for key, row in zip(keys, table.sums.tolist(), strict=True) if any(row)}
 
 
-def _copy_books(source: Ledger, target: Ledger) -> None:
-    """Ledger, digests, owners, sites and quarantine, under the same generation: gateways notice nothing."""
-    found = source.remember()
+def _copy_ledger(source: Ledger, target: Ledger) -> None:
+    """Everything, under the same generation, so that gateways notice nothing."""
+    found = source.load()
     rows, _ = source.quarantined("", _QUARANTINE)
     kept: list[QuarantinedPayload] = [entry for row in reversed(rows) if (entry := source.payload(row.id)) is not None]
     digests = {(key, seq): digest for key, known in found.digests.items() for seq, digest in known.items()}
     changes = Changes(found.streams, digests, list(found.owners.values()), found.sites, kept, found.generation)
-    target.commit((), changes)
+    target.commit(changes)

@@ -14,7 +14,7 @@ from cli.options import json_option, lang_option
 
 if TYPE_CHECKING:
     from center.commands.connect import RunningCenter, StoppedCenter
-    from center.ingest.manual import ImportCounts
+    from center.ingest.manual_import import ImportCounts
     from wire.parcel import Item
 
 AT_ONCE = 200
@@ -76,7 +76,7 @@ _COUNTS = ("envelopes", "settled", "skipped", "unsound", "refused")
 
 
 def _import(center: "RunningCenter | StoppedCenter", lines: Any) -> dict[str, Any]:
-    from center.ingest.manual import ImportCounts
+    from center.ingest.manual_import import ImportCounts
     from wire.parcel import Damaged, End, read_head, unpack
 
     first = lines.readline()

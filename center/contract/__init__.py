@@ -1,1 +1,1 @@
-"""What a store and a delivery ledger owe the center."""
+"""Contracts of the two things that the center keeps on disk: the store of rows and the delivery ledger."""

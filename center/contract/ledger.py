@@ -1,25 +1,31 @@
-"""What the center must remember besides facts: the delivery ledger, owners, site bodies and the quarantine.
+"""Contract of the delivery ledger: which envelopes were stored, who owns which machine, site bodies, quarantine.
 
-The embedded store keeps these books in the file that holds the facts, so that one transaction covers both; a store
-of another kind has its books beside it and is written first.
+The embedded store keeps the ledger in its own file, so that one transaction covers rows and ledger. Any other store is
+written first, and its ledger, which lies elsewhere, after it.
 """
 
+import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 from center.contract.store import RowBatch
 from center.contract.streams import StreamKey, StreamRecord
 from center.model.sites import Owner, SiteRow
 from wire.marks import Marks
 
+KEEP_DIGESTS: Final = 1024
+"""Digests kept of each stream: at one envelope every 10 s, those of the last three hours."""
+KEEP_UNSETTLED: Final = 10_000
+"""Quarantined payloads without a sound header that are kept: anybody with an account at the broker can make these."""
+
 
 @dataclass(frozen=True)
 class QuarantinedPayload:
-    """A payload that was not understood, or not believed.
+    """A payload that was not understood or failed validation.
 
-    settled: its sound header was receipted, so this copy may be the only one left and is kept for ever; of others
-    only a bounded number is kept.
+    settled: its header was sound and has been receipted, so this may be the only copy left, and it is kept for ever;
+    of the others at most `KEEP_UNSETTLED` are kept.
     """
 
     at_ns: int
@@ -31,7 +37,7 @@ class QuarantinedPayload:
 
 @dataclass(frozen=True)
 class QuarantineSummary:
-    """A quarantined payload in a list: how large it is instead of what it is."""
+    """A quarantined payload as listed: its size [bytes] instead of its content."""
 
     id: int
     at_ns: int
@@ -43,9 +49,11 @@ class QuarantineSummary:
 
 @dataclass(frozen=True)
 class Changes:
-    """One step of the books. streams: the new state of each stream touched; digests: of envelopes newly settled;
-    owners: new or changed; released: ids of quarantine entries that are understood now and leave it; generation: ""
-    leaves it as it is; before: the state of each stream on which the step was planned, none for a new one.
+    """One step of the ledger.
+
+    streams: new state of each stream touched; before: the state on which the step was planned, none for a new stream;
+    digests: of newly settled envelopes; owners: new or changed; released: ids of quarantine entries to remove, since
+    their content is stored now; generation: "" leaves it unchanged.
     """
 
     streams: Mapping[StreamKey, StreamRecord] = field(default_factory=dict)
@@ -60,7 +68,7 @@ class Changes:
 
 @dataclass(frozen=True)
 class LedgerSnapshot:
-    """Everything of the books that ingest keeps in memory, as read at the start."""
+    """What ingest caches of the ledger: everything but the quarantine."""
 
     generation: str
     streams: dict[StreamKey, StreamRecord]
@@ -69,69 +77,99 @@ class LedgerSnapshot:
     sites: list[SiteRow]
 
 
-@runtime_checkable
 class Ledger(Protocol):
-    """The books' own store."""
+    """The ledger as one process uses it."""
 
-    def remember(self) -> LedgerSnapshot:
-        """The whole content but the quarantine. The first call on an empty file makes a random generation."""
+    def load(self) -> LedgerSnapshot:
+        """Everything but the quarantine. The first call on an empty ledger creates a random generation."""
         ...
 
-    def commit(self, batches: Sequence[RowBatch], changes: Changes) -> Changes:
-        """Writes changes (and facts, where one file holds both) in one transaction: all or nothing. Returns how the
-        books are now in what was changed: of books that are shared, with what others did to it.
+    def commit(self, changes: Changes) -> Changes:
+        """Writes the changes in one transaction. Returns the resulting state of whatever was changed, which in a shared
+        ledger includes what other processes did to it.
 
-        Returns only when a kill of the process would lose nothing. Raises `StoreUnavailable` for what may pass and
-        `StoreRefused` for content that it can never hold; after either nothing was written.
+        Returns only when a kill of the process would lose nothing. Raises `StoreUnavailable` for passing conditions and
+        `StoreRefused` for content that it can never hold; in both cases nothing was written.
         """
         ...
 
     def quarantined(self, site: str, limit: int) -> tuple[list[QuarantineSummary], int]:
-        """The newest entries first, and how many there are; site "" means all."""
+        """The newest entries first, and how many there are; site "" for all."""
         ...
 
     def payload(self, number: int) -> QuarantinedPayload | None:
-        """One entry whole."""
+        """One quarantine entry with its content, None if there is none of that id."""
         ...
 
     def overfull(self) -> list[tuple[str, str, int, int]]:
-        """Machine-minutes that hold more than 60,000 ms over all streams: site, machine, minute_ns, ms."""
+        """Machine-minutes that hold more than 60,000 ms over all streams: site, machine, minute_ns, ms. Empty where the
+        ledger does not lie beside the rows.
+        """
+        ...
+
+    def close(self) -> None:
+        """Frees resources."""
         ...
 
 
 @runtime_checkable
-class Leasing(Protocol):
-    """Ledger that several processes share: one of them at a time has the lease of a job."""
+class HoldsLedger(Protocol):
+    """A store with the ledger in the same file."""
 
-    def lease(self, job: str) -> bool:
-        """Whether this process has it, now or from now on until it ends or loses its connection. Raises `StoreUnavailable`."""
+    ledger: Ledger
+
+    def commit(self, batches: Sequence[RowBatch], changes: Changes) -> Changes:
+        """Rows and ledger changes in one transaction, otherwise as `Ledger.commit`."""
         ...
 
 
-@runtime_checkable
-class SharedLedger(Leasing, Protocol):
-    """Ledger that several processes of one center write: ingest workers, and consoles for what people do by hand."""
+class ProcessGroup(Protocol):
+    """The processes that share one ledger. Each method may raise `StoreUnavailable`."""
 
     def join(self, *, alone: bool) -> None:
-        """Takes part until this process ends. Raises `Misconfigured` if that cannot be: one that is alone beside any
-        other.
-        """
+        """Joins until this process ends. Raises `Misconfigured` where a process that must be alone meets another."""
         ...
 
     def number(self) -> str:
-        """A number that no other living process has; the same one is given out again later."""
+        """A number that no other living process has; it is given out again after this one ends."""
         ...
 
-    def look(self, changes: Changes) -> Changes:
-        """What others have done to the same, asked before anything is stored: digests of seqs that they settled, with
-        their streams, and owners that they entered. Enters this step's owners where there are none.
+    def lease(self, job: str) -> bool:
+        """Whether this process holds the lease of the job, now or from now on until it ends or loses its connection."""
+        ...
+
+
+@runtime_checkable
+class SharedLedger(Protocol):
+    """A ledger that several processes of one center write: ingest workers, and consoles for manual imports."""
+
+    processes: ProcessGroup
+
+    def reconcile(self, changes: Changes) -> Changes:
+        """Compares a planned step with what other processes did, before anything is stored. Returns the digests of seqs
+        of this step that are settled already, with their streams, and owners that differ. Enters this step's owners
+        of machines that have none.
         """
         ...
 
-    def news(self, since_ns: int) -> Changes:
+    def changes_since(self, since_ns: int) -> Changes:
         """Streams, owners and site bodies that changed since then, and the generation."""
         ...
 
     def lower(self, known: Callable[[], Mapping[StreamKey, Marks]], keys: Iterable[StreamKey]) -> None:
-        """Takes from these streams what the store does not know. known: asks the store, once nobody can change them."""
+        """Removes from these streams what the store does not know. known: reads the store's marks; called once these
+        streams are locked against changes.
+        """
         ...
+
+
+def outdated_digests(settled: Iterable[tuple[StreamKey, int]]) -> dict[StreamKey, int]:
+    """By stream the last seq whose digest may be deleted, for streams that are due: once every `KEEP_DIGESTS`
+    envelopes, since a deletion costs more than keeping a few digests.
+    """
+    return {key: seq - KEEP_DIGESTS for key, seq in settled if seq % KEEP_DIGESTS == 0 and seq > KEEP_DIGESTS}
+
+
+def new_generation() -> str:
+    """A random identity of a ledger's content. Gateways that see another one send again what it does not know."""
+    return secrets.token_hex(8)

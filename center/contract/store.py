@@ -1,4 +1,8 @@
-"""What a store owes the center."""
+"""Contract of a store: rows of facts, losses, stops and process values.
+
+`Store` is what every store does. The other protocols are optional capabilities: whoever needs one checks for it with
+`isinstance`. `tests/center/test_store_conformance.py` runs one suite over all stores.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,12 +15,24 @@ from wire.marks import Marks
 from wire.values import NO_VALUES, Values
 
 HOURS: Final = "hours"
-"""The stream of rows that are sums of an hour whose minutes are gone; a gateway's are hexadecimal."""
+"""Stream id of hourly sums whose minute rows have been deleted. Gateways use hexadecimal ids, so it cannot collide."""
+MAX_ROWS_PER_MINUTE: Final = 60_000
+"""Rows of one machine and minute. A store whose identity is series and time puts row n at minute + n ms."""
+
+
+class StoreUnavailable(Exception):
+    """The store or the ledger cannot be reached or refuses writes for now; the message says why. Trying again helps,
+    and gateways keep their envelopes meanwhile.
+    """
+
+
+class StoreRefused(Exception):
+    """The store understood the write and refuses its content. Trying again cannot help, a smaller batch may."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Who authored rows: the topic's site and gateway, and the envelope's stream."""
+    """Who authored rows: site and gateway of the topic, stream of the envelope."""
 
     site: str
     gateway: str
@@ -25,7 +41,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class RowBatch:
-    """The content of one envelope, `facts` or `values`, checked."""
+    """Validated rows of one envelope of kind `facts` or `values`."""
 
     origin: Origin
     seq: int
@@ -37,13 +53,13 @@ class RowBatch:
 
 @dataclass(frozen=True)
 class Query:
-    """Which rows to add up.
+    """Which rows to sum.
 
-    start_ns, end_ns: half-open, on whole minutes [ns UTC]. machines: empty means all of the site.
-    zone: IANA name of the site's time zone; buckets of hour are local clock hours; shift, day, week (ISO)
-    and month follow the business date that the gateway assigned.
-    by: further key columns to keep apart (`machine`, `shift`, `product`, `calendar`; for losses also
-    `state`, `reason`). What is not kept apart is '' (text) or 0.
+    start_ns, end_ns: half-open, on whole minutes [ns UTC]. machines: empty for all of the site.
+    zone: IANA name of the site's time zone. Buckets of hour are local clock hours; shift, day, week (ISO) and month
+    follow the business date that the gateway assigned.
+    by: key columns to group by (`machine`, `shift`, `product`, `calendar`; for losses also `state`, `reason`). Key
+    columns that are not grouped by are '' (text) or 0 in the answer.
     """
 
     site: str
@@ -57,8 +73,8 @@ class Query:
 
 @dataclass(frozen=True)
 class ValueQuery:
-    """Which process values: of these tags (`device.tag`) in `[start_ns, end_ns)`, the earliest `limit` rows; and each
-    tag's last row within `back_ns` before, which held when the window began. gateway: "" means all of the site.
+    """Which process values: of these tags (`device.tag`) the first `limit` rows in `[start_ns, end_ns)`, and each tag's
+    last row within `back_ns` before the window, which still held when it began. gateway: "" for all of the site.
     """
 
     site: str
@@ -70,35 +86,27 @@ class ValueQuery:
     gateway: str = ""
 
 
-class StoreUnavailable(Exception):
-    """The store cannot be reached or refuses to write for now; the message says why. Facts wait at the gateways."""
-
-
-class StoreRefused(Exception):
-    """The store understood the write and refuses its content: trying again cannot help, but a smaller batch may."""
-
-
 class Store(Protocol):
     """A time-series store of facts, losses and stops.
 
-    Rows are immutable and additive. A fact's identity is (site, stream, machine, minute, n), a loss's the same with
-    its own n; writing a row again changes nothing, in any order and after any crash. A key's value is the sum of its
-    rows, and the store never computes a ratio. A stop's identity is (site, machine, id); the highest revision wins
-    whatever order they came in.
+    Rows are immutable and additive. A fact's identity is (site, stream, machine, minute, n); losses have the same
+    identity with an n of their own. Writing a row again changes nothing, in any order and after any crash. A key's
+    value is the sum of its rows, and the store never computes a ratio. A stop's identity is (site, machine, id); its
+    highest revision wins, in whatever order revisions arrive.
 
-    `write` returns only when everything given would survive a kill of the process and of the store: the receipt that
-    frees the gateway's only other copy follows at once. It raises `StoreUnavailable` and may then be called again with the
-    same batches.
+    `write` returns only when everything given would survive a kill of this process and of the store: it is followed by
+    the receipt that lets a gateway delete the only other copy. After `StoreUnavailable` it may be called again with
+    the same batches.
     """
 
     def write(self, batches: Iterable[RowBatch]) -> None:
-        """Stores the batches, all or (on `StoreUnavailable`) any part of them."""
+        """Stores the batches: all of them, or any part of them if `StoreUnavailable` is raised."""
         ...
 
     def facts(self, query: Query) -> Facts:
-        """Sums by bucket and group, ordered by bucket and then by group; `minute_ns` is the bucket's start (for shift,
-        day, week and month: local midnight of the business date, of Monday, of the first, as ns UTC). Of buckets
-        without rows nothing is returned: the caller knows the calendar.
+        """Sums ordered by bucket, then by group. `minute_ns` is the start of the bucket (for shift, day, week and
+        month: local midnight of the business date, of Monday, of the first of the month, as ns UTC). Buckets without
+        rows are left out: only the caller knows the calendar.
         """
         ...
 
@@ -107,58 +115,67 @@ class Store(Protocol):
         ...
 
     def stops(self, site: str, machines: Sequence[str], start_ns: int, end_ns: int) -> list[Stop]:
-        """The latest revision of every stop that overlaps the window and has not vanished, by machine and start."""
+        """The latest revision of each stop that overlaps the window and was not deleted (a stop of no length), by
+        machine and start.
+        """
         ...
 
     def close(self) -> None:
-        """Drains and frees what it holds."""
+        """Flushes and frees resources."""
         ...
 
 
 @runtime_checkable
 class RolledUp(Protocol):
-    """A store that keeps sums of hours and days beside its minute rows.
+    """A store that keeps hourly and daily sums beside its minute rows.
 
-    Sums that are not up to date are never used: answers are the same at any moment, before, while and after they are
-    added up. `retention_ns`: minute rows that are older are deleted (0: never), sums never; `center.model.retention`
-    says from when on rows come too late.
+    Outdated sums are never read, so answers are the same before, during and after a roll-up. `retention_ns`: minute
+    rows older than this are deleted (0: never), sums never; `center.model.retention` says from when on rows are late.
     """
 
     retention_ns: int
 
     def roll_up(self, now_ns: int, *, leased: bool, answers: bool = True) -> bool:
-        """Does one short step of what is to be done; True if there may be more. leased: of all processes on the store
-        this is the one that may write sums into it; others do no more than what is theirs alone. answers: this process
-        answers questions. Raises `StoreUnavailable`.
+        """Does one short step of the pending work; True if there may be more.
+
+        leased: of all processes on the store this one may write shared sums; the others maintain only what is theirs
+        alone. answers: this process answers queries. Raises `StoreUnavailable`.
         """
+        ...
+
+
+class MarkStore(Protocol):
+    """How far each stream is settled, kept beside the rows."""
+
+    def save(self, marks: Mapping[StreamKey, Marks], writer: str = "") -> None:
+        """Keeps the marks of these streams; called after `write` and before the ledger commits. writer: which of
+        several processes saves; each writer's marks are kept apart, and `load` returns their union. Raises
+        `StoreUnavailable`.
+        """
+        ...
+
+    def load(self) -> dict[StreamKey, Marks]:
+        """The marks of all streams ever saved. Raises `StoreUnavailable`."""
         ...
 
 
 @runtime_checkable
-class Marked(Protocol):
-    """A store whose books lie elsewhere: it also keeps how far each stream is settled, so that books and store can be
-    compared after either was restored or replaced. What only one of them knows is asked for again.
+class KeepsMarks(Protocol):
+    """A store whose ledger lies elsewhere. It keeps a copy of the marks, so that after a restore of either one the two
+    can be compared; what only one of them knows is requested from the gateways again.
     """
 
-    def settle(self, marks: Mapping[StreamKey, Marks], writer: str = "") -> None:
-        """Keeps the marks of these streams; called after `write` and before the books. writer: of several processes
-        the one that says so; what they say is kept apart and told together. Raises `StoreUnavailable`.
-        """
-        ...
-
-    def marks(self) -> dict[StreamKey, Marks]:
-        """The marks of all streams that were ever settled here."""
-        ...
+    marks: MarkStore
 
 
 @runtime_checkable
 class KeepsValues(Protocol):
-    """A store that also keeps process values: `write` takes them with the batches. A value's identity is its site,
-    gateway, tag and time.
+    """A store that also keeps process values; `write` takes them with the batches. A value's identity is site, gateway,
+    tag and time.
     """
 
     def values(self, query: ValueQuery) -> dict[str, Values]:
-        """By gateway the rows asked for, ordered by tag and time. Raises `StoreUnavailable`."""
+        """By gateway the rows found, ordered by tag and time. Raises `StoreUnavailable`."""
         ...
 
     def forget_values(self, before_ns: int) -> None:
@@ -167,16 +184,16 @@ class KeepsValues(Protocol):
 
 
 @runtime_checkable
-class Movable(Protocol):
-    """A store that gives its rows out as they were written, so that they can be copied into another."""
+class Exportable(Protocol):
+    """A store that can return its rows as they were written, so that they can be copied into another store."""
 
     def extent(self) -> dict[str, tuple[int, int]]:
-        """By site the time from the first row to the end of the last one's minute [ns UTC]."""
+        """By site the time from its first row to the end of the last one's minute [ns UTC]."""
         ...
 
     def rows(self, site: str, start_ns: int, end_ns: int) -> Iterator[RowBatch]:
-        """Facts and losses of the minutes in the window and stops that begin in it, identities and all revisions
-        included; a batch for each stream, whose gateway is not known and "". Then process values, a batch for each
+        """Facts and losses of the minutes in the window and all revisions of stops that begin in it, with their
+        identities: one batch for each stream (its gateway is unknown: ""). Then process values, one batch for each
         gateway.
         """
         ...

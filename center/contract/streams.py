@@ -1,4 +1,4 @@
-"""What became of a stream's envelopes, and how arriving ones change it. Pure.
+"""State of one stream's envelopes in the delivery ledger, and how an arriving envelope changes it. Pure.
 
 `wire.marks` says which seqs are settled. That a seq is settled does not say that it was *this* envelope: the same pair
 of stream and seq with another digest is a conflict (two outboxes that believe to be one, or a damaged disk) and must
@@ -14,7 +14,7 @@ from wire.marks import Marks, Range, count, difference, intersection, is_settled
 
 @dataclass(frozen=True)
 class StreamKey:
-    """A stream as the center knows it: the topic's site and gateway, and the envelope's stream."""
+    """Identity of a stream: site and gateway of the topic, stream of the envelope."""
 
     site: str
     gateway: str
@@ -23,11 +23,11 @@ class StreamKey:
 
 @dataclass(frozen=True)
 class StreamRecord:
-    """What became of one stream's envelopes, counted in envelopes.
+    """Outcomes of one stream's envelopes, counted in envelopes.
 
-    stored: their rows are in the store; quarantined: kept with a reason; dropped: given up by the gateway;
-    discarded: process values, which this center accepts and does not keep. These four add up to the settled seqs.
-    duplicates: repetitions of settled ones; conflicts: a settled seq with another digest. seen_ns: last heard.
+    stored: rows are in the store; quarantined: kept with a reason; dropped: given up by the gateway; discarded:
+    process values that this center accepts but does not keep. These four add up to the number of settled seqs.
+    duplicates: repetitions of settled seqs; conflicts: settled seqs with another digest. seen_ns: last received.
     """
 
     kind: str
@@ -42,7 +42,7 @@ class StreamRecord:
 
 
 class SeqStatus(Enum):
-    """What an arriving envelope is."""
+    """How an arriving envelope relates to the settled ones."""
 
     NEW = "new"
     REPEATED = "repeated"
@@ -50,22 +50,22 @@ class SeqStatus(Enum):
 
 
 def lower(state: StreamRecord, known: Marks) -> StreamRecord:
-    """The state without the seqs that are not among those known elsewhere. Which of the counts they were in nobody
-    can tell: they leave `stored` first, then `dropped`, then `quarantined`, so that counts still add up.
+    """The record without seqs that are not in `known`. Which count each of them was in cannot be told: they are taken
+    from `stored` first, then `dropped`, then `quarantined`, so that counts still add up.
     """
     marks = intersection(state.marks, known)
-    gone = count(state.marks) - count(marks)
+    removed = count(state.marks) - count(marks)
     left = {}
     for name in ("stored", "dropped", "quarantined", "discarded"):
-        taken = min(gone, getattr(state, name))
+        taken = min(removed, getattr(state, name))
         left[name] = getattr(state, name) - taken
-        gone -= taken
+        removed -= taken
     return replace(state, marks=marks, **left)
 
 
 def merged(truth: StreamRecord, before: StreamRecord, after: StreamRecord) -> StreamRecord:
-    """A stream after a step that was planned while it looked like `before` and led to `after`, when others had made
-    `truth` of it meanwhile. Adds what the step settled and nothing else; a seq that others settled too was repeated.
+    """A three-way merge: a step was planned on `before` and led to `after`, while other processes changed the stream to
+    `truth`. Adds to `truth` exactly what the step settled; a seq that others settled too counts as a duplicate.
     """
     marks = settle(truth.marks, difference(after.marks, before.marks))
     twice = count(after.marks) - count(intersection(after.marks, before.marks)) - (count(marks) - count(truth.marks))
@@ -87,8 +87,8 @@ def merged(truth: StreamRecord, before: StreamRecord, after: StreamRecord) -> St
 
 
 def classify(marks: Marks, digests: Mapping[int, bytes], seq: int, digest: bytes) -> SeqStatus:
-    """What an envelope with this seq and digest is. digests: those still known of settled envelopes; one that was
-    settled so long ago that its digest is gone counts as repeated.
+    """How an envelope with this seq and digest relates to the settled ones. digests: those still kept of settled
+    envelopes; if the digest of a settled seq has been deleted, the envelope counts as repeated.
     """
     if not is_settled(marks, seq):
         return SeqStatus.NEW
@@ -97,6 +97,6 @@ def classify(marks: Marks, digests: Mapping[int, bytes], seq: int, digest: bytes
 
 
 def drop(state: StreamRecord, ranges: Iterable[Range]) -> StreamRecord:
-    """The state after the gateway gave up these ranges; only what was not settled yet counts as dropped."""
+    """The record after the gateway gave up these ranges; seqs that were settled before do not count as dropped."""
     marks = settle(state.marks, ranges)
     return replace(state, marks=marks, dropped=state.dropped + count(marks) - count(state.marks))

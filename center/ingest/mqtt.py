@@ -1,15 +1,14 @@
 """The center's MQTT session, on a thread of its own: paho with manual acknowledgement, MQTT 5 or else 3.1.1.
 
-The session is clean and nothing at the broker is relied upon: what it loses, the gateways send again, since only a
-receipt frees an envelope. An acknowledgement therefore says no more than "send the next"; one that belongs to an
-earlier connection is forgotten, because the new connection gives its ids out again.
+The session is clean and relies on nothing that the broker keeps: whatever it loses, gateways send again, since only a
+receipt frees an envelope. An acknowledgement therefore only means "send the next". One that belongs to an earlier
+connection is dropped, because the new connection reuses message ids.
 
-Several workers share their messages by an MQTT 5 shared subscription: of facts, values and site bodies each message goes
-to one of them. What every worker must hear, it subscribes to plainly.
+Several workers share messages by an MQTT 5 shared subscription: each message of facts, values and site bodies goes to
+one of them. What every worker must receive is subscribed to plainly.
 
-The first connection asks for MQTT 5 with nothing special in it, which even a broker that knows only 3.1.1 can refuse
-properly (amqtt 0.12 falls silent at a property). If it is accepted, the session connects again with its limit on
-messages in flight.
+The first connection requests MQTT 5 without properties, which even a broker that knows only 3.1.1 can refuse properly
+(amqtt 0.12 hangs on a property). If it is accepted, the session connects again with its limit on messages in flight.
 """
 
 import secrets
@@ -31,7 +30,7 @@ from center.runtime.health import CenterHealth
 from wire.topics import ENVELOPED, FROM_GATEWAY, Kind, subscription
 
 IN_FLIGHT: Final = 500
-"""Messages that the broker may hand over before the first is acknowledged (MQTT 5)."""
+"""Messages that the broker may send before the first is acknowledged (MQTT 5)."""
 _UNSUPPORTED_VERSION: Final = 0x84
 _NO_SHARING: Final = 0x9E
 _SHARED: Final = "$share/nhip-center/"
@@ -42,7 +41,7 @@ _QOS: Final[dict[Kind, int]] = {"facts": 1, "site": 1, "values": 1, "status": 1,
 
 @dataclass(frozen=True)
 class BrokerSettings:
-    """Where, and as whom. Files are read once; ca_file: "" trusts the system's authorities."""
+    """Address and credentials. Files are read once; ca_file: "" trusts the system's authorities."""
 
     host: str
     port: int
@@ -56,8 +55,8 @@ class BrokerSettings:
 
 @dataclass(frozen=True)
 class Subscriptions:
-    """Which messages a session takes. shared: kinds of which each message goes to one of several workers; plain: kinds
-    that it hears all of. unfit: told why the broker cannot share, which no second try would change.
+    """What a session subscribes to. shared: kinds of which each message goes to one of several workers; plain: kinds of
+    which it receives every message. unfit: called with the reason if the broker cannot share, which is final.
     """
 
     plain: tuple[Kind, ...] = FROM_GATEWAY
@@ -66,8 +65,8 @@ class Subscriptions:
 
 
 def subscriptions_of(role: str, unfit: Callable[[str], None]) -> Subscriptions:
-    """What a process of that role takes. Every worker hears every status: a receipt is owed to whoever asks, and a
-    retained message is not given to a shared subscription.
+    """Subscriptions of a process of that role. Every worker receives every status: any of them may answer it, and
+    retained messages are not delivered to a shared subscription.
     """
     if role == "ingest":
         return Subscriptions(("status",), ENVELOPED, unfit)
@@ -85,7 +84,7 @@ class Arrived(NamedTuple):
 
 
 class BrokerSession:
-    """Connects, subscribes, and connects again for as long as it is open."""
+    """Connects, subscribes, and reconnects until it is stopped."""
 
     def __init__(
         self,
@@ -93,10 +92,10 @@ class BrokerSession:
         health: CenterHealth,
         received: Callable[[Arrived], None],
         connected: Callable[[], None],
-        part: Subscriptions | None = None,
+        subscriptions: Subscriptions | None = None,
     ) -> None:
-        """No callback may block: they are called on the session's thread."""
-        self._part = part or Subscriptions()
+        """Callbacks run on the session's thread and must not block."""
+        self._subscriptions = subscriptions or Subscriptions()
         self._broker, self._health = broker, health
         self._received, self._connected = received, connected
         self._password = _password(broker)
@@ -110,22 +109,22 @@ class BrokerSession:
         self._thread = threading.Thread(target=self._run, name="nhip-mqtt", daemon=True)
 
     def start(self) -> None:
-        """Begins to connect; returns at once."""
-        self._health.say("broker", "connecting")
+        """Starts to connect; returns at once."""
+        self._health.set_condition("broker", "connecting")
         self._thread.start()
 
     def acknowledge(self, message: Arrived) -> None:
-        """Tells the broker that it may forget the message."""
+        """Acknowledges a message to the broker."""
         if message.qos and message.connection == self._connection:
             self._client.ack(message.mid, message.qos)
 
     def publish(self, topic: str, payload: bytes) -> None:
-        """Publishes a retained message at QoS 1; without a connection it is dropped, to be made again later."""
+        """Publishes a retained message at QoS 1; dropped without a connection."""
         if self._client.is_connected():
             self._client.publish(topic, payload, 1, retain=True)
 
     def stop(self) -> None:
-        """Says goodbye and ends the thread."""
+        """Disconnects and ends the thread."""
         self._stopping.set()
         self._client.disconnect()
         if self._thread.is_alive():
@@ -147,7 +146,7 @@ class BrokerSession:
             client.tls_set_context(self._context)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
-        client.on_connect_fail = lambda *_: self._health.say("broker", "unreachable")
+        client.on_connect_fail = lambda *_: self._health.set_condition("broker", "unreachable")
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
         return client
@@ -159,7 +158,7 @@ class BrokerSession:
                 self._client.loop_forever(retry_first_connection=True)
             except Exception as error:  # noqa: BLE001  # the session must survive; counted
                 self._health.count("session_errors")
-                self._health.say("broker", f"{type(error).__name__}: {error}")
+                self._health.set_condition("broker", f"{type(error).__name__}: {error}")
                 self._stopping.wait(_RETRY_S[0])
             if not self._stopping.is_set():
                 self._client = self._make()
@@ -180,39 +179,39 @@ class BrokerSession:
                 self._version, self._probing = MQTTProtocolVersion.MQTTv311, False
                 client.disconnect()  # ends loop_forever; the next client speaks the older version
             else:
-                self._health.say("broker", f"refused: {reason}")
+                self._health.set_condition("broker", f"refused: {reason}")
             return
         if self._probing:
             self._probing = False
             client.disconnect()
             return
-        if self._part.shared and (reason_why := _cannot_share(self._version, properties)):
-            self._health.say("broker", f"refused: {reason_why}")
-            self._part.unfit(reason_why)
+        if self._subscriptions.shared and (why := _cannot_share(self._version, properties)):
+            self._health.set_condition("broker", f"refused: {why}")
+            self._subscriptions.unfit(why)
             return
         self._connection += 1
-        shared = [(f"{_SHARED}{subscription(kind)}", _QOS[kind]) for kind in self._part.shared]
-        client.subscribe([*shared, *((subscription(kind), _QOS[kind]) for kind in self._part.plain)])
-        self._health.say("broker", "ok")
+        shared = [(f"{_SHARED}{subscription(kind)}", _QOS[kind]) for kind in self._subscriptions.shared]
+        client.subscribe([*shared, *((subscription(kind), _QOS[kind]) for kind in self._subscriptions.plain)])
+        self._health.set_condition("broker", "ok")
         self._connected()
 
     def _on_disconnect(self, _client: Any, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:
         if not self._stopping.is_set() and self._health.condition("broker") == "ok":
-            self._health.say("broker", f"lost: {reason}")
+            self._health.set_condition("broker", f"lost: {reason}")
 
     def _on_subscribe(self, _client: Any, _data: Any, _mid: Any, reasons: list[ReasonCode], _properties: Any) -> None:
         refused = [str(reason) for reason in reasons if reason.is_failure]
         if refused:
-            self._health.say("broker", f"subscription refused: {refused[0]}")
+            self._health.set_condition("broker", f"subscription refused: {refused[0]}")
         if any(reason.value == _NO_SHARING for reason in reasons):
-            self._part.unfit("it refuses shared subscriptions")
+            self._subscriptions.unfit("it refuses shared subscriptions")
 
     def _on_message(self, _client: Any, _data: Any, message: paho.MQTTMessage) -> None:
         self._received(Arrived(message.topic, bytes(message.payload), self._connection, message.mid, message.qos))
 
 
 def _cannot_share(version: MQTTProtocolVersion, properties: Any) -> str:
-    """Why a broker that accepted us hands each message to all subscribers, "" if it does not."""
+    """Why this broker cannot share a subscription among workers, "" if it can."""
     if version != MQTTProtocolVersion.MQTTv5:
         return "it speaks MQTT 3.1.1 only"
     return (

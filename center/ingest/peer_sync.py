@@ -1,6 +1,6 @@
-"""What other processes of the same center have done: seen before this one stores anything, and every few seconds.
+"""Synchronisation with other processes of the same center: before anything is stored, and every few seconds.
 
-Without books that are shared there are no others, and nothing here costs anything.
+With a ledger that is not shared there are none, and nothing here costs anything.
 """
 
 import time
@@ -14,48 +14,52 @@ from center.ingest.plan import IngestPlan
 from center.runtime.state import CenterState
 
 EVERY_S: Final = 2.0
-_TRIES: Final = 5
+_ATTEMPTS: Final = 5
 
 
 class PeerSync:
-    """Used by the ingest worker's thread alone, which alone changes the memory."""
+    """Used by the ingest worker's thread alone, which alone changes the ledger cache."""
 
     def __init__(self, center: CenterState) -> None:
         self._center = center
-        self._books = center.ledger if isinstance(center.ledger, SharedLedger) else None
-        self._seen_ns, self._next_s = 0, 0.0
+        self._ledger = center.ledger if isinstance(center.ledger, SharedLedger) else None
+        self._synced_ns, self._next_s = 0, 0.0
 
     def wait_s(self) -> float | None:
-        """How long the worker may sleep; None for as long as nothing comes."""
-        return max(self._next_s - time.monotonic(), 0.0) if self._books else None
+        """How long the worker may sleep; None for as long as nothing arrives."""
+        return max(self._next_s - time.monotonic(), 0.0) if self._ledger else None
 
     def catch_up(self, *, now: bool = False) -> None:
-        """Takes over what changed since the last time. now: not only when it is time again. Raises `StoreUnavailable`."""
-        if self._books is None or (not now and time.monotonic() < self._next_s):
+        """Adopts what other processes changed since the last time. now: even if it is not due yet. Raises
+        `StoreUnavailable`.
+        """
+        if self._ledger is None or (not now and time.monotonic() < self._next_s):
             return
         self._next_s = time.monotonic() + EVERY_S
-        asked_ns, memory = self._center.now_ns(), self._center.ledger_cache
-        found = self._books.news(self._seen_ns)
-        if found.generation != memory.generation:
-            memory.renew(self._books.remember())
+        read_ns, cache = self._center.now_ns(), self._center.ledger_cache
+        found = self._ledger.changes_since(self._synced_ns)
+        if found.generation != cache.generation:
+            cache.reset(self._ledger.load())
         else:
-            memory.adopt(found)
-        self._seen_ns = asked_ns
+            cache.adopt(found)
+        self._synced_ns = read_ns
 
-    def agreed(self, plan: IngestPlan, again: Callable[[], IngestPlan]) -> IngestPlan:
-        """A plan that none of the others has carried out already, as far as anybody can tell before it is stored: what
-        is settled is a repetition or a conflict, and a machine belongs to whoever was first. Raises `StoreUnavailable`.
+    def reconciled(self, make_plan: Callable[[], IngestPlan]) -> IngestPlan:
+        """A plan that no other process has carried out already, as far as can be told before it is stored: settled seqs
+        are repetitions or conflicts, and a machine belongs to the gateway that was first. Raises `StoreUnavailable`.
 
-        What this process took as repeated is held against the digests of whoever settled it: it may be a conflict.
+        Digests of envelopes taken as repeated are compared with those of the process that settled them: they may be
+        conflicts.
         """
-        asked: set[tuple[StreamKey, int]] = set()
-        for _ in range(_TRIES if self._books else 0):
-            assert self._books is not None
-            step, unsure = plan.changes(), {at: digest for at, digest in plan.unsure.items() if at not in asked}
-            asked |= unsure.keys()
-            found = self._books.look(replace(step, digests={**step.digests, **unsure}))
+        plan = make_plan()
+        compared: set[tuple[StreamKey, int]] = set()
+        for _ in range(_ATTEMPTS if self._ledger else 0):
+            assert self._ledger is not None
+            step, unsure = plan.changes(), {at: digest for at, digest in plan.unsure.items() if at not in compared}
+            compared |= unsure.keys()
+            found = self._ledger.reconcile(replace(step, digests={**step.digests, **unsure}))
             if not found.owners and all(unsure.get(at) == digest for at, digest in found.digests.items()):
                 break
             self._center.ledger_cache.adopt(Changes(found.streams, found.digests, found.owners))
-            plan = again()
+            plan = make_plan()
         return plan

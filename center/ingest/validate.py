@@ -1,4 +1,4 @@
-"""Whether the content of a sound envelope can be believed, and whose it is. Pure."""
+"""Validation of an envelope's content, and the rows of a batch that belong to a gateway and to open minutes. Pure."""
 
 from collections.abc import Collection
 from datetime import UTC, datetime
@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from center.contract.store import RowBatch
+from center.contract.store import MAX_ROWS_PER_MINUTE, RowBatch
 from center.model.times import MAX_NS
 from oee.model.facts import Facts, Int64, Losses, Text, select
 from wire.envelope import Unsound
@@ -14,17 +14,15 @@ from wire.values import Values
 
 MAX_TEXT: Final = 256
 MAX_VALUE: Final = 10**14
-"""Largest plausible number in one row: three years of microseconds. It keeps sums of 90,000 forged rows in int64."""
-MAX_N: Final = 60_000
-"""Rows of one machine and minute: a store that knows only series and time puts row n at minute + n ms."""
+"""Largest plausible number in one row: three years of microseconds. Sums of 90,000 such rows still fit into int64."""
 
 
 def plausible(batch: RowBatch) -> None:
-    """Raises `Unsound` for numbers and texts that no gateway of ours can mean and no sum could bear."""
+    """Raises `Unsound` for numbers and texts that no gateway can mean or that sums could not hold."""
     for table in (batch.facts, batch.losses):
         if len(table):
             _within("minute", table.minute_ns, 0, MAX_NS)
-            _within("n", table.n, 0, MAX_N - 1)
+            _within("n", table.n, 0, MAX_ROWS_PER_MINUTE - 1)
             _within("date", table.business_date.astype(np.int64), 0, MAX_NS // 86_400_000_000_000)
             _within("sums", table.sums, -MAX_VALUE, MAX_VALUE)
             for name in ("machine", "shift", "product"):
@@ -71,12 +69,12 @@ def _text(name: str, text: str) -> None:
 
 
 def is_text(text: str) -> bool:
-    """Whether it can be written at all: JSON lets half a surrogate pair through, no store does."""
+    """Whether a text can be stored: JSON accepts half a surrogate pair, no store does."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def machines_of(batch: RowBatch) -> set[str]:
-    """Every machine that the batch speaks of."""
+    """Every machine that the batch names."""
     stopped = {stop.machine for stop in batch.stops}
     return {*batch.facts.machine.tolist(), *batch.losses.machine.tolist()} | stopped
 
@@ -97,8 +95,8 @@ def own_part(batch: RowBatch, foreign: Collection[str]) -> RowBatch:
 
 
 def open_part(batch: RowBatch, open_from_ns: int) -> tuple[RowBatch, str]:
-    """The batch without rows of closed minutes, and what is said of those, "" if there are none. Stops are told whole
-    and added to nothing: they are taken however old they are.
+    """The batch without rows of closed minutes, and the reason why those are refused, "" if there are none. Stops are
+    accepted however old they are: they are not part of any sum.
     """
     late = sum(int((table.minute_ns < open_from_ns).sum()) for table in (batch.facts, batch.losses))
     if not late:
@@ -109,8 +107,10 @@ def open_part(batch: RowBatch, open_from_ns: int) -> tuple[RowBatch, str]:
         select(batch.losses, batch.losses.minute_ns >= open_from_ns),
     )
     rows = len(batch.facts) + len(batch.losses)
-    told = f"closed: {late} of {rows} rows are of minutes before {_utc(open_from_ns)}, the oldest of {_utc(oldest_ns)}"
-    return RowBatch(batch.origin, batch.seq, facts, losses, batch.stops), told
+    reason = (
+        f"closed: {late} of {rows} rows are of minutes before {_utc(open_from_ns)}, the oldest of {_utc(oldest_ns)}"
+    )
+    return RowBatch(batch.origin, batch.seq, facts, losses, batch.stops), reason
 
 
 def _utc(t_ns: int) -> str:

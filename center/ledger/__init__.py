@@ -1,1 +1,1 @@
-"""Which envelopes have been stored, and who owns which machine."""
+"""The delivery ledger: its cache in ingest, and its implementation on PostgreSQL and SQLite."""

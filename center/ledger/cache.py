@@ -1,48 +1,33 @@
-"""The books as ingest holds them in memory, and what follows from them: receipts, and the sign of a restored center."""
+"""The ledger in memory: what ingest and queries read, receipts, and detection of a restored ledger."""
 
-import secrets
-from collections.abc import Iterable
 from typing import Final
 
-from center.contract.ledger import Changes, LedgerSnapshot
+from center.contract.ledger import KEEP_DIGESTS, Changes, LedgerSnapshot
 from center.contract.streams import StreamKey, StreamRecord
 from center.model.sites import Sites
 from wire.bodies import Status
 from wire.receipts import Receipt, StreamReceipt, digest_check
 
-KEEP_DIGESTS: Final = 1024
-"""Digests held of each stream: at one envelope every 10 s, the last three hours."""
 _RECEIPT_STREAMS: Final = 64
-
-
-def outdated(settled: Iterable[tuple[StreamKey, int]]) -> dict[StreamKey, int]:
-    """By stream the seq up to which books may forget digests, of streams for which it is time: once in `KEEP_DIGESTS`
-    envelopes, since forgetting costs more than keeping a few.
-    """
-    return {key: seq - KEEP_DIGESTS for key, seq in settled if seq % KEEP_DIGESTS == 0 and seq > KEEP_DIGESTS}
-
-
-def new_generation() -> str:
-    """A new identity of the center's memory."""
-    return secrets.token_hex(8)
+"""Streams in one receipt at most: the ones received most recently."""
 
 
 class LedgerCache:
-    """One thread changes it; others may read."""
+    """Changed by the ingest worker's thread alone; any thread may read."""
 
-    def __init__(self, remembered: LedgerSnapshot, *, keeps_values: bool = True) -> None:
-        """keeps_values: process values are stored, else settled and thrown away."""
+    def __init__(self, snapshot: LedgerSnapshot, *, keeps_values: bool = True) -> None:
+        """keeps_values: process values are stored; otherwise they are settled and discarded."""
         self.keeps_values = keeps_values
         self.disputed: dict[StreamKey, tuple[int, bytes]] = {}
-        """Of streams with a conflict in this run, the seq and the digest of what was settled first."""
-        self.renew(remembered)
+        """Of streams that had a conflict since the start: the seq, and the digest that was settled first."""
+        self.reset(snapshot)
 
-    def renew(self, remembered: LedgerSnapshot) -> None:
-        """Forgets what it knew: the books are of another generation."""
-        self.generation = remembered.generation
-        self.streams = dict(remembered.streams)
-        self.digests = {key: dict(known) for key, known in remembered.digests.items()}
-        self.sites = Sites(remembered.sites, remembered.owners.values())
+    def reset(self, snapshot: LedgerSnapshot) -> None:
+        """Replaces all content, when the ledger is of another generation."""
+        self.generation = snapshot.generation
+        self.streams = dict(snapshot.streams)
+        self.digests = {key: dict(known) for key, known in snapshot.digests.items()}
+        self.sites = Sites(snapshot.sites, snapshot.owners.values())
         keys: dict[tuple[str, str], list[StreamKey]] = {}
         for key in self.streams:
             keys.setdefault((key.site, key.gateway), []).append(key)
@@ -54,11 +39,11 @@ class LedgerCache:
         return {key: state for key in keys if (state := self.streams.get(key)) is not None}
 
     def gateways(self) -> list[tuple[str, str]]:
-        """Site and gateway of everyone that has a stream."""
+        """Site and gateway of all that have a stream."""
         return sorted(self._keys)
 
     def adopt(self, changes: Changes) -> None:
-        """Takes over changes that the store has. The streams last: who sees their new marks sees all the rest."""
+        """Takes over committed changes. Streams come last: a reader that sees new marks sees everything else too."""
         self.sites.learn(changes.sites, changes.owners)
         for (key, seq), digest in changes.digests.items():
             known = self.digests.setdefault(key, {})
@@ -72,14 +57,14 @@ class LedgerCache:
         self.generation = changes.generation or self.generation
 
 
-def receipt(memory: LedgerCache, site: str, gateway: str, now_ns: int, echo: str = "", session: str = "") -> Receipt:
-    """What the center has to say to a gateway: its streams, the latest ones if there are very many.
+def receipt(cache: LedgerCache, site: str, gateway: str, now_ns: int, echo: str = "", session: str = "") -> Receipt:
+    """The receipt for a gateway: the marks of its streams, of the most recent ones if there are very many.
 
-    echo: the question that it answers; session: of the center's connection.
+    echo: the `ask` of the status that it answers; session: id of the center's connection.
     """
-    streams = sorted(memory.of_gateway(site, gateway).items(), key=lambda item: -item[1].seen_ns)
+    streams = sorted(cache.of_gateway(site, gateway).items(), key=lambda item: -item[1].seen_ns)
     return Receipt(
-        generation=memory.generation,
+        generation=cache.generation,
         at_ns=now_ns,
         echo=echo,
         session=session,
@@ -91,31 +76,31 @@ def receipt(memory: LedgerCache, site: str, gateway: str, now_ns: int, echo: str
                 stored=state.stored,
                 quarantined=state.quarantined,
                 dropped=state.dropped,
-                check=_check(memory, key),
+                check=_check(cache, key),
             )
             for key, state in streams[:_RECEIPT_STREAMS]
         },
     )
 
 
-def _check(memory: LedgerCache, key: StreamKey) -> tuple[int, str] | None:
-    """What lets a gateway see that its numbers are not its own: best the envelope that it contradicted."""
-    if key in memory.disputed:
-        return digest_check(*memory.disputed[key])
-    known = memory.digests.get(key)
+def _check(cache: LedgerCache, key: StreamKey) -> tuple[int, str] | None:
+    """A digest that lets a gateway detect a copied outbox: of the envelope in conflict, else of the last one."""
+    if key in cache.disputed:
+        return digest_check(*cache.disputed[key])
+    known = cache.digests.get(key)
     return digest_check(last := max(known), known[last]) if known else None
 
 
-def is_ahead(memory: LedgerCache, site: str, gateway: str, status: Status) -> bool:
-    """Whether a gateway was told, in our own generation, of marks that the ledger does not have: the center was
+def is_ahead(cache: LedgerCache, site: str, gateway: str, status: Status) -> bool:
+    """Whether a gateway holds receipts of our own generation with marks that the ledger does not have: the ledger was
     restored from an older copy.
 
-    A mark only grows while a center lives, so any mark above ours is proof, also when what came after the restoration
-    has been settled beyond it: the envelopes between are those that the gateway believes to be safe.
+    Marks only grow, so any mark above ours is proof, even if later envelopes have been settled beyond it: the gateway
+    believes that the envelopes in between are safe.
     """
-    if status.generation != memory.generation:
+    if status.generation != cache.generation:
         return False
-    known = memory.of_gateway(site, gateway)
+    known = cache.of_gateway(site, gateway)
     for stream, mark in status.marks.items():
         state = known.get(StreamKey(site, gateway, stream))
         if mark > (state.marks.mark if state else 0):

@@ -1,4 +1,4 @@
-"""The tables of the books in a SQL database, by numbered steps."""
+"""SQL tables of the ledger, by numbered schema steps."""
 
 import hashlib
 from typing import Any, Final
@@ -21,7 +21,7 @@ from center.contract.ledger import QuarantinedPayload
 from center.database.sql import Step
 
 _ALL: Final = MetaData()
-_NUMBER: Final = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by INTEGER alone
+_NUMBER: Final = BigInteger().with_variant(Integer, "sqlite")  # SQLite generates ids for INTEGER columns only
 
 
 def _counts(*names: str) -> list[Column[Any]]:
@@ -88,7 +88,7 @@ QUARANTINE: Final = Table(
 
 
 def quarantine_row(entry: QuarantinedPayload) -> dict[str, Any]:
-    """An entry as it is inserted."""
+    """An entry as inserted."""
     return {**vars(entry), "digest": hashlib.sha256(entry.payload).digest()}
 
 

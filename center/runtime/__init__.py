@@ -1,1 +1,1 @@
-"""The running center: its state, how it opens, its background job and its backup."""
+"""The running center: its state and health, how it opens, its roll-up job, its backup."""

@@ -1,8 +1,8 @@
-"""Copies of what a center keeps on its own disk, taken while it runs, each whole and of one instant.
+"""Copies of what a center keeps on its own disk, taken while it runs; each is complete and of one instant.
 
-Two parts: `store` (facts with the embedded store, and the delivery ledger) and `database` (accounts, their trail, and
-what people declared). They need not be of the same instant: what a restored ledger does not know, gateways send again. What another server keeps (InfluxDB, PostgreSQL) is
-backed up by that server's own tools.
+Two parts: `store` (the embedded store's rows, and the delivery ledger) and `database` (accounts, audit, declarations).
+They need not be of the same instant: what a restored ledger does not know, gateways send again. What another server
+keeps (InfluxDB, PostgreSQL) is backed up with that server's own tools.
 """
 
 import sqlite3
@@ -22,7 +22,7 @@ PARTS: Final = ("store", "database")
 
 @runtime_checkable
 class Copyable(Protocol):
-    """A store or books in a file that can be copied while it is used."""
+    """A ledger (and store) in a file that can be copied while it is in use."""
 
     @property
     def path(self) -> Path:
@@ -30,12 +30,12 @@ class Copyable(Protocol):
         ...
 
     def copy_to(self, target: Path) -> None:
-        """Writes a whole copy; commits wait meanwhile. Raises `StoreUnavailable`, `OSError` or `duckdb.Error`."""
+        """Writes a complete copy; commits wait meanwhile. Raises `StoreUnavailable`, `OSError` or `duckdb.Error`."""
         ...
 
 
 class NotHere(LookupError):
-    """Another server keeps this part; the message says by which tool it is backed up."""
+    """Another server keeps this part; the message names the tool that backs it up."""
 
 
 class CannotCopy(Exception):
@@ -43,7 +43,7 @@ class CannotCopy(Exception):
 
 
 def file_of(part: str, center: CenterState, engine: Engine) -> Path:
-    """Where the part lies. Raises `NotHere`."""
+    """The file of a part. Raises `NotHere`."""
     if part == "store":
         if isinstance(center.ledger, Copyable):
             return center.ledger.path
@@ -54,7 +54,7 @@ def file_of(part: str, center: CenterState, engine: Engine) -> Path:
 
 
 def copy_part(part: str, center: CenterState, engine: Engine, target: Path) -> None:
-    """Copies a part to `target`, which its owner alone may read. Raises `NotHere`, `CannotCopy` or `StoreUnavailable`."""
+    """Copies a part to `target`, readable by its owner alone. Raises `NotHere`, `CannotCopy` or `StoreUnavailable`."""
     source = file_of(part, center, engine)
     try:
         create_closed(target)

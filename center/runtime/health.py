@@ -1,4 +1,4 @@
-"""Counters and conditions of the running center: what can be counted is counted here, not logged."""
+"""Counters and conditions of the running center. What can be counted is counted here instead of logged."""
 
 import logging
 import threading
@@ -7,7 +7,7 @@ _log = logging.getLogger("nhip.center")
 
 
 class CenterHealth:
-    """Written by any thread. A condition is logged once, when it changes."""
+    """Any thread may write. A condition is logged once, when it changes."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -19,8 +19,8 @@ class CenterHealth:
         with self._lock:
             self._counts[name] = self._counts.get(name, 0) + by
 
-    def say(self, name: str, condition: str) -> None:
-        """Sets a condition; `ok` is the good one."""
+    def set_condition(self, name: str, condition: str) -> None:
+        """Sets a condition and logs a change; `ok` is the normal one."""
         with self._lock:
             before = self._conditions.get(name)
             self._conditions[name] = condition
@@ -28,13 +28,13 @@ class CenterHealth:
             level = logging.INFO if condition == "ok" else logging.WARNING
             _log.log(level, "%s: %s", name, condition)
 
-    def note(self, name: str, text: str) -> None:
-        """Keeps the last of many texts without a log line."""
+    def set_note(self, name: str, text: str) -> None:
+        """Sets a condition without logging, for texts that change often."""
         with self._lock:
             self._conditions[name] = text[:300]
 
     def condition(self, name: str) -> str:
-        """A condition as it was last said, "" before."""
+        """The current text of a condition, "" if it was never set."""
         with self._lock:
             return self._conditions.get(name, "")
 

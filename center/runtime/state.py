@@ -1,14 +1,14 @@
-"""The running center as its parts see it."""
+"""State of the running center, shared by ingest, queries, API and console."""
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from center.contract.ledger import Changes, Ledger, LedgerSnapshot, SharedLedger
-from center.contract.store import KeepsValues, Marked, RolledUp, RowBatch, Store
+from center.contract.ledger import Changes, HoldsLedger, Ledger, LedgerSnapshot, SharedLedger, new_generation
+from center.contract.store import KeepsMarks, KeepsValues, RolledUp, RowBatch, Store
 from center.contract.streams import lower
-from center.ledger.cache import LedgerCache, new_generation
+from center.ledger.cache import LedgerCache
 from center.model.retention import closed_before_ns
 from center.runtime.health import CenterHealth
 from center.runtime.live import Pictures
@@ -16,22 +16,23 @@ from wire.marks import Marks, intersection
 
 KEEP_VALUES_NS: Final = 90 * 86_400_000_000_000
 STORED: Final = ("facts", "values")
-"""The kinds of streams whose content goes into the store."""
+"""Kinds of streams whose content goes into the store."""
+Commit = Callable[[Sequence[RowBatch], Changes], Changes]
 
 
 @dataclass(frozen=True)
 class CenterState:
-    """Everything that ingest, API and console share.
+    """The parts of a running center.
 
-    commit: writes facts and books, the facts never after the mark that covers them; of one file in one transaction.
-    Returns how the books are now in what was changed.
-    now_ns: tells the center's time [ns UTC].
+    commit: writes rows and ledger changes, rows never after the mark that covers them; where one file holds both, in
+    one transaction. Returns the ledger's resulting state of whatever was changed.
+    now_ns: the center's time [ns UTC].
     """
 
     store: Store
     ledger: Ledger
     ledger_cache: LedgerCache
-    commit: Callable[[Sequence[RowBatch], Changes], Changes]
+    commit: Commit
     pictures: Pictures = field(default_factory=Pictures)
     health: CenterHealth = field(default_factory=CenterHealth)
     now_ns: Callable[[], int] = time.time_ns
@@ -40,58 +41,61 @@ class CenterState:
     keep_values_ns: int = KEEP_VALUES_NS
 
     def open_from_ns(self) -> int:
-        """Rows of minutes before this come too late; 0 if none ever do [ns UTC]."""
+        """Rows of earlier minutes are late and refused; 0 if none ever are [ns UTC]."""
         kept_ns = self.store.retention_ns if isinstance(self.store, RolledUp) else 0
         return closed_before_ns(kept_ns, self.now_ns())
 
 
 def center_state(
-    store: Store, books: Ledger | None = None, *, keep_values_ns: int = KEEP_VALUES_NS, **settings: object
+    store: Store, ledger: Ledger | None = None, *, keep_values_ns: int = KEEP_VALUES_NS, **settings: object
 ) -> CenterState:
-    """A center over a store; books: where the store keeps none itself; keep_values_ns: how long process values are
-    kept [ns], 0 for not at all.
+    """A center on a store. ledger: for a store that holds none; keep_values_ns: how long process values are kept [ns],
+    0 for not at all.
 
-    Where both keep marks, what only one of them has settled counts as not settled: a store or books that were restored
-    from an older copy get everything again that gateways still have. Raises `StoreUnavailable`.
+    Where store and ledger both keep marks, a seq counts as settled only if both have it: after a restore of either from
+    an older copy, gateways send again what is missing. Raises `StoreUnavailable`.
     """
-    if isinstance(store, Ledger):
-        commit: Callable[[Sequence[RowBatch], Changes], Changes] = store.commit
-        kept: Ledger = store
-    elif books is not None:
-        commit, kept = _store_first(store, books), books
+    if isinstance(store, HoldsLedger):
+        used: Ledger = store.ledger
+        commit: Commit = store.commit
+    elif ledger is not None:
+        used, commit = ledger, _store_first(store, ledger)
     else:
-        raise TypeError("a store without books needs books beside it")
-    remembered = kept.remember()
-    if isinstance(store, Marked):
-        remembered = _lowered(remembered, store, kept)
-    memory = LedgerCache(remembered, keeps_values=keep_values_ns > 0 and isinstance(store, KeepsValues))
-    return CenterState(store, kept, memory, commit, keep_values_ns=keep_values_ns, **settings)  # type: ignore[arg-type]
+        raise TypeError("a store without a ledger needs a ledger beside it")
+    snapshot = used.load()
+    if isinstance(store, KeepsMarks):
+        snapshot = _lower_to_store(snapshot, store, used)
+    cache = LedgerCache(snapshot, keeps_values=keep_values_ns > 0 and isinstance(store, KeepsValues))
+    return CenterState(store, used, cache, commit, keep_values_ns=keep_values_ns, **settings)  # type: ignore[arg-type]
 
 
-def _store_first(store: Store, books: Ledger) -> Callable[[Sequence[RowBatch], Changes], Changes]:
-    """Rows, then their marks in the store, then the books."""
-    number = books.number() if isinstance(books, SharedLedger) else ""
+def _store_first(store: Store, ledger: Ledger) -> Commit:
+    """Writes rows, then their marks in the store, then the ledger."""
+    writer = ledger.processes.number() if isinstance(ledger, SharedLedger) else ""
 
     def commit(batches: Sequence[RowBatch], changes: Changes) -> Changes:
         store.write(batches)
-        if isinstance(store, Marked):
-            store.settle({key: state.marks for key, state in changes.streams.items() if state.kind in STORED}, number)
-        return books.commit((), changes)
+        if isinstance(store, KeepsMarks):
+            stored = {key: record.marks for key, record in changes.streams.items() if record.kind in STORED}
+            store.marks.save(stored, writer)
+        return ledger.commit(changes)
 
     return commit
 
 
-def _lowered(remembered: LedgerSnapshot, store: Marked, books: Ledger) -> LedgerSnapshot:
-    """The books without what the store does not know."""
-    known = store.marks()  # after the books were read: what others have committed since is in both
-    stored = {key: state for key, state in remembered.streams.items() if state.kind in STORED}
-    short = [key for key, state in stored.items() if intersection(state.marks, known.get(key, Marks())) != state.marks]
+def _lower_to_store(snapshot: LedgerSnapshot, store: KeepsMarks, ledger: Ledger) -> LedgerSnapshot:
+    """The ledger without seqs that the store does not know; a shared ledger is changed itself."""
+    in_store = store.marks.load()  # after the ledger was read: commits of other processes since then are in both
+    stored = {key: record for key, record in snapshot.streams.items() if record.kind in STORED}
+    short = [
+        key for key, record in stored.items() if intersection(record.marks, in_store.get(key, Marks())) != record.marks
+    ]
     if not short:
-        return remembered
-    if not isinstance(books, SharedLedger):
+        return snapshot
+    if not isinstance(ledger, SharedLedger):
         for key in short:
-            remembered.streams[key] = lower(stored[key], known.get(key, Marks()))
-        return remembered
-    books.lower(store.marks, short)
-    books.commit((), Changes(generation=new_generation()))  # so that the other processes and the gateways notice
-    return books.remember()
+            snapshot.streams[key] = lower(stored[key], in_store.get(key, Marks()))
+        return snapshot
+    ledger.lower(store.marks.load, short)
+    ledger.commit(Changes(generation=new_generation()))  # so that other processes and the gateways notice
+    return ledger.load()

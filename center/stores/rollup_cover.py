@@ -1,55 +1,55 @@
-"""A window as cover of roll-ups and of finer rows between them. Pure.
+"""Covers a window with roll-up bins and, between them, finer rows. Pure.
 
-A roll-up is kept in bins (hours, days of UTC) that begin where its steps do. A bin may answer a question when the
-window holds it whole and no row came since it was added up; everything else is read from finer rows. So an answer is
-exact however much of the roll-up is behind, and only slower.
+A roll-up is kept in bins (hours, days of UTC) aligned to its step. A bin may answer a query if it lies within the
+window and no row arrived since it was added up; everything else is read from finer rows. So answers are exact however
+far the roll-up lags behind, only slower.
 """
 
 from collections.abc import Iterable
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-MOST_HOLES: Final = 12
-"""Of bins that must be read finer, so many cover at most: each costs a part of the question."""
+MAX_STALE_SPANS: Final = 12
+"""At most so many spans of stale bins: each costs a part of the query."""
 
 
 class CoveredSpan(NamedTuple):
-    """start_ns, end_ns: half-open. whole: answered by the roll-up."""
+    """start_ns, end_ns: half-open. rolled_up: answered by the roll-up."""
 
     start_ns: int
     end_ns: int
-    whole: bool
+    rolled_up: bool
 
 
-def cover(low: int, high: int, step_ns: int, stale: Iterable[int], most: int = MOST_HOLES) -> list[CoveredSpan]:
-    """The window cut at the roll-up's bins. stale: starts of bins that may not answer, in any order, those outside the
-    window included.
+def cover(low: int, high: int, step_ns: int, stale: Iterable[int], most: int = MAX_STALE_SPANS) -> list[CoveredSpan]:
+    """The window as spans, ascending. stale: starts of bins that may not answer, in any order; those outside the window
+    are ignored.
 
     >>> cover(5, 42, 10, [20])
-    [CoveredSpan(start_ns=5, end_ns=10, whole=False), CoveredSpan(start_ns=10, end_ns=20, whole=True), \
-CoveredSpan(start_ns=20, end_ns=30, whole=False), CoveredSpan(start_ns=30, end_ns=40, whole=True), \
-CoveredSpan(start_ns=40, end_ns=42, whole=False)]
+    [CoveredSpan(start_ns=5, end_ns=10, rolled_up=False), CoveredSpan(start_ns=10, end_ns=20, rolled_up=True), \
+CoveredSpan(start_ns=20, end_ns=30, rolled_up=False), CoveredSpan(start_ns=30, end_ns=40, rolled_up=True), \
+CoveredSpan(start_ns=40, end_ns=42, rolled_up=False)]
     """
     first, last = -(-low // step_ns) * step_ns, high // step_ns * step_ns
     if first >= last:
-        return [CoveredSpan(low, high, whole=False)] if low < high else []
-    holes = _joined(sorted({start for start in stale if first <= start < last}), step_ns)
+        return [CoveredSpan(low, high, rolled_up=False)] if low < high else []
+    stale_spans = _joined(sorted({start for start in stale if first <= start < last}), step_ns)
     out: list[CoveredSpan] = []
     position = low
-    for start, end in [(low, first), *_fewer(holes, most), (last, high)]:
+    for start, end in [(low, first), *_fewer(stale_spans, most), (last, high)]:
         if start > position:
-            out.append(CoveredSpan(position, start, whole=True))
+            out.append(CoveredSpan(position, start, rolled_up=True))
         if end > start:
-            if out and not out[-1].whole and out[-1].end_ns == start:
+            if out and not out[-1].rolled_up and out[-1].end_ns == start:
                 out[-1] = out[-1]._replace(end_ns=end)
             else:
-                out.append(CoveredSpan(start, end, whole=False))
+                out.append(CoveredSpan(start, end, rolled_up=False))
         position = end
     return out
 
 
 def _joined(starts: list[int], step_ns: int) -> list[tuple[int, int]]:
-    """Neighbouring bins as one."""
+    """Neighbouring bins as one span each."""
     out: list[tuple[int, int]] = []
     for start in starts:
         if out and out[-1][1] == start:
@@ -59,10 +59,10 @@ def _joined(starts: list[int], step_ns: int) -> list[tuple[int, int]]:
     return out
 
 
-def _fewer(holes: list[tuple[int, int]], most: int) -> list[tuple[int, int]]:
-    """At most so many holes: those with the least between them become one."""
-    if len(holes) <= most:
-        return holes
-    gaps = sorted(range(1, len(holes)), key=lambda index: holes[index - 1][1] - holes[index][0])
-    cuts = [0, *sorted(gaps[: most - 1]), len(holes)]
-    return [(holes[low][0], holes[high - 1][1]) for low, high in pairwise(cuts)]
+def _fewer(stale_spans: list[tuple[int, int]], most: int) -> list[tuple[int, int]]:
+    """At most `most` spans: those with the smallest gaps between them are merged."""
+    if len(stale_spans) <= most:
+        return stale_spans
+    gaps = sorted(range(1, len(stale_spans)), key=lambda index: stale_spans[index - 1][1] - stale_spans[index][0])
+    cuts = [0, *sorted(gaps[: most - 1]), len(stale_spans)]
+    return [(stale_spans[low][0], stale_spans[high - 1][1]) for low, high in pairwise(cuts)]

@@ -234,8 +234,8 @@ def _speak(center: CenterState, site: str, now_ns: int, rng: np.random.Generator
         for made in MACHINES
         if made.site == site
     }
-    center.pictures.hear_live(site, "main", Live(at_ns=now_ns, machines=said), now_ns)
-    center.pictures.hear_status(site, "main", STATUS[site](now_ns), now_ns)
+    center.pictures.record_live(site, "main", Live(at_ns=now_ns, machines=said), now_ns)
+    center.pictures.record_status(site, "main", STATUS[site](now_ns), now_ns)
 
 
 STATUS = {

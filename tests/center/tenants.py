@@ -4,7 +4,8 @@ from center_plant import MINUTE_NS, STREAM, envelope, ns, running, site_body
 from hypothesis import strategies as st
 
 from center.contract.ledger import Changes
-from center.ingest.plan import EnvelopeMessage, plan_messages
+from center.ingest.plan import EnvelopeMessage
+from center.ingest.planner import plan_messages
 from center.runtime.state import center_state
 from center.stores.duckdb.store import open_store
 from oee.model.facts import Stop
@@ -70,8 +71,8 @@ def _fill(center, site, number):
         center.commit(plan.batches, plan.changes())
         center.ledger_cache.adopt(plan.changes())
     said = {machine: LiveMachine(state="running", since_ns=T, product=product, shift="A") for machine in machines(site)}
-    center.pictures.hear_live(site, gateway, Live(at_ns=NOW_NS, machines=said), NOW_NS)
-    center.pictures.hear_status(site, gateway, Status(online=True, at_ns=NOW_NS, waiting=number), NOW_NS)
+    center.pictures.record_live(site, gateway, Live(at_ns=NOW_NS, machines=said), NOW_NS)
+    center.pictures.record_status(site, gateway, Status(online=True, at_ns=NOW_NS, waiting=number), NOW_NS)
 
 
 def operations(description):

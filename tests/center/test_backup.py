@@ -48,7 +48,7 @@ def pieces(store):
 
 
 def stored(store):
-    return sum(state.stored for state in store.remember().streams.values() if state.kind == "facts")
+    return sum(state.stored for state in store.ledger.load().streams.values() if state.kind == "facts")
 
 
 def test_a_copy_taken_while_facts_arrive_is_whole_and_of_one_instant(center, engine, tmp_path):

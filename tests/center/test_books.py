@@ -14,13 +14,14 @@ from center.contract.ledger import Changes, QuarantinedPayload, SharedLedger
 from center.contract.store import StoreRefused, StoreUnavailable
 from center.contract.streams import StreamKey, StreamRecord, merged
 from center.database.sql import open_database, reading
-from center.ledger import sql as books_sql
+from center.ledger import statements as books_sql
 from center.ledger.cache import KEEP_DIGESTS
 from center.ledger.sql import SqlLedger
 from center.ledger.tables import DIGESTS
 from center.model.sites import Owner, SiteRow
-from center.stores.duckdb import ledger as _duckdb_books
+from center.stores.duckdb import ledger_tables as _duckdb_books
 from center.stores.duckdb import store as duckdb
+from center.stores.duckdb.ledger import DuckLedger
 from config import Misconfigured
 from wire.marks import Marks, count, is_settled, settle
 
@@ -31,7 +32,7 @@ T = ns("2026-03-02T08:00:00")
 @pytest.fixture(params=("duckdb", *KINDS))
 def opener(request, tmp_path):
     if request.param == "duckdb":
-        return lambda: duckdb.open_store({"file": str(tmp_path / "books.duckdb")})
+        return lambda: duckdb.open_store({"file": str(tmp_path / "books.duckdb")}).ledger
     url = database_url(request.param, tmp_path)
     return lambda: SqlLedger(open_database(url))
 
@@ -42,7 +43,7 @@ def shared(request, tmp_path):
 
     def one():
         opened.append(SqlLedger(open_database(url)))
-        opened[-1].remember()
+        opened[-1].load()
         return opened[-1]
 
     one.kind = request.param
@@ -59,7 +60,7 @@ def _quarantined(number, *, settled=True):
 
 def test_books_are_there_after_a_restart(opener):
     first = opener()
-    generation = first.remember().generation
+    generation = first.load().generation
     state = StreamRecord("facts", Marks(7, ((9, 9), (11, 20))), 13, 1, 4, 0, 2, 1, 99)
     changes = Changes(
         {KEY: state},
@@ -68,11 +69,11 @@ def test_books_are_there_after_a_restart(opener):
         [SiteRow("van-long", "main", "h2", 20, '{"tên": 2}'), SiteRow("van-long", "main", "h1", 10, "{}")],
         [_quarantined(5)],
     )
-    assert first.commit([], changes).streams == {KEY: state}
-    first.commit([], replace(changes, before={KEY: state}, owners=[Owner("van-long", "máy dập 1", "annex", 60)]))
+    assert first.commit(changes).streams == {KEY: state}
+    first.commit(replace(changes, before={KEY: state}, owners=[Owner("van-long", "máy dập 1", "annex", 60)]))
     first.close()
     second = opener()
-    found = second.remember()
+    found = second.load()
     assert found.generation == generation
     assert found.streams == {KEY: state}
     assert found.digests == {KEY: {7: b"\x00\xff", 9: b"digest"}}
@@ -82,20 +83,20 @@ def test_books_are_there_after_a_restart(opener):
     assert (rows[0].topic, rows[0].reason, rows[0].size, total) == ("nhip/v1/van-long/main/facts", "vì sao", 2, 1)
     assert second.payload(rows[0].id) == _quarantined(5)
     assert second.payload(rows[0].id + 1) is None
-    second.commit([], Changes(released=[rows[0].id]))
+    second.commit(Changes(released=[rows[0].id]))
     assert second.quarantined("", 10) == ([], 0)
-    second.commit([], Changes(generation="new"))
-    assert second.remember().generation == "new"
+    second.commit(Changes(generation="new"))
+    assert second.load().generation == "new"
     second.close()
 
 
 def test_all_or_nothing(opener):
     books = opener()
-    books.remember()
+    books.load()
     bad = QuarantinedPayload(2**70, "topic", "a time that no column holds", b"", settled=True)
     with pytest.raises(StoreRefused):
-        books.commit([], Changes({KEY: StreamRecord("facts", Marks(1), 1)}, quarantine=[bad]))
-    assert books.remember().streams == {}
+        books.commit(Changes({KEY: StreamRecord("facts", Marks(1), 1)}, quarantine=[bad]))
+    assert books.load().streams == {}
     books.close()
 
 
@@ -104,7 +105,7 @@ def test_the_quarantine_is_bounded_for_what_anybody_can_send(opener, monkeypatch
         monkeypatch.setattr(module, "KEEP_UNSETTLED", 3)
     books = opener()
     for number in range(10):
-        books.commit([], Changes(quarantine=[_quarantined(number, settled=False), _quarantined(number)] * 2))
+        books.commit(Changes(quarantine=[_quarantined(number, settled=False), _quarantined(number)] * 2))
     rows, total = books.quarantined("", 100)
     assert total == len(rows) == 13
     assert [row.id for row in rows] == sorted((row.id for row in rows), reverse=True)
@@ -117,21 +118,21 @@ def test_old_digests_are_forgotten_at_the_start(opener, monkeypatch):
     for module in (_duckdb_books, books_sql):
         monkeypatch.setattr(module, "KEEP_DIGESTS", 5)
     books = opener()
-    books.remember()
-    books.commit([], Changes(digests={(KEY, seq): b"x" for seq in range(1, 21)}))
+    books.load()
+    books.commit(Changes(digests={(KEY, seq): b"x" for seq in range(1, 21)}))
     books.close()
     books = opener()
-    assert sorted(books.remember().digests[KEY]) == [16, 17, 18, 19, 20]
+    assert sorted(books.load().digests[KEY]) == [16, 17, 18, 19, 20]
     books.close()
 
 
 def test_old_digests_are_forgotten_while_a_center_runs(opener):
     """Months pass between two starts; what a stream keeps does not grow with them."""
     books, other = opener(), StreamKey("van-long", "annex", STREAM)
-    books.remember()
+    books.load()
     for start in range(1, 4 * KEEP_DIGESTS, 500):
-        books.commit([], Changes(digests={(KEY, seq): b"x" for seq in range(start, start + 500)} | {(other, 1): b"y"}))
-    held = books.remember().digests if isinstance(books, duckdb.DuckStore) else _held(books)
+        books.commit(Changes(digests={(KEY, seq): b"x" for seq in range(start, start + 500)} | {(other, 1): b"y"}))
+    held = books.load().digests if isinstance(books, DuckLedger) else _held(books)
     assert len(held[KEY]) < 2 * KEEP_DIGESTS + 500
     assert max(held[KEY]) > 4 * KEEP_DIGESTS
     assert len(held[other]) == 1
@@ -139,7 +140,7 @@ def test_old_digests_are_forgotten_while_a_center_runs(opener):
 
 
 def _held(books):
-    """What is in the table; `remember` tidies it."""
+    """What is in the table; `load` tidies it."""
     held = {}
     with reading(books._engine) as connection:
         for row in connection.execute(select(DIGESTS)):
@@ -186,8 +187,8 @@ def test_what_two_processes_settle_of_one_stream_is_settled(shared):
             continue
         after = replace(before, marks=settle(before.marks, [(seq, seq)]), stored=before.stored + 1)
         changes = Changes({KEY: after}, {(KEY, seq): b"d%d" % seq}, before={KEY: before})
-        views[books] = books.commit([], changes).streams[KEY]
-    found = shared().remember()
+        views[books] = books.commit(changes).streams[KEY]
+    found = shared().load()
     assert (found.streams[KEY].marks, found.streams[KEY].stored) == (Marks(40), 40)
     assert len(found.digests[KEY]) == 40
 
@@ -198,15 +199,15 @@ def test_what_others_did_is_seen_before_anything_is_stored(shared):
     state = StreamRecord("facts", Marks(1), 1)
     claim = Owner("van-long", "press-1", "main")
     step = Changes({KEY: state}, {(KEY, 1): b"digest"}, [claim])
-    assert one.look(step) == Changes(owners=[])
-    one.commit([], step)
-    found = other.look(Changes({KEY: state}, {(KEY, 1): b"another"}, [replace(claim, gateway="annex")]))
+    assert one.reconcile(step) == Changes(owners=[])
+    one.commit(step)
+    found = other.reconcile(Changes({KEY: state}, {(KEY, 1): b"another"}, [replace(claim, gateway="annex")]))
     assert found.digests == {(KEY, 1): b"digest"}
     assert found.streams == {KEY: state}
     assert found.owners == [claim]
-    news = other.news(0)
+    news = other.changes_since(0)
     assert (dict(news.streams), list(news.owners)) == ({KEY: state}, [claim])
-    assert news.generation == one.remember().generation
+    assert news.generation == one.load().generation
 
 
 def test_a_machine_s_first_minute_is_the_earliest_that_anybody_took(shared):
@@ -220,30 +221,30 @@ def test_a_machine_s_first_minute_is_the_earliest_that_anybody_took(shared):
         (other, 200, 100),
         (one, 0, 100),
     ):
-        (kept,) = books.commit([], Changes(owners=[replace(claim, first_ns=first_ns)])).owners
+        (kept,) = books.commit(Changes(owners=[replace(claim, first_ns=first_ns)])).owners
         assert kept.first_ns == known_ns
-    assert one.remember().owners["van-long", "press-1"].first_ns == 100
+    assert one.load().owners["van-long", "press-1"].first_ns == 100
 
 
 def test_only_one_makes_a_new_generation(shared):
     one, other = shared(), shared()
-    assert one.commit([], Changes(generation="first")).generation == "first"
-    assert other.commit([], Changes(generation="second")).generation == "first"
-    assert shared().remember().generation == "first"
-    assert other.commit([], Changes(generation="second")).generation == "second"
+    assert one.commit(Changes(generation="first")).generation == "first"
+    assert other.commit(Changes(generation="second")).generation == "first"
+    assert shared().load().generation == "first"
+    assert other.commit(Changes(generation="second")).generation == "second"
 
 
 def test_books_are_lowered_to_what_the_store_knows(shared):
     books = shared()
-    books.commit([], Changes({KEY: StreamRecord("facts", Marks(5, ((7, 8),)), 7)}))
+    books.commit(Changes({KEY: StreamRecord("facts", Marks(5, ((7, 8),)), 7)}))
     books.lower(lambda: {KEY: Marks(2, ((8, 8),))}, [KEY])
-    state = books.remember().streams[KEY]
+    state = books.load().streams[KEY]
     assert (state.marks, state.stored) == (Marks(2, ((8, 8),)), 3)
 
 
 def _joins(books, *, alone):
     try:
-        books.join(alone=alone)
+        books.processes.join(alone=alone)
     except Misconfigured:
         return False
     return True
@@ -252,22 +253,22 @@ def _joins(books, *, alone):
 def test_leases_numbers_and_parts_belong_to_one_process_at_a_time(shared):
     one, other = shared(), shared()
     if shared.kind == "sqlite":
-        assert one.lease("sums")
-        assert one.number() == ""
-        one.join(alone=True)
+        assert one.processes.lease("sums")
+        assert one.processes.number() == ""
+        one.processes.join(alone=True)
         return
-    assert one.lease("sums")
-    assert one.lease("sums")
-    assert not other.lease("sums")
-    assert (one.number(), other.number()) == ("0", "1")
-    one.join(alone=False)
-    other.join(alone=False)
+    assert one.processes.lease("sums")
+    assert one.processes.lease("sums")
+    assert not other.processes.lease("sums")
+    assert (one.processes.number(), other.processes.number()) == ("0", "1")
+    one.processes.join(alone=False)
+    other.processes.join(alone=False)
     with pytest.raises(Misconfigured, match="role_taken"):
-        shared().join(alone=True)
+        shared().processes.join(alone=True)
     one.close()
-    eventually(lambda: other.lease("sums"))  # the server notices a moment later that somebody is gone
+    eventually(lambda: other.processes.lease("sums"))  # the server notices a moment later that somebody is gone
     third = shared()
-    assert third.number() == "0"
+    assert third.processes.number() == "0"
     other.close()
     third.close()
     lonely = shared()
@@ -282,25 +283,25 @@ def test_a_database_that_is_away_is_said_and_what_was_held_is_taken_back():
         server.start()
         url = server.database()
         books = SqlLedger(open_database(url))
-        books.remember()
-        assert books.lease("sums")
-        assert books.number() == "0"
+        books.load()
+        assert books.processes.lease("sums")
+        assert books.processes.number() == "0"
         state = StreamRecord("facts", Marks(1), 1)
-        books.commit([], Changes({KEY: state}))
+        books.commit(Changes({KEY: state}))
         server.kill()
         for work in (
-            lambda: books.commit([], Changes({KEY: state})),
-            lambda: books.lease("sums"),
-            lambda: books.news(0),
+            lambda: books.commit(Changes({KEY: state})),
+            lambda: books.processes.lease("sums"),
+            lambda: books.changes_since(0),
         ):
             with pytest.raises(StoreUnavailable):
                 work()
         server.start()
-        assert books.lease("sums")
+        assert books.processes.lease("sums")
         other = SqlLedger(open_database(url))
-        assert other.remember().streams == {KEY: state}
-        assert not other.lease("sums")
-        assert other.number() == "1"
+        assert other.load().streams == {KEY: state}
+        assert not other.processes.lease("sums")
+        assert other.processes.number() == "1"
         books.close()
         other.close()
     finally:

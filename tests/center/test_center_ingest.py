@@ -217,7 +217,7 @@ class Failing:
 
 
 def test_while_the_store_is_away_facts_wait_and_health_says_so(tmp_path, mosquitto_port, gateways, monkeypatch):
-    monkeypatch.setattr("center.ingest.worker._BACK_OFF_S", (0.02, 0.1))
+    monkeypatch.setattr("center.ingest.retry.BACK_OFF_S", (0.02, 0.1))
     store = open_store({"file": str(tmp_path / "nhip.duckdb")})
     center = center_state(store)
     failing = Failing(center.commit)
@@ -240,7 +240,7 @@ def test_while_the_store_is_away_facts_wait_and_health_says_so(tmp_path, mosquit
 
 def test_a_stumble_over_one_message_blocks_nothing(on_mosquitto, gateways, monkeypatch):
     """A fault of our own program: the culprit goes into quarantine, its neighbours are stored."""
-    from center.ingest import plan as intake
+    from center.ingest import content as intake
 
     real = intake.read_facts_body
 
@@ -260,8 +260,8 @@ def test_a_stumble_over_one_message_blocks_nothing(on_mosquitto, gateways, monke
 
 
 def test_what_does_not_fit_into_memory_is_let_go_and_sent_again(tmp_path, mosquitto_port, gateways, monkeypatch):
-    monkeypatch.setattr("center.ingest.worker.QUEUE_BYTES", 2000)
-    monkeypatch.setattr("center.ingest.worker._BACK_OFF_S", (0.02, 0.1))
+    monkeypatch.setattr("center.ingest.inbox.MAX_BYTES", 2000)
+    monkeypatch.setattr("center.ingest.retry.BACK_OFF_S", (0.02, 0.1))
     store = open_store({"file": str(tmp_path / "nhip.duckdb")})
     failing = Failing(center_state(store).commit)
     center = replace(center_state(store), commit=failing)
@@ -311,7 +311,7 @@ def test_live_and_status_make_the_picture(on_mosquitto, gateways):
 
 def test_a_silent_gateway_is_not_online_for_ever():
     pictures = Pictures()
-    pictures.hear_status("van-long", "main", Status(online=True, at_ns=0), 0)
+    pictures.record_status("van-long", "main", Status(online=True, at_ns=0), 0)
     assert pictures.get("van-long", "main").online(89_000_000_000)
     assert not pictures.get("van-long", "main").online(90_000_000_000)
 

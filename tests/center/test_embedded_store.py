@@ -14,7 +14,7 @@ from center.contract.ledger import Changes, QuarantinedPayload
 from center.contract.store import Query, StoreRefused, StoreUnavailable
 from center.contract.streams import StreamKey, StreamRecord
 from center.model.sites import Owner, SiteRow
-from center.stores.duckdb import ledger as _duckdb_books
+from center.stores.duckdb import ledger_tables as _duckdb_books
 from center.stores.duckdb.store import open_store
 from config import Misconfigured
 from oee.model.facts import MINUTE_NS
@@ -47,7 +47,7 @@ def _run(code, *arguments):
 
 def test_books_are_there_after_a_restart(path):
     first = open_store({"file": str(path)})
-    generation = first.remember().generation
+    generation = first.ledger.load().generation
     state = StreamRecord("facts", Marks(7, ((9, 9), (11, 20))), 3, 1, 4, 0, 2, 1, 99)
     changes = Changes(
         {KEY: state},
@@ -60,17 +60,17 @@ def test_books_are_there_after_a_restart(path):
     first.commit([], Changes({KEY: state}, owners=[Owner("van-long", "máy dập 1", "annex", 60)]))
     first.close()
     second = open_store({"file": str(path)})
-    found = second.remember()
+    found = second.ledger.load()
     assert found.generation == generation
     assert found.streams == {KEY: state}
     assert found.digests == {KEY: {7: b"\x00\xff", 9: b"digest"}}
     assert found.owners == {("van-long", "máy dập 1"): Owner("van-long", "máy dập 1", "annex", 60)}
     assert [row.config_hash for row in found.sites] == ["h1", "h2"]
-    rows, count = second.quarantined("", 10)
+    rows, count = second.ledger.quarantined("", 10)
     assert (rows[0].topic, rows[0].reason, rows[0].size, count) == ("nhip/v1/van-long/main/facts", "vì sao", 2, 1)
-    assert second.payload(rows[0].id).payload == b"\x00\x01"
+    assert second.ledger.payload(rows[0].id).payload == b"\x00\x01"
     second.commit([], Changes(generation="new"))
-    assert second.remember().generation == "new"
+    assert second.ledger.load().generation == "new"
     second.close()
 
 
@@ -114,7 +114,7 @@ def test_facts_and_marks_commit_together_or_not_at_all(store):
     with pytest.raises(StoreRefused):
         store.commit([batch(running(t, 5))], Changes({KEY: StreamRecord("facts", Marks(1))}, quarantine=[bad]))
     assert len(store.facts(ALL)) == 0
-    assert store.remember().streams == {}
+    assert store.ledger.load().streams == {}
     store.commit([batch(running(t, 5))], Changes({KEY: StreamRecord("facts", Marks(1))}))
     assert store.facts(ALL).column("pieces_good").tolist() == [50]
 
@@ -165,11 +165,11 @@ def test_a_full_disk_is_said_loses_nothing_and_passes(path):
 def test_more_time_than_a_minute_has_is_flagged_until_it_is_corrected(store):
     t = ns("2026-03-02T08:00:00")
     store.write([batch(running(t, 3), stream="0" * 16)])
-    assert store.overfull() == []
+    assert store.ledger.overfull() == []
     store.write([batch([{"t": t + MINUTE_NS, "breakdown_ms": 500}], stream="1" * 16)])
-    assert store.overfull() == [("van-long", "press-1", t + MINUTE_NS, 60_500)]
+    assert store.ledger.overfull() == [("van-long", "press-1", t + MINUTE_NS, 60_500)]
     store.write([batch([{"t": t + MINUTE_NS, "running_ms": -500, "n": 1}], stream="0" * 16)])
-    assert store.overfull() == []
+    assert store.ledger.overfull() == []
 
 
 def test_a_copy_of_the_file_is_a_backup(store, path, tmp_path):
@@ -177,7 +177,7 @@ def test_a_copy_of_the_file_is_a_backup(store, path, tmp_path):
     store.close()
     shutil.copy(path, tmp_path / "backup")
     copy = open_store({"file": str(tmp_path / "backup")})
-    assert copy.remember().streams[KEY].marks == Marks(1)
+    assert copy.ledger.load().streams[KEY].marks == Marks(1)
     copy.close()
     with pytest.raises(StoreUnavailable):
         store.facts(ALL)
@@ -193,10 +193,10 @@ def test_the_quarantine_is_bounded_for_what_anybody_can_send(store, monkeypatch)
 
     for number in range(10):
         store.commit([], Changes(quarantine=[entry(number, settled=False), entry(number, settled=True)] * 2))
-    rows, count = store.quarantined("", 100)
+    rows, count = store.ledger.quarantined("", 100)
     assert count == len(rows) == 13
     assert sum(row.settled for row in rows) == 10
-    assert store.quarantined("van-lon", 100) == ([], 0)
+    assert store.ledger.quarantined("van-lon", 100) == ([], 0)
 
 
 def test_old_digests_are_forgotten_at_the_start(path, monkeypatch):
@@ -205,12 +205,12 @@ def test_old_digests_are_forgotten_at_the_start(path, monkeypatch):
     store.commit([], Changes(digests={(KEY, seq): b"x" for seq in range(1, 21)}))
     store.close()
     store = open_store({"file": str(path)})
-    assert sorted(store.remember().digests[KEY]) == [16, 17, 18, 19, 20]
+    assert sorted(store.ledger.load().digests[KEY]) == [16, 17, 18, 19, 20]
     store.close()
 
 
 def test_nothing_is_fetched_from_a_network(store):
-    with store._reading() as cursor:
+    with store.file.reading() as cursor:
         for setting in ("autoinstall_known_extensions", "autoload_known_extensions", "enable_external_access"):
             assert cursor.execute(f"SELECT current_setting('{setting}')").fetchall() == [(False,)]
-    assert json.dumps(store.remember().generation)
+    assert json.dumps(store.ledger.load().generation)

@@ -37,7 +37,7 @@ def center(tmp_path):
 
 def hear(center, **said):
     status = Status(online=True, at_ns=NOW, **said)
-    center.pictures.hear_status("van-long", "main", status, NOW)
+    center.pictures.record_status("van-long", "main", status, NOW)
 
 
 def test_a_day_is_measured_against_the_calendar(center):

@@ -90,7 +90,7 @@ def test_facts_are_stored_once_and_marks_follow_them(tmp_path, port):
     gateway.send(*sent, *sent)
     eventually(lambda: gateway.mark() == 5)
     assert center.pieces() == 500
-    assert center.center.store.marks() == {KEY: Marks(5)}
+    assert center.center.store.marks.load() == {KEY: Marks(5)}
     center.stop()
     center.start()
     assert center.center.ledger_cache.streams[KEY].marks == Marks(5)
@@ -108,14 +108,14 @@ def test_a_store_that_was_restored_from_an_older_copy_gets_everything_again(tmp_
     center.stop()
     center.settings = center.settings | {"database": center.settings["database"] + "_restored"}
     older = influxdb.open_store(center.settings)
-    older.settle({KEY: Marks(2)})
+    older.marks.save({KEY: Marks(2)})
     older.close()
     center.start()
     assert center.center.ledger_cache.streams[KEY].marks == Marks(2)
     assert center.center.ledger_cache.streams[KEY].stored == 2
     gateway.send(*sent)
     eventually(lambda: center.pieces() == 300)
-    eventually(lambda: center.center.store.marks() == {KEY: Marks(5)})
+    eventually(lambda: center.center.store.marks.load() == {KEY: Marks(5)})
     gateway.close()
     center.stop()
 
@@ -156,7 +156,7 @@ def test_an_envelope_with_a_row_of_a_closed_minute_is_quarantined_and_blocks_not
     assert row.reason.startswith("closed: 1 of 11 rows are of minutes before")
     state = center.center.ledger_cache.streams[KEY]
     assert (state.stored, state.quarantined) == (2, 1)
-    assert center.center.store.marks() == {KEY: Marks(3)}
+    assert center.center.store.marks.load() == {KEY: Marks(3)}
     gateway.close()
     center.stop()
 
@@ -192,7 +192,7 @@ def _filled(folder):
         quarantine=[QuarantinedPayload(1, "nhip/v1/van-long/main/facts", "vì sao", b"\x00\x01", settled=True)],
     )
     store.commit(batches, changes)
-    generation = store.remember().generation
+    generation = store.ledger.load().generation
     store.close()
     return generation
 
@@ -220,12 +220,12 @@ def test_a_center_moves_to_influxdb_and_back(tmp_path):
     assert "281" in back.stdout
     assert "Mọi tổng đều bằng nhau" in back.stdout
     store = duckdb.open_store({"file": str(tmp_path / "to.duckdb")})
-    found = store.remember()
+    found = store.ledger.load()
     assert found.generation == generation
     assert found.streams[KEY].marks == Marks(7, ((9, 9),))
     assert found.digests == {KEY: {7: b"\x00digest"}}
-    rows, _ = store.quarantined("", 9)
-    assert store.payload(rows[0].id).payload == b"\x00\x01"
+    rows, _ = store.ledger.quarantined("", 9)
+    assert store.ledger.payload(rows[0].id).payload == b"\x00\x01"
     assert center_state(store).ledger_cache.streams[KEY].stored == 8
     store.close()
     moved = open_center(parse_center(second.read_text(encoding="utf-8")))
@@ -249,7 +249,7 @@ def test_a_copy_that_is_not_equal_is_said_and_leaves_the_books(tmp_path):
     assert "not equal" in done.stdout
     assert "press-1" in done.stdout
     books = duckdb.open_store({"file": str(tmp_path / "books.duckdb")})
-    assert books.remember().streams == {}
+    assert books.ledger.load().streams == {}
     books.close()
 
 

@@ -108,14 +108,16 @@ def test_what_arrives_while_hours_are_added_up_is_not_missed(store):
 def _questions(store):
     """Everything that the server is asked for from now on."""
     questions = []
-    real = store._server.ask
-    store._server.ask = lambda statements, database="": questions.extend(statements) or real(statements, database)
+    real = store.database.server.ask
+    store.database.server.ask = lambda statements, database="": (
+        questions.extend(statements) or real(statements, database)
+    )
     return questions
 
 
 def test_the_latest_hours_are_read_row_by_row_and_older_ones_once(store):
     store.write([batch(running(T, 300))])
-    store._now_ns = lambda: T + 5 * HOUR_NS
+    store.hours._now_ns = lambda: T + 5 * HOUR_NS
     query = replace(ALL, end_ns=T + 9 * HOUR_NS)
     questions = _questions(store)
     assert store.facts(query).column("pieces_good").tolist() == [3000]
@@ -189,7 +191,7 @@ def test_hours_that_pass_are_added_up_before_anybody_asks(store):
     now = T + 30 * HOUR_NS
     store.write([batch(running(T, 600))])
     assert not store.roll_up(now, leased=False, answers=False)
-    store._now_ns = lambda: now
+    store.hours._now_ns = lambda: now
     while store.roll_up(now, leased=False):
         pass
     questions = _questions(store)
@@ -204,7 +206,7 @@ def test_hours_that_pass_are_added_up_before_anybody_asks(store):
 def _drop(store, *measurements):
     """What retention does: rows are gone, whatever lies in the other policy stays."""
     for measurement in measurements:
-        store._server.ask([f'DROP MEASUREMENT "{measurement}"'], store._database)
+        store.database.server.ask([f'DROP MEASUREMENT "{measurement}"'], store.database.name)
 
 
 def test_sums_of_hours_outlive_the_rows(tmp_path):
@@ -225,23 +227,23 @@ def test_sums_of_hours_outlive_the_rows(tmp_path):
     zeroed = {"t": start, "machine": "a", "date": start // (24 * HOUR_NS), "n": 99}
     for one in (store, plain):
         one.write([batch([zeroed | {"cycles": 4}], stream="b" * 16)])
-    store._rolled_ns = 0
+    store.hours._rolled_up_ns = 0
     while store.roll_up(now, leased=True):
         pass
     for one in (store, plain):
         one.write([batch([zeroed | {"n": 98, "cycles": -4}], stream="b" * 16)])
-    store._rolled_ns = 0
+    store.hours._rolled_up_ns = 0
     while store.roll_up(now, leased=True):
         pass
     _drop(store, "facts", "losses")
-    store._now_ns = lambda: now + 20 * 24 * HOUR_NS
+    store.hours._now_ns = lambda: now + 20 * 24 * HOUR_NS
     window = (start, start + 73 * HOUR_NS)
     for cached in (True, False):
         if not cached:  # a center whose file of sums is lost, and one that has none
             store.close()
             (tmp_path / "hours.duckdb").unlink()
             store = open_store(settings | {"cache": "/proc/no/such/file"})
-            store._now_ns = lambda: now + 20 * 24 * HOUR_NS
+            store.hours._now_ns = lambda: now + 20 * 24 * HOUR_NS
         for bucket in ("hour", "shift", "day", "month", "all"):
             query = Query("van-long", *window, ALL.zone, (), bucket, ("machine", "shift"))
             assert (store.facts(query).sums == plain.facts(query).sums).all()
@@ -249,7 +251,7 @@ def test_sums_of_hours_outlive_the_rows(tmp_path):
             assert (store.losses(query).sums == plain.losses(query).sums).all()
     target = duckdb.open_store({"file": str(tmp_path / "target.duckdb")})
     for _ in range(2):
-        assert migrate(store, target, plain, None, lambda *_: None).differences == []
+        assert migrate(store, target, plain.ledger, None, lambda *_: None).differences == []
     query = Query("van-long", *window, ALL.zone, (), "day", ("machine", "shift"))
     assert (target.facts(query).sums == plain.facts(query).sums).all()
     for one in (store, plain, target):
@@ -258,7 +260,7 @@ def test_sums_of_hours_outlive_the_rows(tmp_path):
 
 def test_a_server_that_deletes_too_soon_is_refused(tmp_path):
     store = open_store(influx_settings(tmp_path))
-    store._server.ask([f'ALTER RETENTION POLICY "nhip" ON "{store._database}" DURATION 30d'])
+    store.database.server.ask([f'ALTER RETENTION POLICY "nhip" ON "{store.database.name}" DURATION 30d'])
     store.close()
     with pytest.raises(Misconfigured, match="short_retention"):
         open_store(influx_settings(tmp_path))

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 
 from center.contract.store import Query, StoreRefused, StoreUnavailable
 from center.contract.streams import StreamKey
-from center.stores.influxdb import influxql as ask
-from center.stores.influxdb.lines import batch_lines, mark_lines
-from center.stores.influxdb.refusal import Blame, all_refused, blame
+from center.stores.influxdb.codec import queries as ask
+from center.stores.influxdb.codec.escape import literal, pack, unpack
+from center.stores.influxdb.codec.lines import batch_lines, mark_lines
+from center.stores.influxdb.codec.refusals import Blame, all_refused, blame
 from center.stores.influxdb.server import BATCH_LINES
 from center.stores.influxdb.store import open_store
-from center.stores.influxdb.text import literal, pack, unpack
 from config import Misconfigured
 from oee.model.facts import MINUTE_NS
 from oee.model.states import State
@@ -112,7 +112,7 @@ def test_on_2x_buckets_and_mappings_are_made_once(two):
 def test_on_2x_rows_and_marks_go_to_their_buckets(two):
     store = open_store(two.settings)
     store.write([batch([{"t": T, "cycles": 1}])])
-    store.settle({StreamKey("van-long", "main", STREAM): Marks(3, ((5, 6),))})
+    store.marks.save({StreamKey("van-long", "main", STREAM): Marks(3, ((5, 6),))})
     writes = [(query, body) for _, path, query, body, _ in two.seen if path == "/api/v2/write"]
     assert [query["bucket"] for query, _ in writes] == [["nhip"], ["nhip-books"], ["nhip-books"]]
     assert writes[0][0]["precision"] == ["ns"]

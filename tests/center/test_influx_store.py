@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from influx_plant import influx_settings, influxd, shared_url
 
-from center.contract.store import Marked, Movable, Origin, Query, RowBatch, StoreRefused, StoreUnavailable
+from center.contract.store import Exportable, KeepsMarks, Origin, Query, RowBatch, StoreRefused, StoreUnavailable
 from center.contract.streams import StreamKey
 from center.stores.influxdb.store import open_store
 from config import Misconfigured
@@ -101,8 +101,8 @@ def test_rows_that_are_too_old_are_named_and_the_others_stand(tmp_path):
     assert store.facts(ALL).column("cycles").tolist() == [48]
     with pytest.raises(StoreRefused, match="20 of 20 rows"):
         store.write([batch([{"t": old + i * MINUTE_NS, "cycles": 1} for i in range(20)])])
-    store.settle({StreamKey("van-long", "main", STREAM): Marks(5)})  # marks outlive any retention
-    assert store.marks() == {StreamKey("van-long", "main", STREAM): Marks(5)}
+    store.marks.save({StreamKey("van-long", "main", STREAM): Marks(5)})  # marks outlive any retention
+    assert store.marks.load() == {StreamKey("van-long", "main", STREAM): Marks(5)}
     store.close()
 
 
@@ -131,7 +131,7 @@ def test_a_server_that_is_away_is_said_and_comes_back_with_everything(tmp_path):
         store = open_store(server.settings)
         store.write([batch(running(T, 5))])
         server.kill()
-        for question in (lambda: store.write([batch(running(T, 9))]), lambda: store.facts(ALL), store.marks):
+        for question in (lambda: store.write([batch(running(T, 9))]), lambda: store.facts(ALL), store.marks.load):
             with pytest.raises(StoreUnavailable, match=server.url):
                 question()
         with pytest.raises(Misconfigured, match="no answer"):
@@ -261,8 +261,8 @@ def test_many_stops_and_revisions_equal_the_embedded_store(store, tmp_path):
 
 
 def test_rows_come_out_as_they_went_in(store):
-    assert isinstance(store, Movable)
-    assert isinstance(store, Marked)
+    assert isinstance(store, Exportable)
+    assert isinstance(store, KeepsMarks)
     made = [
         batch(running(T, 30), [{"t": T, "state": State.SETUP, "ms": 9, "n": 3}], stream="0" * 16),
         batch([{"t": T, "n": 1, "running_ms": -5}, {"t": T, "n": 2, "product": "2"}], stream="1" * 16),

@@ -64,7 +64,7 @@ def test_a_conflict_is_one_whoever_settled_the_first(process, rows):
     _, one = process()
     center, other = process()
     one.deliver([_facts(1, 1), _facts(2, 2)])
-    other._others.catch_up(now=True)
+    other._peers.catch_up(now=True)
     other.deliver([_facts(1, 1), _facts(2, 9)])
     (state,) = center.ledger_cache.streams.values()
     assert (state.stored, state.duplicates, state.conflicts) == (2, 1, 1)
@@ -76,16 +76,16 @@ def test_a_conflict_is_one_whoever_settled_the_first(process, rows):
 
 def test_a_console_whose_database_was_away_is_well_again(process, monkeypatch):
     """It commits nothing itself that could say so."""
-    monkeypatch.setattr("center.ingest.worker._BACK_OFF_S", (0.02, 0.1))
+    monkeypatch.setattr("center.ingest.retry.BACK_OFF_S", (0.02, 0.1))
     center, console = process("console")
-    news, refusals = center.ledger.news, [1, 2, 3]
+    news, refusals = center.ledger.changes_since, [1, 2, 3]
 
     def away(since_ns):
         if refusals:
             raise StoreUnavailable(f"still away, {refusals.pop()}")
         return news(since_ns)
 
-    center.ledger.news = away
+    center.ledger.changes_since = away
     console._worker.start()
     eventually(lambda: not refusals)
     eventually(lambda: center.health.condition("store") == "ok")

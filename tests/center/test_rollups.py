@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from center.commands.migrate import migrate
 from center.contract.store import Query, RolledUp, StoreRefused, StoreUnavailable
 from center.model.buckets import HOUR_NS
-from center.stores.duckdb import schema as _duckdb_schema
 from center.stores.duckdb import store as duckdb
-from center.stores.duckdb.rollups import pieces
-from center.stores.rollup_cover import MOST_HOLES, cover
+from center.stores.duckdb.rollups.plan import slices
+from center.stores.fact_tables.schema import SCHEMA_VERSION
+from center.stores.rollup_cover import MAX_STALE_SPANS, cover
 from config import Misconfigured
 from oee.model.facts import MINUTE_NS
 from oee.model.states import State
@@ -59,7 +59,7 @@ def settle(store, now_ns):
     st.integers(0, 600),
     st.integers(1, 4000),
     st.lists(st.integers(-2, 80), max_size=60),
-    st.sampled_from([1, 3, MOST_HOLES]),
+    st.sampled_from([1, 3, MAX_STALE_SPANS]),
 )
 def test_stretches_cover_the_window_once_and_trust_only_whole_fresh_bins(low, length, numbers, most):
     low, high = low * MINUTE_NS, (low + length) * MINUTE_NS
@@ -67,10 +67,10 @@ def test_stretches_cover_the_window_once_and_trust_only_whole_fresh_bins(low, le
     found = cover(low, high, HOUR_NS, stale, most)
     assert (found[0].start_ns, found[-1].end_ns) == (low, high)
     assert all(before.end_ns == after.start_ns for before, after in pairwise(found))
-    assert sum(not one.whole for one in found) <= most + 2
+    assert sum(not one.rolled_up for one in found) <= most + 2
     for one in found:
         assert one.start_ns < one.end_ns
-        if one.whole:
+        if one.rolled_up:
             assert one.start_ns % HOUR_NS == one.end_ns % HOUR_NS == 0
             assert not any(one.start_ns <= start < one.end_ns for start in stale)
 
@@ -89,7 +89,7 @@ def test_every_minute_of_a_question_is_answered_once(low, length, hours, days, g
     query = replace(ALL, start_ns=low * MINUTE_NS, end_ns=(low + length) * MINUTE_NS)
     stale_hours = [hour * HOUR_NS for hour in hours if hour * HOUR_NS >= gone_ns]
     stale_days = [day * DAY_NS for day in days]
-    found = pieces(query, levels, stale_hours, stale_days, gone_ns)
+    found = slices(query, levels, stale_hours, stale_days, gone_ns)
     assert (found[0].start_ns, found[-1].end_ns) == (query.start_ns, query.end_ns)
     assert all(before.end_ns == after.start_ns for before, after in pairwise(found))
     for level, start, end in found:
@@ -158,7 +158,7 @@ def test_answers_are_those_of_the_minutes_at_any_moment(open_, seed):
             zone = chance.choice(ZONES)
             _same(store, plain, Query("van-long", start, end, zone, machines, "hour", by))
     settle(store, T + 30 * DAY_NS)
-    with store._reading() as cursor:
+    with store.file.reading() as cursor:
         assert cursor.execute(
             "SELECT (SELECT count(*) FROM stale_hours) + (SELECT count(*) FROM stale_days)"
         ).fetchone() == (0,)
@@ -172,7 +172,7 @@ def test_whole_days_and_hours_are_read_where_nothing_is_stale(open_):
     store = open_()
     store.write([batch(running(T, 3 * 1440))])
     settle(store, T + 30 * DAY_NS)
-    with store._turn, store._writing() as cursor:
+    with store.file.writing() as cursor:
         cursor.execute("DELETE FROM facts")
         cursor.commit()
     assert store.facts(ALL).column("pieces_good").tolist() == [43_200]
@@ -180,7 +180,7 @@ def test_whole_days_and_hours_are_read_where_nothing_is_stale(open_):
         store.facts(replace(ALL, start_ns=T, end_ns=T + 3 * DAY_NS, bucket="hour")).column("pieces_good").sum()
         == 43_200
     )
-    with store._turn, store._writing() as cursor:
+    with store.file.writing() as cursor:
         cursor.execute("DELETE FROM facts_hour")
         cursor.commit()
     whole = replace(ALL, start_ns=T + 7 * HOUR_NS, end_ns=T + 55 * HOUR_NS)  # two days of UTC
@@ -194,7 +194,7 @@ def test_the_latest_hours_wait_until_they_are_over(open_):
     store.write([batch(running(T, 180))])
     assert not store.roll_up(T + 2 * HOUR_NS, leased=True)
     settle(store, T + 3 * HOUR_NS + 1)
-    with store._reading() as cursor:
+    with store.file.reading() as cursor:
         assert cursor.execute("SELECT count(*) FROM stale_hours").fetchall() == [(1,)]
         assert cursor.execute("SELECT DISTINCT minute_ns FROM facts_hour ORDER BY 1").fetchall() == [
             (T,),
@@ -253,7 +253,7 @@ def test_a_file_of_the_first_version_is_brought_up_to_date(tmp_path, open_):
     store = open_()
     store.write([batch(running(T, 200))])
     settle(store, T + 30 * DAY_NS)
-    with store._turn, store._writing() as cursor:
+    with store.file.writing() as cursor:
         for table in ("facts_hour", "facts_day", "losses_hour", "losses_day", "stale_hours", "stale_days"):
             cursor.execute(f"DROP TABLE {table}")
         cursor.execute("UPDATE meta SET value = '1' WHERE key = 'schema'")
@@ -263,10 +263,8 @@ def test_a_file_of_the_first_version_is_brought_up_to_date(tmp_path, open_):
     assert store.facts(ALL).column("pieces_good").tolist() == [2000]
     assert settle(store, T + 30 * DAY_NS)
     assert store.facts(ALL).column("pieces_good").tolist() == [2000]
-    with store._reading() as cursor:
-        assert cursor.execute("SELECT value FROM meta WHERE key = 'schema'").fetchall() == [
-            (_duckdb_schema.SCHEMA_VERSION,)
-        ]
+    with store.file.reading() as cursor:
+        assert cursor.execute("SELECT value FROM meta WHERE key = 'schema'").fetchall() == [(SCHEMA_VERSION,)]
     store.close()
 
 
@@ -281,7 +279,7 @@ def test_sums_outlive_minutes_and_nothing_can_spoil_them(open_):
     now = T + 62 * DAY_NS + HOUR_NS
     settle(store, now)
     gone = (now - 60 * DAY_NS) // DAY_NS * DAY_NS
-    with store._reading() as cursor:
+    with store.file.reading() as cursor:
         assert cursor.execute("SELECT min(minute_ns) >= ? FROM facts", [gone]).fetchall() == [(True,)]
     for query in (
         replace(ALL, bucket="day", by=("machine", "shift")),
@@ -326,7 +324,7 @@ def test_hours_whose_minutes_are_gone_are_copied_as_sums(open_):
         store.write([batch(running(T + day * DAY_NS, 600), [{"t": T + day * DAY_NS, "state": State.SETUP, "ms": 5}])])
     settle(store, T + 62 * DAY_NS)
     for _ in range(2):  # begun again, it changes nothing
-        copied = migrate(store, target, store, None, lambda *_: None)
+        copied = migrate(store, target, store.ledger, None, lambda *_: None)
         assert copied.differences == []
     assert copied.facts < 4 * 600
     for query in (
@@ -334,4 +332,4 @@ def test_hours_whose_minutes_are_gone_are_copied_as_sums(open_):
         replace(ALL, start_ns=T, end_ns=T + 9 * DAY_NS, bucket="hour"),
     ):
         _same(store, target, query)
-    assert target.overfull() == []
+    assert target.ledger.overfull() == []

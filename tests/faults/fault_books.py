@@ -43,13 +43,13 @@ def read(store):
     facts = store.facts(Query("test", by=by, **whole))
     losses = store.losses(Query("test", by=(*by, "state", "reason"), **whole))
     stops = store.stops("test", (), FIRST_NS - DAY_NS, END_NS + DAY_NS)
-    with store._reading() as cursor:
+    with store.file.reading() as cursor:
         (repeated,) = cursor.execute(
             "SELECT count(*) FROM (SELECT 1 FROM facts GROUP BY site, stream, machine, minute_ns, n HAVING count(*) > 1)"
         ).fetchone()
-    rows, _ = store.quarantined("", 10_000)
+    rows, _ = store.ledger.quarantined("", 10_000)
     return Books(
-        _rows(facts, KEY_COLUMNS), _rows(losses, LOSS_KEY_COLUMNS), stops, repeated, len(store.overfull()), rows
+        _rows(facts, KEY_COLUMNS), _rows(losses, LOSS_KEY_COLUMNS), stops, repeated, len(store.ledger.overfull()), rows
     )
 
 

@@ -1,155 +1,55 @@
-"""The delivery ledger, owners, site bodies and quarantine in the embedded store's file."""
-# ruff: noqa: S608  # names in the statements are constants of this package; values are parameters
+"""The delivery ledger in a DuckDB file: beside the rows, or in a file of its own beside an InfluxDB."""
 
-import hashlib
-from collections.abc import Sequence
-from typing import Any, Final
+from pathlib import Path
 
-import numpy as np
-from duckdb import DuckDBPyConnection
-
-from center.contract.ledger import Changes, LedgerSnapshot, QuarantinedPayload
-from center.contract.streams import StreamKey, StreamRecord
-from center.ledger.cache import KEEP_DIGESTS, new_generation, outdated
-from center.model.complaints import misconfigured
-from center.model.sites import Owner, SiteRow
-from center.stores.duckdb.schema import CREATE, SCHEMA_VERSION, UPGRADES
-from center.stores.duckdb.values import CREATE_VALUES
-from center.stores.duckdb.write import insert_new, text, upsert
-from wire.marks import decode_marks, encode_beyond
-
-KEEP_UNSETTLED: Final = 10_000
-"""QuarantinedPayload payloads without a sound header, which anybody with an account can make at will."""
-
-_COUNTS: Final = ("stored", "quarantined", "dropped", "discarded", "duplicates", "conflicts", "seen_ns")
-_STREAM: Final = ("site", "gateway", "stream")
+from center.contract.ledger import Changes, LedgerSnapshot, QuarantinedPayload, QuarantineSummary
+from center.stores.duckdb import ledger_tables
+from center.stores.duckdb.facts import read_overfull
+from center.stores.duckdb.file import DuckFile
 
 
-def prepare(cursor: DuckDBPyConnection, path: str) -> None:
-    """Makes the tables in an empty file, brings an older file up to date, forgets old digests, and refuses a file of a
-    version that it does not know.
-    """
-    tables = {row[0] for row in cursor.execute("SELECT table_name FROM information_schema.tables").fetchall()}
-    if not tables:
-        cursor.begin()
-        cursor.execute(CREATE)
-        cursor.execute(CREATE_VALUES)
-        cursor.execute("INSERT INTO meta VALUES ('schema', ?), ('generation', ?)", [SCHEMA_VERSION, new_generation()])
-        cursor.commit()
-        return
-    version = _value(cursor, "SELECT value FROM meta WHERE key = 'schema'") if "meta" in tables else None
-    while version in UPGRADES:
-        cursor.begin()
-        cursor.execute(UPGRADES[version])
-        version = str(int(version) + 1)
-        cursor.execute("UPDATE meta SET value = ? WHERE key = 'schema'", [version])
-        cursor.commit()
-    if version != SCHEMA_VERSION:
-        raise misconfigured("store.file", path, "store_version", found=version or "?", known=SCHEMA_VERSION)
-    cursor.execute(CREATE_VALUES)
-    cursor.execute(
-        "DELETE FROM digests WHERE (site, gateway, stream, seq) NOT IN (SELECT (site, gateway, stream, seq) FROM digests "  # constants
-        f"QUALIFY row_number() OVER (PARTITION BY site, gateway, stream ORDER BY seq DESC) <= {KEEP_DIGESTS})"
-    )
+class DuckLedger:
+    """A `Ledger`, and `Copyable`. Any thread may call it."""
 
+    def __init__(self, file: DuckFile) -> None:
+        self._file = file
 
-def write_changes(cursor: DuckDBPyConnection, changes: Changes) -> None:
-    """All changes, within the caller's transaction."""
-    if changes.generation:
-        cursor.execute("UPDATE meta SET value = ? WHERE key = 'generation'", [changes.generation])
-    if changes.streams:
-        upsert(cursor, "streams", _stream_columns(changes), _STREAM)
-    if changes.digests:
-        keys = [key for key, _ in changes.digests]
-        columns = {name: text([getattr(key, name) for key in keys]) for name in _STREAM}
-        columns["seq"] = np.array([seq for _, seq in changes.digests], np.int64)
-        columns["digest"] = text(list(changes.digests.values()))
-        insert_new(cursor, "digests", columns, (*_STREAM, "seq"), pruned="seq")
-        for key, last in outdated(changes.digests).items():
-            cursor.execute(
-                "DELETE FROM digests WHERE site = ? AND gateway = ? AND stream = ? AND seq <= ?",
-                [key.site, key.gateway, key.stream, last],
-            )
-    if changes.owners:
-        owners = list({(owner.site, owner.machine): owner for owner in changes.owners}.values())
-        columns = {name: text([getattr(owner, name) for owner in owners]) for name in ("site", "machine", "gateway")}
-        columns["first_ns"] = np.array([owner.first_ns for owner in owners], np.int64)
-        upsert(cursor, "owners", columns, ("site", "machine"))
-    if changes.sites:
-        names = ("site", "gateway", "config_hash", "body")
-        columns = {name: text([getattr(row, name) for row in changes.sites]) for name in names}
-        columns["valid_from_ns"] = np.array([row.valid_from_ns for row in changes.sites], np.int64)
-        insert_new(cursor, "sites", columns, ("site", "gateway", "config_hash", "valid_from_ns"))
-    if changes.quarantine:
-        _quarantine(cursor, changes.quarantine)
-    if changes.released:
-        cursor.executemany("DELETE FROM quarantine WHERE id = ?", [[number] for number in changes.released])
+    def load(self) -> LedgerSnapshot:
+        """By the contract of `Ledger`."""
+        with self._file.reading() as cursor:
+            return ledger_tables.read_snapshot(cursor)
 
+    def commit(self, changes: Changes) -> Changes:
+        """By the contract of `Ledger`."""
+        with self._file.writing() as cursor:
+            ledger_tables.write_changes(cursor, changes)
+            cursor.commit()
+        return changes
 
-def _stream_columns(changes: Changes) -> dict[str, Any]:
-    keys, states = list(changes.streams), list(changes.streams.values())
-    columns = {name: text([getattr(key, name) for key in keys]) for name in _STREAM}
-    columns["kind"] = text([state.kind for state in states])
-    columns["mark"] = np.array([state.marks.mark for state in states], np.int64)
-    columns["beyond"] = text([encode_beyond(state.marks) for state in states])
-    return columns | {name: np.array([getattr(state, name) for state in states], np.int64) for name in _COUNTS}
+    def quarantined(self, site: str, limit: int) -> tuple[list[QuarantineSummary], int]:
+        """By the contract of `Ledger`."""
+        with self._file.reading() as cursor:
+            return ledger_tables.read_quarantine(cursor, site, limit)
 
+    def payload(self, number: int) -> QuarantinedPayload | None:
+        """By the contract of `Ledger`."""
+        with self._file.reading() as cursor:
+            return ledger_tables.read_payload(cursor, number)
 
-def _quarantine(cursor: DuckDBPyConnection, entries: Sequence[QuarantinedPayload]) -> None:
-    """The same payload on the same topic is kept once, however often it comes."""
-    room = max(KEEP_UNSETTLED - _value(cursor, "SELECT count(*) FROM quarantine WHERE NOT settled"), 0)
-    unsettled = [entry for entry in entries if not entry.settled][:room]
-    kept = [entry for entry in entries if entry.settled] + unsettled
-    columns = {
-        "at_ns": np.array([entry.at_ns for entry in kept], np.int64),
-        "topic": text([entry.topic for entry in kept]),
-        "reason": text([entry.reason for entry in kept]),
-        "payload": text([entry.payload for entry in kept]),
-        "digest": text([hashlib.sha256(entry.payload).digest() for entry in kept]),
-        "settled": np.array([entry.settled for entry in kept], np.bool_),
-    }
-    insert_new(cursor, "quarantine", columns, ("topic", "digest", "settled"))
+    def overfull(self) -> list[tuple[str, str, int, int]]:
+        """By the contract of `Ledger`."""
+        with self._file.reading() as cursor:
+            return read_overfull(cursor)
 
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._file.path
 
-def read_remembered(cursor: DuckDBPyConnection) -> LedgerSnapshot:
-    """Everything that ingest keeps in memory."""
-    streams = {}
-    for row in cursor.execute(
-        f"SELECT site, gateway, stream, kind, mark, beyond, {', '.join(_COUNTS)} FROM streams"
-    ).fetchall():  # constants
-        counts = dict(zip(_COUNTS, row[6:], strict=True))
-        streams[StreamKey(*row[:3])] = StreamRecord(row[3], decode_marks(row[4], row[5]), **counts)
-    digests: dict[StreamKey, dict[int, bytes]] = {}
-    for site, gateway, stream, seq, digest in cursor.execute(
-        "SELECT site, gateway, stream, seq, digest FROM digests ORDER BY seq"
-    ).fetchall():
-        digests.setdefault(StreamKey(site, gateway, stream), {})[seq] = digest
-    owners = [Owner(*row) for row in cursor.execute("SELECT site, machine, gateway, first_ns FROM owners").fetchall()]
-    sites = cursor.execute(
-        "SELECT site, gateway, config_hash, valid_from_ns, body FROM sites ORDER BY valid_from_ns, rowid"
-    ).fetchall()
-    return LedgerSnapshot(
-        _value(cursor, "SELECT value FROM meta WHERE key = 'generation'"),
-        streams,
-        digests,
-        {(owner.site, owner.machine): owner for owner in owners},
-        [SiteRow(*row) for row in sites],
-    )
+    def copy_to(self, target: Path) -> None:
+        """By the contract of `Copyable`."""
+        self._file.copy_to(target)
 
-
-def read_quarantine(cursor: DuckDBPyConnection, site: str, limit: int) -> tuple[list[tuple[Any, ...]], int]:
-    """Rows `(id, at_ns, topic, reason, bytes, settled)`, newest first, and how many there are."""
-    where = "WHERE starts_with(topic, $topic)"
-    prefix = f"nhip/v1/{site}/" if site else ""
-    rows = cursor.execute(
-        f"SELECT id, at_ns, topic, reason, octet_length(payload), settled FROM quarantine {where} "  # constants
-        "ORDER BY id DESC LIMIT $limit",
-        {"topic": prefix, "limit": limit},
-    ).fetchall()
-    return rows, _value(cursor, f"SELECT count(*) FROM quarantine {where}", {"topic": prefix})
-
-
-def _value(cursor: DuckDBPyConnection, sql: str, parameters: dict[str, Any] | None = None) -> Any:
-    """The first column of the first row. All rows are fetched: DuckDB keeps a half-read answer open."""
-    rows = cursor.execute(sql, parameters or {}).fetchall()
-    return rows[0][0] if rows else None
+    def close(self) -> None:
+        """Frees the file."""
+        self._file.close()

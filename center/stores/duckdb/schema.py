@@ -1,57 +1,27 @@
 """The embedded store's tables.
 
-Facts, losses and stops have no primary key: identity is kept by an anti-join against the batch's own minutes, which
-the zone maps of `minute_ns` make as fast as an index (measured on 8.6 million rows: 6 ms for 200 rows either way) at
-36 bytes a row instead of 146, and with no index that must fit into memory. There is one writer, so nothing can slip in
-between. Small tables are updated in place: their keys never change, so an update is no deletion and the file stays
-small (3,000 updates of 200 rows: 0.8 MB).
+Facts, losses and stops have no primary key: identity is enforced by an anti-join over the minutes of the batch, which
+zone maps of `minute_ns` make as fast as an index (measured on 8.6 million rows: 6 ms for 200 rows either way) at 36
+bytes a row instead of 146, and without an index that must fit into memory. There is one writer, so no race is possible.
+Small tables are updated in place: their keys never change, so an update is no deletion and the file stays small (3,000
+updates of 200 rows: 0.8 MB).
 
-`facts_hour`, `facts_day` and the same of losses are sums of the minute rows (`_duckdb_rollups`), without stream and n.
+`facts_hour`, `facts_day` and the same of losses are sums of the minute rows (`rollups/tables.py`), without stream and n.
 """
 
 # ruff: noqa: S608  # made of constants
 
 from typing import Final
 
-from oee.model.facts import FACT_COLUMNS, KEY_COLUMNS, LOSS_COLUMNS, LOSS_KEY_COLUMNS
-
-SCHEMA_VERSION: Final = "2"
-
-_TYPES: Final = {
-    "site": "VARCHAR",
-    "stream": "VARCHAR",
-    "n": "BIGINT",
-    "machine": "VARCHAR",
-    "minute_ns": "BIGINT",
-    "calendar": "UTINYINT",
-    "business_date": "INTEGER",
-    "shift": "VARCHAR",
-    "product": "VARCHAR",
-    "state": "UTINYINT",
-    "reason": "VARCHAR",
-}
-
-
-ROLLED: Final = {"facts": (KEY_COLUMNS, FACT_COLUMNS), "losses": (LOSS_KEY_COLUMNS, LOSS_COLUMNS)}
-"""The tables of which hours and days are added up: key columns and sums."""
-
-
-def _columns(keys: tuple[str, ...], sums: tuple[str, ...], identity: tuple[str, ...] = ("stream", "n")) -> str:
-    first = [f"{name} {_TYPES[name]} NOT NULL" for name in ("site", *identity, *keys)]
-    return ", ".join([*first, *(f"{name} BIGINT NOT NULL" for name in sums)])
-
+from center.stores.fact_tables.schema import CREATE_TABLES, SUMMED, column_definitions
 
 FACT_IDENTITY: Final = ("site", "stream", "machine", "minute_ns", "n")
 STOP_IDENTITY: Final = ("site", "machine", "id", "start_ns", "revision")
 
-CREATE_SUMS: Final = f"""
-CREATE TABLE facts ({_columns(KEY_COLUMNS, FACT_COLUMNS)});
-CREATE TABLE losses ({_columns(LOSS_KEY_COLUMNS, LOSS_COLUMNS)});
-"""
 CREATE_ROLLUPS: Final = (
     "\n".join(
-        f"CREATE TABLE {table}{level} ({_columns(keys, sums, ())});"
-        for table, (keys, sums) in ROLLED.items()
+        f"CREATE TABLE {table}{level} ({column_definitions(keys, sums, ())});"
+        for table, (keys, sums) in SUMMED.items()
         for level in ("_hour", "_day")
     )
     + """
@@ -63,10 +33,10 @@ UPGRADES: Final = {
     "1": CREATE_ROLLUPS + "INSERT INTO stale_hours SELECT DISTINCT site, minute_ns - minute_ns % 3600000000000 FROM "
     "(SELECT site, minute_ns FROM facts UNION ALL SELECT site, minute_ns FROM losses);"
 }
-"""By version of a file what makes it one of the next version."""
+"""By version of a file the statements that upgrade it to the next version."""
 CREATE: Final = f"""
 CREATE TABLE meta (key VARCHAR NOT NULL, value VARCHAR NOT NULL);
-{CREATE_SUMS}
+{CREATE_TABLES}
 {CREATE_ROLLUPS}
 CREATE TABLE stops (
   site VARCHAR NOT NULL, machine VARCHAR NOT NULL, id VARCHAR NOT NULL, start_ns BIGINT NOT NULL, end_ns BIGINT,

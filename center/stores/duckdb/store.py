@@ -1,272 +1,120 @@
-"""The embedded store: one DuckDB file that holds facts and books, owned by one process. No server.
+"""The embedded store: one DuckDB file with rows and ledger, owned by one process, without a server.
 
-What it promises: after `commit` returns, a kill of the process loses nothing; of one commit all is there or nothing.
-Questions are answered from sums of hours and days where those are up to date (`_duckdb_rollups`).
-What it does not: two processes, and surviving its disk. A second process is refused with a sentence that says so.
+Guarantees: once `commit` has returned, a kill of the process loses nothing; a commit is there completely or not at all.
+Queries are answered from hourly and daily sums where these are up to date (`rollups/`).
+Not provided: a second process, which is refused with a message that says so, and surviving a loss of the disk.
 """
 
 import re
-import threading
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from center.contract.ledger import Changes, LedgerSnapshot, QuarantinedPayload, QuarantineSummary
-from center.contract.store import Query, RowBatch, StoreRefused, StoreUnavailable, ValueQuery
+from center.contract.ledger import Changes
+from center.contract.store import Query, RowBatch, ValueQuery
 from center.model.complaints import misconfigured
-from center.model.retention import deleted_before_ns, retention_ns
-from center.stores.duckdb import ledger as books
-from center.stores.duckdb import read, rollups, write
-from center.stores.duckdb import rows as rows_of
-from center.stores.duckdb import values as values_of
-from center.stores.duckdb.copy import copy_file
+from center.model.retention import retention_ns
+from center.stores.duckdb import export, ledger_tables
+from center.stores.duckdb import values as process_values
+from center.stores.duckdb.facts import write_facts
+from center.stores.duckdb.file import DuckFile, first_line
+from center.stores.duckdb.ledger import DuckLedger
+from center.stores.duckdb.rollups.plan import plan
+from center.stores.duckdb.rollups.upkeep import RollupUpkeep
+from center.stores.duckdb.stops import read_stops, write_stops
+from center.stores.fact_tables.sums import read_facts, read_losses
 from oee.model.facts import Facts, Losses, Stop
 from wire.values import Values
 
 _FILE: Final = "nhip.duckdb"
 _MEMORY_LIMIT: Final = "256MB"
 _MEMORY: Final = re.compile(r"\d+(\.\d+)? ?[KMG]i?B")
-_OPTIONS: Final[dict[str, str | bool | int | float | list[str]]] = {
-    "threads": 2,
-    "preserve_insertion_order": "false",
-    "autoinstall_known_extensions": "false",  # nothing is ever fetched from a network
-    "autoload_known_extensions": "false",
-    "enable_external_access": "false",
-}
-_STEP_S: Final = 0.2
-_MOST_AT_ONCE: Final = 1024
-_AWAY: Final = (
-    duckdb.OperationalError,
-    duckdb.InternalError,
-    duckdb.FatalException,
-    duckdb.InterruptException,
-    duckdb.PermissionException,
-)
 
 
 class DuckStore:
-    """Store and books in one file. Any thread may read; commits take turns."""
+    """`Store`, `HoldsLedger`, `RolledUp`, `KeepsValues` and `Exportable`. Any thread may read; commits are serialised."""
 
     def __init__(self, path: Path, memory_limit: str, kept_ns: int = 0) -> None:
         """kept_ns: how long minute rows are kept, 0 for ever."""
-        self._path = path
         self.retention_ns = kept_ns
-        self._options = {**_OPTIONS, "memory_limit": memory_limit}
-        self._turn = threading.Lock()
-        self._door = threading.Lock()
-        self._closed = False
-        self._stale: set[rollups.Bin] = set()
-        """The hours on the file's list; changed with `_turn` held, after the commit."""
-        self._gone_ns, self._at_once = 0, 1
-        self._root: DuckDBPyConnection | None = self._open()
+        self._upkeep = RollupUpkeep(kept_ns)
 
-    def _open(self) -> DuckDBPyConnection:
-        root = duckdb.connect(str(self._path), config=self._options)
-        try:
-            books.prepare(root, str(self._path))
-            self._stale, self._gone_ns = rollups.read_stale(root), rollups.minutes_from(root)
-        except BaseException:
-            root.close()
-            raise
-        return root
+        def opened(connection: DuckDBPyConnection) -> None:
+            ledger_tables.prepare(connection, str(path))
+            self._upkeep.load(connection)
 
-    def _cursor(self) -> DuckDBPyConnection:
-        with self._door:
-            if self._closed:
-                raise StoreUnavailable(f"{self._path}: closed")
-            if self._root is None:
-                try:
-                    self._root = self._open()
-                except (duckdb.Error, OSError) as error:
-                    raise StoreUnavailable(f"{self._path}: cannot be opened again: {_first_line(error)}") from error
-            return self._root.cursor()
-
-    def _give_up(self) -> None:
-        """After a fatal error DuckDB refuses everything until the file is opened again."""
-        with self._door:
-            root, self._root = self._root, None
-            if root is not None:
-                root.close()
-
-    @contextmanager
-    def _reading(self) -> Iterator[DuckDBPyConnection]:
-        """A view of one instant."""
-        cursor = self._cursor()
-        try:
-            cursor.begin()
-            yield cursor
-        except _AWAY as error:
-            raise StoreUnavailable(f"{self._path}: cannot be read: {_first_line(error)}") from error
-        finally:
-            cursor.close()
+        self.file = DuckFile(path, memory_limit, opened)
+        self.ledger = DuckLedger(self.file)
 
     def write(self, batches: Iterable[RowBatch]) -> None:
-        """Stores the batches; by the contract of `Store`."""
+        """By the contract of `Store`."""
         self.commit(list(batches), Changes())
 
     def commit(self, batches: Sequence[RowBatch], changes: Changes) -> Changes:
-        """Facts and books in one transaction; by the contract of `Books`."""
-        new = rollups.hours_of(batches)
-        with self._turn, self._writing() as cursor:
-            if gone := [start for _, start in new if start < self._gone_ns]:
-                raise StoreRefused(f"closed: rows at {min(gone)} ns are older than the minutes that are kept")
-            new -= self._stale
-            write.write_batches(cursor, batches)
-            values_of.write_values(cursor, batches)
-            books.write_changes(cursor, changes)
-            rollups.mark(cursor, "stale_hours", new)
+        """By the contract of `HoldsLedger`."""
+        with self.file.writing() as cursor:
+            stale = self._upkeep.mark_stale(cursor, batches)
+            write_facts(cursor, batches)
+            write_stops(cursor, batches)
+            process_values.write_values(cursor, batches)
+            ledger_tables.write_changes(cursor, changes)
             cursor.commit()
-            self._stale |= new
+            self._upkeep.committed(stale)
         return changes
 
     def roll_up(self, now_ns: int, *, leased: bool, answers: bool = True) -> bool:  # noqa: ARG002  # one process: both
-        """One step of the sums; by the contract of `RolledUp`. No facts are taken meanwhile, so a step that took long
-        is followed by a smaller one.
-        """
+        """By the contract of `RolledUp`."""
         if not leased:
             return False
-        with self._turn, self._writing() as cursor:
-            began_s = time.perf_counter()
-            done = rollups.add_up_hours(cursor, self._stale, now_ns, self._at_once)
-            more = bool(done) or rollups.add_up_days(cursor, self._stale, now_ns, self._at_once)
-            gone_ns = self._gone_ns
-            until_ns = deleted_before_ns(self.retention_ns, now_ns)
-            if not more and not any(start < until_ns for _, start in self._stale):
-                gone_ns = rollups.forget_minutes(cursor, until_ns)
-            cursor.commit()
-            more = more or gone_ns != self._gone_ns
-            self._stale -= done
-            self._gone_ns = gone_ns
-            self._pace(time.perf_counter() - began_s)
-        return more
-
-    def _pace(self, spent_s: float) -> None:
-        if spent_s > _STEP_S:
-            self._at_once = max(self._at_once // 2, 1)
-        elif spent_s < _STEP_S / 4:
-            self._at_once = min(self._at_once * 2, _MOST_AT_ONCE)
-
-    @contextmanager
-    def _writing(self) -> Iterator[DuckDBPyConnection]:
-        """A transaction, which the caller commits; it is rolled back after an error."""
-        cursor = self._cursor()
-        try:
-            cursor.begin()
-            yield cursor
-        except _AWAY as error:
-            _rollback(cursor)
-            if "invalidated" in str(error) or isinstance(error, duckdb.FatalException | duckdb.InternalError):
-                cursor.close()
-                self._give_up()
-            raise StoreUnavailable(f"{self._path}: cannot be written: {_first_line(error)}") from error
-        except StoreRefused:
-            _rollback(cursor)
-            raise
-        except (duckdb.Error, OverflowError, UnicodeError) as error:
-            _rollback(cursor)
-            raise StoreRefused(_first_line(error)) from error
-        finally:
-            cursor.close()
+        with self.file.writing() as cursor:
+            return self._upkeep.step(cursor, now_ns)
 
     def facts(self, query: Query) -> Facts:
-        """Sums of facts; by the contract of `Store`."""
-        with self._reading() as cursor:
-            return read.read_facts(cursor, query, rollups.plan(cursor, query))
+        """By the contract of `Store`."""
+        with self.file.reading() as cursor:
+            return read_facts(cursor, query, plan(cursor, query))
 
     def losses(self, query: Query) -> Losses:
-        """Sums of losses; by the contract of `Store`."""
-        with self._reading() as cursor:
-            return read.read_losses(cursor, query, rollups.plan(cursor, query))
+        """By the contract of `Store`."""
+        with self.file.reading() as cursor:
+            return read_losses(cursor, query, plan(cursor, query))
 
     def stops(self, site: str, machines: Sequence[str], start_ns: int, end_ns: int) -> list[Stop]:
-        """Latest revisions; by the contract of `Store`."""
-        with self._reading() as cursor:
-            return read.read_stops(cursor, site, machines, start_ns, end_ns)
+        """By the contract of `Store`."""
+        with self.file.reading() as cursor:
+            return read_stops(cursor, site, machines, start_ns, end_ns)
 
     def values(self, query: ValueQuery) -> dict[str, Values]:
-        """Process values; by the contract of `KeepsValues`."""
-        with self._reading() as cursor:
-            return values_of.read_values(cursor, query)
+        """By the contract of `KeepsValues`."""
+        with self.file.reading() as cursor:
+            return process_values.read_values(cursor, query)
 
     def forget_values(self, before_ns: int) -> None:
         """By the contract of `KeepsValues`."""
-        with self._turn, self._writing() as cursor:
-            values_of.forget_values(cursor, before_ns)
+        with self.file.writing() as cursor:
+            process_values.forget_values(cursor, before_ns)
             cursor.commit()
 
-    @property
-    def path(self) -> Path:
-        """The file."""
-        return self._path
-
-    def copy_to(self, target: Path) -> None:
-        """A whole copy of the file; by the contract of `center.runtime.backup.Copied`."""
-        with self._turn:
-            self._cursor().close()  # `StoreUnavailable` if the file is gone
-            copy_file(self._path, target)
-
     def extent(self) -> dict[str, tuple[int, int]]:
-        """By the contract of `Movable`."""
-        with self._reading() as cursor:
-            return rows_of.extent(cursor)
+        """By the contract of `Exportable`."""
+        with self.file.reading() as cursor:
+            return export.extent(cursor)
 
     def rows(self, site: str, start_ns: int, end_ns: int) -> Iterator[RowBatch]:
-        """By the contract of `Movable`."""
-        with self._reading() as cursor:
-            yield from rows_of.batches(cursor, site, start_ns, end_ns)
-
-    def remember(self) -> LedgerSnapshot:
-        """The books but for the quarantine."""
-        with self._reading() as cursor:
-            return books.read_remembered(cursor)
-
-    def quarantined(self, site: str, limit: int) -> tuple[list[QuarantineSummary], int]:
-        """The newest entries first, and how many there are; site "" means all."""
-        with self._reading() as cursor:
-            rows, total = books.read_quarantine(cursor, site, limit)
-        return [QuarantineSummary(*row) for row in rows], total
-
-    def payload(self, number: int) -> QuarantinedPayload | None:
-        """One quarantined entry whole."""
-        with self._reading() as cursor:
-            rows = cursor.execute(
-                "SELECT at_ns, topic, reason, payload, settled FROM quarantine WHERE id = ?", [number]
-            ).fetchall()
-        return QuarantinedPayload(*rows[0]) if rows else None
-
-    def overfull(self) -> list[tuple[str, str, int, int]]:
-        """Machine-minutes that hold more than 60,000 ms: site, machine, minute_ns, ms."""
-        with self._reading() as cursor:
-            found: list[tuple[str, str, int, int]] = cursor.execute(
-                "SELECT site, machine, minute_ns, ms FROM overfull ORDER BY ALL"
-            ).fetchall()
-            return found
+        """By the contract of `Exportable`."""
+        with self.file.reading() as cursor:
+            yield from export.batches(cursor, site, start_ns, end_ns)
 
     def close(self) -> None:
-        """Writes the log into the file and frees it."""
-        with self._turn:
-            self._closed = True
-            self._give_up()
-
-
-def _rollback(cursor: DuckDBPyConnection) -> None:
-    try:
-        cursor.rollback()
-    except duckdb.Error:
-        return  # the transaction had ended by itself
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().split("\n", 1)[0][:300]
+        """Frees the file."""
+        self.file.close()
 
 
 def open_store(settings: Mapping[str, str | int | float | bool]) -> DuckStore:
-    """The store in `file`, made if it is not there. Other keys: memory_limit, retention (of minute rows).
+    """The store in `file`, which is created if missing. Other keys: memory_limit, retention (of minute rows).
 
     Raises `Misconfigured` if another process owns the file, if it cannot be opened or is of another version.
     """
@@ -284,4 +132,4 @@ def open_store(settings: Mapping[str, str | int | float | bool]) -> DuckStore:
         return DuckStore(path, memory_limit, kept_ns)
     except (duckdb.Error, OSError) as error:
         code = "store_in_use" if "Could not set lock" in str(error) else "store_cannot_open"
-        raise misconfigured("store.file", path, code, detail=_first_line(error)) from error
+        raise misconfigured("store.file", path, code, detail=first_line(error)) from error

@@ -1,6 +1,7 @@
-"""Process values in the embedded store. Identity is gateway, tag and time, kept like that of facts.
+"""Process values in the embedded store. Identity is site, gateway, tag and time, enforced like that of facts.
 
-Rows lie in the order of their arrival, which is nearly that of time, so that zone maps bound every search. A number that is not known is NULL, as DuckDB reads NaN.
+Rows lie in order of arrival, which is nearly that of time, so that zone maps bound every search. An unknown number is
+NULL, which is how DuckDB reads NaN from numpy.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,7 +11,8 @@ import numpy as np
 from duckdb import DuckDBPyConnection
 
 from center.contract.store import Origin, RowBatch, ValueQuery
-from center.stores.duckdb.write import insert_new, repeat_origin
+from center.stores.duckdb.insert import insert_new
+from center.stores.fact_tables.columns import repeat_origin
 from oee.model.facts import NO_FACTS, NO_LOSSES
 from wire.values import Values
 
@@ -23,7 +25,7 @@ _IDENTITY: Final = ("site", "gateway", "tag", "t_ns")
 
 
 def write_values(cursor: DuckDBPyConnection, batches: Sequence[RowBatch]) -> None:
-    """Process values whose identity is not there yet, within the caller's transaction."""
+    """Inserts process values whose identity is not there yet, within the caller's transaction."""
     found = [batch for batch in batches if len(batch.values)]
     if not found:
         return
@@ -47,7 +49,7 @@ SELECT * FROM held UNION ALL SELECT * FROM inside ORDER BY gateway, tag, t_ns
 
 
 def read_values(cursor: DuckDBPyConnection, query: ValueQuery) -> dict[str, Values]:
-    """By gateway the rows asked for."""
+    """By gateway the rows found."""
     found = cursor.execute(
         _READ,
         {
@@ -78,7 +80,7 @@ def _values(found: dict[str, Any], mine: "np.ndarray[Any, Any]") -> Values:
 
 
 def value_batches(cursor: DuckDBPyConnection, site: str, start_ns: int, end_ns: int) -> Iterator[RowBatch]:
-    """The rows of a window, a batch for each gateway."""
+    """All rows of a window, one batch for each gateway."""
     found = cursor.execute(
         "SELECT gateway, tag, t_ns, number, text, quality FROM process_values WHERE site = ? AND t_ns >= ? AND t_ns < ?"
         " ORDER BY gateway, tag, t_ns",
@@ -90,5 +92,5 @@ def value_batches(cursor: DuckDBPyConnection, site: str, start_ns: int, end_ns: 
 
 
 def forget_values(cursor: DuckDBPyConnection, before_ns: int) -> None:
-    """Deletes what is older."""
+    """Deletes rows older than that."""
     cursor.execute("DELETE FROM process_values WHERE t_ns < ?", [before_ns])

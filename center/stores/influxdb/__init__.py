@@ -1,1 +1,1 @@
-"""InfluxDB 1.8 and later as store."""
+"""InfluxDB 1.8 and later as a store."""

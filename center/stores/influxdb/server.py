@@ -1,4 +1,4 @@
-"""One InfluxDB over HTTP: lines in through the official client, questions as InfluxQL.
+"""HTTP to one InfluxDB: lines through the official client, queries as InfluxQL.
 
 Both servers speak the same two requests: `POST /api/v2/write` and `GET /query` (1.8, 2.x with a DBRP mapping, and
 compatible clusters). A 1.x user and password go as `Basic`, a 2.x token as `Token`.
@@ -18,19 +18,19 @@ from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.rest import ApiException
 
 from center.contract.store import StoreRefused, StoreUnavailable
-from center.stores.influxdb.refusal import Blame, all_refused, blame
+from center.stores.influxdb.codec.refusals import Blame, all_refused, blame
 
 BATCH_LINES: Final = 5_000
 SIDE_BY_SIDE: Final = 4
-"""Requests of one write at a time: the server reads each on one core."""
-_LONG_QUESTION: Final = 4_000
-"""Characters beyond which a question is posted: proxies bound the length of an address."""
+"""Concurrent requests of one write: the server parses each on one core."""
+_LONG_QUERY: Final = 4_000
+"""Characters beyond which a query is posted: proxies limit the length of a URL."""
 _NAMED_REFUSALS: Final = 3
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where an InfluxDB is and how to get in. org: set for 2.x, empty for 1.x. token: for 1.x `user:password`."""
+    """Where an InfluxDB is, and the credentials. org: set for 2.x, empty for 1.x. token: for 1.x `user:password`."""
 
     url: str
     org: str = ""
@@ -40,7 +40,7 @@ class Address:
 
 
 class InfluxServer:
-    """Connections to one server. Any thread may ask; writes take turns."""
+    """Connections to one server. Any thread may query; writes are serialised."""
 
     def __init__(self, address: Address) -> None:
         self.address = address
@@ -61,10 +61,10 @@ class InfluxServer:
             auth_basic=basic,
         )
         self._writer = self._client.write_api(write_options=SYNCHRONOUS)
-        self._turn = threading.Lock()
+        self._writer_lock = threading.Lock()
 
     def request(self, method: str, path: str, **options: Any) -> tuple[int, str]:
-        """Status and text of an answer. Raises `StoreUnavailable` if there is none."""
+        """Status and text of a response. Raises `StoreUnavailable` if there is none."""
         try:
             answer = self._pool.request(method, f"{self.address.url}{path}", headers=self._headers, **options)
         except urllib3.exceptions.HTTPError as error:
@@ -72,11 +72,11 @@ class InfluxServer:
         return answer.status, answer.data.decode("utf-8", "replace")
 
     def ask(self, statements: Sequence[str], database: str = "") -> list[dict[str, Any]]:
-        """The results of the statements, whole. Raises `StoreUnavailable` with the server's words."""
-        question = "; ".join(statements)
-        fields = {"q": question, "epoch": "ns"} | ({"db": database} if database else {})
-        reads = question.startswith(("SELECT", "SHOW"))
-        if reads and len(question) < _LONG_QUESTION:
+        """The complete results of the statements. Raises `StoreUnavailable` with the server's message."""
+        query = "; ".join(statements)
+        fields = {"q": query, "epoch": "ns"} | ({"db": database} if database else {})
+        reads = query.startswith(("SELECT", "SHOW"))
+        if reads and len(query) < _LONG_QUERY:
             status, text = self.request("GET", "/query", fields=fields)
         else:
             status, text = self.request("POST", "/query", fields=fields, encode_multipart=False)
@@ -96,46 +96,46 @@ class InfluxServer:
     def write(self, bucket: str, lines: Sequence[str]) -> None:
         """Writes the lines; on return the server has them on its disk (see deploy/influxdb.md).
 
-        Raises `StoreUnavailable`, or `StoreRefused` naming some of the lines that it will never take; all others are
-        written then.
+        Raises `StoreUnavailable`, or `StoreRefused` naming some of the lines that the server will never accept; all
+        others are written then.
         """
         parts = [lines[start : start + BATCH_LINES] for start in range(0, len(lines), BATCH_LINES)]
-        with self._turn:
+        with self._writer_lock:
             refused = self._write_all(bucket, parts)
         if refused:
             some = "; ".join(f"{' '.join(line.split(' ')[:1])[:300]}: {why}" for line, why in refused[:_NAMED_REFUSALS])
             raise StoreRefused(f"{len(refused)} of {len(lines)} rows: {some}")
 
     def _write_all(self, bucket: str, parts: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
-        """Returns, or raises, when no request is on its way any more: what is written next comes after these."""
+        """Returns or raises only once no request is under way: whatever is written next arrives after these."""
         if len(parts) < 2:
             return [item for part in parts for item in self._write(bucket, part)]
         with ThreadPoolExecutor(SIDE_BY_SIDE, "nhip-influx") as pool:
             sent = [pool.submit(self._write, bucket, part) for part in parts]
             wait(sent, return_when=FIRST_EXCEPTION)
-            pool.shutdown(cancel_futures=True)  # after a failure the rest is not begun
-        return [item for future in sent for item in future.result()]  # whatever was cancelled comes after the failure
+            pool.shutdown(cancel_futures=True)  # after a failure the rest is not started
+        return [item for future in sent for item in future.result()]  # the failure comes before whatever was cancelled
 
     def _write(self, bucket: str, lines: Sequence[str]) -> list[tuple[str, str]]:
         """The refused lines with the server's reasons."""
-        told = self._post(bucket, lines)
-        if told is None:
+        failure = self._post(bucket, lines)
+        if failure is None:
             return []
-        status, text = told
-        whose = blame(status, text)
-        if whose is Blame.SERVER or (whose is Blame.SIZE and len(lines) == 1):
+        status, text = failure
+        cause = blame(status, text)
+        if cause is Blame.SERVER or (cause is Blame.SIZE and len(lines) == 1):
             raise StoreUnavailable(f"{self.address.url}: cannot be written: {status} {text}")
-        if whose is Blame.ROWS and all_refused(text, len(lines)):
+        if cause is Blame.ROWS and all_refused(text, len(lines)):
             return [(line, text) for line in lines]
         middle = len(lines) // 2
         return self._write(bucket, lines[:middle]) + self._write(bucket, lines[middle:])
 
     def _post(self, bucket: str, lines: Sequence[str]) -> tuple[int, str] | None:
-        """None for success, else status and the server's words."""
+        """None for success, else status and the server's message."""
         try:
             self._writer.write(bucket=bucket, record="\n".join(lines).encode())
         except ApiException as error:
-            return int(error.status or 0), _words(error)
+            return int(error.status or 0), _message(error)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise StoreUnavailable(f"{self.address.url}: cannot be written: {_first_line(error)}") from error
         return None
@@ -146,8 +146,8 @@ class InfluxServer:
         self._pool.clear()
 
 
-def _words(error: ApiException) -> str:
-    """What the server says: 1.x as `error`, 2.x as `message`."""
+def _message(error: ApiException) -> str:
+    """The server's message: `error` in 1.x, `message` in 2.x."""
     body = error.body.decode("utf-8", "replace") if isinstance(error.body, bytes) else str(error.body or "")
     try:
         told = json.loads(body)

@@ -1,8 +1,8 @@
-"""Makes the places that the store needs, where they are not there yet.
+"""Creates what the store needs on the server, where it is missing.
 
-Two retention policies in one database: `nhip` for rows, kept as long as the settings say, and `books` for the marks
-of the streams and the sums of hours, kept for ever. On 2.x each is a bucket (`<database>` and `<database>-books`) with a DBRP mapping, which
-lets InfluxQL find it under the same name.
+Two retention policies in one database: `nhip` for rows, kept as long as the settings say, and `books` for the marks of
+the streams and the sums of hours, kept for ever. On 2.x each is a bucket (`<database>` and `<database>-books`) with a
+DBRP mapping, which lets InfluxQL find it under the same name.
 """
 
 import json
@@ -11,20 +11,20 @@ from typing import Any, Final
 
 from center.contract.store import StoreUnavailable
 from center.model.complaints import misconfigured
+from center.stores.influxdb.codec.escape import name
 from center.stores.influxdb.server import InfluxServer
-from center.stores.influxdb.text import name
 
 ROWS: Final = "nhip"
-BOOKS: Final = "books"
+METADATA: Final = "books"
 _LONG_S: Final = 24 * 604_800
 _PART: Final = re.compile(r"(\d+)([hms])")
 
 
 def prepare(server: InfluxServer, database: str, retention_s: int | None, replication: int) -> int:
-    """Database and policies, or buckets and mappings. retention_s: 0 for ever, None leaves what is there. Returns how
-    long rows are kept now [s], 0 for ever.
+    """Creates database and policies, or buckets and mappings. retention_s: 0 for ever, None leaves an existing one.
+    Returns how long rows are kept now [s], 0 for ever.
 
-    Raises `StoreUnavailable`, or `Misconfigured` if what is there is kept for another time than asked for.
+    Raises `StoreUnavailable`, or `Misconfigured` if the existing retention differs from the one requested.
     """
     if server.address.org:
         return _prepare_2(server, database, retention_s)
@@ -41,16 +41,16 @@ def _prepare_1(server: InfluxServer, database: str, retention_s: int | None, rep
         server.ask([f"CREATE DATABASE {name(database)}"])
     (policies,) = server.ask([f"SHOW RETENTION POLICIES ON {name(database)}"])
     there = {row[0]: _duration_s(row[1]) for row in _rows(policies)}
-    for policy, wanted_s in ((ROWS, retention_s), (BOOKS, 0)):
+    for policy, wanted_s in ((ROWS, retention_s), (METADATA, 0)):
         if policy not in there:
             server.ask([_create(policy, database, wanted_s or 0, replication)])
         elif wanted_s is not None and there[policy] != wanted_s:
-            raise _kept_differently(server, f"{database}.{policy}", there[policy], wanted_s)
+            raise _other_retention(server, f"{database}.{policy}", there[policy], wanted_s)
     return there.get(ROWS, retention_s or 0)
 
 
 def _create(policy: str, database: str, kept_s: int, replication: int) -> str:
-    """Long shards: a question opens every series once for each shard that it touches."""
+    """Long shards: a query opens every series once for each shard that it reads."""
     shard = "4w" if not kept_s or kept_s >= _LONG_S else "1d"
     default = " DEFAULT" if policy == ROWS else ""
     return (
@@ -63,9 +63,11 @@ def _duration_s(text: str) -> int:
     return sum(int(number) * {"h": 3600, "m": 60, "s": 1}[unit] for number, unit in _PART.findall(text))
 
 
-def _kept_differently(server: InfluxServer, where: str, there_s: int, wanted_s: int) -> Exception:
-    told = f"{where} is kept for {there_s} s, asked for are {wanted_s} s (0 = for ever); shortening deletes: change it "
-    return misconfigured("store.retention", server.address.url, "invalid", detail=f"{told}by hand, or remove the key")
+def _other_retention(server: InfluxServer, where: str, there_s: int, wanted_s: int) -> Exception:
+    detail = (
+        f"{where} is kept for {there_s} s, asked for are {wanted_s} s (0 = for ever); shortening deletes: change it "
+    )
+    return misconfigured("store.retention", server.address.url, "invalid", detail=f"{detail}by hand, or remove the key")
 
 
 def _prepare_2(server: InfluxServer, database: str, retention_s: int | None) -> int:
@@ -75,7 +77,7 @@ def _prepare_2(server: InfluxServer, database: str, retention_s: int | None) -> 
         raise StoreUnavailable(f"{server.address.url}: organization {org!r} is unknown, or this token may not see it")
     org_id = found[0]["id"]
     kept_s = {}
-    for policy, bucket, wanted_s in ((ROWS, database, retention_s), (BOOKS, f"{database}-books", 0)):
+    for policy, bucket, wanted_s in ((ROWS, database, retention_s), (METADATA, f"{database}-books", 0)):
         bucket_id, kept_s[policy] = _bucket(server, org_id, bucket, wanted_s)
         mapped = _call(server, "GET", "/api/v2/dbrps", fields={"orgID": org_id, "bucketID": bucket_id})
         if not any(
@@ -95,7 +97,7 @@ def _bucket(server: InfluxServer, org_id: str, bucket: str, wanted_s: int | None
         return str(_call(server, "POST", "/api/v2/buckets", json=body)["id"]), wanted_s or 0
     there_s = sum(int(rule.get("everySeconds", 0)) for rule in there[0].get("retentionRules") or ())
     if wanted_s is not None and there_s != wanted_s:
-        raise _kept_differently(server, f"bucket {bucket}", there_s, wanted_s)
+        raise _other_retention(server, f"bucket {bucket}", there_s, wanted_s)
     return str(there[0]["id"]), there_s
 
 

@@ -1,7 +1,7 @@
-"""Rows out of the embedded store as they were written, identity included: what a copy into another store needs.
+"""Exports rows of the embedded store with their identity, for a copy into another store.
 
-Of hours whose minutes are gone the sums are given as rows of a stream of their own (`HOURS`), at the hour's first
-minute and numbered in a fixed order, so that a copy of them is as harmless to repeat as any other.
+For hours whose minute rows are deleted, the hourly sums are exported as rows of a stream of their own (`HOURS`), at the
+first minute of the hour and numbered in a fixed order, so that repeating the copy changes nothing.
 """
 # ruff: noqa: S608  # names in the statements are constants of this package; values are parameters
 
@@ -12,7 +12,8 @@ import numpy as np
 from duckdb import DuckDBPyConnection
 
 from center.contract.store import HOURS, Origin, RowBatch
-from center.stores.duckdb.rollups import minutes_from
+from center.stores.duckdb.rollups.tables import minutes_from
+from center.stores.duckdb.stops import read_revisions
 from center.stores.duckdb.values import value_batches
 from oee.model.facts import (
     FACT_COLUMNS,
@@ -24,16 +25,14 @@ from oee.model.facts import (
     NO_LOSSES,
     Facts,
     Losses,
-    Stop,
     select,
 )
-from oee.model.states import State
 
 _TYPES = {"minute_ns": np.int64, "n": np.int64, "business_date": np.int32, "calendar": np.uint8, "state": np.uint8}
 
 
 def extent(cursor: DuckDBPyConnection) -> dict[str, tuple[int, int]]:
-    """By site the time from the first row to the end of the last one's minute."""
+    """By the contract of `Exportable`."""
     rows = cursor.execute(
         "SELECT site, min(t), max(t) FROM (SELECT site, minute_ns AS t FROM facts UNION ALL SELECT site, minute_ns "
         "FROM losses UNION ALL SELECT site, minute_ns FROM facts_hour UNION ALL SELECT site, minute_ns FROM losses_hour "
@@ -45,28 +44,34 @@ def extent(cursor: DuckDBPyConnection) -> dict[str, tuple[int, int]]:
 
 
 def batches(cursor: DuckDBPyConnection, site: str, start_ns: int, end_ns: int) -> Iterator[RowBatch]:
-    """The rows of one window, a batch for each stream; stops and process values know no stream."""
-    gone_ns = min(max(minutes_from(cursor), start_ns), end_ns)
-    if start_ns < gone_ns:
-        _, hours = _table(cursor, _numbered("facts", KEY_COLUMNS), KEY_COLUMNS, FACT_COLUMNS, (site, start_ns, gone_ns))
+    """By the contract of `Exportable`."""
+    minutes_from_ns = min(max(minutes_from(cursor), start_ns), end_ns)
+    if start_ns < minutes_from_ns:
+        _, hours = _table(
+            cursor, _numbered("facts", KEY_COLUMNS), KEY_COLUMNS, FACT_COLUMNS, (site, start_ns, minutes_from_ns)
+        )
         _, rolled = _table(
-            cursor, _numbered("losses", LOSS_KEY_COLUMNS), LOSS_KEY_COLUMNS, LOSS_COLUMNS, (site, start_ns, gone_ns)
+            cursor,
+            _numbered("losses", LOSS_KEY_COLUMNS),
+            LOSS_KEY_COLUMNS,
+            LOSS_COLUMNS,
+            (site, start_ns, minutes_from_ns),
         )
         yield RowBatch(Origin(site, "", HOURS), 0, Facts(**hours), Losses(**rolled), ())
-    fact_streams, all_facts = _table(cursor, "facts", KEY_COLUMNS, FACT_COLUMNS, (site, gone_ns, end_ns))
-    loss_streams, all_losses = _table(cursor, "losses", LOSS_KEY_COLUMNS, LOSS_COLUMNS, (site, gone_ns, end_ns))
+    fact_streams, all_facts = _table(cursor, "facts", KEY_COLUMNS, FACT_COLUMNS, (site, minutes_from_ns, end_ns))
+    loss_streams, all_losses = _table(cursor, "losses", LOSS_KEY_COLUMNS, LOSS_COLUMNS, (site, minutes_from_ns, end_ns))
     facts, losses = Facts(**all_facts), Losses(**all_losses)
     for stream in sorted({*fact_streams.tolist(), *loss_streams.tolist()}):
         mine = select(facts, fact_streams == stream) if len(facts) else NO_FACTS
         lost = select(losses, loss_streams == stream) if len(losses) else NO_LOSSES
         yield RowBatch(Origin(site, "", stream), 0, mine, lost, ())
-    if stops := _stops(cursor, site, start_ns, end_ns):
+    if stops := read_revisions(cursor, site, start_ns, end_ns):
         yield RowBatch(Origin(site, "", ""), 0, NO_FACTS, NO_LOSSES, stops)
     yield from value_batches(cursor, site, start_ns, end_ns)
 
 
 def _numbered(table: str, keys: tuple[str, ...]) -> str:
-    """The sums of hours as if they were rows."""
+    """A subquery that presents hourly sums as rows."""
     number = f"row_number() OVER (PARTITION BY site, machine, minute_ns ORDER BY {', '.join(keys)}) - 1"
     return f"(SELECT '{HOURS}' AS stream, {number} AS n, * FROM {table}_hour)"
 
@@ -85,15 +90,3 @@ def _table(
     columns = {name: np.asarray(found[name], _TYPES.get(name, object)) for name in ("stream", *keys, "n")}
     stream = columns.pop("stream")
     return stream, columns | {"sums": np.stack([np.asarray(found[name], np.int64) for name in sums], axis=1)}
-
-
-def _stops(cursor: DuckDBPyConnection, site: str, start_ns: int, end_ns: int) -> list[Stop]:
-    rows = cursor.execute(
-        "SELECT machine, id, start_ns, end_ns, state, reason, said_by, product, to_product, revision FROM stops "
-        "WHERE site = ? AND start_ns >= ? AND start_ns < ?",
-        [site, start_ns, end_ns],
-    ).fetchall()
-    return [
-        Stop(machine, stop, begin, end, State(state), reason, by, product, to_product, revision)
-        for machine, stop, begin, end, state, reason, by, product, to_product, revision in rows
-    ]

@@ -1,8 +1,8 @@
-"""Questions to the embedded store: sums by bucket and group. A ratio is none of its business."""
+"""Sums of facts and losses by bucket and group, from tables of minutes, hours or days."""
 # ruff: noqa: S608  # names in the statements are constants of this package; values are parameters
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -10,16 +10,25 @@ from duckdb import DuckDBPyConnection
 
 from center.contract.store import Query
 from center.model.buckets import BY_DATE, HOUR_NS, date_start_ns, offsets
-from center.stores.duckdb.rollups import Piece
-from oee.model.facts import FACT_COLUMNS, KEY_COLUMNS, LOSS_COLUMNS, LOSS_KEY_COLUMNS, Facts, Losses, Stop
-from oee.model.states import State
+from oee.model.facts import FACT_COLUMNS, KEY_COLUMNS, LOSS_COLUMNS, LOSS_KEY_COLUMNS, Facts, Losses
+
+
+class TableSlice(NamedTuple):
+    """A part of a query's window and the table that answers it. level: suffix of the table's name, "" for minutes,
+    `_hour` or `_day`.
+    """
+
+    level: str
+    start_ns: int
+    end_ns: int
+
 
 _GROUPS: Final = {"machine", "shift", "product", "calendar", "state", "reason"}
 _TEXT: Final = {"machine", "shift", "product", "reason"}
 
 
 def _hour(query: Query) -> str:
-    """Local clock hours: the offset in force decides, and a change of the offset starts a bucket."""
+    """Start of the local clock hour; where the zone's offset changes, a new bucket begins."""
     pieces = offsets(ZoneInfo(query.zone), query.start_ns, query.end_ns)
     floors = [f"minute_ns - (minute_ns + {ahead}) % {HOUR_NS}" for _, ahead in pieces]
     cases = [
@@ -47,7 +56,7 @@ def _bucket(query: Query) -> str:
 
 
 def _sum(
-    cursor: DuckDBPyConnection, table: str, query: Query, sums: tuple[str, ...], pieces: Sequence[Piece]
+    cursor: DuckDBPyConnection, table: str, query: Query, sums: tuple[str, ...], slices: Sequence[TableSlice]
 ) -> dict[str, Any]:
     by = list(dict.fromkeys(("shift", *query.by) if query.bucket == "shift" else query.by))
     unknown = set(by) - _GROUPS
@@ -60,9 +69,9 @@ def _sum(
         parameters["machines"] = list(query.machines)
     names = ", ".join(["minute_ns", "business_date", *by, *sums])
     rows = " UNION ALL ".join(
-        f"SELECT {names} FROM {table}{piece.level} WHERE site = $site "
-        f"AND minute_ns >= {int(piece.start_ns)} AND minute_ns < {int(piece.end_ns)}{machines}"
-        for piece in pieces or [Piece("", query.start_ns, query.end_ns)]
+        f"SELECT {names} FROM {table}{item.level} WHERE site = $site "
+        f"AND minute_ns >= {int(item.start_ns)} AND minute_ns < {int(item.end_ns)}{machines}"
+        for item in slices or [TableSlice("", query.start_ns, query.end_ns)]
     )
     added = ", ".join(f"sum({name})::BIGINT AS {name}" for name in sums)
     grouped = ", ".join(["bucket", *by])
@@ -74,7 +83,7 @@ def _sum(
 
 
 def _keys(query: Query, found: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    """Key columns of the answer; what is not kept apart is '' or 0."""
+    """Key columns of the answer; those that are not grouped by are '' or 0."""
     rows = len(found["bucket"])
     bucket = np.asarray(found["bucket"], np.int64)
     dated = query.bucket in BY_DATE
@@ -104,38 +113,13 @@ def _stacked(found: dict[str, Any], names: tuple[str, ...]) -> Any:
     return np.stack([np.asarray(found[name], np.int64) for name in names], axis=1)
 
 
-def read_facts(cursor: DuckDBPyConnection, query: Query, pieces: Sequence[Piece] = ()) -> Facts:
-    """Sums of facts. pieces: which tables answer which stretch; none of them: the minutes answer all."""
-    found = _sum(cursor, "facts", query, FACT_COLUMNS, pieces)
+def read_facts(cursor: DuckDBPyConnection, query: Query, slices: Sequence[TableSlice] = ()) -> Facts:
+    """Sums of facts. slices: which table answers which part of the window; none: minute rows answer all of it."""
+    found = _sum(cursor, "facts", query, FACT_COLUMNS, slices)
     return Facts(**_keys(query, found, KEY_COLUMNS), sums=_stacked(found, FACT_COLUMNS))
 
 
-def read_losses(cursor: DuckDBPyConnection, query: Query, pieces: Sequence[Piece] = ()) -> Losses:
+def read_losses(cursor: DuckDBPyConnection, query: Query, slices: Sequence[TableSlice] = ()) -> Losses:
     """The same for losses."""
-    found = _sum(cursor, "losses", query, LOSS_COLUMNS, pieces)
+    found = _sum(cursor, "losses", query, LOSS_COLUMNS, slices)
     return Losses(**_keys(query, found, LOSS_KEY_COLUMNS), sums=_stacked(found, LOSS_COLUMNS))
-
-
-_LATEST_STOPS: Final = """
-WITH latest AS (
-  SELECT * FROM stops WHERE site = $site {machines}
-  QUALIFY row_number() OVER (PARTITION BY machine, id ORDER BY revision DESC, start_ns DESC) = 1)
-SELECT machine, id, start_ns, end_ns, state, reason, said_by, product, to_product, revision FROM latest
-WHERE start_ns < $end AND (end_ns IS NULL OR (end_ns > $start AND end_ns > start_ns))
-ORDER BY machine, start_ns, id
-"""
-
-
-def read_stops(
-    cursor: DuckDBPyConnection, site: str, machines: Sequence[str], start_ns: int, end_ns: int
-) -> list[Stop]:
-    """The latest revisions that overlap the window."""
-    parameters: dict[str, Any] = {"site": site, "start": start_ns, "end": end_ns}
-    if machines:
-        parameters["machines"] = list(machines)
-    sql = _LATEST_STOPS.format(machines="AND list_contains($machines, machine)" if machines else "")
-    rows = cursor.execute(sql, parameters).fetchall()
-    return [
-        Stop(machine, stop, begin, end, State(state), reason, by, product, to_product, revision)
-        for machine, stop, begin, end, state, reason, by, product, to_product, revision in rows
-    ]

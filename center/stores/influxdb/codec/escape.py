@@ -1,9 +1,9 @@
-r"""Texts as InfluxDB can bear them, in line protocol and in InfluxQL. Pure.
+r"""Escaping of text in line protocol and InfluxQL. Pure.
 
-Line protocol has no way to write a newline or a last backslash in a tag, and versions differ in what they do with
-other characters that nobody sees. So such characters, the backslash and the percent sign are kept percent-encoded
-(`%0A`); everything that people write in names, Vietnamese and spaces included, stays as it is. What is left to escape
-then is little and the same everywhere. A tag that would be empty is left out, which reads as empty.
+Line protocol cannot express a newline or a trailing backslash in a tag, and versions differ in how they treat other
+invisible characters. So these characters, the backslash and the percent sign are stored percent-encoded (`%0A`);
+everything that people write in names, Vietnamese and spaces included, stays as it is. What then remains to be escaped
+is little and the same everywhere. An empty tag is left out, which reads as empty.
 """
 
 from typing import Final
@@ -13,7 +13,7 @@ _IN_TAG: Final = str.maketrans({",": "\\,", "=": "\\=", " ": "\\ "})
 
 
 def pack(text: str) -> str:
-    r"""The text as it is kept: without backslashes, percent signs that mean themselves, and invisible characters.
+    r"""The text as stored: backslashes, percent signs and invisible characters percent-encoded.
 
     Raises `UnicodeEncodeError` for half a surrogate pair.
 
@@ -28,9 +28,9 @@ def pack(text: str) -> str:
     )
 
 
-def unpack(kept: str) -> str:
-    """The text that was packed."""
-    return unquote(kept, errors="replace") if "%" in kept else kept
+def unpack(packed: str) -> str:
+    """The inverse of `pack`."""
+    return unquote(packed, errors="replace") if "%" in packed else packed
 
 
 def tags(measurement: str, values: dict[str, str]) -> str:
@@ -52,7 +52,7 @@ def field_text(text: str) -> str:
 
 
 def literal(text: str) -> str:
-    r"""A kept text in an InfluxQL condition.
+    r"""A stored text in an InfluxQL condition.
 
     >>> literal("nhà máy 'A'")
     "'nhà máy \\\\'A\\\\''"

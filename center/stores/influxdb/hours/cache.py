@@ -1,7 +1,6 @@
-"""The file of hourly sums beside an InfluxDB: a cache that may be deleted at any time. What it may answer for is
-decided in `_influx_hours`.
+"""The cache file of hourly sums beside an InfluxDB; it may be deleted at any time. `index` decides what it may answer.
 
-Tables as the embedded store has them, a row's minute being its hour, so that the embedded store's questions fit.
+Its tables are those of `fact_tables`, with a row's minute being its hour.
 """
 # ruff: noqa: S608  # names in the statements are constants of this package; values are parameters
 
@@ -17,15 +16,15 @@ from duckdb import DuckDBPyConnection
 
 from center.contract.store import Query, RowBatch, StoreUnavailable
 from center.model.buckets import HOUR_NS
-from center.stores.duckdb import read
-from center.stores.duckdb.schema import CREATE_SUMS, SCHEMA_VERSION
-from center.stores.duckdb.write import Columns, table_columns
-from center.stores.influxdb.hours import Hour
+from center.stores.fact_tables.columns import Columns, table_columns
+from center.stores.fact_tables.schema import CREATE_TABLES, SCHEMA_VERSION
+from center.stores.fact_tables.sums import read_facts, read_losses
+from center.stores.influxdb.hours.index import Hour
 from oee.model.facts import FACT_COLUMNS, KEY_COLUMNS, LOSS_COLUMNS, LOSS_KEY_COLUMNS, Facts, Losses
 
 _LOG: Final = logging.getLogger(__name__)
 _CREATE: Final = f"""
-{CREATE_SUMS}
+{CREATE_TABLES}
 CREATE TABLE hours (site VARCHAR NOT NULL, start_ns BIGINT NOT NULL, touched BIGINT NOT NULL);
 CREATE TABLE version (schema VARCHAR NOT NULL);
 INSERT INTO version VALUES ('{SCHEMA_VERSION}');
@@ -41,20 +40,20 @@ _CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
 
 
 class HoursCache:
-    """Opened when it is first needed, so that a process that only writes has no file. Any thread may ask."""
+    """Opened when first needed, so that a process that only writes has no file. Any thread may use it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._door = threading.Lock()
+        self._mutex = threading.Lock()
         self._root: DuckDBPyConnection | None = None
         self._tried = False
         self._numbers: dict[str, dict[int, int]] = {}
 
     def open(self) -> bool:
-        """Whether there is a file to use. Without one, because another process has it or the disk refuses, every
-        question is read row by row, which is said once.
+        """Whether the cache can be used. If not, because another process has the file or the disk refuses, queries are
+        answered row by row; this is logged once.
         """
-        with self._door:
+        with self._mutex:
             if not self._tried:
                 self._tried = True
                 try:
@@ -81,11 +80,11 @@ class HoursCache:
             cursor.close()
 
     def numbers(self, site: str) -> dict[int, int]:
-        """By hour the number under which its sums are kept."""
+        """By hour the version of its cached sums."""
         return self._numbers.get(site, {})
 
-    def keep(self, site: str, run: Sequence[Hour], batches: Sequence[RowBatch]) -> None:
-        """Keeps the sums of neighbouring hours instead of what was kept of them."""
+    def put(self, site: str, run: Sequence[Hour], batches: Sequence[RowBatch]) -> None:
+        """Replaces what is cached of neighbouring hours by these sums."""
         window = [site, run[0].start_ns, run[-1].start_ns + HOUR_NS]
         with self._cursor() as cursor:
             cursor.begin()
@@ -99,30 +98,30 @@ class HoursCache:
                 "INSERT INTO hours VALUES (?, ?, ?)", [[site, hour.start_ns, hour.touched] for hour in run]
             )
             cursor.commit()
-        kept = dict(self._numbers.get(site, {}))  # a new one: others may be looking at the old one
-        kept.update({hour.start_ns: hour.touched for hour in run})
-        self._numbers[site] = kept
+        numbers = dict(self._numbers.get(site, {}))  # a copy: other threads may be reading the old one
+        numbers.update({hour.start_ns: hour.touched for hour in run})
+        self._numbers[site] = numbers
 
     def facts(self, query: Query) -> Facts:
-        """Sums of whole hours."""
+        """Sums of facts in whole hours."""
         with self._cursor() as cursor:
-            return read.read_facts(cursor, query)
+            return read_facts(cursor, query)
 
     def losses(self, query: Query) -> Losses:
         """The same for losses."""
         with self._cursor() as cursor:
-            return read.read_losses(cursor, query)
+            return read_losses(cursor, query)
 
     def close(self) -> None:
         """Frees the file."""
-        with self._door:
+        with self._mutex:
             root, self._root = self._root, None
             if root is not None:
                 root.close()
 
 
 def _opened(path: Path) -> DuckDBPyConnection:
-    """The file, emptied if it is of another version."""
+    """Opens the file, and empties it if it is of another version."""
     path.parent.mkdir(parents=True, exist_ok=True)
     root = duckdb.connect(str(path), config=_CONFIG)
     tables = {row[0] for row in root.execute("SELECT table_name FROM information_schema.tables").fetchall()}

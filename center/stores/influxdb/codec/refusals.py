@@ -1,8 +1,8 @@
 """What a refusal of InfluxDB means. Pure.
 
-A request may be taken in part: the server stores what it can and answers with an error that counts what it dropped.
-The count is a lower bound (of two kinds of trouble in one request only one is told), so the rows refused are found by
-asking for halves, which costs nothing but time: the same row again changes nothing.
+A request may be accepted in part: the server stores what it can and answers with an error that counts dropped rows. The
+count is a lower bound (of two causes in one request only one is reported), so refused rows are found by bisection,
+which costs only time: writing a row again changes nothing.
 """
 
 import re
@@ -11,13 +11,13 @@ from typing import Final
 
 _DROPPED: Final = re.compile(r"dropped=(\d+)")
 _LIMITS: Final = ("max-values-per-tag", "max-series-per-database", "cache-max-memory-size")
-"""Limits of the server that hold for every row to come: its operator's to raise, and no fault of these rows."""
+"""Limits of the server, which its operator must raise: the rows are not at fault."""
 _CONTENT: Final = (400, 422)
 _TOO_LARGE: Final = 413
 
 
 class Blame(Enum):
-    """Whose fault a refusal is."""
+    """The cause of a refusal."""
 
     ROWS = "some of the rows"
     SIZE = "the request is too large"
@@ -25,7 +25,7 @@ class Blame(Enum):
 
 
 def blame(status: int, text: str) -> Blame:
-    """Whose fault an HTTP status other than success is. text: what the server says about it."""
+    """The cause of an HTTP status other than success. text: the server's message."""
     if status == _TOO_LARGE:
         return Blame.SIZE
     if status in _CONTENT and not any(limit in text for limit in _LIMITS):
@@ -34,6 +34,6 @@ def blame(status: int, text: str) -> Blame:
 
 
 def all_refused(text: str, lines: int) -> bool:
-    """Whether the server says that it dropped every one of these lines."""
+    """Whether the server reports that it dropped all of these lines."""
     found = _DROPPED.search(text)
     return lines == 1 or (found is not None and int(found[1]) >= lines)

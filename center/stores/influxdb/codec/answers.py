@@ -1,4 +1,4 @@
-"""What InfluxDB answers, as facts, losses, stops and marks. Pure."""
+"""InfluxDB's answers as facts, losses, stops and marks. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -10,14 +10,14 @@ import numpy as np
 from center.contract.store import Query
 from center.contract.streams import StreamKey
 from center.model.buckets import BY_DATE, date_start_ns, first_date
-from center.stores.influxdb.lines import DAY_NS, STOP_FIELDS
-from center.stores.influxdb.text import unpack
+from center.stores.influxdb.codec.escape import unpack
+from center.stores.influxdb.codec.lines import DAY_NS, STOP_FIELDS
 from oee.model.facts import FACT_COLUMNS, LOSS_COLUMNS, Facts, Int64, Losses, Stop, Table, join, select
 from oee.model.states import CLASS_BY_WORD, STATE_BY_WORD
 from wire.marks import NO_MARKS, Marks, decode_marks, union
 
 Answer = Sequence[Mapping[str, Any]]
-"""The results of the statements of one question, in their order."""
+"""The results of the statements of one request, in order."""
 _CODES: Final[dict[str, Mapping[str, Any]]] = {"calendar": CLASS_BY_WORD, "state": STATE_BY_WORD}
 _TEXT: Final = ("machine", "shift", "product", "reason")
 
@@ -33,7 +33,7 @@ class Sums(NamedTuple):
 
 
 def series(answer: Answer) -> Iterator[tuple[int, Mapping[str, str], Sequence[Sequence[Any]]]]:
-    """Statement's number, tags and rows of everything that was found."""
+    """Index of the statement, tags and rows of each series found."""
     for number, result in enumerate(answer):
         for found in result.get("series", ()):
             yield number, found.get("tags", {}), found["values"]
@@ -44,8 +44,8 @@ def _value(name: str, text: str) -> Any:
 
 
 def added(answer: Answer, query: Query, by: Sequence[str], not_before: Sequence[int], width: int) -> Sums:
-    """The answer in order, and rows added together that belong to the same bucket. not_before: of each statement
-    where its first bucket begins at the earliest.
+    """The answer ordered, with rows of the same bucket and group summed. not_before: for each statement the earliest
+    start of its first bucket.
     """
     names: dict[tuple[Any, ...], int] = {}
     times, where, sums = [], [], []
@@ -74,7 +74,7 @@ def _in_order(times: Int64, where: Int64, sums: Int64, names: list[tuple[Any, ..
 
 
 def _grouped(times: Int64, where: Int64, sums: Int64, names: list[tuple[Any, ...]]) -> tuple[Int64, Int64, Int64]:
-    """The order by time and then name, where in it a new pair of them starts, and the sums of each."""
+    """The order by time, then name; where in it each new pair starts; and the sums of each pair."""
     ranks = np.empty(len(names), np.int64)
     ranks[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
     order = np.lexsort((ranks[where], times))
@@ -87,7 +87,7 @@ def _grouped(times: Int64, where: Int64, sums: Int64, names: list[tuple[Any, ...
 
 
 def _keys(found: Sums, query: Query, by: Sequence[str], names: Iterable[str]) -> dict[str, Any]:
-    """Key columns of the answer; what is not kept apart is '' or 0."""
+    """Key columns of the answer; those that are not grouped by are '' or 0."""
     rows = len(found.times)
     start_ns, dates = found.times, np.zeros(rows, np.int32)
     if query.bucket in BY_DATE:
@@ -120,15 +120,15 @@ def losses(answer: Answer, query: Query, by: Sequence[str], not_before: Sequence
     return Losses(**_keys(found, query, by, names), sums=found.sums)
 
 
-def begun(table: Table, query: Query) -> Table:
-    """A part of an answer; the bucket `all` begins where the whole question does."""
+def rebased(table: Table, query: Query) -> Table:
+    """A part of an answer, its bucket `all` starting where the whole query does."""
     if query.bucket != "all":
         return table
     return replace(table, minute_ns=np.full(len(table), query.start_ns, np.int64))
 
 
 def merged(tables: Sequence[Table], by: Sequence[str]) -> Table:
-    """The tables as one, in order, and rows of the same bucket and group added together."""
+    """The tables as one, ordered, with rows of the same bucket and group summed."""
     filled = [table for table in tables if len(table)] or tables[:1]
     if len(filled) == 1:
         return filled[0]
@@ -167,7 +167,7 @@ def _stop(machine: str, start_ns: int, row: Mapping[str, Any]) -> Stop:
 
 
 def latest(found: Iterable[Stop]) -> dict[tuple[str, str], Stop]:
-    """The highest revision of each stop; of equal ones the one that starts last."""
+    """The highest revision of each stop; of equal revisions the one that starts last."""
     best: dict[tuple[str, str], Stop] = {}
     for stop in found:
         known = best.get((stop.machine, stop.id))
@@ -177,7 +177,7 @@ def latest(found: Iterable[Stop]) -> dict[tuple[str, str], Stop]:
 
 
 def overlapping(found: Iterable[Stop], start_ns: int, end_ns: int) -> list[Stop]:
-    """Of the latest revisions those that overlap the window and have not vanished, by machine and start."""
+    """Of the latest revisions those that overlap the window and were not deleted, by machine and start."""
     inside = [
         stop
         for stop in latest(found).values()

@@ -1,7 +1,7 @@
-"""What people bring in by hand: envelopes on a stick, and a second try of quarantined payloads.
+"""Manual imports: envelopes from a bundle file on a stick, and quarantined payloads shown or replayed.
 
-The same functions serve the HTTP API of a running center and the commands where none runs. Envelopes go through the
-intake that MQTT uses: counted once however often they come, quarantined if not understood, receipted.
+The same functions serve the HTTP API of a running center and the commands where none runs. Imported envelopes are
+settled like those from MQTT: counted once however often they arrive, quarantined if not understood, receipted.
 """
 
 import base64
@@ -23,14 +23,14 @@ from wire.parcel import Item
 from wire.topics import ENVELOPED, ID, Topic, parse
 
 AT_ONCE: Final = 200
-"""Envelopes of one step: small enough that the gateways' own need not wait long."""
+"""Envelopes of one step: few enough that live messages need not wait long."""
 _UTC: Final = ZoneInfo("UTC")
 
 
 @dataclass(frozen=True)
 class ImportCounts:
-    """What became of envelopes. settled: of the sound ones; unsound: no envelopes, now in quarantine; refused: not
-    taken, because the stream is of another kind or the ledger has no room.
+    """What became of imported envelopes. settled: of the sound ones; unsound: not envelopes, quarantined; refused: not
+    settled, because the stream is of another kind or the ledger has no room.
     """
 
     envelopes: int = 0
@@ -39,41 +39,48 @@ class ImportCounts:
     refused: int = 0
 
     def __add__(self, other: "ImportCounts") -> "ImportCounts":
-        mine, others = asdict(self), asdict(other)
-        return ImportCounts(**{name: mine[name] + others[name] for name in mine})
+        one, two = asdict(self), asdict(other)
+        return ImportCounts(**{name: one[name] + two[name] for name in one})
 
 
-class BadParcel(ValueError):
-    """Envelopes that name no site, gateway or kind of ours."""
+class BadImport(ValueError):
+    """Envelopes with an invalid site, gateway or kind."""
 
 
-def deliver(center: CenterState, ingest: Ingest, site: str, gateway: str, items: Sequence[Item]) -> ImportCounts:
-    """Takes envelopes of one gateway; on the worker's thread, or where none runs. Raises `BadParcel`, `StoreUnavailable`."""
+def import_envelopes(
+    center: CenterState, ingest: Ingest, site: str, gateway: str, items: Sequence[Item]
+) -> ImportCounts:
+    """Settles envelopes of one gateway; on the worker's thread, or where none runs. Raises `BadImport` or
+    `StoreUnavailable`.
+    """
     if not (ID.fullmatch(site) and ID.fullmatch(gateway)):
-        raise BadParcel(f"{site[:80]!r}, {gateway[:80]!r}: ids of site and gateway are a-z, 0-9 and hyphens")
+        raise BadImport(f"{site[:80]!r}, {gateway[:80]!r}: ids of site and gateway are a-z, 0-9 and hyphens")
     messages = []
     for item in items:
         if item.kind not in ENVELOPED:
-            raise BadParcel(f"kind {item.kind[:40]!r}; there are {', '.join(ENVELOPED)}")
+            raise BadImport(f"kind {item.kind[:40]!r}; there are {', '.join(ENVELOPED)}")
         messages.append(EnvelopeMessage(Topic(site, gateway, item.kind), item.data))
     for start in range(0, len(messages), AT_ONCE):
         ingest.deliver(messages[start : start + AT_ONCE])
-    return sum((_fate(center, message) for message in messages), ImportCounts())
+    return sum((_outcome(center, message) for message in messages), ImportCounts())
 
 
-def _fate(center: CenterState, message: EnvelopeMessage) -> ImportCounts:
+def _outcome(center: CenterState, message: EnvelopeMessage) -> ImportCounts:
     try:
         envelope = open_envelope(message.payload)
     except Unsound:
         return ImportCounts(envelopes=1, unsound=1)
-    state = center.ledger_cache.streams.get(StreamKey(message.topic.site, message.topic.gateway, envelope.stream))
-    if state is None or state.kind != message.topic.kind or not is_settled(state.marks, envelope.seq):
+    key = StreamKey(message.topic.site, message.topic.gateway, envelope.stream)
+    record = center.ledger_cache.streams.get(key)
+    if record is None or record.kind != message.topic.kind or not is_settled(record.marks, envelope.seq):
         return ImportCounts(envelopes=1, refused=1)
     return ImportCounts(envelopes=1, settled=1)
 
 
-def show(center: CenterState, viewer: Viewer, number: int) -> dict[str, Any]:
-    """One quarantined payload of the viewer's sites whole, as far as it can be read. Raises `LookupError` or `StoreUnavailable`."""
+def show_payload(center: CenterState, viewer: Viewer, number: int) -> dict[str, Any]:
+    """One quarantined payload of the viewer's sites, decoded as far as possible. Raises `LookupError` or
+    `StoreUnavailable`.
+    """
     entry = center.ledger.payload(number)
     if entry is None or not _sees(viewer, entry):
         raise LookupError(f"there is no quarantined payload {number}; GET /api/v1/quarantine lists them")
@@ -85,26 +92,26 @@ def show(center: CenterState, viewer: Viewer, number: int) -> dict[str, Any]:
         "settled": entry.settled,
         "bytes": len(entry.payload),
         "payload": base64.b64encode(entry.payload).decode(),
-        **_inside(entry),
+        **_decoded(entry),
     }
 
 
 def _sees(viewer: Viewer, entry: QuarantinedPayload) -> bool:
-    """A payload on a topic that is none of ours is nobody's site."""
+    """A payload on a foreign topic belongs to no site: only viewers of all sites see it."""
     known = parse(entry.topic)
     return viewer.sees(known.site) if known else viewer.sites is None
 
 
-def _inside(entry: QuarantinedPayload) -> dict[str, Any]:
+def _decoded(entry: QuarantinedPayload) -> dict[str, Any]:
     try:
         envelope = open_envelope(entry.payload)
     except Unsound as error:
         return {"envelope": None, "content": None, "unreadable": str(error)}
-    told = {"stream": envelope.stream, "seq": envelope.seq, "sealed": _sealed(envelope), "codec": envelope.codec}
+    header = {"stream": envelope.stream, "seq": envelope.seq, "sealed": _sealed(envelope), "codec": envelope.codec}
     try:
-        return {"envelope": told, "content": content(envelope), "unreadable": ""}
+        return {"envelope": header, "content": content(envelope), "unreadable": ""}
     except (Unsound, RecursionError) as error:
-        return {"envelope": told, "content": None, "unreadable": str(error)}
+        return {"envelope": header, "content": None, "unreadable": str(error)}
 
 
 def _sealed(envelope: Envelope) -> str | None:
@@ -114,13 +121,13 @@ def _sealed(envelope: Envelope) -> str | None:
         return None
 
 
-def try_again(run: Callable[[int], None], number: int) -> dict[str, Any]:
-    """Tries a quarantined payload again. run: `Ingest.try_again`, on the right thread.
+def replay_payload(replay: Callable[[int], None], number: int) -> dict[str, Any]:
+    """Replays a quarantined payload. replay: `Ingest.replay`, on the right thread.
 
     Raises `LookupError` or `StoreUnavailable`.
     """
     try:
-        run(number)
+        replay(number)
     except Unsound as error:
         return {"id": number, "released": False, "reason": str(error)}
     return {"id": number, "released": True, "reason": ""}

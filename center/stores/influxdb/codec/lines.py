@@ -3,14 +3,15 @@
 facts: tags site, stream, machine, calendar, day, shift, product; a field for each column that is not zero, int64.
 losses: the same with state and reason. stops: tags site, machine, row; everything else is a field.
 facts_hour, losses_hour (policy `books`): the same without stream; sums of an hour, at its start.
-marks: tags site, gateway, stream, writer (of several processes); fields mark and beyond; always at time 0, so that the last one stands.
+marks: tags site, gateway, stream, writer (of several processes); fields mark and beyond; always at time 0, so that a
+new point replaces the old one.
 
-A row's time is its minute + n ms. `n` counts over all keys of machine and minute, so no row falls on another of its
-series, and the same row sent again falls on itself.
+A row's time is its minute + n ms. `n` counts over all keys of machine and minute, so no two rows of a series share a
+time, and the same row written again replaces itself.
 
-`day` is the business date less the UTC date of the minute: -1, 0 or 1. InfluxQL can group by tags and by stretches of
-time, not by fields; a date as a tag would make a series for each day, this makes one or two for each shift, and the
-sums by UTC day and `day` are sums by business date, exactly, whatever the zone and whatever the shift.
+`day` is the business date minus the UTC date of the minute: -1, 0 or 1. InfluxQL groups by tags and intervals, not by
+fields. A date as tag would create a series for each day; this creates one or two for each shift, and sums by UTC day
+and `day` are exactly the sums by business date, whatever the zone and the shifts.
 """
 
 import json
@@ -20,15 +21,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from center.contract.store import RowBatch
+from center.contract.store import MAX_ROWS_PER_MINUTE, RowBatch
 from center.contract.streams import StreamKey
-from center.stores.influxdb.text import field_text, tags
+from center.stores.influxdb.codec.escape import field_text, tags
 from oee.model.facts import FACT_COLUMNS, LOSS_COLUMNS, MS_NS, Facts, Int64, Losses, Stop, Table, select
 from oee.model.states import CalendarClass, State
 from wire.marks import Marks
 
 DAY_NS: Final = 86_400_000_000_000
-MAX_N: Final = 60_000
 STOP_FIELDS: Final = ("by", "end_ns", "id", "product", "reason", "revision", "state", "to_product")
 
 
@@ -46,19 +46,19 @@ def batch_lines(batches: Iterable[RowBatch]) -> list[str]:
     return lines
 
 
-def hour_lines(batches: Iterable[RowBatch], again: Collection[int]) -> list[str]:
-    """Sums of hours. again: the hours of which sums were written before; a column that became zero must say so then."""
+def hour_lines(batches: Iterable[RowBatch], rewritten: Collection[int]) -> list[str]:
+    """Sums of hours. rewritten: hours whose sums were written before; for these, columns of zero are written too."""
     lines: list[str] = []
     for batch in batches:
-        lines += _hour_lines("facts_hour", batch, batch.facts, FACT_COLUMNS, again)
-        lines += _hour_lines("losses_hour", batch, batch.losses, LOSS_COLUMNS, again)
+        lines += _hour_lines("facts_hour", batch, batch.facts, FACT_COLUMNS, rewritten)
+        lines += _hour_lines("losses_hour", batch, batch.losses, LOSS_COLUMNS, rewritten)
     return lines
 
 
 def _hour_lines(
-    measurement: str, batch: RowBatch, table: Table, columns: Sequence[str], again: Collection[int]
+    measurement: str, batch: RowBatch, table: Table, columns: Sequence[str], rewritten: Collection[int]
 ) -> list[str]:
-    known: NDArray[np.bool_] = np.isin(table.minute_ns, list(again))
+    known: NDArray[np.bool_] = np.isin(table.minute_ns, list(rewritten))
     return [
         *_table_lines(measurement, batch, select(table, ~known), columns),
         *_table_lines(measurement, batch, select(table, known), columns, zeros=True),
@@ -70,7 +70,7 @@ def _table_lines(
 ) -> list[str]:
     if not len(table):
         return []
-    if int(table.n.max()) >= MAX_N:
+    if int(table.n.max()) >= MAX_ROWS_PER_MINUTE:
         raise TooMany(f"{measurement} of stream {batch.origin.stream}: row {int(table.n.max())} of one machine-minute")
     keys: list[tuple[Any, ...]] = list(zip(*_key_columns(table), strict=True))
     known = {key: _prefix(measurement, batch, key) for key in set(keys)}
@@ -111,7 +111,7 @@ def _all_fields(sums: Int64, columns: Sequence[str]) -> list[str]:
 
 
 def _fields(sums: Int64, columns: Sequence[str]) -> list[str]:
-    """What is not zero; a row of nothing but zeros has its first column, since a line needs a field."""
+    """Columns that are not zero; a row of zeros gets its first column, since a line needs a field."""
     rows, places = np.nonzero(sums)
     values = sums[rows, places].tolist()
     written = [f"{columns[place]}={value}i" for place, value in zip(places.tolist(), values, strict=True)]
@@ -121,7 +121,7 @@ def _fields(sums: Int64, columns: Sequence[str]) -> list[str]:
 
 
 def _stop_line(site: str, stop: Stop) -> str:
-    """Each revision is a point of its own: the tag `row` keeps it apart from others of the same start."""
+    """Each revision is a point of its own: the tag `row` distinguishes revisions of the same start."""
     plain = stop.id == str(stop.start_ns // MS_NS)
     row = str(stop.revision) if plain else f"{stop.revision}:{stop.id}"
     fields = {
@@ -139,7 +139,7 @@ def _stop_line(site: str, stop: Stop) -> str:
 
 
 def mark_lines(marks: Mapping[StreamKey, Marks], writer: str = "") -> list[str]:
-    """A line for each stream, in a series of its own for each writer."""
+    """A line for each stream; each writer has series of its own."""
     out = []
     for key, settled in marks.items():
         start = tags("marks", {"gateway": key.gateway, "site": key.site, "stream": key.stream, "writer": writer})

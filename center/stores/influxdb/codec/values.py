@@ -1,7 +1,7 @@
-"""Process values in InfluxDB: lines, questions and answers. Pure.
+"""Process values in InfluxDB: lines, statements and answers. Pure.
 
 values: tags gateway, site, tag; fields v (number, float), s (text), q (quality as its number, where it is not good).
-A row's time is its own, so the same row again falls on itself.
+A row keeps its own time, so the same row written again replaces itself.
 """
 # ruff: noqa: S608  # every text from outside goes through `literal` or `name`
 
@@ -11,8 +11,8 @@ from typing import Any, Final
 import numpy as np
 
 from center.contract.store import Origin, RowBatch, ValueQuery
-from center.stores.influxdb.parse import Answer, series
-from center.stores.influxdb.text import field_text, literal, name, tags, unpack
+from center.stores.influxdb.codec.answers import Answer, series
+from center.stores.influxdb.codec.escape import field_text, literal, name, tags, unpack
 from oee.model.facts import NO_FACTS, NO_LOSSES
 from oee.model.states import Quality
 from wire.values import Values
@@ -46,12 +46,12 @@ def _field(number: float, text: str | None, quality: int) -> str:
 
 
 def inside(source: str, query: ValueQuery) -> str:
-    """The earliest rows of the window."""
+    """The first rows of the window."""
     where = _where(query, query.start_ns, query.end_ns)
     return f"SELECT {_FIELDS} FROM {source} WHERE {where} ORDER BY time LIMIT {query.limit}"
 
 
-def held(source: str, query: ValueQuery) -> str:
+def before(source: str, query: ValueQuery) -> str:
     """Each tag's last row before the window."""
     where = _where(query, query.start_ns - query.back_ns, query.start_ns)
     group = f"{name('gateway')}, {name('tag')}"
@@ -65,7 +65,7 @@ def rows(source: str, site: str, low: int, high: int) -> str:
 
 
 def value_batches(site: str, answer: Answer) -> list[RowBatch]:
-    """The answer to `rows`, a batch for each gateway."""
+    """The answer to `rows`, one batch for each gateway."""
     return [
         RowBatch(Origin(site, gateway, ""), 0, NO_FACTS, NO_LOSSES, (), found)
         for gateway, found in values(answer).items()
@@ -79,12 +79,12 @@ def _where(query: ValueQuery, low: int, high: int) -> str:
 
 
 def forget(before_ns: int) -> str:
-    """Deletes what is older."""
+    """Deletes rows older than that."""
     return f"DELETE FROM {name(MEASUREMENT)} WHERE time < {before_ns}"
 
 
 def values(answer: Answer) -> dict[str, Values]:
-    """By gateway the rows of `held` and `inside`, by tag and time."""
+    """By gateway the rows of `before` and `inside`, by tag and time."""
     found: dict[str, list[tuple[Any, ...]]] = {}
     for _, labels, rows in series(answer):
         for t_ns, number, text, quality, *more in rows:

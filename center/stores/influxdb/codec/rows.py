@@ -1,4 +1,4 @@
-"""Rows out of InfluxDB as they were written, identity included: what a copy into another store needs. Pure."""
+"""Exported rows with their identity. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from center.contract.store import HOURS, Origin, RowBatch
-from center.stores.influxdb.lines import DAY_NS
-from center.stores.influxdb.parse import Answer, series, stops
-from center.stores.influxdb.text import unpack
+from center.stores.influxdb.codec.answers import Answer, series, stops
+from center.stores.influxdb.codec.escape import unpack
+from center.stores.influxdb.codec.lines import DAY_NS
 from oee.model.facts import (
     FACT_COLUMNS,
     KEY_COLUMNS,
@@ -28,8 +28,8 @@ from oee.model.facts import (
 from oee.model.states import CLASS_BY_WORD, STATE_BY_WORD
 
 
-def batches(site: str, facts: Answer, losses: Answer, stopped: Answer) -> list[RowBatch]:
-    """The rows of one window, a batch for each stream; stops know no stream."""
+def batches(site: str, facts: Answer, losses: Answer, stop_rows: Answer) -> list[RowBatch]:
+    """The rows of one window, one batch for each stream; stops have none."""
     fact_tables: dict[str, list[Facts]] = {}
     loss_tables: dict[str, list[Losses]] = {}
     for _, tags, values in series(facts):
@@ -48,13 +48,13 @@ def batches(site: str, facts: Answer, losses: Answer, stopped: Answer) -> list[R
         )
         for stream in sorted({*fact_tables, *loss_tables})
     ]
-    if found := stops(stopped):
+    if found := stops(stop_rows):
         out.append(RowBatch(Origin(site, "", ""), 0, NO_FACTS, NO_LOSSES, found))
     return out
 
 
 def numbered(batch: RowBatch) -> RowBatch:
-    """Sums of hours as rows of a stream of their own, numbered within machine and hour in a fixed order."""
+    """Hourly sums as rows of stream `HOURS`, numbered within machine and hour in a fixed order."""
     facts, losses = (_numbered(batch.facts, KEY_COLUMNS), _numbered(batch.losses, LOSS_KEY_COLUMNS))
     return replace(batch, origin=replace(batch.origin, stream=HOURS), facts=facts, losses=losses)
 

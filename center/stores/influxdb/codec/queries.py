@@ -1,18 +1,17 @@
-"""Questions in InfluxQL. Pure: a question becomes statements, and what is not text of ours is escaped.
+"""Queries as InfluxQL statements, with all foreign text escaped. Pure.
 
-A row's time is its minute + n ms with n below 60,000, so a condition on whole minutes takes whole minutes of rows.
+A row's time is its minute + n ms with n below 60,000, so a condition on whole minutes selects whole minutes of rows.
 """
 # ruff: noqa: S608  # every text from outside goes through `literal` or `name`
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from center.contract.store import Query
 from center.model.buckets import BY_DATE, HOUR_NS, offsets
-from center.stores.influxdb.hours import Hour
-from center.stores.influxdb.lines import DAY_NS, STOP_FIELDS
-from center.stores.influxdb.text import literal, name
+from center.stores.influxdb.codec.escape import literal, name
+from center.stores.influxdb.codec.lines import DAY_NS, STOP_FIELDS
 from center.stores.rollup_cover import cover
 from oee.model.facts import MINUTE_NS
 
@@ -21,7 +20,7 @@ LOSS_GROUPS: Final = FACT_GROUPS | {"state", "reason"}
 
 
 def groups(query: Query, known: Iterable[str]) -> list[str]:
-    """The tags to keep apart. Raises `ValueError` for what is none."""
+    """The tags to group by. Raises `ValueError` for one that does not exist."""
     by = list(dict.fromkeys(("shift", *query.by) if query.bucket == "shift" else query.by))
     if unknown := set(by) - set(known):
         raise ValueError(f"by: {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}")
@@ -29,35 +28,35 @@ def groups(query: Query, known: Iterable[str]) -> list[str]:
 
 
 class WindowPart(NamedTuple):
-    """A stretch that one statement adds up. shift_ns: how far after the UTC hour its hours begin; not_before_ns: where
-    its first bucket begins at the earliest; kept: its hours are in the file of sums; gone: its rows are deleted, and
-    the sums of hours on the server stand for them.
+    """A part of a window that one statement sums. shift_ns: how far after the UTC hour its hours begin; not_before_ns:
+    earliest start of its first bucket; cached: its hours are in the cache file; deleted: its rows are deleted, and the
+    hourly sums on the server replace them.
     """
 
     start_ns: int
     end_ns: int
     shift_ns: int = 0
     not_before_ns: int = -(2**63)
-    kept: bool = False
-    gone: bool = False
+    cached: bool = False
+    deleted: bool = False
 
 
-def plan(query: Query, unclean: Sequence[Hour] | None = None, gone_ns: int = 0) -> list[WindowPart]:
-    """The parts that a question takes. unclean: hours that the file of sums may not answer for; None: there is none.
-    gone_ns: rows before it are deleted.
+def plan(query: Query, unclean: Collection[int] | None = None, deleted_before_ns: int = 0) -> list[WindowPart]:
+    """The parts of a query. unclean: starts of hours that the cache may not answer for; None: there is no cache.
+    deleted_before_ns: rows before it are deleted.
     """
     out = []
     for part in _cut(query, unclean):
-        if part.kept or part.start_ns >= gone_ns:
+        if part.cached or part.start_ns >= deleted_before_ns:
             out.append(part)
             continue
-        out.append(part._replace(end_ns=min(part.end_ns, gone_ns), gone=True))
-        if part.end_ns > gone_ns:
-            out.append(part._replace(start_ns=gone_ns))
+        out.append(part._replace(end_ns=min(part.end_ns, deleted_before_ns), deleted=True))
+        if part.end_ns > deleted_before_ns:
+            out.append(part._replace(start_ns=deleted_before_ns))
     return out
 
 
-def _cut(query: Query, unclean: Sequence[Hour] | None) -> list[WindowPart]:
+def _cut(query: Query, unclean: Collection[int] | None) -> list[WindowPart]:
     whole = [WindowPart(query.start_ns, query.end_ns)]
     if query.bucket == "hour":
         pieces = offsets(ZoneInfo(query.zone), query.start_ns, query.end_ns)
@@ -74,16 +73,16 @@ def _cut(query: Query, unclean: Sequence[Hour] | None) -> list[WindowPart]:
         if part.shift_ns:
             out.append(part)
             continue
-        found = cover(part.start_ns, part.end_ns, HOUR_NS, (hour.start_ns for hour in unclean))
-        out += [part._replace(start_ns=low, end_ns=high, kept=kept) for low, high, kept in found]
+        found = cover(part.start_ns, part.end_ns, HOUR_NS, unclean)
+        out += [part._replace(start_ns=low, end_ns=high, cached=cached) for low, high, cached in found]
     return out
 
 
 def sums(
     sources: tuple[str, str], columns: Sequence[str], query: Query, by: Sequence[str], cut: Iterable[WindowPart]
 ) -> list[str]:
-    """One statement for each part: the columns added up by bucket and group. Dates are asked for by UTC day and the
-    tag `day`, hours, minutes and all as they are. sources: of rows, and of sums for those that are gone.
+    """One statement for each part: the columns summed by bucket and group. Dates are grouped by UTC day and the tag
+    `day`; other buckets as they are. sources: of rows, and of hourly sums where rows are deleted.
     """
     added = ", ".join(f"sum({name(column)}) AS {name(column)}" for column in columns)
     tags = [name(tag) for tag in by]
@@ -96,18 +95,18 @@ def sums(
         group = f" GROUP BY {', '.join(grouped)}" if grouped else ""
         fill = " fill(none)" if query.bucket != "all" else ""
         where = _where(query.site, query.machines, part.start_ns, part.end_ns)
-        out.append(f"SELECT {added} FROM {sources[part.gone]} WHERE {where}{group}{fill}")
+        out.append(f"SELECT {added} FROM {sources[part.deleted]} WHERE {where}{group}{fill}")
     return out
 
 
 def hours(source: str, site: str, low: int, high: int) -> str:
-    """The numbers of the hours that touch a window."""
+    """The state of the hours that overlap a window: columns `touched` and `rolled`."""
     where = _where(site, (), low // HOUR_NS * HOUR_NS, high)
     return f"SELECT {name('touched')}, {name('rolled')} FROM {source} WHERE {where}"
 
 
 def by_hour(source: str, site: str, low: int, high: int, columns: Sequence[str], tags: Sequence[str]) -> str:
-    """The sums that are kept."""
+    """Sums by hour and all of these tags."""
     added = ", ".join(f"sum({name(column)}) AS {name(column)}" for column in columns)
     group = ", ".join([_every(HOUR_NS, 0), *map(name, tags)])
     return f"SELECT {added} FROM {source} WHERE {_where(site, (), low, high)} GROUP BY {group} fill(none)"

@@ -1,0 +1,149 @@
+"""Plans what the content of a new envelope changes: rows, owners, site bodies, seqs given up by the gateway.
+
+Each function raises `Unsound` for content that is not accepted; the envelope is then quarantined.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from center.contract.store import Origin, RowBatch
+from center.contract.streams import StreamRecord, drop
+from center.ingest.plan import IngestPlan
+from center.ingest.validate import is_text, machines_of, open_part, own_part, plausible, plausible_values
+from center.ledger.cache import LedgerCache
+from center.model.sites import Owner, Revision, SiteRow, revision
+from oee.model.facts import NO_FACTS, NO_LOSSES
+from wire.bodies import Dropped, read_facts_body
+from wire.envelope import Envelope, Unsound, content
+from wire.marks import MAX_RANGES
+from wire.topics import Topic
+from wire.values import read_values_body
+
+
+def plan_content(
+    cache: LedgerCache, plan: IngestPlan, where: Topic, envelope: Envelope, record: StreamRecord
+) -> StreamRecord:
+    """Adds the content to the plan; returns the stream's record, whose marks include this seq already.
+
+    Of facts, rows that are accepted stay in the plan even if `Unsound` is raised for the others.
+    """
+    body = content(envelope)
+    if isinstance(body, dict) and "dropped" in body:
+        return _plan_dropped(plan, body, envelope.seq, record)
+    if where.kind == "values" and not cache.keeps_values:
+        plan.counts["discarded"] += 1
+        return replace(record, discarded=record.discarded + 1)
+    if where.kind == "values":
+        _plan_values(plan, where, envelope, body)
+    elif where.kind == "site":
+        _plan_site(cache, plan, where, body)
+    else:
+        _plan_facts(cache, plan, where, envelope, body)
+    plan.counts["stored"] += 1
+    return replace(record, stored=record.stored + 1)
+
+
+def _plan_dropped(plan: IngestPlan, body: Any, seq: int, record: StreamRecord) -> StreamRecord:
+    """The gateway gives up earlier seqs. The envelope that says so counts as stored."""
+    plan.counts["dropped"] += 1
+    try:
+        ranges = Dropped.model_validate(body).dropped
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise Unsound(f"dropped: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    for first_seq, last_seq in ranges:
+        if not 1 <= first_seq <= last_seq < seq:
+            raise Unsound(f"dropped: range {first_seq} to {last_seq} is not below its own seq {seq}")
+    record = drop(record, ranges)
+    if len(record.marks.beyond) > MAX_RANGES:
+        raise Unsound(f"dropped: more than {MAX_RANGES} ranges")
+    return replace(record, stored=record.stored + 1)
+
+
+def _plan_values(plan: IngestPlan, where: Topic, envelope: Envelope, body: Any) -> None:
+    values = read_values_body(body)
+    plausible_values(values)
+    plan.batches.append(RowBatch(_origin(where, envelope), envelope.seq, NO_FACTS, NO_LOSSES, (), values))
+
+
+def _origin(where: Topic, envelope: Envelope) -> Origin:
+    return Origin(where.site, where.gateway, envelope.stream)
+
+
+def _plan_facts(cache: LedgerCache, plan: IngestPlan, where: Topic, envelope: Envelope, body: Any) -> None:
+    """Rows of this gateway's own machines and of open minutes. Raises `Unsound` for the others, once these are
+    planned.
+    """
+    facts, losses, stops = read_facts_body(body)
+    batch = RowBatch(_origin(where, envelope), envelope.seq, facts, losses, stops)
+    plausible(batch)
+    foreign = _claim(cache, plan, where, sorted(machines_of(batch)))
+    if foreign:
+        batch = own_part(batch, foreign)
+    batch, late = open_part(batch, plan.open_from_ns)
+    _note_first_minutes(cache, plan, where, batch)
+    plan.batches.append(batch)
+    reasons = []
+    if foreign:
+        named = ", ".join(f"machine {machine!r} belongs to gateway {gateway!r}" for machine, gateway in foreign.items())
+        reasons.append(f"{named}; hand it over first")
+    if late:
+        reasons.append(late)
+    if reasons:
+        raise Unsound("; ".join(reasons))
+
+
+def _owner_of(cache: LedgerCache, plan: IngestPlan, site: str, machine: str) -> Owner | None:
+    return plan.owners.get((site, machine)) or cache.sites.owner(site, machine)
+
+
+def _claim(cache: LedgerCache, plan: IngestPlan, where: Topic, machines: Iterable[str]) -> dict[str, str]:
+    """Gives machines without an owner to this gateway; returns the machines of other gateways with their owners."""
+    foreign = {}
+    for machine in machines:
+        owner = _owner_of(cache, plan, where.site, machine)
+        if owner is None:
+            plan.owners[where.site, machine] = Owner(where.site, machine, where.gateway)
+        elif owner.gateway != where.gateway:
+            foreign[machine] = owner.gateway
+    return foreign
+
+
+def _note_first_minutes(cache: LedgerCache, plan: IngestPlan, where: Topic, batch: RowBatch) -> None:
+    """Keeps with each machine's owner the earliest minute of which there is a fact."""
+    for machine, first_ns in _first_minutes(batch).items():
+        owner = _owner_of(cache, plan, where.site, machine)
+        if owner and (not owner.first_ns or first_ns < owner.first_ns):
+            plan.owners[where.site, machine] = replace(owner, first_ns=first_ns)
+
+
+def _first_minutes(batch: RowBatch) -> Mapping[str, int]:
+    first: dict[str, int] = {}
+    for machine, minute_ns in zip(batch.facts.machine.tolist(), batch.facts.minute_ns.tolist(), strict=True):
+        first[machine] = min(minute_ns, first.get(machine, minute_ns))
+    return first
+
+
+def _plan_site(cache: LedgerCache, plan: IngestPlan, where: Topic, body: Any) -> None:
+    """A site body, unless it repeats the one in force, as gateways do after each restart."""
+    new = revision(body)
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    if not is_text(text):
+        raise Unsound("site: a text holds half a character")
+    _claim(cache, plan, where, new.body.machines)
+    earlier = [item for item in _revisions(cache, plan, where) if item.valid_from_ns <= new.valid_from_ns]
+    if earlier and earlier[-1].body.model_copy(update={"valid_from_ns": new.valid_from_ns}) == new.body:
+        return
+    made = f"@{new.body.made_ns}" if new.body.made_ns else ""  # the same file may become valid a second time
+    plan.sites.append(SiteRow(where.site, where.gateway, new.body.config_hash + made, new.valid_from_ns, text))
+
+
+def _revisions(cache: LedgerCache, plan: IngestPlan, where: Topic) -> Sequence[Revision]:
+    """The gateway's site bodies, stored and planned, by the time from which they are valid."""
+    planned = [row for row in plan.sites if (row.site, row.gateway) == (where.site, where.gateway)]
+    known = [*cache.sites.revisions(where.site, where.gateway), *(revision(json.loads(row.body)) for row in planned)]
+    return sorted(known, key=lambda item: item.valid_from_ns)

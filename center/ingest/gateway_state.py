@@ -1,0 +1,62 @@
+"""`live` and `status` messages: what is known of a gateway right now, and its answer to receipts."""
+
+from collections.abc import Callable
+
+from pydantic import ValidationError
+
+from center.contract.ledger import Changes
+from center.ingest.mqtt import Arrived
+from center.ingest.receipts import ReceiptSender
+from center.runtime.state import CenterState
+from wire.bodies import Live, Status
+from wire.envelope import Unsound
+from wire.messages import unpack_message
+from wire.topics import Topic, parse
+
+
+class GatewayStateHandler:
+    """`record` runs on the MQTT session's thread, `check` on the ingest worker's."""
+
+    def __init__(
+        self,
+        center: CenterState,
+        receipts: ReceiptSender,
+        commit: Callable[[Changes], bool],
+        on_status: Callable[[str, str, Status], None],
+        *,
+        settles: bool,
+    ) -> None:
+        """settles: this process settles envelopes, and so answers with receipts."""
+        self._center, self._receipts, self._settles = center, receipts, settles
+        self._commit, self._on_status = commit, on_status
+
+    def record(self, message: Arrived, where: Topic) -> bool:
+        """Records a message; whether the worker must check it too. A status that asks is answered here, because the
+        answer sets the gateway's clock and must not wait for a store.
+        """
+        now_ns, pictures = self._center.now_ns(), self._center.pictures
+        try:
+            if where.kind == "live":
+                live = Live.model_validate_json(unpack_message(message.payload))
+                pictures.record_live(where.site, where.gateway, live, now_ns)
+            elif message.payload:
+                status = Status.model_validate_json(unpack_message(message.payload))
+                pictures.record_status(where.site, where.gateway, status, now_ns)
+                if self._settles and status.online and status.ask:
+                    self._receipts.answer(where.site, where.gateway, now_ns, status.ask)
+                return True
+        except (ValidationError, Unsound) as error:
+            reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+            self._center.health.count("malformed_live_or_status")
+            self._center.health.set_note("last_malformed", f"{message.topic}: {reason}")
+        return False
+
+    def check(self, message: Arrived) -> None:
+        """Passes a status on, and compares the receipts that the gateway has with the ledger."""
+        where = parse(message.topic)
+        if where is None:
+            return
+        status = Status.model_validate_json(unpack_message(message.payload))
+        self._on_status(where.site, where.gateway, status)
+        if self._settles:
+            self._receipts.check(where.site, where.gateway, status, self._commit)

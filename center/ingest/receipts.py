@@ -1,0 +1,68 @@
+"""Receipts to gateways, and what a gateway's status says about receipts that it has."""
+
+import secrets
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from center.contract.ledger import Changes, new_generation
+from center.ingest.peer_sync import PeerSync
+from center.ledger.cache import is_ahead, receipt
+from center.runtime.state import CenterState
+from wire.bodies import Status
+from wire.receipts import encode_receipt
+from wire.topics import topic
+
+_NEW_GENERATION_NS: Final = 600_000_000_000
+"""At most one new generation in ten minutes: a faulty gateway must not make all others send everything again."""
+
+
+class ReceiptSender:
+    """`answer` and `reset` are called by the MQTT session's thread, everything else by the ingest worker's."""
+
+    def __init__(self, center: CenterState, peers: PeerSync, publish: Callable[[str, bytes], None]) -> None:
+        self._center, self._cache, self._peers, self._publish = center, center.ledger_cache, peers, publish
+        self._session_id = ""
+        self._greeted: set[tuple[str, str]] = set()
+        """Gateways that got a receipt since the connection to the broker was made."""
+        self._renewed_ns: int | None = None
+
+    def reset(self) -> None:
+        """A new connection to the broker, which may have lost its retained messages."""
+        self._session_id = secrets.token_hex(4)
+        self._greeted.clear()
+
+    def send(self, gateways: Iterable[tuple[str, str]]) -> None:
+        """A receipt to each of these gateways."""
+        for site, gateway in sorted(gateways):
+            self._greeted.add((site, gateway))
+            self.answer(site, gateway, self._center.now_ns(), "")
+
+    def send_to_all(self) -> None:
+        """A receipt to each gateway that has a stream."""
+        self.send(self._cache.gateways())
+
+    def answer(self, site: str, gateway: str, now_ns: int, ask: str) -> None:
+        """A receipt to one gateway. ask: the question of its status that this answers."""
+        slip = receipt(self._cache, site, gateway, now_ns, ask, self._session_id)
+        self._publish(topic(site, gateway, "receipt"), encode_receipt(slip))
+
+    def check(self, site: str, gateway: str, status: Status, commit: Callable[[Changes], bool]) -> None:
+        """Compares the generation and the marks that a gateway knows with the ledger's, and answers if they differ."""
+        if is_ahead(self._cache, site, gateway, status):
+            self._peers.catch_up(now=True)  # the receipt may be another process's
+        if is_ahead(self._cache, site, gateway, status):
+            self._renew_generation((site, gateway), commit)
+        elif status.online and (status.generation != self._cache.generation or (site, gateway) not in self._greeted):
+            self.send([(site, gateway)])
+
+    def _renew_generation(self, reporter: tuple[str, str], commit: Callable[[Changes], bool]) -> None:
+        """The ledger was restored from an older copy: with a new generation, gateways send again what it lacks."""
+        now_ns, health = self._center.now_ns(), self._center.health
+        health.count("echoes_ahead")
+        if self._renewed_ns is not None and now_ns - self._renewed_ns < _NEW_GENERATION_NS:
+            return
+        if commit(Changes(generation=new_generation())):
+            self._renewed_ns = now_ns
+            generation = self._cache.generation
+            health.set_condition("ledger", f"restored from an older copy; new generation {generation}")
+            self.send({*self._cache.gateways(), reporter})

@@ -1,0 +1,105 @@
+"""Settles envelopes: plans, commits to store and ledger, adopts the result, then sends receipts."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from center.contract.ledger import Changes
+from center.contract.store import KeepsValues, RowBatch, StoreRefused, StoreUnavailable
+from center.ingest.peer_sync import PeerSync
+from center.ingest.plan import EnvelopeMessage, IngestPlan
+from center.ingest.planner import plan_messages, plan_replay
+from center.ingest.receipts import ReceiptSender
+from center.ingest.retry import StoreRetry
+from center.runtime.state import CenterState
+from wire.envelope import Unsound
+
+_FORGET_EVERY_NS: Final = 3_600_000_000_000
+
+
+class Settler:
+    """Used by the ingest worker's thread, or by a command where no worker runs."""
+
+    def __init__(self, center: CenterState, peers: PeerSync, retry: StoreRetry, receipts: ReceiptSender) -> None:
+        self._center, self._cache = center, center.ledger_cache
+        self._peers, self._retry, self._receipts = peers, retry, receipts
+        self._forget_next_ns = 0
+
+    def settle(self, messages: Sequence[EnvelopeMessage], refused: str = "") -> bool:
+        """Commits and receipts; False if it was stopped before the store took them. refused: why their content is to
+        be quarantined unread.
+        """
+
+        def planned() -> IngestPlan:
+            now_ns, open_from_ns = self._center.now_ns(), self._center.open_from_ns()
+            return plan_messages(self._cache, messages, now_ns, refused=refused, open_from_ns=open_from_ns)
+
+        plan = self._retry.run(lambda: self._peers.reconciled(planned))
+        if plan is None:
+            return False
+        try:
+            if not self.commit(plan.batches, plan.changes()):
+                return False
+        except StoreRefused as error:
+            if len(messages) > 1:
+                outcomes = [self.settle([message]) for message in messages]
+                return all(outcomes)
+            if refused:
+                raise
+            return self.settle(messages, str(error))
+        self._count(plan)
+        self._forget_old_values(plan)
+        self._cache.disputed |= plan.disputed
+        self._receipts.send(plan.heard)
+        return True
+
+    def replay(self, number: int) -> None:
+        """Stores a quarantined payload if it is accepted by now, and removes it from the quarantine.
+
+        Raises `Unsound` if it is not accepted, `LookupError` if there is none of that number, or `StoreUnavailable`.
+        """
+        entry = self._center.ledger.payload(number)
+        if entry is None:
+            raise LookupError(f"there is no quarantined payload {number}")
+        self._peers.catch_up(now=True)
+        plan = plan_replay(self._cache, number, entry, self._center.now_ns(), self._center.open_from_ns())
+        try:
+            if not self.commit(plan.batches, plan.changes()):
+                raise StoreUnavailable(self._center.health.condition("store"))
+        except StoreRefused as error:
+            raise Unsound(f"refused by the store: {error}") from error
+        self._center.health.count("released")
+        self._count(plan)
+        self._receipts.send(plan.heard)
+
+    def commit(self, batches: Sequence[RowBatch], changes: Changes) -> bool:
+        """Writes store and ledger, retrying while they are unavailable, and adopts the result; False if it was stopped
+        meanwhile. Raises `StoreRefused`.
+        """
+        result = self._retry.run(lambda: self._center.commit(batches, changes))
+        if result is None:
+            return False
+        self._center.health.set_condition("store", "ok")
+        self._cache.adopt(result)
+        return True
+
+    def _count(self, plan: IngestPlan) -> None:
+        health = self._center.health
+        for name, number in plan.counts.items():
+            health.count(name, number)
+        if rows := sum(len(batch.facts) for batch in plan.batches):
+            health.count("fact_rows", rows)
+        if rows := sum(len(batch.values) for batch in plan.batches):
+            health.count("value_rows", rows)
+
+    def _forget_old_values(self, plan: IngestPlan) -> None:
+        """Deletes expired process values once an hour: when values arrive, or always if none are to be kept."""
+        store, now_ns = self._center.store, self._center.now_ns()
+        due = not self._cache.keeps_values or any(len(batch.values) > 0 for batch in plan.batches)
+        if now_ns < self._forget_next_ns or not isinstance(store, KeepsValues) or not due:
+            return
+        self._forget_next_ns = now_ns + _FORGET_EVERY_NS
+        try:
+            store.forget_values(now_ns - self._center.keep_values_ns)
+        except (StoreUnavailable, StoreRefused) as error:
+            self._center.health.count("values_not_forgotten")
+            self._center.health.set_note("values", str(error))

@@ -1,0 +1,67 @@
+"""Upkeep of the sums while the store runs: which hours are stale, one step of adding up, deletion of old minutes."""
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from duckdb import DuckDBPyConnection
+
+from center.contract.store import RowBatch, StoreRefused
+from center.model.retention import deleted_before_ns
+from center.stores.duckdb.rollups import tables
+
+_STEP_S: Final = 0.2
+_MAX_BINS: Final = 1024
+
+
+class RollupUpkeep:
+    """Mirrors the file's list of stale hours in memory. The caller holds the store's write lock, except for `load`."""
+
+    def __init__(self, retention_ns: int) -> None:
+        """retention_ns: how long minute rows are kept, 0 for ever."""
+        self._retention_ns = retention_ns
+        self._stale: set[tables.Bin] = set()
+        self._minutes_from_ns = 0
+        self._bins_per_step = 1
+
+    def load(self, cursor: DuckDBPyConnection) -> None:
+        """Reads the state from a file that has just been opened."""
+        self._stale, self._minutes_from_ns = tables.read_stale(cursor), tables.minutes_from(cursor)
+
+    def mark_stale(self, cursor: DuckDBPyConnection, batches: Sequence[RowBatch]) -> set[tables.Bin]:
+        """Puts the hours of these rows on the list; returns the new ones, for `committed`. Raises `StoreRefused` if a
+        row's minute has been deleted.
+        """
+        hours = tables.hours_of(batches)
+        if late := [start for _, start in hours if start < self._minutes_from_ns]:
+            raise StoreRefused(f"closed: rows at {min(late)} ns are older than the minutes that are kept")
+        new = hours - self._stale
+        tables.mark(cursor, "stale_hours", new)
+        return new
+
+    def committed(self, stale: Iterable[tables.Bin]) -> None:
+        """Hours that `mark_stale` returned are in the file."""
+        self._stale |= set(stale)
+
+    def step(self, cursor: DuckDBPyConnection, now_ns: int) -> bool:
+        """Adds up some bins or deletes a day of minute rows, and commits; True if there may be more to do. No rows are
+        written meanwhile, so a step that took long is followed by a smaller one.
+        """
+        began_s = time.perf_counter()
+        done = tables.add_up_hours(cursor, self._stale, now_ns, self._bins_per_step)
+        more = bool(done) or tables.add_up_days(cursor, self._stale, now_ns, self._bins_per_step)
+        minutes_from_ns, until_ns = self._minutes_from_ns, deleted_before_ns(self._retention_ns, now_ns)
+        if not more and not any(start < until_ns for _, start in self._stale):
+            minutes_from_ns = tables.delete_minutes(cursor, until_ns)
+        cursor.commit()
+        more = more or minutes_from_ns != self._minutes_from_ns
+        self._stale -= done
+        self._minutes_from_ns = minutes_from_ns
+        self._adapt(time.perf_counter() - began_s)
+        return more
+
+    def _adapt(self, spent_s: float) -> None:
+        if spent_s > _STEP_S:
+            self._bins_per_step = max(self._bins_per_step // 2, 1)
+        elif spent_s < _STEP_S / 4:
+            self._bins_per_step = min(self._bins_per_step * 2, _MAX_BINS)

@@ -1,0 +1,50 @@
+"""One database on an InfluxDB server: where rows and metadata lie, and how they are written and read."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from center.contract.store import StoreRefused, StoreUnavailable
+from center.stores.influxdb.codec import values
+from center.stores.influxdb.codec.escape import name, unpack
+from center.stores.influxdb.server import InfluxServer
+from center.stores.influxdb.setup import METADATA, ROWS
+
+
+class InfluxDatabase:
+    """Two retention policies, for rows and for metadata (see `setup`). Any thread may use it."""
+
+    def __init__(self, server: InfluxServer, database: str) -> None:
+        self.server, self.name = server, database
+        is_2x = bool(server.address.org)
+        self._rows_bucket = database if is_2x else f"{database}/{ROWS}"
+        self._metadata_bucket = f"{database}-books" if is_2x else f"{database}/{METADATA}"
+
+    def source(self, measurement: str, policy: str = ROWS) -> str:
+        """A measurement as InfluxQL names it after FROM."""
+        return f"{name(self.name)}.{name(policy)}.{name(measurement)}"
+
+    def sources(self, measurement: str) -> tuple[str, str]:
+        """The measurement of rows, and that of their hourly sums."""
+        return self.source(measurement), self.source(f"{measurement}_hour", METADATA)
+
+    def ask(self, statements: Sequence[str]) -> list[dict[str, Any]]:
+        """The results of InfluxQL statements. Raises `StoreUnavailable`."""
+        return self.server.ask(statements, self.name)
+
+    def write_rows(self, lines: Sequence[str]) -> None:
+        """Writes rows. Raises `StoreUnavailable`, or `StoreRefused` after all other lines were written."""
+        self.server.write(self._rows_bucket, lines)
+
+    def write_metadata(self, lines: Sequence[str]) -> None:
+        """Writes what the store keeps about its rows. Raises `StoreUnavailable`."""
+        try:
+            self.server.write(self._metadata_bucket, lines)
+        except StoreRefused as error:
+            raise StoreUnavailable(f"{self.server.address.url}: marks are refused: {error}") from error
+
+    def sites(self) -> list[str]:
+        """All sites that ever had rows."""
+        (found,) = self.ask([f"SHOW TAG VALUES ON {name(self.name)} WITH KEY = {name('site')}"])
+        measurements = ("facts", "losses", "stops", values.MEASUREMENT, "facts_hour", "losses_hour")
+        packed = {row[1] for item in found.get("series", ()) if item["name"] in measurements for row in item["values"]}
+        return sorted(map(unpack, packed))

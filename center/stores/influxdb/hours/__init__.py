@@ -1,0 +1,1 @@
+"""Sums of hours: which are up to date, the file that caches them, and their upkeep."""
