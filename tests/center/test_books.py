@@ -274,7 +274,7 @@ def test_leases_numbers_and_parts_belong_to_one_process_at_a_time(shared):
     lonely = shared()
     eventually(lambda: _joins(lonely, alone=True))
     with pytest.raises(Misconfigured, match="role_taken"):
-        shared().join(alone=False)
+        shared().processes.join(alone=False)
 
 
 def test_a_database_that_is_away_is_said_and_what_was_held_is_taken_back():
