@@ -23,7 +23,8 @@ from agent.uplink.sender import ReceiptEffect, Sender
 from agent.uplink.stream_window import SendLimits
 from center.contract.ledger import Changes, LedgerSnapshot
 from center.contract.streams import StreamKey
-from center.ingest.plan import EnvelopeMessage, plan_messages
+from center.ingest.plan import EnvelopeMessage
+from center.ingest.planner import plan_messages
 from center.ledger.cache import LedgerCache, is_ahead, receipt
 from oee.model.facts import FACT_COLUMNS, MINUTE_NS, NO_LOSSES, make_facts
 from wire.bodies import Dropped, Status, facts_body
