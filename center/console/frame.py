@@ -77,7 +77,8 @@ async def _end_if_changed(client: Client, viewer: Viewer) -> None:
     if still != viewer:
         client.run_javascript("location.reload()")
         await asyncio.sleep(_RELOAD_WAIT_S)
-        client.delete()
+        if client.has_socket_connection:  # else it has reloaded, and NiceGUI deletes its client after a while
+            client.delete()
 
 
 def assets() -> Markup:
