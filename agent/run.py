@@ -44,12 +44,13 @@ from agent.reports.status import GatewayReport, live_machines
 from agent.store.commit import Committer
 from agent.store.outbox_thread import all_streams
 from agent.store.site import SiteRevision
-from agent.uplink.broker import broker_of
-from agent.uplink.budget import Budget, Level, Part, Plan
+from agent.uplink.budget import Budget, DataPlan, Level, Part
 from agent.uplink.data_estimate import expected
+from agent.uplink.mqtt.broker import broker_of
+from agent.uplink.reception import UplinkHooks
 from agent.uplink.sender import Sender
 from agent.uplink.stream_window import SendLimits
-from agent.uplink.uplink import Hooks, Uplink
+from agent.uplink.uplink import Uplink
 from cli.signals import run_until_signal
 from config import Site, compile_site, description, load_profiles, load_site, values_of
 from config.devices.kinds import stale_after_s
@@ -149,7 +150,7 @@ class Agent:
         link = self.site.center
         if link is None:
             return None
-        plan = Plan(link.data_mb, link.data_from_day, a_day)
+        plan = DataPlan(link.data_mb, link.data_from_day, a_day)
         budget = Budget(
             plan, self._settings.get(_DATA, ""), lambda level: _follow_data_level(self.recorder, plan, level)
         )
@@ -157,7 +158,7 @@ class Agent:
         uplink = Uplink(
             broker_of(link, self.site.site, self.site.gateway),
             self.sender,
-            Hooks(
+            UplinkHooks(
                 self.committer.thread.read,
                 self.committer.receipted,
                 self.report.status,
@@ -173,8 +174,8 @@ class Agent:
             budget=budget,
         )
         self.committer.on_commit = uplink.nudge
-        self.corrections.inbox.on_outcome = self.feed.status_changed = uplink.status_changed
-        self.feed.show = lambda snapshots: uplink.show(live_machines(snapshots))
+        self.corrections.inbox.on_outcome = self.feed.status_changed = uplink.announcements.status_changed
+        self.feed.show = lambda snapshots: uplink.announcements.show(live_machines(snapshots))
         return uplink
 
     def announce_site(self, valid_from_ns: int) -> None:
@@ -190,7 +191,7 @@ class Agent:
         await self.committer.commit(final=final)
         await self.report.measure()
         if self.uplink and bool(self.committer.thread.trouble) != had_trouble:
-            self.uplink.status_changed()
+            self.uplink.announcements.status_changed()
 
     async def _commit_full(self) -> None:
         """Process values fill an envelope long before the next commit where there are thousands a second: they then
@@ -281,7 +282,7 @@ class Agent:
             await self.feed.tick(last=True)
 
 
-def _follow_data_level(recorder: Recorder, plan: Plan, level: Level) -> None:
+def _follow_data_level(recorder: Recorder, plan: DataPlan, level: Level) -> None:
     """What the month's data allow has changed."""
     recorder.paused = level is not Level.ALL
     if level is Level.ALL:

@@ -40,7 +40,7 @@ class Level(IntEnum):
 
 
 @dataclass(frozen=True)
-class Plan:
+class DataPlan:
     """limit_mb: a month's [MB], None for no limit; from_day: the day on which it begins; expected: bytes a day of each
     part, as long as nothing is measured.
     """
@@ -53,9 +53,9 @@ class Plan:
 class Budget:
     """One gateway's month."""
 
-    def __init__(self, plan: Plan, saved: str = "", tell: Callable[[Level], None] = lambda _: None) -> None:
-        """saved: what `saved` gave before. tell: hears of each change of level."""
-        self._plan, self._tell = plan, tell
+    def __init__(self, plan: DataPlan, saved: str = "", on_level: Callable[[Level], None] = lambda _: None) -> None:
+        """saved: what `saved` gave before. on_level: called at each change of level."""
+        self._plan, self._on_level = plan, on_level
         self._month, self._spent = "", dict.fromkeys(_PARTS, 0.0)
         self._counted_s = 0.0
         self._seen_s: float | None = None
@@ -86,7 +86,7 @@ class Budget:
         level = self._decide(now_s)
         if level is not self._level:
             self._level = level
-            self._tell(level)
+            self._on_level(level)
 
     @property
     def level(self) -> Level:
@@ -110,8 +110,8 @@ class Budget:
 
     def saved(self) -> str:
         """What to keep on disk."""
-        told = {part: round(size) for part, size in self._spent.items()}
-        return json.dumps({"month": self._month, "counted_s": round(self._counted_s)} | told)
+        spent = {part: round(size) for part, size in self._spent.items()}
+        return json.dumps({"month": self._month, "counted_s": round(self._counted_s)} | spent)
 
     def _decide(self, now_s: float) -> Level:
         if self._plan.limit_mb is None:

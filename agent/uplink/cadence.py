@@ -1,9 +1,10 @@
-"""When a message that repeats is due. Pure: told the time."""
+"""When a message that repeats is due, and when to connect again. Pure: told the time."""
 
 from dataclasses import dataclass
 from typing import Final
 
 _SHORTEST_CAP_S: Final = 2.0
+_STABLE_S: Final = 30.0
 
 
 @dataclass
@@ -28,8 +29,8 @@ class Cadence:
         self.last_s, self.changed = now_s, False
         return True
 
-    def again(self) -> None:
-        """Forget what was sent: the other side is a new one."""
+    def restart(self) -> None:
+        """It is due at once: the other side has not seen the last one."""
         self.last_s = None
 
 
@@ -42,3 +43,33 @@ def backoff_s(attempt: int, away_s: float, fraction: float, *, most_s: float = 6
     """
     cap_s = min(most_s, max(_SHORTEST_CAP_S, away_s / 30))
     return (0.1 + 0.9 * fraction) * min(cap_s, 2.0 ** min(attempt - 1, 16))
+
+
+class Reconnection:
+    """How long to wait between connections. Times are monotonic [s]."""
+
+    def __init__(self, most_s: float) -> None:
+        """most_s: the longest wait [s]."""
+        self._most_s = most_s
+        self._attempt = 0
+        self._connected_s: float | None = None
+        self._began_s = 0.0
+        self._succeeded = False
+
+    def begin(self, now_s: float) -> None:
+        """A connection is tried."""
+        self._began_s, self._succeeded = now_s, False
+        if self._connected_s is None:
+            self._connected_s = now_s
+
+    def succeeded(self) -> None:
+        """It stands."""
+        self._succeeded = True
+
+    def wait_s(self, now_s: float, fraction: float) -> float:
+        """It has ended: how long to wait before the next [s]. fraction: a random number in [0, 1)."""
+        if self._succeeded or self._connected_s is None:
+            self._connected_s = now_s
+        stable = self._succeeded and now_s - self._began_s > _STABLE_S
+        self._attempt = 1 if stable else self._attempt + 1
+        return backoff_s(self._attempt, now_s - self._connected_s, fraction, most_s=self._most_s)

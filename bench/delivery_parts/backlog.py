@@ -12,9 +12,10 @@ from agent.outbox.outbox import Outbox
 from agent.outbox.streams import EnvelopeKey
 from agent.process.health import Health
 from agent.store.outbox_thread import all_streams
-from agent.uplink.broker import Broker
+from agent.uplink.mqtt.broker import Broker
+from agent.uplink.reception import UplinkHooks
 from agent.uplink.sender import Sender
-from agent.uplink.uplink import Hooks, Uplink
+from agent.uplink.uplink import Uplink
 from oee.model.facts import FACT, FACT_COLUMNS, LOSS_COLUMNS, MINUTE_NS, Facts, Losses, make_table
 from oee.model.states import State
 from wire.bodies import Status, facts_body
@@ -87,7 +88,7 @@ async def _drain(box, port):
     uplink = Uplink(
         Broker("127.0.0.1", port),
         sender,
-        Hooks(read, learned, status, time.time_ns),
+        UplinkHooks(read, learned, status, time.time_ns),
         Health(),
         site="bench",
         gateway="main",

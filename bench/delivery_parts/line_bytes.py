@@ -1,5 +1,5 @@
 """What crosses the line in a machine's day at a site of 20 machines: facts, losses, stops, corrections, live and status,
-worked out by the agent's own pipeline from simulated machines; headers of MQTT, TCP and TLS as `agent.uplink.in_flight` counts them.
+worked out by the agent's own pipeline from simulated machines; headers of MQTT, TCP and TLS as `agent.uplink.traffic` counts them.
 """
 
 import random
@@ -8,7 +8,7 @@ from adapters.contract import Row
 from agent.compute.pipeline import Pipeline, snapshots
 from agent.outbox.packing import bodies
 from agent.reports.status import live_machines
-from agent.uplink.in_flight import Meter
+from agent.uplink.traffic import TrafficMeter
 from config import compile_site, load_profiles, parse_site
 from oee.model.states import Quality
 from wire.bodies import Live, Status
@@ -79,7 +79,7 @@ def machine_day(machines=20, hours=1.0):
         for tag, value in (("run", True), ("count", 0), ("rejects", 0))
     ]
     pipeline.feed_rows(first)
-    meter, seq, told, sent_live, changes = Meter(), 0, None, 0.0, 0
+    meter, seq, told, sent_live, changes = TrafficMeter(), 0, None, 0.0, 0
     spent = {"facts": 0, "live": 0, "status": 0}
 
     def publish(part, name, size):

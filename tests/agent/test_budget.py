@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.outbox.streams import EnvelopeKey
-from agent.uplink.budget import LIVE, MB, MUST, VALUES, Budget, Level, Plan
-from agent.uplink.in_flight import Line, Meter
+from agent.uplink.budget import LIVE, MB, MUST, VALUES, Budget, DataPlan, Level
+from agent.uplink.in_flight import InFlight
+from agent.uplink.traffic import TrafficMeter
 
 NOVEMBER_S = datetime(2026, 11, 1, tzinfo=UTC).timestamp()
 DAY_S = 86_400
@@ -17,7 +18,7 @@ HOUR_S = 3600
 def month(limit_mb, a_day, days=30, start_s=NOVEMBER_S):
     """A month in which each part costs so many bytes a day as long as it may travel; the budget and what was told."""
     told = []
-    budget = Budget(Plan(limit_mb, expected={MUST: a_day[MUST], LIVE: a_day[LIVE]}), tell=told.append)
+    budget = Budget(DataPlan(limit_mb, expected={MUST: a_day[MUST], LIVE: a_day[LIVE]}), on_level=told.append)
     for hour in range(days * 24):
         spent = {MUST: a_day[MUST] / 24, LIVE: a_day[LIVE] / 24, VALUES: a_day[VALUES] / 24}
         if budget.level is not Level.ALL:
@@ -63,7 +64,7 @@ def test_the_limit_holds_wherever_what_must_travel_fits(limit_mb, must, live, va
 
 
 def test_the_month_begins_on_its_day_and_what_was_spent_outlives_a_restart():
-    plan = Plan(100, from_day=15)
+    plan = DataPlan(100, from_day=15)
     budget = Budget(plan)
     budget.spend({MUST: 5 * MB}, NOVEMBER_S + 13 * DAY_S)
     again = Budget(plan, budget.saved())
@@ -75,13 +76,13 @@ def test_the_month_begins_on_its_day_and_what_was_spent_outlives_a_restart():
 
 
 def test_the_forecast_is_what_was_spent_and_what_is_expected():
-    budget = Budget(Plan(100, expected={MUST: 1 * MB, LIVE: 1 * MB}))
+    budget = Budget(DataPlan(100, expected={MUST: 1 * MB, LIVE: 1 * MB}))
     budget.spend({MUST: 1 * MB}, NOVEMBER_S + 10 * DAY_S)
     assert round(budget.forecast_mb(NOVEMBER_S + 10 * DAY_S)) == 1 + 2 * 20
 
 
 def test_a_meter_gives_to_each_part_what_it_weighs_and_the_rest_to_what_must_travel():
-    meter = Meter()
+    meter = TrafficMeter()
     meter.publish(LIVE, "t", 1000)
     first = meter.take(5000)
     assert sum(first.values()) == 5000
@@ -94,7 +95,7 @@ def test_a_meter_gives_to_each_part_what_it_weighs_and_the_rest_to_what_must_tra
 
 
 def test_a_line_is_full_until_the_broker_answers():
-    line = Line(1000)
+    line = InFlight(1000)
     line.sent(1, EnvelopeKey("s", 1), 600)
     assert not line.full
     line.sent(2, None, 600)
@@ -108,9 +109,9 @@ def test_a_line_is_full_until_the_broker_answers():
 
 def test_a_clock_that_nobody_vouches_for_begins_no_month():
     """A gateway without a battery wakes up in 1970."""
-    budget = Budget(Plan(100))
+    budget = Budget(DataPlan(100))
     budget.spend({MUST: 50 * MB}, NOVEMBER_S + 10 * DAY_S)
-    again = Budget(Plan(100), budget.saved())
+    again = Budget(DataPlan(100), budget.saved())
     again.spend({MUST: 1 * MB}, 1000.0, dated=False)
     again.spend({MUST: 1 * MB}, NOVEMBER_S + 11 * DAY_S)
     assert again.used_mb == 52

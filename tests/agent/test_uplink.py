@@ -12,10 +12,11 @@ from agent.outbox import envelopes as on_disk
 from agent.outbox.outbox import Outbox
 from agent.process.health import Health
 from agent.store.outbox_thread import all_streams
-from agent.uplink.broker import Broker
+from agent.uplink.mqtt.broker import Broker
+from agent.uplink.reception import UplinkHooks
 from agent.uplink.sender import Sender
 from agent.uplink.stream_window import SendLimits
-from agent.uplink.uplink import Hooks, Uplink
+from agent.uplink.uplink import Uplink
 from center.ingest.mqtt import BrokerSettings as CenterBroker
 from center.ingest.worker import Ingest
 from center.runtime.state import center_state
@@ -34,7 +35,7 @@ class Gateway:
         self.sender = Sender(all_streams(self.outbox), self.outbox.settings().get("generation", ""), limits)
         self.health = Health()
         self.learned = []
-        hooks = Hooks(self._read, self._learned, self._status, time.time_ns)
+        hooks = UplinkHooks(self._read, self._learned, self._status, time.time_ns)
         broker = Broker("127.0.0.1", port, **account)
         self.uplink = Uplink(broker, self.sender, hooks, self.health, site="test", gateway="main")
 
@@ -187,12 +188,12 @@ async def test_live_at_once_on_a_change_and_the_will_when_it_dies(broker, tmp_pa
     with brokers.Center(broker.port) as center:
         async with running(tmp_path / "o.db", broker.port) as gateway:
             await until(lambda: gateway.uplink.connected)
-            gateway.uplink.show(machines("running", 1))
+            gateway.uplink.announcements.show(machines("running", 1))
             await until(lambda: center.plain.get("live"))
-            gateway.uplink.show(machines("running", 2))  # pieces alone are no reason
+            gateway.uplink.announcements.show(machines("running", 2))  # pieces alone are no reason
             await asyncio.sleep(1.3)
             assert len(center.plain["live"]) == 1
-            gateway.uplink.show(machines("breakdown", 2))
+            gateway.uplink.announcements.show(machines("breakdown", 2))
             await until(lambda: len(center.plain["live"]) == 2, 1.0)
             assert center.plain["live"][-1]["machines"]["m"]["state"] == "breakdown"
             gateway.uplink._session.close(goodbye=False)  # as if the power had gone
@@ -263,5 +264,5 @@ async def test_what_was_published_before_the_center_listened_goes_out_again_at_i
 
 
 def test_a_refused_bundle_is_named(tmp_path):
-    assert f"{tmp_path / 'x.bundle'} is not valid" in Broker("127.0.0.1", 1, bundle=tmp_path / "x.bundle").look
-    assert "password_file" in Broker("127.0.0.1", 1).look
+    assert f"{tmp_path / 'x.bundle'} is not valid" in Broker("127.0.0.1", 1, bundle=tmp_path / "x.bundle").cure
+    assert "password_file" in Broker("127.0.0.1", 1).cure

@@ -8,7 +8,7 @@ import pytest
 from certificates import Authority
 from test_uplink import running, until
 
-from agent.uplink.mqtt import MQTT311
+from agent.uplink.mqtt.session import MQTT311
 from agent.uplink.uplink import Uplink
 from wire.accounts import account, center_rules, gateway_rules
 

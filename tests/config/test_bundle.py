@@ -3,7 +3,7 @@
 import pytest
 
 import words
-from agent.uplink.broker import broker_of, login, stamp_of
+from agent.uplink.mqtt.broker import broker_of, login, stamp_of
 from config import Misconfigured, parse_site
 from config.bundle import Bundle, bundle_for, load_bundle, write_bundle
 

@@ -23,8 +23,8 @@ class Broker:
     private_key_file: Path | None = None
 
     @property
-    def look(self) -> str:
-        """What to look at where the account is refused."""
+    def cure(self) -> str:
+        """What to do where the broker refuses the account."""
         if self.bundle:
             return f"{self.bundle} is not valid any more; ask the center for a new one (nhip enroll)"
         return "check username, password_file and the broker's access rules"

@@ -1,0 +1,1 @@
+"""One MQTT connection: where the broker is, and a session with it."""

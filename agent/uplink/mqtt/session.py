@@ -1,0 +1,195 @@
+"""One MQTT connection: paho's protocol on asyncio's loop, and nothing that retries by itself."""
+
+import asyncio
+import socket
+import ssl
+import struct
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.reasoncodes import ReasonCode
+
+from agent.uplink.mqtt.broker import Broker, Login, login, stamp_of
+from agent.uplink.mqtt.paho_loop import PahoLoop
+
+MQTT5: Final = paho.MQTTv5
+MQTT311: Final = paho.MQTTv311
+VERSIONS: Final[dict[int, str]] = {MQTT5: "5", MQTT311: "3.1.1"}
+_UNSUPPORTED_VERSION: Final = 0x84
+_TCP_INFO_BYTES: Final = 208
+_HEADERS_BYTES: Final = 52
+"""IPv4 and TCP with time stamps, on each segment."""
+_KEEPALIVE_S: Final = 30  # a dead link is noticed within one and a half of it
+
+
+class ConnectRefused(Exception):
+    """The broker answered CONNECT with no. unsupported: it does not speak this version of MQTT."""
+
+    def __init__(self, reason: str, *, unsupported: bool = False) -> None:
+        super().__init__(reason)
+        self.unsupported = unsupported
+
+
+class ConnectionLost(Exception):
+    """The connection ended before it was asked to."""
+
+
+class NoConnack(Exception):
+    """The broker took the connection but gave no answer to CONNECT."""
+
+
+class MqttMessage(NamedTuple):
+    """A message to publish."""
+
+    topic: str
+    payload: bytes
+    qos: int = 0
+    retain: bool = False
+
+
+@dataclass(frozen=True)
+class MqttEvents:
+    """Called on the event loop. received: topic and payload; acknowledged: message id and MQTT 5 reason, below 0x80 is
+    yes; lost: why.
+    """
+
+    received: Callable[[str, bytes], None]
+    acknowledged: Callable[[int, int], None]
+    lost: Callable[[str], None]
+
+
+class MqttSession:
+    """From CONNECT to the end of one connection; used once."""
+
+    def __init__(
+        self, broker: Broker, client_id: str, will: MqttMessage | None, events: MqttEvents, version: int
+    ) -> None:
+        self._broker, self._events = broker, events
+        self._connack: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.login = Login(None, None, None)
+        self._open = False
+        self._traffic: int | None = None
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=client_id,
+            protocol=MQTTProtocolVersion(version),
+            reconnect_on_failure=False,
+            clean_session=None if version == MQTT5 else True,
+        )
+        client.max_inflight_messages_set(0)  # the sender's window is the limit
+        if will:
+            client.will_set(will.topic, will.payload, will.qos, will.retain)
+        self._loop = PahoLoop(client, self._tick)
+        client.on_connect = self._on_connect
+        client.on_disconnect = lambda *args: self._loop.call(self._ended, str(args[3]))
+        client.on_publish = lambda *args: events.acknowledged(args[2], args[3].value)
+        client.on_message = lambda *args: events.received(args[2].topic, bytes(args[2].payload))
+        self._client = client
+
+    async def open(self, timeout_s: float = 10.0) -> None:
+        """Connects. Raises `ConnectRefused`, `NoConnack`, or `OSError` (also for TLS and name look-up)."""
+        await asyncio.to_thread(self._connect)
+        self._loop.start()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._connack
+        except TimeoutError as error:
+            raise NoConnack(f"no CONNACK within {timeout_s:.0f} s") from error
+
+    def _connect(self) -> None:
+        broker, client = self._broker, self._client
+        self.login = used = login(broker)
+        if used.username is not None:
+            client.username_pw_set(used.username, used.password)
+        if broker.tls:
+            context = ssl.create_default_context(cadata=used.authorities)
+            context.minimum_version = ssl.TLSVersion.TLSv1_2
+            if broker.certificate_file:
+                context.load_cert_chain(broker.certificate_file, broker.private_key_file)
+            client.tls_set_context(context)
+        client.connect(broker.host, broker.port, keepalive=_KEEPALIVE_S)
+
+    def publish(self, message: MqttMessage) -> int:
+        """Queues a message; returns its id. Raises `ConnectionLost` if the connection is gone."""
+        info = self._client.publish(message.topic, message.payload, message.qos, retain=message.retain)
+        if info.rc != paho.MQTT_ERR_SUCCESS:
+            raise ConnectionLost(paho.error_string(info.rc))
+        return info.mid
+
+    def subscribe(self, topic: str) -> None:
+        """Subscribes at QoS 1; retained messages follow. Raises `ConnectionLost` if the connection is gone."""
+        rc, _ = self._client.subscribe(topic, 1)
+        if rc != paho.MQTT_ERR_SUCCESS:
+            raise ConnectionLost(paho.error_string(rc))
+
+    def close(self, *, goodbye: bool = True) -> None:
+        """Frees the socket; without a goodbye the broker publishes the will. Never raises."""
+        self._loop.close()
+        _ = self.traffic_bytes  # the last reading before the socket is gone
+        sock = self._client.socket()
+        if goodbye:
+            self._client.disconnect()
+            with suppress(OSError, ValueError):
+                self._client.loop_write()
+        if isinstance(sock, socket.socket):
+            self._loop.unwatch(sock)
+            with suppress(OSError):
+                sock.close()
+
+    @property
+    def traffic_bytes(self) -> int | None:
+        """What this connection has cost so far (`_tcp_bytes`); None where the system does not tell."""
+        sock = self._client.socket()
+        if isinstance(sock, socket.socket) and (counted := _tcp_bytes(sock)) is not None:
+            self._traffic = counted
+        return self._traffic
+
+    def _on_connect(self, _client: Any, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:
+        if self._connack.done():
+            return
+        if reason.is_failure:
+            unsupported = reason.value == _UNSUPPORTED_VERSION
+            self._connack.set_exception(ConnectRefused(str(reason), unsupported=unsupported))
+        else:
+            self._open = True
+            self._connack.set_result(None)
+
+    def _ended(self, reason: str) -> None:
+        if not self._connack.done():
+            self._connack.set_exception(NoConnack(f"closed before CONNACK: {reason}"))
+        elif self._open and not self._loop.closed:
+            self._events.lost(reason)
+        self._loop.closed = True
+
+    def _tick(self) -> None:
+        if self._open and not self._loop.closed and _is_replaced(self._broker, self.login):
+            self._open = False
+            self._events.lost("the bundle was replaced: connecting with the new one")
+
+
+def _is_replaced(broker: Broker, used: Login) -> bool:
+    """Whether another bundle lies where the one in use came from."""
+    stamp = stamp_of(broker.bundle) if broker.bundle else (0, 0)
+    return stamp not in ((0, 0), used.stamp)
+
+
+def _tcp_bytes(sock: socket.socket) -> int | None:
+    """What a connection has cost so far [bytes], both ways, with the headers of TCP and IP and what was sent twice, as
+    Linux counts it (struct tcp_info in linux/tcp.h, from 4.19 on); None where the system does not tell.
+    """
+    if not hasattr(socket, "TCP_INFO") or sock.fileno() < 0:
+        return None
+    try:
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
+    except OSError:
+        return None
+    if len(info) < _TCP_INFO_BYTES:
+        return None
+    (received,) = struct.unpack_from("=Q", info, 128)
+    segments = sum(struct.unpack_from("=II", info, 136))
+    (sent,) = struct.unpack_from("=Q", info, 200)
+    return int(received + sent + _HEADERS_BYTES * segments)

@@ -1,0 +1,105 @@
+"""What the center says: receipts and declarations, as they arrive."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import ValidationError
+
+from agent.outbox.streams import EnvelopeKey
+from agent.process.health import Health
+from agent.uplink.announcements import Announcements
+from agent.uplink.sender import ReceiptEffect, Sender
+from oee.model.declarations import Declaration
+from wire.bodies import Status
+from wire.declare import decode_declare
+from wire.receipts import contradicts, decode_receipt
+from wire.topics import Kind
+
+_LOG: Final = logging.getLogger("nhip.agent.uplink")
+
+
+@dataclass(frozen=True)
+class UplinkHooks:
+    """What the uplink asks of its owner.
+
+    read: envelopes from disk with their kind, None where one is missing. receipted: a receipt changed something.
+    status: the status as of now. now_ns: gateway time [ns UTC]. echoed: a receipt's echo and the center's time [ns UTC].
+    declared: all declarations of which the center waits for an echo. clock_trusted: whether gateway time may be believed.
+    """
+
+    read: Callable[[Iterable[EnvelopeKey]], Awaitable[list[tuple[EnvelopeKey, str, bytes | None]]]]
+    receipted: Callable[[ReceiptEffect], None]
+    status: Callable[[], Status]
+    now_ns: Callable[[], int]
+    echoed: Callable[[str, int], None] = lambda _echo, _at_ns: None
+    declared: Callable[[Iterable[Declaration]], None] = lambda _: None
+    clock_trusted: Callable[[], bool] = lambda: True
+
+
+class Reception:
+    """Hands receipts to the sender and declarations to the owner."""
+
+    def __init__(
+        self,
+        topic: Callable[[Kind], str],
+        sender: Sender,
+        hooks: UplinkHooks,
+        health: Health,
+        announcements: Announcements,
+    ) -> None:
+        self.topics = {topic("receipt"): self._receipt, topic("declare"): self._declarations}
+        """What to subscribe to."""
+        self.settled = asyncio.Event()
+        """Set by each receipt."""
+        self._sender, self._hooks, self._health, self._announcements = sender, hooks, health, announcements
+        self._checks: dict[str, tuple[int, str]] = {}
+
+    def received(self, topic: str, payload: bytes) -> bool:
+        """A message of the broker; False if it is none of ours."""
+        take = self.topics.get(topic)
+        if take is None:  # amqtt hands out retained messages that nobody subscribed to
+            self._health.count("messages_unasked")
+            return False
+        take(topic, payload)
+        return True
+
+    def _receipt(self, topic: str, payload: bytes) -> None:
+        try:
+            receipt = decode_receipt(payload)
+        except ValidationError as error:
+            self._health.count("receipts_unreadable")
+            _LOG.warning("receipt unreadable topic=%s why=%r", topic, error.errors()[0]["msg"])
+            return
+        self._health.count("receipts")
+        if receipt.echo:
+            self._hooks.echoed(receipt.echo, receipt.at_ns)
+        effect = self._sender.receipt(receipt, time.monotonic())
+        self._checks |= effect.checks
+        if effect.changed:
+            self._hooks.receipted(effect)
+        if effect.new_generation or effect.behind:
+            self._announcements.status_changed()  # echo the generation, or the marks that the center has forgotten
+        self.settled.set()
+
+    def _declarations(self, _topic: str, payload: bytes) -> None:
+        try:
+            message = decode_declare(payload)
+        except ValidationError as error:
+            self._health.count("declarations_unreadable")
+            _LOG.warning("declarations unreadable why=%r", error.errors()[0]["msg"])
+            return
+        self._hooks.declared(row.declaration() for row in message.declarations)
+
+    async def compare(self) -> None:
+        """Checks that what the center has under our numbers is ours, before anything more is sent under them."""
+        if not self._checks:
+            return
+        checks, self._checks = self._checks, {}
+        for key, _, data in await self._hooks.read([EnvelopeKey(stream, seq) for stream, (seq, _) in checks.items()]):
+            if data is not None and contradicts(data, checks[key.stream]):
+                self._health.count("numbers_not_ours")
+                self._hooks.receipted(self._sender.bar(key.stream))
