@@ -137,12 +137,12 @@ def ready(data: dict[str, Any]) -> tuple[Any, int]:
     assert chunk is not None
     begin = chunk.first_ns
     state = engine.EngineState(settled_ns=begin, until_ns=begin, since_ns=begin, rows=chunk.samples)
-    whole = engine.assess(machine(), state, chunk.last_ns + S).whole
-    return whole, len(whole.line)
+    window = engine.assess(machine(), state, chunk.last_ns + S).window
+    return window, len(window.timeline)
 
 
-def kernel(whole: Any, end_ns: int) -> int:
-    return len(aggregate(replace(whole), T0, end_ns)[0])  # a new whole: nothing looked up before
+def kernel(window: Any, end_ns: int) -> int:
+    return len(aggregate(replace(window), T0, end_ns)[0])  # a new window: nothing cached yet
 
 
 def with_pandas(data: dict[str, Any]) -> dict[str, int]:
@@ -240,9 +240,9 @@ def measure(name: str, days: int) -> dict[str, Any]:
         return parquet(days)
     data = history(days, irregular=name == "irregular")
     if name == "kernel":
-        whole, changes = ready(data)
-        end_ns = int(whole.line.end_ns[-1])
-        return timed(lambda: kernel(whole, end_ns), len(data["t"])) | {"changes": changes}
+        window, changes = ready(data)
+        end_ns = int(window.timeline.end_ns[-1])
+        return timed(lambda: kernel(window, end_ns), len(data["t"])) | {"changes": changes}
     run: Callable[[dict[str, Any]], Any] = {"pandas": with_pandas, "read": read_once}.get(name, from_columns)
     return timed(lambda: run(data), len(data["t"]))
 

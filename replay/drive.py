@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from config import Site, compile_site, load_profiles
 from oee.engine import step as engine
 from oee.engine.production import count_all
-from oee.kpi.orders import Stretch, facts_by_order, stretches
+from oee.kpi.orders import OrderPeriod, facts_by_order, order_periods
 from oee.model.declarations import Declaration
 from oee.model.facts import MINUTE_NS, MS_NS, NO_LOSSES
 from oee.model.machine import Machine
@@ -54,7 +54,7 @@ class Outcome:
     totals: Totals
     conflicts: tuple[Conflict, ...]
     rows: int
-    orders: Mapping[str, tuple[Stretch, ...]] = field(default_factory=dict)
+    orders: Mapping[str, tuple[OrderPeriod, ...]] = field(default_factory=dict)
 
 
 def replay(
@@ -104,9 +104,9 @@ def _go(
     return None
 
 
-def orders_of(said: Mapping[str, tuple[Declaration, ...]]) -> dict[str, tuple[Stretch, ...]]:
+def orders_of(said: Mapping[str, tuple[Declaration, ...]]) -> dict[str, tuple[OrderPeriod, ...]]:
     """Each machine's orders; machines of which none was said are not in it."""
-    return {name: stretches(told) for name, told in said.items() if any(item.field == "order" for item in told)}
+    return {name: order_periods(told) for name, told in said.items() if any(item.field == "order" for item in told)}
 
 
 def _recorded(machine: Machine) -> Machine:
@@ -169,14 +169,14 @@ class _Run:
 
     def _gather(self, found: engine.Step, settled_ns: int, until_ns: int) -> None:
         """Cycles and orders since the time settled before."""
-        if found.whole is None:
+        if found.window is None:
             return
-        low = max(settled_ns, self._totals.from_ns, int(found.whole.line.start_ns[0]))
+        low = max(settled_ns, self._totals.from_ns, int(found.window.timeline.start_ns[0]))
         high = min(until_ns, self._totals.to_ns)
         if low >= high:
             return
-        self._totals.gathered.add_cycles(found.whole, low, high)
-        for order, facts in facts_by_order(found.whole, self._orders.get(found.whole.machine.id, ()), low, high):
+        self._totals.gathered.add_cycles(found.window, low, high)
+        for order, facts in facts_by_order(found.window, self._orders.get(found.window.machine.id, ()), low, high):
             self._totals.add_order(order, facts)
 
     def _last_pieces(self, last_ns: int) -> None:

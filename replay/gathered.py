@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from oee.engine.stops import Stops, select_stops
-from oee.engine.window import Whole
+from oee.engine.window import Window
 from oee.kpi.changeovers import Changeover, changeovers
 from oee.kpi.learn import Runs, join_runs, runs_of
 from oee.model.machine import Machine
@@ -51,10 +51,10 @@ class Gathered:
         self.unpaired_ms += found.unpaired_ms
         self.still_open += found.still_open
 
-    def add_cycles(self, whole: Whole, start_ns: int, end_ns: int) -> None:
+    def add_cycles(self, window: Window, start_ns: int, end_ns: int) -> None:
         """Cycles of `[start_ns, end_ns)`, which must be settled."""
-        for (product, per_count), runs in runs_of(whole, start_ns, end_ns).items():
-            key = (whole.machine.id, product, per_count)
+        for (product, per_count), runs in runs_of(window, start_ns, end_ns).items():
+            key = (window.machine.id, product, per_count)
             joined = join_runs(self.runs[key], runs) if key in self.runs else runs
             self.runs[key] = joined.latest(CYCLES_KEPT)
 

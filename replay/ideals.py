@@ -16,7 +16,7 @@ def ideal_times(outcome: Outcome) -> list[dict[str, Any]]:
     """For each machine and product what is set and what the fastest repeatable cycles propose. Nothing is applied."""
     best: dict[tuple[str, str], Proposal] = {}
     for (machine, product, per_count), runs in sorted(outcome.totals.gathered.runs.items()):
-        found = learn(runs.stretches(), per_count=per_count, poll_ns=poll_ns(outcome, machine))
+        found = learn(runs.split(), per_count=per_count, poll_ns=poll_ns(outcome, machine))
         key = (machine, product)
         if key not in best or found.evidence.cycles > best[key].evidence.cycles:
             best[key] = found

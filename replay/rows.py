@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from oee.kpi import kpi
-from oee.kpi.orders import Stretch
+from oee.kpi.orders import OrderPeriod
 from oee.model.calendars import cut
 from oee.model.facts import FACT_COLUMNS, MS_NS, Int64
 from oee.model.states import CalendarClass, State
@@ -45,7 +45,7 @@ def plan(outcome: Outcome, by: Sequence[str], wanted: CalendarClass = CalendarCl
 def _parts(outcome: Outcome, window: Window, *, apart: bool) -> Iterator[tuple[str, str, int, int]]:
     """Machine, order, start and end of the parts of the window: by order where that is asked for, else each machine's
     whole window."""
-    whole = (Stretch("", window.start_ns, window.end_ns),)
+    whole = (OrderPeriod("", window.start_ns, window.end_ns),)
     for name in outcome.machines:
         for item in outcome.orders.get(name, whole) if apart else whole:
             low, high = max(item.start_ns, window.start_ns), min(item.end_ns or window.end_ns, window.end_ns)

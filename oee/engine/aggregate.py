@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oee.engine.events import Events, events
-from oee.engine.window import Whole
+from oee.engine.window import Window
 from oee.model.facts import (
     FACT,
     FACT_COLUMNS,
@@ -34,16 +34,16 @@ from oee.model.states import State
 _STATES: Final = len(State)
 
 
-def aggregate(whole: Whole, start_ns: int, end_ns: int) -> tuple[Facts, Losses]:
+def aggregate(window: Window, start_ns: int, end_ns: int) -> tuple[Facts, Losses]:
     """Facts and losses of what lies in `[start_ns, end_ns)` of the window, `n` zero.
 
     Over a partition of the window the results add up to the window's, exactly.
     """
     if end_ns <= start_ns:
         return NO_FACTS, NO_LOSSES
-    cells = _cells(whole, start_ns, end_ns)
-    more = [_Placed(part, _held(part.t_ns, cells.start_ns)) for part in events(whole, start_ns, end_ns)]
-    return _facts(whole, cells, more), _losses(whole, cells, more[0])
+    cells = _cells(window, start_ns, end_ns)
+    more = [_Placed(part, _last_edges(part.t_ns, cells.start_ns)) for part in events(window, start_ns, end_ns)]
+    return _facts(window, cells, more), _losses(window, cells, more[0])
 
 
 @dataclass(frozen=True)
@@ -67,24 +67,30 @@ class _Placed:
     cell: Int64
 
 
-def _held(t_ns: Int64, edges: Int64) -> Int64:
+def _last_edges(t_ns: Int64, edges: Int64) -> Int64:
     """Number of the last edge at or before each time, 0 where there is none."""
     out: Int64 = np.maximum(np.searchsorted(edges, t_ns, "right") - 1, 0)
     return out
 
 
-def _held_by_many(t_ns: Int64, edges: Int64) -> Int64:
+def _last_edges_of_sorted(t_ns: Int64, edges: Int64) -> Int64:
     """The same where both ascend and the times are more than the edges: the edges are looked up, then counted."""
     at = np.searchsorted(t_ns, edges)
     out: Int64 = np.maximum(np.bincount(at, minlength=len(t_ns) + 1)[: len(t_ns)].cumsum() - 1, 0)
     return out
 
 
-def _cells(whole: Whole, start_ns: int, end_ns: int) -> _Cells:
-    since = [ideal.since_ns for product in whole.machine.products.values() for ideal in product.ideals]
+def _cells(window: Window, start_ns: int, end_ns: int) -> _Cells:
+    since = [ideal.since_ns for product in window.machine.products.values() for ideal in product.ideals]
     minutes = np.arange(start_ns - start_ns % MINUTE_NS + MINUTE_NS, end_ns, MINUTE_NS, dtype=np.int64)
-    parts = [minutes, whole.line.start_ns, whole.spans.start_ns, whole.products.from_ns, np.array(since, np.int64)]
-    edges = [part[(part > start_ns) & (part < end_ns)] for part in (*parts, *whole.blind)]
+    parts = [
+        minutes,
+        window.timeline.start_ns,
+        window.spans.start_ns,
+        window.products.from_ns,
+        np.array(since, np.int64),
+    ]
+    edges = [part[(part > start_ns) & (part < end_ns)] for part in (*parts, *window.counter_unknown)]
     start = np.concatenate([np.array([start_ns], np.int64), *edges])
     start.sort(kind="stable")  # a few sorted runs laid end to end: nearly linear
     start = start[np.append(True, start[1:] != start[:-1])]
@@ -93,16 +99,16 @@ def _cells(whole: Whole, start_ns: int, end_ns: int) -> _Cells:
         start,
         start // MINUTE_NS,
         edge_ms[1:] - edge_ms[:-1],
-        _held_by_many(start, whole.spans.start_ns),
-        whole.product_at(start),
-        _held_by_many(start, whole.line.start_ns),
+        _last_edges_of_sorted(start, window.spans.start_ns),
+        window.product_at(start),
+        _last_edges_of_sorted(start, window.timeline.start_ns),
     )
 
 
-def _keys(whole: Whole, cells: _Cells, cell: Int64 | slice, product: Int64) -> Int64:
+def _keys(window: Window, cells: _Cells, cell: Int64 | slice, product: Int64) -> Int64:
     """One number for (minute, span, product), ascending with time."""
     minute = cells.minute[cell] - cells.minute[0]
-    out: Int64 = (minute * (len(whole.spans.start_ns) + 1) + cells.span[cell]) * (len(whole.names) + 1) + product
+    out: Int64 = (minute * (len(window.spans.start_ns) + 1) + cells.span[cell]) * (len(window.names) + 1) + product
     return out
 
 
@@ -116,17 +122,17 @@ class _Groups:
     of_events: list[Int64]
 
 
-def _grouped(whole: Whole, cells: _Cells, more: Sequence[_Placed]) -> _Groups:
+def _grouped(window: Window, cells: _Cells, more: Sequence[_Placed]) -> _Groups:
     """Cells come in order of time, so their groups are runs, but where a product came back within a minute; an event
     has its cell's group, but where the product changed at that very time."""
-    keys = _keys(whole, cells, slice(None), cells.product)
+    keys = _keys(window, cells, slice(None), cells.product)
     begins = np.append(True, keys[1:] != keys[:-1])
     first = np.flatnonzero(begins)
     plain = bool((np.diff(keys[first]) > 0).all())
     if plain and all((cells.product[part.cell] == part.events.product).all() for part in more):
         group = begins.cumsum() - 1
         return _Groups(first, cells.product[first], group, [group[part.cell] for part in more])
-    theirs = [_keys(whole, cells, part.cell, part.events.product) for part in more]
+    theirs = [_keys(window, cells, part.cell, part.events.product) for part in more]
     _, first, group = np.unique(np.concatenate([keys, *theirs]), return_index=True, return_inverse=True)
     cell = np.concatenate([np.arange(len(keys)), *(part.cell for part in more)])
     product = np.concatenate([cells.product, *(part.events.product for part in more)])
@@ -140,17 +146,17 @@ def _sum(group: Int64, values: Int64, length: int) -> Int64:
     return np.bincount(group, weights=values, minlength=length).astype(np.int64)
 
 
-def _facts(whole: Whole, cells: _Cells, more: Sequence[_Placed]) -> Facts:
-    rows = _grouped(whole, cells, more)
+def _facts(window: Window, cells: _Cells, more: Sequence[_Placed]) -> Facts:
+    rows = _grouped(window, cells, more)
     size = len(rows.cell)
     sums = np.zeros((len(FACT_COLUMNS), size), np.int64)  # a column lies together, and costs nothing while it is empty
-    state = whole.line.state[cells.interval]
-    for code in np.flatnonzero(np.bincount(whole.line.state)).tolist():
+    state = window.timeline.state[cells.interval]
+    for code in np.flatnonzero(np.bincount(window.timeline.state)).tolist():
         part = np.flatnonzero(state == code)
         sums[code] = _sum(rows.of_cells[part], cells.ms[part], size)
-    known = whole.ideal_us(cells.product, cells.start_ns) > 0
-    if len(whole.blind[0]):
-        begun, ended = (np.searchsorted(edge, cells.start_ns, "right") for edge in whole.blind)
+    known = window.ideal_us(cells.product, cells.start_ns) > 0
+    if len(window.counter_unknown[0]):
+        begun, ended = (np.searchsorted(edge, cells.start_ns, "right") for edge in window.counter_unknown)
         known &= begun == ended
     for name, wanted in (("running", State.RUNNING), ("minor_stop", State.MINOR_STOP)):
         if known.all():
@@ -168,45 +174,45 @@ def _facts(whole: Whole, cells: _Cells, more: Sequence[_Placed]) -> Facts:
         full |= sums.any(axis=0)
         rows = _Groups(rows.cell[full], rows.product[full], rows.of_cells, rows.of_events)
         table = table[full]
-    return Facts(*_key_columns(whole, cells, rows.cell, rows.product), table, np.zeros(len(table), np.int64))
+    return Facts(*_key_columns(window, cells, rows.cell, rows.product), table, np.zeros(len(table), np.int64))
 
 
 def _key_columns(
-    whole: Whole, cells: _Cells, cell: Int64, product: Int64
+    window: Window, cells: _Cells, cell: Int64, product: Int64
 ) -> tuple[Text, Int64, NDArray[np.uint8], NDArray[np.int32], Text, Text]:
     """The key columns of rows that lie in these cells."""
-    span, spans = cells.span[cell], whole.spans
+    span, spans = cells.span[cell], window.spans
     return (
-        text_column(whole.machine.id, len(cell)),
+        text_column(window.machine.id, len(cell)),
         cells.minute[cell] * MINUTE_NS,
         spans.calendar[span],
         spans.business_date[span],
         spans.shift[span],
-        text_column(whole.names)[product],
+        text_column(window.names)[product],
     )
 
 
-def _losses(whole: Whole, cells: _Cells, watched: _Placed) -> Losses:
+def _losses(window: Window, cells: _Cells, watched: _Placed) -> Losses:
     """Time by state and reason, and the pieces counted meanwhile."""
-    line = whole.line
-    idle = line.state != State.RUNNING
+    timeline = window.timeline
+    idle = timeline.state != State.RUNNING
     lost = np.flatnonzero(idle[cells.interval] & (cells.ms != 0))
     made = watched.events.columns.get("pieces_total", np.zeros(len(watched.cell), np.int64))
     odd = np.flatnonzero(idle[cells.interval[watched.cell]] & (made != 0))
     cell = np.concatenate([lost, watched.cell[odd]])
     product = np.concatenate([cells.product[lost], watched.events.product[odd]])
-    names, code = whole.reasons
-    what = line.state.astype(np.int64) * len(names) + code
-    keys = _keys(whole, cells, cell, product) * (_STATES * len(names)) + what[cells.interval[cell]]
+    names, code = window.reasons
+    what = timeline.state.astype(np.int64) * len(names) + code
+    keys = _keys(window, cells, cell, product) * (_STATES * len(names)) + what[cells.interval[cell]]
     _, first, group = np.unique(keys, return_index=True, return_inverse=True)
     sums = np.zeros((len(first), len(LOSS_COLUMNS)), np.int64)
     sums[:, 0] = _sum(group[: len(lost)], cells.ms[lost], len(first))
     sums[:, 1] = _sum(group[len(lost) :], made[odd], len(first))
     interval = cells.interval[cell[first]]
     return Losses(
-        *_key_columns(whole, cells, cell[first], product[first]),
-        line.state[interval],
-        line.reason[interval],
+        *_key_columns(window, cells, cell[first], product[first]),
+        timeline.state[interval],
+        timeline.reason[interval],
         sums,
         np.zeros(len(first), np.int64),
     )

@@ -40,48 +40,48 @@ class Setup:
 
 
 @dataclass(frozen=True)
-class Judged:
+class ClassifiedStops:
     """The final timeline (stops cut where the schedule ends them) and the set-ups in it."""
 
-    line: Timeline
+    timeline: Timeline
     setups: tuple[Setup, ...]
 
 
-def judge(
+def classify_stops(
     machine: Machine,
-    line: Timeline,
+    timeline: Timeline,
     samples: Samples,
     production: Production,
     products: Products,
     declarations: Sequence[Declaration],
     spans: Spans,
     last_piece_ns: int,
-) -> Judged:
+) -> ClassifiedStops:
     """The timeline with every stop judged.
 
-    line: after debouncing; spans: the same window cut by the calendar; last_piece_ns: last piece before the window.
+    timeline: after debouncing; spans: the same window cut by the calendar; last_piece_ns: last piece before the window.
     """
-    line = _declared(machine, line, declarations)
+    timeline = _declared(machine, timeline, declarations)
     if machine.reason_tag:
-        line = merge(_reasons_from_tag(machine, line, samples))
-    setups = find_setups(machine, line, production, products, declarations, last_piece_ns)
-    line = _lay_setups(line, setups)
-    return Judged(_minor(machine, line, spans), setups)
+        timeline = merge(_reasons_from_tag(machine, timeline, samples))
+    setups = find_setups(machine, timeline, production, products, declarations, last_piece_ns)
+    timeline = _mark_setups(timeline, setups)
+    return ClassifiedStops(_minor(machine, timeline, spans), setups)
 
 
-def _declared(machine: Machine, line: Timeline, declarations: Iterable[Declaration]) -> Timeline:
+def _declared(machine: Machine, timeline: Timeline, declarations: Iterable[Declaration]) -> Timeline:
     said = [item for item in declarations if item.field in ("reason", "state", "planned_stop")]
     if not said:
-        return line
-    begin, finish = int(line.start_ns[0]), int(line.end_ns[-1])
+        return timeline
+    begin, finish = int(timeline.start_ns[0]), int(timeline.end_ns[-1])
     windows = [(max(d.start_ns, begin), min(d.end_ns if d.end_ns is not None else finish, finish)) for d in said]
-    line = split(line, np.array(windows, np.int64).ravel())
-    state, reason, by = line.state.copy(), line.reason.copy(), line.by.copy()
+    timeline = split(timeline, np.array(windows, np.int64).ravel())
+    state, reason, by = timeline.state.copy(), timeline.reason.copy(), timeline.by.copy()
     for item, (start_ns, end_ns) in zip(said, windows, strict=True):
         if start_ns >= end_ns:
             continue
-        low, high = np.searchsorted(line.start_ns, [start_ns, end_ns])
-        here = np.zeros(len(line), np.bool_)
+        low, high = np.searchsorted(timeline.start_ns, [start_ns, end_ns])
+        here = np.zeros(len(timeline), np.bool_)
         here[low:high] = True
         if item.field == "state":
             hit = here & (state == State.UNKNOWN)
@@ -94,10 +94,10 @@ def _declared(machine: Machine, line: Timeline, declarations: Iterable[Declarati
                 state[hit] = machine.reason_states.get(item.value, State.UNPLANNED_STOP)
             reason[hit] = item.value
         by[hit] = item.who
-    return merge(Timeline(line.start_ns, line.end_ns, state, reason, by))
+    return merge(Timeline(timeline.start_ns, timeline.end_ns, state, reason, by))
 
 
-def _reasons_from_tag(machine: Machine, line: Timeline, samples: Samples) -> Timeline:
+def _reasons_from_tag(machine: Machine, timeline: Timeline, samples: Samples) -> Timeline:
     """Each stop without a reason takes the first mapped value that the tag had while it lasted."""
     column = samples.get(machine.reason_tag, EMPTY)
     t_ns, values, good = column.t_ns, column.value, column.quality <= Quality.UNCERTAIN
@@ -111,23 +111,23 @@ def _reasons_from_tag(machine: Machine, line: Timeline, samples: Samples) -> Tim
     ]
     told = np.array([bool(name) for name in names], np.bool_)
     if not told.any():
-        return line
+        return timeline
     position = np.where(told, np.arange(len(told)), len(told))
     next_told = np.append(np.minimum.accumulate(position[::-1])[::-1], len(told))
-    stopped = (line.state != State.RUNNING) & (line.state != State.UNKNOWN) & (line.reason == "")
-    first = next_told[np.maximum(np.searchsorted(t_ns, line.start_ns, "right") - 1, 0)]
-    hit = stopped & (first < len(told)) & (np.append(t_ns, np.iinfo(np.int64).max)[first] < line.end_ns)
-    state, reason = line.state.copy(), line.reason.copy()
+    stopped = (timeline.state != State.RUNNING) & (timeline.state != State.UNKNOWN) & (timeline.reason == "")
+    first = next_told[np.maximum(np.searchsorted(t_ns, timeline.start_ns, "right") - 1, 0)]
+    hit = stopped & (first < len(told)) & (np.append(t_ns, np.iinfo(np.int64).max)[first] < timeline.end_ns)
+    state, reason = timeline.state.copy(), timeline.reason.copy()
     for index in np.flatnonzero(hit).tolist():
         reason[index] = names[first[index]]
         if state[index] == State.UNPLANNED_STOP:
             state[index] = machine.reason_states.get(reason[index], State.UNPLANNED_STOP)
-    return replace(line, state=state, reason=reason)
+    return replace(timeline, state=state, reason=reason)
 
 
 def find_setups(
     machine: Machine,
-    line: Timeline,
+    timeline: Timeline,
     production: Production,
     products: Products,
     declarations: Iterable[Declaration],
@@ -138,7 +138,7 @@ def find_setups(
     changes += [
         (item.start_ns, item.end_ns if item.end_ns is not None else item.start_ns, True)
         for item in declarations
-        if item.field == "changeover" and line.start_ns[0] <= item.start_ns < line.end_ns[-1]
+        if item.field == "changeover" and timeline.start_ns[0] <= item.start_ns < timeline.end_ns[-1]
     ]
     if not changes:
         return ()
@@ -148,7 +148,7 @@ def find_setups(
     gained = (production.good if judged else production.total).cumsum()
     found: list[Setup] = []
     for change_ns, not_before_ns, declared in sorted(changes):
-        chain = _chain(line, change_ns)
+        chain = _chain(timeline, change_ns)
         if chain is None and not declared:
             continue
         start_ns, end_ns = chain or (change_ns, not_before_ns)
@@ -156,9 +156,9 @@ def find_setups(
         if before >= 0:
             start_ns = int(made_ns[before])
         elif last_piece_ns:
-            start_ns = int(line.start_ns[0])
+            start_ns = int(timeline.start_ns[0])
         finish = _first_good(production.t_ns, gained, max(change_ns, not_before_ns - 1))
-        if finish is None and not machine.pieces.counters() and end_ns < line.end_ns[-1]:
+        if finish is None and not machine.pieces.counters() and end_ns < timeline.end_ns[-1]:
             finish = end_ns  # no pieces are counted at all: the stop itself is the set-up
         at = np.array([change_ns], np.int64)  # the poll that saw the last old piece may already show the new product
         old, new = products.before(at)[0], products.at(at)[0]
@@ -175,37 +175,39 @@ def _first_good(t_ns: Int64, gained: Int64, after_ns: int) -> int | None:
     return int(t_ns[first + enough[0]]) if len(enough) else None
 
 
-def _chain(line: Timeline, t_ns: int) -> tuple[int, int] | None:
+def _chain(timeline: Timeline, t_ns: int) -> tuple[int, int] | None:
     """The unbroken stretch without running that holds this time or ends with it; None while it runs."""
-    index = max(int(np.searchsorted(line.start_ns, t_ns, "right")) - 1, 0)
-    if line.state[index] == State.RUNNING:
-        if line.start_ns[index] != t_ns or index == 0:
+    index = max(int(np.searchsorted(timeline.start_ns, t_ns, "right")) - 1, 0)
+    if timeline.state[index] == State.RUNNING:
+        if timeline.start_ns[index] != t_ns or index == 0:
             return None
         index -= 1
     first = last = index
-    while first > 0 and line.state[first - 1] != State.RUNNING:
+    while first > 0 and timeline.state[first - 1] != State.RUNNING:
         first -= 1
-    while last + 1 < len(line) and line.state[last + 1] != State.RUNNING:
+    while last + 1 < len(timeline) and timeline.state[last + 1] != State.RUNNING:
         last += 1
-    return int(line.start_ns[first]), int(line.end_ns[last])
+    return int(timeline.start_ns[first]), int(timeline.end_ns[last])
 
 
-def _lay_setups(line: Timeline, setups: tuple[Setup, ...]) -> Timeline:
+def _mark_setups(timeline: Timeline, setups: tuple[Setup, ...]) -> Timeline:
     if not setups:
-        return line
-    begin, finish = line.start_ns[0], line.end_ns[-1]
+        return timeline
+    begin, finish = timeline.start_ns[0], timeline.end_ns[-1]
     starts = np.maximum(np.array([item.start_ns for item in setups], np.int64), begin)
     ends = np.array([finish if item.end_ns is None else item.end_ns for item in setups], np.int64)
-    line = split(line, np.concatenate([starts, ends]))
-    hit = within(line, starts, ends) & (line.reason == "") & _any_of(line.state, _SET_UP_OVER)
-    hit &= _by_machine(line.by)
-    state, by = line.state.copy(), line.by.copy()
+    timeline = split(timeline, np.concatenate([starts, ends]))
+    hit = within(timeline, starts, ends) & (timeline.reason == "") & _any_of(timeline.state, _SET_UP_OVER)
+    hit &= _by_machine(timeline.by)
+    state, by = timeline.state.copy(), timeline.by.copy()
     by[hit & (state != State.SETUP)] = "product"
     state[hit] = State.SETUP
-    line = merge(Timeline(line.start_ns, line.end_ns, state, line.reason, by))
+    timeline = merge(Timeline(timeline.start_ns, timeline.end_ns, state, timeline.reason, by))
     joints = np.intersect1d(starts, ends)  # one good piece between two set-ups keeps them two; nothing else is cut
-    before, after = (np.maximum(np.searchsorted(line.start_ns, t_ns, "right") - 1, 0) for t_ns in (joints - 1, joints))
-    return split(line, joints[(line.state[before] == State.SETUP) & (line.state[after] == State.SETUP)])
+    before, after = (
+        np.maximum(np.searchsorted(timeline.start_ns, t_ns, "right") - 1, 0) for t_ns in (joints - 1, joints)
+    )
+    return split(timeline, joints[(timeline.state[before] == State.SETUP) & (timeline.state[after] == State.SETUP)])
 
 
 def _any_of(state: NDArray[np.uint8], wanted: Sequence[State]) -> NDArray[np.bool_]:
@@ -230,21 +232,21 @@ def scheduled_before(spans: Spans, t_ns: Int64) -> Int64:
     return out
 
 
-def _minor(machine: Machine, line: Timeline, spans: Spans) -> Timeline:
+def _minor(machine: Machine, timeline: Timeline, spans: Spans) -> Timeline:
     outside = spans.calendar == CalendarClass.OUTSIDE
     edges = np.concatenate([spans.start_ns[outside], spans.end_ns[outside]])
     if len(edges):
-        cut = split(line, edges)
+        cut = split(timeline, edges)
         kept = (cut.state == State.BREAKDOWN) | (cut.state == State.RUNNING)
         same = np.append(False, (cut.state[1:] == cut.state[:-1]) & (cut.reason[1:] == cut.reason[:-1]))
         joined = same & kept
         start = cut.start_ns[~joined]
-        line = Timeline(
-            start, np.append(start[1:], line.end_ns[-1]), cut.state[~joined], cut.reason[~joined], cut.by[~joined]
+        timeline = Timeline(
+            start, np.append(start[1:], timeline.end_ns[-1]), cut.state[~joined], cut.reason[~joined], cut.by[~joined]
         )
-    open_stop = (line.state == State.UNPLANNED_STOP) & (line.reason == "")
-    length = scheduled_before(spans, line.end_ns) - scheduled_before(spans, line.start_ns)
+    open_stop = (timeline.state == State.UNPLANNED_STOP) & (timeline.reason == "")
+    length = scheduled_before(spans, timeline.end_ns) - scheduled_before(spans, timeline.start_ns)
     minor = open_stop & (length <= machine.minor_stop_at_most_ns)
-    state = line.state.copy()
+    state = timeline.state.copy()
     state[minor] = State.MINOR_STOP
-    return Timeline(line.start_ns, line.end_ns, state, line.reason, line.by)
+    return Timeline(timeline.start_ns, timeline.end_ns, state, timeline.reason, timeline.by)

@@ -8,12 +8,12 @@ import numpy as np
 
 from oee.engine.classify_stops import Setup, scheduled_before
 from oee.engine.production import spread
-from oee.engine.window import Whole
+from oee.engine.window import Window
 from oee.model.calendars import Spans
 from oee.model.facts import MINUTE_NS, MS_NS, Int64
 from oee.model.states import CalendarClass, State
 
-_UNTALLIED: Final = (State.RUNNING, State.UNKNOWN, State.PLANNED_STOP)
+_NO_STOPS: Final = (State.RUNNING, State.UNKNOWN, State.PLANNED_STOP)
 """States whose stretches are not counted as stops."""
 
 
@@ -26,20 +26,20 @@ class Events:
     columns: Mapping[str, Int64]
 
 
-def events(whole: Whole, start_ns: int, end_ns: int) -> tuple[Events, ...]:
+def events(window: Window, start_ns: int, end_ns: int) -> tuple[Events, ...]:
     """Everything but time that belongs to `[start_ns, end_ns)`."""
-    return _watched(whole, start_ns, end_ns), _unwatched(whole, start_ns, end_ns), _stops(whole, start_ns, end_ns)
+    return _watched(window, start_ns, end_ns), _unwatched(window, start_ns, end_ns), _stops(window, start_ns, end_ns)
 
 
-def _watched(whole: Whole, start_ns: int, end_ns: int) -> Events:
-    made = whole.production
+def _watched(window: Window, start_ns: int, end_ns: int) -> Events:
+    made = window.production
     low, high = np.searchsorted(made.t_ns, [start_ns, end_ns])
-    index = low + np.flatnonzero(~whole.unwatched[low:high])
+    index = low + np.flatnonzero(~window.unwatched[low:high])
     t_ns = made.t_ns[index]
-    product = whole.product_before(t_ns)
-    ideal = whole.ideal_us(product, t_ns)
-    in_setup = _inside(whole.setups, t_ns)
-    startup = ~in_setup & _startup(whole, index)
+    product = window.product_before(t_ns)
+    ideal = window.ideal_us(product, t_ns)
+    in_setup = _inside(window.setups, t_ns)
+    startup = ~in_setup & _startup(window, index)
     total, reject = made.total[index], made.reject[index]
     columns = {
         "pieces_total": total,
@@ -64,18 +64,18 @@ def _inside(setups: tuple[Setup, ...], t_ns: Int64) -> "np.ndarray[tuple[int, ..
     return inside
 
 
-def _startup(whole: Whole, index: Int64) -> "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]":
+def _startup(window: Window, index: Int64) -> "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]":
     """Whether the events lie among the first `startup_pieces` pieces after a set-up."""
-    limit = whole.machine.startup_pieces
+    limit = window.machine.startup_pieces
     if not limit:
         return np.zeros(len(index), np.bool_)
-    made = whole.production
+    made = window.production
     total = made.total.cumsum()
-    ends = np.array(sorted(item.end_ns for item in whole.setups if item.end_ns is not None), np.int64)
+    ends = np.array(sorted(item.end_ns for item in window.setups if item.end_ns is not None), np.int64)
     first_after = np.searchsorted(made.t_ns, ends, "left")  # the first good piece is one of them
     base = np.concatenate([[0], total])[first_after]
     which = np.searchsorted(ends, made.t_ns[index], "right") - 1
-    earlier = whole.made_since_setup
+    earlier = window.made_since_setup
     since = np.where(
         which >= 0,
         total[index] - (base[np.maximum(which, 0)] if len(base) else 0),
@@ -85,33 +85,33 @@ def _startup(whole: Whole, index: Int64) -> "np.ndarray[tuple[int, ...], np.dtyp
     return out
 
 
-def pieces_since_setup(whole: Whole, end_ns: int) -> int | None:
+def pieces_since_setup(window: Window, end_ns: int) -> int | None:
     """Pieces between the last set-up and `end_ns`, for the carry."""
-    made = whole.production
-    ends = [item.end_ns for item in whole.setups if item.end_ns is not None and item.end_ns <= end_ns]
+    made = window.production
+    ends = [item.end_ns for item in window.setups if item.end_ns is not None and item.end_ns <= end_ns]
     before = made.t_ns < end_ns
     if ends:
         return int(made.total[before & (made.t_ns >= max(ends))].sum())
-    if whole.made_since_setup is None:
+    if window.made_since_setup is None:
         return None
-    return whole.made_since_setup + int(made.total[before].sum())
+    return window.made_since_setup + int(made.total[before].sum())
 
 
-def _unwatched(whole: Whole, start_ns: int, end_ns: int) -> Events:
+def _unwatched(window: Window, start_ns: int, end_ns: int) -> Events:
     """Pieces of an outage, laid evenly over its scheduled time (else over all of it)."""
-    made = whole.production
+    made = window.production
     times: list[Int64] = []
     products: list[Int64] = []
     columns: dict[str, list[Int64]] = {}
-    for index in np.flatnonzero(whole.unwatched).tolist():
+    for index in np.flatnonzero(window.unwatched).tolist():
         t_ns, lost_ns = int(made.t_ns[index]), int(made.lost_ns[index])
-        lost_ns = max(lost_ns, int(whole.line.start_ns[0])) if lost_ns >= 0 else t_ns
-        at, weights = _outage_cells(whole, lost_ns, t_ns)
+        lost_ns = max(lost_ns, int(window.timeline.start_ns[0])) if lost_ns >= 0 else t_ns
+        at, weights = _outage_cells(window, lost_ns, t_ns)
         mine = (at >= start_ns) & (at < end_ns)
         if not mine.any():
             continue
-        code = np.repeat(whole.product_before(np.array([t_ns], np.int64)), len(at))
-        ideal = whole.ideal_us(code, at)
+        code = np.repeat(window.product_before(np.array([t_ns], np.int64)), len(at))
+        ideal = window.ideal_us(code, at)
         for column, amount in (("unwatched", int(made.total[index])), ("unwatched_good", int(made.good[index]))):
             number = spread(amount, weights)
             columns.setdefault(f"pieces_{column}", []).append(number[mine])
@@ -124,33 +124,35 @@ def _unwatched(whole: Whole, start_ns: int, end_ns: int) -> Events:
     return Events(np.concatenate(times), np.concatenate(products), added)
 
 
-def _outage_cells(whole: Whole, lost_ns: int, back_ns: int) -> tuple[Int64, Int64]:
+def _outage_cells(window: Window, lost_ns: int, back_ns: int) -> tuple[Int64, Int64]:
     """Minutes and spans of an outage: where each begins, and its weight [ms]."""
     if back_ns <= lost_ns:
         return np.array([back_ns], np.int64), np.array([1], np.int64)
     minutes = np.arange(lost_ns - lost_ns % MINUTE_NS + MINUTE_NS, back_ns, MINUTE_NS, dtype=np.int64)
-    spans = whole.spans.start_ns[(whole.spans.start_ns > lost_ns) & (whole.spans.start_ns < back_ns)]
+    spans = window.spans.start_ns[(window.spans.start_ns > lost_ns) & (window.spans.start_ns < back_ns)]
     start = np.unique(np.concatenate([np.array([lost_ns], np.int64), minutes, spans]))
     length = np.append(start[1:], back_ns) // MS_NS - start // MS_NS
-    span = np.maximum(np.searchsorted(whole.spans.start_ns, start, "right") - 1, 0)
-    wanted = np.where(whole.spans.calendar[span] == CalendarClass.SCHEDULED, length, 0)
+    span = np.maximum(np.searchsorted(window.spans.start_ns, start, "right") - 1, 0)
+    wanted = np.where(window.spans.calendar[span] == CalendarClass.SCHEDULED, length, 0)
     return start, wanted if wanted.any() else length
 
 
-def _stops(whole: Whole, start_ns: int, end_ns: int) -> Events:
+def _stops(window: Window, start_ns: int, end_ns: int) -> Events:
     """Closed stops and failures, booked where they started to cost scheduled time."""
-    line, spans = whole.line, whole.spans
-    counted = ~np.isin(line.state, [int(state) for state in _UNTALLIED])
-    counted &= line.end_ns < line.end_ns[-1]
+    timeline, spans = window.timeline, window.spans
+    counted = ~np.isin(timeline.state, [int(state) for state in _NO_STOPS])
+    counted &= timeline.end_ns < timeline.end_ns[-1]
     index = np.flatnonzero(counted)
-    length = (scheduled_before(spans, line.end_ns[index]) - scheduled_before(spans, line.start_ns[index])) // MS_NS
-    booked = _first_scheduled(spans, line.start_ns[index], line.end_ns[index])
+    length = (
+        scheduled_before(spans, timeline.end_ns[index]) - scheduled_before(spans, timeline.start_ns[index])
+    ) // MS_NS
+    booked = _first_scheduled(spans, timeline.start_ns[index], timeline.end_ns[index])
     here = (booked >= start_ns) & (booked < end_ns)
     index, booked, length = index[here], booked[here], length[here]
-    failed = line.state[index] == State.BREAKDOWN
+    failed = timeline.state[index] == State.BREAKDOWN
     columns = {"stops": np.ones(len(index), np.int64), "stops_ms": length}
     columns |= {"failures": failed.astype(np.int64), "failures_ms": np.where(failed, length, 0)}
-    return Events(booked, whole.product_at(booked), columns)
+    return Events(booked, window.product_at(booked), columns)
 
 
 def _first_scheduled(spans: Spans, start_ns: Int64, end_ns: Int64) -> Int64:

@@ -6,7 +6,7 @@ Events are what counters and people say; `pieces` makes columns of them:
     total + good      each piece is a reject until it is seen to be good
     good + reject     their sum is the total
     total alone       quality is not known, until people enter the rejects of a period
-    left + right      pairs are the total (oee/engine/pairs.py)
+    left + right      pairs are the total (oee/engine/counters.py)
 
 Of total, good and reject together, good and total are believed. A piece belongs to the product that was
 set before the poll that saw it.
@@ -17,10 +17,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from oee.engine.counters import CounterState, Counts, count
-from oee.engine.pairs import pair_up
+from oee.engine.counters import CounterState, Counts, count, pair_up
 from oee.engine.timeline import Timeline
-from oee.model.declarations import Declaration, held
+from oee.model.declarations import Declaration, values_over_time
 from oee.model.expressions import all_known, at_times, is_known
 from oee.model.facts import MINUTE_NS, MS_NS, UNKNOWN_PRODUCT, Text, text_column
 from oee.model.machine import OPERATOR, Machine, Pieces, Product
@@ -90,7 +89,7 @@ def products_from(
     calls bad makes it `?`. A change is between two known products.
     """
     if machine.product_tag == OPERATOR:
-        told = [(t_ns, product_key(value)) for t_ns, value in held(declarations, "product", start_ns)]
+        told = [(t_ns, product_key(value)) for t_ns, value in values_over_time(declarations, "product", start_ns)]
     elif machine.product_tag:
         told = _tag_products(machine, samples.get(machine.product_tag, EMPTY), first, start_ns)
     else:
@@ -143,13 +142,13 @@ def _tag_products(machine: Machine, column: Series, first: str, start_ns: int) -
     return rows
 
 
-def delay_changes(products: Products, line: Timeline, known: str) -> Products:
+def delay_changes(products: Products, timeline: Timeline, known: str) -> Products:
     """`product_change: next_stop`: a change seen while the machine runs takes effect when it next stops."""
-    runs = line.state == State.RUNNING
-    stops = line.start_ns[~runs]
+    runs = timeline.state == State.RUNNING
+    stops = timeline.start_ns[~runs]
     rows = [(int(products.from_ns[0]), str(products.product[0]))]
     for t_ns, name in zip(products.from_ns[1:].tolist(), products.product[1:].tolist(), strict=True):
-        at, before = (max(int(np.searchsorted(line.start_ns, t, "right")) - 1, 0) for t in (t_ns, t_ns - 1))
+        at, before = (max(int(np.searchsorted(timeline.start_ns, t, "right")) - 1, 0) for t in (t_ns, t_ns - 1))
         effect = t_ns
         in_effect = next(held for from_ns, held in reversed(rows) if from_ns <= t_ns)
         if runs[at] and runs[before] and in_effect != UNKNOWN_PRODUCT:
@@ -192,7 +191,7 @@ def count_all(
     return pair_up(counted, states, after) if pieces.left and pieces.right else (counted, after)
 
 
-def blind(machine: Machine, samples: Samples, start_ns: int, end_ns: int) -> tuple[Int64, Int64]:
+def unknown_counter_intervals(machine: Machine, samples: Samples, start_ns: int, end_ns: int) -> tuple[Int64, Int64]:
     """When pieces could not be seen: starts and ends of the stretches of `[start_ns, end_ns)` in which the counter is not
     known; all of it for a machine without one."""
     columns = [samples.get(counter.tag, EMPTY) for counter in machine.pieces.needed()]
@@ -211,7 +210,9 @@ def blind(machine: Machine, samples: Samples, start_ns: int, end_ns: int) -> tup
     return starts[~state], ends[~state]
 
 
-def pieces(machine: Machine, counted: Mapping[str, Counts], products: Products, samples: Samples) -> Production:
+def production_events(
+    machine: Machine, counted: Mapping[str, Counts], products: Products, samples: Samples
+) -> Production:
     """Increments as production events."""
     roles = set(counted)
     if {"total", "good"} <= roles:
@@ -270,7 +271,7 @@ def _cycles(role: str, roles: set[str], number: Int64) -> Int64:
     return number if counts else np.zeros(len(number), np.int64)
 
 
-def enter(
+def apply_entries(
     machine: Machine, production: Production, products: Products, said: Iterable[Declaration], until_ns: int
 ) -> Production:
     """The production with rejects and rework that people entered for whole periods.
@@ -282,11 +283,13 @@ def enter(
     for item in said:
         if item.end_ns is None or item.end_ns > until_ns or item.machine not in ("", machine.id):
             continue
-        production = _enter(production, products, item, item.start_ns, item.end_ns)
+        production = _apply_entry(production, products, item, item.start_ns, item.end_ns)
     return production
 
 
-def _enter(production: Production, products: Products, item: Declaration, start_ns: int, end_ns: int) -> Production:
+def _apply_entry(
+    production: Production, products: Products, item: Declaration, start_ns: int, end_ns: int
+) -> Production:
     number = int(item.value)
     here = (production.t_ns >= start_ns) & (production.t_ns < end_ns) & (production.total > 0)
     if item.product:

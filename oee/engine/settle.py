@@ -11,11 +11,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from oee.engine.assess import Assessment
 from oee.engine.counters import CounterState
 from oee.engine.production import count_all
 from oee.engine.state import EngineState
 from oee.engine.timeline import Timeline
+from oee.engine.window import Assessment
 from oee.model.declarations import ENTRIES
 from oee.model.machine import Machine
 from oee.model.samples import Int64, between
@@ -28,14 +28,14 @@ def settle(
     machine: Machine, state: EngineState, found: Assessment, until_ns: int
 ) -> tuple[int, dict[str, CounterState]]:
     """The time up to which nothing can change any more, and what the counters remembered then."""
-    whole, begin_ns = found.whole, state.settled_ns
+    window, begin_ns = found.window, state.settled_ns
     sure_ns = until_ns
     if machine.gap is not None:  # a run lasts surely to its last piece: what follows may turn out to be a gap
         sure_ns = max((int(counts.t_ns[-1]) for counts in found.counted.values() if len(counts.t_ns)), default=begin_ns)
     limit = min(
         until_ns,
-        _open_from(found.bare, machine.shortest_run_ns, state.since_ns, sure_ns),
-        _open_from(whole.line, machine.shortest_run_ns, state.since_ns, sure_ns),
+        _open_from(found.undebounced, machine.shortest_run_ns, state.since_ns, sure_ns),
+        _open_from(window.timeline, machine.shortest_run_ns, state.since_ns, sure_ns),
         *(counts.pending_ns for counts in found.counted.values() if counts.pending_ns is not None),
     )
     candidates = _candidates(found, limit, begin_ns) if machine.pieces.counters() else iter([max(limit, begin_ns)])
@@ -52,34 +52,36 @@ def settle(
 
 def _candidates(found: Assessment, limit_ns: int, begin_ns: int) -> Iterator[int]:
     """Pieces at which time may be settled, the latest first. Nearly always it is one of the last."""
-    made = found.whole.production
+    made = found.window.production
     end = int(np.searchsorted(made.t_ns, min(limit_ns, found.decided_ns - 1), "right"))
     while end > 0:
         low = max(end - _LOOKED_AT, 0)
         clean = (made.total[low:end] > 0) & (made.lost_ns[low:end] < 0) & (made.t_ns[low:end] > begin_ns)
         times = made.t_ns[low:end][clean]
-        times = times[_running_at(found.bare, times) & _running_or_begins(found.whole.line, times)]
+        times = times[_running_at(found.undebounced, times) & _running_or_begins(found.window.timeline, times)]
         yield from dict.fromkeys(times[::-1].tolist())
         end = low
 
 
-def _open_from(line: Timeline, shortest_run_ns: int, since_ns: int, sure_ns: int) -> int:
+def _open_from(timeline: Timeline, shortest_run_ns: int, since_ns: int, sure_ns: int) -> int:
     """Where the unfinished tail begins: what follows the last run that is long enough to stay one."""
-    start = line.start_ns.copy()
+    start = timeline.start_ns.copy()
     start[0] = min(since_ns, int(start[0]))
-    length = np.minimum(line.end_ns, max(sure_ns, int(line.start_ns[-1]))) - start
-    firm = np.flatnonzero((line.state == State.RUNNING) & (length >= shortest_run_ns))
-    return int(line.end_ns[firm[-1]]) if len(firm) else int(line.start_ns[0])
+    length = np.minimum(timeline.end_ns, max(sure_ns, int(timeline.start_ns[-1]))) - start
+    firm = np.flatnonzero((timeline.state == State.RUNNING) & (length >= shortest_run_ns))
+    return int(timeline.end_ns[firm[-1]]) if len(firm) else int(timeline.start_ns[0])
 
 
-def _running_at(line: Timeline, t_ns: Int64) -> NDArray[np.bool_]:
-    index = np.maximum(np.searchsorted(line.start_ns, t_ns, "right") - 1, 0)
-    out: NDArray[np.bool_] = line.state[index] == State.RUNNING
+def _running_at(timeline: Timeline, t_ns: Int64) -> NDArray[np.bool_]:
+    index = np.maximum(np.searchsorted(timeline.start_ns, t_ns, "right") - 1, 0)
+    out: NDArray[np.bool_] = timeline.state[index] == State.RUNNING
     return out
 
 
-def _running_or_begins(line: Timeline, t_ns: Int64) -> NDArray[np.bool_]:
+def _running_or_begins(timeline: Timeline, t_ns: Int64) -> NDArray[np.bool_]:
     """Running at that time, or just ceasing to (a changeover begins with the last piece)."""
-    index = np.maximum(np.searchsorted(line.start_ns, t_ns, "right") - 1, 0)
-    out: NDArray[np.bool_] = _running_at(line, t_ns) | ((line.start_ns[index] == t_ns) & _running_at(line, t_ns - 1))
+    index = np.maximum(np.searchsorted(timeline.start_ns, t_ns, "right") - 1, 0)
+    out: NDArray[np.bool_] = _running_at(timeline, t_ns) | (
+        (timeline.start_ns[index] == t_ns) & _running_at(timeline, t_ns - 1)
+    )
     return out

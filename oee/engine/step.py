@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from oee.engine.aggregate import aggregate
-from oee.engine.assess import Assessment, assess
 from oee.engine.counters import CounterState
 from oee.engine.deltas import deltas
 from oee.engine.events import pieces_since_setup
@@ -20,7 +19,7 @@ from oee.engine.production import Products
 from oee.engine.settle import settle
 from oee.engine.state import EngineState, dump, load
 from oee.engine.stops import Stops, find_stops, no_stops
-from oee.engine.window import Whole, product_keys
+from oee.engine.window import Assessment, Window, assess, product_keys
 from oee.model.declarations import Declaration, effective
 from oee.model.expressions import needed
 from oee.model.facts import MS_NS, NO_FACTS, NO_LOSSES, UNKNOWN_PRODUCT, Facts, Losses
@@ -48,7 +47,7 @@ class MachineSnapshot:
 
 @dataclass(frozen=True)
 class Step:
-    """What a step brought: the state after it and rows to send (differences, numbered). whole: what they were added up
+    """What a step brought: the state after it and rows to send (differences, numbered). window: what they were added up
     from, since the time settled before; None where nothing was."""
 
     state: EngineState
@@ -57,7 +56,7 @@ class Step:
     stops: Stops
     live: MachineSnapshot | None
     settled_ns: int
-    whole: Whole | None = None
+    window: Window | None = None
 
 
 def start() -> EngineState:
@@ -74,7 +73,7 @@ def _floored(rows: Series) -> Series:
     return Series(t_ns[last], rows.value[last], rows.quality[last])
 
 
-def _take_in(machine: Machine, state: EngineState, samples: Samples) -> EngineState:
+def _add_samples(machine: Machine, state: EngineState, samples: Samples) -> EngineState:
     """New rows added to those that wait; rows for settled time are counted and left out."""
     rows = dict(state.rows)
     late = 0
@@ -92,16 +91,16 @@ def step(
     samples: Samples,
     declarations: Sequence[Declaration],
     until_ns: int,
-    offer_until_ns: int,
+    send_until_ns: int,
 ) -> Step:
     """Goes on to `until_ns`, up to which every tag is confirmed or known to be a gap.
 
     samples: new rows only; rows later than `until_ns` wait. Rows for time already settled are not used (and counted).
     declarations: new ones; one that reaches before the settled time takes effect from there on only, and an entry of
       rejects or rework that does so not at all (the caller recomputes from an earlier state where it wants more).
-    offer_until_ns: rows are sent for minutes that start before it.
+    send_until_ns: rows are sent for minutes that start before it.
     """
-    state = _take_in(machine, state, samples)
+    state = _add_samples(machine, state, samples)
     state = replace(state, declarations=effective((*state.declarations, *declarations)))
     until_ns -= until_ns % MS_NS
     begin_ns = state.settled_ns
@@ -114,43 +113,43 @@ def step(
     if until_ns <= max(begin_ns, state.until_ns - 1):
         return Step(state, NO_FACTS, NO_LOSSES, no_stops(machine.id), None, begin_ns)
     found = assess(machine, state, until_ns)
-    whole = found.whole
+    window = found.window
     settled = settle(machine, state, found, until_ns)
     baseline, facts, losses, stops = deltas(
         state.baseline,
-        aggregate(whole, begin_ns, settled[0]),
-        aggregate(whole, settled[0], until_ns),
-        find_stops(whole, begin_ns),
+        aggregate(window, begin_ns, settled[0]),
+        aggregate(window, settled[0], until_ns),
+        find_stops(window, begin_ns),
         settled[0],
-        offer_until_ns,
+        send_until_ns,
         begin_ns,
     )
-    live = _live(machine, state, whole, until_ns)
+    live = _live(machine, state, window, until_ns)
     odd = tuple(item for counts in found.counted.values() for item in counts.oddities)
-    new = _carry(machine, state, found, settled, until_ns)
+    new = _next_state(machine, state, found, settled, until_ns)
     new = replace(new, baseline=baseline, oddities=(*state.oddities, *odd)[-20:])
-    return Step(new, facts, losses, stops, live, settled[0], whole)
+    return Step(new, facts, losses, stops, live, settled[0], window)
 
 
 def preview(machine: Machine, state: EngineState, samples: Samples, until_ns: int) -> MachineSnapshot | None:
     """What the machine is doing at `until_ns` as far as is known, for a screen: nothing of it is settled or offered,
     and the state stays as it is. Later than what is confirmed, values hold. None before the first sample.
     """
-    state = _take_in(machine, state, samples)
+    state = _add_samples(machine, state, samples)
     until_ns -= until_ns % MS_NS
     if state.settled_ns == 0 or until_ns <= max(state.settled_ns, state.until_ns):
         return None
-    return _live(machine, state, assess(machine, state, until_ns).whole, until_ns)
+    return _live(machine, state, assess(machine, state, until_ns).window, until_ns)
 
 
-def _carry(
+def _next_state(
     machine: Machine,
     state: EngineState,
     found: Assessment,
     settled: tuple[int, dict[str, CounterState]],
     until_ns: int,
 ) -> EngineState:
-    whole = found.whole
+    window = found.window
     settled_ns, memories = settled
     if settled_ns == state.settled_ns:
         return replace(state, until_ns=until_ns)
@@ -164,9 +163,9 @@ def _carry(
         new = int(np.searchsorted(column.t_ns, settled_ns))
         keep = np.concatenate([old, np.arange(new, len(column))])
         rows[tag] = Series(column.t_ns[keep], column.value[keep], column.quality[keep])
-    index = max(int(np.searchsorted(whole.line.start_ns, settled_ns, "right")) - 1, 0)
-    pieces_ns = whole.production.t_ns[(whole.production.total > 0) & (whole.production.t_ns <= settled_ns)]
-    shift = _shift_at(whole, settled_ns)
+    index = max(int(np.searchsorted(window.timeline.start_ns, settled_ns, "right")) - 1, 0)
+    pieces_ns = window.production.t_ns[(window.production.total > 0) & (window.production.t_ns <= settled_ns)]
+    shift = _shift_at(window, settled_ns)
     return replace(
         state,
         settled_ns=settled_ns,
@@ -174,13 +173,13 @@ def _carry(
         rows=rows,
         counters=memories,
         declarations=_still_needed(state.declarations, settled_ns),
-        product=(product := str(whole.products.before(np.array([settled_ns], np.int64))[0])),
-        known_product=_known_before(state, whole.products, settled_ns, product),
+        product=(product := str(window.products.before(np.array([settled_ns], np.int64))[0])),
+        known_product=_known_before(state, window.products, settled_ns, product),
         last_piece_ns=int(pieces_ns[-1]) if len(pieces_ns) else state.last_piece_ns,
-        made_since_setup=pieces_since_setup(whole, settled_ns),
-        since_ns=state.since_ns if index == 0 else int(whole.line.start_ns[index]),
+        made_since_setup=pieces_since_setup(window, settled_ns),
+        since_ns=state.since_ns if index == 0 else int(window.timeline.start_ns[index]),
         shift=shift,
-        shift_pieces=_shift_pieces(state, whole, shift, settled_ns),
+        shift_pieces=_shift_pieces(state, window, shift, settled_ns),
     )
 
 
@@ -199,15 +198,15 @@ def _still_needed(declarations: tuple[Declaration, ...], settled_ns: int) -> tup
     return tuple(item for item in kept if item not in said[:-1])
 
 
-def _shift_at(whole: Whole, t_ns: int) -> tuple[int, str]:
-    spans = whole.spans
+def _shift_at(window: Window, t_ns: int) -> tuple[int, str]:
+    spans = window.spans
     index = max(int(np.searchsorted(spans.start_ns, t_ns, "right")) - 1, 0)
     return int(spans.business_date[index]), str(spans.shift[index])
 
 
-def _shift_pieces(state: EngineState, whole: Whole, shift: tuple[int, str], before_ns: int) -> int:
+def _shift_pieces(state: EngineState, window: Window, shift: tuple[int, str], before_ns: int) -> int:
     """Pieces of this business date and shift before `before_ns`."""
-    made, spans = whole.production, whole.spans
+    made, spans = window.production, window.spans
     mine = (spans.business_date == shift[0]) & (spans.shift == shift[1])
     first, last = (
         np.searchsorted(made.t_ns, np.minimum(edge[mine], before_ns)) for edge in (spans.start_ns, spans.end_ns)
@@ -216,16 +215,16 @@ def _shift_pieces(state: EngineState, whole: Whole, shift: tuple[int, str], befo
     return seen + (state.shift_pieces if shift == state.shift else 0)
 
 
-def _live(machine: Machine, state: EngineState, whole: Whole, until_ns: int) -> MachineSnapshot:
-    line, last = whole.line, len(whole.line) - 1
-    shift = _shift_at(whole, until_ns - 1)
-    product = product_keys(machine, whole.products.at(np.array([until_ns - 1], np.int64)))
+def _live(machine: Machine, state: EngineState, window: Window, until_ns: int) -> MachineSnapshot:
+    timeline, last = window.timeline, len(window.timeline) - 1
+    shift = _shift_at(window, until_ns - 1)
+    product = product_keys(machine, window.products.at(np.array([until_ns - 1], np.int64)))
     return MachineSnapshot(
-        State(int(line.state[last])),
-        int(line.start_ns[last]) if last else state.since_ns,
-        str(line.reason[last]),
+        State(int(timeline.state[last])),
+        int(timeline.start_ns[last]) if last else state.since_ns,
+        str(timeline.reason[last]),
         str(product[0]),
         shift[1],
-        CalendarClass(int(whole.spans.calendar[-1])),
-        _shift_pieces(state, whole, shift, until_ns) if machine.pieces.counters() else None,
+        CalendarClass(int(window.spans.calendar[-1])),
+        _shift_pieces(state, window, shift, until_ns) if machine.pieces.counters() else None,
     )

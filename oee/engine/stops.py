@@ -1,4 +1,4 @@
-"""Stops as columns: every stretch of one machine without running, told whole.
+"""Stops as columns: every stretch of one machine in which it did not run.
 
 A machine has hundreds of stops a day, most of them seconds long. They stay columns from the kernel to whoever sends,
 stores or shows them; only there each becomes a row (`oee.model.facts.Stop`).
@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from oee.engine.window import Whole, product_keys
+from oee.engine.window import Window, product_keys
 from oee.model.facts import MS_NS, Int64, Stop, Text, text_column
 from oee.model.states import State
 
@@ -91,25 +91,25 @@ def join_stops(one: Stops, two: Stops) -> Stops:
     return Stops(one.machine, *(np.concatenate([getattr(one, name), getattr(two, name)]) for name in _COLUMNS))
 
 
-def find_stops(whole: Whole, from_ns: int) -> Stops:
+def find_stops(window: Window, from_ns: int) -> Stops:
     """Every stretch without running that starts at `from_ns` or later, revision 0; the last may be open."""
-    line = whole.line
-    index = np.flatnonzero((line.state != State.RUNNING) & (line.start_ns >= from_ns))
-    start_ns, end_ns, state = line.start_ns[index], line.end_ns[index], line.state[index]
-    if len(index) and index[-1] == len(line) - 1:
+    timeline = window.timeline
+    index = np.flatnonzero((timeline.state != State.RUNNING) & (timeline.start_ns >= from_ns))
+    start_ns, end_ns, state = timeline.start_ns[index], timeline.end_ns[index], timeline.state[index]
+    if len(index) and index[-1] == len(timeline) - 1:
         end_ns[-1] = OPEN_NS
-    product, to_product = text_column(whole.names)[whole.product_at(start_ns)], text_column("", len(index))
-    for setup in whole.setups:
+    product, to_product = text_column(window.names)[window.product_at(start_ns)], text_column("", len(index))
+    for setup in window.setups:
         at = int(np.searchsorted(start_ns, setup.start_ns))
         if at < len(index) and start_ns[at] == setup.start_ns and state[at] == State.SETUP:
-            product[at], to_product[at] = product_keys(whole.machine, text_column([setup.product, setup.to_product]))
+            product[at], to_product[at] = product_keys(window.machine, text_column([setup.product, setup.to_product]))
     return Stops(
-        whole.machine.id,
+        window.machine.id,
         start_ns,
         end_ns,
         state,
-        line.reason[index],
-        line.by[index],
+        timeline.reason[index],
+        timeline.by[index],
         product,
         to_product,
         np.zeros(len(index), np.int64),

@@ -35,35 +35,43 @@ class Timeline:
         return len(self.start_ns)
 
 
-def take(line: Timeline, index: NDArray[np.int64] | NDArray[np.bool_], end_ns: int) -> Timeline:
+def take(timeline: Timeline, index: NDArray[np.int64] | NDArray[np.bool_], end_ns: int) -> Timeline:
     """The intervals at `index`, each lasting until the next one; the last until `end_ns`."""
-    start = line.start_ns[index]
-    return Timeline(start, np.append(start[1:], end_ns), line.state[index], line.reason[index], line.by[index])
+    start = timeline.start_ns[index]
+    return Timeline(
+        start, np.append(start[1:], end_ns), timeline.state[index], timeline.reason[index], timeline.by[index]
+    )
 
 
-def merge(line: Timeline) -> Timeline:
+def merge(timeline: Timeline) -> Timeline:
     """Equal neighbours joined (same state and reason; the first one's `by` stays)."""
-    if len(line) < 2:
-        return line
-    differs = (line.state[1:] != line.state[:-1]) | (line.reason[1:] != line.reason[:-1])
+    if len(timeline) < 2:
+        return timeline
+    differs = (timeline.state[1:] != timeline.state[:-1]) | (timeline.reason[1:] != timeline.reason[:-1])
     if differs.all():
-        return line
-    return take(line, np.append(True, differs), int(line.end_ns[-1]))
+        return timeline
+    return take(timeline, np.append(True, differs), int(timeline.end_ns[-1]))
 
 
-def split(line: Timeline, edges: Int64) -> Timeline:
+def split(timeline: Timeline, edges: Int64) -> Timeline:
     """The same timeline, cut at these times too."""
-    inside = edges[(edges > line.start_ns[0]) & (edges < line.end_ns[-1])]
-    start = np.union1d(line.start_ns, inside)
-    index = np.searchsorted(line.start_ns, start, "right") - 1
-    return Timeline(start, np.append(start[1:], line.end_ns[-1]), line.state[index], line.reason[index], line.by[index])
+    inside = edges[(edges > timeline.start_ns[0]) & (edges < timeline.end_ns[-1])]
+    start = np.union1d(timeline.start_ns, inside)
+    index = np.searchsorted(timeline.start_ns, start, "right") - 1
+    return Timeline(
+        start,
+        np.append(start[1:], timeline.end_ns[-1]),
+        timeline.state[index],
+        timeline.reason[index],
+        timeline.by[index],
+    )
 
 
-def within(line: Timeline, starts: Int64, ends: Int64) -> NDArray[np.bool_]:
+def within(timeline: Timeline, starts: Int64, ends: Int64) -> NDArray[np.bool_]:
     """Which intervals lie inside one of the windows; the timeline must be split at their edges. Windows may overlap."""
-    depth = np.zeros(len(line) + 1, np.int64)
-    np.add.at(depth, np.searchsorted(line.start_ns, starts), 1)
-    np.add.at(depth, np.searchsorted(line.start_ns, ends), -1)
+    depth = np.zeros(len(timeline) + 1, np.int64)
+    np.add.at(depth, np.searchsorted(timeline.start_ns, starts), 1)
+    np.add.at(depth, np.searchsorted(timeline.start_ns, ends), -1)
     inside: NDArray[np.bool_] = depth.cumsum()[:-1] > 0
     return inside
 
@@ -78,7 +86,7 @@ def raw(machine: Machine, samples: Samples, start_ns: int, end_ns: int) -> Timel
     columns = [samples.get(counter.tag, EMPTY) for counter in machine.pieces.needed()]
     times, begin = _axis([column.t_ns for column in columns], start_ns, end_ns)
     state = np.where(all_known(columns, times), State.RUNNING, State.UNKNOWN).astype(np.uint8)
-    return _line(begin, state, text_column("", len(times)), end_ns)
+    return _changes_only(begin, state, text_column("", len(times)), end_ns)
 
 
 def _axis(axes: list[Int64], start_ns: int, end_ns: int) -> tuple[Int64, Int64]:
@@ -115,16 +123,16 @@ def _from_rules(rules: tuple[Rule, ...], samples: Samples, start_ns: int, end_ns
     winner, begin = winner[change], begin[change]
     states = np.array([*(rule.state for rule in rules), State.UNKNOWN], np.uint8)
     reasons = text_column([*(rule.reason for rule in rules), ""])
-    return merge(_line(begin, states[winner], reasons[winner], end_ns))
+    return merge(_changes_only(begin, states[winner], reasons[winner], end_ns))
 
 
-def _line(start: Int64, state: UInt8, reason: Text, end_ns: int) -> Timeline:
+def _changes_only(start: Int64, state: UInt8, reason: Text, end_ns: int) -> Timeline:
     change = np.append(True, (state[1:] != state[:-1]) | (reason[1:] != reason[:-1]))
-    line = Timeline(start, np.append(start[1:], end_ns), state, reason, text_column("plc", len(start)))
-    return take(line, change, end_ns)
+    timeline = Timeline(start, np.append(start[1:], end_ns), state, reason, text_column("plc", len(start)))
+    return take(timeline, change, end_ns)
 
 
-def lay_gaps(line: Timeline, gap: CountGap, seen_ns: Int64, ideal_ns: Int64) -> Timeline:
+def mark_count_gaps(timeline: Timeline, gap: CountGap, seen_ns: Int64, ideal_ns: Int64) -> Timeline:
     """Gaps between pieces laid over what is running.
 
     seen_ns: int64[n], times of pieces (and the first time at which one could have been seen), ascending;
@@ -132,58 +140,60 @@ def lay_gaps(line: Timeline, gap: CountGap, seen_ns: Int64, ideal_ns: Int64) -> 
     A gap longer than the threshold is a stop that starts one ideal time after the piece and lasts until the next.
     """
     if not len(seen_ns):
-        return line
-    next_ns = np.append(seen_ns[1:], line.end_ns[-1])
+        return timeline
+    next_ns = np.append(seen_ns[1:], timeline.end_ns[-1])
     threshold = np.maximum(gap.ideals * ideal_ns, gap.at_least_ns)
     long = next_ns - seen_ns > threshold
     start = seen_ns[long] + ideal_ns[long]
     start -= start % 1_000_000
     end = next_ns[long]
     if not len(start):
-        return line
-    line = split(line, np.concatenate([start, end]))
-    hit = within(line, np.maximum(start, line.start_ns[0]), np.minimum(end, line.end_ns[-1]))
-    hit &= line.state == State.RUNNING
-    state, by = line.state.copy(), line.by.copy()
+        return timeline
+    timeline = split(timeline, np.concatenate([start, end]))
+    hit = within(timeline, np.maximum(start, timeline.start_ns[0]), np.minimum(end, timeline.end_ns[-1]))
+    hit &= timeline.state == State.RUNNING
+    state, by = timeline.state.copy(), timeline.by.copy()
     state[hit] = gap.state
     by[hit] = "count"
-    return merge(Timeline(line.start_ns, line.end_ns, state, line.reason, by))
+    return merge(Timeline(timeline.start_ns, timeline.end_ns, state, timeline.reason, by))
 
 
-def debounce(line: Timeline, shortest_run_ns: int, shortest_stop_ns: int) -> Timeline:
+def debounce(timeline: Timeline, shortest_run_ns: int, shortest_stop_ns: int) -> Timeline:
     """Short runs between two stops join the stop before; then short stops between two runs become running.
 
     The first and the last interval are left alone (their true length is not known), and unknown is never touched
     nor looked across.
     """
     if shortest_run_ns:
-        line = _absorb(line, line.state == State.RUNNING, shortest_run_ns, ~_is(line, State.RUNNING, State.UNKNOWN))
+        timeline = _absorb(
+            timeline, timeline.state == State.RUNNING, shortest_run_ns, ~_is(timeline, State.RUNNING, State.UNKNOWN)
+        )
     if shortest_stop_ns:
-        stopped = ~_is(line, State.RUNNING, State.UNKNOWN)
-        line = _absorb(line, stopped, shortest_stop_ns, line.state == State.RUNNING)
-    return line
+        stopped = ~_is(timeline, State.RUNNING, State.UNKNOWN)
+        timeline = _absorb(timeline, stopped, shortest_stop_ns, timeline.state == State.RUNNING)
+    return timeline
 
 
-def _is(line: Timeline, *states: State) -> NDArray[np.bool_]:
-    hit = np.zeros(len(line), np.bool_)
+def _is(timeline: Timeline, *states: State) -> NDArray[np.bool_]:
+    hit = np.zeros(len(timeline), np.bool_)
     for state in states:
-        hit |= line.state == state
+        hit |= timeline.state == state
     return hit
 
 
-def _absorb(line: Timeline, which: NDArray[np.bool_], shortest_ns: int, neighbour: NDArray[np.bool_]) -> Timeline:
+def _absorb(timeline: Timeline, which: NDArray[np.bool_], shortest_ns: int, neighbour: NDArray[np.bool_]) -> Timeline:
     """Groups of adjacent `which` intervals shorter than `shortest_ns` and between two `neighbour`s take the state of
     the neighbour before them.
     """
-    if len(line) < 3:
-        return line
+    if len(timeline) < 3:
+        return timeline
     begins = np.flatnonzero(which & ~np.append(False, which[:-1]))
     ends = np.flatnonzero(which & ~np.append(which[1:], False)) + 1  # one past the group's last
-    whole = (begins > 0) & (ends < len(line))
+    whole = (begins > 0) & (ends < len(timeline))
     begins, ends = begins[whole], ends[whole]
-    short = line.start_ns[ends] - line.start_ns[begins] < shortest_ns
+    short = timeline.start_ns[ends] - timeline.start_ns[begins] < shortest_ns
     short &= neighbour[begins - 1] & neighbour[ends]
-    keep = np.ones(len(line), np.bool_)
+    keep = np.ones(len(timeline), np.bool_)
     for begin, end in zip(begins[short].tolist(), ends[short].tolist(), strict=True):
         keep[begin:end] = False
-    return merge(take(line, keep, int(line.end_ns[-1])))
+    return merge(take(timeline, keep, int(timeline.end_ns[-1])))

@@ -1,33 +1,52 @@
-"""A window ready to be added up: timeline, production, products and calendar of one machine."""
+"""One window of one machine, computed: timeline, production, products and calendar, ready to be aggregated.
 
+The same for every caller: nothing here knows what was sent or what is settled.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oee.engine.classify_stops import Setup
-from oee.engine.production import Production, Products
-from oee.engine.timeline import Timeline
-from oee.model.calendars import Spans
-from oee.model.facts import UNKNOWN_PRODUCT, Int64, Text, text_column
+from oee.engine.classify_stops import Setup, classify_stops
+from oee.engine.counters import Counts
+from oee.engine.production import (
+    Production,
+    Products,
+    apply_entries,
+    count_all,
+    delay_changes,
+    ideals_us,
+    per_count,
+    production_events,
+    products_from,
+    unknown_counter_intervals,
+)
+from oee.engine.state import EngineState
+from oee.engine.timeline import Timeline, debounce, mark_count_gaps, raw
+from oee.model.calendars import Spans, cut
+from oee.model.declarations import entries
+from oee.model.facts import MS_NS, UNKNOWN_PRODUCT, Int64, Text, text_column
 from oee.model.machine import Machine
-from oee.model.states import State
+from oee.model.samples import EMPTY, Samples, between
+from oee.model.states import Quality, State
 
 
 @dataclass(frozen=True)
-class Whole:
+class Window:
     """Everything that the kernel adds up, over one window."""
 
     machine: Machine
-    line: Timeline
+    timeline: Timeline
     production: Production
     products: Products
     setups: tuple[Setup, ...]
     spans: Spans
     made_since_setup: int | None
     """Pieces between the last set-up before the window and the window; None: no set-up was seen."""
-    blind: tuple[Int64, Int64]
+    counter_unknown: tuple[Int64, Int64]
     """Starts and ends of the stretches in which the counter was not known: no performance there."""
 
     @cached_property
@@ -57,17 +76,17 @@ class Whole:
     @cached_property
     def unwatched(self) -> NDArray[np.bool_]:
         """Which production events nobody watched: across an outage, or while the state was not known."""
-        made, line = self.production, self.line
+        made, timeline = self.production, self.timeline
         out: NDArray[np.bool_] = made.lost_ns >= 0
-        if (line.state == State.UNKNOWN).any():
-            before = np.maximum(np.searchsorted(line.start_ns, made.t_ns - 1, "right") - 1, 0)
-            out |= (line.state[before] == State.UNKNOWN) & (made.t_ns > line.start_ns[0])
+        if (timeline.state == State.UNKNOWN).any():
+            before = np.maximum(np.searchsorted(timeline.start_ns, made.t_ns - 1, "right") - 1, 0)
+            out |= (timeline.state[before] == State.UNKNOWN) & (made.t_ns > timeline.start_ns[0])
         return out
 
     @cached_property
     def reasons(self) -> tuple[list[str], Int64]:
         """The reasons in the timeline, and each interval's number among them; most stops have none."""
-        reason = self.line.reason
+        reason = self.timeline.reason
         code = np.zeros(len(reason), np.int64)
         given = np.flatnonzero(reason != "")
         names = {"": 0}
@@ -93,3 +112,69 @@ def product_keys(machine: Machine, names: Text) -> Text:
     """Products that the machine knows, `?` for all others."""
     known = {name: name if name in machine.products else UNKNOWN_PRODUCT for name in set(names.tolist())}
     return text_column([known[name] for name in names.tolist()])
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What a window comes to. undebounced: the timeline before debouncing, which decides what may be settled; decided_ns: what
+    lies before it can be no gap between pieces any more."""
+
+    window: Window
+    undebounced: Timeline
+    counted: Mapping[str, Counts]
+    decided_ns: int
+
+
+def assess(machine: Machine, state: EngineState, until_ns: int) -> Assessment:
+    """Timeline, production and calendar from the settled time to `until_ns`, judged."""
+    begin_ns = state.settled_ns
+    samples = {tag: between(rows, 0, until_ns) for tag, rows in state.rows.items()}
+    fresh = {tag: between(rows, begin_ns, until_ns) for tag, rows in samples.items()}
+    products = products_from(machine, samples, state.declarations, state.product, state.known_product, begin_ns)
+    undebounced = raw(machine, samples, begin_ns, until_ns)
+    counted, _ = count_all(machine.pieces, state.counters, fresh)
+    decided_ns = until_ns
+    if machine.gap is not None:
+        seen, ideal = _references(machine, state, counted, fresh, products)
+        undebounced = mark_count_gaps(undebounced, machine.gap, seen, ideal)
+        if len(seen):  # without an ideal time the gap that follows the last piece begins with the piece itself
+            decided_ns = int(seen[-1]) + (1 if ideal[-1] >= MS_NS else 0)
+    if machine.product_change == "next_stop":
+        products = delay_changes(products, undebounced, state.known_product)
+    production = production_events(machine, counted, products, samples)
+    timeline = debounce(undebounced, machine.shortest_run_ns, machine.shortest_stop_ns)
+    spans = cut(machine.calendar, begin_ns, until_ns)
+    judged = classify_stops(
+        machine, timeline, samples, production, products, state.declarations, spans, state.last_piece_ns
+    )
+    said, _ = entries(item for item in state.declarations if item.start_ns >= begin_ns)
+    production = apply_entries(machine, production, products, said, until_ns)
+    unseen = unknown_counter_intervals(machine, samples, begin_ns, until_ns)
+    window = Window(
+        machine, judged.timeline, production, products, judged.setups, spans, state.made_since_setup, unseen
+    )
+    return Assessment(window, undebounced, counted, decided_ns)
+
+
+def _references(
+    machine: Machine, state: EngineState, counted: Mapping[str, Counts], fresh: Samples, products: Products
+) -> tuple[Int64, Int64]:
+    """Times from which a gap is measured (each piece; before the first, when one could first have been seen), and the
+    ideal time of one count at each [ns].
+    """
+    roles = ("total",) if "total" in counted else tuple(counted)
+    seen = np.unique(np.concatenate([np.empty(0, np.int64), *(counted[role].t_ns for role in roles)]))
+    if not len(seen) or seen[0] > state.settled_ns:
+        first = state.last_piece_ns or _first_known(machine, fresh)
+        if first:
+            seen = np.append(first, seen[seen > first])
+    names = products.at(seen)
+    ideal_us = ideals_us(machine.products, product_keys(machine, names), seen)
+    return seen, ideal_us * per_count(machine, names) * 1000
+
+
+def _first_known(machine: Machine, fresh: Samples) -> int:
+    """When all counters that it takes to see a piece were first known; 0 if one never is."""
+    rows = [fresh.get(counter.tag, EMPTY) for counter in machine.pieces.needed()]
+    known = [item.t_ns[item.quality <= Quality.UNCERTAIN] for item in rows]
+    return max((int(times[0]) if len(times) else 0 for times in known), default=0) if all(map(len, known)) else 0

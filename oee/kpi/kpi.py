@@ -320,7 +320,7 @@ ORDER_KPIS: Final[tuple[Kpi, ...]] = (
 
 
 @dataclass(frozen=True)
-class Result:
+class KpiResult:
     """values: KPI key to value or None; why_null: the reason's key for each None; flags: what a reader must be told
     (`performance_above_1`: an ideal time or a counter is wrong; `more_than_scheduled`: more time than the calendar).
     """
@@ -354,7 +354,7 @@ def compute(
     all_ms: int | None = None,
     formula: str = "nakajima",
     only: Collection[str] = KPI_KEYS,
-) -> Result:
+) -> KpiResult:
     """The KPIs of these sums of scheduled time.
 
     sums: by column name, or int64[33] in the order of `FACT_COLUMNS`.
@@ -371,7 +371,7 @@ def compute(
         flags.append("performance_above_1")
     if scheduled_ms is not None and given.unknown_ms < 0:
         flags.append("more_than_scheduled")
-    return Result(values, why, tuple(flags))
+    return KpiResult(values, why, tuple(flags))
 
 
 def _values(table: Iterable[Kpi], given: Terms) -> tuple[dict[str, float | None], dict[str, str]]:
@@ -385,10 +385,10 @@ def _values(table: Iterable[Kpi], given: Terms) -> tuple[dict[str, float | None]
     return values, why
 
 
-def compute_order(sums: Mapping[str, int] | Int64, order_ms: int | None) -> Result:
+def compute_order(sums: Mapping[str, int] | Int64, order_ms: int | None) -> KpiResult:
     """`ORDER_KPIS` of the sums of what was done for one order.
 
     order_ms: from its start to its end; None where that cannot be told (no order, or a part of one).
     """
     given = replace(terms(sums, scheduled_ms=None, all_ms=None), order_ms=order_ms or 0)
-    return Result(*_values(ORDER_KPIS, given), ())
+    return KpiResult(*_values(ORDER_KPIS, given), ())

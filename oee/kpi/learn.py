@@ -24,7 +24,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from oee.engine.window import Whole
+from oee.engine.window import Window
 from oee.model.facts import UNKNOWN_PRODUCT
 from oee.model.samples import Int64
 from oee.model.states import State
@@ -46,7 +46,7 @@ _SLOWEST: Final = 20.0
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Run:
     """Counts of one product without a stop between. t_ns: int64[n], when each was seen; count: int64[n] > 0, counts
     seen then (several, where the poll is slower than the machine). The first is where the measuring begins.
     """
@@ -86,13 +86,13 @@ class Proposal:
     evidence: Evidence
 
 
-def learn(stretches: Sequence[Stretch], *, per_count: int = 1, poll_ns: int = 0, at_least: int = AT_LEAST) -> Proposal:
+def learn(given: Sequence[Run], *, per_count: int = 1, poll_ns: int = 0, at_least: int = AT_LEAST) -> Proposal:
     """An ideal time from runs of one product on one machine.
 
     per_count: pieces that one count stands for; poll_ns: the period at which the counter is read, 0 if counts carry
     their own time; at_least: fewest cycles.
     """
-    runs = [run for run in stretches if len(run.t_ns) > 1]
+    runs = [run for run in given if len(run.t_ns) > 1]
     cycles = sum(int(run.count[1:].sum()) for run in runs)
     window = (min(int(run.t_ns[0]) for run in runs), max(int(run.t_ns[-1]) for run in runs)) if runs else (0, 0)
     evidence = Evidence(cycles, len(runs), *window)
@@ -119,7 +119,7 @@ def learn(stretches: Sequence[Stretch], *, per_count: int = 1, poll_ns: int = 0,
     return Proposal(round(cycle_ns / 1000), round(cycle_ns / 1000 / per_count), per_count, "", evidence)
 
 
-def _rough(runs: Sequence[Stretch]) -> float:
+def _rough(runs: Sequence[Run]) -> float:
     """The median cycle, each count weighing the same [ns]."""
     counts = np.concatenate([run.count[1:] for run in runs])
     each = np.concatenate([np.diff(run.t_ns) / run.count[1:] for run in runs])
@@ -128,7 +128,7 @@ def _rough(runs: Sequence[Stretch]) -> float:
     return max(float(each[order][middle]), 1.0)
 
 
-def _spans(run: Stretch, per_span: int) -> Floats:
+def _spans(run: Run, per_span: int) -> Floats:
     """For each count the cycle time of the next `per_span` counts, or of the few more that the poll saw at once [ns]."""
     made = run.count.cumsum()
     last = np.searchsorted(made, made + per_span)
@@ -173,7 +173,7 @@ def _centre(spans: Floats, start_ns: float, band: float) -> float:
 
 @dataclass(frozen=True)
 class Runs:
-    """Stretches laid end to end, columns of equal length: t_ns and count as in `Stretch`, begins: bool[n], where one
+    """Stretches laid end to end, columns of equal length: t_ns and count as in `Run`, begins: bool[n], where one
     begins."""
 
     t_ns: Int64
@@ -189,10 +189,10 @@ class Runs:
         begins[:1] = True
         return Runs(self.t_ns[-most:], self.count[-most:], begins)
 
-    def stretches(self) -> tuple[Stretch, ...]:
+    def split(self) -> tuple[Run, ...]:
         """Each stretch by itself."""
         edges = [*np.flatnonzero(self.begins).tolist(), len(self)]
-        return tuple(Stretch(self.t_ns[low:high], self.count[low:high]) for low, high in pairwise(edges))
+        return tuple(Run(self.t_ns[low:high], self.count[low:high]) for low, high in pairwise(edges))
 
 
 def join_runs(one: Runs, two: Runs) -> Runs:
@@ -200,41 +200,41 @@ def join_runs(one: Runs, two: Runs) -> Runs:
     return Runs(*(np.concatenate([getattr(one, name), getattr(two, name)]) for name in ("t_ns", "count", "begins")))
 
 
-def runs_of(whole: Whole, start_ns: int = 0, end_ns: int = 2**62) -> dict[tuple[str, int], Runs]:
+def runs_of(window: Window, start_ns: int = 0, end_ns: int = 2**62) -> dict[tuple[str, int], Runs]:
     """Runs of counts in `[start_ns, end_ns)` of a judged window, by product and pieces per count: watched, while the
     machine ran without a stop between, known products only. Runs of several windows may be laid side by side.
     """
-    made = whole.production
+    made = window.production
     index = np.flatnonzero((made.cycles > 0) & (made.t_ns >= start_ns) & (made.t_ns < end_ns))
     if len(index) < 2:
         return {}
     t_ns, count, total, lost_ns = (column[index] for column in (made.t_ns, made.cycles, made.total, made.lost_ns))
-    line, product = whole.line, whole.product_before(t_ns)
+    timeline, product = window.timeline, window.product_before(t_ns)
     per_count = total // count
-    after = np.searchsorted(line.start_ns, t_ns[:-1], "right") - 1
-    before = np.searchsorted(line.start_ns, t_ns[1:], "left") - 1
-    joined = (after == before) & (line.state[np.maximum(before, 0)] == State.RUNNING) & (lost_ns[1:] < 0)
+    after = np.searchsorted(timeline.start_ns, t_ns[:-1], "right") - 1
+    before = np.searchsorted(timeline.start_ns, t_ns[1:], "left") - 1
+    joined = (after == before) & (timeline.state[np.maximum(before, 0)] == State.RUNNING) & (lost_ns[1:] < 0)
     joined &= (product[1:] == product[:-1]) & (per_count[1:] == per_count[:-1]) & (t_ns[1:] > t_ns[:-1])
     begins = np.append(True, ~joined)
     stretch = begins.cumsum() - 1
-    known = np.array([name != UNKNOWN_PRODUCT for name in whole.names])
+    known = np.array([name != UNKNOWN_PRODUCT for name in window.names])
     kept = (np.bincount(stretch)[stretch] > 1) & known[product] & (per_count > 0)
     found = {}
     for code, pieces in sorted(set(zip(product[kept].tolist(), per_count[kept].tolist(), strict=True))):
         mine = kept & (product == code) & (per_count == pieces)
-        found[(whole.names[code], pieces)] = Runs(t_ns[mine], count[mine], begins[mine])
+        found[(window.names[code], pieces)] = Runs(t_ns[mine], count[mine], begins[mine])
     return found
 
 
-def stretches(whole: Whole) -> dict[tuple[str, int], tuple[Stretch, ...]]:
+def runs_by_product(window: Window) -> dict[tuple[str, int], tuple[Run, ...]]:
     """The same, each stretch by itself."""
-    return {key: runs.stretches() for key, runs in runs_of(whole).items()}
+    return {key: runs.split() for key, runs in runs_of(window).items()}
 
 
-def proposals(whole: Whole, *, poll_ns: int = 0, at_least: int = AT_LEAST) -> dict[str, Proposal]:
+def proposals(window: Window, *, poll_ns: int = 0, at_least: int = AT_LEAST) -> dict[str, Proposal]:
     """A proposal for each product in a judged window, from the pieces per count that most of its cycles had."""
     best: dict[str, Proposal] = {}
-    for (product, per_count), runs in sorted(stretches(whole).items()):
+    for (product, per_count), runs in sorted(runs_by_product(window).items()):
         found = learn(runs, per_count=per_count, poll_ns=poll_ns, at_least=at_least)
         if product not in best or found.evidence.cycles > best[product].evidence.cycles:
             best[product] = found

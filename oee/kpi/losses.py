@@ -46,7 +46,7 @@ TOTALS: Final = (
 
 
 @dataclass(frozen=True)
-class Row:
+class WaterfallRow:
     """One step. group: "" for a total, else which factor loses it (`unknown`: none, since nobody knows);
     of: for a loss the total that it is taken from. us: time or ideal time [us]; pieces: None for lost time.
     """
@@ -67,12 +67,12 @@ class Waterfall:
       (pieces came faster than their ideal time: it, or the counter, is wrong).
     """
 
-    rows: tuple[Row, ...]
+    rows: tuple[WaterfallRow, ...]
     formula: str
     running_unscheduled_us: int
     flags: tuple[str, ...]
 
-    def row(self, key: str) -> Row:
+    def row(self, key: str) -> WaterfallRow:
         """The row of that key. Raises `KeyError` where the window has none (no calendar)."""
         for row in self.rows:
             if row.key == key:
@@ -124,60 +124,63 @@ def _seen(t: Terms) -> int:
     return t["pieces_total"] + t["pieces_unwatched"]
 
 
-def _calendar_rows(t: Terms, parts: Mapping[CalendarClass, Terms], break_ms: int | None) -> tuple[Row, ...]:
+def _calendar_rows(t: Terms, parts: Mapping[CalendarClass, Terms], break_ms: int | None) -> tuple[WaterfallRow, ...]:
     if t.scheduled_ms is None:
         return ()
     scheduled = _seen(t)
     below = (
-        Row("scheduled", "", "", t.scheduled_ms * 1000, scheduled),
-        Row("planned_stop", "schedule", "scheduled", t["planned_stop_ms"] * 1000),
-        Row("planned_busy", "", "", (t.scheduled_ms - t["planned_stop_ms"]) * 1000, scheduled),
-        Row("unknown", "unknown", "planned_busy", t.unknown_ms * 1000, t["pieces_unwatched"]),
+        WaterfallRow("scheduled", "", "", t.scheduled_ms * 1000, scheduled),
+        WaterfallRow("planned_stop", "schedule", "scheduled", t["planned_stop_ms"] * 1000),
+        WaterfallRow("planned_busy", "", "", (t.scheduled_ms - t["planned_stop_ms"]) * 1000, scheduled),
+        WaterfallRow("unknown", "unknown", "planned_busy", t.unknown_ms * 1000, t["pieces_unwatched"]),
     )
     if t.all_ms is None:
         return below
     outside, pauses = _seen(parts[CalendarClass.OUTSIDE]), _seen(parts[CalendarClass.BREAK])
-    top = Row("all_time", "", "", t.all_ms * 1000, scheduled + outside + pauses)
+    top = WaterfallRow("all_time", "", "", t.all_ms * 1000, scheduled + outside + pauses)
     rest_ms = t.all_ms - t.scheduled_ms
     if break_ms is None:
-        return (top, Row("not_scheduled", "schedule", "all_time", rest_ms * 1000, outside + pauses), *below)
+        return (top, WaterfallRow("not_scheduled", "schedule", "all_time", rest_ms * 1000, outside + pauses), *below)
     return (
         top,
-        Row("outside", "schedule", "all_time", (rest_ms - break_ms) * 1000, outside),
-        Row("break", "schedule", "all_time", break_ms * 1000, pauses),
+        WaterfallRow("outside", "schedule", "all_time", (rest_ms - break_ms) * 1000, outside),
+        WaterfallRow("break", "schedule", "all_time", break_ms * 1000, pauses),
         *below,
     )
 
 
-def _availability_rows(t: Terms) -> tuple[Row, ...]:
+def _availability_rows(t: Terms) -> tuple[WaterfallRow, ...]:
     stopped = ["breakdown", "setup", "unplanned_stop", "starved", "blocked"]
     stopped += ["minor_stop"] if t.formula == "iso22400" else []
     return (
-        Row("busy", "", "", t.busy_ms * 1000, t["pieces_total"]),
-        *(Row(state, "availability", "busy", t[f"{state}_ms"] * 1000) for state in stopped),
-        Row("operating", "", "", t.operating_ms * 1000, t["pieces_total"]),
+        WaterfallRow("busy", "", "", t.busy_ms * 1000, t["pieces_total"]),
+        *(WaterfallRow(state, "availability", "busy", t[f"{state}_ms"] * 1000) for state in stopped),
+        WaterfallRow("operating", "", "", t.operating_ms * 1000, t["pieces_total"]),
     )
 
 
-def _performance_rows(t: Terms) -> tuple[Row, ...]:
+def _performance_rows(t: Terms) -> tuple[WaterfallRow, ...]:
     known_ms = t["running_ideal_known_ms"]
-    minor = (Row("minor_stop", "performance", "operating", t["minor_stop_ms"] * 1000),)
+    minor = (WaterfallRow("minor_stop", "performance", "operating", t["minor_stop_ms"] * 1000),)
     return (
         *(minor if t.formula == "nakajima" else ()),
-        Row("slow_cycles", "performance", "operating", known_ms * 1000 - t["ideal_total_us"]),
-        Row("without_ideal", "unknown", "operating", (t["running_ms"] - known_ms) * 1000),
-        Row("net_operating", "", "", t["ideal_total_us"], t["pieces_total"]),
+        WaterfallRow("slow_cycles", "performance", "operating", known_ms * 1000 - t["ideal_total_us"]),
+        WaterfallRow("without_ideal", "unknown", "operating", (t["running_ms"] - known_ms) * 1000),
+        WaterfallRow("net_operating", "", "", t["ideal_total_us"], t["pieces_total"]),
     )
 
 
-def _quality_rows(t: Terms) -> tuple[Row, ...]:
+def _quality_rows(t: Terms) -> tuple[WaterfallRow, ...]:
     lost = ("startup_reject", "process_reject", "rework")
     told_us = t["ideal_good_us"] + sum(t[f"ideal_{cause}_us"] for cause in lost)
     told = t["pieces_good"] + sum(t[f"pieces_{cause}"] for cause in lost)
     return (
-        *(Row(cause, "quality", "net_operating", t[f"ideal_{cause}_us"], t[f"pieces_{cause}"]) for cause in lost),
-        Row("not_judged", "unknown", "net_operating", t["ideal_total_us"] - told_us, t["pieces_total"] - told),
-        Row("fully_productive", "", "", t["ideal_good_us"], t["pieces_good"]),
+        *(
+            WaterfallRow(cause, "quality", "net_operating", t[f"ideal_{cause}_us"], t[f"pieces_{cause}"])
+            for cause in lost
+        ),
+        WaterfallRow("not_judged", "unknown", "net_operating", t["ideal_total_us"] - told_us, t["pieces_total"] - told),
+        WaterfallRow("fully_productive", "", "", t["ideal_good_us"], t["pieces_good"]),
     )
 
 
@@ -201,7 +204,7 @@ class BigLoss:
     group: Group
     us: int
     pieces: int | None
-    parts: tuple[Row, ...]
+    parts: tuple[WaterfallRow, ...]
 
 
 def six_big_losses(fall: Waterfall) -> tuple[BigLoss, ...]:

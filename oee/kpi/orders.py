@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from oee.engine.aggregate import aggregate
-from oee.engine.window import Whole
-from oee.model.declarations import Declaration, effective, held
+from oee.engine.window import Window
+from oee.model.declarations import Declaration, effective, values_over_time
 from oee.model.facts import MS_NS, Facts
 
 _FAR_NS = 2**62
 
 
 @dataclass(frozen=True)
-class Stretch:
+class OrderPeriod:
     """One order on one machine, [ns]; order "" is none. end_ns: None where it has not ended."""
 
     order: str
@@ -26,18 +26,20 @@ class Stretch:
     end_ns: int | None
 
 
-def stretches(declarations: Iterable[Declaration]) -> tuple[Stretch, ...]:
+def order_periods(declarations: Iterable[Declaration]) -> tuple[OrderPeriod, ...]:
     """The orders of one machine, one after the other and without gaps from the first on; edges are whole milliseconds."""
-    rows = held(effective(declarations), "order", -_FAR_NS)
+    rows = values_over_time(effective(declarations), "order", -_FAR_NS)
     told = [(max(t_ns - t_ns % MS_NS, 0), order.strip()) for t_ns, order in rows]
     starts = [told[0], *(new for old, new in pairwise(told) if new[1] != old[1])]
     ends: list[int | None] = [t_ns for t_ns, _ in starts[1:]]
-    return tuple(Stretch(order, t_ns, end_ns) for (t_ns, order), end_ns in zip(starts, [*ends, None], strict=True))
+    return tuple(OrderPeriod(order, t_ns, end_ns) for (t_ns, order), end_ns in zip(starts, [*ends, None], strict=True))
 
 
-def facts_by_order(whole: Whole, orders: Iterable[Stretch], start_ns: int, end_ns: int) -> Iterator[tuple[str, Facts]]:
+def facts_by_order(
+    window: Window, orders: Iterable[OrderPeriod], start_ns: int, end_ns: int
+) -> Iterator[tuple[str, Facts]]:
     """Facts of `[start_ns, end_ns)` of the window, order by order; they add up to what `aggregate` says of all of it."""
     for item in orders:
         low, high = max(item.start_ns, start_ns), min(item.end_ns or end_ns, end_ns)
         if low < high:
-            yield item.order, aggregate(whole, low, high)[0]
+            yield item.order, aggregate(window, low, high)[0]

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from oee.kpi.kpi import Result, compute
+from oee.kpi.kpi import KpiResult, compute
 from oee.model.facts import FACT_COLUMNS, Facts, Int64, select
 from oee.model.states import CalendarClass
 
@@ -46,7 +46,7 @@ class LineResult:
     why_null: dict[str, str]
     flags: tuple[str, ...]
     of_station: dict[str, str]
-    stations: dict[str, Result]
+    stations: dict[str, KpiResult]
 
 
 def totals(facts: Facts, by: Sequence[str] = ("machine",)) -> dict[tuple[str | int, ...], Int64]:
@@ -66,7 +66,7 @@ def totals(facts: Facts, by: Sequence[str] = ("machine",)) -> dict[tuple[str | i
     return dict(sorted(added.items()))
 
 
-def _results(stations: Iterable[Station], formula: str) -> dict[str, Result]:
+def _results(stations: Iterable[Station], formula: str) -> dict[str, KpiResult]:
     return {
         item.machine: compute(item.sums, scheduled_ms=item.scheduled_ms, all_ms=item.all_ms, formula=formula)
         for item in stations

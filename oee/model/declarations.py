@@ -49,7 +49,7 @@ ENTRIES = ("rejects", "rework")
 
 
 @dataclass(frozen=True)
-class Conflict:
+class EntryConflict:
     """A declaration that is not used. why: `overlaps` (it cuts across another entry, named in `other`), `not_a_number`,
     or `ends_before_start`."""
 
@@ -58,36 +58,36 @@ class Conflict:
     other: str = ""
 
 
-def entries(declarations: Iterable[Declaration]) -> tuple[tuple[Declaration, ...], tuple[Conflict, ...]]:
+def entries(declarations: Iterable[Declaration]) -> tuple[tuple[Declaration, ...], tuple[EntryConflict, ...]]:
     """The entries of rejects and rework that stand, and those that are refused.
 
     An entry is its period's count. A later one for the same product replaces earlier ones that lie inside its period;
     one that overlaps an earlier one in any other way is refused.
     """
     stand: list[Declaration] = []
-    refused: list[Conflict] = []
+    refused: list[EntryConflict] = []
     for item in effective(declarations):
         if item.field not in ENTRIES:
             continue
         if not item.value.strip().isdecimal():
-            refused.append(Conflict(item, "not_a_number"))
+            refused.append(EntryConflict(item, "not_a_number"))
             continue
         if item.end_ns is None or item.end_ns <= item.start_ns:
-            refused.append(Conflict(item, "ends_before_start"))
+            refused.append(EntryConflict(item, "ends_before_start"))
             continue
         same = [other for other in stand if (other.field, other.machine) == (item.field, item.machine)]
         same = [other for other in same if not (item.product and other.product and item.product != other.product)]
         inside = [other for other in same if _inside(other, item) and other.product == item.product]
         across = [other for other in same if other not in inside and _overlap(other, item)]
         if across:
-            refused.append(Conflict(item, "overlaps", across[0].id))
+            refused.append(EntryConflict(item, "overlaps", across[0].id))
             continue
         stand = [other for other in stand if other not in inside]
         stand.append(item)
     return tuple(stand), tuple(refused)
 
 
-def held(declarations: Iterable[Declaration], field: Field, start_ns: int) -> list[tuple[int, str]]:
+def values_over_time(declarations: Iterable[Declaration], field: Field, start_ns: int) -> list[tuple[int, str]]:
     """What people said of a field from `start_ns` on: times at which it may change and the value from then on, "" where
     nobody said any. Of several that hold, the one said last."""
     said = [item for item in declarations if item.field == field]

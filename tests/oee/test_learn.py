@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oee.engine import step as engine
-from oee.kpi.learn import QUANTILES, Stretch, learn, proposals, stretches
+from oee.kpi.learn import QUANTILES, Run, learn, proposals, runs_by_product
 from oee.model.calendars import Calendar, Shift
 from oee.model.conditions import parse
 from oee.model.machine import Counter, Ideal, Machine, Pieces, Product, Rule
@@ -43,7 +43,7 @@ def runs(seed, cycle_s, *, jitter=0.02, slow=0.03, slowest=1.6, stops=0.005, dou
     seen, count = np.unique(np.ceil(times / poll_s) * poll_s if poll_s else times.round(3), return_counts=True)
     edges = np.searchsorted(seen, done[stopped]) if told else []
     parts = np.split(np.arange(len(seen)), np.unique(edges))
-    return [Stretch((seen[part] * 1000).round().astype(np.int64) * 10**6, count[part]) for part in parts if len(part)]
+    return [Run((seen[part] * 1000).round().astype(np.int64) * 10**6, count[part]) for part in parts if len(part)]
 
 
 @settings(deadline=None, max_examples=150)
@@ -117,25 +117,25 @@ def test_too_little_proposes_nothing():
     assert nothing(few) == "too_few_cycles"
     assert few.evidence.cycles >= 149
     assert nothing(learn([])) == "too_few_cycles"
-    assert nothing(learn([Stretch(np.array([5]), np.array([900]))])) == "too_few_cycles"
+    assert nothing(learn([Run(np.array([5]), np.array([900]))])) == "too_few_cycles"
     assert learn(runs(5, 10, n=150, told=False), poll_ns=POLL, at_least=100).why_null == ""
 
 
 def test_runs_that_do_not_outlast_the_poll_propose_nothing():
-    short = [Stretch(np.array([10 * i, 10 * i + 1]) * S, np.array([3, 3])) for i in range(100)]
+    short = [Run(np.array([10 * i, 10 * i + 1]) * S, np.array([3, 3])) for i in range(100)]
     assert nothing(learn(short, poll_ns=POLL)) == "runs_too_short"
 
 
 def test_work_without_a_repeating_cycle_proposes_nothing():
     dice = np.random.default_rng(6)
     times = (dice.lognormal(3, 0.9, 600).cumsum() * 1000).astype(np.int64) * 10**6
-    assert nothing(learn([Stretch(times, np.ones(600, np.int64))])) == "no_repeatable_cycle"
+    assert nothing(learn([Run(times, np.ones(600, np.int64))])) == "no_repeatable_cycle"
 
 
 @given(st.lists(st.tuples(st.integers(1, 10**13), st.integers(1, 1000)), min_size=2, max_size=300), st.integers(0, S))
 def test_any_counts_have_an_answer(steps, poll_ns):
     t_ns = np.array([gap for gap, _ in steps], np.int64).cumsum()
-    found = learn([Stretch(t_ns, np.array([count for _, count in steps], np.int64))], poll_ns=poll_ns, at_least=2)
+    found = learn([Run(t_ns, np.array([count for _, count in steps], np.int64))], poll_ns=poll_ns, at_least=2)
     assert (found.cycle_us is None) == bool(found.why_null)
 
 
@@ -172,11 +172,11 @@ def watched(*, per_count=1):
         products={"1": Product("1", (Ideal(4 * 10**6),)), "2": Product("2")},
     )
     taken = engine.step(machine, engine.start(), samples, [], T0 + S, 0).state
-    return engine.assess(machine, taken, T0 + int(third[-1] + 1) * S).whole
+    return engine.assess(machine, taken, T0 + int(third[-1] + 1) * S).window
 
 
 def test_runs_are_cut_at_stops_outages_and_changes_of_product():
-    found = stretches(watched(per_count=4))
+    found = runs_by_product(watched(per_count=4))
     assert set(found) == {("1", 4), ("2", 4)}
     assert [int(run.count[1:].sum()) for run in found["1", 4]] == [299]
     assert max(int(np.diff(run.t_ns).max()) for runs in found.values() for run in runs) == 7.5 * S

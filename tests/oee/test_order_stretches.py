@@ -9,7 +9,7 @@ from plain_machine import T, machine
 
 from oee.engine import step as engine
 from oee.engine.aggregate import aggregate
-from oee.kpi.orders import facts_by_order, stretches
+from oee.kpi.orders import facts_by_order, order_periods
 from oee.model.declarations import Declaration
 
 
@@ -21,7 +21,7 @@ def _whole():
     }
     samples = {tag: as_series([(T + t, value) for t, value in found]) for tag, found in rows.items()}
     until = (T + 400) * 1_000_000_000
-    return engine.step(machine(), engine.start(), samples, (), until, until).whole
+    return engine.step(machine(), engine.start(), samples, (), until, until).window
 
 
 WHOLE = _whole()
@@ -40,15 +40,15 @@ def test_however_orders_are_said_nothing_is_counted_twice(said):
             f"d{n}",
             n,
             "press-1",
-            WHOLE.line.start_ns[0] + start * ms,
-            end and WHOLE.line.start_ns[0] + end * ms,
+            WHOLE.timeline.start_ns[0] + start * ms,
+            end and WHOLE.timeline.start_ns[0] + end * ms,
             "order",
             order,
         )
         for n, (start, end, order) in enumerate(said)
     ]
-    found = stretches(told)
+    found = order_periods(told)
     assert all(one.end_ns == two.start_ns and one.order != two.order for one, two in pairwise(found))
-    start_ns, end_ns = int(WHOLE.line.start_ns[0]), int(WHOLE.line.end_ns[-1])
+    start_ns, end_ns = int(WHOLE.timeline.start_ns[0]), int(WHOLE.timeline.end_ns[-1])
     parts = sum(facts.sums.sum(axis=0) for _, facts in facts_by_order(WHOLE, found, start_ns, end_ns))
     assert (parts == aggregate(WHOLE, start_ns, end_ns)[0].sums.sum(axis=0)).all()
