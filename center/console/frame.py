@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from copy import copy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from center.console.draw.glyphs import HATCH, PERSON, PULSE, SUN
 from center.console.draw.markup import el, join
 from center.contract.store import StoreUnavailable
 from center.model.viewer import Viewer
+from center.queries.cache import AnswerCache
 from center.runtime.state import CenterState
 from words import LANGUAGES, say
 
@@ -28,6 +30,16 @@ _FIRST_NUMBERS_S: Final = 1.5
 _RECHECK_EVERY_S: Final = 5.0
 _RELOAD_WAIT_S: Final = 1.0
 _ASSETS: Final = ("style.css", "console.js")
+
+
+@dataclass(frozen=True)
+class Visit:
+    """Who opened a live page, and what the page answers from. cache: of answers, shared by all pages and the API."""
+
+    center: CenterState
+    viewer: Viewer
+    cache: AnswerCache
+    lang: str
 
 
 def serve_assets() -> None:
@@ -138,6 +150,16 @@ def _menu(viewer: Viewer, lang: str) -> Markup:
 def show_error(title: str, text: str, lang: str) -> None:
     """Shows an error as the page's content."""
     ui.html(error_content(title, text, lang), sanitize=False).classes("sorry")
+
+
+def show_no_site(site: str, lang: str) -> None:
+    """Shows that there is no such site, or with "" that there is none at all yet."""
+    if site:
+        ui.context.client.status_code = 404
+        title = say("console.unknown_site", lang, site=site)
+        show_error(title, say("console.unknown_site.help", lang), lang)
+    else:
+        show_error(say("console.no_site", lang), say("console.no_site.help", lang), lang)
 
 
 def error_content(title: str, text: str, lang: str) -> Markup:

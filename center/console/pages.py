@@ -34,20 +34,23 @@ def add_pages(app: FastAPI, center: CenterState, *, declares: bool = False) -> N
         "message_too_long_body": "",
     }
 
+    def visit_of(request: Request) -> frame.Visit:
+        return frame.Visit(center, request.state.viewer, cache, frame.language(request, center))
+
     @ui.page("/")
     async def fleet_page(request: Request, site: str = "", order: str = "", part: str = "") -> None:
         number = int(part) if part.isdecimal() and len(part) < 6 else 1
-        await fleet.show(center, request.state.viewer, cache, frame.language(request, center), site, order, number)
+        await fleet.show(visit_of(request), site, order, number)
 
     @ui.page("/machine/{site}/{machine_id:path}")
     async def machine_page(request: Request, site: str, machine_id: str, span: str = "", bucket: str = "") -> None:
-        viewer, lang = request.state.viewer, frame.language(request, center)
-        may_declare = declares and viewer.may("write")
-        await machine.show(center, viewer, cache, lang, (site, machine_id), (span, bucket), may_declare=may_declare)
+        visit = visit_of(request)
+        may_declare = declares and visit.viewer.may("write")
+        await machine.show(visit, (site, machine_id), (span, bucket), may_declare=may_declare)
 
     @ui.page("/delivery")
     async def delivery_page(request: Request, site: str = "") -> None:
-        await delivery.show(center, request.state.viewer, cache, frame.language(request, center), site)
+        await delivery.show(visit_of(request), site)
 
     @nicegui_app.on_page_exception
     def broken() -> None:

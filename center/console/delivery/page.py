@@ -13,12 +13,9 @@ from center.console.draw.names import named
 from center.contract.store import StoreUnavailable
 from center.model.buckets import HOUR_NS
 from center.model.times import BadQuestion
-from center.model.viewer import Viewer
 from center.queries import gateways
 from center.queries import sites as queries
-from center.queries.cache import AnswerCache
 from center.queries.question import Question, zone_of
-from center.runtime.state import CenterState
 from words import say
 
 _EVERY_S: Final = 5.0
@@ -26,17 +23,14 @@ _DAYS_EVERY_S: Final = 60.0
 _DAYS: Final = 7
 
 
-async def show(center: CenterState, viewer: Viewer, cache: AnswerCache, lang: str, site: str) -> None:
+async def show(visit: frame.Visit, site: str) -> None:
     """Builds the page. site: only this one ("" is all)."""
+    center, viewer, cache, lang = visit.center, visit.viewer, visit.cache, visit.lang
     known = await cache.ask(1, queries.sites, center, viewer)
     chosen = [row for row in known if row["id"] == site] if site else known
     with frame.frame(center, lang, say("delivery.title", lang)):
         if not chosen:
-            if site:
-                ui.context.client.status_code = 404
-            title = say("console.unknown_site", lang, site=site) if site else say("console.no_site", lang)
-            help_key = "console.unknown_site.help" if site else "console.no_site.help"
-            frame.show_error(title, say(help_key, lang), lang)
+            frame.show_no_site(site, lang)
             return
         head = el("h1", say("delivery.title", lang), cls="title")
         ui.html(join(head, el("p", say("delivery.promise", lang), cls="soft")), sanitize=False).classes("opening")
@@ -60,7 +54,7 @@ async def show(center: CenterState, viewer: Viewer, cache: AnswerCache, lang: st
     async def refresh_days() -> None:
         try:
             for name, (_, days) in places.items():
-                days.set_content(await _days(center, viewer, cache, name, lang))
+                days.set_content(await _days(visit, name))
             store_banner.set_content("")
         except StoreUnavailable:
             store_banner.set_content(frame.banner(say("console.store_away", lang)))
@@ -71,15 +65,15 @@ async def show(center: CenterState, viewer: Viewer, cache: AnswerCache, lang: st
     ui.timer(_DAYS_EVERY_S, refresh_days, immediate=False)
 
 
-async def _days(center: CenterState, viewer: Viewer, cache: AnswerCache, site: str, lang: str) -> str:
-    zone: ZoneInfo = zone_of(center, viewer, site)
-    start_ns = _midnight_ns(center.now_ns(), zone) - (_DAYS - 1) * 24 * HOUR_NS
-    question = Question(viewer, site, start_ns=start_ns)
+async def _days(visit: frame.Visit, site: str) -> str:
+    zone: ZoneInfo = zone_of(visit.center, visit.viewer, site)
+    start_ns = _midnight_ns(visit.center.now_ns(), zone) - (_DAYS - 1) * 24 * HOUR_NS
+    question = Question(visit.viewer, site, start_ns=start_ns)
     try:
-        found = await cache.ask(_DAYS_EVERY_S * 0.9, gateways.days, center, question)
+        found = await visit.cache.ask(_DAYS_EVERY_S * 0.9, gateways.days, visit.center, question)
     except BadQuestion:  # right after midnight the day has no complete minute yet
         return ""
-    return delivery_cards.days(found["rows"], lang)
+    return delivery_cards.days(found["rows"], visit.lang)
 
 
 def _midnight_ns(now_ns: int, zone: ZoneInfo) -> int:

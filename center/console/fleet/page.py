@@ -16,10 +16,7 @@ from center.console.draw.names import named
 from center.console.fleet import cards as fleet_cards
 from center.console.fleet.numbers import site_numbers
 from center.contract.store import StoreUnavailable
-from center.model.viewer import Viewer
 from center.queries import sites as queries
-from center.queries.cache import AnswerCache
-from center.runtime.state import CenterState
 from words import say
 
 NUMBERS_EVERY_S: Final = 15.0
@@ -51,10 +48,7 @@ class _Card:
 class _Page:
     """One open fleet page."""
 
-    center: CenterState
-    viewer: Viewer
-    cache: AnswerCache
-    lang: str
+    visit: frame.Visit
     sites: list[queries.SiteAnswer]
     worst: bool
     known: set[tuple[str, str]]
@@ -62,19 +56,23 @@ class _Page:
     gates: dict[str, ui.html] = field(default_factory=dict)
     details: dict[str, Row] = field(default_factory=dict)
 
+    @property
+    def lang(self) -> str:
+        """The language of the page."""
+        return self.visit.lang
 
-async def show(
-    center: CenterState, viewer: Viewer, cache: AnswerCache, lang: str, site: str, order: str, number: int = 1
-) -> None:
+
+async def show(visit: frame.Visit, site: str, order: str, number: int = 1) -> None:
     """Builds the page. site: only this one ("" is all); order: `worst` puts the worst first; number: of the part that is
     shown, from 1, where there are too many cards for one.
     """
+    center, viewer, cache, lang = visit.center, visit.viewer, visit.cache, visit.lang
     known = await cache.ask(1, queries.sites, center, viewer)
     chosen = [row for row in known if row["id"] == site] if site else known
     with frame.frame(center, lang, say("console.fleet", lang)):
         if not chosen:
-            _nothing(lang, site)
-            ui.timer(_EMPTY_RECHECK_S, lambda: _reload_when_known(center, viewer, cache, site), immediate=False)
+            frame.show_no_site(site, lang)
+            ui.timer(_EMPTY_RECHECK_S, lambda: _reload_when_known(visit, site), immediate=False)
             return
         machines = [row for item in chosen for row in await cache.ask(1, queries.machines, center, viewer, item["id"])]
         if order == "worst":
@@ -84,7 +82,7 @@ async def show(
             machines.sort(key=lambda row: (row["site"], row["line"], row["id"]))
         parts = [machines[first : first + CARDS] for first in range(0, len(machines), CARDS)] or [[]]
         shown = parts[min(max(number, 1), len(parts)) - 1]
-        page = _Page(center, viewer, cache, lang, [], order == "worst", {(row["site"], row["id"]) for row in machines})
+        page = _Page(visit, [], order == "worst", {(row["site"], row["id"]) for row in machines})
         away = ui.html("", sanitize=False)
         summary = ui.html("", sanitize=False).classes("summary")
         _filters(known, site, order, lang)
@@ -104,20 +102,11 @@ async def show(
     ui.timer(NUMBERS_EVERY_S, refresh_numbers, immediate=False)
 
 
-async def _reload_when_known(center: CenterState, viewer: Viewer, cache: AnswerCache, site: str) -> None:
+async def _reload_when_known(visit: frame.Visit, site: str) -> None:
     """Reloads an empty page once there is something to show."""
-    rows = await cache.ask(1, queries.sites, center, viewer)
+    rows = await visit.cache.ask(1, queries.sites, visit.center, visit.viewer)
     if any(row["id"] == site for row in rows) or (rows and not site):
         ui.navigate.reload()
-
-
-def _nothing(lang: str, site: str) -> None:
-    if site:
-        ui.context.client.status_code = 404
-        title = say("console.unknown_site", lang, site=site)
-        frame.show_error(title, say("console.unknown_site.help", lang), lang)
-    else:
-        frame.show_error(say("console.no_site", lang), say("console.no_site.help", lang), lang)
 
 
 def _pager(parts: int, shown: int, site: str, order: str, lang: str) -> str:
@@ -185,9 +174,9 @@ def _live_refresher(page: _Page, summary: ui.html) -> Callable[[], Any]:
     shown: dict[tuple[str, str], str] = {}
 
     async def refresh() -> None:
-        rows = await page.cache.ask(frame.LIVE_EVERY_S * 0.9, queries.live, page.center, page.viewer)
+        rows = await page.visit.cache.ask(frame.LIVE_EVERY_S * 0.9, queries.live, page.visit.center, page.visit.viewer)
         mine = [row for row in rows if (row["site"], row["machine"]) in page.known]
-        now_ns = page.center.now_ns()
+        now_ns = page.visit.center.now_ns()
         for row in mine:
             key = (row["site"], row["machine"])
             if key not in page.cards:
@@ -202,7 +191,9 @@ def _live_refresher(page: _Page, summary: ui.html) -> Callable[[], Any]:
         if _has_news(page, rows):
             ui.navigate.reload()
         summary.set_content(_summary(mine, page.lang))
-        for site in await page.cache.ask(frame.LIVE_EVERY_S * 0.9, queries.sites, page.center, page.viewer):
+        for site in await page.visit.cache.ask(
+            frame.LIVE_EVERY_S * 0.9, queries.sites, page.visit.center, page.visit.viewer
+        ):
             if site["id"] in page.gates:
                 page.gates[site["id"]].set_content(_gateways(site, page.lang))
 
@@ -247,8 +238,8 @@ def _gateways(site: Row, lang: str) -> str:
 def _numbers_refresher(page: _Page, away: ui.html) -> Callable[[], Any]:
     async def put(site: str) -> None:
         mine = tuple(machine for owner, machine in page.cards if owner == site)
-        numbers = await page.cache.ask(
-            NUMBERS_EVERY_S * 0.9, site_numbers, page.center, page.viewer, site, mine, page.lang
+        numbers = await page.visit.cache.ask(
+            NUMBERS_EVERY_S * 0.9, site_numbers, page.visit.center, page.visit.viewer, site, mine, page.lang
         )
         for machine, drawn in numbers.items():
             card = page.cards[site, machine]

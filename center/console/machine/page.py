@@ -18,11 +18,8 @@ from center.console.machine import charts, stops_table, tiles, timeline
 from center.console.machine.numbers import MachineNumbers, machine_numbers
 from center.contract.store import StoreUnavailable
 from center.model.times import iso
-from center.model.viewer import Viewer
 from center.queries import sites as queries
-from center.queries.cache import AnswerCache
 from center.queries.question import UnknownSite
-from center.runtime.state import CenterState
 from words import moment, number, say
 
 NUMBERS_EVERY_S: Final = 30.0
@@ -34,10 +31,7 @@ Row = Mapping[str, Any]
 class _Page:
     """One open machine page: what is shown and the elements that show it."""
 
-    center: CenterState
-    viewer: Viewer
-    cache: AnswerCache
-    lang: str
+    visit: frame.Visit
     site: str
     machine: str
     view: windows.View
@@ -49,39 +43,37 @@ class _Page:
     choices: dict[str, dict[str, ui.element]] = field(default_factory=dict)
     pager_buttons: dict[str, ui.element] = field(default_factory=dict)
 
+    @property
+    def lang(self) -> str:
+        """The language of the page."""
+        return self.visit.lang
+
     def put(self, part: str, content: str) -> None:
         """Shows content; only what changed is sent."""
         self.parts[part].set_content(content)
 
 
 async def show(
-    center: CenterState,
-    viewer: Viewer,
-    cache: AnswerCache,
-    lang: str,
-    which: tuple[str, str],
-    selection: tuple[str, str],
-    *,
-    may_declare: bool = False,
+    visit: frame.Visit, which: tuple[str, str], selection: tuple[str, str], *, may_declare: bool = False
 ) -> None:
     """Builds the page. which: site and machine; selection: range and bucket from the URL; may_declare: whether the viewer
     may declare reasons of stops.
     """
-    site, machine = which
+    (site, machine), lang = which, visit.lang
     try:
-        details = await asyncio.to_thread(queries.site, center, viewer, site)
-        rows = await asyncio.to_thread(queries.machines, center, viewer, site)
+        details = await asyncio.to_thread(queries.site, visit.center, visit.viewer, site)
+        rows = await asyncio.to_thread(queries.machines, visit.center, visit.viewer, site)
     except UnknownSite:
         details, rows = None, []
     found = next((row for row in rows if row["id"] == machine), None)
     name = named(found["name"], lang, machine) if found else say("console.unknown_machine", lang, machine=machine)
-    with frame.frame(center, lang, name):
+    with frame.frame(visit.center, lang, name):
         if found is None or details is None:
             ui.context.client.status_code = 404
             help_key = "console.unknown_machine.help" if details else "console.unknown_site.help"
             frame.show_error(name, say(help_key, lang, site=site), lang)
             return
-        page = _Page(center, viewer, cache, lang, site, machine, windows.view(*selection), may_declare)
+        page = _Page(visit, site, machine, windows.view(*selection), may_declare)
         _build(page, details, found)
     refresh_live = _live_refresher(page, details)
     await refresh_live()
@@ -215,13 +207,13 @@ def _pager(page: _Page) -> None:
 
 def _live_refresher(page: _Page, details: Row) -> Callable[[], Any]:
     async def refresh() -> None:
-        rows = await page.cache.ask(frame.LIVE_EVERY_S * 0.9, queries.live, page.center, page.viewer)
+        rows = await page.visit.cache.ask(frame.LIVE_EVERY_S * 0.9, queries.live, page.visit.center, page.visit.viewer)
         row = next((row for row in rows if (row["site"], row["machine"]) == (page.site, page.machine)), None)
         if row is None:
             return
         parts = (
             live_state.chip(row, details["reasons"], page.lang),
-            el("span", live_state.since(row, page.center.now_ns(), page.lang), cls="since"),
+            el("span", live_state.since(row, page.visit.center.now_ns(), page.lang), cls="since"),
             el("span", "·", cls="faint"),
             live_state.under(row, details["products"], page.lang),
         )
@@ -235,8 +227,15 @@ async def _refresh(page: _Page) -> None:
     view = page.view
     _mark(page)
     try:
-        numbers = await page.cache.ask(
-            NUMBERS_EVERY_S * 0.5, machine_numbers, page.center, page.viewer, page.site, page.machine, view, page.lang
+        numbers = await page.visit.cache.ask(
+            NUMBERS_EVERY_S * 0.5,
+            machine_numbers,
+            page.visit.center,
+            page.visit.viewer,
+            page.site,
+            page.machine,
+            view,
+            page.lang,
         )
     except StoreUnavailable:
         page.put("away", frame.banner(say("console.store_away", page.lang)))
@@ -283,7 +282,7 @@ def _put_stops(page: _Page) -> None:
     last = min(page.first_stop + stops_table.PAGE, count)
     shown = numbers.stops[page.first_stop : last]
     explain = partial(links.declare_page, page.site, page.machine) if page.may_declare else None
-    content = stops_table.table(shown, numbers.site, page.center.now_ns(), lang, numbers.story.unwanted, explain)
+    content = stops_table.table(shown, numbers.site, page.visit.center.now_ns(), lang, numbers.story.unwanted, explain)
     page.put("stops", content)
     _enable(page.pager_buttons["later"], possible=page.first_stop > 0)
     _enable(page.pager_buttons["earlier"], possible=last < count)
