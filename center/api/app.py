@@ -18,11 +18,14 @@ from center.api.responses import Paging, paged, paged_list
 from center.api.values import add_values
 from center.contract.store import StoreUnavailable
 from center.model.times import BadQuestion
-from center.queries import delivery as deliveries
 from center.queries import sites as queries
 from center.queries.cache import AnswerCache
+from center.queries.delivery import DeliveryAnswer
+from center.queries.delivery import delivery as delivery_of
 from center.queries.health import HealthAnswer
 from center.queries.health import health as health_of
+from center.queries.quarantine import QuarantineAnswer
+from center.queries.quarantine import quarantine as quarantine_of
 from center.queries.question import UnknownSite
 from center.runtime.state import CenterState
 
@@ -87,16 +90,16 @@ def _add_sites(app: FastAPI, center: CenterState) -> None:
 
 
 def _add_delivery(app: FastAPI, center: CenterState) -> None:
-    @app.get(f"{V1}/delivery", response_model=deliveries.DeliveryAnswer, responses=PROBLEMS)
+    @app.get(f"{V1}/delivery", response_model=DeliveryAnswer, responses=PROBLEMS)
     def delivery(viewer: Viewing, shown: Paging, response: Response, site: AnySite = "") -> Any:
         """Stream by stream what became of the envelopes, and what is missing."""
-        return paged(shown, response, deliveries.delivery(center, viewer, site))
+        return paged(shown, response, delivery_of(center, viewer, site))
 
-    @app.get(f"{V1}/quarantine", response_model=deliveries.QuarantineAnswer, responses=PROBLEMS)
+    @app.get(f"{V1}/quarantine", response_model=QuarantineAnswer, responses=PROBLEMS)
     def quarantine(viewer: Viewing, shown: Paging, response: Response, site: AnySite = "") -> Any:
         """What was not understood or not believed, the newest first."""
         limit = shown.offset + shown.limit + 1
-        return paged(shown, response, deliveries.quarantine(center, viewer, site, limit=limit))
+        return paged(shown, response, quarantine_of(center, viewer, site, limit=limit))
 
 
 def _add_health(app: FastAPI, center: CenterState) -> None:

@@ -18,6 +18,7 @@ from center.api.problems import Problem, problem
 from center.contract.store import StoreUnavailable
 from center.ingest import manual_import
 from center.ingest.worker import Ingest
+from center.queries.quarantine import QuarantinedPayloadAnswer, quarantined_payload
 from center.runtime.state import CenterState
 from wire.parcel import Damaged, Item, read_item
 
@@ -31,30 +32,6 @@ _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
 _Site = Annotated[str, Query(description="Id of the site.", examples=["van-long"])]
 _Gateway = Annotated[str, Query(description="Id of the gateway.", examples=["main"])]
 _Number = Annotated[int, Path(description="Id of the entry, as GET /api/v1/quarantine lists it.")]
-
-
-class QuarantinedEnvelopeAnswer(TypedDict):
-    stream: str
-    seq: int
-    sealed: str | None
-    codec: int
-
-
-class QuarantinedPayloadAnswer(TypedDict):
-    """An entry whole. payload: Base64; envelope: null where the header is not sound; content: what is inside, null
-    where it cannot be read, and then `unreadable` says why.
-    """
-
-    id: int
-    at: str
-    topic: str
-    reason: str
-    settled: bool
-    bytes: int
-    payload: str
-    envelope: QuarantinedEnvelopeAnswer | None
-    content: Any
-    unreadable: str
 
 
 class ReplayedAnswer(TypedDict):
@@ -96,7 +73,7 @@ def add_quarantine(app: FastAPI, center: CenterState, ingest: Ingest) -> None:
     @app.get("/api/v1/quarantine/{number}", response_model=QuarantinedPayloadAnswer, responses=_PROBLEMS)
     def quarantined(viewer: Viewing, number: _Number) -> Any:
         """One quarantined payload whole: its bytes, and what of it can be read."""
-        return _answer(lambda: manual_import.show_payload(center, viewer, number))
+        return _answer(lambda: quarantined_payload(center, viewer, number))
 
     @app.post(
         "/api/v1/quarantine/{number}/replay",

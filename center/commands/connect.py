@@ -163,13 +163,15 @@ class StoppedCenter:
 
     def quarantined(self) -> list[dict[str, Any]]:
         """The list, newest first."""
-        from center.queries.delivery import quarantine  # half of the room, for one of the commands
+        from center.queries.quarantine import quarantine  # half of the room, for one of the commands
 
         return [dict(row) for row in quarantine(self._center, EVERYTHING, limit=100_000)["rows"]]
 
     def show(self, number: int) -> dict[str, Any]:
         """One payload. Raises `LookupError`."""
-        return manual_import.show_payload(self._center, EVERYTHING, number)
+        from center.queries.quarantine import quarantined_payload  # as above
+
+        return dict(quarantined_payload(self._center, EVERYTHING, number))
 
     def replay(self, number: int) -> dict[str, Any]:
         """Tries one again. Raises `LookupError`."""

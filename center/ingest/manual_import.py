@@ -1,26 +1,22 @@
-"""Manual imports: envelopes from a bundle file on a stick, and quarantined payloads shown or replayed.
+"""Manual imports: envelopes from a bundle file on a stick, and quarantined payloads replayed.
 
 The same functions serve the HTTP API of a running center and the commands where none runs. Imported envelopes are
 settled like those from MQTT: counted once however often they arrive, quarantined if not understood, receipted.
 """
 
-import base64
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from center.contract.ledger import QuarantinedPayload
 from center.contract.streams import StreamKey
 from center.ingest.plan import EnvelopeMessage
 from center.ingest.worker import Ingest
-from center.model.times import iso
-from center.model.viewer import Viewer
 from center.runtime.state import CenterState
-from wire.envelope import Envelope, Unsound, content, open_envelope
+from wire.envelope import Unsound, open_envelope
 from wire.marks import is_settled
 from wire.parcel import Item
-from wire.topics import ENVELOPED, ID, Topic, parse
+from wire.topics import ENVELOPED, ID, Topic
 
 AT_ONCE: Final = 200
 """Envelopes of one step: few enough that live messages need not wait long."""
@@ -75,50 +71,6 @@ def _outcome(center: CenterState, message: EnvelopeMessage) -> ImportCounts:
     if record is None or record.kind != message.topic.kind or not is_settled(record.marks, envelope.seq):
         return ImportCounts(envelopes=1, refused=1)
     return ImportCounts(envelopes=1, settled=1)
-
-
-def show_payload(center: CenterState, viewer: Viewer, number: int) -> dict[str, Any]:
-    """One quarantined payload of the viewer's sites, decoded as far as possible. Raises `LookupError` or
-    `StoreUnavailable`.
-    """
-    entry = center.ledger.payload(number)
-    if entry is None or not _sees(viewer, entry):
-        raise LookupError(f"there is no quarantined payload {number}; GET /api/v1/quarantine lists them")
-    return {
-        "id": number,
-        "at": iso(entry.at_ns, _UTC),
-        "topic": entry.topic,
-        "reason": entry.reason,
-        "settled": entry.settled,
-        "bytes": len(entry.payload),
-        "payload": base64.b64encode(entry.payload).decode(),
-        **_decoded(entry),
-    }
-
-
-def _sees(viewer: Viewer, entry: QuarantinedPayload) -> bool:
-    """A payload on a foreign topic belongs to no site: only viewers of all sites see it."""
-    known = parse(entry.topic)
-    return viewer.sees(known.site) if known else viewer.sites is None
-
-
-def _decoded(entry: QuarantinedPayload) -> dict[str, Any]:
-    try:
-        envelope = open_envelope(entry.payload)
-    except Unsound as error:
-        return {"envelope": None, "content": None, "unreadable": str(error)}
-    header = {"stream": envelope.stream, "seq": envelope.seq, "sealed": _sealed(envelope), "codec": envelope.codec}
-    try:
-        return {"envelope": header, "content": content(envelope), "unreadable": ""}
-    except (Unsound, RecursionError) as error:
-        return {"envelope": header, "content": None, "unreadable": str(error)}
-
-
-def _sealed(envelope: Envelope) -> str | None:
-    try:
-        return iso(envelope.sealed_ns, _UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
 
 
 def replay_payload(replay: Callable[[int], None], number: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What became of the envelopes that gateways sent: delivered, missing or quarantined."""
+"""What became of the envelopes that gateways sent, stream by stream."""
 
 from typing import Final, NotRequired
 from zoneinfo import ZoneInfo
@@ -7,7 +7,7 @@ from typing_extensions import TypedDict
 
 from center.model.times import iso
 from center.model.viewer import Viewer
-from center.queries.question import NextPage, unknown, zone_of
+from center.queries.question import NextPage, zone_of
 from center.runtime.state import CenterState
 from wire.marks import holes
 
@@ -39,21 +39,6 @@ class DeliveryAnswer(TypedDict):
     next: NotRequired[NextPage]
 
 
-class QuarantinedRow(TypedDict):
-    id: int
-    at: str
-    topic: str
-    reason: str
-    bytes: int
-    settled: bool
-
-
-class QuarantineAnswer(TypedDict):
-    rows: list[QuarantinedRow]
-    next: NotRequired[NextPage]
-    count: int
-
-
 def delivery(center: CenterState, viewer: Viewer, site: str = "") -> DeliveryAnswer:
     """Stream by stream what became of its envelopes, and what is missing. Raises `UnknownSite`."""
     if site:
@@ -82,28 +67,3 @@ def delivery(center: CenterState, viewer: Viewer, site: str = "") -> DeliveryAns
             }
         )
     return {"generation": center.ledger_cache.generation, "rows": rows, "next": None}
-
-
-def quarantine(center: CenterState, viewer: Viewer, site: str = "", *, limit: int = 1000) -> QuarantineAnswer:
-    """Quarantined payloads of the viewer's sites, the newest first; `count` is of all of them.
-
-    A payload belongs to the site in its topic; one on a foreign topic is shown to those who may see every site.
-    Raises `UnknownSite` or `StoreUnavailable`.
-    """
-    if site and not viewer.sees(site):
-        raise unknown(site)
-    names = [site] if site or viewer.sites is None else sorted(viewer.sites)
-    parts = [center.ledger.quarantined(name, limit) for name in names]
-    found = sorted((row for rows, _ in parts for row in rows), key=lambda row: -row.id)[:limit]
-    rows: list[QuarantinedRow] = [
-        {
-            "id": row.id,
-            "at": iso(row.at_ns, _UTC),
-            "topic": row.topic,
-            "reason": row.reason,
-            "bytes": row.size,
-            "settled": row.settled,
-        }
-        for row in found
-    ]
-    return {"rows": rows, "count": sum(number for _, number in parts), "next": None}

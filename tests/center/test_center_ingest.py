@@ -23,8 +23,9 @@ from center.contract.store import Query, StoreUnavailable
 from center.ingest.mqtt import BrokerSettings
 from center.ingest.worker import Ingest
 from center.model.viewer import EVERYTHING
-from center.queries.delivery import delivery, quarantine
+from center.queries.delivery import delivery
 from center.queries.health import health
+from center.queries.quarantine import quarantine
 from center.queries.sites import sites
 from center.runtime.live import Pictures
 from center.runtime.state import center_state
