@@ -11,7 +11,7 @@ from center.api.backup import add_backup
 from center.api.declarations import add_declarations
 from center.api.metrics import add_metrics
 from center.api.quarantine import add_quarantine
-from center.ingest.declare import Declaring
+from center.ingest.declaration_sender import DeclarationSender
 from center.ingest.worker import Ingest
 from center.model.viewer import Viewer
 from center.runtime.state import CenterState
@@ -20,7 +20,7 @@ from center.runtime.state import CenterState
 def application(
     center: CenterState,
     ingest: Ingest,
-    declaring: Declaring,
+    declaring: DeclarationSender,
     accounts: Accounts | None = None,
     *,
     identify: Identify | None = None,

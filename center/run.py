@@ -21,7 +21,7 @@ from center.accounts.schema import open_accounts
 from center.application import application, watched
 from center.database.declarations import open_declarations
 from center.database.sql import shown_url
-from center.ingest.declare import Declaring
+from center.ingest.declaration_sender import DeclarationSender
 from center.ingest.mqtt import BrokerSettings, subscriptions_of
 from center.ingest.worker import Ingest
 from center.model.complaints import misconfigured
@@ -87,7 +87,7 @@ async def _serve(
     unfit: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     ingest = Ingest(center, broker, subscriptions_of(settings.role, _teller(unfit)))
     sums = RollupJob(center, answers=settings.role != "ingest")
-    declaring = Declaring(engine, ingest.publish, center.now_ns)
+    declaring = DeclarationSender(engine, ingest.publish, center.now_ns)
     ingest.on_everybody, ingest.on_status = declaring.everybody, declaring.heard
     if settings.role == "ingest":
         app = watched(center, accounts, secure=settings.secure)

@@ -11,7 +11,7 @@ from center.api.parameters import V1, AnySite
 from center.api.problems import PROBLEMS
 from center.database import declarations
 from center.database.declarations import DeclarationRecord
-from center.ingest.declare import Declaring
+from center.ingest.declaration_sender import DeclarationSender
 from center.model.times import BadQuestion, iso, parse_time
 from center.model.viewer import Viewer
 from center.queries.question import UnknownSite, sites_of, zone_of
@@ -75,7 +75,7 @@ class DeclarationListAnswer(TypedDict):
     rows: list[DeclarationAnswer]
 
 
-def add_declarations(app: FastAPI, center: CenterState, declaring: Declaring) -> None:
+def add_declarations(app: FastAPI, center: CenterState, declaring: DeclarationSender) -> None:
     """The routes. The console finds `declaring` in the application's state."""
     app.state.declaring = declaring
 

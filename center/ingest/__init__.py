@@ -1,5 +1,5 @@
 """MQTT messages become rows in the store, and receipts.
 
-`mqtt` receives, `inbox` queues, `worker` takes batches from the queue, `planner` decides what each message does to the
+`mqtt` receives, `ingest_queue` buffers, `worker` takes batches, `planning` decides what each message does to store and
 ledger, `settle` commits, `receipts` answers.
 """

@@ -10,7 +10,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from center.contract.streams import StreamKey
-from center.ingest.plan import EnvelopeMessage
+from center.ingest.planning.plan import EnvelopeMessage
 from center.ingest.worker import Ingest
 from center.runtime.state import CenterState
 from wire.envelope import Unsound, open_envelope

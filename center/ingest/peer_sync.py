@@ -10,7 +10,7 @@ from typing import Final
 
 from center.contract.ledger import Changes, SharedLedger
 from center.contract.streams import StreamKey
-from center.ingest.plan import IngestPlan
+from center.ingest.planning.plan import IngestPlan
 from center.runtime.state import CenterState
 
 EVERY_S: Final = 2.0

@@ -6,8 +6,8 @@ from typing import Final
 from center.contract.ledger import Changes
 from center.contract.store import KeepsValues, RowBatch, StoreRefused, StoreUnavailable
 from center.ingest.peer_sync import PeerSync
-from center.ingest.plan import EnvelopeMessage, IngestPlan
-from center.ingest.planner import plan_messages, plan_replay
+from center.ingest.planning.plan import EnvelopeMessage, IngestPlan
+from center.ingest.planning.planner import plan_messages, plan_replay
 from center.ingest.receipts import ReceiptSender
 from center.ingest.retry import StoreRetry
 from center.runtime.state import CenterState

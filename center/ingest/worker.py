@@ -13,10 +13,10 @@ from typing import Final, TypeVar
 
 from center.contract.store import StoreUnavailable
 from center.ingest.gateway_state import GatewayStateHandler
-from center.ingest.inbox import Inbox, InboxBatch, Job
+from center.ingest.ingest_queue import IngestQueue, Job, QueueBatch
 from center.ingest.mqtt import Arrived, BrokerSession, BrokerSettings, Subscriptions
 from center.ingest.peer_sync import PeerSync
-from center.ingest.plan import EnvelopeMessage
+from center.ingest.planning.plan import EnvelopeMessage
 from center.ingest.receipts import ReceiptSender
 from center.ingest.retry import StoreRetry
 from center.ingest.settle import Settler
@@ -44,7 +44,7 @@ class Ingest:
         """
         kinds = {*subscriptions.shared, *subscriptions.plain} if subscriptions else {*ENVELOPED}
         self._health, self._settles = center.health, bool(kinds & {*ENVELOPED})
-        self._inbox, self._stopping = Inbox(), threading.Event()
+        self._queued, self._stopping = IngestQueue(), threading.Event()
         self._retry = StoreRetry(center.health, self._stopping, patient=patient)
         self._peers = PeerSync(center)
         self._session = BrokerSession(broker, center.health, self._received, self._connected, subscriptions)
@@ -76,14 +76,14 @@ class Ingest:
     def stop(self, drain_s: float = 10.0) -> None:
         """Settles what has arrived, as far as the store takes it within that time, and disconnects."""
         self._stopping.set()
-        self._inbox.wake()
+        self._queued.wake()
         self._worker.join(drain_s)
         self._session.stop()
 
     def submit(self, work: Callable[[], T]) -> "Future[T]":
         """Has the worker run `deliver` or `replay` between two batches. Raises `StoreUnavailable` if it is busy."""
         job = Job(work)
-        if self._stopping.is_set() or not self._inbox.put_job(job):
+        if self._stopping.is_set() or not self._queued.put_job(job):
             raise StoreUnavailable("ingest is busy or stopping; try again in a minute")
         return job.outcome
 
@@ -103,7 +103,7 @@ class Ingest:
 
     def _connected(self) -> None:
         self._receipts.reset()
-        self._inbox.wake()
+        self._queued.wake()
 
     def _received(self, message: Arrived) -> None:
         where = parse(message.topic)
@@ -111,7 +111,7 @@ class Ingest:
             self._health.count("ignored")
             self._session.acknowledge(message)
         elif where.kind in ENVELOPED or (where.kind in _STATE and self._gateway_state.record(message, where)):
-            if not self._inbox.put(message):
+            if not self._queued.put(message):
                 self._health.count("let_go")
                 self._session.acknowledge(message)
         elif where.kind in _STATE:
@@ -120,8 +120,8 @@ class Ingest:
     # the worker's thread
 
     def _work(self) -> None:
-        while not (self._stopping.is_set() and self._inbox.empty()):
-            batch = self._inbox.take(self._peers.wait_s(), self._stopping)
+        while not (self._stopping.is_set() and self._queued.empty()):
+            batch = self._queued.take(self._peers.wait_s(), self._stopping)
             try:
                 self._process(batch)
                 self._retry.run(self._peers.catch_up)
@@ -132,7 +132,7 @@ class Ingest:
             for job in batch.jobs:
                 job.run()
 
-    def _process(self, batch: InboxBatch) -> None:
+    def _process(self, batch: QueueBatch) -> None:
         envelopes = _envelopes(batch.messages)
         if envelopes and not self._settler.settle(envelopes):
             return  # stopping while the store is unavailable: neither acknowledged nor receipted, so they come again

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Final, NotRequired
 from zoneinfo import ZoneInfo
 
+from center.model.sites import site_machine
 from center.model.times import BadQuestion, iso
 from center.model.viewer import Viewer
 from center.queries.question import MAX_CELLS, Ends, Name, NextPage, Question, require_machines, zone_of
@@ -89,7 +90,7 @@ def _site_rows(center: CenterState, question: Question) -> list[ComparedRow]:
     site_name = current.body.name if current else {"vi": site, "en": site}
     rows: list[ComparedRow] = []
     for row in trend(center, question)["rows"]:
-        machine, named = row["machine"], sites.described(site, row["machine"])
+        machine, named = row["machine"], site_machine(sites, site, row["machine"])
         machine_name = named.name if named else {"vi": machine, "en": machine}
         head = {"site": site, "site_name": site_name, "machine": machine, "machine_name": machine_name}
         rows.append({**head, **row})  # type: ignore[typeddict-item]

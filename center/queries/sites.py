@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from center.model.sites import line_name, site_machine
 from center.model.times import iso
 from center.model.viewer import Viewer
 from center.queries.question import Name, sites_of, zone_of
@@ -175,14 +176,14 @@ def machines(center: CenterState, viewer: Viewer, site: str) -> list[MachineAnsw
 
 
 def _machine(center: CenterState, site: str, machine: str) -> MachineAnswer:
-    named = center.ledger_cache.sites.described(site, machine)
+    named = site_machine(center.ledger_cache.sites, site, machine)
     owner = center.ledger_cache.sites.owner(site, machine)
     return {
         "site": site,
         "id": machine,
         "name": named.name if named else {"vi": machine, "en": machine},
         "line": named.line if named else "",
-        "line_name": center.ledger_cache.sites.line_name(site, machine),
+        "line_name": line_name(center.ledger_cache.sites, site, machine),
         "calendar": named.calendar if named else "",
         "period_s": named.period_s if named else None,
         "minor_stop_at_most_s": named.minor_stop_at_most_s if named else None,

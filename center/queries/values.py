@@ -9,6 +9,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from center.contract.store import KeepsValues, ValueQuery
+from center.model.sites import sent_values
 from center.model.times import BadQuestion, iso
 from center.queries.question import Question, UnknownSite, WindowAnswer, zone_of
 from center.runtime.state import CenterState
@@ -72,7 +73,7 @@ def values(center: CenterState, question: Question, chosen: TagFilter) -> Values
     inside = sorted(t_ns for rows in found.values() for t_ns in rows.t_ns.tolist() if t_ns >= low)
     truncated = len(inside) > chosen.limit
     until_ns = inside[chosen.limit] if truncated else high
-    known = center.ledger_cache.sites.values(site)
+    known = sent_values(center.ledger_cache.sites, site)
     series: list[ValueSeriesAnswer] = []
     for gateway, rows in found.items():
         for tag, columns in _by_tag(select_values(rows, rows.t_ns < until_ns), zone):
@@ -85,7 +86,7 @@ def values(center: CenterState, question: Question, chosen: TagFilter) -> Values
 def _tags(center: CenterState, question: Question, chosen: TagFilter) -> list[str]:
     wanted = {
         tag
-        for (gateway, tag), value in center.ledger_cache.sites.values(question.site).items()
+        for (gateway, tag), value in sent_values(center.ledger_cache.sites, question.site).items()
         if (not chosen.gateway or gateway == chosen.gateway)
         and (not question.machines or set(question.machines) & set(value.machines))
         and (not chosen.devices or tag.partition(".")[0] in chosen.devices)

@@ -15,7 +15,7 @@ from center.accounts.identify import COOKIE, KEY, Accounts
 from center.accounts.schema import open_accounts
 from center.application import application
 from center.database.declarations import open_declarations
-from center.ingest.declare import Declaring
+from center.ingest.declaration_sender import DeclarationSender
 from center.ingest.mqtt import BrokerSettings
 from center.ingest.worker import Ingest
 
@@ -35,7 +35,7 @@ class Plant:
         self.accounts = Accounts(open_accounts(url), now_ns=lambda: self.now_ns)
         self.engine = self.accounts.engine
         ingest = Ingest(self.center, BrokerSettings("127.0.0.1", 9), patient=False)
-        declaring = Declaring(open_declarations(url), ingest.publish, self.center.now_ns)
+        declaring = DeclarationSender(open_declarations(url), ingest.publish, self.center.now_ns)
         self.app = application(self.center, ingest, declaring, self.accounts)
 
     def add(self, name, role="factory", sites=(), password=PASSWORD):

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from center_plant import envelope, losses, ns, running, site_body
 
-from center.ingest.plan import EnvelopeMessage
-from center.ingest.planner import plan_messages
+from center.ingest.planning.plan import EnvelopeMessage
+from center.ingest.planning.planner import plan_messages
 from oee.model.facts import MINUTE_NS, Stop
 from oee.model.states import State
 from wire.topics import Topic

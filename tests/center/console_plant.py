@@ -16,7 +16,8 @@ import numpy as np
 
 from center.contract.ledger import Changes
 from center.contract.store import Origin, RowBatch, StoreUnavailable
-from center.model.sites import Owner, SiteRow, revision
+from center.model.site_revisions import compile_site
+from center.model.sites import Owner, SiteRow
 from center.runtime.state import CenterState, center_state
 from center.stores.duckdb.store import open_store
 from oee.model.calendars import cut, to_ns
@@ -207,7 +208,7 @@ def make(path: Path, days: int, now_ns: int, silent: str = "hoa-binh") -> Center
     rng = np.random.default_rng(7)
     for site in SITES:
         body = site_body(site, start_ns)
-        calendar = revision(body).calendars[""]
+        calendar = compile_site(body).calendars[""]
         end_ns = (now_ns - (41 * MINUTE_NS if site == silent else 0)) // MINUTE_NS * MINUTE_NS
         owners = [Owner(site, made.id, "main", start_ns) for made in MACHINES if made.site == site]
         changes = Changes(sites=[SiteRow(site, "main", "0" * 16, start_ns, json.dumps(body))], owners=owners)
@@ -317,7 +318,7 @@ def main() -> None:
     from center.api.declarations import add_declarations
     from center.console import mount
     from center.database.declarations import open_declarations
-    from center.ingest.declare import Declaring
+    from center.ingest.declaration_sender import DeclarationSender
 
     parser = argparse.ArgumentParser()
     parser.add_argument("--days", type=int, default=30)
@@ -333,7 +334,7 @@ def main() -> None:
     else:
         app, accounts = create_app(center), None
     said = open_declarations(f"sqlite:///{asked.dir}/declarations.sqlite")
-    add_declarations(app, center, Declaring(said, lambda *_: None, center.now_ns))
+    add_declarations(app, center, DeclarationSender(said, lambda *_: None, center.now_ns))
     mount(app, center, accounts)
     (asked.dir / "pages").write_text("\n".join(_pages()))
     listener = socket.create_server(("127.0.0.1", asked.port))

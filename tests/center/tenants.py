@@ -4,8 +4,8 @@ from center_plant import MINUTE_NS, STREAM, envelope, ns, running, site_body
 from hypothesis import strategies as st
 
 from center.contract.ledger import Changes
-from center.ingest.plan import EnvelopeMessage
-from center.ingest.planner import plan_messages
+from center.ingest.planning.plan import EnvelopeMessage
+from center.ingest.planning.planner import plan_messages
 from center.runtime.state import center_state
 from center.stores.duckdb.store import open_store
 from oee.model.facts import Stop

@@ -14,7 +14,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from center.api.quarantine import NDJSON
 from center.application import application
 from center.database.declarations import open_declarations
-from center.ingest.declare import Declaring
+from center.ingest.declaration_sender import DeclarationSender
 from center.ingest.mqtt import BrokerSettings
 from center.ingest.worker import Ingest
 from center.model.viewer import EVERYTHING
@@ -41,7 +41,7 @@ def operations(tmp_path_factory):
         ingest = Ingest(center, BrokerSettings("127.0.0.1", port))
         ingest.start()
         url = f"sqlite:///{tmp_path_factory.mktemp('said')}/said.sqlite"
-        declaring = Declaring(open_declarations(url), ingest.publish, center.now_ns)
+        declaring = DeclarationSender(open_declarations(url), ingest.publish, center.now_ns)
         app = application(center, ingest, declaring, identify=_everything)
         schema = schemathesis.openapi.from_asgi("/api/v1/openapi.json", app)
         found = [item.ok() for item in schema.get_all_operations()]

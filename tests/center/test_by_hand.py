@@ -19,7 +19,7 @@ from center.commands import quarantine as door
 from center.contract.ledger import Changes
 from center.contract.store import Origin, Query, RowBatch, StoreUnavailable, ValueQuery
 from center.ingest.mqtt import BrokerSettings
-from center.ingest.plan import EnvelopeMessage
+from center.ingest.planning.plan import EnvelopeMessage
 from center.ingest.worker import Ingest
 from center.model.sites import Owner
 from center.runtime.state import center_state

@@ -241,7 +241,7 @@ def test_while_the_store_is_away_facts_wait_and_health_says_so(tmp_path, mosquit
 
 def test_a_stumble_over_one_message_blocks_nothing(on_mosquitto, gateways, monkeypatch):
     """A fault of our own program: the culprit goes into quarantine, its neighbours are stored."""
-    from center.ingest import content as intake
+    from center.ingest.planning import content as intake
 
     real = intake.read_facts_body
 
@@ -261,7 +261,7 @@ def test_a_stumble_over_one_message_blocks_nothing(on_mosquitto, gateways, monke
 
 
 def test_what_does_not_fit_into_memory_is_let_go_and_sent_again(tmp_path, mosquitto_port, gateways, monkeypatch):
-    monkeypatch.setattr("center.ingest.inbox.MAX_BYTES", 2000)
+    monkeypatch.setattr("center.ingest.ingest_queue.MAX_BYTES", 2000)
     monkeypatch.setattr("center.ingest.retry.BACK_OFF_S", (0.02, 0.1))
     store = open_store({"file": str(tmp_path / "nhip.duckdb")})
     failing = Failing(center_state(store).commit)

@@ -14,7 +14,7 @@ from center.api.declarations import add_declarations
 from center.contract.ledger import Changes
 from center.database import declarations
 from center.database.declarations import open_declarations
-from center.ingest.declare import Declaring
+from center.ingest.declaration_sender import DeclarationSender
 from center.model.sites import Owner, SiteRow
 from center.model.viewer import Viewer
 from wire.bodies import Status
@@ -45,7 +45,7 @@ class Plant:
         self.center = make(folder, SITES, "nhip")
         self.engine = open_declarations(url)
         self.sent = []
-        self.declaring = Declaring(self.engine, lambda *message: self.sent.append(message), lambda: NOW_NS)
+        self.declaring = DeclarationSender(self.engine, lambda *message: self.sent.append(message), lambda: NOW_NS)
         self.app = create_app(self.center, _named)
         add_declarations(self.app, self.center, self.declaring)
 
@@ -170,7 +170,9 @@ def test_a_site_of_several_gateways_has_the_reasons_of_each(plant):
 
 def test_what_was_said_outlasts_a_restart(plant, tmp_path):
     made = plant.say().json()
-    again = Declaring(open_declarations(plant.engine.url.render_as_string(False)), plant.declaring._publish, lambda: 5)
+    again = DeclarationSender(
+        open_declarations(plant.engine.url.render_as_string(False)), plant.declaring._publish, lambda: 5
+    )
     plant.sent.clear()
     again.everybody()
     assert [row.id for row in plant.message()] == [made["id"]]

@@ -9,8 +9,8 @@ from value_rows import gathered
 
 from center.contract.ledger import LedgerSnapshot
 from center.contract.streams import StreamKey
-from center.ingest.plan import EnvelopeMessage
-from center.ingest.planner import plan_messages
+from center.ingest.planning.plan import EnvelopeMessage
+from center.ingest.planning.planner import plan_messages
 from center.ledger.cache import LedgerCache, is_ahead, receipt
 from oee.model.facts import MINUTE_NS, Stop
 from oee.model.states import State
@@ -277,7 +277,7 @@ def test_an_impossible_site_body_is_quarantined(memory, change):
 
 
 def test_endless_holes_are_not_remembered(memory, monkeypatch):
-    monkeypatch.setattr("center.ingest.planner.MAX_RANGES", 3)
+    monkeypatch.setattr("center.ingest.planning.planner.MAX_RANGES", 3)
     plan = take(memory, *(envelope(seq, running(T + seq * 10**12, 1)) for seq in range(2, 14, 2)))
     assert len(memory.streams[KEY].marks.beyond) == 3
     assert plan.counts["too_many_holes"] == 3

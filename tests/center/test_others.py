@@ -7,7 +7,7 @@ from postgres_plant import KINDS, database_url
 from center.contract.store import Query, StoreUnavailable
 from center.database.sql import open_database
 from center.ingest.mqtt import Arrived, BrokerSettings, subscriptions_of
-from center.ingest.plan import EnvelopeMessage
+from center.ingest.planning.plan import EnvelopeMessage
 from center.ingest.worker import Ingest
 from center.ledger.sql import SqlLedger
 from center.runtime.state import center_state

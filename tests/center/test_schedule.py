@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from center.model.buckets import clock_edges, date_start_ns, first_date
 from center.model.schedule import expected
-from center.model.sites import Owner, SiteRow, Sites, revision
+from center.model.site_revisions import compile_site
+from center.model.sites import Owner, SiteRow, Sites, site_machine
 from center.model.times import BadQuestion, iso, parse_time, window
 from oee.model.calendars import Calendar, Shift, cut
 from oee.model.facts import MINUTE_NS
@@ -96,7 +97,7 @@ def test_each_time_has_the_calendar_that_was_valid_then():
     assert [calendar.zone.key for calendar, _, _ in segments] == ["Asia/Ho_Chi_Minh", "UTC"]
     assert sites.segments("van-long", "press-1", 150, 160) == [(segments[0][0], 150, 160)]
     assert sites.segments("van-long", "press-9", 0, 1000) is None
-    assert sites.described("van-long", "press-1").line == "stamping"
+    assert site_machine(sites, "van-long", "press-1").line == "stamping"
 
 
 @pytest.mark.parametrize(
@@ -111,7 +112,7 @@ def test_a_calendar_of_its_own():
     office = site_body()["calendars"][""]["shifts"][0]
     body = site_body(calendars={"": {"shifts": []}, "office": {"shifts": [office]}})
     body["machines"]["press-1"]["calendar"] = "office"
-    made = revision(body)
+    made = compile_site(body)
     assert made.calendar("press-1") is made.calendars["office"]
     assert made.calendar("press-2") is None
 

@@ -22,7 +22,7 @@ from center.accounts.identify import Accounts
 from center.accounts.schema import open_accounts
 from center.application import application
 from center.database.declarations import open_declarations
-from center.ingest.declare import Declaring
+from center.ingest.declaration_sender import DeclarationSender
 from center.ingest.mqtt import BrokerSettings
 from center.ingest.worker import Ingest
 from center.model.viewer import Viewer
@@ -45,7 +45,9 @@ class Plant:
         self.center = make(folder, sites, name)
         self.ingest = Ingest(self.center, BrokerSettings("127.0.0.1", 9), patient=False)
         accounts = Accounts(open_accounts(f"sqlite:///{folder}/{name}.sqlite"))
-        declaring = Declaring(open_declarations(f"sqlite:///{folder}/{name}.sqlite"), lambda *_: None, lambda: 0)
+        declaring = DeclarationSender(
+            open_declarations(f"sqlite:///{folder}/{name}.sqlite"), lambda *_: None, lambda: 0
+        )
         self.app = application(self.center, self.ingest, declaring, accounts, identify=_named)
         self._transport = httpx.ASGITransport(self.app)
 

@@ -23,10 +23,10 @@ from agent.uplink.sender import ReceiptEffect, Sender
 from agent.uplink.stream_window import SendLimits
 from center.contract.ledger import Changes, LedgerSnapshot
 from center.contract.streams import StreamKey
-from center.ingest.plan import EnvelopeMessage
-from center.ingest.planner import plan_messages
+from center.ingest.planning.plan import EnvelopeMessage
+from center.ingest.planning.planner import plan_messages
 from center.ledger.cache import LedgerCache, is_ahead, receipt
-from oee.model.facts import FACT_COLUMNS, MINUTE_NS, NO_LOSSES, make_facts
+from oee.model.facts import FACT_COLUMNS, MINUTE_NS, NO_LOSSES, Facts, make_table
 from wire.bodies import Dropped, Status, facts_body
 from wire.envelope import seal
 from wire.gathered import Gathered
@@ -44,7 +44,7 @@ RENEW_AT_MOST_EVERY_S = 600.0
 def fact_content(minute):
     sums = np.zeros((1, len(FACT_COLUMNS)), np.int64)
     sums[0, FACT_COLUMNS.index("running_ms")] = 60_000
-    facts = make_facts([("press-1", minute * MINUTE_NS, 0, 20_000, "A", "1")], sums, np.zeros(1, np.int64))
+    facts = make_table(Facts, [("press-1", minute * MINUTE_NS, 0, 20_000, "A", "1")], sums, np.zeros(1, np.int64))
     return facts_body(facts, NO_LOSSES, [])
 
 

@@ -18,7 +18,7 @@ from center.console.draw import links
 from center.console.draw.markup import el
 from center.console.draw.names import named
 from center.database import declarations
-from center.ingest.declare import Declaring
+from center.ingest.declaration_sender import DeclarationSender
 from center.model.times import BadQuestion
 from center.model.viewer import Viewer
 from center.queries import sites as queries
@@ -29,7 +29,7 @@ from words import say
 _ROWS: Final = 20
 
 
-def add_declare_pages(app: FastAPI, center: CenterState, declaring: Declaring) -> None:
+def add_declare_pages(app: FastAPI, center: CenterState, declaring: DeclarationSender) -> None:
     """The routes; they return pages, so the API's description leaves them out."""
 
     @app.get("/declare/{site}/{machine}", include_in_schema=False)
@@ -46,7 +46,7 @@ def add_declare_pages(app: FastAPI, center: CenterState, declaring: Declaring) -
 def _declare(
     request: Request,
     center: CenterState,
-    declaring: Declaring,
+    declaring: DeclarationSender,
     viewer: Viewer,
     which: tuple[str, str],
     fields: dict[str, str],
@@ -90,7 +90,7 @@ def _in_field(text: str, zone: ZoneInfo) -> str:
 def _page(
     request: Request,
     center: CenterState,
-    declaring: Declaring,
+    declaring: DeclarationSender,
     viewer: Viewer,
     which: tuple[str, str],
     window: tuple[str, str],

@@ -19,7 +19,7 @@ from wire.topics import topic
 _AGAIN_S: Final = 60.0
 
 
-class Declaring:
+class DeclarationSender:
     """Publishes what is to be heard, and hears what became of it. Any thread may call it."""
 
     def __init__(self, engine: Engine, publish: Callable[[str, bytes], None], now_ns: Callable[[], int]) -> None:

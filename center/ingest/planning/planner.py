@@ -19,8 +19,8 @@ from typing import Final
 
 from center.contract.ledger import QuarantinedPayload
 from center.contract.streams import SeqStatus, StreamKey, StreamRecord, classify
-from center.ingest.content import plan_content
-from center.ingest.plan import EnvelopeMessage, IngestPlan
+from center.ingest.planning.content import plan_content
+from center.ingest.planning.plan import EnvelopeMessage, IngestPlan
 from center.ledger.cache import LedgerCache
 from wire.envelope import Envelope, Unsound, open_envelope
 from wire.marks import MAX_RANGES, MAX_SEQ, is_settled, settle

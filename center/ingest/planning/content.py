@@ -12,10 +12,11 @@ from pydantic import ValidationError
 
 from center.contract.store import Origin, RowBatch
 from center.contract.streams import StreamRecord, drop
-from center.ingest.plan import IngestPlan
-from center.ingest.validate import is_text, machines_of, open_part, own_part, plausible, plausible_values
+from center.ingest.planning.plan import IngestPlan
+from center.ingest.planning.validate import is_text, machines_of, open_part, own_part, plausible, plausible_values
 from center.ledger.cache import LedgerCache
-from center.model.sites import Owner, Revision, SiteRow, revision
+from center.model.site_revisions import Revision, compile_site
+from center.model.sites import Owner, SiteRow
 from oee.model.facts import NO_FACTS, NO_LOSSES
 from wire.bodies import Dropped, read_facts_body
 from wire.envelope import Envelope, Unsound, content
@@ -130,7 +131,7 @@ def _first_minutes(batch: RowBatch) -> Mapping[str, int]:
 
 def _plan_site(cache: LedgerCache, plan: IngestPlan, where: Topic, body: Any) -> None:
     """A site body, unless it repeats the one in force, as gateways do after each restart."""
-    new = revision(body)
+    new = compile_site(body)
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
     if not is_text(text):
         raise Unsound("site: a text holds half a character")
@@ -145,5 +146,8 @@ def _plan_site(cache: LedgerCache, plan: IngestPlan, where: Topic, body: Any) ->
 def _revisions(cache: LedgerCache, plan: IngestPlan, where: Topic) -> Sequence[Revision]:
     """The gateway's site bodies, stored and planned, by the time from which they are valid."""
     planned = [row for row in plan.sites if (row.site, row.gateway) == (where.site, where.gateway)]
-    known = [*cache.sites.revisions(where.site, where.gateway), *(revision(json.loads(row.body)) for row in planned)]
+    known = [
+        *cache.sites.revisions(where.site, where.gateway),
+        *(compile_site(json.loads(row.body)) for row in planned),
+    ]
     return sorted(known, key=lambda item: item.valid_from_ns)

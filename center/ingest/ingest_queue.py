@@ -35,7 +35,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class InboxBatch:
+class QueueBatch:
     """What the worker took at once. woken: `wake` was called meanwhile."""
 
     messages: list[Arrived] = field(default_factory=list)
@@ -43,7 +43,7 @@ class InboxBatch:
     woken: bool = False
 
 
-class Inbox:
+class IngestQueue:
     """Any thread may put; the worker's thread alone takes."""
 
     def __init__(self) -> None:
@@ -74,21 +74,21 @@ class Inbox:
         """Whether nothing is queued."""
         return self._queue.empty()
 
-    def take(self, wait_s: float | None, stopping: threading.Event) -> InboxBatch:
+    def take(self, wait_s: float | None, stopping: threading.Event) -> QueueBatch:
         """What arrives within `BATCH_S` of the first item, up to the first longer pause. wait_s: for the first item,
         None for ever.
         """
         try:
             items = [self._queue.get(timeout=wait_s)]
         except queue.Empty:
-            return InboxBatch()
+            return QueueBatch()
         until_s = time.monotonic() + BATCH_S
         while len(items) < BATCH_MESSAGES and (left_s := until_s - time.monotonic()) > 0:
             try:
                 items.append(self._queue.get(timeout=0 if stopping.is_set() else min(left_s, BATCH_PAUSE_S)))
             except queue.Empty:
                 break
-        batch = InboxBatch(woken=any(item is None for item in items))
+        batch = QueueBatch(woken=any(item is None for item in items))
         for item in items:
             if isinstance(item, Job):
                 batch.jobs.append(item)

@@ -1,0 +1,1 @@
+"""From an envelope to what it changes: opened, classified, validated, planned. No network, disk or clock."""
