@@ -192,7 +192,7 @@ def replay(
     """Recorded samples through the same computation: KPIs by machine, shift and product, losses and stops."""
     from replay import command
 
-    options = command.Options(samples, by, formula or "", as_json, html, lang, since, until)
+    options = command.ReplayOptions(samples, by, formula or "", as_json, html, lang, since, until)
     sys.exit(command.run(site, options))
 
 

@@ -4,9 +4,9 @@
 and only then `rows` divides. What is wrong in the input is a `Conflict`: told with file and line, never hidden in a sum.
 """
 
-from replay.drive import Outcome, Window, replay
+from replay.drive import Period, ReplayResult, replay
 from replay.read.conflicts import Conflict, Conflicts
-from replay.result import as_json
+from replay.report.json_object import as_json
 from replay.rows import GROUPS, rows
 
-__all__ = ["GROUPS", "Conflict", "Conflicts", "Outcome", "Window", "as_json", "replay", "rows"]
+__all__ = ["GROUPS", "Conflict", "Conflicts", "Period", "ReplayResult", "as_json", "replay", "rows"]

@@ -14,10 +14,10 @@ import words
 from cli.times import parse_time
 from config import Misconfigured, Site, load_site
 from oee.model.calendars import to_ns
-from replay.drive import Outcome, replay
+from replay.drive import ReplayResult, replay
+from replay.report.json_object import as_json
 from replay.report.names import complain
 from replay.report.tables import show
-from replay.result import as_json
 from replay.rows import DEFAULT_BY, GROUPS
 
 FINE: Final = 0
@@ -31,7 +31,7 @@ class BadOption(Exception):
 
 
 @dataclass(frozen=True)
-class Options:
+class ReplayOptions:
     """What was asked for. by: names with commas; since, until: a date or a time, "" where not said."""
 
     samples: Path
@@ -44,7 +44,7 @@ class Options:
     until: str = ""
 
 
-def run(site_file: Path, options: Options) -> int:
+def run(site_file: Path, options: ReplayOptions) -> int:
     """The whole command; returns the exit status."""
     try:
         site = load_site(site_file)
@@ -57,24 +57,24 @@ def run(site_file: Path, options: Options) -> int:
     return MISCONFIGURED
 
 
-def _run(site: Site, options: Options) -> int:
+def _run(site: Site, options: ReplayOptions) -> int:
     lang = options.lang
     by = _groups(options.by, lang)
     zone = ZoneInfo(site.timezone)
     since, until = _moment("--from", options.since, zone, lang), _moment("--to", options.until, zone, lang)
     if not options.samples.is_dir():
         raise BadOption(words.say("replay.no_folder", lang, folder=options.samples))
-    outcome = _with_bar(site, options.samples, since or 0, until or 2**62, lang)
+    result = _with_bar(site, options.samples, since or 0, until or 2**62, lang)
     if options.html is not None:
-        _write_page(outcome, options)
+        _write_page(result, options)
     if options.json:
-        print(json.dumps(as_json(outcome, by, options.formula, lang), ensure_ascii=False, indent=1))  # noqa: T201
+        print(json.dumps(as_json(result, by, options.formula, lang), ensure_ascii=False, indent=1))  # noqa: T201
     else:
         console = Console(highlight=False)
         console.width = console.width if console.is_terminal else max(console.width, _PIPED_WIDTH)
-        show(outcome, by, options.formula, lang, console)
-    _complain(outcome, options)
-    bad = outcome.window is None or any(item.severity == "conflict" for item in outcome.conflicts)
+        show(result, by, options.formula, lang, console)
+    _complain(result, options)
+    bad = result.window is None or any(item.severity == "conflict" for item in result.conflicts)
     return CONFLICTS if bad else FINE
 
 
@@ -96,7 +96,7 @@ def _moment(option: str, text: str, zone: ZoneInfo, lang: str) -> int | None:
     return to_ns(when)
 
 
-def _with_bar(site: Site, folder: Path, from_ns: int, to_ns: int, lang: str) -> Outcome:
+def _with_bar(site: Site, folder: Path, from_ns: int, to_ns: int, lang: str) -> ReplayResult:
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[rows]}"))
     with Progress(
@@ -104,30 +104,30 @@ def _with_bar(site: Site, folder: Path, from_ns: int, to_ns: int, lang: str) -> 
     ) as bar:
         task = bar.add_task(words.say("replay.reading", lang), total=1.0, rows="")
 
-        def tell(share: float, rows: int) -> None:
+        def report(share: float, rows: int) -> None:
             text = words.say("replay.rows_read", lang, n=words.number(rows, lang))
             bar.update(task, completed=share, rows=text)
 
-        return replay(site, folder, from_ns=from_ns, to_ns=to_ns, progress=tell)
+        return replay(site, folder, from_ns=from_ns, to_ns=to_ns, progress=report)
 
 
-def _write_page(outcome: Outcome, options: Options) -> None:
+def _write_page(result: ReplayResult, options: ReplayOptions) -> None:
     from replay.report.page import page  # noqa: PLC0415  # only who asks for it pays for it
 
     assert options.html is not None
     try:
-        options.html.write_text(page(outcome, options.formula, options.lang), encoding="utf-8")
+        options.html.write_text(page(result, options.formula, options.lang), encoding="utf-8")
     except OSError as error:
         raise BadOption(
             words.say("replay.cannot_write", options.lang, file=options.html, detail=error.strerror or error)
         ) from error
 
 
-def _complain(outcome: Outcome, options: Options) -> None:
+def _complain(result: ReplayResult, options: ReplayOptions) -> None:
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    if outcome.conflicts and not options.json:
+    if result.conflicts and not options.json:
         console.print(f"\n{words.say('replay.conflicts', options.lang)}", style="bold")
-    for item, text in zip(outcome.conflicts, complain(outcome.conflicts, options.lang), strict=True):
+    for item, text in zip(result.conflicts, complain(result.conflicts, options.lang), strict=True):
         console.print(text, style="yellow" if item.severity == "conflict" else "dim", markup=False)
     if options.html is not None:
         console.print(words.say("replay.written", options.lang, file=options.html), style="dim", markup=False)

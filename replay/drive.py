@@ -37,7 +37,7 @@ Progress = Callable[[float, int], None]
 
 
 @dataclass(frozen=True)
-class Window:
+class Period:
     """`[start_ns, end_ns)`: from the first sample to the last, or the part of it that was asked for."""
 
     start_ns: int
@@ -45,12 +45,12 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ReplayResult:
     """A replay's end. window: None where no sample could be used; rows: rows read from files."""
 
     site: Site
     machines: Mapping[str, Machine]
-    window: Window | None
+    window: Period | None
     totals: Totals
     conflicts: tuple[Conflict, ...]
     rows: int
@@ -59,7 +59,7 @@ class Outcome:
 
 def replay(
     site: Site, folder: Path, *, from_ns: int = 0, to_ns: int = _END_NS, progress: Progress | None = None
-) -> Outcome:
+) -> ReplayResult:
     """Everything that `folder` holds of the site, through the engine.
 
     from_ns, to_ns: report only the whole minutes between them; stops are judged on all there is.
@@ -71,13 +71,13 @@ def replay(
     totals = Totals(-(-from_ns // MINUTE_NS) * MINUTE_NS, to_ns - to_ns % MINUTE_NS if to_ns < _END_NS else _END_NS)
     with ThreadPoolExecutor(1, "replay-reader") as reader:
         tapes = open_tapes(folder, site, machines, zone, conflicts, reader)
-        window = _go(machines, said, tapes, totals, conflicts, zone, progress)
-    return Outcome(
+        window = _replay(machines, said, tapes, totals, conflicts, zone, progress)
+    return ReplayResult(
         site, machines, window, totals, conflicts.all(), sum(tape.rows_read for tape in tapes), orders_of(said)
     )
 
 
-def _go(
+def _replay(
     machines: Mapping[str, Machine],
     said: Mapping[str, tuple[Declaration, ...]],
     tapes: list[Tape],
@@ -85,7 +85,7 @@ def _go(
     conflicts: Conflicts,
     zone: ZoneInfo,
     progress: Progress | None,
-) -> Window | None:
+) -> Period | None:
     for tape in tapes:
         tape.read_to(0)
     for tape in tapes:
@@ -97,7 +97,7 @@ def _go(
         return None
     last_ns = _Run(machines, said, live, totals, conflicts, progress).go(first_ns)
     _early_ends(live, last_ns, zone, conflicts)
-    window = Window(max(first_ns - first_ns % MS_NS, totals.from_ns), min(last_ns, totals.to_ns))
+    window = Period(max(first_ns - first_ns % MS_NS, totals.from_ns), min(last_ns, totals.to_ns))
     if window.end_ns > window.start_ns:
         return window
     conflicts.add("", 0, "empty_window", "", f"{iso(first_ns, zone)} .. {iso(last_ns, zone)}")
@@ -151,23 +151,23 @@ class _Run:
             self._block(until, until)
             position = until
 
-    def _block(self, until_ns: int, offer_until_ns: int) -> None:
+    def _block(self, until_ns: int, send_until_ns: int) -> None:
         samples = self._take(until_ns)
-        self._totals.gathered.look(self._machines, samples)
+        self._totals.observations.observe_polling(self._machines, samples)
         for name, machine in self._machines.items():
             told = self._said.pop(name, ())
-            found = engine.step(machine, self._states[name], samples, told, until_ns, offer_until_ns)
-            self._gather(
-                found, self._states[name].settled_ns, until_ns if offer_until_ns == _END_NS else found.settled_ns
+            found = engine.step(machine, self._states[name], samples, told, until_ns, send_until_ns)
+            self._collect(
+                found, self._states[name].settled_ns, until_ns if send_until_ns == _END_NS else found.settled_ns
             )
             self._states[name] = found.state
             self._totals.add(found.facts, found.losses, found.stops, machine, found.settled_ns)
-            self._tell_oddities(name, found.state.oddities)
+            self._report_oddities(name, found.state.oddities)
         if self._progress:
             share = sum(tape.share * tape.size for tape in self._tapes) / max(sum(tape.size for tape in self._tapes), 1)
             self._progress(share, sum(tape.rows_read for tape in self._tapes))
 
-    def _gather(self, found: engine.Step, settled_ns: int, until_ns: int) -> None:
+    def _collect(self, found: engine.Step, settled_ns: int, until_ns: int) -> None:
         """Cycles and orders since the time settled before."""
         if found.window is None:
             return
@@ -175,7 +175,7 @@ class _Run:
         high = min(until_ns, self._totals.to_ns)
         if low >= high:
             return
-        self._totals.gathered.add_cycles(found.window, low, high)
+        self._totals.observations.add_cycles(found.window, low, high)
         for order, facts in facts_by_order(found.window, self._orders.get(found.window.machine.id, ()), low, high):
             self._totals.add_order(order, facts)
 
@@ -189,10 +189,10 @@ class _Run:
                 if item.start_ns < last_ns <= (item.end_ns or last_ns):
                     self._totals.add_order(item.order, pieces)
             self._totals.close(machine, last_ns)
-            self._tell_oddities(name, found.state.oddities)
-            self._tell_waiting(name, machine, found.state)
+            self._report_oddities(name, found.state.oddities)
+            self._report_unpaired(name, machine, found.state)
 
-    def _tell_waiting(self, name: str, machine: Machine, state: engine.EngineState) -> None:
+    def _report_unpaired(self, name: str, machine: Machine, state: engine.EngineState) -> None:
         """Halves of pairs that are left over in the end."""
         _, after = count_all(machine.pieces, state.counters, state.rows)
         ahead = after["left"].waiting if "left" in after else 0
@@ -203,7 +203,7 @@ class _Run:
     def _take(self, until_ns: int) -> Samples:
         return {tag: rows for tape in self._tapes for tag, rows in tape.take(until_ns).items()}
 
-    def _tell_oddities(self, name: str, odd: tuple[tuple[int, str, int, int], ...]) -> None:
+    def _report_oddities(self, name: str, odd: tuple[tuple[int, str, int, int], ...]) -> None:
         """Counter steps that were not plainly forward, each once (a block may see them again)."""
         before = set(self._odd.get(name, ()))
         zone = self._machines[name].calendar.zone

@@ -12,9 +12,9 @@ from oee.kpi.orders import OrderPeriod
 from oee.model.calendars import cut
 from oee.model.facts import FACT_COLUMNS, MS_NS, Int64
 from oee.model.states import CalendarClass, State
-from replay.drive import Outcome, Window
+from replay.drive import Period, ReplayResult
 from replay.read.times import iso
-from replay.totals import Kept, Key
+from replay.totals import FactsKey, RankedStop
 
 GROUPS: Final = ("machine", "day", "shift", "product", "order")
 DEFAULT_BY: Final = ("machine", "shift", "product")
@@ -26,40 +26,40 @@ def day_of(business_date: int) -> str:
     return (date(1970, 1, 1) + timedelta(days=business_date)).isoformat()
 
 
-def plan(outcome: Outcome, by: Sequence[str], wanted: CalendarClass = CalendarClass.SCHEDULED) -> dict[Group, int]:
+def plan(result: ReplayResult, by: Sequence[str], wanted: CalendarClass = CalendarClass.SCHEDULED) -> dict[Group, int]:
     """Scheduled time (or breaks, or time outside) of each group [ms], from the machines' calendars; empty by product."""
     out: dict[Group, int] = {}
-    if outcome.window is None or "product" in by:
+    if result.window is None or "product" in by:
         return out
-    for name, order, start_ns, end_ns in _parts(outcome, outcome.window, apart="order" in by):
-        spans = cut(outcome.machines[name].calendar, start_ns, end_ns)
+    for name, order, start_ns, end_ns in _parts(result, result.window, apart="order" in by):
+        spans = cut(result.machines[name].calendar, start_ns, end_ns)
         lengths = (spans.end_ns // MS_NS - spans.start_ns // MS_NS).tolist()
         columns = (spans.business_date.tolist(), spans.shift.tolist(), spans.calendar.tolist())
         for business_date, shift, code, ms in zip(*columns, lengths, strict=True):
             if code == wanted and ms:
-                group = _group(Key(name, business_date, shift, "", code), by, order)
+                group = _group(FactsKey(name, business_date, shift, "", code), by, order)
                 out[group] = out.get(group, 0) + ms
     return out
 
 
-def _parts(outcome: Outcome, window: Window, *, apart: bool) -> Iterator[tuple[str, str, int, int]]:
+def _parts(result: ReplayResult, window: Period, *, apart: bool) -> Iterator[tuple[str, str, int, int]]:
     """Machine, order, start and end of the parts of the window: by order where that is asked for, else each machine's
     whole window."""
     whole = (OrderPeriod("", window.start_ns, window.end_ns),)
-    for name in outcome.machines:
-        for item in outcome.orders.get(name, whole) if apart else whole:
+    for name in result.machines:
+        for item in result.orders.get(name, whole) if apart else whole:
             low, high = max(item.start_ns, window.start_ns), min(item.end_ns or window.end_ns, window.end_ns)
             if low < high:
                 yield name, item.order, low, high
 
 
-def sums_by(outcome: Outcome, by: Sequence[str]) -> dict[Group, Int64]:
+def sums_by(result: ReplayResult, by: Sequence[str]) -> dict[Group, Int64]:
     """Facts of scheduled time by group."""
     out: dict[Group, Int64] = {}
-    apart = outcome.totals.orders if "order" in by else {}
+    apart = result.totals.orders if "order" in by else {}
     with_orders = {key.machine for key in apart}
-    found = [(Key(*key[:-1]), key.order, row) for key, row in apart.items()]
-    found += [(key, "", row) for key, row in outcome.totals.facts.items() if key.machine not in with_orders]
+    found = [(FactsKey(*key[:-1]), key.order, row) for key, row in apart.items()]
+    found += [(key, "", row) for key, row in result.totals.facts.items() if key.machine not in with_orders]
     for key, order, row in found:
         if key.calendar == CalendarClass.SCHEDULED:
             group = _group(key, by, order)
@@ -67,48 +67,48 @@ def sums_by(outcome: Outcome, by: Sequence[str]) -> dict[Group, Int64]:
     return out
 
 
-def order_ms(outcome: Outcome, by: Sequence[str]) -> dict[Group, int]:
+def order_ms(result: ReplayResult, by: Sequence[str]) -> dict[Group, int]:
     """From each order's start to its end within the window [ms]; empty for groups that are parts of orders."""
-    if outcome.window is None or "order" not in by or not set(by) <= {"machine", "order"}:
+    if result.window is None or "order" not in by or not set(by) <= {"machine", "order"}:
         return {}
     edges: dict[Group, tuple[int, int]] = {}
-    for name, order, start_ns, end_ns in _parts(outcome, outcome.window, apart=True):
+    for name, order, start_ns, end_ns in _parts(result, result.window, apart=True):
         if order:
-            group = _group(Key(name, 0, "", "", 0), by, order)
+            group = _group(FactsKey(name, 0, "", "", 0), by, order)
             first_ns, last_ns = edges.get(group, (start_ns, end_ns))
             edges[group] = (min(first_ns, start_ns), max(last_ns, end_ns))
     return {group: (last_ns - first_ns) // MS_NS for group, (first_ns, last_ns) in edges.items()}
 
 
-def _group(key: Key, by: Sequence[str], order: str = "") -> Group:
+def _group(key: FactsKey, by: Sequence[str], order: str = "") -> Group:
     parts = {"machine": key.machine, "day": "", "shift": key.shift, "product": key.product, "order": order}
     return tuple(day_of(key.business_date) if name == "day" else parts[name] for name in by)
 
 
-def rows(outcome: Outcome, by: Sequence[str] = DEFAULT_BY, formula: str = "") -> list[dict[str, Any]]:
+def rows(result: ReplayResult, by: Sequence[str] = DEFAULT_BY, formula: str = "") -> list[dict[str, Any]]:
     """A row for each group, then one for each machine (`total: machine`) and one for the site (`total: site`).
 
     A row holds its group, the summed columns of scheduled time, `scheduled_ms` and `all_ms` (null by product; `all_ms`
     also by shift or day), every KPI by its key, `why_null` and `flags`. What was scheduled and of which nothing was
     recorded has a row too.
     """
-    chosen = formula or outcome.site.formula
-    out = _rows(outcome, by, chosen)
-    out += [{"total": "machine"} | row for row in _rows(outcome, ("machine",), chosen)]
-    return out + [{"total": "site"} | row for row in _rows(outcome, (), chosen)]
+    chosen = formula or result.site.formula
+    out = _rows(result, by, chosen)
+    out += [{"total": "machine"} | row for row in _rows(result, ("machine",), chosen)]
+    return out + [{"total": "site"} | row for row in _rows(result, (), chosen)]
 
 
-def _rows(outcome: Outcome, by: Sequence[str], formula: str) -> list[dict[str, Any]]:
-    sums, planned = sums_by(outcome, by), plan(outcome, by)
+def _rows(result: ReplayResult, by: Sequence[str], formula: str) -> list[dict[str, Any]]:
+    sums, planned = sums_by(result, by), plan(result, by)
     groups = {*sums, *planned}
     if tuple(by) == ("machine",):
-        groups |= {(name,) for name in outcome.machines}
+        groups |= {(name,) for name in result.machines}
     if not by:
         groups = {()}
     none = np.zeros(len(FACT_COLUMNS), np.int64)
-    window_ms = length_ms(outcome)
-    all_ms = {(): window_ms * len(outcome.machines), ("machine",): window_ms}.get(tuple(by))
-    lasted = order_ms(outcome, by)
+    window_ms = length_ms(result)
+    all_ms = {(): window_ms * len(result.machines), ("machine",): window_ms}.get(tuple(by))
+    lasted = order_ms(result, by)
     out = []
     for group in sorted(groups):
         scheduled_ms = None if "product" in by else planned.get(group, 0)
@@ -124,9 +124,9 @@ def _of_order(sums: Int64, why_null: dict[str, str], lasted_ms: int | None) -> d
     return {"order_ms": lasted_ms, **found.values, "why_null": why_null | found.why_null}
 
 
-def length_ms(outcome: Outcome) -> int:
+def length_ms(result: ReplayResult) -> int:
     """Length of the window [ms]."""
-    window = outcome.window
+    window = result.window
     return 0 if window is None else (window.end_ns - window.start_ns) // MS_NS
 
 
@@ -148,10 +148,10 @@ def rejects(row: Mapping[str, Any]) -> int | None:
     return found if row["pieces_judged"] or not row["pieces_total"] else None
 
 
-def losses(outcome: Outcome) -> list[dict[str, Any]]:
+def losses(result: ReplayResult) -> list[dict[str, Any]]:
     """Scheduled time lost by machine, state and reason, the largest first."""
     sums: dict[tuple[str, int, str], list[int]] = {}
-    for key, (ms, pieces) in outcome.totals.losses.items():
+    for key, (ms, pieces) in result.totals.losses.items():
         if key.calendar == CalendarClass.SCHEDULED:
             total = sums.setdefault((key.machine, key.state, key.reason), [0, 0])
             total[0] += ms
@@ -164,7 +164,7 @@ def losses(outcome: Outcome) -> list[dict[str, Any]]:
     ]
 
 
-def stop_row(kept: Kept, zone: ZoneInfo) -> dict[str, Any]:
+def stop_row(kept: RankedStop, zone: ZoneInfo) -> dict[str, Any]:
     """A stop in the words of `oee`. ms: its whole length, of one that has not ended up to the last sample."""
     stop = kept.stop
     return {

@@ -4,7 +4,7 @@ Everything here grows with days, shifts and products, not with samples, minutes 
 """
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -12,20 +12,27 @@ import numpy as np
 
 from oee.engine.classify_stops import scheduled_before
 from oee.engine.stops import OPEN_NS, Stops, join_stops, no_stops, select_stops
+from oee.engine.window import Window
+from oee.kpi.changeovers import Changeover, changeovers
+from oee.kpi.learn import Runs, join_runs, runs_of
 from oee.model.calendars import cut
 from oee.model.facts import FACT, FACT_COLUMNS, MS_NS, Facts, Int64, Losses, Stop, Table, select
 from oee.model.machine import Machine
+from oee.model.samples import Samples
 from oee.model.states import State
-from replay.gathered import Gathered
 
 STOPS_KEPT: Final = 1000
 BIN_NS: Final = 300_000_000_000
 DAY_BINS: Final = 288
 _DAYS_KEPT: Final = 33
 _STATES: Final = len(State)
+CYCLES_KEPT: Final = 20_000
+_POLLS_AT_LEAST: Final = 20
+RunKey = tuple[str, str, int]
+"""Machine, product, pieces per count."""
 
 
-class Key(NamedTuple):
+class FactsKey(NamedTuple):
     """A fact's key without its minute. business_date: days since 1970-01-01; calendar: `CalendarClass`."""
 
     machine: str
@@ -46,7 +53,7 @@ class OrderKey(NamedTuple):
     order: str
 
 
-class LossKey(NamedTuple):
+class LossesKey(NamedTuple):
     """A loss's key without its minute."""
 
     machine: str
@@ -58,12 +65,62 @@ class LossKey(NamedTuple):
     reason: str
 
 
-class Kept(NamedTuple):
+class RankedStop(NamedTuple):
     """A stop, its whole length and the part of it that was scheduled time [ms]."""
 
     stop: Stop
     ms: int
     scheduled_ms: int
+
+
+@dataclass
+class Observations:
+    """What a replay keeps besides sums: changeovers, and the latest cycles of each product, so that neither grows with the
+    samples. unpaired, unpaired_ms: set-up intervals that belong to no pair of products; still_open: changeovers that have
+    not ended; poll_ns: by machine, the period at which the recording polled its counter, where it shows.
+    """
+
+    changeovers: list[Changeover] = field(default_factory=list)
+    unpaired: int = 0
+    unpaired_ms: int = 0
+    still_open: int = 0
+    runs: dict[RunKey, Runs] = field(default_factory=dict)
+    poll_ns: dict[str, int] = field(default_factory=dict)
+
+    def add_stops(self, machine: Machine, stops: Stops, from_ns: int, to_ns: int) -> None:
+        """Final stops in order of time; a changeover counts if it begins within `[from_ns, to_ns)`."""
+        stops = select_stops(stops, stops.start_ns < stops.end_ns)  # without what a correction made vanish
+        if not (stops.state == State.SETUP).any():
+            return
+        chain = np.append(0, (stops.start_ns[1:] != stops.end_ns[:-1]).cumsum())
+        with_setup = np.bincount(chain, weights=stops.state == State.SETUP) > 0
+        first_ns = stops.start_ns[np.searchsorted(chain, chain)]
+        wanted = with_setup[chain] & (first_ns >= from_ns) & (first_ns < to_ns)
+        found = changeovers(select_stops(stops, wanted), {machine.id: machine.calendar})
+        self.changeovers += found.changeovers
+        self.unpaired += found.unpaired
+        self.unpaired_ms += found.unpaired_ms
+        self.still_open += found.still_open
+
+    def add_cycles(self, window: Window, start_ns: int, end_ns: int) -> None:
+        """Cycles of `[start_ns, end_ns)`, which must be settled."""
+        for (product, per_count), runs in runs_of(window, start_ns, end_ns).items():
+            key = (window.machine.id, product, per_count)
+            joined = join_runs(self.runs[key], runs) if key in self.runs else runs
+            self.runs[key] = joined.latest(CYCLES_KEPT)
+
+    def observe_polling(self, machines: Mapping[str, Machine], samples: Samples) -> None:
+        """The polling period of each machine's counter: of a counter the row before each step is kept, and where that row
+        repeats the one before it, it was a poll without a step."""
+        for name, machine in machines.items():
+            counter = next(iter(machine.pieces.needed()), None)
+            if counter is None or name in self.poll_ns or counter.tag not in samples:
+                continue
+            rows = samples[counter.tag]
+            steps = rows.value[1:] != rows.value[:-1]
+            polls = np.flatnonzero(steps[1:] & ~steps[:-1]) + 1
+            if len(polls) >= _POLLS_AT_LEAST:
+                self.poll_ns[name] = int(np.median(rows.t_ns[polls + 1] - rows.t_ns[polls]))
 
 
 @dataclass
@@ -76,14 +133,14 @@ class Totals:
 
     from_ns: int = 0
     to_ns: int = 2**62
-    facts: dict[Key, Int64] = field(default_factory=dict)
-    losses: dict[LossKey, list[int]] = field(default_factory=dict)
+    facts: dict[FactsKey, Int64] = field(default_factory=dict)
+    losses: dict[LossesKey, list[int]] = field(default_factory=dict)
     orders: dict[OrderKey, Int64] = field(default_factory=dict)
     pictures: dict[tuple[str, int], Int64] = field(default_factory=dict)
     stops_left_out: int = 0
-    gathered: Gathered = field(default_factory=Gathered)
+    observations: Observations = field(default_factory=Observations)
     _open: dict[str, Stops] = field(default_factory=dict)
-    _longest: list[tuple[int, str, str, Kept]] = field(default_factory=list)
+    _longest: list[tuple[int, str, str, RankedStop]] = field(default_factory=list)
 
     def add(self, facts: Facts, losses: Losses, stops: Stops | None, machine: Machine, settled_ns: int) -> None:
         """The rows of one step; stops before `settled_ns` will not change any more."""
@@ -100,7 +157,7 @@ class Totals:
         """Nothing more will come of that machine; what has not ended lasts until `end_ns`."""
         self._keep(machine, self._open.pop(machine.id, no_stops(machine.id)), end_ns)
 
-    def stops(self) -> list[Kept]:
+    def stops(self) -> list[RankedStop]:
         """The longest stops, in order of time."""
         return sorted((item[3] for item in self._longest), key=lambda item: (item.stop.start_ns, item.stop.machine))
 
@@ -110,7 +167,7 @@ class Totals:
         ends_ns = np.where(stops.end_ns == OPEN_NS, end_ns, stops.end_ns)
         spans = cut(machine.calendar, int(stops.start_ns.min()), int(ends_ns.max()) + 1)
         lost_ns = scheduled_before(spans, ends_ns) - scheduled_before(spans, stops.start_ns)
-        self.gathered.add_stops(machine, stops, self.from_ns, self.to_ns)
+        self.observations.add_stops(machine, stops, self.from_ns, self.to_ns)
         inside = (stops.start_ns < ends_ns) & (ends_ns > self.from_ns) & (stops.start_ns < self.to_ns)
         full = len(self._longest) >= STOPS_KEPT
         long = np.flatnonzero(inside & (lost_ns > self._longest[0][0]) if full else inside)
@@ -119,7 +176,7 @@ class Totals:
         lengths_ms = (ends_ns - stops.start_ns) // MS_NS
         for index, stop in zip(long.tolist(), select_stops(stops, long), strict=True):
             lost = int(lost_ns[index])
-            item = (lost, stop.machine, stop.id, Kept(stop, int(lengths_ms[index]), lost // MS_NS))
+            item = (lost, stop.machine, stop.id, RankedStop(stop, int(lengths_ms[index]), lost // MS_NS))
             if len(self._longest) < STOPS_KEPT:
                 heapq.heappush(self._longest, item)
             else:
@@ -161,7 +218,7 @@ class Totals:
         starts = _runs(losses, losses.state, losses.reason)
         sums = np.add.reduceat(losses.sums, starts, axis=0).tolist()
         for start, (ms, pieces) in zip(starts.tolist(), sums, strict=True):
-            key = LossKey(*_key(losses, start), int(losses.state[start]), losses.reason[start])
+            key = LossesKey(*_key(losses, start), int(losses.state[start]), losses.reason[start])
             total = self.losses.setdefault(key, [0, 0])
             total[0] += ms
             total[1] += pieces
@@ -183,7 +240,7 @@ def _runs(table: Facts | Losses, *more: Any) -> Int64:
     return out
 
 
-def _by_key(facts: Facts) -> Iterator[tuple[Key, Int64]]:
+def _by_key(facts: Facts) -> Iterator[tuple[FactsKey, Int64]]:
     """Sums of neighbours of one key."""
     if len(facts):
         starts = _runs(facts)
@@ -192,8 +249,8 @@ def _by_key(facts: Facts) -> Iterator[tuple[Key, Int64]]:
         )
 
 
-def _key(table: Facts | Losses, row: int) -> Key:
-    return Key(
+def _key(table: Facts | Losses, row: int) -> FactsKey:
+    return FactsKey(
         table.machine[row],
         int(table.business_date[row]),
         table.shift[row],

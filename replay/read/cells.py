@@ -20,7 +20,7 @@ BAD_CELL: Final = "?"
 LARGEST: Final = 2**63
 """What an int64 cannot hold is no reading of a register."""
 _NO_NUMBERS: Final = frozenset({"nan", "-nan", "null", "none", "n/a", "na", "inf", "-inf", "infinity", "#n/a"})
-Tell = Callable[[int, str, str], None]
+Report = Callable[[int, str, str], None]
 """Told of a cell that cannot be used: row within the block, code, what stands there."""
 
 
@@ -46,7 +46,7 @@ def number_of(text: str, *, comma: bool) -> float:
         return float(text.replace(",", ".") if comma else text)
 
 
-def from_text(texts: Sequence[str], kind: Kind, tell: Tell, *, comma: bool = False) -> Cells:
+def from_text(texts: Sequence[str], kind: Kind, report: Report, *, comma: bool = False) -> Cells:
     """Cells one by one."""
     values: list[Any] = []
     quality = np.zeros(len(texts), np.uint8)
@@ -61,7 +61,7 @@ def from_text(texts: Sequence[str], kind: Kind, tell: Tell, *, comma: bool = Fal
         elif kind == "text":
             last = text
         else:
-            found = _value(text, kind, row, tell, comma=comma)
+            found = _value(text, kind, row, report, comma=comma)
             if found is None:
                 quality[row] = Quality.BAD
             else:
@@ -71,24 +71,24 @@ def from_text(texts: Sequence[str], kind: Kind, tell: Tell, *, comma: bool = Fal
     return Cells(column([first if item is None else item for item in values]), quality, present)
 
 
-def _value(text: str, kind: Kind, row: int, tell: Tell, *, comma: bool) -> Any:
+def _value(text: str, kind: Kind, row: int, report: Report, *, comma: bool) -> Any:
     if text.lower() in _NO_NUMBERS:
-        tell(row, "not_a_number", text)
+        report(row, "not_a_number", text)
         return None
     try:
         number = number_of(text, comma=comma)
     except ValueError:
         if kind == "any":
             return text
-        tell(row, "text_in_number", text)
+        report(row, "text_in_number", text)
         return None
     if math.isfinite(number) and abs(number) < LARGEST:
         return number
-    tell(row, "not_a_number", text)
+    report(row, "not_a_number", text)
     return None
 
 
-def from_array(values: "NDArray[Any]", present: NDArray[np.bool_] | None, tell: Tell) -> Cells:
+def from_array(values: "NDArray[Any]", present: NDArray[np.bool_] | None, report: Report) -> Cells:
     """Numbers as they lie in a Parquet file."""
     if values.dtype.kind == "b" or (values.dtype.kind in "iu" and values.dtype != np.uint64):
         return Cells(values, None, present)
@@ -98,6 +98,6 @@ def from_array(values: "NDArray[Any]", present: NDArray[np.bool_] | None, tell: 
         return Cells(wide, None, present)
     bad = ~sound if present is None else ~sound & present
     for row in np.flatnonzero(bad).tolist():
-        tell(row, "not_a_number", str(wide[row]))
+        report(row, "not_a_number", str(wide[row]))
     quality = np.where(bad, np.uint8(Quality.BAD), np.uint8(Quality.GOOD)).astype(np.uint8)
     return Cells(np.where(sound, wide, 0.0), quality, present)

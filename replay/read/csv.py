@@ -19,8 +19,7 @@ from replay.read.cells import Cells, from_text
 from replay.read.clean import Raw
 from replay.read.columns import Columns, match
 from replay.read.conflicts import Conflicts
-from replay.read.times import UNREADABLE, Style, epoch_unit, from_wall, parse, zone_offset_s
-from replay.read.zones import Zones
+from replay.read.times import UNREADABLE, Style, TimeStyles, epoch_unit, from_wall, parse, zone_offset_s
 
 try:
     import pyarrow as pa
@@ -44,7 +43,7 @@ class CsvFile:
         self.name = path.name
         self._device, self._site, self._machines = device, site, machines
         self._zone, self._conflicts = zone, conflicts
-        self._zones = Zones(self.name, zone, conflicts)
+        self._styles = TimeStyles(self.name, zone, conflicts)
         self._between = ","
         self._width = 0
         self.share = 0.0
@@ -120,13 +119,13 @@ class CsvFile:
     def _shift(self, t_ns: Int64, style: Style, first: str, line: int) -> Int64:
         """Times of one style as UTC, their zone noted."""
         if style == "epoch":
-            self._zones.epoch(line, first, epoch_unit(float(first))[0])
+            self._styles.epoch(line, first, epoch_unit(float(first))[0])
             return t_ns
         if style == "naive":
-            self._zones.naive(line, first)
+            self._styles.naive(line, first)
             return from_wall(t_ns, self._zone)
         moment = parse(first, self._zone)
-        self._zones.aware(line, first, moment.offset_s or 0, zone_offset_s(self._zone, moment.t_ns))
+        self._styles.aware(line, first, moment.offset_s or 0, zone_offset_s(self._zone, moment.t_ns))
         return t_ns
 
     def _slow(self, block: bytes, columns: Columns, line: int, *, cut: bool) -> Raw:
@@ -142,7 +141,9 @@ class CsvFile:
                 lines.append(number)
         whole = Raw(self._times(rows, lines, columns.time, unfinished=unfinished), {}, line, np.array(lines, np.int64))
         cells = {
-            tag: from_text([row[position] for row in rows], kind, self._teller(whole, tag), comma=self._between == ";")
+            tag: from_text(
+                [row[position] for row in rows], kind, self._reporter(whole, tag), comma=self._between == ";"
+            )
             for position, (tag, kind) in columns.tags.items()
         }
         return Raw(whole.t_ns, cells, line, whole.lines)
@@ -172,20 +173,20 @@ class CsvFile:
                 continue
             out[index] = moment.t_ns
             if moment.style == "epoch":
-                self._zones.epoch(line, text, epoch_unit(float(text))[0])
+                self._styles.epoch(line, text, epoch_unit(float(text))[0])
             elif moment.offset_s is None:
-                self._zones.naive(line, text)
+                self._styles.naive(line, text)
             else:
-                self._zones.aware(line, text, moment.offset_s, zone_offset_s(self._zone, moment.t_ns))
+                self._styles.aware(line, text, moment.offset_s, zone_offset_s(self._zone, moment.t_ns))
         return out
 
-    def _teller(self, raw: Raw, tag: str) -> Any:
+    def _reporter(self, raw: Raw, tag: str) -> Any:
         name = tag.partition(".")[2]
 
-        def tell(row: int, code: str, value: str) -> None:
+        def report(row: int, code: str, value: str) -> None:
             self._conflicts.add(self.name, raw.line_of(row), code, name, value)
 
-        return tell
+        return report
 
 
 def _cells(text: str, between: str) -> list[str]:

@@ -19,7 +19,7 @@ from replay.read.csv import CsvFile
 from replay.read.declarations import FILE as DECLARATIONS
 
 
-class Source(Protocol):
+class RecordedFile(Protocol):
     """One device's file. share: how much of it has been read [1]."""
 
     name: str
@@ -31,7 +31,7 @@ class Source(Protocol):
 class Tape:
     """One file on its way through. last_ns: everything up to and with it has been read, None before the first row."""
 
-    def __init__(self, source: Source, size: int, cleaner: Cleaner, reader: Executor) -> None:
+    def __init__(self, source: RecordedFile, size: int, cleaner: Cleaner, reader: Executor) -> None:
         self.name = source.name
         self.size = size
         self._source = source
@@ -112,7 +112,7 @@ def open_tapes(
 
 def _source(
     path: Path, device: str, site: Site, machines: dict[str, Machine], zone: ZoneInfo, conflicts: Conflicts
-) -> Source | None:
+) -> RecordedFile | None:
     if path.suffix == ".csv":
         return CsvFile(path, device, site, machines, zone, conflicts)
     try:

@@ -17,8 +17,7 @@ from replay.read.cells import Cells, from_array, from_text
 from replay.read.clean import Raw
 from replay.read.columns import TIME, Columns, Kind, match
 from replay.read.conflicts import Conflicts
-from replay.read.times import UNREADABLE, epoch_ns, epoch_unit, from_wall, parse, zone_offset_s
-from replay.read.zones import Zones
+from replay.read.times import UNREADABLE, TimeStyles, epoch_ns, epoch_unit, from_wall, parse, zone_offset_s
 
 _BATCH_ROWS: Final = 1_048_576
 
@@ -33,7 +32,7 @@ class ParquetFile:
         self.name = path.name
         self._device, self._site, self._machines = device, site, machines
         self._zone, self._conflicts = zone, conflicts
-        self._zones = Zones(self.name, zone, conflicts)
+        self._styles = TimeStyles(self.name, zone, conflicts)
         self.share = 0.0
 
     def blocks(self) -> Iterator[Raw]:
@@ -66,12 +65,12 @@ class ParquetFile:
         if pa.types.is_timestamp(kind):
             t_ns, wall = arrow.stamps(array)
             if wall:
-                self._zones.naive(row, str(array[0]) if len(array) else "")
+                self._styles.naive(row, str(array[0]) if len(array) else "")
                 t_ns = from_wall(t_ns, self._zone)
         elif pa.types.is_integer(kind) or pa.types.is_floating(kind):
             values = arrow.plain(array)
             if len(values):
-                self._zones.epoch(row, str(values[0]), epoch_unit(float(values[-1]))[0])
+                self._styles.epoch(row, str(values[0]), epoch_unit(float(values[-1]))[0])
             t_ns = epoch_ns(values)
         else:
             return self._text_times(array, row)
@@ -95,30 +94,30 @@ class ParquetFile:
                 continue
             out.append(moment.t_ns)
             if moment.style == "epoch":
-                self._zones.epoch(line, item, epoch_unit(float(item))[0])
+                self._styles.epoch(line, item, epoch_unit(float(item))[0])
             elif moment.offset_s is None:
-                self._zones.naive(line, item)
+                self._styles.naive(line, item)
             else:
-                self._zones.aware(line, item, moment.offset_s, zone_offset_s(self._zone, moment.t_ns))
+                self._styles.aware(line, item, moment.offset_s, zone_offset_s(self._zone, moment.t_ns))
         return np.array(out, np.int64)
 
     def _cells(self, array: Any, tag: str, kind: Kind, row: int) -> Cells:
         name = tag.partition(".")[2]
 
-        def tell(index: int, code: str, value: str) -> None:
+        def report(index: int, code: str, value: str) -> None:
             self._conflicts.add(self.name, row + index, code, name, value)
 
         if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
             texts = array.fill_null("")
-            return arrow.cells(texts, kind) or from_text(texts.to_pylist(), kind, tell)
+            return arrow.cells(texts, kind) or from_text(texts.to_pylist(), kind, report)
         if pa.types.is_null(array.type):
-            return from_text([""] * len(array), kind, tell)
+            return from_text([""] * len(array), kind, report)
         if pa.types.is_decimal(array.type):
             array = array.cast(pa.float64())
         if not (pa.types.is_boolean(array.type) or pa.types.is_integer(array.type) or pa.types.is_floating(array.type)):
             self._conflicts.add(self.name, 1, "text_in_number", name, str(array.type), count=len(array))
-            return from_text(["?"] * len(array), kind, tell)
-        return from_array(arrow.plain(array), arrow.present(array), tell)
+            return from_text(["?"] * len(array), kind, report)
+        return from_array(arrow.plain(array), arrow.present(array), report)
 
 
 def _plain(array: Any) -> Any:

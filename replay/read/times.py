@@ -8,6 +8,7 @@ import numpy as np
 
 from oee.model.calendars import to_ns
 from oee.model.samples import Int64
+from replay.read.conflicts import Conflicts
 
 UNREADABLE: Final = np.iinfo(np.int64).min
 _FAR_NS: Final = 9.2e18
@@ -99,3 +100,32 @@ def iso(t_ns: int, zone: tzinfo) -> str:
     """An instant as ISO 8601 on the site's clock, to the millisecond where it has any."""
     when = datetime.fromtimestamp(t_ns // 1_000_000_000, zone) + timedelta(milliseconds=t_ns // 1_000_000 % 1000)
     return when.isoformat(timespec="milliseconds" if when.microsecond else "seconds")
+
+
+class TimeStyles:
+    """How one file writes its times. Notes once what was assumed, and reports a file that mixes styles."""
+
+    def __init__(self, file: str, zone: ZoneInfo, conflicts: Conflicts) -> None:
+        self._file, self._zone, self._conflicts = file, zone, conflicts
+        self._first: str | None = None
+
+    def naive(self, line: int, text: str) -> None:
+        """A time without an offset."""
+        self._conflicts.add(self._file, line, "naive_time", "time", text, severity="note", zone=self._zone.key)
+        self._check(line, text, "-")
+
+    def aware(self, line: int, text: str, offset_s: int, site_offset_s: int) -> None:
+        """A time with an offset. The site's own offset, which may change with the season, is one style."""
+        self._check(line, text, "site" if offset_s == site_offset_s else str(offset_s))
+
+    def epoch(self, line: int, text: str, unit: str) -> None:
+        """A number; seconds unless its size says otherwise."""
+        if unit != "s":
+            self._conflicts.add(self._file, line, "epoch_unit", "time", text, severity="note", unit=unit)
+        self._check(line, text, f"epoch {unit}")
+
+    def _check(self, line: int, text: str, style: str) -> None:
+        if self._first is None:
+            self._first = style
+        elif style != self._first:
+            self._conflicts.add(self._file, line, "mixed_times", "time", text)

@@ -10,17 +10,17 @@ from zoneinfo import ZoneInfo
 from oee.kpi.changeovers import by_pair
 from oee.kpi.losses import six_big_losses
 from oee.kpi.pareto import BY, pareto
-from replay.drive import Outcome
+from replay.drive import ReplayResult
 from replay.read.times import iso
 from replay.report.figures import facts_of, losses_of, waterfall_of
 from replay.rows import rows
 
 
-def six_losses(outcome: Outcome, formula: str) -> list[dict[str, Any]]:
+def six_losses(result: ReplayResult, formula: str) -> list[dict[str, Any]]:
     """The six big losses of each machine and of the site (`machine` null): lost time [us] and pieces."""
     out: list[dict[str, Any]] = []
-    for name in outcome.machines:
-        for loss in six_big_losses(waterfall_of(outcome, name, formula)):
+    for name in result.machines:
+        for loss in six_big_losses(waterfall_of(result, name, formula)):
             parts = {row.key: row.us for row in loss.parts}
             told = {"number": loss.number, "loss": loss.key, "group": loss.group, "us": loss.us, "pieces": loss.pieces}
             out.append({"machine": name, **told, "parts": parts})
@@ -35,19 +35,17 @@ def _together(found: list[dict[str, Any]]) -> dict[str, Any]:
     return found[0] | {"machine": None, "us": us, "pieces": sum(pieces) if pieces else None, "parts": parts}
 
 
-def waterfalls(outcome: Outcome, formula: str) -> list[dict[str, Any]]:
+def waterfalls(result: ReplayResult, formula: str) -> list[dict[str, Any]]:
     """From all time to fully productive time, of each machine."""
     return [
-        {"machine": name, **asdict(row)}
-        for name in outcome.machines
-        for row in waterfall_of(outcome, name, formula).rows
+        {"machine": name, **asdict(row)} for name in result.machines for row in waterfall_of(result, name, formula).rows
     ]
 
 
-def paretos(outcome: Outcome) -> dict[str, list[dict[str, Any]]]:
+def paretos(result: ReplayResult) -> dict[str, list[dict[str, Any]]]:
     """What cost the site most, by state, reason, machine, product and shift: lost time [us], rejected pieces, and the
     share of all that was lost (null where nothing was)."""
-    losses, facts = losses_of(outcome), facts_of(outcome)
+    losses, facts = losses_of(result), facts_of(result)
     return {
         name: [
             {name: row.key[0], "us": row.us, "pieces": row.pieces, "share": row.share, "cumulative": row.cumulative}
@@ -57,10 +55,10 @@ def paretos(outcome: Outcome) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def changeover_pairs(outcome: Outcome) -> list[dict[str, Any]]:
+def changeover_pairs(result: ReplayResult) -> list[dict[str, Any]]:
     """Changeovers by machine and pair of products, the most time first; `elapsed_ms` is the sum of the whole ways. One
     that lay outside the schedule cost nothing and is no example of a quick one: it is left out."""
-    found = [item for item in outcome.totals.gathered.changeovers if item.setup_ms]
+    found = [item for item in result.totals.observations.changeovers if item.setup_ms]
     elapsed_ms: dict[tuple[str, str, str], int] = {}
     for item in found:
         pair = (item.machine, item.product, item.to_product)
@@ -70,17 +68,17 @@ def changeover_pairs(outcome: Outcome) -> list[dict[str, Any]]:
     ]
 
 
-def orders(outcome: Outcome, formula: str) -> list[dict[str, Any]]:
+def orders(result: ReplayResult, formula: str) -> list[dict[str, Any]]:
     """What was done for each order on each machine: a row as by machine and order, with `start` and `end` as they were
     said (`end` null: it has not ended)."""
-    zone = ZoneInfo(outcome.site.timezone)
+    zone = ZoneInfo(result.site.timezone)
     said: dict[tuple[str, str], tuple[int, int | None]] = {}
-    for machine, items in outcome.orders.items():
+    for machine, items in result.orders.items():
         for item in items:
             first_ns, _ = said.get((machine, item.order), (item.start_ns, None))
             said[(machine, item.order)] = (first_ns, item.end_ns)
     out = []
-    for row in rows(outcome, ("machine", "order"), formula):
+    for row in rows(result, ("machine", "order"), formula):
         if row.get("order"):
             start_ns, end_ns = said[(row["machine"], row["order"])]
             times = {"start": iso(start_ns, zone), "end": None if end_ns is None else iso(end_ns, zone)}

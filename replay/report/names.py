@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import words
 from oee.model.facts import NO_SHIFT, UNKNOWN_PRODUCT
-from replay.drive import Outcome
+from replay.drive import ReplayResult
 from replay.read.conflicts import Conflict
 
 _KNOWN_BY: Final = ("plc", "count", "product", "calendar")
@@ -18,12 +18,12 @@ def named(names: Mapping[str, str] | None, key: str, lang: str) -> str:
     return (names or {}).get(lang) or next(iter((names or {}).values()), "") or key
 
 
-class Names:
+class SiteNames:
     """What a site calls its machines, products, shifts and reasons."""
 
-    def __init__(self, outcome: Outcome, lang: str) -> None:
-        self._site, self._lang = outcome.site, lang
-        self.zone = ZoneInfo(outcome.site.timezone)
+    def __init__(self, result: ReplayResult, lang: str) -> None:
+        self._site, self._lang = result.site, lang
+        self.zone = ZoneInfo(result.site.timezone)
 
     def machine(self, key: str) -> str:
         """A machine's name."""

@@ -5,30 +5,30 @@ from html import escape
 from typing import Any, Final
 
 import words
-from replay.drive import Outcome
-from replay.ideals import differs, ideal_times, seconds, told_set
+from replay.drive import ReplayResult
 from replay.report.drawings import strip
+from replay.report.ideals import differs, ideal_times, seconds, told_set
 from replay.report.insights import changeover_pairs, orders, six_losses
-from replay.report.names import Names
+from replay.report.names import SiteNames
 from replay.rows import rejects
 
 _PAIRS_SHOWN: Final = 10
 _COLOURS: Final = {"reduced_speed": "slow_cycles"}
 
 
-def insights(outcome: Outcome, key: str, formula: str, names: Names, lang: str) -> str:
+def insights(result: ReplayResult, key: str, formula: str, names: SiteNames, lang: str) -> str:
     """The cards of one machine."""
     cards = [
-        _six(outcome, key, formula, lang),
-        _changeovers(outcome, key, names, lang),
-        _ideals(outcome, key, names, lang),
+        _six(result, key, formula, lang),
+        _changeovers(result, key, names, lang),
+        _ideals(result, key, names, lang),
     ]
     return f'<div class="stack">{"".join(f"""<div class="card">{card}</div>""" for card in cards if card)}</div>'
 
 
-def orders_section(outcome: Outcome, formula: str, names: Names, lang: str) -> str:
+def orders_section(result: ReplayResult, formula: str, names: SiteNames, lang: str) -> str:
     """Orders of all machines; nothing where none was declared."""
-    found = orders(outcome, formula)
+    found = orders(result, formula)
     if not found:
         return ""
     heads = ("order", "machine", "time", "pieces", "rejects", "per_hour", "allocated", "oee")
@@ -49,8 +49,8 @@ def orders_section(outcome: Outcome, formula: str, names: Names, lang: str) -> s
     return f'<h2>{_say("replay.orders", lang)}</h2><div class="card">{note}{_table(heads, 2, rows, lang)}</div>'
 
 
-def _six(outcome: Outcome, key: str, formula: str, lang: str) -> str:
-    rows = [row for row in six_losses(outcome, formula) if row["machine"] == key]
+def _six(result: ReplayResult, key: str, formula: str, lang: str) -> str:
+    rows = [row for row in six_losses(result, formula) if row["machine"] == key]
     whole = sum(max(row["us"], 0) for row in rows)
     if not whole:
         return ""
@@ -64,8 +64,8 @@ def _six(outcome: Outcome, key: str, formula: str, lang: str) -> str:
     return f'<h3>{_say("replay.six_losses", lang)}</h3><div class="rows">{lines}</div>'
 
 
-def _changeovers(outcome: Outcome, key: str, names: Names, lang: str) -> str:
-    pairs = [row for row in changeover_pairs(outcome) if row["machine"] == key]
+def _changeovers(result: ReplayResult, key: str, names: SiteNames, lang: str) -> str:
+    pairs = [row for row in changeover_pairs(result) if row["machine"] == key]
     if not pairs:
         return ""
     heads = ("from_product", "to_product", "count", "time", "best", "median", "p90")
@@ -87,8 +87,8 @@ def _changeovers(outcome: Outcome, key: str, names: Names, lang: str) -> str:
     )
 
 
-def _ideals(outcome: Outcome, key: str, names: Names, lang: str) -> str:
-    found = [row for row in ideal_times(outcome) if row["machine"] == key]
+def _ideals(result: ReplayResult, key: str, names: SiteNames, lang: str) -> str:
+    found = [row for row in ideal_times(result) if row["machine"] == key]
     if not found:
         return ""
     heads = ("product", "ideal_set", "ideal_shown", "cycles", "alike")

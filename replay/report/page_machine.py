@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import words
 from oee.model.states import State
-from replay.drive import Outcome, Window
+from replay.drive import Period, ReplayResult
 from replay.report.drawings import Bar, day_strip, dial, strip, trend
 from replay.report.figures import pareto_of, waterfall_of
-from replay.report.names import Names
+from replay.report.names import SiteNames
 from replay.report.page_insights import insights
 from replay.rows import rejects, rows
 
@@ -28,7 +28,7 @@ def say(key: str, lang: str) -> str:
     return escape(words.say(key, lang))
 
 
-def overview(totals: Mapping[str, Row], names: Names, lang: str) -> str:
+def overview(totals: Mapping[str, Row], names: SiteNames, lang: str) -> str:
     """The site's sum and a line for each machine."""
     lines = []
     for key, row in totals.items():
@@ -42,17 +42,17 @@ def overview(totals: Mapping[str, Row], names: Names, lang: str) -> str:
     return f'<h2>{title}</h2><div class="card">{head}</div><div class="card stack"><div class="rows">{"".join(lines)}</div></div>'
 
 
-def machine_section(outcome: Outcome, key: str, row: Row, formula: str, names: Names, lang: str) -> str:
+def machine_section(result: ReplayResult, key: str, row: Row, formula: str, names: SiteNames, lang: str) -> str:
     """Everything about one machine."""
-    assert outcome.window is not None
+    assert result.window is not None
     flags = "".join(f'<p class="flag">{say("flag." + flag, lang)}</p>' for flag in row["flags"])
     return (
         f'<h2>{escape(names.machine(key))}</h2><div class="card">{_headline(row, lang)}{flags}</div>'
-        f'<div class="grid2"><div class="card">{_waterfall(outcome, key, formula, lang)}</div>'
-        f'<div class="card">{_pareto(outcome, key, names, lang)}</div></div>'
-        f"{insights(outcome, key, formula, names, lang)}"
-        f'<div class="stack"><div class="card">{_days(outcome, outcome.window, key, names, lang)}</div>'
-        f'<div class="card">{_trend(outcome, key, formula, lang)}</div></div>'
+        f'<div class="grid2"><div class="card">{_waterfall(result, key, formula, lang)}</div>'
+        f'<div class="card">{_pareto(result, key, names, lang)}</div></div>'
+        f"{insights(result, key, formula, names, lang)}"
+        f'<div class="stack"><div class="card">{_days(result, result.window, key, names, lang)}</div>'
+        f'<div class="card">{_trend(result, key, formula, lang)}</div></div>'
     )
 
 
@@ -88,8 +88,8 @@ def _factor(row: Row, key: str, lang: str) -> str:
     return f"<div{css}><b>{words.percent(value, lang)}</b><span>{say('kpi.' + key, lang)}</span>{why}</div>"
 
 
-def _waterfall(outcome: Outcome, key: str, formula: str, lang: str) -> str:
-    fall = waterfall_of(outcome, key, formula)
+def _waterfall(result: ReplayResult, key: str, formula: str, lang: str) -> str:
+    fall = waterfall_of(result, key, formula)
     base, scheduled = max(fall.rows[0].us, 1), max(fall.row("scheduled").us, 1)
     out, level = [], 0
     for item in fall.rows:
@@ -122,8 +122,8 @@ def _length(us: int, lang: str) -> str:
     return words.say("duration.h", lang, n=words.number(hours, lang))
 
 
-def _pareto(outcome: Outcome, key: str, names: Names, lang: str) -> str:
-    found = [item for item in pareto_of(outcome, key).rows if item.us > 0][:_LOSSES_SHOWN]
+def _pareto(result: ReplayResult, key: str, names: SiteNames, lang: str) -> str:
+    found = [item for item in pareto_of(result, key).rows if item.us > 0][:_LOSSES_SHOWN]
     title = f"<h3>{say('replay.pareto', lang)}</h3>"
     if not found:
         return f'{title}<p class="note">{say("replay.no_losses", lang)}</p>'
@@ -141,16 +141,16 @@ def _pareto(outcome: Outcome, key: str, names: Names, lang: str) -> str:
     return f'{title}{note}<div class="rows">{"".join(out)}</div>'
 
 
-def _days(outcome: Outcome, window: Window, key: str, names: Names, lang: str) -> str:
+def _days(result: ReplayResult, window: Period, key: str, names: SiteNames, lang: str) -> str:
     last = datetime.fromtimestamp((window.end_ns - 1) // 10**9, names.zone).date()
     first = datetime.fromtimestamp(window.start_ns // 10**9, names.zone).date()
     shown = [last - timedelta(days=back) for back in range(min((last - first).days + 1, _DAYS_SHOWN))][::-1]
     lines = "".join(
-        f'<time datetime="{day}">{_short_day(day, lang)}</time>{day_strip(outcome.totals, outcome.machines[key], day, names.zone)}'
+        f'<time datetime="{day}">{_short_day(day, lang)}</time>{day_strip(result.totals, result.machines[key], day, names.zone)}'
         for day in shown
     )
     hours = "".join(f"<span>{hour}</span>" for hour in (0, 6, 12, 18, 24))
-    used = {state for state in State if any(row[state] for row in _sums(outcome, key))}
+    used = {state for state in State if any(row[state] for row in _sums(result, key))}
     legend = "".join(
         f'<span><i class="s-{state.word}"></i>{say("state." + state.word, lang)}</span>' for state in sorted(used)
     )
@@ -161,8 +161,8 @@ def _days(outcome: Outcome, window: Window, key: str, names: Names, lang: str) -
     )
 
 
-def _sums(outcome: Outcome, machine: str) -> list[Any]:
-    return [row for key, row in outcome.totals.facts.items() if key.machine == machine]
+def _sums(result: ReplayResult, machine: str) -> list[Any]:
+    return [row for key, row in result.totals.facts.items() if key.machine == machine]
 
 
 def _short_day(day: date, lang: str) -> str:
@@ -171,12 +171,12 @@ def _short_day(day: date, lang: str) -> str:
     return f"{short} {day:%d/%m}" if lang == "vi" else f"{short} {day:%m-%d}"
 
 
-def _trend(outcome: Outcome, key: str, formula: str, lang: str) -> str:
+def _trend(result: ReplayResult, key: str, formula: str, lang: str) -> str:
     by: Sequence[str] = ("machine", "day", "shift")
-    mine = _of(rows(outcome, by, formula), key)
+    mine = _of(rows(result, by, formula), key)
     if len(mine) > _SHIFT_BARS:
         by = ("machine", "day")
-        mine = _of(rows(outcome, by, formula), key)
+        mine = _of(rows(result, by, formula), key)
     bars = []
     for row in mine:
         day = date.fromisoformat(row["day"])

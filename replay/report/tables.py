@@ -9,8 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 import words
-from replay.drive import Outcome
-from replay.report.names import Names, named
+from replay.drive import ReplayResult
+from replay.report.names import SiteNames, named
 from replay.report.tables_insights import insights
 from replay.rows import losses, rejects, rows
 
@@ -29,28 +29,28 @@ _COLOURS: Final = {
 _GOOD, _FAIR = 0.75, 0.5
 
 
-def show(outcome: Outcome, by: Sequence[str], formula: str, lang: str, console: Console) -> None:
+def show(result: ReplayResult, by: Sequence[str], formula: str, lang: str, console: Console) -> None:
     """Prints the whole report."""
-    names = Names(outcome, lang)
-    window = outcome.window
+    names = SiteNames(result, lang)
+    window = result.window
     if window is None:
         console.print(words.say("replay.nothing", lang))
         return
-    chosen = formula or outcome.site.formula
+    chosen = formula or result.site.formula
     line = words.say(
         "replay.window",
         lang,
         start=names.moment(window.start_ns),
         end=names.moment(window.end_ns),
-        n=words.number(outcome.rows, lang),
+        n=words.number(result.rows, lang),
         formula=words.say(f"formula.{chosen}", lang),
     )
-    console.print(f"[bold]{escape(named(outcome.site.name, outcome.site.site, lang))}[/]  {escape(line)}\n")
-    console.print(_kpis(outcome, by, chosen, names, lang))
+    console.print(f"[bold]{escape(named(result.site.name, result.site.site, lang))}[/]  {escape(line)}\n")
+    console.print(_kpis(result, by, chosen, names, lang))
     tables = [
-        _losses(outcome, names, lang),
-        *insights(outcome, chosen, names, lang, _table),
-        _stops(outcome, names, lang),
+        _losses(result, names, lang),
+        *insights(result, chosen, names, lang, _table),
+        _stops(result, names, lang),
     ]
     for table in tables:
         if table.row_count:
@@ -69,7 +69,7 @@ def _table(key: str, lang: str) -> Table:
     )
 
 
-def _kpis(outcome: Outcome, by: Sequence[str], formula: str, names: Names, lang: str) -> Table:
+def _kpis(result: ReplayResult, by: Sequence[str], formula: str, names: SiteNames, lang: str) -> Table:
     table = _table("kpis", lang)
     for name in by or ("machine",):
         table.add_column(words.say(f"replay.{name}", lang))
@@ -80,7 +80,7 @@ def _kpis(outcome: Outcome, by: Sequence[str], formula: str, names: Names, lang:
         table.add_column(head, justify="right", no_wrap=True)
     table.caption = " · ".join(f"{key[0].upper()}: {words.say('kpi.' + key, lang)}" for key in shown[1:4])
     total = False
-    found = rows(outcome, by, formula)
+    found = rows(result, by, formula)
     if set(by) == {"machine"}:
         found = [row for row in found if "total" in row]  # the totals say the same
     for row in found:
@@ -91,7 +91,7 @@ def _kpis(outcome: Outcome, by: Sequence[str], formula: str, names: Names, lang:
     return table
 
 
-def _group(row: dict[str, Any], by: Sequence[str], names: Names, lang: str) -> list[str]:
+def _group(row: dict[str, Any], by: Sequence[str], names: SiteNames, lang: str) -> list[str]:
     columns = list(by) or ["machine"]
     if "total" not in row:
         return [escape(getattr(names, name)(row[name]) if name != "day" else row[name]) for name in columns]
@@ -121,13 +121,13 @@ def _pieces(row: dict[str, Any], lang: str) -> list[str]:
     return [words.number(row["pieces_total"], lang), words.number(rejects(row), lang)]
 
 
-def _losses(outcome: Outcome, names: Names, lang: str) -> Table:
+def _losses(result: ReplayResult, names: SiteNames, lang: str) -> Table:
     table = _table("losses", lang)
     for name in ("machine", "state", "reason"):
         table.add_column(words.say(f"replay.{name}", lang))
     table.add_column(words.say("replay.time", lang), justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
-    found = losses(outcome)
+    found = losses(result)
     longest = max((row["ms"] for row in found), default=0) or 1
     for row in found[:_LOSSES_SHOWN]:
         colour = _COLOURS[row["state"]]
@@ -141,7 +141,7 @@ def _losses(outcome: Outcome, names: Names, lang: str) -> Table:
     return table
 
 
-def _stops(outcome: Outcome, names: Names, lang: str) -> Table:
+def _stops(result: ReplayResult, names: SiteNames, lang: str) -> Table:
     table = _table("stops", lang)
     for name in ("machine", "start", "length", "state", "reason", "said_by"):
         table.add_column(
@@ -149,7 +149,7 @@ def _stops(outcome: Outcome, names: Names, lang: str) -> Table:
             justify="right" if name == "length" else "left",
             no_wrap=name in ("start", "length"),
         )
-    stops = [kept for kept in outcome.totals.stops() if kept.scheduled_ms]
+    stops = [kept for kept in result.totals.stops() if kept.scheduled_ms]
     longest = sorted(stops, key=lambda kept: kept.scheduled_ms, reverse=True)[:_STOPS_SHOWN]
     for kept in sorted(longest, key=lambda kept: kept.stop.start_ns):
         stop = kept.stop
@@ -162,7 +162,7 @@ def _stops(outcome: Outcome, names: Names, lang: str) -> Table:
             escape(names.reason(stop.reason)),
             escape(names.by(stop.by)),
         )
-    every = len(stops) + outcome.totals.stops_left_out
+    every = len(stops) + result.totals.stops_left_out
     if every > len(longest):
         table.caption = words.say("replay.stops_shown", lang, shown=len(longest), all=words.number(every, lang))
     return table

@@ -7,10 +7,10 @@ from rich.markup import escape
 from rich.table import Table
 
 import words
-from replay.drive import Outcome
-from replay.ideals import differs, ideal_times, seconds, told_set
+from replay.drive import ReplayResult
+from replay.report.ideals import differs, ideal_times, seconds, told_set
 from replay.report.insights import changeover_pairs, orders, six_losses
-from replay.report.names import Names
+from replay.report.names import SiteNames
 from replay.rows import rejects
 
 _PAIRS_SHOWN: Final = 10
@@ -19,13 +19,13 @@ _WIDE: Final = 1.5
 NewTable = Callable[[str, str], Table]
 
 
-def insights(outcome: Outcome, formula: str, names: Names, lang: str, new: NewTable) -> list[Table]:
+def insights(result: ReplayResult, formula: str, names: SiteNames, lang: str, new: NewTable) -> list[Table]:
     """The tables that have something to say. new: an empty table with the title of that key."""
     found = [
-        _orders(outcome, formula, names, lang, new),
-        _six(outcome, formula, lang, new),
-        _changeovers(outcome, names, lang, new),
-        _ideals(outcome, names, lang, new),
+        _orders(result, formula, names, lang, new),
+        _six(result, formula, lang, new),
+        _changeovers(result, names, lang, new),
+        _ideals(result, names, lang, new),
     ]
     return [table for table in found if table.row_count]
 
@@ -37,10 +37,10 @@ def _heads(table: Table, lang: str, left: Sequence[str], right: Sequence[str]) -
         table.add_column(words.say(f"replay.{name}", lang), justify="right", no_wrap=True)
 
 
-def _orders(outcome: Outcome, formula: str, names: Names, lang: str, new: NewTable) -> Table:
+def _orders(result: ReplayResult, formula: str, names: SiteNames, lang: str, new: NewTable) -> Table:
     table = new("orders", lang)
     _heads(table, lang, ("order", "machine"), ("time", "pieces", "rejects", "per_hour", "allocated", "oee"))
-    for row in orders(outcome, formula):
+    for row in orders(result, formula):
         length = words.duration(row["order_ms"], lang)
         table.add_row(
             escape(row["order"]),
@@ -55,11 +55,11 @@ def _orders(outcome: Outcome, formula: str, names: Names, lang: str, new: NewTab
     return table
 
 
-def _six(outcome: Outcome, formula: str, lang: str, new: NewTable) -> Table:
+def _six(result: ReplayResult, formula: str, lang: str, new: NewTable) -> Table:
     """Of the whole site; machines apart are in the JSON and on the page."""
     table = new("six_losses", lang)
     _heads(table, lang, ("loss", "factor"), ("time", "pieces", "share"))
-    rows = [row for row in six_losses(outcome, formula) if row["machine"] is None]
+    rows = [row for row in six_losses(result, formula) if row["machine"] is None]
     whole = sum(max(row["us"], 0) for row in rows)
     for row in rows if whole else []:
         table.add_row(
@@ -72,10 +72,10 @@ def _six(outcome: Outcome, formula: str, lang: str, new: NewTable) -> Table:
     return table
 
 
-def _changeovers(outcome: Outcome, names: Names, lang: str, new: NewTable) -> Table:
+def _changeovers(result: ReplayResult, names: SiteNames, lang: str, new: NewTable) -> Table:
     table = new("changeovers", lang)
     _heads(table, lang, ("machine", "from_product", "to_product"), ("count", "time", "best", "median", "p90"))
-    pairs = changeover_pairs(outcome)
+    pairs = changeover_pairs(result)
     for row in pairs[:_PAIRS_SHOWN]:
         p90 = words.duration(row["p90_ms"], lang)
         table.add_row(
@@ -91,11 +91,11 @@ def _changeovers(outcome: Outcome, names: Names, lang: str, new: NewTable) -> Ta
     return table
 
 
-def _ideals(outcome: Outcome, names: Names, lang: str, new: NewTable) -> Table:
+def _ideals(result: ReplayResult, names: SiteNames, lang: str, new: NewTable) -> Table:
     table = new("ideals_learned", lang)
     _heads(table, lang, ("machine", "product"), ("ideal_set", "ideal_shown", "cycles", "alike"))
     table.caption = words.say("replay.ideals_note", lang)
-    for row in ideal_times(outcome):
+    for row in ideal_times(result):
         learned = seconds(row["proposed_us"], lang)
         table.add_row(
             escape(names.machine(row["machine"])),

@@ -6,28 +6,28 @@ from typing import Any, Final
 import words
 from oee.kpi.learn import QUANTILES, Proposal, learn
 from oee.model.calendars import local_date
-from replay.drive import Outcome
+from replay.drive import ReplayResult
 
 _NS: Final = 1_000_000_000
 _FAR_OFF: Final = 0.05
 
 
-def ideal_times(outcome: Outcome) -> list[dict[str, Any]]:
+def ideal_times(result: ReplayResult) -> list[dict[str, Any]]:
     """For each machine and product what is set and what the fastest repeatable cycles propose. Nothing is applied."""
     best: dict[tuple[str, str], Proposal] = {}
-    for (machine, product, per_count), runs in sorted(outcome.totals.gathered.runs.items()):
-        found = learn(runs.split(), per_count=per_count, poll_ns=poll_ns(outcome, machine))
+    for (machine, product, per_count), runs in sorted(result.totals.observations.runs.items()):
+        found = learn(runs.split(), per_count=per_count, poll_ns=poll_ns(result, machine))
         key = (machine, product)
         if key not in best or found.evidence.cycles > best[key].evidence.cycles:
             best[key] = found
-    return [_ideal(outcome, machine, product, proposal) for (machine, product), proposal in best.items()]
+    return [_ideal(result, machine, product, proposal) for (machine, product), proposal in best.items()]
 
 
-def _ideal(outcome: Outcome, machine: str, product: str, proposal: Proposal) -> dict[str, Any]:
-    known = outcome.machines[machine].products.get(product)
+def _ideal(result: ReplayResult, machine: str, product: str, proposal: Proposal) -> dict[str, Any]:
+    known = result.machines[machine].products.get(product)
     in_force = known.ideals[-1] if known and known.ideals else None
     evidence = asdict(proposal.evidence) | {"quantiles": list(QUANTILES)}
-    zone = outcome.machines[machine].calendar.zone
+    zone = result.machines[machine].calendar.zone
     since = None if in_force is None or not in_force.since_ns else local_date(zone, in_force.since_ns).isoformat()
     return {
         "machine": machine,
@@ -43,13 +43,13 @@ def _ideal(outcome: Outcome, machine: str, product: str, proposal: Proposal) -> 
     }
 
 
-def poll_ns(outcome: Outcome, machine: str) -> int:
+def poll_ns(result: ReplayResult, machine: str) -> int:
     """How far apart the counter was looked at: as the recording shows, else as the site file says [ns]."""
-    if machine in outcome.totals.gathered.poll_ns:
-        return outcome.totals.gathered.poll_ns[machine]
-    counter = next(iter(outcome.machines[machine].pieces.needed()), None)
+    if machine in result.totals.observations.poll_ns:
+        return result.totals.observations.poll_ns[machine]
+    counter = next(iter(result.machines[machine].pieces.needed()), None)
     device, _, tag = counter.tag.rpartition(".") if counter else ("", "", "")
-    return round(outcome.site.devices[device].period_s(tag) * _NS) if counter else 0
+    return round(result.site.devices[device].period_s(tag) * _NS) if counter else 0
 
 
 def seconds(us: int | None, lang: str) -> str:
