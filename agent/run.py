@@ -19,8 +19,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from agent.clock.clock import Clock, held_path
+from agent.clock.clock import GatewayClock
 from agent.clock.dating import Dating
+from agent.clock.files import undated_path
 from agent.clock.system import System, SystemClock
 from agent.compute.pipeline import Pipeline, computed_until_ns
 from agent.corrections.corrections import Corrections
@@ -98,7 +99,7 @@ class Agent:
         outbox, machines = opened.outbox, compile_site(site, load_profiles())
         self._settings, self._describe = outbox.settings(), description(site)
         self.pipeline = Pipeline(machines, outbox.carries())
-        self.clock = Clock(
+        self.clock = GatewayClock(
             max(computed_until_ns(self.pipeline).values(), default=0),
             outbox=outbox.path,
             system=options.system or SystemClock(believed=site.clock == "system"),
@@ -107,7 +108,7 @@ class Agent:
         self.recorder = Recorder(rules(values_of(site)))
         streams = all_streams(outbox, values=bool(self.recorder))
         self.sender = Sender(streams, self._settings.get("generation", ""), options.limits)
-        take, held = partial(deliver, self.pipeline, self.recorder), held_path(outbox.path)
+        take, held = partial(deliver, self.pipeline, self.recorder), undated_path(outbox.path)
         self.dating = Dating(self.clock, self.pipeline, machines, take, held, self.health)
         self.freshness = Freshness({name: stale_after_s(device) for name, device in site.devices.items()})
         acquisition = Acquisition(self.clock, self.freshness, self.dating, self.pipeline, self.recorder, self.health)
@@ -163,7 +164,7 @@ class Agent:
                 self.committer.receipted,
                 self.report.status,
                 self.clock.now_ns,
-                self.clock.answered,
+                self.clock.center_time.answered,
                 self.corrections.inbox.receive,
                 lambda: self.clock.trusted,
             ),
@@ -184,9 +185,9 @@ class Agent:
 
     async def commit(self, *, final: bool = False) -> None:
         """Facts become envelopes on disk."""
-        if self.dating.holds:
+        if self.dating.buffering:
             async with self.acquisition.computing:
-                await asyncio.to_thread(self.dating.keep)
+                await asyncio.to_thread(self.dating.flush)
         had_trouble = bool(self.committer.thread.trouble)
         await self.committer.commit(final=final)
         await self.report.measure()

@@ -1,25 +1,25 @@
-"""What time it is, and whether that may be believed. Pure: told the monotonic clock, the wall clock and the evidence.
+"""What time it is, and whether that may be believed. Pure: it is given the monotonic clock, the wall clock and the evidence.
 
-Theory. Nobody can set the monotonic clock, but it counts from the boot. One number, the *base*, makes a time of day of
-it: UTC = monotonic + base. Everything decided here is which base to believe; durations never depend on it.
+Theory. Nobody can set the monotonic clock, but it counts from the boot. One number, the *base*, turns it into a time of
+day: UTC = monotonic + base. All that is decided here is which base to believe; durations never depend on it.
 
 Evidence is an interval, not a time: "when the monotonic clock showed m, UTC lay within [earliest, latest]". It is as
-wide as it is unsure, so that a slow line widens it and cannot make it wrong. Witnesses have ranks: the hardware clock
+wide as it is uncertain, so a slow link widens it and cannot make it wrong. Witnesses have ranks: the hardware clock
 below a person, below the center, below NTP.
 
     untrusted ── any evidence ──▶ trusted ── contradicted for a minute by a witness of at least its rank ──▶ moved
                                      ▲──────────────────────────────────────────────────────────────────────┘
 
 * A base that lies within the evidence stays as it is; else it moves to the middle of it.
-* Up to `SLEW_NS` of error is the drift of a crystal: gateway time is led to the evidence at 500 ppm (as NTP does), and
-  no duration notices. More is a step: since the monotonic clock does not jump, a base that is wrong now has been wrong
-  since it was adopted, so whoever computed with it must shift all of that (`Verdict.always`). One case is told apart: a
-  witness that agreed before and is ahead now. There the machine itself stood still (a virtual machine that was paused),
-  and what lies between is a gap.
+* Up to `SLEW_NS` of error is crystal drift: gateway time is slewed towards the evidence at 500 ppm (as NTP does), too
+  slowly to disturb durations. More is a step: since the monotonic clock does not jump, a base that is wrong now has been wrong
+  since it was adopted, so whoever computed with it must shift all of that (`Verdict.always`). One case is different: a
+  witness that agreed before and is ahead now. There the machine itself stood still (a paused virtual machine), and the
+  time between is a gap.
 * One contradiction proves nothing (a center that is just being set right): it must be repeated a minute later.
 * A witness of lower rank that disagrees is reported and not followed, unless the better one has been silent for an hour.
 * The wall clock is no witness. Its steps are counted and reported; gateway time does not follow them.
-* A hardware clock that tells less than the last known time has lost its battery and is not believed.
+* A hardware clock that shows less than the last known time has lost its battery and is not believed.
 """
 
 from collections.abc import Iterable
@@ -36,7 +36,7 @@ WALL_STEP_NS: Final = S // 2
 
 
 class Witness(IntEnum):
-    """Who says what time it is; the higher, the more believed."""
+    """Sources of time, the more trustworthy the higher."""
 
     NOBODY = 0
     HARDWARE = 1
@@ -51,7 +51,7 @@ class Witness(IntEnum):
 
 
 @dataclass(frozen=True)
-class Evidence:
+class TimeEvidence:
     """UTC lay within [earliest_ns, latest_ns] when the monotonic clock showed mono_ns."""
 
     by: Witness
@@ -67,8 +67,8 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a look brought. begins: trust came with it; moved_ns: by how much gateway time was moved at once; always: the
-    base was wrong since it was adopted, so that all that was dated with it moves too.
+    """What a check found. begins: the clock is trusted from now on; moved_ns: by how much gateway time was stepped;
+    always: the base was wrong since it was adopted, so that everything dated with it moves too.
     """
 
     begins: bool = False
@@ -87,7 +87,7 @@ class Guard:
     """The state machine above. `base_ns` may be used before it is trusted: it is then a guess."""
 
     def __init__(self, base_ns: int, by: Witness = Witness.NOBODY, *, known_ns: int = 0, mono_ns: int = 0) -> None:
-        """known_ns: a time that has surely passed [ns UTC]; by: who vouched for the base in this same boot."""
+        """known_ns: a time that has surely passed [ns UTC]; by: who vouched for the base earlier in this boot."""
         self.base_ns, self.by = base_ns, by
         self.error_ns = 0
         """Gateway time minus the latest evidence, of any witness; 0 while it lies within it."""
@@ -100,20 +100,20 @@ class Guard:
         self._looked_ns = mono_ns
         self._wall_base_ns: int | None = None
         self._doubt: _Doubt | None = None
-        self._lead_to_ns: int | None = None
+        self._slew_to_ns: int | None = None
 
     @property
     def trusted(self) -> bool:
-        """Whether gateway time may be offered."""
+        """Whether facts of gateway time may be sent."""
         return self.by is not Witness.NOBODY
 
     @property
     def doubtful(self) -> bool:
-        """Whether a witness contradicts who must do so twice: worth asking again soon."""
+        """Whether a witness has contradicted once, and must do so again to be followed: worth asking soon."""
         return self._doubt is not None
 
-    def look(self, mono_ns: int, wall_ns: int, evidence: Iterable[Evidence] = ()) -> Verdict:
-        """To be called about once a second with what has been said since the last look."""
+    def check(self, mono_ns: int, wall_ns: int, evidence: Iterable[TimeEvidence] = ()) -> Verdict:
+        """To be called about once a second with the evidence since the last call."""
         self._slew(mono_ns)
         self._watch_wall(mono_ns, wall_ns)
         begins, moved_ns, always = False, 0, False
@@ -128,29 +128,29 @@ class Guard:
                 moved_ns, begins = moved_ns + self._adopt(item), True
         return Verdict(begins, moved_ns, always)
 
-    def _adopt(self, item: Evidence) -> int:
+    def _adopt(self, item: TimeEvidence) -> int:
         low_ns, high_ns = item.bases
         before_ns = self.base_ns
         if not low_ns <= before_ns <= high_ns:
             self.base_ns = (low_ns + high_ns) // 2
         self.by, self.error_ns = item.by, 0
         self._heard_ns = {item.by: item.mono_ns}
-        self._doubt = self._lead_to_ns = None
+        self._doubt = self._slew_to_ns = None
         return self.base_ns - before_ns
 
-    def _weigh(self, item: Evidence, mono_ns: int) -> int:
+    def _weigh(self, item: TimeEvidence, mono_ns: int) -> int:
         low_ns, high_ns = item.bases
         self.error_ns = max(0, self.base_ns - high_ns) + min(0, self.base_ns - low_ns)
         if self.error_ns == 0:
             self._heard_ns[item.by] = item.mono_ns
             self.by = max(self.by, item.by)
-            self._doubt = self._lead_to_ns = None
+            self._doubt = self._slew_to_ns = None
             return 0
         if item.by < self._rank(mono_ns):
             return 0
         if abs(self.error_ns) <= SLEW_NS:
             self._heard_ns[item.by] = item.mono_ns
-            self._lead_to_ns, self._doubt = self.base_ns - self.error_ns, None
+            self._slew_to_ns, self._doubt = self.base_ns - self.error_ns, None
             return 0
         doubt = self._doubt
         if doubt is None or low_ns > doubt.high_ns + SLEW_NS or high_ns < doubt.low_ns - SLEW_NS:
@@ -163,7 +163,7 @@ class Guard:
         return 0
 
     def _rank(self, mono_ns: int) -> Witness:
-        """Below whom nobody is followed."""
+        """The lowest rank that is followed."""
         if self.by <= Witness.PERSON or mono_ns - self._heard_ns.get(self.by, mono_ns) <= SILENT_NS:
             return self.by
         return Witness.PERSON
@@ -171,10 +171,10 @@ class Guard:
     def _slew(self, mono_ns: int) -> None:
         most_ns = round((mono_ns - self._looked_ns) * SLEW_PER_S)
         self._looked_ns = mono_ns
-        if self._lead_to_ns is not None:
-            self.base_ns += max(-most_ns, min(most_ns, self._lead_to_ns - self.base_ns))
-            if self.base_ns == self._lead_to_ns:
-                self._lead_to_ns, self.error_ns = None, 0
+        if self._slew_to_ns is not None:
+            self.base_ns += max(-most_ns, min(most_ns, self._slew_to_ns - self.base_ns))
+            if self.base_ns == self._slew_to_ns:
+                self._slew_to_ns, self.error_ns = None, 0
 
     def _watch_wall(self, mono_ns: int, wall_ns: int) -> None:
         wall_base_ns = wall_ns - mono_ns
@@ -187,9 +187,9 @@ class Guard:
 class RoundTrip:
     """The center's time as evidence: a question that the center answers with its time.
 
-    The answer was given after the question was asked and before it was heard, so that UTC now lies between the time
-    told and that time plus the whole round trip: a late answer is a vague one, never a wrong one. An answer to a
-    question that was not asked lately (retained, repeated, from before a restart) is none.
+    The center read its clock between the question and the arrival of the answer, so UTC now lies between that reading and
+    the reading plus the whole round trip: a late answer is imprecise, never wrong. An answer to a question that was not
+    asked lately (retained, repeated, from before a restart) does not count.
     """
 
     MOST_NS: Final = 10 * S
@@ -209,9 +209,9 @@ class RoundTrip:
             del self._asked[next(iter(self._asked))]
         return token
 
-    def answered(self, token: str, at_ns: int, mono_ns: int) -> Evidence | None:
-        """What an answer is worth; None if nothing."""
+    def answered(self, token: str, at_ns: int, mono_ns: int) -> TimeEvidence | None:
+        """The evidence in an answer; None if it does not count."""
         asked_ns = self._asked.pop(token, None)
         if asked_ns is None or not 0 <= mono_ns - asked_ns <= self.MOST_NS:
             return None
-        return Evidence(Witness.CENTER, mono_ns, at_ns, at_ns + mono_ns - asked_ns)
+        return TimeEvidence(Witness.CENTER, mono_ns, at_ns, at_ns + mono_ns - asked_ns)

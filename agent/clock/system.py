@@ -1,8 +1,8 @@
-"""What the operating system tells about time. The only file of the agent that asks it.
+"""The operating system's clocks; no other file of the agent reads them.
 
-Whether NTP keeps the clock is asked of the kernel (`adjtimex`, a system call that everybody may make): chrony, ntpd,
-systemd-timesyncd and PTP's phc2sys all report there, the flag falls by itself when they have been silent for hours, and
-it falls at once when somebody sets the clock by hand. (chrony reports with `rtcsync`, as distributions configure it.)
+Whether NTP disciplines the clock is read from the kernel (`adjtimex`, which needs no privilege): chrony, ntpd,
+systemd-timesyncd and PTP's phc2sys all report there, the flag is cleared by itself when they have been silent for hours,
+and at once when somebody sets the clock by hand. (chrony reports with `rtcsync`, as distributions configure it.)
 """
 
 import ctypes
@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Final, Protocol
 
-from agent.clock.guard import Evidence, S, Witness
+from agent.clock.guard import S, TimeEvidence, Witness
 
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _UNSYNCHRONIZED: Final = 0x40
@@ -23,7 +23,7 @@ class System(Protocol):
     """The system as the agent's clock sees it."""
 
     def wall_ns(self) -> int:
-        """The clock that anybody may set [ns UTC]."""
+        """The clock that people and programs may set [ns UTC]."""
         ...
 
     def mono_ns(self) -> int:
@@ -31,11 +31,11 @@ class System(Protocol):
         ...
 
     def boot(self) -> str:
-        """What is the same until the next boot; "" where nobody tells."""
+        """An id that stays the same until the next boot; "" where the system has none."""
         ...
 
-    def ntp(self) -> Evidence | None:
-        """The time that NTP keeps, if it does."""
+    def ntp(self) -> TimeEvidence | None:
+        """The time that NTP keeps; None if it does not."""
         ...
 
 
@@ -62,8 +62,9 @@ class _Timex(ctypes.Structure):
 
 
 class SystemClock:
-    """Linux; elsewhere the parts that the system does not have are missing. believed: its wall clock counts as kept by
-    NTP, whatever the kernel says (a virtual machine whose host keeps it)."""
+    """Linux; elsewhere what the system lacks is missing. believed: its wall clock counts as kept by NTP, whatever the
+    kernel says (a virtual machine whose host keeps it).
+    """
 
     def __init__(self, *, believed: bool = False) -> None:
         self._believed = believed
@@ -84,27 +85,27 @@ class SystemClock:
         except OSError:
             return ""
 
-    def ntp(self) -> Evidence | None:
-        """See `System`. As sure as the kernel's greatest error; none beyond a second."""
+    def ntp(self) -> TimeEvidence | None:
+        """See `System`. As uncertain as the kernel's maximum error; none beyond a second."""
         if self._believed:
             wall_ns = self.wall_ns()
-            return Evidence(Witness.NTP, self.mono_ns(), wall_ns, wall_ns)
+            return TimeEvidence(Witness.NTP, self.mono_ns(), wall_ns, wall_ns)
         if self._adjtimex is None:
             return None
-        told = _Timex()
+        timex = _Timex()
         mono_ns = self.mono_ns()
-        if self._adjtimex(ctypes.byref(told)) < 0 or told.status & _UNSYNCHRONIZED:
+        if self._adjtimex(ctypes.byref(timex)) < 0 or timex.status & _UNSYNCHRONIZED:
             return None
-        unsure_ns = told.maxerror * 1000 + self.mono_ns() - mono_ns
-        if unsure_ns > _MOST_ERROR_NS:
+        uncertain_ns = timex.maxerror * 1000 + self.mono_ns() - mono_ns
+        if uncertain_ns > _MOST_ERROR_NS:
             return None
-        fraction_ns = told.time.fraction if told.status & _NANOSECONDS else told.time.fraction * 1000
-        utc_ns = told.time.s * S + fraction_ns
-        return Evidence(Witness.NTP, mono_ns, utc_ns - unsure_ns, utc_ns + unsure_ns)
+        fraction_ns = timex.time.fraction if timex.status & _NANOSECONDS else timex.time.fraction * 1000
+        utc_ns = timex.time.s * S + fraction_ns
+        return TimeEvidence(Witness.NTP, mono_ns, utc_ns - uncertain_ns, utc_ns + uncertain_ns)
 
 
 def rename_into(path: Path, text: str) -> None:
-    """Writes a small file so that it is there whole or not at all, even after a power cut."""
+    """Replaces a small file atomically, even across a power cut."""
     part = path.with_name(f"{path.name}.part")
     with part.open("w") as file:
         file.write(text)

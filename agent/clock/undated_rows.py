@@ -1,14 +1,14 @@
-"""What was measured before anybody could say what time it was: rows on disk, in monotonic time, until that is known.
+"""Rows recorded while the clock is not trusted: on disk, in monotonic time, until their true times are known.
 
-A stretch recorded under a clock that is not trusted is like recorded history: it waits here, and is fed to the pipeline
-with its true times once trust comes. Nothing of it is computed, offered or numbered before.
+Like recorded history they wait here and are fed to the pipeline with their true times once the clock is trusted. Nothing
+is computed from them before, and no envelope of them is sealed.
 
-File format 1, append only: frames of length and CRC-32 (little-endian uint32 each) and that many bytes of zlib-packed
-JSON. The first frame is the head {"format": 1, "boot"}: monotonic times mean nothing in another boot. Then come blocks
-{"until": ns, "rows": {tag: [[t ns ...], [value ...], [quality ...]]}} of rows before `until`, to which every tag is
-confirmed or known to be a gap, and, once the true times are known, {"base": ns}: they are monotonic time plus this, and
-part of them may have been fed already. A frame that a power cut tore ends the file. Blocks come every few seconds and
-are synced, so that a kill costs what came since the last one, as with envelopes.
+File format 1, append only: frames of length and CRC-32 (little-endian uint32 each) and that many bytes of
+zlib-compressed JSON. The first frame is the head {"format": 1, "boot"}: monotonic times mean nothing in another boot.
+Then come blocks {"until": ns, "rows": {tag: [[t ns ...], [value ...], [quality ...]]}} of rows before `until`, to which
+every tag is confirmed or known to be a gap, and, once the true times are known, {"base": ns}: true times are monotonic
+time plus this, and part of the rows may have been fed already. A frame torn by a power cut ends the file. Blocks are
+appended every few seconds and synced, so that a kill costs what came since the last one, as with envelopes.
 """
 
 import json
@@ -25,7 +25,7 @@ from oee.model.states import Quality
 
 FORMAT: Final = 1
 BUDGET_BYTES: Final = 256 * 2**20
-"""Weeks of twenty machines; what comes after is a gap, since a memory card has an end."""
+"""Weeks of twenty machines; what comes after is a gap, since a memory card is finite."""
 _FRAME: Final = struct.Struct("<II")
 
 _MOST_WAITING: Final = 200_000
@@ -33,22 +33,22 @@ _MOST_WAITING: Final = 200_000
 Waiting = dict[str, list[tuple[int, Any, Quality]]]
 
 
-class Block(NamedTuple):
+class UndatedBlock(NamedTuple):
     """Rows of all tags before until_ns, each tag's in time order; times are monotonic [ns]."""
 
     rows: list[Row]
     until_ns: int
 
 
-class Held:
-    """One file of held rows, and the rows that are not in it yet. Times in and out are monotonic [ns].
+class UndatedRows:
+    """One file of undated rows, and the rows that are not in it yet. Times in and out are monotonic [ns].
 
     `add` may run beside `write`, in another thread.
     """
 
     def __init__(self, path: Path, boot: str, budget_bytes: int = BUDGET_BYTES) -> None:
-        """Goes on with the file of this boot; one of another boot cannot be used (`lost`). A disk that refuses the file
-        is like one that is full.
+        """Continues the file of this boot; one of another boot cannot be used (`lost`). A disk that refuses the file
+        counts as full.
         """
         self.path, self.budget_bytes = path, budget_bytes
         self.lost = False
@@ -78,7 +78,7 @@ class Held:
                     self.lost, good = head is not None and _next(file) is not None, 0
                 while good and (frame := _next(file)) is not None:
                     good = file.tell()
-                    self._noted(frame)
+                    self._apply(frame)
         with self.path.open("r+b" if good else "wb") as file:
             file.truncate(good)
         self._size = good
@@ -86,7 +86,7 @@ class Held:
         if not good:
             self._append({"format": FORMAT, "boot": boot})
 
-    def _noted(self, frame: dict[str, Any]) -> None:
+    def _apply(self, frame: dict[str, Any]) -> None:
         if "base" in frame:
             self.base_ns = int(frame["base"])
             return
@@ -115,8 +115,8 @@ class Held:
                     self._waiting.setdefault(row.tag, []).append((row.t_ns, row.value, row.quality))
 
     def write(self, until_ns: int) -> None:
-        """Puts what lies before `until_ns` on disk, unless the file has reached its budget. Raises `OSError`; the rows
-        then wait for the next call, if they are not too many.
+        """Appends the rows before `until_ns`, unless the file has reached its budget. Raises `OSError`; the rows then
+        wait for the next call, if they are not too many.
         """
         if self.full or until_ns <= self.until_ns:
             return
@@ -131,17 +131,17 @@ class Held:
             with self._lock:
                 waiting = sum(map(len, self._waiting.values()))
             self.full = self._size >= self.budget_bytes or waiting > _MOST_WAITING
-        self._noted(frame)
+        self._apply(frame)
         with self._lock:
             self._waiting = {tag: rows[len(ready.get(tag, ())) :] for tag, rows in self._waiting.items()}
 
     def dated(self, base_ns: int) -> None:
-        """The true times are known: from here on they are what a restart goes on with. Raises `OSError`."""
+        """Records the base that dates these rows, for a restart in between. Raises `OSError`."""
         self._append({"base": base_ns})
         self.base_ns = base_ns
 
-    def blocks(self) -> Iterator[Block]:
-        """What is on disk, oldest first."""
+    def blocks(self) -> Iterator[UndatedBlock]:
+        """The rows on disk, oldest first."""
         if not self._size:
             return
         with self.path.open("rb") as file:
@@ -153,11 +153,11 @@ class Held:
                         for tag, columns in frame["rows"].items()
                         for t_ns, value, quality in zip(*columns, strict=True)
                     ]
-                    yield Block(rows, int(frame["until"]))
+                    yield UndatedBlock(rows, int(frame["until"]))
 
-    def rest(self, now_ns: int) -> list[Row]:
-        """Takes out what is not on disk: the latest rows; after a file that was full, a gap and then every tag's latest
-        value from now on.
+    def take_unwritten(self, now_ns: int) -> list[Row]:
+        """Takes out the rows that are not on disk; after a file that was full, a gap and then every tag's latest value
+        from now on.
         """
         with self._lock:
             rows = [Row(tag, *row) for tag, waiting in self._waiting.items() for row in waiting]
@@ -168,12 +168,12 @@ class Held:
         return rows
 
     def remove(self) -> None:
-        """Everything is in the pipeline and in envelopes."""
+        """Deletes the file: everything is in the pipeline and in envelopes."""
         self.path.unlink(missing_ok=True)
 
 
-def _frame(content: dict[str, Any]) -> bytes:
-    data = zlib.compress(json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode())
+def _frame(body: dict[str, Any]) -> bytes:
+    data = zlib.compress(json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode())
     return _FRAME.pack(len(data), zlib.crc32(data)) + data
 
 
@@ -186,5 +186,5 @@ def _next(file: BinaryIO) -> dict[str, Any] | None:
     data = file.read(length)
     if len(data) < length or zlib.crc32(data) != crc:
         return None
-    content = json.loads(zlib.decompress(data))
-    return content if isinstance(content, dict) else None
+    body = json.loads(zlib.decompress(data))
+    return body if isinstance(body, dict) else None

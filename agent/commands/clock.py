@@ -26,16 +26,17 @@ def clock() -> None:
 @lang_option
 def show(file: Path, as_json: bool, lang: str) -> None:
     """Who vouches for the time of the agent of FILE (SITE.yaml or its .outbox)."""
-    from agent.clock.clock import Clock, held_path
+    from agent.clock.clock import GatewayClock
+    from agent.clock.files import undated_path
     from agent.clock.system import SystemClock
     from cli.times import time_text
     from words import number, say
 
     outbox = _outbox(file, lang)
     system = SystemClock()
-    kept = Clock(outbox=outbox, system=system)
-    by = kept.told().by
-    held = held_path(outbox).stat().st_size if held_path(outbox).exists() else 0
+    kept = GatewayClock(outbox=outbox, system=system)
+    by = kept.report().by
+    held = undated_path(outbox).stat().st_size if undated_path(outbox).exists() else 0
     if as_json:
         told = {"by": by, "gateway_ns": kept.now_ns(), "system_ns": system.wall_ns(), "held_bytes": held}
         click.echo(json.dumps(told))
@@ -58,7 +59,7 @@ def show(file: Path, as_json: bool, lang: str) -> None:
 @lang_option
 def confirm(file: Path, text: str, yes: bool, lang: str) -> None:
     """Vouch for the time of the agent of FILE (SITE.yaml or its .outbox), where neither NTP nor the center can."""
-    from agent.clock import clock as room
+    from agent.clock import files as room
     from agent.clock.system import SystemClock
     from cli.times import parse_time, time_text
     from words import say

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from adapters.contract import Row
-from agent.clock.clock import Clock
+from agent.clock.clock import GatewayClock
 from agent.clock.dating import Dating
 from agent.compute.pipeline import Pipeline
 from agent.devices.freshness import Freshness
@@ -20,7 +20,7 @@ class Acquisition:
     sent as it is. computing: the lock of whoever lets the pipeline step. devices: their counters, by name.
     """
 
-    clock: Clock
+    clock: GatewayClock
     freshness: Freshness
     dating: Dating
     pipeline: Pipeline

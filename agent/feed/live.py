@@ -33,7 +33,7 @@ class LiveFeed:
         """A device was read."""
         self._acquisition.health.count("tags_read", len(reading.confirmed))
         self._dating.feed(self._acquisition.freshness.fed(device, reading))
-        if not self._dating.holds:
+        if not self._dating.buffering:
             at_ns = reading.t_ns + self._clock.correction_ns
             self._acquisition.recorder.confirmed(device, replace(reading, t_ns=at_ns))
         if self.show and self._pipeline.has_news:
@@ -57,11 +57,11 @@ class LiveFeed:
         """
         if not await self._moves.follow():
             return
-        if self._clock.asks_again:
+        if self._clock.center_time.is_urgent:
             self.status_changed()
         now_ns = self._clock.steady_ns()
         self._dating.feed(self._acquisition.freshness.tick(now_ns))
-        if not self._dating.holds:
+        if not self._dating.buffering:
             self._acquisition.recorder.tick(self._clock.now_ns())
         marks = {
             name: self._acquisition.freshness.watermark_ns(tags, now_ns) for name, tags in self._pipeline.tags.items()

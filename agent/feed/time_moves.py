@@ -39,24 +39,24 @@ class TimeMoves:
     async def begin(self, stop: asyncio.Event) -> None:
         """Before live data: dates anew what the run before did not come to."""
         self._stop = stop
-        self._clock.look()
+        self._clock.check()
         self.incomplete = not await self._redating.run(stop)
         if self._clock.trusted and not self._committer.site.announced:
             self._announce_site(self._clock.now_ns())
 
     async def follow(self) -> bool:
         """Once a second: moves what a new verdict about the clock moves. False if nothing may be computed."""
-        verdict = self._clock.look()
+        verdict = self._clock.check()
         if verdict.moved_ns and not verdict.begins:
             self.incomplete = not await self._move(verdict)
         return not self.incomplete
 
     async def date_waiting(self) -> None:
         """Feeds rows that waited for a date, once the clock is trusted. The caller holds `computing`."""
-        if not (self._clock.trusted and self._dating.holds):
+        if not (self._clock.trusted and self._dating.buffering):
             return
         if not self._committer.site.announced:
-            since_ns = self._dating.held_since_ns
+            since_ns = self._dating.undated_since_ns
             self._announce_site(self._clock.now_ns() if since_ns is None else since_ns)
         # final: large states too, since what is committed is not read again from the held file, which is then removed
         await self._dating.release(partial(self._committer.commit, final=True), self._stop)
@@ -64,7 +64,7 @@ class TimeMoves:
     async def _move(self, verdict: Verdict) -> bool:
         """Gateway time was moved at once while it was trusted. False if that was not done to its end."""
         pipeline = self._acquisition.pipeline
-        if self._dating.holds:  # nothing was dated yet
+        if self._dating.buffering:  # nothing was dated yet
             self._clock.keep()
             return True
         if not verdict.always:
@@ -72,7 +72,7 @@ class TimeMoves:
                 pipeline.resume(self._clock.now_ns())
             self._clock.keep()
             return True
-        self._dating.hold()
+        self._dating.pause()
         shift = TimeShift(self._clock.dated_from_ns - verdict.moved_ns, verdict.moved_ns)
         before_ns = self._clock.correction_ns - verdict.moved_ns
         now_ns = self._clock.steady_ns()
@@ -89,5 +89,5 @@ class TimeMoves:
                     return False
             pipeline.shift(verdict.moved_ns)
             self._acquisition.recorder.shift(verdict.moved_ns)
-            self._dating.go_on()
+            self._dating.resume()
         return True

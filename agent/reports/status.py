@@ -70,8 +70,10 @@ class GatewayReport:
             version=installed_version(),
             devices={name: item.condition == "up" for name, item in self.acquisition.devices.items()},
             health={**self.acquisition.health.snapshot(), **self._totals(), **self._shares()},
-            ask=self.acquisition.clock.ask(),
-            clock=self.acquisition.clock.told(self.acquisition.dating.held_since_ns, self.acquisition.dating.held_rows),
+            ask=self.acquisition.clock.center_time.ask(),
+            clock=self.acquisition.clock.report(
+                self.acquisition.dating.undated_since_ns, self.acquisition.dating.undated_rows
+            ),
             declared=self.echo(),
         )
 
@@ -128,8 +130,8 @@ class GatewayReport:
                 tags_per_s=self._rate.per_s,
                 oldest_s=None if oldest_ns is None else (self.acquisition.clock.now_ns() - oldest_ns) / 1e9,
                 outbox_mb=outbox_mb,
-                clock=self.acquisition.clock.told(
-                    self.acquisition.dating.held_since_ns, self.acquisition.dating.held_rows
+                clock=self.acquisition.clock.report(
+                    self.acquisition.dating.undated_since_ns, self.acquisition.dating.undated_rows
                 ),
             )
         )

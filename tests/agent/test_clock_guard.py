@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.clock.guard import PATIENCE_NS, SLEW_NS, SLEW_PER_S, Evidence, Guard, RoundTrip, S, Witness
+from agent.clock.guard import PATIENCE_NS, SLEW_NS, SLEW_PER_S, Guard, RoundTrip, S, TimeEvidence, Witness
 
 TRUE_BASE = 1_795_000_000 * S
 HOUR = 3600 * S
@@ -15,7 +15,7 @@ witnesses = st.sampled_from([Witness.HARDWARE, Witness.PERSON, Witness.CENTER, W
 def honest(by, mono_ns, width_ns, share):
     """Evidence that contains the truth, which lies at this share of it."""
     earliest_ns = TRUE_BASE + mono_ns - round(width_ns * share)
-    return Evidence(by, mono_ns, earliest_ns, earliest_ns + width_ns)
+    return TimeEvidence(by, mono_ns, earliest_ns, earliest_ns + width_ns)
 
 
 looks = st.lists(
@@ -34,7 +34,7 @@ def test_honest_witnesses_lead_to_the_truth_and_never_away_from_it(first_base, l
     for seconds, set_by, said in looks:
         mono, wall = mono + seconds * S, wall + seconds * S + set_by
         was, before = guard.trusted, guard.base_ns - TRUE_BASE
-        verdict = guard.look(mono, wall, [honest(by, mono, *rest) for by, *rest in said])
+        verdict = guard.check(mono, wall, [honest(by, mono, *rest) for by, *rest in said])
         now = guard.base_ns - TRUE_BASE
         assert guard.trusted == (was or bool(said))
         assert verdict.begins == (guard.trusted and not was)
@@ -55,27 +55,27 @@ def test_nobody_is_believed_who_only_sets_the_wall_clock(steps):
     guard, mono, wall = Guard(TRUE_BASE, Witness.PERSON), 0, TRUE_BASE
     for seconds, set_by in steps:
         mono, wall = mono + seconds * S, wall + seconds * S + set_by
-        guard.look(mono, wall)
+        guard.check(mono, wall)
         assert guard.base_ns == TRUE_BASE
         assert guard.wall_error_ns == wall - mono - TRUE_BASE
 
 
 def settled(by=Witness.CENTER):
     guard = Guard(TRUE_BASE)
-    guard.look(S, TRUE_BASE + S, [honest(by, S, 0, 0)])
+    guard.check(S, TRUE_BASE + S, [honest(by, S, 0, 0)])
     return guard
 
 
 def epoch(by, mono):
     """It says: 1970."""
-    return [Evidence(by, mono, mono, mono)]
+    return [TimeEvidence(by, mono, mono, mono)]
 
 
 def test_one_contradiction_moves_nothing_and_a_second_a_minute_later_does():
     guard = settled()
 
     def contradicted(mono):
-        return guard.look(mono, 0, epoch(Witness.CENTER, mono))
+        return guard.check(mono, 0, epoch(Witness.CENTER, mono))
 
     assert contradicted(10 * S).moved_ns == 0
     assert guard.error_ns == TRUE_BASE
@@ -86,25 +86,25 @@ def test_one_contradiction_moves_nothing_and_a_second_a_minute_later_does():
 
 def test_a_contradiction_that_was_taken_back_is_forgotten():
     guard = settled()
-    guard.look(10 * S, 0, epoch(Witness.CENTER, 10 * S))
-    guard.look(20 * S, 0, [honest(Witness.CENTER, 20 * S, S, 0.5)])
-    assert guard.look(90 * S, 0, epoch(Witness.CENTER, 90 * S)).moved_ns == 0
+    guard.check(10 * S, 0, epoch(Witness.CENTER, 10 * S))
+    guard.check(20 * S, 0, [honest(Witness.CENTER, 20 * S, S, 0.5)])
+    assert guard.check(90 * S, 0, epoch(Witness.CENTER, 90 * S)).moved_ns == 0
 
 
 def test_a_lower_rank_is_followed_only_when_the_better_one_is_silent():
     guard = settled(Witness.NTP)
     late = 2 * HOUR
     for mono in (10 * S, 100 * S, late):
-        assert guard.look(mono, 0, epoch(Witness.CENTER, mono)).moved_ns == 0
-    assert guard.look(late + PATIENCE_NS, 0, epoch(Witness.CENTER, late + PATIENCE_NS)).moved_ns
+        assert guard.check(mono, 0, epoch(Witness.CENTER, mono)).moved_ns == 0
+    assert guard.check(late + PATIENCE_NS, 0, epoch(Witness.CENTER, late + PATIENCE_NS)).moved_ns
     assert guard.by is Witness.CENTER
 
 
 def test_whoever_ranks_above_a_person_corrects_one():
     for by in (Witness.CENTER, Witness.NTP):
         guard = settled(Witness.PERSON)
-        guard.look(HOUR, 0, epoch(by, HOUR))
-        assert guard.look(HOUR + PATIENCE_NS, 0, epoch(by, HOUR + PATIENCE_NS)).moved_ns
+        guard.check(HOUR, 0, epoch(by, HOUR))
+        assert guard.check(HOUR + PATIENCE_NS, 0, epoch(by, HOUR + PATIENCE_NS)).moved_ns
         assert guard.by is by
 
 
@@ -115,8 +115,8 @@ def test_a_slow_crystal_is_led_without_a_step():
         mono = second * S
         before = guard.base_ns
         utc = TRUE_BASE + mono + drift
-        said = [Evidence(Witness.CENTER, mono, utc, utc)] if second % 600 < 10 else []
-        assert guard.look(mono, 0, said).moved_ns == 0
+        said = [TimeEvidence(Witness.CENTER, mono, utc, utc)] if second % 600 < 10 else []
+        assert guard.check(mono, 0, said).moved_ns == 0
         assert abs(guard.base_ns - before) <= 10 * S * SLEW_PER_S
         assert abs(guard.base_ns - TRUE_BASE - drift) < 100_000_000 < SLEW_NS
     assert guard.moves == 0
@@ -125,9 +125,9 @@ def test_a_slow_crystal_is_led_without_a_step():
 def test_a_hardware_clock_without_a_battery_is_not_believed():
     for wrong in (0, 946_684_800 * S):
         guard = Guard(wrong, known_ns=TRUE_BASE)
-        guard.look(S, wrong, [Evidence(Witness.HARDWARE, S, wrong, wrong)])
+        guard.check(S, wrong, [TimeEvidence(Witness.HARDWARE, S, wrong, wrong)])
         assert not guard.trusted
-    guard.look(2 * S, wrong, [Evidence(Witness.PERSON, 2 * S, TRUE_BASE - S, TRUE_BASE)])
+    guard.check(2 * S, wrong, [TimeEvidence(Witness.PERSON, 2 * S, TRUE_BASE - S, TRUE_BASE)])
     assert guard.trusted
 
 

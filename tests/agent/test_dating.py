@@ -9,10 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adapters.contract import Row
-from agent.clock.clock import Clock, clock_path, confirm
+from agent.clock.clock import GatewayClock
 from agent.clock.dating import Dating
-from agent.clock.guard import Evidence, S, Witness
-from agent.clock.undated_rows import Held
+from agent.clock.files import clock_path, confirm
+from agent.clock.guard import S, TimeEvidence, Witness
+from agent.clock.undated_rows import UndatedRows
 from agent.compute.delta import carries
 from agent.compute.pipeline import Pipeline
 from agent.devices.freshness import Freshness
@@ -42,7 +43,7 @@ class World:
 
     def ntp(self):
         utc = TRUE_BASE + self.mono
-        return Evidence(Witness.NTP, self.mono, utc, utc) if self.vouched else None
+        return TimeEvidence(Witness.NTP, self.mono, utc, utc) if self.vouched else None
 
 
 @pytest.fixture(scope="module")
@@ -58,12 +59,12 @@ class Gateway:
         self.world, self.machines, self.parts = world, machines, parts
         self.carries = {} if carries is None else carries
         self.pipeline = Pipeline(machines, self.carries)
-        self.clock = Clock(outbox=folder / "outbox", system=world)
+        self.clock = GatewayClock(outbox=folder / "outbox", system=world)
         self.health = Health()
         self.dating = Dating(self.clock, self.pipeline, machines, self.pipeline.feed_rows, folder / "held", self.health)
         self.freshness = Freshness({"plc": {"run": 1e9, "count": 1e9}})
         self.commits_left = None
-        self.clock.look()
+        self.clock.check()
         self.dating.begin(self.freshness)
 
     def feed(self, run, count):
@@ -71,8 +72,8 @@ class Gateway:
         self.dating.feed([Row("plc.run", now, run, Quality.GOOD), Row("plc.count", now, count, Quality.GOOD)])
 
     def beat(self):
-        self.clock.look()
-        if self.clock.trusted and self.dating.holds:
+        self.clock.check()
+        if self.clock.trusted and self.dating.buffering:
             asyncio.run(self.dating.release(self.commit, asyncio.Event()))
         self.dating.advance({"m-1": self.clock.steady_ns()})
 
@@ -107,7 +108,7 @@ def play(gateway, script, commit_every, trust_at):
         gateway.world.mono += seconds * S
         gateway.beat()
         if index % commit_every == 0:
-            gateway.dating.keep()
+            gateway.dating.flush()
             asyncio.run(gateway.commit())
 
 
@@ -132,7 +133,7 @@ scripts = st.lists(
     st.integers(1, 6),
     st.integers(0, 35),
 )
-def test_held_rows_become_the_facts_of_a_clock_that_was_always_right(
+def test_undated_rows_become_the_facts_of_a_clock_that_was_always_right(
     tmp_path_factory, machines, wall_base, script, commit_every, trust_at
 ):
     right = World(TRUE_BASE)
@@ -148,7 +149,7 @@ def test_held_rows_become_the_facts_of_a_clock_that_was_always_right(
     finish(gateway)
     assert sums(gateway.parts) == sums(undisturbed.parts)
     assert stops(gateway.parts) == stops(undisturbed.parts)
-    assert not (gateway.dating.holds or gateway.dating._path.exists())
+    assert not (gateway.dating.buffering or gateway.dating._path.exists())
 
 
 SCRIPT = [(7, True, 3), (20, True, 9), (40, False, 0), (3, True, 1), (65, True, 30), (30, False, 0)] * 6
@@ -164,9 +165,9 @@ def undisturbed_sums(folder, machines, script=SCRIPT):
 
 
 @pytest.mark.parametrize("survived", range(5))
-def test_a_kill_while_held_rows_are_dated_costs_nothing(tmp_path, machines, survived, monkeypatch):
+def test_a_kill_while_undated_rows_are_dated_costs_nothing(tmp_path, machines, survived, monkeypatch):
     """The next run goes on where the disk says, with the same dates."""
-    monkeypatch.setattr("agent.clock.dating._ROWS_AT_ONCE", 15)
+    monkeypatch.setattr("agent.clock.backfill._ROWS_AT_ONCE", 15)
     (tmp_path / "right").mkdir()
     expected = undisturbed_sums(tmp_path / "right", machines)
     world = World(0)
@@ -204,36 +205,36 @@ def test_a_restart_in_the_same_boot_stays_trusted_and_another_boot_does_not(tmp_
     finish(gateway)
     assert json.loads(clock_path(tmp_path / "outbox").read_text())["base_ns"] == TRUE_BASE
     world.vouched, world.wall_base = False, -5
-    assert Clock(outbox=tmp_path / "outbox", system=world).now_ns() == TRUE_BASE + world.mono
+    assert GatewayClock(outbox=tmp_path / "outbox", system=world).now_ns() == TRUE_BASE + world.mono
     world.name = "boot-2"
-    clock = Clock(outbox=tmp_path / "outbox", system=world)
+    clock = GatewayClock(outbox=tmp_path / "outbox", system=world)
     assert not clock.trusted
     clock_path(tmp_path / "outbox").write_text("{nonsense")
-    assert not Clock(outbox=tmp_path / "outbox", system=world).trusted
+    assert not GatewayClock(outbox=tmp_path / "outbox", system=world).trusted
 
 
 def test_a_person_vouches(tmp_path):
     world = World(0)
-    clock = Clock(outbox=tmp_path / "outbox", system=world)
-    clock.look()
+    clock = GatewayClock(outbox=tmp_path / "outbox", system=world)
+    clock.check()
     assert not clock.trusted
     confirm(tmp_path / "outbox", TRUE_BASE + world.mono, 30 * S, world)
     world.mono += 500 * S  # the agent hears of it late, or was not running
-    clock.look()
-    assert clock.told().by == "person"
+    clock.check()
+    assert clock.report().by == "person"
     assert clock.now_ns() == TRUE_BASE + world.mono
     world.name = "boot-2"
-    assert not Clock(outbox=tmp_path / "outbox", system=world).trusted
+    assert not GatewayClock(outbox=tmp_path / "outbox", system=world).trusted
 
 
 def test_a_file_that_is_full_becomes_a_gap_and_the_latest_values(tmp_path):
-    held = Held(tmp_path / "held", "boot-1", budget_bytes=400)
+    held = UndatedRows(tmp_path / "held", "boot-1", budget_bytes=400)
     for second in range(1, 200):
         held.add([Row("plc.count", second * S, second, Quality.GOOD)])
         held.write(second * S)
     assert held.full
     assert held.path.stat().st_size < 600
-    rest = held.rest(500 * S)
+    rest = held.take_unwritten(500 * S)
     assert [(row.t_ns, row.value, row.quality) for row in rest] == [
         (held.until_ns, None, Quality.GAP),
         (500 * S, 199, Quality.GOOD),
@@ -241,33 +242,33 @@ def test_a_file_that_is_full_becomes_a_gap_and_the_latest_values(tmp_path):
 
 
 def test_a_full_file_that_is_opened_again_ends_where_it_ended(tmp_path):
-    held = Held(tmp_path / "held", "boot-1", budget_bytes=400)
+    held = UndatedRows(tmp_path / "held", "boot-1", budget_bytes=400)
     for second in range(1, 200):
         held.add([Row("plc.count", second * S, second, Quality.GOOD)])
         held.write(second * S)
-    again = Held(tmp_path / "held", "boot-1", budget_bytes=400)
+    again = UndatedRows(tmp_path / "held", "boot-1", budget_bytes=400)
     again.add([Row("plc.count", 300 * S, 300, Quality.GOOD)])
     again.write(301 * S)
-    assert [(row.t_ns, row.value) for row in again.rest(500 * S)] == [(held.until_ns, None), (500 * S, 300)]
+    assert [(row.t_ns, row.value) for row in again.take_unwritten(500 * S)] == [(held.until_ns, None), (500 * S, 300)]
 
 
 @given(st.integers(0, 2000))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_a_torn_file_is_used_up_to_the_tear(tmp_path_factory, cut):
     path = tmp_path_factory.mktemp("torn") / "held"
-    held = Held(path, "boot-1")
+    held = UndatedRows(path, "boot-1")
     for second in range(1, 10):
         held.add([Row("plc.count", second * S, second * 1000, Quality.GOOD)])
         held.write((second + 1) * S)
     data = path.read_bytes()
     path.write_bytes(data[: min(cut, len(data))])
-    again = Held(path, "boot-1")
+    again = UndatedRows(path, "boot-1")
     values = [row.value for block in again.blocks() for row in block.rows]
     assert values == [second * 1000 for second in range(1, len(values) + 1)]
     assert len(values) == 9 or cut < len(data)
     again.add([Row("plc.count", 99 * S, 1, Quality.GOOD)])
     again.write(100 * S)
-    assert [row.value for block in Held(path, "boot-1").blocks() for row in block.rows] == [*values, 1]
+    assert [row.value for block in UndatedRows(path, "boot-1").blocks() for row in block.rows] == [*values, 1]
 
 
 def test_sketch_tells_what_the_machine_does_while_nothing_is_offered(tmp_path, machines):
@@ -276,4 +277,4 @@ def test_sketch_tells_what_the_machine_does_while_nothing_is_offered(tmp_path, m
     play(gateway, [(5, True, 3), (5, True, 3)], 1, None)
     assert gateway.dating.live["m-1"].state.word == "running"
     assert gateway.pipeline.take() == []
-    assert gateway.dating.held_rows > 0
+    assert gateway.dating.undated_rows > 0

@@ -7,7 +7,7 @@ from edge_plc import site_file
 from test_dating import TRUE_BASE, World
 
 from adapters.contract import Reading, Row
-from agent.clock.clock import confirm, held_path
+from agent.clock.files import confirm, undated_path
 from agent.clock.guard import S
 from agent.outbox.outbox import Outbox
 from agent.outbox.recovery import Opened
@@ -36,7 +36,7 @@ class Gateway:
 
     async def begin(self):
         agent = self.agent
-        agent.clock.look()
+        agent.clock.check()
         await agent.redating.run(asyncio.Event())
         if agent.clock.trusted:
             agent.announce_site(agent.clock.now_ns())
@@ -116,7 +116,7 @@ async def test_what_was_offered_under_a_wrong_date_moves_to_the_true_one(tmp_pat
     await gateway.agent.feed.tick(last=True)
     await gateway.agent.commit(final=True)
     assert gateway.agent.health.snapshot()["machines_dated_anew"] == 1
-    assert gateway.agent.clock.told().moves == 1
+    assert gateway.agent.clock.report().moves == 1
     told = gateway.told()
     assert told == expected
     valid_from = min(SiteBody.model_validate(body).valid_from_ns for body in gateway.bodies("site"))
@@ -207,7 +207,7 @@ async def test_of_what_was_held_nothing_is_left_to_memory(tmp_path):
     gateway.agent.committer.deltas.large, gateway.agent.committer.deltas.gathered_ns = {"m-1"}, TRUE_BASE
     world.vouched = True
     await gateway.agent.feed.tick(last=True)
-    assert not held_path(gateway.outbox.path).exists()
+    assert not undated_path(gateway.outbox.path).exists()
     gateway.outbox.close()
     again = Outbox(gateway.outbox.path)
     until_ns = {name: load(data).until_ns for name, data in again.carries().items()}
