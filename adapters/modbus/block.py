@@ -1,8 +1,8 @@
-"""A whole answer at once: the values of all tags that one request brings, in a few calls into C.
+"""A whole response at once: the values of all tags of one request, decoded in a few calls into C.
 
 A gateway that reads ten thousand tags a second cannot afford a Python call for each. The bytes of all tags are picked
-from the answer in the order ABCD, one after the other and as often as tags share them, and one `struct` takes them
-apart; bits are picked in one comprehension. Then only what differs from the answer before is looked at.
+from the response in the order ABCD (overlapping tags repeat bytes), and one `struct` unpacks them; bits are picked in
+one comprehension. After that only values that differ from the previous response are processed.
 """
 
 import struct
@@ -18,8 +18,8 @@ Raw = Sequence[Any]
 
 
 class BlockLayout(NamedTuple):
-    """One request's tags, by address; `raw` of an answer has as many values. meanings: None where the raw value is the
-    value; ValueError where it means nothing.
+    """How to decode the responses to one request. tags: by address; raw: a response to one raw value for each tag;
+    meanings: raw value to value, None where they are the same; ValueError where the bytes mean nothing.
     """
 
     tags: tuple[str, ...]
@@ -28,7 +28,7 @@ class BlockLayout(NamedTuple):
 
 
 def block_of(request: Request, decoders: Mapping[str, Decoder | None]) -> BlockLayout:
-    """How to read the answers to `request`. decoders: by tag, None for a bit of a table of bits."""
+    """How to decode the responses to `request`. decoders: by tag, None for a coil or discrete input."""
     tags = request.tags
     if request.table in BIT_TABLES:
         return BlockLayout(tags, (None,) * len(tags), _bits([place.start - request.start for place in request.places]))
@@ -39,7 +39,7 @@ def block_of(request: Request, decoders: Mapping[str, Decoder | None]) -> BlockL
 
 
 def value_of(meaning: Meaning | None, raw: Any) -> Value | None:
-    """The value of a tag; None where the bytes are no value of its type."""
+    """A tag's value; None where the bytes are no value of its type."""
     if meaning is None:
         return raw  # type: ignore[no-any-return]
     try:

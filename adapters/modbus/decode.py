@@ -1,12 +1,12 @@
-"""Bytes of a Modbus answer to values.
+"""Bytes of a Modbus response to values.
 
 Order names the bytes of a value as they arrive, A being the most significant: ABCD is what the standard means,
 CDAB has its registers swapped, BADC the bytes within each register, DCBA both. For four registers the same
 rules hold: CDAB reverses the registers, DCBA all bytes.
 
-A whole answer costs two calls into C whatever its tags are (`_modbus_block`): its bytes are put into the order ABCD,
-and one `struct` takes them apart. So a decoder is not a function but says what it does: which bytes, in which order,
-which code of `struct`, and what the result means where that is not the value itself.
+A whole response costs two calls into C whatever its tags are (`block`): its bytes are put into the order ABCD, and one
+`struct` unpacks them. So a decoder is data, not a function: which bytes in which order, which code of `struct`, and how
+the result becomes the value where it is not the value itself.
 """
 
 import math
@@ -20,7 +20,7 @@ from adapters.modbus.model import REGISTERS, ByteOrder, ModbusTag, ModbusType
 
 Value = int | float | bool | str
 Meaning = Callable[[Any], Value]
-"""What `struct` gave to the value. ValueError: it is no value of that type."""
+"""From what `struct` returned to the value. ValueError: it is no value of that type."""
 
 _CODES = {
     "uint16": "H", "int16": "h", "float16": "e", "uint32": "I", "int32": "i", "float32": "f",
@@ -38,7 +38,7 @@ class Decoder:
     meaning: Meaning | None = None
 
     def __call__(self, data: bytes, at: int) -> Value:
-        """The value whose registers begin at byte `at` of an answer.
+        """The value whose registers begin at byte `at` of a response.
 
         ValueError: the bytes are no value of that type (a digit of a BCD above 9, a float that is no number).
         """
@@ -75,7 +75,7 @@ def decoder(
 
 
 def coil(data: bytes, at: int) -> bool:
-    """Bit `at` of an answer to function 1 or 2: lowest bit of the first byte first."""
+    """Bit `at` of a response to function 1 or 2: lowest bit of the first byte first."""
     return bool(data[at >> 3] >> (at & 7) & 1)
 
 

@@ -111,7 +111,7 @@ class ModbusDevice(DeviceModel):
 
     @property
     def base(self) -> int:
-        """What this file calls the first address: 0 or 1."""
+        """The first address in the words of the site file: 0 or 1."""
         return int(self.addresses == "one_based")
 
     def forbidden(self) -> tuple[tuple[Table, int, int], ...]:
@@ -206,7 +206,7 @@ class ModbusTcpDevice(ModbusDevice):
 
 
 class Rs485(BaseModel):
-    """A port that must be told when to send: on-board RS-485. USB adapters switch by themselves."""
+    """A port that must be switched between sending and receiving: on-board RS-485. USB adapters switch by themselves."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -267,7 +267,7 @@ class ModbusRtuDevice(ModbusDevice):
 
 
 def _check_unit(unit: int) -> None:
-    """0 is for everybody and answered by nobody; what is above 247 is reserved on a line."""
+    """Refuses the broadcast address 0, which nobody answers, and addresses above 247, which are reserved on a line."""
     if not 1 <= unit <= 247:
         raise InvalidValue(
             "modbus_unit", f"unit {unit} cannot answer on a serial line; units there are 1–247", unit=unit

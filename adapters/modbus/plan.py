@@ -43,7 +43,7 @@ class RequestLimits:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One question to the device: `count` addresses of `table` from `start`, every `period_s`, for these tags.
+    """One request to the device: `count` addresses of `table` from `start`, every `period_s`, for these tags.
 
     tags: those that it brings, by address.
     """
@@ -56,11 +56,11 @@ class Request:
     tags: tuple[str, ...] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Once: every answer asks for them."""
+        """Computed once: every response needs them."""
         object.__setattr__(self, "tags", tuple(place.tag for place in self.places))
 
     def __hash__(self) -> int:
-        """Without the places: it is looked up several times a poll, and may have a hundred of them."""
+        """Without the places: a request is looked up several times a poll, and may have a hundred places."""
         return hash((self.table, self.start, self.count, self.period_s))
 
 
@@ -91,7 +91,7 @@ def request_for(places: Iterable[Place]) -> Request:
 
 def where_to_cut(request: Request) -> Hole | None:
     """Where to split a request that the device refused: at its widest gap, else in the middle.
-    None if all its tags start at one address: then it is the tags themselves that are refused.
+    None if all its tags start at one address: then the tags themselves are refused.
     """
     starts = sorted({place.start for place in request.places})
     if len(starts) == 1:
@@ -109,7 +109,7 @@ def split(request: Request, hole: Hole) -> tuple[Request, Request]:
 
 
 def places_of(device: ModbusDevice) -> tuple[Place, ...]:
-    """The places of a device's tags, as addresses on the wire."""
+    """Where a device's tags lie, as addresses on the wire."""
     return tuple(
         Place(name, tag.table, tag.first(device.base), tag.count, tag.every or device.every)
         for name, tag in device.tags.items()
@@ -122,7 +122,7 @@ def limits_of(device: ModbusDevice) -> RequestLimits:
 
 
 def requests_of(device: ModbusDevice) -> tuple[Request, ...]:
-    """What the device will be asked, as far as is known before asking."""
+    """The requests of a device, before it has refused any."""
     return plan(places_of(device), limits_of(device))
 
 
@@ -134,8 +134,8 @@ def _gap_before(request: Request, start: int) -> int:
     return max(0, start - max(place.end for place in request.places if place.start < start))
 
 
-def _fits(held: list[Place], place: Place, limits: RequestLimits, holes: frozenset[Hole]) -> bool:
-    first, end = held[0], max(item.end for item in held)
+def _fits(current: list[Place], place: Place, limits: RequestLimits, holes: frozenset[Hole]) -> bool:
+    first, end = current[0], max(item.end for item in current)
     if place.table != first.table or place.period_s != first.period_s:
         return False
     scale = BITS_PER_REGISTER if place.table in BIT_TABLES else 1

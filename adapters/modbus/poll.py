@@ -1,18 +1,18 @@
-"""What a Modbus device is asked next, and what its answers changed: a state machine told the time, without a socket.
+"""Which request a Modbus device gets next, and which values its responses changed. Pure: a state machine told the time.
 
 Every request has a time from which it is due again. Four things can happen to it:
 
-* answered: if the block is the one before, nothing changed and nothing is decoded. Else it is taken apart, and a
-  value that differs is a change.
-* refused (illegal address or value, device failure, wrong length): if it holds several tags, it is cut in two and
-  both halves are asked at once; the cut is remembered as a hole. If it is down to tags of one address, those
-  tags are BAD, and asked again rarely (sooner where the reason tends to pass). When such a tag is accepted after
-  all, the refusals were passing (a PLC that was starting), and all holes are forgotten.
-* busy: not confirmed this time, asked again as usual.
-* silent: the same; after the third time in a row only rarely, and only after another request was answered, so
+* answered: if the response equals the previous one, nothing changed and nothing is decoded. Otherwise it is decoded, and
+  each value that differs is a change.
+* refused (illegal address or value, device failure, wrong length): if it holds several tags, it is split in two and
+  both halves are due at once; the cut is remembered as a hole. If all its tags have one address, they are BAD, and
+  are requested again rarely (sooner where the reason tends to pass). When such a tag is accepted after all, the
+  refusals were temporary (a PLC that was starting), and all holes are forgotten.
+* busy: not confirmed this time, due again as usual.
+* silent: the same; after the third time in a row it is due only rarely, and only after another request was answered, so
   that one range that a device ignores costs neither the other tags nor the connection.
 
-Whatever was not answered is said again by the next answer even if it is equal: somebody may have called it stale.
+After a missing response the next value is reported even if it is equal: the tag may have become stale meanwhile.
 """
 
 from collections.abc import Iterable, Mapping
@@ -33,12 +33,12 @@ from adapters.modbus.decode import Decoder
 from adapters.modbus.plan import Hole, Place, Request, RequestLimits, plan, where_to_cut
 from oee.model.states import Quality
 
-RARELY_S = 60.0
-"""When a refused tag is asked again [s]: often enough for somebody at the cabinet, too rare to disturb."""
-SILENT_S = 10.0
-"""When a request that was silent, or refused for a reason that tends to pass, is asked again [s]."""
-PATIENCE = 3
-"""Silences in a row after which a request is asked rarely."""
+REFUSED_RETRY_S = 60.0
+"""When a refused tag is requested again [s]: often enough for somebody at the cabinet, too rare to disturb."""
+SILENT_RETRY_S = 10.0
+"""When a request that was silent, or refused for a reason that tends to pass, is repeated [s]."""
+MOST_SILENCES = 3
+"""Missing responses in a row after which a request is sent rarely."""
 _NOTHING: Final = repeat(None)
 
 _SPLITTING = frozenset({ILLEGAL_ADDRESS, ILLEGAL_VALUE, DEVICE_FAILURE, WRONG_LENGTH})
@@ -46,7 +46,7 @@ _LASTING = frozenset({ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE})
 
 
 Change = tuple[str, Any, Quality]
-"""A tag, its new value, and how good that is."""
+"""A tag, its new value, and its quality."""
 
 
 class Poll:
@@ -66,11 +66,11 @@ class Poll:
 
     @property
     def requests(self) -> tuple[Request, ...]:
-        """What is asked at present."""
+        """The present requests."""
         return tuple(self._blocks)
 
     def restart(self) -> None:
-        """A new connection: everything is due, and every value is said again."""
+        """A new connection: everything is due, and every value is reported again."""
         self._last.clear()
         self._answers.clear()
         self._silences.clear()
@@ -88,10 +88,10 @@ class Poll:
             suspects.append(request)
         if answered or len(self._silences) == len(self._blocks):
             return suspects[0] if suspects else None
-        return next((request for request in suspects if self._silences[request] < PATIENCE), None)
+        return next((request for request in suspects if self._silences[request] < MOST_SILENCES), None)
 
     def answered(self, request: Request, data: bytes, now_s: float) -> list[Change]:
-        """The values in an answer that differ from what was said last."""
+        """The values in an answer that differ from what was reported last."""
         self._due_again(request, now_s)
         self._silences.pop(request, None)
         before = self._answers.get(request)
@@ -110,7 +110,7 @@ class Poll:
         return changes
 
     def refused(self, request: Request, code: int, now_s: float) -> list[Change]:
-        """The device said no; what that makes BAD. Halves of a request that was cut are due at once."""
+        """The device reported no; what that makes BAD. Halves of a request that was cut are due at once."""
         if code in {BUSY, ACKNOWLEDGE}:
             self.missed(request, now_s)
             return []
@@ -121,26 +121,26 @@ class Poll:
             self._replan()
             return []
         self._answers.pop(request, None)
-        self._due_s[request] = now_s + max(RARELY_S if code in _LASTING else SILENT_S, request.period_s)
+        self._due_s[request] = now_s + max(REFUSED_RETRY_S if code in _LASTING else SILENT_RETRY_S, request.period_s)
         self.refused_tags |= dict.fromkeys(request.tags, code)
-        return [change for tag in request.tags for change in self._said(tag, None, Quality.BAD)]
+        return [change for tag in request.tags for change in self._report(tag, None, Quality.BAD)]
 
     def silent(self, request: Request, now_s: float) -> None:
-        """No answer came."""
+        """No response came."""
         self.missed(request, now_s)
         self._silences[request] = self._silences.get(request, 0) + 1
-        if self._silences[request] >= PATIENCE:
-            self._due_s[request] = now_s + max(SILENT_S, request.period_s)
+        if self._silences[request] >= MOST_SILENCES:
+            self._due_s[request] = now_s + max(SILENT_RETRY_S, request.period_s)
 
     def missed(self, request: Request, now_s: float) -> None:
-        """Nothing is known about these tags this time; their next values are said even if they are equal."""
+        """Nothing is known about these tags this time; their next values are reported even if they are equal."""
         self._due_again(request, now_s)
         self._answers.pop(request, None)
         for tag in request.tags:
             self._last.pop(tag, None)
 
     def _due_again(self, request: Request, now_s: float) -> None:
-        # Half a round early, so that a round that starts a little before its time does not skip a turn.
+        # Half a round early, so that a round that starts a little early does not skip a request.
         self._due_s[request] = now_s + request.period_s - self.period_s / 2
 
     def _changes(self, block: BlockLayout, raw: Raw, before: Raw | None) -> list[Change]:
@@ -150,13 +150,13 @@ class Poll:
             if before is not None and new == old:
                 continue
             value = new if meaning is None else value_of(meaning, new)
-            said = (value, bad if value is None else good)
-            if last.get(tag) != said:
-                last[tag] = said
-                changes.append((tag, *said))
+            reported = (value, bad if value is None else good)
+            if last.get(tag) != reported:
+                last[tag] = reported
+                changes.append((tag, *reported))
         return changes
 
-    def _said(self, tag: str, value: Any, quality: Quality) -> list[Change]:
+    def _report(self, tag: str, value: Any, quality: Quality) -> list[Change]:
         if self._last.get(tag) == (value, quality):
             return []
         self._last[tag] = (value, quality)
@@ -166,5 +166,5 @@ class Poll:
         requests = plan(self._places, self._limits, frozenset(self._holes))
         self._blocks = {request: self._blocks.get(request) or block_of(request, self._decoders) for request in requests}
         self._due_s = {request: self._due_s.get(request, float("-inf")) for request in requests}
-        self._answers = {request: said for request, said in self._answers.items() if request in self._blocks}
+        self._answers = {request: reported for request, reported in self._answers.items() if request in self._blocks}
         self._silences = {request: count for request, count in self._silences.items() if request in self._blocks}

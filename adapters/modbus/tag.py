@@ -1,4 +1,4 @@
-"""Modbus tags as written in the site file: where a value lies, and what its registers mean."""
+"""Modbus tags in the site file: where a value lies, and how its registers are decoded."""
 
 import re
 from typing import Annotated, Any, Literal, Self, get_args
@@ -26,7 +26,7 @@ REGISTERS = {
 LAST_ADDRESS = 65535
 _INTEGER = re.compile(r"(u?)int(\d+)")
 TABLE_OF_DIGIT: dict[str, Table] = {"0": "coil", "1": "discrete", "3": "input", "4": "holding"}
-"""The first digit of a reference, as Modicon numbered them."""
+"""The table by the first digit of a Modicon reference."""
 
 
 def reference(text: str) -> tuple[Table, int] | None:
@@ -39,7 +39,7 @@ def reference(text: str) -> tuple[Table, int] | None:
 
 
 def _address(value: Any, info: ValidationInfo) -> Any:
-    """Refuses references with what to write instead: guessing would be one off somewhere."""
+    """Refuses references and says what to write instead: guessing would be off by one somewhere."""
     if not isinstance(value, int) or isinstance(value, bool) or 0 <= value <= LAST_ADDRESS + 1:
         return value
     if reference(str(value)):
@@ -86,7 +86,7 @@ class ModbusTag(TagModel):
 
     @property
     def table(self) -> Table:
-        """Where it lies."""
+        """The table in which it lies."""
         if self.ref is not None:
             return TABLE_OF_DIGIT[self.ref[0]]
         return next(table for table in TABLES if getattr(self, table) is not None)
@@ -151,7 +151,7 @@ class ModbusTag(TagModel):
 
 
 def _check(tag: ModbusTag) -> None:
-    """Refuses a tag that has one place and makes no sense."""
+    """Refuses settings that contradict each other."""
     value_type, is_bit = tag.value_type, tag.table in BIT_TABLES
     if is_bit and (value_type != "bool" or tag.bit is not None):
         raise InvalidValue(

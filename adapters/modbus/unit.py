@@ -1,4 +1,4 @@
-"""One Modbus unit as an adapter, whatever carries its frames: the same rounds over a socket and over a line."""
+"""One Modbus unit as an adapter: the same polling rounds over a socket and over a serial line."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from adapters.modbus.plan import Request, limits_of, places_of
 from adapters.modbus.poll import Change, Poll
 
 CONNECT_AT_LEAST_S = 3.0
-"""A connection may take one lost packet longer than an answer may [s]."""
+"""Least timeout for opening a connection, so that one lost packet can be repeated [s]."""
 
 
 class Unit:
@@ -32,12 +32,12 @@ class Unit:
         return self._poll.period_s
 
     async def connect(self) -> None:
-        """Joins the bus, which opens it if need be."""
+        """Joins the bus, which opens it if necessary."""
         await self._bus.join(self, max(self._timeout_s, CONNECT_AT_LEAST_S), self._pause_s)
         self._poll.restart()
 
     async def read(self) -> Reading:
-        """One round: every request that is due, one after the other."""
+        """One polling round: every request that is due, one after the other."""
         started_s = asyncio.get_running_loop().time()
         changes: list[Change] = []
         confirmed: dict[str, None] = {}

@@ -17,16 +17,16 @@ from asyncua.ua.uaerrors import UaError
 
 from adapters.contract import Adapter, NotConnected, Reading, Row
 from adapters.opcua.changes import ChangedValues
-from adapters.opcua.errors import judged
-from adapters.opcua.limits import ServerLimits, in_parts, limits_of
+from adapters.opcua.errors import connection_error
+from adapters.opcua.limits import ServerLimits, in_batches, limits_of
 from adapters.opcua.model import OpcUaDevice
 from adapters.opcua.nodes import node_id
 from adapters.opcua.security import secure
-from adapters.opcua.subscription import Watch
+from adapters.opcua.subscription import Subscriptions
 from adapters.opcua.values import clock_off_ns
 from config.devices.device import SHORTEST_STALE_AFTER_S
 
-RARELY_S = 60.0
+RECHECK_S = 60.0
 """How often refused nodes are asked for again, and subscribed values compared with read ones [s]."""
 SESSION_MS = 60_000
 """How long a server keeps the session of a gateway that has lost power: few PLCs have more than ten to give."""
@@ -55,11 +55,11 @@ class OpcUa:
         self._nodes: dict[str, ua.NodeId] = {}
         self._refused: set[str] = set()
         self._limits = ServerLimits(device.max_nodes_per_request, device.max_nodes_per_request)
-        self._watch: Watch | None = None
+        self._subscriptions: Subscriptions | None = None
         self._beyond: set[str] = set()
         self._heartbeat: ua.NodeId | None = None
         self._clock_off_ns: int | None = None
-        self._rarely_s = 0.0
+        self._recheck_s = 0.0
         self._due_s: dict[str, float] = {}
 
     @property
@@ -82,19 +82,19 @@ class OpcUa:
                 await client.connect()
                 self._changes = ChangedValues(self._now_ns)
                 self._nodes, self._refused, self._beyond, self._due_s = {}, set(), set(), {}
-                self._watch, self._clock_off_ns = None, None
-                self._rarely_s = asyncio.get_running_loop().time() + RARELY_S
+                self._subscriptions, self._clock_off_ns = None, None
+                self._recheck_s = asyncio.get_running_loop().time() + RECHECK_S
                 self._limits = await limits_of(client, device.max_nodes_per_request)
                 await self._resolve(client, tuple(device.tags))
                 if self._subscribed:
-                    self._watch = Watch(client, device, self._limits, self._heartbeat, self._now_ns)
-                    await self._subscribe(self._watch, tuple(device.tags))
+                    self._subscriptions = Subscriptions(client, device, self._limits, self._heartbeat, self._now_ns)
+                    await self._subscribe(self._subscriptions, tuple(device.tags))
                 else:
                     self._clock_off_ns = await self._clock_off(client)
             except (OSError, UaError, ValueError) as error:
                 reached = await _reached(states)
                 await self.close()
-                raise judged(error, device.url, reached=reached) from error
+                raise connection_error(error, device.url, reached=reached) from error
 
     async def read(self) -> Reading:
         """What the subscription brought, or the values of the nodes that are due."""
@@ -102,7 +102,7 @@ class OpcUa:
         if client is None or client.uaclient.state is not UaClientState.CONNECTED:
             raise NotConnected(f"{self._device.url}: the connection was lost, or the server stopped answering")
         try:
-            return await (self._collected(client, self._watch) if self._watch else self._polled(client))
+            return await (self._collected(client, self._subscriptions) if self._subscriptions else self._polled(client))
         except (OSError, UaError) as error:
             what = f"no answer within {self._device.timeout:g} s" if isinstance(error, TimeoutError) else str(error)
             raise NotConnected(f"{self._device.url}: {what}") from error
@@ -132,45 +132,49 @@ class OpcUa:
             if node is not None:
                 self._nodes[name] = node
 
-    async def _subscribe(self, watch: Watch, names: Sequence[str]) -> None:
-        outcome = await watch.add({name: self._nodes[name] for name in names if name in self._nodes})
+    async def _subscribe(self, subscriptions: Subscriptions, names: Sequence[str]) -> None:
+        outcome = await subscriptions.add({name: self._nodes[name] for name in names if name in self._nodes})
         self._beyond |= outcome.beyond
         self._refused = (self._refused | set(names)) - outcome.watched - outcome.beyond
 
-    async def _collected(self, client: Client, watch: Watch) -> Reading:
+    async def _collected(self, client: Client, subscriptions: Subscriptions) -> Reading:
         now_s = asyncio.get_running_loop().time()
-        if watch.lost:
-            raise NotConnected(f"{self._device.url}: {watch.lost}")
-        silent_s = now_s - watch.heard_s
-        if silent_s > max(3 * watch.interval_s, SHORTEST_STALE_AFTER_S):
+        if subscriptions.lost:
+            raise NotConnected(f"{self._device.url}: {subscriptions.lost}")
+        silent_s = now_s - subscriptions.last_contact_s
+        if silent_s > max(3 * subscriptions.interval_s, SHORTEST_STALE_AFTER_S):
             raise NotConnected(f"{self._device.url}: a subscription has been silent for {silent_s:.1f} s")
         names = tuple(self._device.tags)
-        rows = [row for handle, data, at_ns in watch.take() for row in self._changes.rows(names[handle], data, at_ns)]
+        rows = [
+            row
+            for handle, data, at_ns in subscriptions.take()
+            for row in self._changes.rows(names[handle], data, at_ns)
+        ]
         asked = self._due(self._beyond, now_s)
-        rows += await self._asked(client, asked)
-        if now_s >= self._rarely_s:
-            self._rarely_s = now_s + RARELY_S
+        rows += await self._read_nodes(client, asked)
+        if now_s >= self._recheck_s:
+            self._recheck_s = now_s + RECHECK_S
             # A value that no notification brought becomes a row, so that nothing stays stuck.
             watched = {name: node for name, node in self._nodes.items() if name not in self._refused}
-            rows += await self._asked(client, watched)
+            rows += await self._read_nodes(client, watched)
             if self._refused:
                 again = tuple(self._refused)
                 await self._resolve(client, again)
-                await self._subscribe(watch, again)
-        t_ns = max(watch.heard_ns, self._changes.confirmed_until_ns)
+                await self._subscribe(subscriptions, again)
+        t_ns = max(subscriptions.last_contact_ns, self._changes.confirmed_until_ns)
         rows += self._changes.bad_rows((name for name in self._device.tags if name in self._refused), t_ns)
         self._changes.confirmed_until_ns = t_ns
         confirmed = tuple(name for name in self._changes.tags if name not in self._beyond or name in asked)
-        return Reading(t_ns, rows, confirmed, watch.clock_off_ns())
+        return Reading(t_ns, rows, confirmed, subscriptions.clock_off_ns())
 
     async def _polled(self, client: Client) -> Reading:
         now_s = asyncio.get_running_loop().time()
-        if now_s >= self._rarely_s:
-            self._rarely_s = now_s + RARELY_S
+        if now_s >= self._recheck_s:
+            self._recheck_s = now_s + RECHECK_S
             await self._resolve(client, [name for name in self._device.tags if name not in self._nodes])
             self._clock_off_ns = await self._clock_off(client)
         due = self._due(self._nodes, now_s)
-        rows = await self._asked(client, due)
+        rows = await self._read_nodes(client, due)
         self._refused = set(self._device.tags) - set(self._nodes)
         t_ns = self._now_ns()
         rows += self._changes.bad_rows((name for name in self._device.tags if name in self._refused), t_ns)
@@ -190,14 +194,14 @@ class OpcUa:
             self._due_s[name] = now_s + (self._device.tags[name].every or self._device.every) - self.period_s / 2
         return due
 
-    async def _asked(self, client: Client, nodes: Mapping[str, ua.NodeId]) -> list[Row]:
+    async def _read_nodes(self, client: Client, nodes: Mapping[str, ua.NodeId]) -> list[Row]:
         """Rows of what these nodes hold now."""
 
         async def ask(part: Sequence[ua.NodeId]) -> list[ua.DataValue]:
             found: list[ua.DataValue] = await client.uaclient.session.read_attributes(list(part), AttributeIds.Value)
             return found
 
-        values = await in_parts(list(nodes.values()), self._limits, "reads", ask)
+        values = await in_batches(list(nodes.values()), self._limits, "reads", ask)
         return [row for name, data in zip(nodes, values, strict=True) for row in self._changes.rows(name, data)]
 
 

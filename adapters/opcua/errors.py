@@ -27,7 +27,7 @@ ELSEWHERE = {
 CROWDED = {StatusCodes.BadTooManySessions, StatusCodes.BadMaxConnectionsReached, StatusCodes.BadTcpServerTooBusy}
 
 
-def judged(error: Exception, url: str, *, reached: bool) -> NotConnected | DeviceMisconfigured:
+def connection_error(error: Exception, url: str, *, reached: bool) -> NotConnected | DeviceMisconfigured:
     """The error to raise for what stopped a connection attempt. reached: the socket had been opened."""
     if isinstance(error, NotConnected | DeviceMisconfigured):
         return error

@@ -7,7 +7,7 @@ from asyncua import ua
 HEARTBEAT = 2**31 - 1
 """The handle of the node that changes by itself."""
 
-Note = tuple[int, ua.DataValue, int]
+Notification = tuple[int, ua.DataValue, int]
 """One value that came: the tag's place among the device's tags, the value, and when it came [ns UTC]."""
 
 
@@ -15,21 +15,21 @@ Note = tuple[int, ua.DataValue, int]
 class Inbox:
     """What one subscription brought since it was last emptied, and when it was last heard of.
 
-    items: how many it holds; lost: why it has ended, if it has; beat: the heartbeat's last value, and when it came.
+    items: how many it holds; lost: why it has ended, if it has; heartbeat: the heartbeat's last value, and when it came.
     """
 
     id: int = 0
     interval_s: float = 0.0
     items: int = 0
-    heard_s: float = float("-inf")
-    heard_ns: int = 0
+    last_contact_s: float = float("-inf")
+    last_contact_ns: int = 0
     lost: str = ""
-    beat: tuple[ua.DataValue, int] | None = None
-    notes: list[Note] = field(default_factory=list)
+    heartbeat: tuple[ua.DataValue, int] | None = None
+    notes: list[Notification] = field(default_factory=list)
 
-    def heard(self, now_s: float, now_ns: int) -> None:
+    def mark_alive(self, now_s: float, now_ns: int) -> None:
         """The server answered."""
-        self.heard_s, self.heard_ns = now_s, now_ns
+        self.last_contact_s, self.last_contact_ns = now_s, now_ns
 
     def received(self, result: ua.PublishResult, now_s: float, now_ns: int) -> None:
         """A publication: values, a heartbeat, a keep-alive without anything, or the end."""
@@ -41,7 +41,7 @@ class Inbox:
             elif isinstance(part, ua.DataChangeNotification):
                 for item in part.MonitoredItems:
                     if item.ClientHandle == HEARTBEAT:
-                        self.beat = (item.Value, now_ns)
+                        self.heartbeat = (item.Value, now_ns)
                     else:
                         self.notes.append((item.ClientHandle, item.Value, now_ns))
-        self.heard(now_s, now_ns)
+        self.mark_alive(now_s, now_ns)

@@ -38,7 +38,7 @@ async def limits_of(client: Client, most: int) -> ServerLimits:
     return ServerLimits(min(most, reads or most), min(most, items or most), in_all)
 
 
-async def in_parts(
+async def in_batches(
     wanted: Sequence[Any], limits: ServerLimits, kind: str, ask: Callable[[Sequence[Any]], Awaitable[Sequence[T]]]
 ) -> list[T]:
     """`ask` for a part at a time, as many as `limits` allows for `kind` (`reads` or `items`).

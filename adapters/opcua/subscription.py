@@ -21,8 +21,8 @@ from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.status_codes import StatusCodes
 from asyncua.ua.uaerrors import BadTooManySubscriptions
 
-from adapters.opcua.inbox import HEARTBEAT, Inbox, Note
-from adapters.opcua.limits import ServerLimits, in_parts
+from adapters.opcua.inbox import HEARTBEAT, Inbox, Notification
+from adapters.opcua.limits import ServerLimits, in_batches
 from adapters.opcua.model import OpcUaDevice
 from adapters.opcua.values import clock_off_ns
 
@@ -42,7 +42,7 @@ class MonitoringResult:
     beyond: set[str]
 
 
-class Watch:
+class Subscriptions:
     """All subscriptions of one session."""
 
     def __init__(
@@ -69,23 +69,23 @@ class Watch:
         return next((inbox.lost for inbox in self._inboxes if inbox.lost), "")
 
     @property
-    def heard_s(self) -> float:
+    def last_contact_s(self) -> float:
         """Since when all of them have been heard of [s, monotonic]."""
-        return min(inbox.heard_s for inbox in self._inboxes)
+        return min(inbox.last_contact_s for inbox in self._inboxes)
 
     @property
-    def heard_ns(self) -> int:
+    def last_contact_ns(self) -> int:
         """The same in gateway time [ns UTC]."""
-        return min(inbox.heard_ns for inbox in self._inboxes)
+        return min(inbox.last_contact_ns for inbox in self._inboxes)
 
     def clock_off_ns(self) -> int | None:
         """Ours minus the time that the server last told as its own [ns]; None if its heartbeat is no time."""
-        beats = [inbox.beat for inbox in self._inboxes if inbox.beat]
+        beats = [inbox.heartbeat for inbox in self._inboxes if inbox.heartbeat]
         return clock_off_ns(*beats[0]) if beats else None
 
-    def take(self) -> list[Note]:
+    def take(self) -> list[Notification]:
         """What has come, and empties the inboxes."""
-        notes: list[Note] = []
+        notes: list[Notification] = []
         for inbox in self._inboxes:
             fresh, inbox.notes = inbox.notes, []
             notes += fresh
@@ -122,7 +122,7 @@ class Watch:
             PublishingEnabled=True,
         )
         inbox = Inbox()
-        inbox.heard(asyncio.get_running_loop().time(), self._now_ns())
+        inbox.mark_alive(asyncio.get_running_loop().time(), self._now_ns())
         granted = await self._session.create_subscription(parameters, partial(self._received, inbox))
         inbox.id, inbox.interval_s = granted.SubscriptionId, granted.RevisedPublishingInterval / 1000
         self._inboxes.append(inbox)
@@ -147,11 +147,11 @@ class Watch:
             results = await self._session.create_monitored_items(parameters)
             return [result.StatusCode.value for result in results]
 
-        codes = await in_parts(items, self._limits, "items", ask)
+        codes = await in_batches(items, self._limits, "items", ask)
         plain = [place for place, code in enumerate(codes) if code in _NO_FILTER]
         for place in plain:
             items[place].RequestedParameters.Filter = None
-        again = await in_parts([items[place] for place in plain], self._limits, "items", ask)
+        again = await in_batches([items[place] for place in plain], self._limits, "items", ask)
         for place, code in zip(plain, again, strict=True):
             codes[place] = code
         inbox.items += sum(code >> 30 == 0 for code in codes)

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from adapters.modbus.bus.frames_rtu import crc, sealed
+from adapters.modbus.bus.frames_rtu import crc, with_crc
 
 
 @contextmanager
@@ -107,7 +107,7 @@ class Units:
         if unit in self.dead:
             return
         values = [self.registers.get((unit, at), 100 * unit + at) for at in range(start, start + count)]
-        answer = sealed(struct.pack(">BBB", unit, function, 2 * count) + struct.pack(f">{count}H", *values))
+        answer = with_crc(struct.pack(">BBB", unit, function, 2 * count) + struct.pack(f">{count}H", *values))
         answer = self.garble.get(unit, lambda frame: frame)(answer) + self.trailing
         asyncio.get_running_loop().call_later(self.late_s.get(unit, 0), self.say, answer)
 

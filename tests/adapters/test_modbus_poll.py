@@ -7,7 +7,7 @@ import pytest
 from adapters.modbus.bus.frames_tcp import BUSY, ILLEGAL_ADDRESS, ILLEGAL_FUNCTION
 from adapters.modbus.decode import decoder
 from adapters.modbus.plan import Place, RequestLimits
-from adapters.modbus.poll import PATIENCE, RARELY_S, SILENT_S, Poll
+from adapters.modbus.poll import MOST_SILENCES, REFUSED_RETRY_S, SILENT_RETRY_S, Poll
 from oee.model.states import Quality
 
 GOOD, BAD = Quality.GOOD, Quality.BAD
@@ -82,10 +82,10 @@ def test_a_passing_refusal_heals_and_the_requests_merge_again():
     round_of(poll, 0.0, {}, refuse=lambda span: True)
     assert len(poll.refused_tags) == 8
     assert round_of(poll, 1.0, {})[0] == []
-    _, changes = round_of(poll, RARELY_S, {})
+    _, changes = round_of(poll, REFUSED_RETRY_S, {})
     assert {tag for tag, _, quality in changes if quality is GOOD} == {f"r{i}" for i in range(8)}
     assert not poll.refused_tags
-    assert round_of(poll, RARELY_S + 1, {})[0] == [(0, 8)]
+    assert round_of(poll, REFUSED_RETRY_S + 1, {})[0] == [(0, 8)]
 
 
 def test_an_illegal_function_is_not_split():
@@ -106,10 +106,10 @@ def test_after_a_missed_answer_equal_values_are_said_again(missed):
 def test_a_silent_request_is_asked_last_and_then_rarely():
     poll = poll_of(0, 1, slow={1})
     silent = next(request for request in poll.requests if request.start == 1)
-    for now in range(PATIENCE):
+    for now in range(MOST_SILENCES):
         poll.silent(silent, float(10 * now))
     assert poll.next_due(21.0, answered=False).start == 0
-    assert poll.next_due(20.0 + SILENT_S, answered=False).start == 0
+    assert poll.next_due(20.0 + SILENT_RETRY_S, answered=False).start == 0
     poll.answered(poll.requests[0], b"\0\0", 30.0)
     assert poll.next_due(30.0, answered=False) is None
     assert poll.next_due(30.0, answered=True) == silent

@@ -12,7 +12,7 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 from rtu_lines import converter, libmodbus_unit, other_master, serial_line, units
 
 from adapters.contract import DeviceMisconfigured, NotConnected
-from adapters.modbus.bus.frames_rtu import question, sealed
+from adapters.modbus.bus.frames_rtu import request_frame, with_crc
 from adapters.modbus.model import ModbusRtuDevice, ModbusTcpDevice
 from adapters.modbus_rtu.adapter import open_device, open_devices
 from adapters.modbus_tcp.adapter import open_device as open_converter
@@ -40,7 +40,7 @@ def line(tmp_path):
 
 
 async def reads(adapter, rounds, seen, pause_s=0.05):
-    """As the supervisor would, but without its patience; every reading's values go to `seen`."""
+    """As the supervisor would, but without its most_silences; every reading's values go to `seen`."""
     for _ in range(rounds):
         try:
             reading = await adapter.read()
@@ -156,9 +156,9 @@ async def test_after_a_timeout_the_line_stays_silent_for_another(line):
     [
         (lambda frame: frame[:-1] + bytes([frame[-1] ^ 1]), "wrong checksum"),
         (lambda frame: frame[:4], "did not answer within"),
-        (lambda frame: sealed(bytes([9]) + frame[1:-2]), "unit 1 was asked"),
-        (lambda frame: sealed(bytes([1, 4]) + frame[2:-2]), "function 3 and 4 bytes were asked"),
-        (lambda frame: sealed(bytes([1, 3, 2, 0, 1])), "function 3 and 4 bytes were asked"),
+        (lambda frame: with_crc(bytes([9]) + frame[1:-2]), "unit 1 was asked"),
+        (lambda frame: with_crc(bytes([1, 4]) + frame[2:-2]), "function 3 and 4 bytes were asked"),
+        (lambda frame: with_crc(bytes([1, 3, 2, 0, 1])), "function 3 and 4 bytes were asked"),
         (lambda frame: frame + frame, "more came than was asked for"),
     ],
 )
@@ -228,7 +228,7 @@ async def test_a_master_that_comes_later_is_heard_too(line):
         adapter = open_device(device(near), time.time_ns)
         await adapter.connect()
         await adapter.read()
-        plc.say(question(3, "holding", 0, 1))
+        plc.say(request_frame(3, "holding", 0, 1))
         await asyncio.sleep(0.05)
         with pytest.raises(DeviceMisconfigured, match="heard unit 3, function 3"):
             await adapter.read()

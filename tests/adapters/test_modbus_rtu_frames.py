@@ -6,9 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.modbus.bus.frames_rtu import Heard, answer_size, crc, heard_in, question, sealed, size_of, values_of
+from adapters.modbus.bus.frames_rtu import (
+    OverheardFrame,
+    crc,
+    frame_size,
+    overheard_frames,
+    request_frame,
+    response_size,
+    response_values,
+    with_crc,
+)
 from adapters.modbus.bus.frames_tcp import ExceptionResponse, InvalidFrame
-from adapters.modbus.bus.probes import LATELY_S, PATIENCE, SHARE, Probes
+from adapters.modbus.bus.probes import MOST_SILENCES, PROBE_COST_FACTOR, RECENT_S, Probes
 from adapters.modbus.bus.timing import UNKNOWN_PACE, exchange_s, load, pace
 from adapters.modbus.plan import Request
 
@@ -26,11 +35,11 @@ def bitwise_crc(data):
 @given(st.binary(max_size=300))
 def test_checksum(data):
     assert crc(data) == bitwise_crc(data)
-    assert crc(sealed(data)) == 0
+    assert crc(with_crc(data)) == 0
 
 
 def test_a_published_question():
-    assert question(0x11, "holding", 0x6B, 3) == bytes.fromhex("1103006B00037687")
+    assert request_frame(0x11, "holding", 0x6B, 3) == bytes.fromhex("1103006B00037687")
 
 
 TABLES = st.sampled_from(["coil", "discrete", "holding", "input"])
@@ -38,42 +47,48 @@ TABLES = st.sampled_from(["coil", "discrete", "holding", "input"])
 
 @given(st.integers(1, 247), TABLES, st.integers(1, 100), st.binary(min_size=300, max_size=300))
 def test_an_answer_gives_its_values_and_nothing_else_does(unit, table, count, data):
-    size = answer_size(table, count)
+    size = response_size(table, count)
     values = data[: size - 5]
-    frame = sealed(bytes([unit, question(unit, table, 0, count)[1], size - 5]) + values)
-    assert size_of(frame[:3], unit, table, count) == size == len(frame)
-    assert values_of(frame, table, 0, count) == values
+    frame = with_crc(bytes([unit, request_frame(unit, table, 0, count)[1], size - 5]) + values)
+    assert frame_size(frame[:3], unit, table, count) == size == len(frame)
+    assert response_values(frame, table, 0, count) == values
     for at in range(3):
         broken = bytearray(frame)
         broken[at] ^= 0x20
         with pytest.raises(InvalidFrame):
-            size_of(bytes(broken[:3]), unit, table, count)
+            frame_size(bytes(broken[:3]), unit, table, count)
     broken = bytearray(frame)
     broken[-1] ^= 1
     with pytest.raises(InvalidFrame, match="wrong checksum"):
-        values_of(bytes(broken), table, 0, count)
+        response_values(bytes(broken), table, 0, count)
 
 
 def test_a_refusal_is_short():
-    frame = sealed(bytes([1, 0x83, 2]))
-    assert size_of(frame[:3], 1, "holding", 5) == len(frame)
+    frame = with_crc(bytes([1, 0x83, 2]))
+    assert frame_size(frame[:3], 1, "holding", 5) == len(frame)
     with pytest.raises(ExceptionResponse, match="holding 7-11: illegal data address") as caught:
-        values_of(frame, "holding", 7, 5)
+        response_values(frame, "holding", 7, 5)
     assert caught.value.code == 2
 
 
 def test_what_is_heard():
-    asked, answered = question(5, "input", 7, 2), sealed(bytes([5, 4, 4, 1, 2, 3, 4]))
-    written = sealed(bytes.fromhex("06100001000204000A0102"))
-    assert heard_in(b"") == heard_in(bytes(100)) == []
-    assert heard_in(b"\xff\x00" + asked + b"\x00" + answered) == [Heard(5, 4, True), Heard(5, 4, False)]
-    assert heard_in(written + sealed(bytes([6, 0x90, 2]))) == [Heard(6, 16, True), Heard(6, 16 | 0x80, False)]
-    assert heard_in(asked[:-1]) == []
+    asked, answered = request_frame(5, "input", 7, 2), with_crc(bytes([5, 4, 4, 1, 2, 3, 4]))
+    written = with_crc(bytes.fromhex("06100001000204000A0102"))
+    assert overheard_frames(b"") == overheard_frames(bytes(100)) == []
+    assert overheard_frames(b"\xff\x00" + asked + b"\x00" + answered) == [
+        OverheardFrame(5, 4, True),
+        OverheardFrame(5, 4, False),
+    ]
+    assert overheard_frames(written + with_crc(bytes([6, 0x90, 2]))) == [
+        OverheardFrame(6, 16, True),
+        OverheardFrame(6, 16 | 0x80, False),
+    ]
+    assert overheard_frames(asked[:-1]) == []
 
 
 @given(st.binary(max_size=400))
 def test_whatever_is_heard_is_survived(data):
-    assert all(frame.unit <= 247 for frame in heard_in(data))
+    assert all(frame.unit <= 247 for frame in overheard_frames(data))
 
 
 def test_pace():
@@ -97,7 +112,7 @@ def test_an_exchange_and_the_load_of_a_line():
 
 
 def dead(probes, unit, now_s, cost_s=2.0):
-    for _ in range(PATIENCE):
+    for _ in range(MOST_SILENCES):
         assert probes.wait_s(unit, now_s) == 0
         probes.silent(unit, now_s, cost_s)
 
@@ -112,8 +127,10 @@ def test_a_dead_unit_beside_a_living_one_gets_a_twentieth_of_the_time():
         if not probes.wait_s(9, float(now_s)):
             asked.append(now_s)
             probes.silent(9, float(now_s), 2.0)
-    assert [later - earlier for earlier, later in itertools.pairwise(asked)] == [SHARE * 2] * (len(asked) - 1)
-    assert asked[0] == SHARE * 2
+    assert [later - earlier for earlier, later in itertools.pairwise(asked)] == [PROBE_COST_FACTOR * 2] * (
+        len(asked) - 1
+    )
+    assert asked[0] == PROBE_COST_FACTOR * 2
 
 
 def test_dead_units_take_turns():
@@ -138,7 +155,7 @@ def test_a_dead_unit_alone_disturbs_nobody_and_an_answer_ends_it():
         probes.silent(9, float(now_s), 1.0)
     probes.answered(1, 20.0)
     assert probes.wait_s(9, 20.0) > 0
-    assert probes.wait_s(9, 20.0 + LATELY_S) == 0, "the neighbour is dead too"
+    assert probes.wait_s(9, 20.0 + RECENT_S) == 0, "the neighbour is dead too"
     probes.answered(9, 81.0)
     probes.answered(1, 81.0)
     assert probes.wait_s(9, 81.0) == 0

@@ -106,7 +106,7 @@ async def test_a_silent_subscription_is_noticed_without_the_connection_breaking(
         session._publish_task.cancel()
         await asyncio.sleep(0.3)
         assert (await adapter.read()).t_ns <= confirmed.t_ns + 100_000_000
-        adapter._watch._inboxes[0].heard_s -= 5.0
+        adapter._subscriptions._inboxes[0].last_contact_s -= 5.0
         with pytest.raises(NotConnected, match="silent"):
             await adapter.read()
         await adapter.close()
@@ -120,7 +120,7 @@ async def test_the_comparison_finds_what_no_notification_brought():
         adapter._client.uaclient.session._publish_task.cancel()
         await asyncio.sleep(0.1)
         await server.set("count 41")
-        adapter._rarely_s = 0.0
+        adapter._recheck_s = 0.0
         assert [(row.tag, row.value) for row in (await adapter.read()).rows] == [("count", 41)]
         await adapter.close()
 

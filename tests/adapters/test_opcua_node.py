@@ -96,7 +96,7 @@ async def test_a_server_that_holds_few_items_in_one_subscription_gets_several(sh
         rows = await gathered(adapter, (*NAMES, *more(14)))
         assert [rows[f"n{number}"][0].value for number in range(14)] == list(range(14))
         assert all(row.quality is Quality.GOOD for of_tag in rows.values() for row in of_tag)
-        assert len(adapter._watch._inboxes) == 5, "18 tags and a heartbeat in each, 5 to a subscription"
+        assert len(adapter._subscriptions._inboxes) == 5, "18 tags and a heartbeat in each, 5 to a subscription"
         server.set("n0 100")
         server.set("n13 113")
         later = await gathered(adapter, ("n0", "n13"))

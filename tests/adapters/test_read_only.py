@@ -42,8 +42,8 @@ MODBUS = {"a": {"holding": 0}, "b": {"input": 7}, "c": {"coil": 3}, "d": {"discr
     st.sampled_from(sorted(_modbus_frames.FUNCTIONS)), st.integers(0, 255), st.integers(0, 65535), st.integers(1, 125)
 )
 def test_no_question_that_can_be_written_down_asks_for_more_than_reading(table, unit, start, count):
-    assert _modbus_frames.question(1, unit, table, start, count)[7] in READING
-    assert _modbus_rtu_frames.question(unit, table, start, count)[1] in READING
+    assert _modbus_frames.request_frame(1, unit, table, start, count)[7] in READING
+    assert _modbus_rtu_frames.request_frame(unit, table, start, count)[1] in READING
 
 
 def test_no_library_that_could_write_to_a_modbus_device_is_loaded():

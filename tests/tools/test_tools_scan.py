@@ -138,7 +138,7 @@ def test_nobody_and_no_unit():
 
 
 def test_busy_is_no_word_about_an_address(monkeypatch):
-    monkeypatch.setattr("adapters.modbus.service.asker.BUSY_PAUSE_S", 0.01)
+    monkeypatch.setattr("adapters.modbus.service.reader.BUSY_PAUSE_S", 0.01)
     plain = ("--units", "1", "--range", "0-9", "--rate", 100, "--table", "holding", "--json")
     with modbus(code=6) as server:
         answer = server.answer

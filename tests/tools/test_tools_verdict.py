@@ -13,10 +13,10 @@ from adapters.kinds import kind
 from adapters.modbus.bus.frames_tcp import ExceptionResponse, InvalidFrame
 from config import compile_site, load_profiles, parse_site
 from oee.model.states import Quality, State
-from tools.check.count import parse_tally
+from tools.check.count import parse_hand_count
 from tools.check.machine_now import compute, longer_than, window
 from tools.check.uses import Counting, Use, static_faults, uses
-from tools.check.verdict import DeviceObservation, RunningMachine, TagDescription, judge, still_while_running
+from tools.check.verdict import DeviceObservation, RunningMachine, TagDescription, tag_report, with_still_counter
 from tools.faults import causes, look, sentence
 from words.catalogue import catalogue
 
@@ -48,7 +48,7 @@ UNUSED = Use()
 
 
 def codes(device, use=UNUSED, facts=FACTS):
-    return [fault.code for fault in judge(device, "n", facts, use).faults]
+    return [fault.code for fault in tag_report(device, "n", facts, use).faults]
 
 
 @pytest.mark.parametrize(
@@ -90,11 +90,11 @@ def test_quality_age_and_clocks():
 
 
 def test_a_counter_that_stands_while_its_machine_runs():
-    report = judge(seen([5] * 11), "n", FACTS, counting())
-    assert still_while_running(report, {"m": RunningMachine(10, 0.2)}).faults == ()
-    assert still_while_running(report, {}).faults == ()
-    assert still_while_running(report, {"m": RunningMachine(10, 0)}).faults == ()
-    (fault,) = still_while_running(report, {"m": RunningMachine(10, 1)}).faults
+    report = tag_report(seen([5] * 11), "n", FACTS, counting())
+    assert with_still_counter(report, {"m": RunningMachine(10, 0.2)}).faults == ()
+    assert with_still_counter(report, {}).faults == ()
+    assert with_still_counter(report, {"m": RunningMachine(10, 0)}).faults == ()
+    (fault,) = with_still_counter(report, {"m": RunningMachine(10, 1)}).faults
     assert (fault.code, fault.severity) == ("counter_still", "warn")
 
 
@@ -110,8 +110,8 @@ def test_every_fault_can_be_told_in_both_languages():
     for code in known:
         assert f'"{code}"' in sources, f"nothing ever says fault.{code}"
         for lang in ("vi", "en"):
-            told = [say(Fault(code, values=values), lang) for say in (sentence, causes, look)]
-            assert all(told), code
+            result = [say(Fault(code, values=values), lang) for say in (sentence, causes, look)]
+            assert all(result), code
 
 
 def caused(error, cause):
@@ -212,16 +212,16 @@ def test_the_same_engine_counts_pieces_and_stops():
         "io.n": [(begin + (i - 5) * S, 100 + i, Quality.GOOD) for i in range(20)],
         "io.run": [(begin - 60 * S, True, Quality.GOOD), (begin + 20 * S, False, Quality.GOOD), (begin + 30 * S, True, Quality.GOOD)],
     }  # fmt: skip
-    told = compute(machine, window(rows, begin, begin + 60 * S), begin + 60 * S)
-    assert told.pieces == 14  # the value at the beginning is the baseline
-    assert [(stop.state, stop.end_ns - stop.start_ns) for stop in told.stops] == [(State.MINOR_STOP, 10 * S)]
-    assert longer_than(told.stops, 5, begin) == list(told.stops)
-    assert longer_than(told.stops, 11, begin) == []
+    result = compute(machine, window(rows, begin, begin + 60 * S), begin + 60 * S)
+    assert result.pieces == 14  # the value at the beginning is the baseline
+    assert [(stop.state, stop.end_ns - stop.start_ns) for stop in result.stops] == [(State.MINOR_STOP, 10 * S)]
+    assert longer_than(result.stops, 5, begin) == list(result.stops)
+    assert longer_than(result.stops, 11, begin) == []
 
 
 def test_a_tally_as_text():
-    assert parse_tally("pieces=412,stops=3").pieces == 412
-    assert parse_tally(" stops=3").pieces is None
+    assert parse_hand_count("pieces=412,stops=3").pieces == 412
+    assert parse_hand_count(" stops=3").pieces is None
     for wrong in ("", "pieces", "pieces=-1", "colour=2"):
         with pytest.raises(ValueError, match="no tally"):
-            parse_tally(wrong)
+            parse_hand_count(wrong)

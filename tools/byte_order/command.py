@@ -10,9 +10,9 @@ from adapters.contract import DeviceMisconfigured, NotConnected
 from adapters.modbus.bus.frames_tcp import ExceptionResponse
 from adapters.modbus.face import explain
 from adapters.modbus.model import BIT_TABLES
-from adapters.modbus.service.asker import Asker, Politeness
 from adapters.modbus.service.decodings import RegisterBlock, equals, ways
 from adapters.modbus.service.peers import open_bus
+from adapters.modbus.service.reader import RateLimit, RateLimitedReader
 from adapters.modbus.service.registers import Span
 from cli.terminal import notice, show_json
 from tools.byte_order.output import as_json as as_json_of
@@ -27,31 +27,31 @@ ENOUGH: Final = 2
 
 
 def find(
-    question: RegisterQuestion, shows: str | None, politeness: Politeness, *, watch: bool, as_json: bool, lang: str
+    question: RegisterQuestion, shows: str | None, rate_limit: RateLimit, *, watch: bool, as_json: bool, lang: str
 ) -> int:
     """Searches, prints, and returns the exit status: 0 found, 1 nothing fits or the device does not answer.
 
     shows: None asks for it, while the registers are read on and on.
     """
-    return asyncio.run(_find(question, shows, politeness, watch=watch, as_json=as_json, lang=lang))
+    return asyncio.run(_find(question, shows, rate_limit, watch=watch, as_json=as_json, lang=lang))
 
 
 async def _find(
-    question: RegisterQuestion, shows: str | None, politeness: Politeness, *, watch: bool, as_json: bool, lang: str
+    question: RegisterQuestion, shows: str | None, rate_limit: RateLimit, *, watch: bool, as_json: bool, lang: str
 ) -> int:
-    asker = Asker(open_bus(question.peer), politeness)
+    reader = RateLimitedReader(open_bus(question.peer), rate_limit)
     search = DecodingSearch()
     try:
-        search.blocks.append(await read_block(asker, question))
+        search.blocks.append(await read_block(reader, question))
         if shows is not None:
             search.take(question, shows)
         if watch and (search.candidates or shows is None):
-            await _watch(asker, question, search, lang)
+            await _watch(reader, question, search, lang)
     except (NotConnected, DeviceMisconfigured, ExceptionResponse, TimeoutError) as error:
-        notice(full_text(connection_fault(asker.nonsense or error, explain), lang))
+        notice(full_text(connection_fault(reader.invalid_answer or error, explain), lang))
         return 1
     finally:
-        asker.close()
+        reader.close()
     if as_json:
         show_json(as_json_of(question, search))
     else:
@@ -59,33 +59,33 @@ async def _find(
     return 0 if search.candidates else 1
 
 
-async def read_block(asker: Asker, question: RegisterQuestion) -> RegisterBlock:
+async def read_block(reader: RateLimitedReader, question: RegisterQuestion) -> RegisterBlock:
     """The registers around the address: as many of them as the device gives.
 
     Raises `ExceptionResponse` if it does not even have the one that was asked for.
     """
     first, last = max(0, question.address - 1), min(65535, question.address + question.span - 1)
     try:
-        return RegisterBlock(first, await _read(asker, question, first, last))
+        return RegisterBlock(first, await _read(reader, question, first, last))
     except ExceptionResponse as refusal:
         for end in (last, min(last, question.address + 3), min(last, question.address + 1), question.address):
             for start in (question.address, first):
                 try:
-                    return RegisterBlock(start, await _read(asker, question, start, end))
+                    return RegisterBlock(start, await _read(reader, question, start, end))
                 except ExceptionResponse:
                     continue
         raise refusal from None
 
 
-async def _read(asker: Asker, question: RegisterQuestion, first: int, last: int) -> bytes:
-    data = await asker.read(question.unit, question.table, Span(first, last - first + 1))
+async def _read(reader: RateLimitedReader, question: RegisterQuestion, first: int, last: int) -> bytes:
+    data = await reader.read(question.unit, question.table, Span(first, last - first + 1))
     if question.table not in BIT_TABLES:
         return data
     bits = (data[at // 8] >> at % 8 & 1 for at in range(last - first + 1))
     return b"".join(bit.to_bytes(2, "big") for bit in bits)
 
 
-async def _watch(asker: Asker, question: RegisterQuestion, search: DecodingSearch, lang: str) -> None:
+async def _watch(reader: RateLimitedReader, question: RegisterQuestion, search: DecodingSearch, lang: str) -> None:
     """Asks for what the display shows, until only one way of reading is left, further values tell nothing apart (the
     same number in a wider type), or nobody answers.
     """
@@ -94,7 +94,7 @@ async def _watch(asker: Asker, question: RegisterQuestion, search: DecodingSearc
         if search.shown:
             notice(say("bytes.left", lang, n=ways(equals(search.candidates))))
         before, left = search.blocks[-1], len(equals(search.candidates))
-        answer = await _asked_while_reading(asker, question, search, say("bytes.ask", lang))
+        answer = await _asked_while_reading(reader, question, search, say("bytes.ask", lang))
         if answer.lower() in {"q", "quit", "thôi"}:
             return
         if not answer:
@@ -106,12 +106,14 @@ async def _watch(asker: Asker, question: RegisterQuestion, search: DecodingSearc
             in_vain = in_vain + 1 if len(equals(search.candidates)) == left else 0
 
 
-async def _asked_while_reading(asker: Asker, question: RegisterQuestion, search: DecodingSearch, text: str) -> str:
+async def _asked_while_reading(
+    reader: RateLimitedReader, question: RegisterQuestion, search: DecodingSearch, text: str
+) -> str:
     """The answer of a person who reads a display that moves: the registers are read until it is there, and once more."""
     answering = asyncio.create_task(asyncio.to_thread(_ask, text))
     while not (await asyncio.wait({answering}, timeout=READ_EVERY_S))[0]:
-        search.blocks.append(await read_block(asker, question))
-    search.blocks.append(await read_block(asker, question))
+        search.blocks.append(await read_block(reader, question))
+    search.blocks.append(await read_block(reader, question))
     return answering.result()
 
 

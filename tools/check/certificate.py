@@ -145,7 +145,7 @@ def _count(sheet: Sheet, lang: str) -> str:
         f"<tr><td>{escape(say(f'certificate.{key}', lang))}</td><td class=num>{number(counted, lang)}</td>"
         f"<td class=num>{number(tallied, lang)}</td>{_mark(fine)}</tr>"
         for key, counted, tallied, fine in (
-            ("pieces", found.told.pieces, found.tally.pieces, found.pieces_agree),
+            ("pieces", found.result.pieces, found.tally.pieces, found.pieces_agree),
             ("stops", len(found.stops), found.tally.stops, found.stops_agree),
         )
     )

@@ -26,11 +26,11 @@ def devices(site: Site, seen: Mapping[str, DeviceObservation], lang: str) -> str
     return _section("devices", ("device", "place", "answers", "latency"), rows, lang)
 
 
-def machines(site: Site, told: Mapping[str, WindowResult], lang: str) -> str:
+def machines(site: Site, result: Mapping[str, WindowResult], lang: str) -> str:
     """Where each machine's state and counts come from, and what it did."""
     rows = []
     for key, model in site.machines.items():
-        live = told[key].live if key in told else None
+        live = result[key].live if key in result else None
         counters = "; ".join(_counter(role, use, lang) for role, use in model.pieces.counters().items()) or "–"
         rows.append((
             f'<td class="name">{escape(model.name.get(lang) or key)}<small>{escape(key)}</small></td>',

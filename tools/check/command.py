@@ -23,7 +23,7 @@ from tools.check.observe import observe
 from tools.check.result import FINE, MISCONFIGURED, CheckResult, as_json, show
 from tools.check.retry import diagnose, round_trips_s
 from tools.check.uses import Use, rate_of, static_faults, uses
-from tools.check.verdict import DeviceObservation, RunningMachine, TagDescription, judge, still_while_running
+from tools.check.verdict import DeviceObservation, RunningMachine, TagDescription, tag_report, with_still_counter
 from words import say
 
 
@@ -36,7 +36,7 @@ class CheckOptions:
     as_json: bool = False
     count_s: float | None = None
     shortest_stop_s: float = 5.0
-    hand: tally.Tally | None = None
+    hand: tally.HandCount | None = None
     machine: str = ""
     certificate: Path | None = None
     verified_by: str = ""
@@ -79,7 +79,7 @@ async def _online(result: CheckResult, site: Site, machines: Mapping[str, Machin
         seen = await observe(site.devices, files, options.for_s, now_ns, lambda s: tell(title, s, options.for_s))
     await _explain_bad_tags(site, files, seen)
     result.devices = seen
-    _judge_all(result, site, machines, options.for_s)
+    _report_tags(result, site, machines, options.for_s)
     if options.count_s is not None:
         await _count(result, site, machines, options, now_ns)
 
@@ -104,7 +104,7 @@ async def _explain_bad_tags(site: Site, files: Path, seen: Mapping[str, DeviceOb
         seen[name].notes = notes
 
 
-def _judge_all(result: CheckResult, site: Site, machines: Mapping[str, Machine], for_s: float) -> None:
+def _report_tags(result: CheckResult, site: Site, machines: Mapping[str, Machine], for_s: float) -> None:
     used = uses(site, machines)
     until_ns = max((device.until_ns for device in result.devices.values()), default=0)
     rows = {
@@ -126,8 +126,8 @@ def _judge_all(result: CheckResult, site: Site, machines: Mapping[str, Machine],
     for name, model in site.devices.items():
         for tag in model.tags:
             full = f"{name}.{tag}"
-            report = judge(result.devices[name], tag, _facts(model, tag), used.get(full, Use()))
-            report = still_while_running(report, running)
+            report = tag_report(result.devices[name], tag, _facts(model, tag), used.get(full, Use()))
+            report = with_still_counter(report, running)
             result.tags.append(replace(report, faults=(*report.faults, *result.static.get(full, []))))
 
 

@@ -26,11 +26,11 @@ from words import duration, moment, number, say
 
 BASELINE_S = 30.0
 """How long to wait until every tag of the machine was read once."""
-BEAT_S = 1.0
+TICK_S = 1.0
 
 
 @dataclass(frozen=True)
-class Tally:
+class HandCount:
     """What a person counted: pieces (rejects included) and stops; None was not counted."""
 
     pieces: int | None = None
@@ -44,7 +44,7 @@ class CountSetup:
     machine: str
     for_s: float
     shortest_stop_s: float
-    tally: Tally | None
+    tally: HandCount | None
 
 
 @dataclass(frozen=True)
@@ -54,15 +54,15 @@ class CountComparison:
     machine: str
     from_ns: int
     until_ns: int
-    told: WindowResult
+    result: WindowResult
     stops: tuple[Stop, ...]
-    tally: Tally
+    tally: HandCount
 
     @property
     def pieces_agree(self) -> bool:
         """Within one piece or 1 %."""
         mine = self.tally.pieces
-        return mine is None or abs(mine - self.told.pieces) <= max(1, round(0.01 * mine))
+        return mine is None or abs(mine - self.result.pieces) <= max(1, round(0.01 * mine))
 
     @property
     def stops_agree(self) -> bool:
@@ -78,9 +78,9 @@ class CountComparison:
         """The same as plain data."""
         return {
             "machine": self.machine, "from": _iso(self.from_ns), "to": _iso(self.until_ns),
-            "pieces": {"counted": self.told.pieces, "tally": self.tally.pieces, "ok": self.pieces_agree},
+            "pieces": {"counted": self.result.pieces, "tally": self.tally.pieces, "ok": self.pieces_agree},
             "stops": {"counted": len(self.stops), "tally": self.tally.stops, "ok": self.stops_agree},
-            "unknown_s": self.told.unknown_s,
+            "unknown_s": self.result.unknown_s,
             "stop_list": [
                 {"start": _iso(stop.start_ns), "end": _iso(stop.end_ns) if stop.end_ns else None,
                  "state": stop.state.word, "reason": stop.reason}
@@ -98,7 +98,7 @@ class NoBaseline(Exception):
         self.tags = tags
 
 
-def parse_tally(text: str) -> Tally:
+def parse_hand_count(text: str) -> HandCount:
     """`pieces=412,stops=3`, either may be missing. ValueError names what is wrong."""
     given: dict[str, int] = {}
     for part in text.split(","):
@@ -106,7 +106,7 @@ def parse_tally(text: str) -> Tally:
         if key not in {"pieces", "stops"} or not value.strip().isdecimal():
             raise ValueError(f"{part.strip()!r} is no tally; write pieces=412,stops=3")
         given[key] = int(value)
-    return Tally(**given)
+    return HandCount(**given)
 
 
 class _Recorder:
@@ -160,10 +160,10 @@ async def count(
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-    told = compute(machine, window(recorder.rows, from_ns, until_ns), until_ns)
-    stops = tuple(longer_than(told.stops, setup.shortest_stop_s, until_ns))
+    result = compute(machine, window(recorder.rows, from_ns, until_ns), until_ns)
+    stops = tuple(longer_than(result.stops, setup.shortest_stop_s, until_ns))
     tally = setup.tally if setup.tally is not None else await asyncio.to_thread(_ask, setup, lang)
-    return CountComparison(machine.id, from_ns, until_ns, told, stops, tally)
+    return CountComparison(machine.id, from_ns, until_ns, result, stops, tally)
 
 
 async def _baseline(recorder: _Recorder, machine: Machine) -> None:
@@ -188,12 +188,12 @@ async def _until(
     loop = asyncio.get_running_loop()
     end_s = loop.time() + setup.for_s
     while (left_s := end_s - loop.time()) > 0:
-        await asyncio.sleep(min(BEAT_S, left_s))
+        await asyncio.sleep(min(TICK_S, left_s))
         recorder.tick()
         until_ns = recorder.watermark_ns(machine)
-        told = compute(machine, window(recorder.rows, from_ns, until_ns), until_ns)
-        state = say(f"state.{told.live.state.word}", lang) if told.live else ""
-        text = say("count.so_far", lang, pieces=number(told.pieces, lang), state=state)
+        result = compute(machine, window(recorder.rows, from_ns, until_ns), until_ns)
+        state = say(f"state.{result.live.state.word}", lang) if result.live else ""
+        text = say("count.so_far", lang, pieces=number(result.pieces, lang), state=state)
         tell(text, (now_ns() - from_ns) / 1e9, setup.for_s)
 
 
@@ -201,11 +201,11 @@ def _wait(text: str) -> None:
     click.prompt(text, default="", show_default=False, prompt_suffix=" ", err=True)
 
 
-def _ask(setup: CountSetup, lang: str) -> Tally:
+def _ask(setup: CountSetup, lang: str) -> HandCount:
     pieces = click.prompt(say("count.ask_pieces", lang), type=click.IntRange(min=0), err=True)
     stops = click.prompt(say("count.ask_stops", lang, seconds=f"{setup.shortest_stop_s:g}"),
                          type=click.IntRange(min=0), err=True)  # fmt: skip
-    return Tally(pieces, stops)
+    return HandCount(pieces, stops)
 
 
 def show(comparison: CountComparison, zone: ZoneInfo, lang: str) -> None:
@@ -213,7 +213,7 @@ def show(comparison: CountComparison, zone: ZoneInfo, lang: str) -> None:
     click.echo(say("count.title", lang, machine=comparison.machine,
                    length=duration((comparison.until_ns - comparison.from_ns) / 1e6, lang)))  # fmt: skip
     for key, counted, tallied, fine in (
-        ("pieces", comparison.told.pieces, comparison.tally.pieces, comparison.pieces_agree),
+        ("pieces", comparison.result.pieces, comparison.tally.pieces, comparison.pieces_agree),
         ("stops", len(comparison.stops), comparison.tally.stops, comparison.stops_agree),
     ):
         verdict = say("count.agree" if fine else "count.differ", lang)
@@ -223,8 +223,8 @@ def show(comparison: CountComparison, zone: ZoneInfo, lang: str) -> None:
         length_ms = ((stop.end_ns or comparison.until_ns) - stop.start_ns) / 1e6
         start = datetime.fromtimestamp(stop.start_ns / 1e9, zone)
         click.echo(f"    {start:%H:%M:%S}  {duration(length_ms, lang)}  {say(f'state.{stop.state.word}', lang)}")
-    if comparison.told.unknown_s >= 1:
-        click.echo("  " + say("count.unknown", lang, length=duration(comparison.told.unknown_s * 1000, lang)))
+    if comparison.result.unknown_s >= 1:
+        click.echo("  " + say("count.unknown", lang, length=duration(comparison.result.unknown_s * 1000, lang)))
     if not comparison.agree:
         notice(say("count.look", lang))
 

@@ -62,8 +62,8 @@ def longer_than(stops: Iterable[Stop], shortest_s: float, until_ns: int) -> list
     return [stop for stop, length_ns in lengths if length_ns >= shortest_s * 1e9]
 
 
-def running_s(told: WindowResult, until_ns: int) -> float:
+def running_s(result: WindowResult, until_ns: int) -> float:
     """How long the machine has been running at the end [s]."""
-    if told.live is None or told.live.state is not State.RUNNING:
+    if result.live is None or result.live.state is not State.RUNNING:
         return 0.0
-    return float(np.maximum(0, until_ns - told.live.since_ns)) / 1e9
+    return float(np.maximum(0, until_ns - result.live.since_ns)) / 1e9

@@ -76,10 +76,10 @@ def as_json(result: CheckResult) -> dict[str, Any]:
         "tags": [tag.as_json() for tag in result.tags],
         "machines": [
             {
-                "machine": name, "state": told_.live.state.word if told_.live else None,
-                "product": told_.live.product if told_.live else None, "pieces": told_.pieces,
+                "machine": name, "state": found.live.state.word if found.live else None,
+                "product": found.live.product if found.live else None, "pieces": found.pieces,
             }
-            for name, told_ in result.machines.items()
+            for name, found in result.machines.items()
         ],
         "data_mb_a_month": {part: round(size, 1) for part, size in month_mb(expected(site)).items()} if site else None,
         "count": result.comparison.as_json() if result.comparison else None,

@@ -99,8 +99,8 @@ class TagDescription:
     """Whether words could be swapped: two registers or more."""
 
 
-def judge(device: DeviceObservation, tag: str, facts: TagDescription, use: Use) -> TagReport:
-    """One tag's report, without what only its machine's state can tell (`still_while_running`)."""
+def tag_report(device: DeviceObservation, tag: str, facts: TagDescription, use: Use) -> TagReport:
+    """One tag's report, without what only its machine's state can tell (`with_still_counter`)."""
     rows = device.rows.get(tag, [])
     last = rows[-1] if rows else None
     good = [row for row in rows if row.quality <= Quality.UNCERTAIN]
@@ -176,7 +176,7 @@ def _too_fast(item: Counting, pieces: int, for_s: float) -> list[Fault]:
     return [Fault("faster_than_ideal", "warn", values)]
 
 
-def still_while_running(report: TagReport, running: Mapping[str, "RunningMachine"]) -> TagReport:
+def with_still_counter(report: TagReport, running: Mapping[str, "RunningMachine"]) -> TagReport:
     """The report with a warning where a machine ran for several cycles and its counter did not move."""
     for item in report.use.counts:
         run = running.get(item.machine)

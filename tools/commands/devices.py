@@ -95,13 +95,13 @@ def modbus(
     Functions 1-4 only, nothing is written. On a serial line (for example /dev/ttyUSB0) it listens first, and leaves a
     line alone on which another master asks.
     """
-    from adapters.modbus.service.asker import Politeness
+    from adapters.modbus.service.reader import RateLimit
     from adapters.modbus.service.scan import ScanPlan
     from tools.scan.command import scan_modbus
 
     plan = ScanPlan(units, tables or TABLES, min(span), max(span), step)
     peers = _peers(place, 1, serial)
-    sys.exit(scan_modbus(peers, plan, Politeness(rate, timeout), as_json=as_json, lang=lang))
+    sys.exit(scan_modbus(peers, plan, RateLimit(rate, timeout), as_json=as_json, lang=lang))
 
 
 @scan.command()
@@ -185,7 +185,7 @@ def find_bytes(
     rate: float, timeout: float, serial: Any, as_json: bool, lang: str,
 ) -> None:  # fmt: skip
     """Finds type, byte order and factor of a register, or the bit of a lamp, from what the machine shows."""
-    from adapters.modbus.service.asker import Politeness
+    from adapters.modbus.service.reader import RateLimit
     from tools.byte_order.command import find
     from tools.byte_order.search import RegisterQuestion
 
@@ -199,8 +199,8 @@ def find_bytes(
     (peer,) = _peers(place, unit, serial, one=True)
     span = span or (8 if table in {"holding", "input"} else 32)
     question = RegisterQuestion(peer, unit, table, address, span)  # type: ignore[arg-type]  # a table's name
-    politeness = Politeness(rate, timeout)
-    sys.exit(find(question, shows, politeness, watch=watch, as_json=as_json, lang=lang))
+    rate_limit = RateLimit(rate, timeout)
+    sys.exit(find(question, shows, rate_limit, watch=watch, as_json=as_json, lang=lang))
 
 
 COMMANDS = (scan, browse, find_bytes)

@@ -31,10 +31,10 @@ def check(
 ) -> None:  # fmt: skip
     """Says what is wrong with SITE.yaml, then reads each tag: value, quality, age, moving or not, and why not."""
     from tools.check.command import CheckOptions, run
-    from tools.check.count import parse_tally
+    from tools.check.count import parse_hand_count
 
     try:
-        tally = parse_tally(tally_text) if tally_text is not None else None
+        tally = parse_hand_count(tally_text) if tally_text is not None else None
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--tally") from error
     sys.exit(run(site, CheckOptions(

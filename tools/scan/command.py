@@ -10,8 +10,8 @@ from adapters.contract import DeviceMisconfigured, NotConnected
 from adapters.kinds import kind_at
 from adapters.modbus.face import explain
 from adapters.modbus.service import scan as modbus
-from adapters.modbus.service.asker import Politeness
 from adapters.modbus.service.peers import Peer, is_serial, title, typed
+from adapters.modbus.service.reader import RateLimit
 from adapters.modbus.service.registers import ScannedTable, TableOutcome
 from cli.terminal import notice, progress, show_json, show_table
 from tools.faults import full_text
@@ -20,7 +20,7 @@ from words import duration, number, say
 
 
 def scan_modbus(
-    peers: Sequence[Peer], plan: modbus.ScanPlan, politeness: Politeness, *, as_json: bool, lang: str
+    peers: Sequence[Peer], plan: modbus.ScanPlan, rate_limit: RateLimit, *, as_json: bool, lang: str
 ) -> int:
     """Scans one place with each of its possible settings until something answers.
 
@@ -28,14 +28,14 @@ def scan_modbus(
     """
     requests = plan.estimate()
     notice(say("scan.will", lang, peer=_place(peers), units=spans(plan.units), tables=", ".join(plan.tables),
-               first=plan.first, last=plan.last, rate=f"{politeness.per_s:g}", requests=number(requests, lang),
-               time=duration(1000 * requests / politeness.per_s, lang)))  # fmt: skip
+               first=plan.first, last=plan.last, rate=f"{rate_limit.per_s:g}", requests=number(requests, lang),
+               time=duration(1000 * requests / rate_limit.per_s, lang)))  # fmt: skip
     if is_serial(peers[0]):
-        silent_s = 2 * 2 * politeness.timeout_s * len(plan.units) + peers[0].listen
+        silent_s = 2 * 2 * rate_limit.timeout_s * len(plan.units) + peers[0].listen
         notice(say("scan.will_listen", lang, listen=duration(1000 * peers[0].listen, lang),
                    settings=", ".join(map(_speed, peers)), time=duration(1000 * silent_s, lang)))  # fmt: skip
     try:
-        found = asyncio.run(_first_that_answers(peers, plan, politeness, quiet=as_json))
+        found = asyncio.run(_first_that_answers(peers, plan, rate_limit, quiet=as_json))
     except (NotConnected, DeviceMisconfigured) as error:
         notice(full_text(connection_fault(error, explain), lang))
         return 1
@@ -47,7 +47,7 @@ def scan_modbus(
 
 
 async def _first_that_answers(
-    peers: Sequence[Peer], plan: modbus.ScanPlan, politeness: Politeness, *, quiet: bool
+    peers: Sequence[Peer], plan: modbus.ScanPlan, rate_limit: RateLimit, *, quiet: bool
 ) -> modbus.ScanResult:
     """The scan with the first settings that a unit answered; if none did, one where an answer made no sense, or the
     last.
@@ -56,7 +56,7 @@ async def _first_that_answers(
     with progress(quiet=quiet) as tell:
         for peer in peers:
             try:
-                found = await modbus.scan(peer, politeness, plan, tell)
+                found = await modbus.scan(peer, rate_limit, plan, tell)
             except DeviceMisconfigured as error:
                 if error.elsewhere or (peer is peers[-1] and not silent):
                     raise
@@ -64,7 +64,7 @@ async def _first_that_answers(
             if found.units:
                 return found
             silent.append(found)
-    return next((found for found in silent if found.nonsense), silent[-1])
+    return next((found for found in silent if found.invalid_answer), silent[-1])
 
 
 def _place(peers: Sequence[Peer]) -> str:
@@ -78,8 +78,8 @@ def _speed(peer: Peer) -> str:
 
 def _show(found: modbus.ScanResult, plan: modbus.ScanPlan, lang: str) -> None:
     if not found.units:
-        if found.nonsense is not None:
-            click.echo(full_text(connection_fault(found.nonsense, explain), lang))
+        if found.invalid_answer is not None:
+            click.echo(full_text(connection_fault(found.invalid_answer, explain), lang))
         click.echo(say("scan.no_unit", lang, units=spans(plan.units)))
         return
     click.echo(say("scan.found", lang, peer=title(found.peer)))

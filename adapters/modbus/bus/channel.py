@@ -1,4 +1,4 @@
-"""A stream of bytes to a serial line, through a port of this machine or a converter on the network."""
+"""A byte stream to a serial line, through a port of this machine or a converter on the network."""
 
 import asyncio
 from typing import Any
@@ -7,28 +7,25 @@ from adapters.contract import NotConnected
 
 
 class Channel(asyncio.Protocol):
-    """What came and was not taken yet. Ends when the other side closes or the port is gone."""
+    """Buffers received bytes until they are taken. ended: why it has ended (the peer closed, the port is gone), or ""."""
 
     def __init__(self) -> None:
         self.ended = ""
-        self.heard_s = float("-inf")
-        self._clock = asyncio.get_running_loop().time
         self._buffer = bytearray()
         self._came = asyncio.Event()
         self._transport: Any = None
 
     def connection_made(self, transport: Any) -> None:
-        """For transports: this is where to write."""
+        """Called by the transport when it is open."""
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """For transports: bytes came."""
+        """Called by the transport with received bytes."""
         self._buffer += data
-        self.heard_s = self._clock()
         self._came.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """For transports: nothing more will come."""
+        """Called by the transport at its end."""
         self.ended = self.ended or (str(exc) if exc else "the peer closed the connection")
         self._came.set()
 
@@ -39,13 +36,13 @@ class Channel(asyncio.Protocol):
         self._transport.write(data)
 
     def take(self, size: int | None = None) -> bytes:
-        """What has come, up to `size` bytes."""
+        """Removes and returns up to `size` received bytes (default: all)."""
         taken = bytes(self._buffer[:size])
         del self._buffer[: len(taken)]
         return taken
 
     async def exactly(self, size: int) -> bytes:
-        """The next `size` bytes. Raises `ConnectionError` if they will not come any more."""
+        """Waits for the next `size` bytes. Raises `ConnectionError` if the channel ends first."""
         while len(self._buffer) < size:
             if self.ended:
                 raise ConnectionError(self.ended)
@@ -54,14 +51,14 @@ class Channel(asyncio.Protocol):
         return self.take(size)
 
     def close(self) -> None:
-        """At once; never raises."""
+        """Closes immediately; never raises."""
         self.ended = self.ended or "closed by us"
         if self._transport is not None:
             self._transport.abort()
 
 
 async def open_tcp(host: str, port: int, timeout_s: float) -> Channel:
-    """Through a converter. Raises `NotConnected`."""
+    """A channel through a converter on the network. Raises `NotConnected`."""
     peer = f"{host}:{port}"
     try:
         async with asyncio.timeout(timeout_s):

@@ -1,8 +1,8 @@
 """Modbus RTU frames: unit (1 byte), function (1), data, checksum (2, low byte first). Pure.
 
-An RTU frame has neither a length nor a number that ties an answer to its question: an answer is known only by its
-unit, function and size. What does not fit exactly is therefore never taken for a refusal, but for a sign that the
-line is out of step (`InvalidFrame`), and the line is made quiet before anything else is asked.
+An RTU frame carries neither a length nor a transaction number: a response is recognised only by its unit, function and
+size. Anything that does not fit exactly is therefore treated as loss of synchronisation (`InvalidFrame`), never as an
+exception response, and the line must fall silent before the next request.
 """
 
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from adapters.modbus.bus.frames_tcp import EXCEPTIONS, FUNCTIONS, ExceptionRespo
 from adapters.modbus.model import BIT_TABLES, Table
 
 HEAD = 3
-"""Bytes of an answer that tell its size."""
+"""Bytes of a response that determine its size."""
 LARGEST = 256
 _EXCEPTION_SIZE = 5
 _READS = range(1, 5)
@@ -33,7 +33,7 @@ _CRC = _crc_table()
 
 
 def crc(data: bytes) -> int:
-    """The checksum; 0 over a whole sound frame.
+    """The checksum; 0 over a complete valid frame.
 
     >>> crc(bytes.fromhex("010300000001840a"))
     0
@@ -44,35 +44,35 @@ def crc(data: bytes) -> int:
     return value
 
 
-def sealed(data: bytes) -> bytes:
-    """With its checksum."""
+def with_crc(data: bytes) -> bytes:
+    """The frame with its checksum appended."""
     return data + crc(data).to_bytes(2, "little")
 
 
-def question(unit: int, table: Table, start: int, count: int) -> bytes:
-    """A frame that asks for `count` addresses of `table` from `start`."""
-    return sealed(bytes((unit, FUNCTIONS[table])) + start.to_bytes(2, "big") + count.to_bytes(2, "big"))
+def request_frame(unit: int, table: Table, start: int, count: int) -> bytes:
+    """A request for `count` addresses of `table` from `start`."""
+    return with_crc(bytes((unit, FUNCTIONS[table])) + start.to_bytes(2, "big") + count.to_bytes(2, "big"))
 
 
-def answer_size(table: Table, count: int) -> int:
-    """Bytes of a whole answer."""
+def response_size(table: Table, count: int) -> int:
+    """Size of a complete response [bytes]."""
     return 5 + ((count + 7) // 8 if table in BIT_TABLES else 2 * count)
 
 
-def size_of(head: bytes, unit: int, table: Table, count: int) -> int:
-    """Bytes of the frame that begins so. Raises `InvalidFrame` if it cannot be the answer."""
+def frame_size(head: bytes, unit: int, table: Table, count: int) -> int:
+    """Size of the frame that begins with `head` [bytes]. Raises `InvalidFrame` if it cannot be the response."""
     if head[0] != unit:
         raise InvalidFrame(f"unit {unit} was asked, {head.hex(' ')} came")
     if head[1] == FUNCTIONS[table] | 0x80:
         return _EXCEPTION_SIZE
-    size = answer_size(table, count)
+    size = response_size(table, count)
     if head[1] != FUNCTIONS[table] or head[2] != size - 5:
         raise InvalidFrame(f"function {FUNCTIONS[table]} and {size - 5} bytes were asked, {head.hex(' ')} came")
     return size
 
 
-def values_of(frame: bytes, table: Table, start: int, count: int) -> bytes:
-    """The bytes of the values in an answer of the right size. Raises `InvalidFrame` or `ExceptionResponse`."""
+def response_values(frame: bytes, table: Table, start: int, count: int) -> bytes:
+    """The bytes of the values in a response of the right size. Raises `InvalidFrame` or `ExceptionResponse`."""
     if crc(frame):
         raise InvalidFrame(f"an answer with a wrong checksum came ({len(frame)} bytes)")
     if frame[1] & 0x80:
@@ -82,29 +82,29 @@ def values_of(frame: bytes, table: Table, start: int, count: int) -> bytes:
     return frame[3:-2]
 
 
-class Heard(NamedTuple):
-    """A sound frame among what was heard. asks: it is (also) the shape of a question, so a master sent it."""
+class OverheardFrame(NamedTuple):
+    """A valid frame in overheard traffic. is_request: it has the shape of a request, so a master sent it."""
 
     unit: int
     function: int
-    asks: bool
+    is_request: bool
 
 
-def heard_in(data: bytes) -> list[Heard]:
-    """The sound frames in bytes that nobody here asked for, junk between them left out."""
+def overheard_frames(data: bytes) -> list[OverheardFrame]:
+    """The valid frames in traffic that we did not cause; junk between them is skipped."""
     found, at = [], 0
     while at + 4 < len(data):
         size, asks = next(
             ((size, asks) for size, asks in _sizes(data[at : at + 7]) if _is_frame(data, at, size)), (1, False)
         )
         if size > 1:
-            found.append(Heard(data[at], data[at + 1], asks))
+            found.append(OverheardFrame(data[at], data[at + 1], asks))
         at += size
     return found
 
 
 def _sizes(head: bytes) -> list[tuple[int, bool]]:
-    """The sizes that a frame beginning so may have, and whether that makes it a question."""
+    """The sizes that a frame with this head may have, and whether that makes it a request."""
     function = head[1]
     sizes = []
     if function in _READS:

@@ -1,4 +1,4 @@
-"""Modbus TCP frames: bytes out for a question, bytes in judged. Only functions 1 to 4 exist here, so nothing that
+"""Modbus TCP frames: requests to bytes, bytes to checked responses. Only functions 1 to 4 exist here, so nothing that
 imports this can write to a device.
 
 Frame: transaction (2 bytes), protocol 0 (2), length of what follows (2), unit (1), then function (1) and data.
@@ -10,14 +10,14 @@ from adapters.modbus.model import BIT_TABLES, Table
 
 FUNCTIONS: dict[Table, int] = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
 HEADER = struct.Struct(">HHHB")
-_QUESTION = struct.Struct(">HHHBBHH")
+_REQUEST = struct.Struct(">HHHBBHH")
 MAX_BODY = 254  # unit and 253 bytes of function and data: the standard's largest
 
 ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE = 1, 2, 3
 DEVICE_FAILURE, ACKNOWLEDGE, BUSY = 4, 5, 6
 GATEWAY_NO_PATH, GATEWAY_NO_ANSWER = 10, 11
 WRONG_LENGTH = 0
-"""Not a code of the standard: the answer carried more or fewer values than were asked for."""
+"""Not a code of the standard: the response carried more or fewer values than requested."""
 
 EXCEPTIONS = {
     WRONG_LENGTH: "wrong number of values",
@@ -34,7 +34,7 @@ EXCEPTIONS = {
 
 
 class ExceptionResponse(Exception):
-    """The device answered, and said no. code: its exception code, or `WRONG_LENGTH`."""
+    """The device refused the request. code: its exception code, or `WRONG_LENGTH`."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -42,12 +42,12 @@ class ExceptionResponse(Exception):
 
 
 class InvalidFrame(Exception):
-    """What came is not Modbus, or answers another question: the stream cannot be trusted any more."""
+    """What was received is not Modbus, or belongs to another request: the stream is out of step."""
 
 
-def question(transaction: int, unit: int, table: Table, start: int, count: int) -> bytes:
-    """A frame that asks for `count` addresses of `table` from `start`."""
-    return _QUESTION.pack(transaction, 0, 6, unit, FUNCTIONS[table], start, count)
+def request_frame(transaction: int, unit: int, table: Table, start: int, count: int) -> bytes:
+    """A request for `count` addresses of `table` from `start`."""
+    return _REQUEST.pack(transaction, 0, 6, unit, FUNCTIONS[table], start, count)
 
 
 def head(data: bytes) -> tuple[int, int, int]:
@@ -58,8 +58,8 @@ def head(data: bytes) -> tuple[int, int, int]:
     return transaction, unit, length - 1
 
 
-def values_in(body: bytes, table: Table, start: int, count: int) -> bytes:
-    """The bytes of the values in an answer's body (function and data); checked to be exactly what was asked for."""
+def response_values(body: bytes, table: Table, start: int, count: int) -> bytes:
+    """The bytes of the values in a response's body (function and data), checked against the request."""
     function, what = FUNCTIONS[table], f"{table} {start}-{start + count - 1}"
     if body[0] == function | 0x80 and len(body) == 2:
         raise ExceptionResponse(body[1], f"{what}: {EXCEPTIONS.get(body[1], 'exception')} (code {body[1]})")

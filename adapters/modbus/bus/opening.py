@@ -6,26 +6,28 @@ from functools import partial
 from adapters.modbus.bus.bus import Bus
 from adapters.modbus.bus.channel import Channel, open_tcp
 from adapters.modbus.bus.line import LineSettings, SerialLine
-from adapters.modbus.bus.probes import PATIENCE
+from adapters.modbus.bus.probes import MOST_SILENCES
 from adapters.modbus.bus.socket import SharedSocket
 from adapters.modbus.bus.timing import UNKNOWN_PACE, pace
 from adapters.modbus.model import ModbusRtuDevice, ModbusTcpDevice
 
 
-def network_bus(group: Sequence[ModbusTcpDevice], patience: int = PATIENCE) -> Bus:
-    """The bus of devices with one host and port. patience: see `LineSettings`."""
+def network_bus(group: Sequence[ModbusTcpDevice], most_silences: int = MOST_SILENCES) -> Bus:
+    """The bus of devices with one host and port. most_silences: see `LineSettings`."""
     first = group[0]
     if first.framing == "tcp":
         return SharedSocket(first.host, first.port)
     pause_s = max(device.pause_between_requests for device in group)
-    settings = LineSettings(UNKNOWN_PACE, first.listen, pause_s, echo=first.echo, reopens=False, patience=patience)
+    settings = LineSettings(
+        UNKNOWN_PACE, first.listen, pause_s, echo=first.echo, reopens=False, most_silences=most_silences
+    )
     return SerialLine(first.line, settings, partial(open_tcp, first.host, first.port))
 
 
-def serial_bus(group: Sequence[ModbusRtuDevice], patience: int = PATIENCE) -> Bus:
+def serial_bus(group: Sequence[ModbusRtuDevice], most_silences: int = MOST_SILENCES) -> Bus:
     """The line of units that share it; that they agree on its settings is checked with the site file.
 
-    patience: see `LineSettings`.
+    most_silences: see `LineSettings`.
     """
     from adapters.modbus.bus.serial_port import open_serial  # noqa: PLC0415  # a gateway without serial lines does without pyserial
 
@@ -36,6 +38,6 @@ def serial_bus(group: Sequence[ModbusRtuDevice], patience: int = PATIENCE) -> Bu
 
     pause_s = max(device.pause_between_requests for device in group)
     settings = LineSettings(
-        pace(first.baud, first.bits_per_character), first.listen, pause_s, echo=first.echo, patience=patience
+        pace(first.baud, first.bits_per_character), first.listen, pause_s, echo=first.echo, most_silences=most_silences
     )
     return SerialLine(first.port, settings, connect)

@@ -1,14 +1,14 @@
-"""One socket to a host and port, shared by the units behind it, which take turns.
+"""One socket to a host and port, shared by the units behind it, one request at a time.
 
-Strict where it matters: an answer counts only if its transaction number is that of the question; late answers are
-read away; a socket that the peer closes fails the question at once. A unit that is silent does not close the
-socket for the others, unless the next question, whoever asks it, is met with silence too.
+A response counts only if its transaction number is that of the request; late responses are discarded; a socket that the
+peer closes fails the request immediately. A silent unit does not close the socket for the others, unless the next
+request, to whichever unit, is not answered either.
 """
 
 import asyncio
 
 from adapters.contract import NotConnected
-from adapters.modbus.bus.frames_tcp import HEADER, InvalidFrame, head, question, values_in
+from adapters.modbus.bus.frames_tcp import HEADER, InvalidFrame, head, request_frame, response_values
 from adapters.modbus.plan import Request
 
 
@@ -18,7 +18,7 @@ class SharedSocket:
     def __init__(self, host: str, port: int) -> None:
         self.peer = f"{host}:{port}"
         self._host, self._port = host, port
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._users: set[object] = set()
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
@@ -30,7 +30,7 @@ class SharedSocket:
 
     async def join(self, user: object, timeout_s: float, pause_s: float) -> None:
         """Opens the socket unless it is open. Raises `NotConnected`."""
-        async with self._turn:
+        async with self._lock:
             if self._writer is None:
                 await self._open(timeout_s, pause_s)
             self._users.add(user)
@@ -42,19 +42,21 @@ class SharedSocket:
             self._drop("closed by us")
 
     async def ask(self, unit: int, request: Request, timeout_s: float) -> bytes:
-        """The bytes of the values asked for. Raises `TimeoutError` if no answer came, `ExceptionResponse` if the device
-        said no, `NotConnected` if the socket is gone or talks nonsense.
+        """The bytes of the values. Raises `TimeoutError` if no response came, `ExceptionResponse` if the device refuses,
+        `NotConnected` if the socket is gone or what it sends is no Modbus.
         """
-        async with self._turn:
+        async with self._lock:
             if self._reader is None or self._writer is None:
                 raise self._lost(self._ended)
             self._transaction = (self._transaction + 1) & 0xFFFF
             try:
                 async with asyncio.timeout(timeout_s):
-                    self._writer.write(question(self._transaction, unit, request.table, request.start, request.count))
+                    self._writer.write(
+                        request_frame(self._transaction, unit, request.table, request.start, request.count)
+                    )
                     body = await self._answer(self._reader, unit)
                 self._answered, self._silences = True, 0
-                return values_in(body, request.table, request.start, request.count)
+                return response_values(body, request.table, request.start, request.count)
             except TimeoutError:
                 self._silences += 1
                 if self._silences > 1:
@@ -83,7 +85,7 @@ class SharedSocket:
 
     async def _answer(self, reader: asyncio.StreamReader, unit: int) -> bytes:
         while True:
-            if self._head is None:  # kept apart, so that a timeout between head and body loses nothing
+            if self._head is None:  # kept, so that a timeout between header and body loses nothing
                 self._head = await reader.readexactly(HEADER.size)
             transaction, answering, size = head(self._head)
             body = await reader.readexactly(size)

@@ -1,14 +1,14 @@
-"""How long things take on a serial line. Pure; used to keep the pauses that the standard asks for and to tell
-beforehand whether a line can carry what is asked of it.
+"""How long exchanges take on a serial line: for the pauses that the standard demands, and to predict whether a line can
+carry its requests. Pure.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from adapters.modbus.bus.frames_rtu import answer_size
+from adapters.modbus.bus.frames_rtu import response_size
 from adapters.modbus.plan import Request
 
-QUESTION_BYTES = 8
+REQUEST_BYTES = 8
 FAST_BAUD = 19200
 FAST_GAP_S = 0.00175
 """Above 19200 baud the standard (Modbus over serial line 1.02, 2.5.1.1) fixes the gap between frames [s]."""
@@ -35,15 +35,15 @@ UNKNOWN_PACE = pace(9600, 11)
 
 
 def exchange_s(request: Request, line: Pace, turnaround_s: float, pause_s: float) -> float:
-    """One question, its answer, and the silence after each [s]."""
-    characters = QUESTION_BYTES + answer_size(request.table, request.count)
+    """Duration of a request, its response, and the silence after each [s]."""
+    characters = REQUEST_BYTES + response_size(request.table, request.count)
     return characters * line.char_s + max(turnaround_s, line.gap_s) + max(line.gap_s, pause_s)
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a line has to carry. cycle_s: every request once [s]; share: of the line's time that they take at their
-    periods [1], above 1 more than there is.
+    """The load of a line. cycle_s: every request once [s]; share: of the line's time, at the requests' periods [1];
+    above 1 the line cannot keep the periods.
     """
 
     cycle_s: float

@@ -29,7 +29,7 @@ _TINY: Final = 1e-6
 
 
 LIT: Final = {"on": True, "off": False, "bật": True, "tắt": False, "sáng": True}
-"""What people say of a lamp or a contact."""
+"""Words for a lamp or a contact."""
 
 
 class Fit(IntEnum):

@@ -8,10 +8,10 @@ from adapters.faults import Fault
 from adapters.modbus.bus.bus import Bus
 from adapters.modbus.bus.frames_tcp import ExceptionResponse
 from adapters.modbus.model import BIT_TABLES, ModbusTag
-from adapters.modbus.service.asker import Asker, Politeness
 from adapters.modbus.service.decodings import ORDERS, Decoding, RegisterBlock, read
 from adapters.modbus.service.faults import fault_of, refusal
 from adapters.modbus.service.peers import Peer, open_bus
+from adapters.modbus.service.reader import RateLimit, RateLimitedReader
 from adapters.modbus.service.registers import Span
 
 
@@ -22,13 +22,13 @@ async def diagnose_line(devices: Mapping[str, Peer], bad: Mapping[str, Sequence[
 
 
 async def _diagnose(device: Peer, bus: Bus, tags: Sequence[str]) -> dict[str, Fault]:
-    asker = Asker(bus, Politeness(device.max_requests_per_s or 5.0, device.timeout))
+    reader = RateLimitedReader(bus, RateLimit(device.max_requests_per_s or 5.0, device.timeout))
     found: dict[str, Fault] = {}
     try:
         for name in tags:
             tag = device.tags[name]
             try:
-                data = await asker.read(device.unit, tag.table, Span(tag.first(device.base), tag.count))
+                data = await reader.read(device.unit, tag.table, Span(tag.first(device.base), tag.count))
             except ExceptionResponse as error:
                 found[name] = refusal(error.code)
             except TimeoutError:
@@ -40,7 +40,7 @@ async def _diagnose(device: Peer, bus: Bus, tags: Sequence[str]) -> dict[str, Fa
         fault = connection_fault(error, fault_of)
         found |= {name: fault for name in tags if name not in found}
     finally:
-        asker.close()
+        reader.close()
     return found
 
 

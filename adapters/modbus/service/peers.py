@@ -1,7 +1,7 @@
-"""A Modbus server or line as it was typed: the settings that the site file would hold, and the bus they open.
+"""A Modbus server or line as typed on the command line: its settings as in the site file, and its bus.
 
-A technician rarely knows a line's speed, so a scan may try several settings in turn; each begins with listening, and
-a line on which somebody else asks is left alone, whatever its speed.
+A technician rarely knows a line's speed, so a scan may try several settings in turn. Each begins with listening, and a
+line with another master is left alone, whatever its speed.
 """
 
 import re
@@ -22,7 +22,7 @@ _ANY_TAG = {"any": {"holding": 0}}
 
 @dataclass(frozen=True)
 class Serial:
-    """How a line was said to speak; what is None or empty was not said."""
+    """Settings of a serial line from the command line; what is empty was not given."""
 
     bauds: Sequence[int] = ()
     parities: Sequence[str] = ()
@@ -38,7 +38,7 @@ def is_serial_port(place: str) -> bool:
 
 
 def peers_at(place: str, unit: int, serial: Serial, *, one: bool) -> list[Peer]:
-    """What may be found at a place, in the order in which to try. one: only the first.
+    """The settings to try at a place, in order. one: only the first.
 
     Raises pydantic's `ValidationError` where the site file would refuse the settings.
     """
@@ -57,15 +57,15 @@ def peers_at(place: str, unit: int, serial: Serial, *, one: bool) -> list[Peer]:
 
 
 def _speeds(serial: Serial) -> list[tuple[int, str]]:
-    """The common settings that agree with what was said, else everything that was."""
+    """The common settings that agree with what was given, then all other combinations of what was given."""
     bauds, parities = serial.bauds, serial.parities
     common = [
         (baud, parity)
         for baud, parity in COMMON
         if (not bauds or baud in bauds) and (not parities or parity in parities)
     ]
-    said = [(baud, parity) for baud in bauds for parity in (parities or ("none", "even"))]
-    return [*common, *(pair for pair in said if pair not in common)]
+    given = [(baud, parity) for baud in bauds for parity in (parities or ("none", "even"))]
+    return [*common, *(pair for pair in given if pair not in common)]
 
 
 def is_serial(peer: Peer) -> bool:
@@ -74,10 +74,10 @@ def is_serial(peer: Peer) -> bool:
 
 
 def open_bus(peer: Peer) -> Bus:
-    """What carries questions there; a unit that is silent may be asked again as often as the caller likes."""
+    """The bus of a peer, without a limit on requests to silent units."""
     if isinstance(peer, ModbusRtuDevice):
-        return serial_bus([peer], patience=sys.maxsize)
-    return network_bus([peer], patience=sys.maxsize)
+        return serial_bus([peer], most_silences=sys.maxsize)
+    return network_bus([peer], most_silences=sys.maxsize)
 
 
 def title(peer: Peer) -> str:
@@ -88,7 +88,7 @@ def title(peer: Peer) -> str:
 
 
 def typed(peer: Peer) -> str:
-    """The same as words of the command line."""
+    """The peer as arguments of the command line."""
     if isinstance(peer, ModbusRtuDevice):
         stop = "" if peer.stop_bits == 1 else f" --stop-bits {peer.stop_bits}"
         echo = " --echo" if peer.echo else ""
@@ -97,7 +97,7 @@ def typed(peer: Peer) -> str:
 
 
 def settings(peer: Peer) -> dict[str, object]:
-    """The same in the words of the site file, without unit and tags."""
+    """The peer as keys of the site file, without unit and tags."""
     if isinstance(peer, ModbusRtuDevice):
         given: dict[str, object] = {"kind": peer.kind, "port": peer.port, "baud": peer.baud, "parity": peer.parity}
         given |= {} if peer.stop_bits == 1 else {"stop_bits": peer.stop_bits}

@@ -1,4 +1,4 @@
-"""Which addresses of one Modbus table exist, found with few requests. Pure: it says what to ask and is told the answer.
+"""Which addresses of one Modbus table exist, found with few requests. Pure: a generator of requests that is sent their outcomes.
 
 A request is answered only if every address in it exists, so:
 
@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
-PATIENCE = 3
-"""Silences in a row, in a table that never answered, after which it is given up."""
+MOST_SILENCES = 3
+"""Missing responses in a row after which a table that never answered is given up."""
 
 
 class Span(NamedTuple):
@@ -28,7 +28,7 @@ class Span(NamedTuple):
 
 
 class ProbeOutcome(Enum):
-    """What became of a request."""
+    """The outcome of a request."""
 
     VALUES = "values"
     REFUSED = "refused"
@@ -37,7 +37,7 @@ class ProbeOutcome(Enum):
 
 
 class TableOutcome(Enum):
-    """What became of a table as a whole."""
+    """The outcome of scanning a table."""
 
     SCANNED = "scanned"
     UNSUPPORTED = "unsupported"
@@ -55,11 +55,11 @@ class ScannedTable:
     at_most: int | None = None
 
 
-Questions = Generator[Span, ProbeOutcome, bool]
+Requests = Generator[Span, ProbeOutcome, bool]
 
 
 class _GaveUp(Exception):
-    """The table need not be asked any more."""
+    """No more requests to this table."""
 
 
 @dataclass
@@ -74,16 +74,16 @@ class _Scan:
     floor: int = 0
     """The lowest address that may still belong to the stretch above it."""
     silences: int = 0
-    heard: bool = False
+    answered: bool = False
 
-    def ask(self, start: int, count: int) -> Questions:
-        """Whether the device has all of these addresses."""
+    def ask(self, start: int, count: int) -> Requests:
+        """Requests some addresses; whether the device has them all."""
         answer = yield Span(start, count)
         if answer is ProbeOutcome.NO_FUNCTION:
             raise _GaveUp(TableOutcome.UNSUPPORTED)
         self.silences = self.silences + 1 if answer is ProbeOutcome.SILENT else 0
-        self.heard |= answer is not ProbeOutcome.SILENT
-        if self.silences >= PATIENCE and not self.heard:
+        self.answered |= answer is not ProbeOutcome.SILENT
+        if self.silences >= MOST_SILENCES and not self.answered:
             raise _GaveUp(TableOutcome.SILENT)
         return answer is ProbeOutcome.VALUES
 
@@ -97,7 +97,7 @@ class _Scan:
 
 
 def scan_table(first: int, last: int, block: int, step: int) -> Generator[Span, ProbeOutcome, ScannedTable]:
-    """Yields what to ask, wants an `ProbeOutcome` for each, returns what was found in `first`..`last`, both included.
+    """Yields spans to request, is sent the `ProbeOutcome` of each, and returns what exists in `first`..`last`, both included.
 
     block: most addresses in one request; step: distance of the samples within a refused block.
     """
@@ -117,7 +117,7 @@ def scan_table(first: int, last: int, block: int, step: int) -> Generator[Span, 
 
 
 def _sample(scan: _Scan, at: int, end: int) -> Generator[Span, ProbeOutcome, int]:
-    """Looks for stretches in the refused block `[at, end)`; where to go on."""
+    """Searches the refused block `[at, end)` for stretches; the address at which to continue."""
     if end - at == 1:
         scan.floor = end
         return end
@@ -163,6 +163,6 @@ def _right(scan: _Scan, sample: int, end: int) -> Generator[Span, ProbeOutcome, 
 
 
 def requests_if_empty(first: int, last: int, block: int, step: int) -> int:
-    """Requests for a table of which nothing exists: blocks and samples."""
+    """Requests for a table that is empty: blocks and samples."""
     whole, rest = divmod(last - first + 1, block)
     return whole * (1 + -(-block // step)) + (1 + -(-rest // step) if rest else 0)

@@ -7,8 +7,8 @@ from typing import Any
 
 from adapters.contract import NotConnected
 from adapters.modbus.model import BIT_TABLES, Table
-from adapters.modbus.service.asker import Asker, NoUnit, Politeness
 from adapters.modbus.service.peers import Peer, open_bus, settings, title
+from adapters.modbus.service.reader import NoUnit, RateLimit, RateLimitedReader
 from adapters.modbus.service.registers import (
     ProbeOutcome,
     ScannedTable,
@@ -21,16 +21,16 @@ from adapters.modbus.service.registers import (
 REGISTERS_AT_ONCE = 125
 BITS_AT_ONCE = 2000
 IN_STEP_S = 1.0
-"""Silence after which a unit that lost count of the frames on its line is in step again: some read what is asked of
-others as if it were answered, and wait half a second for the rest [s]."""
+"""Silence after which a unit that lost frame synchronisation has recovered: some take a request to another unit for a
+response, and wait half a second for the rest of it [s]."""
 
 Progress = Callable[[str, int, int], None]
-"""Told what is being looked at, how much of it is done, and how much there is."""
+"""Called with what is being scanned, how much of it is done, and how much there is."""
 
 
 @dataclass(frozen=True)
 class ScanPlan:
-    """What to look at. Addresses `first`..`last`, both included; step: distance of samples in what is refused."""
+    """What to scan. Addresses `first`..`last`, both included; step: distance of samples in refused blocks."""
 
     units: Sequence[int]
     tables: Sequence[Table]
@@ -39,19 +39,20 @@ class ScanPlan:
     step: int = 10
 
     def estimate(self) -> int:
-        """Requests that a server with one unit and nothing in its tables would cost."""
+        """Requests for a server with one unit whose tables are empty."""
         tables = (requests_if_empty(self.first, self.last, _block(table), self.step) for table in self.tables)
         return 2 * len(self.units) + sum(tables)
 
 
 @dataclass(frozen=True)
 class ScanResult:
-    """What was found: for each unit that answers, its tables. nonsense: what was said about answers that made none."""
+    """What was found: for each unit that answers, its tables. invalid_answer: the error of the latest response
+    that was no Modbus."""
 
     peer: Peer
     units: Mapping[int, Mapping[Table, ScannedTable]]
     requests: int
-    nonsense: NotConnected | None = None
+    invalid_answer: NotConnected | None = None
 
     def as_json(self, plan: ScanPlan) -> dict[str, Any]:
         """The same as plain data."""
@@ -77,56 +78,58 @@ class ScanResult:
         }
 
 
-async def scan(peer: Peer, politeness: Politeness, plan: ScanPlan, progress: Progress) -> ScanResult:
-    """Looks for units, then through the tables of each.
+async def scan(peer: Peer, rate_limit: RateLimit, plan: ScanPlan, progress: Progress) -> ScanResult:
+    """Finds units, then scans the tables of each.
 
     Raises `NotConnected` if the peer cannot be reached, `DeviceMisconfigured` if it must be left alone.
     """
-    asker = Asker(open_bus(peer), politeness)
+    reader = RateLimitedReader(open_bus(peer), rate_limit)
     try:
-        await asker.open()
-        return await _scan(peer, asker, plan, progress)
+        await reader.open()
+        return await _scan(peer, reader, plan, progress)
     finally:
-        asker.close()
+        reader.close()
 
 
-async def _scan(peer: Peer, asker: Asker, plan: ScanPlan, progress: Progress) -> ScanResult:
+async def _scan(peer: Peer, reader: RateLimitedReader, plan: ScanPlan, progress: Progress) -> ScanResult:
     answering = []
     for number, unit in enumerate(plan.units):
         progress(f"unit {unit}", number, len(plan.units))
-        if await _answers(asker, unit, plan.first):
+        if await _answers(reader, unit, plan.first):
             answering.append(unit)
     units: dict[int, dict[Table, ScannedTable]] = {}
     for unit in answering:
         units[unit] = {}
         for table in plan.tables:
-            units[unit][table] = await _table(asker, unit, table, plan, progress)
+            units[unit][table] = await _table(reader, unit, table, plan, progress)
             if units[unit][table].outcome is TableOutcome.SILENT:
                 await asyncio.sleep(IN_STEP_S)
-                units[unit][table] = await _table(asker, unit, table, plan, progress)
-    return ScanResult(peer, units, asker.requests, asker.nonsense)
+                units[unit][table] = await _table(reader, unit, table, plan, progress)
+    return ScanResult(peer, units, reader.requests, reader.invalid_answer)
 
 
-async def _answers(asker: Asker, unit: int, address: int) -> bool:
-    """Whether a unit says anything at all; a refusal is an answer."""
+async def _answers(reader: RateLimitedReader, unit: int, address: int) -> bool:
+    """Whether a unit responds at all; an exception response counts."""
     tables: tuple[Table, ...] = ("holding", "input")
     try:
         for table in tables:
-            if await asker.answer(unit, table, Span(address, 1)) is not ProbeOutcome.SILENT:
+            if await reader.answer(unit, table, Span(address, 1)) is not ProbeOutcome.SILENT:
                 return True
     except NoUnit:
         return False
     return False
 
 
-async def _table(asker: Asker, unit: int, table: Table, plan: ScanPlan, progress: Progress) -> ScannedTable:
+async def _table(
+    reader: RateLimitedReader, unit: int, table: Table, plan: ScanPlan, progress: Progress
+) -> ScannedTable:
     size = plan.last - plan.first + 1
     questions = scan_table(plan.first, plan.last, _block(table), plan.step)
     span = next(questions)
     while True:
         progress(f"unit {unit} {table}", span.start - plan.first, size)
         try:
-            answer = await asker.answer(unit, table, span)
+            answer = await reader.answer(unit, table, span)
         except NoUnit:
             answer = ProbeOutcome.SILENT
         try:

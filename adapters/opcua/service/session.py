@@ -11,7 +11,7 @@ from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.uaerrors import UaError
 
-from adapters.opcua.errors import judged
+from adapters.opcua.errors import connection_error
 from adapters.opcua.model import OpcUaDevice
 from adapters.opcua.security import secure
 
@@ -56,11 +56,11 @@ async def session(device: OpcUaDevice, login: tuple[str, str] | None = None) -> 
         opened = ServerSession(client, await _limits(client), await client.get_namespace_array())
     except (OSError, UaError, ValueError) as error:
         client.disconnect_socket()
-        raise judged(error, device.url, reached=False) from error
+        raise connection_error(error, device.url, reached=False) from error
     try:
         yield opened
     except (OSError, UaError) as error:
-        raise judged(error, device.url, reached=True) from error
+        raise connection_error(error, device.url, reached=True) from error
     finally:
         try:
             await client.disconnect()

@@ -1,4 +1,4 @@
-"""Asks a Modbus server or line single questions, politely: never faster than told, read-only functions only."""
+"""Single read requests to a Modbus server or line, rate-limited; read-only functions."""
 
 import asyncio
 from dataclasses import dataclass
@@ -21,33 +21,33 @@ from adapters.modbus.service.registers import ProbeOutcome, Span
 CONNECT_S = 3.0
 BUSY_TRIES = 5
 BUSY_PAUSE_S = 1.0
-"""A device that starts up, or works on something, says so for a few seconds [s]."""
+"""Between tries: a device that is starting up or working reports busy for a few seconds [s]."""
 
 
 class NoUnit(Exception):
-    """A gateway answered for a unit that is not there."""
+    """A gateway reports that the unit behind it does not answer."""
 
 
 @dataclass(frozen=True)
-class Politeness:
-    """per_s: most requests in a second; timeout_s: how long one answer may take."""
+class RateLimit:
+    """per_s: most requests a second [1/s]; timeout_s: how long a response may take [s]."""
 
     per_s: float = 5.0
     timeout_s: float = 1.0
 
 
-class Asker:
-    """One bus. Opened by the first question, opened again when the peer closed it.
+class RateLimitedReader:
+    """One bus, opened by the first request and reopened when the peer has closed it.
 
-    nonsense: what was said about the latest answer that made no sense, if there was one.
+    invalid_answer: the error of the latest response that was no Modbus, if there was one.
     """
 
-    def __init__(self, bus: Bus, politeness: Politeness) -> None:
+    def __init__(self, bus: Bus, rate_limit: RateLimit) -> None:
         self._bus = bus
-        self._polite = politeness
+        self._limit = rate_limit
         self._not_before_s = float("-inf")
         self.requests = 0
-        self.nonsense: NotConnected | None = None
+        self.invalid_answer: NotConnected | None = None
 
     async def open(self) -> None:
         """Makes sure that the bus is open. Raises `NotConnected`; `DeviceMisconfigured` if another master is on a line."""
@@ -69,7 +69,7 @@ class Asker:
         return await self._once(unit, table, span)
 
     async def answer(self, unit: int, table: Table, span: Span) -> ProbeOutcome:
-        """What became of a question. A peer that closes the socket instead of answering was silent.
+        """The outcome of a request. A peer that closes the socket instead of answering counts as silent.
 
         Raises `NoUnit`, and `NotConnected` if the peer cannot be reached any more.
         """
@@ -79,25 +79,25 @@ class Asker:
             if refusal.code in {GATEWAY_NO_ANSWER, GATEWAY_NO_PATH}:
                 raise NoUnit(str(refusal)) from refusal
             if refusal.code in {BUSY, ACKNOWLEDGE}:
-                return ProbeOutcome.SILENT  # that says nothing of the address
+                return ProbeOutcome.SILENT  # which says nothing about the address
             return ProbeOutcome.NO_FUNCTION if refusal.code == ILLEGAL_FUNCTION else ProbeOutcome.REFUSED
         except TimeoutError:
             return ProbeOutcome.SILENT
         except NotConnected as error:
-            self.nonsense = error if isinstance(error.__cause__, InvalidFrame) else self.nonsense
-            await self.open()  # raises if it was not only this question that the peer disliked
+            self.invalid_answer = error if isinstance(error.__cause__, InvalidFrame) else self.invalid_answer
+            await self.open()  # raises if the peer rejects more than this request
             return ProbeOutcome.SILENT
         return ProbeOutcome.VALUES
 
     async def _once(self, unit: int, table: Table, span: Span) -> bytes:
         clock = asyncio.get_running_loop().time
         await asyncio.sleep(max(0.0, self._not_before_s - clock()))
-        self._not_before_s = clock() + 1 / self._polite.per_s
+        self._not_before_s = clock() + 1 / self._limit.per_s
         await self.open()
         self.requests += 1
         try:
-            return await self._bus.ask(unit, Request(table, span.start, span.size, 1.0, ()), self._polite.timeout_s)
+            return await self._bus.ask(unit, Request(table, span.start, span.size, 1.0, ()), self._limit.timeout_s)
         except TimeoutError as error:
             if isinstance(error.__cause__, InvalidFrame):
-                self.nonsense = self._bus.silence(unit, self._polite.timeout_s)
+                self.invalid_answer = self._bus.silence(unit, self._limit.timeout_s)
             raise
