@@ -1,7 +1,7 @@
 """OPC UA: subscribed by default, or polled. One session, no method calls, nothing is ever written.
 
-A subscription that has died looks exactly like a machine at rest, so three things are watched: a heartbeat node
-that changes by itself, the server's keep-alives, and once a minute a read of every node beside the subscription.
+A subscription that has died looks exactly like an idle machine, so three things are watched: a heartbeat node that
+changes by itself, the server's keep-alives, and once a minute a read of every node beside the subscription.
 """
 
 import asyncio
@@ -27,14 +27,14 @@ from adapters.opcua.values import clock_off_ns
 from config.devices.device import SHORTEST_STALE_AFTER_S
 
 RECHECK_S = 60.0
-"""How often refused nodes are asked for again, and subscribed values compared with read ones [s]."""
+"""How often refused nodes are requested again, and subscribed values compared with read ones [s]."""
 SESSION_MS = 60_000
-"""How long a server keeps the session of a gateway that has lost power: few PLCs have more than ten to give."""
+"""How long a server keeps the session of a gateway that lost power: few PLCs allow more than ten sessions [ms]."""
 
 
 def open_device(device: OpcUaDevice, now_ns: Callable[[], int]) -> Adapter:
     """One server."""
-    # asyncua logs each failing publish with its traceback, once a second; what matters is raised.
+    # asyncua logs each failing publish with a traceback, once a second; errors that matter are raised.
     logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)
     return OpcUa(device, now_ns)
 
@@ -49,7 +49,7 @@ class OpcUa:
 
     def __init__(self, device: OpcUaDevice, now_ns: Callable[[], int]) -> None:
         self._device, self._now_ns = device, now_ns
-        self._subscribed = device.mode == "subscribe"
+        self._period_s = min(map(device.period_s, device.tags))
         self._changes = ChangedValues(now_ns)
         self._client: Client | None = None
         self._nodes: dict[str, ua.NodeId] = {}
@@ -65,12 +65,10 @@ class OpcUa:
     @property
     def period_s(self) -> float:
         """The publishing interval, or the shortest polling period [s]."""
-        if self._subscribed:
-            return self._device.every
-        return min(tag.every or self._device.every for tag in self._device.tags.values())
+        return self._period_s
 
     async def connect(self) -> None:
-        """Session, namespaces, and the subscription if there is to be one."""
+        """Opens the session, resolves the nodes, and subscribes unless the device is polled."""
         device = self._device
         client = Client(device.url, timeout=device.timeout, watchdog_intervall=device.timeout)
         client.session_timeout = SESSION_MS
@@ -86,7 +84,7 @@ class OpcUa:
                 self._recheck_s = asyncio.get_running_loop().time() + RECHECK_S
                 self._limits = await limits_of(client, device.max_nodes_per_request)
                 await self._resolve(client, tuple(device.tags))
-                if self._subscribed:
+                if not device.is_polled:
                     self._subscriptions = Subscriptions(client, device, self._limits, self._heartbeat, self._now_ns)
                     await self._subscribe(self._subscriptions, tuple(device.tags))
                 else:
@@ -97,7 +95,7 @@ class OpcUa:
                 raise connection_error(error, device.url, reached=reached) from error
 
     async def read(self) -> Reading:
-        """What the subscription brought, or the values of the nodes that are due."""
+        """The values that the subscriptions received, or those of the nodes that are due."""
         client = self._client
         if client is None or client.uaclient.state is not UaClientState.CONNECTED:
             raise NotConnected(f"{self._device.url}: the connection was lost, or the server stopped answering")
@@ -108,7 +106,7 @@ class OpcUa:
             raise NotConnected(f"{self._device.url}: {what}") from error
 
     async def close(self) -> None:
-        """Ends the session; what a dead server cannot confirm is dropped."""
+        """Ends the session, without waiting long for a dead server to confirm."""
         client, self._client = self._client, None
         if client is None:
             return
@@ -116,14 +114,14 @@ class OpcUa:
         try:
             async with asyncio.timeout(min(self._device.timeout, 2.0) if alive else 0.5):
                 await client.disconnect()
-        except Exception:  # noqa: BLE001, S110  # whatever a half-open client says, it is over
+        except Exception:  # noqa: BLE001, S110  # a half-open client may raise anything
             pass
         finally:
             with contextlib.suppress(Exception):
                 client.disconnect_socket()
 
     async def _resolve(self, client: Client, names: Sequence[str]) -> None:
-        """Finds the namespaces anew: their numbers may change whenever a server starts."""
+        """Resolves node ids; namespaces are read each time, since their numbers may change when a server restarts."""
         namespaces = await client.get_namespace_array()
         heartbeat = self._device.heartbeat
         self._heartbeat = node_id(heartbeat, namespaces) if heartbeat else None
@@ -133,9 +131,9 @@ class OpcUa:
                 self._nodes[name] = node
 
     async def _subscribe(self, subscriptions: Subscriptions, names: Sequence[str]) -> None:
-        outcome = await subscriptions.add({name: self._nodes[name] for name in names if name in self._nodes})
-        self._beyond |= outcome.beyond
-        self._refused = (self._refused | set(names)) - outcome.watched - outcome.beyond
+        result = await subscriptions.add({name: self._nodes[name] for name in names if name in self._nodes})
+        self._beyond |= result.beyond
+        self._refused = (self._refused | set(names)) - result.watched - result.beyond
 
     async def _collected(self, client: Client, subscriptions: Subscriptions) -> Reading:
         now_s = asyncio.get_running_loop().time()
@@ -150,21 +148,21 @@ class OpcUa:
             for handle, data, at_ns in subscriptions.take()
             for row in self._changes.rows(names[handle], data, at_ns)
         ]
-        asked = self._due(self._beyond, now_s)
-        rows += await self._read_nodes(client, asked)
+        polled = self._due(self._beyond, now_s)
+        rows += await self._read_nodes(client, polled)
         if now_s >= self._recheck_s:
             self._recheck_s = now_s + RECHECK_S
-            # A value that no notification brought becomes a row, so that nothing stays stuck.
+            # A value that no notification brought becomes a row, so that no tag stays outdated.
             watched = {name: node for name, node in self._nodes.items() if name not in self._refused}
             rows += await self._read_nodes(client, watched)
             if self._refused:
-                again = tuple(self._refused)
-                await self._resolve(client, again)
-                await self._subscribe(subscriptions, again)
+                refused = tuple(self._refused)
+                await self._resolve(client, refused)
+                await self._subscribe(subscriptions, refused)
         t_ns = max(subscriptions.last_contact_ns, self._changes.confirmed_until_ns)
         rows += self._changes.bad_rows((name for name in self._device.tags if name in self._refused), t_ns)
         self._changes.confirmed_until_ns = t_ns
-        confirmed = tuple(name for name in self._changes.tags if name not in self._beyond or name in asked)
+        confirmed = tuple(name for name in self._changes.tags if name not in self._beyond or name in polled)
         return Reading(t_ns, rows, confirmed, subscriptions.clock_off_ns())
 
     async def _polled(self, client: Client) -> Reading:
@@ -184,18 +182,18 @@ class OpcUa:
     async def _clock_off(self, client: Client) -> int | None:
         if self._heartbeat is None:
             return None
-        (told,) = await client.uaclient.session.read_attributes([self._heartbeat], AttributeIds.Value)
-        return clock_off_ns(told, self._now_ns())
+        (clock,) = await client.uaclient.session.read_attributes([self._heartbeat], AttributeIds.Value)
+        return clock_off_ns(clock, self._now_ns())
 
     def _due(self, names: Iterable[str], now_s: float) -> dict[str, ua.NodeId]:
-        """Those of `names` whose turn to be asked it is; their next turn begins now."""
+        """Those of `names` that are due to be read; they are due again a period later."""
         due = {name: self._nodes[name] for name in names if self._due_s.get(name, now_s) <= now_s}
         for name in due:
-            self._due_s[name] = now_s + (self._device.tags[name].every or self._device.every) - self.period_s / 2
+            self._due_s[name] = now_s + (self._device.tags[name].every or self._device.every) - self._period_s / 2
         return due
 
     async def _read_nodes(self, client: Client, nodes: Mapping[str, ua.NodeId]) -> list[Row]:
-        """Rows of what these nodes hold now."""
+        """Reads nodes; rows of the values that changed."""
 
         async def ask(part: Sequence[ua.NodeId]) -> list[ua.DataValue]:
             found: list[ua.DataValue] = await client.uaclient.session.read_attributes(list(part), AttributeIds.Value)

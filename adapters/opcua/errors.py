@@ -1,4 +1,4 @@
-"""What an error of asyncua means for the supervisor: try again, try gently, or wait for another configuration."""
+"""Errors of asyncua as errors of the adapter contract: passing, to be retried gently, or a matter of configuration."""
 
 from asyncua.ua.status_codes import StatusCodes
 from asyncua.ua.uaerrors import UaError, UaStatusCodeError
@@ -23,12 +23,12 @@ ELSEWHERE = {
     StatusCodes.BadSecurityPolicyRejected,
     StatusCodes.BadSecurityModeRejected,
 }
-"""What somebody at the server can mend. Not users and passwords: trying those again may lock an account."""
+"""What can be fixed at the server, so it is tried again. Not users and passwords: retries may lock an account."""
 CROWDED = {StatusCodes.BadTooManySessions, StatusCodes.BadMaxConnectionsReached, StatusCodes.BadTcpServerTooBusy}
 
 
 def connection_error(error: Exception, url: str, *, reached: bool) -> NotConnected | DeviceMisconfigured:
-    """The error to raise for what stopped a connection attempt. reached: the socket had been opened."""
+    """The error to raise for a failed connection attempt. reached: the socket had been opened."""
     if isinstance(error, NotConnected | DeviceMisconfigured):
         return error
     if isinstance(error, UaStatusCodeError):

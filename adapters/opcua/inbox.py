@@ -1,21 +1,22 @@
-"""What one OPC UA subscription brought."""
+"""Notifications of one OPC UA subscription."""
 
 from dataclasses import dataclass, field
 
 from asyncua import ua
 
 HEARTBEAT = 2**31 - 1
-"""The handle of the node that changes by itself."""
+"""Client handle of the heartbeat node."""
 
 Notification = tuple[int, ua.DataValue, int]
-"""One value that came: the tag's place among the device's tags, the value, and when it came [ns UTC]."""
+"""A value: the tag's index among the device's tags, the value, and when it was received [ns UTC]."""
 
 
 @dataclass
 class Inbox:
-    """What one subscription brought since it was last emptied, and when it was last heard of.
+    """Notifications since they were last taken, and when the server was last heard of.
 
-    items: how many it holds; lost: why it has ended, if it has; heartbeat: the heartbeat's last value, and when it came.
+    items: monitored items of the subscription; lost: why it has ended, ""; heartbeat: the latest value of the heartbeat
+    node, and when it was received [ns UTC].
     """
 
     id: int = 0
@@ -25,14 +26,14 @@ class Inbox:
     last_contact_ns: int = 0
     lost: str = ""
     heartbeat: tuple[ua.DataValue, int] | None = None
-    notes: list[Notification] = field(default_factory=list)
+    notifications: list[Notification] = field(default_factory=list)
 
     def mark_alive(self, now_s: float, now_ns: int) -> None:
-        """The server answered."""
+        """The server has sent something."""
         self.last_contact_s, self.last_contact_ns = now_s, now_ns
 
     def received(self, result: ua.PublishResult, now_s: float, now_ns: int) -> None:
-        """A publication: values, a heartbeat, a keep-alive without anything, or the end."""
+        """Handles a publication: values, heartbeat, an empty keep-alive, or the end of the subscription."""
         for part in result.NotificationMessage.NotificationData or ():
             if isinstance(part, ua.StatusChangeNotification):
                 if part.Status is not None and part.Status.is_bad():
@@ -43,5 +44,5 @@ class Inbox:
                     if item.ClientHandle == HEARTBEAT:
                         self.heartbeat = (item.Value, now_ns)
                     else:
-                        self.notes.append((item.ClientHandle, item.Value, now_ns))
+                        self.notifications.append((item.ClientHandle, item.Value, now_ns))
         self.mark_alive(now_s, now_ns)

@@ -1,4 +1,4 @@
-"""What an OPC UA server can take in one request, and in one subscription: it says so, or says no."""
+"""Limits of an OPC UA server for requests and subscriptions: as stated by it, or found by refusals."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -28,11 +28,11 @@ class ServerLimits:
 
 
 async def limits_of(client: Client, most: int) -> ServerLimits:
-    """What the server says of itself, but in one request never more than `most`."""
+    """The limits that the server states, but at most `most` nodes in one request."""
     nodes = [ua.NodeId.from_string(f"i={number}") for number in _ASKED]
     try:
         found = await client.uaclient.session.read_attributes(nodes, AttributeIds.Value)
-    except UaStatusCodeError:  # three at once are too many for it
+    except UaStatusCodeError:  # even three nodes are too many for it
         return ServerLimits(1, min(most, 1))
     reads, items, in_all = (_number(data) for data in found)
     return ServerLimits(min(most, reads or most), min(most, items or most), in_all)
@@ -41,7 +41,7 @@ async def limits_of(client: Client, most: int) -> ServerLimits:
 async def in_batches(
     wanted: Sequence[Any], limits: ServerLimits, kind: str, ask: Callable[[Sequence[Any]], Awaitable[Sequence[T]]]
 ) -> list[T]:
-    """`ask` for a part at a time, as many as `limits` allows for `kind` (`reads` or `items`).
+    """Calls `ask` with batches of as many as `limits` allows for `kind` (`reads` or `items`).
 
     A server that finds even that too much is asked for half from then on.
     """

@@ -1,4 +1,4 @@
-"""Node ids as written in the site file to node ids of one server."""
+"""Node ids of the site file as node ids of one server."""
 
 from collections.abc import Sequence
 

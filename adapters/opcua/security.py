@@ -1,4 +1,4 @@
-"""Who we are to an OPC UA server, and who it must be: certificates on disk and the session's user."""
+"""Security of a session: our certificate and user, and the server's pinned certificate."""
 
 import socket
 from pathlib import Path
@@ -17,11 +17,11 @@ from adapters.contract import DeviceMisconfigured
 from adapters.opcua.model import OpcUaDevice
 
 VALID_DAYS = 7300
-"""A technician trusts our certificate once, at the server; it should not end before the machine does."""
+"""A technician trusts our certificate at the server once; it should outlive the machine."""
 
 
 async def secure(client: Client, device: OpcUaDevice) -> None:
-    """Gives `client` the user, certificate and security that the site file asks for; makes files that are absent."""
+    """Sets the user, certificate and security of the site file on `client`; creates missing files."""
     client.application_uri = device.application_uri
     if device.user is not None:
         client.set_user(device.user)
@@ -102,7 +102,7 @@ def _password(device: OpcUaDevice) -> str:
 
 
 def _make_certificate(certificate: Path, key: Path, application_uri: str) -> None:
-    """A self-signed certificate, if it is not there; its key too, unless there is one."""
+    """Creates a self-signed certificate unless it exists, and its key unless that exists."""
     if certificate.exists():
         if key.exists():
             return
@@ -125,7 +125,7 @@ def _make_certificate(certificate: Path, key: Path, application_uri: str) -> Non
 
 
 def _private_key(path: Path) -> RSAPrivateKey:
-    """The key in that file, made if there is none. A power cut leaves a key without a certificate, never the reverse."""
+    """The key in that file, created if missing. A power cut may leave a key without a certificate, never the reverse."""
     if path.exists():
         found = load_pem_private_key(path.read_bytes(), None)
         if not isinstance(found, RSAPrivateKey):
@@ -138,7 +138,7 @@ def _private_key(path: Path) -> RSAPrivateKey:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """The whole file or none of it."""
+    """Writes atomically: the whole file or nothing."""
     temporary = path.with_name(path.name + ".tmp")
     temporary.unlink(missing_ok=True)
     temporary.touch(mode=0o600)

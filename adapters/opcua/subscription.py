@@ -1,11 +1,11 @@
 """The subscriptions of one session.
 
-asyncua's own Subscription hides keep-alives, starts a task for each value and gives its handles too late for a
-quick server; the services below it do none of that.
+asyncua's own Subscription hides keep-alives, starts a task for each value and assigns its handles too late for a fast
+server; the services below it do none of that.
 
-One subscription is enough for most servers. Where one cannot hold all items, further ones are made until all are
-held; what the server will not hold at all is told apart, so that it can be asked for instead. Each has a heartbeat of
-its own: one that has died silently is noticed though the others live.
+One subscription is enough for most servers. Where one cannot hold all items, more are created; tags for which the server
+has no room at all are reported separately, so that they can be polled. Each subscription has a heartbeat item of its
+own: one that dies silently is noticed even if the others live.
 """
 
 import asyncio
@@ -27,16 +27,16 @@ from adapters.opcua.model import OpcUaDevice
 from adapters.opcua.values import clock_off_ns
 
 KEEP_ALIVE_COUNT = 2
-"""Publishing intervals without news after which the server says that it is alive."""
+"""Publishing intervals without changes after which the server sends a keep-alive."""
 LIFETIME_S = 60.0
-"""How long the server keeps a subscription that nobody asks about [s]."""
+"""How long the server keeps a subscription without publish requests [s]."""
 _NO_FILTER: Final = {StatusCodes.BadMonitoredItemFilterUnsupported, StatusCodes.BadFilterNotAllowed}
 _FULL: Final = StatusCodes.BadTooManyMonitoredItems
 
 
 @dataclass(frozen=True)
 class MonitoringResult:
-    """Tags by what became of them. beyond: the server has no room for them, though they may exist."""
+    """Tags by result; in neither: refused. watched: monitored; beyond: the server has no room for them."""
 
     watched: set[str]
     beyond: set[str]
@@ -70,29 +70,29 @@ class Subscriptions:
 
     @property
     def last_contact_s(self) -> float:
-        """Since when all of them have been heard of [s, monotonic]."""
+        """When the subscription that has been silent longest was last heard of [s, monotonic]."""
         return min(inbox.last_contact_s for inbox in self._inboxes)
 
     @property
     def last_contact_ns(self) -> int:
-        """The same in gateway time [ns UTC]."""
+        """The same as `last_contact_s` in gateway time [ns UTC]."""
         return min(inbox.last_contact_ns for inbox in self._inboxes)
 
     def clock_off_ns(self) -> int | None:
-        """Ours minus the time that the server last told as its own [ns]; None if its heartbeat is no time."""
-        beats = [inbox.heartbeat for inbox in self._inboxes if inbox.heartbeat]
-        return clock_off_ns(*beats[0]) if beats else None
+        """Gateway time minus the server's clock by its latest heartbeat [ns]; None if the heartbeat is no time."""
+        heartbeats = [inbox.heartbeat for inbox in self._inboxes if inbox.heartbeat]
+        return clock_off_ns(*heartbeats[0]) if heartbeats else None
 
     def take(self) -> list[Notification]:
-        """What has come, and empties the inboxes."""
-        notes: list[Notification] = []
+        """Removes and returns all received notifications."""
+        taken: list[Notification] = []
         for inbox in self._inboxes:
-            fresh, inbox.notes = inbox.notes, []
-            notes += fresh
-        return notes
+            fresh, inbox.notifications = inbox.notifications, []
+            taken += fresh
+        return taken
 
     async def add(self, nodes: Mapping[str, ua.NodeId]) -> MonitoringResult:
-        """Watches tags by name, opening subscriptions as they are needed."""
+        """Monitors tags by name, creating subscriptions as needed."""
         watched: set[str] = set()
         left = list(nodes)
         inbox = self._inboxes[-1] if self._inboxes else await self._open()
@@ -100,11 +100,13 @@ class Subscriptions:
             room = self._limits.items_in_all - inbox.items if self._limits.items_in_all else len(left)
             part = left[: max(0, room)]
             codes = await self._add(inbox, [self._item(name, nodes[name]) for name in part])
-            held = {name for name, code in zip(part, codes, strict=True) if code >> 30 == 0}
+            accepted = {name for name, code in zip(part, codes, strict=True) if code >> 30 == 0}
             full = {name for name, code in zip(part, codes, strict=True) if code == _FULL}
-            watched |= held
+            watched |= accepted
             left = [name for name in left if name in full or name not in part]
-            if left and not held and inbox.items <= 1:  # even an empty one takes none: the server as a whole is full
+            if (
+                left and not accepted and inbox.items <= 1
+            ):  # even an empty subscription accepts none: the server is full
                 break
             if left:
                 try:
@@ -138,7 +140,7 @@ class Subscriptions:
         return _item(node, self._handles[name], tag.every or self._device.every, tag.queue, tag.deadband)
 
     async def _add(self, inbox: Inbox, items: list[ua.MonitoredItemCreateRequest]) -> list[int]:
-        """The status of each item. One that cannot be filtered is watched unfiltered."""
+        """The status of each item. One that cannot be filtered is monitored unfiltered."""
 
         async def ask(part: Sequence[ua.MonitoredItemCreateRequest]) -> list[int]:
             parameters = ua.CreateMonitoredItemsParameters(
@@ -151,8 +153,8 @@ class Subscriptions:
         plain = [place for place, code in enumerate(codes) if code in _NO_FILTER]
         for place in plain:
             items[place].RequestedParameters.Filter = None
-        again = await in_batches([items[place] for place in plain], self._limits, "items", ask)
-        for place, code in zip(plain, again, strict=True):
+        unfiltered = await in_batches([items[place] for place in plain], self._limits, "items", ask)
+        for place, code in zip(plain, unfiltered, strict=True):
             codes[place] = code
         inbox.items += sum(code >> 30 == 0 for code in codes)
         return codes

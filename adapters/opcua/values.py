@@ -1,4 +1,4 @@
-"""OPC UA data values to ours: what a value means, how good it is, and when it was true on the gateway's clock."""
+"""OPC UA data values as rows need them: value, quality, and time on the gateway's clock."""
 
 import math
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,8 @@ from oee.model.states import Quality
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FAR_OFF_NS = 3_600_000_000_000
-"""A device clock further away than this says nothing about when: PLCs start in 2000, and set values have no date."""
+"""A device clock further off than this is not used for dating: PLCs start in the year 2000, and constants have no
+date [ns]."""
 WINDOW_NS = 60_000_000_000
 
 _MICROSECOND = timedelta(microseconds=1)
@@ -36,9 +37,9 @@ def source_ns_of(data: ua.DataValue) -> int | None:
     return _since_epoch(when) // _MICROSECOND * 1000
 
 
-def clock_off_ns(told: ua.DataValue, received_ns: int) -> int | None:
-    """Ours minus the clock that a value tells [ns]; None if it is no time."""
-    when = told.Value.Value if told.Value is not None else None
+def clock_off_ns(clock: ua.DataValue, received_ns: int) -> int | None:
+    """Gateway time minus the time that a clock node holds [ns]; None if it holds no time."""
+    when = clock.Value.Value if clock.Value is not None else None
     if not isinstance(when, datetime):
         return None
     return received_ns - _since_epoch(when) // _MICROSECOND * 1000
@@ -65,8 +66,8 @@ def _plain(value: Any) -> bool | int | float | str | None:
 
 
 def _text(value: str) -> str:
-    """Bytes that are no UTF-8 (a server that writes its own code page) asyncua keeps as half characters, which no file
-    and no message can hold.
+    """Asyncua keeps bytes that are no UTF-8 (from a server with another code page) as surrogates, which neither files nor
+    messages can hold; they are replaced.
     """
     return value.encode(errors="surrogateescape").decode(errors="replace")
 

@@ -18,7 +18,7 @@ from adapters.opcua.values import value_of
 
 OBJECTS = "i=85"
 OWN = frozenset(ua.NodeId(ua.Int32(number)) for number in (ObjectIds.Server, ObjectIds.Aliases, ObjectIds.Locations))
-"""What every server has below its objects: hundreds of nodes that are no machine's."""
+"""Nodes that every server has below its objects: hundreds that belong to no machine."""
 
 
 async def browse(
@@ -51,7 +51,7 @@ class _Reached:
 
 
 async def _walked(opened: ServerSession, begin: ua.NodeId, walk: Walk, on_progress: Callable[[int], None]) -> Browsed:
-    """Level by level, so that one request asks for many nodes; each node once, whatever paths lead to it."""
+    """Breadth first, so that one request covers many nodes; each node once, even if several paths lead to it."""
     level = [_Reached((), begin, "object")]
     reached: dict[ua.NodeId, _Reached] = {}
     seen, cut = {begin}, False
@@ -83,7 +83,7 @@ def _child(parent: _Reached, reference: ua.ReferenceDescription) -> _Reached:
 
 
 async def _values(opened: ServerSession, reached: Sequence[_Reached]) -> list[BrowsedNode]:
-    """The nodes with what they hold; variables are read, objects are only named."""
+    """The nodes with the values of variables."""
     variables = [item.node for item in reached if item.kind == "variable"]
     data = dict(zip(variables, await read(opened, variables, AttributeIds.Value), strict=True))
     nodes = []

@@ -1,4 +1,4 @@
-"""One OPC UA session for looking: browse and read, within the limits that the server states. Nothing is written."""
+"""An OPC UA session for commissioning: browse and read, within the limits that the server states. Read-only."""
 
 import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -16,9 +16,9 @@ from adapters.opcua.model import OpcUaDevice
 from adapters.opcua.security import secure
 
 MOST_AT_ONCE = 200
-"""Nodes in one request where the server states no limit: small PLCs forget to."""
+"""Nodes in one request where the server states no limit, as small PLCs often do not."""
 REFERENCES_AT_ONCE = 500
-"""References of one node in one answer; the rest comes with continuation points."""
+"""References of one node in one response; the rest follows by continuation points."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ async def session(device: OpcUaDevice, login: tuple[str, str] | None = None) -> 
 
     Raises `NotConnected` or `DeviceMisconfigured`, as the adapter would.
     """
-    logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)  # what matters is raised
+    logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)  # errors that matter are raised
     client = Client(device.url, timeout=device.timeout)
     client.name = client.description = "Nhip"
     try:
@@ -71,26 +71,26 @@ async def session(device: OpcUaDevice, login: tuple[str, str] | None = None) -> 
 async def read(opened: ServerSession, nodes: Sequence[ua.NodeId], attribute: AttributeIds) -> list[ua.DataValue]:
     """One attribute of many nodes."""
     out: list[ua.DataValue] = []
-    for part in _parts(nodes, opened.limits.read):
+    for part in _batches(nodes, opened.limits.read):
         out += await opened.client.uaclient.session.read_attributes(list(part), attribute)
     return out
 
 
 async def children(opened: ServerSession, nodes: Sequence[ua.NodeId]) -> list[list[ua.ReferenceDescription]]:
-    """What lies below each node; nothing where the server refuses to say."""
+    """The children of each node; none where the server refuses."""
     out: list[list[ua.ReferenceDescription]] = []
-    asked = opened.client.uaclient.session
-    for part in _parts(nodes, opened.limits.browse):
+    service = opened.client.uaclient.session
+    for part in _batches(nodes, opened.limits.browse):
         parameters = ua.BrowseParameters(
             RequestedMaxReferencesPerNode=ua.UInt32(REFERENCES_AT_ONCE),
             NodesToBrowse=[_below(node) for node in part],
         )
-        for result in await asked.browse(parameters):
+        for result in await service.browse(parameters):
             found = list(result.References or ())
             point = result.ContinuationPoint
             while point:
                 following = ua.BrowseNextParameters(ReleaseContinuationPoints=False, ContinuationPoints=[point])
-                (more,) = await asked.browse_next(following)
+                (more,) = await service.browse_next(following)
                 found += more.References or ()
                 point = more.ContinuationPoint
             out.append(found)
@@ -109,16 +109,16 @@ def _below(node: ua.NodeId) -> ua.BrowseDescription:
 
 
 async def _limits(client: Client) -> SessionLimits:
-    """What the server says of itself; a server that says nothing is asked gently."""
+    """The limits that the server states, or conservative ones."""
     ids = (
         ObjectIds.Server_ServerCapabilities_OperationLimits_MaxNodesPerRead,
         ObjectIds.Server_ServerCapabilities_OperationLimits_MaxNodesPerBrowse,
     )
     nodes = [ua.NodeId(ua.Int32(number)) for number in ids]
     answers = await client.uaclient.session.read_attributes(nodes, AttributeIds.Value)
-    said = [int(item.Value.Value or 0) if item.Value and isinstance(item.Value.Value, int) else 0 for item in answers]
-    return SessionLimits(min(said[0] or MOST_AT_ONCE, MOST_AT_ONCE), min(said[1] or 20, 20))
+    stated = [int(item.Value.Value or 0) if item.Value and isinstance(item.Value.Value, int) else 0 for item in answers]
+    return SessionLimits(min(stated[0] or MOST_AT_ONCE, MOST_AT_ONCE), min(stated[1] or 20, 20))
 
 
-def _parts(nodes: Sequence[ua.NodeId], most: int) -> Iterable[Sequence[ua.NodeId]]:
+def _batches(nodes: Sequence[ua.NodeId], most: int) -> Iterable[Sequence[ua.NodeId]]:
     return (nodes[at : at + most] for at in range(0, len(nodes), most))
