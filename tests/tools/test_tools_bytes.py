@@ -106,7 +106,7 @@ def test_the_bit_of_a_lamp_is_found_by_watching_it(monkeypatch, arguments, first
 
         told = []
         monkeypatch.setattr("tools.byte_order.command._ask", answer)
-        monkeypatch.setattr("tools.byte_order.search.JUST_NOW", 1)
+        monkeypatch.setattr("tools.byte_order.search.RECENT_LAMP_READINGS", 1)
         result = run("bytes", f"127.0.0.1:{server.port}", *arguments, "--watch", "--rate", 100)
     assert result.exit_code == 0, result.output
     assert tag in result.stdout

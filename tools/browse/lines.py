@@ -25,7 +25,7 @@ def as_json(node: BrowsedNode) -> dict[str, Any]:
 
 
 def folded(text: str) -> str:
-    """Text as it is compared in a search: without case and accents, so that `nhiet do` finds `Nhiệt độ`."""
+    """Text normalised for search: without case and accents, so that `nhiet do` finds `Nhiệt độ`."""
     plain = unicodedata.normalize("NFD", text.casefold().replace("đ", "d"))
     return "".join(letter for letter in plain if not unicodedata.combining(letter))
 
@@ -63,7 +63,7 @@ def shown_value(value: Any, longest: int = 40) -> str:
 
 
 def _unique(path: Sequence[str], taken: set[str]) -> str:
-    """The shortest end of the path that names nothing else yet, as a name for expressions: `prod_processed_count`."""
+    """A unique name for expressions from the shortest sufficient end of the path: `prod_processed_count`."""
     parts = [word for step in path for level in _LEVELS.split(step) if (word := _snake(level))]
     name = "t"
     for length in range(1, len(parts) + 1):

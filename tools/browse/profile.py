@@ -19,7 +19,7 @@ _LEVELS = re.compile(r"[./\\]")
 
 @dataclass(frozen=True)
 class Match:
-    """One machine: where its first node stands, and each variable's node."""
+    """One machine: the path of its first node, and each variable's node."""
 
     path: tuple[str, ...]
     nodes: dict[str, BrowsedNode]
@@ -81,8 +81,8 @@ def _levels(item: BrowsedNode) -> tuple[str, ...]:
 
 def _shared(one: tuple[str, ...], other: tuple[str, ...]) -> int:
     count = 0
-    for mine, theirs in zip(one, other, strict=False):
-        if mine != theirs:
+    for one_level, other_level in zip(one, other, strict=False):
+        if one_level != other_level:
             break
         count += 1
     return count

@@ -15,7 +15,7 @@ from words import say
 
 
 def browsable() -> tuple[str, ...]:
-    """The profiles whose nodes can be found by their browse names."""
+    """The profiles whose nodes can be found by browse names."""
     return tuple(name for name in equipment_ids() if is_browsable(name))
 
 

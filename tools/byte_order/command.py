@@ -1,4 +1,4 @@
-"""`nhip bytes`: reads a few registers and finds what they mean from what the machine's display shows."""
+"""`nhip bytes`: finds how registers encode the value that the machine's display shows."""
 
 import asyncio
 from typing import Final
@@ -23,7 +23,7 @@ from words import say
 
 READ_EVERY_S: Final = 0.5
 ENOUGH: Final = 2
-"""New values on the display, one after the other, that tell nothing apart."""
+"""Consecutive new values on the display that rule nothing out."""
 
 
 def find(
@@ -60,7 +60,7 @@ async def _find(
 
 
 async def read_block(reader: RateLimitedReader, question: RegisterQuestion) -> RegisterBlock:
-    """The registers around the address: as many of them as the device gives.
+    """The registers around the address, as many as the device returns.
 
     Raises `ExceptionResponse` if it does not even have the one that was asked for.
     """
@@ -86,15 +86,15 @@ async def _read(reader: RateLimitedReader, question: RegisterQuestion, first: in
 
 
 async def _watch(reader: RateLimitedReader, question: RegisterQuestion, search: DecodingSearch, lang: str) -> None:
-    """Asks for what the display shows, until only one way of reading is left, further values tell nothing apart (the
-    same number in a wider type), or nobody answers.
+    """Asks for displayed values until one encoding is left, further values rule nothing out (the same number in a wider
+    type), or nobody answers.
     """
-    in_vain = 0
-    while ways(equals(search.candidates)) != 1 and in_vain < ENOUGH:
+    useless = 0
+    while ways(equals(search.candidates)) != 1 and useless < ENOUGH:
         if search.shown:
             notice(say("bytes.left", lang, n=ways(equals(search.candidates))))
         before, left = search.blocks[-1], len(equals(search.candidates))
-        answer = await _asked_while_reading(reader, question, search, say("bytes.ask", lang))
+        answer = await _ask_while_reading(reader, question, search, say("bytes.ask", lang))
         if answer.lower() in {"q", "quit", "thôi"}:
             return
         if not answer:
@@ -103,13 +103,13 @@ async def _watch(reader: RateLimitedReader, question: RegisterQuestion, search: 
         elif not search.take(question, answer):
             notice(say("bytes.lost", lang, shown=answer))
         elif search.shown.count(answer) == 1:
-            in_vain = in_vain + 1 if len(equals(search.candidates)) == left else 0
+            useless = useless + 1 if len(equals(search.candidates)) == left else 0
 
 
-async def _asked_while_reading(
+async def _ask_while_reading(
     reader: RateLimitedReader, question: RegisterQuestion, search: DecodingSearch, text: str
 ) -> str:
-    """The answer of a person who reads a display that moves: the registers are read until it is there, and once more."""
+    """Asks for a changing display's value while registers are read, until it is typed and once more."""
     answering = asyncio.create_task(asyncio.to_thread(_ask, text))
     while not (await asyncio.wait({answering}, timeout=READ_EVERY_S))[0]:
         search.blocks.append(await read_block(reader, question))

@@ -1,4 +1,4 @@
-"""What `nhip bytes` found, as people and as programs read it."""
+"""The result of `nhip bytes`, printed for people or as JSON."""
 
 import click
 
@@ -14,7 +14,7 @@ TAG = "value"
 
 
 def show(question: RegisterQuestion, search: DecodingSearch, lang: str) -> None:
-    """Prints what was read, the ways of reading it, and the line for the site file."""
+    """Prints what was read, the encodings that fit, and the line for the site file."""
     block = search.blocks[-1]
     click.echo(say("bytes.read", lang, table=question.table, first=block.start, registers=bare(question, block)))
     if not search.candidates:
@@ -52,7 +52,7 @@ def _row(rank: int, item: Candidate, asked: int, lang: str) -> list[str]:
 
 
 def _value(value: float | str, lang: str) -> str:
-    """As the machine's display shows it: no signs between thousands."""
+    """As the machine's display shows it: without thousands separators."""
     if isinstance(value, str | bool):
         return value_text(value, lang)
     return f"{value:.0f}" if value == int(value) else number(value, lang, _digits(value))
@@ -63,7 +63,7 @@ def _digits(value: float) -> int:
 
 
 def bare(question: RegisterQuestion, block: RegisterBlock) -> str:
-    """What was read, as it came."""
+    """The registers in hexadecimal, or bits."""
     if question.table in BIT_TABLES:
         return " ".join(str(bit) for bit in block.data[1::2])
     return _hex(block)

@@ -1,4 +1,4 @@
-"""What a register may mean, narrowed down by what the machine's display shows, time after time. Pure."""
+"""Narrows down the encodings of a register by successive values on the machine's display. Pure."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -8,15 +8,15 @@ from adapters.modbus.model import BIT_TABLES, Table
 from adapters.modbus.service.decodings import Candidate, RegisterBlock, parse_shown, ranked, still_fitting
 from adapters.modbus.service.peers import Peer
 
-LATELY: Final = 40
+RECENT_READINGS: Final = 40
 """Readings that a value on the display is compared with: a person needs some seconds to read and to type."""
-JUST_NOW: Final = 2
-"""The same for a lamp, which is seen at once, and was something else a while ago."""
+RECENT_LAMP_READINGS: Final = 2
+"""The same for a lamp, which is seen at once and may have been different a moment ago."""
 
 
 @dataclass(frozen=True)
 class RegisterQuestion:
-    """Where to look: `span` registers from `address` on, and the one before."""
+    """What to read: `span` registers from `address`, and the one before."""
 
     peer: Peer
     unit: int
@@ -27,19 +27,19 @@ class RegisterQuestion:
 
 @dataclass
 class DecodingSearch:
-    """What was read lately, what the display showed, and what still fits all of it."""
+    """What was read recently, what the display showed, and the encodings that fit all of it."""
 
-    blocks: deque[RegisterBlock] = field(default_factory=lambda: deque(maxlen=LATELY))
+    blocks: deque[RegisterBlock] = field(default_factory=lambda: deque(maxlen=RECENT_READINGS))
     shown: list[str] = field(default_factory=list)
     candidates: list[Candidate] = field(default_factory=list)
     asked: str = ""
 
     def take(self, question: RegisterQuestion, text: str) -> bool:
-        """Another value of the display; False if nothing would be left, and then nothing is changed."""
+        """Applies another displayed value; False, and no change, if no encoding would be left."""
         self.asked = text
         value, blocks = parse_shown(text), list(self.blocks)
         if value.lit is not None:
-            blocks = blocks[-JUST_NOW:]
+            blocks = blocks[-RECENT_LAMP_READINGS:]
         coils = question.table in BIT_TABLES
         fits = (
             still_fitting(self.candidates, blocks, value)

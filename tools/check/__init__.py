@@ -1,1 +1,1 @@
-"""`nhip check`: reads and judges each tag."""
+"""`nhip check`: validates a site file, then reads each tag and reports what is wrong with it."""

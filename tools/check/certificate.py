@@ -47,7 +47,7 @@ footer { margin-top: 8mm; color: #56625d; font-size: 8.5pt; border-top: .5pt sol
 
 @dataclass(frozen=True)
 class Sheet:
-    """What the record says. verified_by: who read the machines' displays, or ""; made: when, in the site's zone."""
+    """The contents of the record. verified_by: who read the machines' displays, or ""; made: date of the record, in the site's zone."""
 
     site: Site
     devices: Mapping[str, DeviceObservation]
@@ -128,7 +128,7 @@ def _tag(tag: TagReport, lang: str) -> str:
     )
 
 
-def _mark(good: bool | None) -> str:  # the third answer is none
+def _mark(good: bool | None) -> str:  # None: not determined
     if good is None:
         return '<td class="c">–</td>'
     return f'<td class="c {"pass" if good else "fail"}">{"✓" if good else "✗"}</td>'
@@ -143,10 +143,10 @@ def _count(sheet: Sheet, lang: str) -> str:
     length = duration((found.until_ns - found.from_ns) / 1e6, lang)
     rows = "".join(
         f"<tr><td>{escape(say(f'certificate.{key}', lang))}</td><td class=num>{number(counted, lang)}</td>"
-        f"<td class=num>{number(tallied, lang)}</td>{_mark(fine)}</tr>"
-        for key, counted, tallied, fine in (
-            ("pieces", found.result.pieces, found.tally.pieces, found.pieces_agree),
-            ("stops", len(found.stops), found.tally.stops, found.stops_agree),
+        f"<td class=num>{number(by_person, lang)}</td>{_mark(fine)}</tr>"
+        for key, counted, by_person, fine in (
+            ("pieces", found.result.pieces, found.hand.pieces, found.pieces_agree),
+            ("stops", len(found.stops), found.hand.stops, found.stops_agree),
         )
     )
     align = {"counted_what": "", "agree": _CENTRED}

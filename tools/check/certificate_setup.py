@@ -1,4 +1,4 @@
-"""What was set up, as tables of the commissioning record: devices, machines, products. Pure."""
+"""The setup, as tables of the commissioning record: devices, machines, products. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
@@ -27,7 +27,7 @@ def devices(site: Site, seen: Mapping[str, DeviceObservation], lang: str) -> str
 
 
 def machines(site: Site, result: Mapping[str, WindowResult], lang: str) -> str:
-    """Where each machine's state and counts come from, and what it did."""
+    """Where each machine's state and counts come from, and its present state."""
     rows = []
     for key, model in site.machines.items():
         live = result[key].live if key in result else None
@@ -44,7 +44,7 @@ def machines(site: Site, result: Mapping[str, WindowResult], lang: str) -> str:
 
 
 def products(site: Site, lang: str) -> str:
-    """Ideal times, which every figure of performance rests on; nothing where the site has no products."""
+    """Ideal times, the basis of every performance figure; nothing where the site has no products."""
     rows = []
     for key, product in site.products.items():
         name = f'<td class="name">{escape(product.name.get(lang) or key)}<small>{escape(key)}</small></td>'

@@ -1,4 +1,4 @@
-"""`nhip check`: everything wrong with a site file; then reads each tag and says what to look at in the cabinet."""
+"""`nhip check`: everything wrong with a site file, then with each tag as it is read, and what to look at in the cabinet."""
 
 import asyncio
 import time
@@ -16,7 +16,7 @@ from config import Misconfigured, Site, compile_site, config_hash, load_profiles
 from config.devices.kinds import Device
 from oee.model.machine import Machine
 from oee.model.states import Quality
-from tools.check import count as tally
+from tools.check import count
 from tools.check.certificate import Sheet, page
 from tools.check.machine_now import compute, running_s, window
 from tools.check.observe import observe
@@ -29,14 +29,15 @@ from words import say
 
 @dataclass(frozen=True)
 class CheckOptions:
-    """for_s: how long to read [s]; count: what to count afterwards; certificate: where to write the record."""
+    """for_s: how long to read [s]; count_s: how long to count beside a person afterwards [s]; certificate: where to write the
+    record."""
 
     for_s: float = 10.0
     offline: bool = False
     as_json: bool = False
     count_s: float | None = None
     shortest_stop_s: float = 5.0
-    hand: tally.HandCount | None = None
+    hand: count.HandCount | None = None
     machine: str = ""
     certificate: Path | None = None
     verified_by: str = ""
@@ -44,7 +45,7 @@ class CheckOptions:
 
 
 def run(path: Path, options: CheckOptions) -> int:
-    """Checks, prints, and returns the exit status: 0 fine, 1 a tag failed or the tally differs, 2 misconfigured."""
+    """Checks, prints, and returns the exit status: 0 fine, 1 a tag failed or the counts differ, 2 misconfigured."""
     result = CheckResult(path)
     try:
         result.site, result.complaints = read_site(path)
@@ -74,34 +75,40 @@ async def _online(result: CheckResult, site: Site, machines: Mapping[str, Machin
     def now_ns() -> int:
         return time.monotonic_ns() + offset_ns
 
-    with progress(quiet=options.as_json) as tell:
+    with progress(quiet=options.as_json) as report_progress:
         title = say("check.reading", options.lang)
-        seen = await observe(site.devices, files, options.for_s, now_ns, lambda s: tell(title, s, options.for_s))
-    await _explain_bad_tags(site, files, seen)
-    result.devices = seen
+        observed = await observe(
+            site.devices, files, options.for_s, now_ns, lambda s: report_progress(title, s, options.for_s)
+        )
+    await _explain_bad_tags(site, files, observed)
+    result.devices = observed
     _report_tags(result, site, machines, options.for_s)
     if options.count_s is not None:
         await _count(result, site, machines, options, now_ns)
 
 
 def certificates(site: Path) -> Path:
-    """Where the agent keeps certificates that the site file does not place: the same are shown to the server."""
+    """Where the agent keeps certificates that the site file does not place, so that servers see the same ones."""
     return site.with_suffix(".certificates")
 
 
-async def _explain_bad_tags(site: Site, files: Path, seen: Mapping[str, DeviceObservation]) -> None:
-    """Why bad tags were bad, and how long a server takes that only sends what changes."""
-    there = {name: device.with_files(name, files) for name, device in site.devices.items() if seen[name].fault is None}
+async def _explain_bad_tags(site: Site, files: Path, observed: Mapping[str, DeviceObservation]) -> None:
+    """Finds out why bad tags are bad, and how long one read takes of devices that are not polled."""
+    connected = {
+        name: device.with_files(name, files) for name, device in site.devices.items() if observed[name].fault is None
+    }
     bad = {
         name: [
-            tag for tag in device.tags if tag not in seen[name].rows or seen[name].rows[tag][-1].quality >= Quality.BAD
+            tag
+            for tag in device.tags
+            if tag not in observed[name].rows or observed[name].rows[tag][-1].quality >= Quality.BAD
         ]
-        for name, device in there.items()
+        for name, device in connected.items()
     }
-    for name, seconds in (await round_trips_s(there)).items():
-        seen[name].latency_s = seconds
-    for name, notes in (await diagnose(there, bad)).items():
-        seen[name].notes = notes
+    for name, seconds in (await round_trips_s(connected)).items():
+        observed[name].latency_s = seconds
+    for name, notes in (await diagnose(connected, bad)).items():
+        observed[name].notes = notes
 
 
 def _report_tags(result: CheckResult, site: Site, machines: Mapping[str, Machine], for_s: float) -> None:
@@ -115,9 +122,9 @@ def _report_tags(result: CheckResult, site: Site, machines: Mapping[str, Machine
     for name, device in result.devices.items():
         rows[f"{name}.online"] = [(device.from_ns, int(device.fault is None), Quality.GOOD)]
     for name, machine in machines.items():
-        mine = {tag: rows[tag] for tag in machine.tags() if tag in rows}
-        first_ns = max((column[0][0] for column in mine.values()), default=until_ns)
-        result.machines[name] = compute(machine, window(mine, first_ns, until_ns), until_ns)
+        own = {tag: rows[tag] for tag in machine.tags() if tag in rows}
+        first_ns = max((column[0][0] for column in own.values()), default=until_ns)
+        result.machines[name] = compute(machine, window(own, first_ns, until_ns), until_ns)
     running = {
         name: RunningMachine(min(for_s, running_s(item, until_ns)), rate_of(machines[name], item.live.product))
         for name, item in result.machines.items()
@@ -126,12 +133,12 @@ def _report_tags(result: CheckResult, site: Site, machines: Mapping[str, Machine
     for name, model in site.devices.items():
         for tag in model.tags:
             full = f"{name}.{tag}"
-            report = tag_report(result.devices[name], tag, _facts(model, tag), used.get(full, Use()))
+            report = tag_report(result.devices[name], tag, _description(model, tag), used.get(full, Use()))
             report = with_still_counter(report, running)
             result.tags.append(replace(report, faults=(*report.faults, *result.static.get(full, []))))
 
 
-def _facts(device: Device, name: str) -> TagDescription:
+def _description(device: Device, name: str) -> TagDescription:
     tag = device.tags[name]
     return TagDescription(
         device.address(name), tag.unit, device.period_s(name), device.stale_after_s(name), word_order=tag.has_word_order
@@ -145,12 +152,12 @@ async def _count(
     if not name:
         name = await asyncio.to_thread(_which, list(machines), options.lang)
     assert options.count_s is not None  # asked for
-    setup = tally.CountSetup(name, options.count_s, options.shortest_stop_s, options.hand)
+    setup = count.CountSetup(name, options.count_s, options.shortest_stop_s, options.hand)
     try:
-        result.comparison = await tally.count(
+        result.comparison = await count.count(
             site, machines[name], certificates(result.file), setup, now_ns, options.lang
         )
-    except tally.NoBaseline as error:
+    except count.NoBaseline as error:
         result.no_baseline = error.tags
 
 

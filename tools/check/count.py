@@ -1,4 +1,4 @@
-"""`nhip check --count`: half an hour of one machine, counted by the pipeline and by a person beside it."""
+"""`nhip check --count`: one machine for a while, counted by the same computation as the agent's and by a person."""
 
 import asyncio
 import contextlib
@@ -25,13 +25,13 @@ from tools.check.machine_now import WindowResult, compute, longer_than, window
 from words import duration, moment, number, say
 
 BASELINE_S = 30.0
-"""How long to wait until every tag of the machine was read once."""
+"""How long to wait for a first value of every tag of the machine [s]."""
 TICK_S = 1.0
 
 
 @dataclass(frozen=True)
 class HandCount:
-    """What a person counted: pieces (rejects included) and stops; None was not counted."""
+    """Counted by a person: pieces (rejects included) and stops; None: not counted."""
 
     pieces: int | None = None
     stops: int | None = None
@@ -39,35 +39,36 @@ class HandCount:
 
 @dataclass(frozen=True)
 class CountSetup:
-    """for_s: how long to count; shortest_stop_s: what counts as a stop for a person with a watch; tally: None asks."""
+    """for_s: how long to count [s]; shortest_stop_s: the shortest stop that a person with a watch counts [s]; hand: the
+    person's count, None to ask for it."""
 
     machine: str
     for_s: float
     shortest_stop_s: float
-    tally: HandCount | None
+    hand: HandCount | None
 
 
 @dataclass(frozen=True)
 class CountComparison:
-    """Both counts and whether they agree. A person may be one piece or 1 % off, and one stop at the edge."""
+    """Both counts, and whether they agree: a person may be off by one piece or 1 %, and by one stop."""
 
     machine: str
     from_ns: int
     until_ns: int
     result: WindowResult
     stops: tuple[Stop, ...]
-    tally: HandCount
+    hand: HandCount
 
     @property
     def pieces_agree(self) -> bool:
         """Within one piece or 1 %."""
-        mine = self.tally.pieces
-        return mine is None or abs(mine - self.result.pieces) <= max(1, round(0.01 * mine))
+        pieces = self.hand.pieces
+        return pieces is None or abs(pieces - self.result.pieces) <= max(1, round(0.01 * pieces))
 
     @property
     def stops_agree(self) -> bool:
         """Within one."""
-        return self.tally.stops is None or abs(self.tally.stops - len(self.stops)) <= 1
+        return self.hand.stops is None or abs(self.hand.stops - len(self.stops)) <= 1
 
     @property
     def agree(self) -> bool:
@@ -78,8 +79,8 @@ class CountComparison:
         """The same as plain data."""
         return {
             "machine": self.machine, "from": _iso(self.from_ns), "to": _iso(self.until_ns),
-            "pieces": {"counted": self.result.pieces, "tally": self.tally.pieces, "ok": self.pieces_agree},
-            "stops": {"counted": len(self.stops), "tally": self.tally.stops, "ok": self.stops_agree},
+            "pieces": {"counted": self.result.pieces, "tally": self.hand.pieces, "ok": self.pieces_agree},
+            "stops": {"counted": len(self.stops), "tally": self.hand.stops, "ok": self.stops_agree},
             "unknown_s": self.result.unknown_s,
             "stop_list": [
                 {"start": _iso(stop.start_ns), "end": _iso(stop.end_ns) if stop.end_ns else None,
@@ -110,7 +111,7 @@ def parse_hand_count(text: str) -> HandCount:
 
 
 class _Recorder:
-    """Every row that the agent would see of a site, kept in memory."""
+    """Keeps in memory the rows that the agent would process."""
 
     def __init__(self, site: Site, now_ns: Callable[[], int]) -> None:
         self._now_ns = now_ns
@@ -119,15 +120,15 @@ class _Recorder:
         self._keep(self._fresh.start(now_ns()))
 
     def on_reading(self, device: str, reading: Reading) -> None:
-        """For the supervisor."""
+        """Called by the supervisor."""
         self._keep(self._fresh.fed(device, reading))
 
     def tick(self) -> None:
-        """Marks what has gone stale."""
+        """Marks tags that have become stale."""
         self._keep(self._fresh.tick(self._now_ns()))
 
     def watermark_ns(self, machine: Machine) -> int:
-        """Up to when everything about a machine is known."""
+        """Up to when all tags of a machine are known [ns UTC]."""
         return self._fresh.watermark_ns(machine.tags(), self._now_ns())
 
     def missing(self, machine: Machine) -> list[str]:
@@ -143,14 +144,14 @@ class _Recorder:
 async def count(
     site: Site, machine: Machine, files: Path, setup: CountSetup, now_ns: Callable[[], int], lang: str
 ) -> CountComparison:
-    """Counts until the time is over, then asks the person. Raises `NoBaseline`."""
+    """Counts for `setup.for_s`, then asks the person for their count. Raises `NoBaseline`."""
     devices = {name: site.devices[name] for name in {tag.partition(".")[0] for tag in machine.tags()}}
     recorder = _Recorder(site.model_copy(update={"devices": devices}), now_ns)
     supervisor = Supervisor(open_all(devices, now_ns, files), recorder.on_reading)
     task = asyncio.create_task(supervisor.run())
     try:
         await _baseline(recorder, machine)
-        if setup.tally is None:
+        if setup.hand is None:
             await asyncio.to_thread(_wait, say("count.begin", lang, machine=machine.id))
         from_ns = now_ns()
         with progress(quiet=False) as tell:
@@ -162,8 +163,8 @@ async def count(
             await task
     result = compute(machine, window(recorder.rows, from_ns, until_ns), until_ns)
     stops = tuple(longer_than(result.stops, setup.shortest_stop_s, until_ns))
-    tally = setup.tally if setup.tally is not None else await asyncio.to_thread(_ask, setup, lang)
-    return CountComparison(machine.id, from_ns, until_ns, result, stops, tally)
+    hand = setup.hand if setup.hand is not None else await asyncio.to_thread(_ask, setup, lang)
+    return CountComparison(machine.id, from_ns, until_ns, result, stops, hand)
 
 
 async def _baseline(recorder: _Recorder, machine: Machine) -> None:
@@ -184,7 +185,7 @@ async def _until(
     now_ns: Callable[[], int],
     lang: str,
 ) -> None:
-    """Waits, and shows what is counted so far."""
+    """Waits for the end, showing the counts so far."""
     loop = asyncio.get_running_loop()
     end_s = loop.time() + setup.for_s
     while (left_s := end_s - loop.time()) > 0:
@@ -212,12 +213,12 @@ def show(comparison: CountComparison, zone: ZoneInfo, lang: str) -> None:
     """Prints both counts side by side and the stops."""
     click.echo(say("count.title", lang, machine=comparison.machine,
                    length=duration((comparison.until_ns - comparison.from_ns) / 1e6, lang)))  # fmt: skip
-    for key, counted, tallied, fine in (
-        ("pieces", comparison.result.pieces, comparison.tally.pieces, comparison.pieces_agree),
-        ("stops", len(comparison.stops), comparison.tally.stops, comparison.stops_agree),
+    for key, counted, by_person, fine in (
+        ("pieces", comparison.result.pieces, comparison.hand.pieces, comparison.pieces_agree),
+        ("stops", len(comparison.stops), comparison.hand.stops, comparison.stops_agree),
     ):
         verdict = say("count.agree" if fine else "count.differ", lang)
-        click.echo("  " + say(f"count.line.{key}", lang, counted=number(counted, lang), tally=number(tallied, lang),
+        click.echo("  " + say(f"count.line.{key}", lang, counted=number(counted, lang), tally=number(by_person, lang),
                               verdict=verdict))  # fmt: skip
     for stop in comparison.stops:
         length_ms = ((stop.end_ns or comparison.until_ns) - stop.start_ns) / 1e6

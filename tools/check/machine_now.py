@@ -1,4 +1,4 @@
-"""What the engine makes of a few seconds or half an hour of rows: the same computation as the agent's. Pure."""
+"""The state and counts of a machine over a short window, by the same computation as the agent's. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from oee.model.states import Quality, State
 
 @dataclass(frozen=True)
 class WindowResult:
-    """A machine over a window. live: its state at the end, None if nothing came; pieces, rejects: counted in it
+    """A machine over a window. live: its state at the end, None without rows; pieces, rejects: counted in it
     (None without a counter); stops: each once, latest revision, without unknown stretches.
     """
 
@@ -26,7 +26,7 @@ class WindowResult:
 
 
 def compute(machine: Machine, samples: Samples, until_ns: int) -> WindowResult:
-    """One step over everything."""
+    """One step of the engine over all samples."""
     step = engine.step(machine, engine.start(), samples, (), until_ns, until_ns + MINUTE_NS)
     total = add_up([step.facts])
     columns = {name: int(total.column(name).sum()) for name in _COLUMNS}
@@ -45,7 +45,7 @@ _COLUMNS = ("pieces_total", "pieces_unwatched", "pieces_startup_reject", "pieces
 
 
 def window(rows: Mapping[str, Iterable[tuple[int, object, Quality]]], from_ns: int, until_ns: int) -> dict[str, Series]:
-    """Rows of `device.tag` as samples of a window; what held at its begin is said again there."""
+    """Rows of `device.tag` as samples of a window; the value in force at its start becomes a sample there."""
     out: dict[str, Series] = {}
     for tag, column in rows.items():
         before = [row for row in column if row[0] <= from_ns]
@@ -57,7 +57,7 @@ def window(rows: Mapping[str, Iterable[tuple[int, object, Quality]]], from_ns: i
 
 
 def longer_than(stops: Iterable[Stop], shortest_s: float, until_ns: int) -> list[Stop]:
-    """Stops that a person with a watch would have seen."""
+    """Stops that a person with a watch would have counted."""
     lengths = ((stop, (stop.end_ns or until_ns) - stop.start_ns) for stop in stops)
     return [stop for stop, length_ns in lengths if length_ns >= shortest_s * 1e9]
 

@@ -15,9 +15,9 @@ from tools.check.verdict import DeviceObservation
 CONNECT_S = 20.0
 READ_S = 30.0
 READS = 3
-"""A subscription brings its first values with its first or second publication, not with the first look."""
+"""A subscription delivers its first values with its first or second publication, not at the first read."""
 AGAIN_S = 2.0
-"""As an agent that lost a device: not sooner, since a PLC may need it to free its socket."""
+"""Pause before reconnecting, as the agent makes it: a PLC may need it to free its socket [s]."""
 
 
 async def observe(

@@ -1,4 +1,4 @@
-"""What `nhip check` found, as people and as programs read it."""
+"""The result of `nhip check`, printed for people or as JSON."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from adapters.faults import Fault
 from agent.uplink.data_estimate import expected, month_mb
 from cli.terminal import notice, show_table
 from config import Complaint, Site, config_hash
-from tools.check import count as tally
+from tools.check import count
 from tools.check.machine_now import WindowResult
 from tools.check.verdict import DeviceObservation, TagReport
 from tools.faults import full_text
@@ -24,7 +24,7 @@ FINE, BAD, MISCONFIGURED = 0, 1, 2
 
 @dataclass
 class CheckResult:
-    """What was found, as far as it went."""
+    """The result; empty where a step was not reached."""
 
     file: Path
     site: Site | None = None
@@ -33,7 +33,7 @@ class CheckResult:
     devices: dict[str, DeviceObservation] = field(default_factory=dict)
     tags: list[TagReport] = field(default_factory=list)
     machines: dict[str, WindowResult] = field(default_factory=dict)
-    comparison: tally.CountComparison | None = None
+    comparison: count.CountComparison | None = None
     no_baseline: list[str] = field(default_factory=list)
 
     @property
@@ -88,7 +88,7 @@ def as_json(result: CheckResult) -> dict[str, Any]:
 
 
 def show(result: CheckResult, lang: str, *, offline: bool) -> None:
-    """Prints it: complaints, tags, each fault once with its cause, machines, the tally. offline: nothing was read."""
+    """Prints the result: complaints, tags, each fault once with its cause, machines, the count. offline: nothing was read."""
     for item in result.complaints:
         notice(("" if item.severity == "error" else say("check.warning", lang) + " ") + complaint(item, lang))
     if result.site is None:
@@ -107,7 +107,7 @@ def show(result: CheckResult, lang: str, *, offline: bool) -> None:
     if result.no_baseline:
         notice(say("count.no_baseline", lang, tags=", ".join(result.no_baseline)))
     if result.comparison:
-        tally.show(result.comparison, ZoneInfo(result.site.timezone), lang)
+        count.show(result.comparison, ZoneInfo(result.site.timezone), lang)
     failed = sum(tag.failed for tag in result.tags)
     warned = sum(bool(tag.faults) and not tag.failed for tag in result.tags)
     click.echo(say("check.summary", lang, fine=len(result.tags) - failed - warned, warned=warned, failed=failed))

@@ -1,4 +1,4 @@
-"""Asks again for what could not be read, through the kinds of the devices."""
+"""Explains bad tags and measures devices that are not polled, through the kinds of the devices."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from config.devices.kinds import Device
 
 
 async def diagnose(devices: Mapping[str, Device], bad: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Fault]]:
-    """For each device, and each of its tags in `bad`, why; devices on one line or socket take turns on it."""
+    """For each device, and each of its tags in `bad`, why it is bad. Devices on one line are asked one after the other."""
     sharing: dict[tuple[str, str, str], dict[str, Device]] = {}
     for name, device in devices.items():
         if bad.get(name):

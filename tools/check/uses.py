@@ -13,12 +13,12 @@ from oee.model.facts import text_column
 from oee.model.machine import Counter, Machine
 
 BLINK_S = 0.5
-"""A lamp that blinks once a second is lit and dark for half a second each; read more slowly, it may look steady [s]."""
+"""A lamp that blinks once a second is on and off for half a second each; polled more slowly, it may look steady [s]."""
 
 
 @dataclass(frozen=True)
 class Counting:
-    """A tag that counts for a machine. role: total, good, reject or rework; fastest_per_s: see `fastest`, None where
+    """A tag that is a counter of a machine. role: total, good, reject or rework; fastest_per_s: see `fastest`, None where
     nothing is known; bits: where it wraps; pulse: one bit, of which every change
     must be seen.
     """
@@ -33,7 +33,7 @@ class Counting:
 
 @dataclass(frozen=True)
 class Use:
-    """What a tag is for: the machines that depend on it, and where it counts."""
+    """What a tag is used for: the machines that depend on it, and the counters that it is."""
 
     machines: tuple[str, ...] = ()
     counts: tuple[Counting, ...] = ()
@@ -66,7 +66,7 @@ def is_pulse(site: Site, name: str) -> bool:
 
 
 def fastest(machine: Machine, counter: Counter) -> float | None:
-    """The highest rate that the site file expects of a counter [counts/s]: what it says, else that of the product
+    """The highest rate that the site file expects of a counter [counts/s]: `max_per_s`, else that of the product
     with the shortest ideal time; of a machine that makes one product only, that one's.
     """
     if counter.max_per_s != Counter.max_per_s:
@@ -88,7 +88,7 @@ def rate_of(machine: Machine, product: str) -> float:
 
 
 def static_faults(site: Site, machines: Mapping[str, Machine]) -> dict[str, list[Fault]]:
-    """What the site file alone shows: counts and blinking that the polling period would miss, by `device.tag`.
+    """Faults visible in the site file alone: counts and blinking that the polling period would miss, by `device.tag`.
 
     A pulse is high for half of a cycle at most, so both halves must be longer than a period: at most one pulse in
     two periods. A register counts by itself; it must only not wrap half its width between two looks.
@@ -109,7 +109,7 @@ def static_faults(site: Site, machines: Mapping[str, Machine]) -> dict[str, list
 
 
 def _blinks(machine: Machine, name: str) -> bool:
-    """Whether a machine's state asks if this tag blinks."""
+    """Whether a machine's state depends on this tag's blinking."""
     helpers = (node for rule in machine.rules if rule.when is not None for node in rule.when.helpers)
     return any(node.op == "blinking" and node.args[0] == name for node in helpers)
 

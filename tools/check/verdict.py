@@ -1,4 +1,4 @@
-"""What a few seconds of reading say about each tag. Pure."""
+"""The verdict on each tag after a few seconds of reading. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +15,7 @@ from tools.check.uses import Counting, Use
 
 TINY: Final = 1e-30
 HUGE: Final = 1e30
-"""Beyond these a float is not a measurement but two integers, or a float in another byte order."""
+"""A float beyond these is no measurement, but two integers or a float in another byte order."""
 WORD: Final = 65536
 FAR_OFF_S: Final = 60.0
 STILL_CYCLES: Final = 3
@@ -23,9 +23,9 @@ STILL_CYCLES: Final = 3
 
 @dataclass
 class DeviceObservation:
-    """What reading a device for a while brought. rows, confirmed_ns: by tag; read_s: how long each read took;
-    fault: why it could not be read (at the end); lost: how often the connection was lost; note: by tag, what a second
-    look at bad ones found.
+    """A device as it was read for a while. rows, confirmed_ns: by tag; read_s: how long each read took;
+    fault: why it could not be read (at the end); lost: how often the connection was lost; note: by tag, what
+    `DeviceKind.diagnose` found.
     """
 
     name: str
@@ -47,7 +47,7 @@ class DeviceObservation:
 
 @dataclass(frozen=True)
 class TagReport:
-    """One tag, judged. address: as people find it at the device; changes: how often its value changed."""
+    """The verdict on one tag. address: as people find it at the device; changes: how often its value changed."""
 
     name: str
     address: str
@@ -68,12 +68,12 @@ class TagReport:
 
     @property
     def read(self) -> bool:
-        """Whether a value came."""
+        """Whether a value was read."""
         return self.quality in {"good", "uncertain"}
 
     @property
     def plausible(self) -> bool | None:
-        """Whether the value may be what it should be; None where there is none."""
+        """Whether the value is plausible; None without a value."""
         return not self.failed if self.read else None
 
     def as_json(self) -> dict[str, Any]:
@@ -169,7 +169,7 @@ def _counting(device: DeviceObservation, tag: str, use: Use, changes: int) -> li
 
 
 def _too_fast(item: Counting, pieces: int, for_s: float) -> list[Fault]:
-    """More counts than the shortest ideal time allows, by half and not by one or two."""
+    """A warning if there were clearly more counts than the shortest ideal time allows: by half, and by more than two."""
     if item.fastest_per_s is None or pieces <= 1.5 * item.fastest_per_s * for_s + 2:
         return []
     values = {"rate": f"{pieces / for_s:.2f}", "ideal": f"{item.fastest_per_s:.2f}", "machine": item.machine}
@@ -177,7 +177,7 @@ def _too_fast(item: Counting, pieces: int, for_s: float) -> list[Fault]:
 
 
 def with_still_counter(report: TagReport, running: Mapping[str, "RunningMachine"]) -> TagReport:
-    """The report with a warning where a machine ran for several cycles and its counter did not move."""
+    """The report, with a warning if a machine ran for several cycles and its counter did not move."""
     for item in report.use.counts:
         run = running.get(item.machine)
         if run is None or item.role not in {"total", "good"} or not report.read or report.changes:
@@ -191,7 +191,7 @@ def with_still_counter(report: TagReport, running: Mapping[str, "RunningMachine"
 
 @dataclass(frozen=True)
 class RunningMachine:
-    """A machine that ran until the end. for_s: how long it was seen to; counts_per_s: by the ideal time of what it
+    """A machine that ran until the end. for_s: how long it was observed running [s]; counts_per_s: by the ideal time of what it
     makes, 0 where that is not known.
     """
 

@@ -1,4 +1,4 @@
-"""What is typed at `nhip init`, as answers. Pure."""
+"""Parses the answers typed at `nhip init`. Pure."""
 
 import re
 from collections.abc import Sequence
@@ -60,9 +60,9 @@ def parse_tag(text: str) -> tuple[str, str, str]:
 
 def check_tag(kind_name: str, line: str, text: str) -> None:
     """Whether a device of that kind takes such a tag. Raises `UnusableAnswer`."""
-    tree, wrong = read_tree(f"tag: {line}", "")
-    if wrong:
-        raise UnusableAnswer("tag", text, str(wrong[0].values.get("detail", "")))
+    tree, errors = read_tree(f"tag: {line}", "")
+    if errors:
+        raise UnusableAnswer("tag", text, str(errors[0].values.get("detail", "")))
     try:
         kind(kind_name).tag.model_validate(value(tree)["tag"])
     except ValidationError as error:
@@ -105,7 +105,7 @@ def profile_of(name: str) -> Equipment:
 
 
 def complaints_about(devices: Sequence[DeviceEntry], uses: Sequence[UseEntry]) -> Sequence[Complaint]:
-    """What would be wrong with a site of these alone."""
+    """The errors of a site file with these alone."""
     try:
         parse_site(f"site: x\ntimezone: UTC\n{devices_text(devices)}\n{uses_text(uses)}", "use")
     except Misconfigured as error:
@@ -114,7 +114,7 @@ def complaints_about(devices: Sequence[DeviceEntry], uses: Sequence[UseEntry]) -
 
 
 def tags_of(devices: Sequence[DeviceEntry], uses: Sequence[UseEntry]) -> list[str]:
-    """Every `device.tag` of these, in order of their names; `online` is not told."""
+    """Every `device.tag` of these, sorted, without `online`."""
     tree, _ = read_tree(f"{devices_text(devices)}\n{uses_text(uses)}", "")
     tags = names_in(value(expand(tree, "")[0])).tags
     return sorted(tag for tag in tags if not tag.endswith(".online"))

@@ -1,4 +1,4 @@
-"""`nhip init`: questions and answers, or flags, from nothing to a valid site file."""
+"""`nhip init`: makes a valid site file from answers or from flags."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -59,7 +59,7 @@ def init(path: Path, flags: InitFlags, lang: str) -> int:
         notice(_bad(error, lang))
         return 2
     if not flags.yes:
-        answers = _asked(answers, flags, lang)
+        answers = _completed(answers, flags, lang)
     text = site_text(answers, lang)
     try:
         site, warnings = parse_site(text, str(path))
@@ -106,26 +106,26 @@ def from_flags(flags: InitFlags) -> InitAnswers:
     )
 
 
-def _asked(known: InitAnswers, flags: InitFlags, lang: str) -> InitAnswers:
-    """The answers completed by a person."""
+def _completed(given: InitAnswers, flags: InitFlags, lang: str) -> InitAnswers:
+    """The answers of the flags, completed by asking."""
     notice(say("init.welcome", lang))
-    site = known.site or _ask("site", lang, _site_id)
-    name = known.name or _ask("name", lang, str, default=site)
-    zone = flags.timezone or _ask("timezone", lang, str, default=known.timezone)
-    shifts = known.shifts or tuple(_several("shift", lang, parse_shift))
-    devices = known.devices or tuple(_device(text, lang) for text in _several("device", lang, _device_text))
-    uses = known.uses or _uses(devices, lang)
+    site = given.site or _ask("site", lang, _site_id)
+    name = given.name or _ask("name", lang, str, default=site)
+    zone = flags.timezone or _ask("timezone", lang, str, default=given.timezone)
+    shifts = given.shifts or tuple(_several("shift", lang, parse_shift))
+    devices = given.devices or tuple(_device(text, lang) for text in _several("device", lang, _device_text))
+    uses = given.uses or _uses(devices, lang)
     tags = tags_of(devices, uses)
     if tags:
         notice(say("init.tags_known", lang, tags=", ".join(tags)))
-    machines = known.machines or (tuple(_several("machine", lang, _machine_of(tags))) if tags else ())
-    product = known.product or (_ask("product", lang, str, default="") if machines or uses else "")
-    ideal = known.ideal or (_ask("ideal", lang, str, default="") if product else "")
-    return InitAnswers(site, name, zone, shifts, devices, machines, product, ideal, known.broker, uses)
+    machines = given.machines or (tuple(_several("machine", lang, _machine_of(tags))) if tags else ())
+    product = given.product or (_ask("product", lang, str, default="") if machines or uses else "")
+    ideal = given.ideal or (_ask("ideal", lang, str, default="") if product else "")
+    return InitAnswers(site, name, zone, shifts, devices, machines, product, ideal, given.broker, uses)
 
 
 def _uses(devices: Sequence[DeviceEntry], lang: str) -> tuple[UseEntry, ...]:
-    """Equipment profiles, each with what it asks for; one that makes no sense is asked again."""
+    """Equipment profiles with their variables; a profile with invalid values is asked for again."""
     notice(say("init.several.equipment", lang))
     uses: list[UseEntry] = []
     while True:
@@ -142,9 +142,9 @@ def _uses(devices: Sequence[DeviceEntry], lang: str) -> tuple[UseEntry, ...]:
                         name=(variable.names or {}).get(lang, ""), example=variable.example or default or "—")  # fmt: skip
             if text and text != default:
                 row[variable.name] = text
-        wrong = complaints_about(devices, [*uses, UseEntry(found.id, row)])
-        if wrong:
-            notice("\n".join(complaint(item, lang) for item in wrong))
+        errors = complaints_about(devices, [*uses, UseEntry(found.id, row)])
+        if errors:
+            notice("\n".join(complaint(item, lang) for item in errors))
         else:
             uses.append(UseEntry(found.id, row))
 
@@ -192,7 +192,7 @@ def _machine_of(tags: Sequence[str]) -> Callable[[str], MachineEntry]:
 
 
 def _ask(key: str, lang: str, parse: Callable[[str], T], default: str | None = None, **values: str) -> T:
-    """One answer, asked again until it can be used."""
+    """Asks until the answer is usable."""
     while True:
         question = say(f"init.ask.{key}", lang, **values)
         text = str(click.prompt(question, default=default, show_default=bool(default), err=True)).strip()
@@ -203,7 +203,7 @@ def _ask(key: str, lang: str, parse: Callable[[str], T], default: str | None = N
 
 
 def _several(key: str, lang: str, parse: Callable[[str], T], **values: str) -> list[T]:
-    """InitAnswers until an empty one."""
+    """Asks until an empty answer."""
     notice(say(f"init.several.{key}", lang, **values))
     out: list[T] = []
     while True:

@@ -1,4 +1,4 @@
-"""From answers to the text of a site file, with comments for whoever opens it next. Pure."""
+"""From answers to the text of a site file, with comments. Pure."""
 
 import json
 import re
@@ -59,7 +59,7 @@ class ShiftEntry:
 
 @dataclass(frozen=True)
 class InitAnswers:
-    """Everything that was asked. ideal: seconds for one piece of product 1, or ""."""
+    """All answers. ideal: time for one piece of product 1, or ""."""
 
     site: str
     name: str
@@ -95,7 +95,7 @@ def site_text(answers: InitAnswers, lang: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """Text as a YAML scalar: bare where nothing in it could mean something else."""
+    """Text as a YAML scalar: quoted where YAML could read it otherwise."""
     if _PLAIN.fullmatch(text) and text == text.strip() and text.lower() not in _RESERVED:
         return text
     return json.dumps(text, ensure_ascii=False)
@@ -135,7 +135,7 @@ def _uses(answers: InitAnswers, lang: str) -> str:
 
 
 def uses_text(uses: Sequence[UseEntry]) -> str:
-    """The section `use`: rows of one profile after the other together; nothing where there are none."""
+    """The section `use`, with consecutive rows of a profile under one item; nothing without profiles."""
     lines = ["use:"] if uses else []
     for profile, group in groupby(uses, key=lambda use: use.profile):
         lines += [f"  - equipment: {profile}", "    with:", *(f"      - {row_text(use.row)}" for use in group)]

@@ -1,4 +1,4 @@
-"""The plan of a site: what its devices' kinds say of each line and each device. Pure."""
+"""The plan of a site, by the kinds of its devices. Pure."""
 
 from adapters.kinds import kind
 from adapters.planned import LinePlan, ServerPlan

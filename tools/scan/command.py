@@ -1,4 +1,4 @@
-"""`nhip scan`: says first what it will do, then does it, then shows what it found."""
+"""`nhip scan`: announces what it will do, scans, and shows what it found."""
 
 import asyncio
 from collections.abc import Sequence
@@ -49,14 +49,12 @@ def scan_modbus(
 async def _first_that_answers(
     peers: Sequence[Peer], plan: modbus.ScanPlan, rate_limit: RateLimit, *, quiet: bool
 ) -> modbus.ScanResult:
-    """The scan with the first settings that a unit answered; if none did, one where an answer made no sense, or the
-    last.
-    """
+    """The scan with the first settings that a unit answered; else one with an invalid response, else the last."""
     silent: list[modbus.ScanResult] = []
-    with progress(quiet=quiet) as tell:
+    with progress(quiet=quiet) as report:
         for peer in peers:
             try:
-                found = await modbus.scan(peer, rate_limit, plan, tell)
+                found = await modbus.scan(peer, rate_limit, plan, report)
             except DeviceMisconfigured as error:
                 if error.elsewhere or (peer is peers[-1] and not silent):
                     raise
@@ -127,8 +125,10 @@ def scan_network(
                ports=", ".join(map(str, ports)), rate=f"{per_s:g}", time=duration(1000 * connections / per_s, lang)))  # fmt: skip
     if not yes and not click.confirm(say("scan.network.ask", lang), err=True):
         return 1
-    with progress(quiet=as_json) as tell:
-        found = asyncio.run(net.look(hosts, ports, per_s, timeout_s, lambda n: tell(hosts[n - 1], n, len(hosts))))
+    with progress(quiet=as_json) as report:
+        found = asyncio.run(
+            net.open_ports(hosts, ports, per_s, timeout_s, lambda n: report(hosts[n - 1], n, len(hosts)))
+        )
     if as_json:
         show_json({"network": cidr, "listeners": [{"host": i.host, "port": i.port, "kind": _kind(i)} for i in found]})
     elif not found:

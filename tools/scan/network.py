@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 MOST_ADDRESSES = 256
-"""A /24: larger networks belong to somebody else's department."""
+"""A /24: larger networks belong to an IT department."""
 PRIVATE = tuple(ipaddress.ip_network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8"))
 
 
@@ -39,21 +39,21 @@ def targets(cidr: str) -> tuple[str, ...]:
     return tuple(map(str, network.hosts()))
 
 
-async def look(
+async def open_ports(
     hosts: Sequence[str], ports: Sequence[int], per_s: float, timeout_s: float, progress: Callable[[int], None]
 ) -> list[OpenPort]:
-    """Opens and closes one connection to each port of each host, `per_s` a second; those that were accepted."""
+    """Opens and closes one connection to each port of each host, `per_s` a second; the ports that accepted."""
     found: list[OpenPort] = []
     async with asyncio.TaskGroup() as group:
         for number, host in enumerate(hosts):
             for port in ports:
-                group.create_task(_knock(host, port, timeout_s, found))
+                group.create_task(_try(host, port, timeout_s, found))
                 await asyncio.sleep(1 / per_s)
             progress(number + 1)
     return sorted(found, key=lambda item: (ipaddress.ip_address(item.host), item.port))
 
 
-async def _knock(host: str, port: int, timeout_s: float, found: list[OpenPort]) -> None:
+async def _try(host: str, port: int, timeout_s: float, found: list[OpenPort]) -> None:
     try:
         async with asyncio.timeout(timeout_s):
             _, writer = await asyncio.open_connection(host, port)
