@@ -83,7 +83,7 @@ async def show(visit: frame.Visit, site: str, order: str, number: int = 1) -> No
         parts = [machines[first : first + CARDS] for first in range(0, len(machines), CARDS)] or [[]]
         shown = parts[min(max(number, 1), len(parts)) - 1]
         page = _Page(visit, [], order == "worst", {(row["site"], row["id"]) for row in machines})
-        away = ui.html("", sanitize=False)
+        store_banner = ui.html("", sanitize=False)
         summary = ui.html("", sanitize=False).classes("summary")
         _filters(known, site, order, lang)
         for row in chosen:
@@ -95,7 +95,7 @@ async def show(visit: frame.Visit, site: str, order: str, number: int = 1) -> No
             ui.html(_pager(len(parts), parts.index(shown) + 1, site, order, lang), sanitize=False)
         ui.html(live_state.legend(GLYPHS, lang), sanitize=False)
     refresh_live = _live_refresher(page, summary)
-    refresh_numbers = _numbers_refresher(page, away)
+    refresh_numbers = _numbers_refresher(page, store_banner)
     await refresh_live()
     await frame.wait_briefly(refresh_numbers())
     ui.timer(frame.LIVE_EVERY_S, refresh_live, immediate=False)
@@ -235,7 +235,7 @@ def _gateways(site: Row, lang: str) -> str:
     return join(*marks)
 
 
-def _numbers_refresher(page: _Page, away: ui.html) -> Callable[[], Any]:
+def _numbers_refresher(page: _Page, store_banner: ui.html) -> Callable[[], Any]:
     async def put(site: str) -> None:
         mine = tuple(machine for owner, machine in page.cards if owner == site)
         numbers = await page.visit.cache.ask(
@@ -249,8 +249,8 @@ def _numbers_refresher(page: _Page, away: ui.html) -> Callable[[], Any]:
     async def refresh() -> None:
         try:
             await asyncio.gather(*(put(site["id"]) for site in page.sites))
-            away.set_content("")
+            store_banner.set_content("")
         except StoreUnavailable:
-            away.set_content(frame.banner(say("console.store_away", page.lang)))
+            store_banner.set_content(frame.banner(say("console.store_away", page.lang)))
 
     return refresh
