@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from simulator.factory import WEEKDAYS, Event, Factory, Habits, Machine, Product, Shift, Weekday
+from simulator.factory import WEEKDAYS, Event, Factory, Habits, MachineSpec, ProductSpec, ShiftSpec, Weekday
 from simulator.site import site
 
 __all__ = ["break_hour", "day_off", "factory", "site"]
@@ -40,10 +40,10 @@ def factory(
     return Factory(seed=seed, timezone=zone, start=start, shifts=_shifts(off, break_hour(local)), machines=_machines())
 
 
-def _shifts(off: Weekday, pause: int) -> tuple[Shift, ...]:
+def _shifts(off: Weekday, pause: int) -> tuple[ShiftSpec, ...]:
     days = tuple(day for day in WEEKDAYS if day != off)
     return tuple(
-        Shift(
+        ShiftSpec(
             name=name,
             start=f"{begin:02}:00",
             end=f"{(begin + 8) % 24:02}:00",
@@ -55,13 +55,13 @@ def _shifts(off: Weekday, pause: int) -> tuple[Shift, ...]:
     )
 
 
-def _machines() -> tuple[Machine, ...]:
+def _machines() -> tuple[MachineSpec, ...]:
     return (_press(), _cnc_1(), _cnc_2(), _moulder(), _packer(), _sewing())
 
 
-def _press() -> Machine:
+def _press() -> MachineSpec:
     """Long changeovers."""
-    return Machine(
+    return MachineSpec(
         id="press-1",
         device="press-plc",
         plc="press",
@@ -83,9 +83,9 @@ def _press() -> Machine:
     )  # fmt: skip
 
 
-def _cnc_1() -> Machine:
+def _cnc_1() -> MachineSpec:
     """Ordinary, with breakdowns."""
-    return Machine(
+    return MachineSpec(
         id="cnc-1",
         device="cnc-1-plc",
         plc="cnc_rejects",
@@ -105,9 +105,9 @@ def _cnc_1() -> Machine:
     )  # fmt: skip
 
 
-def _cnc_2() -> Machine:
+def _cnc_2() -> MachineSpec:
     """Gets slower all month."""
-    return Machine(
+    return MachineSpec(
         id="cnc-2",
         device="cnc-2-plc",
         plc="cnc_good",
@@ -127,9 +127,9 @@ def _cnc_2() -> Machine:
     )  # fmt: skip
 
 
-def _moulder() -> Machine:
+def _moulder() -> MachineSpec:
     """Four cavities; quality is its trouble."""
-    return Machine(
+    return MachineSpec(
         id="inj-1",
         device="inj-1-opc",
         plc="moulder",
@@ -150,9 +150,9 @@ def _moulder() -> Machine:
     )  # fmt: skip
 
 
-def _packer() -> Machine:
+def _packer() -> MachineSpec:
     """Many short stops."""
-    return Machine(
+    return MachineSpec(
         id="pack-1",
         device="pack-1-opc",
         plc="packer",
@@ -176,9 +176,9 @@ def _packer() -> Machine:
     )  # fmt: skip
 
 
-def _sewing() -> Machine:
+def _sewing() -> MachineSpec:
     """Nothing but a pulse counter."""
-    return Machine(
+    return MachineSpec(
         id="sew-1",
         device="sewing-io",
         plc="pulse",
@@ -195,5 +195,5 @@ def _sewing() -> Machine:
     )  # fmt: skip
 
 
-def _products(*pairs: tuple[int, float]) -> tuple[Product, ...]:
-    return tuple(Product(number=number, ideal_s=ideal_s) for number, ideal_s in pairs)
+def _products(*pairs: tuple[int, float]) -> tuple[ProductSpec, ...]:
+    return tuple(ProductSpec(number=number, ideal_s=ideal_s) for number, ideal_s in pairs)

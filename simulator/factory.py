@@ -37,7 +37,7 @@ class Event(_Model):
     at_most_s: float = Field(default=14_400, gt=0, description="No longer than this [s].")
 
 
-class Product(_Model):
+class ProductSpec(_Model):
     """What the PLC calls it, and the ideal time of one cycle (not of one piece)."""
 
     number: int = Field(ge=1, le=65535)
@@ -67,7 +67,7 @@ class Habits(_Model):
     events: dict[Cause, Event] = Field(default_factory=dict)
 
 
-class Machine(_Model):
+class MachineSpec(_Model):
     """One machine with its own PLC; `device` is the PLC's name in the site file."""
 
     id: str = Field(pattern=r"^[a-z0-9-]+$")
@@ -76,7 +76,7 @@ class Machine(_Model):
     host: str = "127.0.0.1"
     port: int = Field(default=0, ge=0, le=65535, description="0: any free port, told in the ports file.")
     cavities: int = Field(default=1, ge=1, le=64, description="Pieces per cycle.")
-    products: tuple[Product, ...] = Field(min_length=1)
+    products: tuple[ProductSpec, ...] = Field(min_length=1)
     minor_limit_s: float = Field(default=300, ge=30)
     startup_pieces: int = Field(default=0, ge=0)
     counter_start: int = Field(default=0, ge=0, lt=2**32)
@@ -110,7 +110,7 @@ VISIBLE: dict[PlcKind, set[str]] = {
 """Which causes beyond a plain stop a PLC's signals can tell."""
 
 
-class Shift(_Model):
+class ShiftSpec(_Model):
     """A shift on the weekdays on which it begins; `trouble` multiplies stops, their lengths and rejects."""
 
     name: str
@@ -127,9 +127,9 @@ class Factory(_Model):
     seed: int = Field(default=1, ge=0)
     timezone: str = "Asia/Ho_Chi_Minh"
     start: AwareDatetime
-    shifts: tuple[Shift, ...] = Field(min_length=1)
+    shifts: tuple[ShiftSpec, ...] = Field(min_length=1)
     closed: tuple[date, ...] = ()
-    machines: tuple[Machine, ...] = Field(min_length=1)
+    machines: tuple[MachineSpec, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _sound(self) -> Self:

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from simulator.behaviour.machine import MachineModel
+from simulator.behaviour.machine import SimulatedMachine
 from simulator.behaviour.segments import Int64
 from simulator.factory import Factory
 from simulator.plant import Plant
@@ -74,7 +74,7 @@ class Writer:
         temporary.rename(path)
         self._number += 1
 
-    def _device(self, machine: MachineModel, polled: int) -> dict[str, Rows]:
+    def _device(self, machine: SimulatedMachine, polled: int) -> dict[str, Rows]:
         """Rows of one PLC's tags for the polls after the last written one, up to and with `polled`."""
         period_ns, first = self._period_ns, self._polled + 1
         if polled < first:
@@ -97,7 +97,7 @@ class Writer:
             self._last[name] = values[-1]
         return out
 
-    def _absences(self, machine: MachineModel, after_ns: int, upto_ns: int) -> list[tuple[int, int]]:
+    def _absences(self, machine: SimulatedMachine, after_ns: int, upto_ns: int) -> list[tuple[int, int]]:
         """(first missed poll, first good poll after) of each absence among the polls to be written."""
         spans = offline_spans(machine, after_ns, upto_ns + 1)
         polls = [(-(-start // self._period_ns), -(-end // self._period_ns)) for start, end in spans]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from simulator import truth
-from simulator.behaviour.machine import MachineModel
+from simulator.behaviour.machine import SimulatedMachine
 from simulator.factory import Factory
 from simulator.timetable import Timetable
 
@@ -14,7 +14,7 @@ class Plant:
     def __init__(self, factory: Factory) -> None:
         self.factory = factory
         timetable = Timetable(factory)
-        self.machines = {spec.id: MachineModel(factory, spec, timetable) for spec in factory.machines}
+        self.machines = {spec.id: SimulatedMachine(factory, spec, timetable) for spec in factory.machines}
 
     def advance(self, until_ns: int) -> None:
         """Plans all machines until `until_ns` [ns UTC]."""

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from simulator import truth
-from simulator.behaviour.machine import MachineModel
+from simulator.behaviour.machine import SimulatedMachine
 from simulator.control import BadRequest, ControlServer
-from simulator.factory import Factory
-from simulator.factory import Machine as Spec
+from simulator.factory import Factory, MachineSpec
 from simulator.history import Writer
 from simulator.plant import Plant
 from simulator.plc.modbus import ModbusPlc
@@ -113,7 +112,7 @@ class LivePlant:
         for plc in self._plcs.values():
             await (plc.stop() if isinstance(plc, OpcUaPlc) else plc.close())
 
-    async def _show(self, name: str, machine: MachineModel, now_ns: int) -> None:
+    async def _show(self, name: str, machine: SimulatedMachine, now_ns: int) -> None:
         plc, shown = self._plcs[name], at(machine, now_ns)
         if shown.online != self._online[name]:
             self._online[name] = shown.online
@@ -185,14 +184,14 @@ class LivePlant:
         self._due_ns[machine.spec.id] = 0
         return {"begins_ns": begins_ns}
 
-    def _machine(self, arguments: dict[str, Any]) -> MachineModel:
+    def _machine(self, arguments: dict[str, Any]) -> SimulatedMachine:
         name = arguments.get("machine")
         if name not in self.plant.machines:
             raise BadRequest(f"machine {name!r} is unknown; write one of {', '.join(self.plant.machines)}")
         return self.plant.machines[name]
 
 
-def _plc(spec: Spec) -> ModbusPlc | OpcUaPlc:
+def _plc(spec: MachineSpec) -> ModbusPlc | OpcUaPlc:
     places = PLCS[spec.plc].places
     if PLCS[spec.plc].protocol == "opcua":
         nodes = {tag: place for tag, place in places.items() if isinstance(place, OpcUaNode)}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from simulator.factory import Factory, Machine
+from simulator.factory import Factory, MachineSpec
 from simulator.plc.signals import NAMESPACES, PLCS, ModbusRegister
 
 SITE: Final = "song-hong"
@@ -103,7 +103,7 @@ def _name(vi: str, en: str) -> dict[str, str]:
     return {"vi": vi, "en": en}
 
 
-def _device(machine: Machine, place: str) -> dict[str, Any]:
+def _device(machine: MachineSpec, place: str) -> dict[str, Any]:
     plc = PLCS[machine.plc]
     common = {"every": "1s", "retry_every": "500ms"}
     if plc.protocol == "opcua":
@@ -128,14 +128,14 @@ def _register(register: ModbusRegister) -> dict[str, Any]:
     return {register.table: register.address, "type": register.type, "order": register.order}
 
 
-def _product(machine: Machine, number: int, ideal_s: float) -> dict[str, Any]:
+def _product(machine: MachineSpec, number: int, ideal_s: float) -> dict[str, Any]:
     row: dict[str, Any] = {"name": _name(*_PRODUCTS[number]), "ideal": f"{ideal_s:g}s", "source": "timed"}
     if machine.cavities > 1:
         row |= {"ideal_per": "cycle", "per_count": machine.cavities}
     return row
 
 
-def _machine(machine: Machine) -> dict[str, Any]:
+def _machine(machine: MachineSpec) -> dict[str, Any]:
     vi, en, line = _NAMES[machine.id]
     device = machine.device
     alarm_state = [

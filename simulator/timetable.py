@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.factory import WEEKDAYS, BadFactory, Factory, Shift, to_ns
+from simulator.factory import WEEKDAYS, BadFactory, Factory, ShiftSpec, to_ns
 
 _CHUNK_DAYS = 40
 
@@ -101,7 +101,7 @@ class Timetable:
                     self._add_shift(self._last, shift)
             self._last += timedelta(days=1)
 
-    def _add_shift(self, day: date, shift: Shift) -> None:
+    def _add_shift(self, day: date, shift: ShiftSpec) -> None:
         begin, finish = self._wall(day, shift.start), self._wall(day, shift.end, after=shift.start)
         self._add(begin, Wanted.SCHEDULED, shift.name)
         for first, last in sorted(shift.breaks, key=lambda item: self._wall(day, item[0], after=shift.start)):

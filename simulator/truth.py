@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from simulator.behaviour.machine import MachineModel
+from simulator.behaviour.machine import SimulatedMachine
 from simulator.behaviour.segments import Int64, Kind
 from simulator.plc.readings import cycles_between
 from simulator.plc.signals import PLCS
@@ -50,7 +50,7 @@ class StateSpans:
     wanted: np.ndarray[Any, np.dtype[np.int8]]
 
 
-def spans(machine: MachineModel, from_ns: int, to_ns: int, as_of_ns: int) -> StateSpans:
+def spans(machine: SimulatedMachine, from_ns: int, to_ns: int, as_of_ns: int) -> StateSpans:
     """`[from_ns, to_ns)` cut at every change of state and class. The machine has been advanced to `as_of_ns`."""
     starts_ns, base, stop_start_ns, stop_end_ns = _stretches(machine, from_ns, to_ns, as_of_ns)
     calendar_ns, wanted, before_ns = machine.timetable.arrays(as_of_ns)
@@ -70,7 +70,7 @@ def spans(machine: MachineModel, from_ns: int, to_ns: int, as_of_ns: int) -> Sta
     return StateSpans(edges, state, in_class)
 
 
-def _stretches(machine: MachineModel, from_ns: int, to_ns: int, as_of_ns: int) -> tuple[Int64, Any, Int64, Int64]:
+def _stretches(machine: SimulatedMachine, from_ns: int, to_ns: int, as_of_ns: int) -> tuple[Int64, Any, Int64, Int64]:
     """Stretches around the window: start, state, and the bounds of the whole plain stop each belongs to."""
     low = max(machine.index_at(from_ns), 0)
     while low > 0 and _plain(machine.segment(low)) and _plain(machine.segment(low - 1)):
@@ -117,7 +117,7 @@ def _scheduled(t_ns: Int64, calendar_ns: Int64, wanted: Any, before_ns: Int64) -
     return out
 
 
-def _setups(machine: MachineModel, as_of_ns: int) -> Int64:
+def _setups(machine: SimulatedMachine, as_of_ns: int) -> Int64:
     """Set-ups known at `as_of_ns`, one row each: last old piece, first good new one (far away: not yet)."""
     found = machine.changeovers_by(as_of_ns)
     rows = [(item.last_old_ns, _NEVER if item.first_good_ns is None else item.first_good_ns) for item in found]
@@ -132,7 +132,7 @@ def _inside(t_ns: Int64, setups_ns: Int64, *, closed: bool) -> Any:
     return (index >= 0) & (t_ns < setups_ns[np.maximum(index, 0), 1])
 
 
-def transitions(machine: MachineModel, from_ns: int, to_ns: int, as_of_ns: int) -> list[dict[str, Any]]:
+def transitions(machine: SimulatedMachine, from_ns: int, to_ns: int, as_of_ns: int) -> list[dict[str, Any]]:
     """The state at `from_ns` and every change of state after it."""
     cut = spans(machine, from_ns, to_ns, as_of_ns)
     keep = np.append(True, cut.state[1:] != cut.state[:-1])
@@ -142,7 +142,7 @@ def transitions(machine: MachineModel, from_ns: int, to_ns: int, as_of_ns: int) 
     ]
 
 
-def of_machine(machine: MachineModel, from_ns: int, to_ns: int, as_of_ns: int) -> dict[str, Any]:
+def of_machine(machine: SimulatedMachine, from_ns: int, to_ns: int, as_of_ns: int) -> dict[str, Any]:
     """Time, pieces and ratios of one machine in `[from_ns, to_ns)`, as plain data."""
     if not machine.start_ns <= from_ns < to_ns <= as_of_ns:
         raise ValueError(
@@ -166,7 +166,7 @@ def of_machine(machine: MachineModel, from_ns: int, to_ns: int, as_of_ns: int) -
     }
 
 
-def _pieces(machine: MachineModel, from_ns: int, to_ns: int, as_of_ns: int) -> dict[str, Any]:
+def _pieces(machine: SimulatedMachine, from_ns: int, to_ns: int, as_of_ns: int) -> dict[str, Any]:
     """Sums over pieces whose cycle completed in `[from_ns, to_ns)`: all, and by calendar class."""
     spec = machine.spec
     made = cycles_between(machine.segments(from_ns - 1, to_ns), from_ns - 1, to_ns - 1)
@@ -217,7 +217,7 @@ def _products(t_ns: Int64, changeovers: Any) -> Int64:
     return out
 
 
-def _among_first(machine: MachineModel, t_ns: Int64, setups_ns: Int64) -> Any:
+def _among_first(machine: SimulatedMachine, t_ns: Int64, setups_ns: Int64) -> Any:
     """Whether each cycle is among the first `startup_pieces` from the first good piece on."""
     out = np.zeros(len(t_ns), bool)
     count = -(-machine.spec.startup_pieces // machine.spec.cavities)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from simulator.behaviour.segments import Int64, UInt8
-from simulator.factory import Habits, Machine
+from simulator.factory import Habits, MachineSpec
 
 LONGEST = 1.95
 """No cycle takes longer than this many ideal times of its own accord [1]."""
@@ -15,7 +15,7 @@ _CLEAR_NS = 50_000_000
 _DAY_NS = 86_400_000_000_000
 
 
-def ideals_ns(spec: Machine) -> tuple[int, ...]:
+def ideals_ns(spec: MachineSpec) -> tuple[int, ...]:
     """Ideal time of a cycle of each product, whole microseconds [ns]."""
     return tuple(round(product.ideal_s * 1e6) * 1000 for product in spec.products)
 

@@ -5,7 +5,7 @@ from math import exp
 
 import numpy as np
 
-from simulator.factory import Event, Factory, Machine
+from simulator.factory import Event, Factory, MachineSpec
 from simulator.timetable import Timetable
 
 SECOND_NS = 1_000_000_000
@@ -19,7 +19,7 @@ class Dice:
     of questions only, never on how the time was cut.
     """
 
-    def __init__(self, factory: Factory, spec: Machine, timetable: Timetable) -> None:
+    def __init__(self, factory: Factory, spec: MachineSpec, timetable: Timetable) -> None:
         self._seed = (factory.seed, zlib.crc32(spec.id.encode()))
         self.random = np.random.default_rng(self._seed)
         self._spec = spec

@@ -4,7 +4,7 @@ from typing import get_args
 
 from simulator.behaviour import stops
 from simulator.behaviour.dice import SECOND_NS, SHORTEST_NS, Dice
-from simulator.factory import Cause, Machine
+from simulator.factory import Cause, MachineSpec
 from simulator.timetable import Timetable
 
 CAUSES: tuple[Cause, ...] = get_args(Cause)
@@ -14,7 +14,7 @@ _FOR_EVER_NS = 10**18
 class DueEvents:
     """Running time that is left until each event of one machine [ns]."""
 
-    def __init__(self, spec: Machine, timetable: Timetable, dice: Dice, start_ns: int) -> None:
+    def __init__(self, spec: MachineSpec, timetable: Timetable, dice: Dice, start_ns: int) -> None:
         self._events = spec.habits.events
         self._timetable, self._dice = timetable, dice
         self._due_ns: dict[Cause, int] = {}

@@ -11,15 +11,15 @@ from simulator.behaviour import bending, cycles, stops
 from simulator.behaviour.dice import SECOND_NS, SHORTEST_NS
 from simulator.behaviour.planner import Planner
 from simulator.behaviour.progress import Progress, begun_changeover, ended_changeovers, progress_after
-from simulator.behaviour.segments import Changeover, Kind, Segment
-from simulator.factory import Factory, Machine
+from simulator.behaviour.segments import Kind, ProductChange, Segment
+from simulator.factory import Factory, MachineSpec
 from simulator.timetable import Timetable
 
 
-class MachineModel:
+class SimulatedMachine:
     """One machine from the model's start on. `advance` first, then ask about any time before."""
 
-    def __init__(self, factory: Factory, spec: Machine, timetable: Timetable) -> None:
+    def __init__(self, factory: Factory, spec: MachineSpec, timetable: Timetable) -> None:
         self.spec = spec
         self.timetable = timetable
         self.start_ns = factory.start_ns
@@ -27,7 +27,7 @@ class MachineModel:
         self.ideal_ns = cycles.ideals_ns(spec)
         self.past: list[Segment] = []
         self.starts: list[int] = []
-        self.changeovers: list[Changeover] = []
+        self.changeovers: list[ProductChange] = []
         self._by_gaps = spec.plc == "pulse"
         self._progress = Progress(self.start_ns)
         self._planner = Planner(factory, spec, timetable)
@@ -58,7 +58,7 @@ class MachineModel:
         """A stretch by its index."""
         return self.past[index] if index < len(self.past) else self.current
 
-    def changeovers_by(self, t_ns: int) -> list[Changeover]:
+    def changeovers_by(self, t_ns: int) -> list[ProductChange]:
         """Changeovers whose new product number is known at `t_ns`, with what is known of them then."""
         known = [item for item in self.changeovers if item.change_ns <= t_ns]
         begun = begun_changeover(self._progress, self.current)

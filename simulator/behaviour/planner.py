@@ -18,7 +18,7 @@ from simulator.behaviour.dice import SECOND_NS, SHORTEST_NS, Dice
 from simulator.behaviour.events import DueEvents
 from simulator.behaviour.progress import Progress
 from simulator.behaviour.segments import Int64, Kind, Segment, UInt8
-from simulator.factory import Cause, Factory, Machine
+from simulator.factory import Cause, Factory, MachineSpec
 from simulator.timetable import Timetable, Wanted
 
 
@@ -27,7 +27,7 @@ class Planner:
     forced: event and length [ns] of the stop that somebody wants next.
     """
 
-    def __init__(self, factory: Factory, spec: Machine, timetable: Timetable) -> None:
+    def __init__(self, factory: Factory, spec: MachineSpec, timetable: Timetable) -> None:
         self._spec, self._timetable, self._start_ns = spec, timetable, factory.start_ns
         self._ideal_ns = cycles.ideals_ns(spec)
         self._by_gaps = spec.plc == "pulse"

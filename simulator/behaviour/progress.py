@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from simulator.behaviour.segments import Changeover, Kind, Segment
+from simulator.behaviour.segments import Kind, ProductChange, Segment
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,15 @@ def progress_after(progress: Progress, segment: Segment) -> Progress:
     )
 
 
-def begun_changeover(progress: Progress, segment: Segment) -> Changeover | None:
+def begun_changeover(progress: Progress, segment: Segment) -> ProductChange | None:
     """The changeover that the stretch, which follows this progress, brings; None if it brings none."""
     if not segment.change:
         return None
     change_ns, product = segment.change
-    return Changeover(progress.last_done_ns, change_ns, None, progress.product, product)
+    return ProductChange(progress.last_done_ns, change_ns, None, progress.product, product)
 
 
-def ended_changeovers(items: Sequence[Changeover], segment: Segment, cavities: int) -> list[Changeover]:
+def ended_changeovers(items: Sequence[ProductChange], segment: Segment, cavities: int) -> list[ProductChange]:
     """The changeovers; those that still wait for a good piece end with the stretch's first good one."""
     good = np.flatnonzero(segment.rejects < cavities)
     if not len(good) or not items or items[-1].first_good_ns is not None:

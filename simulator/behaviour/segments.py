@@ -51,7 +51,7 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class Changeover:
+class ProductChange:
     """A changeover as the signals tell it: last cycle of the old product, new number, first good cycle
     of the new product (None: not yet).
     """

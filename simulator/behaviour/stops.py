@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from simulator.behaviour.dice import SECOND_NS, SHORTEST_NS, Dice
 from simulator.behaviour.segments import Kind
-from simulator.factory import VISIBLE, Event, Machine
+from simulator.factory import VISIBLE, Event, MachineSpec
 from simulator.timetable import Timetable
 
 LIMIT_MARGIN_NS = 8 * SECOND_NS
@@ -28,12 +28,12 @@ class Frame:
     limit_ns: int
 
 
-def minor_limit_ns(spec: Machine) -> int:
+def minor_limit_ns(spec: MachineSpec) -> int:
     """The longest minor stop of this machine [ns]."""
     return int(spec.minor_limit_s * SECOND_NS)
 
 
-def shortest(spec: Machine, ideal_ns: int) -> int:
+def shortest(spec: MachineSpec, ideal_ns: int) -> int:
     """The shortest stop that the machine's signals can tell from running [ns]."""
     if spec.plc != "pulse":
         return SHORTEST_NS
@@ -88,7 +88,7 @@ def time_to_change(timetable: Timetable, event: Event, t_ns: int) -> bool:
     return timetable.sections(t_ns, t_ns + ahead_ns) == [(t_ns, t_ns + ahead_ns)]
 
 
-def refuse(spec: Machine, event: str, for_ns: int) -> None:
+def refuse(spec: MachineSpec, event: str, for_ns: int) -> None:
     """ValueError for a forced event that this machine's signals cannot tell."""
     if event in {"breakdown", "starved", "blocked"} - VISIBLE[spec.plc]:
         raise ValueError(f"{spec.id} has no signal for {event}; force minor_stop or offline")

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.behaviour.machine import MachineModel
-from simulator.behaviour.segments import Changeover, Int64, Kind, Segment
-from simulator.plc.signals import PLCS, Condition, Counter, values
+from simulator.behaviour.machine import SimulatedMachine
+from simulator.behaviour.segments import Int64, Kind, ProductChange, Segment
+from simulator.plc.signals import PLCS, Condition, TagCounter, values
 
 Values = NDArray[Any]
 
@@ -41,7 +41,7 @@ def cycles_between(segments: Sequence[Segment], from_ns: int, until_ns: int) -> 
     )
 
 
-def counts(counter: Counter, start: int, cavities: int, cycles: Cycles) -> Int64:
+def counts(counter: TagCounter, start: int, cavities: int, cycles: Cycles) -> Int64:
     """The counter before the first of the cycles and after each, wrapped."""
     made = np.arange(cycles.before, cycles.before + len(cycles.t_ns) + 1, dtype=np.int64)
     bad = cycles.rejects_before + np.concatenate([[0], np.cumsum(cycles.rejects)])
@@ -57,12 +57,12 @@ def counts(counter: Counter, start: int, cavities: int, cycles: Cycles) -> Int64
     return wrapped
 
 
-def counter_start(machine: MachineModel, counter: Counter) -> int:
+def counter_start(machine: SimulatedMachine, counter: TagCounter) -> int:
     """Where a counter stood at the model's start."""
     return 0 if counter.counts == "rejects" else machine.spec.counter_start
 
 
-def conditions(machine: MachineModel, from_ns: int, until_ns: int) -> tuple[list[int], list[Condition]]:
+def conditions(machine: SimulatedMachine, from_ns: int, until_ns: int) -> tuple[list[int], list[Condition]]:
     """Instants in `[from_ns, until_ns]` at which the condition may change, the first being `from_ns`."""
     changeovers = machine.changeovers_by(until_ns)
     instants = {from_ns}
@@ -84,7 +84,7 @@ def conditions(machine: MachineModel, from_ns: int, until_ns: int) -> tuple[list
 class _Recent:
     """Walks forward through changeovers; remembers what an offline PLC showed last."""
 
-    def __init__(self, changeovers: Sequence[Changeover], first: Segment) -> None:
+    def __init__(self, changeovers: Sequence[ProductChange], first: Segment) -> None:
         self._changeovers = changeovers
         self._next = 0
         self._shown = first
@@ -102,7 +102,7 @@ class _Recent:
         return Condition(kind, shown.idle, shown.code, product, setting_up)
 
 
-def changes(machine: MachineModel, from_ns: int, until_ns: int) -> dict[str, tuple[Int64, Values]]:
+def changes(machine: SimulatedMachine, from_ns: int, until_ns: int) -> dict[str, tuple[Int64, Values]]:
     """Each tag's value at `from_ns` and its changes up to and with `until_ns`: times and values."""
     spec, plc = machine.spec, PLCS[machine.spec.plc]
     numbers = tuple(product.number for product in spec.products)
@@ -128,7 +128,7 @@ class PlcReading:
     since_ns: dict[str, int]
 
 
-def at(machine: MachineModel, t_ns: int) -> PlcReading:
+def at(machine: SimulatedMachine, t_ns: int) -> PlcReading:
     """Every tag at `t_ns`, which must not lie before the current stretch."""
     segment = machine.current
     found = changes(machine, segment.start_ns if segment.start_ns <= t_ns else machine.past[-1].start_ns, t_ns)
@@ -142,13 +142,13 @@ def at(machine: MachineModel, t_ns: int) -> PlcReading:
     return PlcReading(segment.kind != Kind.OFFLINE, tags, since_ns)
 
 
-def offline_spans(machine: MachineModel, from_ns: int, until_ns: int) -> list[tuple[int, int]]:
+def offline_spans(machine: SimulatedMachine, from_ns: int, until_ns: int) -> list[tuple[int, int]]:
     """When the PLC was away: stretches that touch `[from_ns, until_ns)`."""
     found = machine.segments(from_ns, until_ns)
     return [(item.start_ns, item.end_ns) for item in found if item.kind == Kind.OFFLINE]
 
 
-def next_change(machine: MachineModel, t_ns: int) -> int:
+def next_change(machine: SimulatedMachine, t_ns: int) -> int:
     """The first instant after `t_ns` at which the current plan changes a tag."""
     segment = machine.current
     later = segment.done_ns[segment.done_ns > t_ns]

@@ -43,7 +43,7 @@ class OpcUaNode(NamedTuple):
     type: Literal["Boolean", "Int32", "UInt32", "UInt16"]
 
 
-class Counter(NamedTuple):
+class TagCounter(NamedTuple):
     """A tag that counts pieces (or shots): what, and at how many bits it wraps."""
 
     counts: Literal["cycles", "pieces", "good", "rejects"]
@@ -56,7 +56,7 @@ class Plc:
 
     protocol: Literal["modbus_tcp", "opcua"]
     places: dict[str, ModbusRegister | OpcUaNode]
-    counters: dict[str, Counter]
+    counters: dict[str, TagCounter]
 
 
 class Condition(NamedTuple):
@@ -79,7 +79,7 @@ PLCS: Final[dict[PlcKind, Plc]] = {
             "rejects": ModbusRegister("holding", 101),
             "recipe": ModbusRegister("holding", 102),
         },
-        {"strokes": Counter("pieces", 16), "rejects": Counter("rejects", 16)},
+        {"strokes": TagCounter("pieces", 16), "rejects": TagCounter("rejects", 16)},
     ),
     "cnc_rejects": Plc(
         "modbus_tcp",
@@ -91,7 +91,7 @@ PLCS: Final[dict[PlcKind, Plc]] = {
             "alarm": ModbusRegister("holding", 14),
             "program": ModbusRegister("holding", 15),
         },
-        {"parts": Counter("pieces", 32), "rejects": Counter("rejects", 32)},
+        {"parts": TagCounter("pieces", 32), "rejects": TagCounter("rejects", 32)},
     ),
     "cnc_good": Plc(
         "modbus_tcp",
@@ -102,7 +102,7 @@ PLCS: Final[dict[PlcKind, Plc]] = {
             "program": ModbusRegister("holding", 205),
             "running": ModbusRegister("holding", 206, "bool", bit=0),
         },
-        {"total": Counter("pieces", 32), "good": Counter("good", 32)},
+        {"total": TagCounter("pieces", 32), "good": TagCounter("good", 32)},
     ),
     "moulder": Plc(
         "opcua",
@@ -113,7 +113,7 @@ PLCS: Final[dict[PlcKind, Plc]] = {
             "bad": OpcUaNode("Job.BadPartsCounter", "UInt32"),
             "job": OpcUaNode("Job.Number", "UInt16"),
         },
-        {"shots": Counter("cycles", 32), "bad": Counter("rejects", 32)},
+        {"shots": TagCounter("cycles", 32), "bad": TagCounter("rejects", 32)},
     ),
     "packer": Plc(
         "opcua",
@@ -126,9 +126,9 @@ PLCS: Final[dict[PlcKind, Plc]] = {
             "defective": OpcUaNode("Admin.ProdDefectiveCount", "UInt32"),
             "recipe": OpcUaNode("Status.Recipe", "UInt16"),
         },
-        {"processed": Counter("pieces", 32), "defective": Counter("rejects", 32)},
+        {"processed": TagCounter("pieces", 32), "defective": TagCounter("rejects", 32)},
     ),
-    "pulse": Plc("modbus_tcp", {"pulses": ModbusRegister("input", 0, "uint32")}, {"pulses": Counter("pieces", 32)}),
+    "pulse": Plc("modbus_tcp", {"pulses": ModbusRegister("input", 0, "uint32")}, {"pulses": TagCounter("pieces", 32)}),
 }
 
 # PackML (OPC 30050): 2 Stopped, 4 Idle, 5 Suspended, 6 Execute, 9 Aborted

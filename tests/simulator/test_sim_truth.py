@@ -12,22 +12,22 @@ from hypothesis import strategies as st
 from sim_moments import DAY, NOW_NS, S
 
 from simulator import truth
-from simulator.behaviour.machine import MachineModel
+from simulator.behaviour.machine import SimulatedMachine
 from simulator.behaviour.segments import Kind, Segment
-from simulator.factory import Factory, Machine, Product, Shift, to_ns
+from simulator.factory import Factory, MachineSpec, ProductSpec, ShiftSpec, to_ns
 from simulator.timetable import Timetable
 
 BEGIN = datetime(2026, 5, 4, 1, 0, tzinfo=UTC)  # Monday 08:00 in Vietnam
 T0 = to_ns(BEGIN)
-SHIFT = Shift(name="day", start="06:00", end="14:00", breaks=(("10:00", "10:30"),))
+SHIFT = ShiftSpec(name="day", start="06:00", end="14:00", breaks=(("10:00", "10:30"),))
 
 
 def model(rows, plc="press", **more):
     """A machine whose past is written by hand: (kind, seconds, completions after the start, rejects, change)."""
-    products = (Product(number=1, ideal_s=2), Product(number=2, ideal_s=4))
-    spec = Machine(id="m", device="plc", plc=plc, products=products[:1] if plc == "pulse" else products, **more)
+    products = (ProductSpec(number=1, ideal_s=2), ProductSpec(number=2, ideal_s=4))
+    spec = MachineSpec(id="m", device="plc", plc=plc, products=products[:1] if plc == "pulse" else products, **more)
     factory = Factory(start=BEGIN, shifts=(SHIFT,), machines=(spec,))
-    machine = MachineModel(factory, spec, Timetable(factory))
+    machine = SimulatedMachine(factory, spec, Timetable(factory))
     machine._planner.events._due_ns.clear()
     start = T0
     for index, (kind, seconds, done, rejects, change) in enumerate(rows):
