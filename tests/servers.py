@@ -1,11 +1,14 @@
 """Servers that tests start beside themselves: Mosquitto and the embedded broker as child processes on loopback."""
 
+import asyncio
 import random
 import socket
 import sys
 import time
 from contextlib import suppress
 
+PATIENCE_S = 240.0
+"""How long a test waits for what must happen: it costs nothing where it happens, on however busy a machine."""
 _AMQTT = """
 import asyncio, logging, sys
 logging.disable(logging.CRITICAL)
@@ -37,14 +40,27 @@ def answers(port):
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def eventually(condition, within_s=15.0, every_s=0.02, what=""):
+def eventually(condition, within_s=PATIENCE_S, every_s=0.02, what=""):
     """What the condition comes to, as soon as that is true."""
-    until = time.monotonic() + within_s
-    while time.monotonic() < until:
+    until_s = time.monotonic() + within_s
+    while time.monotonic() < until_s:
         if found := condition():
             return found
         time.sleep(every_s)
-    raise AssertionError(f"not within {within_s} s: {what() if callable(what) else what or condition}")
+    raise AssertionError(_missed(condition, within_s, what))
+
+
+async def until(condition, within_s=PATIENCE_S, every_s=0.01, what=""):
+    """The same beside an event loop's other tasks."""
+    until_s = time.monotonic() + within_s
+    while not (found := condition()):
+        assert time.monotonic() < until_s, _missed(condition, within_s, what)
+        await asyncio.sleep(every_s)
+    return found
+
+
+def _missed(condition, within_s, what):
+    return f"not within {within_s} s: {what() if callable(what) else what or condition}"
 
 
 def mosquitto_command(folder, port, extra="allow_anonymous true\n", *, persistent=False):

@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from servers import eventually
+
 from adapters.modbus.bus.frames_rtu import crc, with_crc
 
 
@@ -19,10 +21,7 @@ def serial_line(folder):
     near, far = str(folder / "near"), str(folder / "far")
     process = subprocess.Popen(["socat", f"pty,raw,echo=0,link={near}", f"pty,raw,echo=0,link={far}"])
     try:
-        until_s = time.monotonic() + 5
-        while not (os.path.exists(near) and os.path.exists(far)):  # noqa: PTH110
-            assert time.monotonic() < until_s, "socat made no line"
-            time.sleep(0.01)
+        eventually(lambda: os.path.exists(near) and os.path.exists(far), what="socat's line")  # noqa: PTH110
         yield near, far
     finally:
         process.kill()
@@ -71,13 +70,15 @@ def other_master(far, unit):
 class Units:
     """Holding register n of unit u holds 100 u + n, changed by `registers[(u, n)]`.
 
-    dead: units that never answer; late_s: unit to how late it answers; garble: unit to what becomes of its answers;
-    noise: sent before each answer; echo: whether the line hears itself. asked: (time, unit, start, count).
+    dead: units that never answer; late: units whose next answer waits in `kept` for `say_late`; garble: unit to what
+    becomes of its answers; trailing: sent after each answer; echo: whether the line hears itself. asked: (time, unit,
+    start, count).
     """
 
     path: str
     dead: set = field(default_factory=set)
-    late_s: dict = field(default_factory=dict)
+    late: set = field(default_factory=set)
+    kept: list = field(default_factory=list)
     garble: dict = field(default_factory=dict)
     registers: dict = field(default_factory=dict)
     trailing: bytes = b""
@@ -109,7 +110,16 @@ class Units:
         values = [self.registers.get((unit, at), 100 * unit + at) for at in range(start, start + count)]
         answer = with_crc(struct.pack(">BBB", unit, function, 2 * count) + struct.pack(f">{count}H", *values))
         answer = self.garble.get(unit, lambda frame: frame)(answer) + self.trailing
-        asyncio.get_running_loop().call_later(self.late_s.get(unit, 0), self.say, answer)
+        if unit in self.late:
+            self.late.discard(unit)
+            self.kept.append(answer)
+        else:
+            self.say(answer)
+
+    def say_late(self):
+        """The answers kept back, now."""
+        while self.kept:
+            self.say(self.kept.pop(0))
 
     def questions(self, unit):
         return [entry for entry in self.asked if entry[1] == unit]

@@ -1,7 +1,6 @@
 """The Modbus RTU adapter over pseudo-terminals: real servers, and units that misbehave. (A pty has no parity: 8N1.)"""
 
 import asyncio
-import itertools
 import shutil
 import time
 
@@ -10,6 +9,7 @@ from pymodbus.framer import FramerType
 from pymodbus.server import ModbusSerialServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 from rtu_lines import converter, libmodbus_unit, other_master, serial_line, units
+from servers import until
 
 from adapters.contract import DeviceMisconfigured, NotConnected
 from adapters.modbus.bus.frames_rtu import request_frame, with_crc
@@ -19,11 +19,13 @@ from adapters.modbus_tcp.adapter import open_device as open_converter
 from oee.model.states import Quality
 
 HELD = {"a": {"holding": 0}, "b": {"holding": 1}}
+SHORT, SHORT_S = {"timeout": "300ms"}, 0.3
+"""Where a timeout is what the test is about."""
 
 
 def device(port, unit=1, tags=HELD, **changes):
     given = {
-        "kind": "modbus_rtu", "port": str(port), "unit": unit, "baud": 19200, "parity": "none", "timeout": "150ms",
+        "kind": "modbus_rtu", "port": str(port), "unit": unit, "baud": 19200, "parity": "none", "timeout": "20s",
         "every": "50ms", "listen": "50ms", "tags": tags,
     }  # fmt: skip
     return ModbusRtuDevice.model_validate(given | changes)
@@ -50,6 +52,16 @@ async def reads(adapter, rounds, seen, pause_s=0.05):
             await adapter.close()
             await adapter.connect()
         await asyncio.sleep(pause_s)
+
+
+async def until_read(adapter, wanted, seen):
+    """Reads until these values have come, each at some time; a busy machine may answer late now and then."""
+    missing = dict(wanted)
+    while missing:
+        await reads(adapter, 1, seen)
+        found = seen[-1][1]
+        if isinstance(found, dict):
+            missing = {tag: value for tag, value in missing.items() if found.get(tag) != value}
 
 
 async def test_against_pymodbus(line):
@@ -84,13 +96,13 @@ async def test_against_libmodbus(line, tmp_path):
             "held": {"holding": 5}, "read": {"input": 5}, "coil": {"coil": 3}, "switch": {"ref": 10004},
             "far": {"holding": 5000},
         }  # fmt: skip
-        adapter = open_device(device(near, tags=tags, timeout="800ms"), time.time_ns)  # a busy machine answers late
+        adapter = open_device(device(near, tags=tags), time.time_ns)
         await adapter.connect()
         reading = await adapter.read()
         assert values(reading) == {"held": 5, "read": 10, "coil": True, "switch": True, "far": None}
         await adapter.close()
         longest = open_device(
-            device(near, tags={"x": {"holding": 0}, "y": {"holding": 124}}, max_gap=124, timeout="800ms"), time.time_ns
+            device(near, tags={"x": {"holding": 0}, "y": {"holding": 124}}, max_gap=124), time.time_ns
         )
         await longest.connect()
         assert values(await longest.read()) == {"x": 0, "y": 124}
@@ -115,38 +127,45 @@ async def test_a_late_answer_never_becomes_a_value_of_another_register(line):
     near, far = line
     tags = {f"r{at}": {"holding": at} for at in (0, 100, 200, 300)}
     async with units(far) as plc:
-        adapter = open_device(device(near, tags=tags, max_gap=0), time.time_ns)
+        adapter = open_device(device(near, tags=tags, max_gap=0, **SHORT), time.time_ns)
         await adapter.connect()
         seen = []
-        await reads(adapter, 2, seen)
-        for late_s in (0.2, 0.28, 0.2):
-            plc.late_s[1] = late_s
+        await until_read(adapter, {tag: 100 + int(tag[1:]) for tag in tags}, seen)
+        for _ in range(3):
+            began_s, before = time.monotonic(), len(plc.asked)
+            plc.late.add(1)
             task = asyncio.create_task(reads(adapter, 1, seen))
-            await asyncio.sleep(0.01)
-            plc.late_s.clear()
+            await until(lambda: plc.kept)
+            kept_s = time.monotonic()
+            await asyncio.sleep(1.1 * SHORT_S)  # it has given up by now, and asks nothing for as long again
+            if len(plc.asked) == before + 1 and time.monotonic() - kept_s < 1.8 * SHORT_S:
+                plc.say_late()  # unless this machine was so busy that it would be later than two timeouts
+            plc.kept.clear()
             await task
-            await reads(adapter, 4, seen)
+            asked = len(plc.asked)
+            while len(plc.asked) == asked or not seen[-1][2]:
+                await reads(adapter, 1, seen)
+            assert plc.asked[before + 1][0] - began_s >= 2 * SHORT_S - 0.01
         for _, found, _ in seen:
             if isinstance(found, dict):
                 assert all(value == 100 + int(tag[1:]) for tag, value in found.items()), seen
-        assert sum(bool(found) for _, found, _ in seen[-4:] if isinstance(found, dict)) or seen[-1][2]
-        times = [at_s for at_s, *_ in plc.asked]
-        assert max(later - earlier for earlier, later in itertools.pairwise(times)) >= 0.29
+        assert seen[-1][2]
         await adapter.close()
 
 
 async def test_after_a_timeout_the_line_stays_silent_for_another(line):
     near, far = line
     async with units(far, dead={1}) as plc:
-        both = open_devices({"dead": device(near, 1), "alive": device(near, 2)}, time.time_ns)
+        both = open_devices({"dead": device(near, 1, **SHORT), "alive": device(near, 2)}, time.time_ns)
         for adapter in both.values():
             await adapter.connect()
-        with pytest.raises(NotConnected, match=r"unit 1: did not answer within 0\.15 s") as caught:
+        began_s = time.monotonic()
+        with pytest.raises(NotConnected, match=r"unit 1: did not answer within 0\.3 s") as caught:
             await both["dead"].read()
         assert not caught.value.gentle
         assert values(await both["alive"].read()) == {"a": 200, "b": 201}
-        times = [at_s for at_s, *_ in plc.asked]
-        assert times[-1] - times[-2] >= 0.3
+        assert [unit for _, unit, *_ in plc.asked] == [1, 2]
+        assert plc.asked[-1][0] - began_s >= 2 * SHORT_S
         for adapter in both.values():
             await adapter.close()
 
@@ -165,7 +184,7 @@ async def test_after_a_timeout_the_line_stays_silent_for_another(line):
 async def test_what_is_not_exactly_the_answer_is_none(line, garble, reason):
     near, far = line
     async with units(far, garble={1: garble}) as plc:
-        adapter = open_device(device(near, timeout="600ms"), time.time_ns)  # a busy machine answers late
+        adapter = open_device(device(near, timeout="1s"), time.time_ns)  # after what is no answer it waits as long
         await adapter.connect()
         with pytest.raises(NotConnected, match=reason):
             await adapter.read()
@@ -179,13 +198,13 @@ async def test_what_is_not_exactly_the_answer_is_none(line, garble, reason):
 async def test_noise_between_frames_is_not_minded(line):
     near, far = line
     async with units(far, trailing=b"\0\0"):
-        adapter = open_device(device(near), time.time_ns)
+        adapter = open_device(device(near, timeout="60s"), time.time_ns)
         await adapter.connect()
         began_s = time.monotonic()
         for _ in range(5):
             await asyncio.sleep(0.05)
             assert set((await adapter.read()).confirmed) == {"a", "b"}
-        assert time.monotonic() - began_s < 0.6
+        assert time.monotonic() - began_s < 60, "no silence as after what is no answer"
         await adapter.close()
 
 
@@ -206,14 +225,14 @@ async def test_an_adapter_that_hears_itself(line):
 async def test_a_line_with_another_master_is_left_alone(line):
     near, far = line
     with other_master(far, unit=5):
-        adapter = open_device(device(near, listen="3s"), time.time_ns)
+        adapter = open_device(device(near, listen="10s"), time.time_ns)
         began_s = time.monotonic()
         with pytest.raises(
             DeviceMisconfigured, match=r"another Modbus master is on this line \(heard unit 5"
         ) as caught:
             await adapter.connect()
         assert caught.value.elsewhere
-        assert time.monotonic() - began_s < 2.9
+        assert time.monotonic() - began_s < 9.9
     async with units(far) as plc:
         adapter = open_device(device(near), time.time_ns)
         await adapter.connect()
@@ -229,7 +248,8 @@ async def test_a_master_that_comes_later_is_heard_too(line):
         await adapter.connect()
         await adapter.read()
         plc.say(request_frame(3, "holding", 0, 1))
-        await asyncio.sleep(0.05)
+        await until(lambda: len(adapter._bus._channel._buffer) == 8)
+        await asyncio.sleep(0.05)  # so that something is due again
         with pytest.raises(DeviceMisconfigured, match="heard unit 3, function 3"):
             await adapter.read()
         with pytest.raises(NotConnected, match="another Modbus master"):
@@ -240,9 +260,9 @@ async def test_a_master_that_comes_later_is_heard_too(line):
 async def test_bytes_that_make_no_sense_are_somebody_too(line):
     near, far = line
     async with units(far) as plc:
-        adapter = open_device(device(near, listen="500ms"), time.time_ns)
+        adapter = open_device(device(near, listen="10s"), time.time_ns)
         task = asyncio.create_task(adapter.connect())
-        await asyncio.sleep(0.05)
+        await until(lambda: adapter._bus._channel)
         plc.say(bytes(range(40)))
         with pytest.raises(DeviceMisconfigured, match="something else talks on this line"):
             await task
@@ -252,24 +272,27 @@ async def test_bytes_that_make_no_sense_are_somebody_too(line):
 async def test_units_take_turns_and_a_dead_one_does_not_cost_its_neighbours_their_period(line):
     near, far = line
     async with units(far, dead={3, 4}) as plc:
-        adapters = open_devices({f"u{unit}": device(near, unit) for unit in (1, 2, 3, 4)}, time.time_ns)
+        dead = {"u3": SHORT, "u4": SHORT}
+        adapters = open_devices(
+            {name: device(near, int(name[1]), **dead.get(name, {})) for name in ("u1", "u2", "u3", "u4")}, time.time_ns
+        )
         for adapter in adapters.values():
             await adapter.connect()
         seen = {name: [] for name in adapters}
-        for name in ("u3", "u4"):  # they die: a few timeouts at once
+        for name in dead:  # they die: a few timeouts at once
             await reads(adapters[name], 2, seen[name], 0.01)
         plc.asked.clear()
         began_s = time.monotonic()
         tasks = [asyncio.create_task(reads(adapters[name], 10_000, seen[name])) for name in adapters]
-        await asyncio.sleep(4.0)
+        await until(lambda: min(len(plc.questions(1)), len(plc.questions(2))) > 36)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         lasted_s = time.monotonic() - began_s
         one, two = plc.questions(1), plc.questions(2)
         assert abs(len(one) - len(two)) <= 3
-        assert len(one) > 0.5 * lasted_s / 0.055
-        assert len(plc.questions(3)) + len(plc.questions(4)) <= 3
+        asked = len(plc.questions(3)) + len(plc.questions(4))
+        assert asked <= 2 + lasted_s / (20 * 2 * SHORT_S), "a twentieth of the line's time at most"
         assert "asked again in" in str(seen["u3"][-1][1])
         plc.dead.clear()
         for adapter in adapters.values():
@@ -279,14 +302,13 @@ async def test_units_take_turns_and_a_dead_one_does_not_cost_its_neighbours_thei
 async def test_a_single_unit_is_asked_whenever_its_turn_comes(line):
     near, far = line
     async with units(far, dead={1}) as plc:
-        adapter = open_device(device(near), time.time_ns)
+        adapter = open_device(device(near, **SHORT), time.time_ns)
         await adapter.connect()
         seen = []
         await reads(adapter, 5, seen, 0.0)
-        assert len(plc.asked) == 5
+        await until(lambda: len(plc.asked) == 5)
         plc.dead.clear()
-        await reads(adapter, 2, seen)
-        assert seen[-2][1] == {"a": 100, "b": 101}
+        await until_read(adapter, {"a": 100, "b": 101}, seen)
         await adapter.close()
 
 
@@ -333,23 +355,24 @@ async def test_serial_frames_through_a_converter(line):
     near, far = line
     with converter(near) as port:
         given = {
-            "kind": "modbus_tcp", "framing": "rtu", "host": "127.0.0.1", "port": port, "timeout": "150ms",
-            "every": "50ms", "listen": "50ms", "tags": HELD,
+            "kind": "modbus_tcp", "framing": "rtu", "host": "127.0.0.1", "port": port, "every": "50ms",
+            "listen": "1s", "tags": HELD, **SHORT,
         }  # fmt: skip
         async with units(far) as plc:
             adapter = open_converter(ModbusTcpDevice.model_validate(given), time.time_ns)
             await adapter.connect()
             seen = []
-            await reads(adapter, 2, seen)
-            assert seen[0][1] == {"a": 100, "b": 101}
-            plc.late_s[1] = 0.2
+            await until_read(adapter, {"a": 100, "b": 101}, seen)
+            plc.late.add(1)
+            first = adapter._bus._channel
             task = asyncio.create_task(reads(adapter, 1, seen))
-            await asyncio.sleep(0.03)
-            plc.late_s.clear()
+            await until(lambda: plc.kept)
             plc.registers[1, 0] = 7
+            await until(lambda: adapter._bus._channel not in (None, first))
+            plc.say_late()  # while it listens on a new connection
             await task
             seen.clear()
-            await reads(adapter, 6, seen)  # the converter's old connection may still swallow an answer
+            await until_read(adapter, {"a": 7, "b": 101}, seen)  # its old connection may still swallow an answer
             assert next(found for _, found, _ in seen if isinstance(found, dict)) == {"a": 7, "b": 101}
             await adapter.close()
             plc.dead.add(1)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from servers import amqtt_command, answers, eventually, free_port, mosquitto_command
+from servers import PATIENCE_S, amqtt_command, answers, eventually, free_port, mosquitto_command
 
 from wire.envelope import content, open_envelope
 from wire.marks import NO_MARKS, settle
@@ -84,7 +84,7 @@ class Center:
         self.client.reconnect_delay_set(1, 1)
         self.client.connect("127.0.0.1", self.port)
         self.client.loop_start()
-        assert self.ready.wait(5)
+        assert self.ready.wait(PATIENCE_S)
         return self
 
     def __exit__(self, *_):

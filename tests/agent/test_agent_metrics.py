@@ -11,6 +11,7 @@ import pytest
 from edge_brokers import free_port
 from edge_plc import plc, site_file
 from scraped import samples
+from servers import PATIENCE_S
 
 from agent.outbox.recovery import open_outbox
 from agent.process.health import Health
@@ -24,7 +25,7 @@ from wire.prometheus import gauge, labelled, render
 async def ask(port, request):
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request)
-    answer = await asyncio.wait_for(reader.read(), 10)
+    answer = await asyncio.wait_for(reader.read(), PATIENCE_S)
     writer.close()
     return answer.decode()
 
@@ -36,8 +37,8 @@ async def scrape(port):
     return {name: float(value) for name, value in re.findall(r"^([^#]\S*) (\S+)$", body, re.MULTILINE)}
 
 
-async def until(condition, within_s=20.0):
-    async with asyncio.timeout(within_s):
+async def until(condition):
+    async with asyncio.timeout(PATIENCE_S):
         while not await condition():  # noqa: ASYNC110  # it happens in other tasks
             await asyncio.sleep(0.05)
 
@@ -131,18 +132,20 @@ def test_the_text_is_what_the_format_says():
 
 
 async def test_a_turn_that_was_begun_ends_although_its_rhythm_is_cancelled():
-    done = []
+    done, begun, may_end = [], asyncio.Event(), asyncio.Event()
 
     async def turn():
-        await asyncio.sleep(0.1)
+        begun.set()
+        await may_end.wait()
         done.append(1)
 
     task = asyncio.create_task(every(0.01, turn, Health()))
-    await asyncio.sleep(0.05)
+    await begun.wait()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert done == []
-    await asyncio.sleep(0.15)
+    may_end.set()
+    await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))
     assert done == [1]
 
 
@@ -152,16 +155,17 @@ async def test_the_last_beat_waits_for_the_one_that_runs(tmp_path):
         agent = Agent(
             load_site(site_file(tmp_path, machine.port, 9)), open_outbox(tmp_path / "outbox.db", 1), Options(), tmp_path
         )
-        at_once, most = threading.Semaphore(1), []
+        at_once, most, begun = threading.Semaphore(1), [], threading.Event()
 
         def slow(*_args, **_more):
             most.append(at_once.acquire(blocking=False))
-            time.sleep(0.1)
+            begun.set()
+            time.sleep(0.1)  # so that another one would meet it
             at_once.release()
 
         agent.pipeline.advance = slow
         task = asyncio.create_task(every(0.01, agent.feed.tick, agent.health))
-        await asyncio.sleep(0.05)
+        await asyncio.to_thread(begun.wait, PATIENCE_S)
         task.cancel()
         await agent.feed.tick(last=True)
         await agent.committer.thread.close()

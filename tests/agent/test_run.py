@@ -12,6 +12,7 @@ import edge_brokers as brokers
 import numpy as np
 import pytest
 from edge_plc import plc, site_file
+from servers import PATIENCE_S, until
 
 from oee.model.facts import FACT, MINUTE_NS, add_up
 from wire.bodies import SiteBody, read_facts_body
@@ -39,12 +40,6 @@ def broker(tmp_path):
         yield running_broker
 
 
-async def until(condition, within_s=20.0):
-    async with asyncio.timeout(within_s):
-        while not condition():  # noqa: ASYNC110  # what is waited for happens in another process
-            await asyncio.sleep(0.05)
-
-
 @asynccontextmanager
 async def agent(folder, site, history=""):
     ready = folder / "ready"
@@ -68,7 +63,7 @@ async def agent(folder, site, history=""):
 
 async def ended(process, number=signal.SIGTERM):
     process.send_signal(number)
-    out, _ = await asyncio.wait_for(process.communicate(), 20)
+    out, _ = await asyncio.wait_for(process.communicate(), PATIENCE_S)
     return [json.loads(line) for line in out.splitlines()]
 
 

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from servers import until
 
 from adapters.contract import DeviceMisconfigured, Reading, Row
 from adapters.modbus.model import ModbusTcpDevice
@@ -156,13 +157,6 @@ async def running(supervisor):
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-
-
-async def until(condition, within_s=5.0):
-    deadline_s = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline_s, "it did not happen in time"
-        await asyncio.sleep(0.01)
 
 
 def device(port):

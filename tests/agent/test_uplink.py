@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import edge_brokers as brokers
 import paho.mqtt.client as paho
 import pytest
+from servers import PATIENCE_S, until
 
 from agent.outbox import envelopes as on_disk
 from agent.outbox.outbox import Outbox
@@ -63,14 +64,8 @@ async def running(path, port, **options):
         yield gateway
     finally:
         gateway.uplink.stop()
-        await asyncio.wait_for(task, 10)
+        await asyncio.wait_for(task, PATIENCE_S)
         gateway.outbox.close()
-
-
-async def until(condition, within_s=10.0):
-    async with asyncio.timeout(within_s):
-        while not condition():  # noqa: ASYNC110  # what is waited for happens in another process
-            await asyncio.sleep(0.02)
 
 
 @pytest.fixture
@@ -194,7 +189,7 @@ async def test_live_at_once_on_a_change_and_the_will_when_it_dies(broker, tmp_pa
             await asyncio.sleep(1.3)
             assert len(center.plain["live"]) == 1
             gateway.uplink.announcements.show(machines("breakdown", 2))
-            await until(lambda: len(center.plain["live"]) == 2, 1.0)
+            await until(lambda: len(center.plain["live"]) == 2)
             assert center.plain["live"][-1]["machines"]["m"]["state"] == "breakdown"
             gateway.uplink._session.close(goodbye=False)  # as if the power had gone
             await until(lambda: center.plain["status"][-1]["online"] is False)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from servers import amqtt_command, answers, eventually, free_port, mosquitto_command
+from servers import PATIENCE_S, amqtt_command, answers, eventually, free_port, mosquitto_command
 
 from center.contract.store import Origin, RowBatch
 from oee.model.calendars import to_ns
@@ -153,12 +153,14 @@ class Gateway:
         self._client.on_message = lambda _c, _u, message: self.receipts.append(decode_receipt(message.payload))
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
-        assert self._up.wait(10)
+        assert self._up.wait(PATIENCE_S)
 
     def send(self, *payloads, kind="facts", retain=False):
         for payload in payloads:
             data = payload if isinstance(payload, bytes) else payload.encode()
-            self._client.publish(topic(self.site, self.gateway, kind), data, 1, retain=retain).wait_for_publish(10)
+            self._client.publish(topic(self.site, self.gateway, kind), data, 1, retain=retain).wait_for_publish(
+                PATIENCE_S
+            )
 
     def mark(self, stream=STREAM):
         return self.receipts[-1].streams[stream].mark if self.receipts and stream in self.receipts[-1].streams else 0

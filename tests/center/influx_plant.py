@@ -6,14 +6,14 @@ import hashlib
 import os
 import subprocess
 import tempfile
-import time
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from center_plant import free_port
+from servers import PATIENCE_S, eventually
 
 BINARY = Path(os.environ.get("NHIP_CACHE", Path.home() / ".cache" / "nhip")) / "bin" / "influxd"
 _CONFIG = """
@@ -58,16 +58,15 @@ class Influxd:
     def start(self):
         command = [str(BINARY), "-config", str(self._config)]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        until = time.monotonic() + 30
-        while time.monotonic() < until:
-            try:
-                urllib.request.urlopen(f"{self.url}/ping", timeout=5).close()
-            except (urllib.error.URLError, OSError):
-                assert self.process.poll() is None, "influxd ended by itself"
-                time.sleep(0.05)
-            else:
-                return self
-        raise AssertionError("influxd does not answer")
+        eventually(self._answers, what="influxd")
+        return self
+
+    def _answers(self):
+        assert self.process.poll() is None, "influxd ended by itself"
+        with suppress(OSError):
+            urllib.request.urlopen(f"{self.url}/ping", timeout=PATIENCE_S).close()
+            return True
+        return False
 
     @property
     def settings(self):

@@ -11,6 +11,7 @@ import pytest
 from api_plant import T, deliver, fill
 from center_plant import envelope, ns, running
 from postgres_plant import database_url
+from servers import PATIENCE_S
 
 from center.accounts import people
 from center.accounts.audit import Actor
@@ -67,7 +68,7 @@ def test_a_copy_taken_while_facts_arrive_is_whole_and_of_one_instant(center, eng
     try:
         for number in range(3):
             more.clear()
-            assert more.wait(30)
+            assert more.wait(PATIENCE_S)
             backup.copy_part("store", center, engine, tmp_path / f"copy-{number}.duckdb")
     finally:
         stop.set()

@@ -11,6 +11,7 @@ import pytest
 from center_plant import STREAM, envelope, eventually, ns, running, site_body
 from click.testing import CliRunner
 from scraped import samples
+from servers import PATIENCE_S
 
 from center.api.app import create_app
 from center.api.metrics import add_metrics
@@ -47,7 +48,7 @@ class Http:
         return asyncio.run(self._ask("POST", url, **more))
 
     async def _ask(self, method, url, **more):
-        async with httpx.AsyncClient(transport=self._transport, base_url="http://center", timeout=30) as client:
+        async with httpx.AsyncClient(transport=self._transport, base_url="http://center", timeout=PATIENCE_S) as client:
             return await client.request(method, url, **more)
 
 
@@ -189,7 +190,9 @@ def test_a_machine_handed_over_is_counted_at_last(plant):
     assert "belongs to gateway 'main'" in answer["reason"]
     assert plant.pieces() == {"press-1": 10, "press-2": 20}
     handed = Changes(owners=[Owner("van-long", "press-1", "annex")])
-    plant.ingest.submit(lambda: (plant.store.commit((), handed), plant.center.ledger_cache.adopt(handed))).result(10)
+    plant.ingest.submit(lambda: (plant.store.commit((), handed), plant.center.ledger_cache.adopt(handed))).result(
+        PATIENCE_S
+    )
     asked = "/api/v1/trend?site=van-long&machine=press-1&bucket=all&from=2026-03-02&to=2026-03-03"
     before = plant.http.get(asked)
     assert plant.http.post(url, json={}).json() == {"id": number, "released": True, "reason": ""}

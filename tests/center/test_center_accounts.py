@@ -17,6 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from servers import PATIENCE_S
 
 from center.commands import accounts as door
 from center.commands.quarantine import quarantine
@@ -65,12 +66,12 @@ class Process:
         self.password = out.split()[-1]
         command = [sys.executable, "-m", "nhip", "center", str(self.file), "--ready-file", str(ready)]
         self.child = subprocess.Popen(command, cwd=ROOT)
-        eventually(ready.exists, 60)
+        eventually(ready.exists)
         self.url = json.loads(ready.read_text())["url"]
 
     def close(self):
         self.child.send_signal(signal.SIGTERM)
-        assert self.child.wait(30) == 0
+        assert self.child.wait(PATIENCE_S) == 0
 
     def log_in(self, client, **headers):
         return client.post("/login", data={"name": "hoa", "password": self.password}, headers=headers)

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 from center_plant import STREAM, Gateway, envelope, eventually, mosquitto, ns, running, site_body
+from servers import PATIENCE_S
 
 from oee.model.facts import MINUTE_NS
 from wire.envelope import seal
@@ -38,19 +39,19 @@ class Process:
         self.ready.unlink(missing_ok=True)
         command = [sys.executable, "-c", _PROCESS, str(self.config), str(self.ready)]
         self.child = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE)
-        eventually(lambda: self.ready.exists() or self.child.poll() is not None, within_s=40)
+        eventually(lambda: self.ready.exists() or self.child.poll() is not None)
         assert self.child.poll() is None, self.child.stderr.read().decode()
         self.url = json.loads(self.ready.read_text())["url"]
         eventually(lambda: self.get("/health")["broker"] == "ok")
 
     def get(self, path, **parameters):
-        answer = httpx.get(f"{self.url}/api/v1{path}", params=parameters)
+        answer = httpx.get(f"{self.url}/api/v1{path}", params=parameters, timeout=PATIENCE_S)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
     def end(self, number):
         self.child.send_signal(number)
-        code = self.child.wait(30)
+        code = self.child.wait(PATIENCE_S)
         self.child.stderr.close()
         return code
 
@@ -107,7 +108,7 @@ def test_killed_while_facts_stream_in_it_loses_and_doubles_nothing(process):
 def test_a_second_center_on_the_same_file_says_why_it_does_not_start(process):
     process.start()
     command = [sys.executable, "-c", _PROCESS, str(process.config), str(process.ready) + "2"]
-    second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert second.returncode
     assert "store_in_use" in second.stderr
     assert process.get("/health")["status"] == "ok"
@@ -122,7 +123,7 @@ def test_a_page_of_very_many_machines_answers(process):
     eventually(lambda: process.get("/sites"))
     shown = []
     for part in (1, 2, 9):
-        answer = httpx.get(f"{process.url}/", params={"part": part, "order": "worst"}, timeout=30)
+        answer = httpx.get(f"{process.url}/", params={"part": part, "order": "worst"}, timeout=PATIENCE_S)
         assert answer.status_code == 200
         found = sorted(set(re.findall(r"/machine/van-long/(press-\d+)", answer.text)))
         assert len(found) == (48 if part < 9 else 400 % 48)

@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-import time
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -12,6 +11,7 @@ import httpx
 import pytest
 from console_plant import EVIL, EVIL_IMAGE
 from playwright.sync_api import Page, expect, sync_playwright
+from servers import PATIENCE_S, eventually
 
 from words import duration, number, percent, say
 
@@ -34,7 +34,7 @@ class Plant:
         self.url, self.away = url, away
 
     def ask(self, path: str, **params: str) -> dict:
-        answer = httpx.get(f"{self.url}/api/v1/{path}", params=params, trust_env=False)
+        answer = httpx.get(f"{self.url}/api/v1/{path}", params=params, trust_env=False, timeout=PATIENCE_S)
         answer.raise_for_status()
         return answer.json()
 
@@ -48,15 +48,12 @@ def plant(tmp_path_factory):
             [sys.executable, str(script), "--days", "3", "--dir", str(folder)], cwd=folder, stdout=log, stderr=log
         )
         try:
-            until = time.monotonic() + 60
-            while not (folder / "url").exists():
-                assert process.poll() is None, (folder / "log").read_text()
-                assert time.monotonic() < until
-                time.sleep(0.05)
+            eventually(lambda: (folder / "url").exists() or process.poll() is not None)
+            assert process.poll() is None, (folder / "log").read_text()
             yield Plant((folder / "url").read_text(), folder / "away")
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(PATIENCE_S)
     assert not (folder / ".nicegui").exists(), "the console writes no files of its own"
 
 

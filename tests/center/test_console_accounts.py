@@ -11,6 +11,7 @@ import pytest
 from accounts_plant import cookie
 from console_plant import PASSWORD
 from playwright.sync_api import expect, sync_playwright
+from servers import PATIENCE_S, eventually
 from test_console import QUIET
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
@@ -37,15 +38,12 @@ def plant(tmp_path_factory):
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
         try:
-            until = time.monotonic() + 90
-            while not (folder / "url").exists():
-                assert process.poll() is None, (folder / "log").read_text()
-                assert time.monotonic() < until
-                time.sleep(0.05)
+            eventually(lambda: (folder / "url").exists() or process.poll() is not None)
+            assert process.poll() is None, (folder / "log").read_text()
             yield folder, (folder / "url").read_text()
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(PATIENCE_S)
     assert "Traceback" not in (folder / "log").read_text()
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from center_plant import STREAM, batch, ns, running
+from servers import PATIENCE_S
 
 from center.contract.ledger import Changes, QuarantinedPayload
 from center.contract.store import Query, StoreRefused, StoreUnavailable
@@ -41,7 +42,11 @@ def _run(code, *arguments):
     paths = [str(Path(__file__).parents[index]) for index in (2, 0, 1)]
     code = f"import sys; sys.path[:0] = {paths!r}\n{code}"
     return subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", code, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_S,
     )
 
 

@@ -12,6 +12,7 @@ from center_plant import STREAM, Gateway, envelope, eventually, mosquitto, ns, r
 from hypothesis import given
 from hypothesis import strategies as st
 from influx_plant import influx_settings
+from servers import PATIENCE_S
 
 from center.contract.ledger import Changes, QuarantinedPayload
 from center.contract.store import Query
@@ -199,7 +200,7 @@ def _filled(folder):
 
 def _nhip(*arguments):
     command = [sys.executable, str(ROOT / "nhip.py"), "migrate", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=100, check=False)
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE_S, check=False)
 
 
 def test_a_center_moves_to_influxdb_and_back(tmp_path):

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from center_plant import batch, ns, running
 from influx_plant import influx_settings
+from servers import PATIENCE_S
 
 from center.commands.migrate import migrate
 from center.contract.store import Query
@@ -165,7 +166,7 @@ def test_another_process_has_the_file(store, tmp_path):
     )
     paths = [str(Path(__file__).parents[index]) for index in (2, 0, 1)]
     command = [sys.executable, "-c", code, json.dumps(influx_settings(tmp_path)), json.dumps(paths)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert done.stdout.strip() == "[3000]", done.stderr
     assert "questions will be slow" in done.stderr
 

@@ -13,6 +13,7 @@ import pytest
 from center_plant import STREAM, batch, ns
 from hypothesis import given
 from hypothesis import strategies as st
+from servers import PATIENCE_S
 
 from center.contract.store import Query, StoreRefused, StoreUnavailable
 from center.contract.streams import StreamKey
@@ -227,7 +228,7 @@ def _many(rows):
 
 def test_a_long_write_goes_side_by_side_and_ends_with_the_slowest(two):
     store, plain = open_store(two.settings), two.reply
-    together, answered = threading.Barrier(3, timeout=10), []
+    together, answered = threading.Barrier(3, timeout=PATIENCE_S), []
 
     def reply(method, path, query, body, headers):
         if path == "/api/v2/write" and body.startswith("facts"):

@@ -13,6 +13,7 @@ from center_plant import STREAM, batch, facts, losses, ns, running
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from influx_plant import influx_settings, influxd, shared_url
+from servers import PATIENCE_S
 
 from center.contract.store import Exportable, KeepsMarks, Origin, Query, RowBatch, StoreRefused, StoreUnavailable
 from center.contract.streams import StreamKey
@@ -300,7 +301,7 @@ def test_two_processes_of_a_center_write_without_harm(store, where):
     paths = [str(Path(__file__).parents[index]) for index in (2, 0, 1)]
     command = [sys.executable, "-c", code, json.dumps(where), json.dumps(paths)]
     others = [subprocess.Popen(command) for _ in range(2)]
-    assert [other.wait(60) for other in others] == [0, 0]
+    assert [other.wait(PATIENCE_S) for other in others] == [0, 0]
     assert shared_url() == where["url"]
     assert store.facts(ALL).column("pieces_good").tolist() == [600]
     assert len(facts([])) == len(losses([])) == 0

@@ -11,6 +11,7 @@ import pytest
 from center_plant import STREAM, Gateway, amqtt, envelope, eventually, mosquitto, ns, running, site_body
 from influx_plant import influx_settings
 from postgres_plant import postgres
+from servers import PATIENCE_S
 
 from center.contract.ledger import Changes
 from center.contract.streams import StreamKey, StreamRecord
@@ -61,26 +62,26 @@ class Process:
         return self
 
     def up(self):
-        eventually(lambda: self.ready.exists() or self.child.poll() is not None, within_s=60)
+        eventually(lambda: self.ready.exists() or self.child.poll() is not None)
         assert self.child.poll() is None, self.child.stderr.read().decode()
         self.url = json.loads(self.ready.read_text())["url"]
-        eventually(lambda: self.get("/health")["broker"] == "ok", within_s=30)
+        eventually(lambda: self.get("/health")["broker"] == "ok")
         return self
 
     def get(self, path, **parameters):
-        answer = httpx.get(f"{self.url}/api/v1{path}", params=parameters, timeout=30)
+        answer = httpx.get(f"{self.url}/api/v1{path}", params=parameters, timeout=PATIENCE_S)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
     def ended(self):
         """Exit status and what it said, of a process that ends by itself."""
-        said = self.child.communicate(timeout=60)[1].decode()
+        said = self.child.communicate(timeout=PATIENCE_S)[1].decode()
         return self.child.returncode, said
 
     def end(self, number=signal.SIGKILL):
         if self.child.poll() is None:
             self.child.send_signal(number)
-        code = self.child.wait(30)
+        code = self.child.wait(PATIENCE_S)
         self.child.stderr.close()
         return code
 
@@ -135,7 +136,7 @@ def test_two_workers_share_the_work_and_one_is_killed(tmp_path, port, processes)
         gateway.send(seal("b" * 16, 1, 1, site_body([f"m-{site}"])).data, kind="site")
         gateway.send(*_sent(site)[: ENVELOPES // 2])
     for process in (one, other):  # the broker gives to both in turn
-        eventually(lambda p=process: p.get("/health")["ingest"].get("fact_rows", 0), within_s=40)
+        eventually(lambda p=process: p.get("/health")["ingest"].get("fact_rows", 0))
     one.end(signal.SIGKILL)
     for site, gateway in gateways.items():
         gateway.send(*_sent(site)[ENVELOPES // 2 :])
@@ -146,7 +147,7 @@ def test_two_workers_share_the_work_and_one_is_killed(tmp_path, port, processes)
                 gateway.send(*_sent(site)[told:])
         return all(_told(gateway) == ENVELOPES for gateway in gateways.values())
 
-    eventually(again, within_s=60, every_s=1.0)
+    eventually(again, every_s=1.0)
     eventually(lambda: len(console.get("/sites")) == GATEWAYS)
     window = {"from": "2026-03-02", "to": "2026-03-04", "bucket": "all"}
     for site, gateway in gateways.items():
@@ -205,7 +206,7 @@ def test_the_books_move_from_a_file_to_postgresql(tmp_path):
     close_center(center)
     command = [sys.executable, str(ROOT / "nhip.py"), "migrate", "--from", str(old), "--to", str(new), "--json"]
     for code in (0, 1):  # the second time the target is not empty
-        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=100)
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE_S)
         assert done.returncode == code, done.stderr
     center = open_center(load_center(new))
     assert center.ledger_cache.streams == {key: state}

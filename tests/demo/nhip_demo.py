@@ -7,7 +7,7 @@ import sys
 NHIP = [sys.executable, "-m", "nhip"]
 
 
-def demo(tmp_path, *more, timeout=300):
+def demo(tmp_path, *more, timeout=800):
     report = tmp_path / "report.json"
     command = [*NHIP, "demo", "--report", str(report), "--folder", str(tmp_path / "stage"), "--lang", "en", *more]
     done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)

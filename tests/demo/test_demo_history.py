@@ -5,16 +5,15 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from urllib.request import urlopen
 
 import pytest
 from nhip_demo import NHIP
+from servers import PATIENCE_S, eventually
 
 from demo.stage import Child, StageBroken
 
 
-@pytest.mark.timeout(200)
 def test_the_demo_makes_history_and_ends_cleanly_on_ctrl_c(tmp_path):
     command = [*NHIP, "demo", "--days", "1", "--port", "0", "--folder", str(tmp_path / "stage"), "--lang", "vi"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
@@ -25,37 +24,31 @@ def test_the_demo_makes_history_and_ends_cleanly_on_ctrl_c(tmp_path):
             assert line, text
             text += line
         url = next(word for word in text.split() if word.startswith("http"))
-        with urlopen(f"{url}/api/v1/trend?site=song-hong&bucket=all", timeout=30) as answer:
+        with urlopen(f"{url}/api/v1/trend?site=song-hong&bucket=all", timeout=PATIENCE_S) as answer:
             rows = json.load(answer)["rows"]
         assert len(rows) == 6
         assert all(row["kpis"]["coverage"] > 0.9 for row in rows)
         children = _children(process.pid)
         assert len(children) >= 3
         os.kill(process.pid, signal.SIGINT)
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE_S) == 0
         assert not [pid for pid in children if _alive(pid)]
     finally:
         if process.poll() is None:  # it ends its children; a kill would orphan them
             process.terminate()
-            process.wait(60)
+            process.wait(PATIENCE_S)
 
 
 @pytest.mark.skipif(not shutil.which("setpriv"), reason="needs setpriv of util-linux")
-@pytest.mark.timeout(200)
 def test_no_part_outlives_a_demo_that_was_killed(tmp_path):
     command = [*NHIP, "demo", "--days", "1", "--port", "0", "--folder", str(tmp_path / "stage")]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-    children = []
-    end = time.monotonic() + 90
-    while len(children) < 3 and time.monotonic() < end:
-        children = _children(process.pid)
-        time.sleep(0.1)
+    eventually(lambda: len(_children(process.pid)) >= 3, every_s=0.1)
+    children = _children(process.pid)
     process.kill()
-    process.wait(10)
-    while any(map(_alive, children)) and time.monotonic() < end:
-        time.sleep(0.1)
+    process.wait(PATIENCE_S)
     assert len(children) >= 3
-    assert not [pid for pid in children if _alive(pid)]
+    eventually(lambda: not [pid for pid in children if _alive(pid)], every_s=0.1)
 
 
 def _children(pid):
@@ -74,8 +67,5 @@ def _alive(pid):
 def test_a_part_that_dies_is_named_with_its_last_words(tmp_path):
     child = Child("agent", ["agent", str(tmp_path / "nowhere.yaml")], tmp_path / "agent.log")
     child.start()
-    end = time.monotonic() + 30
     with pytest.raises(StageBroken, match=r"agent ended with status 2:[\s\S]*nowhere\.yaml"):
-        while time.monotonic() < end:
-            child.check()
-            time.sleep(0.1)
+        eventually(child.check, every_s=0.1)

@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 from nhip_demo import demo
+from servers import PATIENCE_S
 
 
 @pytest.fixture
@@ -17,10 +18,9 @@ def mosquitto(tmp_path):
     process = subprocess.Popen(["/usr/sbin/mosquitto", "-c", str(config)], stderr=subprocess.DEVNULL)
     yield f"mqtt://127.0.0.1:{port}"
     process.terminate()
-    process.wait(10)
+    process.wait(PATIENCE_S)
 
 
-@pytest.mark.timeout(400)
 def test_a_killed_agent_leaves_an_unknown_gap_and_everything_else_is_true(tmp_path, mosquitto):
     """Over Mosquitto (MQTT 5). The gap is unknown, its pieces unwatched, everything else equal."""
     done, report = demo(tmp_path, "--for", "60s", "--kill-agent-after", "25s", "--broker", mosquitto)

@@ -1,10 +1,8 @@
 """The whole chain against the simulator's truth: real processes, real sockets, over the embedded broker."""
 
-import pytest
 from nhip_demo import demo
 
 
-@pytest.mark.timeout(400)
 def test_the_center_tells_the_simulators_truth(tmp_path):
     """Over the embedded broker (amqtt, MQTT 3.1.1)."""
     done, report = demo(tmp_path, "--for", "60s")

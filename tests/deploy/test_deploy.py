@@ -15,7 +15,7 @@ from certificates import Authority
 from click.testing import CliRunner
 from paho.mqtt.enums import CallbackAPIVersion
 from ruamel.yaml import YAML
-from servers import answers, eventually, free_port
+from servers import PATIENCE_S, answers, eventually, free_port
 
 from center.accounts.enroll.mosquitto import hashed
 from center.commands import enroll as door
@@ -103,7 +103,7 @@ def test_mosquitto_reads_its_configuration_and_lets_gateways_say_only_what_is_th
         assert _said(bundle | {"password": "guessed"}, topic("van-long", "main", "facts")) is None
     finally:
         broker.terminate()
-        broker.wait(10)
+        broker.wait(PATIENCE_S)
 
 
 def _said(bundle, where):
@@ -127,7 +127,7 @@ def _said(bundle, where):
     client.on_connect, client.on_publish = connected, published
     client.connect(host, int(port))
     client.loop_start()
-    assert over.wait(10)
+    assert over.wait(PATIENCE_S)
     client.disconnect()
     client.loop_stop()
     return found[0] if found else None

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edge_plc import Plc, site_file
 from fault_stage import ROOT, Process, ask, mosquitto
-from servers import answers, eventually, free_port
+from servers import PATIENCE_S, answers, eventually, free_port
 
 from agent.commands.outbox_report import look
 from center.contract.store import Query
@@ -77,14 +77,14 @@ class LivePlc:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._plc.start(), self._loop).result(5)
+        asyncio.run_coroutine_threadsafe(self._plc.start(), self._loop).result(PATIENCE_S)
         self.port = self._plc.port
         return self
 
     def __exit__(self, *_):
-        asyncio.run_coroutine_threadsafe(self._plc.stop(), self._loop).result(5)
+        asyncio.run_coroutine_threadsafe(self._plc.stop(), self._loop).result(PATIENCE_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
+        self._thread.join(PATIENCE_S)
 
     def show(self, run, count):
         self._plc.coils[0], self._plc.holding[0] = run, count

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from servers import PATIENCE_S
 
 
 class SmallDisk:
@@ -57,7 +58,7 @@ def small_disk(folder, megabytes):
         yield SmallDisk(place, holder)
     finally:
         holder.stdin.close()
-        holder.wait(10)
+        holder.wait(PATIENCE_S)
         holder.stdout.close()
 
 

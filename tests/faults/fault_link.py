@@ -16,6 +16,8 @@ import random
 import threading
 from contextlib import suppress
 
+from servers import PATIENCE_S
+
 DELAY_S, LOSS, FIRST_RETRY_S = 2.0, 0.3, 0.2
 
 
@@ -34,13 +36,13 @@ class Link:
     def __enter__(self):
         self._thread.start()
         server = asyncio.run_coroutine_threadsafe(asyncio.start_server(self._client, "127.0.0.1", 0), self._loop)
-        self.port = server.result(5).sockets[0].getsockname()[1]
+        self.port = server.result(PATIENCE_S).sockets[0].getsockname()[1]
         return self
 
     def __exit__(self, *_):
-        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(5)
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(PATIENCE_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
+        self._thread.join(PATIENCE_S)
 
     async def _close(self):
         for task in asyncio.all_tasks(self._loop) - {asyncio.current_task()}:

@@ -15,7 +15,7 @@ from urllib.request import Request, urlopen
 
 from fault_books import read_file
 from fault_history import FILES, site_file, write_files
-from servers import amqtt_command, answers, free_port, mosquitto_command
+from servers import PATIENCE_S, amqtt_command, answers, free_port, mosquitto_command
 from servers import eventually as _eventually
 
 from agent.feed.history_files import day_path
@@ -37,14 +37,14 @@ main(site, outbox, history, Options(commit_every_s=0.3, progress=tell, limits=li
 """
 
 
-def eventually(condition, within_s=60.0, every_s=0.05, what=""):
-    """With the patience that whole processes need."""
-    return _eventually(condition, within_s, every_s, what)
+def eventually(condition, every_s=0.05, what=""):
+    """Looks less often, since a look often asks a process."""
+    return _eventually(condition, PATIENCE_S, every_s, what)
 
 
 def ask(url, data=None, headers=None):
     """The JSON that a URL answers; None if nobody does."""
-    with suppress(OSError, ValueError), urlopen(Request(url, data, headers or {}), timeout=10) as answer:
+    with suppress(OSError, ValueError), urlopen(Request(url, data, headers or {}), timeout=PATIENCE_S) as answer:
         return json.loads(answer.read())
     return None
 
@@ -69,16 +69,16 @@ class Process:
     def kill(self):
         self._end(signal.SIGKILL)
 
-    def stop(self, within_s=40):
+    def stop(self):
         if self.runs:
-            self._end(signal.SIGTERM, within_s)
+            self._end(signal.SIGTERM)
             early = -signal.SIGTERM  # it was still loading
             assert self.child.returncode in (0, early), f"{self.child.returncode}: {self.last_words()}"
 
-    def _end(self, number, within_s=20):
+    def _end(self, number):
         if self.runs:
             self.child.send_signal(number)
-            self.child.wait(within_s)
+            self.child.wait(PATIENCE_S)
 
     def last_words(self):
         return self.log.read_text(errors="replace")[-3000:]
@@ -205,11 +205,11 @@ class Stage:
         sealed, rows = self.sealed(outbox), self.rows()
         return bool(sealed) and all(stream in rows and rows[stream]["mark"] == last for stream, last in sealed.items())
 
-    def finish(self, within_s=90.0):
+    def finish(self):
         """Feeds what is left, waits until all is delivered, ends agent and center in order, and reads the books."""
         self.feed()
         self.wait_agent(FILES)
-        eventually(self.delivered, within_s, what=lambda: f"delivery: {self.sealed()} against {self.rows()}")
+        eventually(self.delivered, what=lambda: f"delivery: {self.sealed()} against {self.rows()}")
         self.last_rows = self.rows()
         self.agent.stop()
         self.center.stop()

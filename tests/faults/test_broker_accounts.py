@@ -9,6 +9,7 @@ import pytest
 from fault_history import site_file
 from fault_stage import Stage, answers, eventually, free_port, mosquitto
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from servers import PATIENCE_S
 from test_kills import agrees
 
 from wire.accounts import CENTER, account, center_rules, gateway_rules
@@ -56,13 +57,13 @@ class Client:
         self._up.set()
 
     def connected(self):
-        assert self._up.wait(10)
+        assert self._up.wait(PATIENCE_S)
         return not self.refused
 
     def listen(self, *names):
         self._up.clear()
         self._client.subscribe([(name, 1) for name in names])
-        assert self._up.wait(10)
+        assert self._up.wait(PATIENCE_S)
 
     def say(self, name, text="x", retain=True):
         """The broker's answer."""

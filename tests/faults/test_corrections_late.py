@@ -17,6 +17,7 @@ import pytest
 from fault_books import read
 from fault_history import FILES, FIRST_NS, SECONDS, S
 from fault_stage import ROOT, Stage, _environment, ask, eventually
+from servers import PATIENCE_S
 
 from agent.feed.history_files import day_path, read_day
 from agent.outbox import declarations as declared
@@ -120,7 +121,7 @@ def test_what_is_said_late_and_described_otherwise(tmp_path):
 
         meeting = ("planned_stop", "meeting", "--from", iso(0.5 * hour), "--to", iso(0.6 * hour), "--who", "Lan")
         local = nhip(stage, "declare", tmp_path / "site.yaml", "sew", *meeting, "--lang", "en")
-        text, _ = local.communicate(timeout=60)
+        text, _ = local.communicate(timeout=PATIENCE_S)
         assert local.returncode == 0, text
         assert "follow it" in text.decode()
 
@@ -133,20 +134,20 @@ def test_what_is_said_late_and_described_otherwise(tmp_path):
         )
         site.write_text(changed, encoding="utf-8")
         refused = nhip(stage, "declare", site, "nobody", *meeting)
-        assert refused.wait(60) == 2
+        assert refused.wait(PATIENCE_S) == 2
         stage.agent.start()
         eventually(lambda: _online(stage), what="the agent again")
         again = nhip(stage, "recompute", site, "--json")
         eventually(lambda: kept(stage, declared.recompute_requests), what="the request", every_s=0.01)
         eventually(lambda: any(row.state == "done" for row in kept(stage, declared.recompute_requests)), every_s=0.005)
         stage.agent.kill()
-        again.wait(60)
+        again.wait(PATIENCE_S)
         stage.agent.start()
         eventually(
             lambda: all(row.state == "done" for row in kept(stage, declared.recompute_requests)), what="recomputing"
         )
 
-        eventually(stage.delivered, 90, what="delivery")
+        eventually(stage.delivered, what="delivery")
         window = f"from={iso(60).replace('+', '%2B')}&to={iso(FILES * SECONDS - MINUTE_S).replace('+', '%2B')}"
         coverage = stage.api(f"coverage?site=test&machine=press&{window}")["rows"][0]
         said = {name: kept(stage, lambda db, name=name: declared.followed(db, name)) for name in ("press", "sew")}
@@ -191,7 +192,7 @@ def test_kills_while_people_correct(tmp_path, seed):
         stage.feed()
         stage.wait_agent(FILES)
         told = wait_echoes(stage)
-        eventually(stage.delivered, 90, what="delivery")
+        eventually(stage.delivered, what="delivery")
         said = {name: kept(stage, lambda db, name=name: declared.followed(db, name)) for name in ("press", "sew")}
         done = {number for number, (state, _) in told.items() if state == "done"}
         books = stage.finish()

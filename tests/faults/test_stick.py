@@ -7,6 +7,7 @@ import sys
 import pytest
 from fault_history import FILES
 from fault_stage import ROOT, Stage, eventually
+from servers import PATIENCE_S
 from test_kills import agrees
 
 
@@ -16,7 +17,7 @@ def nhip(*command, status=0, **more):
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
         **more,
     )
     assert found.returncode == status, found.stdout + found.stderr
