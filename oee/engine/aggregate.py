@@ -1,8 +1,8 @@
-"""The kernel: a judged timeline and production become facts and losses.
+"""The kernel: a window's timeline and production become facts and losses. Pure.
 
 Time is cut at every minute, calendar span and product change, so that nothing changes within a cell; what is counted
-falls into the cell that holds its time. Cells and groups are numbers in ascending order, columns that nothing adds to
-are never touched. One function for live data, replay and recomputation.
+falls into the cell that holds its time. Cells and groups are numbers in ascending order, columns to which nothing is
+added are not touched. One function for live data, replay and recomputation.
 """
 
 from collections.abc import Sequence
@@ -68,13 +68,13 @@ class _Placed:
 
 
 def _last_edges(t_ns: Int64, edges: Int64) -> Int64:
-    """Number of the last edge at or before each time, 0 where there is none."""
+    """Index of the last edge at or before each time, 0 where there is none."""
     out: Int64 = np.maximum(np.searchsorted(edges, t_ns, "right") - 1, 0)
     return out
 
 
 def _last_edges_of_sorted(t_ns: Int64, edges: Int64) -> Int64:
-    """The same where both ascend and the times are more than the edges: the edges are looked up, then counted."""
+    """The same for ascending times that outnumber the edges: searches the edges in the times and counts."""
     at = np.searchsorted(t_ns, edges)
     out: Int64 = np.maximum(np.bincount(at, minlength=len(t_ns) + 1)[: len(t_ns)].cumsum() - 1, 0)
     return out
@@ -123,8 +123,8 @@ class _Groups:
 
 
 def _grouped(window: Window, cells: _Cells, more: Sequence[_Placed]) -> _Groups:
-    """Cells come in order of time, so their groups are runs, but where a product came back within a minute; an event
-    has its cell's group, but where the product changed at that very time."""
+    """Cells are in order of time, so groups are runs of neighbours unless a product came back within a minute; an event
+    belongs to its cell's group unless the product changed at exactly that time."""
     keys = _keys(window, cells, slice(None), cells.product)
     begins = np.append(True, keys[1:] != keys[:-1])
     first = np.flatnonzero(begins)
@@ -193,7 +193,7 @@ def _key_columns(
 
 
 def _losses(window: Window, cells: _Cells, watched: _Placed) -> Losses:
-    """Time by state and reason, and the pieces counted meanwhile."""
+    """Time by state and reason, and the pieces counted during it."""
     timeline = window.timeline
     idle = timeline.state != State.RUNNING
     lost = np.flatnonzero(idle[cells.interval] & (cells.ms != 0))

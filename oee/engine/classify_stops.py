@@ -1,11 +1,10 @@
-"""Judgement of whole stops: declared reasons, reasons from the PLC, set-ups, minor stops.
+"""Classification of stops: declared reasons, reasons from the PLC, set-ups, minor stops. Pure.
 
-The order is fixed: what people declared; the reason tag; set-ups; and last, minor stops. A stop is judged on its
-whole length and only then cut to shifts and minutes, so the same history gives the same states whatever window
-is asked for.
+The order is fixed: declarations; the reason tag; set-ups; and last, minor stops. A stop is classified by its whole length
+and only then cut to shifts and minutes, so the same history gives the same states for any window.
 
 A set-up lasts from the last piece of the old product to the first good piece of the new (the first piece where
-quality is not known). Stretches inside it that have an alarm or a reason keep their class.
+quality is not known). Intervals inside it that have an alarm or a reason keep their class.
 
 An unplanned stop without a reason is minor while its scheduled time does not exceed the limit (inclusive): a break
 suspends it, time outside the schedule ends it (and only suspends a breakdown).
@@ -57,7 +56,7 @@ def classify_stops(
     spans: Spans,
     last_piece_ns: int,
 ) -> ClassifiedStops:
-    """The timeline with every stop judged.
+    """The timeline with every stop classified.
 
     timeline: after debouncing; spans: the same window cut by the calendar; last_piece_ns: last piece before the window.
     """
@@ -70,14 +69,14 @@ def classify_stops(
 
 
 def _declared(machine: Machine, timeline: Timeline, declarations: Iterable[Declaration]) -> Timeline:
-    said = [item for item in declarations if item.field in ("reason", "state", "planned_stop")]
-    if not said:
+    stated = [item for item in declarations if item.field in ("reason", "state", "planned_stop")]
+    if not stated:
         return timeline
     begin, finish = int(timeline.start_ns[0]), int(timeline.end_ns[-1])
-    windows = [(max(d.start_ns, begin), min(d.end_ns if d.end_ns is not None else finish, finish)) for d in said]
+    windows = [(max(d.start_ns, begin), min(d.end_ns if d.end_ns is not None else finish, finish)) for d in stated]
     timeline = split(timeline, np.array(windows, np.int64).ravel())
     state, reason, by = timeline.state.copy(), timeline.reason.copy(), timeline.by.copy()
-    for item, (start_ns, end_ns) in zip(said, windows, strict=True):
+    for item, (start_ns, end_ns) in zip(stated, windows, strict=True):
         if start_ns >= end_ns:
             continue
         low, high = np.searchsorted(timeline.start_ns, [start_ns, end_ns])
@@ -106,17 +105,17 @@ def _reasons_from_tag(machine: Machine, timeline: Timeline, samples: Samples) ->
     names = [
         machine.reason_map.get(product_key(value.item() if isinstance(value, np.generic) else value), "")
         if known
-        else ""  # a code that nobody confirms names no stop
+        else ""  # an unconfirmed code names no stop
         for value, known in zip(values, good.tolist(), strict=True)
     ]
-    told = np.array([bool(name) for name in names], np.bool_)
-    if not told.any():
+    named = np.array([bool(name) for name in names], np.bool_)
+    if not named.any():
         return timeline
-    position = np.where(told, np.arange(len(told)), len(told))
-    next_told = np.append(np.minimum.accumulate(position[::-1])[::-1], len(told))
+    position = np.where(named, np.arange(len(named)), len(named))
+    next_named = np.append(np.minimum.accumulate(position[::-1])[::-1], len(named))
     stopped = (timeline.state != State.RUNNING) & (timeline.state != State.UNKNOWN) & (timeline.reason == "")
-    first = next_told[np.maximum(np.searchsorted(t_ns, timeline.start_ns, "right") - 1, 0)]
-    hit = stopped & (first < len(told)) & (np.append(t_ns, np.iinfo(np.int64).max)[first] < timeline.end_ns)
+    first = next_named[np.maximum(np.searchsorted(t_ns, timeline.start_ns, "right") - 1, 0)]
+    hit = stopped & (first < len(named)) & (np.append(t_ns, np.iinfo(np.int64).max)[first] < timeline.end_ns)
     state, reason = timeline.state.copy(), timeline.reason.copy()
     for index in np.flatnonzero(hit).tolist():
         reason[index] = names[first[index]]
@@ -133,7 +132,7 @@ def find_setups(
     declarations: Iterable[Declaration],
     last_piece_ns: int,
 ) -> tuple[Setup, ...]:
-    """The changeovers that a product change in a stop, or a person, tells of."""
+    """The changeovers: product changes during a stop, and those that people declared."""
     changes = [(t_ns, t_ns, False) for t_ns in products.changed.tolist()]
     changes += [
         (item.start_ns, item.end_ns if item.end_ns is not None else item.start_ns, True)
@@ -176,7 +175,7 @@ def _first_good(t_ns: Int64, gained: Int64, after_ns: int) -> int | None:
 
 
 def _chain(timeline: Timeline, t_ns: int) -> tuple[int, int] | None:
-    """The unbroken stretch without running that holds this time or ends with it; None while it runs."""
+    """Start and end of the uninterrupted standstill that contains this time or ends with it; None while it runs."""
     index = max(int(np.searchsorted(timeline.start_ns, t_ns, "right")) - 1, 0)
     if timeline.state[index] == State.RUNNING:
         if timeline.start_ns[index] != t_ns or index == 0:

@@ -1,12 +1,12 @@
-"""Corrections that reach back: computing again from an earlier state, and offering the difference to what was sent.
+"""Corrections of settled time: recomputation from an earlier state, and the delta to what was sent. Pure.
 
-A step settles time for good; what is said later about settled time (a reason, rejects, a product), or a machine that
-is described otherwise (an ideal time, a calendar, a rule), needs the state from before it. `checkpoint` is such a
-state: the carry as it stood at its settled time, without what was sent. `recompute` goes on from it over the same samples
-as if nothing had been sent yet, and only then takes the difference to everything that was: so one key gets one row,
-whatever the way there was, and the sums at the center equal those of a computation that knew it all from the start.
+A step settles time for good. A later declaration about settled time (a reason, rejects, a product) or a changed
+description of the machine (an ideal time, a calendar, a rule) needs a state from before that time. `checkpoint` makes
+one: the engine state at its settled time, without what was sent. `recompute` goes on from it over the same samples as if
+nothing had been sent, and then takes the difference to everything that was sent. So each key gets one row, and the sums
+at the center equal those of a computation that knew everything from the start.
 
-Rows go on counting where the last one stopped, since a row is never changed, and so do the revisions of stops.
+Row numbers and the revisions of stops continue, since a row that was sent is never changed.
 """
 
 from collections.abc import Iterable, Mapping
@@ -65,8 +65,8 @@ def _with_tables(sent: SentTable, tables: Iterable[Facts | Losses]) -> SentTable
 
 
 def checkpoint(state: EngineState) -> EngineState:
-    """The state as it stood at its settled time: what a computation can begin again with. It holds no rows from there
-    on and nothing of what was sent.
+    """The state at its settled time, from which a computation can begin again. It holds no rows from there on and nothing
+    of what was sent.
     """
     return replace(
         state,
@@ -83,10 +83,10 @@ def _checkpoint_baseline(baseline: TableBaseline) -> TableBaseline:
 
 
 def earliest_change(new: Iterable[Declaration], known: Iterable[Declaration]) -> int:
-    """The earliest time [ns] about which these declarations change anything, given those known before.
+    """The earliest time [ns] that these declarations change, given those known before.
 
-    A declaration changes time from its start on, or from the start of what it replaces. Raises `ValueError` if there
-    is none.
+    A declaration changes time from its start on, or from the start of the one that it replaces. Raises `ValueError`
+    without new declarations.
     """
     said = {item.id: item for item in (*known, *new)}
     news = {item.id for item in new}
@@ -96,8 +96,8 @@ def earliest_change(new: Iterable[Declaration], known: Iterable[Declaration]) ->
 
 
 def latest_base(reach_ns: int, known: Iterable[Declaration]) -> int:
-    """The latest time [ns] at which a computation may begin that shall change time from `reach_ns` on: an entry of
-    rejects is laid over its whole period, so not inside of one.
+    """The latest time [ns] at which a recomputation that changes time from `reach_ns` on may begin: not inside the period
+    of an entry of rejects, which is spread over its whole period.
     """
     periods = [(item.start_ns, item.end_ns or item.start_ns) for item in known if item.field in ENTRIES]
     for start_ns, end_ns in sorted(periods, reverse=True, key=lambda period: period[1]):
@@ -107,8 +107,8 @@ def latest_base(reach_ns: int, known: Iterable[Declaration]) -> int:
 
 
 def with_declarations(state: EngineState, declarations: Iterable[Declaration]) -> EngineState:
-    """The state with what stands of all these declarations. They are all that are known, replaced ones too: a state
-    forgets that one was replaced.
+    """The state with those of these declarations that are in force. Pass all that are known, replaced ones too: a state
+    does not remember that one was replaced.
     """
     standing = effective((*state.declarations, *declarations))
     kept = (item for item in standing if item.end_ns is None or item.end_ns > state.settled_ns)
@@ -117,9 +117,8 @@ def with_declarations(state: EngineState, declarations: Iterable[Declaration]) -
 
 @dataclass(frozen=True)
 class Recomputation:
-    """What a computation from a checkpoint came to. state: the machine's carry from now on; facts, losses, stops: the
-    differences to what was sent, numbered; checkpoints: those that take the place of all later than the one it began
-    with.
+    """The result of a recomputation. state: the engine state from now on; facts, losses, stops: the
+    differences to what was sent, numbered; checkpoints: they replace all that are later than the one from which it began.
     """
 
     state: EngineState
@@ -139,7 +138,7 @@ def recompute(
     *,
     retract_later: bool = False,
 ) -> Recomputation:
-    """Everything from the checkpoint on, computed once more.
+    """Computes everything from the checkpoint on once more.
 
     blocks: (rows, until_ns) in order of time, the rows of settled time on, the last block up to where the machine's
       state stood; a checkpoint is made after each. declarations: all that may concern the time from the checkpoint on,
@@ -211,12 +210,12 @@ def _table_difference(
 
 
 def _stops(sent: Mapping[str, Stop], now: Mapping[str, Stop], begin_ns: int) -> tuple[list[Stop], dict[str, Stop]]:
-    """Stops that are told otherwise than before, each with its next revision, and all as they stand."""
+    """Stops that differ from what was sent, each with its next revision, and the latest revision of all."""
     latest = dict(sent)
     for key, stop in now.items():
         before = sent.get(key)
         if stop.end_ns == stop.start_ns and before is None:
-            continue  # came and went within this computation
+            continue  # appeared and vanished within this computation
         if before is None:
             latest[key] = replace(stop, revision=0)
         elif replace(stop, revision=before.revision) != before:

@@ -1,4 +1,4 @@
-"""Counters: from raw register values to pieces made.
+"""Counters: from raw register values to increments. Pure.
 
 A counter's first value is a baseline and counts nothing. After that each step from the last accepted
 value to the next is one of
@@ -11,9 +11,9 @@ value to the next is one of
                been read (a torn 32-bit read looks like this)
 
 A step that only a jump or a spike explains is decided by the value after it, so the last value of a
-series may stay `pending`. Plausible is a step of at most `max_per_s` times the time since the last
-look at the counter, plus one (samples travel on change, so the last look may be much later than the last row). A step across rows that are not good is `across` an outage: its pieces were
-made while nobody watched.
+series may stay `pending`. A step is plausible if it is at most `max_per_s` times the time since the
+last poll of the counter, plus one (samples are sent on change, so the last poll may be much later than the last row). The
+pieces of a step across rows that are not good were made during an outage, unwatched.
 
 Which of these is right was learned elsewhere: AVEVA Historian's counter retrieval (reset and rollover need
 configuration), MTConnect adapters whose count jumped to 599999 and back, and gateways that lose the pieces of
@@ -36,14 +36,14 @@ from oee.model.samples import Int64, Series
 from oee.model.states import Quality
 
 SLACK: Final = 1
-"""Counts that two polls may see closer together than they were made."""
+"""Polling jitter: two polls may see counts closer together than they were made."""
 
 
 @dataclass(frozen=True)
 class CounterState:
-    """What a counter remembers between blocks. value: the last accepted raw value, None before the first;
-    at_ns: when it was last seen; lost: rows that are not good have come since; waiting: of a left counter, pieces
-    that have no right ones yet (negative: right ones that have no left ones).
+    """The state of a counter between blocks. The names are keys on disk. value: the last accepted raw value, None before the first;
+    at_ns: when it was last seen; lost: rows that are not good have come since; waiting: for a left counter,
+    pieces without a right one yet (negative: right ones without a left one).
     """
 
     value: int | None = None
@@ -75,9 +75,9 @@ def _raw(counter: Counter, values: NDArray[Any]) -> Int64:
 
 
 def count(counter: Counter, state: CounterState, column: Series) -> tuple[Counts, CounterState]:
-    """Increments in a series of rows that all lie after what `state` has seen, and the state after them.
+    """Increments in a series of rows that are all later than `state`, and the state after them.
 
-    A pending last value is not in the state: whoever goes on hands it in again.
+    A pending last value is not in the state: pass its row again with the next block.
     """
     good = column.quality <= Quality.UNCERTAIN
     if column.value.dtype.kind == "f":
@@ -121,7 +121,7 @@ def _first_lost(column: Series, rows: Int64, state: CounterState) -> Int64:
 
 
 def _after(state: CounterState, column: Series, good: NDArray[np.bool_]) -> CounterState:
-    """The state once the trailing rows that are not good are taken in: the outage begins at the first of them."""
+    """The state after the trailing rows that are not good: the outage begins at the first of them."""
     if state.value is None or state.lost or not len(column) or good[-1]:
         return state
     trailing = len(good) if not good.any() else len(good) - 1 - int(np.flatnonzero(good)[-1])
@@ -174,13 +174,13 @@ def _walk(
 
 
 def _since(counter: Counter, base_ns: int, now_ns: int, lost_ns: int) -> int:
-    """Time in which a step may have been made: since the last look, or since the outage."""
+    """Time in which a step may have been made: since the last poll, or since the outage."""
     gap_ns = now_ns - base_ns
     return gap_ns if lost_ns >= 0 or not counter.poll_ns else min(gap_ns, counter.poll_ns)
 
 
 def classify(counter: Counter, old: int, new: int, gap_ns: int) -> tuple[str, int]:
-    """What a step is, and how much it counts: forward, rollover, reset or jump (0)."""
+    """The kind of a step and how much it counts: forward, rollover, reset or jump (0)."""
     allowed = int(counter.max_per_s * (gap_ns / 1e9)) + SLACK
     if 0 <= new - old <= allowed:
         return "forward", new - old
@@ -198,9 +198,9 @@ SIDES: Final = ("left", "right")
 def pair_up(
     counted: Mapping[str, Counts], before: Mapping[str, CounterState], after: Mapping[str, CounterState]
 ) -> tuple[dict[str, Counts], dict[str, CounterState]]:
-    """Left and right as one counter `total`, and what is remembered; other counters as they are.
+    """Left and right as one counter `total`, and the states after it; other counters as they are.
 
-    A pair whose later half was made across an outage is unwatched. Undecided is what is undecided on either side.
+    A pair whose later half was made across an outage is unwatched. What is pending on either side is pending.
     """
     left, right = (counted[side] for side in SIDES)
     ahead = before["left"].waiting if "left" in before else 0
@@ -218,7 +218,7 @@ def pair_up(
 
 
 def _sums(side: Counts, t_ns: Int64) -> Int64:
-    """How many were counted up to and with each time."""
+    """Total counted up to and including each time."""
     out: Int64 = np.append(0, side.count.cumsum())[np.searchsorted(side.t_ns, t_ns, "right")]
     return out
 

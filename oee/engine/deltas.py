@@ -1,4 +1,4 @@
-"""Deltas: what is sent is what is known now less what was sent before."""
+"""Deltas: what is sent is what is known now less what was sent before. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What is added to facts besides time: pieces as they are seen, pieces of an outage, closed stops."""
+"""Additions to facts besides time: pieces as they are counted, pieces of an outage, closed stops. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -86,7 +86,7 @@ def _startup(window: Window, index: Int64) -> "np.ndarray[tuple[int, ...], np.dt
 
 
 def pieces_since_setup(window: Window, end_ns: int) -> int | None:
-    """Pieces between the last set-up and `end_ns`, for the carry."""
+    """Pieces between the last set-up and `end_ns`, for the engine state."""
     made = window.production
     ends = [item.end_ns for item in window.setups if item.end_ns is not None and item.end_ns <= end_ns]
     before = made.t_ns < end_ns
@@ -98,7 +98,7 @@ def pieces_since_setup(window: Window, end_ns: int) -> int | None:
 
 
 def _unwatched(window: Window, start_ns: int, end_ns: int) -> Events:
-    """Pieces of an outage, laid evenly over its scheduled time (else over all of it)."""
+    """Pieces of an outage, spread evenly over its scheduled time (over all of it if none is scheduled)."""
     made = window.production
     times: list[Int64] = []
     products: list[Int64] = []

@@ -1,15 +1,15 @@
-"""Production: which product, how many pieces, judged how, and whether anybody watched.
+"""Production: which product, how many pieces, of which quality, and whether they were watched. Pure.
 
-Events are what counters and people say; `pieces` makes columns of them:
+Increments of counters and entries of people become events (`production_events`):
 
-    total + reject    each piece is good until its reject is seen
-    total + good      each piece is a reject until it is seen to be good
+    total + reject    each piece is good until its reject is counted
+    total + good      each piece is a reject until it is counted as good
     good + reject     their sum is the total
     total alone       quality is not known, until people enter the rejects of a period
     left + right      pairs are the total (oee/engine/counters.py)
 
-Of total, good and reject together, good and total are believed. A piece belongs to the product that was
-set before the poll that saw it.
+If total, good and reject are all counted, good and total are used. A piece belongs to the product that was set before
+the poll that counted it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -51,7 +51,7 @@ class Products:
 @dataclass(frozen=True)
 class Production:
     """Events in order of time. t_ns: int64[n]; the columns: int64[n] pieces (cycles: counts), negative where an
-    event takes back what an earlier one assumed; lost_ns: where the outage began that the event spans, -1 if none.
+    event corrects what an earlier one assumed; lost_ns: start of the outage that the event spans, -1 if none.
     """
 
     t_ns: Int64
@@ -68,7 +68,7 @@ _COLUMNS = ("total", "judged", "good", "rework", "reject")
 
 
 def product_key(value: object) -> str:
-    """A register's or a person's word for a product as a key: 7, 7.0 and "7" are the same."""
+    """A product's key from a register value or a declared text: 7, 7.0 and "7" are the same."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return str(value).strip() or UNKNOWN_PRODUCT
@@ -85,22 +85,21 @@ def products_from(
     """The product in effect from `start_ns` on, where `first` (a raw name) was the one before and `known` the last one
     that was known.
 
-    Through a gap the last known product stays (the time is unknown anyway); a register that the device itself
-    calls bad makes it `?`. A change is between two known products.
+    Through a gap the last known product stays (the time is unknown anyway); a register of bad quality makes it `?`. A change is between two known products.
     """
     if machine.product_tag == OPERATOR:
-        told = [(t_ns, product_key(value)) for t_ns, value in values_over_time(declarations, "product", start_ns)]
+        changes = [(t_ns, product_key(value)) for t_ns, value in values_over_time(declarations, "product", start_ns)]
     elif machine.product_tag:
-        told = _tag_products(machine, samples.get(machine.product_tag, EMPTY), first, start_ns)
+        changes = _tag_products(machine, samples.get(machine.product_tag, EMPTY), first, start_ns)
     else:
-        told = [(start_ns, machine.product)]
-    return _products([(start_ns - 1, first), *told], known)
+        changes = [(start_ns, machine.product)]
+    return _products([(start_ns - 1, first), *changes], known)
 
 
-def _products(told: list[tuple[int, str]], known: str) -> Products:
+def _products(changes: list[tuple[int, str]], known: str) -> Products:
     """Rows of equal neighbours joined, and the times at which one known product gives way to another."""
-    rows = told[:1]
-    for t_ns, name in told[1:]:
+    rows = changes[:1]
+    for t_ns, name in changes[1:]:
         if rows[-1][0] == t_ns:
             rows.pop()
         if not rows or name != rows[-1][1]:
@@ -125,7 +124,7 @@ def _tag_products(machine: Machine, column: Series, first: str, start_ns: int) -
     differs = np.ones(len(column), np.bool_)
     differs[1:] = (column.value[1:] != column.value[:-1]) | (column.quality[1:] != column.quality[:-1])
     rows: list[tuple[int, str]] = []
-    waiting = ""  # what the register said before the window: not yet in effect, where changes wait for the next stop
+    waiting = ""  # the register before the window: not in effect yet if changes wait for the next stop
     for index in np.flatnonzero(differs).tolist():
         quality = column.quality[index]
         if quality == Quality.GAP:
@@ -184,7 +183,7 @@ def per_count(machine: Machine, names: Text) -> Int64:
 def count_all(
     pieces: Pieces, states: Mapping[str, CounterState], samples: Samples
 ) -> tuple[dict[str, Counts], dict[str, CounterState]]:
-    """Each counter's increments (of left and right, pairs as `total`), and what it remembers after them."""
+    """Each counter's increments (of left and right, pairs as `total`), and its state after them."""
     counted, after = {}, {}
     for role, counter in pieces.counters().items():
         counted[role], after[role] = count(counter, states.get(role, CounterState()), samples.get(counter.tag, EMPTY))
@@ -192,8 +191,8 @@ def count_all(
 
 
 def unknown_counter_intervals(machine: Machine, samples: Samples, start_ns: int, end_ns: int) -> tuple[Int64, Int64]:
-    """When pieces could not be seen: starts and ends of the stretches of `[start_ns, end_ns)` in which the counter is not
-    known; all of it for a machine without one."""
+    """Starts and ends of the intervals of `[start_ns, end_ns)` in which the counter is not known, so that pieces cannot be
+    counted; all of it for a machine without a counter."""
     columns = [samples.get(counter.tag, EMPTY) for counter in machine.pieces.needed()]
     if len(columns) == 1:
         column = columns[0]
@@ -238,8 +237,8 @@ def production_events(
 def _multiplier(machine: Machine, products: Products, samples: Samples, t_ns: Int64) -> Int64:
     if machine.pieces.cavities:
         found = at_times(samples.get(machine.pieces.cavities, EMPTY), np.maximum(t_ns - 1, 0))
-        told = np.where(found.known, found.value, machine.pieces.per_count)
-        return np.maximum(told.astype(np.int64), 0)
+        per_cycle = np.where(found.known, found.value, machine.pieces.per_count)
+        return np.maximum(per_cycle.astype(np.int64), 0)
     if machine.pieces.per_count == 1 and not any(product.per_count for product in machine.products.values()):
         return np.ones(len(t_ns), np.int64)
     return per_count(machine, products.before(t_ns))
@@ -276,9 +275,9 @@ def apply_entries(
 ) -> Production:
     """The production with rejects and rework that people entered for whole periods.
 
-    said: entries that stand (`oee.model.declarations.entries`). An entry is laid over the product's pieces of its period in
-    proportion, minute by minute, and makes them judged; without pieces its last minute takes it. An entry whose period is
-    not over at `until_ns` waits.
+    said: entries in force (`oee.model.declarations.entries`). An entry is spread over the product's pieces of its period in
+    proportion, minute by minute, and makes them judged; without pieces it goes to its last minute. An entry whose period
+    is not over at `until_ns` waits.
     """
     for item in said:
         if item.end_ns is None or item.end_ns > until_ns or item.machine not in ("", machine.id):
@@ -309,7 +308,7 @@ def _apply_entry(
 
 
 def _by_minute(number: int, t_ns: Int64, total: Int64) -> Int64:
-    """`number` laid over minutes in proportion to their pieces, and within a minute onto its first pieces."""
+    """`number` spread over minutes in proportion to their pieces, and within a minute over its first pieces."""
     minute, first, group = np.unique(t_ns // MINUTE_NS, return_index=True, return_inverse=True)
     made = np.bincount(group, weights=total, minlength=len(minute)).astype(np.int64)
     share = spread(number, made)
@@ -317,7 +316,7 @@ def _by_minute(number: int, t_ns: Int64, total: Int64) -> Int64:
     before -= before[first][group]
     out: Int64 = np.clip(share[group] - before, 0, total)
     last = np.append(first[1:], len(t_ns)) - 1
-    out[last] += np.maximum(share - made, 0)  # more rejects than pieces: an anomaly that is shown, not hidden
+    out[last] += np.maximum(share - made, 0)  # more rejects than pieces: shown, not hidden
     return out
 
 
@@ -333,9 +332,9 @@ def _at_last(production: Production, item: Declaration, number: int, end_ns: int
 
 
 def spread(amount: int, weights: Int64) -> Int64:
-    """`amount` laid over cells in proportion to their weights, exactly: largest remainder, earliest first.
+    """`amount` spread over cells in proportion to their weights, exactly: largest remainder, earliest first.
 
-    All weights zero: the last cell takes it.
+    If all weights are zero, the last cell gets it.
     """
     if not len(weights):
         return weights

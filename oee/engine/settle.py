@@ -1,7 +1,7 @@
-"""What is settled: the time up to which nothing that comes later can change what was told.
+"""The settled time: up to it nothing that comes later can change the result. Pure.
 
-It is the last piece that lies before the oldest stop, gap or changeover that has not ended, was seen while the machine ran
-(or begins a set-up), ends no outage, lies in no period of an entry made by hand, and leaves no counter undecided.
+It is the last piece that lies before the oldest stop, gap or changeover that has not ended, was counted while the machine
+ran (or begins a set-up), ends no outage, lies in no period of a manual entry, and leaves no counter value pending.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ _LOOKED_AT: Final = 1000
 def settle(
     machine: Machine, state: EngineState, found: Assessment, until_ns: int
 ) -> tuple[int, dict[str, CounterState]]:
-    """The time up to which nothing can change any more, and what the counters remembered then."""
+    """The time up to which nothing can change any more, and the states of the counters then."""
     window, begin_ns = found.window, state.settled_ns
     sure_ns = until_ns
     if machine.gap is not None:  # a run lasts surely to its last piece: what follows may turn out to be a gap
@@ -42,7 +42,7 @@ def settle(
     periods = [item for item in state.declarations if item.field in ENTRIES and item.start_ns >= begin_ns]
     for settled_ns in chain(candidates, [begin_ns]):
         if any(item.start_ns < settled_ns < (item.end_ns or 0) for item in periods):
-            continue  # an entry is laid over its whole period or not yet
+            continue  # an entry is spread over its whole period or not at all
         earlier = {tag: between(rows, begin_ns, settled_ns) for tag, rows in state.rows.items()}
         counted, memories = count_all(machine.pieces, state.counters, earlier)
         if all(counts.pending_ns is None for counts in counted.values()):
@@ -64,7 +64,7 @@ def _candidates(found: Assessment, limit_ns: int, begin_ns: int) -> Iterator[int
 
 
 def _open_from(timeline: Timeline, shortest_run_ns: int, since_ns: int, sure_ns: int) -> int:
-    """Where the unfinished tail begins: what follows the last run that is long enough to stay one."""
+    """Start of the unfinished tail: what follows the last run that is long enough to remain one."""
     start = timeline.start_ns.copy()
     start[0] = min(since_ns, int(start[0]))
     length = np.minimum(timeline.end_ns, max(sure_ns, int(timeline.start_ns[-1]))) - start

@@ -1,4 +1,4 @@
-"""What must survive between two blocks of one machine, and across a restart."""
+"""The engine state of one machine: what must survive between two blocks and across a restart. In files: carry. Pure."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -44,11 +44,11 @@ class Baseline:
 
 @dataclass(frozen=True)
 class EngineState:
-    """The carry of one machine. Everything is as of just before `settled_ns`, but for the rows, which reach
-    beyond `until_ns` where a tag is ahead of others.
+    """The engine state of one machine. Everything is as of just before `settled_ns` except the rows, which reach beyond
+    `until_ns` where a tag is ahead of others.
 
     settled_ns: what is earlier will not change any more unless a declaration reaches back; 0 before the first sample.
-    until_ns: up to here the timeline has been told.
+    until_ns: up to here the timeline has been computed.
     """
 
     settled_ns: int = 0
@@ -68,7 +68,7 @@ class EngineState:
     """Pieces of that business date and shift before `settled_ns`."""
     baseline: Baseline = Baseline()
     late_rows: int = 0
-    """Rows that came for settled time and were not used."""
+    """Number of rows that came for settled time and were not used."""
     oddities: tuple[tuple[int, str, int, int], ...] = ()
     """The latest counter steps that were not plainly forward: `(t_ns, kind, old, new)`."""
 
@@ -90,7 +90,7 @@ def _read_counts(rows: Iterable[Any]) -> dict[int, int]:
 
 
 def dump(state: EngineState) -> bytes:
-    """The state as bytes that `load` understands."""
+    """The state as bytes for `load`."""
     facts, losses, stops = state.baseline.facts, state.baseline.losses, state.baseline.stops
     plain = {
         "format": FORMAT,

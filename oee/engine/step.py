@@ -1,9 +1,9 @@
-"""The engine: one step of one machine, the same for live data, replay and recomputation.
+"""The engine: one step of one machine, the same for live data, replay and recomputation. Pure.
 
 A step computes everything from the last settled time on. What becomes settled is chosen so that nothing
 later can change it: the last piece before the oldest stop, gap or changeover that has not ended (a stop in which
 the product changes reaches back to it). Sums before and after that point are exact parts of the whole, so
-however the input is cut into blocks, what has been offered after the last correction is the same.
+however the input is cut into blocks, the sums of everything sent after the last correction are the same.
 """
 
 from collections.abc import Sequence
@@ -47,8 +47,8 @@ class MachineSnapshot:
 
 @dataclass(frozen=True)
 class Step:
-    """What a step brought: the state after it and rows to send (differences, numbered). window: what they were added up
-    from, since the time settled before; None where nothing was."""
+    """The result of a step: the state after it and rows to send (differences, numbered). window: what they were aggregated
+    from, since the time settled before; None if nothing was computed."""
 
     state: EngineState
     facts: Facts
@@ -60,7 +60,7 @@ class Step:
 
 
 def start() -> EngineState:
-    """The state of a machine of which nothing has been seen."""
+    """The state of a machine without samples."""
     return EngineState()
 
 
@@ -74,7 +74,7 @@ def _floored(rows: Series) -> Series:
 
 
 def _add_samples(machine: Machine, state: EngineState, samples: Samples) -> EngineState:
-    """New rows added to those that wait; rows for settled time are counted and left out."""
+    """The state with new rows added to those that wait; rows for settled time are counted and left out."""
     rows = dict(state.rows)
     late = 0
     for tag in sorted(machine.tags() & samples.keys()):
@@ -98,7 +98,7 @@ def step(
     samples: new rows only; rows later than `until_ns` wait. Rows for time already settled are not used (and counted).
     declarations: new ones; one that reaches before the settled time takes effect from there on only, and an entry of
       rejects or rework that does so not at all (the caller recomputes from an earlier state where it wants more).
-    send_until_ns: rows are sent for minutes that start before it.
+    send_until_ns: only minutes that start before it are sent.
     """
     state = _add_samples(machine, state, samples)
     state = replace(state, declarations=effective((*state.declarations, *declarations)))
@@ -132,8 +132,8 @@ def step(
 
 
 def preview(machine: Machine, state: EngineState, samples: Samples, until_ns: int) -> MachineSnapshot | None:
-    """What the machine is doing at `until_ns` as far as is known, for a screen: nothing of it is settled or offered,
-    and the state stays as it is. Later than what is confirmed, values hold. None before the first sample.
+    """What the machine is doing at `until_ns` as far as is known, for a screen: nothing is settled or sent, and the state
+    does not change. Beyond what is confirmed, the last values hold. None before the first sample.
     """
     state = _add_samples(machine, state, samples)
     until_ns -= until_ns % MS_NS
@@ -158,8 +158,8 @@ def _next_state(
     for tag, column in state.rows.items():
         old = needed(conditions, tag, column, settled_ns - 1)
         if tag == machine.product_tag:  # a change that waits for the next stop outlasts a gap
-            told = np.flatnonzero((column.quality != Quality.GAP) & (column.t_ns < settled_ns))
-            old = np.union1d(old, told[-1:])
+            confirmed = np.flatnonzero((column.quality != Quality.GAP) & (column.t_ns < settled_ns))
+            old = np.union1d(old, confirmed[-1:])
         new = int(np.searchsorted(column.t_ns, settled_ns))
         keep = np.concatenate([old, np.arange(new, len(column))])
         rows[tag] = Series(column.t_ns[keep], column.value[keep], column.quality[keep])
@@ -192,7 +192,7 @@ def _known_before(state: EngineState, products: Products, t_ns: int, held: str) 
 
 
 def _still_needed(declarations: tuple[Declaration, ...], settled_ns: int) -> tuple[Declaration, ...]:
-    """Declarations about later time. Of products said until further notice only the latest that holds matters."""
+    """Declarations about later time. Of products declared until further notice only the latest in force matters."""
     kept = [item for item in declarations if item.end_ns is None or item.end_ns > settled_ns]
     said = [item for item in kept if item.field == "product" and item.end_ns is None and item.start_ns <= settled_ns]
     return tuple(item for item in kept if item not in said[:-1])

@@ -1,7 +1,7 @@
 """Stops as columns: every stretch of one machine in which it did not run.
 
-A machine has hundreds of stops a day, most of them seconds long. They stay columns from the kernel to whoever sends,
-stores or shows them; only there each becomes a row (`oee.model.facts.Stop`).
+A machine has hundreds of stops a day, most of them seconds long. They stay columns from the kernel to the code that
+sends, stores or shows them; only there each becomes a row (`oee.model.facts.Stop`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,16 +16,16 @@ from oee.model.facts import MS_NS, Int64, Stop, Text, text_column
 from oee.model.states import State
 
 OPEN_NS: Final = int(np.iinfo(np.int64).max)
-"""In `Stops.end_ns`: it lasts."""
+"""In `Stops.end_ns`: not ended."""
 _STATES: Final = tuple(State)
 
 
 @dataclass(frozen=True)
 class Stops:
-    """Stops of one machine, columns of equal length n; the words of `oee.model.facts.Stop`.
+    """Stops of one machine, columns of equal length n; fields as in `oee.model.facts.Stop`.
 
-    start_ns, end_ns: int64[n] [ns UTC], `OPEN_NS` where it lasts; state: uint8[n]; revision: int64[n];
-    reason, by, product, to_product: object[n] of str. Going through it gives rows.
+    start_ns, end_ns: int64[n] [ns UTC], `OPEN_NS` while it lasts; state: uint8[n]; revision: int64[n];
+    reason, by, product, to_product: object[n] of str. Iterating gives rows.
     """
 
     machine: str
@@ -60,7 +60,7 @@ _COLUMNS: Final = tuple(name for name in Stops.__dataclass_fields__ if name != "
 
 
 def no_stops(machine: str) -> Stops:
-    """None of that machine."""
+    """An empty table of this machine."""
     return stops_of(machine, [])
 
 
@@ -92,7 +92,7 @@ def join_stops(one: Stops, two: Stops) -> Stops:
 
 
 def find_stops(window: Window, from_ns: int) -> Stops:
-    """Every stretch without running that starts at `from_ns` or later, revision 0; the last may be open."""
+    """Every interval without running that starts at `from_ns` or later, revision 0; the last may be open."""
     timeline = window.timeline
     index = np.flatnonzero((timeline.state != State.RUNNING) & (timeline.start_ns >= from_ns))
     start_ns, end_ns, state = timeline.start_ns[index], timeline.end_ns[index], timeline.state[index]

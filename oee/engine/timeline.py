@@ -1,8 +1,8 @@
-"""The timeline: what a machine was doing, without gaps and without overlaps.
+"""The timeline: what a machine was doing, without gaps and without overlaps. Pure.
 
 Order of work, fixed because it decides the result: rules or profile; count gaps over what is running; runs
 shorter than the shortest run join the stop before them; stops shorter than the shortest stop between two runs
-become running; equal neighbours merge at each step. Everything that judges whole stops comes after, in `judge.py`.
+become running; equal neighbours merge at each step. Whole stops are classified after that, in `classify_stops.py`.
 """
 
 from dataclasses import dataclass
@@ -77,9 +77,9 @@ def within(timeline: Timeline, starts: Int64, ends: Int64) -> NDArray[np.bool_]:
 
 
 def raw(machine: Machine, samples: Samples, start_ns: int, end_ns: int) -> Timeline:
-    """What the signals alone say in `[start_ns, end_ns)`, which must not be empty.
+    """The timeline from signals alone in `[start_ns, end_ns)`, which must not be empty.
 
-    A machine without rules is `running` wherever its total counter is known; the count gaps tell the rest.
+    A machine without rules is `running` wherever its total counter is known; count gaps are added later (`mark_count_gaps`).
     """
     if machine.rules:
         return _from_rules(machine.rules, samples, start_ns, end_ns)
@@ -92,7 +92,7 @@ def raw(machine: Machine, samples: Samples, start_ns: int, end_ns: int) -> Timel
 def _axis(axes: list[Int64], start_ns: int, end_ns: int) -> tuple[Int64, Int64]:
     """Times at which something may change within the window, and the same with the first moved up to its start.
 
-    One axis shared by all tags is used as it is, so that looking values up costs nothing.
+    One axis shared by all tags is used as it is, which makes looking up values free.
     """
     shared = axes[0] if axes and all(axis is axes[0] for axis in axes) else None
     if shared is not None and len(shared) and shared[0] == start_ns and shared[-1] < end_ns:
@@ -118,7 +118,7 @@ def _from_rules(rules: tuple[Rule, ...], samples: Samples, start_ns: int, end_ns
         undecided &= found.known & ~found.value  # an undetermined rule ends the search too: unknown
         if not undecided.any():
             break
-    # rows that keep the winner say nothing new: only changes go on
+    # keep only rows at which the winning rule changes
     change = np.append(True, winner[1:] != winner[:-1])
     winner, begin = winner[change], begin[change]
     states = np.array([*(rule.state for rule in rules), State.UNKNOWN], np.uint8)

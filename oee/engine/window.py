@@ -36,7 +36,7 @@ from oee.model.states import Quality, State
 
 @dataclass(frozen=True)
 class Window:
-    """Everything that the kernel adds up, over one window."""
+    """Everything that the kernel aggregates, over one window."""
 
     machine: Machine
     timeline: Timeline
@@ -52,7 +52,7 @@ class Window:
     @cached_property
     def names(self) -> list[str]:
         """Keys of the products in the window, `?` for one that the machine does not know. A product's number in this
-        list is its code: a year of minutes is quicker told in numbers than in names."""
+        list is its code: a year of minutes is computed faster with numbers than with names."""
         return list(dict.fromkeys(product_keys(self.machine, self.products.product).tolist()))
 
     @cached_property
@@ -75,7 +75,7 @@ class Window:
 
     @cached_property
     def unwatched(self) -> NDArray[np.bool_]:
-        """Which production events nobody watched: across an outage, or while the state was not known."""
+        """Which production events are unwatched: across an outage, or while the state was not known."""
         made, timeline = self.production, self.timeline
         out: NDArray[np.bool_] = made.lost_ns >= 0
         if (timeline.state == State.UNKNOWN).any():
@@ -116,7 +116,7 @@ def product_keys(machine: Machine, names: Text) -> Text:
 
 @dataclass(frozen=True)
 class Assessment:
-    """What a window comes to. undebounced: the timeline before debouncing, which decides what may be settled; decided_ns: what
+    """The result for a window. undebounced: the timeline before debouncing, which decides what may be settled; decided_ns: what
     lies before it can be no gap between pieces any more."""
 
     window: Window
@@ -126,7 +126,7 @@ class Assessment:
 
 
 def assess(machine: Machine, state: EngineState, until_ns: int) -> Assessment:
-    """Timeline, production and calendar from the settled time to `until_ns`, judged."""
+    """Timeline, production and calendar from the settled time to `until_ns`, stops classified."""
     begin_ns = state.settled_ns
     samples = {tag: between(rows, 0, until_ns) for tag, rows in state.rows.items()}
     fresh = {tag: between(rows, begin_ns, until_ns) for tag, rows in samples.items()}

@@ -1,8 +1,8 @@
-"""Calendars: which time a machine was wanted for.
+"""Calendars: when a machine is scheduled to run. Pure.
 
 A shift belongs to the business date on which it starts (a night shift's small
 hours belong to the day before), and its times are local wall-clock times of the
-site's zone. Everything is half-open intervals of UTC nanoseconds once resolved.
+site's zone. Once resolved, everything is half-open intervals of UTC nanoseconds.
 """
 
 from collections.abc import Mapping
@@ -21,8 +21,8 @@ _DAY_NS: Final = 86_400_000_000_000
 
 @dataclass(frozen=True)
 class Rotation:
-    """Days that come round in a cycle of their own length: crews that work four days on and two off, early and late
-    weeks that alternate. start: a first day of the cycle; on: days of the cycle, from 0.
+    """Days in a cycle of any length, for crews that work four days on and two off, or alternate early and late weeks.
+    start: a first day of the cycle; on: days of the cycle, from 0.
     """
 
     days: int
@@ -30,7 +30,7 @@ class Rotation:
     on: frozenset[int]
 
     def holds(self, day: date) -> bool:
-        """Whether that date is one of them."""
+        """Whether this date is a day on."""
         return (day - self.start).days % self.days in self.on
 
 
@@ -49,13 +49,13 @@ class Shift:
     rotation: Rotation | None = None
 
     def on(self, day: date) -> bool:
-        """Whether it is worked on that business date, exceptions aside."""
+        """Whether the shift is worked on this business date, exceptions aside."""
         return day.weekday() in self.weekdays and (self.rotation is None or self.rotation.holds(day))
 
 
 @dataclass(frozen=True)
 class Calendar:
-    """Shifts by weekday, and whole days that differ. zone: the site's time zone."""
+    """Shifts by weekday, and exceptions for whole days. zone: the site's time zone."""
 
     zone: tzinfo
     shifts: tuple[Shift, ...]
@@ -64,7 +64,7 @@ class Calendar:
 
 @dataclass(frozen=True)
 class Spans:
-    """A stretch of time cut by a calendar: no gaps, no overlaps.
+    """A time range cut by a calendar: no gaps, no overlaps.
 
     start_ns, end_ns: int64[n] [ns UTC]; calendar: `CalendarClass` uint8[n];
     business_date: int32[n], days since 1970-01-01 (outside shifts the local date);

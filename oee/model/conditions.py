@@ -1,4 +1,4 @@
-"""Conditions over tags as text: parsed once, refused with the place of what cannot be understood.
+"""Conditions over tags, written as text: the parser. An error names the position of what cannot be parsed. Pure.
 
 Grammar (names are `device.tag` and may hold hyphens, so a minus sign needs spaces around it):
 
@@ -11,7 +11,7 @@ Grammar (names are `device.tag` and may hold hyphens, so a minus sign needs spac
     atom    := number | 'text' | true | false | name | "(" or ")"
              | blinking(name, duration) | above(name, on=number, off=number)
 
-What the two helpers mean stands in `oee/model/expressions.py`.
+The two helpers are defined in `oee/model/expressions.py`.
 """
 
 import re
@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple
 
 
 class BadExpression(ValueError):
-    """The text is no expression. key: what is wrong, in the message catalogue, with `values` for its placeholders;
+    """The text is not an expression. key: the message in the catalogue, with `values` for its placeholders;
     position: index of the offending character.
     """
 
@@ -33,7 +33,7 @@ class BadExpression(ValueError):
 
 @dataclass(frozen=True)
 class Node:
-    """op: the grammar's word; args: child nodes and literals in order."""
+    """op: operator or kind, as in the grammar; args: child nodes and literals in order."""
 
     op: str
     args: tuple[Any, ...] = ()
@@ -227,7 +227,7 @@ def _duration_s(text: str) -> float:
 def parse(text: str) -> Expression:
     """The expression in a text.
 
-    Raises `BadExpression` with the position of what cannot be understood.
+    Raises `BadExpression` with the position of what cannot be parsed.
     """
     parser = _Parser(text)
     node = parser.either()

@@ -1,7 +1,7 @@
-"""Declarations: what people say about a machine, an input like samples.
+"""Declarations: statements of people about a machine, an input like samples. Pure.
 
-A declaration is never changed or deleted: a later one supersedes it, so that a
-replay sees what everybody knew in the end, and an audit sees who said what when.
+A declaration is never changed or deleted; a later one supersedes it. So a replay uses the final statements, and an audit
+sees who stated what when.
 """
 
 from collections.abc import Iterable
@@ -13,14 +13,14 @@ Field = Literal["reason", "state", "product", "order", "rejects", "rework", "pla
 
 @dataclass(frozen=True)
 class Declaration:
-    """Somebody's word about `[start_ns, end_ns)` of one machine.
+    """A statement of a person about `[start_ns, end_ns)` of one machine.
 
-    id: unique for ever (who made it chooses it; a UUID will do).
-    made_ns: when it was said; of two that overlap the later one wins.
+    id: unique for ever, chosen by whoever makes it (for example a UUID).
+    made_ns: when it was made; of two that overlap the later one wins.
     end_ns: None means until further notice (products, orders).
     value: reason key, state word, product key, order number, or a number of pieces
-      as text for `rejects` and `rework`; "" takes an earlier statement back.
-    product: for `rejects` and `rework`, the product meant; "" means all of the period.
+      as text for `rejects` and `rework`; "" withdraws an earlier statement.
+    product: for `rejects` and `rework`, the product concerned; "" means all of the period.
     supersedes: the id of the declaration that this one replaces, or "".
     """
 
@@ -37,7 +37,7 @@ class Declaration:
 
 
 def effective(declarations: Iterable[Declaration]) -> tuple[Declaration, ...]:
-    """What still stands: without repeated ids and superseded ones, in the order in which they were made."""
+    """The declarations in force: without repeated ids and superseded ones, in the order in which they were made."""
     by_id = {item.id: item for item in declarations}
     replaced = {item.supersedes for item in by_id.values() if item.supersedes}
     kept = (item for item in by_id.values() if item.id not in replaced)
@@ -50,7 +50,7 @@ ENTRIES = ("rejects", "rework")
 
 @dataclass(frozen=True)
 class EntryConflict:
-    """A declaration that is not used. why: `overlaps` (it cuts across another entry, named in `other`), `not_a_number`,
+    """An entry that is not used. why: `overlaps` (it partly overlaps another entry, whose id is `other`), `not_a_number`,
     or `ends_before_start`."""
 
     declaration: Declaration
@@ -59,9 +59,9 @@ class EntryConflict:
 
 
 def entries(declarations: Iterable[Declaration]) -> tuple[tuple[Declaration, ...], tuple[EntryConflict, ...]]:
-    """The entries of rejects and rework that stand, and those that are refused.
+    """The entries of rejects and rework in force, and those that are refused.
 
-    An entry is its period's count. A later one for the same product replaces earlier ones that lie inside its period;
+    An entry is the count of its period. A later one for the same product replaces earlier ones that lie inside its period;
     one that overlaps an earlier one in any other way is refused.
     """
     stand: list[Declaration] = []
@@ -88,8 +88,8 @@ def entries(declarations: Iterable[Declaration]) -> tuple[tuple[Declaration, ...
 
 
 def values_over_time(declarations: Iterable[Declaration], field: Field, start_ns: int) -> list[tuple[int, str]]:
-    """What people said of a field from `start_ns` on: times at which it may change and the value from then on, "" where
-    nobody said any. Of several that hold, the one said last."""
+    """A declared field over time from `start_ns` on: `(t_ns, value)` at each time at which it may change, "" where nothing
+    is declared. Of several that are in force, the one made last."""
     said = [item for item in declarations if item.field == field]
     edges = sorted({start_ns, *(t for item in said for t in (item.start_ns, item.end_ns) if t and t > start_ns)})
     rows = []

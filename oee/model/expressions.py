@@ -1,12 +1,12 @@
-"""Conditions evaluated over whole columns, three-valued. How they are written: `oee/model/conditions.py`.
+"""Conditions evaluated over whole columns in three-valued logic. Their syntax: `oee/model/conditions.py`. Pure.
 
 A name is unknown while its sample is not good. `and` with one false side is false and `or` with
 one true side is true whatever the other is; everything else that touches an unknown is unknown.
 
-`blinking(tag, 3s)`: two changes of the tag no further apart than the duration make it true, from the
-second of them until the duration has passed without a further change.
-`above(tag, on=4, off=3)`: becomes true at or above `on`, false at or below `off`, and holds in between;
-unknown until the value has once been at either.
+`blinking(tag, 3s)`: true from the second of two changes of the tag that are no further apart than the duration, until
+the duration has passed without another change.
+`above(tag, on=4, off=3)`: hysteresis. Becomes true at or above `on`, false at or below `off`, and holds in between;
+unknown until the value has reached either limit.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -48,7 +48,7 @@ def at_times(column: Series, times: Int64) -> Trit:
 
 
 def all_known(columns: Sequence[Series], times: Int64) -> Bool:
-    """When every one of these is known; never where there are none."""
+    """Where all of these are known; nowhere if there are none."""
     known = np.full(len(times), bool(columns), np.bool_)
     for column in columns:
         known &= at_times(column, times).known
@@ -56,7 +56,7 @@ def all_known(columns: Sequence[Series], times: Int64) -> Bool:
 
 
 def is_known(column: Series) -> Bool:
-    """Which rows say a value that may be believed."""
+    """Which rows have a usable value."""
     good: Bool = column.quality <= Quality.UNCERTAIN
     if column.value.dtype.kind == "f":
         good = good & ~np.isnan(column.value)
@@ -64,7 +64,7 @@ def is_known(column: Series) -> Bool:
 
 
 def blink_edges(column: Series, within_ns: int) -> tuple[Int64, Bool]:
-    """Where `blinking` changes: times and values, first row false; unknown is not told here."""
+    """Where `blinking` changes: times and values, starting false; unknown time is not considered here."""
     t_ns = column.t_ns[is_known(column)]
     value = column.value[is_known(column)]
     changes = t_ns[1:][value[1:] != value[:-1]] if len(t_ns) else t_ns
@@ -180,7 +180,7 @@ def _arithmetic(op: str, left: Any, right: Any, known: Any, times: Int64) -> Tri
 
 
 def needed(expressions: tuple[Expression, ...], tag: str, column: Series, t_ns: int) -> Int64:
-    """Which of the rows up to `t_ns` a later evaluation still depends on: their indices, int64[k].
+    """Indices of the rows up to `t_ns` on which a later evaluation still depends, int64[k].
 
     The last row always; for `blinking` the rows of its duration and the change before them; for `above` the row that
     decided last.

@@ -1,4 +1,4 @@
-"""Facts and losses: additive tables. Stops: intervals.
+"""Facts and losses: additive tables. Stops: intervals. Pure.
 
 Facts and losses are two kinds of one additive table: key columns (`KEYS`) and int64 sums (`COLUMNS`). A key's value is
 the sum of its rows, and a correction is one more row that holds a difference. The stream that authored a row and the
@@ -188,12 +188,12 @@ def add_rows(total: dict[RowKey, Int64], rows: Iterable[tuple[RowKey, Int64]], s
 
 @dataclass(frozen=True)
 class Stop:
-    """One stretch in which a machine did not run, told whole.
+    """One interval in which a machine did not run, not cut by minutes or shifts.
 
     id: unique within the machine: `<start in ms since 1970>`.
     end_ns: None while it lasts. A stop that a correction made vanish has `end_ns == start_ns`.
     state: any but running; `unknown` too, so that stops and coverage give the whole timeline.
-    by: who said so: `plc`, `count` (a gap between pieces), `product` (a product change),
+    by: the source: `plc`, `count` (a gap between pieces), `product` (a product change),
       `calendar`, or the person who declared it.
     product, to_product: the product when it began, and for a changeover the one after it.
     revision: readers take the highest.

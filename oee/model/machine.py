@@ -1,7 +1,11 @@
-"""A machine as the core sees it: everything that `advance` needs to know, compiled from the site file.
+"""A machine as the engine sees it: everything that a step needs, compiled from the site file. Pure.
 
 Names of tags are `device.tag`. Durations are [ns], ideal times [us] per piece, so
 that sums of milliseconds and microseconds stay exact in int64.
+
+`agent` keeps a hash of this description to notice that it has changed. The names of these classes and of those in
+`calendars` and `conditions`, and the order of their fields, are part of that hash: after a rename every gateway would
+report its past as outdated.
 """
 
 from collections.abc import Mapping
@@ -13,7 +17,7 @@ from oee.model.conditions import Expression
 from oee.model.states import State
 
 OPERATOR = "operator"
-"""In place of a tag: a person says so (declarations)."""
+"""In place of a tag: the value comes from people (declarations)."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +47,8 @@ class Counter:
     """A tag that counts. bits: width at which it wraps (None: it does not, float or 64 bit).
 
     max_per_s: highest plausible rate [counts/s]; a step above it is a spike, not production.
-    poll_ns: how long ago at most it was last looked at when a change is seen [ns]; 0 where nobody knows (records with
-      few rows), which then is the time since the row before.
+    poll_ns: longest time between two polls [ns]; 0 where it is not known (recorded files), then the time since the row
+      before counts instead.
     """
 
     tag: str
@@ -56,7 +60,7 @@ class Counter:
 
 @dataclass(frozen=True)
 class Pieces:
-    """Where pieces come from. Of total, good, reject and rework two determine the third; `operator` in place of
+    """How pieces are counted. Of total, good, reject and rework two determine the third; `operator` in place of
     a counter means that people enter them. left and right in place of total: a piece is a pair, made when both are.
     per_count: pieces per count where the product does not say; cavities: a tag that says how many pieces a count holds.
     """
@@ -77,7 +81,7 @@ class Pieces:
         return {role: counter for role, counter in named.items() if isinstance(counter, Counter)}
 
     def needed(self) -> tuple[Counter, ...]:
-        """The counters without which nobody sees pieces; empty where none is counted."""
+        """The counters without which pieces cannot be counted; empty for a machine without any."""
         found = (self.left, self.right) if self.left and self.right else (self.total or self.good,)
         return tuple(counter for counter in found if counter is not None)
 

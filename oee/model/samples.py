@@ -1,9 +1,8 @@
-"""Samples: what the registers said, and since when.
+"""Samples: register values over time. Pure.
 
-A tag's samples are *changes*: each row says that from `t_ns` on the value was
-`value` with `quality`. A row is never repeated with a new time just because it
-still holds. The end of confirmation is a row as well (quality GAP), so an
-absent row always means "as before", never "nobody looked".
+A tag's samples are *changes*: each row says that from `t_ns` on the value was `value` with `quality`. A row is not
+repeated while the value stays. The end of confirmation is a row as well (quality GAP), so an absent row always means
+"as before", never "not polled".
 """
 
 from collections.abc import Iterable, Mapping

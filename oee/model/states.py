@@ -1,4 +1,4 @@
-"""Machine states, calendar classes and sample qualities.
+"""Machine states, calendar classes and sample qualities. Pure.
 
 The numbers are internal (array codes); what crosses a network or a screen is
 the lower-case name, `State.RUNNING.word == "running"`.
@@ -27,7 +27,7 @@ class State(IntEnum):
 
 
 class CalendarClass(IntEnum):
-    """Whether the calendar wanted the machine at that instant."""
+    """Whether the machine is scheduled at an instant."""
 
     SCHEDULED = 0
     BREAK = 1
@@ -40,11 +40,10 @@ class CalendarClass(IntEnum):
 
 
 class Quality(IntEnum):
-    """How far a sample's value may be believed.
+    """How reliable a sample's value is.
 
-    BAD is the device's own word (an OPC UA status, a Modbus exception for that
-    tag); GAP says that nobody confirmed the value: the device was silent or the
-    agent was not there. Both make the value unknown from the row's time on.
+    BAD comes from the device (an OPC UA status, a Modbus exception for the tag); GAP means that the value is not
+    confirmed: the device did not answer or the agent did not run. Both make the value unknown from the row's time on.
     """
 
     GOOD = 0
