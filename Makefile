@@ -1,5 +1,6 @@
 # make demo   a simulated factory, an agent, a broker and a center, in the browser
 # make test   everything that is checked: lint, types, tests
+# make quick  lint, types and the pure tests, in seconds: while you work
 # make check  lint and types only
 # make test-faults  the long rounds: kills, bad lines, refusing disks (a quarter of an hour)
 
@@ -7,7 +8,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-faults check clean
+.PHONY: demo test test-faults quick check clean
 
 demo: $(VENV)/.demo
 	$(BIN)/nhip demo
@@ -19,6 +20,9 @@ test: $(VENV)/.test
 
 test-faults: $(VENV)/.test
 	$(BIN)/pytest tests/faults --timeout 300 -n 2 --dist load
+
+quick: $(VENV)/.test
+	scripts/quick
 
 check: $(VENV)/.test
 	scripts/check

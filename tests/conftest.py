@@ -1,7 +1,10 @@
 """What holds for all tests."""
 
+import os
+
 from hypothesis import HealthCheck, settings
 
 # how long an example takes, or its data, says nothing on a busy machine
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("busy")
+settings.register_profile("quick", settings.get_profile("busy"), max_examples=5, derandomize=True)  # see examples.py
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "busy"))

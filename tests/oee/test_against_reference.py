@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from driving import BAD, GAP, S, drive, qualified, say
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import both, either, negate, reference
@@ -216,26 +217,26 @@ def agree(options, history, said=(), cuts=()):
     assert fast.losses == slow.losses
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(MACHINES, HISTORIES)
 def test_the_engine_agrees_with_a_walk_through_every_second(options, history):
     agree(options, history)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(MACHINES, HISTORIES, CUTS)
 def test_in_blocks_too(options, history, cuts):
     agree(options, history, cuts=cuts)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(MACHINES, HISTORIES, SAID, CUTS)
 def test_with_what_people_declare(options, history, said, cuts):
     agree(options, history, said, cuts)
 
 
 @pytest.mark.slow
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=examples(1000), deadline=None)
 @given(MACHINES, HISTORIES, SAID, CUTS)
 def test_the_engine_agrees_for_long(options, history, said, cuts):
     agree(options, history, said, cuts)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -147,7 +148,7 @@ def whole_of(machine, samples, end, said):
     return run(machine, samples, end, [], said=said)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.data(), machines(), histories(), st.lists(st.floats(0, 1), max_size=20), st.booleans())
 def test_late_edits_in_any_order_come_to_the_fresh_sums(data, machine, history, cuts, by_hand):
     if by_hand:
@@ -161,7 +162,7 @@ def test_late_edits_in_any_order_come_to_the_fresh_sums(data, machine, history, 
     assert ledger.told() == fresh.told()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.data(), machines(), histories(), st.lists(st.floats(0, 1), max_size=20))
 def test_a_machine_described_otherwise_comes_to_the_fresh_sums(data, machine, history, cuts):
     samples, end = history

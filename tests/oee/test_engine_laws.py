@@ -4,6 +4,7 @@ from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -198,7 +199,7 @@ def statements(draw, end):
     return tuple(found)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.data(), machines(), histories(), st.lists(st.floats(0, 1), max_size=25))
 def test_what_people_say_obeys_the_same_law(data, machine, history, cuts):
     samples, end = history
@@ -207,7 +208,7 @@ def test_what_people_say_obeys_the_same_law(data, machine, history, cuts):
     assert run(machine, samples, end, _at(cuts, end), said=said)[:3] == whole[:3]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(machines(), histories(), st.lists(st.floats(0, 1), max_size=25), st.booleans())
 def test_however_the_input_is_cut_the_sums_are_equal(machine, history, cuts, through_bytes):
     samples, end = history
@@ -218,7 +219,7 @@ def test_however_the_input_is_cut_the_sums_are_equal(machine, history, cuts, thr
     assert pieces[2] == whole[2]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(machines(), histories())
 def test_time_by_state_sums_to_the_window_and_pieces_are_conserved(machine, history):
     samples, end = history

@@ -4,6 +4,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -46,7 +47,7 @@ def runs(seed, cycle_s, *, jitter=0.02, slow=0.03, slowest=1.6, stops=0.005, dou
     return [Run((seen[part] * 1000).round().astype(np.int64) * 10**6, count[part]) for part in parts if len(part)]
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(
     st.integers(0, 2**32),
     st.floats(1.5, 90),
@@ -69,7 +70,7 @@ def test_the_true_cycle_is_found_within_2_percent(seed, cycle_s, how):
     assert found.ideal_us == found.cycle_us
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(st.integers(0, 2**32), st.floats(0.3, 1.5))
 def test_machines_faster_than_the_poll(seed, cycle_s):
     found = learn(runs(seed, cycle_s, slow=0.01), poll_ns=POLL)

@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 from driving import as_series
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_machine import T, machine
@@ -30,7 +31,7 @@ WHOLE = _whole()
 times = st.integers(0, 400_000)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.lists(st.tuples(times, st.none() | times, st.sampled_from(["A", "B", "C", ""])), max_size=8))
 def test_however_orders_are_said_nothing_is_counted_twice(said):
     """Overlapping, open, taken back: the stretches are one after the other, and facts over them add up."""

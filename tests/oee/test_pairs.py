@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from driving import GAP
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_machine import machine, ran
@@ -30,7 +31,7 @@ def made_by(steps, side):
     return sum(number for its, _, number in steps if its == side)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(steps, st.sampled_from((0, 65_530)))
 def test_pairs_are_the_smaller_count(steps, start):
     """However they come, and over a counter's end: every pair once, nothing else."""
@@ -40,14 +41,14 @@ def test_pairs_are_the_smaller_count(steps, start):
     assert told.sums().get("pieces_total", 0) == told.sums().get("cycles", 0) == pairs
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(steps, cuts)
 def test_however_time_is_cut(steps, cuts):
     rows, end = recorded(steps)
     assert ran(end, rows, PAIRS, cuts=cuts, through_bytes=True).rows == ran(end, rows, PAIRS).rows
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(steps)
 def test_left_and_right_are_alike(steps):
     rows, end = recorded(steps)

@@ -5,6 +5,7 @@ import math
 import random
 import zlib
 
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from value_rows import gathered
@@ -57,7 +58,7 @@ def _read(bodies):
     return out
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(COLUMNS, st.integers(1, 20))
 def test_what_goes_in_comes_out(columns, most_rows):
     rows = _rising(columns)
