@@ -2,13 +2,13 @@
 
 from math import isnan
 
-from wire.gathered import Gathered
+from wire.value_buffer import ValueBuffer
 
 
 def gathered(columns):
     """columns: `device.tag` to its rows (time [us UTC], value, quality), times strictly increasing."""
     tags = sorted(columns)
-    out = Gathered(tags)
+    out = ValueBuffer(tags)
     for place, tag in enumerate(tags):
         for t_us, value, quality in columns[tag]:
             out.add(place, t_us, value, quality)

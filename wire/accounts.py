@@ -1,9 +1,10 @@
-"""Accounts at the broker and what they may do: the only thing that stops one gateway from speaking for another.
+"""Accounts at the broker and their access rules: the only thing that keeps one gateway from publishing as another.
 
-A gateway's account is `<site>.<gateway>`; ids hold no dot, so no two gateways share a name. Its second secret, valid
-beside the first while the gateway still has that, is of the account `<site>.<gateway>.2`, and so on. Each may write its own kinds
-and read what the center says to it, each topic by its full name. The center reads every gateway and alone may write
-receipts and declarations. Whatever is not listed is refused: by MQTT 5 aloud, by 3.1.1 in silence.
+A gateway's account is `<site>.<gateway>`; ids contain no dot, so no two gateways share a name. A second secret, valid
+beside the first until the gateway has switched to it, belongs to the account `<site>.<gateway>.2`, and so on. Each account
+may publish its own kinds and read what the center publishes for it, each topic by its full name. The center reads every
+gateway and alone may publish receipts and declarations. Everything else is denied: with a reason code in MQTT 5,
+silently in 3.1.1.
 """
 
 from typing import Final
@@ -14,7 +15,7 @@ CENTER: Final = "nhip-center"
 
 
 def account(site: str, gateway: str, serial: int = 1) -> str:
-    """The gateway's user name for its secret of that number. Raises `ValueError` for an id that cannot be part of a topic."""
+    """The gateway's user name for its secret number `serial`. Raises `ValueError` for an id that cannot be part of a topic."""
     for what, text in (("site", site), ("gateway", gateway)):
         if not ID.fullmatch(text):
             raise ValueError(f"{what} {text!r}: only a-z, 0-9 and hyphens, at most 64 of them")
@@ -38,4 +39,4 @@ def center_rules(user: str = CENTER) -> str:
 
 
 def _kind(text: str) -> Kind:
-    return text  # type: ignore[return-value]  # the tuples of wire.topics hold nothing else
+    return text  # type: ignore[return-value]  # wire.topics lists only kinds

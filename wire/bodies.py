@@ -15,16 +15,17 @@ from oee.model.states import CLASS_BY_WORD, STATE_BY_WORD, CalendarClass, State
 from wire.envelope import Unsound
 
 Moment = Annotated[int, Field(ge=0, lt=2**63)]
-"""A time that a column can hold and a page can show [ns UTC]."""
+"""A time that fits a BIGINT column and can be displayed [ns UTC]."""
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class _Told(BaseModel):
-    """What is only shown: a word that a newer gateway adds is nothing to an older center. What is counted is strict,
-    and waits in quarantine until the center understands it."""
+class _Lenient(BaseModel):
+    """What is only displayed: an older center ignores fields that a newer gateway adds. What is counted is strict, and
+    stays in quarantine until the center understands it.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -128,7 +129,7 @@ def _sums(table: _Table, names: tuple[str, ...]) -> "np.ndarray[Any, np.dtype[np
 def read_facts_body(body: Any) -> tuple[Facts, Losses, list[Stop]]:
     """The tables in the content of a `facts` envelope.
 
-    Raises `Unsound` if it is not of that shape, a column is unknown or too short, or a word is none of ours.
+    Raises `Unsound` if it is not of that shape, a column is unknown or too short, or a state or calendar class is unknown.
     """
     try:
         checked = _FactsBody.model_validate(body)
@@ -170,7 +171,7 @@ def read_facts_body(body: Any) -> tuple[Facts, Losses, list[Stop]]:
     return facts, losses, stops
 
 
-class LiveMachine(_Told):
+class LiveMachine(_Lenient):
     """What one machine is doing at this moment, for a screen; never counted."""
 
     state: str
@@ -183,18 +184,18 @@ class LiveMachine(_Told):
     """Pieces in this shift so far; None without a counter."""
 
 
-class Live(_Told):
+class Live(_Lenient):
     """`live`: one message per gateway, QoS 0."""
 
     at_ns: Moment
     machines: dict[str, LiveMachine]
 
 
-class Clock(_Told):
+class Clock(_Lenient):
     """A gateway's clock. by: who vouches for it (nobody, hardware, person, center, ntp); error_s: gateway time minus the
-    latest word of any of these; wall_error_s: the system's clock minus gateway time [s]; moves: how often gateway time
+    latest evidence of any of these; wall_error_s: the system's clock minus gateway time [s]; moves: how often gateway time
     was corrected at once, last_move_s: by how much; wall_steps: how often somebody set the system's clock;
-    held_since_ns: since when facts wait for a time that can be believed [ns, in the gateway's own guess].
+    held_since_ns: since when rows wait for a trusted clock [ns, as the gateway guesses]; held_rows: how many.
     """
 
     by: str
@@ -207,7 +208,7 @@ class Clock(_Told):
     held_rows: int = 0
 
 
-class Status(_Told):
+class Status(_Lenient):
     """`status`: retained; the last will has `online` false."""
 
     online: bool
@@ -215,7 +216,7 @@ class Status(_Told):
     generation: str = ""
     """The center's generation that this gateway knows, echoed."""
     marks: dict[str, int] = {}
-    """Stream to the highest mark that this gateway was ever told."""
+    """By stream the highest mark that this gateway has received."""
     config_hash: str = ""
     waiting: int = 0
     """Envelopes in the outbox without a receipt."""
@@ -223,13 +224,13 @@ class Status(_Told):
     """When the oldest of them was sealed [ns UTC]."""
     version: str = ""
     devices: dict[str, bool] = {}
-    """Device to whether it answers."""
+    """By device whether it answers."""
     health: dict[str, float] = {}
     ask: str = ""
     """A question that the next receipt is to echo; "" for none."""
     clock: Clock | None = None
     declared: dict[str, str] = {}
-    """Of the declarations in the center's latest message those that are decided: id to "" or why it was refused."""
+    """Outcomes of the declarations in the center's latest message: by id "" or why it was refused."""
 
 
 class SiteMachine(_Strict):
@@ -298,13 +299,13 @@ class SiteValue(_Strict):
 
 
 class SiteBody(_Strict):
-    """`site`: what a gateway's numbers are about, enveloped and receipted like facts."""
+    """`site`: describes the machines and calendars behind a gateway's facts; enveloped and receipted like facts."""
 
     config_hash: str
     valid_from_ns: int
     made_ns: int = 0
-    """When it was written, where that is later than when it became valid: it takes the place of all that were made
-    before it and are valid from then on."""
+    """When it was written, where that is later than when it became valid: it replaces all that were made before it and
+    are valid from then on."""
     name: dict[str, str]
     timezone: str
     formula: str = "nakajima"
@@ -319,7 +320,7 @@ class SiteBody(_Strict):
 
 
 class Dropped(_Strict):
-    """Content of an envelope that stands for others that were given up for want of disk space."""
+    """Content of an envelope that replaces others, evicted for lack of disk space."""
 
     dropped: list[tuple[int, int]]
     why: str

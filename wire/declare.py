@@ -1,10 +1,10 @@
-"""The declaration message: what people said at the center about a gateway's machines.
+"""The declaration message: what people declare at the center about a gateway's machines.
 
-Retained on `nhip/v1/<site>/<gateway>/declare`. It holds every declaration whose outcome the center has not heard in
-this gateway's `status`; it is sent again whenever that changes, and until then a new connection brings it by itself.
-The gateway echoes the outcomes of exactly the declarations that the latest message holds, so neither side ever keeps a
-list that grows. Ids are unique for ever, so hearing one twice is hearing it once; `no` numbers a gateway's declarations
-at the center, for people.
+Retained on `nhip/v1/<site>/<gateway>/declare`. It holds every declaration whose outcome has not yet come back in this
+gateway's `status`; it is published again whenever that changes, and being retained it also reaches each new connection.
+The gateway echoes the outcomes of exactly the declarations in the latest message, so neither side keeps a list that
+grows. Ids are unique for ever, so receiving one twice has no effect; `no` numbers a gateway's declarations at the
+center, for people.
 """
 
 from typing import Final

@@ -1,4 +1,4 @@
-"""The envelope: what is delivered exactly once in effect.
+"""The envelope: delivered at least once, counted exactly once.
 
 Layout, 48 bytes of header and then the body:
 
@@ -12,7 +12,7 @@ Layout, 48 bytes of header and then the body:
     28      20    digest, the first 20 bytes of SHA-256 over bytes 0-27 and the body
 
 The header is never compressed, so any sound envelope can be receipted whatever
-is inside. (stream, seq) is unique for ever: the same pair with another digest is
+its content. (stream, seq) is unique for ever: the same pair with another digest is
 a conflict, not a repetition.
 """
 
@@ -33,7 +33,7 @@ _COMPRESS_FROM_BYTES: Final = 200
 
 
 class Unsound(ValueError):
-    """The bytes are no envelope; the message says why."""
+    """The bytes are no valid envelope, or its content is invalid; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def _head(codec: int, stream: str, seq: int, sealed_ns: int) -> bytes:
 
 
 def seal(stream: str, seq: int, sealed_ns: int, content: Any) -> Envelope:
-    """An envelope around JSON content."""
+    """Seals JSON content into an envelope."""
     body = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
     codec = 0
     if len(body) >= _COMPRESS_FROM_BYTES:
@@ -85,7 +85,7 @@ def open_envelope(data: bytes) -> Envelope:
     return Envelope(stream.hex(), seq, sealed_ns, codec, digest, body)
 
 
-def content(envelope: Envelope) -> Any:
+def decode_content(envelope: Envelope) -> Any:
     """The JSON inside.
 
     Raises `Unsound` if the codec is unknown, the body does not decompress or is no JSON.

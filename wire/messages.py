@@ -1,6 +1,6 @@
 """`live` and `status` on the wire: JSON, compressed with zlib where that is worth it. Pure.
 
-JSON begins with a brace and zlib's data never does, so a reader needs no other sign.
+JSON begins with a brace and zlib's data never does, so no other marker is needed.
 """
 
 import zlib

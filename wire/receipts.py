@@ -1,11 +1,11 @@
-"""The receipt: what the center has settled, stream by stream.
+"""The receipt: what the center has settled, by stream.
 
 Retained on `nhip/v1/<site>/<gateway>/receipt`. Only a receipt frees an envelope.
 `mark` is the highest seq up to which every envelope is settled: stored, durably
 quarantined, or covered by a `dropped` envelope. Above it, `beyond` lists ranges
 that are settled too; what lies between is a hole to be sent again. A generation
-is the identity of the center's memory: when it changes, marks of the old one no
-longer bind and the gateway sends again whatever the new marks do not cover.
+is the identity of the center's ledger: when it changes, marks of the old one no
+longer hold and the gateway sends again whatever the new marks do not cover.
 """
 
 from typing import Annotated
@@ -16,16 +16,16 @@ from wire.envelope import Unsound, open_envelope
 from wire.marks import MAX_SEQ, Marks, settle
 
 _Seq = Annotated[int, Field(ge=0, le=MAX_SEQ)]
-"""More than any outbox counts to, and no more than its file can hold."""
+"""A seq, or 0 for none."""
 
 
-class _Told(BaseModel):
-    """Whatever a newer center says besides is nothing to an older gateway: delivery goes on while programs differ."""
+class _Lenient(BaseModel):
+    """An older gateway ignores fields that a newer center adds: delivery continues while versions differ."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-class StreamReceipt(_Told):
+class StreamReceipt(_Lenient):
     """One stream's marks."""
 
     kind: str
@@ -47,7 +47,7 @@ class StreamReceipt(_Told):
 
 
 def digest_check(seq: int, digest: bytes) -> tuple[int, str]:
-    """What `check` says of an envelope."""
+    """The `check` of an envelope."""
     return seq, digest[:8].hex()
 
 
@@ -60,18 +60,18 @@ def contradicts(data: bytes, check: tuple[int, str]) -> bool:
     return envelope.seq == check[0] and digest_check(envelope.seq, envelope.digest) != tuple(check)
 
 
-class Receipt(_Told):
-    """Everything that the center has to say to one gateway about delivery."""
+class Receipt(_Lenient):
+    """The state of delivery of one gateway."""
 
     generation: str
     at_ns: int = Field(ge=0, lt=2**62)
     """The center's time [ns UTC]; gateways may set theirs by it."""
     session: str = ""
-    """Of the center's connection to the broker. The first receipt of a new one is a hello: what was published before
-    and is not covered, nobody heard."""
+    """Id of the center's connection to the broker. The first receipt of a new session is a hello: whatever was published
+    before and is not covered was not received."""
     streams: dict[str, StreamReceipt] = {}
     echo: str = ""
-    """The question of the `status` that this answers: `at_ns` was read after that was sent."""
+    """The `ask` of the `status` that this answers: `at_ns` was read after that was sent."""
 
 
 _RECEIPT = TypeAdapter(Receipt)

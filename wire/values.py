@@ -1,6 +1,6 @@
-"""The body of a `values` envelope: process values, laid out so that zlib finds little left to say. Pure.
+"""The body of a `values` envelope: process values, laid out so that zlib compresses them well. Pure.
 
-Rows are sorted by tag and then by time, whatever the number of tags, so that a few long columns are made and never a
+Rows are sorted by tag and then by time, so that there are a few long columns however many tags there are, and never a
 few short ones for each tag. JSON, like every other body:
 
     tags      [[device, [tag, ...]], ...]     in the order of the rows
@@ -8,7 +8,7 @@ few short ones for each tag. JSON, like every other body:
     t         the distinct times of all rows [us UTC]: the first, then each one's distance from the one before
     at        each row's place in `t`; after a tag's first row its distance from the row before
     decimals  each tag's number of decimals, or -1: its numbers stand in `v` as they are
-    single    each tag's 1 if its numbers are single-precision floats, of which fewer decimals need be said; left out
+    single    each tag's 1 if its numbers are single-precision floats, which need fewer decimals; left out
               if none is
     v         each row's number times 10^decimals, a whole number; after a tag's first row its distance from the row before
     quality   {at: [row, ...], are: [Quality, ...]}   rows that are not GOOD; BAD and GAP have no value
@@ -28,7 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from oee.model.states import Quality
 from wire.envelope import Unsound
-from wire.gathered import Gathered
+from wire.value_buffer import ValueBuffer
 
 MOST_ROWS: Final = 20_000
 """Rows of one envelope: some 50 kB compressed."""
@@ -75,7 +75,7 @@ def select_values(values: Values, rows: NDArray[Any]) -> Values:
 # encoding
 
 
-def values_bodies(rows: Gathered, most_rows: int = MOST_ROWS) -> Iterator[dict[str, Any]]:
+def values_bodies(rows: ValueBuffer, most_rows: int = MOST_ROWS) -> Iterator[dict[str, Any]]:
     """The contents of `values` envelopes that hold these rows."""
     place, t_us, number, quality = map(np.array, (rows.place, rows.t_us, rows.number, rows.quality))
     order = np.argsort(place, kind="stable")
@@ -116,7 +116,7 @@ def _body(
 
 
 def _text(value: str) -> str:
-    """A device may say anything: half a character cannot be written, and a book is no process value."""
+    """Replaces what cannot be encoded (a device may send half a character) and cuts very long texts."""
     return value[:MOST_CHARACTERS].encode(errors="replace").decode()
 
 

@@ -88,7 +88,7 @@ def _export(file: Path, target: Path, author: str, lang: str) -> int:
     from datetime import UTC, datetime
 
     from agent.commands.outbox_report import waiting
-    from wire.parcel import Head, pack
+    from wire.offline_transfer import TransferHead, pack
     from wire.topics import ID
     from words import say
 
@@ -96,7 +96,7 @@ def _export(file: Path, target: Path, author: str, lang: str) -> int:
     if not (ID.fullmatch(site) and ID.fullmatch(gateway)):
         key = "outbox.bad_author" if author else "outbox.no_author"
         fail(say(key, lang, author=author, file=file), MISCONFIGURED)
-    head = Head(site, gateway, datetime.now(UTC).isoformat(timespec="seconds"))
+    head = TransferHead(site, gateway, datetime.now(UTC).isoformat(timespec="seconds"))
     part = target.with_name(f"{target.name}.part")
     lines = 0
     try:

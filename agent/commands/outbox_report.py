@@ -13,7 +13,7 @@ from agent.outbox.disk import CannotStore, UnknownFormat, translated
 from agent.outbox.file import FORMAT
 from agent.store.site import AUTHOR
 from wire.marks import Marks, count_unsettled, decode_marks, is_settled
-from wire.parcel import Item
+from wire.offline_transfer import TransferItem
 
 _CONDITIONS = {1: "current", 0: "old", -1: "retired"}
 
@@ -75,7 +75,7 @@ def look(path: Path) -> Look:
         )
 
 
-def waiting(path: Path) -> Iterator[Item]:
+def waiting(path: Path) -> Iterator[TransferItem]:
     """The envelopes without a receipt, oldest first. Raises as `look` does."""
     with translated(path), closing(_open(path)) as db:
         known = {
@@ -85,7 +85,7 @@ def waiting(path: Path) -> Iterator[Item]:
         query = "select e.stream, seq, kind, data from envelopes e join streams s on s.no = e.stream order by id"
         for no, seq, kind, data in db.execute(query):
             if no in known and not is_settled(known[no], seq):
-                yield Item(kind, data)
+                yield TransferItem(kind, data)
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from adapters.contract import Reading, Row
 from config.site.values import ValueModel
-from wire.gathered import Gathered
+from wire.value_buffer import ValueBuffer
 
 MOST_ROWS: Final = 500_000
 """Rows that may wait for a disk that refuses to take them: some 12 MB."""
@@ -80,8 +80,8 @@ class Recorder:
             self._devices.setdefault(name.partition(".")[0], []).append(name)
         self._repeat_ns = dict.fromkeys(self._devices, _AT_ONCE)
         self._holding: dict[str, _Tag] = {}
-        self._rows = Gathered(self._names)
-        self._back: deque[Gathered] = deque()
+        self._rows = ValueBuffer(self._names)
+        self._back: deque[ValueBuffer] = deque()
         self._most_rows = most_rows
         self.paused = False
         """Nothing is recorded: the month's data are used up."""
@@ -132,14 +132,14 @@ class Recorder:
                 self._send(tag, tag.held, tag.held.t_ns)
                 del self._holding[name]
 
-    def take(self) -> list[Gathered]:
+    def take(self) -> list[ValueBuffer]:
         """What is to be stored now, oldest first."""
         out = [*self._back, self._rows] if self._rows else [*self._back]
         self._back.clear()
-        self._rows = Gathered(self._names)
+        self._rows = ValueBuffer(self._names)
         return out
 
-    def put_back(self, taken: Iterable[Gathered]) -> None:
+    def put_back(self, taken: Iterable[ValueBuffer]) -> None:
         """What could not be stored; the oldest is given up if there is too much of it."""
         self._back.extendleft(reversed(list(taken)))
         total = sum(map(len, self._back))

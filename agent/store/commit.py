@@ -27,7 +27,7 @@ from agent.uplink.sender import ReceiptEffect, Sender
 from oee.engine import step as engine
 from oee.engine.state import EngineState
 from oee.engine.step import MachineSnapshot
-from wire.gathered import Gathered
+from wire.value_buffer import ValueBuffer
 from wire.values import values_bodies
 
 _LOG: Final = logging.getLogger("nhip.agent.outbox")
@@ -55,7 +55,7 @@ class _Taken:
 
     receipts: ReceiptEffect | None = None
     batch: list[Delta] | None = None
-    recorded: list[Gathered] | None = None
+    recorded: list[ValueBuffer] | None = None
 
 
 class Committer:
@@ -228,5 +228,5 @@ def _facts(deltas: Iterable[Delta]) -> list[tuple[str, Any]]:
     return [("facts", body) for body in bodies(deltas)]
 
 
-def _values(recorded: Iterable[Gathered]) -> list[tuple[str, Any]]:
+def _values(recorded: Iterable[ValueBuffer]) -> list[tuple[str, Any]]:
     return [("values", body) for rows in recorded for body in values_bodies(rows)]

@@ -20,7 +20,7 @@ from center.ingest import manual_import
 from center.ingest.worker import Ingest
 from center.queries.quarantine import QuarantinedPayloadAnswer, quarantined_payload
 from center.runtime.state import CenterState
-from wire.parcel import Damaged, Item, read_item
+from wire.offline_transfer import DamagedLine, TransferItem, read_item
 
 ENVELOPES: Final = "/api/v1/envelopes"
 NDJSON: Final = "application/x-ndjson"
@@ -65,7 +65,7 @@ def add_quarantine(app: FastAPI, center: CenterState, ingest: Ingest) -> None:
         items = []
         for number, line in enumerate(body.splitlines(), 1):
             item = read_item(line, number)
-            if isinstance(item, Damaged):
+            if isinstance(item, DamagedLine):
                 return problem(422, "bad_question", f"line {number}: {item.why}")
             items.append(item)
         return await run_in_threadpool(_deliver, center, ingest, (site, gateway), items)
@@ -93,7 +93,7 @@ def _body_of(content_type: str, kind: str) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {content_type: {"schema": {"type": kind}}}}}
 
 
-def _deliver(center: CenterState, ingest: Ingest, author: tuple[str, str], items: list[Item]) -> Any:
+def _deliver(center: CenterState, ingest: Ingest, author: tuple[str, str], items: list[TransferItem]) -> Any:
     work = lambda: manual_import.import_envelopes(center, ingest, *author, items)  # noqa: E731
     return _answer(lambda: vars(ingest.submit(work).result(_WAIT_S)))
 

@@ -22,7 +22,7 @@ from center.ingest.worker import Ingest
 from center.model.viewer import EVERYTHING
 from center.runtime.state import CenterState
 from config import CenterFile, load_center
-from wire.parcel import Item, pack_item
+from wire.offline_transfer import TransferItem, pack_item
 
 _WAIT_S: Final = 90.0
 _COPY_S: Final = 1800.0
@@ -117,7 +117,7 @@ class RunningCenter:
             return {row["stream"]: row["mark"] for row in rows if row["gateway"] == gateway}
         return {}
 
-    def deliver(self, site: str, gateway: str, items: Sequence[Item]) -> manual_import.ImportCounts:
+    def deliver(self, site: str, gateway: str, items: Sequence[TransferItem]) -> manual_import.ImportCounts:
         """Sends envelopes."""
         lines = b"".join(pack_item(item) for item in items)
         query = f"?site={quote(site)}&gateway={quote(gateway)}"
@@ -157,7 +157,7 @@ class StoppedCenter:
             key.stream: item.marks.mark for key, item in self._center.ledger_cache.of_gateway(site, gateway).items()
         }
 
-    def deliver(self, site: str, gateway: str, items: Sequence[Item]) -> manual_import.ImportCounts:
+    def deliver(self, site: str, gateway: str, items: Sequence[TransferItem]) -> manual_import.ImportCounts:
         """Takes envelopes."""
         return manual_import.import_envelopes(self._center, self._ingest, site, gateway, items)
 

@@ -15,7 +15,7 @@ from cli.options import json_option, lang_option
 if TYPE_CHECKING:
     from center.commands.connect import RunningCenter, StoppedCenter
     from center.ingest.manual_import import ImportCounts
-    from wire.parcel import Item
+    from wire.offline_transfer import TransferItem
 
 AT_ONCE = 200
 _AT_ONCE_BYTES = 4 * 2**20
@@ -49,13 +49,13 @@ def _at(where: str, lang: str, work: Callable[["RunningCenter | StoppedCenter"],
 @lang_option
 def bring_in(file: Path, where: str, as_json: bool, lang: str) -> None:
     """Brings in a FILE that `nhip outbox --export` wrote; again as often as one likes, nothing is counted twice."""
-    from wire.parcel import NotParcel
+    from wire.offline_transfer import NotTransferFile
     from words import say
 
     try:
         with file.open("rb") as lines:
             outcome = _at(where, lang, lambda center: _import(center, lines))
-    except NotParcel as error:
+    except NotTransferFile as error:
         fail(say(f"import.not_parcel.{error.code}", lang, file=file, value=error.value), 2)
     except OSError as error:
         fail(say("import.cannot_read", lang, file=file, detail=error.strerror or error), 2)
@@ -77,13 +77,13 @@ _COUNTS = ("envelopes", "settled", "skipped", "unsound", "refused")
 
 def _import(center: "RunningCenter | StoppedCenter", lines: Any) -> dict[str, Any]:
     from center.ingest.manual_import import ImportCounts
-    from wire.parcel import Damaged, End, read_head, unpack
+    from wire.offline_transfer import DamagedLine, TransferEnd, read_head, unpack
 
     first = lines.readline()
     head = read_head(first)
     marks = center.settled(head.site, head.gateway)
     taken, skipped, damaged, complete = ImportCounts(), 0, [], False
-    some: list[Item] = []
+    some: list[TransferItem] = []
 
     def send() -> "ImportCounts":
         nonlocal some
@@ -91,9 +91,9 @@ def _import(center: "RunningCenter | StoppedCenter", lines: Any) -> dict[str, An
         return center.deliver(head.site, head.gateway, ready) if ready else ImportCounts()
 
     for item in unpack(first, lines):
-        if isinstance(item, End):
+        if isinstance(item, TransferEnd):
             complete = item.complete
-        elif isinstance(item, Damaged):
+        elif isinstance(item, DamagedLine):
             damaged.append({"line": item.number, "why": item.why})
         elif _is_there(item, marks):
             skipped += 1
@@ -109,7 +109,7 @@ def _import(center: "RunningCenter | StoppedCenter", lines: Any) -> dict[str, An
     return {"author": author, "written": head.written, **counts, "damaged": damaged, "complete": complete}
 
 
-def _is_there(item: "Item", marks: dict[str, int]) -> bool:
+def _is_there(item: "TransferItem", marks: dict[str, int]) -> bool:
     from wire.envelope import Unsound, open_envelope
 
     try:

@@ -15,7 +15,7 @@ from center.ingest.worker import Ingest
 from center.runtime.state import CenterState
 from wire.envelope import Unsound, open_envelope
 from wire.marks import is_settled
-from wire.parcel import Item
+from wire.offline_transfer import TransferItem
 from wire.topics import ENVELOPED, ID, Topic
 
 AT_ONCE: Final = 200
@@ -44,7 +44,7 @@ class BadImport(ValueError):
 
 
 def import_envelopes(
-    center: CenterState, ingest: Ingest, site: str, gateway: str, items: Sequence[Item]
+    center: CenterState, ingest: Ingest, site: str, gateway: str, items: Sequence[TransferItem]
 ) -> ImportCounts:
     """Settles envelopes of one gateway; on the worker's thread, or where none runs. Raises `BadImport` or
     `StoreUnavailable`.

@@ -11,7 +11,7 @@ from center.model.times import iso
 from center.model.viewer import Viewer
 from center.queries.question import NextPage, unknown
 from center.runtime.state import CenterState
-from wire.envelope import Envelope, Unsound, content, open_envelope
+from wire.envelope import Envelope, Unsound, decode_content, open_envelope
 from wire.topics import parse
 
 _UTC: Final = ZoneInfo("UTC")
@@ -122,7 +122,7 @@ def _decoded(entry: QuarantinedPayload) -> tuple[QuarantinedEnvelopeAnswer | Non
         "codec": envelope.codec,
     }
     try:
-        return header, content(envelope), ""
+        return header, decode_content(envelope), ""
     except (Unsound, RecursionError) as error:
         return header, None, str(error)
 

@@ -11,7 +11,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from servers import PATIENCE_S, amqtt_command, answers, eventually, free_port, mosquitto_command
 
-from wire.envelope import content, open_envelope
+from wire.envelope import decode_content, open_envelope
 from wire.marks import NO_MARKS, settle
 from wire.messages import unpack_message
 from wire.receipts import Receipt, StreamReceipt, encode_receipt
@@ -99,7 +99,7 @@ class Center:
             self.plain.setdefault(kind, []).append(json.loads(unpack_message(message.payload)))
             return
         envelope = open_envelope(message.payload)
-        self.arrived.append((kind, envelope.stream, envelope.seq, content(envelope)))
+        self.arrived.append((kind, envelope.stream, envelope.seq, decode_content(envelope)))
         self.settled.setdefault(envelope.stream, (kind, set()))[1].add(envelope.seq)
         if not self.silent:
             self.receipt()

@@ -19,7 +19,7 @@ from agent.store.outbox_thread import all_streams
 from agent.uplink.sender import Sender
 from agent.uplink.stream_window import SendLimits
 from oee.model.states import Quality
-from wire.envelope import content, open_envelope
+from wire.envelope import decode_content, open_envelope
 from wire.marks import Marks
 from wire.receipts import Receipt, StreamReceipt
 
@@ -45,7 +45,7 @@ class Gateway:
     def contents(self):
         outbox = self.committer.thread.outbox
         found = on_disk.read(outbox.file, [key for _, key in on_disk.waiting(outbox.file)])
-        return [(kind, content(open_envelope(data))) for _, kind, data in found]
+        return [(kind, decode_content(open_envelope(data))) for _, kind, data in found]
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ from oee.model.machine import Ideal, Product, Rule
 from oee.model.samples import series
 from oee.model.states import State
 from wire.bodies import read_facts_body
-from wire.envelope import content, open_envelope
+from wire.envelope import decode_content, open_envelope
 
 SECONDS = 4 * 3600
 STOPPED = {*range(600, 700), *range(3000, 4000), *range(9000, 9100), *range(13_000, 13_400)}
@@ -100,7 +100,7 @@ class Gateway:
             )
         ]
         for data in keys:
-            facts, losses, stops = read_facts_body(content(open_envelope(data)))
+            facts, losses, stops = read_facts_body(decode_content(open_envelope(data)))
             for name, table in (("f", facts), ("l", losses)):
                 for minute, n in zip(table.minute_ns.tolist(), table.n.tolist(), strict=True):
                     assert (name, minute, n) not in numbers

@@ -11,7 +11,7 @@ from agent.outbox.disk import DiskFull
 from agent.outbox.outbox import Outbox
 from center.contract.streams import StreamRecord, drop
 from wire.bodies import Dropped
-from wire.envelope import content, open_envelope
+from wire.envelope import decode_content, open_envelope
 from wire.marks import Marks, settle
 
 NOW = 1_800_000_000_000_000_000
@@ -46,7 +46,7 @@ def dropped(outbox):
     return {
         item.seq: [tuple(span) for span in Dropped.model_validate(inside).dropped]
         for item in found
-        if "dropped" in (inside := content(item))
+        if "dropped" in (inside := decode_content(item))
     }
 
 

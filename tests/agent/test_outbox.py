@@ -16,7 +16,7 @@ from agent.outbox.disk import CannotStore, DiskFull, OutboxInUse, UnknownFormat
 from agent.outbox.outbox import DAY_NS, Outbox
 from agent.outbox.recovery import open_outbox
 from agent.outbox.streams import EnvelopeKey
-from wire.envelope import content, open_envelope
+from wire.envelope import decode_content, open_envelope
 from wire.marks import Marks
 
 NOW = 1_800_000_000_000_000_000
@@ -52,7 +52,7 @@ def test_commit_numbers_without_gaps_and_reads_back(outbox):
     again = reopened(outbox)
     [(key, kind, data)] = on_disk.read(again.file, [first[2].key])
     assert (key, kind) == (first[2].key, "site")
-    assert content(open_envelope(data)) == {"name": "Vân Long"}
+    assert decode_content(open_envelope(data)) == {"name": "Vân Long"}
     assert again.carries() == {"press-1": b"state"}
     assert [item.key.seq for item in again.commit(bodies(4), {}, NOW)] == [4]
     again.close()
@@ -181,7 +181,7 @@ def test_kill_9_loses_nothing_that_was_committed(tmp_path):
             opened.outbox.file,
             [EnvelopeKey(on_disk.current_stream(opened.outbox.file, "facts"), seq) for seq in seqs[-6:]],
         ):
-            assert content(open_envelope(data)) == {"n": (key.seq + 2) // 3, "part": (key.seq - 1) % 3}
+            assert decode_content(open_envelope(data)) == {"n": (key.seq + 2) // 3, "part": (key.seq - 1) % 3}
         told = stored
         opened.outbox.close()
 

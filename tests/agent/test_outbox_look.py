@@ -12,7 +12,16 @@ from agent.outbox.outbox import Outbox
 from agent.store.site import AUTHOR
 from wire.envelope import open_envelope
 from wire.marks import Marks
-from wire.parcel import Damaged, End, Head, Item, NotParcel, pack, read_head, unpack
+from wire.offline_transfer import (
+    DamagedLine,
+    NotTransferFile,
+    TransferEnd,
+    TransferHead,
+    TransferItem,
+    pack,
+    read_head,
+    unpack,
+)
 
 T = 1_772_427_600_000_000_000
 S = 1_000_000_000
@@ -98,7 +107,7 @@ def test_export_and_read_again(box, path, tmp_path):
     assert "nhip import" in json.loads(first)["about"]
     assert read_head(first).site == "van-long"
     *items, end = unpack(first, rest)
-    assert end == End(6, complete=True)
+    assert end == TransferEnd(6, complete=True)
     assert items == list(waiting(path))
     assert not list(tmp_path.glob("*.part"))
 
@@ -121,14 +130,14 @@ def test_other_files_are_refused_with_a_sentence(tmp_path):
     assert "is damaged" in run(other).output
 
 
-ITEMS = [Item("facts", b"one"), Item("site", b"\x00\xff"), Item("values", b"")]
-HEAD = Head("van-long", "main", "2026-03-02T12:00:00+07:00")
+ITEMS = [TransferItem("facts", b"one"), TransferItem("site", b"\x00\xff"), TransferItem("values", b"")]
+HEAD = TransferHead("van-long", "main", "2026-03-02T12:00:00+07:00")
 
 
 def test_what_is_packed_is_unpacked():
     first, *rest = pack(HEAD, ITEMS)
     assert read_head(first) == HEAD
-    assert list(unpack(first, rest)) == [*ITEMS, End(3, complete=True)]
+    assert list(unpack(first, rest)) == [*ITEMS, TransferEnd(3, complete=True)]
 
 
 @pytest.mark.parametrize("change", ["missing", "doubled", "changed", "swapped"])
@@ -140,7 +149,7 @@ def test_the_end_knows_that_a_line_is_not_what_it_was(change):
         "changed": [rest[0].replace(b"facts", b"values"), *rest[1:]],
         "swapped": [rest[1], rest[0], *rest[2:]],
     }[change]
-    (end,) = [item for item in unpack(first, lines) if isinstance(item, End)]
+    (end,) = [item for item in unpack(first, lines) if isinstance(item, TransferEnd)]
     assert not end.complete
 
 
@@ -149,8 +158,8 @@ def test_damaged_lines_cost_themselves_alone():
     rest[1] = rest[1][:10]
     found = list(unpack(first, [*rest[:-1], b'["facts"]\n', b'{"kind":"facts","data":"*"}\n']))
     assert found[0] == ITEMS[0]
-    assert [item.number for item in found if isinstance(item, Damaged)] == [3, 5, 6]
-    assert not any(isinstance(item, End) for item in found)  # cut off
+    assert [item.number for item in found if isinstance(item, DamagedLine)] == [3, 5, 6]
+    assert not any(isinstance(item, TransferEnd) for item in found)  # cut off
 
 
 @pytest.mark.parametrize(
@@ -165,5 +174,5 @@ def test_damaged_lines_cost_themselves_alone():
     ],
 )
 def test_what_is_no_parcel(line):
-    with pytest.raises(NotParcel):
+    with pytest.raises(NotTransferFile):
         read_head(line)

@@ -18,7 +18,7 @@ from oee.engine.state import load
 from oee.model.facts import MINUTE_NS
 from oee.model.states import Quality
 from wire.bodies import SiteBody, read_facts_body
-from wire.envelope import content, open_envelope
+from wire.envelope import decode_content, open_envelope
 
 HOUR = 3600 * S
 
@@ -64,7 +64,7 @@ class Gateway:
     def bodies(self, kind):
         with_kind = "select data from envelopes e join streams s on s.no = e.stream where kind = ? order by id"
         rows = self.outbox.within(lambda db: db.execute(with_kind, (kind,)).fetchall())
-        return [content(open_envelope(data)) for (data,) in rows]
+        return [decode_content(open_envelope(data)) for (data,) in rows]
 
     def told(self):
         """What the center comes to: sums that are not zero, and stops that stand; no row number is used twice."""

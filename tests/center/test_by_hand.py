@@ -26,7 +26,7 @@ from center.model.sites import Owner
 from center.runtime.state import center_state
 from center.stores.duckdb.store import open_store
 from oee.model.facts import MINUTE_NS, NO_FACTS, NO_LOSSES
-from wire.parcel import FORMAT, Head, Item, pack, pack_item
+from wire.offline_transfer import FORMAT, TransferHead, TransferItem, pack, pack_item
 from wire.topics import Topic
 from wire.values import Values
 
@@ -66,7 +66,7 @@ class Plant:
         self.http, self.far = Http(app, "127.0.0.1"), Http(app, "192.0.2.7")
 
     def post(self, *items, site="van-long", gateway="main", http=None, headers=NDJSON):
-        lines = b"".join(pack_item(Item(*item)) for item in items)
+        lines = b"".join(pack_item(TransferItem(*item)) for item in items)
         query = {"site": site, "gateway": gateway}
         return (http or self.http).post("/api/v1/envelopes", params=query, content=lines, headers=headers)
 
@@ -267,8 +267,8 @@ def run(command, *arguments):
 
 def test_commands_work_on_the_file_of_a_center_that_is_stopped(stopped, tmp_path):
     stick = tmp_path / "stick"
-    items = [Item(*facts(seq)) for seq in (1, 2)] + [Item(*facts(3, content={"facts": "nonsense"}))]
-    stick.write_bytes(b"".join(pack(Head("van-long", "main", "now"), items)))
+    items = [TransferItem(*facts(seq)) for seq in (1, 2)] + [TransferItem(*facts(3, content={"facts": "nonsense"}))]
+    stick.write_bytes(b"".join(pack(TransferHead("van-long", "main", "now"), items)))
     outcome = json.loads(run(door.bring_in, stick, "--center", stopped, "--json").output)
     assert (outcome["settled"], outcome["skipped"], outcome["complete"]) == (3, 0, True)
     assert "3 were before" in run(door.bring_in, stick, "--center", stopped, "--lang", "en").output

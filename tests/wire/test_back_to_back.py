@@ -29,10 +29,10 @@ from center.ledger.cache import LedgerCache, is_ahead, receipt
 from oee.model.facts import FACT_COLUMNS, MINUTE_NS, NO_LOSSES, Facts, make_table
 from wire.bodies import Dropped, Status, facts_body
 from wire.envelope import seal
-from wire.gathered import Gathered
 from wire.marks import NO_MARKS, Marks, count, is_settled
 from wire.receipts import contradicts, decode_receipt, encode_receipt
 from wire.topics import Topic
+from wire.value_buffer import ValueBuffer
 from wire.values import values_bodies
 
 SITE, GATEWAY = "van-long", "main"
@@ -49,7 +49,7 @@ def fact_content(minute):
 
 
 def value_content(minute):
-    rows = Gathered(("plc.temperature",))
+    rows = ValueBuffer(("plc.temperature",))
     rows.add(0, minute * 60_000_000, 21.5, 0)
     (body,) = values_bodies(rows)
     return body

@@ -13,7 +13,7 @@ from agent.outbox.journal.spans import SentRows
 from oee.engine.state import EngineState
 from oee.model.facts import select
 from wire.bodies import read_facts_body
-from wire.envelope import content, open_envelope
+from wire.envelope import decode_content, open_envelope
 
 
 def record(db: sqlite3.Connection, deltas: Iterable[Delta], envelopes: Sequence[tuple[str, int]]) -> None:
@@ -77,7 +77,7 @@ def _read_sent(db: sqlite3.Connection, stream: str, seq: int, out: dict[str, lis
     ).fetchone()
     if row is None:
         return False
-    body = content(open_envelope(row[0]))
+    body = decode_content(open_envelope(row[0]))
     if "dropped" in body:
         return True
     facts, losses, stops = read_facts_body(body)

@@ -19,7 +19,7 @@ from center.model.site_revisions import Revision, compile_site
 from center.model.sites import Owner, SiteRow
 from oee.model.facts import NO_FACTS, NO_LOSSES
 from wire.bodies import Dropped, read_facts_body
-from wire.envelope import Envelope, Unsound, content
+from wire.envelope import Envelope, Unsound, decode_content
 from wire.marks import MAX_RANGES
 from wire.topics import Topic
 from wire.values import read_values_body
@@ -32,7 +32,7 @@ def plan_content(
 
     Of facts, rows that are accepted stay in the plan even if `Unsound` is raised for the others.
     """
-    body = content(envelope)
+    body = decode_content(envelope)
     if isinstance(body, dict) and "dropped" in body:
         return _plan_dropped(plan, body, envelope.seq, record)
     if where.kind == "values" and not cache.keeps_values:

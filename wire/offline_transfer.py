@@ -1,13 +1,13 @@
-"""Envelopes in a file, for a site without a line to its center: a stick instead of a broker. Pure.
+"""Envelopes in a file, for a site without a connection to its center: a USB stick instead of a broker. Pure.
 
-One JSON object a line, so that a torn or damaged stick costs lines, not the file:
+One JSON object a line, so that a damaged stick costs lines, not the file:
 
     head       {"format": "nhip-envelopes", "version": 1, "about": ..., "site", "gateway", "written"}
     envelopes  {"kind": "facts", "data": ...}      data: Base64 of the sealed bytes of wire.envelope, header included
     end        {"envelopes": how many, "digest": ...}      digest: SHA-256 (hex) of all lines before
 
-Every envelope carries a digest of its own, so a line counts for itself; the end only tells whether any are missing.
-The site and gateway of the head stand for the topic, so a parcel is only as trustworthy as whoever brings it.
+Every envelope carries its own digest, so each line is valid by itself; the end only shows whether any are missing. The
+site and gateway of the head replace the topic, so a file is only as trustworthy as the person who brings it.
 """
 
 import base64
@@ -28,8 +28,8 @@ _ABOUT: Final = (
 )
 
 
-class NotParcel(ValueError):
-    """The file is none of ours; the message says why. code: `foreign`, `newer` or `no_id`; value: what was found."""
+class NotTransferFile(ValueError):
+    """The file is no such transfer; the message says why. code: `foreign`, `newer` or `no_id`; value: what was found."""
 
     def __init__(self, code: str, value: str, text: str) -> None:
         super().__init__(text)
@@ -37,7 +37,7 @@ class NotParcel(ValueError):
 
 
 @dataclass(frozen=True)
-class Head:
+class TransferHead:
     """Whose envelopes they are."""
 
     site: str
@@ -46,7 +46,7 @@ class Head:
 
 
 @dataclass(frozen=True)
-class Item:
+class TransferItem:
     """One envelope, as it would travel on the topic of its kind."""
 
     kind: str
@@ -54,7 +54,7 @@ class Item:
 
 
 @dataclass(frozen=True)
-class End:
+class TransferEnd:
     """complete: every line before it is there and unchanged."""
 
     envelopes: int
@@ -62,15 +62,15 @@ class End:
 
 
 @dataclass(frozen=True)
-class Damaged:
+class DamagedLine:
     """A line that cannot be read. number: counted from 1."""
 
     number: int
     why: str
 
 
-def pack(head: Head, items: Iterable[Item]) -> Iterator[bytes]:
-    """The lines of a parcel."""
+def pack(head: TransferHead, items: Iterable[TransferItem]) -> Iterator[bytes]:
+    """The lines of a file."""
     digest, count = hashlib.sha256(), 0
     first = {"format": FORMAT, "version": VERSION, "about": _ABOUT, "site": head.site, "gateway": head.gateway}
     line = _line(first | {"written": head.written})
@@ -84,52 +84,52 @@ def pack(head: Head, items: Iterable[Item]) -> Iterator[bytes]:
     yield _line({"envelopes": count, "digest": digest.hexdigest()})
 
 
-def pack_item(item: Item) -> bytes:
-    """One line of envelopes."""
+def pack_item(item: TransferItem) -> bytes:
+    """The line of one envelope."""
     return _line({"kind": item.kind, "data": base64.b64encode(item.data).decode()})
 
 
-def read_head(line: bytes) -> Head:
-    """The first line. Raises `NotParcel`."""
+def read_head(line: bytes) -> TransferHead:
+    """The first line. Raises `NotTransferFile`."""
     found = _object(line)
     if found.get("format") != FORMAT:
-        raise NotParcel("foreign", "", "this file does not begin like one that `nhip outbox --export` writes")
+        raise NotTransferFile("foreign", "", "this file does not begin like one that `nhip outbox --export` writes")
     if found.get("version") != VERSION:
         version = str(found.get("version"))[:80]
-        raise NotParcel("newer", version, f"version {version}; this program reads {VERSION}: install a newer one")
-    head = Head(*(str(found.get(name, "")) for name in ("site", "gateway", "written")))
+        raise NotTransferFile("newer", version, f"version {version}; this program reads {VERSION}: install a newer one")
+    head = TransferHead(*(str(found.get(name, "")) for name in ("site", "gateway", "written")))
     for what, text in (("site", head.site), ("gateway", head.gateway)):
         if not ID.fullmatch(text):
-            raise NotParcel("no_id", text[:80], f"{what} {text[:80]!r} is no id")
+            raise NotTransferFile("no_id", text[:80], f"{what} {text[:80]!r} is no id")
     return head
 
 
-def unpack(first: bytes, rest: Iterable[bytes]) -> Iterator[Item | Damaged | End]:
-    """What follows the head, line by line. first: the head's line. Without an `End` the file was cut off."""
+def unpack(first: bytes, rest: Iterable[bytes]) -> Iterator[TransferItem | DamagedLine | TransferEnd]:
+    """What follows the head, line by line. first: the head's line. Without an `TransferEnd` the file was cut off."""
     digest = hashlib.sha256(first)
     for number, line in enumerate(rest, 2):
         found = _object(line)
         if "digest" in found:
             count = number - 2
-            yield End(count, found["digest"] == digest.hexdigest() and found.get("envelopes") == count)
+            yield TransferEnd(count, found["digest"] == digest.hexdigest() and found.get("envelopes") == count)
             return
         digest.update(line)
         yield _item(found, number)
 
 
-def read_item(line: bytes, number: int) -> Item | Damaged:
-    """One line of envelopes."""
+def read_item(line: bytes, number: int) -> TransferItem | DamagedLine:
+    """The envelope in one line."""
     return _item(_object(line), number)
 
 
-def _item(found: dict[str, Any], number: int) -> Item | Damaged:
+def _item(found: dict[str, Any], number: int) -> TransferItem | DamagedLine:
     kind = found.get("kind")
     if kind not in ENVELOPED:
-        return Damaged(number, f"no kind of envelope: {str(kind)[:40]!r}")
+        return DamagedLine(number, f"no kind of envelope: {str(kind)[:40]!r}")
     try:
-        return Item(kind, base64.b64decode(found.get("data", ""), validate=True))
+        return TransferItem(kind, base64.b64decode(found.get("data", ""), validate=True))
     except (binascii.Error, TypeError, ValueError) as error:
-        return Damaged(number, str(error))
+        return DamagedLine(number, str(error))
 
 
 def _object(line: bytes) -> dict[str, Any]:
@@ -140,5 +140,5 @@ def _object(line: bytes) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _line(content: dict[str, Any]) -> bytes:
-    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+def _line(body: dict[str, Any]) -> bytes:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"

@@ -1,4 +1,4 @@
-"""Process values as a gateway gathers them: columns to which a row is added in well under a microsecond. Pure."""
+"""Process values waiting for an envelope: columns to which a row is appended in well under a microsecond. Pure."""
 
 from array import array
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ _NONE: Final = float("nan")
 _NO_VALUE: Final = int(Quality.BAD)
 
 
-class Gathered:
-    """Rows in the order in which they came; 21 bytes each.
+class ValueBuffer:
+    """Rows in order of arrival, 21 bytes each.
 
     tags: names, `device.tag`, sorted. place: each row's tag, counted in `tags`; t_us: its time [us UTC], strictly
     increasing within a tag; number: NaN where there is none; quality; text: by row, where the value is one.
@@ -28,7 +28,7 @@ class Gathered:
         return len(self.place)
 
     def add(self, place: int, t_us: int, value: Any, quality: int) -> None:
-        """A row. value: a number, a text or None; it counts for nothing where the quality is BAD or GAP."""
+        """Appends a row. value: a number, a text or None; it is ignored where the quality is BAD or GAP."""
         if value is None or quality >= _NO_VALUE:
             value = _NONE
         elif isinstance(value, str):
@@ -39,5 +39,5 @@ class Gathered:
         self.quality.append(quality)
 
     def shift(self, by_us: int) -> None:
-        """All times are so much later [us]."""
+        """Moves all times by so much [us]."""
         self.t_us = array("q", [t_us + by_us for t_us in self.t_us])
