@@ -149,7 +149,7 @@ async def test_a_slow_device_skips_places_and_is_not_lost(tmp_path, caplog):
 async def test_what_is_not_the_answer_never_becomes_a_value(tmp_path, caplog, monkeypatch, mode):
     """telegraf#14317, grid-x/modbus#78: after one late answer, every value was the one before's for good."""
     listen(caplog)
-    monkeypatch.setattr("adapters.modbus.poll.SILENT_S", 0.5)  # a refused tag is asked again after 10 s
+    monkeypatch.setattr("adapters.modbus.poll.SILENT_RETRY_S", 0.5)  # a refused tag is asked again after 10 s
     async with faulty_modbus(late_s=0.4) as plc, faulty_modbus() as neighbour:
         tags = {"a": {"holding": 0, "type": "uint32"}, "far": {"holding": 900, "type": "uint32"}}
         async with driven({"plc": device(plc.port, tags), "neighbour": device(neighbour.port)}, tmp_path) as round_:
