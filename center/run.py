@@ -88,7 +88,7 @@ async def _serve(
     ingest = Ingest(center, broker, subscriptions_of(settings.role, _teller(unfit)))
     sums = RollupJob(center, answers=settings.role != "ingest")
     declaring = DeclarationSender(engine, ingest.publish, center.now_ns)
-    ingest.on_everybody, ingest.on_status = declaring.everybody, declaring.heard
+    ingest.on_everybody, ingest.on_status = declaring.send_to_all, declaring.record_status
     if settings.role == "ingest":
         app = watched(center, accounts, secure=settings.secure)
     else:

@@ -85,7 +85,7 @@ def add_declarations(app: FastAPI, center: CenterState, declaring: DeclarationSe
         be corrected. What became of it is in the list.
         """
         gateway, item = validate(center, viewer, request)
-        return declaration_answer(center, viewer, declaring.say(request.site, gateway, item))
+        return declaration_answer(center, viewer, declaring.declare(request.site, gateway, item))
 
     @app.get(f"{V1}/declarations", responses=PROBLEMS)
     def declared(

@@ -1,1 +1,1 @@
-"""The SQL database of accounts, ledger and declarations."""
+"""The center's SQL database, and the declarations in it."""

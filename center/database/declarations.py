@@ -1,7 +1,7 @@
-"""What people said at the center about machines, in the SQL database, and what became of it at the gateway.
+"""Declarations made at the center about machines, in the SQL database, with the outcome reported by the gateway.
 
-A declaration is numbered for its gateway and never changed: another one replaces it. Until its outcome is known it is
-`sent`; the gateway echoes `done` or `refused` with the reason. Facts follow by themselves, as differences.
+A declaration is numbered for its gateway and never changed: another one replaces it. Its state is `sent` until the
+gateway echoes `done`, or `refused` with the reason. Corrected facts follow as deltas.
 """
 
 import uuid
@@ -29,7 +29,7 @@ from oee.model.declarations import Declaration
 from wire.declare import MOST, DeclaredRow
 
 _META: Final = MetaData()
-SAID: Final = Table(
+DECLARATIONS: Final = Table(
     "declarations",
     _META,
     Column("site", String(64), primary_key=True),
@@ -78,63 +78,76 @@ def open_declarations(url: str) -> Engine:
     return engine
 
 
-def add(engine: Engine, site: str, gateway: str, item: Declaration) -> DeclarationRecord:
-    """Numbers and keeps a declaration. Raises `StoreUnavailable`."""
-    mine = and_(SAID.c.site == site, SAID.c.gateway == gateway)
+def insert_declaration(engine: Engine, site: str, gateway: str, item: Declaration) -> DeclarationRecord:
+    """Numbers and stores a declaration. Raises `StoreUnavailable`."""
+    of_gateway = and_(DECLARATIONS.c.site == site, DECLARATIONS.c.gateway == gateway)
     with writing(engine) as connection:
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql("LOCK TABLE declarations IN SHARE ROW EXCLUSIVE MODE")
-        no = (connection.scalar(select(func.max(SAID.c.no)).where(mine)) or 0) + 1
+        no = (connection.scalar(select(func.max(DECLARATIONS.c.no)).where(of_gateway)) or 0) + 1
         row = DeclaredRow(no=no, **vars(item))
         state = {"state": "sent", "why": "", "decided_ns": 0}
-        connection.execute(SAID.insert().values(site=site, gateway=gateway, **row.model_dump(), **state))
+        connection.execute(DECLARATIONS.insert().values(site=site, gateway=gateway, **row.model_dump(), **state))
     return DeclarationRecord(site, gateway, row, "sent", "", 0)
 
 
 def new_id() -> str:
-    """An id that nobody has."""
+    """A unique id."""
     return uuid.uuid4().hex
 
 
-def unheard(engine: Engine, site: str, gateway: str) -> list[DeclaredRow]:
-    """The oldest that wait for the gateway's echo, as one message holds them. Raises `StoreUnavailable`."""
-    mine = and_(SAID.c.site == site, SAID.c.gateway == gateway, SAID.c.state == "sent")
+def unanswered(engine: Engine, site: str, gateway: str) -> list[DeclaredRow]:
+    """The oldest declarations without an echo, as many as one message holds. Raises `StoreUnavailable`."""
+    of_gateway = and_(DECLARATIONS.c.site == site, DECLARATIONS.c.gateway == gateway, DECLARATIONS.c.state == "sent")
     with reading(engine) as connection:
-        rows = connection.execute(select(SAID).where(mine).order_by(SAID.c.no).limit(MOST)).mappings().all()
+        rows = (
+            connection.execute(select(DECLARATIONS).where(of_gateway).order_by(DECLARATIONS.c.no).limit(MOST))
+            .mappings()
+            .all()
+        )
     return [_row(row) for row in rows]
 
 
 def waiting_gateways(engine: Engine) -> list[tuple[str, str]]:
-    """The gateways of which an echo is awaited. Raises `StoreUnavailable`."""
+    """The gateways that owe an echo. Raises `StoreUnavailable`."""
     with reading(engine) as connection:
-        found = connection.execute(select(SAID.c.site, SAID.c.gateway).where(SAID.c.state == "sent").distinct()).all()
+        found = connection.execute(
+            select(DECLARATIONS.c.site, DECLARATIONS.c.gateway).where(DECLARATIONS.c.state == "sent").distinct()
+        ).all()
     return sorted((site, gateway) for site, gateway in found)
 
 
-def decide(engine: Engine, site: str, gateway: str, outcomes: Mapping[str, str], now_ns: int) -> int:
-    """Keeps the gateway's echoes (id to "" or why it refused); returns how many were news. Raises `StoreUnavailable`."""
+def record_outcomes(engine: Engine, site: str, gateway: str, outcomes: Mapping[str, str], now_ns: int) -> int:
+    """Stores a gateway's echoes (id to "" or the reason for a refusal); returns how many were new. Raises
+    `StoreUnavailable`.
+    """
     count = 0
     with writing(engine) as connection:
         for number, why in outcomes.items():
-            mine = and_(SAID.c.id == number, SAID.c.site == site, SAID.c.gateway == gateway, SAID.c.state == "sent")
-            plain = why.replace("\0", "")[:200]  # which PostgreSQL keeps in no text
-            told = {"state": "refused" if why else "done", "why": plain, "decided_ns": now_ns}
-            count += connection.execute(SAID.update().where(mine).values(**told)).rowcount
+            of_gateway = and_(
+                DECLARATIONS.c.id == number,
+                DECLARATIONS.c.site == site,
+                DECLARATIONS.c.gateway == gateway,
+                DECLARATIONS.c.state == "sent",
+            )
+            plain = why.replace("\0", "")[:200]  # PostgreSQL stores no NUL in a text
+            outcome = {"state": "refused" if why else "done", "why": plain, "decided_ns": now_ns}
+            count += connection.execute(DECLARATIONS.update().where(of_gateway).values(**outcome)).rowcount
     return count
 
 
 def listed(engine: Engine, sites: Sequence[str], machine: str, limit: int) -> list[DeclarationRecord]:
     """Declarations of these sites, the newest first. Raises `StoreUnavailable`."""
-    asked: ColumnElement[bool] = SAID.c.site.in_(sites)
+    wanted: ColumnElement[bool] = DECLARATIONS.c.site.in_(sites)
     if machine:
-        asked = and_(asked, SAID.c.machine == machine)
+        wanted = and_(wanted, DECLARATIONS.c.machine == machine)
     with reading(engine) as connection:
-        order = (SAID.c.made_ns.desc(), SAID.c.no.desc())
-        rows = connection.execute(select(SAID).where(asked).order_by(*order).limit(limit)).mappings().all()
+        order = (DECLARATIONS.c.made_ns.desc(), DECLARATIONS.c.no.desc())
+        rows = connection.execute(select(DECLARATIONS).where(wanted).order_by(*order).limit(limit)).mappings().all()
     return [
         DeclarationRecord(
             row["site"], row["gateway"], _row(row), row["state"], row["why"], row["decided_ns"]
-        )  # columns of SAID
+        )  # columns of DECLARATIONS
         for row in rows
     ]
 

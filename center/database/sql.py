@@ -1,12 +1,12 @@
-"""The center's SQL database: accounts and other metadata, and where it is PostgreSQL the delivery ledger too.
+"""The center's SQL database: accounts and other metadata, and with PostgreSQL the delivery ledger too.
 
-SQLAlchemy Core, not its ORM: rows become frozen dataclasses and change by statements, so there is no object whose
-state must be kept equal to a row's. The same statements run on SQLite (beside the embedded store) and on PostgreSQL.
+SQLAlchemy Core, not its ORM: rows become frozen dataclasses and change by statements, so no object has to be kept equal
+to a row. The same statements run on SQLite (beside the embedded store) and on PostgreSQL.
 
-Tables come into being by numbered steps (`prepare`): each part of the center owns a tuple of functions that is only
-ever appended to, and the database remembers how many of them it has seen. Two processes that start together wait for
-each other. A migration tool of its own would bring a second configuration and a folder of scripts for a handful of
-tables that the center itself creates at its start.
+Tables are created by numbered steps (`prepare`): each part of the center owns a tuple of functions that is only ever
+appended to, and the database records how many of them it has run. Two processes that start together wait for each
+other. A migration tool would bring a second configuration and a folder of scripts for a handful of tables that the
+center creates itself at its start.
 """
 
 import os
@@ -28,7 +28,7 @@ Step = Callable[[Connection], None]
 _DRIVERS: Final = {"postgresql": "postgresql+psycopg", "sqlite": "sqlite+pysqlite"}
 _BUSY_MS: Final = 10_000
 _CONNECT_S: Final = 10
-_LOCK: Final = 0x6E686970  # "nhip": whoever changes the schema holds this advisory lock
+_LOCK: Final = 0x6E686970  # "nhip": the advisory lock held while the schema changes
 _VERSIONS: Final = Table(
     "nhip_schema", MetaData(), Column("part", String(64), primary_key=True), Column("version", Integer, nullable=False)
 )
@@ -37,7 +37,7 @@ _VERSIONS: Final = Table(
 def open_database(url: str) -> Engine:
     """The engine for `sqlite:///FILE` or `postgresql://USER@HOST/NAME`, shared by all threads; connects once.
 
-    Every commit is on the disk when it returns. Raises `Misconfigured` where the database cannot be opened.
+    Every commit is durable when it returns. Raises `Misconfigured` where the database cannot be opened.
     """
     parsed = make_url(url)
     parsed = parsed.set(drivername=_DRIVERS.get(parsed.get_backend_name(), parsed.drivername))
@@ -57,40 +57,40 @@ def open_database(url: str) -> Engine:
 
 
 def create_closed(file: str | Path | None) -> None:
-    """Makes the file if there is none: nobody but its owner reads hashes of passwords and the key that signs cookies."""
+    """Creates the file if missing, readable by its owner alone: it holds password hashes and the cookie key."""
     if file:
         with suppress(FileExistsError):
             os.close(os.open(file, os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _durable(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # SQLAlchemy says BEGIN; the driver shall not
+    connection.isolation_level = None  # SQLAlchemy issues BEGIN; the driver must not
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={_BUSY_MS}"):
         connection.execute(f"PRAGMA {pragma}")
 
 
 def _begin_at_once(connection: Connection) -> None:
-    """A transaction that reads and then writes must not find that another wrote in between."""
+    """Takes the write lock at BEGIN, so that nobody writes between a transaction's reads and its writes."""
     if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """A connection for questions, each seeing what is committed. Raises `StoreUnavailable` while the database is away."""
-    with _away(), engine.connect() as connection:
+    """A connection for queries, each seeing what is committed. Raises `StoreUnavailable`."""
+    with _unavailable(), engine.connect() as connection:
         yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """A transaction: all or nothing; on the disk when the block is left. Raises `StoreUnavailable` as `reading` does."""
-    with _away(), engine.begin() as connection:
+    """A transaction: all or nothing, durable when the block is left. Raises `StoreUnavailable`."""
+    with _unavailable(), engine.begin() as connection:
         yield connection
 
 
 @contextmanager
-def _away() -> Iterator[None]:
+def _unavailable() -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError) as error:
@@ -114,7 +114,7 @@ def shown_url(engine: Engine) -> str:
 def prepare(engine: Engine, part: str, steps: Sequence[Step]) -> None:
     """Brings the tables of one part of the center up to date.
 
-    Raises `Misconfigured` for a database that a newer program has written, and `StoreUnavailable`.
+    Raises `Misconfigured` for a database written by a newer program, and `StoreUnavailable`.
     """
     with writing(engine) as connection:
         if connection.dialect.name == "postgresql":

@@ -1,4 +1,4 @@
-"""Declarations on their way to the gateways: one retained message for each, until every one in it is echoed."""
+"""Sends declarations to gateways: one retained message for each gateway, until all in it are echoed."""
 
 import threading
 import time
@@ -16,47 +16,47 @@ from wire.bodies import Status
 from wire.declare import MOST, Declare, encode_declare
 from wire.topics import topic
 
-_AGAIN_S: Final = 60.0
+_RESEND_S: Final = 60.0
 
 
 class DeclarationSender:
-    """Publishes what is to be heard, and hears what became of it. Any thread may call it."""
+    """Publishes declarations and records their outcomes. Any thread may call it."""
 
     def __init__(self, engine: Engine, publish: Callable[[str, bytes], None], now_ns: Callable[[], int]) -> None:
-        """publish: retained, at QoS 1; dropped without a connection, since `everybody` follows when there is one."""
+        """publish: retained, at QoS 1; dropped without a connection, since `send_to_all` follows when there is one."""
         self.engine = engine
         self._publish, self._now_ns = publish, now_ns
         self._waiting: dict[tuple[str, str], float] = {}
         self._lock = threading.Lock()
 
-    def say(self, site: str, gateway: str, item: Declaration) -> DeclarationRecord:
-        """Keeps a declaration and sends it. Raises `StoreUnavailable`: then it was not kept."""
-        kept = declarations.add(self.engine, site, gateway, item)
+    def declare(self, site: str, gateway: str, item: Declaration) -> DeclarationRecord:
+        """Stores a declaration and sends it. Raises `StoreUnavailable`: then it was not stored."""
+        kept = declarations.insert_declaration(self.engine, site, gateway, item)
         self._send(site, gateway)
         return kept
 
-    def everybody(self) -> None:
-        """Sends to every gateway that owes an echo: the broker may have lost its retained messages."""
+    def send_to_all(self) -> None:
+        """Sends to every gateway that owes an echo, since the broker may have lost its retained messages."""
         try:
             for site, gateway in declarations.waiting_gateways(self.engine):
                 self._send(site, gateway)
         except StoreUnavailable:
-            return  # the next status or connection brings it up again
+            return  # the next status or connection sends again
 
-    def heard(self, site: str, gateway: str, status: Status) -> None:
-        """A gateway's status: outcomes are kept and leave the message; what it does not know is sent again."""
+    def record_status(self, site: str, gateway: str, status: Status) -> None:
+        """A gateway's status: outcomes are stored and leave the message; the rest is sent again after a while."""
         try:
-            echoes = dict(islice(status.declared.items(), MOST))  # a gateway that follows the rules has no more
-            news = echoes and declarations.decide(self.engine, site, gateway, echoes, self._now_ns())
+            echoes = dict(islice(status.declared.items(), MOST))  # a well-behaved gateway has no more
+            is_new = echoes and declarations.record_outcomes(self.engine, site, gateway, echoes, self._now_ns())
             with self._lock:
                 sent_s = self._waiting.get((site, gateway))
-            if news or (sent_s is not None and status.online and time.monotonic() - sent_s > _AGAIN_S):
+            if is_new or (sent_s is not None and status.online and time.monotonic() - sent_s > _RESEND_S):
                 self._send(site, gateway)
         except StoreUnavailable:
-            return  # the gateway goes on echoing
+            return  # the gateway keeps echoing
 
     def _send(self, site: str, gateway: str) -> None:
-        rows = declarations.unheard(self.engine, site, gateway)
+        rows = declarations.unanswered(self.engine, site, gateway)
         with self._lock:
             if rows:
                 self._waiting[site, gateway] = time.monotonic()

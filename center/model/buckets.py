@@ -1,7 +1,7 @@
 """Buckets of time: local clock hours, and business dates, weeks and months. Pure.
 
-Hours follow the clock on the site's wall. Where the zone's offset changes, a bucket ends at the change, so that no
-minute can belong to two. Days, weeks (ISO, from Monday) and months follow business dates, which are numbers of days
+Hours are local clock hours. Where the zone's offset changes, a bucket ends at the change, so that no minute belongs to
+two. Days, weeks (ISO, from Monday) and months follow business dates, which are numbers of days
 since 1970-01-01; such a bucket starts at the local midnight of its first date, whenever its first shift starts.
 """
 
@@ -21,7 +21,7 @@ BY_DATE: Final[tuple[Bucket, ...]] = ("shift", "day", "week", "month")
 
 
 def offset_ns(zone: tzinfo, t_ns: int) -> int:
-    """How far the site's clock is ahead of UTC at that instant."""
+    """How far local time is ahead of UTC at that instant."""
     offset = datetime.fromtimestamp(t_ns // 1_000_000_000, zone).utcoffset()
     return int(offset.total_seconds()) * 1_000_000_000 if offset else 0
 
@@ -76,5 +76,5 @@ def date_start_ns(zone: tzinfo, number: int) -> int:
 
 
 def date_of(number: int) -> date:
-    """The date that a number of days since 1970-01-01 means."""
+    """The date of a number of days since 1970-01-01."""
     return _EPOCH + timedelta(days=number)

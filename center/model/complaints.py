@@ -1,4 +1,4 @@
-"""Complaints about the center's file that only the running center can make."""
+"""Complaints about the center's file that show only when it runs."""
 
 from config import Complaint, Misconfigured
 

@@ -1,8 +1,8 @@
 """How long minute rows are kept, and from when on a minute is closed. Pure.
 
-A gateway keeps what it sent for 35 days and corrects the last 7; until then a minute may get rows. Before minute rows
-are deleted they are closed: rows that come for them are refused, and what came last has a week to be added up into
-sums of hours and days, which are kept for ever. So nothing that was counted once is ever lost from a sum.
+A gateway keeps what it sent for 35 days and corrects the last 7; for that long a minute may get rows. Minutes are closed
+a week before their rows are deleted: later rows are refused, and the last ones have a week to be added up into sums of
+hours and days, which are kept for ever. So nothing that was counted once is lost from a sum.
 """
 
 import re
@@ -15,13 +15,13 @@ from center.model.complaints import misconfigured
 FOREVER: Final = "inf"
 DAY_NS: Final = 24 * HOUR_NS
 REPLAY_NS: Final = (35 + 7) * DAY_NS
-"""How old a row may be that a gateway has a right to send: its outbox's days and the correction window."""
+"""The oldest rows that a gateway may send: the days of its outbox plus the correction window."""
 CLOSING_NS: Final = 7 * DAY_NS
 _UNITS_NS: Final = {"h": HOUR_NS, "d": DAY_NS, "w": 7 * DAY_NS}
 
 
 def retention_ns(settings: Mapping[str, object]) -> int:
-    """`retention` (`730d`, `104w`, `inf`) in nanoseconds; 0 for ever, as if it is left out. Raises `Misconfigured`."""
+    """`retention` (`730d`, `104w`, `inf`) in nanoseconds; 0 for ever, which is the default. Raises `Misconfigured`."""
     text = str(settings.get("retention", FOREVER))
     if text in ("", FOREVER):
         return 0
@@ -32,14 +32,14 @@ def retention_ns(settings: Mapping[str, object]) -> int:
 
 
 def check_retention(kept_ns: int, text: str) -> int:
-    """The same time. Raises `Misconfigured` if gateways may still send what would be deleted; text: as it was told."""
+    """The same time. Raises `Misconfigured` if gateways may still send what would be deleted; text: as configured."""
     if kept_ns and kept_ns < REPLAY_NS + CLOSING_NS:
         raise misconfigured("store.retention", text, "short_retention", least=f"{(REPLAY_NS + CLOSING_NS) // DAY_NS}d")
     return kept_ns
 
 
 def closed_before_ns(kept_ns: int, now_ns: int) -> int:
-    """Rows of earlier minutes come too late; 0 if nothing is ever closed. On a whole hour."""
+    """Rows of earlier minutes are late; 0 if no minute is ever closed. On a whole hour."""
     return (now_ns - kept_ns + CLOSING_NS) // HOUR_NS * HOUR_NS if kept_ns else 0
 
 

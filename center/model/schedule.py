@@ -1,6 +1,6 @@
-"""Scheduled time by bucket and shift, from calendars: what facts are measured against. Pure.
+"""Scheduled time by bucket and shift, from calendars: what facts are compared with. Pure.
 
-A gateway that says nothing leaves no rows; only the calendar knows that it was expected to.
+A silent gateway leaves no rows; only the calendar knows that some were expected.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from oee.model.states import CalendarClass
 
 @dataclass(frozen=True)
 class Expected:
-    """What the calendar says of one machine in one window.
+    """What the calendar expects of one machine in one window.
 
     scheduled: (bucket's start [ns], shift) to scheduled time [ms], without zeros.
     all_ms: bucket's start to the part of the window in it, whatever its class [ms].
@@ -29,7 +29,7 @@ class Expected:
 def expected(bucket: Bucket, segments: Iterable[tuple[Calendar, int, int]], window: tuple[int, int]) -> Expected:
     """Scheduled time of a machine whose calendar was each `(calendar, start_ns, end_ns)` in turn.
 
-    window: of the whole question, so that buckets start where the store's do.
+    window: of the whole query, so that buckets start where the store's do.
     """
     out = Expected()
     for calendar, start_ns, end_ns in segments:
@@ -60,12 +60,12 @@ def _by_date(out: Expected, bucket: Bucket, calendar: Calendar, spans: Spans) ->
 
 
 def _by_clock(out: Expected, edges: Int64, end_ns: int, spans: Spans) -> None:
-    """Time before each edge, as a function of the edge, and its differences: no span is touched twice."""
+    """Differences of the scheduled time before each edge, so that each span is read once."""
     bounds = np.append(edges, end_ns)
     for shift in sorted(set(spans.shift.tolist())):
-        mine = spans.shift == shift
+        of_shift = spans.shift == shift
         for scheduled in (True, False):
-            rows = mine & ((spans.calendar == CalendarClass.SCHEDULED) == scheduled)
+            rows = of_shift & ((spans.calendar == CalendarClass.SCHEDULED) == scheduled)
             if not rows.any():
                 continue
             parts = np.diff(_time_before(bounds, spans.start_ns[rows], spans.end_ns[rows]))

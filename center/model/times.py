@@ -1,4 +1,4 @@
-"""Times as people and programs write them: ISO 8601 with an offset, in the site's zone. Pure."""
+"""Times in requests and answers: ISO 8601 with an offset, in the site's zone. Pure."""
 
 import re
 from datetime import UTC, date, datetime, tzinfo
@@ -10,28 +10,28 @@ from oee.model.facts import MINUTE_NS
 
 MAX_NS: Final = 7_258_118_400_000_000_000  # the year 2200
 GRACE_NS: Final = 15_000_000_000
-"""How long after its end a minute is still expected to be on its way: one commit of the gateway and the transport."""
+"""How long after its end a minute may still be in transit: one commit of the gateway, and transport."""
 _DEFAULT_NS: Final = 24 * 60 * MINUTE_NS
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 _LOST_PLUS: Final = re.compile(r" (\d\d:?\d\d)$")
 
 
 class BadQuestion(ValueError):
-    """The question cannot be answered as it was asked; the message says what to ask instead."""
+    """A request that cannot be answered; the message says what to ask for instead."""
 
 
 def iso(t_ns: int, zone: tzinfo) -> str:
-    """A time in ISO 8601 with the zone's offset; milliseconds only where there are some."""
+    """A time in ISO 8601 with the zone's offset; with milliseconds if they are not zero."""
     moment = datetime.fromtimestamp(t_ns // 1_000_000_000, UTC).replace(microsecond=t_ns // 1000 % 1_000_000)
     return moment.astimezone(zone).isoformat(timespec="milliseconds" if t_ns % 1_000_000_000 else "seconds")
 
 
 def parse_time(name: str, text: str, zone: tzinfo) -> int:
-    """The time that a parameter says [ns UTC]; a date alone is that date's midnight in the site's zone.
+    """The time in a parameter [ns UTC]; a date alone is midnight of that date in the site's zone.
 
     Raises `BadQuestion`.
     """
-    written = _LOST_PLUS.sub(r"+\1", text.strip())  # a plus sign in a URL that was not written %2B arrives as a space
+    written = _LOST_PLUS.sub(r"+\1", text.strip())  # a plus sign in a URL that is not encoded as %2B arrives as a space
     t_ns: int | None
     try:
         if _DAY.fullmatch(written):

@@ -1,6 +1,6 @@
-"""Who asks, and what of the center they may see: every question takes a `Viewer`, and there is no other filter. Pure.
+"""Who asks, and what they may see: every query takes a `Viewer`, and there is no other filter. Pure.
 
-A site that is not the viewer's is answered as one that does not exist, so that nobody learns who else is served here.
+A site that a viewer may not see is answered like one that does not exist, so that customers do not learn of each other.
 """
 
 from collections.abc import Iterable
@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 Right = Literal["read", "write", "watch", "admin"]
-"""read: ask; write: declare and enter what people know; watch: the center's own state; admin: accounts, enrolment and
-what is brought in by hand."""
+"""read: query; write: make declarations; watch: the center's own state; admin: accounts, enrolment and manual imports."""
 
 
 @dataclass(frozen=True)
@@ -24,17 +23,17 @@ class Viewer:
     user: int | None = None
 
     def sees(self, site: str) -> bool:
-        """Whether the site is theirs."""
+        """Whether they may see the site."""
         return self.sites is None or site in self.sites
 
     def seen(self, sites: Iterable[str]) -> list[str]:
-        """Of these sites those that are theirs, in order."""
+        """Of these sites those that they may see, in order."""
         return [site for site in sites if self.sees(site)]
 
     def may(self, right: Right) -> bool:
-        """Whether they have a right."""
+        """Whether they have the right."""
         return right in self.rights
 
 
 EVERYTHING: Final = Viewer("center", None, frozenset({"read", "write", "watch", "admin"}))
-"""The center itself, and whoever sits at its machine where accounts are off."""
+"""The center itself, and local users where accounts are off."""

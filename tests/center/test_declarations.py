@@ -69,7 +69,7 @@ class Plant:
         return decode_declare(payload).declarations
 
     def echo(self, **outcomes):
-        self.declaring.heard(MINE, f"{MINE}-gate", Status(online=True, at_ns=1, declared=outcomes))
+        self.declaring.record_status(MINE, f"{MINE}-gate", Status(online=True, at_ns=1, declared=outcomes))
 
 
 @pytest.fixture(params=KINDS)
@@ -109,7 +109,7 @@ def test_what_a_gateway_answers_is_kept_as_far_as_it_can_be(plant):
 
 def test_a_gateway_answers_only_for_itself(plant):
     made = plant.say().json()
-    plant.declaring.heard("an-phat", "an-phat-gate", Status(online=True, at_ns=1, declared={made["id"]: ""}))
+    plant.declaring.record_status("an-phat", "an-phat-gate", Status(online=True, at_ns=1, declared={made["id"]: ""}))
     assert plant.rows()[0]["state"] == "sent"
 
 
@@ -117,7 +117,7 @@ def test_everybody_hears_again_after_a_connection_and_no_message_grows_without_e
     for _ in range(MOST + 5):
         item = plant.say().json()
     plant.sent.clear()
-    plant.declaring.everybody()
+    plant.declaring.send_to_all()
     assert [row.no for row in plant.message()] == list(range(1, MOST + 1))
     assert item["no"] == MOST + 5
     plant.echo(**{row.id: "" for row in plant.message()})
@@ -174,7 +174,7 @@ def test_what_was_said_outlasts_a_restart(plant, tmp_path):
         open_declarations(plant.engine.url.render_as_string(False)), plant.declaring._publish, lambda: 5
     )
     plant.sent.clear()
-    again.everybody()
+    again.send_to_all()
     assert [row.id for row in plant.message()] == [made["id"]]
     assert declarations.waiting_gateways(again.engine) == [(MINE, f"{MINE}-gate")]
     again.engine.dispose()

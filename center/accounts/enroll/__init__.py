@@ -1,1 +1,1 @@
-"""Gateways' accounts at the broker: who may connect, with which secret, and what each may say and hear."""
+"""Accounts of gateways at the broker: credentials, and the topics that each may publish and subscribe to."""

@@ -1,4 +1,4 @@
-"""Puts what is enrolled into Mosquitto's files, and tells the broker."""
+"""Writes enrolled gateways into Mosquitto's files and has the broker reload them."""
 
 import os
 import signal
@@ -25,10 +25,10 @@ def write_broker_files(settings: Enrolment, found: Iterable[Enrolled], center: s
     if center:
         rules[center] = center_rules(center)
     passwords, access = Path(settings.passwords), Path(settings.rules)
-    # rules first: an account without rules may say nothing, one without a password is nobody
+    # rules first: an account without rules may publish nothing, and one without a password cannot connect
     _replace(access, rules_text(_text(access), rules, names))
     _replace(passwords, passwords_text(_text(passwords), {item.username: item.hash for item in valid}, names))
-    return _told(settings.pid_file)
+    return _signalled(settings.pid_file)
 
 
 def _text(path: Path) -> str:
@@ -39,7 +39,7 @@ def _text(path: Path) -> str:
 
 
 def _replace(path: Path, text: str) -> None:
-    """Keeps owner and mode; a new file belongs to whom its folder belongs to, so that the broker can read it."""
+    """Keeps owner and mode; a new file gets the owner of its folder, so that the broker can read it."""
     if path.exists() and path.read_text(encoding="utf-8") == text:
         return
     part = path.with_name(f".{path.name}.part")
@@ -54,8 +54,8 @@ def _replace(path: Path, text: str) -> None:
     part.replace(path)
 
 
-def _told(pid_file: str) -> bool:
-    """SIGHUP to the broker, if that is what the pid file's process is."""
+def _signalled(pid_file: str) -> bool:
+    """Sends SIGHUP to the broker, if the process of the pid file is one."""
     try:
         pid = int(Path(pid_file).read_text(encoding="ascii")) if pid_file else 0
         if pid <= 1 or "mosquitto" not in Path(f"/proc/{pid}/comm").read_text(encoding="utf-8"):

@@ -1,4 +1,4 @@
-"""Which gateways are enrolled, and with which secrets; of a secret only the broker's hash of it is kept."""
+"""Enrolled gateways and their secrets, of which only the broker's hash is stored."""
 
 import secrets
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from wire.accounts import account
 
 @dataclass(frozen=True)
 class Enrolled:
-    """One secret of a gateway. revoked: it opens nothing any more; the row stays, so that its lines are taken away."""
+    """One secret of a gateway. revoked: no longer valid; the row stays, so that its lines are removed from the files."""
 
     site: str
     gateway: str
@@ -34,7 +34,7 @@ class NotEnrolled(LookupError):
 
 
 def enrolled(engine: Engine) -> list[Enrolled]:
-    """Every secret that was ever made."""
+    """All secrets ever created."""
     statement = select(GATEWAYS).order_by(GATEWAYS.c.site, GATEWAYS.c.gateway, GATEWAYS.c.serial)
     with reading(engine) as connection:
         return [

@@ -1,6 +1,6 @@
-"""Mosquitto's two files as texts: a hash for each account, and its explicit rules. Pure.
+"""Contents of Mosquitto's password file and ACL file. Pure.
 
-Lines of accounts that are not ours stay as they are: the operator's own, comments, rules for everybody.
+Lines of other accounts stay as they are: the operator's own, comments, rules for everybody.
 """
 
 import base64
@@ -9,12 +9,12 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 ITERATIONS: Final = 101
-"""Mosquitto's own number. A secret of 192 random bits gains nothing from more; the broker pays at every connect."""
+"""Mosquitto's default. A secret of 192 random bits gains nothing from more, which the broker would pay at every connect."""
 _HASH_BYTES: Final = 64
 
 
 def hashed(secret: str, salt: bytes) -> str:
-    """A secret as Mosquitto 1.6 and newer keeps it: `$7$iterations$salt$hash`, PBKDF2 with HMAC-SHA-512.
+    """The hash of a secret as Mosquitto 1.6 and newer stores it: `$7$iterations$salt$hash`, PBKDF2 with HMAC-SHA-512.
 
     mosquitto_passwd.c and password_mosq.h (Eclipse Mosquitto 2.0).
     """
@@ -22,18 +22,18 @@ def hashed(secret: str, salt: bytes) -> str:
     return f"$7${ITERATIONS}${base64.b64encode(salt).decode()}${base64.b64encode(found).decode()}"
 
 
-def passwords_text(before: str, hashes: Mapping[str, str], gone: Collection[str]) -> str:
-    """The password file with these accounts in it and those gone out of it."""
-    kept = [line for line in before.splitlines() if line.partition(":")[0] not in {*hashes, *gone}]
+def passwords_text(before: str, hashes: Mapping[str, str], removed: Collection[str]) -> str:
+    """The password file with these accounts added or replaced, and others removed."""
+    kept = [line for line in before.splitlines() if line.partition(":")[0] not in {*hashes, *removed}]
     return "".join(f"{line}\n" for line in (*kept, *(f"{name}:{kept}" for name, kept in sorted(hashes.items()))))
 
 
-def rules_text(before: str, rules: Mapping[str, str], gone: Collection[str]) -> str:
-    """The ACL file with the blocks of these accounts in it and those gone out of it.
+def rules_text(before: str, rules: Mapping[str, str], removed: Collection[str]) -> str:
+    """The ACL file with the blocks of these accounts added or replaced, and others removed.
 
-    A block is a line `user NAME` and what follows it up to the next; what stands before the first is everybody's.
+    A block is a line `user NAME` and what follows up to the next one; lines before the first apply to everybody.
     """
-    kept = [block.strip("\n") for name, block in _blocks(before) if name is None or name not in {*rules, *gone}]
+    kept = [block.strip("\n") for name, block in _blocks(before) if name is None or name not in {*rules, *removed}]
     own = [rules[name].rstrip("\n") for name in sorted(rules)]
     return "".join(f"{block}\n\n" for block in (*kept, *own) if block).rstrip("\n") + "\n"
 

@@ -61,7 +61,7 @@ def _declare(
             body | {"field": fields.get("field"), "value": fields.get("value", "")}
         )
         gateway, item = validate(center, viewer, declaration)
-        declaring.say(which[0], gateway, item)
+        declaring.declare(which[0], gateway, item)
     except (BadQuestion, ValidationError) as error:
         text = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
         return _page(request, center, declaring, viewer, which, window, text, 422)
