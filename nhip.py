@@ -13,8 +13,10 @@ from agent.commands.declare import COMMANDS as DECLARE
 from agent.commands.outbox import COMMANDS as OUTBOX
 from agent.commands.recompute import COMMANDS as RECOMPUTE
 from center.commands.accounts import COMMANDS as ACCOUNTS
+from center.commands.backup import COMMANDS as BACKUP
 from center.commands.enroll import COMMANDS as ENROLMENT
-from center.commands.quarantine import COMMANDS as BY_HAND
+from center.commands.imports import COMMANDS as IMPORT
+from center.commands.quarantine import COMMANDS as QUARANTINE
 from cli.exits import FAILED, MISCONFIGURED, fail, fail_misconfigured
 from cli.options import Duration, json_option, lang_option
 from tools.commands.devices import COMMANDS as DEVICES
@@ -102,7 +104,7 @@ def center(center_file: Path, ready_file: Path | None, lang: str) -> None:
 @json_option
 @lang_option
 def migrate(source: Path, target: Path, as_json: bool, lang: str) -> None:
-    """Copies facts and books of one CENTER.yaml into the store of another, and compares every sum."""
+    """Copies rows and ledger of one CENTER.yaml into the store of another, and compares every sum."""
     import json
     from dataclasses import asdict
 
@@ -237,7 +239,19 @@ def demo(
         sys.exit(door.run(settings, Path(temporary)))
 
 
-for _command in (*DEVICES, *SITE_FILE, *OUTBOX, *DECLARE, *RECOMPUTE, *CLOCK, *BY_HAND, *ACCOUNTS, *ENROLMENT):
+for _command in (
+    *DEVICES,
+    *SITE_FILE,
+    *OUTBOX,
+    *DECLARE,
+    *RECOMPUTE,
+    *CLOCK,
+    *IMPORT,
+    *QUARANTINE,
+    *BACKUP,
+    *ACCOUNTS,
+    *ENROLMENT,
+):
     main.add_command(_command)
 
 

@@ -1,1 +1,1 @@
-"""The commands of a center's operator."""
+"""Commands of a center's operator. Each module imports click only; what a command runs is imported when it is used."""

@@ -1,4 +1,4 @@
-"""A center as a command reaches it: running, through its HTTP API on loopback, or not running, through its own file."""
+"""A center as commands use it: through its HTTP API on loopback while it runs, otherwise by opening its store."""
 
 import ipaddress
 import json
@@ -30,7 +30,7 @@ TOKEN: Final = "NHIP_TOKEN"  # noqa: S105  # the name of a variable of the envir
 
 
 class CannotReach(Exception):
-    """key: the sentence that says why; values: what belongs into it."""
+    """key: message key of the reason; values: its placeholders."""
 
     def __init__(self, key: str, **values: object) -> None:
         super().__init__(f"{key} {values}")
@@ -38,12 +38,12 @@ class CannotReach(Exception):
 
 
 class CannotSave(Exception):
-    """A file could not be written here; the message says which and why."""
+    """A file could not be written on this machine; the message says which and why."""
 
 
 @contextmanager
 def _saving(path: Path) -> Iterator[None]:
-    """Says of which file it is that our own disk refused something."""
+    """Turns errors of this machine's disk into `CannotSave`, naming the file."""
     try:
         yield
     except OSError as error:
@@ -51,11 +51,11 @@ def _saving(path: Path) -> Iterator[None]:
 
 
 class RunningCenter:
-    """A center behind its API."""
+    """A running center, through its API."""
 
     def __init__(self, url: str, secret: str = "", certificate: str = "") -> None:
-        """secret: sent as a bearer token; certificate: the center's own (PEM), whatever name it is for."""
-        handlers: list[BaseHandler] = [ProxyHandler({})]  # this machine: no proxy of the environment is asked
+        """secret: sent as bearer token; certificate: the center's own (PEM); its name is not checked."""
+        handlers: list[BaseHandler] = [ProxyHandler({})]  # loopback: no proxy of the environment
         if certificate:
             context = ssl.create_default_context(cafile=certificate)
             context.check_hostname = False
@@ -64,17 +64,17 @@ class RunningCenter:
         self.url = url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {secret}"} if secret else {}
 
-    def ask(self, path: str, body: bytes | None = None, content_type: str = "application/json") -> Any:
-        """The JSON of an answer. Raises `CannotReach`, or `LookupError` for a 404."""
-        with self._asked(path, body, content_type) as answer:
+    def request(self, path: str, body: bytes | None = None, content_type: str = "application/json") -> Any:
+        """The JSON of a response. Raises `CannotReach`, or `LookupError` for a 404."""
+        with self._response(path, body, content_type) as answer:
             return json.loads(answer.read())
 
     def save(self, part: str, folder: Path) -> Path:
-        """Writes a part of the backup into the folder.
+        """Saves a part of the backup in the folder.
 
         Raises `CannotReach`, `CannotSave`, or `LookupError` where another server keeps it.
         """
-        with self._asked(f"/backup/{part}", wait_s=_COPY_S) as answer:
+        with self._response(f"/backup/{part}", wait_s=_COPY_S) as answer:
             target = folder / PurePath(answer.headers.get_filename() or part).name
             written = target.with_name(f"{target.name}.part")
             with _saving(written):
@@ -95,7 +95,7 @@ class RunningCenter:
         return target
 
     @contextmanager
-    def _asked(
+    def _response(
         self, path: str, body: bytes | None = None, content_type: str = "application/json", wait_s: float = _WAIT_S
     ) -> Iterator[Any]:
         request = Request(f"{self.url}/api/v1{path}", body, {"Content-Type": content_type, **self._headers})  # noqa: S310  # http, loopback
@@ -110,75 +110,75 @@ class RunningCenter:
         except (URLError, HTTPException, OSError, ValueError) as error:
             raise CannotReach("hand.silent", url=self.url, detail=getattr(error, "reason", error)) from error
 
-    def settled(self, site: str, gateway: str) -> dict[str, int]:
+    def settled_marks(self, site: str, gateway: str) -> dict[str, int]:
         """Each stream's mark."""
         with suppress(LookupError):
-            rows = self.ask(f"/delivery?site={quote(site)}")["rows"]
+            rows = self.request(f"/delivery?site={quote(site)}")["rows"]
             return {row["stream"]: row["mark"] for row in rows if row["gateway"] == gateway}
         return {}
 
-    def deliver(self, site: str, gateway: str, items: Sequence[TransferItem]) -> manual_import.ImportCounts:
-        """Sends envelopes."""
+    def import_envelopes(self, site: str, gateway: str, items: Sequence[TransferItem]) -> manual_import.ImportCounts:
+        """Sends envelopes of one gateway."""
         lines = b"".join(pack_item(item) for item in items)
         query = f"?site={quote(site)}&gateway={quote(gateway)}"
-        return manual_import.ImportCounts(**self.ask(f"/envelopes{query}", lines, "application/x-ndjson"))
+        return manual_import.ImportCounts(**self.request(f"/envelopes{query}", lines, "application/x-ndjson"))
 
     def quarantined(self) -> list[dict[str, Any]]:
-        """The list, newest first."""
-        rows: list[dict[str, Any]] = self.ask("/quarantine?limit=100000")["rows"]
+        """Quarantined payloads, newest first."""
+        rows: list[dict[str, Any]] = self.request("/quarantine?limit=100000")["rows"]
         return rows
 
     def show(self, number: int) -> dict[str, Any]:
-        """One payload. Raises `LookupError`."""
-        found: dict[str, Any] = self.ask(f"/quarantine/{number}")
+        """One quarantined payload. Raises `LookupError`."""
+        found: dict[str, Any] = self.request(f"/quarantine/{number}")
         return found
 
     def replay(self, number: int) -> dict[str, Any]:
-        """Tries one again. Raises `LookupError`."""
-        found: dict[str, Any] = self.ask(f"/quarantine/{number}/replay", b"{}")
+        """Retries a quarantined payload. Raises `LookupError`."""
+        found: dict[str, Any] = self.request(f"/quarantine/{number}/replay", b"{}")
         return found
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Nothing to free."""
 
 
 class StoppedCenter:
-    """A center that does not run: its store is opened here, and MQTT is left alone."""
+    """A center that does not run: its store is opened here, without MQTT."""
 
     def __init__(self, center: CenterState, close: Any, settings: CenterFile) -> None:
         self._center, self._close, self._settings = center, close, settings
         self._ingest = Ingest(
             center, BrokerSettings("", 0), patient=False
-        )  # never connected; receipts go out at the center's next start
+        )  # never connected; receipts are sent at the center's next start
 
-    def settled(self, site: str, gateway: str) -> dict[str, int]:
+    def settled_marks(self, site: str, gateway: str) -> dict[str, int]:
         """Each stream's mark."""
         return {
             key.stream: item.marks.mark for key, item in self._center.ledger_cache.of_gateway(site, gateway).items()
         }
 
-    def deliver(self, site: str, gateway: str, items: Sequence[TransferItem]) -> manual_import.ImportCounts:
-        """Takes envelopes."""
+    def import_envelopes(self, site: str, gateway: str, items: Sequence[TransferItem]) -> manual_import.ImportCounts:
+        """Settles envelopes of one gateway."""
         return manual_import.import_envelopes(self._center, self._ingest, site, gateway, items)
 
     def quarantined(self) -> list[dict[str, Any]]:
-        """The list, newest first."""
-        from center.queries.quarantine import quarantine  # half of the room, for one of the commands
+        """Quarantined payloads, newest first."""
+        from center.queries.quarantine import quarantine  # heavy imports, for one command only
 
         return [dict(row) for row in quarantine(self._center, EVERYTHING, limit=100_000)["rows"]]
 
     def show(self, number: int) -> dict[str, Any]:
-        """One payload. Raises `LookupError`."""
+        """One quarantined payload. Raises `LookupError`."""
         from center.queries.quarantine import quarantined_payload  # as above
 
         return dict(quarantined_payload(self._center, EVERYTHING, number))
 
     def replay(self, number: int) -> dict[str, Any]:
-        """Tries one again. Raises `LookupError`."""
+        """Retries a quarantined payload. Raises `LookupError`."""
         return manual_import.replay_payload(self._ingest.replay, number)
 
     def save(self, part: str, folder: Path) -> Path:
-        """Writes a part of the backup into the folder. Raises `CannotCopy`, `OSError`, `StoreUnavailable` or `LookupError`."""
+        """Saves a part of the backup in the folder. Raises `CannotCopy`, `OSError`, `StoreUnavailable` or `LookupError`."""
         from center.runtime.backup import copy_part, file_of  # the store's library only where it is used
 
         engine = open_database(self._settings.database_url)
@@ -190,7 +190,7 @@ class StoppedCenter:
         return target
 
     def close(self) -> None:
-        """Writes everything into the file and frees it."""
+        """Closes store and ledger."""
         self._close(self._center)
 
 
@@ -221,7 +221,7 @@ def running_center(settings: CenterFile) -> RunningCenter | None:
         scheme, certificate = ("https", settings.https.certificate) if settings.https else ("http", "")
         at = f"{f'[{host}]' if ':' in host else host}:{settings.listen_port}"
         running = RunningCenter(f"{scheme}://{at}", secret, certificate)
-        if isinstance(found := running.ask("/health"), dict) and "generation" in found:
+        if isinstance(found := running.request("/health"), dict) and "generation" in found:
             return running
     return None
 

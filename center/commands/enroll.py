@@ -171,7 +171,7 @@ def _serial_in_use(center: Path, site: str, gateway: str) -> int:
     with suppress(CannotReach, LookupError):
         running = running_center(load_center(center))
         if running is not None:
-            found = [item for item in running.ask(f"/sites/{site}")["gateways"] if item["id"] == gateway]
+            found = [item for item in running.request(f"/sites/{site}")["gateways"] if item["id"] == gateway]
             return int(found[0]["health"].get("secret_serial", 0)) if found and found[0]["online"] else 0
     return 0
 

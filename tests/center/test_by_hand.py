@@ -16,7 +16,8 @@ from servers import PATIENCE_S
 from center.api.app import create_app
 from center.api.metrics import add_metrics
 from center.api.quarantine import add_quarantine
-from center.commands import quarantine as door
+from center.commands import imports
+from center.commands import quarantine as commands
 from center.contract.ledger import Changes
 from center.contract.store import Origin, Query, RowBatch, StoreUnavailable, ValueQuery
 from center.ingest.mqtt import BrokerSettings
@@ -269,16 +270,16 @@ def test_commands_work_on_the_file_of_a_center_that_is_stopped(stopped, tmp_path
     stick = tmp_path / "stick"
     items = [TransferItem(*facts(seq)) for seq in (1, 2)] + [TransferItem(*facts(3, content={"facts": "nonsense"}))]
     stick.write_bytes(b"".join(pack(TransferHead("van-long", "main", "now"), items)))
-    outcome = json.loads(run(door.bring_in, stick, "--center", stopped, "--json").output)
+    outcome = json.loads(run(imports.import_file, stick, "--center", stopped, "--json").output)
     assert (outcome["settled"], outcome["skipped"], outcome["complete"]) == (3, 0, True)
-    assert "3 were before" in run(door.bring_in, stick, "--center", stopped, "--lang", "en").output
-    (row,) = json.loads(run(door.quarantine, "list", stopped, "--json").output)["rows"]
-    assert "1 gói bị cách ly" in run(door.quarantine, "list", stopped, "--lang", "vi").output
-    assert '"nonsense"' in run(door.quarantine, "show", stopped, row["id"]).output
-    again = run(door.quarantine, "replay", stopped, row["id"], 99, "--lang", "en")
+    assert "3 were before" in run(imports.import_file, stick, "--center", stopped, "--lang", "en").output
+    (row,) = json.loads(run(commands.quarantine, "list", stopped, "--json").output)["rows"]
+    assert "1 gói bị cách ly" in run(commands.quarantine, "list", stopped, "--lang", "vi").output
+    assert '"nonsense"' in run(commands.quarantine, "show", stopped, row["id"]).output
+    again = run(commands.quarantine, "replay", stopped, row["id"], 99, "--lang", "en")
     assert again.exit_code == 1
     assert again.output.count("still in quarantine") == 2
-    assert run(door.quarantine, "show", stopped, 99).exit_code == 1
+    assert run(commands.quarantine, "show", stopped, 99).exit_code == 1
     store = open_store({"file": str(tmp_path / "nhip.duckdb")})
     assert store.facts(ALL).column("pieces_good").tolist() == [20]
     store.close()
@@ -286,18 +287,18 @@ def test_commands_work_on_the_file_of_a_center_that_is_stopped(stopped, tmp_path
 
 def test_commands_refuse_with_a_sentence(stopped, tmp_path):
     none = tmp_path / "none"
-    assert run(door.bring_in, none, "--center", stopped).exit_code == 2
+    assert run(imports.import_file, none, "--center", stopped).exit_code == 2
     none.write_text("nothing of ours")
-    assert "does not begin like" in run(door.bring_in, none, "--center", stopped, "--lang", "en").output
+    assert "does not begin like" in run(imports.import_file, none, "--center", stopped, "--lang", "en").output
     for head, said in (({}, "mới hơn"), ({"version": 1, "site": "No Id"}, "No Id")):
         none.write_text(json.dumps({"format": FORMAT, **head}) + "\n")
-        refused = run(door.bring_in, none, "--center", stopped, "--lang", "vi")
+        refused = run(imports.import_file, none, "--center", stopped, "--lang", "vi")
         assert refused.exit_code == 2
         assert said in refused.output
-    assert run(door.quarantine, "list", tmp_path / "no.yaml").exit_code == 2
-    away = run(door.quarantine, "list", "http://192.0.2.1:8080", "--lang", "en")
+    assert run(commands.quarantine, "list", tmp_path / "no.yaml").exit_code == 2
+    away = run(commands.quarantine, "list", "http://192.0.2.1:8080", "--lang", "en")
     assert away.exit_code == 2
     assert "not this machine" in away.output
-    silent = run(door.quarantine, "list", "http://127.0.0.1:9", "--lang", "en")
+    silent = run(commands.quarantine, "list", "http://127.0.0.1:9", "--lang", "en")
     assert silent.exit_code == 1
     assert "does not answer" in silent.output
