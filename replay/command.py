@@ -27,12 +27,12 @@ _PIPED_WIDTH: Final = 120
 
 
 class BadOption(Exception):
-    """An option says something that cannot be; the message is for the person who wrote it."""
+    """An option has an impossible value; the message is for the user."""
 
 
 @dataclass(frozen=True)
 class ReplayOptions:
-    """What was asked for. by: names with commas; since, until: a date or a time, "" where not said."""
+    """The command's options. by: names with commas; since, until: a date or a time, "" where not given."""
 
     samples: Path
     by: str = ""
@@ -53,7 +53,7 @@ def run(site_file: Path, options: ReplayOptions) -> int:
         lines = [words.complaint(item, options.lang) for item in error.complaints]
     except BadOption as error:
         lines = [str(error)]
-    print(*lines, sep="\n", file=sys.stderr)  # noqa: T201  # a command speaks
+    print(*lines, sep="\n", file=sys.stderr)  # noqa: T201  # a command prints
     return MISCONFIGURED
 
 
@@ -112,7 +112,7 @@ def _with_bar(site: Site, folder: Path, from_ns: int, to_ns: int, lang: str) -> 
 
 
 def _write_page(result: ReplayResult, options: ReplayOptions) -> None:
-    from replay.report.page import page  # noqa: PLC0415  # only who asks for it pays for it
+    from replay.report.page import page  # noqa: PLC0415  # imported only if a page is wanted
 
     assert options.html is not None
     try:

@@ -1,10 +1,10 @@
 """The engine over recorded files, block by block.
 
-A block is a week: long enough that the fixed cost of a step does not matter. Where a machine has not settled for long
-(a stop of weeks), blocks grow with what is unsettled, so that the work stays proportional to the history's length.
+A block is a week: long enough that the fixed cost of a step does not matter. While a machine does not settle (a stop of
+weeks), blocks grow with the unsettled time, so that the work stays proportional to the length of the history.
 
 Time ends at the last sample, but a piece that this sample counted was made before it: a last step of one millisecond
-brings such pieces, and nothing else of it is used.
+collects such pieces, and nothing else of it is used.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ from oee.model.declarations import Declaration
 from oee.model.facts import MINUTE_NS, MS_NS, NO_LOSSES
 from oee.model.machine import Machine
 from oee.model.samples import Samples
-from replay.read import declarations as declared
+from replay.read import declarations as declarations_file
 from replay.read.conflicts import Conflict, Conflicts
 from replay.read.feed import Tape, open_tapes
 from replay.read.times import iso
@@ -33,12 +33,12 @@ BLOCK_NS: Final = 7 * 86_400_000_000_000
 _END_NS: Final = 2**62
 _EARLY_NS: Final = 3_600_000_000_000
 Progress = Callable[[float, int], None]
-"""Told after each block: share of the files that has been read [1], rows read so far."""
+"""Called after each block with the share of the files that has been read [1] and the rows read so far."""
 
 
 @dataclass(frozen=True)
 class Period:
-    """`[start_ns, end_ns)`: from the first sample to the last, or the part of it that was asked for."""
+    """`[start_ns, end_ns)`: from the first sample to the last, or the requested part of it."""
 
     start_ns: int
     end_ns: int
@@ -46,7 +46,7 @@ class Period:
 
 @dataclass(frozen=True)
 class ReplayResult:
-    """A replay's end. window: None where no sample could be used; rows: rows read from files."""
+    """What a replay came to. window: None where no sample could be used; rows: rows read from files."""
 
     site: Site
     machines: Mapping[str, Machine]
@@ -62,24 +62,24 @@ def replay(
 ) -> ReplayResult:
     """Everything that `folder` holds of the site, through the engine.
 
-    from_ns, to_ns: report only the whole minutes between them; stops are judged on all there is.
+    from_ns, to_ns: report only the whole minutes between them; stops are classified by all samples.
     """
     machines = {name: _recorded(item) for name, item in compile_site(site, load_profiles()).items()}
     zone = ZoneInfo(site.timezone)
     conflicts = Conflicts()
-    said = declared.read(folder, site, machines, zone, conflicts)
+    declared = declarations_file.read(folder, site, machines, zone, conflicts)
     totals = Totals(-(-from_ns // MINUTE_NS) * MINUTE_NS, to_ns - to_ns % MINUTE_NS if to_ns < _END_NS else _END_NS)
     with ThreadPoolExecutor(1, "replay-reader") as reader:
         tapes = open_tapes(folder, site, machines, zone, conflicts, reader)
-        window = _replay(machines, said, tapes, totals, conflicts, zone, progress)
+        window = _replay(machines, declared, tapes, totals, conflicts, zone, progress)
     return ReplayResult(
-        site, machines, window, totals, conflicts.all(), sum(tape.rows_read for tape in tapes), orders_of(said)
+        site, machines, window, totals, conflicts.all(), sum(tape.rows_read for tape in tapes), orders_of(declared)
     )
 
 
 def _replay(
     machines: Mapping[str, Machine],
-    said: Mapping[str, tuple[Declaration, ...]],
+    declared: Mapping[str, tuple[Declaration, ...]],
     tapes: list[Tape],
     totals: Totals,
     conflicts: Conflicts,
@@ -95,7 +95,7 @@ def _replay(
     first_ns = min((tape.first_ns for tape in live if tape.first_ns is not None), default=0)
     if not live:
         return None
-    last_ns = _Run(machines, said, live, totals, conflicts, progress).go(first_ns)
+    last_ns = _Run(machines, declared, live, totals, conflicts, progress).go(first_ns)
     _early_ends(live, last_ns, zone, conflicts)
     window = Period(max(first_ns - first_ns % MS_NS, totals.from_ns), min(last_ns, totals.to_ns))
     if window.end_ns > window.start_ns:
@@ -104,37 +104,39 @@ def _replay(
     return None
 
 
-def orders_of(said: Mapping[str, tuple[Declaration, ...]]) -> dict[str, tuple[OrderPeriod, ...]]:
-    """Each machine's orders; machines of which none was said are not in it."""
-    return {name: order_periods(told) for name, told in said.items() if any(item.field == "order" for item in told)}
+def orders_of(declared: Mapping[str, tuple[Declaration, ...]]) -> dict[str, tuple[OrderPeriod, ...]]:
+    """Each machine's orders; machines without declared orders are left out."""
+    return {
+        name: order_periods(items) for name, items in declared.items() if any(item.field == "order" for item in items)
+    }
 
 
 def _recorded(machine: Machine) -> Machine:
-    """The machine as a recording shows it: when a counter was looked at is told by its rows, not by a polling period."""
-    told = {role: replace(counter, poll_ns=0) for role, counter in machine.pieces.counters().items()}
-    return replace(machine, pieces=replace(machine.pieces, **told))  # type: ignore[arg-type]  # roles are its fields
+    """The machine for a recording: the rows of a counter say when it was polled, not the configured period."""
+    counters = {role: replace(counter, poll_ns=0) for role, counter in machine.pieces.counters().items()}
+    return replace(machine, pieces=replace(machine.pieces, **counters))  # type: ignore[arg-type]  # roles are its fields
 
 
 class _Run:
-    """One pass over the files. The carry of each machine lives here."""
+    """One pass over the files. Holds the engine state of each machine."""
 
     def __init__(
         self,
         machines: Mapping[str, Machine],
-        said: Mapping[str, tuple[Declaration, ...]],
+        declared: Mapping[str, tuple[Declaration, ...]],
         tapes: list[Tape],
         totals: Totals,
         conflicts: Conflicts,
         progress: Progress | None,
     ) -> None:
-        self._machines, self._said, self._tapes, self._totals = machines, dict(said), tapes, totals
+        self._machines, self._declared, self._tapes, self._totals = machines, dict(declared), tapes, totals
         self._conflicts, self._progress = conflicts, progress
         self._states = {name: engine.start() for name in machines}
-        self._orders = orders_of(said)
+        self._orders = orders_of(declared)
         self._odd: dict[str, tuple[tuple[int, str, int, int], ...]] = {}
 
     def go(self, first_ns: int) -> int:
-        """To the files' end; the time of the last sample [ns]."""
+        """Runs to the end of the files; returns the time of the last sample [ns]."""
         position = first_ns
         while True:
             until = (position // BLOCK_NS + 1) * BLOCK_NS
@@ -155,8 +157,8 @@ class _Run:
         samples = self._take(until_ns)
         self._totals.observations.observe_polling(self._machines, samples)
         for name, machine in self._machines.items():
-            told = self._said.pop(name, ())
-            found = engine.step(machine, self._states[name], samples, told, until_ns, send_until_ns)
+            news = self._declared.pop(name, ())
+            found = engine.step(machine, self._states[name], samples, news, until_ns, send_until_ns)
             self._collect(
                 found, self._states[name].settled_ns, until_ns if send_until_ns == _END_NS else found.settled_ns
             )
@@ -193,7 +195,7 @@ class _Run:
             self._report_unpaired(name, machine, found.state)
 
     def _report_unpaired(self, name: str, machine: Machine, state: engine.EngineState) -> None:
-        """Halves of pairs that are left over in the end."""
+        """Reports halves of pairs that are left over at the end."""
         _, after = count_all(machine.pieces, state.counters, state.rows)
         ahead = after["left"].waiting if "left" in after else 0
         if ahead:
@@ -204,7 +206,7 @@ class _Run:
         return {tag: rows for tape in self._tapes for tag, rows in tape.take(until_ns).items()}
 
     def _report_oddities(self, name: str, odd: tuple[tuple[int, str, int, int], ...]) -> None:
-        """Counter steps that were not plainly forward, each once (a block may see them again)."""
+        """Reports counter steps that were not plainly forward, each once (a later block may contain them too)."""
         before = set(self._odd.get(name, ()))
         zone = self._machines[name].calendar.zone
         for t_ns, kind, old, new in dict.fromkeys(odd):
@@ -215,7 +217,7 @@ class _Run:
 
 
 def _early_ends(tapes: list[Tape], last_ns: int, zone: tzinfo, conflicts: Conflicts) -> None:
-    """Files that end well before the others: what they said last is taken to hold."""
+    """Notes files that end well before the others: their last values are taken to hold."""
     for tape in tapes:
         if tape.last_ns is not None and tape.last_ns < last_ns - _EARLY_NS:
             conflicts.add(

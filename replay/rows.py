@@ -1,4 +1,4 @@
-"""From sums to rows with KPIs: the only step that divides, and the last one."""
+"""Rows with KPIs from sums: the last step, and the only one that divides."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
@@ -43,8 +43,7 @@ def plan(result: ReplayResult, by: Sequence[str], wanted: CalendarClass = Calend
 
 
 def _parts(result: ReplayResult, window: Period, *, apart: bool) -> Iterator[tuple[str, str, int, int]]:
-    """Machine, order, start and end of the parts of the window: by order where that is asked for, else each machine's
-    whole window."""
+    """Machine, order, start and end of the parts of the window: by order if wanted, else each machine's whole window."""
     whole = (OrderPeriod("", window.start_ns, window.end_ns),)
     for name in result.machines:
         for item in result.orders.get(name, whole) if apart else whole:
@@ -143,7 +142,7 @@ def _numbers(sums: Int64, scheduled_ms: int | None, all_ms: int | None, formula:
 
 
 def rejects(row: Mapping[str, Any]) -> int | None:
-    """Rejected pieces of a row; None where nobody judged any."""
+    """Rejected pieces of a row; None where none was judged."""
     found: int = row["pieces_startup_reject"] + row["pieces_process_reject"]
     return found if row["pieces_judged"] or not row["pieces_total"] else None
 
@@ -165,7 +164,7 @@ def losses(result: ReplayResult) -> list[dict[str, Any]]:
 
 
 def stop_row(kept: RankedStop, zone: ZoneInfo) -> dict[str, Any]:
-    """A stop in the words of `oee`. ms: its whole length, of one that has not ended up to the last sample."""
+    """A stop as a JSON object. ms: its whole length, of one that has not ended up to the last sample."""
     stop = kept.stop
     return {
         "machine": stop.machine,

@@ -1,6 +1,6 @@
-"""What the engine offers, added up as it comes: sums by key, the longest stops, and what a picture of days needs.
+"""The engine's output, added up as it comes: sums by key, the longest stops, and the data for pictures of days.
 
-Everything here grows with days, shifts and products, not with samples, minutes or stops.
+Memory grows with days, shifts and products, not with samples, minutes or stops.
 """
 
 import heapq
@@ -43,7 +43,7 @@ class FactsKey(NamedTuple):
 
 
 class OrderKey(NamedTuple):
-    """A key, and the order that was worked on; "" is none."""
+    """A facts key and the order that was worked on; "" for none."""
 
     machine: str
     business_date: int
@@ -154,7 +154,7 @@ class Totals:
         self._keep(machine, select_stops(waiting, final), settled_ns)
 
     def close(self, machine: Machine, end_ns: int) -> None:
-        """Nothing more will come of that machine; what has not ended lasts until `end_ns`."""
+        """Ends a machine: stops that have not ended last until `end_ns`."""
         self._keep(machine, self._open.pop(machine.id, no_stops(machine.id)), end_ns)
 
     def stops(self) -> list[RankedStop]:
@@ -225,7 +225,7 @@ class Totals:
 
 
 def _latest(stops: Stops) -> Stops:
-    """Each stop once, as it was told last, in order of time."""
+    """The latest revision of each stop, in order of time."""
     order = np.argsort(stops.start_ns, kind="stable")
     start_ns = stops.start_ns[order]
     return select_stops(stops, order[np.append(start_ns[1:] != start_ns[:-1], True)] if len(order) else order)
@@ -260,7 +260,7 @@ def _key(table: Facts | Losses, row: int) -> FactsKey:
 
 
 def only_pieces(facts: Facts) -> Facts:
-    """The same rows without time: what the very last sample counted, when no time comes after it."""
+    """The same rows without time: the pieces that the last sample counted, after which there is no time."""
     sums = facts.sums.copy()
     for name in FACT_COLUMNS:
         if name.endswith("_ms") or name in ("stops", "failures"):

@@ -49,8 +49,8 @@ class Stops:
         columns = (self.reason, self.by, self.product, self.to_product, self.revision)
         ends = [None if end_ns == OPEN_NS else end_ns for end_ns in self.end_ns.tolist()]
         return [
-            Stop(self.machine, str(start_ns // MS_NS), start_ns, end_ns, _STATES[code], *told)
-            for start_ns, end_ns, code, *told in zip(
+            Stop(self.machine, str(start_ns // MS_NS), start_ns, end_ns, _STATES[code], *texts)
+            for start_ns, end_ns, code, *texts in zip(
                 self.start_ns.tolist(), ends, self.state.tolist(), *(column.tolist() for column in columns), strict=True
             )
         ]

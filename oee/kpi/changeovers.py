@@ -1,9 +1,9 @@
-"""Changeovers: how long it takes from one product to another, from the stops that say so.
+"""Changeovers: how long it takes from one product to another, computed from stops. Pure.
 
 A changeover begins with a stop in state `setup` that names both products. What follows without a run between belongs
-to it up to its last `setup` stretch: the schedule cuts a set-up into several stops, and an alarm or a declared
+to it up to its last `setup` interval: the schedule cuts a set-up into several stops, and an alarm or a declared
 reason inside it keeps its own class. Its length is the time in state `setup` (what the availability loss is made of);
-the whole way from the last old piece to the first good new one is kept beside it.
+the elapsed time from the last old piece to the first good new one is kept beside it.
 
 Source of the definition: S. Shingo, A Revolution in Manufacturing: the SMED System (1985), last good piece of one
 product to first good piece of the next.
@@ -37,7 +37,7 @@ class PairTimes:
     """Changeovers from one product to another on one machine, of their time in state `setup` [ms].
 
     p90_ms: 90th percentile, linear between neighbours (type 7 of Hyndman and Fan 1996). spread: p90 / median [1],
-    above about 1.5 no standard is followed; None for fewer than three changeovers or a median of 0.
+    above about 1.5 there is no standard procedure; None for fewer than three changeovers or a median of 0.
     """
 
     machine: str
@@ -53,8 +53,8 @@ class PairTimes:
 
 @dataclass(frozen=True)
 class SetupTimes:
-    """changeovers: in order of machine and time. unpaired, unpaired_ms: set-up stretches that belong to no known
-    pair of products (the machine said `setup` by itself); still_open: changeovers that have not ended.
+    """changeovers: in order of machine and time. unpaired, unpaired_ms: set-up intervals that belong to no known
+    pair of products (the machine reported `setup` itself); still_open: changeovers that have not ended.
     """
 
     changeovers: tuple[Changeover, ...]
@@ -64,7 +64,7 @@ class SetupTimes:
 
 
 def changeovers(stops: Iterable[Stop], calendars: Mapping[str, Calendar] | None = None) -> SetupTimes:
-    """The changeovers that these stops tell of.
+    """The changeovers in these stops.
 
     stops: in any order; of equal ids the highest revision counts, and vanished ones do not.
     calendars: by machine; where given, only scheduled time counts, as in the facts.

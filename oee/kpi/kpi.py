@@ -1,8 +1,8 @@
-"""KPIs: the only place where two numbers are divided to get a ratio.
+"""KPIs: the only place where two numbers are divided to get a ratio. Pure.
 
 A KPI is a function of summed facts of *scheduled* time. Undefined is None with a reason, never 0
-and never 1; nothing is clamped. Rows of `KPIS` carry what a reader needs to check them, and the
-documentation page, the API and the console are made from this table.
+and never 1; nothing is clamped. Rows of `KPIS` contain what a reader needs to check them; the documentation page, the
+API and the console are generated from this table.
 
 Sources: "ISO" is ISO 22400-2:2014 as cited by OPC 40001-1 (2022) and OPC 40501-1 (2020), since KPIs there are
 a family of variants; "Nakajima" is S. Nakajima, Introduction to TPM (1988); "Vorne" is Vorne Industries, OEE Fast
@@ -29,7 +29,7 @@ class _Undefined(Exception):  # a signal within this file, not an error
 class Terms:
     """Sums of scheduled time, named as in ISO 22400-2. Times [ms], ideal times [ms], pieces.
 
-    scheduled_ms: what the calendar planned in the window, None where it cannot be told (a group by product).
+    scheduled_ms: what the calendar planned in the window, None where it is not defined (a group by product).
     all_ms: the window's whole length, None likewise.
     """
 
@@ -52,7 +52,7 @@ class Terms:
 
     @property
     def unknown_ms(self) -> int:
-        """U: scheduled time of which nothing is known, from the calendar, so that silence counts."""
+        """U: scheduled time of which nothing is known. It comes from the calendar, so that a silent machine counts."""
         if self.scheduled_ms is None:
             raise _Undefined("no_calendar")
         return self.scheduled_ms - self.busy_ms - self.sums["planned_stop_ms"]
@@ -99,8 +99,8 @@ def _quality(t: Terms) -> float:
 
 
 def _oee(t: Terms) -> float:
-    """A factor of 0 makes the product 0 whatever an undefined one would have been: a machine that was
-    wanted, watched and made nothing has an OEE of 0, as both bounds say; one that nobody watched has none.
+    """A factor of 0 makes the product 0 whatever an undefined one would have been: a machine that was scheduled and
+    watched and made nothing has an OEE of 0, as both bounds say; one that was not watched has none.
     """
     product, undefined = 1.0, None
     for factor in (_availability, _performance, _quality):
@@ -321,7 +321,7 @@ ORDER_KPIS: Final[tuple[Kpi, ...]] = (
 
 @dataclass(frozen=True)
 class KpiResult:
-    """values: KPI key to value or None; why_null: the reason's key for each None; flags: what a reader must be told
+    """values: KPI key to value or None; why_null: the reason's key for each None; flags: warnings for the reader
     (`performance_above_1`: an ideal time or a counter is wrong; `more_than_scheduled`: more time than the calendar).
     """
 
@@ -358,9 +358,9 @@ def compute(
     """The KPIs of these sums of scheduled time.
 
     sums: by column name, or int64[33] in the order of `FACT_COLUMNS`.
-    scheduled_ms: time that the calendar planned in the window; None where it cannot be told.
+    scheduled_ms: time that the calendar planned in the window; None where it is not defined.
     all_ms: the window's length; None where it makes no sense.
-    only: keys of those that are wanted. The flags are told whatever is wanted.
+    only: keys of the KPIs that are wanted. The flags are always computed.
     """
     given = terms(sums, scheduled_ms=scheduled_ms, all_ms=all_ms, formula=formula)
     values, why = _values((_BY_KEY[key] for key in only), given)
@@ -388,7 +388,7 @@ def _values(table: Iterable[Kpi], given: Terms) -> tuple[dict[str, float | None]
 def compute_order(sums: Mapping[str, int] | Int64, order_ms: int | None) -> KpiResult:
     """`ORDER_KPIS` of the sums of what was done for one order.
 
-    order_ms: from its start to its end; None where that cannot be told (no order, or a part of one).
+    order_ms: from its start to its end; None where it is not defined (no order, or a part of one).
     """
     given = replace(terms(sums, scheduled_ms=None, all_ms=None), order_ms=order_ms or 0)
     return KpiResult(*_values(ORDER_KPIS, given), ())

@@ -1,7 +1,7 @@
-"""Learned ideal times: what a machine has shown that it can do, proposed with evidence, never applied by itself.
+"""Learned ideal times: what a machine has proved that it can do, proposed with evidence, never applied by itself. Pure.
 
 The proposal is the centre of the *fastest repeatable* cycle, not the mean (which would make performance about 100 %
-for ever) and not the record (which one double count sets):
+for ever) and not the record (which a single double count would set):
 
 1. Cycles are spans of k counts without a stop between, divided by k. A poll sees a count up to a period late, which
    blurs a span by one period either way; k is chosen so that this is a tenth of the span.
@@ -12,7 +12,7 @@ for ever) and not the record (which one double count sets):
    third; slow cycles and stops lie on the other side.
 4. The mean of the spans within the band around the top, taken again until it stays, is the cycle.
 
-Where a count takes no longer than a poll, single slow cycles cannot be told apart and lengthen the proposal by their
+Where a count takes no longer than a poll, single slow cycles cannot be distinguished and lengthen the proposal by their
 share times their delay. A mode broader than a quarter, or one that holds less than a fifth of the spans, is none.
 """
 

@@ -1,4 +1,4 @@
-"""Where the time went: from all time to fully productive time, and the six big losses.
+"""Where the time went: from all time to fully productive time, and the six big losses. Pure.
 
 The waterfall takes losses from a total until the next total is left, in ideal-time microseconds and in pieces:
 
@@ -13,11 +13,11 @@ The waterfall takes losses from a total until the next total is left, in ideal-t
                         not_judged                                   = fully_productive
 
 Integers throughout, so every total is exactly the one before it less its losses. Two losses are residuals: `unknown`
-(what the calendar planned and nobody accounts for) and `slow_cycles` (running time less ideal time), so an ideal time
+(scheduled time that no state accounts for) and `slow_cycles` (running time less ideal time), so an ideal time
 that is too long makes `slow_cycles` negative. That is shown and flagged, never clamped.
 
-Pieces: stopping loses none (None, as zero); pieces made outside the schedule, unwatched ones and rejects are taken away
-where they belong. What lost time would have made is not among them: whoever wants that divides by an ideal time.
+Pieces: stopping loses none (None, as zero); pieces made outside the schedule, unwatched ones and rejects are subtracted
+at their row. What could have been made in lost time is not among them: divide by an ideal time for that.
 
 Sources: S. Nakajima, Introduction to TPM (1988) for the six big losses; Vorne Industries, OEE Fast Guide, for the
 waterfall and the names in brackets of `BIG_LOSSES`.
@@ -47,7 +47,7 @@ TOTALS: Final = (
 
 @dataclass(frozen=True)
 class WaterfallRow:
-    """One step. group: "" for a total, else which factor loses it (`unknown`: none, since nobody knows);
+    """One step. group: "" for a total, else the factor that it reduces (`unknown`: none);
     of: for a loss the total that it is taken from. us: time or ideal time [us]; pieces: None for lost time.
     """
 
@@ -62,7 +62,7 @@ class WaterfallRow:
 class Waterfall:
     """Rows from the top down, totals and losses.
 
-    running_unscheduled_us: running and minor stops in breaks and outside shifts, which no factor counts [us].
+    running_unscheduled_us: running and minor stops in breaks and outside shifts, which count in no factor [us].
     flags: `more_than_scheduled` (unknown time is negative: more was recorded than planned), `slow_cycles_negative`
       (pieces came faster than their ideal time: it, or the counter, is wrong).
     """
@@ -172,14 +172,16 @@ def _performance_rows(t: Terms) -> tuple[WaterfallRow, ...]:
 
 def _quality_rows(t: Terms) -> tuple[WaterfallRow, ...]:
     lost = ("startup_reject", "process_reject", "rework")
-    told_us = t["ideal_good_us"] + sum(t[f"ideal_{cause}_us"] for cause in lost)
-    told = t["pieces_good"] + sum(t[f"pieces_{cause}"] for cause in lost)
+    judged_us = t["ideal_good_us"] + sum(t[f"ideal_{cause}_us"] for cause in lost)
+    judged = t["pieces_good"] + sum(t[f"pieces_{cause}"] for cause in lost)
     return (
         *(
             WaterfallRow(cause, "quality", "net_operating", t[f"ideal_{cause}_us"], t[f"pieces_{cause}"])
             for cause in lost
         ),
-        WaterfallRow("not_judged", "unknown", "net_operating", t["ideal_total_us"] - told_us, t["pieces_total"] - told),
+        WaterfallRow(
+            "not_judged", "unknown", "net_operating", t["ideal_total_us"] - judged_us, t["pieces_total"] - judged
+        ),
         WaterfallRow("fully_productive", "", "", t["ideal_good_us"], t["pieces_good"]),
     )
 

@@ -1,8 +1,8 @@
-"""Orders: what was done for each, without an order in any fact's key.
+"""Orders: what was made for each, without an order in the key of facts. Pure.
 
-An order is said by people (`order`, from, until) and says nothing about what a machine did, so it is laid over the
-window when somebody asks: facts are additive over any cut of time, and a stretch of an order is one. The kernel is the
-same; the sums over all stretches are those of the window.
+An order is declared by people (`order`, from, until) and does not change what a machine did, so it is applied to the
+window at query time: facts are additive over any cut of time, and the periods of orders are one. The kernel is the same;
+the sums over all periods are those of the window.
 """
 
 from collections.abc import Iterable, Iterator
@@ -28,9 +28,9 @@ class OrderPeriod:
 
 def order_periods(declarations: Iterable[Declaration]) -> tuple[OrderPeriod, ...]:
     """The orders of one machine, one after the other and without gaps from the first on; edges are whole milliseconds."""
-    rows = values_over_time(effective(declarations), "order", -_FAR_NS)
-    told = [(max(t_ns - t_ns % MS_NS, 0), order.strip()) for t_ns, order in rows]
-    starts = [told[0], *(new for old, new in pairwise(told) if new[1] != old[1])]
+    values = values_over_time(effective(declarations), "order", -_FAR_NS)
+    rows = [(max(t_ns - t_ns % MS_NS, 0), order.strip()) for t_ns, order in values]
+    starts = [rows[0], *(new for old, new in pairwise(rows) if new[1] != old[1])]
     ends: list[int | None] = [t_ns for t_ns, _ in starts[1:]]
     return tuple(OrderPeriod(order, t_ns, end_ns) for (t_ns, order), end_ns in zip(starts, [*ends, None], strict=True))
 
@@ -38,7 +38,7 @@ def order_periods(declarations: Iterable[Declaration]) -> tuple[OrderPeriod, ...
 def facts_by_order(
     window: Window, orders: Iterable[OrderPeriod], start_ns: int, end_ns: int
 ) -> Iterator[tuple[str, Facts]]:
-    """Facts of `[start_ns, end_ns)` of the window, order by order; they add up to what `aggregate` says of all of it."""
+    """Facts of `[start_ns, end_ns)` of the window, order by order; they add up to the `aggregate` of all of it."""
     for item in orders:
         low, high = max(item.start_ns, start_ns), min(item.end_ns or end_ns, end_ns)
         if low < high:

@@ -1,7 +1,7 @@
-"""Pareto: which losses, machines, products or shifts cost most.
+"""Pareto: which losses, machines, products or shifts cost most. Pure.
 
-Stops count with their time, slow cycles and rejects with their ideal time, so that all are the same microseconds and
-can be put in one order. Only scheduled time counts.
+Stops count with their time, slow cycles and rejects with their ideal time, so that all are microseconds and can be
+ranked together. Only scheduled time counts.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from oee.model.states import CalendarClass, State
 
 BY: Final = ("state", "reason", "machine", "product", "shift")
 NOT_LOST: Final = (State.PLANNED_STOP, State.UNKNOWN)
-"""States that are no loss of busy time: planned stops are schedule losses, and of unknown time readers know more."""
+"""States that are no loss of busy time: planned stops are schedule losses, and unknown time comes from the calendar."""
 
 _REJECTS: Final = ("startup_reject", "process_reject", "rework")
 

@@ -1,7 +1,7 @@
-"""Roll-ups: machines, products, shifts and lines from summed terms, ratios last.
+"""Roll-ups: machines, products, shifts and lines from summed terms, ratios last. Pure.
 
-A total is never a mean of ratios: terms are added, and `oee.kpi.kpi` divides once. A line is one of two things, and says
-which: `parallel`, the sum of its machines, or `serial`, machines one after the other, whose time is the constraint's
+A total is never a mean of ratios: terms are added, and `oee.kpi.kpi` divides once. A line is one of two things:
+`parallel`, the sum of its machines, or `serial`, machines one after the other, whose time is the constraint's
 (an hour lost at the constraint is an hour lost to the line) and whose quality compounds over the stations (forty
 stations at 99 % give 66.9 %).
 """
@@ -18,13 +18,13 @@ from oee.model.states import CalendarClass
 
 COLUMNS: Final = ("machine", "product", "shift", "business_date")
 LINE_KPIS: Final = ("availability", "performance", "quality", "oee", "coverage", "utilization", "teep")
-"""What a serial line has. Times between failures or scrap ratios have no meaning for it that a term could say."""
+"""What a serial line has. Times between failures and scrap ratios are not defined for it."""
 
 
 @dataclass(frozen=True)
 class Station:
     """One machine's terms over the window: sums of scheduled time, int64[len(FACT_COLUMNS)], and the calendar's [ms]
-    (None where it cannot be told).
+    (None where it is not defined).
     """
 
     machine: str
@@ -96,10 +96,10 @@ def parallel(stations: Sequence[Station], formula: str = "nakajima") -> LineResu
 def serial(stations: Sequence[Station], constraint: str, formula: str = "nakajima") -> LineResult:
     """Machines one after the other: A, P and time from the constraint, Q the product of the stations' Q.
 
-    stations: those that belong to the line; a station that judges no pieces makes the line's Q null, so leave out
-      of `stations` what is known not to reject (and say so).
+    stations: those that belong to the line; a station that judges no pieces makes the line's Q null, so leave
+      stations that are known not to reject out of `stations` (and say so).
     constraint: a station's machine; "" or one that is not among them makes A, P and OEE null (`no_constraint`).
-    Coverage is the lowest of the stations': a line is watched as well as its worst station.
+    Coverage is the lowest of the stations': a line is only as well watched as its worst station.
     """
     own = _results(stations, formula)
     found = own.get(constraint)

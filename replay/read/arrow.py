@@ -1,6 +1,6 @@
-"""Columns of pyarrow as cells and times. Imported only where pyarrow is there.
+"""Columns of pyarrow as cells and times. Imported only where pyarrow is installed.
 
-Every function answers None for a column that holds something wrong or mixed: then the slow way looks at each cell.
+Every function returns None for a column with wrong or mixed values; then each cell is parsed by itself.
 """
 
 from typing import Any, Final

@@ -1,7 +1,7 @@
 """Cells of one column as values: an empty cell holds the last value, `?` is bad quality, anything else is the value.
 
-Two ways to the same result: with pyarrow whole columns at once, without it (and for a block in which something is
-wrong) cell by cell, which finds the line.
+Two ways to the same result: with pyarrow whole columns at once; without it, and for a block that contains an error, cell
+by cell, which finds the line.
 """
 
 import math
@@ -18,10 +18,10 @@ from replay.read.columns import Kind
 
 BAD_CELL: Final = "?"
 LARGEST: Final = 2**63
-"""What an int64 cannot hold is no reading of a register."""
+"""A value beyond int64 cannot come from a register."""
 _NO_NUMBERS: Final = frozenset({"nan", "-nan", "null", "none", "n/a", "na", "inf", "-inf", "infinity", "#n/a"})
 Report = Callable[[int, str, str], None]
-"""Told of a cell that cannot be used: row within the block, code, what stands there."""
+"""Called for a cell that cannot be used: row within the block, conflict code, the cell's text."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def from_text(texts: Sequence[str], kind: Kind, report: Report, *, comma: bool =
             else:
                 last = found
         values.append(last)
-    first = next((item for item in values if item is not None), 0)  # what stands where nothing good does: not looked at
+    first = next((item for item in values if item is not None), 0)  # a placeholder where no value is good; never used
     return Cells(column([first if item is None else item for item in values]), quality, present)
 
 

@@ -1,14 +1,14 @@
-"""From blocks of rows as they were recorded to changes in order of time.
+"""Cleaning: blocks of recorded rows become changes in order of time.
 
-Rows go on in time or they are left out, and said so:
+Rows that do not go on in time are left out and reported:
 
     one row ahead of its neighbours      left out itself (a glitch of the recorder's clock)
     rows earlier than the latest one     left out until time goes on (the clock was set back)
-    several rows of one time             one row, of each tag the last value told
+    several rows of one time             one row, the last value of each tag
     rows whose time cannot be read       left out
 
-Of a counter the row before each change stays too: it says when the counter was last looked at, and so how much it
-can have counted since.
+For a counter the row before each change is kept too: it says when the counter was last polled, and so how much it can
+have counted since.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ _LATEST_NS: Final = 4_102_444_800_000_000_000  # 2100
 
 @dataclass(frozen=True)
 class Raw:
-    """Rows as recorded. t_ns: `UNREADABLE` where a time could not be read (the reader has said so); lines: of each row;
+    """Rows as recorded. t_ns: `UNREADABLE` where a time could not be read (reported by the reader); lines: of each row;
     where None, the rows stand in consecutive lines from `line` on.
     """
 
@@ -53,7 +53,7 @@ class Chunk:
 
 
 class Cleaner:
-    """Goes through one file's blocks and remembers what the last row said."""
+    """Cleans the blocks of one file in order; keeps the last row of each tag between them."""
 
     def __init__(self, file: str, zone: ZoneInfo, conflicts: Conflicts, counters: frozenset[str] = frozenset()) -> None:
         self.file = file
@@ -61,7 +61,7 @@ class Cleaner:
         self._zone = zone
         self._conflicts = conflicts
         self._last_ns = UNREADABLE
-        self._held: dict[str, tuple[Any, int]] = {}
+        self._last: dict[str, tuple[Any, int]] = {}
 
     def clean(self, raw: Raw) -> Chunk | None:
         """The block's changes; None where no row of it is sound."""
@@ -83,23 +83,23 @@ class Cleaner:
         return bool((t_ns[1:] > t_ns[:-1]).all())
 
     def _sound(self, raw: Raw) -> NDArray[np.bool_]:
-        """Which rows can be used; says which cannot."""
+        """Which rows can be used; reports those that cannot."""
         t_ns = raw.t_ns
         keep = t_ns != UNREADABLE
         odd = keep & ((t_ns < _EARLIEST_NS) | (t_ns >= _LATEST_NS))
-        self._tell(raw, odd, "time_out_of_range")
+        self._report(raw, odd, "time_out_of_range")
         keep &= ~odd
         rows = np.flatnonzero(keep)
         times = np.concatenate([[self._last_ns], t_ns[rows], [_LATEST_NS]])
         ahead = (times[1:-1] > times[2:]) & (times[2:] > times[:-2]) & (times[1:-1] > times[:-2])
-        self._tell(raw, _at(rows[ahead], len(t_ns)), "clock_ahead")
+        self._report(raw, _at(rows[ahead], len(t_ns)), "clock_ahead")
         rows = rows[~ahead]
         latest = np.maximum.accumulate(np.concatenate([[self._last_ns], t_ns[rows]]))[:-1]
-        self._tell(raw, _at(rows[t_ns[rows] < latest], len(t_ns)), "clock_back")
-        self._tell(raw, _at(rows[t_ns[rows] == latest], len(t_ns)), "duplicate_time")
+        self._report(raw, _at(rows[t_ns[rows] < latest], len(t_ns)), "clock_back")
+        self._report(raw, _at(rows[t_ns[rows] == latest], len(t_ns)), "duplicate_time")
         return _at(rows[t_ns[rows] >= latest], len(t_ns))
 
-    def _tell(self, raw: Raw, which: NDArray[np.bool_], code: str) -> None:
+    def _report(self, raw: Raw, which: NDArray[np.bool_], code: str) -> None:
         rows = np.flatnonzero(which)
         if len(rows):
             row = int(rows[0])
@@ -107,7 +107,7 @@ class Cleaner:
             self._conflicts.add(self.file, raw.line_of(row), code, "time", when, count=len(rows))
 
     def _changes(self, tag: str, t_ns: Int64, cells: Cells, keep: NDArray[np.bool_] | None) -> Series:
-        """Rows that say something else than the row before them."""
+        """Rows that differ from the row before them."""
         value, quality, present = cells.value, cells.quality, cells.present
         if keep is not None:
             value, quality = value[keep], None if quality is None else quality[keep]
@@ -123,8 +123,8 @@ class Cleaner:
         np.not_equal(value[1:], value[:-1], out=differs[1:]) if value.dtype != object else _objects(value, differs)
         if quality is not None:
             differs[1:] |= quality[1:] != quality[:-1]
-        differs[0] = self._held.get(tag) != (_plain(value[0]), 0 if quality is None else int(quality[0]))
-        self._held[tag] = (_plain(value[-1]), 0 if quality is None else int(quality[-1]))
+        differs[0] = self._last.get(tag) != (_plain(value[0]), 0 if quality is None else int(quality[0]))
+        self._last[tag] = (_plain(value[-1]), 0 if quality is None else int(quality[-1]))
         if tag in self._counters:
             differs[:-1] |= differs[1:]
             differs[-1] = True

@@ -1,4 +1,4 @@
-"""Which columns a device's file may have, which of them the numbers depend on, and what may stand in them."""
+"""Columns of a device's file: which are known, which of them the numbers depend on, and their type."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,15 +33,15 @@ def counters_of(machines: Mapping[str, Machine]) -> frozenset[str]:
 
 
 def kind_of(site: Site, machines: Mapping[str, Machine], tag: str) -> Kind:
-    """What the site file says may stand in that tag's column; `any` where only the device knows."""
+    """The type of the tag's column according to the site file; `any` where only the device knows it."""
     if tag in counters_of(machines) or any(tag == machine.pieces.cavities for machine in machines.values()):
         return "number"
     device, _, name = tag.partition(".")
     model = site.devices[device].tags.get(name) if device in site.devices else None
-    told = getattr(model, "value_type", None)
+    value_type = getattr(model, "value_type", None)
     if name == ONLINE:
         return "number"
-    return "any" if told is None else "text" if told == "string" else "number"
+    return "any" if value_type is None else "text" if value_type == "string" else "number"
 
 
 def match(

@@ -1,4 +1,4 @@
-"""What is wrong with recorded input: where, which value, what was done about it and what to do next."""
+"""Conflicts: errors in recorded input, with place, value, what was done about it and what to do next."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -9,11 +9,11 @@ Severity = Literal["conflict", "note"]
 
 @dataclass(frozen=True)
 class Conflict:
-    """One kind of thing wrong in one column of one file, at its first occurrence.
+    """One kind of error in one column of one file, at its first occurrence.
 
     file: name within the samples' folder; line: from 1, in a Parquet file the row, 0 where the whole file is meant.
     key: the column (or machine) meant; value: what stands there; count: how often it occurs.
-    severity: a `note` was understood beyond doubt and does not change the exit status.
+    severity: a `note` was read without doubt and does not change the exit status.
     Has the shape of `words.ComplaintLike`.
     """
 
@@ -38,7 +38,7 @@ class Conflict:
 
 
 class Conflicts:
-    """Gathers conflicts; the same thing in the same column of a file is told once, with its count."""
+    """Collects conflicts; the same error in the same column of a file is reported once, with its count."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, str, str], Conflict] = {}

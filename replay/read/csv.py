@@ -26,7 +26,7 @@ try:
     import pyarrow.csv as pacsv
 
     from replay.read import arrow
-except ImportError:  # works without it, some twenty times slower
+except ImportError:  # works without it, about twenty times slower
     pa = None
 
 _BLOCK_BYTES: Final = 16_000_000
@@ -104,8 +104,8 @@ class CsvFile:
             return None
         if not table.num_rows or table.num_rows != block.count(b"\n"):
             return None
-        told = arrow.times(table.column(str(columns.time)).chunk(0))
-        if told is None:
+        times = arrow.times(table.column(str(columns.time)).chunk(0))
+        if times is None:
             return None
         cells: dict[str, Cells] = {}
         for position, (tag, kind) in columns.tags.items():
@@ -114,7 +114,7 @@ class CsvFile:
                 return None
             cells[tag] = found
         first = table.column(str(columns.time))[0].as_py()
-        return Raw(self._shift(*told, first, line), cells, line)
+        return Raw(self._shift(*times, first, line), cells, line)
 
     def _shift(self, t_ns: Int64, style: Style, first: str, line: int) -> Int64:
         """Times of one style as UTC, their zone noted."""
@@ -129,7 +129,7 @@ class CsvFile:
         return t_ns
 
     def _slow(self, block: bytes, columns: Columns, line: int, *, cut: bool) -> Raw:
-        """Row by row, telling of each thing that is wrong."""
+        """Row by row, reporting each error."""
         rows: list[Sequence[str]] = []
         lines: list[int] = []
         written = block.decode("utf-8", "replace").split("\n")

@@ -1,7 +1,7 @@
-"""`declarations.csv`: what people said, as `oee.model.declarations`.
+"""`declarations.csv`: declarations of people, as `oee.model.declarations`.
 
 Columns id, made, machine, start, end, field, value, who, product, supersedes, in any order; machine, start, field and
-value are required. Without `made` a later line counts as said later; without `end` it holds until further notice.
+value are required. Without `made` a later line counts as made later; without `end` it holds until further notice.
 """
 
 import csv
@@ -29,7 +29,7 @@ _FAR_NS: Final = 2**62
 def read(
     folder: Path, site: Site, machines: Mapping[str, Machine], zone: ZoneInfo, conflicts: Conflicts
 ) -> dict[str, tuple[Declaration, ...]]:
-    """The declarations by machine; empty without such a file. What cannot stand is left out, and told."""
+    """The declarations by machine; empty without such a file. What is invalid is left out and reported."""
     path = folder / FILE
     if not path.exists():
         return {}
@@ -46,21 +46,23 @@ def read(
         conflicts.add(FILE, 1, "missing_column", ", ".join(missing), machines="")
         return {}
     found: dict[str, list[tuple[int, Declaration]]] = {}
-    said_ns = 0
+    latest_ns = 0
     for row in rows:
         line = rows.line_num
-        item = _declaration({name: (row.get(name) or "").strip() for name in _COLUMNS}, line, said_ns, zone, conflicts)
+        item = _declaration(
+            {name: (row.get(name) or "").strip() for name in _COLUMNS}, line, latest_ns, zone, conflicts
+        )
         if item is None or not _known(item, line, site, machines, conflicts):
             continue
-        said_ns = item.made_ns
+        latest_ns = item.made_ns
         found.setdefault(item.machine, []).append((line, item))
-    for told in found.values():
-        _overlaps(told, conflicts)
-    return {machine: tuple(item for _, item in told) for machine, told in found.items()}
+    for items in found.values():
+        _overlaps(items, conflicts)
+    return {machine: tuple(item for _, item in items) for machine, items in found.items()}
 
 
 def _declaration(
-    row: Mapping[str, str], line: int, said_ns: int, zone: ZoneInfo, conflicts: Conflicts
+    row: Mapping[str, str], line: int, latest_ns: int, zone: ZoneInfo, conflicts: Conflicts
 ) -> Declaration | None:
     times: dict[str, int | None] = {}
     for name in ("made", "start", "end"):
@@ -82,7 +84,7 @@ def _declaration(
     made_ns = times["made"]
     return Declaration(
         row["id"] or f"line-{line:06}",
-        said_ns + 1 if made_ns is None else made_ns,
+        latest_ns + 1 if made_ns is None else made_ns,
         row["machine"],
         start_ns,
         end_ns,
@@ -95,7 +97,7 @@ def _declaration(
 
 
 def _known(item: Declaration, line: int, site: Site, machines: Mapping[str, Machine], conflicts: Conflicts) -> bool:
-    """Whether machine and value exist. An unknown reason or product is told, and stands as it is written."""
+    """Whether machine and value exist. An unknown reason or product is reported and used as written."""
     if item.machine not in machines:
         conflicts.add(FILE, line, "unknown_machine", "machine", item.machine, machines=", ".join(machines))
         return False
@@ -113,14 +115,14 @@ def _known(item: Declaration, line: int, site: Site, machines: Mapping[str, Mach
     return True
 
 
-def _overlaps(told: list[tuple[int, Declaration]], conflicts: Conflicts) -> None:
-    """Two that speak of the same time and field, where neither replaces the other: the later said wins, and it is told.
+def _overlaps(items: list[tuple[int, Declaration]], conflicts: Conflicts) -> None:
+    """Reports two declarations of the same time and field of which neither replaces the other: the later one wins.
 
-    A product or order without an end gives way to the next one; that is how they are said.
+    A product or order without an end gives way to the next one; that is how they are declared.
     """
-    standing = {item.id for item in effective(item for _, item in told)}
+    standing = {item.id for item in effective(item for _, item in items)}
     latest: dict[tuple[str, str], Declaration] = {}
-    for line, item in sorted(told, key=lambda pair: pair[1].start_ns):
+    for line, item in sorted(items, key=lambda pair: pair[1].start_ns):
         if item.id not in standing or not item.value:
             continue
         key = (item.field, item.product)

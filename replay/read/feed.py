@@ -1,6 +1,6 @@
-"""Files side by side: what each device's file brings up to a time.
+"""The files of a replay, read side by side up to a time.
 
-One thread reads and cleans a block ahead while the engine works on the one before; NumPy and pyarrow let it.
+One thread reads and cleans a block ahead while the engine works on the one before: NumPy and pyarrow release the GIL.
 """
 
 from collections.abc import Iterator, Mapping
@@ -29,7 +29,7 @@ class RecordedFile(Protocol):
 
 
 class Tape:
-    """One file on its way through. last_ns: everything up to and with it has been read, None before the first row."""
+    """One file, read block by block. last_ns: everything up to and including it has been read, None before the first row."""
 
     def __init__(self, source: RecordedFile, size: int, cleaner: Cleaner, reader: Executor) -> None:
         self.name = source.name
@@ -84,7 +84,7 @@ class Tape:
 def open_tapes(
     folder: Path, site: Site, machines: Mapping[str, Machine], zone: ZoneInfo, conflicts: Conflicts, reader: Executor
 ) -> list[Tape]:
-    """The files of the site's devices; a device in use without a file and a file of no device are told."""
+    """The files of the site's devices; a device in use without a file and a file of no device are reported."""
     needed = {tag.partition(".")[0] for tag in used_tags(machines)}
     tapes = []
     for device in site.devices:

@@ -36,7 +36,7 @@ class ParquetFile:
         self.share = 0.0
 
     def blocks(self) -> Iterator[Raw]:
-        """The file's rows in its own order. What cannot be read ends them, and is told."""
+        """The file's rows in its own order. An unreadable part ends them and is reported."""
         row = 1
         try:
             with pq.ParquetFile(self.path, pre_buffer=False) as file:

@@ -92,7 +92,7 @@ def trend(bars: Sequence[Bar], percents: Sequence[str]) -> str:
 
 
 def day_strip(totals: Totals, machine: Machine, day: date, zone: ZoneInfo) -> str:
-    """One local day: what each five minutes were mostly spent on; paler outside the schedule."""
+    """One local day: the main state of each five minutes; paler outside the schedule."""
     midnight = datetime.combine(day, datetime.min.time(), zone)
     start_ns, end_ns = to_ns(midnight), to_ns(midnight + timedelta(days=1))
     states = _states(totals, machine.id, start_ns // BIN_NS, end_ns // BIN_NS)
@@ -104,7 +104,7 @@ def day_strip(totals: Totals, machine: Machine, day: date, zone: ZoneInfo) -> st
         )
         if code != CalendarClass.SCHEDULED
     ]
-    for x, wide in off:  # nobody asks why a machine stands still then
+    for x, wide in off:  # a standstill outside the schedule is not shown
         part = states[round(x) : round(x + wide)]
         part[part != State.RUNNING] = _NOTHING
     edges = np.flatnonzero(np.append(True, states[1:] != states[:-1])).tolist()

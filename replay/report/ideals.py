@@ -1,4 +1,4 @@
-"""Ideal times that machines have shown, beside those in force: proposals, never applied."""
+"""Learned ideal times beside those in force: proposals, never applied."""
 
 from dataclasses import asdict
 from typing import Any, Final
@@ -13,7 +13,7 @@ _FAR_OFF: Final = 0.05
 
 
 def ideal_times(result: ReplayResult) -> list[dict[str, Any]]:
-    """For each machine and product what is set and what the fastest repeatable cycles propose. Nothing is applied."""
+    """For each machine and product the ideal time in force and the proposal from the fastest repeatable cycles."""
     best: dict[tuple[str, str], Proposal] = {}
     for (machine, product, per_count), runs in sorted(result.totals.observations.runs.items()):
         found = learn(runs.split(), per_count=per_count, poll_ns=poll_ns(result, machine))
@@ -44,7 +44,7 @@ def _ideal(result: ReplayResult, machine: str, product: str, proposal: Proposal)
 
 
 def poll_ns(result: ReplayResult, machine: str) -> int:
-    """How far apart the counter was looked at: as the recording shows, else as the site file says [ns]."""
+    """The polling period of the counter: as the recording shows, else as the site file says [ns]."""
     if machine in result.totals.observations.poll_ns:
         return result.totals.observations.poll_ns[machine]
     counter = next(iter(result.machines[machine].pieces.needed()), None)
@@ -59,7 +59,7 @@ def seconds(us: int | None, lang: str) -> str:
     return words.say("duration.s", lang, n=words.number(us / 1_000_000, lang, 2))
 
 
-def told_set(row: dict[str, Any], lang: str) -> str:
+def ideal_in_force(row: dict[str, Any], lang: str) -> str:
     """The ideal time in force and where it comes from."""
     if row["set_us"] is None:
         return seconds(None, lang)
@@ -67,7 +67,7 @@ def told_set(row: dict[str, Any], lang: str) -> str:
 
 
 def differs(row: dict[str, Any]) -> bool:
-    """Whether what the machine has shown is far from what is set."""
+    """Whether the proposal is far from the ideal time in force."""
     if row["proposed_us"] is None or row["set_us"] is None:
         return False
     proposed, in_force = int(row["proposed_us"]), int(row["set_us"])

@@ -1,6 +1,6 @@
 """Where the time went and what changeovers cost: waterfalls, the six big losses, changeovers by pair of products.
 
-Plain values, in the words of `oee`, for the JSON, the terminal and the page alike.
+Plain values for the JSON object, the terminal and the page.
 """
 
 from dataclasses import asdict
@@ -22,8 +22,14 @@ def six_losses(result: ReplayResult, formula: str) -> list[dict[str, Any]]:
     for name in result.machines:
         for loss in six_big_losses(waterfall_of(result, name, formula)):
             parts = {row.key: row.us for row in loss.parts}
-            told = {"number": loss.number, "loss": loss.key, "group": loss.group, "us": loss.us, "pieces": loss.pieces}
-            out.append({"machine": name, **told, "parts": parts})
+            numbers = {
+                "number": loss.number,
+                "loss": loss.key,
+                "group": loss.group,
+                "us": loss.us,
+                "pieces": loss.pieces,
+            }
+            out.append({"machine": name, **numbers, "parts": parts})
     return out + [_together([row for row in out if row["number"] == number]) for number in range(1, 7) if out]
 
 
@@ -70,17 +76,17 @@ def changeover_pairs(result: ReplayResult) -> list[dict[str, Any]]:
 
 def orders(result: ReplayResult, formula: str) -> list[dict[str, Any]]:
     """What was done for each order on each machine: a row as by machine and order, with `start` and `end` as they were
-    said (`end` null: it has not ended)."""
+    edges (`end` null: it has not ended)."""
     zone = ZoneInfo(result.site.timezone)
-    said: dict[tuple[str, str], tuple[int, int | None]] = {}
+    edges: dict[tuple[str, str], tuple[int, int | None]] = {}
     for machine, items in result.orders.items():
         for item in items:
-            first_ns, _ = said.get((machine, item.order), (item.start_ns, None))
-            said[(machine, item.order)] = (first_ns, item.end_ns)
+            first_ns, _ = edges.get((machine, item.order), (item.start_ns, None))
+            edges[(machine, item.order)] = (first_ns, item.end_ns)
     out = []
     for row in rows(result, ("machine", "order"), formula):
         if row.get("order"):
-            start_ns, end_ns = said[(row["machine"], row["order"])]
+            start_ns, end_ns = edges[(row["machine"], row["order"])]
             times = {"start": iso(start_ns, zone), "end": None if end_ns is None else iso(end_ns, zone)}
             out.append({"machine": row["machine"], "order": row["order"], **times} | row)
     return out

@@ -1,4 +1,4 @@
-"""Everything that a replay came to as one object of plain values."""
+"""The result of a replay as one object of plain values, for `--json`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,14 +20,14 @@ def as_json(
     zone = ZoneInfo(result.site.timezone)
     window, observed = result.window, result.totals.observations
     chosen = formula or result.site.formula
-    told: Mapping[str, Any] | None = None
+    bounds: Mapping[str, Any] | None = None
     if window is not None:
-        told = {"from": iso(window.start_ns, zone), "to": iso(window.end_ns, zone), "ms": length_ms(result)}
+        bounds = {"from": iso(window.start_ns, zone), "to": iso(window.end_ns, zone), "ms": length_ms(result)}
     return {
         "site": result.site.site,
         "timezone": result.site.timezone,
         "formula": chosen,
-        "window": told,
+        "window": bounds,
         "samples": result.rows,
         "by": list(by),
         "rows": rows(result, by, formula) if window is not None else [],
@@ -50,7 +50,7 @@ def as_json(
 
 
 def _conflict(item: Conflict, lang: str) -> dict[str, Any]:
-    """A conflict with its sentence."""
+    """A conflict with its text."""
     return {
         "severity": item.severity,
         "file": item.file,

@@ -1,4 +1,4 @@
-"""What a site calls its things, in a language."""
+"""Names of machines, products, shifts and reasons in a language."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -14,12 +14,12 @@ _KNOWN_BY: Final = ("plc", "count", "product", "calendar")
 
 
 def named(names: Mapping[str, str] | None, key: str, lang: str) -> str:
-    """A thing's name in a language, else its key."""
+    """The name in a language, else any name, else the key."""
     return (names or {}).get(lang) or next(iter((names or {}).values()), "") or key
 
 
 class SiteNames:
-    """What a site calls its machines, products, shifts and reasons."""
+    """The site file's names of machines, products, shifts and reasons, in one language."""
 
     def __init__(self, result: ReplayResult, lang: str) -> None:
         self._site, self._lang = result.site, lang
@@ -30,7 +30,7 @@ class SiteNames:
         return named(self._site.machines[key].name, key, self._lang) if key in self._site.machines else key
 
     def product(self, key: str) -> str:
-        """A product's name; what the site file does not know is called so."""
+        """A product's name; "unknown product" for one that the site file does not have."""
         if key == UNKNOWN_PRODUCT:
             return words.say("product.unknown", self._lang)
         return named(self._site.products[key].name, key, self._lang) if key in self._site.products else key
@@ -50,7 +50,7 @@ class SiteNames:
         return named(self._site.reasons[key].name, key, self._lang) if key in self._site.reasons else key
 
     def by(self, who: str) -> str:
-        """Who said so."""
+        """The source of a state."""
         return words.say(f"replay.by.{who}", self._lang) if who in _KNOWN_BY else who
 
     def moment(self, t_ns: int) -> str:

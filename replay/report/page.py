@@ -45,8 +45,8 @@ def page(result: ReplayResult, formula: str = "", lang: str = "en") -> str:
 
 def _header(result: ReplayResult, title: str, names: SiteNames, lang: str) -> str:
     window = result.window
-    told = "" if window is None else f"<p>{_span(window, names, lang)}</p>"
-    return f'<header><div class="brand">{_PULSE} Nhịp</div><h1>{escape(title)}</h1>{told}</header>'
+    span = "" if window is None else f"<p>{_span(window, names, lang)}</p>"
+    return f'<header><div class="brand">{_PULSE} Nhịp</div><h1>{escape(title)}</h1>{span}</header>'
 
 
 def _span(window: Period, names: SiteNames, lang: str) -> str:

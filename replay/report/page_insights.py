@@ -7,7 +7,7 @@ from typing import Any, Final
 import words
 from replay.drive import ReplayResult
 from replay.report.drawings import strip
-from replay.report.ideals import differs, ideal_times, seconds, told_set
+from replay.report.ideals import differs, ideal_in_force, ideal_times, seconds
 from replay.report.insights import changeover_pairs, orders, six_losses
 from replay.report.names import SiteNames
 from replay.rows import rejects
@@ -95,7 +95,7 @@ def _ideals(result: ReplayResult, key: str, names: SiteNames, lang: str) -> str:
     rows = [
         [
             escape(names.product(row["product"])),
-            escape(told_set(row, lang)),
+            escape(ideal_in_force(row, lang)),
             f"<b>{seconds(row['proposed_us'], lang)}</b>" if differs(row) else seconds(row["proposed_us"], lang),
             words.number(row["evidence"]["cycles"], lang),
             _evidence(row, lang),

@@ -8,7 +8,7 @@ from rich.table import Table
 
 import words
 from replay.drive import ReplayResult
-from replay.report.ideals import differs, ideal_times, seconds, told_set
+from replay.report.ideals import differs, ideal_in_force, ideal_times, seconds
 from replay.report.insights import changeover_pairs, orders, six_losses
 from replay.report.names import SiteNames
 from replay.rows import rejects
@@ -100,7 +100,7 @@ def _ideals(result: ReplayResult, names: SiteNames, lang: str, new: NewTable) ->
         table.add_row(
             escape(names.machine(row["machine"])),
             escape(names.product(row["product"])),
-            told_set(row, lang),
+            ideal_in_force(row, lang),
             f"[yellow]{learned} ![/]" if differs(row) else learned,
             words.number(row["evidence"]["cycles"], lang),
             words.say("why_null." + row["why_null"], lang)
