@@ -136,24 +136,26 @@ class DeviceKind(Generic[D]):
       configuration asks: periods, where the device and its tags are (`place`, `address`), its line and what devices
       on it must agree on, warnings, and the files that it keeps (`file_settings`, `with_files`).
     tag: one of its tags: a `TagModel`, which also says how it counts.
-    example: settings of a sound device at a port of 127.0.0.1 that gives up within a second or so, as the site file
-      holds them, without `kind` and `every`; a serial device at a path that names the same. `nhip init` can write it
-      too: `typed` gives all but `tags`, whose text in braces is YAML's flow style.
+    example: settings of a device at a port of 127.0.0.1 that gives up within a second or so, as the site file holds
+      them, without `kind` and `every`, and free of warnings; a serial device at a path that names host and port.
     open_devices: an adapter for each device, by name and in the order given; nothing is connected yet, so no event loop
       is needed. Devices of one line share it. The second argument tells gateway time.
     over_network: False on a serial line, where there is no peer that accepts and stays silent.
     explain: what the kind knows about an error that its adapters raised, as a fault of the message catalogue; None
-      where errors of the operating system say it all.
+      for any other error: those of the operating system are explained for all kinds.
     diagnose: asks again for tags that were bad (device to tags), each on its own, so that the device's own answer is
       heard; by device and tag, what was wrong. All devices are on one line, or it is one device. Never raises for
       a device that is gone: that is a fault of its tags.
     round_trip_s: how long one read of all tags takes of a device that is not polled (`DeviceModel.is_polled`) [s]; None
       if it cannot be read.
-    plan: what `nhip plan` says of devices on one line, or of one device. answer_s: until a device answers [s].
+    plan: what `nhip plan` says of devices on one line, or of one device: at least one row. The second argument: how
+      long a device takes to answer [s].
     port: the TCP port on which such devices usually listen: `nhip scan network` names the kind for it.
     next_command: with which command a technician looks into a device that listens at a host and port.
-    typed: the settings that `nhip init` writes for a place as people type it, None if it is not of this kind: begin it
-      with a scheme of your own, `mykind://`, since no text may be of two kinds.
+    typed: the settings that `nhip init` writes for a place as people type it (with `tags` a complete device), None if
+      the text is not of this kind. No text may be of two kinds, so a new one begins with a scheme of its own,
+      `mykind://`.
+    typed_example: such a text.
     tags_message: `init.several.<tags_message>` of the message catalogue asks for the tags of such a device.
     browser: for servers whose address space can be walked (`nhip browse`).
     """
@@ -164,6 +166,7 @@ class DeviceKind(Generic[D]):
     example: Callable[[int], dict[str, Any]]
     open_devices: Callable[[Mapping[str, D], NowNs], dict[str, Adapter]]
     typed: Callable[[str], dict[str, str] | None]
+    typed_example: str
     over_network: bool = True
     explain: Callable[[Exception], Fault | None] = no_code
     diagnose: (

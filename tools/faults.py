@@ -14,7 +14,7 @@ def causes(fault: Fault, lang: str) -> str:
     return say(f"fault.{fault.code}.causes", lang, **fault.values)
 
 
-def look(fault: Fault, lang: str) -> str:
+def where_to_look(fault: Fault, lang: str) -> str:
     """What to look at."""
     return say(f"fault.{fault.code}.look", lang, **fault.values)
 
@@ -23,5 +23,5 @@ def full_text(fault: Fault, lang: str) -> str:
     """All of it, a line each."""
     lines = [sentence(fault, lang) + (f" [{fault.detail}]" if fault.detail else "")]
     lines.append(f"  {say('fault.heading.causes', lang)}: {causes(fault, lang)}")
-    lines.append(f"  {say('fault.heading.look', lang)}: {look(fault, lang)}")
+    lines.append(f"  {say('fault.heading.look', lang)}: {where_to_look(fault, lang)}")
     return "\n".join(lines)

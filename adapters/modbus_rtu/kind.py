@@ -32,6 +32,7 @@ KIND = DeviceKind[ModbusRtuDevice](
     example=_example,
     open_devices=_open,
     typed=_typed,
+    typed_example="/dev/ttyUSB0:9600:none/3",
     over_network=False,
     explain=explain,
     diagnose=diagnose,

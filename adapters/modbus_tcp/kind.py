@@ -32,6 +32,7 @@ KIND = DeviceKind[ModbusTcpDevice](
     example=_example,
     open_devices=_open,
     typed=_typed,
+    typed_example="192.168.1.10:502/1",
     explain=explain,
     diagnose=diagnose,
     plan=plan,

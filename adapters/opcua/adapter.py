@@ -22,7 +22,7 @@ from adapters.opcua.limits import ServerLimits, in_batches, limits_of
 from adapters.opcua.model import OpcUaDevice
 from adapters.opcua.nodes import node_id
 from adapters.opcua.security import secure
-from adapters.opcua.subscription import Subscriptions
+from adapters.opcua.subscription import SessionSubscriptions
 from adapters.opcua.values import clock_off_ns
 from config.devices.device import SHORTEST_STALE_AFTER_S
 
@@ -55,7 +55,7 @@ class OpcUa:
         self._nodes: dict[str, ua.NodeId] = {}
         self._refused: set[str] = set()
         self._limits = ServerLimits(device.max_nodes_per_request, device.max_nodes_per_request)
-        self._subscriptions: Subscriptions | None = None
+        self._subscriptions: SessionSubscriptions | None = None
         self._beyond: set[str] = set()
         self._heartbeat: ua.NodeId | None = None
         self._clock_off_ns: int | None = None
@@ -85,7 +85,9 @@ class OpcUa:
                 self._limits = await limits_of(client, device.max_nodes_per_request)
                 await self._resolve(client, tuple(device.tags))
                 if not device.is_polled:
-                    self._subscriptions = Subscriptions(client, device, self._limits, self._heartbeat, self._now_ns)
+                    self._subscriptions = SessionSubscriptions(
+                        client, device, self._limits, self._heartbeat, self._now_ns
+                    )
                     await self._subscribe(self._subscriptions, tuple(device.tags))
                 else:
                     self._clock_off_ns = await self._clock_off(client)
@@ -130,12 +132,12 @@ class OpcUa:
             if node is not None:
                 self._nodes[name] = node
 
-    async def _subscribe(self, subscriptions: Subscriptions, names: Sequence[str]) -> None:
+    async def _subscribe(self, subscriptions: SessionSubscriptions, names: Sequence[str]) -> None:
         result = await subscriptions.add({name: self._nodes[name] for name in names if name in self._nodes})
         self._beyond |= result.beyond
         self._refused = (self._refused | set(names)) - result.watched - result.beyond
 
-    async def _collected(self, client: Client, subscriptions: Subscriptions) -> Reading:
+    async def _collected(self, client: Client, subscriptions: SessionSubscriptions) -> Reading:
         now_s = asyncio.get_running_loop().time()
         if subscriptions.lost:
             raise NotConnected(f"{self._device.url}: {subscriptions.lost}")

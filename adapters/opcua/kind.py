@@ -81,6 +81,7 @@ KIND = DeviceKind[OpcUaDevice](
     example=_example,
     open_devices=_open,
     typed=_typed,
+    typed_example="opc.tcp://192.168.1.20:4840",
     explain=_explain,
     diagnose=_diagnose,
     round_trip_s=_round_trip_s,

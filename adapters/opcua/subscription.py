@@ -42,7 +42,7 @@ class MonitoringResult:
     beyond: set[str]
 
 
-class Subscriptions:
+class SessionSubscriptions:
     """All subscriptions of one session."""
 
     def __init__(

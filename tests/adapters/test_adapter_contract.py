@@ -76,17 +76,11 @@ def test_it_is_planned(kind):
 
 
 @each
-def test_what_is_typed_for_a_place_is_of_this_kind_only(kind):
-    settings = example(kind, 502).model_dump(mode="json", exclude={"tags"})
-    for text in (f"127.0.0.1:502{end}" for end in ("", "/1", ":9600:none/1")):
-        for place in (text, f"/dev/{text}", f"opc.tcp://{text}", f"{kind.name}://{text}", f"opc.tcp://{text}/"):
-            typed = kind.typed(place)
-            if typed is not None:
-                assert parse_device(f"d={place}").kind == kind.name
-                assert [other.name for other in KINDS if other.typed(place)] == [kind.name]
-                assert set(typed) <= set(settings)
-                return
-    pytest.fail("no place was understood")
+def test_what_is_typed_for_a_place_is_of_this_kind_only_and_makes_a_device(kind):
+    assert [other.name for other in KINDS if other.typed(kind.typed_example)] == [kind.name]
+    answer = parse_device(f"d={kind.typed_example}")
+    assert answer.kind == kind.name
+    kind.model.model_validate({"kind": kind.name, **answer.place, "tags": kind.example(502)["tags"]})
 
 
 @each
@@ -138,8 +132,9 @@ async def test_a_peer_that_accepts_and_says_nothing_is_treated_gently(kind):
 async def test_a_device_that_is_gone_is_a_fault_of_its_tags(kind):
     device = example(kind, free_port())
     if kind.diagnose is not None:
-        found = await kind.diagnose({"d": device}, {"d": ["t"]})
-        assert isinstance(found["d"]["t"], Fault)
+        found = await kind.diagnose({"d": device}, {"d": list(device.tags)})
+        assert list(found["d"]) == list(device.tags)
+        assert all(isinstance(fault, Fault) for fault in found["d"].values())
     if kind.round_trip_s is not None:
         assert await kind.round_trip_s(device) is None
     assert kind.explain(RuntimeError("something else")) is None

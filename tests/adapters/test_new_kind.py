@@ -74,7 +74,8 @@ def typed(text):
 
 
 KIND = DeviceKind(
-    name="strokebox", model=CounterBox, tag=CounterTag, example=example, open_devices=open_devices, typed=typed
+    name="strokebox", model=CounterBox, tag=CounterTag, example=example, open_devices=open_devices, typed=typed,
+    typed_example="strokebox://192.0.2.10:9000",
 )
 '''
 

@@ -17,7 +17,7 @@ from tools.check.count import parse_hand_count
 from tools.check.machine_now import compute, longer_than, window
 from tools.check.uses import Counting, Use, static_faults, uses
 from tools.check.verdict import DeviceObservation, RunningMachine, TagDescription, tag_report, with_still_counter
-from tools.faults import causes, look, sentence
+from tools.faults import causes, sentence, where_to_look
 from words.catalogue import catalogue
 
 S = 1_000_000_000
@@ -110,7 +110,7 @@ def test_every_fault_can_be_told_in_both_languages():
     for code in known:
         assert f'"{code}"' in sources, f"nothing ever says fault.{code}"
         for lang in ("vi", "en"):
-            result = [say(Fault(code, values=values), lang) for say in (sentence, causes, look)]
+            result = [say(Fault(code, values=values), lang) for say in (sentence, causes, where_to_look)]
             assert all(result), code
 
 
