@@ -1,4 +1,4 @@
-"""The command `nhip clock`. What it runs is imported only when it is used."""
+"""The command `nhip clock`. Imports are lazy."""
 
 import json
 import sys
@@ -17,7 +17,7 @@ _MINUTE_NS: Final = 60_000_000_000
 
 @click.group()
 def clock() -> None:
-    """Whether a gateway's clock is trusted, and a person's word that it is right."""
+    """Whether a gateway's clock is trusted, and a person's confirmation that it is right."""
 
 
 @clock.command()
@@ -38,8 +38,8 @@ def show(file: Path, as_json: bool, lang: str) -> None:
     by = kept.report().by
     held = undated_path(outbox).stat().st_size if undated_path(outbox).exists() else 0
     if as_json:
-        told = {"by": by, "gateway_ns": kept.now_ns(), "system_ns": system.wall_ns(), "held_bytes": held}
-        click.echo(json.dumps(told))
+        values = {"by": by, "gateway_ns": kept.now_ns(), "system_ns": system.wall_ns(), "held_bytes": held}
+        click.echo(json.dumps(values))
         return
     zone = _zone(file)
     shown = time_text(system.wall_ns(), zone, lang)
@@ -59,7 +59,7 @@ def show(file: Path, as_json: bool, lang: str) -> None:
 @lang_option
 def confirm(file: Path, text: str, yes: bool, lang: str) -> None:
     """Vouch for the time of the agent of FILE (SITE.yaml or its .outbox), where neither NTP nor the center can."""
-    from agent.clock import files as room
+    from agent.clock import files
     from agent.clock.system import SystemClock
     from cli.times import parse_time, time_text
     from words import say
@@ -78,7 +78,7 @@ def confirm(file: Path, text: str, yes: bool, lang: str) -> None:
         click.echo(say("clock.not_confirmed", lang), err=True)
         sys.exit(1)
     try:
-        room.confirm(outbox, utc_ns, _MINUTE_NS, system)
+        files.confirm(outbox, utc_ns, _MINUTE_NS, system)
     except OSError as error:
         fail(say("clock.cannot_write", lang, file=outbox, detail=error.strerror or error), MISCONFIGURED)
     now_ns = system.wall_ns() if utc_ns is None else utc_ns

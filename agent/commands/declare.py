@@ -1,4 +1,4 @@
-"""The command `nhip declare`. What it runs is imported only when it is used."""
+"""The command `nhip declare`. Imports are lazy."""
 
 import json
 import os
@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from agent.commands.past_options import (
-    among,
-    asked,
-    load,
-    local,
-    moment,
+from agent.commands.site_arguments import (
+    or_fail,
     outbox_option,
-    refusal,
+    parse_time,
+    read_site,
+    refusal_text,
+    require_known,
     say,
     site_argument,
+    site_time,
 )
 from cli.exits import MISCONFIGURED, fail
 from cli.options import json_option, lang_option
@@ -46,13 +46,13 @@ _WAIT_S: Final = 30.0
 @json_option
 @lang_option
 def declare(site_file: Path, machine: str | None, field: str | None, outbox: Path | None, **more: Any) -> None:
-    """Says something about a MACHINE of SITE: reason, state, product, order, rejects, rework, planned_stop or
-    changeover, and its VALUE; an empty value takes back. Without a machine: what was said, and what became of it.
+    """Declares something about a MACHINE of SITE: reason, state, product, order, rejects, rework, planned_stop or
+    changeover, and its VALUE; an empty value withdraws. Without a machine: the declarations and their outcomes.
 
     It may be about the last days; the agent, running or not, works out the difference.
     """
     lang, as_json = more["lang"], more["as_json"]
-    site, path = load(site_file, lang), outbox or site_file.with_suffix(".outbox")
+    site, path = read_site(site_file, lang), outbox or site_file.with_suffix(".outbox")
     if machine is None:
         _list(path, site, lang, as_json)
         return
@@ -75,11 +75,11 @@ def _item(site: "Site", machine: str, field: Any, more: dict[str, Any]) -> "Decl
     from oee.model.declarations import Declaration
 
     lang, value = more["lang"], more["value"]
-    among("machine", machine, list(site.machines), lang)
+    require_known("machine", machine, list(site.machines), lang)
     if value and field in ("reason", "product"):
-        among(field, value, list(site.reasons if field == "reason" else site.products), lang)
-    start_ns = moment("--from", more["since"], site, lang)
-    end_ns = moment("--to", more["until"], site, lang) if more["until"] else None
+        require_known(field, value, list(site.reasons if field == "reason" else site.products), lang)
+    start_ns = parse_time("--from", more["since"], site, lang)
+    end_ns = parse_time("--to", more["until"], site, lang) if more["until"] else None
     return Declaration(
         uuid.uuid4().hex,
         time.time_ns(),
@@ -95,22 +95,22 @@ def _item(site: "Site", machine: str, field: Any, more: dict[str, Any]) -> "Decl
 
 
 def _declare(path: Path, item: "Declaration") -> tuple[str, str]:
-    """State and reason after a while; without an agent `new` and a word why it waits."""
-    from agent.commands.requests import agent_runs, asking
+    """State and reason of refusal, after waiting for the agent; without one `new` and `no agent`."""
+    from agent.commands.outbox_access import is_agent_running, outbox_transaction
     from agent.outbox import declarations as declared
 
     def add() -> None:
-        with asking(path) as db:
+        with outbox_transaction(path) as db:
             declared.add(db, [item], "gateway")
 
     def outcome() -> dict[str, str]:
-        with asking(path) as db:
+        with outbox_transaction(path) as db:
             return declared.outcomes(db, [item.id])
 
-    asked(add)
+    or_fail(add)
     until_s = time.monotonic() + _WAIT_S
-    while asked(lambda: agent_runs(path)):
-        found = asked(outcome)
+    while or_fail(lambda: is_agent_running(path)):
+        found = or_fail(outcome)
         if item.id in found:
             return ("refused" if found[item.id] else "done"), found[item.id]
         if time.monotonic() > until_s:
@@ -122,14 +122,14 @@ def _declare(path: Path, item: "Declaration") -> tuple[str, str]:
 def _list(path: Path, site: "Site", lang: str, as_json: bool) -> None:
     from dataclasses import asdict
 
-    from agent.commands.requests import asking
+    from agent.commands.outbox_access import outbox_transaction
     from agent.outbox import declarations as declared
 
     def look() -> "list[StoredDeclaration]":
-        with asking(path) as db:
+        with outbox_transaction(path) as db:
             return declared.latest(db, 50)
 
-    rows: list[StoredDeclaration] = asked(look)
+    rows: list[StoredDeclaration] = or_fail(look)
     if as_json:
         click.echo(json.dumps([asdict(item) for item in rows], ensure_ascii=False))
     elif not rows:
@@ -138,18 +138,18 @@ def _list(path: Path, site: "Site", lang: str, as_json: bool) -> None:
         click.echo(_line(item.declaration, item.state, item.why, site, lang))
 
 
-def _line(said: "Declaration", state: str, why: str, site: "Site", lang: str) -> str:
-    end = say("declare.open_end", lang) if said.end_ns is None else local(said.end_ns, site, lang)
+def _line(item: "Declaration", state: str, why: str, site: "Site", lang: str) -> str:
+    end = say("declare.open_end", lang) if item.end_ns is None else site_time(item.end_ns, site, lang)
     return say(
         "declare.line",
         lang,
-        machine=said.machine,
-        field=say(f"declare.field.{said.field}", lang),
-        value=said.value or "''",
-        start=local(said.start_ns, site, lang),
+        machine=item.machine,
+        field=say(f"declare.field.{item.field}", lang),
+        value=item.value or "''",
+        start=site_time(item.start_ns, site, lang),
         end=end,
-        who=said.who or "?",
-        outcome=say(f"declare.state.{state}", lang, why=refusal(why, site, lang)),
+        who=item.who or "?",
+        outcome=say(f"declare.state.{state}", lang, why=refusal_text(why, site, lang)),
     )
 
 

@@ -1,4 +1,4 @@
-"""The command `nhip outbox`. What it runs is imported only when it is used."""
+"""The command `nhip outbox`. Imports are lazy."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from cli.exits import MISCONFIGURED, fail
 from cli.options import json_option, lang_option
 
 if TYPE_CHECKING:
-    from agent.commands.outbox_report import Look
+    from agent.commands.outbox_summary import OutboxSummary
 
 _path = click.Path(path_type=Path, dir_okay=False)
 
@@ -25,11 +25,11 @@ _path = click.Path(path_type=Path, dir_okay=False)
 @lang_option
 def outbox(file: Path, target: Path | None, author: str, as_json: bool, lang: str) -> None:
     """What waits in an outbox FILE for the center, since when and how much; the agent may be running."""
-    from agent.commands.outbox_report import look
+    from agent.commands.outbox_summary import summarize
     from agent.outbox.disk import CannotStore, CorruptOutbox, UnknownFormat
 
     try:
-        found = look(file)
+        found = summarize(file)
         exported = None if target is None else _export(file, target, author or found.author, lang)
     except (CannotStore, CorruptOutbox, UnknownFormat) as error:
         fail(error, MISCONFIGURED)
@@ -44,7 +44,7 @@ def outbox(file: Path, target: Path | None, author: str, as_json: bool, lang: st
             click.echo(say("outbox.exported", lang, count=exported, file=target))
 
 
-def _print(found: "Look", lang: str) -> None:
+def _print(found: "OutboxSummary", lang: str) -> None:
     from words import number, say
 
     author = found.author or say("outbox.nobody", lang)
@@ -87,7 +87,7 @@ def _waits(count: int, size: int, oldest_ns: int, lang: str) -> dict[str, Any]:
 def _export(file: Path, target: Path, author: str, lang: str) -> int:
     from datetime import UTC, datetime
 
-    from agent.commands.outbox_report import waiting
+    from agent.commands.outbox_summary import waiting_envelopes
     from wire.offline_transfer import TransferHead, pack
     from wire.topics import ID
     from words import say
@@ -101,7 +101,7 @@ def _export(file: Path, target: Path, author: str, lang: str) -> int:
     lines = 0
     try:
         with part.open("wb") as out:
-            for line in pack(head, waiting(file)):
+            for line in pack(head, waiting_envelopes(file)):
                 out.write(line)
                 lines += 1
             out.flush()

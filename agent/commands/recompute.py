@@ -1,4 +1,4 @@
-"""The command `nhip recompute`. What it runs is imported only when it is used."""
+"""The command `nhip recompute`. Imports are lazy."""
 
 import json
 import sys
@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agent.commands.past_options import (
-    among,
-    asked,
-    load,
-    local,
-    moment,
+from agent.commands.site_arguments import (
+    or_fail,
     outbox_option,
-    refusal,
+    parse_time,
+    read_site,
+    refusal_text,
+    require_known,
     say,
     site_argument,
+    site_time,
 )
 from cli.exits import MISCONFIGURED, fail
 from cli.options import json_option, lang_option
@@ -41,29 +41,29 @@ def recompute(
     """Computes the last days again with SITE as it is now (ideal times, calendar, reasons, states) and sends the
     differences. A running agent does it beside its work; without one it is done here.
     """
-    site, path = load(site_file, lang), outbox or site_file.with_suffix(".outbox")
+    site, path = read_site(site_file, lang), outbox or site_file.with_suffix(".outbox")
     for name in machines:
-        among("machine", name, list(site.machines), lang)
-    from_ns = moment("--from", since, site, lang) if since else 0
+        require_known("machine", name, list(site.machines), lang)
+    from_ns = parse_time("--from", since, site, lang) if since else 0
     names = machines or tuple(site.machines)
-    running = asked(lambda: _ask(site, site_file, path, names, from_ns, lang))
-    rows = asked(lambda: _with_bar(site, path, names, lang, running=running))
+    running = or_fail(lambda: _request(site, site_file, path, names, from_ns, lang))
+    rows = or_fail(lambda: _with_progress_bar(site, path, names, lang, running=running))
     if as_json:
         click.echo(json.dumps([vars(item) for item in rows]))
     else:
-        _tell(rows, site, lang)
+        _print(rows, site, lang)
     sys.exit(0 if all(item.state == "done" for item in rows) else 1)
 
 
-def _ask(site: "Site", file: Path, path: Path, names: Sequence[str], from_ns: int, lang: str) -> bool:
-    """Writes the request down; whether an agent runs that will do it."""
-    from agent.commands.requests import agent_runs, asking
+def _request(site: "Site", file: Path, path: Path, names: Sequence[str], from_ns: int, lang: str) -> bool:
+    """Stores the request; returns whether an agent is running that will carry it out."""
+    from agent.commands.outbox_access import is_agent_running, outbox_transaction
     from agent.corrections.machine_digest import CONFIG
     from agent.outbox.declarations import request_recompute
     from config import config_hash
 
-    running = agent_runs(path)
-    with asking(path) as db:
+    running = is_agent_running(path)
+    with outbox_transaction(path) as db:
         known = dict(db.execute("select key, value from settings"))
         if running and known.get(CONFIG) != config_hash(site):
             fail(say("recompute.other_file", lang, file=file), MISCONFIGURED)
@@ -71,7 +71,9 @@ def _ask(site: "Site", file: Path, path: Path, names: Sequence[str], from_ns: in
     return running
 
 
-def _with_bar(site: "Site", path: Path, names: Sequence[str], lang: str, *, running: bool) -> "list[RecomputeRequest]":
+def _with_progress_bar(
+    site: "Site", path: Path, names: Sequence[str], lang: str, *, running: bool
+) -> "list[RecomputeRequest]":
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
@@ -81,47 +83,47 @@ def _with_bar(site: "Site", path: Path, names: Sequence[str], lang: str, *, runn
         task = bar.add_task(say("recompute.working", lang, machine=""), total=float(len(names)))
         done: set[str] = set()
 
-        def tell(name: str, share: float) -> None:
+        def report(name: str, share: float) -> None:
             text = say("recompute.working", lang, machine=name)
             bar.update(task, description=text, completed=len(done - {name}) + share)
             if share >= 1.0:
                 done.add(name)
 
-        rows = _watch(path, names, tell) if running else _here(site, path, tell)
+        rows = _watch(path, names, report) if running else _run_offline(site, path, report)
     return [item for item in rows if item.machine in names]
 
 
-def _here(site: "Site", path: Path, tell: Callable[[str, float], None]) -> "list[RecomputeRequest]":
+def _run_offline(site: "Site", path: Path, report: Callable[[str, float], None]) -> "list[RecomputeRequest]":
     import asyncio
 
     from agent.corrections.offline import recompute as offline
 
-    return asyncio.run(offline(site, path, tell))
+    return asyncio.run(offline(site, path, report))
 
 
-def _watch(path: Path, names: Sequence[str], tell: Callable[[str, float], None]) -> "list[RecomputeRequest]":
+def _watch(path: Path, names: Sequence[str], report: Callable[[str, float], None]) -> "list[RecomputeRequest]":
     """Follows a running agent until it has done everything, or ends."""
-    from agent.commands.requests import agent_runs, asking
+    from agent.commands.outbox_access import is_agent_running, outbox_transaction
     from agent.outbox.declarations import recompute_requests
 
     while True:
-        with asking(path) as db:
+        with outbox_transaction(path) as db:
             rows = [item for item in recompute_requests(db) if item.machine in names]
         for item in rows:
             if item.state != "new":
-                tell(item.machine, 1.0)
-        if all(item.state != "new" for item in rows) or not agent_runs(path):
+                report(item.machine, 1.0)
+        if all(item.state != "new" for item in rows) or not is_agent_running(path):
             return rows
         time.sleep(0.3)
 
 
-def _tell(rows: "Sequence[RecomputeRequest]", site: "Site", lang: str) -> None:
+def _print(rows: "Sequence[RecomputeRequest]", site: "Site", lang: str) -> None:
     for item in rows:
         if item.state == "done":
-            since = local(item.base_ns or 0, site, lang)
+            since = site_time(item.base_ns or 0, site, lang)
             click.echo(say("recompute.done", lang, machine=item.machine, since=since))
         elif item.state == "refused":
-            click.echo(say("recompute.refused", lang, machine=item.machine, why=refusal(item.why, site, lang)))
+            click.echo(say("recompute.refused", lang, machine=item.machine, why=refusal_text(item.why, site, lang)))
     unfinished = any(item.state == "new" for item in rows)
     click.echo(say("recompute.stopped_early" if unfinished else "recompute.sends", lang), err=unfinished)
 

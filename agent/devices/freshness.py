@@ -1,13 +1,13 @@
-"""Freshness: who confirmed what until when. Pure, told the time.
+"""Freshness: until when each tag is confirmed. Pure: it is given the time.
 
 A tag is in one of three conditions:
 
-* never seen: nothing came yet; it is a gap from the start.
-* fresh: its last row held at `confirmed_ns`. What happened since is not known yet.
+* never seen: nothing has been read yet; it is a gap from the start.
+* fresh: its last row was still valid at `confirmed_ns`. What happened since is not known yet.
 * gap: it was not confirmed for `stale_after`. The GAP row lies at the *last confirmation*, not at the time at
-  which that was noticed, so that a value is never stretched over silence; or 1 ms after it, where the tag has a row
+  which that was noticed, so that a value is never extended over silence; or 1 ms after it, where the tag has a row
   in that millisecond: the core floors times to milliseconds and keeps the last row of each, and a value that was
-  seen shall not be lost.
+  read must not be lost.
 
 The watermark of a tag is the time up to which no row will come any more: the last confirmation while it is fresh,
 now while it is a gap. Rows that a device dates before a time already promised are moved up to it.
@@ -29,7 +29,7 @@ _MS_NS = 1_000_000
 
 @dataclass(slots=True)
 class _Tag:
-    """What is known of one tag. full: `device.tag`; value, quality: of the last row that its adapter gave."""
+    """The state of one tag. full: `device.tag`; value, quality: of the last row that its adapter gave."""
 
     full: str
     stale_after_ns: int
@@ -41,7 +41,7 @@ class _Tag:
 
 
 class Freshness:
-    """Feeds on readings, gives the rows to append to the samples; names in and out are `device.tag`.
+    """Turns readings into rows to append to the samples; names in and out are `device.tag`.
 
     stale_after_s: for each device its tags' limits [s], see `config.devices.kinds.stale_after_s`.
     """
@@ -68,7 +68,7 @@ class Freshness:
         return rows
 
     def fed(self, device: str, reading: Reading) -> list[Row]:
-        """The rows that a reading brings: its own, and for a tag confirmed after a gap its last value again."""
+        """The rows of a reading: its own, and for a tag confirmed after a gap its last value again."""
         tags, t_ns = self._tags[device], reading.t_ns
         rows = [self._row(row, tags[row.tag]) for row in reading.rows]
         for name in reading.confirmed:
@@ -107,7 +107,7 @@ class Freshness:
         return mark_ns
 
     def confirmed_ns(self) -> dict[str, int]:
-        """The last confirmation of every tag that had one: what `start` wants to know after a restart."""
+        """The last confirmation of every tag that had one: the `last_ns` of `start` after a restart."""
         return {
             tag.full: tag.confirmed_ns
             for tags in self._tags.values()

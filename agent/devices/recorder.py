@@ -1,14 +1,14 @@
-"""Which process values go to the center: marked tags, thinned as the site file says. Pure, told the time.
+"""Which process values go to the center: marked tags, thinned as the site file says. Pure: it is given the time.
 
 Every row of a marked tag is one of these:
 
     sent    it goes into the next commit
-    within  closer to the last value sent than the deadband; forgotten
+    within  closer to the last value sent than the deadband; discarded
     held    it came sooner than `at_most_every` after the last one sent; the latest held row is sent once that time is
             over, so that the last of a burst is never lost
 
-A change of quality is always sent, and so is the end of a gap: whoever draws the rows sees where nothing is known. A
-value that stays the same is said again, with the time of its latest confirmation, after `at_least_every`.
+A change of quality is always sent, and so is the end of a gap, so that charts show where nothing is known. A value that
+stays the same is sent again, with the time of its latest confirmation, after `at_least_every`.
 
 Times are cut to microseconds and made to increase within a tag, so that a row's identity is its tag and its time.
 """
@@ -30,7 +30,7 @@ _AT_ONCE: Final = -(2**62)
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class RecordingRule:
     """deadband: smaller changes are not sent, None: every change is; at_most_every_ns, at_least_every_ns [ns]."""
 
     deadband: float | None = None
@@ -43,22 +43,24 @@ class Rule:
         return self.deadband is not None or self.at_most_every_ns > 0
 
 
-def rules(values: Mapping[str, ValueModel]) -> dict[str, Rule]:
+def rules(values: Mapping[str, ValueModel]) -> dict[str, RecordingRule]:
     """The rules of a site file's tags (`config.values_of`); tags with the same share one."""
 
     @cache
-    def rule(model: ValueModel) -> Rule:
-        return Rule(model.deadband, round((model.at_most_every or 0.0) * 1e9), round(model.at_least_every * 1e9))
+    def rule(model: ValueModel) -> RecordingRule:
+        return RecordingRule(
+            model.deadband, round((model.at_most_every or 0.0) * 1e9), round(model.at_least_every * 1e9)
+        )
 
     return {name: rule(model) for name, model in values.items()}
 
 
 @dataclass(slots=True)
 class _Tag:
-    """place: among all marked tags; now: the latest row; held: the one that waits."""
+    """place: index among all marked tags; now: the latest row; held: the row that waits for `at_most_every`."""
 
     place: int
-    rule: Rule
+    rule: RecordingRule
     thins: bool
     now: Row | None = None
     held: Row | None = None
@@ -69,9 +71,9 @@ class _Tag:
 
 
 class Recorder:
-    """The marked tags' rows on their way to the next commit."""
+    """Collects rows of the marked tags for the next commit."""
 
-    def __init__(self, rules: Mapping[str, Rule], *, most_rows: int = MOST_ROWS) -> None:
+    def __init__(self, rules: Mapping[str, RecordingRule], *, most_rows: int = MOST_ROWS) -> None:
         """rules: by `device.tag`."""
         self._names = tuple(sorted(rules))
         self._tags = {name: _Tag(place, rules[name], rules[name].thins) for place, name in enumerate(self._names)}
@@ -84,9 +86,9 @@ class Recorder:
         self._back: deque[ValueBuffer] = deque()
         self._most_rows = most_rows
         self.paused = False
-        """Nothing is recorded: the month's data are used up."""
+        """Nothing is recorded: the month's data budget is used up."""
         self.recorded = self.lost = 0
-        """Rows sent, and rows given up because the disk refused for too long."""
+        """Rows sent, and rows dropped because the disk refused for too long."""
 
     def __bool__(self) -> bool:
         return bool(self._tags)
@@ -106,11 +108,11 @@ class Recorder:
             tag.now = row
             if not tag.thins and tag.held is None and row.t_ns >= tag.sent_ns:
                 send(tag, row, row.t_ns)
-            elif self._is_news(tag, row):
-                self._thinned(tag, row)
+            elif self._differs(tag, row):
+                self._send_or_hold(tag, row)
 
     def confirmed(self, device: str, reading: Reading) -> None:
-        """What a reading confirmed: values that have stayed the same for long are said again."""
+        """Sends values again that a reading confirmed and that have not changed for long."""
         if reading.t_ns < self._repeat_ns.get(device, _NEVER):
             return
         seen, next_ns = set(reading.confirmed), _NEVER
@@ -124,7 +126,7 @@ class Recorder:
         self._repeat_ns[device] = next_ns
 
     def tick(self, now_ns: int) -> None:
-        """Sends what was held long enough."""
+        """Sends rows that were held long enough."""
         for name, tag in list(self._holding.items()):
             if tag.held is None:
                 del self._holding[name]
@@ -133,14 +135,14 @@ class Recorder:
                 del self._holding[name]
 
     def take(self) -> list[ValueBuffer]:
-        """What is to be stored now, oldest first."""
+        """Takes out the rows to store now, oldest first."""
         out = [*self._back, self._rows] if self._rows else [*self._back]
         self._back.clear()
         self._rows = ValueBuffer(self._names)
         return out
 
     def put_back(self, taken: Iterable[ValueBuffer]) -> None:
-        """What could not be stored; the oldest is given up if there is too much of it."""
+        """Returns rows that could not be stored; the oldest are dropped if there are too many."""
         self._back.extendleft(reversed(list(taken)))
         total = sum(map(len, self._back))
         while total > self._most_rows and self._back:
@@ -149,7 +151,7 @@ class Recorder:
             total -= gone
 
     def shift(self, by_ns: int) -> None:
-        """Gateway time was wrong: what waits has other times now, and so has what was sent."""
+        """Gateway time was corrected: moves the times of rows that wait, and of those last sent."""
         by_us = by_ns // 1000
         for rows in (*self._back, self._rows):
             rows.shift(by_us)
@@ -161,8 +163,8 @@ class Recorder:
             name: t_ns if t_ns in (_NEVER, _AT_ONCE) else t_ns + by_ns for name, t_ns in self._repeat_ns.items()
         }
 
-    def _is_news(self, tag: _Tag, row: Row) -> bool:
-        """Whether the row differs enough from what was sent; if not, nothing that was held is worth sending either."""
+    def _differs(self, tag: _Tag, row: Row) -> bool:
+        """Whether the row differs enough from the last one sent; if not, a held row is discarded too."""
         band = tag.rule.deadband
         if band is None or row.quality != tag.quality or _not_number(row.value) or _not_number(tag.sent):
             return True
@@ -171,8 +173,8 @@ class Recorder:
         tag.held = None
         return False
 
-    def _thinned(self, tag: _Tag, row: Row) -> None:
-        """Sends a row or holds it."""
+    def _send_or_hold(self, tag: _Tag, row: Row) -> None:
+        """Sends a row, or holds it back for `at_most_every`."""
         if row.quality == tag.quality:
             if row.t_ns - tag.sent_ns < tag.rule.at_most_every_ns:
                 tag.held = row

@@ -1,15 +1,15 @@
-"""When a connection is made, read and tried again. Pure: told the time, never asking.
+"""When a connection is made, read and tried again. Pure: it is given the time.
 
     away ──connected──▶ up ──read──▶ up ...
      ▲                   │
      └──── failed ───────┘              misconfigured: stopped for good, or tried again once a minute
 
-* A read has its place on a grid that begins with the connection: places that have passed are skipped and counted,
-  never queued up.
+* Reads are scheduled on a grid that begins with the connection: slots that have passed are skipped and counted, never
+  queued up.
 * A lost connection is tried again every `retry_every_s` for a minute after the last good read, then at doubling
-  distances up to 30 s, each shortened by up to a quarter at random, so that many devices do not come back as one.
+  distances up to 30 s, each shortened by up to a quarter at random, so that many devices do not reconnect at the same moment.
 * A peer that may be serving another master on its only socket (`gentle`) is left alone for 30 s; but not within a
-  minute of a good read: then the socket was ours, and a PLC that hung for a moment costs no more than the moment.
+  minute of a good read: then the socket was ours, and a PLC that hung for a moment is read again at once.
 * Only a good read ends an outage: a peer that accepts connections and says nothing is not back.
 """
 
@@ -22,8 +22,8 @@ EAGER_S = 60.0
 REFUSED_S = 60.0
 
 
-class Link(Enum):
-    """What a connection is at present."""
+class ConnectionState(Enum):
+    """The state of a connection."""
 
     AWAY = "away"
     UP = "up"
@@ -36,7 +36,7 @@ class PollSchedule:
 
     period_s: float
     retry_every_s: float = 2.0
-    link: Link = Link.AWAY
+    link: ConnectionState = ConnectionState.AWAY
     due_s: float = float("-inf")
     skipped: int = 0
     outage_since_s: float | None = None
@@ -45,7 +45,7 @@ class PollSchedule:
 
     def connected(self, now_s: float) -> None:
         """The connection stands: read at once, then on the grid that begins now."""
-        self.link, self.due_s = Link.UP, now_s
+        self.link, self.due_s = ConnectionState.UP, now_s
 
     def read(self, now_s: float) -> bool:
         """A read succeeded and ended at `now_s`. True if it ended an outage."""
@@ -61,20 +61,20 @@ class PollSchedule:
         begins = self.outage_since_s is None
         if self.outage_since_s is None:
             self.outage_since_s = now_s
-        self.link = Link.AWAY
+        self.link = ConnectionState.AWAY
         gentle = gentle and now_s - self._good_s >= EAGER_S
         self.due_s = now_s + self._wait_s(now_s - self.outage_since_s, gentle=gentle, jitter=jitter)
         return begins
 
     def refused(self, now_s: float) -> None:
-        """Somebody must do something at the device first."""
+        """A person must change something at the device first."""
         if self.outage_since_s is None:
             self.outage_since_s = now_s
-        self.link, self.due_s = Link.AWAY, now_s + REFUSED_S
+        self.link, self.due_s = ConnectionState.AWAY, now_s + REFUSED_S
 
     def stop(self) -> None:
-        """Nothing but another configuration can help."""
-        self.link, self.due_s = Link.STOPPED, float("inf")
+        """Only another configuration can help."""
+        self.link, self.due_s = ConnectionState.STOPPED, float("inf")
 
     def _wait_s(self, out_s: float, *, gentle: bool, jitter: float) -> float:
         if gentle:

@@ -1,6 +1,6 @@
 """Drives the adapters: one task for each device, so that none waits for another.
 
-When to do what is decided by `poll_schedule`; here it is only done, counted, and logged once when a device is
+When to do what is decided by `agent.devices.schedule`; here it is done, counted, and logged once when a device is
 lost and once when it is back.
 """
 
@@ -13,19 +13,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from adapters.contract import Adapter, DeviceMisconfigured, NotConnected, Reading
-from agent.devices.schedule import Link, PollSchedule
+from agent.devices.schedule import ConnectionState, PollSchedule
 
 CONNECT_S = 20.0
 READ_AT_LEAST_S = 30.0
 CLOSE_S = 5.0
-"""How long an adapter may take before it is taken for hung [s]: far beyond its own timeouts."""
+"""How long an adapter may take before it counts as hung [s]: far beyond its own timeouts."""
 LATENESS_KEPT = 1000
 CLOCK_OFF_S = 60.0
 """A device whose clock differs by more is reported [s]; its values are dated by the gateway's clock in any case."""
 SPREAD_S = 1.0
 """The first connections are spread over this time, or a period, and the reads with them: not all at once [s]."""
 SLOT_S = 0.1
-"""Reads begin together at so many places in time, so that many devices do not wake the process once each [s]."""
+"""Reads begin together at so many places in time, so that many devices share one wake-up of the process [s]."""
 
 log = logging.getLogger("nhip.devices")
 
@@ -34,7 +34,7 @@ OnReading = Callable[[str, Reading], None]
 
 @dataclass
 class DeviceHealth:
-    """What is counted of one device. condition: connecting, up, lost, or misconfigured; error: the last one;
+    """Counters of one device. condition: connecting, up, lost, or misconfigured; error: the last one;
     clock_off_s: gateway time minus the device's own clock, where it tells one [s].
     """
 
@@ -88,7 +88,7 @@ class Supervisor:
         schedule = PollSchedule(adapter.period_s, self._retry_every_s.get(name, 2.0), due_s=clock() + begin_s)
         health = self.health[name]
         try:
-            while schedule.link is not Link.STOPPED:
+            while schedule.link is not ConnectionState.STOPPED:
                 await asyncio.sleep(max(0.0, schedule.due_s - clock()))
                 try:
                     await self._step(name, adapter, schedule)
@@ -106,11 +106,11 @@ class Supervisor:
                     await self._lost(name, adapter, schedule, f"unexpected {error!r}", gentle=False)
         finally:
             await _close(adapter, health)
-        await asyncio.Event().wait()  # misconfigured: a task that ends is a task that nobody misses
+        await asyncio.Event().wait()  # misconfigured: the task group must not see this task end
 
     async def _step(self, name: str, adapter: Adapter, schedule: PollSchedule) -> None:
         health, clock = self.health[name], asyncio.get_running_loop().time
-        if schedule.link is Link.AWAY:
+        if schedule.link is ConnectionState.AWAY:
             async with asyncio.timeout(CONNECT_S):
                 await adapter.connect()
             health.connects += 1
@@ -128,7 +128,7 @@ class Supervisor:
         if was_out:
             log.info("device back: device=%s", name)
         if reading.clock_off_ns is not None:
-            _judge_clock(name, health, reading.clock_off_ns / 1e9)
+            _check_clock(name, health, reading.clock_off_ns / 1e9)
 
     async def _lost(self, name: str, adapter: Adapter, schedule: PollSchedule, reason: str, *, gentle: bool) -> None:
         health = self.health[name]
@@ -140,7 +140,7 @@ class Supervisor:
             log.warning("device lost: device=%s reason=%s", name, reason)
 
     async def _refused(self, name: str, adapter: Adapter, schedule: PollSchedule, error: DeviceMisconfigured) -> bool:
-        """Stops, or waits for somebody at the device. True if it was not refused so before."""
+        """Stops, or waits for somebody to change the device. True if this error is new."""
         health = self.health[name]
         news = (health.condition, health.error) != ("misconfigured", str(error))
         health.condition, health.error = "misconfigured", str(error)
@@ -153,8 +153,8 @@ class Supervisor:
         return news
 
 
-def _judge_clock(name: str, health: DeviceHealth, off_s: float) -> None:
-    """Said when it is found wrong, not each time: a PLC without a battery is wrong for years."""
+def _check_clock(name: str, health: DeviceHealth, off_s: float) -> None:
+    """Logged when it is first found wrong, not each time: a PLC without a battery is wrong for years."""
     was_off = health.clock_off_s is not None and abs(health.clock_off_s) >= CLOCK_OFF_S
     health.clock_off_s = off_s
     if abs(off_s) >= CLOCK_OFF_S and not was_off:

@@ -1,4 +1,4 @@
-"""The month's data on a line that costs by the megabyte. Pure, told the time and what was spent.
+"""The month's data budget on a metered link. Pure: it is given the time and what was spent.
 
 What must travel (facts, stops, site bodies, status, receipts, connecting) is never held back: the budget only decides
 what else may. From what the month has cost so far it works out what the rest of it will need:
@@ -7,8 +7,8 @@ what else may. From what the month has cost so far it works out what the rest of
     thin     what is left is needed for what must travel and for live: no process values any more, live thinned
     short    it is needed for what must travel alone: live is thinned to one message in ten minutes
 
-So process values stop first, and early enough that facts never find the budget spent. In a month's first hours the
-estimate of `agent.uplink.data_estimate` stands in for what was measured.
+So process values stop first, and early enough that the budget always suffices for facts. In a month's first hours the
+estimate of `agent.uplink.data_estimate` replaces the measurement.
 """
 
 import json
@@ -65,10 +65,10 @@ class Budget:
             self._month, self._counted_s = str(found.get("month", "")), float(found.get("counted_s", 0.0))
             self._spent |= {part: float(found.get(part, 0.0)) for part in _PARTS}
         except (ValueError, TypeError, AttributeError):
-            self._month = ""  # not ours: the month begins anew
+            self._month = ""  # unreadable: the month begins anew
 
     def spend(self, sizes: dict[Part, float], now_s: float, *, dated: bool = True) -> None:
-        """So many bytes of each part have crossed the line since the last call. now_s: time [s UTC]; dated: whether it
+        """Adds the bytes of each part that have crossed the link since the last call. now_s: time [s UTC]; dated: whether it
         may be believed; if not, the month stays what it was.
         """
         if not dated:

@@ -38,8 +38,8 @@ def backoff_s(attempt: int, away_s: float, fraction: float, *, most_s: float = 6
     """How long to wait before trying again [s]: exponential, capped, with full jitter.
 
     attempt: failures so far, from 1; away_s: how long it has been away [s]; fraction: a random number in [0, 1).
-    The cap grows with the outage, a thirtieth of it from 2 s up to `most_s`: after a short one somebody waits for the
-    numbers, after a long one a thousand gateways that come back together must not all arrive at once.
+    The cap grows with the outage, a thirtieth of it from 2 s up to `most_s`: after a short one somebody is waiting for the
+    numbers, after a long one a thousand gateways must not all reconnect at once.
     """
     cap_s = min(most_s, max(_SHORTEST_CAP_S, away_s / 30))
     return (0.1 + 0.9 * fraction) * min(cap_s, 2.0 ** min(attempt - 1, 16))

@@ -1,4 +1,4 @@
-"""What a site's line will carry, before anything is measured. Pure; the sizes are those of `bench/delivery.py`."""
+"""Estimates the traffic of a site before anything is measured. Pure; the sizes are those of `bench/delivery.py`."""
 
 from collections.abc import Mapping
 from typing import Final

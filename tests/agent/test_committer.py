@@ -7,7 +7,7 @@ from test_pipeline import T0, S, live, machine, rows, sums
 
 from adapters.contract import Row
 from agent.compute.pipeline import Pipeline, computed_until_ns
-from agent.devices.recorder import Recorder, Rule
+from agent.devices.recorder import Recorder, RecordingRule
 from agent.outbox import envelopes as on_disk
 from agent.outbox.disk import CannotStore
 from agent.outbox.outbox import DAY_NS, Outbox
@@ -73,7 +73,7 @@ async def test_facts_states_and_receipts_in_one_go(gateway):
 
 
 async def test_process_values_go_to_disk_without_the_states(gateway):
-    recorder = gateway.committer.recorder = Recorder({"plc.temp": Rule()})
+    recorder = gateway.committer.recorder = Recorder({"plc.temp": RecordingRule()})
     gateway.sender.replace(all_streams(gateway.outbox, values=True))
     recorder.feed([Row("plc.temp", T0, 21.5, Quality.GOOD)])
     live(gateway.pipeline, rows(), 300)
@@ -228,7 +228,7 @@ async def test_a_killed_agent_goes_on_where_the_disk_says(tmp_path):
 
 
 async def test_a_disk_that_refuses_even_receipts_costs_no_memory_without_end(gateway):
-    recorder = gateway.committer.recorder = Recorder({"plc.x": Rule()}, most_rows=10)
+    recorder = gateway.committer.recorder = Recorder({"plc.x": RecordingRule()}, most_rows=10)
     gateway.sender.replace(all_streams(gateway.outbox, values=True))
     live(gateway.pipeline, rows(), 130)
     assert await gateway.committer.commit()

@@ -14,7 +14,7 @@ from servers import until
 from adapters.contract import DeviceMisconfigured, Reading, Row
 from adapters.modbus.model import ModbusTcpDevice
 from adapters.modbus_tcp.adapter import open_devices
-from agent.devices.schedule import EAGER_S, GENTLE_S, LONGEST_RETRY_S, REFUSED_S, Link, PollSchedule
+from agent.devices.schedule import EAGER_S, GENTLE_S, LONGEST_RETRY_S, REFUSED_S, ConnectionState, PollSchedule
 from agent.devices.supervisor import DeviceHealth, Supervisor
 from oee.model.states import Quality
 
@@ -27,7 +27,7 @@ def failed(schedule, now_s, *, gentle=False, jitter=0.0):
 def test_the_grid_is_absolute_and_missed_places_are_skipped():
     schedule = PollSchedule(1.0)
     schedule.connected(100.0)
-    assert (schedule.link, schedule.due_s) == (Link.UP, 100.0)
+    assert (schedule.link, schedule.due_s) == (ConnectionState.UP, 100.0)
     schedule.read(100.3)
     assert (schedule.due_s, schedule.skipped) == (101.0, 0)
     schedule.read(101.9)
@@ -87,7 +87,7 @@ def test_a_plc_that_was_read_within_the_last_minute_is_not_left_alone():
 def test_a_refusal_that_somebody_at_the_device_can_mend_is_tried_once_a_minute():
     schedule = PollSchedule(1.0)
     schedule.refused(10.0)
-    assert (schedule.link, schedule.due_s) == (Link.AWAY, 10.0 + REFUSED_S)
+    assert (schedule.link, schedule.due_s) == (ConnectionState.AWAY, 10.0 + REFUSED_S)
     schedule.refused(70.0)
     schedule.connected(130.0)
     assert schedule.read(130.0) is True
@@ -107,7 +107,7 @@ def test_a_connection_without_an_answer_does_not_end_the_outage():
 def test_stopped_for_good():
     schedule = PollSchedule(1.0)
     schedule.stop()
-    assert (schedule.link, schedule.due_s) == (Link.STOPPED, float("inf"))
+    assert (schedule.link, schedule.due_s) == (ConnectionState.STOPPED, float("inf"))
 
 
 def test_late_polls():

@@ -14,7 +14,7 @@ from edge_plc import Plc, site_file
 from fault_stage import ROOT, Process, ask, mosquitto
 from servers import PATIENCE_S, answers, eventually, free_port
 
-from agent.commands.outbox_report import look
+from agent.commands.outbox_summary import summarize
 from center.contract.store import Query
 from center.stores.duckdb.store import open_store
 from oee.model.facts import FACT_COLUMNS, row_keys
@@ -25,14 +25,14 @@ AGENT = """
 import logging, sys
 from pathlib import Path
 logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-from agent import clock_guard
+from agent.clock import guard
 from agent.run import Options, main
 from agent.uplink.stream_window import SendLimits
 from agent.clock.system import SystemClock
 class Offline(SystemClock):
     def ntp(self):
         return None
-clock_guard.PATIENCE_NS = 2_000_000_000
+guard.PATIENCE_NS = 2_000_000_000
 site, outbox, ready = (Path(text) for text in sys.argv[1:4])
 system = Offline() if sys.argv[4] else None
 limits = SendLimits(resend_after_s=2.0, resend_at_most_s=4.0, hole_after_s=0.5, puback_within_s=4.0, listen_first_s=0.3)
@@ -155,12 +155,12 @@ class Plant:
 
 def offered(gateway):
     """How many envelopes of facts its outbox ever held."""
-    return sum(item.written for item in look(gateway.outbox).streams if item.kind == "facts")
+    return sum(item.written for item in summarize(gateway.outbox).streams if item.kind == "facts")
 
 
 def delivered(gateway):
     """Whether everything that its outbox holds has a receipt, facts among it."""
-    return offered(gateway) > 0 and look(gateway.outbox).waiting == 0
+    return offered(gateway) > 0 and summarize(gateway.outbox).waiting == 0
 
 
 def books(folder, site, first_ns, last_ns):

@@ -1,7 +1,4 @@
-"""What the commands about a gateway's past share: options, the site file, times as people write them, errors.
-
-What they run is imported only when they are used.
-"""
+"""Arguments shared by `nhip declare` and `nhip recompute`: the site file, the outbox, names, times. Imports are lazy."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -24,8 +21,8 @@ outbox_option = click.option(
 )
 
 
-def load(file: Path, lang: str) -> "Site":
-    """The site file; its complaints end the command."""
+def read_site(file: Path, lang: str) -> "Site":
+    """The site file; if it is misconfigured the command ends with its complaints."""
     from config import Misconfigured, load_site
 
     try:
@@ -35,13 +32,13 @@ def load(file: Path, lang: str) -> "Site":
 
 
 def say(key: str, lang: str, **values: Any) -> str:
-    """A sentence of the catalogue."""
+    """A text of the message catalogue."""
     import words
 
     return words.say(key, lang, **values)
 
 
-def refusal(why: str, site: "Site", lang: str) -> str:
+def refusal_text(why: str, site: "Site", lang: str) -> str:
     """Why a declaration was refused, as a sentence."""
     from zoneinfo import ZoneInfo
 
@@ -50,14 +47,14 @@ def refusal(why: str, site: "Site", lang: str) -> str:
     return words.refusal(why, ZoneInfo(site.timezone), lang)
 
 
-def among(what: str, value: str, known: Sequence[str], lang: str) -> None:
-    """Ends the command if a name is none of those known; what: machine, reason or product."""
+def require_known(what: str, value: str, known: Sequence[str], lang: str) -> None:
+    """Ends the command if the name is unknown; what: machine, reason or product."""
     if value not in known:
         kind = say(f"declare.field.{what}", lang)
         fail(say("declare.unknown_value", lang, what=kind, value=value, known=", ".join(known)), MISCONFIGURED)
 
 
-def moment(option: str, text: str, site: "Site", lang: str) -> int:
+def parse_time(option: str, text: str, site: "Site", lang: str) -> int:
     """A time [ns UTC, whole ms] as people type it; a time of day alone is the last one that has passed."""
     from datetime import datetime
     from zoneinfo import ZoneInfo
@@ -72,8 +69,8 @@ def moment(option: str, text: str, site: "Site", lang: str) -> int:
     return round(when.timestamp() * 1000) * 1_000_000
 
 
-def asked(work: Callable[[], Any]) -> Any:
-    """What a look into the outbox gives; its errors end the command."""
+def or_fail(work: Callable[[], Any]) -> Any:
+    """The result of work on the outbox; its errors end the command."""
     from agent.outbox.disk import CannotStore, CorruptOutbox, OutboxInUse, UnknownFormat
 
     try:
@@ -82,7 +79,7 @@ def asked(work: Callable[[], Any]) -> Any:
         fail(str(error), MISCONFIGURED)
 
 
-def local(t_ns: int, site: "Site", lang: str) -> str:
+def site_time(t_ns: int, site: "Site", lang: str) -> str:
     """A time [ns UTC] as people at the site read it."""
     from zoneinfo import ZoneInfo
 

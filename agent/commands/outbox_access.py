@@ -1,7 +1,7 @@
-"""The outbox as a command sees it, beside an agent that may be running: things are asked for, and seen done.
+"""Access to an outbox file beside an agent that may be running: commands leave requests there and read the outcomes.
 
-Every write is one short transaction; SQLite keeps it apart from the agent's. Nothing but `agent.outbox.declarations`'s tables is
-ever written here.
+Each write is one short transaction, which SQLite isolates from the agent's. Only the tables of
+`agent.outbox.declarations` are ever written here.
 """
 
 import fcntl
@@ -16,8 +16,8 @@ from agent.outbox.file import FORMAT
 
 
 @contextmanager
-def asking(path: Path) -> Iterator[sqlite3.Connection]:
-    """The file, for a transaction that ends with the block. Raises `CannotStore`, `CorruptOutbox` or `UnknownFormat`."""
+def outbox_transaction(path: Path) -> Iterator[sqlite3.Connection]:
+    """The database, in a transaction that is committed at the end of the block. Raises `CannotStore`, `CorruptOutbox` or `UnknownFormat`."""
     if not path.is_file():
         raise CannotStore(f"there is no outbox {path}; the agent writes it at its first start")
     with translated(path):
@@ -39,13 +39,13 @@ def asking(path: Path) -> Iterator[sqlite3.Connection]:
             db.close()
 
 
-def agent_runs(path: Path) -> bool:
-    """Whether an agent owns the file now."""
+def is_agent_running(path: Path) -> bool:
+    """Whether an agent has the file locked."""
     try:
         with Path(f"{path}.lock").open("a") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     except OSError as error:
-        raise CannotStore(f"cannot look at {path}.lock: {error}; check the folder and its permissions") from error
+        raise CannotStore(f"cannot open {path}.lock: {error}; check the folder and its permissions") from error
     return False

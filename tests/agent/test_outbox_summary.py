@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from agent.commands.outbox import outbox as command
-from agent.commands.outbox_report import look, waiting
+from agent.commands.outbox_summary import summarize, waiting_envelopes
 from agent.outbox import envelopes as on_disk
 from agent.outbox.outbox import Outbox
 from agent.store.site import AUTHOR
@@ -43,7 +43,7 @@ def box(path):
 
 
 def seqs(path):
-    return [(item.kind, open_envelope(item.data).seq) for item in waiting(path)]
+    return [(item.kind, open_envelope(item.data).seq) for item in waiting_envelopes(path)]
 
 
 def test_what_waits_since_when_and_how_much(box, path):
@@ -54,13 +54,13 @@ def test_what_waits_since_when_and_how_much(box, path):
         },
         "g1",
     )
-    found = look(path)
+    found = summarize(path)
     assert (found.author, found.generation, found.waiting) == ("van-long/main", "g1", 2)
     site, facts = found.streams
     assert (site.kind, site.waiting, site.oldest_ns) == ("site", 0, None)
     assert (facts.written, facts.mark, facts.kept, facts.waiting, facts.lost) == (5, 2, 5, 2, 0)
     assert (facts.oldest_ns, facts.newest_ns) == (T + 3 * S, T + 5 * S)
-    assert facts.waiting_bytes == sum(len(item.data) for item in waiting(path)) > 100
+    assert facts.waiting_bytes == sum(len(item.data) for item in waiting_envelopes(path)) > 100
     assert seqs(path) == [("facts", 3), ("facts", 5)]
     assert on_disk.oldest_waiting_ns(box.file) == T + 3 * S
 
@@ -69,20 +69,20 @@ def test_nothing_waits(box, path):
     box.receipted(
         {on_disk.current_stream(box.file, "facts"): Marks(5), on_disk.current_stream(box.file, "site"): Marks(1)}, "g1"
     )
-    assert look(path).waiting == 0
+    assert summarize(path).waiting == 0
     assert seqs(path) == []
     assert on_disk.oldest_waiting_ns(box.file) is None
 
 
 def test_a_retired_stream_is_shown_and_not_exported(box, path):
     box.begin_again()
-    assert [item.condition for item in look(path).streams] == ["retired", "retired"]
-    assert look(path).waiting == 0
+    assert [item.condition for item in summarize(path).streams] == ["retired", "retired"]
+    assert summarize(path).waiting == 0
     assert seqs(path) == []
 
 
 def test_the_file_is_read_while_its_owner_writes(box, path):
-    items = waiting(path)
+    items = waiting_envelopes(path)
     next(items)
     box.commit([("facts", {"n": 6})], {}, T + 6 * S)
     assert len(list(items)) == 5  # as of its beginning
@@ -108,7 +108,7 @@ def test_export_and_read_again(box, path, tmp_path):
     assert read_head(first).site == "van-long"
     *items, end = unpack(first, rest)
     assert end == TransferEnd(6, complete=True)
-    assert items == list(waiting(path))
+    assert items == list(waiting_envelopes(path))
     assert not list(tmp_path.glob("*.part"))
 
 

@@ -1,4 +1,4 @@
-"""Looking into an outbox file without disturbing the agent that owns it: what waits, since when, how much."""
+"""Reads an outbox file without disturbing the agent that owns it: what waits, since when, how much."""
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +19,7 @@ _CONDITIONS = {1: "current", 0: "old", -1: "retired"}
 
 
 @dataclass(frozen=True)
-class StreamLook:
+class StreamSummary:
     """One stream. condition: current (new envelopes go there), old (still sent) or retired (never sent, since another
     copy of this file used its numbers). written: the last seq; waiting: envelopes without a receipt, waiting_bytes
     their size, oldest_ns and newest_ns when the first and last of them were sealed [ns UTC]; kept: envelopes on disk,
@@ -40,7 +40,7 @@ class StreamLook:
 
 
 @dataclass(frozen=True)
-class Look:
+class OutboxSummary:
     """One file. author: `<site>/<gateway>`, "" if it has sealed nothing yet; generation: the center's, "" before its
     first receipt. outdated: machines whose past was computed as an earlier site file described them.
     """
@@ -49,7 +49,7 @@ class Look:
     author: str
     generation: str
     file_bytes: int
-    streams: tuple[StreamLook, ...]
+    streams: tuple[StreamSummary, ...]
     outdated: tuple[str, ...] = ()
 
     @property
@@ -58,14 +58,14 @@ class Look:
         return sum(item.waiting for item in self.streams if item.condition != "retired")
 
 
-def look(path: Path) -> Look:
-    """What is in the file now. Raises `CannotStore`, `CorruptOutbox` or `UnknownFormat`."""
+def summarize(path: Path) -> OutboxSummary:
+    """The file's content as of now. Raises `CannotStore`, `CorruptOutbox` or `UnknownFormat`."""
     with translated(path), closing(_open(path)) as db:
         settings = dict(db.execute("select key, value from settings"))
         rows = db.execute(
             "select no, stream, kind, next_seq, mark, beyond, current from streams order by no"
         ).fetchall()
-        return Look(
+        return OutboxSummary(
             dict(db.execute("select key, value from meta"))["outbox"],
             settings.get(AUTHOR, ""),
             settings.get("generation", ""),
@@ -75,8 +75,8 @@ def look(path: Path) -> Look:
         )
 
 
-def waiting(path: Path) -> Iterator[TransferItem]:
-    """The envelopes without a receipt, oldest first. Raises as `look` does."""
+def waiting_envelopes(path: Path) -> Iterator[TransferItem]:
+    """The envelopes without a receipt, oldest first. Raises as `summarize` does."""
     with translated(path), closing(_open(path)) as db:
         known = {
             no: decode_marks(mark, beyond)
@@ -95,7 +95,7 @@ def _open(path: Path) -> sqlite3.Connection:
         )
     db = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=5.0)
     try:
-        db.execute("begin")  # one picture of the file for everything that is read
+        db.execute("begin")  # one snapshot for all reads
         known = db.execute("select 1 from sqlite_master where name = 'meta'").fetchone()
         found = dict(db.execute("select key, value from meta")) if known else {}
     except BaseException:
@@ -109,12 +109,12 @@ def _open(path: Path) -> sqlite3.Connection:
 
 def _stream(
     db: sqlite3.Connection, no: int, stream: str, kind: str, next_seq: int, mark: int, beyond: str, current: int
-) -> StreamLook:
+) -> StreamSummary:
     known = decode_marks(mark, beyond)
     rows = db.execute("select seq, length(data), sealed_ns from envelopes where stream = ? and seq > ?", (no, mark))
     open_rows = _unsettled(rows, known)
     (kept,) = db.execute("select count(*) from envelopes where stream = ?", (no,)).fetchone()
-    return StreamLook(
+    return StreamSummary(
         stream,
         kind,
         _CONDITIONS[current],
