@@ -1,4 +1,4 @@
-"""The center as a process: store, ingest, API and console, on one port, until told to stop."""
+"""The center as a process: store, ingest, API and console, with one HTTP port, until it is stopped."""
 
 import asyncio
 import importlib
@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -36,8 +37,8 @@ _CONSOLE: Final = "center.console"
 async def run(settings: CenterFile | str | Path, stop: asyncio.Event, ready_file: str | Path | None = None) -> None:
     """Runs the center until `stop` is set; then drains and closes.
 
-    settings: the center's file, or what was read from it. ready_file: written as soon as the port is open, as JSON
-    with `url` and `pid`; `listen` may name port 0. Whoever calls turns signals into `stop`.
+    settings: the center's file, or its content. ready_file: written as soon as the port is open, as JSON with `url`
+    and `pid`; `listen` may name port 0. The caller turns signals into `stop`.
     Raises `Misconfigured`.
     """
     if not isinstance(settings, CenterFile):
@@ -45,13 +46,13 @@ async def run(settings: CenterFile | str | Path, stop: asyncio.Event, ready_file
     listener = _listen(settings)
     try:
         accounts = await asyncio.to_thread(_open_accounts, settings)
-        said = await asyncio.to_thread(open_declarations, settings.database_url)
+        declarations = await asyncio.to_thread(open_declarations, settings.database_url)
         center = await asyncio.to_thread(open_center, settings)
         try:
-            await _serve(center, accounts, said, settings, listener, stop, ready_file)
+            await _serve(center, accounts, declarations, settings, listener, stop, ready_file)
         finally:
             await asyncio.to_thread(close_center, center)
-            said.dispose()
+            declarations.dispose()
     finally:
         listener.close()
 
@@ -65,15 +66,21 @@ def _open_accounts(settings: CenterFile) -> Accounts | None:
     return Accounts(engine, watch_here=settings.monitoring == "loopback")
 
 
-async def _serve(
+@dataclass(frozen=True)
+class _Services:
+    ingest: Ingest
+    sums: RollupJob
+    app: FastAPI
+
+
+def _services(
     center: CenterState,
     accounts: Accounts | None,
-    engine: Engine,
+    declarations: Engine,
     settings: CenterFile,
-    listener: socket.socket,
-    stop: asyncio.Event,
-    ready_file: str | Path | None,
-) -> None:
+    unfit: Callable[[str], None],
+) -> _Services:
+    """The parts of the process by its role, not started yet. unfit: called if the broker cannot serve the role."""
     broker = BrokerSettings(
         settings.host,
         settings.port,
@@ -84,21 +91,33 @@ async def _serve(
         settings.certificate_file,
         settings.private_key_file,
     )
-    unfit: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    ingest = Ingest(center, broker, subscriptions_of(settings.role, _teller(unfit)))
-    sums = RollupJob(center, answers=settings.role != "ingest")
-    declaring = DeclarationSender(engine, ingest.publish, center.now_ns)
-    ingest.on_everybody, ingest.on_status = declaring.send_to_all, declaring.record_status
+    ingest = Ingest(center, broker, subscriptions_of(settings.role, unfit))
+    sender = DeclarationSender(declarations, ingest.publish, center.now_ns)
+    ingest.on_everybody, ingest.on_status = sender.send_to_all, sender.record_status
     if settings.role == "ingest":
         app = watched(center, accounts, secure=settings.secure)
     else:
-        app = application(center, ingest, declaring, accounts, secure=settings.secure)
+        app = application(center, ingest, sender, accounts, secure=settings.secure)
         _mount_console(app, center, accounts)
-    server = _Server(_uvicorn(app, settings))
+    return _Services(ingest, RollupJob(center, answers=settings.role != "ingest"), app)
+
+
+async def _serve(
+    center: CenterState,
+    accounts: Accounts | None,
+    declarations: Engine,
+    settings: CenterFile,
+    listener: socket.socket,
+    stop: asyncio.Event,
+    ready_file: str | Path | None,
+) -> None:
+    unfit: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    services = _services(center, accounts, declarations, settings, _threadsafe_setter(unfit))
+    server = _Server(_uvicorn(services.app, settings))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     stopping = asyncio.create_task(stop.wait())
-    ingest.start()
-    sums.start()
+    services.ingest.start()
+    services.sums.start()
     try:
         opened = asyncio.create_task(server.opened.wait())
         await asyncio.wait((serving, opened), return_when=asyncio.FIRST_COMPLETED)
@@ -107,30 +126,29 @@ async def _serve(
             _write_ready(Path(ready_file), listener, "https" if settings.https else "http")
         await asyncio.wait((serving, stopping, unfit), return_when=asyncio.FIRST_COMPLETED)
         if unfit.done():
-            raise misconfigured(
-                "role", settings.role, "no_shared_subscriptions", broker=settings.broker, detail=unfit.result()
-            )
+            reason = unfit.result()
+            raise misconfigured("role", settings.role, "no_shared_subscriptions", broker=settings.broker, detail=reason)
         if not stop.is_set():
             raise RuntimeError("the HTTP server ended by itself; its log says why")
     finally:
         stopping.cancel()
-        await asyncio.to_thread(ingest.stop)
-        await asyncio.to_thread(sums.stop)
+        await asyncio.to_thread(services.ingest.stop)
+        await asyncio.to_thread(services.sums.stop)
         server.should_exit = True
         await serving
         if ready_file:
-            _forget_ready(Path(ready_file))
+            Path(ready_file).unlink(missing_ok=True)
 
 
-def _teller(told: "asyncio.Future[str]") -> Callable[[str], None]:
-    """Tells the event loop from another thread, once."""
+def _threadsafe_setter(future: "asyncio.Future[str]") -> Callable[[str], None]:
+    """Sets the future's result from another thread; further calls are ignored."""
     loop = asyncio.get_running_loop()
 
-    def tell(text: str) -> None:
-        if not told.done():
-            told.set_result(text)
+    def set_once(text: str) -> None:
+        if not future.done():
+            future.set_result(text)
 
-    return lambda text: cast(None, loop.call_soon_threadsafe(tell, text))
+    return lambda text: cast(None, loop.call_soon_threadsafe(set_once, text))
 
 
 def _uvicorn(app: FastAPI, settings: CenterFile) -> uvicorn.Config:
@@ -156,7 +174,7 @@ def _uvicorn(app: FastAPI, settings: CenterFile) -> uvicorn.Config:
 
 
 class _Server(uvicorn.Server):
-    """Says when the port is open, and leaves signals to whoever runs the event loop."""
+    """Sets `opened` once the port is open, and leaves signals to whoever runs the event loop."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -186,10 +204,6 @@ def _write_ready(path: Path, listener: socket.socket, scheme: str) -> None:
         json.dumps({"url": f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}", "pid": os.getpid()})
     )
     part.replace(path)
-
-
-def _forget_ready(path: Path) -> None:
-    path.unlink(missing_ok=True)
 
 
 def _mount_console(app: FastAPI, center: CenterState, accounts: Accounts | None) -> None:

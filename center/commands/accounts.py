@@ -22,7 +22,7 @@ _DAY_NS = 86_400_000_000_000
 
 
 def _change(center: Path, lang: str, work: Callable[["Engine", int, "Actor"], Any]) -> Any:
-    """Does something with the accounts of a center's file; ends the command with a sentence where that fails."""
+    """Runs work on the accounts of a center's file; ends the command with an error message if that fails."""
     from center.accounts.command import at_the_machine
     from center.accounts.passwords import LONGEST, SHORTEST, BadPassword
     from center.accounts.people import AccountRefused
@@ -44,7 +44,7 @@ def _change(center: Path, lang: str, work: Callable[["Engine", int, "Actor"], An
 
 
 def _password(name: str, lang: str, *, generate: bool) -> tuple[str, bool]:
-    """A password that somebody types, else a random one; and whether it must be shown."""
+    """A typed password, else a random one; and whether it must be shown."""
     from center.accounts.passwords import generate as random_password
     from words import say
 
@@ -138,7 +138,7 @@ def set_password(center: Path, name: str, generate: bool, lang: str) -> None:
 @lang_option
 def disable(center: Path, name: str, lang: str) -> None:
     """Closes an account and ends its sessions."""
-    _turn(center, name, lang, disabled=True)
+    _set_disabled(center, name, lang, disabled=True)
 
 
 @user.command("enable")
@@ -147,10 +147,10 @@ def disable(center: Path, name: str, lang: str) -> None:
 @lang_option
 def enable(center: Path, name: str, lang: str) -> None:
     """Opens a closed account again."""
-    _turn(center, name, lang, disabled=False)
+    _set_disabled(center, name, lang, disabled=False)
 
 
-def _turn(center: Path, name: str, lang: str, *, disabled: bool) -> None:
+def _set_disabled(center: Path, name: str, lang: str, *, disabled: bool) -> None:
     from center.accounts import people
     from words import say
 

@@ -39,18 +39,18 @@ def _opened(center: Path, lang: str) -> tuple["CenterFile", "Engine"]:
 
 
 def _put(settings: "CenterFile", engine: "Engine", lang: str) -> str:
-    """Puts everything that is enrolled into the broker's files; the sentence about what the broker knows of it."""
+    """Writes all enrolled gateways into the broker's files; returns what to tell the user about it."""
     from center.accounts.enroll.files import write_broker_files
     from center.accounts.enroll.gateways import enrolled
     from words import say
 
-    assert settings.enrolment is not None  # looked at when opened
+    assert settings.enrolment is not None  # checked by `_opened`
     try:
-        told = write_broker_files(settings.enrolment, enrolled(engine), settings.username)
+        signalled = write_broker_files(settings.enrolment, enrolled(engine), settings.username)
     except OSError as error:
         _cannot_write(error.filename or settings.enrolment.passwords, error, lang)
     files = {"passwords": settings.enrolment.passwords, "rules": settings.enrolment.rules}
-    return say("enroll.told" if told else "enroll.reload", lang, **files)
+    return say("enroll.told" if signalled else "enroll.reload", lang, **files)
 
 
 def _cannot_write(file: Any, error: OSError, lang: str) -> NoReturn:
@@ -67,9 +67,9 @@ def _cannot_write(file: Any, error: OSError, lang: str) -> NoReturn:
 @json_option
 @lang_option
 def enroll_gateway(center: Path, site: str, gateway: str, out: Path | None, as_json: bool, lang: str) -> None:
-    """Gives a gateway an account at the broker, and makes the one file that it needs.
+    """Gives a gateway an account at the broker, and writes the one file that it needs.
 
-    Again for the same gateway: a new secret beside the old one, to be swapped without losing anything.
+    Repeated for the same gateway: a new secret beside the old one, to be exchanged without losing data.
     """
     from center.accounts.command import at_the_machine
     from center.accounts.enroll.gateways import enroll
@@ -85,12 +85,12 @@ def enroll_gateway(center: Path, site: str, gateway: str, out: Path | None, as_j
         fail(say("enroll.bad_id", lang, what=f"{site}/{gateway}"[:80]), 2)
     except OSError as error:
         _cannot_write(error.filename or file, error, lang)
-    told = _put(settings, engine, lang)
+    message = _put(settings, engine, lang)
     if as_json:
         click.echo(json.dumps({"site": site, "gateway": gateway, "serial": serial, "file": str(file)}))
         return
     click.echo(say("enroll.done", lang, who=f"{site}/{gateway}", file=file))
-    click.echo(told)
+    click.echo(message)
     if serial == 1:
         click.echo(say("enroll.next", lang, name=file.name))
     else:
@@ -98,7 +98,7 @@ def enroll_gateway(center: Path, site: str, gateway: str, out: Path | None, as_j
 
 
 def _authorities(settings: "CenterFile") -> str:
-    assert settings.enrolment is not None  # looked at when opened
+    assert settings.enrolment is not None  # checked by `_opened`
     file = settings.enrolment.ca_file or settings.ca_file
     return Path(file).read_text(encoding="ascii") if file else ""
 
@@ -107,7 +107,7 @@ def _bundle(settings: "CenterFile", site: str, gateway: str, secret: str, serial
     from config.bundle import Bundle, write_bundle
     from wire.accounts import account
 
-    assert settings.enrolment is not None  # looked at when opened
+    assert settings.enrolment is not None  # checked by `_opened`
     return write_bundle(
         Bundle(
             site=site,
@@ -142,7 +142,7 @@ def _write_closed(file: Path, text: str) -> None:
 @click.option("--force", is_flag=True, help="Even if the gateway has not connected with the newest yet.")
 @lang_option
 def revoke_gateway(center: Path, site: str, gateway: str, old: bool, force: bool, lang: str) -> None:
-    """Ends a gateway's account at the broker, at once; or, after a new enrolment, its old secrets."""
+    """Revokes a gateway's account at the broker, at once; or, after a new enrolment, its old secrets."""
     from center.accounts.command import at_the_machine
     from center.accounts.enroll.gateways import NotEnrolled, enrolled, revoke
     from words import say
@@ -158,13 +158,13 @@ def revoke_gateway(center: Path, site: str, gateway: str, old: bool, force: bool
         revoke(engine, time.time_ns(), at_the_machine(), site, gateway, but_newest=old)
     except NotEnrolled:
         fail(say("revoke.nothing", lang, who=who), 1)
-    told = _put(settings, engine, lang)
+    message = _put(settings, engine, lang)
     click.echo(say("revoke.old_done" if old else "revoke.done", lang, who=who))
-    click.echo(told)
+    click.echo(message)
 
 
 def _serial_in_use(center: Path, site: str, gateway: str) -> int:
-    """Which secret the gateway connected with last, as the running center heard it; 0 where nobody knows."""
+    """The secret that the gateway connected with last, by the running center's health; 0 if unknown."""
     from center.commands.connect import CannotReach, running_center
     from config import load_center
 

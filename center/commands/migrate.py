@@ -41,11 +41,13 @@ class MigrationReport:
     differences: list[str] = field(default_factory=list)
 
 
-Tell = Callable[[str, float], None]
+Progress = Callable[[str, float], None]
 """Called with the site, or "books" for the ledger, and its progress [1]."""
 
 
-def migrate(source: Store, target: Store, ledger: Ledger, ledger_to: Ledger | None, tell: Tell) -> MigrationReport:
+def migrate(
+    source: Store, target: Store, ledger: Ledger, ledger_to: Ledger | None, progress: Progress
+) -> MigrationReport:
     """Copies everything and compares. ledger_to: None if both centers share their ledger.
 
     Raises `CannotMigrate`, `StoreUnavailable` or `StoreRefused`; it can be started again without harm.
@@ -64,7 +66,7 @@ def migrate(source: Store, target: Store, ledger: Ledger, ledger_to: Ledger | No
                 out.losses += len(batch.losses)
                 out.stops += len(batch.stops)
                 out.values += len(batch.values)
-            tell(site, done)
+            progress(site, done)
     for site, window in extent.items():
         _compare(source, target, site, window, out)
     if not out.differences:
@@ -73,11 +75,11 @@ def migrate(source: Store, target: Store, ledger: Ledger, ledger_to: Ledger | No
             target.marks.save({key: state.marks for key, state in streams.items() if state.kind in STORED})
         if ledger_to:
             _copy_ledger(ledger, ledger_to)
-        tell("books", 1.0)
+        progress("books", 1.0)
     return out
 
 
-def between(source_file: Path, target_file: Path, tell: Tell) -> MigrationReport:
+def between(source_file: Path, target_file: Path, progress: Progress) -> MigrationReport:
     """The same for two centers' files. Where both name the same store but different ledgers, only the ledger is copied.
 
     Raises `Misconfigured` too.
@@ -95,10 +97,10 @@ def between(source_file: Path, target_file: Path, tell: Tell) -> MigrationReport
         if one_store:
             _must_be_empty(target.ledger)
             _copy_ledger(source.ledger, target.ledger)
-            tell("books", 1.0)
+            progress("books", 1.0)
             return MigrationReport()
         ledger_to = None if ledgers[0] and ledgers[0] == ledgers[1] else target.ledger
-        return migrate(source.store, target.store, source.ledger, ledger_to, tell)
+        return migrate(source.store, target.store, source.ledger, ledger_to, progress)
     finally:
         for center in opened:
             close_center(center)

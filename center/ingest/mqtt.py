@@ -54,7 +54,7 @@ class BrokerSettings:
 
 
 @dataclass(frozen=True)
-class Subscriptions:
+class TopicSubscriptions:
     """What a session subscribes to. shared: kinds of which each message goes to one of several workers; plain: kinds of
     which it receives every message. unfit: called with the reason if the broker cannot share, which is final.
     """
@@ -64,13 +64,13 @@ class Subscriptions:
     unfit: Callable[[str], None] = lambda _reason: None
 
 
-def subscriptions_of(role: str, unfit: Callable[[str], None]) -> Subscriptions:
-    """Subscriptions of a process of that role. Every worker receives every status: any of them may answer it, and
+def subscriptions_of(role: str, unfit: Callable[[str], None]) -> TopicSubscriptions:
+    """TopicSubscriptions of a process of that role. Every worker receives every status: any of them may answer it, and
     retained messages are not delivered to a shared subscription.
     """
     if role == "ingest":
-        return Subscriptions(("status",), ENVELOPED, unfit)
-    return Subscriptions(("live", "status")) if role == "console" else Subscriptions()
+        return TopicSubscriptions(("status",), ENVELOPED, unfit)
+    return TopicSubscriptions(("live", "status")) if role == "console" else TopicSubscriptions()
 
 
 class Arrived(NamedTuple):
@@ -92,10 +92,10 @@ class BrokerSession:
         health: CenterHealth,
         received: Callable[[Arrived], None],
         connected: Callable[[], None],
-        subscriptions: Subscriptions | None = None,
+        subscriptions: TopicSubscriptions | None = None,
     ) -> None:
         """Callbacks run on the session's thread and must not block."""
-        self._subscriptions = subscriptions or Subscriptions()
+        self._subscriptions = subscriptions or TopicSubscriptions()
         self._broker, self._health = broker, health
         self._received, self._connected = received, connected
         self._password = _password(broker)

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 from center.contract.store import StoreUnavailable
 from center.ingest.gateway_state import GatewayStateHandler
 from center.ingest.ingest_queue import IngestQueue, Job, QueueBatch
-from center.ingest.mqtt import Arrived, BrokerSession, BrokerSettings, Subscriptions
+from center.ingest.mqtt import Arrived, BrokerSession, BrokerSettings, TopicSubscriptions
 from center.ingest.peer_sync import PeerSync
 from center.ingest.planning.plan import EnvelopeMessage
 from center.ingest.receipts import ReceiptSender
@@ -35,7 +35,7 @@ class Ingest:
         self,
         center: CenterState,
         broker: BrokerSettings,
-        subscriptions: Subscriptions | None = None,
+        subscriptions: TopicSubscriptions | None = None,
         *,
         patient: bool = True,
     ) -> None:

@@ -15,7 +15,7 @@ from wire.accounts import center_rules, gateway_rules
 def write_broker_files(settings: Enrolment, found: Iterable[Enrolled], center: str = "") -> bool:
     """Writes both files and has the broker read them. center: the center's own account, whose rules are write_broker_files in too.
 
-    Returns whether the broker was told (a pid file that names it is given and right). Repeating it changes nothing.
+    Returns whether the broker was signalled (a pid file is configured and names it). Repeating it changes nothing.
     Raises `OSError` where a file cannot be read or written; each is replaced whole or not at all.
     """
     known = list(found)

@@ -66,16 +66,16 @@ def read_values(cursor: DuckDBPyConnection, query: ValueQuery) -> dict[str, Valu
     return {name: _values(found, gateway == name) for name in sorted(set(gateway.tolist()))}
 
 
-def _values(found: dict[str, Any], mine: "np.ndarray[Any, Any]") -> Values:
+def _values(found: dict[str, Any], rows: "np.ndarray[Any, Any]") -> Values:
     text = np.ma.getdata(found["text"]).astype(object)
     text[np.ma.getmaskarray(found["text"])] = None
     number = np.ma.filled(np.ma.asarray(found["number"], np.float64), np.nan)
     return Values(
-        np.asarray(found["tag"], object)[mine],
-        np.asarray(found["t_ns"], np.int64)[mine],
-        number[mine],
-        text[mine],
-        np.asarray(found["quality"], np.uint8)[mine],
+        np.asarray(found["tag"], object)[rows],
+        np.asarray(found["t_ns"], np.int64)[rows],
+        number[rows],
+        text[rows],
+        np.asarray(found["quality"], np.uint8)[rows],
     )
 
 

@@ -85,9 +85,9 @@ class InfluxServer:
         except ValueError:
             answer = {}
         results: list[dict[str, Any]] = answer.get("results", [])
-        told = answer.get("error") or next((result["error"] for result in results if "error" in result), "")
-        if told or status >= 400 or len(results) != len(statements):
-            raise StoreUnavailable(f"{self.address.url}: cannot be read: {status} {told or text[:200]}")
+        failure = answer.get("error") or next((result["error"] for result in results if "error" in result), "")
+        if failure or status >= 400 or len(results) != len(statements):
+            raise StoreUnavailable(f"{self.address.url}: cannot be read: {status} {failure or text[:200]}")
         for result in results:
             if result.get("partial") or any(found.get("partial") for found in result.get("series", ())):
                 raise StoreUnavailable(f"{self.address.url}: answers are cut off; set max-row-limit = 0 there")
@@ -150,8 +150,8 @@ def _message(error: ApiException) -> str:
     """The server's message: `error` in 1.x, `message` in 2.x."""
     body = error.body.decode("utf-8", "replace") if isinstance(error.body, bytes) else str(error.body or "")
     try:
-        told = json.loads(body)
-        return str(told.get("error") or told.get("message") or body)[:500]
+        answer = json.loads(body)
+        return str(answer.get("error") or answer.get("message") or body)[:500]
     except (ValueError, AttributeError):
         return (body or str(error.reason))[:500]
 
