@@ -137,7 +137,7 @@ async def _serve(
         server.should_exit = True
         await serving
         if ready_file:
-            Path(ready_file).unlink(missing_ok=True)
+            _remove_ready(Path(ready_file))
 
 
 def _threadsafe_setter(future: "asyncio.Future[str]") -> Callable[[str], None]:
@@ -204,6 +204,10 @@ def _write_ready(path: Path, listener: socket.socket, scheme: str) -> None:
         json.dumps({"url": f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}", "pid": os.getpid()})
     )
     part.replace(path)
+
+
+def _remove_ready(path: Path) -> None:
+    path.unlink(missing_ok=True)
 
 
 def _mount_console(app: FastAPI, center: CenterState, accounts: Accounts | None) -> None:
