@@ -1,7 +1,7 @@
 """One machine while the agent runs: its state, and the rows that no step has taken in yet.
 
-A machine that begins anew, or goes on after a pause, is given gaps from where it was computed, and then the latest known
-values: `gap_times_ns` says where a gap must lie to be seen by the engine.
+A machine that starts over, or continues after a pause, is given gaps from where it was computed, and then the latest
+known values: `gap_times_ns` says where a gap must lie to be seen by the engine.
 """
 
 from collections.abc import Iterable, Mapping

@@ -1,13 +1,13 @@
 """The pipeline: rows in, facts out. Holds the machines and their states; decides nothing about machines (`oee.engine`).
 
 Rows come in small pieces from the devices and wait, machine by machine, until the machine's watermark has passed them:
-a step covers `[until, watermark)`, and a row at the watermark belongs to the next one. What a step comes to (`Delta`:
-rows taken in, rows offered, the state after) is kept until somebody has stored all of it together (`take`); what could
+a step covers `[until, watermark)`, and a row at the watermark belongs to the next one. The result of a step
+(`Delta`: rows taken in, rows offered, the state after) is kept until all of it is stored together (`take`); what could
 not be stored is put back, so that memory and disk never disagree.
 
 A machine that is being corrected is held: its rows wait meanwhile.
 
-Beyond `MOST_PENDING_ROWS` nothing more is computed: the machines are paused, and when they go on, the time between
+Beyond `MOST_PENDING_ROWS` nothing more is computed: the machines are paused, and when they continue, the time between
 is a gap like any other outage.
 """
 
@@ -52,7 +52,7 @@ class UnknownTime:
 
 
 class Pipeline:
-    """Machines, their states, and what they have come to since the last commit.
+    """Machines, their states, and their progress since the last commit.
 
     `advance` and `feed` may run in another thread than `feed_rows`, but not at the same time as each other.
     runs: the machines by name; tags: each machine's tags; failures: steps that failed; paused: nothing is computed,
@@ -67,7 +67,7 @@ class Pipeline:
         *,
         most_pending_rows: int = MOST_PENDING_ROWS,
     ) -> None:
-        """carries: machine to what `delta.carries` gave before; one without it starts anew. Raises `ValueError`."""
+        """carries: machine to what `delta.carries` gave before; one without it starts from nothing. Raises `ValueError`."""
         self.runs = {
             name: MachineRun(
                 machine,
@@ -169,13 +169,13 @@ class Pipeline:
         )
         with self._lock:
             if run.state is not before:
-                return  # it began anew meanwhile: what follows from the old state belongs to nobody
+                return  # it started over meanwhile: what follows from the old state is void
             run.state, run.live = step.state, step.live or run.live
             self.unknown.add(delta.facts)
             self.uncommitted.add(delta)
 
     def take(self) -> list[Delta]:
-        """What the machines have come to since the last call, each machine's state in its last delta."""
+        """The machines' progress since the last call, each machine's state in its last delta."""
         with self._lock:
             return self.uncommitted.take({name: run.state for name, run in self.runs.items()})
 
@@ -185,7 +185,7 @@ class Pipeline:
             self.uncommitted.put_back(deltas)
 
     def install(self, name: str, before: EngineState, state: EngineState, live: MachineSnapshot | None) -> None:
-        """A state that a correction led to and that is stored takes the place of `before`, unless all began anew."""
+        """A state that a correction led to and that is stored replaces `before`, unless all started over."""
         with self._lock:
             run = self.runs[name]
             if run.state is before:
@@ -198,14 +198,14 @@ class Pipeline:
                 run.shift(by_ns)
 
     def resume(self, now_ns: int) -> None:
-        """Goes on after a pause: what lies between is a gap, and from now on the latest values hold."""
+        """Continues after a pause: what lies between is a gap, and from now on the latest values hold."""
         self.paused = False
         with self._lock:
             for run in self.runs.values():
                 run.start_over(self._latest, now_ns)
 
     def forget(self, now_ns: int) -> None:
-        """Begins every machine anew, as on an empty disk; what was not stored is given up."""
+        """Starts every machine over, as on an empty disk; what was not stored is dropped."""
         with self._lock:
             for run in self.runs.values():
                 run.state = engine.start()

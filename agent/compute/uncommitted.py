@@ -1,4 +1,4 @@
-"""What the machines have come to since the last commit, until somebody has stored it."""
+"""The machines' progress since the last commit, kept until it is stored."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -8,7 +8,7 @@ from agent.compute.delta import Delta, merge
 from oee.engine.state import EngineState
 
 MOST_SAMPLES: Final = 1_000_000
-"""Samples kept for a journal that cannot be written: some 20 MB; beyond, they are dropped and the journal begins anew."""
+"""Samples kept for a journal that cannot be written: some 20 MB; beyond, they are dropped and the journal starts over."""
 
 
 @dataclass
@@ -19,7 +19,7 @@ class Uncommitted:
     _deltas: dict[str, list[Delta]] = field(default_factory=dict)
 
     def add(self, delta: Delta) -> None:
-        """Adds what a step of a machine came to."""
+        """Adds the result of a step."""
         self._deltas.setdefault(delta.machine, []).append(delta)
         self.rows += len(delta)
 

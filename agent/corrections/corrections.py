@@ -25,8 +25,8 @@ from oee.model.declarations import Declaration
 class Corrections:
     """Follows declarations and recomputes machines. `run_pending` is called periodically.
 
-    inbox: what the center declares; busy: held while corrections run, so whoever feeds whole blocks or ends the run
-    waits for it.
+    inbox: what the center declares; busy: held while corrections run; whoever feeds whole blocks or ends the run
+    acquires it first.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Corrections:
         *,
         progress: Progress = lambda _name, _share: None,
     ) -> None:
-        """stepping: held by whoever lets the pipeline step; progress: given a machine and the share computed [1]."""
+        """stepping: held while the pipeline steps; progress: given a machine and the share computed [1]."""
         self.corrector = MachineCorrector(committer, pipeline, stepping, health, progress)
         self.inbox = DeclarationInbox(committer.thread, health)
         self.busy = asyncio.Lock()

@@ -1,10 +1,10 @@
 """Corrects one machine: holds it, computes it again, and stores the differences.
 
-1. The machine is held; its rows wait, the others go on, and so do the devices.
+1. The machine is held; its rows wait; the other machines and the devices continue.
 2. Everything that memory holds of it goes to disk, so that the journal is complete.
 3. What reaches no further back than the settled time is one more step at the same time; what reaches further is
    computed again from the checkpoint before it, in a thread (`oee.engine.correction`).
-4. Differences, state, checkpoints and the outcome are stored in one transaction; only then the machine goes on. Killed
+4. Differences, state, checkpoints and the outcome are stored in one transaction; only then the machine continues. Killed
    before, nothing has happened and the next start does it again; killed after, it is done.
 """
 
@@ -40,7 +40,7 @@ Progress = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class Corrected:
-    """What a correction of a machine came to. before: the state that it replaces; offers: the differences; base_ns,
+    """The result of a correction of a machine. before: the state that it replaces; offers: the differences; base_ns,
     recomputation: where it was computed again from a checkpoint.
     """
 
@@ -53,7 +53,7 @@ class Corrected:
 
 
 class MachineCorrector:
-    """The steps above. stepping: the lock of whoever lets the pipeline step."""
+    """The steps above. stepping: held while the pipeline steps."""
 
     def __init__(
         self, committer: Committer, pipeline: Pipeline, stepping: asyncio.Lock, health: Health, progress: Progress

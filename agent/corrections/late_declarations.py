@@ -1,7 +1,7 @@
 """Follows declarations of a machine that is held: one step, a computation from a checkpoint, or a refusal.
 
 A declaration that reaches further back than the journal is refused with the earliest time that can still be corrected;
-it stays in the file, and whoever made it sees why.
+it stays in the file with the reason.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from oee.engine.correction import earliest_change, latest_base
 from oee.model.declarations import Declaration
 
 Followed = tuple[Corrected, Mapping[str, str]]
-"""What the declarations came to, and by id "" or why one is refused."""
+"""The correction, and by id "" or why a declaration is refused."""
 
 
 async def follow(corrector: MachineCorrector, machine: str, new: Sequence[Declaration]) -> Followed:

@@ -1,4 +1,4 @@
-"""Recomputations that somebody asked for: a machine's past with the description of now."""
+"""Requested recomputations: a machine's past with its present description."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ SiteRevisionAt = Callable[[int], CommitExtras]
 async def recompute_next(
     corrector: MachineCorrector, requests: Sequence[RecomputeRequest], revise_site: SiteRevisionAt
 ) -> None:
-    """Does the first request that is not done yet. When all machines were asked for, the `site` body goes with the last
+    """Does the first request that is not done yet. When all machines were requested, the `site` body goes with the last
     one, valid from where they began: the center counts scheduled time by it. Raises `CannotStore` or `CorruptOutbox`.
     """
     request = next(item for item in requests if item.state == "new")

@@ -1,4 +1,4 @@
-"""When gateway time turns out to have been wrong since it was trusted: everything that was dated with it is dated anew.
+"""Redating: when gateway time turns out to have been wrong since it was trusted, everything dated with it is corrected.
 
 The rows are in the journal, so each machine is computed again from the checkpoint before that time, over the same rows
 with their true times. The result is sent as differences: keys of the wrong hours get differences to zero, those of the
@@ -73,12 +73,12 @@ def _shifted(rows: Series, shift: TimeShift, floor_ns: int) -> Series:
 
 
 def clock_in_progress(settings: Mapping[str, str]) -> str:
-    """The time that the outbox is being dated anew by (`Clock.kept`); "" if it is not."""
+    """The time by which the outbox is being redated (`Clock.kept`); "" if it is not."""
     return settings.get(_CLOCK, "") if any(key.startswith(_PREFIX) for key in settings) else ""
 
 
 class Redating:
-    """Dates anew what the outbox's settings ask for."""
+    """Redates what the outbox's settings request."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class Redating:
         self._archive, self._revise_site = MachineArchive(committer.thread, pipeline), revise_site
 
     async def request(self, shift: TimeShift, clock: str = "") -> None:
-        """Keeps on disk that all machines are to be dated anew, and the new time (`Clock.kept`). Raises `CannotStore` or
+        """Keeps on disk that all machines are to be redated, and the new time (`Clock.kept`). Raises `CannotStore` or
         `CorruptOutbox`.
         """
         settings = {f"{_PREFIX}{name}": json.dumps([shift.from_ns, shift.by_ns]) for name in self._pipeline.runs}
@@ -104,7 +104,7 @@ class Redating:
 
     async def run(self, stop: asyncio.Event) -> bool:
         """Does what is requested, machine by machine; nothing may step or be corrected meanwhile. Waits for a disk that
-        refuses. False if `stop` was set before all was done: the next start goes on.
+        refuses. False if `stop` was set before all was done: the next start continues.
         """
         while not stop.is_set():
             try:
@@ -134,7 +134,7 @@ class Redating:
         declarations = await self._archive.declarations(machine)
         try:
             spans, found = await asyncio.to_thread(self._recompute, past, declarations, shift)
-        except Exception:  # noqa: BLE001  # the other machines and the devices must go on; counted
+        except Exception:  # noqa: BLE001  # the other machines and the devices must continue; counted
             _LOG.exception("dating anew failed machine=%s", machine)
             await self._give_up(machine, "its rows cannot be computed again")
             return

@@ -17,7 +17,7 @@ from agent.process.health import Health
 @dataclass
 class Acquisition:
     """freshness: what is confirmed; dating: when it was, by the clock; pipeline: what becomes facts; recorder: what is
-    sent as it is. computing: the lock of whoever lets the pipeline step. devices: their counters, by name.
+    sent as it is. computing: held while the pipeline steps. devices: their counters, by name.
     """
 
     clock: GatewayClock

@@ -17,8 +17,8 @@ from agent.store.commit import Committer
 
 
 class TimeMoves:
-    """incomplete: dating anew was stopped half way. The next start does the rest before anything else is computed, so
-    nothing may be computed in this run any more.
+    """incomplete: redating was stopped half way. The next start does the rest before anything else is computed, so nothing
+    may be computed in this run any more.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class TimeMoves:
         self.incomplete = False
 
     async def begin(self, stop: asyncio.Event) -> None:
-        """Before live data: dates anew what the run before did not come to."""
+        """Before live data: completes the redating that the previous run left."""
         self._stop = stop
         self._clock.check()
         self.incomplete = not await self._redating.run(stop)

@@ -116,7 +116,7 @@ def decide(db: sqlite3.Connection, outcome: Iterable[tuple[str, str]]) -> None:
 
 
 def follow_again(db: sqlite3.Connection) -> None:
-    """After the engine states began anew: what holds until further notice is to be followed once more."""
+    """After the engine states started over: what holds until further notice is to be followed once more."""
     db.execute("update declarations set state = 'new' where state = 'done' and json_extract(data, '$.end_ns') is null")
 
 

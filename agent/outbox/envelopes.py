@@ -14,11 +14,11 @@ from wire.marks import NO_MARKS, Marks, decode_marks, encode_beyond, is_settled,
 
 @dataclass(frozen=True)
 class Sealed:
-    """An envelope that a commit made. gave_up: how many others it stands for."""
+    """An envelope that a commit made. evicted: how many others a `dropped` envelope lists that were deleted for it."""
 
     kind: str
     key: EnvelopeKey
-    gave_up: int = 0
+    evicted: int = 0
 
 
 def put(db: sqlite3.Connection, kind: str, content: Any, now_ns: int) -> EnvelopeKey:
@@ -117,7 +117,7 @@ def read(file: OutboxFile, keys: Iterable[EnvelopeKey]) -> list[tuple[EnvelopeKe
 
 
 def waiting(file: OutboxFile, limit: int = 1000, after: int = 0) -> list[tuple[int, EnvelopeKey]]:
-    """Envelopes without a receipt, oldest first, as (row id, key); after: the row id to go on from."""
+    """Envelopes without a receipt, oldest first, as (row id, key); after: the row id to continue from."""
     marks = {item.stream: item.marks for item in states(file)}
     rows = file.select(
         "select id, s.stream, seq from envelopes e join streams s on s.no = e.stream "

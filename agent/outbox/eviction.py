@@ -73,11 +73,11 @@ class Room:
             return gone
         if gone := settled_values(db):
             return gone
-        if given_up := unsettled_values(db, self.budget_bytes // 32):
-            content = Dropped(dropped=given_up.ranges, why=WHY).model_dump(mode="json")
+        if evicted := unsettled_values(db, self.budget_bytes // 32):
+            content = Dropped(dropped=evicted.ranges, why=WHY).model_dump(mode="json")
             key = put(db, VALUES, content, now_ns)
-            self.dropped.append(Sealed(VALUES, key, given_up.envelopes))
-            return given_up.envelopes
+            self.dropped.append(Sealed(VALUES, key, evicted.envelopes))
+            return evicted.envelopes
         return settled_others(db)
 
     def over_budget(self) -> bool:
@@ -86,7 +86,7 @@ class Room:
 
 
 @dataclass(frozen=True)
-class GivenUp:
+class EvictedValues:
     """Process values that the center will never receive. stream: `streams.no`; ranges: all that is missing below the next
     seq, what earlier `dropped` envelopes listed included, since those may be evicted in their turn; envelopes: how many
     were deleted now.
@@ -121,7 +121,7 @@ def settled_values(db: sqlite3.Connection) -> int:
     return delete_settled(db, ANY_AGE, f"kind = '{VALUES}'")
 
 
-def unsettled_values(db: sqlite3.Connection, least_bytes: int) -> GivenUp | None:
+def unsettled_values(db: sqlite3.Connection, least_bytes: int) -> EvictedValues | None:
     """Step 2: the oldest, until about `least_bytes` are free; None if there are none."""
     found = db.execute("select no, mark, next_seq from streams where kind = ? and current = 1", (VALUES,)).fetchone()
     if found is None:
@@ -141,7 +141,7 @@ def unsettled_values(db: sqlite3.Connection, least_bytes: int) -> GivenUp | None
         return None  # nothing but the list of what was evicted
     db.executemany("delete from envelopes where id = ?", gone)
     (first,) = db.execute("select min(seq) from envelopes where stream = ?", (no,)).fetchone()
-    return GivenUp(no, [(mark + 1, first - 1)], len(gone))
+    return EvictedValues(no, [(mark + 1, first - 1)], len(gone))
 
 
 def settled_others(db: sqlite3.Connection) -> int:

@@ -2,8 +2,8 @@
 
 Envelopes of one commit, the engine states and the settings change in one transaction. Settled envelopes stay until they
 are 35 days old or the file is over its budget, so that a center that lost its disk gets them again; of others only
-process values are ever deleted (`agent.outbox.eviction`). The newest `site` envelope always stays: without it nobody
-could read the rest.
+process values are ever deleted (`agent.outbox.eviction`). The newest `site` envelope always stays: the rest cannot be read
+without it.
 
 Everything here blocks on the disk: call it from one worker thread, never from the event loop.
 """
@@ -106,7 +106,7 @@ class Outbox:
             self.room.use_reserve()
             self.within(lambda db: write_marks(db, known, generation))
 
-    def begin_again(self) -> None:
+    def retire_streams(self) -> None:
         """Retires every stream and forgets the engine states: for a file that is an old copy of one that went on
         elsewhere.
 

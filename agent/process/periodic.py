@@ -14,7 +14,7 @@ async def every(period_s: float, work: Callable[[], Any], health: Health) -> Non
     """Runs `work` on a time grid; late runs are skipped, not queued. An exception in one run is counted and survived.
 
     If this task is cancelled during a run, that run continues to its end on its own: half a commit would lose what it
-    had taken. Each `work` therefore holds a lock, and whoever follows the cancellation waits for that lock.
+    had taken. Each `work` therefore holds a lock, and the code after the cancellation waits for that lock.
     """
     loop = asyncio.get_running_loop()
     due_s = loop.time() + period_s

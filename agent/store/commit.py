@@ -2,7 +2,7 @@
 
 What a commit could not store goes back to the pipeline and is offered again. A file found damaged while in use is set
 aside like one found damaged at the start. A receipt that claims what this file never wrote (a copied card) and a
-damaged file both mean new streams and machines that begin anew.
+damaged file both mean new streams and machines that start over.
 """
 
 import logging
@@ -96,7 +96,7 @@ class Committer:
         self._receipts = effect if self._receipts is None else self._receipts.and_then(effect)
 
     async def commit(self, *, final: bool = False) -> bool:
-        """Stores what the machines have come to since the last commit, and what the receipts settle.
+        """Stores the machines' progress since the last commit, and what the receipts settle.
 
         final: large states too, and the journal gathered (`DeltaStore`). False if the disk refused; everything then
         waits for the next call.
@@ -114,11 +114,11 @@ class Committer:
                 described = self.site.due
                 sealed = await self._store(taken, contents, final=final)
             except (CannotStore, CorruptOutbox) as error:
-                self._give_back(taken)
+                self._put_back(taken)
                 self.thread.refused(error)
                 return False
-            except Exception:  # not if cancelled: the thread goes on, and stores it
-                self._give_back(taken)
+            except Exception:  # not if cancelled: the thread continues, and stores it
+                self._put_back(taken)
                 raise
             self.site.stored(described)
             self._stored(sealed)
@@ -140,7 +140,7 @@ class Committer:
 
         return await self.thread.run(store)
 
-    def _give_back(self, taken: _Taken) -> None:
+    def _put_back(self, taken: _Taken) -> None:
         """What was not stored waits for the next call. All of it passes through here even if nothing was taken yet,
         since of too much the oldest is dropped here.
         """
@@ -172,8 +172,8 @@ class Committer:
             return True
 
     async def correct(self, found: Correction) -> bool:
-        """Stores what a correction came to and lets the machine go on from it. False if the machine began anew
-        meanwhile or the disk refused: then nothing has changed.
+        """Stores a correction and lets the machine continue from it. False if the machine started over meanwhile or the
+        disk refused: then nothing has changed.
         """
         async with self.thread.lock:
             if self.thread.damaged or self._pipeline.runs[found.machine].state is not found.before:
@@ -203,20 +203,20 @@ class Committer:
 
     async def _reopen(self) -> None:
         await self.thread.reopen(self._now_ns())
-        await self._begin_anew()
+        await self._start_over()
 
     async def _leave_streams(self, stream: str) -> None:
-        await self.thread.run(self.thread.outbox.begin_again)
+        await self.thread.run(self.thread.outbox.retire_streams)
         self._health.count("outbox_begun_again")
         _LOG.error(
             "outbox is an old copy why=%r cure=%r",
             f"the center has envelopes of stream {stream} that this outbox never wrote",
             "new streams begin by themselves; make sure that no second gateway runs from a copy of this card",
         )
-        await self._begin_anew()
+        await self._start_over()
 
-    async def _begin_anew(self) -> None:
-        """New streams, and machines that begin anew."""
+    async def _start_over(self) -> None:
+        """New streams, and machines that start over."""
         await self._upkeep.replace_streams(values=bool(self.recorder))
         self._receipts = None
         self.deltas.forget()

@@ -80,5 +80,5 @@ class DeltaStore:
         return write
 
     def forget(self) -> None:
-        """Gives up what waits: all machines begin anew."""
+        """Drops what is deferred: all machines start over."""
         self._deferred = []

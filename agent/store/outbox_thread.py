@@ -1,6 +1,6 @@
 """The outbox in a thread of its own, so that neither the devices nor the network ever wait for a disk.
 
-One thing at a time: `lock` is held by whoever does several things that belong together.
+One operation at a time; `lock` is held for several that belong together.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ def all_streams(outbox: Outbox, *, values: bool = False) -> list[OutboxStream]:
 
 class OutboxThread:
     """The outbox and its thread. trouble: why nothing can be stored at the moment, "" if it can; damaged: the file must
-    be opened anew before anything else is done with it.
+    be reopened before anything else is done with it.
     """
 
     def __init__(self, outbox: Outbox, health: Health, pending_rows: Callable[[], int]) -> None:

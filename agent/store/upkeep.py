@@ -49,14 +49,14 @@ class Upkeep:
     def _on_disk(self, sealed: Sequence[Sealed]) -> None:
         for item in sealed:
             self._sender.on_disk(item.key.stream, last=item.key.seq)
-        if gave_up := sum(item.gave_up for item in sealed):
+        if evicted := sum(item.evicted for item in sealed):
             if not self._health.snapshot().get("values_given_up"):
                 _LOG.error(
                     "outbox gives up process values envelopes=%d cure=%r",
-                    gave_up,
+                    evicted,
                     "bring back the connection to the center, send fewer values, or give the outbox more disk",
                 )
-            self._health.count("values_given_up", gave_up)
+            self._health.count("values_given_up", evicted)
 
     async def prune_now_and_then(self) -> None:
         """At every thirtieth call, prunes the outbox and measures it."""

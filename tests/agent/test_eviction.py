@@ -77,16 +77,16 @@ def test_values_go_before_facts_and_receipted_ones_first(outbox):
 def test_a_dropped_envelope_lets_the_center_settle_everything(outbox):
     """Values for a month without a line: the newest are kept, and what is sent settles every number."""
     outbox.commit([body("facts", 0)], {}, NOW)
-    gave_up = Counter()
+    evicted = Counter()
     last = 0
     for number in range(700):
         for item in outbox.commit([body("values", number, 1500)], {}, NOW):
-            gave_up["envelopes"] += item.gave_up
+            evicted["envelopes"] += item.evicted
             assert item.key.seq == last + 1
             last = item.key.seq
     seqs = kept(outbox)["values"]
     assert seqs == list(range(seqs[0], last + 1)), "the newest are kept"
-    assert gave_up["envelopes"] == last - len(seqs)
+    assert evicted["envelopes"] == last - len(seqs)
     assert outbox.used_mb() <= 1.05
     said = dropped(outbox)
     assert said
@@ -102,5 +102,5 @@ def test_pruning_an_outbox_over_its_budget_says_what_it_gave_up(outbox):
         outbox.commit([body("values", number)], {}, NOW)
     outbox.room.budget_bytes //= 4
     gone, sealed = outbox.prune(NOW)
-    assert gone == sealed[0].gave_up > 0
+    assert gone == sealed[0].evicted > 0
     assert dropped(outbox) == {81: [(1, gone)]}

@@ -139,7 +139,7 @@ def test_a_folder_that_refuses_is_the_disks_fault(tmp_path):
 
 def test_begin_again_retires_streams_and_carry(outbox):
     stream = outbox.commit([*bodies(1, 2), ("site", {})], {"m": b"x"}, NOW, {"site_sent": "d"})[0].key.stream
-    outbox.begin_again()
+    outbox.retire_streams()
     assert outbox.streams() == []
     assert on_disk.waiting(outbox.file) == []
     assert outbox.carries() == {}

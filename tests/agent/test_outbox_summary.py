@@ -75,7 +75,7 @@ def test_nothing_waits(box, path):
 
 
 def test_a_retired_stream_is_shown_and_not_exported(box, path):
-    box.begin_again()
+    box.retire_streams()
     assert [item.condition for item in summarize(path).streams] == ["retired", "retired"]
     assert summarize(path).waiting == 0
     assert seqs(path) == []

@@ -41,7 +41,7 @@ create table if not exists journal_checkpoints (machine text not null, settled_n
 
 
 def clear(db: sqlite3.Connection) -> None:
-    """Deletes everything: for new streams and states that begin anew."""
+    """Deletes everything: for new streams and states that start over."""
     for table in ("recent", "rows", "sent", "checkpoints"):
         db.execute(f"delete from journal_{table}")  # noqa: S608  # one of these four
 
