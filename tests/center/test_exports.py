@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from center.exports import FORMATS, export, table_of
-from center.exports.csv import write as write_csv
-from center.exports.xlsx import heading
+from center.api.exports import FORMATS, export, table_of
+from center.api.exports.csv import write as write_csv
+from center.api.exports.xlsx import heading
 from oee.kpi.kpi import KPI_KEYS
 from oee.model.facts import FACT_COLUMNS
 from words import LANGUAGES

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import xlsxwriter
 
-from center.exports.table import Column, ExportTable
+from center.api.exports.table import Column, ExportTable
 from words import say
 from words.catalogue import catalogue
 

@@ -6,7 +6,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from center.exports.table import ExportTable
+from center.api.exports.table import ExportTable
 
 MEDIA_TYPE: Final = "application/vnd.apache.parquet"
 _TYPES: Final = {

@@ -8,7 +8,7 @@ import importlib
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from center.exports.table import ExportTable, table_of
+from center.api.exports.table import ExportTable, table_of
 
 __all__ = ["FORMATS", "ExportTable", "Exported", "export", "table_of"]
 
@@ -29,6 +29,6 @@ def export(form: str, subject: str, answer: Mapping[str, Any], lang: str) -> Exp
     subject: `trend`, `losses`, `stops` ...: what the rows are, for the file's name and headings.
     lang: of names, and of headings where people read them (Excel); CSV and Parquet use the API's own names.
     """
-    writer = importlib.import_module(f"center.exports.{form}")  # pyarrow is loaded only for Parquet
+    writer = importlib.import_module(f"center.api.exports.{form}")  # pyarrow is loaded only for Parquet
     table = table_of(subject, answer, lang)
     return Exported(writer.write(table, lang), writer.MEDIA_TYPE, f"{table.name}.{form}")

@@ -9,7 +9,7 @@ import io
 from datetime import datetime
 from typing import Any, Final
 
-from center.exports.table import ExportTable
+from center.api.exports.table import ExportTable
 
 MEDIA_TYPE: Final = "text/csv; charset=utf-8"
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
