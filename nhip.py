@@ -1,4 +1,4 @@
-"""The command `nhip`: the front door. A room is imported only when its command is used."""
+"""The command `nhip`. Each command imports what it runs only when it is used, so that every command starts quickly."""
 
 import logging
 import sys
@@ -34,17 +34,19 @@ def _log() -> None:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="nhip")
 def main() -> None:
-    """Nhịp: OEE of small factories, from the PLC to a support center, losing nothing."""
+    """Nhịp: OEE for small factories, from the PLC to a support center, without losing data."""
 
 
 @main.command()
 @click.argument("site", type=_path)
-@click.option("--outbox", type=_path, help="The outbox file (default: beside SITE, with the ending .outbox).")
-@click.option("--history", type=_path, help="Recorded files to be fed first.")
-@click.option("--commit-every", type=Duration(), default="10s", show_default=True, help="How often facts go to disk.")
-@click.option("--ready-file", type=_path, help="Written once the devices are being read.")
-@click.option("--progress-file", type=_path, help="Told about the import of history (JSON).")
-@click.option("--metrics", default="", help="Where Prometheus may ask, for example 127.0.0.1:9464.")
+@click.option("--outbox", type=_path, help="The outbox file (default: beside SITE, with the suffix .outbox).")
+@click.option("--history", type=_path, help="Folder of recorded samples to process first.")
+@click.option(
+    "--commit-every", type=Duration(), default="10s", show_default=True, help="How often facts are written to disk."
+)
+@click.option("--ready-file", type=_path, help="File to create once the devices are being read.")
+@click.option("--progress-file", type=_path, help="File for the progress of the history import (JSON).")
+@click.option("--metrics", default="", help="Address for Prometheus to scrape, for example 127.0.0.1:9464.")
 @lang_option
 def agent(
     site: Path,
@@ -56,24 +58,26 @@ def agent(
     metrics: str,
     lang: str,
 ) -> None:
-    """Reads the PLCs of SITE.yaml, works out OEE and delivers it to the center."""
+    """Reads the PLCs of SITE.yaml, computes OEE and delivers it to the center."""
     import json
 
-    from agent import run as edge
+    from agent import run as agent_process
     from agent.outbox.disk import CannotStore, OutboxInUse, UnknownFormat
     from config import Misconfigured
 
     _log()
 
-    def tell(progress: dict[str, Any]) -> None:
+    def write_progress(progress: dict[str, Any]) -> None:
         if progress_file:
             temporary = progress_file.with_suffix(".tmp")
             temporary.write_text(json.dumps(progress))
             temporary.replace(progress_file)
 
-    options = edge.Options(commit_every_s=commit_every, ready_file=ready_file, progress=tell, metrics=metrics)
+    options = agent_process.Options(
+        commit_every_s=commit_every, ready_file=ready_file, progress=write_progress, metrics=metrics
+    )
     try:
-        edge.main(site, outbox or site.with_suffix(".outbox"), history, options)
+        agent_process.main(site, outbox or site.with_suffix(".outbox"), history, options)
     except Misconfigured as error:
         fail_misconfigured(error, lang)
     except (OutboxInUse, UnknownFormat, CannotStore) as error:
@@ -82,25 +86,25 @@ def agent(
 
 @main.command()
 @click.argument("center_file", metavar="CENTER", type=_path)
-@click.option("--ready-file", type=_path, help="Written once API and console answer.")
+@click.option("--ready-file", type=_path, help="File to create once API and console answer.")
 @lang_option
 def center(center_file: Path, ready_file: Path | None, lang: str) -> None:
-    """Receives, keeps and shows what the agents send, as CENTER.yaml says."""
-    from center import run as hub
+    """Receives, stores and shows what the agents send, as configured in CENTER.yaml."""
+    from center import run as center_process
     from cli.signals import run_until_signal
     from config import Misconfigured
 
     _log()
 
     try:
-        run_until_signal(lambda stop: hub.run(center_file, stop, ready_file))
+        run_until_signal(lambda stop: center_process.run(center_file, stop, ready_file))
     except Misconfigured as error:
         fail_misconfigured(error, lang)
 
 
 @main.command()
-@click.option("--from", "source", type=_path, required=True, help="The center whose facts are copied; it must not run.")
-@click.option("--to", "target", type=_path, required=True, help="The center that gets them, with an empty store.")
+@click.option("--from", "source", type=_path, required=True, help="The center to copy from; it must not be running.")
+@click.option("--to", "target", type=_path, required=True, help="The center to copy to; its store must be empty.")
 @json_option
 @lang_option
 def migrate(source: Path, target: Path, as_json: bool, lang: str) -> None:
@@ -142,10 +146,10 @@ def migrate(source: Path, target: Path, as_json: bool, lang: str) -> None:
 
 @main.command()
 @click.argument("factory", type=_path)
-@click.option("--history", type=_path, help="Folder for the recorded past.")
-@click.option("--history-from", help="Since when (ISO 8601).")
-@click.option("--ports-file", type=_path, help="Where the servers listen, as JSON.")
-@click.option("--http", "http_port", type=int, help="Port of the truth on loopback; 0 takes any.")
+@click.option("--history", type=_path, help="Folder in which to write recorded history.")
+@click.option("--history-from", help="Start of that history (ISO 8601).")
+@click.option("--ports-file", type=_path, help="File for the addresses of the servers (JSON).")
+@click.option("--http", "http_port", type=int, help="Port on loopback that serves the true figures; 0 takes any.")
 def simulate(
     factory: Path, history: Path | None, history_from: str | None, ports_file: Path | None, http_port: int | None
 ) -> None:
@@ -176,7 +180,7 @@ def simulate(
 @json_option
 @click.option("--by", default="", help="Groups: machine, day, shift, product (default: machine,shift,product).")
 @click.option("--formula", type=click.Choice(["nakajima", "iso22400"]), help="Formula set (default: the site's).")
-@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a report page there.")
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as an HTML page.")
 @click.option("--from", "since", default="", help="Report from this date or time on.")
 @click.option("--to", "until", default="", help="Report until this date or time.")
 @lang_option
@@ -191,7 +195,7 @@ def replay(
     until: str,
     lang: str,
 ) -> None:
-    """Recorded samples through the same computation: KPIs by machine, shift and product, losses and stops."""
+    """Computes recorded samples as the agent would: KPIs by machine, shift and product, losses and stops."""
     from replay import command
 
     options = command.ReplayOptions(samples, by, formula or "", as_json, html, lang, since, until)
@@ -199,14 +203,21 @@ def replay(
 
 
 @main.command()
-@click.option("--for", "for_s", type=Duration(), help="Run headless for so long, compare with the truth, and end.")
-@click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write the comparison there (JSON).")
+@click.option(
+    "--for",
+    "for_s",
+    type=Duration(),
+    help="Run headless for this long, compare with the simulator's true figures, and exit.",
+)
+@click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="File for the comparison (JSON).")
 @click.option("--days", type=float, help="Days of history (default: 30; headless: none).")
-@click.option("--kill-agent-after", type=Duration(), help="Headless: kill the agent (SIGKILL) and start it again.")
+@click.option(
+    "--kill-agent-after", type=Duration(), help="Headless: kill the agent (SIGKILL) after this time and restart it."
+)
 @click.option("--port", type=int, default=8080, show_default=True, help="Port of console and API; 0 takes any.")
-@click.option("--folder", type=_path, help="Keep files and logs there (default: a temporary folder).")
+@click.option("--folder", type=_path, help="Folder for files and logs (default: a temporary folder).")
 @click.option("--broker", default="", help="Use this broker (mqtt://host:port) instead of the embedded one.")
-@click.option("--seed", type=int, default=1, show_default=True, help="Which simulated factory.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Seed of the simulated factory.")
 @lang_option
 def demo(
     for_s: float | None,
@@ -219,11 +230,11 @@ def demo(
     seed: int,
     lang: str,
 ) -> None:
-    """A simulated factory, agent, broker and center with 30 days of history, in the browser."""
-    from demo import door
+    """Runs a simulated factory, agent, broker and center with 30 days of history, to look at in the browser."""
+    from demo import command
 
     headless = for_s is not None
-    settings = door.Settings(
+    settings = command.Settings(
         for_s=for_s,
         report=report,
         days=days if days is not None else (0.0 if headless else 30.0),
@@ -234,9 +245,9 @@ def demo(
         lang=lang,
     )
     if folder is not None:
-        sys.exit(door.run(settings, folder))
+        sys.exit(command.run(settings, folder))
     with tempfile.TemporaryDirectory(prefix="nhip-demo-") as temporary:
-        sys.exit(door.run(settings, Path(temporary)))
+        sys.exit(command.run(settings, Path(temporary)))
 
 
 for _command in (

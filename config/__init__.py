@@ -1,6 +1,6 @@
-"""What may be written in YAML: the site file, the center's file, state profiles, templates.
+"""Configuration files in YAML: the site file, the center's file, state profiles, templates.
 
-Loading finds everything that is wrong at once and says where; compiling makes the core's machines of a site.
+Loading reports everything that is wrong at once, with its place; compiling turns a site into the core's machines.
 """
 
 from config.center import CenterFile

@@ -1,4 +1,4 @@
-"""The one file that the center makes for a gateway when it enrols it: who it is, where its broker is, and its secret."""
+"""The bundle: the file that the center makes for a gateway at enrolment, with its identity, broker and secret."""
 
 from pathlib import Path as FilePath
 from typing import Final, Literal
@@ -12,7 +12,7 @@ _FILES: Final = ("password_file", "ca_file", "certificate_file", "private_key_fi
 
 
 class Bundle(BrokerLink):
-    """JSON. serial: the number of the secret; a gateway tells it, so that the center knows when an older one is unused.
+    """JSON. serial: the number of the secret; gateways report it, so that the center knows when an older one is unused.
 
     ca: certificates to trust (PEM); "" trusts the system's.
     """
@@ -26,12 +26,12 @@ class Bundle(BrokerLink):
 
 
 def write_bundle(bundle: Bundle) -> str:
-    """The file's text."""
+    """The text of the file."""
     return bundle.model_dump_json(indent=2, exclude=set(_FILES)) + "\n"
 
 
 def load_bundle(path: str | FilePath) -> Bundle:
-    """The file at `path`. Raises `Misconfigured` where it cannot be read or is no bundle."""
+    """The file at `path`. Raises `Misconfigured` if it cannot be read or is not a bundle."""
     try:
         return Bundle.model_validate_json(FilePath(path).read_text(encoding="utf-8"))
     except OSError as error:
@@ -45,7 +45,7 @@ def load_bundle(path: str | FilePath) -> Bundle:
 
 
 def bundle_for(path: str, site: str, gateway: str) -> Bundle:
-    """The same, if it was made for this gateway. Raises `Misconfigured`."""
+    """The bundle at `path`, if it was made for this gateway. Raises `Misconfigured` otherwise."""
     bundle = load_bundle(path)
     if (bundle.site, bundle.gateway) != (site, gateway):
         values = {"made": f"{bundle.site}/{bundle.gateway}", "named": f"{site}/{gateway}"}

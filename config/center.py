@@ -1,4 +1,4 @@
-"""The center's file."""
+"""The center's configuration file."""
 
 import ipaddress
 from pathlib import PurePath
@@ -54,14 +54,14 @@ class StoreModel(BaseModel):
 
 
 class HttpsModel(Strict):
-    """Encryption of API and console by the center itself."""
+    """TLS of API and console, terminated by the center."""
 
     certificate: str = Field(description="Certificate and chain (PEM).", examples=["/etc/nhip/center.pem"])
     key: str = Field(description="Its private key (PEM).", examples=["/etc/nhip/center.key"])
 
 
 class Enrolment(Strict):
-    """How `nhip enroll` reaches Mosquitto's files, and how gateways reach the broker."""
+    """Settings of `nhip enroll`: Mosquitto's files, and the broker as gateways reach it."""
 
     passwords: str = Field(description="Mosquitto's `password_file`.", examples=["/etc/mosquitto/nhip.passwords"])
     rules: str = Field(description="Mosquitto's `acl_file`.", examples=["/etc/mosquitto/nhip.rules"])
@@ -81,7 +81,7 @@ class Enrolment(Strict):
 
 
 class CenterFile(BrokerLink):
-    """The center's file, checked."""
+    """The center's configuration file, validated."""
 
     name: str = Field("", description="What people call this center.", examples=["Trung tâm hỗ trợ"])
     language: Literal["vi", "en"] = Field("vi", description="Language of pages and messages until someone chooses.")
@@ -125,7 +125,7 @@ class CenterFile(BrokerLink):
     @field_validator("role")
     @classmethod
     def _fits(cls, role: str, info: ValidationInfo) -> str:
-        """Several processes need a store and books that are not one process's own."""
+        """Several processes need a store and a ledger that they can share."""
         store, database = info.data.get("store"), info.data.get("database")
         if role != "all" and store is not None and store.kind == "duckdb":
             raise InvalidValue("role_needs_server", "the embedded store belongs to one process")
@@ -136,10 +136,10 @@ class CenterFile(BrokerLink):
     @field_validator("listen")
     @classmethod
     def _closed(cls, listen: str, info: ValidationInfo) -> str:
-        """What others can reach asks who they are, and lets nobody on the way read the answer."""
+        """A center reachable from other computers requires accounts and encryption."""
         if not _is_loopback(listen.rpartition(":")[0]):
             if info.data.get("accounts") == "off":
-                raise InvalidValue("open_without_accounts", "others could reach a center that asks nobody who they are")
+                raise InvalidValue("open_without_accounts", "reachable from other computers without accounts")
             if not info.data.get("https") and not info.data.get("proxy"):
                 raise InvalidValue("open_without_https", "passwords would travel in clear text")
         return listen

@@ -1,4 +1,5 @@
-"""The demo: a simulated factory, an agent, an embedded broker and a center, and the proof that they tell the truth.
+"""`nhip demo`: a simulated factory, an agent, an embedded broker and a center, and a comparison of their results with
+the simulator's true figures.
 
-Part of the front door: the only place beside the tests that sees every room.
+Beside `nhip.py` and the tests, the only code that may import every room.
 """

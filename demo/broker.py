@@ -1,7 +1,7 @@
-"""An MQTT broker inside the demo's own process: amqtt, MQTT 3.1.1.
+"""An MQTT broker in the demo's own process: amqtt, MQTT 3.1.1.
 
-It forgets sessions and queues nothing for whoever is away: nobody relies on it, since only the center's
-receipt frees an envelope.
+It keeps no sessions and queues nothing for absent clients. Nothing relies on that, since only the center's receipt
+frees an envelope.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ _START_S: Final = 20.0
 
 
 class EmbeddedBroker:
-    """Runs from `start` to `stop` in a thread of its own."""
+    """A broker in a thread of its own, from `start` to `stop`."""
 
     def __init__(self, port: int) -> None:
         self.url = f"mqtt://127.0.0.1:{port}"
@@ -33,7 +33,7 @@ class EmbeddedBroker:
             raise OSError(f"the embedded broker could not start on port {self._port}: {self._failure}")
 
     def _run(self) -> None:
-        from amqtt.broker import Broker  # noqa: PLC0415  # half a second that only the demo pays
+        from amqtt.broker import Broker  # noqa: PLC0415  # takes half a second, so only the demo imports it
         from amqtt.errors import AMQTTError  # noqa: PLC0415
 
         for name in ("amqtt", "transitions"):
@@ -65,5 +65,5 @@ class EmbeddedBroker:
 
 
 def _unhandled(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """The broker trips over clients that leave before it has answered; that is theirs and its affair, not the screen's."""
+    """Keeps the broker's errors about clients that disconnect early away from the screen."""
     logging.getLogger(__name__).debug("embedded broker: %s", context.get("exception") or context.get("message"))

@@ -1,4 +1,4 @@
-"""The proof: what the center's API answers, held against the simulator's truth. Pure.
+"""Comparison of the center's figures with the simulator's true ones. Pure.
 
 Time by state is that of scheduled time. A state may differ by one polling period (and the answer's time) for each
 of its transitions, since a poll sees a change up to one period late; pieces may not differ at all; OEE may differ
@@ -29,7 +29,7 @@ _TOTALS: Final = ("total", "good", "startup_reject", "process_reject", "ideal_to
 
 @dataclass(frozen=True)
 class Figures:
-    """One machine in one window. ms: by state, scheduled time; unwatched: pieces made across an outage."""
+    """One machine in one window. ms: scheduled time by state [ms]; unwatched: pieces counted across an outage."""
 
     ms: Mapping[str, int]
     pieces: int
@@ -43,7 +43,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Truth and measurement beside each other. complaints: what is out of tolerance, in words; empty is proof."""
+    """True and measured figures. complaints: what is out of tolerance, as sentences; empty if all agrees."""
 
     machine: str
     truth: Figures
@@ -71,9 +71,9 @@ def _product(factors: Sequence[float | None]) -> float | None:
 
 
 def truth_figures(parts: Sequence[Mapping[str, Any]], gap_ms: int, whole: Mapping[str, Any]) -> Figures:
-    """The truth of the watched parts of a window as a perfect watcher with a gap of `gap_ms` would state it.
+    """The true figures of a window, as an ideal observer would report them who missed `gap_ms` of it.
 
-    parts: the simulator's answers for the watched parts; whole: its answer for the whole window.
+    parts: the simulator's figures for the observed parts; whole: those for the whole window.
     """
     ms = dict.fromkeys(STATES, 0)
     sums: dict[str, int | None] = dict.fromkeys(_TOTALS, 0)

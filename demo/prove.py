@@ -1,4 +1,4 @@
-"""The headless demo: lives for a while, then holds the center's answers against the simulator's truth."""
+"""The headless demo: runs for a while, then compares the center's figures with the simulator's true ones."""
 
 import json
 import time
@@ -10,7 +10,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from demo.proof import STATES, Comparison, compare, count_transitions, measured_figures, truth_figures
-from demo.stage import Stage, StageBroken, ask
+from demo.stage import Stage, StageBroken, request_json
 
 _MINUTE_NS: Final = 60_000_000_000
 _LEAD_NS: Final = 5_000_000_000
@@ -22,8 +22,8 @@ _AGAIN_S: Final = 3.0
 _UNDECIDED: Final = ("minor_stop", "unplanned_stop", "setup")
 """What a stop is depends on its whole length and on what came before it."""
 
-Tell = Callable[[str, float], None]
-"""Told what is being done and which share of it is over [1]."""
+OnStep = Callable[[str, float], None]
+"""Takes the name of the current step and its progress [1]."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Report:
 
     @property
     def complaints(self) -> list[str]:
-        """Everything that is out of tolerance; empty is proof."""
+        """Everything that is out of tolerance; empty if all agrees."""
         found = [f"{item.machine}: {text}" for item in self.machines for text in item.complaints]
         if self.delivery["missing"]:
             found.append(f"{self.delivery['missing']} envelopes are missing at the center")
@@ -76,38 +76,38 @@ def _iso(t_ns: int) -> str:
     return datetime.fromtimestamp(t_ns / 1e9, UTC).isoformat(timespec="milliseconds")
 
 
-def prove(stage: Stage, plan: Plan, tell: Tell) -> Report:
+def prove(stage: Stage, plan: Plan, on_step: OnStep) -> Report:
     """Runs the window on an open stage and compares. Raises `StageBroken` if a part dies or never answers."""
-    tell("warm_up", 0.0)
-    stage.wait(lambda: ask(f"{stage.truth_url}/ready")["live"], "the simulator's present")
+    on_step("warm_up", 0.0)
+    stage.wait(lambda: request_json(f"{stage.truth_url}/ready")["live"], "the simulator's present")
     stage.wait(stage.agent_ready.exists, "the agent", 600.0)
     stage.wait(lambda: _all_known(stage), "the machines at the center")
     watched_ns = time.time_ns()
     minutes = max(1, -int(-plan.for_s // 60))
     from_ns = -(-(time.time_ns() + _LEAD_NS) // _MINUTE_NS) * _MINUTE_NS
     to_ns = from_ns + minutes * _MINUTE_NS
-    quiet = ask(f"{stage.truth_url}/quiet", {"at_ns": [from_ns, to_ns]})
+    quiet = request_json(f"{stage.truth_url}/quiet", {"at_ns": [from_ns, to_ns]})
     if quiet["late"]:
-        raise StageBroken(f"the simulator was told too late of {quiet['late']}")
-    _live(stage, plan, from_ns, to_ns, tell)
-    tell("deliver", 0.0)
+        raise StageBroken(f"the simulator was asked too late for {quiet['late']}")
+    _live(stage, plan, from_ns, to_ns, on_step)
+    on_step("deliver", 0.0)
     stage.wait(lambda: _delivered(stage, from_ns, to_ns), "the facts of the window", _SETTLE_S)
     while (report := _report(stage, watched_ns, from_ns, to_ns)).complaints:
         over = (time.time_ns() - to_ns) / _CORRECTIONS_NS
         if over >= 1:
             break
-        tell("deliver", over)
+        on_step("deliver", over)
         stage.check()
         time.sleep(_AGAIN_S)
     return report
 
 
 def _all_known(stage: Stage) -> bool:
-    live = ask(f"{stage.center_url}/api/v1/live")
+    live = request_json(f"{stage.center_url}/api/v1/live")
     return bool(live) and all(row["state"] not in (None, "", "unknown") for row in live)
 
 
-def _live(stage: Stage, plan: Plan, from_ns: int, to_ns: int, tell: Tell) -> None:
+def _live(stage: Stage, plan: Plan, from_ns: int, to_ns: int, on_step: OnStep) -> None:
     """Waits the window out, and kills the agent in the middle of it if that is the plan."""
     kill_ns = None if plan.kill_after_s is None else from_ns + round(plan.kill_after_s * 1e9)
     back_ns = None
@@ -120,27 +120,27 @@ def _live(stage: Stage, plan: Plan, from_ns: int, to_ns: int, tell: Tell) -> Non
             back_ns = None
         if back_ns is None:
             stage.check()
-        tell("live", min(1.0, max(0.0, (now_ns - from_ns) / (to_ns - from_ns))))
+        on_step("live", min(1.0, max(0.0, (now_ns - from_ns) / (to_ns - from_ns))))
         time.sleep(0.2)
 
 
 def _rows(stage: Stage, from_ns: int, to_ns: int) -> dict[str, list[Any]]:
     query = {"site": _site(stage), "bucket": "all", "by": "machine,calendar", "from": _iso(from_ns), "to": _iso(to_ns)}
     found: dict[str, list[Any]] = {}
-    for row in ask(f"{stage.center_url}/api/v1/trend?{urlencode(query)}")["rows"]:
+    for row in request_json(f"{stage.center_url}/api/v1/trend?{urlencode(query)}")["rows"]:
         found.setdefault(row["machine"], []).append(row)
     return found
 
 
 def _site(stage: Stage) -> str:
-    sites = ask(f"{stage.center_url}/api/v1/sites")
+    sites = request_json(f"{stage.center_url}/api/v1/sites")
     return str(sites[0]["id"])
 
 
 def _delivered(stage: Stage, from_ns: int, to_ns: int) -> bool:
     """Whether the states of every machine fill the window."""
     rows = _rows(stage, from_ns, to_ns)
-    machines = ask(f"{stage.center_url}/api/v1/machines?site={_site(stage)}")
+    machines = request_json(f"{stage.center_url}/api/v1/machines?site={_site(stage)}")
     if not machines:
         return False
     full_ms = (to_ns - from_ns) // 1_000_000
@@ -155,7 +155,7 @@ def _time_ms(row: Mapping[str, Any]) -> int:
 def _gaps(stage: Stage, machine: str, from_ns: int, to_ns: int) -> tuple[tuple[int, int], ...]:
     """Stretches that the center calls unknown."""
     query = {"site": _site(stage), "machine": machine, "from": _iso(from_ns), "to": _iso(to_ns)}
-    rows = ask(f"{stage.center_url}/api/v1/stops?{urlencode(query)}")["rows"]
+    rows = request_json(f"{stage.center_url}/api/v1/stops?{urlencode(query)}")["rows"]
     found = [(_ns(row["start"]), _ns(row["end"]) if row["end"] else to_ns) for row in rows if row["state"] == "unknown"]
     return tuple(sorted((max(a, from_ns), min(b, to_ns)) for a, b in found if a < to_ns and b > from_ns))
 
@@ -166,7 +166,7 @@ def _ns(moment: str) -> int:
 
 
 def _truth(stage: Stage, from_ns: int, to_ns: int, as_of_ns: int) -> dict[str, Any]:
-    found: dict[str, Any] = ask(f"{stage.truth_url}/truth?from={from_ns}&to={to_ns}&as_of={as_of_ns}")
+    found: dict[str, Any] = request_json(f"{stage.truth_url}/truth?from={from_ns}&to={to_ns}&as_of={as_of_ns}")
     machines: dict[str, Any] = found.get("machines", found)
     return machines
 
@@ -175,7 +175,7 @@ def _report(stage: Stage, watched_ns: int, from_ns: int, to_ns: int) -> Report:
     as_of_ns = max(to_ns, time.time_ns() - 3_000_000_000)
     measured = _rows(stage, from_ns, to_ns)
     whole = _truth(stage, from_ns, to_ns, as_of_ns)
-    machines = {row["id"]: row for row in ask(f"{stage.center_url}/api/v1/machines?site={_site(stage)}")}
+    machines = {row["id"]: row for row in request_json(f"{stage.center_url}/api/v1/machines?site={_site(stage)}")}
     comparisons = []
     all_gaps: dict[str, tuple[tuple[int, int], ...]] = {}
     for name in sorted(whole):
@@ -221,7 +221,7 @@ def _slack(truth: Mapping[str, Any], gaps: int) -> int:
 
 def _states(stage: Stage, machine: str, from_ns: int, to_ns: int, as_of_ns: int) -> list[tuple[int, str]]:
     query = {"machine": machine, "from": from_ns, "to": to_ns, "as_of": as_of_ns}
-    found = ask(f"{stage.truth_url}/transitions?{urlencode(query)}")
+    found = request_json(f"{stage.truth_url}/transitions?{urlencode(query)}")
     rows: Sequence[Any] = found["transitions"] if isinstance(found, dict) else found
     return [(int(row["t_ns"]), "unknown" if row["state"] == "offline" else str(row["state"])) for row in rows]
 
@@ -246,7 +246,7 @@ def _with_gaps(states: Sequence[tuple[int, str]], gaps: tuple[tuple[int, int], .
 
 def _delivery(stage: Stage) -> dict[str, int]:
     """Envelopes delivered, repeated, in quarantine, and missing (holes at the center)."""
-    rows = ask(f"{stage.center_url}/api/v1/delivery")["rows"]
+    rows = request_json(f"{stage.center_url}/api/v1/delivery")["rows"]
     return {
         "delivered": sum(row["stored"] for row in rows),
         "duplicates": sum(row["duplicates"] for row in rows),

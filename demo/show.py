@@ -1,4 +1,4 @@
-"""What the demo shows in a terminal: progress, addresses, and the table of the proof."""
+"""Terminal output of the demo: progress, addresses, and the table of the comparison."""
 
 import json
 import time
@@ -12,12 +12,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from demo.proof import STATES, Comparison, Figures
-from demo.prove import Report, Tell
-from demo.stage import Stage, StageBroken, ask
+from demo.prove import OnStep, Report
+from demo.stage import Stage, StageBroken, request_json
 from words import duration, number, percent, say
 
 _ENVELOPES_A_DAY: Final = 6
-"""What the agent makes of a day of history, about; only for the bar while it is still computing."""
+"""Envelopes that the agent makes of a day of history, roughly; for the progress bar only."""
 
 
 def bars(console: Console) -> Progress:
@@ -27,7 +27,7 @@ def bars(console: Console) -> Progress:
 
 
 def follow_history(stage: Stage, console: Console, lang: str) -> None:
-    """Shows how the past is made, computed and stored; returns when it is at the center."""
+    """Shows how history is generated, computed and stored; returns when all of it is at the center."""
     history = stage.history
     if history is None:
         return
@@ -53,32 +53,32 @@ def follow_history(stage: Stage, console: Console, lang: str) -> None:
 
 
 def _computed(folder: Path) -> int:
-    """Days that the agent has fed through its pipeline."""
+    """Days of history that the agent has computed."""
     try:
-        told = json.loads((folder / "agent-progress.json").read_text())
+        progress = json.loads((folder / "agent-progress.json").read_text())
     except (OSError, ValueError):  # not yet written, or being replaced
         return 0
-    return int(told.get("history_day", told.get("history_days", 0)))
+    return int(progress.get("history_day", progress.get("history_days", 0)))
 
 
 def _stored(stage: Stage) -> float:
-    """Share of the agent's envelopes that the center has settled so far: 1 only when it has all."""
+    """Share of the agent's envelopes that the center has settled [1]: 1 only when it has all."""
     try:
-        rows = ask(f"{stage.center_url}/api/v1/delivery")["rows"]
-        told = json.loads((stage.folder / "agent-progress.json").read_text())
+        rows = request_json(f"{stage.center_url}/api/v1/delivery")["rows"]
+        progress = json.loads((stage.folder / "agent-progress.json").read_text())
     except (StageBroken, OSError, ValueError):  # the center is busy, or the file not yet written
         return 0.0
     marks = {row["stream"]: int(row["mark"]) for row in rows}
-    if not told.get("done"):
+    if not progress.get("done"):
         days = max(1, round(stage.days))
         return min(0.99, sum(marks.values()) / (days * _ENVELOPES_A_DAY))
-    written: dict[str, int] = told["written"]
+    written: dict[str, int] = progress["written"]
     settled = sum(min(marks.get(stream, 0), last) for stream, last in written.items())
     return settled / max(1, sum(written.values()))
 
 
 def addresses(stage: Stage, console: Console, lang: str) -> None:
-    """Where to look."""
+    """Prints the addresses of console and API, and the folder of files."""
     table = Table(show_header=False, box=None, padding=(0, 2))
     table.add_row(say("demo.console", lang), f"[bold link={stage.center_url}]{stage.center_url}[/]")
     table.add_row(say("demo.api", lang), f"{stage.center_url}/api/v1/docs")
@@ -89,25 +89,25 @@ def addresses(stage: Stage, console: Console, lang: str) -> None:
 
 
 @contextmanager
-def telling(console: Console, lang: str) -> Iterator[Tell]:
-    """A progress bar for each step of the proof."""
+def step_bars(console: Console, lang: str) -> Iterator[OnStep]:
+    """A progress bar for each step of the comparison."""
     with bars(console) as progress:
         tasks: dict[str, object] = {}
 
-        def tell(step: str, share: float) -> None:
+        def on_step(step: str, share: float) -> None:
             if step not in tasks:
                 for task in tasks.values():
                     progress.update(task, completed=1.0)  # type: ignore[arg-type]
                 tasks[step] = progress.add_task(say(f"demo.step.{step}", lang), total=1.0)
             progress.update(tasks[step], completed=share)  # type: ignore[arg-type]
 
-        yield tell
+        yield on_step
         for task in tasks.values():
             progress.update(task, completed=1.0)  # type: ignore[arg-type]
 
 
 def table(report: Report, console: Console, lang: str) -> None:
-    """Truth and measurement, machine by machine."""
+    """Prints true and measured figures, machine by machine."""
     out = Table(header_style="bold")
     for key in ("machine", "figure", "truth", "measured", "tolerance"):
         out.add_column(say(f"demo.proof.{key}", lang), justify="left" if key in ("machine", "figure") else "right")

@@ -24,18 +24,18 @@ _END_S: Final = 20.0
 
 
 class StageBroken(Exception):
-    """A part of the demo did not come up or died; the message says which, and shows its last words."""
+    """A process of the demo did not start or died; the message names it and quotes the end of its log."""
 
 
 def free_port() -> int:
-    """A port on loopback that nobody listens on now."""
+    """A free port on loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def ask(url: str, body: Any = None, timeout_s: float = 30.0) -> Any:
-    """The JSON that a loopback URL answers. Raises `StageBroken` with what it said instead."""
+def request_json(url: str, body: Any = None, timeout_s: float = 30.0) -> Any:
+    """The JSON response of a loopback URL. Raises `StageBroken` with the response if it is an error."""
     data = None if body is None else json.dumps(body).encode()
     request = Request(url, data, {"Content-Type": "application/json"})  # noqa: S310  # loopback, made by us
     try:
@@ -49,7 +49,7 @@ def ask(url: str, body: Any = None, timeout_s: float = 30.0) -> Any:
 
 @dataclass
 class Child:
-    """One process with its log. command: arguments of `nhip`."""
+    """One child process with its log file. command: arguments of `nhip`."""
 
     name: str
     command: list[str]
@@ -58,33 +58,33 @@ class Child:
     _file: "IO[bytes] | None" = None
 
     def start(self) -> None:
-        """Starts it; what it says goes to its log."""
+        """Starts it; its output goes to its log."""
         self._file = self.log.open("ab")
         self.process = subprocess.Popen(  # noqa: S603  # our own command
-            [*_until_the_demo_dies(), sys.executable, "-m", "nhip", *self.command],
+            [*_dies_with_parent(), sys.executable, "-m", "nhip", *self.command],
             stdout=self._file,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C reaches the demo alone, which ends its children in order
+            start_new_session=True,  # Ctrl-C reaches only the demo, which stops its children in order
         )
 
     def check(self) -> None:
         """Raises `StageBroken` if it is no longer running."""
         if self.process is not None and self.process.poll() is not None:
-            raise StageBroken(f"{self.name} ended with status {self.process.returncode}:\n{self.last_words()}")
+            raise StageBroken(f"{self.name} ended with status {self.process.returncode}:\n{self.log_end()}")
 
-    def last_words(self) -> str:
+    def log_end(self) -> str:
         """The end of its log."""
         return self.log.read_text(errors="replace")[-2000:] if self.log.exists() else ""
 
     def kill(self) -> None:
-        """SIGKILL: no farewell."""
+        """Ends it by SIGKILL."""
         assert self.process is not None  # only a started child is killed
         self.process.kill()
         self.process.wait()
 
     def stop(self) -> None:
-        """SIGTERM, and SIGKILL for one that does not end."""
+        """Ends it by SIGTERM, then by SIGKILL if it does not end in time."""
         if self.process is None or self.process.poll() is not None:
             return
         self.process.send_signal(signal.SIGTERM)
@@ -96,17 +96,17 @@ class Child:
             self._file.close()
 
 
-def _until_the_demo_dies() -> list[str]:
-    """A prefix with which a child is told to end when the demo does, even by SIGKILL; nothing where there is none."""
+def _dies_with_parent() -> list[str]:
+    """Command prefix that ends a child when the demo dies, even by SIGKILL; empty where `setpriv` is missing."""
     found = shutil.which("setpriv")  # of util-linux, which is on every Debian
     return [found, "--pdeathsig", "TERM", "--"] if found else []
 
 
 @dataclass
 class Stage:
-    """One demo in one folder.
+    """The processes and files of one demo, in one folder.
 
-    broker_url: a broker that runs already; else an embedded one is started. days: of history before it goes live.
+    broker_url: a running broker; "" starts an embedded one. days: days of history before the demo goes live.
     """
 
     folder: Path
@@ -128,11 +128,11 @@ class Stage:
 
     @property
     def history(self) -> Path | None:
-        """Where the recorded past lies, if there is one."""
+        """Folder of the recorded history; None without history."""
         return self.folder / "history" if self.days else None
 
     def open(self) -> None:
-        """Starts broker, simulator, center and agent; returns when each has come up (history is made meanwhile)."""
+        """Starts broker, simulator, center and agent; returns when each is up (history is still being generated)."""
         from simulator import demo as factory_of  # noqa: PLC0415  # loaded only where a demo runs
 
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -142,7 +142,7 @@ class Stage:
             self.broker.start()
             self.broker_url = self.broker.url
         factory = factory_of.factory(self.now, history_days=max(1, round(self.days)), seed=self.seed)
-        if not self.days:  # no past: every machine begins its first run now, before the eyes of the agent
+        if not self.days:  # no history: every machine begins its first run now, while the agent reads
             factory = factory.model_copy(update={"start": self.now.replace(microsecond=0)})
         self._write("factory.yaml", factory.model_dump(mode="json", exclude_none=True))
         ports = self._start_simulator()
@@ -154,7 +154,7 @@ class Stage:
                 "name": "Nhịp",
                 "listen": f"127.0.0.1:{self.listen_port}",
                 "broker": self.broker_url,
-                "accounts": "off",  # a look at one's own machine asks for no password
+                "accounts": "off",  # a demo on loopback needs no password
                 "language": self.language,
                 "store": store,
             },
@@ -162,8 +162,10 @@ class Stage:
         center_ready = self.folder / "center-ready"
         self._start("center", ["center", self._path("center.yaml"), "--ready-file", str(center_ready)])
         self.wait(center_ready.exists, "the center")
-        # this broker queues for nobody: what an agent sends before the center listens comes again only a minute later
-        self.wait(lambda: ask(f"{self.center_url}/api/v1/health")["broker"] == "ok", "the center's MQTT session")
+        # this broker queues nothing: what the agent sends before the center subscribes is repeated only a minute later
+        self.wait(
+            lambda: request_json(f"{self.center_url}/api/v1/health")["broker"] == "ok", "the center's MQTT session"
+        )
         self.start_agent()
 
     def _start_simulator(self) -> dict[str, str]:
@@ -179,7 +181,7 @@ class Stage:
         return ports
 
     def start_agent(self) -> Child:
-        """Starts the agent, for the first time or again."""
+        """Starts or restarts the agent."""
         command = ["agent", self._path("site.yaml"), "--outbox", self._path("agent.outbox")]
         command += ["--commit-every", f"{self.commit_every_s:g}", "--ready-file", str(self.agent_ready)]
         command += ["--progress-file", self._path("agent-progress.json")]
@@ -197,22 +199,22 @@ class Stage:
         return next(child for child in reversed(self.children) if child.name == name)
 
     def wait(self, done: Callable[[], bool], what: str, timeout_s: float = _START_S) -> None:
-        """Waits for something, while all children live. Raises `StageBroken`."""
+        """Waits for a condition. Raises `StageBroken` when it takes too long or a child has died."""
         end_s = time.monotonic() + timeout_s
         while not done():
             self.check()
             if time.monotonic() > end_s:
-                words = "\n".join(f"--- {child.name}\n{child.last_words()}" for child in self.children)
+                words = "\n".join(f"--- {child.name}\n{child.log_end()}" for child in self.children)
                 raise StageBroken(f"{what} did not come up within {timeout_s:.0f} s\n{words}")
             time.sleep(0.1)
 
     def check(self) -> None:
-        """Raises `StageBroken` if a child has died that should live."""
+        """Raises `StageBroken` if a child has died."""
         for child in {child.name: child for child in self.children}.values():
             child.check()
 
     def close(self) -> None:
-        """Ends everything, in the order in which nothing is lost: agent, center, simulator, broker."""
+        """Stops everything, in the order that loses no data: agent, center, simulator, broker."""
         for name in ("agent", "center", "simulator"):
             for child in self.children:
                 if child.name == name:

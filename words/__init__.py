@@ -1,4 +1,4 @@
-"""Every sentence for a person, Vietnamese and English side by side, and how numbers and times are written."""
+"""All texts for people, in Vietnamese and English, and the formats of numbers and times."""
 
 from words.catalogue import complaint, say
 from words.formats import duration, moment, number, percent, value_text

@@ -1,8 +1,8 @@
 """The message catalogue: all `*.yaml` files of this folder, merged.
 
 An entry is `key: {vi: ..., en: ...}`, both languages with the same placeholders of `str.format`. Keys begin with
-their subject and a dot (`state.running`, `console.worklist.title`); a file is a room's or a subject's own, and a key
-stands in one file only.
+their subject and a dot (`state.running`, `console.worklist.title`). Each file belongs to one package or subject, and each
+key is in one file only.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ NOTHING: Final = "—"
 
 
 class ComplaintLike(Protocol):
-    """What is wrong in a file: keys of sentences and the values that belong into them."""
+    """A complaint about a file: keys of messages and values for their placeholders."""
 
     @property
     def file(self) -> str: ...
@@ -40,7 +40,7 @@ def read_catalogue(folder: Traversable) -> dict[str, dict[str, str]]:
 
     Raises `ValueError` naming file and key where a key stands twice or an entry has not exactly both languages.
     """
-    from ruamel.yaml import YAML  # takes a while to load, and not every command prints a sentence
+    from ruamel.yaml import YAML  # slow to import, and not every command prints a message
 
     merged: dict[str, dict[str, str]] = {}
     home: dict[str, str] = {}
@@ -60,7 +60,7 @@ def read_catalogue(folder: Traversable) -> dict[str, dict[str, str]]:
 
 @cache
 def catalogue() -> Mapping[str, Mapping[str, str]]:
-    """The entries that come with the program, read once."""
+    """The program's own entries, read once."""
     return read_catalogue(resources.files("words"))
 
 
@@ -78,10 +78,10 @@ def say(key: str, /, lang: str, **values: Any) -> str:
 
 
 def complaint(item: ComplaintLike, lang: str) -> str:
-    """A complaint about a file as one line: where, what, and what to do."""
+    """A complaint as one line: place, message, cure."""
     values = {name: text or NOTHING for name, text in item.values.items()}
     values |= {"key": item.key, "value": item.value or NOTHING}
-    for name in [name for name in values if name.endswith("_key")]:  # a value that is a sentence itself
+    for name in [name for name in values if name.endswith("_key")]:  # the value is a message itself
         values[name.removesuffix("_key")] = say(values[name], lang, **values)
     near = item.values.get("near", "")
     parts = [say(item.message, lang, **values)]

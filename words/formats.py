@@ -1,7 +1,7 @@
-"""Numbers and times as people in Vietnam and in English write them.
+"""Formats of numbers and times in Vietnamese and English.
 
 Vietnamese: decimal comma, dots between thousands, 14:05 21/09/2026. English: decimal point, commas, ISO dates.
-What is not known is a dash, never a zero.
+An unknown value is a dash, never a zero.
 """
 
 from datetime import datetime
@@ -16,7 +16,7 @@ _SWAP: Final = str.maketrans(",.", ".,")
 
 
 def number(value: float | None, lang: str, digits: int = 0) -> str:
-    """A number with thousands set apart and so many decimals; None is a dash."""
+    """A number with thousands separators and `digits` decimals; None is a dash."""
     if value is None:
         return NOTHING
     text = f"{value:,.{digits}f}"
@@ -51,7 +51,7 @@ def duration(ms: float | None, lang: str) -> str:
 
 
 def moment(when: datetime | None, lang: str) -> str:
-    """A date and time of day as its own time zone has it; None is a dash."""
+    """Date and time of day in the zone of `when`; None is a dash."""
     if when is None:
         return NOTHING
     return f"{when:%H:%M %d/%m/%Y}" if lang == "vi" else f"{when:%Y-%m-%d %H:%M}"

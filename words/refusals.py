@@ -1,4 +1,4 @@
-"""Why a gateway refuses what a person said about the past: a code and, after a space, a detail."""
+"""Reasons why a gateway refuses a declaration: a code and, after a space, a detail."""
 
 from datetime import datetime, tzinfo
 
@@ -7,9 +7,9 @@ from words.formats import moment
 
 
 def refusal(why: str, zone: tzinfo, lang: str) -> str:
-    """The sentence; "" for no reason. zone: the site's, for a detail that is a time.
+    """The reason as a sentence; "" for none. zone: the site's, for a detail that is a time.
 
-    A code that the catalogue does not know, from a newer gateway, stays as it is.
+    An unknown code, from a newer gateway, is returned unchanged.
     """
     code, _, detail = why.partition(" ")
     try:

@@ -1,4 +1,4 @@
-"""Do the calendars make sense: zone, shifts, breaks, exceptions."""
+"""Cross-checks of calendars: time zone, shifts, breaks, exceptions."""
 
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
@@ -26,7 +26,7 @@ def check_calendars(site: Site, source: SourceMap) -> Iterator[Complaint]:
 def _check_zone(zone: str, source: SourceMap) -> Iterator[Complaint]:
     try:
         ZoneInfo(zone)
-    except (KeyError, ValueError, OSError):  # a name that is none, or a path
+    except (KeyError, ValueError, OSError):  # unknown name, or a path
         near = nearest(zone, available_timezones())
         yield source.complain("unknown_zone", ("timezone",), zone, near=near)
 
@@ -80,7 +80,7 @@ def _check_shifts(shifts: Sequence[ShiftModel], path: Path, source: SourceMap) -
 
 
 def _spans(shifts: Sequence[ShiftModel]) -> list[tuple[int, int, int]]:
-    """(start, end, number) of each shift in a week, or in the time after which all rotations come round again
+    """(start, end, number) of each shift in a week, or in the common period of all rotations
     [s after a Monday's midnight].
     """
     return [
@@ -92,17 +92,17 @@ def _spans(shifts: Sequence[ShiftModel]) -> list[tuple[int, int, int]]:
 
 
 def _round_days(shifts: Sequence[ShiftModel]) -> int:
-    """Days after which the week and all rotations are where they were; at most two years are looked at."""
+    """Period of the week and all rotations together [days], at most two years."""
     return min(lcm(7, *(shift.rotation.days for shift in shifts if shift.rotation)), 728)
 
 
 def _check_week(shifts: Sequence[ShiftModel], path: Path, source: SourceMap) -> Iterator[Complaint]:
-    told = set()
+    reported = set()
     around_s = _round_days(shifts) * DAY_S
     for (one, two, first), (three, four, second) in combinations(_spans(shifts), 2):
         together = any(one < four + turn and three + turn < two for turn in (-around_s, 0, around_s))
-        if together and (first, second) not in told:
-            told.add((first, second))
+        if together and (first, second) not in reported:
+            reported.add((first, second))
             earlier, later = shifts[first], shifts[second]
             yield source.complain("shifts_overlap", (*path, second), later.name, other=earlier.name, shift=later.name)
 

@@ -1,4 +1,4 @@
-"""Does each machine hang together: tags, rules, counters, product, reasons, calendar, line."""
+"""Cross-checks of machines: tags, rules, counters, product, reasons, calendar, line."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -51,7 +51,7 @@ def _check_state(
     for gap, spot in ((machine.no_count, (*path, "no_count")), (machine.gap(), (*where, "from_counts"))):
         if gap is not None and gap.state in (State.RUNNING, State.UNKNOWN):
             yield source.complain("gap_is_no_stop", (*spot, "is"), gap.state.word)
-    if machine.gap() is not None and not machine.pieces.tells_total():
+    if machine.gap() is not None and not machine.pieces.has_total():
         yield source.complain("gap_without_counter", (*path, "no_count") if machine.no_count else where)
 
 
@@ -104,7 +104,7 @@ def _check_pieces(
         yield source.complain("half_a_pair", where, missing="right" if pieces.right is None else "left")
     elif pieces.left and (pieces.total or pieces.good):
         yield source.complain("pairs_and_total", where, other="total" if pieces.total else "good")
-    elif counters and not pieces.tells_total():
+    elif counters and not pieces.has_total():
         yield source.complain("pieces_without_total", where)
     for key, counter in counters.items():
         spot = (*where, key)
@@ -146,7 +146,7 @@ def _check_references(
         yield source.complain("no_shifts", path, severity="warning")
     if machine.line and machine.line not in names.lines:
         near = nearest(machine.line, names.lines, 0.75)
-        if near:  # mistyped, rather than left undescribed
+        if near:  # probably mistyped, rather than undescribed
             yield _unknown("unknown_line", machine.line, names.lines, (*path, "line"), source)
         else:
             yield source.complain("line_not_described", (*path, "line"), machine.line, severity="warning")

@@ -1,4 +1,4 @@
-"""Cross-checks: what no single block of the site file can see."""
+"""Cross-checks between the blocks of a site file."""
 
 from collections.abc import Iterator
 

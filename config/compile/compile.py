@@ -1,4 +1,4 @@
-"""From the site file to the core's machines: expressions parsed, units made whole numbers, references resolved."""
+"""Compile the site file to the core's machines: parse expressions, convert units to integers, resolve references."""
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
@@ -67,7 +67,7 @@ def products_of(site: Site, machine: str) -> dict[str, Product]:
 
 
 def _ns(seconds: float) -> int:
-    """Seconds as written, exact to the microsecond, in nanoseconds."""
+    """Seconds in nanoseconds, rounded to the microsecond."""
     return round(seconds * 1_000_000) * 1000
 
 
@@ -108,17 +108,17 @@ def _counter(site: Site, use: CounterUse, pieces: PiecesSource) -> Counter:
     width = width_of(site, use.tag)
     rate = use.max_per_s or pieces.max_per_s or Counter.max_per_s
     signed = width.signed if use.signed is None else use.signed
-    return Counter(use.tag, use.bits or width.bits, signed, rate, _look_ns(site, use.tag))
+    return Counter(use.tag, use.bits or width.bits, signed, rate, _stale_after_ns(site, use.tag))
 
 
-def _look_ns(site: Site, tag: str) -> int:
-    """How long ago at most a live tag was confirmed: beyond that it is a gap [ns]."""
+def _stale_after_ns(site: Site, tag: str) -> int:
+    """Longest time since the last confirmation of a live tag; beyond that it is a gap [ns]."""
     device, _, name = tag.rpartition(".")
     return _ns(stale_after_s(site.devices[device])[name])
 
 
 def _product_source(site: Site, machine: MachineModel) -> tuple[str, str]:
-    """The tag (or operator) that tells the product, and the product before it does."""
+    """The tag (or operator) that gives the product, and the product until then."""
     if machine.product == OPERATOR or not machine.product:
         return machine.product, UNKNOWN_PRODUCT
     if machine.product in site.products:

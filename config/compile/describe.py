@@ -1,4 +1,4 @@
-"""What the center is told about a site."""
+"""The description of a site that the gateway sends to the center."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,19 +17,19 @@ def describe(site: Site, valid_from_ns: int = 0) -> dict[str, Any]:
     """The fields of the `site` message.
 
     valid_from_ns: since when this configuration has been in force [ns UTC]; where a product has several ideal times,
-    the one in force then is told (the last one if 0).
+    the one in force then is given (the last one if 0).
     """
     return description(site)(valid_from_ns)
 
 
 def description(site: Site) -> Callable[[int], dict[str, Any]]:
-    """The same for any time, without the site: its models of ten thousand tags would be the largest thing that an agent
-    holds.
+    """`describe` as a function of time that does not hold the site: its models of ten thousand tags would be the largest
+    thing in an agent's memory.
     """
     calendars = {name: compile_calendar(site, name) for name in ("", *site.calendars)}
     names = {key: product.name or _named(key) for key, product in site.products.items()}
     ideals = {key: product.ideals for key, product in products_of(site, "").items()}
-    told = {
+    fields = {
         "config_hash": config_hash(site),
         "name": site.name or _named(site.site),
         "timezone": site.timezone,
@@ -49,7 +49,7 @@ def description(site: Site) -> Callable[[int], dict[str, Any]]:
 
     def at(valid_from_ns: int) -> dict[str, Any]:
         products = {key: {"name": name, **_ideal(ideals[key], valid_from_ns)} for key, name in names.items()}
-        return {**told, "valid_from_ns": valid_from_ns, "products": products}
+        return {**fields, "valid_from_ns": valid_from_ns, "products": products}
 
     return at
 

@@ -1,4 +1,4 @@
-"""The hash by which the center knows a configuration."""
+"""The hash that identifies a configuration."""
 
 import hashlib
 import json
@@ -8,14 +8,14 @@ from config.devices.kinds import Device
 from config.site.model import Site
 
 _NO_NUMBERS: Final = ("site", "gateway", "name", "center", "metrics", "values")
-"""Sections of a site file on which no number depends."""
+"""Sections of a site file that do not affect results."""
 
 
 def config_hash(site: Site) -> str:
-    """A short hash of everything that the numbers depend on: 16 hexadecimal digits.
+    """A short hash of everything that results depend on: 16 hexadecimal digits.
 
-    Names, addresses, process values and the way to the center are left out, since no number changes with them; so are
-    values equal to their defaults, so that a new key in a later version does not change the hash of an old file.
+    Names, addresses, process values and the connection to the center are left out, since no result changes with them; so
+    are values equal to their defaults, so that a new key in a later version does not change the hash of an old file.
     """
     written = site.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={*_NO_NUMBERS, "devices"})
     for section in ("machines", "products", "reasons", "lines"):
@@ -27,7 +27,7 @@ def config_hash(site: Site) -> str:
 
 
 def _device_text(device: Device) -> str:
-    """One device at a time: as dictionaries, ten thousand tags at once would be the most that an agent ever needs."""
+    """One device at a time: ten thousand tags as dictionaries at once would be the peak of an agent's memory."""
     kept = {"kind", "tags", "every", "stale_after"}
     return _text(device.model_dump(mode="json", by_alias=True, exclude_defaults=True, include=kept))
 
@@ -37,12 +37,12 @@ def _text(item: Any) -> str:
 
 
 def _object(texts: dict[str, str]) -> str:
-    """As `_text` would write an object of what these texts mean."""
+    """A JSON object from the texts of its values, as `_text` would write it."""
     return "{" + ", ".join(f"{_text(key)}: {texts[key]}" for key in sorted(texts)) + "}"
 
 
 def _sorted_sets(item: Any) -> Any:
-    """Weekdays are sets, which JSON writes as lists in no particular order."""
+    """Weekdays are sets, which JSON would write in no particular order."""
     if isinstance(item, dict):
         return {
             key: sorted(below) if key == "days" and not isinstance(below, int) else _sorted_sets(below)

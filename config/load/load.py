@@ -1,4 +1,4 @@
-"""From a YAML file to a checked `Site` or `CenterFile`, or to everything that is wrong with it."""
+"""Load a YAML file as a validated `Site` or `CenterFile`, or report everything that is wrong with it."""
 
 from pathlib import Path as FilePath
 
@@ -7,12 +7,12 @@ from pydantic import ValidationError
 from config.center import CenterFile
 from config.check.site import check_site
 from config.load.partial import is_consequence, validate
-from config.load.paths import center_beside, site_beside
+from config.load.paths import resolve_center_paths, resolve_site_paths
 from config.site.model import Site
-from config.site.names import names_in
+from config.site.names import defined_names
 from config.templates.expand import expand, template_lines
 from config.templates.state_profiles import load_profiles
-from config.yaml.complaints import Complaint, Misconfigured, SourceMap, in_order, once_a_line
+from config.yaml.complaints import Complaint, Misconfigured, SourceMap, merge_repeated, sort_complaints
 from config.yaml.translate import complaints_of
 from config.yaml.tree import lines, read_tree, value
 
@@ -26,12 +26,12 @@ def load_site(path: str | FilePath) -> Site:
 
 
 def read_site(path: str | FilePath) -> tuple[Site, tuple[Complaint, ...]]:
-    """The site file at `path` and its warnings; the files that it names lie beside it unless a folder is said.
+    """The site file at `path` and its warnings; relative file names in it are relative to its folder.
 
     Raises `Misconfigured` with everything that is wrong, warnings included.
     """
     site, warnings = parse_site(_text(path), str(path))
-    return site_beside(site, FilePath(path).parent), warnings
+    return resolve_site_paths(site, FilePath(path).parent), warnings
 
 
 def parse_site(text: str, file: str = "site.yaml") -> tuple[Site, tuple[Complaint, ...]]:
@@ -44,21 +44,21 @@ def parse_site(text: str, file: str = "site.yaml") -> tuple[Site, tuple[Complain
     source, data = SourceMap(file, lines(tree)), value(tree)
     site, invalid, broken = validate(data, source)
     if site is not None:
-        crossed = check_site(site, names_in(data), load_profiles(), source)
+        crossed = check_site(site, defined_names(data), load_profiles(), source)
         invalid = [*invalid, *(item for item in crossed if not is_consequence(item, broken))]
-    complaints += wrong + [item for item in invalid if not (wrong and "${" in item.value)]  # told already
-    complaints = once_a_line(in_order(complaints), shared)
+    complaints += wrong + [item for item in invalid if not (wrong and "${" in item.value)]  # reported already
+    complaints = merge_repeated(sort_complaints(complaints), shared)
     if site is None or any(item.severity == "error" for item in complaints):
         raise Misconfigured(complaints)
     return site, tuple(complaints)
 
 
 def load_center(path: str | FilePath) -> CenterFile:
-    """The center's file at `path`; the files that it names lie beside it unless a folder is said.
+    """The center's file at `path`; relative file names in it are relative to its folder.
 
     Raises `Misconfigured` with everything that is wrong.
     """
-    return center_beside(parse_center(_text(path), str(path)), FilePath(path).parent)
+    return resolve_center_paths(parse_center(_text(path), str(path)), FilePath(path).parent)
 
 
 def parse_center(text: str, file: str = "center.yaml") -> CenterFile:
@@ -70,7 +70,7 @@ def parse_center(text: str, file: str = "center.yaml") -> CenterFile:
     try:
         center = CenterFile.model_validate(data)
     except ValidationError as error:
-        raise Misconfigured(in_order(complaints + complaints_of(error, CenterFile, data, source))) from None
+        raise Misconfigured(sort_complaints(complaints + complaints_of(error, CenterFile, data, source))) from None
     if complaints:
         raise Misconfigured(complaints)
     return center

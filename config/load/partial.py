@@ -1,7 +1,7 @@
-"""What can still be checked of a site file of which some parts are broken.
+"""Partial validation: check what is left of a site file of which some parts are invalid.
 
-One mistake must not hide the next: the broken parts are taken out, first as little as possible and then more, until
-the rest is a `Site` against which the cross-checks can run.
+One mistake must not hide the next: invalid parts are removed, first as little as possible and then more, until the
+rest is a `Site` on which the cross-checks can run.
 """
 
 from collections.abc import Mapping
@@ -15,11 +15,11 @@ from config.yaml.translate import complaints_of, place
 
 _BY_NAME: Final = frozenset({"devices", "machines", "products", "reasons", "lines", "calendars", "values"})
 _FROM_ABSENCE: Final = frozenset({"gap_without_counter", "pieces_without_total"})
-_STAND_INS: Final[Mapping[str, Any]] = {"site": "x", "timezone": "UTC"}
+_PLACEHOLDERS: Final[Mapping[str, Any]] = {"site": "x", "timezone": "UTC"}
 
 
 def validate(data: dict[str, Any], source: SourceMap) -> tuple[Site | None, list[Complaint], frozenset[Path]]:
-    """The site, or what is left of it (None if nothing is); what is wrong; and the paths that were taken out."""
+    """The site, or what is left of it (None if nothing is); what is wrong; and the paths that were removed."""
     broken: set[Path] = set()
     complaints: list[Complaint] = []
     rest = data
@@ -35,7 +35,7 @@ def validate(data: dict[str, Any], source: SourceMap) -> tuple[Site | None, list
 
 
 def is_consequence(complaint: Complaint, broken: frozenset[Path]) -> bool:
-    """Whether a cross-check may have found this only because broken parts were taken out."""
+    """Whether a cross-check may have found this only because invalid parts were removed."""
     if complaint.severity == "warning":
         return bool(broken)
     blocks = {dotted(path[:2]) for path in broken}
@@ -43,9 +43,9 @@ def is_consequence(complaint: Complaint, broken: frozenset[Path]) -> bool:
 
 
 def _without(data: dict[str, Any], paths: set[Path]) -> dict[str, Any]:
-    """A copy without what lies at these paths, and with stand-ins for what every site needs."""
+    """A copy without these paths, and with placeholders for required keys."""
     return {
-        **{key: item for key, item in _STAND_INS.items() if key not in data or (key,) in paths},
+        **{key: item for key, item in _PLACEHOLDERS.items() if key not in data or (key,) in paths},
         **_cut(data, paths),
     }
 

@@ -1,4 +1,4 @@
-"""Files named without a folder lie beside the file that names them, whatever folder a command is started in."""
+"""Relative file names in a configuration file are relative to that file's folder, not to the working directory."""
 
 from collections.abc import Iterable
 from pathlib import PurePath
@@ -24,17 +24,17 @@ _SQLITE: Final = "sqlite:///"
 M = TypeVar("M", bound=BaseModel)
 
 
-def site_beside(site: Site, folder: PurePath) -> Site:
-    """The site with every file that it names as seen from where the command runs; folder: of the site file."""
-    devices = {name: _placed(device, folder, device.file_settings) for name, device in site.devices.items()}
-    center = site.center and _placed(site.center, folder)
+def resolve_site_paths(site: Site, folder: PurePath) -> Site:
+    """The site with its file names resolved; folder: of the site file."""
+    devices = {name: _resolved(device, folder, device.file_settings) for name, device in site.devices.items()}
+    center = site.center and _resolved(site.center, folder)
     return site.model_copy(update={"devices": devices} | ({"center": center} if center else {}))
 
 
-def center_beside(center: CenterFile, folder: PurePath) -> CenterFile:
+def resolve_center_paths(center: CenterFile, folder: PurePath) -> CenterFile:
     """The same for a center; folder: of the center's file."""
     blocks = {"https": center.https, "enrolment": center.enrolment}
-    news: dict[str, object] = {key: _placed(block, folder) for key, block in blocks.items() if block}
+    news: dict[str, object] = {key: _resolved(block, folder) for key, block in blocks.items() if block}
     options = {
         key: str(folder / value) if key in _STORE_KEYS and isinstance(value, str) and value else value
         for key, value in center.store.options.items()
@@ -42,9 +42,9 @@ def center_beside(center: CenterFile, folder: PurePath) -> CenterFile:
     news["store"] = StoreModel.model_validate({"kind": center.store.kind, **options})
     if center.database and center.database.startswith(_SQLITE):
         news["database"] = f"{_SQLITE}{folder / center.database.removeprefix(_SQLITE)}"
-    return _placed(center, folder).model_copy(update=news)
+    return _resolved(center, folder).model_copy(update=news)
 
 
-def _placed(model: M, folder: PurePath, keys: Iterable[str] = _KEYS) -> M:
+def _resolved(model: M, folder: PurePath, keys: Iterable[str] = _KEYS) -> M:
     named = {key: getattr(model, key, None) for key in keys}
     return model.model_copy(update={key: str(folder / name) for key, name in named.items() if name})

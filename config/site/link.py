@@ -1,4 +1,4 @@
-"""A gateway's way to its center."""
+"""A gateway's connection to its center."""
 
 from typing import Self
 
@@ -10,8 +10,8 @@ from config.yaml.durations import Duration
 
 
 class GatewayLink(BrokerLink):
-    """How this gateway reaches its center (the file that the center made for it, or each thing by itself), how patiently,
-    and how much data the line may cost.
+    """The connection to the center: by the bundle that the center made for this gateway, or setting by setting; how often
+    to retry; and how much data the line may use.
     """
 
     bundle: str = Field(

@@ -99,7 +99,7 @@ CounterRef = Annotated[CounterUse, BeforeValidator(_counter)]
 
 
 class PiecesSource(Strict):
-    """Where pieces are counted. Of total, good and reject two tell the third; left and right count pairs."""
+    """Where pieces are counted. Two of total, good and reject give the third; left and right count pairs."""
 
     total: CounterRef | None = Field(None, description="All pieces.", examples=["press-plc.strokes"])
     good: CounterRef | None = Field(None, description="Pieces that were right first time.")
@@ -111,8 +111,8 @@ class PiecesSource(Strict):
     cavities: str = Field("", description="A tag that says how many pieces one count holds.")
     max_per_s: float | None = Field(None, gt=0, description="Highest plausible rate of all of them [counts/s].")
 
-    def tells_total(self) -> bool:
-        """Whether it is counted how many were made."""
+    def has_total(self) -> bool:
+        """Whether the counters give the total."""
         return bool(self.total or self.good or (self.left and self.right))
 
     def counters(self) -> dict[str, CounterUse]:
@@ -154,13 +154,13 @@ class MachineModel(Strict):
     shortest_stop: DurationOrZero = Field(0.0, description="Shorter stops are flicker and vanish [s].")
 
     def lines(self) -> tuple[RuleLine | ProfileUse, ...]:
-        """Its rules and profiles in order; none where only counts tell."""
+        """Its rules and profiles in order; none where the state comes from counts alone."""
         if isinstance(self.state, ProfileUse):
             return (self.state,)
         return () if isinstance(self.state, FromCounts) else self.state
 
     def gap(self) -> Gap | None:
-        """The gap between pieces that is a stop, if one is given."""
+        """The gap between pieces that is a stop, or None."""
         return self.state.from_counts if isinstance(self.state, FromCounts) else self.no_count
 
 

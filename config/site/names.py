@@ -1,6 +1,6 @@
-"""What a site file defines, by name, whether or not each definition is sound.
+"""The names that a site file defines, whether or not each definition is valid.
 
-Taken from the raw data, so that one broken device does not make every reference to it look broken as well.
+Taken from the raw data, so that an invalid device does not make every reference to it invalid as well.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ class DefinedNames:
     calendars: frozenset[str]
 
 
-def names_in(data: Mapping[str, Any]) -> DefinedNames:
+def defined_names(data: Mapping[str, Any]) -> DefinedNames:
     """The names in the raw data of a site file."""
 
     def keys(section: Any) -> frozenset[str]:

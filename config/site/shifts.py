@@ -1,4 +1,4 @@
-"""Shifts as written, as the core's shifts: what runs over midnight counts on past 24 hours."""
+"""Shifts of the site file as the core's shifts; times of a shift over midnight continue beyond 24 h."""
 
 from config.site.model import ShiftModel
 from config.yaml.clock import DAY_S

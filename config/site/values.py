@@ -1,4 +1,4 @@
-"""Process values that the center shall keep: which tags, and how thinned. Nothing is sent without being named here."""
+"""Process values for the center to keep: which tags, and how they are thinned. Tags not named here are not sent."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Final
@@ -15,12 +15,12 @@ ALL: Final = "*"
 
 
 def _plain(value: Any) -> Any:
-    """A tag named with nothing behind it: as it comes."""
+    """A tag without settings has the defaults."""
     return {} if value is None else value
 
 
 class ValueModel(Strict):
-    """How often a tag's values are sent; what is left out is every change."""
+    """When a tag's values are sent; by default at every change."""
 
     deadband: float | None = Field(None, gt=0, description="Smaller changes are not sent (absolute).", examples=[0.5])
     at_most_every: Duration | None = Field(

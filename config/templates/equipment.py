@@ -1,7 +1,7 @@
-"""Equipment profiles: common equipment of small factories as templates, in files anybody can read.
+"""Equipment profiles: common equipment of small factories as templates, in YAML files.
 
 A file of config/profiles/equipment is a template with its sources: devices with their tags, machines with their state
-rules and counters. A site file uses one in a line a machine:
+rules and counters. A site file uses one with a row for each machine:
 
     use:
       - {equipment: moxa-iologik-e1210, with: [{device: io-1, host: 192.168.1.31}]}
@@ -9,8 +9,8 @@ rules and counters. A site file uses one in a line a machine:
         with:
           - {machine: sew-1, count: io-1.count_0, line: sewing}
 
-Whatever else a row says in the words of a machine or a device (`line`, `calendar`, `port`, `every`, `tags`) is laid
-over what the profile says.
+Other keys of a machine or a device in a row (`line`, `calendar`, `port`, `every`, `tags`) override those of the
+profile.
 """
 
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ from typing import Final, Literal, get_args
 
 from config.devices.kinds import DEVICE_KINDS
 from config.site.machine import MachineModel
-from config.templates.variables import Variable, declared
+from config.templates.variables import Variable, read_variables
 from config.yaml.complaints import Complaint, Misconfigured
 from config.yaml.tree import Map, Node, Scalar, Seq, read_tree
 
 Basis = Literal["manual", "standard", "generic"]
-"""How sure the addresses are: the maker's manual, a published standard, or what is usual and must be compared."""
+"""Source of the addresses: the manufacturer's manual, a published standard, or common practice to be verified."""
 SECTIONS: Final = ("devices", "machines")
 KEYS: Final = ("name", "basis", "sources", "setup", "variables", *SECTIONS)
 
@@ -54,8 +54,8 @@ class Equipment:
         )
         return tuple(key.text for block in blocks if isinstance(block, Map) for key, _ in block.pairs)
 
-    def also(self) -> frozenset[str]:
-        """Keys of a row that go to the machine or to the device as they stand."""
+    def override_keys(self) -> frozenset[str]:
+        """Keys of a row that are passed to the machine or to the device unchanged."""
         machine = set(MachineModel.model_fields) if self.body.get("machines") else set()
         device = set(DEVICE_KINDS[self.kind].model_fields) - {"kind"} if self.kind else set()
         return frozenset((machine | device) - set(self.variables))
@@ -68,7 +68,7 @@ def equipment_ids() -> tuple[str, ...]:
 
 @cache
 def equipment(name: str) -> Equipment | None:
-    """A profile by its file's name, None if there is none. Raises `Misconfigured` if it is not sound."""
+    """A profile by its file's name, None if there is none. Raises `Misconfigured` if it is invalid."""
     if name not in equipment_ids():
         return None
     return read_equipment(name, (_folder() / f"{name}.yaml").read_text(encoding="utf-8"))
@@ -78,7 +78,7 @@ def read_equipment(name: str, text: str) -> Equipment:
     """A profile from its text. Raises `Misconfigured`."""
     file = f"{name}.yaml"
     tree, complaints = read_tree(text, file)
-    variables, wrong = declared(tree.get("variables"), ("variables",), file)
+    variables, wrong = read_variables(tree.get("variables"), ("variables",), file)
     complaints += wrong
     complaints += [
         Complaint(file, key.line, key.text, "", "unknown_key", {"near": "", "known": ", ".join(KEYS)})

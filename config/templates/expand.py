@@ -1,4 +1,4 @@
-"""Templates: many like machines from one block.
+"""Templates: many similar machines from one block.
 
     templates:
       press:
@@ -10,13 +10,13 @@
     use:
       - {template: press, with: [{n: 1, host: 192.0.2.11}, {n: 2, host: 192.0.2.12}]}
 
-The text of a variable replaces `${name}` in keys and values before anything is checked; what comes out is the
-same as if it had been written by hand, so whatever is wrong in it is said about the template's own line, and about
-the row's where the row gave the value. `template_variables` says what a variable may be, `template_fill` how optional
-ones vanish. There is no arithmetic and no nesting: whoever needs them has a generator already.
+The text of a variable replaces `${name}` in keys and values before validation; the result is the same as if it had been
+written by hand. Errors refer to the template's own line, or to the row's where the row gave the value. See `variables`
+for what a variable may be and `fill` for how optional ones disappear. There is no arithmetic and no nesting: those who
+need them already generate their files.
 
-`{equipment: ..., with: ...}` uses a template that comes with the program instead: see `equipment`. What is wrong with
-it is said about the row, since that is all the person can change.
+`{equipment: ..., with: ...}` uses a template that comes with the program: see `equipment`. Errors in it refer to the
+row, the only thing that the user can change.
 """
 
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ from typing import Final
 from config.site.machine import MachineModel
 from config.templates.equipment import Equipment, equipment, equipment_ids
 from config.templates.fill import Filler, TemplateRow
-from config.templates.variables import declared, row_of
+from config.templates.variables import read_variables, row_of
 from config.yaml.complaints import Complaint, Path, SourceMap, nearest
 from config.yaml.tree import Map, Node, Scalar, Seq
 
@@ -35,7 +35,7 @@ USE_KEYS: Final = ("template", "equipment", "with")
 
 @dataclass(frozen=True)
 class _Place:
-    """Where complaints go. made: where a row made something, by section and name."""
+    """Collects complaints. made: the line of the row that made an entry, by section and name."""
 
     file: str
     complaints: list[Complaint]
@@ -56,7 +56,7 @@ class _Made:
 
 
 def expand(root: Map, file: str) -> tuple[Map, list[Complaint]]:
-    """The tree with every `use` written out and without `templates` and `use`, and what is wrong with them."""
+    """The tree with every `use` expanded and without `templates` and `use`, and what is wrong with them."""
     place = _Place(file, [], {})
     templates, uses = root.get("templates"), root.get("use")
     sections = {key.text: node for key, node in root.pairs if key.text not in ("templates", "use")}
@@ -77,7 +77,7 @@ def expand(root: Map, file: str) -> tuple[Map, list[Complaint]]:
 
 
 def template_lines(root: Map) -> frozenset[int]:
-    """The lines on which something stands within `templates`: one mistake there is made by every row."""
+    """The lines within `templates`: a mistake there is repeated for every row."""
 
     def below(node: Node) -> set[int]:
         if isinstance(node, Map):
@@ -101,7 +101,7 @@ def _check_template(key: Scalar, template: Node, place: _Place) -> None:
             near = nearest(name.text, allowed)
             place.say(name, (*path, name.text), "unknown_key", near=near, known=", ".join(allowed))
         elif name.text == "variables":
-            place.complaints.extend(declared(node, (*path, "variables"), place.file)[1])
+            place.complaints.extend(read_variables(node, (*path, "variables"), place.file)[1])
         elif not isinstance(node, Map):
             place.say(node, (*path, name.text), "wants_mapping")
 
@@ -135,7 +135,7 @@ def _template(name: Scalar, rows: Seq, path: Path, templates: Map, place: _Place
         near = nearest(name.text, [key.text for key, _ in templates.pairs])
         place.say(name, (*path, "template"), "unknown_template", name.text, near=near)
         return []
-    variables, _ = declared(template.get("variables"), (), place.file)
+    variables, _ = read_variables(template.get("variables"), (), place.file)
     out: list[_Made] = []
     for number, node in enumerate(rows.items):
         row, wrong = row_of(node, variables, (*path, "with", number), place.file)
@@ -154,28 +154,28 @@ def _equipment(name: Scalar, rows: Seq, path: Path, place: _Place) -> list[_Made
         return []
     out: list[_Made] = []
     for number, node in enumerate(rows.items):
-        row, wrong = row_of(node, found.variables, (*path, "with", number), place.file, found.also())
+        row, wrong = row_of(node, found.variables, (*path, "with", number), place.file, found.override_keys())
         place.complaints.extend(wrong)
         sections = _filled(found.body, replace(row, line=node.line), ("equipment", found.id), place)
-        out += [_Made(section, _laid_over(section, body, node, found), node.line) for section, body in sections]
+        out += [_Made(section, _overridden(section, body, node, found), node.line) for section, body in sections]
     return out
 
 
-def _laid_over(section: str, body: Map, row: Node, found: Equipment) -> Map:
-    """The machines or devices of a profile with what else a row says of them."""
+def _overridden(section: str, body: Map, row: Node, found: Equipment) -> Map:
+    """The machines or devices of a profile with the row's overrides."""
     given = row.pairs if isinstance(row, Map) else ()
     is_machine = section == "machines"
     extra = [
         (key, node)
         for key, node in given
-        if key.text in found.also() and (key.text in MachineModel.model_fields) == is_machine
+        if key.text in found.override_keys() and (key.text in MachineModel.model_fields) == is_machine
     ]
     if not extra:
         return body
-    return Map(tuple((key, _over(item, extra)) for key, item in body.pairs), body.line)
+    return Map(tuple((key, _override(item, extra)) for key, item in body.pairs), body.line)
 
 
-def _over(below: Node, extra: list[tuple[Scalar, Node]]) -> Node:
+def _override(below: Node, extra: list[tuple[Scalar, Node]]) -> Node:
     if not isinstance(below, Map):
         return below
     new = {key.text for key, _ in extra}
@@ -184,7 +184,7 @@ def _over(below: Node, extra: list[tuple[Scalar, Node]]) -> Node:
     for key, item in extra:
         old = below.get(key.text)
         is_more_tags = key.text == "tags" and isinstance(old, Map) and isinstance(item, Map)
-        laid.append((key, _over(old, list(item.pairs)) if is_more_tags else item))  # type: ignore[arg-type,union-attr]
+        laid.append((key, _override(old, list(item.pairs)) if is_more_tags else item))  # type: ignore[arg-type,union-attr]
     return Map((*kept, *laid), below.line)
 
 

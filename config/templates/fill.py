@@ -1,14 +1,14 @@
-"""The inside of a template with the values of one row put in. Pure.
+"""Fills a template with the values of one row. Pure.
 
-`${name}` stands for a value, in keys and values alike. Two rules let one template serve machines that have a signal
-and machines that do not, where its variable is optional and the row does not give it:
+`${name}` is replaced in keys and values alike. Two rules let one template serve machines with and without a signal,
+where its variable is optional and the row does not give it:
 
-* a key whose whole value is that variable vanishes (`line: ${line}`);
-* a mapping that says `only_with: name` vanishes with all that is in it
+* a key whose whole value is that variable is dropped (`line: ${line}`);
+* a mapping with `only_with: name` is dropped with all its content
   (`{only_with: alarm, when: "${id}-io.alarm", is: breakdown}`), and `{only_with: name, value: ..., else: ...}` is one
   of the two values (`reject: {only_with: bad, value: "${id}-io.bad", else: operator}`).
 
-What a row gives as a whole (`host: ${host}`) stands, for complaints, where the row gives it: that is the line to mend.
+For a value that is one variable (`host: ${host}`), complaints refer to the row's line: that is the line to correct.
 """
 
 import re
@@ -26,8 +26,8 @@ _VARIABLE: Final = re.compile(r"\$\{\s*([\w-]*)\s*\}")
 
 @dataclass(frozen=True)
 class TemplateRow:
-    """One use of a template. left_out: optional variables that it does not give; line: where everything is said to
-    stand, None for the template's own lines.
+    """One use of a template. left_out: optional variables that it does not give; line: the line to report for
+    everything, None for the template's own lines.
     """
 
     values: Mapping[str, Scalar]
@@ -37,14 +37,14 @@ class TemplateRow:
 
 @dataclass
 class Filler:
-    """Fills one template, and gathers what is wrong with it."""
+    """Fills one template and collects complaints."""
 
     file: str
     row: TemplateRow
     complaints: list[Complaint] = field(default_factory=list)
 
     def map(self, node: Map, path: Path) -> Map:
-        """A mapping, filled, without what vanishes."""
+        """A mapping, filled, without what is dropped."""
         pairs = []
         for key, given in node.pairs:
             where, item = (*path, key.text), self._chosen(given)
@@ -64,7 +64,7 @@ class Filler:
         return Seq(tuple(self._node(item, (*path, place)) for place, item in kept), self._line(node.line))
 
     def _chosen(self, node: Node) -> Node | None:
-        """What is left of a node: itself, one of two values, or None."""
+        """The node itself, one of its two alternatives, or None if it is dropped."""
         if isinstance(node, Scalar):
             whole = _VARIABLE.fullmatch(node.text.strip())
             return None if whole is not None and whole[1] in self.row.left_out else node
@@ -100,7 +100,7 @@ class Filler:
         return value.line if value is not None else 0
 
     def _at(self, key: Scalar, item: Node) -> Scalar:
-        """A key stands where its value does if that came whole from the row."""
+        """The key, at the line of its value if the row gave all of that."""
         return Scalar(key.text, key.plain, self._whole(item) or key.line)
 
     def _line(self, own: int) -> int:

@@ -1,7 +1,7 @@
-"""State profiles: a machine's standard state numbers as rules, in files anybody can read.
+"""State profiles: standard state numbers of machines as rules, in YAML files.
 
-A profile's rules speak of its parameters; using it replaces them by tags. A rule that needs an optional parameter
-which is not given is left out, so that one file serves machines with and without it.
+A profile's rules refer to its parameters, which are replaced by tags where it is used. A rule that needs an optional
+parameter which is not given is left out, so that one file serves machines with and without it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -61,7 +61,7 @@ class StateProfile(Strict):
 def load_profiles(folder: Traversable | None = None) -> dict[str, StateProfile]:
     """Every profile of a folder (default: the ones that come with the program) by its file's name.
 
-    Raises `Misconfigured` if one of them is not sound.
+    Raises `Misconfigured` if one of them is invalid.
     """
     return dict(_own_profiles()) if folder is None else _read(folder)
 

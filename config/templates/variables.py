@@ -1,6 +1,6 @@
-"""What a template asks of each row that uses it: names, with defaults and what may be left out. Pure.
+"""Variables of a template: the values that each row must or may give, with defaults. Pure.
 
-`variables: [n, host]` asks for both. As a mapping, each says more:
+`variables: [n, host]` requires both. As a mapping, each has properties:
 
     variables:
       host: {name: {vi: Địa chỉ IP, en: IP address}, example: 192.168.1.31}
@@ -21,8 +21,8 @@ KEYS: Final = ("name", "example", "default", "optional", "browse")
 
 @dataclass(frozen=True)
 class Variable:
-    """One variable. default: its value where a row gives none; names: what it is called, by language; example: a
-    value that makes sense; browse: ends of the browse path at which an OPC UA server keeps the node.
+    """One variable. default: its value where a row gives none; names: display name by language; example: a typical
+    value; browse: suffixes of the browse path of the node on an OPC UA server.
     """
 
     name: str
@@ -34,11 +34,11 @@ class Variable:
 
     @property
     def required(self) -> bool:
-        """Whether each row must give it."""
+        """Whether each row must give a value."""
         return self.default is None and not self.optional
 
 
-def declared(node: Node | None, path: Path, file: str) -> tuple[dict[str, Variable], list[Complaint]]:
+def read_variables(node: Node | None, path: Path, file: str) -> tuple[dict[str, Variable], list[Complaint]]:
     """The variables of a template, and what is wrong with their declaration."""
     if node is None:
         return {}, []
@@ -89,7 +89,7 @@ def _texts(node: Node | None) -> tuple[str, ...]:
 def row_of(
     node: Node, variables: Mapping[str, Variable], path: Path, file: str, also: Iterable[str] = ()
 ) -> tuple[TemplateRow, list[Complaint]]:
-    """The values of one row, with defaults, and what is wrong with it. also: keys that are no variables and allowed."""
+    """The values of one row, with defaults, and what is wrong with it. also: keys that are allowed beside the variables."""
     if not isinstance(node, Map):
         return TemplateRow({}), [_at(file, node, path, "wants_mapping")]
     allowed, complaints = set(also), []

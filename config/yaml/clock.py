@@ -1,4 +1,4 @@
-"""Times of day, weekdays and breaks as people write them."""
+"""Times of day, weekdays and breaks in configuration files."""
 
 import re
 from typing import Annotated, Any, Final

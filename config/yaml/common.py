@@ -1,4 +1,4 @@
-"""What models of the site file share: names, states, ids, the broker."""
+"""Types shared by the models of configuration files: names, states, ids, broker settings."""
 
 import re
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ class Strict(BaseModel):
 
 
 def _name(value: Any) -> Any:
-    """One text for both languages, or a text each; where one is missing the other stands in."""
+    """One text for both languages, or one for each; a missing one is filled from the other."""
     if isinstance(value, str):
         return dict.fromkeys(LANGUAGES, value)
     if isinstance(value, Mapping) and value:
@@ -83,7 +83,7 @@ Name = Annotated[
     BeforeValidator(_name),
     WithJsonSchema({"type": "object", "properties": {"vi": {"type": "string"}, "en": {"type": "string"}}}),
 ]
-"""What people read: language to text, both present."""
+"""A display name: language to text, both present."""
 
 StateWord = Annotated[State, BeforeValidator(_state), WithJsonSchema({"type": "string"})]
 """A state that may be written after `is:`, any but minor_stop."""
@@ -102,7 +102,7 @@ Listen = Annotated[str, AfterValidator(_listen)]
 
 
 class BrokerLink(Strict):
-    """How to reach the MQTT broker. Files are read by whoever connects, not here."""
+    """Settings of the MQTT connection. The files are read when connecting, not here."""
 
     broker: BrokerUrl = Field(
         description="mqtt:// or mqtts:// (encrypted), host and port.",

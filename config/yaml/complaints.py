@@ -1,7 +1,7 @@
-"""What is wrong with a configuration file: where, which value, and what to do about it.
+"""Complaints: what is wrong with a configuration file, where, which value, and what to do about it.
 
-A complaint carries keys of the message catalogue and the values that belong into the sentences, so that it can be
-read in Vietnamese and in English (`words.complaint` puts them together).
+A complaint carries keys of the message catalogue and the values for their placeholders, so that it can be shown in
+Vietnamese and in English (`words.complaint`).
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -58,7 +58,7 @@ class InvalidValue(ValueError):
         self.values = values
 
 
-class Misconfigured(Exception):  # said of a file, not of a programmer
+class Misconfigured(Exception):  # the file's fault, not a programming error
     """A configuration file that cannot be used, with everything that is wrong in it."""
 
     def __init__(self, complaints: Sequence[Complaint]) -> None:
@@ -68,13 +68,13 @@ class Misconfigured(Exception):  # said of a file, not of a programmer
 
 @dataclass(frozen=True)
 class SourceMap:
-    """A file as complaints see it. lines: path to line, from 1."""
+    """The lines of a file's paths. lines: path to line, from 1."""
 
     file: str
     lines: Mapping[Path, int] = field(default_factory=dict)
 
     def line(self, path: Path) -> int:
-        """The line of that path, or of the nearest part above it that is in the file."""
+        """The line of that path, or of its nearest ancestor in the file; 0 if there is none."""
         for length in range(len(path), 0, -1):
             if path[:length] in self.lines:
                 return self.lines[path[:length]]
@@ -95,12 +95,12 @@ class SourceMap:
 
 
 def dotted(path: Path) -> str:
-    """A path as people write it: `machines.press-1.state[2].when`."""
+    """A path as text: `machines.press-1.state[2].when`."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
 
 
 def short(value: object, limit: int = 60) -> str:
-    """A value as short text; "" for what is too big to help."""
+    """A value as short text; "" for mappings and lists."""
     if value is None:
         return "null"
     if isinstance(value, Mapping | list | tuple):
@@ -116,25 +116,25 @@ def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     return by_fold[found[0]] if found else ""
 
 
-def in_order(complaints: Iterable[Complaint]) -> list[Complaint]:
-    """Complaints by line, each once."""
+def sort_complaints(complaints: Iterable[Complaint]) -> list[Complaint]:
+    """Sorts complaints by line and removes duplicates."""
     unique = {(item.line, item.key, item.code, item.value): item for item in complaints}
     return sorted(unique.values(), key=lambda item: (item.line, item.key))
 
 
-def once_a_line(complaints: Iterable[Complaint], lines: Collection[int]) -> list[Complaint]:
-    """Complaints with those of one code about one of these lines said once; `values["more"]` counts the others.
+def merge_repeated(complaints: Iterable[Complaint], lines: Collection[int]) -> list[Complaint]:
+    """Merges complaints with the same code and key on one of these lines; `values["more"]` counts those left out.
 
-    lines: those of a template, whose mistakes come once for each machine that is made from it.
+    lines: those of templates, whose mistakes are repeated for each machine made from them.
     """
     out: list[Complaint] = []
     first: dict[tuple[int, str, str], int] = {}
     for item in complaints:
         place = (item.line, item.code, item.key.rpartition(".")[2])
         if item.line in lines and place in first:
-            said = out[first[place]]
-            more = int(said.values.get("more", "0")) + 1
-            out[first[place]] = replace(said, values={**said.values, "more": str(more)})
+            earlier = out[first[place]]
+            more = int(earlier.values.get("more", "0")) + 1
+            out[first[place]] = replace(earlier, values={**earlier.values, "more": str(more)})
         else:
             first[place] = len(out)
             out.append(item)

@@ -1,4 +1,4 @@
-"""Durations as people write them: `500ms`, `1s`, `5min`, `1h30min`."""
+"""Durations in configuration files and options: `500ms`, `1s`, `5min`, `1h30min`."""
 
 import re
 from typing import Annotated, Any
@@ -37,7 +37,7 @@ def _seconds(value: Any) -> Any:
 _SCHEMA = WithJsonSchema({"type": "string", "examples": ["500ms", "1s", "5min", "2h"]})
 
 Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0), _SCHEMA]
-"""In the file a text with a unit, in the program seconds [s]; more than nothing."""
+"""In the file a text with a unit, in the program seconds [s]; greater than 0."""
 
 DurationOrZero = Annotated[float, BeforeValidator(_seconds), Field(ge=0), _SCHEMA]
 """As `Duration`, and `0s` is allowed."""

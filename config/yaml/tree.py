@@ -1,11 +1,11 @@
-"""YAML 1.2 as a tree that remembers its lines.
+"""YAML 1.2 as a tree with line numbers.
 
-The usual loaders throw lines, quotes and repeated keys away, and those are what a person who mistyped something
-needs to be told about. So the file is only composed, never constructed; scalars are resolved here, by the core
-schema of YAML 1.2 (2009, section 10.3.2): `06:00`, `on` and `no` are text, and dates stay text as well.
+The usual loaders discard lines, quotes and repeated keys, which a good error message about a typing mistake needs. So
+the file is only composed, never constructed; scalars are resolved here by the core schema of YAML 1.2 (2009, section
+10.3.2): `06:00`, `on` and `no` are text, and dates stay text as well.
 
-The braces of a template's `${name}` would open a mapping within brackets. Two private-use characters stand in for
-them while YAML is read, so that nobody has to think of quotes there.
+The braces of a template's `${name}` would open a flow mapping. They are replaced by two private-use characters while
+YAML is parsed, so that `${name}` needs no quotes.
 """
 
 import re
@@ -58,14 +58,14 @@ Node = Scalar | Map | Seq
 
 
 def read_tree(text: str, file: str) -> tuple[Map, list[Complaint]]:
-    """The tree of a YAML text, and what is wrong with it (an empty tree if it is no YAML at all)."""
+    """The tree of a YAML text, and what is wrong with it (an empty tree if it is not YAML)."""
     try:
         root = YAML(typ="safe", pure=True).compose(_VARIABLE.sub("\ue000\\1\ue001", text))
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         hint = text.splitlines()[line - 1].strip() if 0 < line <= len(text.splitlines()) else ""
         code = "bad_yaml_tab" if "'\\t'" in str(error.problem) else "bad_yaml"
-        return Map((), 0), [Complaint(file, line, "", hint[:60], code, {"detail": _restored(str(error.problem))})]
+        return Map((), 0), [Complaint(file, line, "", hint[:60], code, {"detail": _restore_braces(str(error.problem))})]
     if not isinstance(root, MappingNode):
         return Map((), 0), [Complaint(file, 1, "", "", "empty_file" if root is None else "wants_mapping")]
     complaints: list[Complaint] = []
@@ -84,7 +84,7 @@ def _node(raw: Any, path: Path, complaints: list[Complaint], file: str, above: t
         complaints.append(source.complain("unknown_yaml_tag", path, raw.tag))
     above = (*above, id(raw))
     if isinstance(raw, ScalarNode):
-        return Scalar(_restored(raw.value), raw.style is None, line)
+        return Scalar(_restore_braces(raw.value), raw.style is None, line)
     if isinstance(raw, SequenceNode):
         items = tuple(_node(item, (*path, i), complaints, file, above) for i, item in enumerate(raw.value))
         return Seq(items, line)
@@ -95,7 +95,7 @@ def _node(raw: Any, path: Path, complaints: list[Complaint], file: str, above: t
         if not isinstance(key, ScalarNode):
             complaints.append(Complaint(file, key_line, dotted(path), "", "complex_key"))
             continue
-        name = _restored(key.value)
+        name = _restore_braces(key.value)
         where = (*path, name)
         if name in seen:
             complaints.append(SourceMap(file, {where: key_line}).complain("duplicate_key", where, first=seen[name]))
@@ -106,7 +106,7 @@ def _node(raw: Any, path: Path, complaints: list[Complaint], file: str, above: t
     return Map(tuple(pairs), line)
 
 
-def _restored(text: str) -> str:
+def _restore_braces(text: str) -> str:
     return text.replace("\ue000", "${").replace("\ue001", "}")
 
 

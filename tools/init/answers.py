@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from adapters.kinds import all_kinds, kind
 from config import Misconfigured, parse_site
-from config.site.names import names_in
+from config.site.names import defined_names
 from config.templates.equipment import Equipment, equipment, equipment_ids
 from config.templates.expand import expand
 from config.yaml.complaints import Complaint, nearest
@@ -116,5 +116,5 @@ def complaints_about(devices: Sequence[DeviceEntry], uses: Sequence[UseEntry]) -
 def tags_of(devices: Sequence[DeviceEntry], uses: Sequence[UseEntry]) -> list[str]:
     """Every `device.tag` of these, sorted, without `online`."""
     tree, _ = read_tree(f"{devices_text(devices)}\n{uses_text(uses)}", "")
-    tags = names_in(value(expand(tree, "")[0])).tags
+    tags = defined_names(value(expand(tree, "")[0])).tags
     return sorted(tag for tag in tags if not tag.endswith(".online"))

@@ -1,4 +1,4 @@
-"""`nhip demo`: opens the stage, shows or proves, and closes it whatever happens."""
+"""`nhip demo`: starts the stage, shows it or runs the comparison, and always stops it again."""
 
 import signal
 import socket
@@ -17,7 +17,7 @@ from words import say
 
 @dataclass(frozen=True)
 class Settings:
-    """The command's options. for_s: None for a demo to look at."""
+    """The command's options. for_s: length of a headless run [s], None for a demo in the browser."""
 
     for_s: float | None
     report: Path | None
@@ -30,11 +30,11 @@ class Settings:
 
 
 def run(settings: Settings, folder: Path) -> int:
-    """The exit status: 0 fine, 1 the answer is bad or a part broke."""
+    """Runs the demo. Exit status: 0 fine, 1 figures out of tolerance or a process failed."""
     console = Console(stderr=settings.for_s is not None)
     stop = threading.Event()
     for number in STOP_SIGNALS:
-        signal.signal(number, lambda *_: _ask_to_stop(stop))
+        signal.signal(number, lambda *_: _on_signal(stop))
     stage = Stage(
         folder,
         days=settings.days,
@@ -49,7 +49,7 @@ def run(settings: Settings, folder: Path) -> int:
         with console.status(say("demo.starting", settings.lang)):
             stage.open()
         show.follow_history(stage, console, settings.lang)
-        status = _look(stage, settings, console, stop) if settings.for_s is None else _prove(stage, settings, console)
+        status = _show(stage, settings, console, stop) if settings.for_s is None else _prove(stage, settings, console)
     except StageBroken as error:
         console.print(say("demo.broken", settings.lang, what=error), style="red", markup=False)
     except _Stopped:
@@ -62,17 +62,17 @@ def run(settings: Settings, folder: Path) -> int:
 
 
 class _Stopped(Exception):
-    """Somebody pressed Ctrl-C; the stage is closed in order."""
+    """SIGINT or SIGTERM arrived: stop the stage in order."""
 
 
-def _ask_to_stop(stop: threading.Event) -> None:
-    if not stop.is_set():  # a second one must not break the orderly end
+def _on_signal(stop: threading.Event) -> None:
+    if not stop.is_set():  # a second signal must not interrupt the orderly stop
         stop.set()
         raise _Stopped
 
 
 def _port(wanted: int) -> int:
-    """The wanted port if it is free, else any (0)."""
+    """`wanted` if it is free, else 0 (any port)."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -82,7 +82,7 @@ def _port(wanted: int) -> int:
         return wanted
 
 
-def _look(stage: Stage, settings: Settings, console: Console, stop: threading.Event) -> int:
+def _show(stage: Stage, settings: Settings, console: Console, stop: threading.Event) -> int:
     show.addresses(stage, console, settings.lang)
     while not stop.wait(1.0):
         stage.check()
@@ -90,9 +90,9 @@ def _look(stage: Stage, settings: Settings, console: Console, stop: threading.Ev
 
 
 def _prove(stage: Stage, settings: Settings, console: Console) -> int:
-    assert settings.for_s is not None  # the caller looked
-    with show.telling(console, settings.lang) as tell:
-        report = prove(stage, Plan(settings.for_s, settings.kill_after_s), tell)
+    assert settings.for_s is not None  # only called for a headless run
+    with show.step_bars(console, settings.lang) as on_step:
+        report = prove(stage, Plan(settings.for_s, settings.kill_after_s), on_step)
     if settings.report:
         write(report, settings.report)
     show.table(report, Console(), settings.lang)
