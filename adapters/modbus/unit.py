@@ -74,11 +74,11 @@ class Unit:
         wait_s = self._not_before_s - clock()
         if wait_s > 0:
             await asyncio.sleep(wait_s)
-        asked_s = clock()
+        sent_s = clock()
         try:
             return await self._bus.ask(self._unit, request, self._timeout_s)
         finally:
-            self._not_before_s = max(clock() + self._rest_s, asked_s + self._interval_s)
+            self._not_before_s = max(clock() + self._rest_s, sent_s + self._interval_s)
 
     def _silence(self) -> NotConnected:
         return self._bus.silence(self._unit, self._timeout_s)

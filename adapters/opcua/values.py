@@ -87,8 +87,8 @@ class SourceClock:
     @property
     def offset_ns(self) -> int | None:
         """Ours minus the device's [ns]; None until a value with a time has come."""
-        known = [least for least in (self._least_ns, self._least_before_ns) if least is not None]
-        return min(known, default=None)
+        offsets = [least for least in (self._least_ns, self._least_before_ns) if least is not None]
+        return min(offsets, default=None)
 
     def dated_ns(self, source_ns: int | None, receive_ns: int) -> int:
         """When a value was true on our clock [ns UTC], never later than it was received."""

@@ -94,5 +94,5 @@ def _line(node: BrowsedNode, *, flat: bool) -> str:
         return name
     when = f"{node.source_time:%Y-%m-%d %H:%M:%S}" if node.source_time else ""
     status = "" if node.status == "Good" else node.status
-    parts = [f"= {shown_value(node.value)}", node.data_type, when, status, f"[{node.node}]"]
-    return f"{name}  " + "  ".join(part for part in parts if part)
+    columns = [f"= {shown_value(node.value)}", node.data_type, when, status, f"[{node.node}]"]
+    return f"{name}  " + "  ".join(part for part in columns if part)

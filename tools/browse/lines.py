@@ -64,10 +64,10 @@ def shown_value(value: Any, longest: int = 40) -> str:
 
 def _unique(path: Sequence[str], taken: set[str]) -> str:
     """A unique name for expressions from the shortest sufficient end of the path: `prod_processed_count`."""
-    parts = [word for step in path for level in _LEVELS.split(step) if (word := _snake(level))]
+    words = [word for step in path for level in _LEVELS.split(step) if (word := _snake(level))]
     name = "t"
-    for length in range(1, len(parts) + 1):
-        name = "_".join(parts[-length:])
+    for length in range(1, len(words) + 1):
+        name = "_".join(words[-length:])
         name = name if name[0].isalpha() else f"t_{name}"
         if name not in taken:
             return name

@@ -30,13 +30,13 @@ def matches_of(found: Equipment, items: Sequence[BrowsedNode]) -> list[Match]:
     wanted = [item for item in found.variables.values() if item.browse]
     if not wanted:
         return []
-    first, *others = sorted(wanted, key=lambda item: not item.required)
+    first, *rest = sorted(wanted, key=lambda item: not item.required)
     anchors = _ending(first, items)
     out = []
     for anchor in anchors:
         nodes = {first.name: anchor}
         rivals = [_levels(item) for item in anchors if item is not anchor]
-        for variable in others:
+        for variable in rest:
             item = _nearest(variable, items, _levels(anchor), rivals)
             if item is not None:
                 nodes[variable.name] = item
@@ -67,12 +67,12 @@ def _ending(variable: Variable, items: Sequence[BrowsedNode]) -> list[BrowsedNod
 def _nearest(
     variable: Variable, items: Sequence[BrowsedNode], anchor: tuple[str, ...], rivals: Sequence[tuple[str, ...]]
 ) -> BrowsedNode | None:
-    mine = [
+    closest = [
         item
         for item in _ending(variable, items)
         if all(_shared(_levels(item), anchor) >= _shared(_levels(item), rival) for rival in rivals)
     ]
-    return max(mine, key=lambda item: _shared(_levels(item), anchor), default=None)
+    return max(closest, key=lambda item: _shared(_levels(item), anchor), default=None)
 
 
 def _levels(item: BrowsedNode) -> tuple[str, ...]:

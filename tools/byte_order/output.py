@@ -18,7 +18,7 @@ def show(question: RegisterQuestion, search: DecodingSearch, lang: str) -> None:
     block = search.blocks[-1]
     click.echo(say("bytes.read", lang, table=question.table, first=block.start, registers=bare(question, block)))
     if not search.candidates:
-        click.echo(say("bytes.nothing", lang, shown=search.asked or "—", span=question.span))
+        click.echo(say("bytes.nothing", lang, shown=search.latest or "—", span=question.span))
         return
     best = search.candidates[0].decoding
     headings = [say(f"bytes.column.{key}", lang) for key in ("rank", "address", "type", "order", "scale", "value")]
@@ -38,8 +38,8 @@ def show(question: RegisterQuestion, search: DecodingSearch, lang: str) -> None:
     click.echo(f"  {tag_line(TAG, question.table, best)}")
 
 
-def _row(rank: int, item: Candidate, asked: int, lang: str) -> list[str]:
-    decoding, offset = item.decoding, item.decoding.address - asked
+def _row(rank: int, item: Candidate, address: int, lang: str) -> list[str]:
+    decoding, offset = item.decoding, item.decoding.address - address
     value = _value(item.value, lang)
     return [
         str(rank),

@@ -32,11 +32,11 @@ class DecodingSearch:
     blocks: deque[RegisterBlock] = field(default_factory=lambda: deque(maxlen=RECENT_READINGS))
     shown: list[str] = field(default_factory=list)
     candidates: list[Candidate] = field(default_factory=list)
-    asked: str = ""
+    latest: str = ""
 
     def take(self, question: RegisterQuestion, text: str) -> bool:
         """Applies another displayed value; False, and no change, if no encoding would be left."""
-        self.asked = text
+        self.latest = text
         value, blocks = parse_shown(text), list(self.blocks)
         if value.lit is not None:
             blocks = blocks[-RECENT_LAMP_READINGS:]

@@ -154,8 +154,8 @@ async def count(
         if setup.hand is None:
             await asyncio.to_thread(_wait, say("count.begin", lang, machine=machine.id))
         from_ns = now_ns()
-        with progress(quiet=False) as tell:
-            await _until(recorder, machine, from_ns, setup, tell, now_ns, lang)
+        with progress(quiet=False) as on_progress:
+            await _until(recorder, machine, from_ns, setup, on_progress, now_ns, lang)
         until_ns = recorder.watermark_ns(machine)
     finally:
         task.cancel()
@@ -181,7 +181,7 @@ async def _until(
     machine: Machine,
     from_ns: int,
     setup: CountSetup,
-    tell: OnProgress,
+    on_progress: OnProgress,
     now_ns: Callable[[], int],
     lang: str,
 ) -> None:
@@ -195,7 +195,7 @@ async def _until(
         result = compute(machine, window(recorder.rows, from_ns, until_ns), until_ns)
         state = say(f"state.{result.live.state.word}", lang) if result.live else ""
         text = say("count.so_far", lang, pieces=number(result.pieces, lang), state=state)
-        tell(text, (now_ns() - from_ns) / 1e9, setup.for_s)
+        on_progress(text, (now_ns() - from_ns) / 1e9, setup.for_s)
 
 
 def _wait(text: str) -> None:

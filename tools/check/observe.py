@@ -21,7 +21,11 @@ AGAIN_S = 2.0
 
 
 async def observe(
-    devices: Mapping[str, Device], files: Path, for_s: float, now_ns: Callable[[], int], tell: Callable[[float], None]
+    devices: Mapping[str, Device],
+    files: Path,
+    for_s: float,
+    now_ns: Callable[[], int],
+    on_progress: Callable[[float], None],
 ) -> dict[str, DeviceObservation]:
     """All devices at once, each at its own period, for `for_s` and at least one read. Every adapter is closed.
 
@@ -33,7 +37,7 @@ async def observe(
     async def bar() -> None:
         began_s = asyncio.get_running_loop().time()
         while True:
-            tell(asyncio.get_running_loop().time() - began_s)
+            on_progress(asyncio.get_running_loop().time() - began_s)
             await asyncio.sleep(0.2)
 
     watching = asyncio.create_task(bar())

@@ -141,8 +141,8 @@ def _show_faults(faults: Iterable[tuple[str, Iterable[Fault]]], lang: str) -> No
     """Each fault once, with the tags that have it."""
     having: dict[str, list[str]] = {}
     which: dict[str, Fault] = {}
-    for name, mine in faults:
-        for fault in mine:
+    for name, tag_faults in faults:
+        for fault in tag_faults:
             key = f"{fault.code} {sorted(fault.values.items())} {fault.detail}"
             having.setdefault(key, []).append(name)
             which[key] = fault

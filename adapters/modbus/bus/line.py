@@ -10,8 +10,8 @@ every value would be plausible and wrong. Therefore, after any request without a
 
 (A response later than two timeouts would still be taken for another one: `timeout` has to fit the slowest device.)
 
-A line has one master. Before the first request, and again after a minute without a response, we only listen. If another
-master is heard, or data that is no Modbus, the line is left alone (`DeviceMisconfigured`).
+A line has one master. Before the first request, and again after a minute without a response, we only listen. If there
+is another master, or traffic that is no Modbus, the line is left alone (`DeviceMisconfigured`).
 """
 
 import asyncio
@@ -139,11 +139,11 @@ class SerialLine:
             channel = self._channel = await self._connected(self._timeout_s)
         for _ in range(ATTEMPTS):
             await asyncio.sleep(max(0.0, self._quiet_until_s - clock()))
-            heard = channel.take()
-            if not heard or (self._synchronised and len(heard) <= SWITCHING_NOISE_BYTES):
+            received = channel.take()
+            if not received or (self._synchronised and len(received) <= SWITCHING_NOISE_BYTES):
                 self._synchronised = True
                 return channel
-            self._refuse_other_master(heard, noise_bytes=MOST_OVERHEARD)
+            self._refuse_other_master(received, noise_bytes=MOST_OVERHEARD)
             self._quiet_until_s = clock() + max(self._timeout_s, self._settings.pace.gap_s)
         raise self._drop("the line is never quiet")
 
@@ -163,13 +163,13 @@ class SerialLine:
         self._quiet_until_s = clock() + self._settings.pace.gap_s
 
     async def _listen(self, channel: Channel, until_s: float, *, was_ours: bool) -> None:
-        clock, heard = asyncio.get_running_loop().time, b""
-        while (rest_s := until_s - clock()) > 0 and len(heard) < MOST_OVERHEARD:
+        clock, received = asyncio.get_running_loop().time, b""
+        while (rest_s := until_s - clock()) > 0 and len(received) < MOST_OVERHEARD:
             await asyncio.sleep(min(rest_s, 0.05))
-            heard += channel.take(MOST_OVERHEARD)
+            received += channel.take(MOST_OVERHEARD)
             if channel.ended:
                 raise self._drop(channel.ended)
-            self._refuse_other_master(heard, noise_bytes=MOST_OVERHEARD if was_ours else NOISE_BYTES)
+            self._refuse_other_master(received, noise_bytes=MOST_OVERHEARD if was_ours else NOISE_BYTES)
 
     def _refuse_other_master(self, received: bytes, noise_bytes: int) -> None:
         what = other_talker(received, noise_bytes)
@@ -200,14 +200,14 @@ async def exchange(channel: Channel, settings: LineSettings, unit: int, request:
     Raises `TimeoutError`, `InvalidFrame`, `ExceptionResponse`, and `OSError` if the channel ended.
     """
     table, start, count = request.table, request.start, request.count
-    asked = request_frame(unit, table, start, count)
+    request_bytes = request_frame(unit, table, start, count)
     longest_s = timeout_s + (REQUEST_BYTES + response_size(table, count)) * settings.pace.char_s
     async with asyncio.timeout(longest_s):
-        channel.write(asked)
-        if settings.echo and await channel.exactly(len(asked)) != asked:
+        channel.write(request_bytes)
+        if settings.echo and await channel.exactly(len(request_bytes)) != request_bytes:
             raise InvalidFrame("the adapter does not echo what it sends; remove `echo`")
         head = await channel.exactly(HEAD)
-        if head == asked[:HEAD] and not settings.echo and head[2] != response_size(table, count) - 5:
+        if head == request_bytes[:HEAD] and not settings.echo and head[2] != response_size(table, count) - 5:
             raise InvalidFrame("the adapter hears what it sends; write `echo: true`")
         frame = head + await channel.exactly(frame_size(head, unit, table, count) - HEAD)
     if len(channel.take()) > SWITCHING_NOISE_BYTES:

@@ -47,10 +47,10 @@ async def _diagnose(device: Peer, bus: Bus, tags: Sequence[str]) -> dict[str, Fa
 def undecodable(tag: ModbusTag, data: bytes) -> Fault:
     """Bytes that are no value of their type, and what they would be in other orders."""
     block = RegisterBlock(0, data)
-    others = []
+    alternatives = []
     for order in ORDERS:
         value = read(Decoding(0, tag.value_type, order, length=tag.length or 0), block)
         if order != tag.order and isinstance(value, int | float) and abs(value) < 1e9:
-            others.append(f"{order}: {value:.6g}")
+            alternatives.append(f"{order}: {value:.6g}")
     code = "not_bcd" if tag.value_type.startswith("bcd") else "not_a_number"
-    return Fault(code, values={"bytes": data.hex(" "), "others": "; ".join(others) or "—"})
+    return Fault(code, values={"bytes": data.hex(" "), "others": "; ".join(alternatives) or "—"})

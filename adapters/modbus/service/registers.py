@@ -164,5 +164,5 @@ def _right(scan: _Scan, sample: int, end: int) -> Generator[Span, ProbeOutcome, 
 
 def requests_if_empty(first: int, last: int, block: int, step: int) -> int:
     """Requests for a table that is empty: blocks and samples."""
-    whole, rest = divmod(last - first + 1, block)
-    return whole * (1 + -(-block // step)) + (1 + -(-rest // step) if rest else 0)
+    blocks, rest = divmod(last - first + 1, block)
+    return blocks * (1 + -(-block // step)) + (1 + -(-rest // step) if rest else 0)

@@ -56,10 +56,10 @@ async def diagnose(device: OpcUaDevice, tags: Sequence[str]) -> dict[str, Fault]
     found: dict[str, Fault] = {}
     try:
         async with session(device) as opened:
-            known = {name: node_id(device.tags[name].node, opened.namespaces) for name in tags}
+            nodes_by_tag = {name: node_id(device.tags[name].node, opened.namespaces) for name in tags}
             found |= {name: Fault("no_namespace", values={"node": device.tags[name].node})
-                      for name, node in known.items() if node is None}  # fmt: skip
-            nodes = {name: node for name, node in known.items() if node is not None}
+                      for name, node in nodes_by_tag.items() if node is None}  # fmt: skip
+            nodes = {name: node for name, node in nodes_by_tag.items() if node is not None}
             for name, data in zip(nodes, await read(opened, list(nodes.values()), AttributeIds.Value), strict=True):
                 status = data.StatusCode.name if data.StatusCode is not None else "Good"
                 if status in {"BadNodeIdUnknown", "BadNodeIdInvalid"}:
