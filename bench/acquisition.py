@@ -1,4 +1,4 @@
-"""What reading a factory costs, through the whole agent, beside a floor written by hand, in one run on one machine.
+"""The cost of reading a factory with the whole agent, compared with a minimal hand-written reader on the same machine.
 
     .venv/bin/python bench/acquisition.py [--plcs 10,100] [--seconds 60] [--only modbus,opcua,lost]
 
@@ -48,7 +48,7 @@ FLOOR = ROOT / "bench" / "acquisition_parts" / "floor.py"
 
 @contextmanager
 def process(command):
-    """A child that is ended in the end."""
+    """A child process, terminated at the end of the block."""
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=ROOT) as child:
         try:
             yield child

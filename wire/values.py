@@ -80,11 +80,11 @@ def values_bodies(rows: ValueBuffer, most_rows: int = MOST_ROWS) -> Iterator[dic
     place, t_us, number, quality = map(np.array, (rows.place, rows.t_us, rows.number, rows.quality))
     order = np.argsort(place, kind="stable")
     for first in range(0, len(order), most_rows):
-        mine = order[first : first + most_rows]
+        part = order[first : first + most_rows]
         texts = (
-            {at: _text(rows.text[row]) for at, row in enumerate(mine.tolist()) if row in rows.text} if rows.text else {}
+            {at: _text(rows.text[row]) for at, row in enumerate(part.tolist()) if row in rows.text} if rows.text else {}
         )
-        yield _body(rows.tags, place[mine], t_us[mine], number[mine], quality[mine], texts)
+        yield _body(rows.tags, place[part], t_us[part], number[part], quality[part], texts)
 
 
 def _body(
@@ -145,20 +145,20 @@ def _distances(column: Int64, starts: Int64) -> Int64:
 
 @np.errstate(over="ignore")  # a number near the greatest double is no whole number of thousandths
 def _numbers(number: Float64, starts: Int64, counts: Int64) -> dict[str, Any]:
-    held = _held(number, starts)
-    decimals, single = _forms(held, starts, counts)
+    filled = _filled(number, starts)
+    decimals, single = _forms(filled, starts, counts)
     scale = np.repeat(10.0 ** np.maximum(decimals, 0), counts)
-    whole = np.rint(np.where(np.abs(held) * scale < _EXACT, held * scale, 0.0))
+    whole = np.rint(np.where(np.abs(filled) * scale < _EXACT, filled * scale, 0.0))
     back = _unscaled(whole, scale, np.repeat(single, counts))
-    decimals[~np.logical_and.reduceat(back == held, starts)] = -1
+    decimals[~np.logical_and.reduceat(back == filled, starts)] = -1
     v: list[Any] = _distances(whole.astype(np.int64), starts).tolist()
     for row in np.flatnonzero(np.repeat(decimals < 0, counts)).tolist():
-        v[row] = float(held[row])
+        v[row] = float(filled[row])
     out = {"decimals": decimals.tolist(), "v": v}
     return out | {"single": single.astype(int).tolist()} if single.any() else out
 
 
-def _held(number: Float64, starts: Int64) -> Float64:
+def _filled(number: Float64, starts: Int64) -> Float64:
     """The numbers, where there is none that of the row before: a distance of nothing."""
     there = np.isfinite(number)
     if there.all():
@@ -169,16 +169,16 @@ def _held(number: Float64, starts: Int64) -> Float64:
     return np.where(there[last], number[last], 0.0)
 
 
-def _forms(held: Float64, starts: Int64, counts: Int64) -> tuple[Int64, NDArray[np.bool_]]:
+def _forms(filled: Float64, starts: Int64, counts: Int64) -> tuple[Int64, NDArray[np.bool_]]:
     """Each tag's decimals and whether its numbers are single-precision floats."""
-    needed = _decimals(held, _DECIMALS, single=False)
+    needed = _decimals(filled, _DECIMALS, single=False)
     decimals = np.maximum.reduceat(needed, starts)
     single = np.zeros(len(starts), np.bool_)
     many = np.repeat(decimals > _DECIMALS, counts)
     if many.any():
-        exact = held.astype(np.float32) == held
+        exact = filled.astype(np.float32) == filled
         single = (decimals > _DECIMALS) & np.logical_and.reduceat(exact, starts)
-        needed[many] = _decimals(held[many], _SINGLE_DECIMALS, single=True)
+        needed[many] = _decimals(filled[many], _SINGLE_DECIMALS, single=True)
         decimals = np.where(single, np.maximum.reduceat(needed, starts), decimals)
     limit = np.where(single, _SINGLE_DECIMALS, _DECIMALS)
     return np.where(decimals > limit, -1, decimals), single
@@ -189,9 +189,9 @@ def _decimals(numbers: Float64, most: int, *, single: bool) -> Int64:
     out = np.full(len(numbers), most + 1, np.int64)
     left = np.arange(len(numbers))
     for decimals in range(most + 1):
-        scale, mine = 10.0**decimals, numbers[left]
-        fits = np.abs(mine) * scale < _EXACT
-        fits &= _unscaled(np.rint(np.where(fits, mine * scale, 0.0)), scale, single) == mine
+        scale, part = 10.0**decimals, numbers[left]
+        fits = np.abs(part) * scale < _EXACT
+        fits &= _unscaled(np.rint(np.where(fits, part * scale, 0.0)), scale, single) == part
         out[left[fits]] = decimals
         left = left[~fits]
         if not len(left):

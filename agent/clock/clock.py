@@ -112,14 +112,15 @@ class GatewayClock:
 
     def kept(self) -> str:
         """What a restart goes on with, as text."""
-        return encode_base(self._base(), self.boot)
+        return encode_base(_base(self._guard, self._since_ns), self.boot)
 
     def keep(self) -> None:
         """Keeps on disk what a restart goes on with."""
         self._saved_ns = self._system.mono_ns()
-        now = self._base()
+        now = _base(self._guard, self._since_ns)
         if now != self._saved and self._files.keep(now):
             self._saved = now
 
-    def _base(self) -> KeptBase:
-        return KeptBase(self._guard.base_ns, self._guard.by, self._since_ns)
+
+def _base(guard: Guard, since_ns: int) -> KeptBase:
+    return KeptBase(guard.base_ns, guard.by, since_ns)

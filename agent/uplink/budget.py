@@ -1,6 +1,6 @@
 """The month's data budget on a metered link. Pure: it is given the time and what was spent.
 
-What must travel (facts, stops, site bodies, status, receipts, connecting) is never held back: the budget only decides
+What must travel (facts, stops, site bodies, status, receipts, connecting) is never delayed: the budget only decides
 what else may. From what the month has cost so far it works out what the rest of it will need:
 
     all      there is enough for everything

@@ -1,4 +1,4 @@
-"""When a message that repeats is due, and when to connect again. Pure: told the time."""
+"""When a message that repeats is due, and when to connect again. Pure: it is given the time."""
 
 from dataclasses import dataclass
 from typing import Final

@@ -31,7 +31,7 @@ class Delivery:
     def __init__(
         self, topic: Callable[[Kind], str], sender: Sender, hooks: UplinkHooks, health: Health, budget: Budget
     ) -> None:
-        """topic: the gateway's topic of a kind; budget: told what crosses the link, and asked what may."""
+        """topic: the gateway's topic of a kind; budget: counts what crosses the link and limits it."""
         self._topic, self._sender, self._hooks, self._health = topic, sender, hooks, health
         self.wake = asyncio.Event()
         """Set when there may be something to do."""

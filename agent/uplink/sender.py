@@ -1,4 +1,4 @@
-"""When to send which envelope. Pure: told the time, the disk's contents and the center's receipts.
+"""When to send which envelope. Pure: it is given the time, the disk's contents and the center's receipts.
 
 Theory. An envelope is, for this machine, in one of four places:
 
@@ -43,7 +43,7 @@ _ORDER: Final = {"site": 0, "facts": 1, "values": 2}
 class ReceiptEffect:
     """What a receipt changed. new_generation: the center's memory is another one; ahead: streams that claim what was
     never written; behind: it settles less than an earlier one, so that the center may have been restored from a copy
-    and should be told; checks: of each current stream what the center has under one of its numbers (`wire.receipts`),
+    and needs our status; checks: of each current stream what the center has under one of its numbers (`wire.receipts`),
     to be compared.
     """
 
@@ -162,15 +162,15 @@ class Sender:
 
 
 class _Sessions:
-    """Sessions of the center that have been heard: the first receipt of a new one is its hello."""
+    """Sessions of the center already seen: the first receipt of a new one is its hello."""
 
     def __init__(self) -> None:
-        self._heard: list[str] = []
+        self._seen: list[str] = []
 
     def is_new(self, session: str) -> bool:
-        if not session or session in self._heard:
+        if not session or session in self._seen:
             return False
-        self._heard = [*self._heard[-_MOST_SESSIONS:], session]
+        self._seen = [*self._seen[-_MOST_SESSIONS:], session]
         return True
 
 

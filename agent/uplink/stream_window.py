@@ -1,4 +1,4 @@
-"""One stream's envelopes on their way: which wait, which are in flight, when one is due again. Pure, told the time.
+"""One stream's envelopes on their way: which wait, which are in flight, when one is due again. Pure: it is given the time.
 
 The rules are those of `agent.uplink.sender`, which has one window for each stream.
 """
@@ -99,7 +99,7 @@ class StreamWindow:
         self._in_flight.pop(seq, None)
 
     def settle(self, marks: Marks, *, fresh: bool, hello: bool) -> None:
-        """The marks as of a receipt. fresh: of a new generation; hello: what was sent before, nobody has heard."""
+        """The marks as of a receipt. fresh: of a new generation; hello: what was sent before was not received."""
         self.marks = marks
         if fresh:
             self._cursor = 0

@@ -1,8 +1,7 @@
 """The uplink: one task that keeps a connection to the broker, and connects again whenever it is lost.
 
-What is said on the connection is `agent.uplink.delivery`'s. The broker is asked once whether it speaks MQTT 5, and
-spoken to in 3.1.1 if it does not; one that refuses the account is tried again too, slowly, since a person may be
-repairing it.
+What crosses the connection is `agent.uplink.delivery`'s. The broker is probed once for MQTT 5, with 3.1.1 as fallback; one
+that refuses the account is retried too, slowly, since a person may be repairing it.
 """
 
 import asyncio
@@ -50,7 +49,7 @@ class Uplink:
         retry_at_most_s: float = 60.0,
         budget: Budget | None = None,
     ) -> None:
-        """retry_at_most_s: longest wait between tries [s]; budget: told what crosses the link, and asked what may."""
+        """retry_at_most_s: longest wait between tries [s]; budget: counts what crosses the link and limits it."""
         self._broker, self._sender, self._health = broker, sender, health
         self._client_id = f"{site}.{gateway}"
         self._delivery = Delivery(partial(topic, site, gateway), sender, hooks, health, budget or Budget(DataPlan()))

@@ -1,9 +1,9 @@
-"""What reading and publishing costs at least: one asyncio loop by hand, without quality, states, disk or receipts.
+"""The minimal cost of reading and publishing: one hand-written asyncio loop without quality, states, disk or receipts.
 
     floor.py burst|spread BROKER_PORT PLC_PORT ...
 
-Each second it reads 100 holding registers of every PLC and publishes them as JSON with QoS 1: `burst` asks all at once
-and publishes one message, `spread` gives each PLC its own place in the second and its own message.
+Each second it reads 100 holding registers of every PLC and publishes them as JSON with QoS 1: `burst` reads all at once
+and publishes one message, `spread` gives each PLC its own slot in the second and its own message.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ ANSWER = 9 + VALUES.size
 
 
 class Plc(asyncio.Protocol):
-    """One socket. done: told the values."""
+    """One socket. done: called with the values."""
 
     def __init__(self, number, done):
         self.number, self.done, self.held = number, done, b""
@@ -39,7 +39,7 @@ class Plc(asyncio.Protocol):
 
 
 class Mqtt(asyncio.Protocol):
-    """A publisher of MQTT 3.1.1, just enough of it."""
+    """A minimal publisher of MQTT 3.1.1."""
 
     def __init__(self):
         self.packet = 0

@@ -1,9 +1,9 @@
-"""An OPC UA server that tells of 500 changes forty times a second and never is what is measured.
+"""An OPC UA server that reports 500 changes forty times a second, cheap enough never to be the bottleneck.
 
     opcua_flood.py PORT RATE_PER_S
 
-asyncua's server does the talking until a subscription stands; then publications that were encoded once, two sets of
-values by turns, are sent whenever they are due and the client has asked. When it is ended by SIGTERM it prints JSON:
+asyncua's server handles the session until a subscription exists; then publications encoded once, two sets of
+values alternating, are sent whenever they are due and the client has requested them. Ended by SIGTERM it prints JSON:
 notifications sent, and by how many publications it was behind in the first and in the last third, at most: a client
 that cannot keep up asks too rarely, and that lag grows.
 """
@@ -42,7 +42,7 @@ def publication(subscription, number):
 
 
 class Flood:
-    """The client that has subscribed, and what it was sent. behind: (seconds since the start, publications)."""
+    """The subscribed client and what was sent to it. behind: (seconds since the start, publications)."""
 
     def __init__(self, rate_per_s):
         self.rate_per_s, self.sent, self.behind = rate_per_s, 0, []

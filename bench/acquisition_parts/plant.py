@@ -1,4 +1,4 @@
-"""What the acquisition bench measures against: PLCs, site files, and what a process has cost."""
+"""Test bed of the acquisition bench: PLCs, site files, and the cost of a process."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 class Plcs:
-    """A process that is so many PLCs. arrivals_ns(): by PLC, when it was asked."""
+    """A process that plays so many PLCs. arrivals_ns(): by PLC, when requests arrived."""
 
     def __init__(self, count, folder):
         program, self._log = folder / "plcs", folder / "arrivals"
@@ -38,7 +38,7 @@ class Plcs:
             self._process.wait(10)
 
     def arrivals_ns(self):
-        """Only after the end."""
+        """To be called after the end."""
         found = defaultdict(list)
         for t_ns, plc in struct.iter_unpack("qq", self._log.read_bytes()):
             found[plc].append(t_ns)
@@ -55,7 +55,7 @@ def plcs(count, folder):
 
 
 def jitter_ms(arrivals_ns, from_ns, until_ns, period_s=1.0):
-    """By how much the time between two questions to a PLC differed from the period [ms]: median, 99 %, most."""
+    """Deviation of the time between two requests to a PLC from the period [ms]: median, 99 %, maximum."""
     gaps = [np.diff([t_ns for t_ns in times if from_ns <= t_ns < until_ns]) for times in arrivals_ns.values()]
     off = np.abs(np.concatenate(gaps) / 1e9 - period_s) * 1000
     return tuple(round(float(value), 2) for value in (*np.percentile(off, (50, 99)), off.max()))
@@ -88,7 +88,7 @@ def site(folder, broker, ports, devices=()):
 
 
 def flood_site(folder, broker, port):
-    """A site file with the OPC UA server of opcua_flood.py, told of its changes forty times a second."""
+    """A site file with the OPC UA server of opcua_flood.py, which reports its changes forty times a second."""
     tags = "\n".join(f'      v{item}: {{node: "nsu=urn:nhip:bench;s=v{item}"}}' for item in range(500))
     path = folder / "flood.yaml"
     path.write_text(
@@ -145,7 +145,7 @@ def telegraf_config(broker, ports):
 
 
 def values_due(arrivals_ns):
-    """How many values have to be delivered: those that the PLCs have told and that differ from the ones before (see
+    """How many values have to be delivered: those that the PLCs have sent and that differ from the ones before (see
     plcs.c), and for each tag that nothing is known of it at the start.
     """
     count = TAGS * len(arrivals_ns)
