@@ -1,4 +1,4 @@
-"""The simulator's own HTTP port on loopback: the truth, and a hand on the model.
+"""The simulator's control port, HTTP on loopback: reads the truth and changes the model.
 
 | request | answers |
 |---|---|
@@ -9,7 +9,7 @@
 | POST /quiet {"at_ns": [...]} | `{"accepted": [...], "late": [...]}`; late: less than 3 s ahead, not heeded |
 | POST /force {"machine", "event", "for_s"} | `{"begins_ns": ...}` |
 
-What is asked wrongly gets 400 and a sentence that says what to write instead.
+A wrong request gets 400 and a sentence that says what to write instead.
 """
 
 import asyncio
@@ -25,12 +25,12 @@ _TIMEOUT_S = 30
 
 
 class BadRequest(Exception):
-    """The question makes no sense; the message says why."""
+    """The request is invalid; the message says why."""
 
 
 class ControlServer:
-    """A small HTTP server in a thread of its own. Questions are answered by `answer(request, arguments)` on the
-    event loop, so that the model is never touched by two threads.
+    """A small HTTP server in a thread of its own. Requests are answered by `answer(request, arguments)` on the
+    event loop, so that two threads never use the model at once.
     """
 
     def __init__(self, answer: Answer, port: int) -> None:
@@ -51,9 +51,9 @@ class ControlServer:
                 self._reply(f"POST {urlsplit(self.path).path}", arguments)
 
             def _reply(self, request: str, arguments: dict[str, Any]) -> None:
-                asked = asyncio.run_coroutine_threadsafe(_call(answer, request, arguments), loop)
+                future = asyncio.run_coroutine_threadsafe(_call(answer, request, arguments), loop)
                 try:
-                    self._send(200, asked.result(_TIMEOUT_S))
+                    self._send(200, future.result(_TIMEOUT_S))
                 except BadRequest as error:
                     self._send(400, {"error": str(error)})
 
@@ -66,7 +66,7 @@ class ControlServer:
                 self.wfile.write(payload)
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-                """Says nothing: the tests ask often."""
+                """Logs nothing: tests send many requests."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self._server.daemon_threads = True

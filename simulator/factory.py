@@ -1,7 +1,6 @@
 """The factory file: which machines there are, how they behave and when they work.
 
-Nothing here is shared with the site file: the simulator's truth must not depend on
-what it is meant to judge.
+Nothing here is shared with the site file: the simulator's truth must not depend on what it is meant to check.
 """
 
 from datetime import UTC, date, datetime, timedelta
@@ -45,7 +44,7 @@ class ProductSpec(_Model):
 
 
 class Habits(_Model):
-    """How one machine behaves. Every length is a wish: constraints of what signals can show come first."""
+    """How one machine behaves. Lengths are targets: limits of what signals can show come first."""
 
     speed: float = Field(default=1.04, ge=1, le=1.5, description="Mean cycle over ideal cycle [1].")
     speed_drift_per_day: float = Field(default=0, ge=0, description="Added to speed each day [1/d].")
@@ -107,7 +106,7 @@ VISIBLE: dict[PlcKind, set[str]] = {
     "packer": {"breakdown", "starved", "blocked"},
     "pulse": set(),
 }
-"""Which causes beyond a plain stop a PLC's signals can tell."""
+"""Causes beyond a plain stop that a PLC's signals can show."""
 
 
 class ShiftSpec(_Model):

@@ -1,4 +1,4 @@
-"""The past as a poll each second would have seen it, written on change.
+"""History files: the past as a poll each second would have read it, written on change.
 
 One file for each day since the beginning, `day-000.npz`, `day-001.npz` ..., written under a temporary name and
 renamed; when all is written an empty file `done` appears. A file is a NumPy archive with three arrays for each tag,
@@ -8,7 +8,7 @@ renamed; when all is written an empty file `done` appears. A file is a NumPy arc
     <device>.<tag>/q   uint8, 0 good, 3 gap
 
 and `until`, int64[1]: the file is complete up to this time, the next one goes on there. A row stands where the value
-differs from the poll before; only the very first poll writes all tags. While a PLC is away its tags have one row of
+differs from the poll before; only the very first poll writes all tags. While a PLC is offline its tags have one row of
 quality 3 at the last good poll (one millisecond after it where that poll brought a new value, and not before the
 file's beginning), and one good row each at the first poll after its return.
 """
@@ -32,7 +32,7 @@ Rows = tuple[Int64, Values, "np.ndarray[Any, np.dtype[np.uint8]]"]
 
 
 class Writer:
-    """Writes day files in order; `write_until` may be called again and again with growing ends."""
+    """Writes day files in order; `write_until` may be called repeatedly with growing ends."""
 
     def __init__(self, plant: Plant, start_ns: int, directory: Path, period_s: float = 1.0) -> None:
         if start_ns < plant.factory.start_ns:
@@ -56,7 +56,7 @@ class Writer:
                 on_progress(self.until_ns, end_ns)
 
     def finish(self) -> None:
-        """Says that no more will come."""
+        """Marks the history as complete."""
         (self._directory / "done").touch()
 
     def _write_file(self, until_ns: int) -> None:

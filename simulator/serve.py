@@ -1,4 +1,4 @@
-"""The living factory: first its past into files if wanted, then real servers in real time, from one model."""
+"""The live factory: first its past into files if wanted, then real servers in real time, from one model."""
 
 import asyncio
 import json
@@ -87,7 +87,7 @@ class LivePlant:
     def catch_up(
         self, history: Path | None, from_ns: int | None, on_progress: Callable[[int, int], None] | None
     ) -> None:
-        """Lives the past, into files if `history` is given. The last file reaches up to now."""
+        """Computes the past, into files if `history` is given. The last file reaches up to now."""
         if history:
             start_ns = self.plant.factory.start_ns if from_ns is None else from_ns
             writer = Writer(self.plant, start_ns, history)

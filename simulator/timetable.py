@@ -1,4 +1,4 @@
-"""When the factory wants its machines: time cut into spans of one class and shift."""
+"""When the factory works: time cut into spans of one calendar class and shift."""
 
 from bisect import bisect_right
 from datetime import date, datetime, timedelta
@@ -14,7 +14,7 @@ _CHUNK_DAYS = 40
 
 
 class Wanted(IntEnum):
-    """The calendar's word about an instant."""
+    """The calendar class of an instant."""
 
     SCHEDULED = 0
     BREAK = 1
@@ -22,7 +22,7 @@ class Wanted(IntEnum):
 
 
 class Timetable:
-    """Spans of equal class and shift, in order and without gaps, made as far as anybody asks.
+    """Spans of equal class and shift, in order and without gaps, computed as far as needed.
 
     edges: where each span begins [ns UTC]; wanted, shift: what holds from there on; before: scheduled
     time before each edge [ns], so that scheduled time between two instants is one subtraction.
@@ -110,7 +110,7 @@ class Timetable:
         self._add(finish, Wanted.OUTSIDE, "-")
 
     def _add(self, t_ns: int, wanted: Wanted, shift: str) -> None:
-        """One more edge; a later word about the same instant replaces the earlier one."""
+        """One more edge; a later edge at the same instant replaces the earlier one."""
         if self.edges and self.edges[-1] == t_ns:
             for column in (self.edges, self.wanted, self.shift, self.before):
                 column.pop()

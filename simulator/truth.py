@@ -1,19 +1,19 @@
-"""What really happened, judged as a perfect observer would at a given instant.
+"""What really happened, as a perfect observer would know it at a given instant.
 
-Definitions, written down independently of whatever is to be compared with it:
+Definitions, independent of the code that is compared with it:
 
 * States within the calendar classes scheduled, break and outside: running, minor_stop, unplanned_stop,
-  breakdown, setup, starved, blocked, planned_stop (never: nobody declares anything) and offline, while the PLC
-  is away.
+  breakdown, setup, starved, blocked, planned_stop (never: there are no declarations) and offline, while the PLC
+  is offline.
 * A plain stop is minor while its whole scheduled length is at most the machine's limit. A break suspends it, time
   outside the schedule ends it: what lies outside is a stop of its own with no scheduled length, hence minor.
 * Set-up lasts from the last cycle of the old product to the first cycle of the new one with a good piece, as soon
-  as the new number is known; stretches with an alarm, without material or offline keep their own state.
+  as the new number is known; intervals with an alarm, without material or offline keep their own state.
 * Pieces count when their cycle completes. Those made strictly inside a set-up are start-up rejects without ideal
   time; rejects among the next `startup_pieces` are start-up rejects with ideal time.
 * Nakajima's formula over scheduled time: A = (running + minor) / all but planned stops and offline,
   P = ideal time of pieces / (running + minor), Q = ideal time of good / of all pieces. No quality signal: no Q.
-* `as_of`: what comes later is not known. An open stop has the length that it has so far.
+* `as_of`: what comes later is not known. An open stop has its length so far.
 """
 
 from dataclasses import dataclass
@@ -71,7 +71,7 @@ def spans(machine: SimulatedMachine, from_ns: int, to_ns: int, as_of_ns: int) ->
 
 
 def _stretches(machine: SimulatedMachine, from_ns: int, to_ns: int, as_of_ns: int) -> tuple[Int64, Any, Int64, Int64]:
-    """Stretches around the window: start, state, and the bounds of the whole plain stop each belongs to."""
+    """Segments around the window: start, state, and the bounds of the whole plain stop that each belongs to."""
     low = max(machine.index_at(from_ns), 0)
     while low > 0 and _plain(machine.segment(low)) and _plain(machine.segment(low - 1)):
         low -= 1

@@ -1,1 +1,1 @@
-"""How one machine behaves: runs, stops and cycles, planned a stretch at a time."""
+"""How one machine behaves: runs, stops and cycles, planned one segment at a time."""

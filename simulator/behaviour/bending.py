@@ -1,4 +1,4 @@
-"""Changes to the stretch that is going on: what lies behind stays, what lies ahead moves."""
+"""Changes to the current segment: its past stays, its future moves. Pure."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from simulator.behaviour.segments import Kind, Segment
 
 
 def cut(segment: Segment, at_ns: int) -> Segment:
-    """The stretch, ended at `at_ns`; the piece in the machine keeps the work that it still needs."""
+    """The segment, ended at `at_ns`; the piece in the machine keeps its remaining work."""
     if segment.kind != Kind.RUN:
         return replace(segment, end_ns=at_ns)
     count = int(np.searchsorted(segment.done_ns, at_ns, "right"))
@@ -23,7 +23,7 @@ def cut(segment: Segment, at_ns: int) -> Segment:
 
 
 def cut_at_completion(segment: Segment, at_ns: int, *, held: bool) -> Segment:
-    """The run, ended when the piece that is due at `at_ns` is finished; held: it comes out at the restart."""
+    """The run, ended when the piece that is due at `at_ns` is finished; held: it is completed at the restart."""
     count = int(np.searchsorted(segment.done_ns, at_ns)) + (0 if held else 1)
     return replace(
         segment,
@@ -35,7 +35,7 @@ def cut_at_completion(segment: Segment, at_ns: int, *, held: bool) -> Segment:
 
 
 def quiet_run(segment: Segment, now_ns: int, quiet: tuple[int, ...]) -> Segment:
-    """The run with its coming cycles out of the quiet instants."""
+    """The run with its coming cycles moved out of the quiet instants."""
     done_ns = segment.done_ns
     first = int(np.searchsorted(done_ns, now_ns, "right"))
     if first == len(done_ns):

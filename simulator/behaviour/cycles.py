@@ -1,4 +1,4 @@
-"""Cycles: how long each takes and what becomes of its pieces."""
+"""Cycles: their lengths and rejected pieces."""
 
 from collections.abc import Iterable
 
@@ -8,7 +8,7 @@ from simulator.behaviour.segments import Int64, UInt8
 from simulator.factory import Habits, MachineSpec
 
 LONGEST = 1.95
-"""No cycle takes longer than this many ideal times of its own accord [1]."""
+"""No cycle is drawn longer than this many ideal times [1]."""
 QUIET_BEFORE_NS = 2_500_000_000
 QUIET_AFTER_NS = 300_000_000
 _CLEAR_NS = 50_000_000
@@ -37,14 +37,14 @@ def durations(random: np.random.Generator, habits: Habits, ideal_ns: int, pace: 
 
 
 def even_durations(random: np.random.Generator, ideal_ns: int, count: int) -> Int64:
-    """Lengths of cycles whose stops can only be told from gaps: within 3 % of ideal [ns]."""
+    """Lengths of cycles on a machine whose stops show only as gaps: within 3 % of ideal [ns]."""
     out: Int64 = ((0.985 + 0.043 * random.random(count)) * ideal_ns).astype(np.int64)
     return out
 
 
 def stretched(done_ns: Int64, quiet: Iterable[int]) -> Int64:
     """Completions, none of which lies within [T - 2.5 s, T + 0.3 s] of a quiet instant T: the cycle that would
-    takes a little longer, and those after it come later.
+    is lengthened, and those after it move.
     """
     for instant_ns in quiet:
         index = int(np.searchsorted(done_ns, instant_ns - QUIET_BEFORE_NS))
@@ -72,8 +72,8 @@ def rejected(
     """Rejected pieces of each of `count` cycles.
 
     After a changeover come `trial` cycles without a good piece, then a good one, then `startup_cycles` with
-    more rejects than usual. The cycles around that number's end are good, so that nobody's
-    off-by-one can show; `since_change`: cycles made since the changeover.
+    more rejects than usual. The cycles around the end of that number are good, so that
+    an off-by-one in a reader does not show; `since_change`: cycles made since the changeover.
     """
     rate = min(habits.reject_rate * trouble, 0.9)
     if since_change > trial + startup_cycles + 2:

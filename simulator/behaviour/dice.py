@@ -1,4 +1,4 @@
-"""Chance, seeded: how long until the next event, and how long it lasts."""
+"""Seeded random numbers: times until the next event, and lengths."""
 
 import zlib
 from math import exp
@@ -15,8 +15,8 @@ _DAY_NS = 86_400 * SECOND_NS
 
 
 class Dice:
-    """One machine's stream of random numbers. What is drawn depends on the seed, the machine's name and the order
-    of questions only, never on how the time was cut.
+    """One machine's stream of random numbers. What is drawn depends only on the seed, the machine's name and the order
+    of the draws, never on how time was cut.
     """
 
     def __init__(self, factory: Factory, spec: MachineSpec, timetable: Timetable) -> None:

@@ -1,7 +1,7 @@
-"""One machine's life: the record of the stretches that are over, and the one that is going on.
+"""One machine over time: the record of past segments, and the current one.
 
-Only the current stretch is a plan, everything before it is over, so that whoever lives in real time may still change
-it: `be_quiet` stretches cycles, `force` cuts it. What comes next is planned in `simulator.behaviour.planner`.
+Only the current segment is a plan, everything before it is final, so a live model may still change it: `be_quiet`
+lengthens cycles, `force` cuts it. What comes next is planned in `simulator.behaviour.planner`.
 """
 
 from bisect import bisect_right
@@ -34,13 +34,13 @@ class SimulatedMachine:
         self.current = self._planner.first(self._progress)
 
     def advance(self, until_ns: int) -> None:
-        """Plans until `until_ns` lies within the current stretch."""
+        """Plans until `until_ns` lies within the current segment."""
         while self.current.end_ns <= until_ns:
             self._close(self.current)
             self.current = self._planner.next(self.current, self._progress)
 
     def segments(self, from_ns: int, until_ns: int) -> list[Segment]:
-        """The stretches that touch `[from_ns, until_ns)`, in order, the current one as planned."""
+        """The segments that touch `[from_ns, until_ns)`, in order, the current one as planned."""
         low = max(bisect_right(self.starts, from_ns) - 1, 0)
         high = bisect_right(self.starts, until_ns - 1)
         found = self.past[low:high]
@@ -49,13 +49,13 @@ class SimulatedMachine:
         return found
 
     def index_at(self, t_ns: int) -> int:
-        """Index of the stretch that holds `t_ns`; the current one comes after all that are over."""
+        """Index of the segment that contains `t_ns`; the current one comes after all past ones."""
         if t_ns >= self.current.start_ns:
             return len(self.past)
         return max(bisect_right(self.starts, t_ns) - 1, 0)
 
     def segment(self, index: int) -> Segment:
-        """A stretch by its index."""
+        """A segment by its index."""
         return self.past[index] if index < len(self.past) else self.current
 
     def changeovers_by(self, t_ns: int) -> list[ProductChange]:
@@ -82,7 +82,7 @@ class SimulatedMachine:
             self.current = replace(segment, end_ns=cycles.out_of_quiet(segment.end_ns, quiet))
 
     def force(self, event: str, for_ns: int, now_ns: int) -> int:
-        """Makes an event happen as soon as signals can show it; returns when it begins [ns], as far as known."""
+        """Makes an event happen as soon as the signals can show it; returns when it begins [ns], as far as known."""
         stops.refuse(self.spec, event, for_ns)
         self.advance(now_ns)
         segment = self.current
@@ -102,7 +102,7 @@ class SimulatedMachine:
         return at_ns
 
     def _close(self, segment: Segment) -> None:
-        """The present becomes the past."""
+        """Records a segment that is over."""
         self.past.append(segment)
         self.starts.append(segment.start_ns)
         begun = begun_changeover(self._progress, segment)

@@ -1,9 +1,9 @@
 """What a machine does next.
 
-The state machine: a *run* lasts until the nearest event is due or the calendar pauses; then comes a *stop*
+The state machine: a *run* lasts until the nearest event is due or a pause of the calendar begins; then comes a *stop*
 of the event's kind, then a run again. A history and a live model make the same draws in the same order.
 
-What signals must be able to show shapes the plan:
+The plan keeps to what signals can show:
 * a plain stop's scheduled length keeps 8 s away from the minor-stop limit (a quiet instant may cost 3 of them);
 * a machine known only by its pulses stops when its piece is due, and the pulse comes at once at the restart;
 * nothing restarts less than 15 s before a pause, and a changeover never runs into the night off.
@@ -23,8 +23,8 @@ from simulator.timetable import Timetable, Wanted
 
 
 class Planner:
-    """Plans the stretches of one machine, one after another. quiet: instants around which no cycle completes [ns UTC];
-    forced: event and length [ns] of the stop that somebody wants next.
+    """Plans the segments of one machine, one after another. quiet: instants around which no cycle completes [ns UTC];
+    forced: event and length [ns] of the stop that was forced to come next.
     """
 
     def __init__(self, factory: Factory, spec: MachineSpec, timetable: Timetable) -> None:
@@ -40,13 +40,13 @@ class Planner:
         self.forced: tuple[str, int] | None = None
 
     def first(self, progress: Progress) -> Segment:
-        """The stretch at the model's start."""
+        """The segment at the model's start."""
         if self._timetable.wanted[self._timetable.at(self._start_ns)] == Wanted.SCHEDULED:
             return self._run(self._start_ns, progress)
         return self._pause(self._start_ns, progress)
 
     def next(self, over: Segment, progress: Progress) -> Segment:
-        """The stretch after one that is over."""
+        """The segment after one that is over."""
         t_ns = over.end_ns
         if over.kind == Kind.RUN:
             if self.forced:
@@ -60,11 +60,11 @@ class Planner:
         return self._run(t_ns, progress)
 
     def interruption(self, segment: Segment, at_ns: int, event: str, for_ns: int, progress: Progress) -> Segment:
-        """A forced stop within a stretch that is cut at `at_ns`; a stop that was to last longer goes on after it."""
+        """A forced stop within a segment that is cut at `at_ns`; a stop that was to last longer goes on after it."""
         kind, code = stops.KINDS.get(event, Kind.STOP), self._alarm(event)
         if segment.kind != Kind.RUN and segment.end_ns > at_ns + for_ns + SHORTEST_NS:
             self._resume = replace(segment, start_ns=at_ns + for_ns, change=None)
-        return _stretch(progress, at_ns, at_ns + for_ns, kind, event, code=code)
+        return _segment(progress, at_ns, at_ns + for_ns, kind, event, code=code)
 
     def _run(self, t_ns: int, progress: Progress) -> Segment:
         nearest, length_ns = self.events.nearest(t_ns, starting_up=progress.since_change <= self._trial)
@@ -86,7 +86,7 @@ class Planner:
             end_ns = target_ns
             count = int(np.searchsorted(done_ns, end_ns, "right"))
             left_ns = int(done_ns[count]) - end_ns
-        segment = _stretch(progress, t_ns, end_ns, Kind.RUN, cause)
+        segment = _segment(progress, t_ns, end_ns, Kind.RUN, cause)
         return replace(segment, done_ns=done_ns[:count], rejects=rejects[:count], left_ns=left_ns)
 
     def _cycles_from(self, t_ns: int, target_ns: int, progress: Progress) -> tuple[Int64, UInt8]:
@@ -110,11 +110,11 @@ class Planner:
         return done_ns, rejects
 
     def _pause(self, t_ns: int, progress: Progress) -> Segment:
-        """A stop for the calendar's sake: a break, the night, or the handover between two shifts."""
+        """A stop of the calendar: a break, the night, or the handover between two shifts."""
         handover = self._timetable.wanted[self._timetable.at(t_ns)] == Wanted.SCHEDULED
         wish_ns = self._dice.around(self._spec.habits.handover_s) if handover else 0
         end_ns = self._restart(t_ns, wish_ns, Kind.STOP, progress)
-        return _stretch(progress, t_ns, end_ns, Kind.STOP, "break", idle=True)
+        return _segment(progress, t_ns, end_ns, Kind.STOP, "break", idle=True)
 
     def _stop(self, t_ns: int, cause: Cause | str, progress: Progress) -> Segment:
         """The stop that ends a run for this cause."""
@@ -123,7 +123,7 @@ class Planner:
         self.events.draw(cause, t_ns)  # type: ignore[arg-type]
         kind = stops.KINDS.get(cause, Kind.STOP)
         end_ns = t_ns + wish_ns if kind == Kind.OFFLINE else self._restart(t_ns, wish_ns, kind, progress)
-        segment = _stretch(progress, t_ns, end_ns, kind, cause, code=self._alarm(cause))
+        segment = _segment(progress, t_ns, end_ns, kind, cause, code=self._alarm(cause))
         return self._with_change(segment, progress) if kind == Kind.CHANGE else segment
 
     def _forced_stop(self, t_ns: int, progress: Progress) -> Segment:
@@ -131,7 +131,7 @@ class Planner:
         (event, for_ns), self.forced = self.forced, None
         kind = stops.KINDS.get(event, Kind.STOP)
         for_ns = max(for_ns, stops.shortest(self._spec, self._ideal_ns[progress.product]))
-        segment = _stretch(progress, t_ns, t_ns + for_ns, kind, event, code=self._alarm(event))
+        segment = _segment(progress, t_ns, t_ns + for_ns, kind, event, code=self._alarm(event))
         return self._with_change(segment, progress) if kind == Kind.CHANGE else segment
 
     def _restart(self, start_ns: int, wish_ns: int, kind: Kind, progress: Progress) -> int:
@@ -154,7 +154,7 @@ class Planner:
         return alarms[self._dice.pick(len(alarms))] if cause == "breakdown" else 0
 
 
-def _stretch(
+def _segment(
     progress: Progress, start_ns: int, end_ns: int, kind: Kind, cause: str, *, code: int = 0, idle: bool = False
 ) -> Segment:
     return Segment(

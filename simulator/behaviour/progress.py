@@ -1,4 +1,4 @@
-"""What a machine has come to at the end of its recorded stretches."""
+"""The state of a machine at the end of its past segments. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ class Progress:
 
 
 def progress_after(progress: Progress, segment: Segment) -> Progress:
-    """The progress once this stretch is over."""
+    """The progress after this segment."""
     if segment.change:
         progress = replace(progress, product=segment.change[1], since_change=0, left_ns=None)
     if segment.kind != Kind.RUN:
@@ -42,7 +42,7 @@ def progress_after(progress: Progress, segment: Segment) -> Progress:
 
 
 def begun_changeover(progress: Progress, segment: Segment) -> ProductChange | None:
-    """The changeover that the stretch, which follows this progress, brings; None if it brings none."""
+    """The changeover that begins in the segment that follows this progress; None if none does."""
     if not segment.change:
         return None
     change_ns, product = segment.change
@@ -50,7 +50,7 @@ def begun_changeover(progress: Progress, segment: Segment) -> ProductChange | No
 
 
 def ended_changeovers(items: Sequence[ProductChange], segment: Segment, cavities: int) -> list[ProductChange]:
-    """The changeovers; those that still wait for a good piece end with the stretch's first good one."""
+    """The changeovers; those without a good piece yet end with the segment's first good one."""
     good = np.flatnonzero(segment.rejects < cavities)
     if not len(good) or not items or items[-1].first_good_ns is not None:
         return list(items)

@@ -1,4 +1,4 @@
-"""What a machine does, stretch by stretch: the plan while it lies ahead, the record once it is over."""
+"""What a machine does, segment by segment: a plan while it is current, a record once it is over. Pure."""
 
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -16,20 +16,20 @@ class Kind(IntEnum):
     """What the machine physically does."""
 
     RUN = 0
-    STOP = 1  # stands, and no signal says why
+    STOP = 1  # stands still; no signal says why
     BREAKDOWN = 2
     STARVED = 3
     BLOCKED = 4
-    CHANGE = 5  # stands; the product changes
-    OFFLINE = 6  # the PLC is away with its machine; nothing is made
+    CHANGE = 5  # stands still; the product changes
+    OFFLINE = 6  # the PLC is offline with its machine; nothing is made
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One stretch `[start_ns, end_ns)`.
+    """One segment `[start_ns, end_ns)`.
 
     cause: what ends a run (an event, `shift` or `break`); what made a stop.
-    code: alarm code. idle: a stop for the calendar's sake.
+    code: alarm code. idle: a stop of the calendar.
     done_ns, rejects: completions of cycles within it (the end included) and rejected pieces of each.
     left_ns: work that remains of the piece in the machine at the end; None: it ends with a completion.
     change: (time, product index) at which the PLC gets a new product number.
@@ -52,7 +52,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class ProductChange:
-    """A changeover as the signals tell it: last cycle of the old product, new number, first good cycle
+    """A changeover as the signals show it: last cycle of the old product, new number, first good cycle
     of the new product (None: not yet).
     """
 

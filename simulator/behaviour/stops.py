@@ -1,4 +1,4 @@
-"""How long stops last: drawn by chance, then fitted to the calendar and to what signals can show."""
+"""Lengths of stops: drawn at random, then fitted to the calendar and to what signals can show."""
 
 from dataclasses import dataclass
 
@@ -34,14 +34,14 @@ def minor_limit_ns(spec: MachineSpec) -> int:
 
 
 def shortest(spec: MachineSpec, ideal_ns: int) -> int:
-    """The shortest stop that the machine's signals can tell from running [ns]."""
+    """The shortest stop that the machine's signals can distinguish from running [ns]."""
     if spec.plc != "pulse":
         return SHORTEST_NS
     return max(5 * ideal_ns // 2, 30 * SECOND_NS) + 6 * SECOND_NS - 9 * ideal_ns // 10
 
 
 def wish(frame: Frame, cause: str, event: Event, trouble: float) -> int:
-    """A stop's length as chance has it, on the right side of the minor-stop limit [ns]."""
+    """A stop's drawn length, on the right side of the minor-stop limit [ns]."""
     length_ns = frame.dice.length(event, trouble)
     if cause == "minor":
         return min(length_ns, frame.limit_ns - 2 * LIMIT_MARGIN_NS)
@@ -89,7 +89,7 @@ def time_to_change(timetable: Timetable, event: Event, t_ns: int) -> bool:
 
 
 def refuse(spec: MachineSpec, event: str, for_ns: int) -> None:
-    """ValueError for a forced event that this machine's signals cannot tell."""
+    """Raises `ValueError` for a forced event that this machine's signals cannot show."""
     if event in {"breakdown", "starved", "blocked"} - VISIBLE[spec.plc]:
         raise ValueError(f"{spec.id} has no signal for {event}; force minor_stop or offline")
     if event == "changeover" and len(spec.products) < 2:

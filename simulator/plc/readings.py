@@ -1,6 +1,6 @@
 """A machine's signals over time: what every tag is at an instant, and when it changes.
 
-Both readings come from the same stretches: the live servers ask for an instant, the history for a window.
+Both come from the same segments: the live servers ask for an instant, the history for a window.
 """
 
 from collections.abc import Sequence
@@ -82,7 +82,7 @@ def conditions(machine: SimulatedMachine, from_ns: int, until_ns: int) -> tuple[
 
 
 class _Recent:
-    """Walks forward through changeovers; remembers what an offline PLC showed last."""
+    """Goes forward through changeovers; keeps what an offline PLC showed last."""
 
     def __init__(self, changeovers: Sequence[ProductChange], first: Segment) -> None:
         self._changeovers = changeovers
@@ -129,7 +129,7 @@ class PlcReading:
 
 
 def at(machine: SimulatedMachine, t_ns: int) -> PlcReading:
-    """Every tag at `t_ns`, which must not lie before the current stretch."""
+    """Every tag at `t_ns`, which must not lie before the current segment."""
     segment = machine.current
     found = changes(machine, segment.start_ns if segment.start_ns <= t_ns else machine.past[-1].start_ns, t_ns)
     tags: dict[str, int | bool] = {}
@@ -143,7 +143,7 @@ def at(machine: SimulatedMachine, t_ns: int) -> PlcReading:
 
 
 def offline_spans(machine: SimulatedMachine, from_ns: int, until_ns: int) -> list[tuple[int, int]]:
-    """When the PLC was away: stretches that touch `[from_ns, until_ns)`."""
+    """When the PLC was offline: segments that touch `[from_ns, until_ns)`."""
     found = machine.segments(from_ns, until_ns)
     return [(item.start_ns, item.end_ns) for item in found if item.kind == Kind.OFFLINE]
 
