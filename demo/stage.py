@@ -144,12 +144,12 @@ class Stage:
         factory = factory_of.factory(self.now, history_days=max(1, round(self.days)), seed=self.seed)
         if not self.days:  # no history: every machine begins its first run now, while the agent reads
             factory = factory.model_copy(update={"start": self.now.replace(microsecond=0)})
-        self._write("factory.yaml", factory.model_dump(mode="json", exclude_none=True))
+        _write_yaml(self.folder / "factory.yaml", factory.model_dump(mode="json", exclude_none=True))
         ports = self._start_simulator()
-        self._write("site.yaml", factory_of.site(ports, self.broker_url, factory))
+        _write_yaml(self.folder / "site.yaml", factory_of.site(ports, self.broker_url, factory))
         store = {"kind": "duckdb", "file": str(self.folder / "center.duckdb")}
-        self._write(
-            "center.yaml",
+        _write_yaml(
+            self.folder / "center.yaml",
             {
                 "name": "Nhịp",
                 "listen": f"127.0.0.1:{self.listen_port}",
@@ -231,8 +231,9 @@ class Stage:
     def _path(self, name: str) -> str:
         return str(self.folder / name)
 
-    def _write(self, name: str, content: Any) -> None:
-        yaml = YAML()
-        yaml.default_flow_style = None
-        with (self.folder / name).open("w", encoding="utf-8") as file:
-            yaml.dump(content, file)
+
+def _write_yaml(path: Path, content: Any) -> None:
+    yaml = YAML()
+    yaml.default_flow_style = None
+    with path.open("w", encoding="utf-8") as file:
+        yaml.dump(content, file)

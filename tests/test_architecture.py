@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "cli": {"config", "words"},
     "demo": {"oee", "wire", "config", "words", "cli", "agent", "center", "simulator"},
 }
-"""`demo` belongs to the front door: the only place that sees every room."""
+"""`cli` holds what commands share: options, exits, signals, terminal output. `demo` and `nhip.py` may import every room."""
 
 LIBRARIES = {
     "oee": {"numpy"},
