@@ -70,10 +70,10 @@ def _product(factors: Sequence[float | None]) -> float | None:
     return out
 
 
-def truth_figures(parts: Sequence[Mapping[str, Any]], gap_ms: int, whole: Mapping[str, Any]) -> Figures:
+def truth_figures(parts: Sequence[Mapping[str, Any]], gap_ms: int, total: Mapping[str, Any]) -> Figures:
     """The true figures of a window, as an ideal observer would report them who missed `gap_ms` of it.
 
-    parts: the simulator's figures for the observed parts; whole: those for the whole window.
+    parts: the simulator's figures for the observed parts; total: those for the whole window.
     """
     ms = dict.fromkeys(STATES, 0)
     sums: dict[str, int | None] = dict.fromkeys(_TOTALS, 0)
@@ -92,16 +92,16 @@ def truth_figures(parts: Sequence[Mapping[str, Any]], gap_ms: int, whole: Mappin
     performance = _ratio(total_us / 1000, operating_ms)
     quality = _ratio(sums["ideal_good_us"], total_us)
     watched = sum(part["pieces"]["total"] for part in parts)
-    good = whole["pieces"]["good"]
+    good = total["pieces"]["good"]
     return Figures(
         ms,
-        whole["pieces"]["total"],
+        total["pieces"]["total"],
         good,
         availability,
         performance,
         quality,
         _product((availability, performance, quality)),
-        whole["pieces"]["total"] - watched,
+        total["pieces"]["total"] - watched,
     )
 
 

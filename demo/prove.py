@@ -20,7 +20,7 @@ _CORRECTIONS_NS: Final = 75_000_000_000
 what follows from that is sent with the next ten seconds' facts. Until then a difference may be a correction on its way."""
 _AGAIN_S: Final = 3.0
 _UNDECIDED: Final = ("minor_stop", "unplanned_stop", "setup")
-"""What a stop is depends on its whole length and on what came before it."""
+"""What a stop is depends on its full length and on what came before it."""
 
 OnStep = Callable[[str, float], None]
 """Takes the name of the current step and its progress [1]."""
@@ -144,8 +144,8 @@ def _delivered(stage: Stage, from_ns: int, to_ns: int) -> bool:
     if not machines:
         return False
     full_ms = (to_ns - from_ns) // 1_000_000
-    told = {name: sum(_time_ms(row) for row in mine) for name, mine in rows.items()}
-    return all(told.get(machine["id"], 0) >= full_ms for machine in machines)
+    measured_ms = {name: sum(_time_ms(row) for row in mine) for name, mine in rows.items()}
+    return all(measured_ms.get(machine["id"], 0) >= full_ms for machine in machines)
 
 
 def _time_ms(row: Mapping[str, Any]) -> int:
@@ -174,18 +174,18 @@ def _truth(stage: Stage, from_ns: int, to_ns: int, as_of_ns: int) -> dict[str, A
 def _report(stage: Stage, watched_ns: int, from_ns: int, to_ns: int) -> Report:
     as_of_ns = max(to_ns, time.time_ns() - 3_000_000_000)
     measured = _rows(stage, from_ns, to_ns)
-    whole = _truth(stage, from_ns, to_ns, as_of_ns)
+    totals = _truth(stage, from_ns, to_ns, as_of_ns)
     machines = {row["id"]: row for row in request_json(f"{stage.center_url}/api/v1/machines?site={_site(stage)}")}
     comparisons = []
     all_gaps: dict[str, tuple[tuple[int, int], ...]] = {}
-    for name in sorted(whole):
+    for name in sorted(totals):
         states = _states(stage, name, from_ns, to_ns, as_of_ns)
         gaps = _watch_gaps(_gaps(stage, name, from_ns, to_ns), states)
         all_gaps[name] = gaps
         edges = [from_ns, *(edge for gap in gaps for edge in gap), to_ns]
         parts = [_truth(stage, a, b, as_of_ns)[name] for a, b in zip(edges[::2], edges[1::2], strict=True) if b > a]
-        truth = truth_figures(parts, sum(b - a for a, b in gaps) // 1_000_000, whole[name])
-        ideals = [item["ideal_us"] for item in whole[name]["pieces"]["products"].values()]
+        truth = truth_figures(parts, sum(b - a for a, b in gaps) // 1_000_000, totals[name])
+        ideals = [item["ideal_us"] for item in totals[name]["pieces"]["products"].values()]
         counts = count_transitions([state for _, state in _with_gaps(states, gaps)])
         comparisons.append(
             compare(
@@ -196,7 +196,7 @@ def _report(stage: Stage, watched_ns: int, from_ns: int, to_ns: int) -> Report:
                 period_s=float(machines[name]["period_s"]),
                 ideal_s=max(ideals) / 1e6,
                 together=[_UNDECIDED] if gaps or _older(stage, name, watched_ns, from_ns) else (),
-                unwatched_slack=_slack(whole[name], len(gaps)),
+                unwatched_slack=_slack(totals[name], len(gaps)),
             )
         )
     return Report(from_ns, to_ns, tuple(comparisons), _delivery(stage), all_gaps)

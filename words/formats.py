@@ -43,9 +43,9 @@ def duration(ms: float | None, lang: str) -> str:
         count = round(rest_ms / small_ms)  # rounded first, so that 59.9 s is a minute and not 60 s
         if count * small_ms < large_ms:
             continue
-        whole, part = divmod(count, large_ms // small_ms)
-        parts = [say(f"duration.{large}", lang, n=number(whole, lang))]
-        parts += [say(f"duration.{small}", lang, n=number(part, lang))] if part else []
+        major, minor = divmod(count, large_ms // small_ms)
+        parts = [say(f"duration.{large}", lang, n=number(major, lang))]
+        parts += [say(f"duration.{small}", lang, n=number(minor, lang))] if minor else []
         return sign + " ".join(parts)
     return sign + say("duration.s", lang, n=number(rest_ms / 1000, lang))
 

@@ -40,13 +40,15 @@ def parse_site(text: str, file: str = "site.yaml") -> tuple[Site, tuple[Complain
     if not tree.pairs:
         raise Misconfigured(complaints or [Complaint(file, 1, "", "", "empty_file")])
     shared = template_lines(tree)
-    tree, wrong = expand(tree, file)
+    tree, template_errors = expand(tree, file)
     source, data = SourceMap(file, lines(tree)), value(tree)
     site, invalid, broken = validate(data, source)
     if site is not None:
         crossed = check_site(site, defined_names(data), load_profiles(), source)
         invalid = [*invalid, *(item for item in crossed if not is_consequence(item, broken))]
-    complaints += wrong + [item for item in invalid if not (wrong and "${" in item.value)]  # reported already
+    complaints += template_errors + [
+        item for item in invalid if not (template_errors and "${" in item.value)
+    ]  # reported already
     complaints = merge_repeated(sort_complaints(complaints), shared)
     if site is None or any(item.severity == "error" for item in complaints):
         raise Misconfigured(complaints)
@@ -80,7 +82,7 @@ def _text(path: str | FilePath) -> str:
     try:
         return FilePath(path).read_text(encoding="utf-8-sig")
     except OSError as error:
-        wrong = Complaint(str(path), 0, "", "", "cannot_read", {"detail": error.strerror or str(error)})
+        complaint = Complaint(str(path), 0, "", "", "cannot_read", {"detail": error.strerror or str(error)})
     except UnicodeDecodeError as error:
-        wrong = Complaint(str(path), 0, "", "", "not_utf8", {"position": str(error.start)})
-    raise Misconfigured([wrong])
+        complaint = Complaint(str(path), 0, "", "", "not_utf8", {"position": str(error.start)})
+    raise Misconfigured([complaint])

@@ -27,7 +27,7 @@ class ValueModel(Strict):
         None, description="Changes that follow sooner wait, and the latest counts.", examples=["10s"]
     )
     at_least_every: Annotated[Duration, Field(le=86_400)] = Field(
-        3600.0, description="A value that stays the same is said again.", examples=["1h"]
+        3600.0, description="An unchanged value is sent again.", examples=["1h"]
     )
 
 

@@ -78,8 +78,8 @@ def read_equipment(name: str, text: str) -> Equipment:
     """A profile from its text. Raises `Misconfigured`."""
     file = f"{name}.yaml"
     tree, complaints = read_tree(text, file)
-    variables, wrong = read_variables(tree.get("variables"), ("variables",), file)
-    complaints += wrong
+    variables, errors = read_variables(tree.get("variables"), ("variables",), file)
+    complaints += errors
     complaints += [
         Complaint(file, key.line, key.text, "", "unknown_key", {"near": "", "known": ", ".join(KEYS)})
         for key, _ in tree.pairs

@@ -138,8 +138,8 @@ def _template(name: Scalar, rows: Seq, path: Path, templates: Map, place: _Place
     variables, _ = read_variables(template.get("variables"), (), place.file)
     out: list[_Made] = []
     for number, node in enumerate(rows.items):
-        row, wrong = row_of(node, variables, (*path, "with", number), place.file)
-        place.complaints.extend(wrong)
+        row, errors = row_of(node, variables, (*path, "with", number), place.file)
+        place.complaints.extend(errors)
         filled = _filled(template, row, ("templates", name.text), place)
         out += [_Made(section, body, node.line) for section, body in filled]
     return out
@@ -154,8 +154,8 @@ def _equipment(name: Scalar, rows: Seq, path: Path, place: _Place) -> list[_Made
         return []
     out: list[_Made] = []
     for number, node in enumerate(rows.items):
-        row, wrong = row_of(node, found.variables, (*path, "with", number), place.file, found.override_keys())
-        place.complaints.extend(wrong)
+        row, errors = row_of(node, found.variables, (*path, "with", number), place.file, found.override_keys())
+        place.complaints.extend(errors)
         sections = _filled(found.body, replace(row, line=node.line), ("equipment", found.id), place)
         out += [_Made(section, _overridden(section, body, node, found), node.line) for section, body in sections]
     return out

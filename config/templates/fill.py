@@ -66,8 +66,8 @@ class Filler:
     def _chosen(self, node: Node) -> Node | None:
         """The node itself, one of its two alternatives, or None if it is dropped."""
         if isinstance(node, Scalar):
-            whole = _VARIABLE.fullmatch(node.text.strip())
-            return None if whole is not None and whole[1] in self.row.left_out else node
+            match = _VARIABLE.fullmatch(node.text.strip())
+            return None if match is not None and match[1] in self.row.left_out else node
         condition = node.get(ONLY_WITH) if isinstance(node, Map) else None
         if not isinstance(node, Map) or not isinstance(condition, Scalar):
             return node

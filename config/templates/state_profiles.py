@@ -76,9 +76,9 @@ def _read(place: Traversable) -> dict[str, StateProfile]:
     profiles: dict[str, StateProfile] = {}
     complaints: list[Complaint] = []
     for file in files:
-        tree, wrong = read_tree(file.read_text(encoding="utf-8"), file.name)
+        tree, errors = read_tree(file.read_text(encoding="utf-8"), file.name)
         source, data = SourceMap(file.name, lines(tree)), value(tree)
-        complaints += wrong
+        complaints += errors
         try:
             profile = StateProfile.model_validate(data)
         except ValidationError as error:

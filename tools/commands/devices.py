@@ -22,10 +22,10 @@ _timeout = click.option(
 
 
 def _line(command: Callable[..., None]) -> Callable[..., None]:
-    """The options of a serial line, gathered into `serial`."""
+    """Adds the options of a serial line, passed on as `serial`."""
 
     @functools.wraps(command)
-    def gathered(
+    def with_serial(
         *, baud: tuple[int, ...], parity: tuple[str, ...], stop_bits: str, listen: float, echo: bool, framing: str,
         **rest: Any,
     ) -> None:  # fmt: skip
@@ -46,8 +46,8 @@ def _line(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--baud", type=click.IntRange(300, 4_000_000), multiple=True,
                      help="Speed of a serial line; may be given several times. Not given: the common ones in turn."),
     ):  # fmt: skip
-        gathered = option(gathered)
-    return gathered
+        with_serial = option(with_serial)
+    return with_serial
 
 
 def _peers(place: str, unit: int, serial: Any, *, one: bool = False) -> Any:
@@ -169,7 +169,7 @@ def browse(
 @click.option(
     "--shows",
     help="What the display shows, for example 12.5, or on and off for a lamp or a contact."
-    " Not given with --watch: asked.",
+    " With --watch it may be left out: the command then asks.",
 )
 @click.option("--unit", type=click.IntRange(0, 255), default=1, show_default=True, help="Unit id.")
 @click.option("--span", type=click.IntRange(1, 100), help="Registers (default: 8) or coils (default: 32) to read.")
