@@ -28,7 +28,7 @@ def copy(tmp_path):
 
 
 def test_every_recipe_is_there():
-    assert RECIPES == ["command", "kpi", "store"]
+    assert RECIPES == ["command", "device-kind", "kpi", "store"]
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

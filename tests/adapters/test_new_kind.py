@@ -6,6 +6,7 @@ The kind reads a counter box that answers lines of text over TCP: `strokes` is a
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,115 +23,9 @@ from servers import free_port
 ROOT = Path(__file__).resolve().parent.parent.parent
 NAME = "strokebox"
 
-KIND = '''
-"""The face of counter boxes."""
+EXAMPLE = ROOT / "docs" / "examples" / NAME
+"""The files that CONTRIBUTING.md shows."""
 
-import re
-from typing import Annotated, Literal
-
-from pydantic import Field
-
-from adapters.contract import DeviceKind
-from config.devices.device import DeviceModel, TagModel
-from config.yaml.durations import Duration
-
-
-class CounterTag(TagModel):
-    """One counter, by its name."""
-
-    counter: str = Field(min_length=1, description="Its name.", examples=["strokes"])
-
-
-class CounterBox(DeviceModel):
-    """One counter box."""
-
-    kind: Literal["strokebox"] = Field(description="The protocol.")
-    host: str = Field(min_length=1, description="Address or name.", examples=["192.0.2.10"])
-    port: Annotated[int, Field(ge=1, le=65535)] = Field(description="TCP port.", examples=[9000])
-    timeout: Duration = Field(1.0, description="How long an answer may take.")
-    tags: dict[str, CounterTag] = Field(min_length=1, description="What is read, by name.")
-
-    @property
-    def place(self):
-        return f"{self.host}:{self.port}"
-
-    def address(self, tag):
-        return self.tags[tag].counter
-
-
-def example(port):
-    return {"host": "127.0.0.1", "port": port, "timeout": "300ms", "tags": {"t": {"counter": "strokes"}}}
-
-
-def open_devices(devices, now_ns):
-    from adapters.strokebox.adapter import Connection
-
-    return {name: Connection(device, now_ns) for name, device in devices.items()}
-
-
-def typed(text):
-    match = re.fullmatch(r"strokebox://([\\w.-]+):(\\d+)", text)
-    return {"host": match[1], "port": match[2]} if match else None
-
-
-KIND = DeviceKind(
-    name="strokebox", model=CounterBox, tag=CounterTag, example=example, open_devices=open_devices, typed=typed,
-    typed_example="strokebox://192.0.2.10:9000",
-)
-'''
-
-ADAPTER = '''
-"""A counter box's connection."""
-
-import asyncio
-
-from adapters.contract import NotConnected, Reading, Row
-from oee.model.states import Quality
-
-
-class Connection:
-    def __init__(self, device, now_ns):
-        self._device, self._now_ns = device, now_ns
-        self._writer = None
-
-    @property
-    def period_s(self):
-        return min(self._device.period_s(tag) for tag in self._device.tags)
-
-    async def connect(self):
-        device = self._device
-        self._last, self._answered = {}, False
-        try:
-            async with asyncio.timeout(device.timeout):
-                self._reader, self._writer = await asyncio.open_connection(device.host, device.port)
-        except OSError as error:
-            raise NotConnected(f"{device.place}: {error.strerror or error}") from error
-
-    async def read(self):
-        if self._writer is None:
-            raise NotConnected(f"{self._device.place}: not connected yet")
-        answers = {}
-        try:
-            async with asyncio.timeout(self._device.timeout):
-                for name, tag in self._device.tags.items():
-                    self._writer.write(f"{tag.counter}\\n".encode())
-                    answers[name] = await self._reader.readuntil()
-        except (OSError, asyncio.IncompleteReadError) as error:
-            raise NotConnected(f"{self._device.place}: did not answer", gentle=not self._answered) from error
-        self._answered, t_ns = True, self._now_ns()
-        said = {}
-        for name, line in answers.items():
-            number = line.split()[1]
-            said[name] = (int(number), Quality.GOOD) if number.isdigit() else (None, Quality.BAD)
-        rows = [Row(name, t_ns, *value) for name, value in said.items() if self._last.get(name) != value]
-        self._last = said
-        return Reading(t_ns, rows, tuple(said))
-
-    async def close(self):
-        if self._writer is not None:
-            self._writer.transport.abort()
-            self._writer = None
-'''
 
 SITE = """
 site: new-kind
@@ -169,10 +64,7 @@ def counter_box():
 def environment(tmp_path_factory):
     """What a command must be told to find the kind: the folder that holds its folder."""
     kinds = tmp_path_factory.mktemp("kinds")
-    folder = kinds / NAME
-    folder.mkdir()
-    for name, text in {"__init__": "", "kind": KIND, "adapter": ADAPTER}.items():
-        (folder / f"{name}.py").write_text(text, encoding="utf-8")
+    shutil.copytree(EXAMPLE, kinds / NAME)
     return {**os.environ, "NHIP_KINDS": str(kinds), "PYTHONPATH": str(ROOT), "NHIP_LANG": "en"}
 
 
@@ -196,7 +88,12 @@ def nhip(environment, *arguments):
 
 def test_nothing_outside_its_folder_names_it():
     found = subprocess.run(["git", "grep", "-l", NAME], cwd=ROOT, capture_output=True, text=True)
-    assert set(found.stdout.split()) <= {"tests/adapters/test_new_kind.py"}
+    mine = {
+        "tests/adapters/test_new_kind.py",
+        "CONTRIBUTING.md",
+        *(f"docs/examples/{NAME}/{name}.py" for name in ("kind", "adapter")),
+    }
+    assert set(found.stdout.split()) <= mine
 
 
 def test_without_the_folder_the_site_file_names_no_kind(site):

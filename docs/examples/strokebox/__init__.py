@@ -1,0 +1,1 @@
+"""Counter boxes that answer lines of text over TCP."""
