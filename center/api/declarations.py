@@ -144,7 +144,7 @@ def _validate_value(center: CenterState, request: DeclarationRequest, gateway: s
 
 def declaration_answer(center: CenterState, viewer: Viewer, kept: DeclarationRecord) -> DeclarationAnswer:
     """A declaration as API and console show it."""
-    zone, said = zone_of(center, viewer, kept.site), kept.said
+    zone, said = zone_of(center, viewer, kept.site), kept.row
     return {
         "id": said.id,
         "no": said.no,

@@ -107,10 +107,10 @@ def between(source_file: Path, target_file: Path, progress: Progress) -> Migrati
 
 
 def _same_store(one: StoreModel, other: StoreModel) -> bool:
-    mine, theirs = (
+    options, other_options = (
         {key: value for key, value in store.options.items() if key not in ("books", "cache")} for store in (one, other)
     )
-    return (one.kind, mine) == (other.kind, theirs)
+    return (one.kind, options) == (other.kind, other_options)
 
 
 def _must_be_empty(ledger: Ledger) -> None:
@@ -163,7 +163,9 @@ def _copy_ledger(source: Ledger, target: Ledger) -> None:
     """Everything, under the same generation, so that gateways notice nothing."""
     found = source.load()
     rows, _ = source.quarantined("", _QUARANTINE)
-    kept: list[QuarantinedPayload] = [entry for row in reversed(rows) if (entry := source.payload(row.id)) is not None]
+    quarantine: list[QuarantinedPayload] = [
+        entry for row in reversed(rows) if (entry := source.payload(row.id)) is not None
+    ]
     digests = {(key, seq): digest for key, known in found.digests.items() for seq, digest in known.items()}
-    changes = Changes(found.streams, digests, list(found.owners.values()), found.sites, kept, found.generation)
+    changes = Changes(found.streams, digests, list(found.owners.values()), found.sites, quarantine, found.generation)
     target.commit(changes)

@@ -65,7 +65,7 @@ class DeclarationRecord:
 
     site: str
     gateway: str
-    said: DeclaredRow
+    row: DeclaredRow
     state: str
     why: str
     decided_ns: int

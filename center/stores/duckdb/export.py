@@ -62,9 +62,9 @@ def batches(cursor: DuckDBPyConnection, site: str, start_ns: int, end_ns: int) -
     loss_streams, all_losses = _table(cursor, "losses", LOSS_KEY_COLUMNS, LOSS_COLUMNS, (site, minutes_from_ns, end_ns))
     facts, losses = Facts(**all_facts), Losses(**all_losses)
     for stream in sorted({*fact_streams.tolist(), *loss_streams.tolist()}):
-        mine = select(facts, fact_streams == stream) if len(facts) else NO_FACTS
-        lost = select(losses, loss_streams == stream) if len(losses) else NO_LOSSES
-        yield RowBatch(Origin(site, "", stream), 0, mine, lost, ())
+        own_facts = select(facts, fact_streams == stream) if len(facts) else NO_FACTS
+        own_losses = select(losses, loss_streams == stream) if len(losses) else NO_LOSSES
+        yield RowBatch(Origin(site, "", stream), 0, own_facts, own_losses, ())
     if stops := read_revisions(cursor, site, start_ns, end_ns):
         yield RowBatch(Origin(site, "", ""), 0, NO_FACTS, NO_LOSSES, stops)
     yield from value_batches(cursor, site, start_ns, end_ns)
