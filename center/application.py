@@ -42,7 +42,7 @@ def application(
     return app
 
 
-def watched(center: CenterState, accounts: Accounts | None, *, secure: bool = False) -> FastAPI:
+def worker_application(center: CenterState, accounts: Accounts | None, *, secure: bool = False) -> FastAPI:
     """The application of an ingest worker: health and metrics only."""
     app = create_app(center, _identify(accounts), health_only=True)
     add_metrics(app, center)

@@ -19,7 +19,7 @@ from sqlalchemy import Engine
 from center.accounts.identify import Accounts
 from center.accounts.people import has_administrator
 from center.accounts.schema import open_accounts
-from center.application import application, watched
+from center.application import application, worker_application
 from center.database.declarations import open_declarations
 from center.database.sql import shown_url
 from center.ingest.declaration_sender import DeclarationSender
@@ -95,7 +95,7 @@ def _services(
     sender = DeclarationSender(declarations, ingest.publish, center.now_ns)
     ingest.on_everybody, ingest.on_status = sender.send_to_all, sender.record_status
     if settings.role == "ingest":
-        app = watched(center, accounts, secure=settings.secure)
+        app = worker_application(center, accounts, secure=settings.secure)
     else:
         app = application(center, ingest, sender, accounts, secure=settings.secure)
         _mount_console(app, center, accounts)

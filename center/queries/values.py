@@ -79,8 +79,8 @@ def values(center: CenterState, question: Question, chosen: TagFilter) -> Values
         for tag, columns in _by_tag(select_values(rows, rows.t_ns < until_ns), zone):
             unit = known[gateway, tag].unit if (gateway, tag) in known else ""
             series.append({"gateway": gateway, "tag": tag, "unit": unit, **columns})  # type: ignore[typeddict-item]
-    ends = {"site": site, "from": iso(low, zone), "to": iso(until_ns, zone), "timezone": zone.key}
-    return {**ends, "series": series, "truncated": truncated}  # type: ignore[typeddict-item]
+    ends: WindowAnswer = {"site": site, "from": iso(low, zone), "to": iso(until_ns, zone), "timezone": zone.key}
+    return {**ends, "series": series, "truncated": truncated}
 
 
 def _tags(center: CenterState, question: Question, chosen: TagFilter) -> list[str]:
