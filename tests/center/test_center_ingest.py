@@ -26,7 +26,7 @@ from center.model.viewer import EVERYTHING
 from center.queries.delivery import delivery
 from center.queries.health import health
 from center.queries.quarantine import quarantine
-from center.queries.sites import sites
+from center.queries.sites import live, sites
 from center.runtime.live import Pictures
 from center.runtime.state import center_state
 from center.stores.duckdb.store import open_store
@@ -290,8 +290,8 @@ def test_what_does_not_fit_into_memory_is_let_go_and_sent_again(tmp_path, mosqui
 def test_live_and_status_make_the_picture(on_mosquitto, gateways):
     gateway = gateways(on_mosquitto.port)
     gateway.send(envelope(1, content=site_body()), kind="site")
-    live = {"at_ns": T, "machines": {"press-1": {"state": "running", "since_ns": T, "product": "1", "pieces": 12}}}
-    gateway.send(json.dumps(live), kind="live")
+    message = {"at_ns": T, "machines": {"press-1": {"state": "running", "since_ns": T, "product": "1", "pieces": 12}}}
+    gateway.send(json.dumps(message), kind="live")
     status = Status(online=True, at_ns=T, waiting=3, version="0.1", devices={"plc": True})
     gateway.send(status.model_dump_json(), kind="status", retain=True)
     gateway.send(b"{broken", kind="live")
