@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
-from servers import free_port
+from servers import PATIENCE_S, free_port
 
 from adapters.contract import NotConnected
 from adapters.opcua.model import OpcUaDevice
@@ -128,11 +128,11 @@ def node_running(folder, **options):
 
 def device(port, more_tags=None, **changes):
     nodes = {name: {"node": f"nsu=urn:nhip:test;s={name}"} for name in NAMES} | (more_tags or {})
-    given = {"kind": "opcua", "url": f"opc.tcp://127.0.0.1:{port}/", "every": "50ms", "timeout": "1s", "tags": nodes}
+    given = {"kind": "opcua", "url": f"opc.tcp://127.0.0.1:{port}/", "every": "50ms", "timeout": "5s", "tags": nodes}
     return OpcUaDevice.model_validate(given | changes)
 
 
-async def gathered(adapter, names, within_s=3.0):
+async def gathered(adapter, names, within_s=PATIENCE_S):
     """Rows by tag, read until each of `names` has one."""
     rows, until_s = {}, time.monotonic() + within_s
     while not set(names) <= set(rows):
@@ -146,7 +146,7 @@ async def gathered(adapter, names, within_s=3.0):
     return rows
 
 
-async def until_value(adapter, name, value, within_s=3.0):
+async def until_value(adapter, name, value, within_s=PATIENCE_S):
     """The row that brings it."""
     until_s = time.monotonic() + within_s
     while True:
@@ -155,10 +155,10 @@ async def until_value(adapter, name, value, within_s=3.0):
                 return row
 
 
-async def until_lost(adapter, within_s):
+async def until_lost(adapter):
     began = time.monotonic()
     with pytest.raises(NotConnected) as caught:
-        while time.monotonic() - began < within_s:
+        while time.monotonic() - began < PATIENCE_S:
             await asyncio.sleep(0.05)
             await adapter.read()
     return caught.value

@@ -5,6 +5,8 @@ import logging
 import time
 from contextlib import asynccontextmanager
 
+from servers import until
+
 from agent.devices.open import open_all
 from agent.devices.supervisor import Supervisor
 
@@ -29,16 +31,13 @@ class Round:
         """How many readings since then confirmed something."""
         return sum(bool(reading.confirmed) for at_s, reading in self.readings[name] if at_s >= since_s)
 
-    async def until(self, condition, within_s=20.0):
-        until_s = time.monotonic() + within_s
-        while not condition():
-            assert time.monotonic() < until_s, {name: item.error for name, item in self.health.items()}
-            await asyncio.sleep(0.01)
+    async def until(self, condition):
+        await until(condition, what=lambda: {name: item.error for name, item in self.health.items()})
 
-    async def more(self, name, count=3, within_s=20.0):
+    async def more(self, name, count=3):
         """Waits for further good readings; how long the first of them took [s]."""
         began_s = time.monotonic()
-        await self.until(lambda: self.confirmed(name, began_s) >= count, within_s)
+        await self.until(lambda: self.confirmed(name, began_s) >= count)
         return next(at_s for at_s, reading in self.readings[name] if at_s >= began_s and reading.confirmed) - began_s
 
 

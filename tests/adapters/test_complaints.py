@@ -24,15 +24,18 @@ sys.path.append(str(Path(__file__).parent.parent / "agent"))
 
 from edge_plc import plc as edge_plc
 from edge_plc import site_file
-from servers import free_port
+from servers import free_port, until
 
 from agent.run import Options, run
 
-BACK_WITHIN_S = 3.0
+BACK_WITHIN_S = 9.0
+"""Before a refused tag's ten seconds are over, and that on a busy machine."""
+SHORT = {"timeout": "600ms"}
+"""For devices that fall silent."""
 
 
 def device(port, tags=None, **changes):
-    given = {"kind": "modbus_tcp", "host": "127.0.0.1", "port": port, "every": "100ms", "timeout": "300ms",
+    given = {"kind": "modbus_tcp", "host": "127.0.0.1", "port": port, "every": "100ms", "timeout": "20s",
              "tags": tags or {"a": {"holding": 0}, "far": {"holding": 900}}}  # fmt: skip
     return ModbusTcpDevice.model_validate(given | changes)
 
@@ -43,11 +46,8 @@ async def test_polling_goes_on_without_the_internet(tmp_path):
         stop = asyncio.Event()
         path = site_file(tmp_path, plant.port, free_port())  # nobody listens there
         agent = asyncio.create_task(run(path, tmp_path / "o.outbox", None, stop, Options(commit_every_s=0.2)))
-        until_s = time.monotonic() + 20
-        while plant.requests < 20:
-            assert time.monotonic() < until_s
-            assert not agent.done()
-            await asyncio.sleep(0.05)
+        await until(lambda: plant.requests >= 20 or agent.done())
+        assert not agent.done()
         stop.set()
         await agent
 
@@ -55,7 +55,7 @@ async def test_polling_goes_on_without_the_internet(tmp_path):
 async def test_a_lost_device_leaves_no_value_that_looks_alive(tmp_path):
     """thingsboard-gateway#2065, #2119: the last value was sent again and again with fresh times."""
     async with faulty_modbus() as plc:
-        async with driven({"plc": device(plc.port)}, tmp_path) as round_:
+        async with driven({"plc": device(plc.port, **SHORT)}, tmp_path) as round_:
             await round_.more("plc")
             plc.mode = "silent"
             await round_.until(lambda: round_.health["plc"].condition == "lost")
@@ -111,16 +111,18 @@ async def test_one_dead_device_among_fifty_costs_the_others_nothing(tmp_path, ca
     async with AsyncExitStack() as plants, faulty_modbus() as dying:
         live = [await plants.enter_async_context(faulty_modbus()) for _ in range(50)]
         devices = {f"d{number}": device(plc.port, every="500ms") for number, plc in enumerate(live)}
-        async with driven({**devices, "dying": device(dying.port)}, tmp_path) as round_:
+        async with driven({**devices, "dying": device(dying.port, **SHORT)}, tmp_path) as round_:
             await round_.until(lambda: all(round_.confirmed(name) >= 2 for name in (*devices, "dying")))
             dying.mode = "silent"
             await round_.until(lambda: round_.health["dying"].condition == "lost")
             connections = dying.connections
             began_s = time.monotonic()
-            await asyncio.sleep(2.0)
+            await round_.until(lambda: all(round_.confirmed(name, began_s) >= 4 for name in devices))
             lasted_s = time.monotonic() - began_s
+            assert round_.health["dying"].condition == "lost", "the neighbours were read beside a dead one"
+            skipped = sum(round_.health[name].skipped for name in devices)
             read = sum(round_.confirmed(name, began_s) for name in devices)
-            assert read >= 50 * (lasted_s / 0.5 - 1) * 0.8, "the neighbours keep their period"
+            assert read + skipped >= 50 * (lasted_s / 0.5 - 1) * 0.8, "the neighbours keep their period"
             assert sum(item.failures for name, item in round_.health.items() if name != "dying") == 0
             assert dying.connections - connections <= lasted_s / 0.1 + 1, "no storm of connections"
             dying.mode = "ok"
@@ -133,7 +135,7 @@ async def test_a_slow_device_skips_places_and_is_not_lost(tmp_path, caplog):
     """neuron, Node-RED queues: a device that takes 300 ms an answer, asked ten times a second; nothing queues up."""
     listen(caplog)
     async with faulty_modbus(mode="late", late_s=0.3) as slow, faulty_modbus() as quick:
-        devices = {"slow": device(slow.port, {"a": {"holding": 0}}, timeout="2s"), "quick": device(quick.port)}
+        devices = {"slow": device(slow.port, {"a": {"holding": 0}}), "quick": device(quick.port)}
         async with driven(devices, tmp_path) as round_:
             await round_.more("slow", 2)
             slow.registers[0] = 7
@@ -150,13 +152,19 @@ async def test_what_is_not_the_answer_never_becomes_a_value(tmp_path, caplog, mo
     """telegraf#14317, grid-x/modbus#78: after one late answer, every value was the one before's for good."""
     listen(caplog)
     monkeypatch.setattr("adapters.modbus.poll.SILENT_RETRY_S", 0.5)  # a refused tag is asked again after 10 s
-    async with faulty_modbus(late_s=0.4) as plc, faulty_modbus() as neighbour:
+    async with faulty_modbus(late_s=0.8) as plc, faulty_modbus() as neighbour:
         tags = {"a": {"holding": 0, "type": "uint32"}, "far": {"holding": 900, "type": "uint32"}}
-        async with driven({"plc": device(plc.port, tags), "neighbour": device(neighbour.port)}, tmp_path) as round_:
+        async with driven(
+            {"plc": device(plc.port, tags, **SHORT), "neighbour": device(neighbour.port)}, tmp_path
+        ) as round_:
             await round_.more("plc")
             plc.mode = mode
             plc.registers |= {0: 0, 1: 77, 900: 0, 901: 88}
-            await asyncio.sleep(1.0)
+            if mode == "short":
+                await round_.until(lambda: None in round_.values("plc", "a"))
+            else:
+                await round_.until(lambda: round_.health["plc"].condition == "lost")
+            await asyncio.sleep(1.0)  # while it tries again
             plc.mode = "ok"
             took_s = await round_.more("plc", 4)
             await round_.until(lambda: round_.values("plc", "far")[-1] == 88)
@@ -192,12 +200,12 @@ async def test_a_server_that_drops_a_subscription_or_hangs_is_noticed(tmp_path, 
             await round_.more("plc")
             server.do("drop")
             server.set("count 5")
-            await round_.until(lambda: round_.health["plc"].condition == "lost", 15.0)
+            await round_.until(lambda: round_.health["plc"].condition == "lost")
             await round_.until(lambda: round_.values("plc", "count")[-1] == 5)
             assert said(caplog, "plc") == LOST_AND_BACK
-            stopped_ns = time.time_ns()
             server.stop()
-            await round_.until(lambda: round_.health["plc"].condition == "lost", 15.0)
+            stopped_ns = time.time_ns()
+            await round_.until(lambda: round_.health["plc"].condition == "lost")
             assert round_.readings["plc"][-1][1].t_ns <= stopped_ns + 300_000_000, "a hung server confirms nothing"
             server.go_on()
             server.set("count 6")

@@ -7,7 +7,7 @@ import time
 from contextlib import contextmanager
 
 from rtu_lines import libmodbus_unit
-from servers import free_port
+from servers import PATIENCE_S, free_port
 
 from adapters.contract import NotConnected
 from adapters.modbus.model import ModbusTcpDevice
@@ -21,7 +21,7 @@ def mbpoll(port, table, first, count, *more):
     """What mbpoll reads, by address from 0; it counts from 1."""
     command = ["mbpoll", "-m", "tcp", "-p", str(port), "-a", "1", "-t", OPTIONS[table], "-r", str(first + 1),
                "-c", str(count), "-1", *more, "127.0.0.1"]  # fmt: skip
-    said = subprocess.run(command, capture_output=True, text=True, timeout=20).stdout
+    said = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S).stdout
     return {int(at) - 1: int(value) for at, value in re.findall(r"^\[(\d+)\]:\s+(-?\d+)", said, re.MULTILINE)}
 
 

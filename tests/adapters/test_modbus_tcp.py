@@ -7,6 +7,7 @@ import pytest
 from faulty_modbus import faulty_modbus
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
+from servers import until
 
 from adapters.contract import NotConnected
 from adapters.modbus.model import ModbusTcpDevice
@@ -18,7 +19,7 @@ TAGS = {"a": {"holding": 0}, "b": {"holding": 1, "type": "uint32"}}
 
 
 def device(port, tags=TAGS, **changes):
-    given = {"kind": "modbus_tcp", "host": "127.0.0.1", "port": port, "timeout": "200ms", "every": "50ms", "tags": tags}
+    given = {"kind": "modbus_tcp", "host": "127.0.0.1", "port": port, "timeout": "20s", "every": "50ms", "tags": tags}
     return ModbusTcpDevice.model_validate(given | changes)
 
 
@@ -102,19 +103,19 @@ async def test_changes_only_and_only_reading_functions():
 )
 async def test_a_peer_that_never_answered_rightly_is_left_alone(mode, reason, quick):
     async with faulty_modbus(mode=mode) as plc:
-        adapter = open_device(device(plc.port), time.time_ns)
+        adapter = open_device(device(plc.port, timeout="20s" if quick else "200ms"), time.time_ns)
         await adapter.connect()
         error, took_s = await fails(adapter.read())
         assert reason in str(error)
         assert error.gentle is (mode != "function")  # a wrong function is an answer
-        assert took_s < (0.15 if quick else 0.5)
+        assert took_s < 15
         await adapter.close()
 
 
 @pytest.mark.parametrize("mode", ["silent", "close"])
 async def test_a_lost_device_is_not_gentle_and_says_everything_again(mode):
     async with faulty_modbus() as plc:
-        adapter = open_device(device(plc.port), time.time_ns)
+        adapter = open_device(device(plc.port, timeout="1s"), time.time_ns)
         await adapter.connect()
         await adapter.read()
         plc.mode = mode
@@ -132,7 +133,7 @@ async def test_a_late_answer_never_becomes_a_value():
     """Each answer comes 0.3 s after its question, the timeout is 0.2 s, and the registers change meanwhile."""
     async with faulty_modbus(mode="late", late_s=0.3) as plc:
         tags = {"a": {"holding": 0}, "far": {"holding": 900}}
-        adapter = open_device(device(plc.port, tags), time.time_ns)
+        adapter = open_device(device(plc.port, tags, timeout="200ms"), time.time_ns)
         await adapter.connect()
         await fails(adapter.read())
         plc.mode = "ok"
@@ -198,7 +199,7 @@ async def test_a_busy_device_confirms_nothing_and_is_not_lost():
 async def test_a_range_that_is_ignored_costs_only_its_own_tags():
     async with faulty_modbus(ignored={(3, 900)}) as plc:
         tags = {"a": {"holding": 0}, "mute": {"holding": 900}, "b": {"input": 1}}
-        adapter = open_device(device(plc.port, tags), time.time_ns)
+        adapter = open_device(device(plc.port, tags, timeout="1s"), time.time_ns)
         await adapter.connect()
         for _ in range(5):
             reading = await adapter.read()
@@ -212,7 +213,7 @@ async def test_a_range_that_is_ignored_costs_only_its_own_tags():
 
 async def test_units_behind_one_gateway_share_its_socket_and_a_dead_one_is_lost_alone():
     async with faulty_modbus(dead_units={2}) as plc:
-        units = {f"u{unit}": device(plc.port, unit=unit) for unit in (1, 2, 3)}
+        units = {f"u{unit}": device(plc.port, unit=unit, timeout="200ms" if unit == 2 else "20s") for unit in (1, 2, 3)}
         adapters = open_devices(units, time.time_ns)
         await asyncio.gather(*(adapter.connect() for adapter in adapters.values()))
         for _ in range(3):
@@ -227,8 +228,7 @@ async def test_units_behind_one_gateway_share_its_socket_and_a_dead_one_is_lost_
         assert plc.connections == 1
         for adapter in adapters.values():
             await adapter.close()
-        await asyncio.sleep(0.02)
-        assert plc.open_now == 0
+        await until(lambda: plc.open_now == 0)
 
 
 async def test_a_gateway_that_says_that_the_unit_is_dead():
@@ -248,7 +248,7 @@ async def test_requests_keep_their_distance():
         await adapter.connect()
         began = time.monotonic()
         await adapter.read()
-        assert 0.14 < time.monotonic() - began < 0.5
+        assert 0.14 < time.monotonic() - began < 15
         assert len(requests_of(device(plc.port, tags))) == 4
         await adapter.close()
 

@@ -46,7 +46,7 @@ async def test_values_status_codes_and_source_times(server, mode):
     server.set("count 5")
     (row,) = (await gathered(adapter, ["count"]))["count"]
     assert row.value == 5
-    assert abs(row.source_ns - before_ns) < 1_000_000_000
+    assert before_ns - 1_000_000_000 < row.source_ns <= time.time_ns()
     assert before_ns - 200_000_000 < row.t_ns <= time.time_ns()
     server.set("temperature 21 UncertainLastUsableValue")
     assert (await gathered(adapter, ["temperature"]))["temperature"][0][2:4] == (21.0, Quality.UNCERTAIN)
@@ -57,7 +57,7 @@ async def test_values_status_codes_and_source_times(server, mode):
 
 @pytest.mark.parametrize("security", ["Basic256Sha256/SignAndEncrypt", "Aes256Sha256RsaPss/Sign"])
 async def test_with_security(server, tmp_path, security):
-    asked = device(server.port, security=security, timeout="4s").with_files("node", tmp_path)
+    asked = device(server.port, security=security, timeout="20s").with_files("node", tmp_path)
     for _ in range(2):  # the second time the server's certificate is pinned
         adapter = open_device(asked, time.time_ns)
         await adapter.connect()
@@ -77,7 +77,8 @@ async def test_a_device_whose_clock_is_years_off_is_reported_and_not_believed(se
     server.set("count 5 Good -850000000")
     (row,) = (await gathered(adapter, ["count"]))["count"]
     assert before_ns - 50_000_000 <= row.t_ns <= time.time_ns(), "dated by the gateway"
-    assert abs(row.source_ns + 850_000_000 * 10**9 - before_ns) < 10**9, "kept as it was told"
+    source_ns = row.source_ns + 850_000_000 * 10**9
+    assert before_ns - 10**9 < source_ns <= time.time_ns(), "kept as it was told"
     await asyncio.sleep(0.1)
     off_s = (await adapter.read()).clock_off_ns / 1e9
     assert off_s > 26 * 365 * 86400
@@ -146,7 +147,7 @@ async def test_a_server_that_is_killed_and_comes_back(server):
     await adapter.connect()
     await gathered(adapter, NAMES)
     server.end()
-    await until_lost(adapter, 1.5)
+    await until_lost(adapter)
     await adapter.close()
     server.start()
     await adapter.connect()

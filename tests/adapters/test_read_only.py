@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from opcua_plant import NAMES, device, running
 from recording import modbus_functions, opcua_services, recording
 from rtu_lines import serial_line, units
+from servers import until
 
 sys.path.append(str(Path(__file__).parent.parent / "tools"))
 
@@ -69,11 +70,9 @@ async def driven(devices, folder):
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def until_more(reads, name, more=3, within_s=20.0):
-    wanted, until_s = reads[name] + more, time.monotonic() + within_s
-    while reads[name] < wanted:
-        assert time.monotonic() < until_s, f"{name} is not read any more"
-        await asyncio.sleep(0.02)
+async def until_more(reads, name, more=3):
+    wanted = reads[name] + more
+    await until(lambda: reads[name] >= wanted, what=f"{name} is not read any more")
 
 
 async def test_modbus_tcp(tmp_path):

@@ -159,7 +159,7 @@ async def test_history_first_then_live_through_kills(broker, tmp_path):
             list(days)
             async with agent(tmp_path, site, history) as process:
                 await until(process.ready.exists)
-                await until(lambda: len(set(center.seqs())) >= 2 and not center.plain["status"][-1].get("waiting"), 40)
+                await until(lambda: len(set(center.seqs())) >= 2 and not center.plain["status"][-1].get("waiting"))
                 said = await ended(process)
                 assert any(
                     item.get("history_days") == 2 and item["done"] and sum(item["written"].values()) >= 3
@@ -191,7 +191,7 @@ async def test_an_outage_of_the_broker_costs_nothing(broker, tmp_path):
         broker.start()
         with brokers.Center(broker.port) as center:
             async with agent(tmp_path, site) as process:
-                await until(lambda: len(set(center.seqs())) >= 2 and center.seqs("site"), 40)
+                await until(lambda: len(set(center.seqs())) >= 2 and center.seqs("site"))
                 await ended(process, signal.SIGINT)
             assert sorted(set(center.seqs())) == list(range(1, max(center.seqs()) + 1))
             assert sums(center)["pieces_total"] > 20_000

@@ -159,9 +159,9 @@ async def running(supervisor):
             await task
 
 
-def device(port):
+def device(port, timeout="20s"):
     given = {
-        "kind": "modbus_tcp", "host": "127.0.0.1", "port": port, "every": "20ms", "timeout": "100ms",
+        "kind": "modbus_tcp", "host": "127.0.0.1", "port": port, "every": "20ms", "timeout": timeout,
         "tags": {"a": {"holding": 4}},
     }  # fmt: skip
     return ModbusTcpDevice.model_validate(given)
@@ -200,7 +200,9 @@ async def test_a_silent_peer_is_left_alone():
     plc = Plc()
     plc.silent = True
     await plc.up()
-    supervisor = Supervisor(open_devices({"plc": device(plc.port)}, time.time_ns), lambda *_: None, {"plc": 0.01})
+    supervisor = Supervisor(
+        open_devices({"plc": device(plc.port, "100ms")}, time.time_ns), lambda *_: None, {"plc": 0.01}
+    )
     async with running(supervisor):
         await until(lambda: supervisor.health["plc"].failures == 1)
         await asyncio.sleep(0.2)

@@ -117,7 +117,7 @@ async def test_the_broker_is_killed_and_comes_back(broker, tmp_path):
             await until(lambda: not gateway.uplink.connected)
             gateway.commit(2, 3)
             broker.start()
-            await until(lambda: gateway.sender.waiting == 0, 20)
+            await until(lambda: gateway.sender.waiting == 0)
             assert set(center.seqs()) == {1, 2, 3}
 
 
@@ -199,7 +199,7 @@ async def test_a_broker_of_3_1_1_only(tmp_path):
     with brokers.amqtt() as broker, brokers.Center(broker.port, version=paho.MQTTv311) as center:
         async with running(tmp_path / "o.db", broker.port) as gateway:
             gateway.commit(1, 2, 3)
-            await until(lambda: gateway.sender.waiting == 0, 15)
+            await until(lambda: gateway.sender.waiting == 0)
             assert sorted(set(center.seqs())) == [1, 2, 3]
             assert gateway.health.snapshot()["mqtt_version"] == 4
             assert gateway.health.snapshot()["mqtt_version_refused"] == 1
@@ -238,7 +238,7 @@ async def test_a_wrong_password_is_tried_again_slowly_and_can_be_mended(tmp_path
             await until(lambda: gateway.health.snapshot().get("uplink_lost", 0) >= 2)
             assert "check username, password_file" in caplog.text
             (tmp_path / "password").write_text("secret")
-            await until(lambda: gateway.uplink.connected, 15)
+            await until(lambda: gateway.uplink.connected)
 
 
 async def test_what_was_published_before_the_center_listened_goes_out_again_at_its_hello(broker, tmp_path):
@@ -251,7 +251,7 @@ async def test_what_was_published_before_the_center_listened_goes_out_again_at_i
         ingest = Ingest(center_state(store), CenterBroker("127.0.0.1", broker.port))
         ingest.start()
         try:
-            await until(lambda: gateway.sender.waiting == 0, 20)
+            await until(lambda: gateway.sender.waiting == 0)
         finally:
             await asyncio.to_thread(ingest.stop)
             store.close()

@@ -53,7 +53,7 @@ async def test_a_certificate_instead_of_a_password(tmp_path, authority, version,
         with brokers.Center(broker.port, context=context, version=4) as center:
             async with running(tmp_path / "o.db", broker.port, **mine) as gateway:
                 gateway.commit(*range(1, 30))
-                await until(lambda: gateway.sender.waiting == 0, 20)
+                await until(lambda: gateway.sender.waiting == 0)
                 assert gateway.health.snapshot()["mqtt_version"] == (5 if version == "5" else 4)
             assert center.seqs() == list(range(1, 30))
         nobody = mine | {"certificate_file": None, "private_key_file": None}

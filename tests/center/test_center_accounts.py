@@ -97,7 +97,9 @@ def test_an_encrypted_center(started, tmp_path):
     pem = certificate(tmp_path)
     center = started(f"https: {{certificate: {pem}, key: {tmp_path / 'center.key'}}}\nmonitoring: accounts\n")
     assert center.url.startswith("https://")
-    with httpx.Client(base_url=center.url, verify=ssl.create_default_context(cafile=pem), trust_env=False) as client:
+    with httpx.Client(
+        base_url=center.url, verify=ssl.create_default_context(cafile=pem), trust_env=False, timeout=PATIENCE_S
+    ) as client:
         assert client.get("/metrics").status_code == 401
         assert client.get("/", headers=PAGE).headers["location"].startswith("/login")
         held = center.log_in(client).headers["set-cookie"].lower()
@@ -113,7 +115,7 @@ def test_an_encrypted_center(started, tmp_path):
 def test_who_asks_through_a_proxy(started, more, address):
     """Only a proxy that the file names is believed."""
     center = started(more)
-    with httpx.Client(base_url=center.url, trust_env=False) as client:
+    with httpx.Client(base_url=center.url, trust_env=False, timeout=PATIENCE_S) as client:
         assert center.log_in(client, **{"X-Forwarded-For": "198.51.100.7"}).status_code == 303
         assert client.get("/metrics", headers={"X-Forwarded-For": "198.51.100.7", "Cookie": ""}).status_code == 401
         assert client.get("/metrics", headers={"Cookie": ""}).status_code == 200
@@ -122,7 +124,7 @@ def test_who_asks_through_a_proxy(started, more, address):
 
 def test_without_accounts_only_names_of_this_machine_are_answered(started):
     center = started("accounts: off\n")
-    with httpx.Client(base_url=center.url, trust_env=False) as client:
+    with httpx.Client(base_url=center.url, trust_env=False, timeout=PATIENCE_S) as client:
         assert client.get("/api/v1/sites").json() == []
         assert client.get("/api/v1/sites", headers={"Host": "evil.example"}).status_code == 403
         assert client.get("/", headers=PAGE).status_code == 200

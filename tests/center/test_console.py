@@ -16,6 +16,7 @@ from servers import PATIENCE_S, eventually
 from words import duration, number, percent, say
 
 pytestmark = pytest.mark.browser
+expect.set_options(timeout=PATIENCE_S * 1000)
 QUIET = [
     "--no-sandbox",
     "--disable-background-networking",
@@ -78,6 +79,7 @@ def tabs(plant, chromium):
         home = urlsplit(plant.url).netloc
         context.on("request", lambda request: complaints.append(request.url) if _foreign(request.url, home) else None)
         page = context.new_page()
+        page.set_default_timeout(PATIENCE_S * 1000)
         page.on("websocket", lambda socket: complaints.append(socket.url) if _foreign(socket.url, home) else None)
         if complain:
             page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -277,7 +279,7 @@ def test_what_does_not_exist_is_a_friendly_page(tabs, plant, path, key, lang):
     page = tabs(path, lang, complain=False)  # a browser logs every 404
     last = path.rpartition("/")[2].rpartition("=")[2]
     expect(page.locator("h1")).to_have_text(say(key, lang, machine=last, site=last))
-    assert httpx.get(plant.url + path, trust_env=False).status_code == 404
+    assert httpx.get(plant.url + path, trust_env=False, timeout=PATIENCE_S).status_code == 404
     page.get_by_role("link", name=say("console.to_fleet", lang)).click()
     expect(page.locator(".card").first).to_be_visible()
 
@@ -304,7 +306,7 @@ def test_a_page_does_not_wait_for_a_slow_store(tabs, plant):
         expect(page.locator("#kpi-oee")).to_have_count(0)
     finally:
         slow.unlink()
-    expect(page.locator("#kpi-oee")).to_contain_text("%", timeout=20_000)
+    expect(page.locator("#kpi-oee")).to_contain_text("%")
 
 
 def test_a_page_that_fails_says_so_in_words(tabs, plant):
@@ -318,7 +320,7 @@ def test_a_page_that_fails_says_so_in_words(tabs, plant):
 
 
 def test_an_address_of_the_api_that_does_not_exist_is_no_page(plant):
-    answer = httpx.get(f"{plant.url}/api/v1/nowhere", trust_env=False)
+    answer = httpx.get(f"{plant.url}/api/v1/nowhere", trust_env=False, timeout=PATIENCE_S)
     assert answer.status_code == 404
     assert answer.json()["error"] == "unknown"
 

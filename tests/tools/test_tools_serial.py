@@ -17,7 +17,7 @@ from tools_plant import (
 
 from adapters.modbus.service.peers import Serial, peers_at, title
 
-LINE = ("--baud", 19200, "--parity", "none", "--listen", "100ms", "--timeout", "150ms")
+LINE = ("--baud", 19200, "--parity", "none", "--listen", "100ms", "--timeout", "1s")
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_a_line_with_another_master_is_left_alone(line, command, lang, said):
     near, far = line
     rest = ("--units", "1-3") if command[0] == "scan" else ("--holding", 1, "--shows", 1)
     with other_master(far, 9):
-        result = run(*command, near, *LINE, "--listen", "2s", *rest, lang=lang)
+        result = run(*command, near, *LINE, "--listen", "10s", *rest, lang=lang)
     assert result.exit_code == 1
     assert said in result.stderr
 
@@ -87,7 +87,7 @@ def test_a_line_that_hears_itself_is_explained(line):
 
 def test_settings_that_the_port_cannot_do_are_passed_over(line):
     near, far = line  # a pseudo-terminal has no parity, and says so once its speed is set
-    quick = ("--baud", 19200, "--listen", "50ms", "--timeout", "100ms", "--rate", 100, "--units", 4)
+    quick = ("--baud", 19200, "--listen", "50ms", "--timeout", "1s", "--rate", 100, "--units", 4)
     small = ("--range", "0-9", "--table", "holding", "--json")
     with in_background(units(far)):
         assert run("scan", "modbus", near, *quick, "--parity", "none", *small).exit_code == 0
@@ -107,7 +107,7 @@ def test_a_port_that_is_not_there(tmp_path):
 def test_through_a_converter(line, tmp_path):
     near, far = line
     with libmodbus_unit(far, tmp_path), converter(near) as port:
-        place = (f"127.0.0.1:{port}", "--framing", "rtu", "--listen", "100ms", "--timeout", "300ms")
+        place = (f"127.0.0.1:{port}", "--framing", "rtu", "--listen", "100ms", "--timeout", "5s")
         found = run("scan", "modbus", *place, "--units", "1", "--range", "0-49", "--table", "input", "--rate", 100)
         seen = run("bytes", *place, "--input", 21, "--shows", "4,2", "--json")
     assert found.exit_code == 0, found.output
@@ -127,7 +127,7 @@ def test_settings_are_tried_as_they_were_said():
 
 def test_why_a_tag_on_a_line_is_bad(line, tmp_path):
     near, far = line
-    common = {"kind": "modbus_rtu", "port": near, "baud": 19200, "parity": "none", "timeout": "200ms",
+    common = {"kind": "modbus_rtu", "port": near, "baud": 19200, "parity": "none", "timeout": "2s",
               "listen": "50ms", "every": "100ms"}  # fmt: skip
     site = {
         "site": "plant", "timezone": "UTC",
@@ -137,7 +137,7 @@ def test_why_a_tag_on_a_line_is_bad(line, tmp_path):
     }  # fmt: skip
     path = write_yaml(tmp_path / "site.yaml", site)
     with libmodbus_unit(far, tmp_path):
-        result = run("check", path, "--for", "500ms", "--json")
+        result = run("check", path, "--for", "2s", "--json")
     assert result.exit_code == 1, result.output
     tags = {tag["tag"]: tag for tag in json.loads(result.stdout)["tags"]}
     assert tags["one.good"]["value"] == 5

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 from ruamel.yaml import YAML
+from servers import PATIENCE_S
 
 sys.path.append(str(Path(__file__).parent.parent / "adapters"))
 
@@ -26,13 +27,13 @@ def in_background(opened):
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    value = asyncio.run_coroutine_threadsafe(opened.__aenter__(), loop).result(20)
+    value = asyncio.run_coroutine_threadsafe(opened.__aenter__(), loop).result(PATIENCE_S)
     try:
         yield value
     finally:
-        asyncio.run_coroutine_threadsafe(_end(opened), loop).result(20)
+        asyncio.run_coroutine_threadsafe(_end(opened), loop).result(PATIENCE_S)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(PATIENCE_S)
         loop.close()
 
 
