@@ -1,5 +1,6 @@
 """Disks that refuse: a tiny file system that a test fills and frees, and a limit on the size of a process's files."""
 
+import errno
 import os
 import resource
 import shutil
@@ -23,12 +24,18 @@ class SmallDisk:
         self.prefix = ["nsenter", "-t", str(holder.pid), "--user", "--preserve-credentials", "--mount", "--"]
 
     def fill(self, leave_bytes=0):
-        """Takes all free space but a little."""
+        """Takes all free space but a little, also while somebody else writes."""
+        with (self.seen / "ballast").open("ab") as file:
+            while (size := self._free_bytes() - leave_bytes) > 0:
+                try:
+                    os.posix_fallocate(file.fileno(), file.seek(0, os.SEEK_END), size)
+                except OSError as error:
+                    if error.errno != errno.ENOSPC:  # somebody else was quicker: less is left now
+                        raise
+
+    def _free_bytes(self):
         free = os.statvfs(self.seen)
-        size = free.f_bavail * free.f_frsize - leave_bytes
-        if size > 0:
-            with (self.seen / "ballast").open("ab") as file:
-                os.posix_fallocate(file.fileno(), file.tell(), size)
+        return free.f_bavail * free.f_frsize
 
     def free(self):
         (self.seen / "ballast").unlink(missing_ok=True)

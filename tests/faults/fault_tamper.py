@@ -15,7 +15,7 @@ class Tamper:
         self._dice = random.Random(seed)
         self.deeds = Counter()
         self._most, self._odds, self._coming = most, odds, []
-        self._held, self._seen, self._receipts = [], [], []
+        self._held, self._seen, self.receipts = [], [], []
         self._mid = 60_000
 
     def see(self, packet, way, state):
@@ -33,11 +33,12 @@ class Tamper:
 
     def _receipt(self, packet, topic, payload, state):
         """An old receipt comes again after a newer one."""
-        self._receipts.append(payload)
-        if not self._acts():
+        self.receipts.append(payload)
+        first = len(self.receipts) > 1 and not self.deeds["old receipt"]  # whatever else has happened by then
+        if not first and not self._acts():
             return [packet]
         self.deeds["old receipt"] += 1
-        return [packet, _make(topic, None, self._dice.choice(self._receipts), state["version"])]
+        return [packet, _make(topic, None, self._dice.choice(self.receipts), state["version"])]
 
     def _envelope(self, packet, topic, mid, payload, state):
         self._seen.append((topic, payload))

@@ -14,6 +14,8 @@ def test_someone_on_the_line(tmp_path, expected, make_broker, seed):
         for files in range(1, 25):
             stage.feed(files)
             stage.wait_agent(files)
+            if files == 12:
+                eventually(lambda: len(link.tamper.receipts) > 1, what="receipts to tamper with")
         eventually(stage.delivered, what="delivery")
         eventually(lambda: _duplicates(stage.rows()) >= link.tamper.deeds["repeated"], what="what was repeated")
         books = stage.finish()
