@@ -140,6 +140,7 @@ class DeviceKind(Generic[D]):
       them, without `kind` and `every`, and free of warnings; a serial device at a path that names host and port.
     open_devices: an adapter for each device, by name and in the order given; nothing is connected yet, so no event loop
       is needed. Devices of one line share it. The second argument tells gateway time.
+    rank: its place where messages list kinds, the commonest first; equal ones by name.
     over_network: False on a serial line, where there is no peer that accepts and stays silent.
     explain: what the kind knows about an error that its adapters raised, as a fault of the message catalogue; None
       for any other error: those of the operating system are explained for all kinds.
@@ -167,6 +168,7 @@ class DeviceKind(Generic[D]):
     open_devices: Callable[[Mapping[str, D], NowNs], dict[str, Adapter]]
     typed: Callable[[str], dict[str, str] | None]
     typed_example: str
+    rank: int = 100
     over_network: bool = True
     explain: Callable[[Exception], Fault | None] = no_code
     diagnose: (

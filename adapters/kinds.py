@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import Any
 
 from adapters.contract import DeviceKind
-from config.devices.kinds import kind_names
+from config.devices.kinds import DEVICE_KINDS
 
 
 def kind(name: str) -> DeviceKind[Any]:
@@ -19,5 +19,5 @@ def kind_at(port: int) -> DeviceKind[Any] | None:
 
 
 def all_kinds() -> tuple[DeviceKind[Any], ...]:
-    """Every kind, by name."""
-    return tuple(map(kind, kind_names()))
+    """Every kind, the commonest first."""
+    return tuple(map(kind, DEVICE_KINDS))

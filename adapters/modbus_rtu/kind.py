@@ -27,6 +27,7 @@ def _typed(text: str) -> dict[str, str] | None:
 
 KIND = DeviceKind[ModbusRtuDevice](
     name="modbus_rtu",
+    rank=2,
     model=ModbusRtuDevice,
     tag=ModbusTag,
     example=_example,

@@ -27,6 +27,7 @@ def _typed(text: str) -> dict[str, str] | None:
 
 KIND = DeviceKind[ModbusTcpDevice](
     name="modbus_tcp",
+    rank=1,
     model=ModbusTcpDevice,
     tag=ModbusTag,
     example=_example,

@@ -76,6 +76,7 @@ async def _browse(
 
 KIND = DeviceKind[OpcUaDevice](
     name="opcua",
+    rank=3,
     model=OpcUaDevice,
     tag=OpcUaTag,
     example=_example,

@@ -21,6 +21,8 @@ class _Face(Protocol):
     def name(self) -> str: ...
     @property
     def model(self) -> type[DeviceModel]: ...
+    @property
+    def rank(self) -> int: ...
 
 
 def kind_names() -> tuple[str, ...]:
@@ -36,10 +38,10 @@ def _face(name: str) -> _Face:
     return face
 
 
-_FACES = {name: _face(name) for name in kind_names()}
+_FACES = sorted(map(_face, kind_names()), key=lambda face: (face.rank, face.name))
 
-DEVICE_KINDS: dict[str, type[DeviceModel]] = {name: face.model for name, face in _FACES.items()}
-"""Kind, as `kind` says it in the site file, to its model."""
+DEVICE_KINDS: dict[str, type[DeviceModel]] = {face.name: face.model for face in _FACES}
+"""Kind, as `kind` says it in the site file, to its model; the commonest first, as messages list them."""
 
 if TYPE_CHECKING:
     Device = DeviceModel
