@@ -1,8 +1,8 @@
-"""The kernel: a window's timeline and production become facts and losses. Pure.
+"""The kernel: aggregates a window's timeline and production to facts and losses. Pure.
 
 Time is cut at every minute, calendar span and product change, so that nothing changes within a cell; what is counted
-falls into the cell that holds its time. Cells and groups are numbers in ascending order, columns to which nothing is
-added are not touched. One function for live data, replay and recomputation.
+falls into the cell that contains its time. For speed, cells and groups are numbers in ascending order, and columns to
+which nothing is added are not touched. One function for live data, replay and recomputation.
 """
 
 from collections.abc import Sequence
@@ -42,14 +42,14 @@ def aggregate(window: Window, start_ns: int, end_ns: int) -> tuple[Facts, Losses
     if end_ns <= start_ns:
         return NO_FACTS, NO_LOSSES
     cells = _cells(window, start_ns, end_ns)
-    more = [_Placed(part, _last_edges(part.t_ns, cells.start_ns)) for part in events(window, start_ns, end_ns)]
-    return _facts(window, cells, more), _losses(window, cells, more[0])
+    placed = [_Placed(part, _last_edges(part.t_ns, cells.start_ns)) for part in events(window, start_ns, end_ns)]
+    return _facts(window, cells, placed), _losses(window, cells, placed[0])
 
 
 @dataclass(frozen=True)
 class _Cells:
-    """Time cut so that nothing changes within: start [ns], minute (since 1970), length [ms], and what holds (product:
-    its code)."""
+    """Time cut so that nothing changes within a cell: start [ns], minute (since 1970), length [ms], and the indices of its
+    span and of its interval in the timeline; product: its code."""
 
     start_ns: Int64
     minute: Int64
@@ -92,7 +92,7 @@ def _cells(window: Window, start_ns: int, end_ns: int) -> _Cells:
     ]
     edges = [part[(part > start_ns) & (part < end_ns)] for part in (*parts, *window.counter_unknown)]
     start = np.concatenate([np.array([start_ns], np.int64), *edges])
-    start.sort(kind="stable")  # a few sorted runs laid end to end: nearly linear
+    start.sort(kind="stable")  # a few sorted runs one after the other: nearly linear
     start = start[np.append(True, start[1:] != start[:-1])]
     edge_ms = np.append(start, end_ns) // MS_NS
     return _Cells(
@@ -114,7 +114,8 @@ def _keys(window: Window, cells: _Cells, cell: Int64 | slice, product: Int64) ->
 
 @dataclass(frozen=True)
 class _Groups:
-    """Rows of equal key: a cell of each and its product; the row of each cell, and of each part's events."""
+    """Rows of equal key. cell, product: by row, one of its cells and its product; of_cells: the row of each cell; of_events:
+    the row of each event, one array for each set of events."""
 
     cell: Int64
     product: Int64
@@ -122,21 +123,21 @@ class _Groups:
     of_events: list[Int64]
 
 
-def _grouped(window: Window, cells: _Cells, more: Sequence[_Placed]) -> _Groups:
+def _grouped(window: Window, cells: _Cells, placed_events: Sequence[_Placed]) -> _Groups:
     """Cells are in order of time, so groups are runs of neighbours unless a product came back within a minute; an event
     belongs to its cell's group unless the product changed at exactly that time."""
     keys = _keys(window, cells, slice(None), cells.product)
     begins = np.append(True, keys[1:] != keys[:-1])
     first = np.flatnonzero(begins)
-    plain = bool((np.diff(keys[first]) > 0).all())
-    if plain and all((cells.product[part.cell] == part.events.product).all() for part in more):
+    in_order = bool((np.diff(keys[first]) > 0).all())
+    if in_order and all((cells.product[placed.cell] == placed.events.product).all() for placed in placed_events):
         group = begins.cumsum() - 1
-        return _Groups(first, cells.product[first], group, [group[part.cell] for part in more])
-    theirs = [_keys(window, cells, part.cell, part.events.product) for part in more]
-    _, first, group = np.unique(np.concatenate([keys, *theirs]), return_index=True, return_inverse=True)
-    cell = np.concatenate([np.arange(len(keys)), *(part.cell for part in more)])
-    product = np.concatenate([cells.product, *(part.events.product for part in more)])
-    ends = np.cumsum([len(keys), *(len(keys_of) for keys_of in theirs)]).tolist()
+        return _Groups(first, cells.product[first], group, [group[placed.cell] for placed in placed_events])
+    event_keys = [_keys(window, cells, placed.cell, placed.events.product) for placed in placed_events]
+    _, first, group = np.unique(np.concatenate([keys, *event_keys]), return_index=True, return_inverse=True)
+    cell = np.concatenate([np.arange(len(keys)), *(placed.cell for placed in placed_events)])
+    product = np.concatenate([cells.product, *(placed.events.product for placed in placed_events)])
+    ends = np.cumsum([len(keys), *(len(keys_of) for keys_of in event_keys)]).tolist()
     parts = [group[low:high] for low, high in pairwise(ends)]
     return _Groups(cell[first], product[first], group[: len(keys)], parts)
 
@@ -146,34 +147,34 @@ def _sum(group: Int64, values: Int64, length: int) -> Int64:
     return np.bincount(group, weights=values, minlength=length).astype(np.int64)
 
 
-def _facts(window: Window, cells: _Cells, more: Sequence[_Placed]) -> Facts:
-    rows = _grouped(window, cells, more)
+def _facts(window: Window, cells: _Cells, placed_events: Sequence[_Placed]) -> Facts:
+    rows = _grouped(window, cells, placed_events)
     size = len(rows.cell)
-    sums = np.zeros((len(FACT_COLUMNS), size), np.int64)  # a column lies together, and costs nothing while it is empty
+    sums = np.zeros((len(FACT_COLUMNS), size), np.int64)  # by column, since most columns stay empty
     state = window.timeline.state[cells.interval]
     for code in np.flatnonzero(np.bincount(window.timeline.state)).tolist():
         part = np.flatnonzero(state == code)
         sums[code] = _sum(rows.of_cells[part], cells.ms[part], size)
-    known = window.ideal_us(cells.product, cells.start_ns) > 0
+    ideal_known = window.ideal_us(cells.product, cells.start_ns) > 0
     if len(window.counter_unknown[0]):
-        begun, ended = (np.searchsorted(edge, cells.start_ns, "right") for edge in window.counter_unknown)
-        known &= begun == ended
-    for name, wanted in (("running", State.RUNNING), ("minor_stop", State.MINOR_STOP)):
-        if known.all():
-            sums[FACT[f"{name}_ideal_known_ms"]] = sums[wanted]
+        begins_so_far, ends_so_far = (np.searchsorted(edge, cells.start_ns, "right") for edge in window.counter_unknown)
+        ideal_known &= begins_so_far == ends_so_far
+    for name, state_wanted in (("running", State.RUNNING), ("minor_stop", State.MINOR_STOP)):
+        if ideal_known.all():
+            sums[FACT[f"{name}_ideal_known_ms"]] = sums[state_wanted]
             continue
-        part = np.flatnonzero(known & (state == wanted))
+        part = np.flatnonzero(ideal_known & (state == state_wanted))
         sums[FACT[f"{name}_ideal_known_ms"]] = _sum(rows.of_cells[part], cells.ms[part], size)
-    for placed, group in zip(more, rows.of_events, strict=True):
+    for placed, group in zip(placed_events, rows.of_events, strict=True):
         for name, values in placed.events.columns.items():
             if values.any():
                 sums[FACT[name]] += _sum(group, values, size)
     table = sums.T
-    full = sums[:_STATES].any(axis=0)
-    if not full.all():
-        full |= sums.any(axis=0)
-        rows = _Groups(rows.cell[full], rows.product[full], rows.of_cells, rows.of_events)
-        table = table[full]
+    filled = sums[:_STATES].any(axis=0)
+    if not filled.all():
+        filled |= sums.any(axis=0)
+        rows = _Groups(rows.cell[filled], rows.product[filled], rows.of_cells, rows.of_events)
+        table = table[filled]
     return Facts(*_key_columns(window, cells, rows.cell, rows.product), table, np.zeros(len(table), np.int64))
 
 
@@ -198,16 +199,16 @@ def _losses(window: Window, cells: _Cells, watched: _Placed) -> Losses:
     idle = timeline.state != State.RUNNING
     lost = np.flatnonzero(idle[cells.interval] & (cells.ms != 0))
     made = watched.events.columns.get("pieces_total", np.zeros(len(watched.cell), np.int64))
-    odd = np.flatnonzero(idle[cells.interval[watched.cell]] & (made != 0))
-    cell = np.concatenate([lost, watched.cell[odd]])
-    product = np.concatenate([cells.product[lost], watched.events.product[odd]])
+    during_stop = np.flatnonzero(idle[cells.interval[watched.cell]] & (made != 0))
+    cell = np.concatenate([lost, watched.cell[during_stop]])
+    product = np.concatenate([cells.product[lost], watched.events.product[during_stop]])
     names, code = window.reasons
-    what = timeline.state.astype(np.int64) * len(names) + code
-    keys = _keys(window, cells, cell, product) * (_STATES * len(names)) + what[cells.interval[cell]]
+    cause = timeline.state.astype(np.int64) * len(names) + code
+    keys = _keys(window, cells, cell, product) * (_STATES * len(names)) + cause[cells.interval[cell]]
     _, first, group = np.unique(keys, return_index=True, return_inverse=True)
     sums = np.zeros((len(first), len(LOSS_COLUMNS)), np.int64)
     sums[:, 0] = _sum(group[: len(lost)], cells.ms[lost], len(first))
-    sums[:, 1] = _sum(group[len(lost) :], made[odd], len(first))
+    sums[:, 1] = _sum(group[len(lost) :], made[during_stop], len(first))
     interval = cells.interval[cell[first]]
     return Losses(
         *_key_columns(window, cells, cell[first], product[first]),

@@ -76,23 +76,23 @@ def _declared(machine: Machine, timeline: Timeline, declarations: Iterable[Decla
     windows = [(max(d.start_ns, begin), min(d.end_ns if d.end_ns is not None else finish, finish)) for d in stated]
     timeline = split(timeline, np.array(windows, np.int64).ravel())
     state, reason, by = timeline.state.copy(), timeline.reason.copy(), timeline.by.copy()
-    for item, (start_ns, end_ns) in zip(stated, windows, strict=True):
+    for declaration, (start_ns, end_ns) in zip(stated, windows, strict=True):
         if start_ns >= end_ns:
             continue
         low, high = np.searchsorted(timeline.start_ns, [start_ns, end_ns])
-        here = np.zeros(len(timeline), np.bool_)
-        here[low:high] = True
-        if item.field == "state":
-            hit = here & (state == State.UNKNOWN)
-            state[hit] = STATE_BY_WORD[item.value]
+        in_window = np.zeros(len(timeline), np.bool_)
+        in_window[low:high] = True
+        if declaration.field == "state":
+            hit = in_window & (state == State.UNKNOWN)
+            state[hit] = STATE_BY_WORD[declaration.value]
         else:
-            hit = here & (state != State.RUNNING) & (state != State.UNKNOWN)
-            if item.field == "planned_stop":
+            hit = in_window & (state != State.RUNNING) & (state != State.UNKNOWN)
+            if declaration.field == "planned_stop":
                 state[hit] = State.PLANNED_STOP
-            elif item.value:
-                state[hit] = machine.reason_states.get(item.value, State.UNPLANNED_STOP)
-            reason[hit] = item.value
-        by[hit] = item.who
+            elif declaration.value:
+                state[hit] = machine.reason_states.get(declaration.value, State.UNPLANNED_STOP)
+            reason[hit] = declaration.value
+        by[hit] = declaration.who
     return merge(Timeline(timeline.start_ns, timeline.end_ns, state, reason, by))
 
 
@@ -104,9 +104,9 @@ def _reasons_from_tag(machine: Machine, timeline: Timeline, samples: Samples) ->
     t_ns, values, good = t_ns[differs], values[differs], good[differs]
     names = [
         machine.reason_map.get(product_key(value.item() if isinstance(value, np.generic) else value), "")
-        if known
+        if confirmed
         else ""  # an unconfirmed code names no stop
-        for value, known in zip(values, good.tolist(), strict=True)
+        for value, confirmed in zip(values, good.tolist(), strict=True)
     ]
     named = np.array([bool(name) for name in names], np.bool_)
     if not named.any():
@@ -135,47 +135,47 @@ def find_setups(
     """The changeovers: product changes during a stop, and those that people declared."""
     changes = [(t_ns, t_ns, False) for t_ns in products.changed.tolist()]
     changes += [
-        (item.start_ns, item.end_ns if item.end_ns is not None else item.start_ns, True)
-        for item in declarations
-        if item.field == "changeover" and timeline.start_ns[0] <= item.start_ns < timeline.end_ns[-1]
+        (declaration.start_ns, declaration.end_ns if declaration.end_ns is not None else declaration.start_ns, True)
+        for declaration in declarations
+        if declaration.field == "changeover" and timeline.start_ns[0] <= declaration.start_ns < timeline.end_ns[-1]
     ]
     if not changes:
         return ()
-    made = production.total > 0
-    made_ns = production.t_ns[made]
+    counted = production.total > 0
+    counted_ns = production.t_ns[counted]
     judged = bool(production.judged.any())
-    gained = (production.good if judged else production.total).cumsum()
-    found: list[Setup] = []
+    good_so_far = (production.good if judged else production.total).cumsum()
+    setups: list[Setup] = []
     for change_ns, not_before_ns, declared in sorted(changes):
         chain = _chain(timeline, change_ns)
         if chain is None and not declared:
             continue
         start_ns, end_ns = chain or (change_ns, not_before_ns)
-        before = int(np.searchsorted(made_ns, change_ns, "right")) - 1
+        before = int(np.searchsorted(counted_ns, change_ns, "right")) - 1
         if before >= 0:
-            start_ns = int(made_ns[before])
+            start_ns = int(counted_ns[before])
         elif last_piece_ns:
             start_ns = int(timeline.start_ns[0])
-        finish = _first_good(production.t_ns, gained, max(change_ns, not_before_ns - 1))
+        finish = _first_good(production.t_ns, good_so_far, max(change_ns, not_before_ns - 1))
         if finish is None and not machine.pieces.counters() and end_ns < timeline.end_ns[-1]:
             finish = end_ns  # no pieces are counted at all: the stop itself is the set-up
         at = np.array([change_ns], np.int64)  # the poll that saw the last old piece may already show the new product
         old, new = products.before(at)[0], products.at(at)[0]
-        found.append(Setup(start_ns, finish, str(old), str(new)))
-    return tuple(found)
+        setups.append(Setup(start_ns, finish, str(old), str(new)))
+    return tuple(setups)
 
 
-def _first_good(t_ns: Int64, gained: Int64, after_ns: int) -> int | None:
-    """When the pieces gained since `after_ns` first make one good one."""
+def _first_good(t_ns: Int64, good_so_far: Int64, after_ns: int) -> int | None:
+    """When the good pieces counted since `after_ns` first amount to one; None if they never do."""
     first = int(np.searchsorted(t_ns, after_ns, "right"))
-    base = int(gained[first - 1]) if first else 0
-    together = np.append(t_ns[1:] != t_ns[:-1], True)[first:]  # a poll's pieces and rejects are judged as one
-    enough = np.flatnonzero((gained[first:] - base >= 1) & together) if len(t_ns) else t_ns
+    base = int(good_so_far[first - 1]) if first else 0
+    last_of_poll = np.append(t_ns[1:] != t_ns[:-1], True)[first:]  # pieces and rejects of one poll belong together
+    enough = np.flatnonzero((good_so_far[first:] - base >= 1) & last_of_poll) if len(t_ns) else t_ns
     return int(t_ns[first + enough[0]]) if len(enough) else None
 
 
 def _chain(timeline: Timeline, t_ns: int) -> tuple[int, int] | None:
-    """Start and end of the uninterrupted standstill that contains this time or ends with it; None while it runs."""
+    """Start and end of the uninterrupted standstill that contains this time or ends at it; None while the machine runs."""
     index = max(int(np.searchsorted(timeline.start_ns, t_ns, "right")) - 1, 0)
     if timeline.state[index] == State.RUNNING:
         if timeline.start_ns[index] != t_ns or index == 0:
@@ -193,8 +193,8 @@ def _mark_setups(timeline: Timeline, setups: tuple[Setup, ...]) -> Timeline:
     if not setups:
         return timeline
     begin, finish = timeline.start_ns[0], timeline.end_ns[-1]
-    starts = np.maximum(np.array([item.start_ns for item in setups], np.int64), begin)
-    ends = np.array([finish if item.end_ns is None else item.end_ns for item in setups], np.int64)
+    starts = np.maximum(np.array([setup.start_ns for setup in setups], np.int64), begin)
+    ends = np.array([finish if setup.end_ns is None else setup.end_ns for setup in setups], np.int64)
     timeline = split(timeline, np.concatenate([starts, ends]))
     hit = within(timeline, starts, ends) & (timeline.reason == "") & _any_of(timeline.state, _SET_UP_OVER)
     hit &= _by_machine(timeline.by)
@@ -202,7 +202,7 @@ def _mark_setups(timeline: Timeline, setups: tuple[Setup, ...]) -> Timeline:
     by[hit & (state != State.SETUP)] = "product"
     state[hit] = State.SETUP
     timeline = merge(Timeline(timeline.start_ns, timeline.end_ns, state, timeline.reason, by))
-    joints = np.intersect1d(starts, ends)  # one good piece between two set-ups keeps them two; nothing else is cut
+    joints = np.intersect1d(starts, ends)  # set-ups that touch in one good piece stay two
     before, after = (
         np.maximum(np.searchsorted(timeline.start_ns, t_ns, "right") - 1, 0) for t_ns in (joints - 1, joints)
     )
@@ -236,9 +236,9 @@ def _minor(machine: Machine, timeline: Timeline, spans: Spans) -> Timeline:
     edges = np.concatenate([spans.start_ns[outside], spans.end_ns[outside]])
     if len(edges):
         cut = split(timeline, edges)
-        kept = (cut.state == State.BREAKDOWN) | (cut.state == State.RUNNING)
-        same = np.append(False, (cut.state[1:] == cut.state[:-1]) & (cut.reason[1:] == cut.reason[:-1]))
-        joined = same & kept
+        spans_edges = (cut.state == State.BREAKDOWN) | (cut.state == State.RUNNING)
+        equal_neighbours = np.append(False, (cut.state[1:] == cut.state[:-1]) & (cut.reason[1:] == cut.reason[:-1]))
+        joined = equal_neighbours & spans_edges
         start = cut.start_ns[~joined]
         timeline = Timeline(
             start, np.append(start[1:], timeline.end_ns[-1]), cut.state[~joined], cut.reason[~joined], cut.by[~joined]

@@ -65,8 +65,8 @@ def _with_tables(sent: SentTable, tables: Iterable[Facts | Losses]) -> SentTable
 
 
 def checkpoint(state: EngineState) -> EngineState:
-    """The state at its settled time, from which a computation can begin again. It holds no rows from there on and nothing
-    of what was sent.
+    """The state at its settled time, from which a computation can start again. It contains no rows from there on and
+    nothing of what was sent.
     """
     return replace(
         state,
@@ -88,11 +88,11 @@ def earliest_change(new: Iterable[Declaration], known: Iterable[Declaration]) ->
     A declaration changes time from its start on, or from the start of the one that it replaces. Raises `ValueError`
     without new declarations.
     """
-    said = {item.id: item for item in (*known, *new)}
-    news = {item.id for item in new}
-    touched = [item for item in said.values() if item.id in news or item.supersedes in news]
-    touched += [said[item.supersedes] for item in touched if item.supersedes in said]
-    return min(item.start_ns for item in touched)
+    by_id = {item.id: item for item in (*known, *new)}
+    new_ids = {item.id for item in new}
+    affected = [item for item in by_id.values() if item.id in new_ids or item.supersedes in new_ids]
+    affected += [by_id[item.supersedes] for item in affected if item.supersedes in by_id]
+    return min(item.start_ns for item in affected)
 
 
 def latest_base(reach_ns: int, known: Iterable[Declaration]) -> int:
@@ -107,8 +107,8 @@ def latest_base(reach_ns: int, known: Iterable[Declaration]) -> int:
 
 
 def with_declarations(state: EngineState, declarations: Iterable[Declaration]) -> EngineState:
-    """The state with those of these declarations that are in force. Pass all that are known, replaced ones too: a state
-    does not remember that one was replaced.
+    """The state with those of these declarations that are in force. Pass all known ones, replaced ones too: a state does
+    not keep the fact that one was replaced.
     """
     standing = effective((*state.declarations, *declarations))
     kept = (item for item in standing if item.end_ns is None or item.end_ns > state.settled_ns)
@@ -117,8 +117,9 @@ def with_declarations(state: EngineState, declarations: Iterable[Declaration]) -
 
 @dataclass(frozen=True)
 class Recomputation:
-    """The result of a recomputation. state: the engine state from now on; facts, losses, stops: the
-    differences to what was sent, numbered; checkpoints: they replace all that are later than the one from which it began.
+    """The result of a recomputation. state: the engine state from now on; live: the machine at its end, None if no block
+    gave a snapshot; facts, losses, stops: the differences to what was sent, numbered; checkpoints: they replace all that are
+    later than the one from which it began.
     """
 
     state: EngineState
@@ -140,11 +141,14 @@ def recompute(
 ) -> Recomputation:
     """Computes everything from the checkpoint on once more.
 
-    blocks: (rows, until_ns) in order of time, the rows of settled time on, the last block up to where the machine's
-      state stood; a checkpoint is made after each. declarations: all that may concern the time from the checkpoint on,
-      known to it already or not, and those that they replace. sent: everything that was sent for the minutes from the one in which
-      the checkpoint lies on, and for no earlier one. retract_later: time beyond the last block never was (a clock ran ahead), so
-      what was sent for it is taken back at once.
+    base: the checkpoint.
+    blocks: (rows, until_ns) in order of time, with the rows from the checkpoint's settled time on, the last block up to
+      where the machine's state stood; a checkpoint is made after each.
+    declarations: all that may concern the time from the checkpoint on, those that it already contains too, and those
+      that they replace.
+    sent: everything that was sent for the minutes from the one in which the checkpoint lies on, and for no earlier one.
+    retract_later: the time beyond the last block never happened (a clock ran ahead), so what was sent for it is
+      retracted at once.
     """
     state, live, before_ns = with_declarations(base, declarations), None, 0
     facts: list[Facts] = []
@@ -153,13 +157,13 @@ def recompute(
     checkpoints = []
     for samples, until_ns in blocks:
         before_ns = until_ns - until_ns % MINUTE_NS
-        found = step(machine, state, samples, (), until_ns, before_ns)
-        if found.settled_ns > state.settled_ns and state.settled_ns:
-            checkpoints.append(checkpoint(found.state))
-        facts.append(found.facts)
-        losses.append(found.losses)
-        stops += found.stops.rows()
-        state, live = found.state, found.live or live
+        result = step(machine, state, samples, (), until_ns, before_ns)
+        if result.settled_ns > state.settled_ns and state.settled_ns:
+            checkpoints.append(checkpoint(result.state))
+        facts.append(result.facts)
+        losses.append(result.losses)
+        stops += result.stops.rows()
+        state, live = result.state, result.live or live
     last_ns = _FAR_NS if retract_later else before_ns
     now = with_rows(Sent(), facts, losses, stops)
     return _difference(state, live, sent, now, base.settled_ns, last_ns, checkpoints)
@@ -213,13 +217,13 @@ def _stops(sent: Mapping[str, Stop], now: Mapping[str, Stop], begin_ns: int) -> 
     """Stops that differ from what was sent, each with its next revision, and the latest revision of all."""
     latest = dict(sent)
     for key, stop in now.items():
-        before = sent.get(key)
-        if stop.end_ns == stop.start_ns and before is None:
+        sent_stop = sent.get(key)
+        if stop.end_ns == stop.start_ns and sent_stop is None:
             continue  # appeared and vanished within this computation
-        if before is None:
+        if sent_stop is None:
             latest[key] = replace(stop, revision=0)
-        elif replace(stop, revision=before.revision) != before:
-            latest[key] = replace(stop, revision=before.revision + 1)
+        elif replace(stop, revision=sent_stop.revision) != sent_stop:
+            latest[key] = replace(stop, revision=sent_stop.revision + 1)
     for key, stop in sent.items():
         if key not in now and stop.start_ns >= begin_ns and stop.end_ns != stop.start_ns:
             latest[key] = replace(stop, end_ns=stop.start_ns, revision=stop.revision + 1)

@@ -15,13 +15,13 @@ series may stay `pending`. A step is plausible if it is at most `max_per_s` time
 last poll of the counter, plus one (samples are sent on change, so the last poll may be much later than the last row). The
 pieces of a step across rows that are not good were made during an outage, unwatched.
 
-Which of these is right was learned elsewhere: AVEVA Historian's counter retrieval (reset and rollover need
+These rules follow from experience with other products: AVEVA Historian's counter retrieval (reset and rollover need
 configuration), MTConnect adapters whose count jumped to 599999 and back, and gateways that lose the pieces of
 a reset (max - min) or invent them (new - old).
 
-Pairs: two counters, left and right, whose pieces count once both are there. A shoe alone is no product: left ones that
-are ahead wait for their right ones, and the other way round; a pair is made, and seen, when the later of its two halves
-is. The number that waits is part of the state, so that it does not matter how time is cut.
+Pairs: two counters, left and right, of which one piece each makes a pair. A single shoe is no product: surplus left ones
+wait for right ones, and the other way round; a pair is made, and seen, when the later of its halves is. The surplus is
+part of the state, so that it does not matter how time is cut into blocks.
 """
 
 from collections.abc import Mapping
@@ -41,9 +41,9 @@ SLACK: Final = 1
 
 @dataclass(frozen=True)
 class CounterState:
-    """The state of a counter between blocks. The names are keys on disk. value: the last accepted raw value, None before the first;
-    at_ns: when it was last seen; lost: rows that are not good have come since; waiting: for a left counter,
-    pieces without a right one yet (negative: right ones without a left one).
+    """The state of a counter between blocks. The field names are keys on disk. value: the last accepted raw value, None
+    before the first; at_ns: when it was last seen; lost: rows that are not good have come since, and at_ns is the time of
+    the first of them; waiting: for a left counter, pieces without a right one yet (negative: right without left).
     """
 
     value: int | None = None
@@ -98,10 +98,10 @@ def count(counter: Counter, state: CounterState, column: Series) -> tuple[Counts
     odd = (step < 0) | (step > allowed)
     if odd.any():
         return _walk(counter, state, column, good, t_ns, raw, lost_at)
-    some = step > 0
-    found = Counts(t_ns[some], step[some], lost_at[some], None, ())
+    counted = step > 0
+    counts = Counts(t_ns[counted], step[counted], lost_at[counted], None, ())
     last = CounterState(int(raw[-1]), int(t_ns[-1])) if len(raw) else state
-    return found, _after(last, column, good)
+    return counts, _after(last, column, good)
 
 
 def _allowed(counter: Counter, gap_ns: Int64, lost: NDArray[np.bool_]) -> Int64:
@@ -113,8 +113,8 @@ def _allowed(counter: Counter, gap_ns: Int64, lost: NDArray[np.bool_]) -> Int64:
 def _first_lost(column: Series, rows: Int64, state: CounterState) -> Int64:
     """For each good row the time of the first row that was not good since the good row before it, or -1."""
     before = np.concatenate([[-1], rows[:-1]]).astype(np.int64)
-    hole = rows - before > 1
-    first = np.where(hole, column.t_ns[np.minimum(before + 1, len(column) - 1)], -1)
+    gap_before = rows - before > 1
+    first = np.where(gap_before, column.t_ns[np.minimum(before + 1, len(column) - 1)], -1)
     if len(first) and state.lost:
         first[0] = state.at_ns
     return first
@@ -137,8 +137,8 @@ def _walk(
     raw: Int64,
     lost_at: Int64,
 ) -> tuple[Counts, CounterState]:
-    """The slow path: row by row, for a block that holds a step which is not plainly forward."""
-    found: list[tuple[int, int, int]] = []
+    """The slow path, row by row, for a block with a step that is not plainly forward."""
+    rows: list[tuple[int, int, int]] = []
     oddities: list[tuple[int, str, int, int]] = []
     base, base_ns = state.value or 0, state.at_ns
     skipped_lost = -1
@@ -163,10 +163,10 @@ def _walk(
         if kind not in ("forward", "rollover"):
             oddities.append((now, kind, base, value))
         if pieces:
-            found.append((now, pieces, lost))
+            rows.append((now, pieces, lost))
         base, base_ns, skipped_lost = value, now, -1
         index += 1
-    columns = np.array(found, np.int64).reshape(-1, 3).T
+    columns = np.array(rows, np.int64).reshape(-1, 3).T
     counts = Counts(columns[0], columns[1], columns[2], pending, tuple(oddities))
     if pending is not None:
         return counts, CounterState(base, base_ns, lost=skipped_lost >= 0)
@@ -207,13 +207,15 @@ def pair_up(
     t_ns = np.union1d(left.t_ns, right.t_ns)
     have_left, have_right = _sums(left, t_ns) + max(ahead, 0), _sums(right, t_ns) + max(-ahead, 0)
     made = np.diff(np.minimum(have_left, have_right), prepend=0)
-    some = made > 0
+    completed = made > 0
     pending = [side.pending_ns for side in (left, right) if side.pending_ns is not None]
     odd = tuple(sorted((*left.oddities, *right.oddities)))
-    pairs = Counts(t_ns[some], made[some], _lost(left, right, t_ns[some]), min(pending, default=None), odd)
+    pairs = Counts(
+        t_ns[completed], made[completed], _lost(left, right, t_ns[completed]), min(pending, default=None), odd
+    )
     if len(t_ns):
         ahead = int(have_left[-1] - have_right[-1])
-    others = {role: item for role, item in counted.items() if role not in SIDES}
+    others = {role: counts for role, counts in counted.items() if role not in SIDES}
     return {"total": pairs, **others}, dict(after) | {"left": replace(after["left"], waiting=ahead)}
 
 
@@ -224,11 +226,11 @@ def _sums(side: Counts, t_ns: Int64) -> Int64:
 
 
 def _lost(left: Counts, right: Counts, t_ns: Int64) -> Int64:
-    """Where the outage began that brought either half at that time, -1 if none."""
+    """For each pair the start of the outage in which either half was counted, -1 if there was none."""
     out = np.full(len(t_ns), -1, np.int64)
     for side in (left, right):
-        _, mine, theirs = np.intersect1d(t_ns, side.t_ns, assume_unique=True, return_indices=True)
-        found = side.lost_ns[theirs]
-        earlier = (found >= 0) & ((out[mine] < 0) | (found < out[mine]))
-        out[mine[earlier]] = found[earlier]
+        _, at_pair, at_side = np.intersect1d(t_ns, side.t_ns, assume_unique=True, return_indices=True)
+        lost_ns = side.lost_ns[at_side]
+        earlier = (lost_ns >= 0) & ((out[at_pair] < 0) | (lost_ns < out[at_pair]))
+        out[at_pair[earlier]] = lost_ns[earlier]
     return out

@@ -49,8 +49,8 @@ def _delta(
 ) -> tuple[Table, TableBaseline]:
     """New - sent for every key whose minute starts before `before_ns`, zero differences left out."""
     minute_ns = settled_ns - settled_ns % MINUTE_NS
-    final, rest = _final_rows(baseline, settled, provisional, minute_ns, before_ns)
-    settled_rows = list(zip(row_keys(rest), rest.sums, strict=True))
+    final, other_rows = _final_rows(baseline, settled, provisional, minute_ns, before_ns)
+    settled_rows = list(zip(row_keys(other_rows), other_rows.sums, strict=True))
     due: dict[RowKey, Int64] = {}
     add_rows(due, settled_rows)
     add_rows(due, zip(row_keys(provisional), provisional.sums, strict=True))
@@ -87,14 +87,14 @@ def _final_rows(
 ) -> tuple[Table, Table]:
     """Settled rows of minutes of which nothing was sent and nothing is open, numbered; and the other settled rows.
 
-    They are sent once and for all as they are: a long history goes this way, without a look at single rows. The minute
-    that is settled in part may get more rows, so its rows are counted and do not go this way.
+    They are final and sent as they are: the fast path of a long history, which looks at no single row. The minute that is
+    settled only in part may get more rows, so its rows are counted and take the other path.
     """
     touched = {key[1] for key in baseline.sums} | set(baseline.row_counts) | {settled_minute_ns}
     special = np.union1d(np.array(sorted(touched), np.int64), np.unique(provisional.minute_ns))
     plain = (settled.minute_ns < before_ns) & ~np.isin(settled.minute_ns, special)
     rows = np.flatnonzero(plain)
-    if len(rows) and rows[-1] - rows[0] + 1 == len(rows):  # nearly always: all but the ends, and no copy
+    if len(rows) and rows[-1] - rows[0] + 1 == len(rows):  # nearly always contiguous: a slice copies nothing
         final = select(settled, slice(rows[0], rows[-1] + 1))
     else:
         final = select(settled, rows)
@@ -117,18 +117,18 @@ def _changed_stops(
     """Stops that changed since they were sent, with their next revision, and the latest of those that may still change.
     Only stops that were sent before are compared one by one."""
     starts = np.array([stop.start_ns // MS_NS for stop in sent.values()], np.int64)
-    known = np.isin(stops.start_ns // MS_NS, starts)
-    latest = dict(sent) | {stop.id: stop for stop in select_stops(stops, ~known & (stops.start_ns >= settled_ns))}
+    sent_before = np.isin(stops.start_ns // MS_NS, starts)
+    latest = dict(sent) | {stop.id: stop for stop in select_stops(stops, ~sent_before & (stops.start_ns >= settled_ns))}
     changed: list[Stop] = []
-    for stop in (seen := select_stops(stops, known).rows()):
+    for stop in (current := select_stops(stops, sent_before).rows()):
         before = sent[stop.id]
         if replace(stop, revision=before.revision) != before:
             latest[stop.id] = replace(stop, revision=before.revision + 1)
             changed.append(latest[stop.id])
-    still = {stop.id for stop in seen}
+    still_there = {stop.id for stop in current}
     for key, stop in sent.items():
-        if key not in still and stop.start_ns >= since_ns and stop.end_ns != stop.start_ns:
+        if key not in still_there and stop.start_ns >= since_ns and stop.end_ns != stop.start_ns:
             latest[key] = replace(stop, end_ns=stop.start_ns, revision=stop.revision + 1)
             changed.append(latest[key])
     unsettled = {key: stop for key, stop in latest.items() if stop.start_ns >= settled_ns}
-    return join_stops(stops_of(stops.machine, changed), select_stops(stops, ~known)), unsettled
+    return join_stops(stops_of(stops.machine, changed), select_stops(stops, ~sent_before)), unsettled

@@ -71,15 +71,15 @@ def _startup(window: Window, index: Int64) -> "np.ndarray[tuple[int, ...], np.dt
         return np.zeros(len(index), np.bool_)
     made = window.production
     total = made.total.cumsum()
-    ends = np.array(sorted(item.end_ns for item in window.setups if item.end_ns is not None), np.int64)
+    ends = np.array(sorted(setup.end_ns for setup in window.setups if setup.end_ns is not None), np.int64)
     first_after = np.searchsorted(made.t_ns, ends, "left")  # the first good piece is one of them
     base = np.concatenate([[0], total])[first_after]
-    which = np.searchsorted(ends, made.t_ns[index], "right") - 1
-    earlier = window.made_since_setup
+    setup_before = np.searchsorted(ends, made.t_ns[index], "right") - 1
+    made_before = window.made_since_setup
     since = np.where(
-        which >= 0,
-        total[index] - (base[np.maximum(which, 0)] if len(base) else 0),
-        total[index] + earlier if earlier is not None else limit + 1,
+        setup_before >= 0,
+        total[index] - (base[np.maximum(setup_before, 0)] if len(base) else 0),
+        total[index] + made_before if made_before is not None else limit + 1,
     )
     out: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] = since <= limit
     return out
@@ -88,7 +88,7 @@ def _startup(window: Window, index: Int64) -> "np.ndarray[tuple[int, ...], np.dt
 def pieces_since_setup(window: Window, end_ns: int) -> int | None:
     """Pieces between the last set-up and `end_ns`, for the engine state."""
     made = window.production
-    ends = [item.end_ns for item in window.setups if item.end_ns is not None and item.end_ns <= end_ns]
+    ends = [setup.end_ns for setup in window.setups if setup.end_ns is not None and setup.end_ns <= end_ns]
     before = made.t_ns < end_ns
     if ends:
         return int(made.total[before & (made.t_ns >= max(ends))].sum())
@@ -107,17 +107,17 @@ def _unwatched(window: Window, start_ns: int, end_ns: int) -> Events:
         t_ns, lost_ns = int(made.t_ns[index]), int(made.lost_ns[index])
         lost_ns = max(lost_ns, int(window.timeline.start_ns[0])) if lost_ns >= 0 else t_ns
         at, weights = _outage_cells(window, lost_ns, t_ns)
-        mine = (at >= start_ns) & (at < end_ns)
-        if not mine.any():
+        in_range = (at >= start_ns) & (at < end_ns)
+        if not in_range.any():
             continue
         code = np.repeat(window.product_before(np.array([t_ns], np.int64)), len(at))
         ideal = window.ideal_us(code, at)
         for column, amount in (("unwatched", int(made.total[index])), ("unwatched_good", int(made.good[index]))):
-            number = spread(amount, weights)
-            columns.setdefault(f"pieces_{column}", []).append(number[mine])
-            columns.setdefault(f"ideal_{column}_us", []).append((number * ideal)[mine])
-        times.append(at[mine])
-        products.append(code[mine])
+            pieces = spread(amount, weights)
+            columns.setdefault(f"pieces_{column}", []).append(pieces[in_range])
+            columns.setdefault(f"ideal_{column}_us", []).append((pieces * ideal)[in_range])
+        times.append(at[in_range])
+        products.append(code[in_range])
     if not times:
         return Events(np.empty(0, np.int64), np.empty(0, np.int64), {})
     added = {name: np.concatenate(values) for name, values in columns.items()}
@@ -147,8 +147,8 @@ def _stops(window: Window, start_ns: int, end_ns: int) -> Events:
         scheduled_before(spans, timeline.end_ns[index]) - scheduled_before(spans, timeline.start_ns[index])
     ) // MS_NS
     booked = _first_scheduled(spans, timeline.start_ns[index], timeline.end_ns[index])
-    here = (booked >= start_ns) & (booked < end_ns)
-    index, booked, length = index[here], booked[here], length[here]
+    in_range = (booked >= start_ns) & (booked < end_ns)
+    index, booked, length = index[in_range], booked[in_range], length[in_range]
     failed = timeline.state[index] == State.BREAKDOWN
     columns = {"stops": np.ones(len(index), np.int64), "stops_ms": length}
     columns |= {"failures": failed.astype(np.int64), "failures_ms": np.where(failed, length, 0)}

@@ -82,10 +82,10 @@ def products_from(
     known: str,
     start_ns: int,
 ) -> Products:
-    """The product in effect from `start_ns` on, where `first` (a raw name) was the one before and `known` the last one
-    that was known.
+    """The product in effect from `start_ns` on. first: the one before (a raw name); known: the last known one.
 
-    Through a gap the last known product stays (the time is unknown anyway); a register of bad quality makes it `?`. A change is between two known products.
+    Through a gap the last product stays (the time is unknown anyway); a register of bad quality makes it `?`. Only a
+    change from one known product to another counts as one.
     """
     if machine.product_tag == OPERATOR:
         changes = [(t_ns, product_key(value)) for t_ns, value in values_over_time(declarations, "product", start_ns)]
@@ -148,14 +148,14 @@ def delay_changes(products: Products, timeline: Timeline, known: str) -> Product
     rows = [(int(products.from_ns[0]), str(products.product[0]))]
     for t_ns, name in zip(products.from_ns[1:].tolist(), products.product[1:].tolist(), strict=True):
         at, before = (max(int(np.searchsorted(timeline.start_ns, t, "right")) - 1, 0) for t in (t_ns, t_ns - 1))
-        effect = t_ns
-        in_effect = next(held for from_ns, held in reversed(rows) if from_ns <= t_ns)
+        effect_ns = t_ns
+        in_effect = next(product for from_ns, product in reversed(rows) if from_ns <= t_ns)
         if runs[at] and runs[before] and in_effect != UNKNOWN_PRODUCT:
             index = int(np.searchsorted(stops, t_ns))
             if index == len(stops):
                 continue  # not yet in effect
-            effect = int(stops[index])
-        rows.append((effect, name))
+            effect_ns = int(stops[index])
+        rows.append((effect_ns, name))
     return _products(rows, known)
 
 
@@ -166,18 +166,20 @@ def ideals_us(products: Mapping[str, Product], names: Text, t_ns: Int64) -> Int6
         product = products.get(name)
         if product is None or not product.ideals:
             continue
-        mine = names == name
+        rows = names == name
         since = np.array([ideal.since_ns for ideal in product.ideals], np.int64)
         us = np.array([0, *(ideal.us for ideal in product.ideals)], np.int64)
-        out[mine] = us[np.searchsorted(since, t_ns[mine], "right")]
+        out[rows] = us[np.searchsorted(since, t_ns[rows], "right")]
     return out
 
 
 def per_count(machine: Machine, names: Text) -> Int64:
     """Pieces that one count stands for, by product."""
-    found = {name: machine.products[name].per_count if name in machine.products else 0 for name in set(names.tolist())}
-    own = machine.pieces.per_count
-    return np.array([found[name] or own for name in names.tolist()], np.int64)
+    of_product = {
+        name: machine.products[name].per_count if name in machine.products else 0 for name in set(names.tolist())
+    }
+    default = machine.pieces.per_count
+    return np.array([of_product[name] or default for name in names.tolist()], np.int64)
 
 
 def count_all(
@@ -236,8 +238,8 @@ def production_events(
 
 def _multiplier(machine: Machine, products: Products, samples: Samples, t_ns: Int64) -> Int64:
     if machine.pieces.cavities:
-        found = at_times(samples.get(machine.pieces.cavities, EMPTY), np.maximum(t_ns - 1, 0))
-        per_cycle = np.where(found.known, found.value, machine.pieces.per_count)
+        cavities = at_times(samples.get(machine.pieces.cavities, EMPTY), np.maximum(t_ns - 1, 0))
+        per_cycle = np.where(cavities.known, cavities.value, machine.pieces.per_count)
         return np.maximum(per_cycle.astype(np.int64), 0)
     if machine.pieces.per_count == 1 and not any(product.per_count for product in machine.products.values()):
         return np.ones(len(t_ns), np.int64)
@@ -271,38 +273,38 @@ def _cycles(role: str, roles: set[str], number: Int64) -> Int64:
 
 
 def apply_entries(
-    machine: Machine, production: Production, products: Products, said: Iterable[Declaration], until_ns: int
+    machine: Machine, production: Production, products: Products, in_force: Iterable[Declaration], until_ns: int
 ) -> Production:
     """The production with rejects and rework that people entered for whole periods.
 
-    said: entries in force (`oee.model.declarations.entries`). An entry is spread over the product's pieces of its period in
+    in_force: as returned by `oee.model.declarations.entries`. An entry is spread over the product's pieces of its period in
     proportion, minute by minute, and makes them judged; without pieces it goes to its last minute. An entry whose period
     is not over at `until_ns` waits.
     """
-    for item in said:
-        if item.end_ns is None or item.end_ns > until_ns or item.machine not in ("", machine.id):
+    for entry in in_force:
+        if entry.end_ns is None or entry.end_ns > until_ns or entry.machine not in ("", machine.id):
             continue
-        production = _apply_entry(production, products, item, item.start_ns, item.end_ns)
+        production = _apply_entry(production, products, entry, entry.start_ns, entry.end_ns)
     return production
 
 
 def _apply_entry(
-    production: Production, products: Products, item: Declaration, start_ns: int, end_ns: int
+    production: Production, products: Products, entry: Declaration, start_ns: int, end_ns: int
 ) -> Production:
-    number = int(item.value)
-    here = (production.t_ns >= start_ns) & (production.t_ns < end_ns) & (production.total > 0)
-    if item.product:
-        here &= products.before(production.t_ns) == item.product
-    index = np.flatnonzero(here)
+    number = int(entry.value)
+    in_period = (production.t_ns >= start_ns) & (production.t_ns < end_ns) & (production.total > 0)
+    if entry.product:
+        in_period &= products.before(production.t_ns) == entry.product
+    index = np.flatnonzero(in_period)
     if not len(index):
-        return _at_last(production, item, number, end_ns)
+        return _at_last(production, entry, number, end_ns)
     share = _by_minute(number, production.t_ns[index], production.total[index])
     judged, good = production.judged.copy(), production.good.copy()
-    kind = "reject" if item.field == "rejects" else "rework"
+    kind = "reject" if entry.field == "rejects" else "rework"
     bad = getattr(production, kind).copy()
-    new = production.total[index] - judged[index]
-    judged[index] += new
-    good[index] += new - share
+    unjudged = production.total[index] - judged[index]
+    judged[index] += unjudged
+    good[index] += unjudged - share
     bad[index] += share
     return replace(production, judged=judged, good=good, **{kind: bad})
 
@@ -312,20 +314,20 @@ def _by_minute(number: int, t_ns: Int64, total: Int64) -> Int64:
     minute, first, group = np.unique(t_ns // MINUTE_NS, return_index=True, return_inverse=True)
     made = np.bincount(group, weights=total, minlength=len(minute)).astype(np.int64)
     share = spread(number, made)
-    before = total.cumsum() - total
-    before -= before[first][group]
-    out: Int64 = np.clip(share[group] - before, 0, total)
+    made_before = total.cumsum() - total
+    made_before -= made_before[first][group]
+    out: Int64 = np.clip(share[group] - made_before, 0, total)
     last = np.append(first[1:], len(t_ns)) - 1
     out[last] += np.maximum(share - made, 0)  # more rejects than pieces: shown, not hidden
     return out
 
 
-def _at_last(production: Production, item: Declaration, number: int, end_ns: int) -> Production:
-    """An entry for a period without pieces: good turns negative there, and right in the sum over its day."""
+def _at_last(production: Production, entry: Declaration, number: int, end_ns: int) -> Production:
+    """An entry for a period without pieces: good becomes negative there, and is right in the sum over its day."""
     if not number:
         return production
     at = int(np.searchsorted(production.t_ns, end_ns, "left"))
-    kind = "reject" if item.field == "rejects" else "rework"
+    kind = "reject" if entry.field == "rejects" else "rework"
     row = {"t_ns": end_ns - MS_NS, "good": -number, kind: number, "lost_ns": -1}
     names = list(production.__dataclass_fields__)
     return replace(production, **{name: np.insert(getattr(production, name), at, row.get(name, 0)) for name in names})
@@ -338,16 +340,16 @@ def spread(amount: int, weights: Int64) -> Int64:
     """
     if not len(weights):
         return weights
-    whole = int(weights.sum())
-    if whole == 0:
+    total = int(weights.sum())
+    if total == 0:
         out = np.zeros(len(weights), np.int64)
         out[-1] = amount
         return out
-    sign, size = (1, amount) if amount >= 0 else (-1, -amount)
-    exact = [size * weight for weight in weights.tolist()]
-    floor = np.array([value // whole for value in exact], np.int64)
-    rest = size - int(floor.sum())
-    remainder = np.array([value % whole for value in exact], object)
-    order = sorted(range(len(exact)), key=lambda i: (-remainder[i], i))[:rest]
+    sign, magnitude = (1, amount) if amount >= 0 else (-1, -amount)
+    shares = [magnitude * weight for weight in weights.tolist()]
+    floor = np.array([value // total for value in shares], np.int64)
+    left_over = magnitude - int(floor.sum())
+    remainder = np.array([value % total for value in shares], object)
+    order = sorted(range(len(shares)), key=lambda i: (-remainder[i], i))[:left_over]
     floor[order] += 1
     return sign * floor

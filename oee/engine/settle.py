@@ -21,44 +21,48 @@ from oee.model.machine import Machine
 from oee.model.samples import Int64, between
 from oee.model.states import State
 
-_LOOKED_AT: Final = 1000
+_PIECES_AT_ONCE: Final = 1000
 
 
 def settle(
-    machine: Machine, state: EngineState, found: Assessment, until_ns: int
+    machine: Machine, state: EngineState, assessment: Assessment, until_ns: int
 ) -> tuple[int, dict[str, CounterState]]:
     """The time up to which nothing can change any more, and the states of the counters then."""
-    window, begin_ns = found.window, state.settled_ns
+    window, begin_ns = assessment.window, state.settled_ns
     sure_ns = until_ns
-    if machine.gap is not None:  # a run lasts surely to its last piece: what follows may turn out to be a gap
-        sure_ns = max((int(counts.t_ns[-1]) for counts in found.counted.values() if len(counts.t_ns)), default=begin_ns)
+    if machine.gap is not None:  # a run is certain only up to its last piece: what follows may turn out to be a gap
+        sure_ns = max(
+            (int(counts.t_ns[-1]) for counts in assessment.counted.values() if len(counts.t_ns)), default=begin_ns
+        )
     limit = min(
         until_ns,
-        _open_from(found.undebounced, machine.shortest_run_ns, state.since_ns, sure_ns),
+        _open_from(assessment.undebounced, machine.shortest_run_ns, state.since_ns, sure_ns),
         _open_from(window.timeline, machine.shortest_run_ns, state.since_ns, sure_ns),
-        *(counts.pending_ns for counts in found.counted.values() if counts.pending_ns is not None),
+        *(counts.pending_ns for counts in assessment.counted.values() if counts.pending_ns is not None),
     )
-    candidates = _candidates(found, limit, begin_ns) if machine.pieces.counters() else iter([max(limit, begin_ns)])
-    periods = [item for item in state.declarations if item.field in ENTRIES and item.start_ns >= begin_ns]
+    candidates = _candidates(assessment, limit, begin_ns) if machine.pieces.counters() else iter([max(limit, begin_ns)])
+    periods = [entry for entry in state.declarations if entry.field in ENTRIES and entry.start_ns >= begin_ns]
     for settled_ns in chain(candidates, [begin_ns]):
-        if any(item.start_ns < settled_ns < (item.end_ns or 0) for item in periods):
+        if any(entry.start_ns < settled_ns < (entry.end_ns or 0) for entry in periods):
             continue  # an entry is spread over its whole period or not at all
         earlier = {tag: between(rows, begin_ns, settled_ns) for tag, rows in state.rows.items()}
-        counted, memories = count_all(machine.pieces, state.counters, earlier)
+        counted, counters = count_all(machine.pieces, state.counters, earlier)
         if all(counts.pending_ns is None for counts in counted.values()):
-            return settled_ns, memories
+            return settled_ns, counters
     return begin_ns, dict(state.counters)
 
 
-def _candidates(found: Assessment, limit_ns: int, begin_ns: int) -> Iterator[int]:
+def _candidates(assessment: Assessment, limit_ns: int, begin_ns: int) -> Iterator[int]:
     """Pieces at which time may be settled, the latest first. Nearly always it is one of the last."""
-    made = found.window.production
-    end = int(np.searchsorted(made.t_ns, min(limit_ns, found.decided_ns - 1), "right"))
+    made = assessment.window.production
+    end = int(np.searchsorted(made.t_ns, min(limit_ns, assessment.decided_ns - 1), "right"))
     while end > 0:
-        low = max(end - _LOOKED_AT, 0)
-        clean = (made.total[low:end] > 0) & (made.lost_ns[low:end] < 0) & (made.t_ns[low:end] > begin_ns)
-        times = made.t_ns[low:end][clean]
-        times = times[_running_at(found.undebounced, times) & _running_or_begins(found.window.timeline, times)]
+        low = max(end - _PIECES_AT_ONCE, 0)
+        eligible = (made.total[low:end] > 0) & (made.lost_ns[low:end] < 0) & (made.t_ns[low:end] > begin_ns)
+        times = made.t_ns[low:end][eligible]
+        times = times[
+            _running_at(assessment.undebounced, times) & _running_or_begins(assessment.window.timeline, times)
+        ]
         yield from dict.fromkeys(times[::-1].tolist())
         end = low
 

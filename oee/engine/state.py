@@ -1,4 +1,7 @@
-"""The engine state of one machine: what must survive between two blocks and across a restart. In files: carry. Pure."""
+"""The engine state of one machine: what must survive from block to block and across a restart. Pure.
+
+On disk it is called `carry`.
+"""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -97,8 +100,8 @@ def dump(state: EngineState) -> bytes:
         "settled_ns": state.settled_ns,
         "until_ns": state.until_ns,
         "rows": {tag: _series(rows) for tag, rows in state.rows.items()},
-        "counters": {role: asdict(memory) for role, memory in state.counters.items()},
-        "declarations": [asdict(item) for item in state.declarations],
+        "counters": {role: asdict(counter) for role, counter in state.counters.items()},
+        "declarations": [asdict(declaration) for declaration in state.declarations],
         "product": state.product,
         "known_product": state.known_product,
         "last_piece_ns": state.last_piece_ns,

@@ -79,9 +79,9 @@ def _add_samples(machine: Machine, state: EngineState, samples: Samples) -> Engi
     late = 0
     for tag in sorted(machine.tags() & samples.keys()):
         new = _floored(samples[tag])
-        keep = between(new, state.settled_ns, _FAR_NS)
-        late += len(new) - len(keep)
-        rows[tag] = concat([rows.get(tag, EMPTY), keep])
+        unsettled = between(new, state.settled_ns, _FAR_NS)
+        late += len(new) - len(unsettled)
+        rows[tag] = concat([rows.get(tag, EMPTY), unsettled])
     return replace(state, rows=rows, late_rows=state.late_rows + late)
 
 
@@ -112,9 +112,9 @@ def step(
         state = replace(state, settled_ns=first, since_ns=first)
     if until_ns <= max(begin_ns, state.until_ns - 1):
         return Step(state, NO_FACTS, NO_LOSSES, no_stops(machine.id), None, begin_ns)
-    found = assess(machine, state, until_ns)
-    window = found.window
-    settled = settle(machine, state, found, until_ns)
+    assessment = assess(machine, state, until_ns)
+    window = assessment.window
+    settled = settle(machine, state, assessment, until_ns)
     baseline, facts, losses, stops = deltas(
         state.baseline,
         aggregate(window, begin_ns, settled[0]),
@@ -125,10 +125,10 @@ def step(
         begin_ns,
     )
     live = _live(machine, state, window, until_ns)
-    odd = tuple(item for counts in found.counted.values() for item in counts.oddities)
-    new = _next_state(machine, state, found, settled, until_ns)
-    new = replace(new, baseline=baseline, oddities=(*state.oddities, *odd)[-20:])
-    return Step(new, facts, losses, stops, live, settled[0], window)
+    oddities = tuple(item for counts in assessment.counted.values() for item in counts.oddities)
+    next_state = _next_state(machine, state, assessment, settled, until_ns)
+    next_state = replace(next_state, baseline=baseline, oddities=(*state.oddities, *oddities)[-20:])
+    return Step(next_state, facts, losses, stops, live, settled[0], window)
 
 
 def preview(machine: Machine, state: EngineState, samples: Samples, until_ns: int) -> MachineSnapshot | None:
@@ -145,12 +145,12 @@ def preview(machine: Machine, state: EngineState, samples: Samples, until_ns: in
 def _next_state(
     machine: Machine,
     state: EngineState,
-    found: Assessment,
+    assessment: Assessment,
     settled: tuple[int, dict[str, CounterState]],
     until_ns: int,
 ) -> EngineState:
-    window = found.window
-    settled_ns, memories = settled
+    window = assessment.window
+    settled_ns, counters = settled
     if settled_ns == state.settled_ns:
         return replace(state, until_ns=until_ns)
     conditions = tuple(rule.when for rule in machine.rules if rule.when)
@@ -171,7 +171,7 @@ def _next_state(
         settled_ns=settled_ns,
         until_ns=until_ns,
         rows=rows,
-        counters=memories,
+        counters=counters,
         declarations=_still_needed(state.declarations, settled_ns),
         product=(product := str(window.products.before(np.array([settled_ns], np.int64))[0])),
         known_product=_known_before(state, window.products, settled_ns, product),
@@ -183,10 +183,10 @@ def _next_state(
     )
 
 
-def _known_before(state: EngineState, products: Products, t_ns: int, held: str) -> str:
+def _known_before(state: EngineState, products: Products, t_ns: int, product: str) -> str:
     """The last known product before that time."""
-    if held != UNKNOWN_PRODUCT:
-        return held
+    if product != UNKNOWN_PRODUCT:
+        return product
     earlier = products.product[products.from_ns < t_ns].tolist()
     return next((name for name in reversed(earlier) if name != UNKNOWN_PRODUCT), state.known_product)
 
@@ -194,8 +194,10 @@ def _known_before(state: EngineState, products: Products, t_ns: int, held: str) 
 def _still_needed(declarations: tuple[Declaration, ...], settled_ns: int) -> tuple[Declaration, ...]:
     """Declarations about later time. Of products declared until further notice only the latest in force matters."""
     kept = [item for item in declarations if item.end_ns is None or item.end_ns > settled_ns]
-    said = [item for item in kept if item.field == "product" and item.end_ns is None and item.start_ns <= settled_ns]
-    return tuple(item for item in kept if item not in said[:-1])
+    open_products = [
+        item for item in kept if item.field == "product" and item.end_ns is None and item.start_ns <= settled_ns
+    ]
+    return tuple(item for item in kept if item not in open_products[:-1])
 
 
 def _shift_at(window: Window, t_ns: int) -> tuple[int, str]:
@@ -207,12 +209,12 @@ def _shift_at(window: Window, t_ns: int) -> tuple[int, str]:
 def _shift_pieces(state: EngineState, window: Window, shift: tuple[int, str], before_ns: int) -> int:
     """Pieces of this business date and shift before `before_ns`."""
     made, spans = window.production, window.spans
-    mine = (spans.business_date == shift[0]) & (spans.shift == shift[1])
+    in_shift = (spans.business_date == shift[0]) & (spans.shift == shift[1])
     first, last = (
-        np.searchsorted(made.t_ns, np.minimum(edge[mine], before_ns)) for edge in (spans.start_ns, spans.end_ns)
+        np.searchsorted(made.t_ns, np.minimum(edge[in_shift], before_ns)) for edge in (spans.start_ns, spans.end_ns)
     )
-    seen = sum(int(made.total[low:high].sum()) for low, high in zip(first.tolist(), last.tolist(), strict=True))
-    return seen + (state.shift_pieces if shift == state.shift else 0)
+    counted = sum(int(made.total[low:high].sum()) for low, high in zip(first.tolist(), last.tolist(), strict=True))
+    return counted + (state.shift_pieces if shift == state.shift else 0)
 
 
 def _live(machine: Machine, state: EngineState, window: Window, until_ns: int) -> MachineSnapshot:

@@ -1,4 +1,4 @@
-"""Stops as columns: every stretch of one machine in which it did not run.
+"""Stops as columns: every stretch of one machine in which it did not run. Pure.
 
 A machine has hundreds of stops a day, most of them seconds long. They stay columns from the kernel to the code that
 sends, stores or shows them; only there each becomes a row (`oee.model.facts.Stop`).

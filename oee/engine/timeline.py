@@ -36,7 +36,7 @@ class Timeline:
 
 
 def take(timeline: Timeline, index: NDArray[np.int64] | NDArray[np.bool_], end_ns: int) -> Timeline:
-    """The intervals at `index`, each lasting until the next one; the last until `end_ns`."""
+    """The intervals at `index`, each extended to the start of the next one, the last to `end_ns`."""
     start = timeline.start_ns[index]
     return Timeline(
         start, np.append(start[1:], end_ns), timeline.state[index], timeline.reason[index], timeline.by[index]
@@ -113,9 +113,9 @@ def _from_rules(rules: tuple[Rule, ...], samples: Samples, start_ns: int, end_ns
             winner[undecided] = number
             undecided[:] = False
             break
-        found = evaluate(rule.when, samples, times)
-        np.putmask(winner, undecided & found.value & found.known, number)
-        undecided &= found.known & ~found.value  # an undetermined rule ends the search too: unknown
+        condition = evaluate(rule.when, samples, times)
+        np.putmask(winner, undecided & condition.value & condition.known, number)
+        undecided &= condition.known & ~condition.value  # an undetermined rule ends the search too: unknown
         if not undecided.any():
             break
     # keep only rows at which the winning rule changes
@@ -189,8 +189,8 @@ def _absorb(timeline: Timeline, which: NDArray[np.bool_], shortest_ns: int, neig
         return timeline
     begins = np.flatnonzero(which & ~np.append(False, which[:-1]))
     ends = np.flatnonzero(which & ~np.append(which[1:], False)) + 1  # one past the group's last
-    whole = (begins > 0) & (ends < len(timeline))
-    begins, ends = begins[whole], ends[whole]
+    enclosed = (begins > 0) & (ends < len(timeline))
+    begins, ends = begins[enclosed], ends[enclosed]
     short = timeline.start_ns[ends] - timeline.start_ns[begins] < shortest_ns
     short &= neighbour[begins - 1] & neighbour[ends]
     keep = np.ones(len(timeline), np.bool_)

@@ -1,4 +1,4 @@
-"""One window of one machine, computed: timeline, production, products and calendar, ready to be aggregated.
+"""One window of one machine, computed: timeline, production, products and calendar, ready to be aggregated. Pure.
 
 The same for every caller: nothing here knows what was sent or what is settled.
 """
@@ -88,9 +88,9 @@ class Window:
         """The reasons in the timeline, and each interval's number among them; most stops have none."""
         reason = self.timeline.reason
         code = np.zeros(len(reason), np.int64)
-        given = np.flatnonzero(reason != "")
+        with_reason = np.flatnonzero(reason != "")
         names = {"": 0}
-        code[given] = [names.setdefault(name, len(names)) for name in reason[given].tolist()]
+        code[with_reason] = [names.setdefault(name, len(names)) for name in reason[with_reason].tolist()]
         return list(names), code
 
     def ideal_us(self, code: Int64, t_ns: Int64) -> Int64:
@@ -102,22 +102,22 @@ class Window:
                 continue
             us = np.array([0, *(ideal.us for ideal in product.ideals)], np.int64)
             since = np.array([ideal.since_ns for ideal in product.ideals], np.int64)
-            mine = code == number if len(self.names) > 1 else slice(None)
+            of_product = code == number if len(self.names) > 1 else slice(None)
             since_first = len(since) == 1 and len(t_ns) and since[0] <= t_ns.min()
-            out[mine] = us[1] if since_first else us[np.searchsorted(since, t_ns[mine], "right")]
+            out[of_product] = us[1] if since_first else us[np.searchsorted(since, t_ns[of_product], "right")]
         return out
 
 
 def product_keys(machine: Machine, names: Text) -> Text:
     """Products that the machine knows, `?` for all others."""
-    known = {name: name if name in machine.products else UNKNOWN_PRODUCT for name in set(names.tolist())}
-    return text_column([known[name] for name in names.tolist()])
+    keys = {name: name if name in machine.products else UNKNOWN_PRODUCT for name in set(names.tolist())}
+    return text_column([keys[name] for name in names.tolist()])
 
 
 @dataclass(frozen=True)
 class Assessment:
-    """The result for a window. undebounced: the timeline before debouncing, which decides what may be settled; decided_ns: what
-    lies before it can be no gap between pieces any more."""
+    """The result for a window. undebounced: the timeline before debouncing, which also limits what may be settled; counted:
+    increments of each counter; decided_ns: before it, no later piece can change what is a gap between pieces."""
 
     window: Window
     undebounced: Timeline
@@ -144,14 +144,21 @@ def assess(machine: Machine, state: EngineState, until_ns: int) -> Assessment:
     production = production_events(machine, counted, products, samples)
     timeline = debounce(undebounced, machine.shortest_run_ns, machine.shortest_stop_ns)
     spans = cut(machine.calendar, begin_ns, until_ns)
-    judged = classify_stops(
+    classified = classify_stops(
         machine, timeline, samples, production, products, state.declarations, spans, state.last_piece_ns
     )
-    said, _ = entries(item for item in state.declarations if item.start_ns >= begin_ns)
-    production = apply_entries(machine, production, products, said, until_ns)
-    unseen = unknown_counter_intervals(machine, samples, begin_ns, until_ns)
+    entries_in_force, _ = entries(declaration for declaration in state.declarations if declaration.start_ns >= begin_ns)
+    production = apply_entries(machine, production, products, entries_in_force, until_ns)
+    counter_unknown = unknown_counter_intervals(machine, samples, begin_ns, until_ns)
     window = Window(
-        machine, judged.timeline, production, products, judged.setups, spans, state.made_since_setup, unseen
+        machine,
+        classified.timeline,
+        production,
+        products,
+        classified.setups,
+        spans,
+        state.made_since_setup,
+        counter_unknown,
     )
     return Assessment(window, undebounced, counted, decided_ns)
 
@@ -175,6 +182,6 @@ def _references(
 
 def _first_known(machine: Machine, fresh: Samples) -> int:
     """When all counters that it takes to see a piece were first known; 0 if one never is."""
-    rows = [fresh.get(counter.tag, EMPTY) for counter in machine.pieces.needed()]
-    known = [item.t_ns[item.quality <= Quality.UNCERTAIN] for item in rows]
-    return max((int(times[0]) if len(times) else 0 for times in known), default=0) if all(map(len, known)) else 0
+    columns = [fresh.get(counter.tag, EMPTY) for counter in machine.pieces.needed()]
+    known_ns = [column.t_ns[column.quality <= Quality.UNCERTAIN] for column in columns]
+    return max((int(times[0]) if len(times) else 0 for times in known_ns), default=0) if all(map(len, known_ns)) else 0

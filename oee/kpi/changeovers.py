@@ -69,7 +69,7 @@ def changeovers(stops: Iterable[Stop], calendars: Mapping[str, Calendar] | None 
     stops: in any order; of equal ids the highest revision counts, and vanished ones do not.
     calendars: by machine; where given, only scheduled time counts, as in the facts.
     """
-    found: list[Changeover] = []
+    complete: list[Changeover] = []
     unpaired = unpaired_ms = still_open = 0
     rows = _latest(stops)
     index = 0
@@ -91,10 +91,10 @@ def changeovers(stops: Iterable[Stop], calendars: Mapping[str, Calendar] | None 
             continue
         end_ns = setups[-1].end_ns or 0
         elapsed_ms = _length_ms(calendar, first.start_ns, end_ns)
-        found.append(
+        complete.append(
             Changeover(first.machine, first.product, first.to_product, first.start_ns, end_ns, setup_ms, elapsed_ms)
         )
-    return SetupTimes(tuple(found), unpaired, unpaired_ms, still_open)
+    return SetupTimes(tuple(complete), unpaired, unpaired_ms, still_open)
 
 
 def _latest(stops: Iterable[Stop]) -> list[Stop]:
@@ -134,9 +134,9 @@ def by_pair(found: Iterable[Changeover], *, apart: bool = True) -> tuple[PairTim
     apart: False pools machines (`machine` is then "").
     """
     groups: dict[tuple[str, str, str], list[int]] = {}
-    for item in found:
-        named = item if apart else replace(item, machine="")
-        groups.setdefault((named.machine, named.product, named.to_product), []).append(item.setup_ms)
+    for changeover in found:
+        grouped = changeover if apart else replace(changeover, machine="")
+        groups.setdefault((grouped.machine, grouped.product, grouped.to_product), []).append(changeover.setup_ms)
     rows = [_times(key, lengths) for key, lengths in groups.items()]
     return tuple(sorted(rows, key=lambda row: (-row.total_ms, row.machine, row.product, row.to_product)))
 

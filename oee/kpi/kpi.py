@@ -1,8 +1,8 @@
 """KPIs: the only place where two numbers are divided to get a ratio. Pure.
 
 A KPI is a function of summed facts of *scheduled* time. Undefined is None with a reason, never 0
-and never 1; nothing is clamped. Rows of `KPIS` contain what a reader needs to check them; the documentation page, the
-API and the console are generated from this table.
+and never 1; nothing is clamped. Each row of `KPIS` has its formula and source; the documentation page, the API and
+the console are generated from this table.
 
 Sources: "ISO" is ISO 22400-2:2014 as cited by OPC 40001-1 (2022) and OPC 40501-1 (2020), since KPIs there are
 a family of variants; "Nakajima" is S. Nakajima, Introduction to TPM (1988); "Vorne" is Vorne Industries, OEE Fast
@@ -21,13 +21,13 @@ Formula = Literal["nakajima", "iso22400"]
 FORMULAS: Final[tuple[Formula, ...]] = ("nakajima", "iso22400")
 
 
-class _Undefined(Exception):  # a signal within this file, not an error
+class _Undefined(Exception):  # raised and caught in this file only
     """The KPI has no value; the message is the reason's key in the message catalogue."""
 
 
 @dataclass(frozen=True)
 class Terms:
-    """Sums of scheduled time, named as in ISO 22400-2. Times [ms], ideal times [ms], pieces.
+    """Sums of scheduled time, named as in ISO 22400-2. Times [ms], ideal times [us], pieces.
 
     scheduled_ms: what the calendar planned in the window, None where it is not defined (a group by product).
     all_ms: the window's whole length, None likewise.
@@ -365,8 +365,8 @@ def compute(
     given = terms(sums, scheduled_ms=scheduled_ms, all_ms=all_ms, formula=formula)
     values, why = _values((_BY_KEY[key] for key in only), given)
     flags = []
-    known = values if "performance" in values else _values((_BY_KEY["performance"],), given)[0]
-    performance = known["performance"]
+    with_performance = values if "performance" in values else _values((_BY_KEY["performance"],), given)[0]
+    performance = with_performance["performance"]
     if performance is not None and performance > 1:
         flags.append("performance_above_1")
     if scheduled_ms is not None and given.unknown_ms < 0:

@@ -1,4 +1,4 @@
-"""Learned ideal times: what a machine has proved that it can do, proposed with evidence, never applied by itself. Pure.
+"""Learned ideal times: what a machine has shown it can do, proposed with evidence, never applied automatically. Pure.
 
 The proposal is the centre of the *fastest repeatable* cycle, not the mean (which would make performance about 100 %
 for ever) and not the record (which a single double count would set):
@@ -146,8 +146,8 @@ def _top(spans: Floats, band: float, blur: float) -> float:
     size = int((high - low) / cell) + 1
     place = ((np.log(spans) - low) / cell).astype(np.int64)
     density = np.bincount(place[place < size], minlength=size).astype(np.float64)
-    comb = max(1, round(blur / cell))  # polled times lie on a comb whose teeth are no modes
-    for width in (_CELLS, _CELLS, comb):
+    comb_width = max(1, round(blur / cell))  # polled times lie on a comb whose teeth are no modes
+    for width in (_CELLS, _CELLS, comb_width):
         density = np.convolve(density, np.ones(width) / width, "same")
     best = begin = int(np.argmax(density >= _DENSE * density.max()))
     for index in range(begin, size):
@@ -159,6 +159,7 @@ def _top(spans: Floats, band: float, blur: float) -> float:
 
 
 def _centre(spans: Floats, start_ns: float, band: float) -> float:
+    """Mean of the spans within the band around it, iterated from `start_ns` until it stays [ns]."""
     centre_ns = start_ns
     for _ in range(50):
         first, last = np.searchsorted(spans, [centre_ns * (1 - band), centre_ns * (1 + band)])
@@ -173,8 +174,8 @@ def _centre(spans: Floats, start_ns: float, band: float) -> float:
 
 @dataclass(frozen=True)
 class Runs:
-    """Stretches laid end to end, columns of equal length: t_ns and count as in `Run`, begins: bool[n], where one
-    begins."""
+    """Several runs one after the other, as columns of equal length: t_ns and count as in `Run`; begins: bool[n], true where
+    a run begins."""
 
     t_ns: Int64
     count: Int64
@@ -190,19 +191,19 @@ class Runs:
         return Runs(self.t_ns[-most:], self.count[-most:], begins)
 
     def split(self) -> tuple[Run, ...]:
-        """Each stretch by itself."""
+        """Each run by itself."""
         edges = [*np.flatnonzero(self.begins).tolist(), len(self)]
         return tuple(Run(self.t_ns[low:high], self.count[low:high]) for low, high in pairwise(edges))
 
 
 def join_runs(one: Runs, two: Runs) -> Runs:
-    """The stretches of both, one after the other."""
+    """The runs of both, one after the other."""
     return Runs(*(np.concatenate([getattr(one, name), getattr(two, name)]) for name in ("t_ns", "count", "begins")))
 
 
 def runs_of(window: Window, start_ns: int = 0, end_ns: int = 2**62) -> dict[tuple[str, int], Runs]:
-    """Runs of counts in `[start_ns, end_ns)` of a judged window, by product and pieces per count: watched, while the
-    machine ran without a stop between, known products only. Runs of several windows may be laid side by side.
+    """Runs of counts in `[start_ns, end_ns)` of a window, by product and pieces per count: watched, without a stop between
+    them, known products only. Runs of several windows may be joined (`join_runs`).
     """
     made = window.production
     index = np.flatnonzero((made.cycles > 0) & (made.t_ns >= start_ns) & (made.t_ns < end_ns))
@@ -217,25 +218,25 @@ def runs_of(window: Window, start_ns: int = 0, end_ns: int = 2**62) -> dict[tupl
     joined &= (product[1:] == product[:-1]) & (per_count[1:] == per_count[:-1]) & (t_ns[1:] > t_ns[:-1])
     begins = np.append(True, ~joined)
     stretch = begins.cumsum() - 1
-    known = np.array([name != UNKNOWN_PRODUCT for name in window.names])
-    kept = (np.bincount(stretch)[stretch] > 1) & known[product] & (per_count > 0)
-    found = {}
+    is_known = np.array([name != UNKNOWN_PRODUCT for name in window.names])
+    kept = (np.bincount(stretch)[stretch] > 1) & is_known[product] & (per_count > 0)
+    runs = {}
     for code, pieces in sorted(set(zip(product[kept].tolist(), per_count[kept].tolist(), strict=True))):
-        mine = kept & (product == code) & (per_count == pieces)
-        found[(window.names[code], pieces)] = Runs(t_ns[mine], count[mine], begins[mine])
-    return found
+        of_key = kept & (product == code) & (per_count == pieces)
+        runs[(window.names[code], pieces)] = Runs(t_ns[of_key], count[of_key], begins[of_key])
+    return runs
 
 
 def runs_by_product(window: Window) -> dict[tuple[str, int], tuple[Run, ...]]:
-    """The same, each stretch by itself."""
+    """The same as `runs_of`, each run by itself."""
     return {key: runs.split() for key, runs in runs_of(window).items()}
 
 
 def proposals(window: Window, *, poll_ns: int = 0, at_least: int = AT_LEAST) -> dict[str, Proposal]:
-    """A proposal for each product in a judged window, from the pieces per count that most of its cycles had."""
+    """A proposal for each product of a window, from the number of pieces per count that most of its cycles had."""
     best: dict[str, Proposal] = {}
     for (product, per_count), runs in sorted(runs_by_product(window).items()):
-        found = learn(runs, per_count=per_count, poll_ns=poll_ns, at_least=at_least)
-        if product not in best or found.evidence.cycles > best[product].evidence.cycles:
-            best[product] = found
+        proposal = learn(runs, per_count=per_count, poll_ns=poll_ns, at_least=at_least)
+        if product not in best or proposal.evidence.cycles > best[product].evidence.cycles:
+            best[product] = proposal
     return best

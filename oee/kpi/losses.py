@@ -138,12 +138,16 @@ def _calendar_rows(t: Terms, parts: Mapping[CalendarClass, Terms], break_ms: int
         return below
     outside, pauses = _seen(parts[CalendarClass.OUTSIDE]), _seen(parts[CalendarClass.BREAK])
     top = WaterfallRow("all_time", "", "", t.all_ms * 1000, scheduled + outside + pauses)
-    rest_ms = t.all_ms - t.scheduled_ms
+    unscheduled_ms = t.all_ms - t.scheduled_ms
     if break_ms is None:
-        return (top, WaterfallRow("not_scheduled", "schedule", "all_time", rest_ms * 1000, outside + pauses), *below)
+        return (
+            top,
+            WaterfallRow("not_scheduled", "schedule", "all_time", unscheduled_ms * 1000, outside + pauses),
+            *below,
+        )
     return (
         top,
-        WaterfallRow("outside", "schedule", "all_time", (rest_ms - break_ms) * 1000, outside),
+        WaterfallRow("outside", "schedule", "all_time", (unscheduled_ms - break_ms) * 1000, outside),
         WaterfallRow("break", "schedule", "all_time", break_ms * 1000, pauses),
         *below,
     )
@@ -214,10 +218,10 @@ def six_big_losses(fall: Waterfall) -> tuple[BigLoss, ...]:
 
     Planned stops are schedule losses here; Vorne counts those within the production time as the second big loss.
     """
-    found = []
+    losses = []
     for number, (key, names) in enumerate(BIG_LOSSES, 1):
         parts = tuple(fall.row(name) for name in names)
         pieces = [row.pieces for row in parts if row.pieces is not None]
         us = sum(row.us for row in parts)
-        found.append(BigLoss(number, key, parts[0].group, us, sum(pieces) if pieces else None, parts))
-    return tuple(found)
+        losses.append(BigLoss(number, key, parts[0].group, us, sum(pieces) if pieces else None, parts))
+    return tuple(losses)

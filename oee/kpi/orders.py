@@ -39,7 +39,7 @@ def facts_by_order(
     window: Window, orders: Iterable[OrderPeriod], start_ns: int, end_ns: int
 ) -> Iterator[tuple[str, Facts]]:
     """Facts of `[start_ns, end_ns)` of the window, order by order; they add up to the `aggregate` of all of it."""
-    for item in orders:
-        low, high = max(item.start_ns, start_ns), min(item.end_ns or end_ns, end_ns)
+    for period in orders:
+        low, high = max(period.start_ns, start_ns), min(period.end_ns or end_ns, end_ns)
         if low < high:
-            yield item.order, aggregate(window, low, high)[0]
+            yield period.order, aggregate(window, low, high)[0]

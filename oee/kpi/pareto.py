@@ -109,12 +109,12 @@ def _flags(made: Facts, slow: Int64) -> tuple[str, ...]:
 
 def _ranked(added: dict[tuple[str, ...], list[int]], flags: tuple[str, ...]) -> Pareto:
     order = sorted(
-        ((key, us, pieces) for key, (us, pieces) in added.items() if us or pieces), key=lambda r: (-r[1], r[0])
+        ((key, us, pieces) for key, (us, pieces) in added.items() if us or pieces), key=lambda row: (-row[1], row[0])
     )
-    whole = sum(us for _, us, _ in order if us > 0)
+    total_us = sum(us for _, us, _ in order if us > 0)
     rows, so_far = [], 0
     for key, us, pieces in order:
         so_far += max(us, 0)
-        share, cumulative = (us / whole, so_far / whole) if us > 0 else (None, None)
+        share, cumulative = (us / total_us, so_far / total_us) if us > 0 else (None, None)
         rows.append(ParetoRow(key, us, pieces, share, cumulative))
     return Pareto(tuple(rows), sum(us for _, us, _ in order), flags)

@@ -54,9 +54,9 @@ def totals(facts: Facts, by: Sequence[str] = ("machine",)) -> dict[tuple[str | i
 
     Raises `ValueError` for a column that cannot be grouped by.
     """
-    wrong = [name for name in by if name not in COLUMNS]
-    if wrong:
-        raise ValueError(f"cannot group facts by {wrong[0]!r}; there are {', '.join(COLUMNS)}")
+    unknown = [name for name in by if name not in COLUMNS]
+    if unknown:
+        raise ValueError(f"cannot group facts by {unknown[0]!r}; there are {', '.join(COLUMNS)}")
     made = select(facts, facts.calendar == CalendarClass.SCHEDULED)
     columns = [getattr(made, name).tolist() for name in by]
     keys = list(zip(*columns, strict=True)) if columns else [()] * len(made)
@@ -68,8 +68,10 @@ def totals(facts: Facts, by: Sequence[str] = ("machine",)) -> dict[tuple[str | i
 
 def _results(stations: Iterable[Station], formula: str) -> dict[str, KpiResult]:
     return {
-        item.machine: compute(item.sums, scheduled_ms=item.scheduled_ms, all_ms=item.all_ms, formula=formula)
-        for item in stations
+        station.machine: compute(
+            station.sums, scheduled_ms=station.scheduled_ms, all_ms=station.all_ms, formula=formula
+        )
+        for station in stations
     }
 
 
@@ -81,16 +83,16 @@ def _sum_or_none(numbers: list[int | None]) -> int | None:
 def parallel(stations: Sequence[Station], formula: str = "nakajima") -> LineResult:
     """The sum of machines that work side by side: terms added, then divided. Every KPI of `oee.kpi.kpi`."""
     added = np.zeros(len(FACT_COLUMNS), np.int64)
-    for item in stations:
-        added = added + item.sums
+    for station in stations:
+        added = added + station.sums
     result = compute(
         added,
-        scheduled_ms=_sum_or_none([item.scheduled_ms for item in stations]),
-        all_ms=_sum_or_none([item.all_ms for item in stations]),
+        scheduled_ms=_sum_or_none([station.scheduled_ms for station in stations]),
+        all_ms=_sum_or_none([station.all_ms for station in stations]),
         formula=formula,
     )
-    own = _results(stations, formula)
-    return LineResult("parallel", "", result.values, result.why_null, result.flags, {}, own)
+    results = _results(stations, formula)
+    return LineResult("parallel", "", result.values, result.why_null, result.flags, {}, results)
 
 
 def serial(stations: Sequence[Station], constraint: str, formula: str = "nakajima") -> LineResult:
@@ -102,27 +104,27 @@ def serial(stations: Sequence[Station], constraint: str, formula: str = "nakajim
     Coverage is the lowest of the stations': a line is only as well watched as its worst station.
     """
     own = _results(stations, formula)
-    found = own.get(constraint)
+    result_of_constraint = own.get(constraint)
     values: dict[str, float | None] = {}
     why: dict[str, str] = {}
-    whose: dict[str, str] = {}
+    of_station: dict[str, str] = {}
     for key in ("availability", "performance", "utilization"):
-        values[key] = found.values[key] if found else None
+        values[key] = result_of_constraint.values[key] if result_of_constraint else None
         if values[key] is None:
-            why[key] = found.why_null[key] if found else "no_constraint"
-            whose[key] = constraint if found else ""
+            why[key] = result_of_constraint.why_null[key] if result_of_constraint else "no_constraint"
+            of_station[key] = constraint if result_of_constraint else ""
     for key, combine in (("quality", _product), ("coverage", min)):
         missing = next((name for name, result in own.items() if result.values[key] is None), None)
         known = [value for result in own.values() if (value := result.values[key]) is not None]
         values[key] = combine(known) if known and missing is None else None
         if values[key] is None:
             why[key] = own[missing].why_null[key] if missing is not None else "no_pieces"
-            whose[key] = missing or ""
-    _multiply("oee", ("availability", "performance", "quality"), values, why, whose)
-    _multiply("teep", ("oee", "utilization"), values, why, whose)
+            of_station[key] = missing or ""
+    _multiply("oee", ("availability", "performance", "quality"), values, why, of_station)
+    _multiply("teep", ("oee", "utilization"), values, why, of_station)
     flags = tuple(dict.fromkeys(flag for result in own.values() for flag in result.flags))
     ordered = {key: values[key] for key in LINE_KPIS}
-    return LineResult("serial", constraint if found else "", ordered, why, flags, whose, own)
+    return LineResult("serial", constraint if result_of_constraint else "", ordered, why, flags, of_station, own)
 
 
 def _product(factors: Sequence[float]) -> float:
@@ -133,7 +135,7 @@ def _product(factors: Sequence[float]) -> float:
 
 
 def _multiply(
-    key: str, factors: Sequence[str], values: dict[str, float | None], why: dict[str, str], whose: dict[str, str]
+    key: str, factors: Sequence[str], values: dict[str, float | None], why: dict[str, str], of_station: dict[str, str]
 ) -> None:
     """As in `oee.kpi.kpi`: an OEE with a factor of 0 is 0, whatever an undefined one would have been; but a line without
     a constraint has none.
@@ -143,4 +145,4 @@ def _multiply(
     if missing is None or (key == "oee" and 0.0 in known and why[missing] != "no_constraint"):
         values[key] = _product(known)
         return
-    values[key], why[key], whose[key] = None, why[missing], whose[missing]
+    values[key], why[key], of_station[key] = None, why[missing], of_station[missing]

@@ -64,38 +64,40 @@ def entries(declarations: Iterable[Declaration]) -> tuple[tuple[Declaration, ...
     An entry is the count of its period. A later one for the same product replaces earlier ones that lie inside its period;
     one that overlaps an earlier one in any other way is refused.
     """
-    stand: list[Declaration] = []
+    accepted: list[Declaration] = []
     refused: list[EntryConflict] = []
-    for item in effective(declarations):
-        if item.field not in ENTRIES:
+    for entry in effective(declarations):
+        if entry.field not in ENTRIES:
             continue
-        if not item.value.strip().isdecimal():
-            refused.append(EntryConflict(item, "not_a_number"))
+        if not entry.value.strip().isdecimal():
+            refused.append(EntryConflict(entry, "not_a_number"))
             continue
-        if item.end_ns is None or item.end_ns <= item.start_ns:
-            refused.append(EntryConflict(item, "ends_before_start"))
+        if entry.end_ns is None or entry.end_ns <= entry.start_ns:
+            refused.append(EntryConflict(entry, "ends_before_start"))
             continue
-        same = [other for other in stand if (other.field, other.machine) == (item.field, item.machine)]
-        same = [other for other in same if not (item.product and other.product and item.product != other.product)]
-        inside = [other for other in same if _inside(other, item) and other.product == item.product]
-        across = [other for other in same if other not in inside and _overlap(other, item)]
-        if across:
-            refused.append(EntryConflict(item, "overlaps", across[0].id))
+        comparable = [other for other in accepted if (other.field, other.machine) == (entry.field, entry.machine)]
+        comparable = [
+            other for other in comparable if not (entry.product and other.product and entry.product != other.product)
+        ]
+        replaced = [other for other in comparable if _inside(other, entry) and other.product == entry.product]
+        overlapping = [other for other in comparable if other not in replaced and _overlap(other, entry)]
+        if overlapping:
+            refused.append(EntryConflict(entry, "overlaps", overlapping[0].id))
             continue
-        stand = [other for other in stand if other not in inside]
-        stand.append(item)
-    return tuple(stand), tuple(refused)
+        accepted = [other for other in accepted if other not in replaced]
+        accepted.append(entry)
+    return tuple(accepted), tuple(refused)
 
 
 def values_over_time(declarations: Iterable[Declaration], field: Field, start_ns: int) -> list[tuple[int, str]]:
     """A declared field over time from `start_ns` on: `(t_ns, value)` at each time at which it may change, "" where nothing
     is declared. Of several that are in force, the one made last."""
-    said = [item for item in declarations if item.field == field]
-    edges = sorted({start_ns, *(t for item in said for t in (item.start_ns, item.end_ns) if t and t > start_ns)})
+    of_field = [item for item in declarations if item.field == field]
+    edges = sorted({start_ns, *(t for item in of_field for t in (item.start_ns, item.end_ns) if t and t > start_ns)})
     rows = []
     for edge in edges:
-        holds = [item for item in said if item.start_ns <= edge and (item.end_ns is None or edge < item.end_ns)]
-        rows.append((edge, holds[-1].value if holds else ""))
+        in_force = [item for item in of_field if item.start_ns <= edge and (item.end_ns is None or edge < item.end_ns)]
+        rows.append((edge, in_force[-1].value if in_force else ""))
     return rows
 
 

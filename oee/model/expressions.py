@@ -103,8 +103,8 @@ def breakpoints(expression: Expression, samples: Samples) -> list[Int64]:
 
 def evaluate(expression: Expression, samples: Samples, times: Int64) -> Trit:
     """The condition at each time: `value` bool[n], `known` bool[n]. A tag without samples is unknown."""
-    found = _evaluate(expression.node, samples, times)
-    return Trit(_truth(found.value), found.known)
+    result = _evaluate(expression.node, samples, times)
+    return Trit(_truth(result.value), result.known)
 
 
 def _truth(value: NDArray[Any]) -> Bool:
@@ -122,16 +122,16 @@ def _evaluate(node: Node, samples: Samples, times: Int64) -> Trit:
         case "above":
             return _above(samples.get(node.args[0], EMPTY), node.args[1], node.args[2], times)
         case "not":
-            found = _evaluate(node.args[0], samples, times)
-            return Trit(~_truth(found.value), found.known)
+            operand = _evaluate(node.args[0], samples, times)
+            return Trit(~_truth(operand.value), operand.known)
         case "and" | "or":
             return _connect(node, samples, times)
         case "in":
-            found = _evaluate(node.args[0], samples, times)
+            operand = _evaluate(node.args[0], samples, times)
             hit = np.zeros(len(times), np.bool_)
             for option in node.args[1]:
-                hit |= _compare("==", found.value, option)
-            return Trit(hit, found.known)
+                hit |= _compare("==", operand.value, option)
+            return Trit(hit, operand.known)
     left, right = (_side(arg, samples, times) for arg in node.args)
     known = left[1] & right[1]
     if node.op in _COMPARE:

@@ -139,7 +139,7 @@ def text_column(values: Sequence[str] | str, length: int | None = None) -> Text:
 def make_table(kind: type[Table], keys: Sequence[RowKey], sums: Int64, n: Int64 | None = None) -> Table:
     """A table from key tuples in the order of its `KEYS`, their sums, and row numbers (zeros where not given)."""
     values = zip(*keys, strict=True) if keys else ((),) * len(kind.KEYS)
-    columns: dict[str, Any] = {name: _key_column(name, found) for name, found in zip(kind.KEYS, values, strict=True)}
+    columns: dict[str, Any] = {name: _key_column(name, column) for name, column in zip(kind.KEYS, values, strict=True)}
     return kind(
         **columns,
         sums=sums.reshape(len(keys), len(kind.COLUMNS)),

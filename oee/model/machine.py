@@ -34,7 +34,7 @@ class Rule:
 @dataclass(frozen=True)
 class CountGap:
     """No piece for longer than `max(ideals x ideal time, at_least_ns)` is a stop in `state` that starts one
-    ideal time after the last piece. override: the gap wins over what the rules say is running.
+    ideal time after the last piece, where the rules (if there are any) say running.
     """
 
     ideals: float
@@ -44,7 +44,7 @@ class CountGap:
 
 @dataclass(frozen=True)
 class Counter:
-    """A tag that counts. bits: width at which it wraps (None: it does not, float or 64 bit).
+    """A tag that counts. bits: width at which it wraps; None: it does not (a float, or 64 bits).
 
     max_per_s: highest plausible rate [counts/s]; a step above it is a spike, not production.
     poll_ns: longest time between two polls [ns]; 0 where it is not known (recorded files), then the time since the row
@@ -82,8 +82,8 @@ class Pieces:
 
     def needed(self) -> tuple[Counter, ...]:
         """The counters without which pieces cannot be counted; empty for a machine without any."""
-        found = (self.left, self.right) if self.left and self.right else (self.total or self.good,)
-        return tuple(counter for counter in found if counter is not None)
+        counters = (self.left, self.right) if self.left and self.right else (self.total or self.good,)
+        return tuple(counter for counter in counters if counter is not None)
 
 
 @dataclass(frozen=True)

@@ -71,18 +71,18 @@ def concat(parts: Iterable[Series]) -> Series:
     """Series laid end to end in time order; a row at an earlier or equal time than the
     last one before it replaces that row.
     """
-    live = [part for part in parts if len(part)]
-    if not live:
+    filled = [part for part in parts if len(part)]
+    if not filled:
         return EMPTY
-    if len(live) == 1:
-        return live[0]
-    t_ns = np.concatenate([part.t_ns for part in live])
-    kinds = {part.value.dtype for part in live}
+    if len(filled) == 1:
+        return filled[0]
+    t_ns = np.concatenate([part.t_ns for part in filled])
+    kinds = {part.value.dtype for part in filled}
     if len(kinds) > 1 and any(kind.kind == "O" for kind in kinds):
-        value = np.concatenate([part.value.astype(object) for part in live])
+        value = np.concatenate([part.value.astype(object) for part in filled])
     else:
-        value = np.concatenate([part.value for part in live])
-    quality = np.concatenate([part.quality for part in live])
+        value = np.concatenate([part.value for part in filled])
+    quality = np.concatenate([part.quality for part in filled])
     if np.all(t_ns[1:] > t_ns[:-1]):
         return Series(t_ns, value, quality)
     order = np.argsort(t_ns, kind="stable")
