@@ -5,7 +5,7 @@
 PLCs are one C program with a socket each, 100 registers that all change every second; the broker is Mosquitto. The
 agent is `nhip agent` as it runs on a gateway: 100 tags a PLC at 1 Hz, a machine on each with its states and OEE, an
 outbox on disk. The floor (acquisition_parts/floor.py) reads the same blocks and publishes the values, no more. Telegraf
-is a further column where it is on the PATH. The period's jitter is taken at the PLCs.
+is a further column where it is on the PATH. The period's jitter is measured at the PLCs.
 
 Prints a table and, as the last line, one JSON object.
 """
@@ -61,7 +61,7 @@ def process(command):
 
 
 def watched(child, seconds):
-    """CPU seconds a minute and peak memory of a process, over some seconds of its settled life."""
+    """CPU seconds a minute and peak memory of a process over some seconds after it has settled; and that window [ns]."""
     time.sleep(SETTLE_S)
     before_s, began_s, from_ns = cpu_s(child.pid), time.monotonic(), time.monotonic_ns()
     time.sleep(seconds)
@@ -80,7 +80,7 @@ def floor(how, count, seconds, folder):
 
 @contextmanager
 def running_agent(path, ready):
-    """`nhip agent` as on a gateway, from when it reads its devices."""
+    """`nhip agent` as on a gateway; the block begins once it reads its devices."""
     ready.unlink(missing_ok=True)
     with process([sys.executable, "nhip.py", "agent", str(path), "--ready-file", str(ready)]) as child:
         until_s = time.monotonic() + 120
@@ -100,7 +100,7 @@ def agent(count, seconds, folder):
         with running_agent(path, folder / "ready") as child:
             measured, window = watched(child, seconds)
         plant.end()
-        last = next(said for said in reversed(center.plain["status"]) if said["online"])
+        last = next(status for status in reversed(center.plain["status"]) if status["online"])
         delivered = sum(sum(body["values"]["rows"]) for kind, _, _, body in center.arrived if kind == "values")
         return measured | jitter(plant, window) | {
             "values_due": values_due(plant.arrivals_ns()), "values_delivered": delivered,
@@ -144,7 +144,7 @@ def jitter(plant, window):
 
 
 def modbus(count, seconds, folder):
-    """The agent, and what it costs at least."""
+    """The agent beside the minimal readers, and Telegraf."""
     return {
         "floor, one burst": floor("burst", count, seconds, folder),
         "floor, spread": floor("spread", count, seconds, folder),

@@ -1,10 +1,10 @@
-"""How fast the center takes facts and answers questions, on each of its stores, all in one run on one machine.
+"""How fast the center ingests facts and answers queries, on each of its stores, all in one run on one machine.
 
     .venv/bin/python bench/center.py [--days 30] [--machines 200] [--stores duckdb,influxdb]
 
 Each store runs in a process of its own. InfluxDB is the one that scripts/influxd builds, with the settings of
-deploy/influxdb.md. First the store alone is filled and asked; then a whole center is started on it, with a broker, and
-met as gateways and browsers meet it. Prints a table and, as the last line, one JSON object. With the defaults: ten
+deploy/influxdb.md. First the store alone is filled and queried; then a whole center is started on it, with a broker, and
+measured from outside, as gateways and browsers see it. Prints a table and, as the last line, one JSON object. With the defaults: ten
 million rows, a quarter of an hour.
 """
 
@@ -54,7 +54,7 @@ def fill(store, site, machines, days, *, minutes=60, quiet=False):
 
 
 def median_ms(question):
-    """Median of some repetitions after a first one, which fills caches; with the first one. A slow one is asked twice."""
+    """Median of some repetitions after a first one, which fills caches; and the first one. A slow query runs only twice."""
     spent = []
     while len(spent) <= (REPEATS if not spent or spent[0] < SLOW_MS else 1):
         began = time.perf_counter()
@@ -76,7 +76,7 @@ def fleet_oee(store, sites, start_ns):
 
 
 def measure(store, machines, days):
-    """Everything that is asked of one store."""
+    """All figures of one store."""
     out = {}
     spent_s, rows = fill(store, "thirty", machines, days)
     out["ingest_rows_s"] = round(rows / spent_s)
@@ -106,7 +106,7 @@ def measure(store, machines, days):
 
 
 def live(store, machines):
-    """One minute of all machines with its losses, as it comes in a normal minute: median of twenty writes."""
+    """Seconds to write one minute of all machines with its losses, median of twenty writes; and rows written."""
     spent = []
     for minute in range(20):
         table = facts(machines, START_MIN + 29 * DAY_MIN + minute, 1, minute)
@@ -136,8 +136,8 @@ def peak_mib(pid):
     return round(int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024)
 
 
-def whole(folder, store, machines):
-    """A center on the filled store: what its gateways and its readers meet."""
+def whole_center(folder, store, machines):
+    """Figures of a center on the filled store, as its gateways and readers see it."""
     out, sites = {}, ["thirty", *(f"fleet-{number}" for number in range(4))]
     with process_of.center(folder, store) as (url, port, process):
         gateways = process_of.Gateways(port)
@@ -167,11 +167,11 @@ def one_duckdb(folder, machines, days):
     out = measure(store, machines, days)
     store.close()
     out["disk_bytes"] = size(folder)
-    return out | whole(folder, {"kind": "duckdb"} | settings, machines)
+    return out | whole_center(folder, {"kind": "duckdb"} | settings, machines)
 
 
 def one_influxdb(folder, machines, days):
-    """A server of our own; its cold cache is written soon, so that files are counted and not the log."""
+    """A server started here; its cold cache is written soon, so that disk_bytes counts files and not the log."""
     server = Influxd(folder, more='cache-snapshot-write-cold-duration = "5s"').start()
     try:
         store = importlib.import_module("center.stores.influxdb.store").open_store(server.settings)
@@ -181,7 +181,9 @@ def one_influxdb(folder, machines, days):
         while size(folder / "wal") > 1_000_000 and time.monotonic() < until:
             time.sleep(1)
         out["disk_bytes"] = size(folder)
-        out |= whole(folder, {"kind": "influxdb", "books": str(folder / "books.duckdb")} | server.settings, machines)
+        out |= whole_center(
+            folder, {"kind": "influxdb", "books": str(folder / "books.duckdb")} | server.settings, machines
+        )
         return out | {"server_rss_mib": peak_mib(server.process.pid)}
     finally:
         server.kill()

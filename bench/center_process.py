@@ -1,4 +1,4 @@
-"""A whole center as its gateways and its readers meet it: a real process, a real broker, receipts and pages."""
+"""A whole center as its gateways and readers see it: a real process, a real broker, receipts and pages."""
 
 import json
 import os
@@ -73,24 +73,24 @@ class Gateways:
         up = threading.Event()
         self._client.on_connect = lambda client, *_: client.subscribe("nhip/v1/+/main/receipt", 1)
         self._client.on_subscribe = lambda *_: up.set()
-        self._client.on_message = self._heard
+        self._client.on_message = self._on_receipt
         self._client.max_inflight_messages_set(200)
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
         up.wait(10)
 
-    def _heard(self, _client, _data, message):
+    def _on_receipt(self, _client, _data, message):
         site = message.topic.split("/")[2]
         with self._changed:
-            for stream, told in decode_receipt(message.payload).streams.items():
-                self.marks[site, stream] = told.mark
+            for stream, receipted in decode_receipt(message.payload).streams.items():
+                self.marks[site, stream] = receipted.mark
             self._changed.notify()
 
     def send(self, site, kind, payload):
         self._client.publish(topic(site, "main", kind), payload, 1)
 
     def wait(self, wanted, within_s=600):
-        """Until each `(site, stream)` is settled so far."""
+        """Waits until each `(site, stream)` is settled up to its mark."""
         with self._changed:
             done = self._changed.wait_for(
                 lambda: all(self.marks.get(key, 0) >= mark for key, mark in wanted.items()), within_s
@@ -123,7 +123,7 @@ def ingest(gateways, processes, envelopes, rows):
 
 
 def describe(gateways, sites, machines):
-    """Every site describes itself, so that its calendar is known."""
+    """Sends each site's description, so that its calendar is known."""
     body = site_body([f"press-{number}" for number in range(machines)], calendars={"": {"shifts": SHIFTS}})
     for site in sites:
         gateways.send(site, "site", seal("b" * 16, 1, 1, body).data)
@@ -131,7 +131,7 @@ def describe(gateways, sites, machines):
 
 
 def page_ms(url, repeats=5):
-    """A page's answer, whole: median of some repetitions after a first one, and the first."""
+    """Time of a page's whole response [ms]: median of some repetitions after a first one, the first one, and its size."""
     spent = []
     for _ in range(repeats + 1):
         began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""What several ingest workers cost: the same envelopes taken by one and by more, on InfluxDB and PostgreSQL.
+"""What several ingest workers cost: the same envelopes ingested by one and by several, on InfluxDB and PostgreSQL.
 
     .venv/bin/python bench/center_workers.py [--workers 1,2,4]
 
@@ -36,13 +36,15 @@ def measure(workers):
         port = stack.enter_context(mosquitto(folder))
         more = {"role": "ingest", "database": database.database()}
         store = {"kind": "influxdb"} | server.settings
-        taking = [stack.enter_context(process_of.center(folder, store, port, **more))[2] for _ in range(workers)]
+        workers_started = [
+            stack.enter_context(process_of.center(folder, store, port, **more))[2] for _ in range(workers)
+        ]
         gateways = process_of.Gateways(port)
         made, rows = envelopes("warm", with_losses=True, each=2)
-        process_of.ingest(gateways, taking, made, rows)
+        process_of.ingest(gateways, workers_started, made, rows)
         made, rows = envelopes("site", with_losses=True, each=30)
         before_s = [process_of.tree_cpu_s(pid) for pid in (database.process.pid, server.process.pid)]
-        rows_s, cpu_us = process_of.ingest(gateways, taking, made, rows)
+        rows_s, cpu_us = process_of.ingest(gateways, workers_started, made, rows)
         after_s = [process_of.tree_cpu_s(pid) for pid in (database.process.pid, server.process.pid)]
         spent = [round((after - before) / rows * 1e6, 1) for before, after in zip(before_s, after_s, strict=True)]
         gateways.close()

@@ -48,10 +48,10 @@ def rows(seconds):
             yield Row("m.count", T0 + second * S + 137_000_000, count, Quality.GOOD)
 
 
-def alone(found, seconds):
+def engine_alone_s(recorded, seconds):
     """CPU seconds of the engine over the same rows in the same steps."""
     columns = {}
-    for row in found:
+    for row in recorded:
         columns.setdefault(row.tag, []).append((row.t_ns, row.value, row.quality))
     samples = {tag: series(column) for tag, column in columns.items()}
     state, began_s = engine.start(), time.process_time()
@@ -63,16 +63,19 @@ def alone(found, seconds):
 
 
 async def work(folder, seconds):
-    """The figures."""
-    found = list(rows(seconds))
-    gateway, out = Gateway(folder / "outbox.db"), {"rows": len(found), "engine_alone_s": alone(found, seconds)}
+    """All figures."""
+    recorded = list(rows(seconds))
+    gateway, out = (
+        Gateway(folder / "outbox.db"),
+        {"rows": len(recorded), "engine_alone_s": engine_alone_s(recorded, seconds)},
+    )
     began_s, at = time.process_time(), 0
     for second in range(STEP_S, seconds + 1, STEP_S):
         last = at
-        while last < len(found) and found[last].t_ns < T0 + second * S:
+        while last < len(recorded) and recorded[last].t_ns < T0 + second * S:
             last += 1
         gateway.now_ns = T0 + second * S
-        gateway.pipeline.feed_rows(found[at:last])
+        gateway.pipeline.feed_rows(recorded[at:last])
         gateway.pipeline.advance({"m": gateway.now_ns})
         await gateway.committer.commit()
         at = last
@@ -85,15 +88,16 @@ async def work(folder, seconds):
     for name, back in (("hour", 3600), ("day", 86_400), ("whole", seconds - 60)):
         if back < seconds:
             gateway.say(said(back, "reason", "die-jam", seconds - back, seconds - back + 60))
-            out[f"edit_{name}_s"] = await _turn(gateway)
+            out[f"edit_{name}_s"] = await _correction_s(gateway)
     gateway.outbox.within(lambda db: declared.request_recompute(db, ["m"], 0, 1))
-    out["recompute_s"] = await _turn(gateway)
+    out["recompute_s"] = await _correction_s(gateway)
     out["recompute_to_engine_alone"] = out["recompute_s"] / out["engine_alone_s"]
     await gateway.close()
     return out
 
 
-async def _turn(gateway):
+async def _correction_s(gateway):
+    """CPU seconds of the corrections that are pending."""
     began_s = time.process_time()
     await gateway.corrections.run_pending()
     return time.process_time() - began_s

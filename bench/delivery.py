@@ -1,9 +1,10 @@
 """What delivery costs and how fast it is, from a PLC's register to the center's store, in one run on one machine.
 
-    .venv/bin/python bench/delivery.py [--only outbox,bytes,live,return,backlog,ingest] [--changes 60]
+    .venv/bin/python bench/delivery.py [--only outbox,bytes,live,return,day,week,ingest] [--changes 60]
+        [--rounds 3] [--away 60]
 
-Real processes: Mosquitto, `nhip agent`, `nhip center` with the embedded store, a Modbus PLC. Aims beside the figures are
-those of docs/design/0011-sending.md. Prints a table and, as the last line, one JSON object.
+Real processes: Mosquitto, `nhip agent`, `nhip center` with the embedded store, a Modbus PLC. The targets
+beside the figures are those of docs/design/0011-sending.md. Prints a table and, as the last line, one JSON object.
 """
 
 import argparse

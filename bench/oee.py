@@ -1,4 +1,4 @@
-"""How many samples a second: one machine-year at 1 Hz, three tags, through the core and beside it.
+"""Samples a second: one machine-year at 1 Hz, three tags, through the engine and through alternatives.
 
     .venv/bin/python bench/oee.py [--days 365] [--only NAME]
 
@@ -112,7 +112,11 @@ def history(days: int, *, irregular: bool = False) -> dict[str, Any]:
 
 def from_columns(data: dict[str, Any], block: int = 7 * DAY) -> dict[str, int]:
     """Tag columns to facts, losses and stops: changes, engine steps of a week, as `nhip replay` does it."""
-    cleaner, state, made = Cleaner("bench", ZONE, Conflicts(), frozenset({"plc.strokes"})), engine.start(), machine()
+    cleaner, state, bench_machine = (
+        Cleaner("bench", ZONE, Conflicts(), frozenset({"plc.strokes"})),
+        engine.start(),
+        machine(),
+    )
     n, lost_ms, stops = len(data["t"]), 0, 0
     sums = np.zeros(len(FACT_COLUMNS), np.int64)
     for low in range(0, n, block):
@@ -121,17 +125,17 @@ def from_columns(data: dict[str, Any], block: int = 7 * DAY) -> dict[str, int]:
         assert chunk is not None
         last = low + block >= n
         until = chunk.last_ns + S
-        found = engine.step(made, state, chunk.samples, (), until, 2**62 if last else until - until % MINUTE_NS)
-        state = found.state
-        sums += found.facts.sums.sum(axis=0)
-        lost_ms += int(found.losses.sums[:, 0].sum())
-        stops += int((found.stops.revision == 0).sum())
-    told = {name: int(total) for name, total in zip(FACT_COLUMNS, sums.tolist(), strict=True) if total}
-    return told | {"losses": lost_ms, "stop_rows": stops}
+        step = engine.step(bench_machine, state, chunk.samples, (), until, 2**62 if last else until - until % MINUTE_NS)
+        state = step.state
+        sums += step.facts.sums.sum(axis=0)
+        lost_ms += int(step.losses.sums[:, 0].sum())
+        stops += int((step.stops.revision == 0).sum())
+    totals = {name: int(total) for name, total in zip(FACT_COLUMNS, sums.tolist(), strict=True) if total}
+    return totals | {"losses": lost_ms, "stop_rows": stops}
 
 
 def ready(data: dict[str, Any]) -> tuple[Any, int]:
-    """A judged timeline of the whole time, and how many changes it has."""
+    """The classified window over the whole time, and the number of its intervals."""
     cleaner = Cleaner("bench", ZONE, Conflicts(), frozenset({"plc.strokes"}))
     chunk = cleaner.clean(Raw(data["t"], {tag: Cells(data[tag]) for tag in TAGS}, 0))
     assert chunk is not None
@@ -198,8 +202,8 @@ def with_pandas(data: dict[str, Any]) -> dict[str, int]:
         failures_ms=("failures_ms", "sum"),
     )
     facts = facts.join(by_minute, on="minute").fillna(0)
-    found = {name: int(total) for name, total in facts.sum().items() if total}
-    return found | {"losses": int(losses["ms"].sum()), "stop_rows": len(stops)}
+    totals = {name: int(total) for name, total in facts.sum().items() if total}
+    return totals | {"losses": int(losses["ms"].sum()), "stop_rows": len(stops)}
 
 
 def read_once(data: dict[str, Any]) -> int:
@@ -226,7 +230,7 @@ def parquet(days: int) -> dict[str, Any]:
 
 
 NAMES = {
-    "kernel": "(a) tally on a ready timeline",
+    "kernel": "(a) aggregation of a ready timeline",
     "columns": "(b) tag columns to facts",
     "irregular": "(b) the same, irregular stamps",
     "pandas": "(c) pandas, the same",
@@ -252,12 +256,12 @@ def timed(call: Callable[[], Any], samples: int) -> dict[str, Any]:
     best_cpu, best_wall = float("inf"), float("inf")
     for _ in range(ROUNDS):
         cpu, wall = time.process_time(), time.perf_counter()
-        told = call()
+        result = call()
         best_cpu = min(best_cpu, time.process_time() - cpu)
         best_wall = min(best_wall, time.perf_counter() - wall)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
-        "told": told,
+        "result": result,
         "samples": samples,
         "cpu_s": round(best_cpu, 4),
         "wall_s": round(best_wall, 4),
@@ -283,20 +287,22 @@ def main() -> None:
     print(f"{'':34}{'CPU s':>9}{'wall s':>9}{'M samples/s':>13}{'peak MiB':>10}{'before it':>11}")
     for name, label in NAMES.items():
         command = [sys.executable, __file__, "--days", str(arguments.days), "--only", name]
-        told = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parent.parent)
-        item = found[name] = json.loads(told.stdout)
+        process = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parent.parent)
+        item = found[name] = json.loads(process.stdout)
         rate = item["samples_per_s"] / 1e6
         print(
             f"{label:34}{item['cpu_s']:9.3f}{item['wall_s']:9.3f}{rate:13.1f}{item['peak_mib']:10}{item['before_mib']:11}"
         )
-    differs = [name for name, total in found["columns"]["told"].items() if found["pandas"]["told"].get(name) != total]
+    differs = [
+        name for name, total in found["columns"]["result"].items() if found["pandas"]["result"].get(name) != total
+    ]
     if differs:
         sys.exit(f"pandas comes to other sums: {', '.join(differs)}")
     ratio = found["columns"]["samples_per_s"] / found["pandas"]["samples_per_s"]
-    print(f"(b) is {ratio:.1f} times pandas, and both come to the same {len(found['columns']['told'])} sums")
+    print(f"(b) is {ratio:.1f} times pandas, and both come to the same {len(found['columns']['result'])} sums")
     print(f"the timeline of (a) has {found['kernel']['changes']:,} intervals")
     for item in found.values():
-        del item["told"]
+        del item["result"]
     print(json.dumps({"days": arguments.days, "columns_over_pandas": round(ratio, 2), **found}))
 
 

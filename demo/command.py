@@ -1,4 +1,4 @@
-"""`nhip demo`: starts the stage, shows it or runs the comparison, and always stops it again."""
+"""`nhip demo`: starts the processes, shows them or runs the comparison, and always stops them again."""
 
 import signal
 import socket
@@ -62,7 +62,7 @@ def run(settings: Settings, folder: Path) -> int:
 
 
 class _Stopped(Exception):
-    """SIGINT or SIGTERM arrived: stop the stage in order."""
+    """SIGINT or SIGTERM arrived: stop all processes in order."""
 
 
 def _on_signal(stop: threading.Event) -> None:

@@ -141,11 +141,11 @@ def compare(
     together: Sequence[tuple[str, ...]] = (),
     unwatched_slack: int = 0,
 ) -> Comparison:
-    """Holds one machine's figures against the truth.
+    """Compares one machine's figures with the true ones.
 
     transitions: how many times each state began or ended in the window, and `all`; period_s: polling period;
-    ideal_s: one ideal time of a count; together: states that cannot be told apart in this window (a stop that began
-    before anybody watched, or that a gap interrupted); unwatched_slack: pieces that may fall on either side of a gap's edges.
+    ideal_s: ideal time of a count; together: states that cannot be distinguished in this window (a stop that began before
+    the agent ran, or that a gap interrupted); unwatched_slack: pieces that may fall on either side of a gap's edges.
     """
     complaints = []
     tolerance = {}

@@ -18,7 +18,7 @@ _SETTLE_S: Final = 45.0
 _CORRECTIONS_NS: Final = 75_000_000_000
 """After the window's end: the sewing station's gap counts as a stop only once it has lasted 2.5 ideal times (50 s), and
 what follows from that is sent with the next ten seconds' facts. Until then a difference may be a correction on its way."""
-_AGAIN_S: Final = 3.0
+_RETRY_S: Final = 3.0
 _UNDECIDED: Final = ("minor_stop", "unplanned_stop", "setup")
 """What a stop is depends on its full length and on what came before it."""
 
@@ -52,12 +52,12 @@ class Report:
     @property
     def complaints(self) -> list[str]:
         """Everything that is out of tolerance; empty if all agrees."""
-        found = [f"{item.machine}: {text}" for item in self.machines for text in item.complaints]
+        complaints = [f"{item.machine}: {text}" for item in self.machines for text in item.complaints]
         if self.delivery["missing"]:
-            found.append(f"{self.delivery['missing']} envelopes are missing at the center")
+            complaints.append(f"{self.delivery['missing']} envelopes are missing at the center")
         if self.delivery["quarantined"]:
-            found.append(f"{self.delivery['quarantined']} envelopes are in quarantine")
-        return found
+            complaints.append(f"{self.delivery['quarantined']} envelopes are in quarantine")
+        return complaints
 
     def as_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -77,9 +77,9 @@ def _iso(t_ns: int) -> str:
 
 
 def prove(stage: Stage, plan: Plan, on_step: OnStep) -> Report:
-    """Runs the window on an open stage and compares. Raises `StageBroken` if a part dies or never answers."""
+    """Runs the window on an open stage and compares. Raises `StageBroken` if a process dies or never answers."""
     on_step("warm_up", 0.0)
-    stage.wait(lambda: request_json(f"{stage.truth_url}/ready")["live"], "the simulator's present")
+    stage.wait(lambda: request_json(f"{stage.truth_url}/ready")["live"], "the live simulator")
     stage.wait(stage.agent_ready.exists, "the agent", 600.0)
     stage.wait(lambda: _all_known(stage), "the machines at the center")
     watched_ns = time.time_ns()
@@ -98,7 +98,7 @@ def prove(stage: Stage, plan: Plan, on_step: OnStep) -> Report:
             break
         on_step("deliver", over)
         stage.check()
-        time.sleep(_AGAIN_S)
+        time.sleep(_RETRY_S)
     return report
 
 
@@ -108,7 +108,7 @@ def _all_known(stage: Stage) -> bool:
 
 
 def _live(stage: Stage, plan: Plan, from_ns: int, to_ns: int, on_step: OnStep) -> None:
-    """Waits the window out, and kills the agent in the middle of it if that is the plan."""
+    """Waits for the end of the window, and kills the agent within it if that is the plan."""
     kill_ns = None if plan.kill_after_s is None else from_ns + round(plan.kill_after_s * 1e9)
     back_ns = None
     while (now_ns := time.time_ns()) < to_ns + 1_000_000_000:
@@ -126,10 +126,10 @@ def _live(stage: Stage, plan: Plan, from_ns: int, to_ns: int, on_step: OnStep) -
 
 def _rows(stage: Stage, from_ns: int, to_ns: int) -> dict[str, list[Any]]:
     query = {"site": _site(stage), "bucket": "all", "by": "machine,calendar", "from": _iso(from_ns), "to": _iso(to_ns)}
-    found: dict[str, list[Any]] = {}
+    by_machine: dict[str, list[Any]] = {}
     for row in request_json(f"{stage.center_url}/api/v1/trend?{urlencode(query)}")["rows"]:
-        found.setdefault(row["machine"], []).append(row)
-    return found
+        by_machine.setdefault(row["machine"], []).append(row)
+    return by_machine
 
 
 def _site(stage: Stage) -> str:
@@ -144,7 +144,7 @@ def _delivered(stage: Stage, from_ns: int, to_ns: int) -> bool:
     if not machines:
         return False
     full_ms = (to_ns - from_ns) // 1_000_000
-    measured_ms = {name: sum(_time_ms(row) for row in mine) for name, mine in rows.items()}
+    measured_ms = {name: sum(_time_ms(row) for row in machine_rows) for name, machine_rows in rows.items()}
     return all(measured_ms.get(machine["id"], 0) >= full_ms for machine in machines)
 
 
@@ -156,8 +156,10 @@ def _gaps(stage: Stage, machine: str, from_ns: int, to_ns: int) -> tuple[tuple[i
     """Stretches that the center calls unknown."""
     query = {"site": _site(stage), "machine": machine, "from": _iso(from_ns), "to": _iso(to_ns)}
     rows = request_json(f"{stage.center_url}/api/v1/stops?{urlencode(query)}")["rows"]
-    found = [(_ns(row["start"]), _ns(row["end"]) if row["end"] else to_ns) for row in rows if row["state"] == "unknown"]
-    return tuple(sorted((max(a, from_ns), min(b, to_ns)) for a, b in found if a < to_ns and b > from_ns))
+    unknown = [
+        (_ns(row["start"]), _ns(row["end"]) if row["end"] else to_ns) for row in rows if row["state"] == "unknown"
+    ]
+    return tuple(sorted((max(a, from_ns), min(b, to_ns)) for a, b in unknown if a < to_ns and b > from_ns))
 
 
 def _ns(moment: str) -> int:
@@ -166,8 +168,8 @@ def _ns(moment: str) -> int:
 
 
 def _truth(stage: Stage, from_ns: int, to_ns: int, as_of_ns: int) -> dict[str, Any]:
-    found: dict[str, Any] = request_json(f"{stage.truth_url}/truth?from={from_ns}&to={to_ns}&as_of={as_of_ns}")
-    machines: dict[str, Any] = found.get("machines", found)
+    answer = request_json(f"{stage.truth_url}/truth?from={from_ns}&to={to_ns}&as_of={as_of_ns}")
+    machines: dict[str, Any] = answer["machines"]
     return machines
 
 
@@ -179,7 +181,7 @@ def _report(stage: Stage, watched_ns: int, from_ns: int, to_ns: int) -> Report:
     comparisons = []
     all_gaps: dict[str, tuple[tuple[int, int], ...]] = {}
     for name in sorted(totals):
-        states = _states(stage, name, from_ns, to_ns, as_of_ns)
+        states = _states(stage, name, from_ns, to_ns)
         gaps = _watch_gaps(_gaps(stage, name, from_ns, to_ns), states)
         all_gaps[name] = gaps
         edges = [from_ns, *(edge for gap in gaps for edge in gap), to_ns]
@@ -203,8 +205,8 @@ def _report(stage: Stage, watched_ns: int, from_ns: int, to_ns: int) -> Report:
 
 
 def _older(stage: Stage, machine: str, watched_ns: int, from_ns: int) -> bool:
-    """Whether the state in which the window began is older than the watch: nobody can tell how long that stop is."""
-    states = _states(stage, machine, watched_ns, from_ns, from_ns)
+    """Whether the window began in a stop that is older than the observation, so that its length is not known."""
+    states = _states(stage, machine, watched_ns, from_ns)
     return len(states) < 2 and states[0][1] != "running"
 
 
@@ -219,21 +221,21 @@ def _slack(truth: Mapping[str, Any], gaps: int) -> int:
     )
 
 
-def _states(stage: Stage, machine: str, from_ns: int, to_ns: int, as_of_ns: int) -> list[tuple[int, str]]:
-    query = {"machine": machine, "from": from_ns, "to": to_ns, "as_of": as_of_ns}
-    found = request_json(f"{stage.truth_url}/transitions?{urlencode(query)}")
-    rows: Sequence[Any] = found["transitions"] if isinstance(found, dict) else found
+def _states(stage: Stage, machine: str, from_ns: int, to_ns: int) -> list[tuple[int, str]]:
+    """The state at `from_ns` and each change after it: time and state."""
+    query = {"machine": machine, "from": from_ns, "to": to_ns}
+    rows: Sequence[Any] = request_json(f"{stage.truth_url}/transitions?{urlencode(query)}")["transitions"]
     return [(int(row["t_ns"]), "unknown" if row["state"] == "offline" else str(row["state"])) for row in rows]
 
 
 def _watch_gaps(unknown: tuple[tuple[int, int], ...], states: Sequence[tuple[int, str]]) -> tuple[tuple[int, int], ...]:
-    """Unknown stretches that are nobody's but the agent's: those during which the PLC was not away."""
+    """Unknown stretches caused by the agent alone: those in which the PLC was not offline."""
     away = {t_ns for t_ns, state in states if state == "unknown"}
     return tuple((a, b) for a, b in unknown if not any(a - 3_000_000_000 <= t_ns < b for t_ns in away))
 
 
 def _with_gaps(states: Sequence[tuple[int, str]], gaps: tuple[tuple[int, int], ...]) -> list[tuple[int, str]]:
-    """The true states as a watcher with these gaps would see them."""
+    """The true states as an observer with these gaps would see them."""
     out = list(states)
     for begin, end in gaps:
         before = [item for item in out if item[0] < begin]

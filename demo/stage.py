@@ -98,8 +98,8 @@ class Child:
 
 def _dies_with_parent() -> list[str]:
     """Command prefix that ends a child when the demo dies, even by SIGKILL; empty where `setpriv` is missing."""
-    found = shutil.which("setpriv")  # of util-linux, which is on every Debian
-    return [found, "--pdeathsig", "TERM", "--"] if found else []
+    setpriv = shutil.which("setpriv")  # of util-linux, which is on every Debian
+    return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
 
 
 @dataclass
@@ -154,7 +154,7 @@ class Stage:
                 "name": "Nhịp",
                 "listen": f"127.0.0.1:{self.listen_port}",
                 "broker": self.broker_url,
-                "accounts": "off",  # a demo on loopback needs no password
+                "accounts": "off",  # loopback only
                 "language": self.language,
                 "store": store,
             },
@@ -204,8 +204,8 @@ class Stage:
         while not done():
             self.check()
             if time.monotonic() > end_s:
-                words = "\n".join(f"--- {child.name}\n{child.log_end()}" for child in self.children)
-                raise StageBroken(f"{what} did not come up within {timeout_s:.0f} s\n{words}")
+                logs = "\n".join(f"--- {child.name}\n{child.log_end()}" for child in self.children)
+                raise StageBroken(f"{what} did not come up within {timeout_s:.0f} s\n{logs}")
             time.sleep(0.1)
 
     def check(self) -> None:

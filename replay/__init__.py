@@ -1,8 +1,8 @@
 """Replay: recorded samples through the engine that runs live, with a report.
 
 `read` turns files into changes, `drive` feeds them to `oee.engine.step.step` in blocks, `totals` adds up what comes out,
-and only then `rows` divides. What is wrong in the input is a `Conflict`: reported with file and line, never hidden in a
-sum.
+and only then `rows` divides. Errors in the input become `Conflict`s: reported with file and line, never hidden
+in a sum.
 """
 
 from replay.drive import Period, ReplayResult, replay

@@ -3,8 +3,8 @@
 A block is a week: long enough that the fixed cost of a step does not matter. While a machine does not settle (a stop of
 weeks), blocks grow with the unsettled time, so that the work stays proportional to the length of the history.
 
-Time ends at the last sample, but a piece that this sample counted was made before it: a last step of one millisecond
-collects such pieces, and nothing else of it is used.
+The window ends at the last sample, but pieces counted by this sample were made before it: one more step of one
+millisecond collects them, and nothing else of that step is used.
 """
 
 from collections.abc import Callable, Mapping
@@ -46,7 +46,8 @@ class Period:
 
 @dataclass(frozen=True)
 class ReplayResult:
-    """What a replay came to. window: None where no sample could be used; rows: rows read from files."""
+    """The result of a replay. window: None where no sample could be used; rows: number of rows read from files; orders: by
+    machine, of machines with declared orders."""
 
     site: Site
     machines: Mapping[str, Machine]
@@ -60,11 +61,11 @@ class ReplayResult:
 def replay(
     site: Site, folder: Path, *, from_ns: int = 0, to_ns: int = _END_NS, progress: Progress | None = None
 ) -> ReplayResult:
-    """Everything that `folder` holds of the site, through the engine.
+    """Runs all recorded samples of the site in `folder` through the engine.
 
-    from_ns, to_ns: report only the whole minutes between them; stops are classified by all samples.
+    from_ns, to_ns: only whole minutes between them are reported; stops are classified with all samples.
     """
-    machines = {name: _recorded(item) for name, item in compile_site(site, load_profiles()).items()}
+    machines = {name: _recorded(machine) for name, machine in compile_site(site, load_profiles()).items()}
     zone = ZoneInfo(site.timezone)
     conflicts = Conflicts()
     declared = declarations_file.read(folder, site, machines, zone, conflicts)
@@ -91,12 +92,12 @@ def _replay(
     for tape in tapes:
         if tape.first_ns is None:
             conflicts.add(tape.name, 0, "no_rows")
-    live = [tape for tape in tapes if tape.first_ns is not None]
-    first_ns = min((tape.first_ns for tape in live if tape.first_ns is not None), default=0)
-    if not live:
+    filled = [tape for tape in tapes if tape.first_ns is not None]
+    first_ns = min((tape.first_ns for tape in filled if tape.first_ns is not None), default=0)
+    if not filled:
         return None
-    last_ns = _Run(machines, declared, live, totals, conflicts, progress).go(first_ns)
-    _early_ends(live, last_ns, zone, conflicts)
+    last_ns = _Run(machines, declared, filled, totals, conflicts, progress).go(first_ns)
+    _early_ends(filled, last_ns, zone, conflicts)
     window = Period(max(first_ns - first_ns % MS_NS, totals.from_ns), min(last_ns, totals.to_ns))
     if window.end_ns > window.start_ns:
         return window
@@ -112,7 +113,7 @@ def orders_of(declared: Mapping[str, tuple[Declaration, ...]]) -> dict[str, tupl
 
 
 def _recorded(machine: Machine) -> Machine:
-    """The machine for a recording: the rows of a counter say when it was polled, not the configured period."""
+    """The machine for a recording: its rows, not the configured period, say when a counter was polled."""
     counters = {role: replace(counter, poll_ns=0) for role, counter in machine.pieces.counters().items()}
     return replace(machine, pieces=replace(machine.pieces, **counters))  # type: ignore[arg-type]  # roles are its fields
 
@@ -133,7 +134,7 @@ class _Run:
         self._conflicts, self._progress = conflicts, progress
         self._states = {name: engine.start() for name in machines}
         self._orders = orders_of(declared)
-        self._odd: dict[str, tuple[tuple[int, str, int, int], ...]] = {}
+        self._reported_oddities: dict[str, tuple[tuple[int, str, int, int], ...]] = {}
 
     def go(self, first_ns: int) -> int:
         """Runs to the end of the files; returns the time of the last sample [ns]."""
@@ -157,42 +158,42 @@ class _Run:
         samples = self._take(until_ns)
         self._totals.observations.observe_polling(self._machines, samples)
         for name, machine in self._machines.items():
-            news = self._declared.pop(name, ())
-            found = engine.step(machine, self._states[name], samples, news, until_ns, send_until_ns)
+            declarations = self._declared.pop(name, ())
+            result = engine.step(machine, self._states[name], samples, declarations, until_ns, send_until_ns)
             self._collect(
-                found, self._states[name].settled_ns, until_ns if send_until_ns == _END_NS else found.settled_ns
+                result, self._states[name].settled_ns, until_ns if send_until_ns == _END_NS else result.settled_ns
             )
-            self._states[name] = found.state
-            self._totals.add(found.facts, found.losses, found.stops, machine, found.settled_ns)
-            self._report_oddities(name, found.state.oddities)
+            self._states[name] = result.state
+            self._totals.add(result.facts, result.losses, result.stops, machine, result.settled_ns)
+            self._report_oddities(name, result.state.oddities)
         if self._progress:
             share = sum(tape.share * tape.size for tape in self._tapes) / max(sum(tape.size for tape in self._tapes), 1)
             self._progress(share, sum(tape.rows_read for tape in self._tapes))
 
-    def _collect(self, found: engine.Step, settled_ns: int, until_ns: int) -> None:
+    def _collect(self, result: engine.Step, settled_ns: int, until_ns: int) -> None:
         """Cycles and orders since the time settled before."""
-        if found.window is None:
+        if result.window is None:
             return
-        low = max(settled_ns, self._totals.from_ns, int(found.window.timeline.start_ns[0]))
+        low = max(settled_ns, self._totals.from_ns, int(result.window.timeline.start_ns[0]))
         high = min(until_ns, self._totals.to_ns)
         if low >= high:
             return
-        self._totals.observations.add_cycles(found.window, low, high)
-        for order, facts in facts_by_order(found.window, self._orders.get(found.window.machine.id, ()), low, high):
+        self._totals.observations.add_cycles(result.window, low, high)
+        for order, facts in facts_by_order(result.window, self._orders.get(result.window.machine.id, ()), low, high):
             self._totals.add_order(order, facts)
 
     def _last_pieces(self, last_ns: int) -> None:
         samples = self._take(last_ns + MS_NS)
         for name, machine in self._machines.items():
-            found = engine.step(machine, self._states[name], samples, (), last_ns + MS_NS, _END_NS)
-            pieces = only_pieces(found.facts)
+            result = engine.step(machine, self._states[name], samples, (), last_ns + MS_NS, _END_NS)
+            pieces = only_pieces(result.facts)
             self._totals.add(pieces, NO_LOSSES, None, machine, 0)
-            for item in self._orders.get(name, ()):
-                if item.start_ns < last_ns <= (item.end_ns or last_ns):
-                    self._totals.add_order(item.order, pieces)
+            for period in self._orders.get(name, ()):
+                if period.start_ns < last_ns <= (period.end_ns or last_ns):
+                    self._totals.add_order(period.order, pieces)
             self._totals.close(machine, last_ns)
-            self._report_oddities(name, found.state.oddities)
-            self._report_unpaired(name, machine, found.state)
+            self._report_oddities(name, result.state.oddities)
+            self._report_unpaired(name, machine, result.state)
 
     def _report_unpaired(self, name: str, machine: Machine, state: engine.EngineState) -> None:
         """Reports halves of pairs that are left over at the end."""
@@ -205,19 +206,19 @@ class _Run:
     def _take(self, until_ns: int) -> Samples:
         return {tag: rows for tape in self._tapes for tag, rows in tape.take(until_ns).items()}
 
-    def _report_oddities(self, name: str, odd: tuple[tuple[int, str, int, int], ...]) -> None:
+    def _report_oddities(self, name: str, oddities: tuple[tuple[int, str, int, int], ...]) -> None:
         """Reports counter steps that were not plainly forward, each once (a later block may contain them too)."""
-        before = set(self._odd.get(name, ()))
+        reported = set(self._reported_oddities.get(name, ()))
         zone = self._machines[name].calendar.zone
-        for t_ns, kind, old, new in dict.fromkeys(odd):
-            if (t_ns, kind, old, new) not in before:
+        for t_ns, kind, old, new in dict.fromkeys(oddities):
+            if (t_ns, kind, old, new) not in reported:
                 when = iso(t_ns, zone)
                 self._conflicts.add(name, 0, f"counter_{kind}", "", "", severity="note", old=old, new=new, when=when)
-        self._odd[name] = odd
+        self._reported_oddities[name] = oddities
 
 
 def _early_ends(tapes: list[Tape], last_ns: int, zone: tzinfo, conflicts: Conflicts) -> None:
-    """Notes files that end well before the others: their last values are taken to hold."""
+    """Reports files that end well before the others; their last values are assumed to hold."""
     for tape in tapes:
         if tape.last_ns is not None and tape.last_ns < last_ns - _EARLY_NS:
             conflicts.add(

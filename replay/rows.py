@@ -1,4 +1,4 @@
-"""Rows with KPIs from sums: the last step, and the only one that divides."""
+"""Rows with KPIs from sums: the last step, and the only one that computes ratios."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
@@ -44,22 +44,22 @@ def plan(result: ReplayResult, by: Sequence[str], wanted: CalendarClass = Calend
 
 def _parts(result: ReplayResult, window: Period, *, apart: bool) -> Iterator[tuple[str, str, int, int]]:
     """Machine, order, start and end of the parts of the window: by order if wanted, else each machine's whole window."""
-    whole = (OrderPeriod("", window.start_ns, window.end_ns),)
+    whole_window = (OrderPeriod("", window.start_ns, window.end_ns),)
     for name in result.machines:
-        for item in result.orders.get(name, whole) if apart else whole:
-            low, high = max(item.start_ns, window.start_ns), min(item.end_ns or window.end_ns, window.end_ns)
+        for period in result.orders.get(name, whole_window) if apart else whole_window:
+            low, high = max(period.start_ns, window.start_ns), min(period.end_ns or window.end_ns, window.end_ns)
             if low < high:
-                yield name, item.order, low, high
+                yield name, period.order, low, high
 
 
 def sums_by(result: ReplayResult, by: Sequence[str]) -> dict[Group, Int64]:
     """Facts of scheduled time by group."""
     out: dict[Group, Int64] = {}
-    apart = result.totals.orders if "order" in by else {}
-    with_orders = {key.machine for key in apart}
-    found = [(FactsKey(*key[:-1]), key.order, row) for key, row in apart.items()]
-    found += [(key, "", row) for key, row in result.totals.facts.items() if key.machine not in with_orders]
-    for key, order, row in found:
+    by_order = result.totals.orders if "order" in by else {}
+    with_orders = {key.machine for key in by_order}
+    rows = [(FactsKey(*key[:-1]), key.order, row) for key, row in by_order.items()]
+    rows += [(key, "", row) for key, row in result.totals.facts.items() if key.machine not in with_orders]
+    for key, order, row in rows:
         if key.calendar == CalendarClass.SCHEDULED:
             group = _group(key, by, order)
             out[group] = out[group] + row if group in out else row
@@ -67,7 +67,7 @@ def sums_by(result: ReplayResult, by: Sequence[str]) -> dict[Group, Int64]:
 
 
 def order_ms(result: ReplayResult, by: Sequence[str]) -> dict[Group, int]:
-    """From each order's start to its end within the window [ms]; empty for groups that are parts of orders."""
+    """Time from each order's start to its end within the window [ms]; empty where groups are only parts of orders."""
     if result.window is None or "order" not in by or not set(by) <= {"machine", "order"}:
         return {}
     edges: dict[Group, tuple[int, int]] = {}
@@ -88,8 +88,8 @@ def rows(result: ReplayResult, by: Sequence[str] = DEFAULT_BY, formula: str = ""
     """A row for each group, then one for each machine (`total: machine`) and one for the site (`total: site`).
 
     A row holds its group, the summed columns of scheduled time, `scheduled_ms` and `all_ms` (null by product; `all_ms`
-    also by shift or day), every KPI by its key, `why_null` and `flags`. What was scheduled and of which nothing was
-    recorded has a row too.
+    also by shift or day), every KPI by its key, `why_null` and `flags`. A group that was scheduled but has no recorded
+    samples has a row too.
     """
     chosen = formula or result.site.formula
     out = _rows(result, by, chosen)
@@ -104,23 +104,27 @@ def _rows(result: ReplayResult, by: Sequence[str], formula: str) -> list[dict[st
         groups |= {(name,) for name in result.machines}
     if not by:
         groups = {()}
-    none = np.zeros(len(FACT_COLUMNS), np.int64)
+    no_sums = np.zeros(len(FACT_COLUMNS), np.int64)
     window_ms = length_ms(result)
     all_ms = {(): window_ms * len(result.machines), ("machine",): window_ms}.get(tuple(by))
-    lasted = order_ms(result, by)
+    order_lengths = order_ms(result, by)
     out = []
     for group in sorted(groups):
         scheduled_ms = None if "product" in by else planned.get(group, 0)
         row: dict[str, Any] = dict(zip(by, group, strict=True))
-        row |= _numbers(sums.get(group, none), scheduled_ms, all_ms, formula)
-        out.append(row | _of_order(sums.get(group, none), row["why_null"], lasted.get(group)) if "order" in by else row)
+        row |= _numbers(sums.get(group, no_sums), scheduled_ms, all_ms, formula)
+        out.append(
+            row | _of_order(sums.get(group, no_sums), row["why_null"], order_lengths.get(group))
+            if "order" in by
+            else row
+        )
     return out
 
 
 def _of_order(sums: Int64, why_null: dict[str, str], lasted_ms: int | None) -> dict[str, Any]:
     """The KPIs of orders, beside the others."""
-    found = kpi.compute_order(sums, lasted_ms)
-    return {"order_ms": lasted_ms, **found.values, "why_null": why_null | found.why_null}
+    order_kpis = kpi.compute_order(sums, lasted_ms)
+    return {"order_ms": lasted_ms, **order_kpis.values, "why_null": why_null | order_kpis.why_null}
 
 
 def length_ms(result: ReplayResult) -> int:
@@ -143,8 +147,8 @@ def _numbers(sums: Int64, scheduled_ms: int | None, all_ms: int | None, formula:
 
 def rejects(row: Mapping[str, Any]) -> int | None:
     """Rejected pieces of a row; None where none was judged."""
-    found: int = row["pieces_startup_reject"] + row["pieces_process_reject"]
-    return found if row["pieces_judged"] or not row["pieces_total"] else None
+    rejected: int = row["pieces_startup_reject"] + row["pieces_process_reject"]
+    return rejected if row["pieces_judged"] or not row["pieces_total"] else None
 
 
 def losses(result: ReplayResult) -> list[dict[str, Any]]:
@@ -164,7 +168,7 @@ def losses(result: ReplayResult) -> list[dict[str, Any]]:
 
 
 def stop_row(kept: RankedStop, zone: ZoneInfo) -> dict[str, Any]:
-    """A stop as a JSON object. ms: its whole length, of one that has not ended up to the last sample."""
+    """A stop as a JSON object. ms: its whole length; of a stop that has not ended, the length up to the last sample."""
     stop = kept.stop
     return {
         "machine": stop.machine,

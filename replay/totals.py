@@ -1,4 +1,4 @@
-"""The engine's output, added up as it comes: sums by key, the longest stops, and the data for pictures of days.
+"""Accumulates the engine's output: sums by key, the longest stops, and the data for the drawings of days.
 
 Memory grows with days, shifts and products, not with samples, minutes or stops.
 """
@@ -75,9 +75,11 @@ class RankedStop(NamedTuple):
 
 @dataclass
 class Observations:
-    """What a replay keeps besides sums: changeovers, and the latest cycles of each product, so that neither grows with the
-    samples. unpaired, unpaired_ms: set-up intervals that belong to no pair of products; still_open: changeovers that have
-    not ended; poll_ns: by machine, the period at which the recording polled its counter, where it shows.
+    """What a replay keeps besides sums: changeovers, and the latest cycles of each product only, so that memory does not
+    grow with the samples.
+
+    unpaired, unpaired_ms: set-up intervals that belong to no pair of products; still_open: changeovers that have not
+    ended. poll_ns: by machine, the period at which the recording polled its counter, where the rows show it.
     """
 
     changeovers: list[Changeover] = field(default_factory=list)
@@ -88,7 +90,7 @@ class Observations:
     poll_ns: dict[str, int] = field(default_factory=dict)
 
     def add_stops(self, machine: Machine, stops: Stops, from_ns: int, to_ns: int) -> None:
-        """Final stops in order of time; a changeover counts if it begins within `[from_ns, to_ns)`."""
+        """Adds final stops, in order of time; a changeover counts if it begins within `[from_ns, to_ns)`."""
         stops = select_stops(stops, stops.start_ns < stops.end_ns)  # without what a correction made vanish
         if not (stops.state == State.SETUP).any():
             return
@@ -96,22 +98,22 @@ class Observations:
         with_setup = np.bincount(chain, weights=stops.state == State.SETUP) > 0
         first_ns = stops.start_ns[np.searchsorted(chain, chain)]
         wanted = with_setup[chain] & (first_ns >= from_ns) & (first_ns < to_ns)
-        found = changeovers(select_stops(stops, wanted), {machine.id: machine.calendar})
-        self.changeovers += found.changeovers
-        self.unpaired += found.unpaired
-        self.unpaired_ms += found.unpaired_ms
-        self.still_open += found.still_open
+        result = changeovers(select_stops(stops, wanted), {machine.id: machine.calendar})
+        self.changeovers += result.changeovers
+        self.unpaired += result.unpaired
+        self.unpaired_ms += result.unpaired_ms
+        self.still_open += result.still_open
 
     def add_cycles(self, window: Window, start_ns: int, end_ns: int) -> None:
-        """Cycles of `[start_ns, end_ns)`, which must be settled."""
+        """Adds the cycles of `[start_ns, end_ns)`, which must be settled."""
         for (product, per_count), runs in runs_of(window, start_ns, end_ns).items():
             key = (window.machine.id, product, per_count)
             joined = join_runs(self.runs[key], runs) if key in self.runs else runs
             self.runs[key] = joined.latest(CYCLES_KEPT)
 
     def observe_polling(self, machines: Mapping[str, Machine], samples: Samples) -> None:
-        """The polling period of each machine's counter: of a counter the row before each step is kept, and where that row
-        repeats the one before it, it was a poll without a step."""
+        """Derives the polling period of each machine's counter: the row before each step is kept, and where it repeats the
+        value of the row before it, it was a poll without a step."""
         for name, machine in machines.items():
             counter = next(iter(machine.pieces.needed()), None)
             if counter is None or name in self.poll_ns or counter.tag not in samples:
@@ -125,9 +127,11 @@ class Observations:
 
 @dataclass
 class Totals:
-    """Sums of one replay. facts: int64[33] by key; orders: the same by order, of machines with orders; losses: [ms, pieces] by key; pictures: by machine and UTC day the
-    milliseconds in each state of every five minutes, the latest days only; stops: those that cost most scheduled time, `stops_left_out` more.
+    """Sums of one replay.
 
+    facts: int64[33] by key; orders: the same by order, of machines with orders; losses: [ms, pieces] by key.
+    pictures: by machine and UTC day the milliseconds in each state of every five minutes, the latest days only.
+    stops_left_out: stops beyond the `STOPS_KEPT` that cost most scheduled time.
     from_ns, to_ns: only minutes that start within count.
     """
 
@@ -143,7 +147,7 @@ class Totals:
     _longest: list[tuple[int, str, str, RankedStop]] = field(default_factory=list)
 
     def add(self, facts: Facts, losses: Losses, stops: Stops | None, machine: Machine, settled_ns: int) -> None:
-        """The rows of one step; stops before `settled_ns` will not change any more."""
+        """Adds the rows of one step; stops before `settled_ns` will not change any more."""
         self._add_facts(facts)
         self._add_losses(losses)
         if stops is None:
@@ -169,18 +173,18 @@ class Totals:
         lost_ns = scheduled_before(spans, ends_ns) - scheduled_before(spans, stops.start_ns)
         self.observations.add_stops(machine, stops, self.from_ns, self.to_ns)
         inside = (stops.start_ns < ends_ns) & (ends_ns > self.from_ns) & (stops.start_ns < self.to_ns)
-        full = len(self._longest) >= STOPS_KEPT
-        long = np.flatnonzero(inside & (lost_ns > self._longest[0][0]) if full else inside)
-        long = long[np.argsort(-lost_ns[long], kind="stable")[:STOPS_KEPT]]
-        self.stops_left_out += int(inside.sum()) - len(long)
+        is_full = len(self._longest) >= STOPS_KEPT
+        chosen = np.flatnonzero(inside & (lost_ns > self._longest[0][0]) if is_full else inside)
+        chosen = chosen[np.argsort(-lost_ns[chosen], kind="stable")[:STOPS_KEPT]]
+        self.stops_left_out += int(inside.sum()) - len(chosen)
         lengths_ms = (ends_ns - stops.start_ns) // MS_NS
-        for index, stop in zip(long.tolist(), select_stops(stops, long), strict=True):
+        for index, stop in zip(chosen.tolist(), select_stops(stops, chosen), strict=True):
             lost = int(lost_ns[index])
-            item = (lost, stop.machine, stop.id, RankedStop(stop, int(lengths_ms[index]), lost // MS_NS))
+            entry = (lost, stop.machine, stop.id, RankedStop(stop, int(lengths_ms[index]), lost // MS_NS))
             if len(self._longest) < STOPS_KEPT:
-                heapq.heappush(self._longest, item)
+                heapq.heappush(self._longest, entry)
             else:
-                heapq.heappushpop(self._longest, item)
+                heapq.heappushpop(self._longest, entry)
                 self.stops_left_out += 1
 
     def _add_facts(self, facts: Facts) -> None:
@@ -192,20 +196,20 @@ class Totals:
         self._draw(facts)
 
     def add_order(self, order: str, facts: Facts) -> None:
-        """Facts of time in which a machine worked on that order."""
+        """Adds facts of time in which a machine worked on that order."""
         facts = _within(facts, self.from_ns, self.to_ns)
         for key, row in _by_key(facts):
-            mine = OrderKey(*key, order)
-            self.orders[mine] = self.orders[mine] + row if mine in self.orders else row
+            order_key = OrderKey(*key, order)
+            self.orders[order_key] = self.orders[order_key] + row if order_key in self.orders else row
 
     def _draw(self, facts: Facts) -> None:
         cells = facts.minute_ns // BIN_NS
         days = cells // DAY_BINS
         machine = str(facts.machine[0])
         for day in np.unique(days).tolist():
-            mine = days == day
+            of_day = days == day
             picture = self.pictures.setdefault((machine, day), np.zeros((DAY_BINS, _STATES), np.int64))
-            np.add.at(picture, cells[mine] % DAY_BINS, facts.sums[mine, :_STATES])
+            np.add.at(picture, cells[of_day] % DAY_BINS, facts.sums[of_day, :_STATES])
         newest = max(day for name, day in self.pictures if name == machine)
         for key in [key for key in self.pictures if key[0] == machine and key[1] <= newest - _DAYS_KEPT]:
             del self.pictures[key]
@@ -214,7 +218,8 @@ class Totals:
         losses = _within(losses, self.from_ns, self.to_ns)
         if not len(losses):
             return
-        losses = select(losses, np.argsort(losses.state, kind="stable"))  # a state keeps its reason for long
+        # by state, since neighbours of one state mostly share a reason
+        losses = select(losses, np.argsort(losses.state, kind="stable"))
         starts = _runs(losses, losses.state, losses.reason)
         sums = np.add.reduceat(losses.sums, starts, axis=0).tolist()
         for start, (ms, pieces) in zip(starts.tolist(), sums, strict=True):
@@ -260,13 +265,13 @@ def _key(table: Facts | Losses, row: int) -> FactsKey:
 
 
 def only_pieces(facts: Facts) -> Facts:
-    """The same rows without time: the pieces that the last sample counted, after which there is no time."""
+    """The same rows without time: pieces counted by the last sample, at which the window ends."""
     sums = facts.sums.copy()
     for name in FACT_COLUMNS:
         if name.endswith("_ms") or name in ("stops", "failures"):
             sums[:, FACT[name]] = 0
-    full = sums.any(axis=1)
-    return Facts(**{**select(facts, full).__dict__, "sums": sums[full]})
+    filled = sums.any(axis=1)
+    return Facts(**{**select(facts, filled).__dict__, "sums": sums[filled]})
 
 
 def _within(table: Table, from_ns: int, to_ns: int) -> Table:

@@ -1,6 +1,6 @@
-"""The product's source as data: modules, imports, classes, functions. Read as text; nothing of it is run.
+"""The product's source as data: modules, imports, classes, functions. Parsed as text; nothing is imported or run.
 
-`tests/test_architecture.py` holds its rules against this, and `scripts/measure_code` counts with it.
+`tests/test_architecture.py` checks its rules against it, and `scripts/measure_code` counts with it.
 """
 
 import ast
@@ -103,7 +103,7 @@ def boxes_and_arrows(found: list[Module], place: str) -> tuple[set[str], dict[st
     """What lies directly in a folder, and who imports whom there.
 
     A box is a module (`run`) or a folder (`uplink/`). Arrows are {from: {to: ["file:line", ...]}}; a folder's `__init__`
-    is the folder's face and no box of its own.
+    is its public face and not a box of its own.
     """
     inside = [module for module in found if module.path.startswith(f"{place}/")]
     boxes = {_box(module.path, place) for module in inside} - {"__init__"}

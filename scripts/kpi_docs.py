@@ -1,6 +1,6 @@
 """Writes docs/kpis.md and docs/kpis.vi.md from the KPI table in `oee/kpi/kpi.py`: `kpi_docs.py [--check]`.
 
-With `--check` nothing is written; exit status 1 and the names of the pages that are out of date. Exit status 2: a
+With `--check` nothing is written: the names of pages that are out of date, and exit status 1 if there are any. Exit status 2: a
 phrase of the table has no Vietnamese in scripts/kpi_docs.vi.yaml, or that file has one that the table no longer says.
 """
 
@@ -29,15 +29,15 @@ def main() -> int:
     """Writes or checks the pages."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a page is out of date")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     phrases = _read("kpi_docs.vi.yaml")
-    said = {getattr(kpi, name) for kpi in (*KPIS, *ORDER_KPIS) for name in TRANSLATED}
-    missing = sorted(text for text in said - phrases.keys() if _has_words(text))
-    if missing or phrases.keys() - said:
+    phrases_used = {getattr(kpi, name) for kpi in (*KPIS, *ORDER_KPIS) for name in TRANSLATED}
+    missing = sorted(text for text in phrases_used - phrases.keys() if _has_words(text))
+    if missing or phrases.keys() - phrases_used:
         for text in missing:
             print(f"scripts/kpi_docs.vi.yaml: add the Vietnamese for {text!r}", file=sys.stderr)
-        for text in sorted(phrases.keys() - said):
-            print(f"scripts/kpi_docs.vi.yaml: remove {text!r}, oee/kpi/kpi.py no longer says it", file=sys.stderr)
+        for text in sorted(phrases.keys() - phrases_used):
+            print(f"scripts/kpi_docs.vi.yaml: remove {text!r}, oee/kpi/kpi.py no longer uses it", file=sys.stderr)
         return 2
     frame = _read("kpi_docs.yaml")
     old = []
@@ -46,12 +46,12 @@ def main() -> int:
         if path.exists() and path.read_text(encoding="utf-8") == text:
             continue
         old.append(path)
-        if not asked.check:
+        if not options.check:
             path.write_text(text, encoding="utf-8")
     for path in old:
         name = path.relative_to(ROOT)
-        print(f"{name}: out of date; run scripts/kpi_docs" if asked.check else f"{name}: written")
-    return 1 if old and asked.check else 0
+        print(f"{name}: out of date; run scripts/kpi_docs" if options.check else f"{name}: written")
+    return 1 if old and options.check else 0
 
 
 def _read(name: str) -> dict[str, Any]:

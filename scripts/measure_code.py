@@ -1,7 +1,7 @@
-"""Marks of the product's code, as a table and as one line of JSON: `scripts/measure_code [CHECKOUT]`.
+"""Metrics of the product's code, as a table and as one line of JSON: `scripts/measure_code [CHECKOUT]`.
 
-What is measured is what a stranger meets: how many boxes a folder shows at once, how long classes and files are, whether
-a word stands for one thing, and how errors are treated. Run it on two checkouts to compare them.
+They describe what a newcomer meets: how many boxes a folder shows at once, how long classes and files are, whether a
+name stands for one thing, and how errors are handled. Run it on two checkouts to compare them.
 """
 
 import ast
@@ -32,7 +32,7 @@ def main() -> int:
 
 
 def measure(root: Path) -> dict[str, Any]:
-    """{mark: number, or {room: number}}. Lines are all lines of a file, blank ones included."""
+    """{metric: number, or {room: number}}. Lines are all lines of a file, blank ones included."""
     found = modules(root)
     return {
         "modules": len(found),

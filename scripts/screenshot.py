@@ -1,7 +1,7 @@
 """A picture of a page as a browser draws it: `screenshot.py URL OUT.png [--width 1400] [--lang vi] [--dark]`.
 
-Needs playwright and an installed Chromium (`--chromium`, default /usr/bin/chromium). Exit status 1: the page did not
-come, or its script complained.
+Needs playwright and an installed Chromium (`--chromium`, default /usr/bin/chromium). Exit status 1: the page's
+script reported an error.
 """
 
 import argparse
@@ -32,27 +32,27 @@ def main() -> int:
     parser.add_argument("--scale", type=float, default=1.0, help="device pixels for each CSS pixel")
     parser.add_argument("--wait", type=float, default=1.5, help="seconds to let charts settle")
     parser.add_argument("--chromium", default="/usr/bin/chromium")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     complaints: list[str] = []
     with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=asked.chromium, args=QUIET)
+        browser = play.chromium.launch(executable_path=options.chromium, args=QUIET)
         context = browser.new_context(
-            viewport={"width": asked.width, "height": asked.height},
-            color_scheme="dark" if asked.dark else "light",
-            device_scale_factor=asked.scale,
+            viewport={"width": options.width, "height": options.height},
+            color_scheme="dark" if options.dark else "light",
+            device_scale_factor=options.scale,
             reduced_motion="reduce",
         )
-        context.add_cookies([{"name": "nhip_lang", "value": asked.lang, "url": asked.url}])
+        context.add_cookies([{"name": "nhip_lang", "value": options.lang, "url": options.url}])
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
-        page.goto(asked.url)
+        page.goto(options.url)
         page.wait_for_selector("main.page")
-        page.wait_for_timeout(asked.wait * 1000)
-        page.screenshot(path=asked.out, full_page=not asked.one_screen)
+        page.wait_for_timeout(options.wait * 1000)
+        page.screenshot(path=options.out, full_page=not options.one_screen)
         browser.close()
     for line in complaints:
-        sys.stderr.write(f"{asked.url}: {line}\n")
+        sys.stderr.write(f"{options.url}: {line}\n")
     return 1 if complaints else 0
 
 

@@ -1,4 +1,4 @@
-"""The simulator's control port, HTTP on loopback: reads the truth and changes the model.
+"""The simulator's control port, HTTP on loopback: returns the true figures and controls the model.
 
 | request | answers |
 |---|---|
@@ -6,10 +6,10 @@
 | GET /state | each machine's state now |
 | GET /truth?from=&to=&as_of= | see `simulator.truth`; [ns UTC], `as_of` defaults to `to` |
 | GET /transitions?machine=&from=&to= | the state at `from` and each change after it |
-| POST /quiet {"at_ns": [...]} | `{"accepted": [...], "late": [...]}`; late: less than 3 s ahead, not heeded |
-| POST /force {"machine", "event", "for_s"} | `{"begins_ns": ...}` |
+| POST /quiet {"at_ns": [...]} | `{"accepted": [...], "late": [...]}`; late: less than 3 s ahead, ignored |
+| POST /force {"machine", "event", "for_s"} | `{"begins_ns": ...}`; `for_s` defaults to 20 |
 
-A wrong request gets 400 and a sentence that says what to write instead.
+An invalid request gets status 400 and a sentence that says what to write instead.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ class ControlServer:
                 try:
                     arguments = json.loads(body or b"{}")
                 except ValueError as error:
-                    self._send(400, {"error": f"the body is no JSON: {error}"})
+                    self._send(400, {"error": f"the body is not valid JSON: {error}"})
                     return
                 self._reply(f"POST {urlsplit(self.path).path}", arguments)
 

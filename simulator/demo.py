@@ -1,4 +1,4 @@
-"""The demo factory Song Hong: six machines, one of each kind of trouble."""
+"""The demo factory Song Hong: six machines, each with a typical problem."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -13,7 +13,7 @@ _SHIFTS = (("A", 6, 1.0), ("B", 14, 1.03), ("C", 22, 1.22))
 
 
 def day_off(now: datetime) -> Weekday:
-    """The weekly day off: far from today, so that the demo is alive today and tomorrow."""
+    """The weekly day off: far from today, so that the machines work today and tomorrow."""
     return WEEKDAYS[(now.weekday() + 4) % 7]
 
 
@@ -84,7 +84,7 @@ def _press() -> MachineSpec:
 
 
 def _cnc_1() -> MachineSpec:
-    """Ordinary, with breakdowns."""
+    """An ordinary machine with breakdowns."""
     return MachineSpec(
         id="cnc-1",
         device="cnc-1-plc",
@@ -106,7 +106,7 @@ def _cnc_1() -> MachineSpec:
 
 
 def _cnc_2() -> MachineSpec:
-    """Gets slower all month."""
+    """Becomes slower all month."""
     return MachineSpec(
         id="cnc-2",
         device="cnc-2-plc",
@@ -128,7 +128,7 @@ def _cnc_2() -> MachineSpec:
 
 
 def _moulder() -> MachineSpec:
-    """Four cavities; quality is its trouble."""
+    """Four cavities and many rejects."""
     return MachineSpec(
         id="inj-1",
         device="inj-1-opc",
@@ -177,7 +177,7 @@ def _packer() -> MachineSpec:
 
 
 def _sewing() -> MachineSpec:
-    """Nothing but a pulse counter."""
+    """A pulse counter and nothing else."""
     return MachineSpec(
         id="sew-1",
         device="sewing-io",

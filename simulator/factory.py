@@ -1,6 +1,6 @@
 """The factory file: which machines there are, how they behave and when they work.
 
-Nothing here is shared with the site file: the simulator's truth must not depend on what it is meant to check.
+Nothing here is shared with the site file: the simulator's true figures must not depend on what they are meant to check.
 """
 
 from datetime import UTC, date, datetime, timedelta
@@ -20,7 +20,7 @@ Cause = Literal["minor", "unplanned", "breakdown", "starved", "blocked", "change
 
 
 class BadFactory(Exception):
-    """The factory file is wrong; the message lists every complaint with its place."""
+    """The factory file is invalid; the message lists every error with its place."""
 
 
 class _Model(BaseModel):
@@ -28,7 +28,7 @@ class _Model(BaseModel):
 
 
 class Event(_Model):
-    """Something that interrupts running: every so much running time, for so long (median, log-normal spread)."""
+    """Something that interrupts running: the mean running time between two, and a log-normal length."""
 
     every_s: float = Field(gt=0, description="Mean running time between two of them [s].")
     lasts_s: float = Field(gt=0, description="Median length [s].")
@@ -44,7 +44,7 @@ class ProductSpec(_Model):
 
 
 class Habits(_Model):
-    """How one machine behaves. Lengths are targets: limits of what signals can show come first."""
+    """How one machine behaves. Lengths are targets, bounded by what the signals can show."""
 
     speed: float = Field(default=1.04, ge=1, le=1.5, description="Mean cycle over ideal cycle [1].")
     speed_drift_per_day: float = Field(default=0, ge=0, description="Added to speed each day [1/d].")
@@ -73,7 +73,7 @@ class MachineSpec(_Model):
     device: str = Field(pattern=r"^[a-z0-9-]+$")
     plc: PlcKind
     host: str = "127.0.0.1"
-    port: int = Field(default=0, ge=0, le=65535, description="0: any free port, told in the ports file.")
+    port: int = Field(default=0, ge=0, le=65535, description="0: any free port, written to the ports file.")
     cavities: int = Field(default=1, ge=1, le=64, description="Pieces per cycle.")
     products: tuple[ProductSpec, ...] = Field(min_length=1)
     minor_limit_s: float = Field(default=300, ge=30)
@@ -121,7 +121,7 @@ class ShiftSpec(_Model):
 
 
 class Factory(_Model):
-    """The whole file. `start` is where the model begins; its past does not exist."""
+    """The whole file. `start` is where the model begins; there is nothing before it."""
 
     seed: int = Field(default=1, ge=0)
     timezone: str = "Asia/Ho_Chi_Minh"
@@ -155,7 +155,7 @@ def to_ns(moment: datetime) -> int:
 
 
 def load(path: Path | str) -> Factory:
-    """The factory in a YAML file. Raises `BadFactory` with every complaint at once."""
+    """The factory in a YAML file. Raises `BadFactory` with all errors at once."""
     try:
         data = YAML(typ="safe", pure=True).load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:

@@ -1,4 +1,4 @@
-"""History files: the past as a poll each second would have read it, written on change.
+"""History files: recorded history as a poll each second would have read it, written on change.
 
 One file for each day since the beginning, `day-000.npz`, `day-001.npz` ..., written under a temporary name and
 renamed; when all is written an empty file `done` appears. A file is a NumPy archive with three arrays for each tag,
@@ -7,8 +7,8 @@ renamed; when all is written an empty file `done` appears. A file is a NumPy arc
     <device>.<tag>/v   the value from then on (bool or int64)
     <device>.<tag>/q   uint8, 0 good, 3 gap
 
-and `until`, int64[1]: the file is complete up to this time, the next one goes on there. A row stands where the value
-differs from the poll before; only the very first poll writes all tags. While a PLC is offline its tags have one row of
+and `until`, int64[1]: the file is complete up to this time, at which the next one begins. There is a row where the value
+differs from the previous poll; only the very first poll writes all tags. While a PLC is offline its tags have one row of
 quality 3 at the last good poll (one millisecond after it where that poll brought a new value, and not before the
 file's beginning), and one good row each at the first poll after its return.
 """
@@ -88,10 +88,10 @@ class Writer:
             quality = np.zeros(len(polls), np.uint8)
             rows = (polls * period_ns, seen, quality)
             for gone, back in away:
-                held = [values[np.searchsorted(t_ns, n * period_ns, "right") - 1] for n in (gone - 1, back)]
-                rows = self._absent(rows, gone, min(back, polled + 1), held)
+                edge_values = [values[np.searchsorted(t_ns, n * period_ns, "right") - 1] for n in (gone - 1, back)]
+                rows = self._absent(rows, gone, min(back, polled + 1), edge_values)
                 if back <= polled:
-                    rows = _with_row(rows, back * period_ns, held[1], GOOD)
+                    rows = _with_row(rows, back * period_ns, edge_values[1], GOOD)
             if len(rows[0]):
                 out[name] = rows
             self._last[name] = values[-1]
@@ -103,19 +103,19 @@ class Writer:
         polls = [(-(-start // self._period_ns), -(-end // self._period_ns)) for start, end in spans]
         return [(gone, back) for gone, back in polls if back > max(gone, self._polled + 1)]
 
-    def _absent(self, rows: Rows, gone: int, back: int, held: list[Any]) -> Rows:
-        """Without rows for polls that got no answer, and with the gap's row if it begins here."""
+    def _absent(self, rows: Rows, gone: int, back: int, edge_values: list[Any]) -> Rows:
+        """The rows without those of polls that got no answer, and with the gap's row if the gap begins here."""
         t_ns = rows[0]
         keep = (t_ns < gone * self._period_ns) | (t_ns > back * self._period_ns)
         rows = (t_ns[keep], rows[1][keep], rows[2][keep])
         if gone <= self._polled:
             return rows
         last_ns = max((gone - 1) * self._period_ns, self.until_ns)
-        return _with_row(rows, last_ns + (_AFTER_NS if last_ns in rows[0] else 0), held[0], GAP)
+        return _with_row(rows, last_ns + (_AFTER_NS if last_ns in rows[0] else 0), edge_values[0], GAP)
 
 
 def _seen(t_ns: Int64, values: Values, first: int, period_ns: int, last: Any) -> tuple[Int64, Values]:
-    """Changes as polls from number `first` on see them: poll numbers and values, without what stayed as it was."""
+    """Changes as polls from number `first` on see them: poll numbers and values, unchanged values left out."""
     polls = np.maximum(-(-t_ns // period_ns), first)
     final = np.append(polls[1:] != polls[:-1], True)
     polls, seen = polls[final], values[final]

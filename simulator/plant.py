@@ -9,7 +9,7 @@ from simulator.timetable import Timetable
 
 
 class Plant:
-    """All machines. Equal factories behave equally, however their time is cut, until an event is forced."""
+    """All machines. Equal factories behave equally, however time is cut into steps, until an event is forced."""
 
     def __init__(self, factory: Factory) -> None:
         self.factory = factory
@@ -27,7 +27,7 @@ class Plant:
             machine.be_quiet(at_ns, now_ns)
 
     def truth(self, from_ns: int, to_ns: int, as_of_ns: int) -> dict[str, Any]:
-        """What happened in `[from_ns, to_ns)`, computed with what is known at `as_of_ns`. ValueError: no such window."""
+        """The true figures of `[from_ns, to_ns)` as known at `as_of_ns`. Raises `ValueError` for an impossible window."""
         self.advance(as_of_ns)
         return {
             "from_ns": from_ns,

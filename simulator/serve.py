@@ -1,4 +1,4 @@
-"""The live factory: first its past into files if wanted, then real servers in real time, from one model."""
+"""The live factory: optionally writes its history to files, then runs real servers in real time, from one model."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ EVENTS = ("breakdown", "minor_stop", "changeover", "offline")
 
 
 def wall_ns() -> Callable[[], int]:
-    """A clock that starts at the wall's time and then only goes forward [ns UTC]."""
+    """A clock that starts at the system's time and then only goes forward [ns UTC]."""
     offset_ns = time.time_ns() - time.monotonic_ns()
     return lambda: time.monotonic_ns() + offset_ns
 
@@ -46,7 +46,7 @@ async def run(
     The servers listen first and the ports file is written, {device: "host:port" or URL} and `"http": "host:port"`
     if `http_port` is given (0: any); until the model has caught up with the clock they answer "busy". With
     `history` the past since `history_from_ns` (default: the factory's start) is written there meanwhile.
-    OSError or RuntimeError: a port is taken.
+    Raises `OSError` or `RuntimeError` if a port is taken.
     """
     live = LivePlant(factory, now_ns or wall_ns())
     control: ControlServer | None = None
@@ -134,7 +134,7 @@ class LivePlant:
         if request == "GET /ready":
             return {"live": self.live, "now_ns": now_ns}
         if not self.live:
-            raise BadRequest("the factory is still making its past; ask /ready until it says live")
+            raise BadRequest("the factory is still computing its history; ask /ready until it says live")
         match request:
             case "GET /state":
                 return {"now_ns": now_ns, "machines": {name: self._state(name, now_ns) for name in self._plcs}}
@@ -143,7 +143,7 @@ class LivePlant:
             case "GET /transitions":
                 from_ns, to_ns = (_integer(arguments, key) for key in ("from", "to"))
                 machine = self._machine(arguments)
-                return {"transitions": _judged(truth.transitions, machine, from_ns, to_ns, max(to_ns, now_ns))}
+                return {"transitions": _or_bad_request(truth.transitions, machine, from_ns, to_ns, max(to_ns, now_ns))}
             case "POST /quiet":
                 return self._quiet(arguments, now_ns)
             case "POST /force":
@@ -155,8 +155,8 @@ class LivePlant:
         as_of_ns = _integer(arguments, "as_of") if "as_of" in arguments else to_ns
         if as_of_ns > now_ns:
             raise BadRequest(f"as_of {as_of_ns} lies in the future; it is {now_ns}")
-        found: dict[str, Any] = _judged(self.plant.truth, from_ns, to_ns, as_of_ns)
-        return found
+        figures: dict[str, Any] = _or_bad_request(self.plant.truth, from_ns, to_ns, as_of_ns)
+        return figures
 
     def _state(self, name: str, now_ns: int) -> dict[str, Any]:
         machine = self.plant.machines[name]
@@ -180,7 +180,7 @@ class LivePlant:
             raise BadRequest(f"event {event!r} is unknown; write one of {', '.join(EVENTS)}")
         if not isinstance(for_s, int | float) or not 5 <= for_s <= 86_400:
             raise BadRequest(f"for_s {for_s!r} must be between 5 and 86400 seconds")
-        begins_ns = _judged(machine.force, event, int(for_s * _SECOND_NS), now_ns)
+        begins_ns = _or_bad_request(machine.force, event, int(for_s * _SECOND_NS), now_ns)
         self._due_ns[machine.spec.id] = 0
         return {"begins_ns": begins_ns}
 
@@ -200,9 +200,10 @@ def _plc(spec: MachineSpec) -> ModbusPlc | OpcUaPlc:
     return ModbusPlc(registers, spec.host, spec.port)
 
 
-def _judged(ask: Callable[..., Any], *arguments: Any) -> Any:
+def _or_bad_request(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Calls the function; its `ValueError` becomes a `BadRequest`."""
     try:
-        return ask(*arguments)
+        return function(*arguments)
     except ValueError as error:
         raise BadRequest(str(error)) from error
 

@@ -24,7 +24,7 @@ class Wanted(IntEnum):
 class Timetable:
     """Spans of equal class and shift, in order and without gaps, computed as far as needed.
 
-    edges: where each span begins [ns UTC]; wanted, shift: what holds from there on; before: scheduled
+    edges: where each span begins [ns UTC]; wanted, shift: its class and shift; before: scheduled
     time before each edge [ns], so that scheduled time between two instants is one subtraction.
     """
 
@@ -70,18 +70,18 @@ class Timetable:
 
     def sections(self, start_ns: int, end_ns: int) -> list[tuple[int, int]]:
         """`[start_ns, end_ns)` without its parts outside the schedule."""
-        found: list[tuple[int, int]] = []
+        sections: list[tuple[int, int]] = []
         index, position = self.at(start_ns), start_ns
         self.at(end_ns)
         while position < end_ns:
             finish = min(self.edges[index + 1], end_ns)
             if self.wanted[index] != Wanted.OUTSIDE:
-                if found and found[-1][1] == position:
-                    found[-1] = (found[-1][0], finish)
+                if sections and sections[-1][1] == position:
+                    sections[-1] = (sections[-1][0], finish)
                 else:
-                    found.append((position, finish))
+                    sections.append((position, finish))
             position, index = finish, index + 1
-        return found
+        return sections
 
     def arrays(self, until_ns: int) -> tuple[NDArray[np.int64], NDArray[np.int8], NDArray[np.int64]]:
         """(edges, wanted, before) as columns that reach beyond `until_ns`."""

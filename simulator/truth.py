@@ -1,6 +1,6 @@
-"""What really happened, as a perfect observer would know it at a given instant.
+"""The true figures, as a perfect observer would know them at a given instant.
 
-Definitions, independent of the code that is compared with it:
+Definitions, independent of the code under test:
 
 * States within the calendar classes scheduled, break and outside: running, minor_stop, unplanned_stop,
   breakdown, setup, starved, blocked, planned_stop (never: there are no declarations) and offline, while the PLC
@@ -79,15 +79,15 @@ def _stretches(machine: SimulatedMachine, from_ns: int, to_ns: int, as_of_ns: in
     last = machine.index_at(as_of_ns - 1)
     while high < last and (machine.segment(high).start_ns < to_ns or _plain(machine.segment(high))):
         high += 1
-    found = [machine.segment(index) for index in range(low, high + 1)]
-    starts_ns = np.array([item.start_ns for item in found], np.int64)
-    ends_ns = np.minimum(np.append(starts_ns[1:], found[-1].end_ns), as_of_ns)
-    base = _BASE_OF_KIND[np.array([item.kind for item in found], np.int8)]
+    segments = [machine.segment(index) for index in range(low, high + 1)]
+    starts_ns = np.array([segment.start_ns for segment in segments], np.int64)
+    ends_ns = np.minimum(np.append(starts_ns[1:], segments[-1].end_ns), as_of_ns)
+    base = _BASE_OF_KIND[np.array([segment.kind for segment in segments], np.int8)]
     plain = base == _UNPLANNED
     opens = np.append(True, ~(plain[1:] & plain[:-1]))
     group = np.cumsum(opens) - 1
     first = np.flatnonzero(opens)
-    final = np.append(first[1:], len(found)) - 1
+    final = np.append(first[1:], len(segments)) - 1
     return starts_ns, base, starts_ns[first][group], ends_ns[final][group]
 
 
@@ -119,8 +119,10 @@ def _scheduled(t_ns: Int64, calendar_ns: Int64, wanted: Any, before_ns: Int64) -
 
 def _setups(machine: SimulatedMachine, as_of_ns: int) -> Int64:
     """Set-ups known at `as_of_ns`, one row each: last old piece, first good new one (far away: not yet)."""
-    found = machine.changeovers_by(as_of_ns)
-    rows = [(item.last_old_ns, _NEVER if item.first_good_ns is None else item.first_good_ns) for item in found]
+    changeovers = machine.changeovers_by(as_of_ns)
+    rows = [
+        (change.last_old_ns, _NEVER if change.first_good_ns is None else change.first_good_ns) for change in changeovers
+    ]
     return np.array(rows, np.int64).reshape(len(rows), 2)
 
 

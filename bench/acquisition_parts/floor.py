@@ -22,7 +22,7 @@ class Plc(asyncio.Protocol):
     """One socket. done: called with the values."""
 
     def __init__(self, number, done):
-        self.number, self.done, self.held = number, done, b""
+        self.number, self.done, self.received = number, done, b""
 
     def connection_made(self, transport):
         self.transport = transport
@@ -31,10 +31,10 @@ class Plc(asyncio.Protocol):
         self.transport.write(QUESTION)
 
     def data_received(self, data):
-        self.held += data
-        if len(self.held) >= ANSWER:
-            values = VALUES.unpack_from(self.held, 9)
-            self.held = b""
+        self.received += data
+        if len(self.received) >= ANSWER:
+            values = VALUES.unpack_from(self.received, 9)
+            self.received = b""
             self.done(self.number, values)
 
 
@@ -67,7 +67,7 @@ class Mqtt(asyncio.Protocol):
 async def main(how, broker, ports):
     loop = asyncio.get_running_loop()
     _, mqtt = await loop.create_connection(Mqtt, "127.0.0.1", broker)
-    gathered = {}
+    by_plc = {}
 
     def publish(values):
         mqtt.publish(b"floor/values", json.dumps({"at": time.time_ns(), "values": values}).encode())
@@ -76,32 +76,32 @@ async def main(how, broker, ports):
         if how == "spread":
             publish({number: values})
             return
-        gathered[number] = values
-        if len(gathered) == len(ports):
-            publish(gathered)
-            gathered.clear()
+        by_plc[number] = values
+        if len(by_plc) == len(ports):
+            publish(by_plc)
+            by_plc.clear()
 
     plcs = []
     for number, port in enumerate(ports):
         _, plc = await loop.create_connection(lambda number=number: Plc(number, done), "127.0.0.1", port)
         plcs.append(plc)
 
-    def again(plc, due_s):
+    def poll(plc, due_s):
         plc.ask()
-        loop.call_at(due_s + 1.0, again, plc, due_s + 1.0)
+        loop.call_at(due_s + 1.0, poll, plc, due_s + 1.0)
 
-    def all_again(due_s):
+    def poll_all(due_s):
         for plc in plcs:
             plc.ask()
-        loop.call_at(due_s + 1.0, all_again, due_s + 1.0)
+        loop.call_at(due_s + 1.0, poll_all, due_s + 1.0)
 
     start_s = loop.time() + 0.1
     if how == "burst":
-        loop.call_at(start_s, all_again, start_s)
+        loop.call_at(start_s, poll_all, start_s)
     else:
         for number, plc in enumerate(plcs):
             due_s = start_s + number / len(plcs)
-            loop.call_at(due_s, again, plc, due_s)
+            loop.call_at(due_s, poll, plc, due_s)
     await asyncio.Event().wait()
 
 

@@ -4,8 +4,8 @@
 
 asyncua's server handles the session until a subscription exists; then publications encoded once, two sets of
 values alternating, are sent whenever they are due and the client has requested them. Ended by SIGTERM it prints JSON:
-notifications sent, and by how many publications it was behind in the first and in the last third, at most: a client
-that cannot keep up asks too rarely, and that lag grows.
+notifications sent, and the largest lag in publications in the first and in the last third: a client that cannot keep
+up requests too rarely, and the lag grows.
 """
 
 import asyncio

@@ -16,7 +16,7 @@ TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 class Plcs:
-    """A process that plays so many PLCs. arrivals_ns(): by PLC, when requests arrived."""
+    """A process that simulates `count` PLCs. arrivals_ns(): by PLC, when requests arrived."""
 
     def __init__(self, count, folder):
         program, self._log = folder / "plcs", folder / "arrivals"
@@ -38,7 +38,7 @@ class Plcs:
             self._process.wait(10)
 
     def arrivals_ns(self):
-        """To be called after the end."""
+        """Times of requests by PLC; to be called after `end`."""
         found = defaultdict(list)
         for t_ns, plc in struct.iter_unpack("qq", self._log.read_bytes()):
             found[plc].append(t_ns)
@@ -145,8 +145,8 @@ def telegraf_config(broker, ports):
 
 
 def values_due(arrivals_ns):
-    """How many values have to be delivered: those that the PLCs have sent and that differ from the ones before (see
-    plcs.c), and for each tag that nothing is known of it at the start.
+    """Number of values to be delivered: those that differ from the ones before (see plcs.c), and for each tag one at the
+    start that says it is not known yet.
     """
     count = TAGS * len(arrivals_ns)
     for times in arrivals_ns.values():
@@ -157,7 +157,7 @@ def values_due(arrivals_ns):
 
 
 def back_s(arrivals_ns, from_ns):
-    """By PLC, how long after `from_ns` it was asked again each second; those that never were are left out [s]."""
+    """By PLC, how long after `from_ns` it was polled each second again [s]; PLCs that never were are left out."""
     found = []
     for times in arrivals_ns.values():
         later = np.array([t_ns for t_ns in times if t_ns >= from_ns])

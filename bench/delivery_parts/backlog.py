@@ -49,7 +49,7 @@ def body(machines, minute, minutes=1):
 
 
 def outbox(folder, count=2000):
-    """Appends a second with an envelope a commit, beside bare SQLite with the same bytes; and reads back."""
+    """Appends a second with one envelope a commit, compared with bare SQLite and the same bytes; and reads a second."""
     contents = [body(20, minute) for minute in range(count)]
     box = Outbox(folder / "speed.outbox")
     appended_s, _ = timed(lambda: [box.commit([("facts", content)], {}, START_NS) for content in contents])
@@ -79,7 +79,7 @@ async def _drain(box, port):
     async def read(keys):
         return on_disk.read(box.file, keys)
 
-    def learned(_):
+    def on_receipt(_):
         box.receipted({name: item.marks for name, item in sender.streams.items()}, sender.generation)
 
     def status():
@@ -88,7 +88,7 @@ async def _drain(box, port):
     uplink = Uplink(
         Broker("127.0.0.1", port),
         sender,
-        UplinkHooks(read, learned, status, time.time_ns),
+        UplinkHooks(read, on_receipt, status, time.time_ns),
         Health(),
         site="bench",
         gateway="main",

@@ -1,4 +1,4 @@
-"""From a PLC's register to the center's API, and back to life after the broker was away."""
+"""Latency from a PLC's register to the center's API, and the time to recover after the broker was away."""
 
 import asyncio
 import random
@@ -45,8 +45,8 @@ def site(folder, plc_port, broker_port):
 
 
 def live(stage, changes):
-    """Each change of a coil until the API tells the new state [s], the poll period not taken off; and the fsyncs of the
-    agent meanwhile.
+    """Time from each change of a coil until the API shows the new state, poll period included; and the fsyncs of the agent
+    meanwhile.
     """
     chance = random.Random(1)
     counting = counting_fsyncs(stage.folder)
@@ -93,7 +93,7 @@ def _fsyncs(counting):
 
 
 def returning(stage, rounds, away_s):
-    """How long after the broker is back the center's side hears the first value [s]."""
+    """How long after the broker is back a subscriber receives the first value [s]."""
     with ServedPlc() as plc:
         stage.broker()
         path = site(stage.folder, plc.port, stage.port)
@@ -111,13 +111,13 @@ def returning(stage, rounds, away_s):
 
 
 def _first_live_s(port):
-    heard = threading.Event()
+    received = threading.Event()
     client = paho.Client(CallbackAPIVersion.VERSION2)
     client.on_connect = lambda *_: client.subscribe("nhip/v1/test/main/live")
-    client.on_message = lambda *_: heard.set()
+    client.on_message = lambda *_: received.set()
     client.connect("127.0.0.1", port)
     client.loop_start()
-    assert heard.wait(120)
+    assert received.wait(120)
     now_s = time.perf_counter()
     client.disconnect()
     client.loop_stop()

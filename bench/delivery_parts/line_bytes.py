@@ -1,5 +1,5 @@
-"""What crosses the line in a machine's day at a site of 20 machines: facts, losses, stops, corrections, live and status,
-worked out by the agent's own pipeline from simulated machines; headers of MQTT, TCP and TLS as `agent.uplink.traffic` counts them.
+"""Bytes on the line in a machine-day at a site of 20 machines: facts, losses, stops, corrections, live and status,
+computed by the agent's own pipeline from simulated machines; headers of MQTT, TCP and TLS as `agent.uplink.traffic` counts them.
 """
 
 import random
@@ -79,7 +79,7 @@ def machine_day(machines=20, hours=1.0):
         for tag, value in (("run", True), ("count", 0), ("rejects", 0))
     ]
     pipeline.feed_rows(first)
-    meter, seq, told, sent_live, changes = TrafficMeter(), 0, None, 0.0, 0
+    meter, seq, sent_gist, sent_live_s, changes = TrafficMeter(), 0, None, 0.0, 0
     spent = {"facts": 0, "live": 0, "status": 0}
 
     def publish(part, name, size):
@@ -91,9 +91,9 @@ def machine_day(machines=20, hours=1.0):
             pipeline.feed_rows(press.rows(second))
         pipeline.advance(dict.fromkeys(pipeline.tags, START_NS + second * S), idle_ns=10 * S)
         gist = {name: (item.state, item.reason) for name, item in snapshots(pipeline).items()}
-        if snapshots(pipeline) and (gist != told or second - sent_live >= LIVE_EVERY_S):
-            changes += gist != told
-            told, sent_live = gist, second
+        if snapshots(pipeline) and (gist != sent_gist or second - sent_live_s >= LIVE_EVERY_S):
+            changes += gist != sent_gist
+            sent_gist, sent_live_s = gist, second
             publish(
                 "live", "live", len(pack_message(Live(at_ns=START_NS, machines=live_machines(snapshots(pipeline)))))
             )

@@ -75,7 +75,8 @@ class Stage:
 
 
 def counting_fsyncs(folder):
-    """The environment in which a process counts its fsyncs, and the file in which it tells them; None without a C compiler."""
+    """The environment in which a process counts its fsyncs, and the file to which it writes their number; None without a C
+    compiler."""
     library, told = folder / "fsyncs.so", folder / "fsyncs"
     try:
         subprocess.run(

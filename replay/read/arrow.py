@@ -1,6 +1,6 @@
 """Columns of pyarrow as cells and times. Imported only where pyarrow is installed.
 
-Every function returns None for a column with wrong or mixed values; then each cell is parsed by itself.
+`cells` and `times` return None for a column with wrong or mixed values; then each cell is parsed by itself.
 """
 
 from typing import Any, Final
@@ -23,25 +23,25 @@ def cells(texts: Any, kind: Kind) -> Cells | None:
     """A column of texts."""
     empty = pc.equal(texts, "").to_numpy(zero_copy_only=False)
     bad = pc.equal(texts, BAD_CELL).to_numpy(zero_copy_only=False)
-    holds, doubts = bool(empty.any()), bool(bad.any())
-    if holds or doubts:
+    has_empty, has_bad = bool(empty.any()), bool(bad.any())
+    if has_empty or has_bad:
         texts = pc.if_else(pa.array(empty | bad), None, texts)
     value = _texts(texts) if kind == "text" else _numbers(texts)
     if value is None and kind == "any" and pc.count(texts).as_py() and not _some_number(texts):
         value = _texts(texts)
     if value is None:
         return None
-    quality = np.where(bad, np.uint8(Quality.BAD), np.uint8(0)).astype(np.uint8) if doubts else None
-    return Cells(value, quality, ~empty if holds else None)
+    quality = np.where(bad, np.uint8(Quality.BAD), np.uint8(0)).astype(np.uint8) if has_bad else None
+    return Cells(value, quality, ~empty if has_empty else None)
 
 
 def _numbers(texts: Any) -> Any:
     for target in (pa.int64(), pa.float64()):
         try:
-            found = pc.cast(texts, target)
+            numbers = pc.cast(texts, target)
         except pa.ArrowInvalid:
             continue
-        values = plain(found)
+        values = plain(numbers)
         return values if values.dtype.kind == "i" or (np.abs(values) < LARGEST).all() else None
     return None
 
@@ -69,7 +69,7 @@ def present(array: Any) -> Any:
 
 
 def times(texts: Any) -> tuple[Int64, Style] | None:
-    """Times as text, all written the same way: nanoseconds (of wall clocks where naive)."""
+    """Times as text, all written the same way, in nanoseconds (of the wall clock where naive), and their style."""
     if texts.null_count or not len(texts):
         return None
     first = texts[0].as_py().strip()

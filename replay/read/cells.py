@@ -61,11 +61,11 @@ def from_text(texts: Sequence[str], kind: Kind, report: Report, *, comma: bool =
         elif kind == "text":
             last = text
         else:
-            found = _value(text, kind, row, report, comma=comma)
-            if found is None:
+            value = _value(text, kind, row, report, comma=comma)
+            if value is None:
                 quality[row] = Quality.BAD
             else:
-                last = found
+                last = value
         values.append(last)
     first = next((item for item in values if item is not None), 0)  # a placeholder where no value is good; never used
     return Cells(column([first if item is None else item for item in values]), quality, present)
@@ -89,15 +89,15 @@ def _value(text: str, kind: Kind, row: int, report: Report, *, comma: bool) -> A
 
 
 def from_array(values: "NDArray[Any]", present: NDArray[np.bool_] | None, report: Report) -> Cells:
-    """Numbers as they lie in a Parquet file."""
+    """Cells of a numeric column of a Parquet file."""
     if values.dtype.kind == "b" or (values.dtype.kind in "iu" and values.dtype != np.uint64):
         return Cells(values, None, present)
-    wide = values.astype(np.float64, copy=False)
-    sound = np.abs(wide) < LARGEST
-    if sound.all():
-        return Cells(wide, None, present)
-    bad = ~sound if present is None else ~sound & present
+    numbers = values.astype(np.float64, copy=False)
+    in_range = np.abs(numbers) < LARGEST
+    if in_range.all():
+        return Cells(numbers, None, present)
+    bad = ~in_range if present is None else ~in_range & present
     for row in np.flatnonzero(bad).tolist():
-        report(row, "not_a_number", str(wide[row]))
+        report(row, "not_a_number", str(numbers[row]))
     quality = np.where(bad, np.uint8(Quality.BAD), np.uint8(Quality.GOOD)).astype(np.uint8)
-    return Cells(np.where(sound, wide, 0.0), quality, present)
+    return Cells(np.where(in_range, numbers, 0.0), quality, present)

@@ -12,8 +12,8 @@ class Conflict:
     """One kind of error in one column of one file, at its first occurrence.
 
     file: name within the samples' folder; line: from 1, in a Parquet file the row, 0 where the whole file is meant.
-    key: the column (or machine) meant; value: what stands there; count: how often it occurs.
-    severity: a `note` was read without doubt and does not change the exit status.
+    key: the column (or machine) meant; value: the text found there; count: how often it occurs.
+    severity: a `note` tells how input was read; it does not change the exit status.
     Has the shape of `words.ComplaintLike`.
     """
 
@@ -55,13 +55,13 @@ class Conflicts:
         severity: Severity = "conflict",
         **values: object,
     ) -> None:
-        """One more; `count` of them at once."""
-        place = (file, code, key)
-        if place in self._found:
-            self._found[place] = replace(self._found[place], count=self._found[place].count + count)
+        """Adds one, or `count` of the same kind at once. The first one's line and value are kept."""
+        occurrence = (file, code, key)
+        if occurrence in self._found:
+            self._found[occurrence] = replace(self._found[occurrence], count=self._found[occurrence].count + count)
             return
         texts = {name: str(item) for name, item in values.items()}
-        self._found[place] = Conflict(file, line, key, _short(value), code, texts, severity, count)
+        self._found[occurrence] = Conflict(file, line, key, _short(value), code, texts, severity, count)
 
     def all(self) -> tuple[Conflict, ...]:
         """Everything found, conflicts before notes, then by place."""

@@ -34,7 +34,7 @@ _SAMPLE_BYTES: Final = 1_000_000
 
 
 class CsvFile:
-    """One device's file. `blocks` may be gone through once."""
+    """One device's file. `blocks` can be iterated once."""
 
     def __init__(
         self, path: Path, device: str, site: Site, machines: dict[str, Machine], zone: ZoneInfo, conflicts: Conflicts
@@ -54,18 +54,18 @@ class CsvFile:
             columns = self._header(file.readline())
             if columns is None:
                 return
-            line, rest, done, size = 2, b"", 0, max(self.path.stat().st_size, 1)
+            line, unfinished, bytes_read, size = 2, b"", 0, max(self.path.stat().st_size, 1)
             while True:
-                read = file.read(_BLOCK_BYTES)
-                block = rest + read
-                done += len(read)
-                self.share = done / size
-                end = block.rfind(b"\n") + 1 if read else len(block)
-                block, rest = block[:end], block[end:]
+                data = file.read(_BLOCK_BYTES)
+                block = unfinished + data
+                bytes_read += len(data)
+                self.share = bytes_read / size
+                end = block.rfind(b"\n") + 1 if data else len(block)
+                block, unfinished = block[:end], block[end:]
                 if block:
-                    yield self._block(block, columns, line, cut=not read)
+                    yield self._block(block, columns, line, cut=not data)
                     line += block.count(b"\n")
-                if not read:
+                if not data:
                     return
 
     def _header(self, written: bytes) -> Columns | None:
@@ -109,10 +109,10 @@ class CsvFile:
             return None
         cells: dict[str, Cells] = {}
         for position, (tag, kind) in columns.tags.items():
-            found = arrow.cells(table.column(str(position)).chunk(0), kind)
-            if found is None:
+            column_cells = arrow.cells(table.column(str(position)).chunk(0), kind)
+            if column_cells is None:
                 return None
-            cells[tag] = found
+            cells[tag] = column_cells
         first = table.column(str(columns.time))[0].as_py()
         return Raw(self._shift(*times, first, line), cells, line)
 
@@ -139,14 +139,16 @@ class CsvFile:
             if row is not None:
                 rows.append(row)
                 lines.append(number)
-        whole = Raw(self._times(rows, lines, columns.time, unfinished=unfinished), {}, line, np.array(lines, np.int64))
+        without_cells = Raw(
+            self._times(rows, lines, columns.time, unfinished=unfinished), {}, line, np.array(lines, np.int64)
+        )
         cells = {
             tag: from_text(
-                [row[position] for row in rows], kind, self._reporter(whole, tag), comma=self._between == ";"
+                [row[position] for row in rows], kind, self._reporter(without_cells, tag), comma=self._between == ";"
             )
             for position, (tag, kind) in columns.tags.items()
         }
-        return Raw(whole.t_ns, cells, line, whole.lines)
+        return Raw(without_cells.t_ns, cells, line, without_cells.lines)
 
     def _row(self, text: str, line: int, *, last: bool) -> Sequence[str] | None:
         if not text.strip():
@@ -190,7 +192,7 @@ class CsvFile:
 
 
 def _cells(text: str, between: str) -> list[str]:
-    """A line's cells; quotes that do not close are left as they are."""
+    """The cells of a line; unbalanced quotes are treated as plain text."""
     if '"' not in text:
         return text.split(between)
     try:

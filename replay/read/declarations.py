@@ -45,20 +45,20 @@ def read(
     if missing:
         conflicts.add(FILE, 1, "missing_column", ", ".join(missing), machines="")
         return {}
-    found: dict[str, list[tuple[int, Declaration]]] = {}
+    by_machine: dict[str, list[tuple[int, Declaration]]] = {}
     latest_ns = 0
     for row in rows:
         line = rows.line_num
-        item = _declaration(
+        declaration = _declaration(
             {name: (row.get(name) or "").strip() for name in _COLUMNS}, line, latest_ns, zone, conflicts
         )
-        if item is None or not _known(item, line, site, machines, conflicts):
+        if declaration is None or not _known(declaration, line, site, machines, conflicts):
             continue
-        latest_ns = item.made_ns
-        found.setdefault(item.machine, []).append((line, item))
-    for items in found.values():
-        _overlaps(items, conflicts)
-    return {machine: tuple(item for _, item in items) for machine, items in found.items()}
+        latest_ns = declaration.made_ns
+        by_machine.setdefault(declaration.machine, []).append((line, declaration))
+    for declared in by_machine.values():
+        _overlaps(declared, conflicts)
+    return {machine: tuple(declaration for _, declaration in declared) for machine, declared in by_machine.items()}
 
 
 def _declaration(

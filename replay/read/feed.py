@@ -1,4 +1,4 @@
-"""The files of a replay, read side by side up to a time.
+"""The files of a replay, read in parallel up to a given time.
 
 One thread reads and cleans a block ahead while the engine works on the one before: NumPy and pyarrow release the GIL.
 """
@@ -29,7 +29,8 @@ class RecordedFile(Protocol):
 
 
 class Tape:
-    """One file, read block by block. last_ns: everything up to and including it has been read, None before the first row."""
+    """One file, read block by block. first_ns, last_ns: times of the first and the latest row read, None before the first
+    row; done: the file has been read to its end."""
 
     def __init__(self, source: RecordedFile, size: int, cleaner: Cleaner, reader: Executor) -> None:
         self.name = source.name
@@ -53,14 +54,14 @@ class Tape:
     def read_to(self, until_ns: int) -> None:
         """Reads on until a row at or after `until_ns` has been seen, or the file ends."""
         while not self.done and (self.last_ns is None or self.last_ns < until_ns):
-            found = self._ahead.result()
-            if found is None:
+            block = self._ahead.result()
+            if block is None:
                 self.done = True
                 return
             self._ahead = self._reader.submit(self._pull)
-            self.rows_read += found[0]
-            if found[1] is not None:
-                self._keep(found[1])
+            self.rows_read += block[0]
+            if block[1] is not None:
+                self._keep(block[1])
 
     def _pull(self) -> tuple[int, Chunk | None] | None:
         """The next block's number of rows and its changes; None at the file's end."""

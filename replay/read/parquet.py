@@ -23,7 +23,7 @@ _BATCH_ROWS: Final = 1_048_576
 
 
 class ParquetFile:
-    """One device's file. Its `line` is the row, from 1. `blocks` may be gone through once."""
+    """One device's file. Its `line` is the row, from 1. `blocks` can be iterated once."""
 
     def __init__(
         self, path: Path, device: str, site: Site, machines: dict[str, Machine], zone: ZoneInfo, conflicts: Conflicts
@@ -36,7 +36,7 @@ class ParquetFile:
         self.share = 0.0
 
     def blocks(self) -> Iterator[Raw]:
-        """The file's rows in its own order. An unreadable part ends them and is reported."""
+        """The file's rows in file order, up to the first unreadable part, which is reported."""
         row = 1
         try:
             with pq.ParquetFile(self.path, pre_buffer=False) as file:

@@ -37,7 +37,7 @@ def epoch_unit(size: float) -> tuple[str, int]:
 
 
 def epoch_ns(values: "np.ndarray[Any, np.dtype[Any]]") -> Int64:
-    """Epoch numbers as nanoseconds; the unit by the size of the middle one. A fraction counts to the microsecond."""
+    """Epoch numbers as nanoseconds; the unit follows from the size of the median. Fractions are rounded to microseconds."""
     if not len(values):
         return np.empty(0, np.int64)
     typical = float(np.partition(values, len(values) // 2)[len(values) // 2])
@@ -103,7 +103,7 @@ def iso(t_ns: int, zone: tzinfo) -> str:
 
 
 class TimeStyles:
-    """How one file writes its times. Notes once what was assumed, and reports a file that mixes styles."""
+    """How one file writes its times. Reports once which style was assumed, and a file that mixes styles."""
 
     def __init__(self, file: str, zone: ZoneInfo, conflicts: Conflicts) -> None:
         self._file, self._zone, self._conflicts = file, zone, conflicts

@@ -1,4 +1,4 @@
-"""Inline drawings of the report page. Colours are classes, so that one drawing serves light, dark and paper."""
+"""Inline drawings of the report page. Colours are CSS classes, so that one drawing serves light, dark and print."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -59,7 +59,7 @@ def dial(value: float | None, low: float | None, high: float | None) -> str:
 
 
 def trend(bars: Sequence[Bar], percents: Sequence[str]) -> str:
-    """OEE by period. percents: the words for 0, 50 and 100 %. Drawn without text, which a narrow screen would squeeze."""
+    """OEE by period. percents: the labels of 0, 50 and 100 %. The drawing itself has no text, which a narrow screen would squeeze."""
     tallest = max([1.0, *(bar.value or 0 for bar in bars)])
     step = 1000 / max(len(bars), 1)
     out = ['<svg class="plot" viewBox="0 0 1000 100" preserveAspectRatio="none" aria-hidden="true">']

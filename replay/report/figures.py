@@ -12,19 +12,19 @@ from replay.rows import plan
 
 def facts_of(result: ReplayResult, machine: str = "") -> Facts:
     """A machine's sums (without one: all machines') as facts, all in one minute."""
-    found = [(key, row) for key, row in result.totals.facts.items() if machine in ("", key.machine)]
-    keys = [(key.machine, 0, key.calendar, key.business_date, key.shift, key.product) for key, _ in found]
-    return make_table(Facts, keys, np.array([row for _, row in found], np.int64))
+    rows = [(key, row) for key, row in result.totals.facts.items() if machine in ("", key.machine)]
+    keys = [(key.machine, 0, key.calendar, key.business_date, key.shift, key.product) for key, _ in rows]
+    return make_table(Facts, keys, np.array([row for _, row in rows], np.int64))
 
 
 def losses_of(result: ReplayResult, machine: str = "") -> Losses:
     """A machine's losses (without one: all machines'), all in one minute."""
-    found = [(key, row) for key, row in result.totals.losses.items() if machine in ("", key.machine)]
+    rows = [(key, row) for key, row in result.totals.losses.items() if machine in ("", key.machine)]
     keys = [
         (key.machine, 0, key.calendar, key.business_date, key.shift, key.product, key.state, key.reason)
-        for key, _ in found
+        for key, _ in rows
     ]
-    return make_table(Losses, keys, np.array([row for _, row in found], np.int64).reshape(-1, len(LOSS_COLUMNS)))
+    return make_table(Losses, keys, np.array([row for _, row in rows], np.int64).reshape(-1, len(LOSS_COLUMNS)))
 
 
 def waterfall_of(result: ReplayResult, machine: str, formula: str) -> Waterfall:

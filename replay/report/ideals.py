@@ -16,16 +16,16 @@ def ideal_times(result: ReplayResult) -> list[dict[str, Any]]:
     """For each machine and product the ideal time in force and the proposal from the fastest repeatable cycles."""
     best: dict[tuple[str, str], Proposal] = {}
     for (machine, product, per_count), runs in sorted(result.totals.observations.runs.items()):
-        found = learn(runs.split(), per_count=per_count, poll_ns=poll_ns(result, machine))
+        proposal = learn(runs.split(), per_count=per_count, poll_ns=poll_ns(result, machine))
         key = (machine, product)
-        if key not in best or found.evidence.cycles > best[key].evidence.cycles:
-            best[key] = found
+        if key not in best or proposal.evidence.cycles > best[key].evidence.cycles:
+            best[key] = proposal
     return [_ideal(result, machine, product, proposal) for (machine, product), proposal in best.items()]
 
 
 def _ideal(result: ReplayResult, machine: str, product: str, proposal: Proposal) -> dict[str, Any]:
-    known = result.machines[machine].products.get(product)
-    in_force = known.ideals[-1] if known and known.ideals else None
+    described = result.machines[machine].products.get(product)
+    in_force = described.ideals[-1] if described and described.ideals else None
     evidence = asdict(proposal.evidence) | {"quantiles": list(QUANTILES)}
     zone = result.machines[machine].calendar.zone
     since = None if in_force is None or not in_force.since_ns else local_date(zone, in_force.since_ns).isoformat()

@@ -33,12 +33,12 @@ def six_losses(result: ReplayResult, formula: str) -> list[dict[str, Any]]:
     return out + [_together([row for row in out if row["number"] == number]) for number in range(1, 7) if out]
 
 
-def _together(found: list[dict[str, Any]]) -> dict[str, Any]:
+def _together(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """One of the six losses over all machines."""
-    pieces = [row["pieces"] for row in found if row["pieces"] is not None]
-    parts = {key: sum(row["parts"][key] for row in found) for key in found[0]["parts"]}
-    us = sum(row["us"] for row in found)
-    return found[0] | {"machine": None, "us": us, "pieces": sum(pieces) if pieces else None, "parts": parts}
+    pieces = [row["pieces"] for row in rows if row["pieces"] is not None]
+    parts = {key: sum(row["parts"][key] for row in rows) for key in rows[0]["parts"]}
+    us = sum(row["us"] for row in rows)
+    return rows[0] | {"machine": None, "us": us, "pieces": sum(pieces) if pieces else None, "parts": parts}
 
 
 def waterfalls(result: ReplayResult, formula: str) -> list[dict[str, Any]]:
@@ -62,21 +62,22 @@ def paretos(result: ReplayResult) -> dict[str, list[dict[str, Any]]]:
 
 
 def changeover_pairs(result: ReplayResult) -> list[dict[str, Any]]:
-    """Changeovers by machine and pair of products, the most time first; `elapsed_ms` is the sum of the whole ways. One
-    that lay outside the schedule cost nothing and is no example of a quick one: it is left out."""
-    found = [item for item in result.totals.observations.changeovers if item.setup_ms]
+    """Changeovers by machine and pair of products, the most time first; `elapsed_ms` is the sum of the elapsed times. Those
+    entirely outside the schedule cost no time and would distort the best time: they are left out."""
+    changeovers_with_time = [item for item in result.totals.observations.changeovers if item.setup_ms]
     elapsed_ms: dict[tuple[str, str, str], int] = {}
-    for item in found:
+    for item in changeovers_with_time:
         pair = (item.machine, item.product, item.to_product)
         elapsed_ms[pair] = elapsed_ms.get(pair, 0) + item.elapsed_ms
     return [
-        asdict(row) | {"elapsed_ms": elapsed_ms[(row.machine, row.product, row.to_product)]} for row in by_pair(found)
+        asdict(row) | {"elapsed_ms": elapsed_ms[(row.machine, row.product, row.to_product)]}
+        for row in by_pair(changeovers_with_time)
     ]
 
 
 def orders(result: ReplayResult, formula: str) -> list[dict[str, Any]]:
-    """What was done for each order on each machine: a row as by machine and order, with `start` and `end` as they were
-    edges (`end` null: it has not ended)."""
+    """A row for each order on each machine, as grouped by machine and order, with its `start` and `end` (null: it has not
+    ended)."""
     zone = ZoneInfo(result.site.timezone)
     edges: dict[tuple[str, str], tuple[int, int | None]] = {}
     for machine, items in result.orders.items():

@@ -1,4 +1,4 @@
-"""The report as one page that needs nothing else: no script, no request, inline styles and drawings."""
+"""The report as one self-contained page: no script, no request, inline styles and drawings."""
 
 from html import escape
 from importlib import metadata, resources
@@ -74,8 +74,8 @@ def _stops(result: ReplayResult, names: SiteNames, lang: str) -> str:
             f"<tr><td>{cells[0]}</td><td class=n>{cells[1]}</td><td>{escape(cells[2])}</td><td>{state}</td>"
             f"<td>{escape(names.reason(stop.reason))}</td><td>{escape(names.by(stop.by))}</td></tr>"
         )
-    every = len(stops) + result.totals.stops_left_out
-    shown = words.say("replay.stops_shown", lang, shown=len(longest), all=words.number(every, lang))
+    total = len(stops) + result.totals.stops_left_out
+    shown = words.say("replay.stops_shown", lang, shown=len(longest), all=words.number(total, lang))
     return (
         f'<h2>{say("replay.stops", lang)}</h2><div class="card"><div class="wide"><table class="stops"><thead><tr>{head}'
         f'</tr></thead><tbody>{"".join(body)}</tbody></table></div><p class="note">{shown}</p></div>'

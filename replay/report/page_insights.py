@@ -1,4 +1,4 @@
-"""What to do about it, on a machine's part of the report page: six big losses, changeovers, learned ideal times."""
+"""A machine's cards on the report page about improvement: six big losses, changeovers, learned ideal times; and orders."""
 
 from collections.abc import Sequence
 from html import escape
@@ -28,8 +28,8 @@ def insights(result: ReplayResult, key: str, formula: str, names: SiteNames, lan
 
 def orders_section(result: ReplayResult, formula: str, names: SiteNames, lang: str) -> str:
     """Orders of all machines; nothing where none was declared."""
-    found = orders(result, formula)
-    if not found:
+    order_rows = orders(result, formula)
+    if not order_rows:
         return ""
     heads = ("order", "machine", "time", "pieces", "rejects", "per_hour", "allocated", "oee")
     rows = [
@@ -43,7 +43,7 @@ def orders_section(result: ReplayResult, formula: str, names: SiteNames, lang: s
             words.percent(row["allocation_ratio"], lang),
             words.percent(row["oee"], lang),
         ]
-        for row in found
+        for row in order_rows
     ]
     note = f'<p class="note">{_say("replay.orders_note", lang)}</p>'
     return f'<h2>{_say("replay.orders", lang)}</h2><div class="card">{note}{_table(heads, 2, rows, lang)}</div>'
@@ -51,14 +51,14 @@ def orders_section(result: ReplayResult, formula: str, names: SiteNames, lang: s
 
 def _six(result: ReplayResult, key: str, formula: str, lang: str) -> str:
     rows = [row for row in six_losses(result, formula) if row["machine"] == key]
-    whole = sum(max(row["us"], 0) for row in rows)
-    if not whole:
+    total_us = sum(max(row["us"], 0) for row in rows)
+    if not total_us:
         return ""
     longest = max(row["us"] for row in rows)
     lines = "".join(
         f'<div class="row"><span>{row["number"]} {_say("loss." + row["loss"], lang)}</span>'
         f"{strip(0, max(100 * row['us'] / longest, 0), 's-' + _COLOURS.get(row['loss'], row['loss']))}"
-        f'<span class="v">{words.duration(row["us"] / 1000, lang)} <em>{words.percent(row["us"] / whole, lang)}</em></span></div>'
+        f'<span class="v">{words.duration(row["us"] / 1000, lang)} <em>{words.percent(row["us"] / total_us, lang)}</em></span></div>'
         for row in rows
     )
     return f'<h3>{_say("replay.six_losses", lang)}</h3><div class="rows">{lines}</div>'
@@ -88,8 +88,8 @@ def _changeovers(result: ReplayResult, key: str, names: SiteNames, lang: str) ->
 
 
 def _ideals(result: ReplayResult, key: str, names: SiteNames, lang: str) -> str:
-    found = [row for row in ideal_times(result) if row["machine"] == key]
-    if not found:
+    ideals = [row for row in ideal_times(result) if row["machine"] == key]
+    if not ideals:
         return ""
     heads = ("product", "ideal_set", "ideal_shown", "cycles", "alike")
     rows = [
@@ -100,7 +100,7 @@ def _ideals(result: ReplayResult, key: str, names: SiteNames, lang: str) -> str:
             words.number(row["evidence"]["cycles"], lang),
             _evidence(row, lang),
         ]
-        for row in found
+        for row in ideals
     ]
     note = _say("replay.ideals_note", lang)
     return f'<h3>{_say("replay.ideals_learned", lang)}</h3><p class="note">{note}</p>{_table(heads, 1, rows, lang)}'
@@ -113,7 +113,7 @@ def _evidence(row: dict[str, Any], lang: str) -> str:
 
 
 def _table(heads: Sequence[str], left: int, rows: Sequence[Sequence[str]], lang: str) -> str:
-    """The first `left` columns are words, the others numbers. Each cell says its head, for narrow screens."""
+    """The first `left` columns are text, the others numbers. Each cell repeats its heading, for narrow screens."""
     names = [_say(f"replay.{name}", lang) for name in heads]
     css = ["" if index < left else " class=n" for index in range(len(heads))]
     head = "".join(f"<th{kind}>{name}</th>" for kind, name in zip(css, names, strict=True))

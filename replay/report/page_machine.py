@@ -92,22 +92,22 @@ def _waterfall(result: ReplayResult, key: str, formula: str, lang: str) -> str:
     fall = waterfall_of(result, key, formula)
     base, scheduled = max(fall.rows[0].us, 1), max(fall.row("scheduled").us, 1)
     out, level = [], 0
-    for item in fall.rows:
-        total = item.group == ""
-        if not total and not item.us:
+    for row in fall.rows:
+        total = row.group == ""
+        if not total and not row.us:
             continue
-        share = 100 * item.us / base
-        of = "" if item.of == "all_time" or item.key == "all_time" else words.percent(item.us / scheduled, lang)
+        share = 100 * row.us / base
+        of = "" if row.of == "all_time" or row.key == "all_time" else words.percent(row.us / scheduled, lang)
         if total:
-            level, start, length = item.us, 0.0, share
-            css = "s-fully_productive" if item.key == "fully_productive" else "t"
+            level, start, length = row.us, 0.0, share
+            css = "s-fully_productive" if row.key == "fully_productive" else "t"
         else:
-            level -= item.us
-            start, length, css = 100 * level / base, abs(share), f"s-{item.key}"
-            start = start if item.us >= 0 else start - length
+            level -= row.us
+            start, length, css = 100 * level / base, abs(share), f"s-{row.key}"
+            start = start if row.us >= 0 else start - length
         out.append(
-            f'<div class="row {"total" if total else "loss"}"><span>{say("waterfall." + item.key, lang)}</span>'
-            f'{strip(max(start, 0), min(length, 100), css)}<span class="v">{_length(item.us, lang)} '
+            f'<div class="row {"total" if total else "loss"}"><span>{say("waterfall." + row.key, lang)}</span>'
+            f'{strip(max(start, 0), min(length, 100), css)}<span class="v">{_length(row.us, lang)} '
             f"<em>{of}</em></span></div>"
         )
     flags = "".join(f'<p class="flag">{say("flag." + flag, lang)}</p>' for flag in fall.flags)
@@ -123,19 +123,19 @@ def _length(us: int, lang: str) -> str:
 
 
 def _pareto(result: ReplayResult, key: str, names: SiteNames, lang: str) -> str:
-    found = [item for item in pareto_of(result, key).rows if item.us > 0][:_LOSSES_SHOWN]
+    largest = [row for row in pareto_of(result, key).rows if row.us > 0][:_LOSSES_SHOWN]
     title = f"<h3>{say('replay.pareto', lang)}</h3>"
-    if not found:
+    if not largest:
         return f'{title}<p class="note">{say("replay.no_losses", lang)}</p>'
-    longest = found[0].us
+    longest = largest[0].us
     out = []
-    for item in found:
-        kind, reason = item.key
+    for row in largest:
+        kind, reason = row.key
         label = say("waterfall." + kind, lang)
         label += f" – {escape(names.reason(reason))}" if reason else ""
         out.append(
-            f'<div class="row"><span>{label}</span>{strip(0, 100 * item.us / longest, "s-" + kind)}'
-            f'<span class="v">{_length(item.us, lang)} <em>{words.percent(item.share, lang)}</em></span></div>'
+            f'<div class="row"><span>{label}</span>{strip(0, 100 * row.us / longest, "s-" + kind)}'
+            f'<span class="v">{_length(row.us, lang)} <em>{words.percent(row.share, lang)}</em></span></div>'
         )
     note = f'<p class="note">{say("replay.pareto_note", lang)}</p>'
     return f'{title}{note}<div class="rows">{"".join(out)}</div>'
@@ -173,12 +173,12 @@ def _short_day(day: date, lang: str) -> str:
 
 def _trend(result: ReplayResult, key: str, formula: str, lang: str) -> str:
     by: Sequence[str] = ("machine", "day", "shift")
-    mine = _of(rows(result, by, formula), key)
-    if len(mine) > _SHIFT_BARS:
+    machine_rows = _of(rows(result, by, formula), key)
+    if len(machine_rows) > _SHIFT_BARS:
         by = ("machine", "day")
-        mine = _of(rows(result, by, formula), key)
+        machine_rows = _of(rows(result, by, formula), key)
     bars = []
-    for row in mine:
+    for row in machine_rows:
         day = date.fromisoformat(row["day"])
         label = f"{_short_day(day, lang)[-5:]}{' ' + escape(row['shift']) if 'shift' in row else ''}"
         value = row["oee"]
@@ -191,5 +191,5 @@ def _trend(result: ReplayResult, key: str, formula: str, lang: str) -> str:
     return f'<h3>{say(title, lang)}</h3><p class="note">{note}</p>{trend(bars, percents)}'
 
 
-def _of(found: list[dict[str, Any]], machine: str) -> list[dict[str, Any]]:
-    return [row for row in found if "total" not in row and row["machine"] == machine]
+def _of(all_rows: list[dict[str, Any]], machine: str) -> list[dict[str, Any]]:
+    return [row for row in all_rows if "total" not in row and row["machine"] == machine]

@@ -80,10 +80,10 @@ def _kpis(result: ReplayResult, by: Sequence[str], formula: str, names: SiteName
         table.add_column(head, justify="right", no_wrap=True)
     table.caption = " · ".join(f"{key[0].upper()}: {words.say('kpi.' + key, lang)}" for key in shown[1:4])
     total = False
-    found = rows(result, by, formula)
+    kpi_rows = rows(result, by, formula)
     if set(by) == {"machine"}:
-        found = [row for row in found if "total" in row]  # the totals say the same
-    for row in found:
+        kpi_rows = [row for row in kpi_rows if "total" in row]  # the totals say the same
+    for row in kpi_rows:
         if "total" in row and not total:
             table.add_section()
             total = True
@@ -127,9 +127,9 @@ def _losses(result: ReplayResult, names: SiteNames, lang: str) -> Table:
         table.add_column(words.say(f"replay.{name}", lang))
     table.add_column(words.say("replay.time", lang), justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
-    found = losses(result)
-    longest = max((row["ms"] for row in found), default=0) or 1
-    for row in found[:_LOSSES_SHOWN]:
+    largest = losses(result)
+    longest = max((row["ms"] for row in largest), default=0) or 1
+    for row in largest[:_LOSSES_SHOWN]:
         colour = _COLOURS[row["state"]]
         table.add_row(
             escape(names.machine(row["machine"])),
@@ -162,7 +162,7 @@ def _stops(result: ReplayResult, names: SiteNames, lang: str) -> Table:
             escape(names.reason(stop.reason)),
             escape(names.by(stop.by)),
         )
-    every = len(stops) + result.totals.stops_left_out
-    if every > len(longest):
-        table.caption = words.say("replay.stops_shown", lang, shown=len(longest), all=words.number(every, lang))
+    total = len(stops) + result.totals.stops_left_out
+    if total > len(longest):
+        table.caption = words.say("replay.stops_shown", lang, shown=len(longest), all=words.number(total, lang))
     return table

@@ -20,14 +20,14 @@ NewTable = Callable[[str, str], Table]
 
 
 def insights(result: ReplayResult, formula: str, names: SiteNames, lang: str, new: NewTable) -> list[Table]:
-    """The tables that have something to say. new: an empty table with the title of that key."""
-    found = [
+    """The tables that are not empty. new: makes an empty table with the title of that key."""
+    tables = [
         _orders(result, formula, names, lang, new),
         _six(result, formula, lang, new),
         _changeovers(result, names, lang, new),
         _ideals(result, names, lang, new),
     ]
-    return [table for table in found if table.row_count]
+    return [table for table in tables if table.row_count]
 
 
 def _heads(table: Table, lang: str, left: Sequence[str], right: Sequence[str]) -> None:
@@ -56,18 +56,18 @@ def _orders(result: ReplayResult, formula: str, names: SiteNames, lang: str, new
 
 
 def _six(result: ReplayResult, formula: str, lang: str, new: NewTable) -> Table:
-    """Of the whole site; machines apart are in the JSON and on the page."""
+    """The site as a whole; single machines are in the JSON and on the page."""
     table = new("six_losses", lang)
     _heads(table, lang, ("loss", "factor"), ("time", "pieces", "share"))
     rows = [row for row in six_losses(result, formula) if row["machine"] is None]
-    whole = sum(max(row["us"], 0) for row in rows)
-    for row in rows if whole else []:
+    total_us = sum(max(row["us"], 0) for row in rows)
+    for row in rows if total_us else []:
         table.add_row(
             f"{row['number']} {words.say('loss.' + row['loss'], lang)}",
             words.say(f"loss_group.{row['group']}", lang),
             words.duration(row["us"] / 1000, lang),
             words.number(row["pieces"], lang),
-            words.percent(row["us"] / whole, lang, 0),
+            words.percent(row["us"] / total_us, lang, 0),
         )
     return table
 

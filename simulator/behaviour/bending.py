@@ -9,7 +9,7 @@ from simulator.behaviour.segments import Kind, Segment
 
 
 def cut(segment: Segment, at_ns: int) -> Segment:
-    """The segment, ended at `at_ns`; the piece in the machine keeps its remaining work."""
+    """The segment, ended at `at_ns`; the piece in the machine keeps its remaining processing time."""
     if segment.kind != Kind.RUN:
         return replace(segment, end_ns=at_ns)
     count = int(np.searchsorted(segment.done_ns, at_ns, "right"))

@@ -43,10 +43,10 @@ class SimulatedMachine:
         """The segments that touch `[from_ns, until_ns)`, in order, the current one as planned."""
         low = max(bisect_right(self.starts, from_ns) - 1, 0)
         high = bisect_right(self.starts, until_ns - 1)
-        found = self.past[low:high]
+        touched = self.past[low:high]
         if self.current.start_ns < until_ns:
-            found.append(self.current)
-        return found
+            touched.append(self.current)
+        return touched
 
     def index_at(self, t_ns: int) -> int:
         """Index of the segment that contains `t_ns`; the current one comes after all past ones."""

@@ -1,4 +1,4 @@
-"""What a machine does next.
+"""Plans what a machine does next.
 
 The state machine: a *run* lasts until the nearest event is due or a pause of the calendar begins; then comes a *stop*
 of the event's kind, then a run again. A history and a live model make the same draws in the same order.
@@ -6,7 +6,7 @@ of the event's kind, then a run again. A history and a live model make the same 
 The plan keeps to what signals can show:
 * a plain stop's scheduled length keeps 8 s away from the minor-stop limit (a quiet instant may cost 3 of them);
 * a machine known only by its pulses stops when its piece is due, and the pulse comes at once at the restart;
-* nothing restarts less than 15 s before a pause, and a changeover never runs into the night off.
+* nothing restarts less than 15 s before a pause, and a changeover never runs into time outside the schedule.
 """
 
 from dataclasses import replace

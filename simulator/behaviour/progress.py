@@ -11,8 +11,8 @@ from simulator.behaviour.segments import Kind, ProductChange, Segment
 @dataclass(frozen=True)
 class Progress:
     """product: index of the product that is set; cycles, rejects: since the model's start; last_done_ns: last completed
-    cycle; left_ns: work that remains of the piece in the machine, None where there is none; since_change: cycles since
-    the last changeover (a large number before the first).
+    cycle; left_ns: remaining processing time of the piece in the machine, None without one; since_change: cycles since the
+    last changeover (a large number before the first).
     """
 
     last_done_ns: int

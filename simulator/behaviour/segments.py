@@ -28,10 +28,10 @@ class Kind(IntEnum):
 class Segment:
     """One segment `[start_ns, end_ns)`.
 
-    cause: what ends a run (an event, `shift` or `break`); what made a stop.
+    cause: what ends a run (an event or `break`), or what made a stop.
     code: alarm code. idle: a stop of the calendar.
     done_ns, rejects: completions of cycles within it (the end included) and rejected pieces of each.
-    left_ns: work that remains of the piece in the machine at the end; None: it ends with a completion.
+    left_ns: remaining processing time of the piece in the machine at the end; None: it ends with a completion.
     change: (time, product index) at which the PLC gets a new product number.
     cycles_before, rejects_before: cycles and rejected pieces since the model's start.
     """

@@ -14,7 +14,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class OpcUaPlc:
-    """One server on one address; `close` and `open` again keep its address space, as a PLC does when its cable is pulled."""
+    """One server on one address; `close` and `open` keep its address space, like a PLC whose cable is pulled."""
 
     def __init__(self, namespace: str, places: dict[str, OpcUaNode], host: str, port: int) -> None:
         logging.getLogger("asyncua").setLevel(logging.CRITICAL)

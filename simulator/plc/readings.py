@@ -71,18 +71,18 @@ def conditions(machine: SimulatedMachine, from_ns: int, until_ns: int) -> tuple[
     for item in changeovers:
         instants.update(t for t in (item.change_ns, item.first_good_ns) if t is not None and from_ns < t <= until_ns)
     times = sorted(instants)
-    found: list[Condition] = []
+    conditions_at: list[Condition] = []
     index = 0
     recent = _Recent(changeovers, segments[0])
     for t_ns in times:
         while index + 1 < len(segments) and segments[index + 1].start_ns <= t_ns:
             index += 1
-        found.append(recent.condition(segments[index], t_ns))
-    return times, found
+        conditions_at.append(recent.condition(segments[index], t_ns))
+    return times, conditions_at
 
 
 class _Recent:
-    """Goes forward through changeovers; keeps what an offline PLC showed last."""
+    """Steps forward through changeovers; keeps the last segment before a PLC went offline, whose values it still shows."""
 
     def __init__(self, changeovers: Sequence[ProductChange], first: Segment) -> None:
         self._changeovers = changeovers
@@ -106,10 +106,10 @@ def changes(machine: SimulatedMachine, from_ns: int, until_ns: int) -> dict[str,
     """Each tag's value at `from_ns` and its changes up to and with `until_ns`: times and values."""
     spec, plc = machine.spec, PLCS[machine.spec.plc]
     numbers = tuple(product.number for product in spec.products)
-    times, found = conditions(machine, from_ns, until_ns)
+    times, conditions_at = conditions(machine, from_ns, until_ns)
     out: dict[str, tuple[Int64, Values]] = {}
     t_ns = np.array(times, np.int64)
-    shown = [values(spec.plc, condition, numbers) for condition in found]
+    shown = [values(spec.plc, condition, numbers) for condition in conditions_at]
     for tag in shown[0]:
         out[tag] = (t_ns, np.array([row[tag] for row in shown]))
     cycles = cycles_between(machine.segments(from_ns, until_ns + 1), from_ns, until_ns)
@@ -131,10 +131,10 @@ class PlcReading:
 def at(machine: SimulatedMachine, t_ns: int) -> PlcReading:
     """Every tag at `t_ns`, which must not lie before the current segment."""
     segment = machine.current
-    found = changes(machine, segment.start_ns if segment.start_ns <= t_ns else machine.past[-1].start_ns, t_ns)
+    by_tag = changes(machine, segment.start_ns if segment.start_ns <= t_ns else machine.past[-1].start_ns, t_ns)
     tags: dict[str, int | bool] = {}
     since_ns: dict[str, int] = {}
-    for tag, (times, column) in found.items():
+    for tag, (times, column) in by_tag.items():
         value = column[-1]
         tags[tag] = value.item()
         differs = np.flatnonzero(column != value)
@@ -144,15 +144,15 @@ def at(machine: SimulatedMachine, t_ns: int) -> PlcReading:
 
 def offline_spans(machine: SimulatedMachine, from_ns: int, until_ns: int) -> list[tuple[int, int]]:
     """When the PLC was offline: segments that touch `[from_ns, until_ns)`."""
-    found = machine.segments(from_ns, until_ns)
-    return [(item.start_ns, item.end_ns) for item in found if item.kind == Kind.OFFLINE]
+    segments = machine.segments(from_ns, until_ns)
+    return [(segment.start_ns, segment.end_ns) for segment in segments if segment.kind == Kind.OFFLINE]
 
 
 def next_change(machine: SimulatedMachine, t_ns: int) -> int:
     """The first instant after `t_ns` at which the current plan changes a tag."""
     segment = machine.current
     later = segment.done_ns[segment.done_ns > t_ns]
-    found: list[int] = [segment.end_ns, *later[:1].tolist()]
+    instants: list[int] = [segment.end_ns, *later[:1].tolist()]
     if segment.change and segment.change[0] > t_ns:
-        found.append(segment.change[0])
-    return min(found)
+        instants.append(segment.change[0])
+    return min(instants)
