@@ -115,4 +115,5 @@ def _finite(value: float) -> float:
 
 
 def _text(raw: bytes) -> str:
-    return raw.split(b"\0", 1)[0].decode("utf-8", "replace").rstrip()
+    """Without its padding: zeros, spaces, and 0xFF, which erased memory holds and no text contains."""
+    return raw.split(b"\0", 1)[0].rstrip(b"\xff ").decode("utf-8", "replace").rstrip()

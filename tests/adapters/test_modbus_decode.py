@@ -78,6 +78,12 @@ def test_strings():
     assert decoder("string", length=4)(b"\xffAB ", 0) == "\ufffdAB"
 
 
+@pytest.mark.parametrize("padding", [b"\xff\xff\xff\xff", b" \xff\xff\xff", b"\xff\0\xff\xff", b"\xff\xff  "])
+def test_padding_is_no_part_of_a_text(padding):
+    assert decoder("string", length=6)(b"A1" + padding, 0) == "A1"
+    assert decoder("string", length=4)(padding, 0) == ""
+
+
 def test_scaling_keeps_integers_where_it_can():
     counted = decoder_of(ModbusTag.model_validate({"holding": 0, "scale": 10, "offset": 3}))(b"\x00\x05", 0)
     assert counted == 53

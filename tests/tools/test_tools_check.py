@@ -95,8 +95,10 @@ def test_each_bad_tag_has_its_own_reason(tmp_path):
 def test_a_device_that_cannot_be_read(tmp_path, settings, code):
     with modbus(**settings) as server:
         report, status = checked(tmp_path, site(server.port, {"n": {"holding": 10}}))
+        shown = run("check", tmp_path / "site.yaml", "--for", "100ms")
     assert status == 1
     assert faults(report, "plc.n") == [code]
+    assert say(f"fault.{code}", "en", code=settings.get("code", "")) in shown.stdout
 
 
 @pytest.mark.parametrize(

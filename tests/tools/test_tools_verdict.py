@@ -17,7 +17,7 @@ from tools.check.count import parse_hand_count
 from tools.check.machine_now import compute, longer_than, window
 from tools.check.uses import Counting, Use, static_faults, uses
 from tools.check.verdict import DeviceObservation, RunningMachine, TagDescription, tag_report, with_still_counter
-from tools.faults import causes, sentence, where_to_look
+from tools.faults import causes, full_text, sentence, where_to_look
 from words.catalogue import catalogue
 
 S = 1_000_000_000
@@ -65,6 +65,7 @@ def codes(device, use=UNUSED, facts=FACTS):
         ([327680], Use(), []),
         (["12"], counting(), ["text_counter"]),
         (["recipe A"], Use(), []),
+        (["recipe \ufffd"], Use(), ["unreadable_text"]),
         ([50, 49, 48, 47], counting(bits=None, max_per_s=1.0), ["counter_odd"]),
         ([10, 30, 50, 70], counting(), ["faster_than_ideal"]),
         ([10, 11, 12, 13, 14], counting(fastest_per_s=None), []),
@@ -114,6 +115,12 @@ def test_every_fault_can_be_told_in_both_languages():
             assert all(result), code
 
 
+BY_EXCEPTION = {
+    0: "wrong_length", 1: "illegal_function", 2: "illegal_address", 3: "illegal_value", 4: "device_failure",
+    5: "device_busy", 6: "device_busy", 8: "device_failure", 10: "gateway_no_path", 11: "gateway_no_answer", 99: "device_failure",
+}  # fmt: skip
+
+
 def caused(error, cause):
     error.__cause__ = cause
     return error
@@ -128,7 +135,11 @@ def caused(error, cause):
         (caused(NotConnected("x"), OSError("Multiple exceptions: [Errno 111] a, [Errno 111] b")), "connection_failed"),
         (caused(NotConnected("x: [Errno 111] a"), OSError("Multiple exceptions")), "port_closed"),
         (caused(NotConnected("x: junk"), InvalidFrame("junk")), "not_modbus"),
-        (caused(NotConnected("x"), ExceptionResponse(11, "no answer")), "gateway_no_answer"),
+        *(
+            (caused(NotConnected("x"), ExceptionResponse(exception, "no")), code)
+            for exception, code in BY_EXCEPTION.items()
+        ),
+        *((ExceptionResponse(exception, "no"), code) for exception, code in BY_EXCEPTION.items()),
         (ExceptionResponse(2, "holding 1"), "illegal_address"),
         (TimeoutError(), "unit_silent"),
         (NotConnected("opc.tcp://h: it accepts connections but does not answer"), "opcua_silent"),
@@ -152,7 +163,10 @@ def caused(error, cause):
 )
 def test_why_a_device_cannot_be_read(error, code):
     explain = kind("opcua" if "opc.tcp://" in str(error) else "modbus_rtu").explain
-    assert connection_fault(error, explain).code == code
+    fault = connection_fault(error, explain)
+    assert fault.code == code
+    for lang in ("vi", "en"):  # every placeholder is filled by the path that a fault really takes
+        assert "{" not in full_text(fault, lang)
 
 
 SITE = """

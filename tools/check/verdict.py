@@ -17,6 +17,8 @@ TINY: Final = 1e-30
 HUGE: Final = 1e30
 """A float beyond these is no measurement, but two integers or a float in another byte order."""
 WORD: Final = 65536
+UNREADABLE: Final = "\ufffd"
+"""What stands in a text for bytes that are no character."""
 FAR_OFF_S: Final = 60.0
 STILL_CYCLES: Final = 3
 
@@ -134,7 +136,8 @@ def tag_report(device: DeviceObservation, tag: str, facts: TagDescription, use: 
 
 def _implausible(value: Any, good: Sequence[Row], facts: TagDescription, use: Use) -> list[Fault]:
     if isinstance(value, str):
-        return [Fault("text_counter")] if use.counts else []
+        unreadable = [Fault("unreadable_text", "warn", {"value": value})] if UNREADABLE in value else []
+        return [Fault("text_counter")] if use.counts else unreadable
     if isinstance(value, float) and value != 0 and not TINY < abs(value) < HUGE:
         return [Fault("odd_float", values={"value": f"{value:.3g}"})]
     if not facts.word_order or isinstance(value, bool | float):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from adapters.faults import Fault
@@ -39,10 +40,10 @@ def fault_of(error: Exception) -> Fault | None:
     """Why a device or line cannot be read; None where the operating system's error says it."""
     text, cause = str(error), error.__cause__
     if isinstance(error, ExceptionResponse):
-        return Fault(_EXCEPTION.get(error.code, "device_failure"), values={"code": str(error.code)}, detail=text)
+        return replace(refusal(error.code), detail=text)
     code = next((code for pattern, code in _TEXT if re.search(pattern, text)), "")
     if not code and isinstance(cause, ExceptionResponse):
-        code = _EXCEPTION.get(cause.code, "device_failure")
+        return replace(refusal(cause.code), detail=text)
     if not code and isinstance(cause, InvalidFrame):
         code = "not_modbus"
     return Fault(code, detail=text) if code else None
