@@ -1,4 +1,4 @@
-"""An address space that can be walked, as `nhip browse` shows it: what a kind with browsable servers offers. Pure."""
+"""Browsing the address space of a server, for `nhip browse`: what a kind with browsable servers offers. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from pathlib import PurePath
 from typing import Any, Protocol
 
 Login = tuple[str, str]
-"""User and password, where they are in no file."""
+"""User and password, where no file holds them."""
 
 
 @dataclass(frozen=True)
 class Walk:
-    """node: where to begin, "" at the top; depth: levels below it; most: nodes after which to stop."""
+    """How far to walk. node: where to begin, "" for the top; depth: levels below it; most: nodes after which to stop."""
 
     node: str = ""
     depth: int = 6
@@ -38,7 +38,7 @@ class BrowsedNode:
 
     @property
     def name(self) -> str:
-        """Its own name."""
+        """The last part of its path."""
         return self.path[-1]
 
     @property
@@ -49,7 +49,7 @@ class BrowsedNode:
 
 @dataclass(frozen=True)
 class Browsed:
-    """nodes in the order of the tree; cut: there was more than the walk was allowed to see."""
+    """The result of a walk. nodes: in the order of the tree; cut: there were more nodes than the walk allowed."""
 
     nodes: Sequence[BrowsedNode]
     cut: bool
@@ -69,8 +69,8 @@ class Browser(Protocol):
     ) -> Browsed:
         """The nodes of the server at `url`.
 
-        settings: of the site file, as they were typed; files: folder for files that they do not place;
-        on_progress: told how many nodes were seen. Raises `NotConnected`, `DeviceMisconfigured`, and pydantic's
+        settings: keys of the site file, as they were typed; files: folder for certificates that they do not place;
+        on_progress: called with the number of nodes seen so far. Raises `NotConnected`, `DeviceMisconfigured`, and pydantic's
         `ValidationError` where the site file would refuse the settings.
         """
         ...

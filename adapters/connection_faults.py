@@ -1,5 +1,5 @@
-"""Why a device cannot be reached, as a fault of the message catalogue: what its kind knows, else what the operating
-system said.
+"""Why a device cannot be reached, as a fault of the message catalogue: by its kind's explanation, else by the operating
+system's error.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ _ERRNO: Final[Mapping[int, str]] = {
 
 
 def connection_fault(error: Exception, explain: Callable[[Exception], Fault | None]) -> Fault:
-    """The fault behind an error that an adapter raised. explain: of its kind, see `contract.DeviceKind`."""
+    """The fault behind an error that an adapter raised. explain: that of its kind, see `contract.DeviceKind`."""
     explained = explain(error)
     if explained is not None:
         return explained
@@ -49,6 +49,6 @@ def _code(error: Exception) -> str:
 
 
 def _errno_in(text: str) -> int:
-    """Asyncio joins several attempts into one error that keeps their texts and loses their numbers."""
+    """The first errno in a text: asyncio joins several attempts into one error that keeps only their texts."""
     match = re.search(r"\[Errno (\d+)\]", text)
     return int(match[1]) if match else 0

@@ -2,10 +2,10 @@
 
 A kind is one folder, `adapters/<kind>/`, with a `kind.py` that holds `KIND`, a `DeviceKind`. Nothing outside the folder
 names the kind: `config.devices.kinds` finds the folder, the site file may then say `kind: <kind>`, and every command
-asks the face. `tests/adapters/test_adapter_contract.py` runs what is written here against each kind that is found.
+asks the face. `tests/adapters/test_adapter_contract.py` checks each kind against what is written here.
 
 `kind.py` is imported by every command, at the center too, so it imports pydantic, `config` and this package's contracts
-only. The protocol's library is imported within the functions of the face, when a device is opened or asked.
+only. The protocol's library is imported within the functions of the face, when a device is opened.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -23,10 +23,10 @@ NowNs = Callable[[], int]
 
 
 class NotConnected(Exception):
-    """The device or the line cannot be reached, which may pass. The supervisor connects again.
+    """The device or the line cannot be reached at the moment. The supervisor connects again.
 
     gentle: the peer never answered on this connection, or closed it before it did. Another master may own its only
-    socket, so the supervisor waits long before it tries again.
+    socket, so the supervisor waits longer before it tries again.
     """
 
     def __init__(self, message: str, *, gentle: bool = False) -> None:
@@ -37,7 +37,7 @@ class NotConnected(Exception):
 class DeviceMisconfigured(Exception):
     """Only a change of the site file can help; the supervisor does not try again.
 
-    elsewhere: something done at the device can help (trusting our certificate), so the supervisor tries again, slowly.
+    elsewhere: a change at the device can help too (trusting our certificate), so the supervisor tries again, slowly.
     """
 
     def __init__(self, message: str, *, elsewhere: bool = False) -> None:
@@ -46,8 +46,9 @@ class DeviceMisconfigured(Exception):
 
 
 class Row(NamedTuple):
-    """One value of one tag. t_ns: gateway time from which it holds [ns UTC]; value is meaningless where the quality
-    is BAD or GAP; source_ns: the device's own time, if it gave one [ns UTC]."""
+    """One value of one tag. t_ns: gateway time from which it holds [ns UTC]; value: meaningless where the
+    quality is BAD or GAP; source_ns: the device's own time, if it gave one [ns UTC].
+    """
 
     tag: str
     t_ns: int
@@ -57,23 +58,23 @@ class Row(NamedTuple):
 
 
 def rows_at(t_ns: int, changes: Iterable[tuple[str, Any, Quality]]) -> list[Row]:
-    """Rows of one time. Bypasses `Row.__new__`, which halves the cost: a gateway makes ten thousand rows a second."""
+    """Rows that share one time. Bypasses `Row.__new__`, which halves the cost: a gateway makes ten thousand rows a second."""
     new = tuple.__new__
     return [new(Row, (tag, t_ns, value, quality, None)) for tag, value, quality in changes]
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one `read()` brought.
+    """The result of one `read()`.
 
-    t_ns: gateway time at which `confirmed` was confirmed [ns UTC], taken when the answer had arrived.
+    t_ns: gateway time at which `confirmed` was confirmed [ns UTC], taken when the response had arrived.
     rows: changes, oldest first for each tag. A tag's first value after `connect()` is always a row;
       an equal value later need not be.
-    confirmed: tags (without the device's name) whose last row still held at t_ns. A tag that was not asked
-      this time, or whose answer was missing, is simply absent.
-    clock_off_ns: gateway time minus the device's own clock [ns], where it tells one.
+    confirmed: tags (without the device's name) whose last row still held at t_ns. A tag that was not read
+      this time, or whose response was missing, is absent.
+    clock_off_ns: gateway time minus the device's own clock [ns]; None where the device has no readable clock.
 
-    Rows are plain Python: at a few values a call NumPy costs more than it saves, so the pipeline gathers
+    Rows are plain Python: at a few values a call NumPy costs more than it saves, so the pipeline collects
     readings and makes columns of many of them at once.
     """
 
@@ -87,7 +88,7 @@ class Adapter(Protocol):
     """One device's connection, made by `DeviceKind.open_devices` without side effects.
 
     Order of calls: `connect()` until it returns; then `read()` again and again; after `NotConnected`
-    `close()` and `connect()` again; at the end `close()`. One task calls; calls never overlap.
+    `close()` and `connect()` again; at the end `close()`. Calls come from one task and never overlap.
 
     The adapter never retries, never sleeps except as its protocol demands between frames, never logs and
     never starts tasks that outlive `close()`: one supervisor does all of that, the same for every protocol.
@@ -98,16 +99,18 @@ class Adapter(Protocol):
 
         Raises `NotConnected`, whose message names the peer, if the peer does not answer: `gentle` if it accepts
         connections and stays silent, not `gentle` if nobody is there. Raises `DeviceMisconfigured` if it can never
-        work (a bad address, a refused certificate, an unknown security policy)."""
+        work (a bad address, a refused certificate, an unknown security policy).
+        """
         ...
 
     async def read(self) -> Reading:
-        """Asks for whatever is due, or hands over what a subscription brought since the last call.
+        """Reads the tags that are due, or returns what a subscription has received since the last call.
 
         The supervisor calls it once a period (`period_s`). A tag that the device refuses is a row of quality
         BAD, and the others are still read. Raises `NotConnected` when the device as a whole is gone, and before
-        `connect()` has returned. (A protocol whose connection says nothing of the device may notice only here that
-        it stays silent: `gentle` then.)"""
+        `connect()` has returned. (A protocol whose connection says nothing about the device may notice only here that
+        it stays silent: `gentle` then.)
+        """
         ...
 
     async def close(self) -> None:
@@ -129,33 +132,32 @@ def no_code(error: Exception) -> None:  # a kind that explains nothing
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceKind(Generic[D]):
-    """The face of a kind. What has a default may be left out.
+    """The face of a kind: everything that commands and the agent ask of it. Fields with a default are optional.
 
     name: the folder's name, and what `kind` is in the site file.
     model: the device in the site file: a `DeviceModel` with `kind: Literal[name]`, which also answers what the
-      configuration asks: periods, where the device and its tags are (`place`, `address`), its line and what devices
-      on it must agree on, warnings, and the files that it keeps (`file_settings`, `with_files`).
-    tag: one of its tags: a `TagModel`, which also says how it counts.
+      configuration needs: periods, where the device and its tags are (`place`, `address`), its line and the settings
+      that devices on it must share, warnings, and the files that it keeps (`file_settings`, `with_files`).
+    tag: one of its tags: a `TagModel`, which also gives the width of a counter.
     example: settings of a device at a port of 127.0.0.1 that gives up within a second or so, as the site file holds
       them, without `kind` and `every`, and free of warnings; a serial device at a path that names host and port.
     open_devices: an adapter for each device, by name and in the order given; nothing is connected yet, so no event loop
-      is needed. Devices of one line share it. The second argument tells gateway time.
-    rank: its place where messages list kinds, the commonest first; equal ones by name.
+      is needed. Devices of one line share it. The second argument returns gateway time.
+    rank: its position where messages list kinds, the commonest first; kinds of equal rank by name.
     over_network: False on a serial line, where there is no peer that accepts and stays silent.
     explain: what the kind knows about an error that its adapters raised, as a fault of the message catalogue; None
       for any other error: those of the operating system are explained for all kinds.
-    diagnose: asks again for tags that were bad (device to tags), each on its own, so that the device's own answer is
-      heard; by device and tag, what was wrong. All devices are on one line, or it is one device. Never raises for
-      a device that is gone: that is a fault of its tags.
-    round_trip_s: how long one read of all tags takes of a device that is not polled (`DeviceModel.is_polled`) [s]; None
+    diagnose: reads tags that were bad (device to tags) again, each on its own, to get the device's own response; returns
+      by device and tag what was wrong. All devices are on one line, or it is one device. Never raises for a device
+      that is gone: that is a fault of its tags.
+    round_trip_s: how long one read of all tags takes, for a device that is not polled (`DeviceModel.is_polled`) [s]; None
       if it cannot be read.
-    plan: what `nhip plan` says of devices on one line, or of one device: at least one row. The second argument: how
-      long a device takes to answer [s].
-    port: the TCP port on which such devices usually listen: `nhip scan network` names the kind for it.
-    next_command: with which command a technician looks into a device that listens at a host and port.
-    typed: the settings that `nhip init` writes for a place as people type it (with `tags` a complete device), None if
-      the text is not of this kind. No text may be of two kinds, so a new one begins with a scheme of its own,
-      `mykind://`.
+    plan: what `nhip plan` shows for devices on one line, or for one device: at least one row. The second argument: how
+      long a device takes to respond [s].
+    port: the TCP port on which such devices usually listen: `nhip scan network` names the kind by it.
+    next_command: the command with which a technician inspects a device that listens at a host and port.
+    typed: parses a place as people type it for `nhip init` into settings (with `tags` a complete device); None if the
+      text is not of this kind. No text may be of two kinds, so a new kind begins with a scheme of its own, `mykind://`.
     typed_example: such a text.
     tags_message: `init.several.<tags_message>` of the message catalogue asks for the tags of such a device.
     browser: for servers whose address space can be walked (`nhip browse`).

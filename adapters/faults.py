@@ -1,7 +1,7 @@
 """What is wrong with a device or a tag, as codes of the message catalogue. Pure.
 
-`fault.<code>` says what was seen, `fault.<code>.causes` what usually causes it, the likeliest first, and
-`fault.<code>.look` what to look at in the cabinet.
+`fault.<code>` describes the symptom, `fault.<code>.causes` its usual causes, the likeliest first, and
+`fault.<code>.look` what to check in the cabinet.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ Severity = Literal["fail", "warn"]
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing wrong. values: for the placeholders of its sentences; detail: what the peer or the adapter said."""
+    """One fault. values: for the placeholders of its texts; detail: the error text of the peer or the adapter."""
 
     code: str
     severity: Severity = "fail"
@@ -21,5 +21,5 @@ class Fault:
     detail: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """The same as plain data."""
+        """The fault as JSON."""
         return {"code": self.code, "severity": self.severity, "values": dict(self.values), "detail": self.detail}

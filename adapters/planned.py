@@ -1,4 +1,4 @@
-"""What devices will be asked, as `nhip plan` shows it. Pure."""
+"""The requests that devices will get, for `nhip plan`. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,14 +7,14 @@ from typing import Any, Final
 from config.devices.device import DeviceModel
 
 TIGHT: Final = 0.7
-"""From this share on a line has no room for retries and late rounds."""
+"""From this share of its time on, a line has no room for retries and late rounds [1]."""
 
 
 @dataclass(frozen=True)
 class PlannedRequest:
     """One request to a device on a line that devices share.
 
-    start, count: addresses from 0; tags: what it brings; cost_s: how long it keeps the line busy [s].
+    start, count: addresses from 0; tags: what it reads; cost_s: how long it keeps the line busy [s].
     """
 
     device: str
@@ -38,7 +38,7 @@ class PlannedRequest:
 
 @dataclass(frozen=True)
 class ExceededRate:
-    """A device that is to be asked more often than it allows."""
+    """A device that would get more requests a second than its site file allows [1/s]."""
 
     device: str
     wanted_per_s: float
@@ -49,8 +49,9 @@ class ExceededRate:
 class LinePlan:
     """What one line or socket will carry.
 
-    speed: as people say it, "" on a network, "?" behind a converter; cycle_s: every request once [s]; share: of the
-    line's time that the requests take at their periods [1], above 1 more than there is.
+    speed: as people write it (`9600 8E1`), "" on a network, "?" behind a converter; cycle_s: every request once [s];
+    share: of the line's time that the requests take at their periods [1], above 1 the line cannot keep them; hurried:
+    devices that would get more requests than they allow.
     """
 
     name: str
@@ -63,7 +64,7 @@ class LinePlan:
 
     @property
     def verdict(self) -> str:
-        """slow: it cannot keep the periods; tight: it has no room to spare; else ok."""
+        """slow: it cannot keep the periods; tight: it has no reserve; else ok."""
         if self.share > 1 or self.hurried:
             return "slow"
         return "tight" if self.share > TIGHT else "ok"
@@ -82,8 +83,8 @@ class LinePlan:
 class ServerPlan:
     """A device with a connection of its own.
 
-    mode: `subscribe` or `poll`; every_s: publishing interval or shortest polling period [s]; requests: to poll
-    everything once; protocol: the title of the table that shows it.
+    mode: `subscribe` or `poll`; nodes: its tags; every_s: publishing interval or shortest polling period [s]; requests:
+    needed to poll everything once; protocol: the title of the table that shows it.
     """
 
     device: str
@@ -100,7 +101,7 @@ class ServerPlan:
 
 
 def polled_tag_by_tag(devices: Mapping[str, DeviceModel], answer_s: float) -> Sequence[ServerPlan]:  # noqa: ARG001
-    """The plan of devices that are asked for one tag at a time: what a kind that says nothing else does."""
+    """The plan of devices whose tags are read one at a time: the default for a kind without a plan of its own."""
     return [
         ServerPlan(name, device.place, "poll", len(device.tags), min(map(device.period_s, device.tags)),
                    len(device.tags), device.kind)

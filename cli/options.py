@@ -1,4 +1,4 @@
-"""Options of many commands: `--lang`, `--json`, durations (`90s`, `1h30min`) and ranges of numbers (`1-10,255`).
+"""Options shared by many commands: `--lang`, `--json`, durations (`90s`, `1h30min`) and ranges of numbers (`1-10,255`).
 
 Imported at the start of every command, so it loads click and the list of languages only.
 """
@@ -30,7 +30,7 @@ class Duration(click.ParamType[float]):
 
 
 class NumberRanges(click.ParamType[tuple[int, ...]]):
-    """Numbers and ranges within 0 and `most`: `1-10,255`."""
+    """Numbers and ranges from 0 to `most`: `1-10,255`."""
 
     name = "numbers"
 
@@ -45,7 +45,7 @@ class NumberRanges(click.ParamType[tuple[int, ...]]):
         for part in value.split(","):
             match = re.fullmatch(r"\s*(\d{1,5})(?:\s*-\s*(\d{1,5}))?\s*", part)
             if match is None or not int(match[1]) <= int(match[2] or match[1]) <= self._most:
-                self.fail(f"{part!r} is no range within 0-{self._most}; write for example 1-10 or 1,5,9", param, ctx)
+                self.fail(f"{part!r} is not a range within 0-{self._most}; write for example 1-10 or 1,5,9", param, ctx)
             out += range(int(match[1]), int(match[2] or match[1]) + 1)
         return tuple(dict.fromkeys(out))
 

@@ -1,4 +1,4 @@
-"""Stopping in order on SIGTERM and SIGINT."""
+"""Orderly shutdown on SIGTERM and SIGINT."""
 
 import asyncio
 import signal
@@ -11,7 +11,8 @@ STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 def run_until_signal(
     service: Callable[[asyncio.Event], Coroutine[Any, Any, None]], *, second_signal_kills: bool = False
 ) -> None:
-    """Runs `service` in an event loop of its own; its event is set by SIGTERM or SIGINT, and it then returns by itself.
+    """Runs `service` in an event loop of its own; SIGTERM or SIGINT sets the event that it is given, on which
+    it must return.
 
     second_signal_kills: the same signal once more ends the process at once, instead of being ignored.
     """

@@ -23,7 +23,7 @@ def account(site: str, gateway: str, serial: int = 1) -> str:
 
 
 def gateway_rules(site: str, gateway: str, serial: int = 1) -> str:
-    """The lines of a gateway in Mosquitto's `acl_file`."""
+    """The rules of a gateway in Mosquitto's `acl_file`."""
     lines = [f"user {account(site, gateway, serial)}"]
     lines += [f"topic write {topic(site, gateway, _kind(kind))}" for kind in FROM_GATEWAY]
     lines += [f"topic read {topic(site, gateway, _kind(kind))}" for kind in FROM_CENTER]
@@ -31,7 +31,7 @@ def gateway_rules(site: str, gateway: str, serial: int = 1) -> str:
 
 
 def center_rules(user: str = CENTER) -> str:
-    """The lines of the center in Mosquitto's `acl_file`."""
+    """The rules of the center in Mosquitto's `acl_file`."""
     lines = [f"user {user}"]
     lines += [f"topic read {subscription(_kind(kind))}" for kind in FROM_GATEWAY]
     lines += [f"topic write {subscription(_kind(kind))}" for kind in FROM_CENTER]

@@ -23,8 +23,8 @@ class _Strict(BaseModel):
 
 
 class _Lenient(BaseModel):
-    """What is only displayed: an older center ignores fields that a newer gateway adds. What is counted is strict, and
-    stays in quarantine until the center understands it.
+    """For messages that are only displayed: an older center ignores fields that a newer gateway adds. What is counted is
+    strict: a body with unknown fields stays in quarantine until the center is upgraded.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -148,20 +148,20 @@ def read_facts_body(body: Any) -> tuple[Facts, Losses, list[Stop]]:
             )
             facts = make_table(Facts, list(keys), sums, np.array(table.n, np.int64))
         if checked.losses:
-            lost = checked.losses
-            sums = _sums(lost, LOSS_COLUMNS)
+            loss_table = checked.losses
+            sums = _sums(loss_table, LOSS_COLUMNS)
             loss_keys = zip(
-                lost.machine,
-                (minute * MINUTE_NS for minute in lost.minute),
-                (int(CLASS_BY_WORD[word]) for word in lost.calendar),
-                lost.date,
-                lost.shift,
-                lost.product,
-                (int(STATE_BY_WORD[word]) for word in lost.state),
-                lost.reason,
+                loss_table.machine,
+                (minute * MINUTE_NS for minute in loss_table.minute),
+                (int(CLASS_BY_WORD[word]) for word in loss_table.calendar),
+                loss_table.date,
+                loss_table.shift,
+                loss_table.product,
+                (int(STATE_BY_WORD[word]) for word in loss_table.state),
+                loss_table.reason,
                 strict=True,
             )
-            losses = make_table(Losses, list(loss_keys), sums, np.array(lost.n, np.int64))
+            losses = make_table(Losses, list(loss_keys), sums, np.array(loss_table.n, np.int64))
         stops = [Stop(**(row.model_dump() | {"state": STATE_BY_WORD[row.state]})) for row in checked.stops]
     except ValidationError as error:
         first = error.errors()[0]
@@ -192,10 +192,10 @@ class Live(_Lenient):
 
 
 class Clock(_Lenient):
-    """A gateway's clock. by: who vouches for it (nobody, hardware, person, center, ntp); error_s: gateway time minus the
-    latest evidence of any of these; wall_error_s: the system's clock minus gateway time [s]; moves: how often gateway time
-    was corrected at once, last_move_s: by how much; wall_steps: how often somebody set the system's clock;
-    held_since_ns: since when rows wait for a trusted clock [ns, as the gateway guesses]; held_rows: how many.
+    """A gateway's clock. by: the source that it is trusted by (nobody, hardware, person, center, ntp); error_s: gateway time
+    minus the latest evidence of any source [s]; wall_error_s: the system's clock minus gateway time [s]; moves: how often
+    gateway time was stepped, last_move_s: by how much the last time [s]; wall_steps: how often the system's clock was set;
+    held_since_ns: since when rows wait for a trusted clock [ns, the gateway's estimate]; held_rows: how many.
     """
 
     by: str
@@ -304,8 +304,8 @@ class SiteBody(_Strict):
     config_hash: str
     valid_from_ns: int
     made_ns: int = 0
-    """When it was written, where that is later than when it became valid: it replaces all that were made before it and
-    are valid from then on."""
+    """When it was written [ns UTC], where that is later than when it became valid: it replaces all bodies written before
+    it that are valid from `valid_from_ns` or later; 0 otherwise."""
     name: dict[str, str]
     timezone: str
     formula: str = "nakajima"
@@ -320,7 +320,7 @@ class SiteBody(_Strict):
 
 
 class Dropped(_Strict):
-    """Content of an envelope that replaces others, evicted for lack of disk space."""
+    """Content of an envelope that lists others (ranges of seqs) that will never be sent. why: the reason, for people."""
 
     dropped: list[tuple[int, int]]
     why: str

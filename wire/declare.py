@@ -3,7 +3,7 @@
 Retained on `nhip/v1/<site>/<gateway>/declare`. It holds every declaration whose outcome has not yet come back in this
 gateway's `status`; it is published again whenever that changes, and being retained it also reaches each new connection.
 The gateway echoes the outcomes of exactly the declarations in the latest message, so neither side keeps a list that
-grows. Ids are unique for ever, so receiving one twice has no effect; `no` numbers a gateway's declarations at the
+grows. Ids are never reused, so receiving one twice has no effect; `no` numbers a gateway's declarations at the
 center, for people.
 """
 
@@ -15,7 +15,7 @@ from oee.model.declarations import Declaration
 from oee.model.declarations import Field as DeclaredField
 
 MOST: Final = 100
-"""Declarations of one message, oldest first; the rest follow when these are echoed."""
+"""Declarations in one message, oldest first; the others follow when these are echoed."""
 
 
 class _Strict(BaseModel):
@@ -43,7 +43,7 @@ class DeclaredRow(_Strict):
 
 
 class Declare(_Strict):
-    """The whole message."""
+    """The message. at_ns: when it was written [ns UTC]."""
 
     at_ns: int
     declarations: list[DeclaredRow] = Field(max_length=MOST)
@@ -55,5 +55,5 @@ def encode_declare(message: Declare) -> bytes:
 
 
 def decode_declare(data: bytes) -> Declare:
-    """The message in these bytes. Raises pydantic's `ValidationError` (a `ValueError`) if it is none."""
+    """The message in these bytes. Raises pydantic's `ValidationError` (a `ValueError`) if it is not valid."""
     return Declare.model_validate_json(data)

@@ -12,7 +12,7 @@ Layout, 48 bytes of header and then the body:
     28      20    digest, the first 20 bytes of SHA-256 over bytes 0-27 and the body
 
 The header is never compressed, so any sound envelope can be receipted whatever
-its content. (stream, seq) is unique for ever: the same pair with another digest is
+its content. (stream, seq) is never reused: the same pair with another digest is
 a conflict, not a repetition.
 """
 
@@ -33,12 +33,12 @@ _COMPRESS_FROM_BYTES: Final = 200
 
 
 class Unsound(ValueError):
-    """The bytes are no valid envelope, or its content is invalid; the message says why."""
+    """The bytes are not a valid envelope, or its content is invalid; the message says why."""
 
 
 @dataclass(frozen=True)
 class Envelope:
-    """A sealed envelope. stream: 16 hex digits; body: as on the wire, maybe compressed."""
+    """A sealed envelope. stream: 16 hex digits; body: as on the wire, possibly compressed."""
 
     stream: str
     seq: int
@@ -88,7 +88,7 @@ def open_envelope(data: bytes) -> Envelope:
 def decode_content(envelope: Envelope) -> Any:
     """The JSON inside.
 
-    Raises `Unsound` if the codec is unknown, the body does not decompress or is no JSON.
+    Raises `Unsound` if the codec is unknown, the body does not decompress or is not JSON.
     """
     body = envelope.body
     if envelope.codec == 1:
@@ -104,4 +104,4 @@ def decode_content(envelope: Envelope) -> Any:
     try:
         return json.loads(body)
     except ValueError as error:
-        raise Unsound(f"body is no JSON: {error}") from error
+        raise Unsound(f"body is not JSON: {error}") from error

@@ -1,4 +1,4 @@
-"""The law of delivery: which sequence numbers of a stream are settled. Pure.
+"""Which sequence numbers of a stream are settled: the basis of delivery. Pure.
 
 A stream numbers its envelopes from 1 without gaps. An envelope is settled when it needs no further sending: it was
 stored, durably quarantined, discarded by policy, or given up by its gateway. Outbox, receipt and ledger hold the
@@ -8,7 +8,7 @@ settled seqs in the same shape:
     all settled      resend    settled    resend    settled
 
 `beyond` is ascending and disjoint, and no two ranges touch each other or the mark, so that equal sets are equal
-values. Settling is a union of sets: neither order nor repetition of messages can spoil it.
+values. Settling is a union of sets, so the order and repetition of messages do not matter.
 """
 
 import json
@@ -29,7 +29,7 @@ Range = tuple[int, int]
 
 @dataclass(frozen=True)
 class Marks:
-    """Settled seqs. mark: all up to it, 0 for none; beyond: ranges above it. Build other than normalised values with
+    """Settled seqs. mark: all up to it, 0 for none; beyond: ranges above it. For ranges that may not be normalised use
     `settle(Marks(mark), ranges)`.
     """
 

@@ -1,6 +1,6 @@
-"""`live` and `status` on the wire: JSON, compressed with zlib where that is worth it. Pure.
+"""`live` and `status` on the wire: JSON, compressed with zlib from 200 bytes on. Pure.
 
-JSON begins with a brace and zlib's data never does, so no other marker is needed.
+JSON begins with a brace and zlib data never does, so no flag is needed.
 """
 
 import zlib

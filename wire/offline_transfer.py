@@ -1,10 +1,10 @@
 """Envelopes in a file, for a site without a connection to its center: a USB stick instead of a broker. Pure.
 
-One JSON object a line, so that a damaged stick costs lines, not the file:
+One JSON object a line, so that a damaged stick costs single lines, not the whole file:
 
     head       {"format": "nhip-envelopes", "version": 1, "about": ..., "site", "gateway", "written"}
     envelopes  {"kind": "facts", "data": ...}      data: Base64 of the sealed bytes of wire.envelope, header included
-    end        {"envelopes": how many, "digest": ...}      digest: SHA-256 (hex) of all lines before
+    end        {"envelopes": number, "digest": ...}      digest: SHA-256 (hex) of all lines before
 
 Every envelope carries its own digest, so each line is valid by itself; the end only shows whether any are missing. The
 site and gateway of the head replace the topic, so a file is only as trustworthy as the person who brings it.
@@ -29,7 +29,9 @@ _ABOUT: Final = (
 
 
 class NotTransferFile(ValueError):
-    """The file is no such transfer; the message says why. code: `foreign`, `newer` or `no_id`; value: what was found."""
+    """The file is not an offline transfer; the message says why. code: `foreign`, `newer` or `no_id`; value: what the
+    file holds instead.
+    """
 
     def __init__(self, code: str, value: str, text: str) -> None:
         super().__init__(text)
@@ -38,7 +40,7 @@ class NotTransferFile(ValueError):
 
 @dataclass(frozen=True)
 class TransferHead:
-    """Whose envelopes they are."""
+    """Whose envelopes the file holds. written: when (ISO 8601, UTC)."""
 
     site: str
     gateway: str
@@ -55,7 +57,7 @@ class TransferItem:
 
 @dataclass(frozen=True)
 class TransferEnd:
-    """complete: every line before it is there and unchanged."""
+    """The last line. envelopes: the lines before it; complete: none of them is missing or changed."""
 
     envelopes: int
     complete: bool
@@ -91,30 +93,31 @@ def pack_item(item: TransferItem) -> bytes:
 
 def read_head(line: bytes) -> TransferHead:
     """The first line. Raises `NotTransferFile`."""
-    found = _object(line)
-    if found.get("format") != FORMAT:
+    body = _object(line)
+    if body.get("format") != FORMAT:
         raise NotTransferFile("foreign", "", "this file does not begin like one that `nhip outbox --export` writes")
-    if found.get("version") != VERSION:
-        version = str(found.get("version"))[:80]
+    if body.get("version") != VERSION:
+        version = str(body.get("version"))[:80]
         raise NotTransferFile("newer", version, f"version {version}; this program reads {VERSION}: install a newer one")
-    head = TransferHead(*(str(found.get(name, "")) for name in ("site", "gateway", "written")))
+    head = TransferHead(*(str(body.get(name, "")) for name in ("site", "gateway", "written")))
     for what, text in (("site", head.site), ("gateway", head.gateway)):
         if not ID.fullmatch(text):
             raise NotTransferFile("no_id", text[:80], f"{what} {text[:80]!r} is no id")
     return head
 
 
-def unpack(first: bytes, rest: Iterable[bytes]) -> Iterator[TransferItem | DamagedLine | TransferEnd]:
-    """What follows the head, line by line. first: the head's line. Without an `TransferEnd` the file was cut off."""
+def unpack(first: bytes, lines: Iterable[bytes]) -> Iterator[TransferItem | DamagedLine | TransferEnd]:
+    """What follows the head, line by line. first: the line of the head; lines: those after it. Without a
+    `TransferEnd` at the end the file was cut off."""
     digest = hashlib.sha256(first)
-    for number, line in enumerate(rest, 2):
-        found = _object(line)
-        if "digest" in found:
+    for number, line in enumerate(lines, 2):
+        body = _object(line)
+        if "digest" in body:
             count = number - 2
-            yield TransferEnd(count, found["digest"] == digest.hexdigest() and found.get("envelopes") == count)
+            yield TransferEnd(count, body["digest"] == digest.hexdigest() and body.get("envelopes") == count)
             return
         digest.update(line)
-        yield _item(found, number)
+        yield _item(body, number)
 
 
 def read_item(line: bytes, number: int) -> TransferItem | DamagedLine:
@@ -122,22 +125,22 @@ def read_item(line: bytes, number: int) -> TransferItem | DamagedLine:
     return _item(_object(line), number)
 
 
-def _item(found: dict[str, Any], number: int) -> TransferItem | DamagedLine:
-    kind = found.get("kind")
+def _item(body: dict[str, Any], number: int) -> TransferItem | DamagedLine:
+    kind = body.get("kind")
     if kind not in ENVELOPED:
         return DamagedLine(number, f"no kind of envelope: {str(kind)[:40]!r}")
     try:
-        return TransferItem(kind, base64.b64decode(found.get("data", ""), validate=True))
+        return TransferItem(kind, base64.b64decode(body.get("data", ""), validate=True))
     except (binascii.Error, TypeError, ValueError) as error:
         return DamagedLine(number, str(error))
 
 
 def _object(line: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(line)
+        body = json.loads(line)
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return body if isinstance(body, dict) else {}
 
 
 def _line(body: dict[str, Any]) -> bytes:

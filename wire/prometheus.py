@@ -29,7 +29,7 @@ def counter(name: str, about: str, value: float) -> Metric:
 
 
 def gauge(name: str, about: str, value: float | None) -> Metric:
-    """A number that goes up and down, without labels; None is left out."""
+    """A number that goes up and down, without labels; None: no sample."""
     return GaugeMetricFamily(name, about, value)
 
 

@@ -83,5 +83,5 @@ def encode_receipt(receipt: Receipt) -> bytes:
 
 
 def decode_receipt(data: bytes) -> Receipt:
-    """The receipt in these bytes. Raises pydantic's `ValidationError` (a `ValueError`) if it is none."""
+    """The receipt in these bytes. Raises pydantic's `ValidationError` (a `ValueError`) if it is not valid."""
     return _RECEIPT.validate_json(data)

@@ -1,7 +1,7 @@
 """MQTT topic names: `nhip/v1/<site>/<gateway>/<kind>`.
 
 Site and gateway in the topic decide whose data a message is: the broker's access
-rules bind them to the gateway's account, which nothing in a body could.
+rules bind them to the gateway's account; nothing in a body could do that.
 """
 
 import re
@@ -29,7 +29,7 @@ def topic(site: str, gateway: str, kind: Kind) -> str:
 
 
 def parse(name: str) -> Topic | None:
-    """The topic's parts, or None if the name is no topic of Nhịp."""
+    """The topic's parts, or None if the name is not a topic of Nhịp."""
     parts = name.split("/")
     if len(parts) != 5 or parts[:2] != ["nhip", "v1"] or parts[4] not in (*FROM_GATEWAY, *FROM_CENTER):
         return None

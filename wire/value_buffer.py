@@ -13,8 +13,8 @@ _NO_VALUE: Final = int(Quality.BAD)
 class ValueBuffer:
     """Rows in order of arrival, 21 bytes each.
 
-    tags: names, `device.tag`, sorted. place: each row's tag, counted in `tags`; t_us: its time [us UTC], strictly
-    increasing within a tag; number: NaN where there is none; quality; text: by row, where the value is one.
+    tags: names, `device.tag`, sorted. place: each row's tag, as an index into `tags`; t_us: its time [us UTC], strictly
+    increasing within a tag; number: NaN where there is none; quality: `Quality`; text: by row, where the value is a text.
     """
 
     __slots__ = ("number", "place", "quality", "t_us", "tags", "text")
@@ -39,5 +39,5 @@ class ValueBuffer:
         self.quality.append(quality)
 
     def shift(self, by_us: int) -> None:
-        """Moves all times by so much [us]."""
+        """Adds `by_us` to all times [us]."""
         self.t_us = array("q", [t_us + by_us for t_us in self.t_us])

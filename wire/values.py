@@ -37,6 +37,7 @@ MOST_MICROSECONDS: Final = 7_258_118_400_000_000  # the year 2200
 _DECIMALS: Final = 6
 _SINGLE_DECIMALS: Final = 9
 _EXACT: Final = 2.0**51
+"""Scaled numbers below this are exact integers as doubles, and so are their distances."""
 _NO_VALUE: Final = int(Quality.BAD)
 
 Int32 = NDArray[np.int32]
@@ -80,11 +81,13 @@ def values_bodies(rows: ValueBuffer, most_rows: int = MOST_ROWS) -> Iterator[dic
     place, t_us, number, quality = map(np.array, (rows.place, rows.t_us, rows.number, rows.quality))
     order = np.argsort(place, kind="stable")
     for first in range(0, len(order), most_rows):
-        part = order[first : first + most_rows]
+        chunk = order[first : first + most_rows]
         texts = (
-            {at: _text(rows.text[row]) for at, row in enumerate(part.tolist()) if row in rows.text} if rows.text else {}
+            {at: _text(rows.text[row]) for at, row in enumerate(chunk.tolist()) if row in rows.text}
+            if rows.text
+            else {}
         )
-        yield _body(rows.tags, place[part], t_us[part], number[part], quality[part], texts)
+        yield _body(rows.tags, place[chunk], t_us[chunk], number[chunk], quality[chunk], texts)
 
 
 def _body(
@@ -95,16 +98,16 @@ def _body(
     quality: NDArray[np.uint8],
     texts: Mapping[int, str],
 ) -> dict[str, Any]:
-    """place: each row's tag, rising."""
+    """The content of one envelope. place: each row's tag as an index into `tags`, ascending; texts: by row."""
     starts = np.flatnonzero(np.diff(place, prepend=-1))
     counts = np.diff(starts, append=len(place))
     quality[~np.isfinite(number) & (quality < _NO_VALUE) & ~_marked(texts, len(quality))] = Quality.BAD
-    axis, at = np.unique(t_us, return_inverse=True)
+    axis, points = np.unique(t_us, return_inverse=True)
     body = {
-        "tags": _by_device([tags[one] for one in place[starts].tolist()]),
+        "tags": _by_device([tags[index] for index in place[starts].tolist()]),
         "rows": counts.tolist(),
         "t": np.diff(axis, prepend=0).tolist(),
-        "at": _distances(at.astype(np.int64), starts).tolist(),
+        "at": _distances(points.astype(np.int64), starts).tolist(),
         **_numbers(number, starts, counts),
     }
     if quality.any():
@@ -143,7 +146,7 @@ def _distances(column: Int64, starts: Int64) -> Int64:
     return out
 
 
-@np.errstate(over="ignore")  # a number near the greatest double is no whole number of thousandths
+@np.errstate(over="ignore")  # numbers near the largest double overflow when scaled; they are sent as they are
 def _numbers(number: Float64, starts: Int64, counts: Int64) -> dict[str, Any]:
     filled = _filled(number, starts)
     decimals, single = _forms(filled, starts, counts)
@@ -159,42 +162,42 @@ def _numbers(number: Float64, starts: Int64, counts: Int64) -> dict[str, Any]:
 
 
 def _filled(number: Float64, starts: Int64) -> Float64:
-    """The numbers, where there is none that of the row before: a distance of nothing."""
-    there = np.isfinite(number)
-    if there.all():
+    """The numbers; a row without one repeats the tag's row before it, so that its distance is 0."""
+    finite = np.isfinite(number)
+    if finite.all():
         return number
-    begins = np.zeros(len(number), np.bool_)
-    begins[starts] = True
-    last = np.maximum.accumulate(np.where(there | begins, np.arange(len(number)), 0))
-    return np.where(there[last], number[last], 0.0)
+    is_first = np.zeros(len(number), np.bool_)
+    is_first[starts] = True
+    source_row = np.maximum.accumulate(np.where(finite | is_first, np.arange(len(number)), 0))
+    return np.where(finite[source_row], number[source_row], 0.0)
 
 
 def _forms(filled: Float64, starts: Int64, counts: Int64) -> tuple[Int64, NDArray[np.bool_]]:
-    """Each tag's decimals and whether its numbers are single-precision floats."""
+    """Each tag's number of decimals (-1: sent as they are), and whether its numbers are single-precision floats."""
     needed = _decimals(filled, _DECIMALS, single=False)
     decimals = np.maximum.reduceat(needed, starts)
     single = np.zeros(len(starts), np.bool_)
-    many = np.repeat(decimals > _DECIMALS, counts)
-    if many.any():
+    is_long = np.repeat(decimals > _DECIMALS, counts)
+    if is_long.any():
         exact = filled.astype(np.float32) == filled
         single = (decimals > _DECIMALS) & np.logical_and.reduceat(exact, starts)
-        needed[many] = _decimals(filled[many], _SINGLE_DECIMALS, single=True)
+        needed[is_long] = _decimals(filled[is_long], _SINGLE_DECIMALS, single=True)
         decimals = np.where(single, np.maximum.reduceat(needed, starts), decimals)
     limit = np.where(single, _SINGLE_DECIMALS, _DECIMALS)
     return np.where(decimals > limit, -1, decimals), single
 
 
 def _decimals(numbers: Float64, most: int, *, single: bool) -> Int64:
-    """The fewest decimals with which each number is exact; most + 1 where they are not enough."""
+    """The fewest decimals with which each number is exact; most + 1 where `most` decimals are not enough."""
     out = np.full(len(numbers), most + 1, np.int64)
-    left = np.arange(len(numbers))
+    remaining = np.arange(len(numbers))
     for decimals in range(most + 1):
-        scale, part = 10.0**decimals, numbers[left]
-        fits = np.abs(part) * scale < _EXACT
-        fits &= _unscaled(np.rint(np.where(fits, part * scale, 0.0)), scale, single) == part
-        out[left[fits]] = decimals
-        left = left[~fits]
-        if not len(left):
+        scale, values = 10.0**decimals, numbers[remaining]
+        fits = np.abs(values) * scale < _EXACT
+        fits &= _unscaled(np.rint(np.where(fits, values * scale, 0.0)), scale, single) == values
+        out[remaining[fits]] = decimals
+        remaining = remaining[~fits]
+        if not len(remaining):
             break
     return out
 
@@ -257,15 +260,15 @@ def _values(body: _Body) -> Values:
     names = [f"{device}.{tag}" for device, tags in body.tags for tag in tags]
     counts = np.array(body.rows, np.int64)
     total = int(counts.sum())
-    for name, length, wanted in (
+    for name, length, needed in (
         ("rows", len(counts), len(names)),
         ("decimals", len(body.decimals), len(names)),
         ("single", len(body.single) or len(names), len(names)),
         ("at", len(body.at), total),
         ("v", len(body.v), total),
     ):
-        if length != wanted:
-            raise Unsound(f"column {name} has {length} entries, {wanted} are needed")
+        if length != needed:
+            raise Unsound(f"column {name} has {length} entries, {needed} are needed")
     if len(set(names)) != len(names) or not all(body.rows) or not all(map(_Quality.get, body.quality.are)):
         raise Unsound("a tag twice, a tag without rows, or an unknown quality")
     if not total:
@@ -293,9 +296,9 @@ def _read_times(body: _Body, starts: Int64) -> Int64:
     if at.min() < 0:
         raise Unsound("column at points before the first time")
     t_us = axis[at]
-    later = np.diff(t_us) > 0
-    later[starts[1:] - 1] = True
-    if not later.all() or t_us.min() < 0 or t_us.max() > MOST_MICROSECONDS:
+    increases = np.diff(t_us) > 0
+    increases[starts[1:] - 1] = True
+    if not increases.all() or t_us.min() < 0 or t_us.max() > MOST_MICROSECONDS:
         raise Unsound("times do not increase within a tag, or lie outside 1970 to 2200")
     return t_us * 1000
 
@@ -305,19 +308,19 @@ def _read_numbers(body: _Body, starts: Int64, counts: Int64) -> Float64:
     if decimals.min() < -1 or decimals.max() > _SINGLE_DECIMALS:
         raise Unsound(f"decimals from {decimals.min()} to {decimals.max()}")
     raw = np.repeat(decimals < 0, counts)
-    as_they_are = np.array(body.v, np.float64)
+    unscaled = np.array(body.v, np.float64)
     whole = np.array([0 if skip else item for item, skip in zip(body.v, raw.tolist(), strict=True)], np.int64)
     scaled = _unscaled(
         _summed(whole, starts).astype(np.float64),
         np.repeat(10.0 ** np.maximum(decimals, 0), counts),
         np.repeat(single, counts),
     )
-    return np.where(raw, as_they_are, scaled)
+    return np.where(raw, unscaled, scaled)
 
 
 def _summed(distances: Int64, starts: Int64) -> Int64:
-    """The column of which these are each tag's first row and the distances after it."""
-    out: Int64 = np.cumsum(distances)
-    before = np.concatenate([[0], out])[starts]
-    out -= np.repeat(before, np.diff(np.append(starts, len(out))))
-    return out
+    """The inverse of `_distances`: the column from each tag's first row and the distances after it."""
+    column: Int64 = np.cumsum(distances)
+    offsets = np.concatenate([[0], column])[starts]
+    column -= np.repeat(offsets, np.diff(np.append(starts, len(column))))
+    return column

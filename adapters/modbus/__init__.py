@@ -1,1 +1,1 @@
-"""Modbus: what TCP and serial lines share. Planning, frames, decoding and the life of a line."""
+"""Modbus: what TCP and serial lines share. Request planning, frames, decoding, and sharing a line."""

@@ -1,4 +1,4 @@
-"""A whole response at once: the values of all tags of one request, decoded in a few calls into C.
+"""Decodes a whole response at once: the values of all tags of one request, in a few calls into C.
 
 A gateway that reads ten thousand tags a second cannot afford a Python call for each. The bytes of all tags are picked
 from the response in the order ABCD (overlapping tags repeat bytes), and one `struct` unpacks them; bits are picked in
@@ -32,10 +32,10 @@ def block_of(request: Request, decoders: Mapping[str, Decoder | None]) -> BlockL
     tags = request.tags
     if request.table in BIT_TABLES:
         return BlockLayout(tags, (None,) * len(tags), _bits([place.start - request.start for place in request.places]))
-    chosen = [(decoder, 2 * (place.start - request.start)) for place in request.places
+    decoders_at = [(decoder, 2 * (place.start - request.start)) for place in request.places
               if (decoder := decoders[place.tag]) is not None]  # fmt: skip
-    meanings = tuple(decoder.meaning for decoder, _ in chosen)
-    return BlockLayout(tags, meanings, _registers(chosen, 2 * request.count))
+    meanings = tuple(decoder.meaning for decoder, _ in decoders_at)
+    return BlockLayout(tags, meanings, _registers(decoders_at, 2 * request.count))
 
 
 def value_of(meaning: Meaning | None, raw: Any) -> Value | None:
@@ -53,9 +53,9 @@ def _bits(at: Sequence[int]) -> Callable[[bytes], Raw]:
     return lambda data: [data[byte] & mask != 0 for byte, mask in places]
 
 
-def _registers(chosen: Sequence[tuple[Decoder, int]], size: int) -> Callable[[bytes], Raw]:
-    unpack = struct.Struct(">" + "".join(decoder.code for decoder, _ in chosen)).unpack
-    order = [at + index for decoder, at in chosen for index in decoder.order]
+def _registers(decoders_at: Sequence[tuple[Decoder, int]], size: int) -> Callable[[bytes], Raw]:
+    unpack = struct.Struct(">" + "".join(decoder.code for decoder, _ in decoders_at)).unpack
+    order = [at + index for decoder, at in decoders_at for index in decoder.order]
     if order == list(range(size)):  # side by side and in the standard's order
         return unpack
     pick = itemgetter(*order)

@@ -1,12 +1,12 @@
-"""Bytes of a Modbus response to values.
+"""Decodes bytes of a Modbus response into values.
 
 Order names the bytes of a value as they arrive, A being the most significant: ABCD is what the standard means,
 CDAB has its registers swapped, BADC the bytes within each register, DCBA both. For four registers the same
 rules hold: CDAB reverses the registers, DCBA all bytes.
 
-A whole response costs two calls into C whatever its tags are (`block`): its bytes are put into the order ABCD, and one
-`struct` unpacks them. So a decoder is data, not a function: which bytes in which order, which code of `struct`, and how
-the result becomes the value where it is not the value itself.
+A whole response costs two calls into C whatever its tags are (`adapters.modbus.block`): its bytes are put into the order ABCD, and one
+`struct` unpacks them. So a decoder is data, not a function: which bytes in which order, which `struct` code, and, where
+needed, how the unpacked result becomes the value.
 """
 
 import math
@@ -20,7 +20,7 @@ from adapters.modbus.model import REGISTERS, ByteOrder, ModbusTag, ModbusType
 
 Value = int | float | bool | str
 Meaning = Callable[[Any], Value]
-"""From what `struct` returned to the value. ValueError: it is no value of that type."""
+"""Turns what `struct` unpacked into the value. ValueError: the bytes are not a value of that type."""
 
 _CODES = {
     "uint16": "H", "int16": "h", "float16": "e", "uint32": "I", "int32": "i", "float32": "f",
@@ -31,7 +31,9 @@ FLOATS = frozenset({"float16", "float32", "float64"})
 
 @dataclass(frozen=True, slots=True)
 class Decoder:
-    """code: of `struct`, big endian; order: which byte of the value's registers comes first, second ... in ABCD."""
+    """code: of `struct`, big endian; order: the index of each byte within the value's registers, in the order ABCD;
+    meaning: None where the unpacked result is the value.
+    """
 
     code: str
     order: tuple[int, ...]
@@ -40,7 +42,7 @@ class Decoder:
     def __call__(self, data: bytes, at: int) -> Value:
         """The value whose registers begin at byte `at` of a response.
 
-        ValueError: the bytes are no value of that type (a digit of a BCD above 9, a float that is no number).
+        ValueError: the bytes are not a value of that type (a BCD digit above 9, a float that is NaN or infinite).
         """
         (raw,) = struct.unpack(f">{self.code}", bytes(data[at + index] for index in self.order))
         value: Value = raw if self.meaning is None else self.meaning(raw)

@@ -1,4 +1,4 @@
-"""What the faces of both Modbus kinds share. The modules that do it are imported when it is asked for."""
+"""What the faces of both Modbus kinds share. Imports are lazy."""
 
 from collections.abc import Mapping, Sequence
 from typing import TypeVar

@@ -1,8 +1,8 @@
 """Which requests read which tags: neighbours share one, within what the device allows.
 
 A request covers the span from its first tag to the end of its last, gaps included. Two neighbours share it if
-they are of one table and one period, the gap between them is small and free of `never_read`, and the whole stays
-within the limit. Where a device refused a merged request, a *hole* remembers the cut: `(table, address)` says
+they are of one table and one period, the gap between them is small and free of `never_read`, and the request stays
+within the limit. Where a device refused a merged request, a *hole* records the cut: `(table, address)` says
 that no request may hold both a tag that starts below the address and one that starts at it or above.
 """
 
@@ -17,7 +17,7 @@ BITS_PER_REGISTER = 16
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where one tag lies and how often it is wanted. count: coils or registers."""
+    """Where one tag lies and how often it is read. count: coils or registers."""
 
     tag: str
     table: Table
@@ -45,7 +45,7 @@ class RequestLimits:
 class Request:
     """One request to the device: `count` addresses of `table` from `start`, every `period_s`, for these tags.
 
-    tags: those that it brings, by address.
+    tags: those that it reads, by address.
     """
 
     table: Table
@@ -67,7 +67,7 @@ class Request:
 def plan(places: Iterable[Place], limits: RequestLimits, holes: frozenset[Hole] = frozenset()) -> tuple[Request, ...]:
     """The fewest requests that a sweep from low to high addresses finds; every place lies in exactly one.
 
-    ValueError if a place alone is beyond the limits or within `never_read`.
+    ValueError if a single place exceeds the limits or lies within `never_read`.
     """
     requests: list[Request] = []
     open_places: list[Place] = []
@@ -135,7 +135,7 @@ def _gap_before(request: Request, start: int) -> int:
 
 
 def _fits(current: list[Place], place: Place, limits: RequestLimits, holes: frozenset[Hole]) -> bool:
-    first, end = current[0], max(item.end for item in current)
+    first, end = current[0], max(other.end for other in current)
     if place.table != first.table or place.period_s != first.period_s:
         return False
     scale = BITS_PER_REGISTER if place.table in BIT_TABLES else 1

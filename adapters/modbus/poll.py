@@ -1,4 +1,4 @@
-"""Which request a Modbus device gets next, and which values its responses changed. Pure: a state machine told the time.
+"""Which request a Modbus device gets next, and which values its responses changed. Pure: a state machine that is given the time.
 
 Every request has a time from which it is due again. Four things can happen to it:
 
@@ -34,7 +34,7 @@ from adapters.modbus.plan import Hole, Place, Request, RequestLimits, plan, wher
 from oee.model.states import Quality
 
 REFUSED_RETRY_S = 60.0
-"""When a refused tag is requested again [s]: often enough for somebody at the cabinet, too rare to disturb."""
+"""When a refused tag is requested again [s]: often enough for somebody at the cabinet, too rarely to disturb."""
 SILENT_RETRY_S = 10.0
 """When a request that was silent, or refused for a reason that tends to pass, is repeated [s]."""
 MOST_SILENCES = 3
@@ -66,7 +66,7 @@ class Poll:
 
     @property
     def requests(self) -> tuple[Request, ...]:
-        """The present requests."""
+        """The requests as planned now."""
         return tuple(self._blocks)
 
     def restart(self) -> None:
@@ -78,7 +78,7 @@ class Poll:
         self.refused_tags.clear()
 
     def next_due(self, now_s: float, *, answered: bool) -> Request | None:
-        """The next request of a round that began at `now_s`; answered: something was answered in this round."""
+        """The next request of a round that began at `now_s`; None at its end. answered: a request of this round was answered."""
         suspects = []
         for request, due_s in self._due_s.items():
             if due_s > now_s:
@@ -91,7 +91,7 @@ class Poll:
         return next((request for request in suspects if self._silences[request] < MOST_SILENCES), None)
 
     def answered(self, request: Request, data: bytes, now_s: float) -> list[Change]:
-        """The values in an answer that differ from what was reported last."""
+        """The values in a response that differ from what was reported last."""
         self._due_again(request, now_s)
         self._silences.pop(request, None)
         before = self._answers.get(request)
@@ -110,7 +110,7 @@ class Poll:
         return changes
 
     def refused(self, request: Request, code: int, now_s: float) -> list[Change]:
-        """The device reported no; what that makes BAD. Halves of a request that was cut are due at once."""
+        """The device refused the request: the tags that become BAD. Halves of a request that was split are due at once."""
         if code in {BUSY, ACKNOWLEDGE}:
             self.missed(request, now_s)
             return []

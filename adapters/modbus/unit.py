@@ -1,4 +1,4 @@
-"""One Modbus unit as an adapter: the same polling rounds over a socket and over a serial line."""
+"""One Modbus unit as an adapter, over a socket or a serial line: each `read()` is a polling round."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,7 +20,7 @@ class Unit:
 
     def __init__(self, device: ModbusDevice, bus: Bus, now_ns: Callable[[], int], pause_s: float = 0.0) -> None:
         self._bus, self._now_ns, self._pause_s = bus, now_ns, pause_s
-        self._unit, self._timeout_s, self._rest_s = device.unit, device.timeout, device.pause_between_requests
+        self._unit, self._timeout_s, self._request_pause_s = device.unit, device.timeout, device.pause_between_requests
         self._interval_s = 1 / device.max_requests_per_s if device.max_requests_per_s else 0.0
         self._not_before_s = float("-inf")
         decoders = {name: decoder_of(tag) for name, tag in device.tags.items()}
@@ -78,7 +78,7 @@ class Unit:
         try:
             return await self._bus.ask(self._unit, request, self._timeout_s)
         finally:
-            self._not_before_s = max(clock() + self._rest_s, sent_s + self._interval_s)
+            self._not_before_s = max(clock() + self._request_pause_s, sent_s + self._interval_s)
 
     def _silence(self) -> NotConnected:
         return self._bus.silence(self._unit, self._timeout_s)

@@ -15,8 +15,8 @@ def open_device(device: ModbusRtuDevice, now_ns: NowNs) -> Adapter:
 
 def open_devices(devices: Mapping[str, ModbusRtuDevice], now_ns: NowNs) -> dict[str, Adapter]:
     """Several units by name; those with the same port share its line."""
-    sharing: dict[str, list[ModbusRtuDevice]] = {}
+    by_line: dict[str, list[ModbusRtuDevice]] = {}
     for device in devices.values():
-        sharing.setdefault(device.line, []).append(device)
-    lines = {line: serial_bus(group) for line, group in sharing.items()}
+        by_line.setdefault(device.line, []).append(device)
+    lines = {line: serial_bus(group) for line, group in by_line.items()}
     return {name: Unit(device, lines[device.line], now_ns) for name, device in devices.items()}

@@ -1,4 +1,4 @@
-"""Modbus TCP, and serial frames through a converter on the network: devices that are polled, a few blocks each period.
+"""Modbus TCP, and RTU frames through a converter on the network: polled devices, a few blocks of registers each period.
 
 Functions 1 to 4 only.
 """
@@ -18,10 +18,10 @@ def open_device(device: ModbusTcpDevice, now_ns: NowNs) -> Adapter:
 
 def open_devices(devices: Mapping[str, ModbusTcpDevice], now_ns: NowNs) -> dict[str, Adapter]:
     """Several devices by name; those with the same host and port share one socket."""
-    sharing: dict[str, list[ModbusTcpDevice]] = {}
+    by_line: dict[str, list[ModbusTcpDevice]] = {}
     for device in devices.values():
-        sharing.setdefault(device.line, []).append(device)
-    buses = {line: network_bus(group) for line, group in sharing.items()}
+        by_line.setdefault(device.line, []).append(device)
+    buses = {line: network_bus(group) for line, group in by_line.items()}
     return {
         name: Unit(device, buses[device.line], now_ns, device.pause_after_connect) for name, device in devices.items()
     }

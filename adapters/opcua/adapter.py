@@ -1,7 +1,7 @@
 """OPC UA: subscribed by default, or polled. One session, no method calls, nothing is ever written.
 
-A subscription that has died looks exactly like an idle machine, so three things are watched: a heartbeat node that
-changes by itself, the server's keep-alives, and once a minute a read of every node beside the subscription.
+A subscription that has died looks exactly like an idle machine, so three things are checked: a heartbeat node that
+changes by itself, the server's keep-alives, and once a minute a read of every node besides the subscription.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from config.devices.device import SHORTEST_STALE_AFTER_S
 RECHECK_S = 60.0
 """How often refused nodes are requested again, and subscribed values compared with read ones [s]."""
 SESSION_MS = 60_000
-"""How long a server keeps the session of a gateway that lost power: few PLCs allow more than ten sessions [ms]."""
+"""How long a server keeps the session of a gateway that lost power [ms]; short, since few PLCs allow more than ten."""
 
 
 def open_device(device: OpcUaDevice, now_ns: Callable[[], int]) -> Adapter:
@@ -45,7 +45,7 @@ def open_devices(devices: Mapping[str, OpcUaDevice], now_ns: Callable[[], int]) 
 
 
 class OpcUa:
-    """One session. See `contract.Adapter`."""
+    """One session with a server. See `contract.Adapter`."""
 
     def __init__(self, device: OpcUaDevice, now_ns: Callable[[], int]) -> None:
         self._device, self._now_ns = device, now_ns
@@ -56,7 +56,7 @@ class OpcUa:
         self._refused: set[str] = set()
         self._limits = ServerLimits(device.max_nodes_per_request, device.max_nodes_per_request)
         self._subscriptions: SessionSubscriptions | None = None
-        self._beyond: set[str] = set()
+        self._polled_tags: set[str] = set()
         self._heartbeat: ua.NodeId | None = None
         self._clock_off_ns: int | None = None
         self._recheck_s = 0.0
@@ -79,7 +79,7 @@ class OpcUa:
                 await secure(client, device)
                 await client.connect()
                 self._changes = ChangedValues(self._now_ns)
-                self._nodes, self._refused, self._beyond, self._due_s = {}, set(), set(), {}
+                self._nodes, self._refused, self._polled_tags, self._due_s = {}, set(), set(), {}
                 self._subscriptions, self._clock_off_ns = None, None
                 self._recheck_s = asyncio.get_running_loop().time() + RECHECK_S
                 self._limits = await limits_of(client, device.max_nodes_per_request)
@@ -134,7 +134,7 @@ class OpcUa:
 
     async def _subscribe(self, subscriptions: SessionSubscriptions, names: Sequence[str]) -> None:
         result = await subscriptions.add({name: self._nodes[name] for name in names if name in self._nodes})
-        self._beyond |= result.beyond
+        self._polled_tags |= result.beyond
         self._refused = (self._refused | set(names)) - result.watched - result.beyond
 
     async def _collected(self, client: Client, subscriptions: SessionSubscriptions) -> Reading:
@@ -150,11 +150,11 @@ class OpcUa:
             for handle, data, at_ns in subscriptions.take()
             for row in self._changes.rows(names[handle], data, at_ns)
         ]
-        polled = self._due(self._beyond, now_s)
+        polled = self._due(self._polled_tags, now_s)
         rows += await self._read_nodes(client, polled)
         if now_s >= self._recheck_s:
             self._recheck_s = now_s + RECHECK_S
-            # A value that no notification brought becomes a row, so that no tag stays outdated.
+            # A change that no notification reported becomes a row, so that no tag stays outdated.
             watched = {name: node for name, node in self._nodes.items() if name not in self._refused}
             rows += await self._read_nodes(client, watched)
             if self._refused:
@@ -164,7 +164,7 @@ class OpcUa:
         t_ns = max(subscriptions.last_contact_ns, self._changes.confirmed_until_ns)
         rows += self._changes.bad_rows((name for name in self._device.tags if name in self._refused), t_ns)
         self._changes.confirmed_until_ns = t_ns
-        confirmed = tuple(name for name in self._changes.tags if name not in self._beyond or name in polled)
+        confirmed = tuple(name for name in self._changes.tags if name not in self._polled_tags or name in polled)
         return Reading(t_ns, rows, confirmed, subscriptions.clock_off_ns())
 
     async def _polled(self, client: Client) -> Reading:
@@ -195,11 +195,13 @@ class OpcUa:
         return due
 
     async def _read_nodes(self, client: Client, nodes: Mapping[str, ua.NodeId]) -> list[Row]:
-        """Reads nodes; rows of the values that changed."""
+        """Reads nodes; returns rows of the values that changed."""
 
-        async def ask(part: Sequence[ua.NodeId]) -> list[ua.DataValue]:
-            found: list[ua.DataValue] = await client.uaclient.session.read_attributes(list(part), AttributeIds.Value)
-            return found
+        async def ask(batch: Sequence[ua.NodeId]) -> list[ua.DataValue]:
+            values_read: list[ua.DataValue] = await client.uaclient.session.read_attributes(
+                list(batch), AttributeIds.Value
+            )
+            return values_read
 
         values = await in_batches(list(nodes.values()), self._limits, "reads", ask)
         return [row for name, data in zip(nodes, values, strict=True) for row in self._changes.rows(name, data)]

@@ -1,4 +1,4 @@
-"""Values of one session as rows: only what changed, dated by the device's clock on the gateway's."""
+"""Values of one session as rows: only changes, with the device's time converted to the gateway's clock."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -11,7 +11,7 @@ from oee.model.states import Quality
 
 
 class ChangedValues:
-    """Made anew for each connection: a tag's first value is always a row."""
+    """The values of one connection. A new connection needs a new one, since a tag's first value is always a row."""
 
     def __init__(self, now_ns: Callable[[], int]) -> None:
         self._now_ns = now_ns
@@ -19,7 +19,7 @@ class ChangedValues:
         self._last: dict[str, tuple[Any, Quality]] = {}
         self._row_ns: dict[str, int] = {}
         self.confirmed_until_ns = now_ns()
-        """Up to when values were confirmed: no row may be dated before [ns UTC]."""
+        """Until when values are confirmed: no row may be dated earlier [ns UTC]."""
 
     @property
     def tags(self) -> Iterable[str]:

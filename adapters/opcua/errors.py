@@ -1,4 +1,4 @@
-"""Errors of asyncua as errors of the adapter contract: passing, to be retried gently, or a matter of configuration."""
+"""Errors of asyncua as errors of the adapter contract: temporary, to be retried gently, or a matter of configuration."""
 
 from asyncua.ua.status_codes import StatusCodes
 from asyncua.ua.uaerrors import UaError, UaStatusCodeError

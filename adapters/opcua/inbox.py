@@ -15,7 +15,7 @@ Notification = tuple[int, ua.DataValue, int]
 class Inbox:
     """Notifications since they were last taken, and when the server was last heard of.
 
-    items: monitored items of the subscription; lost: why it has ended, ""; heartbeat: the latest value of the heartbeat
+    items: monitored items of the subscription; lost: why it has ended, "" if it has not; heartbeat: the latest value of the heartbeat
     node, and when it was received [ns UTC].
     """
 
@@ -29,7 +29,7 @@ class Inbox:
     notifications: list[Notification] = field(default_factory=list)
 
     def mark_alive(self, now_s: float, now_ns: int) -> None:
-        """The server has sent something."""
+        """Notes that the server has sent something."""
         self.last_contact_s, self.last_contact_ns = now_s, now_ns
 
     def received(self, result: ua.PublishResult, now_s: float, now_ns: int) -> None:

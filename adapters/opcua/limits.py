@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 @dataclass
 class ServerLimits:
-    """reads, items: in one request; items_in_all: of one subscription, 0 where the server names no limit."""
+    """reads, items: nodes and monitored items in one request; items_in_all: in one subscription, 0 for no stated limit."""
 
     reads: int
     items: int
@@ -31,10 +31,10 @@ async def limits_of(client: Client, most: int) -> ServerLimits:
     """The limits that the server states, but at most `most` nodes in one request."""
     nodes = [ua.NodeId.from_string(f"i={number}") for number in _ASKED]
     try:
-        found = await client.uaclient.session.read_attributes(nodes, AttributeIds.Value)
+        values = await client.uaclient.session.read_attributes(nodes, AttributeIds.Value)
     except UaStatusCodeError:  # even three nodes are too many for it
         return ServerLimits(1, min(most, 1))
-    reads, items, in_all = (_number(data) for data in found)
+    reads, items, in_all = (_number(data) for data in values)
     return ServerLimits(min(most, reads or most), min(most, items or most), in_all)
 
 
@@ -43,22 +43,22 @@ async def in_batches(
 ) -> list[T]:
     """Calls `ask` with batches of as many as `limits` allows for `kind` (`reads` or `items`).
 
-    A server that finds even that too much is asked for half from then on.
+    A batch that the server still refuses as too large is halved, and the limit with it.
     """
-    found: list[T] = []
-    while len(found) < len(wanted):
+    results: list[T] = []
+    while len(results) < len(wanted):
         most = getattr(limits, kind)
-        part = wanted[len(found) : len(found) + most]
+        batch = wanted[len(results) : len(results) + most]
         try:
-            found += await ask(part)
+            results += await ask(batch)
         except BadTooManyOperations:
-            if len(part) == 1:
+            if len(batch) == 1:
                 raise
-            setattr(limits, kind, len(part) // 2)
-    return found
+            setattr(limits, kind, len(batch) // 2)
+    return results
 
 
 def _number(data: ua.DataValue) -> int:
-    """0 where the server has no such node, or means no limit."""
+    """The limit in a value; 0 where the server has no such node or states no limit."""
     value = data.Value.Value if data.Value is not None else None
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0

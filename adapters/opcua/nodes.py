@@ -1,4 +1,4 @@
-"""Node ids of the site file as node ids of one server."""
+"""Translates node ids of the site file into node ids of one server."""
 
 from collections.abc import Sequence
 
@@ -7,8 +7,8 @@ from asyncua.ua.uaerrors import UaError
 
 
 def node_id(text: str, namespaces: Sequence[str]) -> ua.NodeId | None:
-    """`nsu=URI;s=Name` with the URI's number on this server; None if the server has no such namespace, or it is
-    no node id at all: both are refused, as the server would refuse them.
+    """`nsu=URI;s=Name` with the URI's number on this server; None if the server has no such namespace, or the text is
+    not a node id: such a tag is treated as refused by the server.
     """
     if text.startswith("nsu="):
         uri, _, identifier = text.removeprefix("nsu=").partition(";")

@@ -17,7 +17,7 @@ from adapters.contract import DeviceMisconfigured
 from adapters.opcua.model import OpcUaDevice
 
 VALID_DAYS = 7300
-"""A technician trusts our certificate at the server once; it should outlive the machine."""
+"""Validity of our certificate [days]: a technician trusts it at the server once, so it should outlive the machine."""
 
 
 async def secure(client: Client, device: OpcUaDevice) -> None:
@@ -47,10 +47,10 @@ async def secure(client: Client, device: OpcUaDevice) -> None:
 
 
 async def _server_certificate(client: Client, device: OpcUaDevice, mode: ua.MessageSecurityMode, uri: str) -> bytes:
-    """The pinned certificate; on first use, the one that the server shows is kept.
+    """The pinned certificate; on first use, the one that the server presents is pinned.
 
-    A server with another certificate than the pinned one cannot read what we send and stays silent, so it is
-    compared beforehand; a server that shows none without security is believed to be the pinned one.
+    A server with another certificate than the pinned one cannot decrypt what we send and stays silent, so they are
+    compared beforehand; a server that presents none without security is assumed to be the pinned one.
     """
     pinned = _read(device.server_certificate_file)
     try:
@@ -59,24 +59,24 @@ async def _server_certificate(client: Client, device: OpcUaDevice, mode: ua.Mess
         if pinned is None:
             raise
         return pinned
-    shown = _first(bytes(endpoint.ServerCertificate))
-    if pinned is not None and pinned != shown:
+    presented = _first_of_chain(bytes(endpoint.ServerCertificate))
+    if pinned is not None and pinned != presented:
         raise DeviceMisconfigured(
             f"{device.url}: the server shows another certificate than {device.server_certificate_file}; "
             "if it is the right server and was given a new one, remove that file",
             elsewhere=True,
         )
     if pinned is None and device.server_certificate_file is not None:
-        _keep(Path(device.server_certificate_file), shown)
-    return shown
+        _pin(Path(device.server_certificate_file), presented)
+    return presented
 
 
-def _first(chain: bytes) -> bytes:
-    """The server's own certificate: DER, long form of the length, others may follow."""
+def _first_of_chain(chain: bytes) -> bytes:
+    """The server's own certificate, the first of a chain (DER, length in two bytes)."""
     return chain[: int.from_bytes(chain[2:4], "big") + 4]
 
 
-def _keep(path: Path, certificate: bytes) -> None:
+def _pin(path: Path, certificate: bytes) -> None:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write(path, certificate)
@@ -114,12 +114,17 @@ def _make_certificate(certificate: Path, key: Path, application_uri: str) -> Non
         x509.DNSName(socket.gethostname()),
     ]
     try:
-        private = _private_key(key)
-        made = cert_gen.generate_self_signed_app_certificate(
-            private, application_uri, {"organizationName": "Nhip"}, names, [ExtendedKeyUsageOID.CLIENT_AUTH], VALID_DAYS
+        private_key = _private_key(key)
+        created = cert_gen.generate_self_signed_app_certificate(
+            private_key,
+            application_uri,
+            {"organizationName": "Nhip"},
+            names,
+            [ExtendedKeyUsageOID.CLIENT_AUTH],
+            VALID_DAYS,
         )
         certificate.parent.mkdir(parents=True, exist_ok=True)
-        _write(certificate, made.public_bytes(Encoding.DER))
+        _write(certificate, created.public_bytes(Encoding.DER))
     except OSError as error:
         raise DeviceMisconfigured(f"{error.filename}: our certificate cannot be written: {error.strerror}") from error
 
@@ -127,14 +132,14 @@ def _make_certificate(certificate: Path, key: Path, application_uri: str) -> Non
 def _private_key(path: Path) -> RSAPrivateKey:
     """The key in that file, created if missing. A power cut may leave a key without a certificate, never the reverse."""
     if path.exists():
-        found = load_pem_private_key(path.read_bytes(), None)
-        if not isinstance(found, RSAPrivateKey):
+        loaded = load_pem_private_key(path.read_bytes(), None)
+        if not isinstance(loaded, RSAPrivateKey):
             raise DeviceMisconfigured(f"{path} holds no RSA key; remove it so that one is made")
-        return found
-    private = cert_gen.generate_private_key()
+        return loaded
+    created = cert_gen.generate_private_key()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _write(path, cert_gen.dump_private_key_as_pem(private))
-    return private
+    _write(path, cert_gen.dump_private_key_as_pem(created))
+    return created
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -5,7 +5,7 @@ server; the services below it do none of that.
 
 One subscription is enough for most servers. Where one cannot hold all items, more are created; tags for which the server
 has no room at all are reported separately, so that they can be polled. Each subscription has a heartbeat item of its
-own: one that dies silently is noticed even if the others live.
+own, so that one that dies silently is noticed even if the others live.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ _FULL: Final = StatusCodes.BadTooManyMonitoredItems
 
 @dataclass(frozen=True)
 class MonitoringResult:
-    """Tags by result; in neither: refused. watched: monitored; beyond: the server has no room for them."""
+    """Tags by result. watched: monitored; beyond: the server has no room for them; tags in neither set are refused."""
 
     watched: set[str]
     beyond: set[str]
@@ -70,7 +70,7 @@ class SessionSubscriptions:
 
     @property
     def last_contact_s(self) -> float:
-        """When the subscription that has been silent longest was last heard of [s, monotonic]."""
+        """The last contact of the subscription that has been silent longest [s, monotonic]."""
         return min(inbox.last_contact_s for inbox in self._inboxes)
 
     @property
@@ -94,26 +94,26 @@ class SessionSubscriptions:
     async def add(self, nodes: Mapping[str, ua.NodeId]) -> MonitoringResult:
         """Monitors tags by name, creating subscriptions as needed."""
         watched: set[str] = set()
-        left = list(nodes)
+        remaining = list(nodes)
         inbox = self._inboxes[-1] if self._inboxes else await self._open()
-        while left:
-            room = self._limits.items_in_all - inbox.items if self._limits.items_in_all else len(left)
-            part = left[: max(0, room)]
-            codes = await self._add(inbox, [self._item(name, nodes[name]) for name in part])
-            accepted = {name for name, code in zip(part, codes, strict=True) if code >> 30 == 0}
-            full = {name for name, code in zip(part, codes, strict=True) if code == _FULL}
+        while remaining:
+            room = self._limits.items_in_all - inbox.items if self._limits.items_in_all else len(remaining)
+            batch = remaining[: max(0, room)]
+            codes = await self._add(inbox, [self._item(name, nodes[name]) for name in batch])
+            accepted = {name for name, code in zip(batch, codes, strict=True) if code >> 30 == 0}
+            full = {name for name, code in zip(batch, codes, strict=True) if code == _FULL}
             watched |= accepted
-            left = [name for name in left if name in full or name not in part]
+            remaining = [name for name in remaining if name in full or name not in batch]
             if (
-                left and not accepted and inbox.items <= 1
+                remaining and not accepted and inbox.items <= 1
             ):  # even an empty subscription accepts none: the server is full
                 break
-            if left:
+            if remaining:
                 try:
                     inbox = await self._open()
                 except BadTooManySubscriptions:
                     break
-        return MonitoringResult(watched, set(left))
+        return MonitoringResult(watched, set(remaining))
 
     async def _open(self) -> Inbox:
         every_s = self._device.every
@@ -142,19 +142,19 @@ class SessionSubscriptions:
     async def _add(self, inbox: Inbox, items: list[ua.MonitoredItemCreateRequest]) -> list[int]:
         """The status of each item. One that cannot be filtered is monitored unfiltered."""
 
-        async def ask(part: Sequence[ua.MonitoredItemCreateRequest]) -> list[int]:
+        async def ask(batch: Sequence[ua.MonitoredItemCreateRequest]) -> list[int]:
             parameters = ua.CreateMonitoredItemsParameters(
-                SubscriptionId=inbox.id, TimestampsToReturn=ua.TimestampsToReturn.Both, ItemsToCreate=list(part)
+                SubscriptionId=inbox.id, TimestampsToReturn=ua.TimestampsToReturn.Both, ItemsToCreate=list(batch)
             )
             results = await self._session.create_monitored_items(parameters)
             return [result.StatusCode.value for result in results]
 
         codes = await in_batches(items, self._limits, "items", ask)
-        plain = [place for place, code in enumerate(codes) if code in _NO_FILTER]
-        for place in plain:
+        unfilterable = [place for place, code in enumerate(codes) if code in _NO_FILTER]
+        for place in unfilterable:
             items[place].RequestedParameters.Filter = None
-        unfiltered = await in_batches([items[place] for place in plain], self._limits, "items", ask)
-        for place, code in zip(plain, unfiltered, strict=True):
+        unfiltered = await in_batches([items[place] for place in unfilterable], self._limits, "items", ask)
+        for place, code in zip(unfilterable, unfiltered, strict=True):
             codes[place] = code
         inbox.items += sum(code >> 30 == 0 for code in codes)
         return codes

@@ -1,4 +1,4 @@
-"""OPC UA data values as rows need them: value, quality, and time on the gateway's clock."""
+"""Converts OPC UA data values for rows: value, quality, and time on the gateway's clock."""
 
 import math
 from datetime import UTC, datetime, timedelta
@@ -20,7 +20,7 @@ _SEVERITY = {0: Quality.GOOD, 1: Quality.UNCERTAIN}
 
 
 def value_of(data: ua.DataValue) -> tuple[Any, Quality]:
-    """Value and quality. A status that is bad, and a value that is no number, text or bool, are BAD."""
+    """Value and quality. A bad status, and a value that is not a number, text or bool, give BAD."""
     status = data.StatusCode
     quality = _SEVERITY.get(status.value >> 30, Quality.BAD) if status is not None else Quality.GOOD
     value = _plain(data.Value.Value if data.Value is not None else None)
@@ -66,8 +66,8 @@ def _plain(value: Any) -> bool | int | float | str | None:
 
 
 def _text(value: str) -> str:
-    """Asyncua keeps bytes that are no UTF-8 (from a server with another code page) as surrogates, which neither files nor
-    messages can hold; they are replaced.
+    """Replaces surrogates, which neither files nor messages can hold: asyncua decodes bytes that are not UTF-8 (from a
+    server with another code page) to them.
     """
     return value.encode(errors="surrogateescape").decode(errors="replace")
 
@@ -76,7 +76,7 @@ class SourceClock:
     """Estimates how far the device's clock is behind ours, and dates its values on ours.
 
     The offset is the least (receive − source) of the last one to two minutes: every notification takes some time
-    to arrive and a held value may be old when it is sent, so the least is the closest to the truth.
+    to arrive and a queued value may be old when it is sent, so the least is the most accurate.
     """
 
     def __init__(self) -> None:
@@ -86,12 +86,12 @@ class SourceClock:
 
     @property
     def offset_ns(self) -> int | None:
-        """Ours minus the device's [ns]; None until a value with a time has come."""
+        """Ours minus the device's [ns]; None until a value with a time was received."""
         offsets = [least for least in (self._least_ns, self._least_before_ns) if least is not None]
         return min(offsets, default=None)
 
     def dated_ns(self, source_ns: int | None, receive_ns: int) -> int:
-        """When a value was true on our clock [ns UTC], never later than it was received."""
+        """The value's time on our clock [ns UTC], never later than it was received."""
         if source_ns is None:
             return receive_ns
         self._learn(receive_ns - source_ns, receive_ns)

@@ -1,1 +1,1 @@
-"""The commands of a gateway: outbox, clock, declare, recompute."""
+"""The commands that run on a gateway: outbox, clock, declare, recompute."""

@@ -17,7 +17,7 @@ _MINUTE_NS: Final = 60_000_000_000
 
 @click.group()
 def clock() -> None:
-    """Whether a gateway's clock is trusted, and a person's confirmation that it is right."""
+    """Shows whether a gateway's clock is trusted, or confirms that it is right."""
 
 
 @clock.command()
@@ -25,7 +25,7 @@ def clock() -> None:
 @json_option
 @lang_option
 def show(file: Path, as_json: bool, lang: str) -> None:
-    """Who vouches for the time of the agent of FILE (SITE.yaml or its .outbox)."""
+    """Shows which source the agent of FILE (SITE.yaml or its .outbox) trusts for the time."""
     from agent.clock.clock import GatewayClock
     from agent.clock.files import undated_path
     from agent.clock.system import SystemClock
@@ -34,31 +34,40 @@ def show(file: Path, as_json: bool, lang: str) -> None:
 
     outbox = _outbox(file, lang)
     system = SystemClock()
-    kept = GatewayClock(outbox=outbox, system=system)
-    by = kept.report().by
-    held = undated_path(outbox).stat().st_size if undated_path(outbox).exists() else 0
+    gateway_clock = GatewayClock(outbox=outbox, system=system)
+    by = gateway_clock.report().by
+    undated_bytes = undated_path(outbox).stat().st_size if undated_path(outbox).exists() else 0
     if as_json:
-        values = {"by": by, "gateway_ns": kept.now_ns(), "system_ns": system.wall_ns(), "held_bytes": held}
+        values = {
+            "by": by,
+            "gateway_ns": gateway_clock.now_ns(),
+            "system_ns": system.wall_ns(),
+            "held_bytes": undated_bytes,
+        }
         click.echo(json.dumps(values))
         return
     zone = _zone(file)
-    shown = time_text(system.wall_ns(), zone, lang)
-    if kept.trusted:
-        vouched = say(f"clock.by.{by}", lang)
-        click.echo(say("clock.now", lang, gateway=time_text(kept.now_ns(), zone, lang), system=shown, by=vouched))
+    system_time = time_text(system.wall_ns(), zone, lang)
+    if gateway_clock.trusted:
+        source = say(f"clock.by.{by}", lang)
+        click.echo(
+            say("clock.now", lang, gateway=time_text(gateway_clock.now_ns(), zone, lang), system=system_time, by=source)
+        )
     else:
-        click.echo(say("clock.untrusted", lang, system=shown, file=file))
-    if held:
-        click.echo(say("clock.held", lang, kilobytes=number(held / 1e3, lang, 1)))
+        click.echo(say("clock.untrusted", lang, system=system_time, file=file))
+    if undated_bytes:
+        click.echo(say("clock.held", lang, kilobytes=number(undated_bytes / 1e3, lang, 1)))
 
 
 @clock.command()
 @click.argument("file", type=_path)
-@click.option("--at", "text", default="", help="The true time now, as in 2026-11-25 14:32 (in the site's time zone).")
-@click.option("--yes", is_flag=True, help="Do not ask whether the system's clock is right.")
+@click.option(
+    "--at", "text", default="", help="The true time now, for example 2026-11-25 14:32 (in the site's time zone)."
+)
+@click.option("--yes", is_flag=True, help="Do not ask whether the system clock is right.")
 @lang_option
 def confirm(file: Path, text: str, yes: bool, lang: str) -> None:
-    """Vouch for the time of the agent of FILE (SITE.yaml or its .outbox), where neither NTP nor the center can."""
+    """Confirms the time of the agent of FILE (SITE.yaml or its .outbox), where neither NTP nor the center can."""
     from agent.clock import files
     from agent.clock.system import SystemClock
     from cli.times import parse_time, time_text
@@ -68,12 +77,12 @@ def confirm(file: Path, text: str, yes: bool, lang: str) -> None:
     utc_ns = None
     if text:
         try:
-            typed = parse_time(text, zone)
+            true_time = parse_time(text, zone)
         except ValueError:
             fail(say("clock.bad_time", lang, text=text), MISCONFIGURED)
-        utc_ns = round(typed.timestamp() * 1e9)
-        if typed.second == 0:
-            utc_ns += _MINUTE_NS // 2  # typed to the minute: on average half of it has passed
+        utc_ns = round(true_time.timestamp() * 1e9)
+        if true_time.second == 0:
+            utc_ns += _MINUTE_NS // 2  # given to the minute: on average half a minute has passed since
     elif not yes and not click.confirm(say("clock.ask", lang, system=time_text(system.wall_ns(), zone, lang))):
         click.echo(say("clock.not_confirmed", lang), err=True)
         sys.exit(1)
@@ -95,7 +104,7 @@ def _outbox(file: Path, lang: str) -> Path:
 
 
 def _zone(file: Path) -> tzinfo:
-    """The site's time zone; the system's where only an outbox is named or the file cannot be read."""
+    """The site's time zone; the system's if `file` is an outbox or cannot be read."""
     from zoneinfo import ZoneInfo
 
     from config import Misconfigured, load_site

@@ -38,48 +38,48 @@ _WAIT_S: Final = 30.0
 @click.argument("field", required=False, type=click.Choice(FIELDS))
 @click.argument("value", default="")
 @click.option("--from", "since", default="", help="Start: 08:10, or 2026-03-02T08:10.")
-@click.option("--to", "until", default="", help="End; products and orders hold until further notice without it.")
-@click.option("--who", default=lambda: os.environ.get("USER", ""), help="Who says so.")
-@click.option("--product", default="", help="For rejects and rework: the product meant.")
+@click.option("--to", "until", default="", help="End; without it products and orders hold until further notice.")
+@click.option("--who", default=lambda: os.environ.get("USER", ""), help="Who declares this.")
+@click.option("--product", default="", help="For rejects and rework: the product.")
 @click.option("--replaces", default="", help="Id of the declaration that this one replaces.")
 @outbox_option
 @json_option
 @lang_option
-def declare(site_file: Path, machine: str | None, field: str | None, outbox: Path | None, **more: Any) -> None:
-    """Declares something about a MACHINE of SITE: reason, state, product, order, rejects, rework, planned_stop or
-    changeover, and its VALUE; an empty value withdraws. Without a machine: the declarations and their outcomes.
+def declare(site_file: Path, machine: str | None, field: str | None, outbox: Path | None, **options: Any) -> None:
+    """Declares the reason, state, product, order, rejects, rework, planned_stop or changeover of a MACHINE of SITE; an
+    empty VALUE withdraws. Without a machine, lists the declarations and their outcomes.
 
-    It may be about the last days; the agent, running or not, works out the difference.
+    It may be about the last days: the agent corrects the numbers, at its next start if it is not running now.
     """
-    lang, as_json = more["lang"], more["as_json"]
+    lang, as_json = options["lang"], options["as_json"]
     site, path = read_site(site_file, lang), outbox or site_file.with_suffix(".outbox")
     if machine is None:
         _list(path, site, lang, as_json)
         return
     if field is None:
         fail(say("declare.no_machine", lang), MISCONFIGURED)
-    item = _item(site, machine, field, more)
-    state, why = _declare(path, item)
+    declaration = _new_declaration(site, machine, field, options)
+    state, why = _declare(path, declaration)
     if as_json:
-        click.echo(json.dumps({"id": item.id, "state": state, "why": why}))
+        click.echo(json.dumps({"id": declaration.id, "state": state, "why": why}))
     else:
-        click.echo(_line(item, state, "" if state == "new" else why, site, lang))
+        click.echo(_row_text(declaration, state, "" if state == "new" else why, site, lang))
         if state == "new":
             click.echo(say("declare.kept" if why else "declare.waits", lang, file=path))
     sys.exit(1 if state == "refused" else 0)
 
 
-def _item(site: "Site", machine: str, field: Any, more: dict[str, Any]) -> "Declaration":
+def _new_declaration(site: "Site", machine: str, field: Any, options: dict[str, Any]) -> "Declaration":
     import uuid
 
     from oee.model.declarations import Declaration
 
-    lang, value = more["lang"], more["value"]
+    lang, value = options["lang"], options["value"]
     require_known("machine", machine, list(site.machines), lang)
     if value and field in ("reason", "product"):
         require_known(field, value, list(site.reasons if field == "reason" else site.products), lang)
-    start_ns = parse_time("--from", more["since"], site, lang)
-    end_ns = parse_time("--to", more["until"], site, lang) if more["until"] else None
+    start_ns = parse_time("--from", options["since"], site, lang)
+    end_ns = parse_time("--to", options["until"], site, lang) if options["until"] else None
     return Declaration(
         uuid.uuid4().hex,
         time.time_ns(),
@@ -88,31 +88,31 @@ def _item(site: "Site", machine: str, field: Any, more: dict[str, Any]) -> "Decl
         end_ns,
         field,
         value,
-        more["who"],
-        more["product"],
-        more["replaces"],
+        options["who"],
+        options["product"],
+        options["replaces"],
     )
 
 
-def _declare(path: Path, item: "Declaration") -> tuple[str, str]:
-    """State and reason of refusal, after waiting for the agent; without one `new` and `no agent`."""
+def _declare(path: Path, declaration: "Declaration") -> tuple[str, str]:
+    """Stores the declaration and waits for the agent. Its state, and why it was refused; `new`, `no agent` if none runs."""
     from agent.commands.outbox_access import is_agent_running, outbox_transaction
     from agent.outbox import declarations as declared
 
     def add() -> None:
         with outbox_transaction(path) as db:
-            declared.add(db, [item], "gateway")
+            declared.add(db, [declaration], "gateway")
 
     def outcome() -> dict[str, str]:
         with outbox_transaction(path) as db:
-            return declared.outcomes(db, [item.id])
+            return declared.outcomes(db, [declaration.id])
 
     or_fail(add)
     until_s = time.monotonic() + _WAIT_S
     while or_fail(lambda: is_agent_running(path)):
-        found = or_fail(outcome)
-        if item.id in found:
-            return ("refused" if found[item.id] else "done"), found[item.id]
+        decided = or_fail(outcome)
+        if declaration.id in decided:
+            return ("refused" if decided[declaration.id] else "done"), decided[declaration.id]
         if time.monotonic() > until_s:
             return "new", ""
         time.sleep(0.3)
@@ -125,30 +125,30 @@ def _list(path: Path, site: "Site", lang: str, as_json: bool) -> None:
     from agent.commands.outbox_access import outbox_transaction
     from agent.outbox import declarations as declared
 
-    def look() -> "list[StoredDeclaration]":
+    def read_latest() -> "list[StoredDeclaration]":
         with outbox_transaction(path) as db:
             return declared.latest(db, 50)
 
-    rows: list[StoredDeclaration] = or_fail(look)
+    rows: list[StoredDeclaration] = or_fail(read_latest)
     if as_json:
-        click.echo(json.dumps([asdict(item) for item in rows], ensure_ascii=False))
+        click.echo(json.dumps([asdict(row) for row in rows], ensure_ascii=False))
     elif not rows:
         click.echo(say("declare.none", lang))
-    for item in [] if as_json else rows:
-        click.echo(_line(item.declaration, item.state, item.why, site, lang))
+    for row in [] if as_json else rows:
+        click.echo(_row_text(row.declaration, row.state, row.why, site, lang))
 
 
-def _line(item: "Declaration", state: str, why: str, site: "Site", lang: str) -> str:
-    end = say("declare.open_end", lang) if item.end_ns is None else site_time(item.end_ns, site, lang)
+def _row_text(declaration: "Declaration", state: str, why: str, site: "Site", lang: str) -> str:
+    end = say("declare.open_end", lang) if declaration.end_ns is None else site_time(declaration.end_ns, site, lang)
     return say(
         "declare.line",
         lang,
-        machine=item.machine,
-        field=say(f"declare.field.{item.field}", lang),
-        value=item.value or "''",
-        start=site_time(item.start_ns, site, lang),
+        machine=declaration.machine,
+        field=say(f"declare.field.{declaration.field}", lang),
+        value=declaration.value or "''",
+        start=site_time(declaration.start_ns, site, lang),
         end=end,
-        who=item.who or "?",
+        who=declaration.who or "?",
         outcome=say(f"declare.state.{state}", lang, why=refusal_text(why, site, lang)),
     )
 

@@ -19,58 +19,66 @@ _path = click.Path(path_type=Path, dir_okay=False)
 
 @click.command()
 @click.argument("file", type=_path)
-@click.option("--export", "target", type=_path, help="Write what the center has not receipted to this file.")
-@click.option("--as", "author", default="", help="SITE/GATEWAY, where the outbox does not know it yet.")
+@click.option(
+    "--export", "target", type=_path, help="Write the envelopes that the center has not receipted to this file."
+)
+@click.option(
+    "--as", "author", default="", help="SITE/GATEWAY that the envelopes are from, if the outbox does not record it yet."
+)
 @json_option
 @lang_option
 def outbox(file: Path, target: Path | None, author: str, as_json: bool, lang: str) -> None:
-    """What waits in an outbox FILE for the center, since when and how much; the agent may be running."""
+    """Shows what waits for the center in an outbox FILE, since when and how much; the agent may be running."""
     from agent.commands.outbox_summary import summarize
     from agent.outbox.disk import CannotStore, CorruptOutbox, UnknownFormat
 
     try:
-        found = summarize(file)
-        exported = None if target is None else _export(file, target, author or found.author, lang)
+        summary = summarize(file)
+        exported = None if target is None else _export(file, target, author or summary.author, lang)
     except (CannotStore, CorruptOutbox, UnknownFormat) as error:
         fail(error, MISCONFIGURED)
     if as_json:
         more = {} if target is None else {"exported": exported, "file": str(target)}
-        click.echo(json.dumps(asdict(found) | {"waiting": found.waiting} | more, ensure_ascii=False))
+        click.echo(json.dumps(asdict(summary) | {"waiting": summary.waiting} | more, ensure_ascii=False))
     else:
-        _print(found, lang)
+        _print(summary, lang)
         if target is not None:
             from words import say
 
             click.echo(say("outbox.exported", lang, count=exported, file=target))
 
 
-def _print(found: "OutboxSummary", lang: str) -> None:
+def _print(summary: "OutboxSummary", lang: str) -> None:
     from words import number, say
 
-    author = found.author or say("outbox.nobody", lang)
-    megabytes = number(found.file_bytes / 1e6, lang, 1)
-    click.echo(say("outbox.head", lang, author=author, megabytes=megabytes, outbox=found.outbox))
-    sent = [item for item in found.streams if item.condition != "retired"]
-    oldest_ns = min((item.oldest_ns for item in sent if item.oldest_ns is not None), default=None)
+    author = summary.author or say("outbox.nobody", lang)
+    megabytes = number(summary.file_bytes / 1e6, lang, 1)
+    click.echo(say("outbox.head", lang, author=author, megabytes=megabytes, outbox=summary.outbox))
+    sent_streams = [stream for stream in summary.streams if stream.condition != "retired"]
+    oldest_ns = min((stream.oldest_ns for stream in sent_streams if stream.oldest_ns is not None), default=None)
     if oldest_ns is None:
         click.echo(say("outbox.nothing_waits", lang))
     else:
-        size = sum(item.waiting_bytes for item in sent)
-        click.echo(say("outbox.waits", lang, **_waits(found.waiting, size, oldest_ns, lang)))
-    for item in found.streams:
-        condition = say(f"outbox.condition.{item.condition}", lang)
-        click.echo(say("outbox.stream", lang, **asdict(item) | {"condition": condition}))
-        if item.oldest_ns is not None:
+        size = sum(stream.waiting_bytes for stream in sent_streams)
+        click.echo(say("outbox.waits", lang, **_waiting_values(summary.waiting, size, oldest_ns, lang)))
+    for stream in summary.streams:
+        condition = say(f"outbox.condition.{stream.condition}", lang)
+        click.echo(say("outbox.stream", lang, **asdict(stream) | {"condition": condition}))
+        if stream.oldest_ns is not None:
             click.echo(
-                say("outbox.stream_waits", lang, **_waits(item.waiting, item.waiting_bytes, item.oldest_ns, lang))
+                say(
+                    "outbox.stream_waits",
+                    lang,
+                    **_waiting_values(stream.waiting, stream.waiting_bytes, stream.oldest_ns, lang),
+                )
             )
-        if item.lost and item.condition != "retired":
-            click.echo(say("outbox.lost", lang, count=item.lost))
-    if found.outdated:
-        click.echo(say("outbox.outdated", lang, machines=", ".join(found.outdated)))
+        if stream.lost and stream.condition != "retired":
+            click.echo(say("outbox.lost", lang, count=stream.lost))
+    if summary.outdated:
+        click.echo(say("outbox.outdated", lang, machines=", ".join(summary.outdated)))
 
 
-def _waits(count: int, size: int, oldest_ns: int, lang: str) -> dict[str, Any]:
+def _waiting_values(count: int, size: int, oldest_ns: int, lang: str) -> dict[str, Any]:
     import time
 
     from cli.times import time_text
@@ -110,7 +118,7 @@ def _export(file: Path, target: Path, author: str, lang: str) -> int:
     except OSError as error:
         part.unlink(missing_ok=True)
         fail(say("outbox.cannot_write", lang, file=target, detail=error.strerror or error), MISCONFIGURED)
-    return lines - 2  # without head and end
+    return lines - 2  # without the head and the end
 
 
 COMMANDS = (outbox,)

@@ -1,4 +1,4 @@
-"""Access to an outbox file beside an agent that may be running: commands leave requests there and read the outcomes.
+"""Access to an outbox file whose agent may be running: commands write requests there and read the outcomes.
 
 Each write is one short transaction, which SQLite isolates from the agent's. Only the tables of
 `agent.outbox.declarations` are ever written here.
@@ -23,9 +23,9 @@ def outbox_transaction(path: Path) -> Iterator[sqlite3.Connection]:
     with translated(path):
         db = sqlite3.connect(path, isolation_level=None, timeout=10.0)
         try:
-            found = dict(db.execute("select key, value from meta"))
-            if found.get("format") != str(FORMAT):
-                raise UnknownFormat(f"{path} has format {found.get('format')!r}; this program reads {FORMAT}")
+            meta = dict(db.execute("select key, value from meta"))
+            if meta.get("format") != str(FORMAT):
+                raise UnknownFormat(f"{path} has format {meta.get('format')!r}; this program reads {FORMAT}")
             db.execute("pragma synchronous=full")
             db.executescript(SCHEMA)
             db.execute("begin immediate")

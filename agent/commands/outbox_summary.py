@@ -1,4 +1,4 @@
-"""Reads an outbox file without disturbing the agent that owns it: what waits, since when, how much."""
+"""Reads an outbox file whose agent may be running: what waits for the center, since when, how much."""
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,9 +21,9 @@ _CONDITIONS = {1: "current", 0: "old", -1: "retired"}
 @dataclass(frozen=True)
 class StreamSummary:
     """One stream. condition: current (new envelopes go there), old (still sent) or retired (never sent, since another
-    copy of this file used its numbers). written: the last seq; waiting: envelopes without a receipt, waiting_bytes
-    their size, oldest_ns and newest_ns when the first and last of them were sealed [ns UTC]; kept: envelopes on disk,
-    receipted ones included; lost: neither receipted nor on disk.
+    copy of this file used its numbers). written: the last seq; mark: all up to it are settled; waiting: envelopes without
+    a receipt, waiting_bytes their size, oldest_ns and newest_ns when the first and last of them were sealed [ns UTC];
+    kept: envelopes on disk, receipted ones included; lost: neither receipted nor on disk.
     """
 
     stream: str
@@ -59,7 +59,7 @@ class OutboxSummary:
 
 
 def summarize(path: Path) -> OutboxSummary:
-    """The file's content as of now. Raises `CannotStore`, `CorruptOutbox` or `UnknownFormat`."""
+    """Summarizes the file as of now. Raises `CannotStore`, `CorruptOutbox` or `UnknownFormat`."""
     with translated(path), closing(_open(path)) as db:
         settings = dict(db.execute("select key, value from settings"))
         rows = db.execute(
@@ -78,13 +78,13 @@ def summarize(path: Path) -> OutboxSummary:
 def waiting_envelopes(path: Path) -> Iterator[TransferItem]:
     """The envelopes without a receipt, oldest first. Raises as `summarize` does."""
     with translated(path), closing(_open(path)) as db:
-        known = {
+        marks_of = {
             no: decode_marks(mark, beyond)
             for no, mark, beyond in db.execute("select no, mark, beyond from streams where current >= 0")
         }
         query = "select e.stream, seq, kind, data from envelopes e join streams s on s.no = e.stream order by id"
         for no, seq, kind, data in db.execute(query):
-            if no in known and not is_settled(known[no], seq):
+            if no in marks_of and not is_settled(marks_of[no], seq):
                 yield TransferItem(kind, data)
 
 
@@ -96,38 +96,38 @@ def _open(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=5.0)
     try:
         db.execute("begin")  # one snapshot for all reads
-        known = db.execute("select 1 from sqlite_master where name = 'meta'").fetchone()
-        found = dict(db.execute("select key, value from meta")) if known else {}
+        has_meta = db.execute("select 1 from sqlite_master where name = 'meta'").fetchone()
+        meta = dict(db.execute("select key, value from meta")) if has_meta else {}
     except BaseException:
         db.close()
         raise
-    if found.get("format") != str(FORMAT):
+    if meta.get("format") != str(FORMAT):
         db.close()
-        raise UnknownFormat(f"{path} has format {found.get('format')!r}; this program reads {FORMAT}")
+        raise UnknownFormat(f"{path} has format {meta.get('format')!r}; this program reads {FORMAT}")
     return db
 
 
 def _stream(
     db: sqlite3.Connection, no: int, stream: str, kind: str, next_seq: int, mark: int, beyond: str, current: int
 ) -> StreamSummary:
-    known = decode_marks(mark, beyond)
+    marks = decode_marks(mark, beyond)
     rows = db.execute("select seq, length(data), sealed_ns from envelopes where stream = ? and seq > ?", (no, mark))
-    open_rows = _unsettled(rows, known)
+    open_rows = _unsettled(rows, marks)
     (kept,) = db.execute("select count(*) from envelopes where stream = ?", (no,)).fetchone()
     return StreamSummary(
         stream,
         kind,
         _CONDITIONS[current],
         next_seq - 1,
-        known.mark,
+        marks.mark,
         kept,
         len(open_rows),
         sum(size for _, size, _ in open_rows),
         min((at for *_, at in open_rows), default=None),
         max((at for *_, at in open_rows), default=None),
-        count_unsettled(known, 1, next_seq - 1) - len(open_rows),
+        count_unsettled(marks, 1, next_seq - 1) - len(open_rows),
     )
 
 
-def _unsettled(rows: Iterable[Sequence[Any]], known: Marks) -> list[tuple[int, int, int]]:
-    return [(seq, size, at) for seq, size, at in rows if not is_settled(known, seq)]
+def _unsettled(rows: Iterable[Sequence[Any]], marks: Marks) -> list[tuple[int, int, int]]:
+    return [(seq, size, at) for seq, size, at in rows if not is_settled(marks, seq)]

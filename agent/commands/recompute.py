@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @site_argument
-@click.option("--from", "since", default="", help="From then on (default: everything that is kept, some 7 days).")
+@click.option("--from", "since", default="", help="Start (default: the beginning of the journal, about 7 days ago).")
 @click.option("--machine", "machines", multiple=True, help="Only this machine; may be given again.")
 @outbox_option
 @json_option
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 def recompute(
     site_file: Path, since: str, machines: tuple[str, ...], outbox: Path | None, as_json: bool, lang: str
 ) -> None:
-    """Computes the last days again with SITE as it is now (ideal times, calendar, reasons, states) and sends the
-    differences. A running agent does it beside its work; without one it is done here.
+    """Recomputes the last days with SITE as it is now (ideal times, calendar, reasons, states) and sends the
+    differences. A running agent does this in the background; if none is running, this command does it.
     """
     site, path = read_site(site_file, lang), outbox or site_file.with_suffix(".outbox")
     for name in machines:
@@ -56,7 +56,7 @@ def recompute(
 
 
 def _request(site: "Site", file: Path, path: Path, names: Sequence[str], from_ns: int, lang: str) -> bool:
-    """Stores the request; returns whether an agent is running that will carry it out."""
+    """Stores the request; returns whether an agent is running, which will carry it out."""
     from agent.commands.outbox_access import is_agent_running, outbox_transaction
     from agent.corrections.machine_digest import CONFIG
     from agent.outbox.declarations import request_recompute
@@ -64,8 +64,8 @@ def _request(site: "Site", file: Path, path: Path, names: Sequence[str], from_ns
 
     running = is_agent_running(path)
     with outbox_transaction(path) as db:
-        known = dict(db.execute("select key, value from settings"))
-        if running and known.get(CONFIG) != config_hash(site):
+        settings = dict(db.execute("select key, value from settings"))
+        if running and settings.get(CONFIG) != config_hash(site):
             fail(say("recompute.other_file", lang, file=file), MISCONFIGURED)
         request_recompute(db, names, from_ns, time.time_ns())
     return running
@@ -102,7 +102,7 @@ def _run_offline(site: "Site", path: Path, report: Callable[[str, float], None])
 
 
 def _watch(path: Path, names: Sequence[str], report: Callable[[str, float], None]) -> "list[RecomputeRequest]":
-    """Follows a running agent until it has done everything, or ends."""
+    """Waits until the running agent has handled all requests, or has ended."""
     from agent.commands.outbox_access import is_agent_running, outbox_transaction
     from agent.outbox.declarations import recompute_requests
 

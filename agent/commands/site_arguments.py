@@ -1,4 +1,4 @@
-"""Arguments shared by `nhip declare` and `nhip recompute`: the site file, the outbox, names, times. Imports are lazy."""
+"""Arguments of `nhip declare` and `nhip recompute`: the site file, the outbox, names and times. Imports are lazy."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ outbox_option = click.option(
 
 
 def read_site(file: Path, lang: str) -> "Site":
-    """The site file; if it is misconfigured the command ends with its complaints."""
+    """The site file; a misconfigured one ends the command with a list of what is wrong."""
     from config import Misconfigured, load_site
 
     try:
@@ -55,7 +55,7 @@ def require_known(what: str, value: str, known: Sequence[str], lang: str) -> Non
 
 
 def parse_time(option: str, text: str, site: "Site", lang: str) -> int:
-    """A time [ns UTC, whole ms] as people type it; a time of day alone is the last one that has passed."""
+    """A time typed by a person [ns UTC, whole ms]; a time of day alone is its latest occurrence."""
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
@@ -63,14 +63,14 @@ def parse_time(option: str, text: str, site: "Site", lang: str) -> int:
 
     zone = ZoneInfo(site.timezone)
     try:
-        when = parse_past_time(text, zone, datetime.fromtimestamp(time.time(), zone))
+        parsed = parse_past_time(text, zone, datetime.fromtimestamp(time.time(), zone))
     except ValueError:
         fail(say("declare.bad_time", lang, option=option, value=text or "''"), MISCONFIGURED)
-    return round(when.timestamp() * 1000) * 1_000_000
+    return round(parsed.timestamp() * 1000) * 1_000_000
 
 
 def or_fail(work: Callable[[], Any]) -> Any:
-    """The result of work on the outbox; its errors end the command."""
+    """The result of `work` on the outbox; an error of the outbox ends the command."""
     from agent.outbox.disk import CannotStore, CorruptOutbox, OutboxInUse, UnknownFormat
 
     try:
@@ -80,7 +80,7 @@ def or_fail(work: Callable[[], Any]) -> Any:
 
 
 def site_time(t_ns: int, site: "Site", lang: str) -> str:
-    """A time [ns UTC] as people at the site read it."""
+    """A time [ns UTC] in the site's time zone, as text."""
     from zoneinfo import ZoneInfo
 
     from cli.times import time_text

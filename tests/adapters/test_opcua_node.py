@@ -111,7 +111,7 @@ async def test_what_a_full_server_does_not_watch_is_asked_for(shared):
         await adapter.connect()
         rows = await gathered(adapter, (*NAMES, *more(14)))
         assert all(row.quality is Quality.GOOD for of_tag in rows.values() for row in of_tag)
-        beyond = adapter._beyond
+        beyond = adapter._polled_tags
         assert 8 <= len(beyond) <= 12
         server.set("n13 113")
         assert "n13" in beyond

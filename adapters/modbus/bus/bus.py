@@ -1,4 +1,4 @@
-"""What carries requests to the units that share it: a socket, or a serial line."""
+"""A bus: carries requests to the units that share it, over a socket or a serial line."""
 
 from typing import Protocol
 
@@ -7,7 +7,7 @@ from adapters.modbus.plan import Request
 
 
 class Bus(Protocol):
-    """One request at a time."""
+    """Sends one request at a time. peer: host and port, or the serial port."""
 
     peer: str
 
@@ -20,9 +20,11 @@ class Bus(Protocol):
         ...
 
     async def ask(self, unit: int, request: Request, timeout_s: float) -> bytes:
-        """The bytes of the values. Raises `TimeoutError` if no answer came, `ExceptionResponse`, `NotConnected`."""
+        """Sends a request; the bytes of the values. Raises `TimeoutError` without a response, `ExceptionResponse`,
+        `NotConnected`.
+        """
         ...
 
     def silence(self, unit: int, timeout_s: float) -> NotConnected:
-        """What to raise when `unit` did not answer."""
+        """The error to raise when `unit` did not respond."""
         ...

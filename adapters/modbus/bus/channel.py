@@ -7,12 +7,14 @@ from adapters.contract import NotConnected
 
 
 class Channel(asyncio.Protocol):
-    """Buffers received bytes until they are taken. ended: why it has ended (the peer closed, the port is gone), or ""."""
+    """Buffers received bytes until they are taken. ended: why it has ended (the peer
+    closed, the port is gone), or "" while it is open.
+    """
 
     def __init__(self) -> None:
         self.ended = ""
         self._buffer = bytearray()
-        self._came = asyncio.Event()
+        self._received = asyncio.Event()
         self._transport: Any = None
 
     def connection_made(self, transport: Any) -> None:
@@ -22,12 +24,12 @@ class Channel(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Called by the transport with received bytes."""
         self._buffer += data
-        self._came.set()
+        self._received.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by the transport at its end."""
         self.ended = self.ended or (str(exc) if exc else "the peer closed the connection")
-        self._came.set()
+        self._received.set()
 
     def write(self, data: bytes) -> None:
         """Sends. Raises `ConnectionError` if the channel has ended."""
@@ -46,8 +48,8 @@ class Channel(asyncio.Protocol):
         while len(self._buffer) < size:
             if self.ended:
                 raise ConnectionError(self.ended)
-            self._came.clear()
-            await self._came.wait()
+            self._received.clear()
+            await self._received.wait()
         return self.take(size)
 
     def close(self) -> None:

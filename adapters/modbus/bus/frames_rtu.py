@@ -1,8 +1,8 @@
 """Modbus RTU frames: unit (1 byte), function (1), data, checksum (2, low byte first). Pure.
 
 An RTU frame carries neither a length nor a transaction number: a response is recognised only by its unit, function and
-size. Anything that does not fit exactly is therefore treated as loss of synchronisation (`InvalidFrame`), never as an
-exception response, and the line must fall silent before the next request.
+size. Anything that does not fit exactly is therefore treated as a loss of synchronisation (`InvalidFrame`), never as an
+exception response, and the line must be silent before the next request.
 """
 
 from typing import NamedTuple
@@ -91,20 +91,21 @@ class OverheardFrame(NamedTuple):
 
 
 def overheard_frames(data: bytes) -> list[OverheardFrame]:
-    """The valid frames in traffic that we did not cause; junk between them is skipped."""
-    found, at = [], 0
+    """The valid frames in traffic that others caused; bytes between them that form no frame are skipped."""
+    frames, at = [], 0
     while at + 4 < len(data):
-        size, asks = next(
-            ((size, asks) for size, asks in _sizes(data[at : at + 7]) if _is_frame(data, at, size)), (1, False)
+        size, is_request = next(
+            ((size, is_request) for size, is_request in _sizes(data[at : at + 7]) if _is_frame(data, at, size)),
+            (1, False),
         )
         if size > 1:
-            found.append(OverheardFrame(data[at], data[at + 1], asks))
+            frames.append(OverheardFrame(data[at], data[at + 1], is_request))
         at += size
-    return found
+    return frames
 
 
 def _sizes(head: bytes) -> list[tuple[int, bool]]:
-    """The sizes that a frame with this head may have, and whether that makes it a request."""
+    """The sizes that a frame with this head may have, each with whether it would be a request."""
     function = head[1]
     sizes = []
     if function in _READS:

@@ -1,4 +1,4 @@
-"""Modbus TCP frames: requests to bytes, bytes to checked responses. Only functions 1 to 4 exist here, so nothing that
+"""Modbus TCP frames: encodes requests, checks and decodes responses. Only functions 1 to 4 exist here, so nothing that
 imports this can write to a device.
 
 Frame: transaction (2 bytes), protocol 0 (2), length of what follows (2), unit (1), then function (1) and data.
@@ -42,7 +42,7 @@ class ExceptionResponse(Exception):
 
 
 class InvalidFrame(Exception):
-    """What was received is not Modbus, or belongs to another request: the stream is out of step."""
+    """What was received is not Modbus, or belongs to another request: the stream is out of sync."""
 
 
 def request_frame(transaction: int, unit: int, table: Table, start: int, count: int) -> bytes:

@@ -1,17 +1,18 @@
 """A serial line shared by the units on it, one request at a time; over a serial port or through a converter.
 
-Nothing in an RTU frame ties a response to its request, so one late response would shift all later ones by one, and
-every value would be plausible and wrong. Therefore, after any request without an exactly fitting response:
+Nothing in an RTU frame ties a response to its request, so one late response would shift all later ones by one: every
+value plausible, and wrong. So there are two ways from a request to the next:
 
     request ──response fits──▶ silence of one gap ──▶ next request
       │
       └─ no response, junk, or another response ──▶ port closed and reopened, received bytes discarded,
          silence of a full timeout (restarted whenever bytes still arrive), then the next request
 
-(A response later than two timeouts would still be taken for another one: `timeout` has to fit the slowest device.)
+(A response later than two timeouts would still be taken for that of another request: `timeout` has to fit the slowest
+device.)
 
-A line has one master. Before the first request, and again after a minute without a response, we only listen. If there
-is another master, or traffic that is no Modbus, the line is left alone (`DeviceMisconfigured`).
+A line has one master. So the line is only listened to at first, and again, in full, when it is reopened after a minute
+without a response. If there is another master, or traffic that is not Modbus, nothing is sent (`DeviceMisconfigured`).
 """
 
 import asyncio
@@ -34,7 +35,7 @@ from adapters.modbus.bus.timing import REQUEST_BYTES, Pace
 from adapters.modbus.plan import Request
 
 NOISE_BYTES = 16
-"""From this much junk on somebody is sending, perhaps at another speed; switching noise is shorter [bytes]."""
+"""This much that is not Modbus means that somebody is sending, perhaps at another speed; noise is shorter [bytes]."""
 SWITCHING_NOISE_BYTES = 3
 """What a line without bias resistors produces when senders change; shorter than any frame [bytes]."""
 ATTEMPTS = 4
@@ -67,8 +68,8 @@ class SerialLine:
         self._users: set[object] = set()
         self._channel: Channel | None = None
         self._probes = Probes(settings.most_silences)
-        self._why: dict[int, str] = {}
-        self._ended = "not connected yet"
+        self._failures: dict[int, str] = {}
+        self._end_reason = "not connected yet"
         self._gentle = not settings.reopens
         self._answered_s = float("-inf")
         self._synchronised = True
@@ -90,16 +91,17 @@ class SerialLine:
 
     async def ask(self, unit: int, request: Request, timeout_s: float) -> bytes:
         """The bytes of the values. Raises `TimeoutError` if no valid response came, `ExceptionResponse` if the device
-        refuses, `NotConnected` if the line is gone, used by another master, or this dead unit may not be probed yet.
+        refuses, `NotConnected` if the line is gone or never quiet, or this dead unit may not be probed yet, and
+        `DeviceMisconfigured` if another master uses the line.
         """
         async with self._lock:
             clock = asyncio.get_running_loop().time
             if self._channel is None or self._channel.ended:
-                raise self._drop(self._channel.ended if self._channel else self._ended)
+                raise self._drop(self._channel.ended if self._channel else self._end_reason)
             wait_s = self._probes.wait_s(unit, clock())
             if wait_s:
-                why = self._why.get(unit, "did not answer")
-                raise NotConnected(f"{self.peer} unit {unit}: {why}; asked again in {wait_s:.0f} s")
+                failure = self._failures.get(unit, "did not answer")
+                raise NotConnected(f"{self.peer} unit {unit}: {failure}; asked again in {wait_s:.0f} s")
             channel = await self._silent_channel()
             began_s, self._synchronised, self._timeout_s = clock(), False, timeout_s
             self._quiet_until_s = began_s + 2 * timeout_s  # if this is cancelled, a response may still arrive
@@ -108,7 +110,7 @@ class SerialLine:
             except (TimeoutError, InvalidFrame) as error:
                 self._quiet_until_s = clock() + timeout_s
                 self._probes.silent(unit, clock(), self._quiet_until_s - began_s)
-                self._why[unit] = str(error) or f"did not answer within {timeout_s:g} s"
+                self._failures[unit] = str(error) or f"did not answer within {timeout_s:g} s"
                 raise TimeoutError from error
             except OSError as error:
                 raise self._drop(str(error)) from error
@@ -120,17 +122,17 @@ class SerialLine:
 
     def silence(self, unit: int, timeout_s: float) -> NotConnected:
         """What to raise when `unit` did not answer."""
-        why = self._why.get(unit, f"did not answer within {timeout_s:g} s")
-        return NotConnected(f"{self.peer} unit {unit}: {why}", gentle=self._gentle)
+        failure = self._failures.get(unit, f"did not answer within {timeout_s:g} s")
+        return NotConnected(f"{self.peer} unit {unit}: {failure}", gentle=self._gentle)
 
     def _on_response(self, unit: int, now_s: float) -> None:
         self._synchronised, self._gentle, self._answered_s = True, False, now_s
         self._probes.answered(unit, now_s)
-        self._why.pop(unit, None)
+        self._failures.pop(unit, None)
         self._quiet_until_s = now_s + max(self._settings.pace.gap_s, self._settings.pause_s)
 
     async def _silent_channel(self) -> Channel:
-        """The channel, synchronised, after the silence that it needs."""
+        """The channel, synchronised, after the silence that must precede a request."""
         clock = asyncio.get_running_loop().time
         channel = self._channel
         assert channel is not None  # only called when open
@@ -151,32 +153,32 @@ class SerialLine:
         clock = asyncio.get_running_loop().time
         self._channel = await self._connected(timeout_s)
         self._gentle, self._synchronised, self._timeout_s = not self._settings.reopens, True, timeout_s
-        was_ours = clock() - self._answered_s < RECENT_S
+        recently_used = clock() - self._answered_s < RECENT_S
         until_s = clock() + max(
-            pause_s, min(timeout_s, self._settings.listen_s) if was_ours else self._settings.listen_s
+            pause_s, min(timeout_s, self._settings.listen_s) if recently_used else self._settings.listen_s
         )
         try:
-            await self._listen(self._channel, until_s, was_ours=was_ours)
+            await self._listen(self._channel, until_s, recently_used=recently_used)
         except BaseException:
             self._drop("listening ended")
             raise
         self._quiet_until_s = clock() + self._settings.pace.gap_s
 
-    async def _listen(self, channel: Channel, until_s: float, *, was_ours: bool) -> None:
+    async def _listen(self, channel: Channel, until_s: float, *, recently_used: bool) -> None:
         clock, received = asyncio.get_running_loop().time, b""
-        while (rest_s := until_s - clock()) > 0 and len(received) < MOST_OVERHEARD:
-            await asyncio.sleep(min(rest_s, 0.05))
+        while (left_s := until_s - clock()) > 0 and len(received) < MOST_OVERHEARD:
+            await asyncio.sleep(min(left_s, 0.05))
             received += channel.take(MOST_OVERHEARD)
             if channel.ended:
                 raise self._drop(channel.ended)
-            self._refuse_other_master(received, noise_bytes=MOST_OVERHEARD if was_ours else NOISE_BYTES)
+            self._refuse_other_master(received, noise_bytes=MOST_OVERHEARD if recently_used else NOISE_BYTES)
 
     def _refuse_other_master(self, received: bytes, noise_bytes: int) -> None:
-        what = other_talker(received, noise_bytes)
-        if what:
+        talker = other_talker(received, noise_bytes)
+        if talker:
             self._answered_s = float("-inf")
-            self._drop(what)
-            text = f"{self.peer}: {what}; a line has one master: disconnect the other one"
+            self._drop(talker)
+            text = f"{self.peer}: {talker}; a line has one master: disconnect the other one"
             raise DeviceMisconfigured(text, elsewhere=True)
 
     async def _connected(self, timeout_s: float) -> Channel:
@@ -189,7 +191,7 @@ class SerialLine:
     def _drop(self, reason: str) -> NotConnected:
         if self._channel is not None:
             self._channel.close()
-            self._ended = reason
+            self._end_reason = reason
         self._channel = None
         return NotConnected(f"{self.peer}: {reason}", gentle=self._gentle)
 
@@ -216,9 +218,9 @@ async def exchange(channel: Channel, settings: LineSettings, unit: int, request:
 
 
 def other_talker(received: bytes, noise_bytes: int) -> str:
-    """Who else sends on the line, by traffic that we did not cause; "" if it is only noise.
+    """A description of who else sends on the line, by traffic that we did not cause; "" if it is only noise.
 
-    noise_bytes: from this much junk on it is not noise [bytes].
+    noise_bytes: from this size on it is not noise [bytes].
     """
     frames = overheard_frames(received)
     requests = [frame for frame in frames if frame.is_request]

@@ -1,4 +1,4 @@
-"""The bus of devices that share one: a socket, a serial line, or a serial line behind a converter on the network."""
+"""Builds the bus of devices that share one: a socket, a serial line, or a serial line behind a network converter."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -25,11 +25,11 @@ def network_bus(group: Sequence[ModbusTcpDevice], most_silences: int = MOST_SILE
 
 
 def serial_bus(group: Sequence[ModbusRtuDevice], most_silences: int = MOST_SILENCES) -> Bus:
-    """The line of units that share it; that they agree on its settings is checked with the site file.
+    """The serial line of units that share it; validation of the site file ensures that their settings agree.
 
     most_silences: see `LineSettings`.
     """
-    from adapters.modbus.bus.serial_port import open_serial  # noqa: PLC0415  # a gateway without serial lines does without pyserial
+    from adapters.modbus.bus.serial_port import open_serial  # noqa: PLC0415  # a gateway without serial lines does not need pyserial
 
     first = group[0]
 

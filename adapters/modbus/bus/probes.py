@@ -1,7 +1,6 @@
-"""Which unit of a line may be polled now, so that a dead unit does not cost its neighbours their period. Pure, told the
-time.
+"""Which unit of a line may be polled now, so that a dead unit does not delay its neighbours. Pure: it is given the time.
 
-On a line a silent unit costs its timeout and as much silence afterwards. A unit may be silent twice in a row; then it
+On a line a silent unit costs its timeout and as much silence afterwards. A unit that is silent twice in a row
 counts as *dead*. While other units on the line answer, dead units together get at most a twentieth of the line's time:
 the one that has waited longest is probed first. If no other unit answers, a dead unit is polled as usual.
 """
@@ -9,7 +8,7 @@ the one that has waited longest is probed first. If no other unit answers, a dea
 PROBE_COST_FACTOR = 20
 MOST_SILENCES = 2
 RECENT_S = 60.0
-"""A unit that answered within this time is alive; one that was polled within it is still in use [s]."""
+"""A unit that answered within this time is alive; one that somebody wanted to poll within it is still in use [s]."""
 
 
 class Probes:

@@ -16,7 +16,7 @@ _PARITY = {"none": serial.PARITY_NONE, "even": serial.PARITY_EVEN, "odd": serial
 
 
 def open_serial(device: ModbusRtuDevice) -> Channel:
-    """Through a port of this machine, which nobody else may use meanwhile. Raises `NotConnected`, `DeviceMisconfigured`."""
+    """A channel through a port of this machine, opened exclusively. Raises `NotConnected`, `DeviceMisconfigured`."""
     try:
         port = serial.Serial(
             device.port,
@@ -44,15 +44,15 @@ def open_serial(device: ModbusRtuDevice) -> Channel:
 
 
 def _set_rs485(port: serial.Serial, device: ModbusRtuDevice) -> None:
-    wanted = device.rs485
-    if wanted is None:
+    rs485 = device.rs485
+    if rs485 is None:
         return
     try:
         port.rs485_mode = RS485Settings(
-            rts_level_for_tx=wanted.rts_while_sending,
-            rts_level_for_rx=not wanted.rts_while_sending,
-            delay_before_tx=wanted.delay_before_send or None,
-            delay_before_rx=wanted.delay_after_send or None,
+            rts_level_for_tx=rs485.rts_while_sending,
+            rts_level_for_rx=not rs485.rts_while_sending,
+            delay_before_tx=rs485.delay_before_send or None,
+            delay_before_rx=rs485.delay_after_send or None,
         )
     except (OSError, ValueError) as error:
         raise DeviceMisconfigured(
@@ -75,7 +75,7 @@ def _reason(error: serial.SerialException) -> str:
 
 
 class _Reader:
-    """Hands what a port brings to a channel."""
+    """Passes the bytes that a port receives to a channel, and writes to it: the channel's transport."""
 
     def __init__(self, port: serial.Serial, channel: Channel) -> None:
         self._port, self._channel = port, channel
@@ -83,7 +83,7 @@ class _Reader:
         self._loop.add_reader(port.fileno(), self._readable)
 
     def write(self, data: bytes) -> None:
-        """Eight bytes: they always fit into the driver's buffer."""
+        """Writes a request; its eight bytes always fit into the driver's buffer."""
         self._port.write(data)
 
     def abort(self) -> None:
@@ -98,6 +98,6 @@ class _Reader:
     def _readable(self) -> None:
         try:
             self._channel.data_received(self._port.read(4096))
-        except OSError as error:  # pulled out
+        except OSError as error:  # the adapter was unplugged
             self.abort()
             self._channel.connection_lost(error)

@@ -26,7 +26,7 @@ class SharedSocket:
         self._transaction = 0
         self._silences = 0
         self._answered = False
-        self._ended = "not connected yet"
+        self._end_reason = "not connected yet"
 
     async def join(self, user: object, timeout_s: float, pause_s: float) -> None:
         """Opens the socket unless it is open. Raises `NotConnected`."""
@@ -43,11 +43,11 @@ class SharedSocket:
 
     async def ask(self, unit: int, request: Request, timeout_s: float) -> bytes:
         """The bytes of the values. Raises `TimeoutError` if no response came, `ExceptionResponse` if the device refuses,
-        `NotConnected` if the socket is gone or what it sends is no Modbus.
+        `NotConnected` if the socket is gone or received something else than Modbus.
         """
         async with self._lock:
             if self._reader is None or self._writer is None:
-                raise self._lost(self._ended)
+                raise self._lost(self._end_reason)
             self._transaction = (self._transaction + 1) & 0xFFFF
             try:
                 async with asyncio.timeout(timeout_s):
@@ -105,5 +105,5 @@ class SharedSocket:
     def _drop(self, reason: str) -> None:
         if self._writer is not None:
             self._writer.transport.abort()
-            self._ended = reason
+            self._end_reason = reason
         self._reader = self._writer = self._head = None

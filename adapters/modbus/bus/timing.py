@@ -1,4 +1,4 @@
-"""How long exchanges take on a serial line: for the pauses that the standard demands, and to predict whether a line can
+"""How long exchanges take on a serial line: for the pauses that the standard requires, and to predict whether a line can
 carry its requests. Pure.
 """
 
@@ -31,7 +31,7 @@ def pace(baud: int, bits_per_character: int) -> Pace:
 NETWORK_PACE = Pace(0.0, 0.0)
 """On Ethernet a frame takes no time worth counting."""
 UNKNOWN_PACE = pace(9600, 11)
-"""Behind a converter whose speed only it knows."""
+"""Assumed behind a network converter, whose serial speed is not known here."""
 
 
 def exchange_s(request: Request, line: Pace, turnaround_s: float, pause_s: float) -> float:

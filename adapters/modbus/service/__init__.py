@@ -1,1 +1,1 @@
-"""Commissioning over Modbus: finding units and registers, finding byte orders, explaining failures. Public to `tools`."""
+"""Commissioning over Modbus: finding units and registers, finding byte orders, explaining failures. `tools` imports these modules directly."""

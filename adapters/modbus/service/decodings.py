@@ -1,8 +1,8 @@
 """What a few registers may mean, compared with the number that the machine's display shows. Pure.
 
-Every type, byte order, address within the span and power of ten is tried. A decoding *fits* if the display would
-show it so: rounded to the display's digits, or, second best, cut off there. Fitting decodings are ordered by how
-plausible they are: the address as asked before its neighbours (manuals count from 1), no factor before a factor,
+Every type, byte order, address within the span and power of ten is tried. A decoding *fits* if the display could
+show its value: rounded to the display's digits, or, second best, truncated to them. Fitting decodings are ordered by how
+plausible they are: the given address before its neighbours (manuals count from 1), no factor before a factor,
 common types and orders before rare ones. What fits equally well can only be told apart by another value: see
 `still_fitting`.
 """
@@ -25,7 +25,7 @@ ORDERS: Final[tuple[ByteOrder, ...]] = ("ABCD", "CDAB", "BADC", "DCBA")
 _SINGLE: Final[tuple[ByteOrder, ...]] = ("ABCD", "BADC")
 """Orders that differ for one register; for text too."""
 _TINY: Final = 1e-6
-"""A float nearer to nothing than this is two small integers read as a float."""
+"""A float closer to 0 than this is two small integers decoded as a float."""
 
 
 LIT: Final = {"on": True, "off": False, "bật": True, "tắt": False, "sáng": True}
@@ -42,7 +42,9 @@ class Fit(IntEnum):
 
 @dataclass(frozen=True)
 class DisplayedValue:
-    """A number as displayed: its value and the worth of its last digit; or a text; or whether a lamp is lit."""
+    """What a display shows. value, digit: a number and the weight of its last digit, else NaN; text: a text, ""; lit:
+    whether a lamp is lit, None where it is not a lamp.
+    """
 
     value: float
     digit: float
@@ -52,7 +54,7 @@ class DisplayedValue:
 
 @dataclass(frozen=True)
 class RegisterBlock:
-    """Registers as they were read, or coils, each as a register that holds 0 or 1.
+    """Registers as read from the device, or coils, each as a register that holds 0 or 1.
 
     start: address of the first; data: two bytes for each.
     """
@@ -68,8 +70,8 @@ class RegisterBlock:
 
 @dataclass(frozen=True)
 class Decoding:
-    """One way to read a value. The value is what is read × scale; length: of a text [characters]; bit: of a bool,
-    0 = lowest, None for a coil.
+    """One way to decode a value. scale: factor on what the registers hold; length: of a text [characters]; bit: of a
+    bool, 0 = lowest, None for a coil.
     """
 
     address: int
@@ -87,7 +89,7 @@ class Decoding:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A decoding that fits, and what it reads [as displayed]."""
+    """A decoding that fits, its value [as displayed], and how well it fits."""
 
     decoding: Decoding
     value: float | str
@@ -114,7 +116,7 @@ def parse_shown(text: str) -> DisplayedValue:
 
 
 def decodings(block: RegisterBlock, shown: DisplayedValue, *, coils: bool = False) -> Iterator[Decoding]:
-    """Every way to read a value that lies within the block. coils: its addresses are single bits."""
+    """Every way to decode a value within the block. coils: its addresses are single bits."""
     for address in range(block.start, block.end):
         if coils or shown.lit is not None:
             bits = (None,) if coils else range(16)
@@ -133,7 +135,7 @@ def decodings(block: RegisterBlock, shown: DisplayedValue, *, coils: bool = Fals
 
 
 def read(decoding: Decoding, block: RegisterBlock) -> float | str | None:
-    """What a decoding reads; None where the bytes are no value of its type, or lie outside the block."""
+    """The value by a decoding; None where the bytes are not a value of its type, or lie outside the block."""
     if decoding.address < block.start or decoding.address + decoding.registers > block.end:
         return None
     if decoding.value_type == "bool":
@@ -173,48 +175,48 @@ def ranked(
 ) -> list[Candidate]:
     """Every decoding that fits in one of the blocks, the most plausible first.
 
-    blocks: of the same registers, one after the other, since a display lags; address: the one that was asked for;
+    blocks: the same registers, read several times, since a display lags; address: the one that was given;
     coils: see `decodings`.
     """
     best: dict[Decoding, Candidate] = {}
     for block in blocks:
-        for item in decodings(block, shown, coils=coils):
-            value = read(item, block)
-            if value is not None and (found := Candidate(item, value, fit(value, shown))).fit is not Fit.NOT:
-                best[item] = min(best.get(item, found), found, key=lambda each: each.fit)
-    return sorted(best.values(), key=lambda item: _order(item, address))
+        for decoding in decodings(block, shown, coils=coils):
+            value = read(decoding, block)
+            if value is not None and (candidate := Candidate(decoding, value, fit(value, shown))).fit is not Fit.NOT:
+                best[decoding] = min(best.get(decoding, candidate), candidate, key=lambda each: each.fit)
+    return sorted(best.values(), key=lambda decoding: _order(decoding, address))
 
 
 def still_fitting(
     candidates: Sequence[Candidate], blocks: Sequence[RegisterBlock], shown: DisplayedValue
 ) -> list[Candidate]:
-    """The candidates that agree with another value on the display too. blocks: read while it was read off; one of them
-    is enough, since the display lags.
+    """The candidates that also fit another value on the display. blocks: read while it was shown; it is enough to fit one
+    of them, since the display lags.
     """
-    left = []
+    remaining = []
     for item in candidates:
         fits = [(fit(value, shown), value) for block in blocks if (value := read(item.decoding, block)) is not None]
         best = min(fits, key=lambda pair: pair[0], default=(Fit.NOT, 0.0))
         if best[0] is not Fit.NOT:
-            left.append(Candidate(item.decoding, best[1], max(item.fit, best[0])))
-    return sorted(left, key=lambda item: item.fit)
+            remaining.append(Candidate(item.decoding, best[1], max(item.fit, best[0])))
+    return sorted(remaining, key=lambda item: item.fit)
 
 
 def equals(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Those at the head that fit equally well: only another value can tell them apart."""
+    """The candidates that fit as well as the first: only another value can tell them apart."""
     return [item for item in candidates if item.fit is candidates[0].fit]
 
 
 def ways(candidates: Sequence[Candidate]) -> int:
-    """How many different ways of reading are among them, signed and unsigned counted once: only a value below zero,
-    or beyond half the range, tells those apart.
+    """The number of different decodings among them, signed and unsigned counted once: only a value below zero, or
+    beyond half the range, tells those apart.
     """
     each = (item.decoding for item in candidates)
     return len({(item.address, item.value_type.removeprefix("u"), item.order, item.scale, item.bit) for item in each})
 
 
 def tag_line(name: str, table: Table, decoding: Decoding) -> str:
-    """The line of the site file that reads the value so."""
+    """The line of the site file for a tag with this decoding."""
     if decoding.value_type == "bool":
         bit = "" if decoding.bit is None else f", bit: {decoding.bit}"
         return f"{name}: {{{table}: {decoding.address}{bit}}}"

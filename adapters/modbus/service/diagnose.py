@@ -1,4 +1,4 @@
-"""Why a tag was bad: asked again on its own, so that the device's own answer is heard."""
+"""Why a tag was bad: reads it again on its own, to get the device's own response."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,36 +16,36 @@ from adapters.modbus.service.registers import Span
 
 
 async def diagnose_line(devices: Mapping[str, Peer], bad: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Fault]]:
-    """For each device of a line, and each of its tags in `bad`, why."""
+    """For each device of a line, why each of its tags in `bad` was bad."""
     bus = open_bus(next(iter(devices.values())))
     return {name: await _diagnose(device, bus, bad[name]) for name, device in devices.items()}
 
 
 async def _diagnose(device: Peer, bus: Bus, tags: Sequence[str]) -> dict[str, Fault]:
     reader = RateLimitedReader(bus, RateLimit(device.max_requests_per_s or 5.0, device.timeout))
-    found: dict[str, Fault] = {}
+    faults: dict[str, Fault] = {}
     try:
         for name in tags:
             tag = device.tags[name]
             try:
                 data = await reader.read(device.unit, tag.table, Span(tag.first(device.base), tag.count))
             except ExceptionResponse as error:
-                found[name] = refusal(error.code)
+                faults[name] = refusal(error.code)
             except TimeoutError:
-                found[name] = Fault("unit_silent")
+                faults[name] = Fault("unit_silent")
             else:
                 if tag.table not in BIT_TABLES:
-                    found[name] = undecodable(tag, data)
+                    faults[name] = undecodable(tag, data)
     except (NotConnected, DeviceMisconfigured) as error:
         fault = connection_fault(error, fault_of)
-        found |= {name: fault for name in tags if name not in found}
+        faults |= {name: fault for name in tags if name not in faults}
     finally:
         reader.close()
-    return found
+    return faults
 
 
 def undecodable(tag: ModbusTag, data: bytes) -> Fault:
-    """Bytes that are no value of their type, and what they would be in other orders."""
+    """The fault of bytes that are not a value of their type, with their values in other byte orders."""
     block = RegisterBlock(0, data)
     alternatives = []
     for order in ORDERS:

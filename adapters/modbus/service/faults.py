@@ -32,12 +32,12 @@ _TEXT: Final[tuple[tuple[str, str], ...]] = (
 
 
 def refusal(code: int) -> Fault:
-    """An exception code as a fault of the tag that was asked for."""
+    """An exception code as a fault of the tag that was requested."""
     return Fault(_EXCEPTION.get(code, "device_failure"), values={"code": str(code)})
 
 
 def fault_of(error: Exception) -> Fault | None:
-    """Why a device or line cannot be read; None where the operating system's error says it."""
+    """Why a device or line cannot be read; None for errors of the operating system."""
     text, cause = str(error), error.__cause__
     if isinstance(error, ExceptionResponse):
         return replace(refusal(error.code), detail=text)

@@ -1,7 +1,7 @@
 """Which requests a line will carry, and whether it can. Pure.
 
-What a serial line can carry follows from its speed; how long devices take before they answer does not, so it is an
-argument. On a network a frame takes no time worth counting, and the device's own time is all.
+What a serial line can carry follows from its speed; how long devices take to respond does not, so that is an argument.
+On a network the time of a frame is negligible, and only the device's response time counts.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ _Device = ModbusTcpDevice | ModbusRtuDevice
 
 
 def line_plan(devices: Mapping[str, _Device], answer_s: float) -> LinePlan:
-    """The plan of devices that share a line. answer_s: until a device answers [s]."""
+    """The plan of devices that share a line. answer_s: how long a device takes to respond [s]."""
     first = next(iter(devices.values()))
     speed, line_pace = _speed(first)
     serial_pause_s = max(device.pause_between_requests for device in devices.values()) if speed else 0.0

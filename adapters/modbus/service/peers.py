@@ -16,13 +16,13 @@ from adapters.modbus.model import ModbusRtuDevice, ModbusTcpDevice
 Peer = ModbusTcpDevice | ModbusRtuDevice
 
 COMMON = ((9600, "none"), (19200, "even"), (9600, "even"), (19200, "none"))
-"""Speed and parity that devices leave the factory with, the commonest first."""
+"""Factory settings of speed and parity, the commonest first."""
 _ANY_TAG = {"any": {"holding": 0}}
 
 
 @dataclass(frozen=True)
 class Serial:
-    """Settings of a serial line from the command line; what is empty was not given."""
+    """Settings of a serial line from the command line; an empty sequence was not given. over_network: RTU over TCP."""
 
     bauds: Sequence[int] = ()
     parities: Sequence[str] = ()
@@ -46,18 +46,18 @@ def peers_at(place: str, unit: int, serial: Serial, *, one: bool) -> list[Peer]:
     if not is_serial_port(place):
         host, _, port = place.partition(":")
         framing = "rtu" if serial.over_network else "tcp"
-        rest = {"kind": "modbus_tcp", "host": host, "port": int(port or 502), "framing": framing}
-        return [ModbusTcpDevice.model_validate(given | rest)]
-    rest = {"kind": "modbus_rtu", "port": place, "stop_bits": serial.stop_bits}
-    found: list[Peer] = [
-        ModbusRtuDevice.model_validate(given | rest | {"baud": baud, "parity": parity})
+        place_settings = {"kind": "modbus_tcp", "host": host, "port": int(port or 502), "framing": framing}
+        return [ModbusTcpDevice.model_validate(given | place_settings)]
+    place_settings = {"kind": "modbus_rtu", "port": place, "stop_bits": serial.stop_bits}
+    peers: list[Peer] = [
+        ModbusRtuDevice.model_validate(given | place_settings | {"baud": baud, "parity": parity})
         for baud, parity in _speeds(serial)
     ]
-    return found[:1] if one else found
+    return peers[:1] if one else peers
 
 
 def _speeds(serial: Serial) -> list[tuple[int, str]]:
-    """The common settings that agree with what was given, then all other combinations of what was given."""
+    """The common settings that match the given ones, then all other combinations of the given ones."""
     bauds, parities = serial.bauds, serial.parities
     common = [
         (baud, parity)
@@ -74,7 +74,7 @@ def is_serial(peer: Peer) -> bool:
 
 
 def open_bus(peer: Peer) -> Bus:
-    """The bus of a peer, without a limit on requests to silent units."""
+    """The bus of a peer; silent units are never skipped."""
     if isinstance(peer, ModbusRtuDevice):
         return serial_bus([peer], most_silences=sys.maxsize)
     return network_bus([peer], most_silences=sys.maxsize)

@@ -21,7 +21,7 @@ from adapters.modbus.service.registers import ProbeOutcome, Span
 CONNECT_S = 3.0
 BUSY_TRIES = 5
 BUSY_PAUSE_S = 1.0
-"""Between tries: a device that is starting up or working reports busy for a few seconds [s]."""
+"""Between tries: a device that is starting up or occupied reports busy for a few seconds [s]."""
 
 
 class NoUnit(Exception):
@@ -39,7 +39,7 @@ class RateLimit:
 class RateLimitedReader:
     """One bus, opened by the first request and reopened when the peer has closed it.
 
-    invalid_answer: the error of the latest response that was no Modbus, if there was one.
+    requests: how many were sent; invalid_answer: the error of the latest response that was not Modbus, if any.
     """
 
     def __init__(self, bus: Bus, rate_limit: RateLimit) -> None:
@@ -79,7 +79,7 @@ class RateLimitedReader:
             if refusal.code in {GATEWAY_NO_ANSWER, GATEWAY_NO_PATH}:
                 raise NoUnit(str(refusal)) from refusal
             if refusal.code in {BUSY, ACKNOWLEDGE}:
-                return ProbeOutcome.SILENT  # which says nothing about the address
+                return ProbeOutcome.SILENT  # busy says nothing about the address
             return ProbeOutcome.NO_FUNCTION if refusal.code == ILLEGAL_FUNCTION else ProbeOutcome.REFUSED
         except TimeoutError:
             return ProbeOutcome.SILENT

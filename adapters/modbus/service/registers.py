@@ -1,14 +1,14 @@
-"""Which addresses of one Modbus table exist, found with few requests. Pure: a generator of requests that is sent their outcomes.
+"""Which addresses of one Modbus table exist, found with few requests. Pure: a generator that yields requests and is sent their outcomes.
 
 A request is answered only if every address in it exists, so:
 
 1. Coarse: blocks as large as one request may be. A block that is answered exists as a whole.
 2. A block that is refused is sampled, one address every `step`. Where a sample exists, both ends of the stretch
-   around it are found by bisection ("from here to there at once" is answered up to the end and not beyond).
-3. Where a stretch seems to end but its next address exists too, it was the device that takes fewer addresses in one
-   request: the block becomes that small.
+   around it are found by bisection (a request from the sample on is answered as long as it ends within the stretch).
+3. Where a stretch seems to end but its next address exists too, the device accepts fewer addresses in one request:
+   the block is reduced to that number.
 
-A stretch shorter than `step` that lies between two samples is not found; whoever must find it asks with step 1.
+A stretch shorter than `step` that lies between two samples is not found; step 1 finds every stretch.
 """
 
 from collections.abc import Generator
@@ -17,7 +17,7 @@ from enum import Enum
 from typing import NamedTuple
 
 MOST_SILENCES = 3
-"""Missing responses in a row after which a table that never answered is given up."""
+"""Missing responses in a row after which a table that never answered is not scanned further."""
 
 
 class Span(NamedTuple):
@@ -46,8 +46,8 @@ class TableOutcome(Enum):
 
 @dataclass(frozen=True)
 class ScannedTable:
-    """The stretches of a table that exist, (first, last) with both ends included, and the largest request that the
-    device takes where it takes less than was tried.
+    """runs: the stretches of a table that exist, (first, last) with both ends included; at_most: the largest request that
+    the device accepts, where that is less than was tried.
     """
 
     outcome: TableOutcome
@@ -64,7 +64,7 @@ class _GaveUp(Exception):
 
 @dataclass
 class _Scan:
-    """What is known while a table is scanned."""
+    """The state while a table is scanned."""
 
     last: int
     block: int
@@ -77,7 +77,7 @@ class _Scan:
     answered: bool = False
 
     def ask(self, start: int, count: int) -> Requests:
-        """Requests some addresses; whether the device has them all."""
+        """Requests `count` addresses; returns whether the device has them all."""
         answer = yield Span(start, count)
         if answer is ProbeOutcome.NO_FUNCTION:
             raise _GaveUp(TableOutcome.UNSUPPORTED)
@@ -88,7 +88,7 @@ class _Scan:
         return answer is ProbeOutcome.VALUES
 
     def add(self, first: int, last: int) -> None:
-        """A stretch that exists; joined to the one before it if they touch."""
+        """Adds a stretch that exists; joined to the one before it if they touch."""
         if self.runs and self.runs[-1][1] + 1 >= first:
             self.runs[-1] = (self.runs[-1][0], max(last, self.runs[-1][1]))
         else:
@@ -117,7 +117,7 @@ def scan_table(first: int, last: int, block: int, step: int) -> Generator[Span, 
 
 
 def _sample(scan: _Scan, at: int, end: int) -> Generator[Span, ProbeOutcome, int]:
-    """Searches the refused block `[at, end)` for stretches; the address at which to continue."""
+    """Searches the refused block `[at, end)` for stretches; returns the address at which to continue."""
     if end - at == 1:
         scan.floor = end
         return end
@@ -149,7 +149,7 @@ def _left(scan: _Scan, sample: int) -> Generator[Span, ProbeOutcome, int]:
 
 
 def _right(scan: _Scan, sample: int, end: int) -> Generator[Span, ProbeOutcome, int]:
-    """The highest address below `end` up to which everything from `sample` exists, or may be asked at once."""
+    """The highest address below `end` up to which everything from `sample` exists, or fits into one request."""
     low, high = sample, end - 1
     while low < high:
         middle = (low + high + 1) // 2
@@ -163,6 +163,6 @@ def _right(scan: _Scan, sample: int, end: int) -> Generator[Span, ProbeOutcome, 
 
 
 def requests_if_empty(first: int, last: int, block: int, step: int) -> int:
-    """Requests for a table that is empty: blocks and samples."""
+    """How many requests an empty table takes: blocks and samples."""
     blocks, rest = divmod(last - first + 1, block)
     return blocks * (1 + -(-block // step)) + (1 + -(-rest // step) if rest else 0)

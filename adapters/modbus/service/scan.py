@@ -21,8 +21,8 @@ from adapters.modbus.service.registers import (
 REGISTERS_AT_ONCE = 125
 BITS_AT_ONCE = 2000
 IN_STEP_S = 1.0
-"""Silence after which a unit that lost frame synchronisation has recovered: some take a request to another unit for a
-response, and wait half a second for the rest of it [s]."""
+"""Silence after which a unit that lost frame synchronisation has recovered: some mistake a request to another unit for
+a response, and wait half a second for the rest of it [s]."""
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being scanned, how much of it is done, and how much there is."""
@@ -46,8 +46,9 @@ class ScanPlan:
 
 @dataclass(frozen=True)
 class ScanResult:
-    """What was found: for each unit that answers, its tables. invalid_answer: the error of the latest response
-    that was no Modbus."""
+    """The result of a scan. units: by each unit that answers, its tables; requests: how many were sent; invalid_answer: the
+    error of the latest response that was not Modbus.
+    """
 
     peer: Peer
     units: Mapping[int, Mapping[Table, ScannedTable]]
@@ -55,7 +56,7 @@ class ScanResult:
     invalid_answer: NotConnected | None = None
 
     def as_json(self, plan: ScanPlan) -> dict[str, Any]:
-        """The same as plain data."""
+        """The result as JSON."""
         return {
             "peer": title(self.peer),
             "settings": settings(self.peer),
@@ -66,11 +67,11 @@ class ScanResult:
                     "unit": unit,
                     "tables": {
                         table: {
-                            "outcome": found.outcome.value,
-                            "ranges": [list(run) for run in found.runs],
-                            "at_most": found.at_most,
+                            "outcome": scanned.outcome.value,
+                            "ranges": [list(run) for run in scanned.runs],
+                            "at_most": scanned.at_most,
                         }
-                        for table, found in tables.items()
+                        for table, scanned in tables.items()
                     },
                 }
                 for unit, tables in self.units.items()
@@ -124,8 +125,8 @@ async def _table(
     reader: RateLimitedReader, unit: int, table: Table, plan: ScanPlan, progress: Progress
 ) -> ScannedTable:
     size = plan.last - plan.first + 1
-    questions = scan_table(plan.first, plan.last, _block(table), plan.step)
-    span = next(questions)
+    requests = scan_table(plan.first, plan.last, _block(table), plan.step)
+    span = next(requests)
     while True:
         progress(f"unit {unit} {table}", span.start - plan.first, size)
         try:
@@ -133,10 +134,10 @@ async def _table(
         except NoUnit:
             answer = ProbeOutcome.SILENT
         try:
-            span = questions.send(answer)
+            span = requests.send(answer)
         except StopIteration as end:
-            found: ScannedTable = end.value
-            return found
+            scanned: ScannedTable = end.value
+            return scanned
 
 
 def _block(table: Table) -> int:

@@ -1,4 +1,4 @@
-"""Walks the address space of an OPC UA server."""
+"""Browses the address space of an OPC UA server."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +18,7 @@ from adapters.opcua.values import value_of
 
 OBJECTS = "i=85"
 OWN = frozenset(ua.NodeId(ua.Int32(number)) for number in (ObjectIds.Server, ObjectIds.Aliases, ObjectIds.Locations))
-"""Nodes that every server has below its objects: hundreds that belong to no machine."""
+"""Nodes that every server has below Objects, with hundreds of nodes that belong to no machine."""
 
 
 async def browse(
@@ -30,19 +30,19 @@ async def browse(
     on_progress: Callable[[int], None],
 ) -> Browsed:
     """See `browsing.Browser`."""
-    given = {key: value for key, value in settings.items() if value}
+    nonempty = {key: value for key, value in settings.items() if value}
     tags = {"clock": {"node": "i=2258"}}
-    device = OpcUaDevice.model_validate({"kind": "opcua", "url": url, "tags": tags, **given})
-    async with session(device.with_files("browse", files), login) as opened:
-        begin = node_id(walk.node or OBJECTS, opened.namespaces)
-        if begin is None:
+    device = OpcUaDevice.model_validate({"kind": "opcua", "url": url, "tags": tags, **nonempty})
+    async with session(device.with_files("browse", files), login) as server:
+        start = node_id(walk.node or OBJECTS, server.namespaces)
+        if start is None:
             raise DeviceMisconfigured(f"{url}: the server has no namespace for --node {walk.node}")
-        return await _walked(opened, begin, walk, on_progress)
+        return await _walked(server, start, walk, on_progress)
 
 
 @dataclass(frozen=True)
 class _Reached:
-    """A node that was reached."""
+    """A node of the walk, before its value is read."""
 
     path: tuple[str, ...]
     node: ua.NodeId
@@ -50,23 +50,23 @@ class _Reached:
     browse_path: tuple[str, ...] = ()
 
 
-async def _walked(opened: ServerSession, begin: ua.NodeId, walk: Walk, on_progress: Callable[[int], None]) -> Browsed:
+async def _walked(opened: ServerSession, start: ua.NodeId, walk: Walk, on_progress: Callable[[int], None]) -> Browsed:
     """Breadth first, so that one request covers many nodes; each node once, even if several paths lead to it."""
-    level = [_Reached((), begin, "object")]
+    level = [_Reached((), start, "object")]
     reached: dict[ua.NodeId, _Reached] = {}
-    seen, cut = {begin}, False
+    seen, cut = {start}, False
     hidden = OWN if walk.node in {"", OBJECTS} else frozenset()
     for _ in range(walk.depth):
-        below: list[_Reached] = []
+        next_level: list[_Reached] = []
         for parent, references in zip(level, await children(opened, [item.node for item in level]), strict=True):
             for reference in references:
                 item = _child(parent, reference)
                 if item.node not in seen and item.node not in hidden:
                     seen.add(item.node)
-                    below.append(item)
-        room = walk.most - len(reached)
-        cut |= len(below) > room
-        level = below[:room]
+                    next_level.append(item)
+        most_more = walk.most - len(reached)
+        cut |= len(next_level) > most_more
+        level = next_level[:most_more]
         reached |= {item.node: item for item in level}
         on_progress(len(reached))
         if not level or cut:
@@ -97,17 +97,17 @@ async def _values(opened: ServerSession, reached: Sequence[_Reached]) -> list[Br
         raw = value.Value.Value if value.Value is not None else None
         kind = value.Value.VariantType.name if value.Value is not None else ""
         status = value.StatusCode.name if value.StatusCode is not None else "Good"
-        shown = raw if isinstance(raw, list) else value_of(value)[0]
+        displayed = raw if isinstance(raw, list) else value_of(value)[0]
         nodes.append(
             BrowsedNode(
-                depth, item.path, text, "variable", kind, shown, status, value.SourceTimestamp, item.browse_path
+                depth, item.path, text, "variable", kind, displayed, status, value.SourceTimestamp, item.browse_path
             )
         )
     return nodes
 
 
 def node_text(identifier: str, namespaces: Sequence[str]) -> str:
-    """`ns=2;s=Name` with the namespace's URI; as it is in the standard's own namespace, or where it has no URI.
+    """`ns=2;s=Name` with the namespace's URI; without a namespace in the standard's own, unchanged where it has no URI.
 
     >>> node_text("ns=1;s=Shots", ["http://opcfoundation.org/UA/", "urn:m"])
     'nsu=urn:m;s=Shots'

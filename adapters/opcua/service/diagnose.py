@@ -32,7 +32,7 @@ _TEXT: Final[tuple[tuple[str, str], ...]] = (
 
 
 def fault_of(error: Exception) -> Fault | None:
-    """Why a server cannot be read; None where the operating system's error says it."""
+    """Why a server cannot be read; None for errors of the operating system."""
     text = str(error)
     patterns = (*_STATUS, *_TEXT) if "opc.tcp://" in text else _STATUS
     code = next((code for pattern, code in patterns if re.search(pattern, text)), "")
@@ -40,7 +40,7 @@ def fault_of(error: Exception) -> Fault | None:
 
 
 async def round_trip_s(device: OpcUaDevice) -> float | None:
-    """How long one read of all tags takes where they are subscribed and nobody polls [s]; None if it cannot be done."""
+    """How long one read of all tags takes [s]; None if they cannot be read."""
     try:
         async with session(device) as opened:
             nodes = [node_id(tag.node, opened.namespaces) for tag in device.tags.values()]
@@ -53,22 +53,22 @@ async def round_trip_s(device: OpcUaDevice) -> float | None:
 
 async def diagnose(device: OpcUaDevice, tags: Sequence[str]) -> dict[str, Fault]:
     """Why each of these tags is bad."""
-    found: dict[str, Fault] = {}
+    faults: dict[str, Fault] = {}
     try:
         async with session(device) as opened:
             nodes_by_tag = {name: node_id(device.tags[name].node, opened.namespaces) for name in tags}
-            found |= {name: Fault("no_namespace", values={"node": device.tags[name].node})
+            faults |= {name: Fault("no_namespace", values={"node": device.tags[name].node})
                       for name, node in nodes_by_tag.items() if node is None}  # fmt: skip
             nodes = {name: node for name, node in nodes_by_tag.items() if node is not None}
             for name, data in zip(nodes, await read(opened, list(nodes.values()), AttributeIds.Value), strict=True):
                 status = data.StatusCode.name if data.StatusCode is not None else "Good"
                 if status in {"BadNodeIdUnknown", "BadNodeIdInvalid"}:
-                    found[name] = Fault("no_node", values={"node": device.tags[name].node})
+                    faults[name] = Fault("no_node", values={"node": device.tags[name].node})
                 elif value_of(data)[1] is Quality.BAD:
                     kind = data.Value.VariantType.name if data.Value is not None else "—"
                     code = "no_single_value" if status == "Good" else "bad_status"
-                    found[name] = Fault(code, values={"status": status, "type": kind})
+                    faults[name] = Fault(code, values={"status": status, "type": kind})
     except (NotConnected, DeviceMisconfigured) as error:
         fault = connection_fault(error, fault_of)
-        found |= {name: fault for name in tags if name not in found}
-    return found
+        faults |= {name: fault for name in tags if name not in faults}
+    return faults

@@ -1,4 +1,4 @@
-"""An OPC UA session for commissioning: browse and read, within the limits that the server states. Read-only."""
+"""A read-only OPC UA session for commissioning: browses and reads, within the limits that the server states."""
 
 import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -16,7 +16,7 @@ from adapters.opcua.model import OpcUaDevice
 from adapters.opcua.security import secure
 
 MOST_AT_ONCE = 200
-"""Nodes in one request where the server states no limit, as small PLCs often do not."""
+"""Nodes in one request where the server states no limit; small PLCs often state none."""
 REFERENCES_AT_ONCE = 500
 """References of one node in one response; the rest follows by continuation points."""
 
@@ -40,7 +40,7 @@ class ServerSession:
 
 @asynccontextmanager
 async def session(device: OpcUaDevice, login: tuple[str, str] | None = None) -> AsyncIterator[ServerSession]:
-    """A session while it lasts. login: user and password where they are in no file.
+    """Opens a session for the block. login: user and password, where no file holds them.
 
     Raises `NotConnected` or `DeviceMisconfigured`, as the adapter would.
     """
@@ -69,10 +69,10 @@ async def session(device: OpcUaDevice, login: tuple[str, str] | None = None) -> 
 
 
 async def read(opened: ServerSession, nodes: Sequence[ua.NodeId], attribute: AttributeIds) -> list[ua.DataValue]:
-    """One attribute of many nodes."""
+    """Reads one attribute of many nodes."""
     out: list[ua.DataValue] = []
-    for part in _batches(nodes, opened.limits.read):
-        out += await opened.client.uaclient.session.read_attributes(list(part), attribute)
+    for batch in _batches(nodes, opened.limits.read):
+        out += await opened.client.uaclient.session.read_attributes(list(batch), attribute)
     return out
 
 
@@ -80,20 +80,20 @@ async def children(opened: ServerSession, nodes: Sequence[ua.NodeId]) -> list[li
     """The children of each node; none where the server refuses."""
     out: list[list[ua.ReferenceDescription]] = []
     service = opened.client.uaclient.session
-    for part in _batches(nodes, opened.limits.browse):
+    for batch in _batches(nodes, opened.limits.browse):
         parameters = ua.BrowseParameters(
             RequestedMaxReferencesPerNode=ua.UInt32(REFERENCES_AT_ONCE),
-            NodesToBrowse=[_below(node) for node in part],
+            NodesToBrowse=[_below(node) for node in batch],
         )
         for result in await service.browse(parameters):
-            found = list(result.References or ())
+            references = list(result.References or ())
             point = result.ContinuationPoint
             while point:
-                following = ua.BrowseNextParameters(ReleaseContinuationPoints=False, ContinuationPoints=[point])
-                (more,) = await service.browse_next(following)
-                found += more.References or ()
+                next_request = ua.BrowseNextParameters(ReleaseContinuationPoints=False, ContinuationPoints=[point])
+                (more,) = await service.browse_next(next_request)
+                references += more.References or ()
                 point = more.ContinuationPoint
-            out.append(found)
+            out.append(references)
     return out
 
 
