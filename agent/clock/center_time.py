@@ -1,4 +1,4 @@
-"""Asks the center what time it is: with each status while gateway time is in doubt, every ten minutes otherwise."""
+"""Asks the center for the time: with each status while gateway time is in doubt, every ten minutes otherwise."""
 
 import secrets
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Final
 from agent.clock.guard import RoundTrip, S, TimeEvidence
 
 _ASK_EVERY_NS: Final = 600 * S
-_ASK_AGAIN_NS: Final = 5 * S
+_URGENT_AFTER_NS: Final = 5 * S
 
 
 class CenterTime:
@@ -21,7 +21,7 @@ class CenterTime:
         self._evidence: list[TimeEvidence] = []
 
     def ask(self) -> str:
-        """The question for the status that is sent now; "" while its answer would teach little."""
+        """The question for the status that is sent now; "" while the last answer is recent enough."""
         mono_ns = self._mono_ns()
         if self._is_sure() and self._asked_ns is not None and mono_ns - self._asked_ns < _ASK_EVERY_NS:
             return ""
@@ -33,7 +33,7 @@ class CenterTime:
         """Whether the center should be asked without waiting for the next status."""
         if self._asked_ns is None or self._is_sure():
             return False
-        return self._mono_ns() - self._asked_ns > _ASK_AGAIN_NS
+        return self._mono_ns() - self._asked_ns > _URGENT_AFTER_NS
 
     def answered(self, echo: str, at_ns: int) -> None:
         """The center's answer: the question's echo, and its time [ns UTC]."""

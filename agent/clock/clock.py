@@ -1,8 +1,8 @@
-"""The gateway's clock: the guard on top of the operating system, the center's answers, and what is kept on disk.
+"""The gateway's clock: the guard, fed with the operating system's clocks, the center's answers and what is kept on disk.
 
 Two scales. *Steady time* is the monotonic clock with a base that never changes while the process runs: devices,
 freshness and everything that measures durations use it. *Gateway time* is steady time plus `correction_ns`; envelopes,
-facts and reports carry it. Only rows on their way into the pipeline pass from one to the other.
+facts and reports carry it. Only rows on their way into the pipeline are converted from one to the other.
 """
 
 import logging
@@ -20,24 +20,25 @@ _SAVE_EVERY_NS: Final = 600 * S
 
 
 class GatewayClock:
-    """Tells the time, and whether it may be believed."""
+    """Gives the time, and whether it is trusted."""
 
     def __init__(
         self, known_ns: int = 0, *, outbox: Path | None = None, system: System | None = None, kept: str = ""
     ) -> None:
-        """known_ns: a time that has surely passed; outbox: beside which the files lie, None to keep nothing; kept: what
-        `kept` gave for a new time that an earlier run came to and may not have written into its file.
+        """known_ns: a time that has certainly passed [ns UTC]; outbox: the file beside which the clock's files lie, None
+        to keep nothing; kept: what `kept()` gave in an earlier run that adopted a new time and may not have written it
+        into its file.
         """
         self._system = system or SystemClock()
         self.boot = self._system.boot()
-        """Which boot of the system this is."""
+        """Id of the system's boot."""
         self._files = ClockFiles(outbox, self.boot)
         mono_ns = self._system.mono_ns()
         guess = KeptBase(self._system.wall_ns() - mono_ns, Witness.NOBODY, mono_ns)
         self._saved = self._files.kept() or guess
         base_ns, by, self._since_ns = decode_base(kept, self.boot) or self._saved
         self.origin_ns = base_ns
-        """Steady time minus the monotonic clock [ns]: other in each run."""
+        """Steady time minus the monotonic clock [ns]; differs between runs."""
         self._guard = guard = Guard(base_ns, by, known_ns=known_ns, mono_ns=mono_ns)
         self.center_time = CenterTime(self._system.mono_ns, lambda: guard.trusted and not guard.doubtful)
         self._saved_ns = mono_ns
@@ -68,11 +69,11 @@ class GatewayClock:
 
     @property
     def dated_from_ns(self) -> int:
-        """The gateway time from which on rows were dated with the present base [ns UTC]."""
+        """The gateway time from which rows were dated with the current base [ns UTC]."""
         return self._guard.base_ns + self._since_ns
 
     def report(self, undated_since_ns: int | None = None, undated_rows: int = 0) -> Clock:
-        """The clock as the gateway's status describes it."""
+        """The clock for the gateway's status."""
         guard = self._guard
         return Clock(
             by=guard.by.word,
@@ -86,40 +87,42 @@ class GatewayClock:
         )
 
     def check(self) -> Verdict:
-        """Weighs the evidence since the last call; to be called once a second."""
+        """Evaluates the evidence since the last call; to be called once a second."""
         sources = (self._system.ntp(), self._files.confirmation())
         evidence = [*self.center_time.take(), *(item for item in sources if item is not None)]
-        guard, was, steps = self._guard, self._guard.by, self._guard.wall_steps
+        guard, previous, steps = self._guard, self._guard.by, self._guard.wall_steps
         verdict = guard.check(self._system.mono_ns(), self._system.wall_ns(), evidence)
         if verdict.begins:
             _LOG.warning("clock trusted by=%s moved_s=%.3f", guard.by.word, verdict.moved_ns / 1e9)
         elif verdict.moved_ns:
-            _LOG.warning("clock corrected by=%s was=%s moved_s=%.3f", guard.by.word, was.word, verdict.moved_ns / 1e9)
+            _LOG.warning(
+                "clock corrected by=%s was=%s moved_s=%.3f", guard.by.word, previous.word, verdict.moved_ns / 1e9
+            )
         if guard.wall_steps > steps:
             _LOG.warning("system clock set wall_error_s=%.3f followed=no", guard.wall_error_ns / 1e9)
         if verdict.begins or (verdict.moved_ns and not verdict.always):
-            self._since_ns = self._system.mono_ns()  # what was dated before keeps its dates
+            self._since_ns = self._system.mono_ns()  # rows dated before keep their dates
         if verdict.moved_ns and not verdict.begins:
-            return verdict  # kept once it is known what must be dated anew
-        if guard.by is not was or verdict.begins or self._system.mono_ns() - self._saved_ns > _SAVE_EVERY_NS:
+            return verdict  # the caller calls `keep` once it has stored what must be redated
+        if guard.by is not previous or verdict.begins or self._system.mono_ns() - self._saved_ns > _SAVE_EVERY_NS:
             self.keep()
         return verdict
 
     def dates_from(self, mono_ns: int) -> None:
-        """Rows from this monotonic time on are dated with the present base."""
+        """Notes that rows from this monotonic time on are dated with the current base."""
         self._since_ns = min(self._since_ns, mono_ns)
         self.keep()
 
     def kept(self) -> str:
-        """What a restart goes on with, as text."""
+        """What a restart continues with, as text."""
         return encode_base(_base(self._guard, self._since_ns), self.boot)
 
     def keep(self) -> None:
-        """Keeps on disk what a restart goes on with."""
+        """Writes what a restart continues with to disk, if it has changed."""
         self._saved_ns = self._system.mono_ns()
-        now = _base(self._guard, self._since_ns)
-        if now != self._saved and self._files.keep(now):
-            self._saved = now
+        current = _base(self._guard, self._since_ns)
+        if current != self._saved and self._files.keep(current):
+            self._saved = current
 
 
 def _base(guard: Guard, since_ns: int) -> KeptBase:

@@ -1,7 +1,7 @@
 """Between the devices and the pipeline: rows of steady time go in, rows of gateway time come out.
 
 While the clock is trusted they pass at once. While it is not they are buffered (`agent.clock.undated_rows`), no facts are
-computed, and a sketch (a second pipeline, whose facts are discarded) shows what the machines are doing. Once the clock is
+computed, and a second pipeline, the sketch, whose facts are discarded, shows what the machines are doing. Once the clock is
 trusted, the buffered rows are fed with their true times, so that the facts are those of a gateway whose clock was right
 all along.
 """
@@ -37,7 +37,7 @@ class Dating:
         undated: Path,
         health: Health,
     ) -> None:
-        """deliver: takes rows of gateway time, the pipeline's among others; undated: the file for rows without a date."""
+        """deliver: takes rows of gateway time, the pipeline's among others; undated: the file of undated rows."""
         self._clock, self._pipeline, self._machines, self._health = clock, pipeline, machines, health
         self._deliver, self._path = deliver, undated
         self._undated: UndatedRows | None = None
@@ -51,12 +51,12 @@ class Dating:
 
     @property
     def live(self) -> dict[str, MachineSnapshot]:
-        """What the machines are doing; while rows are buffered, the times since when are guesses."""
+        """What the machines are doing; while rows are buffered, the `since_ns` are guesses."""
         return snapshots(self._sketch or self._pipeline)
 
     @property
     def undated_since_ns(self) -> int | None:
-        """Since when rows wait [ns, gateway time as it is guessed now]; None if they do not."""
+        """Since when rows wait [ns, gateway time as estimated now]; None if none wait."""
         since_ns = self._undated.since_ns if self._undated else None
         return None if since_ns is None else since_ns + self._clock.base_ns
 
@@ -66,7 +66,7 @@ class Dating:
         return self._undated.rows if self._undated else 0
 
     def begin(self, freshness: Freshness) -> None:
-        """Live data begin: every tag is a gap from its last confirmation on."""
+        """Begins live data: every tag is a gap from its last confirmation on."""
         now_ns, correction_ns = self._clock.steady_ns(), self._clock.correction_ns
         if self._clock.trusted and not self._path.exists():
             last_ns = {tag: t_ns - correction_ns for tag, t_ns in tags_used_until_ns(self._pipeline).items()}
@@ -110,7 +110,7 @@ class Dating:
         return count
 
     def flush(self) -> None:
-        """Writes buffered rows to disk, as far as they are complete."""
+        """Writes buffered rows up to the watermark to disk."""
         if self._undated is None or not self._mark_ns:
             return
         try:
@@ -121,9 +121,9 @@ class Dating:
                 _LOG.error("undated rows cannot be stored why=%r", str(error))
 
     async def release(self, commit: Callable[[], Awaitable[bool]], stop: asyncio.Event) -> None:
-        """The clock is trusted: feeds the buffered rows, and stores what comes of them. Rows that come meanwhile wait.
+        """The clock is trusted now: feeds the buffered rows and stores the facts. Rows that arrive meanwhile wait.
 
-        Ends early when `stop` is set; the next run then goes on from there.
+        Ends early when `stop` is set; the next run then continues from there.
         """
         undated = self._undated
         assert undated is not None
@@ -131,28 +131,28 @@ class Dating:
         self._clock.dates_from(mono_ns if undated.since_ns is None else undated.since_ns)
         resumed = undated.base_ns is not None
         base_ns = self._clock.base_ns if undated.base_ns is None else undated.base_ns
-        told_ns = max(computed_until_ns(self._pipeline).values(), default=0)
+        computed_ns = max(computed_until_ns(self._pipeline).values(), default=0)
         if not resumed:
             self._deliver(ends_of_last_run(self._pipeline))
             try:
                 undated.dated(base_ns)
             except OSError:
                 self._health.count("held_refused")
-        backfill = Backfill(self._pipeline, self._deliver, commit, stop, told_ns, resumed)
+        backfill = Backfill(self._pipeline, self._deliver, commit, stop, computed_ns, resumed)
         if not await backfill.run(undated, base_ns):
             return
-        rest = undated.take_unwritten(self._clock.steady_ns() - self._clock.origin_ns)
+        unwritten = undated.take_unwritten(self._clock.steady_ns() - self._clock.origin_ns)
         self._undated = self._sketch = None
-        self._deliver(backfill.after_late(moved(rest, base_ns)))
+        self._deliver(backfill.after_late(moved(unwritten, base_ns)))
         undated.remove()
         _LOG.info("undated rows dated rows=%d moved_s=%.3f", undated.rows, self._clock.correction_ns / 1e9)
 
     def pause(self) -> None:
-        """From now on rows wait, in memory, until `resume`: what was dated before them is being dated anew."""
+        """Buffers rows in memory until `resume`, while earlier rows are redated."""
         self._undated, self._mark_ns = UndatedRows(self._path, self._clock.boot), 0
 
     def resume(self) -> None:
-        """The rows that waited follow those that were dated anew."""
+        """Feeds the rows that were buffered since `pause`."""
         undated, self._undated = self._undated, None
         if undated:
             self._deliver(moved(undated.take_unwritten(0), self._clock.base_ns))

@@ -4,8 +4,8 @@
     <outbox>.confirmed   JSON: boot, mono_ns, utc_ns, within_ns: a person's confirmation, written by `nhip clock confirm`
     <outbox>.held        rows that have no date yet (`agent.clock.undated_rows`)
 
-The text of `<outbox>.clock` also stands in the outbox while everything is dated anew (`agent.corrections.redating`), and
-then takes precedence. All of this means nothing after the next boot.
+The text of `<outbox>.clock` also stands in the outbox while everything is redated (`agent.corrections.redating`), and
+then takes precedence. All of this is invalid after the next boot.
 """
 
 import json
@@ -18,7 +18,7 @@ from agent.clock.system import System, rename_into
 
 
 class KeptBase(NamedTuple):
-    """A base of gateway time [ns], who vouched for it, and the monotonic time from which on it dated rows [ns]."""
+    """A base of gateway time [ns], its witness, and the monotonic time from which it dates rows [ns]."""
 
     base_ns: int
     by: Witness
@@ -47,7 +47,7 @@ class ClockFiles:
         self._confirmed = ""
 
     def kept(self) -> KeptBase | None:
-        """The base that an earlier run of this boot kept."""
+        """The base that an earlier run in this boot kept; None without one."""
         if self._outbox is None or not self._boot:
             return None
         with suppress(OSError, ValueError):
@@ -55,7 +55,7 @@ class ClockFiles:
         return None
 
     def keep(self, base: KeptBase) -> bool:
-        """Keeps the base; False if the disk is full: a restart must then find evidence again."""
+        """Writes the base; False if that failed: a restart then needs evidence again."""
         if self._outbox is None:
             return False
         with suppress(OSError):
@@ -64,7 +64,7 @@ class ClockFiles:
         return False
 
     def confirmation(self) -> TimeEvidence | None:
-        """A person's confirmation that was not read yet."""
+        """A person's confirmation that has not been read yet; None without one."""
         if self._outbox is None:
             return None
         try:
@@ -78,22 +78,24 @@ class ClockFiles:
 
 
 def clock_path(outbox: Path) -> Path:
-    """Where a trusted clock is kept."""
+    """The file that keeps the base."""
     return outbox.with_name(f"{outbox.name}.clock")
 
 
 def confirmed_path(outbox: Path) -> Path:
-    """Where a person's confirmation is kept."""
+    """The file that keeps a person's confirmation."""
     return outbox.with_name(f"{outbox.name}.confirmed")
 
 
 def undated_path(outbox: Path) -> Path:
-    """Where rows wait that have no date yet."""
+    """The file of undated rows."""
     return outbox.with_name(f"{outbox.name}.held")
 
 
 def confirm(outbox: Path, utc_ns: int | None, within_ns: int, system: System) -> None:
-    """Keeps a person's confirmation that it is `utc_ns` now, None: what the system's clock shows. Raises `OSError`."""
+    """Writes a person's confirmation that it is `utc_ns` now (None: what the system clock shows), give or take
+    `within_ns`. Raises `OSError`.
+    """
     kept = {
         "boot": system.boot(),
         "mono_ns": system.mono_ns(),

@@ -1,10 +1,10 @@
-"""What time it is, and whether that may be believed. Pure: it is given the monotonic clock, the wall clock and the evidence.
+"""Gateway time, and whether it is trusted. Pure: it is given the monotonic clock, the wall clock and the evidence.
 
 Theory. Nobody can set the monotonic clock, but it counts from the boot. One number, the *base*, turns it into a time of
-day: UTC = monotonic + base. All that is decided here is which base to believe; durations never depend on it.
+day: UTC = monotonic + base. All that is decided here is which base to use; durations never depend on it.
 
-Evidence is an interval, not a time: "when the monotonic clock showed m, UTC lay within [earliest, latest]". It is as
-wide as it is uncertain, so a slow link widens it and cannot make it wrong. Witnesses have ranks: the hardware clock
+Evidence is an interval, not a time: "when the monotonic clock showed m, UTC lay within [earliest, latest]". Its
+width is the uncertainty, so a slow link widens it and cannot make it wrong. Witnesses have ranks: the hardware clock
 below a person, below the center, below NTP.
 
     untrusted ── any evidence ──▶ trusted ── contradicted for a minute by a witness of at least its rank ──▶ moved
@@ -13,13 +13,14 @@ below a person, below the center, below NTP.
 * A base that lies within the evidence stays as it is; else it moves to the middle of it.
 * Up to `SLEW_NS` of error is crystal drift: gateway time is slewed towards the evidence at 500 ppm (as NTP does), too
   slowly to disturb durations. More is a step: since the monotonic clock does not jump, a base that is wrong now has been wrong
-  since it was adopted, so whoever computed with it must shift all of that (`Verdict.always`). One case is different: a
-  witness that agreed before and is ahead now. There the machine itself stood still (a paused virtual machine), and the
-  time between is a gap.
-* One contradiction proves nothing (a center that is just being set right): it must be repeated a minute later.
-* A witness of lower rank that disagrees is reported and not followed, unless the better one has been silent for an hour.
-* The wall clock is no witness. Its steps are counted and reported; gateway time does not follow them.
-* A hardware clock that shows less than the last known time has lost its battery and is not believed.
+  since it was adopted, so everything dated with it must be shifted (`Verdict.always`). One case is different: a
+  witness that agreed before and is ahead now. Then the computer itself stood still (a paused virtual machine), and the
+  time in between is a gap.
+* A single contradiction proves nothing (the center's clock may just be being corrected): it must be repeated a minute
+  later.
+* A witness of lower rank that disagrees is reported and not followed, unless the higher one has been silent for an hour.
+* The wall clock is not a witness. Its steps are counted and reported; gateway time does not follow them.
+* A hardware clock that shows less than the last known time has lost its battery and is ignored.
 """
 
 from collections.abc import Iterable
@@ -36,7 +37,7 @@ WALL_STEP_NS: Final = S // 2
 
 
 class Witness(IntEnum):
-    """Sources of time, the more trustworthy the higher."""
+    """Sources of time, in ascending order of trust."""
 
     NOBODY = 0
     HARDWARE = 1
@@ -67,7 +68,7 @@ class TimeEvidence:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a check found. begins: the clock is trusted from now on; moved_ns: by how much gateway time was stepped;
+    """The result of a check. begins: the clock is trusted from now on; moved_ns: by how much gateway time was stepped;
     always: the base was wrong since it was adopted, so that everything dated with it moves too.
     """
 
@@ -87,7 +88,7 @@ class Guard:
     """The state machine above. `base_ns` may be used before it is trusted: it is then a guess."""
 
     def __init__(self, base_ns: int, by: Witness = Witness.NOBODY, *, known_ns: int = 0, mono_ns: int = 0) -> None:
-        """known_ns: a time that has surely passed [ns UTC]; by: who vouched for the base earlier in this boot."""
+        """known_ns: a time that has certainly passed [ns UTC]; by: the witness of the base, from an earlier run in this boot."""
         self.base_ns, self.by = base_ns, by
         self.error_ns = 0
         """Gateway time minus the latest evidence, of any witness; 0 while it lies within it."""
@@ -97,7 +98,7 @@ class Guard:
         self.last_move_ns = 0
         self._known_ns = known_ns
         self._heard_ns: dict[Witness, int] = {by: mono_ns}
-        self._looked_ns = mono_ns
+        self._checked_ns = mono_ns
         self._wall_base_ns: int | None = None
         self._doubt: _Doubt | None = None
         self._slew_to_ns: int | None = None
@@ -109,11 +110,11 @@ class Guard:
 
     @property
     def doubtful(self) -> bool:
-        """Whether a witness has contradicted once, and must do so again to be followed: worth asking soon."""
+        """Whether a witness has contradicted once, and must do so again to be followed: it should be asked soon."""
         return self._doubt is not None
 
     def check(self, mono_ns: int, wall_ns: int, evidence: Iterable[TimeEvidence] = ()) -> Verdict:
-        """To be called about once a second with the evidence since the last call."""
+        """Evaluates the evidence since the last call; to be called about once a second."""
         self._slew(mono_ns)
         self._watch_wall(mono_ns, wall_ns)
         begins, moved_ns, always = False, 0, False
@@ -169,8 +170,8 @@ class Guard:
         return Witness.PERSON
 
     def _slew(self, mono_ns: int) -> None:
-        most_ns = round((mono_ns - self._looked_ns) * SLEW_PER_S)
-        self._looked_ns = mono_ns
+        most_ns = round((mono_ns - self._checked_ns) * SLEW_PER_S)
+        self._checked_ns = mono_ns
         if self._slew_to_ns is not None:
             self.base_ns += max(-most_ns, min(most_ns, self._slew_to_ns - self.base_ns))
             if self.base_ns == self._slew_to_ns:
@@ -189,14 +190,14 @@ class RoundTrip:
 
     The center read its clock between the question and the arrival of the answer, so UTC now lies between that reading and
     the reading plus the whole round trip: a late answer is imprecise, never wrong. An answer to a question that was not
-    asked lately (retained, repeated, from before a restart) does not count.
+    asked recently (retained, repeated, from before a restart) does not count.
     """
 
     MOST_NS: Final = 10 * S
     _KEPT: Final = 8
 
     def __init__(self, prefix: str) -> None:
-        """prefix: random, so that no answer to an earlier run fits."""
+        """prefix: random, so that answers to an earlier run do not match."""
         self._prefix, self._count = prefix, 0
         self._asked: dict[str, int] = {}
 

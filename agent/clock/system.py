@@ -1,8 +1,8 @@
 """The operating system's clocks; no other file of the agent reads them.
 
 Whether NTP disciplines the clock is read from the kernel (`adjtimex`, which needs no privilege): chrony, ntpd,
-systemd-timesyncd and PTP's phc2sys all report there, the flag is cleared by itself when they have been silent for hours,
-and at once when somebody sets the clock by hand. (chrony reports with `rtcsync`, as distributions configure it.)
+systemd-timesyncd and PTP's phc2sys all report there. The kernel clears the flag when they have been silent for hours, and
+at once when somebody sets the clock by hand. (chrony reports with `rtcsync`, as distributions configure it.)
 """
 
 import ctypes
@@ -23,7 +23,7 @@ class System(Protocol):
     """The system as the agent's clock sees it."""
 
     def wall_ns(self) -> int:
-        """The clock that people and programs may set [ns UTC]."""
+        """The wall clock, which people and programs may set [ns UTC]."""
         ...
 
     def mono_ns(self) -> int:
@@ -35,7 +35,7 @@ class System(Protocol):
         ...
 
     def ntp(self) -> TimeEvidence | None:
-        """The time that NTP keeps; None if it does not."""
+        """The time, if NTP disciplines the clock; else None."""
         ...
 
 
@@ -62,8 +62,8 @@ class _Timex(ctypes.Structure):
 
 
 class SystemClock:
-    """Linux; elsewhere what the system lacks is missing. believed: its wall clock counts as kept by NTP, whatever the
-    kernel says (a virtual machine whose host keeps it).
+    """The clocks of Linux; another system may lack some. believed: the wall clock counts as disciplined by NTP, whatever
+    the kernel reports (a virtual machine whose host disciplines it).
     """
 
     def __init__(self, *, believed: bool = False) -> None:
@@ -86,7 +86,7 @@ class SystemClock:
             return ""
 
     def ntp(self) -> TimeEvidence | None:
-        """See `System`. As uncertain as the kernel's maximum error; none beyond a second."""
+        """See `System`. The uncertainty is the kernel's maximum error; None if that is more than a second."""
         if self._believed:
             wall_ns = self.wall_ns()
             return TimeEvidence(Witness.NTP, self.mono_ns(), wall_ns, wall_ns)

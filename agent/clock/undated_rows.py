@@ -1,14 +1,14 @@
 """Rows recorded while the clock is not trusted: on disk, in monotonic time, until their true times are known.
 
-Like recorded history they wait here and are fed to the pipeline with their true times once the clock is trusted. Nothing
-is computed from them before, and no envelope of them is sealed.
+They wait here and are fed to the pipeline with their true times once the clock is trusted. Until then nothing is computed
+from them and no envelope is sealed.
 
 File format 1, append only: frames of length and CRC-32 (little-endian uint32 each) and that many bytes of
 zlib-compressed JSON. The first frame is the head {"format": 1, "boot"}: monotonic times mean nothing in another boot.
 Then come blocks {"until": ns, "rows": {tag: [[t ns ...], [value ...], [quality ...]]}} of rows before `until`, to which
 every tag is confirmed or known to be a gap, and, once the true times are known, {"base": ns}: true times are monotonic
 time plus this, and part of the rows may have been fed already. A frame torn by a power cut ends the file. Blocks are
-appended every few seconds and synced, so that a kill costs what came since the last one, as with envelopes.
+appended every few seconds and synced, so a kill loses only the rows since the last one.
 """
 
 import json
@@ -25,7 +25,7 @@ from oee.model.states import Quality
 
 FORMAT: Final = 1
 BUDGET_BYTES: Final = 256 * 2**20
-"""Weeks of twenty machines; what comes after is a gap, since a memory card is finite."""
+"""Enough for weeks of twenty machines; what comes after it is a gap, since a memory card is finite."""
 _FRAME: Final = struct.Struct("<II")
 
 _MOST_WAITING: Final = 200_000
@@ -34,7 +34,7 @@ Waiting = dict[str, list[tuple[int, Any, Quality]]]
 
 
 class UndatedBlock(NamedTuple):
-    """Rows of all tags before until_ns, each tag's in time order; times are monotonic [ns]."""
+    """Rows of all tags before until_ns, each tag's rows in time order; times are monotonic [ns]."""
 
     rows: list[Row]
     until_ns: int
@@ -56,9 +56,10 @@ class UndatedRows:
         self.since_ns: int | None = None
         """The time of the first row, on disk or not."""
         self.until_ns = 0
-        """Up to here everything is in the file; 0: nothing is."""
+        """Everything up to here is in the file; 0: nothing is."""
         self.base_ns: int | None = None
-        """Not None: these are the true times, and part of the rows may have been fed with them."""
+        """What `dated` recorded: added to monotonic times it gives the true ones, and part of the rows may have been fed;
+        None before."""
         self.full = False
         self._lock = threading.Lock()
         self._waiting: Waiting = {}
@@ -70,20 +71,20 @@ class UndatedRows:
             self.full = True
 
     def _open(self, boot: str) -> None:
-        good = 0
+        sound_bytes = 0
         if self.path.exists():
             with self.path.open("rb") as file:
-                head, good = _next(file), file.tell()
+                head, sound_bytes = _next_frame(file), file.tell()
                 if head is None or not boot or (head.get("format"), head.get("boot")) != (FORMAT, boot):
-                    self.lost, good = head is not None and _next(file) is not None, 0
-                while good and (frame := _next(file)) is not None:
-                    good = file.tell()
+                    self.lost, sound_bytes = head is not None and _next_frame(file) is not None, 0
+                while sound_bytes and (frame := _next_frame(file)) is not None:
+                    sound_bytes = file.tell()
                     self._apply(frame)
-        with self.path.open("r+b" if good else "wb") as file:
-            file.truncate(good)
-        self._size = good
-        self.full = good >= self.budget_bytes
-        if not good:
+        with self.path.open("r+b" if sound_bytes else "wb") as file:
+            file.truncate(sound_bytes)
+        self._size = sound_bytes
+        self.full = sound_bytes >= self.budget_bytes
+        if not sound_bytes:
             self._append({"format": FORMAT, "boot": boot})
 
     def _apply(self, frame: dict[str, Any]) -> None:
@@ -106,7 +107,7 @@ class UndatedRows:
         self._size += len(data)
 
     def add(self, rows: Iterable[Row]) -> None:
-        """Takes rows, each tag's in time order."""
+        """Adds rows, each tag's in time order."""
         with self._lock:
             for row in rows:
                 self._latest[row.tag] = row
@@ -145,8 +146,8 @@ class UndatedRows:
         if not self._size:
             return
         with self.path.open("rb") as file:
-            _next(file)
-            while file.tell() < self._size and (frame := _next(file)) is not None:
+            _next_frame(file)
+            while file.tell() < self._size and (frame := _next_frame(file)) is not None:
                 if "until" in frame:
                     rows = [
                         Row(tag, t_ns, value, Quality(quality))
@@ -156,8 +157,8 @@ class UndatedRows:
                     yield UndatedBlock(rows, int(frame["until"]))
 
     def take_unwritten(self, now_ns: int) -> list[Row]:
-        """Takes out the rows that are not on disk; after a file that was full, a gap and then every tag's latest value
-        from now on.
+        """Removes and returns the rows that are not on disk; if the file was full, a gap from its end, then every tag's
+        latest value from `now_ns` on.
         """
         with self._lock:
             rows = [Row(tag, *row) for tag, waiting in self._waiting.items() for row in waiting]
@@ -168,7 +169,7 @@ class UndatedRows:
         return rows
 
     def remove(self) -> None:
-        """Deletes the file: everything is in the pipeline and in envelopes."""
+        """Deletes the file, once everything is in the pipeline and in envelopes."""
         self.path.unlink(missing_ok=True)
 
 
@@ -177,7 +178,7 @@ def _frame(body: dict[str, Any]) -> bytes:
     return _FRAME.pack(len(data), zlib.crc32(data)) + data
 
 
-def _next(file: BinaryIO) -> dict[str, Any] | None:
+def _next_frame(file: BinaryIO) -> dict[str, Any] | None:
     """The frame at the file's position; None if there is no sound one."""
     head = file.read(_FRAME.size)
     if len(head) < _FRAME.size:
