@@ -1,1 +1,1 @@
-"""Rows of devices become facts, in memory."""
+"""Computes facts from rows of devices, in memory."""

@@ -1,7 +1,7 @@
-"""What passes from the pipeline to the disk: one machine's progress, as rows taken in, rows offered and the state after.
+"""A delta: one machine's progress between two steps, as it passes from the pipeline to the disk.
 
-Pure. The same shape travels from the engine's step to the outbox, where a transaction stores all three parts of it: the
-offered rows as envelopes, the samples in the journal, the state as the machine's carry.
+Pure. A delta has three parts, which one transaction of the outbox stores: the rows that the engine offers, as envelopes;
+the samples that it was given, in the journal; and the state after the step, as the machine's carry.
 """
 
 from collections.abc import Container, Iterable, Sequence
@@ -16,7 +16,7 @@ from oee.model.facts import NO_FACTS, NO_LOSSES, Facts, Losses, Stop, select
 from oee.model.samples import Samples, concat
 
 MOST_ROWS: Final = 2000
-"""Rows of one envelope, unless a single step offers more: some 30 kB compressed, small enough for any broker and line."""
+"""Rows of one envelope, unless a single step offers more: about 30 kB compressed, small enough for any broker and link."""
 Table = TypeVar("Table", Facts, Losses)
 
 
@@ -24,8 +24,8 @@ Table = TypeVar("Table", Facts, Losses)
 class Delta:
     """A machine's progress over `[from_ns, until_ns)`; from_ns is 0 before its first sample.
 
-    tags: all that the machine used, with rows or without. samples: the rows that the engine was given; None where they
-    were dropped for want of memory. facts, losses, stops: the rows that it offers; they belong together, so they are
+    tags: all that the machine uses, with rows or without. samples: the rows that the engine was given; None where they
+    were dropped for lack of memory. facts, losses, stops: the rows that it offers; they belong together, so they are
     never split over two envelopes. state: the state after it; None where another delta of the batch holds a later one.
     `len` is the number of offered rows.
     """
@@ -45,11 +45,11 @@ class Delta:
 
 
 def join(deltas: Sequence[Delta]) -> Delta:
-    """Deltas of one machine that follow each other, as one; of the samples those after the last that were dropped."""
+    """Joins successive deltas of one machine. Where samples were dropped, only those after the last such delta are kept."""
     if len(deltas) == 1:
         return deltas[0]
-    dropped = max((place for place, item in enumerate(deltas) if item.samples is None), default=-1)
-    spans = [(item, item.samples) for item in deltas[dropped + 1 :] if item.samples is not None]
+    last_dropped = max((place for place, item in enumerate(deltas) if item.samples is None), default=-1)
+    spans = [(item, item.samples) for item in deltas[last_dropped + 1 :] if item.samples is not None]
     tags = dict.fromkeys(tag for _, samples in spans for tag in samples)
     return Delta(
         deltas[0].machine,
@@ -65,10 +65,10 @@ def join(deltas: Sequence[Delta]) -> Delta:
 
 
 def _joined(tables: Sequence[Table], empty: Table) -> Table:
-    some = [table for table in tables if len(table)]
-    if len(some) < 2:
-        return some[0] if some else empty
-    return join_tables(some)
+    filled = [table for table in tables if len(table)]
+    if len(filled) < 2:
+        return filled[0] if filled else empty
+    return join_tables(filled)
 
 
 def join_tables(tables: Sequence[Table]) -> Table:
@@ -78,20 +78,20 @@ def join_tables(tables: Sequence[Table]) -> Table:
 
 
 def merge(deltas: Iterable[Delta], most_rows: int = MOST_ROWS) -> list[Delta]:
-    """The same by machine, as few as possible without one that offers more than `most_rows` because it was joined."""
+    """Joins deltas by machine into as few as possible, none of which offers more than `most_rows` because of joining."""
     groups: dict[str, list[list[Delta]]] = {}
     for delta in deltas:
-        found = groups.setdefault(delta.machine, [])
-        if found and sum(map(len, found[-1])) + len(delta) <= most_rows:
-            found[-1].append(delta)
+        machine_groups = groups.setdefault(delta.machine, [])
+        if machine_groups and sum(map(len, machine_groups[-1])) + len(delta) <= most_rows:
+            machine_groups[-1].append(delta)
         else:
-            found.append([delta])
-    return [join(group) for found in groups.values() for group in found]
+            machine_groups.append([delta])
+    return [join(group) for machine_groups in groups.values() for group in machine_groups]
 
 
 def split(delta: Delta, most_rows: int = MOST_ROWS) -> list[Delta]:
-    """What a delta offers, cut between minutes, so that what belongs to one minute stays together; stops go with the
-    last. Nothing where it offers nothing; samples and state are left out.
+    """The rows that a delta offers, cut between minutes, so that the rows of one minute stay together; stops go with the
+    last part. Empty if it offers nothing; samples and state are left out.
     """
     if len(delta) <= most_rows:
         return [replace(delta, samples=None, state=None)] if len(delta) else []
@@ -111,7 +111,7 @@ def _within(table: Table, low_ns: int, high_ns: int) -> Table:
 
 
 def carries(deltas: Sequence[Delta], skip: Container[str] = ()) -> dict[str, bytes]:
-    """The states as they are kept on disk, by machine: of each that offers something, and of others not in `skip`."""
+    """The serialized states by machine, as kept on disk: of machines that offer something, and of others not in `skip`."""
     offering = {item.machine for item in deltas if len(item)}
     return {
         item.machine: engine.dump(item.state)

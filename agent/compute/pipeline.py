@@ -1,14 +1,13 @@
-"""The pipeline: rows in, facts out. Holds the machines and their states; decides nothing about machines (`oee.engine`).
+"""The pipeline: rows in, facts out. Holds the machines and their states; all rules about machines are in `oee.engine`.
 
-Rows come in small pieces from the devices and wait, machine by machine, until the machine's watermark has passed them:
-a step covers `[until, watermark)`, and a row at the watermark belongs to the next one. The result of a step
-(`Delta`: rows taken in, rows offered, the state after) is kept until all of it is stored together (`take`); what could
-not be stored is put back, so that memory and disk never disagree.
+Rows come from the devices a few at a time and wait, machine by machine, until the machine's watermark has passed them: a
+step covers `[until, watermark)`, and a row at the watermark belongs to the next one. The result of a step (`Delta`) is
+kept until it is stored as a whole (`take`); what could not be stored is put back, so that memory and disk never disagree.
 
 A machine that is being corrected is held: its rows wait meanwhile.
 
-Beyond `MOST_PENDING_ROWS` nothing more is computed: the machines are paused, and when they continue, the time between
-is a gap like any other outage.
+With `MOST_PENDING_ROWS` rows waiting to be stored nothing more is computed: the machines are paused, and when they
+continue, the time in between is a gap like any other outage.
 """
 
 import logging
@@ -35,28 +34,28 @@ _UNKNOWN: Final = f"{State.UNKNOWN.word}_ms"
 
 
 class UnknownTime:
-    """Which part of the time computed in this run was unknown. share [1]; None before the first minute."""
+    """The share of the time computed in this run that is unknown."""
 
     def __init__(self) -> None:
-        self._all_ms = self._unknown_ms = 0
+        self._total_ms = self._unknown_ms = 0
 
     def add(self, facts: Facts) -> None:
         """Adds what a step offers."""
-        self._all_ms += int(facts.sums[:, _STATES].sum())
+        self._total_ms += int(facts.sums[:, _STATES].sum())
         self._unknown_ms += int(facts.column(_UNKNOWN).sum())
 
     @property
     def share(self) -> float | None:
-        """Unknown time to all time [1]."""
-        return self._unknown_ms / self._all_ms if self._all_ms else None
+        """Unknown time to all time [1]; None before the first minute."""
+        return self._unknown_ms / self._total_ms if self._total_ms else None
 
 
 class Pipeline:
     """Machines, their states, and their progress since the last commit.
 
     `advance` and `feed` may run in another thread than `feed_rows`, but not at the same time as each other.
-    runs: the machines by name; tags: each machine's tags; failures: steps that failed; paused: nothing is computed,
-    because nothing can be stored; has_news: a row has come since the last preview that may change what a machine is
+    runs: the machines by name; tags: each machine's tags; failures: how many steps failed; paused: nothing is computed,
+    because nothing can be stored; has_news: since the last preview a row has arrived that may change what a machine is
     doing.
     """
 
@@ -67,7 +66,7 @@ class Pipeline:
         *,
         most_pending_rows: int = MOST_PENDING_ROWS,
     ) -> None:
-        """carries: machine to what `delta.carries` gave before; one without it starts from nothing. Raises `ValueError`."""
+        """carries: by machine, what `delta.carries` gave; a machine without it starts empty. Raises `ValueError`."""
         self.runs = {
             name: MachineRun(
                 machine,
@@ -90,7 +89,7 @@ class Pipeline:
         self._lock = threading.Lock()
 
     def feed_rows(self, rows: Iterable[Row]) -> None:
-        """Takes rows named `device.tag`, each tag's in time order."""
+        """Adds rows named `device.tag`, each tag's in time order; those of tags that no machine uses are ignored."""
         users = self._users
         with self._lock:
             for row in rows:
@@ -102,11 +101,11 @@ class Pipeline:
                     run.feed(row)
 
     def advance(self, watermarks_ns: Mapping[str, int], *, idle_ns: int = 0) -> int:
-        """Computes every machine up to its watermark: the time before which no row of its tags will come any more.
-        How many machines it computed.
+        """Computes every machine up to its watermark: the time before which no more rows of its tags will come. Returns
+        how many machines it computed.
 
-        idle_ns: a machine whose news cannot change what it is doing waits up to so long [ns]. A step costs much the
-        same whatever it covers, so rows are gathered; each machine has its own turn, so that not all come at once.
+        idle_ns: how long a machine may wait if its new rows cannot change what it is doing [ns]. The cost of a step
+        hardly depends on what it covers, so rows are collected; machines take turns, so that not all are due at once.
         """
         if self.uncommitted.rows >= self._most_pending_rows:
             with self._lock:
@@ -125,7 +124,7 @@ class Pipeline:
             steps += 1
             try:
                 self._step(name, run, samples, until_ns)
-            except Exception:  # noqa: BLE001  # one machine's trouble is not the others'; its time becomes a gap
+            except Exception:  # noqa: BLE001  # the other machines continue; this one's time becomes a gap
                 self.failures += 1
                 if self.failures == 1:
                     _LOG.exception("step failed machine=%s until_ns=%d", name, until_ns)
@@ -134,8 +133,8 @@ class Pipeline:
         return steps
 
     def preview(self) -> None:
-        """Updates what screens show of machines with news before a step takes it in: a step waits until all tags are
-        confirmed once more. Changes nothing else.
+        """Updates what screens show of machines with new rows, ahead of the step, which waits until all tags are
+        confirmed again. Changes nothing else.
         """
         self.has_news = False
         for run in self.runs.values():
@@ -146,7 +145,7 @@ class Pipeline:
             run.preview(state, samples)
 
     def feed(self, samples: Samples, until_ns: int) -> None:
-        """Computes every machine from existing columns, up to `until_ns`; rows that its state knows are left out."""
+        """Computes every machine from given columns, up to `until_ns`; rows from before its state's end are left out."""
         for name, run in self.runs.items():
             from_ns = run.state.until_ns
             if until_ns <= from_ns:
@@ -169,43 +168,43 @@ class Pipeline:
         )
         with self._lock:
             if run.state is not before:
-                return  # it started over meanwhile: what follows from the old state is void
+                return  # it started over meanwhile: a result from the old state is invalid
             run.state, run.live = step.state, step.live or run.live
             self.unknown.add(delta.facts)
             self.uncommitted.add(delta)
 
     def take(self) -> list[Delta]:
-        """The machines' progress since the last call, each machine's state in its last delta."""
+        """Removes and returns the machines' progress since the last call, each machine's state in its last delta."""
         with self._lock:
             return self.uncommitted.take({name: run.state for name, run in self.runs.items()})
 
     def put_back(self, deltas: Iterable[Delta]) -> None:
-        """Deltas that could not be stored: the next `take` gives them again."""
+        """Returns deltas that could not be stored, for the next `take`."""
         with self._lock:
             self.uncommitted.put_back(deltas)
 
     def install(self, name: str, before: EngineState, state: EngineState, live: MachineSnapshot | None) -> None:
-        """A state that a correction led to and that is stored replaces `before`, unless all started over."""
+        """Replaces `before` by the stored state of a correction, unless the machine has started over meanwhile."""
         with self._lock:
             run = self.runs[name]
             if run.state is before:
                 run.state, run.live, run.previewed = state, live or run.live, None
 
     def shift(self, by_ns: int) -> None:
-        """Rows that wait have other times now."""
+        """Gateway time was corrected: moves the waiting rows."""
         with self._lock:
             for run in self.runs.values():
                 run.shift(by_ns)
 
     def resume(self, now_ns: int) -> None:
-        """Continues after a pause: what lies between is a gap, and from now on the latest values hold."""
+        """Continues after a pause: the time in between is a gap, and from `now_ns` on the latest values hold."""
         self.paused = False
         with self._lock:
             for run in self.runs.values():
                 run.start_over(self._latest, now_ns)
 
     def forget(self, now_ns: int) -> None:
-        """Starts every machine over, as on an empty disk; what was not stored is dropped."""
+        """Starts every machine over, as with an empty disk; what was not stored is dropped."""
         with self._lock:
             for run in self.runs.values():
                 run.state = engine.start()
@@ -219,10 +218,10 @@ def computed_until_ns(pipeline: Pipeline) -> dict[str, int]:
 
 
 def snapshots(pipeline: Pipeline) -> dict[str, MachineSnapshot]:
-    """What each machine is doing now; without those of which nothing has been seen yet."""
+    """What each machine is doing now; machines without a sample yet are left out."""
     return {name: live for name, run in pipeline.runs.items() if (live := run.shown) is not None}
 
 
 def tags_used_until_ns(pipeline: Pipeline) -> dict[str, int]:
-    """For each tag the time up to which a machine has used it [ns] (`machine_run.last_used_ns`)."""
+    """For each tag the time up to which every machine has used it [ns] (`machine_run.last_used_ns`)."""
     return last_used_ns(pipeline.runs.values())

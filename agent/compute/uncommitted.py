@@ -8,7 +8,7 @@ from agent.compute.delta import Delta, merge
 from oee.engine.state import EngineState
 
 MOST_SAMPLES: Final = 1_000_000
-"""Samples kept for a journal that cannot be written: some 20 MB; beyond, they are dropped and the journal starts over."""
+"""Samples kept while the journal cannot be written, about 20 MB; with more, all are dropped and the journal starts over."""
 
 
 @dataclass
@@ -24,7 +24,7 @@ class Uncommitted:
         self.rows += len(delta)
 
     def take(self, states: Mapping[str, EngineState]) -> list[Delta]:
-        """Takes everything out, with the state as of now (`states`) in each machine's last delta."""
+        """Removes and returns everything, with each machine's current state (of `states`) in its last delta."""
         out = []
         for machine, deltas in self._deltas.items():
             *earlier, last = merge(deltas)
@@ -33,8 +33,8 @@ class Uncommitted:
         return out
 
     def put_back(self, deltas: Iterable[Delta]) -> None:
-        """Adds deltas that could not be stored before those that came since. Of too many samples all are dropped; the
-        journal notices by the hole.
+        """Puts deltas that could not be stored before those added since. Beyond `MOST_SAMPLES` all samples are dropped;
+        the journal detects the missing span.
         """
         later, self._deltas, self.rows = self._deltas, {}, 0
         for delta in (*deltas, *(item for items in later.values() for item in items)):

@@ -1,1 +1,1 @@
-"""Corrections of the past: late declarations, recomputations, and times that were wrong, become differences."""
+"""Corrections of the past (late declarations, recomputations, wrong times), sent as differences."""

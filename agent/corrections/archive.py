@@ -1,4 +1,4 @@
-"""What the outbox knows of one machine's past: its declarations and its part of the journal."""
+"""Reads one machine's past from the outbox: its declarations and its part of the journal."""
 
 from dataclasses import dataclass
 
@@ -11,8 +11,8 @@ from oee.model.declarations import Declaration
 
 @dataclass(frozen=True)
 class MachineArchive:
-    """Reads by machine. The machine is held meanwhile, and all that is known of it is committed (`commit(final=True)`).
-    Raises `CannotStore` or `CorruptOutbox`.
+    """Reads by machine. The machine must be held meanwhile, with everything committed (`commit(final=True)`). Raises
+    `CannotStore` or `CorruptOutbox`.
     """
 
     thread: OutboxThread
@@ -23,7 +23,7 @@ class MachineArchive:
         return await self.thread.do(lambda outbox: outbox.within(lambda db: declarations.followed(db, machine)))
 
     async def past(self, machine: str, at_most_ns: int) -> MachinePast | None:
-        """What a correction of time from `at_most_ns` on starts from; None where the journal does not reach so far."""
+        """The past that a correction of time from `at_most_ns` on needs; None if the journal does not reach back so far."""
         tags, until_ns = self.pipeline.tags[machine], self.pipeline.runs[machine].state.until_ns
         return await self.thread.do(
             lambda outbox: outbox.within(lambda db: read_past(db, machine, at_most_ns, tags, until_ns))
@@ -35,6 +35,6 @@ class MachineArchive:
         return await self.thread.do(lambda outbox: outbox.within(lambda db: earliest_ns(db, machine, tags, until_ns)))
 
     async def earliest_past(self, machine: str) -> MachinePast | None:
-        """The past from that time on; None if there is none."""
+        """The past from the earliest such time on; None if there is none."""
         earliest = await self.earliest_ns(machine)
         return None if earliest is None else await self.past(machine, earliest)

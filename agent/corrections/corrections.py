@@ -1,6 +1,6 @@
-"""Corrections: what people declare about the past, and machines to be recomputed, a machine at a time.
+"""Corrections: follows declarations about the past and recomputes machines, one machine at a time.
 
-What waits is in the outbox's file, so a kill loses nothing of it.
+Pending work is stored in the outbox's file, so a kill loses none of it.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ class Corrections:
     """Follows declarations and recomputes machines. `run_pending` is called periodically.
 
     inbox: what the center declares; busy: held while corrections run; whoever feeds whole blocks or ends the run
-    acquires it first.
+    must acquire it first.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Corrections:
         *,
         progress: Progress = lambda _name, _share: None,
     ) -> None:
-        """stepping: held while the pipeline steps; progress: given a machine and the share computed [1]."""
+        """stepping: held while the pipeline steps; progress: called with a machine and the share computed [1]."""
         self.corrector = MachineCorrector(committer, pipeline, stepping, health, progress)
         self.inbox = DeclarationInbox(committer.thread, health)
         self.busy = asyncio.Lock()
@@ -48,9 +48,7 @@ class Corrections:
         self._now_ns, self._revise_site = now_ns, revise_site
 
     async def run_pending(self) -> None:
-        """Does what waits: all declarations, and one machine's recomputation. What the disk refuses waits for the next
-        call.
-        """
+        """Follows all pending declarations, and recomputes one machine. What the disk refuses waits for the next call."""
         async with self.busy:
             try:
                 await self.inbox.write_down()
@@ -72,9 +70,9 @@ class Corrections:
         async with self.corrector.held(machine) as committed:
             if not committed:
                 return
-            found, decided = await follow(self.corrector, machine, possible)
+            corrected, decided = await follow(self.corrector, machine, possible)
             outcome |= decided
-            if await self.corrector.store(machine, found, lambda db: declarations.decide(db, outcome.items())):
+            if await self.corrector.store(machine, corrected, lambda db: declarations.decide(db, outcome.items())):
                 self.inbox.decided(outcome)
 
 

@@ -1,11 +1,11 @@
 """Corrects one machine: holds it, computes it again, and stores the differences.
 
-1. The machine is held; its rows wait; the other machines and the devices continue.
-2. Everything that memory holds of it goes to disk, so that the journal is complete.
-3. What reaches no further back than the settled time is one more step at the same time; what reaches further is
-   computed again from the checkpoint before it, in a thread (`oee.engine.correction`).
-4. Differences, state, checkpoints and the outcome are stored in one transaction; only then the machine continues. Killed
-   before, nothing has happened and the next start does it again; killed after, it is done.
+1. The machine is held: its rows wait, while the other machines and the devices continue.
+2. Everything of it in memory is written to disk, so that the journal is complete.
+3. A correction that reaches no further back than the settled time is one more step at the same time; one that reaches
+   further is computed again from the checkpoint before it, in a thread (`oee.engine.correction`).
+4. Differences, state, checkpoints and the outcome are stored in one transaction; only then the machine continues. If the
+   agent is killed before it, nothing has happened and the next start does it again; after it, it is done.
 """
 
 import asyncio
@@ -40,8 +40,9 @@ Progress = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class Corrected:
-    """The result of a correction of a machine. before: the state that it replaces; offers: the differences; base_ns,
-    recomputation: where it was computed again from a checkpoint.
+    """The result of a correction of a machine. before: the state that it replaces; live: what the machine is
+    doing, None if that did not change; offers: the differences; base_ns, recomputation: the checkpoint and the result,
+    where it was computed again from a checkpoint.
     """
 
     before: EngineState
@@ -64,7 +65,7 @@ class MachineCorrector:
 
     @asynccontextmanager
     async def held(self, machine: str) -> AsyncIterator[bool]:
-        """The machine is held within the block. Whether all that is known of it is on disk."""
+        """Holds the machine within the block. Yields whether everything of it is on disk."""
         async with self._stepping:
             self.pipeline.runs[machine].held = True
         try:
@@ -78,7 +79,7 @@ class MachineCorrector:
         return Corrected(state, state)
 
     def step(self, machine: str, before: EngineState, declarations: Sequence[Declaration]) -> Corrected:
-        """Declarations that reach no further back than the settled time, as one more step at the same time."""
+        """Follows declarations that reach no further back than the settled time: one more step at the same time."""
         until_ns, run = before.until_ns, self.pipeline.runs[machine]
         state = with_declarations(before, declarations)
         step = engine.step(run.machine, state, {}, (), until_ns, until_ns // MINUTE_NS * MINUTE_NS)
@@ -88,11 +89,11 @@ class MachineCorrector:
     def recompute(
         self, machine: str, before: EngineState, past: MachinePast, declarations: Sequence[Declaration]
     ) -> Corrected:
-        """The machine's past, computed again with all declarations that concern it."""
-        described = self.pipeline.runs[machine].machine
-        found = recompute(described, past.base, self._blocks(past), declarations, past.sent)
-        offers = split(Delta(machine, facts=found.facts, losses=found.losses, stops=found.stops))
-        return Corrected(before, found.state, found.live, offers, past.base.settled_ns, found)
+        """Computes the machine's past again, with all declarations that concern it."""
+        model = self.pipeline.runs[machine].machine
+        recomputed = recompute(model, past.base, self._blocks(past), declarations, past.sent)
+        offers = split(Delta(machine, facts=recomputed.facts, losses=recomputed.losses, stops=recomputed.stops))
+        return Corrected(before, recomputed.state, recomputed.live, offers, past.base.settled_ns, recomputed)
 
     def _blocks(self, past: MachinePast) -> Iterator[tuple[Samples, int]]:
         for number, block in enumerate(past.blocks()):
@@ -103,29 +104,38 @@ class MachineCorrector:
     async def store(
         self,
         machine: str,
-        found: Corrected,
+        corrected: Corrected,
         also: Callable[[sqlite3.Connection], None],
         contents: Sequence[tuple[str, Any]] = (),
         settings: Mapping[str, str] | None = None,
     ) -> bool:
-        """Stores a correction with the outcome that `also` writes. False if it was not stored."""
+        """Stores a correction, with the outcome that `also` writes, and what else it sends and keeps (`contents`,
+        `settings`). False if it was not stored.
+        """
 
         def write(db: sqlite3.Connection, envelopes: Sequence[tuple[str, int]]) -> None:
             record(db, (), envelopes)
-            if found.recomputation is not None:
-                replace_checkpoints(db, machine, found.base_ns, found.recomputation)
+            if corrected.recomputation is not None:
+                replace_checkpoints(db, machine, corrected.base_ns, corrected.recomputation)
             also(db)
 
         correction = Correction(
-            machine, found.before, found.state, found.live, found.offers, write, contents, settings or {}
+            machine,
+            corrected.before,
+            corrected.state,
+            corrected.live,
+            corrected.offers,
+            write,
+            contents,
+            settings or {},
         )
         if not await self.committer.correct(correction):
             return False
         self.health.count("corrections")
-        self.health.count("correction_rows", sum(map(len, found.offers)))
+        self.health.count("correction_rows", sum(map(len, corrected.offers)))
         return True
 
     def failed(self, machine: str) -> None:
-        """The engine raised an exception: counted and logged, with its traceback."""
+        """Counts and logs an exception of the engine, with its traceback."""
         self.health.count("corrections_failed")
         _LOG.exception("correction failed machine=%s", machine)

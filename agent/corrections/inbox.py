@@ -1,4 +1,4 @@
-"""Declarations from the center: written into the outbox's file, and their outcomes echoed."""
+"""Receives declarations from the center: stores them in the outbox's file, and echoes their outcomes."""
 
 import logging
 import sqlite3
@@ -16,7 +16,7 @@ _LOG: Final = logging.getLogger("nhip.agent.corrections")
 
 
 class DeclarationInbox:
-    """What the center declared. on_outcome: called when there is something new to echo."""
+    """The center's declarations. on_outcome: called when there is a new outcome to echo."""
 
     def __init__(self, thread: OutboxThread, health: Health) -> None:
         self._thread, self._health = thread, health
@@ -27,31 +27,33 @@ class DeclarationInbox:
 
     @property
     def echo(self) -> dict[str, str]:
-        """Of the declarations in the center's latest message those that are decided: "" or why refused."""
+        """The outcomes of the decided declarations in the center's latest message, by id: "" or why it was refused."""
         return {number: self._outcomes[number] for number in self._awaited if number in self._outcomes}
 
     @property
     def received(self) -> int:
-        """Messages that are not on disk yet."""
+        """How many messages are not on disk yet."""
         return len(self._received)
 
     def receive(self, message: Iterable[Declaration]) -> None:
-        """The center's message: everything whose outcome it waits for."""
+        """Takes a message of the center: all declarations whose outcomes it waits for."""
         items = tuple(message)
         self._awaited = tuple(item.id for item in items)
         if items not in self._received:  # it is repeated until it is echoed, however long a disk refuses
             self._received.append(items)
 
     async def write_down(self) -> None:
-        """Writes received messages into the file. Raises `CannotStore` or `CorruptOutbox`."""
+        """Writes the received messages into the file. Raises `CannotStore` or `CorruptOutbox`."""
         while self._received:
-            found = await self._thread.do(partial(_add, self._received[0]))
+            outcomes = await self._thread.do(partial(_add, self._received[0]))
             self._received.pop(0)
-            self._outcomes = {number: why for number, why in self._outcomes.items() if number in self._awaited} | found
+            self._outcomes = {
+                number: why for number, why in self._outcomes.items() if number in self._awaited
+            } | outcomes
             self.on_outcome()
 
     def decided(self, outcome: Mapping[str, str]) -> None:
-        """Declarations were decided, by id: "" if the numbers follow them, else why not."""
+        """Notes decisions, by id: "" if the numbers follow the declaration, else why not."""
         self._outcomes |= {number: why for number, why in outcome.items() if number in self._awaited}
         for number, why in outcome.items():
             if why:
@@ -63,7 +65,7 @@ class DeclarationInbox:
 
 
 def _add(message: Sequence[Declaration], outbox: Outbox) -> dict[str, str]:
-    """Adds a message to the file; returns what is decided of it."""
+    """Adds a message to the file; returns the outcomes of those already decided."""
 
     def add(db: sqlite3.Connection) -> dict[str, str]:
         declarations.add(db, message, "center")

@@ -1,4 +1,4 @@
-"""Follows declarations of a machine that is held: one step, a computation from a checkpoint, or a refusal.
+"""Follows declarations about a held machine: with one step, a computation from a checkpoint, or a refusal.
 
 A declaration that reaches further back than the journal is refused with the earliest time that can still be corrected;
 it stays in the file with the reason.
@@ -18,8 +18,8 @@ Followed = tuple[Corrected, Mapping[str, str]]
 
 
 async def follow(corrector: MachineCorrector, machine: str, new: Sequence[Declaration]) -> Followed:
-    """Follows what can be followed of these declarations. One at which the engine fails is refused: it must not be tried
-    for ever. Raises `CannotStore` or `CorruptOutbox`.
+    """Follows the declarations that can be followed. If the engine fails they are refused, so that they are not tried
+    forever. Raises `CannotStore` or `CorruptOutbox`.
     """
     try:
         return await _follow(corrector, machine, new)
@@ -51,7 +51,7 @@ async def _follow(corrector: MachineCorrector, machine: str, new: Sequence[Decla
 async def _follow_reachable(
     corrector: MachineCorrector, machine: str, new: Sequence[Declaration], known: Sequence[Declaration]
 ) -> Followed:
-    """Follows those that reach no further back than the journal, and refuses the others."""
+    """Follows the declarations that reach no further back than the journal, and refuses the others."""
     earliest_ns = await corrector.archive.earliest_ns(machine)
     refused = {}
     for item in new if len(new) > 1 else ():
@@ -60,5 +60,5 @@ async def _follow_reachable(
             refused[item.id] = validate.too_old(earliest_ns)
     if len(refused) == len(new) or len(new) == 1:
         return corrector.unchanged(machine), {item.id: validate.too_old(earliest_ns) for item in new}
-    found, outcome = await _follow(corrector, machine, [item for item in new if item.id not in refused])
-    return found, {**refused, **outcome}
+    corrected, outcome = await _follow(corrector, machine, [item for item in new if item.id not in refused])
+    return corrected, {**refused, **outcome}

@@ -1,6 +1,6 @@
-"""Which machines have a past that was computed with another description.
+"""Detects machines whose past was computed with another description.
 
-The outbox remembers a digest of the description with which each machine's past was computed (`described`), and which
+The outbox keeps a digest of the description with which each machine's past was computed (`described`), and which
 machines have a past that was computed with another one (`outdated`, with the time of the change), until they are
 recomputed.
 """
@@ -21,7 +21,7 @@ CONFIG: Final = "config_hash"
 
 
 def fingerprint(machine: Machine) -> str:
-    """16 hex digits; equal for equal machines, in every process."""
+    """A digest of a machine, 16 hex digits: equal for equal machines, in every process."""
     return hashlib.sha256(json.dumps(_plain(machine)).encode()).hexdigest()[:16]
 
 
@@ -38,22 +38,26 @@ def _plain(value: Any) -> Any:
 
 
 def changes(settings: Mapping[str, str], machines: Mapping[str, Machine], now_ns: int) -> dict[str, str]:
-    """The settings to be written at a start: digests of the descriptions of now, and machines whose past has another."""
+    """The settings to write at a start: digests of the current descriptions, and the outdated machines."""
     before: dict[str, str] = json.loads(settings.get(DESCRIBED, "{}"))
-    now = {name: fingerprint(machine) for name, machine in machines.items()}
-    old = {name: t_ns for name, t_ns in outdated(settings).items() if name in now}
-    old |= {name: now_ns for name, text in now.items() if name not in old and before.get(name, text) != text}
-    return {DESCRIBED: json.dumps(now), OUTDATED: json.dumps(old)}
+    current = {name: fingerprint(machine) for name, machine in machines.items()}
+    outdated_since = {name: t_ns for name, t_ns in outdated(settings).items() if name in current}
+    outdated_since |= {
+        name: now_ns
+        for name, digest in current.items()
+        if name not in outdated_since and before.get(name, digest) != digest
+    }
+    return {DESCRIBED: json.dumps(current), OUTDATED: json.dumps(outdated_since)}
 
 
 def outdated(settings: Mapping[str, str]) -> dict[str, int]:
-    """Machines whose past was computed with another description, and since when they have the present one [ns]."""
-    found: dict[str, int] = json.loads(settings.get(OUTDATED, "{}"))
-    return found
+    """Machines whose past was computed with another description, and since when they have the current one [ns]."""
+    since_ns: dict[str, int] = json.loads(settings.get(OUTDATED, "{}"))
+    return since_ns
 
 
 def forget_outdated(db: sqlite3.Connection, machine: str) -> None:
     """Notes that the machine's past was computed again; within the caller's transaction."""
     settings = dict(db.execute("select key, value from settings where key = ?", (OUTDATED,)))
-    left = {name: t_ns for name, t_ns in outdated(settings).items() if name != machine}
-    db.execute("insert or replace into settings values (?, ?)", (OUTDATED, json.dumps(left)))
+    remaining = {name: t_ns for name, t_ns in outdated(settings).items() if name != machine}
+    db.execute("insert or replace into settings values (?, ?)", (OUTDATED, json.dumps(remaining)))

@@ -1,4 +1,4 @@
-"""Recomputes on the outbox of a gateway whose agent does not run: the same corrections, without devices and network."""
+"""Recomputes in the outbox of a gateway whose agent is not running: the same corrections, without devices and network."""
 
 import asyncio
 import time
@@ -19,9 +19,9 @@ from config import Site, compile_site, description, load_profiles
 
 
 async def recompute(site: Site, path: Path, progress: Progress) -> list[RecomputeRequest]:
-    """Does everything that waits in the file, and returns what became of the recomputations.
+    """Does all pending corrections in the file, and returns the recompute requests with their outcomes.
 
-    Stops early when the disk refuses. Raises `OutboxInUse` if an agent runs, `UnknownFormat` or `CannotStore`.
+    Stops early if the disk refuses. Raises `OutboxInUse` if an agent runs, `UnknownFormat` or `CannotStore`.
     """
     outbox = (await asyncio.to_thread(open_outbox, path, time.time_ns())).outbox
     machines = compile_site(site, load_profiles())
@@ -33,9 +33,9 @@ async def recompute(site: Site, path: Path, progress: Progress) -> list[Recomput
     try:
         now_ns = time.time_ns()
         await committer.thread.keep_settings(changes(outbox.settings(), machines, now_ns), now_ns)
-        left = -1
-        while (new := _waiting(outbox.within(recompute_requests))) and new != left:
-            left = new
+        before = -1
+        while (waiting := _waiting(outbox.within(recompute_requests))) and waiting != before:
+            before = waiting
             await corrections.run_pending()
         return outbox.within(recompute_requests)
     finally:

@@ -20,15 +20,15 @@ async def report_outdated(
     now_ns: int,
     health: Health,
 ) -> None:
-    """At a start: keeps the descriptions of now, and counts and logs machines whose past was computed with others."""
-    found = changes(settings, {name: run.machine for name, run in pipeline.runs.items()}, now_ns)
-    await thread.keep_settings({**found, CONFIG: config_hash}, now_ns)
-    old = outdated(found)
-    health.gauge("machines_outdated", float(len(old)))
-    if old:
+    """At a start: stores digests of the current descriptions, and counts and logs the outdated machines."""
+    digests = changes(settings, {name: run.machine for name, run in pipeline.runs.items()}, now_ns)
+    await thread.keep_settings({**digests, CONFIG: config_hash}, now_ns)
+    outdated_machines = outdated(digests)
+    health.gauge("machines_outdated", float(len(outdated_machines)))
+    if outdated_machines:
         _LOG.warning(
             "past computed otherwise machines=%s why=%r cure=%r",
-            ",".join(old),
+            ",".join(outdated_machines),
             "the site file describes them differently since then: ideal time, calendar, state or reasons",
             "nhip recompute SITE.yaml computes the last days again",
         )

@@ -1,4 +1,4 @@
-"""Requested recomputations: a machine's past with its present description."""
+"""Requested recomputations: computes a machine's past again with its current description."""
 
 import asyncio
 import logging
@@ -22,8 +22,8 @@ SiteRevisionAt = Callable[[int], CommitExtras]
 async def recompute_next(
     corrector: MachineCorrector, requests: Sequence[RecomputeRequest], revise_site: SiteRevisionAt
 ) -> None:
-    """Does the first request that is not done yet. When all machines were requested, the `site` body goes with the last
-    one, valid from where they began: the center counts scheduled time by it. Raises `CannotStore` or `CorruptOutbox`.
+    """Handles the first pending request. If all machines were requested, the last one also sends the `site` body, valid from
+    where they began, since the center counts scheduled time by it. Raises `CannotStore` or `CorruptOutbox`.
     """
     request = next(item for item in requests if item.state == "new")
     machine = request.machine
@@ -41,7 +41,7 @@ async def recompute_next(
             return
         known = await corrector.archive.declarations(machine)
         try:
-            found = await asyncio.to_thread(corrector.recompute, machine, before, past, known)
+            corrected = await asyncio.to_thread(corrector.recompute, machine, before, past, known)
         except Exception:  # noqa: BLE001  # a loop that must survive; counted
             corrector.failed(machine)
             await _refuse(corrector, request, "failed")
@@ -53,10 +53,10 @@ async def recompute_next(
             declarations.decide_recompute(db, request, base_ns=base_ns)
             forget_outdated(db, machine)
 
-        if await corrector.store(machine, found, also, contents, settings):
+        if await corrector.store(machine, corrected, also, contents, settings):
             corrector.health.count("machines_recomputed")
-        old = await corrector.committer.thread.do(lambda outbox: outdated(outbox.settings()))
-        corrector.health.gauge("machines_outdated", float(len(old)))
+        outdated_machines = await corrector.committer.thread.do(lambda outbox: outdated(outbox.settings()))
+        corrector.health.gauge("machines_outdated", float(len(outdated_machines)))
 
 
 def _site_revision(
@@ -67,11 +67,11 @@ def _site_revision(
     revise_site: SiteRevisionAt,
 ) -> CommitExtras:
     """The `site` body, if this is the last of requests for all machines."""
-    together = [item for item in requests if item.asked_ns == request.asked_ns]
-    last = [item.state for item in requests].count("new") == 1
-    if not last or not {item.machine for item in together} >= set(corrector.pipeline.runs):
+    same_command = [item for item in requests if item.asked_ns == request.asked_ns]
+    is_last = [item.state for item in requests].count("new") == 1
+    if not is_last or not {item.machine for item in same_command} >= set(corrector.pipeline.runs):
         return (), {}
-    return revise_site(min([base_ns, *(item.base_ns for item in together if item.base_ns is not None)]))
+    return revise_site(min([base_ns, *(item.base_ns for item in same_command if item.base_ns is not None)]))
 
 
 def _valid_from_ns(past: MachinePast) -> int:

@@ -1,12 +1,12 @@
-"""Redating: when gateway time turns out to have been wrong since it was trusted, everything dated with it is corrected.
+"""Redating: if gateway time turns out to have been wrong since it was trusted, everything dated with it is corrected.
 
 The rows are in the journal, so each machine is computed again from the checkpoint before that time, over the same rows
 with their true times. The result is sent as differences: keys of the wrong hours get differences to zero, those of the
 true hours their values, in one transaction with the machine's state and its journal.
 
-What is to be done stands in the outbox's settings (`redate.<machine>`: from, by [ns]) before the new time is kept, with
-that time beside it (`redating_clock`), and a machine's entry is deleted with its correction: after a kill the next start
-does the rest, by the new time, so that nothing moves twice. Where the journal does not reach back so far, the wrong
+The pending work is written into the outbox's settings (`redate.<machine>`: from, by [ns]), together with the new time
+(`redating_clock`), before that time is kept; a machine's entry is deleted with its correction. So after a kill the next
+start does the rest, with the new time, and nothing moves twice. Where the journal does not reach back so far, the wrong
 hours stay as they are, which is counted and logged.
 """
 
@@ -44,14 +44,14 @@ _RETRY_S: Final = 1.0
 
 @dataclass(frozen=True)
 class TimeShift:
-    """Times from from_ns on were wrong: they are by_ns later [ns]; earlier where it is negative."""
+    """Times from from_ns on were wrong: the true ones are by_ns later [ns], or earlier where it is negative."""
 
     from_ns: int
     by_ns: int
 
 
 def redated(spans: Sequence[Delta], shift: TimeShift) -> list[Delta]:
-    """Spans of rows with their true times. None moves to before rows that were dated with another base."""
+    """The spans of rows with their true times. No row moves to before rows that were dated with another base."""
     columns = [rows for span in spans for rows in (span.samples or {}).values()]
     earlier = [int(t_ns) for rows in columns for t_ns in rows.t_ns if t_ns < shift.from_ns]
     floor_ns = max(earlier, default=-MS_NS) + MS_NS
@@ -73,7 +73,7 @@ def _shifted(rows: Series, shift: TimeShift, floor_ns: int) -> Series:
 
 
 def clock_in_progress(settings: Mapping[str, str]) -> str:
-    """The time by which the outbox is being redated (`Clock.kept`); "" if it is not."""
+    """The new time by which the outbox is being redated (`GatewayClock.kept`); "" if it is not."""
     return settings.get(_CLOCK, "") if any(key.startswith(_PREFIX) for key in settings) else ""
 
 
@@ -91,8 +91,8 @@ class Redating:
         self._archive, self._revise_site = MachineArchive(committer.thread, pipeline), revise_site
 
     async def request(self, shift: TimeShift, clock: str = "") -> None:
-        """Keeps on disk that all machines are to be redated, and the new time (`Clock.kept`). Raises `CannotStore` or
-        `CorruptOutbox`.
+        """Writes to disk that all machines are to be redated, and the new time (`GatewayClock.kept`). Raises
+        `CannotStore` or `CorruptOutbox`.
         """
         settings = {f"{_PREFIX}{name}": json.dumps([shift.from_ns, shift.by_ns]) for name in self._pipeline.runs}
         settings[_CLOCK] = clock
@@ -103,16 +103,18 @@ class Redating:
         await self._committer.thread.do(lambda outbox: outbox.within(write))
 
     async def run(self, stop: asyncio.Event) -> bool:
-        """Does what is requested, machine by machine; nothing may step or be corrected meanwhile. Waits for a disk that
+        """Redates the requested machines one by one; nothing may step or be corrected meanwhile. Retries while the disk
         refuses. False if `stop` was set before all was done: the next start continues.
         """
         while not stop.is_set():
             try:
                 settings = await self._committer.thread.do(lambda outbox: outbox.settings())
-                todo = [(key.removeprefix(_PREFIX), text) for key, text in settings.items() if key.startswith(_PREFIX)]
-                if not todo:
+                pending = [
+                    (key.removeprefix(_PREFIX), text) for key, text in settings.items() if key.startswith(_PREFIX)
+                ]
+                if not pending:
                     return True
-                await self._redate(*todo[0], last=len(todo) == 1)
+                await self._redate(*pending[0], last=len(pending) == 1)
             except (CannotStore, CorruptOutbox):
                 await asyncio.sleep(_RETRY_S)
         return False
@@ -133,15 +135,17 @@ class Redating:
             return
         declarations = await self._archive.declarations(machine)
         try:
-            spans, found = await asyncio.to_thread(self._recompute, past, declarations, shift)
+            spans, recomputed = await asyncio.to_thread(self._recompute, past, declarations, shift)
         except Exception:  # noqa: BLE001  # the other machines and the devices must continue; counted
             _LOG.exception("dating anew failed machine=%s", machine)
             await self._give_up(machine, "its rows cannot be computed again")
             return
         contents, settings = self._revise_site(shift.from_ns + shift.by_ns) if last and shift.by_ns < 0 else ((), {})
-        offers = split(Delta(machine, facts=found.facts, losses=found.losses, stops=found.stops))
-        also = _rewrite(past, spans, found)
-        await self._store(Correction(machine, before, found.state, found.live, offers, also, contents, settings))
+        offers = split(Delta(machine, facts=recomputed.facts, losses=recomputed.losses, stops=recomputed.stops))
+        also = _rewrite(past, spans, recomputed)
+        await self._store(
+            Correction(machine, before, recomputed.state, recomputed.live, offers, also, contents, settings)
+        )
 
     def _recompute(
         self, past: MachinePast, declarations: Sequence[Declaration], shift: TimeShift
@@ -169,13 +173,13 @@ class Redating:
         await self._committer.thread.do(lambda outbox: outbox.within(lambda db: _done(db, machine)))
 
 
-def _rewrite(past: MachinePast, spans: Iterable[Delta], found: Recomputation) -> Also:
-    """What is written with the correction: the journal with the true times, and that the machine is done."""
+def _rewrite(past: MachinePast, spans: Iterable[Delta], recomputed: Recomputation) -> Also:
+    """What is written with the correction: the journal with the true times, and the deletion of the machine's entry."""
 
     def write(db: sqlite3.Connection, envelopes: Sequence[tuple[str, int]]) -> None:
         replace_rows(db, past.machine, past.base.settled_ns, spans)
         record(db, (), envelopes)
-        replace_checkpoints(db, past.machine, past.base.settled_ns, found)
+        replace_checkpoints(db, past.machine, past.base.settled_ns, recomputed)
         _done(db, past.machine)
 
     return write

@@ -1,7 +1,7 @@
-"""Validates declarations. Pure: given the time.
+"""Validates declarations. Pure: it is given the time.
 
 A declaration is refused, and kept with the reason, if its machine is unknown, its fields are impossible, it overlaps an
-entry that stands, or it reaches further back than the journal.
+accepted entry, or it reaches further back than the journal.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ _MOST_AHEAD_NS: Final = 366 * 86_400_000_000_000
 
 
 def impossible(item: Declaration, machines: Mapping[str, object], now_ns: int) -> str:
-    """The reason why this can never be followed; "" if it can."""
+    """Why this declaration can never be followed; "" if it can."""
     if item.machine not in machines:
         return f"unknown_machine {item.machine}"
     if item.field not in _FIELDS:
@@ -37,13 +37,19 @@ def impossible(item: Declaration, machines: Mapping[str, object], now_ns: int) -
 
 
 def conflicting(known: Sequence[Declaration]) -> dict[str, str]:
-    """Of these declarations the entries of rejects or rework that conflict with others, by id with the reason."""
+    """The entries of rejects or rework among these declarations that conflict with others: reasons by id."""
     _, refused = entries(known)  # those without a value only retract and cannot conflict
-    return {found.declaration.id: f"{found.why} {found.other}".strip() for found in refused if found.declaration.value}
+    return {
+        refusal.declaration.id: f"{refusal.why} {refusal.other}".strip()
+        for refusal in refused
+        if refusal.declaration.value
+    }
 
 
 def too_old(earliest_ns: int | None) -> str:
-    """The reason for refusing what reaches further back than the journal. earliest_ns: what can be corrected, or None."""
+    """The reason for refusing what reaches further back than the journal. earliest_ns: the earliest time that can be
+    corrected, None if there is none.
+    """
     if earliest_ns is None:
         return "too_old"
     return f"too_old {datetime.fromtimestamp(earliest_ns / 1e9, UTC).isoformat(timespec='seconds')}"
