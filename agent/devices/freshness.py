@@ -5,15 +5,15 @@ A tag is in one of three conditions:
 * never seen: nothing has been read yet; it is a gap from the start.
 * fresh: its last row was still valid at `confirmed_ns`. What happened since is not known yet.
 * gap: it was not confirmed for `stale_after`. The GAP row lies at the *last confirmation*, not at the time at
-  which that was noticed, so that a value is never extended over silence; or 1 ms after it, where the tag has a row
-  in that millisecond: the core floors times to milliseconds and keeps the last row of each, and a value that was
+  which that was noticed, so that a value is never extended over silence. If the tag has a row in that millisecond, the
+  GAP row lies 1 ms later: the engine floors times to milliseconds and keeps the last row of each, and a value that was
   read must not be lost.
 
-The watermark of a tag is the time up to which no row will come any more: the last confirmation while it is fresh,
-now while it is a gap. Rows that a device dates before a time already promised are moved up to it.
+The watermark of a tag is the time before which no more rows will come: the last confirmation while it is fresh, now
+while it is a gap. Rows that a device dates before a watermark already given out are moved up to it.
 
-`<device>.online` is a tag too: 1 while anything of the device is confirmed, 0 from the last confirmation on when
-nothing is, and at the start. It is never a gap.
+`<device>.online` is a tag too: 1 while any tag of the device is confirmed, else 0, from the last confirmation on, and at
+the start. It is never a gap.
 """
 
 from collections.abc import Iterable, Mapping
@@ -29,7 +29,7 @@ _MS_NS = 1_000_000
 
 @dataclass(slots=True)
 class _Tag:
-    """The state of one tag. full: `device.tag`; value, quality: of the last row that its adapter gave."""
+    """The state of one tag. full: `device.tag`; row_ns: its last row; value, quality: of its adapter's last row."""
 
     full: str
     stale_after_ns: int
@@ -55,20 +55,20 @@ class Freshness:
             self._tags[device] = {**tags, ONLINE: online}
 
     def start(self, now_ns: int, last_ns: Mapping[str, int] | None = None) -> list[Row]:
-        """The rows with which a run begins: every tag unknown and every device offline, from its last confirmation
-        of the run before (`last_ns`, by `device.tag`), else from `now_ns` on.
+        """The rows with which a run begins: every tag unknown and every device offline, from its last confirmation in the
+        previous run (`last_ns`, by `device.tag`), else from `now_ns` on.
         """
-        known = last_ns or {}
+        confirmed_ns = last_ns or {}
         rows = []
         for tags in self._tags.values():
             for name, tag in tags.items():
-                t_ns = min(known.get(tag.full, now_ns), now_ns)
+                t_ns = min(confirmed_ns.get(tag.full, now_ns), now_ns)
                 rows.append(self._gap_row(name, tag, t_ns))
         self._promised_ns = max(self._promised_ns, now_ns)
         return rows
 
     def fed(self, device: str, reading: Reading) -> list[Row]:
-        """The rows of a reading: its own, and for a tag confirmed after a gap its last value again."""
+        """The rows of a reading, and for each tag that it confirms after a gap the last value again."""
         tags, t_ns = self._tags[device], reading.t_ns
         rows = [self._row(row, tags[row.tag]) for row in reading.rows]
         for name in reading.confirmed:

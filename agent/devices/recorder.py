@@ -1,4 +1,4 @@
-"""Which process values go to the center: marked tags, thinned as the site file says. Pure: it is given the time.
+"""Selects the process values for the center: marked tags, thinned as the site file says. Pure: it is given the time.
 
 Every row of a marked tag is one of these:
 
@@ -7,7 +7,7 @@ Every row of a marked tag is one of these:
     held    it came sooner than `at_most_every` after the last one sent; the latest held row is sent once that time is
             over, so that the last of a burst is never lost
 
-A change of quality is always sent, and so is the end of a gap, so that charts show where nothing is known. A value that
+A change of quality is always sent, and so is the end of a gap, so that charts show where values are unknown. A value that
 stays the same is sent again, with the time of its latest confirmation, after `at_least_every`.
 
 Times are cut to microseconds and made to increase within a tag, so that a row's identity is its tag and its time.
@@ -24,14 +24,16 @@ from config.site.values import ValueModel
 from wire.value_buffer import ValueBuffer
 
 MOST_ROWS: Final = 500_000
-"""Rows that may wait for a disk that refuses to take them: some 12 MB."""
+"""Rows that may wait while the disk refuses to store them: about 12 MB."""
 _NEVER: Final = 2**63 - 1
 _AT_ONCE: Final = -(2**62)
 
 
 @dataclass(frozen=True, slots=True)
 class RecordingRule:
-    """deadband: smaller changes are not sent, None: every change is; at_most_every_ns, at_least_every_ns [ns]."""
+    """deadband: smaller changes are not sent, None: every change is; at_most_every_ns, at_least_every_ns: the shortest
+    and the longest time between two rows of a tag [ns].
+    """
 
     deadband: float | None = None
     at_most_every_ns: int = 0
@@ -44,7 +46,7 @@ class RecordingRule:
 
 
 def rules(values: Mapping[str, ValueModel]) -> dict[str, RecordingRule]:
-    """The rules of a site file's tags (`config.values_of`); tags with the same share one."""
+    """The rules of a site file's tags (`config.values_of`); tags with equal settings share one."""
 
     @cache
     def rule(model: ValueModel) -> RecordingRule:
@@ -57,12 +59,14 @@ def rules(values: Mapping[str, ValueModel]) -> dict[str, RecordingRule]:
 
 @dataclass(slots=True)
 class _Tag:
-    """place: index among all marked tags; now: the latest row; held: the row that waits for `at_most_every`."""
+    """place: index among all marked tags; latest: the latest row; held: the row that waits for `at_most_every`; sent_ns,
+    sent_us, sent, quality: time, rounded time, value and quality of the last row sent.
+    """
 
     place: int
     rule: RecordingRule
     thins: bool
-    now: Row | None = None
+    latest: Row | None = None
     held: Row | None = None
     sent_ns: int = _AT_ONCE
     sent_us: int = -1
@@ -83,12 +87,12 @@ class Recorder:
         self._repeat_ns = dict.fromkeys(self._devices, _AT_ONCE)
         self._holding: dict[str, _Tag] = {}
         self._rows = ValueBuffer(self._names)
-        self._back: deque[ValueBuffer] = deque()
+        self._returned: deque[ValueBuffer] = deque()
         self._most_rows = most_rows
         self.paused = False
         """Nothing is recorded: the month's data budget is used up."""
         self.recorded = self.lost = 0
-        """Rows sent, and rows dropped because the disk refused for too long."""
+        """How many rows were sent, and how many dropped because the disk refused for too long."""
 
     def __bool__(self) -> bool:
         return bool(self._tags)
@@ -99,34 +103,34 @@ class Recorder:
         return len(self._rows)
 
     def feed(self, rows: Iterable[Row]) -> None:
-        """Takes rows named `device.tag`, each tag's in time order; those of other tags are left alone."""
+        """Takes rows named `device.tag`, each tag's in time order; those of tags that are not marked are ignored."""
         tags, send = self._tags, self._send
         for row in rows:
             tag = tags.get(row.tag)
             if tag is None:
                 continue
-            tag.now = row
+            tag.latest = row
             if not tag.thins and tag.held is None and row.t_ns >= tag.sent_ns:
                 send(tag, row, row.t_ns)
             elif self._differs(tag, row):
                 self._send_or_hold(tag, row)
 
     def confirmed(self, device: str, reading: Reading) -> None:
-        """Sends values again that a reading confirmed and that have not changed for long."""
+        """Sends values again that a reading confirms and that have not been sent for `at_least_every`."""
         if reading.t_ns < self._repeat_ns.get(device, _NEVER):
             return
-        seen, next_ns = set(reading.confirmed), _NEVER
+        confirmed_names, next_ns = set(reading.confirmed), _NEVER
         for name in self._devices[device]:
-            tag, short = self._tags[name], name.partition(".")[2]
+            tag, tag_name = self._tags[name], name.partition(".")[2]
             due_ns = tag.sent_ns + tag.rule.at_least_every_ns
-            if due_ns <= reading.t_ns and short in seen and tag.now is not None and tag.held is None:
-                self._send(tag, tag.now, reading.t_ns)
+            if due_ns <= reading.t_ns and tag_name in confirmed_names and tag.latest is not None and tag.held is None:
+                self._send(tag, tag.latest, reading.t_ns)
                 due_ns = reading.t_ns + tag.rule.at_least_every_ns
             next_ns = min(next_ns, max(due_ns, reading.t_ns + 1))
         self._repeat_ns[device] = next_ns
 
     def tick(self, now_ns: int) -> None:
-        """Sends rows that were held long enough."""
+        """Sends rows that were held for `at_most_every`."""
         for name, tag in list(self._holding.items()):
             if tag.held is None:
                 del self._holding[name]
@@ -135,25 +139,25 @@ class Recorder:
                 del self._holding[name]
 
     def take(self) -> list[ValueBuffer]:
-        """Takes out the rows to store now, oldest first."""
-        out = [*self._back, self._rows] if self._rows else [*self._back]
-        self._back.clear()
+        """Removes and returns the rows to store now, oldest first."""
+        out = [*self._returned, self._rows] if self._rows else [*self._returned]
+        self._returned.clear()
         self._rows = ValueBuffer(self._names)
         return out
 
     def put_back(self, taken: Iterable[ValueBuffer]) -> None:
-        """Returns rows that could not be stored; the oldest are dropped if there are too many."""
-        self._back.extendleft(reversed(list(taken)))
-        total = sum(map(len, self._back))
-        while total > self._most_rows and self._back:
-            gone = len(self._back.popleft())
-            self.lost += gone
-            total -= gone
+        """Puts back rows that could not be stored; the oldest are dropped if there are too many."""
+        self._returned.extendleft(reversed(list(taken)))
+        total = sum(map(len, self._returned))
+        while total > self._most_rows and self._returned:
+            dropped = len(self._returned.popleft())
+            self.lost += dropped
+            total -= dropped
 
     def shift(self, by_ns: int) -> None:
         """Gateway time was corrected: moves the times of rows that wait, and of those last sent."""
         by_us = by_ns // 1000
-        for rows in (*self._back, self._rows):
+        for rows in (*self._returned, self._rows):
             rows.shift(by_us)
         for tag in self._tags.values():
             tag.held = tag.held and tag.held._replace(t_ns=tag.held.t_ns + by_ns)
@@ -181,7 +185,7 @@ class Recorder:
                 self._holding[row.tag] = tag
                 return
         elif tag.held is not None:
-            self._send(tag, tag.held, tag.held.t_ns)  # the last that was known before it changed
+            self._send(tag, tag.held, tag.held.t_ns)  # the last value before the quality changed
         self._send(tag, row, row.t_ns)
 
     def _send(self, tag: _Tag, row: Row, t_ns: int) -> None:

@@ -1,16 +1,16 @@
-"""When a connection is made, read and tried again. Pure: it is given the time.
+"""When to connect to a device, to read it, and to retry. Pure: it is given the time.
 
     away ──connected──▶ up ──read──▶ up ...
      ▲                   │
-     └──── failed ───────┘              misconfigured: stopped for good, or tried again once a minute
+     └──── failed ───────┘              misconfigured: stopped for good, or retried once a minute
 
 * Reads are scheduled on a grid that begins with the connection: slots that have passed are skipped and counted, never
   queued up.
 * A lost connection is tried again every `retry_every_s` for a minute after the last good read, then at doubling
-  distances up to 30 s, each shortened by up to a quarter at random, so that many devices do not reconnect at the same moment.
-* A peer that may be serving another master on its only socket (`gentle`) is left alone for 30 s; but not within a
-  minute of a good read: then the socket was ours, and a PLC that hung for a moment is read again at once.
-* Only a good read ends an outage: a peer that accepts connections and says nothing is not back.
+  intervals up to 30 s, each shortened at random by up to a quarter, so that devices do not all reconnect at once.
+* A peer that may be serving another master on its only socket (`gentle`) is left alone for 30 s, except within a
+  minute of a good read: then the socket was ours, and a PLC that hung for a moment is read again soon.
+* Only a good read ends an outage: a peer that accepts connections but stays silent is still out.
 """
 
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class PollSchedule:
     _slow_tries: int = 0
 
     def connected(self, now_s: float) -> None:
-        """The connection stands: read at once, then on the grid that begins now."""
+        """The connection is established: read at once, then on the grid that begins now."""
         self.link, self.due_s = ConnectionState.UP, now_s
 
     def read(self, now_s: float) -> bool:
@@ -67,13 +67,13 @@ class PollSchedule:
         return begins
 
     def refused(self, now_s: float) -> None:
-        """A person must change something at the device first."""
+        """The device refused until somebody changes something at it."""
         if self.outage_since_s is None:
             self.outage_since_s = now_s
         self.link, self.due_s = ConnectionState.AWAY, now_s + REFUSED_S
 
     def stop(self) -> None:
-        """Only another configuration can help."""
+        """Stops for good: only a change of the configuration can help."""
         self.link, self.due_s = ConnectionState.STOPPED, float("inf")
 
     def _wait_s(self, out_s: float, *, gentle: bool, jitter: float) -> float:

@@ -1,7 +1,7 @@
 """Drives the adapters: one task for each device, so that none waits for another.
 
-When to do what is decided by `agent.devices.schedule`; here it is done, counted, and logged once when a device is
-lost and once when it is back.
+`agent.devices.schedule` decides when to do what; here it is done, counted, and logged once when a device is lost and once
+when it is back.
 """
 
 import asyncio
@@ -21,11 +21,11 @@ CLOSE_S = 5.0
 """How long an adapter may take before it counts as hung [s]: far beyond its own timeouts."""
 LATENESS_KEPT = 1000
 CLOCK_OFF_S = 60.0
-"""A device whose clock differs by more is reported [s]; its values are dated by the gateway's clock in any case."""
+"""A device whose clock is off by at least this is reported [s]; its values are dated by the gateway's clock anyway."""
 SPREAD_S = 1.0
-"""The first connections are spread over this time, or a period, and the reads with them: not all at once [s]."""
+"""The first connections, and so the reads, are spread over this time, or over a period if that is shorter [s]."""
 SLOT_S = 0.1
-"""Reads begin together at so many places in time, so that many devices share one wake-up of the process [s]."""
+"""Reads begin at multiples of this time, so that many devices share one wake-up of the process [s]."""
 
 log = logging.getLogger("nhip.devices")
 
@@ -35,7 +35,8 @@ OnReading = Callable[[str, Reading], None]
 @dataclass
 class DeviceHealth:
     """Counters of one device. condition: connecting, up, lost, or misconfigured; error: the last one;
-    clock_off_s: gateway time minus the device's own clock, where it tells one [s].
+    last_read_ns: gateway time of the last reading; clock_off_s: gateway time minus the device's own clock [s], None where it
+    has no readable clock; lateness_s: by how much the latest reads began late [s].
     """
 
     condition: str = "connecting"
@@ -62,8 +63,8 @@ class Supervisor:
     """The tasks of all devices. `run()` returns only when it is cancelled, and closes every adapter then.
 
     adapters: by device name; retry_every_s: by device name, 2 s where it is missing; on_reading: called with
-    the device's name and each reading, must be quick and must not raise; an exception there is counted as the
-    device's failure, since the reading is lost.
+    the device's name and each reading, must be quick and must not raise; an exception there counts as a failure
+    of the device, since the reading is lost.
     """
 
     def __init__(
@@ -106,7 +107,7 @@ class Supervisor:
                     await self._lost(name, adapter, schedule, f"unexpected {error!r}", gentle=False)
         finally:
             await _close(adapter, health)
-        await asyncio.Event().wait()  # misconfigured: the task group must not see this task end
+        await asyncio.Event().wait()  # misconfigured: the task idles until the supervisor is cancelled
 
     async def _step(self, name: str, adapter: Adapter, schedule: PollSchedule) -> None:
         health, clock = self.health[name], asyncio.get_running_loop().time
@@ -140,21 +141,21 @@ class Supervisor:
             log.warning("device lost: device=%s reason=%s", name, reason)
 
     async def _refused(self, name: str, adapter: Adapter, schedule: PollSchedule, error: DeviceMisconfigured) -> bool:
-        """Stops, or waits for somebody to change the device. True if this error is new."""
+        """Stops, or waits until somebody changes something at the device. True if this error is new."""
         health = self.health[name]
-        news = (health.condition, health.error) != ("misconfigured", str(error))
+        is_new = (health.condition, health.error) != ("misconfigured", str(error))
         health.condition, health.error = "misconfigured", str(error)
         if not error.elsewhere:
             schedule.stop()
-            return news
+            return is_new
         health.failures += 1
         await _close(adapter, health)
         schedule.refused(asyncio.get_running_loop().time())
-        return news
+        return is_new
 
 
 def _check_clock(name: str, health: DeviceHealth, off_s: float) -> None:
-    """Logged when it is first found wrong, not each time: a PLC without a battery is wrong for years."""
+    """Logs a wrong device clock when it becomes wrong, not at each reading: a PLC without a battery is wrong for years."""
     was_off = health.clock_off_s is not None and abs(health.clock_off_s) >= CLOCK_OFF_S
     health.clock_off_s = off_s
     if abs(off_s) >= CLOCK_OFF_S and not was_off:
@@ -170,5 +171,5 @@ async def _close(adapter: Adapter, health: DeviceHealth) -> None:
     try:
         async with asyncio.timeout(CLOSE_S):
             await adapter.close()
-    except Exception:  # noqa: BLE001  # close() never raises; if it does, it is counted and the loop goes on
+    except Exception:  # noqa: BLE001  # close() must not raise; if it does, count it and continue
         health.unexpected += 1

@@ -1,4 +1,4 @@
-"""The stations of a row on its way from a device to facts."""
+"""The parts that a row passes through on its way from a device to facts."""
 
 import asyncio
 from collections.abc import Mapping
@@ -16,8 +16,9 @@ from agent.process.health import Health
 
 @dataclass
 class Acquisition:
-    """freshness: what is confirmed; dating: when it was, by the clock; pipeline: what becomes facts; recorder: what is
-    sent as it is. computing: held while the pipeline steps. devices: their counters, by name.
+    """freshness: until when tags are confirmed; dating: dates rows by the clock; pipeline: computes facts from them;
+    recorder: selects process values for the center; computing: held while the pipeline steps; devices: their counters,
+    by name.
     """
 
     clock: GatewayClock
@@ -31,6 +32,6 @@ class Acquisition:
 
 
 def deliver(pipeline: Pipeline, recorder: Recorder, rows: list[Row]) -> None:
-    """Rows of gateway time go from the clock to pipeline and recorder."""
+    """Passes rows of gateway time on to pipeline and recorder."""
     pipeline.feed_rows(rows)
     recorder.feed(rows)

@@ -14,13 +14,13 @@ from agent.store.commit import Committer
 from agent.uplink.sender import Sender
 
 ImportProgress = Callable[[dict[str, Any]], None]
-"""Called after each day and at the end, with what is imported."""
+"""Called after each day and at the end, with what has been imported."""
 _RETRY_S: Final = 1.0
 
 
 @dataclass(frozen=True)
 class HistoryImport:
-    """announce_site: the site as it is described, valid from a time [ns] on."""
+    """announce_site: announces the site as described now, valid from a time [ns] on."""
 
     pipeline: Pipeline
     committer: Committer
@@ -30,7 +30,7 @@ class HistoryImport:
     progress: ImportProgress
 
     async def run(self, folder: Path, stop: asyncio.Event) -> None:
-        """Feeds the folder's days, a commit for each block; stops between blocks when asked to."""
+        """Feeds the folder's days, with a commit after each block; ends between blocks if `stop` is set."""
         count = 0
         async for day in days(folder, stop):
             if count == 0:

@@ -87,7 +87,7 @@ async def days(folder: Path, stop: asyncio.Event) -> AsyncIterator[Day]:
     number = 0
     while not stop.is_set():
         path = day_path(folder, number)
-        ended = finished(folder)  # checked first, so that a day that comes before `done` is not missed
+        ended = finished(folder)  # checked first, so that a day written just before `done` is not missed
         if path.exists():
             yield await asyncio.to_thread(read_day, path)
             number += 1

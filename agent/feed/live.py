@@ -1,4 +1,4 @@
-"""Live rows: from a device's reading to the pipeline, and once a second to facts."""
+"""Live rows: passes the readings of devices to the pipeline, and has facts computed once a second."""
 
 import asyncio
 import time
@@ -15,22 +15,22 @@ from oee.engine.step import MachineSnapshot
 class LiveFeed:
     """Feeds the pipeline. `tick` and `preview` are called periodically, by tasks of their own.
 
-    news: set when a reading has brought rows that may change what a machine is doing; show: called with what the
-    machines are doing; status_changed: called when the next `status` should be sent at once.
+    news: set when a reading has rows that may change what a machine is doing; show: called with what the machines are
+    doing; status_changed: called when the next `status` should be sent at once.
     """
 
     def __init__(self, acquisition: Acquisition, moves: TimeMoves) -> None:
         self._acquisition, self._moves = acquisition, moves
         self._clock, self._dating, self._pipeline = acquisition.clock, acquisition.dating, acquisition.pipeline
         self._pacing = Pacing()
-        self._rest_until_s = 0.0
+        self._paused_until_s = 0.0
         self._online: dict[str, bool] = {}
         self.news = asyncio.Event()
         self.show: Callable[[Mapping[str, MachineSnapshot]], None] | None = None
         self.status_changed: Callable[[], None] = lambda: None
 
     def on_reading(self, device: str, reading: Reading) -> None:
-        """A device was read."""
+        """Takes the reading of a device."""
         self._acquisition.health.count("tags_read", len(reading.confirmed))
         self._dating.feed(self._acquisition.freshness.fed(device, reading))
         if not self._dating.buffering:
@@ -40,7 +40,7 @@ class LiveFeed:
             self.news.set()
 
     async def preview(self) -> None:
-        """Shows what has changed at once; on a slow gateway as often as a tenth of a core allows."""
+        """Shows changes at once; on a slow gateway as often as a tenth of a core allows."""
         async with self._acquisition.computing:
             began_s = time.monotonic()
             await asyncio.to_thread(self._pipeline.preview)
@@ -50,10 +50,10 @@ class LiveFeed:
         await asyncio.sleep(10 * spent_s)
 
     async def tick(self, *, last: bool = False) -> None:
-        """Rows become facts, up to where every tag is confirmed or known to be a gap. last: of all machines.
+        """Computes facts up to where every tag is confirmed or known to be a gap. last: of all machines, due or not.
 
-        On a slow gateway with many machines it computes less often than called, so that it takes a quarter of a core
-        at most and the devices are read on time.
+        On a slow gateway with many machines it computes less often than it is called, so that it takes at most a
+        quarter of a core and the devices are read on time.
         """
         if not await self._moves.follow():
             return
@@ -78,10 +78,10 @@ class LiveFeed:
 
     async def _advance(self, marks: Mapping[str, int], *, last: bool) -> None:
         began_s = time.monotonic()
-        if not last and began_s < self._rest_until_s:
+        if not last and began_s < self._paused_until_s:
             return
         idle_ns = 0 if last else round(self._pacing.wait_s(len(marks)) * 1e9)
         count = await asyncio.to_thread(self._dating.advance, marks, idle_ns=idle_ns)
         spent_s = time.monotonic() - began_s
         self._pacing.took(spent_s, count)
-        self._rest_until_s = time.monotonic() + 3 * spent_s
+        self._paused_until_s = time.monotonic() + 3 * spent_s

@@ -1,12 +1,12 @@
-"""How often work that can wait is done, so that it takes a small share of a core. Pure: given how long it took."""
+"""How long deferrable work waits, so that it takes a small share of a core. Pure: it is given how long work took."""
 
 from dataclasses import dataclass
 
 
 @dataclass
 class Pacing:
-    """How long work may be deferred: what costs much the same however much has gathered is done rarely where it is
-    expensive, and often where it is cheap.
+    """How long work may be deferred whose cost hardly depends on how much has accumulated: on a slow computer it is done
+    rarely, on a fast one often.
 
     share: of a core [1]; steps_s: the durations to choose from [s], ascending.
     """
@@ -16,7 +16,7 @@ class Pacing:
     _cost_s: float = 0.0
 
     def took(self, spent_s: float, count: int) -> None:
-        """So many units of work took so long."""
+        """Notes that `count` units of work took `spent_s` [s] together."""
         if count:
             self._cost_s += 0.2 * (spent_s / count - self._cost_s)
 

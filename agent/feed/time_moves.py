@@ -1,6 +1,6 @@
-"""Follows the gateway's clock: dates rows that waited for a trusted time, and what was dated with a wrong one.
+"""Acts on changes of the gateway's clock: dates rows that wait for a trusted time, and redates those with a wrong time.
 
-The pipeline does not step meanwhile (`computing`), and no correction runs (`Corrections.busy`).
+The pipeline does not step meanwhile (`computing`), and while rows are redated no correction runs (`Corrections.busy`).
 """
 
 import asyncio
@@ -17,8 +17,8 @@ from agent.store.commit import Committer
 
 
 class TimeMoves:
-    """incomplete: redating was stopped half way. The next start does the rest before anything else is computed, so nothing
-    may be computed in this run any more.
+    """incomplete: redating was stopped half-way. The next start does the rest before anything else is computed, so this run
+    must not compute any more.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class TimeMoves:
         redating: Redating,
         announce_site: Callable[[int], None],
     ) -> None:
-        """announce_site: the site as it is described, valid from a time [ns] on."""
+        """announce_site: announces the site as described now, valid from a time [ns] on."""
         self._acquisition, self._clock, self._dating = acquisition, acquisition.clock, acquisition.dating
         self._committer, self._corrections, self._redating = committer, corrections, redating
         self._announce_site = announce_site
@@ -45,24 +45,24 @@ class TimeMoves:
             self._announce_site(self._clock.now_ns())
 
     async def follow(self) -> bool:
-        """Once a second: moves what a new verdict about the clock moves. False if nothing may be computed."""
+        """To be called once a second: acts on the clock's verdict. False if nothing may be computed."""
         verdict = self._clock.check()
         if verdict.moved_ns and not verdict.begins:
             self.incomplete = not await self._move(verdict)
         return not self.incomplete
 
     async def date_waiting(self) -> None:
-        """Feeds rows that waited for a date, once the clock is trusted. The caller holds `computing`."""
+        """Feeds the undated rows, once the clock is trusted. The caller holds `computing`."""
         if not (self._clock.trusted and self._dating.buffering):
             return
         if not self._committer.site.announced:
             since_ns = self._dating.undated_since_ns
             self._announce_site(self._clock.now_ns() if since_ns is None else since_ns)
-        # final: large states too, since what is committed is not read again from the held file, which is then removed
+        # final: large states too, since the file of undated rows is removed once they are committed
         await self._dating.release(partial(self._committer.commit, final=True), self._stop)
 
     async def _move(self, verdict: Verdict) -> bool:
-        """Gateway time was moved at once while it was trusted. False if that was not done to its end."""
+        """Gateway time was stepped while it was trusted. False if the consequences could not be completed."""
         pipeline = self._acquisition.pipeline
         if self._dating.buffering:  # nothing was dated yet
             self._clock.keep()
