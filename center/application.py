@@ -52,10 +52,10 @@ def worker_application(center: CenterState, accounts: Accounts | None, *, secure
 
 
 def _identify(accounts: Accounts | None) -> Identify:
-    return accounts.identify if accounts else _whoever_is_here
+    return accounts.identify if accounts else _local_only
 
 
-async def _whoever_is_here(connection: HTTPConnection) -> Viewer | None:
+async def _local_only(connection: HTTPConnection) -> Viewer | None:
     if not is_named_here(connection):
-        raise Forbidden("accounts are off, so only by a name of this machine: http://localhost or http://127.0.0.1")
+        raise Forbidden("accounts are off, so the center answers only at http://localhost or http://127.0.0.1")
     return await anybody_here(connection)

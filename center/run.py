@@ -1,4 +1,4 @@
-"""The center as a process: store, ingest, API and console, with one HTTP port, until it is stopped."""
+"""The center as a process: store, ingest, API and console on one HTTP port, until it is stopped."""
 
 import asyncio
 import importlib

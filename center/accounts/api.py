@@ -67,12 +67,12 @@ def add_accounts(app: FastAPI, engine: Engine) -> None:
     @app.get(f"{_V1}/users", responses=_PROBLEMS)
     def users(_viewer: Administering) -> list[UserAnswer]:
         """People and what they may see."""
-        return [user_row(item) for item in people.users(engine)]
+        return [user_row(row) for row in people.users(engine)]
 
     @app.get(f"{_V1}/tokens", responses=_PROBLEMS)
     def list_tokens(_viewer: Administering) -> list[TokenAnswer]:
         """Tokens of programs."""
-        return [token_row(item) for item in tokens.tokens(engine)]
+        return [token_row(row) for row in tokens.tokens(engine)]
 
     @app.get(f"{_V1}/audit", response_model=TrailAnswer, responses=_PROBLEMS)
     def trail(
@@ -82,7 +82,7 @@ def add_accounts(app: FastAPI, engine: Engine) -> None:
     ) -> Any:
         """Every change to accounts, tokens and enrolment."""
         rows, count = audit.entries(engine, before, limit)
-        return {"rows": [change_row(item) for item in rows], "count": count}
+        return {"rows": [change_row(row) for row in rows], "count": count}
 
 
 def _sites(sites: frozenset[str] | None) -> list[str] | None:
@@ -93,31 +93,31 @@ def _moment(t_ns: int | None) -> str | None:
     return iso(t_ns, _UTC) if t_ns else None
 
 
-def user_row(item: people.User) -> UserAnswer:
+def user_row(user: people.User) -> UserAnswer:
     """An account as API and commands show it."""
     return {
-        "name": item.name,
-        "full_name": item.full_name,
-        "role": item.role,
-        "disabled": item.disabled,
-        "sites": _sites(item.sites),
-        "created": iso(item.created_ns, _UTC),
-        "seen": _moment(item.seen_ns),
+        "name": user.name,
+        "full_name": user.full_name,
+        "role": user.role,
+        "disabled": user.disabled,
+        "sites": _sites(user.sites),
+        "created": iso(user.created_ns, _UTC),
+        "seen": _moment(user.seen_ns),
     }
 
 
-def token_row(item: tokens.Token) -> TokenAnswer:
+def token_row(token: tokens.Token) -> TokenAnswer:
     """A token as API and commands show it."""
     return {
-        "name": item.name,
-        "scope": item.scope,
-        "sites": _sites(item.sites),
-        "created": iso(item.created_ns, _UTC),
-        "expires": _moment(item.expires_ns),
-        "used": _moment(item.used_ns),
+        "name": token.name,
+        "scope": token.scope,
+        "sites": _sites(token.sites),
+        "created": iso(token.created_ns, _UTC),
+        "expires": _moment(token.expires_ns),
+        "used": _moment(token.used_ns),
     }
 
 
-def change_row(item: audit.AuditEntry) -> dict[str, Any]:
+def change_row(entry: audit.AuditEntry) -> dict[str, Any]:
     """A change as API and commands show it."""
-    return {**vars(item), "at": iso(item.at_ns, _UTC)}
+    return {**vars(entry), "at": iso(entry.at_ns, _UTC)}

@@ -29,7 +29,7 @@ class Attempts:
     def failed(self, account: str, address: str, now_s: float) -> None:
         """Counts an attempt, which is a failure until it has succeeded."""
         for key in _keys(account, address):
-            count, _ = self._known(key, now_s)
+            count, _ = self._recent(key, now_s)
             self.failures.pop(key, None)  # moved to the end: the dict is ordered by time
             self.failures[key] = (count + 1, now_s)
         while len(self.failures) > MOST:
@@ -42,12 +42,12 @@ class Attempts:
         if count:
             self.failures["address", address] = (count - 1, last_s)
 
-    def _known(self, key: tuple[str, str], now_s: float) -> tuple[int, float]:
+    def _recent(self, key: tuple[str, str], now_s: float) -> tuple[int, float]:
         count, last_s = self.failures.get(key, (0, now_s))
         return (0, now_s) if now_s - last_s > FORGET_S else (count, last_s)
 
     def _until_s(self, key: tuple[str, str], now_s: float) -> float:
-        count, last_s = self._known(key, now_s)
+        count, last_s = self._recent(key, now_s)
         over = count - FREE[key[0]]
         return last_s + min(FIRST_S * 2.0 ** min(over, 10), LONGEST_S) if over >= 0 else now_s
 

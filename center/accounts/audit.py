@@ -45,6 +45,6 @@ def entries(engine: Engine, before: int | None = None, limit: int = 100) -> tupl
     if before is not None:
         statement = statement.where(AUDIT.c.id < before)
     with reading(engine) as connection:
-        found = connection.execute(statement).mappings()
-        rows = [AuditEntry(**{**row, "detail": json.loads(row["detail"])}) for row in found]
+        mappings = connection.execute(statement).mappings()
+        rows = [AuditEntry(**{**row, "detail": json.loads(row["detail"])}) for row in mappings]
         return rows, connection.scalar(select(func.count()).select_from(AUDIT)) or 0

@@ -49,12 +49,12 @@ class Accounts:
             user = await run_in_threadpool(sessions.user_of_session, self.engine, self.now_ns(), key)
             if user is not None:
                 return people.viewer_of(user)
-        here = (
+        is_local = (
             self.watch_here
             and is_loopback(connection)
             and not any(name in connection.headers for name in _PROXY_HEADERS)
         )
-        return _WATCHER if here and connection.url.path in _WATCHED else None
+        return _WATCHER if is_local and connection.url.path in _WATCHED else None
 
     def _bearer(self, secret: str) -> Viewer | None:
         if secret.startswith(command.PREFIX):

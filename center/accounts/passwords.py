@@ -18,7 +18,7 @@ class BadPassword(ValueError):
     """A new password is not acceptable. code: `short`, `long` or `name` (the same as the account's)."""
 
     def __init__(self, code: str) -> None:
-        super().__init__(f"the new password is no good: {code}")
+        super().__init__(f"the new password is not acceptable: {code}")
         self.code = code
 
 
@@ -43,13 +43,13 @@ def hashed(password: str) -> str:
         return _HASHER.hash(password)
 
 
-def matches(kept: str, password: str) -> bool:
+def matches(stored: str, password: str) -> bool:
     """Whether the password matches the stored hash; takes equally long without one (""), so that timing reveals nothing."""
     with _AT_ONCE:
         try:
-            return _HASHER.verify(kept or _NOBODY, password[:LONGEST]) and bool(kept)
+            return _HASHER.verify(stored or _DUMMY, password[:LONGEST]) and bool(stored)
         except (VerificationError, InvalidHashError):
             return False
 
 
-_NOBODY: Final = _HASHER.hash(secrets.token_urlsafe(16))
+_DUMMY: Final = _HASHER.hash(secrets.token_urlsafe(16))

@@ -58,11 +58,11 @@ def sites_text(sites: Iterable[str] | None) -> str:
     """A set of sites as stored text. Raises `AccountRefused` for an invalid site id."""
     if sites is None:
         return ALL_SITES
-    found = sorted(set(sites))
-    for site in found:
+    ids = sorted(set(sites))
+    for site in ids:
         if not ID.fullmatch(site):
             raise AccountRefused("site", site=site[:64])
-    return " ".join(found)
+    return " ".join(ids)
 
 
 def sites_of(text: str) -> frozenset[str] | None:
@@ -96,15 +96,15 @@ def add_user(
     name = name.strip().lower()
     if not _NAME.fullmatch(name):
         raise AccountRefused("name", name=name[:64])
-    kept = _sites_for(role, sites)
+    stored_sites = _sites_for(role, sites)
     passwords.check_new(password, name)
-    row = {"name": name, "full_name": full_name.strip()[:200], "role": role, "sites": kept, "disabled": False}
+    row = {"name": name, "full_name": full_name.strip()[:200], "role": role, "sites": stored_sites, "disabled": False}
     try:
         with writing(engine) as connection:
             connection.execute(
                 USERS.insert().values(**row, password=passwords.hashed(password), created_ns=now_ns, seen_ns=0)
             )
-            record(connection, now_ns, actor, "user.added", name, role=role, sites=kept)
+            record(connection, now_ns, actor, "user.added", name, role=role, sites=stored_sites)
     except IntegrityError as error:
         raise AccountRefused("exists", name=name) from error
 
@@ -117,35 +117,35 @@ def _sites_for(role: str, sites: Iterable[str]) -> str:
 
 def change_user(engine: Engine, now_ns: int, actor: Actor, name: str, *, role: str, sites: Iterable[str]) -> None:
     """Changes role and sites, effective from the next request. Raises `AccountRefused`."""
-    kept = _sites_for(role, sites)
+    stored_sites = _sites_for(role, sites)
     with writing(engine) as connection:
-        found = _found(connection, name)
+        user = _user_named(connection, name)
         if role != "admin":
-            _require_another_administrator(connection, found)
-        connection.execute(USERS.update().where(USERS.c.id == found.id).values(role=role, sites=kept))
-        record(connection, now_ns, actor, "user.changed", found.name, role=role, sites=kept)
+            _require_another_administrator(connection, user)
+        connection.execute(USERS.update().where(USERS.c.id == user.id).values(role=role, sites=stored_sites))
+        record(connection, now_ns, actor, "user.changed", user.name, role=role, sites=stored_sites)
 
 
 def disable_user(engine: Engine, now_ns: int, actor: Actor, name: str, *, disabled: bool = True) -> None:
     """Disables an account and ends its sessions, or enables it again. Raises `AccountRefused`."""
     with writing(engine) as connection:
-        found = _found(connection, name)
+        user = _user_named(connection, name)
         if disabled:
-            _require_another_administrator(connection, found)
-            connection.execute(SESSIONS.delete().where(SESSIONS.c.user_id == found.id))
-        connection.execute(USERS.update().where(USERS.c.id == found.id).values(disabled=disabled))
-        record(connection, now_ns, actor, "user.disabled" if disabled else "user.enabled", found.name)
+            _require_another_administrator(connection, user)
+            connection.execute(SESSIONS.delete().where(SESSIONS.c.user_id == user.id))
+        connection.execute(USERS.update().where(USERS.c.id == user.id).values(disabled=disabled))
+        record(connection, now_ns, actor, "user.disabled" if disabled else "user.enabled", user.name)
 
 
 def set_password(engine: Engine, now_ns: int, actor: Actor, name: str, password: str) -> None:
     """Sets a new password; all sessions of the account end. Raises `AccountRefused` or `BadPassword`."""
     passwords.check_new(password, name)
-    kept = passwords.hashed(password)
+    password_hash = passwords.hashed(password)
     with writing(engine) as connection:
-        found = _found(connection, name)
-        connection.execute(USERS.update().where(USERS.c.id == found.id).values(password=kept))
-        connection.execute(SESSIONS.delete().where(SESSIONS.c.user_id == found.id))
-        record(connection, now_ns, actor, "user.password", found.name)
+        user = _user_named(connection, name)
+        connection.execute(USERS.update().where(USERS.c.id == user.id).values(password=password_hash))
+        connection.execute(SESSIONS.delete().where(SESSIONS.c.user_id == user.id))
+        record(connection, now_ns, actor, "user.password", user.name)
 
 
 def check_password(engine: Engine, name: str, password: str) -> User | None:
@@ -158,7 +158,7 @@ def check_password(engine: Engine, name: str, password: str) -> User | None:
     return user_of(row) if row is not None and correct and not row.disabled else None
 
 
-def _found(connection: Connection, name: str) -> User:
+def _user_named(connection: Connection, name: str) -> User:
     row = connection.execute(select(USERS).where(USERS.c.name == name.strip().lower())).one_or_none()
     if row is None:
         raise AccountRefused("nobody", name=name[:64])

@@ -62,12 +62,14 @@ def add_token(
         raise AccountRefused("token_name", name=name[:_LONGEST_NAME])
     if scope not in SCOPES:
         raise AccountRefused("scope", scope=scope[:40], known=", ".join(SCOPES))
-    secret, kept = PREFIX + secrets.token_urlsafe(32), sites_text(sites)
-    row = {"name": name, "digest": digest(secret), "sites": kept, "scope": scope, "expires_ns": expires_ns}
+    secret, stored_sites = PREFIX + secrets.token_urlsafe(32), sites_text(sites)
+    row = {"name": name, "digest": digest(secret), "sites": stored_sites, "scope": scope, "expires_ns": expires_ns}
     try:
         with writing(engine) as connection:
             connection.execute(TOKENS.insert().values(**row, created_ns=now_ns, used_ns=0))
-            record(connection, now_ns, actor, "token.added", name, sites=kept, scope=scope, expires_ns=expires_ns)
+            record(
+                connection, now_ns, actor, "token.added", name, sites=stored_sites, scope=scope, expires_ns=expires_ns
+            )
     except IntegrityError as error:
         raise AccountRefused("exists", name=name) from error
     return secret

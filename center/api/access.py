@@ -1,8 +1,9 @@
 """Access control: the one place where a request gets its `Viewer`, and where a request without one is refused.
 
-The gate is middleware in front of every route, file and websocket of the application, so a new endpoint is closed to
-strangers without any code of its own. `center.model.viewer` decides which sites a viewer sees in an answer; the right
-that an endpoint requires stands in its signature: `viewer: Viewing`, `Writing`, `Watching` or `Administering`.
+The gate is middleware in front of every route, file and websocket of the application, so a new endpoint refuses
+unauthenticated requests without any code of its own. `center.model.viewer` decides which sites a viewer sees in an
+answer; the right that an endpoint requires stands in its signature: `viewer: Viewing`, `Writing`, `Watching` or
+`Administering`.
 
 A browser sends cookies with cross-site requests too. So requests that change something, and every websocket, are
 refused to pages of another origin, recognized by Sec-Fetch-Site where the browser sends it, else by Origin and Host.
@@ -29,7 +30,7 @@ _OPEN: Final = ("/console/", "/favicon.ico")
 """Static files, the same for everybody. NiceGUI's own paths are not open: downloads are among them."""
 _LOGIN_BYTES: Final = 16_384
 _SAFE: Final = ("GET", "HEAD", "OPTIONS")
-_HERE: Final = ("localhost", "127.0.0.1", "::1")
+_LOCAL_NAMES: Final = ("localhost", "127.0.0.1", "::1")
 
 
 class Forbidden(Exception):
@@ -39,7 +40,9 @@ class Forbidden(Exception):
 async def anybody_here(connection: HTTPConnection) -> Viewer | None:
     """The viewer of a center without accounts: requests from its own machine may do everything, all others nothing."""
     if not is_loopback(connection):
-        raise Forbidden("accounts are off, so only from the center's own machine: log in there and use the command")
+        raise Forbidden(
+            "accounts are off, so only the center's own machine may do this: log in there and use the command"
+        )
     return EVERYTHING
 
 
@@ -58,7 +61,7 @@ def address_of(connection: HTTPConnection) -> str:
 
 def is_named_here(connection: HTTPConnection) -> bool:
     """Whether the Host header names this machine: a hostile page can point its own name at loopback (DNS rebinding)."""
-    return (urlsplit(f"//{connection.headers.get('host', '')}").hostname or "") in _HERE
+    return (urlsplit(f"//{connection.headers.get('host', '')}").hostname or "") in _LOCAL_NAMES
 
 
 class Gate:
@@ -74,7 +77,7 @@ class Gate:
             return
         connection = HTTPConnection(scope)
         scope.setdefault("state", {}).update(viewer=None, identify=self._identify)
-        refusal = _of_another_origin(connection)
+        refusal = _foreign_origin(connection)
         if refusal is None and not _is_open(scope):
             try:
                 viewer = await self._identify(connection)
@@ -85,7 +88,7 @@ class Gate:
             else:
                 scope["state"]["viewer"] = viewer
                 if viewer is None:
-                    refusal = _too_long(scope, connection) if scope["path"] == LOGIN else _stranger(connection)
+                    refusal = _too_large(scope, connection) if scope["path"] == LOGIN else _unauthenticated(connection)
         if refusal is None:
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -98,7 +101,7 @@ def _is_open(scope: Scope) -> bool:
     return scope["type"] == "http" and scope["method"] in _SAFE and scope["path"].startswith(_OPEN)
 
 
-def _of_another_origin(connection: HTTPConnection) -> Response | None:
+def _foreign_origin(connection: HTTPConnection) -> Response | None:
     if connection.scope["type"] == "http" and connection.scope["method"] in _SAFE:
         return None
     site, origin = connection.headers.get("sec-fetch-site"), connection.headers.get("origin")
@@ -108,15 +111,15 @@ def _of_another_origin(connection: HTTPConnection) -> Response | None:
     return problem(403, "forbidden", "a page of another origin may not do this") if foreign else None
 
 
-def _too_long(scope: Scope, connection: HTTPConnection) -> Response | None:
+def _too_large(scope: Scope, connection: HTTPConnection) -> Response | None:
     """Refuses large bodies on the login form: forms are read into memory whole, and the sender is not known yet."""
     length = connection.headers.get("content-length", "")
     if scope["type"] != "http" or scope["method"] in _SAFE or (length.isdecimal() and int(length) <= _LOGIN_BYTES):
         return None
-    return problem(413, "bad_question", f"a login has at most {_LOGIN_BYTES} bytes, and says how many")
+    return problem(413, "bad_question", f"a login request needs a Content-Length of at most {_LOGIN_BYTES} bytes")
 
 
-def _stranger(connection: HTTPConnection) -> Response:
+def _unauthenticated(connection: HTTPConnection) -> Response:
     path = connection.url.path
     if path.startswith("/api/") or "text/html" not in connection.headers.get("accept", ""):
         detail = "log in at /login, or send Authorization: Bearer and a token that an administrator made"
@@ -125,22 +128,22 @@ def _stranger(connection: HTTPConnection) -> Response:
     return RedirectResponse(f"{LOGIN}?next={quote(target, safe='')}", 303)
 
 
-def _with(right: Right) -> Callable[[Request], Awaitable[Viewer]]:
+def _require(right: Right) -> Callable[[Request], Awaitable[Viewer]]:
     async def viewer_of(request: Request) -> Viewer:  # a coroutine: needs no thread
         viewer: Viewer | None = request.state.viewer  # set by the gate; an application without one fails here
         if viewer is None or not viewer.may(right):
-            name = viewer.name if viewer else "nobody"
+            name = viewer.name if viewer else "this request"
             raise Forbidden(f"this needs the right {right!r}, which {name} does not have; ask an administrator")
         return viewer
 
     return viewer_of
 
 
-Viewing = Annotated[Viewer, Depends(_with("read"))]
+Viewing = Annotated[Viewer, Depends(_require("read"))]
 """May ask questions; the answers are about the viewer's sites only."""
-Writing = Annotated[Viewer, Depends(_with("write"))]
+Writing = Annotated[Viewer, Depends(_require("write"))]
 """May enter declarations about the viewer's sites."""
-Watching = Annotated[Viewer, Depends(_with("watch"))]
+Watching = Annotated[Viewer, Depends(_require("watch"))]
 """May see the health and metrics of the center itself."""
-Administering = Annotated[Viewer, Depends(_with("admin"))]
+Administering = Annotated[Viewer, Depends(_require("admin"))]
 """Administrators of the center."""

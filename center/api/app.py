@@ -1,4 +1,4 @@
-"""The HTTP API, version 1. It asks `center.queries` in a worker thread and adds nothing of its own."""
+"""The HTTP API, version 1. Routes call `center.queries` in a worker thread and add nothing of their own."""
 
 from collections.abc import Callable
 from typing import Any
@@ -33,7 +33,7 @@ from center.runtime.state import CenterState
 def create_app(center: CenterState, identify: Identify = anybody_here, *, health_only: bool = False) -> FastAPI:
     """The application over a running center.
 
-    identify: finds who is asking; health_only: for a process that answers only how it is.
+    identify: finds the viewer of a request; health_only: for a process that serves only its health.
     """
     app = FastAPIOffline(  # FastAPI's own documentation page loads its script from the internet
         title=center.name or "Nhịp",
@@ -69,9 +69,9 @@ def create_app(center: CenterState, identify: Identify = anybody_here, *, health
 
 def _add_sites(app: FastAPI, center: CenterState) -> None:
     @app.get(f"{V1}/sites", responses=PROBLEMS)
-    def sites(viewer: Viewing, shown: Paging, response: Response) -> list[queries.SiteAnswer]:
+    def sites(viewer: Viewing, paging: Paging, response: Response) -> list[queries.SiteAnswer]:
         """Every site that ever described itself or sent a fact."""
-        return paged_list(shown, response, queries.sites(center, viewer))
+        return paged_list(paging, response, queries.sites(center, viewer))
 
     @app.get(f"{V1}/sites/{{site}}", responses=PROBLEMS)
     def site(viewer: Viewing, site: str) -> queries.SiteDetailAnswer:
@@ -79,33 +79,33 @@ def _add_sites(app: FastAPI, center: CenterState) -> None:
         return queries.site(center, viewer, site)
 
     @app.get(f"{V1}/machines", responses=PROBLEMS)
-    def machines(viewer: Viewing, shown: Paging, response: Response, site: SiteName) -> list[queries.MachineAnswer]:
+    def machines(viewer: Viewing, paging: Paging, response: Response, site: SiteName) -> list[queries.MachineAnswer]:
         """The machines of a site."""
-        return paged_list(shown, response, queries.machines(center, viewer, site))
+        return paged_list(paging, response, queries.machines(center, viewer, site))
 
     @app.get(f"{V1}/live", responses=PROBLEMS)
-    def live(viewer: Viewing, shown: Paging, response: Response, site: AnySite = "") -> list[queries.LiveAnswer]:
+    def live(viewer: Viewing, paging: Paging, response: Response, site: AnySite = "") -> list[queries.LiveAnswer]:
         """What each machine is doing at this moment; never counted."""
-        return paged_list(shown, response, queries.live(center, viewer, site))
+        return paged_list(paging, response, queries.live(center, viewer, site))
 
 
 def _add_delivery(app: FastAPI, center: CenterState) -> None:
     @app.get(f"{V1}/delivery", response_model=DeliveryAnswer, responses=PROBLEMS)
-    def delivery(viewer: Viewing, shown: Paging, response: Response, site: AnySite = "") -> Any:
-        """Stream by stream what became of the envelopes, and what is missing."""
-        return paged(shown, response, delivery_of(center, viewer, site))
+    def delivery(viewer: Viewing, paging: Paging, response: Response, site: AnySite = "") -> Any:
+        """By stream what became of its envelopes, and which are missing."""
+        return paged(paging, response, delivery_of(center, viewer, site))
 
     @app.get(f"{V1}/quarantine", response_model=QuarantineAnswer, responses=PROBLEMS)
-    def quarantine(viewer: Viewing, shown: Paging, response: Response, site: AnySite = "") -> Any:
-        """What was not understood or not believed, the newest first."""
-        limit = shown.offset + shown.limit + 1
-        return paged(shown, response, quarantine_of(center, viewer, site, limit=limit))
+    def quarantine(viewer: Viewing, paging: Paging, response: Response, site: AnySite = "") -> Any:
+        """Payloads that were not understood or not accepted, the newest first."""
+        limit = paging.offset + paging.limit + 1
+        return paged(paging, response, quarantine_of(center, viewer, site, limit=limit))
 
 
 def _add_health(app: FastAPI, center: CenterState) -> None:
     @app.get(f"{V1}/health", responses=PROBLEMS)
     def health(_viewer: Watching) -> HealthAnswer:
-        """How the center itself is."""
+        """Health of the center itself."""
         return health_of(center)
 
 

@@ -19,7 +19,7 @@ _BYTES: Final = "application/octet-stream"
 _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "The file.", "content": {_BYTES: {}}},
     403: {"model": Problem},
-    404: {"model": Problem, "description": "Another server keeps it."},
+    404: {"model": Problem, "description": "This part is kept by another server."},
     503: {"model": Problem, "description": "It could not be copied; the text says why."},
 }
 Part = Annotated[
@@ -33,18 +33,18 @@ def add_backup(app: FastAPI, center: CenterState, engine: Engine) -> None:
 
     @app.get("/api/v1/backup/{part}", response_model=None, response_class=FileResponse, responses=_RESPONSES)
     def part_of(_viewer: Administering, part: Part) -> FileResponse | JSONResponse:
-        """A whole copy of a file that the center goes on using; `nhip backup` asks for all of them."""
+        """A complete copy of a file, which the center keeps using meanwhile; `nhip backup` saves all of them."""
         try:
             source = backup.file_of(part, center, engine)
-            with tempfile.NamedTemporaryFile(prefix=f".{source.name}.", dir=source.parent, delete=False) as made:
-                copy = Path(made.name)
+            with tempfile.NamedTemporaryFile(prefix=f".{source.name}.", dir=source.parent, delete=False) as reserved:
+                copy = Path(reserved.name)
             copy.unlink()
             backup.copy_part(part, center, engine, copy)
         except backup.NotHere as error:
             return problem(404, "unknown", str(error))
         except (backup.CannotCopy, OSError) as error:
             return problem(503, "store_away", str(error))
-        # as a plain file, whatever its ending
+        # a binary file whatever its extension
         return FileResponse(
             copy, media_type=_BYTES, filename=source.name, background=BackgroundTask(copy.unlink, missing_ok=True)
         )

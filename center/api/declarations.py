@@ -27,11 +27,11 @@ _Limit = Annotated[int, Query(ge=1, le=10_000, description="At most so many, the
 
 
 class DeclarationRequest(BaseModel):
-    """Somebody's word about a machine's time from `from` to `to`.
+    """A declaration about a machine's time from `from` to `to`.
 
     value: key of a reason or product, a state, an order's number, or a number of pieces for rejects and rework; an empty
-    one takes back what an earlier one said. to: products and orders hold until further notice without it. product: for
-    rejects and rework, the product meant. replaces: the id of the declaration whose place this one takes.
+    value withdraws an earlier declaration. to: without it, products and orders hold until further notice. product: for
+    rejects and rework, the product concerned. replaces: id of the declaration that this one replaces.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -47,8 +47,8 @@ class DeclarationRequest(BaseModel):
 
 
 class DeclarationAnswer(TypedDict):
-    """A declaration. state: `sent` (the gateway has not answered yet), `done` (the numbers follow it) or `refused`
-    (`why` says why); no: its number among its gateway's.
+    """A declaration. state: `sent` (the gateway has not answered yet), `done` (the numbers reflect it) or `refused`
+    (`why` is the reason); no: its number among its gateway's.
     """
 
     id: str
@@ -81,17 +81,17 @@ def add_declarations(app: FastAPI, center: CenterState, declaring: DeclarationSe
 
     @app.post(f"{V1}/declarations", status_code=202, responses=PROBLEMS)
     def declare(viewer: Writing, request: DeclarationRequest) -> DeclarationAnswer:
-        """Declares something. It travels to the machine's gateway, which alone works out the numbers; the last days can
-        be corrected. What became of it is in the list.
+        """Makes a declaration. It is sent to the machine's gateway, which alone computes the numbers; the last days can
+        be corrected. The list shows its outcome.
         """
-        gateway, item = validate(center, viewer, request)
-        return declaration_answer(center, viewer, declaring.declare(request.site, gateway, item))
+        gateway, declaration = validate(center, viewer, request)
+        return declaration_answer(center, viewer, declaring.declare(request.site, gateway, declaration))
 
     @app.get(f"{V1}/declarations", responses=PROBLEMS)
     def declared(
         viewer: Viewing, site: AnySite = "", machine: _AnyMachine = "", limit: _Limit = 100
     ) -> DeclarationListAnswer:
-        """What was declared here, the newest first, and what became of it."""
+        """Declarations made at this center, the newest first, with their outcomes."""
         rows = declarations.listed(declaring.engine, sites_of(center, viewer, site), machine, limit)
         return {"rows": [declaration_answer(center, viewer, row) for row in rows]}
 
@@ -133,33 +133,33 @@ def _validate_value(center: CenterState, request: DeclarationRequest, gateway: s
     if request.field in ENTRIES and not request.value.strip().isdecimal():
         raise BadQuestion(f"value: {request.value[:40]!r} is no number of pieces")
     revisions = center.ledger_cache.sites.revisions(request.site, gateway)
-    known = {
+    allowed = {
         "state": _STATES,
         "reason": tuple(revisions[-1].body.reasons) if revisions else (),
         "product": tuple(revisions[-1].body.products) if revisions else (),
     }.get(request.field, ())
-    if known and request.value not in known:
-        raise BadQuestion(f"value: no {request.field} {request.value[:40]!r}; there are {', '.join(known)}")
+    if allowed and request.value not in allowed:
+        raise BadQuestion(f"value: no {request.field} {request.value[:40]!r}; there are {', '.join(allowed)}")
 
 
-def declaration_answer(center: CenterState, viewer: Viewer, kept: DeclarationRecord) -> DeclarationAnswer:
+def declaration_answer(center: CenterState, viewer: Viewer, record: DeclarationRecord) -> DeclarationAnswer:
     """A declaration as API and console show it."""
-    zone, said = zone_of(center, viewer, kept.site), kept.row
+    zone, row = zone_of(center, viewer, record.site), record.row
     return {
-        "id": said.id,
-        "no": said.no,
-        "site": kept.site,
-        "gateway": kept.gateway,
-        "machine": said.machine,
-        "field": said.field,
-        "value": said.value,
-        "start": iso(said.start_ns, zone),
-        "end": None if said.end_ns is None else iso(said.end_ns, zone),
-        "product": said.product,
-        "who": said.who,
-        "made": iso(said.made_ns, zone),
-        "replaces": said.supersedes,
-        "state": kept.state,
-        "why": kept.why,
-        "decided": iso(kept.decided_ns, zone) if kept.decided_ns else None,
+        "id": row.id,
+        "no": row.no,
+        "site": record.site,
+        "gateway": record.gateway,
+        "machine": row.machine,
+        "field": row.field,
+        "value": row.value,
+        "start": iso(row.start_ns, zone),
+        "end": None if row.end_ns is None else iso(row.end_ns, zone),
+        "product": row.product,
+        "who": row.who,
+        "made": iso(row.made_ns, zone),
+        "replaces": row.supersedes,
+        "state": record.state,
+        "why": record.why,
+        "decided": iso(record.decided_ns, zone) if record.decided_ns else None,
     }

@@ -17,12 +17,12 @@ def add_gateways(app: FastAPI, center: CenterState) -> None:
 
     @app.get(f"{V1}/gateways", responses=PROBLEMS)
     def all_gateways(
-        viewer: Viewing, shown: Paging, response: Response, site: AnySite = ""
+        viewer: Viewing, paging: Paging, response: Response, site: AnySite = ""
     ) -> list[gateways.GatewayAnswer]:
-        """How each gateway is: what it said of itself last, and what became of its envelopes."""
-        return paged_list(shown, response, gateways.gateways(center, viewer, site))
+        """State of each gateway: its last status, and what became of its envelopes."""
+        return paged_list(paging, response, gateways.gateways(center, viewer, site))
 
     @app.get(f"{V1}/holes", response_model=gateways.HolesAnswer, responses=PROBLEMS)
-    def holes(question: HolesQuestion, shown: Paging, response: Response) -> Any:
-        """What is missing of a site, by gateway and business day, and the envelopes that are missing now."""
-        return paged(shown, response, gateways.days(center, question))
+    def holes(question: HolesQuestion, paging: Paging, response: Response) -> Any:
+        """Missing data of a site, by gateway and business day, and the envelopes that are missing now."""
+        return paged(paging, response, gateways.days(center, question))

@@ -15,7 +15,7 @@ from center.runtime.state import CenterState
 from wire.marks import holes
 from wire.prometheus import CONTENT_TYPE, by_label, counter, gauge, labelled, render
 
-_OWN_NAME: Final = {"fact_rows", "let_go", "store_away"}
+_OWN_METRIC: Final = {"fact_rows", "let_go", "store_away"}
 
 
 def add_metrics(app: FastAPI, center: CenterState) -> None:
@@ -50,13 +50,21 @@ def _ingest(center: CenterState) -> list[Metric]:
         by_label(
             "nhip_center_ingest_total",
             "counter",
-            "What became of arriving messages since the start.",
+            "Messages received since the start, by outcome.",
             "outcome",
-            {name: number for name, number in counts.items() if name not in _OWN_NAME},
+            {name: number for name, number in counts.items() if name not in _OWN_METRIC},
         ),
-        counter("nhip_center_fact_rows_total", "Fact rows given to the store.", counts.get("fact_rows", 0)),
-        counter("nhip_center_let_go_total", "Messages that found no room and come again.", counts.get("let_go", 0)),
-        counter("nhip_center_store_refusals_total", "Times that the store was away.", counts.get("store_away", 0)),
+        counter("nhip_center_fact_rows_total", "Fact rows written to the store.", counts.get("fact_rows", 0)),
+        counter(
+            "nhip_center_let_go_total",
+            "Messages discarded because the queue was full; gateways send them again.",
+            counts.get("let_go", 0),
+        ),
+        counter(
+            "nhip_center_store_refusals_total",
+            "Writes that failed because the store was unavailable.",
+            counts.get("store_away", 0),
+        ),
         gauge("nhip_center_quarantined", "Payloads in quarantine.", quarantined),
         gauge("nhip_center_overfull_minutes", "Machine-minutes that hold more than 60,000 ms.", overfull),
     ]
@@ -76,7 +84,7 @@ def _streams(center: CenterState) -> list[Metric]:
     about = {
         "mark": "Every envelope up to it is settled.",
         "holes": "Envelopes missing below others that are settled.",
-        "seen": "When it was heard last, in seconds since 1970.",
+        "seen": "When an envelope was received last, in seconds since 1970.",
     }
     names = {"mark": "stream_mark", "holes": "stream_holes", "seen": "stream_seen_timestamp_seconds"}
     return [
@@ -103,14 +111,19 @@ def _gateways(center: CenterState) -> list[Metric]:
                     error.append((labels, clock.error_s))
                     trusted.append((labels, float(clock.by != "nobody")))
     return [
-        labelled("nhip_center_gateway_online", "gauge", "1 while the gateway is connected and talking.", online),
+        labelled("nhip_center_gateway_online", "gauge", "1 while the gateway is connected and sending.", online),
         labelled(
             "nhip_center_gateway_waiting", "gauge", "Envelopes in the gateway's outbox without a receipt.", waiting
         ),
         labelled(
-            "nhip_center_gateway_clock_error_seconds", "gauge", "Its time minus the latest word of who knows.", error
+            "nhip_center_gateway_clock_error_seconds",
+            "gauge",
+            "Gateway time minus the latest time of a trusted source.",
+            error,
         ),
-        labelled("nhip_center_gateway_clock_trusted", "gauge", "1 while somebody vouches for its time.", trusted),
+        labelled(
+            "nhip_center_gateway_clock_trusted", "gauge", "1 while a source vouches for the gateway's time.", trusted
+        ),
     ]
 
 

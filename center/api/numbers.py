@@ -43,29 +43,29 @@ def add_numbers(app: FastAPI, center: CenterState) -> None:
     get = _getter(app)
 
     @get("trend", TrendAnswer)
-    def trend(question: TrendQuestion, shown: Presenting) -> Response:
+    def trend(question: TrendQuestion, presentation: Presenting) -> Response:
         """KPIs by bucket and group: `by` of machine, shift, product, calendar."""
-        return _of_site(center, shown, "trend", question, trend_of)
+        return _of_site(center, presentation, "trend", question, trend_of)
 
     @get("losses", LossesAnswer)
-    def losses(question: LossesQuestion, shown: Presenting) -> Response:
+    def losses(question: LossesQuestion, presentation: Presenting) -> Response:
         """Lost time: `by` of machine, state, reason, shift, product, calendar."""
-        return _of_site(center, shown, "losses", question, losses_of)
+        return _of_site(center, presentation, "losses", question, losses_of)
 
     @get("stops", StopsAnswer)
-    def stops(question: SiteQuestion, shown: Presenting) -> Response:
-        """Stretches in which a machine did not run, the latest first; `truncated`: more than can be told at once."""
-        return _of_site(center, shown, "stops", question, partial(stops_of, limit=MOST_ROWS))
+    def stops(question: SiteQuestion, presentation: Presenting) -> Response:
+        """Stretches in which a machine did not run, the latest first; `truncated`: there are more than one answer can hold."""
+        return _of_site(center, presentation, "stops", question, partial(stops_of, limit=MOST_ROWS))
 
     @get("coverage", CoverageAnswer)
-    def coverage(question: SiteQuestion, shown: Presenting) -> Response:
+    def coverage(question: SiteQuestion, presentation: Presenting) -> Response:
         """How much of the scheduled time is accounted for."""
-        return _of_site(center, shown, "coverage", question, coverage_of)
+        return _of_site(center, presentation, "coverage", question, coverage_of)
 
     @get("compare", ComparedAnswer)
     def compare(
         viewer: Viewing,
-        shown: Presenting,
+        presentation: Presenting,
         site: Annotated[list[str], Query(description="Whole sites.")] = [],  # noqa: B006  # FastAPI copies it
         machine: Annotated[list[str], Query(description="Single machines as site/machine.")] = [],  # noqa: B006
         bucket: Bucket = "all",
@@ -74,7 +74,7 @@ def add_numbers(app: FastAPI, center: CenterState) -> None:
         formula: ComparedFormula = "",
         order: Order = "oee",
     ) -> Response:
-        """Machines of several sites beside each other; without `site` and `machine` everything that you may see."""
+        """Machines of several sites side by side; without `site` and `machine`, all that the viewer may see."""
         machines = machines_of(center, viewer, site, machine)
         zones = {zone_of(center, viewer, name) for name in machines}
         zone = zones.pop() if len(zones) == 1 else _UTC
@@ -87,7 +87,7 @@ def add_numbers(app: FastAPI, center: CenterState) -> None:
             formula=formula,
         ).settled(center.now_ns())
         compute = partial(compare_machines, center, question, machines, zone, order)
-        return present(center, shown, "compare", tuple(machines), (question.start_ns, question.end_ns), compute)
+        return present(center, presentation, "compare", tuple(machines), (question.start_ns, question.end_ns), compute)
 
 
 def _getter(app: FastAPI) -> Callable[[str, Any], Callable[[Any], Any]]:
@@ -96,7 +96,7 @@ def _getter(app: FastAPI) -> Callable[[str, Any], Callable[[Any], Any]]:
 
 def _of_site(
     center: CenterState,
-    shown: Presentation,
+    presentation: Presentation,
     subject: str,
     question: Question,
     query: Callable[[CenterState, Question], Mapping[str, Any]],
@@ -104,4 +104,4 @@ def _of_site(
     """Presents the answer to a question about one site; its window is settled here, once."""
     settled = question.settled(center.now_ns())
     window = (settled.start_ns, settled.end_ns)
-    return present(center, shown, subject, (settled.site,), window, partial(query, center, settled))
+    return present(center, presentation, subject, (settled.site,), window, partial(query, center, settled))

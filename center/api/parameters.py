@@ -1,6 +1,6 @@
 """Parameters of the routes, each declared once, and the `Question` that they make together.
 
-Routes take a question as a dependency: `question: SiteQuestion`, or one of the others that add to it. Dependencies are
+Routes take a question as a dependency: `question: SiteQuestion`, or one of those that extend it. Dependencies are
 coroutines, which FastAPI runs without a thread: they only read memory.
 """
 
@@ -26,20 +26,18 @@ AnySite = Annotated[str, Query(description="Id of the site; all sites without it
 Machines = Annotated[list[str], Query(alias="machine", description="Ids of machines; all of the site without it.")]
 From = Annotated[str, Query(alias="from", description=f"Start. {_TIME} Without it: 24 hours before `to`.")]
 To = Annotated[str, Query(alias="to", description=f"End, exclusive. {_TIME} Without it: the last minute that is over.")]
-By = Annotated[str, Query(description="What to keep apart, separated by commas.", examples=["machine,shift"])]
+By = Annotated[str, Query(description="Columns to group by, separated by commas.", examples=["machine,shift"])]
 Bucket = Annotated[
     str,
     Query(
-        description="Rows of this length, by the site's calendar; `all`: one of the whole window.",
+        description="Length of a row, by the site's calendar; `all`: one row for the whole window.",
         json_schema_extra={"enum": [*BUCKETS]},
     ),
 ]
 _FORMULAS: Final[dict[str, Any]] = {"json_schema_extra": {"enum": ["", *FORMULAS]}}
 Formula = Annotated[str, Query(description="Formula set; the site's own without it.", **_FORMULAS)]
-ComparedFormula = Annotated[str, Query(description="Formula set of all; nakajima without it.", **_FORMULAS)]
-Order = Annotated[
-    str, Query(description="KPI by which they stand, the lowest first.", json_schema_extra={"enum": [*KPI_KEYS]})
-]
+ComparedFormula = Annotated[str, Query(description="Formula set for all machines; nakajima without it.", **_FORMULAS)]
+Order = Annotated[str, Query(description="KPI to sort by, the lowest first.", json_schema_extra={"enum": [*KPI_KEYS]})]
 
 
 def _with_window(question: Question, center: CenterState, start: str, end: str) -> Question:
@@ -75,7 +73,7 @@ async def _trend_question(
 
 
 TrendQuestion = Annotated[Question, Depends(_trend_question)]
-"""About KPIs of facts: also by what, in which buckets and by which formula set."""
+"""About KPIs: adds groups, bucket and formula set."""
 
 
 async def _losses_question(question: SiteQuestion, by: By = "machine,state,reason", bucket: Bucket = "all") -> Question:
@@ -83,7 +81,7 @@ async def _losses_question(question: SiteQuestion, by: By = "machine,state,reaso
 
 
 LossesQuestion = Annotated[Question, Depends(_losses_question)]
-"""About lost time: also by what and in which buckets."""
+"""About lost time: adds groups and bucket."""
 
 
 async def _holes_question(

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 
 class Problem(BaseModel):
-    """Why a question was not answered."""
+    """Why a request was refused or failed."""
 
     error: Literal["bad_question", "unknown", "store_away", "unauthorized", "forbidden"]
     detail: str
@@ -18,9 +18,9 @@ PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     403: {"model": Problem, "description": "The account lacks a right."},
     404: {"model": Problem, "description": "No such site or machine."},
     422: {"model": Problem, "description": "A parameter that cannot be understood; the text says what to write."},
-    503: {"model": Problem, "description": "The store is away; facts wait at the gateways."},
+    503: {"model": Problem, "description": "The store is unavailable; facts wait at the gateways."},
 }
-"""What the description of a route says of its errors."""
+"""Descriptions of errors for the routes' OpenAPI."""
 
 
 def problem(status: int, name: str, detail: str) -> JSONResponse:

@@ -35,7 +35,7 @@ _Number = Annotated[int, Path(description="Id of the entry, as GET /api/v1/quara
 
 
 class ReplayedAnswer(TypedDict):
-    """released: it is stored and has left the quarantine; else the reason why not."""
+    """released: whether it is now stored and has left the quarantine; reason: why not."""
 
     id: int
     released: bool
@@ -43,7 +43,7 @@ class ReplayedAnswer(TypedDict):
 
 
 class TransferAnswer(TypedDict):
-    """What became of envelopes. unsound: now in quarantine; refused: of another kind than their stream, or no room."""
+    """Outcomes of imported envelopes. unsound: now in quarantine; refused: of another kind than their stream, or no room."""
 
     envelopes: int
     settled: int
@@ -56,7 +56,7 @@ def add_quarantine(app: FastAPI, center: CenterState, ingest: Ingest) -> None:
 
     @app.post(ENVELOPES, response_model=TransferAnswer, responses=_PROBLEMS, openapi_extra=_body_of(NDJSON, "string"))
     async def envelopes(_viewer: Administering, request: Request, site: _Site, gateway: _Gateway) -> Any:
-        """Envelopes that came on a stick: lines `{"kind", "data"}` as `nhip outbox --export` writes them."""
+        """Imports envelopes of an offline transfer: lines `{"kind", "data"}` as `nhip outbox --export` writes them."""
         if refusal := _refusal(request, NDJSON):
             return refusal
         body = await _body(request)
@@ -72,7 +72,7 @@ def add_quarantine(app: FastAPI, center: CenterState, ingest: Ingest) -> None:
 
     @app.get("/api/v1/quarantine/{number}", response_model=QuarantinedPayloadAnswer, responses=_PROBLEMS)
     def quarantined(viewer: Viewing, number: _Number) -> Any:
-        """One quarantined payload whole: its bytes, and what of it can be read."""
+        """One quarantined payload: its bytes, and its content as far as it can be read."""
         return _answer(lambda: quarantined_payload(center, viewer, number))
 
     @app.post(
@@ -115,7 +115,9 @@ def _answer(compute: Callable[[], Any]) -> Any:
     except StoreUnavailable as error:
         return problem(503, "store_away", str(error))
     except NotInTime:
-        return problem(503, "store_away", f"not within {_WAIT_S:.0f} s; it goes on, and may be asked again")
+        return problem(
+            503, "store_away", f"not finished within {_WAIT_S:.0f} s; it continues, and the request may be repeated"
+        )
 
 
 async def _body(request: Request) -> bytes | None:

@@ -1,4 +1,4 @@
-"""How a long answer leaves the API: whole or in pages, as JSON or as a file, or as "304 Not Modified".
+"""Responses to long answers: complete or in pages, as JSON or as a file, or "304 Not Modified".
 
 A route names its subject and the query that computes the answer; `Presenting` holds the form that the client asked for.
 The `ETag` is the answer's stamp, so a page that polls every minute costs a 304 while nothing has changed, and a second
@@ -49,7 +49,7 @@ def _version() -> str:
 
 
 PROGRAM: Final = _version()
-"""Part of every stamp: a newer program may answer otherwise."""
+"""Part of every stamp: another version of the program may answer differently."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,9 @@ async def _paging(request: Request, limit: Limit = MAX_ROWS, offset: Offset = 0)
 
 
 Presenting = Annotated[Presentation, Depends(_presentation)]
-"""Of an answer that may be a file."""
+"""For an answer that may be a file."""
 Paging = Annotated[Presentation, Depends(_paging)]
-"""Of a list."""
+"""For a list."""
 
 
 class Rendered(NamedTuple):
@@ -91,26 +91,26 @@ class Rendered(NamedTuple):
 
 
 def stamp(center: CenterState, sites: Collection[str], *parts: object) -> str:
-    """What an answer about these sites depends on, as a short text: two answers with the same stamp are the same.
+    """A digest of everything that an answer about these sites depends on: answers with the same stamp are the same.
 
     That is: what has been settled and stored of the sites' streams, their site files, and the program.
     parts: whatever else the answer depends on: the question itself, its window with both ends fixed.
     """
-    memory = center.ledger_cache
-    known = [PROGRAM, memory.generation, *map(str, parts)]
-    for site, gateway in memory.gateways():
+    cache = center.ledger_cache
+    dependencies = [PROGRAM, cache.generation, *map(str, parts)]
+    for site, gateway in cache.gateways():
         if site in sites:
-            states = sorted(memory.of_gateway(site, gateway).items(), key=lambda item: item[0].stream)
-            known += [f"{site}/{gateway}/{key.stream}/{state.marks}/{state.stored}" for key, state in states]
+            states = sorted(cache.of_gateway(site, gateway).items(), key=lambda item: item[0].stream)
+            dependencies += [f"{site}/{gateway}/{key.stream}/{state.marks}/{state.stored}" for key, state in states]
     for site in sites:
-        current = memory.sites.current(site)
-        known += [site, current.body.config_hash if current else "", *memory.sites.machines(site)]
-    return hashlib.blake2b("\n".join(known).encode(), digest_size=12).hexdigest()
+        current = cache.sites.current(site)
+        dependencies += [site, current.body.config_hash if current else "", *cache.sites.machines(site)]
+    return hashlib.blake2b("\n".join(dependencies).encode(), digest_size=12).hexdigest()
 
 
 def present(
     center: CenterState,
-    shown: Presentation,
+    presentation: Presentation,
     subject: str,
     sites: Collection[str],
     window: tuple[int | None, int | None],
@@ -121,47 +121,47 @@ def present(
     sites, window: what the answer is about; the caller has made sure that the viewer may see the sites.
     Raises what `compute` raises.
     """
-    parameters = sorted(shown.request.query_params.multi_items())
-    key = stamp(center, sites, shown.request.url.path, parameters, window)
+    parameters = sorted(presentation.request.query_params.multi_items())
+    key = stamp(center, sites, presentation.request.url.path, parameters, window)
     headers = {"ETag": f'W/"{key}"', "Cache-Control": "private, no-cache"}
-    if headers["ETag"] in (item.strip() for item in shown.request.headers.get("if-none-match", "").split(",")):
+    if headers["ETag"] in (item.strip() for item in presentation.request.headers.get("if-none-match", "").split(",")):
         return Response(status_code=304, headers=headers)
-    render = _page if shown.format == "json" else _file
-    cache: AnswerCache = shown.request.app.state.answers
-    rendered = cache.get(key, lambda: render(shown, subject, compute()), lambda made: len(made.content))
+    render = _page if presentation.format == "json" else _file
+    cache: AnswerCache = presentation.request.app.state.answers
+    rendered = cache.get(key, lambda: render(presentation, subject, compute()), lambda response: len(response.content))
     return Response(rendered.content, headers=headers | dict(rendered.headers))
 
 
-def _page(shown: Presentation, _subject: str, answer: Mapping[str, Any]) -> Rendered:
-    page, url = _cut(shown, answer)
+def _page(presentation: Presentation, _subject: str, answer: Mapping[str, Any]) -> Rendered:
+    page, url = _cut(presentation, answer)
     content = json.dumps(page | {"next": url}, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return Rendered(content.encode(), {"Content-Type": "application/json"} | ({"Link": link(url)} if url else {}))
 
 
-def _file(shown: Presentation, subject: str, answer: Mapping[str, Any]) -> Rendered:
-    made = export(shown.format, subject, answer, shown.lang)
-    disposition = f'attachment; filename="{made.name}"'
-    return Rendered(made.content, {"Content-Type": made.media_type, "Content-Disposition": disposition})
+def _file(presentation: Presentation, subject: str, answer: Mapping[str, Any]) -> Rendered:
+    exported = export(presentation.format, subject, answer, presentation.lang)
+    disposition = f'attachment; filename="{exported.name}"'
+    return Rendered(exported.content, {"Content-Type": exported.media_type, "Content-Disposition": disposition})
 
 
-def _cut(shown: Presentation, answer: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
+def _cut(presentation: Presentation, answer: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
     """The page asked for, and the address of the next one."""
-    page, offset = cut(answer, shown.limit, shown.offset)
-    request = shown.request
+    page, offset = cut(answer, presentation.limit, presentation.offset)
+    request = presentation.request
     return page, (
         None if offset is None else address(request.url.path, request.query_params.multi_items(), answer, offset)
     )
 
 
-def paged(shown: Presentation, response: Response, answer: Mapping[str, Any]) -> dict[str, Any]:
+def paged(presentation: Presentation, response: Response, answer: Mapping[str, Any]) -> dict[str, Any]:
     """A page of an answer that changes too fast to be cached, with the address of the next one."""
-    page, url = _cut(shown, answer)
+    page, url = _cut(presentation, answer)
     if url:
         response.headers["Link"] = link(url)
     return page | {"next": url}
 
 
-def paged_list(shown: Presentation, response: Response, rows: Sequence[T]) -> list[T]:
+def paged_list(presentation: Presentation, response: Response, rows: Sequence[T]) -> list[T]:
     """A page of a plain list; the header `Link` has the address of the next one."""
-    page: list[T] = paged(shown, response, {"rows": rows})["rows"]
+    page: list[T] = paged(presentation, response, {"rows": rows})["rows"]
     return page

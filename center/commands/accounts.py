@@ -51,8 +51,8 @@ def _password(name: str, lang: str, *, generate: bool) -> tuple[str, bool]:
     if not generate and sys.stdin.isatty():
         typed = click.prompt(say("user.ask", lang, name=name), default="", show_default=False, hide_input=True)
         if typed:
-            again = click.prompt(say("user.ask_again", lang), hide_input=True, err=True)
-            if again != typed:
+            repeated = click.prompt(say("user.ask_again", lang), hide_input=True, err=True)
+            if repeated != typed:
                 fail(say("accounts.bad_password.different", lang), 1)
             return typed, False
     return random_password(), True
@@ -63,9 +63,9 @@ def user() -> None:
     """People who may log in at the center."""
 
 
-_generate = click.option("--generate", is_flag=True, help="A random password, printed once; nothing is asked.")
+_generate = click.option("--generate", is_flag=True, help="Use a random password and print it once, without asking.")
 _role = click.option("--role", type=click.Choice(("admin", "engineer", "factory")), required=True)
-_sites = click.option("--site", "sites", multiple=True, help="A site that they may see; again for more.")
+_sites = click.option("--site", "sites", multiple=True, help="A site that they may see; may be given several times.")
 
 
 @user.command("add")
@@ -73,7 +73,7 @@ _sites = click.option("--site", "sites", multiple=True, help="A site that they m
 @click.argument("name")
 @_role
 @_sites
-@click.option("--full-name", default="", help="What people call them.")
+@click.option("--full-name", default="", help="Full name.")
 @_generate
 @lang_option
 def add_user(
@@ -103,7 +103,7 @@ def add_user(
 @_sites
 @lang_option
 def change_user(center: Path, name: str, role: str, sites: tuple[str, ...], lang: str) -> None:
-    """Gives a person another role or other sites, at once."""
+    """Changes a person's role and sites, effective at once."""
     from center.accounts import people
     from words import say
 
@@ -137,7 +137,7 @@ def set_password(center: Path, name: str, generate: bool, lang: str) -> None:
 @click.argument("name")
 @lang_option
 def disable(center: Path, name: str, lang: str) -> None:
-    """Closes an account and ends its sessions."""
+    """Disables an account and ends its sessions."""
     _set_disabled(center, name, lang, disabled=True)
 
 
@@ -146,7 +146,7 @@ def disable(center: Path, name: str, lang: str) -> None:
 @click.argument("name")
 @lang_option
 def enable(center: Path, name: str, lang: str) -> None:
-    """Opens a closed account again."""
+    """Enables a disabled account."""
     _set_disabled(center, name, lang, disabled=False)
 
 
@@ -177,9 +177,9 @@ def list_users(center: Path, as_json: bool, lang: str) -> None:
     if not rows:
         click.echo(say("user.none", lang))
     for row in rows:
-        closed = f"  ({say('admin.disabled', lang)})" if row["disabled"] else ""
+        disabled = f"  ({say('admin.disabled', lang)})" if row["disabled"] else ""
         role = say(f"accounts.role.{row['role']}", lang)
-        click.echo(f"{row['name']}  {role}  {_sites_shown(row['sites'], lang)}{closed}")
+        click.echo(f"{row['name']}  {role}  {_sites_shown(row['sites'], lang)}{disabled}")
 
 
 def _sites_shown(sites: list[str] | None, lang: str) -> str:
@@ -192,28 +192,28 @@ def _sites_shown(sites: list[str] | None, lang: str) -> str:
 
 @click.group()
 def token() -> None:
-    """Tokens with which programs ask the center's API."""
+    """Tokens for programs that use the center's API."""
 
 
 @token.command("add")
 @_center
 @click.argument("name")
 @_sites
-@click.option("--all-sites", is_flag=True, help="Every site, also those to come.")
+@click.option("--all-sites", is_flag=True, help="Every site, including future ones.")
 @click.option("--scope", type=click.Choice(("read", "write", "watch")), default="read", show_default=True)
 @click.option("--days", type=click.IntRange(1, 3650), help="Expires after so many days (default: never).")
 @lang_option
 def add_token(
     center: Path, name: str, sites: tuple[str, ...], all_sites: bool, scope: str, days: int | None, lang: str
 ) -> None:
-    """Makes a token and prints it, once."""
+    """Creates a token and prints it once."""
     from center.accounts import tokens
     from words import say
 
     def work(engine: "Engine", now_ns: int, actor: "Actor") -> str:
         expires_ns = now_ns + days * _DAY_NS if days else None
-        seen = None if all_sites else sites
-        return tokens.add_token(engine, now_ns, actor, name, sites=seen, scope=scope, expires_ns=expires_ns)
+        visible = None if all_sites else sites
+        return tokens.add_token(engine, now_ns, actor, name, sites=visible, scope=scope, expires_ns=expires_ns)
 
     click.echo(say("token.once", lang, secret=_change(center, lang, work)))
 
@@ -223,7 +223,7 @@ def add_token(
 @click.argument("name")
 @lang_option
 def revoke(center: Path, name: str, lang: str) -> None:
-    """Ends a token, at once."""
+    """Revokes a token, effective at once."""
     from center.accounts import tokens
     from words import say
 
@@ -249,7 +249,9 @@ def list_tokens(center: Path, as_json: bool, lang: str) -> None:
         click.echo(say("admin.no_tokens", lang))
     for row in rows:
         scope, expires = say(f"accounts.scope.{row['scope']}", lang), row["expires"] or say("admin.no_expiry", lang)
-        sites = "" if row["scope"] == "watch" else f"  {_sites_shown(row['sites'], lang)}"  # it sees no site's numbers
+        sites = (
+            "" if row["scope"] == "watch" else f"  {_sites_shown(row['sites'], lang)}"
+        )  # its scope includes no sites
         click.echo(f"{row['name']}  {scope}{sites}  {expires}")
 
 

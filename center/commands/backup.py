@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @json_option
 @lang_option
 def backup(where: str, folder: Path, as_json: bool, lang: str) -> None:
-    """Copies what the center keeps on its own disk into FOLDER; the center may go on running."""
+    """Copies what the center keeps on its own disk into FOLDER; the center may keep running."""
     from center.commands.connect import CannotSave
     from center.runtime.backup import PARTS, CannotCopy
     from words import number, say

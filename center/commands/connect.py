@@ -26,7 +26,7 @@ from wire.offline_transfer import TransferItem, pack_item
 
 _WAIT_S: Final = 90.0
 _COPY_S: Final = 1800.0
-TOKEN: Final = "NHIP_TOKEN"  # noqa: S105  # the name of a variable of the environment
+TOKEN: Final = "NHIP_TOKEN"  # noqa: S105  # the name of an environment variable
 
 
 class CannotReach(Exception):
@@ -55,7 +55,7 @@ class RunningCenter:
 
     def __init__(self, url: str, secret: str = "", certificate: str = "") -> None:
         """secret: sent as bearer token; certificate: the center's own (PEM); its name is not checked."""
-        handlers: list[BaseHandler] = [ProxyHandler({})]  # loopback: no proxy of the environment
+        handlers: list[BaseHandler] = [ProxyHandler({})]  # loopback: ignore proxies of the environment
         if certificate:
             context = ssl.create_default_context(cafile=certificate)
             context.check_hostname = False
@@ -89,7 +89,7 @@ class RunningCenter:
                     file.flush()
                     os.fsync(file.fileno())
                 if file.tell() != int(answer.headers.get("Content-Length", file.tell())):
-                    raise CannotReach("hand.silent", url=self.url, detail="the copy broke off")
+                    raise CannotReach("hand.silent", url=self.url, detail="the copy was interrupted")
         with _saving(target):
             written.replace(target)
         return target
@@ -130,13 +130,13 @@ class RunningCenter:
 
     def show(self, number: int) -> dict[str, Any]:
         """One quarantined payload. Raises `LookupError`."""
-        found: dict[str, Any] = self.request(f"/quarantine/{number}")
-        return found
+        payload: dict[str, Any] = self.request(f"/quarantine/{number}")
+        return payload
 
     def replay(self, number: int) -> dict[str, Any]:
         """Retries a quarantined payload. Raises `LookupError`."""
-        found: dict[str, Any] = self.request(f"/quarantine/{number}/replay", b"{}")
-        return found
+        outcome: dict[str, Any] = self.request(f"/quarantine/{number}/replay", b"{}")
+        return outcome
 
     def close(self) -> None:
         """Nothing to free."""
@@ -149,12 +149,12 @@ class StoppedCenter:
         self._center, self._close, self._settings = center, close, settings
         self._ingest = Ingest(
             center, BrokerSettings("", 0), patient=False
-        )  # never connected; receipts are sent at the center's next start
+        )  # never connected: receipts are sent at the next start of the center
 
     def settled_marks(self, site: str, gateway: str) -> dict[str, int]:
         """Each stream's mark."""
         return {
-            key.stream: item.marks.mark for key, item in self._center.ledger_cache.of_gateway(site, gateway).items()
+            key.stream: record.marks.mark for key, record in self._center.ledger_cache.of_gateway(site, gateway).items()
         }
 
     def import_envelopes(self, site: str, gateway: str, items: Sequence[TransferItem]) -> manual_import.ImportCounts:
@@ -200,7 +200,7 @@ def connect(where: str) -> RunningCenter | StoppedCenter:
     Raises `CannotReach` or `Misconfigured`.
     """
     if "://" in where:
-        if not _is_here(urlsplit(where).hostname or ""):
+        if not _is_loopback(urlsplit(where).hostname or ""):
             raise CannotReach("hand.not_loopback", url=where)
         return RunningCenter(where, os.environ.get(TOKEN, ""))
     settings = load_center(Path(where))
@@ -219,14 +219,14 @@ def running_center(settings: CenterFile) -> RunningCenter | None:
     with suppress(CannotReach, LookupError):
         secret = pass_for(open_accounts(settings.database_url)) if settings.accounts == "on" else ""
         scheme, certificate = ("https", settings.https.certificate) if settings.https else ("http", "")
-        at = f"{f'[{host}]' if ':' in host else host}:{settings.listen_port}"
-        running = RunningCenter(f"{scheme}://{at}", secret, certificate)
-        if isinstance(found := running.request("/health"), dict) and "generation" in found:
+        address = f"{f'[{host}]' if ':' in host else host}:{settings.listen_port}"
+        running = RunningCenter(f"{scheme}://{address}", secret, certificate)
+        if isinstance(health := running.request("/health"), dict) and "generation" in health:
             return running
     return None
 
 
-def _is_here(host: str) -> bool:
+def _is_loopback(host: str) -> bool:
     with suppress(ValueError):
         return ipaddress.ip_address(host).is_loopback
     return host == "localhost"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _center = click.argument("center", metavar="CENTER.yaml", type=click.Path(path_type=Path, dir_okay=False))
 
 
-def _opened(center: Path, lang: str) -> tuple["CenterFile", "Engine"]:
+def _open(center: Path, lang: str) -> tuple["CenterFile", "Engine"]:
     from center.accounts.schema import open_accounts
     from center.contract.store import StoreUnavailable
     from center.model.complaints import misconfigured
@@ -38,13 +38,13 @@ def _opened(center: Path, lang: str) -> tuple["CenterFile", "Engine"]:
         fail(say("accounts.away", lang, detail=error), 1)
 
 
-def _put(settings: "CenterFile", engine: "Engine", lang: str) -> str:
-    """Writes all enrolled gateways into the broker's files; returns what to tell the user about it."""
+def _write_files(settings: "CenterFile", engine: "Engine", lang: str) -> str:
+    """Writes all enrolled gateways into the broker's files; returns the message for the user."""
     from center.accounts.enroll.files import write_broker_files
     from center.accounts.enroll.gateways import enrolled
     from words import say
 
-    assert settings.enrolment is not None  # checked by `_opened`
+    assert settings.enrolment is not None  # checked by `_open`
     try:
         signalled = write_broker_files(settings.enrolment, enrolled(engine), settings.username)
     except OSError as error:
@@ -69,23 +69,23 @@ def _cannot_write(file: Any, error: OSError, lang: str) -> NoReturn:
 def enroll_gateway(center: Path, site: str, gateway: str, out: Path | None, as_json: bool, lang: str) -> None:
     """Gives a gateway an account at the broker, and writes the one file that it needs.
 
-    Repeated for the same gateway: a new secret beside the old one, to be exchanged without losing data.
+    Repeated for the same gateway, it adds a new secret beside the old one, so that secrets can be exchanged without data loss.
     """
     from center.accounts.command import at_the_machine
     from center.accounts.enroll.gateways import enroll
     from words import say
 
-    settings, engine = _opened(center, lang)
+    settings, engine = _open(center, lang)
     file = out or Path(f"{site}.{gateway}.bundle")
     try:
         authorities = _authorities(settings)
         secret, serial = enroll(engine, time.time_ns(), at_the_machine(), site, gateway)
-        _write_closed(file, _bundle(settings, site, gateway, secret, serial, authorities))
+        _write_private(file, _bundle(settings, site, gateway, secret, serial, authorities))
     except ValueError:
         fail(say("enroll.bad_id", lang, what=f"{site}/{gateway}"[:80]), 2)
     except OSError as error:
         _cannot_write(error.filename or file, error, lang)
-    message = _put(settings, engine, lang)
+    message = _write_files(settings, engine, lang)
     if as_json:
         click.echo(json.dumps({"site": site, "gateway": gateway, "serial": serial, "file": str(file)}))
         return
@@ -98,7 +98,7 @@ def enroll_gateway(center: Path, site: str, gateway: str, out: Path | None, as_j
 
 
 def _authorities(settings: "CenterFile") -> str:
-    assert settings.enrolment is not None  # checked by `_opened`
+    assert settings.enrolment is not None  # checked by `_open`
     file = settings.enrolment.ca_file or settings.ca_file
     return Path(file).read_text(encoding="ascii") if file else ""
 
@@ -107,7 +107,7 @@ def _bundle(settings: "CenterFile", site: str, gateway: str, secret: str, serial
     from config.bundle import Bundle, write_bundle
     from wire.accounts import account
 
-    assert settings.enrolment is not None  # checked by `_opened`
+    assert settings.enrolment is not None  # checked by `_open`
     return write_bundle(
         Bundle(
             site=site,
@@ -125,7 +125,7 @@ def _bundle(settings: "CenterFile", site: str, gateway: str, secret: str, serial
     )
 
 
-def _write_closed(file: Path, text: str) -> None:
+def _write_private(file: Path, text: str) -> None:
     part = file.with_name(f".{file.name}.part")
     with suppress(FileNotFoundError):
         part.unlink()
@@ -138,7 +138,7 @@ def _write_closed(file: Path, text: str) -> None:
 @_center
 @click.argument("site")
 @click.argument("gateway", default="main")
-@click.option("--old", is_flag=True, help="All secrets but the newest, once the gateway has connected with that one.")
+@click.option("--old", is_flag=True, help="All secrets but the newest, once the gateway has connected with the newest.")
 @click.option("--force", is_flag=True, help="Even if the gateway has not connected with the newest yet.")
 @lang_option
 def revoke_gateway(center: Path, site: str, gateway: str, old: bool, force: bool, lang: str) -> None:
@@ -147,7 +147,7 @@ def revoke_gateway(center: Path, site: str, gateway: str, old: bool, force: bool
     from center.accounts.enroll.gateways import NotEnrolled, enrolled, revoke
     from words import say
 
-    settings, engine = _opened(center, lang)
+    settings, engine = _open(center, lang)
     who = f"{site}/{gateway}"
     if old and not force:
         serials = [item.serial for item in enrolled(engine) if (item.site, item.gateway) == (site, gateway)]
@@ -158,7 +158,7 @@ def revoke_gateway(center: Path, site: str, gateway: str, old: bool, force: bool
         revoke(engine, time.time_ns(), at_the_machine(), site, gateway, but_newest=old)
     except NotEnrolled:
         fail(say("revoke.nothing", lang, who=who), 1)
-    message = _put(settings, engine, lang)
+    message = _write_files(settings, engine, lang)
     click.echo(say("revoke.old_done" if old else "revoke.done", lang, who=who))
     click.echo(message)
 
@@ -171,8 +171,8 @@ def _serial_in_use(center: Path, site: str, gateway: str) -> int:
     with suppress(CannotReach, LookupError):
         running = running_center(load_center(center))
         if running is not None:
-            found = [item for item in running.request(f"/sites/{site}")["gateways"] if item["id"] == gateway]
-            return int(found[0]["health"].get("secret_serial", 0)) if found and found[0]["online"] else 0
+            matching = [row for row in running.request(f"/sites/{site}")["gateways"] if row["id"] == gateway]
+            return int(matching[0]["health"].get("secret_serial", 0)) if matching and matching[0]["online"] else 0
     return 0
 
 
@@ -185,7 +185,7 @@ def list_enrolled(center: Path, as_json: bool, lang: str) -> None:
     from center.accounts.enroll.gateways import enrolled
     from words import say
 
-    _, engine = _opened(center, lang)
+    _, engine = _open(center, lang)
     rows = [
         {"site": item.site, "gateway": item.gateway, "serial": item.serial, "username": item.username, "revoked": item.revoked}
         for item in enrolled(engine)

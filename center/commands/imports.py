@@ -28,7 +28,7 @@ _COUNTS = ("envelopes", "settled", "skipped", "unsound", "refused")
 @json_option
 @lang_option
 def import_file(file: Path, where: str, as_json: bool, lang: str) -> None:
-    """Imports a FILE that `nhip outbox --export` wrote; it may be repeated, nothing is counted twice."""
+    """Imports a FILE written by `nhip outbox --export`; repeating it is safe, nothing is counted twice."""
     from wire.offline_transfer import NotTransferFile
     from words import say
 
@@ -54,7 +54,7 @@ def import_file(file: Path, where: str, as_json: bool, lang: str) -> None:
 
 @dataclass
 class _Sender:
-    """Sends envelopes to the center in steps that one request holds."""
+    """Sends envelopes to the center in batches that fit into one request."""
 
     center: "RunningCenter | StoppedCenter"
     site: str

@@ -1,7 +1,7 @@
 """Copies a center's rows and ledger into another store, and verifies that every sum arrived.
 
-Rows keep their identity (stream, machine, minute, n), so an interrupted copy is simply started again, and what gateways
-send again afterwards does not count twice. The ledger comes last: until then nothing is settled in the target. The
+Rows keep their identity (stream, machine, minute, n), so an interrupted copy can simply be started again, and what
+gateways send again afterwards does not count twice. The ledger comes last: until then nothing is settled in the target. The
 source must not be running meanwhile.
 """
 
@@ -21,7 +21,7 @@ from oee.model.facts import MINUTE_NS, Facts, Losses
 _HOUR_NS: Final = 60 * MINUTE_NS
 _STEPS_NS: Final = (_HOUR_NS, 7 * 24 * _HOUR_NS)
 _ROWS: Final = (20_000, 100_000)
-"""A step that brought fewer rows is followed by one twice as long, one that brought more by half."""
+"""After a step with fewer rows the next one is twice as long, after one with more rows half as long."""
 _QUARANTINE: Final = 1_000_000
 
 
@@ -53,7 +53,7 @@ def migrate(
     Raises `CannotMigrate`, `StoreUnavailable` or `StoreRefused`; it can be started again without harm.
     """
     if not isinstance(source, Exportable) or not isinstance(target, Exportable):
-        raise CannotMigrate("one of these stores cannot give its rows out")
+        raise CannotMigrate("one of these stores cannot export its rows")
     if ledger_to:
         _must_be_empty(ledger_to)
     out = MigrationReport()
@@ -116,7 +116,7 @@ def _same_store(one: StoreModel, other: StoreModel) -> bool:
 def _must_be_empty(ledger: Ledger) -> None:
     if ledger.load().streams:
         raise CannotMigrate(
-            "a center has run on the target, whose ledger and digests already know streams of gateways; take an empty one"
+            "the target is already in use: its ledger knows streams of gateways; choose an empty target"
         )
 
 
@@ -143,14 +143,18 @@ def _compare(source: Store, target: Store, site: str, window: tuple[int, int], o
         ("facts", _sums(source.facts(query), by), _sums(target.facts(query), by)),
         ("losses", _sums(source.losses(losses), losses.by), _sums(target.losses(losses), losses.by)),
     )
-    for what, there, here in pairs:
-        out.months += len({(key[0], key[1]) for key in there}) if what == "facts" else 0
-        for key in sorted({*there, *here}, key=str):
-            if there.get(key) != here.get(key):
-                out.differences.append(f"{what} of {site}: {key}: {there.get(key)} there, {here.get(key)} here")
+    for what, source_sums, target_sums in pairs:
+        out.months += len({(key[0], key[1]) for key in source_sums}) if what == "facts" else 0
+        for key in sorted({*source_sums, *target_sums}, key=str):
+            if source_sums.get(key) != target_sums.get(key):
+                out.differences.append(
+                    f"{what} of {site}: {key}: {source_sums.get(key)} in the source, {target_sums.get(key)} in the target"
+                )
     stops = [sorted(store.stops(site, (), *window), key=repr) for store in (source, target)]
     if stops[0] != stops[1]:
-        out.differences.append(f"stops of {site}: {len(stops[0])} there, {len(stops[1])} here, or not the same ones")
+        out.differences.append(
+            f"stops of {site}: {len(stops[0])} in the source, {len(stops[1])} in the target, or different ones"
+        )
 
 
 def _sums(table: Facts | Losses, by: Sequence[str]) -> dict[tuple[object, ...], tuple[int, ...]]:
@@ -161,11 +165,13 @@ def _sums(table: Facts | Losses, by: Sequence[str]) -> dict[tuple[object, ...], 
 
 def _copy_ledger(source: Ledger, target: Ledger) -> None:
     """Everything, under the same generation, so that gateways notice nothing."""
-    found = source.load()
+    snapshot = source.load()
     rows, _ = source.quarantined("", _QUARANTINE)
     quarantine: list[QuarantinedPayload] = [
         entry for row in reversed(rows) if (entry := source.payload(row.id)) is not None
     ]
-    digests = {(key, seq): digest for key, known in found.digests.items() for seq, digest in known.items()}
-    changes = Changes(found.streams, digests, list(found.owners.values()), found.sites, quarantine, found.generation)
+    digests = {(key, seq): digest for key, by_seq in snapshot.digests.items() for seq, digest in by_seq.items()}
+    changes = Changes(
+        snapshot.streams, digests, list(snapshot.owners.values()), snapshot.sites, quarantine, snapshot.generation
+    )
     target.commit(changes)

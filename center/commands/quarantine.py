@@ -24,7 +24,7 @@ def quarantine() -> None:
 @json_option
 @lang_option
 def list_(where: str, as_json: bool, lang: str) -> None:
-    """Lists it, the newest first."""
+    """Lists quarantined payloads, the newest first."""
     from words import say
 
     rows = with_center(where, lang, lambda center: center.quarantined())
@@ -42,25 +42,27 @@ def list_(where: str, as_json: bool, lang: str) -> None:
 @json_option
 @lang_option
 def show(where: str, number: int, as_json: bool, lang: str) -> None:
-    """Shows one payload, and what of it can be read."""
+    """Shows one payload, as far as it can be decoded."""
     from words import say
 
     try:
-        found = with_center(where, lang, lambda center: center.show(number))
+        payload = with_center(where, lang, lambda center: center.show(number))
     except LookupError:
         fail(say("quarantine.unknown", lang, id=number), 1)
     if as_json:
-        click.echo(json.dumps(found, ensure_ascii=False))
+        click.echo(json.dumps(payload, ensure_ascii=False))
         return
-    click.echo(say("quarantine.row", lang, **{name: found[name] for name in ("id", "at", "topic", "bytes", "reason")}))
-    click.echo(say("quarantine.settled" if found["settled"] else "quarantine.unsettled", lang))
-    if found["envelope"]:
-        header = {name: found["envelope"][name] for name in ("stream", "seq", "sealed")}
+    click.echo(
+        say("quarantine.row", lang, **{name: payload[name] for name in ("id", "at", "topic", "bytes", "reason")})
+    )
+    click.echo(say("quarantine.settled" if payload["settled"] else "quarantine.unsettled", lang))
+    if payload["envelope"]:
+        header = {name: payload["envelope"][name] for name in ("stream", "seq", "sealed")}
         click.echo(say("quarantine.envelope", lang, **header))
-    if found["unreadable"]:
-        click.echo(say("quarantine.unreadable", lang, why=found["unreadable"]))
+    if payload["unreadable"]:
+        click.echo(say("quarantine.unreadable", lang, why=payload["unreadable"]))
     else:
-        click.echo(json.dumps(found["content"], ensure_ascii=False, indent=2))
+        click.echo(json.dumps(payload["content"], ensure_ascii=False, indent=2))
 
 
 @quarantine.command()
@@ -72,13 +74,13 @@ def replay(where: str, numbers: tuple[int, ...], as_json: bool, lang: str) -> No
     """Retries payloads: after an update of the center, or after a machine was handed over."""
     from words import say
 
-    def one(center: "RunningCenter | StoppedCenter", number: int) -> dict[str, Any]:
+    def replay_one(center: "RunningCenter | StoppedCenter", number: int) -> dict[str, Any]:
         try:
             return center.replay(number)
         except LookupError:
             return {"id": number, "released": False, "reason": say("quarantine.unknown", lang, id=number)}
 
-    rows = with_center(where, lang, lambda center: [one(center, number) for number in numbers])
+    rows = with_center(where, lang, lambda center: [replay_one(center, number) for number in numbers])
     if as_json:
         click.echo(json.dumps({"rows": rows}, ensure_ascii=False))
     else:

@@ -16,7 +16,7 @@ from center.runtime.state import CenterState
 def document(
     center: CenterState, viewer: Viewer | None, lang: str, title: str, *content: Child, status: int = 200
 ) -> HTMLResponse:
-    """A whole page around its content."""
+    """A complete page around its content."""
     head = join(
         el("meta", charset="utf-8"),
         el("meta", name="viewport", content="width=device-width, initial-scale=1"),
@@ -54,6 +54,6 @@ def form(action: str, *content: Child, cls: str = "form") -> Markup:
     return el("form", *content, method="post", action=action, cls=cls)
 
 
-def notice(text: str, look: str = "") -> Markup | None:
+def notice(text: str, css: str = "") -> Markup | None:
     """A message about the result of the last change; none for ""."""
-    return el("p", text, cls=f"said {look}".strip(), role="status") if text else None
+    return el("p", text, cls=f"said {css}".strip(), role="status") if text else None

@@ -1,4 +1,4 @@
-"""What every page has: head, header, language; and the content of error pages."""
+"""Parts of every page: head, header, language; and the content of error pages."""
 
 import asyncio
 import hashlib
@@ -22,7 +22,7 @@ from center.queries.cache import AnswerCache
 from center.runtime.state import CenterState
 from words import LANGUAGES, say
 
-_HERE: Final = Path(__file__).parent
+_FOLDER: Final = Path(__file__).parent
 LIVE_EVERY_S: Final = 1.0
 """How often a page shows what machines are doing now."""
 _FIRST_NUMBERS_S: Final = 1.5
@@ -45,11 +45,11 @@ class Visit:
 def serve_assets() -> None:
     """Serves the console's own files; pages load nothing else but NiceGUI's."""
     for name in _ASSETS:
-        app.add_static_file(local_file=_HERE / name, url_path=_url(name), strict=True)
+        app.add_static_file(local_file=_FOLDER / name, url_path=_url(name), strict=True)
 
 
 def _url(name: str) -> str:
-    digest = hashlib.sha256((_HERE / name).read_bytes()).hexdigest()[:10]
+    digest = hashlib.sha256((_FOLDER / name).read_bytes()).hexdigest()[:10]
     stem, _, ending = name.partition(".")
     return f"/console/{stem}-{digest}.{ending}"
 
@@ -83,10 +83,10 @@ async def _end_if_changed(client: Client, viewer: Viewer) -> None:
     A browser that does not reload keeps a page without connection.
     """
     try:
-        still = await client.request.state.identify(client.request)
+        current = await client.request.state.identify(client.request)
     except StoreUnavailable:  # not known now; checked again soon
         return
-    if still != viewer:
+    if current != viewer:
         client.run_javascript("location.reload()")
         await asyncio.sleep(_RELOAD_WAIT_S)
         if client.has_socket_connection:  # else it has reloaded, and NiceGUI deletes its client after a while
@@ -163,7 +163,7 @@ def show_no_site(site: str, lang: str) -> None:
 
 
 def error_content(title: str, text: str, lang: str) -> Markup:
-    """The same as HTML."""
+    """An error as HTML."""
     return join(PULSE, el("h1", title), el("p", text), el("a", say("console.to_fleet", lang), href="/", cls="go"))
 
 

@@ -34,8 +34,8 @@ class View:
 
 def view(span: str, bucket: str) -> View:
     """Range and bucket from a URL; unknown or unfitting ones are replaced by the defaults."""
-    known = span if span in RANGES else "24h"
-    return View(known, bucket if bucket in _FITTING[known] else _FITTING[known][0])
+    valid_span = span if span in RANGES else "24h"
+    return View(valid_span, bucket if bucket in _FITTING[valid_span] else _FITTING[valid_span][0])
 
 
 def fitting(span: str) -> Sequence[str]:
@@ -51,9 +51,11 @@ def start_of(span: str, zone: ZoneInfo, now_ns: int) -> int:
 
 
 def day_start_ns(zone: ZoneInfo, now_ns: int, days_back: int) -> int:
-    """Local midnight of today or some days before; a minute before it while today's first minute is not over."""
-    now = local_date(zone, now_ns - 2 * MINUTE_NS)
-    return date_start_ns(zone, now.toordinal() - _EPOCH_ORDINAL - days_back)
+    """Local midnight of today or some days before. Just after midnight, while no minute of the new day is complete, the
+    previous day still counts as today.
+    """
+    today = local_date(zone, now_ns - 2 * MINUTE_NS)
+    return date_start_ns(zone, today.toordinal() - _EPOCH_ORDINAL - days_back)
 
 
 _EPOCH_ORDINAL: Final = 719_163  # date(1970, 1, 1).toordinal()
@@ -72,12 +74,12 @@ class PresentShift:
 
 def present_shift(segments: Segments | None, zone: ZoneInfo, now_ns: int) -> PresentShift | None:
     """The last shift that had begun by now; None without a calendar, or without a shift in the last days."""
-    found = None
+    latest = None
     for calendar, start_ns, end_ns in segments or ():
         spans = cut(calendar, start_ns, min(end_ns, now_ns))
         for index in range(len(spans.start_ns)):
             if spans.shift[index] != NO_SHIFT:
                 begin = date_start_ns(zone, int(spans.business_date[index]))
                 on = int(spans.end_ns[index]) == now_ns
-                found = PresentShift(str(spans.shift[index]), iso(begin, zone), on)
-    return found
+                latest = PresentShift(str(spans.shift[index]), iso(begin, zone), on)
+    return latest

@@ -52,7 +52,7 @@ class Changes:
     """One step of the ledger.
 
     streams: new state of each stream touched; before: the state on which the step was planned, none for a new stream;
-    digests: of newly settled envelopes; owners: new or changed; released: ids of quarantine entries to remove, since
+    digests: of newly settled envelopes; owners: new or changed; released: ids of quarantine entries to remove because
     their content is stored now; generation: "" leaves it unchanged.
     """
 

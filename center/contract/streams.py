@@ -1,8 +1,8 @@
 """State of one stream's envelopes in the delivery ledger, and how an arriving envelope changes it. Pure.
 
 `wire.marks` says which seqs are settled. That a seq is settled does not say that it was *this* envelope: the same pair
-of stream and seq with another digest is a conflict (two outboxes that believe to be one, or a damaged disk) and must
-never count as a repetition.
+of stream and seq with another digest is a conflict (two outboxes with one identity, or a damaged disk) and must never
+count as a repetition.
 """
 
 from collections.abc import Iterable, Mapping
@@ -50,17 +50,17 @@ class SeqStatus(Enum):
 
 
 def lower(state: StreamRecord, known: Marks) -> StreamRecord:
-    """The record without seqs that are not in `known`. Which count each of them was in cannot be told: they are taken
-    from `stored` first, then `dropped`, then `quarantined`, so that counts still add up.
+    """The record without seqs that are not in `known`. It is not recorded which count included each of them: they are
+    subtracted from `stored` first, then `dropped`, `quarantined` and `discarded`, so that the counts still add up.
     """
     marks = intersection(state.marks, known)
     removed = count(state.marks) - count(marks)
-    left = {}
+    remaining = {}
     for name in ("stored", "dropped", "quarantined", "discarded"):
         taken = min(removed, getattr(state, name))
-        left[name] = getattr(state, name) - taken
+        remaining[name] = getattr(state, name) - taken
         removed -= taken
-    return replace(state, marks=marks, **left)
+    return replace(state, marks=marks, **remaining)
 
 
 def merged(truth: StreamRecord, before: StreamRecord, after: StreamRecord) -> StreamRecord:
@@ -68,21 +68,21 @@ def merged(truth: StreamRecord, before: StreamRecord, after: StreamRecord) -> St
     `truth`. Adds to `truth` exactly what the step settled; a seq that others settled too counts as a duplicate.
     """
     marks = settle(truth.marks, difference(after.marks, before.marks))
-    twice = count(after.marks) - count(intersection(after.marks, before.marks)) - (count(marks) - count(truth.marks))
-    duplicates = after.duplicates - before.duplicates + twice
-    added = {}
+    overlap = count(after.marks) - count(intersection(after.marks, before.marks)) - (count(marks) - count(truth.marks))
+    duplicates = after.duplicates - before.duplicates + overlap
+    counts = {}
     for name in ("stored", "dropped", "discarded", "quarantined"):
-        more = getattr(after, name) - getattr(before, name)
-        less = min(twice, max(more, 0))
-        added[name] = getattr(truth, name) + more - less
-        twice -= less
+        added = getattr(after, name) - getattr(before, name)
+        counted_twice = min(overlap, max(added, 0))
+        counts[name] = getattr(truth, name) + added - counted_twice
+        overlap -= counted_twice
     return replace(
         truth,
         marks=marks,
         duplicates=truth.duplicates + duplicates,
         conflicts=truth.conflicts + after.conflicts - before.conflicts,
         seen_ns=max(truth.seen_ns, after.seen_ns),
-        **added,
+        **counts,
     )
 
 

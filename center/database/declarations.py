@@ -111,10 +111,10 @@ def unanswered(engine: Engine, site: str, gateway: str) -> list[DeclaredRow]:
 def waiting_gateways(engine: Engine) -> list[tuple[str, str]]:
     """The gateways that owe an echo. Raises `StoreUnavailable`."""
     with reading(engine) as connection:
-        found = connection.execute(
+        rows = connection.execute(
             select(DECLARATIONS.c.site, DECLARATIONS.c.gateway).where(DECLARATIONS.c.state == "sent").distinct()
         ).all()
-    return sorted((site, gateway) for site, gateway in found)
+    return sorted((site, gateway) for site, gateway in rows)
 
 
 def record_outcomes(engine: Engine, site: str, gateway: str, outcomes: Mapping[str, str], now_ns: int) -> int:
@@ -123,15 +123,15 @@ def record_outcomes(engine: Engine, site: str, gateway: str, outcomes: Mapping[s
     """
     count = 0
     with writing(engine) as connection:
-        for number, why in outcomes.items():
+        for declaration, why in outcomes.items():
             of_gateway = and_(
-                DECLARATIONS.c.id == number,
+                DECLARATIONS.c.id == declaration,
                 DECLARATIONS.c.site == site,
                 DECLARATIONS.c.gateway == gateway,
                 DECLARATIONS.c.state == "sent",
             )
-            plain = why.replace("\0", "")[:200]  # PostgreSQL stores no NUL in a text
-            outcome = {"state": "refused" if why else "done", "why": plain, "decided_ns": now_ns}
+            reason = why.replace("\0", "")[:200]  # PostgreSQL stores no NUL in a text
+            outcome = {"state": "refused" if why else "done", "why": reason, "decided_ns": now_ns}
             count += connection.execute(DECLARATIONS.update().where(of_gateway).values(**outcome)).rowcount
     return count
 
@@ -145,9 +145,7 @@ def listed(engine: Engine, sites: Sequence[str], machine: str, limit: int) -> li
         order = (DECLARATIONS.c.made_ns.desc(), DECLARATIONS.c.no.desc())
         rows = connection.execute(select(DECLARATIONS).where(wanted).order_by(*order).limit(limit)).mappings().all()
     return [
-        DeclarationRecord(
-            row["site"], row["gateway"], _row(row), row["state"], row["why"], row["decided_ns"]
-        )  # columns of DECLARATIONS
+        DeclarationRecord(row["site"], row["gateway"], _row(row), row["state"], row["why"], row["decided_ns"])
         for row in rows
     ]
 

@@ -120,14 +120,14 @@ def prepare(engine: Engine, part: str, steps: Sequence[Step]) -> None:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
         _VERSIONS.create(connection, checkfirst=True)
-        seen = connection.scalar(select(_VERSIONS.c.version).where(_VERSIONS.c.part == part))
-        if seen is None:
+        recorded = connection.scalar(select(_VERSIONS.c.version).where(_VERSIONS.c.part == part))
+        if recorded is None:
             connection.execute(_VERSIONS.insert().values(part=part, version=0))
-        found = seen or 0
-        if found > len(steps):
+        version = recorded or 0
+        if version > len(steps):
             raise misconfigured(
-                "database", shown_url(engine), "database_version", part=part, found=found, known=len(steps)
+                "database", shown_url(engine), "database_version", part=part, found=version, known=len(steps)
             )
-        for step in steps[found:]:
+        for step in steps[version:]:
             step(connection)
         connection.execute(_VERSIONS.update().where(_VERSIONS.c.part == part).values(version=len(steps)))

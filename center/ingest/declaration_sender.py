@@ -31,9 +31,9 @@ class DeclarationSender:
 
     def declare(self, site: str, gateway: str, item: Declaration) -> DeclarationRecord:
         """Stores a declaration and sends it. Raises `StoreUnavailable`: then it was not stored."""
-        kept = declarations.insert_declaration(self.engine, site, gateway, item)
+        record = declarations.insert_declaration(self.engine, site, gateway, item)
         self._send(site, gateway)
-        return kept
+        return record
 
     def send_to_all(self) -> None:
         """Sends to every gateway that owes an echo, since the broker may have lost its retained messages."""
@@ -44,7 +44,7 @@ class DeclarationSender:
             return  # the next status or connection sends again
 
     def record_status(self, site: str, gateway: str, status: Status) -> None:
-        """A gateway's status: outcomes are stored and leave the message; the rest is sent again after a while."""
+        """Stores the outcomes in a gateway's status and removes them from its message; resends the others after a while."""
         try:
             echoes = dict(islice(status.declared.items(), MOST))  # a well-behaved gateway has no more
             is_new = echoes and declarations.record_outcomes(self.engine, site, gateway, echoes, self._now_ns())

@@ -1,4 +1,4 @@
-"""`live` and `status` messages: what is known of a gateway right now, and its answer to receipts."""
+"""`live` and `status` messages: the current state of a gateway, and the receipts that it reports."""
 
 from collections.abc import Callable
 
@@ -31,8 +31,8 @@ class GatewayStateHandler:
         self._commit, self._on_status = commit, on_status
 
     def record(self, message: Arrived, where: Topic) -> bool:
-        """Records a message; whether the worker must check it too. A status that asks is answered here, because the
-        answer sets the gateway's clock and must not wait for a store.
+        """Records a message; returns whether the worker must check it too. A status that asks for a receipt is answered
+        here, because the answer sets the gateway's clock and must not wait for a store.
         """
         now_ns, pictures = self._center.now_ns(), self._center.pictures
         try:

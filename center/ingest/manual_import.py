@@ -1,4 +1,4 @@
-"""Manual imports: envelopes from a bundle file on a stick, and quarantined payloads replayed.
+"""Manual imports: envelopes of an offline transfer, and quarantined payloads replayed.
 
 The same functions serve the HTTP API of a running center and the commands where none runs. Imported envelopes are
 settled like those from MQTT: counted once however often they arrive, quarantined if not understood, receipted.
@@ -7,7 +7,6 @@ settled like those from MQTT: counted once however often they arrive, quarantine
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from center.contract.streams import StreamKey
 from center.ingest.planning.plan import EnvelopeMessage
@@ -20,7 +19,6 @@ from wire.topics import ENVELOPED, ID, Topic
 
 AT_ONCE: Final = 200
 """Envelopes of one step: few enough that live messages need not wait long."""
-_UTC: Final = ZoneInfo("UTC")
 
 
 @dataclass(frozen=True)

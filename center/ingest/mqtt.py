@@ -1,6 +1,6 @@
 """The center's MQTT session, on a thread of its own: paho with manual acknowledgement, MQTT 5 or else 3.1.1.
 
-The session is clean and relies on nothing that the broker keeps: whatever it loses, gateways send again, since only a
+The session is clean and relies on nothing that the broker keeps: gateways resend whatever it loses, since only a
 receipt frees an envelope. An acknowledgement therefore only means "send the next". One that belongs to an earlier
 connection is dropped, because the new connection reuses message ids.
 
@@ -65,7 +65,7 @@ class TopicSubscriptions:
 
 
 def subscriptions_of(role: str, unfit: Callable[[str], None]) -> TopicSubscriptions:
-    """TopicSubscriptions of a process of that role. Every worker receives every status: any of them may answer it, and
+    """The subscriptions of a process of that role. Every worker receives every status: any of them may answer it, and
     retained messages are not delivered to a shared subscription.
     """
     if role == "ingest":
@@ -215,7 +215,9 @@ def _cannot_share(version: MQTTProtocolVersion, properties: Any) -> str:
     if version != MQTTProtocolVersion.MQTTv5:
         return "it speaks MQTT 3.1.1 only"
     return (
-        "" if getattr(properties, "SharedSubscriptionAvailable", 1) else "it says that it has no shared subscriptions"
+        ""
+        if getattr(properties, "SharedSubscriptionAvailable", 1)
+        else "it reports that it has no shared subscriptions"
     )
 
 

@@ -1,6 +1,6 @@
 """Synchronisation with other processes of the same center: before anything is stored, and every few seconds.
 
-With a ledger that is not shared there are none, and nothing here costs anything.
+Without a shared ledger there are no other processes, and nothing here does any work.
 """
 
 import time
@@ -37,15 +37,15 @@ class PeerSync:
             return
         self._next_s = time.monotonic() + EVERY_S
         read_ns, cache = self._center.now_ns(), self._center.ledger_cache
-        found = self._ledger.changes_since(self._synced_ns)
-        if found.generation != cache.generation:
+        changes = self._ledger.changes_since(self._synced_ns)
+        if changes.generation != cache.generation:
             cache.reset(self._ledger.load())
         else:
-            cache.adopt(found)
+            cache.adopt(changes)
         self._synced_ns = read_ns
 
     def reconciled(self, make_plan: Callable[[], IngestPlan]) -> IngestPlan:
-        """A plan that no other process has carried out already, as far as can be told before it is stored: settled seqs
+        """A plan that no other process has carried out already, as far as is known before it is stored: settled seqs
         are repetitions or conflicts, and a machine belongs to the gateway that was first. Raises `StoreUnavailable`.
 
         Digests of envelopes taken as repeated are compared with those of the process that settled them: they may be
@@ -57,9 +57,9 @@ class PeerSync:
             assert self._ledger is not None
             step, unsure = plan.changes(), {at: digest for at, digest in plan.unsure.items() if at not in compared}
             compared |= unsure.keys()
-            found = self._ledger.reconcile(replace(step, digests={**step.digests, **unsure}))
-            if not found.owners and all(unsure.get(at) == digest for at, digest in found.digests.items()):
+            changes = self._ledger.reconcile(replace(step, digests={**step.digests, **unsure}))
+            if not changes.owners and all(unsure.get(at) == digest for at, digest in changes.digests.items()):
                 break
-            self._center.ledger_cache.adopt(Changes(found.streams, found.digests, found.owners))
+            self._center.ledger_cache.adopt(Changes(changes.streams, changes.digests, changes.owners))
             plan = make_plan()
         return plan

@@ -1,4 +1,4 @@
-"""Receipts to gateways, and what a gateway's status says about receipts that it has."""
+"""Receipts to gateways, and comparison with the receipts that a gateway's status reports."""
 
 import secrets
 from collections.abc import Callable, Iterable
@@ -42,7 +42,7 @@ class ReceiptSender:
         self.send(self._cache.gateways())
 
     def answer(self, site: str, gateway: str, now_ns: int, ask: str) -> None:
-        """A receipt to one gateway. ask: the question of its status that this answers."""
+        """A receipt to one gateway. ask: the `ask` of the status that this answers."""
         slip = receipt(self._cache, site, gateway, now_ns, ask, self._session_id)
         self._publish(topic(site, gateway, "receipt"), encode_receipt(slip))
 

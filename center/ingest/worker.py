@@ -58,7 +58,7 @@ class Ingest:
             center,
             self._receipts,
             lambda changes: self._settler.commit((), changes),
-            lambda site, gateway, status: self.on_status(site, gateway, status),  # noqa: PLW0108  # set after this
+            lambda site, gateway, status: self.on_status(site, gateway, status),  # noqa: PLW0108  # assigned later
             settles=self._settles,
         )
         self._worker = threading.Thread(target=self._work, name="nhip-ingest", daemon=True)

@@ -47,10 +47,10 @@ class SqlLedger:
             digests: dict[StreamKey, dict[int, bytes]] = {}
             for (key, seq), digest in statements.read_digests(connection).items():
                 digests.setdefault(key, {})[seq] = digest
-            found = statements.read_changes(connection, 0)
+            changes = statements.read_changes(connection, 0)
         self._generation = str(generation)
-        owners = {(owner.site, owner.machine): owner for owner in found.owners}
-        return LedgerSnapshot(self._generation, dict(found.streams), digests, owners, list(found.sites))
+        owners = {(owner.site, owner.machine): owner for owner in changes.owners}
+        return LedgerSnapshot(self._generation, dict(changes.streams), digests, owners, list(changes.sites))
 
     def commit(self, changes: Changes) -> Changes:
         """By the contract of `Ledger`: what this process planned is merged into what others settled meanwhile."""
@@ -79,8 +79,8 @@ class SqlLedger:
         """By the contract of `SharedLedger`."""
         with reading(self._engine) as connection:
             generation = statements.read_generation(connection)
-            found = statements.read_changes(connection, max(since_ns - _SKEW_NS, 0))
-        return Changes(found.streams, owners=found.owners, sites=found.sites, generation=str(generation))
+            changes = statements.read_changes(connection, max(since_ns - _SKEW_NS, 0))
+        return Changes(changes.streams, owners=changes.owners, sites=changes.sites, generation=str(generation))
 
     def reconcile(self, changes: Changes) -> Changes:
         """By the contract of `SharedLedger`."""

@@ -25,12 +25,12 @@ from center.model.sites import Owner, SiteRow
 from wire.marks import decode_marks, encode_beyond
 
 Clock = Callable[[], int]
-"""The time [ns UTC]; asked once a lock is held, not before waiting for it."""
+"""The time [ns UTC]; read once a lock is held, not before waiting for it."""
 _COUNTS: Final = ("stored", "quarantined", "dropped", "discarded", "duplicates", "conflicts", "seen_ns")
 
 
 def insert(connection: Connection, table: Table) -> Any:
-    """An INSERT that may say what happens on a conflict, which both databases spell alike."""
+    """An INSERT that supports ON CONFLICT, which has the same syntax in both databases."""
     return (postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert)(table)
 
 
@@ -110,19 +110,19 @@ def read_digests(
     connection: Connection, seqs: Iterable[tuple[StreamKey, int]] | None = None
 ) -> dict[tuple[StreamKey, int], bytes]:
     """The digests kept of these seqs, or of all, ascending."""
-    wanted = select(t.DIGESTS).order_by(t.DIGESTS.c.seq)
+    statement = select(t.DIGESTS).order_by(t.DIGESTS.c.seq)
     if seqs is not None:
         rows = [(*stream_order(key), seq) for key, seq in seqs]
         if not rows:
             return {}
         columns = tuple_(t.DIGESTS.c.site, t.DIGESTS.c.gateway, t.DIGESTS.c.stream, t.DIGESTS.c.seq)
-        wanted = wanted.where(columns.in_(rows))
-    found = connection.execute(wanted)
-    return {(StreamKey(row.site, row.gateway, row.stream), row.seq): bytes(row.digest) for row in found}
+        statement = statement.where(columns.in_(rows))
+    result = connection.execute(statement)
+    return {(StreamKey(row.site, row.gateway, row.stream), row.seq): bytes(row.digest) for row in result}
 
 
 def write_digests(connection: Connection, digests: Mapping[tuple[StreamKey, int], bytes]) -> None:
-    """Inserts digests, and now and then deletes old ones of the same streams."""
+    """Inserts digests, and from time to time deletes old ones of the same streams."""
     if not digests:
         return
     rows = [{**vars(key), "seq": seq, "digest": digest} for (key, seq), digest in digests.items()]
@@ -166,16 +166,16 @@ def claim_owners(connection: Connection, owners: Sequence[Owner], now_ns: Clock)
     connection.execute(insert(connection, t.OWNERS).on_conflict_do_nothing(), rows)
     columns = tuple_(t.OWNERS.c.site, t.OWNERS.c.machine)
     claimed = {_by_machine(owner): owner.gateway for owner in owners}
-    found = connection.execute(select(t.OWNERS).where(columns.in_(list(claimed))))
+    holders = connection.execute(select(t.OWNERS).where(columns.in_(list(claimed))))
     return [
         Owner(row.site, row.machine, row.gateway, row.first_ns)
-        for row in found
+        for row in holders
         if row.gateway != claimed[row.site, row.machine]
     ]
 
 
 def write_owners(connection: Connection, owners: Iterable[Owner], now_ns: Clock) -> list[Owner]:
-    """Enters or replaces owners. Of the first minutes that several processes saw of a machine the earliest stands."""
+    """Enters or replaces owners. Of the first minutes that several processes saw of a machine the earliest is kept."""
     out = []
     for owner in sorted(owners, key=_by_machine):
         changed_ns = now_ns()
@@ -235,6 +235,6 @@ def read_quarantine(connection: Connection, site: str, limit: int) -> tuple[list
 def read_payload(connection: Connection, number: int) -> QuarantinedPayload | None:
     """One entry with its content."""
     c = t.QUARANTINE.c
-    found = select(c.at_ns, c.topic, c.reason, c.payload, c.settled).where(c.id == number)
-    row = connection.execute(found).one_or_none()
+    statement = select(c.at_ns, c.topic, c.reason, c.payload, c.settled).where(c.id == number)
+    row = connection.execute(statement).one_or_none()
     return QuarantinedPayload(row[0], row[1], row[2], bytes(row[3]), bool(row[4])) if row else None

@@ -1,4 +1,4 @@
-"""Complaints about the center's file that show only when it runs."""
+"""Complaints about the center's file that appear only at run time."""
 
 from config import Complaint, Misconfigured
 

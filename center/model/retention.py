@@ -25,10 +25,10 @@ def retention_ns(settings: Mapping[str, object]) -> int:
     text = str(settings.get("retention", FOREVER))
     if text in ("", FOREVER):
         return 0
-    found = re.fullmatch(r"(\d{1,6})([hdw])", text)
-    if not found:
+    match = re.fullmatch(r"(\d{1,6})([hdw])", text)
+    if not match:
         raise misconfigured("store.retention", text, "invalid", detail="write for example 104w, 730d or inf")
-    return check_retention(int(found[1]) * _UNITS_NS[found[2]], text)
+    return check_retention(int(match[1]) * _UNITS_NS[match[2]], text)
 
 
 def check_retention(kept_ns: int, text: str) -> int:

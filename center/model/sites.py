@@ -120,19 +120,19 @@ class Sites:
 
         Time before the machine was first seen, or after its gateway's site body dropped it, is in none.
         """
-        items = self._of_machine(site, machine)
-        first = next((item for item in items if item.calendar(machine)), None)
+        revisions = self._of_machine(site, machine)
+        first = next((revision for revision in revisions if revision.calendar(machine)), None)
         if first is None:
             return None
         owner = self._owners[site][machine]
         begin_ns = min((t_ns for t_ns in (owner.first_ns, first.valid_from_ns) if t_ns), default=0)
         out: Segments = []
-        ends = [*(item.valid_from_ns for item in items[1:]), 2**63 - 1]
-        for item, until_ns in zip(items, ends, strict=True):
-            calendar = item.calendar(machine)
+        ends = [*(revision.valid_from_ns for revision in revisions[1:]), 2**63 - 1]
+        for revision, until_ns in zip(revisions, ends, strict=True):
+            calendar = revision.calendar(machine)
             if calendar is None:
                 continue
-            from_ns = begin_ns if item is first else item.valid_from_ns
+            from_ns = begin_ns if revision is first else revision.valid_from_ns
             low, high = max(from_ns, start_ns), min(until_ns, end_ns)
             if low < high:
                 out.append((calendar, low, high))
@@ -158,5 +158,7 @@ def line_name(sites: Sites, site: str, machine: str) -> dict[str, str]:
 
 def sent_values(sites: Sites, site: str) -> dict[tuple[str, str], SiteValue]:
     """By gateway and tag the process values that each gateway's newest body sends."""
-    newest = {gateway: found[-1].body for gateway in sites.gateways(site) if (found := sites.revisions(site, gateway))}
+    newest = {
+        gateway: revisions[-1].body for gateway in sites.gateways(site) if (revisions := sites.revisions(site, gateway))
+    }
     return {(gateway, tag): value for gateway, body in newest.items() for tag, value in body.values.items()}

@@ -17,7 +17,7 @@ _LOST_PLUS: Final = re.compile(r" (\d\d:?\d\d)$")
 
 
 class BadQuestion(ValueError):
-    """A request that cannot be answered; the message says what to ask for instead."""
+    """A request that cannot be answered; the message says how to correct it."""
 
 
 def iso(t_ns: int, zone: tzinfo) -> str:

@@ -1,4 +1,4 @@
-"""Who asks, and what they may see: every query takes a `Viewer`, and there is no other filter. Pure.
+"""Who makes a request, and what they may see: every query takes a `Viewer`, and there is no other filter. Pure.
 
 A site that a viewer may not see is answered like one that does not exist, so that customers do not learn of each other.
 """
@@ -27,7 +27,7 @@ class Viewer:
         return self.sites is None or site in self.sites
 
     def seen(self, sites: Iterable[str]) -> list[str]:
-        """Of these sites those that they may see, in order."""
+        """Those of these sites that they may see, in the same order."""
         return [site for site in sites if self.sees(site)]
 
     def may(self, right: Right) -> bool:

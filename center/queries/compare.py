@@ -1,4 +1,4 @@
-"""Machines of several sites beside each other, by one formula set, over one window."""
+"""Machines of several sites side by side, by one formula set, over one window."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -67,21 +67,21 @@ def compare(
     """
     if order not in KPI_KEYS:
         raise BadQuestion(f"order: {order[:40]!r}; there are {', '.join(KPI_KEYS)}")
-    one = replace(question, formula=question.formula or _DEFAULT)
+    base = replace(question, formula=question.formula or _DEFAULT)
     rows: list[ComparedRow] = []
     for site, chosen in machines.items():
         if not center.ledger_cache.sites.machines(site):
             continue
-        rows += _site_rows(center, replace(one, site=site, machines=chosen))
+        rows += _site_rows(center, replace(base, site=site, machines=chosen))
         if len(rows) > MAX_CELLS:
             raise BadQuestion(
                 f"these machines have more than {MAX_CELLS} rows; ask for a longer bucket, a shorter window or fewer machines"
             )
-    if one.bucket == "all":
+    if base.bucket == "all":
         rows.sort(key=lambda row: (row["kpis"][order] is None, row["kpis"][order] or 0.0, row["site"], row["machine"]))
-    start_ns, end_ns = one.start_ns or 0, one.end_ns or 0
+    start_ns, end_ns = base.start_ns or 0, base.end_ns or 0
     ends: Ends = {"from": iso(start_ns, zone), "to": iso(end_ns, zone)}
-    return {**ends, "bucket": one.bucket, "formula": one.formula, "order": order, "rows": rows, "next": None}
+    return {**ends, "bucket": base.bucket, "formula": base.formula, "order": order, "rows": rows, "next": None}
 
 
 def _site_rows(center: CenterState, question: Question) -> list[ComparedRow]:

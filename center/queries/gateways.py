@@ -1,4 +1,4 @@
-"""How each gateway is and what of it is missing: its last status, its streams, and its days against the calendar."""
+"""State and missing data of each gateway: its last status, its streams, and its days against the calendar."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -28,7 +28,7 @@ _Key = tuple[int, str]
 
 
 class ClockAnswer(TypedDict):
-    """A gateway's clock. by: who vouches for it; times in [s]; held_since: since when rows wait for a date."""
+    """A gateway's clock. by: the source that vouches for it; times in [s]; held_since: since when rows wait for a trusted time."""
 
     by: str
     error_s: float
@@ -41,8 +41,8 @@ class ClockAnswer(TypedDict):
 
 
 class GatewayAnswer(TypedDict):
-    """What a gateway said last, and what became of its envelopes. health: tags_per_s, poll_late_p99_s, unknown_share
-    [1], outbox_mb, rss_mb, cpu_s and uptime_s, null where it did not tell.
+    """A gateway's last status, and what became of its envelopes. health: tags_per_s, poll_late_p99_s, unknown_share
+    [1], outbox_mb, rss_mb, cpu_s and uptime_s, null where it did not report them.
     """
 
     site: str
@@ -88,7 +88,7 @@ class HoleRow(TypedDict):
 
 
 class HolesAnswer(WindowAnswer):
-    """What is missing of a site, by gateway and day. untold_machines: by gateway those of which no calendar is known."""
+    """Missing data of a site, by gateway and day. untold_machines: by gateway, the number of machines without a known calendar."""
 
     rows: list[GatewayDayRow]
     untold_machines: dict[str, int]
@@ -157,8 +157,8 @@ def _sum(streams: Iterable[StreamRecord], name: str) -> int:
 def days(center: CenterState, question: Question) -> HolesAnswer:
     """By business day and gateway, the scheduled time of its machines and how much of it the store has facts about.
 
-    `known_ms` was observed, `unknown_ms` the gateway itself calls unknown, and `missing_ms` has no row at all: it is on
-    its way, or the gateway did not run. `missing_all_ms` counts time outside shifts too. A machine without a known
+    `known_ms` was observed, `unknown_ms` was reported as unknown by the gateway itself, and `missing_ms` has no row at
+    all: it is in transit, or the gateway did not run. `missing_all_ms` counts time outside shifts too. A machine without a known
     calendar is left out and counted in `untold_machines`. `holes` are the envelopes missing at this moment; their day
     is not known before they come. Raises `BadQuestion`, `UnknownSite` or `StoreUnavailable`.
     """

@@ -1,4 +1,4 @@
-"""How the center itself is."""
+"""Health of the center itself."""
 
 from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo
@@ -27,7 +27,7 @@ class HealthAnswer(TypedDict):
 
 
 def health(center: CenterState) -> HealthAnswer:
-    """How the center itself is: `status` is `ok` or `degraded`."""
+    """Health of the center itself: `status` is `ok` or `degraded`."""
     conditions = center.health.conditions()
     store, broker = conditions.get("store", "ok"), conditions.get("broker", "ok")
     overfull: list[tuple[str, str, int, int]] = []

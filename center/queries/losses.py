@@ -1,4 +1,4 @@
-"""Where scheduled time went, and how much of it is not accounted for."""
+"""Losses of scheduled time, and how much of it is not accounted for."""
 
 from dataclasses import replace
 from typing import Any, Final, NotRequired, cast

@@ -40,7 +40,7 @@ class QuarantinedEnvelopeAnswer(TypedDict):
 
 
 class QuarantinedPayloadAnswer(TypedDict):
-    """An entry whole. payload: Base64; envelope: null where the header is not sound; content: what is inside, null
+    """An entry with its content. payload: Base64; envelope: null where the header is not sound; content: decoded, null
     where it cannot be read, and then `unreadable` says why.
     """
 
@@ -66,7 +66,7 @@ def quarantine(center: CenterState, viewer: Viewer, site: str = "", *, limit: in
         raise unknown(site)
     names = [site] if site or viewer.sites is None else sorted(viewer.sites)
     parts = [center.ledger.quarantined(name, limit) for name in names]
-    found = sorted((row for rows, _ in parts for row in rows), key=lambda row: -row.id)[:limit]
+    newest = sorted((row for rows, _ in parts for row in rows), key=lambda row: -row.id)[:limit]
     rows: list[QuarantinedRow] = [
         {
             "id": row.id,
@@ -76,7 +76,7 @@ def quarantine(center: CenterState, viewer: Viewer, site: str = "", *, limit: in
             "bytes": row.size,
             "settled": row.settled,
         }
-        for row in found
+        for row in newest
     ]
     return {"rows": rows, "count": sum(number for _, number in parts), "next": None}
 
@@ -88,7 +88,7 @@ def quarantined_payload(center: CenterState, viewer: Viewer, number: int) -> Qua
     entry = center.ledger.payload(number)
     if entry is None or not _sees(viewer, entry):
         raise LookupError(f"there is no quarantined payload {number}; GET /api/v1/quarantine lists them")
-    header, inside, unreadable = _decoded(entry)
+    header, content, unreadable = _decoded(entry)
     return {
         "id": number,
         "at": iso(entry.at_ns, _UTC),
@@ -98,15 +98,15 @@ def quarantined_payload(center: CenterState, viewer: Viewer, number: int) -> Qua
         "bytes": len(entry.payload),
         "payload": base64.b64encode(entry.payload).decode(),
         "envelope": header,
-        "content": inside,
+        "content": content,
         "unreadable": unreadable,
     }
 
 
 def _sees(viewer: Viewer, entry: QuarantinedPayload) -> bool:
     """A payload on a foreign topic belongs to no site: only viewers of all sites see it."""
-    known = parse(entry.topic)
-    return viewer.sees(known.site) if known else viewer.sites is None
+    topic = parse(entry.topic)
+    return viewer.sees(topic.site) if topic else viewer.sites is None
 
 
 def _decoded(entry: QuarantinedPayload) -> tuple[QuarantinedEnvelopeAnswer | None, Any, str]:

@@ -1,7 +1,7 @@
-"""A question about the facts of one site: made once where it enters, checked once, and passed down as a whole.
+"""A question about the facts of one site: created once at the entry point, checked once, and passed on as one object.
 
-An API route makes it from its parameters, a console page from its address. Each query turns it into a `CheckedQuestion`: the same
-question with its window fixed, its machines named and everything in it checked.
+An API route creates it from its parameters, a console page from its address. Each query turns it into a
+`CheckedQuestion`: the same question with its window fixed, its machines named and everything in it checked.
 """
 
 from collections.abc import Sequence
@@ -44,10 +44,10 @@ class UnknownSite(LookupError):
 
 @dataclass(frozen=True)
 class Question:
-    """What somebody wants to know about a site. Hashable, so that it can be the key of a cached answer.
+    """A query about a site as requested. Hashable, so that it can be the key of a cached answer.
 
     machines: empty means all of the site. start_ns, end_ns: half-open window [ns UTC]; without an end up to the last
-    complete minute, without a start 24 hours. bucket: length of a row; by: columns to keep apart; formula: formula set,
+    complete minute, without a start 24 hours. bucket: length of a row; by: columns to group by; formula: formula set,
     "" for the site's own; kpis: keys of the KPIs to compute. until_now: the window has no end of its own.
     """
 
@@ -145,7 +145,7 @@ def require_machines(center: CenterState, site: str, machines: Sequence[str]) ->
 
 def unknown(site: str) -> UnknownSite:
     """The same error for a site that never sent anything and for one that the viewer may not see."""
-    return UnknownSite(f"site {site[:64]!r} is unknown here; GET /api/v1/sites lists those that ever spoke")
+    return UnknownSite(f"site {site[:64]!r} is unknown here; GET /api/v1/sites lists those that are known")
 
 
 def zone_of(center: CenterState, viewer: Viewer, site: str) -> ZoneInfo:

@@ -20,7 +20,7 @@ _UNKNOWN: Final = State.UNKNOWN.word
 
 
 class SiteGatewayAnswer(TypedDict):
-    """A gateway and what it said of itself last."""
+    """A gateway and its last status."""
 
     id: str
     online: bool
@@ -68,7 +68,7 @@ class SiteDetailAnswer(SiteAnswer):
 
 
 class MachineAnswer(TypedDict):
-    """A machine. named: false if its gateway's site file names it no more."""
+    """A machine. named: false if its gateway's site file no longer names it."""
 
     site: str
     id: str

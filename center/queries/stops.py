@@ -41,8 +41,10 @@ def stops(center: CenterState, question: Question, limit: int = MAX_ROWS) -> Sto
     checked = check(center, question)
     until_now = question.until_now or question.end_ns is None
     until_ns = checked.end_ns + (2 * MINUTE_NS if until_now else 0)
-    found = center.store.stops(question.site, checked.machines if question.machines else (), checked.start_ns, until_ns)
-    found.sort(key=lambda stop: (-stop.start_ns, stop.machine))
+    matching = center.store.stops(
+        question.site, checked.machines if question.machines else (), checked.start_ns, until_ns
+    )
+    matching.sort(key=lambda stop: (-stop.start_ns, stop.machine))
     rows: list[StopRow] = [
         {
             "machine": stop.machine,
@@ -56,6 +58,6 @@ def stops(center: CenterState, question: Question, limit: int = MAX_ROWS) -> Sto
             "to_product": stop.to_product,
             "revision": stop.revision,
         }
-        for stop in found[:limit]
+        for stop in matching[:limit]
     ]
-    return {**checked.window(), "rows": rows, "truncated": len(found) > limit, "next": None}
+    return {**checked.window(), "rows": rows, "truncated": len(matching) > limit, "next": None}

@@ -24,7 +24,7 @@ class TrendRow(TypedDict):
     calendar: NotRequired[str | None]
     sums: dict[str, int]
     scheduled_ms: Annotated[
-        int | None, Field(description="What the calendar planned [ms]; null where it cannot be told.")
+        int | None, Field(description="What the calendar planned [ms]; null where it is not known.")
     ]
     kpis: dict[str, float | None]
     why_null: Annotated[dict[str, str], Field(description="For each KPI that is null the reason's key.")]
@@ -39,7 +39,7 @@ class TrendAnswer(WindowAnswer):
 
 
 class Cell(NamedTuple):
-    """What a row is about; "" for columns that the question does not keep apart."""
+    """What a row is about; "" for columns that the question does not group by."""
 
     start_ns: int
     machine: str = ""
@@ -49,7 +49,7 @@ class Cell(NamedTuple):
 
 
 class PlannedTime(NamedTuple):
-    """Scheduled time and whole time of a cell [ms]; None where it is not known."""
+    """Scheduled time and total time of a cell [ms]; None where it is not known."""
 
     scheduled_ms: int | None
     all_ms: int | None
@@ -69,11 +69,11 @@ def trend(center: CenterState, question: Question) -> TrendAnswer:
     planned = _planned(checked)
     cells = sorted({*sums, *(cell for cell, times in planned.items() if times.scheduled_ms)})
     unplanned = _machines_without_plan(checked)
-    none = np.zeros(len(FACT_COLUMNS), np.int64)
+    zeros = np.zeros(len(FACT_COLUMNS), np.int64)
     rows = []
     for cell in cells:
         times = PlannedTime(None, None) if cell.machine in unplanned else planned.get(cell, PlannedTime(0, None))
-        rows.append(_row(checked, cell, sums.get(cell, none), times, formula))
+        rows.append(_row(checked, cell, sums.get(cell, zeros), times, formula))
     return {**checked.window(), "bucket": checked.bucket, "formula": formula, "rows": rows, "next": None}
 
 
@@ -92,7 +92,7 @@ def _sums(checked: CheckedQuestion) -> dict[Cell, Int64]:
 
 
 def _machines_without_plan(checked: CheckedQuestion) -> set[str]:
-    """The machines whose rows have no known scheduled time; "" stands for rows that are not kept apart by machine."""
+    """The machines whose rows have no known scheduled time; "" stands for rows that are not grouped by machine."""
     if "product" in checked.by:
         return {*checked.machines, ""}
     unplanned = {machine for machine, item in checked.expected.items() if item is None}
@@ -103,7 +103,7 @@ def _planned(checked: CheckedQuestion) -> dict[Cell, PlannedTime]:
     if "product" in checked.by:
         return {}
     scheduled: dict[Cell, int] = {}
-    whole: dict[Cell, int] = {}
+    total: dict[Cell, int] = {}
     word = CalendarClass.SCHEDULED.word if "calendar" in checked.by else ""
     by_shift = "shift" in checked.by
     for machine, item in checked.expected.items():
@@ -113,8 +113,8 @@ def _planned(checked: CheckedQuestion) -> dict[Cell, PlannedTime]:
             scheduled[cell] = scheduled.get(cell, 0) + length_ms
         for start_ns, length_ms in (item.all_ms if item else {}).items():
             cell = Cell(start_ns, name, "", "", word)
-            whole[cell] = whole.get(cell, 0) + length_ms
-    return {cell: PlannedTime(scheduled.get(cell, 0), whole.get(cell)) for cell in {*scheduled, *whole}}
+            total[cell] = total.get(cell, 0) + length_ms
+    return {cell: PlannedTime(scheduled.get(cell, 0), total.get(cell)) for cell in {*scheduled, *total}}
 
 
 def _row(checked: CheckedQuestion, cell: Cell, sums: Int64, planned: PlannedTime, formula: str) -> TrendRow:

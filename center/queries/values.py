@@ -1,4 +1,4 @@
-"""Process values: which tags a question is about, and the rows as columns."""
+"""Process values: selection of tags, and the rows as columns."""
 
 import math
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ class TagFilter:
     limit: int = 10_000
 
 
-def values(center: CenterState, question: Question, chosen: TagFilter) -> ValuesAnswer:
+def values(center: CenterState, question: Question, tag_filter: TagFilter) -> ValuesAnswer:
     """Process values in `[from, to)`, tag by tag, and the row before it that was valid when the window began.
 
     question: its machines are those that use the tag's device; its window need not lie on whole minutes.
@@ -66,35 +66,37 @@ def values(center: CenterState, question: Question, chosen: TagFilter) -> Values
     low = max(high - _DEFAULT_NS, 0) if question.start_ns is None else question.start_ns
     if low >= high:
         raise BadQuestion("from is not before to")
-    tags = _tags(center, question, chosen)
-    found: dict[str, Values] = {}
+    tags = _tags(center, question, tag_filter)
+    rows_by_gateway: dict[str, Values] = {}
     if isinstance(center.store, KeepsValues):
-        found = center.store.values(ValueQuery(site, tags, low, high, LOOK_BACK_NS, chosen.limit + 1, chosen.gateway))
-    inside = sorted(t_ns for rows in found.values() for t_ns in rows.t_ns.tolist() if t_ns >= low)
-    truncated = len(inside) > chosen.limit
-    until_ns = inside[chosen.limit] if truncated else high
-    known = sent_values(center.ledger_cache.sites, site)
+        rows_by_gateway = center.store.values(
+            ValueQuery(site, tags, low, high, LOOK_BACK_NS, tag_filter.limit + 1, tag_filter.gateway)
+        )
+    inside = sorted(t_ns for rows in rows_by_gateway.values() for t_ns in rows.t_ns.tolist() if t_ns >= low)
+    truncated = len(inside) > tag_filter.limit
+    until_ns = inside[tag_filter.limit] if truncated else high
+    described = sent_values(center.ledger_cache.sites, site)
     series: list[ValueSeriesAnswer] = []
-    for gateway, rows in found.items():
+    for gateway, rows in rows_by_gateway.items():
         for tag, columns in _by_tag(select_values(rows, rows.t_ns < until_ns), zone):
-            unit = known[gateway, tag].unit if (gateway, tag) in known else ""
+            unit = described[gateway, tag].unit if (gateway, tag) in described else ""
             series.append({"gateway": gateway, "tag": tag, "unit": unit, **columns})  # type: ignore[typeddict-item]
     ends: WindowAnswer = {"site": site, "from": iso(low, zone), "to": iso(until_ns, zone), "timezone": zone.key}
     return {**ends, "series": series, "truncated": truncated}
 
 
-def _tags(center: CenterState, question: Question, chosen: TagFilter) -> list[str]:
+def _tags(center: CenterState, question: Question, tag_filter: TagFilter) -> list[str]:
     wanted = {
         tag
         for (gateway, tag), value in sent_values(center.ledger_cache.sites, question.site).items()
-        if (not chosen.gateway or gateway == chosen.gateway)
+        if (not tag_filter.gateway or gateway == tag_filter.gateway)
         and (not question.machines or set(question.machines) & set(value.machines))
-        and (not chosen.devices or tag.partition(".")[0] in chosen.devices)
-        and (not chosen.tags or tag in chosen.tags)
+        and (not tag_filter.devices or tag.partition(".")[0] in tag_filter.devices)
+        and (not tag_filter.tags or tag in tag_filter.tags)
     }
-    if not question.machines and not chosen.devices:
-        wanted |= set(chosen.tags)  # tags that the site file names no more may still have rows
-    if not wanted and (question.machines or chosen.devices or chosen.gateway):
+    if not question.machines and not tag_filter.devices:
+        wanted |= set(tag_filter.tags)  # tags that the site file no longer names may still have rows
+    if not wanted and (question.machines or tag_filter.devices or tag_filter.gateway):
         raise UnknownSite(
             f"site {question.site!r} sends no such process values; its site file names under `values` what it sends"
         )

@@ -1,4 +1,4 @@
-"""Counters and conditions of the running center. What can be counted is counted here instead of logged."""
+"""Counters and conditions of the running center. Frequent events are counted here instead of logged."""
 
 import logging
 import threading

@@ -13,7 +13,7 @@ _BETWEEN_S: Final = 0.05
 
 
 class RollupJob:
-    """Runs until stopped; idles while the store is unavailable or nothing is pending."""
+    """Runs until stopped; waits while the store is unavailable or nothing is pending."""
 
     def __init__(self, center: CenterState, *, answers: bool = True) -> None:
         """answers: this process answers queries."""

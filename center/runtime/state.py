@@ -87,15 +87,15 @@ def _lower_to_store(snapshot: LedgerSnapshot, store: KeepsMarks, ledger: Ledger)
     """The ledger without seqs that the store does not know; a shared ledger is changed itself."""
     in_store = store.marks.load()  # after the ledger was read: commits of other processes since then are in both
     stored = {key: record for key, record in snapshot.streams.items() if record.kind in STORED}
-    short = [
+    behind = [
         key for key, record in stored.items() if intersection(record.marks, in_store.get(key, Marks())) != record.marks
     ]
-    if not short:
+    if not behind:
         return snapshot
     if not isinstance(ledger, SharedLedger):
-        for key in short:
+        for key in behind:
             snapshot.streams[key] = lower(stored[key], in_store.get(key, Marks()))
         return snapshot
-    ledger.lower(store.marks.load, short)
+    ledger.lower(store.marks.load, behind)
     ledger.commit(Changes(generation=new_generation()))  # so that other processes and the gateways notice
     return ledger.load()

@@ -12,22 +12,22 @@ from config.center import Enrolment
 from wire.accounts import center_rules, gateway_rules
 
 
-def write_broker_files(settings: Enrolment, found: Iterable[Enrolled], center: str = "") -> bool:
-    """Writes both files and has the broker read them. center: the center's own account, whose rules are write_broker_files in too.
+def write_broker_files(settings: Enrolment, enrolled: Iterable[Enrolled], center: str = "") -> bool:
+    """Writes both files and has the broker reload them. center: the center's own account, whose rules are written too.
 
     Returns whether the broker was signalled (a pid file is configured and names it). Repeating it changes nothing.
-    Raises `OSError` where a file cannot be read or written; each is replaced whole or not at all.
+    Raises `OSError` where a file cannot be read or written; each file is replaced completely or not at all.
     """
-    known = list(found)
-    valid = [item for item in known if not item.revoked]
-    names = [item.username for item in known if item.revoked]
+    secrets = list(enrolled)
+    valid = [item for item in secrets if not item.revoked]
+    revoked = [item.username for item in secrets if item.revoked]
     rules = {item.username: gateway_rules(item.site, item.gateway, item.serial) for item in valid}
     if center:
         rules[center] = center_rules(center)
     passwords, access = Path(settings.passwords), Path(settings.rules)
     # rules first: an account without rules may publish nothing, and one without a password cannot connect
-    _replace(access, rules_text(_text(access), rules, names))
-    _replace(passwords, passwords_text(_text(passwords), {item.username: item.hash for item in valid}, names))
+    _replace(access, rules_text(_text(access), rules, revoked))
+    _replace(passwords, passwords_text(_text(passwords), {item.username: item.hash for item in valid}, revoked))
     return _signalled(settings.pid_file)
 
 
@@ -42,16 +42,16 @@ def _replace(path: Path, text: str) -> None:
     """Keeps owner and mode; a new file gets the owner of its folder, so that the broker can read it."""
     if path.exists() and path.read_text(encoding="utf-8") == text:
         return
-    part = path.with_name(f".{path.name}.part")
-    like, mode = (path.stat(), path.stat().st_mode & 0o777) if path.exists() else (path.parent.stat(), 0o640)
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as file:
+    temporary = path.with_name(f".{path.name}.part")
+    owner, mode = (path.stat(), path.stat().st_mode & 0o777) if path.exists() else (path.parent.stat(), 0o640)
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fchmod(file.fileno(), mode)
         with suppress(PermissionError):  # only root can give a file away
-            os.fchown(file.fileno(), like.st_uid, like.st_gid)
+            os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
         os.fsync(file.fileno())
-    part.replace(path)
+    temporary.replace(path)
 
 
 def _signalled(pid_file: str) -> bool:

@@ -58,10 +58,10 @@ def enroll(engine: Engine, now_ns: int, actor: Actor, site: str, gateway: str) -
 def revoke(engine: Engine, now_ns: int, actor: Actor, site: str, gateway: str, *, but_newest: bool = False) -> None:
     """Ends the gateway's secrets, or all but the newest. Raises `NotEnrolled` where there is none to end."""
     with writing(engine) as connection:
-        which = (GATEWAYS.c.site == site) & (GATEWAYS.c.gateway == gateway) & GATEWAYS.c.revoked.is_(False)
+        condition = (GATEWAYS.c.site == site) & (GATEWAYS.c.gateway == gateway) & GATEWAYS.c.revoked.is_(False)
         if but_newest:
-            which &= GATEWAYS.c.serial < _last(connection, site, gateway)
-        if not connection.execute(GATEWAYS.update().where(which).values(revoked=True)).rowcount:
+            condition &= GATEWAYS.c.serial < _last(connection, site, gateway)
+        if not connection.execute(GATEWAYS.update().where(condition).values(revoked=True)).rowcount:
             raise NotEnrolled(f"{site}/{gateway}")
         what = "gateway.old_revoked" if but_newest else "gateway.revoked"
         record(connection, now_ns, actor, what, f"{site}/{gateway}")

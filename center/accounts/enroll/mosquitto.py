@@ -18,14 +18,14 @@ def hashed(secret: str, salt: bytes) -> str:
 
     mosquitto_passwd.c and password_mosq.h (Eclipse Mosquitto 2.0).
     """
-    found = hashlib.pbkdf2_hmac("sha512", secret.encode(), salt, ITERATIONS, _HASH_BYTES)
-    return f"$7${ITERATIONS}${base64.b64encode(salt).decode()}${base64.b64encode(found).decode()}"
+    digest = hashlib.pbkdf2_hmac("sha512", secret.encode(), salt, ITERATIONS, _HASH_BYTES)
+    return f"$7${ITERATIONS}${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"
 
 
 def passwords_text(before: str, hashes: Mapping[str, str], removed: Collection[str]) -> str:
     """The password file with these accounts added or replaced, and others removed."""
     kept = [line for line in before.splitlines() if line.partition(":")[0] not in {*hashes, *removed}]
-    return "".join(f"{line}\n" for line in (*kept, *(f"{name}:{kept}" for name, kept in sorted(hashes.items()))))
+    return "".join(f"{line}\n" for line in (*kept, *(f"{name}:{digest}" for name, digest in sorted(hashes.items()))))
 
 
 def rules_text(before: str, rules: Mapping[str, str], removed: Collection[str]) -> str:

@@ -1,4 +1,4 @@
-"""Parquet for further analysis: typed columns under the API's names, times in UTC, the question as metadata."""
+"""Parquet for further analysis: typed columns under the API's names, times in UTC, the query as metadata."""
 
 import io
 from typing import Final

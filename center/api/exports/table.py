@@ -14,8 +14,8 @@ Kind = Literal["text", "time", "integer", "number", "truth"]
 TIMES: Final = ("start", "end", "at", "seen", "since")
 _RATIOS: Final = frozenset(kpi.key for kpi in KPIS if kpi.unit == "1")
 _NUMBERS: Final = frozenset(kpi.key for kpi in KPIS)
-_WHOLE: Final = frozenset((*FACT_COLUMNS, "scheduled_ms", "known_ms", "unknown_ms", "ms", "pieces", "revision"))
-_SHOWN: Final = ("site", "from", "to", "timezone", "bucket", "formula")
+_INTEGERS: Final = frozenset((*FACT_COLUMNS, "scheduled_ms", "known_ms", "unknown_ms", "ms", "pieces", "revision"))
+_ABOUT: Final = ("site", "from", "to", "timezone", "bucket", "formula")
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def table_of(subject: str, answer: Mapping[str, Any], lang: str) -> ExportTable:
     flat = [_flat(row, lang) for row in answer["rows"]]
     keys = dict.fromkeys(key for row in flat for key in row)
     columns = [_column(key, [row.get(key) for row in flat]) for key in keys]
-    about = {key: str(answer[key]) for key in _SHOWN if answer.get(key)}
+    about = {key: str(answer[key]) for key in _ABOUT if answer.get(key)}
     return ExportTable(_name(subject, about), subject, about, columns)
 
 
@@ -80,16 +80,16 @@ def _flat(row: Mapping[str, Any], lang: str) -> dict[str, Any]:
 def _column(key: str, values: list[Any]) -> Column:
     if key in TIMES:
         return Column(key, "time", [datetime.fromisoformat(item) if item else None for item in values])
-    if key in _WHOLE:
+    if key in _INTEGERS:
         return Column(key, "integer", values)
     if key in _NUMBERS:
         return Column(key, "number", values)
-    there = [item for item in values if item is not None]
-    if there and all(isinstance(item, bool) for item in there):
+    present = [item for item in values if item is not None]
+    if present and all(isinstance(item, bool) for item in present):
         return Column(key, "truth", values)
-    if there and all(isinstance(item, int) and not isinstance(item, bool) for item in there):
+    if present and all(isinstance(item, int) and not isinstance(item, bool) for item in present):
         return Column(key, "integer", values)
-    if there and all(isinstance(item, (int, float)) and not isinstance(item, bool) for item in there):
+    if present and all(isinstance(item, (int, float)) and not isinstance(item, bool) for item in present):
         return Column(key, "number", values)
     return Column(key, "text", [None if item is None else str(item) for item in values])
 

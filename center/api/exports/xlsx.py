@@ -1,5 +1,5 @@
-"""Excel for people: headings in their language, local times, lengths in minutes, ratios in percent, a sheet with
-the question.
+"""Excel for people: headings in their language, local times, lengths in minutes, ratios in percent, a sheet that
+describes the query.
 
 Texts are written as strings, so none can become a formula.
 """
@@ -38,12 +38,12 @@ def _rows(book: Any, table: ExportTable, lang: str) -> None:
     for index, column in enumerate(table.columns):
         sheet.set_column(index, index, _WIDTHS[column.kind], book.add_format({"num_format": _number_format(column)}))
         sheet.write_string(0, index, heading(column, lang), head)
-        put = {"text": sheet.write_string, "time": sheet.write_datetime, "truth": sheet.write_boolean}.get(
+        write_cell = {"text": sheet.write_string, "time": sheet.write_datetime, "truth": sheet.write_boolean}.get(
             column.kind, sheet.write_number
         )
         for row, value in enumerate(column.values[:_MOST_ROWS], 1):
             if value is not None:
-                put(row, index, _cell(column, value, lang))
+                write_cell(row, index, _cell(column, value, lang))
     if table.columns and len(table):
         sheet.autofilter(0, 0, min(len(table), _MOST_ROWS), len(table.columns) - 1)
 
@@ -80,7 +80,7 @@ def _number_format(column: Column) -> str:
 
 
 def _cell(column: Column, value: Any, lang: str) -> Any:
-    if isinstance(value, datetime):  # Excel knows no zones: the site's wall clock, as the sheet beside says
+    if isinstance(value, datetime):  # Excel has no time zones: the site's local time, as the second sheet states
         return value.replace(tzinfo=None) if value.tzinfo else value
     if isinstance(value, timedelta):
         return value.total_seconds()

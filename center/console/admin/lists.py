@@ -42,7 +42,7 @@ def sites_shown(sites: frozenset[str] | None, lang: str) -> Markup:
     return el("span", *(el("span", site, cls="plate") for site in sorted(sites)), cls="plates")
 
 
-def _sites_chosen(known: Sequence[str], chosen: frozenset[str] | None, lang: str) -> Markup:
+def _sites_chosen(site_ids: Sequence[str], chosen: frozenset[str] | None, lang: str) -> Markup:
     boxes = (
         el(
             "label",
@@ -50,7 +50,7 @@ def _sites_chosen(known: Sequence[str], chosen: frozenset[str] | None, lang: str
             el("span", site),
             cls="box",
         )
-        for site in sorted({*known, *(chosen or ())})
+        for site in sorted({*site_ids, *(chosen or ())})
     )
     return el(
         "fieldset",
@@ -69,12 +69,12 @@ def _folded(title: str, content: Child, cls: str = "", *, opened: bool = False) 
     return el("details", el("summary", title), content, cls=f"fold {cls}".strip(), open="" if opened else None)
 
 
-def people_list(found: Iterable[people.User], known: Sequence[str], lang: str) -> Markup:
+def people_list(users: Iterable[people.User], site_ids: Sequence[str], lang: str) -> Markup:
     """A row for each account, with forms to change it."""
-    return el("ul", *(_person(user, known, lang) for user in found), cls="rows")
+    return el("ul", *(_person(user, site_ids, lang) for user in users), cls="rows")
 
 
-def _person(user: people.User, known: Sequence[str], lang: str) -> Markup:
+def _person(user: people.User, site_ids: Sequence[str], lang: str) -> Markup:
     at = f"{USERS}/users/{quote(user.name, safe='')}"
     action, word = ("enable", "admin.enable") if user.disabled else ("disable", "admin.disable")
     edit = el(
@@ -82,7 +82,7 @@ def _person(user: people.User, known: Sequence[str], lang: str) -> Markup:
         form(
             f"{at}/change",
             _role(lang, user.role),
-            _sites_chosen(known, user.sites, lang),
+            _sites_chosen(site_ids, user.sites, lang),
             button(say("admin.save", lang)),
         ),
         el(
@@ -109,45 +109,45 @@ def _person(user: people.User, known: Sequence[str], lang: str) -> Markup:
     )
 
 
-def new_person(known: Sequence[str], lang: str, *, opened: bool = False) -> Markup:
+def new_person(site_ids: Sequence[str], lang: str, *, opened: bool = False) -> Markup:
     """The form of a new account."""
     content = form(
         f"{USERS}/users",
         field(say("login.name", lang), "name", required="", autocapitalize="none", autocomplete="off"),
         field(say("admin.full_name", lang), "full_name", autocomplete="off"),
         _role(lang),
-        _sites_chosen(known, frozenset(), lang),
+        _sites_chosen(site_ids, frozenset(), lang),
         el("p", say("admin.sites.note", lang), cls="faint"),
         button(say("admin.add_user", lang)),
     )
     return _folded(say("admin.add_user", lang), content, "add", opened=opened)
 
 
-def token_list(found: Sequence[tokens.Token], now_ns: int, lang: str) -> Markup:
+def token_list(shown: Sequence[tokens.Token], now_ns: int, lang: str) -> Markup:
     """A row for each token."""
-    if not found:
+    if not shown:
         return el("p", say("admin.no_tokens", lang), cls="empty")
-    return el("ul", *(_token(item, now_ns, lang) for item in found), cls="rows")
+    return el("ul", *(_token(token, now_ns, lang) for token in shown), cls="rows")
 
 
-def _token(item: tokens.Token, now_ns: int, lang: str) -> Markup:
-    over = item.expires_ns is not None and item.expires_ns <= now_ns
-    key = "admin.expired" if over else "admin.expires"
-    expiry = say(key, lang, when=when(item.expires_ns, lang)) if item.expires_ns else say("admin.no_expiry", lang)
-    used = f"{say('admin.used', lang)}: {when(item.used_ns, lang)}"
-    at = f"{TOKENS}/{quote(item.name, safe='')}/revoke"
+def _token(token: tokens.Token, now_ns: int, lang: str) -> Markup:
+    expired = token.expires_ns is not None and token.expires_ns <= now_ns
+    key = "admin.expired" if expired else "admin.expires"
+    expiry = say(key, lang, when=when(token.expires_ns, lang)) if token.expires_ns else say("admin.no_expiry", lang)
+    used = f"{say('admin.used', lang)}: {when(token.used_ns, lang)}"
+    at = f"{TOKENS}/{quote(token.name, safe='')}/revoke"
     return el(
         "li",
-        el("div", el("b", item.name), cls="who"),
-        el("div", say(f"accounts.scope.{item.scope}", lang), cls="soft"),
-        el("div", "" if item.scope == "watch" else sites_shown(item.sites, lang)),  # its scope does not include sites
-        el("div", el("span", expiry, cls="plate bad" if over else ""), el("br"), used, cls="faint"),
+        el("div", el("b", token.name), cls="who"),
+        el("div", say(f"accounts.scope.{token.scope}", lang), cls="soft"),
+        el("div", "" if token.scope == "watch" else sites_shown(token.sites, lang)),  # its scope does not include sites
+        el("div", el("span", expiry, cls="plate bad" if expired else ""), el("br"), used, cls="faint"),
         form(at, button(say("admin.revoke", lang), "quiet danger"), cls=""),
-        cls="off" if over else "",
+        cls="off" if expired else "",
     )
 
 
-def new_token(known: Sequence[str], lang: str) -> Markup:
+def new_token(site_ids: Sequence[str], lang: str) -> Markup:
     """The form of a new token."""
     everything = el(
         "label",
@@ -162,7 +162,7 @@ def new_token(known: Sequence[str], lang: str) -> Markup:
             say("admin.scope", lang), "scope", [(name, say(f"accounts.scope.{name}", lang)) for name in tokens.SCOPES]
         ),
         everything,
-        _sites_chosen(known, frozenset(), lang),
+        _sites_chosen(site_ids, frozenset(), lang),
         field(say("admin.days", lang), "days", "number", "365", min="1", max="3650"),
         button(say("admin.add_token", lang)),
     )
@@ -177,8 +177,8 @@ def trail(rows: Sequence[audit.AuditEntry], count: int, lang: str) -> Markup:
 
 
 def _change(row: audit.AuditEntry, lang: str) -> Markup:
-    key = f"audit.what.{row.what}"
-    text = say(key, lang, about=row.about) if key in catalogue() else f"{row.what} {row.about}"
+    text_key = f"audit.what.{row.what}"
+    text = say(text_key, lang, about=row.about) if text_key in catalogue() else f"{row.what} {row.about}"
     details = ((f"audit.detail.{name}", _plain(name, value, lang)) for name, value in row.detail.items() if value)
     detail = " · ".join(f"{say(name, lang) if name in catalogue() else name}: {value}" for name, value in details)
     return el(

@@ -24,7 +24,7 @@ _DAY_NS: Final = 86_400_000_000_000
 _LONGEST_DAYS: Final = 3650
 _ROWS: Final = 100
 Work = Callable[[Actor, FormData, str], Child]
-"""A change: who makes it, what the form says, the language; what is to be shown of it."""
+"""A change: takes the actor, the form's fields and the language; returns the message to show."""
 
 
 def add_admin_pages(app: FastAPI, center: CenterState, accounts: Accounts) -> None:
@@ -38,14 +38,14 @@ def add_admin_pages(app: FastAPI, center: CenterState, accounts: Accounts) -> No
         return document(center, request.state.viewer, lang, title, head, message, *content, status=status)
 
     def users_page(request: Request, message: Child = None, status: int = 200) -> HTMLResponse:
-        lang, known = frame.language(request, center), center.ledger_cache.sites.ids()
-        parts = (admin_lists.new_person(known, lang), admin_lists.people_list(people.users(engine), known, lang))
+        lang, site_ids = frame.language(request, center), center.ledger_cache.sites.ids()
+        parts = (admin_lists.new_person(site_ids, lang), admin_lists.people_list(people.users(engine), site_ids, lang))
         return page(request, admin_lists.USERS, message, *parts, status=status)
 
     def tokens_page(request: Request, message: Child = None, status: int = 200) -> HTMLResponse:
-        lang, known = frame.language(request, center), center.ledger_cache.sites.ids()
+        lang, site_ids = frame.language(request, center), center.ledger_cache.sites.ids()
         rows = admin_lists.token_list(tokens.tokens(engine), accounts.now_ns(), lang)
-        return page(request, admin_lists.TOKENS, message, admin_lists.new_token(known, lang), rows, status=status)
+        return page(request, admin_lists.TOKENS, message, admin_lists.new_token(site_ids, lang), rows, status=status)
 
     async def changed(request: Request, show: Callable[..., HTMLResponse], work: Work) -> Response:
         lang, fields = frame.language(request, center), await request.form()
@@ -56,11 +56,11 @@ def add_admin_pages(app: FastAPI, center: CenterState, accounts: Accounts) -> No
             return await run_in_threadpool(show, request, notice(text, "bad"), 422)
         return await run_in_threadpool(show, request, message)
 
-    told_to_programs = app.exception_handlers[Forbidden]
+    json_forbidden = app.exception_handlers[Forbidden]
 
     def forbidden(request: Request, error: Exception) -> Any:
         if not request.url.path.startswith(admin_lists.USERS):
-            return told_to_programs(request, error)
+            return json_forbidden(request, error)
         lang = frame.language(request, center)
         title = say("admin.only", lang)
         content = el("div", frame.error_content(title, say("admin.only.help", lang), lang), cls="sorry")
@@ -74,11 +74,11 @@ def add_admin_pages(app: FastAPI, center: CenterState, accounts: Accounts) -> No
 
     @app.post("/admin/users", include_in_schema=False)
     async def add_user(_viewer: Administering, request: Request) -> Response:
-        return await changed(request, users_page, lambda *request: _add_user(accounts, *request))
+        return await changed(request, users_page, lambda *change: _add_user(accounts, *change))
 
     @app.post("/admin/users/{name}/{what}", include_in_schema=False)
     async def change_user(_viewer: Administering, request: Request, name: str, what: str) -> Response:
-        return await changed(request, users_page, lambda *request: _change_user(accounts, name, what, *request))
+        return await changed(request, users_page, lambda *change: _change_user(accounts, name, what, *change))
 
     @app.get(admin_lists.TOKENS, include_in_schema=False)
     def show_tokens(_viewer: Administering, request: Request) -> Response:
@@ -86,11 +86,11 @@ def add_admin_pages(app: FastAPI, center: CenterState, accounts: Accounts) -> No
 
     @app.post(admin_lists.TOKENS, include_in_schema=False)
     async def add_token(_viewer: Administering, request: Request) -> Response:
-        return await changed(request, tokens_page, lambda *request: _add_token(accounts, *request))
+        return await changed(request, tokens_page, lambda *change: _add_token(accounts, *change))
 
     @app.post("/admin/tokens/{name:path}/revoke", include_in_schema=False)
     async def revoke(_viewer: Administering, request: Request, name: str) -> Response:
-        def work(actor: Actor, _asked: FormData, lang: str) -> Child:
+        def work(actor: Actor, _fields: FormData, lang: str) -> Child:
             tokens.revoke_token(engine, accounts.now_ns(), actor, name)
             return notice(say("admin.done", lang), "good")
 
@@ -109,21 +109,21 @@ def _sites(fields: FormData) -> list[str]:
 
 def _add_user(accounts: Accounts, actor: Actor, fields: FormData, lang: str) -> Markup:
     name, password = str(fields.get("name", "")).strip().lower(), passwords.generate()
-    rest: dict[str, Any] = {"role": str(fields.get("role", "")), "full_name": str(fields.get("full_name", ""))}
-    people.add_user(accounts.engine, accounts.now_ns(), actor, name, sites=_sites(fields), password=password, **rest)
+    profile: dict[str, Any] = {"role": str(fields.get("role", "")), "full_name": str(fields.get("full_name", ""))}
+    people.add_user(accounts.engine, accounts.now_ns(), actor, name, sites=_sites(fields), password=password, **profile)
     return admin_lists.once(say("admin.once.password", lang, name=name), password)
 
 
 def _change_user(accounts: Accounts, name: str, what: str, actor: Actor, fields: FormData, lang: str) -> Child:
-    step = (accounts.engine, accounts.now_ns(), actor, name)
+    common = (accounts.engine, accounts.now_ns(), actor, name)
     if what == "password":
         password = passwords.generate()
-        people.set_password(*step, password)
+        people.set_password(*common, password)
         return admin_lists.once(say("admin.once.password", lang, name=name), password)
     if what == "change":
-        people.change_user(*step, role=str(fields.get("role", "")), sites=_sites(fields))
+        people.change_user(*common, role=str(fields.get("role", "")), sites=_sites(fields))
     elif what in ("disable", "enable"):
-        people.disable_user(*step, disabled=what == "disable")
+        people.disable_user(*common, disabled=what == "disable")
     else:
         raise people.AccountRefused("nobody", name=what[:64])
     return notice(say("admin.done", lang), "good")

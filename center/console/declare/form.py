@@ -41,10 +41,10 @@ def _fold(name: str, value: Markup, here: str, window: tuple[str, str], lang: st
         field(say("console.declare.from", lang), "from", "datetime-local", window[0], step="1", required=""),
         field(say(ends, lang), "to", "datetime-local", window[1], step="1", required=None if name == "product" else ""),
     )
-    asked = el("input", type="hidden", name="field", value=name)
-    filled = form(here, asked, value, times, button(say("console.declare.send", lang)))
+    field_name = el("input", type="hidden", name="field", value=name)
+    content = form(here, field_name, value, times, button(say("console.declare.send", lang)))
     summary = el("summary", say(f"console.declare.{name}", lang))
-    return el("details", summary, filled, cls="fold add", open="" if name == "reason" else None)
+    return el("details", summary, content, cls="fold add", open="" if name == "reason" else None)
 
 
 def recent_declarations(rows: Sequence[Row], site: Row, zone: tzinfo, lang: str) -> Markup:
@@ -52,10 +52,10 @@ def recent_declarations(rows: Sequence[Row], site: Row, zone: tzinfo, lang: str)
     head = el("h2", say("console.declare.said", lang), cls="lately")
     if not rows:
         return join(head, el("p", say("console.declare.nothing", lang), cls="soft"))
-    return join(head, el("ul", *(_said(row, site, zone, lang) for row in rows), cls="rows"))
+    return join(head, el("ul", *(_declaration_row(row, site, zone, lang) for row in rows), cls="rows"))
 
 
-def _said(row: Row, site: Row, zone: tzinfo, lang: str) -> Markup:
+def _declaration_row(row: Row, site: Row, zone: tzinfo, lang: str) -> Markup:
     begin = moment(time_labels.local(time_labels.parse_ns(row["start"]), zone), lang)
     end = moment(time_labels.local(time_labels.parse_ns(row["end"]), zone), lang) if row["end"] else "…"
     values = {"reason": site["reasons"], "product": site["products"]}.get(row["field"], {})

@@ -48,28 +48,28 @@ def _declare(
     center: CenterState,
     declaring: DeclarationSender,
     viewer: Viewer,
-    which: tuple[str, str],
+    target: tuple[str, str],
     fields: dict[str, str],
 ) -> HTMLResponse:
     window = (fields.get("from", ""), fields.get("to", ""))
     lang = frame.language(request, center)
     try:
-        zone = zone_of(center, viewer, which[0])
+        zone = zone_of(center, viewer, target[0])
         begin, end = (_with_zone(text, zone) for text in window)
-        body = {"site": which[0], "machine": which[1], "from": begin, "to": end or None}
+        body = {"site": target[0], "machine": target[1], "from": begin, "to": end or None}
         declaration = DeclarationRequest.model_validate(
             body | {"field": fields.get("field"), "value": fields.get("value", "")}
         )
-        gateway, item = validate(center, viewer, declaration)
-        declaring.declare(which[0], gateway, item)
+        gateway, declared = validate(center, viewer, declaration)
+        declaring.declare(target[0], gateway, declared)
     except (BadQuestion, ValidationError) as error:
         text = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        return _page(request, center, declaring, viewer, which, window, text, 422)
-    return _page(request, center, declaring, viewer, which, window, say("console.declare.sent", lang))
+        return _page(request, center, declaring, viewer, target, window, text, 422)
+    return _page(request, center, declaring, viewer, target, window, say("console.declare.sent", lang))
 
 
 def _with_zone(text: str, zone: ZoneInfo) -> str:
-    """The value of a browser's time field, with the site's offset added."""
+    """The value of a browser's time field with the site's offset."""
     try:
         when = datetime.fromisoformat(text)
     except ValueError:
@@ -92,24 +92,24 @@ def _page(
     center: CenterState,
     declaring: DeclarationSender,
     viewer: Viewer,
-    which: tuple[str, str],
+    target: tuple[str, str],
     window: tuple[str, str],
     message: str = "",
     status: int = 200,
 ) -> HTMLResponse:
-    lang, (site, machine) = frame.language(request, center), which
+    lang, (site, machine) = frame.language(request, center), target
     try:
         details, zone = queries.site(center, viewer, site), zone_of(center, viewer, site)
-        found = next((row for row in queries.machines(center, viewer, site) if row["id"] == machine), None)
+        machine_row = next((row for row in queries.machines(center, viewer, site) if row["id"] == machine), None)
     except UnknownSite:
-        found = None
-    if found is None:
+        machine_row = None
+    if machine_row is None:
         title = say("console.unknown_machine", lang, machine=machine)
         return document(center, viewer, lang, title, el("h1", title), status=404)
     rows = [
         declaration_answer(center, viewer, row) for row in declarations.listed(declaring.engine, [site], machine, _ROWS)
     ]
-    name = named(found["name"], lang, machine)
+    name = named(machine_row["name"], lang, machine)
     title = say("console.declare.machine", lang, machine=name)
     return document(
         center,

@@ -14,7 +14,7 @@ from words.catalogue import catalogue
 Row = Mapping[str, Any]
 _HEADS: Final = {"day": "", "gateway": "of-gateway"}
 _IN_FLIGHT: Final = 0.005
-"""Share of a day whose missing is normal: the minutes still in transit."""
+"""Share of a day that may normally be missing: the minutes still in transit."""
 
 
 def cards(rows: Sequence[Row], now_ns: int, zone: tzinfo, lang: str) -> Markup:
@@ -118,7 +118,7 @@ def _clock(clock: Row | None, lang: str) -> Child:
 
 
 def days(rows: Sequence[Row], lang: str) -> Markup:
-    """By day and gateway how much of the scheduled time is known; the newest first."""
+    """How much of the scheduled time is known, by day and gateway; the newest first."""
     if not rows:
         return el("div", say("delivery.no_days", lang), cls="empty")
     names = ("day", "gateway", "scheduled", "known", "silent", "missing")

@@ -26,8 +26,8 @@ _DAYS: Final = 7
 async def show(visit: frame.Visit, site: str) -> None:
     """Builds the page. site: only this one ("" is all)."""
     center, viewer, cache, lang = visit.center, visit.viewer, visit.cache, visit.lang
-    known = await cache.ask(1, queries.sites, center, viewer)
-    chosen = [row for row in known if row["id"] == site] if site else known
+    site_rows = await cache.ask(1, queries.sites, center, viewer)
+    chosen = [row for row in site_rows if row["id"] == site] if site else site_rows
     with frame.frame(center, lang, say("delivery.title", lang)):
         if not chosen:
             frame.show_no_site(site, lang)
@@ -44,11 +44,11 @@ async def show(visit: frame.Visit, site: str) -> None:
                     places[row["id"]] = cards, ui.html("", sanitize=False).classes("days-table")
 
     async def refresh_cards() -> None:
-        found = await cache.ask(_EVERY_S * 0.9, gateways.gateways, center, viewer)
+        rows = await cache.ask(_EVERY_S * 0.9, gateways.gateways, center, viewer)
         now_ns = center.now_ns()
         for name, (cards, _) in places.items():
             zone = zone_of(center, viewer, name)
-            gateways_here = [row for row in found if row["site"] == name]
+            gateways_here = [row for row in rows if row["site"] == name]
             cards.set_content(delivery_cards.cards(gateways_here, now_ns, zone, lang))
 
     async def refresh_days() -> None:
@@ -70,10 +70,10 @@ async def _days(visit: frame.Visit, site: str) -> str:
     start_ns = _midnight_ns(visit.center.now_ns(), zone) - (_DAYS - 1) * 24 * HOUR_NS
     question = Question(visit.viewer, site, start_ns=start_ns)
     try:
-        found = await visit.cache.ask(_DAYS_EVERY_S * 0.9, gateways.days, visit.center, question)
+        answer = await visit.cache.ask(_DAYS_EVERY_S * 0.9, gateways.days, visit.center, question)
     except BadQuestion:  # right after midnight the day has no complete minute yet
         return ""
-    return delivery_cards.days(found["rows"], visit.lang)
+    return delivery_cards.days(answer["rows"], visit.lang)
 
 
 def _midnight_ns(now_ns: int, zone: ZoneInfo) -> int:

@@ -36,7 +36,7 @@ def bounds(kpis: Row, lang: str) -> Markup:
 
 
 def lies_between(kpis: Row, lang: str) -> str | None:
-    """The bounds of OEE in words; None where they are unknown or the same to the last digit shown."""
+    """The bounds of OEE in words; None where they are unknown or equal as displayed."""
     low, high = percent(kpis["oee_low"], lang), percent(kpis["oee_high"], lang)
     if kpis["oee_low"] is None or low == high:
         return None

@@ -51,7 +51,7 @@ def chip(live: Row, reasons: Mapping[str, Row], lang: str) -> Markup:
 
 
 def under(live: Row, products: Mapping[str, Row], lang: str) -> Markup:
-    """Product and pieces in this shift; for a silent gateway the last known state."""
+    """The line under the state: product and pieces in this shift; for a silent gateway the last known state."""
     if not live["gateway_online"]:
         if live["at"] is None:
             return Markup()

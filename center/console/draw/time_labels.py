@@ -32,7 +32,7 @@ def weekday(when: date, lang: str) -> str:
 
 
 def bucket(start: str, size: str, shift: str, lang: str) -> tuple[str, str]:
-    """A bucket's label on an axis, and its whole name."""
+    """A bucket's label on an axis, and its full name."""
     begin = parse(start)
     if size == "hour":
         until = begin + timedelta(hours=1)

@@ -103,8 +103,8 @@ def trust(kpis: Row, lang: str) -> Markup:
 
 
 def hours(edges: Sequence[tuple[str, int]], rows: Mapping[int, Row], lang: str) -> Markup:
-    """The last hours as columns of time by state; edges: label and start [ns] of each. Hatched is unknown, a line at
-    the foot was not planned.
+    """The last hours as columns of time by state; edges: label and start [ns] of each. Hatched: unknown; a line at the
+    bottom: not planned.
     """
     columns = [
         _column(index, len(edges), label, rows.get(start_ns), lang) for index, (label, start_ns) in enumerate(edges)

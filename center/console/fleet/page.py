@@ -51,7 +51,7 @@ class _Page:
     visit: frame.Visit
     sites: list[queries.SiteAnswer]
     worst: bool
-    known: set[tuple[str, str]]
+    machine_keys: set[tuple[str, str]]
     cards: dict[tuple[str, str], _Card] = field(default_factory=dict)
     gates: dict[str, ui.html] = field(default_factory=dict)
     details: dict[str, Row] = field(default_factory=dict)
@@ -67,8 +67,8 @@ async def show(visit: frame.Visit, site: str, order: str, number: int = 1) -> No
     shown, from 1, where there are too many cards for one.
     """
     center, viewer, cache, lang = visit.center, visit.viewer, visit.cache, visit.lang
-    known = await cache.ask(1, queries.sites, center, viewer)
-    chosen = [row for row in known if row["id"] == site] if site else known
+    site_rows = await cache.ask(1, queries.sites, center, viewer)
+    chosen = [row for row in site_rows if row["id"] == site] if site else site_rows
     with frame.frame(center, lang, say("console.fleet", lang)):
         if not chosen:
             frame.show_no_site(site, lang)
@@ -85,12 +85,12 @@ async def show(visit: frame.Visit, site: str, order: str, number: int = 1) -> No
         page = _Page(visit, [], order == "worst", {(row["site"], row["id"]) for row in machines})
         store_banner = ui.html("", sanitize=False)
         summary = ui.html("", sanitize=False).classes("summary")
-        _filters(known, site, order, lang)
+        _filters(site_rows, site, order, lang)
         for row in chosen:
-            if mine := [machine for machine in shown if machine["site"] == row["id"]]:
+            if machines_here := [machine for machine in shown if machine["site"] == row["id"]]:
                 page.sites.append(row)
                 page.details[row["id"]] = await asyncio.to_thread(queries.site, center, viewer, row["id"])
-                _section(page, row, mine)
+                _section(page, row, machines_here)
         if len(parts) > 1:
             ui.html(_pager(len(parts), parts.index(shown) + 1, site, order, lang), sanitize=False)
         ui.html(live_state.legend(GLYPHS, lang), sanitize=False)
@@ -119,8 +119,8 @@ def _pager(parts: int, shown: int, site: str, order: str, lang: str) -> str:
 
 def _address(site: str, order: str, number: int = 1) -> str:
     part = str(number) if number > 1 else ""
-    asked = urlencode({key: value for key, value in (("site", site), ("order", order), ("part", part)) if value})
-    return f"/?{asked}" if asked else "/"
+    query = urlencode({key: value for key, value in (("site", site), ("order", order), ("part", part)) if value})
+    return f"/?{query}" if query else "/"
 
 
 def _filters(sites: list[queries.SiteAnswer], site: str, order: str, lang: str) -> None:
@@ -175,9 +175,9 @@ def _live_refresher(page: _Page, summary: ui.html) -> Callable[[], Any]:
 
     async def refresh() -> None:
         rows = await page.visit.cache.ask(frame.LIVE_EVERY_S * 0.9, queries.live, page.visit.center, page.visit.viewer)
-        mine = [row for row in rows if (row["site"], row["machine"]) in page.known]
+        rows_here = [row for row in rows if (row["site"], row["machine"]) in page.machine_keys]
         now_ns = page.visit.center.now_ns()
-        for row in mine:
+        for row in rows_here:
             key = (row["site"], row["machine"])
             if key not in page.cards:
                 continue
@@ -188,9 +188,9 @@ def _live_refresher(page: _Page, summary: ui.html) -> Callable[[], Any]:
                 shown[key] = state
                 if page.worst:
                     page.cards[key].box.style(f"order: {fleet_cards.WORST_FIRST.index(state)}")
-        if _has_news(page, rows):
+        if _has_new_machine(page, rows):
             ui.navigate.reload()
-        summary.set_content(_summary(mine, page.lang))
+        summary.set_content(_summary(rows_here, page.lang))
         for site in await page.visit.cache.ask(
             frame.LIVE_EVERY_S * 0.9, queries.sites, page.visit.center, page.visit.viewer
         ):
@@ -200,10 +200,10 @@ def _live_refresher(page: _Page, summary: ui.html) -> Callable[[], Any]:
     return refresh
 
 
-def _has_news(page: _Page, rows: list[queries.LiveAnswer]) -> bool:
+def _has_new_machine(page: _Page, rows: list[queries.LiveAnswer]) -> bool:
     """Whether a machine has been added to one of the sites shown."""
     sites = {site["id"] for site in page.sites}
-    return any(row["site"] in sites and (row["site"], row["machine"]) not in page.known for row in rows)
+    return any(row["site"] in sites and (row["site"], row["machine"]) not in page.machine_keys for row in rows)
 
 
 def _put_live(page: _Page, card: _Card, row: Row, now_ns: int) -> None:
@@ -216,9 +216,9 @@ def _put_live(page: _Page, card: _Card, row: Row, now_ns: int) -> None:
 def _summary(rows: list[queries.LiveAnswer], lang: str) -> str:
     groups = [fleet_cards.group_of(row) for row in rows]
     tallies = []
-    for group, look in _GROUPS:
+    for group, css in _GROUPS:
         count = groups.count(group)
-        label = el("span", el("i", cls=look), say(f"console.group.{group}", lang))
+        label = el("span", el("i", cls=css), say(f"console.group.{group}", lang))
         tallies.append(el("div", el("b", str(count)), label, cls=f"tally{'' if count else ' zero'}", id=f"n-{group}"))
     return join(*tallies)
 
@@ -237,9 +237,9 @@ def _gateways(site: Row, lang: str) -> str:
 
 def _numbers_refresher(page: _Page, store_banner: ui.html) -> Callable[[], Any]:
     async def put(site: str) -> None:
-        mine = tuple(machine for owner, machine in page.cards if owner == site)
+        machines = tuple(machine for owner, machine in page.cards if owner == site)
         numbers = await page.visit.cache.ask(
-            NUMBERS_EVERY_S * 0.9, site_numbers, page.visit.center, page.visit.viewer, site, mine, page.lang
+            NUMBERS_EVERY_S * 0.9, site_numbers, page.visit.center, page.visit.viewer, site, machines, page.lang
         )
         for machine, drawn in numbers.items():
             card = page.cards[site, machine]

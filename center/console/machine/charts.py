@@ -86,10 +86,7 @@ def _band(part: str, rows: Sequence[Row | None]) -> dict[str, Any]:
     data: list[float | str] = []
     for row in rows:
         low, high = _value(row, "oee_low"), _value(row, "oee_high")
-        known = low is not None and high is not None
-        data.append(
-            (low if part == "oee_low" else high - low) if low is not None and high is not None and known else "-"
-        )
+        data.append((low if part == "oee_low" else high - low) if low is not None and high is not None else "-")
     area = {"color": "var(--accent)", "opacity": 0 if part == "oee_low" else 0.17}
     return {
         "type": "line", "name": part, "stack": "bounds", "data": data, "symbol": "none", "silent": True,
@@ -128,13 +125,13 @@ def _percent(value: float | None, lang: str) -> str:
 
 def pareto(losses: Sequence[Row], reasons: Mapping[str, Row], lang: str) -> dict[str, Any]:
     """Lost time by state and reason, the longest on top, and the running sum on the same scale: its end is 100 %."""
-    bars, rest = list(losses[:MOST_LOSSES]), losses[MOST_LOSSES:]
+    bars, others = list(losses[:MOST_LOSSES]), losses[MOST_LOSSES:]
     names = [loss_name(row, reasons, lang) for row in bars]
     lost_ms = [int(row["ms"]) for row in bars]
     states = [str(row["state"]) for row in bars]
-    if rest:
-        names.append(say("console.other_losses", lang, count=len(rest)))
-        lost_ms.append(sum(row["ms"] for row in rest))
+    if others:
+        names.append(say("console.other_losses", lang, count=len(others)))
+        lost_ms.append(sum(row["ms"] for row in others))
         states.append("planned_stop")
     total_ms = sum(lost_ms)
     so_far, running = [], 0
@@ -213,5 +210,5 @@ def _sum_line(so_far: Sequence[int]) -> dict[str, Any]:
 
 
 def label_of(row: Row, size: str, lang: str) -> tuple[str, str]:
-    """A bucket's label on the axis, and its whole name."""
+    """A bucket's label on the axis, and its full name."""
     return time_labels.bucket(row["start"], size, row.get("shift", ""), lang)

@@ -50,8 +50,8 @@ def machine_numbers(
     center: CenterState, viewer: Viewer, site: str, machine: str, view: windows.View, lang: str
 ) -> MachineNumbers:
     """All numbers for the same window, so that the parts of the page agree. Raises as the queries do."""
-    named = site_detail(center, viewer, site)
-    zone = ZoneInfo(named["timezone"])
+    details = site_detail(center, viewer, site)
+    zone = ZoneInfo(details["timezone"])
     now_ns = center.now_ns()
     start_ns, end_ns = whole_minutes(windows.start_of(view.span, zone, now_ns), None, now_ns)
     question = Question(viewer, site, (machine,), start_ns, end_ns)
@@ -60,19 +60,19 @@ def machine_numbers(
     before = trend(center, replace(question, start_ns=start_ns - back_ns, end_ns=end_ns - back_ns))["rows"]
     rows = trend(center, replace(question, bucket=view.bucket))["rows"]
     hours = trend(center, replace(question, bucket="hour", by=("machine", "calendar")))["rows"]
-    lost = losses(center, replace(question, by=("state", "reason")))
+    loss_answer = losses(center, replace(question, by=("state", "reason")))
     stops = stops_of(center, replace(question, end_ns=None), _MOST_STOPS)
     points, labels = _points(rows, view.bucket, zone, (start_ns, end_ns), lang)
     segments = center.ledger_cache.sites.segments(site, machine, start_ns, end_ns)
     return MachineNumbers(
         zone=zone,
         window=(start_ns, end_ns),
-        site=named,
-        total=total[0] if total else _nothing(),
-        before=before[0] if before else _nothing(),
+        site=details,
+        total=total[0] if total else _empty_row(),
+        before=before[0] if before else _empty_row(),
         points=points,
         labels=labels,
-        losses=lost["rows"],
+        losses=loss_answer["rows"],
         stops=stops["rows"],
         truncated=stops["truncated"],
         story=timeline.timeline_data((start_ns, end_ns), zone, segments, hours, stops["rows"]),
@@ -98,7 +98,7 @@ def _points(
     ]
 
 
-def _nothing() -> Row:
+def _empty_row() -> Row:
     """The row of a window in which nothing was planned and nothing happened."""
     result = kpi.compute({}, scheduled_ms=0)
     return {

@@ -65,16 +65,20 @@ async def show(
         rows = await asyncio.to_thread(queries.machines, visit.center, visit.viewer, site)
     except UnknownSite:
         details, rows = None, []
-    found = next((row for row in rows if row["id"] == machine), None)
-    name = named(found["name"], lang, machine) if found else say("console.unknown_machine", lang, machine=machine)
+    machine_row = next((row for row in rows if row["id"] == machine), None)
+    name = (
+        named(machine_row["name"], lang, machine)
+        if machine_row
+        else say("console.unknown_machine", lang, machine=machine)
+    )
     with frame.frame(visit.center, lang, name):
-        if found is None or details is None:
+        if machine_row is None or details is None:
             ui.context.client.status_code = 404
             help_key = "console.unknown_machine.help" if details else "console.unknown_site.help"
             frame.show_error(name, say(help_key, lang, site=site), lang)
             return
         page = _Page(visit, site, machine, windows.view(*selection), may_declare)
-        _build(page, details, found)
+        _build(page, details, machine_row)
     refresh_live = _live_refresher(page, details)
     await refresh_live()
     await frame.wait_briefly(_refresh(page))
@@ -86,17 +90,21 @@ def _part(page: _Page, name: str, cls: str = "") -> None:
     page.parts[name] = ui.html("", sanitize=False).classes(cls)
 
 
-def _build(page: _Page, details: Row, found: Row) -> None:
+def _build(page: _Page, details: Row, machine_row: Row) -> None:
     lang = page.lang
     crumbs = (
         el("a", say("console.fleet", lang), href="/"),
         el("span", "›"),
         el("a", named(details["name"], lang, page.site), href=f"/?{urlencode({'site': page.site})}"),
-        *((el("span", "›"), el("span", named(found["line_name"], lang, found["line"]))) if found["line"] else ()),
+        *(
+            (el("span", "›"), el("span", named(machine_row["line_name"], lang, machine_row["line"])))
+            if machine_row["line"]
+            else ()
+        ),
     )
     ui.html(join(*crumbs), sanitize=False, tag="nav").classes("crumbs")
     with ui.element("div").classes("title"):
-        ui.html(el("h1", named(found["name"], lang, page.machine)), sanitize=False)
+        ui.html(el("h1", named(machine_row["name"], lang, page.machine)), sanitize=False)
         _part(page, "now", "now")
     _controls(page)
     _part(page, "away")
@@ -156,7 +164,6 @@ def _controls(page: _Page) -> None:
 def _segment(page: _Page, what: str, choices: tuple[str, ...]) -> None:
     """Buttons of which one is selected; choosing one reloads the numbers and updates the address."""
     prefix = "console.span" if what == "span" else "bucket"
-    buttons: dict[str, ui.element] = {}
 
     async def choose(choice: str) -> None:
         span, bucket = (choice, "") if what == "span" else (page.view.span, choice)
@@ -166,7 +173,8 @@ def _segment(page: _Page, what: str, choices: tuple[str, ...]) -> None:
         ui.navigate.history.replace(address)
         await _refresh(page)
 
-    buttons = page.choices[what] = {}
+    buttons: dict[str, ui.element] = {}
+    page.choices[what] = buttons
     with ui.element("div").classes("seg"):
         for choice in choices:
             buttons[choice] = ui.element("button").on("click", partial(choose, choice))

@@ -100,11 +100,11 @@ def _change(row: Row, before: Row, lang: str) -> Markup | None:
     if now is None or then is None or not known or before["scheduled_ms"] * 2 < row["scheduled_ms"]:
         return None
     points = (now - then) * 100
-    sign, look = ("▲", "up") if points >= 0.05 else ("▼", "down") if points <= -0.05 else ("=", "")
-    moved = say("console.points", lang, points=number(abs(points), lang, 1))
+    sign, css = ("▲", "up") if points >= 0.05 else ("▼", "down") if points <= -0.05 else ("=", "")
+    difference = say("console.points", lang, points=number(abs(points), lang, 1))
     return el(
         "div",
-        el("span", f"{sign} {moved}", cls=look),
+        el("span", f"{sign} {difference}", cls=css),
         el("span", say("console.before", lang, oee=percent(then, lang)), cls="faint"),
         cls="change",
     )

@@ -76,9 +76,7 @@ def _origin(where: Topic, envelope: Envelope) -> Origin:
 
 
 def _plan_facts(cache: LedgerCache, plan: IngestPlan, where: Topic, envelope: Envelope, body: Any) -> None:
-    """Rows of this gateway's own machines and of open minutes. Raises `Unsound` for the others, once these are
-    planned.
-    """
+    """Plans rows of this gateway's own machines and of open minutes. Then raises `Unsound` if there are others."""
     facts, losses, stops = read_facts_body(body)
     batch = RowBatch(_origin(where, envelope), envelope.seq, facts, losses, stops)
     plausible(batch)
@@ -139,8 +137,8 @@ def _plan_site(cache: LedgerCache, plan: IngestPlan, where: Topic, body: Any) ->
     earlier = [item for item in _revisions(cache, plan, where) if item.valid_from_ns <= new.valid_from_ns]
     if earlier and earlier[-1].body.model_copy(update={"valid_from_ns": new.valid_from_ns}) == new.body:
         return
-    made = f"@{new.body.made_ns}" if new.body.made_ns else ""  # the same file may become valid a second time
-    plan.sites.append(SiteRow(where.site, where.gateway, new.body.config_hash + made, new.valid_from_ns, text))
+    suffix = f"@{new.body.made_ns}" if new.body.made_ns else ""  # the same file may become valid a second time
+    plan.sites.append(SiteRow(where.site, where.gateway, new.body.config_hash + suffix, new.valid_from_ns, text))
 
 
 def _revisions(cache: LedgerCache, plan: IngestPlan, where: Topic) -> Sequence[Revision]:
