@@ -38,13 +38,13 @@ DatabaseUrl = Annotated[str, AfterValidator(_database)]
 
 
 class StoreModel(BaseModel):
-    """Where facts are kept. Every key but `kind` belongs to that kind of store."""
+    """Where facts are kept. Every key but `kind` is specific to that kind of store."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
     __pydantic_extra__: dict[str, str | int | float | bool]
 
     kind: str = Field(
-        pattern=r"^[a-z][a-z0-9_]*$", description="A file in center/stores, without .py.", examples=["duckdb"]
+        pattern=r"^[a-z][a-z0-9_]*$", description="Name of a folder in center/stores.", examples=["duckdb"]
     )
 
     @property
@@ -66,7 +66,9 @@ class Enrolment(Strict):
     passwords: str = Field(description="Mosquitto's `password_file`.", examples=["/etc/mosquitto/nhip.passwords"])
     rules: str = Field(description="Mosquitto's `acl_file`.", examples=["/etc/mosquitto/nhip.rules"])
     pid_file: str = Field(
-        "", description="Mosquitto's `pid_file`; without it a person reloads it.", examples=["/run/mosquitto.pid"]
+        "",
+        description="Mosquitto's `pid_file`; without it, Mosquitto has to be reloaded by hand.",
+        examples=["/run/mosquitto.pid"],
     )
     broker: BrokerUrl | None = Field(
         None,
@@ -83,21 +85,26 @@ class Enrolment(Strict):
 class CenterFile(BrokerLink):
     """The center's configuration file, validated."""
 
-    name: str = Field("", description="What people call this center.", examples=["Trung tâm hỗ trợ"])
-    language: Literal["vi", "en"] = Field("vi", description="Language of pages and messages until someone chooses.")
-    accounts: Literal["on", "off"] = Field(
-        "on", description="off: whoever sits at the center's own machine may do everything; only on loopback."
+    name: str = Field("", description="Display name of this center.", examples=["Trung tâm hỗ trợ"])
+    language: Literal["vi", "en"] = Field(
+        "vi", description="Language of pages and messages until a user chooses another."
     )
-    https: HttpsModel | None = Field(None, description="Certificate with which the center itself encrypts.")
+    accounts: Literal["on", "off"] = Field(
+        "on", description="off: everybody on the center's own machine may do everything; requires `listen` on loopback."
+    )
+    https: HttpsModel | None = Field(None, description="Certificate and key, if the center itself terminates TLS.")
     proxy: Annotated[str, AfterValidator(_address)] | None = Field(
-        None, description="Address of the reverse proxy that encrypts and says who asks.", examples=["127.0.0.1"]
+        None,
+        description="Address of the reverse proxy that terminates TLS and passes on client addresses.",
+        examples=["127.0.0.1"],
     )
     monitoring: Literal["loopback", "accounts"] = Field(
         "loopback",
-        description="Who may ask for health and metrics without a token: whoever sits at the center's own machine, or "
-        "nobody.",
+        description="Who may read health and metrics without a token: everybody on the center's own machine, or nobody.",
     )
-    listen: Listen = Field("127.0.0.1:8080", description="Where API and console answer.", examples=["0.0.0.0:8080"])
+    listen: Listen = Field(
+        "127.0.0.1:8080", description="Address on which API and console listen.", examples=["0.0.0.0:8080"]
+    )
     store: StoreModel = Field(description="Where facts are kept.", examples=["{kind: duckdb, file: nhip.duckdb}"])
 
     keep_values: DurationOrZero = Field(
@@ -118,8 +125,8 @@ class CenterFile(BrokerLink):
 
     role: Literal["all", "ingest", "console"] = Field(
         "all",
-        description="What this process does: everything, or, beside others on the same store and database, only taking "
-        "facts, or only answering people and programs.",
+        description="Task of this process: everything, or, beside others on the same store and database, only ingest or "
+        "only API and console.",
     )
 
     @field_validator("role")

@@ -69,7 +69,8 @@ def _cannot_write(file: Any, error: OSError, lang: str) -> NoReturn:
 def enroll_gateway(center: Path, site: str, gateway: str, out: Path | None, as_json: bool, lang: str) -> None:
     """Gives a gateway an account at the broker, and writes the one file that it needs.
 
-    Repeated for the same gateway, it adds a new secret beside the old one, so that secrets can be exchanged without data loss.
+    Repeated for the same gateway, it adds a new secret beside the old one, so that the gateway can switch without
+    losing data.
     """
     from center.accounts.command import at_the_machine
     from center.accounts.enroll.gateways import enroll

@@ -1,8 +1,8 @@
 """Copies a center's rows and ledger into another store, and verifies that every sum arrived.
 
 Rows keep their identity (stream, machine, minute, n), so an interrupted copy can simply be started again, and what
-gateways send again afterwards does not count twice. The ledger comes last: until then nothing is settled in the target. The
-source must not be running meanwhile.
+gateways send again afterwards does not count twice. The ledger comes last: until then nothing is settled in the target.
+The source must not be running meanwhile.
 """
 
 from collections.abc import Callable, Iterator, Sequence

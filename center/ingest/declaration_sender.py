@@ -44,7 +44,9 @@ class DeclarationSender:
             return  # the next status or connection sends again
 
     def record_status(self, site: str, gateway: str, status: Status) -> None:
-        """Stores the outcomes in a gateway's status and removes them from its message; resends the others after a while."""
+        """Stores the outcomes that a gateway's status reports, and removes them from its message; the others are sent
+        again after a while.
+        """
         try:
             echoes = dict(islice(status.declared.items(), MOST))  # a well-behaved gateway has no more
             is_new = echoes and declarations.record_outcomes(self.engine, site, gateway, echoes, self._now_ns())

@@ -28,7 +28,9 @@ _Key = tuple[int, str]
 
 
 class ClockAnswer(TypedDict):
-    """A gateway's clock. by: the source that vouches for it; times in [s]; held_since: since when rows wait for a trusted time."""
+    """A gateway's clock. by: the source that vouches for it; times in [s]; held_since: since when rows wait for a trusted
+    time.
+    """
 
     by: str
     error_s: float
@@ -88,7 +90,9 @@ class HoleRow(TypedDict):
 
 
 class HolesAnswer(WindowAnswer):
-    """Missing data of a site, by gateway and day. untold_machines: by gateway, the number of machines without a known calendar."""
+    """Missing data of a site, by gateway and day. untold_machines: by gateway, the number of machines without a known
+    calendar.
+    """
 
     rows: list[GatewayDayRow]
     untold_machines: dict[str, int]
@@ -158,9 +162,9 @@ def days(center: CenterState, question: Question) -> HolesAnswer:
     """By business day and gateway, the scheduled time of its machines and how much of it the store has facts about.
 
     `known_ms` was observed, `unknown_ms` was reported as unknown by the gateway itself, and `missing_ms` has no row at
-    all: it is in transit, or the gateway did not run. `missing_all_ms` counts time outside shifts too. A machine without a known
-    calendar is left out and counted in `untold_machines`. `holes` are the envelopes missing at this moment; their day
-    is not known before they come. Raises `BadQuestion`, `UnknownSite` or `StoreUnavailable`.
+    all: it is in transit, or the gateway did not run. `missing_all_ms` counts time outside shifts too. A machine without
+    a known calendar is left out and counted in `untold_machines`. `holes` are the envelopes missing at this moment;
+    their day is not known before they arrive. Raises `BadQuestion`, `UnknownSite` or `StoreUnavailable`.
     """
     checked = check(center, replace(question, bucket="day", by=("machine",)))
     site, sites = question.site, center.ledger_cache.sites

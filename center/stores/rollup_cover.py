@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 MAX_STALE_SPANS: Final = 12
-"""At most so many spans of stale bins: each costs a part of the query."""
+"""Bound on spans of stale bins: each adds a part to the query."""
 
 
 class CoveredSpan(NamedTuple):

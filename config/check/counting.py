@@ -1,4 +1,4 @@
-"""What the tags of a site say about counting."""
+"""Properties of tags that matter for counting."""
 
 from config.devices.device import UNKNOWN_WIDTH, CounterWidth, TagModel
 from config.site.model import Site
@@ -8,8 +8,8 @@ from config.site.names import ONLINE
 def tag_of(site: Site, name: str) -> TagModel | None:
     """The tag's model, or None (`device.online`, or no such tag)."""
     device, _, tag = name.partition(".")
-    found = site.devices.get(device)
-    return found.tags.get(tag) if found is not None else None
+    model = site.devices.get(device)
+    return model.tags.get(tag) if model is not None else None
 
 
 def cannot_count(site: Site, name: str) -> str:

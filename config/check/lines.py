@@ -9,17 +9,21 @@ from config.yaml.complaints import Complaint, SourceMap
 
 
 def check_lines(site: Site, source: SourceMap) -> Iterator[Complaint]:
-    """Everything wrong, and every warning, about devices beside each other."""
+    """Every error and warning about devices that share a line, and the warnings of each device."""
     first_on: dict[tuple[str, str], tuple[str, DeviceModel]] = {}
     for name, device in site.devices.items():
         if device.line:
             other_name, other = first_on.setdefault((device.kind, device.line), (name, device))
-            theirs = other.line_settings()
-            for key, mine in device.line_settings().items():
-                if mine != theirs[key]:
+            other_settings = other.line_settings()
+            for key, setting in device.line_settings().items():
+                if setting != other_settings[key]:
                     where = ("devices", name, key)
                     yield source.complain(
-                        "modbus_line_differs", where, _word(mine), other=other_name, theirs=_word(theirs[key])
+                        "modbus_line_differs",
+                        where,
+                        _word(setting),
+                        other=other_name,
+                        theirs=_word(other_settings[key]),
                     )
         yield from device.warnings(name, source)
 

@@ -120,9 +120,9 @@ def _check_pieces(
 
 
 def _check_counter(site: Site, counter: CounterUse, spot: Path, source: SourceMap) -> Iterator[Complaint]:
-    found = cannot_count(site, counter.tag)
-    if found:
-        yield source.complain("tag_cannot_count", spot, counter.tag, type=found)
+    text_type = cannot_count(site, counter.tag)
+    if text_type:
+        yield source.complain("tag_cannot_count", spot, counter.tag, type=text_type)
 
 
 def _check_references(

@@ -23,8 +23,8 @@ def describe(site: Site, valid_from_ns: int = 0) -> dict[str, Any]:
 
 
 def description(site: Site) -> Callable[[int], dict[str, Any]]:
-    """`describe` as a function of time that does not hold the site: its models of ten thousand tags would be the largest
-    thing in an agent's memory.
+    """`describe` as a function of time that does not reference the site: its models of ten thousand tags would be the
+    largest object in an agent's memory.
     """
     calendars = {name: compile_calendar(site, name) for name in ("", *site.calendars)}
     names = {key: product.name or _named(key) for key, product in site.products.items()}
@@ -103,12 +103,12 @@ def tags_of(site: Site, machine: MachineModel) -> frozenset[str]:
 
 
 def _period_s(site: Site, machine: MachineModel) -> float:
-    found = []
+    periods_s = []
     for name in tags_of(site, machine):
         device, _, tag = name.partition(".")
         if device in site.devices and tag in site.devices[device].tags:
-            found.append(site.devices[device].period_s(tag))
-    return max(found, default=1.0)
+            periods_s.append(site.devices[device].period_s(tag))
+    return max(periods_s, default=1.0)
 
 
 def _ideal(ideals: tuple[Any, ...], valid_from_ns: int) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""What every kind of device says in the site file, and what the configuration asks of it.
+"""Settings that every kind of device has in the site file, and the properties that the configuration needs from it.
 
-A kind's own model (in `adapters/<kind>/`) adds its settings and overrides the answers below where its protocol needs
-another one. The defaults suit a device that is polled over a connection of its own.
+A kind's own model (in `adapters/<kind>/`) adds its settings and overrides the properties below where its protocol
+requires it. The defaults suit a device that is polled over a connection of its own.
 """
 
 from collections.abc import Iterator, Mapping
@@ -30,14 +30,12 @@ are then resets."""
 
 
 class TagModel(BaseModel):
-    """What every tag may say. `every` None means the device's."""
+    """Settings of every tag. `every` None means the device's."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     unit: str = Field("", description="Physical unit, free text, for screens.", examples=["°C"])
-    every: Duration | None = Field(
-        None, description="How often to ask; default: the device's `every`.", examples=["10s"]
-    )
+    every: Duration | None = Field(None, description="Polling period; default: the device's `every`.", examples=["10s"])
 
     @property
     def counter_width(self) -> CounterWidth:
@@ -61,7 +59,7 @@ class TagModel(BaseModel):
 
 
 class DeviceModel(BaseModel):
-    """What every device may say."""
+    """Settings of every device."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -69,10 +67,10 @@ class DeviceModel(BaseModel):
     """Settings that name files: without a folder they lie beside the site file."""
 
     kind: str = Field(description="The protocol.")
-    every: Duration = Field(1.0, description="How often to ask [s].", examples=["1s", "500ms"])
-    retry_every: Duration = Field(2.0, description="A lost device is tried again this often, for a minute.")
+    every: Duration = Field(1.0, description="Polling period [s].", examples=["1s", "500ms"])
+    retry_every: Duration = Field(2.0, description="How often to try a lost device again, for a minute.")
     stale_after: Duration | None = Field(
-        None, description="Unconfirmed this long, a tag is unknown; default: three periods, at least 5 s."
+        None, description="A tag that is not confirmed for this long is unknown; default: three periods, at least 5 s."
     )
     tags: Mapping[str, TagModel] = Field(min_length=1, description="What is read, by name.")
 
@@ -91,7 +89,7 @@ class DeviceModel(BaseModel):
 
     @property
     def is_polled(self) -> bool:
-        """Whether its adapter asks each period, rather than being sent what changes."""
+        """Whether its adapter polls each period, rather than receiving changes."""
         return True
 
     @property

@@ -1,7 +1,7 @@
 """Device kinds, found by folder: each `adapters/<kind>/kind.py` holds a face `KIND` (see `adapters.contract`).
 
-There is no list of kinds to keep. `adapters` builds on `config`, so `config` may not import it: the folders of the
-package are searched when the program starts, and the models in them become one type, told apart by `kind`. Faces are
+There is no list of kinds to maintain. `adapters` builds on `config`, so `config` may not import it: the folders of the
+package are searched when the program starts, and the models in them become one type, discriminated by `kind`. Faces are
 light: pydantic and `config`, no protocol library. Design note: docs/design/0016-device-kinds.md.
 """
 
@@ -46,7 +46,7 @@ DEVICE_KINDS: dict[str, type[DeviceModel]] = {face.name: face.model for face in 
 if TYPE_CHECKING:
     Device = DeviceModel
 else:
-    Device = Annotated[Union[tuple(DEVICE_KINDS.values())], Field(discriminator="kind")]  # noqa: UP007  # made of a list
+    Device = Annotated[Union[tuple(DEVICE_KINDS.values())], Field(discriminator="kind")]  # noqa: UP007  # built from a list
 
 
 def periods_s(device: DeviceModel) -> dict[str, float]:

@@ -35,7 +35,7 @@ def read_site(path: str | FilePath) -> tuple[Site, tuple[Complaint, ...]]:
 
 
 def parse_site(text: str, file: str = "site.yaml") -> tuple[Site, tuple[Complaint, ...]]:
-    """The same for a text; file: what complaints call it."""
+    """The same for a text; file: its name in complaints."""
     tree, complaints = read_tree(text, file)
     if not tree.pairs:
         raise Misconfigured(complaints or [Complaint(file, 1, "", "", "empty_file")])
@@ -44,8 +44,8 @@ def parse_site(text: str, file: str = "site.yaml") -> tuple[Site, tuple[Complain
     source, data = SourceMap(file, lines(tree)), value(tree)
     site, invalid, broken = validate(data, source)
     if site is not None:
-        crossed = check_site(site, defined_names(data), load_profiles(), source)
-        invalid = [*invalid, *(item for item in crossed if not is_consequence(item, broken))]
+        cross_checked = check_site(site, defined_names(data), load_profiles(), source)
+        invalid = [*invalid, *(item for item in cross_checked if not is_consequence(item, broken))]
     complaints += template_errors + [
         item for item in invalid if not (template_errors and "${" in item.value)
     ]  # reported already
@@ -64,7 +64,7 @@ def load_center(path: str | FilePath) -> CenterFile:
 
 
 def parse_center(text: str, file: str = "center.yaml") -> CenterFile:
-    """The same for a text; file: what complaints call it."""
+    """The same for a text; file: its name in complaints."""
     tree, complaints = read_tree(text, file)
     if not tree.pairs:
         raise Misconfigured(complaints or [Complaint(file, 1, "", "", "empty_file")])

@@ -22,15 +22,15 @@ def validate(data: dict[str, Any], source: SourceMap) -> tuple[Site | None, list
     """The site, or what is left of it (None if nothing is); what is wrong; and the paths that were removed."""
     broken: set[Path] = set()
     complaints: list[Complaint] = []
-    rest = data
+    remaining = data
     for depth in (0, 3, 2, 1):  # keys below a section: its entries' keys, its entries, all of it
         if depth:
-            rest = _without(rest, {path[: depth if path[0] in _BY_NAME else 1] for path in broken})
+            remaining = _without(remaining, {path[: depth if path[0] in _BY_NAME else 1] for path in broken})
         try:
-            return Site.model_validate(rest), complaints, frozenset(broken)
+            return Site.model_validate(remaining), complaints, frozenset(broken)
         except ValidationError as error:
             complaints = complaints or complaints_of(error, Site, data, source)
-            broken |= {place(item["loc"], rest)[0] or item["loc"][:1] for item in error.errors(include_url=False)}
+            broken |= {place(item["loc"], remaining)[0] or item["loc"][:1] for item in error.errors(include_url=False)}
     return None, complaints, frozenset(broken)
 
 

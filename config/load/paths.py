@@ -34,15 +34,15 @@ def resolve_site_paths(site: Site, folder: PurePath) -> Site:
 def resolve_center_paths(center: CenterFile, folder: PurePath) -> CenterFile:
     """The same for a center; folder: of the center's file."""
     blocks = {"https": center.https, "enrolment": center.enrolment}
-    news: dict[str, object] = {key: _resolved(block, folder) for key, block in blocks.items() if block}
+    changes: dict[str, object] = {key: _resolved(block, folder) for key, block in blocks.items() if block}
     options = {
         key: str(folder / value) if key in _STORE_KEYS and isinstance(value, str) and value else value
         for key, value in center.store.options.items()
     }
-    news["store"] = StoreModel.model_validate({"kind": center.store.kind, **options})
+    changes["store"] = StoreModel.model_validate({"kind": center.store.kind, **options})
     if center.database and center.database.startswith(_SQLITE):
-        news["database"] = f"{_SQLITE}{folder / center.database.removeprefix(_SQLITE)}"
-    return _resolved(center, folder).model_copy(update=news)
+        changes["database"] = f"{_SQLITE}{folder / center.database.removeprefix(_SQLITE)}"
+    return _resolved(center, folder).model_copy(update=changes)
 
 
 def _resolved(model: M, folder: PurePath, keys: Iterable[str] = _KEYS) -> M:

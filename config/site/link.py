@@ -11,7 +11,7 @@ from config.yaml.durations import Duration
 
 class GatewayLink(BrokerLink):
     """The connection to the center: by the bundle that the center made for this gateway, or setting by setting; how often
-    to retry; and how much data the line may use.
+    to retry; and how much data may be used.
     """
 
     bundle: str = Field(
@@ -25,12 +25,15 @@ class GatewayLink(BrokerLink):
         examples=["mqtts://mqtt.example.vn:8883"],
     )
     retry_at_most: Duration = Field(
-        60.0, description="While the broker is away, it is tried at least this often; sooner after a short outage."
+        60.0,
+        description="While the broker is unreachable, it is tried at least this often; sooner after a short outage.",
     )
     data_mb: int | None = Field(
-        None, ge=1, description="Data that the line may use in a month [MB]; no limit without it.", examples=[500]
+        None, ge=1, description="Data volume allowed in a month [MB]; no limit without it.", examples=[500]
     )
-    data_from_day: int = Field(1, ge=1, le=28, description="Day on which the month of data begins.", examples=[15])
+    data_from_day: int = Field(
+        1, ge=1, le=28, description="Day of the month on which the data month begins.", examples=[15]
+    )
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:

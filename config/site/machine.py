@@ -46,12 +46,12 @@ class Gap(Strict):
 
 
 class FromCounts(Strict):
-    """A machine known only by its counts: it runs while pieces come."""
+    """The state from counts alone: the machine runs while pieces are counted."""
 
     from_counts: Gap = Field(description="When a gap between pieces is a stop.")
 
 
-# DefinedNames of branches are in brackets, so that no key of the file can be taken for one (config/yaml/translate.py).
+# Names of branches are in angle brackets, so that no key of the file can be mistaken for one (config/yaml/translate.py).
 
 
 def _line_kind(value: Any) -> str:
@@ -117,13 +117,13 @@ class PiecesSource(Strict):
 
     def counters(self) -> dict[str, CounterUse]:
         """The counters that are given, by key, `operator` among them."""
-        found = {"total": self.total, "good": self.good, "reject": self.reject, "rework": self.rework}
-        found |= {"left": self.left, "right": self.right}
-        return {key: counter for key, counter in found.items() if counter is not None}
+        counters = {"total": self.total, "good": self.good, "reject": self.reject, "rework": self.rework}
+        counters |= {"left": self.left, "right": self.right}
+        return {key: counter for key, counter in counters.items() if counter is not None}
 
 
 class ReasonSource(Strict):
-    """A tag whose value names the reason of the stop that it lasts through."""
+    """A tag whose value names the reason of a stop while the stop lasts."""
 
     tag: str = Field(description="The tag.", examples=["press-plc.alarm"])
     map: dict[str, str] = Field(description="Its value to a reason.", examples=["{12: die-jam}"])
@@ -154,7 +154,7 @@ class MachineModel(Strict):
     shortest_stop: DurationOrZero = Field(0.0, description="Shorter stops are flicker and vanish [s].")
 
     def lines(self) -> tuple[RuleLine | ProfileUse, ...]:
-        """Its rules and profiles in order; none where the state comes from counts alone."""
+        """Its rules and profiles in order; none if the state comes from counts alone."""
         if isinstance(self.state, ProfileUse):
             return (self.state,)
         return () if isinstance(self.state, FromCounts) else self.state

@@ -62,7 +62,7 @@ class LineModel(Strict):
 
 
 class RotationModel(Strict):
-    """A cycle of days that a shift keeps to, beside its weekdays."""
+    """A cycle of days that a shift follows, in addition to its weekdays."""
 
     days: int = Field(ge=2, le=366, description="Length of the cycle [days].", examples=["14"])
     start: date = Field(alias="from", description="A first day of the cycle.", examples=["2026-01-05"])
@@ -85,7 +85,9 @@ class ShiftModel(Strict):
     end_s: Clock = Field(alias="to", description="When it ends.", examples=['"14:00"'])
     breaks: tuple[Break, ...] = Field((), description="Breaks within it.", examples=['["10:00-10:15"]'])
     rotation: RotationModel | None = Field(
-        None, description="Crews that change by a cycle of days.", examples=["{days: 14, from: 2026-01-05, on: [1, 2]}"]
+        None,
+        description="Cycle of days by which crews alternate.",
+        examples=["{days: 14, from: 2026-01-05, on: [1, 2]}"],
     )
 
 
@@ -121,14 +123,14 @@ class Site(Strict):
     center: GatewayLink | None = Field(None, description="Where facts are sent; without it they stay here.")
     metrics: Listen | None = Field(
         None,
-        description="Where Prometheus may ask how the agent is; not at all without it.",
+        description="Address on which the agent serves metrics for Prometheus; none without it.",
         examples=["127.0.0.1:9464"],
     )
     devices: dict[Word, Device] = Field({}, description="What is read.")
     machines: dict[MachineId, MachineModel] = Field({}, description="What is measured.")
     values: Values = Field(
         {},
-        description="Process values that the center shall keep: `device.tag`, or `device.*`; none without it.",
+        description="Process values that the center is to keep: `device.tag`, or `device.*`; none without it.",
         examples=["{press-plc.oil_temp: {deadband: 0.5}}"],
     )
     products: dict[Annotated[str, Field(min_length=1)], ProductModel] = Field(

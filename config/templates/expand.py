@@ -12,8 +12,8 @@
 
 The text of a variable replaces `${name}` in keys and values before validation; the result is the same as if it had been
 written by hand. Errors refer to the template's own line, or to the row's where the row gave the value. See `variables`
-for what a variable may be and `fill` for how optional ones disappear. There is no arithmetic and no nesting: those who
-need them already generate their files.
+for what a variable may be and `fill` for how optional ones disappear. There is no arithmetic and no nesting: who needs
+them can generate the file.
 
 `{equipment: ..., with: ...}` uses a template that comes with the program: see `equipment`. Errors in it refer to the
 row, the only thing that the user can change.
@@ -48,7 +48,7 @@ class _Place:
 
 @dataclass(frozen=True)
 class _Made:
-    """What a row adds to a section; line: the row's."""
+    """What a row adds to a section. line: of the row."""
 
     section: str
     body: Map
@@ -146,29 +146,29 @@ def _template(name: Scalar, rows: Seq, path: Path, templates: Map, place: _Place
 
 
 def _equipment(name: Scalar, rows: Seq, path: Path, place: _Place) -> list[_Made]:
-    found = equipment(name.text)
-    if found is None:
+    profile = equipment(name.text)
+    if profile is None:
         known = equipment_ids()
         near = nearest(name.text, known)
         place.say(name, (*path, "equipment"), "unknown_equipment", name.text, near=near, known=", ".join(known))
         return []
     out: list[_Made] = []
     for number, node in enumerate(rows.items):
-        row, errors = row_of(node, found.variables, (*path, "with", number), place.file, found.override_keys())
+        row, errors = row_of(node, profile.variables, (*path, "with", number), place.file, profile.override_keys())
         place.complaints.extend(errors)
-        sections = _filled(found.body, replace(row, line=node.line), ("equipment", found.id), place)
-        out += [_Made(section, _overridden(section, body, node, found), node.line) for section, body in sections]
+        sections = _filled(profile.body, replace(row, line=node.line), ("equipment", profile.id), place)
+        out += [_Made(section, _overridden(section, body, node, profile), node.line) for section, body in sections]
     return out
 
 
-def _overridden(section: str, body: Map, row: Node, found: Equipment) -> Map:
+def _overridden(section: str, body: Map, row: Node, profile: Equipment) -> Map:
     """The machines or devices of a profile with the row's overrides."""
     given = row.pairs if isinstance(row, Map) else ()
     is_machine = section == "machines"
     extra = [
         (key, node)
         for key, node in given
-        if key.text in found.override_keys() and (key.text in MachineModel.model_fields) == is_machine
+        if key.text in profile.override_keys() and (key.text in MachineModel.model_fields) == is_machine
     ]
     if not extra:
         return body
@@ -180,12 +180,12 @@ def _override(below: Node, extra: list[tuple[Scalar, Node]]) -> Node:
         return below
     new = {key.text for key, _ in extra}
     kept = tuple((key, item) for key, item in below.pairs if key.text not in new)
-    laid = []
+    replaced = []
     for key, item in extra:
         old = below.get(key.text)
         is_more_tags = key.text == "tags" and isinstance(old, Map) and isinstance(item, Map)
-        laid.append((key, _override(old, list(item.pairs)) if is_more_tags else item))  # type: ignore[arg-type,union-attr]
-    return Map((*kept, *laid), below.line)
+        replaced.append((key, _override(old, list(item.pairs)) if is_more_tags else item))  # type: ignore[arg-type,union-attr]
+    return Map((*kept, *replaced), below.line)
 
 
 def _filled(template: Map, row: TemplateRow, path: Path, place: _Place) -> list[tuple[str, Map]]:

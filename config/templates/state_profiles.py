@@ -31,10 +31,10 @@ def _condition(text: str) -> str:
 
 
 class Parameter(Strict):
-    """A name that rules use and that a machine gives a tag."""
+    """A name used in rules, for which each machine names a tag."""
 
-    name: Name = Field(description="What the tag says.")
-    required: bool = Field(default=True, description="Whether the profile is useless without it.")
+    name: Name = Field(description="What the tag means.")
+    required: bool = Field(default=True, description="Whether the profile cannot be used without it.")
 
 
 class ProfileRule(Strict):

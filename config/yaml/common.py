@@ -115,9 +115,9 @@ class BrokerLink(Strict):
     )
 
     certificate_file: str = Field(
-        "", description="Our certificate (PEM), where the broker asks for one.", examples=["/etc/nhip/client.pem"]
+        "", description="Client certificate (PEM), if the broker requires one.", examples=["/etc/nhip/client.pem"]
     )
-    private_key_file: str = Field("", description="Its key (PEM).", examples=["/etc/nhip/client.key"])
+    private_key_file: str = Field("", description="Its private key (PEM).", examples=["/etc/nhip/client.key"])
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

@@ -112,8 +112,8 @@ def short(value: object, limit: int = 60) -> str:
 def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     """The known word most similar to `word` (typing mistakes), or ""."""
     by_fold = {item.casefold(): item for item in known}
-    found = get_close_matches(word.casefold(), by_fold, 1, cutoff)
-    return by_fold[found[0]] if found else ""
+    matches = get_close_matches(word.casefold(), by_fold, 1, cutoff)
+    return by_fold[matches[0]] if matches else ""
 
 
 def sort_complaints(complaints: Iterable[Complaint]) -> list[Complaint]:

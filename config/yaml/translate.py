@@ -1,4 +1,4 @@
-"""pydantic's errors as complaints: the same path, line and value that the person sees in the file."""
+"""pydantic's errors as complaints, with path, line and value as they stand in the file."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ def complaints_of(error: ValidationError, model: type[BaseModel], data: Any, sou
     """A complaint for each of pydantic's errors about `data`."""
     schema = _schema(model)
     items = error.errors(include_url=False)
-    return [_complaint(item, schema, data, source) for item in items if not _is_hollow(item, items)]
+    return [_complaint(item, schema, data, source) for item in items if not _is_redundant(item, items)]
 
 
 @cache
@@ -29,8 +29,8 @@ def _schema(model: type[BaseModel]) -> dict[str, Any]:
     return model.model_json_schema()
 
 
-def _is_hollow(item: Any, items: list[Any]) -> bool:
-    """Whether a list is called too short only because everything in it is wrong (and told by itself)."""
+def _is_redundant(item: Any, items: list[Any]) -> bool:
+    """Whether a list is reported as too short only because all its items are invalid, which is reported for each."""
     loc = item["loc"]
     return item["type"] == "too_short" and any(
         len(other["loc"]) > len(loc) and other["loc"][: len(loc)] == loc for other in items
@@ -40,7 +40,7 @@ def _is_hollow(item: Any, items: list[Any]) -> bool:
 def _complaint(item: Any, schema: Mapping[str, Any], data: Any, source: SourceMap) -> Complaint:
     kind, context = item["type"], item.get("ctx", {})
     path, value = place(item["loc"], data, absent=kind == "missing")
-    if item["loc"] and item["loc"][-1] == "[key]":  # pydantic's way to say that the key itself is wrong
+    if item["loc"] and item["loc"][-1] == "[key]":  # for pydantic, the key itself is invalid
         value = path[-1]
     if isinstance(context.get("error"), InvalidValue):
         return source.complain(context["error"].code, path, value, **context["error"].values)

@@ -84,9 +84,9 @@ def _table(
     window: tuple[str, int, int],
 ) -> tuple[Any, dict[str, Any]]:
     names = ("stream", *keys, "n", *sums)
-    found = cursor.execute(
+    result = cursor.execute(
         f"SELECT {', '.join(names)} FROM {table} WHERE site = ? AND minute_ns >= ? AND minute_ns < ?", list(window)
     ).fetchnumpy()
-    columns = {name: np.asarray(found[name], _TYPES.get(name, object)) for name in ("stream", *keys, "n")}
+    columns = {name: np.asarray(result[name], _TYPES.get(name, object)) for name in ("stream", *keys, "n")}
     stream = columns.pop("stream")
-    return stream, columns | {"sums": np.stack([np.asarray(found[name], np.int64) for name in sums], axis=1)}
+    return stream, columns | {"sums": np.stack([np.asarray(result[name], np.int64) for name in sums], axis=1)}

@@ -33,18 +33,18 @@ def _flag_overfull(cursor: DuckDBPyConnection, columns: Columns) -> None:
     """Updates the list of machine-minutes that hold more time than a minute has, over all streams."""
     low, high = int(columns["minute_ns"].min()), int(columns["minute_ns"].max())
     with registered(cursor, "touched", {name: columns[name] for name in ("site", "machine", "minute_ns")}):
-        found = cursor.execute(
+        overfull = cursor.execute(
             f"SELECT site, machine, minute_ns, sum({_ALL_STATES})::BIGINT AS ms FROM facts "
             f"SEMI JOIN touched USING (site, machine, minute_ns) WHERE minute_ns BETWEEN {low} AND {high} AND stream <> '{HOURS}' "
             "GROUP BY ALL HAVING ms > 60000"
         ).fetchnumpy()
         cursor.execute(f"DELETE FROM overfull USING touched WHERE {_SAME_MINUTE}")
-    insert_new(cursor, "overfull", found, ("site", "machine", "minute_ns"))
+    insert_new(cursor, "overfull", overfull, ("site", "machine", "minute_ns"))
 
 
 def read_overfull(cursor: DuckDBPyConnection) -> list[tuple[str, str, int, int]]:
     """That list: site, machine, minute_ns, ms."""
-    found: list[tuple[str, str, int, int]] = cursor.execute(
+    rows: list[tuple[str, str, int, int]] = cursor.execute(
         "SELECT site, machine, minute_ns, ms FROM overfull ORDER BY ALL"
     ).fetchall()
-    return found
+    return rows

@@ -28,7 +28,7 @@ def insert_new(
 ) -> None:
     """Inserts rows whose identity is neither in the table nor earlier among the rows.
 
-    pruned: an identity column whose range bounds the search, so that zone maps spare the rest of the table.
+    pruned: an identity column whose range bounds the search, so that zone maps exclude the rest of the table.
     """
     if not len(next(iter(columns.values()))):
         return

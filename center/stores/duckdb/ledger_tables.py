@@ -108,14 +108,14 @@ def _quarantine(cursor: DuckDBPyConnection, entries: Sequence[QuarantinedPayload
     """Inserts entries; the same payload on the same topic is kept once, however often it arrives."""
     room = max(KEEP_UNSETTLED - _value(cursor, "SELECT count(*) FROM quarantine WHERE NOT settled"), 0)
     unsettled = [entry for entry in entries if not entry.settled][:room]
-    kept = [entry for entry in entries if entry.settled] + unsettled
+    accepted = [entry for entry in entries if entry.settled] + unsettled
     columns = {
-        "at_ns": np.array([entry.at_ns for entry in kept], np.int64),
-        "topic": object_column([entry.topic for entry in kept]),
-        "reason": object_column([entry.reason for entry in kept]),
-        "payload": object_column([entry.payload for entry in kept]),
-        "digest": object_column([hashlib.sha256(entry.payload).digest() for entry in kept]),
-        "settled": np.array([entry.settled for entry in kept], np.bool_),
+        "at_ns": np.array([entry.at_ns for entry in accepted], np.int64),
+        "topic": object_column([entry.topic for entry in accepted]),
+        "reason": object_column([entry.reason for entry in accepted]),
+        "payload": object_column([entry.payload for entry in accepted]),
+        "digest": object_column([hashlib.sha256(entry.payload).digest() for entry in accepted]),
+        "settled": np.array([entry.settled for entry in accepted], np.bool_),
     }
     insert_new(cursor, "quarantine", columns, ("topic", "digest", "settled"))
 

@@ -9,7 +9,7 @@ updates of 200 rows: 0.8 MB).
 `facts_hour`, `facts_day` and the same of losses are sums of the minute rows (`rollups/tables.py`), without stream and n.
 """
 
-# ruff: noqa: S608  # made of constants
+# ruff: noqa: S608  # statements are built from constants
 
 from typing import Final
 
@@ -60,4 +60,4 @@ CREATE TABLE quarantine (
   reason VARCHAR NOT NULL, payload BLOB NOT NULL, digest BLOB NOT NULL, settled BOOLEAN NOT NULL);
 CREATE TABLE overfull (
   site VARCHAR NOT NULL, machine VARCHAR NOT NULL, minute_ns BIGINT NOT NULL, ms BIGINT NOT NULL);
-"""  # made of constants
+"""

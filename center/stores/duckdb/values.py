@@ -26,31 +26,31 @@ _IDENTITY: Final = ("site", "gateway", "tag", "t_ns")
 
 def write_values(cursor: DuckDBPyConnection, batches: Sequence[RowBatch]) -> None:
     """Inserts process values whose identity is not there yet, within the caller's transaction."""
-    found = [batch for batch in batches if len(batch.values)]
-    if not found:
+    with_values = [batch for batch in batches if len(batch.values)]
+    if not with_values:
         return
-    lengths = [len(batch.values) for batch in found]
-    columns = {name: repeat_origin(found, name, lengths) for name in ("site", "gateway")}
+    lengths = [len(batch.values) for batch in with_values]
+    columns = {name: repeat_origin(with_values, name, lengths) for name in ("site", "gateway")}
     for name in ("tag", "t_ns", "number", "text", "quality"):
-        columns[name] = np.concatenate([getattr(batch.values, name) for batch in found])
+        columns[name] = np.concatenate([getattr(batch.values, name) for batch in with_values])
     insert_new(cursor, "process_values", columns, _IDENTITY, pruned="t_ns")
 
 
 _READ: Final = """
-WITH mine AS (
+WITH selected AS (
   SELECT gateway, tag, t_ns, number, text, quality FROM process_values
   WHERE site = $site AND t_ns >= $back AND t_ns < $end AND list_contains($tags, tag)
     AND ($gateway = '' OR gateway = $gateway)),
-held AS (SELECT * FROM mine WHERE t_ns < $start
+before_window AS (SELECT * FROM selected WHERE t_ns < $start
   QUALIFY row_number() OVER (PARTITION BY gateway, tag ORDER BY t_ns DESC) = 1),
-inside AS (SELECT * FROM mine WHERE t_ns >= $start ORDER BY t_ns, gateway, tag LIMIT $limit)
-SELECT * FROM held UNION ALL SELECT * FROM inside ORDER BY gateway, tag, t_ns
+inside AS (SELECT * FROM selected WHERE t_ns >= $start ORDER BY t_ns, gateway, tag LIMIT $limit)
+SELECT * FROM before_window UNION ALL SELECT * FROM inside ORDER BY gateway, tag, t_ns
 """
 
 
 def read_values(cursor: DuckDBPyConnection, query: ValueQuery) -> dict[str, Values]:
     """By gateway the rows found."""
-    found = cursor.execute(
+    result = cursor.execute(
         _READ,
         {
             "site": query.site,
@@ -62,33 +62,33 @@ def read_values(cursor: DuckDBPyConnection, query: ValueQuery) -> dict[str, Valu
             "limit": query.limit,
         },
     ).fetchnumpy()
-    gateway = np.asarray(found["gateway"], object)
-    return {name: _values(found, gateway == name) for name in sorted(set(gateway.tolist()))}
+    gateway = np.asarray(result["gateway"], object)
+    return {name: _values(result, gateway == name) for name in sorted(set(gateway.tolist()))}
 
 
-def _values(found: dict[str, Any], rows: "np.ndarray[Any, Any]") -> Values:
-    text = np.ma.getdata(found["text"]).astype(object)
-    text[np.ma.getmaskarray(found["text"])] = None
-    number = np.ma.filled(np.ma.asarray(found["number"], np.float64), np.nan)
+def _values(result: dict[str, Any], rows: "np.ndarray[Any, Any]") -> Values:
+    text = np.ma.getdata(result["text"]).astype(object)
+    text[np.ma.getmaskarray(result["text"])] = None
+    number = np.ma.filled(np.ma.asarray(result["number"], np.float64), np.nan)
     return Values(
-        np.asarray(found["tag"], object)[rows],
-        np.asarray(found["t_ns"], np.int64)[rows],
+        np.asarray(result["tag"], object)[rows],
+        np.asarray(result["t_ns"], np.int64)[rows],
         number[rows],
         text[rows],
-        np.asarray(found["quality"], np.uint8)[rows],
+        np.asarray(result["quality"], np.uint8)[rows],
     )
 
 
 def value_batches(cursor: DuckDBPyConnection, site: str, start_ns: int, end_ns: int) -> Iterator[RowBatch]:
     """All rows of a window, one batch for each gateway."""
-    found = cursor.execute(
+    result = cursor.execute(
         "SELECT gateway, tag, t_ns, number, text, quality FROM process_values WHERE site = ? AND t_ns >= ? AND t_ns < ?"
         " ORDER BY gateway, tag, t_ns",
         [site, start_ns, end_ns],
     ).fetchnumpy()
-    gateway = np.asarray(found["gateway"], object)
+    gateway = np.asarray(result["gateway"], object)
     for name in sorted(set(gateway.tolist())):
-        yield RowBatch(Origin(site, name, ""), 0, NO_FACTS, NO_LOSSES, (), _values(found, gateway == name))
+        yield RowBatch(Origin(site, name, ""), 0, NO_FACTS, NO_LOSSES, (), _values(result, gateway == name))
 
 
 def forget_values(cursor: DuckDBPyConnection, before_ns: int) -> None:

@@ -82,10 +82,10 @@ def _sum(
     ).fetchnumpy()
 
 
-def _keys(query: Query, found: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+def _keys(query: Query, result: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     """Key columns of the answer; those that are not grouped by are '' or 0."""
-    rows = len(found["bucket"])
-    bucket = np.asarray(found["bucket"], np.int64)
+    rows = len(result["bucket"])
+    bucket = np.asarray(result["bucket"], np.int64)
     dated = query.bucket in BY_DATE
     if dated:
         zone = ZoneInfo(query.zone)
@@ -102,24 +102,24 @@ def _keys(query: Query, found: dict[str, Any], names: tuple[str, ...]) -> dict[s
     for name in set(names) - set(out):
         if name in _TEXT:
             column = np.full(rows, "", object)
-            column[:] = found.get(name, "")
+            column[:] = result.get(name, "")
         else:
-            column = np.asarray(found.get(name, np.zeros(rows)), np.uint8)
+            column = np.asarray(result.get(name, np.zeros(rows)), np.uint8)
         out[name] = column
     return out
 
 
-def _stacked(found: dict[str, Any], names: tuple[str, ...]) -> Any:
-    return np.stack([np.asarray(found[name], np.int64) for name in names], axis=1)
+def _stacked(result: dict[str, Any], names: tuple[str, ...]) -> Any:
+    return np.stack([np.asarray(result[name], np.int64) for name in names], axis=1)
 
 
 def read_facts(cursor: DuckDBPyConnection, query: Query, slices: Sequence[TableSlice] = ()) -> Facts:
     """Sums of facts. slices: which table answers which part of the window; none: minute rows answer all of it."""
-    found = _sum(cursor, "facts", query, FACT_COLUMNS, slices)
-    return Facts(**_keys(query, found, KEY_COLUMNS), sums=_stacked(found, FACT_COLUMNS))
+    result = _sum(cursor, "facts", query, FACT_COLUMNS, slices)
+    return Facts(**_keys(query, result, KEY_COLUMNS), sums=_stacked(result, FACT_COLUMNS))
 
 
 def read_losses(cursor: DuckDBPyConnection, query: Query, slices: Sequence[TableSlice] = ()) -> Losses:
     """The same for losses."""
-    found = _sum(cursor, "losses", query, LOSS_COLUMNS, slices)
-    return Losses(**_keys(query, found, LOSS_KEY_COLUMNS), sums=_stacked(found, LOSS_COLUMNS))
+    result = _sum(cursor, "losses", query, LOSS_COLUMNS, slices)
+    return Losses(**_keys(query, result, LOSS_KEY_COLUMNS), sums=_stacked(result, LOSS_COLUMNS))

@@ -36,15 +36,15 @@ class InfluxDatabase:
         self.server.write(self._rows_bucket, lines)
 
     def write_metadata(self, lines: Sequence[str]) -> None:
-        """Writes what the store keeps about its rows. Raises `StoreUnavailable`."""
+        """Writes metadata: marks, versions and sums of hours. Raises `StoreUnavailable`."""
         try:
             self.server.write(self._metadata_bucket, lines)
         except StoreRefused as error:
-            raise StoreUnavailable(f"{self.server.address.url}: marks are refused: {error}") from error
+            raise StoreUnavailable(f"{self.server.address.url}: metadata is refused: {error}") from error
 
     def sites(self) -> list[str]:
         """All sites that ever had rows."""
-        (found,) = self.ask([f"SHOW TAG VALUES ON {name(self.name)} WITH KEY = {name('site')}"])
+        (result,) = self.ask([f"SHOW TAG VALUES ON {name(self.name)} WITH KEY = {name('site')}"])
         measurements = ("facts", "losses", "stops", values.MEASUREMENT, "facts_hour", "losses_hour")
-        packed = {row[1] for item in found.get("series", ()) if item["name"] in measurements for row in item["values"]}
+        packed = {row[1] for item in result.get("series", ()) if item["name"] in measurements for row in item["values"]}
         return sorted(map(unpack, packed))

@@ -89,8 +89,10 @@ class InfluxServer:
         if failure or status >= 400 or len(results) != len(statements):
             raise StoreUnavailable(f"{self.address.url}: cannot be read: {status} {failure or text[:200]}")
         for result in results:
-            if result.get("partial") or any(found.get("partial") for found in result.get("series", ())):
-                raise StoreUnavailable(f"{self.address.url}: answers are cut off; set max-row-limit = 0 there")
+            if result.get("partial") or any(table.get("partial") for table in result.get("series", ())):
+                raise StoreUnavailable(
+                    f"{self.address.url}: answers are truncated; set max-row-limit = 0 on the server"
+                )
         return results
 
     def write(self, bucket: str, lines: Sequence[str]) -> None:
@@ -113,8 +115,8 @@ class InfluxServer:
         with ThreadPoolExecutor(SIDE_BY_SIDE, "nhip-influx") as pool:
             sent = [pool.submit(self._write, bucket, part) for part in parts]
             wait(sent, return_when=FIRST_EXCEPTION)
-            pool.shutdown(cancel_futures=True)  # after a failure the rest is not started
-        return [item for future in sent for item in future.result()]  # the failure comes before whatever was cancelled
+            pool.shutdown(cancel_futures=True)  # after a failure, pending parts are not started
+        return [item for future in sent for item in future.result()]  # the failed future comes before cancelled ones
 
     def _write(self, bucket: str, lines: Sequence[str]) -> list[tuple[str, str]]:
         """The refused lines with the server's reasons."""

@@ -57,10 +57,10 @@ def read_settings(settings: Mapping[str, str | int | float | bool]) -> InfluxSet
     return InfluxSettings(address, database, retention_s, _number(text, "replication", 1), cache)
 
 
-def _number(settings: Mapping[str, str], key: str, usual: int) -> int:
-    text = settings.get(key, str(usual))
+def _number(settings: Mapping[str, str], key: str, default: int) -> int:
+    text = settings.get(key, str(default))
     if not text.isdecimal() or not int(text):
-        detail = f"write a whole number from 1 on; usual is {usual}"
+        detail = f"write a whole number, at least 1; the default is {default}"
         raise misconfigured(f"store.{key}", text, "invalid", detail=detail)
     return int(text)
 
@@ -77,7 +77,7 @@ def _token(settings: Mapping[str, str]) -> str:
     if "token_file" in settings:
         token = secret("token_file")
         if not token.isascii() or not token.isprintable():
-            detail = "this is no token: ASCII only"
+            detail = "not a token: it must be printable ASCII"
             raise misconfigured("store.token_file", settings["token_file"], "invalid", detail=detail)
         return token
     if "username" in settings:

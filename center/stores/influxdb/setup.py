@@ -32,7 +32,7 @@ def prepare(server: InfluxServer, database: str, retention_s: int | None, replic
 
 
 def _rows(result: dict[str, Any]) -> list[list[Any]]:
-    return [row for found in result.get("series", ()) for row in found.get("values", ())]
+    return [row for table in result.get("series", ()) for row in table.get("values", ())]
 
 
 def _prepare_1(server: InfluxServer, database: str, retention_s: int | None, replication: int) -> int:
@@ -40,13 +40,13 @@ def _prepare_1(server: InfluxServer, database: str, retention_s: int | None, rep
     if [database] not in _rows(databases):
         server.ask([f"CREATE DATABASE {name(database)}"])
     (policies,) = server.ask([f"SHOW RETENTION POLICIES ON {name(database)}"])
-    there = {row[0]: _duration_s(row[1]) for row in _rows(policies)}
+    existing = {row[0]: _duration_s(row[1]) for row in _rows(policies)}
     for policy, wanted_s in ((ROWS, retention_s), (METADATA, 0)):
-        if policy not in there:
+        if policy not in existing:
             server.ask([_create(policy, database, wanted_s or 0, replication)])
-        elif wanted_s is not None and there[policy] != wanted_s:
-            raise _other_retention(server, f"{database}.{policy}", there[policy], wanted_s)
-    return there.get(ROWS, retention_s or 0)
+        elif wanted_s is not None and existing[policy] != wanted_s:
+            raise _other_retention(server, f"{database}.{policy}", existing[policy], wanted_s)
+    return existing.get(ROWS, retention_s or 0)
 
 
 def _create(policy: str, database: str, kept_s: int, replication: int) -> str:
@@ -63,19 +63,21 @@ def _duration_s(text: str) -> int:
     return sum(int(number) * {"h": 3600, "m": 60, "s": 1}[unit] for number, unit in _PART.findall(text))
 
 
-def _other_retention(server: InfluxServer, where: str, there_s: int, wanted_s: int) -> Exception:
+def _other_retention(server: InfluxServer, where: str, existing_s: int, wanted_s: int) -> Exception:
     detail = (
-        f"{where} is kept for {there_s} s, asked for are {wanted_s} s (0 = for ever); shortening deletes: change it "
+        f"{where} is kept for {existing_s} s, but {wanted_s} s are configured (0 = for ever); shortening deletes data: "
     )
-    return misconfigured("store.retention", server.address.url, "invalid", detail=f"{detail}by hand, or remove the key")
+    return misconfigured(
+        "store.retention", server.address.url, "invalid", detail=f"{detail}change it by hand, or remove the key"
+    )
 
 
 def _prepare_2(server: InfluxServer, database: str, retention_s: int | None) -> int:
     org = server.address.org
-    found = _call(server, "GET", "/api/v2/orgs", fields={"org": org}).get("orgs") or []
-    if not found:
+    organizations = _call(server, "GET", "/api/v2/orgs", fields={"org": org}).get("orgs") or []
+    if not organizations:
         raise StoreUnavailable(f"{server.address.url}: organization {org!r} is unknown, or this token may not see it")
-    org_id = found[0]["id"]
+    org_id = organizations[0]["id"]
     kept_s = {}
     for policy, bucket, wanted_s in ((ROWS, database, retention_s), (METADATA, f"{database}-books", 0)):
         bucket_id, kept_s[policy] = _bucket(server, org_id, bucket, wanted_s)
@@ -90,15 +92,15 @@ def _prepare_2(server: InfluxServer, database: str, retention_s: int | None) -> 
 
 def _bucket(server: InfluxServer, org_id: str, bucket: str, wanted_s: int | None) -> tuple[str, int]:
     """Its id, and how long it keeps points [s]."""
-    there = _call(server, "GET", "/api/v2/buckets", fields={"orgID": org_id, "name": bucket}).get("buckets") or []
-    if not there:
+    existing = _call(server, "GET", "/api/v2/buckets", fields={"orgID": org_id, "name": bucket}).get("buckets") or []
+    if not existing:
         rules = [{"type": "expire", "everySeconds": wanted_s}] if wanted_s else []
         body = {"orgID": org_id, "name": bucket, "retentionRules": rules}
         return str(_call(server, "POST", "/api/v2/buckets", json=body)["id"]), wanted_s or 0
-    there_s = sum(int(rule.get("everySeconds", 0)) for rule in there[0].get("retentionRules") or ())
-    if wanted_s is not None and there_s != wanted_s:
-        raise _other_retention(server, f"bucket {bucket}", there_s, wanted_s)
-    return str(there[0]["id"]), there_s
+    existing_s = sum(int(rule.get("everySeconds", 0)) for rule in existing[0].get("retentionRules") or ())
+    if wanted_s is not None and existing_s != wanted_s:
+        raise _other_retention(server, f"bucket {bucket}", existing_s, wanted_s)
+    return str(existing[0]["id"]), existing_s
 
 
 def _call(server: InfluxServer, method: str, path: str, **options: Any) -> dict[str, Any]:

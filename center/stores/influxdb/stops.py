@@ -1,4 +1,4 @@
-"""Stops of a window, also those that began before it."""
+"""Stops of a window, including those that began before it."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -14,8 +14,8 @@ _GROWTH: Final = 8
 def read_stops(database: InfluxDatabase, site: str, machines: Sequence[str], start_ns: int, end_ns: int) -> list[Stop]:
     """The latest revisions that overlap the window. Raises `StoreUnavailable`."""
     inside = queries.stops_inside(database.source("stops"), site, machines, start_ns, end_ns)
-    found = answers.stops(database.ask([inside]))
-    return answers.overlapping([*found, *_before(database, site, machines, start_ns)], start_ns, end_ns)
+    inside_stops = answers.stops(database.ask([inside]))
+    return answers.overlapping([*inside_stops, *_before(database, site, machines, start_ns)], start_ns, end_ns)
 
 
 def _before(database: InfluxDatabase, site: str, machines: Sequence[str], start_ns: int) -> list[Stop]:
@@ -35,11 +35,11 @@ def _before(database: InfluxDatabase, site: str, machines: Sequence[str], start_
         for machine, stops in by_machine.items():
             is_complete = len(stops) < count
             # of rows that were cut off, those of the oldest start may lack revisions
-            known = stops if is_complete else [stop for stop in stops if stop.start_ns > stops[-1].start_ns]
-            lasting = any(stop.end_ns != stop.start_ns for stop in answers.latest(known).values())
-            if not is_complete and not lasting:
+            complete = stops if is_complete else [stop for stop in stops if stop.start_ns > stops[-1].start_ns]
+            has_lasting = any(stop.end_ns != stop.start_ns for stop in answers.latest(complete).values())
+            if not is_complete and not has_lasting:
                 undecided.append(machine)
-            out += known
+            out += complete
         if not undecided:
             return out
         wanted, count = undecided, count * _GROWTH

@@ -67,8 +67,10 @@ class InfluxStore:
         cached = [answers.rebased(self.hours.cache.facts(part), query) for part in _cached(query, parts)]
         uncached = [part for part in parts if not part.cached]
         statements = queries.sums(self.database.sources("facts"), FACT_COLUMNS, query, by, uncached)
-        found = self.database.ask(statements) if uncached else []
-        return answers.merged([*cached, answers.facts(found, query, by, [part.not_before_ns for part in uncached])], by)
+        results = self.database.ask(statements) if uncached else []
+        return answers.merged(
+            [*cached, answers.facts(results, query, by, [part.not_before_ns for part in uncached])], by
+        )
 
     def losses(self, query: Query) -> Losses:
         """By the contract of `Store`."""
@@ -77,9 +79,9 @@ class InfluxStore:
         cached = [answers.rebased(self.hours.cache.losses(part), query) for part in _cached(query, parts)]
         uncached = [part for part in parts if not part.cached]
         statements = queries.sums(self.database.sources("losses"), LOSS_COLUMNS, query, by, uncached)
-        found = self.database.ask(statements) if uncached else []
+        results = self.database.ask(statements) if uncached else []
         return answers.merged(
-            [*cached, answers.losses(found, query, by, [part.not_before_ns for part in uncached])], by
+            [*cached, answers.losses(results, query, by, [part.not_before_ns for part in uncached])], by
         )
 
     def stops(self, site: str, machines: Sequence[str], start_ns: int, end_ns: int) -> list[Stop]:
@@ -130,15 +132,15 @@ def open_store(settings: Mapping[str, str | int | float | bool]) -> InfluxStore:
 
     Raises `Misconfigured`, also while the server cannot be reached: whoever starts the center tries again.
     """
-    read = read_settings(settings)
-    server = InfluxServer(read.address)
+    parsed = read_settings(settings)
+    server = InfluxServer(parsed.address)
     try:
-        kept_s = prepare(server, read.database, read.retention_s, read.replication)
-        kept_ns = check_retention(kept_s * S_NS, f"{kept_s} s at {read.address.url}")
+        kept_s = prepare(server, parsed.database, parsed.retention_s, parsed.replication)
+        kept_ns = check_retention(kept_s * S_NS, f"{kept_s} s at {parsed.address.url}")
     except StoreUnavailable as error:
         server.close()
-        raise misconfigured("store.url", read.address.url, "invalid", detail=error) from error
+        raise misconfigured("store.url", parsed.address.url, "invalid", detail=error) from error
     except BaseException:
         server.close()
         raise
-    return InfluxStore(InfluxDatabase(server, read.database), HoursCache(read.cache), kept_ns)
+    return InfluxStore(InfluxDatabase(server, parsed.database), HoursCache(parsed.cache), kept_ns)

@@ -27,15 +27,15 @@ def plan(cursor: DuckDBPyConnection, query: Query) -> list[TableSlice]:
         levels: tuple[str, ...] = ()
     else:
         levels = ("_hour",) if query.bucket == "hour" else ("_day", "_hour")
-    known = {"site": query.site, "low": query.start_ns - DAY_NS, "high": query.end_ns}
-    stale = {level: [start for (start,) in cursor.execute(_STALE[level], known).fetchall()] for level in levels}
+    parameters = {"site": query.site, "low": query.start_ns - DAY_NS, "high": query.end_ns}
+    stale = {level: [start for (start,) in cursor.execute(_STALE[level], parameters).fetchall()] for level in levels}
     return slices(query, levels, stale.get("_hour", ()), stale.get("_day", ()), minutes_from(cursor))
 
 
 def slices(
     query: Query, levels: Sequence[str], stale_hours: Sequence[int], stale_days: Sequence[int], minutes_from_ns: int
 ) -> list[TableSlice]:
-    """The same from what is stale and from when on there are minute rows."""
+    """The slices, from the stale bins and the time from which minute rows exist."""
     out = []
     days = {*stale_days, *(start // DAY_NS * DAY_NS for start in stale_hours)}
     by_day = cover(query.start_ns, query.end_ns, DAY_NS, days) if "_day" in levels else []
@@ -59,5 +59,5 @@ def _hours_fit(query: Query) -> bool:
     """Whether local clock hours are hours of UTC; buckets by business date do not need that."""
     if query.bucket != "hour":
         return True
-    found = offsets(ZoneInfo(query.zone), query.start_ns, query.end_ns)
-    return all(ahead % HOUR_NS == 0 for _, ahead in found) and all(start % HOUR_NS == 0 for start, _ in found[1:])
+    pieces = offsets(ZoneInfo(query.zone), query.start_ns, query.end_ns)
+    return all(ahead % HOUR_NS == 0 for _, ahead in pieces) and all(start % HOUR_NS == 0 for start, _ in pieces[1:])

@@ -1,8 +1,8 @@
 """Tables of hourly and daily sums beside the minute rows.
 
 Bins are hours and days of UTC; business date and shift stay key columns, so that sums by shift, date, week and month
-come from whole days of UTC exactly, whatever the zone. A bin is always
-recomputed from the finer rows, never changed by differences.
+come from whole days of UTC exactly, whatever the zone. A bin is always recomputed from the finer rows, never changed by
+differences.
 
 `stale_hours` lists, by site, the hours that got rows since they were added up; it is written in the transaction that
 writes the rows. `stale_days` lists the days of which an hour was recomputed. Adding up a bin and taking it off the list
@@ -84,7 +84,7 @@ def add_up_hours(cursor: DuckDBPyConnection, stale: set[Bin], now_ns: int, most:
 
 
 def add_up_days(cursor: DuckDBPyConnection, stale: set[Bin], now_ns: int, most: int) -> bool:
-    """Adds up days that have ended and whose hours are all added up; whether there were any."""
+    """Adds up days that have ended and whose hours are all added up; returns whether there were any."""
     busy = {(site, start // DAY_NS * DAY_NS) for site, start in stale}
     over_ns = now_ns - DAY_NS - SETTLES_NS
     days = cursor.execute("SELECT site, start_ns FROM stale_days WHERE start_ns < ?", [over_ns]).fetchall()

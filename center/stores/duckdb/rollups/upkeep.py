@@ -40,7 +40,7 @@ class RollupUpkeep:
         return new
 
     def committed(self, stale: Iterable[tables.Bin]) -> None:
-        """Hours that `mark_stale` returned are in the file."""
+        """Records that the hours returned by `mark_stale` are in the file."""
         self._stale |= set(stale)
 
     def step(self, cursor: DuckDBPyConnection, now_ns: int) -> bool:

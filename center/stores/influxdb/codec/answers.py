@@ -35,8 +35,8 @@ class Sums(NamedTuple):
 def series(answer: Answer) -> Iterator[tuple[int, Mapping[str, str], Sequence[Sequence[Any]]]]:
     """Index of the statement, tags and rows of each series found."""
     for number, result in enumerate(answer):
-        for found in result.get("series", ()):
-            yield number, found.get("tags", {}), found["values"]
+        for table in result.get("series", ()):
+            yield number, table.get("tags", {}), table["values"]
 
 
 def _value(name: str, text: str) -> Any:
@@ -47,24 +47,24 @@ def added(answer: Answer, query: Query, by: Sequence[str], not_before: Sequence[
     """The answer ordered, with rows of the same bucket and group summed. not_before: for each statement the earliest
     start of its first bucket.
     """
-    names: dict[tuple[Any, ...], int] = {}
+    number_by_label: dict[tuple[Any, ...], int] = {}
     times, where, sums = [], [], []
     for number, tags, values in series(answer):
         label = tuple(_value(name, tags.get(name, "")) for name in by)
         matrix = np.array([[0 if value is None else value for value in row] for row in values], np.int64)
-        found = matrix[:, 0]
+        starts = matrix[:, 0]
         if query.bucket == "all":
-            found = np.full(len(found), query.start_ns, np.int64)
+            starts = np.full(len(starts), query.start_ns, np.int64)
         elif query.bucket in BY_DATE:
-            found = first_date(query.bucket, found // DAY_NS + int(tags["day"]))
+            starts = first_date(query.bucket, starts // DAY_NS + int(tags["day"]))
         else:
-            found = np.maximum(found, not_before[number])
-        times.append(found)
-        where.append(np.full(len(found), names.setdefault(label, len(names)), np.int64))
+            starts = np.maximum(starts, not_before[number])
+        times.append(starts)
+        where.append(np.full(len(starts), number_by_label.setdefault(label, len(number_by_label)), np.int64))
         sums.append(matrix[:, 1:])
     if not times:
         return Sums(np.zeros(0, np.int64), [], np.zeros((0, width), np.int64))
-    return _in_order(np.concatenate(times), np.concatenate(where), np.concatenate(sums), list(names))
+    return _in_order(np.concatenate(times), np.concatenate(where), np.concatenate(sums), list(number_by_label))
 
 
 def _in_order(times: Int64, where: Int64, sums: Int64, names: list[tuple[Any, ...]]) -> Sums:
@@ -86,18 +86,18 @@ def _grouped(times: Int64, where: Int64, sums: Int64, names: list[tuple[Any, ...
     return order, starts, total
 
 
-def _keys(found: Sums, query: Query, by: Sequence[str], names: Iterable[str]) -> dict[str, Any]:
+def _keys(totals: Sums, query: Query, by: Sequence[str], names: Iterable[str]) -> dict[str, Any]:
     """Key columns of the answer; those that are not grouped by are '' or 0."""
-    rows = len(found.times)
-    start_ns, dates = found.times, np.zeros(rows, np.int32)
+    rows = len(totals.times)
+    start_ns, dates = totals.times, np.zeros(rows, np.int32)
     if query.bucket in BY_DATE:
         zone = ZoneInfo(query.zone)
-        numbers, where = np.unique(found.times, return_inverse=True)
+        numbers, where = np.unique(totals.times, return_inverse=True)
         starts = np.array([date_start_ns(zone, number) for number in numbers.tolist()], np.int64)
-        start_ns, dates = starts[where] if rows else found.times, found.times.astype(np.int32)
+        start_ns, dates = starts[where] if rows else totals.times, totals.times.astype(np.int32)
     out: dict[str, Any] = {"minute_ns": start_ns, "business_date": dates, "n": np.zeros(rows, np.int64)}
     for name in names:
-        values = [label[by.index(name)] for label in found.labels] if name in by else None
+        values = [label[by.index(name)] for label in totals.labels] if name in by else None
         if name in _TEXT:
             column = np.full(rows, "", object)
             column[:] = "" if values is None else values
@@ -109,19 +109,19 @@ def _keys(found: Sums, query: Query, by: Sequence[str], names: Iterable[str]) ->
 
 def facts(answer: Answer, query: Query, by: Sequence[str], not_before: Sequence[int]) -> Facts:
     """Sums of facts."""
-    found = added(answer, query, by, not_before, len(FACT_COLUMNS))
-    return Facts(**_keys(found, query, by, ("machine", "calendar", "shift", "product")), sums=found.sums)
+    totals = added(answer, query, by, not_before, len(FACT_COLUMNS))
+    return Facts(**_keys(totals, query, by, ("machine", "calendar", "shift", "product")), sums=totals.sums)
 
 
 def losses(answer: Answer, query: Query, by: Sequence[str], not_before: Sequence[int]) -> Losses:
     """Sums of losses."""
-    found = added(answer, query, by, not_before, len(LOSS_COLUMNS))
+    totals = added(answer, query, by, not_before, len(LOSS_COLUMNS))
     names = ("machine", "calendar", "shift", "product", "state", "reason")
-    return Losses(**_keys(found, query, by, names), sums=found.sums)
+    return Losses(**_keys(totals, query, by, names), sums=totals.sums)
 
 
 def rebased(table: Table, query: Query) -> Table:
-    """A part of an answer, its bucket `all` starting where the whole query does."""
+    """A part of an answer, with bucket `all` starting where the query does."""
     if query.bucket != "all":
         return table
     return replace(table, minute_ns=np.full(len(table), query.start_ns, np.int64))
@@ -132,12 +132,12 @@ def merged(tables: Sequence[Table], by: Sequence[str]) -> Table:
     filled = [table for table in tables if len(table)] or tables[:1]
     if len(filled) == 1:
         return filled[0]
-    whole = join(filled)
+    joined = join(filled)
     names: dict[tuple[Any, ...], int] = {}
-    columns = [getattr(whole, name).tolist() for name in by] or [[0] * len(whole)]
+    columns = [getattr(joined, name).tolist() for name in by] or [[0] * len(joined)]
     where = np.array([names.setdefault(label, len(names)) for label in zip(*columns, strict=True)], np.int64)
-    order, starts, total = _grouped(whole.minute_ns, where, whole.sums, list(names))
-    return replace(select(whole, order[starts]), sums=total)
+    order, starts, total = _grouped(joined.minute_ns, where, joined.sums, list(names))
+    return replace(select(joined, order[starts]), sums=total)
 
 
 def stops(answer: Answer) -> list[Stop]:
@@ -166,21 +166,21 @@ def _stop(machine: str, start_ns: int, row: Mapping[str, Any]) -> Stop:
     )
 
 
-def latest(found: Iterable[Stop]) -> dict[tuple[str, str], Stop]:
+def latest(revisions: Iterable[Stop]) -> dict[tuple[str, str], Stop]:
     """The highest revision of each stop; of equal revisions the one that starts last."""
     best: dict[tuple[str, str], Stop] = {}
-    for stop in found:
-        known = best.get((stop.machine, stop.id))
-        if known is None or (stop.revision, stop.start_ns) > (known.revision, known.start_ns):
+    for stop in revisions:
+        previous = best.get((stop.machine, stop.id))
+        if previous is None or (stop.revision, stop.start_ns) > (previous.revision, previous.start_ns):
             best[stop.machine, stop.id] = stop
     return best
 
 
-def overlapping(found: Iterable[Stop], start_ns: int, end_ns: int) -> list[Stop]:
+def overlapping(revisions: Iterable[Stop], start_ns: int, end_ns: int) -> list[Stop]:
     """Of the latest revisions those that overlap the window and were not deleted, by machine and start."""
     inside = [
         stop
-        for stop in latest(found).values()
+        for stop in latest(revisions).values()
         if stop.start_ns < end_ns and (stop.end_ns is None or (stop.end_ns > start_ns and stop.end_ns > stop.start_ns))
     ]
     return sorted(inside, key=lambda stop: (stop.machine, stop.start_ns, stop.id))

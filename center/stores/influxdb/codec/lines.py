@@ -58,10 +58,10 @@ def hour_lines(batches: Iterable[RowBatch], rewritten: Collection[int]) -> list[
 def _hour_lines(
     measurement: str, batch: RowBatch, table: Table, columns: Sequence[str], rewritten: Collection[int]
 ) -> list[str]:
-    known: NDArray[np.bool_] = np.isin(table.minute_ns, list(rewritten))
+    is_rewritten: NDArray[np.bool_] = np.isin(table.minute_ns, list(rewritten))
     return [
-        *_table_lines(measurement, batch, select(table, ~known), columns),
-        *_table_lines(measurement, batch, select(table, known), columns, zeros=True),
+        *_table_lines(measurement, batch, select(table, ~is_rewritten), columns),
+        *_table_lines(measurement, batch, select(table, is_rewritten), columns, zeros=True),
     ]
 
 
@@ -73,10 +73,10 @@ def _table_lines(
     if int(table.n.max()) >= MAX_ROWS_PER_MINUTE:
         raise TooMany(f"{measurement} of stream {batch.origin.stream}: row {int(table.n.max())} of one machine-minute")
     keys: list[tuple[Any, ...]] = list(zip(*_key_columns(table), strict=True))
-    known = {key: _prefix(measurement, batch, key) for key in set(keys)}
+    prefixes = {key: _prefix(measurement, batch, key) for key in set(keys)}
     times = (table.minute_ns + table.n * MS_NS).tolist()
     fields = _all_fields(table.sums, columns) if zeros else _fields(table.sums, columns)
-    return [f"{known[key]} {field} {time}" for key, field, time in zip(keys, fields, times, strict=True)]
+    return [f"{prefixes[key]} {field} {time}" for key, field, time in zip(keys, fields, times, strict=True)]
 
 
 def _key_columns(table: Facts | Losses) -> list[list[Any]]:
@@ -116,8 +116,8 @@ def _fields(sums: Int64, columns: Sequence[str]) -> list[str]:
     values = sums[rows, places].tolist()
     written = [f"{columns[place]}={value}i" for place, value in zip(places.tolist(), values, strict=True)]
     bounds = np.searchsorted(rows, np.arange(len(sums) + 1)).tolist()
-    nothing = f"{columns[0]}=0i"
-    return [",".join(written[bounds[row] : bounds[row + 1]]) or nothing for row in range(len(sums))]
+    zero_field = f"{columns[0]}=0i"
+    return [",".join(written[bounds[row] : bounds[row + 1]]) or zero_field for row in range(len(sums))]
 
 
 def _stop_line(site: str, stop: Stop) -> str:

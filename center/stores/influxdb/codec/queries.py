@@ -19,11 +19,11 @@ FACT_GROUPS: Final = frozenset({"machine", "shift", "product", "calendar"})
 LOSS_GROUPS: Final = FACT_GROUPS | {"state", "reason"}
 
 
-def groups(query: Query, known: Iterable[str]) -> list[str]:
+def groups(query: Query, available: Iterable[str]) -> list[str]:
     """The tags to group by. Raises `ValueError` for one that does not exist."""
     by = list(dict.fromkeys(("shift", *query.by) if query.bucket == "shift" else query.by))
-    if unknown := set(by) - set(known):
-        raise ValueError(f"by: {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}")
+    if unknown := set(by) - set(available):
+        raise ValueError(f"by: {', '.join(sorted(unknown))}; there are {', '.join(sorted(available))}")
     return by
 
 
@@ -57,24 +57,24 @@ def plan(query: Query, unclean: Collection[int] | None = None, deleted_before_ns
 
 
 def _cut(query: Query, unclean: Collection[int] | None) -> list[WindowPart]:
-    whole = [WindowPart(query.start_ns, query.end_ns)]
+    parts = [WindowPart(query.start_ns, query.end_ns)]
     if query.bucket == "hour":
         pieces = offsets(ZoneInfo(query.zone), query.start_ns, query.end_ns)
         starts = [query.start_ns, *(from_ns for from_ns, _ in pieces[1:])]
         ends = [*starts[1:], query.end_ns]
-        whole = [
+        parts = [
             WindowPart(low, high, -ahead % HOUR_NS, low if number else -(2**63))
             for number, (low, high, (_, ahead)) in enumerate(zip(starts, ends, pieces, strict=True))
         ]
     if unclean is None or query.bucket == "minute":
-        return whole
+        return parts
     out = []
-    for part in whole:
+    for part in parts:
         if part.shift_ns:
             out.append(part)
             continue
-        found = cover(part.start_ns, part.end_ns, HOUR_NS, unclean)
-        out += [part._replace(start_ns=low, end_ns=high, cached=cached) for low, high, cached in found]
+        spans = cover(part.start_ns, part.end_ns, HOUR_NS, unclean)
+        out += [part._replace(start_ns=low, end_ns=high, cached=cached) for low, high, cached in spans]
     return out
 
 

@@ -35,5 +35,5 @@ def blame(status: int, text: str) -> Blame:
 
 def all_refused(text: str, lines: int) -> bool:
     """Whether the server reports that it dropped all of these lines."""
-    found = _DROPPED.search(text)
-    return lines == 1 or (found is not None and int(found[1]) >= lines)
+    match = _DROPPED.search(text)
+    return lines == 1 or (match is not None and int(match[1]) >= lines)

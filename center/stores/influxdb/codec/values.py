@@ -27,13 +27,13 @@ def value_lines(batches: Iterable[RowBatch]) -> list[str]:
     lines: list[str] = []
     for batch in batches:
         rows, origin = batch.values, batch.origin
-        known = {
+        prefixes = {
             tag: tags(MEASUREMENT, {"gateway": origin.gateway, "site": origin.site, "tag": tag})
             for tag in set(rows.tag.tolist())
         }
         columns = (rows.tag.tolist(), rows.t_ns.tolist(), rows.number.tolist(), rows.text.tolist())
         for tag, t_ns, number, text, quality in zip(*columns, rows.quality.tolist(), strict=True):
-            lines.append(f"{known[tag]} {_field(number, text, quality)} {t_ns}")
+            lines.append(f"{prefixes[tag]} {_field(number, text, quality)} {t_ns}")
     return lines
 
 
@@ -85,12 +85,14 @@ def forget(before_ns: int) -> str:
 
 def values(answer: Answer) -> dict[str, Values]:
     """By gateway the rows of `before` and `inside`, by tag and time."""
-    found: dict[str, list[tuple[Any, ...]]] = {}
+    rows_by_gateway: dict[str, list[tuple[Any, ...]]] = {}
     for _, labels, rows in series(answer):
         for t_ns, number, text, quality, *more in rows:
             gateway, tag = more or (labels["gateway"], labels["tag"])
-            found.setdefault(unpack(gateway), []).append((unpack(tag), t_ns, number, text, quality or 0))
-    return {gateway: _columns(sorted(rows, key=lambda row: row[:2])) for gateway, rows in sorted(found.items())}
+            rows_by_gateway.setdefault(unpack(gateway), []).append((unpack(tag), t_ns, number, text, quality or 0))
+    return {
+        gateway: _columns(sorted(rows, key=lambda row: row[:2])) for gateway, rows in sorted(rows_by_gateway.items())
+    }
 
 
 def _columns(rows: Sequence[tuple[Any, ...]]) -> Values:

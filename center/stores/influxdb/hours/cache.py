@@ -74,7 +74,7 @@ class HoursCache:
             yield cursor
         except duckdb.Error as error:
             raise StoreUnavailable(
-                f"{self._path}: {error}; stop the center and delete this file, it is made again"
+                f"{self._path}: {error}; stop the center and delete this file: it is created again"
             ) from error
         finally:
             cursor.close()

@@ -68,14 +68,16 @@ def hours_of(answer: Answer) -> list[Hour]:
     )
 
 
-def differing(there: Sequence[Hour], cached: Mapping[int, int], query: Query) -> list[Hour]:
+def differing(on_server: Sequence[Hour], cached: Mapping[int, int], query: Query) -> list[Hour]:
     """The hours of the window whose cached sums are not of the server's version. An hour that the server does not know,
     since it was restored or emptied, has version 0.
     """
-    out = [hour for hour in there if cached.get(hour.start_ns) != hour.touched]
-    known = {hour.start_ns for hour in there}
+    out = [hour for hour in on_server if cached.get(hour.start_ns) != hour.touched]
+    server_hours = {hour.start_ns for hour in on_server}
     low = query.start_ns // HOUR_NS * HOUR_NS
-    missing = [Hour(t, 0) for t, number in cached.items() if number and low <= t < query.end_ns and t not in known]
+    missing = [
+        Hour(t, 0) for t, number in cached.items() if number and low <= t < query.end_ns and t not in server_hours
+    ]
     return sorted([*out, *missing])
 
 

@@ -60,8 +60,8 @@ class HourSums:
         return [hour for hour in unclean if hour.start_ns >= ended_ns]
 
     def _unclean(self, query: Query) -> list[index.Hour]:
-        there = self._read_hours(query.site, query.start_ns, query.end_ns)
-        return index.differing(there, self.cache.numbers(query.site), query)
+        on_server = self._read_hours(query.site, query.start_ns, query.end_ns)
+        return index.differing(on_server, self.cache.numbers(query.site), query)
 
     def _read_hours(self, site: str, low: int, high: int) -> list[index.Hour]:
         source = self._database.source("hours", METADATA)
@@ -70,7 +70,7 @@ class HourSums:
     def _sums_of(self, site: str, run: Sequence[index.Hour]) -> list[RowBatch]:
         """The sums of neighbouring hours, added up by the server; a run is cut where deleted rows end."""
         low, high, rows_from_ns = run[0].start_ns, run[-1].start_ns + HOUR_NS, self.deleted_before_ns()
-        found: list[RowBatch] = []
+        batches: list[RowBatch] = []
         for start_ns, end_ns, deleted in ((low, min(high, rows_from_ns), True), (max(low, rows_from_ns), high, False)):
             if start_ns < end_ns:
                 facts, losses = (
@@ -79,8 +79,8 @@ class HourSums:
                     )
                     for table, columns, tags in _TABLES
                 )
-                found += row_batches(site, facts, losses, [])
-        return found
+                batches += row_batches(site, facts, losses, [])
+        return batches
 
     def warm(self, now_ns: int) -> bool:
         """Caches some hours ahead of queries: the latest of each site in turn, then earlier ones; False if none are
@@ -99,10 +99,10 @@ class HourSums:
 
     def _add_latest(self, query: Query, ended_ns: int) -> bool:
         with self._adding:
-            found = index.runs([hour for hour in self._unclean(query) if hour.start_ns < ended_ns])
-            if found:
-                self.cache.put(query.site, found[-1], self._sums_of(query.site, found[-1]))
-        return bool(found)
+            unclean_runs = index.runs([hour for hour in self._unclean(query) if hour.start_ns < ended_ns])
+            if unclean_runs:
+                self.cache.put(query.site, unclean_runs[-1], self._sums_of(query.site, unclean_runs[-1]))
+        return bool(unclean_runs)
 
     def roll_up(self, now_ns: int) -> bool:
         """Writes the sums of some hours to the server, where rows are not kept for ever; True if there may be more."""
