@@ -1,21 +1,21 @@
-"""Faults as people read them: what was seen, what usually causes it, and what to look at in the cabinet. Pure."""
+"""Faults as text: what was observed, its usual causes, and what to inspect in the cabinet. Pure."""
 
 from adapters.faults import Fault
 from words import say
 
 
 def sentence(fault: Fault, lang: str) -> str:
-    """What was seen."""
+    """What was observed."""
     return say(f"fault.{fault.code}", lang, **fault.values)
 
 
 def causes(fault: Fault, lang: str) -> str:
-    """What usually causes it, the likeliest first."""
+    """Its usual causes, the most likely first."""
     return say(f"fault.{fault.code}.causes", lang, **fault.values)
 
 
 def where_to_look(fault: Fault, lang: str) -> str:
-    """What to look at."""
+    """What to inspect."""
     return say(f"fault.{fault.code}.look", lang, **fault.values)
 
 

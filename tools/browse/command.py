@@ -23,8 +23,9 @@ from words import say
 
 @dataclass(frozen=True)
 class BrowseRequest:
-    """What was typed. settings: of the connection, as in the site file; certificates: folder of our certificate, made
-    if the settings need one; find: what to look for; profile: the equipment whose nodes are wanted, or "".
+    """The command's arguments. settings: of the connection, as in the site file; certificates: folder of the client
+    certificate, which is created if the settings need one; find: text to search for; profile: the equipment whose nodes
+    are wanted, or "".
     """
 
     url: str
@@ -43,7 +44,7 @@ def browse(request: BrowseRequest, *, as_json: bool, lang: str) -> int:
         return 2
     kind, browser = _browser_for(request.url)
     try:
-        found = asyncio.run(_browsed(browser, request, quiet=as_json))
+        browsed = asyncio.run(_browsed(browser, request, quiet=as_json))
     except ValidationError as error:
         notice("\n".join(item["msg"] for item in error.errors(include_url=False)))
         return 2
@@ -51,17 +52,17 @@ def browse(request: BrowseRequest, *, as_json: bool, lang: str) -> int:
         notice(full_text(connection_fault(error, kind.explain), lang))
         return 1
     if request.profile:
-        return show_as(request.profile, request.url, request.settings, found.nodes, as_json=as_json, lang=lang)
-    nodes = [node for node in found.nodes if matches(node, request.find)] if request.find else list(found.nodes)
+        return show_as(request.profile, request.url, request.settings, browsed.nodes, as_json=as_json, lang=lang)
+    nodes = [node for node in browsed.nodes if matches(node, request.find)] if request.find else list(browsed.nodes)
     if as_json:
-        show_json({"url": request.url, "cut": found.cut, "nodes": [node_json(node) for node in nodes]})
+        show_json({"url": request.url, "cut": browsed.cut, "nodes": [node_json(node) for node in nodes]})
     else:
-        _show(nodes, found, request, lang)
+        _show(nodes, browsed, request, lang)
     return 0 if nodes else 1
 
 
 def _browser_for(url: str) -> tuple[DeviceKind[Any], Browser]:
-    """The kind whose servers have such an address; where none has, the first, whose model then says what is wrong."""
+    """The kind whose servers have such an address; else the first kind, whose model then reports what is wrong."""
     browsers = [(kind, kind.browser) for kind in all_kinds() if kind.browser is not None]
     return next((pair for pair in browsers if pair[0].typed(url) is not None), browsers[0])
 
@@ -75,12 +76,12 @@ async def _browsed(browser: Browser, request: BrowseRequest, *, quiet: bool) -> 
         )  # fmt: skip
 
 
-def _show(nodes: Sequence[BrowsedNode], found: Browsed, request: BrowseRequest, lang: str) -> None:
+def _show(nodes: Sequence[BrowsedNode], browsed: Browsed, request: BrowseRequest, lang: str) -> None:
     if not nodes:
-        click.echo(say("browse.nothing", lang, find=request.find or "*", n=len(found.nodes)))
+        click.echo(say("browse.nothing", lang, find=request.find or "*", n=len(browsed.nodes)))
     for node in nodes:
         click.echo(_line(node, flat=bool(request.find)))
-    if found.cut:
+    if browsed.cut:
         click.echo(say("browse.cut", lang, n=request.walk.most))
     lines = tag_lines(nodes)
     if lines:

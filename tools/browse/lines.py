@@ -1,4 +1,4 @@
-"""An address space as text, and as ready tags for the site file. Pure."""
+"""An address space as text, and as tags for the site file. Pure."""
 
 import re
 import unicodedata
@@ -79,8 +79,8 @@ def _unique(path: Sequence[str], taken: set[str]) -> str:
 
 def _snake(text: str) -> str:
     """`ProdProcessedCount` as `prod_processed_count`."""
-    humps = "".join(
+    separated = "".join(
         f"_{letter}" if letter.isupper() and before.islower() else letter
         for before, letter in zip(" " + text, text, strict=False)
     )
-    return _SEPARATORS.sub("_", humps).strip("_").lower()
+    return _SEPARATORS.sub("_", separated).strip("_").lower()

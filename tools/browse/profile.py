@@ -1,9 +1,9 @@
 """An equipment profile's nodes in the address space of a server, found by the standard's browse names. Pure.
 
-Companion specifications fix browse names, not node ids. A variable of a profile therefore says how the browse path of
-its node ends, the surest way first. Each node that fits the profile's first such variable is a machine; the others
-are looked for nearest to it, and never among what is nearer to another machine. Gateways often write several levels
-into one name (`Machine.ProductionStatus`): a dot or a slash within a name is a level like any other.
+Companion specifications fix browse names, not node ids. A variable of a profile therefore lists suffixes of the browse
+path of its node, the most specific first. Each node that matches the profile's first such variable is a machine; of the
+other variables, the nodes nearest to it are taken, except those nearer to another machine. Gateways often write several
+levels into one name (`Machine.ProductionStatus`): a dot or a slash within a name separates levels too.
 """
 
 import re
@@ -25,9 +25,9 @@ class Match:
     nodes: dict[str, BrowsedNode]
 
 
-def matches_of(found: Equipment, items: Sequence[BrowsedNode]) -> list[Match]:
+def matches_of(profile: Equipment, items: Sequence[BrowsedNode]) -> list[Match]:
     """The machines that look like this profile; none where its required nodes are missing."""
-    wanted = [item for item in found.variables.values() if item.browse]
+    wanted = [item for item in profile.variables.values() if item.browse]
     if not wanted:
         return []
     first, *rest = sorted(wanted, key=lambda item: not item.required)
@@ -45,22 +45,22 @@ def matches_of(found: Equipment, items: Sequence[BrowsedNode]) -> list[Match]:
     return out
 
 
-def row_of(found: Equipment, number: int, url: str, match: Match, given: dict[str, str]) -> dict[str, str]:
+def row_of(profile: Equipment, number: int, url: str, match: Match, given: dict[str, str]) -> dict[str, str]:
     """A row of `use` for a machine. given: what else the connection needs."""
-    names = [item.name for item in found.variables.values() if item.required]
-    prefix = found.variables["machine"].example.rpartition("-")[0]
-    known = {"machine": f"{prefix}-{number}", "url": url}
+    names = [item.name for item in profile.variables.values() if item.required]
+    prefix = profile.variables["machine"].example.rpartition("-")[0]
+    defaults = {"machine": f"{prefix}-{number}", "url": url}
     nodes = {name: item.node for name, item in match.nodes.items()}
-    return {name: known[name] for name in names if name in known} | given | nodes
+    return {name: defaults[name] for name in names if name in defaults} | given | nodes
 
 
 def _ending(variable: Variable, items: Sequence[BrowsedNode]) -> list[BrowsedNode]:
-    """The readable items that end as the first way says that any of them does."""
-    for way in variable.browse:
-        end = tuple(way.split("/"))
-        fitting = [item for item in items if item.readable and _levels(item)[-len(end) :] == end]
-        if fitting:
-            return fitting
+    """The readable items whose browse path ends with the variable's first suffix that any of them has."""
+    for suffix in variable.browse:
+        levels = tuple(suffix.split("/"))
+        matching = [item for item in items if item.readable and _levels(item)[-len(levels) :] == levels]
+        if matching:
+            return matching
     return []
 
 

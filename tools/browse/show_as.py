@@ -21,19 +21,19 @@ def browsable() -> tuple[str, ...]:
 
 def is_browsable(name: str) -> bool:
     """Whether there is such a profile with browse names."""
-    found = equipment(name)
-    return found is not None and any(item.browse for item in found.variables.values())
+    profile = equipment(name)
+    return profile is not None and any(item.browse for item in profile.variables.values())
 
 
 def show_as(
     name: str, url: str, settings: Mapping[str, str], items: Sequence[BrowsedNode], *, as_json: bool, lang: str
 ) -> int:
     """Prints what fits the profile and its lines. Exit status: 0 found, 1 nothing fits."""
-    found = equipment(name)
-    assert found is not None  # asked before connecting
+    profile = equipment(name)
+    assert profile is not None  # checked before connecting
     given = {key: value for key, value in settings.items() if value and (key, value) != ("security", "None")}
-    matches = matches_of(found, items)
-    rows = [row_of(found, number, url, match, given) for number, match in enumerate(matches, 1)]
+    matches = matches_of(profile, items)
+    rows = [row_of(profile, number, url, match, given) for number, match in enumerate(matches, 1)]
     if as_json:
         machines = [
             {"path": list(match.path), "row": row, "nodes": {key: node_json(item) for key, item in match.nodes.items()}}
@@ -41,10 +41,10 @@ def show_as(
         ]
         show_json({"url": url, "equipment": name, "machines": machines})
         return 0 if matches else 1
-    wanted = {item.name: item for item in found.variables.values() if item.browse}
+    wanted = {item.name: item for item in profile.variables.values() if item.browse}
     if not matches:
         ends = ", ".join(way for item in wanted.values() if item.required for way in item.browse)
-        click.echo(say("browse.as.nothing", lang, name=found.names[lang], ends=ends, n=len(items)))
+        click.echo(say("browse.as.nothing", lang, name=profile.names[lang], ends=ends, n=len(items)))
         return 1
     for match in matches:
         click.echo(" / ".join(match.path[:-1]) or url)
@@ -53,5 +53,5 @@ def show_as(
             seen = f"= {shown_value(item.value)}  [{item.node}]" if item else say("browse.as.absent", lang)
             click.echo(f"  {key}  {seen}")
     click.echo("\n" + say("browse.as.lines", lang, n=len(matches)))
-    click.echo("use:\n" + use_item(found, rows))
+    click.echo("use:\n" + use_item(profile, rows))
     return 0

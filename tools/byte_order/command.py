@@ -23,7 +23,7 @@ from words import say
 
 READ_EVERY_S: Final = 0.5
 ENOUGH: Final = 2
-"""Consecutive new values on the display that rule nothing out."""
+"""Consecutive new displayed values that rule nothing out, after which the search ends."""
 
 
 def find(
@@ -31,7 +31,7 @@ def find(
 ) -> int:
     """Searches, prints, and returns the exit status: 0 found, 1 nothing fits or the device does not answer.
 
-    shows: None asks for it, while the registers are read on and on.
+    shows: the displayed value; None asks for it while the registers are read repeatedly.
     """
     return asyncio.run(_find(question, shows, rate_limit, watch=watch, as_json=as_json, lang=lang))
 
@@ -109,7 +109,7 @@ async def _watch(reader: RateLimitedReader, question: RegisterQuestion, search: 
 async def _ask_while_reading(
     reader: RateLimitedReader, question: RegisterQuestion, search: DecodingSearch, text: str
 ) -> str:
-    """Asks for a changing display's value while registers are read, until it is typed and once more."""
+    """Asks for the displayed value while reading the registers: until it is typed, and once afterwards."""
     answering = asyncio.create_task(asyncio.to_thread(_ask, text))
     while not (await asyncio.wait({answering}, timeout=READ_EVERY_S))[0]:
         search.blocks.append(await read_block(reader, question))

@@ -38,16 +38,16 @@ def show(question: RegisterQuestion, search: DecodingSearch, lang: str) -> None:
     click.echo(f"  {tag_line(TAG, question.table, best)}")
 
 
-def _row(rank: int, item: Candidate, address: int, lang: str) -> list[str]:
-    decoding, offset = item.decoding, item.decoding.address - address
-    value = _value(item.value, lang)
+def _row(rank: int, candidate: Candidate, address: int, lang: str) -> list[str]:
+    decoding, offset = candidate.decoding, candidate.decoding.address - address
+    value = _value(candidate.value, lang)
     return [
         str(rank),
         f"{decoding.address}" + (f" ({offset:+d})" if offset else ""),
         decoding.value_type + ("" if decoding.bit is None else f" .{decoding.bit}"),
         "" if decoding.value_type == "bool" else decoding.order,
         "" if decoding.scale == 1 else f"× {decoding.scale:g}",
-        value + (" ~" if item.fit is Fit.CUT else ""),
+        value + (" ~" if candidate.fit is Fit.CUT else ""),
     ]
 
 
@@ -75,7 +75,7 @@ def _hex(block: RegisterBlock) -> str:
 
 def as_json(question: RegisterQuestion, search: DecodingSearch) -> dict[str, object]:
     """The same as plain data."""
-    found, block = search.candidates, search.blocks[-1]
+    candidates, block = search.candidates, search.blocks[-1]
     return {
         "peer": title(question.peer),
         "unit": question.unit,
@@ -83,7 +83,7 @@ def as_json(question: RegisterQuestion, search: DecodingSearch) -> dict[str, obj
         "first": block.start,
         "registers": _hex(block).split(),
         "shown": search.shown,
-        "alike": ways(equals(found)),
+        "alike": ways(equals(candidates)),
         "candidates": [
             {
                 "address": item.decoding.address,
@@ -95,6 +95,6 @@ def as_json(question: RegisterQuestion, search: DecodingSearch) -> dict[str, obj
                 "fit": item.fit.name.lower(),
                 "tag": tag_line(TAG, question.table, item.decoding),
             }
-            for item in found
+            for item in candidates
         ],
     }

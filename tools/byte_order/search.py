@@ -11,7 +11,7 @@ from adapters.modbus.service.peers import Peer
 RECENT_READINGS: Final = 40
 """Readings that a value on the display is compared with: a person needs some seconds to read and to type."""
 RECENT_LAMP_READINGS: Final = 2
-"""The same for a lamp, which is seen at once and may have been different a moment ago."""
+"""The same for a lamp, which is seen immediately and may have had another state a moment ago."""
 
 
 @dataclass(frozen=True)

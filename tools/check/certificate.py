@@ -47,7 +47,9 @@ footer { margin-top: 8mm; color: #56625d; font-size: 8.5pt; border-top: .5pt sol
 
 @dataclass(frozen=True)
 class Sheet:
-    """The contents of the record. verified_by: who read the machines' displays, or ""; made: date of the record, in the site's zone."""
+    """The contents of the record. verified_by: who compared with the machines' displays, or ""; made: time
+    of the record, in the site's zone.
+    """
 
     site: Site
     devices: Mapping[str, DeviceObservation]
@@ -135,18 +137,18 @@ def _mark(good: bool | None) -> str:  # None: not determined
 
 
 def _count(sheet: Sheet, lang: str) -> str:
-    found = sheet.comparison
+    comparison = sheet.comparison
     title = f"<h2>{escape(say('certificate.count', lang))}</h2>"
-    if found is None:
+    if comparison is None:
         return title + f'<p class="note">{escape(say("certificate.not_counted", lang))}</p>'
-    begun = moment(datetime.fromtimestamp(found.from_ns / 1e9, ZoneInfo(sheet.site.timezone)), lang)
-    length = duration((found.until_ns - found.from_ns) / 1e6, lang)
+    begun = moment(datetime.fromtimestamp(comparison.from_ns / 1e9, ZoneInfo(sheet.site.timezone)), lang)
+    length = duration((comparison.until_ns - comparison.from_ns) / 1e6, lang)
     rows = "".join(
         f"<tr><td>{escape(say(f'certificate.{key}', lang))}</td><td class=num>{number(counted, lang)}</td>"
         f"<td class=num>{number(by_person, lang)}</td>{_mark(fine)}</tr>"
         for key, counted, by_person, fine in (
-            ("pieces", found.result.pieces, found.hand.pieces, found.pieces_agree),
-            ("stops", len(found.stops), found.hand.stops, found.stops_agree),
+            ("pieces", comparison.result.pieces, comparison.hand.pieces, comparison.pieces_agree),
+            ("stops", len(comparison.stops), comparison.hand.stops, comparison.stops_agree),
         )
     )
     align = {"counted_what": "", "agree": _CENTRED}
@@ -154,7 +156,7 @@ def _count(sheet: Sheet, lang: str) -> str:
         f"<th{align.get(key, ' class=num')}>{escape(say(f'certificate.column.{key}', lang))}</th>"
         for key in ("counted_what", "nhip", "hand", "agree")
     )
-    text = say("certificate.counted", lang, machine=found.machine, begun=begun, length=length)
+    text = say("certificate.counted", lang, machine=comparison.machine, begun=begun, length=length)
     return f"{title}<p>{escape(text)}</p><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
 
 

@@ -1,4 +1,4 @@
-"""The setup, as tables of the commissioning record: devices, machines, products. Pure."""
+"""Tables of the commissioning record about the setup: devices, machines, products. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
@@ -10,13 +10,13 @@ from tools.check.verdict import DeviceObservation
 from words import duration, number, say
 
 
-def devices(site: Site, seen: Mapping[str, DeviceObservation], lang: str) -> str:
+def devices(site: Site, observations: Mapping[str, DeviceObservation], lang: str) -> str:
     """Where each device is, and whether and how fast it answered."""
     rows = []
     for name, device in site.devices.items():
-        there = seen.get(name)
-        connected = there is not None and there.fault is None
-        latency = there.latency_s if there is not None else None
+        observation = observations.get(name)
+        connected = observation is not None and observation.fault is None
+        latency = observation.latency_s if observation is not None else None
         rows.append((
             f'<td class="name">{escape(name)}<small>{escape(device.kind)}</small></td>',
             _cell(device.place),

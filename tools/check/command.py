@@ -1,4 +1,4 @@
-"""`nhip check`: everything wrong with a site file, then with each tag as it is read, and what to look at in the cabinet."""
+"""`nhip check`: errors of a site file, then faults of each tag while it is read, and what to inspect in the cabinet."""
 
 import asyncio
 import time
@@ -29,8 +29,9 @@ from words import say
 
 @dataclass(frozen=True)
 class CheckOptions:
-    """for_s: how long to read [s]; count_s: how long to count beside a person afterwards [s]; certificate: where to write the
-    record."""
+    """for_s: how long to read [s]; count_s: how long to count afterwards, together with a person [s]; certificate: where to
+    write the commissioning record.
+    """
 
     for_s: float = 10.0
     offline: bool = False

@@ -1,4 +1,4 @@
-"""`nhip check --count`: one machine for a while, counted by the same computation as the agent's and by a person."""
+"""`nhip check --count`: one machine for a while, counted with the agent's computation and by a person."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ from oee.model.facts import Stop
 from oee.model.machine import Machine
 from oee.model.states import Quality
 from tools.check.machine_now import WindowResult, compute, longer_than, window
-from words import duration, moment, number, say
+from words import duration, number, say
 
 BASELINE_S = 30.0
 """How long to wait for a first value of every tag of the machine [s]."""
@@ -61,18 +61,18 @@ class CountComparison:
 
     @property
     def pieces_agree(self) -> bool:
-        """Within one piece or 1 %."""
+        """Whether the pieces agree within one piece or 1 %."""
         pieces = self.hand.pieces
         return pieces is None or abs(pieces - self.result.pieces) <= max(1, round(0.01 * pieces))
 
     @property
     def stops_agree(self) -> bool:
-        """Within one."""
+        """Whether the stops agree within one."""
         return self.hand.stops is None or abs(self.hand.stops - len(self.stops)) <= 1
 
     @property
     def agree(self) -> bool:
-        """Both."""
+        """Whether pieces and stops agree."""
         return self.pieces_agree and self.stops_agree
 
     def as_json(self) -> dict[str, Any]:
@@ -228,11 +228,6 @@ def show(comparison: CountComparison, zone: ZoneInfo, lang: str) -> None:
         click.echo("  " + say("count.unknown", lang, length=duration(comparison.result.unknown_s * 1000, lang)))
     if not comparison.agree:
         notice(say("count.look", lang))
-
-
-def when(comparison: CountComparison, zone: ZoneInfo, lang: str) -> str:
-    """When the counting began, for the certificate."""
-    return moment(datetime.fromtimestamp(comparison.from_ns / 1e9, zone), lang)
 
 
 def _iso(t_ns: int) -> str:

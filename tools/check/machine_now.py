@@ -1,4 +1,4 @@
-"""The state and counts of a machine over a short window, by the same computation as the agent's. Pure."""
+"""State and counts of a machine over a short window, with the agent's computation. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from oee.model.states import Quality, State
 
 @dataclass(frozen=True)
 class WindowResult:
-    """A machine over a window. live: its state at the end, None without rows; pieces, rejects: counted in it
-    (None without a counter); stops: each once, latest revision, without unknown stretches.
+    """A machine over a window. live: its state at the end, None without rows; pieces, rejects: counted in the window;
+    stops: the latest revision of each, without unknown time; unknown_s: time without a known state [s].
     """
 
     live: engine.MachineSnapshot | None

@@ -76,10 +76,10 @@ def as_json(result: CheckResult) -> dict[str, Any]:
         "tags": [tag.as_json() for tag in result.tags],
         "machines": [
             {
-                "machine": name, "state": found.live.state.word if found.live else None,
-                "product": found.live.product if found.live else None, "pieces": found.pieces,
+                "machine": name, "state": machine.live.state.word if machine.live else None,
+                "product": machine.live.product if machine.live else None, "pieces": machine.pieces,
             }
-            for name, found in result.machines.items()
+            for name, machine in result.machines.items()
         ],
         "data_mb_a_month": {part: round(size, 1) for part, size in month_mb(expected(site)).items()} if site else None,
         "count": result.comparison.as_json() if result.comparison else None,
@@ -139,16 +139,18 @@ def _row(tag: TagReport, lang: str) -> list[str]:
 
 def _show_faults(faults: Iterable[tuple[str, Iterable[Fault]]], lang: str) -> None:
     """Each fault once, with the tags that have it."""
-    having: dict[str, list[str]] = {}
-    which: dict[str, Fault] = {}
+    tags_by_key: dict[str, list[str]] = {}
+    fault_by_key: dict[str, Fault] = {}
     for name, tag_faults in faults:
         for fault in tag_faults:
             key = f"{fault.code} {sorted(fault.values.items())} {fault.detail}"
-            having.setdefault(key, []).append(name)
-            which[key] = fault
-    for key, names in having.items():
+            tags_by_key.setdefault(key, []).append(name)
+            fault_by_key[key] = fault
+    for key, names in tags_by_key.items():
         shown = ", ".join(names[:6]) + (f" … ({len(names)})" if len(names) > 6 else "")
-        click.echo(f"{say(f'check.mark.{which[key].severity}', lang)} {shown}: {full_text(which[key], lang)}\n")
+        click.echo(
+            f"{say(f'check.mark.{fault_by_key[key].severity}', lang)} {shown}: {full_text(fault_by_key[key], lang)}\n"
+        )
 
 
 def _show_machines(result: CheckResult, lang: str) -> None:

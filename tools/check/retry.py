@@ -1,4 +1,4 @@
-"""Explains bad tags and measures devices that are not polled, through the kinds of the devices."""
+"""Diagnoses bad tags and measures devices that are not polled, by the kinds of the devices."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -9,16 +9,16 @@ from config.devices.kinds import Device
 
 
 async def diagnose(devices: Mapping[str, Device], bad: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Fault]]:
-    """For each device, and each of its tags in `bad`, why it is bad. Devices on one line are asked one after the other."""
+    """For each device, and each of its tags in `bad`, why it is bad. Devices on one line are diagnosed one after the other."""
     sharing: dict[tuple[str, str, str], dict[str, Device]] = {}
     for name, device in devices.items():
         if bad.get(name):
             alone = "" if device.line else name
             sharing.setdefault((device.kind, device.line, alone), {})[name] = device
-    found = await asyncio.gather(
+    groups = await asyncio.gather(
         *(ask(group, bad) for (name, _, _), group in sharing.items() if (ask := kind(name).diagnose) is not None)
     )
-    return {name: notes for group in found for name, notes in group.items()}
+    return {name: notes for group in groups for name, notes in group.items()}
 
 
 async def round_trips_s(devices: Mapping[str, Device]) -> dict[str, float | None]:

@@ -18,9 +18,8 @@ BLINK_S = 0.5
 
 @dataclass(frozen=True)
 class Counting:
-    """A tag that is a counter of a machine. role: total, good, reject or rework; fastest_per_s: see `fastest`, None where
-    nothing is known; bits: where it wraps; pulse: one bit, of which every change
-    must be seen.
+    """A tag that is a counter of a machine. role: total, good, reject or rework; fastest_per_s: see `fastest`, None if
+    unknown; bits: where it wraps; pulse: whether it is a single bit, of which every change must be seen.
     """
 
     machine: str
@@ -71,9 +70,9 @@ def fastest(machine: Machine, counter: Counter) -> float | None:
     """
     if counter.max_per_s != Counter.max_per_s:
         return counter.max_per_s
-    made = [machine.product] if machine.product in machine.products else list(machine.products)
+    products = [machine.product] if machine.product in machine.products else list(machine.products)
     rates = []
-    for key in made:
+    for key in products:
         pieces = int(per_count(machine, text_column([key]))[0])
         rates += [1e6 / (ideal.us * pieces) for ideal in machine.products[key].ideals if ideal.us > 0]
     return max(rates, default=None)
@@ -81,17 +80,17 @@ def fastest(machine: Machine, counter: Counter) -> float | None:
 
 def rate_of(machine: Machine, product: str) -> float:
     """Counts in a second by the ideal time of a product [counts/s]; 0 where it is not known."""
-    known = machine.products.get(product)
-    if known is None or not known.ideals or not known.ideals[-1].us:
+    model = machine.products.get(product)
+    if model is None or not model.ideals or not model.ideals[-1].us:
         return 0.0
-    return 1e6 / (known.ideals[-1].us * int(per_count(machine, text_column([product]))[0]))
+    return 1e6 / (model.ideals[-1].us * int(per_count(machine, text_column([product]))[0]))
 
 
 def static_faults(site: Site, machines: Mapping[str, Machine]) -> dict[str, list[Fault]]:
     """Faults visible in the site file alone: counts and blinking that the polling period would miss, by `device.tag`.
 
     A pulse is high for half of a cycle at most, so both halves must be longer than a period: at most one pulse in
-    two periods. A register counts by itself; it must only not wrap half its width between two looks.
+    two periods. A register counts by itself; it must only not advance by half its range between two reads.
     """
     out: dict[str, list[Fault]] = {}
     for name, use in uses(site, machines).items():
@@ -99,12 +98,12 @@ def static_faults(site: Site, machines: Mapping[str, Machine]) -> dict[str, list
         if tag == ONLINE:
             continue
         period_s = periods_s(site.devices[device])[tag]
-        found = [fault for item in use.counts for fault in _missed(item, period_s)]
-        found += [
+        faults = [fault for item in use.counts for fault in _missed(item, period_s)]
+        faults += [
             _blinks_unseen(key, period_s) for key in use.machines if period_s > BLINK_S and _blinks(machines[key], name)
         ]
-        if found:
-            out[name] = [item for place, item in enumerate(found) if item not in found[:place]]
+        if faults:
+            out[name] = [item for place, item in enumerate(faults) if item not in faults[:place]]
     return out
 
 

@@ -26,7 +26,7 @@ STILL_CYCLES: Final = 3
 @dataclass
 class DeviceObservation:
     """A device as it was read for a while. rows, confirmed_ns: by tag; read_s: how long each read took;
-    fault: why it could not be read (at the end); lost: how often the connection was lost; note: by tag, what
+    fault: why it could not be read (at the end); lost: how often the connection was lost; notes: by tag, what
     `DeviceKind.diagnose` found.
     """
 
@@ -102,7 +102,7 @@ class TagDescription:
 
 
 def tag_report(device: DeviceObservation, tag: str, facts: TagDescription, use: Use) -> TagReport:
-    """One tag's report, without what only its machine's state can tell (`with_still_counter`)."""
+    """One tag's report, without the fault that needs its machine's state (`with_still_counter`)."""
     rows = device.rows.get(tag, [])
     last = rows[-1] if rows else None
     good = [row for row in rows if row.quality <= Quality.UNCERTAIN]
@@ -172,7 +172,7 @@ def _counting(device: DeviceObservation, tag: str, use: Use, changes: int) -> li
 
 
 def _too_fast(item: Counting, pieces: int, for_s: float) -> list[Fault]:
-    """A warning if there were clearly more counts than the shortest ideal time allows: by half, and by more than two."""
+    """A warning if there were clearly more counts than the shortest ideal time allows: over 50 % more, and more than two."""
     if item.fastest_per_s is None or pieces <= 1.5 * item.fastest_per_s * for_s + 2:
         return []
     values = {"rate": f"{pieces / for_s:.2f}", "ideal": f"{item.fastest_per_s:.2f}", "machine": item.machine}
@@ -194,8 +194,8 @@ def with_still_counter(report: TagReport, running: Mapping[str, "RunningMachine"
 
 @dataclass(frozen=True)
 class RunningMachine:
-    """A machine that ran until the end. for_s: how long it was observed running [s]; counts_per_s: by the ideal time of what it
-    makes, 0 where that is not known.
+    """A machine that ran until the end. for_s: how long it was observed running [s]; counts_per_s: by the ideal time of
+    its product, 0 if unknown.
     """
 
     for_s: float

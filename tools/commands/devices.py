@@ -17,7 +17,7 @@ PORTS = (502, 4840)
 
 _place = click.argument("place", metavar="HOST[:PORT]|RTU-PORT", type=HostOrSerialPort())
 _timeout = click.option(
-    "--timeout", type=Duration(), default="1s", show_default=True, help="How long one answer may take."
+    "--timeout", type=Duration(), default="1s", show_default=True, help="Longest wait for a response."
 )
 
 
@@ -36,15 +36,15 @@ def _line(command: Callable[..., None]) -> Callable[..., None]:
 
     for option in (
         click.option("--framing", type=click.Choice(("tcp", "rtu")), default="tcp", show_default=True,
-                     help="rtu: HOST is a converter that passes serial frames on as they are."),
-        click.option("--echo", is_flag=True, help="The RS-485 adapter hears what it sends."),
+                     help="rtu: HOST is a converter that forwards serial frames unchanged."),
+        click.option("--echo", is_flag=True, help="The RS-485 adapter echoes what it sends."),
         click.option("--listen", type=Duration(), default="3s", show_default=True,
-                     help="How long to listen for another master before the first question on a line."),
+                     help="How long to listen for another master before the first request on a line."),
         click.option("--stop-bits", type=click.Choice(("1", "2")), default="1", show_default=True),
         click.option("--parity", type=click.Choice(("none", "even", "odd")), multiple=True,
-                     help="Of a serial line; may be given several times."),
+                     help="Parity of a serial line; may be given several times."),
         click.option("--baud", type=click.IntRange(300, 4_000_000), multiple=True,
-                     help="Speed of a serial line; may be given several times. Not given: the common ones in turn."),
+                     help="Speed of a serial line; may be given several times (default: tries the common ones)."),
     ):  # fmt: skip
         with_serial = option(with_serial)
     return with_serial
@@ -64,12 +64,12 @@ def _peers(place: str, unit: int, serial: Any, *, one: bool = False) -> Any:
 
 @click.group()
 def scan() -> None:
-    """Finds devices, units and registers, politely."""
+    """Finds devices, units and registers, at a limited rate."""
 
 
 @scan.command()
 @_place
-@click.option("--units", type=NumberRanges(255), default="1-10", show_default=True, help="Unit ids to ask for.")
+@click.option("--units", type=NumberRanges(255), default="1-10", show_default=True, help="Unit ids to try.")
 @click.option(
     "--range", "span", type=NumberRanges(65535), default="0-999", show_default=True, help="Addresses, from 0."
 )
@@ -80,7 +80,7 @@ def scan() -> None:
     type=click.IntRange(1, 125),
     default=10,
     show_default=True,
-    help="Islands shorter than this may be missed.",
+    help="Step between addresses tried; shorter runs of registers may be missed.",
 )
 @_timeout
 @_line
@@ -92,8 +92,8 @@ def modbus(
 ) -> None:  # fmt: skip
     """Which units answer at a Modbus server or on a serial line, and which registers exist.
 
-    Functions 1-4 only, nothing is written. On a serial line (for example /dev/ttyUSB0) it listens first, and leaves a
-    line alone on which another master asks.
+    Uses functions 1-4 only, nothing is written. On a serial line (for example /dev/ttyUSB0) it listens first, and does
+    not send where another master is active.
     """
     from adapters.modbus.service.reader import RateLimit
     from adapters.modbus.service.scan import ScanPlan
@@ -108,8 +108,8 @@ def modbus(
 @click.argument("cidr")
 @click.option("--port", "ports", type=click.IntRange(1, 65535), multiple=True, default=PORTS, show_default=True)
 @click.option("--rate", type=click.FloatRange(0.1, 100), default=20, show_default=True, help="Connections per second.")
-@click.option("--timeout", type=Duration(), default="1s", show_default=True, help="How long a host may take.")
-@click.option("--yes", is_flag=True, help="Do not ask first.")
+@click.option("--timeout", type=Duration(), default="1s", show_default=True, help="Longest wait for a connection.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @json_option
 @lang_option
 def network(
@@ -132,7 +132,7 @@ def network(
     help="Find the nodes of an equipment profile, for example euromap77-opcua, and print its lines.",
 )
 @click.option("--depth", type=click.IntRange(1, 30), default=6, show_default=True, help="Levels below the first node.")
-@click.option("--node", default="i=85", show_default=True, help="Where to begin.")
+@click.option("--node", default="i=85", show_default=True, help="Node id of the first node.")
 @click.option(
     "--most", type=click.IntRange(1, 100_000), default=2000, show_default=True, help="Stop after so many nodes."
 )
@@ -140,7 +140,7 @@ def network(
 @click.option("--password-file", default="", help="File with the password.")
 @click.option("--security", default="None", show_default=True, help="For example Basic256Sha256/SignAndEncrypt.")
 @click.option("--certificates", type=click.Path(path_type=Path, file_okay=False), default="nhip.certificates",
-              show_default=True, help="Folder of our certificate; made if security asks for one.")  # fmt: skip
+              show_default=True, help="Folder of the client certificate; created if the security setting needs one.")  # fmt: skip
 @json_option
 @lang_option
 def browse(
@@ -173,7 +173,7 @@ def browse(
 )
 @click.option("--unit", type=click.IntRange(0, 255), default=1, show_default=True, help="Unit id.")
 @click.option("--span", type=click.IntRange(1, 100), help="Registers (default: 8) or coils (default: 32) to read.")
-@click.option("--watch", is_flag=True, help="Ask for further values until one way of reading is left.")
+@click.option("--watch", is_flag=True, help="Ask for further values until one encoding is left.")
 @click.option("--rate", type=click.FloatRange(0.1, 100), default=5, show_default=True, help="Requests per second.")
 @_timeout
 @_line
@@ -184,7 +184,7 @@ def find_bytes(
     unit: int, span: int | None, watch: bool,
     rate: float, timeout: float, serial: Any, as_json: bool, lang: str,
 ) -> None:  # fmt: skip
-    """Finds type, byte order and factor of a register, or the bit of a lamp, from what the machine shows."""
+    """Finds type, byte order and factor of a register, or the bit of a lamp, from what the machine displays."""
     from adapters.modbus.service.reader import RateLimit
     from tools.byte_order.command import find
     from tools.byte_order.search import RegisterQuestion

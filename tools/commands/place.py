@@ -1,4 +1,4 @@
-"""Where a Modbus device is, as it is typed: a host with a port, or a serial port of this computer."""
+"""The place of a Modbus device on the command line: a host with a port, or a serial port of this computer."""
 
 import re
 from typing import Any

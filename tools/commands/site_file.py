@@ -15,21 +15,23 @@ _path = click.Path(path_type=Path, dir_okay=False)
 @click.argument("site", type=_path)
 @click.option("--offline", is_flag=True, help="Stop before connecting.")
 @click.option("--for", "for_s", type=Duration(), default="10s", show_default=True, help="How long to read.")
-@click.option("--count", "count_s", type=Duration(), help="Then count pieces and stops for so long, beside a person.")
+@click.option(
+    "--count", "count_s", type=Duration(), help="Then count pieces and stops for this long, together with a person."
+)
 @click.option("--machine", default="", help="Which machine to count.")
-@click.option("--tally", "tally_text", help="What the person counted, instead of asking: pieces=412,stops=3.")
+@click.option("--tally", "tally_text", help="The person's count, instead of asking: pieces=412,stops=3.")
 @click.option(
     "--shortest-stop", type=Duration(), default="5s", show_default=True, help="Shorter stops are not compared."
 )
 @click.option("--certificate", type=_path, help="Write the commissioning record there (HTML, to print).")
-@click.option("--verified-by", default="", help="Name of who compared with the machines' displays.")
+@click.option("--verified-by", default="", help="Who compared the values with the machines' displays.")
 @json_option
 @lang_option
 def check(
     site: Path, offline: bool, for_s: float, count_s: float | None, machine: str, tally_text: str | None,
     shortest_stop: float, certificate: Path | None, verified_by: str, as_json: bool, lang: str,
 ) -> None:  # fmt: skip
-    """Says what is wrong with SITE.yaml, then reads each tag: value, quality, age, moving or not, and why not."""
+    """Reports what is wrong with SITE.yaml, then reads each tag: value, quality, age, whether it changes, and faults."""
     from tools.check.command import CheckOptions, run
     from tools.check.count import parse_hand_count
 
@@ -43,11 +45,13 @@ def check(
 
 @click.command()
 @click.argument("site", type=_path)
-@click.option("--answer", type=Duration(), default="20ms", show_default=True, help="How long devices think.")
+@click.option(
+    "--answer", type=Duration(), default="20ms", show_default=True, help="Response time to assume for devices."
+)
 @json_option
 @lang_option
 def plan(site: Path, answer: float, as_json: bool, lang: str) -> None:
-    """Shows the requests that the devices of SITE.yaml will get, and how long a cycle takes on each line."""
+    """Shows the requests that the devices of SITE.yaml will receive, and the cycle time of each line."""
     from tools.plan.command import plan as show
 
     sys.exit(show(site, answer, as_json=as_json, lang=lang))
@@ -56,7 +60,7 @@ def plan(site: Path, answer: float, as_json: bool, lang: str) -> None:
 @click.command()
 @click.argument("site_file", metavar="SITE.yaml", type=_path)
 @click.option("--site", default="", help="Id of the site: lower-case letters, digits, hyphens.")
-@click.option("--name", default="", help="Its name.")
+@click.option("--name", default="", help="Name of the site.")
 @click.option("--timezone", default="", help="Time zone (default: Asia/Ho_Chi_Minh).")
 @click.option("--shift", "shifts", multiple=True, help='For example "A mon-sat 06:00-14:00 10:00-10:15".')
 @click.option(
@@ -76,13 +80,13 @@ def plan(site: Path, answer: float, as_json: bool, lang: str) -> None:
     help='An equipment profile: "moxa-iologik-e1210 device=io-1 host=192.168.1.31" (nhip equipment lists them)',
 )
 @click.option("--product", default="", help="Name of product 1.")
-@click.option("--ideal", default="", help="Ideal time of one piece of it, for example 1.2s.")
+@click.option("--ideal", default="", help="Ideal time of one piece of product 1, for example 1.2s.")
 @click.option("--broker", default="", help="The center's broker, for example mqtts://mqtt.example.vn:8883.")
-@click.option("--yes", is_flag=True, help="Ask nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask; use flags and defaults only.")
 @json_option
 @lang_option
 def init(site_file: Path, lang: str, **flags: Any) -> None:
-    """Asks a few questions and writes a site file that is valid."""
+    """Asks a few questions and writes a valid site file."""
     from tools.init.command import InitFlags
     from tools.init.command import init as write
 

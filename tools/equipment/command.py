@@ -1,4 +1,4 @@
-"""`nhip equipment`: which profiles come with the program, what each needs, and lines ready for the site file."""
+"""`nhip equipment`: the profiles that come with the program, what each needs, and its lines for the site file."""
 
 from typing import Any
 
@@ -17,13 +17,14 @@ FINE = 0
 
 def show_all(*, as_json: bool, lang: str) -> int:
     """Prints every profile; exit status 0."""
-    found = [item for name in equipment_ids() if (item := equipment(name)) is not None]
+    profiles = [profile for name in equipment_ids() if (profile := equipment(name)) is not None]
     if as_json:
-        show_json({"equipment": [_as_json(item) for item in found]})
+        show_json({"equipment": [_as_json(profile) for profile in profiles]})
         return FINE
     headings = [say(f"equipment.column.{key}", lang) for key in ("id", "name", "gives", "basis")]
     rows = [
-        [item.id, item.names[lang], _gives(item, lang), say(f"equipment.basis.{item.basis}", lang)] for item in found
+        [profile.id, profile.names[lang], _gives(profile, lang), say(f"equipment.basis.{profile.basis}", lang)]
+        for profile in profiles
     ]
     show_table(headings, rows)
     click.echo(say("equipment.next", lang))
@@ -32,25 +33,25 @@ def show_all(*, as_json: bool, lang: str) -> int:
 
 def show_one(name: str, *, as_json: bool, lang: str) -> int:
     """Prints one profile with its lines for the site file. Exit status: 0 fine, 2 there is none of that name."""
-    found = equipment(name)
-    if found is None:
+    profile = equipment(name)
+    if profile is None:
         near = nearest(name, equipment_ids())
         notice(say("equipment.unknown", lang, name=name, near=near or ", ".join(equipment_ids())))
         return MISCONFIGURED
     if as_json:
-        show_json(_as_json(found))
+        show_json(_as_json(profile))
         return FINE
-    click.echo(f"{found.names[lang]}\n{say(f'equipment.about.{found.basis}', lang)}")
-    for source in found.sources:
+    click.echo(f"{profile.names[lang]}\n{say(f'equipment.about.{profile.basis}', lang)}")
+    for source in profile.sources:
         click.echo(f"  · {source}")
-    if found.setup:
-        click.echo(f"\n{say('equipment.setup', lang)}: {found.setup[lang]}")
-    if found.tags():
-        click.echo(f"\n{say('equipment.tags', lang)}: {', '.join(found.tags())}")
+    if profile.setup:
+        click.echo(f"\n{say('equipment.setup', lang)}: {profile.setup[lang]}")
+    if profile.tags():
+        click.echo(f"\n{say('equipment.tags', lang)}: {', '.join(profile.tags())}")
     headings = [say(f"equipment.column.{key}", lang) for key in ("variable", "name", "needed", "example")]
-    show_table(headings, [_row(item, lang) for item in found.variables.values()])
+    show_table(headings, [_row(item, lang) for item in profile.variables.values()])
     click.echo(say("equipment.lines", lang))
-    click.echo(use_lines(found, {item.name: item.example for item in found.variables.values() if item.required}))
+    click.echo(use_lines(profile, {item.name: item.example for item in profile.variables.values() if item.required}))
     return FINE
 
 

@@ -71,7 +71,7 @@ def check_tag(kind_name: str, line: str, text: str) -> None:
 
 def parse_machine(text: str) -> MachineEntry:
     """`press-1 line=stamping running=plc.running count=plc.strokes`. Raises `UnusableAnswer`."""
-    name, *pairs = re.findall(r'\w[\w-]*=(?:"[^"]*"|\S+)|\S+', text)
+    name, *pairs = re.findall(r'\w[\w-]*=(?:"[^"]*"|\S+)|\S+', text) or [""]
     given: dict[str, Any] = {}
     for pair in pairs:
         key, separator, item = pair.partition("=")
@@ -98,10 +98,10 @@ def parse_use(text: str) -> UseEntry:
 
 def profile_of(name: str) -> Equipment:
     """The profile of that name. Raises `UnusableAnswer` with the nearest."""
-    found = equipment(name)
-    if found is None:
+    profile = equipment(name)
+    if profile is None:
         raise UnusableAnswer("no_equipment", name, nearest(name, equipment_ids()) or ", ".join(equipment_ids()))
-    return found
+    return profile
 
 
 def complaints_about(devices: Sequence[DeviceEntry], uses: Sequence[UseEntry]) -> Sequence[Complaint]:

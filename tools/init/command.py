@@ -130,23 +130,23 @@ def _uses(devices: Sequence[DeviceEntry], lang: str) -> tuple[UseEntry, ...]:
     uses: list[UseEntry] = []
     while True:
         number = str(len(uses) + 1)
-        found = _ask("next", lang, lambda text: profile_of(text) if text else None, default="", number=number)
-        if found is None:
+        profile = _ask("next", lang, lambda text: profile_of(text) if text else None, default="", number=number)
+        if profile is None:
             return tuple(uses)
-        if found.setup:
-            notice(f"{found.names[lang]}. {found.setup[lang]}")
+        if profile.setup:
+            notice(f"{profile.names[lang]}. {profile.setup[lang]}")
         row = {}
-        for variable in found.variables.values():
+        for variable in profile.variables.values():
             default = variable.default.text if variable.default else "" if variable.optional else None
             text = _ask("variable", lang, str, default=default, variable=variable.name,
                         name=(variable.names or {}).get(lang, ""), example=variable.example or default or "—")  # fmt: skip
             if text and text != default:
                 row[variable.name] = text
-        errors = complaints_about(devices, [*uses, UseEntry(found.id, row)])
+        errors = complaints_about(devices, [*uses, UseEntry(profile.id, row)])
         if errors:
             notice("\n".join(complaint(item, lang) for item in errors))
         else:
-            uses.append(UseEntry(found.id, row))
+            uses.append(UseEntry(profile.id, row))
 
 
 def _site_id(text: str) -> str:
@@ -164,17 +164,16 @@ def _device(text: str, lang: str) -> DeviceEntry:
     device = parse_device(text)
     tags: dict[str, str] = {}
 
-    def one(line: str) -> tuple[str, str]:
-        name, tag, braces = parse_tag(f"{device.name}.{line.strip()}")
+    def parse_line(line: str) -> tuple[str, str]:
+        _, tag, braces = parse_tag(f"{device.name}.{line.strip()}")
         check_tag(device.kind, braces, line)
         if tag in tags:
             raise UnusableAnswer("tag_twice", line)
-        del name
         tags[tag] = braces
         return tag, braces
 
     while not tags:
-        _several(kind(device.kind).tags_message, lang, one, device=device.name)
+        _several(kind(device.kind).tags_message, lang, parse_line, device=device.name)
         if not tags:
             notice(say("init.needs_tag", lang, device=device.name))
     return replace(device, tags=tags)

@@ -15,8 +15,8 @@ _RESERVED = {"true", "false", "null", "yes", "no", "on", "off"}
 
 @dataclass(frozen=True)
 class DeviceEntry:
-    """A device. place: `host:port/unit` parts or the URL, as keys of the site file; tags: name to what stands behind
-    it, in braces, as `nhip bytes` and `nhip browse` print it.
+    """A device. place: `host:port/unit` parts or the URL, as keys of the site file; tags: name to its settings in braces, as
+    `nhip bytes` and `nhip browse` print them.
     """
 
     name: str

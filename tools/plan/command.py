@@ -1,4 +1,4 @@
-"""`nhip plan`: the requests that each device will get, and how long a cycle takes on each line."""
+"""`nhip plan`: the requests that each device will receive, and the cycle time of each line."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ FINE, BAD, MISCONFIGURED = 0, 1, 2
 _HEADINGS = ("device", "unit", "table", "addresses", "count", "every", "tags", "cost")
 
 
-def plan(path: Path, thinking_s: float, *, as_json: bool, lang: str) -> int:
+def plan(path: Path, answer_s: float, *, as_json: bool, lang: str) -> int:
     """Prints the plan of a site file and returns the exit status: 0 fine, 1 a line is too slow, 2 misconfigured."""
     try:
         site, warnings = read_site(path)
@@ -26,12 +26,12 @@ def plan(path: Path, thinking_s: float, *, as_json: bool, lang: str) -> int:
         return MISCONFIGURED
     for item in warnings:
         notice(complaint(item, lang))
-    lines, servers = lines_of(site, thinking_s), servers_of(site)
+    lines, servers = lines_of(site, answer_s), servers_of(site)
     slow = any(line.verdict == "slow" for line in lines)
     if as_json:
         show_json(
             {
-                "answer_s": thinking_s,
+                "answer_s": answer_s,
                 "lines": [line.as_json() for line in lines],
                 "servers": [server.as_json() for server in servers],
                 "data_mb_a_month": {part: round(size, 1) for part, size in month_mb(expected(site)).items()},
@@ -40,7 +40,7 @@ def plan(path: Path, thinking_s: float, *, as_json: bool, lang: str) -> int:
         )
         return BAD if slow else FINE
     for line in lines:
-        _show_line(line, thinking_s, lang)
+        _show_line(line, answer_s, lang)
     for protocol in dict.fromkeys(server.protocol for server in servers):
         _show_servers(protocol, [server for server in servers if server.protocol == protocol], lang)
     if not lines and not servers:
@@ -50,7 +50,7 @@ def plan(path: Path, thinking_s: float, *, as_json: bool, lang: str) -> int:
     return BAD if slow else FINE
 
 
-def _show_line(line: LinePlan, thinking_s: float, lang: str) -> None:
+def _show_line(line: LinePlan, answer_s: float, lang: str) -> None:
     speed = {"": "", "?": say("plan.speed_unknown", lang)}.get(line.speed, line.speed)
     rows = [
         (
@@ -68,7 +68,7 @@ def _show_line(line: LinePlan, thinking_s: float, lang: str) -> None:
     title = " · ".join(part for part in (line.name, line.kind, speed) if part)
     show_table([say(f"plan.{heading}", lang) for heading in _HEADINGS], rows, title)
     cycle, share = _ms(line.cycle_s, lang), percent(line.share, lang)
-    answer = _ms(thinking_s, lang)
+    answer = _ms(answer_s, lang)
     click.echo(say("plan.cycle", lang, requests=len(line.requests), answer=answer, cycle=cycle, share=share))
     if line.share > 1:
         click.echo(say("plan.slow", lang, factor=number(line.share, lang, 1)))

@@ -7,7 +7,7 @@ from config.site.model import Site
 
 
 def plans_of(site: Site, answer_s: float) -> list[LinePlan | ServerPlan]:
-    """Lines and devices in the order of the file. answer_s: until a device answers [s]."""
+    """Lines and devices in the order of the file. answer_s: response time of a device [s]."""
     sharing: dict[tuple[str, str, str], dict[str, DeviceModel]] = {}
     for name, device in site.devices.items():
         alone = "" if device.line else name

@@ -1,4 +1,4 @@
-"""`nhip scan`: announces what it will do, scans, and shows what it found."""
+"""`nhip scan`: announces the scan, runs it, and shows the result."""
 
 import asyncio
 from collections.abc import Sequence
@@ -35,34 +35,34 @@ def scan_modbus(
         notice(say("scan.will_listen", lang, listen=duration(1000 * peers[0].listen, lang),
                    settings=", ".join(map(_speed, peers)), time=duration(1000 * silent_s, lang)))  # fmt: skip
     try:
-        found = asyncio.run(_first_that_answers(peers, plan, rate_limit, quiet=as_json))
+        result = asyncio.run(_first_that_answers(peers, plan, rate_limit, quiet=as_json))
     except (NotConnected, DeviceMisconfigured) as error:
         notice(full_text(connection_fault(error, explain), lang))
         return 1
     if as_json:
-        show_json(found.as_json(plan))
+        show_json(result.as_json(plan))
     else:
-        _show(found, plan, lang)
-    return 0 if found.units else 1
+        _show(result, plan, lang)
+    return 0 if result.units else 1
 
 
 async def _first_that_answers(
     peers: Sequence[Peer], plan: modbus.ScanPlan, rate_limit: RateLimit, *, quiet: bool
 ) -> modbus.ScanResult:
     """The scan with the first settings that a unit answered; else one with an invalid response, else the last."""
-    silent: list[modbus.ScanResult] = []
+    unanswered: list[modbus.ScanResult] = []
     with progress(quiet=quiet) as report:
         for peer in peers:
             try:
-                found = await modbus.scan(peer, rate_limit, plan, report)
+                result = await modbus.scan(peer, rate_limit, plan, report)
             except DeviceMisconfigured as error:
-                if error.elsewhere or (peer is peers[-1] and not silent):
+                if error.elsewhere or (peer is peers[-1] and not unanswered):
                     raise
                 continue  # a port that cannot do this speed or parity may do the next
-            if found.units:
-                return found
-            silent.append(found)
-    return next((found for found in silent if found.invalid_answer), silent[-1])
+            if result.units:
+                return result
+            unanswered.append(result)
+    return next((result for result in unanswered if result.invalid_answer), unanswered[-1])
 
 
 def _place(peers: Sequence[Peer]) -> str:
@@ -74,17 +74,17 @@ def _speed(peer: Peer) -> str:
     return title(peer).rpartition("(")[2].rstrip(")")
 
 
-def _show(found: modbus.ScanResult, plan: modbus.ScanPlan, lang: str) -> None:
-    if not found.units:
-        if found.invalid_answer is not None:
-            click.echo(full_text(connection_fault(found.invalid_answer, explain), lang))
+def _show(result: modbus.ScanResult, plan: modbus.ScanPlan, lang: str) -> None:
+    if not result.units:
+        if result.invalid_answer is not None:
+            click.echo(full_text(connection_fault(result.invalid_answer, explain), lang))
         click.echo(say("scan.no_unit", lang, units=spans(plan.units)))
         return
-    click.echo(say("scan.found", lang, peer=title(found.peer)))
-    empty = [unit for unit, tables in found.units.items() if not any(item.runs for item in tables.values())]
+    click.echo(say("scan.found", lang, peer=title(result.peer)))
+    empty = [unit for unit, tables in result.units.items() if not any(item.runs for item in tables.values())]
     rows = [
         [str(unit), table, _ranges(item, lang), "" if item.at_most is None else str(item.at_most)]
-        for unit, tables in found.units.items()
+        for unit, tables in result.units.items()
         for table, item in tables.items()
         if unit not in empty
     ]
@@ -92,29 +92,29 @@ def _show(found: modbus.ScanResult, plan: modbus.ScanPlan, lang: str) -> None:
         show_table([say(f"scan.column.{key}", lang) for key in ("unit", "table", "ranges", "at_most")], rows)
     if empty:
         click.echo(say("scan.empty_units", lang, units=spans(empty), first=plan.first, last=plan.last))
-    click.echo(say("scan.done", lang, requests=number(found.requests, lang), step=plan.step))
-    holding = [(unit, tables["holding"].runs) for unit, tables in found.units.items() if "holding" in tables]
+    click.echo(say("scan.done", lang, requests=number(result.requests, lang), step=plan.step))
+    holding = [(unit, tables["holding"].runs) for unit, tables in result.units.items() if "holding" in tables]
     unit, first = next(((unit, runs[0][0]) for unit, runs in holding if runs), (0, None))
     if first is not None:
         click.echo(
             say(
                 "scan.next",
                 lang,
-                command=f"nhip bytes {typed(found.peer)} --unit {unit} --holding {first} --shows 12.5",
+                command=f"nhip bytes {typed(result.peer)} --unit {unit} --holding {first} --shows 12.5",
             )
         )
 
 
-def _ranges(found: ScannedTable, lang: str) -> str:
-    if found.outcome is not TableOutcome.SCANNED and not found.runs:
-        return say(f"scan.table.{found.outcome.value}", lang)
-    return ", ".join(f"{a}–{b}" if a != b else str(a) for a, b in found.runs) or say("scan.table.empty", lang)
+def _ranges(table: ScannedTable, lang: str) -> str:
+    if table.outcome is not TableOutcome.SCANNED and not table.runs:
+        return say(f"scan.table.{table.outcome.value}", lang)
+    return ", ".join(f"{a}–{b}" if a != b else str(a) for a, b in table.runs) or say("scan.table.empty", lang)
 
 
 def scan_network(
     cidr: str, ports: Sequence[int], per_s: float, timeout_s: float, *, yes: bool, as_json: bool, lang: str
 ) -> int:
-    """Looks for listeners. Exit status: 0 some, 1 none or not wanted, 2 a network that is not scanned."""
+    """Looks for open ports. Exit status: 0 some, 1 none or not confirmed, 2 a network that is not scanned."""
     try:
         hosts = net.targets(cidr)
     except net.NotAllowed as error:
@@ -126,29 +126,31 @@ def scan_network(
     if not yes and not click.confirm(say("scan.network.ask", lang), err=True):
         return 1
     with progress(quiet=as_json) as report:
-        found = asyncio.run(
+        listeners = asyncio.run(
             net.open_ports(hosts, ports, per_s, timeout_s, lambda n: report(hosts[n - 1], n, len(hosts)))
         )
     if as_json:
-        show_json({"network": cidr, "listeners": [{"host": i.host, "port": i.port, "kind": _kind(i)} for i in found]})
-    elif not found:
+        show_json(
+            {"network": cidr, "listeners": [{"host": i.host, "port": i.port, "kind": _kind(i)} for i in listeners]}
+        )
+    elif not listeners:
         click.echo(say("scan.network.nobody", lang))
     else:
         headings = [say(f"scan.column.{key}", lang) for key in ("host", "port", "kind", "next")]
-        show_table(headings, [[item.host, str(item.port), _kind(item), _next(item)] for item in found])
-    return 0 if found else 1
+        show_table(headings, [[item.host, str(item.port), _kind(item), _next(item)] for item in listeners])
+    return 0 if listeners else 1
 
 
 def _kind(item: net.OpenPort) -> str:
-    found = kind_at(item.port)
-    return found.name if found is not None else ""
+    kind = kind_at(item.port)
+    return kind.name if kind is not None else ""
 
 
 def _next(item: net.OpenPort) -> str:
-    found = kind_at(item.port)
-    if found is None or found.next_command is None:
+    kind = kind_at(item.port)
+    if kind is None or kind.next_command is None:
         return f"nhip scan modbus {item.host}:{item.port}"
-    return found.next_command(item.host, item.port)
+    return kind.next_command(item.host, item.port)
 
 
 def spans(numbers: Sequence[int]) -> str:

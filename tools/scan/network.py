@@ -42,18 +42,18 @@ def targets(cidr: str) -> tuple[str, ...]:
 async def open_ports(
     hosts: Sequence[str], ports: Sequence[int], per_s: float, timeout_s: float, progress: Callable[[int], None]
 ) -> list[OpenPort]:
-    """Opens and closes one connection to each port of each host, `per_s` a second; the ports that accepted."""
+    """Opens and closes one connection to each port of each host, `per_s` a second; returns the ports that accepted."""
     found: list[OpenPort] = []
     async with asyncio.TaskGroup() as group:
         for number, host in enumerate(hosts):
             for port in ports:
-                group.create_task(_try(host, port, timeout_s, found))
+                group.create_task(_probe(host, port, timeout_s, found))
                 await asyncio.sleep(1 / per_s)
             progress(number + 1)
     return sorted(found, key=lambda item: (ipaddress.ip_address(item.host), item.port))
 
 
-async def _try(host: str, port: int, timeout_s: float, found: list[OpenPort]) -> None:
+async def _probe(host: str, port: int, timeout_s: float, found: list[OpenPort]) -> None:
     try:
         async with asyncio.timeout(timeout_s):
             _, writer = await asyncio.open_connection(host, port)
