@@ -90,6 +90,11 @@ def holes(marks: Marks) -> tuple[Range, ...]:
     return tuple(out)
 
 
+def unsettled_below(marks: Marks, seq: int) -> list[Range]:
+    """The unsettled ranges below `seq`, ascending."""
+    return [(first, last) for first, last in holes(settle(marks, [(seq, seq)])) if first < seq]
+
+
 def next_unsettled(marks: Marks, seq: int) -> int:
     """The lowest unsettled seq above `seq`."""
     seq = max(seq, marks.mark) + 1

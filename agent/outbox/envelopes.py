@@ -69,13 +69,15 @@ def adopt(
     return count
 
 
-def write_marks(db: sqlite3.Connection, marks: Mapping[str, Marks], generation: str) -> None:
-    """Keeps what the center of this generation has settled of each stream."""
+def write_marks(db: sqlite3.Connection, marks: Mapping[str, Marks], generation: str) -> bool:
+    """Keeps what the center of this generation has settled of each stream. Whether the generation is a new one."""
+    known = db.execute("select value from settings where key = 'generation'").fetchone()
     db.executemany(
         "update streams set mark = ?, beyond = ? where stream = ?",
         [(item.mark, encode_beyond(item), stream) for stream, item in marks.items()],
     )
     db.execute("insert or replace into settings values ('generation', ?)", (generation,))
+    return known is None or known[0] != generation
 
 
 def current_stream(file: OutboxFile, kind: str) -> str:

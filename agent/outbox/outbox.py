@@ -9,7 +9,7 @@ Everything here blocks on the disk: call it from one worker thread, never from t
 """
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -21,13 +21,15 @@ from agent.outbox.file import OutboxFile
 from agent.outbox.journal import retention
 from agent.outbox.journal import schema as journal
 from agent.outbox.streams import OutboxStream
-from wire.marks import Marks
+from wire.bodies import Dropped
+from wire.marks import Marks, unsettled_below
 
 T = TypeVar("T")
 DAY_NS: Final = 86_400_000_000_000
 RESERVE_BYTES: Final = 8 * 2**20  # more than the WAL ever needs for its next checkpoint
 KEEP_NS: Final = 35 * DAY_NS
 BUDGET_MB: Final = 2048
+PRUNED: Final = "no longer on the gateway's disk"
 _TRIES: Final = 4
 
 Also = Callable[[sqlite3.Connection, Sequence[tuple[str, int]]], None]
@@ -98,13 +100,21 @@ class Outbox:
         with self.file.transaction() as db:
             return work(db)
 
-    def receipted(self, known: Mapping[str, Marks], generation: str) -> None:
-        """Keeps what the center has settled. Losing it costs repetitions, never facts."""
+    def receipted(self, known: Mapping[str, Marks], generation: str, now_ns: int) -> list[Sealed]:
+        """Keeps what the center has settled. Losing it costs repetitions, never facts.
+
+        A new generation asks again for what was pruned; the `dropped` envelopes that say so are stored with its marks in
+        one transaction, and returned: after a kill both are there or neither is, and the next receipt brings both.
+        """
+
+        def write(db: sqlite3.Connection) -> list[Sealed]:
+            return _put_dropped(db, self.streams(), now_ns) if write_marks(db, known, generation) else []
+
         try:
-            self.within(lambda db: write_marks(db, known, generation))
+            return self.within(write)
         except DiskFull:
             self.room.use_reserve()
-            self.within(lambda db: write_marks(db, known, generation))
+            return self.within(write)
 
     def retire_streams(self) -> None:
         """Retires every stream and forgets the engine states: for a file that is an old copy of one that went on
@@ -151,3 +161,10 @@ class Outbox:
     def used_mb(self) -> float:
         """What the file holds, free pages not counted [MB]."""
         return self.file.used_bytes() / 2**20
+
+
+def _put_dropped(db: sqlite3.Connection, streams: Iterable[OutboxStream], now_ns: int) -> list[Sealed]:
+    """Seals, for each current stream, a list of what is neither settled nor on disk."""
+    lost = [(item.kind, unsettled_below(item.marks, item.first)) for item in streams if item.current]
+    contents = [(kind, Dropped(dropped=ranges, why=PRUNED).model_dump(mode="json")) for kind, ranges in lost if ranges]
+    return [Sealed(kind, put(db, kind, content, now_ns)) for kind, content in contents]

@@ -110,9 +110,10 @@ class Committer:
                 if taken.receipts and taken.receipts.ahead:
                     await self._leave_streams(taken.receipts.ahead[0])
                     taken.receipts = replace(taken.receipts, ahead=())
-                contents = await self._upkeep.write_marks(taken.receipts) if taken.receipts else []
+                if taken.receipts:
+                    await self._upkeep.write_marks()
                 described = self.site.due
-                sealed = await self._store(taken, contents, final=final)
+                sealed = await self._store(taken, final=final)
             except (CannotStore, CorruptOutbox) as error:
                 self._put_back(taken)
                 self.thread.refused(error)
@@ -125,12 +126,13 @@ class Committer:
             await self._upkeep.prune_now_and_then()
             return True
 
-    async def _store(self, taken: _Taken, contents: list[tuple[str, Any]], *, final: bool) -> list[Sealed]:
+    async def _store(self, taken: _Taken, *, final: bool) -> list[Sealed]:
         # the author from the first commit on: the outbox may be exported before the site is announced
+        contents: Sequence[tuple[str, Any]] = ()
         settings = {AUTHOR: self._author}
         if self.site.due:
-            found = await self.thread.run(lambda: self.site.extras(self.thread.outbox.settings()))
-            contents, settings = [*contents, *found[0]], settings | dict(found[1])
+            contents, extra = await self.thread.run(lambda: self.site.extras(self.thread.outbox.settings()))
+            settings |= dict(extra)
         taken.batch, taken.recorded = batch, recorded = self._pipeline.take(), self.recorder.take()
 
         def store() -> list[Sealed]:

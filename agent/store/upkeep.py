@@ -2,14 +2,13 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 from agent.outbox.disk import CannotStore, CorruptOutbox
 from agent.outbox.envelopes import Sealed
 from agent.process.health import Health
 from agent.store.outbox_thread import OutboxThread, all_streams
-from agent.uplink.sender import ReceiptEffect, Sender
-from wire.bodies import Dropped
+from agent.uplink.sender import Sender
 
 _LOG: Final = logging.getLogger("nhip.agent.outbox")
 _PRUNE_EVERY: Final = 30
@@ -26,19 +25,13 @@ class Upkeep:
         self._now_ns, self._window_ns = now_ns, window_ns
         self._commits = 0
 
-    async def write_marks(self, effect: ReceiptEffect) -> list[tuple[str, Any]]:
-        """Writes the receipts' marks. Returns, for a new generation, `dropped` contents for what is not on disk any more
-        to be sent again.
-        """
-        windows, generation = self._sender.streams, self._sender.generation
-        marks = {name: window.marks for name, window in windows.items()}
-        await self._thread.run(self._thread.outbox.receipted, marks, generation)
-        lost = [(item.kind, item.lost()) for item in windows.values() if item.current and effect.new_generation]
-        return [
-            (kind, Dropped(dropped=ranges, why="no longer on the gateway's disk").model_dump(mode="json"))
-            for kind, ranges in lost
-            if ranges
-        ]
+    async def write_marks(self) -> None:
+        """Writes the receipts' marks, and for a new generation the `dropped` envelopes for what is not on disk any more."""
+        marks = {name: window.marks for name, window in self._sender.streams.items()}
+        outbox, generation = self._thread.outbox, self._sender.generation
+        dropped = await self._thread.run(outbox.receipted, marks, generation, self._now_ns())
+        self._health.count("envelopes_sealed", len(dropped))
+        self._on_disk(dropped)
 
     def sealed(self, sealed: Sequence[Sealed]) -> None:
         """A commit sealed these envelopes."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from agent.outbox.streams import OutboxStream
-from wire.marks import Marks, Range, count_unsettled, holes, is_settled, next_unsettled, settle
+from wire.marks import Marks, count_unsettled, holes, is_settled, next_unsettled
 
 
 @dataclass(frozen=True)
@@ -119,8 +119,3 @@ class StreamWindow:
     def waiting(self) -> int:
         """Envelopes on disk without a receipt, in flight or not."""
         return count_unsettled(self.marks, self.first, self.last)
-
-    def lost(self) -> list[Range]:
-        """What no receipt covers although it is not on disk any more."""
-        before = settle(self.marks, [(self.first, self.first)])
-        return [(first, last) for first, last in holes(before) if first < self.first]

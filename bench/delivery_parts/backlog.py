@@ -80,7 +80,7 @@ async def _drain(box, port):
         return on_disk.read(box.file, keys)
 
     def on_receipt(_):
-        box.receipted({name: item.marks for name, item in sender.streams.items()}, sender.generation)
+        box.receipted({name: item.marks for name, item in sender.streams.items()}, sender.generation, time.time_ns())
 
     def status():
         return Status(online=True, at_ns=time.time_ns(), generation=sender.generation)

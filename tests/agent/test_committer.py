@@ -1,6 +1,9 @@
 """The committer: a disk that refuses, a file that breaks while in use, a center that forgot."""
 
 import random
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from test_pipeline import T0, S, live, machine, rows, sums
@@ -20,8 +23,8 @@ from agent.uplink.sender import Sender
 from agent.uplink.stream_window import SendLimits
 from oee.model.states import Quality
 from wire.envelope import decode_content, open_envelope
-from wire.marks import Marks
-from wire.receipts import Receipt, StreamReceipt
+from wire.marks import Marks, unsettled_below
+from wire.receipts import Receipt, StreamReceipt, encode_receipt
 
 NOW = T0 + 400 * S
 SITE = {"config_hash": "h", "name": {"vi": "Xưởng"}, "timezone": "UTC", "machines": {}}
@@ -32,7 +35,8 @@ class Gateway:
         self.now_ns = NOW
         self.outbox = Outbox(path, **options)
         self.pipeline = Pipeline({"m": machine()}, self.outbox.carries())
-        self.sender = Sender(all_streams(self.outbox), "", SendLimits())
+        generation = self.outbox.settings().get("generation", "")
+        self.sender = Sender(all_streams(self.outbox), generation, SendLimits())
         self.health = Health()
         self.committer = Committer(self.outbox, self.pipeline, self.sender, self.health, lambda: self.now_ns)
 
@@ -144,16 +148,92 @@ async def test_a_new_generation_hears_what_is_gone_for_good(gateway):
         gateway.outbox.commit([("facts", {"n": number})], {}, NOW - 40 * DAY_NS)
     gateway.outbox.commit([("facts", {"n": 3})], {}, NOW)
     facts = on_disk.current_stream(gateway.outbox.file, "facts")
-    gateway.outbox.receipted({facts: Marks(4)}, "g1")
+    gateway.outbox.receipted({facts: Marks(4)}, "g1", NOW)
     assert gateway.outbox.prune(NOW) == (3, [])
     gateway.sender.replace(gateway.outbox.streams())
     gateway.receipt("g2", facts=1)
-    assert {item.kind: item.lost() for item in gateway.sender.streams.values()} == {"site": [], "facts": [(2, 3)]}
+    lost = {item.kind: unsettled_below(item.marks, item.first) for item in gateway.sender.streams.values()}
+    assert lost == {"site": [], "facts": [(2, 3)]}
     assert await gateway.committer.commit()
     [(kind, body)] = [item for item in gateway.contents() if "dropped" in item[1]]
     assert (kind, body["dropped"]) == ("facts", [[2, 3]])
     assert await gateway.committer.commit()
     assert sum("dropped" in body for _, body in gateway.contents()) == 1
+
+
+KILLED = 9
+KILLED_AFTER = f"""
+import asyncio, os, sys
+from pathlib import Path
+from agent.compute.pipeline import Pipeline
+from agent.outbox.outbox import Outbox
+from agent.process.health import Health
+from agent.store.commit import Committer
+from agent.store.outbox_thread import all_streams
+from agent.uplink.sender import Sender
+from agent.uplink.stream_window import SendLimits
+from wire.receipts import decode_receipt
+
+async def main(path, transactions, receipt):
+    outbox = Outbox(Path(path))
+    sender = Sender(all_streams(outbox), outbox.settings()["generation"], SendLimits())
+    committer = Committer(outbox, Pipeline({{}}, {{}}), sender, Health(), lambda: {NOW})
+    left = int(transactions)
+    def before(statement):
+        nonlocal left
+        if left == 0:
+            os._exit({KILLED})
+        left -= statement.lower() == "commit"
+    outbox.file.db.set_trace_callback(before)
+    committer.receipted(sender.receipt(decode_receipt(receipt.encode()), 0.0))
+    assert await committer.commit(final=True)
+    outbox.file.db.set_trace_callback(None)
+    await committer.thread.close()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+def commit_and_be_killed(path, transactions, receipt):
+    """A gateway that commits this receipt, and is killed after so many transactions. Whether it was, before it ended."""
+    command = [sys.executable, "-c", KILLED_AFTER, path, str(transactions), receipt.decode()]
+    ended = subprocess.run(command, cwd=Path(__file__).parents[2], check=False, capture_output=True, text=True)
+    assert ended.returncode in (0, KILLED), ended.stderr
+    return ended.returncode == KILLED
+
+
+@pytest.mark.parametrize("transactions", range(4))
+async def test_a_new_generation_hears_it_also_after_a_kill_between_two_transactions(tmp_path, transactions):
+    path = tmp_path / "outbox.db"
+    outbox = Outbox(path)
+    for number in range(3):
+        outbox.commit([("facts", {"n": number})], {}, NOW - 40 * DAY_NS)
+    outbox.commit([("facts", {"n": 3})], {}, NOW)
+    facts = on_disk.current_stream(outbox.file, "facts")
+    outbox.receipted({facts: Marks(4)}, "g1", NOW)
+    assert outbox.prune(NOW) == (3, [])
+    outbox.close()
+    receipt = encode_receipt(Receipt(generation="g2", at_ns=1, streams={facts: StreamReceipt(kind="facts", mark=1)}))
+    killed = commit_and_be_killed(path, transactions, receipt)
+    assert killed or transactions >= 2
+    gateway = Gateway(path)
+    gateway.receipt("g2", facts=1)
+    assert await gateway.committer.commit()
+    assert [body["dropped"] for _, body in gateway.contents() if "dropped" in body] == [[[2, 3]]]
+    last = max(key.seq for _, key in on_disk.waiting(gateway.outbox.file))
+    assert gateway.sender.streams[facts].last == last
+    await gateway.committer.thread.close()
+
+
+async def test_what_was_evicted_since_the_last_pruning_is_gone_too(gateway):
+    gateway.outbox.commit([("facts", {"n": number}) for number in range(4)], {}, NOW)
+    gateway.sender.replace(gateway.outbox.streams())
+    gateway.receipt("g1", facts=3)
+    assert await gateway.committer.commit()
+    gateway.outbox.room.make(NOW)  # as a commit does on a full disk
+    gateway.receipt("g2", facts=1)
+    assert await gateway.committer.commit()
+    assert [body["dropped"] for _, body in gateway.contents() if "dropped" in body] == [[[2, 3]]]
 
 
 async def test_a_receipt_ahead_of_the_file_begins_again(gateway, caplog):

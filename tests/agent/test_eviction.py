@@ -54,7 +54,7 @@ def test_values_go_before_facts_and_receipted_ones_first(outbox):
     for number in range(60):
         outbox.commit([body("facts", number), body("values", number)], {}, NOW)
     facts, values = on_disk.current_stream(outbox.file, "facts"), on_disk.current_stream(outbox.file, "values")
-    outbox.receipted({facts: Marks(60), values: Marks(20)}, "g1")
+    outbox.receipted({facts: Marks(60), values: Marks(20)}, "g1", NOW)
     number = 60
     while kept(outbox)["values"][0] <= 20:
         outbox.commit([body("facts", number)], {}, NOW)

@@ -68,14 +68,14 @@ def test_nothing_of_a_failed_commit_stays(outbox):
 
 def test_receipts_free_and_a_new_generation_takes_back(outbox):
     stream = outbox.commit(bodies(1, 2, 3, 4), {}, NOW)[0].key.stream
-    outbox.receipted({stream: Marks(1, ((3, 3),))}, "g1")
+    outbox.receipted({stream: Marks(1, ((3, 3),))}, "g1", NOW)
     assert [key.seq for _, key in on_disk.waiting(outbox.file)] == [2, 4]
     assert [key.seq for _, key in on_disk.waiting(outbox.file, limit=1)] == [2]
     again = reopened(outbox)
     [state] = again.streams()
     assert (state.first, state.last, state.marks) == (1, 4, Marks(1, ((3, 3),)))
     assert again.settings()["generation"] == "g1"
-    again.receipted({stream: Marks(0)}, "g2")
+    again.receipted({stream: Marks(0)}, "g2", NOW)
     assert [key.seq for _, key in on_disk.waiting(again.file)] == [1, 2, 3, 4]
     again.close()
 
@@ -84,7 +84,7 @@ def test_receipted_envelopes_stay_35_days_and_others_for_ever(outbox):
     stream = outbox.commit(bodies(1, 2, 3), {}, NOW)[0].key.stream
     outbox.commit([("site", {"v": 1})], {}, NOW)
     site = outbox.commit([("site", {"v": 2})], {}, NOW)[0].key.stream
-    outbox.receipted({stream: Marks(2), site: Marks(2)}, "g1")
+    outbox.receipted({stream: Marks(2), site: Marks(2)}, "g1", NOW)
     assert outbox.prune(NOW + 34 * DAY_NS) == (0, [])
     assert outbox.prune(NOW + 36 * DAY_NS) == (3, [])
     firsts = {item.stream: item.first for item in outbox.streams()}
@@ -104,12 +104,12 @@ def test_a_full_budget_takes_receipted_envelopes_first_and_then_says_so(tmp_path
         outbox.commit(bodies(count, size=3000), {"m": b"no"}, NOW)
     assert len(on_disk.waiting(outbox.file)) == count  # the refused one left nothing
     assert outbox.carries() == {"m": b"%d" % (count - 1)}
-    outbox.receipted({stream: Marks(count - 5)}, "g1")
+    outbox.receipted({stream: Marks(count - 5)}, "g1", NOW)
     assert [item.key.seq for item in outbox.commit(bodies(7, size=3000), {}, NOW)] == [count + 1]
     assert len(on_disk.waiting(outbox.file)) == 6
     for number in range(500):
         seq = outbox.commit(bodies(number, size=3000), {}, NOW)[0].key.seq
-        outbox.receipted({stream: Marks(seq)}, "g1")
+        outbox.receipted({stream: Marks(seq)}, "g1", NOW)
         outbox.prune(NOW)
     assert outbox.used_mb() < 1.1
     outbox.close()
@@ -207,7 +207,7 @@ def test_a_damaged_file_is_set_aside_and_its_sound_envelopes_are_kept(tmp_path, 
     stream = on_disk.current_stream(outbox.file, "facts")
     for number in range(60):
         outbox.commit(bodies(number, size=1000), {"m": b"state"}, NOW)
-    outbox.receipted({stream: Marks(2)}, "g1")
+    outbox.receipted({stream: Marks(2)}, "g1", NOW)
     outbox.close()
     damaged(path, where)
     broken = path.read_bytes()
@@ -250,7 +250,7 @@ while refused < 3:
         refused += 1
 assert len(on_disk.waiting(outbox.file)) == last > 100, last
 for _ in range(3):  # a disk that stays full: receipts alone must keep it going
-    outbox.receipted({stream: Marks(last)}, "g1")
+    outbox.receipted({stream: Marks(last)}, "g1", 1)
     for _ in range(50):
         last = commit()
 outbox.close()

@@ -53,6 +53,7 @@ def test_what_waits_since_when_and_how_much(box, path):
             on_disk.current_stream(box.file, "site"): Marks(1),
         },
         "g1",
+        T,
     )
     found = summarize(path)
     assert (found.author, found.generation, found.waiting) == ("van-long/main", "g1", 2)
@@ -67,7 +68,9 @@ def test_what_waits_since_when_and_how_much(box, path):
 
 def test_nothing_waits(box, path):
     box.receipted(
-        {on_disk.current_stream(box.file, "facts"): Marks(5), on_disk.current_stream(box.file, "site"): Marks(1)}, "g1"
+        {on_disk.current_stream(box.file, "facts"): Marks(5), on_disk.current_stream(box.file, "site"): Marks(1)},
+        "g1",
+        T,
     )
     assert summarize(path).waiting == 0
     assert seqs(path) == []

@@ -45,7 +45,9 @@ class Gateway:
 
     def _learned(self, learned):
         self.learned.append(learned)
-        self.outbox.receipted({name: item.marks for name, item in self.sender.streams.items()}, self.sender.generation)
+        self.outbox.receipted(
+            {name: item.marks for name, item in self.sender.streams.items()}, self.sender.generation, 1
+        )
 
     def _status(self):
         return Status(online=True, at_ns=time.time_ns(), waiting=self.sender.waiting, generation=self.sender.generation)

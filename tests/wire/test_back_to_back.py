@@ -29,7 +29,7 @@ from center.ledger.cache import LedgerCache, is_ahead, receipt
 from oee.model.facts import FACT_COLUMNS, MINUTE_NS, NO_LOSSES, Facts, make_table
 from wire.bodies import Dropped, Status, facts_body
 from wire.envelope import seal
-from wire.marks import NO_MARKS, Marks, count, is_settled
+from wire.marks import NO_MARKS, Marks, count, is_settled, unsettled_below
 from wire.receipts import contradicts, decode_receipt, encode_receipt
 from wire.topics import Topic
 from wire.value_buffer import ValueBuffer
@@ -114,7 +114,9 @@ class Gateway:
             self.disk.generation = self.sender.generation
             for name, window in self.sender.streams.items():
                 self.disk.streams[name] = replace(self.disk.streams[name], marks=window.marks)
-            lost = [(window.kind, window.lost()) for window in self.sender.streams.values()]
+            lost = [
+                (window.kind, unsettled_below(window.marks, window.first)) for window in self.sender.streams.values()
+            ]
             for kind, ranges in lost if effect.new_generation else []:
                 if ranges:
                     self.add(kind, Dropped(dropped=ranges, why="lost").model_dump(mode="json"))
