@@ -230,7 +230,7 @@ def parquet(days: int) -> dict[str, Any]:
 
 
 NAMES = {
-    "kernel": "(a) aggregation of a ready timeline",
+    "kernel": "(a) aggregating a ready timeline",
     "columns": "(b) tag columns to facts",
     "irregular": "(b) the same, irregular stamps",
     "pandas": "(c) pandas, the same",
