@@ -1,5 +1,5 @@
 #!/bin/sh
-# DuckDB 2.0.1 (Linux): reading one's own open database file, for a copy or a checksum, gives its lock away.
+# DuckDB 2.0.1 (Linux): reading one's own open database file, for a copy or a checksum, releases its lock.
 #
 # DuckDB keeps other processes out of a file with a POSIX record lock. Such a lock belongs to the process, not to the
 # handle: when the process closes ANY handle of that file, the lock is gone, silently. So a program that opens its own

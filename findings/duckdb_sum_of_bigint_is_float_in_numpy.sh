@@ -2,8 +2,8 @@
 # DuckDB 2.0.1 with NumPy 2.4.6: an exact sum of BIGINT arrives in NumPy and pandas as float64 and is rounded.
 #
 # sum() of a BIGINT column has the type HUGEINT (128 bits), so that it cannot overflow. NumPy has no such type, and
-# fetchnumpy() and df() convert to float64 without a word: sums above 2^53 lose their last digits, although each would fit
-# int64. fetchall() and Arrow give the exact number. The cure is a cast in the query: sum(x)::BIGINT.
+# fetchnumpy() and df() convert to float64 silently: sums above 2^53 lose their last digits, although each would fit
+# int64. fetchall() and Arrow give the exact number. The remedy is a cast in the query: sum(x)::BIGINT.
 #
 # Seen: HUGEINT; fetchall 9007199254740993; fetchnumpy float64 9007199254740992; with a cast int64 9007199254740993.
 set -eu

@@ -1,4 +1,4 @@
-"""A store in one file of SQLite: small, slow over long windows, and all that the contract asks.
+"""A store in one file of SQLite: small, slow over long windows, and complete as the contract demands.
 
 The example of a store in CONTRIBUTING.md. Sums are computed in Python over the rows of the window.
 """
@@ -39,7 +39,7 @@ _VALUE_COLUMNS = "gateway, tag, t_ns, number, text, quality"
 
 
 def open_store(settings: Mapping[str, Any]) -> "SqliteStore":
-    """The store of a center file's `store: {kind: sqlite, file: ...}`. What every store folder offers."""
+    """The store of a center file's `store: {kind: sqlite, file: ...}`. Every store folder has this function."""
     return SqliteStore(settings["file"])
 
 
@@ -52,7 +52,7 @@ class SqliteStore:
         self._database.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;" + _TABLES)
 
     def write(self, batches: Iterable[RowBatch]) -> None:
-        """Rows that are there already stay as they are: a row never changes."""
+        """Writes the rows; those that exist already stay as they are, since a row never changes."""
         with self._lock:
             try:
                 with self._database:
@@ -91,12 +91,12 @@ class SqliteStore:
 
     def _sum(self, kind: type[Table], query: Query) -> Table:
         with self._lock:
-            found = self._database.execute(
+            rows = self._database.execute(
                 "SELECT key, sums FROM rows WHERE kind = ? AND site = ? AND minute_ns >= ? AND minute_ns < ?",
                 (kind.__name__, query.site, query.start_ns, query.end_ns),
             ).fetchall()
-        keys = [json.loads(key) for key, _ in found]
-        sums = np.array([json.loads(row) for _, row in found], np.int64).reshape(len(found), len(kind.COLUMNS))
+        keys = [json.loads(key) for key, _ in rows]
+        sums = np.array([json.loads(row) for _, row in rows], np.int64).reshape(len(rows), len(kind.COLUMNS))
         chosen = [index for index, key in enumerate(keys) if not query.machines or key[0] in query.machines]
         total: dict[tuple[Any, ...], Any] = {}
         for index, start_ns in zip(chosen, _bucket_starts(query, [keys[index] for index in chosen]), strict=True):
@@ -108,13 +108,13 @@ class SqliteStore:
     def stops(self, site: str, machines: Sequence[str], start_ns: int, end_ns: int) -> list[Stop]:
         """Those that overlap the window and have a length, by machine and start."""
         with self._lock:
-            found = self._database.execute(
+            rows = self._database.execute(
                 "SELECT machine, id, start_ns, end_ns, state, reason, by, product, to_product, revision FROM stops "
                 "WHERE site = ? AND start_ns < ? AND (end_ns IS NULL OR (end_ns > ? AND end_ns > start_ns)) "
                 "ORDER BY machine, start_ns",
                 (site, end_ns, start_ns),
             ).fetchall()
-        return [Stop(*row[:4], State(row[4]), *row[5:]) for row in found if not machines or row[0] in machines]
+        return [Stop(*row[:4], State(row[4]), *row[5:]) for row in rows if not machines or row[0] in machines]
 
     def values(self, query: ValueQuery) -> dict[str, Values]:
         """By gateway: of each tag the last row before the window, and the first rows in it."""
@@ -146,8 +146,8 @@ class SqliteStore:
 
 
 def _stop_row(stop: Stop) -> tuple[Any, ...]:
-    told = (stop.machine, stop.id, stop.start_ns, stop.end_ns, int(stop.state))
-    return (*told, stop.reason, stop.by, stop.product, stop.to_product, stop.revision)
+    columns = (stop.machine, stop.id, stop.start_ns, stop.end_ns, int(stop.state))
+    return (*columns, stop.reason, stop.by, stop.product, stop.to_product, stop.revision)
 
 
 def _bucket_starts(query: Query, keys: Sequence[Sequence[Any]]) -> list[int]:

@@ -8,7 +8,7 @@ from oee.model.states import Quality
 
 
 class Connection:
-    """One socket. Fulfils `adapters.contract.Adapter`."""
+    """One socket. Implements `adapters.contract.Adapter`."""
 
     def __init__(self, device: CounterBox, now_ns: NowNs) -> None:
         self._device, self._now_ns = device, now_ns

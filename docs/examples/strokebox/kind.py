@@ -1,4 +1,4 @@
-"""The face of counter boxes: what the site file says of one, and how it is opened."""
+"""The face of counter boxes: their model in the site file, and how one is opened."""
 
 import re
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from config.yaml.durations import Duration
 class CounterTag(TagModel):
     """One counter, by its name."""
 
-    counter: str = Field(min_length=1, description="Its name.", examples=["strokes"])
+    counter: str = Field(min_length=1, description="Its name in the box.", examples=["strokes"])
 
 
 class CounterBox(DeviceModel):
