@@ -112,7 +112,7 @@ def _foreign_origin(connection: HTTPConnection) -> Response | None:
 
 
 def _too_large(scope: Scope, connection: HTTPConnection) -> Response | None:
-    """Refuses large bodies on the login form: forms are read into memory whole, and the sender is not known yet."""
+    """Refuses large bodies on the login form: forms are read into memory completely, before the sender is authenticated."""
     length = connection.headers.get("content-length", "")
     if scope["type"] != "http" or scope["method"] in _SAFE or (length.isdecimal() and int(length) <= _LOGIN_BYTES):
         return None
@@ -140,9 +140,9 @@ def _require(right: Right) -> Callable[[Request], Awaitable[Viewer]]:
 
 
 Viewing = Annotated[Viewer, Depends(_require("read"))]
-"""May ask questions; the answers are about the viewer's sites only."""
+"""May query; answers cover the viewer's sites only."""
 Writing = Annotated[Viewer, Depends(_require("write"))]
-"""May enter declarations about the viewer's sites."""
+"""May make declarations about the viewer's sites."""
 Watching = Annotated[Viewer, Depends(_require("watch"))]
 """May see the health and metrics of the center itself."""
 Administering = Annotated[Viewer, Depends(_require("admin"))]

@@ -82,7 +82,7 @@ def add_quarantine(app: FastAPI, center: CenterState, ingest: Ingest) -> None:
         openapi_extra=_body_of("application/json", "object"),
     )
     async def replay(_viewer: Administering, request: Request, number: _Number) -> Any:
-        """Tries a quarantined payload again: after an update, or after a machine was handed over."""
+        """Retries a quarantined payload: after an update, or after a machine was handed over."""
         if refusal := _refusal(request, "application/json"):
             return refusal
         return await run_in_threadpool(_replay, ingest, number)

@@ -116,7 +116,7 @@ def present(
     window: tuple[int | None, int | None],
     compute: Callable[[], Mapping[str, Any]],
 ) -> Response:
-    """The answer that `compute` gives, cached for everybody who asks the same while nothing changes.
+    """The answer that `compute` gives, cached for all who ask the same while nothing changes.
 
     sites, window: what the answer is about; the caller has made sure that the viewer may see the sites.
     Raises what `compute` raises.

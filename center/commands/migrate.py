@@ -50,7 +50,7 @@ def migrate(
 ) -> MigrationReport:
     """Copies everything and compares. ledger_to: None if both centers share their ledger.
 
-    Raises `CannotMigrate`, `StoreUnavailable` or `StoreRefused`; it can be started again without harm.
+    Raises `CannotMigrate`, `StoreUnavailable` or `StoreRefused`; it can be started again safely.
     """
     if not isinstance(source, Exportable) or not isinstance(target, Exportable):
         raise CannotMigrate("one of these stores cannot export its rows")

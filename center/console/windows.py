@@ -44,7 +44,7 @@ def fitting(span: str) -> Sequence[str]:
 
 
 def start_of(span: str, zone: ZoneInfo, now_ns: int) -> int:
-    """Where a range begins: whole days but for the last 24 hours, which begin on an hour."""
+    """Start of a range: whole days, except the last 24 hours, which begin on an hour."""
     if span == "24h":
         return int(clock_edges("hour", zone, now_ns - 23 * HOUR_NS, now_ns)[0])
     return day_start_ns(zone, now_ns, _DAYS[span])

@@ -131,7 +131,7 @@ class ProcessGroup(Protocol):
         ...
 
     def number(self) -> str:
-        """A number that no other living process has; it is given out again after this one ends."""
+        """A number that no other running process has; it may be reused once this process has ended."""
         ...
 
     def lease(self, job: str) -> bool:

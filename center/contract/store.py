@@ -21,13 +21,13 @@ MAX_ROWS_PER_MINUTE: Final = 60_000
 
 
 class StoreUnavailable(Exception):
-    """The store or the ledger cannot be reached or refuses writes for now; the message says why. Trying again helps,
-    and gateways keep their envelopes meanwhile.
+    """The store or the ledger cannot be reached or refuses writes for now; the message says why. A retry helps, and
+    gateways keep their envelopes meanwhile.
     """
 
 
 class StoreRefused(Exception):
-    """The store understood the write and refuses its content. Trying again cannot help, a smaller batch may."""
+    """The store understood the write and refuses its content. A retry cannot help, a smaller batch may."""
 
 
 @dataclass(frozen=True)

@@ -92,8 +92,8 @@ def classify(marks: Marks, digests: Mapping[int, bytes], seq: int, digest: bytes
     """
     if not is_settled(marks, seq):
         return SeqStatus.NEW
-    known = digests.get(seq)
-    return SeqStatus.CONFLICT if known is not None and known != digest else SeqStatus.REPEATED
+    settled_digest = digests.get(seq)
+    return SeqStatus.CONFLICT if settled_digest is not None and settled_digest != digest else SeqStatus.REPEATED
 
 
 def drop(state: StreamRecord, ranges: Iterable[Range]) -> StreamRecord:

@@ -1,7 +1,7 @@
 """The center's SQL database: accounts and other metadata, and with PostgreSQL the delivery ledger too.
 
-SQLAlchemy Core, not its ORM: rows become frozen dataclasses and change by statements, so no object has to be kept equal
-to a row. The same statements run on SQLite (beside the embedded store) and on PostgreSQL.
+SQLAlchemy Core, not its ORM: rows become frozen dataclasses and change by statements, so no object has to be kept in sync
+with a row. The same statements run on SQLite (beside the embedded store) and on PostgreSQL.
 
 Tables are created by numbered steps (`prepare`): each part of the center owns a tuple of functions that is only ever
 appended to, and the database records how many of them it has run. Two processes that start together wait for each

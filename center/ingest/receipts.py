@@ -43,8 +43,8 @@ class ReceiptSender:
 
     def answer(self, site: str, gateway: str, now_ns: int, ask: str) -> None:
         """A receipt to one gateway. ask: the `ask` of the status that this answers."""
-        slip = receipt(self._cache, site, gateway, now_ns, ask, self._session_id)
-        self._publish(topic(site, gateway, "receipt"), encode_receipt(slip))
+        message = receipt(self._cache, site, gateway, now_ns, ask, self._session_id)
+        self._publish(topic(site, gateway, "receipt"), encode_receipt(message))
 
     def check(self, site: str, gateway: str, status: Status, commit: Callable[[Changes], bool]) -> None:
         """Compares the generation and the marks that a gateway knows with the ledger's, and answers if they differ."""

@@ -26,7 +26,7 @@ class LedgerCache:
         """Replaces all content, when the ledger is of another generation."""
         self.generation = snapshot.generation
         self.streams = dict(snapshot.streams)
-        self.digests = {key: dict(known) for key, known in snapshot.digests.items()}
+        self.digests = {key: dict(by_seq) for key, by_seq in snapshot.digests.items()}
         self.sites = Sites(snapshot.sites, snapshot.owners.values())
         keys: dict[tuple[str, str], list[StreamKey]] = {}
         for key in self.streams:
@@ -46,10 +46,10 @@ class LedgerCache:
         """Takes over committed changes. Streams come last: a reader that sees new marks sees everything else too."""
         self.sites.learn(changes.sites, changes.owners)
         for (key, seq), digest in changes.digests.items():
-            known = self.digests.setdefault(key, {})
-            known[seq] = digest
-            if len(known) > KEEP_DIGESTS:
-                del known[min(known)]
+            by_seq = self.digests.setdefault(key, {})
+            by_seq[seq] = digest
+            if len(by_seq) > KEEP_DIGESTS:
+                del by_seq[min(by_seq)]
         for key, state in changes.streams.items():
             if key not in self.streams:
                 self._keys.setdefault((key.site, key.gateway), []).append(key)
@@ -87,22 +87,22 @@ def _check(cache: LedgerCache, key: StreamKey) -> tuple[int, str] | None:
     """A digest that lets a gateway detect a copied outbox: of the envelope in conflict, else of the last one."""
     if key in cache.disputed:
         return digest_check(*cache.disputed[key])
-    known = cache.digests.get(key)
-    return digest_check(last := max(known), known[last]) if known else None
+    by_seq = cache.digests.get(key)
+    return digest_check(last := max(by_seq), by_seq[last]) if by_seq else None
 
 
 def is_ahead(cache: LedgerCache, site: str, gateway: str, status: Status) -> bool:
     """Whether a gateway holds receipts of our own generation with marks that the ledger does not have: the ledger was
     restored from an older copy.
 
-    Marks only grow, so any mark above ours is proof, even if later envelopes have been settled beyond it: the gateway
+    Marks only grow, so any mark above the ledger's is proof, even if later envelopes have been settled beyond it: the gateway
     believes that the envelopes in between are safe.
     """
     if status.generation != cache.generation:
         return False
-    known = cache.of_gateway(site, gateway)
+    records = cache.of_gateway(site, gateway)
     for stream, mark in status.marks.items():
-        state = known.get(StreamKey(site, gateway, stream))
+        state = records.get(StreamKey(site, gateway, stream))
         if mark > (state.marks.mark if state else 0):
             return True
     return False

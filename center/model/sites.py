@@ -37,8 +37,8 @@ class SiteRow:
     body: str
 
 
-def _standing(ordered: Sequence[Revision]) -> list[Revision]:
-    """Without revisions replaced by one that was made later and is valid from the same time or earlier."""
+def _effective(ordered: Sequence[Revision]) -> list[Revision]:
+    """The revisions without those replaced by one that was made later and is valid from the same time or earlier."""
 
     def made_ns(item: Revision) -> int:
         return item.body.made_ns or item.valid_from_ns
@@ -64,13 +64,13 @@ class Sites:
     def learn(self, rows: Iterable[SiteRow], owners: Iterable[Owner]) -> None:
         """Adds site bodies and owners."""
         for row in rows:
-            known = self.revisions(row.site, row.gateway)
+            earlier = self.revisions(row.site, row.gateway)
             if any(
-                (item.valid_from_ns, item.body.config_hash) == (row.valid_from_ns, row.config_hash) for item in known
+                (item.valid_from_ns, item.body.config_hash) == (row.valid_from_ns, row.config_hash) for item in earlier
             ):
                 continue
             new = compile_site(json.loads(row.body))
-            ordered = _standing(sorted((*known, new), key=lambda item: item.valid_from_ns))
+            ordered = _effective(sorted((*earlier, new), key=lambda item: item.valid_from_ns))
             of_site = self._revisions.get(row.site, {}) | {row.gateway: tuple(ordered)}
             self._revisions = self._revisions | {row.site: of_site}
         added: dict[str, dict[str, Owner]] = {}

@@ -1,6 +1,6 @@
-"""The one cache of answers, for the API and the console: the same question is computed once, however many ask.
+"""The cache of answers, shared by the API and the console: concurrent equal queries are computed once.
 
-An entry is kept under its key for a time to live or, without one, until newer entries need its room. Keys without a
+An entry is kept under its key for a time to live or, without one, until newer entries need its space. Keys without a
 time to live must name everything that the answer depends on (`center.api.responses.stamp`).
 """
 
@@ -44,7 +44,7 @@ class AnswerCache:
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], T], size: Callable[[T], int]) -> T:
-        """The answer under this key, made in this thread unless it is known or on its way.
+        """The answer under this key, computed in this thread unless it is cached or being computed.
 
         size: bytes of the answer; one of more than a quarter of the bound is not kept. Raises what `make` raises.
         """
@@ -85,7 +85,7 @@ class AnswerCache:
     def _fill(self, key: Hashable, entry: _Entry, make: Callable[[], T], size: Callable[[T], int]) -> None:
         try:
             answer = make()
-        except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits
+        except BaseException as error:  # noqa: BLE001 - raised for all who wait
             with self._lock:
                 self._drop(key)
             entry.future.set_exception(error)

@@ -220,7 +220,7 @@ def _day_rows(checked: CheckedQuestion, gateway_by_machine: Mapping[str, str]) -
             day["unknown_ms"] += unknown[index]
             day["known_ms"] += reported[index] - unknown[index]
             day["missing_ms"] -= reported[index]
-    return [found for _, found in sorted(rows.items())]
+    return [day_row for _, day_row in sorted(rows.items())]
 
 
 def _holes(center: CenterState, site: str) -> list[HoleRow]:

@@ -26,8 +26,8 @@ def address(path: str, parameters: Sequence[tuple[str, str]], answer: Mapping[st
     parameters: of this request, as they were sent.
     """
     pinned = {key: str(answer[key]) for key in ("from", "to") if key in answer}
-    kept = [(key, value) for key, value in parameters if key not in ("offset", "from", "to")]
-    return f"{path}?{urlencode([*kept, *pinned.items(), ('offset', str(offset))])}"
+    others = [(key, value) for key, value in parameters if key not in ("offset", "from", "to")]
+    return f"{path}?{urlencode([*others, *pinned.items(), ('offset', str(offset))])}"
 
 
 def link(url: str) -> str:

@@ -82,7 +82,7 @@ class CheckedQuestion:
     by: tuple[str, ...]
 
     def query(self, *further: str) -> Query:
-        """The question to the store. further: groups that the answer needs beside `by`."""
+        """The query to the store. further: groups that the answer needs in addition to `by`."""
         by = tuple(dict.fromkeys((*self.by, *further)))
         site, zone = self.question.site, self.zone.key
         return Query(site, self.start_ns, self.end_ns, zone, self.machines, bucket=self.bucket, by=by)
@@ -137,10 +137,12 @@ def check(center: CenterState, question: Question, groups: Sequence[str] = _FACT
 
 def require_machines(center: CenterState, site: str, machines: Sequence[str]) -> None:
     """Raises `UnknownSite` for a machine that the site does not have."""
-    known = center.ledger_cache.sites.machines(site)
+    machines_of_site = center.ledger_cache.sites.machines(site)
     for machine in machines:
-        if machine not in known:
-            raise UnknownSite(f"machine {machine[:64]!r} is unknown in site {site!r}; it has {', '.join(known)[:200]}")
+        if machine not in machines_of_site:
+            raise UnknownSite(
+                f"machine {machine[:64]!r} is unknown in site {site!r}; it has {', '.join(machines_of_site)[:200]}"
+            )
 
 
 def unknown(site: str) -> UnknownSite:

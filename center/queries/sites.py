@@ -78,7 +78,7 @@ class MachineAnswer(TypedDict):
         Annotated[
             dict[str, str],
             Field(
-                description="The line's name by language; empty where nobody named it.",
+                description="The line's name by language; empty if it has none.",
                 json_schema_extra={"default": {}},
             ),
         ]
@@ -149,8 +149,8 @@ def _site(center: CenterState, viewer: Viewer, name: str) -> SiteAnswer:
 
 def gateways_of(center: CenterState, site: str) -> list[str]:
     """Every gateway of a site that described itself, owns a machine, delivered something or sent a status."""
-    known = {*center.ledger_cache.sites.gateways(site), *center.pictures.gateways(site)}
-    return sorted(known | {gateway for owner, gateway in center.ledger_cache.gateways() if owner == site})
+    gateways = {*center.ledger_cache.sites.gateways(site), *center.pictures.gateways(site)}
+    return sorted(gateways | {gateway for owner, gateway in center.ledger_cache.gateways() if owner == site})
 
 
 def _gateway(center: CenterState, name: str, gateway: str, zone: ZoneInfo) -> SiteGatewayAnswer:

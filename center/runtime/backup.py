@@ -1,7 +1,7 @@
 """Copies of what a center keeps on its own disk, taken while it runs; each is complete and of one instant.
 
 Two parts: `store` (the embedded store's rows, and the delivery ledger) and `database` (accounts, audit, declarations).
-They need not be of the same instant: what a restored ledger does not know, gateways send again. What another server
+They need not be of the same instant: gateways resend what a restored ledger does not know. What another server
 keeps (InfluxDB, PostgreSQL) is backed up with that server's own tools.
 """
 

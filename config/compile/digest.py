@@ -28,8 +28,8 @@ def config_hash(site: Site) -> str:
 
 def _device_text(device: Device) -> str:
     """One device at a time: ten thousand tags as dictionaries at once would be the peak of an agent's memory."""
-    kept = {"kind", "tags", "every", "stale_after"}
-    return _text(device.model_dump(mode="json", by_alias=True, exclude_defaults=True, include=kept))
+    included = {"kind", "tags", "every", "stale_after"}
+    return _text(device.model_dump(mode="json", by_alias=True, exclude_defaults=True, include=included))
 
 
 def _text(item: Any) -> str:

@@ -64,7 +64,7 @@ class DeviceModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     file_settings: ClassVar[tuple[str, ...]] = ()
-    """Settings that name files: without a folder they lie beside the site file."""
+    """Settings that name files; relative names are relative to the site file's folder."""
 
     kind: str = Field(description="The protocol.")
     every: Duration = Field(1.0, description="Polling period [s].", examples=["1s", "500ms"])
@@ -80,7 +80,7 @@ class DeviceModel(BaseModel):
         return self.line or self.kind
 
     def address(self, tag: str) -> str:
-        """Where a tag is found at the device, as people write it: `holding 100 uint32 ABCD`."""
+        """The address of a tag at the device, as people write it: `holding 100 uint32 ABCD`."""
         return tag
 
     def period_s(self, tag: str) -> float:

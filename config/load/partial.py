@@ -19,7 +19,7 @@ _PLACEHOLDERS: Final[Mapping[str, Any]] = {"site": "x", "timezone": "UTC"}
 
 
 def validate(data: dict[str, Any], source: SourceMap) -> tuple[Site | None, list[Complaint], frozenset[Path]]:
-    """The site, or what is left of it (None if nothing is); what is wrong; and the paths that were removed."""
+    """The site without its invalid parts (None if nothing is left); the complaints; and the paths that were removed."""
     broken: set[Path] = set()
     complaints: list[Complaint] = []
     remaining = data
@@ -35,7 +35,7 @@ def validate(data: dict[str, Any], source: SourceMap) -> tuple[Site | None, list
 
 
 def is_consequence(complaint: Complaint, broken: frozenset[Path]) -> bool:
-    """Whether a cross-check may have found this only because invalid parts were removed."""
+    """Whether a cross-check may complain only because invalid parts were removed."""
     if complaint.severity == "warning":
         return bool(broken)
     blocks = {dotted(path[:2]) for path in broken}

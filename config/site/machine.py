@@ -133,7 +133,7 @@ class MachineModel(Strict):
     """One machine: where its state, its pieces, its product and its reasons come from."""
 
     name: Name = Field({}, description="What people call it; default: its id.", examples=["{vi: Máy dập 1}"])
-    line: str = Field("", description="The line that it stands in.", examples=["stamping"])
+    line: str = Field("", description="The line that it belongs to.", examples=["stamping"])
     state: StateSource = Field(
         description="Rules, a profile, or gaps between pieces.",
         examples=['[{when: "plc.running", is: running}, {is: unplanned_stop}]'],

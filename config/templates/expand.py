@@ -65,11 +65,11 @@ def expand(root: Map, file: str) -> tuple[Map, list[Complaint]]:
         place.say(templates, ("templates",), "wants_mapping")
     if uses is not None and not isinstance(uses, Seq):
         place.say(uses, ("use",), "wants_list")
-    known = templates if isinstance(templates, Map) else Map((), 0)
-    for key, template in known.pairs:
+    templates_map = templates if isinstance(templates, Map) else Map((), 0)
+    for key, template in templates_map.pairs:
         _check_template(key, template, place)
     for number, use in enumerate(uses.items if isinstance(uses, Seq) else ()):
-        for item in _instances(use, ("use", number), known, place):
+        for item in _instances(use, ("use", number), templates_map, place):
             keys.setdefault(item.section, Scalar(item.section, plain=True, line=item.body.line))
             sections[item.section] = _merge(sections.get(item.section), item, place)
     pairs = tuple((keys[name], node) for name, node in sections.items())

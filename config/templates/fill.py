@@ -60,8 +60,8 @@ class Filler:
             return self.map(node, path)
         if isinstance(node, Scalar):
             return self._scalar(node, path)
-        kept = [(place, item) for place, given in enumerate(node.items) if (item := self._chosen(given)) is not None]
-        return Seq(tuple(self._node(item, (*path, place)) for place, item in kept), self._line(node.line))
+        chosen = [(place, item) for place, given in enumerate(node.items) if (item := self._chosen(given)) is not None]
+        return Seq(tuple(self._node(item, (*path, place)) for place, item in chosen), self._line(node.line))
 
     def _chosen(self, node: Node) -> Node | None:
         """The node itself, one of its two alternatives, or None if it is dropped."""
@@ -94,13 +94,13 @@ class Filler:
         self.complaints.append(source.complain(code, path, written, near=near, known=known, name=name))
 
     def _whole(self, node: Node) -> int:
-        """The line of the row's value if that is all a scalar is; 0 otherwise."""
+        """The line of the row's value if the scalar consists of that variable alone; 0 otherwise."""
         match = _VARIABLE.fullmatch(node.text.strip()) if isinstance(node, Scalar) else None
         value = self.row.values.get(match[1]) if match else None
         return value.line if value is not None else 0
 
     def _at(self, key: Scalar, item: Node) -> Scalar:
-        """The key, at the line of its value if the row gave all of that."""
+        """The key, at the line of its value if the value comes entirely from the row."""
         return Scalar(key.text, key.plain, self._whole(item) or key.line)
 
     def _line(self, own: int) -> int:

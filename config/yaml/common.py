@@ -92,7 +92,7 @@ SiteId = Annotated[str, _matching(_SITE, "bad_site_id")]
 """Part of topics and accounts: lower-case letters, digits and single hyphens."""
 
 Word = Annotated[str, _matching(_WORD, "bad_word")]
-"""The name of a device or a tag, as it stands in expressions."""
+"""The name of a device or a tag, as used in expressions."""
 
 MachineId = Annotated[str, _matching(_MACHINE, "bad_machine_id")]
 """The id of a machine, reason, line or calendar."""

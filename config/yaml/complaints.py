@@ -15,10 +15,10 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Complaint:
-    """One thing wrong in one place.
+    """One error or warning at one place.
 
     file: as it was given; line: from 1, 0 where the file as a whole is meant.
-    key: dotted path within the file; value: what stands there, as short text, or "".
+    key: dotted path within the file; value: the value there, as short text, or "".
     code: what is wrong; `complaint.<code>` and `complaint.<code>.cure` are in the message catalogue, with `values`.
     """
 

@@ -73,7 +73,7 @@ def _complaint(item: Any, schema: Mapping[str, Any], data: Any, source: SourceMa
 
 
 def place(location: tuple[Any, ...], data: Any, *, absent: bool = False) -> tuple[Path, Any]:
-    """The path that a location means in the file (pydantic adds names of branches), and what stands there."""
+    """The path in the file that a location denotes (pydantic adds names of branches), and the value there."""
     path: list[str | int] = []
     here = data
     for index, part in enumerate(location):

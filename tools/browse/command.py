@@ -38,7 +38,7 @@ class BrowseRequest:
 
 
 def browse(request: BrowseRequest, *, as_json: bool, lang: str) -> int:
-    """Walks, prints, and returns the exit status: 0 fine, 1 nothing found or not reached, 2 unusable settings."""
+    """Walks, prints, and returns the exit status: 0 nodes found, 1 none or not connected, 2 unusable settings."""
     if request.profile and not is_browsable(request.profile):
         notice(say("browse.as.unknown", lang, name=request.profile, known=", ".join(browsable())))
         return 2

@@ -26,7 +26,7 @@ class Match:
 
 
 def matches_of(profile: Equipment, items: Sequence[BrowsedNode]) -> list[Match]:
-    """The machines that look like this profile; none where its required nodes are missing."""
+    """The machines that match this profile; none if its required nodes are missing."""
     wanted = [item for item in profile.variables.values() if item.browse]
     if not wanted:
         return []

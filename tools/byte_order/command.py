@@ -87,7 +87,7 @@ async def _read(reader: RateLimitedReader, question: RegisterQuestion, first: in
 
 async def _watch(reader: RateLimitedReader, question: RegisterQuestion, search: DecodingSearch, lang: str) -> None:
     """Asks for displayed values until one encoding is left, further values rule nothing out (the same number in a wider
-    type), or nobody answers.
+    type), or the user quits.
     """
     useless = 0
     while ways(equals(search.candidates)) != 1 and useless < ENOUGH:

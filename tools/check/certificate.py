@@ -64,7 +64,7 @@ class Sheet:
 
 
 def page(sheet: Sheet, lang: str) -> str:
-    """The whole page in a language."""
+    """The complete page in a language."""
     title = say("certificate.title", lang)
     parts = [
         f'<!doctype html><html lang="{lang}"><head><meta charset="utf-8">',

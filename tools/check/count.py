@@ -128,7 +128,7 @@ class _Recorder:
         self._keep(self._fresh.tick(self._now_ns()))
 
     def watermark_ns(self, machine: Machine) -> int:
-        """Up to when all tags of a machine are known [ns UTC]."""
+        """The time up to which all tags of a machine are known [ns UTC]."""
         return self._fresh.watermark_ns(machine.tags(), self._now_ns())
 
     def missing(self, machine: Machine) -> list[str]:

@@ -18,7 +18,7 @@ HUGE: Final = 1e30
 """A float beyond these is no measurement, but two integers or a float in another byte order."""
 WORD: Final = 65536
 UNREADABLE: Final = "\ufffd"
-"""What stands in a text for bytes that are no character."""
+"""Stands in a text for bytes that could not be decoded."""
 FAR_OFF_S: Final = 60.0
 STILL_CYCLES: Final = 3
 

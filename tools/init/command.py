@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class InitFlags:
-    """What was given on the command line; what is missing is asked, unless `yes`."""
+    """Options of the command line; missing ones are asked for, unless `yes`."""
 
     site: str = ""
     name: str = ""
@@ -202,7 +202,7 @@ def _ask(key: str, lang: str, parse: Callable[[str], T], default: str | None = N
 
 
 def _several(key: str, lang: str, parse: Callable[[str], T], **values: str) -> list[T]:
-    """Asks until an empty answer."""
+    """Asks for entries until an empty answer."""
     notice(say(f"init.several.{key}", lang, **values))
     out: list[T] = []
     while True:

@@ -43,21 +43,21 @@ async def open_ports(
     hosts: Sequence[str], ports: Sequence[int], per_s: float, timeout_s: float, progress: Callable[[int], None]
 ) -> list[OpenPort]:
     """Opens and closes one connection to each port of each host, `per_s` a second; returns the ports that accepted."""
-    found: list[OpenPort] = []
+    accepted: list[OpenPort] = []
     async with asyncio.TaskGroup() as group:
         for number, host in enumerate(hosts):
             for port in ports:
-                group.create_task(_probe(host, port, timeout_s, found))
+                group.create_task(_probe(host, port, timeout_s, accepted))
                 await asyncio.sleep(1 / per_s)
             progress(number + 1)
-    return sorted(found, key=lambda item: (ipaddress.ip_address(item.host), item.port))
+    return sorted(accepted, key=lambda item: (ipaddress.ip_address(item.host), item.port))
 
 
-async def _probe(host: str, port: int, timeout_s: float, found: list[OpenPort]) -> None:
+async def _probe(host: str, port: int, timeout_s: float, accepted: list[OpenPort]) -> None:
     try:
         async with asyncio.timeout(timeout_s):
             _, writer = await asyncio.open_connection(host, port)
     except OSError:
         return
     writer.transport.abort()
-    found.append(OpenPort(host, port))
+    accepted.append(OpenPort(host, port))

@@ -48,7 +48,7 @@ def _replace(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fchmod(file.fileno(), mode)
-        with suppress(PermissionError):  # only root can give a file away
+        with suppress(PermissionError):  # only root can change the owner
             os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
         os.fsync(file.fileno())
     temporary.replace(path)

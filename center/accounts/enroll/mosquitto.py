@@ -24,8 +24,10 @@ def hashed(secret: str, salt: bytes) -> str:
 
 def passwords_text(before: str, hashes: Mapping[str, str], removed: Collection[str]) -> str:
     """The password file with these accounts added or replaced, and others removed."""
-    kept = [line for line in before.splitlines() if line.partition(":")[0] not in {*hashes, *removed}]
-    return "".join(f"{line}\n" for line in (*kept, *(f"{name}:{digest}" for name, digest in sorted(hashes.items()))))
+    other_lines = [line for line in before.splitlines() if line.partition(":")[0] not in {*hashes, *removed}]
+    return "".join(
+        f"{line}\n" for line in (*other_lines, *(f"{name}:{digest}" for name, digest in sorted(hashes.items())))
+    )
 
 
 def rules_text(before: str, rules: Mapping[str, str], removed: Collection[str]) -> str:
@@ -33,9 +35,11 @@ def rules_text(before: str, rules: Mapping[str, str], removed: Collection[str]) 
 
     A block is a line `user NAME` and what follows up to the next one; lines before the first apply to everybody.
     """
-    kept = [block.strip("\n") for name, block in _blocks(before) if name is None or name not in {*rules, *removed}]
+    other_blocks = [
+        block.strip("\n") for name, block in _blocks(before) if name is None or name not in {*rules, *removed}
+    ]
     own = [rules[name].rstrip("\n") for name in sorted(rules)]
-    return "".join(f"{block}\n\n" for block in (*kept, *own) if block).rstrip("\n") + "\n"
+    return "".join(f"{block}\n\n" for block in (*other_blocks, *own) if block).rstrip("\n") + "\n"
 
 
 def _blocks(text: str) -> list[tuple[str | None, str]]:

@@ -133,7 +133,7 @@ def _column(index: int, count: int, label: str, row: Row | None, lang: str) -> M
 
 
 def _parts(row: Row) -> list[tuple[str, int]]:
-    """Time by state in the order of the stack [ms]; unknown is what the calendar planned and nobody accounts for."""
+    """Time by state in the order of the stack [ms]; unknown is scheduled time without facts."""
     parts = [(state, int(row["sums"][f"{state}_ms"])) for state in STACK]
     unknown_ms = row["scheduled_ms"] - sum(ms for _, ms in parts)
     return [(state, ms) for state, ms in [*parts, ("unknown", unknown_ms)] if ms > 0]

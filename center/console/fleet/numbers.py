@@ -61,14 +61,14 @@ def _present_shifts(
 ) -> dict[str, windows.PresentShift | None]:
     """By machine the current or last shift; computed once for machines that share a calendar."""
     back_ns = windows.day_start_ns(zone, now_ns, windows.SHIFT_BACK_DAYS)
-    found: dict[tuple[tuple[int, int, int], ...], windows.PresentShift | None] = {}
+    by_calendar: dict[tuple[tuple[int, int, int], ...], windows.PresentShift | None] = {}
     out = {}
     for machine in machines:
         segments: Segments = center.ledger_cache.sites.segments(site, machine, back_ns, now_ns) or []
-        same = tuple((id(calendar), low, high) for calendar, low, high in segments)
-        if same not in found:
-            found[same] = windows.present_shift(segments, zone, now_ns)
-        out[machine] = found[same]
+        key = tuple((id(calendar), low, high) for calendar, low, high in segments)
+        if key not in by_calendar:
+            by_calendar[key] = windows.present_shift(segments, zone, now_ns)
+        out[machine] = by_calendar[key]
     return out
 
 

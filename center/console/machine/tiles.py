@@ -96,8 +96,8 @@ def _change(row: Row, before: Row, lang: str) -> Markup | None:
     least half of the scheduled time.
     """
     now, then = row["kpis"]["oee"], before["kpis"]["oee"]
-    known = before["scheduled_ms"] is not None and row["scheduled_ms"] is not None
-    if now is None or then is None or not known or before["scheduled_ms"] * 2 < row["scheduled_ms"]:
+    are_scheduled = before["scheduled_ms"] is not None and row["scheduled_ms"] is not None
+    if now is None or then is None or not are_scheduled or before["scheduled_ms"] * 2 < row["scheduled_ms"]:
         return None
     points = (now - then) * 100
     sign, css = ("▲", "up") if points >= 0.05 else ("▼", "down") if points <= -0.05 else ("=", "")

@@ -144,8 +144,8 @@ def _plan_site(cache: LedgerCache, plan: IngestPlan, where: Topic, body: Any) ->
 def _revisions(cache: LedgerCache, plan: IngestPlan, where: Topic) -> Sequence[Revision]:
     """The gateway's site bodies, stored and planned, by the time from which they are valid."""
     planned = [row for row in plan.sites if (row.site, row.gateway) == (where.site, where.gateway)]
-    known = [
+    revisions = [
         *cache.sites.revisions(where.site, where.gateway),
         *(compile_site(json.loads(row.body)) for row in planned),
     ]
-    return sorted(known, key=lambda item: item.valid_from_ns)
+    return sorted(revisions, key=lambda item: item.valid_from_ns)

@@ -70,14 +70,14 @@ def _plan_message(cache: LedgerCache, plan: IngestPlan, message: EnvelopeMessage
             plan.add_to_quarantine(message, now_ns, rejection.reason, settled=False)
         return
     plan.heard.add((arrival.key.site, arrival.key.gateway))
-    known = _known_digests(cache, plan, arrival)
-    status = classify(arrival.record.marks, known, arrival.envelope.seq, arrival.envelope.digest)
+    digests = _known_digests(cache, plan, arrival)
+    status = classify(arrival.record.marks, digests, arrival.envelope.seq, arrival.envelope.digest)
     if status is SeqStatus.NEW:
         _settle(cache, plan, arrival, now_ns, refused)
     elif status is SeqStatus.REPEATED:
-        _count_repeated(plan, arrival, is_known=arrival.envelope.seq in known)
+        _count_repeated(plan, arrival, is_known=arrival.envelope.seq in digests)
     else:
-        _quarantine_conflict(plan, arrival, now_ns, known[arrival.envelope.seq])
+        _quarantine_conflict(plan, arrival, now_ns, digests[arrival.envelope.seq])
 
 
 def _identify(cache: LedgerCache, plan: IngestPlan, message: EnvelopeMessage, now_ns: int) -> _Arrival:
@@ -156,7 +156,7 @@ def plan_replay(
     """
     where = parse(entry.topic)
     if where is None:
-        raise Unsound(f"topic {entry.topic!r} is none of ours")
+        raise Unsound(f"topic {entry.topic!r} is not a topic of this system")
     message, envelope = EnvelopeMessage(where, entry.payload), _open(entry.payload)
     key = StreamKey(where.site, where.gateway, envelope.stream)
     record = cache.streams.get(key)
@@ -185,6 +185,6 @@ def _plan_unsettled(
 
 def _check_same_content(cache: LedgerCache, entry: QuarantinedPayload, key: StreamKey, envelope: Envelope) -> None:
     """Raises `Unsound` if the seq was settled by another envelope than this one."""
-    known = cache.digests.get(key, {}).get(envelope.seq, envelope.digest)
-    if not entry.settled or entry.reason.startswith(_CONFLICT) or known != envelope.digest:
+    settled_digest = cache.digests.get(key, {}).get(envelope.seq, envelope.digest)
+    if not entry.settled or entry.reason.startswith(_CONFLICT) or settled_digest != envelope.digest:
         raise Unsound(f"{_CONFLICT} stream {key.stream} seq {envelope.seq} is settled with another content, or was")

@@ -86,7 +86,7 @@ class DuckFile:
             _copy_file(self.path, target)
 
     def close(self) -> None:
-        """Folds the write-ahead log into the file and frees it."""
+        """Merges the write-ahead log into the file and frees it."""
         with self._writer:
             self._closed = True
             self._release()
@@ -132,8 +132,8 @@ def first_line(error: BaseException) -> str:
 
 
 def _copy_file(path: Path, target: Path) -> None:
-    """Copies file and write-ahead log while nobody commits, and folds the log into the copy, which shows that the copy
-    can be opened. Raises `OSError` or `duckdb.Error`; nothing is left behind then.
+    """Copies file and write-ahead log while nobody commits, and merges the log into the copy, which proves that the
+    copy can be opened. Raises `OSError` or `duckdb.Error`; nothing is left behind then.
 
     Another process copies: a POSIX lock is lost as soon as its holder closes any handle of the file, even one opened
     only for reading, and then a second center could open the store.
@@ -159,7 +159,7 @@ def _log(path: Path) -> Path:
 def _run_cp(source: Path, target: Path) -> None:
     tool = shutil.which("cp")
     if tool is None:
-        raise OSError(None, "there is no cp here; stop the center and copy its files")
+        raise OSError(None, "the command cp is missing; stop the center and copy its files")
     done = subprocess.run([tool, "--reflink=auto", "--", source, target], capture_output=True, text=True, check=False)  # noqa: S603  # our own paths
     if done.returncode:
         raise OSError(None, done.stderr.strip() or f"cp ended with status {done.returncode}")

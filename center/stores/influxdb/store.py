@@ -130,7 +130,7 @@ def open_store(settings: Mapping[str, str | int | float | bool]) -> InfluxStore:
     (1.x), token_file (2.x), ca_file, retention, replication, timeout_s, cache (file of hourly sums, created again
     whenever it is missing).
 
-    Raises `Misconfigured`, also while the server cannot be reached: whoever starts the center tries again.
+    Raises `Misconfigured`, also while the server cannot be reached: the process that starts the center has to retry.
     """
     parsed = read_settings(settings)
     server = InfluxServer(parsed.address)

@@ -141,7 +141,7 @@ def merged(tables: Sequence[Table], by: Sequence[str]) -> Table:
 
 
 def stops(answer: Answer) -> list[Stop]:
-    """All stops found, every revision of them."""
+    """All stops of an answer, with every revision."""
     return [
         _stop(unpack(tags.get("machine", "")), int(row[0]), dict(zip(STOP_FIELDS, row[1:], strict=True)))
         for _, tags, values in series(answer)

@@ -48,8 +48,8 @@ def batches(site: str, facts: Answer, losses: Answer, stop_rows: Answer) -> list
         )
         for stream in sorted({*fact_tables, *loss_tables})
     ]
-    if found := stops(stop_rows):
-        out.append(RowBatch(Origin(site, "", ""), 0, NO_FACTS, NO_LOSSES, found))
+    if revisions := stops(stop_rows):
+        out.append(RowBatch(Origin(site, "", ""), 0, NO_FACTS, NO_LOSSES, revisions))
     return out
 
 

@@ -67,8 +67,8 @@ def rows(source: str, site: str, low: int, high: int) -> str:
 def value_batches(site: str, answer: Answer) -> list[RowBatch]:
     """The answer to `rows`, one batch for each gateway."""
     return [
-        RowBatch(Origin(site, gateway, ""), 0, NO_FACTS, NO_LOSSES, (), found)
-        for gateway, found in values(answer).items()
+        RowBatch(Origin(site, gateway, ""), 0, NO_FACTS, NO_LOSSES, (), rows)
+        for gateway, rows in values(answer).items()
     ]
 
 
