@@ -188,10 +188,10 @@ class Agent:
         if self.dating.buffering:
             async with self.acquisition.computing:
                 await asyncio.to_thread(self.dating.flush)
-        had_trouble = bool(self.committer.thread.trouble)
+        trouble = self.committer.thread.trouble
         await self.committer.commit(final=final)
         await self.report.measure()
-        if self.uplink and bool(self.committer.thread.trouble) != had_trouble:
+        if self.uplink and self.committer.thread.trouble != trouble:
             self.uplink.announcements.status_changed()
 
     async def _commit_full(self) -> None:

@@ -149,7 +149,8 @@ ARROWS = {
         outbox       -> eviction envelopes file declarations disk journal/ streams
         eviction     -> envelopes file disk journal/
         envelopes    -> file streams
-        file         -> declarations disk journal/
+        file         -> tables declarations disk journal/
+        tables       -> disk
         declarations
         disk
         journal/

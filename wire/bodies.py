@@ -5,7 +5,7 @@ minutes are counted from 1970 and dates are days since 1970-01-01.
 """
 
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -208,6 +208,9 @@ class Clock(_Lenient):
     held_rows: int = 0
 
 
+MOST_TROUBLE: Final = 500
+
+
 class Status(_Lenient):
     """`status`: retained; the last will has `online` false."""
 
@@ -226,6 +229,8 @@ class Status(_Lenient):
     devices: dict[str, bool] = {}
     """By device whether it answers."""
     health: dict[str, float] = {}
+    trouble: str = ""
+    """Why the gateway cannot store at the moment, "" if it can; at most `MOST_TROUBLE` characters."""
     ask: str = ""
     """A question that the next receipt is to echo; "" for none."""
     clock: Clock | None = None

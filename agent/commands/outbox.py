@@ -61,6 +61,8 @@ def _print(summary: "OutboxSummary", lang: str) -> None:
     else:
         size = sum(stream.waiting_bytes for stream in sent_streams)
         click.echo(say("outbox.waits", lang, **_waiting_values(summary.waiting, size, oldest_ns, lang)))
+    if summary.trouble:
+        click.echo(say("outbox.trouble", lang, why=summary.trouble))
     for stream in summary.streams:
         condition = say(f"outbox.condition.{stream.condition}", lang)
         click.echo(say("outbox.stream", lang, **asdict(stream) | {"condition": condition}))

@@ -13,6 +13,7 @@ from pathlib import Path
 from agent.outbox.declarations import SCHEMA
 from agent.outbox.disk import CannotStore, UnknownFormat, translated
 from agent.outbox.file import FORMAT
+from agent.outbox.tables import update_tables
 
 
 @contextmanager
@@ -27,6 +28,7 @@ def outbox_transaction(path: Path) -> Iterator[sqlite3.Connection]:
             if meta.get("format") != str(FORMAT):
                 raise UnknownFormat(f"{path} has format {meta.get('format')!r}; this program reads {FORMAT}")
             db.execute("pragma synchronous=full")
+            update_tables(db, path, SCHEMA)
             db.executescript(SCHEMA)
             db.execute("begin immediate")
             try:

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from agent.corrections.machine_digest import outdated
-from agent.outbox.disk import CannotStore, UnknownFormat, translated
+from agent.outbox.disk import CannotStore, UnknownFormat, noted_trouble, translated
 from agent.outbox.file import FORMAT
 from agent.store.site import AUTHOR
 from wire.marks import Marks, count_unsettled, decode_marks, is_settled
@@ -51,6 +51,7 @@ class OutboxSummary:
     file_bytes: int
     streams: tuple[StreamSummary, ...]
     outdated: tuple[str, ...] = ()
+    trouble: str = ""
 
     @property
     def waiting(self) -> int:
@@ -72,6 +73,7 @@ def summarize(path: Path) -> OutboxSummary:
             sum(item.stat().st_size for item in (path, Path(f"{path}-wal")) if item.exists()),
             tuple(_stream(db, *row) for row in rows),
             tuple(outdated(settings)),
+            noted_trouble(path),
         )
 
 

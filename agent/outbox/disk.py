@@ -4,7 +4,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
@@ -16,6 +16,7 @@ _NOT_NOW: Final = (
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_PERM,
 )
+_NOTE_BYTES: Final = 600
 
 
 class CannotStore(Exception):
@@ -35,14 +36,14 @@ class OutboxInUse(Exception):
 
 
 class UnknownFormat(Exception):
-    """The file was written by a newer version of this program."""
+    """The file was written by another version of this program."""
 
 
-def lock(path: Path) -> IO[str]:
+def lock(path: Path) -> IO[bytes]:
     """Takes the file's lock, held until the handle is closed. Raises `OutboxInUse` or `CannotStore`."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = Path(f"{path}.lock").open("a")  # noqa: SIM115  # held as long as the outbox is open
+        handle = os.fdopen(os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o666), "r+b")
     except OSError as error:
         raise CannotStore(f"cannot create {path}.lock: {error}; check the folder and its permissions") from error
     try:
@@ -52,7 +53,28 @@ def lock(path: Path) -> IO[str]:
         raise OutboxInUse(
             f"{path} is in use by another agent; stop it, or give this one another file with --outbox"
         ) from error
+    note_trouble(handle, "")
     return handle
+
+
+def note_trouble(handle: IO[bytes], why: str) -> None:
+    """Writes into the locked file why nothing can be stored, "" for nothing, for `noted_trouble`. The space is taken as
+    soon as the lock is, so that it is there on a full disk.
+    """
+    with suppress(OSError, ValueError):
+        os.pwrite(handle.fileno(), why.encode()[:_NOTE_BYTES].ljust(_NOTE_BYTES), 0)
+
+
+def noted_trouble(path: Path) -> str:
+    """Why the agent that has this outbox open cannot store, "" if it can, or if none has it open."""
+    try:
+        with Path(f"{path}.lock").open("rb") as handle:
+            with suppress(BlockingIOError):
+                fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                return ""
+            return handle.read(_NOTE_BYTES).decode(errors="ignore").strip()
+    except OSError:
+        return ""
 
 
 @dataclass(frozen=True)
@@ -95,4 +117,7 @@ def translated(path: Path) -> Iterator[None]:
             ) from error
         if code in _NOT_NOW:
             raise CannotStore(f"cannot use {path}: {error}; check the disk and the file's permissions") from error
-        raise
+        raise CannotStore(
+            f"this program and {path} do not fit: {error}; restart the agent, and if that does not help, report it with "
+            "this sentence"
+        ) from error

@@ -18,7 +18,7 @@ File format 1: SQLite, WAL, synchronous=FULL (a commit survives a power cut), on
 What is settled is a property of the stream, not a flag on each envelope: a receipt writes one row, whatever it
 covers.
 
-Beside it lies `<file>.lock`, which keeps a second agent out. Deleted pages are given back to the disk
+Beside it lies `<file>.lock`, which keeps a second agent out and says why nothing can be stored. Deleted pages are given back to the disk
 (auto_vacuum=incremental), so that receipts end a full disk. Everything here blocks on the disk: call it from one worker
 thread, never from the event loop.
 """
@@ -30,8 +30,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from agent.outbox import declarations
-from agent.outbox.disk import CorruptOutbox, UnknownFormat, lock, translated
+from agent.outbox.disk import CorruptOutbox, UnknownFormat, lock, note_trouble, translated
 from agent.outbox.journal import schema as journal
+from agent.outbox.tables import update_tables
 
 FORMAT: Final = 1
 _SCHEMA: Final = """
@@ -44,6 +45,7 @@ create table carry (machine text primary key, data blob not null) without rowid;
 create table settings (key text primary key, value text not null) without rowid;
 insert into meta values ('format', '1'), ('outbox', lower(hex(randomblob(8))));
 """
+SCHEMA: Final = f"{_SCHEMA} {journal.SCHEMA} {declarations.SCHEMA}"
 _PRAGMAS: Final = (
     "auto_vacuum=incremental",
     "secure_delete=off",
@@ -75,13 +77,14 @@ class OutboxFile:
             self.db.execute(f"pragma {pragma}")
         if not self.db.execute("select 1 from sqlite_master where name = 'meta'").fetchone():
             self.db.executescript(f"begin; {_SCHEMA} commit;")
-        self.db.executescript(f"begin; {journal.SCHEMA} {declarations.SCHEMA} commit;")
         found = dict(self.db.execute("select key, value from meta"))
         if found.get("format") != str(FORMAT):
             raise UnknownFormat(
                 f"{self.path} has format {found.get('format')!r}; this program reads {FORMAT}: "
                 "install the version that wrote it, or give the agent another outbox file"
             )
+        update_tables(self.db, self.path, SCHEMA)
+        self.db.executescript(f"begin; {journal.SCHEMA} {declarations.SCHEMA} commit;")
         (self._page_bytes,) = self.db.execute("pragma page_size").fetchone()
         # a little above the budget at which pruning starts, so that the deletions themselves have room
         self.db.execute(f"pragma max_page_count={max(64, budget_bytes * 21 // 20 // self._page_bytes)}")
@@ -91,6 +94,10 @@ class OutboxFile:
         if db := getattr(self, "db", None):
             db.close()
         self._lock.close()
+
+    def note_trouble(self, why: str) -> None:
+        """Leaves word for `nhip outbox` why nothing can be stored, "" if it can."""
+        note_trouble(self._lock, why)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

@@ -16,26 +16,37 @@ async def every(period_s: float, work: Callable[[], Any], health: Health) -> Non
     If this task is cancelled during a run, that run continues to its end on its own: half a commit would lose what it
     had taken. Each `work` therefore holds a lock, and the code after the cancellation waits for that lock.
     """
-    loop = asyncio.get_running_loop()
+    loop, run = asyncio.get_running_loop(), _Runs(work, health)
     due_s = loop.time() + period_s
     while True:
         await asyncio.sleep(max(0.0, due_s - loop.time()))
         due_s += period_s * max(1, -(-(loop.time() - due_s) // period_s))
-        await _run_once(work, health)
+        await run.once()
 
 
 async def on_event(event: asyncio.Event, work: Callable[[], Any], health: Health) -> None:
     """Runs `work` each time the event is set, after clearing it; exceptions and cancellation as in `every`."""
+    run = _Runs(work, health)
     while True:
         await event.wait()
         event.clear()
-        await _run_once(work, health)
+        await run.once()
 
 
-async def _run_once(work: Callable[[], Any], health: Health) -> None:
-    try:
-        await asyncio.shield(asyncio.ensure_future(work()))
-    except Exception:  # noqa: BLE001  # a task that must survive; counted
-        health.count("turns_failed")
-        if health.snapshot()["turns_failed"] == 1:
-            _LOG.exception("turn failed")
+class _Runs:
+    """Runs of one work. A failure is counted, and logged where the run before did not fail in the same way."""
+
+    def __init__(self, work: Callable[[], Any], health: Health) -> None:
+        self._work, self._health = work, health
+        self._failure = ""
+
+    async def once(self) -> None:
+        try:
+            await asyncio.shield(asyncio.ensure_future(self._work()))
+        except Exception as error:  # noqa: BLE001  # a task that must survive; counted
+            self._health.count("turns_failed")
+            if (failure := f"{type(error).__name__}: {error}") != self._failure:
+                _LOG.exception("turn failed work=%s", getattr(self._work, "__name__", "?"))
+            self._failure = failure
+        else:
+            self._failure = ""

@@ -10,7 +10,7 @@ from agent.process.health import Rate
 from agent.store.outbox_thread import OutboxThread
 from agent.uplink.sender import Sender
 from oee.engine.step import MachineSnapshot
-from wire.bodies import LiveMachine, Status
+from wire.bodies import MOST_TROUBLE, LiveMachine, Status
 
 
 def live_machines(snapshots: Mapping[str, MachineSnapshot]) -> dict[str, LiveMachine]:
@@ -70,6 +70,7 @@ class GatewayReport:
             version=installed_version(),
             devices={name: item.condition == "up" for name, item in self.acquisition.devices.items()},
             health={**self.acquisition.health.snapshot(), **self._totals(), **self._shares()},
+            trouble=self.outbox.trouble[:MOST_TROUBLE],
             ask=self.acquisition.clock.center_time.ask(),
             clock=self.acquisition.clock.report(
                 self.acquisition.dating.undated_since_ns, self.acquisition.dating.undated_rows

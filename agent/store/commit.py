@@ -1,6 +1,7 @@
 """Commits: everything that goes to disk passes here, each commit in one transaction.
 
-What a commit could not store goes back to the pipeline and is offered again. A file found damaged while in use is set
+What a commit could not store, whatever it failed by, goes back to the pipeline and is offered again, and
+`OutboxThread.trouble` says why. A file found damaged while in use is set
 aside like one found damaged at the start. A receipt that claims what this file never wrote (a copied card) and a
 damaged file both mean new streams and machines that start over.
 """
@@ -13,7 +14,6 @@ from typing import Any, Final
 from agent.compute.delta import Delta
 from agent.compute.pipeline import Pipeline
 from agent.devices.recorder import Recorder
-from agent.outbox.disk import CannotStore, CorruptOutbox
 from agent.outbox.envelopes import Sealed
 from agent.outbox.journal.schema import WINDOW_NS
 from agent.outbox.outbox import Also, Outbox
@@ -114,13 +114,10 @@ class Committer:
                     await self._upkeep.write_marks()
                 described = self.site.due
                 sealed = await self._store(taken, final=final)
-            except (CannotStore, CorruptOutbox) as error:
+            except Exception as error:  # noqa: BLE001  # told; not if cancelled: the thread continues, and stores it
                 self._put_back(taken)
                 self.thread.refused(error)
                 return False
-            except Exception:  # not if cancelled: the thread continues, and stores it
-                self._put_back(taken)
-                raise
             self.site.stored(described)
             self._stored(sealed)
             await self._upkeep.prune_now_and_then()
@@ -162,7 +159,7 @@ class Committer:
             try:
                 sealed = await self.thread.run(lambda: self.thread.outbox.commit(_values(recorded), {}, self._now_ns()))
                 stored = True
-            except (CannotStore, CorruptOutbox) as error:
+            except Exception as error:  # noqa: BLE001  # as in `commit`
                 self.thread.refused(error)
                 return False
             finally:
@@ -182,7 +179,7 @@ class Committer:
                 return False
             try:
                 sealed = await self.thread.run(self._store_correction, found)
-            except (CannotStore, CorruptOutbox) as error:
+            except Exception as error:  # noqa: BLE001  # as in `commit`
                 self.thread.refused(error)
                 return False
             self._pipeline.install(found.machine, found.before, found.state, found.live)

@@ -79,18 +79,25 @@ class OutboxThread:
             return None, None
 
     def refused(self, error: Exception) -> None:
-        """The disk refused or the file is damaged: counted, and logged when the reason changes."""
+        """The disk refused, the file is damaged or the program failed: counted, and logged when the reason changes, with
+        the traceback where it is a fault of the program.
+        """
         self._health.count("commits_refused")
         self.damaged = self.damaged or isinstance(error, CorruptOutbox)
-        if str(error) != self.trouble:
-            self.trouble = str(error)
-            _LOG.error("outbox cannot store why=%r pending_rows=%d", self.trouble, self._pending_rows())
+        known = isinstance(error, CannotStore | CorruptOutbox)
+        why = str(error) if known else f"{type(error).__name__}: {error}; a fault of the program, please report it"
+        if why != self.trouble:
+            self.trouble = why
+            self._executor.submit(self.outbox.file.note_trouble, why)
+            pending = self._pending_rows()
+            _LOG.error("outbox cannot store why=%r pending_rows=%d", why, pending, exc_info=None if known else error)
 
     def stored(self) -> None:
         """The disk stores."""
         if self.trouble:
             _LOG.warning("outbox stores again path=%s", self.outbox.path)
             self.trouble = ""
+            self._executor.submit(self.outbox.file.note_trouble, "")
 
     async def reopen(self, now_ns: int) -> None:
         """Sets the damaged file aside and opens a new one, as at a start."""

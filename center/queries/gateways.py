@@ -17,7 +17,7 @@ from center.queries.sites import gateways_of
 from center.runtime.state import CenterState
 from oee.model.facts import FACT, STATE_COLUMNS
 from oee.model.states import CalendarClass, State
-from wire.bodies import Clock
+from wire.bodies import MOST_TROUBLE, Clock
 from wire.marks import holes
 
 _STATES: Final = [FACT[name] for name in STATE_COLUMNS]
@@ -43,8 +43,9 @@ class ClockAnswer(TypedDict):
 
 
 class GatewayAnswer(TypedDict):
-    """A gateway's last status, and what became of its envelopes. health: tags_per_s, poll_late_p99_s, unknown_share
-    [1], outbox_mb, rss_mb, cpu_s and uptime_s, null where it did not report them.
+    """A gateway's last status, and what became of its envelopes. trouble: why it cannot store, "" if it can. health:
+    tags_per_s, poll_late_p99_s, unknown_share [1], outbox_mb, rss_mb, cpu_s and uptime_s, null where it did not report
+    them.
     """
 
     site: str
@@ -62,6 +63,7 @@ class GatewayAnswer(TypedDict):
     conflicts: int
     devices: dict[str, bool]
     cannot_store: bool
+    trouble: str
     paused: bool
     clock: ClockAnswer | None
     health: dict[str, float | None]
@@ -132,6 +134,7 @@ def _gateway(center: CenterState, site: str, gateway: str) -> GatewayAnswer:
         "conflicts": _sum(streams, "conflicts"),
         "devices": dict(status.devices) if status else {},
         "cannot_store": bool(health.get("cannot_store")),
+        "trouble": status.trouble[:MOST_TROUBLE] if status else "",
         "paused": bool(health.get("paused")),
         "clock": _clock(status.clock) if status else None,
         "health": {name: value if math.isfinite(value := health.get(name, math.nan)) else None for name in _MEASURES},

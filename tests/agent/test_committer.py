@@ -1,6 +1,7 @@
 """The committer: a disk that refuses, a file that breaks while in use, a center that forgot."""
 
 import random
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from test_pipeline import T0, S, live, machine, rows, sums
 
 from adapters.contract import Row
+from agent.commands.outbox_summary import summarize
 from agent.compute.pipeline import Pipeline, computed_until_ns
 from agent.devices.recorder import Recorder, RecordingRule
 from agent.outbox import envelopes as on_disk
@@ -327,17 +329,47 @@ async def test_a_disk_that_refuses_even_receipts_costs_no_memory_without_end(gat
     assert gateway.outbox.streams()[1].marks.mark == 1, "the receipt is not forgotten"
 
 
-async def test_whatever_goes_wrong_with_a_commit_its_batch_is_kept(gateway):
+FAULTS = [
+    ValueError("nobody expected this"),
+    sqlite3.OperationalError("table journal_recent has no column named envelopes"),
+    sqlite3.IntegrityError("UNIQUE constraint failed"),
+    MemoryError(),
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
+async def test_whatever_goes_wrong_with_a_commit_its_batch_is_kept_and_it_is_told(gateway, caplog, fault):
     live(gateway.pipeline, rows(), 300)
 
     def broken(*_):
-        raise ValueError("nobody expected this")
+        raise fault
 
+    path = gateway.outbox.path
     commit, gateway.outbox.commit = gateway.outbox.commit, broken
-    with pytest.raises(ValueError, match="expected"):
-        await gateway.committer.commit()
+    assert not await gateway.committer.commit()
+    assert not await gateway.committer.commit()
+    assert f"{type(fault).__name__}: {fault}" in gateway.committer.thread.trouble
+    assert caplog.text.count("outbox cannot store") == 1
+    assert "Traceback" in caplog.text
+    await gateway.committer.thread.run(int)
+    assert str(fault) in summarize(path).trouble
     gateway.outbox.commit = commit
     assert await gateway.committer.commit()
+    assert gateway.committer.thread.trouble == ""
+    await gateway.committer.thread.run(int)
+    assert summarize(path).trouble == ""
     whole = Pipeline({"m": machine()}, {})
     live(whole, rows(), 300)
     assert [body for kind, body in gateway.contents() if kind == "facts"] == [next(bodies(whole.take()))]
+
+
+async def test_a_table_that_changes_under_the_agent_costs_nothing(gateway):
+    """Another program's migration, or a restored file: SQLite's own errors are the outbox's."""
+    live(gateway.pipeline, rows(), 300)
+    db = gateway.outbox.file.db
+    db.execute("alter table settings rename to settings_away")
+    assert not await gateway.committer.commit()
+    assert "no such table: settings" in gateway.committer.thread.trouble
+    db.execute("alter table settings_away rename to settings")
+    assert await gateway.committer.commit()
+    assert [kind for kind, _ in gateway.contents()] == ["facts"]

@@ -6,13 +6,16 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
+from agent.commands.outbox_access import outbox_transaction
+from agent.outbox import declarations
 from agent.outbox import envelopes as on_disk
 from agent.outbox.disk import CannotStore, DiskFull, OutboxInUse, UnknownFormat
+from agent.outbox.journal.recording import record
 from agent.outbox.outbox import DAY_NS, Outbox
 from agent.outbox.recovery import open_outbox
 from agent.outbox.streams import EnvelopeKey
@@ -131,6 +134,67 @@ def test_a_newer_format_is_left_alone(outbox):
     assert not list(outbox.path.parent.glob("*.corrupt*"))
 
 
+def altered(outbox, *statements):
+    """Closes the file and changes its tables as an earlier or later version would have made them."""
+    outbox.close()
+    with closing(sqlite3.connect(outbox.path)) as db:
+        db.executescript(";".join(statements))
+
+
+def dumped(path):
+    with closing(sqlite3.connect(path)) as db:
+        return list(db.iterdump())
+
+
+@pytest.mark.parametrize("table", ["recent", "rows", "sent", "checkpoints"])
+def test_a_journal_table_of_another_version_is_made_anew(outbox, table):
+    outbox.commit(bodies(1), {"m": b"state"}, NOW)
+    altered(outbox, f"alter table journal_{table} rename column data to content")
+    with closing(open_outbox(outbox.path, NOW).outbox) as again:
+        gather_all = lambda db, sealed: record(db, [], sealed)  # noqa: E731
+        assert [item.key.seq for item in again.commit(bodies(2), {"m": b"state"}, NOW, {}, gather_all)] == [2]
+        assert again.carries() == {"m": b"state"}
+        assert len(on_disk.waiting(again.file)) == 2
+
+
+def test_a_column_that_came_later_is_added_with_its_default(outbox):
+    altered(
+        outbox,
+        "drop table recomputes",
+        "create table recomputes (machine text primary key, from_ns integer not null, asked_ns integer not null) without rowid",
+        "insert into recomputes values ('m', 5, 6)",
+    )
+    with outbox_transaction(outbox.path) as db:  # `nhip recompute` before the new agent's first start
+        [request] = declarations.recompute_requests(db)
+    assert (request.from_ns, request.state, request.base_ns) == (5, "new", None)
+    with closing(open_outbox(outbox.path, NOW).outbox) as again:
+        assert again.within(declarations.recompute_requests) == [request]
+
+
+def test_a_column_that_a_later_version_added_is_left_alone(outbox):
+    altered(outbox, "alter table envelopes add column priority integer not null default 0")
+    with closing(open_outbox(outbox.path, NOW).outbox) as again:
+        again.commit(bodies(1), {}, NOW)
+
+
+DIFFERENT = [
+    ("alter table envelopes rename column sealed_ns to sealed", "envelopes has no column sealed_ns"),
+    ("drop table carry; create table carry (machine text, data blob, digest blob not null)", "carry"),
+    ("drop table settings; create table settings (key text primary key, value blob not null)", "settings.value"),
+]
+
+
+@pytest.mark.parametrize(("change", "named"), DIFFERENT)
+def test_tables_of_another_version_are_refused_with_the_cure(outbox, change, named):
+    outbox.commit(bodies(1), {}, NOW)
+    altered(outbox, change)
+    before = dumped(outbox.path)
+    with pytest.raises(UnknownFormat, match=f"{named}.*another outbox file"):
+        open_outbox(outbox.path, NOW)
+    assert dumped(outbox.path) == before
+    assert not list(outbox.path.parent.glob("*.corrupt*"))
+
+
 def test_a_folder_that_refuses_is_the_disks_fault(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(CannotStore, match="check the folder"):
@@ -150,6 +214,8 @@ def test_begin_again_retires_streams_and_carry(outbox):
 CHILD = """
 import sys, os
 from pathlib import Path
+from agent.commands.outbox_access import outbox_transaction
+from agent.outbox import declarations
 from agent.outbox import envelopes as on_disk
 from agent.outbox.outbox import Outbox
 outbox = Outbox(Path(sys.argv[1]))
@@ -236,6 +302,8 @@ ON_A_SMALL_DISK = """
 import random, sys
 from pathlib import Path
 from agent.outbox.disk import DiskFull
+from agent.commands.outbox_access import outbox_transaction
+from agent.outbox import declarations
 from agent.outbox import envelopes as on_disk
 from agent.outbox.outbox import Outbox
 from wire.marks import Marks

@@ -124,6 +124,25 @@ def test_facts_and_marks_commit_together_or_not_at_all(store):
     assert store.facts(ALL).column("pieces_good").tolist() == [50]
 
 
+def test_tables_that_changed_are_no_fault_of_what_is_stored(store, path):
+    """What comes meanwhile is not refused for good, and a start says which columns are missing."""
+    t = ns("2026-03-02T08:00:00")
+    with store.file.writing() as cursor:
+        cursor.execute("ALTER TABLE facts RENAME COLUMN shift TO turn")
+        cursor.commit()
+    with pytest.raises(StoreUnavailable, match="shift"):
+        store.write([batch(running(t, 5))])
+    store.close()
+    with pytest.raises(Misconfigured, match=r"facts\.shift"):
+        open_store({"file": str(path)})
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("ALTER TABLE facts RENAME COLUMN turn TO shift")
+    again = open_store({"file": str(path)})
+    again.write([batch(running(t, 5))])
+    assert again.facts(ALL).column("pieces_good").tolist() == [50]
+    again.close()
+
+
 _FULL = """
 import resource, signal
 from center_plant import batch, running

@@ -105,3 +105,14 @@ def test_the_card_says_what_somebody_should_look_at(center, lang):
         assert say(f"delivery.trouble.{trouble}", lang) in card
     assert say("delivery.trouble.devices", lang, names="plc") in card
     assert say("delivery.trouble.holes", lang, count=1) in card
+
+
+@pytest.mark.parametrize("lang", ["vi", "en"])
+def test_the_card_says_why_nothing_is_stored(center, lang):
+    why = "table journal_recent has no column named <envelopes>"
+    hear(center, health={"cannot_store": 1.0}, trouble=why)
+    [row] = gateways(center, EVERYTHING)
+    assert (row["cannot_store"], row["trouble"]) == (True, why)
+    zone = center.ledger_cache.sites.current("van-long").zone
+    card = unescape(delivery_cards.cards([row], NOW, zone, lang))
+    assert say("delivery.trouble.storing", lang, why=why) in card

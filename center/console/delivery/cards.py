@@ -52,7 +52,8 @@ def _troubles(row: Row, lang: str) -> Sequence[str]:
     if clock and clock["by"] == "nobody":
         out.append(say("delivery.trouble.clock", lang))
     if row["cannot_store"]:
-        out.append(say("delivery.trouble.disk", lang))
+        why = row["trouble"]
+        out.append(say("delivery.trouble.storing" if why else "delivery.trouble.disk", lang, why=why))
     lost = [name for name, up in sorted(row["devices"].items()) if not up]
     if row["online"] and lost:
         out.append(say("delivery.trouble.devices", lang, names=", ".join(lost)))

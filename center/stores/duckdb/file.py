@@ -26,6 +26,8 @@ _UNAVAILABLE: Final = (
     duckdb.FatalException,
     duckdb.InterruptException,
     duckdb.PermissionException,
+    duckdb.CatalogException,  # tables that are not as they should be: no fault of what is stored
+    duckdb.BinderException,
 )
 
 

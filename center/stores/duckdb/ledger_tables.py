@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any, Final
 
+import duckdb
 import numpy as np
 from duckdb import DuckDBPyConnection
 
@@ -54,10 +55,23 @@ def prepare(cursor: DuckDBPyConnection, path: str) -> None:
     if version != SCHEMA_VERSION:
         raise misconfigured("store.file", path, "store_version", found=version or "?", known=SCHEMA_VERSION)
     cursor.execute(CREATE_VALUES)
+    if missing := _missing_columns(cursor):
+        raise misconfigured("store.file", path, "store_tables", missing=", ".join(missing))
     cursor.execute(
         "DELETE FROM digests WHERE (site, gateway, stream, seq) NOT IN (SELECT (site, gateway, stream, seq) FROM digests "  # constants
         f"QUALIFY row_number() OVER (PARTITION BY site, gateway, stream ORDER BY seq DESC) <= {KEEP_DIGESTS})"
     )
+
+
+def _missing_columns(cursor: DuckDBPyConnection) -> list[str]:
+    """Columns, as `table.column`, that this program uses and the file has not."""
+    columns = "SELECT table_name || '.' || column_name FROM information_schema.columns ORDER BY ALL"
+    with duckdb.connect(":memory:") as fresh:
+        fresh.execute(CREATE)
+        fresh.execute(CREATE_VALUES)
+        wanted = [name for (name,) in fresh.execute(columns).fetchall()]
+    found = {name for (name,) in cursor.execute(columns).fetchall()}
+    return [name for name in wanted if name not in found]
 
 
 def write_changes(cursor: DuckDBPyConnection, changes: Changes) -> None:
