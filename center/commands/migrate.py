@@ -116,7 +116,7 @@ def _same_store(one: StoreModel, other: StoreModel) -> bool:
 def _must_be_empty(ledger: Ledger) -> None:
     if ledger.load().streams:
         raise CannotMigrate(
-            "the target is already in use: its ledger knows streams of gateways; choose an empty target"
+            "the target is in use: its ledger and digests already know streams of gateways; choose an empty target"
         )
 
 

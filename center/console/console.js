@@ -1,4 +1,4 @@
-// Theme, language and floating notes. Runs before the first paint and asks nothing of the server.
+// Theme, language and floating notes. Runs before the first paint and sends no requests.
 (() => {
   const root = document.documentElement;
   const kept = (name) => (document.cookie.match(new RegExp(`(?:^|; )${name}=([^;]*)`)) || [])[1];
@@ -20,7 +20,7 @@
     }
   });
 
-  // One note for everything with data-tip; its text is set as text, never as HTML.
+  // One note for all elements with data-tip; its content is set as text, never as HTML.
   let note;
   const show = (target) => {
     note ||= document.body.appendChild(Object.assign(document.createElement("div"), { id: "tip" }));

@@ -7,7 +7,7 @@ from typing import Any, Final
 from config.devices.kinds import Device
 from config.site.model import Site
 
-_NO_NUMBERS: Final = ("site", "gateway", "name", "center", "metrics", "values")
+_WITHOUT_EFFECT: Final = ("site", "gateway", "name", "center", "metrics", "values")
 """Sections of a site file that do not affect results."""
 
 
@@ -17,7 +17,7 @@ def config_hash(site: Site) -> str:
     Names, addresses, process values and the connection to the center are left out, since no result changes with them; so
     are values equal to their defaults, so that a new key in a later version does not change the hash of an old file.
     """
-    written = site.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={*_NO_NUMBERS, "devices"})
+    written = site.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={*_WITHOUT_EFFECT, "devices"})
     for section in ("machines", "products", "reasons", "lines"):
         for item in written.get(section, {}).values():
             item.pop("name", None)
