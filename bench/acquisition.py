@@ -166,13 +166,13 @@ def telegraf(count, seconds, folder):
         return {"telegraf": measured | jitter(plant, window)}
 
 
-def show(title, found):
+def show(title, results):
     table = Table(title=title)
     table.add_column("")
-    for name in found:
+    for name in results:
         table.add_column(name, justify="right")
-    for key in dict.fromkeys(key for result in found.values() for key in result):
-        table.add_row(key, *(f"{result[key]:,}" if key in result else "" for result in found.values()))
+    for key in dict.fromkeys(key for result in results.values() for key in result):
+        table.add_row(key, *(f"{result[key]:,}" if key in result else "" for result in results.values()))
     Console().print(table)
 
 

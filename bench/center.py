@@ -65,14 +65,14 @@ def median_ms(question):
 
 def fleet_oee(store, sites, start_ns):
     """Shift OEE of every machine of every site on one day: what the fleet's page asks."""
-    found = 0
+    with_oee = 0
     for site in sites:
         sums = store.facts(
             Query(site, start_ns, start_ns + DAY_MIN * MINUTE_NS, ZONE, (), "shift", ("machine", "calendar"))
         )
         for row in sums.sums[sums.calendar == CalendarClass.SCHEDULED]:
-            found += kpi.compute(row, scheduled_ms=465 * 60_000, only=("oee",)).values["oee"] is not None
-    return found
+            with_oee += kpi.compute(row, scheduled_ms=465 * 60_000, only=("oee",)).values["oee"] is not None
+    return with_oee
 
 
 def measure(store, machines, days):

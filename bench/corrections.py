@@ -108,12 +108,12 @@ def main():
     parser.add_argument("--days", type=float, default=7.0)
     seconds = int(parser.parse_args().days * 86_400) // STEP_S * STEP_S
     with tempfile.TemporaryDirectory(prefix="nhip-bench-") as folder, Console(stderr=True).status("corrections ..."):
-        found = asyncio.run(work(Path(folder), seconds))
+        figures = asyncio.run(work(Path(folder), seconds))
     table = Table("figure", "measured")
-    for name, value in found.items():
+    for name, value in figures.items():
         table.add_row(name, f"{value:,.3f}" if isinstance(value, float) else f"{value:,}")
     Console().print(table)
-    print(json.dumps({name: round(value, 4) for name, value in found.items()}))
+    print(json.dumps({name: round(value, 4) for name, value in figures.items()}))
 
 
 if __name__ == "__main__":

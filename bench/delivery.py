@@ -59,8 +59,8 @@ def main():
     table = Table()
     for heading, justify in (("", "left"), ("figure", "left"), ("measured", "right"), ("aim", "left")):
         table.add_column(heading, justify=justify)
-    for name, found in results.items():
-        for figure, value in found.items():
+    for name, figures in results.items():
+        for figure, value in figures.items():
             table.add_row(name, figure, str(value), AIMS.get(figure, ""))
     Console().print(table)
     print(json.dumps(results))

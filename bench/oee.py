@@ -283,27 +283,27 @@ def main() -> None:
     if arguments.only:
         print(json.dumps(measure(arguments.only, arguments.days)))
         return
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     print(f"{'':34}{'CPU s':>9}{'wall s':>9}{'M samples/s':>13}{'peak MiB':>10}{'before it':>11}")
     for name, label in NAMES.items():
         command = [sys.executable, __file__, "--days", str(arguments.days), "--only", name]
         process = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parent.parent)
-        item = found[name] = json.loads(process.stdout)
+        item = results[name] = json.loads(process.stdout)
         rate = item["samples_per_s"] / 1e6
         print(
             f"{label:34}{item['cpu_s']:9.3f}{item['wall_s']:9.3f}{rate:13.1f}{item['peak_mib']:10}{item['before_mib']:11}"
         )
     differs = [
-        name for name, total in found["columns"]["result"].items() if found["pandas"]["result"].get(name) != total
+        name for name, total in results["columns"]["result"].items() if results["pandas"]["result"].get(name) != total
     ]
     if differs:
         sys.exit(f"pandas comes to other sums: {', '.join(differs)}")
-    ratio = found["columns"]["samples_per_s"] / found["pandas"]["samples_per_s"]
-    print(f"(b) is {ratio:.1f} times pandas, and both come to the same {len(found['columns']['result'])} sums")
-    print(f"the timeline of (a) has {found['kernel']['changes']:,} intervals")
-    for item in found.values():
+    ratio = results["columns"]["samples_per_s"] / results["pandas"]["samples_per_s"]
+    print(f"(b) is {ratio:.1f} times pandas, and both come to the same {len(results['columns']['result'])} sums")
+    print(f"the timeline of (a) has {results['kernel']['changes']:,} intervals")
+    for item in results.values():
         del item["result"]
-    print(json.dumps({"days": arguments.days, "columns_over_pandas": round(ratio, 2), **found}))
+    print(json.dumps({"days": arguments.days, "columns_over_pandas": round(ratio, 2), **results}))
 
 
 if __name__ == "__main__":

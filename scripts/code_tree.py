@@ -99,13 +99,13 @@ def modules(root: Path, rooms: tuple[str, ...] = ROOMS) -> list[Module]:
     return [Module(path.relative_to(root).as_posix(), path.read_text(encoding="utf-8")) for path in paths]
 
 
-def boxes_and_arrows(found: list[Module], place: str) -> tuple[set[str], dict[str, dict[str, list[str]]]]:
+def boxes_and_arrows(sources: list[Module], place: str) -> tuple[set[str], dict[str, dict[str, list[str]]]]:
     """What lies directly in a folder, and who imports whom there.
 
     A box is a module (`run`) or a folder (`uplink/`). Arrows are {from: {to: ["file:line", ...]}}; a folder's `__init__`
     is its public face and not a box of its own.
     """
-    inside = [module for module in found if module.path.startswith(f"{place}/")]
+    inside = [module for module in sources if module.path.startswith(f"{place}/")]
     boxes = {_box(module.path, place) for module in inside} - {"__init__"}
     arrows: dict[str, dict[str, list[str]]] = {}
     for module in inside:
@@ -119,31 +119,31 @@ def boxes_and_arrows(found: list[Module], place: str) -> tuple[set[str], dict[st
 
 def circles(arrows: dict[str, dict[str, list[str]]]) -> list[str]:
     """Each circle of boxes that import each other, as `a -> b -> a`; none in a sound folder."""
-    found: list[str] = []
+    cycles: list[str] = []
     done: set[str] = set()
 
-    def visit(box: str, way: tuple[str, ...]) -> None:
-        if box in way:
-            found.append(" -> ".join((*way[way.index(box) :], box)))
+    def visit(box: str, path: tuple[str, ...]) -> None:
+        if box in path:
+            cycles.append(" -> ".join((*path[path.index(box) :], box)))
             return
         if box in done:
             return
         for target in sorted(arrows.get(box, {})):
-            visit(target, (*way, box))
+            visit(target, (*path, box))
         done.add(box)
 
     for box in sorted(arrows):
         visit(box, ())
-    return found
+    return cycles
 
 
-def private_imports(found: list[Module]) -> list[str]:
+def private_imports(sources: list[Module]) -> list[str]:
     """`file:line imports name` for each private module or name that is taken from another folder."""
     return [
         f"{module.path}:{item.line} imports {item.dotted}"
-        for module in found
+        for module in sources
         for item in module.imports
-        if item.module.split(".")[0] in {other.room for other in found}
+        if item.module.split(".")[0] in {other.room for other in sources}
         and any(part.startswith("_") and not part.startswith("__") for part in item.dotted.split("."))
         and _folder_of_private(item.dotted) != module.folder.replace("/", ".")
     ]

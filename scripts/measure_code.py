@@ -33,18 +33,18 @@ def main() -> int:
 
 def measure(root: Path) -> dict[str, Any]:
     """{metric: number, or {room: number}}. Lines are all lines of a file, blank ones included."""
-    found = modules(root)
+    sources = modules(root)
     return {
-        "modules": len(found),
-        "lines": sum(map(_lines, found)),
-        **_functions(found),
-        **_errors(found),
-        "test lines per line": _tests(root, found),
-        **_sizes(found),
-        **_folders(root, found),
-        **_names(found),
-        "modules that say they are pure": sum("pure" in module.docstring.lower() for module in found),
-        "private imports across folders": len(private_imports(found)),
+        "modules": len(sources),
+        "lines": sum(map(_lines, sources)),
+        **_functions(sources),
+        **_errors(sources),
+        "test lines per line": _tests(root, sources),
+        **_sizes(sources),
+        **_folders(root, sources),
+        **_names(sources),
+        "modules that say they are pure": sum("pure" in module.docstring.lower() for module in sources),
+        "private imports across folders": len(private_imports(sources)),
     }
 
 
@@ -52,8 +52,8 @@ def _lines(module: Module) -> int:
     return len(module.text.splitlines())
 
 
-def _functions(found: list[Module]) -> dict[str, Any]:
-    functions = [function for module in found for function in module.functions]
+def _functions(sources: list[Module]) -> dict[str, Any]:
+    functions = [function for module in sources for function in module.functions]
     lengths = sorted((function.end_lineno or 0) - function.lineno + 1 for function in functions)
     annotated = sum(function.returns is not None for function in functions)
     return {
@@ -65,11 +65,11 @@ def _functions(found: list[Module]) -> dict[str, Any]:
     }
 
 
-def _errors(found: list[Module]) -> dict[str, Any]:
+def _errors(sources: list[Module]) -> dict[str, Any]:
     raises: Counter[str] = Counter()
     excepts: Counter[str] = Counter()
     broad = 0
-    for module in found:
+    for module in sources:
         for node in ast.walk(module.tree):
             if isinstance(node, ast.Raise):
                 raises[module.room] += 1
@@ -78,58 +78,60 @@ def _errors(found: list[Module]) -> dict[str, Any]:
                 broad += node.type is None or ast.unparse(node.type) in {"Exception", "BaseException"}
     per_room = {room: round(raises[room] / count, 2) for room, count in sorted(excepts.items())}
     return {
-        "broad excepts per 1,000 lines": round(1000 * broad / sum(map(_lines, found)), 2),
+        "broad excepts per 1,000 lines": round(1000 * broad / sum(map(_lines, sources)), 2),
         "raise per except": round(raises.total() / excepts.total(), 2),
         "raise per except by room": per_room,
     }
 
 
-def _tests(root: Path, found: list[Module]) -> dict[str, float]:
+def _tests(root: Path, sources: list[Module]) -> dict[str, float]:
     product: Counter[str] = Counter()
-    for module in found:
+    for module in sources:
         product[module.room] += _lines(module)
     tests = {
         room: sum(len(path.read_text(encoding="utf-8").splitlines()) for path in (root / "tests" / room).rglob("*.py"))
         for room in product
     }
-    whole = sum(len(path.read_text(encoding="utf-8").splitlines()) for path in (root / "tests").rglob("*.py"))
-    return {"all": round(whole / product.total(), 2)} | {
+    all_lines = sum(len(path.read_text(encoding="utf-8").splitlines()) for path in (root / "tests").rglob("*.py"))
+    return {"all": round(all_lines / product.total(), 2)} | {
         room: round(tests[room] / lines, 2) for room, lines in product.items()
     }
 
 
-def _sizes(found: list[Module]) -> dict[str, Any]:
-    classes = [item for module in found for item in module.classes]
+def _sizes(sources: list[Module]) -> dict[str, Any]:
+    classes = [item for module in sources for item in module.classes]
     long = sorted((item for item in classes if item.lines > 200), key=lambda item: -item.lines)
     return {
         "classes over 200 lines": len(long),
         "longest classes": {item.name: item.lines for item in long[:8]},
         "classes over 12 methods": sum(item.methods > 12 for item in classes),
-        "files over 450 lines": sum(_lines(module) > 450 for module in found),
-        "files under 60 lines": sum(_lines(module) < 60 for module in found if not module.path.endswith("__init__.py")),
+        "files over 450 lines": sum(_lines(module) > 450 for module in sources),
+        "files under 60 lines": sum(
+            _lines(module) < 60 for module in sources if not module.path.endswith("__init__.py")
+        ),
     }
 
 
-def _folders(root: Path, found: list[Module]) -> dict[str, Any]:
+def _folders(root: Path, sources: list[Module]) -> dict[str, Any]:
     importers: defaultdict[str, set[str]] = defaultdict(set)
-    known = {module.dotted for module in found}
-    for module in found:
+    known = {module.dotted for module in sources}
+    for module in sources:
         for item in module.imports:
             target = item.dotted if item.dotted in known else item.module
             if target in known:
                 importers[target].add(module.path)
-    places = {place: boxes_and_arrows(found, place) for place in LAYERED if (root / place).is_dir()}
+    places = {place: boxes_and_arrows(sources, place) for place in LAYERED if (root / place).is_dir()}
     return {
         "modules imported by exactly one": sum(
-            len(importers[module.dotted]) == 1 for module in found if not module.path.endswith("__init__.py")
+            len(importers[module.dotted]) == 1 for module in sources if not module.path.endswith("__init__.py")
         ),
         "boxes in a room": {place: len(boxes) for place, (boxes, _) in places.items()},
         "circles between boxes": {place: len(circles(arrows)) for place, (_, arrows) in places.items()},
     }
 
 
-def _names(found: list[Module]) -> dict[str, Any]:
-    classes = Counter(item.name for module in found for item in module.classes if not item.name.startswith("_"))
+def _names(sources: list[Module]) -> dict[str, Any]:
+    classes = Counter(item.name for module in sources for item in module.classes if not item.name.startswith("_"))
     return {"class names that stand for several things": sum(count > 1 for count in classes.values())}
 
 

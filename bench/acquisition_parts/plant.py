@@ -39,19 +39,19 @@ class Plcs:
 
     def arrivals_ns(self):
         """Times of requests by PLC; to be called after `end`."""
-        found = defaultdict(list)
+        arrivals = defaultdict(list)
         for t_ns, plc in struct.iter_unpack("qq", self._log.read_bytes()):
-            found[plc].append(t_ns)
-        return found
+            arrivals[plc].append(t_ns)
+        return arrivals
 
 
 @contextmanager
 def plcs(count, folder):
-    found = Plcs(count, folder)
+    processes = Plcs(count, folder)
     try:
-        yield found
+        yield processes
     finally:
-        found.end()
+        processes.end()
 
 
 def jitter_ms(arrivals_ns, from_ns, until_ns, period_s=1.0):
@@ -158,13 +158,13 @@ def values_due(arrivals_ns):
 
 def back_s(arrivals_ns, from_ns):
     """By PLC, how long after `from_ns` it was polled each second again [s]; PLCs that never were are left out."""
-    found = []
+    delays_s = []
     for times in arrivals_ns.values():
         later = np.array([t_ns for t_ns in times if t_ns >= from_ns])
         steady = np.flatnonzero(np.abs(np.diff(later) / 1e9 - 1.0) < 0.3)
         if len(steady):
-            found.append((later[steady[0]] - from_ns) / 1e9)
-    return found
+            delays_s.append((later[steady[0]] - from_ns) / 1e9)
+    return delays_s
 
 
 def cpu_s(pid):

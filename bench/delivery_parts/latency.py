@@ -54,7 +54,7 @@ def live(stage, changes):
         stage.broker()
         stage.center()
         stage.agent(site(stage.folder, plc.port, stage.port), **(counting[0] if counting else {}))
-        found = []
+        latencies_s = []
 
         def shown():
             rows = stage.ask("live?site=test")
@@ -68,18 +68,18 @@ def live(stage, changes):
             began_s = time.perf_counter()
             while shown() != wanted:
                 time.sleep(0.004)
-            found.append(time.perf_counter() - began_s)
-            time.sleep(1.1 + chance.random() - min(found[-1], 1.0))
+            latencies_s.append(time.perf_counter() - began_s)
+            time.sleep(1.1 + chance.random() - min(latencies_s[-1], 1.0))
         health = stage.ask("sites")[0]["gateways"][0]["health"]
         stage.end("agent")
-    beyond = [max(latency_s - PERIOD_S, 0.0) for latency_s in found]
+    beyond = [max(latency_s - PERIOD_S, 0.0) for latency_s in latencies_s]
     main, others = (now - before for now, before in zip(_fsyncs(counting), at_start, strict=True))
     return {
         "changes": changes,
         "period_ms": round(PERIOD_S * 1000),
-        "p50_ms": round(percentile(found, 0.5) * 1000),
-        "p99_ms": round(percentile(found, 0.99) * 1000),
-        "slowest_ms": [round(value * 1000) for value in sorted(found)[-3:]],
+        "p50_ms": round(percentile(latencies_s, 0.5) * 1000),
+        "p99_ms": round(percentile(latencies_s, 0.99) * 1000),
+        "slowest_ms": [round(value * 1000) for value in sorted(latencies_s)[-3:]],
         "beyond_period_p99_ms": round(percentile(beyond, 0.99) * 1000),
         "polls_skipped": health["polls_skipped"],
         "fsyncs_acquisition": main,
@@ -98,16 +98,16 @@ def returning(stage, rounds, away_s):
         stage.broker()
         path = site(stage.folder, plc.port, stage.port)
         stage.agent(path)
-        found = []
+        first_values_s = []
         for _ in range(rounds):
             time.sleep(2)
             stage.end("broker", kill=True)
             time.sleep(away_s)
             stage.broker()
             back_s = time.perf_counter()
-            found.append(_first_live_s(stage.port) - back_s)
+            first_values_s.append(_first_live_s(stage.port) - back_s)
         stage.end("agent")
-    return {"rounds": rounds, "away_s": away_s, "first_value_s": [round(value, 2) for value in found]}
+    return {"rounds": rounds, "away_s": away_s, "first_value_s": [round(value, 2) for value in first_values_s]}
 
 
 def _first_live_s(port):

@@ -77,14 +77,14 @@ class Stage:
 def counting_fsyncs(folder):
     """The environment in which a process counts its fsyncs, and the file to which it writes their number; None without a C
     compiler."""
-    library, told = folder / "fsyncs.so", folder / "fsyncs"
+    library, counts = folder / "fsyncs.so", folder / "fsyncs"
     try:
         subprocess.run(
             ["cc", "-O2", "-shared", "-fPIC", "-o", library, FSYNCS, "-ldl"], check=True, capture_output=True
         )
     except (OSError, subprocess.CalledProcessError):
         return None
-    return {"LD_PRELOAD": str(library), "FSYNCS": str(told)}, told
+    return {"LD_PRELOAD": str(library), "FSYNCS": str(counts)}, counts
 
 
 def percentile(values, share):

@@ -197,9 +197,9 @@ class _Parser:
                 raise BadExpression("expression.blinking", token.position)
             node = Node("blinking", (tag, round(_duration_s(token.text) * 1e9)))
         elif name.text == "above":
-            first = self.option()
+            first_limit = self.option()
             self.cursor.expect(",")
-            limits = dict([first, self.option()])
+            limits = dict([first_limit, self.option()])
             if set(limits) != {"on", "off"} or limits["off"] > limits["on"]:
                 raise BadExpression("expression.above_limits", name.position)
             node = Node("above", (tag, limits["on"], limits["off"]))
@@ -231,9 +231,9 @@ def parse(text: str) -> Expression:
     """
     parser = _Parser(text)
     node = parser.either()
-    rest = parser.cursor.peek()
-    if rest.kind != "end":
-        raise BadExpression("expression.unexpected", rest.position, found=rest.text)
+    token = parser.cursor.peek()
+    if token.kind != "end":
+        raise BadExpression("expression.unexpected", token.position, found=token.text)
     return Expression(text, node, frozenset(parser.names), tuple(parser.helpers))
 
 

@@ -61,8 +61,8 @@ def parse(text: str, zone: ZoneInfo) -> Moment:
         _, length_ns = epoch_unit(size)
         if abs(size) * length_ns >= _FAR_NS:
             raise ValueError(text)
-        whole = size * length_ns if isinstance(size, int) else round(size * (length_ns / 1000)) * 1000
-        return Moment(int(whole), "epoch")
+        t_ns = size * length_ns if isinstance(size, int) else round(size * (length_ns / 1000)) * 1000
+        return Moment(int(t_ns), "epoch")
     when = datetime.fromisoformat(text)
     offset = when.utcoffset()
     if offset is None:
