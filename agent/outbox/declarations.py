@@ -1,6 +1,6 @@
 """Declarations and requests to recompute, in the outbox's file. Functions run within the caller's transaction.
 
-    declarations  no, id, machine, data  data: the declaration as JSON; id: its own, so that one made twice counts once.
+    declarations  no, id, machine, data  data: the declaration as JSON; id: its own, so that a repetition counts once.
                   source                 source: `gateway` or `center`
                   state, why             new: not decided yet; done: the numbers follow it; refused: `why` is the reason
     recomputes    machine, from_ns       machines whose past is to be computed again from `from_ns` on
@@ -9,7 +9,7 @@
 
 `nhip declare` and `nhip recompute` add rows here while the agent runs, each in a short transaction of its own; the
 agent polls them every second. So a declaration is on disk when the command returns, whether or not an agent runs, nothing
-listens on a port, and who may write the file may declare. Rows are never changed but for their state, and live a year.
+listens on a port, and whoever may write the file may declare. Only the state of a row ever changes; rows are kept a year.
 """
 
 import json
@@ -34,7 +34,7 @@ Source = Literal["gateway", "center"]
 
 @dataclass(frozen=True)
 class StoredDeclaration:
-    """A declaration and what became of it. state: new, done or refused; why: "" or the reason of the refusal."""
+    """A declaration and its outcome. state: new, done or refused; why: "" or the reason of the refusal."""
 
     declaration: Declaration
     source: str
@@ -78,7 +78,7 @@ def followed(db: sqlite3.Connection, machine: str) -> list[Declaration]:
 
 
 def outcomes(db: sqlite3.Connection, ids: Sequence[str]) -> dict[str, str]:
-    """Of these ids those that were decided: "" if the numbers follow, else why not."""
+    """The outcomes of those of these ids that are decided: "" if the numbers follow, else why not."""
     marks = ", ".join("?" * len(ids))
     rows = db.execute(f"select id, why from declarations where state != 'new' and id in ({marks})", ids)  # noqa: S608
     return dict(rows.fetchall())
@@ -89,18 +89,18 @@ def latest(db: sqlite3.Connection, limit: int) -> list[StoredDeclaration]:
     return _records(db, "order by no desc limit ?", limit)
 
 
-def _records(db: sqlite3.Connection, rest: str, *values: object) -> list[StoredDeclaration]:
-    rows = db.execute(f"select data, source, state, why from declarations {rest}", values)  # noqa: S608  # ours
+def _records(db: sqlite3.Connection, clauses: str, *values: object) -> list[StoredDeclaration]:
+    rows = db.execute(f"select data, source, state, why from declarations {clauses}", values)  # noqa: S608  # constants
     return [StoredDeclaration(Declaration(**json.loads(data)), *more) for data, *more in rows.fetchall()]
 
 
 def all_rows(db: sqlite3.Connection) -> list[tuple[Any, ...]]:
-    """All rows as they are, oldest first."""
+    """All rows, oldest first, for `adopt`."""
     return db.execute("select id, machine, made_ns, data, source, state, why from declarations order by no").fetchall()
 
 
 def adopt(db: sqlite3.Connection, rows: Iterable[tuple[Any, ...]]) -> None:
-    """Takes over rows of another file."""
+    """Adds rows of another file (`all_rows`)."""
     db.executemany(
         "insert or ignore into declarations (id, machine, made_ns, data, source, state, why) values (?, ?, ?, ?, ?, ?, ?)",
         rows,
@@ -108,20 +108,20 @@ def adopt(db: sqlite3.Connection, rows: Iterable[tuple[Any, ...]]) -> None:
 
 
 def decide(db: sqlite3.Connection, outcome: Iterable[tuple[str, str]]) -> None:
-    """Keeps what became of declarations: (id, "" or why it was refused)."""
+    """Stores the outcomes of declarations: (id, "" or why it was refused)."""
     db.executemany(
         "update declarations set state = ?, why = ? where id = ?",
-        [("refused" if why else "done", why, number) for number, why in outcome],
+        [("refused" if why else "done", why, declaration_id) for declaration_id, why in outcome],
     )
 
 
 def follow_again(db: sqlite3.Connection) -> None:
-    """After the engine states started over: what holds until further notice is to be followed once more."""
+    """Marks declarations that hold until further notice as new again, after the engine states started over."""
     db.execute("update declarations set state = 'new' where state = 'done' and json_extract(data, '$.end_ns') is null")
 
 
 def prune(db: sqlite3.Connection, now_ns: int) -> None:
-    """Deletes what was decided long ago, unless it holds until further notice."""
+    """Deletes decided declarations older than `KEEP_NS`, unless they hold until further notice."""
     db.execute(
         "delete from declarations where state != 'new' and made_ns < ? and json_extract(data, '$.end_ns') is not null",
         (now_ns - KEEP_NS,),
@@ -147,7 +147,7 @@ def recompute_requests(db: sqlite3.Connection) -> list[RecomputeRequest]:
 def decide_recompute(
     db: sqlite3.Connection, request: RecomputeRequest, why: str = "", base_ns: int | None = None
 ) -> None:
-    """Keeps what became of a request, and where the computation began; one made meanwhile is still to be done."""
+    """Stores the outcome of a request, and where the computation began; a newer request for the machine stays pending."""
     db.execute(
         "update recomputes set state = ?, why = ?, base_ns = ? where machine = ? and asked_ns = ?",
         ("refused" if why else "done", why, base_ns, request.machine, request.asked_ns),

@@ -1,4 +1,4 @@
-"""The outbox's errors by who can act on them, SQLite's errors translated into them, the file lock and the reserve."""
+"""The outbox's errors, the translation of SQLite's errors into them, the file lock and the disk reserve."""
 
 import fcntl
 import os
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
-_NOT_NOW: Final = (
+_TEMPORARY: Final = (
     sqlite3.SQLITE_IOERR,
     sqlite3.SQLITE_READONLY,
     sqlite3.SQLITE_CANTOPEN,
@@ -20,7 +20,7 @@ _NOTE_BYTES: Final = 600
 
 
 class CannotStore(Exception):
-    """The disk refuses to write; nothing of the transaction was stored. It may be tried again later."""
+    """The disk refuses; nothing of the transaction was stored. It may be retried later."""
 
 
 class DiskFull(CannotStore):
@@ -28,7 +28,7 @@ class DiskFull(CannotStore):
 
 
 class CorruptOutbox(Exception):
-    """The file is damaged. Open it again with `agent.outbox.recovery`, which sets it aside and keeps what is sound."""
+    """The file is damaged. `agent.outbox.recovery` opens it again: it sets the file aside and keeps what is sound."""
 
 
 class OutboxInUse(Exception):
@@ -85,7 +85,7 @@ class Reserve:
     size_bytes: int
 
     def fill(self) -> bool:
-        """Takes the space if it is not taken yet; False if the disk has none."""
+        """Allocates the space unless it is allocated; False if the disk has none."""
         if self.path.exists():
             return True
         try:
@@ -103,7 +103,7 @@ class Reserve:
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """SQLite's errors about this file as the outbox's own."""
+    """Translates SQLite's errors about this file into the outbox's own."""
     try:
         yield
     except sqlite3.Error as error:
@@ -115,7 +115,7 @@ def translated(path: Path) -> Iterator[None]:
                 f"no room for {path}: {error}; free disk space, or bring back the connection to the center, "
                 "whose receipts free what is stored"
             ) from error
-        if code in _NOT_NOW:
+        if code in _TEMPORARY:
             raise CannotStore(f"cannot use {path}: {error}; check the disk and the file's permissions") from error
         raise CannotStore(
             f"this program and {path} do not fit: {error}; restart the agent, and if that does not help, report it with "

@@ -14,7 +14,7 @@ from wire.marks import NO_MARKS, Marks, decode_marks, encode_beyond, is_settled,
 
 @dataclass(frozen=True)
 class Sealed:
-    """An envelope that a commit made. evicted: how many others a `dropped` envelope lists that were deleted for it."""
+    """An envelope that a commit sealed. evicted: for a `dropped` envelope, how many envelopes were deleted with it."""
 
     kind: str
     key: EnvelopeKey
@@ -22,14 +22,14 @@ class Sealed:
 
 
 def put(db: sqlite3.Connection, kind: str, content: Any, now_ns: int) -> EnvelopeKey:
-    """Seals a content into its kind's current stream."""
-    no, stream, seq = _next(db, kind)
+    """Seals a content into an envelope of its kind's current stream, and stores it."""
+    no, stream, seq = _next_seq(db, kind)
     data = seal(stream, seq, now_ns, content).data
     db.execute("insert into envelopes (stream, seq, sealed_ns, data) values (?, ?, ?, ?)", (no, seq, now_ns, data))
     return EnvelopeKey(stream, seq)
 
 
-def _next(db: sqlite3.Connection, kind: str) -> tuple[int, str, int]:
+def _next_seq(db: sqlite3.Connection, kind: str) -> tuple[int, str, int]:
     row = db.execute(
         "update streams set next_seq = next_seq + 1 where kind = ? and current = 1 returning no, stream, next_seq - 1",
         (kind,),
@@ -37,10 +37,10 @@ def _next(db: sqlite3.Connection, kind: str) -> tuple[int, str, int]:
     if row:
         return row[0], row[1], row[2]
     stream = secrets.token_hex(8)
-    return _add(db, stream, kind, next_seq=2, marks=NO_MARKS, current=True), stream, 1
+    return _add_stream(db, stream, kind, next_seq=2, marks=NO_MARKS, current=True), stream, 1
 
 
-def _add(db: sqlite3.Connection, stream: str, kind: str, *, next_seq: int, marks: Marks, current: bool) -> int:
+def _add_stream(db: sqlite3.Connection, stream: str, kind: str, *, next_seq: int, marks: Marks, current: bool) -> int:
     cursor = db.execute(
         "insert into streams (stream, kind, next_seq, mark, beyond, current) values (?, ?, ?, ?, ?, ?)",
         (stream, kind, next_seq, marks.mark, encode_beyond(marks), int(current)),
@@ -52,25 +52,26 @@ def _add(db: sqlite3.Connection, stream: str, kind: str, *, next_seq: int, marks
 def adopt(
     db: sqlite3.Connection, streams: Iterable[OutboxStream], envelopes: Iterable[tuple[EnvelopeKey, int, bytes]]
 ) -> int:
-    """Takes over what was recovered from a damaged file: old streams, and `(key, sealed_ns, data)`; returns how many.
+    """Adds what was recovered from a damaged file: its streams, as old ones, and envelopes `(key, sealed_ns, data)`; returns
+    how many envelopes.
 
-    Nothing is ever added to an old stream: which of its numbers were used is not known for sure.
+    Nothing is ever added to an old stream, since which of its numbers were used is not known for certain.
     """
-    number = {
-        item.stream: _add(db, item.stream, item.kind, next_seq=item.last + 1, marks=item.marks, current=False)
+    stream_no = {
+        item.stream: _add_stream(db, item.stream, item.kind, next_seq=item.last + 1, marks=item.marks, current=False)
         for item in streams
     }
     count = 0
     for key, sealed_ns, data in envelopes:
         count += db.execute(
             "insert or ignore into envelopes (stream, seq, sealed_ns, data) values (?, ?, ?, ?)",
-            (number[key.stream], key.seq, sealed_ns, data),
+            (stream_no[key.stream], key.seq, sealed_ns, data),
         ).rowcount
     return count
 
 
 def write_marks(db: sqlite3.Connection, marks: Mapping[str, Marks], generation: str) -> bool:
-    """Keeps what the center of this generation has settled of each stream. Whether the generation is a new one."""
+    """Stores what the center of this generation has settled, by stream. Whether the generation is a new one."""
     known = db.execute("select value from settings where key = 'generation'").fetchone()
     db.executemany(
         "update streams set mark = ?, beyond = ? where stream = ?",
@@ -81,13 +82,13 @@ def write_marks(db: sqlite3.Connection, marks: Mapping[str, Marks], generation: 
 
 
 def current_stream(file: OutboxFile, kind: str) -> str:
-    """The id of the kind's current stream; made, in a transaction of its own, if there is none."""
+    """The id of the kind's current stream; created, in a transaction of its own, if there is none."""
     row = file.select("select stream from streams where kind = ? and current = 1", kind)
     if row:
         return str(row[0][0])
     stream = secrets.token_hex(8)
     with file.transaction() as db:
-        _add(db, stream, kind, next_seq=1, marks=NO_MARKS, current=True)
+        _add_stream(db, stream, kind, next_seq=1, marks=NO_MARKS, current=True)
     return stream
 
 
@@ -105,7 +106,7 @@ def states(file: OutboxFile) -> list[OutboxStream]:
 
 
 def read(file: OutboxFile, keys: Iterable[EnvelopeKey]) -> list[tuple[EnvelopeKey, str, bytes | None]]:
-    """Each envelope's kind and bytes; None where the disk does not have it."""
+    """Each envelope's kind and bytes; None if it is not on disk."""
     out: list[tuple[EnvelopeKey, str, bytes | None]] = []
     for key in keys:
         row = file.select(
@@ -132,12 +133,12 @@ def waiting(file: OutboxFile, limit: int = 1000, after: int = 0) -> list[tuple[i
 
 def oldest_waiting_ns(file: OutboxFile) -> int | None:
     """When the oldest envelope without a receipt was sealed [ns UTC]; None if none waits."""
-    found = []
+    rows = []
     for item in states(file):
         seq = next_unsettled(item.marks, item.first - 1)
-        found += file.select(
+        rows += file.select(
             "select sealed_ns from envelopes e join streams s on s.no = e.stream where s.stream = ? and seq = ?",
             item.stream,
             seq,
         )
-    return min((int(row[0]) for row in found), default=None)
+    return min((int(row[0]) for row in rows), default=None)

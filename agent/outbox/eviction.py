@@ -1,15 +1,15 @@
-"""Making room in a full outbox: what is deleted, and in which order.
+"""Eviction: what a full outbox deletes, and in which order.
 
-    0  the journal, which holds nothing that was not sent
+    0  the journal: it holds nothing that was not sent
     1  process values that the center has
-    2  process values that it does not have, the oldest: an envelope that lists them (`dropped`) takes their place
+    2  the oldest process values that it does not have: an envelope that lists them (`dropped`) replaces them
     3  everything else that the center has
 
 Facts, losses, stops and site bodies that the center does not have are never deleted; without room for more of them, new
 time is recorded as unknown.
 
-`<file>.reserve` is room in which receipts and deletions can be written down when the disk is full. New envelopes are
-refused (`DiskFull`) while that room cannot be kept.
+`<file>.reserve` holds disk space for writing receipts and deletions when the disk is full. New envelopes are refused
+(`DiskFull`) while that space cannot be reserved.
 """
 
 import sqlite3
@@ -46,33 +46,35 @@ class Room:
         self.dropped: list[Sealed] = []
 
     def keep(self, now_ns: int) -> bool:
-        """Takes the reserve, making room for it where the disk is full. False if there is none."""
+        """Ensures that the reserve exists, making room for it on a full disk. False if there is no room."""
         return self._reserve.fill() or self.make(now_ns)
 
     def use_reserve(self) -> None:
-        """Gives the reserve to what must be written now."""
+        """Frees the reserve for what must be written now."""
         self._reserve.release()
         self._file.checkpoint()
 
     def make(self, now_ns: int) -> bool:
-        """Evicts what may be evicted, whatever its age, and gives the pages back to the disk. Whether there is room
-        again.
+        """Makes one eviction step, whatever the age, and returns the pages to the disk. Whether there is room for the
+        reserve again.
         """
         self.use_reserve()
         with self._file.transaction() as db:
-            gone = self.evict(db, now_ns)
+            deleted = self.evict(db, now_ns)
         with suppress(DiskFull):
-            for _ in range(_VACUUM_STEPS if gone else 0):  # small steps: what moves must fit into the reserve
+            for _ in range(
+                _VACUUM_STEPS if deleted else 0
+            ):  # in small steps, since the moved pages must fit into the reserve
                 self._file.select(f"pragma incremental_vacuum({_VACUUM_PAGES})")
                 self._file.checkpoint()
         return self._reserve.fill()
 
     def evict(self, db: sqlite3.Connection, now_ns: int) -> int:
-        """One step of the order above, within the caller's transaction; returns how many rows or envelopes are gone."""
-        if gone := evict_oldest(db):
-            return gone
-        if gone := settled_values(db):
-            return gone
+        """One step of the order above, within the caller's transaction; returns how many rows or envelopes were deleted."""
+        if deleted := evict_oldest(db):
+            return deleted
+        if deleted := settled_values(db):
+            return deleted
         if evicted := unsettled_values(db, self.budget_bytes // 32):
             content = Dropped(dropped=evicted.ranges, why=WHY).model_dump(mode="json")
             key = put(db, VALUES, content, now_ns)
@@ -87,9 +89,9 @@ class Room:
 
 @dataclass(frozen=True)
 class EvictedValues:
-    """Process values that the center will never receive. stream: `streams.no`; ranges: all that is missing below the next
-    seq, what earlier `dropped` envelopes listed included, since those may be evicted in their turn; envelopes: how many
-    were deleted now.
+    """Process values that the center will never receive. stream: `streams.no`; ranges: all that is missing below the first
+    envelope still on disk, including what earlier `dropped` envelopes listed, since those may be evicted in turn;
+    envelopes: how many were deleted now.
     """
 
     stream: int
@@ -98,7 +100,7 @@ class EvictedValues:
 
 
 def delete_settled(db: sqlite3.Connection, before_ns: int, kinds: str = "1") -> int:
-    """Deletes some hundred settled envelopes sealed before then, the oldest of each stream; returns how many.
+    """Deletes settled envelopes sealed before `before_ns`, at most `_ROWS` and the oldest of each stream; returns how many.
 
     kinds: a condition on `streams`. The newest `site` envelope always stays.
     """
@@ -110,9 +112,9 @@ def delete_settled(db: sqlite3.Connection, before_ns: int, kinds: str = "1") -> 
         rows = db.execute(
             "select id, sealed_ns from envelopes where stream = ? and seq <= ? order by seq limit ?", (no, last, _ROWS)
         ).fetchall()
-        gone = [(row,) for row, sealed_ns in rows if sealed_ns < before_ns]
-        db.executemany("delete from envelopes where id = ?", gone)
-        count += len(gone)
+        old_rows = [(row,) for row, sealed_ns in rows if sealed_ns < before_ns]
+        db.executemany("delete from envelopes where id = ?", old_rows)
+        count += len(old_rows)
     return count
 
 
@@ -123,25 +125,27 @@ def settled_values(db: sqlite3.Connection) -> int:
 
 def unsettled_values(db: sqlite3.Connection, least_bytes: int) -> EvictedValues | None:
     """Step 2: the oldest, until about `least_bytes` are free; None if there are none."""
-    found = db.execute("select no, mark, next_seq from streams where kind = ? and current = 1", (VALUES,)).fetchone()
-    if found is None:
+    stream_row = db.execute(
+        "select no, mark, next_seq from streams where kind = ? and current = 1", (VALUES,)
+    ).fetchone()
+    if stream_row is None:
         return None
-    no, mark, next_seq = found
+    no, mark, next_seq = stream_row
     rows = db.execute(
         "select id, length(data) from envelopes where stream = ? and seq > ? and seq < ? order by seq limit ?",
         (no, mark, next_seq - 1, _ROWS),  # the newest stays: it may be the list of what was evicted
     ).fetchall()
-    gone, freed = [], 0
+    deleted, freed = [], 0
     for row, size in rows:
         if freed >= least_bytes:
             break
-        gone.append((row,))
+        deleted.append((row,))
         freed += size
     if freed < _WORTH_BYTES:
-        return None  # nothing but the list of what was evicted
-    db.executemany("delete from envelopes where id = ?", gone)
+        return None  # only the list of what was evicted is left
+    db.executemany("delete from envelopes where id = ?", deleted)
     (first,) = db.execute("select min(seq) from envelopes where stream = ?", (no,)).fetchone()
-    return EvictedValues(no, [(mark + 1, first - 1)], len(gone))
+    return EvictedValues(no, [(mark + 1, first - 1)], len(deleted))
 
 
 def settled_others(db: sqlite3.Connection) -> int:

@@ -3,7 +3,7 @@
 File format 1: SQLite, WAL, synchronous=FULL (a commit survives a power cut), one writer.
 
     meta       key, value         `format` = 1, `outbox` = id of this file, random
-    streams    no, stream, kind   one current stream for each kind, made when the kind is first used; older ones stay
+    streams    no, stream, kind   one current stream for each kind, created when the kind is first used; older ones stay
                next_seq           until they are settled. next_seq: the seq that the next envelope gets
                mark, beyond       what the center's receipts settle (`wire.marks`): all up to mark, and ranges above it
                                   (JSON)
@@ -15,12 +15,12 @@ File format 1: SQLite, WAL, synchronous=FULL (a commit survives a power cut), on
     journal_*                     see agent.outbox.journal.schema
     declarations, recomputes      see agent.outbox.declarations
 
-What is settled is a property of the stream, not a flag on each envelope: a receipt writes one row, whatever it
+What is settled is recorded per stream, not per envelope: a receipt updates one row per stream, however many envelopes it
 covers.
 
-Beside it lies `<file>.lock`, which keeps a second agent out and says why nothing can be stored. Deleted pages are given back to the disk
-(auto_vacuum=incremental), so that receipts end a full disk. Everything here blocks on the disk: call it from one worker
-thread, never from the event loop.
+`<file>.lock` beside it keeps a second agent out, and holds the reason while nothing can be stored. Deleted pages are
+returned to the disk (auto_vacuum=incremental), so that receipts resolve a full disk. Everything here blocks on the disk:
+call it from one worker thread, never from the event loop.
 """
 
 import sqlite3
@@ -56,10 +56,10 @@ _PRAGMAS: Final = (
 
 
 class OutboxFile:
-    """The open file: its connection, transactions, and SQLite's errors as the outbox's own."""
+    """The open file: its connection, its transactions, and the translation of SQLite's errors."""
 
     def __init__(self, path: Path, budget_bytes: int) -> None:
-        """Opens or creates the file, which SQLite keeps within a little more than its budget. Raises `OutboxInUse`,
+        """Opens or creates the file; SQLite lets it grow to slightly more than its budget. Raises `OutboxInUse`,
         `UnknownFormat`, `CorruptOutbox` or `CannotStore`.
         """
         self.path = path
@@ -77,16 +77,16 @@ class OutboxFile:
             self.db.execute(f"pragma {pragma}")
         if not self.db.execute("select 1 from sqlite_master where name = 'meta'").fetchone():
             self.db.executescript(f"begin; {_SCHEMA} commit;")
-        found = dict(self.db.execute("select key, value from meta"))
-        if found.get("format") != str(FORMAT):
+        meta = dict(self.db.execute("select key, value from meta"))
+        if meta.get("format") != str(FORMAT):
             raise UnknownFormat(
-                f"{self.path} has format {found.get('format')!r}; this program reads {FORMAT}: "
+                f"{self.path} has format {meta.get('format')!r}; this program reads {FORMAT}: "
                 "install the version that wrote it, or give the agent another outbox file"
             )
         update_tables(self.db, self.path, SCHEMA)
         self.db.executescript(f"begin; {journal.SCHEMA} {declarations.SCHEMA} commit;")
         (self._page_bytes,) = self.db.execute("pragma page_size").fetchone()
-        # a little above the budget at which pruning starts, so that the deletions themselves have room
+        # slightly above the budget at which pruning starts, so that the deletions themselves have room
         self.db.execute(f"pragma max_page_count={max(64, budget_bytes * 21 // 20 // self._page_bytes)}")
 
     def close(self) -> None:
@@ -96,13 +96,13 @@ class OutboxFile:
         self._lock.close()
 
     def note_trouble(self, why: str) -> None:
-        """Leaves word for `nhip outbox` why nothing can be stored, "" if it can."""
+        """Writes into the lock file, for `nhip outbox`, why nothing can be stored; "" if it can."""
         note_trouble(self._lock, why)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that ends with the block. Raises `DiskFull`, `CannotStore` or `CorruptOutbox`; then nothing of
-        it was stored.
+        """A transaction for the block. Raises `DiskFull`, `CannotStore` or `CorruptOutbox`; then nothing of it was
+        stored.
         """
         with translated(self.path):
             self.db.execute("begin immediate")
@@ -124,12 +124,12 @@ class OutboxFile:
         self.select("pragma wal_checkpoint(truncate)")
 
     def used_bytes(self) -> int:
-        """What the file holds, free pages not counted [bytes]."""
+        """The size of the file's content, without free pages [bytes]."""
         [(pages,)], [(free,)] = self.select("pragma page_count"), self.select("pragma freelist_count")
         return int((pages - free) * self._page_bytes)
 
     def check(self) -> None:
         """Reads the whole file. Raises `CorruptOutbox` if SQLite finds it damaged."""
-        found = [row[0] for row in self.select("pragma quick_check(3)")]
-        if found != ["ok"]:
-            raise CorruptOutbox(f"{self.path} is damaged: {'; '.join(map(str, found))}")
+        findings = [row[0] for row in self.select("pragma quick_check(3)")]
+        if findings != ["ok"]:
+            raise CorruptOutbox(f"{self.path} is damaged: {'; '.join(map(str, findings))}")

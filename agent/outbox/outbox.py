@@ -1,9 +1,9 @@
 """The outbox: stores each commit in one transaction, and what receipts settle.
 
 Envelopes of one commit, the engine states and the settings change in one transaction. Settled envelopes stay until they
-are 35 days old or the file is over its budget, so that a center that lost its disk gets them again; of others only
-process values are ever deleted (`agent.outbox.eviction`). The newest `site` envelope always stays: the rest cannot be read
-without it.
+are 35 days old or the file is over its budget, so that a center that lost its disk gets them again; of
+unsettled ones only process values are ever deleted (`agent.outbox.eviction`). The newest `site` envelope always stays, since
+the others cannot be interpreted without it.
 
 Everything here blocks on the disk: call it from one worker thread, never from the event loop.
 """
@@ -26,7 +26,7 @@ from wire.marks import Marks, unsettled_below
 
 T = TypeVar("T")
 DAY_NS: Final = 86_400_000_000_000
-RESERVE_BYTES: Final = 8 * 2**20  # more than the WAL ever needs for its next checkpoint
+RESERVE_BYTES: Final = 8 * 2**20  # more than the WAL needs for a checkpoint
 KEEP_NS: Final = 35 * DAY_NS
 BUDGET_MB: Final = 2048
 PRUNED: Final = "no longer on the gateway's disk"
@@ -62,7 +62,7 @@ class Outbox:
         """Seals each (kind, content) into its kind's current stream and stores them with the engine states (`carries`)
         and settings, all or nothing.
 
-        Returns them, and before them the `dropped` envelopes that made room for them. Raises `DiskFull` or
+        Returns them, preceded by the `dropped` envelopes that were sealed to make room. Raises `DiskFull` or
         `CannotStore`; then nothing of this was stored.
         """
         self.room.dropped = []
@@ -96,19 +96,19 @@ class Outbox:
         return out
 
     def within(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Does something to the file in a transaction of its own. Raises as `commit` does."""
+        """Calls `work` in a transaction of its own. Raises as `commit` does."""
         with self.file.transaction() as db:
             return work(db)
 
-    def receipted(self, known: Mapping[str, Marks], generation: str, now_ns: int) -> list[Sealed]:
-        """Keeps what the center has settled. Losing it costs repetitions, never facts.
+    def receipted(self, marks: Mapping[str, Marks], generation: str, now_ns: int) -> list[Sealed]:
+        """Stores what the center has settled. If that is lost, envelopes are sent twice, and no facts are lost.
 
-        A new generation asks again for what was pruned; the `dropped` envelopes that say so are stored with its marks in
-        one transaction, and returned: after a kill both are there or neither is, and the next receipt brings both.
+        A center of a new generation needs what was pruned again. The `dropped` envelopes that list it are stored in one
+        transaction with the marks, and returned: after a kill both are there, or neither and the next receipt brings both.
         """
 
         def write(db: sqlite3.Connection) -> list[Sealed]:
-            return _put_dropped(db, self.streams(), now_ns) if write_marks(db, known, generation) else []
+            return _put_dropped(db, self.streams(), now_ns) if write_marks(db, marks, generation) else []
 
         try:
             return self.within(write)
@@ -117,11 +117,11 @@ class Outbox:
             return self.within(write)
 
     def retire_streams(self) -> None:
-        """Retires every stream and forgets the engine states: for a file that is an old copy of one that went on
-        elsewhere.
+        """Retires every stream and deletes the engine states: for a file that is an old copy of one that was used
+        further elsewhere.
 
         Envelopes of the retired streams stay on disk but are not sent: the other copy used their numbers for
-        something else, and what it sent came first.
+        other content, which the center received first.
         """
         with self.file.transaction() as db:
             db.execute("update streams set current = -1")
@@ -134,17 +134,17 @@ class Outbox:
         """Deletes settled envelopes and parts of the journal that are too old, and what may be evicted while the file
         is over budget.
 
-        Returns how many envelopes, and the `dropped` envelopes made for them. It stops after a few hundred: call it now
-        and then.
+        Returns how many envelopes, and the `dropped` envelopes sealed for them. Each call deletes a few hundred at most,
+        so call it periodically.
         """
         self.room.dropped = []
         with self.file.transaction() as db:
-            gone = delete_settled(db, now_ns - self._keep_ns)
+            deleted = delete_settled(db, now_ns - self._keep_ns)
             retention.prune(db, now_ns - window_ns)
             declarations.prune(db, now_ns)
-            if not gone and self.room.over_budget():
-                gone = self.room.evict(db, now_ns)
-        return gone, self.room.dropped
+            if not deleted and self.room.over_budget():
+                deleted = self.room.evict(db, now_ns)
+        return deleted, self.room.dropped
 
     def streams(self) -> list[OutboxStream]:
         """Every stream that is current or has envelopes on disk to be sent."""
@@ -155,11 +155,11 @@ class Outbox:
         return dict(self.file.select("select machine, data from carry"))
 
     def settings(self) -> dict[str, str]:
-        """What earlier commits and receipts put there."""
+        """The settings that commits and receipts have stored."""
         return dict(self.file.select("select key, value from settings"))
 
     def used_mb(self) -> float:
-        """What the file holds, free pages not counted [MB]."""
+        """The size of the file's content, without free pages [MB]."""
         return self.file.used_bytes() / 2**20
 
 

@@ -8,7 +8,7 @@ from wire.bodies import facts_body
 
 
 def bodies(deltas: Iterable[Delta], most_rows: int = MOST_ROWS) -> Iterator[dict[str, Any]]:
-    """The contents of `facts` envelopes that hold what these deltas offer, in order; none where they offer nothing."""
+    """The contents of `facts` envelopes with the rows that these deltas offer, in order; none if they offer nothing."""
     group: list[Delta] = []
     rows = 0
     for delta in deltas:

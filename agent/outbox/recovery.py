@@ -1,9 +1,9 @@
-"""Opens an outbox in whatever state the disk left it.
+"""Opens an outbox file, damaged or not.
 
-A damaged file is renamed, with its WAL, to `<file>.corrupt-<time>` and never deleted. What can still be read from it
-and whose digest is sound goes into the new file under its old stream, so that it is still delivered; the engine
-states do not: they may not belong to it. New envelopes go to new streams, since which numbers of the old ones were
-used up is not known for sure.
+A damaged file is renamed, with its WAL, to `<file>.corrupt-<time>` and never deleted. Envelopes that can still be read
+and whose digest is sound go into the new file under their old streams, so that they are still delivered. Engine states are
+not kept, since they may not match. New envelopes go to new streams, since which numbers of the old ones were used is not
+known for certain.
 """
 
 import sqlite3
@@ -27,7 +27,7 @@ _CHECK_UP_TO_BYTES: Final = 64 * 2**20  # a check reads the whole file: seconds 
 
 @dataclass(frozen=True)
 class Opened:
-    """An open outbox. message: "" or what was wrong and what was done about it; saved: envelopes kept."""
+    """An open outbox. message: "", or what was damaged and what was done; saved: how many envelopes were kept."""
 
     outbox: Outbox
     message: str = ""
@@ -70,7 +70,7 @@ def _set_aside(path: Path, now_ns: int) -> Path:
         number += 1
         aside = path.with_name(f"{path.name}.corrupt-{stamp}-{number}")
     try:
-        for suffix in ("-wal", ""):  # the main file last: until it is gone the next start tries again
+        for suffix in ("-wal", ""):  # the main file last: while it is in place, the next start tries again
             with suppress(FileNotFoundError):
                 Path(f"{path}{suffix}").rename(f"{aside}{suffix}")
         Path(f"{path}-shm").unlink(missing_ok=True)
@@ -80,7 +80,7 @@ def _set_aside(path: Path, now_ns: int) -> Path:
 
 
 def _recover(aside: Path, outbox: Outbox) -> int:
-    """Takes over what is sound in a file that was set aside; returns how many envelopes."""
+    """Copies what is sound in a file that was set aside; returns how many envelopes."""
     db = sqlite3.connect(aside, isolation_level=None)
     db.text_factory = lambda raw: raw.decode(errors="replace")
     try:
@@ -92,15 +92,16 @@ def _recover(aside: Path, outbox: Outbox) -> int:
             db.execute("pragma journal_mode=delete")
     finally:
         db.close()
-    envelopes = [(key, *rest) for key, rest in sorted(sound.items(), key=lambda item: item[1][0])]
+    envelopes = [(key, *sealed) for key, sealed in sorted(sound.items(), key=lambda item: item[1][0])]
     return outbox.within(lambda new: adopt(new, states.values(), envelopes))
 
 
 def _adopt_declarations(db: sqlite3.Connection, outbox: Outbox) -> None:
-    """Takes over declarations as far as they can be read. Those that hold until further notice are followed again, since
-    the engine states are new; the rest is for the record."""
-    found = declarations.all_rows(db)
-    outbox.within(lambda new: declarations.adopt(new, found))
+    """Copies the declarations, if they can be read. Those that hold until further notice are followed again, since the
+    engine states are new; the others are kept for the record.
+    """
+    rows = declarations.all_rows(db)
+    outbox.within(lambda new: declarations.adopt(new, rows))
     outbox.within(declarations.follow_again)
 
 
@@ -116,16 +117,16 @@ def _sound_envelopes(db: sqlite3.Connection) -> Iterator[tuple[EnvelopeKey, int,
 
 
 def _streams(db: sqlite3.Connection, sound: dict[EnvelopeKey, tuple[int, bytes]]) -> dict[str, OutboxStream]:
-    """What is known of each stream that a sound envelope names; where its row is lost, nothing is settled."""
+    """Each stream with a sound envelope; where its row is lost, nothing counts as settled."""
     rows: list[Any] = []
     with suppress(sqlite3.Error):
         rows = db.execute("select stream, kind, mark, beyond from streams where current >= 0").fetchall()
     out: dict[str, OutboxStream] = {}
     for stream, kind, mark, beyond in rows:
-        known = NO_MARKS
+        marks = NO_MARKS
         with suppress(ValueError, TypeError):
-            known = decode_marks(mark, beyond)
-        out[stream] = OutboxStream(str(stream), str(kind), 0, 0, known, current=False)
+            marks = decode_marks(mark, beyond)
+        out[stream] = OutboxStream(str(stream), str(kind), 0, 0, marks, current=False)
     for key in sound:
         state = out.get(key.stream) or OutboxStream(key.stream, "facts", 0, 0, current=False)
         out[key.stream] = replace(state, last=max(state.last, key.seq))

@@ -1,4 +1,4 @@
-"""How an outbox names its envelopes, and what it knows of the streams that they belong to. Pure."""
+"""Keys of envelopes in an outbox, and the streams that they belong to. Pure."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -15,10 +15,10 @@ class EnvelopeKey(NamedTuple):
 
 @dataclass(frozen=True)
 class OutboxStream:
-    """A stream as the disk knows it. first..last: the seqs on disk (last 0: none was ever written); marks: what the
-    center's receipts settle.
+    """A stream as stored on disk. first..last: the seqs on disk (last 0: none was ever written); marks: what the center's
+    receipts settle.
 
-    current: new envelopes are added to it; the end of an old one, saved from a damaged file, may be lost.
+    current: new envelopes are added to it. The end of an old one, recovered from a damaged file, may be lost.
     """
 
     stream: str

@@ -1,1 +1,1 @@
-"""The journal: what is kept of the last days so that a correction can reach behind settled time."""
+"""The journal: what is kept of the last days, so that corrections can reach back before the settled time."""

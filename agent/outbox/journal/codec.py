@@ -1,7 +1,7 @@
-"""How the journal packs columns and sums into bytes. Pure.
+"""Encodes the journal's columns and sums as bytes. Pure.
 
 A span of rows: a line of JSON, `[[tag, rows, dtype], ...]`, and after it for each tag its times (the first, then
-steps, int64 ns), its values (raw; text as one JSON list with its length before it) and its qualities (uint8), all
+steps, int64 ns), its values (raw; text as one JSON list preceded by its length) and its qualities (uint8), all
 compressed together. Offered sums: JSON, compressed.
 """
 
@@ -23,7 +23,7 @@ _LENGTH_BYTES: Final = 4
 
 
 def pack_rows(samples: Samples) -> bytes:
-    """Rows as bytes."""
+    """Encodes rows."""
     head, body = [], []
     for tag, rows in samples.items():
         text = rows.value.dtype.kind == "O"
@@ -60,7 +60,7 @@ def unpack_rows(data: bytes) -> dict[str, Series]:
 
 
 def pack_sent(sent: Sent) -> bytes:
-    """Offered sums as bytes."""
+    """Encodes offered sums."""
     plain = {
         "facts": _sums(sent.facts.sums),
         "losses": _sums(sent.losses.sums),

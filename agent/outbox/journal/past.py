@@ -1,4 +1,4 @@
-"""Reads from the journal what a correction of one machine starts from. Within the caller's transaction."""
+"""Reads the past of one machine, for a correction, from the journal. Within the caller's transaction."""
 
 import json
 import sqlite3
@@ -17,8 +17,8 @@ from oee.model.samples import Samples, between
 
 @dataclass(frozen=True)
 class MachinePast:
-    """A checkpoint of one machine and all that followed it. chunks: packed rows from the checkpoint on, with their ends
-    [ns]; sent: what was offered since; from_ns: where the first chunk begins.
+    """A checkpoint of one machine (`base`) and everything after it. chunks: packed rows from the checkpoint on, each with
+    its end [ns]; sent: what was offered since; from_ns: where the first chunk begins [ns].
     """
 
     machine: str
@@ -64,20 +64,23 @@ def _ends_at(db: sqlite3.Connection, machine: str, until_ns: int | None) -> bool
 
 
 def _unrecorded_until_ns(db: sqlite3.Connection, machine: str, tags: Iterable[str]) -> int:
-    """The end [ns] of the last span in which one of these tags was not recorded, since nothing used it; or 0."""
-    wanted = set(tags)
+    """The end [ns] of the last span in which one of these tags was not recorded, since it was not used; 0 without one."""
+    used_tags = set(tags)
     rows = db.execute("select tags, max(until_ns) from journal_rows where machine = ? group by tags", (machine,))
-    return max((until_ns for known, until_ns in rows.fetchall() if not wanted <= set(json.loads(known))), default=0)
+    return max(
+        (until_ns for recorded_tags, until_ns in rows.fetchall() if not used_tags <= set(json.loads(recorded_tags))),
+        default=0,
+    )
 
 
 def read_past(
     db: sqlite3.Connection, machine: str, at_most_ns: int, tags: Iterable[str] = (), until_ns: int | None = None
 ) -> MachinePast | None:
-    """What a correction needs that changes time from `at_most_ns` on, of a machine that uses these tags; None where it
-    was deleted or never recorded.
+    """The past that a correction of time from `at_most_ns` on needs, of a machine that uses these tags; None if it was
+    deleted or never recorded.
 
-    Call it right after `recording.gather`, while the machine is held. until_ns: where its state stands; rows that end
-    elsewhere (samples were dropped for want of memory, or another version of this program ran) would take it back.
+    Call it right after `recording.gather`, while the machine is held. until_ns: until when it is computed; with rows that
+    end elsewhere (samples were dropped for lack of memory, or another version of this program ran) there is no past.
     """
     if not _ends_at(db, machine, until_ns):
         return None

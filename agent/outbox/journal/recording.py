@@ -30,10 +30,10 @@ def record(db: sqlite3.Connection, deltas: Iterable[Delta], envelopes: Sequence[
 
 
 def gather(db: sqlite3.Connection, states: Mapping[str, EngineState]) -> bool:
-    """Sorts recent commits by machine, and keeps a checkpoint of each of these states, which are as committed.
+    """Moves recent commits into the tables by machine, and keeps a checkpoint of each of these (committed) states.
 
     False if the journal was cleared instead: an envelope was deleted before it could be read, so that what was offered
-    is not known any more, or a memory card returned other bytes than were written. Facts never wait for the journal.
+    is unknown, or the memory card returned other bytes than were written. Facts never wait for the journal.
     """
     try:
         complete = _gather(db, states)
@@ -60,8 +60,8 @@ def _gather(db: sqlite3.Connection, states: Mapping[str, EngineState]) -> bool:
     if not complete:
         return False
     db.execute("delete from journal_recent")
-    for parts in taken_in.values():
-        spans.add_rows(db, join(_unbroken(parts)))
+    for deltas in taken_in.values():
+        spans.add_rows(db, join(_unbroken(deltas)))
     for name, tables in sent.items():
         spans.add_sent(db, name, tables)
     for name, state in states.items():
@@ -70,7 +70,7 @@ def _gather(db: sqlite3.Connection, states: Mapping[str, EngineState]) -> bool:
 
 
 def _read_sent(db: sqlite3.Connection, stream: str, seq: int, out: dict[str, list[SentRows]]) -> bool:
-    """Adds what an envelope offers, by machine; False if it is not on disk any more."""
+    """Adds the rows of an envelope to `out`, by machine; False if it is no longer on disk."""
     row = db.execute(
         "select data from envelopes e join streams s on s.no = e.stream where s.stream = ? and seq = ?",
         (stream, seq),
@@ -91,9 +91,9 @@ def _read_sent(db: sqlite3.Connection, stream: str, seq: int, out: dict[str, lis
     return True
 
 
-def _unbroken(parts: Sequence[Delta]) -> Sequence[Delta]:
-    """The last of these that follow each other without a break."""
-    first = len(parts) - 1
-    while first and parts[first - 1].until_ns == parts[first].from_ns:
+def _unbroken(deltas: Sequence[Delta]) -> Sequence[Delta]:
+    """The last of these deltas, back to the latest break between them."""
+    first = len(deltas) - 1
+    while first and deltas[first - 1].until_ns == deltas[first].from_ns:
         first -= 1
-    return parts[first:]
+    return deltas[first:]

@@ -9,7 +9,7 @@ _ROWS_A_STEP: Final = 200
 
 
 def prune(db: sqlite3.Connection, before_ns: int) -> None:
-    """Deletes what no correction of time from `before_ns` on needs."""
+    """Deletes what is not needed for corrections of time from `before_ns` on."""
     for (machine,) in db.execute("select distinct machine from journal_checkpoints").fetchall():
         base = scalar(
             db,
@@ -22,7 +22,7 @@ def prune(db: sqlite3.Connection, before_ns: int) -> None:
 
 
 def evict_oldest(db: sqlite3.Connection) -> int:
-    """Deletes the oldest part; returns how many rows of the table, 0 if there are none."""
+    """Deletes the oldest part; returns how many rows, 0 if the journal is empty."""
     oldest = db.execute(
         "select machine, until_ns from journal_rows order by until_ns limit ?", (_ROWS_A_STEP,)
     ).fetchall()

@@ -15,8 +15,9 @@ Each commit of the outbox adds a row to `journal_recent`, in the transaction tha
 envelopes; the journal never syncs by itself. Once an hour, and before a correction, recent rows are gathered into the
 other three tables. What was offered is read from the envelopes themselves, which are in the same file and transaction.
 
-A restart records what the engine was given: `?` at the last committed confirmation, then every value again. Where rows
-are missing between two spans (another version of this program ran, or samples were dropped for want of memory), what is
+After a restart the journal records what the engine was given: a gap at the last committed confirmation, then every value
+again. Where rows
+are missing between two spans (another version of this program ran, or samples were dropped for lack of memory), what is
 older cannot be used for corrections and is deleted. The journal covers a window (default 7 days). When space is short
 it is evicted first, oldest first, since it holds nothing that was not sent.
 """
@@ -28,7 +29,7 @@ from typing import Final
 HOUR_NS: Final = 3_600_000_000_000
 WINDOW_NS: Final = 7 * 24 * HOUR_NS
 UNREADABLE: Final = (ValueError, TypeError, LookupError, zlib.error)
-"""What reading a damaged row raises."""
+"""Exceptions from reading a damaged row."""
 SCHEMA: Final = """
 create table if not exists journal_recent (no integer primary key, envelopes text not null, data blob not null);
 create table if not exists journal_rows (machine text not null, from_ns integer not null, until_ns integer not null,
@@ -41,13 +42,13 @@ create table if not exists journal_checkpoints (machine text not null, settled_n
 
 
 def clear(db: sqlite3.Connection) -> None:
-    """Deletes everything: for new streams and states that start over."""
+    """Deletes everything, when streams are new and states start over."""
     for table in ("recent", "rows", "sent", "checkpoints"):
         db.execute(f"delete from journal_{table}")  # noqa: S608  # one of these four
 
 
 def clear_machine(db: sqlite3.Connection, machine: str) -> None:
-    """Deletes what is gathered of one machine."""
+    """Deletes one machine from the gathered tables."""
     for table in ("rows", "sent", "checkpoints"):
         db.execute(f"delete from journal_{table} where machine = ?", (machine,))  # noqa: S608  # as above
 

@@ -49,17 +49,25 @@ def add_sent(db: sqlite3.Connection, machine: str, tables: Sequence[SentRows]) -
             "select data from journal_sent where machine = ? and hour_ns = ?", (machine, hour * HOUR_NS)
         ).fetchone()
         before = unpack_sent(row[0]) if row else Sent()
-        inside = [
-            (select(one, one.minute_ns // HOUR_NS == hour), select(two, two.minute_ns // HOUR_NS == hour))
-            for one, two, _ in tables
+        hour_tables = [
+            (
+                select(fact_table, fact_table.minute_ns // HOUR_NS == hour),
+                select(loss_table, loss_table.minute_ns // HOUR_NS == hour),
+            )
+            for fact_table, loss_table, _ in tables
         ]
-        begun = [stop for stop in new.stops.values() if stop.start_ns // HOUR_NS == hour]
-        after = with_rows(before, [one for one, _ in inside], [two for _, two in inside], begun)
+        hour_stops = [stop for stop in new.stops.values() if stop.start_ns // HOUR_NS == hour]
+        after = with_rows(
+            before,
+            [fact_table for fact_table, _ in hour_tables],
+            [loss_table for _, loss_table in hour_tables],
+            hour_stops,
+        )
         db.execute("insert or replace into journal_sent values (?, ?, ?)", (machine, hour * HOUR_NS, pack_sent(after)))
 
 
 def add_checkpoint(db: sqlite3.Connection, machine: str, state: EngineState) -> None:
-    """Keeps the state as a checkpoint, unless nothing is settled yet or its rows do not begin in time."""
+    """Keeps the state as a checkpoint, unless nothing is settled yet or the journal's rows begin too late for it."""
     first = scalar(db, "select min(from_ns) from journal_rows where machine = ?", machine)
     minute_ns = state.settled_ns - state.settled_ns % MINUTE_NS
     if state.settled_ns and first is not None and minute_ns > first:  # the journal's own first minute is not complete
@@ -69,15 +77,15 @@ def add_checkpoint(db: sqlite3.Connection, machine: str, state: EngineState) -> 
         )
 
 
-def replace_checkpoints(db: sqlite3.Connection, machine: str, base_ns: int, found: Recomputation) -> None:
+def replace_checkpoints(db: sqlite3.Connection, machine: str, base_ns: int, recomputed: Recomputation) -> None:
     """Replaces the checkpoints later than `base_ns` by those of a correction that began there."""
     db.execute("delete from journal_checkpoints where machine = ? and settled_ns > ?", (machine, base_ns))
-    for state in found.checkpoints:
+    for state in recomputed.checkpoints:
         add_checkpoint(db, machine, state)
 
 
 def replace_rows(db: sqlite3.Connection, machine: str, base_ns: int, spans: Iterable[Delta]) -> None:
-    """Replaces the spans that end after `base_ns` by the same rows with other times."""
+    """Replaces the spans that end after `base_ns` by the same rows with corrected times."""
     later = "from journal_rows where machine = ? and until_ns > ?"
     tags = db.execute(f"select tags {later} order by from_ns", (machine, base_ns)).fetchall()
     db.execute(f"delete {later}", (machine, base_ns))
