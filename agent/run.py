@@ -1,8 +1,7 @@
-"""The agent process: entry, wiring, and ending its parts in order.
+"""The agent process: entry point, wiring, and orderly shutdown.
 
-Tasks that do not wait for each other: the devices (supervisor), the tick (once a second: rows become facts), the
-commits (every 10 s: facts become envelopes on disk), the corrections (what people declare about the past becomes
-differences) and the uplink (envelopes reach the center).
+Independent tasks: the devices (supervisor), the tick (once a second, rows to facts), the commits (every 10 s, facts to
+envelopes on disk), the corrections (declarations about the past to differences) and the uplink (envelopes to the center).
 """
 
 import asyncio
@@ -63,20 +62,20 @@ _CORRECT_S: Final = 1.0
 _DRAIN_S: Final = 5.0
 _GIVE_UP_S: Final = 10.0
 _DATA: Final = "data_spent"
-"""The outbox's setting that holds what the month's data have cost so far."""
+"""The outbox's setting that holds the data that the month has used so far (`Budget.saved`)."""
 _COLLECT: Final = (50_000, 20, 50)
-"""Thresholds of the garbage collector: rows come and go by the ten thousand without cycles, so rare collections are
-cheaper and delay nobody."""
+"""Thresholds of the garbage collector: tens of thousands of rows come and go without cycles, so rare collections are
+cheaper and delay no task."""
 _SWITCH_S: Final = 0.0005
-"""How long the threads that compute and store may keep the event loop waiting [s]; Python's own is ten times that."""
+"""How long the threads that compute and store may keep the event loop waiting [s]; Python's default is ten times that."""
 
 
 @dataclass(frozen=True)
 class Options:
     """commit_every_s: how often facts go to disk [s]; budget_mb: how large the outbox may grow [MB]; ready_file:
     written when the devices are being read; progress: called with the progress of an import of history; limits: when to
-    send again; metrics: `host:port` where Prometheus may ask, instead of the site file's; window_ns: how far
-    corrections reach back [ns]; system: asked for the time, None: the one that the agent runs on.
+    send again (`SendLimits`); metrics: `host:port` for Prometheus, instead of the site file's; window_ns: how far
+    corrections reach back [ns]; system: the source of time, None for the one that the agent runs on.
     """
 
     commit_every_s: float = 10.0
@@ -90,7 +89,7 @@ class Options:
 
 
 class Agent:
-    """One gateway's parts, wired. `run` is their life."""
+    """One gateway's parts, wired. `run` starts and stops them."""
 
     def __init__(self, site: Site, opened: Opened, options: Options, files: Path) -> None:
         """files: folder for certificates that the site file does not place."""
@@ -108,8 +107,8 @@ class Agent:
         self.recorder = Recorder(rules(values_of(site)))
         streams = all_streams(outbox, values=bool(self.recorder))
         self.sender = Sender(streams, self._settings.get("generation", ""), options.limits)
-        take, held = partial(deliver, self.pipeline, self.recorder), undated_path(outbox.path)
-        self.dating = Dating(self.clock, self.pipeline, machines, take, held, self.health)
+        deliver_rows, undated = partial(deliver, self.pipeline, self.recorder), undated_path(outbox.path)
+        self.dating = Dating(self.clock, self.pipeline, machines, deliver_rows, undated, self.health)
         self.freshness = Freshness({name: stale_after_s(device) for name, device in site.devices.items()})
         acquisition = Acquisition(self.clock, self.freshness, self.dating, self.pipeline, self.recorder, self.health)
         self.committer = Committer(
@@ -146,18 +145,18 @@ class Agent:
         self.acquisition = acquisition
         self.uplink = self._connect(expected(site))
 
-    def _connect(self, a_day: dict[Part, float]) -> Uplink | None:
-        """The uplink, with callbacks to and from the other parts; None without a center. a_day: expected bytes a day."""
-        link = self.site.center
-        if link is None:
+    def _connect(self, bytes_a_day: dict[Part, float]) -> Uplink | None:
+        """The uplink, with callbacks to and from the other parts; None without a center. bytes_a_day: expected traffic by part."""
+        center = self.site.center
+        if center is None:
             return None
-        plan = DataPlan(link.data_mb, link.data_from_day, a_day)
+        plan = DataPlan(center.data_mb, center.data_from_day, bytes_a_day)
         budget = Budget(
             plan, self._settings.get(_DATA, ""), lambda level: _follow_data_level(self.recorder, plan, level)
         )
         self.committer.more_settings = lambda: {_DATA: budget.saved()}
         uplink = Uplink(
-            broker_of(link, self.site.site, self.site.gateway),
+            broker_of(center, self.site.site, self.site.gateway),
             self.sender,
             UplinkHooks(
                 self.committer.thread.read,
@@ -171,7 +170,7 @@ class Agent:
             self.health,
             site=self.site.site,
             gateway=self.site.gateway,
-            retry_at_most_s=link.retry_at_most,
+            retry_at_most_s=center.retry_at_most,
             budget=budget,
         )
         self.committer.on_commit = uplink.nudge
@@ -180,11 +179,11 @@ class Agent:
         return uplink
 
     def announce_site(self, valid_from_ns: int) -> None:
-        """The next commit brings the `site` body, valid from then on [ns]."""
+        """Has the next commit send the `site` body, valid from then on [ns]."""
         self.committer.site.announce(self._describe(valid_from_ns), valid_from_ns)
 
     async def commit(self, *, final: bool = False) -> None:
-        """Facts become envelopes on disk."""
+        """Commits facts as envelopes to disk. final: see `Committer.commit`."""
         if self.dating.buffering:
             async with self.acquisition.computing:
                 await asyncio.to_thread(self.dating.flush)
@@ -195,14 +194,14 @@ class Agent:
             self.uplink.announcements.status_changed()
 
     async def _commit_full(self) -> None:
-        """Process values fill an envelope long before the next commit where there are thousands a second: they then
-        do not wait for it in memory, nor are they all packed at once.
+        """Stores process values as soon as they fill an envelope: at thousands a second they neither wait in memory for
+        the next commit nor are all packed at once.
         """
         if self.recorder.waiting >= MOST_ROWS:
             await self.committer.store_values()
 
     async def run(self, stop: asyncio.Event, history: Path | None) -> None:
-        """From the first envelope to the offline status."""
+        """Runs from the first envelope to the offline status. history: recorded files to import first."""
         await report_outdated(
             self.committer.thread,
             self._settings,
@@ -234,7 +233,7 @@ class Agent:
     async def _open_metrics(self) -> asyncio.Server | None:
         if not (listen := self.options.metrics or self.site.metrics or ""):
             return None
-        from agent.reports.metrics_http import open_metrics  # noqa: PLC0415  # a megabyte, where metrics are on
+        from agent.reports.metrics_http import open_metrics  # noqa: PLC0415  # costs a megabyte, so only where metrics are on
 
         report, uplink = self.report, self.uplink
         return await open_metrics(
@@ -242,7 +241,7 @@ class Agent:
         )
 
     async def _import(self, history: Path, stop: asyncio.Event) -> None:
-        """While it waits for the next day, what the receipts settle goes to disk all the same."""
+        """Imports history; meanwhile commits and corrections run, also while it waits for the next day."""
         tasks = [
             self._every(self.options.commit_every_s, self.commit),
             self._every(_CORRECT_S, self.corrections.run_pending),
@@ -276,15 +275,15 @@ class Agent:
         await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
         for task in (*tasks, stopped):
             task.cancel()
-        for end in await asyncio.gather(*tasks, return_exceptions=True):
-            if isinstance(end, Exception):
-                raise end
-        async with self.corrections.busy:  # a correction that has begun ends first
+        for result in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(result, Exception):
+                raise result
+        async with self.corrections.busy:  # a correction in progress is completed first
             await self.feed.tick(last=True)
 
 
 def _follow_data_level(recorder: Recorder, plan: DataPlan, level: Level) -> None:
-    """What the month's data allow has changed."""
+    """Pauses or resumes process values, as the month's data budget says, and logs it."""
     recorder.paused = level is not Level.ALL
     if level is Level.ALL:
         _LOG.warning("data budget: process values and live go on")
@@ -320,14 +319,14 @@ async def run(
     except BaseException:
         opened.outbox.close()
         raise
-    del site  # the agent keeps what it needs of it
+    del site  # the agent keeps the parts that it needs
     await agent.run(stop or asyncio.Event(), history)
 
 
 def _load_in_child(site_path: Path) -> Site:
     site = run_in_child(lambda: load_site(site_path))
     gc.collect()
-    gc.freeze()  # what is loaded by now lives as long as the process: no later collection shall scan it
+    gc.freeze()  # objects loaded so far live as long as the process, so collections need not scan them
     return site
 
 

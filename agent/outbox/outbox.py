@@ -103,8 +103,8 @@ class Outbox:
     def receipted(self, marks: Mapping[str, Marks], generation: str, now_ns: int) -> list[Sealed]:
         """Stores what the center has settled. If that is lost, envelopes are sent twice, and no facts are lost.
 
-        A center of a new generation needs what was pruned again. The `dropped` envelopes that list it are stored in one
-        transaction with the marks, and returned: after a kill both are there, or neither and the next receipt brings both.
+        A center of a new generation does not have what was pruned. The `dropped` envelopes that list it are stored in one
+        transaction with the marks, and returned: after a kill both are there, or neither, and the next receipt repeats it.
         """
 
         def write(db: sqlite3.Connection) -> list[Sealed]:

@@ -1,1 +1,1 @@
-"""What the process itself needs: counters, periodic tasks, a child for memory-hungry work."""
+"""Process infrastructure: counters, periodic tasks, a child process for memory-hungry work."""

@@ -1,4 +1,4 @@
-"""Run memory-hungry work in a child process.
+"""Runs memory-hungry work in a child process.
 
 Reading a large site file peaks at a third of a small gateway's memory for a second, and Python returns little of that
 to the system. The result, a validated site, is small.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class Health:
-    """Counters and gauges of one agent, passed to whoever counts; there is no global instance."""
+    """Counters and gauges of one agent, passed to the parts that count; there is no global instance."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()

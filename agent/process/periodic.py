@@ -11,10 +11,11 @@ _LOG: Final = logging.getLogger("nhip.agent")
 
 
 async def every(period_s: float, work: Callable[[], Any], health: Health) -> None:
-    """Runs `work` on a time grid; late runs are skipped, not queued. An exception in one run is counted and survived.
+    """Runs `work` on a time grid; late runs are skipped, not queued. An exception in a run is counted, and the next run
+    follows.
 
-    If this task is cancelled during a run, that run continues to its end on its own: half a commit would lose what it
-    had taken. Each `work` therefore holds a lock, and the code after the cancellation waits for that lock.
+    If this task is cancelled during a run, that run still continues to its end: half a commit would lose what it had
+    taken. Each `work` therefore holds a lock, and the code after the cancellation waits for that lock.
     """
     loop, run = asyncio.get_running_loop(), _Runs(work, health)
     due_s = loop.time() + period_s

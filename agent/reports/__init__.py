@@ -1,1 +1,1 @@
-"""What the gateway reports about itself: status, live picture, metrics."""
+"""What the gateway reports about itself: status, live, metrics."""

@@ -1,4 +1,4 @@
-"""A gateway's metrics. Pure: everything is given."""
+"""A gateway's metrics, as text for Prometheus. Pure: all values are given."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ _GAUGES: Final = {"rss_mb", "cpu_s", "uptime_s", "outbox_mb", "mqtt_version"} | 
 
 @dataclass(frozen=True)
 class Readings:
-    """The agent as of one moment. health: `Health.snapshot`; tags: how many each device has; unknown_share [1] and
-    oldest_s [s] are None where nothing is known.
+    """The agent as of one moment. health: `Health.snapshot`; tags: how many each device has; unknown_share [1],
+    tags_per_s [1/s], oldest_s [s] and outbox_mb [MB] are None where they are unknown.
     """
 
     devices: Mapping[str, DeviceHealth]
@@ -67,7 +67,7 @@ def _acquisition(now: Readings) -> list[Metric]:
         by_label(
             "nhip_agent_polls_skipped_total",
             "counter",
-            "Reads left out because the one before took too long.",
+            "Reads skipped because the one before took too long.",
             "device",
             {name: item.skipped for name, item in devices.items()},
         ),
@@ -88,7 +88,7 @@ def _acquisition(now: Readings) -> list[Metric]:
         by_label(
             "nhip_agent_device_clock_off_seconds",
             "gauge",
-            "Gateway time minus the device's own clock, where it tells one.",
+            "Gateway time minus the device's own clock, where it has a readable one.",
             "device",
             {name: item.clock_off_s for name, item in devices.items()},
         ),
@@ -99,7 +99,9 @@ def _acquisition(now: Readings) -> list[Metric]:
             "machine",
             {name: float(item.state is State.UNKNOWN) for name, item in now.machines.items()},
         ),
-        gauge("nhip_agent_unknown_share", "Unknown part of the time worked out since the start.", now.unknown_share),
+        gauge(
+            "nhip_agent_unknown_share", "Share of the time computed since the start that is unknown.", now.unknown_share
+        ),
     ]
 
 
@@ -110,18 +112,22 @@ def _clock(now: Readings) -> list[Metric]:
         labelled(
             "nhip_agent_clock_trusted",
             "gauge",
-            "1 while NTP, the center or a person vouches for the time.",
+            "1 while the time is trusted: NTP, the center or a person confirms it.",
             [(trusted, float(clock.by != "nobody"))],
         ),
         gauge(
             "nhip_agent_clock_error_seconds",
-            "Gateway time minus the latest word of NTP, center or a person.",
+            "Gateway time minus the latest evidence of NTP, the center or a person.",
             clock.error_s,
         ),
-        counter("nhip_agent_clock_moves_total", "Corrections of gateway time at once.", clock.moves),
-        gauge("nhip_agent_clock_last_move_seconds", "By how much the latest of them was.", clock.last_move_s),
+        counter("nhip_agent_clock_moves_total", "Steps of gateway time.", clock.moves),
+        gauge("nhip_agent_clock_last_move_seconds", "Size of the latest step of gateway time.", clock.last_move_s),
         gauge("nhip_agent_system_clock_error_seconds", "The system's clock minus gateway time.", clock.wall_error_s),
-        counter("nhip_agent_system_clock_steps_total", "Steps of the system's clock; not followed.", clock.wall_steps),
+        counter(
+            "nhip_agent_system_clock_steps_total",
+            "Steps of the system's clock, which gateway time does not follow.",
+            clock.wall_steps,
+        ),
         gauge("nhip_agent_held_rows", "Rows that wait for a trusted time.", clock.held_rows),
     ]
 
@@ -135,8 +141,8 @@ def _delivery(now: Readings) -> list[Metric]:
         gauge("nhip_agent_cannot_store", "1 while the disk refuses.", float(now.cannot_store)),
         gauge("nhip_agent_outbox_waiting", "Envelopes on disk without a receipt.", now.sender.waiting),
         gauge("nhip_agent_outbox_oldest_seconds", "Age of the oldest envelope without a receipt.", now.oldest_s),
-        gauge("nhip_agent_outbox_megabytes", "What the outbox holds.", now.outbox_mb),
-        counter("nhip_agent_envelopes_sealed_total", "Envelopes made.", now.health.get("envelopes_sealed", 0)),
+        gauge("nhip_agent_outbox_megabytes", "Size of the outbox's content.", now.outbox_mb),
+        counter("nhip_agent_envelopes_sealed_total", "Envelopes sealed.", now.health.get("envelopes_sealed", 0)),
         counter(
             "nhip_agent_envelopes_sent_total",
             "Envelopes published, repetitions included.",
@@ -148,13 +154,13 @@ def _delivery(now: Readings) -> list[Metric]:
         gauge("nhip_agent_data_month_megabytes", "Data sent and received this month.", health.get("data_used_mb")),
         gauge(
             "nhip_agent_data_forecast_megabytes",
-            "The same, forecast for the end of the month.",
+            "Data of this month, forecast for its end.",
             health.get("data_forecast_mb"),
         ),
-        gauge("nhip_agent_data_limit_megabytes", "Data that a month may cost.", health.get("data_limit_mb") or None),
+        gauge("nhip_agent_data_limit_megabytes", "The month's data limit.", health.get("data_limit_mb") or None),
         gauge(
             "nhip_agent_data_level",
-            "0: all travels; 1: no process values, live thinned; 2: almost no live.",
+            "0: everything is sent; 1: no process values, live thinned; 2: almost no live.",
             health.get("data_level"),
         ),
     ]

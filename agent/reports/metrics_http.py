@@ -36,7 +36,7 @@ async def serve(listen: str, text: Callable[[], Awaitable[str]]) -> asyncio.Serv
 
 
 async def open_metrics(listen: str, text: Callable[[], Awaitable[str]], health: Health) -> asyncio.Server | None:
-    """Serves on `host:port`. A port that is taken is counted and logged: no reason to stop measuring."""
+    """Serves on `host:port`. A port that is taken is counted and logged; the agent runs on without metrics."""
     try:
         return await serve(listen, text)
     except (OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""What the gateway reports about itself: `status` and `live` to the center, metrics to Prometheus."""
+"""Reports of the gateway about itself: `status` and `live` for the center, metrics for Prometheus."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ from wire.bodies import MOST_TROUBLE, LiveMachine, Status
 
 
 def live_machines(snapshots: Mapping[str, MachineSnapshot]) -> dict[str, LiveMachine]:
-    """The machines as the `live` message describes them."""
+    """The machines for the `live` message."""
     return {
         name: LiveMachine(
             state=item.state.word,
@@ -30,7 +30,7 @@ def live_machines(snapshots: Mapping[str, MachineSnapshot]) -> dict[str, LiveMac
 
 
 def installed_version() -> str:
-    """The installed version, "" if this is a checkout that was never installed."""
+    """The installed version; "" in a checkout that was never installed."""
     try:
         return version("nhip")
     except PackageNotFoundError:
@@ -39,7 +39,7 @@ def installed_version() -> str:
 
 @dataclass
 class GatewayReport:
-    """Reports from the agent's parts. tags: how many each device has; echo: outcomes of declarations, by id."""
+    """Builds reports from the agent's parts. tags: how many each device has; echo: outcomes of declarations, by id."""
 
     acquisition: Acquisition
     tags: Mapping[str, int]
@@ -51,7 +51,7 @@ class GatewayReport:
     _oldest_ns: int | None = None
 
     async def measure(self) -> None:
-        """To be called after each commit: what waits in the outbox, and how fast tags are read."""
+        """Measures what waits in the outbox and how fast tags are read; to be called after each commit."""
         self._oldest_ns, outbox_mb = await self.outbox.backlog()
         if outbox_mb is not None:
             self.acquisition.health.gauge("outbox_mb", round(outbox_mb, 3))
@@ -93,7 +93,7 @@ class GatewayReport:
         }
 
     def _shares(self) -> dict[str, float]:
-        """What is known of them; left out where nothing is."""
+        """Values that are left out while they are unknown."""
         out: dict[str, float] = {}
         late = [late_s for item in self.acquisition.devices.values() if (late_s := item.late_p99_s()) is not None]
         if late:
@@ -110,7 +110,7 @@ class GatewayReport:
 
     async def metrics(self, *, connected: bool) -> str:
         """The answer to Prometheus. connected: whether the broker answers."""
-        from agent.reports.metrics import Readings, metrics_text  # noqa: PLC0415  # a megabyte, where metrics are on
+        from agent.reports.metrics import Readings, metrics_text  # noqa: PLC0415  # costs a megabyte, so only where metrics are on
 
         oldest_ns, outbox_mb = await self.outbox.backlog()
         return metrics_text(

@@ -1,1 +1,1 @@
-"""From memory to disk: commits, the outbox's thread, the `site` body."""
+"""Writes to the outbox: commits, the outbox's thread, the `site` body."""

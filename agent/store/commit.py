@@ -1,9 +1,8 @@
-"""Commits: everything that goes to disk passes here, each commit in one transaction.
+"""Commits: all writes to the outbox pass here, each commit in one transaction.
 
-What a commit could not store, whatever it failed by, goes back to the pipeline and is offered again, and
-`OutboxThread.trouble` says why. A file found damaged while in use is set
-aside like one found damaged at the start. A receipt that claims what this file never wrote (a copied card) and a
-damaged file both mean new streams and machines that start over.
+What a commit could not store, for whatever reason, goes back to the pipeline for the next one, and `OutboxThread.trouble`
+says why. A file found damaged while in use is set aside, as at a start. A damaged file, and a receipt for envelopes that
+this file never wrote (a copied card), both mean that new streams begin and the machines start over.
 """
 
 import logging
@@ -35,8 +34,9 @@ _LOG: Final = logging.getLogger("nhip.agent.outbox")
 
 @dataclass(frozen=True)
 class Correction:
-    """What is stored of a correction. before: the machine's state that it began with, or replaces; offers: the
-    differences; contents, settings: what else is sent and kept with it; also: what is written beside it.
+    """What is stored of a correction. before: the machine's state that it started from, which `state` replaces; live:
+    what the machine is doing, None if unchanged; offers: the differences; also: writes more in the same transaction;
+    contents, settings: what else is sent and kept with it.
     """
 
     machine: str
@@ -51,7 +51,7 @@ class Correction:
 
 @dataclass
 class _Taken:
-    """What a commit is about, to be given back if it fails. None: not taken yet."""
+    """What a commit has taken, to be put back if it fails. None: not taken yet."""
 
     receipts: ReceiptEffect | None = None
     batch: list[Delta] | None = None
@@ -59,10 +59,10 @@ class _Taken:
 
 
 class Committer:
-    """Stores what the pipeline, the recorder and the receipts bring, and tells the sender.
+    """Stores the data of the pipeline, the recorder and the receipts, and informs the sender.
 
-    thread: the outbox; site: the `site` body that the next commit brings; on_commit: called after each commit;
-    more_settings: settings that each commit keeps beside what it is about.
+    thread: the outbox; site: the `site` body for the next commit; on_commit: called after each commit; more_settings:
+    returns settings that each commit stores too.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Committer:
         window_ns: int = WINDOW_NS,
     ) -> None:
         """recorder: process values for the center. author: `<site>/<gateway>`, kept in the file, so that it can be
-        delivered without a network. window_ns: how far corrections shall reach back [ns].
+        delivered without a network. window_ns: how far corrections can reach back [ns].
         """
         self._pipeline, self._health, self._now_ns = pipeline, health, now_ns
         self._author = author
@@ -92,13 +92,13 @@ class Committer:
         self._receipts: ReceiptEffect | None = None
 
     def receipted(self, effect: ReceiptEffect) -> None:
-        """A receipt changed something; it goes to disk with the next commit."""
+        """A receipt changed something: the next commit writes it to disk."""
         self._receipts = effect if self._receipts is None else self._receipts.and_then(effect)
 
     async def commit(self, *, final: bool = False) -> bool:
         """Stores the machines' progress since the last commit, and what the receipts settle.
 
-        final: large states too, and the journal gathered (`DeltaStore`). False if the disk refused; everything then
+        final: large states too, and the journal is gathered (`DeltaStore`). False if the disk refused; everything then
         waits for the next call.
         """
         async with self.thread.lock:
@@ -112,36 +112,36 @@ class Committer:
                     taken.receipts = replace(taken.receipts, ahead=())
                 if taken.receipts:
                     await self._upkeep.write_marks()
-                described = self.site.due
+                description = self.site.due
                 sealed = await self._store(taken, final=final)
-            except Exception as error:  # noqa: BLE001  # told; not if cancelled: the thread continues, and stores it
+            except Exception as error:  # noqa: BLE001  # reported; not CancelledError: then the thread continues and stores it
                 self._put_back(taken)
                 self.thread.refused(error)
                 return False
-            self.site.stored(described)
+            self.site.stored(description)
             self._stored(sealed)
             await self._upkeep.prune_now_and_then()
             return True
 
     async def _store(self, taken: _Taken, *, final: bool) -> list[Sealed]:
-        # the author from the first commit on: the outbox may be exported before the site is announced
+        # the author goes into the first commit already: the outbox may be exported before the site is announced
         contents: Sequence[tuple[str, Any]] = ()
         settings = {AUTHOR: self._author}
         if self.site.due:
-            contents, extra = await self.thread.run(lambda: self.site.extras(self.thread.outbox.settings()))
-            settings |= dict(extra)
+            contents, site_settings = await self.thread.run(lambda: self.site.extras(self.thread.outbox.settings()))
+            settings |= dict(site_settings)
         taken.batch, taken.recorded = batch, recorded = self._pipeline.take(), self.recorder.take()
 
         def store() -> list[Sealed]:
-            everything = [*contents, *_facts(batch), *_values(recorded)]
-            kept, now_ns = settings | self.more_settings(), self._now_ns()
-            return self.deltas.store(self.thread.outbox, batch, everything, kept, now_ns, complete=final)
+            all_contents = [*contents, *_facts(batch), *_values(recorded)]
+            all_settings, now_ns = settings | self.more_settings(), self._now_ns()
+            return self.deltas.store(self.thread.outbox, batch, all_contents, all_settings, now_ns, complete=final)
 
         return await self.thread.run(store)
 
     def _put_back(self, taken: _Taken) -> None:
-        """What was not stored waits for the next call. All of it passes through here even if nothing was taken yet,
-        since of too much the oldest is dropped here.
+        """Puts back what was not stored, for the next call; also what was not taken yet, since `put_back` is where the
+        oldest is dropped if there is too much.
         """
         self._pipeline.put_back(self._pipeline.take() if taken.batch is None else taken.batch)
         self.recorder.put_back(self.recorder.take() if taken.recorded is None else taken.recorded)
@@ -149,8 +149,8 @@ class Committer:
             self._receipts = taken.receipts.and_then(self._receipts) if self._receipts else taken.receipts
 
     async def store_values(self) -> bool:
-        """Stores the process values alone: they come by the thousand, and the states of all machines need not go to disk
-        with each envelope of them. False if the disk refused.
+        """Stores process values only: they come by the thousand, and the states of all machines need not be written with
+        each envelope of them. False if the disk refused.
         """
         if self.thread.damaged or self.thread.trouble:
             return await self.commit()
@@ -170,26 +170,26 @@ class Committer:
             await self._upkeep.prune_now_and_then()
             return True
 
-    async def correct(self, found: Correction) -> bool:
+    async def correct(self, correction: Correction) -> bool:
         """Stores a correction and lets the machine continue from it. False if the machine started over meanwhile or the
         disk refused: then nothing has changed.
         """
         async with self.thread.lock:
-            if self.thread.damaged or self._pipeline.runs[found.machine].state is not found.before:
+            if self.thread.damaged or self._pipeline.runs[correction.machine].state is not correction.before:
                 return False
             try:
-                sealed = await self.thread.run(self._store_correction, found)
+                sealed = await self.thread.run(self._store_correction, correction)
             except Exception as error:  # noqa: BLE001  # as in `commit`
                 self.thread.refused(error)
                 return False
-            self._pipeline.install(found.machine, found.before, found.state, found.live)
+            self._pipeline.install(correction.machine, correction.before, correction.state, correction.live)
             self._stored(sealed)
             return True
 
-    def _store_correction(self, found: Correction) -> list[Sealed]:
-        contents = [*found.contents, *_facts(found.offers)]
-        carry = {found.machine: engine.dump(found.state)}
-        return self.thread.outbox.commit(contents, carry, self._now_ns(), found.settings, found.also)
+    def _store_correction(self, correction: Correction) -> list[Sealed]:
+        contents = [*correction.contents, *_facts(correction.offers)]
+        carry = {correction.machine: engine.dump(correction.state)}
+        return self.thread.outbox.commit(contents, carry, self._now_ns(), correction.settings, correction.also)
 
     def _stored(self, sealed: list[Sealed]) -> None:
         self.thread.stored()
@@ -198,7 +198,7 @@ class Committer:
         self._upkeep.sealed(sealed)
         self.on_commit()
 
-    # when the file cannot be used any more
+    # when the file can no longer be used
 
     async def _reopen(self) -> None:
         await self.thread.reopen(self._now_ns())
@@ -215,7 +215,7 @@ class Committer:
         await self._start_over()
 
     async def _start_over(self) -> None:
-        """New streams, and machines that start over."""
+        """Gives the sender the new streams, and lets all machines start over."""
         await self._upkeep.replace_streams(values=bool(self.recorder))
         self._receipts = None
         self.deltas.forget()

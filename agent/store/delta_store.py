@@ -1,7 +1,7 @@
-"""What of a batch goes to disk in one commit: rows as envelopes, samples into the journal, states as carries.
+"""Decides what of a batch one commit writes: rows as envelopes, samples into the journal, states as carries.
 
 A large state is written only together with rows that its machine offers, once a minute, unless the commit is complete
-(at an hour's end, before a correction, at the end of the run): a machine that stood still for days would otherwise wear
+(at an hour's end, before a correction, at the end of the run): otherwise a machine that stood still for days would wear
 out the memory card. Samples whose state is not written wait with it, so that rows and states on disk always agree.
 """
 
@@ -28,7 +28,7 @@ class DeltaStore:
     """
 
     def __init__(self, health: Health, window_ns: int = WINDOW_NS) -> None:
-        """window_ns: how far corrections shall reach back [ns]."""
+        """window_ns: how far corrections can reach back [ns]."""
         self._health, self._window_ns = health, window_ns
         self._deferred: list[Delta] = []
         self.gathered_ns = 0
@@ -44,7 +44,7 @@ class DeltaStore:
         *,
         complete: bool,
     ) -> list[Sealed]:
-        """Commits a batch. contents: of all envelopes, those of its offered rows among them; complete: large states too, and
+        """Commits a batch. contents: of all envelopes, including those of its offered rows; complete: large states too, and
         the journal gathered.
 
         Raises as `Outbox.commit` does; then nothing has changed.
@@ -71,7 +71,7 @@ class DeltaStore:
         recent = [item for item in spans if item.until_ns > now_ns - self._window_ns]
 
         def write(db: sqlite3.Connection, envelopes: Sequence[tuple[str, int]]) -> None:
-            if recent or not spans:  # nothing is kept of days that no correction will reach
+            if recent or not spans:  # nothing is kept of days before the window
                 record(db, recent, envelopes)
             if gathers and not gather(db, {item.machine: item.state for item in stored if item.state is not None}):
                 self._health.count("journal_begun_anew")

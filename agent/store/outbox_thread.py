@@ -1,6 +1,6 @@
-"""The outbox in a thread of its own, so that neither the devices nor the network ever wait for a disk.
+"""The outbox in a thread of its own, so that neither devices nor network ever wait for the disk.
 
-One operation at a time; `lock` is held for several that belong together.
+Operations run one at a time; `lock` is held over several that belong together.
 """
 
 import asyncio
@@ -41,11 +41,11 @@ class OutboxThread:
         self._executor = ThreadPoolExecutor(1, "outbox")
 
     async def run(self, work: Callable[..., T], *args: Any) -> T:
-        """Does something in the thread. The caller holds the lock where it matters what comes between."""
+        """Calls `work` in the thread. The caller holds the lock if no other operation may come in between."""
         return await asyncio.get_running_loop().run_in_executor(self._executor, work, *args)
 
     async def do(self, work: Callable[[Outbox], T]) -> T:
-        """Does something with the outbox between two commits. Raises what the outbox raises."""
+        """Calls `work` with the outbox, between two commits. Raises what the outbox raises."""
         async with self.lock:
             try:
                 return await self.run(lambda: work(self.outbox))
@@ -54,21 +54,21 @@ class OutboxThread:
                 raise
 
     async def keep_settings(self, settings: Mapping[str, str], now_ns: int) -> None:
-        """Writes settings into the file, if the disk lets it."""
+        """Writes settings into the file; a failure is only counted and logged."""
         with suppress(CannotStore, CorruptOutbox):
             await self.do(lambda outbox: outbox.commit([], {}, now_ns, settings))
 
     async def read(self, keys: Iterable[EnvelopeKey]) -> list[tuple[EnvelopeKey, str, bytes | None]]:
-        """Envelopes from disk; None where it has none any more, or cannot be read now."""
-        wanted = list(keys)
+        """Reads envelopes from disk; None where one is no longer there, or the disk cannot be read now."""
+        key_list = list(keys)
         try:
-            return await self.run(lambda: read(self.outbox.file, wanted))
+            return await self.run(lambda: read(self.outbox.file, key_list))
         except (CannotStore, CorruptOutbox) as error:
             self.refused(error)
-            return [(key, "facts", None) for key in wanted]
+            return [(key, "facts", None) for key in key_list]
 
     async def backlog(self) -> tuple[int | None, float | None]:
-        """When the oldest envelope without a receipt was sealed [ns UTC], and what the file holds [MB]; None where the
+        """When the oldest envelope without a receipt was sealed [ns UTC], and the size of the file's content [MB]; None if the
         disk cannot be read.
         """
         try:
@@ -80,20 +80,20 @@ class OutboxThread:
 
     def refused(self, error: Exception) -> None:
         """The disk refused, the file is damaged or the program failed: counted, and logged when the reason changes, with
-        the traceback where it is a fault of the program.
+        a traceback for a fault of the program.
         """
         self._health.count("commits_refused")
         self.damaged = self.damaged or isinstance(error, CorruptOutbox)
-        known = isinstance(error, CannotStore | CorruptOutbox)
-        why = str(error) if known else f"{type(error).__name__}: {error}; a fault of the program, please report it"
+        is_disk_error = isinstance(error, CannotStore | CorruptOutbox)
+        why = str(error) if is_disk_error else f"{type(error).__name__}: {error}; a fault of the program, please report it"
         if why != self.trouble:
             self.trouble = why
             self._executor.submit(self.outbox.file.note_trouble, why)
             pending = self._pending_rows()
-            _LOG.error("outbox cannot store why=%r pending_rows=%d", why, pending, exc_info=None if known else error)
+            _LOG.error("outbox cannot store why=%r pending_rows=%d", why, pending, exc_info=None if is_disk_error else error)
 
     def stored(self) -> None:
-        """The disk stores."""
+        """A commit was stored: ends the trouble, if there was any, and logs that."""
         if self.trouble:
             _LOG.warning("outbox stores again path=%s", self.outbox.path)
             self.trouble = ""

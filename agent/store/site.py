@@ -1,4 +1,4 @@
-"""The `site` body: the description of what this gateway's numbers are about."""
+"""The `site` body: describes the machines and calendars behind this gateway's numbers."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ from typing import Any, Final
 from wire.bodies import SiteBody
 
 SENT: Final = "site_sent"
-"""The outbox's setting that holds the digest of the last body put into it."""
+"""The outbox's setting that holds the digest of the last `site` body stored in it."""
 
 AUTHOR: Final = "author"
 """The outbox's setting that holds `<site>/<gateway>`: in whose name its envelopes are delivered."""
@@ -18,32 +18,32 @@ CommitExtras = tuple[Sequence[tuple[str, Any]], Mapping[str, str]]
 """Contents of envelopes, and settings, that a commit stores beside its batch."""
 
 
-def site_body(described: Mapping[str, Any], valid_from_ns: int) -> dict[str, Any]:
-    """The body as it is sent, valid from then on. Raises pydantic's `ValidationError` if a field is missing."""
-    return SiteBody.model_validate({**described, "valid_from_ns": valid_from_ns}).model_dump(mode="json")
+def site_body(description: Mapping[str, Any], valid_from_ns: int) -> dict[str, Any]:
+    """The body as it is sent, valid from `valid_from_ns` on. Raises pydantic's `ValidationError` if a field is missing."""
+    return SiteBody.model_validate({**description, "valid_from_ns": valid_from_ns}).model_dump(mode="json")
 
 
 def digest(body: Mapping[str, Any]) -> str:
-    """Equal for bodies that describe the same; from when on they are valid does not count."""
+    """A digest of the body without its times: equal for bodies that describe the same."""
     compared = {key: value for key, value in body.items() if key not in ("valid_from_ns", "made_ns")}
     return hashlib.sha256(json.dumps(compared, sort_keys=True).encode()).hexdigest()[:32]
 
 
 @dataclass
 class SiteAnnouncement:
-    """The body that the next commit brings, unless the last one in the outbox described the same."""
+    """The body for the next commit, unless the last one in the outbox described the same."""
 
     _latest: Mapping[str, Any] | None = None
     _due: Mapping[str, Any] | None = None
     _valid_from_ns: int = 0
 
-    def announce(self, described: Mapping[str, Any], valid_from_ns: int) -> None:
-        """The site as it is described now, valid from then on [ns]."""
-        self._latest = self._due = described
+    def announce(self, description: Mapping[str, Any], valid_from_ns: int) -> None:
+        """Makes a description due, valid from `valid_from_ns` on [ns]."""
+        self._latest = self._due = description
         self._valid_from_ns = valid_from_ns
 
     def repeat(self, now_ns: int) -> None:
-        """The outbox begins with new streams: the last body is due again."""
+        """Makes the last description due again, since the outbox has new streams."""
         if self._latest is not None:
             self.announce(self._latest, now_ns)
 
@@ -54,26 +54,26 @@ class SiteAnnouncement:
 
     @property
     def due(self) -> Mapping[str, Any] | None:
-        """The description that waits to be announced; None if none does."""
+        """The description for the next commit; None if there is none."""
         return self._due
 
     def extras(self, settings: Mapping[str, str]) -> CommitExtras:
-        """What a commit to an outbox with these settings stores of what is due."""
+        """What a commit to an outbox with these settings stores for the due description."""
         if self._due is None:
             return (), {}
         body = site_body(self._due, self._valid_from_ns)
-        own = digest(body)
-        return ((), {}) if settings.get(SENT) == own else ([("site", body)], {SENT: own})
+        body_digest = digest(body)
+        return ((), {}) if settings.get(SENT) == body_digest else ([("site", body)], {SENT: body_digest})
 
-    def stored(self, described: Mapping[str, Any] | None) -> None:
-        """A commit brought this description."""
-        if self._due is described:
+    def stored(self, description: Mapping[str, Any] | None) -> None:
+        """A commit stored this description."""
+        if self._due is description:
             self._due = None
 
 
 @dataclass(frozen=True)
 class SiteRevision:
-    """The site's body for a time that was computed again: it replaces those that were valid before.
+    """The `site` body for time that was computed again; it replaces the earlier bodies for that time.
 
     describe: `config.description` of the site; now_ns: gateway time.
     """
@@ -83,6 +83,6 @@ class SiteRevision:
 
     def __call__(self, valid_from_ns: int) -> CommitExtras:
         """What a commit stores."""
-        described = {**self.describe(valid_from_ns), "made_ns": self.now_ns()}
-        body = site_body(described, valid_from_ns)
+        description = {**self.describe(valid_from_ns), "made_ns": self.now_ns()}
+        body = site_body(description, valid_from_ns)
         return [("site", body)], {SENT: digest(body)}

@@ -1,4 +1,4 @@
-"""Keeps sender, counters and outbox in step after commits and receipts; prunes old envelopes."""
+"""Follow-up of commits and receipts: updates sender and counters, and prunes the outbox."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -15,18 +15,18 @@ _PRUNE_EVERY: Final = 30
 
 
 class Upkeep:
-    """Keeps sender, counters and file in step. The caller holds the outbox's lock."""
+    """Updates sender, counters and file after commits and receipts. The caller holds the outbox's lock."""
 
     def __init__(
         self, thread: OutboxThread, sender: Sender, health: Health, now_ns: Callable[[], int], window_ns: int
     ) -> None:
-        """window_ns: how far corrections shall reach back [ns]."""
+        """window_ns: how far corrections can reach back [ns]."""
         self._thread, self._sender, self._health = thread, sender, health
         self._now_ns, self._window_ns = now_ns, window_ns
         self._commits = 0
 
     async def write_marks(self) -> None:
-        """Writes the receipts' marks, and for a new generation the `dropped` envelopes for what is not on disk any more."""
+        """Writes the receipts' marks, and for a new generation the `dropped` envelopes for what is no longer on disk."""
         marks = {name: window.marks for name, window in self._sender.streams.items()}
         outbox, generation = self._thread.outbox, self._sender.generation
         dropped = await self._thread.run(outbox.receipted, marks, generation, self._now_ns())
@@ -34,7 +34,7 @@ class Upkeep:
         self._on_disk(dropped)
 
     def sealed(self, sealed: Sequence[Sealed]) -> None:
-        """A commit sealed these envelopes."""
+        """Counts a commit and informs the sender of the envelopes that it sealed."""
         self._health.count("commits")
         self._health.count("envelopes_sealed", len(sealed))
         self._on_disk(sealed)
@@ -58,9 +58,9 @@ class Upkeep:
             return
         outbox = self._thread.outbox
         try:
-            gone, sealed = await self._thread.run(outbox.prune, self._now_ns(), self._window_ns)
-            if gone:
-                self._health.count("envelopes_pruned", gone)
+            deleted, sealed = await self._thread.run(outbox.prune, self._now_ns(), self._window_ns)
+            if deleted:
+                self._health.count("envelopes_pruned", deleted)
                 for state in await self._thread.run(outbox.streams):
                     self._sender.on_disk(state.stream, first=state.first)
                 self._on_disk(sealed)
@@ -69,5 +69,5 @@ class Upkeep:
             self._thread.refused(error)
 
     async def replace_streams(self, *, values: bool) -> None:
-        """The outbox has other streams now, and the sender is given them. values: process values too."""
+        """Gives the sender the outbox's new streams. values: one for process values too."""
         self._sender.replace(await self._thread.run(lambda: all_streams(self._thread.outbox, values=values)))

@@ -1,1 +1,1 @@
-"""The connection to the center: what is sent, when, and what its receipts free."""
+"""The connection to the center: what is sent and when, and the handling of its receipts."""

@@ -1,4 +1,4 @@
-"""The messages that repeat: `status`, and `live` as fast as the data budget allows."""
+"""The periodic messages: `status`, and `live` as often as the data budget allows."""
 
 from collections.abc import Callable
 from typing import Final
@@ -11,7 +11,7 @@ from wire.messages import pack_message
 from wire.topics import Kind
 
 _LIVE_S: Final = {Level.ALL: (1.0, 30.0), Level.THIN: (30.0, 120.0), Level.SHORT: (600.0, 600.0)}
-"""At most and at least how often `live` is sent [s], by what the month's data allow."""
+"""The shortest and the longest time between two `live` messages [s], by level of the data budget."""
 
 
 class Announcements:
@@ -31,12 +31,12 @@ class Announcements:
         self._statuses = Cadence(1.0, 30.0)
 
     def status_changed(self) -> None:
-        """The next status shall not wait for its turn."""
+        """Makes the next status due as soon as its cadence allows."""
         self._statuses.changed = True
         self._wake()
 
     def show(self, machines: dict[str, LiveMachine]) -> None:
-        """What the machines are doing now; sent when a state, reason, product or shift has changed, and now and then."""
+        """Sets what the machines are doing; sent when a state, reason, product or shift has changed, and periodically."""
         before = {name: _summary(item) for name, item in self._machines.items()}
         if before != {name: _summary(item) for name, item in machines.items()}:
             self._live.changed = True
@@ -44,7 +44,7 @@ class Announcements:
         self._machines = machines
 
     def restart(self) -> None:
-        """A new connection: everything is due."""
+        """Begins a new connection: everything is due."""
         self._live.restart()
         self._statuses.restart()
 
@@ -69,7 +69,7 @@ class Announcements:
         return out
 
     def will(self) -> MqttMessage:
-        """What the broker publishes if the connection breaks."""
+        """The last will: the broker publishes it if the connection breaks."""
         return self._status_message(Status(online=False, at_ns=self._now_ns()))
 
     def farewell(self) -> MqttMessage:

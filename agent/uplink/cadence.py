@@ -1,4 +1,4 @@
-"""When a message that repeats is due, and when to connect again. Pure: it is given the time."""
+"""When a periodic message is due, and how long to wait before reconnecting. Pure: it is given the time."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -30,7 +30,7 @@ class Cadence:
         return True
 
     def restart(self) -> None:
-        """It is due at once: the other side has not seen the last one."""
+        """Makes it due at once: the other side has not received the last one."""
         self.last_s = None
 
 
@@ -39,7 +39,7 @@ def backoff_s(attempt: int, away_s: float, fraction: float, *, most_s: float = 6
 
     attempt: failures so far, from 1; away_s: how long it has been away [s]; fraction: a random number in [0, 1).
     The cap grows with the outage, a thirtieth of it from 2 s up to `most_s`: after a short one somebody is waiting for the
-    numbers, after a long one a thousand gateways must not all reconnect at once.
+    numbers, after a long one many gateways must not all reconnect at once.
     """
     cap_s = min(most_s, max(_SHORTEST_CAP_S, away_s / 30))
     return (0.1 + 0.9 * fraction) * min(cap_s, 2.0 ** min(attempt - 1, 16))
@@ -57,17 +57,19 @@ class Reconnection:
         self._succeeded = False
 
     def begin(self, now_s: float) -> None:
-        """A connection is tried."""
+        """A connection attempt begins."""
         self._began_s, self._succeeded = now_s, False
         if self._connected_s is None:
             self._connected_s = now_s
 
     def succeeded(self) -> None:
-        """It stands."""
+        """The attempt succeeded."""
         self._succeeded = True
 
     def wait_s(self, now_s: float, fraction: float) -> float:
-        """It has ended: how long to wait before the next [s]. fraction: a random number in [0, 1)."""
+        """The attempt or the connection has ended: how long to wait before the next [s]. fraction: a random number in
+        [0, 1).
+        """
         if self._succeeded or self._connected_s is None:
             self._connected_s = now_s
         stable = self._succeeded and now_s - self._began_s > _STABLE_S

@@ -1,4 +1,4 @@
-"""What crosses a connection: announcements in their rhythm, envelopes as the sender decides, the broker's answers."""
+"""The traffic of a connection: periodic messages, envelopes as the sender decides, and the broker's responses."""
 
 import asyncio
 import logging
@@ -21,12 +21,12 @@ from wire.topics import Kind
 _LOG: Final = logging.getLogger("nhip.agent.uplink")
 _AT_ONCE: Final = 16
 _FAREWELL_S: Final = 2.0
-_NOT_MATCHED: Final = 0x10  # MQTT 5: the broker took it, but nobody has subscribed
+_NOT_MATCHED: Final = 0x10  # MQTT 5: accepted, but there is no subscriber
 _REFUSED_FROM: Final = 0x80
 
 
 class Delivery:
-    """Serves one connection after the other."""
+    """Serves the connections to the broker, one after the other."""
 
     def __init__(
         self, topic: Callable[[Kind], str], sender: Sender, hooks: UplinkHooks, health: Health, budget: Budget
@@ -44,7 +44,7 @@ class Delivery:
         self._refusal = ""
 
     def begin(self, session: MqttSession) -> None:
-        """A connection stands."""
+        """Begins to serve a connection that has been established."""
         self._lost, self._refusal = None, ""
         self._in_flight.begin()
         self._traffic.begin()
@@ -54,7 +54,7 @@ class Delivery:
             session.subscribe(name)
 
     async def serve(self, session: MqttSession, stop: asyncio.Event) -> None:
-        """Sends what is due until `stop`, and then says goodbye. Raises `ConnectionLost`."""
+        """Sends what is due until `stop`, then an offline status. Raises `ConnectionLost`."""
         while not stop.is_set():
             self.wake.clear()
             if self._lost is not None:
@@ -72,11 +72,11 @@ class Delivery:
         await self._farewell(session)
 
     def end(self, session: MqttSession) -> None:
-        """The connection is closed."""
+        """Accounts for the last traffic of a closed connection."""
         self._charge(session)
 
     async def _send_due(self, session: MqttSession) -> None:
-        """Publishes what is due, a few envelopes at a time, so that live comes between."""
+        """Publishes due envelopes, a few at a time, so that live messages get through in between."""
         if self._in_flight.full or not (keys := self._sender.due(time.monotonic(), _AT_ONCE)):
             return
         for key, kind, data in await self._hooks.read(keys):
@@ -98,7 +98,7 @@ class Delivery:
         return mid
 
     def _charge(self, session: MqttSession) -> None:
-        """Charges the budget with what has crossed the link, and does as it says."""
+        """Charges the budget with what has crossed the link, and applies its level."""
         now_s = self._hooks.now_ns() / 1e9
         level = self._traffic.charge(session.traffic_bytes, now_s, dated=self._hooks.clock_trusted())
         self._sender.held_kinds = frozenset(("values",) if level else ())

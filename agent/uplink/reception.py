@@ -1,4 +1,4 @@
-"""What the center says: receipts and declarations, as they arrive."""
+"""Handles messages of the center: receipts and declarations."""
 
 import asyncio
 import logging
@@ -24,11 +24,12 @@ _LOG: Final = logging.getLogger("nhip.agent.uplink")
 
 @dataclass(frozen=True)
 class UplinkHooks:
-    """What the uplink asks of its owner.
+    """What the uplink calls in its owner.
 
-    read: envelopes from disk with their kind, None where one is missing. receipted: a receipt changed something.
-    status: the status as of now. now_ns: gateway time [ns UTC]. echoed: a receipt's echo and the center's time [ns UTC].
-    declared: all declarations of which the center waits for an echo. clock_trusted: whether gateway time may be believed.
+    read: envelopes from disk with their kind, None where one is missing. receipted: called when a receipt changed
+    something. status: the status as of now. now_ns: gateway time [ns UTC]. echoed: called with a receipt's echo and the
+    center's time [ns UTC]. declared: called with all declarations of which the center waits for an echo. clock_trusted:
+    whether gateway time is trusted.
     """
 
     read: Callable[[Iterable[EnvelopeKey]], Awaitable[list[tuple[EnvelopeKey, str, bytes | None]]]]
@@ -52,19 +53,19 @@ class Reception:
         announcements: Announcements,
     ) -> None:
         self.topics = {topic("receipt"): self._receipt, topic("declare"): self._declarations}
-        """What to subscribe to."""
+        """Topics to subscribe to, and their handlers."""
         self.settled = asyncio.Event()
         """Set by each receipt."""
         self._sender, self._hooks, self._health, self._announcements = sender, hooks, health, announcements
         self._checks: dict[str, tuple[int, str]] = {}
 
     def received(self, topic: str, payload: bytes) -> bool:
-        """A message of the broker; False if it is none of ours."""
-        take = self.topics.get(topic)
-        if take is None:  # amqtt hands out retained messages that nobody subscribed to
+        """Handles a message from the broker; False if its topic is not one of `topics`."""
+        handler = self.topics.get(topic)
+        if handler is None:  # amqtt hands out retained messages that nobody subscribed to
             self._health.count("messages_unasked")
             return False
-        take(topic, payload)
+        handler(topic, payload)
         return True
 
     def _receipt(self, topic: str, payload: bytes) -> None:
@@ -82,7 +83,7 @@ class Reception:
         if effect.changed:
             self._hooks.receipted(effect)
         if effect.new_generation or effect.behind:
-            self._announcements.status_changed()  # echo the generation, or the marks that the center has forgotten
+            self._announcements.status_changed()  # reports the generation, or the marks that the center has lost
         self.settled.set()
 
     def _declarations(self, _topic: str, payload: bytes) -> None:
@@ -95,7 +96,7 @@ class Reception:
         self._hooks.declared(row.declaration() for row in message.declarations)
 
     async def compare(self) -> None:
-        """Checks that what the center has under our numbers is ours, before anything more is sent under them."""
+        """Checks that the center's envelopes with our numbers are ours, before more are sent with these numbers."""
         if not self._checks:
             return
         checks, self._checks = self._checks, {}

@@ -1,29 +1,29 @@
 """When to send which envelope. Pure: it is given the time, the disk's contents and the center's receipts.
 
-Theory. An envelope is, for this machine, in one of four places:
+Theory. To the sender an envelope is in one of four states:
 
     waiting   on disk, not sent on this connection
     flight    published on this connection, no receipt yet
     settled   a receipt of the current generation covers it; never sent again
-    lost      not on disk any more; cannot be sent
+    lost      no longer on disk; cannot be sent
 
 `connected`: everything in flight returns to waiting, since a broker that crashed may have lost what it had
 acknowledged. For a moment nothing is sent: the retained receipt arrives first and may settle much of it.
 
 `due` hands out, for each stream and `site` before `facts` before `values`, what is overdue and then what is
 waiting, oldest first, as long as the stream's window has room. There is a window for each stream
-(`agent.uplink.stream_window`), so that a kind that the center cannot settle holds up no other.
+(`agent.uplink.stream_window`), so that a kind that the center cannot settle does not block the others.
 
 An envelope in flight is overdue `resend_after_s` after the *broker's* acknowledgement (counting from the publish would
-flood a link that is merely slow with repetitions), later after each further try. A broker that never acknowledges is
-given `puback_within_s`. Any receipt proves that the center is alive and ends the back-off. A hole below something
-settled was lost on the way and is due at once. So is, when the center says hello (its first receipt of a session),
-whatever was sent before and that receipt does not cover: nobody was subscribed then.
+flood a merely slow link with repetitions), doubled with each further try. If the broker does not acknowledge, it is overdue
+after `puback_within_s`. Any receipt proves that the center is alive and ends the back-off. A hole below something settled
+was lost on the way and is due soon (`hole_after_s`). So is, after the center's hello (its first receipt of a session),
+everything that was sent before and that the receipt does not cover: nobody was subscribed then.
 
 A receipt of the same generation only ever adds; one of a new generation replaces, and everything that it does not cover
-and that is not in flight waits again. A receipt that covers what this outbox never wrote, or other content under its
-numbers (`bar`), means that the card was cloned or restored: the stream is `ahead`, its numbers are used up, nothing more
-of it is sent, and the owner must begin a new one.
+and that is not in flight waits again. A receipt for envelopes that this outbox never wrote, or for other content
+with its numbers (`bar`), means that the card was cloned or restored: the stream is `ahead`, its numbers are used, nothing
+more of it is sent, and the owner must begin a new one.
 """
 
 from collections.abc import Iterable, Mapping
@@ -41,10 +41,10 @@ _ORDER: Final = {"site": 0, "facts": 1, "values": 2}
 
 @dataclass(frozen=True)
 class ReceiptEffect:
-    """What a receipt changed. new_generation: the center's memory is another one; ahead: streams that claim what was
-    never written; behind: it settles less than an earlier one, so that the center may have been restored from a copy
-    and needs our status; checks: of each current stream what the center has under one of its numbers (`wire.receipts`),
-    to be compared.
+    """What a receipt changed. new_generation: the center has another ledger; ahead: streams of which it settles envelopes
+    that were never written; behind: it settles less than an earlier one, so the center may have been restored from a
+    backup and needs our status; checks: of each current stream, the center's digest for one of its numbers
+    (`wire.receipts`), to be compared.
     """
 
     changed: bool
@@ -54,7 +54,7 @@ class ReceiptEffect:
     checks: Mapping[str, tuple[int, str]] = field(default_factory=dict)
 
     def and_then(self, later: "ReceiptEffect") -> "ReceiptEffect":
-        """Both, as one."""
+        """Both effects as one; `checks` are left out."""
         return ReceiptEffect(
             self.changed or later.changed,
             self.new_generation or later.new_generation,
@@ -64,32 +64,32 @@ class ReceiptEffect:
 
 
 class Sender:
-    """The state machine above. Holds numbers only, so a backlog of months costs no memory."""
+    """The state machine above. Holds numbers only, so even a backlog of months needs little memory."""
 
     def __init__(self, streams: Iterable[OutboxStream], generation: str = "", limits: SendLimits | None = None) -> None:
         self.generation = generation
         self.streams: dict[str, StreamWindow] = {}
         """By stream, in the order in which they are sent."""
         self.held_kinds: frozenset[str] = frozenset()
-        """Envelopes of these kinds are not sent for now."""
+        """Kinds whose envelopes are not sent for now."""
         self._limits = limits or SendLimits()
         self._quiet_until_s: float | None = None  # None: not connected
         self._sessions = _Sessions()
         self.replace(streams)
 
     def replace(self, streams: Iterable[OutboxStream]) -> None:
-        """The disk has these streams now, and no others."""
+        """Replaces all streams by these."""
         ordered = sorted(streams, key=lambda item: _ORDER.get(item.kind, len(_ORDER)))
         self.streams = {item.stream: StreamWindow.of(item, self._limits) for item in ordered}
 
     def on_disk(self, stream: str, *, first: int | None = None, last: int | None = None) -> None:
-        """The first or last seq of this stream's envelopes on disk is now another."""
+        """Sets the first or last seq of this stream's envelopes on disk."""
         window = self.streams[stream]
         window.first = window.first if first is None else first
         window.last = window.last if last is None else last
 
     def connected(self, now_s: float) -> None:
-        """A connection begins."""
+        """A connection was established."""
         self._quiet_until_s = now_s + self._limits.listen_first_s
         for window in self.streams.values():
             window.restart()
@@ -99,7 +99,7 @@ class Sender:
         self._quiet_until_s = None
 
     def due(self, now_s: float, most: int = 2**31) -> list[EnvelopeKey]:
-        """What to send now, at most so many; from here on it is in flight."""
+        """The envelopes to send now, at most `most`; they count as in flight from now on."""
         if self._quiet_until_s is None or now_s < self._quiet_until_s:
             return []
         out: list[EnvelopeKey] = []
@@ -108,7 +108,7 @@ class Sender:
         return out
 
     def next_s(self) -> float | None:
-        """The time at which something may become due by itself; None: not before something else happens."""
+        """When something may become due without further events [s]; None if nothing will."""
         if self._quiet_until_s is None:
             return None
         windows = _sending(self.streams, self.held_kinds).values()
@@ -116,7 +116,7 @@ class Sender:
         return min((time_s for time_s in times if time_s is not None), default=None)
 
     def accepted(self, key: EnvelopeKey, now_s: float) -> None:
-        """The broker has answered for this envelope, accepting it or not: the center's receipt is awaited."""
+        """The broker has acknowledged this envelope, with success or not: now the center's receipt is awaited."""
         if window := self.streams.get(key.stream):
             window.accepted(key.seq, now_s)
 
@@ -149,7 +149,7 @@ class Sender:
         return ReceiptEffect(changed or bool(ahead), fresh, tuple(ahead), behind, checks)
 
     def bar(self, stream: str) -> ReceiptEffect:
-        """The center has other content under this stream's numbers: they are not ours, as if it were `ahead`."""
+        """The center has other content under this stream's numbers: the stream counts as `ahead`."""
         if stream not in self.streams:
             return ReceiptEffect(changed=False, new_generation=False)
         self.streams[stream].barred = True

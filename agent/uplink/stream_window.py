@@ -1,4 +1,5 @@
-"""One stream's envelopes on their way: which wait, which are in flight, when one is due again. Pure: it is given the time.
+"""The send window of one stream: which envelopes wait, which are in flight, when one is due again. Pure: it is given the
+time.
 
 The rules are those of `agent.uplink.sender`, which has one window for each stream.
 """
@@ -56,7 +57,7 @@ class StreamWindow:
         self._cursor = 0
 
     def due(self, now_s: float, most: int) -> list[int]:
-        """The seqs to send now, at most so many: overdue ones, then waiting ones. They count as sent."""
+        """The seqs to send now, at most `most`: overdue ones, then waiting ones. They count as sent."""
         due = sorted(seq for seq, flight in self._in_flight.items() if flight.again_s <= now_s)[:most]
         for seq in due:
             self._send(seq, self._in_flight[seq].tries + 1, now_s)
@@ -82,24 +83,24 @@ class StreamWindow:
         self._in_flight[seq] = _Flight(tries, now_s, now_s + self.limits.puback_within_s)
 
     def next_s(self, from_s: float) -> float | None:
-        """When something becomes due by itself [s], None if nothing will; from_s: when sending may begin."""
+        """When something becomes due without further events [s], None if nothing will; from_s: when sending may begin [s]."""
         times = [flight.again_s for flight in self._in_flight.values()]
         if next(self._waiting(), None) is not None:
             times.append(from_s)
         return min(times, default=None)
 
     def accepted(self, seq: int, now_s: float) -> None:
-        """The broker has answered: from now on the center's receipt is awaited."""
+        """The broker has acknowledged it: now the center's receipt is awaited."""
         if flight := self._in_flight.get(seq):
-            patience_s = self.limits.resend_after_s * 2.0 ** min(flight.tries - 1, 16)
-            flight.again_s = now_s + min(patience_s, self.limits.resend_at_most_s)
+            wait_s = self.limits.resend_after_s * 2.0 ** min(flight.tries - 1, 16)
+            flight.again_s = now_s + min(wait_s, self.limits.resend_at_most_s)
 
     def missing(self, seq: int) -> None:
-        """It is not on disk although it should be."""
+        """It is not on disk although it should be: it is no longer in flight."""
         self._in_flight.pop(seq, None)
 
     def settle(self, marks: Marks, *, fresh: bool, hello: bool) -> None:
-        """The marks as of a receipt. fresh: of a new generation; hello: what was sent before was not received."""
+        """Applies a receipt's marks. fresh: of a new generation; hello: what was sent before was not received."""
         self.marks = marks
         if fresh:
             self._cursor = 0
@@ -108,7 +109,7 @@ class StreamWindow:
         for flight in self._in_flight.values():
             if hello:
                 flight.again_s = min(flight.again_s, flight.sent_s + self.limits.hole_after_s)
-            if flight.tries > 1:  # the center is back: no need to sit out the back-off
+            if flight.tries > 1:  # the center is alive, so the back-off ends
                 flight.again_s = min(flight.again_s, flight.sent_s + self.limits.resend_after_s)
         for first, last in holes(marks):
             for seq, flight in self._in_flight.items():

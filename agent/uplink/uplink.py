@@ -1,7 +1,7 @@
 """The uplink: one task that keeps a connection to the broker, and connects again whenever it is lost.
 
-What crosses the connection is `agent.uplink.delivery`'s. The broker is probed once for MQTT 5, with 3.1.1 as fallback; one
-that refuses the account is retried too, slowly, since a person may be repairing it.
+`agent.uplink.delivery` handles the traffic of a connection. The broker is probed once for MQTT 5, with 3.1.1 as fallback;
+one that refuses the account is retried too, since somebody may be repairing it.
 """
 
 import asyncio
@@ -59,7 +59,7 @@ class Uplink:
         self._version: int | None = None
         self._probes = 0
         self._session: MqttSession | None = None
-        self._complaint = ""
+        self._last_warning = ""
 
     @property
     def connected(self) -> bool:
@@ -83,7 +83,7 @@ class Uplink:
         return self._sender.waiting == 0
 
     def stop(self) -> None:
-        """Ends `run` after an offline status."""
+        """Makes `run` send an offline status and end."""
         self._stop.set()
         self._wake.set()
 
@@ -96,20 +96,20 @@ class Uplink:
                     self._version = await self._probe()
                 await self._connect_and_serve(self._version)
             except ConnectRefused as error:
-                self._complain(f"refused: {error}; {self._broker.cure}")
+                self._warn(f"refused: {error}; {self._broker.cure}")
             except (ConnectionLost, NoConnack, OSError, ValueError) as error:
-                self._complain(f"{type(error).__name__}: {error}")
+                self._warn(f"{type(error).__name__}: {error}")
             except Exception as error:  # noqa: BLE001  # the task must survive; counted, and logged with its traceback
                 self._health.count("uplink_unexpected")
                 _LOG.exception("uplink unexpected error")
-                self._complain(f"unexpected {error!r}")
+                self._warn(f"unexpected {error!r}")
             if not self._stop.is_set():
                 self._health.count("uplink_lost")
                 fraction = random.random()  # noqa: S311  # jitter, no secret
                 await self._pause(self._reconnection.wait_s(time.monotonic(), fraction))
 
     async def _probe(self) -> int:
-        """The newest version of MQTT that the broker speaks. Asked without a will, since a broker that does not know
+        """The newest version of MQTT that the broker supports. Probed without a will, since a broker that does not support
         MQTT 5 misreads a will and then does not answer at all.
         """
         candidates = (MQTT5, MQTT311) if self._probes % 2 == 0 else (MQTT311, MQTT5)
@@ -118,7 +118,7 @@ class Uplink:
             try:
                 await session.open()
             except NoConnack:
-                self._probes += 1  # next time the other one first
+                self._probes += 1  # the next probe begins with the other version
                 raise
             except ConnectRefused as error:
                 if not error.unsupported:
@@ -138,7 +138,7 @@ class Uplink:
         goodbye = False
         try:
             await session.open()
-            self._session, self._complaint = session, ""
+            self._session, self._last_warning = session, ""
             self._reconnection.succeeded()
             self._health.count("uplink_connects")
             self._health.gauge("mqtt_version", float(version))
@@ -161,8 +161,8 @@ class Uplink:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), left_s)
 
-    def _complain(self, text: str) -> None:
-        if self._stop.is_set() or text == self._complaint:
+    def _warn(self, text: str) -> None:
+        if self._stop.is_set() or text == self._last_warning:
             return
-        self._complaint = text
+        self._last_warning = text
         _LOG.warning("uplink down broker=%s:%d why=%r", self._broker.host, self._broker.port, text)

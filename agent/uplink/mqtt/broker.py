@@ -1,4 +1,4 @@
-"""Where the broker is and as whom to speak to it, read anew at each connect, so that a secret can be replaced."""
+"""The broker's address and the account to use. The account is read anew at each connect, so that it can be replaced."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from config.site.link import GatewayLink
 
 @dataclass(frozen=True)
 class Broker:
-    """Where and as whom. With a bundle, the account, its secret and the certificates are what stands in it."""
+    """Address and account. With a bundle, the account, its secret and the authorities are read from it."""
 
     host: str
     port: int
@@ -32,7 +32,7 @@ class Broker:
 
 @dataclass(frozen=True)
 class Login:
-    """What one connection uses. authorities: certificates to trust (PEM), None for the system's; serial: the number of
+    """The account that one connection uses. authorities: certificates to trust (PEM), None for the system's; serial: the number of
     the secret, 0 without a bundle; stamp: tells whether the bundle has been replaced since.
     """
 
@@ -46,8 +46,10 @@ class Login:
 def broker_of(link: GatewayLink, site: str, gateway: str) -> Broker:
     """The broker of a site file. Raises `Misconfigured` for a bundle that is not this gateway's."""
     if link.bundle:
-        made = bundle_for(link.bundle, site, gateway)
-        return Broker(made.host, made.port, made.tls, made.username, bundle=Path(link.bundle), **_certificate(link))
+        bundle = bundle_for(link.bundle, site, gateway)
+        return Broker(
+            bundle.host, bundle.port, bundle.tls, bundle.username, bundle=Path(link.bundle), **_certificate(link)
+        )
     return Broker(
         link.host,
         link.port,
@@ -65,14 +67,14 @@ def _certificate(link: GatewayLink) -> dict[str, Path]:
 
 
 def login(broker: Broker) -> Login:
-    """The account as of now. Raises `OSError` where a file cannot be read or is no bundle."""
+    """The account as of now. Raises `OSError` if a file cannot be read or is not a bundle."""
     if broker.bundle:
         stamp = stamp_of(broker.bundle)
         try:
-            made = load_bundle(broker.bundle)
+            bundle = load_bundle(broker.bundle)
         except Misconfigured as error:
             raise OSError(str(error)) from error
-        return Login(made.username, made.password, made.ca or None, made.serial, stamp)
+        return Login(bundle.username, bundle.password, bundle.ca or None, bundle.serial, stamp)
     password = broker.password_file.read_text().strip() if broker.password_file else None
     authorities = broker.ca_file.read_text() if broker.ca_file else None
     return Login(broker.username, password, authorities)
@@ -81,7 +83,7 @@ def login(broker: Broker) -> Login:
 def stamp_of(bundle: Path) -> tuple[int, int]:
     """Changes when the file is replaced or written; (0, 0) while there is none."""
     try:
-        found = bundle.stat()
+        file_stat = bundle.stat()
     except OSError:
         return (0, 0)
-    return (found.st_ino, found.st_mtime_ns)
+    return (file_stat.st_ino, file_stat.st_mtime_ns)

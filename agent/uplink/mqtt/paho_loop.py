@@ -1,4 +1,4 @@
-"""paho's socket on asyncio's event loop: reads, writes and keep-alives happen there, without a thread."""
+"""Runs paho's socket on asyncio's event loop: reads, writes and keep-alives, without a thread."""
 
 import asyncio
 import socket
@@ -21,14 +21,14 @@ class PahoLoop:
         self._client, self._on_tick = client, on_tick
         self._timer: asyncio.TimerHandle | None = None
         self.closed = False
-        """Nothing is watched any more."""
+        """No socket is watched any more."""
         client.on_socket_open = lambda *args: self.call(self._watch, args[2])
         client.on_socket_close = lambda *args: self.unwatch(args[2])
         client.on_socket_register_write = lambda *args: self.call(self._watch_writes, args[2])
         client.on_socket_unregister_write = lambda *args: self._unwatch_writes(args[2])
 
     def start(self) -> None:
-        """Begins to keep the connection alive."""
+        """Starts the keep-alives."""
         self._timer = self._loop.call_later(_TICK_S, self._tick)
 
     def close(self) -> None:
@@ -38,12 +38,12 @@ class PahoLoop:
             self._timer.cancel()
 
     def call(self, work: Callable[..., None], *args: Any) -> None:
-        """Calls it on the loop, from any thread."""
+        """Calls `work` on the loop; from any thread."""
         with suppress(RuntimeError):  # the loop has ended
             self._loop.call_soon_threadsafe(work, *args)
 
     def unwatch(self, sock: socket.socket) -> None:
-        """The socket is about to be closed."""
+        """Stops watching a socket that is about to be closed."""
         if (number := sock.fileno()) >= 0:
             if self._in_loop():
                 self._remove(number)
@@ -62,7 +62,7 @@ class PahoLoop:
 
     def _readable(self, sock: socket.socket) -> None:
         self._client.loop_read()
-        # TLS may hold decrypted bytes of which the selector knows nothing
+        # TLS may hold decrypted bytes that the selector does not see
         while isinstance(sock, ssl.SSLSocket) and sock.fileno() >= 0 and sock.pending():
             self._client.loop_read()
 

@@ -1,4 +1,4 @@
-"""One MQTT connection: paho's protocol on asyncio's loop, and nothing that retries by itself."""
+"""One MQTT connection: paho's protocol on asyncio's loop, without automatic retries."""
 
 import asyncio
 import socket
@@ -22,12 +22,12 @@ VERSIONS: Final[dict[int, str]] = {MQTT5: "5", MQTT311: "3.1.1"}
 _UNSUPPORTED_VERSION: Final = 0x84
 _TCP_INFO_BYTES: Final = 208
 _HEADERS_BYTES: Final = 52
-"""IPv4 and TCP with time stamps, on each segment."""
+"""Headers of IPv4 and TCP with timestamps, for each segment."""
 _KEEPALIVE_S: Final = 30  # a dead link is noticed within one and a half of it
 
 
 class ConnectRefused(Exception):
-    """The broker answered CONNECT with no. unsupported: it does not speak this version of MQTT."""
+    """The broker refused CONNECT. unsupported: it does not support this version of MQTT."""
 
     def __init__(self, reason: str, *, unsupported: bool = False) -> None:
         super().__init__(reason)
@@ -35,11 +35,11 @@ class ConnectRefused(Exception):
 
 
 class ConnectionLost(Exception):
-    """The connection ended before it was asked to."""
+    """The connection ended unexpectedly."""
 
 
 class NoConnack(Exception):
-    """The broker took the connection but gave no answer to CONNECT."""
+    """The broker accepted the connection but did not answer CONNECT."""
 
 
 class MqttMessage(NamedTuple):
@@ -53,8 +53,8 @@ class MqttMessage(NamedTuple):
 
 @dataclass(frozen=True)
 class MqttEvents:
-    """Called on the event loop. received: topic and payload; acknowledged: message id and MQTT 5 reason, below 0x80 is
-    yes; lost: why.
+    """Called on the event loop. received: topic and payload; acknowledged: message id and MQTT 5 reason code, from
+    0x80 on a refusal; lost: why.
     """
 
     received: Callable[[str, bytes], None]
@@ -102,11 +102,11 @@ class MqttSession:
 
     def _connect(self) -> None:
         broker, client = self._broker, self._client
-        self.login = used = login(broker)
-        if used.username is not None:
-            client.username_pw_set(used.username, used.password)
+        self.login = account = login(broker)
+        if account.username is not None:
+            client.username_pw_set(account.username, account.password)
         if broker.tls:
-            context = ssl.create_default_context(cadata=used.authorities)
+            context = ssl.create_default_context(cadata=account.authorities)
             context.minimum_version = ssl.TLSVersion.TLSv1_2
             if broker.certificate_file:
                 context.load_cert_chain(broker.certificate_file, broker.private_key_file)
@@ -127,9 +127,9 @@ class MqttSession:
             raise ConnectionLost(paho.error_string(rc))
 
     def close(self, *, goodbye: bool = True) -> None:
-        """Frees the socket; without a goodbye the broker publishes the will. Never raises."""
+        """Frees the socket. goodbye: with a DISCONNECT; without, the broker publishes the will. Never raises."""
         self._loop.close()
-        _ = self.traffic_bytes  # the last reading before the socket is gone
+        _ = self.traffic_bytes  # the last reading while the socket exists
         sock = self._client.socket()
         if goodbye:
             self._client.disconnect()
@@ -142,7 +142,7 @@ class MqttSession:
 
     @property
     def traffic_bytes(self) -> int | None:
-        """What this connection has cost so far (`_tcp_bytes`); None where the system does not tell."""
+        """The bytes of this connection so far (`_tcp_bytes`); None if the system does not report it."""
         sock = self._client.socket()
         if isinstance(sock, socket.socket) and (counted := _tcp_bytes(sock)) is not None:
             self._traffic = counted
@@ -172,14 +172,14 @@ class MqttSession:
 
 
 def _is_replaced(broker: Broker, used: Login) -> bool:
-    """Whether another bundle lies where the one in use came from."""
+    """Whether the bundle file in use has been replaced."""
     stamp = stamp_of(broker.bundle) if broker.bundle else (0, 0)
     return stamp not in ((0, 0), used.stamp)
 
 
 def _tcp_bytes(sock: socket.socket) -> int | None:
-    """What a connection has cost so far [bytes], both ways, with the headers of TCP and IP and what was sent twice, as
-    Linux counts it (struct tcp_info in linux/tcp.h, from 4.19 on); None where the system does not tell.
+    """The bytes of a connection so far, in both directions, with TCP and IP headers and retransmissions, as counted by
+    Linux (struct tcp_info in linux/tcp.h, from 4.19 on); None if the system does not report them.
     """
     if not hasattr(socket, "TCP_INFO") or sock.fileno() < 0:
         return None
