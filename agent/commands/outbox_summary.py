@@ -42,7 +42,8 @@ class StreamSummary:
 @dataclass(frozen=True)
 class OutboxSummary:
     """One file. author: `<site>/<gateway>`, "" if it has sealed nothing yet; generation: the center's, "" before its
-    first receipt. outdated: machines whose past was computed as an earlier site file described them.
+    first receipt. file_bytes: size with the WAL; outdated: machines whose past was computed as an earlier site file
+    described them; trouble: why the running agent cannot store, "" if it can or none is running.
     """
 
     outbox: str

@@ -58,15 +58,15 @@ def lock(path: Path) -> IO[bytes]:
 
 
 def note_trouble(handle: IO[bytes], why: str) -> None:
-    """Writes into the locked file why nothing can be stored, "" for nothing, for `noted_trouble`. The space is taken as
-    soon as the lock is, so that it is there on a full disk.
+    """Writes into the lock file why nothing can be stored, for `noted_trouble`; "" if it can. The bytes are allocated when
+    the lock is taken, so that they can be written on a full disk.
     """
     with suppress(OSError, ValueError):
         os.pwrite(handle.fileno(), why.encode()[:_NOTE_BYTES].ljust(_NOTE_BYTES), 0)
 
 
 def noted_trouble(path: Path) -> str:
-    """Why the agent that has this outbox open cannot store, "" if it can, or if none has it open."""
+    """Why the agent that has this outbox open cannot store; "" if it can, or if no agent has it open."""
     try:
         with Path(f"{path}.lock").open("rb") as handle:
             with suppress(BlockingIOError):

@@ -1,8 +1,8 @@
 """Compares the tables of an outbox file with those that this program uses, and brings them up to date.
 
 A file keeps the tables that it was created with. A missing column is added where it has a default or may be null. The
-journal holds nothing that was not sent: a table of it that differs is created anew, and corrections reach back to this
-moment only. Any other difference is refused before anything is read or written.
+journal holds nothing that was not sent: a table of it that differs is dropped and created anew, and corrections then reach
+back to that moment only. Any other difference is refused before anything is read or written.
 """
 
 import sqlite3
@@ -20,7 +20,8 @@ _JOURNAL: Final = "journal_"
 
 
 def update_tables(db: sqlite3.Connection, path: Path, schema: str) -> None:
-    """Brings every table that `schema` creates up to date, in a transaction. Tables that are missing are left alone.
+    """Brings every table that `schema` creates up to date, in a transaction. Missing tables are not
+    created.
 
     Raises `UnknownFormat` where a table differs in a way that cannot be brought up to date; then nothing has changed.
     """
@@ -42,24 +43,24 @@ def update_tables(db: sqlite3.Connection, path: Path, schema: str) -> None:
 
 
 def _update_table(db: sqlite3.Connection, path: Path, table: str, wanted: Columns) -> None:
-    found = _columns(db, table)
-    if found in ({}, wanted):
+    existing = _columns(db, table)
+    if existing in ({}, wanted):
         return
     if table.startswith(_JOURNAL):
-        # each part of the journal needs the others
+        # the journal's tables are useless without each other, so all are emptied
         for (name,) in db.execute("select name from sqlite_master where type = 'table'").fetchall():
             if str(name).startswith(_JOURNAL):
                 db.execute(f"delete from {name}")  # noqa: S608  # the name of a table
         db.execute(f"drop table {table}")
         return
     for name, (kind, not_null, default, key) in wanted.items():
-        if name in found:
+        if name in existing:
             continue
         if key or (not_null and default is None):
             raise _refused(path, f"{table} has no column {name}")
-        rest = f"{' not null' if not_null else ''}{'' if default is None else f' default {default}'}"
-        db.execute(f"alter table {table} add column {name} {kind}{rest}")
-    for name, (kind, not_null, default, key) in found.items():
+        constraints = f"{' not null' if not_null else ''}{'' if default is None else f' default {default}'}"
+        db.execute(f"alter table {table} add column {name} {kind}{constraints}")
+    for name, (kind, not_null, default, key) in existing.items():
         if name in wanted:
             if (kind, key) != (wanted[name][0], wanted[name][3]):
                 raise _refused(path, f"{table}.{name} is of another kind")

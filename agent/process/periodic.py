@@ -35,7 +35,7 @@ async def on_event(event: asyncio.Event, work: Callable[[], Any], health: Health
 
 
 class _Runs:
-    """Runs of one work. A failure is counted, and logged where the run before did not fail in the same way."""
+    """Runs `work` repeatedly. A failure is counted, and logged unless the previous run failed in the same way."""
 
     def __init__(self, work: Callable[[], Any], health: Health) -> None:
         self._work, self._health = work, health

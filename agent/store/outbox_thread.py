@@ -85,12 +85,18 @@ class OutboxThread:
         self._health.count("commits_refused")
         self.damaged = self.damaged or isinstance(error, CorruptOutbox)
         is_disk_error = isinstance(error, CannotStore | CorruptOutbox)
-        why = str(error) if is_disk_error else f"{type(error).__name__}: {error}; a fault of the program, please report it"
+        why = (
+            str(error)
+            if is_disk_error
+            else f"{type(error).__name__}: {error}; a fault of the program, please report it"
+        )
         if why != self.trouble:
             self.trouble = why
             self._executor.submit(self.outbox.file.note_trouble, why)
             pending = self._pending_rows()
-            _LOG.error("outbox cannot store why=%r pending_rows=%d", why, pending, exc_info=None if is_disk_error else error)
+            _LOG.error(
+                "outbox cannot store why=%r pending_rows=%d", why, pending, exc_info=None if is_disk_error else error
+            )
 
     def stored(self) -> None:
         """A commit was stored: ends the trouble, if there was any, and logs that."""
