@@ -194,12 +194,16 @@ def _key_columns(
 
 
 def _losses(window: Window, cells: _Cells, watched: _Placed) -> Losses:
-    """Time by state and reason, and the pieces counted during it."""
+    """Time by state and reason, and the pieces counted during it.
+
+    A piece counted at the very time at which a stop begins or ends was made before or after it.
+    """
     timeline = window.timeline
     idle = timeline.state != State.RUNNING
     lost = np.flatnonzero(idle[cells.interval] & (cells.ms != 0))
     made = watched.events.columns.get("pieces_total", np.zeros(len(watched.cell), np.int64))
-    during_stop = np.flatnonzero(idle[cells.interval[watched.cell]] & (made != 0))
+    during = cells.interval[watched.cell]
+    during_stop = np.flatnonzero(idle[during] & (timeline.start_ns[during] < watched.events.t_ns) & (made != 0))
     cell = np.concatenate([lost, watched.cell[during_stop]])
     product = np.concatenate([cells.product[lost], watched.events.product[during_stop]])
     names, code = window.reasons

@@ -4,7 +4,8 @@ The order is fixed: declarations; the reason tag; set-ups; and last, minor stops
 and only then cut to shifts and minutes, so the same history gives the same states for any window.
 
 A set-up lasts from the last piece of the old product to the first good piece of the new (the first piece where
-quality is not known). Intervals inside it that have an alarm or a reason keep their class.
+quality is not known). Where nobody could see that piece, because its counter was not known, the set-up ends when the
+machine runs. Intervals inside it that have an alarm or a reason keep their class.
 
 An unplanned stop without a reason is minor while its scheduled time does not exceed the limit (inclusive): a break
 suspends it, time outside the schedule ends it (and only suspends a breakdown).
@@ -30,12 +31,15 @@ _SET_UP_OVER = (State.RUNNING, State.UNPLANNED_STOP, State.STARVED, State.BLOCKE
 
 @dataclass(frozen=True)
 class Setup:
-    """A changeover. end_ns: None while no good piece of the new product has come."""
+    """A changeover. end_ns: None while no good piece of the new product has come; may_change: a counter that is not known
+    may yet turn out not to have moved, and the set-up not to have ended.
+    """
 
     start_ns: int
     end_ns: int | None
     product: str
     to_product: str
+    may_change: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,15 +59,17 @@ def classify_stops(
     declarations: Sequence[Declaration],
     spans: Spans,
     last_piece_ns: int,
+    counter_lost_ns: int | None = None,
 ) -> ClassifiedStops:
     """The timeline with every stop classified.
 
-    timeline: after debouncing; spans: the same window cut by the calendar; last_piece_ns: last piece before the window.
+    timeline: after debouncing; spans: the same window cut by the calendar; last_piece_ns: last piece before the window;
+    counter_lost_ns: since when the counter has not been known, None if it is.
     """
     timeline = _declared(machine, timeline, declarations)
     if machine.reason_tag:
         timeline = merge(_reasons_from_tag(machine, timeline, samples))
-    setups = find_setups(machine, timeline, production, products, declarations, last_piece_ns)
+    setups = find_setups(machine, timeline, production, products, declarations, last_piece_ns, counter_lost_ns)
     timeline = _mark_setups(timeline, setups)
     return ClassifiedStops(_minor(machine, timeline, spans), setups)
 
@@ -131,6 +137,7 @@ def find_setups(
     products: Products,
     declarations: Iterable[Declaration],
     last_piece_ns: int,
+    counter_lost_ns: int | None = None,
 ) -> tuple[Setup, ...]:
     """The changeovers: product changes during a stop, and those that people declared."""
     changes = [(t_ns, t_ns, False) for t_ns in products.changed.tolist()]
@@ -157,12 +164,34 @@ def find_setups(
         elif last_piece_ns:
             start_ns = int(timeline.start_ns[0])
         finish = _first_good(production.t_ns, good_so_far, max(change_ns, not_before_ns - 1))
-        if finish is None and not machine.pieces.counters() and end_ns < timeline.end_ns[-1]:
-            finish = end_ns  # no pieces are counted at all: the stop itself is the set-up
+        may_change = False
+        if not machine.pieces.counters():
+            finish = end_ns if end_ns < timeline.end_ns[-1] else None  # the stop itself is the set-up
+        elif finish is not None:
+            lost_ns = _lost_before(production, finish)
+            if lost_ns is not None:  # the piece was made at an unknown time of the outage
+                running_ns = _runs_from(timeline, max(end_ns, not_before_ns, lost_ns))
+                finish = min(finish, running_ns) if running_ns is not None else finish
+        elif counter_lost_ns is not None:
+            finish = _runs_from(timeline, max(end_ns, not_before_ns, counter_lost_ns))
+            may_change = finish is not None
         at = np.array([change_ns], np.int64)  # the poll that saw the last old piece may already show the new product
         old, new = products.before(at)[0], products.at(at)[0]
-        setups.append(Setup(start_ns, finish, str(old), str(new)))
+        setups.append(Setup(start_ns, finish, str(old), str(new), may_change))
     return tuple(setups)
+
+
+def _lost_before(production: Production, t_ns: int) -> int | None:
+    """Since when nobody had watched the counters that moved at that time; None if all were watched."""
+    low, high = np.searchsorted(production.t_ns, [t_ns, t_ns + 1])
+    lost = production.lost_ns[low:high]
+    return int(lost[lost >= 0].min()) if (lost >= 0).any() else None
+
+
+def _runs_from(timeline: Timeline, t_ns: int) -> int | None:
+    """The first time at or after `t_ns` at which the machine runs."""
+    index = np.flatnonzero((timeline.state == State.RUNNING) & (timeline.end_ns > t_ns))
+    return max(int(timeline.start_ns[index[0]]), t_ns) if len(index) else None
 
 
 def _first_good(t_ns: Int64, good_so_far: Int64, after_ns: int) -> int | None:

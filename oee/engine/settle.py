@@ -38,6 +38,7 @@ def settle(
         until_ns,
         _open_from(assessment.undebounced, machine.shortest_run_ns, state.since_ns, sure_ns),
         _open_from(window.timeline, machine.shortest_run_ns, state.since_ns, sure_ns),
+        *(setup.start_ns for setup in window.setups if setup.may_change),
         *(counts.pending_ns for counts in assessment.counted.values() if counts.pending_ns is not None),
     )
     candidates = _candidates(assessment, limit, begin_ns) if machine.pieces.counters() else iter([max(limit, begin_ns)])

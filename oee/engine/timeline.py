@@ -132,16 +132,37 @@ def _changes_only(start: Int64, state: UInt8, reason: Text, end_ns: int) -> Time
     return take(timeline, change, end_ns)
 
 
-def mark_count_gaps(timeline: Timeline, gap: CountGap, seen_ns: Int64, ideal_ns: Int64) -> Timeline:
+def run_starts(timeline: Timeline) -> Int64:
+    """When the machine began to run, without the window's own beginning."""
+    runs = timeline.state == State.RUNNING
+    out: Int64 = timeline.start_ns[1:][runs[1:] & ~runs[:-1]]
+    return out
+
+
+def _run_ends(timeline: Timeline, t_ns: Int64) -> Int64:
+    """When the run that contains each time ends; the time itself where the machine does not run."""
+    runs = timeline.state == State.RUNNING
+    ends = np.append(timeline.start_ns[1:][runs[:-1] & ~runs[1:]], timeline.end_ns[-1])
+    index = np.maximum(np.searchsorted(timeline.start_ns, t_ns, "right") - 1, 0)
+    out: Int64 = np.where(runs[index], ends[np.searchsorted(ends, t_ns, "right").clip(max=len(ends) - 1)], t_ns)
+    return out
+
+
+def mark_count_gaps(
+    timeline: Timeline, gap: CountGap, seen_ns: Int64, ideal_ns: Int64, *, within_runs: bool = False
+) -> Timeline:
     """Gaps between pieces laid over what is running.
 
-    seen_ns: int64[n], times of pieces (and the first time at which one could have been seen), ascending;
-    ideal_ns: int64[n], ideal time of one count at each of them, 0 where unknown.
+    seen_ns: int64[n], times of pieces (the first time at which one could have been seen; within runs also when each run
+    begins), ascending; ideal_ns: int64[n], ideal time of one count at each of them, 0 where unknown; within_runs: a gap
+    ends where the run does, so that a stop which the signals show is no part of it.
     A gap longer than the threshold is a stop that starts one ideal time after the piece and lasts until the next.
     """
     if not len(seen_ns):
         return timeline
     next_ns = np.append(seen_ns[1:], timeline.end_ns[-1])
+    if within_runs:
+        next_ns = np.minimum(next_ns, _run_ends(timeline, seen_ns))
     threshold = np.maximum(gap.ideals * ideal_ns, gap.at_least_ns)
     long = next_ns - seen_ns > threshold
     start = seen_ns[long] + ideal_ns[long]

@@ -25,7 +25,7 @@ from oee.engine.production import (
     unknown_counter_intervals,
 )
 from oee.engine.state import EngineState
-from oee.engine.timeline import Timeline, debounce, mark_count_gaps, raw
+from oee.engine.timeline import Timeline, debounce, mark_count_gaps, raw, run_starts
 from oee.model.calendars import Spans, cut
 from oee.model.declarations import entries
 from oee.model.facts import MS_NS, UNKNOWN_PRODUCT, Int64, Text, text_column
@@ -135,21 +135,29 @@ def assess(machine: Machine, state: EngineState, until_ns: int) -> Assessment:
     counted, _ = count_all(machine.pieces, state.counters, fresh)
     decided_ns = until_ns
     if machine.gap is not None:
-        seen, ideal = _references(machine, state, counted, fresh, products)
-        undebounced = mark_count_gaps(undebounced, machine.gap, seen, ideal)
+        seen = _references(machine, state, counted, fresh)
+        ideal = _ideal_count_ns(machine, products, seen)
         if len(seen):  # without an ideal time the gap that follows the last piece begins with the piece itself
             decided_ns = int(seen[-1]) + (1 if ideal[-1] >= MS_NS else 0)
+        by_signals = bool(machine.rules)  # a machine known by its counts alone runs wherever its counter is known
+        if by_signals and len(seen):
+            starts = run_starts(undebounced)
+            seen = np.union1d(seen, starts[starts > seen[0]])
+            ideal = _ideal_count_ns(machine, products, seen)
+        undebounced = mark_count_gaps(undebounced, machine.gap, seen, ideal, within_runs=by_signals)
     if machine.product_change == "next_stop":
         products = delay_changes(products, undebounced, state.known_product)
     production = production_events(machine, counted, products, samples)
     timeline = debounce(undebounced, machine.shortest_run_ns, machine.shortest_stop_ns)
     spans = cut(machine.calendar, begin_ns, until_ns)
+    counter_unknown = unknown_counter_intervals(machine, samples, begin_ns, until_ns)
+    unknown_from, unknown_to = counter_unknown
+    lost_ns = int(unknown_from[-1]) if len(unknown_from) and unknown_to[-1] == until_ns else None
     classified = classify_stops(
-        machine, timeline, samples, production, products, state.declarations, spans, state.last_piece_ns
+        machine, timeline, samples, production, products, state.declarations, spans, state.last_piece_ns, lost_ns
     )
     entries_in_force, _ = entries(declaration for declaration in state.declarations if declaration.start_ns >= begin_ns)
     production = apply_entries(machine, production, products, entries_in_force, until_ns)
-    counter_unknown = unknown_counter_intervals(machine, samples, begin_ns, until_ns)
     window = Window(
         machine,
         classified.timeline,
@@ -163,21 +171,22 @@ def assess(machine: Machine, state: EngineState, until_ns: int) -> Assessment:
     return Assessment(window, undebounced, counted, decided_ns)
 
 
-def _references(
-    machine: Machine, state: EngineState, counted: Mapping[str, Counts], fresh: Samples, products: Products
-) -> tuple[Int64, Int64]:
-    """Times from which a gap is measured (each piece; before the first, when one could first have been seen), and the
-    ideal time of one count at each [ns].
-    """
+def _references(machine: Machine, state: EngineState, counted: Mapping[str, Counts], fresh: Samples) -> Int64:
+    """Times from which a gap is measured: each piece; before the first, when one could first have been seen."""
     roles = ("total",) if "total" in counted else tuple(counted)
     seen = np.unique(np.concatenate([np.empty(0, np.int64), *(counted[role].t_ns for role in roles)]))
     if not len(seen) or seen[0] > state.settled_ns:
         first = state.last_piece_ns or _first_known(machine, fresh)
         if first:
             seen = np.append(first, seen[seen > first])
-    names = products.at(seen)
-    ideal_us = ideals_us(machine.products, product_keys(machine, names), seen)
-    return seen, ideal_us * per_count(machine, names) * 1000
+    return seen
+
+
+def _ideal_count_ns(machine: Machine, products: Products, t_ns: Int64) -> Int64:
+    """Ideal time of one count at each time [ns], 0 where none is known."""
+    names = products.at(t_ns)
+    ideal_us = ideals_us(machine.products, product_keys(machine, names), t_ns)
+    return ideal_us * per_count(machine, names) * 1000
 
 
 def _first_known(machine: Machine, fresh: Samples) -> int:

@@ -98,7 +98,8 @@ def _wall_offset_ns(zone: ZoneInfo, wall_ns: int) -> int:
 
 def iso(t_ns: int, zone: tzinfo) -> str:
     """An instant as ISO 8601 on the site's clock, to the millisecond where it has any."""
-    when = datetime.fromtimestamp(t_ns // 1_000_000_000, zone) + timedelta(milliseconds=t_ns // 1_000_000 % 1000)
+    # `replace` keeps `fold`, the sum of a time and a timedelta does not: the second 02:30 of an autumn night
+    when = datetime.fromtimestamp(t_ns // 1_000_000_000, zone).replace(microsecond=t_ns // 1_000_000 % 1000 * 1000)
     return when.isoformat(timespec="milliseconds" if when.microsecond else "seconds")
 
 

@@ -302,6 +302,13 @@ def test_days_keep_their_length_where_the_clock_changes():
     assert [(strip.end_ns - strip.start_ns) // HOUR_NS for strip in rows] == [24, 23, 24]
 
 
+def test_the_marks_of_a_day_follow_the_clock_where_it_changes():
+    berlin = ZoneInfo("Europe/Berlin")
+    first = to_ns(datetime(2026, 10, 24, 18, tzinfo=berlin))
+    (row,) = timeline.strips("24h", (first, first + 24 * HOUR_NS), berlin, "en")
+    assert row.ticks == ("18:00", "00:00", "05:00", "11:00", "17:00")
+
+
 def test_every_state_has_a_sign():
     assert set(GLYPHS) == {state.word for state in State}
     assert set(fleet_cards.WORST_FIRST) == {state.word for state in State}

@@ -66,7 +66,9 @@ def reference(machine: Machine, conditions, rows, end, said=()) -> Result:
     debounce(machine, state, window)
     personal = declare(machine, state, reason, said, window)
     reasons_from_tag(machine, state, reason, rows, window)
-    setups = find_setups(machine, state, pieces, product, said, window)
+    whole = [counter.tag for role, counter in counters_of(machine) if role in whole_roles(machine)]
+    watched = Seconds({t: bool(whole) and all(held[tag][t] is not None for tag in whole) for t in window})
+    setups = find_setups(machine, state, pieces, product, said, window, watched)
     for first, last in setups:
         for t in range(first, last if last is not None else end):
             if state[t] in SET_UP_OVER and not reason[t] and not personal[t]:
@@ -74,9 +76,8 @@ def reference(machine: Machine, conditions, rows, end, said=()) -> Result:
     calendar = Seconds({t: calendar_at(machine.calendar, t) for t in window})
     touching = {last for _, last in setups} & {first for first, _ in setups}
     stops = judge_minor(machine, state, reason, calendar, window, touching)
-    whole = [counter.tag for role, counter in counters_of(machine) if role in whole_roles(machine)]
-    watched = Seconds({t: bool(whole) and all(held[tag][t] is not None for tag in whole) for t in window})
-    books = Books(machine, state, reason, product, calendar, window, watched)
+    edges = [(first, last) for first, last, _ in stops]
+    books = Books(machine, state, reason, product, calendar, window, watched, edges)
     books.time()
     books.pieces(pieces, setups)
     for first, last, kind in stops:
@@ -142,12 +143,26 @@ def lay_gaps(machine, state, pieces, rows, product, window):
     counter = machine.pieces.total or machine.pieces.good
     watched = [t for t, _, quality in rows.get(counter.tag, []) if quality <= Quality.UNCERTAIN]
     times = sorted({p.t for p in pieces if p.role == ("total" if "total" in roles else p.role)} | set(watched[:1]))
-    for t, following in zip(times, [*times, window.stop][1:], strict=bool(times)):
+    if machine.rules and times:  # a stop that the signals show is no gap: what follows it is measured from its end
+        running = [t for t in window if state[t] == State.RUNNING]
+        begun = {t for t in running if t > window.start and state[t - 1] != State.RUNNING}
+        times = sorted({*times, *(t for t in begun if t > times[0])})
+    ends = [*times, window.stop][1:]
+    if machine.rules:
+        ends = [run_end(state, t, window, last) for t, last in zip(times, ends, strict=True)]
+    for t, following in zip(times, ends, strict=bool(times)):
         count_s = ideal_s(machine, product[t], t) * per_count(machine, product[t])
         if (following - t) * S > max(machine.gap.ideals * count_s * S, machine.gap.at_least_ns):
             for second in range(t + count_s, following):
                 if state[second] == State.RUNNING:
                     state[second] = machine.gap.state
+
+
+def run_end(state, t, window, last):
+    """The end of the run at `t`, at most `last`; `t` itself where the machine does not run."""
+    while t < last and state[t] == State.RUNNING:
+        t += 1
+    return t
 
 
 def runs_of(key, window):
@@ -206,8 +221,9 @@ def reasons_from_tag(machine, state, reason, rows, window):
                 state[t] = machine.reason_states.get(named[0], State.UNPLANNED_STOP)
 
 
-def find_setups(machine, state, pieces, product, said, window):
-    """From the last piece of the old product to the first good one of the new; None: not ended."""
+def find_setups(machine, state, pieces, product, said, window, watched):
+    """From the last piece of the old product to the first good one of the new; None: not ended. Where the counter was
+    not known when that piece came, or is not known at the end, the machine's running ends the set-up."""
     changes, known = [], None
     for t in window:
         if product[t] != "?":
@@ -228,8 +244,16 @@ def find_setups(machine, state, pieces, product, said, window):
             if good >= 1:
                 finish = t
                 break
-        if finish is None and not counters_of(machine):
+        if not counters_of(machine):
             finish = end_of_stop(state, change, no_earlier, window)
+        else:
+            blind = [p.lost for p in later if p.t == finish and p.lost is not None]
+            if finish is None and not watched[window.stop - 1]:
+                blind = [max((t + 1 for t in window if watched[t]), default=window.start)]
+            if blind:
+                standing = stop_around(state, change, no_earlier, window)
+                runs = [t for t in window if t >= max(standing, no_earlier, min(blind)) and state[t] == State.RUNNING]
+                finish = min([*runs[:1], *([] if finish is None else [finish])], default=None)
         out.append((last_piece, finish))
     return out
 
@@ -251,6 +275,13 @@ def end_of_stop(state, change, no_earlier, window):
     while last < window.stop and state[last] != State.RUNNING:
         last += 1
     return last if last < window.stop else None
+
+
+def stop_around(state, change, no_earlier, window):
+    """When the standstill that contains a change or ends with it is over."""
+    if state[change] == State.RUNNING:
+        return change if state[change - 1] not in (State.RUNNING, None) else max(change, no_earlier)
+    return next((t for t in range(change, window.stop) if state[t] == State.RUNNING), window.stop)
 
 
 def calendar_at(calendar, t):

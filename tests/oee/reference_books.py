@@ -130,9 +130,10 @@ def gives(machine, piece):
 class Books:
     """Sums by key, second by second and piece by piece."""
 
-    def __init__(self, machine, state, reason, product, calendar, window, watched):
+    def __init__(self, machine, state, reason, product, calendar, window, watched, stops):
         self.machine, self.state, self.reason = machine, state, reason
         self.product, self.calendar, self.window, self.watched = product, calendar, window, watched
+        self.stops = stops
         self.facts = defaultdict(lambda: defaultdict(int))
         self.losses = defaultdict(lambda: [0, 0])
 
@@ -202,7 +203,7 @@ class Books:
         roles = {role for role, _ in counters_of(self.machine)}
         if piece.role == "total" or "total" not in roles:
             self.add(t, product, cycles=piece.cycles)
-        if self.state[t] != State.RUNNING:
+        if self.state[t] != State.RUNNING and any(first < t < last for first, last in self.stops):
             self.losses[*self.key(t, product), int(self.state[t]), self.reason[t]][1] += total
 
     def unwatched(self, piece, product, total, good):

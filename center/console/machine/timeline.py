@@ -123,7 +123,7 @@ def strips(span: str, window: Span, zone: ZoneInfo, lang: str) -> list[Strip]:
     """One row for the last 24 hours, else one for each day, the latest first."""
     first = time_labels.local(window[0], zone)
     if span == "24h":
-        ticks = tuple(f"{first + timedelta(hours=6 * step):%H:%M}" for step in range(_TICKS + 1))
+        ticks = tuple(f"{time_labels.local(window[0] + 6 * step * HOUR_NS, zone):%H:%M}" for step in range(_TICKS + 1))
         return [Strip("", window[0], window[0] + 24 * HOUR_NS, ticks)]
     rows = []
     day = first

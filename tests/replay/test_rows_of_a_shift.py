@@ -1,0 +1,140 @@
+"""Short recordings whose right numbers were worked out by hand: what a shift's rows must come to."""
+
+import pytest
+
+from config import load_site
+from replay import replay
+from replay.rows import losses, rows, stop_row
+
+SITE = """
+site: test
+timezone: {zone}
+devices:
+  d:
+    kind: modbus_tcp
+    host: 192.0.2.10
+    every: 1s
+    tags: {{run: {{coil: 0}}, alarm: {{holding: 1}}, total: {{holding: 2}}, bad: {{holding: 3}}, prod: {{holding: 4}}}}
+machines:
+  m:
+    state: [{{when: "d.alarm > 0", is: breakdown}}, {{when: "d.run", is: running}}, {{is: unplanned_stop}}]
+    reason: {{tag: d.alarm, map: {{12: jam}}}}
+    pieces: {{total: d.total, reject: d.bad}}
+    product: d.prod
+products: {{"1": {{ideal: 10s}}, "2": {{ideal: 20s}}}}
+reasons: {{jam: {{name: Jam, is: breakdown}}}}
+shifts: {shifts}
+"""
+SHIFT_A = '[{name: A, days: mon-sun, from: "06:00", to: "14:00", breaks: ["10:00-10:15"]}]'
+HEAD = "time,run,alarm,total,bad,prod"
+
+
+class Shift:
+    """What came of one recording."""
+
+    def __init__(self, result):
+        self.result = result
+        self.row = rows(result, ("machine",))[0]
+        self.losses = {(item["state"], item["reason"]): (item["ms"], item["pieces"]) for item in losses(result)}
+        zone = next(iter(result.machines.values())).calendar.zone
+        self.stops = [stop_row(item, zone) for item in result.totals.stops()]
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    """Rows as text (`HH:MM,run,alarm,total,bad,prod` of 2026-09-21, or with a date) to what they come to."""
+
+    def run(text, *, zone="Asia/Ho_Chi_Minh", shifts=SHIFT_A, site=SITE, head=HEAD, said="", **changes):
+        written = site.format(zone=zone, shifts=shifts)
+        for old, new in changes.items():
+            written = written.replace(*new) if isinstance(new, tuple) else written.replace(old, new)
+        (tmp_path / "site.yaml").write_text(written, encoding="utf-8")
+        samples = tmp_path / "samples"
+        samples.mkdir(exist_ok=True)
+        lines = [line if "T" in line else f"2026-09-21T{line}" for line in text.split()]
+        (samples / "d.csv").write_text("\n".join([head, *lines]) + "\n", encoding="utf-8")
+        if said:
+            (samples / "declarations.csv").write_text(said, encoding="utf-8")
+        return Shift(replay(load_site(tmp_path / "site.yaml"), samples))
+
+    return run
+
+
+def test_a_stop_over_the_hour_that_comes_twice_ends_after_its_start(recorded):
+    found = recorded(
+        """2026-10-25T00:00:00+02:00,1,0,0,0,1
+        2026-10-25T02:50:00+02:00,0,0,100,0,1
+        2026-10-25T02:30:00+01:00,1,0,100,0,1
+        2026-10-25T04:00:00+01:00,1,0,200,0,1""",
+        zone="Europe/Berlin",
+        shifts='[{name: night, days: mon-sun, from: "22:00", to: "06:00"}]',
+    )
+    (stop,) = found.stops
+    assert (stop["start"], stop["end"]) == ("2026-10-25T02:50:00+02:00", "2026-10-25T02:30:00+01:00")
+    assert stop["ms"] == 40 * 60_000
+
+
+def test_the_piece_that_a_stop_begins_with_was_not_made_in_it(recorded):
+    found = recorded(
+        """07:00,1,0,0,0,1
+        07:20,0,0,60,0,1
+        07:25,0,0,60,0,2
+        07:26,1,0,61,1,2
+        07:30,1,0,62,1,2
+        07:40,1,0,90,1,2"""
+    )
+    assert found.row["pieces_startup_reject"] == 1
+    assert found.losses["setup", ""] == (10 * 60_000, 1)
+
+
+BLIND = """07:00,1,0,0,0,1
+    07:50,1,0,300,0,1
+    07:55,1,0,?,?,1
+    08:00,0,0,,,1
+    08:05,0,0,,,2
+    08:10,1,0,,,2
+    {then}
+    10:00,1,0,,,2"""
+
+
+def test_a_set_up_whose_first_piece_nobody_can_see_ends_when_the_machine_runs(recorded):
+    found = recorded(BLIND.format(then=""))
+    assert found.row["setup_ms"] == 1_200_000
+    assert found.row["running_ms"] == (50 + 110) * 60_000
+
+
+def test_so_does_one_whose_first_piece_was_made_while_the_counter_was_away(recorded):
+    found = recorded(BLIND.format(then="08:40,1,0,310,0,2"))
+    assert found.row["setup_ms"] == 1_200_000
+
+
+def test_but_a_counter_that_has_not_moved_while_it_was_away_says_that_the_set_up_went_on(recorded):
+    found = recorded(BLIND.format(then="08:12,1,0,300,0,2 08:40,1,0,301,0,2"))
+    assert found.row["setup_ms"] == 50 * 60_000
+
+
+def test_a_gap_between_pieces_is_measured_from_where_the_machine_began_to_run(recorded):
+    """Four times 20 pieces at 26 s and a stop of 290 s, and one last piece."""
+    lines, second, made = ["06:00:00,1,0,0,0,2"], 0, 0
+
+    def at(t):
+        return f"{6 + t // 3600:02d}:{t // 60 % 60:02d}:{t % 60:02d}"
+
+    for _ in range(4):
+        for _ in range(20):
+            second, made = second + 26, made + 1
+            lines.append(f"{at(second)},1,0,{made},0,2")
+        lines.append(f"{at(second + 1)},0,0,{made},0,2")
+        second += 291
+        lines.append(f"{at(second)},1,0,{made},0,2")
+    lines.append(f"{at(second + 26)},1,0,{made + 1},0,2")
+    found = recorded(
+        " ".join(lines),
+        gap=("    product: d.prod", "    product: d.prod\n    no_count: {{ideals: 2.5, at_least: 30s}}".format()),
+        ideal=("ideal: 20s", "ideal: 26s"),
+    )
+    assert [stop["ms"] for stop in found.stops] == [290_000] * 4
+    assert found.row["minor_stop_ms"] == 4 * 290_000
+    assert found.row["running_ms"] == (81 * 26 + 4) * 1000
+    assert found.row["availability"] == 1.0
+    assert found.row["performance"] == pytest.approx(0.644, abs=0.001)
