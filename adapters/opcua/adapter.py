@@ -17,6 +17,7 @@ from asyncua.ua.uaerrors import UaError
 
 from adapters.contract import Adapter, NotConnected, Reading, Row
 from adapters.opcua.changes import ChangedValues
+from adapters.opcua.client import SessionClient
 from adapters.opcua.errors import connection_error
 from adapters.opcua.limits import ServerLimits, in_batches, limits_of
 from adapters.opcua.model import OpcUaDevice
@@ -28,8 +29,6 @@ from config.devices.device import SHORTEST_STALE_AFTER_S
 
 RECHECK_S = 60.0
 """How often refused nodes are requested again, and subscribed values compared with read ones [s]."""
-SESSION_MS = 60_000
-"""How long a server keeps the session of a gateway that lost power [ms]; short, since few PLCs allow more than ten."""
 
 
 def open_device(device: OpcUaDevice, now_ns: Callable[[], int]) -> Adapter:
@@ -70,9 +69,7 @@ class OpcUa:
     async def connect(self) -> None:
         """Opens the session, resolves the nodes, and subscribes unless the device is polled."""
         device = self._device
-        client = Client(device.url, timeout=device.timeout, watchdog_intervall=device.timeout)
-        client.session_timeout = SESSION_MS
-        client.name = client.description = "Nhip"
+        client = SessionClient(device.url, device.timeout)
         self._client = client
         async with client.uaclient.subscribe_state() as states:
             try:

@@ -10,7 +10,8 @@ HOPELESS = {
     StatusCodes.BadIdentityTokenInvalid: "the server does not accept this kind of user; check user and password_file",
     StatusCodes.BadIdentityTokenRejected: "the server refuses user or password; check user and password_file",
     StatusCodes.BadSecurityChecksFailed: "the server refuses our certificate; trust it at the server",
-    StatusCodes.BadCertificateUntrusted: "the server does not trust our certificate; trust it at the server",
+    StatusCodes.BadCertificateUntrusted: "the server does not trust our certificate; move it there from rejected to trusted",
+    StatusCodes.BadCertificateTimeInvalid: "our certificate is not valid by the server's clock; compare the clocks",
     StatusCodes.BadCertificateInvalid: "the server finds our certificate invalid; remove certificate_file and its key",
     StatusCodes.BadCertificateUriInvalid: "application_uri is not the one in our certificate",
     StatusCodes.BadCertificateUseNotAllowed: "our certificate may not be used for this; remove it and its key",
@@ -20,6 +21,7 @@ HOPELESS = {
 ELSEWHERE = {
     StatusCodes.BadSecurityChecksFailed,
     StatusCodes.BadCertificateUntrusted,
+    StatusCodes.BadCertificateTimeInvalid,
     StatusCodes.BadSecurityPolicyRejected,
     StatusCodes.BadSecurityModeRejected,
 }

@@ -3,7 +3,8 @@
 //
 //     node nodeopcua_server.js PORT FOLDER [OPTIONS AS JSON]
 //
-// FOLDER keeps its certificates; options: `more` variables n0, n1 ..., `limits` as node-opcua's ServerCapabilities. Prints "up" when it listens. Reads commands from standard input, one a line, and
+// FOLDER keeps its certificates; options: `more` variables n0, n1 ..., `limits` as node-opcua's ServerCapabilities,
+// `untrusting`: unknown certificates are rejected. Prints "up" when it listens. Reads commands from standard input, one a line, and
 // answers "done": `set NAME VALUE [STATUS [SECONDS]]` (a name of StatusCodes; the source time is off by SECONDS) and
 // `drop` (every subscription ends, and nobody is told).
 "use strict";
@@ -20,7 +21,7 @@ const values = { count: 0, running: false, temperature: 20.5, recipe: "A",
 
 async function main() {
     const accepting = new OPCUACertificateManager({
-        rootFolder: path.join(folder, "pki"), automaticallyAcceptUnknownCertificate: true,
+        rootFolder: path.join(folder, "pki"), automaticallyAcceptUnknownCertificate: !options.untrusting,
     });
     await accepting.initialize();
     const server = new OPCUAServer({

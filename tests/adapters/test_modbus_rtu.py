@@ -195,6 +195,19 @@ async def test_what_is_not_exactly_the_answer_is_none(line, garble, reason):
         await adapter.close()
 
 
+async def test_the_silence_after_a_timeout_outlasts_a_reconnection(line):
+    near, far = line
+    async with units(far, dead={1}) as plc:
+        adapter = open_device(device(near, tags={"a": {"holding": 0}}, **SHORT), time.time_ns)
+        for _ in range(2):
+            await adapter.connect()
+            with pytest.raises(NotConnected):
+                await adapter.read()
+            await adapter.close()
+        (first_s, *_), (second_s, *_) = plc.asked
+        assert second_s - first_s >= 2 * SHORT_S - 0.01
+
+
 async def test_noise_between_frames_is_not_minded(line):
     near, far = line
     async with units(far, trailing=b"\0\0"):

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from asyncua.ua.uaerrors import BadViewIdUnknown
 
 import adapters
 import tools
@@ -102,6 +103,7 @@ def test_a_counter_that_stands_while_its_machine_runs():
 def test_every_fault_can_be_told_in_both_languages():
     values = dict.fromkeys(("code", "bytes", "others", "value", "swapped", "status", "type", "node", "age", "limit", "seconds",
                             "kind", "old", "new", "machine", "rate", "ideal", "changes", "reads", "period", "needed", "bits"), "7")  # fmt: skip
+    values |= {"times": "3"}
     known = {key.split(".")[1] for key in catalogue() if key.startswith("fault.")} - {"heading"}
     sources = "".join(
         path.read_text(encoding="utf-8")
@@ -149,7 +151,10 @@ def caused(error, cause):
             DeviceMisconfigured("opc.tcp://h: the server does not offer this security; check `security`"),
             "opcua_security",
         ),
-        (DeviceMisconfigured("opc.tcp://h: BadCertificateUntrusted"), "opcua_certificate"),
+        (DeviceMisconfigured("opc.tcp://h: BadCertificateUntrusted"), "opcua_untrusted"),
+        (DeviceMisconfigured("opc.tcp://h: BadCertificateTimeInvalid"), "opcua_certificate_time"),
+        (DeviceMisconfigured("opc.tcp://h: BadCertificateInvalid"), "opcua_certificate"),
+        (caused(NotConnected("opc.tcp://h: x"), BadViewIdUnknown()), "opcua_refused"),
         (DeviceMisconfigured("opc.tcp://h: the server shows another certificate than x"), "opcua_certificate"),
         (NotConnected("opc.tcp://h: the subscription has been silent for 9 s"), "opcua_subscription"),
         (
@@ -239,3 +244,10 @@ def test_a_tally_as_text():
     for wrong in ("", "pieces", "pieces=-1", "colour=2"):
         with pytest.raises(ValueError, match="no tally"):
             parse_hand_count(wrong)
+
+
+def test_a_connection_that_was_lost_and_came_back_is_said():
+    seen = DeviceObservation("d", lost=3, from_ns=0, until_ns=20 * 10**9)
+    (warning,) = seen.warnings
+    assert (warning.code, warning.values) == ("connection_lost", {"times": "3", "seconds": "20"})
+    assert not DeviceObservation("d", lost=3, fault=Fault("port_closed")).warnings, "said for each tag already"

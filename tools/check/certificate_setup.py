@@ -7,6 +7,7 @@ from config.site.machine import CounterUse, is_operator
 from config.site.model import ProductAt, Site
 from tools.check.machine_now import WindowResult
 from tools.check.verdict import DeviceObservation
+from tools.faults import sentence
 from words import duration, number, say
 
 
@@ -17,8 +18,12 @@ def devices(site: Site, observations: Mapping[str, DeviceObservation], lang: str
         observation = observations.get(name)
         connected = observation is not None and observation.fault is None
         latency = observation.latency_s if observation is not None else None
+        warnings = "".join(
+            f'<small class="{fault.severity}">{escape(sentence(fault, lang))}</small>'
+            for fault in (observation.warnings if observation is not None else ())
+        )
         rows.append((
-            f'<td class="name">{escape(name)}<small>{escape(device.kind)}</small></td>',
+            f'<td class="name">{escape(name)}<small>{escape(device.kind)}</small>{warnings}</td>',
             _cell(device.place),
             f'<td class="c {"pass" if connected else "fail"}">{"✓" if connected else "✗"}</td>',
             f'<td class="num">{"–" if latency is None else f"{number(latency * 1000, lang, 1)} ms"}</td>',

@@ -70,6 +70,7 @@ def as_json(result: CheckResult) -> dict[str, Any]:
                 "device": name, "connected": device.fault is None, "connect_s": device.connect_s,
                 "latency_s": device.latency_s, "reads": len(device.read_s), "lost": device.lost,
                 "fault": device.fault.as_json() if device.fault else None,
+                "warnings": [fault.as_json() for fault in device.warnings],
             }
             for name, device in result.devices.items()
         ],
@@ -102,6 +103,7 @@ def show(result: CheckResult, lang: str, *, offline: bool) -> None:
         _show_data(site, lang)
         return
     _show_tags(result, lang)
+    _show_faults(((name, device.warnings) for name, device in result.devices.items()), lang)
     _show_faults(((tag.name, tag.faults) for tag in result.tags), lang)
     _show_machines(result, lang)
     if result.no_baseline:

@@ -42,6 +42,14 @@ class DeviceObservation:
     notes: dict[str, Fault] = field(default_factory=dict)
     latency_s: float | None = None
 
+    @property
+    def warnings(self) -> list[Fault]:
+        """What is wrong with the device although it is read."""
+        if not self.lost or self.fault is not None:
+            return []
+        values = {"times": str(self.lost), "seconds": f"{(self.until_ns - self.from_ns) / 1e9:.0f}"}
+        return [Fault("connection_lost", "warn", values)]
+
     def column(self, tag: str) -> Series:
         """A tag's rows as a series."""
         return series((row.t_ns, row.value, row.quality) for row in self.rows.get(tag, ()))

@@ -162,7 +162,7 @@ class SerialLine:
         except BaseException:
             self._drop("listening ended")
             raise
-        self._quiet_until_s = clock() + self._settings.pace.gap_s
+        self._quiet_until_s = max(self._quiet_until_s, clock() + self._settings.pace.gap_s)
 
     async def _listen(self, channel: Channel, until_s: float, *, recently_used: bool) -> None:
         clock, received = asyncio.get_running_loop().time, b""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from asyncua.ua.attribute_ids import AttributeIds
+from asyncua.ua.uaerrors import UaStatusCodeError
 
 from adapters.connection_faults import connection_fault
 from adapters.contract import DeviceMisconfigured, NotConnected
@@ -18,7 +19,9 @@ from oee.model.states import Quality
 
 _STATUS: Final[tuple[tuple[str, str], ...]] = (
     (r"Bad(UserAccessDenied|IdentityToken\w+)", "opcua_user"),
-    (r"BadSecurityChecksFailed|BadCertificate\w*", "opcua_certificate"),
+    (r"BadCertificate\w*TimeInvalid", "opcua_certificate_time"),
+    (r"BadCertificateUntrusted|BadSecurityChecksFailed", "opcua_untrusted"),
+    (r"BadCertificate\w*", "opcua_certificate"),
     (r"BadSecurity(Policy|Mode)\w*", "opcua_security"),
     (r"BadTooManySessions|BadMaxConnections\w*|BadTcpServerTooBusy", "opcua_crowded"),
 )
@@ -36,6 +39,8 @@ def fault_of(error: Exception) -> Fault | None:
     text = str(error)
     patterns = (*_STATUS, *_TEXT) if "opc.tcp://" in text else _STATUS
     code = next((code for pattern, code in patterns if re.search(pattern, text)), "")
+    if not code and isinstance(error.__cause__, UaStatusCodeError):
+        return Fault("opcua_refused", values={"status": type(error.__cause__).__name__}, detail=text)
     return Fault(code, detail=text) if code else None
 
 

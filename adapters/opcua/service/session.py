@@ -4,6 +4,8 @@ import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
 
 from asyncua import ua
 from asyncua.client.client import Client
@@ -11,6 +13,7 @@ from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.uaerrors import UaError
 
+from adapters.opcua.client import SessionClient
 from adapters.opcua.errors import connection_error
 from adapters.opcua.model import OpcUaDevice
 from adapters.opcua.security import secure
@@ -19,6 +22,8 @@ MOST_AT_ONCE = 200
 """Nodes in one request where the server states no limit; small PLCs often state none."""
 REFERENCES_AT_ONCE = 500
 """References of one node in one response; the rest follows by continuation points."""
+_NO_TIME: Final = datetime(1601, 1, 1, tzinfo=UTC)
+"""Sent as 0. asyncua's null view has the present time, which async-opcua takes for a view that it does not have."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +50,7 @@ async def session(device: OpcUaDevice, login: tuple[str, str] | None = None) -> 
     Raises `NotConnected` or `DeviceMisconfigured`, as the adapter would.
     """
     logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)  # errors that matter are raised
-    client = Client(device.url, timeout=device.timeout)
-    client.name = client.description = "Nhip"
+    client = SessionClient(device.url, device.timeout)
     try:
         await secure(client, device)
         if login:
@@ -82,6 +86,7 @@ async def children(opened: ServerSession, nodes: Sequence[ua.NodeId]) -> list[li
     service = opened.client.uaclient.session
     for batch in _batches(nodes, opened.limits.browse):
         parameters = ua.BrowseParameters(
+            View=ua.ViewDescription(Timestamp=_NO_TIME),
             RequestedMaxReferencesPerNode=ua.UInt32(REFERENCES_AT_ONCE),
             NodesToBrowse=[_below(node) for node in batch],
         )

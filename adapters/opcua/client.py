@@ -1,0 +1,54 @@
+"""asyncua's client with what some servers need of it beyond the ordinary."""
+
+from typing import Any
+
+from asyncua import ua
+from asyncua.client.client import Client
+from asyncua.ua.uaerrors import UaError
+
+from adapters.contract import NotConnected
+
+SESSION_MS = 60_000
+"""How long a server keeps the session of a gateway that lost power [ms]; short, since few PLCs allow more than ten."""
+CHANNEL_MS = 3_600_000
+"""How long the keys of a secure channel are used where the server names no time [ms]."""
+
+
+class SessionClient(Client):
+    """A client that believes no lifetime of 0 and learns why a server refuses a secure channel."""
+
+    def __init__(self, url: str, timeout_s: float) -> None:
+        super().__init__(url, timeout=timeout_s, watchdog_intervall=timeout_s)
+        self.session_timeout = SESSION_MS
+        self.name = self.description = "Nhip"
+
+    async def create_session(self) -> ua.CreateSessionResult:
+        """A server that grants 0 (gopcua) names no timeout; asyncua would wait 0 s for each watchdog answer."""
+        created = await super().create_session()
+        if self.session_timeout <= 0:
+            self.session_timeout = SESSION_MS
+        return created
+
+    async def open_secure_channel(self, renew: bool = False) -> None:
+        """A refusal in form of a ServiceFault (node-opcua) raises its status; asyncua fails an assertion."""
+        protocol = self.uaclient.protocol
+        if protocol is None:
+            raise NotConnected(f"{self.server_url.geturl()}: the connection was lost")
+        process: Any = protocol._process_received_message  # noqa: SLF001  # asyncua drops the status before anybody sees it
+
+        def note_refusal(message: Any) -> None:
+            if isinstance(message, ua.Message):
+                answer: Any = message
+                if isinstance(answer.SecurityHeader(), ua.AsymmetricAlgorithmHeader):
+                    protocol.check_answer(answer.body(), " in response to OpenSecureChannelRequest")
+            process(message)
+
+        protocol._process_received_message = note_refusal  # type: ignore[method-assign, assignment]  # noqa: SLF001
+        try:
+            await super().open_secure_channel(renew)
+        except AssertionError as error:
+            raise UaError("the server opens no secure channel") from error
+        finally:
+            protocol._process_received_message = process  # type: ignore[method-assign]  # noqa: SLF001
+        if self.secure_channel_timeout <= 0:
+            self.secure_channel_timeout = CHANNEL_MS
