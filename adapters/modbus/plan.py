@@ -101,6 +101,21 @@ def where_to_cut(request: Request) -> Hole | None:
     return (request.table, starts[best])
 
 
+def gap_cuts(request: Request) -> frozenset[Hole]:
+    """The cuts that leave no gap in any of a request's parts; empty if it has none."""
+    starts = sorted({place.start for place in request.places})[1:]
+    return frozenset((request.table, start) for start in starts if _gap_before(request, start))
+
+
+def stretch(request: Request, turn: int) -> Request | None:
+    """One of a request's stretches without a gap, another for each `turn`; None if it has no gap."""
+    cuts = gap_cuts(request)
+    if not cuts:
+        return None
+    stretches = plan(request.places, RequestLimits(max_gap=0), cuts)
+    return stretches[turn % len(stretches)]
+
+
 def split(request: Request, hole: Hole) -> tuple[Request, Request]:
     """The two requests on either side of a cut made by `where_to_cut`."""
     below = [place for place in request.places if place.start < hole[1]]

@@ -4,13 +4,16 @@ Every request has a time from which it is due again. Four things can happen to i
 
 * answered: if the response equals the previous one, nothing changed and nothing is decoded. Otherwise it is decoded, and
   each value that differs is a change.
-* refused (illegal address or value, device failure, wrong length): if it holds several tags, it is split in two and
-  both halves are due at once; the cut is remembered as a hole. If all its tags have one address, they are BAD, and
-  are requested again rarely (sooner where the reason tends to pass). When such a tag is accepted after all, the
-  refusals were temporary (a PLC that was starting), and all holes are forgotten.
+* refused: if it holds several tags, it is split in two and both halves are due at once; the cut is remembered as a
+  hole. An illegal function is cut once, at all gaps, and not further: some devices answer so where a block covers an
+  address that they lack. If a request cannot be cut, its tags are BAD, and are requested again rarely (sooner where the
+  reason tends to pass). When such a tag is accepted after all, the refusals were temporary (a PLC that was starting),
+  and all holes are forgotten.
 * busy: not confirmed this time, due again as usual.
-* silent: the same; after the third time in a row it is due only rarely, and only after another request was answered, so
-  that one range that a device ignores costs neither the other tags nor the connection.
+* silent: the same; if the device answered something else meanwhile (`proof` is what to ask), a request with gaps is cut
+  at them after the second time in a row, and any is due only rarely after the third, one at a time and after another
+  request was answered. So one range that a device ignores costs neither the other tags nor the connection, and keeps
+  costing little after a reconnect (`silent_ranges`).
 
 After a missing response the next value is reported even if it is equal: the tag may have become stale meanwhile.
 """
@@ -23,25 +26,21 @@ from adapters.modbus.block import BlockLayout, Raw, block_of, value_of
 from adapters.modbus.bus.frames_tcp import (
     ACKNOWLEDGE,
     BUSY,
-    DEVICE_FAILURE,
     ILLEGAL_ADDRESS,
     ILLEGAL_FUNCTION,
     ILLEGAL_VALUE,
-    WRONG_LENGTH,
 )
 from adapters.modbus.decode import Decoder
-from adapters.modbus.plan import Hole, Place, Request, RequestLimits, plan, where_to_cut
+from adapters.modbus.plan import Hole, Place, Request, RequestLimits, gap_cuts, plan, stretch, where_to_cut
+from adapters.modbus.silent_ranges import CUT_AT, MOST_SILENCES, SilentRanges
 from oee.model.states import Quality
 
 REFUSED_RETRY_S = 60.0
 """When a refused tag is requested again [s]: often enough for somebody at the cabinet, too rarely to disturb."""
 SILENT_RETRY_S = 10.0
 """When a request that was silent, or refused for a reason that tends to pass, is repeated [s]."""
-MOST_SILENCES = 3
-"""Missing responses in a row after which a request is sent rarely."""
 _NOTHING: Final = repeat(None)
 
-_SPLITTING = frozenset({ILLEGAL_ADDRESS, ILLEGAL_VALUE, DEVICE_FAILURE, WRONG_LENGTH})
 _LASTING = frozenset({ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE})
 
 
@@ -60,7 +59,8 @@ class Poll:
         self._last: dict[str, tuple[Any, Quality]] = {}
         self._answers: dict[Request, tuple[bytes, Raw]] = {}
         self._due_s: dict[Request, float] = {}
-        self._silences: dict[Request, int] = {}
+        self._silent = SilentRanges()
+        self._turn = 0
         self._blocks: dict[Request, BlockLayout] = {}
         self._replan()
 
@@ -70,11 +70,11 @@ class Poll:
         return tuple(self._blocks)
 
     def restart(self) -> None:
-        """A new connection: everything is due, and every value is reported again."""
+        """A new connection: everything is due but what is set aside, and every value is reported again."""
         self._last.clear()
         self._answers.clear()
-        self._silences.clear()
-        self._due_s = dict.fromkeys(self._blocks, float("-inf"))
+        rarely = {request: self._due_s[request] for request in self._silent.set_aside()}
+        self._due_s = dict.fromkeys(self._blocks, float("-inf")) | rarely
         self.refused_tags.clear()
 
     def next_due(self, now_s: float, *, answered: bool) -> Request | None:
@@ -83,17 +83,24 @@ class Poll:
         for request, due_s in self._due_s.items():
             if due_s > now_s:
                 continue
-            if not self._silences.get(request):
+            if request not in self._silent:
                 return request
             suspects.append(request)
-        if answered or len(self._silences) == len(self._blocks):
-            return suspects[0] if suspects else None
-        return next((request for request in suspects if self._silences[request] < MOST_SILENCES), None)
+        anything = answered or len(self._silent) == len(self._blocks)
+        return self._silent.first_of(suspects, set_aside=anything) if suspects else None
+
+    def proof(self, request: Request) -> Request | None:
+        """What to ask to see whether the device is there though `request` was not answered: what was answered before,
+        else one stretch of it that covers no gap (whose response is of no other use).
+        """
+        known = next((other for other in self._answers if other != request), None)
+        self._turn += 1
+        return known or stretch(request, self._turn)
 
     def answered(self, request: Request, data: bytes, now_s: float) -> list[Change]:
         """The values in a response that differ from what was reported last."""
         self._due_again(request, now_s)
-        self._silences.pop(request, None)
+        self._silent.answered(request)
         before = self._answers.get(request)
         if before is not None and data == before[0]:
             return []
@@ -114,23 +121,34 @@ class Poll:
         if code in {BUSY, ACKNOWLEDGE}:
             self.missed(request, now_s)
             return []
-        self._silences.pop(request, None)
-        hole = where_to_cut(request) if code in _SPLITTING else None
-        if hole:
-            self._holes.add(hole)
+        self._silent.answered(request)
+        if code == ILLEGAL_FUNCTION:
+            cuts = gap_cuts(request)
+        else:
+            cuts = frozenset({hole}) if (hole := where_to_cut(request)) else frozenset()
+        if cuts:
+            self._holes |= cuts
             self._replan()
             return []
         self._answers.pop(request, None)
         self._due_s[request] = now_s + max(REFUSED_RETRY_S if code in _LASTING else SILENT_RETRY_S, request.period_s)
         self.refused_tags |= dict.fromkeys(request.tags, code)
-        return [change for tag in request.tags for change in self._report(tag, None, Quality.BAD)]
+        bad = (None, Quality.BAD)
+        changes = [(tag, *bad) for tag in request.tags if self._last.get(tag) != bad]
+        self._last |= dict.fromkeys(request.tags, bad)
+        return changes
 
-    def silent(self, request: Request, now_s: float) -> None:
-        """No response came."""
+    def silent(self, request: Request, now_s: float, *, proven: bool = True) -> None:
+        """No response came. proven: though the device was there."""
         self.missed(request, now_s)
-        self._silences[request] = self._silences.get(request, 0) + 1
-        if self._silences[request] >= MOST_SILENCES:
-            self._due_s[request] = now_s + max(SILENT_RETRY_S, request.period_s)
+        count = self._silent.silent(request, proven=proven)
+        cuts = gap_cuts(request) if count >= CUT_AT else frozenset()
+        if proven and cuts:
+            self._holes |= cuts
+            self._replan()
+        elif count >= MOST_SILENCES:
+            others = [self._due_s[other] for other in self._silent.set_aside() if other != request]
+            self._due_s[request] = max([now_s, *others]) + max(SILENT_RETRY_S, request.period_s)
 
     def missed(self, request: Request, now_s: float) -> None:
         """Nothing is known about these tags this time; their next values are reported even if they are equal."""
@@ -156,15 +174,9 @@ class Poll:
                 changes.append((tag, *reported))
         return changes
 
-    def _report(self, tag: str, value: Any, quality: Quality) -> list[Change]:
-        if self._last.get(tag) == (value, quality):
-            return []
-        self._last[tag] = (value, quality)
-        return [(tag, value, quality)]
-
     def _replan(self) -> None:
         requests = plan(self._places, self._limits, frozenset(self._holes))
         self._blocks = {request: self._blocks.get(request) or block_of(request, self._decoders) for request in requests}
         self._due_s = {request: self._due_s.get(request, float("-inf")) for request in requests}
         self._answers = {request: reported for request, reported in self._answers.items() if request in self._blocks}
-        self._silences = {request: count for request, count in self._silences.items() if request in self._blocks}
+        self._silent.keep(self._blocks)

@@ -2,10 +2,15 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from adapters.contract import NotConnected, Reading, rows_at
 from adapters.modbus.bus.bus import Bus
-from adapters.modbus.bus.frames_tcp import GATEWAY_NO_ANSWER, GATEWAY_NO_PATH, ExceptionResponse
+from adapters.modbus.bus.frames_tcp import (
+    GATEWAY_NO_ANSWER,
+    GATEWAY_NO_PATH,
+    ExceptionResponse,
+)
 from adapters.modbus.decode import decoder_of
 from adapters.modbus.model import ModbusDevice
 from adapters.modbus.plan import Request, limits_of, places_of
@@ -23,6 +28,7 @@ class Unit:
         self._unit, self._timeout_s, self._request_pause_s = device.unit, device.timeout, device.pause_between_requests
         self._interval_s = 1 / device.max_requests_per_s if device.max_requests_per_s else 0.0
         self._not_before_s = float("-inf")
+        self._refusal: ExceptionResponse | None = None
         decoders = {name: decoder_of(tag) for name, tag in device.tags.items()}
         self._poll = Poll(places_of(device), limits_of(device), decoders)
 
@@ -38,36 +44,61 @@ class Unit:
 
     async def read(self) -> Reading:
         """One polling round: every request that is due, one after the other."""
-        started_s = asyncio.get_running_loop().time()
-        changes: list[Change] = []
-        confirmed: dict[str, None] = {}
-        silences, answered = 0, False
-        while request := self._poll.next_due(started_s, answered=answered):
-            try:
-                data = await self._ask(request)
-            except TimeoutError:
-                self._poll.silent(request, started_s)
-                silences += 1
-                if silences > 1:
-                    raise self._silence() from None
-                continue
-            except ExceptionResponse as refusal:
-                if refusal.code in {GATEWAY_NO_PATH, GATEWAY_NO_ANSWER}:
-                    raise NotConnected(f"{self._bus.peer} unit {self._unit}: {refusal}") from refusal
-                changes += self._poll.refused(request, refusal.code, started_s)
+        poll, done = self._poll, _Round(asyncio.get_running_loop().time())
+        while request := poll.next_due(done.started_s, answered=done.answered):
+            if await self._exchange(request, done):
+                done.unproven = 0
+            elif await self._is_there(request, done):
+                poll.silent(request, done.started_s)
             else:
-                changes += self._poll.answered(request, data, started_s)
-                confirmed |= dict.fromkeys(request.tags)
-            silences, answered = 0, True
-        if silences and not answered:
-            raise self._silence()
+                poll.silent(request, done.started_s, proven=False)
+                done.unproven += 1
+                if done.unproven > 1:
+                    break
+        if done.silent and not done.answered:
+            raise self._lost()
         t_ns = self._now_ns()
-        confirmed |= dict.fromkeys(self._poll.refused_tags)
-        return Reading(t_ns, rows_at(t_ns, changes), tuple(confirmed))
+        done.confirmed |= dict.fromkeys(poll.refused_tags)
+        return Reading(t_ns, rows_at(t_ns, done.changes), tuple(done.confirmed))
 
     async def close(self) -> None:
         """Leaves the bus."""
         self._bus.leave(self)
+
+    async def _exchange(self, request: Request, done: "_Round") -> bool:
+        """Asks, and notes what came. False if the unit did not answer, by its own silence or in the gateway's words."""
+        try:
+            data = await self._ask(request)
+        except ExceptionResponse as refusal:
+            done.changes += self._poll.refused(request, refusal.code, done.started_s)
+        except TimeoutError:
+            done.silent = True
+            return False
+        else:
+            done.changes += self._poll.answered(request, data, done.started_s)
+            done.confirmed |= dict.fromkeys(request.tags)
+        done.answered = True
+        return True
+
+    async def _is_there(self, request: Request, done: "_Round") -> bool:
+        """Whether the unit answers something else, though not `request`."""
+        proof = self._poll.proof(request)
+        if proof is None:
+            return False
+        if proof in self._poll.requests:
+            there = await self._exchange(proof, done)
+            if not there:  # which settles it
+                self._poll.silent(proof, done.started_s, proven=False)
+                done.unproven += 1
+            return there
+        try:
+            await self._ask(proof)
+        except TimeoutError:
+            return False
+        except ExceptionResponse:
+            pass
+        done.answered = True
+        return True
 
     async def _ask(self, request: Request) -> bytes:
         clock = asyncio.get_running_loop().time
@@ -75,10 +106,34 @@ class Unit:
         if wait_s > 0:
             await asyncio.sleep(wait_s)
         sent_s = clock()
+        self._refusal = None
         try:
             return await self._bus.ask(self._unit, request, self._timeout_s)
+        except ExceptionResponse as refusal:
+            if refusal.code in {GATEWAY_NO_PATH, GATEWAY_NO_ANSWER}:
+                self._refusal = refusal
+                raise TimeoutError from refusal
+            raise
         finally:
             self._not_before_s = max(clock() + self._request_pause_s, sent_s + self._interval_s)
 
-    def _silence(self) -> NotConnected:
-        return self._bus.silence(self._unit, self._timeout_s)
+    def _lost(self) -> NotConnected:
+        if self._refusal is None:
+            return self._bus.silence(self._unit, self._timeout_s)
+        error = NotConnected(f"{self._bus.peer} unit {self._unit}: {self._refusal}")
+        error.__cause__ = self._refusal
+        return error
+
+
+@dataclass
+class _Round:
+    """What a polling round brought. answered: the unit answered something; silent: not everything; unproven: requests
+    in a row that were not answered while nothing shows that the unit is there.
+    """
+
+    started_s: float
+    changes: list[Change] = field(default_factory=list)
+    confirmed: dict[str, None] = field(default_factory=dict)
+    answered: bool = False
+    silent: bool = False
+    unproven: int = 0

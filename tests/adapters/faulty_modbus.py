@@ -6,17 +6,23 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from adapters.modbus.bus.frames_rtu import with_crc
+
 
 @dataclass
 class FaultyModbus:
-    """mode: ok, silent, late, close, bytes, short, transaction, unit, function, junk, or exception codes below.
+    """mode: ok, silent, late, close, close_once, bytes, short, transaction (always the same), own (counts transactions
+    itself), unit (one more), unit_1 (always 1), function, junk, padded (exceptions as long as requests), or exception
+    codes below. rtu: serial frames, as a transparent converter passes them on; its modes are ok, silent and padded.
 
     registers: values by address, missing ones hold their address; refused: (function, address) that give
-    exception 2 when touched; ignored: the same, without any answer; dead_units: never answer.
+    exception `refusal` when touched; ignored: the same, without any answer; dead_units: never answer.
     """
 
     mode: str = "ok"
     code: int = 0
+    refusal: int = 2
+    rtu: bool = False
     late_s: float = 0.0
     registers: dict[int, int] = field(default_factory=dict)
     bits: set[int] = field(default_factory=set)
@@ -27,20 +33,30 @@ class FaultyModbus:
     connections: int = 0
     open_now: int = 0
     port: int = 0
+    writers: set[asyncio.StreamWriter] = field(default_factory=set)
+
+    async def hang_up(self) -> None:
+        """Closes the connections, as servers do that were idle for long."""
+        for writer in tuple(self.writers):
+            writer.close()
+            await writer.wait_closed()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self.open_now += 1
+        self.writers.add(writer)
         late: set[asyncio.Task[None]] = set()
         try:
             while True:
-                frame = await reader.readexactly(12)
+                frame = await reader.readexactly(8 if self.rtu else 12)
+                frame = bytes(6) + frame[:6] if self.rtu else frame
                 unit, function, start, count = struct.unpack(">BBHH", frame[6:])
                 self.asked.append((unit, function, start, count))
                 touched = {(function, address) for address in range(start, start + count)}
                 if self.mode == "silent" or unit in self.dead_units or touched & self.ignored:
                     continue
-                if self.mode == "close":
+                if self.mode in {"close", "close_once"}:
+                    self.mode = "ok" if self.mode == "close_once" else "close"
                     return
                 if self.mode == "junk":
                     writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
@@ -59,6 +75,7 @@ class FaultyModbus:
             pass
         finally:
             self.open_now -= 1
+            self.writers.discard(writer)
             writer.close()
 
     async def later(self, writer: asyncio.StreamWriter, answer: bytes) -> None:
@@ -68,18 +85,24 @@ class FaultyModbus:
     def answer(self, frame: bytes, touched: set[tuple[int, int]]) -> bytes:
         transaction, unit, function = frame[:2], frame[6], frame[7]
         start, count = struct.unpack(">HH", frame[8:])
-        code = self.code or (2 if touched & self.refused else 0)
+        code = self.code or (self.refusal if touched & self.refused else 0)
         if code:
-            pdu = bytes([function | 0x80, code])
+            pdu = bytes([function | 0x80, code]) + (bytes(2) if self.mode == "padded" else b"")
         else:
             values = self.values(function, start, max(1, count - 1) if self.mode == "short" else count)
             pdu = bytes([function, len(values)]) + values
         if self.mode == "transaction":
             transaction = b"\x7f\xff"
+        if self.mode == "own":
+            transaction = struct.pack(">H", len(self.asked))
+        if self.mode == "unit_1":
+            unit = 1
         if self.mode == "unit":
             unit += 1
         if self.mode == "function":
             pdu = bytes([function ^ 3]) + pdu[1:]
+        if self.rtu:
+            return with_crc(bytes([unit]) + pdu)
         return transaction + struct.pack(">HHB", 0, len(pdu) + 1, unit) + pdu
 
     def values(self, function: int, start: int, count: int) -> bytes:

@@ -94,7 +94,6 @@ async def test_changes_only_and_only_reading_functions():
     ("mode", "reason", "quick"),
     [
         ("silent", "unit 1 did not answer within 0.2 s", False),
-        ("transaction", "unit 1 did not answer", False),
         ("close", "the peer closed the connection", True),
         ("unit", "unit 1 was asked, unit 2 answered", True),
         ("function", "function 3 asked, 0 answered", True),

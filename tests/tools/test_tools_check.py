@@ -83,7 +83,7 @@ def test_each_bad_tag_has_its_own_reason(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "code"),
     [
-        ({"dead_units": {1}}, "unit_silent"),
+        ({"dead_units": {1}}, "peer_silent"),
         ({"mode": "close"}, "closed_by_peer"),
         ({"mode": "junk"}, "not_modbus"),
         ({"code": 11}, "gateway_no_answer"),

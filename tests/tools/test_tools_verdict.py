@@ -101,7 +101,7 @@ def test_a_counter_that_stands_while_its_machine_runs():
 
 
 def test_every_fault_can_be_told_in_both_languages():
-    values = dict.fromkeys(("code", "bytes", "others", "value", "swapped", "status", "type", "node", "age", "limit", "seconds",
+    values = dict.fromkeys(("code", "asked", "answered", "bytes", "others", "value", "swapped", "status", "type", "node", "age", "limit", "seconds",
                             "kind", "old", "new", "machine", "rate", "ideal", "changes", "reads", "period", "needed", "bits"), "7")  # fmt: skip
     values |= {"times": "3"}
     known = {key.split(".")[1] for key in catalogue() if key.startswith("fault.")} - {"heading"}

@@ -41,8 +41,28 @@ class ExceptionResponse(Exception):
         self.code = code
 
 
-class InvalidFrame(Exception):
+class BusFault(Exception):
+    """What is wrong on a bus. code: of the message catalogue (`fault.<code>`), values: for its placeholders."""
+
+    def __init__(self, message: str, code: str, **values: object) -> None:
+        super().__init__(message)
+        self.code = code
+        self.values = {name: str(value) for name, value in values.items()}
+
+
+class PeerSilent(BusFault):
+    """The peer accepted the connection and has never answered on it."""
+
+
+class InvalidFrame(BusFault):
     """What was received is not Modbus, or belongs to another request: the stream is out of sync."""
+
+    def __init__(self, message: str, code: str = "not_modbus", **values: object) -> None:
+        super().__init__(message, code, **values)
+
+
+class UnfitResponse(InvalidFrame):
+    """A whole response that does not fit its request; the stream is in sync, and the next one may fit."""
 
 
 def request_frame(transaction: int, unit: int, table: Table, start: int, count: int) -> bytes:
@@ -61,10 +81,11 @@ def head(data: bytes) -> tuple[int, int, int]:
 def response_values(body: bytes, table: Table, start: int, count: int) -> bytes:
     """The bytes of the values in a response's body (function and data), checked against the request."""
     function, what = FUNCTIONS[table], f"{table} {start}-{start + count - 1}"
-    if body[0] == function | 0x80 and len(body) == 2:
+    if body[0] == function | 0x80:  # some pad it to the length of a request
         raise ExceptionResponse(body[1], f"{what}: {EXCEPTIONS.get(body[1], 'exception')} (code {body[1]})")
     if body[0] != function:
-        raise InvalidFrame(f"{what}: function {function} asked, {body[0]} answered")
+        text = f"{what}: function {function} asked, {body[0]} answered"
+        raise UnfitResponse(text, "unfit_response")
     expected = (count + 7) // 8 if table in BIT_TABLES else 2 * count
     if body[1] != expected or len(body) != expected + 2:
         raise ExceptionResponse(WRONG_LENGTH, f"{what}: {len(body) - 2} bytes answered instead of {expected}")

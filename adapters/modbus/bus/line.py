@@ -72,6 +72,8 @@ class SerialLine:
         self._end_reason = "not connected yet"
         self._gentle = not settings.reopens
         self._answered_s = float("-inf")
+        self._answered_here = False
+        self._opening = (0.0, 0.0)
         self._synchronised = True
         self._timeout_s = 0.0
         self._quiet_until_s = float("-inf")
@@ -96,29 +98,48 @@ class SerialLine:
         """
         async with self._lock:
             clock = asyncio.get_running_loop().time
-            if self._channel is None or self._channel.ended:
-                raise self._drop(self._channel.ended if self._channel else self._end_reason)
+            answered_here, ended = self._answered_here, self._channel.ended if self._channel else ""
+            if self._channel is None or (ended and not answered_here):
+                raise self._drop(ended or self._end_reason)
             wait_s = self._probes.wait_s(unit, clock())
             if wait_s:
-                failure = self._failures.get(unit, "did not answer")
-                raise NotConnected(f"{self.peer} unit {unit}: {failure}; asked again in {wait_s:.0f} s")
-            channel = await self._silent_channel()
-            began_s, self._synchronised, self._timeout_s = clock(), False, timeout_s
-            self._quiet_until_s = began_s + 2 * timeout_s  # if this is cancelled, a response may still arrive
+                why = self._failures.get(unit, "did not answer")
+                raise NotConnected(f"{self.peer} unit {unit}: {why}; asked again in {wait_s:.0f} s")
+            if not ended:
+                try:
+                    return await self._exchange(unit, request, timeout_s)
+                except TimeoutError:
+                    raise
+                except OSError as error:
+                    failure = self._drop(str(error))
+                    if not answered_here:
+                        raise failure from error
+            await self._open(*self._opening)  # a converter that closed a connection which was idle
             try:
-                values = await exchange(channel, self._settings, unit, request, timeout_s)
-            except (TimeoutError, InvalidFrame) as error:
-                self._quiet_until_s = clock() + timeout_s
-                self._probes.silent(unit, clock(), self._quiet_until_s - began_s)
-                self._failures[unit] = str(error) or f"did not answer within {timeout_s:g} s"
-                raise TimeoutError from error
+                return await self._exchange(unit, request, timeout_s)
+            except TimeoutError:
+                raise
             except OSError as error:
                 raise self._drop(str(error)) from error
-            except ExceptionResponse:
-                self._on_response(unit, clock())
-                raise
+
+    async def _exchange(self, unit: int, request: Request, timeout_s: float) -> bytes:
+        """As `ask`, but raises `OSError` where the channel has ended."""
+        clock = asyncio.get_running_loop().time
+        channel = await self._silent_channel()
+        began_s, self._synchronised, self._timeout_s = clock(), False, timeout_s
+        self._quiet_until_s = began_s + 2 * timeout_s  # if this is cancelled, a response may still arrive
+        try:
+            values = await exchange(channel, self._settings, unit, request, timeout_s)
+        except (TimeoutError, InvalidFrame) as error:
+            self._quiet_until_s = clock() + timeout_s
+            self._probes.silent(unit, clock(), self._quiet_until_s - began_s)
+            self._failures[unit] = str(error) or f"did not answer within {timeout_s:g} s"
+            raise TimeoutError from error
+        except ExceptionResponse:
             self._on_response(unit, clock())
-            return values
+            raise
+        self._on_response(unit, clock())
+        return values
 
     def silence(self, unit: int, timeout_s: float) -> NotConnected:
         """What to raise when `unit` did not answer."""
@@ -126,7 +147,7 @@ class SerialLine:
         return NotConnected(f"{self.peer} unit {unit}: {failure}", gentle=self._gentle)
 
     def _on_response(self, unit: int, now_s: float) -> None:
-        self._synchronised, self._gentle, self._answered_s = True, False, now_s
+        self._synchronised, self._gentle, self._answered_s, self._answered_here = True, False, now_s, True
         self._probes.answered(unit, now_s)
         self._failures.pop(unit, None)
         self._quiet_until_s = now_s + max(self._settings.pace.gap_s, self._settings.pause_s)
@@ -150,28 +171,25 @@ class SerialLine:
         raise self._drop("the line is never quiet")
 
     async def _open(self, timeout_s: float, pause_s: float) -> None:
+        """Opens, and listens for another master."""
         clock = asyncio.get_running_loop().time
-        self._channel = await self._connected(timeout_s)
+        self._opening, self._answered_here = (timeout_s, pause_s), False
+        channel = self._channel = await self._connected(timeout_s)
         self._gentle, self._synchronised, self._timeout_s = not self._settings.reopens, True, timeout_s
         recently_used = clock() - self._answered_s < RECENT_S
-        until_s = clock() + max(
-            pause_s, min(timeout_s, self._settings.listen_s) if recently_used else self._settings.listen_s
-        )
+        listen_s = min(timeout_s, self._settings.listen_s) if recently_used else self._settings.listen_s
+        until_s, received = clock() + max(pause_s, listen_s), b""
         try:
-            await self._listen(self._channel, until_s, recently_used=recently_used)
+            while (rest_s := until_s - clock()) > 0 and len(received) < MOST_OVERHEARD:
+                await asyncio.sleep(min(rest_s, 0.05))
+                received += channel.take(MOST_OVERHEARD)
+                if channel.ended:
+                    raise self._drop(channel.ended)  # noqa: TRY301
+                self._refuse_other_master(received, noise_bytes=MOST_OVERHEARD if recently_used else NOISE_BYTES)
         except BaseException:
             self._drop("listening ended")
             raise
         self._quiet_until_s = max(self._quiet_until_s, clock() + self._settings.pace.gap_s)
-
-    async def _listen(self, channel: Channel, until_s: float, *, recently_used: bool) -> None:
-        clock, received = asyncio.get_running_loop().time, b""
-        while (left_s := until_s - clock()) > 0 and len(received) < MOST_OVERHEARD:
-            await asyncio.sleep(min(left_s, 0.05))
-            received += channel.take(MOST_OVERHEARD)
-            if channel.ended:
-                raise self._drop(channel.ended)
-            self._refuse_other_master(received, noise_bytes=MOST_OVERHEARD if recently_used else NOISE_BYTES)
 
     def _refuse_other_master(self, received: bytes, noise_bytes: int) -> None:
         talker = other_talker(received, noise_bytes)

@@ -6,13 +6,17 @@ from adapters.connection_faults import connection_fault
 from adapters.contract import DeviceMisconfigured, NotConnected
 from adapters.faults import Fault
 from adapters.modbus.bus.bus import Bus
-from adapters.modbus.bus.frames_tcp import ExceptionResponse
-from adapters.modbus.model import BIT_TABLES, ModbusTag
+from adapters.modbus.bus.frames_tcp import BusFault, ExceptionResponse
+from adapters.modbus.decode import decoder_of
+from adapters.modbus.model import ModbusTag
 from adapters.modbus.service.decodings import ORDERS, Decoding, RegisterBlock, read
 from adapters.modbus.service.faults import fault_of, refusal
 from adapters.modbus.service.peers import Peer, open_bus
 from adapters.modbus.service.reader import RateLimit, RateLimitedReader
 from adapters.modbus.service.registers import Span
+
+_UNANSWERED = frozenset({"unit_silent", "peer_silent", "gateway_no_answer", "gateway_no_path"})
+"""What a range that the device ignores looks like, directly or behind a gateway."""
 
 
 async def diagnose_line(devices: Mapping[str, Peer], bad: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Fault]]:
@@ -24,24 +28,40 @@ async def diagnose_line(devices: Mapping[str, Peer], bad: Mapping[str, Sequence[
 async def _diagnose(device: Peer, bus: Bus, tags: Sequence[str]) -> dict[str, Fault]:
     reader = RateLimitedReader(bus, RateLimit(device.max_requests_per_s or 5.0, device.timeout))
     faults: dict[str, Fault] = {}
+    there = len(tags) < len(device.tags)
     try:
         for name in tags:
-            tag = device.tags[name]
-            try:
-                data = await reader.read(device.unit, tag.table, Span(tag.first(device.base), tag.count))
-            except ExceptionResponse as error:
-                faults[name] = refusal(error.code)
-            except TimeoutError:
-                faults[name] = Fault("unit_silent")
-            else:
-                if tag.table not in BIT_TABLES:
-                    faults[name] = undecodable(tag, data)
+            faults[name] = await _alone(device, reader, name)
+            there |= faults[name].code not in _UNANSWERED
     except (NotConnected, DeviceMisconfigured) as error:
         fault = connection_fault(error, fault_of)
         faults |= {name: fault for name in tags if name not in faults}
     finally:
         reader.close()
+    if there:  # so neither the unit nor its wires are to blame
+        faults |= {name: Fault("range_silent", detail=fault.detail) for name, fault in faults.items()
+                  if fault.code in _UNANSWERED}  # fmt: skip
     return faults
+
+
+async def _alone(device: Peer, reader: RateLimitedReader, name: str) -> Fault:
+    """What a tag's own request shows. Raises `NotConnected`, `DeviceMisconfigured`."""
+    tag = device.tags[name]
+    try:
+        data = await reader.read(device.unit, tag.table, Span(tag.first(device.base), tag.count))
+    except ExceptionResponse as error:
+        return refusal(error.code)
+    except TimeoutError as error:
+        silent = reader.silence(device.unit)
+        silent.__cause__ = error.__cause__ if isinstance(error.__cause__, BusFault) else silent.__cause__
+        return connection_fault(silent, fault_of)
+    decode = decoder_of(tag)
+    try:
+        if decode is not None:
+            decode(data, 0)
+    except ValueError:
+        return undecodable(tag, data)
+    return Fault("reads_alone")
 
 
 def undecodable(tag: ModbusTag, data: bytes) -> Fault:

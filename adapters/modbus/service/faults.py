@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from adapters.faults import Fault
-from adapters.modbus.bus.frames_tcp import ExceptionResponse, InvalidFrame
+from adapters.modbus.bus.frames_tcp import BusFault, ExceptionResponse
 
 _EXCEPTION: Final[Mapping[int, str]] = {
     0: "wrong_length",
@@ -44,6 +44,6 @@ def fault_of(error: Exception) -> Fault | None:
     code = next((code for pattern, code in _TEXT if re.search(pattern, text)), "")
     if not code and isinstance(cause, ExceptionResponse):
         return replace(refusal(cause.code), detail=text)
-    if not code and isinstance(cause, InvalidFrame):
-        code = "not_modbus"
+    if not code and isinstance(cause, BusFault):
+        return Fault(cause.code, values=cause.values, detail=text)
     return Fault(code, detail=text) if code else None

@@ -57,6 +57,10 @@ class RateLimitedReader:
         """Closes the bus."""
         self._bus.leave(self)
 
+    def silence(self, unit: int) -> NotConnected:
+        """What a unit's missing response means."""
+        return self._bus.silence(unit, self._limit.timeout_s)
+
     async def read(self, unit: int, table: Table, span: Span) -> bytes:
         """The bytes of the values. Raises `TimeoutError`, `ExceptionResponse`, `NotConnected`, `DeviceMisconfigured`."""
         for _ in range(BUSY_TRIES - 1):
