@@ -107,11 +107,12 @@ ARROWS = {
     "adapters/modbus": """
         face     -> service/ model
         unit     -> poll bus/ decode plan model
-        poll     -> block bus/ decode plan
+        poll     -> block silent_ranges bus/ decode plan
         service/ -> bus/ decode plan model
         block    -> decode plan model
         bus/     -> plan model
         decode   -> model
+        silent_ranges -> plan
         plan     -> model
         model    -> tag
         tag

@@ -1,6 +1,7 @@
 """Units and ranges: found exactly, politely, within what was allowed, and read-only."""
 
 import json
+import re
 import socket
 import time
 
@@ -12,12 +13,15 @@ from tools_plant import modbus, only, run
 from adapters.modbus.service.registers import ProbeOutcome, TableOutcome, requests_if_empty, scan_table
 from tools.scan.command import spans
 from tools.scan.network import NotAllowed, targets
+from words import say
 
 UNITS = set(range(256))
 
 
-def driven(held, first, last, block, step, most=None):
-    """The scan against a device that holds these addresses and takes at most `most` at once; and what it asked."""
+def driven(held, first, last, block, step, most=None, seams=()):
+    """The scan against a device that holds these addresses, takes at most `most` at once, and refuses a read of an address
+    in `seams` together with the one before; and what it asked.
+    """
     questions = scan_table(first, last, block, step)
     asked = []
     try:
@@ -26,6 +30,7 @@ def driven(held, first, last, block, step, most=None):
             asked.append(span)
             wanted = range(span.start, span.start + span.size)
             fine = all(address in held for address in wanted) and (most is None or span.size <= most)
+            fine &= not any(span.start < seam < span.start + span.size for seam in seams)
             span = questions.send(ProbeOutcome.VALUES if fine else ProbeOutcome.REFUSED)
     except StopIteration as end:
         return end.value, asked
@@ -65,6 +70,28 @@ def test_a_device_that_takes_few_at_once_is_scanned_all_the_same(most):
     found, _ = driven(set(range(200)), 0, 199, 125, 10, most)
     assert found.runs == ((0, 199),)
     assert found.at_most == most
+
+
+@pytest.mark.parametrize(
+    ("last", "seams"), [(249, {200}), (249, {126, 200}), (249, {1}), (299, {3, 130}), (299, {20, 21, 22}), (119, {60})]
+)
+@pytest.mark.parametrize("step", [1, 10])
+def test_a_seam_between_two_blocks_is_no_limit(last, seams, step):
+    found, _ = driven(set(range(last + 1)), 0, last, 125, step, seams=seams)
+    assert found.at_most is None
+    listed = {address for low, high in found.runs for address in range(low, high + 1)}
+    assert step > 1 or listed == set(range(last + 1))
+    if step == 1:
+        assert {low for low, _ in found.runs} == {0} | seams
+    assert not any(low < seam <= high for low, high in found.runs for seam in seams)
+
+
+@pytest.mark.parametrize("most", [10, 60])
+def test_a_limit_is_found_beside_a_seam(most):
+    found, _ = driven(set(range(250)), 0, 249, 125, 1, most, seams={200})
+    assert found.at_most == most
+    assert found.runs[0][0] == 0
+    assert found.runs[-1][1] == 249
 
 
 def test_what_is_empty_costs_no_more_than_said():
@@ -160,6 +187,41 @@ def test_units_that_refuse_everything_are_told_apart():
     with modbus(code=2) as server:
         result = run("scan", "modbus", f"127.0.0.1:{server.port}", "--units", "1-2", "--range", "0-9", "--rate", 100)
     assert "refuses every address in 0–9: unit 1-2." in result.stdout
+
+
+@pytest.mark.parametrize("real", [1, 4])
+def test_a_server_that_answers_for_every_unit_costs_what_was_announced(real):
+    """Absent units refuse, as in several server libraries."""
+    with modbus(refused=only((0, 149)) | {(f, at) for f in (1, 2, 4) for at in range(1000)}) as server:
+        answer = server.answer
+
+        def by_unit(frame, touched):
+            server.code = 0 if frame[6] == real else 2
+            return answer(frame, touched)
+
+        server.answer = by_unit
+        command = ("scan", "modbus", f"127.0.0.1:{server.port}", "--units", "1-10", "--range", "0-999", "--rate", 100)
+        result = run(*command)
+    assert result.exit_code == 0
+    announced = int(re.search(r"About ([\d,]+) requests", result.stderr)[1].replace(",", ""))
+    assert len(server.asked) == pytest.approx(announced, rel=0.2)
+    assert "0–149" in result.stdout
+
+
+def test_units_that_refuse_alike_are_told():
+    with modbus() as server:
+        answer = server.answer
+
+        def by_unit(frame, touched):
+            server.code = 0 if frame[6] == 2 else 2
+            return answer(frame, touched)
+
+        server.answer = by_unit
+        command = ("scan", "modbus", f"127.0.0.1:{server.port}", "--units", "1-6", "--range", "0-99", "--rate", 100)
+        result, found = run(*command), json.loads(run(*command, "--json").stdout)
+    assert say("scan.alike", "en", units="1, 3-6", one=1) in result.stdout
+    assert found["refuse_alike"] == [1, 3, 4, 5, 6]
+    assert [unit["unit"] for unit in found["units"]] == [2]
 
 
 def test_a_network_is_only_looked_at_when_it_is_ours():

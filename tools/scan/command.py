@@ -92,6 +92,8 @@ def _show(result: modbus.ScanResult, plan: modbus.ScanPlan, lang: str) -> None:
         show_table([say(f"scan.column.{key}", lang) for key in ("unit", "table", "ranges", "at_most")], rows)
     if empty:
         click.echo(say("scan.empty_units", lang, units=spans(empty), first=plan.first, last=plan.last))
+    if result.alike:
+        click.echo(say("scan.alike", lang, units=spans(result.alike), one=result.alike[0]))
     click.echo(say("scan.done", lang, requests=number(result.requests, lang), step=plan.step))
     holding = [(unit, tables["holding"].runs) for unit, tables in result.units.items() if "holding" in tables]
     unit, first = next(((unit, runs[0][0]) for unit, runs in holding if runs), (0, None))

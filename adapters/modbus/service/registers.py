@@ -5,8 +5,9 @@ A request is answered only if every address in it exists, so:
 1. Coarse: blocks as large as one request may be. A block that is answered exists as a whole.
 2. A block that is refused is sampled, one address every `step`. Where a sample exists, both ends of the stretch
    around it are found by bisection (a request from the sample on is answered as long as it ends within the stretch).
-3. Where a stretch seems to end but its next address exists too, the device accepts fewer addresses in one request:
-   the block is reduced to that number.
+3. Where a stretch seems to end but its next address exists too, either the device takes fewer addresses in one request,
+   and the block becomes that small, or two blocks of it meet there and refuse a read across their seam. It is a seam if
+   more addresses were answered at once before, or if the two addresses beside it are refused together.
 
 A stretch shorter than `step` that lies between two samples is not found; step 1 finds every stretch.
 """
@@ -75,6 +76,10 @@ class _Scan:
     """The lowest address that may still belong to the stretch above it."""
     silences: int = 0
     answered: bool = False
+    largest: int = 0
+    """Most addresses that were answered at once."""
+    seams: set[int] = field(default_factory=set)
+    """Addresses that are not read together with the one before."""
 
     def ask(self, start: int, count: int) -> Requests:
         """Requests `count` addresses; returns whether the device has them all."""
@@ -85,11 +90,13 @@ class _Scan:
         self.answered |= answer is not ProbeOutcome.SILENT
         if self.silences >= MOST_SILENCES and not self.answered:
             raise _GaveUp(TableOutcome.SILENT)
+        if answer is ProbeOutcome.VALUES:
+            self.largest = max(self.largest, count)
         return answer is ProbeOutcome.VALUES
 
     def add(self, first: int, last: int) -> None:
-        """Adds a stretch that exists; joined to the one before it if they touch."""
-        if self.runs and self.runs[-1][1] + 1 >= first:
+        """Adds a stretch that exists; joined to the one before it if they touch without a seam."""
+        if self.runs and self.runs[-1][1] + 1 >= first and first not in self.seams:
             self.runs[-1] = (self.runs[-1][0], max(last, self.runs[-1][1]))
         else:
             self.runs.append((first, last))
@@ -129,7 +136,7 @@ def _sample(scan: _Scan, at: int, end: int) -> Generator[Span, ProbeOutcome, int
             scan.add(low, high)
             if scan.block < end - at:  # the block was refused for its size: go on with smaller ones
                 return high + 1
-            sample = max(sample + scan.step, high + 2)
+            sample = high + 1 if high + 1 in scan.seams else max(sample + scan.step, high + 2)
         else:
             scan.floor = sample + 1
             sample += scan.step
@@ -158,8 +165,22 @@ def _right(scan: _Scan, sample: int, end: int) -> Generator[Span, ProbeOutcome, 
         else:
             high = middle - 1
     if low < end - 1 and (yield from scan.ask(low + 1, 1)):
-        scan.block = scan.at_most = low - sample + 1
+        if (yield from _is_seam(scan, low, low - sample + 1)):
+            scan.seams.add(low + 1)
+        else:
+            scan.block = scan.at_most = low - sample + 1
     return low
+
+
+def _is_seam(scan: _Scan, last: int, size: int) -> Generator[Span, ProbeOutcome, bool]:
+    """Whether two blocks of the device meet after `last`, though both exist; else it takes `size` addresses at most."""
+    if scan.largest > size:
+        return True
+    if (yield from scan.ask(last, 2)):
+        return False
+    if size > 1:
+        return True
+    return (yield from scan.ask(last + 1, 2))  # one at most, or the first block ends just here
 
 
 def requests_if_empty(first: int, last: int, block: int, step: int) -> int:

@@ -1,4 +1,9 @@
-"""Which units answer at a Modbus server or on a line, and which of their addresses exist."""
+"""Which units answer at a Modbus server or on a line, and which of their addresses exist.
+
+Some servers answer for every unit id, the absent ones with a refusal. So where every unit answers, those that refuse the
+first address are *alike*: they are asked only for addresses that exist elsewhere, and scanned if they have one. (If all
+refuse, the first of them is scanned.)
+"""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +29,9 @@ IN_STEP_S = 1.0
 """Silence after which a unit that lost frame synchronisation has recovered: some mistake a request to another unit for
 a response, and wait half a second for the rest of it [s]."""
 
+FEWEST_ALIKE = 5
+"""From so many units on, all of them answering is no chance."""
+
 Progress = Callable[[str, int, int], None]
 """Called with what is being scanned, how much of it is done, and how much there is."""
 
@@ -47,13 +55,14 @@ class ScanPlan:
 @dataclass(frozen=True)
 class ScanResult:
     """The result of a scan. units: by each unit that answers, its tables; requests: how many were sent; invalid_answer: the
-    error of the latest response that was not Modbus.
+    error of the latest response that was not Modbus; alike: units that refuse, and were asked only for addresses that exist elsewhere.
     """
 
     peer: Peer
     units: Mapping[int, Mapping[Table, ScannedTable]]
     requests: int
     invalid_answer: NotConnected | None = None
+    alike: tuple[int, ...] = ()
 
     def as_json(self, plan: ScanPlan) -> dict[str, Any]:
         """The result as JSON."""
@@ -62,6 +71,7 @@ class ScanResult:
             "settings": settings(self.peer),
             "asked": {"units": list(plan.units), "range": [plan.first, plan.last], "step": plan.step},
             "requests": self.requests,
+            "refuse_alike": list(self.alike),
             "units": [
                 {
                     "unit": unit,
@@ -93,32 +103,57 @@ async def scan(peer: Peer, rate_limit: RateLimit, plan: ScanPlan, progress: Prog
 
 
 async def _scan(peer: Peer, reader: RateLimitedReader, plan: ScanPlan, progress: Progress) -> ScanResult:
-    answering = []
+    answers: dict[int, ProbeOutcome] = {}
     for number, unit in enumerate(plan.units):
         progress(f"unit {unit}", number, len(plan.units))
-        if await _answers(reader, unit, plan.first):
-            answering.append(unit)
-    units: dict[int, dict[Table, ScannedTable]] = {}
-    for unit in answering:
-        units[unit] = {}
-        for table in plan.tables:
-            units[unit][table] = await _table(reader, unit, table, plan, progress)
-            if units[unit][table].outcome is TableOutcome.SILENT:
-                await asyncio.sleep(IN_STEP_S)
-                units[unit][table] = await _table(reader, unit, table, plan, progress)
-    return ScanResult(peer, units, reader.requests, reader.invalid_answer)
+        outcome = await _answer(reader, unit, plan.first)
+        if outcome is not ProbeOutcome.SILENT:
+            answers[unit] = outcome
+    refusing = [unit for unit, outcome in answers.items() if outcome is not ProbeOutcome.VALUES]
+    all_answer = len(answers) == len(plan.units) >= FEWEST_ALIKE
+    alike = refusing[len(refusing) == len(answers) :] if all_answer else []  # one unit is scanned in any case
+    units = {unit: await _tables(reader, unit, plan, progress) for unit in answers if unit not in alike}
+    known = [(table, found.runs[0][0]) for tables in units.values() for table, found in tables.items() if found.runs]
+    for unit in alike:
+        for table, address in dict.fromkeys(known):
+            if await _outcome(reader, unit, table, Span(address, 1)) is ProbeOutcome.VALUES:
+                units[unit] = await _tables(reader, unit, plan, progress)
+                break
+    left = tuple(unit for unit in alike if unit not in units)
+    units = {unit: units[unit] for unit in answers if unit in units}
+    return ScanResult(peer, units, reader.requests, reader.invalid_answer, left)
 
 
-async def _answers(reader: RateLimitedReader, unit: int, address: int) -> bool:
-    """Whether a unit responds at all; an exception response counts."""
+async def _answer(reader: RateLimitedReader, unit: int, address: int) -> ProbeOutcome:
+    """How a unit responds; an exception response counts, silence is that of two tables."""
     tables: tuple[Table, ...] = ("holding", "input")
+    for table in tables:
+        try:
+            outcome = await reader.answer(unit, table, Span(address, 1))
+        except NoUnit:
+            return ProbeOutcome.SILENT
+        if outcome is not ProbeOutcome.SILENT:
+            return outcome
+    return ProbeOutcome.SILENT
+
+
+async def _outcome(reader: RateLimitedReader, unit: int, table: Table, span: Span) -> ProbeOutcome:
     try:
-        for table in tables:
-            if await reader.answer(unit, table, Span(address, 1)) is not ProbeOutcome.SILENT:
-                return True
+        return await reader.answer(unit, table, span)
     except NoUnit:
-        return False
-    return False
+        return ProbeOutcome.SILENT
+
+
+async def _tables(
+    reader: RateLimitedReader, unit: int, plan: ScanPlan, progress: Progress
+) -> dict[Table, ScannedTable]:
+    found = {}
+    for table in plan.tables:
+        found[table] = await _table(reader, unit, table, plan, progress)
+        if found[table].outcome is TableOutcome.SILENT:
+            await asyncio.sleep(IN_STEP_S)
+            found[table] = await _table(reader, unit, table, plan, progress)
+    return found
 
 
 async def _table(
@@ -130,11 +165,7 @@ async def _table(
     while True:
         progress(f"unit {unit} {table}", span.start - plan.first, size)
         try:
-            answer = await reader.answer(unit, table, span)
-        except NoUnit:
-            answer = ProbeOutcome.SILENT
-        try:
-            span = requests.send(answer)
+            span = requests.send(await _outcome(reader, unit, table, span))
         except StopIteration as end:
             scanned: ScannedTable = end.value
             return scanned
