@@ -7,7 +7,7 @@ from config.center import CenterFile
 from config.compile.compile import compile_calendar, compile_site
 from config.compile.describe import describe, description, values_of
 from config.compile.digest import config_hash
-from config.load.load import load_center, load_site, parse_center, parse_site, read_site
+from config.load.load import load_center, load_site, missing_file_warnings, parse_center, parse_site, read_site
 from config.site.model import Site
 from config.templates.state_profiles import StateProfile, load_profiles
 from config.yaml.complaints import Complaint, Misconfigured
@@ -26,6 +26,7 @@ __all__ = [
     "load_center",
     "load_profiles",
     "load_site",
+    "missing_file_warnings",
     "parse_center",
     "parse_site",
     "read_site",

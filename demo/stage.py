@@ -121,6 +121,9 @@ class Stage:
     truth_url: str = ""
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
+    def __post_init__(self) -> None:
+        self.folder = self.folder.absolute()  # files named in a file are relative to that file's folder
+
     @property
     def center_url(self) -> str:
         """Where console and API answer."""
@@ -160,7 +163,7 @@ class Stage:
             },
         )
         center_ready = self.folder / "center-ready"
-        self._start("center", ["center", self._path("center.yaml"), "--ready-file", str(center_ready)])
+        self._start("center", ["center", str(self.folder / "center.yaml"), "--ready-file", str(center_ready)])
         self.wait(center_ready.exists, "the center")
         # this broker queues nothing: what the agent sends before the center subscribes is repeated only a minute later
         self.wait(
@@ -170,7 +173,7 @@ class Stage:
 
     def _start_simulator(self) -> dict[str, str]:
         ports_file = self.folder / "ports.json"
-        command = ["simulate", self._path("factory.yaml"), "--ports-file", str(ports_file), "--http", "0"]
+        command = ["simulate", str(self.folder / "factory.yaml"), "--ports-file", str(ports_file), "--http", "0"]
         if self.history:
             begin = (self.now - timedelta(days=self.days)).replace(second=0, microsecond=0)
             command += ["--history", str(self.history), "--history-from", begin.isoformat()]
@@ -182,9 +185,9 @@ class Stage:
 
     def start_agent(self) -> Child:
         """Starts or restarts the agent."""
-        command = ["agent", self._path("site.yaml"), "--outbox", self._path("agent.outbox")]
+        command = ["agent", str(self.folder / "site.yaml"), "--outbox", str(self.folder / "agent.outbox")]
         command += ["--commit-every", f"{self.commit_every_s:g}", "--ready-file", str(self.agent_ready)]
-        command += ["--progress-file", self._path("agent-progress.json")]
+        command += ["--progress-file", str(self.folder / "agent-progress.json")]
         if self.history:
             command += ["--history", str(self.history)]
         return self._start("agent", command)
@@ -227,9 +230,6 @@ class Stage:
         self.children.append(child)
         child.start()
         return child
-
-    def _path(self, name: str) -> str:
-        return str(self.folder / name)
 
 
 def _write_yaml(path: Path, content: Any) -> None:

@@ -18,6 +18,7 @@ from adapters.modbus.tag import (
     reference,
 )
 from config.devices.device import DeviceModel
+from config.yaml.common import Host
 from config.yaml.complaints import Complaint, InvalidValue, SourceMap
 from config.yaml.durations import Duration, DurationOrZero
 
@@ -177,7 +178,7 @@ class ModbusTcpDevice(ModbusDevice):
     """A Modbus TCP server, or one unit behind a gateway. Devices with the same host and port share one socket."""
 
     kind: Literal["modbus_tcp"] = Field(description="The protocol.")
-    host: str = Field(min_length=1, description="Address or name.", examples=["192.0.2.10"])
+    host: Host = Field(min_length=1, description="Address or name.", examples=["192.0.2.10"])
     port: int = Field(502, ge=1, le=65535, description="TCP port.")
     framing: Literal["tcp", "rtu"] = Field(
         "tcp", description="rtu: a converter that passes serial frames on as they are (RTU over TCP)."

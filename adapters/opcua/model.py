@@ -3,10 +3,12 @@
 import re
 from pathlib import PurePath
 from typing import Annotated, ClassVar, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
 from config.devices.device import DeviceModel, TagModel
+from config.yaml.common import check_host
 from config.yaml.complaints import InvalidValue
 from config.yaml.durations import Duration
 
@@ -25,6 +27,7 @@ def _node(text: str) -> str:
 def _url(text: str) -> str:
     if not _URL.fullmatch(text):
         raise InvalidValue("opcua_url", f"{text!r} is no endpoint; write for example opc.tcp://192.0.2.20:4840")
+    check_host(urlsplit(text).hostname or "")
     return text
 
 

@@ -57,10 +57,12 @@ def _print(summary: "OutboxSummary", lang: str) -> None:
     sent_streams = [stream for stream in summary.streams if stream.condition != "retired"]
     oldest_ns = min((stream.oldest_ns for stream in sent_streams if stream.oldest_ns is not None), default=None)
     if oldest_ns is None:
-        click.echo(say("outbox.nothing_waits", lang))
+        click.echo(say("outbox.nothing_waits" if summary.generation else "outbox.nothing_sealed", lang))
     else:
         size = sum(stream.waiting_bytes for stream in sent_streams)
         click.echo(say("outbox.waits", lang, **_waiting_values(summary.waiting, size, oldest_ns, lang)))
+        if not summary.generation:
+            click.echo(say("outbox.no_center", lang))
     if summary.trouble:
         click.echo(say("outbox.trouble", lang, why=summary.trouble))
     for stream in summary.streams:

@@ -32,6 +32,8 @@ from agent.uplink.sender import Sender
 from wire.topics import topic
 
 _LOG: Final = logging.getLogger("nhip.agent.uplink")
+_PROBE_AGAIN_S: Final = 3600.0
+_WARN_AGAIN_S: Final = 600.0
 
 
 class Uplink:
@@ -57,9 +59,9 @@ class Uplink:
         self._wake, self._stop = self._delivery.wake, asyncio.Event()
         self._reconnection = Reconnection(retry_at_most_s)
         self._version: int | None = None
-        self._probes = 0
+        self._probes, self._probed_s = 0, 0.0
         self._session: MqttSession | None = None
-        self._last_warning = ""
+        self._last_warning, self._warned_s = "", 0.0
 
     @property
     def connected(self) -> bool:
@@ -92,7 +94,9 @@ class Uplink:
         while not self._stop.is_set():
             self._reconnection.begin(time.monotonic())
             try:
-                if self._version is None:
+                # MQTT 3.1.1 is not for ever: the broker may have been updated
+                old = self._version == MQTT311 and time.monotonic() - self._probed_s >= _PROBE_AGAIN_S
+                if self._version is None or old:
                     self._version = await self._probe()
                 await self._connect_and_serve(self._version)
             except ConnectRefused as error:
@@ -110,9 +114,21 @@ class Uplink:
 
     async def _probe(self) -> int:
         """The newest version of MQTT that the broker supports. Probed without a will, since a broker that does not support
-        MQTT 5 misreads a will and then does not answer at all.
+        MQTT 5 misreads a will and then does not answer at all. Nor does a proxy while the broker behind it is down:
+        without an answer to MQTT 5, 3.1.1 is probed first, and once that is answered, MQTT 5 again.
         """
-        candidates = (MQTT5, MQTT311) if self._probes % 2 == 0 else (MQTT311, MQTT5)
+        self._probed_s = time.monotonic()
+        if self._probes % 2 == 0:
+            return await self._first_supported(MQTT5, MQTT311)
+        found = await self._first_supported(MQTT311, MQTT5)
+        if found == MQTT311:
+            probes = self._probes
+            with suppress(NoConnack, ConnectRefused):
+                found = await self._first_supported(MQTT5)
+            self._probes = probes
+        return found
+
+    async def _first_supported(self, *candidates: int) -> int:
         for version in candidates:
             session = self._new_session(version, None)
             try:
@@ -162,7 +178,8 @@ class Uplink:
                 await asyncio.wait_for(self._wake.wait(), left_s)
 
     def _warn(self, text: str) -> None:
-        if self._stop.is_set() or text == self._last_warning:
+        repeated = text == self._last_warning and time.monotonic() - self._warned_s < _WARN_AGAIN_S
+        if self._stop.is_set() or repeated:
             return
-        self._last_warning = text
+        self._last_warning, self._warned_s = text, time.monotonic()
         _LOG.warning("uplink down broker=%s:%d why=%r", self._broker.host, self._broker.port, text)

@@ -48,6 +48,7 @@ class GatewayStateHandler:
         except (ValidationError, Unsound) as error:
             reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
             self._center.health.count("malformed_live_or_status")
+            pictures.record_unreadable(where.site, where.gateway, now_ns)
             self._center.health.set_note("last_malformed", f"{message.topic}: {reason}")
         return False
 

@@ -43,8 +43,8 @@ class ClockAnswer(TypedDict):
 
 
 class GatewayAnswer(TypedDict):
-    """A gateway's last status, and what became of its envelopes. trouble: why it cannot store, "" if it can. health:
-    tags_per_s, poll_late_p99_s, unknown_share [1], outbox_mb, rss_mb, cpu_s and uptime_s, null where it did not report
+    """A gateway's last status, and what became of its envelopes. trouble: why it cannot store, "" if it can.
+    unreadable: it sends messages that this center cannot read. health: tags_per_s, poll_late_p99_s, unknown_share [1], outbox_mb, rss_mb, cpu_s and uptime_s, null where it did not report
     them.
     """
 
@@ -64,6 +64,7 @@ class GatewayAnswer(TypedDict):
     devices: dict[str, bool]
     cannot_store: bool
     trouble: str
+    unreadable: bool
     paused: bool
     clock: ClockAnswer | None
     health: dict[str, float | None]
@@ -135,6 +136,7 @@ def _gateway(center: CenterState, site: str, gateway: str) -> GatewayAnswer:
         "devices": dict(status.devices) if status else {},
         "cannot_store": bool(health.get("cannot_store")),
         "trouble": status.trouble[:MOST_TROUBLE] if status else "",
+        "unreadable": picture.unreadable(now_ns),
         "paused": bool(health.get("paused")),
         "clock": _clock(status.clock) if status else None,
         "health": {name: value if math.isfinite(value := health.get(name, math.nan)) else None for name in _MEASURES},

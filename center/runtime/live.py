@@ -13,17 +13,24 @@ SILENT_AFTER_NS: Final = 90_000_000_000
 
 @dataclass(frozen=True)
 class Picture:
-    """A gateway's last messages, and when the center received them (center's time [ns UTC])."""
+    """A gateway's last messages, and when the center received them (center's time [ns UTC]). unreadable_ns: the
+    last that this center could not read.
+    """
 
     live: Live | None = None
     live_ns: int = 0
     status: Status | None = None
     status_ns: int = 0
+    unreadable_ns: int = 0
 
     def online(self, now_ns: int) -> bool:
         """Whether the gateway is connected and sending: a retained status alone proves nothing."""
         declared = self.status is None or self.status.online
         return declared and now_ns - max(self.live_ns, self.status_ns) < SILENT_AFTER_NS
+
+    def unreadable(self, now_ns: int) -> bool:
+        """Whether the gateway sends messages that this center cannot read: it is of a newer version."""
+        return bool(self.unreadable_ns) and now_ns - self.unreadable_ns < SILENT_AFTER_NS
 
 
 class Pictures:
@@ -44,6 +51,10 @@ class Pictures:
     def record_status(self, site: str, gateway: str, status: Status, now_ns: int) -> None:
         """Records a `status` message."""
         self._put(site, gateway, status=status, status_ns=now_ns)
+
+    def record_unreadable(self, site: str, gateway: str, now_ns: int) -> None:
+        """Records that a message could not be read."""
+        self._put(site, gateway, unreadable_ns=now_ns)
 
     def gateways(self, site: str) -> list[str]:
         """The gateways of a site that sent anything."""

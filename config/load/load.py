@@ -6,6 +6,7 @@ from pydantic import ValidationError
 
 from config.center import CenterFile
 from config.check.site import check_site
+from config.load.files import missing_files
 from config.load.partial import is_consequence, validate
 from config.load.paths import resolve_center_paths, resolve_site_paths
 from config.site.model import Site
@@ -32,6 +33,17 @@ def read_site(path: str | FilePath) -> tuple[Site, tuple[Complaint, ...]]:
     """
     site, warnings = parse_site(_text(path), str(path))
     return resolve_site_paths(site, FilePath(path).parent), warnings
+
+
+def missing_file_warnings(path: str | FilePath, site: Site) -> list[Complaint]:
+    """Warnings about files that the site file at `path` names and that are not on this machine, which need not be the
+    gateway. site: as `read_site` read it.
+    """
+    if not (missing := list(missing_files(site))):
+        return []
+    file = str(path)
+    source = SourceMap(file, lines(expand(read_tree(_text(path), file)[0], file)[0]))
+    return [source.complain("missing_file", where, severity="warning", file=name) for where, name in missing]
 
 
 def parse_site(text: str, file: str = "site.yaml") -> tuple[Site, tuple[Complaint, ...]]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from ipaddress import IPv4Address
 from typing import Annotated, Any, Final, Self
 from urllib.parse import urlsplit
 
@@ -12,6 +13,7 @@ from oee.model.states import STATE_BY_WORD, State
 
 LANGUAGES: Final = ("vi", "en")
 _WORD: Final = re.compile(r"[^\W\d][\w-]*")  # as names in expressions
+_IPV4_LIKE: Final = re.compile(r"[0-9.]+")
 _MACHINE: Final = re.compile(r"\w[\w-]*")
 _SITE: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -60,6 +62,22 @@ def _matching(pattern: re.Pattern[str], code: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def check_host(text: str) -> str:
+    """The host, unless it is written as an IPv4 address that cannot be one: 127.0.0.300, 192.168.1. Names are looked up
+    when connecting. Raises `InvalidValue`.
+    """
+    if _IPV4_LIKE.fullmatch(text):
+        try:
+            IPv4Address(text)
+        except ValueError:
+            raise InvalidValue("bad_host", "no IPv4 address: four numbers from 0 to 255", host=text) from None
+    return text
+
+
+Host = Annotated[str, AfterValidator(check_host)]
+"""A host's address or name."""
+
+
 def _broker(text: str) -> str:
     try:
         address = urlsplit(text)
@@ -68,6 +86,7 @@ def _broker(text: str) -> str:
         sound = False
     if not sound or address.username or address.path.strip("/") or address.query:
         raise InvalidValue("bad_broker", "not a broker; write for example mqtts://mqtt.example.vn:8883")
+    check_host(address.hostname or "")
     return text
 
 
@@ -75,6 +94,7 @@ def _listen(text: str) -> str:
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal() or not 0 <= int(port) <= 65535:
         raise InvalidValue("bad_listen", "not an address to listen on; write for example 127.0.0.1:8080")
+    check_host(host)
     return text
 
 

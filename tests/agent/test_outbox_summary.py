@@ -179,3 +179,15 @@ def test_damaged_lines_cost_themselves_alone():
 def test_what_is_no_parcel(line):
     with pytest.raises(NotTransferFile):
         read_head(line)
+
+
+def test_without_a_center_nobody_has_everything(path):
+    empty = Outbox(path)
+    for lang, said in (("vi", "chưa trung tâm nào"), ("en", "no center has ever")):
+        assert said in run(path, "--lang", lang).output
+    empty.commit([("facts", {"n": 1})], {}, T)
+    for lang, said in (("vi", "Chưa trung tâm nào"), ("en", "No center has ever")):
+        assert said in run(path, "--lang", lang).output
+    empty.receipted({on_disk.current_stream(empty.file, "facts"): Marks(1)}, "g1", T)
+    assert "The center has everything" in run(path, "--lang", "en").output
+    empty.close()

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import edge_brokers as brokers
 import paho.mqtt.client as paho
@@ -263,3 +263,51 @@ async def test_what_was_published_before_the_center_listened_goes_out_again_at_i
 def test_a_refused_bundle_is_named(tmp_path):
     assert f"{tmp_path / 'x.bundle'} is not valid" in Broker("127.0.0.1", 1, bundle=tmp_path / "x.bundle").cure
     assert "password_file" in Broker("127.0.0.1", 1).cure
+
+
+class Proxy:
+    """Accepts at once, and ends the connection while nothing stands behind it."""
+
+    def __init__(self, target):
+        self.target, self.up, self.turned_away = target, False, 0
+
+    async def __aenter__(self):
+        self.server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self.server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_):
+        self.server.close()
+
+    async def _serve(self, reader, writer):
+        if not self.up:
+            self.turned_away += 1
+            writer.close()
+            return
+        behind = await asyncio.open_connection("127.0.0.1", self.target)
+        await asyncio.gather(self._copy(reader, behind[1]), self._copy(behind[0], writer))
+
+    @staticmethod
+    async def _copy(reader, writer):
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+
+@pytest.mark.parametrize("tries", [1, 2])
+async def test_a_proxy_that_accepts_for_a_broker_that_is_down(broker, tmp_path, tries):
+    """Whichever version was tried last, the better one is agreed on once the broker answers."""
+    async with Proxy(broker.port) as proxy, running(tmp_path / "o.db", proxy.port) as gateway:
+        await until(lambda: proxy.turned_away >= tries)
+        proxy.up = True
+        await until(lambda: gateway.uplink.connected)
+        assert gateway.health.snapshot()["mqtt_version"] == 5
+
+
+async def test_a_password_file_that_is_not_there_is_named(broker, tmp_path, caplog):
+    absent = tmp_path / "absent"
+    async with running(tmp_path / "o.db", broker.port, username="u", password_file=absent) as gateway:
+        await until(lambda: gateway.health.snapshot().get("uplink_lost", 0) >= 1)
+    assert f"cannot read center.password_file {absent}: No such file" in caplog.text

@@ -24,6 +24,7 @@ from center.ingest.mqtt import BrokerSettings
 from center.ingest.worker import Ingest
 from center.model.viewer import EVERYTHING
 from center.queries.delivery import delivery
+from center.queries.gateways import gateways as gateway_answers
 from center.queries.health import health
 from center.queries.quarantine import quarantine
 from center.queries.sites import live, sites
@@ -298,6 +299,7 @@ def test_live_and_status_make_the_picture(on_mosquitto, gateways):
     gateway.send(b"\xff", kind="status")
     center = on_mosquitto.center
     eventually(lambda: center.health.counts().get("malformed_live_or_status") == 2)
+    assert gateway_answers(center, EVERYTHING)[0]["unreadable"]
     eventually(lambda: center.ledger_cache.sites.machines("van-long"))
     (row,) = live(center, EVERYTHING, "van-long")
     assert (row["state"], row["pieces"], row["gateway_online"]) == ("running", 12, True)

@@ -116,3 +116,16 @@ def test_the_card_says_why_nothing_is_stored(center, lang):
     zone = center.ledger_cache.sites.current("van-long").zone
     card = unescape(delivery_cards.cards([row], NOW, zone, lang))
     assert say("delivery.trouble.storing", lang, why=why) in card
+
+
+@pytest.mark.parametrize("lang", ["vi", "en"])
+def test_a_gateway_that_is_newer_than_the_center(center, lang):
+    """Its messages cannot be read, and it would look as if it were away."""
+    center.pictures.record_unreadable("van-long", "main", NOW - 60_000_000_000)
+    [row] = gateways(center, EVERYTHING)
+    assert (row["online"], row["unreadable"]) == (False, True)
+    zone = center.ledger_cache.sites.current("van-long").zone
+    card = unescape(delivery_cards.cards([row], NOW, zone, lang))
+    assert say("delivery.trouble.unreadable", lang) in card
+    center.pictures.record_unreadable("van-long", "main", NOW - 100_000_000_000)
+    assert not gateways(center, EVERYTHING)[0]["unreadable"]

@@ -276,3 +276,20 @@ def test_the_record_stands_alone(tmp_path, lang, title):
     assert f"127.0.0.1:{server.port}, unit 1" in page
     assert evil not in page
     assert not re.search(r"""(src|href)=|https?://|url\(""", page)
+
+
+def test_files_that_are_not_here_are_told_with_their_line(tmp_path):
+    data = site(502, {"n": {"holding": 10}})
+    data["center"] = {"broker": "mqtt://192.0.2.5", "username": "u", "password_file": "secrets/password"}
+    write_yaml(tmp_path / "a.yaml", data)
+    line = (tmp_path / "a.yaml").read_text().split("password_file")[0].count("\n") + 1
+    for lang, said in (("vi", "Trên máy này không có tệp"), ("en", "There is no file")):
+        result = run("check", tmp_path / "a.yaml", "--offline", lang=lang)
+        assert result.exit_code == 0  # it may be checked on another machine
+        assert f"a.yaml:{line}" in result.output
+        assert said in result.output
+    report, _ = checked(tmp_path, data, "--offline")
+    assert [item["code"] for item in report["complaints"]] == ["missing_file"]
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "password").write_text("x")
+    assert checked(tmp_path, data, "--offline")[0]["complaints"] == []

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from cli.terminal import notice, progress, show_json
-from config import Misconfigured, Site, compile_site, config_hash, load_profiles, read_site
+from config import Misconfigured, Site, compile_site, config_hash, load_profiles, missing_file_warnings, read_site
 from config.devices.kinds import Device
 from oee.model.machine import Machine
 from oee.model.states import Quality
@@ -50,6 +50,7 @@ def run(path: Path, options: CheckOptions) -> int:
     result = CheckResult(path)
     try:
         result.site, result.complaints = read_site(path)
+        result.complaints = [*result.complaints, *missing_file_warnings(path, result.site)]
     except Misconfigured as error:
         result.complaints = error.complaints
     if result.site is not None:

@@ -75,9 +75,18 @@ def login(broker: Broker) -> Login:
         except Misconfigured as error:
             raise OSError(str(error)) from error
         return Login(bundle.username, bundle.password, bundle.ca or None, bundle.serial, stamp)
-    password = broker.password_file.read_text().strip() if broker.password_file else None
-    authorities = broker.ca_file.read_text() if broker.ca_file else None
-    return Login(broker.username, password, authorities)
+    password = _text("center.password_file", broker.password_file)
+    return Login(broker.username, password and password.strip(), _text("center.ca_file", broker.ca_file))
+
+
+def _text(setting: str, file: Path | None) -> str | None:
+    if file is None:
+        return None
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise OSError(f"cannot read {setting} {file}: {why}; put the file there, or correct the site file") from error
 
 
 def stamp_of(bundle: Path) -> tuple[int, int]:

@@ -51,6 +51,8 @@ def _troubles(row: Row, lang: str) -> Sequence[str]:
     clock = row["clock"]
     if clock and clock["by"] == "nobody":
         out.append(say("delivery.trouble.clock", lang))
+    if row["unreadable"]:
+        out.append(say("delivery.trouble.unreadable", lang))
     if row["cannot_store"]:
         why = row["trouble"]
         out.append(say("delivery.trouble.storing" if why else "delivery.trouble.disk", lang, why=why))
