@@ -272,6 +272,29 @@ def _cycles(role: str, roles: set[str], number: Int64) -> Int64:
     return number if counts else np.zeros(len(number), np.int64)
 
 
+def judged_where_made(production: Production, span_starts: Int64) -> Production:
+    """Verdicts of a counter on pieces that were made before a break or a shift began, at the time of the last piece.
+
+    span_starts: int64[n] ascending, where the calendar changes. An event that only judges (rejects beside a total) and comes
+    when its part of the calendar has seen no piece yet can only mean an earlier piece, and is booked with the last one.
+    """
+    only = np.flatnonzero((production.total == 0) & (production.lost_ns < 0))
+    if not len(only):
+        return production
+    made_ns = production.t_ns[(production.total > 0) & (production.lost_ns < 0)]
+    last = np.searchsorted(made_ns, production.t_ns[only], "right") - 1
+    only, last = only[last >= 0], last[last >= 0]
+    late_ns, last_ns = production.t_ns[only], made_ns[last]
+    moved = np.searchsorted(span_starts, late_ns, "right") != np.searchsorted(span_starts, last_ns, "right")
+    if not moved.any():
+        return production
+    t_ns = production.t_ns.copy()
+    t_ns[only[moved]] = last_ns[moved]
+    order = np.argsort(t_ns, kind="stable")
+    columns = {name: getattr(production, name)[order] for name in production.__dataclass_fields__}
+    return Production(**columns | {"t_ns": t_ns[order]})
+
+
 def apply_entries(
     machine: Machine, production: Production, products: Products, in_force: Iterable[Declaration], until_ns: int
 ) -> Production:

@@ -19,6 +19,7 @@ from oee.engine.production import (
     count_all,
     delay_changes,
     ideals_us,
+    judged_where_made,
     per_count,
     production_events,
     products_from,
@@ -156,6 +157,7 @@ def assess(machine: Machine, state: EngineState, until_ns: int) -> Assessment:
     classified = classify_stops(
         machine, timeline, samples, production, products, state.declarations, spans, state.last_piece_ns, lost_ns
     )
+    production = judged_where_made(production, spans.start_ns)
     entries_in_force, _ = entries(declaration for declaration in state.declarations if declaration.start_ns >= begin_ns)
     production = apply_entries(machine, production, products, entries_in_force, until_ns)
     window = Window(

@@ -6,6 +6,7 @@ design: values held, raw states, gaps between pieces, debouncing, declared and c
 and at last sums by minute, calendar class, business date, shift and product.
 """
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 from reference_books import (
@@ -79,10 +80,25 @@ def reference(machine: Machine, conditions, rows, end, said=()) -> Result:
     edges = [(first, last) for first, last, _ in stops]
     books = Books(machine, state, reason, product, calendar, window, watched, edges)
     books.time()
-    books.pieces(pieces, setups)
+    books.pieces(verdicts_with_their_pieces(machine, pieces, calendar), setups)
     for first, last, kind in stops:
         books.stop(first, last, kind)
     return books.result(touching)
+
+
+def verdicts_with_their_pieces(machine, pieces, calendar):
+    """A reject (beside a total) counted when its break, shift or time outside has seen no piece is about the last piece
+    that somebody saw being made."""
+    out, last = [], None
+    by_second = {t: [p for p in pieces if p.t == t] for t in dict.fromkeys(p.t for p in pieces)}
+    for t, together in by_second.items():
+        if any(gives(machine, p)[0] and p.lost is None for p in together):
+            last = t
+        for piece in together:
+            verdict = not gives(machine, piece)[0] and piece.lost is None
+            there = last if verdict and last is not None and calendar[last] != calendar[t] else t
+            out.append(replace(piece, t=there))
+    return sorted(out, key=lambda piece: piece.t)
 
 
 def hold(series, window):
