@@ -81,16 +81,20 @@ def products_from(
     first: str,
     known: str,
     start_ns: int,
+    watched_ns: Int64,
 ) -> Products:
-    """The product in effect from `start_ns` on. first: the one before (a raw name); known: the last known one.
+    """The product in effect from `start_ns` on. first: the one before (a raw name); known: the last known one; watched_ns:
+    when pieces were counted that somebody watched.
 
-    Through a gap the last product stays (the time is unknown anyway); a register of bad quality makes it `?`. Only a
-    change from one known product to another counts as one.
+    Through a gap the last product stays (the time is unknown anyway); a register of bad quality makes it `?`, except where
+    it comes back with the same product and no piece was seen meanwhile: that is an outage, however it is written. Only
+    a change from one known product to another counts as one.
     """
     if machine.product_tag == OPERATOR:
         changes = [(t_ns, product_key(value)) for t_ns, value in values_over_time(declarations, "product", start_ns)]
     elif machine.product_tag:
-        changes = _tag_products(machine, samples.get(machine.product_tag, EMPTY), first, start_ns)
+        column = samples.get(machine.product_tag, EMPTY)
+        changes = _tag_products(machine, column, first, start_ns, watched_ns)
     else:
         changes = [(start_ns, machine.product)]
     return _products([(start_ns - 1, first), *changes], known)
@@ -118,12 +122,15 @@ def _products(changes: list[tuple[int, str]], known: str) -> Products:
     )
 
 
-def _tag_products(machine: Machine, column: Series, first: str, start_ns: int) -> list[tuple[int, str]]:
+def _tag_products(
+    machine: Machine, column: Series, first: str, start_ns: int, watched_ns: Int64
+) -> list[tuple[int, str]]:
     if not len(column):
         return []
     differs = np.ones(len(column), np.bool_)
     differs[1:] = (column.value[1:] != column.value[:-1]) | (column.quality[1:] != column.quality[:-1])
     rows: list[tuple[int, str]] = []
+    unread: list[bool] = []
     waiting = ""  # the register before the window: not in effect yet if changes wait for the next stop
     for index in np.flatnonzero(differs).tolist():
         quality = column.quality[index]
@@ -136,9 +143,36 @@ def _tag_products(machine: Machine, column: Series, first: str, start_ns: int) -
             waiting = name
         else:
             rows.append((int(column.t_ns[index]), name))
+            unread.append(quality > Quality.UNCERTAIN)
+    if machine.pieces.counters():
+        rows = _without_outages(rows, unread, waiting, watched_ns)
     if machine.product_change == "next_stop" and waiting not in ("", first):
         rows.insert(0, (start_ns, waiting))
     return rows
+
+
+def _without_outages(
+    rows: list[tuple[int, str]], unread: list[bool], before: str, watched_ns: Int64
+) -> list[tuple[int, str]]:
+    """The rows without those of bad quality that have the same known product on both sides and no watched piece between.
+
+    Nothing can be settled within such a stretch, so what comes after it may decide about it.
+    """
+    out: list[tuple[int, str]] = []
+    index = 0
+    while index < len(rows):
+        end = index
+        while end < len(rows) and unread[end]:
+            end += 1
+        held = out[-1][1] if out else before
+        if index < end < len(rows) and held == rows[end][1] and held not in ("", UNKNOWN_PRODUCT):
+            low, high = np.searchsorted(watched_ns, [rows[index][0] + 1, rows[end][0]])
+            if low == high:
+                index = end
+                continue
+        out += rows[index : max(end, index + 1)]
+        index = max(end, index + 1)
+    return out
 
 
 def delay_changes(products: Products, timeline: Timeline, known: str) -> Products:

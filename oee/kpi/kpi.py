@@ -322,7 +322,8 @@ ORDER_KPIS: Final[tuple[Kpi, ...]] = (
 @dataclass(frozen=True)
 class KpiResult:
     """values: KPI key to value or None; why_null: the reason's key for each None; flags: warnings for the reader
-    (`performance_above_1`: an ideal time or a counter is wrong; `more_than_scheduled`: more time than the calendar).
+    (`performance_above_1`: an ideal time or a counter is wrong; `rejects_above_pieces`: more rejects than pieces, so
+    that quality is below 0; `more_than_scheduled`: more time than the calendar).
     """
 
     values: dict[str, float | None]
@@ -369,6 +370,8 @@ def compute(
     performance = with_performance["performance"]
     if performance is not None and performance > 1:
         flags.append("performance_above_1")
+    if given["pieces_good"] < 0:
+        flags.append("rejects_above_pieces")
     if scheduled_ms is not None and given.unknown_ms < 0:
         flags.append("more_than_scheduled")
     return KpiResult(values, why, tuple(flags))

@@ -101,6 +101,10 @@ def _group(row: dict[str, Any], by: Sequence[str], names: SiteNames, lang: str) 
     return first + [words.say("replay.total", lang) if index == 0 else "" for index in range(len(columns) - 1)]
 
 
+_ODD: Final = {"performance": "performance_above_1", "quality": "rejects_above_pieces"}
+"""The flag that says that this ratio cannot be right."""
+
+
 def _ratios(row: dict[str, Any], shown: Sequence[str], lang: str) -> list[str]:
     out = []
     for name in shown:
@@ -112,7 +116,7 @@ def _ratios(row: dict[str, Any], shown: Sequence[str], lang: str) -> list[str]:
             low, high = row["oee_low"], row["oee_high"]
             out.append("" if low is None else f"{words.percent(low, lang, 0)}–{words.percent(high, lang, 0)}")
         else:
-            odd = name == "performance" and "performance_above_1" in row["flags"]
+            odd = _ODD.get(name) in row["flags"]
             out.append(f"[red]{text} ![/]" if odd else text)
     return out
 

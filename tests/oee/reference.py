@@ -58,6 +58,7 @@ def reference(machine: Machine, conditions, rows, end, said=()) -> Result:
     pieces = [p for role, counter in counters_of(machine) for p in steps(counter, role, rows.get(counter.tag, []))]
     pieces.sort(key=lambda piece: piece.t)
     asked = register_products(machine, rows, window)
+    hold_over_outages(asked, machine, rows, pieces, window)
     state = raw_states(machine, conditions, held, window)
     reason = Seconds(dict.fromkeys(window, ""))
     lay_gaps(machine, state, pieces, rows, asked, window)
@@ -123,6 +124,22 @@ def register_products(machine, rows, window):
                 now = str(value) if quality <= Quality.UNCERTAIN else "?"
         out[t] = now
     return out
+
+
+def hold_over_outages(asked, machine, rows, pieces, window):
+    """A register that the device called bad and that comes back with the product it had before, while no piece was seen
+    in between, had it all along."""
+    if not counters_of(machine):
+        return
+    stated = [(t, q) for t, _, q in rows.get(machine.product_tag, []) if q != Quality.GAP]
+    for n, (lost, quality) in enumerate(stated):
+        if quality <= Quality.UNCERTAIN or n == 0 or stated[n - 1][1] > Quality.UNCERTAIN:
+            continue
+        back = next((t for t, q in stated[n:] if q <= Quality.UNCERTAIN), None)
+        seen = back is not None and any(lost < p.t < back and p.lost is None for p in pieces)
+        if back is not None and not seen and asked[lost - 1] == asked[back] != "?":
+            for t in range(lost, back):
+                asked[t] = asked[back]
 
 
 def next_stop_products(asked, state, window):

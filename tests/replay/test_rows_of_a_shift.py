@@ -5,6 +5,7 @@ import pytest
 from config import load_site
 from replay import replay
 from replay.rows import losses, rows, stop_row
+from words import say
 
 SITE = """
 site: test
@@ -138,3 +139,73 @@ def test_a_gap_between_pieces_is_measured_from_where_the_machine_began_to_run(re
     assert found.row["running_ms"] == (81 * 26 + 4) * 1000
     assert found.row["availability"] == 1.0
     assert found.row["performance"] == pytest.approx(0.644, abs=0.001)
+
+
+def test_rejects_counted_in_a_break_belong_to_the_pieces_made_before_it(recorded):
+    found = recorded(
+        """09:00,1,0,0,0,1
+        09:59:50,1,0,100,0,1
+        10:00:05,1,0,100,3,1
+        10:20,1,0,150,3,1
+        10:30,1,0,200,3,1
+        10:31,1,0,200,3,1"""
+    )
+    assert found.row["quality"] == pytest.approx(0.985)
+    assert (found.row["pieces_total"], found.row["pieces_process_reject"]) == (200, 3)
+
+
+def test_so_do_rejects_counted_after_a_shift(recorded):
+    shifts = (
+        '[{name: A, days: mon-sun, from: "06:00", to: "14:00"}, {name: B, days: mon-sun, from: "14:00", to: "22:00"}]'
+    )
+    text = "13:00,1,0,0,0,1 13:59:50,1,0,200,0,1 {}:05,1,0,200,3,1 15:00,1,0,{},4,1 15:10,1,0,400,4,1"
+    after = recorded(text.format("14:00", 300), shifts=shifts)
+    by_shift = {row["shift"]: row for row in rows(after.result, ("shift",)) if "total" not in row}
+    assert {name: row["pieces_process_reject"] for name, row in by_shift.items()} == {"A": 3, "B": 1}
+    outside = recorded(text.format("14:10", 200))
+    assert outside.row["quality"] == pytest.approx(196 / 200)  # the fourth, at 15:00, too: no piece was made since
+
+
+OUTAGE = """06:00,1,0,0,0,1
+    06:10,1,0,60,0,1
+    06:20,{bad}
+    06:30,1,0,{made},0,{then}
+    06:40,1,0,240,0,{then}
+    06:41,1,0,240,0,{then}"""
+
+
+def test_an_outage_that_also_hides_the_product_keeps_it_if_it_comes_back_with_the_same(recorded):
+    found = recorded(OUTAGE.format(bad="?,?,?,?,?", made=180, then=1))
+    assert {key.product for key in found.result.totals.facts} == {"1"}
+    assert found.row["pieces_unwatched"] == 120
+    assert found.row["ideal_unwatched_us"] == 120 * 10_000_000
+    assert found.row["oee_low"] == pytest.approx((240 * 10) / (41 * 60))
+
+
+def test_but_not_if_it_comes_back_with_another_product_or_pieces_were_seen_without_one(recorded):
+    other = recorded(OUTAGE.format(bad="?,?,?,?,?", made=180, then=2))
+    assert other.row["pieces_without_ideal"] == 0
+    assert "?" in {key.product for key in other.result.totals.facts}
+    seen = recorded(OUTAGE.format(bad="1,0,120,0,?\n2026-09-21T06:25,1,0,150,0,?", made=180, then=1))
+    assert "?" in {key.product for key in seen.result.totals.facts}
+
+
+def test_more_rejects_than_pieces_are_flagged(recorded):
+    found = recorded(
+        "09:00,1,0,0 09:20,1,0,5 10:30,1,0,5",
+        head="time,run,alarm,total",
+        operator=("reject: d.bad", "reject: operator"),
+        product=("product: d.prod", 'product: "1"'),
+        said="machine,start,end,field,value\nm,2026-09-21T09:00+07:00,2026-09-21T10:00+07:00,rejects,9\n",
+    )
+    assert found.row["quality"] == pytest.approx(-0.8)
+    assert "rejects_above_pieces" in found.row["flags"]
+
+
+def test_the_bounds_are_those_of_the_whole_schedule(recorded):
+    """The OEE of the watched time may lie outside of them, and no page says otherwise."""
+    found = recorded("06:00,1,0,0,0,1 06:20,1,0,60,0,1 06:40,?,?,?,?,? 07:00,1,0,400,0,1 07:01,1,0,401,0,1")
+    assert not found.row["oee_low"] <= found.row["oee"] <= found.row["oee_high"]
+    for lang, of_what in (("vi", "toàn bộ thời gian theo lịch"), ("en", "whole schedule")):
+        assert of_what in say("replay.lies_between", lang, low="1", high="2")
+        assert of_what in say("console.bounds_note", lang, low="1", high="2")
