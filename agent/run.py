@@ -166,6 +166,7 @@ class Agent:
                 self.clock.center_time.answered,
                 self.corrections.inbox.receive,
                 lambda: self.clock.trusted,
+                self.clock.center_time.greeted,
             ),
             self.health,
             site=self.site.site,

@@ -29,7 +29,7 @@ class UplinkHooks:
     read: envelopes from disk with their kind, None where one is missing. receipted: called when a receipt changed
     something. status: the status as of now. now_ns: gateway time [ns UTC]. echoed: called with a receipt's echo and the
     center's time [ns UTC]. declared: called with all declarations of which the center waits for an echo. clock_trusted:
-    whether gateway time is trusted.
+    whether gateway time is trusted. greeted: called when the center's first receipt of a session shows that it connected.
     """
 
     read: Callable[[Iterable[EnvelopeKey]], Awaitable[list[tuple[EnvelopeKey, str, bytes | None]]]]
@@ -39,6 +39,7 @@ class UplinkHooks:
     echoed: Callable[[str, int], None] = lambda _echo, _at_ns: None
     declared: Callable[[Iterable[Declaration]], None] = lambda _: None
     clock_trusted: Callable[[], bool] = lambda: True
+    greeted: Callable[[], None] = lambda: None
 
 
 class Reception:
@@ -80,6 +81,8 @@ class Reception:
             self._hooks.echoed(receipt.echo, receipt.at_ns)
         effect = self._sender.receipt(receipt, time.monotonic())
         self._checks |= effect.checks
+        if effect.hello:
+            self._hooks.greeted()
         if effect.changed:
             self._hooks.receipted(effect)
         if effect.new_generation or effect.behind:

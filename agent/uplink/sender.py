@@ -43,14 +43,15 @@ _ORDER: Final = {"site": 0, "facts": 1, "values": 2}
 class ReceiptEffect:
     """What a receipt changed. new_generation: the center has another ledger; ahead: streams of which it settles envelopes
     that were never written; behind: it settles less than an earlier one, so the center may have been restored from a
-    backup and needs our status; checks: of each current stream, the center's digest for one of its numbers
-    (`wire.receipts`), to be compared.
+    backup and needs our status; hello: it is the first of a session of the center; checks: of each current stream, the
+    center's digest for one of its numbers (`wire.receipts`), to be compared.
     """
 
     changed: bool
     new_generation: bool
     ahead: tuple[str, ...] = ()
     behind: bool = False
+    hello: bool = False
     checks: Mapping[str, tuple[int, str]] = field(default_factory=dict)
 
     def and_then(self, later: "ReceiptEffect") -> "ReceiptEffect":
@@ -146,7 +147,7 @@ class Sender:
             marks = marks if fresh else union(window.marks, marks)
             changed = changed or marks != window.marks
             window.settle(marks, fresh=fresh, hello=hello)
-        return ReceiptEffect(changed or bool(ahead), fresh, tuple(ahead), behind, checks)
+        return ReceiptEffect(changed or bool(ahead), fresh, tuple(ahead), behind, hello, checks)
 
     def bar(self, stream: str) -> ReceiptEffect:
         """The center has other content under this stream's numbers: the stream counts as `ahead`."""
