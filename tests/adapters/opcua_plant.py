@@ -155,6 +155,23 @@ async def until_value(adapter, name, value, within_s=PATIENCE_S):
                 return row
 
 
+async def confirmed(adapter, within_s=PATIENCE_S):
+    """The time up to which values are confirmed, once that is later than this call: nothing is dated before it [ns]."""
+    now_ns, until_s = time.time_ns(), time.monotonic() + within_s
+    while (t_ns := (await adapter.read()).t_ns) <= now_ns:
+        assert time.monotonic() < until_s, "nothing heard of the server"
+        await asyncio.sleep(0.03)
+    return t_ns
+
+
+async def until_off(adapter, least_s, within_s=PATIENCE_S):
+    """Until the device's clock is reported to be behind by more than this [s]."""
+    until_s = time.monotonic() + within_s
+    while ((await adapter.read()).clock_off_ns or 0) / 1e9 <= least_s:
+        assert time.monotonic() < until_s, "the clock is not reported"
+        await asyncio.sleep(0.03)
+
+
 async def until_lost(adapter):
     began = time.monotonic()
     with pytest.raises(NotConnected) as caught:

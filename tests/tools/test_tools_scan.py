@@ -119,7 +119,7 @@ def test_a_table_that_is_not_there_is_given_up_soon(answer, table, most):
 def test_units_and_ranges_of_a_real_server():
     with modbus(refused=only((0, 37), (100, 163)) | only(function=4), dead_units=UNITS - {1, 3}) as server:
         result = run("scan", "modbus", f"127.0.0.1:{server.port}", "--units", "1-3", "--range", "0-299", "--rate", 100,
-                     "--timeout", "100ms", "--table", "holding", "--table", "input", "--json")  # fmt: skip
+                     "--timeout", "3s", "--table", "holding", "--table", "input", "--json")  # fmt: skip
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
     assert [unit["unit"] for unit in found["units"]] == [1, 3]
