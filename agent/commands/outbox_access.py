@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from agent.outbox.declarations import SCHEMA
-from agent.outbox.disk import CannotStore, UnknownFormat, translated
-from agent.outbox.file import FORMAT
+from agent.outbox.disk import CannotStore, translated
+from agent.outbox.file import check_format
 from agent.outbox.tables import update_tables
 
 
@@ -24,9 +24,7 @@ def outbox_transaction(path: Path) -> Iterator[sqlite3.Connection]:
     with translated(path):
         db = sqlite3.connect(path, isolation_level=None, timeout=10.0)
         try:
-            meta = dict(db.execute("select key, value from meta"))
-            if meta.get("format") != str(FORMAT):
-                raise UnknownFormat(f"{path} has format {meta.get('format')!r}; this program reads {FORMAT}")
+            check_format(db, path)
             db.execute("pragma synchronous=full")
             update_tables(db, path, SCHEMA)
             db.executescript(SCHEMA)

@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import quote
 
 from agent.corrections.machine_digest import outdated
-from agent.outbox.disk import CannotStore, UnknownFormat, noted_trouble, translated
-from agent.outbox.file import FORMAT
+from agent.outbox.disk import CannotStore, noted_trouble, translated
+from agent.outbox.file import check_format
 from agent.store.site import AUTHOR
 from wire.marks import Marks, count_unsettled, decode_marks, is_settled
 from wire.offline_transfer import TransferItem
@@ -99,14 +99,10 @@ def _open(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=5.0)
     try:
         db.execute("begin")  # one snapshot for all reads
-        has_meta = db.execute("select 1 from sqlite_master where name = 'meta'").fetchone()
-        meta = dict(db.execute("select key, value from meta")) if has_meta else {}
+        check_format(db, path)
     except BaseException:
         db.close()
         raise
-    if meta.get("format") != str(FORMAT):
-        db.close()
-        raise UnknownFormat(f"{path} has format {meta.get('format')!r}; this program reads {FORMAT}")
     return db
 
 

@@ -35,6 +35,7 @@ from agent.outbox.journal import schema as journal
 from agent.outbox.tables import update_tables
 
 FORMAT: Final = 1
+_INSTALL: Final = "install the version that wrote it"
 _SCHEMA: Final = """
 create table meta (key text primary key, value text not null) without rowid;
 create table streams (no integer primary key, stream text not null unique, kind text not null,
@@ -53,6 +54,14 @@ _PRAGMAS: Final = (
     "synchronous=full",
     "journal_size_limit=4194304",
 )
+
+
+def check_format(db: sqlite3.Connection, path: Path, cure: str = _INSTALL) -> None:
+    """Raises `UnknownFormat` if this is no outbox that this program can read."""
+    has_meta = db.execute("select 1 from sqlite_master where name = 'meta'").fetchone()
+    meta = dict(db.execute("select key, value from meta")) if has_meta else {}
+    if meta.get("format") != str(FORMAT):
+        raise UnknownFormat(f"{path} has format {meta.get('format')!r}; this program reads {FORMAT}: {cure}")
 
 
 class OutboxFile:
@@ -77,12 +86,7 @@ class OutboxFile:
             self.db.execute(f"pragma {pragma}")
         if not self.db.execute("select 1 from sqlite_master where name = 'meta'").fetchone():
             self.db.executescript(f"begin; {_SCHEMA} commit;")
-        meta = dict(self.db.execute("select key, value from meta"))
-        if meta.get("format") != str(FORMAT):
-            raise UnknownFormat(
-                f"{self.path} has format {meta.get('format')!r}; this program reads {FORMAT}: "
-                "install the version that wrote it, or give the agent another outbox file"
-            )
+        check_format(self.db, self.path, f"{_INSTALL}, or give the agent another outbox file")
         update_tables(self.db, self.path, SCHEMA)
         self.db.executescript(f"begin; {journal.SCHEMA} {declarations.SCHEMA} commit;")
         (self._page_bytes,) = self.db.execute("pragma page_size").fetchone()

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from agent.commands.outbox_access import outbox_transaction
+from agent.commands.outbox_summary import summarize
 from agent.outbox import declarations
 from agent.outbox import envelopes as on_disk
 from agent.outbox.disk import CannotStore, DiskFull, OutboxInUse, UnknownFormat
@@ -193,6 +194,19 @@ def test_tables_of_another_version_are_refused_with_the_cure(outbox, change, nam
         open_outbox(outbox.path, NOW)
     assert dumped(outbox.path) == before
     assert not list(outbox.path.parent.glob("*.corrupt*"))
+
+
+@pytest.mark.parametrize("sql", ["update meta set value = '2' where key = 'format'", "drop table meta"])
+def test_commands_leave_it_alone_too(outbox, sql):
+    outbox.close()
+    db = sqlite3.connect(outbox.path)
+    db.execute(sql)
+    db.commit()
+    db.close()
+    with pytest.raises(UnknownFormat, match="install the version"):
+        summarize(outbox.path)
+    with pytest.raises(UnknownFormat, match="install the version"), outbox_transaction(outbox.path):
+        pass
 
 
 def test_a_folder_that_refuses_is_the_disks_fault(tmp_path):
