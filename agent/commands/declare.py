@@ -139,7 +139,18 @@ def _list(path: Path, site: "Site", lang: str, as_json: bool) -> None:
 
 
 def _row_text(declaration: "Declaration", state: str, why: str, site: "Site", lang: str) -> str:
+    from oee.model.declarations import ENTRIES
+
     end = say("declare.open_end", lang) if declaration.end_ns is None else site_time(declaration.end_ns, site, lang)
+    if (
+        state == "done"
+        and declaration.field in ENTRIES
+        and declaration.value
+        and (declaration.end_ns or 0) > time.time_ns()
+    ):
+        outcome = say("declare.state.waits", lang, until=end)  # a period's count is applied when the period is over
+    else:
+        outcome = say(f"declare.state.{state}", lang, why=refusal_text(why, site, lang))
     return say(
         "declare.line",
         lang,
@@ -149,7 +160,7 @@ def _row_text(declaration: "Declaration", state: str, why: str, site: "Site", la
         start=site_time(declaration.start_ns, site, lang),
         end=end,
         who=declaration.who or "?",
-        outcome=say(f"declare.state.{state}", lang, why=refusal_text(why, site, lang)),
+        outcome=outcome,
     )
 
 

@@ -112,6 +112,16 @@ def test_the_span_that_was_understood_is_shown(stopped):
     assert "No agent is running" in kept
 
 
+def test_a_count_of_a_period_that_is_not_over_is_said_to_wait(stopped):
+    for number, until in (("9", "2099-01-01T14:00"), ("", "2099-01-01T14:00"), ("4", iso(2000))):
+        nhip_says("declare", stopped, "m", "rejects", number, "--from", iso(1000), "--to", until)
+    nhip_says("recompute", stopped, "--json")
+    lines = nhip_says("declare", stopped, "--lang", "en").splitlines()
+    assert len(lines) == 3
+    assert sum("waits until 2099-01-01 14:00" in line for line in lines) == 1
+    assert "lúc 14:00 01/01/2099" in nhip_says("declare", stopped, "--lang", "vi")
+
+
 def test_a_changed_description_is_noticed(tmp_path):
     _, one = written(tmp_path)
     _, same = written(tmp_path)

@@ -109,6 +109,21 @@ def test_what_was_taken_back_is_a_dash():
     assert drawn.count("—") == len(rows)
 
 
+def test_a_count_of_a_period_that_is_not_over_waits_for_its_end():
+    row = {"start": "2026-03-02T06:00:00+07:00", "end": "2026-03-02T14:00:00+07:00", "value": "9", "who": "Lan"}
+    row |= {"field": "rejects", "state": "done", "why": ""}
+
+    def drawn(now, **changes):
+        rows = [row | changes]
+        return str(declare_form.recent_declarations(rows, {"reasons": {}, "products": {}}, ZONE, "en", at(now)))
+
+    assert "waits until 2026-03-02 14:00" in drawn("2026-03-02 08:00")
+    assert "applied" not in drawn("2026-03-02 08:00")
+    assert "applied" in drawn("2026-03-02 14:00")
+    assert "applied" in drawn("2026-03-02 08:00", field="reason")
+    assert "being sent" in drawn("2026-03-02 08:00", state="sent")
+
+
 # cards
 
 

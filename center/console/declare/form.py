@@ -10,6 +10,7 @@ from center.console.document import button, choice, field, form
 from center.console.draw import time_labels
 from center.console.draw.markup import Child, el, join
 from center.console.draw.names import named, product_name, reason_name
+from oee.model.declarations import ENTRIES
 from oee.model.states import State
 from words import moment, refusal, say
 
@@ -47,15 +48,15 @@ def _fold(name: str, value: Markup, here: str, window: tuple[str, str], lang: st
     return el("details", summary, content, cls="fold add", open="" if name == "reason" else None)
 
 
-def recent_declarations(rows: Sequence[Row], site: Row, zone: tzinfo, lang: str) -> Markup:
-    """rows: as `GET /api/v1/declarations` has them."""
+def recent_declarations(rows: Sequence[Row], site: Row, zone: tzinfo, lang: str, now_ns: int | None = None) -> Markup:
+    """rows: as `GET /api/v1/declarations` has them; now_ns: tells entries whose period is not over, None to leave it."""
     head = el("h2", say("console.declare.said", lang), cls="lately")
     if not rows:
         return join(head, el("p", say("console.declare.nothing", lang), cls="soft"))
-    return join(head, el("ul", *(_declaration_row(row, site, zone, lang) for row in rows), cls="rows"))
+    return join(head, el("ul", *(_declaration_row(row, site, zone, lang, now_ns) for row in rows), cls="rows"))
 
 
-def _declaration_row(row: Row, site: Row, zone: tzinfo, lang: str) -> Markup:
+def _declaration_row(row: Row, site: Row, zone: tzinfo, lang: str, now_ns: int | None) -> Markup:
     begin = moment(time_labels.local(time_labels.parse_ns(row["start"]), zone), lang)
     end = moment(time_labels.local(time_labels.parse_ns(row["end"]), zone), lang) if row["end"] else "…"
     values = {"reason": site["reasons"], "product": site["products"]}.get(row["field"], {})
@@ -67,11 +68,20 @@ def _declaration_row(row: Row, site: Row, zone: tzinfo, lang: str) -> Markup:
         el("div", el("b", say(f"declare.field.{row['field']}", lang)), el("span", value or "—"), cls="who"),
         el("div", f"{begin} – {end}", cls="soft"),
         el("div", row["who"], cls="soft"),
-        el("div", _outcome(row, zone, lang)),
+        el("div", _outcome(row, zone, lang, end if _waits(row, now_ns) else "")),
     )
 
 
-def _outcome(row: Row, zone: tzinfo, lang: str) -> Child:
+def _waits(row: Row, now_ns: int | None) -> bool:
+    """An accepted number of pieces is applied when its period is over."""
+    if now_ns is None or row["state"] != "done" or row["field"] not in ENTRIES or not row["value"] or not row["end"]:
+        return False
+    return time_labels.parse_ns(row["end"]) > now_ns
+
+
+def _outcome(row: Row, zone: tzinfo, lang: str, waits_until: str) -> Child:
+    if waits_until:
+        return el("span", say("console.declared.waits", lang, until=waits_until), cls="plate")
     bad = row["state"] == "refused"
     plate = el("span", say(f"console.declared.{row['state']}", lang), cls="plate bad" if bad else "plate")
     if not bad:

@@ -127,6 +127,6 @@ def _page(
         forms(
             details, links.declare_page(site, machine), (_in_field(window[0], zone), _in_field(window[1], zone)), lang
         ),
-        recent_declarations(rows, details, zone, lang),
+        recent_declarations(rows, details, zone, lang, center.now_ns()),
         status=status,
     )
