@@ -61,6 +61,7 @@ class Delivery:
                 raise ConnectionLost(self._lost)
             await self.reception.compare()
             self._charge(session)
+            self._give_up_stuck()
             for message in self.announcements.due(time.monotonic()):
                 self._publish(session, message)
             await self._send_due(session)
@@ -77,7 +78,8 @@ class Delivery:
 
     async def _send_due(self, session: MqttSession) -> None:
         """Publishes due envelopes, a few at a time, so that live messages get through in between."""
-        if self._in_flight.full or not (keys := self._sender.due(time.monotonic(), _AT_ONCE)):
+        most = 1 if self._in_flight.probation else _AT_ONCE
+        if self._in_flight.full or not (keys := self._sender.due(time.monotonic(), most)):
             return
         for key, kind, data in await self._hooks.read(keys):
             if self._lost is not None:
@@ -94,15 +96,25 @@ class Delivery:
         mid = session.publish(message)
         self._traffic.published(message.topic, len(message.payload))
         if message.qos:
-            self._in_flight.sent(mid, key, len(message.payload))
+            self._in_flight.sent(mid, message.topic, key, len(message.payload), time.monotonic())
         return mid
 
     def _charge(self, session: MqttSession) -> None:
         """Charges the budget with what has crossed the link, and applies its level."""
         now_s = self._hooks.now_ns() / 1e9
         level = self._traffic.charge(session.traffic_bytes, now_s, dated=self._hooks.clock_trusted())
-        self._sender.held_kinds = frozenset(("values",) if level else ())
+        held = {topic.rpartition("/")[2] for topic in self._in_flight.held}
+        self._sender.held_kinds = frozenset(held | {"values"} if level else held)
         self.announcements.pace(level)
+
+    def _give_up_stuck(self) -> None:
+        """Ends the connection if the broker leaves a message unacknowledged."""
+        if topic := self._in_flight.stuck(time.monotonic()):
+            self._health.count("publishes_unanswered")
+            raise ConnectionLost(
+                f"the broker does not acknowledge what is published on {topic}; check the account's access rules there. "
+                "Other topics go on"
+            )
 
     async def _farewell(self, session: MqttSession) -> None:
         mid = self._publish(session, self.announcements.farewell())
@@ -117,7 +129,7 @@ class Delivery:
             self.wake.set()
 
     def _acknowledged(self, mid: int, reason: int) -> None:
-        if (key := self._in_flight.answered(mid)) is not None:
+        if (key := self._in_flight.answered(mid, time.monotonic())) is not None:
             self._sender.accepted(key, time.monotonic())
         if reason == _NOT_MATCHED:
             self._health.count("publishes_without_subscriber")

@@ -1,24 +1,47 @@
-"""Messages that the broker has not acknowledged yet, bounded in bytes. Pure.
+"""Messages that the broker has not acknowledged yet, bounded in bytes and in time. Pure: it is given the time.
 
 While more than `MOST_BYTES` are in flight, nothing of the backlog is added: on a slow link everything else, `live` above
 all, would queue behind it. The broker's acknowledgements set the pace, so a fast link is kept full and a slow one is not
 flooded.
+
+Some brokers never acknowledge what their access rules refuse. A message is stuck once it has waited for `UNANSWERED_S`
+and either nothing was acknowledged meanwhile or something that was sent later: on a link that is merely slow,
+acknowledgements go on and arrive in order. Its topic is then on probation, over all connections, until the broker
+acknowledges something on it: one message of it at a time, which does not count as the backlog's.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 from agent.outbox.streams import EnvelopeKey
 
 MOST_BYTES: Final = 64 * 1024
+UNANSWERED_S: Final = 180.0
+PROBATION_S: Final = 600.0
+
+
+@dataclass(frozen=True)
+class _Message:
+    """sent_s: when it was sent [s]; counted: whether its size counts as the backlog's."""
+
+    topic: str
+    key: EnvelopeKey | None
+    size: int
+    sent_s: float
+    counted: bool
 
 
 class InFlight:
-    """Messages of one connection that the broker has not acknowledged yet, by their MQTT id."""
+    """Messages of one connection that the broker has not acknowledged yet, by their MQTT id. probation: topics on which
+    it may acknowledge nothing.
+    """
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         self._most_bytes = most_bytes
-        self._messages: dict[int, tuple[EnvelopeKey | None, int]] = {}
+        self._messages: dict[int, _Message] = {}
         self._bytes = 0
+        self._answered_s = self._answered_sent_s = 0.0
+        self.probation: set[str] = set()
 
     def __contains__(self, mid: int) -> bool:
         return mid in self._messages
@@ -28,18 +51,39 @@ class InFlight:
         """Whether the backlog has to wait."""
         return self._bytes >= self._most_bytes
 
+    @property
+    def held(self) -> frozenset[str]:
+        """Topics on probation with a message in flight: no further one is to be sent."""
+        return frozenset(item.topic for item in self._messages.values() if item.topic in self.probation)
+
     def begin(self) -> None:
         """A new connection: nothing is in flight."""
         self._messages.clear()
         self._bytes = 0
+        self._answered_s = self._answered_sent_s = 0.0
 
-    def sent(self, mid: int, key: EnvelopeKey | None, size: int) -> None:
+    def sent(self, mid: int, topic: str, key: EnvelopeKey | None, size: int, now_s: float) -> None:
         """Adds a message that the broker will acknowledge. key: its envelope's, None for other messages."""
-        self._messages[mid] = (key, size)
-        self._bytes += size
+        message = _Message(topic, key, size, now_s, topic not in self.probation)
+        self._messages[mid] = message
+        self._bytes += size if message.counted else 0
 
-    def answered(self, mid: int) -> EnvelopeKey | None:
+    def answered(self, mid: int, now_s: float) -> EnvelopeKey | None:
         """Removes an acknowledged message; returns its envelope's key, if it was one."""
-        key, size = self._messages.pop(mid, (None, 0))
-        self._bytes -= size
-        return key
+        if (message := self._messages.pop(mid, None)) is None:
+            return None
+        self._bytes -= message.size if message.counted else 0
+        self._answered_s, self._answered_sent_s = now_s, max(self._answered_sent_s, message.sent_s)
+        self.probation.discard(message.topic)
+        return message.key
+
+    def stuck(self, now_s: float) -> str | None:
+        """The topic of a message that is stuck, if there is one; from now on it is on probation."""
+        for message in self._messages.values():
+            patience_s = PROBATION_S if message.topic in self.probation else UNANSWERED_S
+            silent = now_s - max(self._answered_s, message.sent_s) >= patience_s
+            overtaken = now_s - message.sent_s >= patience_s and self._answered_sent_s > message.sent_s
+            if silent or overtaken:
+                self.probation.add(message.topic)
+                return message.topic
+        return None

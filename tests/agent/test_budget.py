@@ -96,15 +96,49 @@ def test_a_meter_gives_to_each_part_what_it_weighs_and_the_rest_to_what_must_tra
 
 def test_a_line_is_full_until_the_broker_answers():
     line = InFlight(1000)
-    line.sent(1, EnvelopeKey("s", 1), 600)
+    line.sent(1, "t", EnvelopeKey("s", 1), 600, 0.0)
     assert not line.full
-    line.sent(2, None, 600)
+    line.sent(2, "t", None, 600, 0.0)
     assert line.full
-    assert line.answered(1) == EnvelopeKey("s", 1)
+    assert line.answered(1, 1.0) == EnvelopeKey("s", 1)
     assert not line.full
-    assert line.answered(1) is None
+    assert line.answered(1, 1.0) is None
     line.begin()
     assert 2 not in line
+
+
+def test_a_slow_link_is_not_a_broker_that_refuses_in_silence():
+    """64 kB at 200 bytes/s: each message waits five minutes, but they are acknowledged one after the other."""
+    line = InFlight()
+    for number in range(64):
+        line.sent(number, "facts", None, 1000, 0.0)
+    for number in range(64):
+        assert line.stuck(5.0 * number) is None
+        line.answered(number, 5.0 * number)
+    line.sent(64, "facts", None, 1000, 320.0)
+    assert line.stuck(499.0) is None
+    assert line.stuck(500.0) == "facts", "nothing was acknowledged for three minutes"
+
+
+def test_one_topic_that_is_never_acknowledged_does_not_hold_up_the_others():
+    line = InFlight(1000)
+    line.sent(1, "facts", EnvelopeKey("s", 1), 1200, 0.0)
+    line.sent(2, "status", None, 100, 170.0)
+    line.answered(2, 171.0)
+    assert line.full
+    assert line.stuck(179.0) is None
+    assert line.stuck(180.0) == "facts"
+    line.begin()
+    assert line.held == frozenset()
+    line.sent(1, "facts", EnvelopeKey("s", 1), 1200, 200.0)
+    assert line.held == {"facts"}
+    assert not line.full
+    line.sent(2, "values", EnvelopeKey("v", 1), 500, 201.0)
+    line.answered(2, 202.0)
+    assert line.stuck(799.0) is None
+    assert line.stuck(800.0) == "facts"
+    line.answered(1, 801.0)
+    assert (line.held, line.probation) == (frozenset(), set())
 
 
 def test_a_clock_that_nobody_vouches_for_begins_no_month():

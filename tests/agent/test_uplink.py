@@ -1,6 +1,7 @@
 """Delivery over real brokers: nothing but a receipt frees an envelope, and nothing that happens on the way loses one."""
 
 import asyncio
+import random
 import time
 from contextlib import asynccontextmanager, suppress
 
@@ -13,6 +14,7 @@ from agent.outbox import envelopes as on_disk
 from agent.outbox.outbox import Outbox
 from agent.process.health import Health
 from agent.store.outbox_thread import all_streams
+from agent.uplink import in_flight
 from agent.uplink.mqtt.broker import Broker
 from agent.uplink.reception import UplinkHooks
 from agent.uplink.sender import Sender
@@ -311,3 +313,49 @@ async def test_a_password_file_that_is_not_there_is_named(broker, tmp_path, capl
     async with running(tmp_path / "o.db", broker.port, username="u", password_file=absent) as gateway:
         await until(lambda: gateway.health.snapshot().get("uplink_lost", 0) >= 1)
     assert f"cannot read center.password_file {absent}: No such file" in caplog.text
+
+
+class SilentProxy(Proxy):
+    """Passes everything on but publishes of one kind while `refuses`, as a broker that refuses without a word."""
+
+    refuses = "facts"
+
+    async def _serve(self, reader, writer):
+        behind = await asyncio.open_connection("127.0.0.1", self.target)
+        await asyncio.gather(self._filter(reader, behind[1]), self._copy(behind[0], writer))
+
+    async def _filter(self, reader, writer):
+        with suppress(OSError, asyncio.IncompleteReadError):
+            while True:
+                head, length, shift = await reader.readexactly(1), 0, 0
+                while True:
+                    head += await reader.readexactly(1)
+                    length, shift = length | (head[-1] & 0x7F) << shift, shift + 7
+                    if head[-1] < 0x80:
+                        break
+                packet = await reader.readexactly(length)
+                topic = packet[2 : 2 + int.from_bytes(packet[:2])] if head[0] >> 4 == 3 else b""
+                if not (self.refuses and topic.endswith(self.refuses.encode())):
+                    writer.write(head + packet)
+                    await writer.drain()
+        writer.close()
+
+
+async def test_what_a_broker_never_acknowledges_is_told_and_holds_up_nothing_else(
+    broker, tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setattr(in_flight, "UNANSWERED_S", 0.5)
+    monkeypatch.setattr(in_flight, "PROBATION_S", 2.0)
+    with brokers.Center(broker.port) as center:
+        async with SilentProxy(broker.port) as proxy, running(tmp_path / "o.db", proxy.port) as gateway:
+            pads = [random.Random(number).randbytes(4000).hex() for number in range(40)]  # more than may be in flight
+            gateway.outbox.commit([("facts", {"pad": pad}) for pad in pads], {}, 1)
+            gateway.sender.replace(all_streams(gateway.outbox, values=True))
+            gateway.commit(*range(1, 6), kind="values")
+            await until(lambda: center.seqs("values") == [1, 2, 3, 4, 5])
+            assert center.seqs() == []
+            assert "does not acknowledge what is published on nhip/v1/test/main/facts" in caplog.text
+            proxy.refuses = ""
+            await until(lambda: gateway.sender.waiting == 0)
+            assert set(center.seqs()) == set(range(1, 41))
+            assert gateway.health.snapshot()["publishes_unanswered"] >= 1

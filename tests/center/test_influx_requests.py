@@ -21,7 +21,7 @@ from center.stores.influxdb.codec import queries as ask
 from center.stores.influxdb.codec.escape import literal, pack, unpack
 from center.stores.influxdb.codec.lines import batch_lines, mark_lines
 from center.stores.influxdb.codec.refusals import Blame, all_refused, blame
-from center.stores.influxdb.server import BATCH_LINES
+from center.stores.influxdb.server import BATCH_LINES, Address, InfluxServer
 from center.stores.influxdb.store import open_store
 from config import Misconfigured
 from oee.model.facts import MINUTE_NS
@@ -269,3 +269,13 @@ def test_a_part_that_fails_fails_the_whole_write_and_none_is_still_on_its_way(tw
     threading.Event().wait(0.1)
     assert len(done) == settled
     store.close()
+
+
+def test_on_2x_a_deletion_is_answered_with_an_empty_object():
+    with recorder() as made:
+        made.reply = lambda *_: (200, {})
+        server = InfluxServer(Address(made.url, "nhip"))
+        assert server.ask(['DELETE FROM "process_values" WHERE time < 5'], "nhip") == [{}]
+        with pytest.raises(StoreUnavailable, match="cannot be read"):
+            server.ask(["SELECT * FROM facts"], "nhip")
+        server.close()

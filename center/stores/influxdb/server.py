@@ -84,6 +84,8 @@ class InfluxServer:
             answer = json.loads(text)
         except ValueError:
             answer = {}
+        if not reads and status < 400 and text.strip() == "{}":
+            return [{} for _ in statements]  # so InfluxDB 2.x answers DELETE
         results: list[dict[str, Any]] = answer.get("results", [])
         failure = answer.get("error") or next((result["error"] for result in results if "error" in result), "")
         if failure or status >= 400 or len(results) != len(statements):
