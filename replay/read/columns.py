@@ -1,6 +1,6 @@
 """Columns of a device's file: which are known, which of them the numbers depend on, and their type."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final, Literal
@@ -11,6 +11,8 @@ from replay.read.conflicts import Conflicts
 
 Kind = Literal["number", "text", "any"]
 TIME: Final = "time"
+_TIME_NAMES: Final = ("time", "timestamp")
+"""What the time column may be called, in any case; `time` itself always is."""
 ONLINE: Final = "online"
 
 
@@ -44,6 +46,13 @@ def kind_of(site: Site, machines: Mapping[str, Machine], tag: str) -> Kind:
     return "any" if value_type is None else "text" if value_type == "string" else "number"
 
 
+def _time_column(names: Sequence[str], known: Collection[str]) -> int | None:
+    """Position of the only column that is called like a time and is no tag; None where `time` itself is there."""
+    written = [name.strip() for name in names]
+    alike = [at for at, name in enumerate(written) if name.lower() in _TIME_NAMES and name not in known]
+    return alike[0] if len(alike) == 1 and TIME not in written else None
+
+
 def match(
     names: Sequence[str], device: str, site: Site, machines: Mapping[str, Machine], file: str, conflicts: Conflicts
 ) -> Columns | None:
@@ -53,8 +62,9 @@ def match(
     time: int | None = None
     seen: set[str] = set()
     tags: dict[int, tuple[str, Kind]] = {}
+    time_column = _time_column(names, known)
     for position, written in enumerate(names):
-        name = written.strip().removeprefix(f"{device}.")
+        name = TIME if position == time_column else written.strip().removeprefix(f"{device}.")
         if name in seen:
             conflicts.add(file, 1, "duplicate_column", name)
             continue

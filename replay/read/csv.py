@@ -1,13 +1,15 @@
 """CSV files, read in blocks so that a file of any length takes the same memory.
 
-UTF-8 with or without a byte-order mark; `,`, `;` or a tab between cells (with `;` a decimal comma is understood);
+UTF-8 with or without a byte-order mark, or UTF-16 with one (what spreadsheets call "Unicode text"); `,`, `;` or a tab between cells (with `;` a decimal comma is understood);
 lines end in LF or CR LF. One header line, then a row a line.
 """
 
+import codecs
 import csv
+import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final, Protocol
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -50,7 +52,8 @@ class CsvFile:
 
     def blocks(self) -> Iterator[Raw]:
         """The file's rows in its own order."""
-        with self.path.open("rb") as file:
+        with self.path.open("rb") as bytes_file:
+            file, bytes_of_one = _as_utf8(bytes_file)
             columns = self._header(file.readline())
             if columns is None:
                 return
@@ -58,8 +61,8 @@ class CsvFile:
             while True:
                 data = file.read(_BLOCK_BYTES)
                 block = unfinished + data
-                bytes_read += len(data)
-                self.share = bytes_read / size
+                bytes_read += len(data) * bytes_of_one
+                self.share = min(bytes_read / size, 1.0)
                 end = block.rfind(b"\n") + 1 if data else len(block)
                 block, unfinished = block[:end], block[end:]
                 if block:
@@ -69,7 +72,7 @@ class CsvFile:
                     return
 
     def _header(self, written: bytes) -> Columns | None:
-        if written.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in written:
+        if b"\0" in written:
             self._conflicts.add(self.name, 1, "not_utf8")
             return None
         text = written.decode("utf-8-sig", "replace").strip("\r\n")
@@ -189,6 +192,34 @@ class CsvFile:
             self._conflicts.add(self.name, raw.line_of(row), code, name, value)
 
         return report
+
+
+class _Bytes(Protocol):
+    """What is read of a file that is open for reading."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+    def readline(self) -> bytes: ...
+
+
+class _Utf16File:
+    """A UTF-16 file read as UTF-8. A broken character becomes U+FFFD, which is reported with its line."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._text = io.TextIOWrapper(file, encoding="utf-16", errors="replace", newline="\n")
+
+    def read(self, size: int, /) -> bytes:
+        return self._text.read(size).encode()
+
+    def readline(self) -> bytes:
+        return self._text.readline().encode()
+
+
+def _as_utf8(file: IO[bytes]) -> tuple[_Bytes, int]:
+    """The file as UTF-8, and about how many of its bytes make one byte of that."""
+    mark = file.read(2)
+    file.seek(0)
+    return (_Utf16File(file), 2) if mark in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else (file, 1)
 
 
 def _cells(text: str, between: str) -> list[str]:

@@ -153,7 +153,9 @@ ROWS = "2026-09-21T07:00:00+07:00,1,0,5,0\n2026-09-21T08:00:00+07:00,1,0,50,0\n"
     [
         (b"", {"empty_file", "no_rows"}),
         (HEAD.encode(), {"no_rows"}),
-        ((HEAD + ROWS).encode("utf-16"), {"not_utf8", "no_rows"}),
+        ((HEAD + ROWS).encode("utf-16"), set()),
+        ((HEAD + ROWS).encode("utf-16-le"), {"not_utf8", "no_rows"}),
+        ((HEAD + ROWS).encode("utf-16") + b"x", {"not_utf8", "cut_off"}),
         (bytes(range(256)) * 40, {"not_utf8", "no_rows"}),
         ((HEAD + ROWS).replace("\n", "\r").encode(), {"line_ends", "no_rows"}),
         (b"\xef\xbb\xbf" + (HEAD + "\n\n" + ROWS + "\n").encode(), set()),
@@ -183,3 +185,36 @@ def test_every_conflict_that_has_sentences_is_told_somewhere():
     for code in codes:
         assert f'"{code}"' in source or code.startswith("counter_"), code
         assert f"conflict.{code}.cure" in catalogue()
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_a_spreadsheets_unicode_text(recorded, truth, tmp_path, encoding, monkeypatch):
+    monkeypatch.setattr(csv_file, "_BLOCK_BYTES", 50_001)
+    plants.write_csv(tmp_path / "press.csv", *recorded, between="\t", newline="\r\n")
+    text = (tmp_path / "press.csv").read_bytes().decode()
+    mark = "\ufeff" if encoding == "utf-16-be" else ""
+    (tmp_path / "press.csv").write_bytes((mark + text).encode(encoding))
+    found, outcome = plants.facts(tmp_path)
+    assert [item for item in outcome.conflicts if item.severity == "conflict"] == []
+    assert found == truth
+
+
+@pytest.mark.parametrize("name", ["Time", "timestamp", "TIMESTAMP", " Timestamp "])
+def test_the_time_column_by_another_name(recorded, truth, tmp_path, name):
+    plants.write_csv(tmp_path / "press.csv", *recorded)
+    written = (tmp_path / "press.csv").read_text(encoding="utf-8")
+    (tmp_path / "press.csv").write_text(written.replace("time,", f"{name},", 1), encoding="utf-8")
+    found, outcome = plants.facts(tmp_path)
+    assert outcome.conflicts == ()
+    assert found == truth
+
+
+def test_two_columns_that_could_be_the_time_are_told(recorded, tmp_path):
+    times, columns = recorded
+    plants.write_csv(tmp_path / "press.csv", times[:10], {tag: values[:10] for tag, values in columns.items()})
+    written = (tmp_path / "press.csv").read_text(encoding="utf-8")
+    lines = [f"{line.split(',', 1)[0]},{line}" for line in written.splitlines()]
+    lines[0] = "Time,Timestamp," + lines[0].split(",", 2)[2]
+    (tmp_path / "press.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    _, outcome = plants.facts(tmp_path)
+    assert "no_time_column" in {item.code for item in outcome.conflicts}
