@@ -16,11 +16,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from adapters.modbus.model import REGISTERS, ByteOrder, ModbusTag, ModbusType
+from adapters.modbus.model import REGISTERS, ByteOrder, ModbusTag, ModbusType, raw_code
 
 Value = int | float | bool | str
 Meaning = Callable[[Any], Value]
 """Turns what `struct` unpacked into the value. ValueError: the bytes are not a value of that type."""
+
+
+class NotAvailable(ValueError):
+    """The device sent a code that means that there is no value."""
+
 
 _CODES = {
     "uint16": "H", "int16": "h", "float16": "e", "uint32": "I", "int32": "i", "float32": "f",
@@ -53,7 +58,11 @@ def decoder_of(tag: ModbusTag) -> Decoder | None:
     """The decoder that a tag's configuration asks for; None for a coil or discrete input."""
     if tag.table in {"coil", "discrete"}:
         return None
-    return decoder(tag.value_type, tag.order, bit=tag.bit, length=tag.length or 0, scale=tag.scale, offset=tag.offset)
+    codes = (raw_code(tag.value_type, tag.bits, code) for code in tag.invalid)
+    return decoder(
+        tag.value_type, tag.order, bit=tag.bit, length=tag.length or 0, scale=tag.scale, offset=tag.offset, bits=tag.bits,
+        invalid=tuple(code for code in codes if code is not None),
+    )  # fmt: skip
 
 
 @lru_cache(None, typed=True)
@@ -65,12 +74,19 @@ def decoder(
     length: int = 0,
     scale: float = 1,
     offset: float = 0,
+    bits: tuple[int, int] | None = None,
+    invalid: tuple[int | float, ...] = (),
 ) -> Decoder:
-    """A decoder of registers; tags of one type share it. bit: for bool, 0 is the lowest; length: of a string [characters].
+    """A decoder of registers; tags of one type share it. bit: for bool, 0 is the lowest; length: of a string [characters];
+    bits: lowest and highest of an unsigned integer, both included; invalid: what means "not available", before scaling.
     Integers stay integers unless scale or offset is a float.
     """
     registers = (length + 1) // 2 if value_type == "string" else REGISTERS[value_type]
     code, meaning = _raw(value_type, bit or 0, length)
+    if bits is not None:
+        meaning = _part(*bits)
+    if invalid:
+        meaning = _available(meaning, frozenset(invalid))
     if (scale, offset) != (1, 0):
         meaning = _scaled(meaning, scale, offset)
     return Decoder(code, _bytes_in_order(registers, order), meaning)
@@ -95,6 +111,21 @@ def _bytes_in_order(registers: int, order: ByteOrder) -> tuple[int, ...]:
     words = range(registers) if order in {"ABCD", "BADC"} else range(registers - 1, -1, -1)
     first, second = (0, 1) if order in {"ABCD", "CDAB"} else (1, 0)
     return tuple(2 * word + byte for word in words for byte in (first, second))
+
+
+def _part(lowest: int, highest: int) -> Meaning:
+    mask = (1 << highest - lowest + 1) - 1
+    return lambda raw: raw >> lowest & mask
+
+
+def _available(meaning: Meaning | None, codes: frozenset[int | float]) -> Meaning:
+    def checked(raw: Any) -> Value:
+        value: Value = raw if meaning is None else meaning(raw)
+        if value in codes:
+            raise NotAvailable(str(value))
+        return value
+
+    return checked
 
 
 def _scaled(meaning: Meaning | None, scale: float, offset: float) -> Meaning:

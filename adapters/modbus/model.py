@@ -15,6 +15,7 @@ from adapters.modbus.tag import (
     ModbusTag,
     ModbusType,
     Table,
+    raw_code,
     reference,
 )
 from config.devices.device import DeviceModel
@@ -34,6 +35,7 @@ __all__ = [
     "ModbusType",
     "Rs485",
     "Table",
+    "raw_code",
 ]
 LONGEST_LISTEN_S: Final = 10.0
 _CHANGING_NAME: Final = re.compile(r"/dev/tty(USB|ACM)\d+")
@@ -125,7 +127,7 @@ class ModbusDevice(DeviceModel):
         model = self.tags[tag]
         words = model.count >= 2 and model.value_type != "string"
         order = f" {model.order}" if words or model.order != "ABCD" else ""
-        bit = f".{model.bit}" if model.bit is not None else ""
+        bit = f".{model.bit}" if model.bit is not None else f".{model.bits[0]}-{model.bits[1]}" if model.bits else ""
         return f"{model.written}{bit} {model.value_type}{order}"
 
     def line_settings(self) -> dict[str, object]:

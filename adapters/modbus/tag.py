@@ -1,6 +1,7 @@
 """Modbus tags in the site file: where a value lies, and how its registers are decoded."""
 
 import re
+import struct
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, model_validator
@@ -66,6 +67,21 @@ Reference = Annotated[
 ]
 
 
+def _bit_range(value: Any) -> Any:
+    """`0-7` as (lowest, highest), both included."""
+    match = re.fullmatch(r"\s*(\d{1,2})\s*[-–]\s*(\d{1,2})\s*", value) if isinstance(value, str) else None
+    if match:
+        return (int(match[1]), int(match[2]))
+    if isinstance(value, (tuple, list)) and len(value) == 2:
+        return tuple(value)
+    raise InvalidValue("modbus_bits", f"{value!r} is no range of bits; write for example bits: 0-7")
+
+
+BitRange = Annotated[
+    tuple[int, int], BeforeValidator(_bit_range), WithJsonSchema({"type": "string", "examples": ["0-7"]})
+]
+
+
 class ModbusTag(TagModel):
     """One value: exactly one of coil, discrete, holding, input or ref says where it begins."""
 
@@ -79,6 +95,10 @@ class ModbusTag(TagModel):
     )  # fmt: skip
     type: ModbusType | None = Field(None, description="bool for coils and bits, else uint16.", examples=["float32"])
     bit: Annotated[int, Field(ge=0, le=15)] | None = Field(None, description="One bit of a register, 0 = lowest.")
+    bits: BitRange | None = Field(None, description="Some bits of an unsigned integer, 0-7 is its lowest byte.")
+    invalid: tuple[int | float, ...] = Field(
+        (), description='What the device sends for "not available", before scaling.', examples=[[0xFFFFFFFF]]
+    )
     order: ByteOrder = Field("ABCD", description="Bytes as they come from the wire; CDAB swaps words, BADC bytes.")
     length: Annotated[int, Field(ge=1, le=250)] | None = Field(None, description="Characters of a string.")
     scale: int | float = Field(1, description="The value is what is read × scale + offset.")
@@ -120,6 +140,8 @@ class ModbusTag(TagModel):
     def counter_width(self) -> CounterWidth:
         """What is scaled, decimal (BCD), a float, 64 bits or one bit does not wrap."""
         match = _INTEGER.fullmatch(self.value_type)
+        if self.bits is not None and self.scale == 1 and self.offset == 0:
+            return CounterWidth(self.bits[1] - self.bits[0] + 1, signed=False)
         if match is None or self.scale != 1 or self.offset != 0 or match[2] == "64":
             return CounterWidth(None, signed=False)
         return CounterWidth(int(match[2]), not match[1])
@@ -170,3 +192,50 @@ def _check(tag: ModbusTag) -> None:
         raise InvalidValue("modbus_string_order", text, order=tag.order)
     if tag.scale == 0:
         raise InvalidValue("modbus_scale_zero", "scale 0 would make every value the same; leave it out for 1")
+    _check_bits(tag)
+    for code in tag.invalid:
+        if raw_code(value_type, tag.bits, code) is None:
+            raise InvalidValue(
+                "modbus_invalid", f"invalid: {code} is never read as {value_type}", given=code, type=value_type
+            )
+
+
+def _check_bits(tag: ModbusTag) -> None:
+    if tag.bits is None:
+        return
+    width = _width(tag.value_type)
+    if tag.table in BIT_TABLES or tag.value_type[0] != "u" or not tag.bits[0] <= tag.bits[1] < width:
+        text = f"bits: {tag.bits[0]}-{tag.bits[1]} is no part of {tag.value_type}; write for example bits: 0-7"
+        raise InvalidValue("modbus_bits", text)
+
+
+def _width(value_type: ModbusType) -> int:
+    return 16 * REGISTERS.get(value_type, 0)
+
+
+def raw_code(value_type: ModbusType, bits: tuple[int, int] | None, code: float) -> int | float | None:
+    """A code for "not available" as it is read, before scaling; None if it cannot be.
+
+    A signed type may be given the pattern: 0x8000 of an int16 is -32768.
+
+    >>> raw_code("int16", None, 0x8000), raw_code("uint16", (0, 7), 0xFF), raw_code("uint16", None, 65536)
+    (-32768, 255, None)
+    """
+    if value_type in {"bool", "string"}:
+        return None
+    if value_type.startswith("float"):
+        form = {"float16": ">e", "float32": ">f", "float64": ">d"}[value_type]
+        try:
+            return float(struct.unpack(form, struct.pack(form, code))[0])
+        except OverflowError:
+            return None
+    if code != int(code):
+        return None
+    if value_type.startswith("bcd"):
+        return int(code) if 0 <= code < 10 ** (_width(value_type) // 4) else None
+    width = bits[1] - bits[0] + 1 if bits else _width(value_type)
+    signed = value_type[0] == "i"
+    if signed and 1 << width - 1 <= code < 1 << width:
+        code -= 1 << width
+    lowest, highest = (-(1 << width - 1), (1 << width - 1) - 1) if signed else (0, (1 << width) - 1)
+    return int(code) if lowest <= code <= highest else None

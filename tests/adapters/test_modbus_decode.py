@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.modbus.block import block_of, value_of
 from adapters.modbus.decode import coil, decoder, decoder_of
 from adapters.modbus.model import ModbusTag
+from adapters.modbus.plan import Place, request_for
 
 ORDERS = ("ABCD", "CDAB", "BADC", "DCBA")
 INTEGERS = {"uint16": 16, "int16": 16, "uint32": 32, "int32": 32, "uint64": 64, "int64": 64}
@@ -89,3 +91,43 @@ def test_scaling_keeps_integers_where_it_can():
     assert counted == 53
     assert isinstance(counted, int)
     assert decoder_of(ModbusTag.model_validate({"input": 0, "type": "int16", "scale": 0.1}))(b"\xff\xf6", 0) == -1.0
+
+
+def read(data, **settings):
+    """A tag's value from the bytes of a response, None where it is BAD."""
+    tag = ModbusTag.model_validate({"holding": 0} | settings)
+    block = block_of(request_for([Place("t", "holding", 0, tag.count, 1.0)]), {"t": decoder_of(tag)})
+    (raw,) = block.raw(data)
+    return value_of(block.meanings[0], raw)
+
+
+def test_part_of_a_register():
+    assert read(b"\x12\x34", bits="0-7") == 0x34
+    assert read(b"\x12\x34", bits="8-15") == 0x12
+    assert read(b"\x12\x34", bits="4-11") == 0x23
+    assert read(b"\x12\x34", bits="0-7", order="BADC") == 0x12
+    assert read(b"\x12\x34\x56\x78", type="uint32", bits="8-31", scale=0.5) == 0x123456 / 2
+
+
+@pytest.mark.parametrize(
+    ("data", "settings"),
+    [
+        (b"\xff\xff\xff\xff", {"type": "uint32", "invalid": [0xFFFFFFFF]}),
+        (b"\xff\xff\xff\xff", {"type": "uint32", "order": "CDAB", "scale": 0.1, "invalid": [0xFFFFFFFF]}),
+        (b"\x80\0", {"type": "int16", "invalid": [0x8000]}),
+        (b"\x80\0", {"type": "int16", "invalid": [-32768]}),
+        (b"\x01\xff", {"bits": "0-7", "invalid": [255]}),
+        (struct.pack(">f", -9999.9), {"type": "float32", "invalid": [-9999.9]}),
+        (b"\x99\x99", {"type": "bcd16", "invalid": [9999]}),
+        (b"\xff" * 8, {"type": "int64", "invalid": [2**64 - 1]}),
+    ],
+)
+def test_a_code_for_not_available_is_no_value(data, settings):
+    assert read(data, **settings) is None
+    assert read(bytes([0x11] * len(data)), **settings) is not None
+
+
+def test_a_part_counts_as_far_as_its_bits_reach():
+    tag = ModbusTag.model_validate({"holding": 0, "bits": "0-11"})
+    assert tag.counter_width == (12, False)
+    assert ModbusTag.model_validate({"holding": 0, "bits": "0-11", "scale": 0.1}).counter_width.bits is None

@@ -62,6 +62,12 @@ def test_habits_that_are_no_fault(tmp_path, settings, device):
         assert say("check.summary", lang, fine=2, warned=0, failed=0) in text
 
 
+def test_a_code_for_not_available_is_told_as_such(tmp_path):
+    tags = {"far": {"holding": 20, "type": "uint32", "invalid": [0xFFFFFFFF]}}
+    for lang, text in checked(tmp_path, {"registers": {20: 0xFFFF, 21: 0xFFFF}}, tags, {}).items():
+        assert say("fault.not_available", lang, value=0xFFFFFFFF) in text
+
+
 def checked(tmp_path, settings, tags, changes):
     """What the command prints, by language."""
     shown = {}

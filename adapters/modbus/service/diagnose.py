@@ -7,7 +7,7 @@ from adapters.contract import DeviceMisconfigured, NotConnected
 from adapters.faults import Fault
 from adapters.modbus.bus.bus import Bus
 from adapters.modbus.bus.frames_tcp import BusFault, ExceptionResponse
-from adapters.modbus.decode import decoder_of
+from adapters.modbus.decode import NotAvailable, decoder_of
 from adapters.modbus.model import ModbusTag
 from adapters.modbus.service.decodings import ORDERS, Decoding, RegisterBlock, read
 from adapters.modbus.service.faults import fault_of, refusal
@@ -59,6 +59,8 @@ async def _alone(device: Peer, reader: RateLimitedReader, name: str) -> Fault:
     try:
         if decode is not None:
             decode(data, 0)
+    except NotAvailable as error:
+        return Fault("not_available", values={"value": str(error)})
     except ValueError:
         return undecodable(tag, data)
     return Fault("reads_alone")
