@@ -73,6 +73,7 @@ class Reading:
     confirmed: tags (without the device's name) whose last row still held at t_ns. A tag that was not read
       this time, or whose response was missing, is absent.
     clock_off_ns: gateway time minus the device's own clock [ns]; None where the device has no readable clock.
+    granted_s: how often the device confirms its tags, where that is less often than the site file asks [s].
 
     Rows are plain Python: at a few values a call NumPy costs more than it saves, so the pipeline collects
     readings and makes columns of many of them at once.
@@ -82,6 +83,7 @@ class Reading:
     rows: Sequence[Row]
     confirmed: Sequence[str]
     clock_off_ns: int | None = None
+    granted_s: float | None = None
 
 
 class Adapter(Protocol):

@@ -122,6 +122,7 @@ class OpcUa:
     async def _resolve(self, client: Client, names: Sequence[str]) -> None:
         """Resolves node ids; namespaces are read each time, since their numbers may change when a server restarts."""
         namespaces = await client.get_namespace_array()
+        self._changes.namespaces = namespaces
         heartbeat = self._device.heartbeat
         self._heartbeat = node_id(heartbeat, namespaces) if heartbeat else None
         for name in names:
@@ -142,11 +143,9 @@ class OpcUa:
         if silent_s > max(3 * subscriptions.interval_s, SHORTEST_STALE_AFTER_S):
             raise NotConnected(f"{self._device.url}: a subscription has been silent for {silent_s:.1f} s")
         names = tuple(self._device.tags)
-        rows = [
-            row
-            for handle, data, at_ns in subscriptions.take()
-            for row in self._changes.rows(names[handle], data, at_ns)
-        ]
+        received = subscriptions.take()
+        self._changes.learn_clock((data, at_ns) for _, data, at_ns in received)
+        rows = [row for handle, data, at_ns in received for row in self._changes.rows(names[handle], data, at_ns)]
         polled = self._due(self._polled_tags, now_s)
         rows += await self._read_nodes(client, polled)
         if now_s >= self._recheck_s:
@@ -162,7 +161,7 @@ class OpcUa:
         rows += self._changes.bad_rows((name for name in self._device.tags if name in self._refused), t_ns)
         self._changes.confirmed_until_ns = t_ns
         confirmed = tuple(name for name in self._changes.tags if name not in self._polled_tags or name in polled)
-        return Reading(t_ns, rows, confirmed, subscriptions.clock_off_ns())
+        return Reading(t_ns, rows, confirmed, subscriptions.clock_off_ns(), subscriptions.granted_s)
 
     async def _polled(self, client: Client) -> Reading:
         now_s = asyncio.get_running_loop().time()

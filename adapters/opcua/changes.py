@@ -1,6 +1,6 @@
 """Values of one session as rows: only changes, with the device's time converted to the gateway's clock."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from asyncua import ua
@@ -18,6 +18,8 @@ class ChangedValues:
         self._clock = SourceClock()
         self._last: dict[str, tuple[Any, Quality]] = {}
         self._row_ns: dict[str, int] = {}
+        self.namespaces: Sequence[str] = ()
+        """URIs of the server's namespaces."""
         self.confirmed_until_ns = now_ns()
         """Until when values are confirmed: no row may be dated earlier [ns UTC]."""
 
@@ -26,12 +28,19 @@ class ChangedValues:
         """Those that have a value, good or bad."""
         return self._last
 
+    def learn_clock(self, received: Iterable[tuple[ua.DataValue, int]]) -> None:
+        """Learns the device's clock from all values of a publication before the first is dated: the oldest of them has
+        waited in the server's queue for up to the whole interval. received: values, and when they came [ns UTC].
+        """
+        for data, receive_ns in received:
+            self._clock.dated_ns(source_ns_of(data), receive_ns)
+
     def rows(self, name: str, data: ua.DataValue, receive_ns: int | None = None) -> list[Row]:
         """A row if the value is not the last one reported; dated by the device, but not before what was confirmed."""
         received_ns = self._now_ns() if receive_ns is None else receive_ns
         source_ns = source_ns_of(data)
         dated_ns = self._clock.dated_ns(source_ns, received_ns)
-        value = value_of(data)
+        value = value_of(data, self.namespaces)
         if self._last.get(name) == value:
             return []
         self._last[name] = value

@@ -88,6 +88,11 @@ class OpcUaDevice(DeviceModel):
         """Not in a subscription."""
         return self.mode == "poll"
 
+    @property
+    def gives_times(self) -> bool:
+        """A source timestamp beside each value."""
+        return True
+
     def period_s(self, tag: str) -> float:
         """Subscribed tags are confirmed together, with each publication."""
         return super().period_s(tag) if self.is_polled else self.every

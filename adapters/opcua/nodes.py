@@ -1,5 +1,6 @@
 """Translates node ids of the site file into node ids of one server."""
 
+import re
 from collections.abc import Sequence
 
 from asyncua import ua
@@ -19,3 +20,19 @@ def node_id(text: str, namespaces: Sequence[str]) -> ua.NodeId | None:
         return ua.NodeId.from_string(text)
     except UaError:
         return None
+
+
+def node_text(identifier: str, namespaces: Sequence[str]) -> str:
+    """`ns=2;s=Name` with the namespace's URI; without a namespace in the standard's own, unchanged where it has no URI.
+
+    >>> node_text("ns=1;s=Shots", ["http://opcfoundation.org/UA/", "urn:m"])
+    'nsu=urn:m;s=Shots'
+    """
+    match = re.fullmatch(r"ns=(\d+);(.*)", identifier, re.DOTALL)
+    if match is None:
+        return identifier
+    number = int(match[1])
+    if number == 0:
+        return match[2]
+    uri = namespaces[number] if number < len(namespaces) else ""
+    return f"nsu={uri};{match[2]}" if uri and ";" not in uri else identifier

@@ -1,6 +1,7 @@
 """Security of a session: our certificate and user, and the server's pinned certificate."""
 
 import socket
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from asyncua import ua
@@ -10,12 +11,17 @@ from asyncua.crypto.uacrypto import CertProperties
 from asyncua.ua.uaerrors import UaError
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from adapters.contract import DeviceMisconfigured
 from adapters.opcua.model import OpcUaDevice
 
+VALID_FROM = datetime(2000, 1, 1, tzinfo=UTC)
+"""Our certificates are valid from here on: a PLC whose clock is behind ours, or starts in 2000, finds them valid too."""
+WRITTEN = datetime(2026, 1, 1, tzinfo=UTC)
+"""It is later than this, whatever a gateway without a clock believes."""
 VALID_DAYS = 7300
 """Validity of our certificate [days]: a technician trusts it at the server once, so it should outlive the machine."""
 
@@ -36,6 +42,7 @@ async def secure(client: Client, device: OpcUaDevice) -> None:
             f"{device.url}: no place for our certificate; write certificate_file and private_key_file"
         )
     _make_certificate(Path(device.certificate_file), Path(device.private_key_file), device.application_uri)
+    _check_validity(device.url, Path(device.certificate_file))
     server = await _server_certificate(client, device, mode, policy.URI)
     await client.set_security(
         policy,
@@ -116,17 +123,43 @@ def _make_certificate(certificate: Path, key: Path, application_uri: str) -> Non
     try:
         private_key = _private_key(key)
         created = cert_gen.generate_self_signed_app_certificate(
-            private_key,
-            application_uri,
-            {"organizationName": "Nhip"},
-            names,
-            [ExtendedKeyUsageOID.CLIENT_AUTH],
-            VALID_DAYS,
+            private_key, application_uri, {"organizationName": "Nhip"}, names, [ExtendedKeyUsageOID.CLIENT_AUTH]
         )
         certificate.parent.mkdir(parents=True, exist_ok=True)
-        _write(certificate, created.public_bytes(Encoding.DER))
+        _write(certificate, _dated(created, private_key).public_bytes(Encoding.DER))
     except OSError as error:
         raise DeviceMisconfigured(f"{error.filename}: our certificate cannot be written: {error.strerror}") from error
+
+
+def _dated(created: x509.Certificate, private_key: RSAPrivateKey) -> x509.Certificate:
+    """The same certificate, valid from `VALID_FROM` on, and for `VALID_DAYS` from now or from when this was written."""
+    until = max(datetime.now(UTC), WRITTEN) + timedelta(days=VALID_DAYS)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(created.subject)
+        .issuer_name(created.issuer)
+        .public_key(private_key.public_key())
+        .serial_number(created.serial_number)
+        .not_valid_before(VALID_FROM)
+        .not_valid_after(until)
+    )
+    for extension in created.extensions:
+        builder = builder.add_extension(extension.value, extension.critical)
+    return builder.sign(private_key, SHA256())
+
+
+def _check_validity(url: str, certificate: Path) -> None:
+    """Refuses a certificate that no server can accept; it is not replaced, since the gateway's clock may be the wrong one,
+    and a new one has to be trusted at every server again.
+    """
+    found = x509.load_der_x509_certificate(certificate.read_bytes())
+    begin, end = found.not_valid_before_utc, found.not_valid_after_utc
+    if not begin <= datetime.now(UTC) <= end:
+        raise DeviceMisconfigured(
+            f"{url}: our certificate {certificate} is valid from {begin:%Y-%m-%d} to {end:%Y-%m-%d}; if the gateway's clock is "
+            "right, remove that file so that a new one is made, and trust it at the server",
+            elsewhere=True,
+        )
 
 
 def _private_key(path: Path) -> RSAPrivateKey:

@@ -1,12 +1,15 @@
 """Converts OPC UA data values for rows: value, quality, and time on the gateway's clock."""
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any
+from uuid import UUID
 
 from asyncua import ua
 
+from adapters.opcua.nodes import node_text
 from oee.model.states import Quality
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -15,15 +18,19 @@ FAR_OFF_NS = 3_600_000_000_000
 date [ns]."""
 WINDOW_NS = 60_000_000_000
 
+_NO_YEARS = frozenset({1601, 9999})
 _MICROSECOND = timedelta(microseconds=1)
 _SEVERITY = {0: Quality.GOOD, 1: Quality.UNCERTAIN}
 
 
-def value_of(data: ua.DataValue) -> tuple[Any, Quality]:
-    """Value and quality. A bad status, and a value that is not a number, text or bool, give BAD."""
+def value_of(data: ua.DataValue, namespaces: Sequence[str] = ()) -> tuple[Any, Quality]:
+    """Value and quality. A bad status, and a value that is not a number, text or bool, give BAD.
+
+    namespaces: URIs of the server, for a value that is a node id: it is read as text, `nsu=URI;i=5006`.
+    """
     status = data.StatusCode
     quality = _SEVERITY.get(status.value >> 30, Quality.BAD) if status is not None else Quality.GOOD
-    value = _plain(data.Value.Value if data.Value is not None else None)
+    value = _plain(data.Value.Value if data.Value is not None else None, namespaces)
     if quality is Quality.BAD or value is None:
         return None, Quality.BAD
     return value, quality
@@ -31,16 +38,24 @@ def value_of(data: ua.DataValue) -> tuple[Any, Quality]:
 
 def source_ns_of(data: ua.DataValue) -> int | None:
     """The device's own time of the value [ns UTC], if it gave one."""
-    when = data.SourceTimestamp
+    when = source_time_of(data)
     if when is None:
         return None
     return _since_epoch(when) // _MICROSECOND * 1000
 
 
+def source_time_of(data: ua.DataValue) -> datetime | None:
+    """The device's own time of the value. None if it gave none, which many servers write as 0, the year 1601, and a few as
+    the last time there is.
+    """
+    when = data.SourceTimestamp
+    return None if when is None or when.year in _NO_YEARS else when
+
+
 def clock_off_ns(clock: ua.DataValue, received_ns: int) -> int | None:
     """Gateway time minus the time that a clock node holds [ns]; None if it holds no time."""
     when = clock.Value.Value if clock.Value is not None else None
-    if not isinstance(when, datetime):
+    if not isinstance(when, datetime) or when.year in _NO_YEARS:
         return None
     return received_ns - _since_epoch(when) // _MICROSECOND * 1000
 
@@ -49,7 +64,7 @@ def _since_epoch(when: datetime) -> timedelta:
     return (when if when.tzinfo is not None else when.replace(tzinfo=UTC)) - _EPOCH
 
 
-def _plain(value: Any) -> bool | int | float | str | None:
+def _plain(value: Any, namespaces: Sequence[str]) -> bool | int | float | str | None:
     if isinstance(value, Enum):
         value = value.value
     if isinstance(value, float):
@@ -62,6 +77,12 @@ def _plain(value: Any) -> bool | int | float | str | None:
         return value
     if isinstance(value, datetime):
         return _since_epoch(value).total_seconds()
+    if isinstance(value, ua.NodeId):
+        return node_text(value.to_string(), namespaces)
+    if isinstance(value, ua.QualifiedName):
+        return _text(value.Name or "")
+    if isinstance(value, UUID):
+        return str(value)
     return None
 
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.contract import Reading, Row
+from config.devices.device import STALE_PERIODS
 from oee.model.states import Quality
 
 ONLINE = "online"
@@ -43,12 +44,15 @@ class _Tag:
 class Freshness:
     """Turns readings into rows to append to the samples; names in and out are `device.tag`.
 
+    A device that confirms its tags less often than was asked (`Reading.granted_s`) has three of its own periods.
+
     stale_after_s: for each device its tags' limits [s], see `config.devices.kinds.stale_after_s`.
     """
 
     def __init__(self, stale_after_s: Mapping[str, Mapping[str, float]]) -> None:
         self._promised_ns = -(2**63)
         self._tags: dict[str, dict[str, _Tag]] = {}
+        self._granted_ns: dict[str, int] = {}
         for device, limits in stale_after_s.items():
             tags = {name: _Tag(f"{device}.{name}", round(limit_s * 1e9)) for name, limit_s in limits.items()}
             online = _Tag(f"{device}.{ONLINE}", max((tag.stale_after_ns for tag in tags.values()), default=0))
@@ -71,6 +75,7 @@ class Freshness:
         """The rows of a reading, and for each tag that it confirms after a gap the last value again."""
         tags, t_ns = self._tags[device], reading.t_ns
         rows = [self._row(row, tags[row.tag]) for row in reading.rows]
+        self._granted_ns[device] = 0 if reading.granted_s is None else round(STALE_PERIODS * reading.granted_s * 1e9)
         for name in reading.confirmed:
             tag = tags[name]
             if tag.is_gap and tag.quality is not Quality.GAP:
@@ -87,9 +92,11 @@ class Freshness:
     def tick(self, now_ns: int) -> list[Row]:
         """The rows for tags that have gone stale by `now_ns`."""
         rows = []
-        for tags in self._tags.values():
+        for device, tags in self._tags.items():
+            granted_ns = self._granted_ns.get(device, 0)
             for name, tag in tags.items():
-                if not tag.is_gap and tag.confirmed_ns is not None and now_ns - tag.confirmed_ns >= tag.stale_after_ns:
+                limit_ns = max(tag.stale_after_ns, granted_ns)
+                if not tag.is_gap and tag.confirmed_ns is not None and now_ns - tag.confirmed_ns >= limit_ns:
                     rows.append(self._gap_row(name, tag, tag.confirmed_ns))
         return rows
 

@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from config.yaml.complaints import Complaint, SourceMap
 from config.yaml.durations import Duration
 
+STALE_PERIODS = 3
+"""Periods without confirmation after which a tag is stale, unless the site file says otherwise."""
 SHORTEST_STALE_AFTER_S = 5.0
 """A tag is not called stale sooner than this, however fast it is polled [s]."""
 
@@ -93,6 +95,11 @@ class DeviceModel(BaseModel):
         return True
 
     @property
+    def gives_times(self) -> bool:
+        """Whether values of this kind carry the device's own time."""
+        return False
+
+    @property
     def line(self) -> str:
         """The line or socket on which devices of this kind take turns; "" for a device with a connection of its own."""
         return ""
@@ -111,4 +118,4 @@ class DeviceModel(BaseModel):
 
     def stale_after_s(self, tag: str) -> float:
         """When a tag is stale [s after its last confirmation]."""
-        return self.stale_after or max(3 * self.period_s(tag), SHORTEST_STALE_AFTER_S)
+        return self.stale_after or max(STALE_PERIODS * self.period_s(tag), SHORTEST_STALE_AFTER_S)

@@ -10,7 +10,7 @@ from tools_plant import OPCUA_SERVER, URI, run
 
 from adapters.browsing import BrowsedNode
 from adapters.opcua.model import OpcUaTag
-from adapters.opcua.service.browse import node_text
+from adapters.opcua.nodes import node_text
 from config.yaml.tree import read_tree, value
 from tools.browse.lines import folded, matches, shown_value, tag_lines
 

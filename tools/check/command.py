@@ -143,7 +143,12 @@ def _report_tags(result: CheckResult, site: Site, machines: Mapping[str, Machine
 def _description(device: Device, name: str) -> TagDescription:
     tag = device.tags[name]
     return TagDescription(
-        device.address(name), tag.unit, device.period_s(name), device.stale_after_s(name), word_order=tag.has_word_order
+        device.address(name),
+        tag.unit,
+        device.period_s(name),
+        device.stale_after_s(name),
+        word_order=tag.has_word_order,
+        gives_times=device.gives_times,
     )
 
 

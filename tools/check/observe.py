@@ -103,4 +103,5 @@ async def _connected(adapter: Adapter, observation: DeviceObservation, tags: fro
 def _take(observation: DeviceObservation, reading: Reading) -> None:
     for row in reading.rows:
         observation.rows.setdefault(row.tag, []).append(row)
+    observation.granted_s = reading.granted_s
     observation.confirmed_ns |= dict.fromkeys(reading.confirmed, reading.t_ns)

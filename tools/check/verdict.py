@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from adapters.contract import Row
 from adapters.faults import Fault
+from config.devices.device import STALE_PERIODS
 from oee.engine.counters import CounterState, count
 from oee.model.machine import Counter
 from oee.model.samples import Series, series
@@ -41,14 +42,18 @@ class DeviceObservation:
     until_ns: int = 0
     notes: dict[str, Fault] = field(default_factory=dict)
     latency_s: float | None = None
+    granted_s: float | None = None
 
     @property
     def warnings(self) -> list[Fault]:
         """What is wrong with the device although it is read."""
+        slow = []
+        if self.granted_s is not None and self.fault is None:
+            slow = [Fault("slow_publishing", "warn", {"seconds": f"{self.granted_s:g}"})]
         if not self.lost or self.fault is not None:
-            return []
+            return slow
         values = {"times": str(self.lost), "seconds": f"{(self.until_ns - self.from_ns) / 1e9:.0f}"}
-        return [Fault("connection_lost", "warn", values)]
+        return [*slow, Fault("connection_lost", "warn", values)]
 
     def column(self, tag: str) -> Series:
         """A tag's rows as a series."""
@@ -107,6 +112,8 @@ class TagDescription:
     stale_after_s: float
     word_order: bool
     """Whether words could be swapped: two registers or more."""
+    gives_times: bool = False
+    """Whether values of this kind carry the device's own time."""
 
 
 def tag_report(device: DeviceObservation, tag: str, facts: TagDescription, use: Use) -> TagReport:
@@ -132,8 +139,11 @@ def tag_report(device: DeviceObservation, tag: str, facts: TagDescription, use: 
     else:
         faults += _implausible(value, good, facts, use)
         faults += _counting(device, tag, use, changes)
-        if age_s > facts.stale_after_s:
-            faults.append(Fault("stale", values={"age": f"{age_s:.1f}", "limit": f"{facts.stale_after_s:g}"}))
+        limit_s = max(facts.stale_after_s, STALE_PERIODS * (device.granted_s or 0.0))
+        if age_s > limit_s:
+            faults.append(Fault("stale", values={"age": f"{age_s:.1f}", "limit": f"{limit_s:g}"}))
+        if changes and source_age_s is None and facts.gives_times:
+            faults.append(Fault("no_source_time", "warn"))
         if changes and source_age_s is not None and abs(source_age_s) > FAR_OFF_S:
             faults.append(Fault("clock_off", "warn", {"seconds": f"{source_age_s:.0f}"}))
     return TagReport(

@@ -1,6 +1,5 @@
 """Browses the address space of an OPC UA server."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -12,9 +11,9 @@ from asyncua.ua.object_ids import ObjectIds
 from adapters.browsing import Browsed, BrowsedNode, Login, Walk
 from adapters.contract import DeviceMisconfigured
 from adapters.opcua.model import OpcUaDevice
-from adapters.opcua.nodes import node_id
+from adapters.opcua.nodes import node_id, node_text
 from adapters.opcua.service.session import ServerSession, children, read, session
-from adapters.opcua.values import value_of
+from adapters.opcua.values import source_time_of, value_of
 
 OBJECTS = "i=85"
 OWN = frozenset(ua.NodeId(ua.Int32(number)) for number in (ObjectIds.Server, ObjectIds.Aliases, ObjectIds.Locations))
@@ -97,26 +96,10 @@ async def _values(opened: ServerSession, reached: Sequence[_Reached]) -> list[Br
         raw = value.Value.Value if value.Value is not None else None
         kind = value.Value.VariantType.name if value.Value is not None else ""
         status = value.StatusCode.name if value.StatusCode is not None else "Good"
-        displayed = raw if isinstance(raw, list) else value_of(value)[0]
+        displayed = raw if isinstance(raw, list) else value_of(value, opened.namespaces)[0]
         nodes.append(
             BrowsedNode(
-                depth, item.path, text, "variable", kind, displayed, status, value.SourceTimestamp, item.browse_path
+                depth, item.path, text, "variable", kind, displayed, status, source_time_of(value), item.browse_path
             )
         )
     return nodes
-
-
-def node_text(identifier: str, namespaces: Sequence[str]) -> str:
-    """`ns=2;s=Name` with the namespace's URI; without a namespace in the standard's own, unchanged where it has no URI.
-
-    >>> node_text("ns=1;s=Shots", ["http://opcfoundation.org/UA/", "urn:m"])
-    'nsu=urn:m;s=Shots'
-    """
-    match = re.fullmatch(r"ns=(\d+);(.*)", identifier, re.DOTALL)
-    if match is None:
-        return identifier
-    number = int(match[1])
-    if number == 0:
-        return match[2]
-    uri = namespaces[number] if number < len(namespaces) else ""
-    return f"nsu={uri};{match[2]}" if uri and ";" not in uri else identifier

@@ -27,6 +27,7 @@ _STATUS: Final[tuple[tuple[str, str], ...]] = (
 )
 _TEXT: Final[tuple[tuple[str, str], ...]] = (
     (r"does not offer this security", "opcua_security"),
+    (r"our certificate .* is valid from", "opcua_certificate_expired"),
     (r"another certificate|certificate or key", "opcua_certificate"),
     (r"accepts connections but does not answer", "opcua_silent"),
     (r"no connection; is it on", "connect_timeout"),
@@ -69,9 +70,11 @@ async def diagnose(device: OpcUaDevice, tags: Sequence[str]) -> dict[str, Fault]
                 status = data.StatusCode.name if data.StatusCode is not None else "Good"
                 if status in {"BadNodeIdUnknown", "BadNodeIdInvalid"}:
                     faults[name] = Fault("no_node", values={"node": device.tags[name].node})
-                elif value_of(data)[1] is Quality.BAD:
+                elif value_of(data, opened.namespaces)[1] is Quality.BAD:
                     kind = data.Value.VariantType.name if data.Value is not None else "—"
-                    code = "no_single_value" if status == "Good" else "bad_status"
+                    code = "bad_status"
+                    if status == "Good":
+                        code = "byte_string" if kind == "ByteString" else "no_single_value"
                     faults[name] = Fault(code, values={"status": status, "type": kind})
     except (NotConnected, DeviceMisconfigured) as error:
         fault = connection_fault(error, fault_of)
