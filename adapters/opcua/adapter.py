@@ -27,6 +27,8 @@ from adapters.opcua.subscription import SessionSubscriptions
 from adapters.opcua.values import clock_off_ns
 from config.devices.device import SHORTEST_STALE_AFTER_S
 
+LONGER = 1.5
+"""A publishing interval is reported where it is longer than asked by this factor."""
 RECHECK_S = 60.0
 """How often refused nodes are requested again, and subscribed values compared with read ones [s]."""
 
@@ -157,11 +159,13 @@ class OpcUa:
                 refused = tuple(self._refused)
                 await self._resolve(client, refused)
                 await self._subscribe(subscriptions, refused)
+        longer = subscriptions.interval_s > LONGER * self._device.every
+        granted_s = subscriptions.interval_s if longer else None
         t_ns = max(subscriptions.last_contact_ns, self._changes.confirmed_until_ns)
         rows += self._changes.bad_rows((name for name in self._device.tags if name in self._refused), t_ns)
         self._changes.confirmed_until_ns = t_ns
         confirmed = tuple(name for name in self._changes.tags if name not in self._polled_tags or name in polled)
-        return Reading(t_ns, rows, confirmed, subscriptions.clock_off_ns(), subscriptions.granted_s)
+        return Reading(t_ns, rows, confirmed, subscriptions.clock_off_ns(), granted_s)
 
     async def _polled(self, client: Client) -> Reading:
         now_s = asyncio.get_running_loop().time()

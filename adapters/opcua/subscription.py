@@ -64,11 +64,6 @@ class SessionSubscriptions:
         return max((inbox.interval_s for inbox in self._inboxes), default=self._device.every)
 
     @property
-    def granted_s(self) -> float | None:
-        """That interval where it is clearly longer than asked for, else None [s]."""
-        return self.interval_s if self.interval_s > 1.5 * self._device.every else None
-
-    @property
     def lost(self) -> str:
         """Why one of them has ended; "" if none has."""
         return next((inbox.lost for inbox in self._inboxes if inbox.lost), "")

@@ -251,3 +251,16 @@ def test_a_connection_that_was_lost_and_came_back_is_said():
     (warning,) = seen.warnings
     assert (warning.code, warning.values) == ("connection_lost", {"times": "3", "seconds": "20"})
     assert not DeviceObservation("d", lost=3, fault=Fault("port_closed")).warnings, "said for each tag already"
+
+
+def test_text_where_conditions_compare_numbers_is_told():
+    conditions = {
+        "io.n in (6, 16)": True, "not (io.n == 6) or io.run": True, "io.n + 1 > 2": True, "above(io.n, on=4, off=3)": True,
+        "io.n == 'Executing'": False, "io.n == 6 or io.n == 'Executing'": False, "io.n in ('A', 'B')": False,
+    }  # fmt: skip
+    for text, is_number in conditions.items():
+        site, _ = parse_site(SITE.replace("EVERY", "1s").replace("when: io.run,", f'when: "{text}",'))
+        use = uses(site, compile_site(site, load_profiles()))["io.n"]
+        assert use.is_number is is_number, text
+        assert ("text_for_number" in codes(seen(["Executing"]), Use(is_number=use.is_number))) is is_number
+    assert codes(seen([6]), Use(is_number=True)) == []

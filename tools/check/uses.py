@@ -9,9 +9,11 @@ from config.devices.kinds import periods_s
 from config.site.model import Site
 from config.site.names import ONLINE
 from oee.engine.production import per_count
+from oee.model.conditions import Node
 from oee.model.facts import text_column
 from oee.model.machine import Counter, Machine
 
+_BY_LITERAL = frozenset({"==", "!=", "<", "<=", ">", ">=", "in"})
 BLINK_S = 0.5
 """A lamp that blinks once a second is on and off for half a second each; polled more slowly, it may look steady [s]."""
 
@@ -32,10 +34,13 @@ class Counting:
 
 @dataclass(frozen=True)
 class Use:
-    """What a tag is used for: the machines that depend on it, and the counters that it is."""
+    """What a tag is used for: the machines that depend on it, and the counters that it is. is_number: whether conditions
+    take it for a number or a truth value everywhere.
+    """
 
     machines: tuple[str, ...] = ()
     counts: tuple[Counting, ...] = ()
+    is_number: bool = False
 
 
 def uses(site: Site, machines: Mapping[str, Machine]) -> dict[str, Use]:
@@ -46,8 +51,31 @@ def uses(site: Site, machines: Mapping[str, Machine]) -> dict[str, Use]:
             name = f"{device}.{tag}"
             users = tuple(key for key, machine in machines.items() if name in machine.tags())
             counts = tuple(item for key in users for item in _counting(site, machines[key], name))
-            out[name] = Use(users, counts)
+            kinds = {
+                kind
+                for key in users
+                for rule in machines[key].rules
+                if rule.when
+                for kind in _kinds(rule.when.node, name)
+            }
+            out[name] = Use(users, counts, kinds == {float})
     return out
+
+
+def _kinds(node: Node, tag: str) -> set[type]:
+    """What a condition takes a tag for: `float` (a number or truth value), `str`, or nothing that can be told."""
+    if node.op == "name":
+        return {float} if node.args[0] == tag else set()
+    if node.op == "above":
+        return {float} if node.args[0] == tag else set()
+    if node.op in _BY_LITERAL and any(_is_name(arg, tag) for arg in node.args):
+        literals = node.args[1] if node.op == "in" else [arg.args[0] for arg in node.args if arg.op == "literal"]
+        return {str if isinstance(value, str) else float for value in literals}
+    return {kind for arg in node.args if isinstance(arg, Node) for kind in _kinds(arg, tag)}
+
+
+def _is_name(arg: object, tag: str) -> bool:
+    return isinstance(arg, Node) and arg.op == "name" and arg.args[0] == tag
 
 
 def _counting(site: Site, machine: Machine, name: str) -> list[Counting]:

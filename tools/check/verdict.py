@@ -155,6 +155,8 @@ def tag_report(device: DeviceObservation, tag: str, facts: TagDescription, use: 
 def _implausible(value: Any, good: Sequence[Row], facts: TagDescription, use: Use) -> list[Fault]:
     if isinstance(value, str):
         unreadable = [Fault("unreadable_text", "warn", {"value": value})] if UNREADABLE in value else []
+        if use.is_number:
+            return [Fault("text_for_number", values={"value": value})]
         return [Fault("text_counter")] if use.counts else unreadable
     if isinstance(value, float) and value != 0 and not TINY < abs(value) < HUGE:
         return [Fault("odd_float", values={"value": f"{value:.3g}"})]
