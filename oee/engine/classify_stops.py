@@ -150,7 +150,7 @@ def find_setups(
         return ()
     counted = production.total > 0
     counted_ns = production.t_ns[counted]
-    judged = bool(production.judged.any())
+    judged = not {"good", "reject", "rework"}.isdisjoint(machine.pieces.counters())  # whatever this window has seen
     good_so_far = (production.good if judged else production.total).cumsum()
     setups: list[Setup] = []
     for change_ns, not_before_ns, declared in sorted(changes):

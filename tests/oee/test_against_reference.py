@@ -223,6 +223,23 @@ def test_the_engine_agrees_with_a_walk_through_every_second(options, history):
     agree(options, history)
 
 
+def test_a_good_piece_ends_a_set_up_also_where_the_total_did_not_move():
+    """The total's step is still undecided: a counter of good pieces says that quality is known all the same."""
+    options = {
+        "kind": "counts", "running": "a.run", "last": None, "roles": "total good", "gap": (4, 5), "coded": False,
+        "per_count": 1, "product_change": "next_stop", "minor_s": 20, "startup_pieces": 0, "shortest_run_s": 0,
+        "shortest_stop_s": 5,
+    }  # fmt: skip
+    history = [
+        ("jump", 12, 5, 3, BAD, 0, 0),
+        ("alarm", 34, 4, 2, 3, 0, 2),
+        ("alarm", 19, 5, 1, 1, 0, 2),
+        ("gap", 34, 4, 3, None, 8, 2),
+        ("jump", 12, 2, 1, BAD, 0, 1),
+    ]
+    agree(options, history)
+
+
 @settings(max_examples=examples(80), deadline=None)
 @given(MACHINES, HISTORIES, CUTS)
 def test_in_blocks_too(options, history, cuts):
