@@ -7,6 +7,8 @@ import time
 import pytest
 from tools_plant import modbus, only, run
 
+from words import say
+
 
 def registers(first, data):
     return {first + i: int.from_bytes(data[2 * i : 2 * i + 2], "big") for i in range(len(data) // 2)}
@@ -135,6 +137,14 @@ def test_a_refusal_and_a_silence_are_explained():
         result = run("bytes", f"127.0.0.1:{server.port}", "--holding", 100, "--shows", "1", lang="vi")
     assert result.exit_code == 1
     assert "120 Ω" in result.stderr
+    assert say("fault.peer_silent", "vi") in result.stderr
+
+
+def test_a_block_over_an_address_that_the_device_ignores_is_narrowed():
+    with modbus(registers={100: 125}, ignored={(3, at) for at in (99, *range(101, 120))}) as server:
+        arguments = ("--shows", "125", "--timeout", "100ms", "--rate", 100, "--json")
+        result = run("bytes", f"127.0.0.1:{server.port}", "--holding", 100, *arguments)
+    assert json.loads(result.stdout)["candidates"][0]["tag"] == "value: {holding: 100, type: uint16}"
 
 
 def test_one_table_must_be_named():

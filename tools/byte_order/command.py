@@ -48,7 +48,8 @@ async def _find(
         if watch and (search.candidates or shows is None):
             await _watch(reader, question, search, lang)
     except (NotConnected, DeviceMisconfigured, ExceptionResponse, TimeoutError) as error:
-        notice(full_text(connection_fault(reader.invalid_answer or error, explain), lang))
+        silent = reader.silence(question.unit) if isinstance(error, TimeoutError) else error
+        notice(full_text(connection_fault(reader.invalid_answer or silent, explain), lang))
         return 1
     finally:
         reader.close()
@@ -62,17 +63,19 @@ async def _find(
 async def read_block(reader: RateLimitedReader, question: RegisterQuestion) -> RegisterBlock:
     """The registers around the address, as many as the device returns.
 
-    Raises `ExceptionResponse` if it does not even have the one that was asked for.
+    Raises `ExceptionResponse` or `TimeoutError` if it does not even have the one that was asked for.
     """
     first, last = max(0, question.address - 1), min(65535, question.address + question.span - 1)
     try:
         return RegisterBlock(first, await _read(reader, question, first, last))
-    except ExceptionResponse as refusal:
+    except (ExceptionResponse, TimeoutError) as refusal:
+        if isinstance(refusal, TimeoutError):  # is it the block, or the device?
+            await _read(reader, question, question.address, question.address)
         for end in (last, min(last, question.address + 3), min(last, question.address + 1), question.address):
             for start in (question.address, first):
                 try:
                     return RegisterBlock(start, await _read(reader, question, start, end))
-                except ExceptionResponse:
+                except (ExceptionResponse, TimeoutError):
                     continue
         raise refusal from None
 
