@@ -50,6 +50,13 @@ class TimeShift:
     by_ns: int
 
 
+def _before(t_ns: int) -> int:
+    """The latest time of the engine, which counts in whole milliseconds, at which nothing from `t_ns` on is known: a
+    checkpoint at the very beginning of a machine already holds the wrong time [ns].
+    """
+    return t_ns // MS_NS * MS_NS - 1
+
+
 def redated(spans: Sequence[Delta], shift: TimeShift) -> list[Delta]:
     """The spans of rows with their true times. No row moves to before rows that were dated with another base."""
     columns = [rows for span in spans for rows in (span.samples or {}).values()]
@@ -128,8 +135,8 @@ class Redating:
             await asyncio.sleep(_RETRY_S)
             return
         before = self._pipeline.runs[machine].state
-        past = await self._archive.past(machine, min(shift.from_ns, shift.from_ns + shift.by_ns))
-        past = past or await self._archive.past(machine, shift.from_ns)
+        past = await self._archive.past(machine, _before(min(shift.from_ns, shift.from_ns + shift.by_ns)))
+        past = past or await self._archive.past(machine, _before(shift.from_ns))
         if past is None:
             await self._give_up(machine, "the journal does not reach back so far")
             return

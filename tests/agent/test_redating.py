@@ -243,3 +243,29 @@ async def test_a_machine_that_stood_still_with_its_clock_leaves_a_gap(tmp_path):
         per_minute[key[1]] = per_minute.get(key[1], 0) + sum(row[:9])
     assert max(per_minute.values()) <= 60_000
     await gateway.end()
+
+
+async def test_a_machine_that_began_under_the_wrong_date_begins_under_the_true_one(tmp_path):
+    """Committed at once, so that a checkpoint stands at its very beginning; times are no whole milliseconds."""
+    told = {}
+    for name, off_ns in (("right", None), ("behind", -5 * HOUR), ("ahead", 5 * HOUR)):
+        world = World(TRUE_BASE if off_ns is None else 0)
+        world.mono += 888_400_123
+        world.vouched = off_ns is None
+        gateway = Gateway(tmp_path / name, world)
+        await gateway.begin()
+        world.mono += 59_251_191
+        if off_ns is not None:
+            confirm(gateway.outbox.path, TRUE_BASE + off_ns + world.mono, 30 * S, world)
+        for _ in range(6):
+            await gateway.go(1)
+            await gateway.agent.feed.tick()
+            await gateway.agent.commit(final=True)
+        await gateway.go(294)
+        world.vouched = True
+        await gateway.go(300)
+        await gateway.agent.feed.tick(last=True)
+        await gateway.agent.commit(final=True)
+        told[name] = gateway.told()
+        await gateway.end()
+    assert told["right"] == told["behind"] == told["ahead"]

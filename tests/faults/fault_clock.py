@@ -1,12 +1,13 @@
 """Gateways whose wall clock is wrong and is set while they run, at a live PLC: real processes, one clock each."""
 
 import asyncio
+import sqlite3
 import struct
 import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -161,6 +162,13 @@ def offered(gateway):
 def delivered(gateway):
     """Whether everything that its outbox holds has a receipt, facts among it."""
     return offered(gateway) > 0 and summarize(gateway.outbox).waiting == 0
+
+
+def redated(gateway):
+    """Whether everything that it dated with a wrong time has been corrected."""
+    with closing(sqlite3.connect(f"file:{gateway.outbox}?mode=ro", uri=True)) as db:
+        keys = [key for (key,) in db.execute("select key from settings where key like 'redat%'")]
+    return keys == ["redating_clock"]
 
 
 def books(folder, site, first_ns, last_ns):

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from fault_clock import MINUTE_NS, LivePlc, Plant, books, delivered, offered
+from fault_clock import MINUTE_NS, LivePlc, Plant, books, delivered, offered, redated
 from servers import eventually
 
 DAY_S = 86_400
@@ -93,16 +93,18 @@ def test_a_time_that_a_person_misread_is_put_right_by_differences(plant, off_s):
         for gateway in (wrong, right):
             eventually(gateway.ready.exists, what="the agents")
         plant.confirm(wrong, plant.now_ns() / 1e9 + off_s)
+        minute_ns = minute_of_the_machine(plant)
         time.sleep(1)
         count = run_machine(plant.plc, 5)
         to_the_next_minute(plant)
         eventually(lambda: offered(wrong) and offered(right), what="facts under both dates")
+        before = offered(wrong)
         plant.open_broker()
         plant.center.start()
         for gateway in (wrong, right):
             eventually(lambda gateway=gateway: delivered(gateway), what="delivery")
-        before = offered(wrong)
         eventually(lambda: "clock corrected" in wrong.log.read_text(), what="the correction")
+        eventually(lambda: redated(wrong), what="all machines under the true date")
         eventually(lambda: offered(wrong) > before and delivered(wrong), what="its delivery")
         for gateway in (wrong, right):
             gateway.stop()
@@ -110,8 +112,10 @@ def test_a_time_that_a_person_misread_is_put_right_by_differences(plant, off_s):
     first_ns = began_ns // MINUTE_NS * MINUTE_NS
     found = {name: books(plant.folder, name, 0, first_ns + DAY_S * 1_000_000_000) for name in plant.gateways}
     told = {key: row for key, row in found["wrong"].items() if row}
-    upto = {key for key in found["right"] if key[1] < first_ns + 2 * MINUTE_NS}
-    assert {key for key in told if key[1] < first_ns + 2 * MINUTE_NS} == upto != set()
+    assert all(first_ns - MINUTE_NS <= key[1] <= plant.now_ns() for key in told)
+    both_ns = range(minute_ns, minute_ns + 2 * MINUTE_NS)  # in which both of them ran, however long they took to start
+    upto = {key for key in found["right"] if key[1] in both_ns}
+    assert {key for key in told if key[1] in both_ns} == upto != set()
     assert min(key[1] for key in told) >= first_ns - MINUTE_NS
     assert max(key[1] for key in told) <= plant.now_ns()
     assert sum(row.get("pieces_total", 0) for row in told.values()) == count - 100
