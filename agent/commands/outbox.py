@@ -39,7 +39,10 @@ def outbox(file: Path, target: Path | None, author: str, as_json: bool, lang: st
         fail(error, MISCONFIGURED)
     if as_json:
         more = {} if target is None else {"exported": exported, "file": str(target)}
-        click.echo(json.dumps(asdict(summary) | {"waiting": summary.waiting} | more, ensure_ascii=False))
+        content = asdict(summary)
+        if not summary.trouble:  # named only where there is some
+            del content["trouble"]
+        click.echo(json.dumps(content | {"waiting": summary.waiting} | more, ensure_ascii=False))
     else:
         _print(summary, lang)
         if target is not None:
