@@ -101,6 +101,7 @@ def go_on(plant):
     plant.start_recorded(ALL)
     for name in ("live", "dark"):
         plant.start_live(name)
+        plant.until(lambda name=name: _size(plant.folder / f"{name}.outbox.held") == 0, f"the time of {name}")
         plant.delivered(name)
     plant.delivered("recorded")
     _line(plant, "press", "reason", "no-blanks", "2026-03-02T12:05", "2026-03-02T12:25")
@@ -108,6 +109,8 @@ def go_on(plant):
     plant.stop("recorded")
     plant.nhip("recompute", plant.folder / "recorded.yaml", "--json")
     plant.start_recorded(ALL)
+    for name in ("live", "dark"):  # a minute's facts are sent when it is over
+        plant.until(lambda name=name: measured(plant, name)[0] > 0, f"facts of {name}")
     for name in ("recorded", "live", "dark"):
         plant.delivered(name)
         plant.stop(name)

@@ -88,8 +88,20 @@ def test_a_release_s_files_are_read_and_continued(release):
         assert row["declaration"] == before.get(row["declaration"]["id"], row)["declaration"]
 
 
+def _counted_alike(numbers):
+    """Without what was read otherwise in a release: pieces of losses, where those at a stop's very edge counted as its own
+    until 2026-11-30 (docs/design/0002-the-core.md). The columns of facts are compared whole.
+    """
+    return {
+        question: {**answer, "rows": [{**row, "pieces": None} for row in answer["rows"]]}
+        if question.startswith("losses")
+        else answer
+        for question, answer in numbers.items()
+    }
+
+
 def _same(now, then):
-    assert now["numbers"] == then["numbers"]
+    assert _counted_alike(now["numbers"]) == _counted_alike(then["numbers"])
     assert now["measured"]["live"] == then["measured"]["live"]
     pieces, running_s = now["measured"]["dark"]
     assert pieces == then["measured"]["dark"][0] > 0
@@ -124,4 +136,4 @@ def test_today_s_files_are_continued(tmp_path):
     for name in RELEASES:
         with tarfile.open(HERE / f"{name}.tar.xz") as archive:
             then = json.load(archive.extractfile("continued.json"))
-        assert today.continued["numbers"] == then["numbers"], name
+        assert _counted_alike(today.continued["numbers"]) == _counted_alike(then["numbers"]), name
