@@ -19,6 +19,7 @@ import numpy as np
 
 from oee.engine.counters import CounterState, Counts, count, pair_up
 from oee.engine.timeline import Timeline
+from oee.model.calendars import Spans
 from oee.model.declarations import Declaration, values_over_time
 from oee.model.expressions import all_known, at_times, is_known
 from oee.model.facts import MINUTE_NS, MS_NS, UNKNOWN_PRODUCT, Text, text_column
@@ -306,11 +307,12 @@ def _cycles(role: str, roles: set[str], number: Int64) -> Int64:
     return number if counts else np.zeros(len(number), np.int64)
 
 
-def judged_where_made(production: Production, span_starts: Int64) -> Production:
+def judged_where_made(production: Production, spans: Spans) -> Production:
     """Verdicts of a counter on pieces that were made before a break or a shift began, at the time of the last piece.
 
-    span_starts: int64[n] ascending, where the calendar changes. An event that only judges (rejects beside a total) and comes
-    when its part of the calendar has seen no piece yet can only mean an earlier piece, and is booked with the last one.
+    spans: the window, cut by the calendar. An event that only judges (rejects beside a total) and comes when its break,
+    shift or time outside has seen no piece yet can only mean an earlier piece, and is booked with the last one. A shift
+    that goes on after a break is the same shift.
     """
     only = np.flatnonzero((production.total == 0) & (production.lost_ns < 0))
     if not len(only):
@@ -319,7 +321,12 @@ def judged_where_made(production: Production, span_starts: Int64) -> Production:
     last = np.searchsorted(made_ns, production.t_ns[only], "right") - 1
     only, last = only[last >= 0], last[last >= 0]
     late_ns, last_ns = production.t_ns[only], made_ns[last]
-    moved = np.searchsorted(span_starts, late_ns, "right") != np.searchsorted(span_starts, last_ns, "right")
+    late_span, last_span = (
+        np.maximum(np.searchsorted(spans.start_ns, t_ns, "right") - 1, 0) for t_ns in (late_ns, last_ns)
+    )
+    moved = np.zeros(len(only), bool)
+    for column in (spans.calendar, spans.business_date, spans.shift):
+        moved |= np.asarray(column[late_span] != column[last_span], bool)
     if not moved.any():
         return production
     t_ns = production.t_ns.copy()

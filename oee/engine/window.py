@@ -159,7 +159,7 @@ def assess(machine: Machine, state: EngineState, until_ns: int) -> Assessment:
     classified = classify_stops(
         machine, timeline, samples, production, products, state.declarations, spans, state.last_piece_ns, lost_ns
     )
-    production = judged_where_made(production, spans.start_ns)
+    production = judged_where_made(production, spans)
     entries_in_force, _ = entries(declaration for declaration in state.declarations if declaration.start_ns >= begin_ns)
     production = apply_entries(machine, production, products, entries_in_force, until_ns)
     window = Window(

@@ -12,6 +12,7 @@ from asyncua import ua
 from cryptography import x509
 from opcua_habits import NO_TIME, habits
 from opcua_plant import device, gathered, has_node_opcua, node_running, until_value
+from servers import PATIENCE_S
 
 from adapters.browsing import Walk
 from adapters.connection_faults import connection_fault
@@ -75,7 +76,15 @@ async def test_node_opcua_that_does_not_trust_us_yet_says_so(tmp_path):
         assert {fault.code for fault in (await diagnose(asked, list(asked.tags))).values()} == {"opcua_untrusted"}
         (rejected,) = (tmp_path / "server" / "pki" / "rejected").iterdir()
         rejected.rename(tmp_path / "server" / "pki" / "trusted" / "certs" / rejected.name)
-        await adapter.connect()
+        until_s = time.monotonic() + PATIENCE_S
+        while True:  # until the server has noticed
+            try:
+                await adapter.connect()
+                break
+            except DeviceMisconfigured:
+                assert time.monotonic() < until_s
+                await adapter.close()
+                await asyncio.sleep(0.1)
         await gathered(adapter, ["count"])
         await adapter.close()
 
