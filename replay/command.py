@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 import words
+from cli.exits import FAILED, MISCONFIGURED
 from cli.times import parse_time
 from config import Misconfigured, Site, load_site
 from oee.model.calendars import to_ns
@@ -21,8 +22,6 @@ from replay.report.tables import show
 from replay.rows import DEFAULT_BY, GROUPS
 
 FINE: Final = 0
-CONFLICTS: Final = 1
-MISCONFIGURED: Final = 2
 _PIPED_WIDTH: Final = 120
 
 
@@ -75,7 +74,7 @@ def _run(site: Site, options: ReplayOptions) -> int:
         show(result, by, options.formula, lang, console)
     _complain(result, options)
     bad = result.window is None or any(item.severity == "conflict" for item in result.conflicts)
-    return CONFLICTS if bad else FINE
+    return FAILED if bad else FINE
 
 
 def _groups(text: str, lang: str) -> tuple[str, ...]:

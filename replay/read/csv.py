@@ -32,7 +32,6 @@ except ImportError:  # works without it, about twenty times slower
     pa = None
 
 _BLOCK_BYTES: Final = 16_000_000
-_SAMPLE_BYTES: Final = 1_000_000
 
 
 class CsvFile:
