@@ -38,7 +38,12 @@ _WAIT_S: Final = 30.0
 @click.argument("field", required=False, type=click.Choice(FIELDS))
 @click.argument("value", default="")
 @click.option("--from", "since", default="", help="Start: 08:10, or 2026-03-02T08:10.")
-@click.option("--to", "until", default="", help="End; without it products and orders hold until further notice.")
+@click.option(
+    "--to",
+    "until",
+    default="",
+    help="End; without it products and orders hold until further notice, reasons until the machine runs.",
+)
 @click.option("--who", default=lambda: os.environ.get("USER", ""), help="Who declares this.")
 @click.option("--product", default="", help="For rejects and rework: the product.")
 @click.option("--replaces", default="", help="Id of the declaration that this one replaces.")
@@ -139,9 +144,10 @@ def _list(path: Path, site: "Site", lang: str, as_json: bool) -> None:
 
 
 def _row_text(declaration: "Declaration", state: str, why: str, site: "Site", lang: str) -> str:
-    from oee.model.declarations import ENTRIES
+    from oee.model.declarations import CLASSIFYING, ENTRIES
 
-    end = say("declare.open_end", lang) if declaration.end_ns is None else site_time(declaration.end_ns, site, lang)
+    open_end = "declare.until_it_runs" if declaration.field in CLASSIFYING else "declare.open_end"
+    end = say(open_end, lang) if declaration.end_ns is None else site_time(declaration.end_ns, site, lang)
     if (
         state == "done"
         and declaration.field in ENTRIES

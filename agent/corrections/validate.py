@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, get_args
 
-from oee.model.declarations import ENTRIES, Declaration, Field, entries
+from oee.model.declarations import CLASSIFYING, ENTRIES, Declaration, Field, entries
 from oee.model.states import STATE_BY_WORD, State
 
 _FIELDS: Final = get_args(Field)
-_OPEN_ENDED: Final = ("product", "order")
+_OPEN_ENDED: Final = ("product", "order", *CLASSIFYING)
 _MOST_AHEAD_NS: Final = 366 * 86_400_000_000_000
 
 

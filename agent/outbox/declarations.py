@@ -29,6 +29,9 @@ create index if not exists declarations_new on declarations (state) where state 
 create table if not exists recomputes (machine text primary key, from_ns integer not null, asked_ns integer not null,
     state text not null default 'new', why text not null default '', base_ns integer) without rowid;
 """
+_UNTIL_FURTHER_NOTICE: Final = (
+    "json_extract(data, '$.end_ns') is null and json_extract(data, '$.field') in ('product', 'order')"
+)
 Source = Literal["gateway", "center"]
 
 
@@ -117,13 +120,13 @@ def decide(db: sqlite3.Connection, outcome: Iterable[tuple[str, str]]) -> None:
 
 def follow_again(db: sqlite3.Connection) -> None:
     """Marks declarations that hold until further notice as new again, after the engine states started over."""
-    db.execute("update declarations set state = 'new' where state = 'done' and json_extract(data, '$.end_ns') is null")
+    db.execute(f"update declarations set state = 'new' where state = 'done' and {_UNTIL_FURTHER_NOTICE}")  # noqa: S608
 
 
 def prune(db: sqlite3.Connection, now_ns: int) -> None:
     """Deletes decided declarations older than `KEEP_NS`, unless they hold until further notice."""
     db.execute(
-        "delete from declarations where state != 'new' and made_ns < ? and json_extract(data, '$.end_ns') is not null",
+        f"delete from declarations where state != 'new' and made_ns < ? and not ({_UNTIL_FURTHER_NOTICE})",  # noqa: S608
         (now_ns - KEEP_NS,),
     )
 

@@ -7,6 +7,9 @@ A set-up lasts from the last piece of the old product to the first good piece of
 quality is not known). Where nobody could see that piece, because its counter was not known, the set-up ends when the
 machine runs. Intervals inside it that have an alarm or a reason keep their class.
 
+A declaration without an end holds until the standstill ends in which it begins: until the machine runs, or leaves the
+schedule, which only suspends a breakdown.
+
 An unplanned stop without a reason is minor while its scheduled time does not exceed the limit (inclusive): a break
 suspends it, time outside the schedule ends it (and only suspends a breakdown).
 """
@@ -20,7 +23,7 @@ from numpy.typing import NDArray
 from oee.engine.production import Production, Products, product_key
 from oee.engine.timeline import Timeline, merge, split, within
 from oee.model.calendars import Spans
-from oee.model.declarations import Declaration
+from oee.model.declarations import CLASSIFYING, Declaration
 from oee.model.facts import Text
 from oee.model.machine import Machine
 from oee.model.samples import EMPTY, Int64, Samples
@@ -66,7 +69,7 @@ def classify_stops(
     timeline: after debouncing; spans: the same window cut by the calendar; last_piece_ns: last piece before the window;
     counter_lost_ns: since when the counter has not been known, None if it is.
     """
-    timeline = _declared(machine, timeline, declarations)
+    timeline = _declared(machine, timeline, declarations, spans)
     if machine.reason_tag:
         timeline = merge(_reasons_from_tag(machine, timeline, samples))
     setups = find_setups(machine, timeline, production, products, declarations, last_piece_ns, counter_lost_ns)
@@ -74,12 +77,13 @@ def classify_stops(
     return ClassifiedStops(_minor(machine, timeline, spans), setups)
 
 
-def _declared(machine: Machine, timeline: Timeline, declarations: Iterable[Declaration]) -> Timeline:
-    stated = [item for item in declarations if item.field in ("reason", "state", "planned_stop")]
+def _declared(machine: Machine, timeline: Timeline, declarations: Iterable[Declaration], spans: Spans) -> Timeline:
+    stated = [item for item in declarations if item.field in CLASSIFYING and (item.value or item.field != "state")]
     if not stated:
         return timeline
     begin, finish = int(timeline.start_ns[0]), int(timeline.end_ns[-1])
-    windows = [(max(d.start_ns, begin), min(d.end_ns if d.end_ns is not None else finish, finish)) for d in stated]
+    ends = [_end(machine, timeline, item, spans) if item.end_ns is None else item.end_ns for item in stated]
+    windows = [(max(item.start_ns, begin), min(end_ns, finish)) for item, end_ns in zip(stated, ends, strict=True)]
     timeline = split(timeline, np.array(windows, np.int64).ravel())
     state, reason, by = timeline.state.copy(), timeline.reason.copy(), timeline.by.copy()
     for declaration, (start_ns, end_ns) in zip(stated, windows, strict=True):
@@ -88,18 +92,41 @@ def _declared(machine: Machine, timeline: Timeline, declarations: Iterable[Decla
         low, high = np.searchsorted(timeline.start_ns, [start_ns, end_ns])
         in_window = np.zeros(len(timeline), np.bool_)
         in_window[low:high] = True
+        declared = _declared_state(machine, declaration)
         if declaration.field == "state":
             hit = in_window & (state == State.UNKNOWN)
-            state[hit] = STATE_BY_WORD[declaration.value]
         else:
             hit = in_window & (state != State.RUNNING) & (state != State.UNKNOWN)
-            if declaration.field == "planned_stop":
-                state[hit] = State.PLANNED_STOP
-            elif declaration.value:
-                state[hit] = machine.reason_states.get(declaration.value, State.UNPLANNED_STOP)
             reason[hit] = declaration.value
+        if declared is not None:
+            state[hit] = declared
         by[hit] = declaration.who
     return merge(Timeline(timeline.start_ns, timeline.end_ns, state, reason, by))
+
+
+def _end(machine: Machine, timeline: Timeline, declaration: Declaration, spans: Spans) -> int:
+    """Where a declaration without an end ends [ns]; its start if it begins in no standstill of this window."""
+    start_ns = declaration.start_ns
+    if not timeline.start_ns[0] <= start_ns < timeline.end_ns[-1]:
+        return start_ns
+    index = int(np.searchsorted(timeline.start_ns, start_ns, "right")) - 1
+    runs = np.flatnonzero(timeline.state[index:] == State.RUNNING)
+    end_ns = int(timeline.start_ns[index + runs[0]]) if len(runs) else int(timeline.end_ns[-1])
+    if _declared_state(machine, declaration) != State.BREAKDOWN:
+        outside = spans.start_ns[(spans.calendar == CalendarClass.OUTSIDE) & (spans.end_ns > start_ns)]
+        end_ns = min(end_ns, max(int(outside[0]), start_ns)) if len(outside) else end_ns
+    return end_ns
+
+
+def _declared_state(machine: Machine, declaration: Declaration) -> State | None:
+    """What it makes of a stop; None if it leaves the state as it is."""
+    if declaration.field == "planned_stop":
+        return State.PLANNED_STOP
+    if not declaration.value:
+        return None
+    if declaration.field == "state":
+        return STATE_BY_WORD[declaration.value]
+    return machine.reason_states.get(declaration.value, State.UNPLANNED_STOP)
 
 
 def _reasons_from_tag(machine: Machine, timeline: Timeline, samples: Samples) -> Timeline:

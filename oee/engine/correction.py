@@ -18,7 +18,7 @@ import numpy as np
 from oee.engine.deltas import number_rows
 from oee.engine.state import Baseline, EngineState, TableBaseline
 from oee.engine.step import MachineSnapshot, step
-from oee.model.declarations import ENTRIES, Declaration, effective
+from oee.model.declarations import ENTRIES, Declaration, concerns_later, effective
 from oee.model.facts import MINUTE_NS, Facts, Int64, Losses, RowKey, Stop, Table, add_rows, make_table, row_keys
 from oee.model.machine import Machine
 from oee.model.samples import Samples, between
@@ -111,7 +111,7 @@ def with_declarations(state: EngineState, declarations: Iterable[Declaration]) -
     not keep the fact that one was replaced.
     """
     standing = effective((*state.declarations, *declarations))
-    kept = (item for item in standing if item.end_ns is None or item.end_ns > state.settled_ns)
+    kept = (item for item in standing if concerns_later(item, state.settled_ns))
     return replace(state, declarations=tuple(kept))
 
 

@@ -20,7 +20,7 @@ from oee.engine.settle import settle
 from oee.engine.state import EngineState, dump, load
 from oee.engine.stops import Stops, find_stops, no_stops
 from oee.engine.window import Assessment, Window, assess, product_keys
-from oee.model.declarations import Declaration, effective
+from oee.model.declarations import Declaration, concerns_later, effective
 from oee.model.expressions import needed
 from oee.model.facts import MS_NS, NO_FACTS, NO_LOSSES, UNKNOWN_PRODUCT, Facts, Losses
 from oee.model.machine import Machine
@@ -193,7 +193,7 @@ def _known_before(state: EngineState, products: Products, t_ns: int, product: st
 
 def _still_needed(declarations: tuple[Declaration, ...], settled_ns: int) -> tuple[Declaration, ...]:
     """Declarations about later time. Of products declared until further notice only the latest in force matters."""
-    kept = [item for item in declarations if item.end_ns is None or item.end_ns > settled_ns]
+    kept = [item for item in declarations if concerns_later(item, settled_ns)]
     open_products = [
         item for item in kept if item.field == "product" and item.end_ns is None and item.start_ns <= settled_ns
     ]

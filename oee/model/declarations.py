@@ -6,7 +6,7 @@ sees who stated what when.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 Field = Literal["reason", "state", "product", "order", "rejects", "rework", "planned_stop", "changeover"]
 
@@ -17,9 +17,11 @@ class Declaration:
 
     id: unique for ever, chosen by whoever makes it (for example a UUID).
     made_ns: when it was made; of two that overlap the later one wins.
-    end_ns: None means until further notice (products, orders).
+    end_ns: None means until further notice (products, orders), or until the standstill ends in which it begins
+      (`CLASSIFYING` fields).
     value: reason key, state word, product key, order number, or a number of pieces
-      as text for `rejects` and `rework`; "" withdraws an earlier statement.
+      as text for `rejects` and `rework`; "" withdraws an earlier statement, and with `supersedes` it does nothing else:
+      what was stated about that time before holds again.
     product: for `rejects` and `rework`, the product concerned; "" means all of the period.
     supersedes: the id of the declaration that this one replaces, or "".
     """
@@ -36,11 +38,26 @@ class Declaration:
     supersedes: str = ""
 
 
+CLASSIFYING: Final = ("reason", "state", "planned_stop")
+"""Fields that say what kind of standstill a time was."""
+
+
+def concerns_later(item: Declaration, settled_ns: int) -> bool:
+    """Whether a declaration may concern time from a settled time on. A standstill in which one without an end begins
+    has ended by then: the machine ran at a settled time, or just ceased to.
+    """
+    if item.end_ns is None:
+        return item.field not in CLASSIFYING or item.start_ns >= settled_ns
+    return item.end_ns > settled_ns
+
+
 def effective(declarations: Iterable[Declaration]) -> tuple[Declaration, ...]:
-    """The declarations in force: without repeated ids and superseded ones, in the order in which they were made."""
+    """The declarations in force: without repeated ids, superseded ones and those that only withdraw another, in the order
+    in which they were made.
+    """
     by_id = {item.id: item for item in declarations}
     replaced = {item.supersedes for item in by_id.values() if item.supersedes}
-    kept = (item for item in by_id.values() if item.id not in replaced)
+    kept = (item for item in by_id.values() if item.id not in replaced and (item.value or not item.supersedes))
     return tuple(sorted(kept, key=lambda item: (item.made_ns, item.id)))
 
 

@@ -1,7 +1,8 @@
 """`declarations.csv`: declarations of people, as `oee.model.declarations`.
 
 Columns id, made, machine, start, end, field, value, who, product, supersedes, in any order; machine, start, field and
-value are required. Without `made` a later line counts as made later; without `end` it holds until further notice.
+value are required. Without `made` a later line counts as made later; without `end` it holds until further notice. With
+`stop` as its end a reason, a state or a planned stop holds until the standstill ends in which it begins.
 """
 
 import csv
@@ -12,7 +13,7 @@ from typing import Final, get_args
 from zoneinfo import ZoneInfo
 
 from config import Site
-from oee.model.declarations import Declaration, Field, effective
+from oee.model.declarations import CLASSIFYING, Declaration, Field, effective
 from oee.model.machine import Machine
 from oee.model.states import STATE_BY_WORD, State
 from replay.read.conflicts import Conflicts
@@ -24,6 +25,7 @@ _REQUIRED: Final = ("machine", "start", "field", "value")
 _FIELDS: Final = get_args(Field)
 _OPEN_ENDED: Final = ("product", "order")
 _FAR_NS: Final = 2**62
+_WITH_THE_STOP: Final = "stop"
 
 
 def read(
@@ -64,6 +66,9 @@ def read(
 def _declaration(
     row: Mapping[str, str], line: int, latest_ns: int, zone: ZoneInfo, conflicts: Conflicts
 ) -> Declaration | None:
+    classifies = row["field"] in CLASSIFYING
+    with_the_stop = classifies and row["end"] == _WITH_THE_STOP
+    row = {**row, "end": ""} if with_the_stop else row
     times: dict[str, int | None] = {}
     for name in ("made", "start", "end"):
         try:
@@ -87,7 +92,7 @@ def _declaration(
         latest_ns + 1 if made_ns is None else made_ns,
         row["machine"],
         start_ns,
-        end_ns,
+        _FAR_NS if end_ns is None and classifies and not with_the_stop else end_ns,
         row["field"],  # type: ignore[arg-type]  # one of the literal's, just checked
         row["value"],
         row["who"] or "declared",
@@ -134,7 +139,7 @@ def _overlaps(items: list[tuple[int, Declaration]], conflicts: Conflicts) -> Non
 
 
 def _gives_way(one: Declaration, other: Declaration) -> bool:
-    return one.end_ns is None and one.field in _OPEN_ENDED and one.start_ns != other.start_ns
+    return one.end_ns is None and one.start_ns != other.start_ns and one.field in (*_OPEN_ENDED, *CLASSIFYING)
 
 
 def _end_ns(item: Declaration) -> int:

@@ -224,9 +224,11 @@ def debounce(machine, state, window):
 
 
 def declare(machine, state, reason, said, window):
-    """What people said: a reason or a planned stop for what is a stop, a state for what is unknown."""
-    personal = Seconds(dict.fromkeys(window, False))
-    for first, last, field, value in said:
+    """What people said: a reason or a planned stop for what is a stop, a state for what is unknown. Without an end it
+    holds until the standstill ends in which it begins."""
+    personal, before = Seconds(dict.fromkeys(window, False)), Seconds({t: state[t] for t in window})
+    for first, until, field, value in said:
+        last = standstill_end(machine, before, first, field, value, window) if until is None else until
         for t in range(max(first, window.start), min(last, window.stop)):
             stopped = state[t] not in NOT_STOPPED
             if field == "state" and state[t] == State.UNKNOWN:
@@ -239,6 +241,19 @@ def declare(machine, state, reason, said, window):
                 continue
             personal[t] = True
     return personal
+
+
+def standstill_end(machine, state, first, field, value, window):
+    """The first second from `first` on in which the machine runs or, unless it has broken down, nobody is at work."""
+    if first not in window:
+        return first
+    said = {"state": State[value.upper()]} if field == "state" else {"reason": machine.reason_states.get(value)}
+    broken = State.BREAKDOWN in said.values()
+    for t in range(first, window.stop):
+        outside = calendar_at(machine.calendar, t)[0] == CalendarClass.OUTSIDE
+        if state[t] == State.RUNNING or (outside and not broken):
+            return t
+    return window.stop
 
 
 def reasons_from_tag(machine, state, reason, rows, window):

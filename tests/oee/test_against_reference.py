@@ -186,13 +186,11 @@ class Plant:
 
 
 HISTORIES = st.lists(phases, min_size=1, max_size=12)
+CLASSIFYING = [("reason", "jam"), ("reason", "late"), ("planned_stop", ""), ("state", "breakdown")]
 SAID = st.lists(
-    st.tuples(
-        st.integers(0, 400),
-        st.integers(1, 120),
-        st.sampled_from(
-            [("reason", "jam"), ("reason", "late"), ("planned_stop", ""), ("state", "breakdown"), ("changeover", "")]
-        ),
+    st.one_of(
+        st.tuples(st.integers(0, 400), st.integers(1, 120), st.sampled_from([*CLASSIFYING, ("changeover", "")])),
+        st.tuples(st.integers(0, 400), st.none(), st.sampled_from(CLASSIFYING)),
     ),
     max_size=3,
 )
@@ -205,7 +203,7 @@ def both_ways(options, history, said=(), cuts=()):
     plant = Plant()
     for phase in history:
         plant.phase(*phase)
-    said = [(T0 + first, T0 + first + length, *what) for first, length, what in said]
+    said = [(T0 + first, length and T0 + first + length, *what) for first, length, what in said]
     slow = reference(machine, conditions, {tag: qualified(rows) for tag, rows in plant.rows.items()}, plant.now, said)
     declared = [say(n, *item) for n, item in enumerate(said)]
     return drive(machine, plant.rows, plant.now, said=declared, cuts=[T0 + c for c in cuts]), slow

@@ -18,7 +18,7 @@ from oee.engine.correction import (
     with_declarations,
     with_rows,
 )
-from oee.model.declarations import Declaration
+from oee.model.declarations import CLASSIFYING, Declaration
 from oee.model.facts import MINUTE_NS, row_keys
 from oee.model.machine import Ideal, Product
 from tests.oee.test_engine_laws import DAY, PRODUCTS, T0, S, _at, _slice, histories, machines, run
@@ -132,7 +132,7 @@ def late_statements(draw, end):
         said = value.get(field, str(draw(st.integers(0, 30))))
         if field in ("reason", "product") and draw(st.booleans()):
             said = {"reason": "", "product": "1"}[field]
-        until = None if field == "product" and draw(st.booleans()) else finish + S
+        until = None if field in ("product", *CLASSIFYING) and draw(st.booleans()) else finish + S
         product = draw(st.sampled_from(["", "1", "2"])) if field in ("rejects", "rework") else ""
         older = draw(st.sampled_from(["", *(item.id for _, item in found)]))
         found.append(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from oee.engine import step as engine
 from oee.model.calendars import Calendar, Shift, cut
 from oee.model.conditions import parse
-from oee.model.declarations import Declaration
+from oee.model.declarations import CLASSIFYING, Declaration
 from oee.model.facts import FACT, FACT_COLUMNS, MINUTE_NS, add_up, row_keys
 from oee.model.machine import Counter, CountGap, Ideal, Machine, Pieces, Product, Rule
 from oee.model.samples import Series, column
@@ -195,7 +195,8 @@ def statements(draw, end):
         value = {"reason": "jam", "state": "breakdown", "planned_stop": "pm", "changeover": "x"}.get(field, "7")
         start, finish = _at([a, b], end)
         product = draw(st.sampled_from(["", "1", "2"])) if value == "7" else ""
-        found.append(Declaration(str(number), T0 + number, "m", start, finish + S, field, value, "an", product))
+        until = None if field in CLASSIFYING and draw(st.booleans()) else finish + S
+        found.append(Declaration(str(number), T0 + number, "m", start, until, field, value, "an", product))
     return tuple(found)
 
 
