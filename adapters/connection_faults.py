@@ -9,8 +9,7 @@ import socket
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from adapters.contract import DeviceMisconfigured, NotConnected
-from adapters.faults import Fault
+from adapters.contract import DeviceMisconfigured, Fault, NotConnected
 
 _ERRNO: Final[Mapping[int, str]] = {
     errno.ECONNREFUSED: "port_closed",

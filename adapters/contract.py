@@ -9,17 +9,17 @@ only. The protocol's library is imported within the functions of the face, when 
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from adapters.browsing import Browser
-from adapters.faults import Fault
 from adapters.planned import LinePlan, ServerPlan, polled_tag_by_tag
 from config.devices.device import DeviceModel, TagModel
 from oee.model.states import Quality
 
 NowNs = Callable[[], int]
 """Gateway time [ns UTC]."""
+Severity = Literal["fail", "warn"]
 
 
 class NotConnected(Exception):
@@ -43,6 +43,24 @@ class DeviceMisconfigured(Exception):
     def __init__(self, message: str, *, elsewhere: bool = False) -> None:
         super().__init__(message)
         self.elsewhere = elsewhere
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with a device or a tag, as a code of the message catalogue: `fault.<code>` describes the symptom,
+    `fault.<code>.causes` its usual causes, the likeliest first, and `fault.<code>.look` what to check in the cabinet.
+
+    values: for the placeholders of these texts; detail: the error text of the peer or the adapter.
+    """
+
+    code: str
+    severity: Severity = "fail"
+    values: Mapping[str, str] = field(default_factory=dict)
+    detail: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """The fault as JSON."""
+        return {"code": self.code, "severity": self.severity, "values": dict(self.values), "detail": self.detail}
 
 
 class Row(NamedTuple):

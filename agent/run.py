@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from adapters.kinds import open_all
 from agent.clock.clock import GatewayClock
 from agent.clock.dating import Dating
 from agent.clock.files import undated_path
@@ -27,7 +28,6 @@ from agent.corrections.corrections import Corrections
 from agent.corrections.outdated import report_outdated
 from agent.corrections.redating import Redating, clock_in_progress
 from agent.devices.freshness import Freshness
-from agent.devices.open import open_all
 from agent.devices.recorder import Recorder, rules
 from agent.devices.supervisor import Supervisor
 from agent.feed.acquisition import Acquisition, deliver

@@ -21,7 +21,7 @@ class Duration(click.ParamType[float]):
         """In seconds [s]; a usage error says what to write instead."""
         if isinstance(value, (int, float)) or re.fullmatch(r"\d+(\.\d+)?", value):
             return float(value)
-        from config.yaml.durations import parse_duration
+        from config.yaml.times import parse_duration
 
         try:
             return parse_duration(value)

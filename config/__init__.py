@@ -5,8 +5,7 @@ Loading reports everything that is wrong at once, with its place; compiling turn
 
 from config.center import CenterFile
 from config.compile.compile import compile_calendar, compile_site
-from config.compile.describe import describe, description, values_of
-from config.compile.digest import config_hash
+from config.compile.describe import config_hash, describe, description, values_of
 from config.load.load import load_center, load_site, missing_file_warnings, parse_center, parse_site, read_site
 from config.site.model import Site
 from config.templates.state_profiles import StateProfile, load_profiles

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 
 from config.yaml.common import BrokerLink, BrokerUrl, Listen, Strict
 from config.yaml.complaints import InvalidValue
-from config.yaml.durations import DurationOrZero
+from config.yaml.times import DurationOrZero
 
 _FILE_KEYS: Final = ("file", "books")
 

@@ -68,9 +68,7 @@ ARROWS = {
         timeline
     """,
     "wire": """
-        accounts         -> topics
         bodies           -> envelope
-        messages         -> envelope
         offline_transfer -> topics
         receipts         -> envelope marks
         values           -> envelope value_buffer
@@ -95,24 +93,22 @@ ARROWS = {
     "adapters": """
         modbus_rtu/       -> modbus/ contract
         modbus_tcp/       -> modbus/ contract
-        modbus/           -> connection_faults contract faults planned
-        opcua/            -> connection_faults contract browsing faults planned
-        connection_faults -> contract faults
+        modbus/           -> connection_faults contract planned
+        opcua/            -> connection_faults contract browsing planned
+        connection_faults -> contract
         kinds             -> contract
-        contract          -> browsing faults planned
+        contract          -> browsing planned
         browsing
-        faults
         planned
     """,
     "adapters/modbus": """
         face     -> service/ model
         unit     -> poll bus/ decode plan model
-        poll     -> block silent_ranges bus/ decode plan
+        poll     -> block bus/ decode plan
         service/ -> bus/ decode plan model
         block    -> decode plan model
         bus/     -> plan model
         decode   -> model
-        silent_ranges -> plan
         plan     -> model
         model    -> tag
         tag
@@ -198,7 +194,6 @@ ARROWS = {
         trend      -> question
         values     -> question
         cache
-        health
         paging
         question
     """,
@@ -216,11 +211,9 @@ ARROWS = {
         retry
     """,
     "center/api": """
-        app          -> gateways numbers values parameters access responses problems
+        app          -> numbers parameters access responses problems
         declarations -> parameters access problems
-        gateways     -> parameters access responses problems
         numbers      -> parameters access responses problems
-        values       -> parameters problems
         backup       -> access problems
         metrics      -> access
         parameters   -> access responses
@@ -266,25 +259,23 @@ ARROWS = {
     """,
     "tools": """
         commands/   -> browse/ byte_order/ check/ init/ scan/ equipment/ plan/
-        browse/     -> equipment/ faults
+        browse/     -> faults
         byte_order/ -> faults
         check/      -> faults plan/
-        init/       -> equipment/
+        init/
         scan/       -> faults
         equipment/
         faults
         plan/
     """,
     "tools/check": """
-        command           -> certificate observe result count verdict machine_now retry uses
-        certificate       -> certificate_setup count verdict machine_now
-        certificate_setup -> verdict machine_now
-        observe           -> verdict
-        result            -> count verdict machine_now
-        count             -> machine_now
-        verdict           -> uses
+        command     -> certificate observe result count verdict machine_now uses
+        certificate -> count verdict machine_now
+        observe     -> verdict
+        result      -> count verdict machine_now
+        count       -> machine_now
+        verdict     -> uses
         machine_now
-        retry
         uses
     """,
 }

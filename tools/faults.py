@@ -1,6 +1,6 @@
 """Faults as text: what was observed, its usual causes, and what to inspect in the cabinet. Pure."""
 
-from adapters.faults import Fault
+from adapters.contract import Fault
 from words import say
 
 

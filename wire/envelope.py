@@ -14,6 +14,9 @@ Layout, 48 bytes of header and then the body:
 The header is never compressed, so any sound envelope can be receipted whatever
 its content. (stream, seq) is never reused: the same pair with another digest is
 a conflict, not a repetition.
+
+`live` and `status` are never delivered again and need no envelope: they are JSON, compressed with zlib from 200 bytes on.
+JSON begins with a brace and zlib data never does, so no flag is needed.
 """
 
 import hashlib
@@ -23,6 +26,8 @@ import zlib
 from dataclasses import dataclass
 from typing import Any, Final
 
+from pydantic import BaseModel
+
 MAGIC: Final = b"NH"
 VERSION: Final = 1
 _HEAD: Final = struct.Struct(">2sBB8sQq")
@@ -30,6 +35,7 @@ _DIGEST_BYTES: Final = 20
 HEADER_BYTES: Final = _HEAD.size + _DIGEST_BYTES
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024  # decompressed: a bound against a crafted or damaged payload
 _COMPRESS_FROM_BYTES: Final = 200
+_MOST_MESSAGE_BYTES: Final = 4 * 1024 * 1024
 
 
 class Unsound(ValueError):
@@ -105,3 +111,23 @@ def decode_content(envelope: Envelope) -> Any:
         return json.loads(body)
     except ValueError as error:
         raise Unsound(f"body is not JSON: {error}") from error
+
+
+def pack_message(body: BaseModel) -> bytes:
+    """The bytes of a `live` or `status` message."""
+    text = body.model_dump_json(exclude_defaults=True).encode()
+    return zlib.compress(text) if len(text) >= _COMPRESS_FROM_BYTES else text
+
+
+def unpack_message(payload: bytes) -> bytes:
+    """The JSON in the payload of a `live` or `status` message. Raises `Unsound`."""
+    if payload[:1] == b"{":
+        return payload
+    inflater = zlib.decompressobj()
+    try:
+        text = inflater.decompress(payload, _MOST_MESSAGE_BYTES)
+    except zlib.error as error:
+        raise Unsound(f"neither JSON nor zlib: {error}") from error
+    if inflater.unconsumed_tail:
+        raise Unsound(f"larger than {_MOST_MESSAGE_BYTES} bytes")
+    return text

@@ -1,7 +1,13 @@
-"""MQTT topic names: `nhip/v1/<site>/<gateway>/<kind>`.
+"""MQTT topics, `nhip/v1/<site>/<gateway>/<kind>`, and the accounts that may use them.
 
-Site and gateway in the topic decide whose data a message is: the broker's access
-rules bind them to the gateway's account; nothing in a body could do that.
+Site and gateway in the topic decide whose data a message is: the broker's access rules bind them to the gateway's
+account, and nothing else keeps one gateway from publishing as another; nothing in a body could do that.
+
+A gateway's account is `<site>.<gateway>`; ids contain no dot, so no two gateways share a name. A second secret, valid
+beside the first until the gateway has switched to it, belongs to the account `<site>.<gateway>.2`, and so on. Each account
+may publish its own kinds and read what the center publishes for it, each topic by its full name. The center reads every
+gateway and alone may publish receipts and declarations. Everything else is denied: with a reason code in MQTT 5,
+silently in 3.1.1.
 """
 
 import re
@@ -11,8 +17,10 @@ Kind = Literal["facts", "values", "site", "live", "status", "receipt", "declare"
 
 ENVELOPED: Final[tuple[Kind, ...]] = ("facts", "values", "site")
 FROM_GATEWAY: Final[tuple[Kind, ...]] = ("facts", "values", "site", "live", "status")
-FROM_CENTER: Final = ("receipt", "declare")
+FROM_CENTER: Final[tuple[Kind, ...]] = ("receipt", "declare")
 ID: Final = re.compile(r"[a-z0-9-]{1,64}")
+CENTER: Final = "nhip-center"
+"""The center's account at the broker, unless it is named otherwise."""
 
 
 class Topic(NamedTuple):
@@ -41,3 +49,27 @@ def parse(name: str) -> Topic | None:
 def subscription(kind: Kind) -> str:
     """The filter by which the center subscribes to one kind from every gateway."""
     return f"nhip/v1/+/+/{kind}"
+
+
+def account(site: str, gateway: str, serial: int = 1) -> str:
+    """The gateway's user name for its secret number `serial`. Raises `ValueError` for an id that cannot be part of a topic."""
+    for what, text in (("site", site), ("gateway", gateway)):
+        if not ID.fullmatch(text):
+            raise ValueError(f"{what} {text!r}: only a-z, 0-9 and hyphens, at most 64 of them")
+    return f"{site}.{gateway}" + (f".{serial}" if serial > 1 else "")
+
+
+def gateway_rules(site: str, gateway: str, serial: int = 1) -> str:
+    """The rules of a gateway in Mosquitto's `acl_file`."""
+    lines = [f"user {account(site, gateway, serial)}"]
+    lines += [f"topic write {topic(site, gateway, kind)}" for kind in FROM_GATEWAY]
+    lines += [f"topic read {topic(site, gateway, kind)}" for kind in FROM_CENTER]
+    return "\n".join(lines) + "\n"
+
+
+def center_rules(user: str = CENTER) -> str:
+    """The rules of the center in Mosquitto's `acl_file`."""
+    lines = [f"user {user}"]
+    lines += [f"topic read {subscription(kind)}" for kind in FROM_GATEWAY]
+    lines += [f"topic write {subscription(kind)}" for kind in FROM_CENTER]
+    return "\n".join(lines) + "\n"

@@ -1,8 +1,7 @@
 """All texts for people, in Vietnamese and English, and the formats of numbers and times."""
 
 from words.catalogue import complaint, say
-from words.formats import duration, moment, number, percent, value_text
+from words.formats import duration, moment, number, percent, refusal, value_text
 from words.languages import LANGUAGES
-from words.refusals import refusal
 
 __all__ = ["LANGUAGES", "complaint", "duration", "moment", "number", "percent", "refusal", "say", "value_text"]

@@ -4,7 +4,7 @@ Vietnamese: decimal comma, dots between thousands, 14:05 21/09/2026. English: de
 An unknown value is a dash, never a zero.
 """
 
-from datetime import datetime
+from datetime import datetime, tzinfo
 from itertools import pairwise
 from typing import Any, Final
 
@@ -67,3 +67,21 @@ def value_text(value: Any, lang: str) -> str:
         size = abs(value)
         return f"{value:.3g}" if value and not 1e-3 <= size < 1e9 else number(value, lang, 3 if size < 100 else 1)
     return "—" if value is None else str(value)
+
+
+def refusal(why: str, zone: tzinfo, lang: str) -> str:
+    """The reason as a sentence; "" for none. zone: the site's, for a detail that is a time.
+
+    An unknown code, from a newer gateway, is returned unchanged.
+    """
+    code, _, detail = why.partition(" ")
+    try:
+        at = datetime.fromisoformat(detail) if code == "too_old" else None
+    except ValueError:
+        at = None
+    try:
+        if at is not None and at.tzinfo is not None:
+            return say("declare.why.too_old_before", lang, at=moment(at.astimezone(zone), lang))
+        return say(f"declare.why.{code}", lang, detail=detail).rstrip() if code else ""
+    except KeyError:
+        return why

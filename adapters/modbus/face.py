@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from adapters.faults import Fault
+from adapters.contract import Fault
 from adapters.modbus.model import ModbusRtuDevice, ModbusTcpDevice
 from adapters.planned import LinePlan, ServerPlan
 

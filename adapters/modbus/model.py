@@ -21,7 +21,7 @@ from adapters.modbus.tag import (
 from config.devices.device import DeviceModel
 from config.yaml.common import Host
 from config.yaml.complaints import Complaint, InvalidValue, SourceMap
-from config.yaml.durations import Duration, DurationOrZero
+from config.yaml.times import Duration, DurationOrZero
 
 __all__ = [
     "BIT_TABLES",

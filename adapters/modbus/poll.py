@@ -13,7 +13,7 @@ Every request has a time from which it is due again. Four things can happen to i
 * silent: the same; if the device answered something else meanwhile (`proof` is what to ask), a request with gaps is cut
   at them after the second time in a row, and any is due only rarely after the third, one at a time and after another
   request was answered. So one range that a device ignores costs neither the other tags nor the connection, and keeps
-  costing little after a reconnect (`silent_ranges`).
+  costing little after a reconnect (`SilentRanges`).
 
 After a missing response the next value is reported even if it is equal: the tag may have become stale meanwhile.
 """
@@ -32,13 +32,16 @@ from adapters.modbus.bus.frames_tcp import (
 )
 from adapters.modbus.decode import Decoder
 from adapters.modbus.plan import Hole, Place, Request, RequestLimits, gap_cuts, plan, stretch, where_to_cut
-from adapters.modbus.silent_ranges import CUT_AT, MOST_SILENCES, SilentRanges
 from oee.model.states import Quality
 
 REFUSED_RETRY_S = 60.0
 """When a refused tag is requested again [s]: often enough for somebody at the cabinet, too rarely to disturb."""
 SILENT_RETRY_S = 10.0
 """When a request that was silent, or refused for a reason that tends to pass, is repeated [s]."""
+MOST_SILENCES = 3
+"""Missing responses in a row after which a request is set aside."""
+CUT_AT = 2
+"""Missing responses in a row after which a request is cut at its gaps: one may have been lost."""
 _NOTHING: Final = repeat(None)
 
 _LASTING = frozenset({ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE})
@@ -180,3 +183,45 @@ class Poll:
         self._due_s = {request: self._due_s.get(request, float("-inf")) for request in requests}
         self._answers = {request: reported for request, reported in self._answers.items() if request in self._blocks}
         self._silent.keep(self._blocks)
+
+
+class SilentRanges:
+    """Missing responses in a row by request, the request that was silent longest ago first.
+
+    Some devices stay silent where they should refuse. A missing response counts against its request only if the device
+    answered something else meanwhile; otherwise it says nothing, but the request is tried after the others next time. After
+    the third in a row a request is *set aside*: sent rarely, across reconnects.
+    """
+
+    def __init__(self) -> None:
+        self._counts: dict[Request, int] = {}
+
+    def __contains__(self, request: Request) -> bool:
+        return request in self._counts
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def answered(self, request: Request) -> None:
+        """It was answered, or refused."""
+        self._counts.pop(request, None)
+
+    def silent(self, request: Request, *, proven: bool) -> int:
+        """It was not answered. proven: but the device was there. How often in a row that was so."""
+        self._counts[request] = count = self._counts.pop(request, 0) + proven
+        return count
+
+    def set_aside(self) -> list[Request]:
+        """Those to be sent rarely."""
+        return [request for request, count in self._counts.items() if count >= MOST_SILENCES]
+
+    def first_of(self, requests: Iterable[Request], *, set_aside: bool) -> Request | None:
+        """Of these, the one that was silent longest ago. set_aside: whether it may be one that is set aside."""
+        wanted = set(requests)
+        found = (one for one, count in self._counts.items() if one in wanted and (set_aside or count < MOST_SILENCES))
+        return next(found, None)
+
+    def keep(self, requests: Iterable[Request]) -> None:
+        """Forgets the requests that are not among these."""
+        wanted = set(requests)
+        self._counts = {request: count for request, count in self._counts.items() if request in wanted}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from adapters.contract import Adapter, NowNs
-from adapters.modbus.bus.opening import serial_bus
+from adapters.modbus.bus.bus import serial_bus
 from adapters.modbus.model import ModbusRtuDevice
 from adapters.modbus.unit import Unit
 

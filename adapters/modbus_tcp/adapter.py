@@ -6,7 +6,7 @@ Functions 1 to 4 only.
 from collections.abc import Mapping
 
 from adapters.contract import Adapter, NowNs
-from adapters.modbus.bus.opening import network_bus
+from adapters.modbus.bus.bus import network_bus
 from adapters.modbus.model import ModbusTcpDevice
 from adapters.modbus.unit import Unit
 

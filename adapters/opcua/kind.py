@@ -5,8 +5,7 @@ from pathlib import PurePath
 from typing import Any
 
 from adapters.browsing import Browsed, Login, Walk
-from adapters.contract import Adapter, DeviceKind, NowNs
-from adapters.faults import Fault
+from adapters.contract import Adapter, DeviceKind, Fault, NowNs
 from adapters.opcua.model import OpcUaDevice, OpcUaTag
 from adapters.planned import ServerPlan
 

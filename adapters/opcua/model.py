@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from config.devices.device import DeviceModel, TagModel
 from config.yaml.common import check_host
 from config.yaml.complaints import InvalidValue
-from config.yaml.durations import Duration
+from config.yaml.times import Duration
 
 _NODE = re.compile(r"(nsu=[^;]+;|ns=\d+;)?(i=\d+|[sgb]=.+)")
 _URL = re.compile(r"opc\.tcp://[^/\s]+.*")

@@ -16,9 +16,8 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from adapters.contract import Row
-from agent.compute.delta import Delta
+from agent.compute.delta import Delta, Uncommitted
 from agent.compute.machine_run import MachineRun, last_used_ns
-from agent.compute.uncommitted import Uncommitted
 from oee.engine import step as engine
 from oee.engine.state import EngineState
 from oee.engine.step import MachineSnapshot

@@ -7,7 +7,7 @@ from agent.uplink.budget import Level
 from agent.uplink.cadence import Cadence
 from agent.uplink.mqtt.session import MqttMessage
 from wire.bodies import Live, LiveMachine, Status
-from wire.messages import pack_message
+from wire.envelope import pack_message
 from wire.topics import Kind
 
 _LIVE_S: Final = {Level.ALL: (1.0, 30.0), Level.THIN: (30.0, 120.0), Level.SHORT: (600.0, 600.0)}

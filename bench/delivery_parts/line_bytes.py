@@ -12,8 +12,7 @@ from agent.uplink.traffic import TrafficMeter
 from config import compile_site, load_profiles, parse_site
 from oee.model.states import Quality
 from wire.bodies import Live, Status
-from wire.envelope import seal
-from wire.messages import pack_message
+from wire.envelope import pack_message, seal
 
 S = 1_000_000_000
 START_NS = 1_780_272_000_000_000_000

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import HTTPConnection
 
-from center.accounts import command, people, sessions, tokens
+from center.accounts import people, sessions, tokens
 from center.accounts.attempts import Attempts
 from center.accounts.audit import Actor
 from center.api.access import address_of, is_loopback
@@ -57,8 +57,8 @@ class Accounts:
         return _WATCHER if is_local and connection.url.path in _WATCHED else None
 
     def _bearer(self, secret: str) -> Viewer | None:
-        if secret.startswith(command.PREFIX):
-            return command.viewer_of_pass(self.engine, secret)
+        if secret.startswith(tokens.COMMAND_PREFIX):
+            return tokens.viewer_of_pass(self.engine, secret)
         return tokens.viewer_of_token(self.engine, self.now_ns(), secret)
 
     def log_in(self, name: str, password: str, address: str) -> str | Wait | None:

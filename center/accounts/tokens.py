@@ -1,19 +1,26 @@
-"""API tokens for programs: shown once, stored as a digest, limited to sites and a scope, until they expire or are revoked."""
+"""Bearer tokens.
 
+API tokens for programs are shown once, stored as a digest, and limited to sites and a scope, until they expire or are
+revoked. Local commands authenticate by read access to the database: it holds the key that signs their tokens, of which
+nothing is stored.
+"""
+
+import getpass
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
+from itsdangerous import BadData, URLSafeTimedSerializer
 from sqlalchemy import Engine, Row, select
 from sqlalchemy.exc import IntegrityError
 
 from center.accounts.audit import Actor, record
 from center.accounts.people import AccountRefused, sites_of, sites_text
 from center.accounts.schema import TOKENS
-from center.accounts.sessions import digest
+from center.accounts.sessions import digest, signing_key
 from center.database.sql import reading, writing
-from center.model.viewer import Right, Viewer
+from center.model.viewer import EVERYTHING, Right, Viewer
 
 Scope = Literal["read", "write", "watch"]
 """read: query sites; write: that, and enter declarations; watch: the center's own health and metrics."""
@@ -27,6 +34,9 @@ _RIGHTS: Final[dict[str, frozenset[Right]]] = {
 }
 _USED_EVERY_NS: Final = 60_000_000_000
 _LONGEST_NAME: Final = 64
+COMMAND_PREFIX: Final = "command:"
+_COMMAND_LASTS_S: Final = 600
+_COMMAND_SALT: Final = "nhip command"
 
 
 @dataclass(frozen=True)
@@ -94,3 +104,27 @@ def viewer_of_token(engine: Engine, now_ns: int, secret: str) -> Viewer | None:
         with writing(engine) as connection:
             connection.execute(TOKENS.update().where(TOKENS.c.id == row.id).values(used_ns=now_ns))
     return Viewer(f"token {row.name}", sites_of(row.sites), _RIGHTS[row.scope])
+
+
+def pass_for(engine: Engine) -> str:
+    """The bearer token of a local command: all rights for ten minutes."""
+    return COMMAND_PREFIX + str(URLSafeTimedSerializer(signing_key(engine), _COMMAND_SALT).dumps(at_the_machine().name))
+
+
+def viewer_of_pass(engine: Engine, secret: str) -> Viewer | None:
+    """The viewer of a token with a valid signature that has not expired, else None."""
+    try:
+        name = URLSafeTimedSerializer(signing_key(engine), _COMMAND_SALT).loads(
+            secret.removeprefix(COMMAND_PREFIX), max_age=_COMMAND_LASTS_S
+        )
+    except BadData:
+        return None
+    return Viewer(str(name), None, EVERYTHING.rights)
+
+
+def at_the_machine() -> Actor:
+    """The user who runs a local command, for the audit trail."""
+    try:
+        return Actor(f"{getpass.getuser()} (command)")
+    except (KeyError, OSError):  # an account without a name, as in a container
+        return Actor("command")

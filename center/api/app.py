@@ -10,20 +10,18 @@ from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
 
 from center.api.access import Forbidden, Gate, Identify, Viewing, Watching, anybody_here
-from center.api.gateways import add_gateways
 from center.api.numbers import add_numbers
-from center.api.parameters import V1, AnySite, SiteName
+from center.api.parameters import V1, AnySite, HolesQuestion, SiteName, Tags, ValuesQuestion
 from center.api.problems import PROBLEMS, problem
 from center.api.responses import Paging, paged, paged_list
-from center.api.values import add_values
 from center.contract.store import StoreUnavailable
 from center.model.times import BadQuestion
+from center.queries import gateways, values
 from center.queries import sites as queries
 from center.queries.cache import AnswerCache
-from center.queries.delivery import DeliveryAnswer
+from center.queries.delivery import DeliveryAnswer, HealthAnswer
 from center.queries.delivery import delivery as delivery_of
-from center.queries.health import HealthAnswer
-from center.queries.health import health as health_of
+from center.queries.delivery import health as health_of
 from center.queries.quarantine import QuarantineAnswer
 from center.queries.quarantine import quarantine as quarantine_of
 from center.queries.question import UnknownSite
@@ -61,8 +59,8 @@ def create_app(center: CenterState, identify: Identify = anybody_here, *, health
     if not health_only:
         _add_sites(app, center)
         add_numbers(app, center)
-        add_values(app, center)
-        add_gateways(app, center)
+        _add_values(app, center)
+        _add_gateways(app, center)
         _add_delivery(app, center)
     return app
 
@@ -87,6 +85,27 @@ def _add_sites(app: FastAPI, center: CenterState) -> None:
     def live(viewer: Viewing, paging: Paging, response: Response, site: AnySite = "") -> list[queries.LiveAnswer]:
         """What each machine is doing at this moment; never counted."""
         return paged_list(paging, response, queries.live(center, viewer, site))
+
+
+def _add_values(app: FastAPI, center: CenterState) -> None:
+    @app.get(f"{V1}/values", responses=PROBLEMS)
+    def process_values(question: ValuesQuestion, tags: Tags) -> values.ValuesAnswer:
+        """Process values of marked tags, tag by tag."""
+        return values.values(center, question, tags)
+
+
+def _add_gateways(app: FastAPI, center: CenterState) -> None:
+    @app.get(f"{V1}/gateways", responses=PROBLEMS)
+    def all_gateways(
+        viewer: Viewing, paging: Paging, response: Response, site: AnySite = ""
+    ) -> list[gateways.GatewayAnswer]:
+        """State of each gateway: its last status, and what became of its envelopes."""
+        return paged_list(paging, response, gateways.gateways(center, viewer, site))
+
+    @app.get(f"{V1}/holes", response_model=gateways.HolesAnswer, responses=PROBLEMS)
+    def holes(question: HolesQuestion, paging: Paging, response: Response) -> Any:
+        """Missing data of a site, by gateway and business day, and the envelopes that are missing now."""
+        return paged(paging, response, gateways.days(center, question))
 
 
 def _add_delivery(app: FastAPI, center: CenterState) -> None:

@@ -23,10 +23,10 @@ _DAY_NS = 86_400_000_000_000
 
 def _change(center: Path, lang: str, work: Callable[["Engine", int, "Actor"], Any]) -> Any:
     """Runs work on the accounts of a center's file; ends the command with an error message if that fails."""
-    from center.accounts.command import at_the_machine
     from center.accounts.passwords import LONGEST, SHORTEST, BadPassword
     from center.accounts.people import AccountRefused
     from center.accounts.schema import open_accounts
+    from center.accounts.tokens import at_the_machine
     from center.contract.store import StoreUnavailable
     from config import Misconfigured, load_center
     from words import say

@@ -13,8 +13,8 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlsplit
 from urllib.request import BaseHandler, HTTPSHandler, ProxyHandler, Request, build_opener
 
-from center.accounts.command import pass_for
 from center.accounts.schema import open_accounts
+from center.accounts.tokens import pass_for
 from center.database.sql import create_closed, open_database
 from center.ingest import manual_import
 from center.ingest.mqtt import BrokerSettings

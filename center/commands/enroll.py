@@ -72,8 +72,8 @@ def enroll_gateway(center: Path, site: str, gateway: str, out: Path | None, as_j
     Repeated for the same gateway, it adds a new secret beside the old one, so that the gateway can switch without
     losing data.
     """
-    from center.accounts.command import at_the_machine
     from center.accounts.enroll.gateways import enroll
+    from center.accounts.tokens import at_the_machine
     from words import say
 
     settings, engine = _open(center, lang)
@@ -106,7 +106,7 @@ def _authorities(settings: "CenterFile") -> str:
 
 def _bundle(settings: "CenterFile", site: str, gateway: str, secret: str, serial: int, authorities: str) -> str:
     from config.bundle import Bundle, write_bundle
-    from wire.accounts import account
+    from wire.topics import account
 
     assert settings.enrolment is not None  # checked by `_open`
     return write_bundle(
@@ -144,8 +144,8 @@ def _write_private(file: Path, text: str) -> None:
 @lang_option
 def revoke_gateway(center: Path, site: str, gateway: str, old: bool, force: bool, lang: str) -> None:
     """Revokes a gateway's account at the broker, at once; or, after a new enrolment, its old secrets."""
-    from center.accounts.command import at_the_machine
     from center.accounts.enroll.gateways import NotEnrolled, enrolled, revoke
+    from center.accounts.tokens import at_the_machine
     from words import say
 
     settings, engine = _open(center, lang)

@@ -9,8 +9,7 @@ from center.ingest.mqtt import Arrived
 from center.ingest.receipts import ReceiptSender
 from center.runtime.state import CenterState
 from wire.bodies import Live, Status
-from wire.envelope import Unsound
-from wire.messages import unpack_message
+from wire.envelope import Unsound, unpack_message
 from wire.topics import Topic, parse
 
 

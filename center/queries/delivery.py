@@ -1,10 +1,12 @@
-"""What became of the envelopes that gateways sent, stream by stream."""
+"""What became of the envelopes that gateways sent, stream by stream; and whether the center itself can take them."""
 
-from typing import Final, NotRequired
+from typing import Annotated, Final, Literal, NotRequired
 from zoneinfo import ZoneInfo
 
+from pydantic import Field
 from typing_extensions import TypedDict
 
+from center.contract.store import StoreUnavailable
 from center.model.times import iso
 from center.model.viewer import Viewer
 from center.queries.question import NextPage, zone_of
@@ -67,3 +69,37 @@ def delivery(center: CenterState, viewer: Viewer, site: str = "") -> DeliveryAns
             }
         )
     return {"generation": center.ledger_cache.generation, "rows": rows, "next": None}
+
+
+class HealthAnswer(TypedDict):
+    status: Literal["ok", "degraded"]
+    store: str
+    broker: str
+    ingest: dict[str, int]
+    conditions: dict[str, str]
+    overfull_minutes: Annotated[
+        int, Field(description="Machine-minutes that hold more than 60,000 ms over all streams.")
+    ]
+    generation: str
+    time: str
+
+
+def health(center: CenterState) -> HealthAnswer:
+    """Health of the center itself: `status` is `ok` or `degraded`."""
+    conditions = center.health.conditions()
+    store, broker = conditions.get("store", "ok"), conditions.get("broker", "ok")
+    overfull: list[tuple[str, str, int, int]] = []
+    try:
+        overfull = center.ledger.overfull()
+    except StoreUnavailable as error:
+        store = f"away: {error}"
+    return {
+        "status": "ok" if store == broker == "ok" else "degraded",
+        "store": store,
+        "broker": broker,
+        "ingest": center.health.counts(),
+        "conditions": conditions,
+        "overfull_minutes": len(overfull),
+        "generation": center.ledger_cache.generation,
+        "time": iso(center.now_ns(), _UTC),
+    }

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from config.site.model import CalendarModel, ExceptionModel, ShiftModel, Site
 from config.site.shifts import breaks_of, compile_shift, shift_end_s
-from config.yaml.clock import DAY_S
 from config.yaml.complaints import Complaint, Path, SourceMap, nearest
+from config.yaml.times import DAY_S
 from oee.model.facts import NO_SHIFT
 
 _MONDAY = date(2024, 1, 1)

@@ -3,10 +3,9 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
-from config.check.counting import cannot_count
 from config.site.machine import CounterUse, FromCounts, MachineModel, ProfileUse, RuleLine, is_operator
 from config.site.model import Site
-from config.site.names import DefinedNames, missing_tag
+from config.site.names import ONLINE, DefinedNames, missing_tag
 from config.templates.state_profiles import StateProfile, parameters_of
 from config.yaml.complaints import Complaint, Path, SourceMap, nearest
 from oee.model.conditions import BadExpression, parse
@@ -120,9 +119,17 @@ def _check_pieces(
 
 
 def _check_counter(site: Site, counter: CounterUse, spot: Path, source: SourceMap) -> Iterator[Complaint]:
-    text_type = cannot_count(site, counter.tag)
+    text_type = _text_type(site, counter.tag)
     if text_type:
         yield source.complain("tag_cannot_count", spot, counter.tag, type=text_type)
+
+
+def _text_type(site: Site, name: str) -> str:
+    """The type of a tag that holds no number, or ""."""
+    if name.endswith(f".{ONLINE}"):
+        return "bool"
+    tag = site.tag(name)
+    return tag.text_type if tag is not None else ""
 
 
 def _check_references(

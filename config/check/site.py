@@ -1,10 +1,11 @@
 """Cross-checks between the blocks of a site file."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from config.check.calendars import check_calendars
-from config.check.lines import check_lines
 from config.check.machines import Profiles, check_machines
+from config.devices.device import DeviceModel
 from config.site.model import ProductAt, ProductModel, Site
 from config.site.names import ONLINE, DefinedNames
 from config.site.values import check_values
@@ -17,7 +18,7 @@ def check_site(site: Site, names: DefinedNames, profiles: Profiles, source: Sour
     """Everything wrong, and every warning, between the blocks of a site file."""
     yield from check_calendars(site, source)
     yield from _check_devices(site, source)
-    yield from check_lines(site, source)
+    yield from _check_shared_lines(site, source)
     yield from check_machines(site, names, profiles, source)
     for key, product in site.products.items():
         yield from _check_product(product, names, ("products", key), source)
@@ -80,3 +81,31 @@ def _check_lines(site: Site, names: DefinedNames, source: SourceMap) -> Iterator
             yield source.complain("constraint_elsewhere", path, line.constraint, line=name)
         elif line.flow == "serial" and not line.constraint:
             yield source.complain("no_constraint", ("lines", name), severity="warning", line=name)
+
+
+def _check_shared_lines(site: Site, source: SourceMap) -> Iterator[Complaint]:
+    """Every error and warning about devices that share a line, and the warnings of each device."""
+    first_on: dict[tuple[str, str], tuple[str, DeviceModel]] = {}
+    for name, device in site.devices.items():
+        if device.line:
+            other_name, other = first_on.setdefault((device.kind, device.line), (name, device))
+            other_settings = other.line_settings()
+            for key, setting in device.line_settings().items():
+                if setting != other_settings[key]:
+                    where = ("devices", name, key)
+                    yield source.complain(
+                        "modbus_line_differs",
+                        where,
+                        _word(setting),
+                        other=other_name,
+                        theirs=_word(other_settings[key]),
+                    )
+        yield from device.warnings(name, source)
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:g}s"
+    return "–" if value is None else str(value)

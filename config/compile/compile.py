@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 from config.check.calendars import days_of
-from config.check.counting import width_of
+from config.devices.device import UNKNOWN_WIDTH
 from config.devices.kinds import stale_after_s
 from config.site.machine import CounterUse, Gap, MachineModel, PiecesSource, ProfileUse, is_operator
 from config.site.model import IdealPer, ProductAt, ProductModel, Site
@@ -105,7 +105,8 @@ def _pieces(site: Site, pieces: PiecesSource) -> Pieces:
 
 
 def _counter(site: Site, use: CounterUse, pieces: PiecesSource) -> Counter:
-    width = width_of(site, use.tag)
+    tag = site.tag(use.tag)
+    width = tag.counter_width if tag is not None else UNKNOWN_WIDTH
     rate = use.max_per_s or pieces.max_per_s or Counter.max_per_s
     signed = width.signed if use.signed is None else use.signed
     return Counter(use.tag, use.bits or width.bits, signed, rate, _stale_after_ns(site, use.tag))

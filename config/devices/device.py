@@ -11,7 +11,7 @@ from typing import ClassVar, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from config.yaml.complaints import Complaint, SourceMap
-from config.yaml.durations import Duration
+from config.yaml.times import Duration
 
 STALE_PERIODS = 3
 """Periods without confirmation after which a tag is stale, unless the site file says otherwise."""

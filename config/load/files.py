@@ -1,14 +1,62 @@
-"""Files that a site file names and that are not on this machine, as warnings: a site file may be checked elsewhere."""
+"""File names in a configuration file.
+
+Relative ones are relative to that file's folder, not to the working directory. A file that is not on this machine is
+worth a warning only: a site file may be checked elsewhere.
+"""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import PurePath
+from typing import Final, TypeVar
 
+from pydantic import BaseModel
+
+from config.center import CenterFile, StoreModel
 from config.site.model import Site
 from config.yaml.complaints import Path
 
-_CENTER_KEYS = ("bundle", "password_file", "ca_file", "certificate_file", "private_key_file")
-_DEVICE_KEY = "password_file"
+_KEYS: Final = (
+    "bundle",
+    "password_file",
+    "ca_file",
+    "certificate",
+    "key",
+    "passwords",
+    "rules",
+    "pid_file",
+)
+_STORE_KEYS: Final = ("file", "books", "cache", "password_file", "token_file", "ca_file")
+_SQLITE: Final = "sqlite:///"
+_CENTER_KEYS: Final = ("bundle", "password_file", "ca_file", "certificate_file", "private_key_file")
+_DEVICE_KEY: Final = "password_file"
 """Certificates of devices are made on first use."""
+M = TypeVar("M", bound=BaseModel)
+
+
+def resolve_site_paths(site: Site, folder: PurePath) -> Site:
+    """The site with its file names resolved; folder: of the site file."""
+    devices = {name: _resolved(device, folder, device.file_settings) for name, device in site.devices.items()}
+    center = site.center and _resolved(site.center, folder)
+    return site.model_copy(update={"devices": devices} | ({"center": center} if center else {}))
+
+
+def resolve_center_paths(center: CenterFile, folder: PurePath) -> CenterFile:
+    """The same for a center; folder: of the center's file."""
+    blocks = {"https": center.https, "enrolment": center.enrolment}
+    changes: dict[str, object] = {key: _resolved(block, folder) for key, block in blocks.items() if block}
+    options = {
+        key: str(folder / value) if key in _STORE_KEYS and isinstance(value, str) and value else value
+        for key, value in center.store.options.items()
+    }
+    changes["store"] = StoreModel.model_validate({"kind": center.store.kind, **options})
+    if center.database and center.database.startswith(_SQLITE):
+        changes["database"] = f"{_SQLITE}{folder / center.database.removeprefix(_SQLITE)}"
+    return _resolved(center, folder).model_copy(update=changes)
+
+
+def _resolved(model: M, folder: PurePath, keys: Iterable[str] = _KEYS) -> M:
+    named = {key: getattr(model, key, None) for key in keys}
+    return model.model_copy(update={key: str(folder / name) for key, name in named.items() if name})
 
 
 def missing_files(site: Site) -> Iterator[tuple[Path, str]]:

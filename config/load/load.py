@@ -6,9 +6,8 @@ from pydantic import ValidationError
 
 from config.center import CenterFile
 from config.check.site import check_site
-from config.load.files import missing_files
+from config.load.files import missing_files, resolve_center_paths, resolve_site_paths
 from config.load.partial import is_consequence, validate
-from config.load.paths import resolve_center_paths, resolve_site_paths
 from config.site.model import Site
 from config.site.names import defined_names
 from config.templates.expand import expand, template_lines

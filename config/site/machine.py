@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from config.yaml.common import Name, StateWord, Strict
-from config.yaml.durations import Duration, DurationOrZero
+from config.yaml.times import Duration, DurationOrZero
 from oee.model.machine import OPERATOR
 from oee.model.states import State
 

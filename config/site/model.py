@@ -5,14 +5,47 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from config.devices.device import TagModel
 from config.devices.kinds import Device
-from config.site.link import GatewayLink
 from config.site.machine import MachineModel
 from config.site.values import Values
-from config.yaml.clock import Break, Clock, Days, parse_days
-from config.yaml.common import Listen, MachineId, Name, SiteId, StateWord, Strict, Word
+from config.yaml.common import BrokerLink, BrokerUrl, Listen, MachineId, Name, SiteId, StateWord, Strict, Word
 from config.yaml.complaints import InvalidValue
-from config.yaml.durations import Duration
+from config.yaml.times import Break, Clock, Days, Duration, parse_days
+
+
+class GatewayLink(BrokerLink):
+    """The connection to the center: by the bundle that the center made for this gateway, or setting by setting; how often
+    to retry; and how much data may be used.
+    """
+
+    bundle: str = Field(
+        "",
+        description="The file that `nhip enroll` made for this gateway: broker, account, secret and certificates.",
+        examples=["/etc/nhip/van-long.main.bundle"],
+    )
+    broker: BrokerUrl = Field(
+        "",
+        description="mqtt:// or mqtts:// (encrypted), host and port; not beside `bundle`.",
+        examples=["mqtts://mqtt.example.vn:8883"],
+    )
+    retry_at_most: Duration = Field(
+        60.0,
+        description="While the broker is unreachable, it is tried at least this often; sooner after a short outage.",
+    )
+    data_mb: int | None = Field(
+        None, ge=1, description="Data volume allowed in a month [MB]; no limit without it.", examples=[500]
+    )
+    data_from_day: int = Field(
+        1, ge=1, le=28, description="Day of the month on which the data month begins.", examples=[15]
+    )
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if bool(self.bundle) == bool(self.broker) or (self.bundle and (self.username or self.password_file)):
+            raise InvalidValue("bundle_or_broker", "either `bundle` alone, or `broker` with what it needs")
+        return self
+
 
 IdealPer = Literal["piece", "cycle", "set", "pair"]
 IdealSource = Literal["design", "timed", "guess"]
@@ -147,3 +180,9 @@ class Site(Strict):
         if name:
             return self.calendars[name]
         return CalendarModel(shifts=self.shifts, exceptions=self.exceptions)
+
+    def tag(self, name: str) -> TagModel | None:
+        """The settings of `device.tag`; None for `device.online`, or if there is no such tag."""
+        device, _, tag = name.partition(".")
+        model = self.devices.get(device)
+        return model.tags.get(tag) if model is not None else None

@@ -1,7 +1,7 @@
 """Shifts of the site file as the core's shifts; times of a shift over midnight continue beyond 24 h."""
 
 from config.site.model import ShiftModel
-from config.yaml.clock import DAY_S
+from config.yaml.times import DAY_S
 from oee.model.calendars import Rotation, Shift
 
 

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 from config.site.names import DefinedNames, missing_tag
 from config.yaml.common import Strict
 from config.yaml.complaints import Complaint, SourceMap
-from config.yaml.durations import Duration
+from config.yaml.times import Duration
 
 ALL: Final = "*"
 """In `device.*`: every tag of the device."""

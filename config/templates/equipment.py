@@ -13,6 +13,9 @@ Other keys of a machine or a device in a row (`line`, `calendar`, `port`, `every
 profile.
 """
 
+import json
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -29,6 +32,7 @@ Basis = Literal["manual", "standard", "generic"]
 """Source of the addresses: the manufacturer's manual, a published standard, or common practice to be verified."""
 SECTIONS: Final = ("devices", "machines")
 KEYS: Final = ("name", "basis", "sources", "setup", "variables", *SECTIONS)
+_PLAIN: Final = re.compile(r"[\w./+-]+")
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,26 @@ def read_equipment(name: str, text: str) -> Equipment:
         name, _words(tree.get("name")), basis, named, _words(tree.get("setup")),  # type: ignore[arg-type]  # checked
         variables, body, _kind(body),
     )  # fmt: skip
+
+
+def use_lines(profile: Equipment, given: Mapping[str, str]) -> str:
+    """`use:` with one row. given: variable, or another key of a machine or device, to its value as text."""
+    return f"use:\n{use_item(profile, [given])}"
+
+
+def use_item(profile: Equipment, rows: Sequence[Mapping[str, str]]) -> str:
+    """One item of `use` with its rows."""
+    lines = [f"  - equipment: {profile.id}", "    with:", *(f"      - {row_text(row)}" for row in rows)]
+    return "\n".join(lines)
+
+
+def row_text(given: Mapping[str, str]) -> str:
+    """A row in braces; values that YAML could interpret are quoted."""
+    return "{" + ", ".join(f"{key}: {_yaml_value(value)}" for key, value in given.items()) + "}"
+
+
+def _yaml_value(text: str) -> str:
+    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
 
 
 def _folder() -> Traversable:

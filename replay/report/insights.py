@@ -7,13 +7,52 @@ from dataclasses import asdict
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
+
 from oee.kpi.changeovers import by_pair
-from oee.kpi.losses import six_big_losses
-from oee.kpi.pareto import BY, pareto
+from oee.kpi.losses import Waterfall, six_big_losses, waterfall
+from oee.kpi.pareto import BY, Pareto, pareto
+from oee.model.facts import LOSS_COLUMNS, Facts, Losses, make_table
+from oee.model.states import CalendarClass
 from replay.drive import ReplayResult
 from replay.read.times import iso
-from replay.report.figures import facts_of, losses_of, waterfall_of
-from replay.rows import rows
+from replay.rows import plan, rows
+
+
+def facts_of(result: ReplayResult, machine: str = "") -> Facts:
+    """A machine's sums (without one: all machines') as facts, all in one minute."""
+    rows = [(key, row) for key, row in result.totals.facts.items() if machine in ("", key.machine)]
+    keys = [(key.machine, 0, key.calendar, key.business_date, key.shift, key.product) for key, _ in rows]
+    return make_table(Facts, keys, np.array([row for _, row in rows], np.int64))
+
+
+def losses_of(result: ReplayResult, machine: str = "") -> Losses:
+    """A machine's losses (without one: all machines'), all in one minute."""
+    rows = [(key, row) for key, row in result.totals.losses.items() if machine in ("", key.machine)]
+    keys = [
+        (key.machine, 0, key.calendar, key.business_date, key.shift, key.product, key.state, key.reason)
+        for key, _ in rows
+    ]
+    return make_table(Losses, keys, np.array([row for _, row in rows], np.int64).reshape(-1, len(LOSS_COLUMNS)))
+
+
+def waterfall_of(result: ReplayResult, machine: str, formula: str) -> Waterfall:
+    """From all time to fully productive time."""
+    facts = facts_of(result, machine)
+    sums = {kind: facts.sums[facts.calendar == kind].sum(axis=0) for kind in CalendarClass}
+    planned = {kind: plan(result, ("machine",), kind).get((machine,), 0) for kind in CalendarClass}
+    return waterfall(
+        sums,
+        planned[CalendarClass.SCHEDULED],
+        sum(planned.values()),
+        formula,
+        break_ms=planned[CalendarClass.BREAK],
+    )
+
+
+def pareto_of(result: ReplayResult, machine: str) -> Pareto:
+    """What cost most, by state and reason."""
+    return pareto(losses_of(result, machine), facts_of(result, machine))
 
 
 def six_losses(result: ReplayResult, formula: str) -> list[dict[str, Any]]:

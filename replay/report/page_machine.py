@@ -9,7 +9,7 @@ import words
 from oee.model.states import State
 from replay.drive import Period, ReplayResult
 from replay.report.drawings import Bar, day_strip, dial, strip, trend
-from replay.report.figures import pareto_of, waterfall_of
+from replay.report.insights import pareto_of, waterfall_of
 from replay.report.names import SiteNames
 from replay.report.page_insights import insights
 from replay.rows import rejects, rows

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from servers import until
 
-from agent.devices.open import open_all
+from adapters.kinds import open_all
 from agent.devices.supervisor import Supervisor
 
 

@@ -10,8 +10,7 @@ import time
 import pytest
 from pydantic import TypeAdapter
 
-from adapters.contract import DeviceKind, NotConnected
-from adapters.faults import Fault
+from adapters.contract import DeviceKind, Fault, NotConnected
 from adapters.kinds import all_kinds
 from adapters.planned import LinePlan, ServerPlan
 from config import parse_site

@@ -7,7 +7,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from adapters.modbus.plan import places_of
 from config.devices.kinds import DEVICE_KINDS, Device, periods_s, stale_after_s
-from config.yaml.durations import parse_duration
+from config.yaml.times import parse_duration
 
 MODBUS = {"kind": "modbus_tcp", "host": "192.0.2.10", "tags": {"running": {"coil": 0}}}
 OPCUA = {"kind": "opcua", "url": "opc.tcp://192.0.2.20:4840", "tags": {"shots": {"node": "nsu=http://e/m;s=Shots"}}}

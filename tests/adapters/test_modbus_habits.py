@@ -8,7 +8,7 @@ from faulty_modbus import faulty_modbus
 
 from adapters.contract import NotConnected
 from adapters.modbus.model import ModbusTcpDevice
-from adapters.modbus.silent_ranges import MOST_SILENCES
+from adapters.modbus.poll import MOST_SILENCES
 from adapters.modbus_tcp.adapter import open_device
 
 FRAMINGS = pytest.mark.parametrize("rtu", [False, True], ids=["tcp", "rtu"])

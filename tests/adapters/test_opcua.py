@@ -12,8 +12,8 @@ from opcua_plant import NAMES, device, gathered, running, until_lost
 from servers import until
 
 from adapters.contract import DeviceMisconfigured, NotConnected
+from adapters.kinds import open_all
 from adapters.opcua.adapter import open_device
-from agent.devices.open import open_all
 from oee.model.states import Quality
 
 

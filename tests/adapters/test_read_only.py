@@ -24,10 +24,10 @@ sys.path.append(str(Path(__file__).parent.parent / "tools"))
 from faulty_modbus import faulty_modbus
 from tools_plant import run
 
+from adapters.kinds import open_all
 from adapters.modbus.bus import frames_rtu as _modbus_rtu_frames
 from adapters.modbus.bus import frames_tcp as _modbus_frames
 from adapters.modbus.model import ModbusRtuDevice, ModbusTcpDevice
-from agent.devices.open import open_all
 from agent.devices.supervisor import Supervisor
 
 READING = {1, 2, 3, 4}

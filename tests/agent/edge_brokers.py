@@ -11,9 +11,8 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from servers import PATIENCE_S, amqtt_command, answers, eventually, free_port, mosquitto_command
 
-from wire.envelope import decode_content, open_envelope
+from wire.envelope import decode_content, open_envelope, unpack_message
 from wire.marks import NO_MARKS, settle
-from wire.messages import unpack_message
 from wire.receipts import Receipt, StreamReceipt, encode_receipt
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from test_pipeline import T0, S, machine, rows
 
-from agent.compute import uncommitted
+from agent.compute import delta as deltas
 from agent.compute.pipeline import Pipeline, computed_until_ns
 from agent.corrections.corrections import Corrections
 from agent.outbox import declarations as declared
@@ -358,7 +358,7 @@ async def test_rows_that_were_let_go_do_not_take_a_machine_back(gateway, monkeyp
         raise CannotStore("not now")
 
     commit, gateway.outbox.commit = gateway.outbox.commit, refuse
-    monkeypatch.setattr(uncommitted, "MOST_SAMPLES", 0)
+    monkeypatch.setattr(deltas, "MOST_SAMPLES", 0)
     assert not await gateway.committer.commit()
     monkeypatch.undo()
     gateway.outbox.commit = commit

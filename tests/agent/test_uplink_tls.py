@@ -10,7 +10,7 @@ from test_uplink import running, until
 
 from agent.uplink.mqtt.session import MQTT311
 from agent.uplink.uplink import Uplink
-from wire.accounts import account, center_rules, gateway_rules
+from wire.topics import account, center_rules, gateway_rules
 
 TLS = """allow_anonymous true
 cafile {folder}/ca.pem

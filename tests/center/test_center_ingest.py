@@ -23,9 +23,8 @@ from center.contract.store import Query, StoreUnavailable
 from center.ingest.mqtt import BrokerSettings
 from center.ingest.worker import Ingest
 from center.model.viewer import EVERYTHING
-from center.queries.delivery import delivery
+from center.queries.delivery import delivery, health
 from center.queries.gateways import gateways as gateway_answers
-from center.queries.health import health
 from center.queries.quarantine import quarantine
 from center.queries.sites import live, sites
 from center.runtime.live import Pictures

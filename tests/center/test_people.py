@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from center.accounts import audit, passwords, people, sessions, tokens
 from center.accounts.attempts import FREE, LONGEST_S, MOST, Attempts
-from center.accounts.command import pass_for
+from center.accounts.tokens import pass_for
 from center.console.admin.pages import add_admin_pages
 from center.database.sql import reading
 

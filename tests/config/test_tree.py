@@ -2,7 +2,7 @@
 
 import pytest
 
-from config.yaml.clock import parse_days
+from config.yaml.times import parse_days
 from config.yaml.tree import lines, read_tree, value
 
 TEXT = """\

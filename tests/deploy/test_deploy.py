@@ -20,8 +20,7 @@ from servers import PATIENCE_S, answers, eventually, free_port
 from center.accounts.enroll.mosquitto import hashed
 from center.commands import enroll as door
 from config import load_center
-from wire.accounts import CENTER
-from wire.topics import topic
+from wire.topics import CENTER, topic
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 DEBIAN = """persistence true

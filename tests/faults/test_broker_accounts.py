@@ -12,8 +12,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from servers import PATIENCE_S
 from test_kills import agrees
 
-from wire.accounts import CENTER, account, center_rules, gateway_rules
-from wire.topics import FROM_CENTER, FROM_GATEWAY, topic
+from wire.topics import CENTER, FROM_CENTER, FROM_GATEWAY, account, center_rules, gateway_rules, topic
 
 USERS = ("van-long.main", "van-long.annex", "van-long-2.main", CENTER, "watcher")
 NOT_AUTHORIZED = 0x87

@@ -15,8 +15,7 @@ from test_kills import agrees
 
 from center.accounts.enroll.mosquitto import hashed, passwords_text, rules_text
 from center.commands import enroll as door
-from wire.accounts import CENTER, account, gateway_rules
-from wire.topics import topic
+from wire.topics import CENTER, account, gateway_rules, topic
 
 NAMES = st.sampled_from(["watcher", "van-long.main", "van-long.main.2", "hoa-binh.main", "nhip-center"])
 WATCHER = "# of the operator\nuser watcher\ntopic read nhip/#\n"

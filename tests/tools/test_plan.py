@@ -8,8 +8,8 @@ from click.testing import CliRunner
 from agent.uplink.data_estimate import expected, month_mb
 from config import parse_site
 from nhip import main
+from tools.plan.command import lines_of, servers_of
 from tools.plan.data_lines import data_lines
-from tools.plan.lines import lines_of, servers_of
 
 HEAD = "site: plant\ntimezone: Asia/Ho_Chi_Minh\ndevices:\n"
 SERIAL = """\

@@ -8,8 +8,7 @@ from asyncua.ua.uaerrors import BadViewIdUnknown
 import adapters
 import tools
 from adapters.connection_faults import connection_fault
-from adapters.contract import DeviceMisconfigured, NotConnected, Row
-from adapters.faults import Fault
+from adapters.contract import DeviceMisconfigured, Fault, NotConnected, Row
 from adapters.kinds import kind
 from adapters.modbus.bus.frames_tcp import ExceptionResponse, InvalidFrame
 from config import compile_site, load_profiles, parse_site

@@ -6,8 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from wire.bodies import Live, LiveMachine, Status
-from wire.envelope import Unsound
-from wire.messages import pack_message, unpack_message
+from wire.envelope import Unsound, pack_message, unpack_message
 from wire.receipts import decode_receipt
 
 MACHINES = {f"press-{number}": LiveMachine(state="running", since_ns=10**18, product="1") for number in range(20)}

@@ -19,9 +19,8 @@ from oee.model.states import Quality
 from tools.check import count
 from tools.check.certificate import Sheet, page
 from tools.check.machine_now import compute, running_s, window
-from tools.check.observe import observe
+from tools.check.observe import diagnose, observe, round_trips_s
 from tools.check.result import FINE, MISCONFIGURED, CheckResult, as_json, show
-from tools.check.retry import diagnose, round_trips_s
 from tools.check.uses import Use, rate_of, static_faults, uses
 from tools.check.verdict import DeviceObservation, RunningMachine, TagDescription, tag_report, with_still_counter
 from words import say

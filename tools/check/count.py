@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 import click
 
 from adapters.contract import Reading
+from adapters.kinds import open_all
 from agent.devices.freshness import Freshness
-from agent.devices.open import open_all
 from agent.devices.supervisor import Supervisor
 from cli.terminal import OnProgress, notice, progress
 from config.devices.kinds import stale_after_s

@@ -1,14 +1,12 @@
-"""Reads the devices of a site for a while, through the same adapters as the agent."""
+"""Reads the devices of a site for a while, through the same adapters as the agent, and asks again where something is bad."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from adapters.connection_faults import connection_fault
-from adapters.contract import Adapter, DeviceMisconfigured, NotConnected, Reading
-from adapters.faults import Fault
-from adapters.kinds import kind
-from agent.devices.open import open_all
+from adapters.contract import Adapter, DeviceMisconfigured, Fault, NotConnected, Reading
+from adapters.kinds import by_line, kind, open_all
 from config.devices.kinds import Device
 from tools.check.verdict import DeviceObservation
 
@@ -105,3 +103,22 @@ def _take(observation: DeviceObservation, reading: Reading) -> None:
         observation.rows.setdefault(row.tag, []).append(row)
     observation.granted_s = reading.granted_s
     observation.confirmed_ns |= dict.fromkeys(reading.confirmed, reading.t_ns)
+
+
+async def diagnose(devices: Mapping[str, Device], bad: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Fault]]:
+    """For each device, and each of its tags in `bad`, why it is bad. Devices on one line are diagnosed one after the other."""
+    bad_ones = {name: device for name, device in devices.items() if bad.get(name)}
+    groups = await asyncio.gather(
+        *(ask(group, bad) for face, group in by_line(bad_ones) if (ask := face.diagnose) is not None)
+    )
+    return {name: notes for group in groups for name, notes in group.items()}
+
+
+async def round_trips_s(devices: Mapping[str, Device]) -> dict[str, float | None]:
+    """How long one read of all tags takes of each device that is not polled [s]; None where it cannot be read."""
+
+    async def measure(name: str, device: Device) -> tuple[str, float | None]:
+        round_trip_s = kind(device.kind).round_trip_s
+        return name, await round_trip_s(device) if round_trip_s is not None else None
+
+    return dict(await asyncio.gather(*(measure(*item) for item in devices.items() if not item[1].is_polled)))

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from adapters.faults import Fault
+from adapters.contract import Fault
 from agent.uplink.data_estimate import expected, month_mb
 from cli.terminal import notice, show_table
 from config import Complaint, Site, config_hash

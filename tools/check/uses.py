@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from adapters.faults import Fault
-from config.check.counting import tag_of
+from adapters.contract import Fault
 from config.devices.kinds import periods_s
 from config.site.model import Site
 from config.site.names import ONLINE
@@ -88,7 +87,7 @@ def _counting(site: Site, machine: Machine, name: str) -> list[Counting]:
 
 def is_pulse(site: Site, name: str) -> bool:
     """Whether a tag is one bit."""
-    tag = tag_of(site, name)
+    tag = site.tag(name)
     return tag is not None and tag.is_bit
 
 

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Final
 
-from adapters.contract import Row
-from adapters.faults import Fault
+from adapters.contract import Fault, Row
 from config.devices.device import STALE_PERIODS
 from oee.engine.counters import CounterState, count
 from oee.model.machine import Counter

@@ -1,6 +1,7 @@
 """Commands about a device or a network: `nhip scan`, `nhip browse` and `nhip bytes`."""
 
 import functools
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,10 +10,29 @@ from typing import Any
 import click
 
 from cli.options import Duration, NumberRanges, json_option, lang_option
-from tools.commands.place import HostOrSerialPort
 
 TABLES = ("holding", "input", "coil", "discrete")
 PORTS = (502, 4840)
+
+
+class HostOrSerialPort(click.ParamType[str]):
+    """`192.168.1.10`, `192.168.1.10:502`, or a serial port such as `/dev/ttyUSB0`."""
+
+    name = "place"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text itself; a usage error if it is neither."""
+        from adapters.modbus.service.peers import is_serial_port
+
+        text = str(value)
+        if is_serial_port(text):
+            return text
+        match = re.fullmatch(r"[\w.-]+(?::(\d{1,5}))?", text)
+        if match is None or not 0 < int(match[1] or 502) < 65536:
+            self.fail(
+                f"{value!r} is no address; write for example 192.168.1.10, 192.168.1.10:502 or /dev/ttyUSB0", param, ctx
+            )
+        return text
 
 
 _place = click.argument("place", metavar="HOST[:PORT]|RTU-PORT", type=HostOrSerialPort())

@@ -6,10 +6,9 @@ import click
 
 from cli.exits import MISCONFIGURED
 from cli.terminal import notice, show_json, show_table
-from config.templates.equipment import Equipment, equipment, equipment_ids
+from config.templates.equipment import Equipment, equipment, equipment_ids, use_lines
 from config.templates.variables import Variable
 from config.yaml.complaints import nearest
-from tools.equipment.use_lines import use_lines
 from words import say
 
 FINE = 0

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from tools.equipment.use_lines import row_text
+from config.templates.equipment import row_text
 from words import say
 
 _PLAIN = re.compile(r"[^\W\d][\w .()/-]*", re.UNICODE)

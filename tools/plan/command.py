@@ -4,12 +4,12 @@ from pathlib import Path
 
 import click
 
+from adapters.kinds import by_line
 from adapters.planned import TIGHT, LinePlan, ServerPlan
 from agent.uplink.data_estimate import expected, month_mb
 from cli.terminal import notice, show_json, show_table
-from config import Misconfigured, read_site
+from config import Misconfigured, Site, read_site
 from tools.plan.data_lines import data_lines
-from tools.plan.lines import lines_of, servers_of
 from words import complaint, number, percent, say
 
 FINE, BAD, MISCONFIGURED = 0, 1, 2
@@ -108,3 +108,18 @@ def _period(seconds: float, lang: str) -> str:
     if seconds < 1:
         return f"{number(seconds * 1000, lang)} ms"
     return f"{number(seconds, lang, 0 if seconds == round(seconds) else 1)} s"
+
+
+def plans_of(site: Site, answer_s: float) -> list[LinePlan | ServerPlan]:
+    """Lines and devices in the order of the file. answer_s: response time of a device [s]."""
+    return [plan for kind, devices in by_line(site.devices) for plan in kind.plan(devices, answer_s)]
+
+
+def lines_of(site: Site, answer_s: float) -> list[LinePlan]:
+    """The lines that devices share."""
+    return [plan for plan in plans_of(site, answer_s) if isinstance(plan, LinePlan)]
+
+
+def servers_of(site: Site) -> list[ServerPlan]:
+    """The devices with a connection of their own."""
+    return [plan for plan in plans_of(site, 0.0) if isinstance(plan, ServerPlan)]

@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from adapters.connection_faults import connection_fault
-from adapters.contract import DeviceMisconfigured, NotConnected
-from adapters.faults import Fault
+from adapters.contract import DeviceMisconfigured, Fault, NotConnected
 from adapters.modbus.bus.bus import Bus
 from adapters.modbus.bus.frames_tcp import BusFault, ExceptionResponse
 from adapters.modbus.decode import NotAvailable, decoder_of

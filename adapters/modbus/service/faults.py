@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from adapters.faults import Fault
+from adapters.contract import Fault
 from adapters.modbus.bus.frames_tcp import BusFault, ExceptionResponse
 
 _EXCEPTION: Final[Mapping[int, str]] = {

@@ -9,8 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from adapters.modbus.bus.bus import Bus
-from adapters.modbus.bus.opening import network_bus, serial_bus
+from adapters.modbus.bus.bus import Bus, network_bus, serial_bus
 from adapters.modbus.model import ModbusRtuDevice, ModbusTcpDevice
 
 Peer = ModbusTcpDevice | ModbusRtuDevice

@@ -9,8 +9,7 @@ from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.uaerrors import UaStatusCodeError
 
 from adapters.connection_faults import connection_fault
-from adapters.contract import DeviceMisconfigured, NotConnected
-from adapters.faults import Fault
+from adapters.contract import DeviceMisconfigured, Fault, NotConnected
 from adapters.opcua.model import OpcUaDevice
 from adapters.opcua.nodes import node_id
 from adapters.opcua.service.session import read, session

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from config import Misconfigured
 from config.bundle import bundle_for, load_bundle
-from config.site.link import GatewayLink
+from config.site.model import GatewayLink
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from center.accounts.enroll.gateways import Enrolled
 from center.accounts.enroll.mosquitto import passwords_text, rules_text
 from config.center import Enrolment
-from wire.accounts import center_rules, gateway_rules
+from wire.topics import center_rules, gateway_rules
 
 
 def write_broker_files(settings: Enrolment, enrolled: Iterable[Enrolled], center: str = "") -> bool:

@@ -9,7 +9,7 @@ from center.accounts.audit import Actor, record
 from center.accounts.enroll.mosquitto import hashed
 from center.accounts.schema import GATEWAYS
 from center.database.sql import reading, writing
-from wire.accounts import account
+from wire.topics import account
 
 
 @dataclass(frozen=True)

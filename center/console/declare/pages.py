@@ -14,9 +14,8 @@ from center.api.declarations import DeclarationRequest, declaration_answer, vali
 from center.console import frame
 from center.console.declare.form import forms, recent_declarations
 from center.console.document import document, notice
-from center.console.draw import links
 from center.console.draw.markup import el
-from center.console.draw.names import named
+from center.console.draw.names import declare_page, machine_page, named
 from center.database import declarations
 from center.ingest.declaration_sender import DeclarationSender
 from center.model.times import BadQuestion
@@ -118,15 +117,13 @@ def _page(
         title,
         el(
             "nav",
-            el("a", f"‹ {say('console.declare.back', lang)}", href=links.machine_page(site, machine)),
+            el("a", f"‹ {say('console.declare.back', lang)}", href=machine_page(site, machine)),
             cls="crumbs",
         ),
         el("div", el("h1", title), cls="admin-head"),
         el("p", say("console.declare.note", lang), cls="soft"),
         notice(message, "bad" if status != 200 else ""),
-        forms(
-            details, links.declare_page(site, machine), (_in_field(window[0], zone), _in_field(window[1], zone)), lang
-        ),
+        forms(details, declare_page(site, machine), (_in_field(window[0], zone), _in_field(window[1], zone)), lang),
         recent_declarations(rows, details, zone, lang, center.now_ns()),
         status=status,
     )

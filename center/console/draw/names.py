@@ -1,7 +1,8 @@
-"""Names of things in the language of the page. Pure."""
+"""Names of things in the language of the page, and the addresses of their pages. Pure."""
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from words import say
 
@@ -23,3 +24,14 @@ def product_name(product: str, products: Mapping[str, Row], lang: str) -> str:
     if product in ("", "?"):
         return say("product.unknown", lang)
     return named(products[product]["name"], lang, product) if product in products else product
+
+
+def machine_page(site: str, machine: str) -> str:
+    """The address of a machine's page."""
+    return f"/machine/{quote(site, safe='')}/{quote(machine, safe='')}"
+
+
+def declare_page(site: str, machine: str, **window: str) -> str:
+    """The address of the page on which a machine's declarations are made. window: `from` and `to` as the API writes them."""
+    path = f"/declare/{quote(site, safe='')}/{quote(machine, safe='')}"
+    return f"{path}?{urlencode(window)}" if window else path

@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 from nicegui import ui
 
 from center.console import frame
-from center.console.draw import links, live_state
+from center.console.draw import live_state
 from center.console.draw.glyphs import GLYPHS
 from center.console.draw.markup import el, join
-from center.console.draw.names import named
+from center.console.draw.names import machine_page, named
 from center.console.fleet import cards as fleet_cards
 from center.console.fleet.numbers import site_numbers
 from center.contract.store import StoreUnavailable
@@ -155,7 +155,7 @@ def _card(machine: Row, lang: str) -> _Card:
         el("span", named(machine["line_name"], lang, machine["line"]), cls="line"),
     )
     box = ui.element("a").classes("card s-unknown")
-    box.props["href"] = links.machine_page(machine["site"], machine["id"])
+    box.props["href"] = machine_page(machine["site"], machine["id"])
     with box:
         ui.html(head, sanitize=False).classes("card-head")
         with ui.element("div").classes("now"):

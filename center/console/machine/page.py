@@ -10,10 +10,10 @@ from urllib.parse import urlencode
 from nicegui import ui
 
 from center.console import frame, windows
-from center.console.draw import links, live_state, time_labels
+from center.console.draw import live_state, time_labels
 from center.console.draw.glyphs import GLYPHS
 from center.console.draw.markup import el, join
-from center.console.draw.names import named
+from center.console.draw.names import declare_page, machine_page, named
 from center.console.machine import charts, stops_table, tiles, timeline
 from center.console.machine.numbers import MachineNumbers, machine_numbers
 from center.contract.store import StoreUnavailable
@@ -121,7 +121,7 @@ def _build(page: _Page, details: Row, machine_row: Row) -> None:
             page.plots["pareto"] = ui.echart({"series": []}, renderer="svg").classes("chart-pareto")
         with _panel("console.stops", lang, "", page, "stops"):
             if page.may_declare:
-                link = el("a", say("console.declare", lang), href=links.declare_page(page.site, page.machine))
+                link = el("a", say("console.declare", lang), href=declare_page(page.site, page.machine))
                 ui.html(link, sanitize=False).classes("declare")
             _part(page, "stops")
             _pager(page)
@@ -169,7 +169,7 @@ def _segment(page: _Page, what: str, choices: tuple[str, ...]) -> None:
         span, bucket = (choice, "") if what == "span" else (page.view.span, choice)
         page.view = windows.view(span, bucket)
         page.first_stop = 0
-        address = f"{links.machine_page(page.site, page.machine)}?{urlencode(vars(page.view))}"
+        address = f"{machine_page(page.site, page.machine)}?{urlencode(vars(page.view))}"
         ui.navigate.history.replace(address)
         await _refresh(page)
 
@@ -289,7 +289,7 @@ def _put_stops(page: _Page) -> None:
     page.first_stop = min(max(page.first_stop, 0), max(count - 1, 0) // stops_table.PAGE * stops_table.PAGE)
     last = min(page.first_stop + stops_table.PAGE, count)
     shown = numbers.stops[page.first_stop : last]
-    explain = partial(links.declare_page, page.site, page.machine) if page.may_declare else None
+    explain = partial(declare_page, page.site, page.machine) if page.may_declare else None
     content = stops_table.table(shown, numbers.site, page.visit.center.now_ns(), lang, numbers.story.unwanted, explain)
     page.put("stops", content)
     _enable(page.pager_buttons["later"], possible=page.first_stop > 0)

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from adapters.contract import Adapter, DeviceKind, NowNs
 from config.devices.device import DeviceModel, TagModel
-from config.yaml.durations import Duration
+from config.yaml.times import Duration
 
 
 class CounterTag(TagModel):
