@@ -63,15 +63,14 @@ def agent(
 
     from agent import run as agent_process
     from agent.outbox.disk import CannotStore, OutboxInUse, UnknownFormat
+    from cli.files import write_whole
     from config import Misconfigured
 
     _log()
 
     def write_progress(progress: dict[str, Any]) -> None:
         if progress_file:
-            temporary = progress_file.with_suffix(".tmp")
-            temporary.write_text(json.dumps(progress))
-            temporary.replace(progress_file)
+            write_whole(progress_file, json.dumps(progress))
 
     options = agent_process.Options(
         commit_every_s=commit_every, ready_file=ready_file, progress=write_progress, metrics=metrics
@@ -109,33 +108,23 @@ def center(center_file: Path, ready_file: Path | None, lang: str) -> None:
 @lang_option
 def migrate(source: Path, target: Path, as_json: bool, lang: str) -> None:
     """Copies rows and ledger of one CENTER.yaml into the store of another, and compares every sum."""
-    import json
     from dataclasses import asdict
-
-    from rich.console import Console
-    from rich.progress import Progress, TaskID
 
     from center.commands import migrate as room
     from center.contract.store import StoreRefused, StoreUnavailable
+    from cli.terminal import progress, show_json
     from config import Misconfigured
     from words import say
 
-    bars: dict[str, TaskID] = {}
-    with Progress(console=Console(stderr=True)) as progress:
-
-        def tell(what: str, done: float) -> None:
-            if what not in bars:
-                bars[what] = progress.add_task(what, total=1.0)
-            progress.update(bars[what], completed=done)
-
+    with progress(quiet=as_json) as report:
         try:
-            copied = room.between(source, target, tell)
+            copied = room.between(source, target, lambda what, done: report(what, done, 1.0))
         except Misconfigured as error:
             fail_misconfigured(error, lang)
         except (room.CannotMigrate, StoreUnavailable, StoreRefused) as error:
             fail(say("migrate.failed", lang, detail=error), FAILED)
     if as_json:
-        click.echo(json.dumps(asdict(copied), ensure_ascii=False))
+        show_json(asdict(copied))
     else:
         click.echo(say("migrate.copied", lang, **asdict(copied)))
         click.echo(say("migrate.different" if copied.differences else "migrate.equal", lang))

@@ -51,6 +51,7 @@ from agent.uplink.reception import UplinkHooks
 from agent.uplink.sender import Sender
 from agent.uplink.stream_window import SendLimits
 from agent.uplink.uplink import Uplink
+from cli.files import write_whole
 from cli.signals import run_until_signal
 from config import Site, compile_site, description, load_profiles, load_site, values_of
 from config.devices.kinds import stale_after_s
@@ -271,7 +272,7 @@ class Agent:
             self._every(_CORRECT_S, self.corrections.run_pending),
         ]
         if self.options.ready_file:
-            self.options.ready_file.write_text(json.dumps({"pid": os.getpid(), "at_ns": self.clock.now_ns()}))
+            write_whole(self.options.ready_file, json.dumps({"pid": os.getpid(), "at_ns": self.clock.now_ns()}))
         stopped = asyncio.create_task(stop.wait(), name="stop")
         await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
         for task in (*tasks, stopped):

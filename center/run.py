@@ -29,6 +29,7 @@ from center.model.complaints import misconfigured
 from center.runtime.opening import close_center, open_center
 from center.runtime.rollup_job import RollupJob
 from center.runtime.state import CenterState
+from cli.files import write_whole
 from config import CenterFile, load_center
 
 _CONSOLE: Final = "center.console"
@@ -199,11 +200,8 @@ def _listen(settings: CenterFile) -> socket.socket:
 
 def _write_ready(path: Path, listener: socket.socket, scheme: str) -> None:
     host, port = listener.getsockname()[:2]
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(
-        json.dumps({"url": f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}", "pid": os.getpid()})
-    )
-    part.replace(path)
+    address = f"{f'[{host}]' if ':' in host else host}:{port}"
+    write_whole(path, json.dumps({"url": f"{scheme}://{address}", "pid": os.getpid()}))
 
 
 def _remove_ready(path: Path) -> None:

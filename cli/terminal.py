@@ -1,17 +1,19 @@
-"""Output on a terminal: tables, JSON, and a progress bar on the error stream."""
+"""Output on a terminal: tables, JSON, and progress bars on the error stream.
+
+rich is loaded where something is drawn: a command that prints sentences or JSON does without it.
+"""
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich import box
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
-from rich.text import Text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
 
 PIPE_WIDTH = 160
 """Width [columns] when the output is a file or a pipe: wide, so that no cell is cut."""
@@ -20,13 +22,19 @@ OnProgress = Callable[[str, float, float], None]
 """Takes a description, how much is done, and the total."""
 
 
-def screen() -> Console:
+def screen() -> "Console":
     """The standard output as it is now."""
+    from rich.console import Console
+
     return Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 
 def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
     """Prints a table; cells are plain text, without markup."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
     for heading in headings:
         table.add_column(heading, overflow="fold")
@@ -35,7 +43,7 @@ def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]], title: st
     screen().print(table)
 
 
-def show_json(data: Mapping[str, Any]) -> None:
+def show_json(data: Any) -> None:
     """Prints plain data as JSON."""
     click.echo(json.dumps(data, ensure_ascii=False, indent=2, default=str))
 
@@ -45,13 +53,22 @@ def notice(text: str) -> None:
     click.echo(text, err=True)
 
 
+def bars(console: "Console", *, keep: bool = False) -> "Progress":
+    """Progress bars, all in one style. keep: they stay on the screen when they are complete."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description:<24}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+    return Progress(*columns, TimeElapsedColumn(), console=console, transient=not keep)
+
+
 @contextmanager
 def progress(*, quiet: bool = False) -> Iterator[OnProgress]:
-    """A progress bar, if the error stream is a terminal."""
+    """One progress bar, if the error stream is a terminal."""
     if quiet or not sys.stderr.isatty():
         yield lambda _what, _done, _total: None
         return
-    columns = (TextColumn("{task.description:<24}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
-    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("")
-        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
+    from rich.console import Console
+
+    with bars(Console(stderr=True)) as drawn:
+        task = drawn.add_task("")
+        yield lambda what, done, total: drawn.update(task, description=what, completed=done, total=total)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from cli.files import write_whole
 from demo.proof import STATES, Comparison, compare, count_transitions, measured_figures, truth_figures
 from demo.stage import Stage, StageBroken, request_json
 
@@ -259,4 +260,4 @@ def _delivery(stage: Stage) -> dict[str, int]:
 
 def write(report: Report, path: Path) -> None:
     """The report as JSON."""
-    path.write_text(json.dumps(report.as_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(report.as_json(), indent=2, ensure_ascii=False) + "\n")

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from cli.terminal import bars
 from demo.proof import STATES, Comparison, Figures
 from demo.prove import OnStep, Report
 from demo.stage import Stage, StageBroken, request_json
@@ -20,19 +20,13 @@ _ENVELOPES_A_DAY: Final = 6
 """Envelopes that the agent makes of a day of history, roughly; for the progress bar only."""
 
 
-def bars(console: Console) -> Progress:
-    """Progress bars in one style."""
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=32), TextColumn("{task.percentage:>3.0f} %"))
-    return Progress(*columns, TimeElapsedColumn(), console=console, transient=False)
-
-
 def follow_history(stage: Stage, console: Console, lang: str) -> None:
     """Shows how history is generated, computed and stored; returns when all of it is at the center."""
     history = stage.history
     if history is None:
         return
     days = max(1, round(stage.days))
-    with bars(console) as progress:
+    with bars(console, keep=True) as progress:
         tasks = [
             progress.add_task(say(key, lang, days=days), total=days)
             for key in ("demo.history_made", "demo.history_computed", "demo.history_stored")
@@ -91,7 +85,7 @@ def addresses(stage: Stage, console: Console, lang: str) -> None:
 @contextmanager
 def step_bars(console: Console, lang: str) -> Iterator[OnStep]:
     """A progress bar for each step of the comparison."""
-    with bars(console) as progress:
+    with bars(console, keep=True) as progress:
         tasks: dict[str, object] = {}
 
         def on_step(step: str, share: float) -> None:

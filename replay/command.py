@@ -1,17 +1,16 @@
 """`nhip replay`: arguments in, tables, JSON or a page out, and an exit status."""
 
-import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 import words
 from cli.exits import FAILED, MISCONFIGURED
+from cli.files import write_whole
+from cli.terminal import notice, progress, show_json
 from cli.times import parse_time
 from config import Misconfigured, Site, load_site
 from oee.model.calendars import to_ns
@@ -52,7 +51,7 @@ def run(site_file: Path, options: ReplayOptions) -> int:
         lines = [words.complaint(item, options.lang) for item in error.complaints]
     except BadOption as error:
         lines = [str(error)]
-    print(*lines, sep="\n", file=sys.stderr)  # noqa: T201  # a command prints
+    notice("\n".join(lines))
     return MISCONFIGURED
 
 
@@ -67,7 +66,7 @@ def _run(site: Site, options: ReplayOptions) -> int:
     if options.html is not None:
         _write_page(result, options)
     if options.json:
-        print(json.dumps(as_json(result, by, options.formula, lang), ensure_ascii=False, indent=1))  # noqa: T201
+        show_json(as_json(result, by, options.formula, lang))
     else:
         console = Console(highlight=False)
         console.width = console.width if console.is_terminal else max(console.width, _PIPED_WIDTH)
@@ -96,16 +95,11 @@ def _moment(option: str, text: str, zone: ZoneInfo, lang: str) -> int | None:
 
 
 def _with_bar(site: Site, folder: Path, from_ns: int, to_ns: int, lang: str) -> ReplayResult:
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[rows]}"))
-    with Progress(
-        *columns, TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task(words.say("replay.reading", lang), total=1.0, rows="")
+    with progress() as report_progress:
 
         def report(share: float, rows: int) -> None:
             text = words.say("replay.rows_read", lang, n=words.number(rows, lang))
-            bar.update(task, completed=share, rows=text)
+            report_progress(f"{words.say('replay.reading', lang)} · {text}", share, 1.0)
 
         return replay(site, folder, from_ns=from_ns, to_ns=to_ns, progress=report)
 
@@ -115,7 +109,7 @@ def _write_page(result: ReplayResult, options: ReplayOptions) -> None:
 
     assert options.html is not None
     try:
-        options.html.write_text(page(result, options.formula, options.lang), encoding="utf-8")
+        write_whole(options.html, page(result, options.formula, options.lang))
     except OSError as error:
         raise BadOption(
             words.say("replay.cannot_write", options.lang, file=options.html, detail=error.strerror or error)

@@ -481,6 +481,7 @@ def test_no_concrete_device_kind_is_named_outside_its_folder():
             ["asyncua", "duckdb", "fastapi", "nicegui", "simulator", "center"],
         ),
         ("import nhip", ["numpy", "asyncua", "duckdb", "fastapi", "nicegui", "pymodbus", "paho"]),
+        ("import cli.options, cli.terminal, cli.files", ["numpy", "pydantic", "rich", "ruamel"]),
         ("import oee.engine.step, wire.bodies", ["asyncua", "duckdb", "fastapi", "ruamel", "pymodbus", "paho"]),
     ],
 )

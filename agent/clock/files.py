@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from agent.clock.guard import TimeEvidence, Witness
-from agent.clock.system import System, rename_into
+from agent.clock.system import System
+from cli.files import write_whole
 
 
 class KeptBase(NamedTuple):
@@ -59,7 +60,7 @@ class ClockFiles:
         if self._outbox is None:
             return False
         with suppress(OSError):
-            rename_into(clock_path(self._outbox), encode_base(base, self._boot))
+            write_whole(clock_path(self._outbox), encode_base(base, self._boot))
             return True
         return False
 
@@ -102,7 +103,7 @@ def confirm(outbox: Path, utc_ns: int | None, within_ns: int, system: System) ->
         "utc_ns": system.wall_ns() if utc_ns is None else utc_ns,
         "within_ns": within_ns,
     }
-    rename_into(confirmed_path(outbox), json.dumps(kept))
+    write_whole(confirmed_path(outbox), json.dumps(kept))
 
 
 def _evidence(text: str, boot: str) -> TimeEvidence | None:

@@ -6,7 +6,6 @@ at once when somebody sets the clock by hand. (chrony reports with `rtcsync`, as
 """
 
 import ctypes
-import os
 import time
 from pathlib import Path
 from typing import Final, Protocol
@@ -102,13 +101,3 @@ class SystemClock:
         fraction_ns = timex.time.fraction if timex.status & _NANOSECONDS else timex.time.fraction * 1000
         utc_ns = timex.time.s * S + fraction_ns
         return TimeEvidence(Witness.NTP, mono_ns, utc_ns - uncertain_ns, utc_ns + uncertain_ns)
-
-
-def rename_into(path: Path, text: str) -> None:
-    """Replaces a small file atomically, even across a power cut."""
-    part = path.with_name(f"{path.name}.part")
-    with part.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)

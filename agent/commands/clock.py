@@ -1,6 +1,5 @@
 """The command `nhip clock`. Imports are lazy."""
 
-import json
 import sys
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
@@ -10,6 +9,7 @@ import click
 
 from cli.exits import MISCONFIGURED, fail
 from cli.options import json_option, lang_option
+from cli.terminal import show_json
 
 _path = click.Path(path_type=Path, dir_okay=False)
 _MINUTE_NS: Final = 60_000_000_000
@@ -17,7 +17,7 @@ _MINUTE_NS: Final = 60_000_000_000
 
 @click.group()
 def clock() -> None:
-    """Shows whether a gateway's clock is trusted, or confirms that it is right."""
+    """Shows whether a gateway's time is confirmed and by what, or confirms it."""
 
 
 @clock.command()
@@ -25,7 +25,7 @@ def clock() -> None:
 @json_option
 @lang_option
 def show(file: Path, as_json: bool, lang: str) -> None:
-    """Shows which source the agent of FILE (SITE.yaml or its .outbox) trusts for the time."""
+    """Shows what has confirmed the time of the agent of FILE (SITE.yaml or its .outbox)."""
     from agent.clock.clock import GatewayClock
     from agent.clock.files import undated_path
     from agent.clock.system import SystemClock
@@ -44,7 +44,7 @@ def show(file: Path, as_json: bool, lang: str) -> None:
             "system_ns": system.wall_ns(),
             "held_bytes": undated_bytes,
         }
-        click.echo(json.dumps(values))
+        show_json(values)
         return
     zone = _zone(file)
     system_time = time_text(system.wall_ns(), zone, lang)

@@ -1,6 +1,5 @@
 """The command `nhip declare`. Imports are lazy."""
 
-import json
 import os
 import sys
 import time
@@ -22,6 +21,7 @@ from agent.commands.site_arguments import (
 )
 from cli.exits import MISCONFIGURED, fail
 from cli.options import json_option, lang_option
+from cli.terminal import show_json
 
 if TYPE_CHECKING:
     from agent.outbox.declarations import StoredDeclaration
@@ -66,7 +66,7 @@ def declare(site_file: Path, machine: str | None, field: str | None, outbox: Pat
     declaration = _new_declaration(site, machine, field, options)
     state, why = _declare(path, declaration)
     if as_json:
-        click.echo(json.dumps({"id": declaration.id, "state": state, "why": why}))
+        show_json({"id": declaration.id, "state": state, "why": why})
     else:
         click.echo(_row_text(declaration, state, "" if state == "new" else why, site, lang))
         if state == "new":
@@ -136,7 +136,7 @@ def _list(path: Path, site: "Site", lang: str, as_json: bool) -> None:
 
     rows: list[StoredDeclaration] = or_fail(read_latest)
     if as_json:
-        click.echo(json.dumps([asdict(row) for row in rows], ensure_ascii=False))
+        show_json([asdict(row) for row in rows])
     elif not rows:
         click.echo(say("declare.none", lang))
     for row in [] if as_json else rows:

@@ -1,7 +1,5 @@
 """The command `nhip outbox`. Imports are lazy."""
 
-import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +8,7 @@ import click
 
 from cli.exits import MISCONFIGURED, fail
 from cli.options import json_option, lang_option
+from cli.terminal import show_json
 
 if TYPE_CHECKING:
     from agent.commands.outbox_summary import OutboxSummary
@@ -42,7 +41,7 @@ def outbox(file: Path, target: Path | None, author: str, as_json: bool, lang: st
         content = asdict(summary)
         if not summary.trouble:  # named only where there is some
             del content["trouble"]
-        click.echo(json.dumps(content | {"waiting": summary.waiting} | more, ensure_ascii=False))
+        show_json(content | {"waiting": summary.waiting} | more)
     else:
         _print(summary, lang)
         if target is not None:
@@ -103,6 +102,7 @@ def _export(file: Path, target: Path, author: str, lang: str) -> int:
     from datetime import UTC, datetime
 
     from agent.commands.outbox_summary import waiting_envelopes
+    from cli.files import replacing
     from wire.offline_transfer import TransferHead, pack
     from wire.topics import ID
     from words import say
@@ -112,18 +112,13 @@ def _export(file: Path, target: Path, author: str, lang: str) -> int:
         key = "outbox.bad_author" if author else "outbox.no_author"
         fail(say(key, lang, author=author, file=file), MISCONFIGURED)
     head = TransferHead(site, gateway, datetime.now(UTC).isoformat(timespec="seconds"))
-    part = target.with_name(f"{target.name}.part")
     lines = 0
     try:
-        with part.open("wb") as out:
+        with replacing(target) as out:
             for line in pack(head, waiting_envelopes(file)):
                 out.write(line)
                 lines += 1
-            out.flush()
-            os.fsync(out.fileno())
-        part.replace(target)
     except OSError as error:
-        part.unlink(missing_ok=True)
         fail(say("outbox.cannot_write", lang, file=target, detail=error.strerror or error), MISCONFIGURED)
     return lines - 2  # without the head and the end
 

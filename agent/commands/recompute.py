@@ -1,6 +1,5 @@
 """The command `nhip recompute`. Imports are lazy."""
 
-import json
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -22,6 +21,7 @@ from agent.commands.site_arguments import (
 )
 from cli.exits import MISCONFIGURED, fail
 from cli.options import json_option, lang_option
+from cli.terminal import show_json
 
 if TYPE_CHECKING:
     from agent.outbox.declarations import RecomputeRequest
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @click.command()
 @site_argument
 @click.option("--from", "since", default="", help="Start (default: the beginning of the journal, about 7 days ago).")
-@click.option("--machine", "machines", multiple=True, help="Only this machine; may be given again.")
+@click.option("--machine", "machines", multiple=True, help="Only this machine; may be repeated.")
 @outbox_option
 @json_option
 @lang_option
@@ -49,7 +49,7 @@ def recompute(
     running = or_fail(lambda: _request(site, site_file, path, names, from_ns, lang))
     rows = or_fail(lambda: _with_progress_bar(site, path, names, lang, running=running))
     if as_json:
-        click.echo(json.dumps([vars(item) for item in rows]))
+        show_json([vars(item) for item in rows])
     else:
         _print(rows, site, lang)
     sys.exit(0 if all(item.state == "done" for item in rows) else 1)
@@ -74,18 +74,14 @@ def _request(site: "Site", file: Path, path: Path, names: Sequence[str], from_ns
 def _with_progress_bar(
     site: "Site", path: Path, names: Sequence[str], lang: str, *, running: bool
 ) -> "list[RecomputeRequest]":
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+    from cli.terminal import progress
 
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(say("recompute.working", lang, machine=""), total=float(len(names)))
+    with progress() as report_progress:
         done: set[str] = set()
 
         def report(name: str, share: float) -> None:
             text = say("recompute.working", lang, machine=name)
-            bar.update(task, description=text, completed=len(done - {name}) + share)
+            report_progress(text, len(done - {name}) + share, len(names))
             if share >= 1.0:
                 done.add(name)
 

@@ -121,9 +121,7 @@ def _gateways(center: CenterState) -> list[Metric]:
             "Gateway time minus the latest time of a trusted source.",
             error,
         ),
-        labelled(
-            "nhip_center_gateway_clock_trusted", "gauge", "1 while a source vouches for the gateway's time.", trusted
-        ),
+        labelled("nhip_center_gateway_clock_trusted", "gauge", "1 while the gateway's time is confirmed.", trusted),
     ]
 
 

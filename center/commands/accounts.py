@@ -1,6 +1,5 @@
 """The commands `nhip user`, `nhip token` and `nhip audit`. What they run is imported only when they are used."""
 
-import json
 import sys
 import time
 from collections.abc import Callable
@@ -11,6 +10,7 @@ import click
 
 from cli.exits import fail, fail_misconfigured
 from cli.options import json_option, lang_option
+from cli.terminal import show_json, show_table
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -64,8 +64,11 @@ def user() -> None:
 
 
 _generate = click.option("--generate", is_flag=True, help="Use a random password and print it once, without asking.")
-_role = click.option("--role", type=click.Choice(("admin", "engineer", "factory")), required=True)
-_sites = click.option("--site", "sites", multiple=True, help="A site that they may see; may be given several times.")
+_role = click.option(
+    "--role", type=click.Choice(("admin", "engineer", "factory")), required=True,
+    help="Center administrator, center engineer or factory user.",
+)  # fmt: skip
+_sites = click.option("--site", "sites", multiple=True, help="A site that may be seen; may be repeated.")
 
 
 @user.command("add")
@@ -103,7 +106,7 @@ def add_user(
 @_sites
 @lang_option
 def change_user(center: Path, name: str, role: str, sites: tuple[str, ...], lang: str) -> None:
-    """Changes a person's role and sites, effective at once."""
+    """Changes a person's rights (role and sites), effective at once."""
     from center.accounts import people
     from words import say
 
@@ -121,7 +124,7 @@ def change_user(center: Path, name: str, role: str, sites: tuple[str, ...], lang
 @_generate
 @lang_option
 def set_password(center: Path, name: str, generate: bool, lang: str) -> None:
-    """Sets a person's password and ends their sessions."""
+    """Sets a new password of a person and ends their sessions."""
     from center.accounts import people
     from words import say
 
@@ -137,7 +140,7 @@ def set_password(center: Path, name: str, generate: bool, lang: str) -> None:
 @click.argument("name")
 @lang_option
 def disable(center: Path, name: str, lang: str) -> None:
-    """Disables an account and ends its sessions."""
+    """Disables a person's account and ends its sessions."""
     _set_disabled(center, name, lang, disabled=True)
 
 
@@ -146,7 +149,7 @@ def disable(center: Path, name: str, lang: str) -> None:
 @click.argument("name")
 @lang_option
 def enable(center: Path, name: str, lang: str) -> None:
-    """Enables a disabled account."""
+    """Enables a disabled account again."""
     _set_disabled(center, name, lang, disabled=False)
 
 
@@ -165,42 +168,47 @@ def _set_disabled(center: Path, name: str, lang: str, *, disabled: bool) -> None
 @json_option
 @lang_option
 def list_users(center: Path, as_json: bool, lang: str) -> None:
-    """Lists who may log in."""
+    """Lists the people who may log in."""
     from center.accounts import people
     from center.accounts.api import user_row
+    from center.accounts.texts import sites_text, time_text
     from words import say
 
-    rows = [user_row(item) for item in _change(center, lang, lambda engine, *_: people.users(engine))]
+    users = _change(center, lang, lambda engine, *_: people.users(engine))
     if as_json:
-        click.echo(json.dumps(rows, ensure_ascii=False))
+        show_json([user_row(item) for item in users])
         return
-    if not rows:
+    if not users:
         click.echo(say("user.none", lang))
-    for row in rows:
-        disabled = f"  ({say('admin.disabled', lang)})" if row["disabled"] else ""
-        role = say(f"accounts.role.{row['role']}", lang)
-        click.echo(f"{row['name']}  {role}  {_sites_shown(row['sites'], lang)}{disabled}")
-
-
-def _sites_shown(sites: list[str] | None, lang: str) -> str:
-    from words import say
-
-    if sites is None:
-        return say("accounts.all_sites", lang)
-    return ", ".join(sites) or say("accounts.no_sites", lang)
+        return
+    headings = [say(key, lang) for key in ("login.name", "admin.full_name", "admin.role", "admin.sites", "admin.seen")]
+    rows = [
+        [
+            item.name,
+            item.full_name,
+            say(f"accounts.role.{item.role}", lang),
+            sites_text(item.sites, lang),
+            say("admin.disabled", lang) if item.disabled else time_text(item.seen_ns, lang),
+        ]
+        for item in users
+    ]
+    show_table(headings, rows)
 
 
 @click.group()
 def token() -> None:
-    """Tokens for programs that use the center's API."""
+    """Tokens of programs that use the center's API."""
 
 
 @token.command("add")
 @_center
 @click.argument("name")
 @_sites
-@click.option("--all-sites", is_flag=True, help="Every site, including future ones.")
-@click.option("--scope", type=click.Choice(("read", "write", "watch")), default="read", show_default=True)
+@click.option("--all-sites", is_flag=True, help="All sites, including future ones.")
+@click.option(
+    "--scope", type=click.Choice(("read", "write", "watch")), default="read", show_default=True,
+    help="Read sites; read and write: also make declarations; or watch the center itself.",
+)  # fmt: skip
 @click.option("--days", type=click.IntRange(1, 3650), help="Expires after so many days (default: never).")
 @lang_option
 def add_token(
@@ -239,20 +247,28 @@ def list_tokens(center: Path, as_json: bool, lang: str) -> None:
     """Lists tokens, without their secrets."""
     from center.accounts import tokens
     from center.accounts.api import token_row
+    from center.accounts.texts import expiry_text, sites_text, time_text
     from words import say
 
-    rows = [token_row(item) for item in _change(center, lang, lambda engine, *_: tokens.tokens(engine))]
+    known = _change(center, lang, lambda engine, *_: tokens.tokens(engine))
     if as_json:
-        click.echo(json.dumps(rows, ensure_ascii=False))
+        show_json([token_row(item) for item in known])
         return
-    if not rows:
+    if not known:
         click.echo(say("admin.no_tokens", lang))
-    for row in rows:
-        scope, expires = say(f"accounts.scope.{row['scope']}", lang), row["expires"] or say("admin.no_expiry", lang)
-        sites = (
-            "" if row["scope"] == "watch" else f"  {_sites_shown(row['sites'], lang)}"
-        )  # its scope includes no sites
-        click.echo(f"{row['name']}  {scope}{sites}  {expires}")
+        return
+    keys = ("admin.token_name", "admin.scope", "admin.sites", "admin.expiry", "admin.used")
+    rows = [
+        [
+            item.name,
+            say(f"accounts.scope.{item.scope}", lang),
+            "" if item.scope == "watch" else sites_text(item.sites, lang),  # its scope includes no sites
+            expiry_text(item, time.time_ns(), lang),
+            time_text(item.used_ns, lang),
+        ]
+        for item in known
+    ]
+    show_table([say(key, lang) for key in keys], rows)
 
 
 @click.command("audit")
@@ -261,20 +277,25 @@ def list_tokens(center: Path, as_json: bool, lang: str) -> None:
 @json_option
 @lang_option
 def show_audit(center: Path, limit: int, as_json: bool, lang: str) -> None:
-    """Who changed what, when and from where, the newest first."""
+    """Shows the audit trail: who changed what, when and from where, the newest first."""
     from center.accounts import audit
     from center.accounts.api import change_row
+    from center.accounts.texts import change_text, detail_text, time_text
     from words import say
 
     entries, count = _change(center, lang, lambda engine, *_: audit.entries(engine, None, limit))
-    rows = [change_row(item) for item in entries]
     if as_json:
-        click.echo(json.dumps({"rows": rows, "count": count}, ensure_ascii=False))
+        show_json({"rows": [change_row(item) for item in entries], "count": count})
         return
-    for row in rows:
-        address = row["address"] or say("audit.at_the_machine", lang)
-        detail = " ".join(f"{name}={value}" for name, value in row["detail"].items() if value)
-        click.echo(f"{row['at']}  {row['who']} ({address})  {row['what']}  {row['about']}  {detail}".rstrip())
+    for item in entries:
+        address = item.address or say("audit.at_the_machine", lang)
+        parts = [
+            time_text(item.at_ns, lang),
+            f"{item.who} ({address})",
+            change_text(item, lang),
+            detail_text(item, lang),
+        ]
+        click.echo("  ".join(filter(None, parts)))
 
 
 COMMANDS = (user, token, show_audit)

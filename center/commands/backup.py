@@ -1,6 +1,5 @@
 """The command `nhip backup`. What it runs is imported only when it is used."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +8,7 @@ import click
 from center.commands.with_center import with_center
 from cli.exits import fail
 from cli.options import json_option, lang_option
+from cli.terminal import show_json
 
 if TYPE_CHECKING:
     from center.commands.connect import RunningCenter, StoppedCenter
@@ -41,7 +41,7 @@ def backup(where: str, folder: Path, as_json: bool, lang: str) -> None:
         fail(say("backup.failed", lang, detail=error), 1)
     if as_json:
         files = [{"file": str(path), "bytes": path.stat().st_size} for path in saved]
-        click.echo(json.dumps({"files": files, "elsewhere": elsewhere}, ensure_ascii=False))
+        show_json({"files": files, "elsewhere": elsewhere})
         return
     for path in saved:
         click.echo(say("backup.saved", lang, file=path, megabytes=number(path.stat().st_size / 1e6, lang, 1)))

@@ -15,12 +15,13 @@ from urllib.request import BaseHandler, HTTPSHandler, ProxyHandler, Request, bui
 
 from center.accounts.schema import open_accounts
 from center.accounts.tokens import pass_for
-from center.database.sql import create_closed, open_database
+from center.database.sql import open_database
 from center.ingest import manual_import
 from center.ingest.mqtt import BrokerSettings
 from center.ingest.worker import Ingest
 from center.model.viewer import EVERYTHING
 from center.runtime.state import CenterState
+from cli.files import part_of, replacing
 from config import CenterFile, load_center
 from wire.offline_transfer import TransferItem, pack_item
 
@@ -76,23 +77,20 @@ class RunningCenter:
         """
         with self._response(f"/backup/{part}", wait_s=_COPY_S) as answer:
             target = folder / PurePath(answer.headers.get_filename() or part).name
-            written = target.with_name(f"{target.name}.part")
-            with _saving(written):
-                written.unlink(missing_ok=True)
-                create_closed(written)
-                file = written.open("wb")
-            with file:
-                for chunk in iter(lambda: answer.read(2**20), b""):
-                    with _saving(written):
-                        file.write(chunk)
-                with _saving(written):
-                    file.flush()
-                    os.fsync(file.fileno())
+            with _saving(target), replacing(target, 0o600) as file:
+                for chunk in self._chunks(answer):
+                    file.write(chunk)
                 if file.tell() != int(answer.headers.get("Content-Length", file.tell())):
                     raise CannotReach("hand.silent", url=self.url, detail="the copy was interrupted")
-        with _saving(target):
-            written.replace(target)
         return target
+
+    def _chunks(self, answer: Any) -> Iterator[bytes]:
+        """The body of a response. Raises `CannotReach`."""
+        try:
+            while chunk := answer.read(2**20):
+                yield chunk
+        except (HTTPException, OSError, ValueError) as error:
+            raise CannotReach("hand.silent", url=self.url, detail=error) from error
 
     @contextmanager
     def _response(
@@ -183,10 +181,8 @@ class StoppedCenter:
 
         engine = open_database(self._settings.database_url)
         target = folder / file_of(part, self._center, engine).name
-        written = target.with_name(f"{target.name}.part")
-        written.unlink(missing_ok=True)
-        copy_part(part, self._center, engine, written)
-        written.replace(target)
+        with part_of(target) as written:
+            copy_part(part, self._center, engine, written)
         return target
 
     def close(self) -> None:

@@ -1,7 +1,5 @@
 """The commands `nhip enroll`, `nhip revoke` and `nhip enrolled`. What they run is imported only when they are used."""
 
-import json
-import os
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -10,7 +8,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from cli.exits import fail, fail_misconfigured
+from cli.files import write_whole
 from cli.options import json_option, lang_option
+from cli.terminal import show_json
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -81,14 +81,14 @@ def enroll_gateway(center: Path, site: str, gateway: str, out: Path | None, as_j
     try:
         authorities = _authorities(settings)
         secret, serial = enroll(engine, time.time_ns(), at_the_machine(), site, gateway)
-        _write_private(file, _bundle(settings, site, gateway, secret, serial, authorities))
+        write_whole(file, _bundle(settings, site, gateway, secret, serial, authorities), 0o600)
     except ValueError:
         fail(say("enroll.bad_id", lang, what=f"{site}/{gateway}"[:80]), 2)
     except OSError as error:
         _cannot_write(error.filename or file, error, lang)
     message = _write_files(settings, engine, lang)
     if as_json:
-        click.echo(json.dumps({"site": site, "gateway": gateway, "serial": serial, "file": str(file)}))
+        show_json({"site": site, "gateway": gateway, "serial": serial, "file": str(file)})
         return
     click.echo(say("enroll.done", lang, who=f"{site}/{gateway}", file=file))
     click.echo(message)
@@ -124,15 +124,6 @@ def _bundle(settings: "CenterFile", site: str, gateway: str, secret: str, serial
             ca=authorities,
         )
     )
-
-
-def _write_private(file: Path, text: str) -> None:
-    part = file.with_name(f".{file.name}.part")
-    with suppress(FileNotFoundError):
-        part.unlink()
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as opened:
-        opened.write(text)
-    part.replace(file)
 
 
 @click.command("revoke")
@@ -192,7 +183,7 @@ def list_enrolled(center: Path, as_json: bool, lang: str) -> None:
         for item in enrolled(engine)
     ]  # fmt: skip
     if as_json:
-        click.echo(json.dumps(rows))
+        show_json(rows)
         return
     for row in rows:
         state = say("enroll.revoked" if row["revoked"] else "enroll.valid", lang)

@@ -1,6 +1,5 @@
 """The command `nhip import`. What it runs is imported only when it is used."""
 
-import json
 import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ import click
 from center.commands.with_center import with_center
 from cli.exits import fail
 from cli.options import json_option, lang_option
+from cli.terminal import show_json
 
 if TYPE_CHECKING:
     from center.commands.connect import RunningCenter, StoppedCenter
@@ -40,7 +40,7 @@ def import_file(file: Path, where: str, as_json: bool, lang: str) -> None:
     except OSError as error:
         fail(say("import.cannot_read", lang, file=file, detail=error.strerror or error), 2)
     if as_json:
-        click.echo(json.dumps(outcome, ensure_ascii=False))
+        show_json(outcome)
     else:
         click.echo(say("import.from", lang, file=file, author=outcome["author"], written=outcome["written"]))
         click.echo(say("import.taken", lang, **{name: outcome[name] for name in _COUNTS}))

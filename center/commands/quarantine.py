@@ -1,6 +1,5 @@
 """The command `nhip quarantine`. What it runs is imported only when it is used."""
 
-import json
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +8,7 @@ import click
 from center.commands.with_center import with_center
 from cli.exits import fail
 from cli.options import json_option, lang_option
+from cli.terminal import show_json
 
 if TYPE_CHECKING:
     from center.commands.connect import RunningCenter, StoppedCenter
@@ -29,7 +29,7 @@ def list_(where: str, as_json: bool, lang: str) -> None:
 
     rows = with_center(where, lang, lambda center: center.quarantined())
     if as_json:
-        click.echo(json.dumps({"rows": rows, "count": len(rows)}, ensure_ascii=False))
+        show_json({"rows": rows, "count": len(rows)})
         return
     click.echo(say("quarantine.count", lang, count=len(rows)) if rows else say("quarantine.empty", lang))
     for row in rows:
@@ -50,7 +50,7 @@ def show(where: str, number: int, as_json: bool, lang: str) -> None:
     except LookupError:
         fail(say("quarantine.unknown", lang, id=number), 1)
     if as_json:
-        click.echo(json.dumps(payload, ensure_ascii=False))
+        show_json(payload)
         return
     click.echo(
         say("quarantine.row", lang, **{name: payload[name] for name in ("id", "at", "topic", "bytes", "reason")})
@@ -62,7 +62,7 @@ def show(where: str, number: int, as_json: bool, lang: str) -> None:
     if payload["unreadable"]:
         click.echo(say("quarantine.unreadable", lang, why=payload["unreadable"]))
     else:
-        click.echo(json.dumps(payload["content"], ensure_ascii=False, indent=2))
+        show_json(payload["content"])
 
 
 @quarantine.command()
@@ -82,7 +82,7 @@ def replay(where: str, numbers: tuple[int, ...], as_json: bool, lang: str) -> No
 
     rows = with_center(where, lang, lambda center: [replay_one(center, number) for number in numbers])
     if as_json:
-        click.echo(json.dumps({"rows": rows}, ensure_ascii=False))
+        show_json({"rows": rows})
     else:
         for row in rows:
             key = "quarantine.released" if row["released"] else "quarantine.kept"

@@ -28,7 +28,7 @@ _Key = tuple[int, str]
 
 
 class ClockAnswer(TypedDict):
-    """A gateway's clock. by: the source that vouches for it; times in [s]; held_since: since when rows wait for a trusted
+    """A gateway's clock. by: what has confirmed it; times in [s]; held_since: since when rows wait for a trusted
     time.
     """
 

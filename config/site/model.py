@@ -150,7 +150,7 @@ class Site(Strict):
     formula: Literal["nakajima", "iso22400"] = Field("nakajima", description="Which formulas of OEE.")
     clock: Literal["guarded", "system"] = Field(
         "guarded",
-        description="guarded: facts wait until NTP, the center or a person vouches for the time; system: believe the "
+        description="guarded: facts wait until NTP, the center or a person confirms the time; system: trust the "
         "system's clock (a virtual machine whose host keeps it).",
     )
     center: GatewayLink | None = Field(None, description="Where facts are sent; without it they stay here.")

@@ -141,7 +141,7 @@ def test_one_topic_that_is_never_acknowledged_does_not_hold_up_the_others():
     assert (line.held, line.probation) == (frozenset(), set())
 
 
-def test_a_clock_that_nobody_vouches_for_begins_no_month():
+def test_a_clock_that_nobody_has_confirmed_begins_no_month():
     """A gateway without a battery wakes up in 1970."""
     budget = Budget(DataPlan(100))
     budget.spend({MUST: 50 * MB}, NOVEMBER_S + 10 * DAY_S)

@@ -1,4 +1,4 @@
-"""What was measured under a clock that nobody vouched for comes out as if the clock had been right all along."""
+"""What was measured under a clock that nobody had confirmed comes out as if the clock had been right all along."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ class World:
     """A system whose clocks a test sets. The monotonic clock begins at the boot; the wall clock is off."""
 
     def __init__(self, wall_base, boot="boot-1"):
-        self.mono, self.wall_base, self.name, self.vouched = BOOTED, wall_base, boot, False
+        self.mono, self.wall_base, self.name, self.confirmed = BOOTED, wall_base, boot, False
 
     def wall_ns(self):
         return self.wall_base + self.mono
@@ -43,7 +43,7 @@ class World:
 
     def ntp(self):
         utc = TRUE_BASE + self.mono
-        return TimeEvidence(Witness.NTP, self.mono, utc, utc) if self.vouched else None
+        return TimeEvidence(Witness.NTP, self.mono, utc, utc) if self.confirmed else None
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ def play(gateway, script, commit_every, trust_at):
     count = 7
     for index, (seconds, run, more) in enumerate(script):
         if index == trust_at:
-            gateway.world.vouched = True
+            gateway.world.confirmed = True
         gateway.feed(run, count)
         count += more if run else 0
         gateway.world.mono += seconds * S
@@ -113,7 +113,7 @@ def play(gateway, script, commit_every, trust_at):
 
 
 def finish(gateway):
-    gateway.world.vouched = True
+    gateway.world.confirmed = True
     gateway.world.mono += 120 * S
     gateway.beat()
     asyncio.run(gateway.commit())
@@ -137,7 +137,7 @@ def test_undated_rows_become_the_facts_of_a_clock_that_was_always_right(
     tmp_path_factory, machines, wall_base, script, commit_every, trust_at
 ):
     right = World(TRUE_BASE)
-    right.vouched = True
+    right.confirmed = True
     undisturbed = Gateway(tmp_path_factory.mktemp("right"), machines, right, [])
     play(undisturbed, script, commit_every, None)
     finish(undisturbed)
@@ -145,7 +145,7 @@ def test_undated_rows_become_the_facts_of_a_clock_that_was_always_right(
     gateway = Gateway(tmp_path_factory.mktemp("wrong"), machines, world, [])
     play(gateway, script, commit_every, trust_at)
     if trust_at >= len(script):
-        assert sums(gateway.parts) == {}  # nobody vouched for a time, so nothing was offered
+        assert sums(gateway.parts) == {}  # nobody confirmed a time, so nothing was offered
     finish(gateway)
     assert sums(gateway.parts) == sums(undisturbed.parts)
     assert stops(gateway.parts) == stops(undisturbed.parts)
@@ -157,7 +157,7 @@ SCRIPT = [(7, True, 3), (20, True, 9), (40, False, 0), (3, True, 1), (65, True, 
 
 def undisturbed_sums(folder, machines, script=SCRIPT):
     world = World(TRUE_BASE)
-    world.vouched = True
+    world.confirmed = True
     gateway = Gateway(folder, machines, world, [])
     play(gateway, script, 3, None)
     finish(gateway)
@@ -173,7 +173,7 @@ def test_a_kill_while_undated_rows_are_dated_costs_nothing(tmp_path, machines, s
     world = World(0)
     gateway = Gateway(tmp_path, machines, world, [])
     play(gateway, SCRIPT, 1, None)
-    world.vouched, gateway.commits_left = True, survived
+    world.confirmed, gateway.commits_left = True, survived
     with pytest.raises(KeyboardInterrupt):
         gateway.beat()
     again = Gateway(tmp_path, machines, world, gateway.parts, gateway.carries)
@@ -201,10 +201,10 @@ def test_a_gateway_that_was_switched_off_without_a_clock_says_what_it_lost(tmp_p
 def test_a_restart_in_the_same_boot_stays_trusted_and_another_boot_does_not(tmp_path, machines):
     world = World(0)
     gateway = Gateway(tmp_path, machines, world, [])
-    world.vouched = True
+    world.confirmed = True
     finish(gateway)
     assert json.loads(clock_path(tmp_path / "outbox").read_text())["base_ns"] == TRUE_BASE
-    world.vouched, world.wall_base = False, -5
+    world.confirmed, world.wall_base = False, -5
     assert GatewayClock(outbox=tmp_path / "outbox", system=world).now_ns() == TRUE_BASE + world.mono
     world.name = "boot-2"
     clock = GatewayClock(outbox=tmp_path / "outbox", system=world)
@@ -213,7 +213,7 @@ def test_a_restart_in_the_same_boot_stays_trusted_and_another_boot_does_not(tmp_
     assert not GatewayClock(outbox=tmp_path / "outbox", system=world).trusted
 
 
-def test_a_person_vouches(tmp_path):
+def test_a_person_confirms(tmp_path):
     world = World(0)
     clock = GatewayClock(outbox=tmp_path / "outbox", system=world)
     clock.check()

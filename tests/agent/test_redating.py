@@ -1,4 +1,4 @@
-"""A time that somebody vouched for turns out to be wrong: everything that was dated with it moves, by differences."""
+"""A time that somebody confirmed turns out to be wrong: everything that was dated with it moves, by differences."""
 
 import asyncio
 
@@ -84,7 +84,7 @@ class Gateway:
 
 async def undisturbed(folder, seconds):
     world = World(TRUE_BASE)
-    world.vouched = True
+    world.confirmed = True
     gateway = Gateway(folder, world)
     await gateway.begin()
     await gateway.go(seconds)
@@ -111,7 +111,7 @@ async def test_what_was_offered_under_a_wrong_date_moves_to_the_true_one(tmp_pat
     await gateway.go(1100 - held_s)
     wrong = gateway.told()
     assert wrong[0].keys() & expected[0].keys() == set() or off_ns < HOUR
-    world.vouched = True  # NTP comes, and a minute later it is believed
+    world.confirmed = True  # NTP comes, and a minute later it is believed
     await gateway.go(1000)
     await gateway.agent.feed.tick(last=True)
     await gateway.agent.commit(final=True)
@@ -134,7 +134,7 @@ async def test_killed_between_the_new_time_and_the_correction(tmp_path, monkeypa
     await gateway.go(1900)
     await gateway.agent.feed.tick(last=True)
     await gateway.agent.commit(final=True)
-    world.vouched = True
+    world.confirmed = True
 
     async def killed(_name, _text, *, last):
         raise KeyboardInterrupt
@@ -163,7 +163,7 @@ async def test_killed_before_the_new_time_is_kept_nothing_moves_twice(tmp_path, 
     await gateway.go(1200)
     await gateway.agent.feed.tick(last=True)
     await gateway.agent.commit(final=True)
-    world.vouched = True
+    world.confirmed = True
     redating = gateway.agent.redating
     ask = redating.request
 
@@ -205,7 +205,7 @@ async def test_of_what_was_held_nothing_is_left_to_memory(tmp_path):
     await gateway.agent.feed.tick()
     await gateway.agent.commit()
     gateway.agent.committer.deltas.large, gateway.agent.committer.deltas.gathered_ns = {"m-1"}, TRUE_BASE
-    world.vouched = True
+    world.confirmed = True
     await gateway.agent.feed.tick(last=True)
     assert not undated_path(gateway.outbox.path).exists()
     gateway.outbox.close()
@@ -218,7 +218,7 @@ async def test_of_what_was_held_nothing_is_left_to_memory(tmp_path):
 async def test_a_machine_that_stood_still_with_its_clock_leaves_a_gap(tmp_path):
     """A virtual machine that was paused: NTP agreed before, and is ahead afterwards."""
     world = World(TRUE_BASE)
-    world.vouched = True
+    world.confirmed = True
     gateway = Gateway(tmp_path / "vm", world)
     await gateway.begin()
     await gateway.go(600)
@@ -251,7 +251,7 @@ async def test_a_machine_that_began_under_the_wrong_date_begins_under_the_true_o
     for name, off_ns in (("right", None), ("behind", -5 * HOUR), ("ahead", 5 * HOUR)):
         world = World(TRUE_BASE if off_ns is None else 0)
         world.mono += 888_400_123
-        world.vouched = off_ns is None
+        world.confirmed = off_ns is None
         gateway = Gateway(tmp_path / name, world)
         await gateway.begin()
         world.mono += 59_251_191
@@ -262,7 +262,7 @@ async def test_a_machine_that_began_under_the_wrong_date_begins_under_the_true_o
             await gateway.agent.feed.tick()
             await gateway.agent.commit(final=True)
         await gateway.go(294)
-        world.vouched = True
+        world.confirmed = True
         await gateway.go(300)
         await gateway.agent.feed.tick(last=True)
         await gateway.agent.commit(final=True)

@@ -80,6 +80,42 @@ class Process:
         return json.loads(run(door.show_audit, self.file, "--json"))["rows"]
 
 
+@pytest.mark.parametrize(
+    ("lang", "people", "programs", "changes"),
+    [
+        (
+            "vi",
+            ["Tên đăng nhập", "Quản trị trung tâm", "Mọi nhà máy", "chưa lần nào", "Kỹ sư trung tâm", "hoa-binh", "Đã khóa"],
+            ["Chỉ đọc", "Hết hạn", "Giám sát trung tâm", "Không hết hạn"],
+            ["Khóa tài khoản lan", "Tạo mã truy cập grafana  nhà máy: hoa-binh · quyền: Chỉ đọc", "tại máy trung tâm"],
+        ),
+        (
+            "en",
+            ["Login name", "Center administrator", "All sites", "never", "Center engineer", "hoa-binh", "Disabled"],
+            ["Read", "Expires", "Watch the center", "Never expires"],
+            ["Disabled the account lan", "Created the token grafana  sites: hoa-binh · scope: Read", "at the center's machine"],
+        ),
+    ],
+)  # fmt: skip
+def test_lists_use_the_words_of_the_pages(tmp_path, lang, people, programs, changes):
+    file = tmp_path / "center.yaml"
+    store = f"{{kind: duckdb, file: {tmp_path / 'nhip.duckdb'}}}"
+    file.write_text(f"broker: mqtt://127.0.0.1:9\nlisten: 127.0.0.1:{free_port()}\nstore: {store}\n")
+    said = ("--lang", lang)
+    empty = run(door.user, "list", file, *said) + run(door.token, "list", file, *said)
+    assert len(empty.splitlines()) == 2
+    run(door.user, "add", file, "hoa", "--role", "admin", "--generate", *said)
+    run(door.user, "add", file, "lan", "--role", "engineer", "--site", "hoa-binh", "--generate", *said)
+    run(door.user, "disable", file, "lan", *said)
+    run(door.token, "add", file, "grafana", "--site", "hoa-binh", "--days", 30, *said)
+    run(door.token, "add", file, "prometheus", "--scope", "watch", *said)
+    for command, arguments, words in (
+        (door.user, ["list"], people), (door.token, ["list"], programs), (door.show_audit, [], changes)
+    ):  # fmt: skip
+        shown = run(command, *arguments, file, *said)
+        assert [word for word in words if word not in shown] == [], shown
+
+
 @pytest.fixture
 def started(tmp_path):
     made = []

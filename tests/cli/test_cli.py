@@ -4,14 +4,17 @@ import signal
 import subprocess
 import sys
 from datetime import datetime
+from io import StringIO
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import click
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from cli.options import Duration, json_option, lang_option
+from cli.terminal import bars, progress, show_json
 from cli.times import parse_past_time, parse_time, time_text
 from words.languages import language_of
 
@@ -82,6 +85,22 @@ def test_a_time_is_shown_in_a_zone():
     t_ns = 1_772_413_800_000_000_000
     assert time_text(t_ns, HANOI, "vi") == "08:10 02/03/2026"
     assert time_text(t_ns, HANOI, "en") == "2026-03-02 08:10"
+
+
+def test_progress_is_drawn_on_a_terminal_only(capfd):
+    with progress() as report:
+        report("reading", 1, 2)
+    assert capfd.readouterr() == ("", "")
+    drawn = StringIO()
+    with bars(Console(file=drawn, force_terminal=True, width=80), keep=True) as shown:
+        shown.add_task("reading", total=2, completed=1)
+    assert "reading" in drawn.getvalue()
+    assert "50 %" in drawn.getvalue()
+
+
+def test_json_is_whole_and_readable(capsys):
+    show_json({"name": "Ép nhựa", "at": datetime(2026, 3, 2, tzinfo=HANOI)})
+    assert capsys.readouterr().out == '{\n  "name": "Ép nhựa",\n  "at": "2026-03-02 00:00:00+07:00"\n}\n'
 
 
 SERVICE = """

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from cli.files import write_whole
 from cli.terminal import notice, progress, show_json
 from config import Misconfigured, Site, compile_site, config_hash, load_profiles, missing_file_warnings, read_site
 from config.devices.kinds import Device
@@ -178,7 +179,7 @@ def _certify(result: CheckResult, site: Site, options: CheckOptions) -> None:
         datetime.now(ZoneInfo(site.timezone)), config_hash(site), version("nhip"),
     )  # fmt: skip
     try:
-        options.certificate.write_text(page(sheet, options.lang), encoding="utf-8")
+        write_whole(options.certificate, page(sheet, options.lang))
     except OSError as error:
         notice(say("certificate.cannot_write", options.lang, file=options.certificate, detail=error.strerror or ""))
         return

@@ -62,9 +62,9 @@ def _line(command: Callable[..., None]) -> Callable[..., None]:
                      help="How long to listen for another master before the first request on a line."),
         click.option("--stop-bits", type=click.Choice(("1", "2")), default="1", show_default=True),
         click.option("--parity", type=click.Choice(("none", "even", "odd")), multiple=True,
-                     help="Parity of a serial line; may be given several times."),
+                     help="Parity of a serial line; may be repeated."),
         click.option("--baud", type=click.IntRange(300, 4_000_000), multiple=True,
-                     help="Speed of a serial line; may be given several times (default: tries the common ones)."),
+                     help="Speed of a serial line; may be repeated (default: tries the common ones)."),
     ):  # fmt: skip
         with_serial = option(with_serial)
     return with_serial

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from center.accounts.enroll.gateways import Enrolled
 from center.accounts.enroll.mosquitto import passwords_text, rules_text
+from cli.files import replacing
 from config.center import Enrolment
 from wire.topics import center_rules, gateway_rules
 
@@ -42,16 +43,12 @@ def _replace(path: Path, text: str) -> None:
     """Keeps owner and mode; a new file gets the owner of its folder, so that the broker can read it."""
     if path.exists() and path.read_text(encoding="utf-8") == text:
         return
-    temporary = path.with_name(f".{path.name}.part")
     owner, mode = (path.stat(), path.stat().st_mode & 0o777) if path.exists() else (path.parent.stat(), 0o640)
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
+    with replacing(path, mode) as file:
+        file.write(text.encode())
         os.fchmod(file.fileno(), mode)
         with suppress(PermissionError):  # only root can change the owner
             os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def _signalled(pid_file: str) -> bool:

@@ -1,17 +1,16 @@
 """Lists and forms of the administration pages: people, tokens and the audit trail. Pure."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
 from markupsafe import Markup
 
 from center.accounts import audit, people, tokens
+from center.accounts.texts import change_text, detail_text, expiry_text, is_expired, time_text
 from center.console.document import button, choice, field, form
 from center.console.draw.markup import Child, el
-from words import moment, say
-from words.catalogue import catalogue
+from words import say
 
 USERS: Final = "/admin"
 TOKENS: Final = "/admin/tokens"
@@ -24,13 +23,6 @@ def tabs(on: str, lang: str) -> Markup:
     return el(
         "nav", *(el("a", say(key, lang), href=url, cls="on" if url == on else "") for url, key in _TABS), cls="seg"
     )
-
-
-def when(t_ns: int | None, lang: str) -> str:
-    """A time in UTC, or "never" for 0 and None."""
-    if not t_ns:
-        return say("accounts.never", lang)
-    return f"{moment(datetime.fromtimestamp(t_ns // 1_000_000_000, UTC), lang)} UTC"
 
 
 def sites_shown(sites: frozenset[str] | None, lang: str) -> Markup:
@@ -101,7 +93,7 @@ def _person(user: people.User, site_ids: Sequence[str], lang: str) -> Markup:
             "div",
             el("span", say("admin.disabled", lang), cls="plate bad")
             if user.disabled
-            else f"{say('admin.seen', lang)}: {when(user.seen_ns, lang)}",
+            else f"{say('admin.seen', lang)}: {time_text(user.seen_ns, lang)}",
             cls="faint",
         ),
         _folded(say("admin.edit", lang), edit),
@@ -131,10 +123,8 @@ def token_list(shown: Sequence[tokens.Token], now_ns: int, lang: str) -> Markup:
 
 
 def _token(token: tokens.Token, now_ns: int, lang: str) -> Markup:
-    expired = token.expires_ns is not None and token.expires_ns <= now_ns
-    key = "admin.expired" if expired else "admin.expires"
-    expiry = say(key, lang, when=when(token.expires_ns, lang)) if token.expires_ns else say("admin.no_expiry", lang)
-    used = f"{say('admin.used', lang)}: {when(token.used_ns, lang)}"
+    expired, expiry = is_expired(token, now_ns), expiry_text(token, now_ns, lang)
+    used = f"{say('admin.used', lang)}: {time_text(token.used_ns, lang)}"
     at = f"{TOKENS}/{quote(token.name, safe='')}/revoke"
     return el(
         "li",
@@ -177,24 +167,13 @@ def trail(rows: Sequence[audit.AuditEntry], count: int, lang: str) -> Markup:
 
 
 def _change(row: audit.AuditEntry, lang: str) -> Markup:
-    text_key = f"audit.what.{row.what}"
-    text = say(text_key, lang, about=row.about) if text_key in catalogue() else f"{row.what} {row.about}"
-    details = ((f"audit.detail.{name}", _plain(name, value, lang)) for name, value in row.detail.items() if value)
-    detail = " · ".join(f"{say(name, lang) if name in catalogue() else name}: {value}" for name, value in details)
+    text, detail = change_text(row, lang), detail_text(row, lang)
     return el(
         "li",
-        el("div", when(row.at_ns, lang), cls="faint nowrap"),
+        el("div", time_text(row.at_ns, lang), cls="faint nowrap"),
         el("div", el("b", text), el("span", detail, cls="soft") if detail else None, cls="who"),
         el("div", row.who, el("span", row.address or say("audit.at_the_machine", lang), cls="faint"), cls="who"),
     )
-
-
-def _plain(name: str, value: Any, lang: str) -> str:
-    if name.endswith("_ns"):
-        return when(int(value), lang)
-    if (key := f"accounts.{name}.{value}") in catalogue():  # a role or a scope
-        return say(key, lang)
-    return say("accounts.all_sites", lang) if value == people.ALL_SITES else str(value)
 
 
 def once(text: str, secret: str) -> Markup:
