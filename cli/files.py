@@ -31,7 +31,10 @@ def replacing(target: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
 
     mode: permissions, less those that the process masks; nobody has more at any moment.
     """
-    with part_of(target) as part, open(part, "xb", opener=partial(os.open, mode=mode)) as file:  # `Path.open` takes no opener
+    with (
+        part_of(target) as part,
+        open(part, "xb", opener=partial(os.open, mode=mode)) as file,
+    ):  # `Path.open` takes no opener
         yield file
         file.flush()
         os.fsync(file.fileno())

@@ -40,10 +40,12 @@ def outbox_transaction(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def is_agent_running(path: Path) -> bool:
-    """Whether an agent has the file locked."""
+    """Whether an agent has the file locked. The lock that tells is shared, so that two commands do not take each other for
+    an agent; an agent that starts at this instant waits for it.
+    """
     try:
-        with Path(f"{path}.lock").open("a") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with Path(f"{path}.lock").open("a+") as handle:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     except OSError as error:

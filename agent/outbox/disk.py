@@ -3,6 +3,7 @@
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ _TEMPORARY: Final = (
     sqlite3.SQLITE_PERM,
 )
 _NOTE_BYTES: Final = 600
+LOCK_WAIT_S: Final = 2.0
+"""How long the lock is waited for [s]: a command holds it for an instant while it asks whether an agent runs."""
 
 
 class CannotStore(Exception):
@@ -46,7 +49,10 @@ def lock(path: Path) -> IO[bytes]:
         handle = os.fdopen(os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o666), "r+b")
     except OSError as error:
         raise CannotStore(f"cannot create {path}.lock: {error}; check the folder and its permissions") from error
+    until_s = time.monotonic() + LOCK_WAIT_S
     try:
+        while not _locked(handle) and time.monotonic() < until_s:
+            time.sleep(0.02)
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         handle.close()
@@ -55,6 +61,14 @@ def lock(path: Path) -> IO[bytes]:
         ) from error
     note_trouble(handle, "")
     return handle
+
+
+def _locked(handle: IO[bytes]) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def note_trouble(handle: IO[bytes], why: str) -> None:

@@ -25,6 +25,8 @@ from center.contract.store import StoreUnavailable
 from center.model.viewer import EVERYTHING, Right, Viewer
 
 Identify = Callable[[HTTPConnection], Awaitable[Viewer | None]]
+ErrorPage = Callable[[HTTPConnection, Exception], Response]
+"""An error as a page. The console puts it into `app.state.error_page`."""
 LOGIN: Final = "/login"
 _OPEN: Final = ("/console/", "/favicon.ico")
 """Static files, the same for everybody. NiceGUI's own paths are not open: downloads are among them."""
@@ -37,10 +39,14 @@ class Forbidden(Exception):
     """The viewer lacks a right; the text says which, and who has it."""
 
 
+class OnlyHere(Forbidden):
+    """Accounts are off, and the request is from another machine."""
+
+
 async def anybody_here(connection: HTTPConnection) -> Viewer | None:
     """The viewer of a center without accounts: requests from its own machine may do everything, all others nothing."""
     if not is_loopback(connection):
-        raise Forbidden(
+        raise OnlyHere(
             "accounts are off, so only the center's own machine may do this: log in there and use the command"
         )
     return EVERYTHING
@@ -81,10 +87,8 @@ class Gate:
         if refusal is None and not _is_open(scope):
             try:
                 viewer = await self._identify(connection)
-            except StoreUnavailable as error:
-                refusal = problem(503, "store_away", str(error))
-            except Forbidden as error:
-                refusal = problem(403, "forbidden", str(error))
+            except (StoreUnavailable, Forbidden) as error:
+                refusal = _refusal(connection, error)
             else:
                 scope["state"]["viewer"] = viewer
                 if viewer is None:
@@ -117,6 +121,20 @@ def _too_large(scope: Scope, connection: HTTPConnection) -> Response | None:
     if scope["type"] != "http" or scope["method"] in _SAFE or (length.isdecimal() and int(length) <= _LOGIN_BYTES):
         return None
     return problem(413, "bad_question", f"a login request needs a Content-Length of at most {_LOGIN_BYTES} bytes")
+
+
+def _refusal(connection: HTTPConnection, error: StoreUnavailable | Forbidden) -> Response:
+    """JSON for programs; a page outside the API, if this process has pages."""
+    page: ErrorPage | None = getattr(connection.app.state, "error_page", None)
+    if page is not None and is_page(connection):
+        return page(connection, error)
+    status, name = (403, "forbidden") if isinstance(error, Forbidden) else (503, "store_away")
+    return problem(status, name, str(error))
+
+
+def is_page(connection: HTTPConnection) -> bool:
+    """Whether a person looks at what is answered under this address, rather than a program."""
+    return not connection.url.path.startswith(("/api/", "/metrics"))
 
 
 def _unauthenticated(connection: HTTPConnection) -> Response:

@@ -12,6 +12,7 @@ def mount(app: FastAPI, center: CenterState, accounts: Accounts | None = None) -
     Call it once per process: NiceGUI has one application of its own. Pages are built in the running event loop; the
     store is queried in threads. accounts: adds login and administration pages, none without it.
     """
+    from center.console.document import add_error_pages  # noqa: PLC0415
     from center.console.pages import add_pages  # noqa: PLC0415 - NiceGUI is loaded only where a console is wanted
 
     if accounts:
@@ -25,4 +26,5 @@ def mount(app: FastAPI, center: CenterState, accounts: Accounts | None = None) -
         from center.console.declare.pages import add_declare_pages  # noqa: PLC0415
 
         add_declare_pages(app, center, declaring)
+    add_error_pages(app, center)
     add_pages(app, center, declares=declaring is not None)

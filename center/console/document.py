@@ -1,16 +1,24 @@
-"""Plain HTML pages: forms and lists that need no live connection and work before login."""
+"""Plain HTML pages, which need no live connection and work before login: forms, lists and errors."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
 from markupsafe import Markup
+from starlette.requests import HTTPConnection
 
+from center.api.access import Forbidden, OnlyHere, is_page
 from center.console import frame
 from center.console.draw.glyphs import HATCH
 from center.console.draw.markup import Child, el, join
+from center.contract.store import StoreUnavailable
+from center.model.times import BadQuestion
 from center.model.viewer import Viewer
+from center.queries.question import UnknownSite
 from center.runtime.state import CenterState
+from words import say
 
 
 def document(
@@ -31,6 +39,46 @@ def document(
     page = Markup("<!DOCTYPE html>") + el("html", el("head", head), el("body", body, cls="plain"), lang=lang)
     # a shared tablet must not keep pages of an account
     return HTMLResponse(page, status, {"Cache-Control": "no-store", "X-Frame-Options": "DENY"})
+
+
+def error_page(center: CenterState, connection: HTTPConnection, title: str, text: str, status: int) -> HTMLResponse:
+    """A page that says what is wrong."""
+    lang = frame.language(connection, center)
+    content = el("div", frame.error_content(title, text, lang), cls="sorry")
+    return document(center, frame.viewer_of(connection), lang, title, content, status=status)
+
+
+def add_error_pages(app: FastAPI, center: CenterState) -> None:
+    """Outside the API, errors are answered with pages instead of JSON; also those of the gate, before any route."""
+
+    def page(connection: HTTPConnection, error: Exception) -> HTMLResponse:
+        lang = frame.language(connection, center)
+        status, title, text, values = _status_and_text(connection, error)
+        return error_page(center, connection, say(title, lang, **values), say(text, lang), status)
+
+    def answered(json_answer: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+        return lambda request, error: (page if is_page(request) else json_answer)(request, error)
+
+    for kind in (Forbidden, StoreUnavailable, UnknownSite, BadQuestion, RequestValidationError):
+        app.add_exception_handler(kind, answered(app.exception_handlers[kind]))
+    app.state.error_page = page
+
+
+def _status_and_text(connection: HTTPConnection, error: Exception) -> tuple[int, str, str, dict[str, str]]:
+    """Status, keys of title and text, and values for their placeholders."""
+    values: dict[str, str] = {}
+    if isinstance(error, OnlyHere):
+        return 403, "console.only_here", "console.only_here.help", values
+    if isinstance(error, Forbidden) and connection.url.path.startswith("/admin"):
+        return 403, "admin.only", "admin.only.help", values
+    if isinstance(error, Forbidden):
+        return 403, "console.forbidden", "console.forbidden.help", values
+    if isinstance(error, StoreUnavailable):
+        return 503, "console.away", "console.away.help", values
+    if isinstance(error, UnknownSite):
+        values["site"] = str(connection.path_params.get("site", ""))
+        return 404, "console.unknown_site", "console.unknown_site.help", values
+    return 422, "console.not_understood", "console.not_understood.help", values
 
 
 def field(label: str, name: str, kind: str = "text", value: str = "", **more: Any) -> Markup:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from fastapi import Request
 from markupsafe import Markup
 from nicegui import app, background_tasks, ui
 from nicegui.client import Client
+from starlette.requests import HTTPConnection
 
 from center.console.draw.glyphs import HATCH, PERSON, PULSE, SUN
 from center.console.draw.markup import el, join
@@ -54,7 +54,7 @@ def _url(name: str) -> str:
     return f"/console/{stem}-{digest}.{ending}"
 
 
-def language(request: Request, center: CenterState) -> str:
+def language(request: HTTPConnection, center: CenterState) -> str:
     """The language chosen in this browser, else the center's."""
     chosen = request.cookies.get("nhip_lang", "")
     return chosen if chosen in LANGUAGES else center.language
@@ -98,7 +98,7 @@ def assets() -> Markup:
     return join(el("link", rel="stylesheet", href=_url("style.css")), el("script", src=_url("console.js")))
 
 
-def viewer_of(request: Request) -> Viewer | None:
+def viewer_of(request: HTTPConnection) -> Viewer | None:
     """The viewer that the gate found; None on open pages."""
     viewer: Viewer | None = getattr(request.state, "viewer", None)
     return viewer

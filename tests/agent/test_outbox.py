@@ -1,19 +1,22 @@
 """The outbox keeps what it committed, through kills, damage and full disks."""
 
+import fcntl
 import os
 import random
 import signal
 import sqlite3
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
-from agent.commands.outbox_access import outbox_transaction
+from agent.commands.outbox_access import is_agent_running, outbox_transaction
 from agent.commands.outbox_summary import summarize
-from agent.outbox import declarations
+from agent.outbox import declarations, disk
 from agent.outbox import envelopes as on_disk
 from agent.outbox.disk import CannotStore, DiskFull, OutboxInUse, UnknownFormat
 from agent.outbox.journal.recording import record
@@ -119,9 +122,42 @@ def test_a_full_budget_takes_receipted_envelopes_first_and_then_says_so(tmp_path
     outbox.close()
 
 
-def test_a_second_agent_is_kept_out(outbox):
+def test_a_second_agent_is_kept_out(outbox, monkeypatch):
+    monkeypatch.setattr(disk, "LOCK_WAIT_S", 0.1)
     with pytest.raises(OutboxInUse, match="--outbox"):
         Outbox(outbox.path)
+
+
+def test_an_agent_that_starts_while_a_command_asks_waits_for_it(tmp_path):
+    path = tmp_path / "outbox.db"
+    Outbox(path).close()
+    with Path(f"{path}.lock").open("a+") as asking:
+        fcntl.flock(asking, fcntl.LOCK_SH)
+        assert not is_agent_running(path)  # another command is no agent
+        threading.Timer(0.3, asking.close).start()
+        outbox = Outbox(path)
+    assert is_agent_running(path)
+    outbox.close()
+    assert not is_agent_running(path)
+
+
+def test_commands_that_ask_all_the_time_keep_no_agent_out(tmp_path):
+    path, stop = tmp_path / "outbox.db", threading.Event()
+    Outbox(path).close()
+
+    def ask():
+        while not stop.wait(0.001):
+            is_agent_running(path)
+            disk.noted_trouble(path)
+
+    with ThreadPoolExecutor(2) as pool:
+        asking = [pool.submit(ask) for _ in range(2)]
+        try:
+            for _ in range(20):
+                Outbox(path).close()
+        finally:
+            stop.set()
+    assert [task.result() for task in asking] == [None, None]
 
 
 def test_a_newer_format_is_left_alone(outbox):

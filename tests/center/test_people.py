@@ -5,17 +5,24 @@ import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from accounts_plant import PASSWORD, ROOT, Plant, bearer, cookie
+from accounts_plant import PASSWORD, ROOT, Browser, Plant, bearer, cookie
 from hypothesis import given
 from hypothesis import strategies as st
+from markupsafe import escape
 from postgres_plant import KINDS, database_url
 from sqlalchemy import text
+from tenants import SITES, make
 
 from center.accounts import audit, passwords, people, sessions, tokens
 from center.accounts.attempts import FREE, LONGEST_S, MOST, Attempts
 from center.accounts.tokens import pass_for
+from center.api.app import create_app
 from center.console.admin.pages import add_admin_pages
+from center.console.declare.pages import add_declare_pages
+from center.console.document import add_error_pages
+from center.console.session_pages import add_session_pages
 from center.database.sql import reading
+from words import say
 
 DAY_NS = 86_400_000_000_000
 
@@ -146,6 +153,83 @@ def test_a_token_of_any_name_can_be_ended_on_its_page(plant):
     (address,) = re.findall(r'action="([^"]+/revoke)"', page)
     assert plant.browser().post(address, headers=cookie(plant.engine, key)).status_code == 200
     assert tokens.tokens(plant.engine) == []
+
+
+# what people see of errors
+
+
+@pytest.fixture
+def pages(tmp_path):
+    """With the console's plain pages, as `center.console.mount` adds them; and a session of an engineer of one site."""
+    made = Plant(tmp_path, f"sqlite:///{tmp_path}/a.sqlite")
+    add_session_pages(made.app, made.center, made.accounts)
+    add_admin_pages(made.app, made.center, made.accounts)
+    add_declare_pages(made.app, made.center, made.app.state.declaring)
+    add_error_pages(made.app, made.center)
+    _, made.key = signed(made, "hung", ["hoa-binh"], "engineer")
+    yield made
+    made.close()
+
+
+def is_page_of(answer, status, key, lang="vi", **values):
+    title, text = (escape(say(name, lang, **values)) for name in (key, f"{key}.help"))
+    return (
+        answer.status_code == status
+        and answer.headers["content-type"].startswith("text/html")
+        and title in answer.text
+        and text in answer.text
+        and f'lang="{lang}"' in answer.text
+    )
+
+
+DECLARED = {"field": "reason", "value": "hoa-binh-jam", "from": "2026-03-02T08:40:00", "to": "2026-03-02T08:41:00"}
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize(
+    ("path", "status", "key", "values"),
+    [
+        ("/declare/nowhere/press", 404, "console.unknown_site", {"site": "nowhere"}),
+        ("/declare/an-phat/press", 404, "console.unknown_site", {"site": "an-phat"}),  # of another customer
+        ("/declare/hoa-binh/nothing", 404, "console.unknown_machine", {"site": "hoa-binh", "machine": "nothing"}),
+    ],
+)
+def test_a_page_about_nothing_is_a_page(pages, method, path, status, key, values):
+    answer = pages.browser().ask(method, path, data=DECLARED if method == "POST" else None, headers=cookie(pages.engine, pages.key))  # fmt: skip
+    assert is_page_of(answer, status, key, **values), answer.text
+
+
+def test_what_may_not_be_or_means_nothing_is_a_page(pages):
+    browser, held = pages.browser(), cookie(pages.engine, pages.key)
+    assert is_page_of(browser.get("/admin", headers=held), 403, "admin.only")
+    _, key = signed(pages, "chi", role="admin")
+    assert is_page_of(
+        browser.get("/admin/audit?before=x", headers=cookie(pages.engine, key)), 422, "console.not_understood"
+    )
+    english = {"Cookie": cookie(pages.engine, key)["Cookie"] + "; nhip_lang=en"}
+    assert is_page_of(browser.get("/admin/audit?before=x", headers=english), 422, "console.not_understood", "en")
+    assert browser.get("/api/v1/trend?site=nowhere", headers=held).json()["error"] == "unknown"
+
+
+@pytest.mark.parametrize("table", ["declarations", "sessions"])
+def test_while_the_database_is_away_a_page_says_so(pages, table):
+    """It fails in the route, or already at the gate."""
+    held = cookie(pages.engine, pages.key)
+    with sqlite3.connect(pages.engine.url.database) as database:
+        database.execute(f"ALTER TABLE {table} RENAME TO gone")
+    answer = pages.browser().post("/declare/hoa-binh/press", data=DECLARED, headers=held)
+    assert is_page_of(answer, 503, "console.away"), answer.text
+    for path in ("/api/v1/declarations", "/metrics") if table == "sessions" else ("/api/v1/declarations",):
+        assert pages.browser().get(path, headers=held).json()["error"] == "store_away"
+
+
+def test_without_accounts_a_page_from_elsewhere_says_where_it_opens(tmp_path):
+    center = make(tmp_path, SITES, "nhip")
+    app = create_app(center)
+    add_error_pages(app, center)
+    assert is_page_of(Browser(app, "192.0.2.7").get("/"), 403, "console.only_here")
+    assert Browser(app, "192.0.2.7").get("/api/v1/sites").json()["error"] == "forbidden"
+    center.store.close()
 
 
 # the gate

@@ -12,7 +12,7 @@ from starlette.datastructures import FormData
 from center.accounts import audit, passwords, people, tokens
 from center.accounts.audit import Actor
 from center.accounts.identify import Accounts, actor_of
-from center.api.access import Administering, Forbidden
+from center.api.access import Administering
 from center.console import frame
 from center.console.admin import lists as admin_lists
 from center.console.document import document, notice
@@ -55,18 +55,6 @@ def add_admin_pages(app: FastAPI, center: CenterState, accounts: Accounts) -> No
             text = say(f"accounts.refused.{error.code}", lang, **error.values)
             return await run_in_threadpool(show, request, notice(text, "bad"), 422)
         return await run_in_threadpool(show, request, message)
-
-    json_forbidden = app.exception_handlers[Forbidden]
-
-    def forbidden(request: Request, error: Exception) -> Any:
-        if not request.url.path.startswith(admin_lists.USERS):
-            return json_forbidden(request, error)
-        lang = frame.language(request, center)
-        title = say("admin.only", lang)
-        content = el("div", frame.error_content(title, say("admin.only.help", lang), lang), cls="sorry")
-        return document(center, request.state.viewer, lang, title, content, status=403)
-
-    app.add_exception_handler(Forbidden, forbidden)
 
     @app.get(admin_lists.USERS, include_in_schema=False)
     def show_users(_viewer: Administering, request: Request) -> Response:

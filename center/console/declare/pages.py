@@ -13,7 +13,7 @@ from center.api.access import Writing
 from center.api.declarations import DeclarationRequest, declaration_answer, validate
 from center.console import frame
 from center.console.declare.form import forms, recent_declarations
-from center.console.document import document, notice
+from center.console.document import document, error_page, notice
 from center.console.draw.markup import el
 from center.console.draw.names import declare_page, machine_page, named
 from center.database import declarations
@@ -29,7 +29,7 @@ _ROWS: Final = 20
 
 
 def add_declare_pages(app: FastAPI, center: CenterState, declaring: DeclarationSender) -> None:
-    """The routes; they return pages, so the API's description leaves them out."""
+    """The routes; they return pages, so the API's description leaves them out. `add_error_pages` answers where they raise."""
 
     @app.get("/declare/{site}/{machine}", include_in_schema=False)
     def declare_page(request: Request, viewer: Writing, site: str, machine: str) -> Response:
@@ -64,6 +64,8 @@ def _declare(
     except (BadQuestion, ValidationError) as error:
         text = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
         return _page(request, center, declaring, viewer, target, window, text, 422)
+    except UnknownSite:
+        return _page(request, center, declaring, viewer, target, window)  # which says so
     return _page(request, center, declaring, viewer, target, window, say("console.declare.sent", lang))
 
 
@@ -97,14 +99,11 @@ def _page(
     status: int = 200,
 ) -> HTMLResponse:
     lang, (site, machine) = frame.language(request, center), target
-    try:
-        details, zone = queries.site(center, viewer, site), zone_of(center, viewer, site)
-        machine_row = next((row for row in queries.machines(center, viewer, site) if row["id"] == machine), None)
-    except UnknownSite:
-        machine_row = None
+    details, zone = queries.site(center, viewer, site), zone_of(center, viewer, site)
+    machine_row = next((row for row in queries.machines(center, viewer, site) if row["id"] == machine), None)
     if machine_row is None:
         title = say("console.unknown_machine", lang, machine=machine)
-        return document(center, viewer, lang, title, el("h1", title), status=404)
+        return error_page(center, request, title, say("console.unknown_machine.help", lang, site=site), 404)
     rows = [
         declaration_answer(center, viewer, row) for row in declarations.listed(declaring.engine, [site], machine, _ROWS)
     ]
