@@ -191,6 +191,7 @@ ARROWS = {
         quarantine -> question
         sites      -> question
         stops      -> paging question
+        waterfall  -> trend question
         trend      -> question
         values     -> question
         cache

@@ -18,6 +18,7 @@ from center.api.parameters import (
     SiteQuestion,
     To,
     TrendQuestion,
+    WaterfallQuestion,
 )
 from center.api.problems import PROBLEMS
 from center.api.responses import FILES, Presentation, Presenting, present
@@ -33,6 +34,7 @@ from center.queries.stops import StopsAnswer
 from center.queries.stops import stops as stops_of
 from center.queries.trend import TrendAnswer
 from center.queries.trend import trend as trend_of
+from center.queries.waterfall import WaterfallAnswer, waterfall_steps
 from center.runtime.state import CenterState
 
 _UTC: Final = ZoneInfo("UTC")
@@ -46,6 +48,11 @@ def add_numbers(app: FastAPI, center: CenterState) -> None:
     def trend(question: TrendQuestion, presentation: Presenting) -> Response:
         """KPIs by bucket and group: `by` of machine, shift, product, calendar."""
         return _of_site(center, presentation, "trend", question, trend_of)
+
+    @get("waterfall", WaterfallAnswer)
+    def waterfall(question: WaterfallQuestion, presentation: Presenting) -> Response:
+        """From all time to fully productive time: `by` of machine, shift, product."""
+        return _of_site(center, presentation, "waterfall", question, waterfall_steps)
 
     @get("losses", LossesAnswer)
     def losses(question: LossesQuestion, presentation: Presenting) -> Response:

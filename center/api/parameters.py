@@ -76,6 +76,16 @@ TrendQuestion = Annotated[Question, Depends(_trend_question)]
 """About KPIs: adds groups, bucket and formula set."""
 
 
+async def _waterfall_question(
+    question: SiteQuestion, bucket: Bucket = "all", by: By = "machine", formula: Formula = ""
+) -> Question:
+    return replace(question, bucket=bucket, by=_words(by), formula=formula)
+
+
+WaterfallQuestion = Annotated[Question, Depends(_waterfall_question)]
+"""About where the time went: adds groups, bucket and formula set."""
+
+
 async def _losses_question(question: SiteQuestion, by: By = "machine,state,reason", bucket: Bucket = "all") -> Question:
     return replace(question, bucket=bucket, by=_words(by))
 

@@ -20,10 +20,12 @@ class Expected:
 
     scheduled: (bucket's start [ns], shift) to scheduled time [ms], without zeros.
     all_ms: bucket's start to the part of the window in it, whatever its class [ms].
+    break_ms: bucket's start to its breaks [ms], without zeros.
     """
 
     scheduled: dict[tuple[int, str], int] = field(default_factory=dict)
     all_ms: dict[int, int] = field(default_factory=dict)
+    break_ms: dict[int, int] = field(default_factory=dict)
 
 
 def expected(bucket: Bucket, segments: Iterable[tuple[Calendar, int, int]], window: tuple[int, int]) -> Expected:
@@ -56,7 +58,7 @@ def _by_date(out: Expected, bucket: Bucket, calendar: Calendar, spans: Spans) ->
     for first, shift, code, length_ms in rows:
         if first not in starts:
             starts[first] = date_start_ns(calendar.zone, first)
-        _add(out, starts[first], shift, length_ms, scheduled=code == CalendarClass.SCHEDULED)
+        _add(out, starts[first], shift, length_ms, CalendarClass(code))
 
 
 def _by_clock(out: Expected, edges: Int64, end_ns: int, spans: Spans) -> None:
@@ -64,13 +66,13 @@ def _by_clock(out: Expected, edges: Int64, end_ns: int, spans: Spans) -> None:
     bounds = np.append(edges, end_ns)
     for shift in sorted(set(spans.shift.tolist())):
         of_shift = spans.shift == shift
-        for scheduled in (True, False):
-            rows = of_shift & ((spans.calendar == CalendarClass.SCHEDULED) == scheduled)
+        for kind in CalendarClass:
+            rows = of_shift & (spans.calendar == kind)
             if not rows.any():
                 continue
             parts = np.diff(_time_before(bounds, spans.start_ns[rows], spans.end_ns[rows]))
             for index in np.flatnonzero(parts).tolist():
-                _add(out, int(edges[index]), shift, int(parts[index]), scheduled=scheduled)
+                _add(out, int(edges[index]), shift, int(parts[index]), kind)
 
 
 def _time_before(t_ns: Int64, start_ns: Int64, end_ns: Int64) -> Int64:
@@ -84,8 +86,12 @@ def _time_before(t_ns: Int64, start_ns: Int64, end_ns: Int64) -> Int64:
     return out
 
 
-def _add(out: Expected, start_ns: int, shift: str, length_ms: int, *, scheduled: bool) -> None:
+def _add(out: Expected, start_ns: int, shift: str, length_ms: int, kind: CalendarClass) -> None:
     out.all_ms[start_ns] = out.all_ms.get(start_ns, 0) + length_ms
-    if scheduled and length_ms:
+    if not length_ms:
+        return
+    if kind == CalendarClass.SCHEDULED:
         key = (start_ns, shift)
         out.scheduled[key] = out.scheduled.get(key, 0) + length_ms
+    elif kind == CalendarClass.BREAK:
+        out.break_ms[start_ns] = out.break_ms.get(start_ns, 0) + length_ms

@@ -65,10 +65,10 @@ def trend(center: CenterState, question: Question) -> TrendAnswer:
     """
     checked = check(center, question)
     formula = formula_of(center, question.site, question.formula)
-    sums = _sums(checked)
-    planned = _planned(checked)
+    sums = sums_by_cell(checked)
+    planned = planned_by_cell(checked)
     cells = sorted({*sums, *(cell for cell, times in planned.items() if times.scheduled_ms)})
-    unplanned = _machines_without_plan(checked)
+    unplanned = machines_without_plan(checked)
     zeros = np.zeros(len(FACT_COLUMNS), np.int64)
     rows = []
     for cell in cells:
@@ -77,7 +77,8 @@ def trend(center: CenterState, question: Question) -> TrendAnswer:
     return {**checked.window(), "bucket": checked.bucket, "formula": formula, "rows": rows, "next": None}
 
 
-def _sums(checked: CheckedQuestion) -> dict[Cell, Int64]:
+def sums_by_cell(checked: CheckedQuestion) -> dict[Cell, Int64]:
+    """The sums of each cell that has facts; without `calendar` among the groups those of scheduled time alone."""
     facts = checked.center.store.facts(checked.query("calendar"))
     by_calendar = "calendar" in checked.by
     out = {}
@@ -91,7 +92,7 @@ def _sums(checked: CheckedQuestion) -> dict[Cell, Int64]:
     return out
 
 
-def _machines_without_plan(checked: CheckedQuestion) -> set[str]:
+def machines_without_plan(checked: CheckedQuestion) -> set[str]:
     """The machines whose rows have no known scheduled time; "" stands for rows that are not grouped by machine."""
     if "product" in checked.by:
         return {*checked.machines, ""}
@@ -99,7 +100,8 @@ def _machines_without_plan(checked: CheckedQuestion) -> set[str]:
     return unplanned if "machine" in checked.by or not unplanned else {""}
 
 
-def _planned(checked: CheckedQuestion) -> dict[Cell, PlannedTime]:
+def planned_by_cell(checked: CheckedQuestion) -> dict[Cell, PlannedTime]:
+    """What the calendar planned in each cell; empty where it cannot be told (by product)."""
     if "product" in checked.by:
         return {}
     scheduled: dict[Cell, int] = {}

@@ -82,10 +82,10 @@ def products_from(
     first: str,
     known: str,
     start_ns: int,
-    watched_ns: Int64,
+    counted: Mapping[str, Counts],
 ) -> Products:
-    """The product in effect from `start_ns` on. first: the one before (a raw name); known: the last known one; watched_ns:
-    when pieces were counted that somebody watched.
+    """The product in effect from `start_ns` on. first: the one before (a raw name); known: the last known one; counted: by
+    role what the counters saw since then.
 
     Through a gap the last product stays (the time is unknown anyway); a register of bad quality makes it `?`, except where
     it comes back with the same product and no piece was seen meanwhile: that is an outage, however it is written. Only
@@ -95,7 +95,7 @@ def products_from(
         changes = [(t_ns, product_key(value)) for t_ns, value in values_over_time(declarations, "product", start_ns)]
     elif machine.product_tag:
         column = samples.get(machine.product_tag, EMPTY)
-        changes = _tag_products(machine, column, first, start_ns, watched_ns)
+        changes = _tag_products(machine, column, first, start_ns, counted)
     else:
         changes = [(start_ns, machine.product)]
     return _products([(start_ns - 1, first), *changes], known)
@@ -124,7 +124,7 @@ def _products(changes: list[tuple[int, str]], known: str) -> Products:
 
 
 def _tag_products(
-    machine: Machine, column: Series, first: str, start_ns: int, watched_ns: Int64
+    machine: Machine, column: Series, first: str, start_ns: int, counted: Mapping[str, Counts]
 ) -> list[tuple[int, str]]:
     if not len(column):
         return []
@@ -146,14 +146,14 @@ def _tag_products(
             rows.append((int(column.t_ns[index]), name))
             unread.append(quality > Quality.UNCERTAIN)
     if machine.pieces.counters():
-        rows = _without_outages(rows, unread, waiting, watched_ns)
+        rows = _without_outages(rows, unread, waiting, counted)
     if machine.product_change == "next_stop" and waiting not in ("", first):
         rows.insert(0, (start_ns, waiting))
     return rows
 
 
 def _without_outages(
-    rows: list[tuple[int, str]], unread: list[bool], before: str, watched_ns: Int64
+    rows: list[tuple[int, str]], unread: list[bool], before: str, counted: Mapping[str, Counts]
 ) -> list[tuple[int, str]]:
     """The rows without those of bad quality that have the same known product on both sides and no watched piece between.
 
@@ -166,14 +166,22 @@ def _without_outages(
         while end < len(rows) and unread[end]:
             end += 1
         held = out[-1][1] if out else before
-        if index < end < len(rows) and held == rows[end][1] and held not in ("", UNKNOWN_PRODUCT):
-            low, high = np.searchsorted(watched_ns, [rows[index][0] + 1, rows[end][0]])
-            if low == high:
-                index = end
-                continue
+        returns = index < end < len(rows) and held == rows[end][1] and held not in ("", UNKNOWN_PRODUCT)
+        if returns and not _any_watched(counted, rows[index][0] + 1, rows[end][0]):
+            index = end
+            continue
         out += rows[index : max(end, index + 1)]
         index = max(end, index + 1)
     return out
+
+
+def _any_watched(counted: Mapping[str, Counts], start_ns: int, end_ns: int) -> bool:
+    """Whether a counter moved in `[start_ns, end_ns)` while it was watched."""
+    for counts in counted.values():
+        low, high = np.searchsorted(counts.t_ns, [start_ns, end_ns])
+        if (counts.lost_ns[low:high] < 0).any():
+            return True
+    return False
 
 
 def delay_changes(products: Products, timeline: Timeline, known: str) -> Products:

@@ -133,7 +133,7 @@ def assess(machine: Machine, state: EngineState, until_ns: int) -> Assessment:
     fresh = {tag: between(rows, begin_ns, until_ns) for tag, rows in samples.items()}
     counted, _ = count_all(machine.pieces, state.counters, fresh)
     products = products_from(
-        machine, samples, state.declarations, state.product, state.known_product, begin_ns, _watched_ns(counted)
+        machine, samples, state.declarations, state.product, state.known_product, begin_ns, counted
     )
     undebounced = raw(machine, samples, begin_ns, until_ns)
     decided_ns = until_ns
@@ -173,12 +173,6 @@ def assess(machine: Machine, state: EngineState, until_ns: int) -> Assessment:
         counter_unknown,
     )
     return Assessment(window, undebounced, counted, decided_ns)
-
-
-def _watched_ns(counted: Mapping[str, Counts]) -> Int64:
-    """When any counter moved while it was watched, ascending."""
-    seen = [counts.t_ns[counts.lost_ns < 0] for counts in counted.values()]
-    return np.unique(np.concatenate(seen)) if seen else np.empty(0, np.int64)
 
 
 def _references(machine: Machine, state: EngineState, counted: Mapping[str, Counts], fresh: Samples) -> Int64:

@@ -98,6 +98,10 @@ def _quality(t: Terms) -> float:
     return _divide(t["ideal_good_us"], t["ideal_judged_us"], "no_pieces")
 
 
+def _availability_performance(t: Terms) -> float:
+    return _availability(t) * _performance(t)
+
+
 def _oee(t: Terms) -> float:
     """A factor of 0 makes the product 0 whatever an undefined one would have been: a machine that was scheduled and
     watched and made nothing has an OEE of 0, as both bounds say; one that was not watched has none.
@@ -264,6 +268,8 @@ KPIS: Final[tuple[Kpi, ...]] = (
         "(ideal time of good and unjudged pieces + operating time without ideal + max(U, ideal time of unwatched "
         "pieces)) / (B + U)", "Nhip", "nothing scheduled", _oee_high),
     Kpi("coverage", "C", "1", "B / (B + U)", "Nhip", "nothing scheduled", _coverage),
+    Kpi("availability_performance", "AxP", "1", "A x P", "Nhip (OEE before quality is known)", "A or P is null",
+        _availability_performance),
     Kpi("teep", "TEEP", "1", "OEE x (B + U) / all time", "Vorne", "OEE is null", _teep),
     Kpi("utilization", "U_cal", "1", "(B + U) / all time", "Vorne", "empty window", _utilization),
     Kpi("ooe", "OOE", "1", "OEE x B / (B + planned stops)", "Nhip (definitions vary)", "OEE is null", _ooe),

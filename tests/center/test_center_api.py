@@ -184,6 +184,43 @@ async def test_losses_stops_and_coverage(client):
     ]
 
 
+async def test_the_waterfall_of_a_morning_by_hand(client):
+    """An hour in shift A (half ran at 2/3 of its speed, a quarter broke down, a quarter nobody saw), then a quarter's break."""
+    window = {"from": "2026-03-02T08:00:00+07:00", "to": "2026-03-02T10:15:00+07:00"}
+    answer = await _get(client, "/waterfall", site="van-long", machine="press-1", **window)
+    minutes = {row["step"]: row["us"] / 60e6 for row in answer["rows"] if row["us"]}
+    assert minutes == {
+        "all_time": 135, "break": 15, "scheduled": 120, "planned_busy": 120, "unknown": 75, "busy": 45, "breakdown": 15,
+        "operating": 30, "slow_cycles": 10, "net_operating": 20, "fully_productive": 20,
+    }  # fmt: skip
+    assert {row["step"]: row["big_loss"] for row in answer["rows"] if row["us"] and row["big_loss"]} == {
+        "breakdown": "breakdown",
+        "slow_cycles": "reduced_speed",
+    }
+    assert (answer["bucket"], answer["formula"], answer["rows"][0]["machine"]) == ("all", "nakajima", "press-1")
+
+
+@pytest.mark.parametrize("by", ["machine", "machine,shift", "", "shift", "machine,product"])
+@pytest.mark.parametrize("bucket", ["all", "hour", "shift", "day"])
+async def test_every_total_is_the_one_before_it_less_its_losses(client, by, bucket):
+    """And what is lost of scheduled time is what the losses and the trend say, to the microsecond."""
+    asked = {"site": "van-long", "by": by, "bucket": bucket, "from": "2026-03-02T07:30:00+07:00", "to": WINDOW["to"]}
+    rows = (await _get(client, "/waterfall", **asked))["rows"]
+    assert rows
+    cells = {}
+    for row in rows:
+        cells.setdefault((row["start"], row.get("machine"), row.get("shift"), row.get("product")), []).append(row)
+    for steps in cells.values():
+        left_us = steps[0]["us"]
+        for step in steps[1:]:
+            left_us -= step["us"] if step["group"] else 0
+            assert step["group"] or step["us"] == left_us, step
+    if "product" not in by:
+        trend = (await _get(client, "/trend", **asked))["rows"]
+        scheduled_ms = sum(row["us"] for row in rows if row["step"] == "scheduled") / 1000
+        assert scheduled_ms == sum(row["scheduled_ms"] for row in trend)
+
+
 async def test_without_an_end_the_window_ends_with_the_last_minute_that_is_over(client):
     found = await _get(client, "/coverage", site="van-long")
     assert (found["from"], found["to"]) == ("2026-03-01T10:00:00+07:00", "2026-03-02T10:00:00+07:00")
@@ -243,7 +280,7 @@ async def test_a_store_that_is_away_is_said(center):
 
 async def test_the_description_is_complete(client):
     description = await _get(client, "/openapi.json")
-    assert len(description["paths"]) == 15
+    assert len(description["paths"]) == 16
     for path, operations in description["paths"].items():
         operation = operations["get"]
         assert operation["description"], path

@@ -16,13 +16,15 @@ from center.console.draw.markup import el, join, share
 from center.console.draw.names import named, product_name, reason_name
 from center.console.fleet import cards as fleet_cards
 from center.console.machine import charts, stops_table, tiles, timeline
+from center.console.machine import waterfall as drawn_waterfall
 from center.model.buckets import HOUR_NS
 from center.queries.cache import AnswerCache
 from oee.kpi import kpi
+from oee.kpi.losses import BIG_LOSSES, waterfall
 from oee.model.calendars import Calendar, Shift, to_ns
 from oee.model.declarations import Field
 from oee.model.facts import FACT_COLUMNS, STATE_COLUMNS
-from oee.model.states import State
+from oee.model.states import CalendarClass, State
 from words import say
 
 ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
@@ -163,6 +165,65 @@ def test_bounds_stand_beside_a_number_that_does_not_cover_the_time():
     drawn = fleet_cards.score(row(scheduled_ms=7_200_000, **GOOD_HOUR), "OEE", "en")
     assert "Coverage 50%" in drawn
     assert "32% – 82%" in drawn
+
+
+SEVEN_OF_EIGHTY = {
+    "running_ms": 3_600_000, "running_ideal_known_ms": 3_600_000, "pieces_total": 80, "ideal_total_us": 2_400_000_000,
+    "pieces_judged": 7, "pieces_good": 6, "pieces_process_reject": 1, "ideal_judged_us": 210_000_000,
+    "ideal_good_us": 180_000_000, "ideal_process_reject_us": 30_000_000,
+}  # fmt: skip
+
+
+def test_bounds_stand_beside_a_number_of_which_few_pieces_are_judged():
+    """Every second was watched; 7 of 80 pieces were judged."""
+    drawn = fleet_cards.score(row(**SEVEN_OF_EIGHTY), "OEE", "en")
+    assert "Coverage 100%" in drawn
+    assert "5% – 66%" in drawn
+
+
+def test_without_quality_the_figure_is_a_times_p_and_says_what_oee_can_be():
+    unjudged = row(
+        **{name: value for name, value in SEVEN_OF_EIGHTY.items() if "good" not in name and "judged" not in name}
+    )
+    drawn = fleet_cards.score(unjudged, "A × P", "en")
+    assert '<div class="big">66.7<small>%</small></div>' in drawn
+    assert "OEE is at most 66.7%." in drawn
+    tile = tiles.tiles(unjudged, unjudged, "vi", lambda field: f"/declare/s/m?field={field}")
+    assert 'id="kpi-availability_performance"' in tile
+    assert '<a class="cure" href="/declare/s/m?field=rejects">Nhập số phế phẩm</a>' in tile
+    assert "cure" not in tiles.tiles(unjudged, unjudged, "vi")
+    assert "OEE is at most" not in fleet_cards.score(row(scheduled_ms=3_600_000), "OEE", "en")
+
+
+def steps(**sums):
+    fall = waterfall({CalendarClass.SCHEDULED: sums}, scheduled_ms=3_600_000, all_ms=7_200_000, break_ms=0)
+    big = {name: key for key, names in BIG_LOSSES for name in names}
+    return [
+        {"step": item.key, "group": item.group, "of": item.of, "us": item.us, "pieces": item.pieces,
+         "big_loss": big.get(item.key), "flags": [*fall.flags]}
+        for item in fall.rows
+    ]  # fmt: skip
+
+
+def test_the_waterfall_draws_each_loss_where_it_is_cut_off():
+    lines = str(drawn_waterfall.draw(steps(**GOOD_HOUR), "en")).split('<div class="step')
+    breakdown = next(line for line in lines if "w-breakdown" in line)
+    assert "left:41.67%;width:8.33%" in breakdown  # from 60 to 50 of 120 minutes
+    assert "10min" in breakdown.replace(" ", "").replace("\u00a0", "")
+    assert "16.7%" in breakdown
+    assert not any("w-setup" in line for line in lines)
+    assert len(lines) - 1 == 7 + 4  # totals; outside, breakdown, slow cycles, rejects that nobody classified
+
+
+def test_six_losses_and_what_is_no_stop():
+    found = steps(**SEVEN_OF_EIGHTY)
+    six = str(drawn_waterfall.six(found, "en"))
+    assert six.count('class="step loss"') == 6
+    beside = {item["state"]: item["ms"] for item in drawn_waterfall.beside_stops(found)}
+    assert beside == {"slow_cycles": 1_200_000, "process_reject": 30_000, "not_judged": 2_190_000}
+    fully = next(item["us"] for item in found if item["step"] == "fully_productive")
+    assert sum(beside.values()) * 1000 == 3_600_000_000 - fully
+    assert drawn_waterfall.draw([], "en") != ""
 
 
 def test_an_hour_s_column_is_the_calendar_s_time():

@@ -27,7 +27,7 @@ NIGHT = (
 
 def _slow(bucket, calendar, start, end):
     """Minute by minute, straight from `cut`."""
-    scheduled, whole = defaultdict(int), defaultdict(int)
+    scheduled, whole, pauses = defaultdict(int), defaultdict(int), defaultdict(int)
     edges = clock_edges(bucket, calendar.zone, start, end) if bucket in ("minute", "hour", "all") else None
     for t in range(start, end, MINUTE_NS):
         spans = cut(calendar, t, t + MINUTE_NS)
@@ -41,7 +41,9 @@ def _slow(bucket, calendar, start, end):
             whole[key] += int(high - low) // 1_000_000
             if code == CalendarClass.SCHEDULED:
                 scheduled[key, shift] += int(high - low) // 1_000_000
-    return scheduled, whole
+            if code == CalendarClass.BREAK:
+                pauses[key] += int(high - low) // 1_000_000
+    return scheduled, whole, pauses
 
 
 @pytest.mark.parametrize("bucket", ["minute", "hour", "shift", "day", "week", "month", "all"])
@@ -60,9 +62,10 @@ def test_scheduled_time_equals_the_slow_truth(bucket, zone, start, minutes):
     low = ns(start, place)
     high = low + minutes * MINUTE_NS
     found = expected(bucket, [(calendar, low, high)], (low, high))
-    scheduled, whole = _slow(bucket, calendar, low, high)
+    scheduled, whole, pauses = _slow(bucket, calendar, low, high)
     assert found.scheduled == scheduled
     assert found.all_ms == whole
+    assert found.break_ms == pauses
     middle = low + 413 * MINUTE_NS
     assert expected(bucket, [(calendar, low, middle), (calendar, middle, high)], (low, high)) == found
 

@@ -18,8 +18,10 @@ _STATES: Final = (State.PLANNED_STOP, State.BREAKDOWN, State.SETUP, State.STARVE
 Row = Mapping[str, Any]
 
 
-def forms(site: Row, here: str, window: tuple[str, str], lang: str) -> Markup:
-    """A form for each kind of declaration. window: preset start and end as text, "" to leave them empty."""
+def forms(site: Row, here: str, window: tuple[str, str], lang: str, opened: str = "reason") -> Markup:
+    """A form for each kind of declaration. window: preset start and end as text, "" to leave them empty; opened: the field
+    whose form is open.
+    """
     reasons = [(key, reason_name(key, site["reasons"], lang)) for key in site["reasons"]]
     products = [(key, product_name(key, site["products"], lang)) for key in site["products"]]
     states = [(state.word, say(f"state.{state.word}", lang)) for state in _STATES]
@@ -32,11 +34,11 @@ def forms(site: Row, here: str, window: tuple[str, str], lang: str) -> Markup:
         ("product", choice(what, "value", products)) if products else None,
         ("state", choice(what, "value", states)),
     ]
-    folds = [_fold(*part, here, window, lang) for part in parts if part]
+    folds = [_fold(*part, here, window, lang, is_open=part[0] == opened) for part in parts if part]
     return el("div", *folds, cls="says")
 
 
-def _fold(name: str, value: Markup, here: str, window: tuple[str, str], lang: str) -> Markup:
+def _fold(name: str, value: Markup, here: str, window: tuple[str, str], lang: str, *, is_open: bool) -> Markup:
     ends = "console.declare.to_open" if name == "product" else "console.declare.to"
     times = join(
         field(say("console.declare.from", lang), "from", "datetime-local", window[0], step="1", required=""),
@@ -45,7 +47,7 @@ def _fold(name: str, value: Markup, here: str, window: tuple[str, str], lang: st
     field_name = el("input", type="hidden", name="field", value=name)
     content = form(here, field_name, value, times, button(say("console.declare.send", lang)))
     summary = el("summary", say(f"console.declare.{name}", lang))
-    return el("details", summary, content, cls="fold add", open="" if name == "reason" else None)
+    return el("details", summary, content, cls="fold add", open="" if is_open else None)
 
 
 def recent_declarations(rows: Sequence[Row], site: Row, zone: tzinfo, lang: str, now_ns: int | None = None) -> Markup:

@@ -122,7 +122,13 @@ def _page(
         el("div", el("h1", title), cls="admin-head"),
         el("p", say("console.declare.note", lang), cls="soft"),
         notice(message, "bad" if status != 200 else ""),
-        forms(details, declare_page(site, machine), (_in_field(window[0], zone), _in_field(window[1], zone)), lang),
+        forms(
+            details,
+            declare_page(site, machine),
+            (_in_field(window[0], zone), _in_field(window[1], zone)),
+            lang,
+            request.query_params.get("field", "reason"),
+        ),
         recent_declarations(rows, details, zone, lang, center.now_ns()),
         status=status,
     )

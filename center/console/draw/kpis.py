@@ -1,10 +1,39 @@
 """KPI values as text and drawing: a ratio, its bounds, the reason why it is null. Pure."""
 
+from typing import Final
+
 from markupsafe import Markup
 
 from center.console.draw.markup import el, join, share
 from center.console.draw.names import Row
 from words import percent, say
+
+_NARROW: Final = 0.02
+"""Bounds of OEE that are no further apart say nothing that a reader would act upon."""
+FULLY_COVERED: Final = 0.98
+
+
+def uncertain(kpis: Row) -> bool:
+    """Whether OEE may be shown only together with its bounds and its coverage: too much of the scheduled time, or of the
+    pieces, is not known.
+    """
+    low, high, coverage = kpis["oee_low"], kpis["oee_high"], kpis["coverage"]
+    wide = low is not None and high is not None and high - low > _NARROW
+    return wide or (coverage is not None and coverage < FULLY_COVERED)
+
+
+def headline(row: Row) -> str:
+    """The KPI that a large figure shows: OEE, or A × P where nothing but quality is missing."""
+    quality_is_missing = row["kpis"]["oee"] is None and row["why_null"].get("oee") == "quality_not_known"
+    return "availability_performance" if quality_is_missing else "oee"
+
+
+def at_most(row: Row, lang: str) -> str | None:
+    """What OEE can be at most, in words, where it is not known itself."""
+    high = row["kpis"]["oee_high"]
+    if row["kpis"]["oee"] is not None or high is None or not row["kpis"]["coverage"]:
+        return None
+    return say("console.oee_at_most", lang, high=percent(high, lang))
 
 
 def why_null(row: Row, kpi: str, lang: str) -> str:

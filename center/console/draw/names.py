@@ -31,7 +31,9 @@ def machine_page(site: str, machine: str) -> str:
     return f"/machine/{quote(site, safe='')}/{quote(machine, safe='')}"
 
 
-def declare_page(site: str, machine: str, **window: str) -> str:
-    """The address of the page on which a machine's declarations are made. window: `from` and `to` as the API writes them."""
+def declare_page(site: str, machine: str, **presets: str) -> str:
+    """The address of the page on which a machine's declarations are made. presets: `from` and `to` as the API writes them,
+    and the `field` to declare.
+    """
     path = f"/declare/{quote(site, safe='')}/{quote(machine, safe='')}"
-    return f"{path}?{urlencode(window)}" if window else path
+    return f"{path}?{urlencode(presets)}" if presets else path

@@ -5,7 +5,7 @@ from typing import Final
 
 from markupsafe import Markup
 
-from center.console.draw.kpis import big, bounds, why_null
+from center.console.draw.kpis import at_most, big, bounds, headline, uncertain, why_null
 from center.console.draw.live_state import resting, state_of
 from center.console.draw.markup import el, join, share
 from center.console.draw.names import Row
@@ -34,8 +34,6 @@ WORST_FIRST: Final = (
     "running",
     "planned_stop",
 )
-FULLY_COVERED: Final = 0.95
-"""Below this coverage a number is shown with its bounds: the data cannot be trusted yet."""
 _HOUR_MS: Final = 3_600_000
 _FACTORS: Final = (("availability", "A"), ("performance", "P"), ("quality", "Q"))
 
@@ -57,18 +55,23 @@ def worst_first(machines: Sequence[MachineAnswer], rows: Sequence[Row]) -> list[
 
 
 def score(row: Row | None, label: str, lang: str) -> Markup:
-    """The shift's OEE and its factors; with low coverage also its bounds."""
+    """The shift's OEE (A × P where quality is not known) and its factors; where it is uncertain also its bounds."""
     if row is None:
         return el("div", el("div", el("div", "–", cls="big"), el("div", say("console.no_shift", lang), cls="of")))
     kpis = row["kpis"]
-    note = why_null(row, "oee", lang) if kpis["oee"] is None else None
-    untrusted = kpis["coverage"] is not None and kpis["coverage"] < FULLY_COVERED
+    shown = headline(row)
+    missing = [why_null(row, "oee", lang)] if kpis["oee"] is None else []
+    missing += [best] if (best := at_most(row, lang)) else []
     return el(
         "div",
-        el("div", el("div", big(kpis["oee"], lang), cls="big"), el("div", label, cls="of")),
+        el(
+            "div",
+            el("div", big(kpis[shown], lang), cls="big"),
+            el("div", label, cls="of"),
+        ),
         el("div", *(factor(row, kpi, letter, lang) for kpi, letter in _FACTORS), cls="factors"),
-        el("div", note, cls="why") if note else None,
-        trust(kpis, lang) if untrusted else None,
+        el("div", " ".join(missing), cls="why") if missing else None,
+        trust(kpis, lang) if uncertain(kpis) else None,
         cls=f"score{' untrusted' if kpis['coverage'] == 0 else ''}",
     )
 

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from center.console import windows
 from center.console.draw import time_labels
+from center.console.draw.kpis import headline
 from center.console.fleet import cards as fleet_cards
 from center.model.buckets import clock_edges
 from center.model.sites import Segments
@@ -19,7 +20,16 @@ from center.runtime.state import CenterState
 from words import say
 
 _HOUR_KPIS: Final = ("oee",)
-_SHIFT_KPIS: Final = ("availability", "performance", "quality", "oee", "oee_low", "oee_high", "coverage")
+_SHIFT_KPIS: Final = (
+    "availability",
+    "performance",
+    "quality",
+    "oee",
+    "availability_performance",
+    "oee_low",
+    "oee_high",
+    "coverage",
+)
 
 
 @dataclass(frozen=True)
@@ -50,7 +60,7 @@ def site_numbers(
     out: dict[str, CardMarkup] = {}
     for machine in machines:
         shift_row, shift = shifts.get(machine), present[machine]
-        label = _shift_label(shift, lang) if shift else ""
+        label = _shift_label(shift, shift_row, lang) if shift else ""
         drawn = fleet_cards.score(shift_row, label, lang)
         out[machine] = CardMarkup(drawn, fleet_cards.hours(edges, hours.get(machine, {}), lang))
     return out
@@ -94,6 +104,7 @@ def _shift_rows(
     }
 
 
-def _shift_label(present: windows.PresentShift, lang: str) -> str:
-    name = say("console.oee_of_shift", lang, name=present.name)
+def _shift_label(present: windows.PresentShift, row: TrendRow | None, lang: str) -> str:
+    shown = headline(row) if row else "oee"
+    name = say("console.of_shift", lang, kpi=say(f"console.symbol.{shown}", lang), name=present.name)
     return name if present.on else f"{name} · {time_labels.day(time_labels.parse(present.start), lang)}"

@@ -14,6 +14,7 @@ from center.console.draw.kpis import lies_between
 from center.console.draw.markup import el, join
 from center.console.draw.names import reason_name
 from words import duration, percent, say
+from words.catalogue import catalogue
 
 Row = Mapping[str, Any]
 _INK, _FAINT, _LINE = "var(--ink-2)", "var(--ink-3)", "var(--line)"
@@ -127,7 +128,7 @@ def pareto(losses: Sequence[Row], reasons: Mapping[str, Row], lang: str) -> dict
     """Lost time by state and reason, the longest on top, and the running sum on the same scale: its end is 100 %."""
     bars, others = list(losses[:MOST_LOSSES]), losses[MOST_LOSSES:]
     names = [loss_name(row, reasons, lang) for row in bars]
-    lost_ms = [int(row["ms"]) for row in bars]
+    lost_ms = [row["ms"] for row in bars]
     states = [str(row["state"]) for row in bars]
     if others:
         names.append(say("console.other_losses", lang, count=len(others)))
@@ -170,8 +171,11 @@ def pareto(losses: Sequence[Row], reasons: Mapping[str, Row], lang: str) -> dict
 
 
 def loss_name(row: Row, reasons: Mapping[str, Row], lang: str) -> str:
-    """A loss's reason, or its state where none was given."""
-    return reason_name(row["reason"], reasons, lang) if row["reason"] else say(f"state.{row['state']}", lang)
+    """A loss's reason, or its state where none was given; lost time that is no stop has its step of the waterfall."""
+    if row["reason"]:
+        return reason_name(row["reason"], reasons, lang)
+    state = f"state.{row['state']}"
+    return say(state if state in catalogue() else f"waterfall.{row['state']}", lang)
 
 
 def _bars(lost_ms: Sequence[int], states: Sequence[str], tips: Sequence[Markup], lang: str) -> dict[str, Any]:

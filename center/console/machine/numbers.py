@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from center.console import windows
 from center.console.draw import time_labels
-from center.console.machine import charts, timeline
+from center.console.machine import charts, timeline, waterfall
 from center.model.buckets import clock_edges
 from center.model.times import iso
 from center.model.times import window as whole_minutes
@@ -17,6 +17,7 @@ from center.queries.question import Question
 from center.queries.sites import site as site_detail
 from center.queries.stops import stops as stops_of
 from center.queries.trend import trend
+from center.queries.waterfall import waterfall_steps
 from center.runtime.state import CenterState
 from oee.kpi import kpi
 from oee.model.facts import FACT_COLUMNS
@@ -30,7 +31,8 @@ _DAY_NS: Final = 86_400_000_000_000
 @dataclass(frozen=True)
 class MachineNumbers:
     """One machine in one window [ns]. total: one row for the window; before: the same for the window of equal length
-    before it; points: a row for each bucket, None for buckets without one.
+    before it; points: a row for each bucket, None for buckets without one; steps: of the waterfall; losses: everything
+    that was lost, stops by reason and what is no stop.
     """
 
     zone: ZoneInfo
@@ -40,6 +42,7 @@ class MachineNumbers:
     before: Row
     points: Sequence[Row | None]
     labels: list[tuple[str, str]]
+    steps: Sequence[Row]
     losses: Sequence[Row]
     stops: Sequence[Row]
     truncated: bool
@@ -60,7 +63,8 @@ def machine_numbers(
     before = trend(center, replace(question, start_ns=start_ns - back_ns, end_ns=end_ns - back_ns))["rows"]
     rows = trend(center, replace(question, bucket=view.bucket))["rows"]
     hours = trend(center, replace(question, bucket="hour", by=("machine", "calendar")))["rows"]
-    loss_answer = losses(center, replace(question, by=("state", "reason")))
+    lost = losses(center, replace(question, by=("state", "reason")))["rows"]
+    steps = waterfall_steps(center, question)["rows"]
     stops = stops_of(center, replace(question, end_ns=None), _MOST_STOPS)
     points, labels = _points(rows, view.bucket, zone, (start_ns, end_ns), lang)
     segments = center.ledger_cache.sites.segments(site, machine, start_ns, end_ns)
@@ -72,7 +76,8 @@ def machine_numbers(
         before=before[0] if before else _empty_row(),
         points=points,
         labels=labels,
-        losses=loss_answer["rows"],
+        steps=steps,
+        losses=sorted([*lost, *waterfall.beside_stops(steps)], key=lambda row: -row["ms"]),
         stops=stops["rows"],
         truncated=stops["truncated"],
         story=timeline.timeline_data((start_ns, end_ns), zone, segments, hours, stops["rows"]),

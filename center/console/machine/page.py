@@ -14,7 +14,7 @@ from center.console.draw import live_state, time_labels
 from center.console.draw.glyphs import GLYPHS
 from center.console.draw.markup import el, join
 from center.console.draw.names import declare_page, machine_page, named
-from center.console.machine import charts, stops_table, tiles, timeline
+from center.console.machine import charts, stops_table, tiles, timeline, waterfall
 from center.console.machine.numbers import MachineNumbers, machine_numbers
 from center.contract.store import StoreUnavailable
 from center.model.times import iso
@@ -115,6 +115,11 @@ def _build(page: _Page, details: Row, machine_row: Row) -> None:
     with _panel("console.timeline", lang, "block"):
         _part(page, "timeline")
         ui.html(live_state.legend(GLYPHS, lang), sanitize=False)
+    with ui.element("div").classes("halves whole"):
+        with _panel("console.waterfall", lang, "", page, "waterfall"):
+            _part(page, "waterfall")
+        with _panel("console.six_losses", lang):
+            _part(page, "six")
     with ui.element("div").classes("halves"):
         with _panel("console.losses", lang, "", page, "losses"):
             _part(page, "no_losses")
@@ -149,7 +154,12 @@ def _put_files(page: _Page, numbers: MachineNumbers) -> None:
         "format": "xlsx",
         "lang": page.lang,
     }
-    for file, more in (("trend", {"bucket": page.view.bucket}), ("losses", {"by": "state,reason"}), ("stops", {})):
+    for file, more in (
+        ("trend", {"bucket": page.view.bucket}),
+        ("waterfall", {}),
+        ("losses", {"by": "state,reason"}),
+        ("stops", {}),
+    ):
         address = f"/api/v1/{file}?{urlencode(selection | more)}"
         page.put(f"file.{file}", el("a", "Excel", href=address, download="", title=say("console.excel", page.lang)))
 
@@ -258,9 +268,11 @@ def _put(page: _Page, numbers: MachineNumbers) -> None:
     page.put("away", "")
     begin, end = (time_labels.local(t_ns, numbers.zone) for t_ns in numbers.window)
     page.put("window", f"{moment(begin, lang)} – {moment(end, lang)}")
-    page.put("tiles", tiles.tiles(numbers.total, numbers.before, lang))
+    page.put("tiles", tiles.tiles(numbers.total, numbers.before, lang, _declares(page, numbers)))
     page.put("minis", tiles.minis(numbers.total, lang))
     _plot(page, "trend", charts.trend(numbers.points, numbers.labels, lang))
+    page.put("waterfall", waterfall.draw(numbers.steps, lang))
+    page.put("six", waterfall.six(numbers.steps, lang))
     reasons = numbers.site["reasons"]
     page.put("no_losses", "" if numbers.losses else el("div", say("console.no_losses", lang), cls="empty"))
     page.plots["pareto"].set_visibility(bool(numbers.losses))
@@ -271,6 +283,14 @@ def _put(page: _Page, numbers: MachineNumbers) -> None:
     page.put("timeline", timeline.draw(numbers.story, rows, reasons, lang))
     _put_stops(page)
     _put_files(page, numbers)
+
+
+def _declares(page: _Page, numbers: MachineNumbers) -> Callable[[str], str] | None:
+    """The address at which a field is declared for the window shown; None where the viewer may not."""
+    if not page.may_declare:
+        return None
+    begin, end = (iso(t_ns, numbers.zone) for t_ns in numbers.window)
+    return lambda field: declare_page(page.site, page.machine, **{"from": begin, "to": end, "field": field})
 
 
 def _plot(page: _Page, name: str, options: dict[str, Any]) -> None:

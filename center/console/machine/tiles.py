@@ -1,11 +1,11 @@
 """A machine's KPIs as tiles: value, with a tooltip for the formula or the reason why it is null. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from markupsafe import Markup
 
-from center.console.draw.kpis import big, bounds, lies_between, why_null
+from center.console.draw.kpis import at_most, big, bounds, headline, lies_between, why_null
 from center.console.draw.markup import el, join, share
 from words import duration, number, percent, say
 
@@ -14,11 +14,14 @@ _FACTORS: Final = ("availability", "performance", "quality")
 _MINIS: Final = ("pieces_total", "pieces_good", "rejects", "stops", "mean_stop_s", "pieces_per_hour")
 
 
-def tiles(row: Row, before: Row, lang: str) -> Markup:
-    """Tiles of OEE with its bounds and its change, the three factors, coverage, MTBF and MTTR."""
+def tiles(row: Row, before: Row, lang: str, declare: Callable[[str], str] | None = None) -> Markup:
+    """Tiles of OEE with its bounds and its change, the three factors, coverage, MTBF and MTTR.
+
+    declare: address of the page on which a field is declared, for what a missing value needs; None where the viewer may not.
+    """
     small = [_ratio(row, kpi, lang) for kpi in _FACTORS]
     small += [_ratio(row, "coverage", lang), _time(row, "mtbf_s", lang), _time(row, "mttr_s", lang)]
-    return join(_lead(row, before, lang), *small)
+    return join(_lead(row, before, lang, declare), *small)
 
 
 def _explain(row: Row, kpi: str, lang: str) -> str:
@@ -60,19 +63,34 @@ def _time(row: Row, kpi: str, lang: str) -> Markup:
     return _tile(row, kpi, None if value_s is None else duration(value_s * 1000, lang), lang)
 
 
-def _lead(row: Row, before: Row, lang: str) -> Markup:
-    kpis = row["kpis"]
+_CURES: Final = {"quality_not_known": "rejects", "no_ideal_time": "product"}
+"""What can be declared where a KPI has no value, by the reason why."""
+
+
+def _missing(row: Row, lang: str, declare: Callable[[str], str] | None) -> Markup | None:
+    """Why there is no OEE, how large it can be, and the act that makes it known."""
+    why = row["why_null"].get("oee")
+    if why is None:
+        return None
+    field = _CURES.get(why)
+    link = el("a", say(f"console.cure.{why}", lang), href=declare(field), cls="cure") if field and declare else None
+    best = at_most(row, lang)
+    return el("div", why_null(row, "oee", lang), f" {best}" if best else None, " " if link else None, link, cls="why")
+
+
+def _lead(row: Row, before: Row, lang: str, declare: Callable[[str], str] | None) -> Markup:
+    kpis, shown = row["kpis"], headline(row)
     flags = [el("div", say(f"flag.{flag}", lang), cls="flag") for flag in row["flags"]]
     return el(
         "div",
-        el("div", say("console.kpi.oee", lang), el("em", "i"), cls="label"),
+        el("div", say(f"console.kpi.{shown}", lang), el("em", "i"), cls="label"),
         el(
             "div",
-            el("div", big(kpis["oee"], lang), cls="value", id="kpi-oee"),
+            el("div", big(kpis[shown], lang), cls="value", id=f"kpi-{shown}"),
             _change(row, before, lang),
             cls="beside",
         ),
-        el("div", why_null(row, "oee", lang), cls="why") if kpis["oee"] is None else None,
+        _missing(row, lang, declare),
         el(
             "div",
             bounds(kpis, lang),
