@@ -8,6 +8,7 @@ from config.compile.compile import compile_calendar, compile_site
 from config.compile.describe import config_hash, describe, description, values_of
 from config.load.load import load_center, load_site, missing_file_warnings, parse_center, parse_site, read_site
 from config.site.model import Site
+from config.site.recordings import RecordingModel
 from config.templates.state_profiles import StateProfile, load_profiles
 from config.yaml.complaints import Complaint, Misconfigured
 
@@ -15,6 +16,7 @@ __all__ = [
     "CenterFile",
     "Complaint",
     "Misconfigured",
+    "RecordingModel",
     "Site",
     "StateProfile",
     "compile_calendar",

@@ -24,11 +24,18 @@ def check_calendars(site: Site, source: SourceMap) -> Iterator[Complaint]:
 
 
 def _check_zone(zone: str, source: SourceMap) -> Iterator[Complaint]:
-    try:
-        ZoneInfo(zone)
-    except (KeyError, ValueError, OSError):  # unknown name, or a path
+    if not is_zone(zone):
         near = nearest(zone, available_timezones())
         yield source.complain("unknown_zone", ("timezone",), zone, near=near)
+
+
+def is_zone(name: str) -> bool:
+    """Whether there is such a time zone."""
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # unknown name, or a path
+        return False
+    return True
 
 
 def _check_calendar(calendar: CalendarModel, above: Path, source: SourceMap) -> Iterator[Complaint]:

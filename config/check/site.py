@@ -5,6 +5,7 @@ from typing import Any
 
 from config.check.calendars import check_calendars
 from config.check.machines import Profiles, check_machines
+from config.check.recordings import check_recordings
 from config.devices.device import DeviceModel
 from config.site.model import ProductAt, ProductModel, Site
 from config.site.names import ONLINE, DefinedNames
@@ -27,6 +28,7 @@ def check_site(site: Site, names: DefinedNames, profiles: Profiles, source: Sour
             yield source.complain("reason_is_no_stop", ("reasons", key, "is"), reason.state.word)
     yield from _check_lines(site, names, source)
     yield from check_values(site.values, names, source)
+    yield from check_recordings(site, names, source)
 
 
 def _check_devices(site: Site, source: SourceMap) -> Iterator[Complaint]:

@@ -14,7 +14,7 @@ from oee.model.calendars import Calendar, Rotation, Shift
 from oee.model.conditions import parse
 from oee.model.machine import OPERATOR
 
-_WITHOUT_EFFECT: Final = ("site", "gateway", "name", "center", "metrics", "values")
+_WITHOUT_EFFECT: Final = ("site", "gateway", "name", "center", "metrics", "values", "recordings")
 """Sections of a site file that do not affect results."""
 
 
@@ -148,8 +148,8 @@ def _calendar(calendar: Calendar) -> dict[str, Any]:
 def config_hash(site: Site) -> str:
     """A short hash of everything that results depend on: 16 hexadecimal digits.
 
-    Names, addresses, process values and the connection to the center are left out, since no result changes with them; so
-    are values equal to their defaults, so that a new key in a later version does not change the hash of an old file.
+    Names, addresses, process values, the connection to the center and how recorded files are written are left out, since
+    no result of the gateway changes with them; so are values equal to their defaults, so that a new key in a later version does not change the hash of an old file.
     """
     written = site.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={*_WITHOUT_EFFECT, "devices"})
     for section in ("machines", "products", "reasons", "lines"):

@@ -13,7 +13,9 @@ from config.site.model import Site
 from config.yaml.complaints import Complaint, Path, SourceMap, dotted
 from config.yaml.translate import complaints_of, place
 
-_BY_NAME: Final = frozenset({"devices", "machines", "products", "reasons", "lines", "calendars", "values"})
+_BY_NAME: Final = frozenset(
+    {"devices", "machines", "products", "reasons", "lines", "calendars", "values", "recordings"}
+)
 _FROM_ABSENCE: Final = frozenset({"gap_without_counter", "pieces_without_total"})
 _PLACEHOLDERS: Final[Mapping[str, Any]] = {"site": "x", "timezone": "UTC"}
 

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from config.devices.device import TagModel
 from config.devices.kinds import Device
 from config.site.machine import MachineModel
+from config.site.recordings import RecordingModel
 from config.site.values import Values
 from config.yaml.common import BrokerLink, BrokerUrl, Listen, MachineId, Name, SiteId, StateWord, Strict, Word
 from config.yaml.complaints import InvalidValue
@@ -174,6 +175,11 @@ class Site(Strict):
     shifts: tuple[ShiftModel, ...] = Field((), description="The site's calendar.")
     exceptions: tuple[ExceptionModel, ...] = Field((), description="Days that differ.")
     calendars: dict[MachineId, CalendarModel] = Field({}, description="Other calendars, by name.")
+    recordings: dict[str, RecordingModel] = Field(
+        {},
+        description="How the files that `nhip replay` reads are written, by device, where it cannot know.",
+        examples=["{press-plc: {dates: dd/mm/yyyy, words: {ON: 1, OFF: 0}}}"],
+    )
 
     def calendar(self, name: str) -> CalendarModel:
         """A calendar by name; "" is the site's own."""

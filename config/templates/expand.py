@@ -29,7 +29,7 @@ from config.templates.variables import read_variables, row_of
 from config.yaml.complaints import Complaint, Path, SourceMap, nearest
 from config.yaml.tree import Map, Node, Scalar, Seq
 
-SECTIONS: Final = ("devices", "machines", "products", "reasons", "lines", "calendars")
+SECTIONS: Final = ("devices", "machines", "products", "reasons", "lines", "calendars", "recordings")
 USE_KEYS: Final = ("template", "equipment", "with")
 
 

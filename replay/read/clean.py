@@ -8,9 +8,10 @@ Rows that do not go on in time are left out and reported:
     rows whose time cannot be read       left out
 
 For a counter the row before each change is kept too: it says when the counter was last polled, and so how much it can
-have counted since.
+have counted since. A counter that the file does not have may be counted here from the changes of a state.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -18,7 +19,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from oee.model.samples import Int64, Samples, Series
+from oee.model.samples import Int64, Samples, Series, UInt8, Values
 from replay.read.cells import Cells
 from replay.read.conflicts import Conflicts
 from replay.read.times import UNREADABLE, iso
@@ -52,12 +53,32 @@ class Chunk:
     last_ns: int
 
 
+@dataclass(frozen=True)
+class _Rows:
+    """One tag's usable rows. quality: None where all are good."""
+
+    t_ns: Int64
+    value: Values
+    quality: UInt8 | None
+
+
 class Cleaner:
     """Cleans the blocks of one file in order; keeps the last row of each tag between them."""
 
-    def __init__(self, file: str, zone: ZoneInfo, conflicts: Conflicts, counters: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        file: str,
+        zone: ZoneInfo,
+        conflicts: Conflicts,
+        counters: frozenset[str] = frozenset(),
+        counts: Mapping[str, str] | None = None,
+    ) -> None:
+        """counters: tags that count; counts: those of them that the file does not have, and the tag whose changes from 0
+        each counts."""
         self.file = file
         self._counters = counters
+        self._counts = counts or {}
+        self._counted: dict[str, tuple[bool, int]] = {}
         self._zone = zone
         self._conflicts = conflicts
         self._last_ns = UNREADABLE
@@ -74,8 +95,9 @@ class Cleaner:
             if not len(t_ns):
                 return None
         first_ns, self._last_ns = int(t_ns[0]), int(t_ns[-1])
-        samples = {tag: self._changes(tag, t_ns, cells, keep) for tag, cells in raw.cells.items()}
-        return Chunk(samples, first_ns, self._last_ns)
+        rows = {tag: _usable(t_ns, cells, keep) for tag, cells in raw.cells.items()}
+        rows |= {tag: self._count(tag, rows[counted]) for tag, counted in self._counts.items() if counted in rows}
+        return Chunk({tag: self._changes(tag, item) for tag, item in rows.items()}, first_ns, self._last_ns)
 
     def _in_order(self, t_ns: Int64) -> bool:
         if t_ns[0] <= self._last_ns or t_ns[0] < _EARLIEST_NS or t_ns[-1] >= _LATEST_NS:
@@ -106,19 +128,23 @@ class Cleaner:
             when = iso(int(raw.t_ns[row]), self._zone)
             self._conflicts.add(self.file, raw.line_of(row), code, "time", when, count=len(rows))
 
-    def _changes(self, tag: str, t_ns: Int64, cells: Cells, keep: NDArray[np.bool_] | None) -> Series:
+    def _count(self, tag: str, rows: _Rows) -> _Rows:
+        """How often the state has changed from 0 to anything else, at each of its rows; what is not good changes nothing."""
+        was_on, count = self._counted.get(tag, (True, 0))
+        on = rows.value.astype(np.bool_) if rows.value.dtype != object else np.zeros(len(rows.value), np.bool_)
+        good = np.flatnonzero(rows.quality == 0) if rows.quality is not None else np.arange(len(on))
+        rising = np.zeros(len(on), np.int64)
+        rising[good] = on[good] & ~np.append(was_on, on[good][:-1])[: len(good)]
+        value = count + np.cumsum(rising)
+        if len(good):
+            self._counted[tag] = (bool(on[good[-1]]), int(value[-1]))
+        return _Rows(rows.t_ns, value, rows.quality)
+
+    def _changes(self, tag: str, rows: _Rows) -> Series:
         """Rows that differ from the row before them."""
-        value, quality, present = cells.value, cells.quality, cells.present
-        if keep is not None:
-            value, quality = value[keep], None if quality is None else quality[keep]
-            present = None if present is None else present[keep]
-        if present is not None:
-            t_ns, value, quality = t_ns[present], value[present], None if quality is None else quality[present]
+        t_ns, value, quality = rows.t_ns, rows.value, rows.quality
         if not len(t_ns):
             return Series(t_ns, value, np.zeros(0, np.uint8))
-        if keep is not None:
-            last = np.append(t_ns[1:] != t_ns[:-1], True)
-            t_ns, value, quality = t_ns[last], value[last], None if quality is None else quality[last]
         differs = np.empty(len(t_ns), np.bool_)
         np.not_equal(value[1:], value[:-1], out=differs[1:]) if value.dtype != object else _objects(value, differs)
         if quality is not None:
@@ -128,12 +154,26 @@ class Cleaner:
         if tag in self._counters:
             differs[:-1] |= differs[1:]
             differs[-1] = True
-        rows = np.flatnonzero(differs)
-        good = np.zeros(len(rows), np.uint8) if quality is None else quality[rows]
-        chosen = value[rows]
+        changed = np.flatnonzero(differs)
+        good = np.zeros(len(changed), np.uint8) if quality is None else quality[changed]
+        chosen = value[changed]
         if chosen.dtype.kind in "iu" and chosen.dtype != np.int64:
             chosen = chosen.astype(np.int64)
-        return Series(t_ns[rows], chosen, good)
+        return Series(t_ns[changed], chosen, good)
+
+
+def _usable(t_ns: Int64, cells: Cells, keep: NDArray[np.bool_] | None) -> _Rows:
+    """The rows of a column that are not empty, without those to be left out; of one time the last."""
+    value, quality, present = cells.value, cells.quality, cells.present
+    if keep is not None:
+        value, quality = value[keep], None if quality is None else quality[keep]
+        present = None if present is None else present[keep]
+    if present is not None:
+        t_ns, value, quality = t_ns[present], value[present], None if quality is None else quality[present]
+    if keep is not None and len(t_ns):
+        last = np.append(t_ns[1:] != t_ns[:-1], True)
+        t_ns, value, quality = t_ns[last], value[last], None if quality is None else quality[last]
+    return _Rows(t_ns, value, quality)
 
 
 def _objects(value: NDArray[Any], out: NDArray[np.bool_]) -> None:

@@ -1,37 +1,33 @@
 """CSV files, read in blocks so that a file of any length takes the same memory.
 
-UTF-8 with or without a byte-order mark, or UTF-16 with one (what spreadsheets call "Unicode text"); `,`, `;` or a tab between cells (with `;` a decimal comma is understood);
-lines end in LF or CR LF. One header line, then a row a line.
+`,`, `;`, `|` or a tab between cells, as the first line shows or a line `sep=;` before it says; lines end in LF or CR LF.
+One header line, unless the site file names the columns, then a row a line.
 """
 
-import codecs
-import csv
-import io
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, Final, Protocol
+from typing import Final
 from zoneinfo import ZoneInfo
-
-import numpy as np
 
 from config import Site
 from oee.model.machine import Machine
-from oee.model.samples import Int64
-from replay.read.cells import Cells, from_text
+from replay.read.arrange import arranged
+from replay.read.cells import CellFormat, decimal_mark, folded
 from replay.read.clean import Raw
-from replay.read.columns import Columns, match
+from replay.read.columns import ColumnNames, Columns, Kind, counters_of, match, recording_of, report_missing
 from replay.read.conflicts import Conflicts
-from replay.read.times import UNREADABLE, Style, TimeStyles, epoch_unit, from_wall, parse, zone_offset_s
+from replay.read.lines import Lines, open_lines
+from replay.read.long import LongRows
+from replay.read.table import CsvTable, cells_of_line
+from replay.read.times import TimeStyles, time_format
 
-try:
-    import pyarrow as pa
-    import pyarrow.csv as pacsv
-
-    from replay.read import arrow
-except ImportError:  # works without it, about twenty times slower
-    pa = None
-
-_BLOCK_BYTES: Final = 16_000_000
+_SAMPLE_BYTES: Final = 1_000_000
+"""So much of a file shows which decimal mark it has."""
+_MARKS: Final = "\t;|,"
+"""Separators; of those that occur equally often the first is meant."""
+_SEPARATOR: Final = re.compile(r"sep=(.)", re.IGNORECASE)
+_QUOTED: Final = re.compile(r'"[^"]*"')
 
 
 class CsvFile:
@@ -43,189 +39,95 @@ class CsvFile:
         self.path = path
         self.name = path.name
         self._device, self._site, self._machines = device, site, machines
-        self._zone, self._conflicts = zone, conflicts
-        self._styles = TimeStyles(self.name, zone, conflicts)
-        self._between = ","
+        self._conflicts = conflicts
+        self._recording = recording_of(site, device)
+        self._times = time_format(self._recording, zone)
+        self._between = ""
         self._width = 0
         self.share = 0.0
 
     def blocks(self) -> Iterator[Raw]:
-        """The file's rows in its own order."""
-        with self.path.open("rb") as bytes_file:
-            file, bytes_of_one = _as_utf8(bytes_file)
-            columns = self._header(file.readline())
+        """The file's rows, oldest first if they stand as the site file says."""
+        with open_lines(self.path) as lines:
+            columns = self._header(lines)
             if columns is None:
                 return
-            line, unfinished, bytes_read, size = 2, b"", 0, max(self.path.stat().st_size, 1)
-            while True:
-                data = file.read(_BLOCK_BYTES)
-                block = unfinished + data
-                bytes_read += len(data) * bytes_of_one
-                self.share = min(bytes_read / size, 1.0)
-                end = block.rfind(b"\n") + 1 if data else len(block)
-                block, unfinished = block[:end], block[end:]
-                if block:
-                    yield self._block(block, columns, line, cut=not data)
-                    line += block.count(b"\n")
-                if not data:
-                    return
+            words = folded(self._recording.words)
+            long = LongRows(self.name, columns.kinds, ColumnNames(self._device, self._site), words, self._conflicts)
+            table = self._table(columns, lines, long, words)
+            order = self._recording.order
+            blocks = lines.backward() if order == "newest_first" else lines.forward()
+            for raw in arranged(map(table.read, blocks), order, is_long=columns.is_long):
+                self.share = lines.share
+                yield raw
+            if columns.is_long:
+                names = [tag.partition(".")[2] for tag in columns.kinds.keys() - long.seen]
+                report_missing(names, self._device, self._site, self._machines, self.name, 0, self._conflicts)
 
-    def _header(self, written: bytes) -> Columns | None:
-        if b"\0" in written:
-            self._conflicts.add(self.name, 1, "not_utf8")
+    def _header(self, lines: Lines) -> Columns | None:
+        """Reads up to the first row; None without a header that can be used, which is reported."""
+        if declared := _SEPARATOR.fullmatch(_text(lines.peek()).strip()):
+            self._between = declared[1]
+            lines.skip()
+        for _ in range(self._recording.skip_lines):
+            lines.skip()
+        while (written := lines.peek()) and not written.strip():
+            lines.skip()
+        if b"\0" in written or not written:
+            self._conflicts.add(self.name, lines.line if written else 1, "not_utf8" if written else "empty_file")
             return None
-        text = written.decode("utf-8-sig", "replace").strip("\r\n")
-        if not text.strip():
-            self._conflicts.add(self.name, 1, "empty_file")
-            return None
-        counts = {mark: text.count(mark) for mark in ",;\t"}
-        self._between = max(counts, key=lambda mark: counts[mark]) if any(counts.values()) else ","
+        number, text = lines.line, _text(written)
+        if not self._recording.columns:
+            lines.skip()
+            while text.count('"') % 2 and (more := lines.skip()):
+                text = f"{text} {_text(more)}"
         if "\r" in text:
-            self._conflicts.add(self.name, 1, "line_ends")
+            self._conflicts.add(self.name, number, "line_ends")
             return None
-        names = _cells(text, self._between)
+        names = self._recording.columns
+        self._between = self._between or _separator(text, len(names))
+        names = names or tuple(cells_of_line(text, self._between))
         self._width = len(names)
-        return match(names, self._device, self._site, self._machines, self.name, self._conflicts)
+        at = 0 if self._recording.columns else number
+        return match(names, self._device, self._site, self._machines, self.name, self._conflicts, at)
 
-    def _block(self, block: bytes, columns: Columns, line: int, *, cut: bool) -> Raw:
-        fast = self._fast(block, columns, line) if pa is not None and not cut else None
-        return fast or self._slow(block, columns, line, cut=cut)
+    def _table(self, columns: Columns, lines: Lines, long: LongRows, words: Mapping[str, float]) -> CsvTable:
+        mark, is_said = self._recording.decimal_mark, self._recording.decimal is not None
+        mark = mark or self._shown_mark(columns, lines.sample(_SAMPLE_BYTES))
+        counters = counters_of(self._machines)
 
-    def _fast(self, block: bytes, columns: Columns, line: int) -> Raw | None:
-        """With pyarrow; None where anything in the block is wrong or unusual."""
-        names = [str(position) for position in range(self._width)]
-        wanted = [str(columns.time), *map(str, columns.tags)]
-        try:
-            table = pacsv.read_csv(
-                pa.BufferReader(block),
-                pacsv.ReadOptions(column_names=names, block_size=len(block) + 1),
-                pacsv.ParseOptions(delimiter=self._between, ignore_empty_lines=False),
-                pacsv.ConvertOptions(include_columns=wanted, column_types=dict.fromkeys(wanted, pa.string())),
-            ).combine_chunks()
-        except pa.ArrowInvalid:
-            return None
-        if not table.num_rows or table.num_rows != block.count(b"\n"):
-            return None
-        times = arrow.times(table.column(str(columns.time)).chunk(0))
-        if times is None:
-            return None
-        cells: dict[str, Cells] = {}
-        for position, (tag, kind) in columns.tags.items():
-            column_cells = arrow.cells(table.column(str(position)).chunk(0), kind)
-            if column_cells is None:
-                return None
-            cells[tag] = column_cells
-        first = table.column(str(columns.time))[0].as_py()
-        return Raw(self._shift(*times, first, line), cells, line)
+        def format_of(tag: str, kind: Kind) -> CellFormat:
+            """A fraction with three places looks like thousands. Where commas separate cells it is taken for one as ever,
+            but a counter has no fractions."""
+            assumed = "." if self._between == "," and tag not in counters else ""
+            return CellFormat(kind, mark or assumed, is_said, words)
 
-    def _shift(self, t_ns: Int64, style: Style, first: str, line: int) -> Int64:
-        """Times of one style as UTC, their zone noted."""
-        if style == "epoch":
-            self._styles.epoch(line, first, epoch_unit(float(first))[0])
-            return t_ns
-        if style == "naive":
-            self._styles.naive(line, first)
-            return from_wall(t_ns, self._zone)
-        moment = parse(first, self._zone)
-        self._styles.aware(line, first, moment.offset_s or 0, zone_offset_s(self._zone, moment.t_ns))
-        return t_ns
-
-    def _slow(self, block: bytes, columns: Columns, line: int, *, cut: bool) -> Raw:
-        """Row by row, reporting each error."""
-        rows: list[Sequence[str]] = []
-        lines: list[int] = []
-        written = block.decode("utf-8", "replace").split("\n")
-        unfinished = cut and bool(written[-1].strip())
-        for number, text in enumerate(written, line):
-            row = self._row(text.rstrip("\r"), number, last=unfinished and number == line + len(written) - 1)
-            if row is not None:
-                rows.append(row)
-                lines.append(number)
-        without_cells = Raw(
-            self._times(rows, lines, columns.time, unfinished=unfinished), {}, line, np.array(lines, np.int64)
+        tags = [*columns.tags.values(), *columns.kinds.items()]
+        return CsvTable(
+            self.name,
+            self._between,
+            self._width,
+            columns,
+            {tag: format_of(tag, kind) for tag, kind in tags},
+            long,
+            TimeStyles(self.name, self._times, self._conflicts),
+            self._conflicts,
         )
-        cells = {
-            tag: from_text(
-                [row[position] for row in rows], kind, self._reporter(without_cells, tag), comma=self._between == ";"
-            )
-            for position, (tag, kind) in columns.tags.items()
-        }
-        return Raw(without_cells.t_ns, cells, line, without_cells.lines)
 
-    def _row(self, text: str, line: int, *, last: bool) -> Sequence[str] | None:
-        if not text.strip():
-            return None
-        if "\ufffd" in text:
-            self._conflicts.add(self.name, line, "not_utf8")
-        row = _cells(text, self._between)
-        if len(row) == self._width:
-            return row
-        code = "cut_off" if last and len(row) < self._width else "wrong_width"
-        self._conflicts.add(self.name, line, code, "", text, cells=len(row), columns=self._width)
-        return None
-
-    def _times(self, rows: list[Sequence[str]], lines: list[int], position: int, *, unfinished: bool) -> Int64:
-        out = np.full(len(rows), UNREADABLE, np.int64)
-        for index, (row, line) in enumerate(zip(rows, lines, strict=True)):
-            text = row[position]
-            try:
-                moment = parse(text, self._zone)
-            except (ValueError, OverflowError):
-                last = unfinished and index == len(rows) - 1
-                code = "cut_off" if last else "no_time"
-                self._conflicts.add(self.name, line, code, "time", text, cells=len(row), columns=self._width)
-                continue
-            out[index] = moment.t_ns
-            if moment.style == "epoch":
-                self._styles.epoch(line, text, epoch_unit(float(text))[0])
-            elif moment.offset_s is None:
-                self._styles.naive(line, text)
-            else:
-                self._styles.aware(line, text, moment.offset_s, zone_offset_s(self._zone, moment.t_ns))
-        return out
-
-    def _reporter(self, raw: Raw, tag: str) -> Any:
-        name = tag.partition(".")[2]
-
-        def report(row: int, code: str, value: str) -> None:
-            self._conflicts.add(self.name, raw.line_of(row), code, name, value)
-
-        return report
+    def _shown_mark(self, columns: Columns, sample: bytes) -> str:
+        times = {columns.time, columns.date, columns.offset}
+        rows = [cells_of_line(line, self._between) for line in _text(sample).splitlines()]
+        return decimal_mark(cell for row in rows for place, cell in enumerate(row) if place not in times)
 
 
-class _Bytes(Protocol):
-    """What is read of a file that is open for reading."""
-
-    def read(self, size: int, /) -> bytes: ...
-
-    def readline(self) -> bytes: ...
+def _text(line: bytes) -> str:
+    return line.decode("utf-8", "replace").strip("\r\n")
 
 
-class _Utf16File:
-    """A UTF-16 file read as UTF-8. A broken character becomes U+FFFD, which is reported with its line."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._text = io.TextIOWrapper(file, encoding="utf-16", errors="replace", newline="\n")
-
-    def read(self, size: int, /) -> bytes:
-        return self._text.read(size).encode()
-
-    def readline(self) -> bytes:
-        return self._text.readline().encode()
-
-
-def _as_utf8(file: IO[bytes]) -> tuple[_Bytes, int]:
-    """The file as UTF-8, and about how many of its bytes make one byte of that."""
-    mark = file.read(2)
-    file.seek(0)
-    return (_Utf16File(file), 2) if mark in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else (file, 1)
-
-
-def _cells(text: str, between: str) -> list[str]:
-    """The cells of a line; unbalanced quotes are treated as plain text."""
-    if '"' not in text:
-        return text.split(between)
-    try:
-        return next(csv.reader([text], delimiter=between, strict=True))
-    except csv.Error:
-        return text.split(between)
+def _separator(line: str, width: int) -> str:
+    """What separates the cells of a line. width: how many it should have, 0 where that is not known."""
+    plain = _QUOTED.sub("", line)
+    counts = {mark: plain.count(mark) for mark in _MARKS}
+    exact = [mark for mark, count in counts.items() if count == width - 1 > 0]
+    most = max(counts.values())
+    return next(iter(exact), "") or next(mark for mark, count in counts.items() if count == most) if most else ","

@@ -3,20 +3,24 @@
 One thread reads and cleans a block ahead while the engine works on the one before: NumPy and pyarrow release the GIL.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
 from config import Site
 from oee.model.machine import Machine
 from oee.model.samples import Samples, Series, between, concat
 from replay.read.clean import Chunk, Cleaner, Raw
-from replay.read.columns import counters_of, used_tags
+from replay.read.columns import counters_of, recording_of, used_tags
 from replay.read.conflicts import Conflicts
 from replay.read.csv import CsvFile
 from replay.read.declarations import FILE as DECLARATIONS
+
+_SUFFIXES: Final = (".parquet", ".csv", ".tsv", ".txt")
+"""Of a device's files the first of these is read."""
+_SPREADSHEETS: Final = (".xlsx", ".xlsm", ".xls", ".ods")
 
 
 class RecordedFile(Protocol):
@@ -87,34 +91,49 @@ def open_tapes(
 ) -> list[Tape]:
     """The files of the site's devices; a device in use without a file and a file of no device are reported."""
     needed = {tag.partition(".")[0] for tag in used_tags(machines)}
+    files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != DECLARATIONS)
     tapes = []
     for device in site.devices:
-        paths = [path for path in (folder / f"{device}.parquet", folder / f"{device}.csv") if path.exists()]
-        if len(paths) > 1:
-            conflicts.add(paths[1].name, 0, "two_files", "", "", other=paths[0].name)
-        if not paths:
-            if device in needed:
-                users = [
-                    key for key, item in machines.items() if any(tag.startswith(device + ".") for tag in item.tags())
-                ]
-                conflicts.add(f"{device}.csv", 0, "no_file", "", "", device=device, machines=", ".join(users))
+        path = _file_of(device, files, machines, conflicts, is_needed=device in needed)
+        if path is None or device not in needed:
             continue
-        if device not in needed:
-            continue
-        source = _source(paths[0], device, site, dict(machines), zone, conflicts)
+        source = _source(path, device, site, dict(machines), zone, conflicts)
         if source is not None:
-            cleaner = Cleaner(source.name, zone, conflicts, counters_of(machines))
-            tapes.append(Tape(source, paths[0].stat().st_size, cleaner, reader))
-    for path in sorted(folder.iterdir()):
-        if path.suffix in (".csv", ".parquet") and path.name != DECLARATIONS and path.stem not in site.devices:
+            counts = {f"{device}.{tag}": f"{device}.{name}" for tag, name in recording_of(site, device).counts.items()}
+            cleaner = Cleaner(source.name, zone, conflicts, counters_of(machines), counts)
+            tapes.append(Tape(source, path.stat().st_size, cleaner, reader))
+    for path in files:
+        if path.suffix.lower() in (".csv", ".parquet") and path.stem not in site.devices:
             conflicts.add(path.name, 0, "unknown_device", "", path.stem, devices=", ".join(site.devices))
     return tapes
+
+
+def _file_of(
+    device: str, files: Sequence[Path], machines: Mapping[str, Machine], conflicts: Conflicts, *, is_needed: bool
+) -> Path | None:
+    """The device's file; several, none and one of a form that is not read are reported."""
+    own = [path for path in files if path.stem == device]
+    paths = sorted(
+        (path for path in own if path.suffix.lower() in _SUFFIXES),
+        key=lambda path: _SUFFIXES.index(path.suffix.lower()),
+    )
+    for path in paths[1:]:
+        conflicts.add(path.name, 0, "two_files", "", "", other=paths[0].name)
+    if paths:
+        return paths[0]
+    unread = [path for path in own if path.suffix.lower() in _SPREADSHEETS]
+    for path in unread:
+        conflicts.add(path.name, 0, "unread_format", "", path.suffix, device=device)
+    if is_needed and not unread:
+        users = [key for key, item in machines.items() if any(tag.startswith(device + ".") for tag in item.tags())]
+        conflicts.add(f"{device}.csv", 0, "no_file", "", "", device=device, machines=", ".join(users))
+    return None
 
 
 def _source(
     path: Path, device: str, site: Site, machines: dict[str, Machine], zone: ZoneInfo, conflicts: Conflicts
 ) -> RecordedFile | None:
-    if path.suffix == ".csv":
+    if path.suffix.lower() != ".parquet":
         return CsvFile(path, device, site, machines, zone, conflicts)
     try:
         from replay.read.parquet import ParquetFile  # noqa: PLC0415  # pyarrow is an extra

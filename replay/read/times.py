@@ -1,11 +1,19 @@
-"""Times of recorded files: ISO 8601 with or without an offset, or seconds since 1970."""
+"""Times of recorded files: ISO 8601 with or without an offset, seconds since 1970, and what a site file says of others.
 
-from datetime import UTC, datetime, timedelta, tzinfo
+A date whose order of day and month is not known is never guessed: `why_unreadable` names what the site file must say.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import cache
 from typing import Any, Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from config import RecordingModel
+from config.site.recordings import EXCEL
 from oee.model.calendars import to_ns
 from oee.model.samples import Int64
 from replay.read.conflicts import Conflicts
@@ -16,6 +24,19 @@ _HOUR_NS: Final = 3_600_000_000_000
 _DAY_NS: Final = 24 * _HOUR_NS
 _UNITS: Final = (("s", 10**11, 10**9), ("ms", 10**14, 10**6), ("us", 10**17, 10**3))
 """Unit of an epoch number, the size below which it is that unit (10^11 s is the year 5138), and its length [ns]."""
+EXCEL_SIZES: Final = (30_000, 80_000)
+"""Numbers that are days of a spreadsheet (1982 to 2119) rather than seconds since 1970."""
+_EXCEL_DAY_0: Final = 25_569
+"""1970-01-01 as a spreadsheet counts days."""
+_NUMBER: Final = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)(e[-+]?\d+)?", re.IGNORECASE)
+_AT: Final = re.compile(
+    r"(?P<hour>\d{1,2}):(?P<minute>\d\d)(:(?P<second>\d\d)([.,:](?P<fraction>\d{1,9}))?)?"
+    r"\s*(?P<half>[AaPp]\.?[Mm]\.?|SA|CH)?\s*(?P<offset>Z|UTC|[-+]\d\d(:?\d\d)?)?"
+)
+_DATED: Final = re.compile(r"(?P<date>[^\s:T]+)([\sT]+(?P<at>\S.*))?", re.DOTALL)
+_ANY_ORDER: Final = re.compile(r"\d{1,2}([/.-])\d{1,2}\1(\d{4}|\d\d)\b.*", re.DOTALL)
+_YEAR_FIRST: Final = re.compile(r"(?P<y>\d{4})([/.-])(?P<m>\d{1,2})\2(?P<d>\d{1,2})")
+_OFFSET: Final = re.compile(r"(?:UTC|GMT)?\s*([-+]?)(\d{1,2})(?::?(\d\d))?")
 
 Style = Literal["epoch", "naive", "aware"]
 
@@ -53,21 +74,145 @@ def epoch_ns(values: "np.ndarray[Any, np.dtype[Any]]") -> Int64:
     return out
 
 
-def parse(text: str, zone: ZoneInfo) -> Moment:
-    """One written time; without an offset it is the zone's wall clock. Raises `ValueError`."""
-    text = text.strip()
-    if text and text[0] in "0123456789-+." and text.lstrip("-+").replace(".", "", 1).replace("e", "", 1).isdigit():
-        size = float(text) if "." in text or "e" in text else int(text)
+def excel_ns(days: "np.ndarray[Any, np.dtype[Any]]") -> Int64:
+    """A spreadsheet's numbers of days as nanoseconds of the wall clock, rounded to milliseconds, which is all they hold."""
+    ms = (days.astype(np.float64) - _EXCEL_DAY_0) * 86_400_000.0
+    sound = np.abs(ms) < _FAR_NS / 1e6
+    out = np.full(len(days), UNREADABLE, np.int64)
+    out[sound] = np.rint(ms[sound]).astype(np.int64) * 1_000_000
+    return out
+
+
+@dataclass(frozen=True)
+class TimeFormat:
+    """How one file writes its times. zone: of times without an offset; dates: as the site file says it, "" where it does
+    not; is_said: the site file names the zone."""
+
+    zone: ZoneInfo
+    dates: str = ""
+    is_said: bool = False
+
+    @property
+    def is_excel(self) -> bool:
+        """Whether times are a spreadsheet's numbers of days."""
+        return self.dates == EXCEL
+
+    def parse(self, text: str) -> Moment:
+        """One written time. Raises `ValueError`."""
+        text = text.strip()
+        if _NUMBER.fullmatch(text):
+            return self._number(text)
+        dated = _DATED.fullmatch(text)
+        day = None if dated is None else self._day(dated["date"])
+        if dated is None or day is None:
+            return self._iso(text)
+        if dated["at"] is None:
+            return self._moment(day, time(), 0, None)
+        at = _AT.fullmatch(dated["at"].strip())
+        if at is None:
+            return self._iso(text)
+        return self._moment(day, time(_hour(at), int(at["minute"])), _second_ns(at), at["offset"])
+
+    def _number(self, text: str) -> Moment:
+        if self.is_excel:
+            wall_ns = excel_ns(np.array([float(text.replace(",", "."))]))
+            if wall_ns[0] == UNREADABLE:
+                raise ValueError(text)
+            return Moment(int(from_wall(wall_ns, self.zone)[0]), "naive")
+        size = int(text) if text.lstrip("-+").isdigit() else float(text)
         _, length_ns = epoch_unit(size)
-        if abs(size) * length_ns >= _FAR_NS:
+        if abs(size) * length_ns >= _FAR_NS or EXCEL_SIZES[0] <= size < EXCEL_SIZES[1]:
             raise ValueError(text)
         t_ns = size * length_ns if isinstance(size, int) else round(size * (length_ns / 1000)) * 1000
         return Moment(int(t_ns), "epoch")
-    when = datetime.fromisoformat(text)
-    offset = when.utcoffset()
-    if offset is None:
-        return Moment(to_ns(when.replace(tzinfo=zone)), "naive")
-    return Moment(to_ns(when), "aware", int(offset.total_seconds()))
+
+    def _day(self, text: str) -> date | None:
+        """A date of the declared order, or one that begins with its year; None if it is neither. Raises `ValueError`."""
+        declared = _pattern(self.dates).fullmatch(text) if self.dates and not self.is_excel else None
+        match = declared or _YEAR_FIRST.fullmatch(text)
+        if match is None:
+            return None
+        year = int(match["y"])
+        return date(year + 2000 if len(match["y"]) == 2 else year, int(match["m"]), int(match["d"]))
+
+    def _iso(self, text: str) -> Moment:
+        when = datetime.fromisoformat(text)
+        offset = when.utcoffset()
+        if offset is None:
+            return Moment(to_ns(when.replace(tzinfo=self.zone)), "naive")
+        return Moment(to_ns(when), "aware", int(offset.total_seconds()))
+
+    def _moment(self, day: date, minute: time, more_ns: int, offset: str | None) -> Moment:
+        if offset is None:
+            return Moment(to_ns(datetime.combine(day, minute, self.zone)) + more_ns, "naive")
+        offset_s = offset_seconds(offset)
+        t_ns = to_ns(datetime.combine(day, minute, UTC)) - offset_s * 1_000_000_000 + more_ns
+        return Moment(t_ns, "aware", offset_s)
+
+    def why_unreadable(self, text: str) -> str:
+        """The conflict's code for a time that `parse` refuses."""
+        text = text.strip()
+        if not self.dates and _ANY_ORDER.fullmatch(text):
+            return "date_order"
+        if _NUMBER.fullmatch(text) and EXCEL_SIZES[0] <= float(text.replace(",", ".")) < EXCEL_SIZES[1]:
+            return "excel_date"
+        return "no_time"
+
+
+def time_format(recording: RecordingModel, zone: ZoneInfo) -> TimeFormat:
+    """How the file of a device writes its times. zone: the site's."""
+    said = recording.timezone
+    return TimeFormat(ZoneInfo(said) if said else zone, recording.dates, is_said=bool(said))
+
+
+def parse(text: str, zone: ZoneInfo) -> Moment:
+    """One written time of a file about which the site file says nothing. Raises `ValueError`."""
+    return TimeFormat(zone).parse(text)
+
+
+def joined(day: str, clock: str, offset: str) -> str:
+    """The parts of a time that stand in several cells as one text. A complete time needs no date beside it."""
+    day, clock, offset = day.strip(), clock.strip(), offset.strip()
+    if day and _AT.fullmatch(clock):
+        clock = f"{day} {clock}"
+    elif _NUMBER.fullmatch(day) and _NUMBER.fullmatch(clock) and abs(float(clock.replace(",", "."))) < 1:
+        clock = str(float(day.replace(",", ".")) + float(clock.replace(",", ".")))
+    elif day and not clock:
+        clock = day
+    if not offset or _NUMBER.fullmatch(clock):
+        return clock
+    seconds = abs(offset_s := offset_seconds(offset))
+    return f"{clock}{'-' if offset_s < 0 else '+'}{seconds // 3600:02}:{seconds // 60 % 60:02}"
+
+
+def offset_seconds(text: str) -> int:
+    """An offset from UTC: `+07:00`, `+0700`, `7`, `UTC+7`, `Z` [s]. Raises `ValueError`."""
+    if text.strip().upper() in ("Z", "UTC", "GMT"):
+        return 0
+    match = _OFFSET.fullmatch(text.strip().upper())
+    if match is None or int(match[2]) > 14 or int(match[3] or 0) > 59:
+        raise ValueError(text)
+    return (int(match[2]) * 3600 + int(match[3] or 0) * 60) * (-1 if match[1] == "-" else 1)
+
+
+def _hour(at: "re.Match[str]") -> int:
+    hour, half = int(at["hour"]), (at["half"] or "").replace(".", "").upper()
+    if half and not 1 <= hour <= 12:
+        raise ValueError(at[0])
+    return hour if not half else hour % 12 + (12 if half in ("PM", "CH") else 0)
+
+
+def _second_ns(at: "re.Match[str]") -> int:
+    second = int(at["second"] or 0)
+    if second > 59:
+        raise ValueError(at[0])
+    return second * 1_000_000_000 + int((at["fraction"] or "0").ljust(9, "0"))
+
+
+@cache
+def _pattern(dates: str) -> "re.Pattern[str]":
+    parts = {"dd": r"(?P<d>\d{1,2})", "mm": r"(?P<m>\d{1,2})", "yyyy": r"(?P<y>\d{4})", "yy": r"(?P<y>\d\d)"}
+    return re.compile(re.sub("yyyy|yy|mm|dd|[/.-]", lambda item: parts.get(item[0], re.escape(item[0])), dates))
 
 
 def zone_offset_s(zone: ZoneInfo, t_ns: int) -> int:
@@ -106,13 +251,24 @@ def iso(t_ns: int, zone: tzinfo) -> str:
 class TimeStyles:
     """How one file writes its times. Reports once which style was assumed, and a file that mixes styles."""
 
-    def __init__(self, file: str, zone: ZoneInfo, conflicts: Conflicts) -> None:
-        self._file, self._zone, self._conflicts = file, zone, conflicts
+    def __init__(self, file: str, form: TimeFormat, conflicts: Conflicts) -> None:
+        self._file, self.form, self._conflicts = file, form, conflicts
         self._first: str | None = None
+
+    def moment(self, line: int, text: str, moment: Moment) -> None:
+        """Any time that could be read."""
+        if moment.style == "epoch":
+            self.epoch(line, text, epoch_unit(float(text))[0])
+        elif moment.offset_s is None:
+            self.naive(line, text)
+        else:
+            self.aware(line, text, moment.offset_s, zone_offset_s(self.form.zone, moment.t_ns))
 
     def naive(self, line: int, text: str) -> None:
         """A time without an offset."""
-        self._conflicts.add(self._file, line, "naive_time", "time", text, severity="note", zone=self._zone.key)
+        if not self.form.is_said:
+            zone = self.form.zone.key
+            self._conflicts.add(self._file, line, "naive_time", "time", text, severity="note", zone=zone)
         self._check(line, text, "-")
 
     def aware(self, line: int, text: str, offset_s: int, site_offset_s: int) -> None:

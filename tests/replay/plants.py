@@ -40,8 +40,9 @@ START = datetime.fromisoformat("2026-09-21T05:00:00+07:00")
 TAGS = ("running", "alarm", "strokes", "rejects")
 
 
-def site():
-    return config.parse_site(SITE)[0]
+def site(recording=""):
+    """The site; recording: how the press's file is written, as YAML of one line."""
+    return config.parse_site(SITE + (f"recordings: {{press: {recording}}}\n" if recording else ""))[0]
 
 
 def history(seconds, seed=1, start=START):
@@ -75,8 +76,8 @@ def write_csv(path, times, columns, *, say=lambda when: when.isoformat(), betwee
     path.write_bytes((newline.join(lines) + newline).encode())
 
 
-def facts(folder, **options):
+def facts(folder, recording="", **options):
     """Every sum that a replay finds, and what it says about its input."""
-    outcome = replay(site(), folder, **options)
+    outcome = replay(site(recording), folder, **options)
     found = {key: tuple(row.tolist()) for key, row in outcome.totals.facts.items() if row.any()}
     return found, outcome

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from replay.read import csv as csv_file
+from replay.read import lines as lines_file
+from replay.read import table as table_file
 
 SECONDS = 30_000
 
@@ -51,19 +52,19 @@ def test_every_way_to_write_it_in_csv(recorded, truth, tmp_path, style):
 
 @pytest.mark.parametrize("block", [200, 5_000, 10**6])
 def test_however_the_file_falls_into_blocks(recorded, truth, tmp_path, monkeypatch, block):
-    monkeypatch.setattr(csv_file, "_BLOCK_BYTES", block)
+    monkeypatch.setattr(lines_file, "_BLOCK_BYTES", block)
     times, columns = recorded
     rows = SECONDS if block > 200 else 3000
     plants.write_csv(tmp_path / "press.csv", times[:rows], {tag: values[:rows] for tag, values in columns.items()})
     found, _ = plants.facts(tmp_path)
     if rows == SECONDS:
         assert found == truth
-    monkeypatch.setattr(csv_file, "_BLOCK_BYTES", 10**9)
+    monkeypatch.setattr(lines_file, "_BLOCK_BYTES", 10**9)
     assert plants.facts(tmp_path)[0] == found
 
 
 def test_without_pyarrow_csv_is_read_all_the_same(recorded, truth, tmp_path, monkeypatch):
-    monkeypatch.setattr(csv_file, "pa", None)
+    monkeypatch.setattr(table_file, "pa", None)
     plants.write_csv(tmp_path / "press.csv", *recorded)
     assert plants.facts(tmp_path)[0] == truth
 
@@ -189,7 +190,7 @@ def test_every_conflict_that_has_sentences_is_told_somewhere():
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
 def test_a_spreadsheets_unicode_text(recorded, truth, tmp_path, encoding, monkeypatch):
-    monkeypatch.setattr(csv_file, "_BLOCK_BYTES", 50_001)
+    monkeypatch.setattr(lines_file, "_BLOCK_BYTES", 50_001)
     plants.write_csv(tmp_path / "press.csv", *recorded, between="\t", newline="\r\n")
     text = (tmp_path / "press.csv").read_bytes().decode()
     mark = "\ufeff" if encoding == "utf-16-be" else ""
