@@ -478,7 +478,7 @@ def test_no_concrete_device_kind_is_named_outside_its_folder():
     ("command", "absent"),
     [
         (
-            "import agent.run, adapters.modbus_tcp.adapter",
+            "import agent.run, adapters.modbus.unit",
             ["asyncua", "duckdb", "fastapi", "nicegui", "simulator", "center"],
         ),
         ("import nhip", ["numpy", "asyncua", "duckdb", "fastapi", "nicegui", "pymodbus", "paho"]),

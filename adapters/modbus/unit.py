@@ -1,10 +1,11 @@
 """One Modbus unit as an adapter, over a socket or a serial line: each `read()` is a polling round."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
-from adapters.contract import NotConnected, Reading, rows_at
+from adapters.contract import Adapter, NotConnected, Reading, rows_at
 from adapters.modbus.bus.bus import Bus
 from adapters.modbus.bus.frames_tcp import (
     GATEWAY_NO_ANSWER,
@@ -12,19 +13,21 @@ from adapters.modbus.bus.frames_tcp import (
     ExceptionResponse,
 )
 from adapters.modbus.decode import decoder_of
-from adapters.modbus.model import ModbusDevice
+from adapters.modbus.model import ModbusDevice, ModbusTcpDevice
 from adapters.modbus.plan import Request, limits_of, places_of
 from adapters.modbus.poll import Change, Poll
 
 CONNECT_AT_LEAST_S = 3.0
 """Least timeout for opening a connection, so that one lost packet can be repeated [s]."""
+D = TypeVar("D", bound=ModbusDevice)
 
 
 class Unit:
-    """See `contract.Adapter`. pause_s: silence after the bus has been opened [s]."""
+    """See `contract.Adapter`."""
 
-    def __init__(self, device: ModbusDevice, bus: Bus, now_ns: Callable[[], int], pause_s: float = 0.0) -> None:
-        self._bus, self._now_ns, self._pause_s = bus, now_ns, pause_s
+    def __init__(self, device: ModbusDevice, bus: Bus, now_ns: Callable[[], int]) -> None:
+        self._bus, self._now_ns = bus, now_ns
+        self._pause_s = device.pause_after_connect if isinstance(device, ModbusTcpDevice) else 0.0
         self._unit, self._timeout_s, self._request_pause_s = device.unit, device.timeout, device.pause_between_requests
         self._interval_s = 1 / device.max_requests_per_s if device.max_requests_per_s else 0.0
         self._not_before_s = float("-inf")
@@ -137,3 +140,14 @@ class _Round:
     answered: bool = False
     silent: bool = False
     unproven: int = 0
+
+
+def open_units(
+    devices: Mapping[str, D], bus_of: Callable[[Sequence[D]], Bus], now_ns: Callable[[], int]
+) -> dict[str, Adapter]:
+    """An adapter for each device, by name; those on one line share its bus. bus_of: the bus of such a group."""
+    by_line: dict[str, list[D]] = {}
+    for device in devices.values():
+        by_line.setdefault(device.line, []).append(device)
+    buses = {line: bus_of(group) for line, group in by_line.items()}
+    return {name: Unit(device, buses[device.line], now_ns) for name, device in devices.items()}

@@ -14,9 +14,10 @@ def _example(port: int) -> dict[str, Any]:
 
 
 def _open(devices: Mapping[str, ModbusRtuDevice], now_ns: NowNs) -> dict[str, Adapter]:
-    from adapters.modbus_rtu.adapter import open_devices
+    from adapters.modbus.bus.bus import serial_bus
+    from adapters.modbus.unit import open_units
 
-    return open_devices(devices, now_ns)
+    return open_units(devices, serial_bus, now_ns)
 
 
 def _typed(text: str) -> dict[str, str] | None:

@@ -14,9 +14,10 @@ def _example(port: int) -> dict[str, Any]:
 
 
 def _open(devices: Mapping[str, ModbusTcpDevice], now_ns: NowNs) -> dict[str, Adapter]:
-    from adapters.modbus_tcp.adapter import open_devices
+    from adapters.modbus.bus.bus import network_bus
+    from adapters.modbus.unit import open_units
 
-    return open_devices(devices, now_ns)
+    return open_units(devices, network_bus, now_ns)
 
 
 def _typed(text: str) -> dict[str, str] | None:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from servers import until
 
-from adapters.kinds import open_all
+from adapters.kinds import kind, open_all
 from agent.devices.supervisor import Supervisor
 
 
@@ -63,3 +63,13 @@ def listen(caplog):
 
 
 LOST_AND_BACK = ["device lost", "device back"]
+
+
+def open_devices(devices, now_ns):
+    """The adapters of devices of one kind."""
+    (name,) = {device.kind for device in devices.values()}
+    return kind(name).open_devices(devices, now_ns)
+
+
+def open_device(device, now_ns):
+    return open_devices({"": device}, now_ns)[""]

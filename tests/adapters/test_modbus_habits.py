@@ -5,11 +5,12 @@ import time
 
 import pytest
 from faulty_modbus import faulty_modbus
+from rounds import open_device
+from servers import until
 
 from adapters.contract import NotConnected
 from adapters.modbus.model import ModbusTcpDevice
 from adapters.modbus.poll import MOST_SILENCES
-from adapters.modbus_tcp.adapter import open_device
 
 FRAMINGS = pytest.mark.parametrize("rtu", [False, True], ids=["tcp", "rtu"])
 
@@ -153,6 +154,8 @@ async def test_a_connection_that_was_closed_while_idle_is_opened_again(rtu):
         for value in (7, 8):
             plc.registers[5] = value
             await plc.hang_up()
+            if rtu:  # closed while idle, and not in the middle of a request, after which the line must be silent for long
+                await until(lambda: adapter._bus._channel.ended)
             assert values(await turn(plc, adapter)) == {"r5": value}
         assert plc.connections == 3
         await adapter.close()

@@ -6,12 +6,12 @@ import subprocess
 import time
 from contextlib import contextmanager
 
+from rounds import open_device
 from rtu_lines import libmodbus_unit
 from servers import PATIENCE_S, free_port
 
 from adapters.contract import NotConnected
 from adapters.modbus.model import ModbusTcpDevice
-from adapters.modbus_tcp.adapter import open_device
 from oee.model.states import Quality
 
 OPTIONS = {"holding": "4", "input": "3", "coil": "0", "discrete": "1"}

@@ -8,14 +8,13 @@ import pytest
 from pymodbus.framer import FramerType
 from pymodbus.server import ModbusSerialServer
 from pymodbus.simulator import DataType, SimData, SimDevice
+from rounds import open_device, open_devices
 from rtu_lines import converter, libmodbus_unit, other_master, serial_line, units
 from servers import until
 
 from adapters.contract import DeviceMisconfigured, NotConnected
 from adapters.modbus.bus.frames_rtu import request_frame, with_crc
 from adapters.modbus.model import ModbusRtuDevice, ModbusTcpDevice
-from adapters.modbus_rtu.adapter import open_device, open_devices
-from adapters.modbus_tcp.adapter import open_device as open_converter
 from oee.model.states import Quality
 
 HELD = {"a": {"holding": 0}, "b": {"holding": 1}}
@@ -372,7 +371,7 @@ async def test_serial_frames_through_a_converter(line):
             "listen": "1s", "tags": HELD, **SHORT,
         }  # fmt: skip
         async with units(far) as plc:
-            adapter = open_converter(ModbusTcpDevice.model_validate(given), time.time_ns)
+            adapter = open_device(ModbusTcpDevice.model_validate(given), time.time_ns)
             await adapter.connect()
             seen = []
             await until_read(adapter, {"a": 100, "b": 101}, seen)

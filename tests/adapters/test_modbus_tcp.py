@@ -7,12 +7,12 @@ import pytest
 from faulty_modbus import faulty_modbus
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
+from rounds import open_device, open_devices
 from servers import until
 
 from adapters.contract import NotConnected
 from adapters.modbus.model import ModbusTcpDevice
 from adapters.modbus.plan import requests_of
-from adapters.modbus_tcp.adapter import open_device, open_devices
 from oee.model.states import Quality
 
 TAGS = {"a": {"holding": 0}, "b": {"holding": 1, "type": "uint32"}}

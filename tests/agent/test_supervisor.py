@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from servers import until
 
 from adapters.contract import DeviceMisconfigured, Reading, Row
+from adapters.kinds import kind
 from adapters.modbus.model import ModbusTcpDevice
-from adapters.modbus_tcp.adapter import open_devices
 from agent.devices.schedule import EAGER_S, GENTLE_S, LONGEST_RETRY_S, REFUSED_S, ConnectionState, PollSchedule
 from agent.devices.supervisor import DeviceHealth, Supervisor
 from oee.model.states import Quality
@@ -172,7 +172,9 @@ async def test_a_device_that_goes_and_comes_back_while_another_runs_on(caplog):
     going, staying, seen = Plc(), Plc(), []
     await going.up()
     await staying.up()
-    adapters = open_devices({"going": device(going.port), "staying": device(staying.port)}, time.time_ns)
+    adapters = kind("modbus_tcp").open_devices(
+        {"going": device(going.port), "staying": device(staying.port)}, time.time_ns
+    )
     retries = dict.fromkeys(adapters, 0.05)
     supervisor = Supervisor(adapters, lambda name, reading: seen.append((name, reading)), retries)
     health = supervisor.health
@@ -201,7 +203,9 @@ async def test_a_silent_peer_is_left_alone():
     plc.silent = True
     await plc.up()
     supervisor = Supervisor(
-        open_devices({"plc": device(plc.port, "100ms")}, time.time_ns), lambda *_: None, {"plc": 0.01}
+        kind("modbus_tcp").open_devices({"plc": device(plc.port, "100ms")}, time.time_ns),
+        lambda *_: None,
+        {"plc": 0.01},
     )
     async with running(supervisor):
         await until(lambda: supervisor.health["plc"].failures == 1)
