@@ -154,7 +154,7 @@ async def test_a_connection_that_was_closed_while_idle_is_opened_again(rtu):
         for value in (7, 8):
             plc.registers[5] = value
             await plc.hang_up()
-            if rtu:  # closed while idle, and not in the middle of a request, after which the line must be silent for long
+            if rtu:  # not in the middle of a request: after that the line must be silent for two timeouts
                 await until(lambda: adapter._bus._channel.ended)
             assert values(await turn(plc, adapter)) == {"r5": value}
         assert plc.connections == 3

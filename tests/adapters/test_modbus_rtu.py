@@ -331,6 +331,7 @@ async def test_a_port_that_is_pulled_out_and_put_in_again(tmp_path):
             await adapter.connect()
             await adapter.read()
             await asyncio.sleep(0.05)  # so that something is due again
+    await until(lambda: adapter._bus._channel.ended)  # in the middle of a request it would be silent for two timeouts
     with pytest.raises(NotConnected):
         await adapter.read()
     await adapter.close()
