@@ -12,6 +12,7 @@ from agent.commands.clock import COMMANDS as CLOCK
 from agent.commands.declare import COMMANDS as DECLARE
 from agent.commands.outbox import COMMANDS as OUTBOX
 from agent.commands.recompute import COMMANDS as RECOMPUTE
+from agent.commands.show import COMMANDS as SHOW
 from center.commands.accounts import COMMANDS as ACCOUNTS
 from center.commands.backup import COMMANDS as BACKUP
 from center.commands.enroll import COMMANDS as ENROLMENT
@@ -64,7 +65,9 @@ def agent(
     from agent import run as agent_process
     from agent.outbox.disk import CannotStore, OutboxInUse, UnknownFormat
     from cli.files import write_whole
-    from config import Misconfigured
+    from config import Misconfigured, Site
+
+    stored_in = outbox or site.with_suffix(".outbox")
 
     _log()
 
@@ -72,14 +75,23 @@ def agent(
         if progress_file:
             write_whole(progress_file, json.dumps(progress))
 
+    def tell(described: Site) -> str:
+        from agent.commands.where import where_to_look
+
+        return where_to_look(described, site, stored_in, metrics or described.metrics or "", lang)
+
     options = agent_process.Options(
         commit_every_s=commit_every, ready_file=ready_file, progress=write_progress, metrics=metrics
     )
     try:
-        agent_process.main(site, outbox or site.with_suffix(".outbox"), history, options)
+        agent_process.main(site, stored_in, history, options, tell)
     except Misconfigured as error:
         fail_misconfigured(error, lang)
-    except (OutboxInUse, UnknownFormat, CannotStore) as error:
+    except OutboxInUse:
+        from words import say
+
+        fail(say("agent.in_use", lang, file=stored_in, command=f"nhip show {site}"), MISCONFIGURED)
+    except (UnknownFormat, CannotStore) as error:
         fail(error, MISCONFIGURED)
 
 
@@ -139,14 +151,20 @@ def migrate(source: Path, target: Path, as_json: bool, lang: str) -> None:
 @click.option("--history-from", help="Start of that history (ISO 8601).")
 @click.option("--ports-file", type=_path, help="File for the addresses of the servers (JSON).")
 @click.option("--http", "http_port", type=int, help="Port on loopback that serves the true figures; 0 takes any.")
+@lang_option
 def simulate(
-    factory: Path, history: Path | None, history_from: str | None, ports_file: Path | None, http_port: int | None
+    factory: Path,
+    history: Path | None,
+    history_from: str | None,
+    ports_file: Path | None,
+    http_port: int | None,
+    lang: str,
 ) -> None:
     """Serves the simulated factory of FACTORY.yaml over Modbus TCP and OPC UA."""
     from datetime import datetime
 
-    from cli.signals import run_until_signal
-    from simulator import serve
+    from demo.simulate import SimulateOptions
+    from demo.simulate import simulate as serve_factory
     from simulator.factory import BadFactory, load
 
     _log()
@@ -155,12 +173,7 @@ def simulate(
         since_ns = None if history_from is None else round(datetime.fromisoformat(history_from).timestamp() * 1e9)
     except (BadFactory, ValueError) as error:
         fail(error, MISCONFIGURED)
-
-    run_until_signal(
-        lambda stop: serve.run(
-            model, stop=stop, history=history, history_from_ns=since_ns, ports_file=ports_file, http_port=http_port
-        )
-    )
+    serve_factory(model, SimulateOptions(history, since_ns, ports_file, http_port, lang))
 
 
 @main.command()
@@ -243,6 +256,7 @@ for _command in (
     *DEVICES,
     *SITE_FILE,
     *OUTBOX,
+    *SHOW,
     *DECLARE,
     *RECOMPUTE,
     *CLOCK,

@@ -40,6 +40,7 @@ from agent.outbox.recovery import Opened, open_outbox
 from agent.process.child import run_in_child
 from agent.process.health import Health
 from agent.process.periodic import every, on_event
+from agent.reports.local import agent_now, close_local, open_local
 from agent.reports.status import GatewayReport, live_machines
 from agent.store.commit import Committer
 from agent.store.outbox_thread import all_streams
@@ -143,7 +144,7 @@ class Agent:
             self.committer.thread,
             lambda: self.corrections.inbox.echo,
         )
-        self.acquisition = acquisition
+        self.acquisition, self.path = acquisition, outbox.path
         self.uplink = self._connect(expected(site))
 
     def _connect(self, bytes_a_day: dict[Part, float]) -> Uplink | None:
@@ -213,7 +214,12 @@ class Agent:
             self.health,
         )
         uplink = asyncio.create_task(self.uplink.run(), name="uplink") if self.uplink else None
-        metrics = await self._open_metrics()
+        listen = self.options.metrics or self.site.metrics or ""
+        metrics = await self._open_metrics(listen) if listen else None
+        addresses = {"metrics": f"http://{listen}/metrics"} if metrics else {}
+        local = await open_local(
+            self.path, partial(agent_now, self.report, self.clock.steady_ns(), addresses), self.health
+        )
         try:
             if history is not None:
                 await self._import(history, stop)
@@ -226,15 +232,14 @@ class Agent:
         finally:
             if metrics:
                 metrics.close()
+            close_local(local, self.path)
             if self.uplink and uplink:
                 self.uplink.stop()
                 await asyncio.wait([uplink], timeout=_GIVE_UP_S)
                 uplink.cancel()
             await self.committer.thread.close()
 
-    async def _open_metrics(self) -> asyncio.Server | None:
-        if not (listen := self.options.metrics or self.site.metrics or ""):
-            return None
+    async def _open_metrics(self, listen: str) -> asyncio.Server | None:
         from agent.reports.metrics_http import open_metrics  # noqa: PLC0415  # costs a megabyte, so only where metrics are on
 
         report, uplink = self.report, self.uplink
@@ -305,10 +310,12 @@ async def run(
     stop: asyncio.Event | None = None,
     options: Options | None = None,
     read: Callable[[Path], Site] = load_site,
+    on_open: Callable[[], None] = lambda: None,
 ) -> None:
     """Runs the agent until `stop` is set.
 
-    history: a folder of recorded files to be imported first; read: reads the site file. Raises `config.Misconfigured`,
+    history: a folder of recorded files to be imported first; read: reads the site file; on_open: called once the outbox is
+    open and nothing stands in the way. Raises `config.Misconfigured`,
     `agent.outbox.disk.OutboxInUse`, `UnknownFormat` or `CannotStore` before anything has been started.
     """
     options = options or Options()
@@ -322,22 +329,42 @@ async def run(
         opened.outbox.close()
         raise
     del site  # the agent keeps the parts that it needs
+    on_open()
     await agent.run(stop or asyncio.Event(), history)
 
 
-def _load_in_child(site_path: Path) -> Site:
-    site = run_in_child(lambda: load_site(site_path))
-    gc.collect()
-    gc.freeze()  # objects loaded so far live as long as the process, so collections need not scan them
-    return site
+def main(
+    site_path: Path,
+    outbox_path: Path,
+    history: Path | None = None,
+    options: Options | None = None,
+    tell: Callable[[Site], str] = lambda _: "",
+) -> None:
+    """Runs the agent as a process: SIGTERM and SIGINT stop it in order, a second one at once.
 
-
-def main(site_path: Path, outbox_path: Path, history: Path | None = None, options: Options | None = None) -> None:
-    """Runs the agent as a process: SIGTERM and SIGINT stop it in order, a second one at once."""
+    tell: what it says at its start, on the error stream; called in the child process that reads the site file.
+    """
     gc.set_threshold(*_COLLECT)
     sys.setswitchinterval(_SWITCH_S)
+    said = ""
+
+    def load_and_tell(path: Path) -> tuple[Site, str]:
+        site = load_site(path)
+        return site, tell(site)
+
+    def read(path: Path) -> Site:
+        nonlocal said
+        site, said = run_in_child(partial(load_and_tell, path))
+        gc.collect()
+        gc.freeze()  # objects loaded so far live as long as the process, so collections need not scan them
+        return site
+
+    def greet() -> None:
+        if said:
+            print(said, file=sys.stderr, flush=True)  # noqa: T201  # a command prints
+
     with suppress(KeyboardInterrupt):
         run_until_signal(
-            lambda stop: run(site_path, outbox_path, history, stop, options, _load_in_child), second_signal_kills=True
+            lambda stop: run(site_path, outbox_path, history, stop, options, read, greet), second_signal_kills=True
         )
     sys.stdout.flush()

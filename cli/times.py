@@ -1,5 +1,6 @@
 """Times as people type and read them at a terminal."""
 
+import re
 from datetime import UTC, datetime, time, timedelta, tzinfo
 
 from words import moment
@@ -12,11 +13,12 @@ def parse_time(text: str, zone: tzinfo) -> datetime:
 
 
 def parse_past_time(text: str, zone: tzinfo, now: datetime) -> datetime:
-    """As `parse_time`; a time of day alone (`8:10`) is the last one before `now`. ValueError if it is neither."""
-    if len(text) > 5 or ":" not in text:
+    """As `parse_time`; a time of day alone (`8:10`, `08:10:30`) is the last one before `now`. ValueError if it is neither."""
+    if not re.fullmatch(r"\d{1,2}:\d{2}(:\d{2})?", text):
         return parse_time(text, zone)
     today = now.astimezone(zone).date()
-    when = datetime.combine(today, time.fromisoformat(text.zfill(5)), zone)
+    hour, minutes = text.split(":", 1)
+    when = datetime.combine(today, time.fromisoformat(f"{hour.zfill(2)}:{minutes}"), zone)
     return when if when <= now else when - timedelta(days=1)
 
 

@@ -120,12 +120,16 @@ class ShiftSpec(_Model):
     trouble: float = Field(default=1.0, ge=0.5, le=2)
 
 
+def _yesterday() -> datetime:
+    return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
+
+
 class Factory(_Model):
-    """The whole file. `start` is where the model begins; there is nothing before it."""
+    """The whole file. `start` is where the model begins, yesterday if it is left out; there is nothing before it."""
 
     seed: int = Field(default=1, ge=0)
     timezone: str = "Asia/Ho_Chi_Minh"
-    start: AwareDatetime
+    start: AwareDatetime = Field(default_factory=_yesterday)
     shifts: tuple[ShiftSpec, ...] = Field(min_length=1)
     closed: tuple[date, ...] = ()
     machines: tuple[MachineSpec, ...] = Field(min_length=1)

@@ -24,6 +24,14 @@ _SECOND_NS = 1_000_000_000
 EVENTS = ("breakdown", "minor_stop", "changeover", "offline")
 
 
+class CannotListen(Exception):
+    """A port is taken, or no port of this computer. device: whose it was to be, `http` for the control port."""
+
+    def __init__(self, device: str, host: str, port: int, why: object) -> None:
+        super().__init__(f"{device} cannot listen on {host}:{port}: {why}")
+        self.device, self.host, self.port = device, host, port
+
+
 def wall_ns() -> Callable[[], int]:
     """A clock that starts at the system's time and then only goes forward [ns UTC]."""
     offset_ns = time.time_ns() - time.monotonic_ns()
@@ -39,32 +47,41 @@ async def run(
     ports_file: Path | None = None,
     http_port: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
+    on_live: Callable[["LivePlant", dict[str, str]], None] = lambda _plant, _addresses: None,
     now_ns: Callable[[], int] | None = None,
 ) -> None:
     """Serves the factory until `stop` is set.
 
     The servers listen first and the ports file is written, {device: "host:port" or URL} and `"http": "host:port"`
     if `http_port` is given (0: any); until the model has caught up with the clock they answer "busy". With
-    `history` the past since `history_from_ns` (default: the factory's start) is written there meanwhile.
-    Raises `OSError` or `RuntimeError` if a port is taken.
+    `history` the past since `history_from_ns` (default: the factory's start) is written there meanwhile. Then `on_live` is
+    called with the factory and the addresses. Raises `CannotListen`.
     """
     live = LivePlant(factory, now_ns or wall_ns())
     control: ControlServer | None = None
     try:
         addresses = await live.open()
         if http_port is not None:
-            control = ControlServer(live.answer, http_port)
+            control = _control(live, http_port)
             addresses["http"] = f"127.0.0.1:{control.port}"
         if ports_file:
             temporary = ports_file.with_suffix(".tmp")
             temporary.write_text(json.dumps(addresses))
             temporary.rename(ports_file)
         await asyncio.to_thread(live.catch_up, history, history_from_ns, on_progress)
+        on_live(live, addresses)
         await live.play(stop)
     finally:
         if control:
             await control.close()
         await live.close()
+
+
+def _control(live: "LivePlant", port: int) -> ControlServer:
+    try:
+        return ControlServer(live.answer, port)
+    except OSError as error:
+        raise CannotListen("http", "127.0.0.1", port, error) from error
 
 
 class LivePlant:
@@ -79,9 +96,12 @@ class LivePlant:
         self.live = False
 
     async def open(self) -> dict[str, str]:
-        """All PLCs listen; returns where."""
-        for plc in self._plcs.values():
-            await plc.open()
+        """All PLCs listen; returns where. Raises `CannotListen`."""
+        for spec in self.plant.factory.machines:
+            try:
+                await self._plcs[spec.id].open()
+            except (OSError, RuntimeError) as error:
+                raise CannotListen(spec.device, spec.host, spec.port, error) from error
         return {spec.device: self._plcs[spec.id].address for spec in self.plant.factory.machines}
 
     def catch_up(
@@ -137,7 +157,7 @@ class LivePlant:
             raise BadRequest("the factory is still computing its history; ask /ready until it says live")
         match request:
             case "GET /state":
-                return {"now_ns": now_ns, "machines": {name: self._state(name, now_ns) for name in self._plcs}}
+                return {"now_ns": now_ns, "machines": {name: self.state(name, now_ns) for name in self._plcs}}
             case "GET /truth":
                 return self._truth(arguments, now_ns)
             case "GET /transitions":
@@ -158,8 +178,10 @@ class LivePlant:
         figures: dict[str, Any] = _or_bad_request(self.plant.truth, from_ns, to_ns, as_of_ns)
         return figures
 
-    def _state(self, name: str, now_ns: int) -> dict[str, Any]:
+    def state(self, name: str, now_ns: int | None = None) -> dict[str, Any]:
+        """What a machine does and its PLC shows now: `state`, `online`, `tags`, `device`."""
         machine = self.plant.machines[name]
+        now_ns = self._now_ns() if now_ns is None else now_ns
         from_ns = max(machine.start_ns, now_ns - _SECOND_NS)
         state = truth.transitions(machine, from_ns, now_ns, now_ns)[-1]["state"]
         shown = at(machine, now_ns)

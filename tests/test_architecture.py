@@ -115,8 +115,8 @@ ARROWS = {
     """,
     "agent": """
         run          -> reports/ feed/ corrections/ store/ uplink/ clock/ outbox/ compute/ devices/ process/
-        reports/     -> feed/ store/ uplink/ devices/ process/
-        commands/    -> corrections/ store/ clock/ outbox/
+        reports/     -> feed/ store/ uplink/ devices/ view/ process/
+        commands/    -> corrections/ store/ clock/ outbox/ view/
         feed/        -> corrections/ store/ uplink/ clock/ outbox/ compute/ devices/ process/
         corrections/ -> store/ uplink/ outbox/ compute/ process/
         store/       -> uplink/ outbox/ compute/ devices/ process/
@@ -125,6 +125,7 @@ ARROWS = {
         outbox/      -> compute/
         compute/
         devices/
+        view/
         process/
     """,
     "agent/uplink": """

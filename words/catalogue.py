@@ -40,22 +40,27 @@ def read_catalogue(folder: Traversable) -> dict[str, dict[str, str]]:
 
     Raises `ValueError` naming file and key where a key stands twice or an entry has not exactly both languages.
     """
-    from ruamel.yaml import YAML  # slow to import, and not every command prints a message
-
     merged: dict[str, dict[str, str]] = {}
     home: dict[str, str] = {}
     for file in sorted(folder.iterdir(), key=lambda item: item.name):
         if not file.name.endswith(".yaml"):
             continue
-        entries = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8")) or {}
-        for key, entry in entries.items():
+        for key, entry in _read(file).items():
             if key in merged:
                 raise ValueError(f"words/{file.name}: {key} already stands in words/{home[key]}; remove one of them")
-            if not isinstance(entry, dict) or set(entry) != set(LANGUAGES):
-                raise ValueError(f"words/{file.name}: {key} needs exactly {{vi: ..., en: ...}}")
-            merged[key] = {language: str(text) for language, text in entry.items()}
+            merged[key] = entry
             home[key] = file.name
     return merged
+
+
+def _read(file: Traversable) -> dict[str, dict[str, str]]:
+    from ruamel.yaml import YAML  # slow to import, and not every command prints a message
+
+    entries = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8")) or {}
+    for key, entry in entries.items():
+        if not isinstance(entry, dict) or set(entry) != set(LANGUAGES):
+            raise ValueError(f"words/{file.name}: {key} needs exactly {{vi: ..., en: ...}}")
+    return {key: {language: str(text) for language, text in entry.items()} for key, entry in entries.items()}
 
 
 @cache
@@ -64,12 +69,21 @@ def catalogue() -> Mapping[str, Mapping[str, str]]:
     return read_catalogue(resources.files("words"))
 
 
+@cache
+def _subject(name: str) -> Mapping[str, Mapping[str, str]]:
+    """The entries of the file that is named like a subject; none if there is no such file."""
+    file = resources.files("words") / f"{name}.yaml"
+    return _read(file) if file.is_file() else {}
+
+
 def say(key: str, /, lang: str, **values: Any) -> str:
     """The sentence of a key in a language, its placeholders filled.
 
+    The file of the key's subject is read first: all of them take a while, and a command's help needs only one.
     Raises `KeyError` naming the key, the language or the placeholder that is missing.
     """
-    entries = catalogue()
+    entries = _subject(key.partition(".")[0])
+    entries = entries if key in entries else catalogue()
     if key not in entries:
         raise KeyError(f"no sentence {key!r} in words/*.yaml; add it with vi and en")
     if lang not in LANGUAGES:

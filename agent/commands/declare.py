@@ -29,7 +29,12 @@ if TYPE_CHECKING:
     from oee.model.declarations import Declaration
 
 FIELDS: Final = ("reason", "state", "product", "order", "rejects", "rework", "planned_stop", "changeover")
+_WITH_USUAL_TIMES: Final = ("rejects", "rework", "product", "order")
 _WAIT_S: Final = 30.0
+_S: Final = 1_000_000_000
+_DAY_NS: Final = 86_400 * _S
+_SEARCHED_NS: Final = 2 * _DAY_NS
+"""How far back it is looked up whether there was a stop at all: it takes a second or two for a day."""
 
 
 @click.command()
@@ -37,12 +42,18 @@ _WAIT_S: Final = 30.0
 @click.argument("machine", required=False)
 @click.argument("field", required=False, type=click.Choice(FIELDS))
 @click.argument("value", default="")
-@click.option("--from", "since", default="", help="Start: 08:10, or 2026-03-02T08:10.")
+@click.option(
+    "--from",
+    "since",
+    default="",
+    help="Start: 08:10, or 2026-03-02T08:10 (default: rejects and rework since the shift began, product and order now).",
+)
 @click.option(
     "--to",
     "until",
     default="",
-    help="End; without it products and orders hold until further notice, reasons until the machine runs.",
+    help="End (default: rejects and rework until now, product and order until further notice, reasons until the machine "
+    "runs).",
 )
 @click.option("--who", default=lambda: os.environ.get("USER", ""), help="Who declares this.")
 @click.option("--product", default="", help="For rejects and rework: the product.")
@@ -63,18 +74,19 @@ def declare(site_file: Path, machine: str | None, field: str | None, outbox: Pat
         return
     if field is None:
         fail(say("declare.no_machine", lang), MISCONFIGURED)
-    declaration = _new_declaration(site, machine, field, options)
+    declaration = _new_declaration(site, path, machine, field, options)
     state, why = _declare(path, declaration)
+    effect = "" if state == "refused" else _effect(path, declaration)
     if as_json:
-        show_json({"id": declaration.id, "state": state, "why": why})
+        show_json({"id": declaration.id, "state": state, "why": why, "effect": effect})
     else:
-        click.echo(_row_text(declaration, state, "" if state == "new" else why, site, lang))
+        click.echo(_row_text(declaration, state, "" if state == "new" else why, site, lang, effect))
         if state == "new":
             click.echo(say("declare.kept" if why else "declare.waits", lang, file=path))
     sys.exit(1 if state == "refused" else 0)
 
 
-def _new_declaration(site: "Site", machine: str, field: Any, options: dict[str, Any]) -> "Declaration":
+def _new_declaration(site: "Site", outbox: Path, machine: str, field: Any, options: dict[str, Any]) -> "Declaration":
     import uuid
 
     from oee.model.declarations import Declaration
@@ -83,8 +95,10 @@ def _new_declaration(site: "Site", machine: str, field: Any, options: dict[str, 
     require_known("machine", machine, list(site.machines), lang)
     if value and field in ("reason", "product"):
         require_known(field, value, list(site.reasons if field == "reason" else site.products), lang)
-    start_ns = parse_time("--from", options["since"], site, lang)
-    end_ns = parse_time("--to", options["until"], site, lang) if options["until"] else None
+    since, until, now_ns = options["since"], options["until"], _gateway_ns(outbox)
+    named = bool(since) or not value or field not in _WITH_USUAL_TIMES
+    start_ns = parse_time("--from", since, site, lang) if named else _usual_start_ns(site, machine, field, now_ns)
+    end_ns = parse_time("--to", until, site, lang) if until else _usual_end_ns(field, value, now_ns)
     return Declaration(
         uuid.uuid4().hex,
         time.time_ns(),
@@ -97,6 +111,50 @@ def _new_declaration(site: "Site", machine: str, field: Any, options: dict[str, 
         options["product"],
         options["replaces"],
     )
+
+
+def _gateway_ns(outbox: Path) -> int:
+    """The time as the running agent has it, else that of this computer [ns UTC, whole seconds]."""
+    from agent.view.now import ask
+
+    now = ask(outbox).now
+    now_ns = now.status.at_ns if now else time.time_ns()
+    return now_ns - now_ns % _S
+
+
+def _usual_start_ns(site: "Site", machine: str, field: str, now_ns: int) -> int:
+    """The start that people mean if they name none: of counts the shift's, of products and orders now."""
+    from config import compile_site, load_profiles
+    from oee.kpi.shift import shift_at
+    from oee.model.declarations import ENTRIES
+
+    if field in ENTRIES:
+        shift = shift_at(compile_site(site, load_profiles())[machine].calendar, now_ns)
+        return shift.start_ns if shift else now_ns - _DAY_NS
+    return now_ns
+
+
+def _usual_end_ns(field: str, value: str, now_ns: int) -> int | None:
+    from oee.model.declarations import ENTRIES
+
+    return now_ns if field in ENTRIES and value else None
+
+
+def _effect(path: Path, item: "Declaration") -> str:
+    """`no_stop` if a reason is about a time in which the outbox knows no stop, so that nothing can follow from it; else ""."""
+    from agent.commands.outbox_access import outbox_snapshot
+    from agent.view.offered import stops_between
+    from oee.model.states import State
+
+    if item.field not in ("reason", "planned_stop") or not item.value or time.time_ns() - item.start_ns > _SEARCHED_NS:
+        return ""
+    end_ns = item.end_ns or time.time_ns()
+
+    def search() -> bool:
+        with outbox_snapshot(path) as db:
+            return any(stop.state != State.UNKNOWN for stop in stops_between(db, item.machine, item.start_ns, end_ns))
+
+    return "" if or_fail(search) else "no_stop"
 
 
 def _declare(path: Path, declaration: "Declaration") -> tuple[str, str]:
@@ -143,7 +201,7 @@ def _list(path: Path, site: "Site", lang: str, as_json: bool) -> None:
         click.echo(_row_text(row.declaration, row.state, row.why, site, lang))
 
 
-def _row_text(declaration: "Declaration", state: str, why: str, site: "Site", lang: str) -> str:
+def _row_text(declaration: "Declaration", state: str, why: str, site: "Site", lang: str, effect: str = "") -> str:
     from oee.model.declarations import CLASSIFYING, ENTRIES
 
     open_end = "declare.until_it_runs" if declaration.field in CLASSIFYING else "declare.open_end"
@@ -155,6 +213,8 @@ def _row_text(declaration: "Declaration", state: str, why: str, site: "Site", la
         and (declaration.end_ns or 0) > time.time_ns()
     ):
         outcome = say("declare.state.waits", lang, until=end)  # a period's count is applied when the period is over
+    elif effect:
+        outcome = say(f"declare.effect.{effect}", lang)
     else:
         outcome = say(f"declare.state.{state}", lang, why=refusal_text(why, site, lang))
     return say(

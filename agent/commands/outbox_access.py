@@ -1,7 +1,7 @@
-"""Access to an outbox file whose agent may be running: commands write requests there and read the outcomes.
+"""Access to an outbox file whose agent may be running: commands write requests there and read what came of them.
 
-Each write is one short transaction, which SQLite isolates from the agent's. Only the tables of
-`agent.outbox.declarations` are ever written here.
+Each write is one short transaction, which SQLite isolates from the agent's; what only reads keeps nobody waiting. Only the
+tables of `agent.outbox.declarations` are ever written here.
 """
 
 import fcntl
@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 from agent.outbox.declarations import SCHEMA
 from agent.outbox.disk import CannotStore, translated
@@ -39,13 +40,32 @@ def outbox_transaction(path: Path) -> Iterator[sqlite3.Connection]:
             db.close()
 
 
+@contextmanager
+def outbox_snapshot(path: Path) -> Iterator[sqlite3.Connection]:
+    """The file as it is at the beginning of the block, to read only. Raises as `outbox_transaction` does."""
+    if not path.is_file():
+        raise CannotStore(
+            f"there is no outbox {path}; the agent writes it beside its site file, with the ending .outbox"
+        )
+    with translated(path):
+        db = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=5.0)
+        try:
+            db.execute("begin")  # one snapshot for all reads
+            check_format(db, path)
+            yield db
+        finally:
+            db.close()
+
+
 def is_agent_running(path: Path) -> bool:
     """Whether an agent has the file locked. The lock that tells is shared, so that two commands do not take each other for
-    an agent; an agent that starts at this instant waits for it.
+    an agent; an agent that starts at this instant waits for it. Raises `CannotStore` if it cannot be told.
     """
     try:
-        with Path(f"{path}.lock").open("a+") as handle:
+        with Path(f"{path}.lock").open("rb") as handle:
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
     except BlockingIOError:
         return True
     except OSError as error:

@@ -2,15 +2,13 @@
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
+from agent.commands.outbox_access import outbox_snapshot
 from agent.corrections.machine_digest import outdated
-from agent.outbox.disk import CannotStore, noted_trouble, translated
-from agent.outbox.file import check_format
+from agent.outbox.disk import noted_trouble
 from agent.store.site import AUTHOR
 from wire.marks import Marks, count_unsettled, decode_marks, is_settled
 from wire.offline_transfer import TransferItem
@@ -62,7 +60,7 @@ class OutboxSummary:
 
 def summarize(path: Path) -> OutboxSummary:
     """Summarizes the file as of now. Raises `CannotStore`, `CorruptOutbox` or `UnknownFormat`."""
-    with translated(path), closing(_open(path)) as db:
+    with outbox_snapshot(path) as db:
         settings = dict(db.execute("select key, value from settings"))
         rows = db.execute(
             "select no, stream, kind, next_seq, mark, beyond, current from streams order by no"
@@ -80,7 +78,7 @@ def summarize(path: Path) -> OutboxSummary:
 
 def waiting_envelopes(path: Path) -> Iterator[TransferItem]:
     """The envelopes without a receipt, oldest first. Raises as `summarize` does."""
-    with translated(path), closing(_open(path)) as db:
+    with outbox_snapshot(path) as db:
         marks_of = {
             no: decode_marks(mark, beyond)
             for no, mark, beyond in db.execute("select no, mark, beyond from streams where current >= 0")
@@ -89,21 +87,6 @@ def waiting_envelopes(path: Path) -> Iterator[TransferItem]:
         for no, seq, kind, data in db.execute(query):
             if no in marks_of and not is_settled(marks_of[no], seq):
                 yield TransferItem(kind, data)
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    if not path.is_file():
-        raise CannotStore(
-            f"there is no outbox {path}; the agent writes it beside its site file, with the ending .outbox"
-        )
-    db = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=5.0)
-    try:
-        db.execute("begin")  # one snapshot for all reads
-        check_format(db, path)
-    except BaseException:
-        db.close()
-        raise
-    return db
 
 
 def _stream(

@@ -37,7 +37,7 @@ async def recompute_next(
         past = await corrector.archive.past(machine, max(request.from_ns, 0))
         past = past or await corrector.archive.earliest_past(machine)
         if past is None:
-            await _refuse(corrector, request, "no_journal")
+            await _refuse(corrector, request, "no_journal" if before.until_ns else "nothing_computed")
             return
         known = await corrector.archive.declarations(machine)
         try:

@@ -41,6 +41,18 @@ class _Tag:
     quality: Quality = Quality.GAP
 
 
+@dataclass(frozen=True)
+class KnownValue:
+    """A tag's last value. quality: `GAP` if it is not confirmed any more; t_ns: its row's time, confirmed_ns: until when
+    it was confirmed [ns, of the readings]; None before the first.
+    """
+
+    value: Any
+    quality: Quality
+    t_ns: int | None
+    confirmed_ns: int | None
+
+
 class Freshness:
     """Turns readings into rows to append to the samples; names in and out are `device.tag`.
 
@@ -120,6 +132,20 @@ class Freshness:
             for tags in self._tags.values()
             for tag in tags.values()
             if tag.confirmed_ns is not None
+        }
+
+    def known(self) -> dict[str, KnownValue]:
+        """The last value of every tag, without `online`, by `device.tag`."""
+        return {
+            tag.full: KnownValue(
+                tag.value,
+                Quality.GAP if tag.is_gap else tag.quality,
+                None if tag.confirmed_ns is None else tag.row_ns,
+                tag.confirmed_ns,
+            )
+            for tags in self._tags.values()
+            for name, tag in tags.items()
+            if name != ONLINE
         }
 
     def _row(self, row: Row, tag: _Tag) -> Row:

@@ -35,7 +35,7 @@ OnReading = Callable[[str, Reading], None]
 @dataclass
 class DeviceHealth:
     """Counters of one device. condition: connecting, up, lost, or misconfigured; error: the last one;
-    last_read_ns: gateway time of the last reading; clock_off_s: gateway time minus the device's own clock [s], None where it
+    last_read_ns: steady time of the last reading; clock_off_s: gateway time minus the device's own clock [s], None where it
     has no readable clock; lateness_s: by how much the latest reads began late [s].
     """
 

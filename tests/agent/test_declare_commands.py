@@ -1,5 +1,6 @@
 """`nhip declare` and `nhip recompute` as people use them, on the outbox of an agent that does not run."""
 
+import asyncio
 import json
 from datetime import UTC, datetime
 
@@ -133,3 +134,49 @@ def test_a_changed_description_is_noticed(tmp_path):
     second = changes(first, {"m": other}, 7)
     assert outdated(second) == {"m": 7}
     assert outdated(changes(second, {"m": other}, 8)) == {"m": 7}
+
+
+def test_rejects_without_times_are_those_of_the_shift_so_far(stopped, monkeypatch):
+    """`nhip declare SITE m rejects 2`, as `nhip show` prints it: since the shift began, until now; said again it replaces."""
+    monkeypatch.setattr("time.time_ns", lambda: T0 + 5000 * 10**9)
+    begun = json.loads(nhip_says("declare", stopped, "m", "rejects", "2", "--json"))
+    later = json.loads(nhip_says("declare", stopped, "m", "rejects", "3", "--json"))
+    assert [begun["state"], later["state"]] == ["new", "new"]
+    rows = {row["declaration"]["id"]: row["declaration"] for row in json.loads(nhip_says("declare", stopped, "--json"))}
+    first = rows[begun["id"]]
+    midnight_ns = T0 // (86_400 * 10**9) * 86_400 * 10**9
+    assert (first["start_ns"], first["end_ns"]) == (midnight_ns, T0 + 5000 * 10**9)
+    nhip_says("recompute", stopped, "--json")
+    assert {row["state"] for row in json.loads(nhip_says("declare", stopped, "--json"))} == {"done"}
+    monkeypatch.undo()
+    withdrawn = nhip_says("declare", stopped, "m", "rejects", "--lang", "en", code=2)
+    assert "--from '' is not a time" in withdrawn  # what is withdrawn has to be named
+
+
+def test_a_product_without_times_holds_from_now_on(stopped, monkeypatch):
+    monkeypatch.setattr("time.time_ns", lambda: T0 + 5000 * 10**9)
+    nhip_says("declare", stopped, "m", "product", "1")
+    (row,) = json.loads(nhip_says("declare", stopped, "--json"))
+    assert (row["declaration"]["start_ns"], row["declaration"]["end_ns"]) == (T0 + 5000 * 10**9, None)
+    assert "--from" in nhip_says("declare", stopped, "m", "reason", "die-jam", code=2)
+
+
+def test_a_reason_where_nothing_stood_still_is_said_to_change_nothing(stopped, monkeypatch):
+    monkeypatch.setattr("time.time_ns", lambda: T0 + SECONDS * 10**9)
+    reason = ("declare", stopped, "m", "reason", "die-jam", "--lang", "en")
+    stood = nhip_says(*reason, "--from", iso(3000), "--to", iso(4000))
+    assert "no stop" not in stood
+    ran = nhip_says(*reason, "--from", iso(4500), "--to", iso(5000))
+    assert "no stop is known in this time" in ran
+    before = nhip_says(*reason, "--from", iso(-5000), "--to", iso(-4000))
+    assert "no stop is known in this time" in before
+
+
+async def test_a_machine_of_which_nothing_is_computed_has_nothing_to_compute_again(tmp_path):
+    site, machine = written(tmp_path)
+    gateway = Gateway(tmp_path / "site.outbox", machine)
+    assert await gateway.committer.commit(final=True)
+    await gateway.close()
+    said = await asyncio.to_thread(nhip_says, "recompute", site, "--lang", "en", code=1)
+    assert "nothing of this machine has been computed yet" in said
+    assert "no longer exist" not in said

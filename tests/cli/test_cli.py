@@ -74,6 +74,7 @@ def test_a_time_of_day_is_the_last_one_that_has_passed():
     now = datetime(2026, 3, 2, 9, 0, tzinfo=HANOI)
     assert parse_past_time("8:10", HANOI, now) == datetime(2026, 3, 2, 8, 10, tzinfo=HANOI)
     assert parse_past_time("09:00", HANOI, now) == now
+    assert parse_past_time("8:10:30", HANOI, now) == datetime(2026, 3, 2, 8, 10, 30, tzinfo=HANOI)
     assert parse_past_time("22:00", HANOI, now) == datetime(2026, 3, 1, 22, 0, tzinfo=HANOI)
     assert parse_past_time("2026-03-05", HANOI, now) == datetime(2026, 3, 5, tzinfo=HANOI)
     for text in ("", "25:00", "8h10"):

@@ -1,0 +1,1 @@
+"""What a gateway knows without a center: machines, this shift's figures, open questions; for screens beside the machines."""
