@@ -23,8 +23,9 @@ from adapters.opcua.limits import ServerLimits, in_batches, limits_of
 from adapters.opcua.model import OpcUaDevice
 from adapters.opcua.nodes import node_id
 from adapters.opcua.security import secure
+from adapters.opcua.selection.tag_values import TagValues
 from adapters.opcua.subscription import SessionSubscriptions
-from adapters.opcua.values import clock_off_ns
+from adapters.opcua.values import clock_off_ns, value_of
 from config.devices.device import SHORTEST_STALE_AFTER_S
 
 LONGER = 1.5
@@ -51,9 +52,10 @@ class OpcUa:
     def __init__(self, device: OpcUaDevice, now_ns: Callable[[], int]) -> None:
         self._device, self._now_ns = device, now_ns
         self._period_s = min(map(device.period_s, device.tags))
-        self._changes = ChangedValues(now_ns)
+        self._changes = ChangedValues(now_ns, lambda _, data: value_of(data))
         self._client: Client | None = None
-        self._nodes: dict[str, ua.NodeId] = {}
+        self._values: TagValues | None = None
+        self._nodes: dict[str, ua.ReadValueId] = {}
         self._refused: set[str] = set()
         self._limits = ServerLimits(device.max_nodes_per_request, device.max_nodes_per_request)
         self._subscriptions: SessionSubscriptions | None = None
@@ -77,7 +79,8 @@ class OpcUa:
             try:
                 await secure(client, device)
                 await client.connect()
-                self._changes = ChangedValues(self._now_ns)
+                self._values = TagValues(client.uaclient.session, device.tags)
+                self._changes = ChangedValues(self._now_ns, self._values.value)
                 self._nodes, self._refused, self._polled_tags, self._due_s = {}, set(), set(), {}
                 self._subscriptions, self._clock_off_ns = None, None
                 self._recheck_s = asyncio.get_running_loop().time() + RECHECK_S
@@ -123,14 +126,11 @@ class OpcUa:
 
     async def _resolve(self, client: Client, names: Sequence[str]) -> None:
         """Resolves node ids; namespaces are read each time, since their numbers may change when a server restarts."""
+        assert self._values is not None  # connected
         namespaces = await client.get_namespace_array()
-        self._changes.namespaces = namespaces
         heartbeat = self._device.heartbeat
         self._heartbeat = node_id(heartbeat, namespaces) if heartbeat else None
-        for name in names:
-            node = node_id(self._device.tags[name].node, namespaces)
-            if node is not None:
-                self._nodes[name] = node
+        self._nodes |= await self._values.resolve(names, namespaces)
 
     async def _subscribe(self, subscriptions: SessionSubscriptions, names: Sequence[str]) -> None:
         result = await subscriptions.add({name: self._nodes[name] for name in names if name in self._nodes})
@@ -146,6 +146,8 @@ class OpcUa:
             raise NotConnected(f"{self._device.url}: a subscription has been silent for {silent_s:.1f} s")
         names = tuple(self._device.tags)
         received = subscriptions.take()
+        assert self._values is not None  # connected
+        await self._values.learn((names[handle], data) for handle, data, _ in received)
         self._changes.learn_clock((data, at_ns) for _, data, at_ns in received)
         rows = [row for handle, data, at_ns in received for row in self._changes.rows(names[handle], data, at_ns)]
         polled = self._due(self._polled_tags, now_s)
@@ -187,23 +189,23 @@ class OpcUa:
         (clock,) = await client.uaclient.session.read_attributes([self._heartbeat], AttributeIds.Value)
         return clock_off_ns(clock, self._now_ns())
 
-    def _due(self, names: Iterable[str], now_s: float) -> dict[str, ua.NodeId]:
+    def _due(self, names: Iterable[str], now_s: float) -> dict[str, ua.ReadValueId]:
         """Those of `names` that are due to be read; they are due again a period later."""
         due = {name: self._nodes[name] for name in names if self._due_s.get(name, now_s) <= now_s}
         for name in due:
             self._due_s[name] = now_s + (self._device.tags[name].every or self._device.every) - self._period_s / 2
         return due
 
-    async def _read_nodes(self, client: Client, nodes: Mapping[str, ua.NodeId]) -> list[Row]:
+    async def _read_nodes(self, client: Client, nodes: Mapping[str, ua.ReadValueId]) -> list[Row]:
         """Reads nodes; returns rows of the values that changed."""
 
-        async def ask(batch: Sequence[ua.NodeId]) -> list[ua.DataValue]:
-            values_read: list[ua.DataValue] = await client.uaclient.session.read_attributes(
-                list(batch), AttributeIds.Value
-            )
-            return values_read
+        async def ask(batch: Sequence[ua.ReadValueId]) -> list[ua.DataValue]:
+            read: list[ua.DataValue] = await client.uaclient.session.read(ua.ReadParameters(NodesToRead=list(batch)))
+            return read
 
+        assert self._values is not None  # connected
         values = await in_batches(list(nodes.values()), self._limits, "reads", ask)
+        await self._values.learn(zip(nodes, values, strict=True))
         return [row for name, data in zip(nodes, values, strict=True) for row in self._changes.rows(name, data)]
 
 

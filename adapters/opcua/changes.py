@@ -1,25 +1,26 @@
 """Values of one session as rows: only changes, with the device's time converted to the gateway's clock."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from asyncua import ua
 
 from adapters.contract import Row
-from adapters.opcua.values import SourceClock, source_ns_of, value_of
+from adapters.opcua.values import SourceClock, source_ns_of
 from oee.model.states import Quality
 
 
 class ChangedValues:
-    """The values of one connection. A new connection needs a new one, since a tag's first value is always a row."""
+    """The values of one connection. A new connection needs a new one, since a tag's first value is always a row.
 
-    def __init__(self, now_ns: Callable[[], int]) -> None:
-        self._now_ns = now_ns
+    value_of: a tag's value and quality by its name and what the server sent.
+    """
+
+    def __init__(self, now_ns: Callable[[], int], value_of: Callable[[str, ua.DataValue], tuple[Any, Quality]]) -> None:
+        self._now_ns, self._value_of = now_ns, value_of
         self._clock = SourceClock()
         self._last: dict[str, tuple[Any, Quality]] = {}
         self._row_ns: dict[str, int] = {}
-        self.namespaces: Sequence[str] = ()
-        """URIs of the server's namespaces."""
         self.confirmed_until_ns = now_ns()
         """Until when values are confirmed: no row may be dated earlier [ns UTC]."""
 
@@ -40,7 +41,7 @@ class ChangedValues:
         received_ns = self._now_ns() if receive_ns is None else receive_ns
         source_ns = source_ns_of(data)
         dated_ns = self._clock.dated_ns(source_ns, received_ns)
-        value = value_of(data, self.namespaces)
+        value = self._value_of(name, data)
         if self._last.get(name) == value:
             return []
         self._last[name] = value

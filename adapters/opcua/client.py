@@ -1,6 +1,7 @@
 """asyncua's client with what some servers need of it beyond the ordinary."""
 
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Final
 
 from asyncua import ua
 from asyncua.client.client import Client
@@ -12,6 +13,8 @@ SESSION_MS = 60_000
 """How long a server keeps the session of a gateway that lost power [ms]; short, since few PLCs allow more than ten."""
 CHANNEL_MS = 3_600_000
 """How long the keys of a secure channel are used where the server names no time [ms]."""
+NO_TIME: Final = datetime(1601, 1, 1, tzinfo=UTC)
+"""Sent as 0. asyncua's null view has the present time, which async-opcua takes for a view that it does not have."""
 
 
 class SessionClient(Client):

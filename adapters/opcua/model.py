@@ -5,7 +5,7 @@ from pathlib import PurePath
 from typing import Annotated, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, NonNegativeInt, model_validator
 
 from config.devices.device import DeviceModel, TagModel
 from config.yaml.common import check_host
@@ -41,8 +41,34 @@ class OpcUaTag(TagModel):
         description="Node id; nsu= names the namespace by URI, which survives a server's restart, ns= by number.",
         examples=["nsu=http://example.org/m;s=Status"],
     )
+    index: NonNegativeInt | Annotated[list[NonNegativeInt], Field(min_length=1)] | None = Field(
+        None,
+        description="The element wanted of an array, from 0; of a matrix, a list of one number for each dimension.",
+    )
+    field: str | None = Field(
+        None,
+        min_length=1,
+        description="The field wanted of a structure; a dot leads into a structure within it.",
+        examples=["AccCount"],
+    )
+    state_name: bool = Field(
+        False,
+        description="The node is a `CurrentState/Id`: the tag holds the name of the state with that id, in the standard's words.",
+    )
     deadband: float | None = Field(None, gt=0, description="Smaller changes are not reported (absolute).")
     queue: int = Field(10, ge=1, le=10_000, description="Values between two publications that the server keeps.")
+
+    @property
+    def position(self) -> tuple[int, ...]:
+        """`index` by dimension; () for the whole value."""
+        if self.index is None:
+            return ()
+        return (self.index,) if isinstance(self.index, int) else tuple(self.index)
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """`field` from the outer structure to the inner one; () where no field is wanted."""
+        return tuple(self.field.split(".")) if self.field else ()
 
 
 class OpcUaDevice(DeviceModel):
@@ -80,8 +106,11 @@ class OpcUaDevice(DeviceModel):
         return f"{self.url}, {self.security}"
 
     def address(self, tag: str) -> str:
-        """The node id."""
-        return self.tags[tag].node
+        """The node id, with what is selected of its value: `nsu=urn:m;s=Counts[0].AccCount`."""
+        item = self.tags[tag]
+        return (
+            item.node + "".join(f"[{number}]" for number in item.position) + "".join(f".{part}" for part in item.path)
+        )
 
     @property
     def is_polled(self) -> bool:

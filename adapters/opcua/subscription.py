@@ -91,7 +91,7 @@ class SessionSubscriptions:
             taken += fresh
         return taken
 
-    async def add(self, nodes: Mapping[str, ua.NodeId]) -> MonitoringResult:
+    async def add(self, nodes: Mapping[str, ua.ReadValueId]) -> MonitoringResult:
         """Monitors tags by name, creating subscriptions as needed."""
         watched: set[str] = set()
         remaining = list(nodes)
@@ -129,13 +129,13 @@ class SessionSubscriptions:
         inbox.id, inbox.interval_s = granted.SubscriptionId, granted.RevisedPublishingInterval / 1000
         self._inboxes.append(inbox)
         if self._heartbeat is not None:
-            await self._add(inbox, [_item(self._heartbeat, HEARTBEAT, inbox.interval_s, 1, None)])
+            await self._add(inbox, [_item(_value_of(self._heartbeat), HEARTBEAT, inbox.interval_s, 1, None)])
         return inbox
 
     def _received(self, inbox: Inbox, result: ua.PublishResult) -> None:
         inbox.received(result, asyncio.get_running_loop().time(), self._now_ns())
 
-    def _item(self, name: str, node: ua.NodeId) -> ua.MonitoredItemCreateRequest:
+    def _item(self, name: str, node: ua.ReadValueId) -> ua.MonitoredItemCreateRequest:
         tag = self._device.tags[name]
         return _item(node, self._handles[name], tag.every or self._device.every, tag.queue, tag.deadband)
 
@@ -160,8 +160,12 @@ class SessionSubscriptions:
         return codes
 
 
+def _value_of(node: ua.NodeId) -> ua.ReadValueId:
+    return ua.ReadValueId(NodeId=node, AttributeId=AttributeIds.Value)
+
+
 def _item(
-    node: ua.NodeId, handle: int, sampling_s: float, queue: int, deadband: float | None
+    node: ua.ReadValueId, handle: int, sampling_s: float, queue: int, deadband: float | None
 ) -> ua.MonitoredItemCreateRequest:
     change = None
     if deadband is not None:
@@ -169,7 +173,7 @@ def _item(
             Trigger=ua.DataChangeTrigger.StatusValue, DeadbandType=ua.DeadbandType.Absolute, DeadbandValue=deadband
         )
     return ua.MonitoredItemCreateRequest(
-        ItemToMonitor=ua.ReadValueId(NodeId=node, AttributeId=AttributeIds.Value),
+        ItemToMonitor=node,
         MonitoringMode=ua.MonitoringMode.Reporting,
         RequestedParameters=ua.MonitoringParameters(
             ClientHandle=handle,

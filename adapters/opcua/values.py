@@ -28,9 +28,19 @@ def value_of(data: ua.DataValue, namespaces: Sequence[str] = ()) -> tuple[Any, Q
 
     namespaces: URIs of the server, for a value that is a node id: it is read as text, `nsu=URI;i=5006`.
     """
+    return judged(raw_of(data), data, namespaces)
+
+
+def raw_of(data: ua.DataValue) -> Any:
+    """The value as it was received; None if there is none."""
+    return data.Value.Value if data.Value is not None else None
+
+
+def judged(part: Any, data: ua.DataValue, namespaces: Sequence[str]) -> tuple[Any, Quality]:
+    """As `value_of`, for a part of the node's value: an element, a field."""
     status = data.StatusCode
     quality = _SEVERITY.get(status.value >> 30, Quality.BAD) if status is not None else Quality.GOOD
-    value = _plain(data.Value.Value if data.Value is not None else None, namespaces)
+    value = plain(part, namespaces)
     if quality is Quality.BAD or value is None:
         return None, Quality.BAD
     return value, quality
@@ -64,7 +74,10 @@ def _since_epoch(when: datetime) -> timedelta:
     return (when if when.tzinfo is not None else when.replace(tzinfo=UTC)) - _EPOCH
 
 
-def _plain(value: Any, namespaces: Sequence[str]) -> bool | int | float | str | None:
+def plain(value: Any, namespaces: Sequence[str]) -> bool | int | float | str | None:
+    """A single value as a number, text or truth value; None for any other, and for NaN."""
+    if isinstance(value, ua.Variant):  # an element of an array of mixed types
+        value = value.Value
     if isinstance(value, Enum):
         value = value.value
     if isinstance(value, float):

@@ -5,12 +5,13 @@
 //
 // FOLDER keeps its certificates; options: `more` variables n0, n1 ..., `limits` as node-opcua's ServerCapabilities,
 // `untrusting`: unknown certificates are rejected. Prints "up" when it listens. Reads commands from standard input, one a line, and
-// answers "done": `set NAME VALUE [STATUS [SECONDS]]` (a name of StatusCodes; the source time is off by SECONDS) and
-// `drop` (every subscription ends, and nobody is told).
+// answers "done": `set NAME VALUE [STATUS [SECONDS]]` (a name of StatusCodes; the source time is off by SECONDS),
+// `list VALUE ...` (the array `list`; `matrix` stays) and `drop` (every subscription ends, and nobody is told).
 "use strict";
 const path = require("path");
 const readline = require("readline");
-const { DataType, OPCUACertificateManager, OPCUAServer, ServerCapabilities, StatusCodes, Variant } = require("node-opcua");
+const { DataType, OPCUACertificateManager, OPCUAServer, ServerCapabilities, StatusCodes, Variant, VariantArrayType } =
+    require("node-opcua");
 
 const [port, folder, given] = process.argv.slice(2);
 const options = JSON.parse(given || "{}");
@@ -41,6 +42,16 @@ async function main() {
         });
     };
     for (const [name, value] of Object.entries(values)) add(name, kinds[name], value);
+    const array = (name, value, dimensions) => {
+        const arrayType = dimensions ? VariantArrayType.Matrix : VariantArrayType.Array;
+        variables[name] = namespace.addVariable({
+            componentOf: machine, nodeId: `s=${name}`, browseName: name, dataType: DataType.Int32,
+            valueRank: dimensions ? dimensions.length : 1, arrayDimensions: dimensions,
+            value: new Variant({ dataType: DataType.Int32, arrayType, dimensions, value: Int32Array.from(value) }),
+        });
+    };
+    array("list", [11, 22, 33]);
+    array("matrix", [1, 2, 3, 4, 5, 6], [2, 3]);
     for (let number = 0; number < (options.more || 0); number++) add(`n${number}`, DataType.Int32, number);
     await server.start();
     console.log("up");
@@ -53,6 +64,10 @@ async function main() {
             const value = read(text);
             const at = new Date(Date.now() + 1000 * Number(seconds || 0));
             variables[name].setValueFromSource(new Variant({ dataType, value }), StatusCodes[status || "Good"], at);
+        },
+        list(...numbers) {
+            variables.list.setValueFromSource(new Variant({ dataType: DataType.Int32, arrayType: VariantArrayType.Array,
+                value: Int32Array.from(numbers.map(Number)) }));
         },
         drop() {
             for (const session of Object.values(server.engine._sessions))

@@ -20,6 +20,7 @@ from adapters.opcua.model import OpcUaDevice
 
 SERVER = Path(__file__).with_name("opcua_server.py")
 NODE_SERVER = Path(__file__).with_name("nodeopcua_server.js")
+STANDARDS_SERVER = Path(__file__).with_name("nodeopcua_standards.js")
 NODE_SCRIPT = Path(__file__).parents[2] / "scripts" / "nodeopcua"
 NAMES = ("count", "running", "temperature", "recipe")
 
@@ -56,15 +57,16 @@ class Server:
 class NodeServer:
     """node-opcua, which takes seconds to start and is therefore shared by tests, whatever their event loop.
 
-    folder: for its certificates, kept over restarts; options: see nodeopcua_server.js.
+    folder: for its certificates, kept over restarts; script, options: nodeopcua_server.js and what it says.
     """
 
-    def __init__(self, port, folder, **options):
+    def __init__(self, port, folder, script=NODE_SERVER, **options):
         self.port, self.folder, self.options, self.process = port, folder, options, None
+        self.script = script
 
     def start(self):
         self.process = subprocess.Popen(
-            ["node", NODE_SERVER, str(self.port), self.folder, json.dumps(self.options)],
+            ["node", self.script, str(self.port), self.folder, json.dumps(self.options)],
             env=os.environ | {"NODE_PATH": str(node_modules())}, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         )  # fmt: skip

@@ -55,7 +55,7 @@ async def test_browsing_sends_an_entirely_null_view(monkeypatch):
 
 async def test_a_refused_service_is_no_cable(monkeypatch):
     async with habits(monkeypatch, null_view_only=True) as server:
-        monkeypatch.setattr(sessions, "_NO_TIME", sessions._NO_TIME.replace(year=2020))
+        monkeypatch.setattr(sessions, "NO_TIME", sessions.NO_TIME.replace(year=2020))
         with pytest.raises(NotConnected) as caught:
             await browse(server.url, {}, Path(), Walk(), None, lambda _: None)
         fault = connection_fault(caught.value, fault_of)

@@ -90,10 +90,23 @@ def test_names_are_short_unique_and_fit_for_expressions():
     def item(*path, held=1):
         return BrowsedNode(len(path), path, f"nsu=urn:m;s={'.'.join(path)}", "variable", "Int32", held)
 
+    counts = [{"ID": 1, "Unit": {"Id": 3}, "AccCount": 5}] * 2
+    state = BrowsedNode(3, ("S", "CurrentState", "Id"), "nsu=urn:m;i=7", "variable", "NodeId", "nsu=urn:m;i=9",
+                        browse_path=("S", "CurrentState", "Id"))  # fmt: skip
     lines = tag_lines([item("A", "Count"), item("B", "Count"), item("Count"), item("Máy 1", "Nhiệt độ"), item("7up"),
-                       item("Admin.ProdProcessedCount"), item("list", held=[1])])  # fmt: skip
+                       item("Admin.ProdProcessedCount"), item("list", held=[4, 5, 6]), item("none", held=[]),
+                       item("Parts", held=counts), state])  # fmt: skip
     assert [line.partition(":")[0] for line in lines] == [
-        "count", "b_count", "count_2", "nhiệt_độ", "t_7up", "prod_processed_count"]  # fmt: skip
+        "count", "b_count", "count_2", "nhiệt_độ", "t_7up", "prod_processed_count", "list", "id", "acc_count", "current_state_id"]  # fmt: skip
+    assert lines[6:] == [
+        'list: {node: "nsu=urn:m;s=list", index: 0}  # index: 0 … 2',
+        'id: {node: "nsu=urn:m;s=Parts", index: 0, field: ID}  # index: 0 … 1',
+        'acc_count: {node: "nsu=urn:m;s=Parts", index: 0, field: AccCount}  # index: 0 … 1',
+        'current_state_id: {node: "nsu=urn:m;i=7", state_name: true}',
+    ]
+    for line in lines:
+        ((_, tag),) = value(read_tree(line, "")[0]).items()
+        OpcUaTag.model_validate(tag)
 
 
 def test_search_knows_no_accents_and_no_case():
@@ -103,7 +116,9 @@ def test_search_knows_no_accents_and_no_case():
 
 
 def test_values_and_ids_as_text():
-    assert shown_value([1, 2, 3]) == "[3]"
+    assert shown_value([1, 2, 3]) == "[1, 2, 3]"
+    assert shown_value([{"ID": 1, "Text": "a", "Inner": {"x": 0.5}}]) == "[{ID: 1, Text: a, Inner: {x: 0.5}}]"
+    assert len(shown_value([1] * 1000)) == 40
     assert shown_value(True) == "true"
     assert shown_value("a\nb") == "a b"
     assert len(shown_value("x" * 100)) == 40

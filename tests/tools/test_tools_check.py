@@ -228,7 +228,7 @@ def test_opc_ua_tags_say_why_they_are_bad(tmp_path, plant):
     assert faults(report, "inj.shots") == []
     assert faults(report, "inj.gone") == ["no_node"]
     assert faults(report, "inj.elsewhere") == ["no_namespace"]
-    assert faults(report, "inj.many") == ["no_single_value"]
+    assert faults(report, "inj.many") == ["opcua_array"]
 
 
 @pytest.mark.parametrize("lang", ["vi", "en"])

@@ -1,13 +1,15 @@
 """An address space as text, and as tags for the site file. Pure."""
 
+import json
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from adapters.browsing import BrowsedNode
+from adapters.browsing import BrowsedNode, is_single
 
 _LEVELS = re.compile(r"[./\\]")
+_PLAIN = re.compile(r"[A-Za-z_][\w.-]*")
 _SEPARATORS = re.compile(r"\W+")
 
 
@@ -37,22 +39,46 @@ def matches(node: BrowsedNode, text: str) -> bool:
 
 
 def tag_lines(nodes: Iterable[BrowsedNode]) -> list[str]:
-    """A line of the site file for each node that may be a tag; names are unique."""
+    """A line of the site file for each node that may be a tag, the first element of an array, and each field of a
+    structure; names are unique.
+    """
     taken: set[str] = set()
     lines = []
     for node in nodes:
-        if node.readable:
-            name = _unique(node.path, taken)
-            taken.add(name)
-            quote = "'" if '"' in node.node else '"'
-            lines.append(f"{name}: {{node: {quote}{node.node}{quote}}}")
+        if node.kind == "variable":
+            for names, selected, note in _parts(node):
+                name = _unique((*node.path, *names), taken)
+                taken.add(name)
+                quote = "'" if '"' in node.node else '"'
+                lines.append(f"{name}: {{node: {quote}{node.node}{quote}{selected}}}{note}")
     return lines
 
 
+def _parts(node: BrowsedNode) -> Iterable[tuple[tuple[str, ...], str, str]]:
+    """What a node can give to tags: names beyond its own, the keys that select it, and a comment."""
+    value, selected, note = node.value, "", ""
+    if isinstance(value, list) and value:
+        selected, note = ", index: 0", f"  # index: 0 … {len(value) - 1}" if len(value) > 1 else ""
+        value = value[0]
+    if is_single(value):
+        is_state = node.data_type == "NodeId" and node.browse_path[-2:] == ("CurrentState", "Id")
+        yield (), selected + (", state_name: true" if is_state else ""), note
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            if is_single(item):
+                yield (name,), f"{selected}, field: {_quoted(name)}", note
+
+
+def _quoted(text: str) -> str:
+    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
+
+
 def shown_value(value: Any, longest: int = 40) -> str:
-    """A value as short text."""
+    """A value as short text: `[11, 22]` for an array, `{ID: 1, Count: 5}` for a structure."""
     if isinstance(value, list | tuple):
-        text = f"[{len(value)}]"
+        text = f"[{', '.join(shown_value(item) for item in value[:longest])}]"
+    elif isinstance(value, Mapping):
+        text = f"{{{', '.join(f'{name}: {shown_value(item)}' for name, item in value.items())}}}"
     elif isinstance(value, float):
         text = f"{value:.6g}"
     elif isinstance(value, bool):

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import Any
 
 from asyncua import ua
 from asyncua.ua.attribute_ids import AttributeIds
@@ -12,8 +13,10 @@ from adapters.browsing import Browsed, BrowsedNode, Login, Walk
 from adapters.contract import DeviceMisconfigured
 from adapters.opcua.model import OpcUaDevice
 from adapters.opcua.nodes import node_id, node_text
+from adapters.opcua.selection.lookup import ServerLookup
+from adapters.opcua.selection.structures import fields_of
 from adapters.opcua.service.session import ServerSession, children, read, session
-from adapters.opcua.values import source_time_of, value_of
+from adapters.opcua.values import plain, raw_of, source_time_of, value_of
 
 OBJECTS = "i=85"
 OWN = frozenset(ua.NodeId(ua.Int32(number)) for number in (ObjectIds.Server, ObjectIds.Aliases, ObjectIds.Locations))
@@ -54,13 +57,15 @@ async def _walked(opened: ServerSession, start: ua.NodeId, walk: Walk, on_progre
     level = [_Reached((), start, "object")]
     reached: dict[ua.NodeId, _Reached] = {}
     seen, cut = {start}, False
+    below: dict[str, list[tuple[str, str]]] = {}
     hidden = OWN if walk.node in {"", OBJECTS} else frozenset()
     for _ in range(walk.depth):
         next_level: list[_Reached] = []
         for parent, references in zip(level, await children(opened, [item.node for item in level]), strict=True):
-            for reference in references:
-                item = _child(parent, reference)
-                if item.node not in seen and item.node not in hidden:
+            items = [item for reference in references if (item := _child(parent, reference)).node not in hidden]
+            below[_text(parent.node, opened)] = [(item.browse_path[-1], _text(item.node, opened)) for item in items]
+            for item in items:
+                if item.node not in seen:
                     seen.add(item.node)
                     next_level.append(item)
         most_more = walk.most - len(reached)
@@ -71,7 +76,11 @@ async def _walked(opened: ServerSession, start: ua.NodeId, walk: Walk, on_progre
         if not level or cut:
             break
     ordered = sorted(reached.values(), key=lambda item: item.path)
-    return Browsed(await _values(opened, ordered), cut)
+    return Browsed(await _values(opened, ordered), cut, below, _text(start, opened))
+
+
+def _text(node: ua.NodeId, opened: ServerSession) -> str:
+    return node_text(node.to_string(), opened.namespaces)
 
 
 def _child(parent: _Reached, reference: ua.ReferenceDescription) -> _Reached:
@@ -85,21 +94,34 @@ async def _values(opened: ServerSession, reached: Sequence[_Reached]) -> list[Br
     """The nodes with the values of variables."""
     variables = [item.node for item in reached if item.kind == "variable"]
     data = dict(zip(variables, await read(opened, variables, AttributeIds.Value), strict=True))
+    lookup = ServerLookup(opened.client.uaclient.session)
     nodes = []
     for item in reached:
-        text = node_text(item.node.to_string(), opened.namespaces)
+        text = _text(item.node, opened)
         depth = len(item.path) - 1
         value = data.get(item.node)
         if value is None:
             nodes.append(BrowsedNode(depth, item.path, text, item.kind, browse_path=item.browse_path))
             continue
-        raw = value.Value.Value if value.Value is not None else None
         kind = value.Value.VariantType.name if value.Value is not None else ""
         status = value.StatusCode.name if value.StatusCode is not None else "Good"
-        displayed = raw if isinstance(raw, list) else value_of(value, opened.namespaces)[0]
+        whole = await _whole(raw_of(value), lookup, opened.namespaces)
+        displayed = whole if isinstance(whole, list | dict) else value_of(value, opened.namespaces)[0]
         nodes.append(
             BrowsedNode(
                 depth, item.path, text, "variable", kind, displayed, status, source_time_of(value), item.browse_path
             )
         )
     return nodes
+
+
+async def _whole(value: Any, lookup: ServerLookup, namespaces: Sequence[str]) -> Any:
+    """A value with everything in it as plain data: lists, mappings of fields, and single values; None for others."""
+    if isinstance(value, list):
+        return [await _whole(item, lookup, namespaces) for item in value]
+    if isinstance(value, ua.ExtensionObject):
+        await lookup.learn_encoding(value.TypeId)
+    fields = fields_of(value, lookup.readers)
+    if fields is not None:
+        return {name: await _whole(item, lookup, namespaces) for name, item in fields.items()}
+    return plain(value, namespaces)

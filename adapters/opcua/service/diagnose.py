@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from asyncua import ua
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.uaerrors import UaStatusCodeError
 
@@ -12,8 +13,8 @@ from adapters.connection_faults import connection_fault
 from adapters.contract import DeviceMisconfigured, Fault, NotConnected
 from adapters.opcua.model import OpcUaDevice
 from adapters.opcua.nodes import node_id
+from adapters.opcua.selection.tag_values import TagValues
 from adapters.opcua.service.session import read, session
-from adapters.opcua.values import value_of
 from oee.model.states import Quality
 
 _STATUS: Final[tuple[tuple[str, str], ...]] = (
@@ -61,21 +62,35 @@ async def diagnose(device: OpcUaDevice, tags: Sequence[str]) -> dict[str, Fault]
     faults: dict[str, Fault] = {}
     try:
         async with session(device) as opened:
+            values = TagValues(opened.client.uaclient.session, device.tags)
+            await values.resolve((), opened.namespaces)
             nodes_by_tag = {name: node_id(device.tags[name].node, opened.namespaces) for name in tags}
             faults |= {name: Fault("no_namespace", values={"node": device.tags[name].node})
                       for name, node in nodes_by_tag.items() if node is None}  # fmt: skip
             nodes = {name: node for name, node in nodes_by_tag.items() if node is not None}
-            for name, data in zip(nodes, await read(opened, list(nodes.values()), AttributeIds.Value), strict=True):
-                status = data.StatusCode.name if data.StatusCode is not None else "Good"
-                if status in {"BadNodeIdUnknown", "BadNodeIdInvalid"}:
-                    faults[name] = Fault("no_node", values={"node": device.tags[name].node})
-                elif value_of(data, opened.namespaces)[1] is Quality.BAD:
-                    kind = data.Value.VariantType.name if data.Value is not None else "—"
-                    code = "bad_status"
-                    if status == "Good":
-                        code = "byte_string" if kind == "ByteString" else "no_single_value"
-                    faults[name] = Fault(code, values={"status": status, "type": kind})
+            answers = dict(zip(nodes, await read(opened, list(nodes.values()), AttributeIds.Value), strict=True))
+            await values.learn(answers.items())
+            found = {name: _fault(name, device, data, values) for name, data in answers.items()}
+            faults |= {name: fault for name, fault in found.items() if fault is not None}
     except (NotConnected, DeviceMisconfigured) as error:
         fault = connection_fault(error, fault_of)
         faults |= {name: fault for name in tags if name not in faults}
     return faults
+
+
+def _fault(name: str, device: OpcUaDevice, data: ua.DataValue, values: TagValues) -> Fault | None:
+    """Why this answer to a tag is no value."""
+    status = data.StatusCode.name if data.StatusCode is not None else "Good"
+    tag = device.tags[name]
+    if status in {"BadNodeIdUnknown", "BadNodeIdInvalid"}:
+        return Fault("no_node", values={"node": tag.node})
+    if values.value(name, data)[1] is not Quality.BAD:
+        return None
+    kind = data.Value.VariantType.name if data.Value is not None else "—"
+    if status != "Good":
+        return Fault("bad_status", values={"status": status, "type": kind})
+    failure = values.failure(name, data)
+    if failure is not None:
+        index, path = ", ".join(map(str, tag.position)), ".".join(tag.path)
+        return Fault(failure.code, values={"index": index, "field": path, "found": failure.found})
+    return Fault("byte_string" if kind == "ByteString" else "no_single_value", values={"status": status, "type": kind})

@@ -4,8 +4,6 @@ import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Final
 
 from asyncua import ua
 from asyncua.client.client import Client
@@ -13,7 +11,7 @@ from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.uaerrors import UaError
 
-from adapters.opcua.client import SessionClient
+from adapters.opcua.client import NO_TIME, SessionClient
 from adapters.opcua.errors import connection_error
 from adapters.opcua.model import OpcUaDevice
 from adapters.opcua.security import secure
@@ -22,8 +20,6 @@ MOST_AT_ONCE = 200
 """Nodes in one request where the server states no limit; small PLCs often state none."""
 REFERENCES_AT_ONCE = 500
 """References of one node in one response; the rest follows by continuation points."""
-_NO_TIME: Final = datetime(1601, 1, 1, tzinfo=UTC)
-"""Sent as 0. asyncua's null view has the present time, which async-opcua takes for a view that it does not have."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +82,7 @@ async def children(opened: ServerSession, nodes: Sequence[ua.NodeId]) -> list[li
     service = opened.client.uaclient.session
     for batch in _batches(nodes, opened.limits.browse):
         parameters = ua.BrowseParameters(
-            View=ua.ViewDescription(Timestamp=_NO_TIME),
+            View=ua.ViewDescription(Timestamp=NO_TIME),
             RequestedMaxReferencesPerNode=ua.UInt32(REFERENCES_AT_ONCE),
             NodesToBrowse=[_below(node) for node in batch],
         )
