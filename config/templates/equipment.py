@@ -9,6 +9,9 @@ rules and counters. A site file uses one with a row for each machine:
         with:
           - {machine: sew-1, count: io-1.count_0, line: sewing}
 
+Where machines keep the same thing in different places, `ways` lists the sets of variables of which a row gives one:
+`ways: [[state], [base_state, machine_state, execute_state]]`.
+
 Other keys of a machine or a device in a row (`line`, `calendar`, `port`, `every`, `tags`) override those of the
 profile.
 """
@@ -31,7 +34,7 @@ from config.yaml.tree import Map, Node, Scalar, Seq, read_tree
 Basis = Literal["manual", "standard", "generic"]
 """Source of the addresses: the manufacturer's manual, a published standard, or common practice to be verified."""
 SECTIONS: Final = ("devices", "machines")
-KEYS: Final = ("name", "basis", "sources", "setup", "variables", *SECTIONS)
+KEYS: Final = ("name", "basis", "sources", "compared", "setup", "ways", "variables", *SECTIONS)
 _PLAIN: Final = re.compile(r"[\w./+-]+")
 
 
@@ -39,6 +42,9 @@ _PLAIN: Final = re.compile(r"[\w./+-]+")
 class Equipment:
     """One file. names, setup: by language; setup: what has to be set at the equipment itself; body: its devices and
     machines; kind: of its device, "" if it has none.
+
+    compared: the published models (NodeSets) that it was compared with; empty if none. ways: of several sets of optional
+    variables each row gives exactly one; empty where there is no such choice.
     """
 
     id: str
@@ -49,6 +55,8 @@ class Equipment:
     variables: dict[str, Variable]
     body: Map
     kind: str
+    compared: tuple[str, ...] = ()
+    ways: tuple[tuple[str, ...], ...] = ()
 
     def tags(self) -> tuple[str, ...]:
         """The names of its device's tags."""
@@ -90,8 +98,7 @@ def read_equipment(name: str, text: str) -> Equipment:
         if key.text not in KEYS
     ]
     basis = _text(tree.get("basis"))
-    sources = tree.get("sources")
-    named = tuple(_text(item) for item in sources.items) if isinstance(sources, Seq) else ()
+    named = _texts(tree.get("sources"))
     if basis not in get_args(Basis) or not named or not _words(tree.get("name")):
         complaints.append(Complaint(file, 1, "basis", basis, "missing_key", {"example": "name, basis, sources"}))
     if complaints:
@@ -99,7 +106,7 @@ def read_equipment(name: str, text: str) -> Equipment:
     body = Map(tuple((key, node) for key, node in tree.pairs if key.text in SECTIONS), 1)
     return Equipment(
         name, _words(tree.get("name")), basis, named, _words(tree.get("setup")),  # type: ignore[arg-type]  # checked
-        variables, body, _kind(body),
+        variables, body, _kind(body), _texts(tree.get("compared")), _ways(tree.get("ways")),
     )  # fmt: skip
 
 
@@ -133,6 +140,14 @@ def _kind(body: Map) -> str:
         if isinstance(device, Map):
             return _text(device.get("kind"))
     return ""
+
+
+def _texts(node: Node | None) -> tuple[str, ...]:
+    return tuple(_text(item) for item in node.items) if isinstance(node, Seq) else ()
+
+
+def _ways(node: Node | None) -> tuple[tuple[str, ...], ...]:
+    return tuple(_texts(item) for item in node.items) if isinstance(node, Seq) else ()
 
 
 def _words(node: Node | None) -> dict[str, str]:

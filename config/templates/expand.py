@@ -156,9 +156,21 @@ def _equipment(name: Scalar, rows: Seq, path: Path, place: _Place) -> list[_Made
     for number, node in enumerate(rows.items):
         row, errors = row_of(node, profile.variables, (*path, "with", number), place.file, profile.override_keys())
         place.complaints.extend(errors)
+        if not _check_way(node, profile, (*path, "with", number), place):
+            continue
         sections = _filled(profile.body, replace(row, line=node.line), ("equipment", profile.id), place)
         out += [_Made(section, _overridden(section, body, node, profile), node.line) for section, body in sections]
     return out
+
+
+def _check_way(row: Node, profile: Equipment, path: Path, place: _Place) -> bool:
+    """Whether a row gives exactly one of the profile's ways, wholly."""
+    given = {key.text for key, _ in row.pairs} if isinstance(row, Map) else set()
+    begun = [way for way in profile.ways if given & set(way)]
+    if not profile.ways or (len(begun) == 1 and set(begun[0]) <= given):
+        return True
+    place.say(row, path, "one_way", ways=" | ".join(", ".join(way) for way in profile.ways))
+    return False
 
 
 def _overridden(section: str, body: Map, row: Node, profile: Equipment) -> Map:

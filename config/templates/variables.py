@@ -12,17 +12,35 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from config.templates.fill import TemplateRow
+from config.templates.fill import ONLY_WITH, TemplateRow
 from config.yaml.complaints import Complaint, Path, SourceMap, nearest
 from config.yaml.tree import Map, Node, Scalar, Seq, resolve
 
-KEYS: Final = ("name", "example", "default", "optional", "browse")
+KEYS: Final = ("name", "example", "default", "optional", "browse", ONLY_WITH)
+
+
+@dataclass(frozen=True)
+class BrowsePlace:
+    """Where a node lies on an OPC UA server. levels: browse names from the machine's own object on, `*` for any one;
+    index, field: what is wanted of its value, where that is an array or a structure.
+    """
+
+    levels: tuple[str, ...]
+    index: str = ""
+    field: str = ""
+
+    def __str__(self) -> str:
+        """`Admin/ProdProcessedCount[0].AccCount`."""
+        return (
+            "/".join(self.levels) + (f"[{self.index}]" if self.index else "") + (f".{self.field}" if self.field else "")
+        )
 
 
 @dataclass(frozen=True)
 class Variable:
     """One variable. default: its value where a row gives none; names: display name by language; example: a typical
-    value; browse: suffixes of the browse path of the node on an OPC UA server.
+    value; browse: where its node may lie, the most specific place first; only_with: another variable without which this
+    one means nothing.
     """
 
     name: str
@@ -30,7 +48,8 @@ class Variable:
     optional: bool = False
     names: Mapping[str, str] | None = None
     example: str = ""
-    browse: tuple[str, ...] = ()
+    browse: tuple[BrowsePlace, ...] = ()
+    only_with: str = ""
 
     @property
     def required(self) -> bool:
@@ -63,13 +82,15 @@ def read_variables(node: Node | None, path: Path, file: str) -> tuple[dict[str, 
 
 def _variable(name: str, node: Map) -> Variable:
     default, optional, example = node.get("default"), node.get("optional"), node.get("example")
+    only_with = node.get(ONLY_WITH)
     return Variable(
         name,
         default if isinstance(default, Scalar) else None,
         optional=isinstance(optional, Scalar) and resolve(optional) is True,
         names=_names(node.get("name")),
         example=example.text if isinstance(example, Scalar) else "",
-        browse=_texts(node.get("browse")),
+        browse=_places(node.get("browse")),
+        only_with=only_with.text if isinstance(only_with, Scalar) else "",
     )
 
 
@@ -81,9 +102,19 @@ def _names(node: Node | None) -> dict[str, str]:
     return {}
 
 
-def _texts(node: Node | None) -> tuple[str, ...]:
-    items: Iterable[Node] = node.items if isinstance(node, Seq) else (node,) if isinstance(node, Scalar) else ()
-    return tuple(item.text for item in items if isinstance(item, Scalar))
+def _places(node: Node | None) -> tuple[BrowsePlace, ...]:
+    """Places written as a path, or as `{path: ..., index: 0, field: AccCount}`."""
+    items: Iterable[Node] = node.items if isinstance(node, Seq) else (node,) if node is not None else ()
+    out = []
+    for item in items:
+        parts = (
+            {key.text: value.text for key, value in item.pairs if isinstance(value, Scalar)}
+            if isinstance(item, Map)
+            else {}
+        )
+        path = item.text if isinstance(item, Scalar) else parts.get("path", "")
+        out.append(BrowsePlace(tuple(path.split("/")), parts.get("index", ""), parts.get("field", "")))
+    return tuple(out)
 
 
 def row_of(

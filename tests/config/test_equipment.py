@@ -11,6 +11,7 @@ from config.templates.equipment import equipment, equipment_ids, read_equipment
 from words import LANGUAGES
 
 ALL = equipment_ids()
+EACH_WAY = [(name, way) for name in ALL for way in range(len(equipment(name).ways) or 1)]
 FRAME = """
 site: plant
 timezone: Asia/Ho_Chi_Minh
@@ -26,11 +27,15 @@ BESIDE = (
 """Machines without a device of their own speak of the tags of these."""
 
 
-def used(profile_id, *, everything=False, **changed):
-    """A site that uses a profile as its examples say."""
+def used(profile_id, *, everything=False, way=0, **changed):
+    """A site that uses a profile as its examples say. way: which of its ways."""
     profile = equipment(profile_id)
+    mine = set(profile.ways[way]) if profile.ways else set()
+    others = {name for names in profile.ways for name in names} - mine
     given = {
-        key: item.example for key, item in profile.variables.items() if item.required or (everything and item.example)
+        key: item.example
+        for key, item in profile.variables.items()
+        if key not in others and (item.required or key in mine or (everything and item.example))
     }
     row = ", ".join(
         f'{key}: "{value}"' if ":" in value and value[0] != "{" else f"{key}: {value}"
@@ -47,9 +52,9 @@ def used(profile_id, *, everything=False, **changed):
 
 
 @pytest.mark.parametrize("everything", [False, True], ids=["least", "most"])
-@pytest.mark.parametrize("name", ALL)
-def test_it_fills_into_a_valid_site_whose_reads_can_be_planned(name, everything):
-    site, warnings = used(name, everything=everything)
+@pytest.mark.parametrize(("name", "way"), EACH_WAY)
+def test_it_fills_into_a_valid_site_whose_reads_can_be_planned(name, way, everything):
+    site, warnings = used(name, everything=everything, way=way)
     assert not [item for item in warnings if item.code != "modbus_port_name"]
     machines = config.compile_site(site, config.load_profiles())
     profile = equipment(name)
@@ -122,6 +127,36 @@ def test_what_is_wrong_is_said_about_the_row():
     assert (12, "use[1].equipment", "unknown_equipment", "packml-opcua") in found or (
         12, "use[1].equipment", "unknown_equipment", "packml-modbus") in found  # fmt: skip
     assert (13, "use[2].equipment", "template_or_equipment", "") in found
+
+
+@pytest.mark.parametrize(
+    "row",
+    ["{machine: a}", "{machine: a, base_state: i=1}", "{machine: a, state: i=1, base_state: i=2}",
+     "{machine: a, state: i=1, base_state: i=2, machine_state: i=3, execute_state: i=4}"],
+)  # fmt: skip
+def test_a_row_gives_exactly_one_way_wholly(row):
+    given = row.replace("{machine: a", '{machine: a, url: "opc.tcp://10.0.0.1:4840"')
+    found = complaints(f"  - {{equipment: packml-opcua, with: [{given}]}}")
+    assert found == [(5, "use[0].with[0]", "one_way", "")]
+
+
+def test_a_way_brings_its_own_rules():
+    flat = config.compile_site(used("packml-opcua")[0], config.load_profiles())["pack-1"]
+    nested = config.compile_site(used("packml-opcua", way=1)[0], config.load_profiles())["pack-1"]
+    assert flat.tags() == {"pack-1-opc.state"}
+    assert nested.tags() == {f"pack-1-opc.{name}_state" for name in ("base", "machine", "execute")}
+    site, _ = used("packml-opcua", everything=True)
+    tag = site.devices["pack-1-opc"].tags["processed"]
+    assert (tag.position, tag.path) == ((0,), ("AccCount",))
+    assert site.devices["pack-1-opc"].address("processed").endswith("ProdProcessedCount[0].AccCount")
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if equipment(name).ways])
+def test_ways_are_of_optional_variables_and_share_none(name):
+    profile = equipment(name)
+    named = [variable for way in profile.ways for variable in way]
+    assert len(named) == len(set(named))
+    assert all(profile.variables[variable].optional for variable in named)
 
 
 @pytest.mark.parametrize(

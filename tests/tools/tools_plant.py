@@ -13,6 +13,7 @@ from servers import PATIENCE_S
 sys.path.append(str(Path(__file__).parent.parent / "adapters"))
 
 from faulty_modbus import FaultyModbus, faulty_modbus
+from opcua_plant import STANDARDS_SERVER, gathered, has_node_opcua, node_modules, node_running
 from opcua_server import URI
 from rtu_lines import converter, libmodbus_unit, other_master, serial_line, units
 
@@ -70,6 +71,7 @@ def write_yaml(path, data):
 
 
 __all__ = [
-    "OPCUA_SERVER", "URI", "FaultyModbus", "converter", "in_background", "libmodbus_unit", "modbus", "only",
-    "other_master", "run", "serial_line", "units", "write_yaml",
+    "OPCUA_SERVER", "STANDARDS_SERVER", "URI", "FaultyModbus", "converter", "gathered", "has_node_opcua",
+    "in_background", "libmodbus_unit", "modbus", "node_modules", "node_running", "only", "other_master", "run",
+    "serial_line", "units", "write_yaml",
 ]  # fmt: skip

@@ -14,10 +14,9 @@ from adapters.connection_faults import connection_fault
 from adapters.contract import DeviceKind, DeviceMisconfigured, NotConnected
 from adapters.kinds import all_kinds
 from cli.terminal import notice, progress, show_json
-from config.templates.equipment import equipment, equipment_ids, use_item
 from tools.browse.lines import as_json as node_json
 from tools.browse.lines import matches, shown_value, tag_lines
-from tools.browse.profile import matches_of, row_of
+from tools.browse.show_as import browsable, is_browsable, show_as
 from tools.faults import full_text
 from words import say
 
@@ -53,7 +52,7 @@ def browse(request: BrowseRequest, *, as_json: bool, lang: str) -> int:
         notice(full_text(connection_fault(error, kind.explain), lang))
         return 1
     if request.profile:
-        return show_as(request.profile, request.url, request.settings, browsed.nodes, as_json=as_json, lang=lang)
+        return show_as(request.profile, request.url, request.settings, browsed, as_json=as_json, lang=lang)
     nodes = [node for node in browsed.nodes if matches(node, request.find)] if request.find else list(browsed.nodes)
     if as_json:
         show_json({"url": request.url, "cut": browsed.cut, "nodes": [node_json(node) for node in nodes]})
@@ -98,46 +97,3 @@ def _line(node: BrowsedNode, *, flat: bool) -> str:
     status = "" if node.status == "Good" else node.status
     columns = [f"= {shown_value(node.value)}", node.data_type, when, status, f"[{node.node}]"]
     return f"{name}  " + "  ".join(part for part in columns if part)
-
-
-def browsable() -> tuple[str, ...]:
-    """The profiles whose nodes can be found by browse names."""
-    return tuple(name for name in equipment_ids() if is_browsable(name))
-
-
-def is_browsable(name: str) -> bool:
-    """Whether there is such a profile with browse names."""
-    profile = equipment(name)
-    return profile is not None and any(item.browse for item in profile.variables.values())
-
-
-def show_as(
-    name: str, url: str, settings: Mapping[str, str], items: Sequence[BrowsedNode], *, as_json: bool, lang: str
-) -> int:
-    """Prints what fits the profile and its lines. Exit status: 0 found, 1 nothing fits."""
-    profile = equipment(name)
-    assert profile is not None  # checked before connecting
-    given = {key: value for key, value in settings.items() if value and (key, value) != ("security", "None")}
-    matches = matches_of(profile, items)
-    rows = [row_of(profile, number, url, match, given) for number, match in enumerate(matches, 1)]
-    if as_json:
-        machines = [
-            {"path": list(match.path), "row": row, "nodes": {key: node_json(item) for key, item in match.nodes.items()}}
-            for match, row in zip(matches, rows, strict=True)
-        ]
-        show_json({"url": url, "equipment": name, "machines": machines})
-        return 0 if matches else 1
-    wanted = {item.name: item for item in profile.variables.values() if item.browse}
-    if not matches:
-        ends = ", ".join(way for item in wanted.values() if item.required for way in item.browse)
-        click.echo(say("browse.as.nothing", lang, name=profile.names[lang], ends=ends, n=len(items)))
-        return 1
-    for match in matches:
-        click.echo(" / ".join(match.path[:-1]) or url)
-        for key in wanted:
-            item = match.nodes.get(key)
-            seen = f"= {shown_value(item.value)}  [{item.node}]" if item else say("browse.as.absent", lang)
-            click.echo(f"  {key}  {seen}")
-    click.echo("\n" + say("browse.as.lines", lang, n=len(matches)))
-    click.echo("use:\n" + use_item(profile, rows))
-    return 0

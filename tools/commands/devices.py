@@ -151,10 +151,10 @@ def network(
     metavar="PROFILE",
     help="Find the nodes of an equipment profile, for example euromap77-opcua, and print its lines.",
 )
-@click.option("--depth", type=click.IntRange(1, 30), default=6, show_default=True, help="Levels below the first node.")
+@click.option("--depth", type=click.IntRange(1, 30), help="Levels below the first node. [default: 6, with --as 12]")
 @click.option("--node", default="i=85", show_default=True, help="Node id of the first node.")
 @click.option(
-    "--most", type=click.IntRange(1, 100_000), default=2000, show_default=True, help="Stop after so many nodes."
+    "--most", type=click.IntRange(1, 100_000), help="Stop after so many nodes. [default: 2000, with --as 20000]"
 )
 @click.option("--user", default="", help="User name (default: anonymous); the password is asked for.")
 @click.option("--password-file", default="", help="File with the password.")
@@ -164,7 +164,7 @@ def network(
 @json_option
 @lang_option
 def browse(
-    url: str, find: str, profile: str, depth: int, node: str, most: int, user: str, password_file: str, security: str,
+    url: str, find: str, profile: str, depth: int | None, node: str, most: int | None, user: str, password_file: str, security: str,
     certificates: Path, as_json: bool, lang: str,
 ) -> None:  # fmt: skip
     """Walks the OPC UA server at URL and prints tags ready for the site file."""
@@ -176,7 +176,9 @@ def browse(
     login = None
     if user and not password_file:
         login = (user, click.prompt("Password", hide_input=True, err=True))
-    request = BrowseRequest(url, settings, certificates, login, Walk(node, depth, most), find, profile)
+    standard = Walk(node, 12, 20_000) if profile else Walk(node)  # state machines of companion models lie deep
+    walk = Walk(node, depth or standard.depth, most or standard.most)
+    request = BrowseRequest(url, settings, certificates, login, walk, find, profile)
     sys.exit(run(request, as_json=as_json, lang=lang))
 
 

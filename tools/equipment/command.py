@@ -43,19 +43,26 @@ def show_one(name: str, *, as_json: bool, lang: str) -> int:
     click.echo(f"{profile.names[lang]}\n{say(f'equipment.about.{profile.basis}', lang)}")
     for source in profile.sources:
         click.echo(f"  · {source}")
+    if any(item.browse for item in profile.variables.values()):
+        key = "compared" if profile.compared else "not_compared"
+        click.echo(say(f"equipment.{key}", lang, models="; ".join(profile.compared)))
     if profile.setup:
         click.echo(f"\n{say('equipment.setup', lang)}: {profile.setup[lang]}")
     if profile.tags():
         click.echo(f"\n{say('equipment.tags', lang)}: {', '.join(profile.tags())}")
     headings = [say(f"equipment.column.{key}", lang) for key in ("variable", "name", "needed", "example")]
-    show_table(headings, [_row(item, lang) for item in profile.variables.values()])
+    show_table(headings, [_row(item, profile, lang) for item in profile.variables.values()])
     click.echo(say("equipment.lines", lang))
-    click.echo(use_lines(profile, {item.name: item.example for item in profile.variables.values() if item.required}))
+    first = profile.ways[0] if profile.ways else ()
+    shown = [item for item in profile.variables.values() if item.required or item.name in first]
+    click.echo(use_lines(profile, {item.name: item.example for item in shown}))
     return FINE
 
 
-def _row(item: Variable, lang: str) -> list[str]:
+def _row(item: Variable, profile: Equipment, lang: str) -> list[str]:
     needed = "required" if item.required else "optional" if item.default is None else "default"
+    if any(item.name in way for way in profile.ways):
+        needed = "one_way"
     default = item.default.text if item.default else ""
     names = item.names or {}
     return [item.name, names.get(lang, ""), say(f"equipment.{needed}", lang, default=default), item.example or default]
@@ -69,13 +76,14 @@ def _gives(item: Equipment, lang: str) -> str:
 def _as_json(item: Equipment) -> dict[str, Any]:
     return {
         "equipment": item.id, "name": item.names, "basis": item.basis, "sources": list(item.sources),
+        "compared": list(item.compared), "ways": [list(way) for way in item.ways],
         "setup": item.setup, "kind": item.kind or None, "gives": [key.text for key, _ in item.body.pairs],
         "tags": list(item.tags()),
         "variables": [
             {
                 "variable": each.name, "name": dict(each.names or {}), "required": each.required,
                 "default": each.default.text if each.default else None, "example": each.example or None,
-                "browse": list(each.browse),
+                "browse": [str(place) for place in each.browse],
             }
             for each in item.variables.values()
         ],
