@@ -64,6 +64,25 @@ def _with_tables(sent: SentTable, tables: Iterable[Facts | Losses]) -> SentTable
     return SentTable({key: row for key, row in sums.items() if row.any()}, counts)
 
 
+def sent_since_settled(state: EngineState) -> Sent:
+    """What was sent for the minutes from the one in which the settled time lies on, and of stops that begin at that time or
+    later: with `checkpoint(state)`, and the rows from the settled time on, all that a recomputation from there needs.
+    """
+    minute_ns = state.settled_ns - state.settled_ns % MINUTE_NS
+    baseline = state.baseline
+    stops = {key: stop for key, stop in baseline.stops.items() if stop.start_ns >= state.settled_ns}
+    return Sent(_sent_since(baseline.facts, minute_ns), _sent_since(baseline.losses, minute_ns), stops)
+
+
+def _sent_since(baseline: TableBaseline, minute_ns: int) -> SentTable:
+    sums = dict(baseline.sums)
+    add_rows(sums, baseline.part.items())
+    return SentTable(
+        {key: row for key, row in sums.items() if key[1] >= minute_ns and row.any()},
+        {minute: n for minute, n in baseline.row_counts.items() if minute >= minute_ns},
+    )
+
+
 def checkpoint(state: EngineState) -> EngineState:
     """The state at its settled time, from which a computation can start again. It contains no rows from there on and
     nothing of what was sent.

@@ -5,7 +5,8 @@ import os
 import shutil
 import signal
 import subprocess
-from urllib.request import urlopen
+from datetime import UTC, datetime, timedelta
+from urllib.request import Request, urlopen
 
 import pytest
 from nhip_demo import NHIP
@@ -14,8 +15,9 @@ from servers import PATIENCE_S, eventually
 from demo.stage import Child, StageBroken
 
 
-def test_the_demo_makes_history_and_ends_cleanly_on_ctrl_c(tmp_path):
-    command = [*NHIP, "demo", "--days", "1", "--port", "0", "--folder", str(tmp_path / "stage"), "--lang", "vi"]
+def test_the_demo_makes_history_that_can_be_corrected_and_ends_cleanly_on_ctrl_c(tmp_path):
+    """The history is longer than the seven days that can be corrected."""
+    command = [*NHIP, "demo", "--days", "8", "--port", "0", "--folder", str(tmp_path / "stage"), "--lang", "vi"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     try:
         text = ""
@@ -24,10 +26,10 @@ def test_the_demo_makes_history_and_ends_cleanly_on_ctrl_c(tmp_path):
             assert line, text
             text += line
         url = next(word for word in text.split() if word.startswith("http"))
-        with urlopen(f"{url}/api/v1/trend?site=song-hong&bucket=all", timeout=PATIENCE_S) as answer:
-            rows = json.load(answer)["rows"]
+        rows = _get(f"{url}/api/v1/trend?site=song-hong&bucket=all")["rows"]
         assert len(rows) == 6
         assert all(row["kpis"]["coverage"] > 0.9 for row in rows)
+        _give_reasons_to_old_stops(url)
         children = _children(process.pid)
         assert len(children) >= 3
         os.kill(process.pid, signal.SIGINT)
@@ -37,6 +39,37 @@ def test_the_demo_makes_history_and_ends_cleanly_on_ctrl_c(tmp_path):
         if process.poll() is None:  # it ends its children; a kill would orphan them
             process.terminate()
             process.wait(PATIENCE_S)
+
+
+def _give_reasons_to_old_stops(url):
+    """To one of almost seven days ago and to one of today, as a visitor does."""
+    now = datetime.now(UTC)
+    wanted = []
+    for since, until in ((now - timedelta(days=6.9), now - timedelta(days=5)), (now - timedelta(days=2), now)):
+        window = f"from={_text(since)}&to={_text(until)}"
+        stops = _get(f"{url}/api/v1/stops?site=song-hong&machine=press-1&limit=1000&{window}")["rows"]
+        stop = next(item for item in stops if item["state"] == "minor_stop" and item["end"])
+        body = {"site": "song-hong", "machine": "press-1", "field": "reason", "value": "hydraulics"}
+        body |= {"from": stop["start"], "to": stop["end"]}
+        request = Request(f"{url}/api/v1/declarations", json.dumps(body).encode(), {"Content-Type": "application/json"})
+        with urlopen(request, timeout=PATIENCE_S) as answer:
+            wanted.append(json.load(answer)["id"])
+    rows = eventually(lambda: _decided(url, wanted))
+    assert [(row["state"], row["why"]) for row in rows] == [("done", "")] * 2
+
+
+def _decided(url, wanted):
+    rows = [row for row in _get(f"{url}/api/v1/declarations?site=song-hong")["rows"] if row["id"] in wanted]
+    return rows if len(rows) == len(wanted) and all(row["state"] != "sent" for row in rows) else None
+
+
+def _text(when):
+    return when.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _get(url):
+    with urlopen(url, timeout=PATIENCE_S) as answer:
+        return json.load(answer)
 
 
 @pytest.mark.skipif(not shutil.which("setpriv"), reason="needs setpriv of util-linux")

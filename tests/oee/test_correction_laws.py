@@ -15,6 +15,7 @@ from oee.engine.correction import (
     earliest_change,
     latest_base,
     recompute,
+    sent_since_settled,
     with_declarations,
     with_rows,
 )
@@ -49,6 +50,10 @@ class Ledger:
             assert stop.id not in self.sent.stops or self.sent.stops[stop.id].revision < stop.revision
         self.sent = with_rows(self.sent, [found.facts], [found.losses], told)
         self.state = found.state
+        settled_ns = self.state.settled_ns
+        assert as_told(sent_since_settled(self.state)) == as_told(
+            since(self.sent, settled_ns - settled_ns % MINUTE_NS, settled_ns)
+        ), "the state knows what was sent of all that may still change"
 
     def hear(self, news, offer_ns):
         reach_ns = earliest_change(news, self.said)
@@ -86,6 +91,13 @@ class Ledger:
             {key: tuple(row) for key, row in self.sent.losses.sums.items()},
             {s.id: replace(s, revision=0) for s in self.sent.stops.values() if s.end_ns != s.start_ns},
         )
+
+
+def as_told(sent):
+    return [
+        *(({key: tuple(row) for key, row in t.sums.items()}, dict(t.row_counts)) for t in (sent.facts, sent.losses)),
+        dict(sent.stops),
+    ]
 
 
 def since(sent, minute_ns, stop_ns):

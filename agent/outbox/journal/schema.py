@@ -12,8 +12,8 @@
                                                     (`oee.engine.correction`)
 
 Each commit of the outbox adds a row to `journal_recent`, in the transaction that holds the engine states and the
-envelopes; the journal never syncs by itself. Once an hour, and before a correction, recent rows are gathered into the
-other three tables. What was offered is read from the envelopes themselves, which are in the same file and transaction.
+envelopes; the journal never syncs by itself. Once an hour (of the clock or of recorded time), and before a correction,
+recent rows are gathered into the other three tables. What was offered is read from the envelopes themselves, which are in the same file and transaction.
 
 After a restart the journal records what the engine was given: a gap at the last committed confirmation, then every value
 again. Where rows

@@ -9,9 +9,10 @@ from agent.compute.delta import Delta, join
 from agent.outbox.journal.codec import pack_rows, pack_sent, unpack_rows, unpack_sent
 from agent.outbox.journal.schema import HOUR_NS, clear_machine, scalar
 from oee.engine import step as engine
-from oee.engine.correction import Recomputation, Sent, checkpoint, with_rows
+from oee.engine.correction import Recomputation, Sent, SentTable, checkpoint, sent_since_settled, with_rows
 from oee.engine.state import EngineState
 from oee.model.facts import MINUTE_NS, Facts, Losses, Stop, select
+from oee.model.samples import between
 
 SentRows = tuple[Facts, Losses, list[Stop]]
 """What one envelope offers of one machine."""
@@ -38,13 +39,52 @@ def add_rows(db: sqlite3.Connection, span: Delta) -> None:
     )
 
 
+def begin(db: sqlite3.Connection, machine: str, tags: Iterable[str], state: EngineState) -> None:
+    """Begins the machine's part anew, at the settled time of this (committed) state, which holds all that is needed from
+    there on: the next span continues it. tags: all that the machine used. Empty before anything is settled.
+    """
+    clear_machine(db, machine)
+    if not state.settled_ns:
+        return
+    rows = {tag: between(column, state.settled_ns, state.until_ns) for tag, column in state.rows.items()}
+    db.execute(
+        "insert into journal_rows values (?, ?, ?, ?, ?)",
+        (machine, state.settled_ns, state.until_ns, json.dumps(sorted(tags)), pack_rows(rows)),
+    )
+    db.execute(
+        "insert into journal_checkpoints values (?, ?, ?)",
+        (machine, state.settled_ns, engine.dump(checkpoint(state))),
+    )
+    _put_sent(db, machine, sent_since_settled(state))
+
+
+def _put_sent(db: sqlite3.Connection, machine: str, sent: Sent) -> None:
+    for hour in _hours(sent):
+        part = Sent(
+            _hour(sent.facts, hour),
+            _hour(sent.losses, hour),
+            {key: stop for key, stop in sent.stops.items() if stop.start_ns // HOUR_NS == hour},
+        )
+        db.execute("insert or replace into journal_sent values (?, ?, ?)", (machine, hour * HOUR_NS, pack_sent(part)))
+
+
+def _hours(sent: Sent) -> list[int]:
+    hours = {minute_ns // HOUR_NS for minute_ns in (*sent.facts.row_counts, *sent.losses.row_counts)}
+    return sorted(hours | {stop.start_ns // HOUR_NS for stop in sent.stops.values()})
+
+
+def _hour(table: SentTable, hour: int) -> SentTable:
+    return SentTable(
+        {key: row for key, row in table.sums.items() if key[1] // HOUR_NS == hour},
+        {minute_ns: n for minute_ns, n in table.row_counts.items() if minute_ns // HOUR_NS == hour},
+    )
+
+
 def add_sent(db: sqlite3.Connection, machine: str, tables: Sequence[SentRows]) -> None:
     """Adds what envelopes offered to the machine's hourly sums."""
     facts, losses, stops = zip(*tables, strict=True)
     new = with_rows(Sent(), facts, losses, [stop for rows in stops for stop in rows])
-    hours = {minute_ns // HOUR_NS for minute_ns in (*new.facts.row_counts, *new.losses.row_counts)}
-    hours |= {stop.start_ns // HOUR_NS for stop in new.stops.values()}
-    for hour in sorted(hours):
+    for hour in _hours(new):
         row = db.execute(
             "select data from journal_sent where machine = ? and hour_ns = ?", (machine, hour * HOUR_NS)
         ).fetchone()
