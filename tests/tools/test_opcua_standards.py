@@ -213,6 +213,21 @@ async def test_states_and_modes_of_machinery_by_number_and_by_id(plant, name, wh
                 assert (mode, item, got) == (mode, item, state if unmoved or in_mode is None else in_mode)
 
 
+async def test_a_state_in_the_machines_own_words_is_told_by_check(plant, tmp_path):
+    """CurrentState is a text for people: «Executing» here, in other languages elsewhere."""
+    plant.do("state Machines/Line2/MachineryBuildingBlocks/MachineryItemState Executing")
+    result = await asyncio.to_thread(run, "browse", url(plant), "--json", "--depth", "8", "--find", "CurrentState")
+    (node,) = [item["node"] for item in json.loads(result.stdout)["nodes"] if item["path"][1] == "Line2"]
+    for key, code in (("state", "text_for_number"), ("state_id", "no_rule_fits")):
+        row = {"machine": "line-2", "url": url(plant), key: node}
+        path = tmp_path / f"{key}.yaml"
+        path.write_text(SITE.format(use=use_item(equipment("machinery-opcua"), [row])), encoding="utf-8")
+        result = await asyncio.to_thread(run, "check", path, "--for", "300ms", "--json")
+        (tag,) = json.loads(result.stdout)["tags"]
+        assert [fault["code"] for fault in tag["faults"]] == [code]
+        assert result.exit_code == (code == "text_for_number")
+
+
 # machine tools (OPC 40501-1)
 
 

@@ -12,9 +12,10 @@ from adapters.contract import DeviceMisconfigured, Fault, NotConnected, Row
 from adapters.kinds import kind
 from adapters.modbus.bus.frames_tcp import ExceptionResponse, InvalidFrame
 from config import compile_site, load_profiles, parse_site
+from oee.model.samples import series
 from oee.model.states import Quality, State
 from tools.check.count import parse_hand_count
-from tools.check.machine_now import compute, longer_than, window
+from tools.check.machine_now import compute, longer_than, unfitted, window
 from tools.check.uses import Counting, Use, static_faults, uses
 from tools.check.verdict import DeviceObservation, RunningMachine, TagDescription, tag_report, with_still_counter
 from tools.faults import causes, full_text, sentence, where_to_look
@@ -101,7 +102,7 @@ def test_a_counter_that_stands_while_its_machine_runs():
 
 def test_every_fault_can_be_told_in_both_languages():
     values = dict.fromkeys(("code", "asked", "answered", "bytes", "others", "value", "swapped", "status", "type", "node", "age", "limit", "seconds",
-                            "kind", "old", "new", "machine", "rate", "ideal", "changes", "reads", "period", "needed", "bits"), "7")  # fmt: skip
+                            "kind", "old", "new", "machine", "rate", "ideal", "changes", "reads", "period", "needed", "bits", "index", "field", "found", "values"), "7")  # fmt: skip
     values |= {"times": "3"}
     known = {key.split(".")[1] for key in catalogue() if key.startswith("fault.")} - {"heading"}
     sources = "".join(
@@ -262,4 +263,36 @@ def test_text_where_conditions_compare_numbers_is_told():
         use = uses(site, compile_site(site, load_profiles()))["io.n"]
         assert use.is_number is is_number, text
         assert ("text_for_number" in codes(seen(["Executing"]), Use(is_number=use.is_number))) is is_number
+        assert (
+            ("number_for_text" in codes(seen([3]), use))
+            is use.is_text
+            is (text[5:] in {"== 'Executing'", "in ('A', 'B')"})
+        )
     assert codes(seen([6]), Use(is_number=True)) == []
+    assert codes(seen(["Executing"]), Use(is_text=True)) == []
+
+
+@pytest.mark.parametrize(
+    ("states", "values", "found"),
+    [
+        ("{profile: machinery-state-names, state: io.n}", {"n": "Ausführung"}, ["io.n"]),
+        ("{profile: machinery-state-names, state: io.n}", {"n": "Executing"}, []),
+        (
+            "{profile: machinery-state-names, state: io.n}",
+            {"n": "NotAvailable"},
+            [],
+        ),  # a rule says that this is unknown
+        ("{profile: packml, state: io.n, mode: io.m}", {"n": 18, "m": 1}, ["io.m", "io.n"]),
+        ("{profile: packml, state: io.n, mode: io.m}", {"n": 18}, []),  # the mode is not known yet
+        ("{profile: packml, state: io.n, mode: io.m}", {"n": 18, "m": 2}, []),
+        ('[{when: "io.n == 6", is: running}, {is: unplanned_stop}]', {"n": 18}, []),  # the last rule means something
+        ('[{when: "io.n == 6", is: running}, {when: "io.n == 7", is: setup}]', {"n": 18}, ["io.n"]),
+    ],
+)
+def test_a_state_that_no_rule_fits_is_told(states, values, found):
+    text = SITE.replace("EVERY", "1s").replace("run: {coil: 1}", "run: {coil: 1}, m: {holding: 9}")
+    text = text.replace("state: [{when: io.run, is: running}, {is: unplanned_stop}]", f"state: {states}")
+    site, _ = parse_site(text)
+    machine = compile_site(site, load_profiles())["k"]
+    samples = {f"io.{name}": series([(0, value, Quality.GOOD)]) for name, value in values.items()}
+    assert unfitted(machine, samples, 10**9) == found

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from adapters.contract import Fault
 from cli.files import write_whole
 from cli.terminal import notice, progress, show_json
 from config import Misconfigured, Site, compile_site, config_hash, load_profiles, missing_file_warnings, read_site
@@ -19,11 +20,18 @@ from oee.model.machine import Machine
 from oee.model.states import Quality
 from tools.check import count
 from tools.check.certificate import Sheet, page
-from tools.check.machine_now import compute, running_s, window
+from tools.check.machine_now import compute, running_s, unfitted, window
 from tools.check.observe import diagnose, observe, round_trips_s
 from tools.check.result import FINE, MISCONFIGURED, CheckResult, as_json, show
 from tools.check.uses import Use, rate_of, static_faults, uses
-from tools.check.verdict import DeviceObservation, RunningMachine, TagDescription, tag_report, with_still_counter
+from tools.check.verdict import (
+    DeviceObservation,
+    RunningMachine,
+    TagDescription,
+    TagReport,
+    tag_report,
+    with_still_counter,
+)
 from words import say
 
 
@@ -116,6 +124,7 @@ async def _explain_bad_tags(site: Site, files: Path, observed: Mapping[str, Devi
 def _report_tags(result: CheckResult, site: Site, machines: Mapping[str, Machine], for_s: float) -> None:
     used = uses(site, machines)
     until_ns = max((device.until_ns for device in result.devices.values()), default=0)
+    unfit: dict[str, list[Fault]] = {}
     rows = {
         f"{name}.{tag}": [(row.t_ns, row.value, row.quality) for row in column]
         for name, device in result.devices.items()
@@ -126,7 +135,12 @@ def _report_tags(result: CheckResult, site: Site, machines: Mapping[str, Machine
     for name, machine in machines.items():
         own = {tag: rows[tag] for tag in machine.tags() if tag in rows}
         first_ns = max((column[0][0] for column in own.values()), default=until_ns)
-        result.machines[name] = compute(machine, window(own, first_ns, until_ns), until_ns)
+        samples = window(own, first_ns, until_ns)
+        result.machines[name] = compute(machine, samples, until_ns)
+        tags = unfitted(machine, samples, until_ns)
+        held = ", ".join(f"{tag} = {own[tag][-1][1]}" for tag in tags)
+        for tag in tags:
+            unfit.setdefault(tag, []).append(Fault("no_rule_fits", "warn", {"machine": name, "values": held}))
     running = {
         name: RunningMachine(min(for_s, running_s(item, until_ns)), rate_of(machines[name], item.live.product))
         for name, item in result.machines.items()
@@ -137,7 +151,13 @@ def _report_tags(result: CheckResult, site: Site, machines: Mapping[str, Machine
             full = f"{name}.{tag}"
             report = tag_report(result.devices[name], tag, _description(model, tag), used.get(full, Use()))
             report = with_still_counter(report, running)
-            result.tags.append(replace(report, faults=(*report.faults, *result.static.get(full, []))))
+            result.tags.append(_with(report, [*result.static.get(full, ()), *unfit.get(full, ())]))
+
+
+def _with(report: TagReport, faults: Sequence[Fault]) -> TagReport:
+    """The report with further faults; a failed tag is not told as well that no rule fits it."""
+    told = [fault for fault in faults if not (report.failed and fault.code == "no_rule_fits")]
+    return replace(report, faults=(*report.faults, *told))
 
 
 def _description(device: Device, name: str) -> TagDescription:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from oee.engine import step as engine
+from oee.model.expressions import evaluate
 from oee.model.facts import MINUTE_NS, Stop, add_up
 from oee.model.machine import Machine
 from oee.model.samples import Samples, Series, series
@@ -42,6 +43,20 @@ def compute(machine: Machine, samples: Samples, until_ns: int) -> WindowResult:
 
 
 _COLUMNS = ("pieces_total", "pieces_unwatched", "pieces_startup_reject", "pieces_process_reject", "unknown_ms")
+
+
+def unfitted(machine: Machine, samples: Samples, t_ns: int) -> list[str]:
+    """The tags of a machine's conditions, if all of them are known and none of its rules fits at this time but the last,
+    by which the state is unknown. A word in another language or a number of another standard is seen in this only.
+    """
+    last = machine.rules[-1] if machine.rules else None
+    conditions = [rule.when for rule in machine.rules if rule.when is not None]
+    if not conditions or (last is not None and last.when is None and last.state is not State.UNKNOWN):
+        return []
+    results = [evaluate(condition, samples, np.array([t_ns])) for condition in conditions]
+    if any(result.value[0] or not result.known[0] for result in results):
+        return []
+    return sorted({tag for condition in conditions for tag in condition.tags})
 
 
 def window(rows: Mapping[str, Iterable[tuple[int, object, Quality]]], from_ns: int, until_ns: int) -> dict[str, Series]:

@@ -33,13 +33,14 @@ class Counting:
 
 @dataclass(frozen=True)
 class Use:
-    """What a tag is used for: the machines that depend on it, and the counters that it is. is_number: whether conditions
-    take it for a number or a truth value everywhere.
+    """What a tag is used for: the machines that depend on it, and the counters that it is. is_number, is_text: whether
+    conditions take it for a number or truth value, or for text, everywhere.
     """
 
     machines: tuple[str, ...] = ()
     counts: tuple[Counting, ...] = ()
     is_number: bool = False
+    is_text: bool = False
 
 
 def uses(site: Site, machines: Mapping[str, Machine]) -> dict[str, Use]:
@@ -57,7 +58,7 @@ def uses(site: Site, machines: Mapping[str, Machine]) -> dict[str, Use]:
                 if rule.when
                 for kind in _kinds(rule.when.node, name)
             }
-            out[name] = Use(users, counts, kinds == {float})
+            out[name] = Use(users, counts, kinds == {float}, kinds == {str})
     return out
 
 

@@ -157,6 +157,8 @@ def _implausible(value: Any, good: Sequence[Row], facts: TagDescription, use: Us
         if use.is_number:
             return [Fault("text_for_number", values={"value": value})]
         return [Fault("text_counter")] if use.counts else unreadable
+    if use.is_text and value is not None:
+        return [Fault("number_for_text", values={"value": str(value)})]
     if isinstance(value, float) and value != 0 and not TINY < abs(value) < HUGE:
         return [Fault("odd_float", values={"value": f"{value:.3g}"})]
     if not facts.word_order or isinstance(value, bool | float):
