@@ -1,6 +1,8 @@
 """OPC UA servers as child processes, which can be killed, stopped and told what to hold; and reading them."""
 
 import asyncio
+import atexit
+import functools
 import json
 import os
 import re
@@ -8,12 +10,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
-from servers import PATIENCE_S, free_port
+from servers import PATIENCE_S, free_port, until
 
 from adapters.contract import NotConnected
 from adapters.opcua.model import OpcUaDevice
@@ -25,33 +28,46 @@ NODE_SCRIPT = Path(__file__).parents[2] / "scripts" / "nodeopcua"
 NAMES = ("count", "running", "temperature", "recipe")
 
 
+@functools.cache
+def _servers():
+    """The socket of the process that becomes a server (see opcua_server.py); it ends with this one."""
+    folder = tempfile.TemporaryDirectory(prefix="nhip-opcua-")
+    atexit.register(folder.cleanup)
+    path = f"{folder.name}/servers"
+    process = subprocess.Popen([sys.executable, SERVER, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    atexit.register(process.stdin.close)
+    assert process.stdout.readline() == b"up\n"
+    return path
+
+
 class Server:
-    """The child process. end() kills it whatever its state."""
+    """The process. end() kills it whatever its state."""
 
     def __init__(self, port):
-        self.port, self.process = port, None
+        self.port, self._pid = port, 0
 
     async def start(self, *, namespaces=0, clock_s=0.0, certificates=""):
-        self.process = await asyncio.create_subprocess_exec(
-            sys.executable, str(SERVER), str(self.port), str(namespaces), str(clock_s), certificates,
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        assert (await self.process.stdout.readline()).startswith(b"up")
+        self._read, self._write = await asyncio.open_unix_connection(_servers())
+        self._write.write(json.dumps([self.port, namespaces, clock_s, certificates]).encode() + b"\n")
+        self._pid = int(await self._read.readline())
+        assert (await self._read.readline()).startswith(b"up")
 
     async def set(self, line):
-        self.process.stdin.write(f"{line}\n".encode())
-        assert await self.process.stdout.readline() == b"done\n"
+        self._write.write(f"{line}\n".encode())
+        assert await self._read.readline() == b"done\n"
 
     def stop(self):
-        self.process.send_signal(signal.SIGSTOP)
+        os.kill(self._pid, signal.SIGSTOP)
 
     def go_on(self):
-        self.process.send_signal(signal.SIGCONT)
+        os.kill(self._pid, signal.SIGCONT)
 
     async def end(self):
-        if self.process and self.process.returncode is None:
-            self.process.kill()
-            await self.process.wait()
+        if self._pid:
+            os.kill(self._pid, signal.SIGKILL)
+            self._write.close()
+            await until(lambda: not Path(f"/proc/{self._pid}").exists())
+            self._pid = 0
 
 
 class NodeServer:
