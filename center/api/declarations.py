@@ -20,7 +20,7 @@ from oee.model.declarations import ENTRIES, Declaration
 from oee.model.declarations import Field as Word
 from oee.model.states import STATE_BY_WORD, State
 
-_OPEN_ENDED: Final = ("product", "order")
+OPEN_ENDED: Final = ("product", "order")
 _STATES: Final = tuple(word for word, state in STATE_BY_WORD.items() if state is not State.MINOR_STOP)
 _AnyMachine = Annotated[str, Query(description="Id of the machine; all machines without it.")]
 _Limit = Annotated[int, Query(ge=1, le=10_000, description="At most so many, the newest.")]
@@ -104,7 +104,7 @@ def validate(center: CenterState, viewer: Viewer, request: DeclarationRequest) -
         raise UnknownSite(f"site {request.site!r} has no machine {request.machine!r}")
     start_ns = parse_time("from", request.start, zone)
     end_ns = None if request.end is None else parse_time("to", request.end, zone)
-    if end_ns is None and request.field not in _OPEN_ENDED:
+    if end_ns is None and request.field not in OPEN_ENDED:
         raise BadQuestion(f"to: a {request.field} needs an end")
     if end_ns is not None and end_ns <= start_ns:
         raise BadQuestion("to: it must be later than `from`")

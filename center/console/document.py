@@ -22,13 +22,21 @@ from words import say
 
 
 def document(
-    center: CenterState, viewer: Viewer | None, lang: str, title: str, *content: Child, status: int = 200
+    center: CenterState,
+    viewer: Viewer | None,
+    lang: str,
+    title: str,
+    *content: Child,
+    status: int = 200,
+    refresh_s: int | None = None,
 ) -> HTMLResponse:
-    """A complete page around its content."""
+    """A complete page around its content. refresh_s: after so long the browser loads it again."""
     head = join(
         el("meta", charset="utf-8"),
         el("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        el("meta", http_equiv="refresh", content=str(refresh_s)) if refresh_s else None,
         el("title", f"{title} · Nhịp"),
+        el("link", rel="stylesheet", href=frame.FONTS),
         frame.assets(),
     )
     body = join(

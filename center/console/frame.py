@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import nicegui
 from markupsafe import Markup
 from nicegui import app, background_tasks, ui
 from nicegui.client import Client
@@ -30,6 +31,8 @@ _FIRST_NUMBERS_S: Final = 1.5
 _RECHECK_EVERY_S: Final = 5.0
 _RELOAD_WAIT_S: Final = 1.0
 _ASSETS: Final = ("style.css", "console.js")
+FONTS: Final = "/console/fonts.css"
+"""The fonts of live pages, for plain ones: NiceGUI's own files, at an address that is open before login."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,9 @@ def serve_assets() -> None:
     """Serves the console's own files; pages load nothing else but NiceGUI's."""
     for name in _ASSETS:
         app.add_static_file(local_file=_FOLDER / name, url_path=_url(name), strict=True)
+    static = Path(nicegui.__file__).parent / "static"
+    app.add_static_file(local_file=static / "fonts.css", url_path=FONTS, strict=True)
+    app.add_static_files("/console/fonts", static / "fonts")
 
 
 def _url(name: str) -> str:

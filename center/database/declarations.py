@@ -79,11 +79,19 @@ def open_declarations(url: str) -> Engine:
 
 
 def insert_declaration(engine: Engine, site: str, gateway: str, item: Declaration) -> DeclarationRecord:
-    """Numbers and stores a declaration. Raises `StoreUnavailable`."""
+    """Numbers and stores a declaration; one that is stored already under its id is returned as it is.
+
+    Raises `StoreUnavailable`.
+    """
     of_gateway = and_(DECLARATIONS.c.site == site, DECLARATIONS.c.gateway == gateway)
     with writing(engine) as connection:
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql("LOCK TABLE declarations IN SHARE ROW EXCLUSIVE MODE")
+        known = (
+            connection.execute(select(DECLARATIONS).where(of_gateway, DECLARATIONS.c.id == item.id)).mappings().first()
+        )
+        if known is not None:
+            return _record(known)
         no = (connection.scalar(select(func.max(DECLARATIONS.c.no)).where(of_gateway)) or 0) + 1
         row = DeclaredRow(no=no, **vars(item))
         state = {"state": "sent", "why": "", "decided_ns": 0}
@@ -144,10 +152,11 @@ def listed(engine: Engine, sites: Sequence[str], machine: str, limit: int) -> li
     with reading(engine) as connection:
         order = (DECLARATIONS.c.made_ns.desc(), DECLARATIONS.c.no.desc())
         rows = connection.execute(select(DECLARATIONS).where(wanted).order_by(*order).limit(limit)).mappings().all()
-    return [
-        DeclarationRecord(row["site"], row["gateway"], _row(row), row["state"], row["why"], row["decided_ns"])
-        for row in rows
-    ]
+    return [_record(row) for row in rows]
+
+
+def _record(row: Any) -> DeclarationRecord:
+    return DeclarationRecord(row["site"], row["gateway"], _row(row), row["state"], row["why"], row["decided_ns"])
 
 
 def _row(row: Any) -> DeclaredRow:

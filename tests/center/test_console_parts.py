@@ -25,7 +25,7 @@ from oee.model.calendars import Calendar, Shift, to_ns
 from oee.model.declarations import Field
 from oee.model.facts import FACT_COLUMNS, STATE_COLUMNS
 from oee.model.states import CalendarClass, State
-from words import say
+from words import duration, say
 
 ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
 EVIL = "\"'><script>x</script>"
@@ -103,17 +103,60 @@ def test_whatever_the_floor_says_is_escaped_wherever_it_is_drawn(lang):
     assert all("<script>" not in part and "script" in part for part in drawn)
 
 
-def test_what_was_taken_back_is_a_dash():
+def test_reasons_of_this_machine_come_first_by_use():
+    """Then those that nobody has used; what only others use is offered apart. Every reason is offered once."""
+    uses = [("m", "b", 5), ("m", "c", 9), ("m", "b", 6), ("n", "d", 50), ("n", "c", 1), ("m", "gone", 3)]
+    assert declare_form.choices(["a", "b", "c", "d"], uses, "m") == declare_form.Choices(("b", "c", "a"), ("d",))
+    assert declare_form.choices(["a", "b"], [], "m") == declare_form.Choices(("a", "b"))
+
+
+STOP = {
+    "machine": "m", "id": "s1", "start": "2026-03-02T08:30:07.500+07:00", "end": "2026-03-02T08:42:10+07:00", "state": "unplanned_stop",
+    "reason": "", "by": "count", "product": "1", "to_product": "", "revision": 0,
+}  # fmt: skip
+
+
+def question(state):
+    site = {"reasons": {"jam": {"name": {"vi": "Kẹt", "en": "Jam"}}, "die": {"name": {"en": "Die"}}}, "products": {}}
+    sheet = declare_form.FormContext(
+        site, "/declare/s/m", "ab" * 16, ("2026-03-02T08:30:07.500", "2026-03-02T08:42:10.000"), "en"
+    )
+    asked = declare_form.Asked(
+        STOP | {"state": state}, declare_form.Choices(("jam",), ("die",)), declare_form.Choices(())
+    )
+    return str(declare_form.question(sheet, asked))
+
+
+def test_a_stop_asks_one_question_and_chooses_nothing():
+    drawn = question("unplanned_stop")
+    assert all(part in drawn for part in ("Unplanned stop", duration(722_500, "en"), "08:30 – 08:42", "Why did the machine stop?"))  # fmt: skip
+    assert "checked" not in drawn
+    assert drawn.count("<form") == 1
+    assert 'type="datetime-local" value="2026-03-02T08:30"' in drawn
+    assert 'name="exact_from" value="2026-03-02T08:30:07.500"' in drawn
+    assert 'name="field" value="reason"' in drawn
+    assert drawn.index('value="jam"') < drawn.index("<details") < drawn.index('value="die"')
+
+
+def test_unknown_time_is_asked_what_the_machine_did():
+    drawn = question("unknown")
+    assert 'name="field" value="state"' in drawn
+    assert 'value="breakdown"' in drawn
+    assert "jam" not in drawn
+
+
+def test_what_was_taken_back_says_so():
     """Whatever the field: an empty value takes back what an earlier one said."""
-    plain = {"start": "2026-03-02T08:00:00+07:00", "end": None, "value": "", "who": "Lan", "state": "sent", "why": ""}
+    plain = {"start": "2026-03-02T08:00:00+07:00", "end": None, "value": "", "who": "Lan", "state": "sent", "why": "", "id": "x", "replaces": "y"}  # fmt: skip
     rows = [plain | {"field": name} for name in get_args(Field)]
-    drawn = declare_form.recent_declarations(rows, {"reasons": {}, "products": {}}, ZONE, "en")
-    assert drawn.count("—") == len(rows)
+    drawn = declare_form.recent_declarations(rows, {"reasons": {}, "products": {}}, ZONE, "en", here="/declare/s/m")
+    assert drawn.count("taken back") == len(rows)
+    assert "<form" not in drawn
 
 
 def test_a_count_of_a_period_that_is_not_over_waits_for_its_end():
     row = {"start": "2026-03-02T06:00:00+07:00", "end": "2026-03-02T14:00:00+07:00", "value": "9", "who": "Lan"}
-    row |= {"field": "rejects", "state": "done", "why": ""}
+    row |= {"field": "rejects", "state": "done", "why": "", "id": "x", "replaces": ""}
 
     def drawn(now, **changes):
         rows = [row | changes]

@@ -22,6 +22,7 @@ from center.console.declare.pages import add_declare_pages
 from center.console.document import add_error_pages
 from center.console.session_pages import add_session_pages
 from center.database.sql import reading
+from wire.bodies import Status
 from words import say
 
 DAY_NS = 86_400_000_000_000
@@ -209,6 +210,66 @@ def test_what_may_not_be_or_means_nothing_is_a_page(pages):
     english = {"Cookie": cookie(pages.engine, key)["Cookie"] + "; nhip_lang=en"}
     assert is_page_of(browser.get("/admin/audit?before=x", headers=english), 422, "console.not_understood", "en")
     assert browser.get("/api/v1/trend?site=nowhere", headers=held).json()["error"] == "unknown"
+
+
+def test_what_is_declared_is_declared_once_and_can_be_taken_back(pages):
+    """The answer to the form is a redirect; the form brought its own key, so sending it twice declares once."""
+    browser, held = pages.browser(), cookie(pages.engine, pages.key)
+    (key,) = set(
+        re.findall(r'name="key" value="([0-9a-f]{32})"', browser.get("/declare/hoa-binh/press", headers=held).text)
+    )
+    for _ in range(2):
+        answer = browser.post("/declare/hoa-binh/press", data=DECLARED | {"key": key}, headers=held)
+        assert answer.status_code == 303
+    said = browser.get(answer.headers["location"], headers=held).text
+    assert '<meta http-equiv="refresh" content="3"/>' in said
+    assert say("console.declared.sent", "vi") in said
+    rows = browser.get("/api/v1/declarations?site=hoa-binh", headers=held).json()["rows"]
+    assert [(row["id"], row["value"]) for row in rows] == [(key, "hoa-binh-jam")]
+    declaring = pages.app.state.declaring
+    declaring.record_status("hoa-binh", rows[0]["gateway"], Status(online=True, at_ns=1, declared={key: ""}))
+    said = browser.get(answer.headers["location"], headers=held).text
+    assert "refresh" not in said
+    assert say("console.declared.done", "vi") in said
+    answer = browser.post("/declare/hoa-binh/press", data={"withdraw": key}, headers=held)
+    assert answer.status_code == 303
+    newest = browser.get("/api/v1/declarations?site=hoa-binh", headers=held).json()["rows"][0]
+    assert (newest["value"], newest["replaces"], newest["start"]) == ("", key, rows[0]["start"])
+    said = browser.get(answer.headers["location"], headers=held).text
+    assert say("console.declared.replaced", "vi") in said
+    assert 'name="withdraw"' not in said
+    foreign = browser.post("/declare/an-phat/press", data={"withdraw": key}, headers=held)
+    assert foreign.status_code == 404
+
+
+@pytest.mark.parametrize("lang", ["vi", "en"])
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"value": ""}, "no_value"),
+        ({"field": "rejects", "value": "two"}, "no_count"),
+        ({"from": ""}, "no_time"),
+        ({"from": "yesterday"}, "no_time"),
+        ({"to": ""}, "no_end"),
+        ({"to": "2026-03-02T08:40:00"}, "ends_first"),
+        ({"to": "2026-03-01T09:00"}, "ends_first"),
+    ],
+)
+def test_what_is_wrong_with_a_declaration_is_said_in_the_reader_s_language(pages, lang, changes, key):
+    held = {"Cookie": cookie(pages.engine, pages.key)["Cookie"] + f"; nhip_lang={lang}"}
+    answer = pages.browser().post("/declare/hoa-binh/press", data=DECLARED | changes, headers=held)
+    assert answer.status_code == 422
+    assert escape(say(f"console.declare.{key}", lang)) in answer.text
+    assert pages.browser().get("/api/v1/declarations", headers=held).json()["rows"] == []
+
+
+def test_times_are_shown_in_minutes_and_stay_exact_where_they_are_not_changed(pages):
+    held = cookie(pages.engine, pages.key)
+    sent = DECLARED | {"exact_from": "2026-03-02T08:40:11.250", "from": "2026-03-02T08:40"}
+    sent |= {"exact_to": "2026-03-02T08:52:30", "to": "2026-03-02T08:55"}
+    assert pages.browser().post("/declare/hoa-binh/press", data=sent, headers=held).status_code == 303
+    (row,) = pages.browser().get("/api/v1/declarations", headers=held).json()["rows"]
+    assert (row["start"], row["end"]) == ("2026-03-02T08:40:11.250+07:00", "2026-03-02T08:55:00+07:00")
 
 
 @pytest.mark.parametrize("table", ["declarations", "sessions"])

@@ -1,18 +1,23 @@
 """The page for declarations about a machine: plain forms that work well on a phone."""
 
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI, Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from markupsafe import Markup
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from center.api.access import Writing
-from center.api.declarations import DeclarationRequest, declaration_answer, validate
+from center.api.declarations import OPEN_ENDED, DeclarationAnswer, DeclarationRequest, declaration_answer, validate
 from center.console import frame
-from center.console.declare.form import forms, recent_declarations
+from center.console.declare.asked import asked
+from center.console.declare.form import FormContext, forms, outcome, question, recent_declarations, value_name
 from center.console.document import document, error_page, notice
 from center.console.draw.markup import el
 from center.console.draw.names import declare_page, machine_page, named
@@ -23,112 +28,196 @@ from center.model.viewer import Viewer
 from center.queries import sites as queries
 from center.queries.question import UnknownSite, zone_of
 from center.runtime.state import CenterState
+from oee.model.declarations import ENTRIES, Declaration
 from words import say
 
 _ROWS: Final = 20
+_WITHDRAWABLE: Final = 1000
+_REFRESH_S: Final = 3
+_KEY: Final = re.compile("[0-9a-f]{32}")
 
 
 def add_declare_pages(app: FastAPI, center: CenterState, declaring: DeclarationSender) -> None:
     """The routes; they return pages, so the API's description leaves them out. `add_error_pages` answers where they raise."""
 
     @app.get("/declare/{site}/{machine}", include_in_schema=False)
-    def declare_page(request: Request, viewer: Writing, site: str, machine: str) -> Response:
+    def declare_page_of(request: Request, viewer: Writing, site: str, machine: str) -> Response:
         window = (request.query_params.get("from", ""), request.query_params.get("to", ""))
-        return _page(request, center, declaring, viewer, (site, machine), window)
+        return _page(_Desk(request, center, declaring, viewer, site, machine), window)
 
     @app.post("/declare/{site}/{machine}", include_in_schema=False)
     async def declare(request: Request, viewer: Writing, site: str, machine: str) -> Response:
         fields = {name: str(value) for name, value in (await request.form()).items()}
-        return await run_in_threadpool(_declare, request, center, declaring, viewer, (site, machine), fields)
+        desk = _Desk(request, center, declaring, viewer, site, machine)
+        return await run_in_threadpool(_withdraw if "withdraw" in fields else _declare, desk, fields)
 
 
-def _declare(
-    request: Request,
-    center: CenterState,
-    declaring: DeclarationSender,
-    viewer: Viewer,
-    target: tuple[str, str],
-    fields: dict[str, str],
-) -> HTMLResponse:
-    window = (fields.get("from", ""), fields.get("to", ""))
-    lang = frame.language(request, center)
+@dataclass(frozen=True)
+class _Desk:
+    """One request of a viewer about one machine."""
+
+    request: Request
+    center: CenterState
+    declaring: DeclarationSender
+    viewer: Viewer
+    site: str
+    machine: str
+
+    @property
+    def lang(self) -> str:
+        """The language of the page."""
+        return frame.language(self.request, self.center)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The site's. Raises `UnknownSite`."""
+        return zone_of(self.center, self.viewer, self.site)
+
+
+def _declare(desk: _Desk, fields: dict[str, str]) -> Response:
+    """Makes a declaration and leads to the page that shows what becomes of it: reloading that declares nothing again."""
+    zone, (begin, end) = desk.zone, (_exact(fields, "from"), _exact(fields, "to"))
+    mistake = _mistake(fields, begin, end)
+    if mistake:
+        return _page(desk, (_with_zone(begin, zone), _with_zone(end, zone)), say(mistake, desk.lang), 422)
+    body: dict[str, str | None] = {"site": desk.site, "machine": desk.machine, "from": _with_zone(begin, zone)}
+    body |= {
+        "to": _with_zone(end, zone) or None,
+        "field": fields.get("field"),
+        "value": fields.get("value", "").strip(),
+    }
     try:
-        zone = zone_of(center, viewer, target[0])
-        begin, end = (_with_zone(text, zone) for text in window)
-        body = {"site": target[0], "machine": target[1], "from": begin, "to": end or None}
-        declaration = DeclarationRequest.model_validate(
-            body | {"field": fields.get("field"), "value": fields.get("value", "")}
-        )
-        gateway, declared = validate(center, viewer, declaration)
-        declaring.declare(target[0], gateway, declared)
+        gateway, declaration = validate(desk.center, desk.viewer, DeclarationRequest.model_validate(body))
+    except UnknownSite:
+        return _page(desk, ("", ""))  # which says so
     except (BadQuestion, ValidationError) as error:
         text = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        return _page(request, center, declaring, viewer, target, window, text, 422)
-    except UnknownSite:
-        return _page(request, center, declaring, viewer, target, window)  # which says so
-    return _page(request, center, declaring, viewer, target, window, say("console.declare.sent", lang))
+        return _page(desk, (_with_zone(begin, zone), _with_zone(end, zone)), text, 422)
+    return _made(desk, gateway, replace(declaration, id=_key(fields) or declaration.id))
+
+
+def _withdraw(desk: _Desk, fields: dict[str, str]) -> Response:
+    """Takes a declaration back: another one with an empty value replaces it."""
+    rows = declarations.listed(desk.declaring.engine, [desk.site], desk.machine, _WITHDRAWABLE)
+    record = next((item for item in rows if item.row.id == fields["withdraw"]), None)
+    if record is None or not desk.viewer.sees(desk.site):
+        return _page(desk, ("", ""), say("console.declare.gone", desk.lang), 422)
+    row = record.row
+    item = Declaration(
+        declarations.new_id(), desk.center.now_ns(), row.machine, row.start_ns, row.end_ns, row.field, "",
+        desk.viewer.name, row.product, row.id,
+    )  # fmt: skip
+    return _made(desk, record.gateway, item)
+
+
+def _made(desk: _Desk, gateway: str, item: Declaration) -> Response:
+    record = desk.declaring.declare(desk.site, gateway, item)
+    answer = declaration_answer(desk.center, desk.viewer, record)
+    presets = {"from": answer["start"], "to": answer["end"] or "", "sent": record.row.id}
+    return RedirectResponse(declare_page(desk.site, desk.machine, **presets), 303)
+
+
+def _mistake(fields: dict[str, str], begin: str, end: str) -> str:
+    """The key of the sentence about the first thing that is missing or cannot be; "" if there is none."""
+    name, value = fields.get("field", ""), fields.get("value", "").strip()
+    times = [_time(text) for text in (begin, end) if text]
+    if not value and name != "planned_stop":
+        return "console.declare.no_value"
+    if name in ENTRIES and not value.isdecimal():
+        return "console.declare.no_count"
+    if not begin or None in times:
+        return "console.declare.no_time"
+    if not end and name not in OPEN_ENDED:
+        return "console.declare.no_end"
+    if end and not _before(times[0], times[1]):
+        return "console.declare.ends_first"
+    return ""
+
+
+def _before(begin: datetime | None, end: datetime | None) -> bool:
+    return begin is not None and end is not None and begin.replace(tzinfo=None) < end.replace(tzinfo=None)
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _exact(fields: dict[str, str], name: str) -> str:
+    """The time as it was before it was shown in minutes, unless it was changed."""
+    shown, exact = fields.get(name, ""), fields.get(f"exact_{name}", "")
+    return exact if shown and exact[:16] == shown[:16] and len(shown) <= len(exact) else shown
+
+
+def _key(fields: dict[str, str]) -> str:
+    """The declaration's key that the form brought along, if it is one of ours."""
+    key = fields.get("key", "")
+    return key if _KEY.fullmatch(key) else ""
 
 
 def _with_zone(text: str, zone: ZoneInfo) -> str:
     """The value of a browser's time field with the site's offset."""
-    try:
-        when = datetime.fromisoformat(text)
-    except ValueError:
+    when = _time(text)
+    if when is None:
         return text
     return (when if when.tzinfo else when.replace(tzinfo=zone)).isoformat()
 
 
 def _in_field(text: str, zone: ZoneInfo) -> str:
     """A time for a browser's time field: site time without offset, to the millisecond."""
-    try:
-        when = datetime.fromisoformat(text)
-    except ValueError:
+    when = _time(text)
+    if when is None:
         return ""
     local = when.astimezone(zone) if when.tzinfo else when
     return local.replace(tzinfo=None).isoformat(timespec="milliseconds" if local.microsecond else "seconds")
 
 
-def _page(
-    request: Request,
-    center: CenterState,
-    declaring: DeclarationSender,
-    viewer: Viewer,
-    target: tuple[str, str],
-    window: tuple[str, str],
-    message: str = "",
-    status: int = 200,
-) -> HTMLResponse:
-    lang, (site, machine) = frame.language(request, center), target
-    details, zone = queries.site(center, viewer, site), zone_of(center, viewer, site)
+def _page(desk: _Desk, window: tuple[str, str], message: str = "", status: int = 200) -> HTMLResponse:
+    center, viewer, lang, (site, machine) = desk.center, desk.viewer, desk.lang, (desk.site, desk.machine)
+    details, zone = queries.site(center, viewer, site), desk.zone
     machine_row = next((row for row in queries.machines(center, viewer, site) if row["id"] == machine), None)
     if machine_row is None:
         title = say("console.unknown_machine", lang, machine=machine)
-        return error_page(center, request, title, say("console.unknown_machine.help", lang, site=site), 404)
+        return error_page(center, desk.request, title, say("console.unknown_machine.help", lang, site=site), 404)
     rows = [
-        declaration_answer(center, viewer, row) for row in declarations.listed(declaring.engine, [site], machine, _ROWS)
+        declaration_answer(center, viewer, row)
+        for row in declarations.listed(desk.declaring.engine, [site], machine, _ROWS)
     ]
-    name = named(machine_row["name"], lang, machine)
-    title = say("console.declare.machine", lang, machine=name)
-    return document(
-        center,
-        viewer,
-        lang,
-        title,
-        el(
-            "nav",
-            el("a", f"‹ {say('console.declare.back', lang)}", href=machine_page(site, machine)),
-            cls="crumbs",
-        ),
+    here = declare_page(site, machine)
+    title = say("console.declare.machine", lang, machine=named(machine_row["name"], lang, machine))
+    made = next((row for row in rows if row["id"] == desk.request.query_params.get("sent")), None)
+    found = asked(center, viewer, (site, machine), window, details)
+    preset = (_in_field(window[0], zone), _in_field(window[1], zone)) if made is None else ("", "")
+    context = FormContext(details, here, declarations.new_id(), preset, lang)
+    has_question = found.stop is not None and made is None
+    opened = desk.request.query_params.get("field", "" if has_question or made else "reason")
+    back = el("a", f"‹ {say('console.declare.back', lang)}", href=machine_page(site, machine))
+    content = (
+        el("nav", back, cls="crumbs"),
         el("div", el("h1", title), cls="admin-head"),
-        el("p", say("console.declare.note", lang), cls="soft"),
         notice(message, "bad" if status != 200 else ""),
-        forms(
-            details,
-            declare_page(site, machine),
-            (_in_field(window[0], zone), _in_field(window[1], zone)),
-            lang,
-            request.query_params.get("field", "reason"),
-        ),
-        recent_declarations(rows, details, zone, lang, center.now_ns()),
-        status=status,
+        _became(made, desk, zone, details) if made else el("p", say("console.declare.note", lang), cls="soft"),
+        question(context, found) if has_question else None,
+        el("h2", say("console.declare.more", lang), cls="lately") if has_question or made else None,
+        forms(context, found, opened),
+        recent_declarations(rows, details, zone, lang, center.now_ns(), here),
+    )
+    refresh_s = _REFRESH_S if made and made["state"] == "sent" else None
+    return document(center, viewer, lang, title, *content, status=status, refresh_s=refresh_s)
+
+
+def _became(made: DeclarationAnswer, desk: _Desk, zone: ZoneInfo, details: Mapping[str, Any]) -> Markup:
+    """What was just declared, and what became of it; the page shows it anew until the gateway has answered."""
+    gateway = next((item for item in details["gateways"] if item["id"] == made["gateway"]), None)
+    silent = made["state"] == "sent" and gateway is not None and not gateway["online"]
+    return el(
+        "section",
+        el("b", say(f"declare.field.{made['field']}", desk.lang)),
+        el("span", value_name(made, details, desk.lang) or say("console.declare.taken_back", desk.lang)),
+        outcome(made, zone, desk.lang, desk.center.now_ns()),
+        el("span", say("console.declare.silent", desk.lang, gateway=made["gateway"]), cls="soft") if silent else None,
+        cls="panel became",
+        role="status",
     )
