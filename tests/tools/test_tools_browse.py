@@ -2,11 +2,9 @@
 
 import json
 import socket
-import subprocess
-import sys
 
 import pytest
-from tools_plant import OPCUA_SERVER, URI, run
+from tools_plant import URI, in_background, run, running
 
 from adapters.browsing import BrowsedNode
 from adapters.opcua.model import OpcUaTag
@@ -17,19 +15,8 @@ from tools.browse.lines import folded, matches, shown_value, tag_lines
 
 @pytest.fixture(scope="module")
 def server():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, str(OPCUA_SERVER), str(port), "3", "0", ""],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert process.stdout.readline().startswith("up")
-    yield f"opc.tcp://127.0.0.1:{port}/"
-    process.kill()
-    process.wait()
-    process.stdin.close()
-    process.stdout.close()
+    with in_background(running(namespaces=3)) as started:
+        yield f"opc.tcp://127.0.0.1:{started.port}/"
 
 
 @pytest.mark.parametrize(("lang", "said"), [("vi", "Dòng tags sẵn"), ("en", "Tags ready for the site file (4)")])

@@ -13,13 +13,11 @@ from servers import PATIENCE_S
 sys.path.append(str(Path(__file__).parent.parent / "adapters"))
 
 from faulty_modbus import FaultyModbus, faulty_modbus
-from opcua_plant import STANDARDS_SERVER, gathered, has_node_opcua, node_modules, node_running
+from opcua_plant import STANDARDS_SERVER, gathered, has_node_opcua, node_modules, node_running, running
 from opcua_server import URI
 from rtu_lines import converter, libmodbus_unit, other_master, serial_line, units
 
 import nhip
-
-OPCUA_SERVER = Path(__file__).parent.parent / "adapters" / "opcua_server.py"
 
 
 @contextmanager
@@ -71,7 +69,7 @@ def write_yaml(path, data):
 
 
 __all__ = [
-    "OPCUA_SERVER", "STANDARDS_SERVER", "URI", "FaultyModbus", "converter", "gathered", "has_node_opcua",
-    "in_background", "libmodbus_unit", "modbus", "node_modules", "node_running", "only", "other_master", "run",
+    "STANDARDS_SERVER", "URI", "FaultyModbus", "converter", "gathered", "has_node_opcua",
+    "in_background", "libmodbus_unit", "modbus", "node_modules", "node_running", "only", "other_master", "run", "running",
     "serial_line", "units", "write_yaml",
 ]  # fmt: skip
