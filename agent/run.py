@@ -23,7 +23,7 @@ from agent.clock.clock import GatewayClock
 from agent.clock.dating import Dating
 from agent.clock.files import undated_path
 from agent.clock.system import System, SystemClock
-from agent.compute.pipeline import Pipeline, computed_until_ns
+from agent.compute.pipeline import Pipeline, closed_until_ns, computed_until_ns
 from agent.corrections.corrections import Corrections
 from agent.corrections.outdated import report_outdated
 from agent.corrections.redating import Redating, clock_in_progress
@@ -169,6 +169,8 @@ class Agent:
                 self.corrections.inbox.receive,
                 lambda: self.clock.trusted,
                 self.clock.center_time.greeted,
+                self.committer.upkeep.divide,
+                self.committer.thread.note_link,
             ),
             self.health,
             site=self.site.site,
@@ -190,8 +192,9 @@ class Agent:
         if self.dating.buffering:
             async with self.acquisition.computing:
                 await asyncio.to_thread(self.dating.flush)
-        trouble = self.committer.thread.trouble
-        await self.committer.commit(final=final)
+        trouble, closed_ns = self.committer.thread.trouble, closed_until_ns(computed_until_ns(self.pipeline))
+        if await self.committer.commit(final=final):
+            self.report.closed_ns = closed_ns
         await self.report.measure()
         if self.uplink and self.committer.thread.trouble != trouble:
             self.uplink.announcements.status_changed()

@@ -72,6 +72,7 @@ ARROWS = {
         offline_transfer -> topics
         receipts         -> envelope marks
         values           -> envelope value_buffer
+        broker_limits
         declare
         envelope
         marks
@@ -116,7 +117,7 @@ ARROWS = {
     "agent": """
         run          -> reports/ feed/ corrections/ store/ uplink/ clock/ outbox/ compute/ devices/ process/
         reports/     -> feed/ store/ uplink/ devices/ view/ process/
-        commands/    -> corrections/ store/ clock/ outbox/ view/
+        commands/    -> corrections/ store/ clock/ outbox/ compute/ view/
         feed/        -> corrections/ store/ uplink/ clock/ outbox/ compute/ devices/ process/
         corrections/ -> store/ uplink/ outbox/ compute/ process/
         store/       -> uplink/ outbox/ compute/ devices/ process/
@@ -130,7 +131,8 @@ ARROWS = {
     """,
     "agent/uplink": """
         uplink        -> delivery reception sender budget cadence mqtt/
-        delivery      -> reception announcements sender traffic budget in_flight mqtt/
+        delivery      -> publisher reception announcements sender budget mqtt/
+        publisher     -> announcements traffic budget in_flight mqtt/
         reception     -> announcements sender
         announcements -> budget cadence mqtt/
         data_estimate -> budget
@@ -138,11 +140,13 @@ ARROWS = {
         traffic       -> budget
         budget
         cadence
-        in_flight
+        in_flight     -> packet_limit
         mqtt/
+        packet_limit
         stream_window
     """,
     "agent/outbox": """
+        dividing     -> envelopes journal/ streams
         recovery     -> outbox envelopes declarations disk streams
         outbox       -> eviction envelopes file declarations disk journal/ streams
         eviction     -> envelopes file disk journal/

@@ -211,6 +211,13 @@ class Clock(_Lenient):
 MOST_TROUBLE: Final = 500
 
 
+class LinkTrouble(_Lenient):
+    """Something that is wrong with a gateway's link. code: which (`link.*` in words/link.yaml, where `values` are filled in)."""
+
+    code: str
+    values: dict[str, str] = {}
+
+
 class Status(_Lenient):
     """`status`: retained; the last will has `online` false."""
 
@@ -231,6 +238,10 @@ class Status(_Lenient):
     health: dict[str, float] = {}
     trouble: str = ""
     """Why the gateway cannot store at the moment, "" if it can; at most `MOST_TROUBLE` characters."""
+    link: list[LinkTrouble] = []
+    """What is wrong with the link: what the broker does not take, sessions that another client has taken over."""
+    closed_ns: Moment | None = None
+    """Facts of all machines before this time are in envelopes [ns UTC]; what is later is not closed yet. None: unknown."""
     ask: str = ""
     """A question that the next receipt is to echo; "" for none."""
     clock: Clock | None = None
@@ -324,8 +335,14 @@ class SiteBody(_Strict):
     """By `device.tag`."""
 
 
+DIVIDED: Final = "sent again in smaller envelopes"
+"""The `why` of a `dropped` envelope whose rows are in later envelopes, since the broker does not take larger ones."""
+
+
 class Dropped(_Strict):
-    """Content of an envelope that lists others (ranges of seqs) that will never be sent. why: the reason, for people."""
+    """Content of an envelope that lists others (ranges of seqs) that will never be sent. why: the reason, for people, or
+    `DIVIDED`.
+    """
 
     dropped: list[tuple[int, int]]
     why: str

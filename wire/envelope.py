@@ -42,6 +42,10 @@ class Unsound(ValueError):
     """The bytes are not a valid envelope, or its content is invalid; the message says why."""
 
 
+class NewerVersion(Unsound):
+    """The envelope is of a later version of the layout than this program reads."""
+
+
 @dataclass(frozen=True)
 class Envelope:
     """A sealed envelope. stream: 16 hex digits; body: as on the wire, possibly compressed."""
@@ -76,13 +80,15 @@ def seal(stream: str, seq: int, sealed_ns: int, content: Any) -> Envelope:
 def open_envelope(data: bytes) -> Envelope:
     """The envelope in these bytes.
 
-    Raises `Unsound` if they are too short, of another magic or version, or damaged.
+    Raises `Unsound` if they are too short, of another magic or version, or damaged; `NewerVersion` for a later one.
     """
     if len(data) < HEADER_BYTES:
         raise Unsound(f"{len(data)} bytes are shorter than an envelope's header of {HEADER_BYTES}")
     magic, version, codec, stream, seq, sealed_ns = _HEAD.unpack_from(data)
     if magic != MAGIC:
         raise Unsound(f"starts with {magic!r}, not {MAGIC!r}")
+    if version > VERSION:
+        raise NewerVersion(f"version {version}; this program reads version {VERSION}: update it")
     if version != VERSION:
         raise Unsound(f"version {version}; this program reads version {VERSION}")
     digest, body = data[_HEAD.size : HEADER_BYTES], data[HEADER_BYTES:]

@@ -70,6 +70,8 @@ class Receipt(_Lenient):
     """Id of the center's connection to the broker. The first receipt of a new session is a hello: whatever was published
     before and is not covered was not received."""
     streams: dict[str, StreamReceipt] = {}
+    boxes: int = 1
+    """How many boxes have connected as this gateway lately, each with an outbox of its own: more than one is a mistake."""
     echo: str = ""
     """The `ask` of the `status` that this answers: `at_ns` was read after that was sent."""
 

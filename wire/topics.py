@@ -5,8 +5,8 @@ account, and nothing else keeps one gateway from publishing as another; nothing 
 
 A gateway's account is `<site>.<gateway>`; ids contain no dot, so no two gateways share a name. A second secret, valid
 beside the first until the gateway has switched to it, belongs to the account `<site>.<gateway>.2`, and so on. Each account
-may publish its own kinds and read what the center publishes for it, each topic by its full name. The center reads every
-gateway and alone may publish receipts and declarations. Everything else is denied: with a reason code in MQTT 5,
+may publish its own kinds and read what the center publishes for it, each topic by its full name; a gateway that speaks the
+next version of these topics may tell its status there. The center reads every gateway and alone may publish receipts and declarations. Everything else is denied: with a reason code in MQTT 5,
 silently in 3.1.1.
 """
 
@@ -21,6 +21,9 @@ FROM_CENTER: Final[tuple[Kind, ...]] = ("receipt", "declare")
 ID: Final = re.compile(r"[a-z0-9-]{1,64}")
 CENTER: Final = "nhip-center"
 """The center's account at the broker, unless it is named otherwise."""
+NEXT_VERSION: Final = 2
+"""The version of these topics after this one: a gateway that speaks it publishes its status there, so that a center that
+is older can say that it is."""
 
 
 class Topic(NamedTuple):
@@ -46,9 +49,22 @@ def parse(name: str) -> Topic | None:
     return Topic(parts[2], parts[3], parts[4])
 
 
+def parse_next(name: str) -> tuple[str, str] | None:
+    """Site and gateway of a topic of the next version, None if the name is not one."""
+    parts = name.split("/")
+    if len(parts) == 5 and parts[:2] == ["nhip", f"v{NEXT_VERSION}"] and all(map(ID.fullmatch, parts[2:4])):
+        return parts[2], parts[3]
+    return None
+
+
 def subscription(kind: Kind) -> str:
     """The filter by which the center subscribes to one kind from every gateway."""
     return f"nhip/v1/+/+/{kind}"
+
+
+def next_status(site: str = "+", gateway: str = "+") -> str:
+    """The topic on which a gateway of the next version tells its status, or the filter for every gateway's."""
+    return f"nhip/v{NEXT_VERSION}/{site}/{gateway}/status"
 
 
 def account(site: str, gateway: str, serial: int = 1) -> str:
@@ -63,6 +79,7 @@ def gateway_rules(site: str, gateway: str, serial: int = 1) -> str:
     """The rules of a gateway in Mosquitto's `acl_file`."""
     lines = [f"user {account(site, gateway, serial)}"]
     lines += [f"topic write {topic(site, gateway, kind)}" for kind in FROM_GATEWAY]
+    lines.append(f"topic write {next_status(site, gateway)}")
     lines += [f"topic read {topic(site, gateway, kind)}" for kind in FROM_CENTER]
     return "\n".join(lines) + "\n"
 
@@ -71,5 +88,6 @@ def center_rules(user: str = CENTER) -> str:
     """The rules of the center in Mosquitto's `acl_file`."""
     lines = [f"user {user}"]
     lines += [f"topic read {subscription(kind)}" for kind in FROM_GATEWAY]
+    lines.append(f"topic read {next_status()}")
     lines += [f"topic write {subscription(kind)}" for kind in FROM_CENTER]
     return "\n".join(lines) + "\n"

@@ -4,6 +4,7 @@ Vietnamese: decimal comma, dots between thousands, 14:05 21/09/2026. English: de
 An unknown value is a dash, never a zero.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, tzinfo
 from itertools import pairwise
 from typing import Any, Final
@@ -85,3 +86,11 @@ def refusal(why: str, zone: tzinfo, lang: str) -> str:
         return say(f"declare.why.{code}", lang, detail=detail).rstrip() if code else ""
     except KeyError:
         return why
+
+
+def link_trouble(code: str, values: Mapping[str, str], lang: str) -> str:
+    """A trouble of a gateway's link as a sentence. What a newer gateway says in another way is returned as code and values."""
+    try:
+        return say(f"link.{code}", lang, **{name: text for name, text in values.items() if name != "lang"})
+    except KeyError:
+        return " ".join([code, *(f"{name}={text}" for name, text in values.items())])

@@ -13,6 +13,7 @@ from cli.terminal import show_json
 if TYPE_CHECKING:
     from agent.commands.outbox_summary import OutboxSummary
 
+_MINUTE_NS = 60_000_000_000
 _path = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -38,9 +39,8 @@ def outbox(file: Path, target: Path | None, author: str, as_json: bool, lang: st
         fail(error, MISCONFIGURED)
     if as_json:
         more = {} if target is None else {"exported": exported, "file": str(target)}
-        content = asdict(summary)
-        if not summary.trouble:  # named only where there is some
-            del content["trouble"]
+        content = asdict(summary) | {"link": [item.model_dump() for item in summary.link]}
+        content = {key: value for key, value in content.items() if key not in ("trouble", "link") or value}
         show_json(content | {"waiting": summary.waiting} | more)
     else:
         _print(summary, lang)
@@ -51,7 +51,7 @@ def outbox(file: Path, target: Path | None, author: str, as_json: bool, lang: st
 
 
 def _print(summary: "OutboxSummary", lang: str) -> None:
-    from words import number, say
+    from words import link_trouble, number, say
 
     author = summary.author or say("outbox.nobody", lang)
     megabytes = number(summary.file_bytes / 1e6, lang, 1)
@@ -65,8 +65,11 @@ def _print(summary: "OutboxSummary", lang: str) -> None:
         click.echo(say("outbox.waits", lang, **_waiting_values(summary.waiting, size, oldest_ns, lang)))
         if not summary.generation:
             click.echo(say("outbox.no_center", lang))
+    _print_closed(summary.closed_ns, lang)
     if summary.trouble:
         click.echo(say("outbox.trouble", lang, why=summary.trouble))
+    for item in summary.link:
+        click.echo(link_trouble(item.code, item.values, lang))
     for stream in summary.streams:
         condition = say(f"outbox.condition.{stream.condition}", lang)
         click.echo(say("outbox.stream", lang, **asdict(stream) | {"condition": condition}))
@@ -82,6 +85,23 @@ def _print(summary: "OutboxSummary", lang: str) -> None:
             click.echo(say("outbox.lost", lang, count=stream.lost))
     if summary.outdated:
         click.echo(say("outbox.outdated", lang, machines=", ".join(summary.outdated)))
+
+
+def _print_closed(closed_ns: dict[str, int], lang: str) -> None:
+    """Up to when facts are closed, and the machines that are further behind than one minute."""
+    import time
+
+    from cli.times import time_text
+    from words import duration, say
+
+    if not closed_ns:
+        return
+    newest_ns = max(closed_ns.values())
+    age = duration((time.time_ns() - newest_ns) // 1_000_000, lang)
+    click.echo(say("outbox.closed", lang, until=time_text(newest_ns, None, lang), age=age))
+    for machine, until_ns in closed_ns.items():
+        if newest_ns - until_ns > _MINUTE_NS:
+            click.echo(say("outbox.behind", lang, machine=machine, until=time_text(until_ns, None, lang)))
 
 
 def _waiting_values(count: int, size: int, oldest_ns: int, lang: str) -> dict[str, Any]:

@@ -2,17 +2,25 @@
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+from pydantic import TypeAdapter, ValidationError
 
 from agent.commands.outbox_access import outbox_snapshot
+from agent.compute.pipeline import closed_until_ns
 from agent.corrections.machine_digest import outdated
-from agent.outbox.disk import noted_trouble
+from agent.outbox.disk import noted_link, noted_trouble
+from agent.outbox.journal.schema import UNREADABLE
 from agent.store.site import AUTHOR
+from oee.engine import step as engine
+from wire.bodies import LinkTrouble
 from wire.marks import Marks, count_unsettled, decode_marks, is_settled
 from wire.offline_transfer import TransferItem
 
+_LINK_TROUBLES: Final = TypeAdapter(list[LinkTrouble])
 _CONDITIONS = {1: "current", 0: "old", -1: "retired"}
 
 
@@ -41,7 +49,9 @@ class StreamSummary:
 class OutboxSummary:
     """One file. author: `<site>/<gateway>`, "" if it has sealed nothing yet; generation: the center's, "" before its
     first receipt. file_bytes: size with the WAL; outdated: machines whose past was computed as an earlier site file
-    described them; trouble: why the running agent cannot store, "" if it can or none is running.
+    described them; trouble: why the running agent cannot store, "" if it can or none is running. closed_ns: by machine,
+    facts before this time are in envelopes; later minutes are not closed yet [ns UTC]; link: what is wrong with the running
+    agent's link.
     """
 
     outbox: str
@@ -51,6 +61,8 @@ class OutboxSummary:
     streams: tuple[StreamSummary, ...]
     outdated: tuple[str, ...] = ()
     trouble: str = ""
+    closed_ns: dict[str, int] = field(default_factory=dict)
+    link: tuple[LinkTrouble, ...] = ()
 
     @property
     def waiting(self) -> int:
@@ -73,7 +85,24 @@ def summarize(path: Path) -> OutboxSummary:
             tuple(_stream(db, *row) for row in rows),
             tuple(outdated(settings)),
             noted_trouble(path),
+            dict(_closed(db)),
+            _link_troubles(path),
         )
+
+
+def _closed(db: sqlite3.Connection) -> Iterator[tuple[str, int]]:
+    """Machines with the end of their closed minutes; without those whose state cannot be read."""
+    for machine, data in db.execute("select machine, data from carry order by machine"):
+        with suppress(*UNREADABLE):
+            if (closed_ns := closed_until_ns({machine: engine.load(data).until_ns})) is not None:
+                yield machine, closed_ns
+
+
+def _link_troubles(path: Path) -> tuple[LinkTrouble, ...]:
+    try:
+        return tuple(_LINK_TROUBLES.validate_json(noted_link(path) or "[]"))
+    except ValidationError:  # more than there is room for
+        return ()
 
 
 def waiting_envelopes(path: Path) -> Iterator[TransferItem]:

@@ -216,6 +216,13 @@ def computed_until_ns(pipeline: Pipeline) -> dict[str, int]:
     return {name: run.state.until_ns for name, run in pipeline.runs.items()}
 
 
+def closed_until_ns(computed_ns: Mapping[str, int]) -> int | None:
+    """The minutes of all machines before this time are closed: their facts have been offered [ns]. None before the first
+    sample of any. computed_ns: as `computed_until_ns` gives it.
+    """
+    return min((t_ns // MINUTE_NS * MINUTE_NS for t_ns in computed_ns.values() if t_ns), default=None)
+
+
 def snapshots(pipeline: Pipeline) -> dict[str, MachineSnapshot]:
     """What each machine is doing now; machines without a sample yet are left out."""
     return {name: live for name, run in pipeline.runs.items() if (live := run.shown) is not None}

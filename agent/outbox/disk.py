@@ -20,6 +20,8 @@ _TEMPORARY: Final = (
 _NOTE_BYTES: Final = 600
 LOCK_WAIT_S: Final = 2.0
 """How long the lock is waited for [s]: a command holds it for an instant while it asks whether an agent runs."""
+_LINK_AT: Final = _NOTE_BYTES
+_LINK_BYTES: Final = 3400
 
 
 class CannotStore(Exception):
@@ -60,6 +62,7 @@ def lock(path: Path) -> IO[bytes]:
             f"{path} is in use by another agent; stop it, or give this one another file with --outbox"
         ) from error
     note_trouble(handle, "")
+    note_link(handle, "")
     return handle
 
 
@@ -75,18 +78,37 @@ def note_trouble(handle: IO[bytes], why: str) -> None:
     """Writes into the lock file why nothing can be stored, for `noted_trouble`; "" if it can. The bytes are allocated when
     the lock is taken, so that they can be written on a full disk.
     """
+    _note(handle, why, 0, _NOTE_BYTES)
+
+
+def note_link(handle: IO[bytes], troubles: str) -> None:
+    """Writes the troubles of the link into the lock file, for `noted_link`: JSON, or "" for none."""
+    _note(handle, troubles, _LINK_AT, _LINK_BYTES)
+
+
+def _note(handle: IO[bytes], text: str, at: int, size: int) -> None:
     with suppress(OSError, ValueError):
-        os.pwrite(handle.fileno(), why.encode()[:_NOTE_BYTES].ljust(_NOTE_BYTES), 0)
+        os.pwrite(handle.fileno(), text.encode()[:size].ljust(size), at)
 
 
 def noted_trouble(path: Path) -> str:
     """Why the agent that has this outbox open cannot store; "" if it can, or if no agent has it open."""
+    return _noted(path, 0, _NOTE_BYTES)
+
+
+def noted_link(path: Path) -> str:
+    """The link's troubles as the agent that has this outbox open wrote them; "" without any, or if no agent has it open."""
+    return _noted(path, _LINK_AT, _LINK_BYTES)
+
+
+def _noted(path: Path, at: int, size: int) -> str:
     try:
         with Path(f"{path}.lock").open("rb") as handle:
             with suppress(BlockingIOError):
                 fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
                 return ""
-            return handle.read(_NOTE_BYTES).decode(errors="ignore").strip()
+            handle.seek(at)
+            return handle.read(size).decode(errors="ignore").strip()
     except OSError:
         return ""
 

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from agent.outbox import declarations
-from agent.outbox.disk import CorruptOutbox, UnknownFormat, lock, note_trouble, translated
+from agent.outbox.disk import CorruptOutbox, UnknownFormat, lock, note_link, note_trouble, translated
 from agent.outbox.journal import schema as journal
 from agent.outbox.tables import update_tables
 
@@ -102,6 +102,10 @@ class OutboxFile:
     def note_trouble(self, why: str) -> None:
         """Writes into the lock file, for `nhip outbox`, why nothing can be stored; "" if it can."""
         note_trouble(self._lock, why)
+
+    def note_link(self, troubles: str) -> None:
+        """Writes the link's troubles into the lock file, for `nhip outbox`: JSON, or "" for none."""
+        note_link(self._lock, troubles)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

@@ -39,7 +39,9 @@ def installed_version() -> str:
 
 @dataclass
 class GatewayReport:
-    """Builds reports from the agent's parts. tags: how many each device has; echo: outcomes of declarations, by id."""
+    """Builds reports from the agent's parts. tags: how many each device has; echo: outcomes of declarations, by id;
+    closed_ns: facts of all machines before this time are on disk, None before the first [ns UTC].
+    """
 
     acquisition: Acquisition
     tags: Mapping[str, int]
@@ -47,6 +49,7 @@ class GatewayReport:
     sender: Sender
     outbox: OutboxThread
     echo: Callable[[], dict[str, str]]
+    closed_ns: int | None = None
     _rate: Rate = field(default_factory=Rate)
     _oldest_ns: int | None = None
 
@@ -71,6 +74,7 @@ class GatewayReport:
             devices={name: item.condition == "up" for name, item in self.acquisition.devices.items()},
             health={**self.acquisition.health.snapshot(), **self._totals(), **self._shares()},
             trouble=self.outbox.trouble[:MOST_TROUBLE],
+            closed_ns=self.closed_ns,
             ask=self.acquisition.clock.center_time.ask(),
             clock=self.acquisition.clock.report(
                 self.acquisition.dating.undated_since_ns, self.acquisition.dating.undated_rows

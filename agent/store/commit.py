@@ -61,7 +61,7 @@ class _Taken:
 class Committer:
     """Stores the data of the pipeline, the recorder and the receipts, and informs the sender.
 
-    thread: the outbox; site: the `site` body for the next commit; on_commit: called after each commit; more_settings:
+    thread: the outbox; upkeep: what follows a commit; site: the `site` body for the next commit; on_commit: called after each commit; more_settings:
     returns settings that each commit stores too.
     """
 
@@ -88,7 +88,7 @@ class Committer:
         self.site = SiteAnnouncement()
         self.on_commit: Callable[[], None] = lambda: None
         self.more_settings: Callable[[], dict[str, str]] = dict
-        self._upkeep = Upkeep(self.thread, sender, health, now_ns, window_ns)
+        self.upkeep = Upkeep(self.thread, sender, health, now_ns, window_ns)
         self._receipts: ReceiptEffect | None = None
 
     def receipted(self, effect: ReceiptEffect) -> None:
@@ -111,7 +111,7 @@ class Committer:
                     await self._leave_streams(taken.receipts.ahead[0])
                     taken.receipts = replace(taken.receipts, ahead=())
                 if taken.receipts:
-                    await self._upkeep.write_marks()
+                    await self.upkeep.write_marks()
                 description = self.site.due
                 sealed = await self._store(taken, final=final)
             except Exception as error:  # noqa: BLE001  # reported; not CancelledError: then the thread continues and stores it
@@ -120,7 +120,7 @@ class Committer:
                 return False
             self.site.stored(description)
             self._stored(sealed)
-            await self._upkeep.prune_now_and_then()
+            await self.upkeep.prune_now_and_then()
             return True
 
     async def _store(self, taken: _Taken, *, final: bool) -> list[Sealed]:
@@ -165,9 +165,9 @@ class Committer:
             finally:
                 if not stored:
                     self.recorder.put_back(recorded)
-            self._upkeep.sealed(sealed)
+            self.upkeep.sealed(sealed)
             self.on_commit()
-            await self._upkeep.prune_now_and_then()
+            await self.upkeep.prune_now_and_then()
             return True
 
     async def correct(self, correction: Correction) -> bool:
@@ -195,7 +195,7 @@ class Committer:
         self.thread.stored()
         if self._pipeline.paused:
             self._pipeline.resume(self._now_ns())
-        self._upkeep.sealed(sealed)
+        self.upkeep.sealed(sealed)
         self.on_commit()
 
     # when the file can no longer be used
@@ -216,7 +216,7 @@ class Committer:
 
     async def _start_over(self) -> None:
         """Gives the sender the new streams, and lets all machines start over."""
-        await self._upkeep.replace_streams(values=bool(self.recorder))
+        await self.upkeep.replace_streams(values=bool(self.recorder))
         self._receipts = None
         self.deltas.forget()
         self._pipeline.forget(self._now_ns())

@@ -4,8 +4,9 @@ Operations run one at a time; `lock` is held over several that belong together.
 """
 
 import asyncio
+import json
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Final, TypeVar
@@ -16,6 +17,7 @@ from agent.outbox.outbox import Outbox
 from agent.outbox.recovery import open_outbox
 from agent.outbox.streams import EnvelopeKey, OutboxStream
 from agent.process.health import Health
+from wire.bodies import LinkTrouble
 
 _LOG: Final = logging.getLogger("nhip.agent.outbox")
 T = TypeVar("T")
@@ -104,6 +106,12 @@ class OutboxThread:
             _LOG.warning("outbox stores again path=%s", self.outbox.path)
             self.trouble = ""
             self._executor.submit(self.outbox.file.note_trouble, "")
+
+    def note_link(self, troubles: Sequence[LinkTrouble]) -> None:
+        """Keeps the link's troubles for `nhip outbox`."""
+        text = json.dumps([item.model_dump() for item in troubles]) if troubles else ""
+        with suppress(RuntimeError):  # the thread has ended
+            self._executor.submit(lambda: self.outbox.file.note_link(text))
 
     async def reopen(self, now_ns: int) -> None:
         """Sets the damaged file aside and opens a new one, as at a start."""

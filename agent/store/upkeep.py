@@ -1,11 +1,13 @@
-"""Follow-up of commits and receipts: updates sender and counters, and prunes the outbox."""
+"""Follow-up of commits and receipts: updates sender and counters, prunes the outbox, and divides what is too large."""
 
 import logging
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from agent.outbox.disk import CannotStore, CorruptOutbox
+from agent.outbox.dividing import Indivisible, divide
 from agent.outbox.envelopes import Sealed
+from agent.outbox.streams import EnvelopeKey
 from agent.process.health import Health
 from agent.store.outbox_thread import OutboxThread, all_streams
 from agent.uplink.sender import Sender
@@ -15,7 +17,7 @@ _PRUNE_EVERY: Final = 30
 
 
 class Upkeep:
-    """Updates sender, counters and file after commits and receipts. The caller holds the outbox's lock."""
+    """Updates sender, counters and file after commits and receipts. The caller holds the outbox's lock, but for `divide`."""
 
     def __init__(
         self, thread: OutboxThread, sender: Sender, health: Health, now_ns: Callable[[], int], window_ns: int
@@ -50,6 +52,23 @@ class Upkeep:
                     "bring back the connection to the center, send fewer values, or give the outbox more disk",
                 )
             self._health.count("values_given_up", evicted)
+
+    async def divide(self, key: EnvelopeKey, most_bytes: int) -> bool:
+        """Divides an envelope that is too large for the broker into several of at most `most_bytes`; False if that is not
+        possible. Takes the outbox's lock itself.
+        """
+        async with self._thread.lock:
+            outbox, now_ns = self._thread.outbox, self._now_ns()
+            try:
+                sealed = await self._thread.run(lambda: outbox.within(lambda db: divide(db, key, most_bytes, now_ns)))
+            except Indivisible:
+                return False
+            except (CannotStore, CorruptOutbox) as error:
+                self._thread.refused(error)
+                return False
+            self._health.count("envelopes_sealed", len(sealed))
+            self._on_disk(sealed)
+            return bool(sealed)
 
     async def prune_now_and_then(self) -> None:
         """At every thirtieth call, prunes the outbox and measures it."""

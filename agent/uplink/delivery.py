@@ -1,7 +1,6 @@
 """The traffic of a connection: periodic messages, envelopes as the sender decides, and the broker's responses."""
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -9,20 +8,18 @@ from typing import Final, cast
 
 from agent.outbox.streams import EnvelopeKey
 from agent.process.health import Health
-from agent.uplink.announcements import Announcements
+from agent.uplink.announcements import Announcements, LinkTroubles
 from agent.uplink.budget import Budget
-from agent.uplink.in_flight import InFlight
 from agent.uplink.mqtt.session import ConnectionLost, MqttEvents, MqttMessage, MqttSession
+from agent.uplink.publisher import Publisher
 from agent.uplink.reception import Reception, UplinkHooks
 from agent.uplink.sender import Sender
-from agent.uplink.traffic import TrafficAccount
+from wire.broker_limits import PACKET_TOO_LARGE, packet_bytes
 from wire.topics import Kind
 
-_LOG: Final = logging.getLogger("nhip.agent.uplink")
 _AT_ONCE: Final = 16
 _FAREWELL_S: Final = 2.0
-_NOT_MATCHED: Final = 0x10  # MQTT 5: accepted, but there is no subscriber
-_REFUSED_FROM: Final = 0x80
+_ROOM_S: Final = 1.0
 
 
 class Delivery:
@@ -35,19 +32,19 @@ class Delivery:
         self._topic, self._sender, self._hooks, self._health = topic, sender, hooks, health
         self.wake = asyncio.Event()
         """Set when there may be something to do."""
-        self.announcements = Announcements(topic, hooks.status, hooks.now_ns, self.wake.set)
-        self.reception = Reception(topic, sender, hooks, health, self.announcements)
+        self.troubles = LinkTroubles(hooks.troubled)
+        self._publisher = Publisher(health, budget, self.troubles)
+        self.announcements = Announcements(
+            topic, hooks.status, hooks.now_ns, self.wake.set, self._publisher.fits, self.troubles
+        )
+        self.reception = Reception(topic, sender, hooks, health, self.announcements, self.troubles)
         self.events = MqttEvents(self._received, self._acknowledged, self._on_lost)
-        self._in_flight = InFlight()
-        self._traffic = TrafficAccount(budget, health)
-        self._lost: str | None = None
-        self._refusal = ""
+        self._lost: ConnectionLost | None = None
 
     def begin(self, session: MqttSession) -> None:
         """Begins to serve a connection that has been established."""
-        self._lost, self._refusal = None, ""
-        self._in_flight.begin()
-        self._traffic.begin()
+        self._lost = None
+        self._publisher.begin(session)
         self.announcements.restart()
         self._sender.connected(time.monotonic())
         for name in self.reception.topics:
@@ -58,68 +55,80 @@ class Delivery:
         while not stop.is_set():
             self.wake.clear()
             if self._lost is not None:
-                raise ConnectionLost(self._lost)
+                raise self._lost
             await self.reception.compare()
             self._charge(session)
-            self._give_up_stuck()
-            for message in self.announcements.due(time.monotonic()):
-                self._publish(session, message)
-            await self._send_due(session)
-            due_s = self.announcements.due_s()
-            if not self._in_flight.full and (next_s := self._sender.next_s()) is not None:
+            self._publisher.give_up_stuck()
+            due_s = self._announce()
+            await self._send_due()
+            if self._publisher.in_flight.most_envelopes and (next_s := self._sender.next_s()) is not None:
                 due_s = min(due_s, next_s)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.wake.wait(), max(0.01, due_s - time.monotonic()))
-        await self._farewell(session)
+        await self._farewell()
+
+    def _announce(self) -> float:
+        """Publishes the periodic messages that are due; returns when the next one is [s]."""
+        if self._publisher.in_flight.room <= 0:
+            return time.monotonic() + _ROOM_S  # or as soon as the broker acknowledges something
+        for message in self.announcements.due(time.monotonic()):
+            self._publisher.publish(message)
+        if self._publisher.in_flight.packets.needs_proof:
+            self.announcements.hurry_status()
+        return self.announcements.due_s()
 
     def end(self, session: MqttSession) -> None:
         """Accounts for the last traffic of a closed connection."""
         self._charge(session)
 
-    async def _send_due(self, session: MqttSession) -> None:
+    async def _send_due(self) -> None:
         """Publishes due envelopes, a few at a time, so that live messages get through in between."""
-        most = 1 if self._in_flight.probation else _AT_ONCE
-        if self._in_flight.full or not (keys := self._sender.due(time.monotonic(), most)):
+        most = min(_AT_ONCE, self._publisher.in_flight.most_envelopes)
+        if not most or not (keys := self._sender.due(time.monotonic(), most)):
             return
         for key, kind, data in await self._hooks.read(keys):
             if self._lost is not None:
-                raise ConnectionLost(self._lost)
+                raise self._lost
             if data is None:
                 self._sender.missing(key)
                 self._health.count("envelopes_missing")
                 continue
-            self._publish(session, MqttMessage(self._topic(cast(Kind, kind)), data, qos=1), key)
+            message = MqttMessage(self._topic(cast(Kind, kind)), data, qos=1)
+            if not self._publisher.in_flight.packets.fits(packet_bytes(message.topic, len(data))):
+                await self._divide(key, message)
+                continue
+            mid = self._publisher.publish(message, key)
             self._health.count("envelopes_sent")
+            if mid not in self._publisher.in_flight:  # sent at QoS 0, since the broker takes no other
+                self._sender.accepted(key, time.monotonic())
         self.wake.set()
 
-    def _publish(self, session: MqttSession, message: MqttMessage, key: EnvelopeKey | None = None) -> int:
-        mid = session.publish(message)
-        self._traffic.published(message.topic, len(message.payload))
-        if message.qos:
-            self._in_flight.sent(mid, message.topic, key, len(message.payload), time.monotonic())
-        return mid
+    async def _divide(self, key: EnvelopeKey, message: MqttMessage) -> None:
+        """Has an envelope that is too large for the broker divided; if that is not possible, people are told, and it
+        waits for another connection.
+        """
+        self._sender.missing(key)
+        most_bytes = self._publisher.in_flight.packets.safe_bytes or 0
+        overhead = packet_bytes(message.topic, len(message.payload)) - len(message.payload)
+        if await self._hooks.divide(key, most_bytes - overhead):
+            self._health.count("envelopes_divided")
+        else:
+            self._publisher.fits(message, tell=True)
 
     def _charge(self, session: MqttSession) -> None:
         """Charges the budget with what has crossed the link, and applies its level."""
         now_s = self._hooks.now_ns() / 1e9
-        level = self._traffic.charge(session.traffic_bytes, now_s, dated=self._hooks.clock_trusted())
-        held = {topic.rpartition("/")[2] for topic in self._in_flight.held}
+        level = self._publisher.charge(session.traffic_bytes, now_s, dated=self._hooks.clock_trusted())
+        held = {topic.rpartition("/")[2] for topic in self._publisher.in_flight.held}
         self._sender.held_kinds = frozenset(held | {"values"} if level else held)
         self.announcements.pace(level)
 
-    def _give_up_stuck(self) -> None:
-        """Ends the connection if the broker leaves a message unacknowledged."""
-        if topic := self._in_flight.stuck(time.monotonic()):
-            self._health.count("publishes_unanswered")
-            raise ConnectionLost(
-                f"the broker does not acknowledge what is published on {topic}; check the account's access rules there. "
-                "Other topics go on"
-            )
-
-    async def _farewell(self, session: MqttSession) -> None:
-        mid = self._publish(session, self.announcements.farewell())
+    async def _farewell(self) -> None:
+        if (message := self.announcements.farewell()) is None:
+            return
+        mid = self._publisher.publish(message)
         until_s = time.monotonic() + _FAREWELL_S
-        while mid in self._in_flight and self._lost is None and time.monotonic() < until_s:
+        while mid in self._publisher.in_flight and self._lost is None and time.monotonic() < until_s:
             self.wake.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.wake.wait(), 0.2)
@@ -129,18 +138,14 @@ class Delivery:
             self.wake.set()
 
     def _acknowledged(self, mid: int, reason: int) -> None:
-        if (key := self._in_flight.answered(mid, time.monotonic())) is not None:
-            self._sender.accepted(key, time.monotonic())
-        if reason == _NOT_MATCHED:
-            self._health.count("publishes_without_subscriber")
-        elif reason >= _REFUSED_FROM:
-            self._health.count("publishes_refused")
-            refusal = f"publish refused by the broker, reason {reason:#x}; check the account's access rules"
-            if refusal != self._refusal:
-                self._refusal = refusal
-                _LOG.warning("uplink refused why=%r", refusal)
+        if (key := self._publisher.answered(mid, reason)) is not None:
+            if reason == PACKET_TOO_LARGE:
+                self._sender.missing(key, again=True)
+            else:
+                self._sender.accepted(key, time.monotonic())
         self.wake.set()
 
-    def _on_lost(self, reason: str) -> None:
-        self._lost = reason
+    def _on_lost(self, reason: str, code: int) -> None:
+        explained = self._publisher.lost(code)
+        self._lost = ConnectionLost(reason, code, explained=explained)
         self.wake.set()

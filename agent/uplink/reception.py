@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,15 +11,19 @@ from pydantic import ValidationError
 
 from agent.outbox.streams import EnvelopeKey
 from agent.process.health import Health
-from agent.uplink.announcements import Announcements
+from agent.uplink.announcements import Announcements, LinkTroubles
 from agent.uplink.sender import ReceiptEffect, Sender
 from oee.model.declarations import Declaration
-from wire.bodies import Status
+from wire.bodies import LinkTrouble, Status
 from wire.declare import decode_declare
 from wire.receipts import contradicts, decode_receipt
 from wire.topics import Kind
 
 _LOG: Final = logging.getLogger("nhip.agent.uplink")
+
+
+async def _indivisible(_key: EnvelopeKey, _most_bytes: int) -> bool:
+    return False
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,8 @@ class UplinkHooks:
     something. status: the status as of now. now_ns: gateway time [ns UTC]. echoed: called with a receipt's echo and the
     center's time [ns UTC]. declared: called with all declarations of which the center waits for an echo. clock_trusted:
     whether gateway time is trusted. greeted: called when the center's first receipt of a session shows that it connected.
+    divide: divides an envelope on disk into several of at most so many bytes; False if that is not possible. troubled:
+    called when the troubles of the link change.
     """
 
     read: Callable[[Iterable[EnvelopeKey]], Awaitable[list[tuple[EnvelopeKey, str, bytes | None]]]]
@@ -40,6 +46,8 @@ class UplinkHooks:
     declared: Callable[[Iterable[Declaration]], None] = lambda _: None
     clock_trusted: Callable[[], bool] = lambda: True
     greeted: Callable[[], None] = lambda: None
+    divide: Callable[[EnvelopeKey, int], Awaitable[bool]] = _indivisible
+    troubled: Callable[[Sequence[LinkTrouble]], None] = lambda _: None
 
 
 class Reception:
@@ -52,12 +60,14 @@ class Reception:
         hooks: UplinkHooks,
         health: Health,
         announcements: Announcements,
+        troubles: LinkTroubles,
     ) -> None:
         self.topics = {topic("receipt"): self._receipt, topic("declare"): self._declarations}
         """Topics to subscribe to, and their handlers."""
         self.settled = asyncio.Event()
         """Set by each receipt."""
-        self._sender, self._hooks, self._health, self._announcements = sender, hooks, health, announcements
+        self._sender, self._hooks, self._health = sender, hooks, health
+        self._announcements, self._troubles = announcements, troubles
         self._checks: dict[str, tuple[int, str]] = {}
 
     def received(self, topic: str, payload: bytes) -> bool:
@@ -77,6 +87,10 @@ class Reception:
             _LOG.warning("receipt unreadable topic=%s why=%r", topic, error.errors()[0]["msg"])
             return
         self._health.count("receipts")
+        if receipt.boxes < 2:
+            self._troubles.clear("two_boxes")
+        elif self._troubles.tell("two_boxes", count=str(receipt.boxes)):
+            self._announcements.status_changed()
         if receipt.echo:
             self._hooks.echoed(receipt.echo, receipt.at_ns)
         effect = self._sender.receipt(receipt, time.monotonic())

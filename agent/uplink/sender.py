@@ -121,10 +121,12 @@ class Sender:
         if window := self.streams.get(key.stream):
             window.accepted(key.seq, now_s)
 
-    def missing(self, key: EnvelopeKey) -> None:
-        """The disk does not have this envelope although it should: it cannot be sent."""
+    def missing(self, key: EnvelopeKey, *, again: bool = False) -> None:
+        """An envelope could not be sent, or was not taken. again: it waits again; otherwise not before the next
+        connection.
+        """
         if window := self.streams.get(key.stream):
-            window.missing(key.seq)
+            window.missing(key.seq, again=again)
 
     def receipt(self, receipt: Receipt, now_s: float) -> ReceiptEffect:
         """Applies what the center has settled."""

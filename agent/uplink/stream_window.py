@@ -95,9 +95,11 @@ class StreamWindow:
             wait_s = self.limits.resend_after_s * 2.0 ** min(flight.tries - 1, 16)
             flight.again_s = now_s + min(wait_s, self.limits.resend_at_most_s)
 
-    def missing(self, seq: int) -> None:
-        """It is not on disk although it should be: it is no longer in flight."""
+    def missing(self, seq: int, *, again: bool = False) -> None:
+        """It was not sent: it is no longer in flight. again: it waits again on this connection."""
         self._in_flight.pop(seq, None)
+        if again:
+            self._cursor = min(self._cursor, seq - 1)
 
     def settle(self, marks: Marks, *, fresh: bool, hello: bool) -> None:
         """Applies a receipt's marks. fresh: of a new generation; hello: what was sent before was not received."""

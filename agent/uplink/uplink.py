@@ -1,7 +1,8 @@
 """The uplink: one task that keeps a connection to the broker, and connects again whenever it is lost.
 
 `agent.uplink.delivery` handles the traffic of a connection. The broker is probed once for MQTT 5, with 3.1.1 as fallback;
-one that refuses the account is retried too, since somebody may be repairing it.
+one that refuses the account is retried too, since somebody may be repairing it. A session that another client with this
+gateway's id has taken over waits longer each time, so that two boxes with one bundle do not throw each other out for ever.
 """
 
 import asyncio
@@ -14,26 +15,20 @@ from typing import Final
 
 from agent.process.health import Health
 from agent.uplink.budget import Budget, DataPlan
-from agent.uplink.cadence import Reconnection
+from agent.uplink.cadence import SETTLED_S, STABLE_S, Reconnection
 from agent.uplink.delivery import Delivery
 from agent.uplink.mqtt.broker import Broker
-from agent.uplink.mqtt.session import (
-    MQTT5,
-    MQTT311,
-    VERSIONS,
-    ConnectionLost,
-    ConnectRefused,
-    MqttMessage,
-    MqttSession,
-    NoConnack,
-)
+from agent.uplink.mqtt.probe import Probe
+from agent.uplink.mqtt.session import VERSIONS, ConnectionLost, ConnectRefused, MqttSession, NoConnack
 from agent.uplink.reception import UplinkHooks
 from agent.uplink.sender import Sender
+from wire.broker_limits import SESSION_TAKEN_OVER
 from wire.topics import topic
 
 _LOG: Final = logging.getLogger("nhip.agent.uplink")
-_PROBE_AGAIN_S: Final = 3600.0
 _WARN_AGAIN_S: Final = 600.0
+_CUT_OFF: Final = 5
+"""Connections in a row that ended within seconds, from which on people are told: MQTT 3.1.1 gives no reason."""
 
 
 class Uplink:
@@ -58,9 +53,11 @@ class Uplink:
         self.announcements = self._delivery.announcements
         self._wake, self._stop = self._delivery.wake, asyncio.Event()
         self._reconnection = Reconnection(retry_at_most_s)
-        self._version: int | None = None
-        self._probes, self._probed_s = 0, 0.0
+        self._probe = Probe(
+            lambda version: MqttSession(broker, self._client_id, None, self._delivery.events, version), health
+        )
         self._session: MqttSession | None = None
+        self._served = False  # whether the last try led to a connection
         self._last_warning, self._warned_s = "", 0.0
 
     @property
@@ -93,15 +90,19 @@ class Uplink:
         """Connects, serves, and connects again, until stopped."""
         while not self._stop.is_set():
             self._reconnection.begin(time.monotonic())
+            code, self._served = 0, False
             try:
-                # MQTT 3.1.1 is not for ever: the broker may have been updated
-                old = self._version == MQTT311 and time.monotonic() - self._probed_s >= _PROBE_AGAIN_S
-                if self._version is None or old:
-                    self._version = await self._probe()
-                await self._connect_and_serve(self._version)
+                await self._connect_and_serve(await self._probe.version())
             except ConnectRefused as error:
-                self._warn(f"refused: {error}; {self._broker.cure}")
-            except (ConnectionLost, NoConnack, OSError, ValueError) as error:
+                if error.of_will:
+                    self._probe.forget()
+                self._warn(f"refused: {error}; {self._broker.cure(error.code)}")
+            except ConnectionLost as error:
+                code = error.code
+                if error.explained:
+                    self._reconnection.explained()
+                self._warn(f"lost: {error}")
+            except (NoConnack, OSError, ValueError) as error:
                 self._warn(f"{type(error).__name__}: {error}")
             except Exception as error:  # noqa: BLE001  # the task must survive; counted, and logged with its traceback
                 self._health.count("uplink_unexpected")
@@ -109,52 +110,36 @@ class Uplink:
                 self._warn(f"unexpected {error!r}")
             if not self._stop.is_set():
                 self._health.count("uplink_lost")
-                fraction = random.random()  # noqa: S311  # jitter, no secret
-                await self._pause(self._reconnection.wait_s(time.monotonic(), fraction))
+                await self._pause(self._wait_s(code))
 
-    async def _probe(self) -> int:
-        """The newest version of MQTT that the broker supports. Probed without a will, since a broker that does not support
-        MQTT 5 misreads a will and then does not answer at all. Nor does a proxy while the broker behind it is down:
-        without an answer to MQTT 5, 3.1.1 is probed first, and once that is answered, MQTT 5 again.
-        """
-        self._probed_s = time.monotonic()
-        if self._probes % 2 == 0:
-            return await self._first_supported(MQTT5, MQTT311)
-        found = await self._first_supported(MQTT311, MQTT5)
-        if found == MQTT311:
-            probes = self._probes
-            with suppress(NoConnack, ConnectRefused):
-                found = await self._first_supported(MQTT5)
-            self._probes = probes
-        return found
-
-    async def _first_supported(self, *candidates: int) -> int:
-        for version in candidates:
-            session = self._new_session(version, None)
-            try:
-                await session.open()
-            except NoConnack:
-                self._probes += 1  # the next probe begins with the other version
-                raise
-            except ConnectRefused as error:
-                if not error.unsupported:
-                    raise
-                self._health.count("mqtt_version_refused")
-            else:
-                return version
-            finally:
-                session.close()
-        raise NoConnack("the broker speaks neither MQTT 5 nor 3.1.1")
-
-    def _new_session(self, version: int, will: MqttMessage | None) -> MqttSession:
-        return MqttSession(self._broker, self._client_id, will, self._delivery.events, version)
+    def _wait_s(self, code: int) -> float:
+        """How long to wait before the next connection [s], and what people are told about the last ones."""
+        now_s, fraction = time.monotonic(), random.random()  # noqa: S311  # jitter, no secret
+        troubles, reconnection = self._delivery.troubles, self._reconnection
+        by_other = code == SESSION_TAKEN_OVER or (self._served and "two_boxes" in troubles)
+        wait_s = reconnection.wait_s(now_s, fraction, taken_over=by_other)
+        if by_other:
+            self._health.count("sessions_taken_over")
+            _LOG.error(
+                "uplink taken over times=%d wait_s=%.0f why=%r cure=%r",
+                reconnection.taken_over,
+                wait_s,
+                "another client connected with this gateway's id",
+                "make sure that no second box runs with a copy of this bundle or card; a second gateway needs its own",
+            )
+            troubles.tell("taken_over", count=str(reconnection.taken_over))
+        elif reconnection.cut_off >= _CUT_OFF and "taken_over" not in troubles:
+            troubles.tell("cut_off", count=str(reconnection.cut_off))
+        return wait_s
 
     async def _connect_and_serve(self, version: int) -> None:
-        session = self._new_session(version, self.announcements.will())
-        goodbye = False
+        will, limits = self.announcements.will(), self._probe.limits
+        session = MqttSession(self._broker, self._client_id, will, self._delivery.events, version, limits)
+        goodbye, clear, call_later = False, self._delivery.troubles.clear, asyncio.get_running_loop().call_later
+        timers = [call_later(STABLE_S, clear, "cut_off"), call_later(SETTLED_S, clear, "taken_over")]
         try:
             await session.open()
-            self._session, self._last_warning = session, ""
+            self._session, self._last_warning, self._served = session, "", True
             self._reconnection.succeeded()
             self._health.count("uplink_connects")
             self._health.gauge("mqtt_version", float(version))
@@ -165,6 +150,8 @@ class Uplink:
             await self._delivery.serve(session, self._stop)
             goodbye = True
         finally:
+            for timer in timers:
+                timer.cancel()
             self._session = None
             self._sender.disconnected()
             session.close(goodbye=goodbye)

@@ -51,6 +51,10 @@ class GatewayStateHandler:
             self._center.health.set_note("last_malformed", f"{message.topic}: {reason}")
         return False
 
+    def record_newer(self, site: str, gateway: str) -> None:
+        """Records that a gateway speaks a newer version of the topics."""
+        self._center.pictures.record_unreadable(site, gateway, self._center.now_ns())
+
     def check(self, message: Arrived) -> None:
         """Passes a status on, and compares the receipts that the gateway has with the ledger."""
         where = parse(message.topic)

@@ -8,7 +8,8 @@ Several workers share messages by an MQTT 5 shared subscription: each message of
 one of them. What every worker must receive is subscribed to plainly.
 
 The first connection requests MQTT 5 without properties, which even a broker that knows only 3.1.1 can refuse properly
-(amqtt 0.12 hangs on a property). If it is accepted, the session connects again with its limit on messages in flight.
+(amqtt 0.12 hangs on a property). If it is accepted, the session connects again with its limit on messages in flight, and
+within the limits that the broker named; a broker that names others later is connected to anew.
 """
 
 import secrets
@@ -27,10 +28,13 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from center.model.complaints import misconfigured
 from center.runtime.health import CenterHealth
-from wire.topics import ENVELOPED, FROM_GATEWAY, Kind, subscription
+from wire.broker_limits import BrokerLimits, limits_of
+from wire.topics import ENVELOPED, FROM_GATEWAY, Kind, next_status, subscription
 
 IN_FLIGHT: Final = 500
 """Messages that the broker may send before the first is acknowledged (MQTT 5)."""
+_UNACKNOWLEDGED: Final = 20
+"""Messages that the center publishes before the broker has acknowledged the first."""
 _UNSUPPORTED_VERSION: Final = 0x84
 _NO_SHARING: Final = 0x9E
 _SHARED: Final = "$share/nhip-center/"
@@ -63,6 +67,11 @@ class TopicSubscriptions:
     shared: tuple[Kind, ...] = ()
     unfit: Callable[[str], None] = lambda _reason: None
 
+    def filters(self) -> list[tuple[str, int]]:
+        """Filters and qualities of service; the last, for gateways of the next version, may be refused."""
+        shared = [(f"{_SHARED}{subscription(kind)}", _QOS[kind]) for kind in self.shared]
+        return [*shared, *((subscription(kind), _QOS[kind]) for kind in self.plain), (next_status(), 0)]
+
 
 def subscriptions_of(role: str, unfit: Callable[[str], None]) -> TopicSubscriptions:
     """The subscriptions of a process of that role. Every worker receives every status: any of them may answer it, and
@@ -84,7 +93,7 @@ class Arrived(NamedTuple):
 
 
 class BrokerSession:
-    """Connects, subscribes, and reconnects until it is stopped."""
+    """Connects, subscribes, and reconnects until it is stopped. limits: what the broker's last CONNACK said."""
 
     def __init__(
         self,
@@ -102,6 +111,7 @@ class BrokerSession:
         self._context = _context(broker)
         self._id = f"nhip-center-{secrets.token_hex(4)}"
         self._version: MQTTProtocolVersion = MQTTProtocolVersion.MQTTv5
+        self.limits = BrokerLimits()
         self._probing = True
         self._connection = 0
         self._stopping = threading.Event()
@@ -119,9 +129,16 @@ class BrokerSession:
             self._client.ack(message.mid, message.qos)
 
     def publish(self, topic: str, payload: bytes) -> None:
-        """Publishes a retained message at QoS 1; dropped without a connection."""
-        if self._client.is_connected():
-            self._client.publish(topic, payload, 1, retain=True)
+        """Publishes a retained message at QoS 1, as far as the broker has these; dropped without a connection."""
+        if not self.limits.takes(topic, len(payload)):
+            self._health.count("packets_too_large")
+            self._health.set_condition(
+                "packets",
+                f"{len(payload)} bytes for {topic} are more than the broker takes ({self.limits.packet_bytes} a packet): "
+                "raise its limit (Mosquitto: max_packet_size)",
+            )
+        elif self._client.is_connected():
+            self._client.publish(topic, payload, min(1, self.limits.qos), retain=self.limits.retains)
 
     def stop(self) -> None:
         """Disconnects and ends the thread."""
@@ -140,6 +157,7 @@ class BrokerSession:
             manual_ack=True,
         )
         client.reconnect_delay_set(*_RETRY_S)
+        client.max_inflight_messages_set(min(_UNACKNOWLEDGED, self.limits.unacknowledged))
         if self._broker.username:
             client.username_pw_set(self._broker.username, self._password)
         if self._context:
@@ -181,17 +199,20 @@ class BrokerSession:
             else:
                 self._health.set_condition("broker", f"refused: {reason}")
             return
-        if self._probing:
-            self._probing = False
+        limits = limits_of(properties)
+        if self._probing or limits != self.limits:
+            self._probing, self.limits = False, limits
             client.disconnect()
             return
-        if self._subscriptions.shared and (why := _cannot_share(self._version, properties)):
+        if self._subscriptions.shared and (why := _cannot_share(self._version, limits)):
             self._health.set_condition("broker", f"refused: {why}")
             self._subscriptions.unfit(why)
             return
+        if not limits.wildcards:
+            self._health.set_condition("broker", "refused: it has no wildcard subscriptions, which a center needs")
+            return
         self._connection += 1
-        shared = [(f"{_SHARED}{subscription(kind)}", _QOS[kind]) for kind in self._subscriptions.shared]
-        client.subscribe([*shared, *((subscription(kind), _QOS[kind]) for kind in self._subscriptions.plain)])
+        client.subscribe(self._subscriptions.filters())
         self._health.set_condition("broker", "ok")
         self._connected()
 
@@ -200,7 +221,8 @@ class BrokerSession:
             self._health.set_condition("broker", f"lost: {reason}")
 
     def _on_subscribe(self, _client: Any, _data: Any, _mid: Any, reasons: list[ReasonCode], _properties: Any) -> None:
-        refused = [str(reason) for reason in reasons if reason.is_failure]
+        needed = len(self._subscriptions.shared) + len(self._subscriptions.plain)
+        refused = [str(reason) for reason in reasons[:needed] if reason.is_failure]
         if refused:
             self._health.set_condition("broker", f"subscription refused: {refused[0]}")
         if any(reason.value == _NO_SHARING for reason in reasons):
@@ -210,15 +232,11 @@ class BrokerSession:
         self._received(Arrived(message.topic, bytes(message.payload), self._connection, message.mid, message.qos))
 
 
-def _cannot_share(version: MQTTProtocolVersion, properties: Any) -> str:
+def _cannot_share(version: MQTTProtocolVersion, limits: BrokerLimits) -> str:
     """Why this broker cannot share a subscription among workers, "" if it can."""
     if version != MQTTProtocolVersion.MQTTv5:
         return "it speaks MQTT 3.1.1 only"
-    return (
-        ""
-        if getattr(properties, "SharedSubscriptionAvailable", 1)
-        else "it reports that it has no shared subscriptions"
-    )
+    return "" if limits.shares else "it reports that it has no shared subscriptions"
 
 
 def _password(broker: BrokerSettings) -> str | None:

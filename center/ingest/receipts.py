@@ -6,7 +6,7 @@ from typing import Final
 
 from center.contract.ledger import Changes, new_generation
 from center.ingest.peer_sync import PeerSync
-from center.ledger.cache import is_ahead, receipt
+from center.ledger.cache import RECEIPT_STREAMS, is_ahead, receipt
 from center.runtime.state import CenterState
 from wire.bodies import Status
 from wire.receipts import encode_receipt
@@ -19,8 +19,16 @@ _NEW_GENERATION_NS: Final = 600_000_000_000
 class ReceiptSender:
     """`answer` and `reset` are called by the MQTT session's thread, everything else by the ingest worker's."""
 
-    def __init__(self, center: CenterState, peers: PeerSync, publish: Callable[[str, bytes], None]) -> None:
+    def __init__(
+        self,
+        center: CenterState,
+        peers: PeerSync,
+        publish: Callable[[str, bytes], None],
+        fits: Callable[[str, int], bool] = lambda _topic, _size: True,
+    ) -> None:
+        """fits: whether the broker takes a payload of that size."""
         self._center, self._cache, self._peers, self._publish = center, center.ledger_cache, peers, publish
+        self._fits = fits
         self._session_id = ""
         self._greeted: set[tuple[str, str]] = set()
         """Gateways that got a receipt since the connection to the broker was made."""
@@ -42,9 +50,15 @@ class ReceiptSender:
         self.send(self._cache.gateways())
 
     def answer(self, site: str, gateway: str, now_ns: int, ask: str) -> None:
-        """A receipt to one gateway. ask: the `ask` of the status that this answers."""
-        message = receipt(self._cache, site, gateway, now_ns, ask, self._session_id)
-        self._publish(topic(site, gateway, "receipt"), encode_receipt(message))
+        """A receipt to one gateway, of as many streams as the broker takes. ask: the `ask` of the status that this
+        answers.
+        """
+        name, streams = topic(site, gateway, "receipt"), RECEIPT_STREAMS
+        message = encode_receipt(receipt(self._cache, site, gateway, now_ns, ask, self._session_id))
+        while streams > 1 and not self._fits(name, len(message)):
+            streams //= 2
+            message = encode_receipt(receipt(self._cache, site, gateway, now_ns, ask, self._session_id, most=streams))
+        self._publish(name, message)
 
     def check(self, site: str, gateway: str, status: Status, commit: Callable[[Changes], bool]) -> None:
         """Compares the generation and the marks that a gateway knows with the ledger's, and answers if they differ."""

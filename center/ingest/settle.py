@@ -47,6 +47,8 @@ class Settler:
                 raise
             return self.settle(messages, str(error))
         self._count(plan)
+        for site, gateway in plan.newer:
+            self._center.pictures.record_unreadable(site, gateway, self._center.now_ns())
         self._forget_old_values(plan)
         self._cache.disputed |= plan.disputed
         self._receipts.send(plan.heard)

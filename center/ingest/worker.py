@@ -22,7 +22,7 @@ from center.ingest.retry import StoreRetry
 from center.ingest.settle import Settler
 from center.runtime.state import CenterState
 from wire.bodies import Status
-from wire.topics import ENVELOPED, parse
+from wire.topics import ENVELOPED, parse, parse_next
 
 T = TypeVar("T")
 _STATE: Final = ("live", "status")
@@ -48,7 +48,8 @@ class Ingest:
         self._retry = StoreRetry(center.health, self._stopping, patient=patient)
         self._peers = PeerSync(center)
         self._session = BrokerSession(broker, center.health, self._received, self._connected, subscriptions)
-        self._receipts = ReceiptSender(center, self._peers, self._session.publish)
+        takes = lambda name, size: self._session.limits.takes(name, size)  # noqa: E731, PLW0108  # the limits may change
+        self._receipts = ReceiptSender(center, self._peers, self._session.publish, takes)
         self._settler = Settler(center, self._peers, self._retry, self._receipts)
         self.on_everybody: Callable[[], None] = lambda: None
         """Called on the worker's thread when the broker may have lost retained messages to gateways."""
@@ -108,6 +109,8 @@ class Ingest:
     def _received(self, message: Arrived) -> None:
         where = parse(message.topic)
         if where is None or self._stopping.is_set():
+            if newer := parse_next(message.topic):
+                self._gateway_state.record_newer(*newer)
             self._health.count("ignored")
             self._session.acknowledge(message)
         elif where.kind in ENVELOPED or (where.kind in _STATE and self._gateway_state.record(message, where)):

@@ -8,7 +8,7 @@ from center.model.sites import Sites
 from wire.bodies import Status
 from wire.receipts import Receipt, StreamReceipt, digest_check
 
-_RECEIPT_STREAMS: Final = 64
+RECEIPT_STREAMS: Final = 64
 """Streams in one receipt at most: the ones received most recently."""
 
 
@@ -57,7 +57,16 @@ class LedgerCache:
         self.generation = changes.generation or self.generation
 
 
-def receipt(cache: LedgerCache, site: str, gateway: str, now_ns: int, echo: str = "", session: str = "") -> Receipt:
+def receipt(
+    cache: LedgerCache,
+    site: str,
+    gateway: str,
+    now_ns: int,
+    echo: str = "",
+    session: str = "",
+    *,
+    most: int = RECEIPT_STREAMS,
+) -> Receipt:
     """The receipt for a gateway: the marks of its streams, of the most recent ones if there are very many.
 
     echo: the `ask` of the status that it answers; session: id of the center's connection.
@@ -78,7 +87,7 @@ def receipt(cache: LedgerCache, site: str, gateway: str, now_ns: int, echo: str 
                 dropped=state.dropped,
                 check=_check(cache, key),
             )
-            for key, state in streams[:_RECEIPT_STREAMS]
+            for key, state in streams[:most]
         },
     )
 

@@ -17,12 +17,13 @@ from center.queries.sites import gateways_of
 from center.runtime.state import CenterState
 from oee.model.facts import FACT, STATE_COLUMNS
 from oee.model.states import CalendarClass, State
-from wire.bodies import MOST_TROUBLE, Clock
+from wire.bodies import MOST_TROUBLE, Clock, LinkTrouble
 from wire.marks import holes
 
 _STATES: Final = [FACT[name] for name in STATE_COLUMNS]
 _UNKNOWN: Final = FACT[f"{State.UNKNOWN.word}_ms"]
 _MEASURES: Final = ("tags_per_s", "poll_late_p99_s", "unknown_share", "outbox_mb", "rss_mb", "cpu_s", "uptime_s")
+_MOST_LINK, _MOST_TEXT = 10, 60
 _Key = tuple[int, str]
 """A business day's start [ns UTC] and a gateway."""
 
@@ -42,9 +43,18 @@ class ClockAnswer(TypedDict):
     held_since: str | None
 
 
+class LinkAnswer(TypedDict):
+    """A trouble of a gateway's link."""
+
+    code: str
+    values: dict[str, str]
+
+
 class GatewayAnswer(TypedDict):
     """A gateway's last status, and what became of its envelopes. trouble: why it cannot store, "" if it can.
-    unreadable: it sends messages that this center cannot read. health: tags_per_s, poll_late_p99_s, unknown_share [1], outbox_mb, rss_mb, cpu_s and uptime_s, null where it did not report
+    closed: facts before this time have been sent or wait; later minutes are not closed yet, null where it did not say.
+    unreadable: it sends messages that this center cannot read. link: what is wrong with its link, by code (`link.*` of the
+    catalogue) and values. health: tags_per_s, poll_late_p99_s, unknown_share [1], outbox_mb, rss_mb, cpu_s and uptime_s, null where it did not report
     them.
     """
 
@@ -56,6 +66,7 @@ class GatewayAnswer(TypedDict):
     config_hash: str
     waiting: int | None
     waiting_since: str | None
+    closed: str | None
     stored: int
     holes: int
     quarantined: int
@@ -65,6 +76,7 @@ class GatewayAnswer(TypedDict):
     cannot_store: bool
     trouble: str
     unreadable: bool
+    link: list[LinkAnswer]
     paused: bool
     clock: ClockAnswer | None
     health: dict[str, float | None]
@@ -128,6 +140,7 @@ def _gateway(center: CenterState, site: str, gateway: str) -> GatewayAnswer:
         "config_hash": status.config_hash if status else "",
         "waiting": status.waiting if status else None,
         "waiting_since": iso(status.oldest_ns, UTC) if status and status.oldest_ns else None,
+        "closed": iso(status.closed_ns, UTC) if status and status.closed_ns else None,
         "stored": _sum(streams, "stored"),
         "holes": sum(last - first + 1 for state in streams for first, last in holes(state.marks)),
         "quarantined": _sum(streams, "quarantined"),
@@ -137,10 +150,17 @@ def _gateway(center: CenterState, site: str, gateway: str) -> GatewayAnswer:
         "cannot_store": bool(health.get("cannot_store")),
         "trouble": status.trouble[:MOST_TROUBLE] if status else "",
         "unreadable": picture.unreadable(now_ns),
+        "link": [_link(item) for item in status.link[:_MOST_LINK]] if status else [],
         "paused": bool(health.get("paused")),
         "clock": _clock(status.clock) if status else None,
         "health": {name: value if math.isfinite(value := health.get(name, math.nan)) else None for name in _MEASURES},
     }
+
+
+def _link(item: LinkTrouble) -> LinkAnswer:
+    """As the gateway says it, cut to what people can read."""
+    values = list(item.values.items())[:_MOST_LINK]
+    return {"code": item.code[:_MOST_TEXT], "values": {name[:_MOST_TEXT]: text[:_MOST_TEXT] for name, text in values}}
 
 
 def _clock(clock: Clock | None) -> ClockAnswer | None:

@@ -69,6 +69,7 @@ class Center:
     plain: dict = field(default_factory=dict)  # topic -> list of JSON messages
     gateway: str = "nhip/v1/test/main"
     context: object = None  # of TLS
+    retain: bool = True
 
     def __enter__(self):
         self.client = paho.Client(
@@ -98,19 +99,25 @@ class Center:
             self.plain.setdefault(kind, []).append(json.loads(unpack_message(message.payload)))
             return
         envelope = open_envelope(message.payload)
-        self.arrived.append((kind, envelope.stream, envelope.seq, decode_content(envelope)))
-        self.settled.setdefault(envelope.stream, (kind, set()))[1].add(envelope.seq)
+        content = decode_content(envelope)
+        self.arrived.append((kind, envelope.stream, envelope.seq, content))
+        seqs = self.settled.setdefault(envelope.stream, (kind, set()))[1]
+        seqs.add(envelope.seq)
+        for first, last in content.get("dropped", ()) if isinstance(content, dict) else ():
+            seqs.update(range(first, last + 1))
         if not self.silent:
             self.receipt()
 
-    def receipt(self, **streams):
+    def receipt(self, boxes=1, **streams):
         known = {
             stream: StreamReceipt(kind=kind, mark=item.mark, beyond=list(item.beyond))
             for stream, (kind, seqs) in self.settled.items()
             for item in [settle(NO_MARKS, [(seq, seq) for seq in seqs])]
         }
-        said = Receipt(generation=self.generation, at_ns=time.time_ns(), streams=known | streams)
-        self.client.publish(f"{self.gateway}/receipt", encode_receipt(said), 1, retain=True)
+        said = Receipt(generation=self.generation, at_ns=time.time_ns(), streams=known | streams, boxes=boxes)
+        self.client.publish(
+            f"{self.gateway}/receipt", encode_receipt(said), 1 if self.retain else 0, retain=self.retain
+        )
 
     def seqs(self, kind="facts"):
         return [seq for what, _, seq, _ in self.arrived if what == kind]

@@ -9,6 +9,7 @@ from agent.outbox.streams import EnvelopeKey
 from agent.uplink.budget import LIVE, MB, MUST, VALUES, Budget, DataPlan, Level
 from agent.uplink.in_flight import InFlight
 from agent.uplink.traffic import TrafficMeter
+from wire.broker_limits import BrokerLimits
 
 NOVEMBER_S = datetime(2026, 11, 1, tzinfo=UTC).timestamp()
 DAY_S = 86_400
@@ -97,13 +98,13 @@ def test_a_meter_gives_to_each_part_what_it_weighs_and_the_rest_to_what_must_tra
 def test_a_line_is_full_until_the_broker_answers():
     line = InFlight(1000)
     line.sent(1, "t", EnvelopeKey("s", 1), 600, 0.0)
-    assert not line.full
+    assert line.most_envelopes
     line.sent(2, "t", None, 600, 0.0)
-    assert line.full
-    assert line.answered(1, 1.0) == EnvelopeKey("s", 1)
-    assert not line.full
-    assert line.answered(1, 1.0) is None
-    line.begin()
+    assert not line.most_envelopes
+    assert line.answered(1, 0, 1.0) == EnvelopeKey("s", 1)
+    assert line.most_envelopes
+    assert line.answered(1, 0, 1.0) is None
+    line.begin(BrokerLimits(), 0.0)
     assert 2 not in line
 
 
@@ -114,7 +115,7 @@ def test_a_slow_link_is_not_a_broker_that_refuses_in_silence():
         line.sent(number, "facts", None, 1000, 0.0)
     for number in range(64):
         assert line.stuck(5.0 * number) is None
-        line.answered(number, 5.0 * number)
+        line.answered(number, 0, 5.0 * number)
     line.sent(64, "facts", None, 1000, 320.0)
     assert line.stuck(499.0) is None
     assert line.stuck(500.0) == "facts", "nothing was acknowledged for three minutes"
@@ -124,20 +125,20 @@ def test_one_topic_that_is_never_acknowledged_does_not_hold_up_the_others():
     line = InFlight(1000)
     line.sent(1, "facts", EnvelopeKey("s", 1), 1200, 0.0)
     line.sent(2, "status", None, 100, 170.0)
-    line.answered(2, 171.0)
-    assert line.full
+    line.answered(2, 0, 171.0)
+    assert not line.most_envelopes
     assert line.stuck(179.0) is None
     assert line.stuck(180.0) == "facts"
-    line.begin()
+    line.begin(BrokerLimits(), 0.0)
     assert line.held == frozenset()
     line.sent(1, "facts", EnvelopeKey("s", 1), 1200, 200.0)
     assert line.held == {"facts"}
-    assert not line.full
+    assert line.most_envelopes
     line.sent(2, "values", EnvelopeKey("v", 1), 500, 201.0)
-    line.answered(2, 202.0)
+    line.answered(2, 0, 202.0)
     assert line.stuck(799.0) is None
     assert line.stuck(800.0) == "facts"
-    line.answered(1, 801.0)
+    line.answered(1, 0, 801.0)
     assert (line.held, line.probation) == (frozenset(), set())
 
 

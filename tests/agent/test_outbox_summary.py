@@ -1,6 +1,7 @@
 """`nhip outbox`: what waits, while the agent goes on; and the file that travels in place of a line."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
@@ -10,6 +11,8 @@ from agent.commands.outbox_summary import summarize, waiting_envelopes
 from agent.outbox import envelopes as on_disk
 from agent.outbox.outbox import Outbox
 from agent.store.site import AUTHOR
+from oee.engine import step as engine
+from oee.model.facts import MINUTE_NS
 from wire.envelope import open_envelope
 from wire.marks import Marks
 from wire.offline_transfer import (
@@ -22,6 +25,7 @@ from wire.offline_transfer import (
     read_head,
     unpack,
 )
+from words import say
 
 T = 1_772_427_600_000_000_000
 S = 1_000_000_000
@@ -191,3 +195,31 @@ def test_without_a_center_nobody_has_everything(path):
     empty.receipted({on_disk.current_stream(empty.file, "facts"): Marks(1)}, "g1", T)
     assert "The center has everything" in run(path, "--lang", "en").output
     empty.close()
+
+
+def test_what_is_not_closed_yet_is_said_by_machine(box, path):
+    """Nothing waits, and still the last minutes are not at the center."""
+    start = engine.start()
+    states = {"press": 10 * MINUTE_NS + 59 * S, "saw": 7 * MINUTE_NS + S, "new": 0}
+    carries = {name: engine.dump(replace(start, until_ns=at_ns)) for name, at_ns in states.items()}
+    box.commit([], carries | {"damaged": b"no state"}, T)
+    assert summarize(path).closed_ns == {"press": 10 * MINUTE_NS, "saw": 7 * MINUTE_NS}
+    for lang, said in (("en", "saw: closed up to"), ("vi", "saw: mới chốt đến")):
+        shown = CliRunner().invoke(command, [str(path), "--lang", lang]).output
+        assert said in shown
+        assert "press:" not in shown
+    told = json.loads(CliRunner().invoke(command, [str(path), "--json"]).output)
+    assert told["closed_ns"] == {"press": 10 * MINUTE_NS, "saw": 7 * MINUTE_NS}
+    assert "link" not in told
+
+
+def test_what_is_wrong_with_the_running_agents_link(box, path):
+    box.file.note_link(json.dumps([{"code": "two_boxes", "values": {"count": "2"}}]))
+    assert say("link.two_boxes", "vi", count="2") in CliRunner().invoke(command, [str(path), "--lang", "vi"]).output
+    (told,) = json.loads(CliRunner().invoke(command, [str(path), "--json"]).output)["link"]
+    assert told == {"code": "two_boxes", "values": {"count": "2"}}
+    box.file.note_link("[" + "x" * 10_000)
+    assert summarize(path).link == ()
+    box.file.note_link(json.dumps([{"code": "two_boxes", "values": {"count": "2"}}]))
+    box.close()
+    assert summarize(path).link == (), "no agent runs"

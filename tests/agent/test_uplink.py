@@ -33,12 +33,12 @@ FAST = SendLimits(resend_after_s=0.5, resend_at_most_s=1.0, hole_after_s=0.3, li
 class Gateway:
     """An uplink on a real outbox, without machines."""
 
-    def __init__(self, path, port, limits=PATIENT, **account):
+    def __init__(self, path, port, limits=PATIENT, hooks=lambda _: {}, **account):
         self.outbox = Outbox(path)
         self.sender = Sender(all_streams(self.outbox), self.outbox.settings().get("generation", ""), limits)
         self.health = Health()
         self.learned = []
-        hooks = UplinkHooks(self._read, self._learned, self._status, time.time_ns)
+        hooks = UplinkHooks(self._read, self._learned, self._status, time.time_ns, **hooks(self))
         broker = Broker("127.0.0.1", port, **account)
         self.uplink = Uplink(broker, self.sender, hooks, self.health, site="test", gateway="main")
 
@@ -61,8 +61,10 @@ class Gateway:
 
 
 @asynccontextmanager
-async def running(path, port, **options):
-    gateway = Gateway(path, port, **options)
+async def running(gateway, port=None, **options):
+    """Runs a gateway, or one made of a path, a port and options."""
+    if port is not None:
+        gateway = Gateway(gateway, port, **options)
     task = asyncio.create_task(gateway.uplink.run())
     try:
         yield gateway
@@ -263,8 +265,9 @@ async def test_what_was_published_before_the_center_listened_goes_out_again_at_i
 
 
 def test_a_refused_bundle_is_named(tmp_path):
-    assert f"{tmp_path / 'x.bundle'} is not valid" in Broker("127.0.0.1", 1, bundle=tmp_path / "x.bundle").cure
-    assert "password_file" in Broker("127.0.0.1", 1).cure
+    assert f"{tmp_path / 'x.bundle'} is not valid" in Broker("127.0.0.1", 1, bundle=tmp_path / "x.bundle").cure(0x86)
+    assert "password_file" in Broker("127.0.0.1", 1).cure(0x87)
+    assert "by itself" in Broker("127.0.0.1", 1).cure(0x89)
 
 
 class Proxy:

@@ -157,10 +157,11 @@ class Gateway:
 
     def send(self, *payloads, kind="facts", retain=False):
         for payload in payloads:
-            data = payload if isinstance(payload, bytes) else payload.encode()
-            self._client.publish(topic(self.site, self.gateway, kind), data, 1, retain=retain).wait_for_publish(
-                PATIENCE_S
-            )
+            self.publish(topic(self.site, self.gateway, kind), payload, retain=retain)
+
+    def publish(self, name, payload, retain=False):
+        data = payload if isinstance(payload, bytes) else payload.encode()
+        self._client.publish(name, data, 1, retain=retain).wait_for_publish(PATIENCE_S)
 
     def mark(self, stream=STREAM):
         return self.receipts[-1].streams[stream].mark if self.receipts and stream in self.receipts[-1].streams else 0

@@ -31,9 +31,9 @@ from center.runtime.live import Pictures
 from center.runtime.state import center_state
 from center.stores.duckdb.store import open_store
 from oee.model.facts import MINUTE_NS
-from wire.bodies import Status
+from wire.bodies import DIVIDED, Dropped, Status
 from wire.envelope import open_envelope
-from wire.topics import topic
+from wire.topics import next_status, topic
 
 T = ns("2026-03-02T08:00:00")
 ALL = Query("van-long", 0, 2**62, by=("machine",))
@@ -309,6 +309,30 @@ def test_live_and_status_make_the_picture(on_mosquitto, gateways):
     eventually(lambda: not live(center, EVERYTHING, "van-long")[0]["gateway_online"])
     (row,) = live(center, EVERYTHING, "van-long")
     assert (row["state"], row["last_state"]) == ("unknown", "running")
+
+
+@pytest.mark.parametrize(
+    ("name", "payload"),
+    [
+        (next_status("van-long", "main"), b"anything"),
+        (topic("van-long", "main", "facts"), b"NH\x02" + envelope(1)[3:]),
+        (topic("van-long", "main", "status"), b"\xff"),
+    ],
+)
+def test_a_gateway_of_a_newer_version_is_told_as_such(on_mosquitto, gateways, name, payload):
+    """Whether it speaks other topics, other envelopes or other messages: this center is older."""
+    gateway = gateways(on_mosquitto.port)
+    gateway.publish(name, payload)
+    eventually(lambda: [row["unreadable"] for row in gateway_answers(on_mosquitto.center, EVERYTHING)] == [True])
+
+
+def test_an_envelope_that_was_divided_counts_as_stored(on_mosquitto, gateways):
+    gateway = gateways(on_mosquitto.port)
+    dropped = Dropped(dropped=[(1, 2)], why=DIVIDED).model_dump(mode="json")
+    gateway.send(*(envelope(seq, running(T + seq * MINUTE_NS, 1)) for seq in (3, 4)), envelope(5, content=dropped))
+    eventually(lambda: gateway.mark() == 5)
+    (row,) = delivery(on_mosquitto.center, EVERYTHING)["rows"]
+    assert (row["stored"], row["dropped"], row["holes"]) == (5, 0, [])
 
 
 def test_a_silent_gateway_is_not_online_for_ever():

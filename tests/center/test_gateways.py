@@ -18,7 +18,7 @@ from center.queries.question import Question
 from center.runtime.state import center_state
 from center.stores.duckdb.store import open_store
 from oee.model.facts import MINUTE_NS
-from wire.bodies import Clock, Status
+from wire.bodies import Clock, LinkTrouble, Status
 from wire.prometheus import render
 from words import say
 
@@ -129,3 +129,30 @@ def test_a_gateway_that_is_newer_than_the_center(center, lang):
     assert say("delivery.trouble.unreadable", lang) in card
     center.pictures.record_unreadable("van-long", "main", NOW - 100_000_000_000)
     assert not gateways(center, EVERYTHING)[0]["unreadable"]
+
+
+@pytest.mark.parametrize("lang", ["vi", "en"])
+def test_what_is_not_closed_yet_is_said_beside_what_waits(center, lang):
+    """Nothing waits, and still the last two minutes are not there: they are not closed."""
+    hear(center, waiting=0, closed_ns=NOW - NOW % MINUTE_NS - MINUTE_NS)
+    [row] = gateways(center, EVERYTHING)
+    assert (row["waiting"], row["closed"]) == (0, "2026-03-02T02:59:00+00:00")
+    zone = center.ledger_cache.sites.current("van-long").zone
+    card = unescape(delivery_cards.cards([row], NOW, zone, lang))
+    assert say("delivery.closed", lang) in card
+    assert "09:59" in card
+
+
+@pytest.mark.parametrize("lang", ["vi", "en"])
+def test_the_card_says_what_is_wrong_with_the_link(center, lang):
+    told = LinkTrouble(code="too_large_named", values={"kind": "site", "bytes": "900", "most": "700"})
+    odd = [LinkTrouble(code="of_a_newer_one", values={"x": "1"}), LinkTrouble(code="two_boxes", values={"lang": "y"})]
+    hear(center, link=[told, *odd, *[LinkTrouble(code="x" * 1000, values={"y" * 1000: "z" * 1000})] * 50])
+    [row] = gateways(center, EVERYTHING)
+    assert len(row["link"]) == 10
+    zone = center.ledger_cache.sites.current("van-long").zone
+    card = unescape(delivery_cards.cards([row], NOW, zone, lang))
+    assert say("link.too_large_named", lang, kind="site", bytes="900", most="700") in card
+    assert "of_a_newer_one x=1" in card
+    assert "two_boxes lang=y" in card
+    assert "x" * 61 not in card

@@ -189,7 +189,10 @@ def test_refused_facts_wait_until_somebody_mends_the_rules(tmp_path, expected):
         stage.agent.start()
         stage.feed(4)
         stage.wait_agent(4)
-        eventually(lambda: "publish refused by the broker, reason 0x87" in stage.agent.last_words(), what="refusal")
+        eventually(
+            lambda: "uplink refused topic=nhip/v1/test/main/facts reason=0x87" in stage.agent.last_words(),
+            what="refusal",
+        )
         assert not stage.delivered()
         (tmp_path / "acl").write_text(good)
         stage.broker.child.send_signal(signal.SIGHUP)

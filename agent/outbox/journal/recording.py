@@ -4,6 +4,7 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from agent.compute.delta import Delta, join
 from agent.outbox.journal import spans
@@ -25,8 +26,28 @@ def record(db: sqlite3.Connection, deltas: Iterable[Delta], envelopes: Sequence[
     rows = {f"{number}/{tag}": column for number, (_, samples) in enumerate(spanned) for tag, column in samples.items()}
     db.execute(
         "insert into journal_recent (envelopes, data) values (?, ?)",
-        (zlib.compress(json.dumps([envelopes, head]).encode(), 1), pack_rows(rows)),
+        (_pack_head(envelopes, head), pack_rows(rows)),
     )
+
+
+def replace_sent(db: sqlite3.Connection, envelope: tuple[str, int], parts: Sequence[tuple[str, int]]) -> None:
+    """The rows of a `facts` envelope, given by (stream, seq), are in these from now on."""
+    for no, text in db.execute("select no, envelopes from journal_recent").fetchall():
+        envelopes, head = _read_head(text)
+        if list(envelope) in envelopes:
+            place = envelopes.index(list(envelope))
+            envelopes[place : place + 1] = parts
+            db.execute("update journal_recent set envelopes = ? where no = ?", (_pack_head(envelopes, head), no))
+            return
+
+
+def _pack_head(envelopes: Sequence[Any], head: Sequence[Any]) -> bytes:
+    return zlib.compress(json.dumps([envelopes, head]).encode(), 1)
+
+
+def _read_head(text: str | bytes) -> tuple[list[Any], list[Any]]:
+    envelopes, head = json.loads(text if isinstance(text, str) else zlib.decompress(text))
+    return envelopes, head
 
 
 def gather(db: sqlite3.Connection, states: Mapping[str, EngineState]) -> bool:
@@ -49,7 +70,7 @@ def _gather(db: sqlite3.Connection, states: Mapping[str, EngineState]) -> bool:
     sent: dict[str, list[SentRows]] = {}
     complete = True
     for text, data in db.execute("select envelopes, data from journal_recent order by no").fetchall():
-        envelopes, head = json.loads(text if isinstance(text, str) else zlib.decompress(text))
+        envelopes, head = _read_head(text)
         rows = unpack_rows(data)
         for number, (name, from_ns, until_ns, tags) in enumerate(head):
             prefix = f"{number}/"

@@ -2,10 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from config import Misconfigured
 from config.bundle import bundle_for, load_bundle
 from config.site.model import GatewayLink
+
+_ACCOUNT: Final = (0x86, 0x87, 0x8A, 0x8C)  # user name or password, not authorized, banned, authentication method
+_BUSY: Final = (0x88, 0x89, 0x97, 0x9F)  # unavailable, busy, quota exceeded, connection rate exceeded
+_CLIENT_ID: Final = 0x85
 
 
 @dataclass(frozen=True)
@@ -22,9 +27,16 @@ class Broker:
     certificate_file: Path | None = None
     private_key_file: Path | None = None
 
-    @property
-    def cure(self) -> str:
-        """What to do where the broker refuses the account."""
+    def cure(self, code: int) -> str:
+        """What to do where the broker refuses CONNECT with this reason code of MQTT 5."""
+        if code in _BUSY:
+            return "it is tried again by itself"
+        if code == _CLIENT_ID:
+            return (
+                "the broker's rules for client ids, or for the keep-alive (Mosquitto: max_keepalive), refuse this one"
+            )
+        if code not in _ACCOUNT:
+            return "see the broker's log"
         if self.bundle:
             return f"{self.bundle} is not valid any more; ask the center for a new one (nhip enroll)"
         return "check username, password_file and the broker's access rules"

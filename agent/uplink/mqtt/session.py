@@ -15,6 +15,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from agent.uplink.mqtt.broker import Broker, Login, login, stamp_of
 from agent.uplink.mqtt.paho_loop import PahoLoop
+from wire.broker_limits import QOS_NOT_SUPPORTED, RETAIN_NOT_SUPPORTED, BrokerLimits, limits_of
 
 MQTT5: Final = paho.MQTTv5
 MQTT311: Final = paho.MQTTv311
@@ -27,15 +28,31 @@ _KEEPALIVE_S: Final = 30  # a dead link is noticed within one and a half of it
 
 
 class ConnectRefused(Exception):
-    """The broker refused CONNECT. unsupported: it does not support this version of MQTT."""
+    """The broker refused CONNECT. code: its reason code; in MQTT 3.1.1 the one of MQTT 5 that means the same."""
 
-    def __init__(self, reason: str, *, unsupported: bool = False) -> None:
+    def __init__(self, reason: str, code: int) -> None:
         super().__init__(reason)
-        self.unsupported = unsupported
+        self.code = code
+
+    @property
+    def unsupported(self) -> bool:
+        """Whether it does not support this version of MQTT."""
+        return self.code == _UNSUPPORTED_VERSION
+
+    @property
+    def of_will(self) -> bool:
+        """Whether it does not take the will as it was given."""
+        return self.code in (RETAIN_NOT_SUPPORTED, QOS_NOT_SUPPORTED)
 
 
 class ConnectionLost(Exception):
-    """The connection ended unexpectedly."""
+    """The connection ended unexpectedly. code: the reason code of the broker's DISCONNECT (MQTT 5), 0 without one;
+    explained: what ended it is known, and will not happen again.
+    """
+
+    def __init__(self, reason: str, code: int = 0, *, explained: bool = False) -> None:
+        super().__init__(reason)
+        self.code, self.explained = code, explained
 
 
 class NoConnack(Exception):
@@ -54,21 +71,28 @@ class MqttMessage(NamedTuple):
 @dataclass(frozen=True)
 class MqttEvents:
     """Called on the event loop. received: topic and payload; acknowledged: message id and MQTT 5 reason code, from
-    0x80 on a refusal; lost: why.
+    0x80 on a refusal; lost: why, as a text and as the reason code of the broker's DISCONNECT, 0 without one.
     """
 
     received: Callable[[str, bytes], None]
     acknowledged: Callable[[int, int], None]
-    lost: Callable[[str], None]
+    lost: Callable[[str, int], None]
 
 
 class MqttSession:
-    """From CONNECT to the end of one connection; used once."""
+    """From CONNECT to the end of one connection; used once. limits: what the broker's CONNACK said."""
 
     def __init__(
-        self, broker: Broker, client_id: str, will: MqttMessage | None, events: MqttEvents, version: int
+        self,
+        broker: Broker,
+        client_id: str,
+        will: MqttMessage | None,
+        events: MqttEvents,
+        version: int,
+        limits: BrokerLimits = BrokerLimits(),  # noqa: B008  # frozen
     ) -> None:
-        self._broker, self._events = broker, events
+        """limits: what an earlier CONNACK of this broker said, which the will must respect."""
+        self._broker, self._events, self.limits = broker, events, limits
         self._connack: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.login = Login(None, None, None)
         self._open = False
@@ -82,10 +106,12 @@ class MqttSession:
         )
         client.max_inflight_messages_set(0)  # the sender's window is the limit
         if will:
-            client.will_set(will.topic, will.payload, will.qos, will.retain)
+            client.will_set(will.topic, will.payload, min(will.qos, limits.qos), will.retain and limits.retains)
         self._loop = PahoLoop(client, self._tick)
         client.on_connect = self._on_connect
-        client.on_disconnect = lambda *args: self._loop.call(self._ended, str(args[3]))
+        client.on_disconnect = lambda *args: self._loop.call(
+            self._ended, str(args[3]), args[3].value if args[2].is_disconnect_packet_from_server else 0
+        )
         client.on_publish = lambda *args: events.acknowledged(args[2], args[3].value)
         client.on_message = lambda *args: events.received(args[2].topic, bytes(args[2].payload))
         self._client = client
@@ -115,7 +141,8 @@ class MqttSession:
 
     def publish(self, message: MqttMessage) -> int:
         """Queues a message; returns its id. Raises `ConnectionLost` if the connection is gone."""
-        info = self._client.publish(message.topic, message.payload, message.qos, retain=message.retain)
+        qos, retain = min(message.qos, self.limits.qos), message.retain and self.limits.retains
+        info = self._client.publish(message.topic, message.payload, qos, retain=retain)
         if info.rc != paho.MQTT_ERR_SUCCESS:
             raise ConnectionLost(paho.error_string(info.rc))
         return info.mid
@@ -148,27 +175,26 @@ class MqttSession:
             self._traffic = counted
         return self._traffic
 
-    def _on_connect(self, _client: Any, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:
+    def _on_connect(self, _client: Any, _data: Any, _flags: Any, reason: ReasonCode, properties: Any) -> None:
         if self._connack.done():
             return
         if reason.is_failure:
-            unsupported = reason.value == _UNSUPPORTED_VERSION
-            self._connack.set_exception(ConnectRefused(str(reason), unsupported=unsupported))
+            self._connack.set_exception(ConnectRefused(str(reason), reason.value))
         else:
-            self._open = True
+            self._open, self.limits = True, limits_of(properties)
             self._connack.set_result(None)
 
-    def _ended(self, reason: str) -> None:
+    def _ended(self, reason: str, code: int) -> None:
         if not self._connack.done():
             self._connack.set_exception(NoConnack(f"closed before CONNACK: {reason}"))
         elif self._open and not self._loop.closed:
-            self._events.lost(reason)
+            self._events.lost(reason, code)
         self._loop.closed = True
 
     def _tick(self) -> None:
         if self._open and not self._loop.closed and _is_replaced(self._broker, self.login):
             self._open = False
-            self._events.lost("the bundle was replaced: connecting with the new one")
+            self._events.lost("the bundle was replaced: connecting with the new one", 0)
 
 
 def _is_replaced(broker: Broker, used: Login) -> bool:

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from center.console.draw import time_labels
 from center.console.draw.markup import Child, el, join, share
-from words import duration, moment, number, percent, say
+from words import duration, link_trouble, moment, number, percent, say
 from words.catalogue import catalogue
 
 Row = Mapping[str, Any]
@@ -56,6 +56,7 @@ def _troubles(row: Row, lang: str) -> Sequence[str]:
     if row["cannot_store"]:
         why = row["trouble"]
         out.append(say("delivery.trouble.storing" if why else "delivery.trouble.disk", lang, why=why))
+    out += [link_trouble(item["code"], item["values"], lang) for item in row["link"]]
     lost = [name for name, up in sorted(row["devices"].items()) if not up]
     if row["online"] and lost:
         out.append(say("delivery.trouble.devices", lang, names=", ".join(lost)))
@@ -70,6 +71,7 @@ def _facts(row: Row, now_ns: int, zone: tzinfo, lang: str) -> list[Markup]:
     uptime_ms = None if health["uptime_s"] is None else health["uptime_s"] * 1000
     pairs: list[tuple[str, Child]] = [
         ("waiting", _waiting(row, now_ns, zone, lang)),
+        ("closed", _since(row["closed"], now_ns, zone, lang)),
         ("stored", number(row["stored"], lang)),
         ("clock", _clock(row["clock"], lang)),
         ("devices", say("delivery.of", lang, part=up, whole=len(devices)) if devices else number(None, lang)),
@@ -94,12 +96,17 @@ def _waiting(row: Row, now_ns: int, zone: tzinfo, lang: str) -> Child:
         return number(row["waiting"], lang)
     if row["waiting_since"] is None:
         return say("delivery.envelopes", lang, count=number(row["waiting"], lang))
-    since_ns = time_labels.parse_ns(row["waiting_since"])
-    age = duration((now_ns - since_ns) // 1_000_000, lang)
     text = say("delivery.envelopes", lang, count=number(row["waiting"], lang))
-    return join(
-        text, el("small", say("delivery.since", lang, when=moment(time_labels.local(since_ns, zone), lang), age=age))
-    )
+    return join(text, el("small", _since(row["waiting_since"], now_ns, zone, lang, "delivery.since")))
+
+
+def _since(at: str | None, now_ns: int, zone: tzinfo, lang: str, key: str = "delivery.closed_at") -> str:
+    """A time and how long ago it was, in the sentence of that key."""
+    if at is None:
+        return number(None, lang)
+    at_ns = time_labels.parse_ns(at)
+    age = duration((now_ns - at_ns) // 1_000_000, lang)
+    return say(key, lang, when=moment(time_labels.local(at_ns, zone), lang), age=age)
 
 
 def _clock(clock: Row | None, lang: str) -> Child:

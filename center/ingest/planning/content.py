@@ -18,7 +18,7 @@ from center.ledger.cache import LedgerCache
 from center.model.site_revisions import Revision, compile_site
 from center.model.sites import Owner, SiteRow
 from oee.model.facts import NO_FACTS, NO_LOSSES
-from wire.bodies import Dropped, read_facts_body
+from wire.bodies import DIVIDED, Dropped, read_facts_body
 from wire.envelope import Envelope, Unsound, decode_content
 from wire.marks import MAX_RANGES
 from wire.topics import Topic
@@ -49,20 +49,24 @@ def plan_content(
 
 
 def _plan_dropped(plan: IngestPlan, body: Any, seq: int, record: StreamRecord) -> StreamRecord:
-    """The gateway gives up earlier seqs. The envelope that says so counts as stored."""
-    plan.counts["dropped"] += 1
+    """The gateway gives up earlier seqs. The envelope that says so counts as stored, and so do those whose rows are in
+    other envelopes.
+    """
     try:
-        ranges = Dropped.model_validate(body).dropped
+        given_up = Dropped.model_validate(body)
     except ValidationError as error:
         first = error.errors()[0]
         raise Unsound(f"dropped: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-    for first_seq, last_seq in ranges:
+    for first_seq, last_seq in given_up.dropped:
         if not 1 <= first_seq <= last_seq < seq:
             raise Unsound(f"dropped: range {first_seq} to {last_seq} is not below its own seq {seq}")
-    record = drop(record, ranges)
-    if len(record.marks.beyond) > MAX_RANGES:
+    after = drop(record, given_up.dropped)
+    if len(after.marks.beyond) > MAX_RANGES:
         raise Unsound(f"dropped: more than {MAX_RANGES} ranges")
-    return replace(record, stored=record.stored + 1)
+    if given_up.why == DIVIDED:
+        after = replace(after, dropped=record.dropped, stored=record.stored + after.dropped - record.dropped)
+    plan.counts["divided" if given_up.why == DIVIDED else "dropped"] += 1
+    return replace(after, stored=after.stored + 1)
 
 
 def _plan_values(plan: IngestPlan, where: Topic, envelope: Envelope, body: Any) -> None:

@@ -26,7 +26,7 @@ class IngestPlan:
     """Rows, ledger changes and receipts that follow from a run of messages.
 
     open_from_ns: rows of earlier minutes are late, 0 if none are [ns UTC]; before: the records on which the plan is
-    based; heard: gateways that are owed a receipt; disputed: for each stream with a conflict the seq and the digest that
+    based; heard: gateways that are owed a receipt; newer: gateways that sent an envelope of a later version; disputed: for each stream with a conflict the seq and the digest that
     was settled first; unsure: digests of envelopes taken as repeated although this process does not know the digest
     that was settled.
     """
@@ -40,6 +40,7 @@ class IngestPlan:
     sites: list[SiteRow] = field(default_factory=list)
     quarantine: list[QuarantinedPayload] = field(default_factory=list)
     heard: set[tuple[str, str]] = field(default_factory=set)
+    newer: set[tuple[str, str]] = field(default_factory=set)
     counts: Counter[str] = field(default_factory=Counter)
     released: list[int] = field(default_factory=list)
     disputed: dict[StreamKey, tuple[int, bytes]] = field(default_factory=dict)

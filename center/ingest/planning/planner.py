@@ -22,7 +22,7 @@ from center.contract.streams import SeqStatus, StreamKey, StreamRecord, classify
 from center.ingest.planning.content import plan_content
 from center.ingest.planning.plan import EnvelopeMessage, IngestPlan
 from center.ledger.cache import LedgerCache
-from wire.envelope import Envelope, Unsound, open_envelope
+from wire.envelope import Envelope, NewerVersion, Unsound, open_envelope
 from wire.marks import MAX_RANGES, MAX_SEQ, is_settled, settle
 from wire.topics import parse
 
@@ -85,6 +85,9 @@ def _identify(cache: LedgerCache, plan: IngestPlan, message: EnvelopeMessage, no
     site, gateway, kind = message.topic
     try:
         envelope = _open(message.payload)
+    except NewerVersion as error:
+        plan.newer.add((site, gateway))
+        raise _Rejected("unsound", str(error)) from error
     except Unsound as error:
         raise _Rejected("unsound", str(error)) from error
     key = StreamKey(site, gateway, envelope.stream)
