@@ -18,6 +18,7 @@ from center.api.parameters import (
     SiteQuestion,
     To,
     TrendQuestion,
+    WantedStops,
     WaterfallQuestion,
 )
 from center.api.problems import PROBLEMS
@@ -60,9 +61,11 @@ def add_numbers(app: FastAPI, center: CenterState) -> None:
         return _of_site(center, presentation, "losses", question, losses_of)
 
     @get("stops", StopsAnswer)
-    def stops(question: SiteQuestion, presentation: Presenting) -> Response:
-        """Stretches in which a machine did not run, the latest first; `truncated`: there are more than one answer can hold."""
-        return _of_site(center, presentation, "stops", question, partial(stops_of, limit=MOST_ROWS))
+    def stops(question: SiteQuestion, wanted: WantedStops, presentation: Presenting) -> Response:
+        """Stretches in which a machine did not run, the latest or the longest first; `truncated`: there are more than one
+        answer can hold.
+        """
+        return _of_site(center, presentation, "stops", question, partial(stops_of, limit=MOST_ROWS, wanted=wanted))
 
     @get("coverage", CoverageAnswer)
     def coverage(question: SiteQuestion, presentation: Presenting) -> Response:

@@ -13,6 +13,7 @@ from center.api.access import Viewing
 from center.api.responses import Paging, Presenting
 from center.model.times import parse_time
 from center.queries.question import BUCKETS, Question, zone_of
+from center.queries.stops import ORDERS, StopFilter
 from center.queries.values import MAX_ROWS as MAX_VALUES
 from center.queries.values import TagFilter
 from center.runtime.state import CenterState
@@ -92,6 +93,23 @@ async def _losses_question(question: SiteQuestion, by: By = "machine,state,reaso
 
 LossesQuestion = Annotated[Question, Depends(_losses_question)]
 """About lost time: adds groups and bucket."""
+
+
+async def _stop_filter(
+    state: Annotated[list[str], Query(description="States of stops; all without it.", examples=["breakdown"])] = [],  # noqa: B006
+    reason: Annotated[list[str], Query(description="Keys of reasons; an empty one means without a reason.")] = [],  # noqa: B006
+    product: Annotated[list[str], Query(description="Keys of products.")] = [],  # noqa: B006
+    shift: Annotated[list[str], Query(description="Shifts in which stops began.")] = [],  # noqa: B006
+    shortest_s: Annotated[float, Query(ge=0, le=31_536_000, description="Only stops of at least this length [s].")] = 0,
+    unexplained: Annotated[bool, Query(description="Only stops that need a reason and have none.")] = False,
+    order: Annotated[str, Query(description="Which come first.", json_schema_extra={"enum": [*ORDERS]})] = "latest",
+) -> StopFilter:
+    lists = (tuple(state), tuple(reason), tuple(product), tuple(shift))
+    return StopFilter(*lists, round(shortest_s * 1000), unexplained, order)
+
+
+WantedStops = Annotated[StopFilter, Depends(_stop_filter)]
+"""Which stops, and in which order."""
 
 
 async def _holes_question(

@@ -43,10 +43,10 @@ def add_pages(app: FastAPI, center: CenterState, *, declares: bool = False) -> N
         await fleet.show(visit_of(request), site, order, number)
 
     @ui.page("/machine/{site}/{machine_id:path}")
-    async def machine_page(request: Request, site: str, machine_id: str, span: str = "", bucket: str = "") -> None:
+    async def machine_page(request: Request, site: str, machine_id: str) -> None:
         visit = visit_of(request)
         may_declare = declares and visit.viewer.may("write")
-        await machine.show(visit, (site, machine_id), (span, bucket), may_declare=may_declare)
+        await machine.show(visit, (site, machine_id), request.query_params, may_declare=may_declare)
 
     @ui.page("/delivery")
     async def delivery_page(request: Request, site: str = "") -> None:

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import httpx
 import pytest
-from api_plant import WINDOW, fill
-from center_plant import STREAM, ns
+from api_plant import WINDOW, T, deliver, fill
+from center_plant import STREAM, envelope, ns
 
 from center.api.app import create_app
 from center.contract.store import StoreUnavailable
@@ -16,6 +16,8 @@ from center.runtime.state import center_state
 from center.stores.duckdb.store import open_store
 from config import Misconfigured, parse_center
 from oee.kpi.kpi import KPI_KEYS
+from oee.model.facts import MINUTE_NS, Stop
+from oee.model.states import State
 
 HOUR_MS = 3_600_000
 
@@ -182,6 +184,32 @@ async def test_losses_stops_and_coverage(client):
             "coverage": 0.375,
         }
     ]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "ids"),
+    [
+        ({}, ["s3", "s2", "s1"]),
+        ({"order": "longest"}, ["s1", "s3", "s2"]),
+        ({"shortest_s": "240"}, ["s3", "s1"]),
+        ({"unexplained": "true"}, ["s3"]),
+        ({"state": "minor_stop"}, ["s2"]),
+        ({"state": ["breakdown", "unplanned_stop"], "order": "longest"}, ["s1", "s3"]),
+        ({"reason": "kẹt khuôn"}, ["s1"]),
+        ({"reason": ""}, ["s3", "s2"]),
+        ({"product": "2"}, ["s2"]),
+        ({"shift": "A"}, ["s3", "s2", "s1"]),
+        ({"shift": "N"}, []),
+    ],
+)
+async def test_stops_are_filtered_and_ordered(center, client, wanted, ids):
+    more = [
+        Stop("press-1", "s2", T + 50 * MINUTE_NS, T + 51 * MINUTE_NS, State.MINOR_STOP, "", "count", "2", "", 0),
+        Stop("press-1", "s3", T + 55 * MINUTE_NS, T + 60 * MINUTE_NS, State.UNPLANNED_STOP, "", "count", "1", "", 0),
+    ]
+    deliver(center, "van-long", "facts", [envelope(5, stops=more)])
+    rows = (await _get(client, "/stops", site="van-long", **WINDOW, **wanted))["rows"]
+    assert [row["id"] for row in rows] == ids
 
 
 async def test_the_waterfall_of_a_morning_by_hand(client):

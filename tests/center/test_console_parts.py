@@ -17,13 +17,15 @@ from center.console.draw.names import named, product_name, reason_name
 from center.console.fleet import cards as fleet_cards
 from center.console.machine import charts, stops_table, tiles, timeline
 from center.console.machine import waterfall as drawn_waterfall
+from center.console.machine.stops_panel import filter_of, filter_words
 from center.model.buckets import HOUR_NS
 from center.queries.cache import AnswerCache
+from center.queries.stops import StopFilter
 from oee.kpi import kpi
 from oee.kpi.losses import BIG_LOSSES, waterfall
 from oee.model.calendars import Calendar, Shift, to_ns
 from oee.model.declarations import Field
-from oee.model.facts import FACT_COLUMNS, STATE_COLUMNS
+from oee.model.facts import FACT_COLUMNS, STATE_COLUMNS, Stop
 from oee.model.states import CalendarClass, State
 from words import duration, say
 
@@ -136,6 +138,21 @@ def test_a_stop_asks_one_question_and_chooses_nothing():
     assert 'name="exact_from" value="2026-03-02T08:30:07.500"' in drawn
     assert 'name="field" value="reason"' in drawn
     assert drawn.index('value="jam"') < drawn.index("<details") < drawn.index('value="die"')
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ({}, StopFilter()),
+        ({"stops": "longest", "min": "300"}, StopFilter(order="longest", shortest_ms=300_000)),
+        ({"stops": "unexplained"}, StopFilter(order="longest", unexplained=True)),
+        ({"states": "breakdown,setup"}, StopFilter(states=("breakdown", "setup"))),
+        ({"stops": "x", "min": "-5", "states": "flying"}, StopFilter()),
+    ],
+)
+def test_an_address_says_which_stops_are_shown(words, wanted):
+    assert filter_of(words) == wanted
+    assert filter_of(filter_words(wanted)) == wanted
 
 
 def test_unknown_time_is_asked_what_the_machine_did():
@@ -388,12 +405,7 @@ def test_a_strip_shows_what_the_facts_and_stops_tell():
         hour("2026-03-05 05:00", 3_600_000, "outside", running_ms=600_000),
         hour("2026-03-05 06:00", 3_600_000, running_ms=3_000_000),
     ]
-    stop = {
-        "start": "2026-03-05T05:30:00+07:00",
-        "end": "2026-03-05T06:10:00+07:00",
-        "state": "breakdown",
-        "reason": "",
-    }
+    stop = Stop("m", "s", at("2026-03-05 05:30"), at("2026-03-05 06:10"), State.BREAKDOWN, "", "plc", "1", "", 0)
     days = Calendar(ZONE, SHIFTS[:1])
     story = timeline.timeline_data(window, ZONE, [(days, *window)], hours, [stop])
     assert story.unwanted == [(at("2026-03-05 05:00"), at("2026-03-05 06:00"), "outside")]

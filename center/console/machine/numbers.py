@@ -13,18 +13,16 @@ from center.model.times import iso
 from center.model.times import window as whole_minutes
 from center.model.viewer import Viewer
 from center.queries.losses import losses
-from center.queries.question import Question
+from center.queries.question import CheckedQuestion, Question, check
 from center.queries.sites import site as site_detail
-from center.queries.stops import stops as stops_of
+from center.queries.stops import stops_in
 from center.queries.trend import trend
 from center.queries.waterfall import waterfall_steps
 from center.runtime.state import CenterState
 from oee.kpi import kpi
-from oee.model.facts import FACT_COLUMNS
+from oee.model.facts import FACT_COLUMNS, Stop
 
 Row = Mapping[str, Any]
-_MOST_STOPS: Final = 200_000
-"""A month of a machine that stops every 13 seconds; the timeline needs all stops."""
 _DAY_NS: Final = 86_400_000_000_000
 
 
@@ -44,9 +42,6 @@ class MachineNumbers:
     labels: list[tuple[str, str]]
     steps: Sequence[Row]
     losses: Sequence[Row]
-    stops: Sequence[Row]
-    truncated: bool
-    story: timeline.TimelineData
 
 
 def machine_numbers(
@@ -55,19 +50,15 @@ def machine_numbers(
     """All numbers for the same window, so that the parts of the page agree. Raises as the queries do."""
     details = site_detail(center, viewer, site)
     zone = ZoneInfo(details["timezone"])
-    now_ns = center.now_ns()
-    start_ns, end_ns = whole_minutes(windows.start_of(view.span, zone, now_ns), None, now_ns)
+    start_ns, end_ns = _window(center, zone, view)
     question = Question(viewer, site, (machine,), start_ns, end_ns)
     total = trend(center, question)["rows"]
     back_ns = _back_ns(view.span, end_ns - start_ns)
     before = trend(center, replace(question, start_ns=start_ns - back_ns, end_ns=end_ns - back_ns))["rows"]
     rows = trend(center, replace(question, bucket=view.bucket))["rows"]
-    hours = trend(center, replace(question, bucket="hour", by=("machine", "calendar")))["rows"]
     lost = losses(center, replace(question, by=("state", "reason")))["rows"]
     steps = waterfall_steps(center, question)["rows"]
-    stops = stops_of(center, replace(question, end_ns=None), _MOST_STOPS)
     points, labels = _points(rows, view.bucket, zone, (start_ns, end_ns), lang)
-    segments = center.ledger_cache.sites.segments(site, machine, start_ns, end_ns)
     return MachineNumbers(
         zone=zone,
         window=(start_ns, end_ns),
@@ -78,10 +69,35 @@ def machine_numbers(
         labels=labels,
         steps=steps,
         losses=sorted([*lost, *waterfall.beside_stops(steps)], key=lambda row: -row["ms"]),
-        stops=stops["rows"],
-        truncated=stops["truncated"],
-        story=timeline.timeline_data((start_ns, end_ns), zone, segments, hours, stops["rows"]),
     )
+
+
+@dataclass(frozen=True)
+class MachineStops:
+    """The stops of the same window, by start, and what the timeline draws."""
+
+    question: CheckedQuestion
+    site: Row
+    stops: Sequence[Stop]
+    story: timeline.TimelineData
+
+
+def machine_stops(center: CenterState, viewer: Viewer, site: str, machine: str, view: windows.View) -> MachineStops:
+    """All stops of a window and its timeline. Raises as the queries do."""
+    details = site_detail(center, viewer, site)
+    zone = ZoneInfo(details["timezone"])
+    window = _window(center, zone, view)
+    question = Question(viewer, site, (machine,), *window)
+    hours = trend(center, replace(question, bucket="hour", by=("machine", "calendar"), kpis=()))["rows"]
+    checked = check(center, replace(question, until_now=True))
+    stops = stops_in(checked)
+    segments = center.ledger_cache.sites.segments(site, machine, *window)
+    return MachineStops(checked, details, stops, timeline.timeline_data(window, zone, segments, hours, stops))
+
+
+def _window(center: CenterState, zone: ZoneInfo, view: windows.View) -> tuple[int, int]:
+    now_ns = center.now_ns()
+    return whole_minutes(windows.start_of(view.span, zone, now_ns), None, now_ns)
 
 
 def _back_ns(span: str, length_ns: int) -> int:

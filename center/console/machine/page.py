@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -14,13 +14,15 @@ from center.console.draw import live_state, time_labels
 from center.console.draw.glyphs import GLYPHS
 from center.console.draw.markup import el, join
 from center.console.draw.names import declare_page, machine_page, named
-from center.console.machine import charts, stops_table, tiles, timeline, waterfall
-from center.console.machine.numbers import MachineNumbers, machine_numbers
+from center.console.machine import charts, tiles, timeline, waterfall
+from center.console.machine.numbers import MachineNumbers, MachineStops, machine_numbers, machine_stops
+from center.console.machine.stops_panel import StopsPanel, filter_of, filter_words
 from center.contract.store import StoreUnavailable
 from center.model.times import iso
 from center.queries import sites as queries
 from center.queries.question import UnknownSite
-from words import moment, number, say
+from center.queries.stops import ALL_STOPS, StopFilter
+from words import moment, say
 
 NUMBERS_EVERY_S: Final = 30.0
 _PARETO_PX, _PARETO_ROW_PX = 40, 44
@@ -35,13 +37,24 @@ class _Page:
     site: str
     machine: str
     view: windows.View
+    main: ui.element
     may_declare: bool = False
-    first_stop: int = 0
-    numbers: MachineNumbers | None = None
+    wanted: StopFilter = ALL_STOPS
     parts: dict[str, ui.html] = field(default_factory=dict)
     plots: dict[str, ui.echart] = field(default_factory=dict)
     choices: dict[str, dict[str, ui.element]] = field(default_factory=dict)
-    pager_buttons: dict[str, ui.element] = field(default_factory=dict)
+
+    @cached_property
+    def stops_panel(self) -> StopsPanel:
+        """The list of stops."""
+        explain = partial(declare_page, self.site, self.machine) if self.may_declare else None
+        return StopsPanel(self.visit.center, self.lang, explain, self.remember)
+
+    def remember(self, wanted: StopFilter | None = None) -> None:
+        """Puts the selection into the address, so that a reload and a link show the same."""
+        self.wanted = wanted or self.wanted
+        query = urlencode(vars(self.view) | filter_words(self.wanted))
+        ui.navigate.history.replace(f"{machine_page(self.site, self.machine)}?{query}")
 
     @property
     def lang(self) -> str:
@@ -54,10 +67,10 @@ class _Page:
 
 
 async def show(
-    visit: frame.Visit, which: tuple[str, str], selection: tuple[str, str], *, may_declare: bool = False
+    visit: frame.Visit, which: tuple[str, str], selection: Mapping[str, str], *, may_declare: bool = False
 ) -> None:
-    """Builds the page. which: site and machine; selection: range and bucket from the URL; may_declare: whether the viewer
-    may declare reasons of stops.
+    """Builds the page. which: site and machine; selection: range, bucket and which stops, as the URL has them; may_declare:
+    whether the viewer may declare reasons of stops.
     """
     (site, machine), lang = which, visit.lang
     try:
@@ -77,8 +90,12 @@ async def show(
             help_key = "console.unknown_machine.help" if details else "console.unknown_site.help"
             frame.show_error(name, say(help_key, lang, site=site), lang)
             return
-        page = _Page(visit, site, machine, windows.view(*selection), may_declare)
-        _build(page, details, machine_row)
+        view = windows.view(selection.get("span", ""), selection.get("bucket", ""))
+        page = _Page(
+            visit, site, machine, view, ui.element("div").classes("loading"), may_declare, filter_of(selection)
+        )
+        with page.main:
+            _build(page, details, machine_row)
     refresh_live = _live_refresher(page, details)
     await refresh_live()
     await frame.wait_briefly(_refresh(page))
@@ -125,11 +142,7 @@ def _build(page: _Page, details: Row, machine_row: Row) -> None:
             _part(page, "no_losses")
             page.plots["pareto"] = ui.echart({"series": []}, renderer="svg").classes("chart-pareto")
         with _panel("console.stops", lang, "", page, "stops"):
-            if page.may_declare:
-                link = el("a", say("console.declare", lang), href=declare_page(page.site, page.machine))
-                ui.html(link, sanitize=False).classes("declare")
-            _part(page, "stops")
-            _pager(page)
+            page.stops_panel.build(page.wanted)
 
 
 def _panel(key: str, lang: str, cls: str = "", page: _Page | None = None, file: str = "") -> ui.element:
@@ -178,9 +191,8 @@ def _segment(page: _Page, what: str, choices: tuple[str, ...]) -> None:
     async def choose(choice: str) -> None:
         span, bucket = (choice, "") if what == "span" else (page.view.span, choice)
         page.view = windows.view(span, bucket)
-        page.first_stop = 0
-        address = f"{machine_page(page.site, page.machine)}?{urlencode(vars(page.view))}"
-        ui.navigate.history.replace(address)
+        page.remember()
+        page.main.classes(add="loading")
         await _refresh(page)
 
     buttons: dict[str, ui.element] = {}
@@ -208,21 +220,6 @@ def _enable(button: ui.element, *, possible: bool) -> None:
         button.props("disabled")
 
 
-def _pager(page: _Page) -> None:
-    async def page_by(by: int) -> None:
-        page.first_stop += by
-        _put_stops(page)
-
-    with ui.element("div").classes("pager"):
-        for name, by, sign in (("earlier", stops_table.PAGE, "←"), ("later", -stops_table.PAGE, "→")):
-            button = ui.element("button").classes("round").on("click", partial(page_by, by))
-            button.props["aria-label"] = say(f"console.{name}", page.lang)
-            with button:
-                ui.html(sign, sanitize=False, tag="span")
-            page.pager_buttons[name] = button
-        _part(page, "pages")
-
-
 def _live_refresher(page: _Page, details: Row) -> Callable[[], Any]:
     async def refresh() -> None:
         rows = await page.visit.cache.ask(frame.LIVE_EVERY_S * 0.9, queries.live, page.visit.center, page.visit.viewer)
@@ -241,26 +238,33 @@ def _live_refresher(page: _Page, details: Row) -> Callable[[], Any]:
 
 
 async def _refresh(page: _Page) -> None:
-    """Loads the numbers of the selected range, and shows them if it is still selected when they arrive."""
-    view = page.view
+    """Loads the selected range: first its numbers, which are few, then its stops, which may be many."""
     _mark(page)
     try:
-        numbers = await page.visit.cache.ask(
-            NUMBERS_EVERY_S * 0.5,
-            machine_numbers,
-            page.visit.center,
-            page.visit.viewer,
-            page.site,
-            page.machine,
-            view,
-            page.lang,
-        )
+        await _load(page, machine_numbers, page.lang, show=_put)
+        await _load(page, machine_stops, show=_put_stops)
     except StoreUnavailable:
         page.put("away", frame.banner(say("console.store_away", page.lang)))
-        return
+
+
+async def _load(page: _Page, query: Callable[..., Any], *more: str, show: Callable[[_Page, Any], Any]) -> None:
+    """Queries, and shows the answer if the same range is still selected when it arrives. Raises what the query raises."""
+    view, visit = page.view, page.visit
+    answer = await visit.cache.ask(
+        NUMBERS_EVERY_S * 0.5, query, visit.center, visit.viewer, page.site, page.machine, view, *more
+    )
     if page.view == view:
-        page.numbers = numbers
-        _put(page, numbers)
+        shown = show(page, answer)
+        if shown is not None:
+            await shown
+
+
+async def _put_stops(page: _Page, found: MachineStops) -> None:
+    rows = timeline.strips(page.view.span, (found.story.start_ns, found.story.end_ns), found.story.zone, page.lang)
+    drawn = await asyncio.to_thread(timeline.draw, found.story, rows, found.site["reasons"], page.lang)
+    page.put("timeline", drawn)
+    page.main.classes(remove="loading")
+    await page.stops_panel.show(found)
 
 
 def _put(page: _Page, numbers: MachineNumbers) -> None:
@@ -279,9 +283,6 @@ def _put(page: _Page, numbers: MachineNumbers) -> None:
     bars = min(len(numbers.losses), charts.MOST_LOSSES + 1)
     page.plots["pareto"].style(f"height: {_PARETO_PX + bars * _PARETO_ROW_PX}px")
     _plot(page, "pareto", charts.pareto(numbers.losses, reasons, lang))
-    rows = timeline.strips(page.view.span, numbers.window, numbers.zone, lang)
-    page.put("timeline", timeline.draw(numbers.story, rows, reasons, lang))
-    _put_stops(page)
     _put_files(page, numbers)
 
 
@@ -299,20 +300,3 @@ def _plot(page: _Page, name: str, options: dict[str, Any]) -> None:
         plot.options.clear()
         plot.options.update(options)
         plot.update()
-
-
-def _put_stops(page: _Page) -> None:
-    numbers = page.numbers
-    if numbers is None:
-        return
-    lang, count = page.lang, len(numbers.stops)
-    page.first_stop = min(max(page.first_stop, 0), max(count - 1, 0) // stops_table.PAGE * stops_table.PAGE)
-    last = min(page.first_stop + stops_table.PAGE, count)
-    shown = numbers.stops[page.first_stop : last]
-    explain = partial(declare_page, page.site, page.machine) if page.may_declare else None
-    content = stops_table.table(shown, numbers.site, page.visit.center.now_ns(), lang, numbers.story.unwanted, explain)
-    page.put("stops", content)
-    _enable(page.pager_buttons["later"], possible=page.first_stop > 0)
-    _enable(page.pager_buttons["earlier"], possible=last < count)
-    total = f"{number(count, lang)}{'+' if numbers.truncated else ''}"
-    page.put("pages", say("console.of", lang, first=page.first_stop + 1, last=last, total=total) if count else "")

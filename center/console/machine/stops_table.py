@@ -1,4 +1,4 @@
-"""A machine's stops as a table, the newest first. Pure."""
+"""A machine's stops as a table. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -28,7 +28,7 @@ def table(
     unwanted: Sequence[Unwanted],
     explain: Callable[..., str] | None = None,
 ) -> Markup:
-    """The table. rows: of one page; unwanted: breaks and time outside shifts; explain: address of the page that declares
+    """The table. rows: of one page, as answers have them; unwanted: breaks and time outside shifts; explain: address of the page that declares
     the reason of a stop with that `from` and `to`, None where the viewer may not.
     """
     if not rows:

@@ -21,7 +21,7 @@ from center.console.draw.names import reason_name
 from center.model.buckets import HOUR_NS, clock_edges
 from center.model.sites import Segments
 from oee.model.calendars import cut, to_ns
-from oee.model.facts import MS_NS, STATE_COLUMNS
+from oee.model.facts import MS_NS, STATE_COLUMNS, Stop
 from oee.model.states import CalendarClass
 from words import duration, say
 
@@ -49,19 +49,20 @@ class Strip:
 
 @dataclass(frozen=True)
 class TimelineData:
-    """A machine's window [ns]. ran, silent, scheduled, unwanted: disjoint spans; stops as the answers have them."""
+    """A machine's window [ns]. ran, silent, scheduled, unwanted: disjoint spans; stops: by start."""
 
     start_ns: int
     end_ns: int
+    zone: ZoneInfo
     ran: Sequence[Span]
     silent: Sequence[Span]
     scheduled: Sequence[Span]
     unwanted: Sequence[Unwanted]
-    stops: Sequence[Row]
+    stops: Sequence[Stop]
 
 
 def timeline_data(
-    window: Span, zone: ZoneInfo, segments: Segments | None, hours: Iterable[Row], stops: Sequence[Row]
+    window: Span, zone: ZoneInfo, segments: Segments | None, hours: Iterable[Row], stops: Sequence[Stop]
 ) -> TimelineData:
     """hours: rows of `trend` by hour, machine and calendar, of this machine; stops: all in the window."""
     scheduled, unwanted = _calendar(segments, window)
@@ -76,7 +77,7 @@ def timeline_data(
     edges = clock_edges("hour", zone, *window).tolist()
     hours_off = [(edge, edge + HOUR_NS) for edge in edges if edge in ran_off]
     ran = [*scheduled, *(part for span in hours_off for part in _within(off, span))]
-    return TimelineData(*window, ran, _gaps(edges, window, known_ms), scheduled, unwanted, stops)
+    return TimelineData(*window, zone, ran, _gaps(edges, window, known_ms), scheduled, unwanted, stops)
 
 
 def _calendar(segments: Segments | None, window: Span) -> tuple[list[Span], list[Unwanted]]:
@@ -139,10 +140,12 @@ def draw(story: TimelineData, rows: Sequence[Strip], reasons: Mapping[str, Row],
     """The strips as a grid of labels and drawings."""
     height = 26 if len(rows) == 1 else 15 if len(rows) <= 10 else 11
     cells: list[Markup] = []
+    shortest_ns = 0 if len(rows) <= _DETAILED else _SHORTEST_MS * MS_NS
+    stops = [stop for stop in story.stops if _end_ns(stop, story) - stop.start_ns >= shortest_ns]
     for row in rows:
         drawing = el(
             "svg",
-            *_layers(story, row, reasons, lang, detailed=len(rows) <= _DETAILED),
+            *_layers(story, stops, row, reasons, lang),
             height=height,
             role="img",
             aria_label=row.label or None,
@@ -153,40 +156,41 @@ def draw(story: TimelineData, rows: Sequence[Strip], reasons: Mapping[str, Row],
     return el("div", *cells, cls="days")
 
 
+def _end_ns(stop: Stop, story: TimelineData) -> int:
+    return story.end_ns if stop.end_ns is None else stop.end_ns
+
+
 def _layers(
-    story: TimelineData, row: Strip, reasons: Mapping[str, Row], lang: str, *, detailed: bool
+    story: TimelineData, stops: Sequence[Stop], row: Strip, reasons: Mapping[str, Row], lang: str
 ) -> Iterable[Markup]:
     window = (max(row.start_ns, story.start_ns), min(row.end_ns, story.end_ns))
     off = _within([(low, high) for low, high, _ in story.unwanted], window)
-    shortest_ns = 0 if detailed else _SHORTEST_MS * MS_NS
+    scheduled = _within(story.scheduled, window)
     yield from (_rect(row, span, "off") for span in off)
     for span in _within(story.ran, window):
         yield _rect(row, span, "s s-running")
-    for stop in story.stops:
-        start_ns, end_ns = (
-            time_labels.parse_ns(stop["start"]),
-            time_labels.parse_ns(stop["end"]) if stop["end"] else story.end_ns,
-        )
-        shown = _within([(start_ns, end_ns)], window)
-        if not shown or end_ns - start_ns < shortest_ns:
+    for stop in stops:
+        end_ns = _end_ns(stop, story)
+        if stop.start_ns >= window[1] or end_ns <= window[0]:
             continue
-        tip = note(stop, start_ns, end_ns, reasons, lang)
-        yield from (_rect(row, span, f"s s-{stop['state']}", tip) for span in _within(story.scheduled, shown[0]))
-        yield from (_rect(row, span, "off", tip) for span in _within(off, shown[0]))
+        shown = (max(stop.start_ns, window[0]), min(end_ns, window[1]))
+        tip = note(stop, end_ns, story.zone, reasons, lang)
+        yield from (_rect(row, span, f"s s-{stop.state.word}", tip) for span in _within(scheduled, shown))
+        yield from (_rect(row, span, "off", tip) for span in _within(off, shown))
     for gap in _within(story.silent, window):
         yield _rect(row, gap, "blank")
-        for span in _within(story.scheduled, gap):
+        for span in _within(scheduled, gap):
             yield _rect(row, span, "s s-unknown", say("console.no_facts", lang))
     yield from (_rect(row, span, "veil") for span in off)
 
 
-def note(stop: Row, start_ns: int, end_ns: int, reasons: Mapping[str, Row], lang: str) -> str:
-    """The tooltip of a stop."""
-    begin, end = time_labels.parse(stop["start"]), time_labels.parse(stop["end"]) if stop["end"] else None
-    lines = [say(f"state.{stop['state']}", lang)]
-    lines += [reason_name(stop["reason"], reasons, lang)] if stop["reason"] else []
-    length = duration((end_ns - start_ns) // MS_NS, lang)
-    lines.append(f"{begin:%H:%M:%S} – {f'{end:%H:%M:%S}' if end else '…'} · {length}")
+def note(stop: Stop, end_ns: int, zone: ZoneInfo, reasons: Mapping[str, Row], lang: str) -> str:
+    """The tooltip of a stop. end_ns: its end, or that of the window while it goes on."""
+    begin, end = time_labels.local(stop.start_ns, zone), time_labels.local(end_ns, zone)
+    lines = [say(f"state.{stop.state.word}", lang)]
+    lines += [reason_name(stop.reason, reasons, lang)] if stop.reason else []
+    length = duration((end_ns - stop.start_ns) // MS_NS, lang)
+    lines.append(f"{begin:%H:%M:%S} – {'…' if stop.end_ns is None else f'{end:%H:%M:%S}'} · {length}")
     return "\n".join(lines)
 
 

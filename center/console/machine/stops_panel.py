@@ -1,0 +1,185 @@
+"""The list of a machine's stops: which ones, in which order, page by page."""
+
+import asyncio
+from bisect import bisect_right
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final
+
+from nicegui import ui
+
+from center.console.draw.markup import el
+from center.console.machine import stops_table
+from center.console.machine.numbers import MachineStops
+from center.queries.stops import ALL_STOPS, StopFilter, choose, stop_row
+from center.runtime.state import CenterState
+from oee.model.facts import Stop
+from words import number, say
+
+_SHORTEST_S: Final = (0, 60, 300, 900)
+_ORDERS: Final = ("latest", "longest", "unexplained")
+_STATES: Final = ("breakdown", "unplanned_stop", "minor_stop", "setup", "starved", "blocked", "planned_stop", "unknown")
+
+
+def filter_of(words: Mapping[str, str]) -> StopFilter:
+    """The filter that an address names; what it does not understand filters nothing."""
+    order = words.get("stops", "")
+    shortest = words.get("min", "")
+    return StopFilter(
+        states=tuple(state for state in words.get("states", "").split(",") if state in _STATES),
+        reasons=(words["reason"],) if words.get("reason") else (),
+        shortest_ms=int(shortest) * 1000 if shortest.isdecimal() and len(shortest) < 8 else 0,
+        unexplained=order == "unexplained",
+        order="longest" if order in ("longest", "unexplained") else "latest",
+    )
+
+
+def filter_words(wanted: StopFilter) -> dict[str, str]:
+    """The filter as an address names it."""
+    words = {
+        "stops": "" if wanted == replace(wanted, unexplained=False, order="latest") else _order_of(wanted),
+        "min": str(wanted.shortest_ms // 1000) if wanted.shortest_ms else "",
+        "states": ",".join(wanted.states),
+        "reason": ",".join(wanted.reasons[:1]),
+    }
+    return {name: text for name, text in words.items() if text}
+
+
+def _order_of(wanted: StopFilter) -> str:
+    return "unexplained" if wanted.unexplained else wanted.order
+
+
+def _scheduled_first(chosen: list[Stop], found: MachineStops) -> list[Stop]:
+    """Standing still outside shifts is long and no loss: it comes last."""
+    unwanted = found.story.unwanted
+    starts = [low for low, _, _ in unwanted]
+
+    def is_off(stop: Stop) -> bool:
+        at = bisect_right(starts, stop.start_ns) - 1
+        return at >= 0 and stop.start_ns < unwanted[at][1]
+
+    return sorted(chosen, key=is_off)
+
+
+class StopsPanel:
+    """The list on an open page. Stops are in memory once; what changes is which of them are shown."""
+
+    def __init__(
+        self,
+        center: CenterState,
+        lang: str,
+        explain: Callable[..., str] | None,
+        remember: Callable[[StopFilter], None],
+    ) -> None:
+        """explain: address of the page on which a stop is explained, None where the viewer may not; remember: is told of each
+        other filter.
+        """
+        self._center, self._lang, self._explain, self._remember = center, lang, explain, remember
+        self._wanted, self._first = ALL_STOPS, 0
+        self._found: MachineStops | None = None
+        self._chosen: list[Stop] = []
+        self._buttons: dict[tuple[str, Any], ui.element] = {}
+
+    def build(self, wanted: StopFilter) -> None:
+        """Creates the elements."""
+        self._wanted = wanted
+        with ui.element("div").classes("controls"):
+            self._segment("order", {key: say(f"console.stops.order.{key}", self._lang) for key in _ORDERS})
+            shortest = {0: say("console.stops.any_length", self._lang)}
+            shortest |= {
+                length_s: say("console.stops.at_least", self._lang, minutes=length_s // 60)
+                for length_s in _SHORTEST_S[1:]
+            }
+            self._segment("shortest", shortest)
+            if self._explain:
+                link = el("a", say("console.declare", self._lang), href=self._explain())
+                ui.html(link, sanitize=False).classes("declare")
+        with ui.element("div").classes("pills states"):
+            for state in _STATES:
+                button = ui.element("button").classes("pill").on("click", partial(self._pick_state, state))
+                with button:
+                    ui.html(say(f"state.{state}", self._lang), sanitize=False, tag="span")
+                self._buttons["state", state] = button
+        self._table = ui.html("", sanitize=False)
+        self._pager()
+        self._mark()
+
+    def _segment(self, what: str, choices: Mapping[Any, str]) -> None:
+        with ui.element("div").classes("seg"):
+            for choice, text in choices.items():
+                button = ui.element("button").on("click", partial(self._pick, what, choice))
+                with button:
+                    ui.html(text, sanitize=False, tag="span")
+                self._buttons[what, choice] = button
+
+    def _pager(self) -> None:
+        with ui.element("div").classes("pager"):
+            for name, by, sign in (("earlier", stops_table.PAGE, "←"), ("later", -stops_table.PAGE, "→")):
+                button = ui.element("button").classes("round").on("click", partial(self._turn, by))
+                button.props["aria-label"] = say(f"console.{name}", self._lang)
+                with button:
+                    ui.html(sign, sanitize=False, tag="span")
+                self._buttons["page", name] = button
+            self._place = ui.html("", sanitize=False)
+
+    async def show(self, found: MachineStops) -> None:
+        """Shows the stops of a window."""
+        self._found = found
+        await self._choose()
+
+    async def _pick(self, what: str, choice: Any) -> None:
+        if what == "shortest":
+            wanted = replace(self._wanted, shortest_ms=choice * 1000)
+        else:
+            order = "latest" if choice == "latest" else "longest"
+            wanted = replace(self._wanted, order=order, unexplained=choice == "unexplained")
+        await self._change(wanted)
+
+    async def _pick_state(self, state: str) -> None:
+        states = self._wanted.states
+        changed = tuple(item for item in states if item != state) if state in states else (*states, state)
+        await self._change(replace(self._wanted, states=changed))
+
+    async def _change(self, wanted: StopFilter) -> None:
+        self._wanted, self._first = wanted, 0
+        self._remember(wanted)
+        self._mark()
+        await self._choose()
+
+    def _mark(self) -> None:
+        wanted = self._wanted
+        on = {("order", _order_of(wanted)), ("shortest", wanted.shortest_ms // 1000)}
+        on |= {("state", state) for state in wanted.states}
+        for key, button in self._buttons.items():
+            button.classes(add="on") if key in on else button.classes(remove="on")
+
+    async def _choose(self) -> None:
+        found = self._found
+        if found is not None:
+            chosen = await asyncio.to_thread(choose, found.question, found.stops, self._wanted)
+            self._chosen = chosen if self._wanted.order == "latest" else _scheduled_first(chosen, found)
+            self._put()
+
+    async def _turn(self, by: int) -> None:
+        self._first += by
+        self._put()
+
+    def _put(self) -> None:
+        found, count, page = self._found, len(self._chosen), stops_table.PAGE
+        if found is None:
+            return
+        self._first = min(max(self._first, 0), max(count - 1, 0) // page * page)
+        last = min(self._first + page, count)
+        rows = [stop_row(stop, found.question) for stop in self._chosen[self._first : last]]
+        now_ns = self._center.now_ns()
+        self._table.set_content(
+            stops_table.table(rows, found.site, now_ns, self._lang, found.story.unwanted, self._explain)
+        )
+        for name, possible in (("later", self._first > 0), ("earlier", last < count)):
+            button = self._buttons["page", name]
+            button.props(remove="disabled") if possible else button.props("disabled")
+        total = number(count, self._lang)
+        self._place.set_content(
+            say("console.of", self._lang, first=self._first + 1, last=last, total=total) if count else ""
+        )
