@@ -18,7 +18,7 @@ from center.commands.backup import COMMANDS as BACKUP
 from center.commands.enroll import COMMANDS as ENROLMENT
 from center.commands.imports import COMMANDS as IMPORT
 from center.commands.quarantine import COMMANDS as QUARANTINE
-from cli.exits import FAILED, MISCONFIGURED, fail, fail_misconfigured
+from cli.exits import FAILED, MISCONFIGURED, Interruptible, fail, fail_misconfigured
 from cli.options import Duration, json_option, lang_option
 from tools.commands.devices import COMMANDS as DEVICES
 from tools.commands.site_file import COMMANDS as SITE_FILE  # each of these imports click only
@@ -32,7 +32,7 @@ def _log() -> None:
     )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Interruptible, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="nhip")
 def main() -> None:
     """Nhịp: OEE for small factories, from the PLC to a support center, without losing data."""

@@ -66,13 +66,14 @@ def part_of(value: Any, index: int | None = None, path: Sequence[str] = ()) -> A
 class Browsed:
     """The result of a walk. nodes: in the order of the tree, each once; cut: there were more nodes than the walk allowed;
     children: for each node that was walked, browse name and id of everything below it, since a node may be below several;
-    root: the id of the node where it began.
+    root: the id of the node where it began; interrupted: the walk was cancelled, and values may be missing.
     """
 
     nodes: Sequence[BrowsedNode]
     cut: bool
     children: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
     root: str = ""
+    interrupted: bool = False
 
 
 class Browser(Protocol):
@@ -90,7 +91,7 @@ class Browser(Protocol):
         """The nodes of the server at `url`.
 
         settings: keys of the site file, as they were typed; files: folder for certificates that they do not place;
-        on_progress: called with the number of nodes seen so far. Raises `NotConnected`, `DeviceMisconfigured`, and pydantic's
-        `ValidationError` where the site file would refuse the settings.
+        on_progress: called with the number of nodes seen so far. Cancelled, it returns what it has seen. Raises
+        `NotConnected`, `DeviceMisconfigured`, and pydantic's `ValidationError` where the site file would refuse the settings.
         """
         ...

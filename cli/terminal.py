@@ -3,18 +3,23 @@
 rich is loaded where something is drawn: a command that prints sentences or JSON does without it.
 """
 
+import asyncio
 import json
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from cli.exits import PROMPT
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
+T = TypeVar("T")
 PIPE_WIDTH = 160
 """Width [columns] when the output is a file or a pipe: wide, so that no cell is cut."""
 
@@ -72,3 +77,32 @@ def progress(*, quiet: bool = False) -> Iterator[OnProgress]:
     with bars(Console(stderr=True)) as drawn:
         task = drawn.add_task("")
         yield lambda what, done, total: drawn.update(task, description=what, completed=done, total=total)
+
+
+async def asked(ask: Callable[[], T]) -> T:
+    """What a person answers to a prompt, while other tasks go on. The prompt of a task that is cancelled waits on in its
+    thread, so the command ends with `cli.exits.leave`.
+    """
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[T] = loop.create_future()
+
+    def give(value: T | None, error: BaseException | None) -> None:
+        if answer.done():
+            return
+        if error is not None:
+            answer.set_exception(error)
+        else:
+            answer.set_result(value)  # type: ignore[arg-type]  # without an error there is a value
+
+    def work() -> None:
+        value: T | None = None
+        error: BaseException | None = None
+        try:
+            value = ask()
+        except BaseException as raised:  # noqa: BLE001  # passed on to the task that asks
+            error = raised
+        with suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(give, value, error)
+
+    threading.Thread(target=work, name=PROMPT, daemon=True).start()
+    return await answer

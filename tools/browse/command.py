@@ -1,6 +1,5 @@
 """`nhip browse`: walks a server's address space, shows what it holds, and prints tags ready for the site file."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,8 @@ from adapters.browsing import Browsed, BrowsedNode, Browser, Login, Walk
 from adapters.connection_faults import connection_fault
 from adapters.contract import DeviceKind, DeviceMisconfigured, NotConnected
 from adapters.kinds import all_kinds
+from cli.exits import INTERRUPTED
+from cli.signals import run_until_ctrl_c
 from cli.terminal import notice, progress, show_json
 from tools.browse.lines import as_json as node_json
 from tools.browse.lines import matches, shown_value, tag_lines
@@ -38,26 +39,33 @@ class BrowseRequest:
 
 
 def browse(request: BrowseRequest, *, as_json: bool, lang: str) -> int:
-    """Walks, prints, and returns the exit status: 0 nodes found, 1 none or not connected, 2 unusable settings."""
+    """Walks, prints, and returns the exit status: 0 nodes found, 1 none or not connected, 2 unusable settings,
+    `INTERRUPTED` after Ctrl-C, with the nodes found so far."""
     if request.profile and not is_browsable(request.profile):
         notice(say("browse.as.unknown", lang, name=request.profile, known=", ".join(browsable())))
         return 2
     kind, browser = _browser_for(request.url)
     try:
-        browsed = asyncio.run(_browsed(browser, request, quiet=as_json))
+        browsed, _ = run_until_ctrl_c(_browsed(browser, request, quiet=as_json))
     except ValidationError as error:
         notice("\n".join(item["msg"] for item in error.errors(include_url=False)))
         return 2
     except (NotConnected, DeviceMisconfigured) as error:
         notice(full_text(connection_fault(error, kind.explain), lang))
         return 1
+    if browsed.interrupted and not as_json:
+        notice(say("cli.interrupted" if browsed.nodes else "cli.interrupted_early", lang))
     if request.profile:
-        return show_as(request.profile, request.url, request.settings, browsed, as_json=as_json, lang=lang)
+        status = show_as(request.profile, request.url, request.settings, browsed, as_json=as_json, lang=lang)
+        return INTERRUPTED if browsed.interrupted else status
     nodes = [node for node in browsed.nodes if matches(node, request.find)] if request.find else list(browsed.nodes)
     if as_json:
-        show_json({"url": request.url, "cut": browsed.cut, "nodes": [node_json(node) for node in nodes]})
+        found = [node_json(node) for node in nodes]
+        show_json({"url": request.url, "cut": browsed.cut, "interrupted": browsed.interrupted, "nodes": found})
     else:
         _show(nodes, browsed, request, lang)
+    if browsed.interrupted:
+        return INTERRUPTED
     return 0 if nodes else 1
 
 
@@ -77,7 +85,7 @@ async def _browsed(browser: Browser, request: BrowseRequest, *, quiet: bool) -> 
 
 
 def _show(nodes: Sequence[BrowsedNode], browsed: Browsed, request: BrowseRequest, lang: str) -> None:
-    if not nodes:
+    if not nodes and not browsed.interrupted:
         click.echo(say("browse.nothing", lang, find=request.find or "*", n=len(browsed.nodes)))
     for node in nodes:
         click.echo(_line(node, flat=bool(request.find)))

@@ -37,10 +37,13 @@ def show_as(name: str, url: str, settings: Mapping[str, str], browsed: Browsed, 
     matches = matches_of(profile, browsed)
     rows = [row_of(profile, number, url, match, given) for number, match in enumerate(matches, 1)]
     if as_json:
-        show_json({"url": url, "equipment": name, "machines": [*map(_as_json, matches, rows)]})
+        machines = [*map(_as_json, matches, rows)]
+        show_json({"url": url, "equipment": name, "interrupted": browsed.interrupted, "machines": machines})
         return 0 if matches else 1
     if browsed.cut:
         click.echo(say("browse.cut", lang, n=len(browsed.nodes)))
+    if not matches and browsed.interrupted:
+        return 1
     if not matches:
         ends = ", ".join(str(place) for item in _first_variables(profile) for place in item.browse)
         click.echo(say("browse.as.nothing", lang, name=profile.names[lang], ends=ends, n=len(browsed.nodes)))

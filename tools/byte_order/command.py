@@ -1,12 +1,13 @@
 """`nhip bytes`: finds how registers encode the value that the machine's display shows."""
 
 import asyncio
+from functools import partial
 from typing import Final
 
 import click
 
 from adapters.connection_faults import connection_fault
-from adapters.contract import DeviceMisconfigured, NotConnected
+from adapters.contract import DeviceMisconfigured, Fault, NotConnected
 from adapters.modbus.bus.frames_tcp import ExceptionResponse
 from adapters.modbus.face import explain
 from adapters.modbus.model import BIT_TABLES
@@ -14,7 +15,9 @@ from adapters.modbus.service.decodings import RegisterBlock, equals, ways
 from adapters.modbus.service.peers import open_bus
 from adapters.modbus.service.reader import RateLimit, RateLimitedReader
 from adapters.modbus.service.registers import Span
-from cli.terminal import notice, show_json
+from cli.exits import INTERRUPTED
+from cli.signals import run_until_ctrl_c
+from cli.terminal import asked, notice, show_json
 from tools.byte_order.output import as_json as as_json_of
 from tools.byte_order.output import bare, show
 from tools.byte_order.search import DecodingSearch, RegisterQuestion
@@ -29,18 +32,39 @@ ENOUGH: Final = 2
 def find(
     question: RegisterQuestion, shows: str | None, rate_limit: RateLimit, *, watch: bool, as_json: bool, lang: str
 ) -> int:
-    """Searches, prints, and returns the exit status: 0 found, 1 nothing fits or the device does not answer.
+    """Searches, prints, and returns the exit status: 0 found, 1 nothing fits or the device does not answer, `INTERRUPTED`
+    after Ctrl-C, with what was found so far.
 
     shows: the displayed value; None asks for it while the registers are read repeatedly.
     """
-    return asyncio.run(_find(question, shows, rate_limit, watch=watch, as_json=as_json, lang=lang))
-
-
-async def _find(
-    question: RegisterQuestion, shows: str | None, rate_limit: RateLimit, *, watch: bool, as_json: bool, lang: str
-) -> int:
-    reader = RateLimitedReader(open_bus(question.peer), rate_limit)
     search = DecodingSearch()
+    fault, interrupted = run_until_ctrl_c(_search(question, shows, rate_limit, search, watch=watch, lang=lang))
+    if fault is not None:
+        notice(full_text(fault, lang))
+        return 1
+    if interrupted and not as_json:
+        notice(say("cli.interrupted" if search.blocks else "cli.interrupted_early", lang))
+    if as_json:
+        found = as_json_of(question, search) if search.blocks else {}
+        show_json({**found, "interrupted": interrupted})
+    elif search.blocks:
+        show(question, search, lang)
+    if interrupted:
+        return INTERRUPTED
+    return 0 if search.candidates else 1
+
+
+async def _search(
+    question: RegisterQuestion,
+    shows: str | None,
+    rate_limit: RateLimit,
+    search: DecodingSearch,
+    *,
+    watch: bool,
+    lang: str,
+) -> Fault | None:
+    """Fills `search`, until it is cancelled; why the device cannot be read."""
+    reader = RateLimitedReader(open_bus(question.peer), rate_limit)
     try:
         search.blocks.append(await read_block(reader, question))
         if shows is not None:
@@ -49,15 +73,12 @@ async def _find(
             await _watch(reader, question, search, lang)
     except (NotConnected, DeviceMisconfigured, ExceptionResponse, TimeoutError) as error:
         silent = reader.silence(question.unit) if isinstance(error, TimeoutError) else error
-        notice(full_text(connection_fault(reader.invalid_answer or silent, explain), lang))
-        return 1
+        return connection_fault(reader.invalid_answer or silent, explain)
+    except asyncio.CancelledError:
+        pass
     finally:
         reader.close()
-    if as_json:
-        show_json(as_json_of(question, search))
-    else:
-        show(question, search, lang)
-    return 0 if search.candidates else 1
+    return None
 
 
 async def read_block(reader: RateLimitedReader, question: RegisterQuestion) -> RegisterBlock:
@@ -113,7 +134,7 @@ async def _ask_while_reading(
     reader: RateLimitedReader, question: RegisterQuestion, search: DecodingSearch, text: str
 ) -> str:
     """Asks for the displayed value while reading the registers: until it is typed, and once afterwards."""
-    answering = asyncio.create_task(asyncio.to_thread(_ask, text))
+    answering = asyncio.create_task(asked(partial(_ask, text)))
     while not (await asyncio.wait({answering}, timeout=READ_EVERY_S))[0]:
         search.blocks.append(await read_block(reader, question))
     search.blocks.append(await read_block(reader, question))

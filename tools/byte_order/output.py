@@ -18,7 +18,8 @@ def show(question: RegisterQuestion, search: DecodingSearch, lang: str) -> None:
     block = search.blocks[-1]
     click.echo(say("bytes.read", lang, table=question.table, first=block.start, registers=bare(question, block)))
     if not search.candidates:
-        click.echo(say("bytes.nothing", lang, shown=search.latest or "—", span=question.span))
+        if search.latest:
+            click.echo(say("bytes.nothing", lang, shown=search.latest, span=question.span))
         return
     best = search.candidates[0].decoding
     headings = [say(f"bytes.column.{key}", lang) for key in ("rank", "address", "type", "order", "scale", "value")]

@@ -3,8 +3,10 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -12,8 +14,10 @@ from zoneinfo import ZoneInfo
 import click
 
 from adapters.contract import Fault
+from cli.exits import MISCONFIGURED
 from cli.files import write_whole
-from cli.terminal import notice, progress, show_json
+from cli.signals import run_until_ctrl_c
+from cli.terminal import asked, notice, progress, show_json
 from config import Misconfigured, Site, compile_site, config_hash, load_profiles, missing_file_warnings, read_site
 from config.devices.kinds import Device
 from oee.model.machine import Machine
@@ -22,7 +26,7 @@ from tools.check import count
 from tools.check.certificate import Sheet, page
 from tools.check.machine_now import compute, running_s, unfitted, window
 from tools.check.observe import diagnose, observe, round_trips_s
-from tools.check.result import FINE, MISCONFIGURED, CheckResult, as_json, show
+from tools.check.result import FINE, CheckResult, as_json, show
 from tools.check.uses import Use, rate_of, static_faults, uses
 from tools.check.verdict import (
     DeviceObservation,
@@ -54,7 +58,8 @@ class CheckOptions:
 
 
 def run(path: Path, options: CheckOptions) -> int:
-    """Checks, prints, and returns the exit status: 0 fine, 1 a tag failed or the counts differ, 2 misconfigured."""
+    """Checks, prints, and returns the exit status: 0 fine, 1 a tag failed or the counts differ, 2 misconfigured,
+    `INTERRUPTED` after Ctrl-C, with what was found so far."""
     result = CheckResult(path)
     try:
         result.site, result.complaints = read_site(path)
@@ -68,33 +73,47 @@ def run(path: Path, options: CheckOptions) -> int:
             return MISCONFIGURED
         result.static = static_faults(result.site, machines)
         if not options.offline and not result.refused:
-            asyncio.run(_online(result, result.site, machines, options))
+            _, result.interrupted = run_until_ctrl_c(_online(result, result.site, machines, options))
     if options.as_json:
         show_json(as_json(result))
     else:
         show(result, options.lang, offline=options.offline)
-    if options.certificate is not None and result.site is not None and not options.offline:
-        _certify(result, result.site, options)
+    can_certify = result.site is not None and not options.offline and not result.interrupted
+    if options.certificate is not None and can_certify:
+        _certify(result, options)
     return result.status
 
 
 async def _online(result: CheckResult, site: Site, machines: Mapping[str, Machine], options: CheckOptions) -> None:
-    files = certificates(result.file)
+    """Fills the result; cancelled, with what has been read so far."""
     offset_ns = time.time_ns() - time.monotonic_ns()
 
     def now_ns() -> int:
         return time.monotonic_ns() + offset_ns
 
+    result.devices = {name: DeviceObservation(name) for name in site.devices}
+    try:
+        await _read(result, site, options, now_ns)
+    except asyncio.CancelledError:
+        read_ns = max((device.until_ns - device.from_ns for device in result.devices.values()), default=0)
+        _report_tags(result, site, machines, read_ns / 1e9, was_cancelled=True)
+        return
+    _report_tags(result, site, machines, options.for_s, was_cancelled=False)
+    if options.count_s is not None:
+        with suppress(asyncio.CancelledError):
+            await _count(result, site, machines, options, now_ns)
+
+
+async def _read(result: CheckResult, site: Site, options: CheckOptions, now_ns: Callable[[], int]) -> None:
+    files = certificates(result.file)
     with progress(quiet=options.as_json) as report_progress:
         title = say("check.reading", options.lang)
-        observed = await observe(
-            site.devices, files, options.for_s, now_ns, lambda s: report_progress(title, s, options.for_s)
-        )
-    await _explain_bad_tags(site, files, observed)
-    result.devices = observed
-    _report_tags(result, site, machines, options.for_s)
-    if options.count_s is not None:
-        await _count(result, site, machines, options, now_ns)
+
+        def on_progress(seconds: float) -> None:
+            report_progress(title, seconds, options.for_s)
+
+        await observe(site.devices, files, options.for_s, now_ns, on_progress, result.devices)
+    await _explain_bad_tags(site, files, result.devices)
 
 
 def certificates(site: Path) -> Path:
@@ -121,7 +140,11 @@ async def _explain_bad_tags(site: Site, files: Path, observed: Mapping[str, Devi
         observed[name].notes = notes
 
 
-def _report_tags(result: CheckResult, site: Site, machines: Mapping[str, Machine], for_s: float) -> None:
+def _report_tags(
+    result: CheckResult, site: Site, machines: Mapping[str, Machine], read_s: float, *, was_cancelled: bool
+) -> None:
+    """read_s: how long was read [s]; was_cancelled: nothing is said of a tag that was not read yet and of whose device no
+    fault is known, and of machines that use it."""
     used = uses(site, machines)
     until_ns = max((device.until_ns for device in result.devices.values()), default=0)
     unfit: dict[str, list[Fault]] = {}
@@ -134,6 +157,8 @@ def _report_tags(result: CheckResult, site: Site, machines: Mapping[str, Machine
         rows[f"{name}.online"] = [(device.from_ns, int(device.fault is None), Quality.GOOD)]
     for name, machine in machines.items():
         own = {tag: rows[tag] for tag in machine.tags() if tag in rows}
+        if was_cancelled and len(own) < len(machine.tags()):
+            continue
         first_ns = max((column[0][0] for column in own.values()), default=until_ns)
         samples = window(own, first_ns, until_ns)
         result.machines[name] = compute(machine, samples, until_ns)
@@ -142,13 +167,16 @@ def _report_tags(result: CheckResult, site: Site, machines: Mapping[str, Machine
         for tag in tags:
             unfit.setdefault(tag, []).append(Fault("no_rule_fits", "warn", {"machine": name, "values": held}))
     running = {
-        name: RunningMachine(min(for_s, running_s(item, until_ns)), rate_of(machines[name], item.live.product))
+        name: RunningMachine(min(read_s, running_s(item, until_ns)), rate_of(machines[name], item.live.product))
         for name, item in result.machines.items()
         if item.live is not None
     }
     for name, model in site.devices.items():
         for tag in model.tags:
             full = f"{name}.{tag}"
+            if was_cancelled and tag not in result.devices[name].rows and result.devices[name].fault is None:
+                result.not_read.append(full)
+                continue
             report = tag_report(result.devices[name], tag, _description(model, tag), used.get(full, Use()))
             report = with_still_counter(report, running)
             result.tags.append(_with(report, [*result.static.get(full, ()), *unfit.get(full, ())]))
@@ -177,7 +205,7 @@ async def _count(
 ) -> None:
     name = options.machine or (next(iter(machines)) if len(machines) == 1 else "")
     if not name:
-        name = await asyncio.to_thread(_which, list(machines), options.lang)
+        name = await asked(partial(_which, list(machines), options.lang))
     assert options.count_s is not None  # asked for
     setup = count.CountSetup(name, options.count_s, options.shortest_stop_s, options.hand)
     try:
@@ -192,8 +220,10 @@ def _which(names: Sequence[str], lang: str) -> str:
     return str(click.prompt(say("count.which", lang), type=click.Choice(names), err=True))
 
 
-def _certify(result: CheckResult, site: Site, options: CheckOptions) -> None:
+def _certify(result: CheckResult, options: CheckOptions) -> None:
+    site = result.site
     assert options.certificate is not None  # asked for
+    assert site is not None  # what was read is one
     sheet = Sheet(
         site, result.devices, result.tags, result.machines, result.comparison, result.status == FINE, options.verified_by,
         datetime.now(ZoneInfo(site.timezone)), config_hash(site), version("nhip"),

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,7 +16,7 @@ from adapters.contract import Reading
 from adapters.kinds import open_all
 from agent.devices.freshness import Freshness
 from agent.devices.supervisor import Supervisor
-from cli.terminal import OnProgress, notice, progress
+from cli.terminal import OnProgress, asked, notice, progress
 from config.devices.kinds import stale_after_s
 from config.site.model import Site
 from oee.model.facts import Stop
@@ -144,18 +145,23 @@ class _Recorder:
 async def count(
     site: Site, machine: Machine, files: Path, setup: CountSetup, now_ns: Callable[[], int], lang: str
 ) -> CountComparison:
-    """Counts for `setup.for_s`, then asks the person for their count. Raises `NoBaseline`."""
+    """Counts for `setup.for_s`, then asks the person for their count. Cancelled, it returns what was counted until then,
+    without the person's count. Raises `NoBaseline`."""
     devices = {name: site.devices[name] for name in {tag.partition(".")[0] for tag in machine.tags()}}
     recorder = _Recorder(site.model_copy(update={"devices": devices}), now_ns)
     supervisor = Supervisor(open_all(devices, now_ns, files), recorder.on_reading)
     task = asyncio.create_task(supervisor.run())
+    cancelled = False
     try:
         await _baseline(recorder, machine)
         if setup.hand is None:
-            await asyncio.to_thread(_wait, say("count.begin", lang, machine=machine.id))
+            await asked(partial(_wait, say("count.begin", lang, machine=machine.id)))
         from_ns = now_ns()
-        with progress(quiet=False) as on_progress:
-            await _until(recorder, machine, from_ns, setup, on_progress, now_ns, lang)
+        try:
+            with progress(quiet=False) as on_progress:
+                await _until(recorder, machine, from_ns, setup, on_progress, now_ns, lang)
+        except asyncio.CancelledError:
+            cancelled = True
         until_ns = recorder.watermark_ns(machine)
     finally:
         task.cancel()
@@ -163,7 +169,12 @@ async def count(
             await task
     result = compute(machine, window(recorder.rows, from_ns, until_ns), until_ns)
     stops = tuple(longer_than(result.stops, setup.shortest_stop_s, until_ns))
-    hand = setup.hand if setup.hand is not None else await asyncio.to_thread(_ask, setup, lang)
+    hand = HandCount() if cancelled else setup.hand
+    if hand is None:
+        try:
+            hand = await asked(partial(_ask, setup, lang))
+        except asyncio.CancelledError:
+            hand = HandCount()
     return CountComparison(machine.id, from_ns, until_ns, result, stops, hand)
 
 
@@ -217,7 +228,7 @@ def show(comparison: CountComparison, zone: ZoneInfo, lang: str) -> None:
         ("pieces", comparison.result.pieces, comparison.hand.pieces, comparison.pieces_agree),
         ("stops", len(comparison.stops), comparison.hand.stops, comparison.stops_agree),
     ):
-        verdict = say("count.agree" if fine else "count.differ", lang)
+        verdict = say("count.no_tally" if by_person is None else "count.agree" if fine else "count.differ", lang)
         click.echo("  " + say(f"count.line.{key}", lang, counted=number(counted, lang), tally=number(by_person, lang),
                               verdict=verdict))  # fmt: skip
     for stop in comparison.stops:

@@ -24,13 +24,14 @@ async def observe(
     for_s: float,
     now_ns: Callable[[], int],
     on_progress: Callable[[float], None],
-) -> dict[str, DeviceObservation]:
-    """All devices at once, each at its own period, for `for_s` and at least one read. Every adapter is closed.
+    observations: Mapping[str, DeviceObservation],
+) -> None:
+    """Reads all devices at once, each at its own period, for `for_s` and at least one read, into `observations`, which hold
+    what came so far if it is cancelled. Every adapter is closed.
 
     files: folder for certificates that the site file does not place.
     """
     adapters = open_all(devices, now_ns, files)
-    observations = {name: DeviceObservation(name) for name in devices}
 
     async def report_progress() -> None:
         began_s = asyncio.get_running_loop().time()
@@ -45,7 +46,6 @@ async def observe(
         )
     finally:
         progress_task.cancel()
-    return observations
 
 
 async def _device(
@@ -56,6 +56,7 @@ async def _device(
     end_s = clock() + for_s
     observation.from_ns = now_ns()
     while True:
+        observation.until_ns = now_ns()
         try:
             await _connected(adapter, observation, tags, end_s)
         except DeviceMisconfigured as error:
@@ -71,6 +72,7 @@ async def _device(
         else:
             break
         finally:
+            observation.until_ns = now_ns()
             await adapter.close()
         await asyncio.sleep(AGAIN_S)
     observation.until_ns = now_ns()

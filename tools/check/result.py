@@ -10,6 +10,7 @@ import click
 
 from adapters.contract import Fault
 from agent.uplink.data_estimate import expected, month_mb
+from cli.exits import INTERRUPTED, MISCONFIGURED
 from cli.terminal import notice, show_table
 from config import Complaint, Site, config_hash
 from tools.check import count
@@ -19,12 +20,12 @@ from tools.faults import full_text
 from tools.plan.data_lines import data_lines
 from words import complaint, number, say, value_text
 
-FINE, BAD, MISCONFIGURED = 0, 1, 2
+FINE, BAD = 0, 1
 
 
 @dataclass
 class CheckResult:
-    """The result; empty where a step was not reached."""
+    """The result; empty where a step was not reached. not_read: tags that were not read before Ctrl-C."""
 
     file: Path
     site: Site | None = None
@@ -35,6 +36,8 @@ class CheckResult:
     machines: dict[str, WindowResult] = field(default_factory=dict)
     comparison: count.CountComparison | None = None
     no_baseline: list[str] = field(default_factory=list)
+    interrupted: bool = False
+    not_read: list[str] = field(default_factory=list)
 
     @property
     def refused(self) -> bool:
@@ -48,6 +51,8 @@ class CheckResult:
         """The exit status."""
         if self.refused:
             return MISCONFIGURED
+        if self.interrupted:
+            return INTERRUPTED
         bad = any(tag.failed for tag in self.tags) or bool(self.no_baseline)
         bad |= self.comparison is not None and not self.comparison.agree
         return BAD if bad else FINE
@@ -84,6 +89,8 @@ def as_json(result: CheckResult) -> dict[str, Any]:
         ],
         "data_mb_a_month": {part: round(size, 1) for part, size in month_mb(expected(site)).items()} if site else None,
         "count": result.comparison.as_json() if result.comparison else None,
+        "interrupted": result.interrupted,
+        "not_read": result.not_read,
         "ok": result.status == FINE,
     }  # fmt: skip
 
@@ -102,7 +109,11 @@ def show(result: CheckResult, lang: str, *, offline: bool) -> None:
         click.echo(say(key, lang, devices=len(site.devices), machines=len(site.machines)))
         _show_data(site, lang)
         return
+    if result.interrupted:
+        notice(say("cli.interrupted" if result.tags else "cli.interrupted_early", lang))
     _show_tags(result, lang)
+    if result.not_read:
+        click.echo(say("check.not_read", lang, n=len(result.not_read), tags=", ".join(result.not_read[:6])))
     _show_faults(((name, device.warnings) for name, device in result.devices.items()), lang)
     _show_faults(((tag.name, tag.faults) for tag in result.tags), lang)
     _show_machines(result, lang)

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from cli.exits import leave
 from cli.options import Duration, NumberRanges, json_option, lang_option
 
 TABLES = ("holding", "input", "coil", "discrete")
@@ -222,7 +223,7 @@ def find_bytes(
     span = span or (8 if table in {"holding", "input"} else 32)
     question = RegisterQuestion(peer, unit, table, address, span)  # type: ignore[arg-type]  # a table's name
     rate_limit = RateLimit(rate, timeout)
-    sys.exit(find(question, shows, rate_limit, watch=watch, as_json=as_json, lang=lang))
+    leave(find(question, shows, rate_limit, watch=watch, as_json=as_json, lang=lang))
 
 
 COMMANDS = (scan, browse, find_bytes)

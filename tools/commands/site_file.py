@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from cli.exits import leave
 from cli.options import Duration, json_option, lang_option
 
 _path = click.Path(path_type=Path, dir_okay=False)
@@ -39,7 +40,7 @@ def check(
         tally = parse_hand_count(tally_text) if tally_text is not None else None
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--tally") from error
-    sys.exit(run(site, CheckOptions(
+    leave(run(site, CheckOptions(
         for_s, offline, as_json, count_s, shortest_stop, tally, machine, certificate, verified_by, lang)))  # fmt: skip
 
 

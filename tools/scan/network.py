@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 MOST_ADDRESSES = 256
@@ -42,14 +43,16 @@ def targets(cidr: str) -> tuple[str, ...]:
 async def open_ports(
     hosts: Sequence[str], ports: Sequence[int], per_s: float, timeout_s: float, progress: Callable[[int], None]
 ) -> list[OpenPort]:
-    """Opens and closes one connection to each port of each host, `per_s` a second; returns the ports that accepted."""
+    """Opens and closes one connection to each port of each host, `per_s` a second; returns the ports that accepted.
+    Cancelled, it returns those that have."""
     accepted: list[OpenPort] = []
-    async with asyncio.TaskGroup() as group:
-        for number, host in enumerate(hosts):
-            for port in ports:
-                group.create_task(_probe(host, port, timeout_s, accepted))
-                await asyncio.sleep(1 / per_s)
-            progress(number + 1)
+    with suppress(asyncio.CancelledError):
+        async with asyncio.TaskGroup() as group:
+            for number, host in enumerate(hosts):
+                for port in ports:
+                    group.create_task(_probe(host, port, timeout_s, accepted))
+                    await asyncio.sleep(1 / per_s)
+                progress(number + 1)
     return sorted(accepted, key=lambda item: (ipaddress.ip_address(item.host), item.port))
 
 

@@ -38,9 +38,10 @@ class ProbeOutcome(Enum):
 
 
 class TableOutcome(Enum):
-    """The outcome of scanning a table."""
+    """The outcome of scanning a table. STOPPED: not all of it was asked."""
 
     SCANNED = "scanned"
+    STOPPED = "stopped"
     UNSUPPORTED = "unsupported"
     SILENT = "silent"
 
@@ -57,6 +58,10 @@ class ScannedTable:
 
 
 Requests = Generator[Span, ProbeOutcome, bool]
+
+
+class StopScanning(Exception):
+    """Thrown into `scan_table`: it returns what it has found so far."""
 
 
 class _GaveUp(Exception):
@@ -118,6 +123,8 @@ def scan_table(first: int, last: int, block: int, step: int) -> Generator[Span, 
                 at += count
             else:
                 at = yield from _sample(scan, at, at + count)
+    except StopScanning:
+        return ScannedTable(TableOutcome.STOPPED, tuple(scan.runs), scan.at_most)
     except _GaveUp as outcome:
         return ScannedTable(outcome.args[0], tuple(scan.runs), scan.at_most)
     return ScannedTable(TableOutcome.SCANNED, tuple(scan.runs), scan.at_most)

@@ -6,8 +6,8 @@ refuse, the first of them is scanned.)
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from adapters.contract import NotConnected
@@ -18,6 +18,7 @@ from adapters.modbus.service.registers import (
     ProbeOutcome,
     ScannedTable,
     Span,
+    StopScanning,
     TableOutcome,
     requests_if_empty,
     scan_table,
@@ -55,7 +56,8 @@ class ScanPlan:
 @dataclass(frozen=True)
 class ScanResult:
     """The result of a scan. units: by each unit that answers, its tables; requests: how many were sent; invalid_answer: the
-    error of the latest response that was not Modbus; alike: units that refuse, and were asked only for addresses that exist elsewhere.
+    error of the latest response that was not Modbus; alike: units that refuse, and were asked only for addresses that exist
+    elsewhere; interrupted: it was cancelled, and of `not_asked` nothing is known; of a unit that answers, tables may be missing.
     """
 
     peer: Peer
@@ -63,6 +65,8 @@ class ScanResult:
     requests: int
     invalid_answer: NotConnected | None = None
     alike: tuple[int, ...] = ()
+    interrupted: bool = False
+    not_asked: tuple[int, ...] = ()
 
     def as_json(self, plan: ScanPlan) -> dict[str, Any]:
         """The result as JSON."""
@@ -72,6 +76,8 @@ class ScanResult:
             "asked": {"units": list(plan.units), "range": [plan.first, plan.last], "step": plan.step},
             "requests": self.requests,
             "refuse_alike": list(self.alike),
+            "interrupted": self.interrupted,
+            "not_asked": list(self.not_asked),
             "units": [
                 {
                     "unit": unit,
@@ -90,38 +96,62 @@ class ScanResult:
 
 
 async def scan(peer: Peer, rate_limit: RateLimit, plan: ScanPlan, progress: Progress) -> ScanResult:
-    """Finds units, then scans the tables of each.
+    """Finds units, then scans the tables of each. Cancelled, it returns what it has found so far.
 
     Raises `NotConnected` if the peer cannot be reached, `DeviceMisconfigured` if it must be left alone.
     """
     reader = RateLimitedReader(open_bus(peer), rate_limit)
+    found = _Found(plan)
     try:
         await reader.open()
-        return await _scan(peer, reader, plan, progress)
+        await _scan(reader, plan, progress, found)
+        return found.result(peer, reader)
+    except asyncio.CancelledError:
+        return replace(found.result(peer, reader), interrupted=True)
     finally:
         reader.close()
 
 
-async def _scan(peer: Peer, reader: RateLimitedReader, plan: ScanPlan, progress: Progress) -> ScanResult:
-    answers: dict[int, ProbeOutcome] = {}
+class _Found:
+    """What a scan has found so far. answers: by unit that answers; units: their tables; alike: as in the result."""
+
+    def __init__(self, plan: ScanPlan) -> None:
+        self._plan = plan
+        self.asked = 0
+        self.answers: dict[int, ProbeOutcome] = {}
+        self.units: dict[int, dict[Table, ScannedTable]] = {}
+        self.alike: list[int] = []
+
+    def result(self, peer: Peer, reader: RateLimitedReader) -> ScanResult:
+        """The result as it stands."""
+        units = {
+            unit: self.units.get(unit, {}) for unit in self.answers if unit in self.units or unit not in self.alike
+        }
+        alike = tuple(unit for unit in self.alike if unit not in self.units)
+        not_asked = tuple(self._plan.units[self.asked :])
+        return ScanResult(peer, units, reader.requests, reader.invalid_answer, alike, not_asked=not_asked)
+
+
+async def _scan(reader: RateLimitedReader, plan: ScanPlan, progress: Progress, found: _Found) -> None:
     for number, unit in enumerate(plan.units):
         progress(f"unit {unit}", number, len(plan.units))
         outcome = await _answer(reader, unit, plan.first)
+        found.asked += 1
         if outcome is not ProbeOutcome.SILENT:
-            answers[unit] = outcome
+            found.answers[unit] = outcome
+    answers, units = found.answers, found.units
     refusing = [unit for unit, outcome in answers.items() if outcome is not ProbeOutcome.VALUES]
     all_answer = len(answers) == len(plan.units) >= FEWEST_ALIKE
-    alike = refusing[len(refusing) == len(answers) :] if all_answer else []  # one unit is scanned in any case
-    units = {unit: await _tables(reader, unit, plan, progress) for unit in answers if unit not in alike}
-    known = [(table, found.runs[0][0]) for tables in units.values() for table, found in tables.items() if found.runs]
-    for unit in alike:
+    found.alike = refusing[len(refusing) == len(answers) :] if all_answer else []  # one unit is scanned in any case
+    for unit in answers:
+        if unit not in found.alike:
+            await _tables(reader, unit, plan, progress, units.setdefault(unit, {}))
+    known = [(table, some.runs[0][0]) for tables in units.values() for table, some in tables.items() if some.runs]
+    for unit in found.alike:
         for table, address in dict.fromkeys(known):
             if await _outcome(reader, unit, table, Span(address, 1)) is ProbeOutcome.VALUES:
-                units[unit] = await _tables(reader, unit, plan, progress)
+                await _tables(reader, unit, plan, progress, units.setdefault(unit, {}))
                 break
-    left = tuple(unit for unit in alike if unit not in units)
-    units = {unit: units[unit] for unit in answers if unit in units}
-    return ScanResult(peer, units, reader.requests, reader.invalid_answer, left)
 
 
 async def _answer(reader: RateLimitedReader, unit: int, address: int) -> ProbeOutcome:
@@ -145,30 +175,47 @@ async def _outcome(reader: RateLimitedReader, unit: int, table: Table, span: Spa
 
 
 async def _tables(
-    reader: RateLimitedReader, unit: int, plan: ScanPlan, progress: Progress
-) -> dict[Table, ScannedTable]:
-    found = {}
+    reader: RateLimitedReader, unit: int, plan: ScanPlan, progress: Progress, found: dict[Table, ScannedTable]
+) -> None:
+    """Adds the unit's tables to `found`."""
     for table in plan.tables:
-        found[table] = await _table(reader, unit, table, plan, progress)
+        await _table(reader, unit, table, plan, progress, found)
         if found[table].outcome is TableOutcome.SILENT:
             await asyncio.sleep(IN_STEP_S)
-            found[table] = await _table(reader, unit, table, plan, progress)
-    return found
+            await _table(reader, unit, table, plan, progress, found)
 
 
 async def _table(
-    reader: RateLimitedReader, unit: int, table: Table, plan: ScanPlan, progress: Progress
-) -> ScannedTable:
+    reader: RateLimitedReader,
+    unit: int,
+    table: Table,
+    plan: ScanPlan,
+    progress: Progress,
+    found: dict[Table, ScannedTable],
+) -> None:
     size = plan.last - plan.first + 1
     requests = scan_table(plan.first, plan.last, _block(table), plan.step)
     span = next(requests)
-    while True:
-        progress(f"unit {unit} {table}", span.start - plan.first, size)
-        try:
-            span = requests.send(await _outcome(reader, unit, table, span))
-        except StopIteration as end:
-            scanned: ScannedTable = end.value
-            return scanned
+    try:
+        while True:
+            progress(f"unit {unit} {table}", span.start - plan.first, size)
+            try:
+                outcome = await _outcome(reader, unit, table, span)
+            except asyncio.CancelledError:
+                found[table] = _stopped(requests)
+                raise
+            span = requests.send(outcome)
+    except StopIteration as end:
+        found[table] = end.value
+
+
+def _stopped(requests: Generator[Span, ProbeOutcome, ScannedTable]) -> ScannedTable:
+    try:
+        requests.throw(StopScanning())
+    except StopIteration as end:
+        found: ScannedTable = end.value
+        return found
+    raise AssertionError("scan_table returns when it is stopped")
 
 
 def _block(table: Table) -> int:

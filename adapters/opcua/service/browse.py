@@ -1,5 +1,6 @@
 """Browses the address space of an OPC UA server."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -15,12 +16,16 @@ from adapters.opcua.model import OpcUaDevice
 from adapters.opcua.nodes import node_id, node_text
 from adapters.opcua.selection.lookup import ServerLookup
 from adapters.opcua.selection.structures import fields_of
-from adapters.opcua.service.session import ServerSession, children, read, session
+from adapters.opcua.service.session import ServerSession, batches, children, read, session
 from adapters.opcua.values import plain, raw_of, source_time_of, value_of
 
 OBJECTS = "i=85"
 OWN = frozenset(ua.NodeId(ua.Int32(number)) for number in (ObjectIds.Server, ObjectIds.Aliases, ObjectIds.Locations))
 """Nodes that every server has below Objects, with hundreds of nodes that belong to no machine."""
+NODES_AT_ONCE = 500
+"""Of so many nodes children or values are asked before the next; what came is kept if the walk is cancelled."""
+HURRY_S = 5.0
+"""How long values are read after a walk was cancelled [s]."""
 
 
 async def browse(
@@ -54,29 +59,79 @@ class _Reached:
 
 async def _walked(opened: ServerSession, start: ua.NodeId, walk: Walk, on_progress: Callable[[int], None]) -> Browsed:
     """Breadth first, so that one request covers many nodes; each node once, even if several paths lead to it."""
-    level = [_Reached((), start, "object")]
-    reached: dict[ua.NodeId, _Reached] = {}
-    seen, cut = {start}, False
-    below: dict[str, list[tuple[str, str]]] = {}
+    found = _Found(start, walk.most)
+    interrupted = False
     hidden = OWN if walk.node in {"", OBJECTS} else frozenset()
-    for _ in range(walk.depth):
-        next_level: list[_Reached] = []
-        for parent, references in zip(level, await children(opened, [item.node for item in level]), strict=True):
-            items = [item for reference in references if (item := _child(parent, reference)).node not in hidden]
-            below[_text(parent.node, opened)] = [(item.browse_path[-1], _text(item.node, opened)) for item in items]
-            for item in items:
-                if item.node not in seen:
-                    seen.add(item.node)
-                    next_level.append(item)
-        most_more = walk.most - len(reached)
-        cut |= len(next_level) > most_more
-        level = next_level[:most_more]
-        reached |= {item.node: item for item in level}
-        on_progress(len(reached))
-        if not level or cut:
-            break
-    ordered = sorted(reached.values(), key=lambda item: item.path)
-    return Browsed(await _values(opened, ordered), cut, below, _text(start, opened))
+    try:
+        for _ in range(walk.depth):
+            for part in batches(found.level, NODES_AT_ONCE):
+                for parent, references in zip(part, await children(opened, [item.node for item in part]), strict=True):
+                    items = [item for reference in references if (item := _child(parent, reference)).node not in hidden]
+                    found.below[_text(parent.node, opened)] = [
+                        (item.browse_path[-1], _text(item.node, opened)) for item in items
+                    ]
+                    found.add(items)
+            found.descend()
+            on_progress(len(found.reached))
+            if not found.level or found.cut:
+                break
+    except asyncio.CancelledError:
+        interrupted = _go_on()
+        found.descend()
+    ordered = sorted(found.reached.values(), key=lambda item: item.path)
+    data = await _data(opened, [item.node for item in ordered if item.kind == "variable"], hurry=interrupted)
+    nodes = await _values(opened, ordered, data)
+    interrupted |= any(item.kind == "variable" and item.node not in data for item in ordered)
+    return Browsed(nodes, found.cut, found.below, _text(start, opened), interrupted)
+
+
+class _Found:
+    """A walk so far. reached: nodes by id, at most `most`; level: those whose children are next; below: as in the result;
+    cut: there were more nodes."""
+
+    def __init__(self, start: ua.NodeId, most: int) -> None:
+        self.level = [_Reached((), start, "object")]
+        self.reached: dict[ua.NodeId, _Reached] = {}
+        self.below: dict[str, list[tuple[str, str]]] = {}
+        self.cut = False
+        self._most, self._seen = most, {start}
+        self._next: list[_Reached] = []
+
+    def add(self, items: Sequence[_Reached]) -> None:
+        """Adds children to the next level, each node once."""
+        for item in items:
+            if item.node not in self._seen:
+                self._seen.add(item.node)
+                self._next.append(item)
+
+    def descend(self) -> None:
+        """The next level becomes the one whose children are next."""
+        most_more = self._most - len(self.reached)
+        self.cut |= len(self._next) > most_more
+        self.level, self._next = self._next[:most_more], []
+        self.reached |= {item.node: item for item in self.level}
+
+
+def _go_on() -> bool:
+    """The task was cancelled, and goes on with what it has found so far."""
+    task = asyncio.current_task()
+    assert task is not None  # a coroutine runs in one
+    task.uncancel()
+    return True
+
+
+async def _data(opened: ServerSession, variables: Sequence[ua.NodeId], *, hurry: bool) -> dict[ua.NodeId, ua.DataValue]:
+    """The values of variables; cancelled, and in a hurry after a while, those that have been read. hurry: somebody waits."""
+    data: dict[ua.NodeId, ua.DataValue] = {}
+    try:
+        async with asyncio.timeout(HURRY_S if hurry else None):
+            for part in batches(variables, NODES_AT_ONCE):
+                data |= zip(part, await read(opened, part, AttributeIds.Value), strict=True)
+    except asyncio.CancelledError:
+        _go_on()
+    except TimeoutError:
+        pass
+    return data
 
 
 def _text(node: ua.NodeId, opened: ServerSession) -> str:
@@ -90,10 +145,10 @@ def _child(parent: _Reached, reference: ua.ReferenceDescription) -> _Reached:
     return _Reached((*parent.path, name), node, reference.NodeClass.name.lower(), browse_path)
 
 
-async def _values(opened: ServerSession, reached: Sequence[_Reached]) -> list[BrowsedNode]:
+async def _values(
+    opened: ServerSession, reached: Sequence[_Reached], data: Mapping[ua.NodeId, ua.DataValue]
+) -> list[BrowsedNode]:
     """The nodes with the values of variables."""
-    variables = [item.node for item in reached if item.kind == "variable"]
-    data = dict(zip(variables, await read(opened, variables, AttributeIds.Value), strict=True))
     lookup = ServerLookup(opened.client.uaclient.session)
     nodes = []
     for item in reached:

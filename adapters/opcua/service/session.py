@@ -4,6 +4,7 @@ import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from asyncua import ua
 from asyncua.client.client import Client
@@ -16,6 +17,7 @@ from adapters.opcua.errors import connection_error
 from adapters.opcua.model import OpcUaDevice
 from adapters.opcua.security import secure
 
+T = TypeVar("T")
 MOST_AT_ONCE = 200
 """Nodes in one request where the server states no limit; small PLCs often state none."""
 REFERENCES_AT_ONCE = 500
@@ -71,7 +73,7 @@ async def session(device: OpcUaDevice, login: tuple[str, str] | None = None) -> 
 async def read(opened: ServerSession, nodes: Sequence[ua.NodeId], attribute: AttributeIds) -> list[ua.DataValue]:
     """Reads one attribute of many nodes."""
     out: list[ua.DataValue] = []
-    for batch in _batches(nodes, opened.limits.read):
+    for batch in batches(nodes, opened.limits.read):
         out += await opened.client.uaclient.session.read_attributes(list(batch), attribute)
     return out
 
@@ -80,7 +82,7 @@ async def children(opened: ServerSession, nodes: Sequence[ua.NodeId]) -> list[li
     """The children of each node; none where the server refuses."""
     out: list[list[ua.ReferenceDescription]] = []
     service = opened.client.uaclient.session
-    for batch in _batches(nodes, opened.limits.browse):
+    for batch in batches(nodes, opened.limits.browse):
         parameters = ua.BrowseParameters(
             View=ua.ViewDescription(Timestamp=NO_TIME),
             RequestedMaxReferencesPerNode=ua.UInt32(REFERENCES_AT_ONCE),
@@ -121,5 +123,6 @@ async def _limits(client: Client) -> SessionLimits:
     return SessionLimits(min(stated[0] or MOST_AT_ONCE, MOST_AT_ONCE), min(stated[1] or 20, 20))
 
 
-def _batches(nodes: Sequence[ua.NodeId], most: int) -> Iterable[Sequence[ua.NodeId]]:
+def batches(nodes: Sequence[T], most: int) -> Iterable[Sequence[T]]:
+    """The items in parts of at most `most`."""
     return (nodes[at : at + most] for at in range(0, len(nodes), most))
