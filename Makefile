@@ -3,12 +3,13 @@
 # make quick  lint, types and the pure tests, in seconds: while you work
 # make check  lint and types only
 # make test-faults  the long rounds: kills, bad lines, refusing disks (a quarter of an hour)
+# make test-peers   foreign servers that take minutes to build (scripts/peer-*)
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-faults quick check clean
+.PHONY: demo test test-faults test-peers quick check clean
 
 demo: $(VENV)/.demo
 	$(BIN)/nhip demo
@@ -16,10 +17,16 @@ demo: $(VENV)/.demo
 test: $(VENV)/.test
 	scripts/influxd
 	scripts/nodeopcua
+	scripts/gopcua
+	scripts/milo
 	scripts/test
 
 test-faults: $(VENV)/.test
 	$(BIN)/pytest tests/faults --timeout 300 -n 2 --dist load
+
+test-peers: $(VENV)/.test
+	for script in scripts/peer-*; do $$script; done
+	$(BIN)/pytest -m peers --timeout 600
 
 quick: $(VENV)/.test
 	scripts/quick

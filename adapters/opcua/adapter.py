@@ -79,7 +79,7 @@ class OpcUa:
             try:
                 await secure(client, device)
                 await client.connect()
-                self._values = TagValues(client.uaclient.session, device.tags)
+                self._values = TagValues(client.uaclient.session, device.tags, ranges=device.is_polled)
                 self._changes = ChangedValues(self._now_ns, self._values.value)
                 self._nodes, self._refused, self._polled_tags, self._due_s = {}, set(), set(), {}
                 self._subscriptions, self._clock_off_ns = None, None

@@ -13,6 +13,7 @@ SESSION_MS = 60_000
 """How long a server keeps the session of a gateway that lost power [ms]; short, since few PLCs allow more than ten."""
 CHANNEL_MS = 3_600_000
 """How long the keys of a secure channel are used where the server names no time [ms]."""
+NO_ENDPOINT: Final = "the server lists no endpoint under this address; write the address as the server does"
 NO_TIME: Final = datetime(1601, 1, 1, tzinfo=UTC)
 """Sent as 0. asyncua's null view has the present time, which async-opcua takes for a view that it does not have."""
 
@@ -31,6 +32,15 @@ class SessionClient(Client):
         if self.session_timeout <= 0:
             self.session_timeout = SESSION_MS
         return created
+
+    async def get_endpoints(self) -> list[ua.EndpointDescription]:
+        """The server's endpoints. Some list none for an address with a slash more or less than theirs (gopcua)."""
+        url = self.server_url.geturl()
+        for address in (url, url.removesuffix("/") if url.endswith("/") else f"{url}/"):
+            found = await self.uaclient.get_endpoints(ua.GetEndpointsParameters(EndpointUrl=address))
+            if found:
+                return found
+        raise UaError(NO_ENDPOINT)
 
     async def open_secure_channel(self, renew: bool = False) -> None:
         """A refusal in form of a ServiceFault (node-opcua) raises its status; asyncua fails an assertion."""

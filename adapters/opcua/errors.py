@@ -4,6 +4,7 @@ from asyncua.ua.status_codes import StatusCodes
 from asyncua.ua.uaerrors import UaError, UaStatusCodeError
 
 from adapters.contract import DeviceMisconfigured, NotConnected
+from adapters.opcua.client import NO_ENDPOINT
 
 HOPELESS = {
     StatusCodes.BadUserAccessDenied: "the server refuses this user; check user and password_file",
@@ -42,6 +43,8 @@ def connection_error(error: Exception, url: str, *, reached: bool) -> NotConnect
         if text.startswith("No matching endpoints"):
             what = f"the server does not offer this security; check `security` ({text})"
             return DeviceMisconfigured(f"{url}: {what}", elsewhere=True)
+        if text == NO_ENDPOINT:
+            return DeviceMisconfigured(f"{url}: {text}", elsewhere=True)
         if text == "Server certificate mismatch":
             return DeviceMisconfigured(
                 f"{url}: another certificate than server_certificate_file; is it the same server?"

@@ -77,12 +77,13 @@ async def test_elements_of_arrays_from_a_server_that_sends_ranges(node_server, m
 
 
 @node_opcua
-async def test_only_the_element_is_asked_for_and_others_that_change_make_no_row(node_server):
+@pytest.mark.parametrize(("mode", "ranges"), [("poll", ["0", "2"]), ("subscribe", [None, None])])
+async def test_polls_ask_for_the_element_only_and_others_that_change_make_no_row(node_server, mode, ranges):
     node_server.do("list 11 22 33")
-    adapter = open_device(asked(node_server.port, list__0={"index": 0}, list__2={"index": 2}), time.time_ns)
+    adapter = open_device(asked(node_server.port, mode, list__0={"index": 0}, list__2={"index": 2}), time.time_ns)
     await adapter.connect()
     await gathered(adapter, ("list__0", "list__2"))
-    assert {name: place.IndexRange for name, place in adapter._nodes.items()} == {"list__0": "0", "list__2": "2"}
+    assert [adapter._nodes[name].IndexRange for name in ("list__0", "list__2")] == ranges
     node_server.do("list 11 22 34")
     rows = await gathered(adapter, ["list__2"])
     assert ([row.value for row in rows["list__2"]], "list__0" in rows) == ([34], False)
@@ -90,9 +91,10 @@ async def test_only_the_element_is_asked_for_and_others_that_change_make_no_row(
 
 
 @node_opcua
-async def test_an_array_that_grows_only_later(node_server):
+@pytest.mark.parametrize("mode", ["subscribe", "poll"])
+async def test_an_array_that_grows_only_later(node_server, mode):
     node_server.do("list")
-    adapter = open_device(asked(node_server.port, list__1={"index": 1}), time.time_ns)
+    adapter = open_device(asked(node_server.port, mode, list__1={"index": 1}), time.time_ns)
     await adapter.connect()
     (row,) = (await gathered(adapter, ["list__1"]))["list__1"]
     assert row.quality is Quality.BAD

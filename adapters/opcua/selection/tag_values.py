@@ -29,10 +29,14 @@ class Failure:
 
 
 class TagValues:
-    """Tags of one session: what to ask the server for, and what its answers mean."""
+    """Tags of one session: what to ask the server for, and what its answers mean.
 
-    def __init__(self, session: UaSession, tags: Mapping[str, OpcUaTag]) -> None:
-        self._session, self._tags = session, tags
+    ranges: ask for single elements of arrays where the server does that. For reads only: async-opcua cuts the element out
+    of a range once more before it notifies of it.
+    """
+
+    def __init__(self, session: UaSession, tags: Mapping[str, OpcUaTag], *, ranges: bool = False) -> None:
+        self._session, self._tags, self._ranges = session, tags, ranges
         self._namespaces: Sequence[str] = ()
         self._lookup = ServerLookup(session)
         self._ranged: set[str] = set()
@@ -51,7 +55,7 @@ class TagValues:
             if node is not None
         }
         for name, place in places.items():
-            if self._tags[name].position and await self._does_ranges(name, place):
+            if self._ranges and self._tags[name].position and await self._does_ranges(name, place):
                 self._ranged.add(name)
                 place.IndexRange = _range_text(self._tags[name].position)
         return places

@@ -27,6 +27,7 @@ _STATUS: Final[tuple[tuple[str, str], ...]] = (
 )
 _TEXT: Final[tuple[tuple[str, str], ...]] = (
     (r"does not offer this security", "opcua_security"),
+    (r"lists no endpoint", "opcua_no_endpoint"),
     (r"our certificate .* is valid from", "opcua_certificate_expired"),
     (r"another certificate|certificate or key", "opcua_certificate"),
     (r"accepts connections but does not answer", "opcua_silent"),
