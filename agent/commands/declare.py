@@ -33,6 +33,8 @@ _WITH_USUAL_TIMES: Final = ("rejects", "rework", "product", "order")
 _WAIT_S: Final = 30.0
 _S: Final = 1_000_000_000
 _DAY_NS: Final = 86_400 * _S
+_BEHIND_NS: Final = 5 * _S
+"""So far behind the present every machine is computed, so that a count up to now is applied at once."""
 _SEARCHED_NS: Final = 2 * _DAY_NS
 """How far back it is looked up whether there was a stop at all: it takes a second or two for a day."""
 
@@ -137,7 +139,7 @@ def _usual_start_ns(site: "Site", machine: str, field: str, now_ns: int) -> int:
 def _usual_end_ns(field: str, value: str, now_ns: int) -> int | None:
     from oee.model.declarations import ENTRIES
 
-    return now_ns if field in ENTRIES and value else None
+    return now_ns - _BEHIND_NS if field in ENTRIES and value else None
 
 
 def _effect(path: Path, item: "Declaration") -> str:

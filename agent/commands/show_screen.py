@@ -266,7 +266,7 @@ def _stops(machine: MachineView, view: GatewayView, lang: str) -> Iterable[Text]
     stopped = [stop for stop in machine.stops if stop.state is not State.UNKNOWN]
     if not stopped:
         return
-    yield Text(say("show.stops", lang, count=number(len(stopped), lang), shown=min(len(stopped), MOST_STOPS)))
+    yield Text(say("show.stops", lang, count=number(len(stopped), lang)))
     for stop in reversed(stopped[-MOST_STOPS:]):
         yield _stop(stop, view, lang)
 
@@ -276,7 +276,7 @@ def _stop(stop: Stop, view: GatewayView, lang: str) -> Text:
     text = Text(f"  {_clock(stop.start_ns, view, seconds=True)}  {lasted:<16} ").append_text(_state(stop.state, lang))
     if stop.reason:
         text.append(f"  {_reason(stop.reason, view, lang)}")
-    elif stop.state is not State.MINOR_STOP:
+    elif stop.state is State.UNPLANNED_STOP:
         text.append(f"  {say('reason.none', lang)}", style="bright_black")
     if stop.end_ns is None:
         text.append(f"  {say('show.goes_on', lang)}", style="bold")

@@ -16,7 +16,6 @@ from oee.engine.production import count_all
 from oee.engine.state import EngineState
 from oee.engine.timeline import Timeline
 from oee.engine.window import Assessment
-from oee.model.declarations import ENTRIES
 from oee.model.machine import Machine
 from oee.model.samples import Int64, between
 from oee.model.states import State
@@ -42,7 +41,7 @@ def settle(
         *(counts.pending_ns for counts in assessment.counted.values() if counts.pending_ns is not None),
     )
     candidates = _candidates(assessment, limit, begin_ns) if machine.pieces.counters() else iter([max(limit, begin_ns)])
-    periods = [entry for entry in state.declarations if entry.field in ENTRIES and entry.start_ns >= begin_ns]
+    periods = state.undivided_entries()
     for settled_ns in chain(candidates, [begin_ns]):
         if any(entry.start_ns < settled_ns < (entry.end_ns or 0) for entry in periods):
             continue  # an entry is spread over its whole period or not at all

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from oee.engine.counters import CounterState
-from oee.model.declarations import Declaration
+from oee.model.declarations import ENTRIES, Declaration
 from oee.model.facts import UNKNOWN_PRODUCT, Int64, RowKey, Stop
 from oee.model.samples import Series, column
 from oee.model.states import State
@@ -74,6 +74,18 @@ class EngineState:
     """Number of rows that came for settled time and were not used."""
     oddities: tuple[tuple[int, str, int, int], ...] = ()
     """The latest counter steps that were not plainly forward: `(t_ns, kind, old, new)`."""
+
+    def undivided_entries(self) -> list[Declaration]:
+        """Entries of rejects or rework of which no part is settled, so that they can be spread over their periods: they begin
+        at `settled_ns` or later, or at any time while that is the first sample, before which there was nothing to spread over.
+        """
+        at_first_sample = self.shift == (0, "")
+        return [
+            item
+            for item in self.declarations
+            if item.field in ENTRIES
+            and (item.start_ns >= self.settled_ns or (at_first_sample and (item.end_ns or 0) > self.settled_ns))
+        ]
 
 
 def _series(rows: Series) -> list[list[Any]]:

@@ -160,7 +160,7 @@ def assess(machine: Machine, state: EngineState, until_ns: int) -> Assessment:
         machine, timeline, samples, production, products, state.declarations, spans, state.last_piece_ns, lost_ns
     )
     production = judged_where_made(production, spans)
-    entries_in_force, _ = entries(declaration for declaration in state.declarations if declaration.start_ns >= begin_ns)
+    entries_in_force, _ = entries(state.undivided_entries())
     production = apply_entries(machine, production, products, entries_in_force, until_ns)
     window = Window(
         machine,

@@ -26,7 +26,7 @@ from oee.engine import step as engine
 from oee.engine.correction import Sent, with_rows
 from oee.model.conditions import parse
 from oee.model.declarations import Declaration
-from oee.model.facts import MINUTE_NS
+from oee.model.facts import FACT, MINUTE_NS
 from oee.model.machine import Ideal, Product, Rule
 from oee.model.samples import series
 from oee.model.states import State
@@ -391,3 +391,21 @@ async def test_a_message_that_comes_again_while_the_disk_refuses_waits_once(gate
     for _ in range(100):
         gateway.corrections.inbox.receive(iter(LATE[:2]))
     assert gateway.corrections.inbox.received == 1
+
+
+async def test_rejects_of_a_shift_that_began_before_the_gateway_are_followed(gateway):
+    """They are of all pieces since the first sample, whether they come while nothing is settled or long after."""
+    shift = said(1, "rejects", "7", -3600, 2000)
+    await gateway.go(2400)
+    gateway.say(shift)
+    await gateway.corrections.run_pending()
+    later = said(2, "rejects", "9", -3600, 5000)
+    await gateway.go(9300)
+    gateway.say(later)
+    told = await finish(gateway)
+    assert gateway.outcome(shift) == {"d1": ""}
+    assert told == fresh(SECONDS, [shift, later])
+    judged = sum(row[FACT["pieces_judged"]] for row in told[0].values())
+    rejected = sum(row[FACT["pieces_process_reject"]] for row in told[0].values())
+    running = 5000 - len(STOPPED & set(range(5000)))
+    assert (judged, rejected) == (running - 1, 9)

@@ -145,7 +145,7 @@ def test_rejects_without_times_are_those_of_the_shift_so_far(stopped, monkeypatc
     rows = {row["declaration"]["id"]: row["declaration"] for row in json.loads(nhip_says("declare", stopped, "--json"))}
     first = rows[begun["id"]]
     midnight_ns = T0 // (86_400 * 10**9) * 86_400 * 10**9
-    assert (first["start_ns"], first["end_ns"]) == (midnight_ns, T0 + 5000 * 10**9)
+    assert (first["start_ns"], first["end_ns"]) == (midnight_ns, T0 + 4995 * 10**9)
     nhip_says("recompute", stopped, "--json")
     assert {row["state"] for row in json.loads(nhip_says("declare", stopped, "--json"))} == {"done"}
     monkeypatch.undo()

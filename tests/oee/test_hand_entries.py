@@ -108,3 +108,18 @@ def test_an_entry_across_an_outage_is_the_same_in_blocks(cuts):
     rows = {"d.total": [(0, 0), (10, 3), (40, 6), (50, GAP), (70, 9), (90, 12)]}
     said = [say(1, T, T + 100, "rejects", "3")]
     assert ran(180, rows, ENTERED, said=said, cuts=cuts).rows == ran(180, rows, ENTERED, said=said).rows
+
+
+@pytest.mark.parametrize("cuts", [[], [30], [60, 90], range(10, 180, 10)])
+def test_an_entry_that_begins_before_the_first_sample_is_that_of_all_pieces_since(cuts):
+    """Whoever starts a gateway in the middle of a shift enters the rejects of the shift."""
+    said = [say(1, T - 3600, T + 121, "rejects", "3")]
+    told = ran(180, TEN, ENTERED, said=said, cuts=cuts)
+    sums = told.sums()
+    assert (sums["pieces_judged"], sums["pieces_good"], sums["pieces_process_reject"]) == (10, 7, 3)
+    assert told.rows == ran(180, TEN, ENTERED, said=[say(1, T, T + 121, "rejects", "3")]).rows
+
+
+def test_an_entry_that_ends_before_the_first_sample_is_of_nothing():
+    said = [say(1, T - 3600, T, "rejects", "3")]
+    assert ran(180, TEN, ENTERED, said=said).rows == ran(180, TEN, ENTERED).rows

@@ -31,7 +31,7 @@ def test_both_languages_show_the_same_commands():
     assert len(commands("en")) > 10
 
 
-@pytest.mark.parametrize("command", commands("en"), ids=" ".join)
+@pytest.mark.parametrize("command", [words for words in commands("en") if words[0] == "nhip"], ids=" ".join)
 def test_each_command_is_one(command):
     group, words = nhip.main, command[1:]
     while hasattr(group, "commands") and words:

@@ -94,8 +94,19 @@ def test_equipment_by_flags(tmp_path):
     site, _ = read_site(path)
     assert (site.devices["meter"].baud, site.devices["meter"].unit) == (9600, 3)
     assert site.machines["sew-1"].line == "sewing"
+    assert {machine.product for machine in site.machines.values()} == {"1"}
+    assert compile_site(site, load_profiles())["sew-1"].products["1"].ideals[0].us == 45_000_000
     assert path.read_text(encoding="utf-8").count("- equipment: pulse-counter") == 1
     assert run("check", path, "--offline").exit_code == 0
+
+
+def test_a_product_in_a_row_of_equipment_is_text(tmp_path):
+    path = tmp_path / "site.yaml"
+    own = "pulse-counter machine=sew-3 count=io-1.count_2 product="
+    more = ("--use", f"{own}operator", "--use", f"{own.replace('sew-3', 'sew-4')}1")
+    assert run("init", path, *EQUIPMENT, *more, "--yes").exit_code == 0
+    machines = read_site(path)[0].machines
+    assert (machines["sew-3"].product, machines["sew-4"].product) == ("operator", "1")
 
 
 def test_equipment_by_questions(tmp_path):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from config.templates.equipment import row_text
+from config.templates.equipment import equipment, row_text
 from words import say
 
 _PLAIN = re.compile(r"[^\W\d][\w .()/-]*", re.UNICODE)
@@ -131,15 +131,29 @@ def devices_text(devices: Sequence[DeviceEntry]) -> str:
 
 
 def _uses(answers: InitAnswers, lang: str) -> str:
-    return f"{_comment('use', lang)}\n{uses_text(answers.uses)}" if answers.uses else ""
+    if not answers.uses:
+        return ""
+    text = uses_text(answers.uses, product="1" if answers.product else "")
+    return f"{_comment('use', lang)}\n{text}"
 
 
-def uses_text(uses: Sequence[UseEntry]) -> str:
-    """The section `use`, with consecutive rows of a profile under one item; nothing without profiles."""
+def uses_text(uses: Sequence[UseEntry], product: str = "") -> str:
+    """The section `use`, with consecutive rows of a profile under one item; nothing without profiles. product: what
+    machines make where their row does not say it.
+    """
     lines = ["use:"] if uses else []
     for profile, group in groupby(uses, key=lambda use: use.profile):
-        lines += [f"  - equipment: {profile}", "    with:", *(f"      - {row_text(use.row)}" for use in group)]
+        known = equipment(profile)
+        makes = product if known and "product" in known.override_keys() else ""
+        lines += [f"  - equipment: {profile}", "    with:", *(f"      - {_row(use.row, makes)}" for use in group)]
     return "\n".join(lines) + "\n"
+
+
+def _row(row: Mapping[str, str], product: str) -> str:
+    """A row of `with`; a product is text, whatever it looks like."""
+    made = row.get("product", product)
+    text = row_text({key: value for key, value in row.items() if key != "product"})
+    return f"{text[:-1]}, product: {json.dumps(made, ensure_ascii=False)}}}" if made else text
 
 
 def _machines(answers: InitAnswers, lang: str) -> str:
