@@ -4,6 +4,8 @@
 """
 
 import ast
+import inspect
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,6 +26,9 @@ ROOMS = (
     "demo",
 )
 """The product's packages, inner ones first. A room that a checkout does not have is skipped."""
+
+
+_DOCSTRING = re.compile(r'r?"""(.*?)"""', re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,9 @@ class Module:
 
     @property
     def docstring(self) -> str:
-        return ast.get_docstring(self.tree) or ""
+        """What the module begins with, without parsing the rest."""
+        found = _DOCSTRING.match(self.text)
+        return inspect.cleandoc(found[1]) if found else ""
 
     @cached_property
     def imports(self) -> tuple[Import, ...]:
@@ -139,11 +146,12 @@ def circles(arrows: dict[str, dict[str, list[str]]]) -> list[str]:
 
 def private_imports(sources: list[Module]) -> list[str]:
     """`file:line imports name` for each private module or name that is taken from another folder."""
+    rooms = {module.room for module in sources}
     return [
         f"{module.path}:{item.line} imports {item.dotted}"
         for module in sources
         for item in module.imports
-        if item.module.split(".")[0] in {other.room for other in sources}
+        if item.module.split(".")[0] in rooms
         and any(part.startswith("_") and not part.startswith("__") for part in item.dotted.split("."))
         and _folder_of_private(item.dotted) != module.folder.replace("/", ".")
     ]

@@ -1,8 +1,13 @@
 """What holds for all tests."""
 
 import os
+import sys
 
 from hypothesis import HealthCheck, settings
+
+# what was compiled is kept, whatever the environment says: tests start some hundred processes, and pytest rewrites asserts
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # how long an example takes, or its data, says nothing on a busy machine
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])

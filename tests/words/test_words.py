@@ -31,12 +31,12 @@ def placeholders(text):
     return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
 
 
-@pytest.mark.parametrize("key", catalogue())
-def test_both_languages_say_something_with_the_same_placeholders(key):
-    entry = catalogue()[key]
-    assert set(entry) == set(words.LANGUAGES)
-    assert all(text.strip() for text in entry.values())
-    assert len({frozenset(placeholders(text)) for text in entry.values()}) == 1
+def test_both_languages_say_something_with_the_same_placeholders():
+    """One test for all keys: 1,700 tests would take longer to begin and end than to run."""
+    entries = catalogue().items()
+    assert [key for key, entry in entries if set(entry) != set(words.LANGUAGES)] == []
+    assert [key for key, entry in entries if not all(text.strip() for text in entry.values())] == []
+    assert [key for key, entry in entries if len({frozenset(placeholders(text)) for text in entry.values()}) != 1] == []
 
 
 @pytest.mark.parametrize(("subject", "members"), ADDRESSED.items())
