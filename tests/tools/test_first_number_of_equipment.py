@@ -29,36 +29,40 @@ PIECE_S = 5
 MODULE = "moxa-iologik-e1210 device=io-1 host=192.168.1.31"
 METER = "eastron-sdm630 device=meter-1 port=/dev/ttyUSB7 baud=9600"
 MACHINES = [name for name in equipment_ids() if equipment(name).body.get("machines")]
-COUNTERS = ("count", "processed", "parts")
-REJECT_COUNTERS = ("reject", "defective", "bad_parts")
+WAYS = [(name, way) for name in MACHINES for way in equipment(name).ways or ((),)]
+COUNTERS = ("count", "processed", "parts", "total")
+REJECT_COUNTERS = ("reject", "defective", "bad_parts", "bad")
 RUNNING = {
-    "stack-light": {"io-1.di_0": True, "io-1.di_1": False, "io-1.di_2": False},
-    "running-contact": {"io-1.di_0": True, "io-1.di_1": False},
-    "power-running": {"meter-1.power": 10.0},
-    "packml-opcua": {"state": 6, "mode": 1},
-    "packml-modbus": {"state": 6, "mode": 1},
-    "euromap77-opcua": {"status": 4, "mode": 1},
-    "euromap83-opcua": {"status": 4, "mode": 1},
-    "machinery-opcua": {"state": 3, "mode": 3},
-    "machine-tool-opcua": {"state": 0, "mode": 1, "channel_mode": 0},
-    "pulse-counter": {},
+    ("stack-light", ""): {"io-1.di_0": True, "io-1.di_1": False, "io-1.di_2": False},
+    ("running-contact", ""): {"io-1.di_0": True, "io-1.di_1": False},
+    ("power-running", ""): {"meter-1.power": 10.0},
+    ("packml-opcua", "state"): {"state": 6},
+    ("packml-opcua", "base_state"): {"base_state": "Cleared", "machine_state": "Running", "execute_state": "Execute"},
+    ("packml-modbus", ""): {"state": 6},
+    ("euromap77-opcua", ""): {"status": 4},
+    ("euromap83-opcua", ""): {"status": 4},
+    ("machinery-opcua", "state"): {"state": 3},
+    ("machinery-opcua", "state_id"): {"state": "Executing"},
+    ("machine-tool-opcua", "state"): {"state": 0},
+    ("machine-tool-opcua", "program"): {"program": 1},
+    ("weihenstephan-opcua", ""): {"base_state": "Cleared", "machine_state": "Running", "execute_state": "Execute"},
+    ("pulse-counter", ""): {},
 }
+"""By profile, and by the first variable of the way in which a row gives it: its tags while the machine runs."""
 
 
-def row_of(profile, *, judged):
+def row_of(profile, way, *, judged):
     """A row of a site file as its examples have it, with a counter; judged: and with one of rejects."""
     out = []
     for name, variable in equipment(profile).variables.items():
-        wanted = variable.required or name in COUNTERS or (judged and name in REJECT_COUNTERS)
-        if wanted:
+        if variable.required or name in (*COUNTERS, *way) or (judged and name in REJECT_COUNTERS):
             text = "io-1.count_1" if name == "reject" else variable.example
             out.append(f'{name}="{text}"')
     return f"{profile} {' '.join(out)}"
 
 
-def rows_of(machine, profile, began_ns):
+def rows_of(machine, values, began_ns):
     """The signals of a machine that has been running, with a piece every five seconds."""
-    values = RUNNING[profile]
     counters = {counter.tag: role for role, counter in machine.pieces.counters().items()}
     for second in range(0, LASTS_S, PIECE_S):
         for tag in sorted(machine.tags()):
@@ -68,7 +72,7 @@ def rows_of(machine, profile, began_ns):
             yield Row(tag, began_ns + second * S, value, Quality.GOOD)
 
 
-async def ran(site_file, profile):
+async def ran(site_file, values):
     """The outbox that an agent would have written, of the last minutes."""
     site = load_site(site_file)
     machines = compile_site(site, load_profiles())
@@ -79,7 +83,7 @@ async def ran(site_file, profile):
     committer = Committer(outbox, pipeline, sender, health, time.time_ns, recorder=Recorder({}), author="x/main")
     committer.site.announce(description(site)(began_ns), began_ns)
     for machine in machines.values():
-        pipeline.feed_rows(rows_of(machine, profile, began_ns))
+        pipeline.feed_rows(rows_of(machine, values, began_ns))
     for until_s in range(10, LASTS_S + 1, 10):
         pipeline.advance(dict.fromkeys(machines, began_ns + until_s * S))
     assert pipeline.failures == 0
@@ -93,21 +97,22 @@ def looked(site_file):
 
 
 @pytest.mark.parametrize("judged", [False, True], ids=["people count rejects", "a counter counts rejects"])
-@pytest.mark.parametrize("profile", MACHINES)
-def test_a_site_of_each_profile_comes_to_an_oee(tmp_path, profile, judged):
+@pytest.mark.parametrize(("profile", "way"), WAYS)
+def test_a_site_of_each_profile_comes_to_an_oee(tmp_path, profile, way, judged):
     if judged and not set(REJECT_COUNTERS) & set(equipment(profile).variables):
         pytest.skip("this equipment has no counter of rejects")
-    assert profile in RUNNING, "a new profile: say here what its signals are while it runs"
+    values = RUNNING.get((profile, way[0] if way else ""))
+    assert values is not None, "a new profile or way: say in RUNNING what its tags are while the machine runs"
     site_file = tmp_path / "site.yaml"
     own_device = bool(equipment(profile).kind)
-    uses = [row_of(profile, judged=judged)]
+    uses = [row_of(profile, way, judged=judged)]
     uses = uses if own_device else [MODULE, *([METER] if profile == "power-running" else []), *uses]
     flags = [item for use in uses for item in ("--use", use)]
     zone = ("--timezone", "UTC" if 2 <= datetime.now(UTC).hour < 22 else "Asia/Ho_Chi_Minh")  # no midnight on the way
     more = ("--site", "tan-phat", *zone, "--shift", "A daily 00:00-24:00", "--product", "Áo", "--ideal", "5s", "--yes")
     made = run("init", site_file, *flags, *more)
     assert made.exit_code == 0, made.output
-    asyncio.run(ran(site_file, profile))
+    asyncio.run(ran(site_file, values))
 
     before = looked(site_file)
     assert before["state"] == "running"
