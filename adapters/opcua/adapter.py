@@ -154,6 +154,7 @@ class OpcUa:
         rows += await self._read_nodes(client, polled)
         if now_s >= self._recheck_s:
             self._recheck_s = now_s + RECHECK_S
+            self._values.forget_failures()
             # A change that no notification reported becomes a row, so that no tag stays outdated.
             watched = {name: node for name, node in self._nodes.items() if name not in self._refused}
             rows += await self._read_nodes(client, watched)
@@ -173,6 +174,7 @@ class OpcUa:
         now_s = asyncio.get_running_loop().time()
         if now_s >= self._recheck_s:
             self._recheck_s = now_s + RECHECK_S
+            # resolving also asks again for types and states that could not be looked up
             await self._resolve(client, [name for name in self._device.tags if name not in self._nodes])
             self._clock_off_ns = await self._clock_off(client)
         due = self._due(self._nodes, now_s)

@@ -17,6 +17,7 @@ from opcua_habits import habits
 from opcua_plant import device, gathered, has_node_opcua, node_running, until_value
 from servers import free_port
 
+import adapters.opcua.adapter as adapter_module
 from adapters.browsing import Walk
 from adapters.opcua.adapter import open_device
 from adapters.opcua.model import OpcUaTag
@@ -192,6 +193,7 @@ async def test_states_by_name_from_the_server_the_specification_or_not_at_all(mo
         tags = {name: {"state_name": True} for name in ("state", "word", "number")}
         wanted = asked(server.port, **tags)
         assert (await first_values(wanted))[0] == {"state": None, "word": "Executing", "number": 3}
+        monkeypatch.setattr(adapter_module, "RECHECK_S", 0.2)
         faults = await diagnose(wanted, ["state"])
         assert (faults["state"].code, faults["state"].values["found"]) == ("opcua_state", "nsu=urn:nhip:test;i=5006")
         machinery = await server.server.register_namespace("http://opcfoundation.org/UA/Machinery/")
@@ -204,6 +206,12 @@ async def test_states_by_name_from_the_server_the_specification_or_not_at_all(mo
         await until_value(adapter, "state", "Läuft")
         await server.set("state", ua.NodeId())
         await until_value(adapter, "state", "")
+        await server.set("state", ua.NodeId("Dừng", server.index))
+        await until_value(adapter, "state", None)
+        await server.server.nodes.objects.add_object(
+            ua.NodeId("Dừng", server.index), ua.QualifiedName("Dừng", server.index)
+        )
+        await until_value(adapter, "state", "Dừng")
         await adapter.close()
 
 

@@ -14,7 +14,7 @@ from adapters.opcua.model import OpcUaTag
 from adapters.opcua.nodes import node_id, node_text
 from adapters.opcua.selection.lookup import ServerLookup
 from adapters.opcua.selection.structures import fields_of
-from adapters.opcua.values import judged, raw_of
+from adapters.opcua.values import judged, raw_of, value_of
 from oee.model.states import Quality
 
 
@@ -37,6 +37,7 @@ class TagValues:
 
     def __init__(self, session: UaSession, tags: Mapping[str, OpcUaTag], *, ranges: bool = False) -> None:
         self._session, self._tags, self._ranges = session, tags, ranges
+        self._selecting = {name for name, tag in tags.items() if tag.position or tag.path or tag.state_name}
         self._namespaces: Sequence[str] = ()
         self._lookup = ServerLookup(session)
         self._ranged: set[str] = set()
@@ -44,10 +45,10 @@ class TagValues:
     async def resolve(self, names: Iterable[str], namespaces: Sequence[str]) -> dict[str, ua.ReadValueId]:
         """What to read for each tag, without those whose namespace the server does not have.
 
-        namespaces: URIs of the server's namespaces, in its order. What could not be looked up is looked up again.
+        namespaces: URIs of the server's namespaces, in its order.
         """
         self._namespaces = namespaces
-        self._lookup.forget_failures()
+        self.forget_failures()
         nodes = {name: node_id(self._tags[name].node, namespaces) for name in names}
         places = {
             name: ua.ReadValueId(NodeId=node, AttributeId=AttributeIds.Value)
@@ -60,10 +61,21 @@ class TagValues:
                 place.IndexRange = _range_text(self._tags[name].position)
         return places
 
-    async def learn(self, values: Iterable[tuple[str, ua.DataValue]]) -> None:
-        """Asks the server for the types and states that these values need and that are not known yet."""
+    def forget_failures(self) -> None:
+        """What the server could not say about types and states is asked again when it is next needed."""
+        self._lookup.forget_failures()
+
+    async def learn(self, values: Iterable[tuple[str, ua.DataValue]], *, to_explain: bool = False) -> None:
+        """Asks the server for the types and states that these values need and that are not known yet.
+
+        to_explain: also those of values that no tag selects anything of, for `failure`.
+        """
+        if not self._selecting and not to_explain:
+            return
         states = []
         for name, data in values:
+            if not to_explain and name not in self._selecting:
+                continue
             tag = self._tags[name]
             value = self._element(name, raw_of(data))
             for part in (*tag.path, ""):
@@ -77,6 +89,8 @@ class TagValues:
 
     def value(self, name: str, data: ua.DataValue) -> tuple[Any, Quality]:
         """A tag's value and quality; BAD where it cannot be selected."""
+        if name not in self._selecting:
+            return value_of(data, self._namespaces)
         if self._is_inactive(name, data):
             return "", Quality.GOOD
         selected = self._selected(name, raw_of(data))

@@ -70,7 +70,7 @@ async def diagnose(device: OpcUaDevice, tags: Sequence[str]) -> dict[str, Fault]
                       for name, node in nodes_by_tag.items() if node is None}  # fmt: skip
             nodes = {name: node for name, node in nodes_by_tag.items() if node is not None}
             answers = dict(zip(nodes, await read(opened, list(nodes.values()), AttributeIds.Value), strict=True))
-            await values.learn(answers.items())
+            await values.learn(answers.items(), to_explain=True)
             found = {name: _fault(name, device, data, values) for name, data in answers.items()}
             faults |= {name: fault for name, fault in found.items() if fault is not None}
     except (NotConnected, DeviceMisconfigured) as error:
