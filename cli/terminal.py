@@ -23,6 +23,9 @@ T = TypeVar("T")
 PIPE_WIDTH = 160
 """Width [columns] when the output is a file or a pipe: wide, so that no cell is cut."""
 
+_NAMES_WIDTH = 40
+"""Names up to this width are not folded, however narrow the terminal is."""
+
 OnProgress = Callable[[str, float, float], None]
 """Takes a description, how much is done, and the total."""
 
@@ -35,14 +38,15 @@ def screen() -> "Console":
 
 
 def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
-    """Prints a table; cells are plain text, without markup."""
+    """Prints a table; cells are plain text, without markup. The first column, of names, is folded last."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
+    for place, heading in enumerate(headings):
+        longest = 0 if place else max((len(row[0]) for row in rows), default=0)
+        table.add_column(heading, overflow="fold", min_width=min(longest, _NAMES_WIDTH) or None)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     screen().print(table)

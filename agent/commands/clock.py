@@ -7,6 +7,7 @@ from typing import Final
 
 import click
 
+from agent.commands.site_arguments import outbox_and_site
 from cli.exits import MISCONFIGURED, fail
 from cli.options import json_option, lang_option
 from cli.terminal import show_json
@@ -32,7 +33,7 @@ def show(file: Path, as_json: bool, lang: str) -> None:
     from cli.times import time_text
     from words import number, say
 
-    outbox = _outbox(file, lang)
+    outbox, zone = _outbox_and_zone(file, lang)
     system = SystemClock()
     gateway_clock = GatewayClock(outbox=outbox, system=system)
     by = gateway_clock.report().by
@@ -46,7 +47,6 @@ def show(file: Path, as_json: bool, lang: str) -> None:
         }
         show_json(values)
         return
-    zone = _zone(file)
     system_time = time_text(system.wall_ns(), zone, lang)
     if gateway_clock.trusted:
         source = say(f"clock.by.{by}", lang)
@@ -73,7 +73,8 @@ def confirm(file: Path, text: str, yes: bool, lang: str) -> None:
     from cli.times import parse_time, time_text
     from words import say
 
-    outbox, system, zone = _outbox(file, lang), SystemClock(), _zone(file)
+    outbox, zone = _outbox_and_zone(file, lang)
+    system = SystemClock()
     utc_ns = None
     if text:
         try:
@@ -94,27 +95,16 @@ def confirm(file: Path, text: str, yes: bool, lang: str) -> None:
     click.echo(say("clock.confirmed", lang, now=time_text(now_ns, zone, lang)))
 
 
-def _outbox(file: Path, lang: str) -> Path:
-    from words import say
-
-    outbox = file.with_suffix(".outbox") if file.suffix in (".yaml", ".yml") else file
-    if not outbox.exists():
-        fail(say("clock.no_outbox", lang, file=outbox), MISCONFIGURED)
-    return outbox
-
-
-def _zone(file: Path) -> tzinfo:
-    """The site's time zone; the system's if `file` is an outbox or cannot be read."""
+def _outbox_and_zone(file: Path, lang: str) -> tuple[Path, tzinfo]:
+    """The outbox, and the site's time zone, or the system's where no site file says it."""
     from zoneinfo import ZoneInfo
 
-    from config import Misconfigured, load_site
+    from words import say
 
-    if file.suffix in (".yaml", ".yml"):
-        try:
-            return ZoneInfo(load_site(file).timezone)
-        except Misconfigured:
-            pass
-    return datetime.now().astimezone().tzinfo or UTC
+    outbox, site = outbox_and_site(file)
+    if not outbox.exists():
+        fail(say("clock.no_outbox", lang, file=outbox), MISCONFIGURED)
+    return outbox, ZoneInfo(site.timezone) if site else datetime.now().astimezone().tzinfo or UTC
 
 
 COMMANDS = (clock,)

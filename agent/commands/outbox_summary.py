@@ -17,6 +17,7 @@ from agent.outbox.journal.schema import UNREADABLE
 from agent.store.site import AUTHOR
 from oee.engine import step as engine
 from wire.bodies import LinkTrouble
+from wire.envelope import decode_content, open_envelope
 from wire.marks import Marks, count_unsettled, decode_marks, is_settled
 from wire.offline_transfer import TransferItem
 
@@ -63,6 +64,8 @@ class OutboxSummary:
     trouble: str = ""
     closed_ns: dict[str, int] = field(default_factory=dict)
     link: tuple[LinkTrouble, ...] = ()
+    timezone: str = ""
+    """Of the site, as its latest description in the file says; "" if there is none."""
 
     @property
     def waiting(self) -> int:
@@ -87,7 +90,16 @@ def summarize(path: Path) -> OutboxSummary:
             noted_trouble(path),
             dict(_closed(db)),
             _link_troubles(path),
+            _timezone(db),
         )
+
+
+def _timezone(db: sqlite3.Connection) -> str:
+    row = db.execute(
+        "select e.data from envelopes e join streams s on s.no = e.stream where s.kind = 'site' order by e.id desc limit 1"
+    ).fetchone()
+    content = decode_content(open_envelope(row[0])) if row else {}
+    return str(content.get("timezone", "")) if isinstance(content, dict) else ""
 
 
 def _closed(db: sqlite3.Connection) -> Iterator[tuple[str, int]]:

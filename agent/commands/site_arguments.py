@@ -31,6 +31,21 @@ def read_site(file: Path, lang: str) -> "Site":
         fail_misconfigured(error, lang)
 
 
+def outbox_and_site(file: Path) -> "tuple[Path, Site | None]":
+    """The outbox that a person names by itself or by its site file, and that site file or the one beside the outbox; None
+    where there is none that can be read.
+    """
+    from config import Misconfigured, load_site
+
+    is_site = file.suffix in (".yaml", ".yml")
+    site_file = file if is_site else file.with_suffix(".yaml")
+    try:
+        site = load_site(site_file) if site_file.is_file() else None
+    except Misconfigured:
+        site = None
+    return (file.with_suffix(".outbox") if is_site else file), site
+
+
 def say(key: str, lang: str, **values: Any) -> str:
     """A text of the message catalogue."""
     import words

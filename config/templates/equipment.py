@@ -28,7 +28,7 @@ from typing import Final, Literal, get_args
 from config.devices.kinds import DEVICE_KINDS
 from config.site.machine import MachineModel
 from config.templates.variables import Variable, read_variables
-from config.yaml.complaints import Complaint, Misconfigured
+from config.yaml.complaints import Complaint, Misconfigured, nearest
 from config.yaml.tree import Map, Node, Scalar, Seq, read_tree
 
 Basis = Literal["manual", "standard", "generic"]
@@ -76,6 +76,14 @@ class Equipment:
 def equipment_ids() -> tuple[str, ...]:
     """The names of all profiles, sorted."""
     return tuple(sorted(item.name.removesuffix(".yaml") for item in _folder().iterdir() if item.name.endswith(".yaml")))
+
+
+def similar_equipment(name: str) -> tuple[str, ...]:
+    """The profiles that a person may mean by this: those that contain it, or what is nearest to it; all if nothing is near."""
+    known = equipment_ids()
+    found = [item for item in known if name.lower() in item] if name else []
+    near = nearest(name, [part for item in known for part in item.split("-")]) or nearest(name, known)
+    return tuple(found or [item for item in known if near and near in item] or known)
 
 
 @cache

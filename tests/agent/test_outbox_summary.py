@@ -223,3 +223,39 @@ def test_what_is_wrong_with_the_running_agents_link(box, path):
     box.file.note_link(json.dumps([{"code": "two_boxes", "values": {"count": "2"}}]))
     box.close()
     assert summarize(path).link == (), "no agent runs"
+
+
+SITE = """
+site: van-long
+timezone: Asia/Ho_Chi_Minh
+devices: {plc: {kind: modbus_tcp, host: 127.0.0.1, tags: {run: {coil: 0}}}}
+machines: {m: {state: [{when: plc.run, is: running}, {is: unplanned_stop}], product: "1"}}
+products: {"1": {ideal: 1s}}
+shifts: [{name: A, from: "06:00", to: "14:00"}]
+"""
+
+
+def outbox_says(*words):
+    found = CliRunner().invoke(command, [str(word) for word in words])
+    assert found.exit_code == 0, found.output
+    return found.output
+
+
+def test_a_site_without_a_center_waits_for_none(box, path):
+    site = path.with_suffix(".yaml")
+    site.write_text(SITE, encoding="utf-8")
+    for named in (site, path):
+        said = outbox_says(named, "--lang", "vi")
+        assert "không có mục center, nên không gửi đi đâu: 6 gói" in said
+        assert "Chờ trung tâm" not in said
+        assert "đã nhận đủ" not in said
+    site.write_text(SITE + 'center: {broker: "mqtts://a.example:8883"}\n', encoding="utf-8")
+    assert "Without the center's receipt: 6 envelopes" in outbox_says(site, "--lang", "en")
+
+
+def test_times_are_those_of_the_site(box, path):
+    hanoi, utc = "2026-03-02 12:00", "2026-03-02 05:00"
+    box.commit([("site", {"timezone": "Asia/Ho_Chi_Minh"})], {}, T + 9 * S)
+    assert f"the oldest of {hanoi}" in outbox_says(path, "--lang", "en")
+    path.with_suffix(".yaml").write_text(SITE.replace("Asia/Ho_Chi_Minh", "UTC"), encoding="utf-8")
+    assert f"since {utc}" in outbox_says(path, "--lang", "en")

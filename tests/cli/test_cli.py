@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from cli.options import Duration, json_option, lang_option
-from cli.terminal import bars, progress, show_json
+from cli.terminal import bars, progress, show_json, show_table
 from cli.times import parse_past_time, parse_time, time_text
 from words.languages import language_of
 
@@ -142,3 +142,12 @@ def test_a_second_signal_is_ignored_or_ends_the_process(second, output, status):
         process.send_signal(signal.SIGTERM)
         assert process.communicate()[0] == output
     assert process.returncode == status
+
+
+@pytest.mark.parametrize("width", [60, 80, 160])
+def test_names_in_a_table_are_not_folded_however_narrow_it_is(width, monkeypatch, capsys):
+    monkeypatch.setattr("cli.terminal.PIPE_WIDTH", width)
+    show_table(["Tag", "What is wrong with it"], [["pack-1-opc.processed", "it stands still " * 8]])
+    lines = capsys.readouterr().out.splitlines()
+    assert sum("pack-1-opc.processed" in line for line in lines) == 1
+    assert all(len(line) <= width for line in lines)

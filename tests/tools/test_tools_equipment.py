@@ -193,3 +193,18 @@ def test_profiles_are_listed_and_unknown_ones_are_said():
     unknown = run("equipment", "moxa-e1210")
     assert unknown.exit_code == 2
     assert "moxa-iologik-e1210" in unknown.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("moxa", ["moxa-iologik-e1210"]),
+        ("moxxa", ["moxa-iologik-e1210"]),
+        ("PackML", ["packml-modbus", "packml-opcua"]),
+    ],
+)
+def test_part_of_a_profiles_name_or_a_slip_leads_to_those_that_are_meant(typed, meant):
+    found = run("equipment", typed)
+    assert found.exit_code == 2
+    assert found.stderr.strip().endswith(f"Did you mean: {', '.join(meant)}?")
+    assert len(run("equipment", "zzz").stderr.split(",")) == len(equipment_ids())

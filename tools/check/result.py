@@ -145,9 +145,15 @@ def _row(tag: TagReport, lang: str) -> list[str]:
         say(f"check.quality.{tag.quality}", lang),
         "—" if tag.age_s is None else f"{number(tag.age_s, lang, 1)} s",
         "—" if tag.latency_s is None else f"{number(tag.latency_s * 1000, lang, 1)} ms",
-        say("check.moving", lang, n=tag.changes) if tag.changes else say("check.frozen", lang) if tag.read else "—",
+        _moving(tag, lang),
         say(f"check.verdict.{verdict}", lang),
     ]
+
+
+def _moving(tag: TagReport, lang: str) -> str:
+    if tag.changes:
+        return say("check.moved_once" if tag.changes == 1 else "check.moving", lang, n=tag.changes)
+    return say("check.frozen", lang) if tag.read else "—"
 
 
 def _show_faults(faults: Iterable[tuple[str, Iterable[Fault]]], lang: str) -> None:

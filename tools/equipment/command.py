@@ -6,9 +6,8 @@ import click
 
 from cli.exits import MISCONFIGURED
 from cli.terminal import notice, show_json, show_table
-from config.templates.equipment import Equipment, equipment, equipment_ids, use_lines
+from config.templates.equipment import Equipment, equipment, equipment_ids, similar_equipment, use_lines
 from config.templates.variables import Variable
-from config.yaml.complaints import nearest
 from words import say
 
 FINE = 0
@@ -34,8 +33,7 @@ def show_one(name: str, *, as_json: bool, lang: str) -> int:
     """Prints one profile with its lines for the site file. Exit status: 0 fine, 2 there is none of that name."""
     profile = equipment(name)
     if profile is None:
-        near = nearest(name, equipment_ids())
-        notice(say("equipment.unknown", lang, name=name, near=near or ", ".join(equipment_ids())))
+        notice(say("equipment.unknown", lang, name=name, near=", ".join(similar_equipment(name))))
         return MISCONFIGURED
     if as_json:
         show_json(_as_json(profile))

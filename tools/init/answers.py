@@ -9,9 +9,9 @@ from pydantic import ValidationError
 from adapters.kinds import all_kinds, kind
 from config import Misconfigured, parse_site
 from config.site.names import defined_names
-from config.templates.equipment import Equipment, equipment, equipment_ids
+from config.templates.equipment import Equipment, equipment, similar_equipment
 from config.templates.expand import expand
-from config.yaml.complaints import Complaint, nearest
+from config.yaml.complaints import Complaint
 from config.yaml.tree import read_tree, value
 from tools.init.site_text import DeviceEntry, MachineEntry, ShiftEntry, UseEntry, devices_text, uses_text
 
@@ -100,7 +100,7 @@ def profile_of(name: str) -> Equipment:
     """The profile of that name. Raises `UnusableAnswer` with the nearest."""
     profile = equipment(name)
     if profile is None:
-        raise UnusableAnswer("no_equipment", name, nearest(name, equipment_ids()) or ", ".join(equipment_ids()))
+        raise UnusableAnswer("no_equipment", name, ", ".join(similar_equipment(name)))
     return profile
 
 
