@@ -26,8 +26,8 @@ from words import LANGUAGES, say
 _FOLDER: Final = Path(__file__).parent
 LIVE_EVERY_S: Final = 1.0
 """How often a page shows what machines are doing now."""
-_FIRST_NUMBERS_S: Final = 1.5
-"""NiceGUI aborts a page that is not built within 3 s."""
+_FIRST_NUMBERS_S: Final = 0.2
+"""So long a page waits for its first numbers before it opens without them."""
 _RECHECK_EVERY_S: Final = 5.0
 _RELOAD_WAIT_S: Final = 1.0
 _ASSETS: Final = ("style.css", "console.js")

@@ -1,5 +1,7 @@
 """Routes of the console's live pages, and NiceGUI mounted on the center's application."""
 
+from typing import Final
+
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from nicegui import app as nicegui_app
@@ -16,6 +18,8 @@ from center.queries.cache import AnswerCache
 from center.runtime.state import CenterState
 from words import say
 
+_PATIENCE_S: Final = 60.0
+"""NiceGUI answers 500 for a page that is not built in this time: on a busy machine the first one takes some seconds."""
 _ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="8" fill="#0b6e74"/>'
     '<path d="M4 17h6l3-8 5 15 4-11 2 4h4" fill="none" stroke="#fff" stroke-width="2.6" stroke-linecap="round"'
@@ -37,18 +41,18 @@ def add_pages(app: FastAPI, center: CenterState, *, declares: bool = False) -> N
     def visit_of(request: Request) -> frame.Visit:
         return frame.Visit(center, request.state.viewer, cache, frame.language(request, center))
 
-    @ui.page("/")
+    @ui.page("/", response_timeout=_PATIENCE_S)
     async def fleet_page(request: Request, site: str = "", order: str = "", part: str = "") -> None:
         number = int(part) if part.isdecimal() and len(part) < 6 else 1
         await fleet.show(visit_of(request), site, order, number)
 
-    @ui.page("/machine/{site}/{machine_id:path}")
+    @ui.page("/machine/{site}/{machine_id:path}", response_timeout=_PATIENCE_S)
     async def machine_page(request: Request, site: str, machine_id: str) -> None:
         visit = visit_of(request)
         may_declare = declares and visit.viewer.may("write")
         await machine.show(visit, (site, machine_id), request.query_params, may_declare=may_declare)
 
-    @ui.page("/delivery")
+    @ui.page("/delivery", response_timeout=_PATIENCE_S)
     async def delivery_page(request: Request, site: str = "") -> None:
         await delivery.show(visit_of(request), site)
 

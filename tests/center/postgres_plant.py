@@ -5,8 +5,10 @@ import functools
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -69,8 +71,14 @@ class Postgres:
         return subprocess.run(ask, capture_output=True).returncode == 0
 
     def kill(self):
+        """With its backends, which would go on answering for a moment."""
+        pid = self.process.pid
+        family = Path(f"/proc/{pid}/task/{pid}/children").read_text().split() if self.process.poll() is None else []
         self.process.kill()
         self.process.wait()
+        for child in family:
+            with suppress(ProcessLookupError):
+                os.kill(int(child), signal.SIGKILL)
 
     def database(self):
         """A new database's URL."""

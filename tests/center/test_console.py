@@ -158,8 +158,9 @@ def test_a_silent_gateway_is_unknown_and_never_stopped(tabs):
     expect(page.locator(".gate.away")).to_have_count(1)
     expect(page.locator(".card .trust").first).to_contain_text(re.compile(r"Coverage \d+%"))
     sewing = page.locator(".card", has_text="Sewing machine 3")
-    expect(sewing.locator(".big")).to_have_text("–")
-    expect(sewing.locator(".why")).to_have_text(say("why_null.quality_not_known", "en"))
+    expect(sewing.locator(".of")).to_contain_text("A × P")  # quality is not known
+    expect(sewing.locator(".why")).to_contain_text(say("why_null.quality_not_known", "en"))
+    expect(sewing.locator(".why")).to_contain_text("OEE is at most")
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
@@ -256,7 +257,7 @@ def test_language_and_theme_are_kept(tabs):
     expect(page.locator(".tile.lead .label")).to_contain_text(say("console.kpi.oee", "en"))
 
 
-@pytest.mark.parametrize("path", ["/", "/machine/hoa-binh/cut-1?span=30d"])
+@pytest.mark.parametrize("path", ["/", "/machine/hoa-binh/cut-1?span=7d"])
 def test_what_the_shop_floor_calls_things_is_text(tabs, path):
     page = tabs(path)
     expect(page.get_by_role("heading", name=EVIL)).to_be_visible()

@@ -1,0 +1,199 @@
+"""How soon a machine's page shows its first numbers and all of it, with 25,000 stops in a month and other people looking on.
+
+    .venv/bin/python bench/console.py [--before CHECKOUT] [--rounds 5]
+
+A real center on the embedded store, and a headless Chromium. While the page loads, three viewers ask the smallest question
+of the API again and again. `--before` runs another checkout's console on the same store in the same run, in turns.
+Prints a table and, as the last line, one JSON object.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "center"), str(ROOT / "tests")]
+
+import numpy as np
+from center_plant import site_body
+from center_process import SHIFTS
+from center_rows import DAY_MIN, START_MIN, ZONE, facts, losses
+from playwright.sync_api import sync_playwright
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from center.contract.ledger import Changes
+from center.contract.store import Origin, RowBatch
+from center.model.sites import Owner, SiteRow
+from center.runtime.state import center_state
+from center.stores.duckdb.store import open_store
+from oee.model.facts import MINUTE_NS, Stop
+from oee.model.states import State
+
+DAYS, EVERY_S, LONG = 30, 104, 0.02
+"""A month of a press that stops every 104 s, one time in fifty for more than a minute."""
+VIEWERS = 3
+WHAT = ("first_ms", "whole_ms", "others_wait_ms")
+SPANS = {"30d": "day", "24h": "hour"}
+_SERVE = """
+import sys, pathlib
+sys.path[:0] = [sys.argv[1]]
+import uvicorn
+from center.api.app import create_app
+from center.console import mount
+from center.runtime.state import center_state
+from center.stores.duckdb.store import open_store
+store = open_store({"file": sys.argv[2]})
+center = center_state(store, name="Bench")
+app = create_app(center)
+mount(app, center)
+config = uvicorn.Config(app, "127.0.0.1", 0, log_level="warning")
+server = uvicorn.Server(config)
+async def main():
+    import asyncio
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.02)
+    pathlib.Path(sys.argv[3]).write_text(str(server.servers[0].sockets[0].getsockname()[1]))
+    await task
+import asyncio
+asyncio.run(main())
+"""
+
+
+def fill(file):
+    """A store with one machine: a month of minute rows, and its stops."""
+    store = open_store({"file": file})
+    center = center_state(store, name="Bench")
+    body = site_body(["press-0"], valid_from=START_MIN * MINUTE_NS, zone=ZONE, calendars={"": {"shifts": SHIFTS}})
+    row = SiteRow("bench", "main", "0" * 16, START_MIN * MINUTE_NS, json.dumps(body))
+    changes = Changes(sites=[row], owners=[Owner("bench", "press-0", "main", START_MIN * MINUTE_NS)])
+    center.commit((), changes)
+    chance = np.random.default_rng(1)
+    for day in range(DAYS):
+        first_min = START_MIN + day * DAY_MIN
+        table = facts(1, first_min, DAY_MIN, day)
+        stops = tuple(_stop(first_min * 60 + second, chance) for second in range(0, DAY_MIN * 60, EVERY_S))
+        store.write([RowBatch(Origin("bench", "main", "00000000000000aa"), day + 1, table, losses(table), stops)])
+    store.close()
+    return DAYS * (DAY_MIN * 60 // EVERY_S)
+
+
+def _stop(second, chance):
+    length_s = int(chance.integers(61, 100) if chance.random() < LONG else chance.integers(4, 40))
+    begin_ns = (second + int(chance.integers(0, EVERY_S - 100))) * 10**9
+    state = State.UNPLANNED_STOP if length_s > 60 else State.MINOR_STOP
+    return Stop(
+        "press-0", str(begin_ns // 10**6), begin_ns, begin_ns + length_s * 10**9, state, "", "count", "nắp", "", 0
+    )
+
+
+@contextmanager
+def serving(checkout, file, folder):
+    """The console of a checkout on this store: its address."""
+    ready = folder / f"port-{time.monotonic_ns()}"
+    command = [sys.executable, "-c", _SERVE, str(checkout), file, str(ready)]
+    process = subprocess.Popen(command, cwd=checkout, env=os.environ | {"PYTHONPATH": str(checkout)})
+    try:
+        until_s = time.monotonic() + 120
+        while not ready.exists() or not ready.read_text():
+            if process.poll() is not None or time.monotonic() > until_s:
+                raise RuntimeError("the console does not start")
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{ready.read_text()}"
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+class Viewers:
+    """People who ask the smallest question again and again, each in a thread; how long each answer took [ms]."""
+
+    def __init__(self, url):
+        self.waits_ms, self._done = [], threading.Event()
+        self._threads = [threading.Thread(target=self._ask, args=(url,)) for _ in range(VIEWERS)]
+
+    def _ask(self, url):
+        while not self._done.is_set():
+            began = time.perf_counter()
+            urllib.request.urlopen(f"{url}/api/v1/sites", timeout=60).read()
+            self.waits_ms.append((time.perf_counter() - began) * 1000)
+            self._done.wait(0.02)
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._done.set()
+        for thread in self._threads:
+            thread.join()
+
+
+def measure(page, url, span):
+    """First numbers and the whole page [ms], and the longest wait of somebody else meanwhile [ms]."""
+    urllib.request.urlopen(f"{url}/api/v1/sites", timeout=60).read()
+    with Viewers(url) as viewers:
+        began = time.perf_counter()
+        page.goto(f"{url}/machine/bench/press-0?span={span}&bucket={SPANS[span]}", wait_until="commit")
+        page.wait_for_selector(".tiles .tile .value", timeout=120_000)
+        first_ms = (time.perf_counter() - began) * 1000
+        page.wait_for_selector("table.stops tbody tr", timeout=120_000)
+        page.wait_for_selector(".days rect.s", state="attached", timeout=120_000)
+        whole_ms = (time.perf_counter() - began) * 1000
+    page.goto("about:blank")
+    return first_ms, whole_ms, max(viewers.waits_ms)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--before", type=Path, help="another checkout, measured beside this one")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--chromium", default="/usr/bin/chromium")
+    options = parser.parse_args()
+    checkouts = {"now": ROOT} | ({"before": options.before.resolve()} if options.before else {})
+    found = {name: {span: [] for span in SPANS} for name in checkouts}
+    with tempfile.TemporaryDirectory(prefix="nhip-bench-") as name, sync_playwright() as play:
+        folder, file = Path(name), f"{name}/bench.duckdb"
+        stops = fill(file)
+        page = play.chromium.launch(executable_path=options.chromium, args=["--no-sandbox"]).new_page()
+        for _ in track(range(options.rounds), "rounds ...", console=Console(stderr=True)):
+            for checkout, path in checkouts.items():
+                for span in SPANS:
+                    with serving(path, file, folder) as url:  # each time anew: nothing is cached
+                        found[checkout][span].append(measure(page, url, span))
+        page.context.browser.close()
+    results = {
+        checkout: {span: _medians(rounds) for span, rounds in spans.items()} for checkout, spans in found.items()
+    }
+    _show(results, stops)
+    print(json.dumps({"stops": stops, "rounds": options.rounds, "results": results}))
+
+
+def _medians(rounds):
+    return dict(zip(WHAT, (round(statistics.median(column)) for column in zip(*rounds, strict=True)), strict=True))
+
+
+def _show(results, stops):
+    table = Table(title=f"A machine's page with {stops} stops in a month [ms]")
+    for head in ("", "span", *WHAT):
+        table.add_column(head, justify="left" if head in ("", "span") else "right")
+    for checkout, spans in results.items():
+        for span, values in spans.items():
+            table.add_row(checkout, span, *(str(values[name]) for name in WHAT))
+    Console(width=100).print(table)
+
+
+if __name__ == "__main__":
+    main()
