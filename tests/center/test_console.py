@@ -257,7 +257,7 @@ def test_language_and_theme_are_kept(tabs):
     expect(page.locator(".tile.lead .label")).to_contain_text(say("console.kpi.oee", "en"))
 
 
-@pytest.mark.parametrize("path", ["/", "/machine/hoa-binh/cut-1?span=7d"])
+@pytest.mark.parametrize("path", ["/", "/machine/hoa-binh/cut-1?span=30d"])
 def test_what_the_shop_floor_calls_things_is_text(tabs, path):
     page = tabs(path)
     expect(page.get_by_role("heading", name=EVIL)).to_be_visible()

@@ -20,7 +20,7 @@ Row = Mapping[str, Any]
 _INK, _FAINT, _LINE = "var(--ink-2)", "var(--ink-3)", "var(--line)"
 _FONT: Final = 'Roboto, system-ui, "Segoe UI", "Noto Sans", sans-serif'
 _FACTORS: Final = ("availability", "performance", "quality")
-MOST_LOSSES: Final = 9
+MOST_LOSSES: Final = 14
 _MANY_POINTS: Final = 60
 _PICK: Final = (
     "params => { const row = params.find(item => item.data && item.data.tip); return row ? row.data.tip : '' }"
