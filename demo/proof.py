@@ -1,12 +1,17 @@
 """Comparison of the center's figures with the simulator's true ones. Pure.
 
 Time by state is that of scheduled time. A state may differ by one polling period (and the answer's time) for each
-of its transitions, since a poll sees a change up to one period late; pieces may not differ at all; OEE may differ
-by max(0.5 points, (transitions x period + one ideal time) / B).
+of its transitions, since a poll sees a change up to one period late; pieces may not differ at all.
+
+OEE is the ideal time of the good pieces over the busy time B, and the pieces are equal. So it may differ by a polling
+period for each time that B begins or ends, and by one ideal time for each piece that was counted on the other side of a
+gap's edge, or may have been at that of a break or a product; at least 0.5 points are allowed. Where that is more than 5
+points, or B is shorter than two ideal times, so that OEE says little more than when a piece was counted, the window is too
+short to judge it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Final
 
@@ -24,6 +29,8 @@ STATES: Final = (
 ANSWER_S: Final = 0.1
 """From a register's change to a sample: the simulator shows changes every 20 ms, an answer takes some milliseconds."""
 OEE_POINTS: Final = 0.005
+MOST_OEE_POINTS: Final = 0.05
+NOT_BUSY: Final = ("planned_stop", "unknown")
 _TOTALS: Final = ("total", "good", "startup_reject", "process_reject", "ideal_total_us", "ideal_good_us")
 
 
@@ -43,14 +50,16 @@ class Figures:
 
 @dataclass(frozen=True)
 class Comparison:
-    """True and measured figures. complaints: what is out of tolerance, as sentences; empty if all agrees."""
+    """True and measured figures. tolerance_oee: None where the window is too short to judge it; complaints: what is out of
+    tolerance, as sentences; empty if all agrees.
+    """
 
     machine: str
     truth: Figures
     measured: Figures
     transitions: int
     tolerance_ms: Mapping[str, int]
-    tolerance_oee: float
+    tolerance_oee: float | None
     complaints: tuple[str, ...] = field(default=())
 
 
@@ -140,13 +149,19 @@ def compare(
     ideal_s: float,
     together: Sequence[tuple[str, ...]] = (),
     unwatched_slack: int = 0,
+    busy_edges: int = 0,
+    piece_edges: int = 0,
 ) -> Comparison:
     """Compares one machine's figures with the true ones.
 
     transitions: how many times each state began or ended in the window, and `all`; period_s: polling period;
     ideal_s: ideal time of a count; together: states that cannot be distinguished in this window (a stop that began before
-    the agent ran, or that a gap interrupted); unwatched_slack: pieces that may fall on either side of a gap's edges.
+    the agent ran, or that a gap interrupted); unwatched_slack: pieces that may fall on either side of a gap's edges;
+    busy_edges: how often busy time, or running time with a known product, began or ended; piece_edges: at how many times within the window a piece
+    may be counted before or after.
     """
+    if not truth.pieces and not measured.pieces:  # of none, whether any was good is not a question
+        measured = replace(measured, good=truth.good)
     complaints = []
     tolerance = {}
     pairs = {name: pair for pair in together for name in pair}
@@ -163,13 +178,26 @@ def compare(
         complaints.append(f"good pieces: {measured.good} measured, {truth.good} true")
     if abs(measured.unwatched - truth.unwatched) > unwatched_slack:
         complaints.append(f"unwatched pieces: {measured.unwatched} measured, {truth.unwatched} true")
-    busy_s = (sum(truth.ms.values()) - truth.ms["planned_stop"] - truth.ms["unknown"]) / 1000
-    allowed_oee = max(OEE_POINTS, (transitions.get("all", 0) * period_s + ideal_s) / busy_s) if busy_s else 1.0
-    if (measured.oee is None) != (truth.oee is None):
+    moved = piece_edges + abs(measured.unwatched - truth.unwatched)
+    allowed_oee = _oee_tolerance(truth, busy_edges * (period_s + ANSWER_S), ideal_s, moved)
+    if allowed_oee is None:
+        pass
+    elif (measured.oee is None) != (truth.oee is None):
         complaints.append(f"OEE: {measured.oee} measured, {truth.oee} true")
     elif measured.oee is not None and truth.oee is not None and abs(measured.oee - truth.oee) > allowed_oee:
         complaints.append(f"OEE: {measured.oee:.4f} measured, {truth.oee:.4f} true, tolerance {allowed_oee:.4f}")
     return Comparison(machine, truth, measured, transitions.get("all", 0), tolerance, allowed_oee, tuple(complaints))
+
+
+def _oee_tolerance(truth: Figures, late_s: float, ideal_s: float, moved: int) -> float | None:
+    """How far OEE may be off [1]; None where the window is too short to judge it. late_s: by how much B may be off [s];
+    moved: pieces that may count elsewhere.
+    """
+    busy_s = sum(ms for state, ms in truth.ms.items() if state not in NOT_BUSY) / 1000
+    if busy_s <= 0 or busy_s < 2 * ideal_s:
+        return None
+    allowed = max(OEE_POINTS, (late_s * max(truth.oee or 0.0, 1.0) + moved * ideal_s) / busy_s)
+    return allowed if allowed <= MOST_OEE_POINTS else None
 
 
 def count_transitions(states: Sequence[str]) -> dict[str, int]:

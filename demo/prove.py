@@ -5,12 +5,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from cli.files import write_whole
-from demo.proof import STATES, Comparison, compare, count_transitions, measured_figures, truth_figures
+from demo.proof import NOT_BUSY, STATES, Comparison, compare, count_transitions, measured_figures, truth_figures
 from demo.stage import Stage, StageBroken, request_json
 
 _MINUTE_NS: Final = 60_000_000_000
@@ -51,6 +52,11 @@ class Report:
     gaps: Mapping[str, tuple[tuple[int, int], ...]]
 
     @property
+    def not_judged(self) -> list[str]:
+        """The machines for whose OEE the window is too short."""
+        return [item.machine for item in self.machines if item.tolerance_oee is None]
+
+    @property
     def complaints(self) -> list[str]:
         """Everything that is out of tolerance; empty if all agrees."""
         complaints = [f"{item.machine}: {text}" for item in self.machines for text in item.complaints]
@@ -67,6 +73,7 @@ class Report:
             "to": _iso(self.to_ns),
             "ok": not self.complaints,
             "complaints": self.complaints,
+            "oee_not_judged": self.not_judged,
             "machines": {item.machine: asdict(item) for item in self.machines},
             "delivery": dict(self.delivery),
             "gaps": {name: [[_iso(a), _iso(b)] for a, b in gaps] for name, gaps in self.gaps.items()},
@@ -188,18 +195,22 @@ def _report(stage: Stage, watched_ns: int, from_ns: int, to_ns: int) -> Report:
         edges = [from_ns, *(edge for gap in gaps for edge in gap), to_ns]
         parts = [_truth(stage, a, b, as_of_ns)[name] for a, b in zip(edges[::2], edges[1::2], strict=True) if b > a]
         truth = truth_figures(parts, sum(b - a for a, b in gaps) // 1_000_000, totals[name])
-        ideals = [item["ideal_us"] for item in totals[name]["pieces"]["products"].values()]
+        products = list(totals[name]["pieces"]["products"].values())
+        made = [item for item in products if item["pieces"]]
+        rows = measured.get(name, [])
         counts = count_transitions([state for _, state in _with_gaps(states, gaps)])
         comparisons.append(
             compare(
                 name,
                 truth,
-                measured_figures(measured.get(name, [])),
+                measured_figures(rows),
                 transitions=counts,
                 period_s=float(machines[name]["period_s"]),
-                ideal_s=max(ideals) / 1e6,
+                ideal_s=max(item["ideal_us"] for item in made or products) / 1e6,
                 together=[_UNDECIDED] if gaps or _older(stage, name, watched_ns, from_ns) else (),
                 unwatched_slack=_slack(totals[name], len(gaps)),
+                busy_edges=sum((a in NOT_BUSY) != (b in NOT_BUSY) for (_, a), (_, b) in pairwise(states)) + len(gaps),
+                piece_edges=max(0, len(made) - 1) + max(0, sum(_time_ms(row) > 0 for row in rows) - 1),
             )
         )
     return Report(from_ns, to_ns, tuple(comparisons), _delivery(stage), all_gaps)

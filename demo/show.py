@@ -116,6 +116,8 @@ def table(report: Report, console: Console, lang: str) -> None:
             console.print(f"  {complaint}", markup=False)
     else:
         console.print(f"[bold green]{say('demo.proof.ok', lang)}[/]")
+    if report.not_judged:
+        console.print(say("demo.proof.not_judged", lang, machines=", ".join(report.not_judged)))
 
 
 def _machine_rows(out: Table, item: Comparison, lang: str) -> None:
@@ -141,8 +143,14 @@ def _machine_rows(out: Table, item: Comparison, lang: str) -> None:
             "",
             say(f"kpi.{key}", lang),
             *(_share(figures, key, lang) for figures in (truth, measured)),
-            f"± {item.tolerance_oee * 100:.1f}" if key == "oee" else "",
+            _oee_tolerance(item, lang) if key == "oee" else "",
         )
+
+
+def _oee_tolerance(item: Comparison, lang: str) -> str:
+    if item.tolerance_oee is None:
+        return say("demo.proof.too_short", lang)
+    return f"± {item.tolerance_oee * 100:.1f}"
 
 
 def _count(value: int | None, lang: str) -> str:

@@ -1,11 +1,13 @@
 """The comparison itself: it must be able to fail."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from demo.proof import STATES, Figures, compare, count_transitions, measured_figures, truth_figures
+from simulator.demo import factory
 
 MS = dict.fromkeys(STATES, 0) | {"running": 50_000, "minor_stop": 10_000}
 SAME = Figures(MS, 20, 19, 1.0, 0.7, 0.95, 0.665)
@@ -40,9 +42,55 @@ def test_states_that_cannot_be_told_apart_are_compared_together():
 
 
 def test_oee_has_a_tolerance_and_null_is_not_zero():
-    assert judge(replace(SAME, oee=0.665 + 0.06)) == ()
-    assert judge(replace(SAME, oee=0.665 + 0.08))
+    """Half a point; a period for each time that busy time begins or ends; an ideal time for a piece on the other side."""
+    assert judge(replace(SAME, oee=0.665 + 0.004)) == ()
+    assert judge(replace(SAME, oee=0.665 + 0.006))
+    assert judge(replace(SAME, oee=0.665 + 0.018), busy_edges=1) == ()
+    assert judge(replace(SAME, oee=0.665 + 0.020), busy_edges=1)
+    assert judge(replace(SAME, oee=0.665 + 0.033), piece_edges=1) == ()
+    assert judge(replace(SAME, oee=0.665 + 0.034), piece_edges=1)
     assert judge(replace(SAME, oee=None))
+
+
+@given(
+    st.integers(0, 600_000),
+    st.floats(0.3, 200),
+    st.floats(0.1, 10),
+    st.integers(0, 20),
+    st.integers(0, 5),
+    st.integers(0, 8),
+    st.floats(0, 3),
+)
+def test_a_tolerance_under_which_nothing_could_fail_is_none(busy_ms, ideal_s, period_s, edges, pieces, unwatched, oee):
+    truth = replace(SAME, ms=dict.fromkeys(STATES, 0) | {"running": busy_ms}, oee=oee)
+    found = compare(
+        "m", truth, replace(truth, unwatched=unwatched, oee=oee + 0.06), transitions={"all": 50}, period_s=period_s,
+        ideal_s=ideal_s, unwatched_slack=8, busy_edges=edges, piece_edges=pieces,
+    )  # fmt: skip
+    if found.tolerance_oee is None:
+        assert found.complaints == ()
+        assert busy_ms < 2 * ideal_s * 1000 or edges or pieces or unwatched
+    else:
+        assert 0.005 <= found.tolerance_oee <= 0.05
+        assert found.complaints, "six points off are always told"
+
+
+def test_two_minutes_are_enough_for_every_machine_of_the_demo():
+    """The slowest cycle of the demo's factory, without a gap; a minute is too short for it."""
+    ideal_s = max(
+        item.ideal_s for machine in factory(datetime(2026, 9, 21, tzinfo=UTC)).machines for item in machine.products
+    )
+    assert 30 < ideal_s < 60
+    for busy_s, is_judged in ((60, False), (120, True)):
+        truth = replace(SAME, ms=dict.fromkeys(STATES, 0) | {"running": busy_s * 1000}, pieces=1, good=1)
+        found = compare("cnc", truth, truth, transitions={}, period_s=1.0, ideal_s=ideal_s)
+        assert (found.tolerance_oee is not None) == is_judged
+
+
+def test_without_pieces_nothing_is_good_or_bad():
+    truth = replace(SAME, pieces=0, good=None)
+    found = compare("m", truth, replace(truth, good=0), transitions={}, period_s=1.0, ideal_s=2.0)
+    assert (found.complaints, found.measured.good) == ((), None)
 
 
 def test_pieces_of_a_gap_must_be_unwatched():
