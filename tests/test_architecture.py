@@ -37,7 +37,7 @@ MAY_IMPORT = {
 """`demo` belongs to the front door: the only place that sees every room."""
 
 LIBRARIES = {
-    "oee": {"numpy"},
+    "oee": {"numpy", "scipy"},
     "wire": {"numpy", "pydantic", "prometheus_client"},
     "config": {"numpy", "pydantic", "ruamel"},
     "words": {"ruamel"},
@@ -50,7 +50,11 @@ ARROWS = {
     "oee": """
         kpi/    -> engine/ model/
         engine/ -> model/
+        advice/
         model/
+    """,
+    "oee/advice": """
+        statistics/
     """,
     "oee/engine": """
         correction     -> step deltas state
@@ -343,6 +347,34 @@ def test_inner_rooms_use_only_their_libraries(room):
     assert not wrong, "\n".join(wrong)
 
 
+def test_only_advice_uses_scipy_and_only_its_special_functions():
+    used = [
+        (module.folder, item.dotted, f"{module.path}:{item.line} imports {item.dotted}")
+        for module in SOURCES
+        for item in module.imports
+        if item.module.split(".")[0] == "scipy"
+    ]
+    assert used
+    wrong = [
+        line
+        for folder, dotted, line in used
+        if not folder.startswith("oee/advice") or not dotted.startswith("scipy.special")
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_nothing_that_runs_on_a_gateway_imports_advice():
+    outer = {"center", "replay", "demo"}
+    wrong = [
+        f"{module.path}:{item.line} imports {item.dotted}"
+        for module in SOURCES
+        if module.room not in outer and not module.folder.startswith("oee/advice")
+        for item in module.imports
+        if item.dotted.startswith("oee.advice")
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
 def test_rooms_are_all_known():
     packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
     assert packages - {"tests"} == set(MAY_IMPORT)
@@ -484,7 +516,11 @@ def test_no_concrete_device_kind_is_named_outside_its_folder():
     [
         (
             "import agent.run, adapters.modbus.unit",
-            ["asyncua", "duckdb", "fastapi", "nicegui", "simulator", "center"],
+            ["asyncua", "duckdb", "fastapi", "nicegui", "scipy", "simulator", "center"],
+        ),
+        (
+            "import oee.advice.statistics.failures, oee.advice.statistics.ranks, oee.advice.statistics.ratios",
+            ["scipy.stats", "scipy.optimize", "pandas"],
         ),
         ("import nhip", ["numpy", "asyncua", "duckdb", "fastapi", "nicegui", "pymodbus", "paho"]),
         ("import cli.options, cli.terminal, cli.files", ["numpy", "pydantic", "rich", "ruamel"]),

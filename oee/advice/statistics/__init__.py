@@ -1,0 +1,1 @@
+"""Estimates with honest uncertainty: of ratios of sums, of events in time, and of values by their order."""
