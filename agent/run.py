@@ -11,12 +11,12 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from adapters.kinds import open_all
 from agent.clock.clock import GatewayClock
@@ -56,7 +56,11 @@ from cli.files import write_whole
 from cli.signals import run_until_signal
 from config import Site, compile_site, description, load_profiles, load_site, values_of
 from config.devices.kinds import stale_after_s
+from oee.model.machine import Machine
 from wire.values import MOST_ROWS
+
+if TYPE_CHECKING:
+    from agent.andon.andon import Andon
 
 _LOG: Final = logging.getLogger("nhip.agent")
 _TICK_S: Final = 1.0
@@ -98,17 +102,17 @@ class Agent:
         self.site = site.model_copy(update={"devices": {}})  # the models of ten thousand tags are not needed later
         self.options, self.health = options, Health()
         outbox, machines = opened.outbox, compile_site(site, load_profiles())
-        self._settings, self._describe = outbox.settings(), description(site)
+        self.outbox_settings, self._describe = outbox.settings(), description(site)
         self.pipeline = Pipeline(machines, outbox.carries())
         self.clock = GatewayClock(
             max(computed_until_ns(self.pipeline).values(), default=0),
             outbox=outbox.path,
             system=options.system or SystemClock(believed=site.clock == "system"),
-            kept=clock_in_progress(self._settings),
+            kept=clock_in_progress(self.outbox_settings),
         )
         self.recorder = Recorder(rules(values_of(site)))
         streams = all_streams(outbox, values=bool(self.recorder))
-        self.sender = Sender(streams, self._settings.get("generation", ""), options.limits)
+        self.sender = Sender(streams, self.outbox_settings.get("generation", ""), options.limits)
         deliver_rows, undated = partial(deliver, self.pipeline, self.recorder), undated_path(outbox.path)
         self.dating = Dating(self.clock, self.pipeline, machines, deliver_rows, undated, self.health)
         self.freshness = Freshness({name: stale_after_s(device) for name, device in site.devices.items()})
@@ -146,6 +150,7 @@ class Agent:
         )
         self.acquisition, self.path = acquisition, outbox.path
         self.uplink = self._connect(expected(site))
+        self.andon = _prepare_andon(self, site, machines) if site.andon else None
 
     def _connect(self, bytes_a_day: dict[Part, float]) -> Uplink | None:
         """The uplink, with callbacks to and from the other parts; None without a center. bytes_a_day: expected traffic by part."""
@@ -154,7 +159,7 @@ class Agent:
             return None
         plan = DataPlan(center.data_mb, center.data_from_day, bytes_a_day)
         budget = Budget(
-            plan, self._settings.get(_DATA, ""), lambda level: _follow_data_level(self.recorder, plan, level)
+            plan, self.outbox_settings.get(_DATA, ""), lambda level: _follow_data_level(self.recorder, plan, level)
         )
         self.committer.more_settings = lambda: {_DATA: budget.saved()}
         uplink = Uplink(
@@ -180,7 +185,7 @@ class Agent:
         )
         self.committer.on_commit = uplink.nudge
         self.corrections.inbox.on_outcome = self.feed.status_changed = uplink.announcements.status_changed
-        self.feed.show = lambda snapshots: uplink.announcements.show(live_machines(snapshots))
+        self.feed.shows.append(lambda snapshots: uplink.announcements.show(live_machines(snapshots)))
         return uplink
 
     def announce_site(self, valid_from_ns: int) -> None:
@@ -210,7 +215,7 @@ class Agent:
         """Runs from the first envelope to the offline status. history: recorded files to import first."""
         await report_outdated(
             self.committer.thread,
-            self._settings,
+            self.outbox_settings,
             self.pipeline,
             self.report.config_hash,
             self.clock.now_ns(),
@@ -218,8 +223,9 @@ class Agent:
         )
         uplink = asyncio.create_task(self.uplink.run(), name="uplink") if self.uplink else None
         listen = self.options.metrics or self.site.metrics or ""
-        metrics = await self._open_metrics(listen) if listen else None
-        addresses = {"metrics": f"http://{listen}/metrics"} if metrics else {}
+        metrics = await _open_pages(self, listen)
+        addresses = {"metrics": f"http://{listen}/metrics"} if listen else {}
+        addresses |= {"andon": self.andon.address} if self.andon and self.andon.address else {}
         local = await open_local(
             self.path, partial(agent_now, self.report, self.clock.steady_ns(), addresses), self.health
         )
@@ -236,19 +242,13 @@ class Agent:
             if metrics:
                 metrics.close()
             close_local(local, self.path)
+            if self.andon:
+                await self.andon.close()
             if self.uplink and uplink:
                 self.uplink.stop()
                 await asyncio.wait([uplink], timeout=_GIVE_UP_S)
                 uplink.cancel()
             await self.committer.thread.close()
-
-    async def _open_metrics(self, listen: str) -> asyncio.Server | None:
-        from agent.reports.metrics_http import open_metrics  # noqa: PLC0415  # costs a megabyte, so only where metrics are on
-
-        report, uplink = self.report, self.uplink
-        return await open_metrics(
-            listen, lambda: report.metrics(connected=bool(uplink and uplink.connected)), self.health
-        )
 
     async def _import(self, history: Path, stop: asyncio.Event) -> None:
         """Imports history; meanwhile commits and corrections run, also while it waits for the next day."""
@@ -290,6 +290,33 @@ class Agent:
                 raise result
         async with self.corrections.busy:  # a correction in progress is completed first
             await self.feed.tick(last=True)
+
+
+def _prepare_andon(agent: Agent, site: Site, machines: Mapping[str, Machine]) -> "Andon":
+    """The page at the machine. site: with its devices."""
+    from agent.andon.andon import Andon  # noqa: PLC0415  # a web server, so only where it is asked for
+
+    andon = Andon(site, machines, agent.committer, agent.report, agent.outbox_settings, agent.options.window_ns)
+    andon.connected = lambda: agent.uplink.connected if agent.uplink else None
+    agent.committer.on_stored = andon.board.stored
+    agent.feed.shows.append(andon.board.show)
+    return andon
+
+
+async def _open_pages(agent: Agent, listen: str) -> asyncio.Server | None:
+    """Opens the page at the machine, and for Prometheus a server of its own where the page's does not answer it. listen:
+    where Prometheus is answered, "" if nowhere.
+    """
+    report, uplink = agent.report, agent.uplink
+
+    def metrics() -> Awaitable[str]:
+        return report.metrics(connected=bool(uplink and uplink.connected))
+
+    if (agent.andon and await agent.andon.open(listen, metrics)) or not listen:
+        return None
+    from agent.reports.metrics_http import open_metrics  # noqa: PLC0415  # costs a megabyte, so only where metrics are on
+
+    return await open_metrics(listen, metrics, agent.health)
 
 
 def _follow_data_level(recorder: Recorder, plan: DataPlan, level: Level) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from config.yaml.common import BrokerLink, BrokerUrl, Listen, Strict
+from config.yaml.common import BrokerLink, BrokerUrl, Listen, Strict, is_loopback
 from config.yaml.complaints import InvalidValue
 from config.yaml.times import DurationOrZero
 
@@ -18,13 +18,6 @@ def _database(text: str) -> str:
     if scheme not in ("postgresql", "sqlite") or not rest.strip("/"):
         raise InvalidValue("bad_database", "not a database; write for example postgresql://nhip@db.example.vn/nhip")
     return text
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _address(text: str) -> str:
@@ -144,7 +137,7 @@ class CenterFile(BrokerLink):
     @classmethod
     def _closed(cls, listen: str, info: ValidationInfo) -> str:
         """A center reachable from other computers requires accounts and encryption."""
-        if not _is_loopback(listen.rpartition(":")[0]):
+        if not is_loopback(listen.rpartition(":")[0]):
             if info.data.get("accounts") == "off":
                 raise InvalidValue("open_without_accounts", "reachable from other computers without accounts")
             if not info.data.get("https") and not info.data.get("proxy"):

@@ -10,7 +10,7 @@ COILS, HOLDING = 1, 3
 class Plc:
     def __init__(self):
         self.coils, self.holding = [False] * 16, [0] * 16
-        self.requests = 0
+        self.requests, self.functions = 0, set()
         self.port = 0
         self._server = None
         self._open = set()
@@ -33,6 +33,7 @@ class Plc:
                 transaction, _, length, unit = struct.unpack(">HHHB", head)
                 function, start, count = struct.unpack(">BHH", await reader.readexactly(length - 1))
                 self.requests += 1
+                self.functions.add(function)
                 if function == COILS:
                     bits = sum(self.coils[start + index] << index for index in range(count))
                     data = bits.to_bytes((count + 7) // 8, "little")

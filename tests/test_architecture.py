@@ -119,7 +119,8 @@ ARROWS = {
         tag
     """,
     "agent": """
-        run          -> reports/ feed/ corrections/ store/ uplink/ clock/ outbox/ compute/ devices/ process/
+        run          -> andon/ reports/ feed/ corrections/ store/ uplink/ clock/ outbox/ compute/ devices/ process/
+        andon/       -> reports/ store/ clock/ outbox/ compute/ devices/ view/ process/
         reports/     -> feed/ store/ uplink/ devices/ view/ process/
         commands/    -> corrections/ store/ clock/ outbox/ compute/ view/
         feed/        -> corrections/ store/ uplink/ clock/ outbox/ compute/ devices/ process/
@@ -132,6 +133,14 @@ ARROWS = {
         devices/
         view/
         process/
+    """,
+    "agent/andon": """
+        andon    -> board desk http/ views/
+        board    -> desk http/ views/
+        desk     -> entries/ views/
+        http/    -> entries/
+        views/   -> entries/
+        entries/
     """,
     "agent/uplink": """
         uplink        -> delivery reception sender budget cadence mqtt/
@@ -151,12 +160,13 @@ ARROWS = {
     """,
     "agent/outbox": """
         dividing     -> envelopes journal/ streams
-        recovery     -> outbox envelopes declarations disk streams
-        outbox       -> eviction envelopes file declarations disk journal/ streams
+        recovery     -> outbox envelopes entries declarations disk streams
+        outbox       -> eviction envelopes file entries declarations disk journal/ streams
         eviction     -> envelopes file disk journal/
         envelopes    -> file streams
-        file         -> tables declarations disk journal/
+        file         -> tables entries declarations disk journal/
         tables       -> disk
+        entries      -> declarations
         declarations
         disk
         journal/
@@ -516,7 +526,7 @@ def test_no_concrete_device_kind_is_named_outside_its_folder():
     [
         (
             "import agent.run, adapters.modbus.unit",
-            ["asyncua", "duckdb", "fastapi", "nicegui", "scipy", "simulator", "center"],
+            ["asyncua", "duckdb", "fastapi", "nicegui", "scipy", "simulator", "center", "starlette", "uvicorn"],
         ),
         (
             "import oee.advice.statistics.failures, oee.advice.statistics.ranks, oee.advice.statistics.ratios",

@@ -29,28 +29,28 @@ class GatewayClock:
         to keep nothing; kept: what `kept()` gave in an earlier run that adopted a new time and may not have written it
         into its file.
         """
-        self._system = system or SystemClock()
-        self.boot = self._system.boot()
+        self.system = system or SystemClock()
+        self.boot = self.system.boot()
         """Id of the system's boot."""
         self._files = ClockFiles(outbox, self.boot)
-        mono_ns = self._system.mono_ns()
-        guess = KeptBase(self._system.wall_ns() - mono_ns, Witness.NOBODY, mono_ns)
+        mono_ns = self.system.mono_ns()
+        guess = KeptBase(self.system.wall_ns() - mono_ns, Witness.NOBODY, mono_ns)
         self._saved = self._files.kept() or guess
         base_ns, by, self._since_ns = decode_base(kept, self.boot) or self._saved
         self.origin_ns = base_ns
         """Steady time minus the monotonic clock [ns]; differs between runs."""
         self._guard = guard = Guard(base_ns, by, known_ns=known_ns, mono_ns=mono_ns)
-        self.center_time = CenterTime(self._system.mono_ns, lambda: guard.trusted and not guard.doubtful)
+        self.center_time = CenterTime(self.system.mono_ns, lambda: guard.trusted and not guard.doubtful)
         self._saved_ns = mono_ns
         self.keep()
 
     def steady_ns(self) -> int:
         """Steady time [ns]: for durations, and for the times of rows until they reach the pipeline."""
-        return self.origin_ns + self._system.mono_ns()
+        return self.origin_ns + self.system.mono_ns()
 
     def now_ns(self) -> int:
         """Gateway time [ns UTC]; a guess while it is not trusted."""
-        return self._guard.base_ns + self._system.mono_ns()
+        return self._guard.base_ns + self.system.mono_ns()
 
     @property
     def base_ns(self) -> int:
@@ -88,10 +88,10 @@ class GatewayClock:
 
     def check(self) -> Verdict:
         """Evaluates the evidence since the last call; to be called once a second."""
-        sources = (self._system.ntp(), self._files.confirmation())
+        sources = (self.system.ntp(), self._files.confirmation())
         evidence = [*self.center_time.take(), *(item for item in sources if item is not None)]
         guard, previous, steps = self._guard, self._guard.by, self._guard.wall_steps
-        verdict = guard.check(self._system.mono_ns(), self._system.wall_ns(), evidence)
+        verdict = guard.check(self.system.mono_ns(), self.system.wall_ns(), evidence)
         if verdict.begins:
             _LOG.warning("clock trusted by=%s moved_s=%.3f", guard.by.word, verdict.moved_ns / 1e9)
         elif verdict.moved_ns:
@@ -101,10 +101,10 @@ class GatewayClock:
         if guard.wall_steps > steps:
             _LOG.warning("system clock set wall_error_s=%.3f followed=no", guard.wall_error_ns / 1e9)
         if verdict.begins or (verdict.moved_ns and not verdict.always):
-            self._since_ns = self._system.mono_ns()  # rows dated before keep their dates
+            self._since_ns = self.system.mono_ns()  # rows dated before keep their dates
         if verdict.moved_ns and not verdict.begins:
             return verdict  # the caller calls `keep` once it has stored what must be redated
-        if guard.by is not previous or verdict.begins or self._system.mono_ns() - self._saved_ns > _SAVE_EVERY_NS:
+        if guard.by is not previous or verdict.begins or self.system.mono_ns() - self._saved_ns > _SAVE_EVERY_NS:
             self.keep()
         return verdict
 
@@ -119,7 +119,7 @@ class GatewayClock:
 
     def keep(self) -> None:
         """Writes what a restart continues with to disk, if it has changed."""
-        self._saved_ns = self._system.mono_ns()
+        self._saved_ns = self.system.mono_ns()
         current = _base(self._guard, self._since_ns)
         if current != self._saved and self._files.keep(current):
             self._saved = current

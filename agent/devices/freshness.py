@@ -134,8 +134,9 @@ class Freshness:
             if tag.confirmed_ns is not None
         }
 
-    def known(self) -> dict[str, KnownValue]:
-        """The last value of every tag, without `online`, by `device.tag`."""
+    def known(self, device: str = "") -> dict[str, KnownValue]:
+        """The last value of every tag (of one device), without `online`, by `device.tag`."""
+        devices = [self._tags.get(device, {})] if device else self._tags.values()
         return {
             tag.full: KnownValue(
                 tag.value,
@@ -143,7 +144,7 @@ class Freshness:
                 None if tag.confirmed_ns is None else tag.row_ns,
                 tag.confirmed_ns,
             )
-            for tags in self._tags.values()
+            for tags in devices
             for name, tag in tags.items()
             if name != ONLINE
         }

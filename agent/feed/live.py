@@ -15,7 +15,7 @@ from oee.engine.step import MachineSnapshot
 class LiveFeed:
     """Feeds the pipeline. `tick` and `preview` are called periodically, by tasks of their own.
 
-    news: set when a reading has rows that may change what a machine is doing; show: called with what the machines are
+    news: set when a reading has rows that may change what a machine is doing; shows: called with what the machines are
     doing; status_changed: called when the next `status` should be sent at once.
     """
 
@@ -26,7 +26,7 @@ class LiveFeed:
         self._paused_until_s = 0.0
         self._online: dict[str, bool] = {}
         self.news = asyncio.Event()
-        self.show: Callable[[Mapping[str, MachineSnapshot]], None] | None = None
+        self.shows: list[Callable[[Mapping[str, MachineSnapshot]], None]] = []
         self.status_changed: Callable[[], None] = lambda: None
 
     def on_reading(self, device: str, reading: Reading) -> None:
@@ -36,7 +36,7 @@ class LiveFeed:
         if not self._dating.buffering:
             at_ns = reading.t_ns + self._clock.correction_ns
             self._acquisition.recorder.confirmed(device, replace(reading, t_ns=at_ns))
-        if self.show and self._pipeline.has_news:
+        if self.shows and self._pipeline.has_news:
             self.news.set()
 
     async def preview(self) -> None:
@@ -45,9 +45,13 @@ class LiveFeed:
             began_s = time.monotonic()
             await asyncio.to_thread(self._pipeline.preview)
             spent_s = time.monotonic() - began_s
-        if self.show:
-            self.show(self._dating.live)
+        self._show()
         await asyncio.sleep(10 * spent_s)
+
+    def _show(self) -> None:
+        live = self._dating.live if self.shows else {}
+        for show in self.shows:
+            show(live)
 
     async def tick(self, *, last: bool = False) -> None:
         """Computes facts up to where every tag is confirmed or known to be a gap. last: of all machines, due or not.
@@ -69,8 +73,7 @@ class LiveFeed:
         async with self._acquisition.computing:
             await self._moves.date_waiting()
             await self._advance(marks, last=last)
-        if self.show:
-            self.show(self._dating.live)
+        self._show()
         online = {name: item.condition == "up" for name, item in self._acquisition.devices.items()}
         if online != self._online:
             self._online = online

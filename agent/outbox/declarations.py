@@ -80,6 +80,12 @@ def followed(db: sqlite3.Connection, machine: str) -> list[Declaration]:
     return [item.declaration for item in _records(db, "where machine = ? and state = 'done' order by no", machine)]
 
 
+def standing_since(db: sqlite3.Connection, machine: str, made_ns: int) -> list[Declaration]:
+    """The machine's declarations made from then on that were not refused, decided or not, in the order in which they came."""
+    rows = _records(db, "where machine = ? and made_ns >= ? and state != 'refused' order by no", machine, made_ns)
+    return [item.declaration for item in rows]
+
+
 def outcomes(db: sqlite3.Connection, ids: Sequence[str]) -> dict[str, str]:
     """The outcomes of those of these ids that are decided: "" if the numbers follow, else why not."""
     marks = ", ".join("?" * len(ids))

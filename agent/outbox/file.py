@@ -14,6 +14,7 @@ File format 1: SQLite, WAL, synchronous=FULL (a commit survives a power cut), on
     settings   key, value         `generation` of the center, digest of the last `site` body ...
     journal_*                     see agent.outbox.journal.schema
     declarations, recomputes      see agent.outbox.declarations
+    andon_entries                 see agent.outbox.entries
 
 What is settled is recorded per stream, not per envelope: a receipt updates one row per stream, however many envelopes it
 covers.
@@ -29,7 +30,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from agent.outbox import declarations
+from agent.outbox import declarations, entries
 from agent.outbox.disk import CorruptOutbox, UnknownFormat, lock, note_link, note_trouble, translated
 from agent.outbox.journal import schema as journal
 from agent.outbox.tables import update_tables
@@ -46,7 +47,7 @@ create table carry (machine text primary key, data blob not null) without rowid;
 create table settings (key text primary key, value text not null) without rowid;
 insert into meta values ('format', '1'), ('outbox', lower(hex(randomblob(8))));
 """
-SCHEMA: Final = f"{_SCHEMA} {journal.SCHEMA} {declarations.SCHEMA}"
+SCHEMA: Final = f"{_SCHEMA} {journal.SCHEMA} {declarations.SCHEMA} {entries.SCHEMA}"
 _PRAGMAS: Final = (
     "auto_vacuum=incremental",
     "secure_delete=off",
@@ -88,7 +89,7 @@ class OutboxFile:
             self.db.executescript(f"begin; {_SCHEMA} commit;")
         check_format(self.db, self.path, f"{_INSTALL}, or give the agent another outbox file")
         update_tables(self.db, self.path, SCHEMA)
-        self.db.executescript(f"begin; {journal.SCHEMA} {declarations.SCHEMA} commit;")
+        self.db.executescript(f"begin; {journal.SCHEMA} {declarations.SCHEMA} {entries.SCHEMA} commit;")
         (self._page_bytes,) = self.db.execute("pragma page_size").fetchone()
         # slightly above the budget at which pruning starts, so that the deletions themselves have room
         self.db.execute(f"pragma max_page_count={max(64, budget_bytes * 21 // 20 // self._page_bytes)}")

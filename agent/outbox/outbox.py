@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from agent.outbox import declarations
+from agent.outbox import declarations, entries
 from agent.outbox.disk import DiskFull
 from agent.outbox.envelopes import Sealed, put, states, write_marks
 from agent.outbox.eviction import Room, delete_settled
@@ -142,6 +142,7 @@ class Outbox:
             deleted = delete_settled(db, now_ns - self._keep_ns)
             retention.prune(db, now_ns - window_ns)
             declarations.prune(db, now_ns)
+            entries.prune(db, now_ns)
             if not deleted and self.room.over_budget():
                 deleted = self.room.evict(db, now_ns)
         return deleted, self.room.dropped

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from agent.outbox import declarations
+from agent.outbox import declarations, entries
 from agent.outbox.disk import CannotStore, CorruptOutbox
 from agent.outbox.envelopes import adopt
 from agent.outbox.outbox import BUDGET_MB, Outbox
@@ -86,6 +86,9 @@ def _recover(aside: Path, outbox: Outbox) -> int:
     try:
         with suppress(sqlite3.Error, CannotStore):
             _adopt_declarations(db, outbox)
+        with suppress(sqlite3.Error, CannotStore):
+            said = entries.all_rows(db)
+            outbox.within(lambda new: entries.adopt(new, said))
         sound = {key: (sealed_ns, data) for key, sealed_ns, data in _sound_envelopes(db)}
         states = _streams(db, sound)
         with suppress(sqlite3.Error):

@@ -40,7 +40,8 @@ def installed_version() -> str:
 @dataclass
 class GatewayReport:
     """Builds reports from the agent's parts. tags: how many each device has; echo: outcomes of declarations, by id;
-    closed_ns: facts of all machines before this time are on disk, None before the first [ns UTC].
+    closed_ns: facts of all machines before this time are on disk, None before the first [ns UTC]; oldest_ns: when the
+    oldest envelope without a receipt was sealed [ns UTC], None if none waits.
     """
 
     acquisition: Acquisition
@@ -51,11 +52,11 @@ class GatewayReport:
     echo: Callable[[], dict[str, str]]
     closed_ns: int | None = None
     _rate: Rate = field(default_factory=Rate)
-    _oldest_ns: int | None = None
+    oldest_ns: int | None = None
 
     async def measure(self) -> None:
         """Measures what waits in the outbox and how fast tags are read; to be called after each commit."""
-        self._oldest_ns, outbox_mb = await self.outbox.backlog()
+        self.oldest_ns, outbox_mb = await self.outbox.backlog()
         if outbox_mb is not None:
             self.acquisition.health.gauge("outbox_mb", round(outbox_mb, 3))
         self._rate.sample(time.monotonic(), self.acquisition.health.snapshot().get("tags_read", 0))
@@ -69,7 +70,7 @@ class GatewayReport:
             marks={name: item.marks.mark for name, item in self.sender.streams.items()},
             config_hash=self.config_hash,
             waiting=self.sender.waiting,
-            oldest_ns=self._oldest_ns if self.sender.waiting else None,
+            oldest_ns=self.oldest_ns if self.sender.waiting else None,
             version=installed_version(),
             devices={name: item.condition == "up" for name, item in self.acquisition.devices.items()},
             health={**self.acquisition.health.snapshot(), **self._totals(), **self._shares()},

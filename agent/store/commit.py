@@ -61,8 +61,9 @@ class _Taken:
 class Committer:
     """Stores the data of the pipeline, the recorder and the receipts, and informs the sender.
 
-    thread: the outbox; upkeep: what follows a commit; site: the `site` body for the next commit; on_commit: called after each commit; more_settings:
-    returns settings that each commit stores too.
+    thread: the outbox; upkeep: what follows a commit; site: the `site` body for the next commit; on_commit: called after
+    each commit; on_stored: called with the rows that a commit or a correction stored; more_settings: returns settings that
+    each commit stores too.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Committer:
         self.deltas = DeltaStore(health, window_ns)
         self.site = SiteAnnouncement()
         self.on_commit: Callable[[], None] = lambda: None
+        self.on_stored: Callable[[Sequence[Delta]], None] = lambda _: None
         self.more_settings: Callable[[], dict[str, str]] = dict
         self.upkeep = Upkeep(self.thread, sender, health, now_ns, window_ns)
         self._receipts: ReceiptEffect | None = None
@@ -119,7 +121,7 @@ class Committer:
                 self.thread.refused(error)
                 return False
             self.site.stored(description)
-            self._stored(sealed)
+            self._stored(sealed, taken.batch or ())
             await self.upkeep.prune_now_and_then()
             return True
 
@@ -183,7 +185,7 @@ class Committer:
                 self.thread.refused(error)
                 return False
             self._pipeline.install(correction.machine, correction.before, correction.state, correction.live)
-            self._stored(sealed)
+            self._stored(sealed, correction.offers)
             return True
 
     def _store_correction(self, correction: Correction) -> list[Sealed]:
@@ -191,8 +193,9 @@ class Committer:
         carry = {correction.machine: engine.dump(correction.state)}
         return self.thread.outbox.commit(contents, carry, self._now_ns(), correction.settings, correction.also)
 
-    def _stored(self, sealed: list[Sealed]) -> None:
+    def _stored(self, sealed: list[Sealed], rows: Sequence[Delta]) -> None:
         self.thread.stored()
+        self.on_stored(rows)
         if self._pipeline.paused:
             self._pipeline.resume(self._now_ns())
         self.upkeep.sealed(sealed)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from config.check.andon import check_andon
 from config.check.calendars import check_calendars
 from config.check.machines import Profiles, check_machines
 from config.check.recordings import check_recordings
@@ -29,6 +30,7 @@ def check_site(site: Site, names: DefinedNames, profiles: Profiles, source: Sour
     yield from _check_lines(site, names, source)
     yield from check_values(site.values, names, source)
     yield from check_recordings(site, names, source)
+    yield from check_andon(site, names, source)
 
 
 def _check_devices(site: Site, source: SourceMap) -> Iterator[Complaint]:

@@ -14,8 +14,12 @@ from oee.model.calendars import Calendar, Rotation, Shift
 from oee.model.conditions import parse
 from oee.model.machine import OPERATOR
 
-_WITHOUT_EFFECT: Final = ("site", "gateway", "name", "center", "metrics", "values", "recordings")
+_WITHOUT_EFFECT: Final = (
+    "site", "gateway", "name", "center", "metrics", "values", "recordings", "andon", "targets", "reject_causes",
+)  # fmt: skip
 """Sections of a site file that do not affect results."""
+_SHOWN_ONLY: Final = ("name", "machines", "icon", "photo")
+"""Keys of a reason that do not; of other items it is the name."""
 
 
 def describe(site: Site, valid_from_ns: int = 0) -> dict[str, Any]:
@@ -148,13 +152,15 @@ def _calendar(calendar: Calendar) -> dict[str, Any]:
 def config_hash(site: Site) -> str:
     """A short hash of everything that results depend on: 16 hexadecimal digits.
 
-    Names, addresses, process values, the connection to the center and how recorded files are written are left out, since
-    no result of the gateway changes with them; so are values equal to their defaults, so that a new key in a later version does not change the hash of an old file.
+    Names, addresses, process values, the connection to the center, how recorded files are written, targets and what the
+    page at the machine offers are left out, since no result of the gateway changes with them; so are values equal to their
+    defaults, so that a new key in a later version does not change the hash of an old file.
     """
     written = site.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={*_WITHOUT_EFFECT, "devices"})
     for section in ("machines", "products", "reasons", "lines"):
         for item in written.get(section, {}).values():
-            item.pop("name", None)
+            for key in _SHOWN_ONLY if section == "reasons" else ("name",):
+                item.pop(key, None)
     texts = {key: _text(item) for key, item in written.items()}
     texts["devices"] = _object({name: _device_text(device) for name, device in site.devices.items()})
     return hashlib.sha256(_object(texts).encode()).hexdigest()[:16]

@@ -24,10 +24,13 @@ _KEYS: Final = (
     "passwords",
     "rules",
     "pid_file",
+    "pin_file",
+    "photo",
 )
 _STORE_KEYS: Final = ("file", "books", "cache", "password_file", "token_file", "ca_file")
 _SQLITE: Final = "sqlite:///"
 _CENTER_KEYS: Final = ("bundle", "password_file", "ca_file", "certificate_file", "private_key_file")
+_ANDON_KEYS: Final = ("pin_file", "certificate", "key")
 _DEVICE_KEY: Final = "password_file"
 """Certificates of devices are made on first use."""
 M = TypeVar("M", bound=BaseModel)
@@ -36,8 +39,10 @@ M = TypeVar("M", bound=BaseModel)
 def resolve_site_paths(site: Site, folder: PurePath) -> Site:
     """The site with its file names resolved; folder: of the site file."""
     devices = {name: _resolved(device, folder, device.file_settings) for name, device in site.devices.items()}
-    center = site.center and _resolved(site.center, folder)
-    return site.model_copy(update={"devices": devices} | ({"center": center} if center else {}))
+    reasons = {name: _resolved(reason, folder) for name, reason in site.reasons.items()}
+    blocks = {"center": site.center, "andon": site.andon}
+    resolved = {name: _resolved(block, folder) for name, block in blocks.items() if block}
+    return site.model_copy(update={"devices": devices, "reasons": reasons, **resolved})
 
 
 def resolve_center_paths(center: CenterFile, folder: PurePath) -> CenterFile:
@@ -61,12 +66,14 @@ def _resolved(model: M, folder: PurePath, keys: Iterable[str] = _KEYS) -> M:
 
 def missing_files(site: Site) -> Iterator[tuple[Path, str]]:
     """Where the site file names a file that is not there, and its name as resolved."""
-    if site.center:
-        yield from (
-            (("center", key), str(name))
-            for key in _CENTER_KEYS
-            if (name := getattr(site.center, key)) and _is_missing(name)
-        )
+    for section, block, keys in (("center", site.center, _CENTER_KEYS), ("andon", site.andon, _ANDON_KEYS)):
+        if block:
+            yield from (
+                ((section, key), str(name)) for key in keys if (name := getattr(block, key)) and _is_missing(name)
+            )
+    for reason, item in site.reasons.items():
+        if item.photo and _is_missing(item.photo):
+            yield ("reasons", reason, "photo"), item.photo
     for device, model in site.devices.items():
         if (name := getattr(model, _DEVICE_KEY, None)) and _is_missing(name):
             yield ("devices", device, _DEVICE_KEY), name

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from config.devices.device import TagModel
 from config.devices.kinds import Device
+from config.site.andon import AndonModel, Icon, RejectCause, TargetModel
 from config.site.machine import MachineModel
 from config.site.recordings import RecordingModel
 from config.site.values import Values
@@ -85,6 +86,11 @@ class ReasonModel(Strict):
 
     name: Name = Field({}, description="What people call it.", examples=["{vi: Kẹt khuôn, en: Die jam}"])
     state: StateWord = Field(alias="is", description="What such a stop is.", examples=["breakdown"])
+    machines: tuple[str, ...] = Field(
+        (), description="Machines at which people may choose it; all without it.", examples=["[press-1]"]
+    )
+    icon: Icon | None = Field(None, description="Its drawing on the page at the machine.", examples=["jam"])
+    photo: str = Field("", description="A photo instead of a drawing (JPEG, PNG, WebP).", examples=["photos/jam.jpg"])
 
 
 class LineModel(Strict):
@@ -160,6 +166,14 @@ class Site(Strict):
         description="Address on which the agent serves metrics for Prometheus; none without it.",
         examples=["127.0.0.1:9464"],
     )
+    andon: AndonModel | None = Field(
+        None,
+        description="The page at the machine, served by the gateway; none without it.",
+        examples=["{listen: 192.168.1.20:8090, pin_file: andon.pin}"],
+    )
+    targets: tuple[TargetModel, ...] = Field(
+        (), description="What is aimed at.", examples=["[{machine: press-1, pieces: 3200}]"]
+    )
     devices: dict[Word, Device] = Field({}, description="What is read.")
     machines: dict[MachineId, MachineModel] = Field({}, description="What is measured.")
     values: Values = Field(
@@ -171,6 +185,7 @@ class Site(Strict):
         {}, description="What is made, by the number that the machine knows."
     )
     reasons: dict[MachineId, ReasonModel] = Field({}, description="Why machines stand still.")
+    reject_causes: dict[MachineId, RejectCause] = Field({}, description="Why pieces are rejected.")
     lines: dict[MachineId, LineModel] = Field({}, description="Which machines belong together.")
     shifts: tuple[ShiftModel, ...] = Field((), description="The site's calendar.")
     exceptions: tuple[ExceptionModel, ...] = Field((), description="Days that differ.")

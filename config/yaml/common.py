@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_address
 from typing import Annotated, Any, Final, Self
 from urllib.parse import urlsplit
 
@@ -76,6 +76,14 @@ def check_host(text: str) -> str:
 
 Host = Annotated[str, AfterValidator(check_host)]
 """A host's address or name."""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this computer reaches that host."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _broker(text: str) -> str:

@@ -74,20 +74,39 @@ def shift_at(calendar: Calendar, t_ns: int) -> ShiftSpan | None:
     return ShiftSpan(str(name), date, int(spans.start_ns[same[0]]), int(spans.end_ns[same[-1]]))
 
 
+def last_shifts(calendar: Calendar, t_ns: int, count: int) -> list[ShiftSpan]:
+    """The shift at that instant, or the last one before it, and those before it, the latest first; fewer than `count` where a
+    pause between two is longer than `BACK_DAYS`."""
+    found: list[ShiftSpan] = []
+    at_ns = t_ns
+    while len(found) < count and (shift := shift_at(calendar, at_ns)) is not None:
+        found.append(shift)
+        at_ns = shift.start_ns - 1
+    return found
+
+
 def shift_figures(
     calendar: Calendar, shift: ShiftSpan, facts: Facts, from_ns: int, until_ns: int, formula: str = "nakajima"
 ) -> ShiftFigures:
-    """The figures of a shift.
-
-    facts: of one machine; those of other shifts, breaks and time outside shifts are left out. from_ns, until_ns: from when
-    the machine was watched, and up to when facts are complete; time of the shift between them of which no fact is known
-    counts as unknown.
+    """The figures of a shift. facts: of one machine; those of other shifts, breaks and time outside shifts are left out. The
+    rest as for `figures_of`.
     """
-    low = max(shift.start_ns, from_ns)
-    high = max(low, min(shift.end_ns, until_ns) // MINUTE_NS * MINUTE_NS)
     wanted = (facts.calendar == CalendarClass.SCHEDULED) & (facts.business_date == shift.business_date)
     wanted &= facts.shift == shift.name
     sums: Int64 = facts.sums[wanted].sum(axis=0) if wanted.any() else np.zeros(len(FACT_COLUMNS), np.int64)
+    return figures_of(calendar, shift, sums, from_ns, until_ns, formula)
+
+
+def figures_of(
+    calendar: Calendar, shift: ShiftSpan, sums: Int64, from_ns: int, until_ns: int, formula: str = "nakajima"
+) -> ShiftFigures:
+    """The figures of a shift from the sums of its scheduled time, int64 in the order of `FACT_COLUMNS`.
+
+    from_ns, until_ns: from when the machine was watched, and up to when facts are complete; time of the shift between them of
+    which no fact is known counts as unknown.
+    """
+    low = max(shift.start_ns, from_ns)
+    high = max(low, min(shift.end_ns, until_ns) // MINUTE_NS * MINUTE_NS)
     planned_ms = scheduled_ms(calendar, low, high)
     kpis = compute(sums, scheduled_ms=planned_ms, all_ms=(high - low) // 1_000_000, formula=formula)
     return ShiftFigures(shift, low, high, sums, planned_ms, kpis)

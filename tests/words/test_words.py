@@ -15,10 +15,12 @@ from words.catalogue import catalogue, read_catalogue
 
 ROOT = Path(words.__file__).parent.parent
 ROOMS = sorted(path.parent for path in ROOT.glob("*/__init__.py") if path.parent.name != "tests")
-SOURCES = [path for room in ROOMS for path in sorted(room.rglob("*.py"))] + [ROOT / "nhip.py"]
+SOURCES = [path for room in ROOMS for kind in ("*.py", "*.js") for path in sorted(room.rglob(kind))] + [
+    ROOT / "nhip.py"
+]
 TEXT = "\n".join(path.read_text(encoding="utf-8") for path in SOURCES)
 LITERAL = re.compile(r"""\bsay\(\s*["']([a-z0-9_]+\.[a-z0-9_.]+)["']""")  # other rooms may have a say() of their own
-COMPOSED = re.compile(r"""f["']([a-z_]+(?:\.[a-z_]+)*\.)\{""")
+COMPOSED = re.compile(r"""(?:f["']|`)([a-z_]+(?:\.[a-z_]+)*\.)\$?\{""")
 QUOTED = set(re.findall(r"""["']([a-z0-9_.]+)["']""", TEXT))
 ADDRESSED = {
     "state": [state.word for state in State],

@@ -124,3 +124,23 @@ def _read_sent(db: sqlite3.Connection, machine: str, base_ns: int) -> Sent:
         loss_rows |= {key: n for key, n in part.losses.row_counts.items() if key >= minute_ns}
         stops |= {key: stop for key, stop in part.stops.items() if stop.start_ns >= base_ns}
     return Sent(SentTable(facts, fact_rows), SentTable(losses, loss_rows), stops)
+
+
+def sent_hours(db: sqlite3.Connection, machine: str, from_ns: int, until_ns: int) -> list[int]:
+    """The hours that begin in `[from_ns, until_ns)` of which something was sent, the latest first [ns]."""
+    rows = db.execute(
+        "select hour_ns from journal_sent where machine = ? and hour_ns >= ? and hour_ns < ? order by hour_ns desc",
+        (machine, from_ns, until_ns),
+    )
+    return [hour_ns for (hour_ns,) in rows.fetchall()]
+
+
+def sent_hour(db: sqlite3.Connection, machine: str, hour_ns: int) -> Sent | None:
+    """What was sent of one hour; None if there is nothing, or it cannot be read. What was committed since recent commits were
+    gathered (`recording.gather`) is not in it.
+    """
+    row = db.execute("select data from journal_sent where machine = ? and hour_ns = ?", (machine, hour_ns)).fetchone()
+    try:
+        return unpack_sent(row[0]) if row else None
+    except UNREADABLE:
+        return None

@@ -1,0 +1,1 @@
+"""The page at the machine: what it shows, what is entered on it, and the server."""

@@ -1,0 +1,1 @@
+"""The server: routes, the gate that every request passes, open pages."""
