@@ -220,7 +220,8 @@ ARROWS = {
     "center/ingest": """
         manual_import      -> worker planning/
         worker             -> gateway_state settle receipts ingest_queue peer_sync mqtt planning/ retry
-        gateway_state      -> receipts mqtt
+        gateway_state      -> boxes receipts mqtt
+        boxes              -> settle planning/
         settle             -> receipts peer_sync planning/ retry
         receipts           -> peer_sync
         ingest_queue       -> mqtt

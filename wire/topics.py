@@ -39,6 +39,11 @@ def topic(site: str, gateway: str, kind: Kind) -> str:
     return f"nhip/v1/{site}/{gateway}/{kind}"
 
 
+def topics_of(site: str, gateway: str) -> str:
+    """What the names of a gateway's topics begin with."""
+    return f"nhip/v1/{site}/{gateway}/"
+
+
 def parse(name: str) -> Topic | None:
     """The topic's parts, or None if the name is not a topic of Nhịp."""
     parts = name.split("/")

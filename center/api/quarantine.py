@@ -6,7 +6,8 @@ origin without a CORS preflight.
 
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as NotInTime
-from typing import Annotated, Any, Final
+from dataclasses import asdict
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import FastAPI, Path, Query, Request
 from fastapi.responses import JSONResponse
@@ -17,6 +18,7 @@ from center.api.access import Administering, Viewing
 from center.api.problems import Problem, problem
 from center.contract.store import StoreUnavailable
 from center.ingest import manual_import
+from center.ingest.boxes import DECISIONS
 from center.ingest.worker import Ingest
 from center.queries.quarantine import QuarantinedPayloadAnswer, quarantined_payload
 from center.runtime.state import CenterState
@@ -31,6 +33,9 @@ _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
 }
 _Site = Annotated[str, Query(description="Id of the site.", examples=["van-long"])]
 _Gateway = Annotated[str, Query(description="Id of the gateway.", examples=["main"])]
+_SitePath = Annotated[str, Path(description="Id of the site.", examples=["van-long"])]
+_GatewayPath = Annotated[str, Path(description="Id of the gateway.", examples=["main"])]
+_Stream = Annotated[str, Query(description="Only this stream.")]
 _Number = Annotated[int, Path(description="Id of the entry, as GET /api/v1/quarantine lists it.")]
 
 
@@ -49,6 +54,14 @@ class TransferAnswer(TypedDict):
     settled: int
     unsound: int
     refused: int
+
+
+class DecisionAnswer(TypedDict):
+    """What became of the payloads that waited. envelopes: stored, or deleted; kept: still in quarantine."""
+
+    envelopes: int
+    kept: int
+    streams: list[str]
 
 
 def add_quarantine(app: FastAPI, center: CenterState, ingest: Ingest) -> None:
@@ -87,6 +100,27 @@ def add_quarantine(app: FastAPI, center: CenterState, ingest: Ingest) -> None:
             return refusal
         return await run_in_threadpool(_replay, ingest, number)
 
+    @app.post(
+        "/api/v1/quarantine/{site}/{gateway}/{act}",
+        response_model=DecisionAnswer,
+        responses=_PROBLEMS,
+        openapi_extra=_body_of("application/json", "object"),
+    )
+    async def decide(
+        _viewer: Administering,
+        request: Request,
+        site: _SitePath,
+        gateway: _GatewayPath,
+        act: Annotated[Literal["accept", "discard"], Path(description="Whether what waits counts from now on.")],
+        stream: _Stream = "",
+    ) -> Any:
+        """Decides about a second box that runs as this gateway: what waits of it is stored, and the other one waits from
+        now on; or it is deleted.
+        """
+        if refusal := _refusal(request, "application/json"):
+            return refusal
+        return await run_in_threadpool(_decide, center, ingest, act, (site, gateway, stream))
+
 
 def _body_of(content_type: str, kind: str) -> dict[str, Any]:
     """The OpenAPI description of a body that the route reads itself."""
@@ -100,9 +134,14 @@ def _deliver(center: CenterState, ingest: Ingest, author: tuple[str, str], items
 
 def _replay(ingest: Ingest, number: int) -> Any:
     def on_worker(number: int) -> None:
-        ingest.submit(lambda: ingest.replay(number)).result(_WAIT_S)
+        ingest.submit(lambda: ingest.settler.replay(number)).result(_WAIT_S)
 
     return _answer(lambda: manual_import.replay_payload(on_worker, number))
+
+
+def _decide(center: CenterState, ingest: Ingest, act: str, whose: tuple[str, str, str]) -> Any:
+    work = lambda: DECISIONS[act](center, ingest.settler, *whose)  # noqa: E731
+    return _answer(lambda: asdict(ingest.submit(work).result(_WAIT_S)))
 
 
 def _answer(compute: Callable[[], Any]) -> Any:

@@ -6,6 +6,7 @@ import os
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from http.client import HTTPException
 from pathlib import Path, PurePath
 from typing import Any, Final
@@ -17,6 +18,7 @@ from center.accounts.schema import open_accounts
 from center.accounts.tokens import pass_for
 from center.database.sql import open_database
 from center.ingest import manual_import
+from center.ingest.boxes import DECISIONS
 from center.ingest.mqtt import BrokerSettings
 from center.ingest.worker import Ingest
 from center.model.viewer import EVERYTHING
@@ -136,6 +138,13 @@ class RunningCenter:
         outcome: dict[str, Any] = self.request(f"/quarantine/{number}/replay", b"{}")
         return outcome
 
+    def decide(self, act: str, site: str, gateway: str, stream: str) -> dict[str, Any]:
+        """Accepts or discards what waits of held streams. Raises `LookupError` if nothing does."""
+        query = f"?stream={quote(stream)}" if stream else ""
+        path = f"/quarantine/{quote(site, safe='')}/{quote(gateway, safe='')}/{act}{query}"
+        outcome: dict[str, Any] = self.request(path, b"{}")
+        return outcome
+
     def close(self) -> None:
         """Nothing to free."""
 
@@ -173,7 +182,11 @@ class StoppedCenter:
 
     def replay(self, number: int) -> dict[str, Any]:
         """Retries a quarantined payload. Raises `LookupError`."""
-        return manual_import.replay_payload(self._ingest.replay, number)
+        return manual_import.replay_payload(self._ingest.settler.replay, number)
+
+    def decide(self, act: str, site: str, gateway: str, stream: str) -> dict[str, Any]:
+        """Accepts or discards what waits of held streams. Raises `LookupError` if nothing does."""
+        return asdict(DECISIONS[act](self._center, self._ingest.settler, site, gateway, stream))
 
     def save(self, part: str, folder: Path) -> Path:
         """Saves a part of the backup in the folder. Raises `CannotCopy`, `OSError`, `StoreUnavailable` or `LookupError`."""

@@ -90,4 +90,33 @@ def replay(where: str, numbers: tuple[int, ...], as_json: bool, lang: str) -> No
     sys.exit(0 if all(row["released"] for row in rows) else 1)
 
 
+def _decision(act: str, summary: str) -> None:
+    """Adds a command for a decision about the streams that are held."""
+
+    @quarantine.command(act, help=summary)
+    @click.argument("where", metavar="CENTER.yaml|URL")
+    @click.argument("whose", metavar="SITE/GATEWAY")
+    @click.option("--stream", default="", help="Only this stream, where several wait.")
+    @json_option
+    @lang_option
+    def decide(where: str, whose: str, stream: str, as_json: bool, lang: str) -> None:
+        from words import say
+
+        site, _, gateway = whose.partition("/")
+        try:
+            outcome = with_center(where, lang, lambda center: center.decide(act, site, gateway, stream))
+        except LookupError:
+            fail(say("quarantine.nothing_held", lang, whose=whose), 1)
+        if as_json:
+            show_json(outcome)
+            return
+        count, kept = outcome["envelopes"], outcome["kept"]
+        click.echo(say(f"quarantine.{act}", lang, count=count, whose=whose))
+        if kept:
+            click.echo(say("quarantine.counted_already", lang, count=kept, whose=whose))
+
+
+_decision("accept", "A second box runs as this gateway and is the right one: store what waits, hold the other.")
+_decision("discard", "A second box ran as this gateway by mistake: delete what waits of it.")
+
 COMMANDS = (quarantine,)

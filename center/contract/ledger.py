@@ -25,7 +25,7 @@ class QuarantinedPayload:
     """A payload that was not understood or failed validation.
 
     settled: its header was sound and has been receipted, so this may be the only copy left, and it is kept for ever;
-    of the others at most `KEEP_UNSETTLED` are kept.
+    of the others at most `KEEP_UNSETTLED` are kept. stream: of a sound header, else "".
     """
 
     at_ns: int
@@ -33,6 +33,7 @@ class QuarantinedPayload:
     reason: str
     payload: bytes
     settled: bool
+    stream: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class QuarantineSummary:
     reason: str
     size: int
     settled: bool
+    stream: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,10 @@ class Ledger(Protocol):
         """The newest entries first, and how many there are; site "" for all."""
         ...
 
+    def waiting(self, site: str, gateway: str, stream: str) -> list[int]:
+        """The ids of a stream's quarantined payloads that are settled, the oldest first."""
+        ...
+
     def payload(self, number: int) -> QuarantinedPayload | None:
         """One quarantine entry with its content, None if there is none of that id."""
         ...
@@ -147,8 +153,8 @@ class SharedLedger(Protocol):
 
     def reconcile(self, changes: Changes) -> Changes:
         """Compares a planned step with what other processes did, before anything is stored. Returns the digests of seqs
-        of this step that are settled already, with their streams, and owners that differ. Enters this step's owners
-        of machines that have none.
+        of this step that are settled already, with their streams, owners that differ, and the other streams of gateways
+        that have several. Enters this step's owners of machines that have none, and the minutes that its streams cover.
         """
         ...
 

@@ -8,8 +8,13 @@ count as a repetition.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
+from itertools import pairwise
+from typing import Final
 
-from wire.marks import Marks, Range, count, difference, intersection, is_settled, settle
+from wire.marks import MAX_SEQ, NO_MARKS, Marks, Range, count, difference, intersection, is_settled, settle, union
+
+MOST_COVERS: Final = 512
+"""Ranges of minutes that are kept of one stream: each is a time in which its gateway ran without a break."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,9 @@ class StreamRecord:
 
     stored: rows are in the store; quarantined: kept with a reason; dropped: given up by the gateway; discarded:
     process values that this center accepts but does not keep. These four add up to the number of settled seqs.
-    duplicates: repetitions of settled seqs; conflicts: settled seqs with another digest. seen_ns: last received.
+    duplicates: repetitions of settled seqs; conflicts: settled seqs with another digest. seen_ns: last received, first_ns:
+    first received, 0 before that was recorded. covers: minutes since 1970 of which it has facts in the store, as far as
+    that was recorded; held_from: what it sends of minutes from this one on waits for a decision, 0 for nothing.
     """
 
     kind: str
@@ -39,6 +46,9 @@ class StreamRecord:
     duplicates: int = 0
     conflicts: int = 0
     seen_ns: int = 0
+    first_ns: int = 0
+    covers: Marks = NO_MARKS
+    held_from: int = 0
 
 
 class SeqStatus(Enum):
@@ -79,6 +89,9 @@ def merged(truth: StreamRecord, before: StreamRecord, after: StreamRecord) -> St
     return replace(
         truth,
         marks=marks,
+        first_ns=min(filter(None, (truth.first_ns, after.first_ns)), default=0),
+        covers=union(truth.covers, after.covers),
+        held_from=truth.held_from if after.held_from == before.held_from else after.held_from,
         duplicates=truth.duplicates + duplicates,
         conflicts=truth.conflicts + after.conflicts - before.conflicts,
         seen_ns=max(truth.seen_ns, after.seen_ns),
@@ -100,3 +113,22 @@ def drop(state: StreamRecord, ranges: Iterable[Range]) -> StreamRecord:
     """The record after the gateway gave up these ranges; seqs that were settled before do not count as dropped."""
     marks = settle(state.marks, ranges)
     return replace(state, marks=marks, dropped=state.dropped + count(marks) - count(state.marks))
+
+
+def cover(state: StreamRecord, minutes: Iterable[int]) -> StreamRecord:
+    """The record once facts of these minutes are stored. Beyond `MOST_COVERS` ranges the closest ones are joined."""
+    covers = settle(state.covers, ((minute, minute) for minute in minutes))
+    if len(covers.beyond) > MOST_COVERS:
+        gaps = sorted((second[0] - first[1], first[1] + 1, second[0] - 1) for first, second in pairwise(covers.beyond))
+        covers = settle(covers, ((first, last) for _, first, last in gaps[: len(gaps) - MOST_COVERS // 2]))
+    return state if covers == state.covers else replace(state, covers=covers)
+
+
+def age(state: StreamRecord | None) -> tuple[int, int, int]:
+    """Orders streams from the oldest to the youngest: by when they were first received, or, where that was not recorded,
+    by their first minute and by how much they have delivered. None: a stream that has delivered nothing.
+    """
+    if state is None:
+        return (MAX_SEQ, 0, 0)
+    first_minute = state.covers.beyond[0][0] if state.covers.beyond else MAX_SEQ
+    return (state.first_ns, first_minute, -state.marks.mark)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pydantic import ValidationError
 
 from center.contract.ledger import Changes
+from center.ingest.boxes import hold_younger
 from center.ingest.mqtt import Arrived
 from center.ingest.receipts import ReceiptSender
 from center.runtime.state import CenterState
@@ -40,7 +41,7 @@ class GatewayStateHandler:
                 pictures.record_live(where.site, where.gateway, live, now_ns)
             elif message.payload:
                 status = Status.model_validate_json(unpack_message(message.payload))
-                pictures.record_status(where.site, where.gateway, status, now_ns)
+                pictures.record_status(where.site, where.gateway, status, now_ns, kept=message.kept)
                 if self._settles and status.online and status.ask:
                     self._receipts.answer(where.site, where.gateway, now_ns, status.ask)
                 return True
@@ -63,4 +64,5 @@ class GatewayStateHandler:
         status = Status.model_validate_json(unpack_message(message.payload))
         self._on_status(where.site, where.gateway, status)
         if self._settles:
+            hold_younger(self._center, where.site, where.gateway, self._commit)
             self._receipts.check(where.site, where.gateway, status, self._commit)

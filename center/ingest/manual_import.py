@@ -72,7 +72,7 @@ def _outcome(center: CenterState, message: EnvelopeMessage) -> ImportCounts:
 
 
 def replay_payload(replay: Callable[[int], None], number: int) -> dict[str, Any]:
-    """Replays a quarantined payload. replay: `Ingest.replay`, on the right thread.
+    """Replays a quarantined payload. replay: `Settler.replay`, on the right thread.
 
     Raises `LookupError` or `StoreUnavailable`.
     """

@@ -83,13 +83,16 @@ def subscriptions_of(role: str, unfit: Callable[[str], None]) -> TopicSubscripti
 
 
 class Arrived(NamedTuple):
-    """A message, with what is needed to acknowledge it: connection number, message id, quality of service."""
+    """A message, with what is needed to acknowledge it: connection number, message id, quality of service. kept: the broker
+    had kept it (a retained message).
+    """
 
     topic: str
     payload: bytes
     connection: int
     mid: int
     qos: int
+    kept: bool = False
 
 
 class BrokerSession:
@@ -229,7 +232,10 @@ class BrokerSession:
             self._subscriptions.unfit("it refuses shared subscriptions")
 
     def _on_message(self, _client: Any, _data: Any, message: paho.MQTTMessage) -> None:
-        self._received(Arrived(message.topic, bytes(message.payload), self._connection, message.mid, message.qos))
+        payload = bytes(message.payload)
+        self._received(
+            Arrived(message.topic, payload, self._connection, message.mid, message.qos, kept=bool(message.retain))
+        )
 
 
 def _cannot_share(version: MQTTProtocolVersion, limits: BrokerLimits) -> str:

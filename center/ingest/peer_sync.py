@@ -58,7 +58,14 @@ class PeerSync:
             step, unsure = plan.changes(), {at: digest for at, digest in plan.unsure.items() if at not in compared}
             compared |= unsure.keys()
             changes = self._ledger.reconcile(replace(step, digests={**step.digests, **unsure}))
-            if not changes.owners and all(unsure.get(at) == digest for at, digest in changes.digests.items()):
+            known = self._center.ledger_cache.streams
+            beside = all(
+                key in known and record.covers == known[key].covers
+                for key, record in changes.streams.items()
+                if key not in step.streams
+            )
+            same = all(unsure.get(at) == digest for at, digest in changes.digests.items())
+            if not changes.owners and beside and same:
                 break
             self._center.ledger_cache.adopt(Changes(changes.streams, changes.digests, changes.owners))
             plan = make_plan()

@@ -53,11 +53,13 @@ class ReceiptSender:
         """A receipt to one gateway, of as many streams as the broker takes. ask: the `ask` of the status that this
         answers.
         """
-        name, streams = topic(site, gateway, "receipt"), RECEIPT_STREAMS
-        message = encode_receipt(receipt(self._cache, site, gateway, now_ns, ask, self._session_id))
-        while streams > 1 and not self._fits(name, len(message)):
-            streams //= 2
-            message = encode_receipt(receipt(self._cache, site, gateway, now_ns, ask, self._session_id, most=streams))
+        name, most = topic(site, gateway, "receipt"), RECEIPT_STREAMS
+        boxes = max(1, len(self._center.pictures.get(site, gateway).boxes.rivals(now_ns)))
+        full = receipt(self._cache, site, gateway, now_ns, ask, self._session_id).model_copy(update={"boxes": boxes})
+        message = encode_receipt(full)
+        while most > 1 and not self._fits(name, len(message)):
+            most //= 2
+            message = encode_receipt(full.model_copy(update={"streams": dict(list(full.streams.items())[:most])}))
         self._publish(name, message)
 
     def check(self, site: str, gateway: str, status: Status, commit: Callable[[Changes], bool]) -> None:

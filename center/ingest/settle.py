@@ -54,8 +54,9 @@ class Settler:
         self._receipts.send(plan.heard)
         return True
 
-    def replay(self, number: int) -> None:
-        """Stores a quarantined payload if it is accepted by now, and removes it from the quarantine.
+    def replay(self, number: int, *, partly: bool = False) -> None:
+        """Stores a quarantined payload if it is accepted by now, and removes it from the quarantine. partly: stores what
+        is accepted of it by now.
 
         Raises `Unsound` if it is not accepted, `LookupError` if there is none of that number, or `StoreUnavailable`.
         """
@@ -63,15 +64,18 @@ class Settler:
         if entry is None:
             raise LookupError(f"there is no quarantined payload {number}")
         self._peers.catch_up(now=True)
-        plan = plan_replay(self._cache, number, entry, self._center.now_ns(), self._center.open_from_ns())
+        now_ns, open_from_ns = self._center.now_ns(), self._center.open_from_ns()
+        plan, refusal = plan_replay(self._cache, number, entry, now_ns, open_from_ns, partly=partly)
         try:
             if not self.commit(plan.batches, plan.changes()):
                 raise StoreUnavailable(self._center.health.condition("store"))
         except StoreRefused as error:
             raise Unsound(f"refused by the store: {error}") from error
-        self._center.health.count("released")
         self._count(plan)
         self._receipts.send(plan.heard)
+        if refusal:
+            raise refusal
+        self._center.health.count("released")
 
     def commit(self, batches: Sequence[RowBatch], changes: Changes) -> bool:
         """Writes store and ledger, retrying while they are unavailable, and adopts the result; False if it was stopped

@@ -29,7 +29,7 @@ _STATE: Final = ("live", "status")
 
 
 class Ingest:
-    """The center's consumer of envelopes."""
+    """The center's consumer of envelopes. settler: for jobs of the worker's thread, or where none runs."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Ingest:
         patient: bool = True,
     ) -> None:
         """subscriptions: None for everything; patient: wait for an unavailable store until `stop`, otherwise raise
-        `StoreUnavailable` from `deliver` and `replay` at once.
+        `StoreUnavailable` from `deliver` and the settler at once.
         """
         kinds = {*subscriptions.shared, *subscriptions.plain} if subscriptions else {*ENVELOPED}
         self._health, self._settles = center.health, bool(kinds & {*ENVELOPED})
@@ -50,7 +50,7 @@ class Ingest:
         self._session = BrokerSession(broker, center.health, self._received, self._connected, subscriptions)
         takes = lambda name, size: self._session.limits.takes(name, size)  # noqa: E731, PLW0108  # the limits may change
         self._receipts = ReceiptSender(center, self._peers, self._session.publish, takes)
-        self._settler = Settler(center, self._peers, self._retry, self._receipts)
+        self.settler = Settler(center, self._peers, self._retry, self._receipts)
         self.on_everybody: Callable[[], None] = lambda: None
         """Called on the worker's thread when the broker may have lost retained messages to gateways."""
         self.on_status: Callable[[str, str, Status], None] = lambda _site, _gateway, _status: None
@@ -58,7 +58,7 @@ class Ingest:
         self._gateway_state = GatewayStateHandler(
             center,
             self._receipts,
-            lambda changes: self._settler.commit((), changes),
+            lambda changes: self.settler.commit((), changes),
             lambda site, gateway, status: self.on_status(site, gateway, status),  # noqa: PLW0108  # assigned later
             settles=self._settles,
         )
@@ -82,7 +82,7 @@ class Ingest:
         self._session.stop()
 
     def submit(self, work: Callable[[], T]) -> "Future[T]":
-        """Has the worker run `deliver` or `replay` between two batches. Raises `StoreUnavailable` if it is busy."""
+        """Has the worker run `deliver`, or work with the settler, between two batches. Raises `StoreUnavailable` if it is busy."""
         job = Job(work)
         if self._stopping.is_set() or not self._queued.put_job(job):
             raise StoreUnavailable("ingest is busy or stopping; try again in a minute")
@@ -93,12 +93,8 @@ class Ingest:
 
         Raises `StoreUnavailable` if it was stopped (or is not patient) before the store took them.
         """
-        if not self._settler.settle(messages):
+        if not self.settler.settle(messages):
             raise StoreUnavailable(self._health.condition("store"))
-
-    def replay(self, number: int) -> None:
-        """Retries a quarantined payload, as `Settler.replay`; on the worker's thread, or where none runs."""
-        self._settler.replay(number)
 
     # the MQTT session's thread
 
@@ -137,7 +133,7 @@ class Ingest:
 
     def _process(self, batch: QueueBatch) -> None:
         envelopes = _envelopes(batch.messages)
-        if envelopes and not self._settler.settle(envelopes):
+        if envelopes and not self.settler.settle(envelopes):
             return  # stopping while the store is unavailable: neither acknowledged nor receipted, so they come again
         for message in batch.messages:
             if _is_status(message):
@@ -157,7 +153,7 @@ class Ingest:
                     if _is_status(message):
                         self._gateway_state.check(message)
                     else:
-                        self._settler.settle(_envelopes([message]), refused)
+                        self.settler.settle(_envelopes([message]), refused)
                     break
                 except Exception:  # noqa: BLE001  # as above
                     self._health.count("worker_errors")

@@ -20,6 +20,8 @@ class LedgerCache:
         self.keeps_values = keeps_values
         self.disputed: dict[StreamKey, tuple[int, bytes]] = {}
         """Of streams that had a conflict since the start: the seq, and the digest that was settled first."""
+        self.younger: set[StreamKey] = set()
+        """Streams of boxes that were found to run beside an older one; some of them may have delivered nothing yet."""
         self.reset(snapshot)
 
     def reset(self, snapshot: LedgerSnapshot) -> None:
@@ -57,16 +59,7 @@ class LedgerCache:
         self.generation = changes.generation or self.generation
 
 
-def receipt(
-    cache: LedgerCache,
-    site: str,
-    gateway: str,
-    now_ns: int,
-    echo: str = "",
-    session: str = "",
-    *,
-    most: int = RECEIPT_STREAMS,
-) -> Receipt:
+def receipt(cache: LedgerCache, site: str, gateway: str, now_ns: int, echo: str = "", session: str = "") -> Receipt:
     """The receipt for a gateway: the marks of its streams, of the most recent ones if there are very many.
 
     echo: the `ask` of the status that it answers; session: id of the center's connection.
@@ -87,7 +80,7 @@ def receipt(
                 dropped=state.dropped,
                 check=_check(cache, key),
             )
-            for key, state in streams[:most]
+            for key, state in streams[:RECEIPT_STREAMS]
         },
     )
 

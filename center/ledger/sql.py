@@ -20,6 +20,7 @@ from center.ledger import statements
 from center.ledger.processes import ProcessLocks
 from center.ledger.tables import META, STEPS
 from wire.marks import Marks
+from wire.topics import topics_of
 
 _SKEW_NS: Final = 60_000_000_000
 """How far apart the clocks of two processes may be, plus the longest transaction."""
@@ -88,6 +89,7 @@ class SqlLedger:
             digests = statements.read_digests(connection, changes.digests)
             owners = statements.claim_owners(connection, changes.owners, self._now_ns)
             streams = statements.read_streams(connection, {key for key, _ in digests})
+            streams |= statements.claim_minutes(connection, changes, self._now_ns)
         return Changes(streams, digests, owners)
 
     def lower(self, known: Callable[[], Mapping[StreamKey, Marks]], keys: Iterable[StreamKey]) -> None:
@@ -104,6 +106,11 @@ class SqlLedger:
         """By the contract of `Ledger`."""
         with reading(self._engine) as connection:
             return statements.read_quarantine(connection, site, limit)
+
+    def waiting(self, site: str, gateway: str, stream: str) -> list[int]:
+        """By the contract of `Ledger`."""
+        with reading(self._engine) as connection:
+            return statements.read_waiting(connection, topics_of(site, gateway), stream)
 
     def payload(self, number: int) -> QuarantinedPayload | None:
         """By the contract of `Ledger`."""

@@ -22,11 +22,21 @@ from center.contract.ledger import (
 from center.contract.streams import StreamKey, StreamRecord, merged
 from center.ledger import tables as t
 from center.model.sites import Owner, SiteRow
-from wire.marks import decode_marks, encode_beyond
+from wire.marks import decode_marks, encode_beyond, union
 
 Clock = Callable[[], int]
 """The time [ns UTC]; read once a lock is held, not before waiting for it."""
-_COUNTS: Final = ("stored", "quarantined", "dropped", "discarded", "duplicates", "conflicts", "seen_ns")
+_COUNTS: Final = (
+    "stored",
+    "quarantined",
+    "dropped",
+    "discarded",
+    "duplicates",
+    "conflicts",
+    "seen_ns",
+    "first_ns",
+    "held_from",
+)
 
 
 def insert(connection: Connection, table: Table) -> Any:
@@ -66,12 +76,17 @@ def replace_generation(connection: Connection, known: str, new: str) -> str:
 def _record(row: Row[Any]) -> tuple[StreamKey, StreamRecord]:
     counts = {name: getattr(row, name) for name in _COUNTS}
     marks = decode_marks(row.mark, row.beyond)
-    return StreamKey(row.site, row.gateway, row.stream), StreamRecord(row.kind, marks, **counts)
+    record = StreamRecord(row.kind, marks, covers=decode_marks(0, row.covers), **counts)
+    return StreamKey(row.site, row.gateway, row.stream), record
 
 
 def _stream_row(key: StreamKey, record: StreamRecord, changed_ns: int) -> dict[str, Any]:
     counts = {name: getattr(record, name) for name in _COUNTS}
-    marks = {"mark": record.marks.mark, "beyond": encode_beyond(record.marks)}
+    marks = {
+        "mark": record.marks.mark,
+        "beyond": encode_beyond(record.marks),
+        "covers": encode_beyond(record.covers),
+    }
     return {**vars(key), "kind": record.kind, **marks, **counts, "changed_ns": changed_ns}
 
 
@@ -104,6 +119,33 @@ def merge_streams(connection: Connection, changes: Changes, now_ns: Clock) -> di
         out[key] = merged(truth, before, after) if truth.kind == after.kind else truth
         write_stream(connection, key, out[key], now_ns())
     return out
+
+
+def claim_minutes(connection: Connection, changes: Changes, now_ns: Clock) -> dict[StreamKey, StreamRecord]:
+    """Enters the minutes that this step's streams cover, before their facts are stored; returns the other streams of the
+    same gateways, if they have any.
+    """
+    out: dict[StreamKey, StreamRecord] = {}
+    growing = [key for key in sorted(changes.streams, key=stream_order) if _grows(changes, key)]
+    for key in growing:
+        of_gateway = (t.STREAMS.c.site == key.site, t.STREAMS.c.gateway == key.gateway, t.STREAMS.c.kind == "facts")
+        others = select(t.STREAMS).where(*of_gateway, t.STREAMS.c.stream != key.stream).order_by(t.STREAMS.c.stream)
+        if not connection.execute(others).first():
+            continue
+        empty = _stream_row(key, StreamRecord(changes.streams[key].kind), now_ns())
+        connection.execute(insert(connection, t.STREAMS).values(empty).on_conflict_do_nothing())
+        locked = select(t.STREAMS).where(*of_gateway).order_by(t.STREAMS.c.stream).with_for_update()
+        records = dict(map(_record, connection.execute(locked)))
+        own = records.pop(key)
+        out |= records
+        covers = union(own.covers, changes.streams[key].covers)
+        write_stream(connection, key, replace(own, covers=covers), now_ns())
+    return out
+
+
+def _grows(changes: Changes, key: StreamKey) -> bool:
+    after = changes.streams[key]
+    return after.covers != changes.before.get(key, StreamRecord(after.kind)).covers
 
 
 def read_digests(
@@ -226,15 +268,22 @@ def read_quarantine(connection: Connection, site: str, limit: int) -> tuple[list
     """The newest entries first, and how many there are; site "" for all."""
     c = t.QUARANTINE.c
     of_site = c.topic.startswith(f"nhip/v1/{site}/", autoescape=True) if site else text("1 = 1")
-    wanted = select(c.id, c.at_ns, c.topic, c.reason, func.length(c.payload), c.settled)
+    wanted = select(c.id, c.at_ns, c.topic, c.reason, func.length(c.payload), c.settled, c.stream)
     rows = connection.execute(wanted.where(of_site).order_by(c.id.desc()).limit(limit)).all()
     total = connection.scalar(select(func.count()).select_from(t.QUARANTINE).where(of_site))
     return [QuarantineSummary(*row) for row in rows], int(total or 0)
 
 
+def read_waiting(connection: Connection, prefix: str, stream: str) -> list[int]:
+    """The ids of settled entries of a stream, the oldest first. prefix: of its topics."""
+    c = t.QUARANTINE.c
+    of_stream = (c.settled, c.stream == stream, c.topic.startswith(prefix, autoescape=True))
+    return list(connection.scalars(select(c.id).where(*of_stream).order_by(c.id)))
+
+
 def read_payload(connection: Connection, number: int) -> QuarantinedPayload | None:
     """One entry with its content."""
     c = t.QUARANTINE.c
-    statement = select(c.at_ns, c.topic, c.reason, c.payload, c.settled).where(c.id == number)
+    statement = select(c.at_ns, c.topic, c.reason, c.payload, c.settled, c.stream).where(c.id == number)
     row = connection.execute(statement).one_or_none()
-    return QuarantinedPayload(row[0], row[1], row[2], bytes(row[3]), bool(row[4])) if row else None
+    return QuarantinedPayload(row[0], row[1], row[2], bytes(row[3]), bool(row[4]), row[5]) if row else None

@@ -15,7 +15,10 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    inspect,
+    text,
 )
+from sqlalchemy.schema import CreateColumn
 
 from center.contract.ledger import QuarantinedPayload
 from center.database.sql import Step
@@ -42,6 +45,9 @@ STREAMS: Final = Table(
     Column("beyond", Text, nullable=False),
     *_counts("stored", "quarantined", "dropped", "discarded", "duplicates", "conflicts", "seen_ns"),
     Column("changed_ns", BigInteger, nullable=False, index=True),
+    Column("first_ns", BigInteger, nullable=False, server_default="0"),
+    Column("covers", Text, nullable=False, server_default="[]"),
+    Column("held_from", BigInteger, nullable=False, server_default="0"),
 )
 DIGESTS: Final = Table(
     "ledger_digests",
@@ -83,6 +89,7 @@ QUARANTINE: Final = Table(
     Column("payload", LargeBinary, nullable=False),
     Column("digest", LargeBinary, nullable=False),
     Column("settled", Boolean, nullable=False),
+    Column("stream", String(64), nullable=False, server_default=""),
     Index("ledger_quarantine_identity", "topic", "digest", "settled", unique=True),
 )
 
@@ -96,4 +103,13 @@ def _first(connection: Connection) -> None:
     _ALL.create_all(connection)
 
 
-STEPS: Final[tuple[Step, ...]] = (_first,)
+def _held_streams(connection: Connection) -> None:
+    for table, names in ((STREAMS, ("first_ns", "covers", "held_from")), (QUARANTINE, ("stream",))):
+        known = {column["name"] for column in inspect(connection).get_columns(table.name)}
+        for name in names:
+            if name not in known:  # tables that this program creates have them already
+                column = CreateColumn(table.c[name]).compile(connection)
+                connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {column}"))
+
+
+STEPS: Final[tuple[Step, ...]] = (_first, _held_streams)

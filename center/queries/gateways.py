@@ -50,11 +50,22 @@ class LinkAnswer(TypedDict):
     values: dict[str, str]
 
 
+class HeldAnswer(TypedDict):
+    """Streams of a box that ran beside another one. since: when the first of them was received; envelopes: how many of
+    them are in quarantine.
+    """
+
+    streams: list[str]
+    since: str
+    envelopes: int
+
+
 class GatewayAnswer(TypedDict):
     """A gateway's last status, and what became of its envelopes. trouble: why it cannot store, "" if it can.
     closed: facts before this time have been sent or wait; later minutes are not closed yet, null where it did not say.
     unreadable: it sends messages that this center cannot read. link: what is wrong with its link, by code (`link.*` of the
-    catalogue) and values. health: tags_per_s, poll_late_p99_s, unknown_share [1], outbox_mb, rss_mb, cpu_s and uptime_s, null where it did not report
+    catalogue) and values. boxes: how many boxes run as this gateway, 1 unless somebody made a mistake; held: what waits for
+    a decision about them. health: tags_per_s, poll_late_p99_s, unknown_share [1], outbox_mb, rss_mb, cpu_s and uptime_s, null where it did not report
     them.
     """
 
@@ -77,6 +88,8 @@ class GatewayAnswer(TypedDict):
     trouble: str
     unreadable: bool
     link: list[LinkAnswer]
+    boxes: int
+    held: HeldAnswer | None
     paused: bool
     clock: ClockAnswer | None
     health: dict[str, float | None]
@@ -150,11 +163,25 @@ def _gateway(center: CenterState, site: str, gateway: str) -> GatewayAnswer:
         "cannot_store": bool(health.get("cannot_store")),
         "trouble": status.trouble[:MOST_TROUBLE] if status else "",
         "unreadable": picture.unreadable(now_ns),
+        "boxes": max(1, len(picture.boxes.rivals(now_ns))),
+        "held": _held(center, site, gateway),
         "link": [_link(item) for item in status.link[:_MOST_LINK]] if status else [],
         "paused": bool(health.get("paused")),
         "clock": _clock(status.clock) if status else None,
         "health": {name: value if math.isfinite(value := health.get(name, math.nan)) else None for name in _MEASURES},
     }
+
+
+def _held(center: CenterState, site: str, gateway: str) -> HeldAnswer | None:
+    records = {
+        key.stream: record
+        for key, record in center.ledger_cache.of_gateway(site, gateway).items()
+        if record.held_from and record.quarantined
+    }
+    if not records:
+        return None
+    since_ns = min(record.first_ns for record in records.values())
+    return {"streams": sorted(records), "since": iso(since_ns, UTC), "envelopes": _sum(records.values(), "quarantined")}
 
 
 def _link(item: LinkTrouble) -> LinkAnswer:

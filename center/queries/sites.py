@@ -13,6 +13,7 @@ from center.model.sites import line_name, site_machine
 from center.model.times import iso
 from center.model.viewer import Viewer
 from center.queries.question import Name, sites_of, zone_of
+from center.runtime.live import Picture
 from center.runtime.state import CenterState
 from oee.model.states import State
 
@@ -26,6 +27,12 @@ class SiteGatewayAnswer(TypedDict):
     online: bool
     heard: Annotated[str | None, Field(description="When the center last heard of it.")]
     waiting: Annotated[int | None, Field(description="Envelopes in its outbox without a receipt.")]
+    trouble: Annotated[
+        str,
+        Field(
+            description="`boxes`: several boxes run as this gateway; `newer`: it is newer than this center; else empty."
+        ),
+    ]
     version: str
     config_hash: str
     devices: dict[str, bool]
@@ -162,11 +169,18 @@ def _gateway(center: CenterState, name: str, gateway: str, zone: ZoneInfo) -> Si
         "online": bool(heard_ns) and picture.online(center.now_ns()),
         "heard": iso(heard_ns, zone) if heard_ns else None,
         "waiting": status.waiting if status else None,
+        "trouble": _trouble(picture, center.now_ns()),
         "version": status.version if status else "",
         "config_hash": status.config_hash if status else "",
         "devices": dict(status.devices) if status else {},
         "health": dict(status.health) if status else {},
     }
+
+
+def _trouble(picture: Picture, now_ns: int) -> str:
+    if picture.boxes.rivals(now_ns):
+        return "boxes"
+    return "newer" if picture.unreadable(now_ns) else ""
 
 
 def machines(center: CenterState, viewer: Viewer, site: str) -> list[MachineAnswer]:

@@ -4,6 +4,7 @@ import threading
 from dataclasses import dataclass, replace
 from typing import Final
 
+from center.runtime.boxes import Boxes
 from wire.bodies import Live, Status
 
 MAX_GATEWAYS: Final = 10_000
@@ -14,7 +15,7 @@ SILENT_AFTER_NS: Final = 90_000_000_000
 @dataclass(frozen=True)
 class Picture:
     """A gateway's last messages, and when the center received them (center's time [ns UTC]). unreadable_ns: the
-    last that this center could not read.
+    last that this center could not read; boxes: those that connect as this gateway.
     """
 
     live: Live | None = None
@@ -22,6 +23,7 @@ class Picture:
     status: Status | None = None
     status_ns: int = 0
     unreadable_ns: int = 0
+    boxes: Boxes = Boxes()
 
     def online(self, now_ns: int) -> bool:
         """Whether the gateway is connected and sending: a retained status alone proves nothing."""
@@ -48,9 +50,12 @@ class Pictures:
         """Records a `live` message."""
         self._put(site, gateway, live=live, live_ns=now_ns)
 
-    def record_status(self, site: str, gateway: str, status: Status, now_ns: int) -> None:
-        """Records a `status` message."""
-        self._put(site, gateway, status=status, status_ns=now_ns)
+    def record_status(self, site: str, gateway: str, status: Status, now_ns: int, *, kept: bool = False) -> None:
+        """Records a `status` message. kept: the broker kept it, so it may be old."""
+        boxes = self.get(site, gateway).boxes
+        if not kept:
+            boxes = boxes.heard(frozenset(status.marks), now_ns)
+        self._put(site, gateway, status=status, status_ns=now_ns, boxes=boxes)
 
     def record_unreadable(self, site: str, gateway: str, now_ns: int) -> None:
         """Records that a message could not be read."""

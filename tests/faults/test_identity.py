@@ -198,3 +198,27 @@ def test_copied_card_at_a_broker_that_forgot_the_receipt(tmp_path):
         stage.wait_center()
         conflicts = sum(row["conflicts"] for row in stage.rows().values())
         assert (stage.api("quarantine")["count"] > 0) == (conflicts > 0)  # none, if it heard before it sent
+
+
+def test_a_spare_with_the_same_bundle_while_the_old_box_runs(tmp_path):
+    """Both are noticed before the spare has a fact; what it sends waits, and counts once somebody says that it is right."""
+    with Stage(tmp_path) as stage:
+        arrived(stage, 8)
+        folder = tmp_path / "spare"
+        (folder / "history").mkdir(parents=True)
+        spare = stage.agent_of("spare", site_file(folder, stage.port), folder / "outbox.db", history=folder / "history")
+        spare.start()
+        try:
+            eventually(lambda: stage.api("gateways")[0]["boxes"] == 2, what="the center to notice")
+            eventually(lambda: "taken over" in spare.last_words() + stage.agent.last_words(), what="a box to say so")
+            stage.agent.kill()
+            write_files(folder / "history", 8, FILES)
+            eventually(lambda: stage.delivered(folder / "outbox.db"), what="the spare")
+            [held] = [row["held"] for row in stage.api("gateways")]
+            assert held["envelopes"] > 0
+            decided = json.loads(nhip("quarantine", "accept", tmp_path / "center.yaml", "test/main", "--json"))
+            assert (decided["envelopes"], decided["kept"]) == (held["envelopes"], 0)
+        finally:
+            spare.kill()
+        stage.center.stop()
+        agrees(read_file(stage.store), books_of(folder, (0, 8), (8, FILES)))

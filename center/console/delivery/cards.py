@@ -30,7 +30,7 @@ def _card(row: Row, now_ns: int, zone: tzinfo, lang: str) -> Markup:
         contact = say("console.never_heard", lang)
     else:
         contact = say("console.silent_for", lang, duration=duration(heard_ms, lang))
-    troubles = list(_troubles(row, lang))
+    troubles = list(_troubles(row, zone, lang))
     return el(
         "article",
         el(
@@ -45,9 +45,21 @@ def _card(row: Row, now_ns: int, zone: tzinfo, lang: str) -> Markup:
     )
 
 
-def _troubles(row: Row, lang: str) -> Sequence[str]:
-    """Problems that need attention, as sentences."""
+def _boxes(row: Row, zone: tzinfo, lang: str) -> list[str]:
+    """Two boxes with one bundle, and what waits for a decision about them."""
     out = []
+    if row["boxes"] > 1:
+        out.append(say("delivery.trouble.boxes", lang, count=row["boxes"]))
+    if held := row["held"]:
+        since = moment(time_labels.local(time_labels.parse_ns(held["since"]), zone), lang)
+        whose, count = f"{row['site']}/{row['gateway']}", number(held["envelopes"], lang)
+        out.append(say("delivery.trouble.held", lang, whose=whose, count=count, since=since))
+    return out
+
+
+def _troubles(row: Row, zone: tzinfo, lang: str) -> Sequence[str]:
+    """Problems that need attention, as sentences."""
+    out = _boxes(row, zone, lang)
     clock = row["clock"]
     if clock and clock["by"] == "nobody":
         out.append(say("delivery.trouble.clock", lang))
@@ -56,7 +68,8 @@ def _troubles(row: Row, lang: str) -> Sequence[str]:
     if row["cannot_store"]:
         why = row["trouble"]
         out.append(say("delivery.trouble.storing" if why else "delivery.trouble.disk", lang, why=why))
-    out += [link_trouble(item["code"], item["values"], lang) for item in row["link"]]
+    told = [item for item in row["link"] if item["code"] != "two_boxes" or row["boxes"] < 2]
+    out += [link_trouble(item["code"], item["values"], lang) for item in told]
     lost = [name for name, up in sorted(row["devices"].items()) if not up]
     if row["online"] and lost:
         out.append(say("delivery.trouble.devices", lang, names=", ".join(lost)))

@@ -230,7 +230,9 @@ def _gateways(site: Row, lang: str) -> str:
         waiting = gateway["waiting"]
         if gateway["online"] and waiting and waiting > 1:
             text += " · " + say("console.waiting", lang, count=waiting)
-        away = "" if gateway["online"] else " away"
+        if gateway["trouble"]:
+            text += " · " + say(f"console.gateway_{gateway['trouble']}", lang)
+        away = "" if gateway["online"] and not gateway["trouble"] else " away"
         marks.append(el("a", el("i"), text, cls=f"gate{away}", href=f"/delivery?{urlencode({'site': site['id']})}"))
     return join(*marks)
 

@@ -11,13 +11,22 @@ from typing import Any
 from pydantic import ValidationError
 
 from center.contract.store import Origin, RowBatch
-from center.contract.streams import StreamRecord, drop
+from center.contract.streams import StreamKey, StreamRecord, drop
 from center.ingest.planning.plan import IngestPlan
-from center.ingest.planning.validate import is_text, machines_of, open_part, own_part, plausible, plausible_values
+from center.ingest.planning.validate import (
+    HELD,
+    counting_part,
+    is_text,
+    machines_of,
+    open_part,
+    own_part,
+    plausible,
+    plausible_values,
+)
 from center.ledger.cache import LedgerCache
 from center.model.site_revisions import Revision, compile_site
 from center.model.sites import Owner, SiteRow
-from oee.model.facts import NO_FACTS, NO_LOSSES
+from oee.model.facts import MINUTE_NS, NO_FACTS, NO_LOSSES
 from wire.bodies import DIVIDED, Dropped, read_facts_body
 from wire.envelope import Envelope, Unsound, decode_content
 from wire.marks import MAX_RANGES
@@ -38,12 +47,14 @@ def plan_content(
     if where.kind == "values" and not cache.keeps_values:
         plan.counts["discarded"] += 1
         return replace(record, discarded=record.discarded + 1)
+    if record.held_from and where.kind != "facts":
+        raise Unsound(HELD)
     if where.kind == "values":
         _plan_values(plan, where, envelope, body)
     elif where.kind == "site":
         _plan_site(cache, plan, where, body)
     else:
-        _plan_facts(cache, plan, where, envelope, body)
+        _plan_facts(cache, plan, where, envelope, body, record)
     plan.counts["stored"] += 1
     return replace(record, stored=record.stored + 1)
 
@@ -79,8 +90,12 @@ def _origin(where: Topic, envelope: Envelope) -> Origin:
     return Origin(where.site, where.gateway, envelope.stream)
 
 
-def _plan_facts(cache: LedgerCache, plan: IngestPlan, where: Topic, envelope: Envelope, body: Any) -> None:
-    """Plans rows of this gateway's own machines and of open minutes. Then raises `Unsound` if there are others."""
+def _plan_facts(
+    cache: LedgerCache, plan: IngestPlan, where: Topic, envelope: Envelope, body: Any, record: StreamRecord
+) -> None:
+    """Plans rows of this gateway's own machines, of open minutes, and of minutes that count from this stream. Then raises
+    `Unsound` if there are others.
+    """
     facts, losses, stops = read_facts_body(body)
     batch = RowBatch(_origin(where, envelope), envelope.seq, facts, losses, stops)
     plausible(batch)
@@ -88,16 +103,29 @@ def _plan_facts(cache: LedgerCache, plan: IngestPlan, where: Topic, envelope: En
     if foreign:
         batch = own_part(batch, foreign)
     batch, late = open_part(batch, plan.open_from_ns)
+    key = StreamKey(where.site, where.gateway, envelope.stream)
+    batch, waits = counting_part(batch, record, _beside(cache, plan, key))
+    plan.covered.setdefault(key, set()).update((batch.facts.minute_ns // MINUTE_NS).tolist())
     _note_first_minutes(cache, plan, where, batch)
     plan.batches.append(batch)
     reasons = []
     if foreign:
         named = ", ".join(f"machine {machine!r} belongs to gateway {gateway!r}" for machine, gateway in foreign.items())
         reasons.append(f"{named}; hand it over first")
-    if late:
-        reasons.append(late)
+    reasons += [reason for reason in (late, waits) if reason]
     if reasons:
         raise Unsound("; ".join(reasons))
+
+
+def _beside(cache: LedgerCache, plan: IngestPlan, key: StreamKey) -> list[StreamRecord]:
+    """The gateway's other streams of facts."""
+    known = cache.of_gateway(key.site, key.gateway)
+    known |= {
+        other: record
+        for other, record in plan.streams.items()
+        if (other.site, other.gateway) == (key.site, key.gateway)
+    }
+    return [record for other, record in known.items() if other != key and record.kind == "facts"]
 
 
 def _owner_of(cache: LedgerCache, plan: IngestPlan, site: str, machine: str) -> Owner | None:

@@ -41,6 +41,7 @@ class IngestPlan:
     quarantine: list[QuarantinedPayload] = field(default_factory=list)
     heard: set[tuple[str, str]] = field(default_factory=set)
     newer: set[tuple[str, str]] = field(default_factory=set)
+    covered: dict[StreamKey, set[int]] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
     released: list[int] = field(default_factory=list)
     disputed: dict[StreamKey, tuple[int, bytes]] = field(default_factory=dict)
@@ -58,8 +59,9 @@ class IngestPlan:
             before=self.before,
         )
 
-    def add_to_quarantine(self, message: EnvelopeMessage, now_ns: int, reason: str, *, settled: bool) -> None:
-        """Quarantines a message: completely if its seq is settled, else its first `KEEP_UNSOUND_BYTES`."""
+    def add_to_quarantine(self, message: EnvelopeMessage, now_ns: int, reason: str, stream: str = "") -> None:
+        """Quarantines a message: completely if its seq in this stream is settled, else its first `KEEP_UNSOUND_BYTES`."""
+        settled = bool(stream)
         payload = message.payload if settled else message.payload[:KEEP_UNSOUND_BYTES]
         printable = reason[:1000].encode("utf-8", "backslashreplace").decode()
-        self.quarantine.append(QuarantinedPayload(now_ns, topic(*message.topic), printable, payload, settled))
+        self.quarantine.append(QuarantinedPayload(now_ns, topic(*message.topic), printable, payload, settled, stream))

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from center.contract.ledger import QuarantinedPayload
-from center.contract.streams import SeqStatus, StreamKey, StreamRecord, classify
+from center.contract.streams import SeqStatus, StreamKey, StreamRecord, classify, cover
 from center.ingest.planning.content import plan_content
 from center.ingest.planning.plan import EnvelopeMessage, IngestPlan
 from center.ledger.cache import LedgerCache
@@ -67,7 +67,7 @@ def _plan_message(cache: LedgerCache, plan: IngestPlan, message: EnvelopeMessage
     except _Rejected as rejection:
         plan.counts[rejection.count] += 1
         if rejection.reason:
-            plan.add_to_quarantine(message, now_ns, rejection.reason, settled=False)
+            plan.add_to_quarantine(message, now_ns, rejection.reason)
         return
     plan.heard.add((arrival.key.site, arrival.key.gateway))
     digests = _known_digests(cache, plan, arrival)
@@ -94,8 +94,8 @@ def _identify(cache: LedgerCache, plan: IngestPlan, message: EnvelopeMessage, no
     record = plan.streams.get(key) or cache.streams.get(key)
     if record is None and len(cache.of_gateway(site, gateway)) >= MAX_STREAMS:
         raise _Rejected("too_many_streams")
-    record = record or StreamRecord(kind)
-    plan.before.setdefault(key, record)
+    plan.before.setdefault(key, record or StreamRecord(kind))
+    record = record or StreamRecord(kind, first_ns=now_ns, held_from=int(key in cache.younger))
     if record.kind != kind:
         raise _Rejected("wrong_kind", f"stream {key.stream} carries {record.kind}, not {kind}")
     return _Arrival(message, envelope, key, replace(record, seen_ns=now_ns))
@@ -127,7 +127,7 @@ def _quarantine_conflict(plan: IngestPlan, arrival: _Arrival, now_ns: int, settl
     plan.disputed[key] = (seq, settled_digest)
     plan.streams[key] = replace(arrival.record, conflicts=arrival.record.conflicts + 1)
     reason = f"{_CONFLICT} stream {key.stream} seq {seq} was settled with another content"
-    plan.add_to_quarantine(arrival.message, now_ns, reason, settled=True)
+    plan.add_to_quarantine(arrival.message, now_ns, reason, key.stream)
 
 
 def _settle(cache: LedgerCache, plan: IngestPlan, arrival: _Arrival, now_ns: int, refused: str) -> None:
@@ -143,17 +143,24 @@ def _settle(cache: LedgerCache, plan: IngestPlan, arrival: _Arrival, now_ns: int
         record = plan_content(cache, plan, arrival.message.topic, arrival.envelope, settled)
     except (Unsound, RecursionError) as error:
         plan.counts["quarantined"] += 1
-        plan.add_to_quarantine(arrival.message, now_ns, str(error), settled=True)
+        plan.add_to_quarantine(arrival.message, now_ns, str(error), arrival.key.stream)
         record = replace(settled, quarantined=settled.quarantined + 1)
-    plan.streams[arrival.key] = record
+    plan.streams[arrival.key] = cover(record, plan.covered.get(arrival.key, ()))
     plan.digests[arrival.key, seq] = arrival.envelope.digest
 
 
 def plan_replay(
-    cache: LedgerCache, number: int, entry: QuarantinedPayload, now_ns: int, open_from_ns: int = 0
-) -> IngestPlan:
+    cache: LedgerCache,
+    number: int,
+    entry: QuarantinedPayload,
+    now_ns: int,
+    open_from_ns: int = 0,
+    *,
+    partly: bool = False,
+) -> tuple[IngestPlan, Unsound | None]:
     """The plan for a quarantined payload that may be accepted by now: by a newer program, or because a machine was
-    handed over. The entry leaves the quarantine in the step that stores its content.
+    handed over. The entry leaves the quarantine in the step that stores its content. partly: if only some of its rows are
+    accepted, these are planned, the entry stays, and why is returned.
 
     Raises `Unsound` with the reason if it is still not accepted; then nothing changes.
     """
@@ -169,9 +176,16 @@ def plan_replay(
         _check_same_content(cache, entry, key, envelope)
         plan = IngestPlan(open_from_ns, before={key: record}, heard={(where.site, where.gateway)})
         released = replace(record, quarantined=max(record.quarantined - 1, 0), seen_ns=now_ns)
-        plan.streams[key] = plan_content(cache, plan, where, envelope, released)
+        try:
+            released = plan_content(cache, plan, where, envelope, released)
+        except Unsound as error:
+            if not partly or not any(map(len, plan.covered.values())):
+                raise
+            plan.streams[key] = cover(record, plan.covered[key])
+            return plan, error
+        plan.streams[key] = cover(released, plan.covered.get(key, ()))
     plan.released.append(number)
-    return plan
+    return plan, None
 
 
 def _plan_unsettled(

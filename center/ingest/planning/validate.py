@@ -1,18 +1,25 @@
-"""Validation of an envelope's content, and the rows of a batch that belong to a gateway and to open minutes. Pure."""
+"""Validation of an envelope's content, and the rows of a batch that belong to a gateway, to open minutes, and to the one
+stream from which a minute counts. Pure.
+"""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from center.contract.store import MAX_ROWS_PER_MINUTE, RowBatch
+from center.contract.streams import StreamRecord
 from center.model.times import MAX_NS
-from oee.model.facts import Facts, Int64, Losses, Text, select
+from oee.model.facts import MINUTE_NS, Facts, Int64, Losses, Text, select
 from wire.envelope import Unsound
+from wire.marks import Marks
 from wire.values import Values
 
 MAX_TEXT: Final = 256
+COUNTED: Final = "counted already:"
+HELD: Final = "held: a second box runs with this gateway's bundle; decide with nhip quarantine accept or discard"
 MAX_VALUE: Final = 10**14
 """Largest plausible number in one row: three years of microseconds. Sums of 90,000 such rows still fit into int64."""
 
@@ -111,6 +118,57 @@ def open_part(batch: RowBatch, open_from_ns: int) -> tuple[RowBatch, str]:
         f"closed: {late} of {rows} rows are of minutes before {_utc(open_from_ns)}, the oldest of {_utc(oldest_ns)}"
     )
     return RowBatch(batch.origin, batch.seq, facts, losses, batch.stops), reason
+
+
+def counting_part(batch: RowBatch, record: StreamRecord, others: Iterable[StreamRecord]) -> tuple[RowBatch, str]:
+    """The batch without rows that must not count beside another stream, and why, "" if there are none. record: the
+    batch's stream; others: streams of facts of the same gateway.
+
+    A minute counts from the stream that covered it first, which may also correct it; and a stream that is held adds no
+    minute to those that it covers.
+    """
+    tables = (
+        batch.facts.minute_ns,
+        batch.losses.minute_ns,
+        np.array([stop.start_ns for stop in batch.stops], np.int64),
+    )
+    minutes = [column // MINUTE_NS for column in tables]
+    foreign = [~_among(record.covers, column) for column in minutes]
+    held = [
+        new & (column >= record.held_from) & bool(record.held_from)
+        for new, column in zip(foreign, minutes, strict=True)
+    ]
+    taken = [np.zeros(len(column), np.bool_) for column in minutes]
+    for other in others:
+        taken = [
+            already | (new & _among(other.covers, column))
+            for already, new, column in zip(taken, foreign, minutes, strict=True)
+        ]
+    waits = [one | two for one, two in zip(held, taken, strict=True)]
+    count = sum(int(mask.sum()) for mask in waits)
+    if not count:
+        return batch, ""
+    rows = sum(map(len, waits))
+    part = RowBatch(
+        batch.origin,
+        batch.seq,
+        select(batch.facts, ~waits[0]),
+        select(batch.losses, ~waits[1]),
+        [stop for stop, wait in zip(batch.stops, waits[2].tolist(), strict=True) if not wait],
+    )
+    if any(mask.any() for mask in held):
+        return part, f"{HELD}: {count} of {rows} rows wait"
+    return part, f"{COUNTED} {count} of {rows} rows are of minutes that another stream of this gateway has counted"
+
+
+def _among(covers: Marks, minutes: Int64) -> NDArray[np.bool_]:
+    """Which of these minutes are in the ranges."""
+    if not covers.beyond or not len(minutes) or covers.beyond[-1][1] < minutes.min():
+        return np.zeros(len(minutes), np.bool_)
+    firsts, lasts = np.array(covers.beyond, np.int64).T
+    place = np.searchsorted(firsts, minutes, "right") - 1
+    inside: NDArray[np.bool_] = (place >= 0) & (minutes <= lasts[place])
+    return inside
 
 
 def _utc(t_ns: int) -> str:

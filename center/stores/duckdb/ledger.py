@@ -6,6 +6,7 @@ from center.contract.ledger import Changes, LedgerSnapshot, QuarantinedPayload, 
 from center.stores.duckdb import ledger_tables
 from center.stores.duckdb.facts import read_overfull
 from center.stores.duckdb.file import DuckFile
+from wire.topics import topics_of
 
 
 class DuckLedger:
@@ -30,6 +31,11 @@ class DuckLedger:
         """By the contract of `Ledger`."""
         with self._file.reading() as cursor:
             return ledger_tables.read_quarantine(cursor, site, limit)
+
+    def waiting(self, site: str, gateway: str, stream: str) -> list[int]:
+        """By the contract of `Ledger`."""
+        with self._file.reading() as cursor:
+            return ledger_tables.read_waiting(cursor, topics_of(site, gateway), stream)
 
     def payload(self, number: int) -> QuarantinedPayload | None:
         """By the contract of `Ledger`."""

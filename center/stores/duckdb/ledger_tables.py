@@ -29,7 +29,17 @@ from center.stores.fact_tables.columns import object_column
 from center.stores.fact_tables.schema import SCHEMA_VERSION
 from wire.marks import decode_marks, encode_beyond
 
-_COUNTS: Final = ("stored", "quarantined", "dropped", "discarded", "duplicates", "conflicts", "seen_ns")
+_COUNTS: Final = (
+    "stored",
+    "quarantined",
+    "dropped",
+    "discarded",
+    "duplicates",
+    "conflicts",
+    "seen_ns",
+    "first_ns",
+    "held_from",
+)
 _STREAM: Final = ("site", "gateway", "stream")
 
 
@@ -115,6 +125,7 @@ def _stream_columns(changes: Changes) -> dict[str, Any]:
     columns["kind"] = object_column([state.kind for state in states])
     columns["mark"] = np.array([state.marks.mark for state in states], np.int64)
     columns["beyond"] = object_column([encode_beyond(state.marks) for state in states])
+    columns["covers"] = object_column([encode_beyond(state.covers) for state in states])
     return columns | {name: np.array([getattr(state, name) for state in states], np.int64) for name in _COUNTS}
 
 
@@ -130,6 +141,7 @@ def _quarantine(cursor: DuckDBPyConnection, entries: Sequence[QuarantinedPayload
         "payload": object_column([entry.payload for entry in accepted]),
         "digest": object_column([hashlib.sha256(entry.payload).digest() for entry in accepted]),
         "settled": np.array([entry.settled for entry in accepted], np.bool_),
+        "stream": object_column([entry.stream for entry in accepted]),
     }
     insert_new(cursor, "quarantine", columns, ("topic", "digest", "settled"))
 
@@ -138,10 +150,11 @@ def read_snapshot(cursor: DuckDBPyConnection) -> LedgerSnapshot:
     """Everything but the quarantine."""
     streams = {}
     for row in cursor.execute(
-        f"SELECT site, gateway, stream, kind, mark, beyond, {', '.join(_COUNTS)} FROM streams"
+        f"SELECT site, gateway, stream, kind, mark, beyond, covers, {', '.join(_COUNTS)} FROM streams"
     ).fetchall():  # constants
-        counts = dict(zip(_COUNTS, row[6:], strict=True))
-        streams[StreamKey(*row[:3])] = StreamRecord(row[3], decode_marks(row[4], row[5]), **counts)
+        counts = dict(zip(_COUNTS, row[7:], strict=True))
+        covers = decode_marks(0, row[6])
+        streams[StreamKey(*row[:3])] = StreamRecord(row[3], decode_marks(row[4], row[5]), covers=covers, **counts)
     digests: dict[StreamKey, dict[int, bytes]] = {}
     for site, gateway, stream, seq, digest in cursor.execute(
         "SELECT site, gateway, stream, seq, digest FROM digests ORDER BY seq"
@@ -165,7 +178,7 @@ def read_quarantine(cursor: DuckDBPyConnection, site: str, limit: int) -> tuple[
     where = "WHERE starts_with(topic, $topic)"
     prefix = f"nhip/v1/{site}/" if site else ""
     rows = cursor.execute(
-        f"SELECT id, at_ns, topic, reason, octet_length(payload), settled FROM quarantine {where} "  # constants
+        f"SELECT id, at_ns, topic, reason, octet_length(payload), settled, stream FROM quarantine {where} "  # constants
         "ORDER BY id DESC LIMIT $limit",
         {"topic": prefix, "limit": limit},
     ).fetchall()
@@ -173,10 +186,18 @@ def read_quarantine(cursor: DuckDBPyConnection, site: str, limit: int) -> tuple[
     return [QuarantineSummary(*row) for row in rows], total
 
 
+def read_waiting(cursor: DuckDBPyConnection, prefix: str, stream: str) -> list[int]:
+    """The ids of settled entries of a stream, the oldest first. prefix: of its topics."""
+    rows = cursor.execute(
+        "SELECT id FROM quarantine WHERE settled AND stream = ? AND starts_with(topic, ?) ORDER BY id", [stream, prefix]
+    ).fetchall()
+    return [number for (number,) in rows]
+
+
 def read_payload(cursor: DuckDBPyConnection, number: int) -> QuarantinedPayload | None:
     """One entry with its content."""
     rows = cursor.execute(
-        "SELECT at_ns, topic, reason, payload, settled FROM quarantine WHERE id = ?", [number]
+        "SELECT at_ns, topic, reason, payload, settled, stream FROM quarantine WHERE id = ?", [number]
     ).fetchall()
     return QuarantinedPayload(*rows[0]) if rows else None
 

@@ -31,7 +31,17 @@ CREATE TABLE stale_days (site VARCHAR NOT NULL, start_ns BIGINT NOT NULL);
 )
 UPGRADES: Final = {
     "1": CREATE_ROLLUPS + "INSERT INTO stale_hours SELECT DISTINCT site, minute_ns - minute_ns % 3600000000000 FROM "
-    "(SELECT site, minute_ns FROM facts UNION ALL SELECT site, minute_ns FROM losses);"
+    "(SELECT site, minute_ns FROM facts UNION ALL SELECT site, minute_ns FROM losses);",
+    "2": """
+ALTER TABLE streams ADD COLUMN IF NOT EXISTS first_ns BIGINT DEFAULT 0;
+ALTER TABLE streams ADD COLUMN IF NOT EXISTS covers VARCHAR DEFAULT '[]';
+ALTER TABLE streams ADD COLUMN IF NOT EXISTS held_from BIGINT DEFAULT 0;
+ALTER TABLE quarantine ADD COLUMN IF NOT EXISTS stream VARCHAR DEFAULT '';
+UPDATE streams SET covers = spans.covers FROM (
+  SELECT site, stream, '[[' || (min(minute_ns) // 60000000000) || ', ' || (max(minute_ns) // 60000000000) || ']]' AS covers
+  FROM facts GROUP BY site, stream) spans
+WHERE streams.kind = 'facts' AND spans.site = streams.site AND spans.stream = streams.stream;
+""",
 }
 """By version of a file the statements that upgrade it to the next version."""
 CREATE: Final = f"""
@@ -46,7 +56,7 @@ CREATE TABLE streams (
   site VARCHAR NOT NULL, gateway VARCHAR NOT NULL, stream VARCHAR NOT NULL, kind VARCHAR NOT NULL,
   mark BIGINT NOT NULL, beyond VARCHAR NOT NULL, stored BIGINT NOT NULL, quarantined BIGINT NOT NULL,
   dropped BIGINT NOT NULL, discarded BIGINT NOT NULL, duplicates BIGINT NOT NULL, conflicts BIGINT NOT NULL,
-  seen_ns BIGINT NOT NULL);
+  seen_ns BIGINT NOT NULL, first_ns BIGINT DEFAULT 0, covers VARCHAR DEFAULT '[]', held_from BIGINT DEFAULT 0);
 CREATE TABLE digests (
   site VARCHAR NOT NULL, gateway VARCHAR NOT NULL, stream VARCHAR NOT NULL, seq BIGINT NOT NULL, digest BLOB NOT NULL);
 CREATE TABLE owners (
@@ -57,7 +67,7 @@ CREATE TABLE sites (
 CREATE SEQUENCE quarantine_id;
 CREATE TABLE quarantine (
   id BIGINT NOT NULL DEFAULT nextval('quarantine_id'), at_ns BIGINT NOT NULL, topic VARCHAR NOT NULL,
-  reason VARCHAR NOT NULL, payload BLOB NOT NULL, digest BLOB NOT NULL, settled BOOLEAN NOT NULL);
+  reason VARCHAR NOT NULL, payload BLOB NOT NULL, digest BLOB NOT NULL, settled BOOLEAN NOT NULL, stream VARCHAR DEFAULT '');
 CREATE TABLE overfull (
   site VARCHAR NOT NULL, machine VARCHAR NOT NULL, minute_ns BIGINT NOT NULL, ms BIGINT NOT NULL);
 """

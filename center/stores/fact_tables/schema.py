@@ -4,7 +4,7 @@ from typing import Final
 
 from oee.model.facts import FACT_COLUMNS, KEY_COLUMNS, LOSS_COLUMNS, LOSS_KEY_COLUMNS
 
-SCHEMA_VERSION: Final = "2"
+SCHEMA_VERSION: Final = "3"
 SUMMED: Final = {"facts": (KEY_COLUMNS, FACT_COLUMNS), "losses": (LOSS_KEY_COLUMNS, LOSS_COLUMNS)}
 """By table its key columns and its additive columns."""
 
