@@ -48,12 +48,19 @@ LIBRARIES = {
 
 ARROWS = {
     "oee": """
+        advice/ -> kpi/ model/
         kpi/    -> engine/ model/
         engine/ -> model/
-        advice/
         model/
     """,
     "oee/advice": """
+        catalogue -> trust rules/ finding window statistics/
+        trust     -> finding window
+        rules/    -> edges repairs finding window statistics/
+        edges     -> finding window statistics/
+        repairs   -> window
+        finding   -> window
+        window
         statistics/
     """,
     "oee/engine": """

@@ -1,0 +1,62 @@
+"""The rules there are, and what all of them say about a machine. Pure."""
+
+import importlib
+import pkgutil
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+from oee.advice import rules as folder
+from oee.advice.finding import AdviceRule, Finding
+from oee.advice.statistics.ranks import benjamini_hochberg
+from oee.advice.trust import Trust
+from oee.advice.window import MachineWindow
+from oee.model.states import State
+
+
+@cache
+def rules() -> Mapping[str, AdviceRule]:
+    """Every rule of the folder by key, in the order of their names.
+
+    Raises `ValueError` for a file whose rule does not bear the file's name.
+    """
+    found = {}
+    for module in sorted(pkgutil.iter_modules(folder.__path__), key=lambda item: item.name):
+        rule: AdviceRule = importlib.import_module(f"{folder.__name__}.{module.name}").RULE
+        if rule.key != module.name:
+            raise ValueError(
+                f"oee/advice/rules/{module.name}.py contains the rule {rule.key!r}; both must be named alike"
+            )
+        found[rule.key] = rule
+    return found
+
+
+def contrasts(window: MachineWindow, trust: Trust, weeks: int) -> list[Finding]:
+    """What the rules that look at so many weeks and that the gate admits have looked at, whether or not it passes."""
+    wanted = [rule for rule in rules().values() if rule.weeks == weeks and trust.admits(rule)]
+    return [finding for rule in wanted for finding in rule.find(window)]
+
+
+def watched(findings: Sequence[Finding], q: float = 0.05) -> list[Finding]:
+    """Those that pass their rule's thresholds and, if they have a p, the correction for many tests.
+
+    findings: of *all* machines of one nightly run, since every test that was made counts.
+    """
+    tested = [finding for finding in findings if finding.p is not None]
+    kept = benjamini_hochberg([finding.p for finding in tested if finding.p is not None], q)
+    significant = {id(finding) for finding, keep in zip(tested, kept, strict=True) if keep}
+    return [finding for finding in findings if finding.passes and (finding.p is None or id(finding) in significant)]
+
+
+def lost_minutes(window: MachineWindow) -> dict[str, float]:
+    """Minutes lost a week by loss: each state that is one, and `slow_cycles`; 0 without a day that counts."""
+    weeks = window.weeks
+    if weeks == 0:
+        return {}
+    lost = {
+        state.word: float(window.column(f"{state.word}_ms").sum()) / 60_000 / weeks
+        for state in State
+        if state not in (State.RUNNING, State.PLANNED_STOP, State.UNKNOWN)
+    }
+    slow_us = 1000 * window.column("running_ideal_known_ms").sum() - window.column("ideal_total_us").sum()
+    lost["slow_cycles"] = max(0.0, float(slow_us) / 6e7 / weeks)
+    return lost

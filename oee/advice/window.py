@@ -1,0 +1,282 @@
+"""The past of one machine as columns: what every rule reads, made once. Pure.
+
+Minutes are a grid without holes over the window, so that rules count by adding instead of by searching. Only scheduled
+time is in it; a minute belongs to the calendar class in which it begins.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oee.kpi.changeovers import SetupTimes, changeovers
+from oee.model.calendars import Calendar, cut
+from oee.model.facts import FACT, MINUTE_NS, MS_NS, Facts, Int64, Stop, Text, select, text_column
+from oee.model.states import CalendarClass, State
+
+Float64 = NDArray[np.float64]
+Bool = NDArray[np.bool_]
+
+DAY_NS: Final = 86_400_000_000_000
+WEEK_MIN: Final = 7 * 24 * 60
+
+GRID_COLUMNS: Final = (
+    *(f"{state.word}_ms" for state in State),
+    "ideal_total_us",
+    "ideal_good_us",
+    "ideal_judged_us",
+    "running_ideal_known_ms",
+)
+_AT: Final = {name: index for index, name in enumerate(GRID_COLUMNS)}
+
+LEAST_SHARE_OF_A_DAY: Final = 0.5
+LEAST_COVERAGE_OF_A_DAY: Final = 0.8
+REST_DAYS: Final = 4
+RAMP_DAYS: Final = 2
+
+
+@dataclass(frozen=True)
+class StopColumns:
+    """Closed stops of one machine by start, each [n]. state: `State` uint8; the texts are object[n] of str; columns as
+    in `Stop`.
+    """
+
+    id: Text
+    start_ns: Int64
+    end_ns: Int64
+    state: NDArray[np.uint8]
+    reason: Text
+    by: Text
+    product: Text
+    to_product: Text
+
+    def __len__(self) -> int:
+        return len(self.start_ns)
+
+
+def stop_columns(stops: Iterable[Stop]) -> StopColumns:
+    """The closed stops among these, of one machine: the highest revision of each, none that has vanished."""
+    newest: dict[str, Stop] = {}
+    for stop in stops:
+        if stop.id not in newest or stop.revision > newest[stop.id].revision:
+            newest[stop.id] = stop
+    closed = [
+        (stop, stop.end_ns) for stop in newest.values() if stop.end_ns is not None and stop.end_ns > stop.start_ns
+    ]
+    closed.sort(key=lambda row: (row[0].start_ns, row[0].id))
+    rows = [stop for stop, _ in closed]
+    return StopColumns(
+        text_column([stop.id for stop in rows]),
+        np.array([stop.start_ns for stop in rows], np.int64),
+        np.array([end_ns for _, end_ns in closed], np.int64),
+        np.array([stop.state for stop in rows], np.uint8),
+        text_column([stop.reason for stop in rows]),
+        text_column([stop.by for stop in rows]),
+        text_column([stop.product for stop in rows]),
+        text_column([stop.to_product for stop in rows]),
+    )
+
+
+@dataclass(frozen=True)
+class Stretches:
+    """Scheduled time without a break in it, each [k] and in order. start_ns, end_ns [ns UTC]; date: days since
+    1970-01-01; instance: number of the shift of that date; opens, closes: the shift begins or ends with it.
+    """
+
+    start_ns: Int64
+    end_ns: Int64
+    date: NDArray[np.int32]
+    instance: Int64
+    opens: Bool
+    closes: Bool
+
+
+@dataclass(frozen=True)
+class MachineWindow:
+    """One machine over `[start_ns, end_ns)`, whole minutes [ns UTC].
+
+    minutes: int64[m, len(GRID_COLUMNS)], what each minute adds up to over products. stretch: int64[m], the stretch that
+    a minute lies in, -1 where it is not scheduled or its day is odd. product: int64[m], number of the product in
+    `products`, -1 without facts. facts: scheduled ones of days that are not odd. dropped: odd business dates. break_share:
+    share of breaks in which the machine ran. distrusted: products whose ideal time is proven wrong; unverified: whose
+    ideal time nobody has confirmed; overhaul_ns: when the machine was last made as new.
+    """
+
+    machine: str
+    start_ns: int
+    end_ns: int
+    minutes: Int64
+    stretch: Int64
+    product: Int64
+    products: tuple[str, ...]
+    stretches: Stretches
+    facts: Facts
+    stops: StopColumns
+    setups: SetupTimes
+    dropped: tuple[int, ...]
+    break_share: float
+    distrusted: frozenset[str] = frozenset()
+    unverified: frozenset[str] = frozenset()
+    overhaul_ns: int | None = None
+
+    def column(self, name: str) -> Int64:
+        """One column of the grid, int64[m], 0 where `stretch` is -1."""
+        out: Int64 = np.where(self.stretch >= 0, self.minutes[:, _AT[name]], 0)
+        return out
+
+    @cached_property
+    def weeks(self) -> float:
+        """Scheduled days that count, in weeks of the calendar: the window less odd days."""
+        days = np.unique(self.stretches.date)
+        kept = len(days) - len(self.dropped)
+        return (self.end_ns - self.start_ns) / (7 * DAY_NS) * (kept / len(days) if len(days) else 0.0)
+
+    @cached_property
+    def worked_days(self) -> int:
+        """Business dates with scheduled time that are not odd."""
+        return len(np.unique(self.stretches.date)) - len(self.dropped)
+
+    def minute_of(self, t_ns: Int64) -> Int64:
+        """Row of the grid that each instant lies in, -1 outside the window."""
+        row = (t_ns - self.start_ns) // MINUTE_NS
+        out: Int64 = np.where((row >= 0) & (row < len(self.stretch)), row, -1)
+        return out
+
+    def scheduled_min(self, start_ns: Int64, end_ns: Int64) -> Float64:
+        """Scheduled time between each pair of instants, odd days included [minutes]."""
+        edges = np.stack([self.stretches.start_ns, self.stretches.end_ns], axis=1).ravel()
+        if not len(edges):
+            return np.zeros(len(start_ns))
+        length = np.stack(
+            [np.zeros_like(self.stretches.start_ns), self.stretches.end_ns - self.stretches.start_ns], axis=1
+        )
+        passed = np.cumsum(length.ravel())
+        relative = (edges - self.start_ns).astype(np.float64)
+        first = np.interp((start_ns - self.start_ns).astype(np.float64), relative, passed)
+        last = np.interp((end_ns - self.start_ns).astype(np.float64), relative, passed)
+        out: Float64 = (last - first) / MINUTE_NS
+        return out
+
+
+def machine_window(
+    machine: str,
+    calendar: Calendar,
+    facts: Facts,
+    stops: StopColumns,
+    start_ns: int,
+    end_ns: int,
+    *,
+    distrusted: frozenset[str] = frozenset(),
+    unverified: frozenset[str] = frozenset(),
+    overhaul_ns: int | None = None,
+) -> MachineWindow:
+    """The window of one machine. facts, stops: of this machine, in any order and over any time; what lies outside
+    `[start_ns, end_ns)` is left out. Both ends are brought to whole minutes.
+    """
+    start_ns, end_ns = start_ns // MINUTE_NS * MINUTE_NS, end_ns // MINUTE_NS * MINUTE_NS
+    inside = select(facts, (facts.minute_ns >= start_ns) & (facts.minute_ns < end_ns))
+    planned = select(inside, inside.calendar == CalendarClass.SCHEDULED)
+    stretches, break_ms = _stretches(calendar, start_ns, end_ns)
+    count = max(0, (end_ns - start_ns) // MINUTE_NS)
+    row = (planned.minute_ns - start_ns) // MINUTE_NS
+    wanted = planned.sums[:, [FACT[name] for name in GRID_COLUMNS]]
+    minutes = np.stack([np.bincount(row, column, count) for column in wanted.T], axis=1).astype(np.int64)
+    products = tuple(sorted(set(planned.product.tolist())))
+    number = {name: index for index, name in enumerate(products)}
+    product = np.full(count, -1, np.int64)
+    product[row] = [number[name] for name in planned.product.tolist()]
+    stretch = np.full(count, -1, np.int64)
+    for index, (first, last) in enumerate(zip(stretches.start_ns.tolist(), stretches.end_ns.tolist(), strict=True)):
+        stretch[-(-(first - start_ns) // MINUTE_NS) : -(-(last - start_ns) // MINUTE_NS)] = index
+    odd = _odd_days(stretches, minutes, stretch)
+    stretch[np.isin(stretches.date[stretch], odd) if len(stretches.date) else stretch >= 0] = -1
+    ran_ms = int(inside.column("running_ms")[inside.calendar == CalendarClass.BREAK].sum())
+    within = (stops.start_ns >= start_ns) & (stops.end_ns <= end_ns)
+    kept = StopColumns(**{name: getattr(stops, name)[within] for name in StopColumns.__dataclass_fields__})
+    return MachineWindow(
+        machine,
+        start_ns,
+        end_ns,
+        minutes,
+        stretch,
+        product,
+        products,
+        stretches,
+        select(planned, ~np.isin(planned.business_date, odd)),
+        kept,
+        _setups(machine, calendar, kept),
+        tuple(int(day) for day in odd),
+        ran_ms / break_ms if break_ms else 0.0,
+        distrusted,
+        unverified,
+        overhaul_ns,
+    )
+
+
+def _stretches(calendar: Calendar, start_ns: int, end_ns: int) -> tuple[Stretches, int]:
+    """The scheduled stretches of a window, and how long its breaks are [ms]."""
+    spans = cut(calendar, start_ns, end_ns)
+    pause = spans.calendar == CalendarClass.BREAK
+    break_ms = int((spans.end_ns - spans.start_ns)[pause].sum()) // MS_NS
+    on = spans.calendar == CalendarClass.SCHEDULED
+    names = {name: index for index, name in enumerate(sorted(set(spans.shift.tolist())))}
+    shift = np.array([names[name] for name in spans.shift.tolist()], np.int64)[on]
+    date = spans.business_date[on]
+    new = np.ones(len(date), np.bool_)
+    new[1:] = (date[1:] != date[:-1]) | (shift[1:] != shift[:-1])
+    closes = np.append(new[1:], True)[: len(new)]
+    instance = np.cumsum(new) - 1
+    return Stretches(spans.start_ns[on], spans.end_ns[on], date, instance.astype(np.int64), new, closes), break_ms
+
+
+def _odd_days(stretches: Stretches, minutes: Int64, stretch: Int64) -> NDArray[np.int32]:
+    """Business dates that say nothing about ordinary ones: with less than half of the time of their weekday, watched
+    for less than 80 %, or the first two after four days without schedule.
+    """
+    days, index = np.unique(stretches.date, return_inverse=True)
+    if not len(days):
+        return days
+    scheduled = np.bincount(index, (stretches.end_ns - stretches.start_ns) / MS_NS)
+    states = minutes[:, : len(State)].sum(axis=1) - minutes[:, _AT["unknown_ms"]]
+    on = stretch >= 0
+    known = np.bincount(index[stretch[on]], states[on], len(days))
+    usual = np.zeros(len(days))
+    for weekday in range(7):
+        same = (days + 3) % 7 == weekday
+        if same.any():
+            usual[same] = np.median(scheduled[same])
+    odd = (scheduled < LEAST_SHARE_OF_A_DAY * usual) | (known < LEAST_COVERAGE_OF_A_DAY * scheduled)
+    for resumed in np.flatnonzero(np.diff(days) > REST_DAYS) + 1:
+        odd[resumed : resumed + RAMP_DAYS] = True
+    out: NDArray[np.int32] = days[odd]
+    return out
+
+
+def _setups(machine: str, calendar: Calendar, stops: StopColumns) -> SetupTimes:
+    """Changeovers of these stops; only stops in state `setup` and those that adjoin another become objects."""
+    joined = np.zeros(len(stops), np.bool_)
+    meets = stops.end_ns[:-1] == stops.start_ns[1:]
+    joined[:-1] |= meets
+    joined[1:] |= meets
+    rows = np.flatnonzero(joined | (stops.state == State.SETUP))
+    return changeovers(
+        (
+            Stop(
+                machine,
+                stops.id[i],
+                int(stops.start_ns[i]),
+                int(stops.end_ns[i]),
+                State(int(stops.state[i])),
+                stops.reason[i],
+                stops.by[i],
+                stops.product[i],
+                stops.to_product[i],
+                0,
+            )
+            for i in rows
+        ),
+        {machine: calendar},
+    )

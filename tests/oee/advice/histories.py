@@ -1,0 +1,236 @@
+"""Small histories of one machine with or without a planted cause: facts by minute and stops, without samples.
+
+Two shifts on six days a week, a break in each, moods that last from shift to shift, two products, short stops with bursts,
+breakdowns, changeovers. Truth is what the arguments of `Plan` say; nothing here knows how a rule looks for it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from oee.advice.window import MachineWindow, machine_window, stop_columns
+from oee.model.calendars import Calendar, Shift, cut
+from oee.model.facts import FACT, FACT_COLUMNS, MINUTE_NS, Facts, Stop, text_column
+from oee.model.states import CalendarClass, State
+
+ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
+HOUR = 3600
+CALENDAR = Calendar(
+    ZONE,
+    (
+        Shift("A", frozenset(range(6)), 6 * HOUR, 14 * HOUR, ((10 * HOUR, 10 * HOUR + 1800),)),
+        Shift("B", frozenset(range(6)), 14 * HOUR, 22 * HOUR, ((18 * HOUR, 18 * HOUR + 1800),)),
+    ),
+)
+START_NS = 1_767_546_000 * 10**9  # Monday 2026-01-05 00:00 at the site
+DAY_NS = 86_400 * 10**9
+IDEAL_S = {"A": 10.0, "B": 14.0}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a history contains. Rates are per running hour, times in minutes."""
+
+    weeks: int = 8
+    minor_per_h: float = 3.0
+    minor_start_factor: float = 1.0
+    late_min: float = 0.0
+    early_min: float = 0.0
+    setups_a_week: int = 10
+    setup_tail: float = 0.0
+    failures_per_h: float = 1 / 60
+    wear_beta: float = 1.0
+    repeat: float = 0.0
+    repair_sd: float = 0.5
+    slower_a_day: float = 0.0
+    mix_shift: bool = False
+
+
+def history(plan: Plan, seed: int) -> MachineWindow:
+    """A window of the plan; equal seeds give equal windows."""
+    rng = np.random.default_rng(seed)
+    end_ns = START_NS + plan.weeks * 7 * DAY_NS
+    spans = cut(CALENDAR, START_NS, end_ns)
+    on = np.flatnonzero(spans.calendar == CalendarClass.SCHEDULED)
+    work = _Work(plan, rng, on, spans)
+    work.run()
+    return machine_window("m-1", CALENDAR, work.facts(end_ns), stop_columns(work.stops), START_NS, end_ns)
+
+
+class _Work:
+    """Walks through the stretches of scheduled time and notes intervals [ns] of states and products."""
+
+    def __init__(self, plan, rng, on, spans):
+        self.plan, self.rng, self.on, self.spans = plan, rng, on, spans
+        self.rows = []  # start, end, state, product, pace
+        self.stops = []
+        self.operated_h = 0.0
+        self.total_h = plan.weeks * 6 * 13.5
+        self.product, self.mood = "A", 0.0
+        self.next_failure = self._failure_after(0.0)
+
+    def _failure_after(self, h):
+        """Operating hour of the next failure of a power-law process with the plan's mean rate over the whole time."""
+        beta, n = self.plan.wear_beta, self.plan.failures_per_h * self.total_h
+        passed = n * (h / self.total_h) ** beta if h else 0.0
+        return self.total_h * ((passed + self.rng.exponential()) / n) ** (1 / beta)
+
+    def _stop(self, start_ns, minutes, limit_ns, state, reason="", to_product=""):
+        end_ns = min(limit_ns, start_ns + max(1, round(minutes * 60)) * 10**9)
+        if end_ns > start_ns:
+            self.rows.append((start_ns, end_ns, state, self.product, 1.0))
+            self.stops.append(
+                Stop("m-1", str(start_ns // 10**6), start_ns, end_ns, state, reason, "plc", self.product, to_product, 1)
+            )
+        return end_ns
+
+    def run(self):
+        rng, plan, spans = self.rng, self.plan, self.spans
+        shifts = len({(int(spans.business_date[i]), spans.shift[i]) for i in self.on})
+        left, previous = plan.setups_a_week * plan.weeks, None
+        share_b = np.linspace(0.3, 0.7, shifts) if plan.mix_shift else np.full(shifts, 0.5)
+        number = -1
+        for i in self.on:
+            key = (int(spans.business_date[i]), spans.shift[i])
+            opens, previous = key != previous, key
+            if opens:
+                number += 1
+                self.mood = 0.4 * self.mood + 0.3 * rng.standard_normal()
+            t, end = int(spans.start_ns[i]), int(spans.end_ns[i])
+            closes = int(spans.shift[i] == "A") * 14 * HOUR + int(spans.shift[i] == "B") * 22 * HOUR
+            is_last = (end - START_NS) // 10**9 % 86_400 == closes
+            late = plan.late_min * rng.uniform(0.5, 1.5) if opens else rng.exponential(0.4)
+            t = self._stop(t, late, end, State.UNPLANNED_STOP, "late")
+            stop_early = end - round(plan.early_min * rng.uniform(0.5, 1.5) * 60) * 10**9 if is_last else end
+            setup_at = None
+            chance = left / max(1, 2 * (shifts - number))
+            if rng.random() < chance and left > 0:
+                left -= 1
+                setup_at = t + round(rng.uniform(0.2, 0.6) * (stop_early - t))
+            t = self._stretch(t, stop_early, setup_at, opens, int(spans.start_ns[i]), share_b[number])
+            if t < end:
+                self._stop(t, 1e9, end, State.UNPLANNED_STOP, "early")
+
+    def _stretch(self, t, end, setup_at, opens, began, share_b):
+        rng, plan = self.rng, self.plan
+        pace = (1 + plan.slower_a_day * (t - START_NS) / DAY_NS) * np.exp(
+            0.01 * rng.standard_normal() + 0.02 * self.mood
+        )
+        burst = False
+        while t < end:
+            rate = (
+                plan.minor_per_h * np.exp(self.mood) * (plan.minor_start_factor if opens and t - began < 1800e9 else 1)
+            )
+            gap_h = rng.exponential(0.02 if burst else 1 / rate)
+            stop = t + round(gap_h * 3600) * 10**9
+            border = began + 1800 * 10**9
+            if opens and t < border < stop:  # the hazard changes here, and what is exponential begins anew
+                stop, kind = border, "nothing"
+            else:
+                kind = "minor"
+            fails = t + round(max(0.0, self.next_failure - self.operated_h) * 3600) * 10**9
+            for at, name in ((setup_at, "setup"), (fails, "failure"), (end, "end")):
+                if at is not None and at < stop:
+                    stop, kind = max(at, t), name
+            if stop > t:
+                self.rows.append((t, stop, State.RUNNING, self.product, pace))
+                self.operated_h += (stop - t) / 3.6e12
+            t = stop
+            if kind == "minor":
+                t = self._stop(t, rng.uniform(0.3, 2.5), end, State.MINOR_STOP)
+                burst = rng.random() < 0.2
+            elif kind == "failure":
+                sd = plan.repair_sd
+                t = self._stop(t, 20 * np.exp(sd * rng.standard_normal()), end, State.BREAKDOWN, "jam")
+                again = rng.random() < plan.repeat
+                soon = self.operated_h + rng.uniform(0.2, 4)
+                self.next_failure = soon if again else self._failure_after(self.operated_h)
+            elif kind == "setup":
+                tail = 3.0 if rng.random() < plan.setup_tail else 1.0
+                to = "A" if self.product == "B" else "B"
+                minutes = 25 * tail * np.exp(0.15 * rng.standard_normal())
+                before = t
+                t = self._stop(t, minutes, end, State.SETUP, "", to)
+                self.operated_h += (t - before) / 3.6e12
+                self.product, setup_at = to, None
+                if rng.random() > share_b and to == "B":
+                    self.product = "B"
+        return t
+
+    def facts(self, end_ns):
+        """Fact rows: one for each minute and product with scheduled time in it."""
+        rows = sorted(self.rows)
+        minutes = (end_ns - START_NS) // MINUTE_NS
+        grid = np.arange(minutes + 1) * (MINUTE_NS / 10**9)
+        start = np.array([(row[0] - START_NS) / 10**9 for row in rows])
+        end = np.array([(row[1] - START_NS) / 10**9 for row in rows])
+        state = np.array([int(row[2]) for row in rows])
+        product = np.array([row[3] for row in rows])
+        pace = np.array([row[4] for row in rows])
+        spans, tables = self.spans, []
+        at = np.searchsorted(spans.start_ns, START_NS + np.arange(minutes) * MINUTE_NS, side="right") - 1
+        for name in ("A", "B"):
+            columns = {}
+            for code in np.unique(state):
+                chosen = (state == code) & (product == name)
+                columns[f"{State(int(code)).word}_ms"] = 1000 * _by_minute(grid, start[chosen], end[chosen])
+            kept = np.flatnonzero(sum(columns.values()) > 0)
+            ran = (state == State.RUNNING) & (product == name)
+            made_us = 0.92e6 * _by_minute(grid, start[ran], end[ran], 1 / pace[ran])
+            columns["running_ideal_known_ms"] = columns["running_ms"]
+            columns["ideal_total_us"] = columns["ideal_judged_us"] = made_us
+            columns["ideal_good_us"] = 0.98 * made_us
+            columns["pieces_total"] = columns["pieces_judged"] = made_us / 1e6 / IDEAL_S[name]
+            sums = np.zeros((len(kept), len(FACT_COLUMNS)), np.int64)
+            for column, values in columns.items():
+                sums[:, FACT[column]] = np.rint(values[kept])
+            tables.append((name, kept, sums))
+        row = np.concatenate([kept for _, kept, _ in tables])
+        return Facts(
+            text_column("m-1", len(row)),
+            START_NS + row.astype(np.int64) * MINUTE_NS,
+            spans.calendar[at[row]],
+            spans.business_date[at[row]],
+            spans.shift[at[row]],
+            text_column([name for name, kept, _ in tables for _ in kept]),
+            np.concatenate([sums for _, _, sums in tables]),
+            np.zeros(len(row), np.int64),
+        )
+
+
+def _by_minute(grid, start, end, weight=None):
+    """Seconds of each minute that lie in these intervals (disjoint, in order), times their weights."""
+    if not len(start):
+        return np.zeros(len(grid) - 1)
+    length = (end - start) * (1.0 if weight is None else weight)
+    edges = np.stack([start, end], axis=1).ravel()
+    passed = np.cumsum(np.stack([np.zeros(len(start)), length], axis=1).ravel())
+    return np.diff(np.interp(grid, edges, passed))
+
+
+NULL = Plan()
+PLANTED: dict[str, Plan] = {
+    "micro_cluster": replace(NULL, minor_start_factor=2.5),
+    "slow_start": replace(NULL, late_min=12),
+    "early_end": replace(NULL, early_min=12),
+    "changeover_tail": replace(NULL, setup_tail=0.3),
+    "wear_out": replace(NULL, weeks=26, wear_beta=3.0),
+    "repeat_failure": replace(NULL, weeks=26, failures_per_h=1 / 90, repeat=0.5),
+    "long_repair": replace(NULL, weeks=26, repair_sd=1.8),
+    "speed_drift": replace(NULL, weeks=12, slower_a_day=0.002),
+}
+"""The history in which each rule has to find something, strongly."""
+
+KEYS: dict[str, Callable[[tuple[str, ...]], bool]] = {
+    "micro_cluster": lambda key: key == ("shift_start",),
+    "slow_start": lambda key: key == ("shift_start",),
+    "early_end": lambda key: key == ("shift_end",),
+}
+"""What the key of the planted finding must be, where a rule has several."""
+
+
+def nulls(weeks: int, seeds: range, **changes) -> list[MachineWindow]:
+    """Histories with nothing planted."""
+    return [history(replace(NULL, weeks=weeks, **changes), seed) for seed in seeds]
