@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from datetime import UTC, datetime
 
 import pytest
@@ -57,16 +58,27 @@ def nhip_says(*words, code=0):
     return found.output
 
 
+@pytest.fixture(scope="module")
+def four_hours(tmp_path_factory):
+    """A folder with an outbox of four hours of a machine, and its site file."""
+    folder = tmp_path_factory.mktemp("four-hours")
+
+    async def make():
+        _, machine = written(folder)
+        gateway = Gateway(folder / "site.outbox", machine)
+        await gateway.committer.thread.keep_settings(changes({}, {"m": machine}, T0), T0)
+        await gateway.go(SECONDS)
+        await gateway.committer.commit(final=True)
+        await gateway.close()
+
+    asyncio.run(make())
+    return folder
+
+
 @pytest.fixture
-async def stopped(tmp_path):
-    """An outbox with four hours of a machine, and its site file."""
-    site, machine = written(tmp_path)
-    gateway = Gateway(tmp_path / "site.outbox", machine)
-    await gateway.committer.thread.keep_settings(changes({}, {"m": machine}, T0), T0)
-    await gateway.go(SECONDS)
-    await gateway.committer.commit(final=True)
-    await gateway.close()
-    return site
+def stopped(four_hours, tmp_path):
+    """The site file of an agent that does not run, beside its outbox."""
+    return shutil.copytree(four_hours, tmp_path, dirs_exist_ok=True) / "site.yaml"
 
 
 def test_a_declaration_waits_and_a_changed_ideal_time_is_computed_with_it(stopped, tmp_path):

@@ -14,6 +14,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from examples import examples
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -29,7 +30,7 @@ from center.ledger.cache import LedgerCache, is_ahead, receipt
 from oee.model.facts import FACT_COLUMNS, MINUTE_NS, NO_LOSSES, Facts, make_table
 from wire.bodies import Dropped, Status, facts_body
 from wire.envelope import seal
-from wire.marks import NO_MARKS, Marks, count, is_settled, unsettled_below
+from wire.marks import NO_MARKS, Marks, count, highest, is_settled, unsettled_below
 from wire.receipts import contradicts, decode_receipt, encode_receipt
 from wire.topics import Topic
 from wire.value_buffer import ValueBuffer
@@ -362,6 +363,16 @@ class BackToBack(RuleBasedStateMachine):
         self.gateway.sender.connected(self.now_s)
         if self.published:
             self.hear(*self.retained)
+        self.now_s += LIMITS.listen_first_s
+        self.air += (sent := self.gateway.send(self.now_s))
+        for name, window in self.gateway.sender.streams.items():
+            wanted = [
+                key
+                for key in self.gateway.disk.envelopes
+                if key.stream == name and not is_settled(window.marks, key.seq)
+            ]
+            if wanted and not window.barred:  # nothing is in flight any more: the oldest goes first
+                assert (window.kind, self.gateway.disk.envelopes[min(wanted)]) in sent
 
     # processes are killed, disks replaced
 
@@ -408,6 +419,11 @@ class BackToBack(RuleBasedStateMachine):
         assert self.gateway.freed <= self.center.ever_settled
 
     @invariant()
+    def a_gateway_believes_no_more_to_be_settled_than_it_has_written(self):
+        for window in self.gateway.sender.streams.values():
+            assert highest(window.marks) <= window.last
+
+    @invariant()
     def the_cache_says_no_more_than_the_store(self):
         assert self.center.cache.generation == self.center.store.generation
         assert self.center.cache.streams == self.center.store.streams
@@ -442,5 +458,5 @@ class BackToBack(RuleBasedStateMachine):
             assert (record.marks if record else NO_MARKS) == Marks(stream.last), "no hole is left"
 
 
-BackToBack.TestCase.settings = settings(max_examples=120, stateful_step_count=30, deadline=None)
+BackToBack.TestCase.settings = settings(max_examples=examples(120), stateful_step_count=30, deadline=None)
 TestBackToBack = BackToBack.TestCase

@@ -20,6 +20,7 @@ from wire.marks import (
     next_unsettled,
     settle,
     union,
+    unsettled_below,
 )
 from wire.receipts import Receipt, StreamReceipt, decode_receipt, encode_receipt
 
@@ -99,6 +100,9 @@ def test_what_is_unsettled(marks, first, last):
     assert next_unsettled(marks, first) == min(seq for seq in unsettled if seq > first)
     assert count_unsettled(marks, first, last) == len({seq for seq in unsettled if first <= seq <= last})
     assert count(marks) + count_unsettled(marks, 1, highest(marks)) == highest(marks)
+    below = unsettled_below(marks, first)
+    assert seqs_of(below) == {seq for seq in unsettled if seq < first}
+    assert below == sorted(below)
 
 
 @given(MARKS)
