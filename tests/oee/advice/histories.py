@@ -147,6 +147,8 @@ class _Work:
                 again = rng.random() < plan.repeat
                 soon = self.operated_h + rng.uniform(0.2, 4)
                 self.next_failure = soon if again else self._failure_after(self.operated_h)
+            elif kind == "setup" and plan.mix_shift and (self.product == "B") == (share_b > 0.5) and rng.random() < 0.6:
+                setup_at = None  # what the season asks for stays on for longer: A first, B later
             elif kind == "setup":
                 tail = 3.0 if rng.random() < plan.setup_tail else 1.0
                 to = "A" if self.product == "B" else "B"
@@ -155,8 +157,6 @@ class _Work:
                 t = self._stop(t, minutes, end, State.SETUP, "", to)
                 self.operated_h += (t - before) / 3.6e12
                 self.product, setup_at = to, None
-                if rng.random() > share_b and to == "B":
-                    self.product = "B"
         return t
 
     def facts(self, end_ns):

@@ -9,9 +9,13 @@ from histories import CALENDAR, DAY_NS, KEYS, NULL, PLANTED, START_NS, history, 
 
 from oee.advice.catalogue import contrasts, lost_minutes, rules, watched
 from oee.advice.finding import Finding, Gain, within_what_was_lost, worth_saying
+from oee.advice.repairs import repairs, without_repeats
+from oee.advice.rules.long_repair import share_of_longest
+from oee.advice.statistics.failures import crow_amsaa
+from oee.advice.statistics.ratios import one_window, slot_test, thirds_trend
 from oee.advice.trust import too_fast, trust
 from oee.advice.window import machine_window, stop_columns
-from oee.model.facts import FACT, NO_FACTS, Stop, join, select
+from oee.model.facts import FACT, MINUTE_NS, NO_FACTS, Stop, join, select, text_column
 from oee.model.states import State
 from words import LANGUAGES
 from words.catalogue import catalogue, say
@@ -77,10 +81,41 @@ def test_p_values_of_null_histories_are_not_too_small(null_windows):
     assert (p < 0.01).mean() <= 0.04
 
 
+AGAIN = {
+    "micro_cluster": lambda s, _: {"ratio": slot_test(s["hits"], s["hours"], s["rest_hits"], s["rest_hours"]).ratio},
+    "slow_start": lambda s, _: {"lost_min": one_window(s["lost_min"], np.ones(len(s["lost_min"]))).value},
+    "early_end": lambda s, _: {"low_min": one_window(s["lost_min"], np.ones(len(s["lost_min"]))).low},
+    "changeover_tail": lambda s, _: {"median_min": np.median(s["setup_min"]), "mean_min": np.mean(s["setup_min"])},
+    "wear_out": lambda s, _: {"beta": crow_amsaa(s["at_h"], s["total_h"][0]).beta_unbiased},
+    "repeat_failure": lambda s, n: {"repeats": sum(s["repeated"]), "n": n},
+    "long_repair": lambda s, _: {"share": share_of_longest(np.array([s["repair_min"]]))[0]},
+    "speed_drift": lambda s, _: {
+        "slower": np.expm1(thirds_trend(np.multiply(s["index"], s["running_ms"]), s["running_ms"]).value)
+    },
+}
+"""Figures of each rule computed again from nothing but the series of its evidence."""
+
+
+@pytest.mark.parametrize("key", sorted(PLANTED))
+def test_evidence_gives_the_same_numbers_again(planted, key):
+    assert planted[key]
+    for finding in planted[key]:
+        again = AGAIN[key](finding.evidence.series, finding.evidence.n)
+        assert again == {name: pytest.approx(finding.figures[name], rel=1e-9) for name in again}
+        assert len(finding.evidence.stops) <= 10
+
+
 def test_a_mix_that_changes_is_no_drift():
     """Product B runs at another pace against its ideal time than A; only how much of each is made changes."""
     windows = [_slower_b(history(replace(NULL, weeks=12, mix_shift=True), seed)) for seed in range(3)]
     assert [finding.key for w in windows for finding in watched(rules()["speed_drift"].find(w))] == []
+
+
+def test_the_mix_of_that_test_does_change():
+    """Else it could not fail: without regard to products the same windows drift."""
+    window = _slower_b(history(replace(NULL, weeks=12, mix_shift=True), 0))
+    pooled = replace(window.facts, product=text_column("A", len(window.facts)))
+    assert watched(rules()["speed_drift"].find(replace(window, facts=pooled)))
 
 
 def _slower_b(window):
@@ -152,6 +187,66 @@ def test_stops_are_the_newest_revisions_and_closed():
     )
     assert columns.start_ns.tolist() == [2, 5]
     assert columns.end_ns.tolist() == [4, 7]
+
+
+def _broken(*stops):
+    """Repairs in three weeks that ran whenever nothing is said; stops: (first hour, hours, reason) after Monday 6:00."""
+    hour = 3600 * 10**9
+    window = history(replace(NULL, weeks=3, minor_per_h=1e-6, failures_per_h=1e-9, setups_a_week=0), 1)
+    begin = START_NS + 6 * hour
+    rows = [
+        Stop(
+            "m-1",
+            str(i),
+            begin + round(at * hour),
+            begin + round((at + long) * hour),
+            State.BREAKDOWN,
+            why,
+            "plc",
+            "",
+            "",
+            1,
+        )
+        for i, (at, long, why) in enumerate(stops)
+    ]
+    minutes = window.minutes.copy()
+    for row in rows:
+        minutes[(row.start_ns - START_NS) // MINUTE_NS : (row.end_ns - START_NS) // MINUTE_NS] = 0
+    return replace(window, stops=stop_columns(rows), minutes=minutes)
+
+
+def test_a_breakdown_that_the_end_of_a_shift_suspends_is_one_repair_of_scheduled_time():
+    """From Monday 20:00 to 22:00 and from Tuesday 6:00 to 7:00, the break of Monday evening before both."""
+    past = repairs(_broken((14, 2, "jam"), (24, 1, "jam"), (26, 0.5, "belt")))
+    assert len(past) == 2
+    assert past.repair_min.tolist() == [180, 30]
+    assert past.reason.tolist() == ["jam", "belt"]
+    assert past.at_h[1] - past.at_h[0] == pytest.approx(1, abs=0.05)
+
+
+def test_a_repair_over_a_break_counts_without_it():
+    past = repairs(_broken((3, 3, "")))
+    assert past.repair_min.tolist() == [150]
+    assert past.at_h[0] == pytest.approx(3, abs=0.05)
+
+
+def test_an_overhaul_begins_the_clock_anew():
+    window = _broken((2, 0.1, ""), (30, 0.1, ""), (60, 0.1, ""))
+    since = START_NS + 24 * 3600 * 10**9
+    past = repairs(window, since)
+    assert len(past) == 2
+    assert past.total_h < repairs(window).total_h
+    assert past.at_h[0] == pytest.approx(5.5, abs=0.1)  # the break of half an hour is no operation
+
+
+def test_repeats_are_not_taken_for_wear():
+    """Half of all failures come back within hours, and none of them more often as time goes by."""
+    windows = [history(replace(PLANTED["repeat_failure"], failures_per_h=1 / 50), seed) for seed in range(6)]
+    looked = [finding for window in windows for finding in rules()["wear_out"].find(window)]
+    assert looked
+    assert [finding.figures["beta"] for finding in watched(looked)] == []
+    assert all(finding.names["answer"] != "wear_out" for finding in looked if not finding.passes)
+    assert without_repeats(np.array([1.0, 3, 10, 30, 37, 46])).tolist() == [1, 30, 46]
 
 
 def _finding(high, *claims):
