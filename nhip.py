@@ -3,6 +3,7 @@
 import logging
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from center.commands.backup import COMMANDS as BACKUP
 from center.commands.enroll import COMMANDS as ENROLMENT
 from center.commands.imports import COMMANDS as IMPORT
 from center.commands.quarantine import COMMANDS as QUARANTINE
+from center.commands.recount import COMMANDS as RECOUNT
 from cli.exits import FAILED, MISCONFIGURED, Interruptible, fail, fail_misconfigured
 from cli.options import Duration, json_option, lang_option
 from tools.commands.devices import COMMANDS as DEVICES
@@ -63,7 +65,7 @@ def agent(
     import json
 
     from agent import run as agent_process
-    from agent.outbox.disk import CannotStore, OutboxInUse, UnknownFormat
+    from agent.outbox.disk import OutboxInUse, UnknownFormat
     from cli.files import write_whole
     from config import Misconfigured, Site
 
@@ -73,7 +75,8 @@ def agent(
 
     def write_progress(progress: dict[str, Any]) -> None:
         if progress_file:
-            write_whole(progress_file, json.dumps(progress))
+            with suppress(OSError):  # the import itself goes on
+                write_whole(progress_file, json.dumps(progress))
 
     def tell(described: Site) -> str:
         from agent.commands.where import where_to_look
@@ -87,11 +90,11 @@ def agent(
         agent_process.main(site, stored_in, history, options, tell)
     except Misconfigured as error:
         fail_misconfigured(error, lang)
-    except OutboxInUse:
+    except OutboxInUse:  # it passes, so a service manager may start it again
         from words import say
 
-        fail(say("agent.in_use", lang, file=stored_in, command=f"nhip show {site}"), MISCONFIGURED)
-    except (UnknownFormat, CannotStore) as error:
+        fail(say("agent.in_use", lang, file=stored_in, command=f"nhip show {site}"), FAILED)
+    except UnknownFormat as error:
         fail(error, MISCONFIGURED)
 
 
@@ -108,7 +111,7 @@ def center(center_file: Path, ready_file: Path | None, lang: str) -> None:
     _log()
 
     try:
-        run_until_signal(lambda stop: center_process.run(center_file, stop, ready_file))
+        run_until_signal(lambda stop: center_process.run(center_file, stop, ready_file), within_s=center_process.END_S)
     except Misconfigured as error:
         fail_misconfigured(error, lang)
 
@@ -262,6 +265,7 @@ for _command in (
     *CLOCK,
     *IMPORT,
     *QUARANTINE,
+    *RECOUNT,
     *BACKUP,
     *ACCOUNTS,
     *ENROLMENT,

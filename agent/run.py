@@ -25,6 +25,7 @@ from agent.clock.files import undated_path
 from agent.clock.system import System, SystemClock
 from agent.compute.pipeline import Pipeline, closed_until_ns, computed_until_ns
 from agent.corrections.corrections import Corrections
+from agent.corrections.damaged_states import sound_carries
 from agent.corrections.outdated import report_outdated
 from agent.corrections.redating import Redating, clock_in_progress
 from agent.devices.freshness import Freshness
@@ -41,6 +42,7 @@ from agent.process.child import run_in_child
 from agent.process.health import Health
 from agent.process.periodic import every, on_event
 from agent.reports.local import agent_now, close_local, open_local
+from agent.reports.starting import when_disk_allows
 from agent.reports.status import GatewayReport, live_machines
 from agent.store.commit import Committer
 from agent.store.outbox_thread import all_streams
@@ -66,7 +68,9 @@ _LOG: Final = logging.getLogger("nhip.agent")
 _TICK_S: Final = 1.0
 _CORRECT_S: Final = 1.0
 _DRAIN_S: Final = 5.0
-_GIVE_UP_S: Final = 10.0
+_GIVE_UP_S: Final = 4.0
+_END_S: Final = 25.0
+"""How long after a signal the agent may live [s]: less than a service manager's patience (deploy/systemd)."""
 _DATA: Final = "data_spent"
 """The outbox's setting that holds the data that the month has used so far (`Budget.saved`)."""
 _COLLECT: Final = (50_000, 20, 50)
@@ -103,7 +107,7 @@ class Agent:
         self.options, self.health = options, Health()
         outbox, machines = opened.outbox, compile_site(site, load_profiles())
         self.outbox_settings, self._describe = outbox.settings(), description(site)
-        self.pipeline = Pipeline(machines, outbox.carries())
+        self.pipeline = Pipeline(machines, sound_carries(outbox, machines, time.time_ns(), self.health))
         self.clock = GatewayClock(
             max(computed_until_ns(self.pipeline).values(), default=0),
             outbox=outbox.path,
@@ -279,8 +283,7 @@ class Agent:
             self._every(_TICK_S, self._commit_full),
             self._every(_CORRECT_S, self.corrections.run_pending),
         ]
-        if self.options.ready_file:
-            write_whole(self.options.ready_file, json.dumps({"pid": os.getpid(), "at_ns": self.clock.now_ns()}))
+        _write_ready(self.options.ready_file, self.clock.now_ns())
         stopped = asyncio.create_task(stop.wait(), name="stop")
         await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
         for task in (*tasks, stopped):
@@ -288,7 +291,8 @@ class Agent:
         for result in await asyncio.gather(*tasks, return_exceptions=True):
             if isinstance(result, Exception):
                 raise result
-        async with self.corrections.busy:  # a correction in progress is completed first
+        self.corrections.interrupt()
+        async with self.corrections.busy:  # what a correction is storing is completed first
             await self.feed.tick(last=True)
 
 
@@ -319,6 +323,15 @@ async def _open_pages(agent: Agent, listen: str) -> asyncio.Server | None:
     return await open_metrics(listen, metrics, agent.health)
 
 
+def _write_ready(ready_file: Path | None, now_ns: int) -> None:
+    """Says in a file that the devices are being read. If it cannot be written they are read all the same."""
+    if ready_file:
+        try:
+            write_whole(ready_file, json.dumps({"pid": os.getpid(), "at_ns": now_ns}))
+        except OSError as error:
+            _LOG.error("ready file not written file=%s why=%r", ready_file, str(error))
+
+
 def _follow_data_level(recorder: Recorder, plan: DataPlan, level: Level) -> None:
     """Pauses or resumes process values, as the month's data budget says, and logs it."""
     recorder.paused = level is not Level.ALL
@@ -345,22 +358,27 @@ async def run(
     """Runs the agent until `stop` is set.
 
     history: a folder of recorded files to be imported first; read: reads the site file; on_open: called once the outbox is
-    open and nothing stands in the way. Raises `config.Misconfigured`,
-    `agent.outbox.disk.OutboxInUse`, `UnknownFormat` or `CannotStore` before anything has been started.
+    open and nothing stands in the way. While the disk refuses the outbox, the agent waits (`agent.reports.starting`). Raises
+    `config.Misconfigured`, `agent.outbox.disk.OutboxInUse` or `UnknownFormat` before anything has been started.
     """
-    options = options or Options()
+    options, stop = options or Options(), stop or asyncio.Event()
     site = read(site_path)
-    opened = await asyncio.to_thread(open_outbox, outbox_path, time.time_ns(), budget_mb=options.budget_mb)
-    if opened.message:
-        _LOG.error("outbox damaged message=%r", opened.message)
-    try:
-        agent = Agent(site, opened, options, outbox_path.with_suffix(".certificates"))
-    except BaseException:
-        opened.outbox.close()
-        raise
+
+    async def start(site: Site) -> Agent:
+        opened = await asyncio.to_thread(open_outbox, outbox_path, time.time_ns(), budget_mb=options.budget_mb)
+        if opened.message:
+            _LOG.error("outbox damaged message=%r", opened.message)
+        try:
+            return Agent(site, opened, options, outbox_path.with_suffix(".certificates"))
+        except BaseException:
+            opened.outbox.close()
+            raise
+
+    agent = await when_disk_allows(partial(start, site), site, options.metrics or site.metrics or "", stop)
     del site  # the agent keeps the parts that it needs
-    on_open()
-    await agent.run(stop or asyncio.Event(), history)
+    if agent is not None:
+        on_open()
+        await agent.run(stop, history)
 
 
 def main(
@@ -395,6 +413,8 @@ def main(
 
     with suppress(KeyboardInterrupt):
         run_until_signal(
-            lambda stop: run(site_path, outbox_path, history, stop, options, read, greet), second_signal_kills=True
+            lambda stop: run(site_path, outbox_path, history, stop, options, read, greet),
+            second_signal_kills=True,
+            within_s=_END_S,
         )
     sys.stdout.flush()

@@ -1,20 +1,34 @@
 """The complete HTTP application of a center, put together in one place so that tests cover all of it."""
 
+from html import escape
+from typing import Final
+
 from fastapi import FastAPI
-from starlette.requests import HTTPConnection
+from starlette.applications import Starlette
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
 
 from center.accounts.api import add_accounts
 from center.accounts.identify import Accounts, add_sessions
-from center.api.access import Forbidden, Identify, anybody_here, is_named_here
+from center.api.access import Forbidden, Identify, anybody_here, is_loopback, is_named_here
 from center.api.app import create_app
 from center.api.backup import add_backup
 from center.api.declarations import add_declarations
-from center.api.metrics import add_metrics
+from center.api.metrics import add_metrics, waiting_metrics
+from center.api.parameters import V1
 from center.api.quarantine import add_quarantine
 from center.ingest.declaration_sender import DeclarationSender
 from center.ingest.worker import Ingest
 from center.model.viewer import Viewer
+from center.runtime.patience import Patience
 from center.runtime.state import CenterState
+from wire.prometheus import CONTENT_TYPE
+from words import say
+
+_AGAIN_S: Final = 5
+_AGAIN: Final = {"Retry-After": str(_AGAIN_S)}
+_METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 
 def application(
@@ -40,6 +54,34 @@ def application(
         add_accounts(app, accounts.engine)
         add_sessions(app, accounts.engine, secure=secure)
     return app
+
+
+def waiting_application(patience: Patience, language: str) -> Starlette:
+    """The application of a center that waits for its store or database: health and metrics say so, every page too. Why
+    it waits is told on this machine only, since accounts may be what is waited for.
+    """
+
+    async def health(request: Request) -> Response:
+        detail = patience.why if is_loopback(request) and is_named_here(request) else ""
+        return JSONResponse({"status": "starting", "store": detail, "conditions": {"start": detail}}, 503, _AGAIN)
+
+    async def metrics(_request: Request) -> Response:
+        return Response(waiting_metrics(patience.refusals), 200, {}, CONTENT_TYPE)
+
+    async def page(_request: Request) -> Response:
+        text = say("console.starting", language)
+        head = (
+            f'<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="{_AGAIN_S}"><title>Nhịp</title>'
+        )
+        return HTMLResponse(f"{head}<p>{escape(text)}</p>", 503, _AGAIN)
+
+    return Starlette(
+        routes=[
+            Route(f"{V1}/health", health),
+            Route("/metrics", metrics),
+            Route("/{path:path}", page, methods=_METHODS),
+        ]
+    )
 
 
 def worker_application(center: CenterState, accounts: Accounts | None, *, secure: bool = False) -> FastAPI:

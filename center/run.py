@@ -7,55 +7,116 @@ import json
 import os
 import socket
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 
 import uvicorn
 from fastapi import FastAPI
 from sqlalchemy import Engine
+from starlette.types import ASGIApp
 
 from center.accounts.identify import Accounts
 from center.accounts.people import has_administrator
 from center.accounts.schema import open_accounts
-from center.application import application, worker_application
+from center.application import application, waiting_application, worker_application
 from center.database.declarations import open_declarations
 from center.database.sql import shown_url
 from center.ingest.declaration_sender import DeclarationSender
 from center.ingest.mqtt import BrokerSettings, subscriptions_of
 from center.ingest.worker import Ingest
-from center.model.complaints import misconfigured
+from center.model.complaints import is_passing, misconfigured, not_ready
 from center.runtime.opening import close_center, open_center
+from center.runtime.patience import Patience
 from center.runtime.rollup_job import RollupJob
 from center.runtime.state import CenterState
 from cli.files import write_whole
 from config import CenterFile, load_center
 
+END_S: Final = 55.0
+"""How long after a signal the center may live [s]: less than a service manager's patience (deploy/systemd)."""
 _CONSOLE: Final = "center.console"
+_PAGE_ENDS_S: Final = 10.0
 
 
 async def run(settings: CenterFile | str | Path, stop: asyncio.Event, ready_file: str | Path | None = None) -> None:
     """Runs the center until `stop` is set; then drains and closes.
 
     settings: the center's file, or its content. ready_file: written as soon as the port is open, as JSON with `url`
-    and `pid`; `listen` may name port 0. The caller turns signals into `stop`.
+    and `pid`; `listen` may name port 0. The caller turns signals into `stop`. While the store, the database or the disk
+    does not let it start, it waits, and says so in the log and on its port.
     Raises `Misconfigured`.
     """
     if not isinstance(settings, CenterFile):
         settings = load_center(settings)
-    listener = _listen(settings)
+    page = _WaitingPage(settings)
+    listener = await page.patience.opened(partial(_listen, settings), stop, socket.socket.close)
+    if listener is None:
+        return
+    page.listener = listener
     try:
-        accounts = await asyncio.to_thread(_open_accounts, settings)
-        declarations = await asyncio.to_thread(open_declarations, settings.database_url)
-        center = await asyncio.to_thread(open_center, settings)
+        opened = await page.patience.opened(partial(_open, settings), stop, _close)
+        await page.end()
+        if opened is None:
+            return
         try:
-            await _serve(center, accounts, declarations, settings, listener, stop, ready_file)
+            await _serve(opened.center, opened.accounts, opened.declarations, settings, listener, stop, ready_file)
         finally:
-            await asyncio.to_thread(close_center, center)
-            declarations.dispose()
+            await asyncio.to_thread(_close, opened)
     finally:
+        await page.end()
         listener.close()
+
+
+@dataclass(frozen=True)
+class _Opened:
+    accounts: Accounts | None
+    declarations: Engine
+    center: CenterState
+
+
+def _open(settings: CenterFile) -> _Opened:
+    """Everything that the center keeps its data in. Raises `Misconfigured` or `StoreUnavailable`; then nothing is open."""
+    with ExitStack() as undo:
+        accounts = _open_accounts(settings)
+        if accounts:
+            undo.callback(accounts.engine.dispose)
+        declarations = open_declarations(settings.database_url)
+        undo.callback(declarations.dispose)
+        center = open_center(settings)
+        undo.pop_all()
+    return _Opened(accounts, declarations, center)
+
+
+def _close(opened: _Opened) -> None:
+    close_center(opened.center)
+    opened.declarations.dispose()
+
+
+class _WaitingPage:
+    """What the center's port answers while the center waits. listener: the open port, None before."""
+
+    def __init__(self, settings: CenterFile) -> None:
+        self.patience, self._settings = Patience(self._begin), settings
+        self.listener: socket.socket | None = None
+        self._server: _Server | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def _begin(self) -> None:
+        if self.listener is None:
+            return
+        app = waiting_application(self.patience, self._settings.language)
+        self._server = _Server(_uvicorn(app, self._settings))
+        self._task = asyncio.create_task(self._server.serve(sockets=[self.listener.dup()]))
+
+    async def end(self) -> None:
+        """Frees the port for the center itself. May be called twice."""
+        if self._server and self._task:
+            self._server.should_exit = True
+            await asyncio.wait([self._task], timeout=_PAGE_ENDS_S)
+            self._server = self._task = None
 
 
 def _open_accounts(settings: CenterFile) -> Accounts | None:
@@ -152,7 +213,7 @@ def _threadsafe_setter(future: "asyncio.Future[str]") -> Callable[[str], None]:
     return lambda text: cast(None, loop.call_soon_threadsafe(set_once, text))
 
 
-def _uvicorn(app: FastAPI, settings: CenterFile) -> uvicorn.Config:
+def _uvicorn(app: ASGIApp, settings: CenterFile) -> uvicorn.Config:
     encrypted: dict[str, Any] = {}
     if settings.https:
         encrypted = {"ssl_certfile": settings.https.certificate, "ssl_keyfile": settings.https.key}
@@ -195,7 +256,8 @@ def _listen(settings: CenterFile) -> socket.socket:
         family = socket.AF_INET6 if ":" in settings.listen_host else socket.AF_INET
         return socket.create_server((settings.listen_host.strip("[]"), settings.listen_port), family=family)
     except OSError as error:
-        raise misconfigured("listen", settings.listen, "cannot_listen", detail=error.strerror or error) from error
+        complaint_of = not_ready if is_passing(error) else misconfigured
+        raise complaint_of("listen", settings.listen, "cannot_listen", detail=error.strerror or error) from error
 
 
 def _write_ready(path: Path, listener: socket.socket, scheme: str) -> None:

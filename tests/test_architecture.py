@@ -128,7 +128,7 @@ ARROWS = {
     "agent": """
         run          -> andon/ reports/ feed/ corrections/ store/ uplink/ clock/ outbox/ compute/ devices/ process/
         andon/       -> reports/ store/ clock/ outbox/ compute/ devices/ view/ process/
-        reports/     -> feed/ store/ uplink/ devices/ view/ process/
+        reports/     -> feed/ store/ uplink/ outbox/ devices/ view/ process/
         commands/    -> corrections/ store/ clock/ outbox/ compute/ view/
         feed/        -> corrections/ store/ uplink/ clock/ outbox/ compute/ devices/ process/
         corrections/ -> store/ uplink/ outbox/ compute/ process/
@@ -167,7 +167,7 @@ ARROWS = {
     """,
     "agent/outbox": """
         dividing     -> envelopes journal/ streams
-        recovery     -> outbox envelopes entries declarations disk streams
+        recovery     -> outbox eviction envelopes entries declarations disk streams
         outbox       -> eviction envelopes file entries declarations disk journal/ streams
         eviction     -> envelopes file disk journal/
         envelopes    -> file streams
@@ -181,7 +181,8 @@ ARROWS = {
         streams
     """,
     "agent/corrections": """
-        offline           -> corrections corrector machine_digest
+        offline           -> corrections corrector damaged_states machine_digest
+        damaged_states
         corrections       -> late_declarations recomputation corrector inbox validate
         redating          -> recomputation archive
         late_declarations -> corrector validate

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from agent.compute.pipeline import Pipeline
 from agent.corrections import validate
-from agent.corrections.corrector import MachineCorrector, Progress
+from agent.corrections.corrector import Interrupted, MachineCorrector, Progress
 from agent.corrections.inbox import DeclarationInbox
 from agent.corrections.late_declarations import follow
 from agent.corrections.recomputation import SiteRevisionAt, recompute_next
@@ -50,6 +50,8 @@ class Corrections:
     async def run_pending(self) -> None:
         """Follows all pending declarations, and recomputes one machine. What the disk refuses waits for the next call."""
         async with self.busy:
+            if self.corrector.interrupted:
+                return
             try:
                 await self.inbox.write_down()
                 new, requests = await self._thread.do(_pending)
@@ -57,8 +59,12 @@ class Corrections:
                     await self._follow(machine, [item for item in new if item.machine == machine])
                 if any(item.state == "new" for item in requests):
                     await recompute_next(self.corrector, requests, self._revise_site)
-            except (CannotStore, CorruptOutbox):
-                return  # counted and logged by the outbox's thread
+            except (CannotStore, CorruptOutbox, Interrupted):
+                return  # a refusal is counted and logged by the outbox's thread
+
+    def interrupt(self) -> None:
+        """The agent ends: a correction in progress is left to the next start, and no further one begins."""
+        self.corrector.interrupted = True
 
     async def _follow(self, machine: str, new: list[Declaration]) -> None:
         outcome = {item.id: validate.impossible(item, self._pipeline.runs, self._now_ns()) for item in new}

@@ -38,6 +38,10 @@ Progress = Callable[[str, float], None]
 """Called repeatedly with a machine and the share of it that is computed [1]."""
 
 
+class Interrupted(Exception):
+    """The agent ends: nothing has changed, and the next start does it again."""
+
+
 @dataclass(frozen=True)
 class Corrected:
     """The result of a correction of a machine. before: the state that it replaces; live: what the machine is
@@ -61,6 +65,8 @@ class MachineCorrector:
     ) -> None:
         self.committer, self.pipeline, self.health = committer, pipeline, health
         self.archive = MachineArchive(committer.thread, pipeline)
+        self.interrupted = False
+        """Set when the agent ends: a computation stops at the next block of the journal (`Interrupted`)."""
         self._stepping, self._progress = stepping, progress
 
     @asynccontextmanager
@@ -89,7 +95,7 @@ class MachineCorrector:
     def recompute(
         self, machine: str, before: EngineState, past: MachinePast, declarations: Sequence[Declaration]
     ) -> Corrected:
-        """Computes the machine's past again, with all declarations that concern it."""
+        """Computes the machine's past again, with all declarations that concern it. Raises `Interrupted`."""
         model = self.pipeline.runs[machine].machine
         recomputed = recompute(model, past.base, self._blocks(past), declarations, past.sent)
         offers = split(Delta(machine, facts=recomputed.facts, losses=recomputed.losses, stops=recomputed.stops))
@@ -97,6 +103,8 @@ class MachineCorrector:
 
     def _blocks(self, past: MachinePast) -> Iterator[tuple[Samples, int]]:
         for number, block in enumerate(past.blocks()):
+            if self.interrupted:
+                raise Interrupted
             self._progress(past.machine, number / len(past.chunks))
             yield block
         self._progress(past.machine, 1.0)

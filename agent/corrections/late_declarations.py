@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from agent.corrections import validate
-from agent.corrections.corrector import Corrected, MachineCorrector
+from agent.corrections.corrector import Corrected, Interrupted, MachineCorrector
 from agent.outbox.disk import CannotStore, CorruptOutbox
 from oee.engine.correction import earliest_change, latest_base
 from oee.model.declarations import Declaration
@@ -19,11 +19,11 @@ Followed = tuple[Corrected, Mapping[str, str]]
 
 async def follow(corrector: MachineCorrector, machine: str, new: Sequence[Declaration]) -> Followed:
     """Follows the declarations that can be followed. If the engine fails they are refused, so that they are not tried
-    forever. Raises `CannotStore` or `CorruptOutbox`.
+    forever. Raises `CannotStore`, `CorruptOutbox` or `Interrupted`.
     """
     try:
         return await _follow(corrector, machine, new)
-    except (CannotStore, CorruptOutbox):
+    except (CannotStore, CorruptOutbox, Interrupted):
         raise
     except Exception:  # noqa: BLE001  # a loop that must survive; counted
         corrector.failed(machine)

@@ -7,6 +7,7 @@ from pathlib import Path
 from agent.compute.pipeline import Pipeline
 from agent.corrections.corrections import Corrections
 from agent.corrections.corrector import Progress
+from agent.corrections.damaged_states import sound_carries
 from agent.corrections.machine_digest import changes
 from agent.outbox.declarations import RecomputeRequest, recompute_requests
 from agent.outbox.recovery import open_outbox
@@ -25,7 +26,12 @@ async def recompute(site: Site, path: Path, progress: Progress) -> list[Recomput
     """
     outbox = (await asyncio.to_thread(open_outbox, path, time.time_ns())).outbox
     machines = compile_site(site, load_profiles())
-    pipeline, health = Pipeline(machines, outbox.carries()), Health()
+    health = Health()
+    try:
+        pipeline = Pipeline(machines, sound_carries(outbox, machines, time.time_ns(), health))
+    except BaseException:
+        outbox.close()
+        raise
     author = f"{site.site}/{site.gateway}"
     committer = Committer(outbox, pipeline, Sender(all_streams(outbox)), health, time.time_ns, author=author)
     revise_site = SiteRevision(description(site), time.time_ns)

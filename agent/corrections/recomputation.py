@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from agent.corrections.corrector import MachineCorrector
+from agent.corrections.corrector import Interrupted, MachineCorrector
 from agent.corrections.machine_digest import forget_outdated, outdated
 from agent.outbox import declarations
 from agent.outbox.declarations import RecomputeRequest
@@ -23,7 +23,7 @@ async def recompute_next(
     corrector: MachineCorrector, requests: Sequence[RecomputeRequest], revise_site: SiteRevisionAt
 ) -> None:
     """Handles the first pending request. If all machines were requested, the last one also sends the `site` body, valid from
-    where they began, since the center counts scheduled time by it. Raises `CannotStore` or `CorruptOutbox`.
+    where they began, since the center counts scheduled time by it. Raises `CannotStore`, `CorruptOutbox` or `Interrupted`.
     """
     request = next(item for item in requests if item.state == "new")
     machine = request.machine
@@ -42,6 +42,8 @@ async def recompute_next(
         known = await corrector.archive.declarations(machine)
         try:
             corrected = await asyncio.to_thread(corrector.recompute, machine, before, past, known)
+        except Interrupted:
+            raise
         except Exception:  # noqa: BLE001  # a loop that must survive; counted
             corrector.failed(machine)
             await _refuse(corrector, request, "failed")

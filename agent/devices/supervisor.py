@@ -8,8 +8,9 @@ import asyncio
 import logging
 import math
 import random
+import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from adapters.contract import Adapter, DeviceMisconfigured, NotConnected, Reading
@@ -19,6 +20,8 @@ CONNECT_S = 20.0
 READ_AT_LEAST_S = 30.0
 CLOSE_S = 5.0
 """How long an adapter may take before it counts as hung [s]: far beyond its own timeouts."""
+END_S = 8.0
+"""How long all devices together may take to end [s]; what still runs then is left behind."""
 LATENESS_KEPT = 1000
 CLOCK_OFF_S = 60.0
 """A device whose clock is off by at least this is reported [s]; its values are dated by the gateway's clock anyway."""
@@ -60,7 +63,7 @@ class DeviceHealth:
 
 
 class Supervisor:
-    """The tasks of all devices. `run()` returns only when it is cancelled, and closes every adapter then.
+    """The tasks of all devices. `run()` returns only when it is cancelled, and closes every adapter then, within `END_S`.
 
     adapters: by device name; retry_every_s: by device name, 2 s where it is missing; on_reading: called with
     the device's name and each reading, must be quick and must not raise; an exception there counts as a failure
@@ -76,20 +79,28 @@ class Supervisor:
         self._adapters, self._on_reading = dict(adapters), on_reading
         self._retry_every_s = dict(retry_every_s or {})
         self.health = {name: DeviceHealth() for name in self._adapters}
+        self._ending = False
 
     async def run(self) -> None:
         """Drives every device until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for place, (name, adapter) in enumerate(self._adapters.items()):
-                begin_s = min(adapter.period_s, SPREAD_S) * place / len(self._adapters)
-                group.create_task(self._drive(name, adapter, begin_s), name=f"device {name}")
+        tasks = []
+        for place, (name, adapter) in enumerate(self._adapters.items()):
+            begin_s = min(adapter.period_s, SPREAD_S) * place / len(self._adapters)
+            tasks.append(asyncio.create_task(self._drive(name, adapter, begin_s), name=f"device {name}"))
+        try:
+            for task in await _first_failed(tasks):
+                await task
+        finally:
+            self._ending = True
+            await _end(tasks)
 
     async def _drive(self, name: str, adapter: Adapter, begin_s: float) -> None:
         clock = asyncio.get_running_loop().time
         schedule = PollSchedule(adapter.period_s, self._retry_every_s.get(name, 2.0), due_s=clock() + begin_s)
         health = self.health[name]
         try:
-            while schedule.link is not ConnectionState.STOPPED:
+            # a library may take a cancellation for one of its own and swallow it: `_ending` stays
+            while schedule.link is not ConnectionState.STOPPED and not self._ending:
                 await asyncio.sleep(max(0.0, schedule.due_s - clock()))
                 try:
                     await self._step(name, adapter, schedule)
@@ -107,7 +118,8 @@ class Supervisor:
                     await self._lost(name, adapter, schedule, f"unexpected {error!r}", gentle=False)
         finally:
             await _close(adapter, health)
-        await asyncio.Event().wait()  # misconfigured: the task idles until the supervisor is cancelled
+        if not self._ending:
+            await asyncio.Event().wait()  # misconfigured: the task idles until the supervisor is cancelled
 
     async def _step(self, name: str, adapter: Adapter, schedule: PollSchedule) -> None:
         health, clock = self.health[name], asyncio.get_running_loop().time
@@ -165,6 +177,27 @@ def _check_clock(name: str, health: DeviceHealth, off_s: float) -> None:
 def _next_slot_s(now_s: float, period_s: float) -> float:
     slot_s = min(SLOT_S, period_s / 10)
     return math.ceil(now_s / slot_s) * slot_s
+
+
+async def _first_failed(tasks: Sequence[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
+    """The tasks that ended, as soon as one fails; without a failure it lasts until it is cancelled, and cancels none."""
+    if not tasks:
+        await asyncio.Event().wait()
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    return done
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancels the tasks, repeatedly, since a cancellation may be swallowed while an adapter closes."""
+    until_s = time.monotonic() + END_S
+    wait_s, left = CLOSE_S + 1.0, set(tasks)
+    while left and time.monotonic() < until_s:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=wait_s)
+        wait_s = 1.0
+    if left:
+        log.error("devices do not end: %s", ", ".join(sorted(task.get_name() for task in left)))
 
 
 async def _close(adapter: Adapter, health: DeviceHealth) -> None:

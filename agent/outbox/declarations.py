@@ -124,9 +124,14 @@ def decide(db: sqlite3.Connection, outcome: Iterable[tuple[str, str]]) -> None:
     )
 
 
-def follow_again(db: sqlite3.Connection) -> None:
-    """Marks declarations that hold until further notice as new again, after the engine states started over."""
-    db.execute(f"update declarations set state = 'new' where state = 'done' and {_UNTIL_FURTHER_NOTICE}")  # noqa: S608
+def follow_again(db: sqlite3.Connection, machine: str = "") -> None:
+    """Marks declarations that hold until further notice as new again, after the engine states started over. machine: ""
+    for all.
+    """
+    db.execute(
+        f"update declarations set state = 'new' where state = 'done' and {_UNTIL_FURTHER_NOTICE} and ? in ('', machine)",  # noqa: S608
+        (machine,),
+    )
 
 
 def prune(db: sqlite3.Connection, now_ns: int) -> None:

@@ -2,7 +2,7 @@
 
 import secrets
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,6 +129,16 @@ def waiting(file: OutboxFile, limit: int = 1000, after: int = 0) -> list[tuple[i
         limit,
     )
     return [(row, EnvelopeKey(stream, seq)) for row, stream, seq in rows if not is_settled(marks[stream], seq)]
+
+
+def newest(file: OutboxFile, kind: str, limit: int) -> Iterator[bytes]:
+    """The bytes of the latest envelopes of a kind, settled or not, newest first."""
+    rows = file.select(
+        "select data from envelopes e join streams s on s.no = e.stream where kind = ? order by id desc limit ?",
+        kind,
+        limit,
+    )
+    return (data for (data,) in rows)
 
 
 def oldest_waiting_ns(file: OutboxFile) -> int | None:

@@ -34,6 +34,11 @@ _VACUUM_PAGES: Final = 256
 _VACUUM_STEPS: Final = 32
 
 
+def reserve_path(outbox: Path) -> Path:
+    """The file that holds disk space in reserve."""
+    return outbox.with_name(f"{outbox.name}.reserve")
+
+
 class Room:
     """The space that an outbox may use: a reserve on the disk and a budget for the file [bytes].
 
@@ -42,7 +47,7 @@ class Room:
 
     def __init__(self, file: OutboxFile, budget_bytes: int, reserve_bytes: int) -> None:
         self._file, self.budget_bytes = file, budget_bytes
-        self._reserve = Reserve(Path(f"{file.path}.reserve"), reserve_bytes)
+        self._reserve = Reserve(reserve_path(file.path), reserve_bytes)
         self.dropped: list[Sealed] = []
 
     def keep(self, now_ns: int) -> bool:

@@ -16,6 +16,8 @@ from wire.prometheus import by_label, counter, gauge, labelled, render
 
 _OWN_NAME: Final = {"envelopes_sealed", "envelopes_sent", "tags_read", "receipts"}
 _DATA: Final = {"data_used_mb", "data_forecast_mb", "data_limit_mb", "data_level"}
+_UPLINK_UP, _UPLINK_UP_HELP = "nhip_agent_uplink_up", "1 while the broker answers."
+_CANNOT_STORE, _CANNOT_STORE_HELP = "nhip_agent_cannot_store", "1 while the disk refuses."
 _GAUGES: Final = {"rss_mb", "cpu_s", "uptime_s", "outbox_mb", "mqtt_version"} | _DATA
 
 
@@ -41,7 +43,13 @@ class Readings:
 
 def metrics_text(now: Readings) -> str:
     """The answer to a scrape."""
-    return render([*_acquisition(now), *_clock(now), *_delivery(now), *_process(now)])
+    return render([*_acquisition(now), *_clock(now), *_delivery(now), *_process(now.health)])
+
+
+def waiting_text(health: Mapping[str, float], *, connected: bool) -> str:
+    """The answer to a scrape while the agent waits for its disk."""
+    refused = gauge(_CANNOT_STORE, _CANNOT_STORE_HELP, 1.0)
+    return render([gauge(_UPLINK_UP, _UPLINK_UP_HELP, float(connected)), refused, *_process(health)])
 
 
 def _acquisition(now: Readings) -> list[Metric]:
@@ -137,8 +145,8 @@ def _delivery(now: Readings) -> list[Metric]:
     settled = sum(map(count, marks))
     missing = sum(last - first + 1 for item in marks for first, last in holes(item))
     return [
-        gauge("nhip_agent_uplink_up", "1 while the broker answers.", float(now.connected)),
-        gauge("nhip_agent_cannot_store", "1 while the disk refuses.", float(now.cannot_store)),
+        gauge(_UPLINK_UP, _UPLINK_UP_HELP, float(now.connected)),
+        gauge(_CANNOT_STORE, _CANNOT_STORE_HELP, float(now.cannot_store)),
         gauge("nhip_agent_outbox_waiting", "Envelopes on disk without a receipt.", now.sender.waiting),
         gauge("nhip_agent_outbox_oldest_seconds", "Age of the oldest envelope without a receipt.", now.oldest_s),
         gauge("nhip_agent_outbox_megabytes", "Size of the outbox's content.", now.outbox_mb),
@@ -166,8 +174,7 @@ def _delivery(now: Readings) -> list[Metric]:
     ]
 
 
-def _process(now: Readings) -> list[Metric]:
-    health = now.health
+def _process(health: Mapping[str, float]) -> list[Metric]:
     events = {name: value for name, value in sorted(health.items()) if name not in _OWN_NAME | _GAUGES}
     return [
         by_label("nhip_agent_events_total", "counter", "Everything else that is counted.", "event", dict(events)),

@@ -15,6 +15,7 @@ from center.runtime.state import CenterState
 from wire.marks import holes
 from wire.prometheus import CONTENT_TYPE, by_label, counter, gauge, labelled, render
 
+_UP, _UP_HELP = "nhip_center_up", "1 while this part of the center works."
 _OWN_METRIC: Final = {"fact_rows", "let_go", "store_away"}
 
 
@@ -28,6 +29,19 @@ def add_metrics(app: FastAPI, center: CenterState) -> None:
         )
 
 
+def waiting_metrics(refusals: int) -> str:
+    """The metrics of a center that waits at its start. refusals: how often what it needs has refused."""
+    up = {"store": 0.0, "broker": 0.0}
+    return render(
+        [
+            by_label(_UP, "gauge", _UP_HELP, "part", up),
+            gauge("nhip_center_starting", "1 while the center waits for its store or its database.", 1.0),
+            counter("nhip_center_starts_refused_total", "How often the start was tried in vain.", refusals),
+            *_process(),
+        ]
+    )
+
+
 def _ingest(center: CenterState) -> list[Metric]:
     counts, conditions = center.health.counts(), center.health.conditions()
     store_up, quarantined, overfull = True, None, None
@@ -38,9 +52,9 @@ def _ingest(center: CenterState) -> list[Metric]:
         store_up = False
     return [
         by_label(
-            "nhip_center_up",
+            _UP,
             "gauge",
-            "1 while this part of the center works.",
+            _UP_HELP,
             "part",
             {
                 "store": float(store_up and conditions.get("store", "ok") == "ok"),

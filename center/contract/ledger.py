@@ -133,7 +133,9 @@ class ProcessGroup(Protocol):
     """The processes that share one ledger. Each method may raise `StoreUnavailable`."""
 
     def join(self, *, alone: bool) -> None:
-        """Joins until this process ends. Raises `Misconfigured` where a process that must be alone meets another."""
+        """Joins until this process ends. Raises `NotReady` where a process that must be alone meets another, or the locks of
+        one whose machine died a moment ago.
+        """
         ...
 
     def number(self) -> str:

@@ -144,6 +144,24 @@ class RolledUp(Protocol):
         ...
 
 
+class HourlySums(Protocol):
+    """The sums of hours and days that a store keeps beside its rows."""
+
+    def recount(self, site: str, start_ns: int, end_ns: int) -> int:
+        """Outdates the sums of a window's hours, because somebody changed rows in the store by hand: they are added up
+        again from what is there now. Hours whose rows are deleted by age stay as they are. Returns how many hours.
+        Raises `StoreUnavailable`.
+        """
+        ...
+
+
+@runtime_checkable
+class Recountable(Protocol):
+    """A store whose sums can be outdated by hand."""
+
+    hours: HourlySums
+
+
 class MarkStore(Protocol):
     """How far each stream is settled, kept beside the rows."""
 

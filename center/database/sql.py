@@ -10,6 +10,8 @@ center creates itself at its start.
 """
 
 import os
+import re
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,7 +22,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
 from center.contract.store import StoreUnavailable
-from center.model.complaints import misconfigured
+from center.model.complaints import is_passing, misconfigured, not_ready
 
 Step = Callable[[Connection], None]
 """One change of the schema, inside a transaction of its own."""
@@ -28,6 +30,17 @@ Step = Callable[[Connection], None]
 _DRIVERS: Final = {"postgresql": "postgresql+psycopg", "sqlite": "sqlite+pysqlite"}
 _BUSY_MS: Final = 10_000
 _CONNECT_S: Final = 10
+_PASSING_SQLITE: Final = (
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_NOMEM,
+)
+_SERVER_REFUSES: Final = re.compile(r"password|authentication|pg_hba|does not exist|not permitted|certificate")
+"""What a PostgreSQL says that answers and will not let us in; in other languages than English such a server is waited for."""
 _LOCK: Final = 0x6E686970  # "nhip": the advisory lock held while the schema changes
 _VERSIONS: Final = Table(
     "nhip_schema", MetaData(), Column("part", String(64), primary_key=True), Column("version", Integer, nullable=False)
@@ -37,7 +50,8 @@ _VERSIONS: Final = Table(
 def open_database(url: str) -> Engine:
     """The engine for `sqlite:///FILE` or `postgresql://USER@HOST/NAME`, shared by all threads; connects once.
 
-    Every commit is durable when it returns. Raises `Misconfigured` where the database cannot be opened.
+    Every commit is durable when it returns. Raises `Misconfigured` where the database cannot be opened: `NotReady` if it
+    does not answer, or the disk refuses.
     """
     parsed = make_url(url)
     parsed = parsed.set(drivername=_DRIVERS.get(parsed.get_backend_name(), parsed.drivername))
@@ -53,7 +67,18 @@ def open_database(url: str) -> Engine:
         with engine.connect():
             return engine
     except (SQLAlchemyError, ImportError, OSError) as error:
-        raise misconfigured("database", shown, "database_cannot_open", detail=_reason(error)) from error
+        complaint_of = not_ready if _passes(error) else misconfigured
+        raise complaint_of("database", shown, "database_cannot_open", detail=_reason(error)) from error
+
+
+def _passes(error: Exception) -> bool:
+    """Whether the same database may open at the next try."""
+    if isinstance(error, OSError):
+        return is_passing(error)
+    origin = getattr(error, "orig", None)
+    if isinstance(origin, sqlite3.Error):
+        return getattr(origin, "sqlite_errorcode", 0) & 0xFF in _PASSING_SQLITE
+    return isinstance(error, OperationalError | InterfaceError) and not _SERVER_REFUSES.search(str(origin))
 
 
 def create_closed(file: str | Path | None) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from center.contract.store import StoreUnavailable
-from center.model.complaints import misconfigured
+from center.model.complaints import not_ready
 
 _MEMBERSHIP: Final = 0x6E680001
 _LEASES: Final = {"sums": 0x6E680002}
@@ -33,7 +33,7 @@ class ProcessLocks:
         """By the contract of `ProcessGroup`."""
         function = "pg_try_advisory_lock" + ("" if alone else "_shared")
         if self._is_postgresql and not self._take(_MEMBERSHIP, function):
-            raise misconfigured("role", "all" if alone else "ingest, console", "role_taken")
+            raise not_ready("role", "all" if alone else "ingest, console", "role_taken")
 
     def lease(self, job: str) -> bool:
         """By the contract of `ProcessGroup`."""

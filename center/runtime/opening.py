@@ -8,7 +8,7 @@ from center.contract.ledger import HoldsLedger, Ledger
 from center.contract.store import Store, StoreUnavailable
 from center.database.sql import open_database
 from center.ledger.sql import SqlLedger
-from center.model.complaints import misconfigured
+from center.model.complaints import misconfigured, not_ready
 from center.runtime.state import CenterState, center_state
 from config import CenterFile
 
@@ -17,14 +17,8 @@ _LEDGER_FILE: Final = "nhip-books.duckdb"
 
 
 def open_center(settings: CenterFile) -> CenterState:
-    """The center's state on its store and ledger. Raises `Misconfigured`."""
-    kind, options = settings.store.kind, dict(settings.store.options)
-    known = sorted(item.parent.name for item in Path(__file__).parent.with_name("stores").glob("*/store.py"))
-    if kind not in known:
-        raise misconfigured("store.kind", kind, "unknown_store", known=", ".join(known))
-    if kind != "duckdb":
-        options.pop("books", None)
-    store = cast(Store, _module(kind).open_store(options))
+    """The center's state on its store and ledger. Raises `Misconfigured`: `NotReady` for what passes."""
+    kind, store = settings.store.kind, open_store(settings)
     ledger: Ledger | None = None
     try:
         if not isinstance(store, HoldsLedger):
@@ -38,10 +32,21 @@ def open_center(settings: CenterFile) -> CenterState:
         )
     except StoreUnavailable as error:
         _close(store, ledger)
-        raise misconfigured("store.kind", kind, "store_away", detail=error) from error
+        raise not_ready("store.kind", kind, "store_away", detail=error) from error
     except BaseException:
         _close(store, ledger)
         raise
+
+
+def open_store(settings: CenterFile) -> Store:
+    """The store alone. Raises as `open_center`."""
+    kind, options = settings.store.kind, dict(settings.store.options)
+    known = sorted(item.parent.name for item in Path(__file__).parent.with_name("stores").glob("*/store.py"))
+    if kind not in known:
+        raise misconfigured("store.kind", kind, "unknown_store", known=", ".join(known))
+    if kind != "duckdb":
+        options.pop("books", None)
+    return cast(Store, _module(kind).open_store(options))
 
 
 def _module(kind: str) -> Any:

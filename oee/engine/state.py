@@ -4,7 +4,7 @@ On disk it is called `carry`.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from oee.engine.counters import CounterState
 from oee.model.declarations import ENTRIES, Declaration
-from oee.model.facts import UNKNOWN_PRODUCT, Int64, RowKey, Stop
+from oee.model.facts import UNKNOWN_PRODUCT, Facts, Int64, Losses, RowKey, Stop
 from oee.model.samples import Series, column
 from oee.model.states import State
 
@@ -96,8 +96,26 @@ def _sums(table: Mapping[Any, Int64]) -> list[list[Any]]:
     return [[list(key), row.tolist()] for key, row in table.items()]
 
 
-def _read_sums(rows: Iterable[Any]) -> dict[RowKey, Int64]:
-    return {tuple(key): np.array(row, np.int64) for key, row in rows}
+def _read_series(t_ns: list[int], value: list[Any], quality: list[int]) -> Series:
+    if not len(t_ns) == len(value) == len(quality):
+        raise ValueError("columns of unequal length")
+    return Series(np.array(t_ns, np.int64), column(value), np.array(quality, np.uint8))
+
+
+def _read_sums(rows: Iterable[Any], keys: Sequence[str], columns: Sequence[str]) -> dict[RowKey, Int64]:
+    out: dict[RowKey, Int64] = {tuple(key): np.array(row, np.int64) for key, row in rows}
+    if any(len(key) != len(keys) or row.shape != (len(columns),) for key, row in out.items()):
+        raise ValueError("sums of other columns")
+    return out
+
+
+def _read_baseline(plain: Mapping[str, Any], name: str, table: type[Facts | Losses]) -> TableBaseline:
+    plural = {"fact": "facts", "loss": "losses"}[name]
+    sums, part = plain[plural], plain.get(f"part_{plural}", ())
+    counts = _read_counts(plain[f"{name}_rows"])
+    return TableBaseline(
+        _read_sums(sums, table.KEYS, table.COLUMNS), counts, _read_sums(part, table.KEYS, table.COLUMNS)
+    )
 
 
 def _read_counts(rows: Iterable[Any]) -> dict[int, int]:
@@ -133,28 +151,23 @@ def dump(state: EngineState) -> bytes:
     return json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode()
 
 
+_UNREADABLE: Final = (LookupError, TypeError, AttributeError, OverflowError, RecursionError, UnicodeDecodeError)
+
+
 def load(data: bytes) -> EngineState:
-    """The state in these bytes. Raises `ValueError` if they are not of this format."""
+    """The state in these bytes. Raises `ValueError` if they are not of this format, or damaged."""
     try:
         plain = json.loads(data)
         if plain["format"] not in _READS:
             raise ValueError(f"carry of format {plain['format']}; this program reads {FORMAT}")
         stops = [Stop(**(item | {"state": State(item["state"])})) for item in plain["stops"]]
-        facts = TableBaseline(
-            _read_sums(plain["facts"]), _read_counts(plain["fact_rows"]), _read_sums(plain.get("part_facts", ()))
-        )
-        losses = TableBaseline(
-            _read_sums(plain["losses"]), _read_counts(plain["loss_rows"]), _read_sums(plain.get("part_losses", ()))
-        )
+        facts, losses = _read_baseline(plain, "fact", Facts), _read_baseline(plain, "loss", Losses)
         baseline = Baseline(facts, losses, {stop.id: stop for stop in stops})
         return replace(
             EngineState(baseline=baseline),
-            settled_ns=plain["settled_ns"],
-            until_ns=plain["until_ns"],
-            rows={
-                tag: Series(np.array(t_ns, np.int64), column(value), np.array(quality, np.uint8))
-                for tag, (t_ns, value, quality) in plain["rows"].items()
-            },
+            settled_ns=int(plain["settled_ns"]),
+            until_ns=int(plain["until_ns"]),
+            rows={tag: _read_series(*columns) for tag, columns in plain["rows"].items()},
             counters={role: CounterState(**item) for role, item in plain["counters"].items()},
             declarations=tuple(Declaration(**item) for item in plain["declarations"]),
             product=plain["product"],
@@ -166,5 +179,5 @@ def load(data: bytes) -> EngineState:
             shift_pieces=plain["shift_pieces"],
             late_rows=plain["late_rows"],
         )
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+    except (*_UNREADABLE, json.JSONDecodeError) as error:
         raise ValueError(f"no carry of a machine: {error!r}") from error

@@ -244,7 +244,7 @@ async def test_a_second_agent_is_refused_in_the_readers_language(tmp_path):
     try:
         async with agent(site, lang="vi") as process:
             await asyncio.wait_for(process.wait(), PATIENCE_S)
-        assert process.returncode == 2
+        assert process.returncode == 1, "a service manager tries again: a command may have had the file"
         assert "đang do agent khác dùng" in process.said()
     finally:
         handle.close()

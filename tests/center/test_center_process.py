@@ -105,13 +105,19 @@ def test_killed_while_facts_stream_in_it_loses_and_doubles_nothing(process):
     gateway.close()
 
 
-def test_a_second_center_on_the_same_file_says_why_it_does_not_start(process):
+def test_a_second_center_on_the_same_file_says_why_it_waits_and_takes_over(process):
     process.start()
-    command = [sys.executable, "-c", _PROCESS, str(process.config), str(process.ready) + "2"]
-    second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
-    assert second.returncode
-    assert "store_in_use" in second.stderr
-    assert process.get("/health")["status"] == "ok"
+    second = Process(process.config.parent, process.port)
+    second.ready = process.ready.with_name("second.json")
+    command = [sys.executable, "-c", _PROCESS, str(process.config), str(second.ready)]
+    second.child = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE)
+    try:
+        assert b"in use by another center" in second.child.stderr.readline()
+        assert process.get("/health")["status"] == "ok"
+        process.end(signal.SIGTERM)
+        eventually(second.ready.exists)
+    finally:
+        second.end(signal.SIGKILL)
 
 
 def test_a_page_of_very_many_machines_answers(process):

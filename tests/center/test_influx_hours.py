@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from center_plant import batch, ns, running
-from influx_plant import influx_settings
+from influx_plant import influx_settings, lose_books, set_retention
 from servers import PATIENCE_S
 
 from center.commands.migrate import migrate
@@ -110,9 +110,7 @@ def _questions(store):
     """Everything that the server is asked for from now on."""
     questions = []
     real = store.database.server.ask
-    store.database.server.ask = lambda statements, database="": (
-        questions.extend(statements) or real(statements, database)
-    )
+    store.database.server.ask = lambda statements, *where: questions.extend(statements) or real(statements, *where)
     return questions
 
 
@@ -201,6 +199,59 @@ def test_hours_that_pass_are_added_up_before_anybody_asks(store):
     assert all(f"time >= {T} " not in statement for statement in sums)
 
 
+# what was lost or changed by hand
+
+
+def _all_rolled_up(store, now):
+    store.hours._now_ns = lambda: now
+    while store.roll_up(now, leased=True):
+        pass
+
+
+def test_hours_that_lost_their_numbers_are_not_empty(store, tmp_path):
+    """Whoever drops the policy `books`, or only the list of hours, leaves rows of which nothing says that they are there."""
+    now = T + 60 * HOUR_NS
+    for lose in (lose_books, _lose_hours):
+        store.write([batch(running(T, 600)), batch(running(T + 30 * HOUR_NS, 60))])
+        _all_rolled_up(store, now)
+        store.close()
+        (tmp_path / "hours.duckdb").unlink(missing_ok=True)
+        store = open_store(influx_settings(tmp_path))
+        lose(store)
+        store.close()
+        store = open_store(influx_settings(tmp_path))
+        store.hours._now_ns = lambda: now
+        query = replace(ALL, end_ns=now, bucket="hour")
+        assert store.facts(query).column("pieces_good").tolist() == [600] * 10 + [600]
+        store.write([batch(running(T, 1, n=1))])  # a late row gives its own hour a number, and no other
+        assert store.facts(query).column("pieces_good").sum() == 6610
+        _all_rolled_up(store, now)
+        questions = _questions(store)
+        assert store.facts(query).column("pieces_good").sum() == 6610
+        assert not [item for item in questions if item.startswith("SELECT sum")], "they are cached again"
+        _drop(store, "facts")
+    store.close()
+
+
+def _lose_hours(store):
+    store.database.server.ask(['DROP MEASUREMENT "hours"'], store.database.name)
+
+
+def test_rows_deleted_by_hand_are_gone_from_every_sum_after_a_recount(store):
+    now = T + 60 * HOUR_NS
+    store.write([batch(running(T, 600, machine=name)) for name in ("a", "b")])
+    _all_rolled_up(store, now)
+    query = replace(ALL, end_ns=now, bucket="hour", by=("machine",))
+    assert store.facts(query).column("pieces_good").sum() == 12_000
+    store.database.server.ask(["DELETE FROM facts WHERE machine = 'a'"], store.database.name)
+    assert store.hours.recount("van-long", 0, 2**62) == 10
+    for bucket in ("hour", "day", "all", "minute"):
+        found = store.facts(replace(query, bucket=bucket))
+        assert (set(found.machine.tolist()), found.column("pieces_good").sum()) == ({"b"}, 6000)
+    assert store.hours.recount("van-long", T, T + HOUR_NS) == 1
+    assert store.hours.recount("nobody", 0, 2**62) == 0
+
+
 # rows that are not kept for ever
 
 
@@ -261,7 +312,7 @@ def test_sums_of_hours_outlive_the_rows(tmp_path):
 
 def test_a_server_that_deletes_too_soon_is_refused(tmp_path):
     store = open_store(influx_settings(tmp_path))
-    store.database.server.ask([f'ALTER RETENTION POLICY "nhip" ON "{store.database.name}" DURATION 30d'])
+    set_retention(store, 30 * 86_400)
     store.close()
     with pytest.raises(Misconfigured, match="short_retention"):
         open_store(influx_settings(tmp_path))

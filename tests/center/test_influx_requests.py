@@ -20,7 +20,7 @@ from center.contract.streams import StreamKey
 from center.stores.influxdb.codec import queries as ask
 from center.stores.influxdb.codec.escape import literal, pack, unpack
 from center.stores.influxdb.codec.lines import batch_lines, mark_lines
-from center.stores.influxdb.codec.refusals import Blame, all_refused, blame
+from center.stores.influxdb.codec.refusals import Blame, all_refused, blame, reason
 from center.stores.influxdb.server import BATCH_LINES, Address, InfluxServer
 from center.stores.influxdb.store import open_store
 from config import Misconfigured
@@ -90,11 +90,16 @@ def two(tmp_path):
         yield made
 
 
+def _rule(kept_s):
+    """Shards of four weeks, as on 1.x: a bucket that is told nothing gets shards of a week."""
+    return {"type": "expire", "everySeconds": kept_s, "shardGroupDurationSeconds": 4 * 7 * 86_400}
+
+
 def test_on_2x_buckets_and_mappings_are_made_once(two):
     open_store(two.settings).close()
     assert [(item["name"], item["orgID"], item["retentionRules"]) for item in two.buckets] == [
-        ("nhip", "o1", [{"type": "expire", "everySeconds": 104 * 7 * 86_400}]),
-        ("nhip-books", "o1", []),
+        ("nhip", "o1", [_rule(104 * 7 * 86_400)]),
+        ("nhip-books", "o1", [_rule(0)]),
     ]
     assert [(item["bucketID"], item["database"], item["retention_policy"], item["default"]) for item in two.dbrps] == [
         ("b0", "nhip", "nhip", True),
@@ -166,6 +171,42 @@ def test_the_count_of_dropped_rows_is_a_lower_bound():
     assert not all_refused("partial write dropped=4", 5)
     assert not all_refused("unable to parse", 2)
     assert all_refused("unable to parse", 1)
+
+
+_TAGS = "facts,calendar=scheduled,day=0,machine=press-1,product=1,shift=A,site=van-long,stream=00000000000000aa"
+
+
+_TOO_OLD = (
+    "partial write: dropped 2 points outside retention policy of duration 17472h0m0s - oldest point "
+    f"{_TAGS} at 2024-06-14T08:00:00Z dropped because it violates a Retention Policy Lower Bound at "
+    f"2024-12-02T08:31:22.1Z, newest point {_TAGS} at 2024-06-14T08:01:00Z dropped because it violates a "
+    "Retention Policy Lower Bound at 2024-12-02T08:31:22.1Z dropped=2"
+)
+_OTHER_TYPE = (
+    'failure writing points to database: partial write: field type conflict: input field "cycles" on '
+    'measurement "facts" is type integer, already exists as type float dropped=1'
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("partial write: points beyond retention policy dropped=2", "beyond the retention policy"),
+        (
+            _TOO_OLD,
+            "beyond the retention policy",
+        ),
+        (
+            _OTHER_TYPE,
+            "type conflict: cycles is integer here, float at the server",
+        ),
+        (f"unable to parse '{_TAGS} x={'9' * 500}': bad number", "unable to parse"),
+    ],
+)
+def test_a_refusal_is_told_short_whatever_the_server_s_words(text, words):
+    said = reason(text)
+    assert words in said
+    assert len(said) <= 200
 
 
 @given(st.text(st.characters(blacklist_categories=["Cs"])))

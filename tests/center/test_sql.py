@@ -5,11 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from center_plant import free_port
-from postgres_plant import KINDS, Postgres, database_url
+from postgres_plant import KINDS, Postgres, database_url, postgres
 from sqlalchemy import text
 
 from center.contract.store import StoreUnavailable
 from center.database.sql import open_database, prepare, reading, writing
+from center.model.complaints import NotReady
 from config import Misconfigured, parse_center
 
 
@@ -91,12 +92,31 @@ def test_a_server_that_is_away_is_the_store_away_and_comes_back():
         server.remove()
 
 
-@pytest.mark.parametrize("url", ["sqlite:////no/such/folder/a.sqlite", "postgresql://nhip@127.0.0.1:{port}/n"])
-def test_what_cannot_be_opened_is_said(url):
+@pytest.mark.parametrize(
+    ("url", "passes"),
+    [
+        ("sqlite:////no/such/folder/a.sqlite", False),
+        ("sqlite:////proc/self/a.sqlite", False),
+        ("postgresql://nhip@127.0.0.1:{port}/n", True),
+        ("postgresql://nhip@no-such-host.invalid/n", True),
+        ("postgresql://nhip@127.0.0.1:{server}/no_such_database", False),
+        ("postgresql://nobody@127.0.0.1:{server}/postgres", False),
+    ],
+)
+def test_what_cannot_be_opened_is_said(url, passes):
+    """And whether a start may wait for it, or somebody has to change a file first."""
     with pytest.raises(Misconfigured) as caught:
-        open_database(url.format(port=free_port()))
+        open_database(url.format(port=free_port(), server=postgres().port if "{server}" in url else 0))
     (item,) = caught.value.complaints
     assert (item.key, item.code) == ("database", "database_cannot_open")
+    assert isinstance(caught.value, NotReady) is passes, str(caught.value)
+
+
+def test_a_damaged_file_is_not_waited_for(tmp_path):
+    (tmp_path / "a.sqlite").write_text("no database " * 1000)
+    with pytest.raises(Misconfigured) as caught:
+        open_database(f"sqlite:///{tmp_path}/a.sqlite")
+    assert not isinstance(caught.value, NotReady)
 
 
 def test_a_password_is_never_shown():

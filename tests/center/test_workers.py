@@ -170,13 +170,13 @@ def test_a_broker_that_cannot_share_is_refused_with_the_cure(tmp_path, processes
 
 
 def test_one_that_does_everything_does_it_alone(tmp_path, port, processes):
+    """Another one waits: the first may have died with its machine, and its locks may outlive it for a while."""
     database = postgres().database()
     alone = processes(_file(tmp_path, port, "all", database)).up()
-    code, said = processes(_file(tmp_path, port, "ingest", database)).ended()
-    assert code == 1
-    assert "role_taken" in said
+    other = processes(_file(tmp_path, port, "ingest", database))
+    assert b"role ingest cannot run beside it" in other.child.stderr.readline()
     assert alone.end(signal.SIGTERM) == 0
-    processes(_file(tmp_path, port, "ingest", database)).up()
+    other.up()
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,13 @@ class SmallDisk:
     def free(self):
         (self.seen / "ballast").unlink(missing_ok=True)
 
+    def read_only(self, yes=True):
+        """Mounts it read-only, as a kernel does after an error of the medium, or writable again. Nobody may have a file
+        open for writing.
+        """
+        mode = "ro" if yes else "rw"
+        subprocess.run([*self.prefix, "mount", "-o", f"remount,{mode}", self.place], check=True)
+
     def copy_out(self, name, folder):
         """A file and what belongs to it, as they are now, where everybody can open them."""
         folder.mkdir(exist_ok=True)

@@ -140,9 +140,9 @@ def _copy_file(path: Path, target: Path) -> None:
     Another process copies: a POSIX lock is lost as soon as its holder closes any handle of the file, even one opened
     only for reading, and then a second center could open the store.
     """
-    log = _log(target)
+    log = log_of(target)
     try:
-        for source, copy in ((path, target), (_log(path), log)):
+        for source, copy in ((path, target), (log_of(path), log)):
             if source.exists():
                 _run_cp(source, copy)
         copied = duckdb.connect(str(target))
@@ -154,7 +154,8 @@ def _copy_file(path: Path, target: Path) -> None:
         raise
 
 
-def _log(path: Path) -> Path:
+def log_of(path: Path) -> Path:
+    """The write-ahead log that belongs to a file."""
     return path.with_name(f"{path.name}.wal")
 
 

@@ -5,6 +5,8 @@ Queries are answered from hourly and daily sums where these are up to date (`rol
 Not provided: a second process, which is refused with a message that says so, and surviving a loss of the disk.
 """
 
+import errno
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,15 +17,15 @@ from duckdb import DuckDBPyConnection
 
 from center.contract.ledger import Changes
 from center.contract.store import Query, RowBatch, ValueQuery
-from center.model.complaints import misconfigured
+from center.model.complaints import is_passing, misconfigured, not_ready
 from center.model.retention import retention_ns
 from center.stores.duckdb import export, ledger_tables
 from center.stores.duckdb import values as process_values
 from center.stores.duckdb.facts import write_facts
-from center.stores.duckdb.file import DuckFile, first_line
+from center.stores.duckdb.file import DuckFile, first_line, log_of
 from center.stores.duckdb.ledger import DuckLedger
 from center.stores.duckdb.rollups.plan import plan
-from center.stores.duckdb.rollups.upkeep import RollupUpkeep
+from center.stores.duckdb.rollups.upkeep import DuckHours, RollupUpkeep
 from center.stores.duckdb.stops import read_stops, write_stops
 from center.stores.fact_tables.sums import read_facts, read_losses
 from oee.model.facts import Facts, Losses, Stop
@@ -31,11 +33,18 @@ from wire.values import Values
 
 _FILE: Final = "nhip.duckdb"
 _MEMORY_LIMIT: Final = "256MB"
+_PASSING: Final = (
+    "Could not set lock",
+    *map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EAGAIN, errno.EMFILE)),
+    "Out of Memory",
+)
 _MEMORY: Final = re.compile(r"\d+(\.\d+)? ?[KMG]i?B")
 
 
 class DuckStore:
-    """`Store`, `HoldsLedger`, `RolledUp`, `KeepsValues` and `Exportable`. Any thread may read; commits are serialised."""
+    """`Store`, `HoldsLedger`, `RolledUp`, `Recountable`, `KeepsValues` and `Exportable`. Any thread may read; commits are
+    serialised.
+    """
 
     def __init__(self, path: Path, memory_limit: str, kept_ns: int = 0) -> None:
         """kept_ns: how long minute rows are kept, 0 for ever."""
@@ -48,6 +57,7 @@ class DuckStore:
 
         self.file = DuckFile(path, memory_limit, opened)
         self.ledger = DuckLedger(self.file)
+        self.hours = DuckHours(self.file, self._upkeep)
 
     def write(self, batches: Iterable[RowBatch]) -> None:
         """By the contract of `Store`."""
@@ -116,7 +126,8 @@ class DuckStore:
 def open_store(settings: Mapping[str, str | int | float | bool]) -> DuckStore:
     """The store in `file`, which is created if missing. Other keys: memory_limit, retention (of minute rows).
 
-    Raises `Misconfigured` if another process owns the file, if it cannot be opened or is of another version.
+    Raises `Misconfigured` if it cannot be opened or is of another version: `NotReady` if another process has it open, or
+    the disk refuses.
     """
     unknown = set(settings) - {"file", "memory_limit", "retention"}
     if unknown:
@@ -129,7 +140,25 @@ def open_store(settings: Mapping[str, str | int | float | bool]) -> DuckStore:
         raise misconfigured("store.memory_limit", memory_limit, "bad_memory_limit")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            _create(path, memory_limit)
         return DuckStore(path, memory_limit, kept_ns)
     except (duckdb.Error, OSError) as error:
         code = "store_in_use" if "Could not set lock" in str(error) else "store_cannot_open"
-        raise misconfigured("store.file", path, code, detail=first_line(error)) from error
+        passes = is_passing(error) if isinstance(error, OSError) else _passes(str(error))
+        complaint_of = not_ready if passes else misconfigured
+        raise complaint_of("store.file", path, code, detail=first_line(error)) from error
+
+
+def _create(path: Path, memory_limit: str) -> None:
+    """Makes a complete empty file under another name first: DuckDB cannot open what it could write only in part."""
+    new = path.with_name(f"{path.name}.new")
+    for leftover in (new, log_of(new)):
+        leftover.unlink(missing_ok=True)
+    DuckFile(new, memory_limit, lambda connection: ledger_tables.prepare(connection, str(path))).close()
+    new.rename(path)
+
+
+def _passes(text: str) -> bool:
+    """Whether the same file may open at the next try. DuckDB says by text alone what the system answered."""
+    return any(words in text for words in _PASSING)

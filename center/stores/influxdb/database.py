@@ -43,8 +43,12 @@ class InfluxDatabase:
             raise StoreUnavailable(f"{self.server.address.url}: metadata is refused: {error}") from error
 
     def sites(self) -> list[str]:
-        """All sites that ever had rows."""
-        (result,) = self.ask([f"SHOW TAG VALUES ON {name(self.name)} WITH KEY = {name('site')}"])
+        """All sites that ever had rows. 2.x lists tags of the default policy only, so the hours tell of the sites whose rows
+        are deleted.
+        """
+        hours = f"SELECT {name('touched')} FROM {self.source('hours', METADATA)} GROUP BY {name('site')} LIMIT 1"  # noqa: S608
+        tags, numbered = self.ask([f"SHOW TAG VALUES ON {name(self.name)} WITH KEY = {name('site')}", hours])
         measurements = ("facts", "losses", "stops", values.MEASUREMENT, "facts_hour", "losses_hour")
-        packed = {row[1] for item in result.get("series", ()) if item["name"] in measurements for row in item["values"]}
+        packed = {row[1] for item in tags.get("series", ()) if item["name"] in measurements for row in item["values"]}
+        packed |= {item["tags"]["site"] for item in numbered.get("series", ())}
         return sorted(map(unpack, packed))

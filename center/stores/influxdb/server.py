@@ -18,7 +18,7 @@ from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.rest import ApiException
 
 from center.contract.store import StoreRefused, StoreUnavailable
-from center.stores.influxdb.codec.refusals import Blame, all_refused, blame
+from center.stores.influxdb.codec.refusals import Blame, all_refused, blame, named, reason, short
 
 BATCH_LINES: Final = 5_000
 SIDE_BY_SIDE: Final = 4
@@ -26,6 +26,7 @@ SIDE_BY_SIDE: Final = 4
 _LONG_QUERY: Final = 4_000
 """Characters beyond which a query is posted: proxies limit the length of a URL."""
 _NAMED_REFUSALS: Final = 3
+_NOT_ALLOWED: Final = (401, 403)
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,10 @@ class Address:
     token: str = ""
     ca_file: str = ""
     timeout_s: float = 60.0
+
+
+class AccessDenied(StoreUnavailable):
+    """The server does not know the user or the token, or what it allows them is not enough."""
 
 
 class InfluxServer:
@@ -63,6 +68,20 @@ class InfluxServer:
         self._writer = self._client.write_api(write_options=SYNCHRONOUS)
         self._writer_lock = threading.Lock()
 
+    def call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        """The JSON answer of the API of 2.x; empty for a GET of what is not there. Raises `StoreUnavailable`."""
+        status, text = self.request(method, path, **options)
+        if status == 404 and method == "GET":
+            return {}
+        if status >= 400:
+            kind = AccessDenied if status in _NOT_ALLOWED else StoreUnavailable
+            raise kind(f"{self.address.url}: {method} {path}: {status} {text[:200]}")
+        try:
+            out: dict[str, Any] = json.loads(text)
+        except ValueError as error:
+            raise StoreUnavailable(f"{self.address.url}: {method} {path}: no JSON: {text[:200]}") from error
+        return out
+
     def request(self, method: str, path: str, **options: Any) -> tuple[int, str]:
         """Status and text of a response. Raises `StoreUnavailable` if there is none."""
         try:
@@ -88,6 +107,8 @@ class InfluxServer:
             return [{} for _ in statements]  # so InfluxDB 2.x answers DELETE
         results: list[dict[str, Any]] = answer.get("results", [])
         failure = answer.get("error") or next((result["error"] for result in results if "error" in result), "")
+        if status in _NOT_ALLOWED:
+            raise AccessDenied(f"{self.address.url}: {status} {failure or text[:200]}")
         if failure or status >= 400 or len(results) != len(statements):
             raise StoreUnavailable(f"{self.address.url}: cannot be read: {status} {failure or text[:200]}")
         for result in results:
@@ -107,7 +128,7 @@ class InfluxServer:
         with self._writer_lock:
             refused = self._write_all(bucket, parts)
         if refused:
-            some = "; ".join(f"{' '.join(line.split(' ')[:1])[:300]}: {why}" for line, why in refused[:_NAMED_REFUSALS])
+            some = "; ".join(f"{named(line)}: {why}" for line, why in refused[:_NAMED_REFUSALS])
             raise StoreRefused(f"{len(refused)} of {len(lines)} rows: {some}")
 
     def _write_all(self, bucket: str, parts: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
@@ -128,9 +149,9 @@ class InfluxServer:
         status, text = failure
         cause = blame(status, text)
         if cause is Blame.SERVER or (cause is Blame.SIZE and len(lines) == 1):
-            raise StoreUnavailable(f"{self.address.url}: cannot be written: {status} {text}")
+            raise StoreUnavailable(f"{self.address.url}: cannot be written: {status} {short(text)}")
         if cause is Blame.ROWS and all_refused(text, len(lines)):
-            return [(line, text) for line in lines]
+            return [(line, reason(text)) for line in lines]
         middle = len(lines) // 2
         return self._write(bucket, lines[:middle]) + self._write(bucket, lines[middle:])
 
@@ -155,9 +176,9 @@ def _message(error: ApiException) -> str:
     body = error.body.decode("utf-8", "replace") if isinstance(error.body, bytes) else str(error.body or "")
     try:
         answer = json.loads(body)
-        return str(answer.get("error") or answer.get("message") or body)[:500]
+        return str(answer.get("error") or answer.get("message") or body)
     except (ValueError, AttributeError):
-        return (body or str(error.reason))[:500]
+        return body or str(error.reason)
 
 
 def _first_line(error: BaseException) -> str:

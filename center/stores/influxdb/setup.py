@@ -5,18 +5,17 @@ the streams and the sums of hours, kept for ever. On 2.x each is a bucket (`<dat
 DBRP mapping, which lets InfluxQL find it under the same name.
 """
 
-import json
 import re
 from typing import Any, Final
 
-from center.contract.store import StoreUnavailable
 from center.model.complaints import misconfigured
 from center.stores.influxdb.codec.escape import name
 from center.stores.influxdb.server import InfluxServer
 
 ROWS: Final = "nhip"
 METADATA: Final = "books"
-_LONG_S: Final = 24 * 604_800
+_WEEK_S: Final = 604_800
+_LONG_S: Final = 24 * _WEEK_S
 _PART: Final = re.compile(r"(\d+)([hms])")
 
 
@@ -24,7 +23,8 @@ def prepare(server: InfluxServer, database: str, retention_s: int | None, replic
     """Creates database and policies, or buckets and mappings. retention_s: 0 for ever, None leaves an existing one.
     Returns how long rows are kept now [s], 0 for ever.
 
-    Raises `StoreUnavailable`, or `Misconfigured` if the existing retention differs from the one requested.
+    Raises `StoreUnavailable`, or `Misconfigured` if the existing retention differs from the one requested or there is no
+    such organization.
     """
     if server.address.org:
         return _prepare_2(server, database, retention_s)
@@ -49,13 +49,16 @@ def _prepare_1(server: InfluxServer, database: str, retention_s: int | None, rep
     return existing.get(ROWS, retention_s or 0)
 
 
-def _create(policy: str, database: str, kept_s: int, replication: int) -> str:
+def _shard_s(kept_s: int) -> int:
     """Long shards: a query opens every series once for each shard that it reads."""
-    shard = "4w" if not kept_s or kept_s >= _LONG_S else "1d"
+    return 4 * _WEEK_S if not kept_s or kept_s >= _LONG_S else 86_400
+
+
+def _create(policy: str, database: str, kept_s: int, replication: int) -> str:
     default = " DEFAULT" if policy == ROWS else ""
     return (
         f"CREATE RETENTION POLICY {name(policy)} ON {name(database)} DURATION {f'{kept_s}s' if kept_s else 'INF'} "
-        f"REPLICATION {replication} SHARD DURATION {shard}{default}"
+        f"REPLICATION {replication} SHARD DURATION {_shard_s(kept_s)}s{default}"
     )
 
 
@@ -74,40 +77,32 @@ def _other_retention(server: InfluxServer, where: str, existing_s: int, wanted_s
 
 def _prepare_2(server: InfluxServer, database: str, retention_s: int | None) -> int:
     org = server.address.org
-    organizations = _call(server, "GET", "/api/v2/orgs", fields={"org": org}).get("orgs") or []
+    organizations = server.call("GET", "/api/v2/orgs", fields={"org": org}).get("orgs") or []
     if not organizations:
-        raise StoreUnavailable(f"{server.address.url}: organization {org!r} is unknown, or this token may not see it")
+        detail = f"organization {org!r} is unknown at {server.address.url}, or this token may not see it"
+        raise misconfigured("store.org", org, "invalid", detail=detail)
     org_id = organizations[0]["id"]
     kept_s = {}
     for policy, bucket, wanted_s in ((ROWS, database, retention_s), (METADATA, f"{database}-books", 0)):
         bucket_id, kept_s[policy] = _bucket(server, org_id, bucket, wanted_s)
-        mapped = _call(server, "GET", "/api/v2/dbrps", fields={"orgID": org_id, "bucketID": bucket_id})
+        mapped = server.call("GET", "/api/v2/dbrps", fields={"orgID": org_id, "bucketID": bucket_id})
         if not any(
             item["database"] == database and item["retention_policy"] == policy for item in mapped.get("content") or []
         ):
             mapping = {"orgID": org_id, "bucketID": bucket_id, "database": database, "retention_policy": policy}
-            _call(server, "POST", "/api/v2/dbrps", json=mapping | {"default": policy == ROWS})
+            server.call("POST", "/api/v2/dbrps", json=mapping | {"default": policy == ROWS})
     return kept_s[ROWS]
 
 
 def _bucket(server: InfluxServer, org_id: str, bucket: str, wanted_s: int | None) -> tuple[str, int]:
     """Its id, and how long it keeps points [s]."""
-    existing = _call(server, "GET", "/api/v2/buckets", fields={"orgID": org_id, "name": bucket}).get("buckets") or []
+    existing = server.call("GET", "/api/v2/buckets", fields={"orgID": org_id, "name": bucket}).get("buckets") or []
     if not existing:
-        rules = [{"type": "expire", "everySeconds": wanted_s}] if wanted_s else []
-        body = {"orgID": org_id, "name": bucket, "retentionRules": rules}
-        return str(_call(server, "POST", "/api/v2/buckets", json=body)["id"]), wanted_s or 0
+        kept_s = wanted_s or 0
+        rule = {"type": "expire", "everySeconds": kept_s, "shardGroupDurationSeconds": _shard_s(kept_s)}
+        body = {"orgID": org_id, "name": bucket, "retentionRules": [rule]}
+        return str(server.call("POST", "/api/v2/buckets", json=body)["id"]), wanted_s or 0
     existing_s = sum(int(rule.get("everySeconds", 0)) for rule in existing[0].get("retentionRules") or ())
     if wanted_s is not None and existing_s != wanted_s:
         raise _other_retention(server, f"bucket {bucket}", existing_s, wanted_s)
     return str(existing[0]["id"]), existing_s
-
-
-def _call(server: InfluxServer, method: str, path: str, **options: Any) -> dict[str, Any]:
-    status, text = server.request(method, path, **options)
-    if status == 404 and method == "GET":
-        return {}
-    if status >= 400:
-        raise StoreUnavailable(f"{server.address.url}: {method} {path}: {status} {text[:200]}")
-    out: dict[str, Any] = json.loads(text)
-    return out

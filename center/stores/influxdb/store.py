@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from center.contract.store import Query, RowBatch, StoreRefused, StoreUnavailable, ValueQuery
-from center.model.complaints import misconfigured
+from center.model.complaints import misconfigured, not_ready
 from center.model.retention import check_retention
 from center.stores.influxdb import export
 from center.stores.influxdb.codec import answers, queries
@@ -22,7 +22,7 @@ from center.stores.influxdb.hours import index
 from center.stores.influxdb.hours.cache import HoursCache
 from center.stores.influxdb.hours.upkeep import HourSums
 from center.stores.influxdb.marks import InfluxMarks
-from center.stores.influxdb.server import InfluxServer
+from center.stores.influxdb.server import AccessDenied, InfluxServer
 from center.stores.influxdb.settings import S_NS, read_settings
 from center.stores.influxdb.setup import prepare
 from center.stores.influxdb.stops import read_stops
@@ -31,7 +31,9 @@ from wire.values import Values
 
 
 class InfluxStore:
-    """`Store`, `KeepsMarks`, `RolledUp`, `KeepsValues` and `Exportable`. Any thread may read; writes are serialised."""
+    """`Store`, `KeepsMarks`, `RolledUp`, `Recountable`, `KeepsValues` and `Exportable`. Any thread may read; writes are
+    serialised.
+    """
 
     def __init__(
         self,
@@ -130,16 +132,19 @@ def open_store(settings: Mapping[str, str | int | float | bool]) -> InfluxStore:
     (1.x), token_file (2.x), ca_file, retention, replication, timeout_s, cache (file of hourly sums, created again
     whenever it is missing).
 
-    Raises `Misconfigured`, also while the server cannot be reached: the process that starts the center has to retry.
+    Raises `Misconfigured`: `NotReady` while the server does not answer, or answers that it cannot now.
     """
     parsed = read_settings(settings)
     server = InfluxServer(parsed.address)
     try:
         kept_s = prepare(server, parsed.database, parsed.retention_s, parsed.replication)
         kept_ns = check_retention(kept_s * S_NS, f"{kept_s} s at {parsed.address.url}")
-    except StoreUnavailable as error:
+    except AccessDenied as error:
         server.close()
         raise misconfigured("store.url", parsed.address.url, "invalid", detail=error) from error
+    except StoreUnavailable as error:
+        server.close()
+        raise not_ready("store.url", parsed.address.url, "store_away", detail=error) from error
     except BaseException:
         server.close()
         raise

@@ -50,6 +50,18 @@ def read_stale(cursor: DuckDBPyConnection) -> set[Bin]:
     return {(site, start) for site, start in cursor.execute("SELECT site, start_ns FROM stale_hours").fetchall()}
 
 
+def hours_between(cursor: DuckDBPyConnection, site: str, low: int, high: int) -> set[Bin]:
+    """The hours of a window that have rows or sums."""
+    parts = [
+        f"SELECT minute_ns - minute_ns % {HOUR_NS} FROM {table}{level} "
+        "WHERE site = $site AND minute_ns >= $low AND minute_ns < $high"
+        for table in SUMMED
+        for level in ("", "_hour")
+    ]
+    found = cursor.execute(" UNION ".join(parts), {"site": site, "low": low, "high": high}).fetchall()
+    return {(site, start) for (start,) in found}
+
+
 def mark(cursor: DuckDBPyConnection, table: str, bins: Iterable[Bin]) -> None:
     """Adds bins to a list that does not hold them yet."""
     rows = sorted(bins)

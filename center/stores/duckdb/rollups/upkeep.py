@@ -7,7 +7,9 @@ from typing import Final
 from duckdb import DuckDBPyConnection
 
 from center.contract.store import RowBatch, StoreRefused
+from center.model.buckets import HOUR_NS
 from center.model.retention import deleted_before_ns
+from center.stores.duckdb.file import DuckFile
 from center.stores.duckdb.rollups import tables
 
 _STEP_S: Final = 0.2
@@ -39,6 +41,15 @@ class RollupUpkeep:
         tables.mark(cursor, "stale_hours", new)
         return new
 
+    def outdate(self, cursor: DuckDBPyConnection, site: str, start_ns: int, end_ns: int) -> set[tables.Bin]:
+        """Puts all hours of a window on the list that have rows or sums, unless their minutes are deleted; returns them,
+        for `committed`.
+        """
+        low = max(start_ns // HOUR_NS * HOUR_NS, self._minutes_from_ns)
+        hours = tables.hours_between(cursor, site, low, end_ns)
+        tables.mark(cursor, "stale_hours", hours - self._stale)
+        return hours
+
     def committed(self, stale: Iterable[tables.Bin]) -> None:
         """Records that the hours returned by `mark_stale` are in the file."""
         self._stale |= set(stale)
@@ -65,3 +76,18 @@ class RollupUpkeep:
             self._bins_per_step = max(self._bins_per_step // 2, 1)
         elif spent_s < _STEP_S / 4:
             self._bins_per_step = min(self._bins_per_step * 2, _MAX_BINS)
+
+
+class DuckHours:
+    """`HourlySums` of the embedded store."""
+
+    def __init__(self, file: DuckFile, upkeep: RollupUpkeep) -> None:
+        self._file, self._upkeep = file, upkeep
+
+    def recount(self, site: str, start_ns: int, end_ns: int) -> int:
+        """By the contract of `HourlySums`."""
+        with self._file.writing() as cursor:
+            hours = self._upkeep.outdate(cursor, site, start_ns, end_ns)
+            cursor.commit()
+            self._upkeep.committed(hours)
+        return len(hours)

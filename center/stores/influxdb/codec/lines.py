@@ -29,6 +29,8 @@ from oee.model.states import CalendarClass, State
 from wire.marks import Marks
 
 DAY_NS: Final = 86_400_000_000_000
+COMPLETE_NS: Final = -1
+"""The time of the point that says that the list of a site's hours is complete: no hour begins there."""
 STOP_FIELDS: Final = ("by", "end_ns", "id", "product", "reason", "revision", "state", "to_product")
 
 

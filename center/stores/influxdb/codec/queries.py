@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from center.contract.store import Query
 from center.model.buckets import BY_DATE, HOUR_NS, offsets
 from center.stores.influxdb.codec.escape import literal, name
-from center.stores.influxdb.codec.lines import DAY_NS, STOP_FIELDS
+from center.stores.influxdb.codec.lines import COMPLETE_NS, DAY_NS, STOP_FIELDS
 from center.stores.rollup_cover import cover
 from oee.model.facts import MINUTE_NS
 
@@ -105,6 +105,16 @@ def hours(source: str, site: str, low: int, high: int) -> str:
     return f"SELECT {name('touched')}, {name('rolled')} FROM {source} WHERE {where}"
 
 
+def hours_complete(source: str, site: str) -> str:
+    """The point that says that every hour of the site with rows has a number."""
+    return f"SELECT {name('complete')} FROM {source} WHERE {name('site')} = {literal(site)} AND time = {COMPLETE_NS}"
+
+
+def counts_by_hour(source: str, site: str, low: int, high: int) -> str:
+    """For each hour with rows how often each field occurs."""
+    return f"SELECT count(*) FROM {source} WHERE {_where(site, (), low, high)} GROUP BY {_every(HOUR_NS, 0)} fill(none)"
+
+
 def by_hour(source: str, site: str, low: int, high: int, columns: Sequence[str], tags: Sequence[str]) -> str:
     """Sums by hour and all of these tags."""
     added = ", ".join(f"sum({name(column)}) AS {name(column)}" for column in columns)
@@ -151,3 +161,8 @@ def edge(source: str, site: str, *, last: bool) -> str:
     """The first or last row of a site."""
     order = "DESC" if last else "ASC"
     return f"SELECT * FROM {source} WHERE {name('site')} = {literal(site)} ORDER BY time {order} LIMIT 1"
+
+
+def first_from(source: str, site: str, low: int) -> str:
+    """The first row of a site from a time on."""
+    return f"SELECT * FROM {source} WHERE {name('site')} = {literal(site)} AND time >= {low} ORDER BY time ASC LIMIT 1"

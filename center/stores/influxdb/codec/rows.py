@@ -53,6 +53,16 @@ def batches(site: str, facts: Answer, losses: Answer, stop_rows: Answer) -> list
     return out
 
 
+def zeroed(batch: RowBatch) -> RowBatch:
+    """The same rows with sums of zero."""
+    facts, losses = batch.facts, batch.losses
+    return replace(
+        batch,
+        facts=replace(facts, sums=np.zeros_like(facts.sums)),
+        losses=replace(losses, sums=np.zeros_like(losses.sums)),
+    )
+
+
 def numbered(batch: RowBatch) -> RowBatch:
     """Hourly sums as rows of stream `HOURS`, numbered within machine and hour in a fixed order."""
     facts, losses = (_numbered(batch.facts, KEY_COLUMNS), _numbered(batch.losses, LOSS_KEY_COLUMNS))

@@ -24,6 +24,7 @@ from center.contract.store import Query, RowBatch
 from center.model.buckets import HOUR_NS
 from center.stores.influxdb.codec.answers import Answer, series
 from center.stores.influxdb.codec.escape import tags
+from center.stores.influxdb.codec.lines import COMPLETE_NS
 
 FACT_TAGS: Final = ("calendar", "day", "machine", "product", "shift")
 LOSS_TAGS: Final = ("calendar", "day", "machine", "product", "reason", "shift", "state")
@@ -57,6 +58,11 @@ def touch_lines(hours: Mapping[str, Iterable[int]], number: int) -> list[str]:
 def rolled_lines(site: str, hours: Iterable[Hour]) -> list[str]:
     """Lines that record that the sums of these hours are on the server."""
     return [f"{tags('hours', {'site': site})} rolled={hour.touched}i {hour.start_ns}" for hour in hours]
+
+
+def complete_line(site: str) -> str:
+    """The line that records that every hour of the site with rows has a number."""
+    return f"{tags('hours', {'site': site})} complete=1i {COMPLETE_NS}"
 
 
 def hours_of(answer: Answer) -> list[Hour]:

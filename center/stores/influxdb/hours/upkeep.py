@@ -10,10 +10,11 @@ from center.model.retention import DAY_NS, deleted_before_ns
 from center.stores.influxdb.codec import queries
 from center.stores.influxdb.codec.lines import hour_lines
 from center.stores.influxdb.codec.rows import batches as row_batches
+from center.stores.influxdb.codec.rows import zeroed
 from center.stores.influxdb.database import InfluxDatabase
 from center.stores.influxdb.hours import index
 from center.stores.influxdb.hours.cache import HoursCache
-from center.stores.influxdb.setup import METADATA
+from center.stores.influxdb.hours.numbers import HourNumbers
 from oee.model.facts import FACT_COLUMNS, LOSS_COLUMNS
 
 _SETTLES_NS: Final = 2 * HOUR_NS
@@ -31,7 +32,7 @@ class HourSums:
         self, database: InfluxDatabase, cache: HoursCache, retention_ns: int, now_ns: Callable[[], int]
     ) -> None:
         """retention_ns: how long the server keeps rows, 0 for ever."""
-        self.cache = cache
+        self.cache, self._numbers = cache, HourNumbers(database)
         self._database, self._retention_ns, self._now_ns = database, retention_ns, now_ns
         self._adding = threading.Lock()
         self._rolled_up_ns = self._warmed_ns = 0
@@ -47,25 +48,33 @@ class HourSums:
         starts = None if unclean is None else [hour.start_ns for hour in unclean]
         return queries.plan(query, starts, self.deleted_before_ns())
 
-    def _add_up(self, query: Query) -> list[index.Hour]:
-        """Adds up hours of the window that have ended and are not clean; returns those that are still not clean."""
+    def recount(self, site: str, start_ns: int, end_ns: int) -> int:
+        """By the contract of `HourlySums`."""
+        low = max(start_ns, self.deleted_before_ns()) // HOUR_NS * HOUR_NS
+        numbered, _ = self._numbers.read(site, low, end_ns)
+        hours = {hour.start_ns for hour in numbered} | self._numbers.with_rows(site, low, end_ns)
+        self._numbers.touch(site, hours)
+        return len(hours)
+
+    def _add_up(self, query: Query) -> list[index.Hour] | None:
+        """Adds up hours of the window that have ended and are not clean; returns those that are still not clean, None if
+        that is unknown.
+        """
         ended_ns = self._now_ns() - _SETTLES_NS
         unclean = self._unclean(query)
-        if not any(hour.start_ns < ended_ns for hour in unclean):
+        if unclean is None or not any(hour.start_ns < ended_ns for hour in unclean):
             return unclean
         with self._adding:  # one at a time: older sums must never replace newer ones
             unclean = self._unclean(query)
+            if unclean is None:
+                return None
             for run in index.runs([hour for hour in unclean if hour.start_ns < ended_ns]):
                 self.cache.put(query.site, run, self._sums_of(query.site, run))
         return [hour for hour in unclean if hour.start_ns >= ended_ns]
 
-    def _unclean(self, query: Query) -> list[index.Hour]:
-        on_server = self._read_hours(query.site, query.start_ns, query.end_ns)
-        return index.differing(on_server, self.cache.numbers(query.site), query)
-
-    def _read_hours(self, site: str, low: int, high: int) -> list[index.Hour]:
-        source = self._database.source("hours", METADATA)
-        return index.hours_of(self._database.ask([queries.hours(source, site, low, high)]))
+    def _unclean(self, query: Query) -> list[index.Hour] | None:
+        on_server, complete = self._numbers.read(query.site, query.start_ns, query.end_ns)
+        return index.differing(on_server, self.cache.numbers(query.site), query) if complete else None
 
     def _sums_of(self, site: str, run: Sequence[index.Hour]) -> list[RowBatch]:
         """The sums of neighbouring hours, added up by the server; a run is cut where deleted rows end."""
@@ -73,14 +82,18 @@ class HourSums:
         batches: list[RowBatch] = []
         for start_ns, end_ns, deleted in ((low, min(high, rows_from_ns), True), (max(low, rows_from_ns), high, False)):
             if start_ns < end_ns:
-                facts, losses = (
-                    self._database.ask(
-                        [queries.by_hour(self._database.sources(table)[deleted], site, start_ns, end_ns, columns, tags)]
-                    )
-                    for table, columns, tags in _TABLES
-                )
-                batches += row_batches(site, facts, losses, [])
+                batches += self._sums_between(site, start_ns, end_ns, deleted=deleted)
         return batches
+
+    def _sums_between(self, site: str, start_ns: int, end_ns: int, *, deleted: bool) -> list[RowBatch]:
+        """Sums of hours. deleted: those that are on the server, instead of the sums of the rows."""
+        facts, losses = (
+            self._database.ask(
+                [queries.by_hour(self._database.sources(table)[deleted], site, start_ns, end_ns, columns, tags)]
+            )
+            for table, columns, tags in _TABLES
+        )
+        return row_batches(site, facts, losses, [])
 
     def warm(self, now_ns: int) -> bool:
         """Caches some hours ahead of queries: the latest of each site in turn, then earlier ones; False if none are
@@ -92,6 +105,7 @@ class HourSums:
             self._sites_to_warm, self._warmed_ns = self._database.sites(), now_ns
         while self._sites_to_warm:
             site = self._sites_to_warm.pop()
+            self._numbers.complete(site)
             if self._add_latest(Query(site, max(now_ns - _WARM_NS, 0), now_ns), now_ns - _SETTLES_NS):
                 self._sites_to_warm.insert(0, site)
                 return True
@@ -99,7 +113,7 @@ class HourSums:
 
     def _add_latest(self, query: Query, ended_ns: int) -> bool:
         with self._adding:
-            unclean_runs = index.runs([hour for hour in self._unclean(query) if hour.start_ns < ended_ns])
+            unclean_runs = index.runs([hour for hour in self._unclean(query) or () if hour.start_ns < ended_ns])
             if unclean_runs:
                 self.cache.put(query.site, unclean_runs[-1], self._sums_of(query.site, unclean_runs[-1]))
         return bool(unclean_runs)
@@ -109,11 +123,21 @@ class HourSums:
         if not self._retention_ns or now_ns < self._rolled_up_ns + _ROLLED_UP_EVERY_NS:
             return False
         for site in self._database.sites():
-            hours = self._read_hours(site, self.deleted_before_ns(), now_ns - _SETTLES_NS)
+            self._numbers.complete(site)
+            hours, _ = self._numbers.read(site, self.deleted_before_ns(), now_ns - _SETTLES_NS)
             for run in index.runs([hour for hour in hours if hour.touched != hour.rolled])[:1]:
-                written_before = {hour.start_ns for hour in run if hour.rolled}
-                self._database.write_metadata(hour_lines(self._sums_of(site, run), written_before))
-                self._database.write_metadata(index.rolled_lines(site, run))
+                self._write_sums(site, run)
                 return True
         self._rolled_up_ns = now_ns
         return False
+
+    def _write_sums(self, site: str, run: Sequence[index.Hour]) -> None:
+        """Writes the sums of neighbouring hours to the server. What was written before and has no rows any more is
+        overwritten with zeros first.
+        """
+        written_before = {hour.start_ns for hour in run if hour.rolled}
+        if written_before:
+            stored = self._sums_between(site, run[0].start_ns, run[-1].start_ns + HOUR_NS, deleted=True)
+            self._database.write_metadata(hour_lines(map(zeroed, stored), written_before))
+        self._database.write_metadata(hour_lines(self._sums_of(site, run), written_before))
+        self._database.write_metadata(index.rolled_lines(site, run))
