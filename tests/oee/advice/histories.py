@@ -68,7 +68,7 @@ class _Work:
         self.stops = []
         self.operated_h = 0.0
         self.total_h = plan.weeks * 6 * 13.5
-        self.product, self.mood = "A", 0.0
+        self.product, self.mood, self.repair_left = "A", 0.0, 0.0
         self.next_failure = self._failure_after(0.0)
 
     def _failure_after(self, h):
@@ -86,6 +86,12 @@ class _Work:
             )
         return end_ns
 
+    def _repair(self, start_ns, minutes, limit_ns):
+        """What a break or the end of a shift interrupts goes on after it."""
+        end_ns = self._stop(start_ns, minutes, limit_ns, State.BREAKDOWN, "jam")
+        self.repair_left = minutes - (end_ns - start_ns) / 6e10 if end_ns == limit_ns else 0.0
+        return end_ns
+
     def run(self):
         rng, plan, spans = self.rng, self.plan, self.spans
         shifts = len({(int(spans.business_date[i]), spans.shift[i]) for i in self.on})
@@ -101,6 +107,8 @@ class _Work:
             t, end = int(spans.start_ns[i]), int(spans.end_ns[i])
             closes = int(spans.shift[i] == "A") * 14 * HOUR + int(spans.shift[i] == "B") * 22 * HOUR
             is_last = (end - START_NS) // 10**9 % 86_400 == closes
+            if self.repair_left > 0:
+                t = self._repair(t, self.repair_left, end)
             late = plan.late_min * rng.uniform(0.5, 1.5) if opens else rng.exponential(0.4)
             t = self._stop(t, late, end, State.UNPLANNED_STOP, "late")
             stop_early = end - round(plan.early_min * rng.uniform(0.5, 1.5) * 60) * 10**9 if is_last else end
@@ -143,7 +151,7 @@ class _Work:
                 burst = rng.random() < 0.2
             elif kind == "failure":
                 sd = plan.repair_sd
-                t = self._stop(t, 20 * np.exp(sd * rng.standard_normal()), end, State.BREAKDOWN, "jam")
+                t = self._repair(t, 20 * np.exp(sd * rng.standard_normal()), end)
                 again = rng.random() < plan.repeat
                 soon = self.operated_h + rng.uniform(0.2, 4)
                 self.next_failure = soon if again else self._failure_after(self.operated_h)
@@ -218,7 +226,7 @@ PLANTED: dict[str, Plan] = {
     "changeover_tail": replace(NULL, setup_tail=0.3),
     "wear_out": replace(NULL, weeks=26, wear_beta=3.0),
     "repeat_failure": replace(NULL, weeks=26, failures_per_h=1 / 90, repeat=0.5),
-    "long_repair": replace(NULL, weeks=26, repair_sd=1.8),
+    "long_repair": replace(NULL, weeks=26, repair_sd=1.6),
     "speed_drift": replace(NULL, weeks=12, slower_a_day=0.002),
 }
 """The history in which each rule has to find something, strongly."""
