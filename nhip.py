@@ -20,7 +20,8 @@ from center.commands.enroll import COMMANDS as ENROLMENT
 from center.commands.imports import COMMANDS as IMPORT
 from center.commands.quarantine import COMMANDS as QUARANTINE
 from center.commands.recount import COMMANDS as RECOUNT
-from cli.exits import FAILED, MISCONFIGURED, Interruptible, fail, fail_misconfigured
+from cli.exits import FAILED, MISCONFIGURED, fail, fail_misconfigured
+from cli.front import FrontDoor
 from cli.options import Duration, json_option, lang_option
 from tools.commands.devices import COMMANDS as DEVICES
 from tools.commands.site_file import COMMANDS as SITE_FILE  # each of these imports click only
@@ -34,22 +35,20 @@ def _log() -> None:
     )
 
 
-@click.group(cls=Interruptible, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=FrontDoor, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="nhip")
 def main() -> None:
     """Nhịp: OEE for small factories, from the PLC to a support center, without losing data."""
 
 
-@main.command()
-@click.argument("site", type=_path)
-@click.option("--outbox", type=_path, help="The outbox file (default: beside SITE, with the suffix .outbox).")
-@click.option("--history", type=_path, help="Folder of recorded samples to process first.")
-@click.option(
-    "--commit-every", type=Duration(), default="10s", show_default=True, help="How often facts are written to disk."
-)
-@click.option("--ready-file", type=_path, help="File to create once the devices are being read.")
-@click.option("--progress-file", type=_path, help="File for the progress of the history import (JSON).")
-@click.option("--metrics", default="", help="Address for Prometheus to scrape, for example 127.0.0.1:9464.")
+@click.command()
+@click.argument("site", metavar="SITE.yaml", type=_path)
+@click.option("--outbox", type=_path)
+@click.option("--history", type=_path)
+@click.option("--commit-every", type=Duration(), default="10s", show_default=True)
+@click.option("--ready-file", type=_path)
+@click.option("--progress-file", type=_path)
+@click.option("--metrics", default="")
 @lang_option
 def agent(
     site: Path,
@@ -90,17 +89,15 @@ def agent(
         agent_process.main(site, stored_in, history, options, tell)
     except Misconfigured as error:
         fail_misconfigured(error, lang)
-    except OutboxInUse:  # it passes, so a service manager may start it again
-        from words import say
-
-        fail(say("agent.in_use", lang, file=stored_in, command=f"nhip show {site}"), FAILED)
+    except OutboxInUse as error:  # it passes, so a service manager may start it again
+        fail(error.text(lang), FAILED)
     except UnknownFormat as error:
-        fail(error, MISCONFIGURED)
+        fail(error.text(lang), MISCONFIGURED)
 
 
-@main.command()
-@click.argument("center_file", metavar="CENTER", type=_path)
-@click.option("--ready-file", type=_path, help="File to create once API and console answer.")
+@click.command()
+@click.argument("center_file", metavar="CENTER.yaml", type=_path)
+@click.option("--ready-file", type=_path)
 @lang_option
 def center(center_file: Path, ready_file: Path | None, lang: str) -> None:
     """Receives, stores and shows what the agents send, as configured in CENTER.yaml."""
@@ -116,9 +113,9 @@ def center(center_file: Path, ready_file: Path | None, lang: str) -> None:
         fail_misconfigured(error, lang)
 
 
-@main.command()
-@click.option("--from", "source", type=_path, required=True, help="The center to copy from; it must not be running.")
-@click.option("--to", "target", type=_path, required=True, help="The center to copy to; its store must be empty.")
+@click.command()
+@click.option("--from", "source", type=_path, required=True)
+@click.option("--to", "target", type=_path, required=True)
 @json_option
 @lang_option
 def migrate(source: Path, target: Path, as_json: bool, lang: str) -> None:
@@ -148,12 +145,12 @@ def migrate(source: Path, target: Path, as_json: bool, lang: str) -> None:
     sys.exit(FAILED if copied.differences else 0)
 
 
-@main.command()
-@click.argument("factory", type=_path)
-@click.option("--history", type=_path, help="Folder in which to write recorded history.")
-@click.option("--history-from", help="Start of that history (ISO 8601).")
-@click.option("--ports-file", type=_path, help="File for the addresses of the servers (JSON).")
-@click.option("--http", "http_port", type=int, help="Port on loopback that serves the true figures; 0 takes any.")
+@click.command()
+@click.argument("factory", metavar="FACTORY.yaml", type=_path)
+@click.option("--history", type=_path)
+@click.option("--history-from")
+@click.option("--ports-file", type=_path)
+@click.option("--http", "http_port", type=int)
 @lang_option
 def simulate(
     factory: Path,
@@ -179,15 +176,15 @@ def simulate(
     serve_factory(model, SimulateOptions(history, since_ns, ports_file, http_port, lang))
 
 
-@main.command()
-@click.argument("site", type=_path)
-@click.option("--samples", type=_path, required=True, help="Folder with <device>.csv or .parquet, declarations.csv.")
+@click.command()
+@click.argument("site", metavar="SITE.yaml", type=_path)
+@click.option("--samples", type=_path, required=True)
 @json_option
-@click.option("--by", default="", help="Groups: machine, day, shift, product (default: machine,shift,product).")
-@click.option("--formula", type=click.Choice(["nakajima", "iso22400"]), help="Formula set (default: the site's).")
-@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as an HTML page.")
-@click.option("--from", "since", default="", help="Report from this date or time on.")
-@click.option("--to", "until", default="", help="Report until this date or time.")
+@click.option("--by", default="")
+@click.option("--formula", type=click.Choice(["nakajima", "iso22400"]))
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--from", "since", default="")
+@click.option("--to", "until", default="")
 @lang_option
 def replay(
     site: Path,
@@ -207,22 +204,19 @@ def replay(
     sys.exit(command.run(site, options))
 
 
-@main.command()
+@click.command()
 @click.option(
     "--for",
     "for_s",
     type=Duration(),
-    help="Run headless for this long, compare with the simulator's true figures, and exit.",
 )
-@click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="File for the comparison (JSON).")
-@click.option("--days", type=float, help="Days of history (default: 30; headless: none).")
-@click.option(
-    "--kill-agent-after", type=Duration(), help="Headless: kill the agent (SIGKILL) after this time and restart it."
-)
-@click.option("--port", type=int, default=8080, show_default=True, help="Port of console and API; 0 takes any.")
-@click.option("--folder", type=_path, help="Folder for files and logs (default: a temporary folder).")
-@click.option("--broker", default="", help="Use this broker (mqtt://host:port) instead of the embedded one.")
-@click.option("--seed", type=int, default=1, show_default=True, help="Seed of the simulated factory.")
+@click.option("--report", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--days", type=float)
+@click.option("--kill-agent-after", type=Duration())
+@click.option("--port", type=int, default=8080, show_default=True)
+@click.option("--folder", type=_path)
+@click.option("--broker", default="")
+@click.option("--seed", type=int, default=1, show_default=True)
 @lang_option
 def demo(
     for_s: float | None,
@@ -255,22 +249,11 @@ def demo(
         sys.exit(command.run(settings, Path(temporary)))
 
 
-for _command in (
-    *DEVICES,
-    *SITE_FILE,
-    *OUTBOX,
-    *SHOW,
-    *DECLARE,
-    *RECOMPUTE,
-    *CLOCK,
-    *IMPORT,
-    *QUARANTINE,
-    *RECOUNT,
-    *BACKUP,
-    *ACCOUNTS,
-    *ENROLMENT,
-):
-    main.add_command(_command)
+main.add_section("technician", (*DEVICES, *SITE_FILE))
+main.add_section("gateway", (agent, *SHOW, *DECLARE, *CLOCK, *OUTBOX, *RECOMPUTE))
+main.add_section("recorded", (replay,))
+main.add_section("center", (center, *ACCOUNTS, *ENROLMENT, *IMPORT, *QUARANTINE, *RECOUNT, *BACKUP, migrate))
+main.add_section("developer", (demo, simulate))
 
 
 if __name__ == "__main__":

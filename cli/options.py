@@ -5,6 +5,9 @@ Imported at the start of every command, so it loads click and the list of langua
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import click
@@ -25,8 +28,8 @@ class Duration(click.ParamType[float]):
 
         try:
             return parse_duration(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+        except ValueError:
+            self.fail(said("cli.no_duration", value=value), param, ctx)
 
 
 class NumberRanges(click.ParamType[tuple[int, ...]]):
@@ -45,17 +48,35 @@ class NumberRanges(click.ParamType[tuple[int, ...]]):
         for part in value.split(","):
             match = re.fullmatch(r"\s*(\d{1,5})(?:\s*-\s*(\d{1,5}))?\s*", part)
             if match is None or not int(match[1]) <= int(match[2] or match[1]) <= self._most:
-                self.fail(f"{part!r} is not a range within 0-{self._most}; write for example 1-10 or 1,5,9", param, ctx)
+                self.fail(said("cli.no_range", value=part, most=self._most), param, ctx)
             out += range(int(match[1]), int(match[2] or match[1]) + 1)
         return tuple(dict.fromkeys(out))
 
 
+_SPOKEN: ContextVar[str] = ContextVar("spoken", default="")
+
+
+@contextmanager
+def spoken(lang: str) -> Iterator[None]:
+    """Within the block the terminal's language is this one; "" leaves it to the environment."""
+    token = _SPOKEN.set(lang)
+    try:
+        yield
+    finally:
+        _SPOKEN.reset(token)
+
+
 def terminal_language() -> str:
-    """Vietnamese where the environment asks for it, else English."""
-    return language_of(os.environ)
+    """The language that the command line names, else Vietnamese where the environment asks for it, else English."""
+    return _SPOKEN.get() or language_of(os.environ)
 
 
-lang_option = click.option(
-    "--lang", type=click.Choice(LANGUAGES), default=terminal_language, help="Language of what is printed."
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def said(key: str, **values: Any) -> str:
+    """A sentence in the terminal's language, where none was passed on."""
+    from words import say
+
+    return say(key, terminal_language(), **values)
+
+
+lang_option = click.option("--lang", type=click.Choice(LANGUAGES), default=terminal_language)
+json_option = click.option("--json", "as_json", is_flag=True)

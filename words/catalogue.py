@@ -70,7 +70,7 @@ def catalogue() -> Mapping[str, Mapping[str, str]]:
 
 
 @cache
-def _subject(name: str) -> Mapping[str, Mapping[str, str]]:
+def subject(name: str) -> Mapping[str, Mapping[str, str]]:
     """The entries of the file that is named like a subject; none if there is no such file."""
     file = resources.files("words") / f"{name}.yaml"
     return _read(file) if file.is_file() else {}
@@ -82,7 +82,7 @@ def say(key: str, /, lang: str, **values: Any) -> str:
     The file of the key's subject is read first: all of them take a while, and a command's help needs only one.
     Raises `KeyError` naming the key, the language or the placeholder that is missing.
     """
-    entries = _subject(key.partition(".")[0])
+    entries = subject(key.partition(".")[0])
     entries = entries if key in entries else catalogue()
     if key not in entries:
         raise KeyError(f"no sentence {key!r} in words/*.yaml; add it with vi and en")

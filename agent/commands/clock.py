@@ -61,10 +61,8 @@ def show(file: Path, as_json: bool, lang: str) -> None:
 
 @clock.command()
 @click.argument("file", type=_path)
-@click.option(
-    "--at", "text", default="", help="The true time now, for example 2026-11-25 14:32 (in the site's time zone)."
-)
-@click.option("--yes", is_flag=True, help="Do not ask whether the system clock is right.")
+@click.option("--at", "text", default="")
+@click.option("--yes", is_flag=True)
 @lang_option
 def confirm(file: Path, text: str, yes: bool, lang: str) -> None:
     """Confirms the time of the agent of FILE (SITE.yaml or its .outbox), where neither NTP nor the center can."""

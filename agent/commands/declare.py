@@ -42,24 +42,21 @@ _SEARCHED_NS: Final = 2 * _DAY_NS
 @click.command()
 @site_argument
 @click.argument("machine", required=False)
-@click.argument("field", required=False, type=click.Choice(FIELDS))
+@click.argument("field", metavar="[FIELD]", required=False, type=click.Choice(FIELDS))
 @click.argument("value", default="")
 @click.option(
     "--from",
     "since",
     default="",
-    help="Start: 08:10, or 2026-03-02T08:10 (default: rejects and rework since the shift began, product and order now).",
 )
 @click.option(
     "--to",
     "until",
     default="",
-    help="End (default: rejects and rework until now, product and order until further notice, reasons until the machine "
-    "runs).",
 )
-@click.option("--who", default=lambda: os.environ.get("USER", ""), help="Who declares this.")
-@click.option("--product", default="", help="For rejects and rework: the product.")
-@click.option("--replaces", default="", help="Id of the declaration that this one replaces.")
+@click.option("--who", default=lambda: os.environ.get("USER", ""))
+@click.option("--product", default="")
+@click.option("--replaces", default="")
 @outbox_option
 @json_option
 @lang_option
@@ -77,8 +74,8 @@ def declare(site_file: Path, machine: str | None, field: str | None, outbox: Pat
     if field is None:
         fail(say("declare.no_machine", lang), MISCONFIGURED)
     declaration = _new_declaration(site, path, machine, field, options)
-    state, why = _declare(path, declaration)
-    effect = "" if state == "refused" else _effect(path, declaration)
+    state, why = _declare(path, declaration, lang)
+    effect = "" if state == "refused" else _effect(path, declaration, lang)
     if as_json:
         show_json({"id": declaration.id, "state": state, "why": why, "effect": effect})
     else:
@@ -142,7 +139,7 @@ def _usual_end_ns(field: str, value: str, now_ns: int) -> int | None:
     return now_ns - _BEHIND_NS if field in ENTRIES and value else None
 
 
-def _effect(path: Path, item: "Declaration") -> str:
+def _effect(path: Path, item: "Declaration", lang: str) -> str:
     """`no_stop` if a reason is about a time in which the outbox knows no stop, so that nothing can follow from it; else ""."""
     from agent.commands.outbox_access import outbox_snapshot
     from agent.view.offered import stops_between
@@ -156,10 +153,10 @@ def _effect(path: Path, item: "Declaration") -> str:
         with outbox_snapshot(path) as db:
             return any(stop.state != State.UNKNOWN for stop in stops_between(db, item.machine, item.start_ns, end_ns))
 
-    return "" if or_fail(search) else "no_stop"
+    return "" if or_fail(search, lang) else "no_stop"
 
 
-def _declare(path: Path, declaration: "Declaration") -> tuple[str, str]:
+def _declare(path: Path, declaration: "Declaration", lang: str) -> tuple[str, str]:
     """Stores the declaration and waits for the agent. Its state, and why it was refused; `new`, `no agent` if none runs."""
     from agent.commands.outbox_access import is_agent_running, outbox_transaction
     from agent.outbox import declarations as declared
@@ -172,10 +169,10 @@ def _declare(path: Path, declaration: "Declaration") -> tuple[str, str]:
         with outbox_transaction(path) as db:
             return declared.outcomes(db, [declaration.id])
 
-    or_fail(add)
+    or_fail(add, lang)
     until_s = time.monotonic() + _WAIT_S
-    while or_fail(lambda: is_agent_running(path)):
-        decided = or_fail(outcome)
+    while or_fail(lambda: is_agent_running(path), lang):
+        decided = or_fail(outcome, lang)
         if declaration.id in decided:
             return ("refused" if decided[declaration.id] else "done"), decided[declaration.id]
         if time.monotonic() > until_s:
@@ -194,7 +191,7 @@ def _list(path: Path, site: "Site", lang: str, as_json: bool) -> None:
         with outbox_transaction(path) as db:
             return declared.latest(db, 50)
 
-    rows: list[StoredDeclaration] = or_fail(read_latest)
+    rows = or_fail(read_latest, lang)
     if as_json:
         show_json([asdict(row) for row in rows])
     elif not rows:

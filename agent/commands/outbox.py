@@ -22,12 +22,8 @@ _path = click.Path(path_type=Path, dir_okay=False)
 
 @click.command()
 @click.argument("file", type=_path)
-@click.option(
-    "--export", "target", type=_path, help="Write the envelopes that the center has not receipted to this file."
-)
-@click.option(
-    "--as", "author", default="", help="SITE/GATEWAY that the envelopes are from, if the outbox does not record it yet."
-)
+@click.option("--export", "target", type=_path)
+@click.option("--as", "author", default="")
 @json_option
 @lang_option
 def outbox(file: Path, target: Path | None, author: str, as_json: bool, lang: str) -> None:
@@ -35,14 +31,14 @@ def outbox(file: Path, target: Path | None, author: str, as_json: bool, lang: st
     be running.
     """
     from agent.commands.outbox_summary import summarize
-    from agent.outbox.disk import CannotStore, CorruptOutbox, UnknownFormat
+    from agent.outbox.disk import OutboxError
 
     file, site = outbox_and_site(file)
     try:
         summary = summarize(file)
         exported = None if target is None else _export(file, target, author or summary.author, lang)
-    except (CannotStore, CorruptOutbox, UnknownFormat) as error:
-        fail(error, MISCONFIGURED)
+    except OutboxError as error:
+        fail(error.text(lang), MISCONFIGURED)
     if as_json:
         more = {} if target is None else {"exported": exported, "file": str(target)}
         content = asdict(summary) | {"link": [item.model_dump() for item in summary.link]}

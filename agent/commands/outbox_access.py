@@ -21,7 +21,7 @@ from agent.outbox.tables import update_tables
 def outbox_transaction(path: Path) -> Iterator[sqlite3.Connection]:
     """The database, in a transaction that is committed at the end of the block. Raises `CannotStore`, `CorruptOutbox` or `UnknownFormat`."""
     if not path.is_file():
-        raise CannotStore(f"there is no outbox {path}; the agent writes it at its first start")
+        raise CannotStore("missing", path=path)
     with translated(path):
         db = sqlite3.connect(path, isolation_level=None, timeout=10.0)
         try:
@@ -44,13 +44,13 @@ def outbox_transaction(path: Path) -> Iterator[sqlite3.Connection]:
 def outbox_snapshot(path: Path) -> Iterator[sqlite3.Connection]:
     """The file as it is at the beginning of the block, to read only. Raises as `outbox_transaction` does."""
     if not path.is_file():
-        raise CannotStore(
-            f"there is no outbox {path}; the agent writes it beside its site file, with the ending .outbox"
-        )
+        raise CannotStore("missing", path=path)
     with translated(path):
         db = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=5.0)
         try:
             db.execute("begin")  # one snapshot for all reads
+            if not db.execute("select 1 from sqlite_master").fetchone():
+                raise CannotStore("missing", path=path)  # an agent is just creating it
             check_format(db, path)
             yield db
         finally:
@@ -69,5 +69,5 @@ def is_agent_running(path: Path) -> bool:
     except BlockingIOError:
         return True
     except OSError as error:
-        raise CannotStore(f"cannot open {path}.lock: {error}; check the folder and its permissions") from error
+        raise CannotStore("no_lock", path=path, error=error) from error
     return False

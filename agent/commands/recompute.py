@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 @click.command()
 @site_argument
-@click.option("--from", "since", default="", help="Start (default: the beginning of the journal, about 7 days ago).")
-@click.option("--machine", "machines", multiple=True, help="Only this machine; may be repeated.")
+@click.option("--from", "since", default="")
+@click.option("--machine", "machines", multiple=True)
 @outbox_option
 @json_option
 @lang_option
@@ -46,8 +46,8 @@ def recompute(
         require_known("machine", name, list(site.machines), lang)
     from_ns = parse_time("--from", since, site, lang) if since else 0
     names = machines or tuple(site.machines)
-    running = or_fail(lambda: _request(site, site_file, path, names, from_ns, lang))
-    rows = or_fail(lambda: _with_progress_bar(site, path, names, lang, running=running))
+    running = or_fail(lambda: _request(site, site_file, path, names, from_ns, lang), lang)
+    rows = or_fail(lambda: _with_progress_bar(site, path, names, lang, running=running), lang)
     if as_json:
         show_json([vars(item) for item in rows])
     else:

@@ -18,8 +18,8 @@ _EVERY_S: Final = 1.0
 
 @click.command()
 @site_argument
-@click.option("--once", is_flag=True, help="Print once and end, instead of following what happens.")
-@click.option("--machine", default="", help="Only this machine.")
+@click.option("--once", is_flag=True)
+@click.option("--machine", default="")
 @outbox_option
 @json_option
 @lang_option
@@ -37,9 +37,9 @@ def show(site_file: Path, once: bool, machine: str, outbox: Path | None, as_json
     watch = Watch(site, site_file, outbox or site_file.with_suffix(".outbox"), machine)
     few = sum(len(device.tags) for device in site.devices.values()) <= MOST_TAGS
     if as_json:
-        show_json(plain(or_fail(watch.look)))
+        show_json(plain(or_fail(watch.look, lang)))
     elif once or not sys.stdout.isatty():
-        _print(or_fail(watch.look), lang)
+        _print(or_fail(watch.look, lang), lang)
     else:
         _follow(watch, lang, tags=few)
 
@@ -58,8 +58,7 @@ def _follow(watch: "Watch", lang: str, *, tags: bool) -> None:
     from cli.terminal import screen
 
     def look() -> "GatewayView":
-        view: GatewayView = or_fail(lambda: watch.look(tags=tags))
-        return view
+        return or_fail(lambda: watch.look(tags=tags), lang)
 
     try:
         with Live(screen_of(look(), lang, tags=tags), console=screen(), screen=True, auto_refresh=False) as live:

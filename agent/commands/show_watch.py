@@ -2,7 +2,8 @@
 
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -11,7 +12,7 @@ from zoneinfo import ZoneInfo
 from agent.commands.outbox_access import is_agent_running, outbox_snapshot
 from agent.corrections.machine_digest import outdated
 from agent.outbox import declarations
-from agent.outbox.disk import CorruptOutbox, noted_trouble
+from agent.outbox.disk import CannotStore, CorruptOutbox, noted_trouble
 from agent.view.machine import Committed, MachineView, begin_of_interest_ns, machine_view
 from agent.view.now import Heard, ask
 from agent.view.offered import Beginning, Offered, beginnings
@@ -147,7 +148,9 @@ class Watch:
             return
         if since_ns != self._disk.offered.since_ns or seen[0][0] != (self._seen or seen)[0][0]:
             self._disk, self._carries = _Disk(Offered(since_ns)), {}  # another day, or another file in its place
-        with outbox_snapshot(self._outbox) as db:
+        with self._snapshot() as db:
+            if db is None:
+                return
             settings = dict(db.execute("select key, value from settings"))
             self._disk.generation = settings.get("generation", "")
             self._disk.outdated = tuple(name for name in outdated(settings) if name in self.machines)
@@ -155,12 +158,25 @@ class Watch:
             try:
                 self._disk.offered.read(db)
             except Unsound as error:
-                raise CorruptOutbox(f"{self._outbox} holds an envelope that cannot be read: {error}") from error
+                raise CorruptOutbox("unsound", path=self._outbox, error=error) from error
             self._disk.refused = _refused(db, now_ns)
             for name, data in db.execute("select machine, data from carry"):
                 if name in self.machines and self._carries.get(name) != data:
                     self._disk.states[name], self._carries[name] = engine.load(data), data
         self._seen = seen
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[sqlite3.Connection | None]:
+        """The outbox, None while an agent is still creating it."""
+        with ExitStack() as stack:
+            try:
+                db = stack.enter_context(outbox_snapshot(self._outbox))
+            except CannotStore as error:
+                if error.key != "missing":
+                    raise
+                yield None
+                return
+            yield db
 
 
 _NOTHING: Final = (0, 0, 0)

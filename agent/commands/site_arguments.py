@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -12,13 +12,12 @@ from cli.exits import MISCONFIGURED, fail, fail_misconfigured
 if TYPE_CHECKING:
     from config import Site
 
+T = TypeVar("T")
 _path = click.Path(path_type=Path, dir_okay=False)
 
 
-site_argument = click.argument("site_file", metavar="SITE", type=_path)
-outbox_option = click.option(
-    "--outbox", type=_path, help="The outbox file (default: beside SITE, with the ending .outbox)."
-)
+site_argument = click.argument("site_file", metavar="SITE.yaml", type=_path)
+outbox_option = click.option("--outbox", type=_path)
 
 
 def read_site(file: Path, lang: str) -> "Site":
@@ -84,14 +83,14 @@ def parse_time(option: str, text: str, site: "Site", lang: str) -> int:
     return round(parsed.timestamp() * 1000) * 1_000_000
 
 
-def or_fail(work: Callable[[], Any]) -> Any:
+def or_fail(work: Callable[[], T], lang: str) -> T:
     """The result of `work` on the outbox; an error of the outbox ends the command."""
-    from agent.outbox.disk import CannotStore, CorruptOutbox, OutboxInUse, UnknownFormat
+    from agent.outbox.disk import OutboxError
 
     try:
         return work()
-    except (CannotStore, CorruptOutbox, OutboxInUse, UnknownFormat) as error:
-        fail(str(error), MISCONFIGURED)
+    except OutboxError as error:
+        fail(error.text(lang), MISCONFIGURED)
 
 
 def site_time(t_ns: int, site: "Site", lang: str) -> str:

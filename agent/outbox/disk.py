@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
+from words import say
+
 _TEMPORARY: Final = (
     sqlite3.SQLITE_IOERR,
     sqlite3.SQLITE_READONLY,
@@ -24,7 +26,22 @@ _LINK_AT: Final = _NOTE_BYTES
 _LINK_BYTES: Final = 3400
 
 
-class CannotStore(Exception):
+class OutboxError(Exception):
+    """What is wrong with an outbox. key: `outbox_error.<key>` is its sentence, with these values; as text it is English."""
+
+    def __init__(self, key: str, /, **values: object) -> None:
+        super().__init__(key, values)
+        self.key, self.values = key, values
+
+    def text(self, lang: str) -> str:
+        """The sentence for people: what is wrong, and what to do."""
+        return say(f"outbox_error.{self.key}", lang, **self.values)
+
+    def __str__(self) -> str:
+        return self.text("en")
+
+
+class CannotStore(OutboxError):
     """The disk refuses; nothing of the transaction was stored. It may be retried later."""
 
 
@@ -32,15 +49,15 @@ class DiskFull(CannotStore):
     """The disk, or the outbox's own budget, is full of envelopes that the center has not receipted."""
 
 
-class CorruptOutbox(Exception):
+class CorruptOutbox(OutboxError):
     """The file is damaged. `agent.outbox.recovery` opens it again: it sets the file aside and keeps what is sound."""
 
 
-class OutboxInUse(Exception):
+class OutboxInUse(OutboxError):
     """Another agent owns this file."""
 
 
-class UnknownFormat(Exception):
+class UnknownFormat(OutboxError):
     """The file was written by another version of this program."""
 
 
@@ -50,7 +67,7 @@ def lock(path: Path) -> IO[bytes]:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.fdopen(os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o666), "r+b")
     except OSError as error:
-        raise CannotStore(f"cannot create {path}.lock: {error}; check the folder and its permissions") from error
+        raise CannotStore("no_lock", path=path, error=error) from error
     until_s = time.monotonic() + LOCK_WAIT_S
     try:
         while not _locked(handle) and time.monotonic() < until_s:
@@ -58,9 +75,7 @@ def lock(path: Path) -> IO[bytes]:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         handle.close()
-        raise OutboxInUse(
-            f"{path} is in use by another agent; stop it, or give this one another file with --outbox"
-        ) from error
+        raise OutboxInUse("in_use", path=path) from error
     note_trouble(handle, "")
     note_link(handle, "")
     return handle
@@ -145,15 +160,9 @@ def translated(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            raise CorruptOutbox(f"{path} is damaged: {error}") from error
+            raise CorruptOutbox("damaged", path=path, error=error) from error
         if code == sqlite3.SQLITE_FULL:
-            raise DiskFull(
-                f"no room for {path}: {error}; free disk space, or bring back the connection to the center, "
-                "whose receipts free what is stored"
-            ) from error
+            raise DiskFull("disk_full", path=path, error=error) from error
         if code in _TEMPORARY:
-            raise CannotStore(f"cannot use {path}: {error}; check the disk and the file's permissions") from error
-        raise CannotStore(
-            f"this program and {path} do not fit: {error}; restart the agent, and if that does not help, report it with "
-            "this sentence"
-        ) from error
+            raise CannotStore("cannot_use", path=path, error=error) from error
+        raise CannotStore("does_not_fit", path=path, error=error) from error

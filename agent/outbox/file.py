@@ -36,7 +36,6 @@ from agent.outbox.journal import schema as journal
 from agent.outbox.tables import update_tables
 
 FORMAT: Final = 1
-_INSTALL: Final = "install the version that wrote it"
 _SCHEMA: Final = """
 create table meta (key text primary key, value text not null) without rowid;
 create table streams (no integer primary key, stream text not null unique, kind text not null,
@@ -57,12 +56,12 @@ _PRAGMAS: Final = (
 )
 
 
-def check_format(db: sqlite3.Connection, path: Path, cure: str = _INSTALL) -> None:
+def check_format(db: sqlite3.Connection, path: Path) -> None:
     """Raises `UnknownFormat` if this is no outbox that this program can read."""
     has_meta = db.execute("select 1 from sqlite_master where name = 'meta'").fetchone()
     meta = dict(db.execute("select key, value from meta")) if has_meta else {}
     if meta.get("format") != str(FORMAT):
-        raise UnknownFormat(f"{path} has format {meta.get('format')!r}; this program reads {FORMAT}: {cure}")
+        raise UnknownFormat("other_format", path=path, found=repr(meta.get("format")), reads=FORMAT)
 
 
 class OutboxFile:
@@ -87,7 +86,7 @@ class OutboxFile:
             self.db.execute(f"pragma {pragma}")
         if not self.db.execute("select 1 from sqlite_master where name = 'meta'").fetchone():
             self.db.executescript(f"begin; {_SCHEMA} commit;")
-        check_format(self.db, self.path, f"{_INSTALL}, or give the agent another outbox file")
+        check_format(self.db, self.path)
         update_tables(self.db, self.path, SCHEMA)
         self.db.executescript(f"begin; {journal.SCHEMA} {declarations.SCHEMA} {entries.SCHEMA} commit;")
         (self._page_bytes,) = self.db.execute("pragma page_size").fetchone()
@@ -141,4 +140,4 @@ class OutboxFile:
         """Reads the whole file. Raises `CorruptOutbox` if SQLite finds it damaged."""
         findings = [row[0] for row in self.select("pragma quick_check(3)")]
         if findings != ["ok"]:
-            raise CorruptOutbox(f"{self.path} is damaged: {'; '.join(map(str, findings))}")
+            raise CorruptOutbox("damaged", path=self.path, error="; ".join(map(str, findings)))

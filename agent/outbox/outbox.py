@@ -74,10 +74,7 @@ class Outbox:
             except DiskFull:
                 if not self.room.make(now_ns):
                     raise
-        raise DiskFull(
-            f"no room for {self.path}: the disk is full and nothing here may be deleted; free disk space, "
-            "or bring back the connection to the center, whose receipts free what is stored"
-        )
+        raise DiskFull("nothing_to_delete", path=self.path)
 
     def _commit(
         self,

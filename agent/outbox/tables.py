@@ -57,24 +57,17 @@ def _update_table(db: sqlite3.Connection, path: Path, table: str, wanted: Column
         if name in existing:
             continue
         if key or (not_null and default is None):
-            raise _refused(path, f"{table} has no column {name}")
+            raise UnknownFormat("column_missing", path=path, table=table, column=name)
         constraints = f"{' not null' if not_null else ''}{'' if default is None else f' default {default}'}"
         db.execute(f"alter table {table} add column {name} {kind}{constraints}")
     for name, (kind, not_null, default, key) in existing.items():
         if name in wanted:
             if (kind, key) != (wanted[name][0], wanted[name][3]):
-                raise _refused(path, f"{table}.{name} is of another kind")
+                raise UnknownFormat("column_differs", path=path, table=table, column=name)
         elif key or (not_null and default is None):
-            raise _refused(path, f"{table} has a column {name} that this program does not know")
+            raise UnknownFormat("column_unknown", path=path, table=table, column=name)
 
 
 def _columns(db: sqlite3.Connection, table: str) -> Columns:
     rows = db.execute(f"pragma table_info({table})").fetchall()
     return {name: (kind.lower(), bool(not_null), default, key) for _, name, kind, not_null, default, key in rows}
-
-
-def _refused(path: Path, difference: str) -> UnknownFormat:
-    return UnknownFormat(
-        f"the tables of {path} are those of another version: {difference}. Install the version that wrote it, or export "
-        "what waits in it there (nhip outbox FILE --export) and give this agent another outbox file"
-    )

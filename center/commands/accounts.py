@@ -63,12 +63,11 @@ def user() -> None:
     """People who may log in at the center."""
 
 
-_generate = click.option("--generate", is_flag=True, help="Use a random password and print it once, without asking.")
+_generate = click.option("--generate", is_flag=True)
 _role = click.option(
     "--role", type=click.Choice(("admin", "engineer", "factory")), required=True,
-    help="Center administrator, center engineer or factory user.",
 )  # fmt: skip
-_sites = click.option("--site", "sites", multiple=True, help="A site that may be seen; may be repeated.")
+_sites = click.option("--site", "sites", multiple=True)
 
 
 @user.command("add")
@@ -76,7 +75,7 @@ _sites = click.option("--site", "sites", multiple=True, help="A site that may be
 @click.argument("name")
 @_role
 @_sites
-@click.option("--full-name", default="", help="Full name.")
+@click.option("--full-name", default="")
 @_generate
 @lang_option
 def add_user(
@@ -204,12 +203,11 @@ def token() -> None:
 @_center
 @click.argument("name")
 @_sites
-@click.option("--all-sites", is_flag=True, help="All sites, including future ones.")
+@click.option("--all-sites", is_flag=True)
 @click.option(
     "--scope", type=click.Choice(("read", "write", "watch")), default="read", show_default=True,
-    help="Read sites; read and write: also make declarations; or watch the center itself.",
 )  # fmt: skip
-@click.option("--days", type=click.IntRange(1, 3650), help="Expires after so many days (default: never).")
+@click.option("--days", type=click.IntRange(1, 3650))
 @lang_option
 def add_token(
     center: Path, name: str, sites: tuple[str, ...], all_sites: bool, scope: str, days: int | None, lang: str

@@ -63,7 +63,7 @@ def _cannot_write(file: Any, error: OSError, lang: str) -> NoReturn:
 @_center
 @click.argument("site")
 @click.argument("gateway", default="main")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The file (default: SITE.GATEWAY.bundle).")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False))
 @json_option
 @lang_option
 def enroll_gateway(center: Path, site: str, gateway: str, out: Path | None, as_json: bool, lang: str) -> None:
@@ -130,8 +130,8 @@ def _bundle(settings: "CenterFile", site: str, gateway: str, secret: str, serial
 @_center
 @click.argument("site")
 @click.argument("gateway", default="main")
-@click.option("--old", is_flag=True, help="All secrets but the newest, once the gateway has connected with the newest.")
-@click.option("--force", is_flag=True, help="Even if the gateway has not connected with the newest yet.")
+@click.option("--old", is_flag=True)
+@click.option("--force", is_flag=True)
 @lang_option
 def revoke_gateway(center: Path, site: str, gateway: str, old: bool, force: bool, lang: str) -> None:
     """Revokes a gateway's account at the broker, at once; or, after a new enrolment, its old secrets."""

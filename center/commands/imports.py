@@ -24,7 +24,7 @@ _COUNTS = ("envelopes", "settled", "skipped", "unsound", "refused")
 
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--center", "where", required=True, metavar="CENTER.yaml|URL", help="The center, running or not.")
+@click.option("--center", "where", required=True, metavar="CENTER.yaml|URL")
 @json_option
 @lang_option
 def import_file(file: Path, where: str, as_json: bool, lang: str) -> None:

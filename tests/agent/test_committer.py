@@ -98,7 +98,7 @@ async def test_process_values_go_to_disk_without_the_states(gateway):
 
 
 def refused(*_):
-    raise CannotStore("no room")
+    raise CannotStore("cannot_use", path="x", error="no room")
 
 
 async def test_a_full_disk_keeps_the_batch_and_says_so(gateway, caplog):
@@ -317,7 +317,7 @@ async def test_a_disk_that_refuses_even_receipts_costs_no_memory_without_end(gat
     gateway.receipt(facts=1)
 
     def refuse(*_):
-        raise CannotStore("read-only")
+        raise CannotStore("cannot_use", path="x", error="read-only")
 
     receipted, gateway.outbox.receipted = gateway.outbox.receipted, refuse
     for number in range(50):

@@ -355,7 +355,7 @@ async def test_rows_that_were_let_go_do_not_take_a_machine_back(gateway, monkeyp
     await gateway.go(9600, commit_every=10**9)
 
     def refuse(*_):
-        raise CannotStore("not now")
+        raise CannotStore("cannot_use", path="x", error="not now")
 
     commit, gateway.outbox.commit = gateway.outbox.commit, refuse
     monkeypatch.setattr(deltas, "MOST_SAMPLES", 0)

@@ -250,6 +250,14 @@ async def test_a_second_agent_is_refused_in_the_readers_language(tmp_path):
         handle.close()
 
 
+async def test_an_outbox_that_an_agent_is_just_creating_is_none_yet(tmp_path):
+    site = without_center(tmp_path, 9)
+    (tmp_path / "site.outbox").touch()
+    view = await shown(site)
+    assert view["machines"][0]["state"] is None
+    assert "there is no outbox" in says("outbox", site, "--lang", "en", code=2)
+
+
 def test_an_unknown_machine_is_refused_with_those_that_there_are(tmp_path):
     site = without_center(tmp_path, 9)
     assert "m-1" in says("show", site, "--machine", "m-2", code=2)

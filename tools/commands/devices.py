@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from cli.exits import leave
-from cli.options import Duration, NumberRanges, json_option, lang_option
+from cli.options import Duration, NumberRanges, json_option, lang_option, said
 
 TABLES = ("holding", "input", "coil", "discrete")
 PORTS = (502, 4840)
@@ -30,16 +30,12 @@ class HostOrSerialPort(click.ParamType[str]):
             return text
         match = re.fullmatch(r"[\w.-]+(?::(\d{1,5}))?", text)
         if match is None or not 0 < int(match[1] or 502) < 65536:
-            self.fail(
-                f"{value!r} is no address; write for example 192.168.1.10, 192.168.1.10:502 or /dev/ttyUSB0", param, ctx
-            )
+            self.fail(said("cli.no_place", value=value), param, ctx)
         return text
 
 
 _place = click.argument("place", metavar="HOST[:PORT]|RTU-PORT", type=HostOrSerialPort())
-_timeout = click.option(
-    "--timeout", type=Duration(), default="1s", show_default=True, help="Longest wait for a response."
-)
+_timeout = click.option("--timeout", type=Duration(), default="1s", show_default=True)
 
 
 def _line(command: Callable[..., None]) -> Callable[..., None]:
@@ -56,16 +52,12 @@ def _line(command: Callable[..., None]) -> Callable[..., None]:
         command(serial=serial, **rest)
 
     for option in (
-        click.option("--framing", type=click.Choice(("tcp", "rtu")), default="tcp", show_default=True,
-                     help="rtu: HOST is a converter that forwards serial frames unchanged."),
-        click.option("--echo", is_flag=True, help="The RS-485 adapter echoes what it sends."),
-        click.option("--listen", type=Duration(), default="3s", show_default=True,
-                     help="How long to listen for another master before the first request on a line."),
+        click.option("--framing", type=click.Choice(("tcp", "rtu")), default="tcp", show_default=True),
+        click.option("--echo", is_flag=True),
+        click.option("--listen", type=Duration(), default="3s", show_default=True),
         click.option("--stop-bits", type=click.Choice(("1", "2")), default="1", show_default=True),
-        click.option("--parity", type=click.Choice(("none", "even", "odd")), multiple=True,
-                     help="Parity of a serial line; may be repeated."),
-        click.option("--baud", type=click.IntRange(300, 4_000_000), multiple=True,
-                     help="Speed of a serial line; may be repeated (default: tries the common ones)."),
+        click.option("--parity", type=click.Choice(("none", "even", "odd")), multiple=True),
+        click.option("--baud", type=click.IntRange(300, 4_000_000), multiple=True),
     ):  # fmt: skip
         with_serial = option(with_serial)
     return with_serial
@@ -90,18 +82,15 @@ def scan() -> None:
 
 @scan.command()
 @_place
-@click.option("--units", type=NumberRanges(255), default="1-10", show_default=True, help="Unit ids to try.")
-@click.option(
-    "--range", "span", type=NumberRanges(65535), default="0-999", show_default=True, help="Addresses, from 0."
-)
-@click.option("--table", "tables", type=click.Choice(TABLES), multiple=True, help="Only these (default: all four).")
-@click.option("--rate", type=click.FloatRange(0.1, 100), default=5, show_default=True, help="Requests per second.")
+@click.option("--units", type=NumberRanges(255), default="1-10", show_default=True)
+@click.option("--range", "span", type=NumberRanges(65535), default="0-999", show_default=True)
+@click.option("--table", "tables", type=click.Choice(TABLES), multiple=True)
+@click.option("--rate", type=click.FloatRange(0.1, 100), default=5, show_default=True)
 @click.option(
     "--step",
     type=click.IntRange(1, 125),
     default=10,
     show_default=True,
-    help="Step between addresses tried; shorter runs of registers may be missed.",
 )
 @_timeout
 @_line
@@ -128,9 +117,9 @@ def modbus(
 @scan.command()
 @click.argument("cidr")
 @click.option("--port", "ports", type=click.IntRange(1, 65535), multiple=True, default=PORTS, show_default=True)
-@click.option("--rate", type=click.FloatRange(0.1, 100), default=20, show_default=True, help="Connections per second.")
-@click.option("--timeout", type=Duration(), default="1s", show_default=True, help="Longest wait for a connection.")
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.option("--rate", type=click.FloatRange(0.1, 100), default=20, show_default=True)
+@click.option("--timeout", type=Duration(), default="1s", show_default=True)
+@click.option("--yes", is_flag=True)
 @json_option
 @lang_option
 def network(
@@ -144,24 +133,21 @@ def network(
 
 @click.command()
 @click.argument("url")
-@click.option("--find", default="", help="Show only nodes whose name or id contains this.")
+@click.option("--find", default="")
 @click.option(
     "--as",
     "profile",
     default="",
     metavar="PROFILE",
-    help="Find the nodes of an equipment profile, for example euromap77-opcua, and print its lines.",
 )
-@click.option("--depth", type=click.IntRange(1, 30), help="Levels below the first node. [default: 6, with --as 12]")
-@click.option("--node", default="i=85", show_default=True, help="Node id of the first node.")
-@click.option(
-    "--most", type=click.IntRange(1, 100_000), help="Stop after so many nodes. [default: 2000, with --as 20000]"
-)
-@click.option("--user", default="", help="User name (default: anonymous); the password is asked for.")
-@click.option("--password-file", default="", help="File with the password.")
-@click.option("--security", default="None", show_default=True, help="For example Basic256Sha256/SignAndEncrypt.")
+@click.option("--depth", type=click.IntRange(1, 30))
+@click.option("--node", default="i=85", show_default=True)
+@click.option("--most", type=click.IntRange(1, 100_000))
+@click.option("--user", default="")
+@click.option("--password-file", default="")
+@click.option("--security", default="None", show_default=True)
 @click.option("--certificates", type=click.Path(path_type=Path, file_okay=False), default="nhip.certificates",
-              show_default=True, help="Folder of the client certificate; created if the security setting needs one.")  # fmt: skip
+              show_default=True)  # fmt: skip
 @json_option
 @lang_option
 def browse(
@@ -176,7 +162,7 @@ def browse(
     settings = {"security": security, "user": user if password_file else "", "password_file": password_file}
     login = None
     if user and not password_file:
-        login = (user, click.prompt("Password", hide_input=True, err=True))
+        login = (user, click.prompt(said("cli.password"), hide_input=True, err=True))
     standard = Walk(node, 12, 20_000) if profile else Walk(node)  # state machines of companion models lie deep
     walk = Walk(node, depth or standard.depth, most or standard.most)
     request = BrowseRequest(url, settings, certificates, login, walk, find, profile)
@@ -185,19 +171,17 @@ def browse(
 
 @click.command("bytes")
 @_place
-@click.option("--holding", type=click.IntRange(0, 65535), help="Address of the holding register, from 0.")
-@click.option("--input", "input_", type=click.IntRange(0, 65535), help="Address of the input register, from 0.")
-@click.option("--coil", type=click.IntRange(0, 65535), help="Address of the coil, from 0.")
-@click.option("--discrete", type=click.IntRange(0, 65535), help="Address of the discrete input, from 0.")
+@click.option("--holding", type=click.IntRange(0, 65535))
+@click.option("--input", "input_", type=click.IntRange(0, 65535))
+@click.option("--coil", type=click.IntRange(0, 65535))
+@click.option("--discrete", type=click.IntRange(0, 65535))
 @click.option(
     "--shows",
-    help="What the display shows, for example 12.5, or on and off for a lamp or a contact."
-    " With --watch it may be left out: the command then asks.",
 )
-@click.option("--unit", type=click.IntRange(0, 255), default=1, show_default=True, help="Unit id.")
-@click.option("--span", type=click.IntRange(1, 100), help="Registers (default: 8) or coils (default: 32) to read.")
-@click.option("--watch", is_flag=True, help="Ask for further values until one encoding is left.")
-@click.option("--rate", type=click.FloatRange(0.1, 100), default=5, show_default=True, help="Requests per second.")
+@click.option("--unit", type=click.IntRange(0, 255), default=1, show_default=True)
+@click.option("--span", type=click.IntRange(1, 100))
+@click.option("--watch", is_flag=True)
+@click.option("--rate", type=click.FloatRange(0.1, 100), default=5, show_default=True)
 @_timeout
 @_line
 @json_option
@@ -215,10 +199,10 @@ def find_bytes(
     given = {"holding": holding, "input": input_, "coil": coil, "discrete": discrete}
     places = [(table, address) for table, address in given.items() if address is not None]
     if len(places) != 1:
-        raise click.UsageError("give one of --holding, --input, --coil and --discrete")
+        raise click.UsageError(said("cli.one_table"))
     ((table, address),) = places
     if shows is None and not watch:
-        raise click.UsageError("give --shows, or --watch to be asked while the registers are read")
+        raise click.UsageError(said("cli.shows_or_watch"))
     (peer,) = _peers(place, unit, serial, one=True)
     span = span or (8 if table in {"holding", "input"} else 32)
     question = RegisterQuestion(peer, unit, table, address, span)  # type: ignore[arg-type]  # a table's name
@@ -226,4 +210,4 @@ def find_bytes(
     leave(find(question, shows, rate_limit, watch=watch, as_json=as_json, lang=lang))
 
 
-COMMANDS = (scan, browse, find_bytes)
+COMMANDS = (scan, find_bytes, browse)
