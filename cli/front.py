@@ -3,7 +3,8 @@ says by itself.
 
 Help is in the message catalogue. `help.<command>` is a command's text, its first sentence the line in a list; `.examples` are
 its examples; `help.<command>.<parameter>` explains an option, `help.any.<parameter>` one that many commands share. The words of
-a command in a group are joined by dots: `help.scan.modbus.rate`. `help.type.<name>` is the placeholder of a value.
+a command in a group are joined by dots: `help.scan.modbus.rate`. `help.type.<name>` is the placeholder of a value. Where the
+catalogue has no text, the command's own is shown.
 
 click asks gettext for its own sentences, each module under the name `_`; here they are looked up in the catalogue by their
 English text (`click.*`), so that nothing has to be compiled or installed.
@@ -112,13 +113,14 @@ def _describe(command: click.Command, words: Sequence[str]) -> None:
     """Gives a command, its options and the commands below it their texts."""
     lang, key = terminal_language(), ".".join(("help", *(words or ("nhip",))))
     texts = _texts(key)
-    command.help = texts[key][lang]
+    command.help = texts[key][lang] if key in texts else command.help
     command.options_metavar = texts["help.options"][lang]
     if isinstance(command, click.Group):
         command.subcommand_metavar = texts["help.subcommand"][lang]
         for name, below in command.commands.items():
             below_key = ".".join(("help", *words, name))
-            below.short_help = _first_sentence(_texts(below_key)[below_key][lang])
+            text = _texts(below_key).get(below_key)
+            below.short_help = _first_sentence(text[lang]) if text else below.short_help
     if examples := texts.get(f"{key}.examples"):
         command.epilog = f"\b\n{texts['help.examples'][lang]}\n{textwrap.indent(examples[lang], '  ')}"
     for parameter in command.get_params(click.Context(command)):
@@ -136,7 +138,8 @@ def _texts(key: str) -> Mapping[str, Mapping[str, str]]:
 def _describe_option(option: click.Option, key: str, texts: Mapping[str, Mapping[str, str]], lang: str) -> None:
     name = "help" if "--help" in option.opts else option.name
     own, shared = f"{key}.{name}", f"help.any.{name}"
-    option.help = texts[own if own in texts else shared][lang].format()
+    if text := texts.get(own) or texts.get(shared):
+        option.help = text[lang].format()
     placeholder = _OWN_PLACEHOLDERS.setdefault(option, option.metavar)
     english = _PATH_NAMES[option.type] if isinstance(option.type, click.Path) else option.type.name
     kind = f"help.type.{english}".replace(" ", "_")

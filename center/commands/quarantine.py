@@ -90,13 +90,13 @@ def replay(where: str, numbers: tuple[int, ...], as_json: bool, lang: str) -> No
     sys.exit(0 if all(row["released"] for row in rows) else 1)
 
 
-def _decision(act: str, summary: str) -> None:
-    """Adds a command for a decision about the streams that are held."""
+def _decision(act: str) -> None:
+    """Adds a command for a decision about the streams that are held: of two boxes that ran as one gateway."""
 
-    @quarantine.command(act, help=summary)
+    @quarantine.command(act)
     @click.argument("where", metavar="CENTER.yaml|URL")
     @click.argument("whose", metavar="SITE/GATEWAY")
-    @click.option("--stream", default="", help="Only this stream, where several wait.")
+    @click.option("--stream", default="")
     @json_option
     @lang_option
     def decide(where: str, whose: str, stream: str, as_json: bool, lang: str) -> None:
@@ -116,7 +116,7 @@ def _decision(act: str, summary: str) -> None:
             click.echo(say("quarantine.counted_already", lang, count=kept, whose=whose))
 
 
-_decision("accept", "A second box runs as this gateway and is the right one: store what waits, hold the other.")
-_decision("discard", "A second box ran as this gateway by mistake: delete what waits of it.")
+_decision("accept")
+_decision("discard")
 
 COMMANDS = (quarantine,)

@@ -51,12 +51,29 @@ def test_every_command_has_its_help_in_both_languages(words):
     assert en.startswith("Usage: ")
     only_english = set(sentences(vi)) & set(sentences(en))
     assert only_english == set()
+    assert words == () or ".".join(("help", *words)) in catalogue()
     command = COMMANDS.get(words, nhip.main)
     for option in command.params:
         if isinstance(option, click.Option):
             assert option.help, option.name
     for name in getattr(command, "commands", {}):
         assert re.search(rf"^  {name} +\S", vi, re.MULTILINE)
+
+
+def test_a_command_without_texts_shows_its_own_instead_of_failing():
+    @click.command()
+    @click.option("--depth", help="How deep.")
+    def dig(depth):
+        """Digs a hole."""
+
+    nhip.main.add_command(dig)
+    try:
+        said = says("dig", "--help", "--lang", "vi")
+        assert "Digs a hole." in said
+        assert "How deep." in said
+        assert says("--help").startswith("Usage: ")
+    finally:
+        del nhip.main.commands["dig"]
 
 
 def test_every_text_of_help_belongs_to_something():
