@@ -92,7 +92,7 @@ def _set_aside(path: Path, machine: str, data: Any, why: str, now_ns: int) -> Pa
     try:
         aside.write_bytes(head + b"\n" + (data if isinstance(data, bytes) else str(data).encode(errors="replace")))
     except OSError as error:
-        raise CannotStore(f"cannot set the state of {machine} aside as {aside}: {error}; free disk space") from error
+        raise CannotStore("state_not_set_aside", machine=machine, aside=aside, error=error) from error
     return aside
 
 

@@ -98,7 +98,7 @@ def _recover_file(path: Path, budget_mb: int) -> int:
             _sync_folder(path.parent)
             _remove(target)
     except OSError as error:
-        raise CannotStore(f"cannot write {target}: {error}; free disk space: {path} is damaged") from error
+        raise CannotStore("not_recovered", path=path, target=target, error=error) from error
     return saved
 
 
@@ -112,7 +112,7 @@ def _take_over(path: Path, now_ns: int, why: str) -> str:
             _recovered(path).rename(path)
             _sync_folder(path.parent)
     except OSError as error:
-        raise CannotStore(f"cannot put {_recovered(path)} into the place of {path}: {error}") from error
+        raise CannotStore("not_replaced", path=path, target=_recovered(path), error=error) from error
     return (
         f"{why}; it was set aside as {aside.name}, and new streams begin. Time since the last start that never reached "
         f"the center may be missing. Keep {aside.name} for analysis, and check the disk or memory card"

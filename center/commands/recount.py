@@ -13,9 +13,9 @@ _EVER_NS = 2**62
 
 @click.command()
 @click.argument("center", metavar="CENTER.yaml", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--site", required=True, help="The site whose rows were changed.")
-@click.option("--from", "since", default="", help="From this date or time on (default: from the beginning).")
-@click.option("--to", "until", default="", help="Until this date or time (default: until now).")
+@click.option("--site", required=True)
+@click.option("--from", "since", default="")
+@click.option("--to", "until", default="")
 @json_option
 @lang_option
 def recount(center: Path, site: str, since: str, until: str, as_json: bool, lang: str) -> None:

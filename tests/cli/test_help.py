@@ -68,7 +68,7 @@ def test_a_command_without_texts_shows_its_own_instead_of_failing():
 
     nhip.main.add_command(dig)
     try:
-        said = says("dig", "--help", "--lang", "vi")
+        said = says("--lang", "vi", "dig", "--help")
         assert "Digs a hole." in said
         assert "How deep." in said
         assert says("--help").startswith("Usage: ")
