@@ -59,6 +59,7 @@ from cli.signals import run_until_signal
 from config import Site, compile_site, description, load_profiles, load_site, values_of
 from config.devices.kinds import stale_after_s
 from oee.model.machine import Machine
+from wire.bodies import LiveCall
 from wire.values import MOST_ROWS
 
 if TYPE_CHECKING:
@@ -180,6 +181,7 @@ class Agent:
                 self.clock.center_time.greeted,
                 self.committer.upkeep.divide,
                 self.committer.thread.note_link,
+                noted=lambda ids: self.andon.noted(ids) if self.andon else None,
             ),
             self.health,
             site=self.site.site,
@@ -189,7 +191,7 @@ class Agent:
         )
         self.committer.on_commit = uplink.nudge
         self.corrections.inbox.on_outcome = self.feed.status_changed = uplink.announcements.status_changed
-        self.feed.shows.append(lambda snapshots: uplink.announcements.show(live_machines(snapshots)))
+        self.feed.shows.append(lambda found: uplink.announcements.show(live_machines(found, _calls(self))))
         return uplink
 
     def announce_site(self, valid_from_ns: int) -> None:
@@ -296,6 +298,11 @@ class Agent:
             await self.feed.tick(last=True)
 
 
+def _calls(agent: Agent) -> Mapping[str, list[LiveCall]]:
+    """Open calls for help by machine."""
+    return agent.andon.board.calls if agent.andon else {}
+
+
 def _prepare_andon(agent: Agent, site: Site, machines: Mapping[str, Machine]) -> "Andon":
     """The page at the machine. site: with its devices."""
     from agent.andon.andon import Andon  # noqa: PLC0415  # a web server, so only where it is asked for
@@ -304,6 +311,9 @@ def _prepare_andon(agent: Agent, site: Site, machines: Mapping[str, Machine]) ->
     andon.connected = lambda: agent.uplink.connected if agent.uplink else None
     agent.committer.on_stored = andon.board.stored
     agent.feed.shows.append(andon.board.show)
+    agent.report.notices = lambda: andon.notices.waiting
+    if agent.uplink:
+        andon.notices.changed = agent.uplink.announcements.status_changed
     return andon
 
 

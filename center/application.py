@@ -4,6 +4,7 @@ from html import escape
 from typing import Final
 
 from fastapi import FastAPI
+from sqlalchemy import Engine
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
@@ -14,6 +15,7 @@ from center.accounts.identify import Accounts, add_sessions
 from center.api.access import Forbidden, Identify, anybody_here, is_loopback, is_named_here
 from center.api.app import create_app
 from center.api.backup import add_backup
+from center.api.calls import add_calls
 from center.api.declarations import add_declarations
 from center.api.metrics import add_metrics, waiting_metrics
 from center.api.parameters import V1
@@ -38,9 +40,12 @@ def application(
     accounts: Accounts | None = None,
     *,
     identify: Identify | None = None,
+    notices: Engine | None = None,
     secure: bool = False,
 ) -> FastAPI:
     """All routes but the console's.
+
+    notices: the database of what people at the machines said, None without one.
 
     accounts: None where they are off; identify: replaces them as the way to find the viewer; secure: browsers reach the
     center over HTTPS.
@@ -49,6 +54,8 @@ def application(
     add_quarantine(app, center, ingest)
     add_metrics(app, center)
     add_declarations(app, center, declaring)
+    if notices is not None:
+        add_calls(app, center, notices)
     add_backup(app, center, declaring.engine)
     if accounts:
         add_accounts(app, accounts.engine)

@@ -23,9 +23,11 @@ from center.accounts.people import has_administrator
 from center.accounts.schema import open_accounts
 from center.application import application, waiting_application, worker_application
 from center.database.declarations import open_declarations
+from center.database.notices import open_notices
 from center.database.sql import shown_url
 from center.ingest.declaration_sender import DeclarationSender
 from center.ingest.mqtt import BrokerSettings, subscriptions_of
+from center.ingest.notice_keeper import NoticeKeeper
 from center.ingest.worker import Ingest
 from center.model.complaints import is_passing, misconfigured, not_ready
 from center.runtime.opening import close_center, open_center
@@ -62,7 +64,7 @@ async def run(settings: CenterFile | str | Path, stop: asyncio.Event, ready_file
         if opened is None:
             return
         try:
-            await _serve(opened.center, opened.accounts, opened.declarations, settings, listener, stop, ready_file)
+            await _serve(opened, settings, listener, stop, ready_file)
         finally:
             await asyncio.to_thread(_close, opened)
     finally:
@@ -74,6 +76,7 @@ async def run(settings: CenterFile | str | Path, stop: asyncio.Event, ready_file
 class _Opened:
     accounts: Accounts | None
     declarations: Engine
+    notices: Engine
     center: CenterState
 
 
@@ -85,14 +88,17 @@ def _open(settings: CenterFile) -> _Opened:
             undo.callback(accounts.engine.dispose)
         declarations = open_declarations(settings.database_url)
         undo.callback(declarations.dispose)
+        notices = open_notices(settings.database_url)
+        undo.callback(notices.dispose)
         center = open_center(settings)
         undo.pop_all()
-    return _Opened(accounts, declarations, center)
+    return _Opened(accounts, declarations, notices, center)
 
 
 def _close(opened: _Opened) -> None:
     close_center(opened.center)
     opened.declarations.dispose()
+    opened.notices.dispose()
 
 
 class _WaitingPage:
@@ -135,14 +141,9 @@ class _Services:
     app: FastAPI
 
 
-def _services(
-    center: CenterState,
-    accounts: Accounts | None,
-    declarations: Engine,
-    settings: CenterFile,
-    unfit: Callable[[str], None],
-) -> _Services:
+def _services(opened: _Opened, settings: CenterFile, unfit: Callable[[str], None]) -> _Services:
     """The parts of the process by its role, not started yet. unfit: called if the broker cannot serve the role."""
+    center, accounts = opened.center, opened.accounts
     broker = BrokerSettings(
         settings.host,
         settings.port,
@@ -153,37 +154,35 @@ def _services(
         settings.certificate_file,
         settings.private_key_file,
     )
-    ingest = Ingest(center, broker, subscriptions_of(settings.role, unfit))
-    sender = DeclarationSender(declarations, ingest.publish, center.now_ns)
+    ingest = Ingest(center, broker, subscriptions_of(settings.role, unfit), notices=NoticeKeeper(opened.notices))
+    sender = DeclarationSender(opened.declarations, ingest.publish, center.now_ns)
     ingest.on_everybody, ingest.on_status = sender.send_to_all, sender.record_status
     if settings.role == "ingest":
         app = worker_application(center, accounts, secure=settings.secure)
     else:
-        app = application(center, ingest, sender, accounts, secure=settings.secure)
+        app = application(center, ingest, sender, accounts, notices=opened.notices, secure=settings.secure)
         _mount_console(app, center, accounts)
     return _Services(ingest, RollupJob(center, answers=settings.role != "ingest"), app)
 
 
 async def _serve(
-    center: CenterState,
-    accounts: Accounts | None,
-    declarations: Engine,
+    opened: _Opened,
     settings: CenterFile,
     listener: socket.socket,
     stop: asyncio.Event,
     ready_file: str | Path | None,
 ) -> None:
     unfit: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    services = _services(center, accounts, declarations, settings, _threadsafe_setter(unfit))
+    services = _services(opened, settings, _threadsafe_setter(unfit))
     server = _Server(_uvicorn(services.app, settings))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     stopping = asyncio.create_task(stop.wait())
     services.ingest.start()
     services.sums.start()
     try:
-        opened = asyncio.create_task(server.opened.wait())
-        await asyncio.wait((serving, opened), return_when=asyncio.FIRST_COMPLETED)
-        opened.cancel()
+        up = asyncio.create_task(server.opened.wait())
+        await asyncio.wait((serving, up), return_when=asyncio.FIRST_COMPLETED)
+        up.cancel()
         if ready_file and server.opened.is_set():
             _write_ready(Path(ready_file), listener, "https" if settings.https else "http")
         await asyncio.wait((serving, stopping, unfit), return_when=asyncio.FIRST_COMPLETED)

@@ -142,9 +142,10 @@ ARROWS = {
         process/
     """,
     "agent/andon": """
-        andon    -> board desk http/ views/
+        andon    -> board desk notices http/ views/
         board    -> desk http/ views/
         desk     -> entries/ views/
+        notices  -> entries/
         http/    -> entries/
         views/   -> entries/
         entries/
@@ -227,14 +228,15 @@ ARROWS = {
     """,
     "center/ingest": """
         manual_import      -> worker planning/
-        worker             -> gateway_state settle receipts ingest_queue peer_sync mqtt planning/ retry
-        gateway_state      -> boxes receipts mqtt
+        worker             -> gateway_state settle receipts ingest_queue notice_keeper peer_sync mqtt planning/ retry
+        gateway_state      -> boxes receipts notice_keeper mqtt
         boxes              -> settle planning/
         settle             -> receipts peer_sync planning/ retry
         receipts           -> peer_sync
         ingest_queue       -> mqtt
         peer_sync          -> planning/
         declaration_sender
+        notice_keeper
         mqtt
         planning/
         retry
@@ -242,6 +244,7 @@ ARROWS = {
     "center/api": """
         app          -> numbers parameters access responses problems
         declarations -> parameters access problems
+        calls        -> parameters access problems
         numbers      -> parameters access responses problems
         backup       -> access problems
         metrics      -> access

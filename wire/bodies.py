@@ -171,6 +171,14 @@ def read_facts_body(body: Any) -> tuple[Facts, Losses, list[Stop]]:
     return facts, losses, stops
 
 
+class LiveCall(_Lenient):
+    """A call for help that is open. kind: what help; step: how far it has come (`oee.model.calls`); since_ns: when it was made."""
+
+    kind: str
+    step: str
+    since_ns: Moment
+
+
 class LiveMachine(_Lenient):
     """What one machine is doing at this moment, for a screen; never counted."""
 
@@ -182,6 +190,7 @@ class LiveMachine(_Lenient):
     calendar: str = "scheduled"
     pieces: int | None = None
     """Pieces in this shift so far; None without a counter."""
+    calls: list[LiveCall] = []
 
 
 class Live(_Lenient):
@@ -218,6 +227,29 @@ class LinkTrouble(_Lenient):
     values: dict[str, str] = {}
 
 
+MOST_NOTICES: Final = 20
+
+
+class Notice(_Lenient):
+    """What people at a machine said beside numbers: one immutable row, numbered by its id, so that neither order nor
+    repetition matters.
+
+    kind: `call` (about: what help), `step` (about: the step, of: the call's id), `note` (text), `rejects` or `rework` (about: the
+    cause, count: pieces, negative where an entry was taken back), `take_back` (of: the id of a note that was wrong). by: where
+    it was entered.
+    """
+
+    id: str
+    at_ns: Moment
+    machine: str
+    kind: str
+    about: str = ""
+    text: str = ""
+    count: int = 0
+    of: str = ""
+    by: str = ""
+
+
 class Status(_Lenient):
     """`status`: retained; the last will has `online` false."""
 
@@ -247,6 +279,9 @@ class Status(_Lenient):
     clock: Clock | None = None
     declared: dict[str, str] = {}
     """Outcomes of the declarations in the center's latest message: by id "" or why it was refused."""
+    notices: list[Notice] = []
+    """The oldest that the center has not confirmed (`Receipt.noted`), at most `MOST_NOTICES`; none to a center that never
+    confirms any."""
 
 
 class SiteMachine(_Strict):

@@ -72,6 +72,8 @@ class Receipt(_Lenient):
     streams: dict[str, StreamReceipt] = {}
     boxes: int = 1
     """How many boxes have connected as this gateway lately, each with an outbox of its own: more than one is a mistake."""
+    noted: list[str] | None = None
+    """Ids of the notices in the gateway's latest `status` that are stored; None from a center that keeps no notices."""
     echo: str = ""
     """The `ask` of the `status` that this answers: `at_ns` was read after that was sent."""
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import secrets
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from agent.andon.http.guard import PinGuard, read_pin
 from agent.andon.http.page_files import Words, json_file, page_files
 from agent.andon.http.server import AndonServer
 from agent.andon.http.web import Services
+from agent.andon.notices import Notices
 from agent.andon.views.site_view import andon_machines, photos, site_view
 from agent.andon.views.tech import tech_view
 from agent.clock import files as clock_files
@@ -65,7 +66,9 @@ class Andon:
             self._health,
             trusted=self._trusted,
         )
-        self._desk.written = self.board.changed
+        self._desk.written = self._written
+        self.notices = Notices(thread)
+        self._tasks: set[asyncio.Task[None]] = set()
         self._secret = settings.get(_KEY, "")
         self._server: AndonServer | None = None
         self._keeping: asyncio.Task[None] | None = None
@@ -92,6 +95,7 @@ class Andon:
             await self._committer.thread.keep_settings({_KEY: self._secret}, self._clock.now_ns())
         await self._committer.commit(final=True)  # gathers the journal
         await self.board.load()
+        await self.notices.read()
         services = Services(
             page_files(),
             self._site,
@@ -121,6 +125,21 @@ class Andon:
                 await self._keeping
         if self._server:
             await self._server.close()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def noted(self, ids: Iterable[str]) -> None:
+        """The center keeps notices, and has these."""
+        self._start(self.notices.confirmed(ids))
+
+    def _written(self, machines: set[str]) -> None:
+        self.board.changed(machines)
+        self._start(self.notices.read())
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _trusted(self) -> bool:
         return self._clock.trusted and not self._report.acquisition.dating.buffering

@@ -24,6 +24,8 @@ from agent.store.outbox_thread import OutboxThread
 from agent.view.offered import Beginning, beginnings
 from oee.engine.correction import Sent
 from oee.engine.step import MachineSnapshot
+from oee.model.facts import MS_NS
+from wire.bodies import LiveCall
 
 _REFRESH_S: Final = 30.0
 """How often a machine's page is made anew even if nothing happened: time passes."""
@@ -40,7 +42,8 @@ _READ_WAIT_S: Final = 0.1
 class Board:
     """The machines' pages. `stored` and `show` are called by the agent; `run` keeps everything current.
 
-    tallies: what the pages are computed from; live: what the machines are doing; audience: the open pages.
+    tallies: what the pages are computed from; live: what the machines are doing; audience: the open pages; calls: open
+    calls for help by machine.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class Board:
         }
         self.live: Mapping[str, MachineSnapshot] = {}
         self.audience = Audience()
+        self.calls: dict[str, list[LiveCall]] = {}
         self._machines, self._thread, self._now_ns, self._hello = machines, thread, now_ns, hello
         self._greeted: dict[str, Any] = {}
         self._beginnings: tuple[int, Mapping[str, Beginning]] = (0, {})
@@ -130,16 +134,16 @@ class Board:
             _forget(about, tally, now_ns)
         copy = tally.copy()
 
-        def make(outbox: Outbox) -> tuple[str, bool]:
+        def make(outbox: Outbox) -> tuple[str, bool, list[LiveCall]]:
             said, began = outbox.within(lambda db: (read_said(db, name, now_ns), self._began(db, now_ns).get(name)))
             watched_from = began.watched_from if began else _since_its_start
             page = machine_view(about, copy, live, said, now_ns, watched_from)
             undecided = any(item.state == "new" for item in (said.outcomes or {}).values())
-            return _json({"id": name, **page}), undecided
+            return _json({"id": name, **page}), undecided, [_live_call(call) for call in page["calls"]]
 
         self._due[name] = now_s + _REFRESH_S
         with suppress(CannotStore, CorruptOutbox):  # counted and logged by the outbox's thread
-            text, undecided = await self._thread.do(make)
+            text, undecided, self.calls[name] = await self._thread.do(make)
             self.audience.put(name, "machine", text)
             if undecided:
                 self._due[name] = now_s + _UNDECIDED_S
@@ -186,6 +190,10 @@ def _forget(about: AndonMachine, tally: MachineTally, now_ns: int) -> None:
     shifts = recent_shifts(about, now_ns)
     before_ns = min([now_ns - about.window_ns, *(shift.start_ns for shift in shifts)])
     tally.forget(min((shift.business_date for shift in shifts), default=now_ns // DAY_NS - 1), before_ns)
+
+
+def _live_call(call: Mapping[str, Any]) -> LiveCall:
+    return LiveCall(kind=call["kind"], step=call["step"], since_ns=call["at_ms"]["called"] * MS_NS)
 
 
 def _since_its_start(start_ns: int) -> int:

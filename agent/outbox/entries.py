@@ -102,14 +102,13 @@ def _outcome(outcomes_of_all: Sequence[str | None]) -> EntryOutcome:
     return EntryOutcome("new" if None in outcomes_of_all else "done")
 
 
-def unconfirmed(db: sqlite3.Connection, limit: int) -> list[AndonEntry]:
-    """The oldest entries that the center has not confirmed yet."""
-    return _entries(db, "where notice = 1 order by no limit ?", limit)
-
-
-def confirm(db: sqlite3.Connection, ids: Iterable[str]) -> None:
-    """The center has these."""
-    db.executemany("update andon_entries set notice = 2 where id = ? and notice = 1", [(item,) for item in ids])
+def confirm_and_read(
+    db: sqlite3.Connection, stored: Iterable[str], limit: int
+) -> list[tuple[AndonEntry, AndonEntry | None]]:
+    """Marks what the center has, and returns the oldest that it has not confirmed, each with the entry that it takes back."""
+    db.executemany("update andon_entries set notice = 2 where id = ? and notice = 1", [(item,) for item in stored])
+    waiting = _entries(db, "where notice = 1 order by no limit ?", limit)
+    return [(item, find(db, str(item.data["entry"])) if item.kind == "take_back" else None) for item in waiting]
 
 
 def prune(db: sqlite3.Connection, now_ns: int) -> None:

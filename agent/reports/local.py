@@ -30,7 +30,7 @@ def agent_now(report: GatewayReport, began_ns: int, addresses: Mapping[str, str]
         pid=os.getpid(),
         began_ns=began_ns + shift_ns,
         status=report.status(),
-        machines=live_machines(acquisition.dating.live),
+        machines=live_machines(acquisition.dating.live, {}),
         devices={name: _device(item, shift_ns) for name, item in acquisition.devices.items()},
         tags={name: _tag(item, shift_ns) for name, item in known.items()},
         addresses=dict(addresses),

@@ -10,11 +10,13 @@ from agent.process.health import Rate
 from agent.store.outbox_thread import OutboxThread
 from agent.uplink.sender import Sender
 from oee.engine.step import MachineSnapshot
-from wire.bodies import MOST_TROUBLE, LiveMachine, Status
+from wire.bodies import MOST_TROUBLE, LiveCall, LiveMachine, Notice, Status
 
 
-def live_machines(snapshots: Mapping[str, MachineSnapshot]) -> dict[str, LiveMachine]:
-    """The machines for the `live` message."""
+def live_machines(
+    snapshots: Mapping[str, MachineSnapshot], calls: Mapping[str, list[LiveCall]]
+) -> dict[str, LiveMachine]:
+    """The machines for the `live` message. calls: open calls for help by machine."""
     return {
         name: LiveMachine(
             state=item.state.word,
@@ -24,6 +26,7 @@ def live_machines(snapshots: Mapping[str, MachineSnapshot]) -> dict[str, LiveMac
             shift=item.shift,
             calendar=item.calendar.word,
             pieces=item.pieces,
+            calls=calls.get(name, []),
         )
         for name, item in snapshots.items()
     }
@@ -40,8 +43,9 @@ def installed_version() -> str:
 @dataclass
 class GatewayReport:
     """Builds reports from the agent's parts. tags: how many each device has; echo: outcomes of declarations, by id;
-    closed_ns: facts of all machines before this time are on disk, None before the first [ns UTC]; oldest_ns: when the
-    oldest envelope without a receipt was sealed [ns UTC], None if none waits.
+    closed_ns: facts of all machines before this time are on disk, None before the first [ns UTC]; notices: what people at
+    the machines said, for the center; oldest_ns: when the oldest envelope without a receipt was sealed [ns UTC], None if
+    none waits.
     """
 
     acquisition: Acquisition
@@ -51,6 +55,7 @@ class GatewayReport:
     outbox: OutboxThread
     echo: Callable[[], dict[str, str]]
     closed_ns: int | None = None
+    notices: Callable[[], list[Notice]] = list
     _rate: Rate = field(default_factory=Rate)
     oldest_ns: int | None = None
 
@@ -81,6 +86,7 @@ class GatewayReport:
                 self.acquisition.dating.undated_since_ns, self.acquisition.dating.undated_rows
             ),
             declared=self.echo(),
+            notices=self.notices(),
         )
 
     def _totals(self) -> dict[str, float]:

@@ -131,11 +131,11 @@ class Announcements:
 def _shortened(status: Status) -> Iterator[Status]:
     """The status, then without what only describes the gateway's condition, then with what delivery needs."""
     yield status
-    yield status.model_copy(update={"health": {}, "link": status.link[:1]})
+    yield status.model_copy(update={"health": {}, "link": status.link[:1], "notices": status.notices[:1]})
     yield status.model_copy(
-        update={"health": {}, "link": [], "devices": {}, "clock": None, "trouble": "", "declared": {}}
+        update={"health": {}, "link": [], "devices": {}, "clock": None, "trouble": "", "declared": {}, "notices": []}
     )
 
 
-def _summary(item: LiveMachine) -> tuple[str, str, str, str]:
-    return item.state, item.reason, item.product, item.shift
+def _summary(item: LiveMachine) -> tuple[object, ...]:
+    return item.state, item.reason, item.product, item.shift, tuple((call.kind, call.step) for call in item.calls)

@@ -94,7 +94,7 @@ def machine_day(machines=20, hours=1.0):
             changes += gist != sent_gist
             sent_gist, sent_live_s = gist, second
             publish(
-                "live", "live", len(pack_message(Live(at_ns=START_NS, machines=live_machines(snapshots(pipeline)))))
+                "live", "live", len(pack_message(Live(at_ns=START_NS, machines=live_machines(snapshots(pipeline), {}))))
             )
         if second % STATUS_EVERY_S == 0:
             publish("status", "status", len(pack_message(_status(second))))

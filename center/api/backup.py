@@ -24,7 +24,7 @@ _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
 }
 Part = Annotated[
     Literal["store", "database"],
-    InPath(description="`store`: facts and delivery ledger; `database`: accounts, their trail, declarations."),
+    InPath(description="`store`: facts and delivery ledger; `database`: accounts, their trail, declarations, notices."),
 ]
 
 

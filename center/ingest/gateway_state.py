@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from center.contract.ledger import Changes
 from center.ingest.boxes import hold_younger
 from center.ingest.mqtt import Arrived
+from center.ingest.notice_keeper import NoticeKeeper
 from center.ingest.receipts import ReceiptSender
 from center.runtime.state import CenterState
 from wire.bodies import Live, Status
@@ -29,6 +30,8 @@ class GatewayStateHandler:
         """settles: this process settles envelopes, and so answers with receipts."""
         self._center, self._receipts, self._settles = center, receipts, settles
         self._commit, self._on_status = commit, on_status
+        self.notices: NoticeKeeper | None = None
+        """Where notices are kept; None where they are not."""
 
     def record(self, message: Arrived, where: Topic) -> bool:
         """Records a message; returns whether the worker must check it too. A status that asks for a receipt is answered
@@ -63,6 +66,9 @@ class GatewayStateHandler:
             return
         status = Status.model_validate_json(unpack_message(message.payload))
         self._on_status(where.site, where.gateway, status)
+        is_noted = self.notices is not None and self.notices.record_status(where.site, where.gateway, status)
         if self._settles:
             hold_younger(self._center, where.site, where.gateway, self._commit)
             self._receipts.check(where.site, where.gateway, status, self._commit)
+            if is_noted:
+                self._receipts.send([(where.site, where.gateway)])

@@ -33,6 +33,8 @@ class ReceiptSender:
         self._greeted: set[tuple[str, str]] = set()
         """Gateways that got a receipt since the connection to the broker was made."""
         self._renewed_ns: int | None = None
+        self.noted: Callable[[str, str], list[str] | None] = lambda _site, _gateway: None
+        """Which notices of a gateway's latest status are stored; None where none are kept."""
 
     def reset(self) -> None:
         """A new connection to the broker, which may have lost its retained messages."""
@@ -55,7 +57,8 @@ class ReceiptSender:
         """
         name, most = topic(site, gateway, "receipt"), RECEIPT_STREAMS
         boxes = max(1, len(self._center.pictures.get(site, gateway).boxes.rivals(now_ns)))
-        full = receipt(self._cache, site, gateway, now_ns, ask, self._session_id).model_copy(update={"boxes": boxes})
+        more = {"boxes": boxes, "noted": self.noted(site, gateway)}
+        full = receipt(self._cache, site, gateway, now_ns, ask, self._session_id).model_copy(update=more)
         message = encode_receipt(full)
         while most > 1 and not self._fits(name, len(message)):
             most //= 2

@@ -15,6 +15,7 @@ from center.contract.store import StoreUnavailable
 from center.ingest.gateway_state import GatewayStateHandler
 from center.ingest.ingest_queue import IngestQueue, Job, QueueBatch
 from center.ingest.mqtt import Arrived, BrokerSession, BrokerSettings, TopicSubscriptions
+from center.ingest.notice_keeper import NoticeKeeper
 from center.ingest.peer_sync import PeerSync
 from center.ingest.planning.plan import EnvelopeMessage
 from center.ingest.receipts import ReceiptSender
@@ -37,10 +38,11 @@ class Ingest:
         broker: BrokerSettings,
         subscriptions: TopicSubscriptions | None = None,
         *,
+        notices: NoticeKeeper | None = None,
         patient: bool = True,
     ) -> None:
-        """subscriptions: None for everything; patient: wait for an unavailable store until `stop`, otherwise raise
-        `StoreUnavailable` from `deliver` and the settler at once.
+        """subscriptions: None for everything; notices: keeps what people at the machines said; patient: wait for an
+        unavailable store until `stop`, otherwise raise `StoreUnavailable` from `deliver` and the settler at once.
         """
         kinds = {*subscriptions.shared, *subscriptions.plain} if subscriptions else {*ENVELOPED}
         self._health, self._settles = center.health, bool(kinds & {*ENVELOPED})
@@ -62,6 +64,8 @@ class Ingest:
             lambda site, gateway, status: self.on_status(site, gateway, status),  # noqa: PLW0108  # assigned later
             settles=self._settles,
         )
+        if notices is not None:
+            self._gateway_state.notices, self._receipts.noted = notices, notices.noted
         self._worker = threading.Thread(target=self._work, name="nhip-ingest", daemon=True)
 
     def publish(self, name: str, payload: bytes) -> None:

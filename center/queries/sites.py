@@ -97,6 +97,14 @@ class MachineAnswer(TypedDict):
     named: bool
 
 
+class LiveCallAnswer(TypedDict):
+    """A call for help that is open."""
+
+    kind: str
+    step: str
+    since: str
+
+
 class LiveAnswer(TypedDict):
     """What a machine is doing at this moment. state: `unknown` while its gateway is silent."""
 
@@ -112,6 +120,12 @@ class LiveAnswer(TypedDict):
     pieces: Annotated[int | None, Field(description="Pieces in this shift so far; null without a counter.")]
     at: Annotated[str | None, Field(description="The gateway's time of the message.")]
     gateway_online: bool
+    calls: NotRequired[
+        Annotated[
+            list[LiveCallAnswer],
+            Field(description="Open calls for help, the oldest first.", json_schema_extra={"default": []}),
+        ]
+    ]
 
 
 def sites(center: CenterState, viewer: Viewer) -> list[SiteAnswer]:
@@ -233,4 +247,8 @@ def _live(center: CenterState, site: str, machine: str, zone: ZoneInfo) -> LiveA
         "pieces": current.pieces if current else None,
         "at": iso(picture.live.at_ns, zone) if picture.live else None,
         "gateway_online": online,
+        "calls": [
+            {"kind": call.kind, "step": call.step, "since": iso(call.since_ns, zone)}
+            for call in (current.calls if current and online else ())
+        ],
     }

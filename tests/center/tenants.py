@@ -10,7 +10,7 @@ from center.runtime.state import center_state
 from center.stores.duckdb.store import open_store
 from oee.model.facts import Stop
 from oee.model.states import State
-from wire.bodies import Live, LiveMachine, Status
+from wire.bodies import Live, LiveMachine, Notice, Status
 from wire.topics import Topic
 
 SITES = ("an-phat", "hoa-binh", "song-hong")
@@ -38,6 +38,18 @@ def make(folder, sites, name):
     for site in sites:
         _fill(center, site, SITES.index(site) + 1)
     return center
+
+
+def said_at(site):
+    """What people at a site's machines said; the call's id is the same everywhere."""
+    lathe = f"{site}-lathe"
+    return [
+        Notice(id="c", at_ns=T, machine="press", kind="call", about=f"{site}-crane", by=f"andon/{site}"),
+        Notice(id="s", at_ns=T + MINUTE_NS, machine="press", kind="step", about="arrived", of="c", by=f"andon/{site}"),
+        Notice(id=f"{site}-d", at_ns=T, machine=lathe, kind="call", about="quality", by="andon/x"),
+        Notice(id=f"{site}-n", at_ns=T, machine="press", kind="note", text=f"{site} note", by="andon/x"),
+        Notice(id=f"{site}-r", at_ns=T, machine=lathe, kind="rejects", about=f"{site}-burr", count=3, by="andon/x"),
+    ]
 
 
 def machines(site):

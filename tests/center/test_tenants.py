@@ -16,12 +16,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openpyxl import load_workbook
 from pyarrow import parquet
-from tenants import SITES, Asker, fields_away, make, operations
+from tenants import SITES, Asker, fields_away, make, operations, said_at
 
 from center.accounts.identify import Accounts
 from center.accounts.schema import open_accounts
 from center.application import application
 from center.database.declarations import open_declarations
+from center.database.notices import open_notices, store_notices
 from center.ingest.declaration_sender import DeclarationSender
 from center.ingest.mqtt import BrokerSettings
 from center.ingest.worker import Ingest
@@ -48,7 +49,10 @@ class Plant:
         declaring = DeclarationSender(
             open_declarations(f"sqlite:///{folder}/{name}.sqlite"), lambda *_: None, lambda: 0
         )
-        self.app = application(self.center, self.ingest, declaring, accounts, identify=_named)
+        notices = open_notices(f"sqlite:///{folder}/{name}.sqlite")
+        for site in sites:
+            store_notices(notices, site, f"{site}-gate", said_at(site))
+        self.app = application(self.center, self.ingest, declaring, accounts, identify=_named, notices=notices)
         self._transport = httpx.ASGITransport(self.app)
 
     async def ask(self, method, url, viewer, query, body):

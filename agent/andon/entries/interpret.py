@@ -32,7 +32,8 @@ from oee.model.machine import OPERATOR, Machine
 NOTICES: Final = ("call", "step", "note")
 """Kinds that the center learns of besides numbers."""
 _MINUTE_NS: Final = 60_000_000_000
-_BY: Final = "andon/"
+BY: Final = "andon/"
+"""Before the name of a tablet, where somebody asks who said it."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def interpret(form: Form, here: Situation) -> Accepted | Refused:
 def _accepted(form: Form, here: Situation, at_ns: int, declared: Iterable[Declaration] = ()) -> Accepted:
     """Numbers the declarations and says who made them, and when."""
     numbered = tuple(
-        replace(item, id=f"{form.id}.{number}", made_ns=here.now_ns + number, who=f"{_BY}{form.tablet}")
+        replace(item, id=f"{form.id}.{number}", made_ns=here.now_ns + number, who=f"{BY}{form.tablet}")
         for number, item in enumerate(declared)
     )
     data = form.model_dump(exclude={"id", "machine", "kind", "ago_ms"}, mode="json", exclude_defaults=True)
@@ -223,10 +224,10 @@ def call_events(entries: Iterable[AndonEntry]) -> list[CallEvent]:
     for entry in entries:
         if entry.kind == "call":
             kind = str(entry.data["value"])
-            out.append(CallEvent(entry.id, entry.machine, "called", entry.at_ns, kind, f"{_BY}{entry.tablet}"))
+            out.append(CallEvent(entry.id, entry.machine, "called", entry.at_ns, kind, f"{BY}{entry.tablet}"))
         elif entry.kind == "step":
             step = str(entry.data["value"])
-            out.append(CallEvent(str(entry.data["call"]), entry.machine, step, entry.at_ns, "", f"{_BY}{entry.tablet}"))
+            out.append(CallEvent(str(entry.data["call"]), entry.machine, step, entry.at_ns, "", f"{BY}{entry.tablet}"))
     return out
 
 

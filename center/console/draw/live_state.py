@@ -11,6 +11,7 @@ from center.console.draw.markup import el, join
 from center.console.draw.names import Row, product_name, reason_name
 from oee.model.states import State
 from words import duration, number, say
+from words.catalogue import catalogue
 
 _WORDS: Final = frozenset(state.word for state in State)
 
@@ -59,7 +60,17 @@ def under(live: Row, products: Mapping[str, Row], lang: str) -> Markup:
         return el("span", say("console.last_seen", lang, state=say(f"state.{last}", lang)))
     pieces = live["pieces"]
     count = join(el("b", number(pieces, lang)), " ", say("console.pieces", lang)) if pieces is not None else None
-    return join(el("span", product_name(live["product"], products, lang)), el("span", count, cls="nowrap"))
+    calls = [el("b", call_text(call, lang), cls="calling") for call in live.get("calls", ())]
+    return join(el("span", product_name(live["product"], products, lang)), el("span", count, cls="nowrap"), *calls)
+
+
+def call_text(call: Row, lang: str) -> str:
+    """An open call for help: what for, and how far it has come."""
+    kind, step = (
+        say(f"{subject}.{call[key]}", lang) if f"{subject}.{call[key]}" in catalogue() else str(call[key])
+        for subject, key in (("andon.call", "kind"), ("andon.step", "step"))
+    )
+    return say("console.calls", lang, what=kind, step=step)
 
 
 def legend(states: Iterable[str], lang: str) -> Markup:
