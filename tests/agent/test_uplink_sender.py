@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.outbox.streams import EnvelopeKey, OutboxStream
-from agent.uplink.sender import Sender
+from agent.uplink.sender import ReceiptEffect, Sender
 from agent.uplink.stream_window import SendLimits
 from wire.envelope import seal
 from wire.marks import NO_MARKS, Marks, settle
@@ -121,6 +121,17 @@ def test_a_receipt_that_has_forgotten_something_is_noticed():
     assert sender.streams[A].marks.mark == 8
     assert not sender.receipt(receipt(a=Marks(9)), 2.0).behind
     assert not sender.receipt(receipt("g2", a=Marks(1)), 3.0).behind  # a new generation says so itself
+
+
+EFFECTS = st.builds(ReceiptEffect, st.booleans(), st.booleans(), st.sampled_from([(), (A,)]), st.booleans())
+
+
+@given(EFFECTS, EFFECTS)
+def test_of_two_receipts_before_a_commit_none_is_forgotten(one, later):
+    both = one.and_then(later)
+    assert both.changed is (one.changed or later.changed)
+    assert both.new_generation is (one.new_generation or later.new_generation)
+    assert both.ahead == (one.ahead or later.ahead)
 
 
 def test_nothing_is_due_while_disconnected_and_all_in_flight_again_after():
