@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 from config import Site, compile_site, load_profiles
 from oee.engine import step as engine
 from oee.engine.production import count_all
+from oee.engine.state import CounterOddity
 from oee.kpi.orders import OrderPeriod, facts_by_order, order_periods
 from oee.model.declarations import Declaration
 from oee.model.facts import MINUTE_NS, MS_NS, NO_LOSSES
@@ -113,8 +114,8 @@ def orders_of(declared: Mapping[str, tuple[Declaration, ...]]) -> dict[str, tupl
 
 
 def _recorded(machine: Machine) -> Machine:
-    """The machine for a recording: its rows, not the configured period, say when a counter was polled."""
-    counters = {role: replace(counter, poll_ns=0) for role, counter in machine.pieces.counters().items()}
+    """The machine for a recording: its rows say when a counter was looked at."""
+    counters = {role: replace(counter, recorded=True) for role, counter in machine.pieces.counters().items()}
     return replace(machine, pieces=replace(machine.pieces, **counters))  # type: ignore[arg-type]  # roles are its fields
 
 
@@ -134,7 +135,7 @@ class _Run:
         self._conflicts, self._progress = conflicts, progress
         self._states = {name: engine.start() for name in machines}
         self._orders = orders_of(declared)
-        self._reported_oddities: dict[str, tuple[tuple[int, str, int, int], ...]] = {}
+        self._oddities: dict[tuple[str, str, int], CounterOddity] = {}
 
     def go(self, first_ns: int) -> int:
         """Runs to the end of the files; returns the time of the last sample [ns]."""
@@ -150,6 +151,7 @@ class _Run:
                 last_ns -= last_ns % MS_NS
                 self._block(last_ns, _END_NS)
                 self._last_pieces(last_ns)
+                self._report_oddities()
                 return last_ns
             self._block(until, until)
             position = until
@@ -165,7 +167,7 @@ class _Run:
             )
             self._states[name] = result.state
             self._totals.add(result.facts, result.losses, result.stops, machine, result.settled_ns)
-            self._report_oddities(name, result.state.oddities)
+            self._note_oddities(name, result.state)
         if self._progress:
             share = sum(tape.share * tape.size for tape in self._tapes) / max(sum(tape.size for tape in self._tapes), 1)
             self._progress(share, sum(tape.rows_read for tape in self._tapes))
@@ -192,12 +194,12 @@ class _Run:
                 if period.start_ns < last_ns <= (period.end_ns or last_ns):
                     self._totals.add_order(period.order, pieces)
             self._totals.close(machine, last_ns)
-            self._report_oddities(name, result.state.oddities)
+            self._note_oddities(name, result.state)
             self._report_unpaired(name, machine, result.state)
 
     def _report_unpaired(self, name: str, machine: Machine, state: engine.EngineState) -> None:
         """Reports halves of pairs that are left over at the end."""
-        _, after = count_all(machine.pieces, state.counters, state.rows)
+        _, after = count_all(machine, state.counters, state.rows, state.rows)
         ahead = after["left"].waiting if "left" in after else 0
         if ahead:
             code = "left_ahead" if ahead > 0 else "right_ahead"
@@ -206,15 +208,16 @@ class _Run:
     def _take(self, until_ns: int) -> Samples:
         return {tag: rows for tape in self._tapes for tag, rows in tape.take(until_ns).items()}
 
-    def _report_oddities(self, name: str, oddities: tuple[tuple[int, str, int, int], ...]) -> None:
-        """Reports counter steps that were not plainly forward, each once (a later block may contain them too)."""
-        reported = set(self._reported_oddities.get(name, ()))
-        zone = self._machines[name].calendar.zone
-        for t_ns, kind, old, new in dict.fromkeys(oddities):
-            if (t_ns, kind, old, new) not in reported:
-                when = iso(t_ns, zone)
-                self._conflicts.add(name, 0, f"counter_{kind}", "", "", severity="note", old=old, new=new, when=when)
-        self._reported_oddities[name] = oddities
+    def _note_oddities(self, name: str, state: engine.EngineState) -> None:
+        """Keeps what counters did besides counting; a later block may tell the same again, and tell better what it was."""
+        self._oddities |= {(name, item.role, item.t_ns): item for item in state.oddities}
+
+    def _report_oddities(self) -> None:
+        for (name, role, t_ns), item in sorted(self._oddities.items(), key=lambda entry: entry[0][2]):
+            when = iso(t_ns, self._machines[name].calendar.zone)
+            which = role if len(self._machines[name].pieces.counters()) > 1 else ""
+            code, old, new = f"counter_{item.kind}", item.old, item.new
+            self._conflicts.add(name, 0, code, which, severity="note", old=old, new=new, when=when)
 
 
 def _early_ends(tapes: list[Tape], last_ns: int, zone: tzinfo, conflicts: Conflicts) -> None:

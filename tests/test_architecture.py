@@ -71,11 +71,12 @@ ARROWS = {
         events         -> window classify_stops production
         settle         -> window production state counters timeline
         stops          -> window
-        window         -> classify_stops production state counters timeline
+        window         -> classify_stops production state counters counting/ timeline
         classify_stops -> production timeline
-        production     -> counters timeline
-        state          -> counters
-        counters
+        production     -> counters counting/ timeline
+        state          -> counting/
+        counters       -> counting/
+        counting/
         timeline
     """,
     "wire": """

@@ -27,7 +27,8 @@ def fingerprint(machine: Machine) -> str:
 
 def _plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
-        return [type(value).__name__, *(_plain(getattr(value, item.name)) for item in fields(value))]
+        hashed = (item.name for item in fields(value) if item.metadata.get("hashed", True))
+        return [type(value).__name__, *(_plain(getattr(value, name)) for name in hashed)]
     if isinstance(value, Mapping):
         return sorted(([str(key), _plain(item)] for key, item in value.items()), key=lambda pair: pair[0])
     if isinstance(value, (frozenset, set)):

@@ -107,9 +107,10 @@ def _pieces(site: Site, pieces: PiecesSource) -> Pieces:
 def _counter(site: Site, use: CounterUse, pieces: PiecesSource) -> Counter:
     tag = site.tag(use.tag)
     width = tag.counter_width if tag is not None else UNKNOWN_WIDTH
-    rate = use.max_per_s or pieces.max_per_s or Counter.max_per_s
+    said = use.max_per_s or pieces.max_per_s
     signed = width.signed if use.signed is None else use.signed
-    return Counter(use.tag, use.bits or width.bits, signed, rate, _stale_after_ns(site, use.tag))
+    rate = said or Counter.max_per_s
+    return Counter(use.tag, use.bits or width.bits, signed, rate, _stale_after_ns(site, use.tag), guessed=not said)
 
 
 def _stale_after_ns(site: Site, tag: str) -> int:

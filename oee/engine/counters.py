@@ -1,19 +1,10 @@
 """Counters: from raw register values to increments. Pure.
 
-A counter's first value is a baseline and counts nothing. After that each step from the last accepted
-value to the next is one of
+What each step of a register was is decided in `counting/steps.py`, by how far the machine can have come since
+(`counting/limits.py`). Nearly all steps go forward and no further than that: those are counted as columns, without a look
+at each. Of a single bit the rising edges count.
 
-    forward    plausible for the time between: counted
-    rollover   smaller, but plausible modulo 2^bits: counted modulo 2^bits
-    reset      smaller, not plausible as a rollover, but the new value itself is: the new value is counted
-    jump       neither: a replaced PLC, a preset, a restored program; counts nothing, a new baseline
-    spike      implausible, and the next value is plausible from the one before it: dropped as if it had not
-               been read (a torn 32-bit read looks like this)
-
-A step that only a jump or a spike explains is decided by the value after it, so the last value of a
-series may stay `pending`. A step is plausible if it is at most `max_per_s` times the time since the
-last poll of the counter, plus one (samples are sent on change, so the last poll may be much later than the last row). The
-pieces of a step across rows that are not good were made during an outage, unwatched.
+The pieces of a step across rows that are not good were made during an outage, unwatched.
 
 These rules follow from experience with other products: AVEVA Historian's counter retrieval (reset and rollover need
 configuration), MTConnect adapters whose count jumped to 599999 and back, and gateways that lose the pieces of
@@ -31,39 +22,93 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from oee.engine.counting.limits import STANDS, Limits, RunClock, limits_of
+from oee.engine.counting.steps import REMEMBERED_NS, CounterState, Looks, Oddity, OddSteps, passed
 from oee.model.machine import Counter
 from oee.model.samples import Int64, Series
 from oee.model.states import Quality
 
-SLACK: Final = 1
-"""Polling jitter: two polls may see counts closer together than they were made."""
-
-
-@dataclass(frozen=True)
-class CounterState:
-    """The state of a counter between blocks. The field names are keys on disk. value: the last accepted raw value, None
-    before the first; at_ns: when it was last seen; lost: rows that are not good have come since, and at_ns is the time of
-    the first of them; waiting: for a left counter, pieces without a right one yet (negative: right without left).
-    """
-
-    value: int | None = None
-    at_ns: int = 0
-    lost: bool = False
-    waiting: int = 0
+__all__ = ["CounterState", "Counts", "count", "pair_up"]
 
 
 @dataclass(frozen=True)
 class Counts:
     """Increments. t_ns: int64[n], when seen; count: int64[n] > 0; lost_ns: int64[n], for a step across an outage
-    the time of the first row that was not good, else -1; pending_ns: time of a value still undecided, or None;
-    oddities: `(t_ns, kind, old, new)` of every step that was not forward or rollover.
+    the time of the first row that was not good, else -1.
+
+    unsure: `(from, until)` [ns]: up to `until` a register that came back from an outage with another value may turn out
+    to have been away since `from`. oddities: in order of time.
     """
 
     t_ns: Int64
     count: Int64
     lost_ns: Int64
-    pending_ns: int | None
-    oddities: tuple[tuple[int, str, int, int], ...]
+    unsure: tuple[tuple[int, int], ...] = ()
+    oddities: tuple[Oddity, ...] = ()
+
+
+def count(
+    counter: Counter,
+    state: CounterState,
+    column: Series,
+    limits: Limits | None = None,
+    clock: RunClock = STANDS,
+    per_count: Int64 | None = None,
+) -> tuple[Counts, CounterState]:
+    """Increments in a series of rows that are all later than `state`, and the state after them.
+
+    limits: None for what the counter itself says; clock: the machine's running time; per_count: int64[n], pieces that a
+    count holds at each row (not 0), None where no tag tells it.
+    """
+    limits = limits or limits_of(counter)
+    good = _good(column)
+    rows = np.flatnonzero(good)
+    if not len(rows):
+        return Counts(_NONE, _NONE, _NONE, _unsure(state)), _after(state, column, good, limits, clock)
+    raw, lost_ns = _raw(counter, column.value[rows]), _first_lost(column, rows, state)
+    if state.value is None:
+        state = _first(int(raw[0]), int(column.t_ns[rows[0]]), limits, clock)
+        rows, raw, lost_ns = rows[1:], raw[1:], lost_ns[1:]
+    t_ns, step = column.t_ns[rows], np.diff(raw, prepend=np.int64(state.value or 0))
+    if column.value.dtype.kind == "b":
+        step = np.maximum(step, 0)
+    looks = Looks(
+        t_ns,
+        raw,
+        lost_ns,
+        np.append(np.int64(state.at_ns), t_ns)[: len(t_ns)],
+        step,
+        None if per_count is None else per_count[rows],
+        counter.recorded or not counter.poll_ns,
+    )
+    moves = np.flatnonzero(step)
+    if not len(moves):
+        return Counts(_NONE, _NONE, _NONE, _unsure(state)), _after(_seen(state, looks), column, good, limits, clock)
+    odd = _too_far(limits.widened(state.pace_ns), clock, looks, moves, state)
+    if len(odd) or state.stray or state.refused.steps:
+        steps = OddSteps(counter.bits, limits.widened(state.pace_ns), clock, looks, moves, state)
+        steps.go(odd)
+        state, made, lost_ns, oddities = steps.state, steps.made, steps.lost_ns, steps.told()
+        moved, new = np.flatnonzero(made), steps.ends_new
+    else:
+        state, made, oddities, moved = passed(state, step, lost_ns, 0, len(rows)), step, (), moves
+        new = False
+    changed_ns = int(looks.changed_ns(moves[-1]))
+    state = replace(_seen(state, looks), changed_ns=changed_ns, ran_ns=_shown(limits, clock, changed_ns), new=new)
+    counts = Counts(t_ns[moved], made[moved], lost_ns[moved], _unsure(state), oddities)
+    return counts, _after(state, column, good, limits, clock)
+
+
+_NONE: Final = np.empty(0, np.int64)
+
+
+def _good(column: Series) -> NDArray[np.bool_]:
+    good: NDArray[np.bool_] = column.quality <= Quality.UNCERTAIN
+    if column.value.dtype.kind == "f":
+        good &= ~np.isnan(column.value)
+    elif column.value.dtype.kind == "O":
+        good &= False  # text does not count; config refuses such a tag
+    return good
 
 
 def _raw(counter: Counter, values: NDArray[Any]) -> Int64:
@@ -74,40 +119,20 @@ def _raw(counter: Counter, values: NDArray[Any]) -> Int64:
     return raw
 
 
-def count(counter: Counter, state: CounterState, column: Series) -> tuple[Counts, CounterState]:
-    """Increments in a series of rows that are all later than `state`, and the state after them.
-
-    A pending last value is not in the state: pass its row again with the next block.
-    """
-    good = column.quality <= Quality.UNCERTAIN
-    if column.value.dtype.kind == "f":
-        good &= ~np.isnan(column.value)
-    elif column.value.dtype.kind == "O":
-        good &= False  # text does not count; config refuses such a tag
-    rows = np.flatnonzero(good)
-    if not len(rows):
-        return Counts(*(np.empty(0, np.int64),) * 3, None, ()), _after(state, column, good)
-    lost_at = _first_lost(column, rows, state)
-    t_ns, raw = column.t_ns[rows], _raw(counter, column.value[rows])
-    if state.value is None:
-        state = CounterState(int(raw[0]), int(t_ns[0]))
-        t_ns, raw, lost_at = t_ns[1:], raw[1:], lost_at[1:]
-    assert state.value is not None  # just set
-    step = np.diff(raw, prepend=state.value)
-    allowed = _allowed(counter, np.diff(t_ns, prepend=state.at_ns), lost_at >= 0)
-    odd = (step < 0) | (step > allowed)
-    if odd.any():
-        return _walk(counter, state, column, good, t_ns, raw, lost_at)
-    counted = step > 0
-    counts = Counts(t_ns[counted], step[counted], lost_at[counted], None, ())
-    last = CounterState(int(raw[-1]), int(t_ns[-1])) if len(raw) else state
-    return counts, _after(last, column, good)
+def _shown(limits: Limits, clock: RunClock, t_ns: int) -> int:
+    return int(clock.at(t_ns)) if limits.ran_ns else 0
 
 
-def _allowed(counter: Counter, gap_ns: Int64, lost: NDArray[np.bool_]) -> Int64:
-    if counter.poll_ns:
-        gap_ns = np.where(lost, gap_ns, np.minimum(gap_ns, counter.poll_ns))
-    return np.floor(counter.max_per_s * (gap_ns / 1e9)).astype(np.int64) + SLACK
+def _first(value: int, t_ns: int, limits: Limits, clock: RunClock) -> CounterState:
+    """The state at the first look."""
+    return CounterState(value, t_ns, changed_ns=t_ns, ran_ns=_shown(limits, clock, t_ns), new=True)
+
+
+def _seen(state: CounterState, looks: Looks) -> CounterState:
+    """The state after the last look, whether or not the register has changed."""
+    if not len(looks.t_ns):
+        return state
+    return replace(state, value=int(looks.raw[-1]), at_ns=int(looks.t_ns[-1]), lost=False)
 
 
 def _first_lost(column: Series, rows: Int64, state: CounterState) -> Int64:
@@ -120,76 +145,53 @@ def _first_lost(column: Series, rows: Int64, state: CounterState) -> Int64:
     return first
 
 
-def _after(state: CounterState, column: Series, good: NDArray[np.bool_]) -> CounterState:
+def _after(
+    state: CounterState, column: Series, good: NDArray[np.bool_], limits: Limits, clock: RunClock
+) -> CounterState:
     """The state after the trailing rows that are not good: the outage begins at the first of them."""
     if state.value is None or state.lost or not len(column) or good[-1]:
         return state
     trailing = len(good) if not good.any() else len(good) - 1 - int(np.flatnonzero(good)[-1])
-    return replace(state, at_ns=int(column.t_ns[-trailing]), lost=True)
+    lost_ns = int(column.t_ns[-trailing])
+    return replace(state, at_ns=lost_ns, lost=True, lost_ran_ns=_shown(limits, clock, lost_ns))
 
 
-def _walk(
-    counter: Counter,
-    state: CounterState,
-    column: Series,
-    good: NDArray[np.bool_],
-    t_ns: Int64,
-    raw: Int64,
-    lost_at: Int64,
-) -> tuple[Counts, CounterState]:
-    """The slow path, row by row, for a block with a step that is not plainly forward."""
-    rows: list[tuple[int, int, int]] = []
-    oddities: list[tuple[int, str, int, int]] = []
-    base, base_ns = state.value or 0, state.at_ns
-    skipped_lost = -1
-    pending: int | None = None
-    times, values, losts = t_ns.tolist(), raw.tolist(), lost_at.tolist()
-    index = 0
-    while index < len(times):
-        now, value, lost = times[index], values[index], losts[index]
-        lost = lost if skipped_lost < 0 else skipped_lost
-        kind, pieces = classify(counter, base, value, _since(counter, base_ns, now, lost))
-        if kind == "jump":
-            if index + 1 == len(times):
-                pending = now
-                break
-            later_ns = _since(counter, base_ns, times[index + 1], lost)
-            later_kind, _ = classify(counter, base, values[index + 1], later_ns)
-            if later_kind != "jump":
-                oddities.append((now, "spike", base, value))
-                skipped_lost = lost
-                index += 1
-                continue
-        if kind not in ("forward", "rollover"):
-            oddities.append((now, kind, base, value))
-        if pieces:
-            rows.append((now, pieces, lost))
-        base, base_ns, skipped_lost = value, now, -1
-        index += 1
-    columns = np.array(rows, np.int64).reshape(-1, 3).T
-    counts = Counts(columns[0], columns[1], columns[2], pending, tuple(oddities))
-    if pending is not None:
-        return counts, CounterState(base, base_ns, lost=skipped_lost >= 0)
-    return counts, _after(CounterState(base, base_ns), column, good)
+def _unsure(state: CounterState) -> tuple[tuple[int, int], ...]:
+    may_return = (level for level in state.levels if level.lost_ns >= 0 and not level.made)
+    return tuple((level.lost_ns, level.left_ns + REMEMBERED_NS) for level in may_return)
 
 
-def _since(counter: Counter, base_ns: int, now_ns: int, lost_ns: int) -> int:
-    """Time in which a step may have been made: since the last poll, or since the outage."""
-    gap_ns = now_ns - base_ns
-    return gap_ns if lost_ns >= 0 or not counter.poll_ns else min(gap_ns, counter.poll_ns)
-
-
-def classify(counter: Counter, old: int, new: int, gap_ns: int) -> tuple[str, int]:
-    """The kind of a step and how much it counts: forward, rollover, reset or jump (0)."""
-    allowed = int(counter.max_per_s * (gap_ns / 1e9)) + SLACK
-    if 0 <= new - old <= allowed:
-        return "forward", new - old
-    if new < old:
-        if counter.bits is not None and (wrapped := (new - old) % (1 << counter.bits)) <= allowed:
-            return "rollover", wrapped
-        if 0 <= new <= allowed:
-            return "reset", new
-    return "jump", 0
+def _too_far(limits: Limits, clock: RunClock, looks: Looks, moves: Int64, state: CounterState) -> Int64:
+    """The looks at which the register went back, or further than it can have come. Nearly always the time since the look
+    before is enough; only where it is not it is looked up when the register changed before."""
+    between, away = looks.t_ns - looks.seen_ns, None
+    lost = looks.lost_ns >= 0
+    if lost.any():
+        known_ns = looks.known_ns(slice(None))
+        between, away = np.maximum(known_ns - looks.seen_ns, 0), looks.t_ns - known_ns
+        between = np.where(lost, np.minimum(between, limits.held_ns), between)
+    if not looks.recorded:
+        between = np.minimum(between, limits.held_ns)
+    odd = np.flatnonzero((looks.step < 0) | (looks.step > limits.counts_of(between, away, looks.per_count)))
+    if not len(odd):
+        return odd
+    place = np.searchsorted(moves, odd) - 1
+    earlier = place >= 0
+    stood_ns = state.changed_ns - (limits.new_ns if state.new else 0)
+    changed_ns, ran_ns = np.full(len(odd), stood_ns), np.full(len(odd), state.ran_ns)
+    changed_ns[earlier] = looks.changed_ns(moves[place[earlier]])
+    known_ns = looks.known_ns(odd)
+    since_ns = limits.held_ns + looks.seen_ago_ns(odd)
+    if limits.ran_ns:
+        ran_ns[earlier] = clock.at(changed_ns[earlier])
+        now_ns = clock.at(known_ns)
+        if state.lost and odd[0] == 0:
+            now_ns[0] = state.lost_ran_ns
+        since_ns = since_ns + np.clip(now_ns - ran_ns, 0, limits.ran_ns)
+    since_ns = np.maximum(np.minimum(since_ns, known_ns - changed_ns), 0)
+    per_count = None if looks.per_count is None else looks.per_count[odd]
+    most = limits.counts_of(since_ns, looks.t_ns[odd] - known_ns, per_count)
+    return odd[(looks.step[odd] < 0) | (looks.step[odd] > most)]
 
 
 SIDES: Final = ("left", "right")
@@ -200,7 +202,7 @@ def pair_up(
 ) -> tuple[dict[str, Counts], dict[str, CounterState]]:
     """Left and right as one counter `total`, and the states after it; other counters as they are.
 
-    A pair whose later half was made across an outage is unwatched. What is pending on either side is pending.
+    A pair whose later half was made across an outage is unwatched.
     """
     left, right = (counted[side] for side in SIDES)
     ahead = before["left"].waiting if "left" in before else 0
@@ -208,11 +210,9 @@ def pair_up(
     have_left, have_right = _sums(left, t_ns) + max(ahead, 0), _sums(right, t_ns) + max(-ahead, 0)
     made = np.diff(np.minimum(have_left, have_right), prepend=0)
     completed = made > 0
-    pending = [side.pending_ns for side in (left, right) if side.pending_ns is not None]
     odd = tuple(sorted((*left.oddities, *right.oddities)))
-    pairs = Counts(
-        t_ns[completed], made[completed], _lost(left, right, t_ns[completed]), min(pending, default=None), odd
-    )
+    lost_ns = _lost(left, right, t_ns[completed])
+    pairs = Counts(t_ns[completed], made[completed], lost_ns, (*left.unsure, *right.unsure), odd)
     if len(t_ns):
         ahead = int(have_left[-1] - have_right[-1])
     others = {role: counts for role, counts in counted.items() if role not in SIDES}

@@ -18,12 +18,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from oee.engine.counters import CounterState, Counts, count, pair_up
+from oee.engine.counting.limits import STANDS, RunClock, counts_output, machine_limits
 from oee.engine.timeline import Timeline
 from oee.model.calendars import Spans
 from oee.model.declarations import Declaration, values_over_time
 from oee.model.expressions import all_known, at_times, is_known
 from oee.model.facts import MINUTE_NS, MS_NS, UNKNOWN_PRODUCT, Text, text_column
-from oee.model.machine import OPERATOR, Machine, Pieces, Product
+from oee.model.machine import OPERATOR, Machine, Product
 from oee.model.samples import EMPTY, Int64, Samples, Series
 from oee.model.states import Quality, State
 
@@ -226,13 +227,24 @@ def per_count(machine: Machine, names: Text) -> Int64:
 
 
 def count_all(
-    pieces: Pieces, states: Mapping[str, CounterState], samples: Samples
+    machine: Machine, states: Mapping[str, CounterState], samples: Samples, fresh: Samples, clock: RunClock = STANDS
 ) -> tuple[dict[str, Counts], dict[str, CounterState]]:
-    """Each counter's increments (of left and right, pairs as `total`), and its state after them."""
-    counted, after = {}, {}
+    """Each counter's increments (of left and right, pairs as `total`), and its state after them. samples: what is known;
+    fresh: the rows of it that are later than the states; clock: the machine's running time.
+    """
+    pieces, counted, after = machine.pieces, {}, {}
     for role, counter in pieces.counters().items():
-        counted[role], after[role] = count(counter, states.get(role, CounterState()), samples.get(counter.tag, EMPTY))
+        column, per_count = fresh.get(counter.tag, EMPTY), None
+        if pieces.cavities and counts_output(machine, role):
+            per_count = np.maximum(_told_per_count(machine, samples, column.t_ns), 1)
+        state = states.get(role, CounterState())
+        counted[role], after[role] = count(counter, state, column, machine_limits(machine, role), clock, per_count)
     return pair_up(counted, states, after) if pieces.left and pieces.right else (counted, after)
+
+
+def run_clock(timeline: Timeline, first_ns: int) -> RunClock:
+    """The clock of a machine's running time over its timeline by signals alone; first_ns: what it shows at the beginning."""
+    return RunClock(timeline.start_ns, (timeline.state == State.RUNNING) | (timeline.state == State.UNKNOWN), first_ns)
 
 
 def unknown_counter_intervals(machine: Machine, samples: Samples, start_ns: int, end_ns: int) -> tuple[Int64, Int64]:
@@ -281,12 +293,17 @@ def production_events(
 
 def _multiplier(machine: Machine, products: Products, samples: Samples, t_ns: Int64) -> Int64:
     if machine.pieces.cavities:
-        cavities = at_times(samples.get(machine.pieces.cavities, EMPTY), np.maximum(t_ns - 1, 0))
-        per_cycle = np.where(cavities.known, cavities.value, machine.pieces.per_count)
-        return np.maximum(per_cycle.astype(np.int64), 0)
+        return np.maximum(_told_per_count(machine, samples, t_ns), 0)
     if machine.pieces.per_count == 1 and not any(product.per_count for product in machine.products.values()):
         return np.ones(len(t_ns), np.int64)
     return per_count(machine, products.before(t_ns))
+
+
+def _told_per_count(machine: Machine, samples: Samples, t_ns: Int64) -> Int64:
+    """Pieces that one count holds just before each time, by the tag that tells it."""
+    cavities = at_times(samples.get(machine.pieces.cavities, EMPTY), np.maximum(t_ns - 1, 0))
+    out: Int64 = np.where(cavities.known, cavities.value, machine.pieces.per_count).astype(np.int64)
+    return out
 
 
 def _columns(role: str, roles: set[str], number: Int64) -> list[Int64]:

@@ -1,17 +1,18 @@
 """The settled time: up to it nothing that comes later can change the result. Pure.
 
 It is the last piece that lies before the oldest stop, gap or changeover that has not ended, was counted while the machine
-ran (or begins a set-up), ends no outage, lies in no period of a manual entry, and leaves no counter value pending.
+ran (or begins a set-up), ends no outage, lies in no period of a manual entry, and comes before any outage from which a
+counter has come back with another value, while it may still turn out to have been away since then.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oee.engine.counters import CounterState
+from oee.engine.counters import CounterState, Counts
 from oee.engine.production import count_all
 from oee.engine.state import EngineState
 from oee.engine.timeline import Timeline
@@ -38,7 +39,7 @@ def settle(
         _open_from(assessment.undebounced, machine.shortest_run_ns, state.since_ns, sure_ns),
         _open_from(window.timeline, machine.shortest_run_ns, state.since_ns, sure_ns),
         *(setup.start_ns for setup in window.setups if setup.may_change),
-        *(counts.pending_ns for counts in assessment.counted.values() if counts.pending_ns is not None),
+        *_unsure_from(assessment.counted.values(), until_ns),
     )
     candidates = _candidates(assessment, limit, begin_ns) if machine.pieces.counters() else iter([max(limit, begin_ns)])
     periods = state.undivided_entries()
@@ -46,10 +47,15 @@ def settle(
         if any(entry.start_ns < settled_ns < (entry.end_ns or 0) for entry in periods):
             continue  # an entry is spread over its whole period or not at all
         earlier = {tag: between(rows, begin_ns, settled_ns) for tag, rows in state.rows.items()}
-        counted, counters = count_all(machine.pieces, state.counters, earlier)
-        if all(counts.pending_ns is None for counts in counted.values()):
+        counted, counters = count_all(machine, state.counters, state.rows, earlier, assessment.clock)
+        if not any(_unsure_from(counted.values(), until_ns)):
             return settled_ns, counters
     return begin_ns, dict(state.counters)
+
+
+def _unsure_from(counted: Iterable[Counts], until_ns: int) -> list[int]:
+    """Since when counters may still turn out to have been away."""
+    return [since_ns for counts in counted for since_ns, to_ns in counts.unsure if until_ns <= to_ns]
 
 
 def _candidates(assessment: Assessment, limit_ns: int, begin_ns: int) -> Iterator[int]:

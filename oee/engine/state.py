@@ -6,11 +6,11 @@ On disk it is called `carry`.
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from oee.engine.counters import CounterState
+from oee.engine.counting.steps import CounterState, read_state
 from oee.model.declarations import ENTRIES, Declaration
 from oee.model.facts import UNKNOWN_PRODUCT, Facts, Int64, Losses, RowKey, Stop
 from oee.model.samples import Series, column
@@ -45,6 +45,16 @@ class Baseline:
     stops: Mapping[str, Stop] = field(default_factory=dict)
 
 
+class CounterOddity(NamedTuple):
+    """What a counter did besides counting: `oee.engine.counting.steps.Oddity`, and which counter it was."""
+
+    t_ns: int
+    kind: str
+    old: int
+    new: int
+    role: str
+
+
 @dataclass(frozen=True)
 class EngineState:
     """The engine state of one machine. Everything is as of just before `settled_ns` except the rows, which reach beyond
@@ -66,14 +76,16 @@ class EngineState:
     made_since_setup: int | None = None
     since_ns: int = 0
     """Start of the state that holds at `settled_ns`."""
+    ran_ns: int = 0
+    """What the clock of running time shows at `settled_ns`."""
     shift: tuple[int, str] = (0, "")
     shift_pieces: int = 0
     """Pieces of that business date and shift before `settled_ns`."""
     baseline: Baseline = Baseline()
     late_rows: int = 0
     """Number of rows that came for settled time and were not used."""
-    oddities: tuple[tuple[int, str, int, int], ...] = ()
-    """The latest counter steps that were not plainly forward: `(t_ns, kind, old, new)`."""
+    oddities: tuple[CounterOddity, ...] = ()
+    """The latest of what counters did besides counting, in order of time."""
 
     def undivided_entries(self) -> list[Declaration]:
         """Entries of rejects or rework of which no part is settled, so that they can be spread over their periods: they begin
@@ -137,9 +149,11 @@ def dump(state: EngineState) -> bytes:
         "last_piece_ns": state.last_piece_ns,
         "made_since_setup": state.made_since_setup,
         "since_ns": state.since_ns,
+        "ran_ns": state.ran_ns,
         "shift": list(state.shift),
         "shift_pieces": state.shift_pieces,
         "late_rows": state.late_rows,
+        "oddities": [list(item) for item in state.oddities],
         "facts": _sums(facts.sums),
         "losses": _sums(losses.sums),
         "stops": [asdict(stop) for stop in stops.values()],
@@ -168,16 +182,18 @@ def load(data: bytes) -> EngineState:
             settled_ns=int(plain["settled_ns"]),
             until_ns=int(plain["until_ns"]),
             rows={tag: _read_series(*columns) for tag, columns in plain["rows"].items()},
-            counters={role: CounterState(**item) for role, item in plain["counters"].items()},
+            counters={role: read_state(item) for role, item in plain["counters"].items()},
             declarations=tuple(Declaration(**item) for item in plain["declarations"]),
             product=plain["product"],
             known_product=plain["known_product"],
             last_piece_ns=plain["last_piece_ns"],
             made_since_setup=plain["made_since_setup"],
             since_ns=plain["since_ns"],
+            ran_ns=plain.get("ran_ns", 0),
             shift=(plain["shift"][0], plain["shift"][1]),
             shift_pieces=plain["shift_pieces"],
             late_rows=plain["late_rows"],
+            oddities=tuple(CounterOddity(*item) for item in plain.get("oddities", ())),
         )
     except (*_UNREADABLE, json.JSONDecodeError) as error:
         raise ValueError(f"no carry of a machine: {error!r}") from error

@@ -17,7 +17,7 @@ from oee.engine.deltas import deltas
 from oee.engine.events import pieces_since_setup
 from oee.engine.production import Products
 from oee.engine.settle import settle
-from oee.engine.state import EngineState, dump, load
+from oee.engine.state import CounterOddity, EngineState, dump, load
 from oee.engine.stops import Stops, find_stops, no_stops
 from oee.engine.window import Assessment, Window, assess, product_keys
 from oee.model.declarations import Declaration, concerns_later, effective
@@ -30,6 +30,7 @@ from oee.model.states import CalendarClass, Quality, State
 __all__ = ["EngineState", "MachineSnapshot", "Step", "assess", "dump", "load", "preview", "start", "step"]
 
 _FAR_NS = 2**62
+_ODDITIES_KEPT = 50
 
 
 @dataclass(frozen=True)
@@ -125,9 +126,8 @@ def step(
         begin_ns,
     )
     live = _live(machine, state, window, until_ns)
-    oddities = tuple(item for counts in assessment.counted.values() for item in counts.oddities)
     next_state = _next_state(machine, state, assessment, settled, until_ns)
-    next_state = replace(next_state, baseline=baseline, oddities=(*state.oddities, *oddities)[-20:])
+    next_state = replace(next_state, baseline=baseline, oddities=_oddities(state, assessment))
     return Step(next_state, facts, losses, stops, live, settled[0], window)
 
 
@@ -177,10 +177,19 @@ def _next_state(
         known_product=_known_before(state, window.products, settled_ns, product),
         last_piece_ns=int(pieces_ns[-1]) if len(pieces_ns) else state.last_piece_ns,
         made_since_setup=pieces_since_setup(window, settled_ns),
+        ran_ns=int(assessment.clock.at(settled_ns)),
         since_ns=state.since_ns if index == 0 else int(window.timeline.start_ns[index]),
         shift=shift,
         shift_pieces=_shift_pieces(state, window, shift, settled_ns),
     )
+
+
+def _oddities(state: EngineState, assessment: Assessment) -> tuple[CounterOddity, ...]:
+    """The latest oddities, each once: a window tells again what is not settled, and may tell better what it was."""
+    found = {(item.t_ns, item.role): item for item in state.oddities}
+    for role, counts in assessment.counted.items():
+        found |= {(item.t_ns, role): CounterOddity(*item, role) for item in counts.oddities}
+    return tuple(found[key] for key in sorted(found))[-_ODDITIES_KEPT:]
 
 
 def _known_before(state: EngineState, products: Products, t_ns: int, product: str) -> str:

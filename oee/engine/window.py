@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from oee.engine.classify_stops import Setup, classify_stops
 from oee.engine.counters import Counts
+from oee.engine.counting.limits import RunClock
 from oee.engine.production import (
     Production,
     Products,
@@ -23,6 +24,7 @@ from oee.engine.production import (
     per_count,
     production_events,
     products_from,
+    run_clock,
     unknown_counter_intervals,
 )
 from oee.engine.state import EngineState
@@ -117,11 +119,13 @@ def product_keys(machine: Machine, names: Text) -> Text:
 
 @dataclass(frozen=True)
 class Assessment:
-    """The result for a window. undebounced: the timeline before debouncing, which also limits what may be settled; counted:
-    increments of each counter; decided_ns: before it, no later piece can change what is a gap between pieces."""
+    """The result for a window. undebounced: the timeline before debouncing, which also limits what may be settled; clock:
+    running time by signals alone; counted: increments of each counter; decided_ns: before it, no later piece can change
+    what is a gap between pieces."""
 
     window: Window
     undebounced: Timeline
+    clock: RunClock
     counted: Mapping[str, Counts]
     decided_ns: int
 
@@ -131,11 +135,12 @@ def assess(machine: Machine, state: EngineState, until_ns: int) -> Assessment:
     begin_ns = state.settled_ns
     samples = {tag: between(rows, 0, until_ns) for tag, rows in state.rows.items()}
     fresh = {tag: between(rows, begin_ns, until_ns) for tag, rows in samples.items()}
-    counted, _ = count_all(machine.pieces, state.counters, fresh)
+    undebounced = raw(machine, samples, begin_ns, until_ns)
+    clock = run_clock(undebounced, state.ran_ns)
+    counted, _ = count_all(machine, state.counters, samples, fresh, clock)
     products = products_from(
         machine, samples, state.declarations, state.product, state.known_product, begin_ns, counted
     )
-    undebounced = raw(machine, samples, begin_ns, until_ns)
     decided_ns = until_ns
     if machine.gap is not None:
         seen = _references(machine, state, counted, fresh)
@@ -172,7 +177,7 @@ def assess(machine: Machine, state: EngineState, until_ns: int) -> Assessment:
         state.made_since_setup,
         counter_unknown,
     )
-    return Assessment(window, undebounced, counted, decided_ns)
+    return Assessment(window, undebounced, clock, counted, decided_ns)
 
 
 def _references(machine: Machine, state: EngineState, counted: Mapping[str, Counts], fresh: Samples) -> Int64:

@@ -16,6 +16,8 @@ from oee.model.calendars import Calendar
 from oee.model.conditions import Expression
 from oee.model.states import State
 
+NOT_HASHED = {"hashed": False}
+"""Of fields that are no part of the hash: what they say follows from others."""
 OPERATOR = "operator"
 """In place of a tag: the value comes from people (declarations)."""
 
@@ -46,9 +48,10 @@ class CountGap:
 class Counter:
     """A tag that counts. bits: width at which it wraps; None: it does not (a float, or 64 bits).
 
-    max_per_s: highest plausible rate [counts/s]; a step above it is a spike, not production.
-    poll_ns: longest time between two polls [ns]; 0 where it is not known (recorded files), then the time since the row
-      before counts instead.
+    max_per_s: highest plausible rate [counts/s]; a step above it is no production. guessed: nobody has said it; then it
+      follows from the ideal times of the machine's products, where there are any.
+    poll_ns: longest time between two polls [ns], 0 where it is not known; recorded (or 0): rows stand for the looks, so that
+      they say for how long nobody looked.
     """
 
     tag: str
@@ -56,6 +59,8 @@ class Counter:
     signed: bool = False
     max_per_s: float = 100.0
     poll_ns: int = 0
+    guessed: bool = field(default=False, metadata=NOT_HASHED)
+    recorded: bool = field(default=False, metadata=NOT_HASHED)
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,9 @@ from reference_books import (
     judges,
     multiple,
     per_count,
-    steps,
     whole_roles,
 )
+from reference_counts import steps
 
 from oee.model.machine import Machine
 from oee.model.states import CalendarClass, Quality, State
@@ -55,11 +55,16 @@ def reference(machine: Machine, conditions, rows, end, said=()) -> Result:
         return Result({}, {}, [], set())
     rows = {tag: [row for row in series if row[0] < end] for tag, series in rows.items()}
     held = {tag: hold(series, window) for tag, series in rows.items()}
-    pieces = [p for role, counter in counters_of(machine) for p in steps(counter, role, rows.get(counter.tag, []))]
+    state = raw_states(machine, conditions, held, window)
+    able = {t for t in window if state[t] in (State.RUNNING, State.UNKNOWN)}
+    pieces = [
+        p
+        for role, counter in counters_of(machine)
+        for p in steps(machine, role, counter, rows.get(counter.tag, []), able)
+    ]
     pieces.sort(key=lambda piece: piece.t)
     asked = register_products(machine, rows, window)
     hold_over_outages(asked, machine, rows, pieces, window)
-    state = raw_states(machine, conditions, held, window)
     reason = Seconds(dict.fromkeys(window, ""))
     lay_gaps(machine, state, pieces, rows, asked, window)
     product = next_stop_products(asked, state, window) if machine.product_change == "next_stop" else asked
@@ -318,7 +323,7 @@ def first_of_stop(state, change, window, declared):
 def end_of_stop(state, change, no_earlier, window):
     """Where no pieces are counted the stop itself is the set-up."""
     if state[change] == State.RUNNING:
-        return max(change, no_earlier) if state[change - 1] == State.RUNNING else change
+        return max(change, no_earlier) if state[change - 1] in (State.RUNNING, None) else change
     last = change
     while last < window.stop and state[last] != State.RUNNING:
         last += 1

@@ -1,4 +1,4 @@
-"""Pieces of the second-by-second reference: counter steps, what they stand for, and the sums by key.
+"""Pieces of the second-by-second reference: what counter steps stand for, and the sums by key.
 
 Written from the definitions; see `reference.py`.
 """
@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from oee.model.machine import Counter
-from oee.model.states import CalendarClass, Quality, State
+from oee.model.states import CalendarClass, State
 
 S = 1_000_000_000
 NOT_STOPPED = (State.RUNNING, State.UNKNOWN)
@@ -24,18 +24,6 @@ class Result:
     touching: set
 
 
-@dataclass
-class Piece:
-    """One counter step. role: total, good or reject; count: pieces; cycles: counts; lost: since when nobody had
-    watched the counter, or None."""
-
-    t: int
-    role: str
-    count: int
-    cycles: int
-    lost: int | None
-
-
 class Seconds(dict):
     """A value for each second of a window; what is outside the window is None."""
 
@@ -47,41 +35,6 @@ def counters_of(machine):
     pieces = machine.pieces
     found = [("total", pieces.total), ("good", pieces.good), ("reject", pieces.reject)]
     return [(role, counter) for role, counter in found if isinstance(counter, Counter)]
-
-
-def steps(counter, role, series):
-    """Pieces of a counter. A value out of reach is a spike if the one after it is within reach again, else a new
-    baseline; the last value of all stays undecided."""
-    good = [(t, value) for t, value, quality in series if quality <= Quality.UNCERTAIN]
-    bad = [t for t, _, quality in series if quality > Quality.UNCERTAIN]
-    out = []
-    if not good:
-        return out
-    at, base = good[0]
-    for index, (t, value) in enumerate(good[1:], 1):
-        made = step(counter, base, value, t - at)
-        if made is None:
-            if index + 1 == len(good):
-                break
-            after_t, after = good[index + 1]
-            if step(counter, base, after, after_t - at) is not None:
-                continue
-            made = 0
-        if made:
-            blind = [b for b in bad if at < b < t]
-            out.append(Piece(t, role, made, made, min(blind) if blind else None))
-        at, base = t, value
-    return out
-
-
-def step(counter, old, new, gap_s):
-    """Pieces between two values: forward, over the counter's end, or from zero; None if nothing plausible."""
-    most = int(counter.max_per_s * gap_s) + 1
-    around = new - old + 2**counter.bits if counter.bits and new < old else None
-    for made, possible in ((new - old, new >= old), (around, around is not None), (new, new < old)):
-        if possible and 0 <= made <= most:
-            return made
-    return None
 
 
 def ideal_s(machine, product, t):

@@ -52,6 +52,8 @@ MACHINES = st.fixed_dictionaries(
         "kind": st.sampled_from(["rules", "rules", "rules_gap", "counts"]),
         "running": st.sampled_from(RULES[2][0]),
         "last": st.sampled_from([State.UNPLANNED_STOP, State.UNPLANNED_STOP, State.SETUP, None]),
+        "guessed": st.booleans(),
+        "poll_s": st.sampled_from([0, 0, 5]),
         "roles": st.sampled_from(["total", "total reject", "total good", "good reject", ""]),
         "gap": st.sampled_from([(2.5, 5), (2.5, 20), (4, 5)]),
         "coded": st.booleans(),
@@ -65,7 +67,21 @@ MACHINES = st.fixed_dictionaries(
 )
 
 
-def build(kind, running, last, roles, gap, coded, per_count, product_change, minor_s, startup_pieces, **shortest):
+def build(
+    kind,
+    running,
+    last,
+    guessed,
+    poll_s,
+    roles,
+    gap,
+    coded,
+    per_count,
+    product_change,
+    minor_s,
+    startup_pieces,
+    **shortest,
+):
     """A machine, and its rules' conditions as Python functions."""
     texts = [] if kind == "counts" else [RULES[0][0], RULES[1][0], running]
     rules = [Rule(parse(text), state) for text, (_, state) in zip(texts, RULES, strict=False)]
@@ -80,7 +96,10 @@ def build(kind, running, last, roles, gap, coded, per_count, product_change, min
         CALENDAR,
         rules=tuple(rules),
         gap=CountGap(gap[0], gap[1] * S) if gaps else None,
-        pieces=Pieces(**{role: Counter(f"b.{role}", 16, max_per_s=4) for role in roles}, per_count=per_count),
+        pieces=Pieces(
+            **{role: Counter(f"b.{role}", 16, False, 4, poll_s * S, guessed=guessed) for role in roles},
+            per_count=per_count,
+        ),
         product_tag="b.product",
         products=PRODUCTS,
         product_change="at_once" if gaps else product_change,
@@ -222,9 +241,9 @@ def test_the_engine_agrees_with_a_walk_through_every_second(options, history):
 
 
 def test_a_good_piece_ends_a_set_up_also_where_the_total_did_not_move():
-    """The total's step is still undecided: a counter of good pieces says that quality is known all the same."""
+    """The total's step is a jump: a counter of good pieces says that quality is known all the same."""
     options = {
-        "kind": "counts", "running": "a.run", "last": None, "roles": "total good", "gap": (4, 5), "coded": False,
+        "kind": "counts", "running": "a.run", "last": None, "guessed": False, "poll_s": 0, "roles": "total good", "gap": (4, 5), "coded": False,
         "per_count": 1, "product_change": "next_stop", "minor_s": 20, "startup_pieces": 0, "shortest_run_s": 0,
         "shortest_stop_s": 5,
     }  # fmt: skip

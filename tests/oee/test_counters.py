@@ -1,4 +1,4 @@
-"""Counters: forward, rollover, reset, jump, spike; widths, signs and floats; outages; blocks."""
+"""Counters: forward, rollover, return, reset, jump, pace; widths, signs and floats; outages; blocks."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from driving import BAD, GAP, S, as_series, part
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oee.engine.counters import CounterState, classify, count
+from oee.engine.counters import CounterState, count
 from oee.model.machine import Counter
 
 
@@ -57,15 +57,15 @@ def test_reset_counts_the_new_value():
 
 
 def test_what_looks_like_a_rollover_must_be_plausible():
-    assert classify(SLOW, 65_530, 4, S) == ("rollover", 10)
-    assert classify(SLOW, 65_500, 4, S) == ("reset", 4)
-    assert classify(Counter("d.c", None), 65_530, 4, S) == ("reset", 4)
+    assert counted(SLOW, [65_530, 4]) == ([10], [])
+    assert counted(SLOW, [65_500, 4]) == ([4], ["reset"])
+    assert counted(Counter("d.c", None), [65_530, 4]) == ([4], ["reset"])
 
 
 def test_the_most_plausible_step_is_inclusive():
     """Rate times time, and one count that two polls may see closer together."""
-    assert classify(SLOW, 100, 111, S) == ("forward", 11)
-    assert classify(SLOW, 100, 112, S) == ("jump", 0)
+    assert counted(SLOW, [100, 111]) == ([11], [])
+    assert counted(SLOW, [100, 112]) == ([], ["jump"])
 
 
 def test_spike_and_back():
@@ -86,12 +86,11 @@ def test_a_jump_that_stays_is_a_new_baseline():
     assert counted(wide, [2000, 50_000, 50_002]) == ([2], ["jump"])
 
 
-def test_a_last_value_out_of_reach_is_pending():
+def test_a_last_value_out_of_reach_is_a_jump_until_the_register_comes_back():
     found, memory = count(SLOW, CounterState(), as_series([(0, 10), (1, 12), (2, 40_000)]))
-    assert found.pending_ns == 2 * S
-    assert found.count.tolist() == [2]
-    again, _ = count(SLOW, memory, as_series([(2, 40_000), (3, 13)]))
-    assert again.count.tolist() == [1]
+    assert (found.count.tolist(), found.oddities) == ([2], ((2 * S, "jump", 12, 40_000),))
+    again, _ = count(SLOW, memory, as_series([(3, 13)]))
+    assert (again.count.tolist(), again.oddities) == ([1], ((2 * S, "spike", 12, 40_000),))
 
 
 def test_constant_and_repeated_values_count_nothing():
@@ -142,17 +141,19 @@ anything = st.lists(st.one_of(st.integers(0, 300), st.integers(0, 65_535), st.sa
 @settings(deadline=None)
 @given(anything, st.sets(st.integers(1, 25), max_size=5))
 def test_blocks_count_like_the_whole(values, cuts):
-    """Handed in in blocks (a pending value again), the same increments come out."""
+    """Handed in in blocks, the same increments and oddities come out."""
     whole = as_series(list(enumerate(values)))
     expected, _ = count(SLOW, CounterState(), whole)
-    memory, got, low = CounterState(), [], 0
+    memory, got, told, low = CounterState(), [], {}, 0
     for cut in [*sorted(cuts), 26]:
         block = part({"c": whole}, low * S, cut * S)["c"]
         found, memory = count(SLOW, memory, block)
-        low = cut if found.pending_ns is None else found.pending_ns // S
+        low = cut
+        told |= {item.t_ns: item for item in found.oddities}
         got += list(zip(found.t_ns.tolist(), found.count.tolist(), strict=True))
     assert sum(n for _, n in got) == int(expected.count.sum())
     assert got == list(zip(expected.t_ns.tolist(), expected.count.tolist(), strict=True))
+    assert told == {item.t_ns: item for item in expected.oddities}
 
 
 @settings(deadline=None)

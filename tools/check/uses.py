@@ -7,6 +7,7 @@ from adapters.contract import Fault
 from config.devices.kinds import periods_s
 from config.site.model import Site
 from config.site.names import ONLINE
+from oee.engine.counting.limits import Limits, fastest_per_s, machine_limits
 from oee.engine.production import per_count
 from oee.model.conditions import Node
 from oee.model.facts import text_column
@@ -20,7 +21,8 @@ BLINK_S = 0.5
 @dataclass(frozen=True)
 class Counting:
     """A tag that is a counter of a machine. role: total, good, reject or rework; fastest_per_s: see `fastest`, None if
-    unknown; bits: where it wraps; pulse: whether it is a single bit, of which every change must be seen.
+    unknown; bits: where it wraps; pulse: whether it is a single bit, of which every change must be seen; limits: how far
+    it may go, None for what max_per_s says.
     """
 
     machine: str
@@ -29,6 +31,7 @@ class Counting:
     max_per_s: float
     bits: int | None
     pulse: bool
+    limits: Limits | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,15 @@ def _is_name(arg: object, tag: str) -> bool:
 
 def _counting(site: Site, machine: Machine, name: str) -> list[Counting]:
     return [
-        Counting(machine.id, role, fastest(machine, counter), counter.max_per_s, counter.bits, is_pulse(site, name))
+        Counting(
+            machine.id,
+            role,
+            fastest(machine, role, counter),
+            counter.max_per_s,
+            counter.bits,
+            is_pulse(site, name),
+            machine_limits(machine, role),
+        )
         for role, counter in machine.pieces.counters().items()
         if counter.tag == name
     ]
@@ -92,18 +103,11 @@ def is_pulse(site: Site, name: str) -> bool:
     return tag is not None and tag.is_bit
 
 
-def fastest(machine: Machine, counter: Counter) -> float | None:
+def fastest(machine: Machine, role: str, counter: Counter) -> float | None:
     """The highest rate that the site file expects of a counter [counts/s]: `max_per_s`, else that of the product
     with the shortest ideal time; of a machine that makes one product only, that one's.
     """
-    if counter.max_per_s != Counter.max_per_s:
-        return counter.max_per_s
-    products = [machine.product] if machine.product in machine.products else list(machine.products)
-    rates = []
-    for key in products:
-        pieces = int(per_count(machine, text_column([key]))[0])
-        rates += [1e6 / (ideal.us * pieces) for ideal in machine.products[key].ideals if ideal.us > 0]
-    return max(rates, default=None)
+    return fastest_per_s(machine, role) if counter.guessed else counter.max_per_s
 
 
 def rate_of(machine: Machine, product: str) -> float:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from adapters.contract import Fault, Row
 from config.devices.device import STALE_PERIODS
 from oee.engine.counters import CounterState, count
+from oee.engine.counting.limits import RUNS
 from oee.model.machine import Counter
 from oee.model.samples import Series, series
 from oee.model.states import Quality
@@ -183,7 +184,8 @@ def _counting(device: DeviceObservation, tag: str, use: Use, changes: int) -> li
         column = device.column(tag)
         if column.value.dtype.kind not in "iuf":
             continue
-        counted, _ = count(Counter(tag, item.bits, max_per_s=item.max_per_s), CounterState(), column)
+        counter = Counter(tag, item.bits, max_per_s=item.max_per_s)
+        counted, _ = count(counter, CounterState(), column, item.limits, RUNS)
         faults += [
             Fault("counter_odd", "warn", {"kind": kind, "old": str(old), "new": str(new)})
             for _, kind, old, new in counted.oddities[:1]
