@@ -88,5 +88,5 @@ _STEPS: Final = (_first, _gateways)
 def open_accounts(url: str) -> Engine:
     """Opens the database and creates or migrates the accounts' tables. Raises `Misconfigured` or `StoreUnavailable`."""
     engine = open_database(url)
-    prepare(engine, "accounts", _STEPS)
+    prepare(engine, "accounts", _STEPS, _META.sorted_tables)
     return engine

@@ -74,7 +74,7 @@ class DeclarationRecord:
 def open_declarations(url: str) -> Engine:
     """The database with this table in it. Raises `Misconfigured` or `StoreUnavailable`."""
     engine = open_database(url)
-    prepare(engine, "declarations", _STEPS)
+    prepare(engine, "declarations", _STEPS, [DECLARATIONS])
     return engine
 
 

@@ -12,12 +12,25 @@ center creates itself at its start.
 import os
 import re
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Column, Connection, Engine, Integer, MetaData, String, Table, create_engine, event, select, text
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    event,
+    inspect,
+    select,
+    text,
+)
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
@@ -136,10 +149,12 @@ def shown_url(engine: Engine) -> str:
     return engine.url.render_as_string(hide_password=True)
 
 
-def prepare(engine: Engine, part: str, steps: Sequence[Step]) -> None:
-    """Brings the tables of one part of the center up to date.
+def prepare(engine: Engine, part: str, steps: Sequence[Step], tables: Iterable[Table] = ()) -> None:
+    """Brings the tables of one part of the center up to date. tables: what they are then; the database is compared with them,
+    since the number of steps alone does not prove that nobody changed a table.
 
-    Raises `Misconfigured` for a database written by a newer program, and `StoreUnavailable`.
+    Raises `Misconfigured` for a database written by a newer program or with other tables, and `StoreUnavailable`; then
+    nothing has changed.
     """
     with writing(engine) as connection:
         if connection.dialect.name == "postgresql":
@@ -156,3 +171,15 @@ def prepare(engine: Engine, part: str, steps: Sequence[Step]) -> None:
         for step in steps[version:]:
             step(connection)
         connection.execute(_VERSIONS.update().where(_VERSIONS.c.part == part).values(version=len(steps)))
+        if missing := _missing_columns(connection, tables):
+            raise misconfigured("database", shown_url(engine), "database_tables", missing=", ".join(missing))
+
+
+def _missing_columns(connection: Connection, tables: Iterable[Table]) -> list[str]:
+    """Columns, as `table.column`, that the program uses and the database has not."""
+    found, names = inspect(connection), set(inspect(connection).get_table_names())
+    out = []
+    for table in tables:
+        existing = {column["name"] for column in found.get_columns(table.name)} if table.name in names else set()
+        out += [f"{table.name}.{column.name}" for column in table.columns if column.name not in existing]
+    return out

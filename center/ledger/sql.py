@@ -18,7 +18,7 @@ from center.contract.streams import StreamKey, lower
 from center.database.sql import prepare, reading, writing
 from center.ledger import statements
 from center.ledger.processes import ProcessLocks
-from center.ledger.tables import META, STEPS
+from center.ledger.tables import META, STEPS, TABLES
 from wire.marks import Marks
 from wire.topics import topics_of
 
@@ -34,7 +34,7 @@ class SqlLedger:
         self._engine, self._now_ns = engine, now_ns
         self.processes = ProcessLocks(engine)
         self._generation = ""
-        prepare(engine, "ledger", STEPS)
+        prepare(engine, "ledger", STEPS, TABLES)
 
     def load(self) -> LedgerSnapshot:
         """By the contract of `Ledger`."""

@@ -113,3 +113,5 @@ def _held_streams(connection: Connection) -> None:
 
 
 STEPS: Final[tuple[Step, ...]] = (_first, _held_streams)
+TABLES: Final = tuple(_ALL.sorted_tables)
+"""The tables after all steps."""

@@ -1,0 +1,131 @@
+"""Writes `formats/`: one small file, as SQL, of every format that an outbox, a store or a database ever had.
+
+    python tests/releases/make_formats.py
+
+Runs the commit that introduced each format, in a worktree of its own, and dumps what it wrote. A format is a set of
+tables: `git log -G "create table|CREATE TABLE|Column\\(" -- '*.py'` finds the commits.
+"""
+
+import os
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+OUTBOX = """
+import sys
+from pathlib import Path
+from agent.outbox import Outbox
+outbox = Outbox(Path(sys.argv[1]))
+try:
+    from oee import engine
+    states = {"m": engine.dump(engine.start())}
+except (ImportError, AttributeError):  # there was no engine yet
+    states = {}
+body = {"facts": {"machine": ["m"], "minute": [30000000], "n": [0], "calendar": ["scheduled"], "date": [20833],
+                  "shift": ["A"], "product": ["1"], "running_ms": [60000], "cycles": [7]}}
+outbox.commit([("facts", body), ("site", {"name": "Vân Long"})], states, 1800000000000000000, {"author": "s/g"})
+outbox.close()
+"""
+DECLARED = """
+from agent import declared
+from oee.declarations import Declaration
+outbox = Outbox(Path(sys.argv[1]))
+outbox.within(lambda db: declared.add(db, [Declaration("d1", 1, "m", 5, 9, "reason", "die-jam", "Lan")], "gateway"))
+outbox.within(lambda db: declared.ask_recompute(db, ["m"], 5, 1800000000000000000))
+outbox.close()
+"""
+STORE = """
+import sys
+import numpy as np
+from center.stores.contract import *
+import center.stores.contract as contract
+from center.stores.duckdb import DuckStore, open_store
+from oee.facts import FACT, FACT_COLUMNS, make_facts, make_losses
+MINUTE = 60_000_000_000
+sums = np.zeros((3, len(FACT_COLUMNS)), np.int64)
+sums[:, FACT["running_ms"]], sums[:, FACT["cycles"]] = 60_000, 7
+keys = [("m", 1_772_400_000_000_000_000 // MINUTE * MINUTE + i * MINUTE, 0, 20_514, "A", "1") for i in range(3)]
+facts = make_facts(keys, sums, np.zeros(3, np.int64))
+losses = make_losses([(*keys[0], 3, "die-jam")], np.array([[5_000, 2]], np.int64), np.zeros(1, np.int64))
+try:
+    store = open_store({"file": sys.argv[1]})
+except (TypeError, AttributeError):  # it took an object
+    from types import SimpleNamespace
+    store = open_store(SimpleNamespace(file=sys.argv[1], memory_limit="256MB"))
+origin = contract.Origin("s", "g", "00000000000000aa")
+store.write([contract.Batch(origin, 1, facts, losses, [])])
+store.close()
+"""
+ACCOUNTS = """
+import sys
+from center.accounts.schema import open_accounts
+from center.accounts.people import add_user
+from center.accounts.audit import Actor
+engine = open_accounts(f"sqlite:///{sys.argv[1]}")
+try:
+    actor = Actor("root", "")
+except TypeError:
+    actor = Actor("root")
+add_user(engine, 5, actor, "lan", role="admin", sites=["*"], password="a good password 1")
+engine.dispose()
+"""
+FORMATS = {
+    "outbox-1": ("d325d0d", OUTBOX),
+    "outbox-2-declarations": ("37e0692", OUTBOX + DECLARED),
+    "outbox-3-tags": ("bef4c4a", OUTBOX + DECLARED),
+    "store-1": ("da5c551", STORE),
+    "store-2-sums": ("167de70", STORE),
+    "store-2-values": ("935a4e3", STORE),
+    "accounts-1": ("b050520", ACCOUNTS),
+    "accounts-2-gateways": ("322411a", ACCOUNTS),
+}
+
+
+def _duckdb_dump(path):
+    import duckdb
+
+    with duckdb.connect(str(path)) as db:
+        lines = [row[0] for row in db.execute("SELECT sql FROM duckdb_sequences()").fetchall()]
+        for name, sql in db.execute("SELECT table_name, sql FROM duckdb_tables() ORDER BY table_name").fetchall():
+            lines.append(sql)
+            columns = [row[0] for row in db.execute(f"DESCRIBE {name}").fetchall()]
+            rows = db.execute(f"SELECT * FROM {name}").fetchall()
+            start = f"INSERT INTO {name} ({', '.join(columns)}) VALUES"
+            lines += [f"{start} ({', '.join(map(_literal, row))});" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _literal(value):
+    if value is None:
+        return "NULL"
+    if isinstance(value, bytes):
+        return "'" + "".join(f"\\x{byte:02X}" for byte in value) + "'::BLOB"
+    return repr(value) if isinstance(value, (int, float, bool)) else "'" + str(value).replace("'", "''") + "'"
+
+
+def _sqlite_dump(path):
+    with sqlite3.connect(path) as db:
+        return "\n".join(db.iterdump()) + "\n"
+
+
+def make(name, commit, code):
+    with tempfile.TemporaryDirectory() as folder:
+        tree, file = Path(folder) / "tree", Path(folder) / "file"
+        subprocess.run(["git", "worktree", "add", "-q", "--detach", tree, commit], cwd=ROOT, check=True)
+        try:
+            environment = {**os.environ, "PYTHONPATH": str(tree)}
+            subprocess.run([sys.executable, "-c", code, file], cwd=tree, env=environment, check=True)
+        finally:
+            subprocess.run(["git", "worktree", "remove", "--force", tree], cwd=ROOT, check=True)
+        text = _duckdb_dump(file) if name.startswith("store") else _sqlite_dump(file)
+    (HERE / "formats" / f"{name}.sql").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or FORMATS:
+        make(name, *FORMATS[name])
+        print(name)
