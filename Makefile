@@ -19,6 +19,7 @@ test: $(VENV)/.test
 	scripts/nodeopcua
 	scripts/gopcua
 	scripts/milo
+	scripts/brokers
 	scripts/test
 
 test-faults: $(VENV)/.test

@@ -1,11 +1,13 @@
 """Servers that tests start beside themselves: Mosquitto and the embedded broker as child processes on loopback."""
 
 import asyncio
+import os
 import random
 import socket
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 
 PATIENCE_S = 240.0
 """How long a test waits for what must happen: it costs nothing where it happens, on however busy a machine."""
@@ -79,3 +81,43 @@ def mosquitto_command(folder, port, extra="allow_anonymous true\n", *, persisten
 def amqtt_command(port):
     """The broker that `nhip demo` embeds; it keeps nothing."""
     return [sys.executable, "-c", _AMQTT, str(port)]
+
+
+_CACHE = Path(os.environ.get("NHIP_CACHE") or Path.home() / ".cache" / "nhip")
+_BROKERS = Path(__file__).parent / "brokers"
+
+
+def mochi_command(folder, port, **limits):
+    """mochi-mqtt; limits: packet_bytes, unacknowledged. It keeps nothing."""
+    options = [f"-{name.replace('_', '-')}={value}" for name, value in limits.items()]
+    return [_installed("mochi-mqtt", "mochi-2.7.9/mochi"), f"-port={port}", *options]
+
+
+def aedes_command(folder, port):
+    """aedes, MQTT 3.1.1; it keeps nothing."""
+    _installed("aedes", "aedes-1.2.0/.done")
+    return ["node", str(_BROKERS / "aedes" / "broker.js"), str(_CACHE / "aedes-1.2.0"), str(port)]
+
+
+def hivemq_command(folder, port):
+    """HiveMQ CE."""
+    return [*_java("hivemq-2025.4"), "HiveMq", str(port), str(folder / "hivemq")]
+
+
+def moquette_command(folder, port):
+    """moquette; it keeps nothing."""
+    return [*_java("moquette-0.17"), "Moquette", str(port)]
+
+
+def _java(name):
+    _installed(name, f"{name}/.done")
+    return ["java", "-Xmx200m", "-cp", f"{_CACHE / name}:{_CACHE / name / 'lib'}/*"]
+
+
+def _installed(name, file):
+    """The path of a broker that scripts/brokers has installed; skips the test without it."""
+    if not (_CACHE / file).exists():
+        import pytest  # benchmarks use this module too
+
+        pytest.skip(f"no {name} here: scripts/brokers, scripts/peer-brokers")
+    return str(_CACHE / file)

@@ -61,7 +61,10 @@ class Delivery:
             self._publisher.give_up_stuck()
             due_s = self._announce()
             await self._send_due()
-            if self._publisher.in_flight.most_envelopes and (next_s := self._sender.next_s()) is not None:
+            if (
+                self._publisher.in_flight.most_envelopes(time.monotonic())
+                and (next_s := self._sender.next_s()) is not None
+            ):
                 due_s = min(due_s, next_s)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.wake.wait(), max(0.01, due_s - time.monotonic()))
@@ -73,7 +76,7 @@ class Delivery:
             return time.monotonic() + _ROOM_S  # or as soon as the broker acknowledges something
         for message in self.announcements.due(time.monotonic()):
             self._publisher.publish(message)
-        if self._publisher.in_flight.packets.needs_proof:
+        if self._publisher.in_flight.packets.needs_proof(time.monotonic()):
             self.announcements.hurry_status()
         return self.announcements.due_s()
 
@@ -83,7 +86,7 @@ class Delivery:
 
     async def _send_due(self) -> None:
         """Publishes due envelopes, a few at a time, so that live messages get through in between."""
-        most = min(_AT_ONCE, self._publisher.in_flight.most_envelopes)
+        most = min(_AT_ONCE, self._publisher.in_flight.most_envelopes(time.monotonic()))
         if not most or not (keys := self._sender.due(time.monotonic(), most)):
             return
         for key, kind, data in await self._hooks.read(keys):

@@ -56,10 +56,9 @@ class InFlight:
         """How many more messages the broker takes before it has acknowledged one."""
         return self._limits.unacknowledged - len(self._messages)
 
-    @property
-    def most_envelopes(self) -> int:
+    def most_envelopes(self, now_s: float) -> int:
         """How many messages of the backlog may be added; 0 if it has to wait."""
-        if self._bytes >= self._most_bytes or self.packets.blocked:
+        if self._bytes >= self._most_bytes or self.packets.blocked(now_s):
             return 0
         spare = 1 if self._limits.unacknowledged > 1 else 0
         return max(min(self.room - spare, 1 if self.probation or self.packets.careful else self.room), 0)
@@ -85,7 +84,7 @@ class InFlight:
         """Adds a message of `size` bytes. qos: the broker does not acknowledge a message of 0. key: its envelope's, None
         for other messages.
         """
-        self.packets.sent(mid if qos else None, packet_bytes(topic, size))
+        self.packets.sent(mid if qos else None, packet_bytes(topic, size), now_s)
         if not qos:
             return
         message = _Message(topic, key, size, now_s, topic not in self.probation)

@@ -5,13 +5,15 @@ any other fault does. After a connection that ended with something unacknowledge
 packets larger than what the broker has taken on this connection one is sent at a time. If that ends the connection
 too, twice with a packet of about that size, the broker does not take it; once is enough where a limit was found before
 and this packet is only somewhat smaller. What is divided is divided into parts of half that size, or of what the broker
-has taken. A limit found so is forgotten after an hour, since somebody may have raised it.
+has taken. A limit found so is forgotten after an hour, since somebody may have raised it. A packet that the connection has
+outlived by `PROOF_S` is no suspect and holds up nothing: some brokers never acknowledge what their access rules refuse.
 """
 
 from dataclasses import dataclass, field
 from typing import Final
 
 FORGET_AFTER_S: Final = 3600.0
+PROOF_S: Final = 5.0
 _STRIKES: Final = 2
 _ALIKE: Final = 0.9
 """The ratio of two sizes above which they count as the same packet, whose numbers have changed [1]."""
@@ -19,23 +21,23 @@ _ALIKE: Final = 0.9
 
 @dataclass
 class _Packets:
-    """The packets of one connection, in order, that no acknowledgement proves yet, with their message ids (None: the broker
-    will not acknowledge it); proven: size of the largest that it has taken [bytes].
+    """The packets of one connection, in order, that no acknowledgement proves yet, each with its message id (None: the broker
+    will not acknowledge it), its size [bytes] and when it was sent [s]; proven: size of the largest that was taken [bytes].
     """
 
-    sent: list[tuple[int | None, int]] = field(default_factory=list)
+    sent: list[tuple[int | None, int, float]] = field(default_factory=list)
     proven: int = 0
 
-    @property
-    def unproven(self) -> list[tuple[int | None, int]]:
-        """Those larger than what the broker has taken."""
-        return [item for item in self.sent if item[1] > self.proven]
+    def unproven(self, now_s: float) -> list[tuple[int | None, int]]:
+        """Message ids and sizes of those larger than what the broker has taken, or than what the connection has outlived."""
+        outlived = [size for _, size, sent_s in self.sent if now_s - sent_s >= PROOF_S]
+        return [(mid, size) for mid, size, _ in self.sent if size > max([self.proven, *outlived])]
 
     def acknowledged(self, mid: int) -> None:
         """The broker has read this packet and all that were sent before."""
-        for place, (sent_mid, _) in enumerate(self.sent):
+        for place, (sent_mid, *_) in enumerate(self.sent):
             if sent_mid == mid:
-                self.proven = max(self.proven, *(size for _, size in self.sent[: place + 1]))
+                self.proven = max(self.proven, *(size for _, size, _ in self.sent[: place + 1]))
                 self.sent = self.sent[place + 1 :]
                 return
 
@@ -85,15 +87,13 @@ class PacketLimit:
         """Whether a packet of this size may be sent [bytes]."""
         return self.most_bytes is None or size <= self.most_bytes
 
-    @property
-    def blocked(self) -> bool:
+    def blocked(self, now_s: float) -> bool:
         """Whether an unproven packet has to be acknowledged before others are sent."""
-        return self.careful and bool(self._packets.unproven)
+        return self.careful and bool(self._packets.unproven(now_s))
 
-    @property
-    def needs_proof(self) -> bool:
+    def needs_proof(self, now_s: float) -> bool:
         """Whether such a packet is one that the broker does not acknowledge, so that another one has to follow it."""
-        return self.careful and any(mid is None for mid, _ in self._packets.unproven)
+        return self.careful and any(mid is None for mid, _ in self._packets.unproven(now_s))
 
     def begin(self, announced: int | None, now_s: float) -> None:
         """A new connection. announced: the limit that its CONNACK named [bytes]."""
@@ -102,9 +102,9 @@ class PacketLimit:
             self._found, self._most_proven = None, 0
         self._packets = _Packets()
 
-    def sent(self, mid: int | None, size: int) -> None:
+    def sent(self, mid: int | None, size: int, now_s: float) -> None:
         """A packet was published. mid: its message id, None if the broker will not acknowledge it."""
-        self._packets.sent.append((mid, size))
+        self._packets.sent.append((mid, size, now_s))
 
     def acknowledged(self, mid: int) -> None:
         """The broker acknowledged a message."""
@@ -123,7 +123,7 @@ class PacketLimit:
         """The connection ended unexpectedly. too_large: the broker said that a packet was too large. Returns whether that
         is why, as far as is known now.
         """
-        sizes = [size for _, size in self._packets.unproven]
+        sizes = [size for _, size in self._packets.unproven(now_s)]
         found = False
         if len(sizes) == 1 and (self.careful or too_large):
             near = self._found is not None and sizes[0] > self._found // 2

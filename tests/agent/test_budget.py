@@ -98,11 +98,11 @@ def test_a_meter_gives_to_each_part_what_it_weighs_and_the_rest_to_what_must_tra
 def test_a_line_is_full_until_the_broker_answers():
     line = InFlight(1000)
     line.sent(1, "t", EnvelopeKey("s", 1), 600, 0.0)
-    assert line.most_envelopes
+    assert line.most_envelopes(0.0)
     line.sent(2, "t", None, 600, 0.0)
-    assert not line.most_envelopes
+    assert not line.most_envelopes(0.0)
     assert line.answered(1, 0, 1.0) == EnvelopeKey("s", 1)
-    assert line.most_envelopes
+    assert line.most_envelopes(0.0)
     assert line.answered(1, 0, 1.0) is None
     line.begin(BrokerLimits(), 0.0)
     assert 2 not in line
@@ -126,14 +126,14 @@ def test_one_topic_that_is_never_acknowledged_does_not_hold_up_the_others():
     line.sent(1, "facts", EnvelopeKey("s", 1), 1200, 0.0)
     line.sent(2, "status", None, 100, 170.0)
     line.answered(2, 0, 171.0)
-    assert not line.most_envelopes
+    assert not line.most_envelopes(0.0)
     assert line.stuck(179.0) is None
     assert line.stuck(180.0) == "facts"
     line.begin(BrokerLimits(), 0.0)
     assert line.held == frozenset()
     line.sent(1, "facts", EnvelopeKey("s", 1), 1200, 200.0)
     assert line.held == {"facts"}
-    assert line.most_envelopes
+    assert line.most_envelopes(0.0)
     line.sent(2, "values", EnvelopeKey("v", 1), 500, 201.0)
     line.answered(2, 0, 202.0)
     assert line.stuck(799.0) is None

@@ -4,8 +4,9 @@ from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.outbox.streams import EnvelopeKey
 from agent.uplink.in_flight import InFlight
-from agent.uplink.packet_limit import FORGET_AFTER_S, PacketLimit
+from agent.uplink.packet_limit import FORGET_AFTER_S, PROOF_S, PacketLimit
 from wire.broker_limits import PACKET_TOO_LARGE, BrokerLimits, limits_of, packet_bytes
 from wire.topics import topic
 
@@ -28,7 +29,7 @@ class Line:
             mids = []
             for size in batch:
                 mid += 1
-                self.limit.sent(mid, size)
+                self.limit.sent(mid, size, 0.0)
                 mids.append((mid, size))
             for number, size in mids:
                 if size > self.most:
@@ -56,9 +57,9 @@ def test_a_line_that_breaks_teaches_nothing():
     limit = PacketLimit()
     for _ in range(9):
         limit.begin(None, 0.0)
-        limit.sent(1, 900)
+        limit.sent(1, 900, 0.0)
         limit.acknowledged(1)
-        limit.sent(2, 800)
+        limit.sent(2, 800, 0.0)
         limit.lost(0.0)
     assert limit.most_bytes is None
 
@@ -67,7 +68,7 @@ def test_a_limit_that_was_found_is_tried_again_after_an_hour():
     limit = PacketLimit()
     for _ in range(3):
         limit.begin(None, 100.0)
-        limit.sent(1, 900)
+        limit.sent(1, 900, 100.0)
         limit.lost(100.0)
     assert (limit.most_bytes, limit.announced) == (899, False)
     limit.begin(None, 100.0 + FORGET_AFTER_S)
@@ -80,17 +81,31 @@ def test_a_limit_that_was_found_is_tried_again_after_an_hour():
 
 def test_a_packet_that_is_not_acknowledged_is_proven_by_the_next_that_is():
     limit = PacketLimit()
-    limit.sent(1, 10)
+    limit.sent(1, 10, 0.0)
     limit.lost(0.0)
     limit.begin(None, 0.0)
-    limit.sent(None, 900)
-    assert limit.blocked
-    assert limit.needs_proof
-    limit.sent(2, 50)
+    limit.sent(None, 900, 0.0)
+    assert limit.blocked(0.0)
+    assert limit.needs_proof(0.0)
+    limit.sent(2, 50, 0.0)
     limit.acknowledged(2)
-    assert not limit.blocked
-    limit.sent(3, 900)
-    assert not limit.blocked
+    assert not limit.blocked(0.0)
+    limit.sent(3, 900, 0.0)
+    assert not limit.blocked(0.0)
+
+
+def test_what_is_never_acknowledged_holds_up_nothing_for_long():
+    """A broker that refuses a kind without a word keeps the connection: the size is not why, and other kinds go on."""
+    line = InFlight()
+    for start_s in (0.0, 1000.0, 2000.0):
+        line.begin(BrokerLimits(), start_s)
+        line.sent(1, "status", None, 100, start_s)
+        line.answered(1, 0, start_s)
+        line.sent(2, "facts", EnvelopeKey("s", 1), 5000, start_s)
+        assert line.most_envelopes(start_s + PROOF_S) > 0
+        assert not line.packets.lost(start_s + 180.0)
+        assert line.packets.careful
+    assert line.packets.most_bytes is None
 
 
 def test_a_refusal_for_its_size_is_a_limit_at_once():
@@ -104,17 +119,17 @@ def test_a_refusal_for_its_size_is_a_limit_at_once():
 def test_never_more_than_the_broker_takes_at_once():
     line = InFlight()
     line.begin(BrokerLimits(unacknowledged=3), 0.0)
-    assert line.most_envelopes == 2, "one place is left for the status"
+    assert line.most_envelopes(0.0) == 2, "one place is left for the status"
     line.sent(1, "facts", None, 10, 0.0)
     line.sent(2, "facts", None, 10, 0.0)
-    assert (line.most_envelopes, line.room) == (0, 1)
+    assert (line.most_envelopes(0.0), line.room) == (0, 1)
     line.sent(3, "status", None, 10, 0.0)
     assert line.room == 0
     line.answered(1, 0, 0.0)
     line.answered(2, 0, 0.0)
-    assert line.most_envelopes == 1
+    assert line.most_envelopes(0.0) == 1
     line.begin(BrokerLimits(unacknowledged=1), 0.0)
-    assert line.most_envelopes == 1
+    assert line.most_envelopes(0.0) == 1
 
 
 def test_limits_of_a_connack():

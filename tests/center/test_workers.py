@@ -4,14 +4,16 @@ import json
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
-from center_plant import STREAM, Gateway, amqtt, envelope, eventually, mosquitto, ns, running, site_body
+from center_plant import STREAM, Gateway, amqtt, child, envelope, eventually, mosquitto, ns, running, site_body
 from influx_plant import influx_settings
 from postgres_plant import postgres
-from servers import PATIENCE_S
+from servers import PATIENCE_S, free_port, mochi_command
 
 from center.contract.ledger import Changes
 from center.contract.streams import StreamKey, StreamRecord
@@ -99,9 +101,23 @@ def processes():
         process.end()
 
 
+@contextmanager
+def _foreign(command, folder):
+    number = free_port()
+    with child(command(folder, number), number):
+        yield number
+
+
 @pytest.fixture
 def port(tmp_path):
     with mosquitto(tmp_path) as number:
+        yield number
+
+
+@pytest.fixture(params=[mosquitto, partial(_foreign, mochi_command)], ids=["mosquitto", "mochi"])
+def sharing_port(request, tmp_path):
+    """Brokers with MQTT 5's shared subscriptions."""
+    with request.param(tmp_path) as number:
         yield number
 
 
@@ -124,9 +140,9 @@ def _settled(console, site):
     return row if row["mark"] == ENVELOPES else None
 
 
-def test_two_workers_share_the_work_and_one_is_killed(tmp_path, port, processes):
+def test_two_workers_share_the_work_and_one_is_killed(tmp_path, sharing_port, processes):
     """Neither order nor who takes an envelope matters: what a worker dies with comes again, to whoever is left."""
-    database = postgres().database()
+    port, database = sharing_port, postgres().database()
     one, other = (processes(_file(tmp_path, port, "ingest", database, number)) for number in (1, 2))
     console = processes(_file(tmp_path, port, "console", database))
     for process in (one, other, console):
