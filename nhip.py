@@ -18,6 +18,7 @@ from center.commands.accounts import COMMANDS as ACCOUNTS
 from center.commands.backup import COMMANDS as BACKUP
 from center.commands.enroll import COMMANDS as ENROLMENT
 from center.commands.imports import COMMANDS as IMPORT
+from center.commands.machines import COMMANDS as MACHINES
 from center.commands.quarantine import COMMANDS as QUARANTINE
 from center.commands.recount import COMMANDS as RECOUNT
 from cli.exits import FAILED, MISCONFIGURED, fail, fail_misconfigured
@@ -252,7 +253,7 @@ def demo(
 main.add_section("technician", (*DEVICES, *SITE_FILE))
 main.add_section("gateway", (agent, *SHOW, *DECLARE, *CLOCK, *OUTBOX, *RECOMPUTE))
 main.add_section("recorded", (replay,))
-main.add_section("center", (center, *ACCOUNTS, *ENROLMENT, *IMPORT, *QUARANTINE, *RECOUNT, *BACKUP, migrate))
+main.add_section("center", (center, *ACCOUNTS, *ENROLMENT, *IMPORT, *QUARANTINE, *RECOUNT, *MACHINES, *BACKUP, migrate))
 main.add_section("developer", (demo, simulate))
 
 

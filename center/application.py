@@ -10,13 +10,17 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from center.accounts import audit
 from center.accounts.api import add_accounts
+from center.accounts.audit import Actor
 from center.accounts.identify import Accounts, add_sessions
+from center.accounts.schema import prepare_accounts
 from center.api.access import Forbidden, Identify, anybody_here, is_loopback, is_named_here
 from center.api.app import create_app
 from center.api.backup import add_backup
 from center.api.calls import add_calls
 from center.api.declarations import add_declarations
+from center.api.machines import MachineDeletion, add_machines
 from center.api.metrics import add_metrics, waiting_metrics
 from center.api.parameters import V1
 from center.api.quarantine import add_quarantine
@@ -57,6 +61,12 @@ def application(
     if notices is not None:
         add_calls(app, center, notices)
     add_backup(app, center, declaring.engine)
+    prepare_accounts(declaring.engine)  # the audit trail, also where accounts are off
+
+    def record(who: str, address: str, site: str, machine: str) -> None:
+        audit.record_deletion(declaring.engine, center.now_ns(), Actor(who, address), site, machine)
+
+    add_machines(app, MachineDeletion(ingest, record))
     if accounts:
         add_accounts(app, accounts.engine)
         add_sessions(app, accounts.engine, secure=secure)

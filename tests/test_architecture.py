@@ -246,6 +246,7 @@ ARROWS = {
         app          -> numbers parameters access responses problems
         declarations -> parameters access problems
         calls        -> parameters access problems
+        machines     -> access problems
         numbers      -> parameters access responses problems
         backup       -> access problems
         metrics      -> access

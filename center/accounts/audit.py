@@ -7,7 +7,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, func, select
 
 from center.accounts.schema import AUDIT
-from center.database.sql import reading
+from center.database.sql import reading, writing
 
 MOST_ROWS: Final = 1000
 
@@ -37,6 +37,12 @@ def record(connection: Connection, now_ns: int, actor: Actor, what: str, about: 
     """Adds an entry to the transaction."""
     row = {"at_ns": now_ns, "who": actor.name[:80], "address": actor.address[:80], "what": what, "about": about[:200]}
     connection.execute(AUDIT.insert().values(**row, detail=json.dumps(detail, ensure_ascii=False)))
+
+
+def record_deletion(engine: Engine, now_ns: int, actor: Actor, site: str, machine: str) -> None:
+    """Adds the entry that a machine's rows are deleted, in a transaction of its own. Raises `StoreUnavailable`."""
+    with writing(engine) as connection:
+        record(connection, now_ns, actor, "machine.deleted", f"{site}/{machine}")
 
 
 def entries(engine: Engine, before: int | None = None, limit: int = 100) -> tuple[list[AuditEntry], int]:

@@ -88,5 +88,10 @@ _STEPS: Final = (_first, _gateways)
 def open_accounts(url: str) -> Engine:
     """Opens the database and creates or migrates the accounts' tables. Raises `Misconfigured` or `StoreUnavailable`."""
     engine = open_database(url)
-    prepare(engine, "accounts", _STEPS, _META.sorted_tables)
+    prepare_accounts(engine)
     return engine
+
+
+def prepare_accounts(engine: Engine) -> None:
+    """Creates or migrates the accounts' tables in an open database. Raises as `open_accounts` does."""
+    prepare(engine, "accounts", _STEPS, _META.sorted_tables)

@@ -14,12 +14,14 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlsplit
 from urllib.request import BaseHandler, HTTPSHandler, ProxyHandler, Request, build_opener
 
+from center.accounts.audit import record_deletion
 from center.accounts.schema import open_accounts
-from center.accounts.tokens import pass_for
+from center.accounts.tokens import at_the_machine, pass_for
 from center.database.sql import open_database
 from center.ingest import manual_import
 from center.ingest.boxes import DECISIONS
 from center.ingest.mqtt import BrokerSettings
+from center.ingest.settle import StillNamed
 from center.ingest.worker import Ingest
 from center.model.viewer import EVERYTHING
 from center.runtime.state import CenterState
@@ -29,6 +31,7 @@ from wire.offline_transfer import TransferItem, pack_item
 
 _WAIT_S: Final = 90.0
 _COPY_S: Final = 1800.0
+_STILL_NAMED: Final = 409
 TOKEN: Final = "NHIP_TOKEN"  # noqa: S105  # the name of an environment variable
 
 
@@ -51,6 +54,15 @@ def _saving(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise CannotSave(f"{path}: {error.strerror or error}") from error
+
+
+def _chunks(url: str, answer: Any) -> Iterator[bytes]:
+    """The body of a response. Raises `CannotReach`."""
+    try:
+        while chunk := answer.read(2**20):
+            yield chunk
+    except (HTTPException, OSError, ValueError) as error:
+        raise CannotReach("hand.silent", url=url, detail=error) from error
 
 
 class RunningCenter:
@@ -80,25 +92,23 @@ class RunningCenter:
         with self._response(f"/backup/{part}", wait_s=_COPY_S) as answer:
             target = folder / PurePath(answer.headers.get_filename() or part).name
             with _saving(target), replacing(target, 0o600) as file:
-                for chunk in self._chunks(answer):
+                for chunk in _chunks(self.url, answer):
                     file.write(chunk)
                 if file.tell() != int(answer.headers.get("Content-Length", file.tell())):
                     raise CannotReach("hand.silent", url=self.url, detail="the copy was interrupted")
         return target
 
-    def _chunks(self, answer: Any) -> Iterator[bytes]:
-        """The body of a response. Raises `CannotReach`."""
-        try:
-            while chunk := answer.read(2**20):
-                yield chunk
-        except (HTTPException, OSError, ValueError) as error:
-            raise CannotReach("hand.silent", url=self.url, detail=error) from error
-
     @contextmanager
     def _response(
-        self, path: str, body: bytes | None = None, content_type: str = "application/json", wait_s: float = _WAIT_S
+        self,
+        path: str,
+        body: bytes | None = None,
+        content_type: str = "application/json",
+        wait_s: float = _WAIT_S,
+        method: str | None = None,
     ) -> Iterator[Any]:
-        request = Request(f"{self.url}/api/v1{path}", body, {"Content-Type": content_type, **self._headers})  # noqa: S310  # http, loopback
+        headers = {"Content-Type": content_type, **self._headers}
+        request = Request(f"{self.url}/api/v1{path}", body, headers, method=method)  # noqa: S310  # http, loopback
         try:
             with self._open.open(request, timeout=wait_s) as answer:
                 yield answer
@@ -145,15 +155,37 @@ class RunningCenter:
         outcome: dict[str, Any] = self.request(path, b"{}")
         return outcome
 
+    def delete_machine(self, site: str, machine: str) -> None:
+        """Deletes a retired machine's rows. Raises `LookupError` or `StillNamed`."""
+        path = f"/machines/{quote(machine, safe='')}?site={quote(site)}"
+        try:
+            with self._response(path, method="DELETE"):
+                return
+        except CannotReach as error:
+            if error.values.get("status") == _STILL_NAMED:
+                raise StillNamed(str(error.values["detail"])) from error
+            raise
+
     def close(self) -> None:
         """Nothing to free."""
 
 
+def machines_of(center: "RunningCenter | StoppedCenter") -> list[dict[str, Any]]:
+    """All machines of all sites."""
+    if isinstance(center, RunningCenter):
+        known = [site["id"] for site in center.request("/sites")]
+        return [row for site in known for row in center.request(f"/machines?site={quote(site)}")]
+    from center.queries import sites  # heavy imports, for one command only
+
+    found = sites.sites(center.state, EVERYTHING)
+    return [dict(row) for site in found for row in sites.machines(center.state, EVERYTHING, site["id"])]
+
+
 class StoppedCenter:
-    """A center that does not run: its store is opened here, without MQTT."""
+    """A center that does not run: its store is opened here, without MQTT. state: its parts."""
 
     def __init__(self, center: CenterState, close: Any, settings: CenterFile) -> None:
-        self._center, self._close, self._settings = center, close, settings
+        self.state, self._close, self._settings = center, close, settings
         self._ingest = Ingest(
             center, BrokerSettings("", 0), patient=False
         )  # never connected: receipts are sent at the next start of the center
@@ -161,24 +193,24 @@ class StoppedCenter:
     def settled_marks(self, site: str, gateway: str) -> dict[str, int]:
         """Each stream's mark."""
         return {
-            key.stream: record.marks.mark for key, record in self._center.ledger_cache.of_gateway(site, gateway).items()
+            key.stream: record.marks.mark for key, record in self.state.ledger_cache.of_gateway(site, gateway).items()
         }
 
     def import_envelopes(self, site: str, gateway: str, items: Sequence[TransferItem]) -> manual_import.ImportCounts:
         """Settles envelopes of one gateway."""
-        return manual_import.import_envelopes(self._center, self._ingest, site, gateway, items)
+        return manual_import.import_envelopes(self.state, self._ingest, site, gateway, items)
 
     def quarantined(self) -> list[dict[str, Any]]:
         """Quarantined payloads, newest first."""
         from center.queries.quarantine import quarantine  # heavy imports, for one command only
 
-        return [dict(row) for row in quarantine(self._center, EVERYTHING, limit=100_000)["rows"]]
+        return [dict(row) for row in quarantine(self.state, EVERYTHING, limit=100_000)["rows"]]
 
     def show(self, number: int) -> dict[str, Any]:
         """One quarantined payload. Raises `LookupError`."""
         from center.queries.quarantine import quarantined_payload  # as above
 
-        return dict(quarantined_payload(self._center, EVERYTHING, number))
+        return dict(quarantined_payload(self.state, EVERYTHING, number))
 
     def replay(self, number: int) -> dict[str, Any]:
         """Retries a quarantined payload. Raises `LookupError`."""
@@ -186,21 +218,30 @@ class StoppedCenter:
 
     def decide(self, act: str, site: str, gateway: str, stream: str) -> dict[str, Any]:
         """Accepts or discards what waits of held streams. Raises `LookupError` if nothing does."""
-        return asdict(DECISIONS[act](self._center, self._ingest.settler, site, gateway, stream))
+        return asdict(DECISIONS[act](self.state, self._ingest.settler, site, gateway, stream))
+
+    def delete_machine(self, site: str, machine: str) -> None:
+        """Deletes a retired machine's rows. Raises `LookupError`, `StillNamed`, `StoreRefused` or `StoreUnavailable`."""
+        engine = open_accounts(self._settings.database_url)
+
+        def record() -> None:
+            record_deletion(engine, self.state.now_ns(), at_the_machine(), site, machine)
+
+        self._ingest.settler.forget_machine(site, machine, record)
 
     def save(self, part: str, folder: Path) -> Path:
         """Saves a part of the backup in the folder. Raises `CannotCopy`, `OSError`, `StoreUnavailable` or `LookupError`."""
         from center.runtime.backup import copy_part, file_of  # the store's library only where it is used
 
         engine = open_database(self._settings.database_url)
-        target = folder / file_of(part, self._center, engine).name
+        target = folder / file_of(part, self.state, engine).name
         with part_of(target) as written:
-            copy_part(part, self._center, engine, written)
+            copy_part(part, self.state, engine, written)
         return target
 
     def close(self) -> None:
         """Closes store and ledger."""
-        self._close(self._center)
+        self._close(self.state)
 
 
 def connect(where: str) -> RunningCenter | StoppedCenter:

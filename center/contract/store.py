@@ -202,6 +202,17 @@ class KeepsValues(Protocol):
 
 
 @runtime_checkable
+class ForgetsMachines(Protocol):
+    """A store that can delete all rows of a machine."""
+
+    def forget_machine(self, site: str, machine: str) -> None:
+        """Deletes facts, losses and stops of the machine, and all sums of them. Returns when no answer contains them any
+        more; after `StoreUnavailable` some may be left, and it may be called again.
+        """
+        ...
+
+
+@runtime_checkable
 class Exportable(Protocol):
     """A store that can return its rows as they were written, so that they can be copied into another store."""
 

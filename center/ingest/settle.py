@@ -1,19 +1,25 @@
 """Settles envelopes: plans, commits to store and ledger, adopts the result, then sends receipts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from center.contract.ledger import Changes
-from center.contract.store import KeepsValues, RowBatch, StoreRefused, StoreUnavailable
+from center.contract.store import ForgetsMachines, KeepsValues, RowBatch, StoreRefused, StoreUnavailable
 from center.ingest.peer_sync import PeerSync
 from center.ingest.planning.plan import EnvelopeMessage, IngestPlan
 from center.ingest.planning.planner import plan_messages, plan_replay
 from center.ingest.receipts import ReceiptSender
 from center.ingest.retry import StoreRetry
+from center.model.sites import FORGOTTEN_NS, retired_since
 from center.runtime.state import CenterState
 from wire.envelope import Unsound
 
 _FORGET_EVERY_NS: Final = 3_600_000_000_000
+
+
+class StillNamed(Exception):
+    """A machine that its gateway's site file names is not deleted: its gateway goes on to send it."""
 
 
 class Settler:
@@ -76,6 +82,26 @@ class Settler:
         if refusal:
             raise refusal
         self._center.health.count("released")
+
+    def forget_machine(self, site: str, machine: str, record: Callable[[], None]) -> None:
+        """Deletes the rows of a retired machine, and takes it off the list. Process values belong to its gateway and stay.
+        record: enters it into the audit trail; called before anything is deleted.
+
+        Raises `LookupError` if there is no such machine, `StillNamed`, `StoreRefused` where the store cannot do it, or
+        `StoreUnavailable`; it may be repeated.
+        """
+        self._peers.catch_up(now=True)
+        owner, store = self._cache.sites.owner(site, machine), self._center.store
+        if owner is None or machine not in self._cache.sites.machines(site):
+            raise LookupError(f"site {site[:64]!r} has no machine {machine[:64]!r}")
+        if retired_since(self._cache.sites, site, machine) is None:
+            raise StillNamed(f"the site file of gateway {owner.gateway!r} still names machine {machine!r}")
+        if not isinstance(store, ForgetsMachines):
+            raise StoreRefused("this store cannot delete the rows of a machine")
+        record()
+        store.forget_machine(site, machine)
+        if not self.commit((), Changes(owners=[replace(owner, first_ns=FORGOTTEN_NS)])):
+            raise StoreUnavailable(self._center.health.condition("store"))
 
     def commit(self, batches: Sequence[RowBatch], changes: Changes) -> bool:
         """Writes store and ledger, retrying while they are unavailable, and adopts the result; False if it was stopped

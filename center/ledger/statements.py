@@ -21,7 +21,7 @@ from center.contract.ledger import (
 )
 from center.contract.streams import StreamKey, StreamRecord, merged
 from center.ledger import tables as t
-from center.model.sites import Owner, SiteRow
+from center.model.sites import FORGOTTEN_NS, Owner, SiteRow
 from wire.marks import decode_marks, encode_beyond, union
 
 Clock = Callable[[], int]
@@ -217,13 +217,15 @@ def claim_owners(connection: Connection, owners: Sequence[Owner], now_ns: Clock)
 
 
 def write_owners(connection: Connection, owners: Iterable[Owner], now_ns: Clock) -> list[Owner]:
-    """Enters or replaces owners. Of the first minutes that several processes saw of a machine the earliest is kept."""
+    """Enters or replaces owners. Of the first minutes that several processes saw of a machine the earliest is kept; a
+    machine that is forgotten has none until there is one again."""
     out = []
     for owner in sorted(owners, key=_by_machine):
         changed_ns = now_ns()
         statement = insert(connection, t.OWNERS).values(vars(owner) | {"changed_ns": changed_ns})
         new, old = statement.excluded.first_ns, t.OWNERS.c.first_ns
-        earliest = case((old == 0, new), (new == 0, old), (new < old, new), else_=old)
+        no_more, again = new == FORGOTTEN_NS, (old == FORGOTTEN_NS) & (new > 0)
+        earliest = case((no_more | again, new), (old == 0, new), (new == 0, old), (new < old, new), else_=old)
         changed = {"gateway": owner.gateway, "first_ns": earliest, "changed_ns": changed_ns}
         upsert = statement.on_conflict_do_update(index_elements=["site", "machine"], set_=changed)
         first_ns = connection.scalar(upsert.returning(t.OWNERS.c.first_ns))

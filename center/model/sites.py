@@ -7,6 +7,7 @@ with last month's calendar. The first body's calendar also counts before it, fro
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from center.model.site_revisions import Revision, compile_site
 from oee.model.calendars import Calendar
@@ -16,9 +17,24 @@ Segments = list[tuple[Calendar, int, int]]
 """Calendars with the time in which each was in force: start_ns, end_ns."""
 
 
+FORGOTTEN_NS: Final = -1
+"""In place of a machine's first minute: an administrator deleted its rows, and none have come since."""
+
+
+class LineSpan(NamedTuple):
+    """A line that a machine belonged to, "" for none. names: by language, {} where the line has none; from_ns, until_ns:
+    half-open [ns UTC], 0 for its beginning and None for now.
+    """
+
+    line: str
+    names: dict[str, str]
+    from_ns: int
+    until_ns: int | None
+
+
 @dataclass(frozen=True)
 class Owner:
-    """The gateway that owns a machine. first_ns: the earliest minute of which there is a fact, or 0."""
+    """The gateway that owns a machine. first_ns: the earliest minute of which there is a fact, 0, or `FORGOTTEN_NS`."""
 
     site: str
     machine: str
@@ -93,8 +109,12 @@ class Sites:
         return sorted(self._revisions.get(site, {}).keys() | owning)
 
     def machines(self, site: str) -> list[str]:
-        """All machines of a site, also those that no site body names any more."""
-        return sorted(self._owners.get(site, ()))
+        """All machines of a site, also those that are retired; without those that were forgotten."""
+        return sorted(
+            machine
+            for machine, owner in self._owners.get(site, {}).items()
+            if owner.first_ns != FORGOTTEN_NS or retired_since(self, site, machine) is None
+        )
 
     def revisions(self, site: str, gateway: str) -> Sequence[Revision]:
         """The gateway's bodies by the time from which they are valid."""
@@ -112,7 +132,7 @@ class Sites:
 
     def body_of(self, site: str, machine: str) -> SiteBody | None:
         """The newest body of the machine's gateway that names it."""
-        named = (item.body for item in reversed(self._of_machine(site, machine)) if machine in item.body.machines)
+        named = (item.body for item in reversed(self.of_machine(site, machine)) if machine in item.body.machines)
         return next(named, None)
 
     def segments(self, site: str, machine: str, start_ns: int, end_ns: int) -> Segments | None:
@@ -120,12 +140,12 @@ class Sites:
 
         Time before the machine was first seen, or after its gateway's site body dropped it, is in none.
         """
-        revisions = self._of_machine(site, machine)
+        revisions = self.of_machine(site, machine)
         first = next((revision for revision in revisions if revision.calendar(machine)), None)
         if first is None:
             return None
         owner = self._owners[site][machine]
-        begin_ns = min((t_ns for t_ns in (owner.first_ns, first.valid_from_ns) if t_ns), default=0)
+        begin_ns = min((t_ns for t_ns in (owner.first_ns, first.valid_from_ns) if t_ns > 0), default=0)
         out: Segments = []
         ends = [*(revision.valid_from_ns for revision in revisions[1:]), 2**63 - 1]
         for revision, until_ns in zip(revisions, ends, strict=True):
@@ -138,9 +158,41 @@ class Sites:
                 out.append((calendar, low, high))
         return out
 
-    def _of_machine(self, site: str, machine: str) -> Sequence[Revision]:
+    def of_machine(self, site: str, machine: str) -> Sequence[Revision]:
+        """The bodies of the machine's gateway, by the time from which they are valid."""
         owner = self.owner(site, machine)
         return self.revisions(site, owner.gateway) if owner else ()
+
+
+def retired_since(sites: Sites, site: str, machine: str) -> int | None:
+    """Since when the site bodies of its gateway have not named the machine [ns UTC]; None while they do, and where there
+    is none yet.
+    """
+    since: int | None = None
+    for revision in reversed(sites.of_machine(site, machine)):
+        if machine in revision.body.machines:
+            break
+        since = revision.valid_from_ns
+    return since
+
+
+def lines_of(sites: Sites, site: str, machine: str) -> list[LineSpan]:
+    """The lines that the machine belonged to; the first one also before its body became valid, the last one also after no
+    body names it any more.
+    """
+    spans: list[LineSpan] = []
+    for revision in sites.of_machine(site, machine):
+        named = revision.body.machines.get(machine)
+        if named is None:
+            continue
+        names = revision.body.lines[named.line].name if named.line in revision.body.lines else {}
+        if spans and spans[-1].line == named.line:
+            spans[-1] = spans[-1]._replace(names=names)
+            continue
+        from_ns = revision.valid_from_ns if spans else 0
+        spans = [*spans[:-1], *(item._replace(until_ns=from_ns) for item in spans[-1:])]
+        spans.append(LineSpan(named.line, names, from_ns, None))
+    return spans
 
 
 def site_machine(sites: Sites, site: str, machine: str) -> SiteMachine | None:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from center.model.sites import line_name, site_machine
+from center.model.sites import line_name, lines_of, retired_since, site_machine
 from center.model.times import iso
 from center.model.viewer import Viewer
 from center.queries.question import Name, sites_of, zone_of
@@ -74,8 +74,20 @@ class SiteDetailAnswer(SiteAnswer):
     reasons: dict[str, ReasonAnswer]
 
 
+MachineLineAnswer = TypedDict(
+    "MachineLineAnswer",
+    {
+        "line": str,
+        "line_name": dict[str, str],
+        "from": Annotated[str | None, Field(description="Since when; null for its first line.")],
+        "to": Annotated[str | None, Field(description="Until when; null for its present line.")],
+    },
+)
+"""A line that a machine belonged to."""
+
+
 class MachineAnswer(TypedDict):
-    """A machine. named: false if its gateway's site file no longer names it."""
+    """A machine. named: false if its gateway's site file no longer names it: it is retired, and its history is kept."""
 
     site: str
     id: str
@@ -95,6 +107,10 @@ class MachineAnswer(TypedDict):
     minor_stop_at_most_s: float | None
     gateway: str
     named: bool
+    retired: NotRequired[
+        Annotated[str | None, Field(description="Since when no site file names it; null while one does.")]
+    ]
+    lines: NotRequired[Annotated[list[MachineLineAnswer], Field(description="Its lines, the present one last.")]]
 
 
 class LiveCallAnswer(TypedDict):
@@ -198,14 +214,15 @@ def _trouble(picture: Picture, now_ns: int) -> str:
 
 
 def machines(center: CenterState, viewer: Viewer, site: str) -> list[MachineAnswer]:
-    """The site's machines, also those that no site file names any more (`named` false)."""
-    zone_of(center, viewer, site)
-    return [_machine(center, site, machine) for machine in center.ledger_cache.sites.machines(site)]
+    """The site's machines, also those that are retired: that no site file names any more (`named` false)."""
+    zone = zone_of(center, viewer, site)
+    return [_machine(center, site, machine, zone) for machine in center.ledger_cache.sites.machines(site)]
 
 
-def _machine(center: CenterState, site: str, machine: str) -> MachineAnswer:
-    named = site_machine(center.ledger_cache.sites, site, machine)
-    owner = center.ledger_cache.sites.owner(site, machine)
+def _machine(center: CenterState, site: str, machine: str, zone: ZoneInfo) -> MachineAnswer:
+    sites = center.ledger_cache.sites
+    named, owner = site_machine(sites, site, machine), sites.owner(site, machine)
+    retired_ns = retired_since(sites, site, machine)
     return {
         "site": site,
         "id": machine,
@@ -216,16 +233,31 @@ def _machine(center: CenterState, site: str, machine: str) -> MachineAnswer:
         "period_s": named.period_s if named else None,
         "minor_stop_at_most_s": named.minor_stop_at_most_s if named else None,
         "gateway": owner.gateway if owner else "",
-        "named": named is not None,
+        "named": named is not None and retired_ns is None,
+        "retired": None if retired_ns is None else iso(retired_ns, zone),
+        "lines": [
+            {
+                "line": span.line,
+                "line_name": span.names,
+                "from": iso(span.from_ns, zone) if span.from_ns else None,
+                "to": None if span.until_ns is None else iso(span.until_ns, zone),
+            }
+            for span in lines_of(sites, site, machine)
+        ],
     }
 
 
 def live(center: CenterState, viewer: Viewer, site: str = "") -> list[LiveAnswer]:
-    """What each machine is doing; `unknown` where its gateway is silent, with `last_state` before that."""
+    """What each machine is doing; `unknown` where its gateway is silent, with `last_state` before that. Retired machines
+    do nothing and are left out.
+    """
     names = sites_of(center, viewer, site)
     zones = {name: zone_of(center, viewer, name) for name in names}
     return [
-        _live(center, name, item, zones[name]) for name in names for item in center.ledger_cache.sites.machines(name)
+        _live(center, name, item, zones[name])
+        for name in names
+        for item in center.ledger_cache.sites.machines(name)
+        if retired_since(center.ledger_cache.sites, name, item) is None
     ]
 
 

@@ -64,6 +64,8 @@ async def test_sites_and_machines(client):
         "minor_stop_at_most_s": 300.0,
         "gateway": "main",
         "named": True,
+        "retired": None,
+        "lines": [{"line": "stamping", "line_name": {}, "from": None, "to": None}],
     }
     live = await _get(client, "/live", site="van-long")
     assert [(row["machine"], row["state"], row["gateway_online"]) for row in live] == [

@@ -21,7 +21,7 @@ from influx_plant import influx_settings
 from value_rows import gathered
 
 from center import stores
-from center.contract.store import Query, RolledUp, ValueQuery
+from center.contract.store import ForgetsMachines, Query, RolledUp, ValueQuery
 from center.model.buckets import HOUR_NS, clock_edges, date_start_ns, first_date
 from oee.model.facts import FACT_COLUMNS, MINUTE_NS, Stop, add_up, row_keys
 from oee.model.states import State
@@ -430,3 +430,31 @@ def test_process_values_come_back_as_they_were_and_once(store):
         MINUTE_NS,
         2 * MINUTE_NS,
     ]
+
+
+@pytest.mark.parametrize("rolled_up", [False, True])
+def test_a_forgotten_machine_is_in_no_answer_and_the_others_are_untouched(store, rolled_up):
+    """Rows, sums of hours and days, losses and stops; forgetting it again changes nothing, and new rows count anew."""
+    assert isinstance(store, ForgetsMachines)
+    rows = _random_rows(400, 5)
+    store.write([batch(rows)])
+    loss = {"machine": "press-1", "t": rows[0]["t"], "date": MONDAY, "state": State.BREAKDOWN, "reason": "jam", "ms": 5}
+    stop = Stop("press-1", "1", rows[0]["t"], rows[0]["t"] + 10**9, State.BREAKDOWN, "jam", "plc", "1", "", 0)
+    others = [replace(stop, machine="máy ép nhựa số 2")]
+    store.write([batch((), [loss, loss | {"machine": others[0].machine}], [stop, *others], seq=2)])
+    query = Query("van-long", date_start_ns(ZONE, MONDAY), date_start_ns(ZONE, MONDAY + 3), ZONE.key, bucket="day")
+    if rolled_up and isinstance(store, RolledUp):
+        while store.roll_up(ns("2026-10-01T00:00:00+07:00"), leased=True):
+            pass
+    assert _answer(store, query, query.by) == _truth(rows, query)[0]
+    for _ in range(2):
+        store.forget_machine("van-long", "press-1")
+        left = [row for row in rows if row["machine"] != "press-1"]
+        for bucket in ("all", "hour", "day", "minute"):
+            asked = replace(query, bucket=bucket)
+            assert _answer(store, asked, asked.by) == _truth(left, asked)[0]
+        assert set(store.losses(query).machine.tolist()) == {others[0].machine}
+        assert store.stops("van-long", (), query.start_ns, query.end_ns) == others
+    store.write([batch(rows[:50], seq=3)])
+    again = [*left, *(row for row in rows[:50] if row["machine"] == "press-1")]
+    assert _answer(store, query, query.by) == _truth(again, query)[0]

@@ -10,12 +10,21 @@ from center.accounts import audit, people, tokens
 from center.accounts.texts import change_text, detail_text, expiry_text, is_expired, time_text
 from center.console.document import button, choice, field, form
 from center.console.draw.markup import Child, el
+from center.console.draw.names import machine_page, named
+from center.console.draw.time_labels import parse_ns
+from center.queries.sites import MachineAnswer
 from words import say
 
 USERS: Final = "/admin"
 TOKENS: Final = "/admin/tokens"
+MACHINES: Final = "/admin/machines"
 AUDIT: Final = "/admin/audit"
-_TABS: Final = ((USERS, "admin.users"), (TOKENS, "admin.tokens"), (AUDIT, "admin.audit"))
+_TABS: Final = (
+    (USERS, "admin.users"),
+    (TOKENS, "admin.tokens"),
+    (MACHINES, "admin.machines"),
+    (AUDIT, "admin.audit"),
+)
 
 
 def tabs(on: str, lang: str) -> Markup:
@@ -157,6 +166,38 @@ def new_token(site_ids: Sequence[str], lang: str) -> Markup:
         button(say("admin.add_token", lang)),
     )
     return _folded(say("admin.add_token", lang), content, "add")
+
+
+def retired_list(machines: Sequence[MachineAnswer], lang: str) -> Markup:
+    """A row for each machine that no site file names any more, with a form to delete what was recorded of it."""
+    note = el("p", say("admin.retired.note", lang), cls="soft")
+    if not machines:
+        return el("div", note, el("p", say("admin.no_retired", lang), cls="empty"))
+    return el("div", note, el("ul", *(_retired(machine, lang) for machine in machines), cls="rows"))
+
+
+def _retired(machine: MachineAnswer, lang: str) -> Markup:
+    site, key = machine["site"], machine["id"]
+    confirm = form(
+        MACHINES,
+        el("input", type="hidden", name="site", value=site),
+        el("input", type="hidden", name="machine", value=key),
+        field(say("admin.confirm_id", lang, id=key), "confirm", required="", autocapitalize="none", autocomplete="off"),
+        button(say("admin.delete_rows", lang), "quiet danger"),
+    )
+    since_ns = parse_ns(since) if (since := machine.get("retired")) else None
+    return el(
+        "li",
+        el(
+            "div",
+            el("a", named(machine["name"], lang, key), href=machine_page(site, key)),
+            el("span", key, cls="soft"),
+            cls="who",
+        ),
+        el("div", site, cls="soft"),
+        el("div", say("console.retired_since", lang, when=time_text(since_ns, lang)), cls="faint"),
+        _folded(say("admin.delete_rows", lang), el("div", confirm)),
+    )
 
 
 def trail(rows: Sequence[audit.AuditEntry], count: int, lang: str) -> Markup:

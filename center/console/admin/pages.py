@@ -13,10 +13,14 @@ from center.accounts import audit, passwords, people, tokens
 from center.accounts.audit import Actor
 from center.accounts.identify import Accounts, actor_of
 from center.api.access import Administering
+from center.api.machines import MachineDeletion
 from center.console import frame
 from center.console.admin import lists as admin_lists
 from center.console.document import document, notice
 from center.console.draw.markup import Child, el
+from center.contract.store import StoreRefused, StoreUnavailable
+from center.ingest.settle import StillNamed
+from center.queries import sites as queries
 from center.runtime.state import CenterState
 from words import say
 
@@ -84,10 +88,43 @@ def add_admin_pages(app: FastAPI, center: CenterState, accounts: Accounts) -> No
 
         return await changed(request, tokens_page, work)
 
+    def machines_page(request: Request, message: Child = None, status: int = 200) -> HTMLResponse:
+        lang, viewer = frame.language(request, center), request.state.viewer
+        rows = [row for site in queries.sites(center, viewer) for row in queries.machines(center, viewer, site["id"])]
+        shown = admin_lists.retired_list([row for row in rows if row.get("retired")], lang)
+        return page(request, admin_lists.MACHINES, message, shown, status=status)
+
+    @app.get(admin_lists.MACHINES, include_in_schema=False)
+    def show_machines(_viewer: Administering, request: Request) -> Response:
+        return machines_page(request)
+
+    @app.post(admin_lists.MACHINES, include_in_schema=False)
+    async def delete_machine(_viewer: Administering, request: Request) -> Response:
+        lang, fields = frame.language(request, center), await request.form()
+        actor = actor_of(request, request.state.viewer)
+        message, status = await run_in_threadpool(_delete_machine, app.state.machine_deletion, actor, fields, lang)
+        return await run_in_threadpool(machines_page, request, message, status)
+
     @app.get(admin_lists.AUDIT, include_in_schema=False)
     def show_audit(_viewer: Administering, request: Request, before: int | None = None) -> Response:
         rows, count = audit.entries(engine, before, _ROWS)
         return page(request, admin_lists.AUDIT, None, admin_lists.trail(rows, count, frame.language(request, center)))
+
+
+def _delete_machine(deletion: MachineDeletion, actor: Actor, fields: FormData, lang: str) -> tuple[Child, int]:
+    """The message to show, and the status of the page."""
+    site, machine, confirmed = (str(fields.get(name, "")) for name in ("site", "machine", "confirm"))
+    if confirmed.strip() != machine:
+        return notice(say("admin.not_confirmed", lang, id=machine), "bad"), 422
+    try:
+        deletion(actor.name, actor.address, site, machine)
+    except LookupError:
+        return notice(say("console.unknown_machine", lang, machine=machine), "bad"), 404
+    except StillNamed:
+        return notice(say("admin.still_named", lang, id=machine), "bad"), 409
+    except (StoreRefused, StoreUnavailable, TimeoutError) as error:
+        return notice(say("admin.not_deleted", lang, id=machine, detail=error), "bad"), 503
+    return notice(say("admin.deleted", lang, id=machine), "good"), 200
 
 
 def _sites(fields: FormData) -> list[str]:

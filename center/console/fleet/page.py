@@ -74,7 +74,8 @@ async def show(visit: frame.Visit, site: str, order: str, number: int = 1) -> No
             frame.show_no_site(site, lang)
             ui.timer(_EMPTY_RECHECK_S, lambda: _reload_when_known(visit, site), immediate=False)
             return
-        machines = [row for item in chosen for row in await cache.ask(1, queries.machines, center, viewer, item["id"])]
+        known = [row for item in chosen for row in await cache.ask(1, queries.machines, center, viewer, item["id"])]
+        machines = [row for row in known if not row.get("retired")]
         if order == "worst":
             rows = await cache.ask(frame.LIVE_EVERY_S * 0.9, queries.live, center, viewer)
             machines = fleet_cards.worst_first(machines, rows)
@@ -94,6 +95,8 @@ async def show(visit: frame.Visit, site: str, order: str, number: int = 1) -> No
         if len(parts) > 1:
             ui.html(_pager(len(parts), parts.index(shown) + 1, site, order, lang), sanitize=False)
         ui.html(live_state.legend(GLYPHS, lang), sanitize=False)
+        if retired := [row for row in known if row.get("retired")]:
+            ui.html(_retired(retired, lang), sanitize=False)
     refresh_live = _live_refresher(page, summary)
     refresh_numbers = _numbers_refresher(page, store_banner)
     await refresh_live()
@@ -107,6 +110,20 @@ async def _reload_when_known(visit: frame.Visit, site: str) -> None:
     rows = await visit.cache.ask(1, queries.sites, visit.center, visit.viewer)
     if any(row["id"] == site for row in rows) or (rows and not site):
         ui.navigate.reload()
+
+
+def _retired(machines: list[queries.MachineAnswer], lang: str) -> str:
+    """Where the history of machines is found that no site file names any more."""
+    rows = [
+        el(
+            "li",
+            el("a", named(row["name"], lang, row["id"]), href=machine_page(row["site"], row["id"])),
+            " ",
+            el("span", row["id"], cls="soft"),
+        )
+        for row in machines
+    ]
+    return el("details", el("summary", say("console.retired", lang, n=len(rows))), el("ul", *rows), cls="fold retired")
 
 
 def _pager(parts: int, shown: int, site: str, order: str, lang: str) -> str:

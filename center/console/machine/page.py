@@ -103,6 +103,20 @@ async def show(
     ui.timer(NUMBERS_EVERY_S, lambda: _refresh(page), immediate=False)
 
 
+def _past(machine_row: Row, lang: str) -> list[str]:
+    """What is not as it is now: the machine is retired, or belonged to another line."""
+    out = []
+    if retired := machine_row["retired"]:
+        when = time_labels.day(time_labels.parse(retired).date(), lang)
+        out.append(say("console.retired_since", lang, when=when) + " " + say("console.retired.note", lang))
+    for span in machine_row["lines"][:-1]:
+        if span["line"]:
+            when = time_labels.day(time_labels.parse(span["to"]).date(), lang)
+            line = named(span["line_name"], lang, span["line"])
+            out.append(say("console.line_until", lang, line=line, when=when))
+    return out
+
+
 def _part(page: _Page, name: str, cls: str = "") -> None:
     page.parts[name] = ui.html("", sanitize=False).classes(cls)
 
@@ -123,6 +137,8 @@ def _build(page: _Page, details: Row, machine_row: Row) -> None:
     with ui.element("div").classes("title"):
         ui.html(el("h1", named(machine_row["name"], lang, page.machine)), sanitize=False)
         _part(page, "now", "now")
+    if past := _past(machine_row, lang):
+        ui.html(el("p", *past, cls="soft"), sanitize=False)
     _controls(page)
     _part(page, "away")
     _part(page, "tiles", "tiles")

@@ -148,7 +148,7 @@ def _note_first_minutes(cache: LedgerCache, plan: IngestPlan, where: Topic, batc
     """Keeps with each machine's owner the earliest minute of which there is a fact."""
     for machine, first_ns in _first_minutes(batch).items():
         owner = _owner_of(cache, plan, where.site, machine)
-        if owner and (not owner.first_ns or first_ns < owner.first_ns):
+        if owner and (owner.first_ns <= 0 or first_ns < owner.first_ns):
             plan.owners[where.site, machine] = replace(owner, first_ns=first_ns)
 
 

@@ -7,8 +7,9 @@ from typing import Final
 from duckdb import DuckDBPyConnection
 
 from center.contract.store import HOURS, RowBatch
+from center.stores.duckdb.file import DuckFile
 from center.stores.duckdb.insert import insert_new, registered
-from center.stores.duckdb.schema import FACT_IDENTITY
+from center.stores.duckdb.schema import FACT_IDENTITY, MACHINE_TABLES
 from center.stores.fact_tables.columns import Columns, table_columns
 from oee.model.facts import FACT_COLUMNS, KEY_COLUMNS, LOSS_COLUMNS, LOSS_KEY_COLUMNS, STATE_COLUMNS
 
@@ -48,3 +49,11 @@ def read_overfull(cursor: DuckDBPyConnection) -> list[tuple[str, str, int, int]]
         "SELECT site, machine, minute_ns, ms FROM overfull ORDER BY ALL"
     ).fetchall()
     return rows
+
+
+def forget_machine(file: DuckFile, site: str, machine: str) -> None:
+    """By the contract of `ForgetsMachines`."""
+    with file.writing() as cursor:
+        for table in MACHINE_TABLES:
+            cursor.execute(f"DELETE FROM {table} WHERE site = ? AND machine = ?", [site, machine])
+        cursor.commit()

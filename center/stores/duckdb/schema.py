@@ -16,6 +16,12 @@ from typing import Final
 from center.stores.fact_tables.schema import CREATE_TABLES, SUMMED, column_definitions
 
 FACT_IDENTITY: Final = ("site", "stream", "machine", "minute_ns", "n")
+MACHINE_TABLES: Final = (
+    *(f"{table}{level}" for table in SUMMED for level in ("", "_hour", "_day")),
+    "stops",
+    "overfull",
+)
+"""All tables whose rows are about a machine."""
 STOP_IDENTITY: Final = ("site", "machine", "id", "start_ns", "revision")
 
 CREATE_ROLLUPS: Final = (

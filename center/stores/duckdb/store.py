@@ -9,6 +9,7 @@ import errno
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +22,7 @@ from center.model.complaints import is_passing, misconfigured, not_ready
 from center.model.retention import retention_ns
 from center.stores.duckdb import export, ledger_tables
 from center.stores.duckdb import values as process_values
-from center.stores.duckdb.facts import write_facts
+from center.stores.duckdb.facts import forget_machine, write_facts
 from center.stores.duckdb.file import DuckFile, first_line, log_of
 from center.stores.duckdb.ledger import DuckLedger
 from center.stores.duckdb.rollups.plan import plan
@@ -42,8 +43,8 @@ _MEMORY: Final = re.compile(r"\d+(\.\d+)? ?[KMG]i?B")
 
 
 class DuckStore:
-    """`Store`, `HoldsLedger`, `RolledUp`, `Recountable`, `KeepsValues` and `Exportable`. Any thread may read; commits are
-    serialised.
+    """`Store`, `HoldsLedger`, `RolledUp`, `Recountable`, `KeepsValues`, `ForgetsMachines` and `Exportable`. Any thread may
+    read; commits are serialised.
     """
 
     def __init__(self, path: Path, memory_limit: str, kept_ns: int = 0) -> None:
@@ -58,6 +59,7 @@ class DuckStore:
         self.file = DuckFile(path, memory_limit, opened)
         self.ledger = DuckLedger(self.file)
         self.hours = DuckHours(self.file, self._upkeep)
+        self.forget_machine = partial(forget_machine, self.file)
 
     def write(self, batches: Iterable[RowBatch]) -> None:
         """By the contract of `Store`."""

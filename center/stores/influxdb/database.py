@@ -1,13 +1,16 @@
 """One database on an InfluxDB server: where rows and metadata lie, and how they are written and read."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from center.contract.store import StoreRefused, StoreUnavailable
 from center.stores.influxdb.codec import values
-from center.stores.influxdb.codec.escape import name, unpack
+from center.stores.influxdb.codec.escape import field_text, literal, name, unpack
 from center.stores.influxdb.server import InfluxServer
 from center.stores.influxdb.setup import METADATA, ROWS
+
+MACHINE_MEASUREMENTS: Final = ("facts", "losses", "stops", "facts_hour", "losses_hour")
+"""All measurements whose rows are about a machine."""
 
 
 class InfluxDatabase:
@@ -15,7 +18,7 @@ class InfluxDatabase:
 
     def __init__(self, server: InfluxServer, database: str) -> None:
         self.server, self.name = server, database
-        is_2x = bool(server.address.org)
+        self._is_2x = is_2x = bool(server.address.org)
         self._rows_bucket = database if is_2x else f"{database}/{ROWS}"
         self._metadata_bucket = f"{database}-books" if is_2x else f"{database}/{METADATA}"
 
@@ -41,6 +44,17 @@ class InfluxDatabase:
             self.server.write(self._metadata_bucket, lines)
         except StoreRefused as error:
             raise StoreUnavailable(f"{self.server.address.url}: metadata is refused: {error}") from error
+
+    def delete(self, measurements: Sequence[str], tags: Mapping[str, str]) -> None:
+        """Deletes the rows with these tags, of rows and of metadata. Raises `StoreUnavailable`."""
+        if not self._is_2x:
+            where = " AND ".join(f"{name(key)} = {literal(text)}" for key, text in tags.items())
+            self.ask([f"DELETE FROM {name(item)} WHERE {where}" for item in measurements])  # noqa: S608  # escaped
+            return
+        parts = [f"{key}={field_text(text)}" for key, text in tags.items()]
+        for bucket in (self._rows_bucket, self._metadata_bucket):
+            for measurement in measurements:
+                self.server.delete(bucket, " AND ".join([f'_measurement="{measurement}"', *parts]))
 
     def sites(self) -> list[str]:
         """All sites that ever had rows. 2.x lists tags of the default policy only, so the hours tell of the sites whose rows

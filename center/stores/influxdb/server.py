@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import urllib3
 from influxdb_client.client.influxdb_client import InfluxDBClient
@@ -117,6 +118,14 @@ class InfluxServer:
                     f"{self.address.url}: answers are truncated; set max-row-limit = 0 on the server"
                 )
         return results
+
+    def delete(self, bucket: str, predicate: str) -> None:
+        """Deletes rows of a 2.x bucket, whatever their time. Raises `StoreUnavailable`."""
+        body = {"start": "1970-01-01T00:00:00Z", "stop": "2262-01-01T00:00:00Z", "predicate": predicate}
+        path = f"/api/v2/delete?{urlencode({'org': self.address.org, 'bucket': bucket})}"
+        status, text = self.request("POST", path, json=body)
+        if status >= 400:
+            raise StoreUnavailable(f"{self.address.url}: rows cannot be deleted: {status} {text[:200]}")
 
     def write(self, bucket: str, lines: Sequence[str]) -> None:
         """Writes the lines; on return the server has them on its disk (see deploy/influxdb.md).

@@ -9,6 +9,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 from center.contract.store import Query, RowBatch, StoreRefused, StoreUnavailable, ValueQuery
 from center.model.complaints import misconfigured, not_ready
@@ -17,7 +18,7 @@ from center.stores.influxdb import export
 from center.stores.influxdb.codec import answers, queries
 from center.stores.influxdb.codec import values as process_values
 from center.stores.influxdb.codec.lines import TooMany, batch_lines
-from center.stores.influxdb.database import InfluxDatabase
+from center.stores.influxdb.database import MACHINE_MEASUREMENTS, InfluxDatabase
 from center.stores.influxdb.hours import index
 from center.stores.influxdb.hours.cache import HoursCache
 from center.stores.influxdb.hours.upkeep import HourSums
@@ -29,10 +30,12 @@ from center.stores.influxdb.stops import read_stops
 from oee.model.facts import FACT_COLUMNS, LOSS_COLUMNS, Facts, Losses, Stop
 from wire.values import Values
 
+_FAR_NS: Final = 2**62
+
 
 class InfluxStore:
-    """`Store`, `KeepsMarks`, `RolledUp`, `Recountable`, `KeepsValues` and `Exportable`. Any thread may read; writes are
-    serialised.
+    """`Store`, `KeepsMarks`, `RolledUp`, `Recountable`, `KeepsValues`, `ForgetsMachines` and `Exportable`. Any
+    thread may read; writes are serialised.
     """
 
     def __init__(
@@ -101,6 +104,12 @@ class InfluxStore:
     def forget_values(self, before_ns: int) -> None:
         """By the contract of `KeepsValues`."""
         self.database.ask([process_values.forget(before_ns)])
+
+    def forget_machine(self, site: str, machine: str) -> None:
+        """By the contract of `ForgetsMachines`."""
+        self.database.delete(MACHINE_MEASUREMENTS, {"site": site, "machine": machine})
+        hours, _ = self.hours.numbers.read(site, 0, _FAR_NS)
+        self.hours.numbers.touch(site, {hour.start_ns for hour in hours if hour.touched})
 
     def roll_up(self, now_ns: int, *, leased: bool, answers: bool = True) -> bool:
         """By the contract of `RolledUp`: with the lease, sums on the server where rows are not kept for ever; in any

@@ -26,13 +26,13 @@ _TABLES: Final = (("facts", FACT_COLUMNS, index.FACT_TAGS), ("losses", LOSS_COLU
 
 
 class HourSums:
-    """The sums of hours of one database. Any thread may use it."""
+    """The sums of hours of one database. Any thread may use it. numbers: their versions on the server."""
 
     def __init__(
         self, database: InfluxDatabase, cache: HoursCache, retention_ns: int, now_ns: Callable[[], int]
     ) -> None:
         """retention_ns: how long the server keeps rows, 0 for ever."""
-        self.cache, self._numbers = cache, HourNumbers(database)
+        self.cache, self.numbers = cache, HourNumbers(database)
         self._database, self._retention_ns, self._now_ns = database, retention_ns, now_ns
         self._adding = threading.Lock()
         self._rolled_up_ns = self._warmed_ns = 0
@@ -51,9 +51,9 @@ class HourSums:
     def recount(self, site: str, start_ns: int, end_ns: int) -> int:
         """By the contract of `HourlySums`."""
         low = max(start_ns, self.deleted_before_ns()) // HOUR_NS * HOUR_NS
-        numbered, _ = self._numbers.read(site, low, end_ns)
-        hours = {hour.start_ns for hour in numbered} | self._numbers.with_rows(site, low, end_ns)
-        self._numbers.touch(site, hours)
+        numbered, _ = self.numbers.read(site, low, end_ns)
+        hours = {hour.start_ns for hour in numbered} | self.numbers.with_rows(site, low, end_ns)
+        self.numbers.touch(site, hours)
         return len(hours)
 
     def _add_up(self, query: Query) -> list[index.Hour] | None:
@@ -73,7 +73,7 @@ class HourSums:
         return [hour for hour in unclean if hour.start_ns >= ended_ns]
 
     def _unclean(self, query: Query) -> list[index.Hour] | None:
-        on_server, complete = self._numbers.read(query.site, query.start_ns, query.end_ns)
+        on_server, complete = self.numbers.read(query.site, query.start_ns, query.end_ns)
         return index.differing(on_server, self.cache.numbers(query.site), query) if complete else None
 
     def _sums_of(self, site: str, run: Sequence[index.Hour]) -> list[RowBatch]:
@@ -105,7 +105,7 @@ class HourSums:
             self._sites_to_warm, self._warmed_ns = self._database.sites(), now_ns
         while self._sites_to_warm:
             site = self._sites_to_warm.pop()
-            self._numbers.complete(site)
+            self.numbers.complete(site)
             if self._add_latest(Query(site, max(now_ns - _WARM_NS, 0), now_ns), now_ns - _SETTLES_NS):
                 self._sites_to_warm.insert(0, site)
                 return True
@@ -123,8 +123,8 @@ class HourSums:
         if not self._retention_ns or now_ns < self._rolled_up_ns + _ROLLED_UP_EVERY_NS:
             return False
         for site in self._database.sites():
-            self._numbers.complete(site)
-            hours, _ = self._numbers.read(site, self.deleted_before_ns(), now_ns - _SETTLES_NS)
+            self.numbers.complete(site)
+            hours, _ = self.numbers.read(site, self.deleted_before_ns(), now_ns - _SETTLES_NS)
             for run in index.runs([hour for hour in hours if hour.touched != hour.rolled])[:1]:
                 self._write_sums(site, run)
                 return True
