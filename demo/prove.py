@@ -224,13 +224,7 @@ def _older(stage: Stage, machine: str, watched_ns: int, from_ns: int) -> bool:
 
 def _slack(truth: Mapping[str, Any], gaps: int) -> int:
     """Pieces that one count can put on the other side of a gap's edge."""
-    products = truth["pieces"]["products"].values()
-    made = [item["pieces"] for item in products if item["pieces"]]
-    return (
-        0
-        if not gaps or not made
-        else 2 * gaps * int(truth.get("cavities", 4 if truth["pieces"]["total"] % 4 == 0 else 1))
-    )
+    return 2 * gaps * int(truth["cavities"]) if truth["pieces"]["total"] else 0
 
 
 def _states(stage: Stage, machine: str, from_ns: int, to_ns: int) -> list[tuple[int, str]]:

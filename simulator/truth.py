@@ -165,6 +165,7 @@ def of_machine(machine: SimulatedMachine, from_ns: int, to_ns: int, as_of_ns: in
         "transitions": int((cut.state[1:] != cut.state[:-1]).sum()),
         "kpi": _ratios(ms[0], pieces["scheduled"]),
         "minor_limit_ms": machine.limit_ns // _MS,
+        "cavities": machine.spec.cavities,
     }
 
 

@@ -227,6 +227,22 @@ class LinkTrouble(_Lenient):
     values: dict[str, str] = {}
 
 
+MOST_COUNTER_STEPS: Final = 20
+
+
+class CounterStep(_Lenient):
+    """Something that a counter did besides counting, and what was decided. kind: which (`counter.*` in words/counters.yaml);
+    role: which counter of the machine; old, new: what it showed before and after.
+    """
+
+    machine: str
+    role: str
+    at_ns: Moment
+    kind: str
+    old: int
+    new: int
+
+
 MOST_NOTICES: Final = 20
 
 
@@ -279,6 +295,8 @@ class Status(_Lenient):
     clock: Clock | None = None
     declared: dict[str, str] = {}
     """Outcomes of the declarations in the center's latest message: by id "" or why it was refused."""
+    counters: list[CounterStep] = []
+    """What counters did besides counting in the last day, the latest `MOST_COUNTER_STEPS`."""
     notices: list[Notice] = []
     """The oldest that the center has not confirmed (`Receipt.noted`), at most `MOST_NOTICES`; none to a center that never
     confirms any."""

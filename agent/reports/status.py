@@ -4,13 +4,16 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
+from typing import Final
 
 from agent.feed.acquisition import Acquisition
 from agent.process.health import Rate
 from agent.store.outbox_thread import OutboxThread
 from agent.uplink.sender import Sender
-from oee.engine.step import MachineSnapshot
-from wire.bodies import MOST_TROUBLE, LiveCall, LiveMachine, Notice, Status
+from oee.engine.step import EngineState, MachineSnapshot
+from wire.bodies import MOST_COUNTER_STEPS, MOST_TROUBLE, CounterStep, LiveCall, LiveMachine, Notice, Status
+
+_TOLD_FOR_NS: Final = 86_400_000_000_000
 
 
 def live_machines(
@@ -30,6 +33,17 @@ def live_machines(
         )
         for name, item in snapshots.items()
     }
+
+
+def counter_steps(states: Mapping[str, EngineState], now_ns: int) -> list[CounterStep]:
+    """What counters did besides counting in the last day, the latest ones, in order of time. states: by machine."""
+    steps = [
+        CounterStep(machine=machine, role=item.role, at_ns=item.t_ns, kind=item.kind, old=item.old, new=item.new)
+        for machine, state in states.items()
+        for item in state.oddities
+        if 0 <= now_ns - item.t_ns <= _TOLD_FOR_NS
+    ]
+    return sorted(steps, key=lambda step: (step.at_ns, step.machine, step.role))[-MOST_COUNTER_STEPS:]
 
 
 def installed_version() -> str:
@@ -86,8 +100,13 @@ class GatewayReport:
                 self.acquisition.dating.undated_since_ns, self.acquisition.dating.undated_rows
             ),
             declared=self.echo(),
+            counters=self._counter_steps(),
             notices=self.notices(),
         )
+
+    def _counter_steps(self) -> list[CounterStep]:
+        states = {name: run.state for name, run in self.acquisition.pipeline.runs.items()}
+        return counter_steps(states, self.acquisition.clock.now_ns())
 
     def _totals(self) -> dict[str, float]:
         devices = self.acquisition.devices.values()

@@ -17,7 +17,7 @@ from center.queries.sites import gateways_of
 from center.runtime.state import CenterState
 from oee.model.facts import FACT, STATE_COLUMNS
 from oee.model.states import CalendarClass, State
-from wire.bodies import MOST_TROUBLE, Clock, LinkTrouble
+from wire.bodies import MOST_COUNTER_STEPS, MOST_TROUBLE, Clock, CounterStep, LinkTrouble
 from wire.marks import holes
 
 _STATES: Final = [FACT[name] for name in STATE_COLUMNS]
@@ -48,6 +48,17 @@ class LinkAnswer(TypedDict):
 
     code: str
     values: dict[str, str]
+
+
+class CounterStepAnswer(TypedDict):
+    """Something that a counter did besides counting, and what was decided: `wire.bodies.CounterStep`."""
+
+    machine: str
+    role: str
+    at: str
+    kind: str
+    old: int
+    new: int
 
 
 class HeldAnswer(TypedDict):
@@ -90,6 +101,7 @@ class GatewayAnswer(TypedDict):
     link: list[LinkAnswer]
     boxes: int
     held: HeldAnswer | None
+    counters: list[CounterStepAnswer]
     paused: bool
     clock: ClockAnswer | None
     health: dict[str, float | None]
@@ -166,6 +178,7 @@ def _gateway(center: CenterState, site: str, gateway: str) -> GatewayAnswer:
         "boxes": max(1, len(picture.boxes.rivals(now_ns))),
         "held": _held(center, site, gateway),
         "link": [_link(item) for item in status.link[:_MOST_LINK]] if status else [],
+        "counters": [_counter_step(item) for item in status.counters[-MOST_COUNTER_STEPS:]] if status else [],
         "paused": bool(health.get("paused")),
         "clock": _clock(status.clock) if status else None,
         "health": {name: value if math.isfinite(value := health.get(name, math.nan)) else None for name in _MEASURES},
@@ -188,6 +201,18 @@ def _link(item: LinkTrouble) -> LinkAnswer:
     """As the gateway says it, cut to what people can read."""
     values = list(item.values.items())[:_MOST_LINK]
     return {"code": item.code[:_MOST_TEXT], "values": {name[:_MOST_TEXT]: text[:_MOST_TEXT] for name, text in values}}
+
+
+def _counter_step(item: CounterStep) -> CounterStepAnswer:
+    machine, role, kind = (text[:_MOST_TEXT] for text in (item.machine, item.role, item.kind))
+    return {
+        "machine": machine,
+        "role": role,
+        "at": iso(item.at_ns, UTC),
+        "kind": kind,
+        "old": item.old,
+        "new": item.new,
+    }
 
 
 def _clock(clock: Clock | None) -> ClockAnswer | None:

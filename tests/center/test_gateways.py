@@ -18,7 +18,7 @@ from center.queries.question import Question
 from center.runtime.state import center_state
 from center.stores.duckdb.store import open_store
 from oee.model.facts import MINUTE_NS
-from wire.bodies import Clock, LinkTrouble, Status
+from wire.bodies import Clock, CounterStep, LinkTrouble, Status
 from wire.prometheus import render
 from words import say
 
@@ -116,6 +116,27 @@ def test_the_card_says_why_nothing_is_stored(center, lang):
     zone = center.ledger_cache.sites.current("van-long").zone
     card = unescape(delivery_cards.cards([row], NOW, zone, lang))
     assert say("delivery.trouble.storing", lang, why=why) in card
+
+
+@pytest.mark.parametrize("lang", ["vi", "en"])
+def test_the_card_says_what_counters_did_besides_counting(center, lang):
+    """Each kind in its own words, one that only a newer gateway knows too; a restart makes no card red."""
+    kinds = ("reset", "jump", "spike", "dip", "pace", "swap")
+    steps = [
+        CounterStep(machine="press-1", role="total", at_ns=NOW - n * MINUTE_NS, kind=kind, old=5060, new=190 + n)
+        for n, kind in enumerate(kinds)
+    ]
+    zone = center.ledger_cache.sites.current("van-long").zone
+    for step in steps:
+        hear(center, counters=[step])
+        [row] = gateways(center, EVERYTHING)
+        assert [(item["kind"], item["old"], item["new"]) for item in row["counters"]] == [(step.kind, 5060, step.new)]
+        card = unescape(delivery_cards.cards([row], NOW, zone, lang))
+        key = "other" if step.kind == "swap" else step.kind
+        assert say(f"counter.{key}", lang, old=5060, new=step.new) in card
+        assert f"press-1, {say('counter.role.total', lang)}" in card
+    hear(center, counters=[])
+    assert "counter-steps" not in delivery_cards.cards(gateways(center, EVERYTHING), NOW, zone, lang)
 
 
 @pytest.mark.parametrize("lang", ["vi", "en"])

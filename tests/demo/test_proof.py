@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
+from demo import prove
 from demo.proof import STATES, Figures, compare, count_transitions, measured_figures, truth_figures
 from simulator.demo import factory
 
@@ -132,3 +133,10 @@ def test_measured_figures_keep_unknown_quality_apart_from_zero():
     row = {"calendar": "scheduled", "sums": zero | {"pieces_total": 4}, "kpis": {"oee": None}}
     assert measured_figures([row]).good is None
     assert measured_figures([row | {"sums": zero}]).good == 0
+
+
+def test_only_a_machine_of_several_cavities_may_lose_several_pieces_at_a_gap():
+    """140 pieces of single cycles divide by four too; without pieces, or without a gap, nothing may differ."""
+    made = {"pieces": {"total": 140}}
+    assert [prove._slack(made | {"cavities": n}, gaps) for n, gaps in [(1, 1), (4, 1), (4, 3), (4, 0)]] == [2, 8, 24, 0]
+    assert prove._slack({"pieces": {"total": 0}, "cavities": 4}, 2) == 0

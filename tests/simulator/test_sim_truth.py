@@ -91,6 +91,13 @@ def test_availability_performance_and_quality_by_hand():
     assert found["transitions"] == 5
 
 
+@pytest.mark.parametrize("cavities", [1, 4])
+def test_the_pieces_of_a_cycle_are_told(cavities):
+    """Also where the number of pieces divides by four by chance: nobody has to guess."""
+    found = judge(model([run(100, [2.4 * n for n in range(1, 41)]), run(3000)], cavities=cavities), 100)
+    assert (found["cavities"], found["pieces"]["total"] % 4) == (cavities, 0)
+
+
 @pytest.mark.parametrize(("seconds", "state"), [(300, "minor_stop"), (300.001, "unplanned_stop")])
 def test_the_limit_is_inclusive(seconds, state):
     machine = model([run(10), stop(seconds), run(1000)])

@@ -13,6 +13,7 @@ from words.catalogue import catalogue
 
 Row = Mapping[str, Any]
 _HEADS: Final = {"day": "", "gateway": "of-gateway"}
+_COUNTERS_SHOWN: Final = 5
 _IN_FLIGHT: Final = 0.005
 """Share of a day that may normally be missing: the minutes still in transit."""
 
@@ -41,8 +42,26 @@ def _card(row: Row, now_ns: int, zone: tzinfo, lang: str) -> Markup:
         ),
         el("ul", *(el("li", text) for text in troubles), cls="troubles") if troubles else None,
         el("dl", *_facts(row, now_ns, zone, lang)),
+        _counters(row, zone, lang),
         cls=f"card gateway {'s-running' if row['online'] and not troubles else 's-unplanned_stop'}",
     )
+
+
+def _counters(row: Row, zone: tzinfo, lang: str) -> Markup | None:
+    """What counters did besides counting, the latest few: to be known, mostly no trouble."""
+    if not row["counters"]:
+        return None
+    lines = [_counter_line(item, zone, lang) for item in row["counters"][: -_COUNTERS_SHOWN - 1 : -1]]
+    head = el("span", say("delivery.counters", lang, count=number(len(row["counters"]), lang)))
+    return el("div", head, el("ul", *(el("li", text) for text in lines)), cls="counter-steps")
+
+
+def _counter_line(item: Row, zone: tzinfo, lang: str) -> str:
+    key, role = f"counter.{item['kind']}", f"counter.role.{item['role']}"  # a newer gateway may know others
+    what = say(key if key in catalogue() else "counter.other", lang, old=item["old"], new=item["new"])
+    name = say(role, lang) if role in catalogue() else item["role"]
+    when = moment(time_labels.local(time_labels.parse_ns(item["at"]), zone), lang)
+    return say("counter.line", lang, when=when, machine=item["machine"], role=name, what=what)
 
 
 def _boxes(row: Row, zone: tzinfo, lang: str) -> list[str]:
