@@ -29,7 +29,7 @@ from center.ingest.planning.planner import plan_messages
 from center.ledger.cache import LedgerCache, is_ahead, receipt
 from oee.model.facts import FACT_COLUMNS, MINUTE_NS, NO_LOSSES, Facts, make_table
 from wire.bodies import Dropped, Status, facts_body
-from wire.envelope import seal
+from wire.envelope import open_envelope, seal
 from wire.marks import NO_MARKS, Marks, count, highest, is_settled, unsettled_below
 from wire.receipts import contradicts, decode_receipt, encode_receipt
 from wire.topics import Topic
@@ -194,6 +194,7 @@ class Store:
     streams: dict = field(default_factory=dict)
     digests: dict = field(default_factory=dict)
     owners: dict = field(default_factory=dict)
+    contents: dict = field(default_factory=dict)  # digests of what was settled, kept here and not by the product
     stored: Counter = field(default_factory=Counter)
     quarantined: Counter = field(default_factory=Counter)
 
@@ -228,11 +229,21 @@ class Center:
         """Plans and commits; the cache follows with `adopt`."""
         arrived = [EnvelopeMessage(Topic(SITE, GATEWAY, kind), data) for kind, data in messages]
         plan = plan_messages(self.cache, arrived, 1_000)
+        self.compare_contents(plan, arrived)
         changes = self.store.commit(plan)
         for key, record in changes.streams.items():
             seqs = range(1, record.marks.beyond[-1][1] + 1 if record.marks.beyond else record.marks.mark + 1)
             self.ever_settled |= {EnvelopeKey(key.stream, seq) for seq in seqs if is_settled(record.marks, seq)}
         return plan, changes
+
+    def compare_contents(self, plan, arrived):
+        """Another content under a settled number is a conflict, also within one batch, and the gateway will be told."""
+        conflicts = []
+        for envelope in (open_envelope(message.payload) for message in arrived):
+            known = self.store.contents.setdefault(EnvelopeKey(envelope.stream, envelope.seq), envelope.digest)
+            conflicts += [envelope.stream] if known != envelope.digest else []
+        assert plan.counts["conflicts"] == len(conflicts)
+        assert {key.stream for key in plan.disputed} == set(conflicts)
 
     def adopt(self, plan, changes):
         self.cache.adopt(changes)
