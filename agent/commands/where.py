@@ -20,6 +20,9 @@ def where_to_look(site: Site, file: Path, outbox: Path, metrics: str, lang: str)
         lines.append(say("agent.no_center", lang))
     else:
         lines.append(say("agent.center", lang, broker=site.center.broker or site.center.bundle))
+    if site.andon is not None:
+        scheme = "https" if site.andon.certificate else "http"
+        lines.append(say("agent.andon", lang, url=f"{scheme}://{site.andon.listen}"))
     if metrics:
         lines.append(say("agent.metrics", lang, url=f"http://{metrics}/metrics"))
     return "\n".join(lines)

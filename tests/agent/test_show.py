@@ -17,8 +17,10 @@ from servers import PATIENCE_S, until
 
 import nhip
 from agent.commands.outbox_access import is_agent_running
+from agent.commands.where import where_to_look
 from agent.outbox.disk import OutboxInUse, lock
 from agent.view import now as local
+from config import load_site
 
 ROOT = Path(__file__).parents[2]
 
@@ -256,6 +258,23 @@ async def test_an_outbox_that_an_agent_is_just_creating_is_none_yet(tmp_path):
     view = await shown(site)
     assert view["machines"][0]["state"] is None
     assert "there is no outbox" in says("outbox", site, "--lang", "en", code=2)
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        ("", ["nhip show", "names no center"]),
+        ("andon: {listen: 127.0.0.1:8091}\n", ["nhip show", "http://127.0.0.1:8091"]),
+        ('center: {broker: "mqtts://a.example:8883"}\n', ["nhip show", "mqtts://a.example:8883"]),
+    ],
+)
+def test_where_to_look_is_said_of_everything_that_there_is(tmp_path, extra, said):
+    site = without_center(tmp_path, 9)
+    site.write_text(site.read_text(encoding="utf-8") + extra, encoding="utf-8")
+    for lang in ("en", "vi"):
+        text = where_to_look(load_site(site), site, tmp_path / "site.outbox", "127.0.0.1:9464", lang)
+        assert "http://127.0.0.1:9464/metrics" in text
+        assert all(part in text for part in (said if lang == "en" else said[:1]))
 
 
 def test_an_unknown_machine_is_refused_with_those_that_there_are(tmp_path):

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -42,9 +43,12 @@ def test_each_command_is_one(command):
 
 @pytest.mark.parametrize("lang", GUIDES)
 def test_what_is_to_be_pasted_is_valid(lang):
-    (block,) = blocks(lang, "yaml")
-    site, _ = parse_site(f'site: x\ntimezone: UTC\n{block}\nshifts: [{{name: A, from: "06:00", to: "14:00"}}]\n')
+    tags, uses = blocks(lang, "yaml")
+    site, _ = parse_site(f'site: x\ntimezone: UTC\n{uses}\nshifts: [{{name: A, from: "06:00", to: "14:00"}}]\n')
     assert set(site.machines) == {"sew-1", "sew-2"}
+    device = f'devices:\n  m:\n    kind: opcua\n    url: "opc.tcp://127.0.0.1:4840"\n{textwrap.indent(tags, "    ")}'
+    site, _ = parse_site(f"site: x\ntimezone: UTC\n{device}\nmachines: {{}}\n")
+    assert set(site.devices["m"].tags) == {"third", "made", "state"}
 
 
 def test_the_factory_to_practise_on_and_its_site_file():
