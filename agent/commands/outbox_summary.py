@@ -16,12 +16,14 @@ from agent.outbox.disk import noted_link, noted_trouble
 from agent.outbox.journal.schema import UNREADABLE
 from agent.store.site import AUTHOR
 from oee.engine import step as engine
-from wire.bodies import LinkTrouble
-from wire.envelope import decode_content, open_envelope
+from wire.bodies import DIVIDED, LinkTrouble
+from wire.envelope import Unsound, decode_content, open_envelope
 from wire.marks import Marks, count_unsettled, decode_marks, is_settled
 from wire.offline_transfer import TransferItem
 
 _LINK_TROUBLES: Final = TypeAdapter(list[LinkTrouble])
+_MOST_BYTES_OF_A_LIST: Final = 400
+"""A `dropped` envelope that a division made lists one other: it is small."""
 _CONDITIONS = {1: "current", 0: "old", -1: "retired"}
 
 
@@ -148,8 +150,23 @@ def _stream(
         sum(size for _, size, _ in open_rows),
         min((at for *_, at in open_rows), default=None),
         max((at for *_, at in open_rows), default=None),
-        count_unsettled(marks, 1, next_seq - 1) - len(open_rows),
+        count_unsettled(marks, 1, next_seq - 1) - len(open_rows) - _divided(db, no, marks),
     )
+
+
+def _divided(db: sqlite3.Connection, no: int, marks: Marks) -> int:
+    """How many envelopes without a receipt are no longer on disk because their rows are in smaller ones."""
+    rows = db.execute(
+        "select seq, data from envelopes where stream = ? and seq > ? and length(data) < ?",
+        (no, marks.mark, _MOST_BYTES_OF_A_LIST),
+    )
+    divided: set[int] = set()
+    for seq, data in rows:
+        with suppress(Unsound):
+            content = {} if is_settled(marks, seq) else decode_content(open_envelope(data))
+            if isinstance(content, dict) and content.get("why") == DIVIDED:
+                divided.update(seq for first, last in content["dropped"] for seq in range(first, last + 1))
+    return sum(not is_settled(marks, seq) for seq in divided)
 
 
 def _unsettled(rows: Iterable[Sequence[Any]], marks: Marks) -> list[tuple[int, int, int]]:

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from agent.commands.outbox import outbox as command
 from agent.commands.outbox_summary import summarize, waiting_envelopes
 from agent.outbox import envelopes as on_disk
+from agent.outbox.dividing import divide
 from agent.outbox.outbox import Outbox
 from agent.store.site import AUTHOR
 from oee.engine import step as engine
@@ -259,3 +260,18 @@ def test_times_are_those_of_the_site(box, path):
     assert f"the oldest of {hanoi}" in outbox_says(path, "--lang", "en")
     path.with_suffix(".yaml").write_text(SITE.replace("Asia/Ho_Chi_Minh", "UTC"), encoding="utf-8")
     assert f"since {utc}" in outbox_says(path, "--lang", "en")
+
+
+def test_what_was_divided_is_not_lost(box, path):
+    """Its rows wait in smaller envelopes, until the center has these."""
+    (sealed,) = box.commit([("facts", {"stops": [_stop(number) for number in range(60)]})], {}, T)
+    parts = box.within(lambda db: divide(db, sealed.key, 300, T))
+    assert len(parts) > 3
+    facts = summarize(path).streams[1]
+    assert (facts.lost, facts.waiting) == (0, 5 + len(parts))
+    box.receipted({facts.stream: Marks(5, ((7, parts[-1].key.seq),))}, "g1", T)
+    assert summarize(path).streams[1].lost == 1, "the center has not settled it, though it has what says so"
+
+
+def _stop(number):
+    return {"machine": "press", "id": str(number * 7919), "start_ns": number * MINUTE_NS, "state": "breakdown"}
