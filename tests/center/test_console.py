@@ -189,6 +189,7 @@ def test_null_is_a_dash_with_its_reason(tabs):
 
 def test_stops_are_those_of_the_api_and_turn_page_by_page(tabs, plant):
     page = tabs(f"{MACHINE}?span=7d")
+    expect(page.locator(".window")).to_contain_text("–")
     start = page.locator(".window").inner_text()[:10]
     stops = plant.ask("stops", site="van-long", machine="press-2", **{"from": start})["rows"]
     rows = page.locator("table.stops tbody tr")
