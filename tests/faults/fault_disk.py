@@ -51,7 +51,8 @@ class SmallDisk:
         """A file and what belongs to it, as they are now, where everybody can open them."""
         folder.mkdir(exist_ok=True)
         for path in self.seen.glob(f"{name}*"):
-            shutil.copy(path, folder)
+            if path.is_file():  # not the socket at which the agent answers
+                shutil.copy(path, folder)
         return folder / name
 
 
