@@ -94,6 +94,23 @@ def test_what_is_off_the_disk_is_not_sent():
     assert sender.waiting == 2
 
 
+def test_what_could_not_be_sent_makes_room_and_may_be_tried_again():
+    sender = sender_with(3, window=1)
+    assert sender.due(1.0) == [EnvelopeKey(A, 1)]
+    sender.missing(EnvelopeKey(A, 1))
+    assert sender.due(1.0) == [EnvelopeKey(A, 2)]
+    sender.missing(EnvelopeKey(A, 2), again=True)
+    assert sender.due(1.0) == [EnvelopeKey(A, 2)]
+    assert sender.due(1.0) == []
+
+
+def test_what_is_in_flight_is_not_sent_beside_what_is_tried_again():
+    sender = sender_with(3)
+    assert len(sender.due(1.0)) == 3
+    sender.missing(EnvelopeKey(A, 1), again=True)
+    assert sender.due(1.0) == [EnvelopeKey(A, 1)]
+
+
 def test_a_receipt_beyond_what_was_ever_written_means_a_copied_card():
     sender = sender_with(4)
     assert sender.receipt(receipt(a=Marks(5)), 1.0).ahead == (A,)

@@ -375,6 +375,18 @@ class BackToBack(RuleBasedStateMachine):
         if self.published:
             self.hear(*self.retained)
         self.now_s += LIMITS.listen_first_s
+        self.oldest_go_first()  # nothing is in flight any more
+
+    @rule()
+    def center_was_away(self):
+        """What was sent meanwhile is lost; the first receipt of its new session says so, before any time-out."""
+        self.air = []
+        self.kill_center()
+        self.hear(*self.retained)
+        self.now_s += max(LIMITS.hole_after_s, LIMITS.listen_first_s)
+        self.oldest_go_first()
+
+    def oldest_go_first(self):
         self.air += (sent := self.gateway.send(self.now_s))
         for name, window in self.gateway.sender.streams.items():
             wanted = [
@@ -382,7 +394,7 @@ class BackToBack(RuleBasedStateMachine):
                 for key in self.gateway.disk.envelopes
                 if key.stream == name and not is_settled(window.marks, key.seq)
             ]
-            if wanted and not window.barred:  # nothing is in flight any more: the oldest goes first
+            if wanted and not window.barred:
                 assert (window.kind, self.gateway.disk.envelopes[min(wanted)]) in sent
 
     # processes are killed, disks replaced
@@ -410,12 +422,21 @@ class BackToBack(RuleBasedStateMachine):
     def clone(self, kind, ahead):
         """A copied card sends other content under one of the gateway's numbers."""
         stream = next(item for item in self.gateway.disk.streams.values() if item.kind == kind)
-        key = EnvelopeKey(stream.stream, max(stream.last + ahead, 1))
+        self.air.append(self.forge(kind, EnvelopeKey(stream.stream, max(stream.last + ahead, 1))))
+
+    @rule(kind=st.sampled_from(KINDS))
+    def overtake(self, kind):
+        """A copied card's envelope is stored under the number that the gateway gives its next."""
+        self.gateway.commit([kind])
+        stream = next(item for item in self.gateway.disk.streams.values() if item.kind == kind)
+        self.center_takes([self.forge(kind, EnvelopeKey(stream.stream, stream.last))])
+
+    def forge(self, kind, key):
         self.forged.add(key)
         self.clones += 1
         minute = 100_000 + self.clones  # of its own: that two streams cover one minute is another story
         content = fact_content(minute) if kind == "facts" else value_content(minute)
-        self.air.append((kind, seal(key.stream, key.seq, 99, content).data))
+        return kind, seal(key.stream, key.seq, 99, content).data
 
     # what must always be true
 
