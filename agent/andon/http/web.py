@@ -3,15 +3,17 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
+from mimetypes import guess_type
 from pathlib import Path
 from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -20,7 +22,6 @@ from agent.andon.http.audience import Audience
 from agent.andon.http.guard import COOKIE, HEADER, PinGuard, host_fits, is_near, origin_fits
 from agent.andon.http.page_files import PageFile
 from agent.outbox.disk import CannotStore, CorruptOutbox
-from wire.prometheus import CONTENT_TYPE
 
 MOST_BYTES: Final = 64 * 1024
 MOST_TABLETS: Final = 40
@@ -151,9 +152,13 @@ def _words(services: Services) -> Endpoint:
 def _photo(services: Services) -> Endpoint:
     async def answer(request: Request) -> Response:
         path = services.photos.get(request.path_params["reason"])
-        if path is None or not path.is_file():
+        if path is None:
             return _problem(404, "no photo")
-        return FileResponse(path, headers={"cache-control": "max-age=3600"})
+        try:
+            photo = await asyncio.to_thread(path.read_bytes)
+        except OSError:
+            return _problem(404, "no photo")
+        return Response(photo, media_type=guess_type(path.name)[0], headers={"cache-control": "max-age=3600"})
 
     return answer
 
@@ -163,16 +168,44 @@ def _events(services: Services) -> Endpoint:
         if len(services.audience) >= MOST_TABLETS:
             return _problem(503, "too many pages are open")
         machines = [name for name in request.query_params.get("m", "").split(",") if name]
-        return StreamingResponse(
-            _stream(services.audience, machines),
-            media_type="text/event-stream",
-            headers={"cache-control": "no-store", "x-accel-buffering": "no"},
-        )
+        return _EventStream(_stream(services.audience, machines))
 
     return answer
 
 
-async def _stream(audience: Audience, machines: list[str]) -> AsyncIterator[str]:
+class _EventStream(Response):
+    """Server-sent events until the page is gone; the framework's own would load a library of a megabyte for it."""
+
+    def __init__(self, texts: AsyncGenerator[str, None]) -> None:
+        super().__init__(None, 200, {"cache-control": "no-store", "x-accel-buffering": "no"}, "text/event-stream")
+        del self.headers["content-length"]
+        self._texts = texts
+
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        work = (asyncio.ensure_future(self._send(send)), asyncio.ensure_future(_gone(receive)))
+        try:
+            await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in work:
+                task.cancel()
+            for result in await asyncio.gather(*work, return_exceptions=True):
+                if isinstance(result, Exception):
+                    raise result
+
+    async def _send(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        async with aclosing(self._texts) as texts:
+            async for text in texts:
+                await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _stream(audience: Audience, machines: list[str]) -> AsyncGenerator[str, None]:
     with audience.open(machines) as tablet:
         yield "retry: 2000\n\n"
         while not audience.closed:
@@ -245,6 +278,8 @@ def _tech(services: Services) -> Endpoint:
 
 
 def _metrics(text: Callable[[], Awaitable[str]]) -> Endpoint:
+    from wire.prometheus import CONTENT_TYPE  # noqa: PLC0415  # costs a megabyte, so only where metrics are on
+
     async def answer(_request: Request) -> Response:
         return Response(await text(), media_type=CONTENT_TYPE)
 
