@@ -178,7 +178,7 @@ def find_setups(
     counted = production.total > 0
     counted_ns = production.t_ns[counted]
     judged = not {"good", "reject", "rework"}.isdisjoint(machine.pieces.counters())  # whatever this window has seen
-    good_so_far = (production.good if judged else production.total).cumsum()
+    good = production.good if judged else production.total
     setups: list[Setup] = []
     for change_ns, not_before_ns, declared in sorted(changes):
         chain = _chain(timeline, change_ns)
@@ -190,7 +190,7 @@ def find_setups(
             start_ns = int(counted_ns[before])
         elif last_piece_ns:
             start_ns = int(timeline.start_ns[0])
-        finish = _first_good(production.t_ns, good_so_far, max(change_ns, not_before_ns - 1))
+        finish = _first_good(production, good, max(change_ns, not_before_ns - 1))
         may_change = False
         if not machine.pieces.counters():
             finish = end_ns if end_ns < timeline.end_ns[-1] else None  # the stop itself is the set-up
@@ -221,13 +221,16 @@ def _runs_from(timeline: Timeline, t_ns: int) -> int | None:
     return max(int(timeline.start_ns[index[0]]), t_ns) if len(index) else None
 
 
-def _first_good(t_ns: Int64, good_so_far: Int64, after_ns: int) -> int | None:
-    """When the good pieces counted since `after_ns` first amount to one; None if they never do."""
-    first = int(np.searchsorted(t_ns, after_ns, "right"))
-    base = int(good_so_far[first - 1]) if first else 0
-    last_of_poll = np.append(t_ns[1:] != t_ns[:-1], True)[first:]  # pieces and rejects of one poll belong together
-    enough = np.flatnonzero((good_so_far[first:] - base >= 1) & last_of_poll) if len(t_ns) else t_ns
-    return int(t_ns[first + enough[0]]) if len(enough) else None
+def _first_good(production: Production, good: Int64, after_ns: int) -> int | None:
+    """When the good pieces counted since `after_ns` first amount to one; None if they never do. A reject that comes before
+    any piece is about an earlier one.
+    """
+    first = int(np.searchsorted(production.t_ns, after_ns, "right"))
+    t_ns, good, total = production.t_ns[first:], good[first:], production.total[first:]
+    good_so_far = np.where((total.cumsum() == 0) & (good < 0), 0, good).cumsum()
+    last_of_poll = np.append(t_ns[1:] != t_ns[:-1], True)  # pieces and rejects of one poll belong together
+    enough = np.flatnonzero((good_so_far >= 1) & last_of_poll[: len(t_ns)])
+    return int(t_ns[enough[0]]) if len(enough) else None
 
 
 def _chain(timeline: Timeline, t_ns: int) -> tuple[int, int] | None:

@@ -332,12 +332,12 @@ def _cycles(role: str, roles: set[str], number: Int64) -> Int64:
     return number if counts else np.zeros(len(number), np.int64)
 
 
-def judged_where_made(production: Production, spans: Spans) -> Production:
-    """Verdicts of a counter on pieces that were made before a break or a shift began, at the time of the last piece.
+def judged_where_made(production: Production, spans: Spans, setups: Iterable[tuple[int, int | None]]) -> Production:
+    """Verdicts of a counter on pieces that were made before a break, a shift or a set-up began, at the last piece's time.
 
-    spans: the window, cut by the calendar. An event that only judges (rejects beside a total) and comes when its break,
-    shift or time outside has seen no piece yet can only mean an earlier piece, and is booked with the last one. A shift
-    that goes on after a break is the same shift.
+    spans: the window, cut by the calendar; setups: start and end of each, None while it lasts. An event that only judges
+    (rejects beside a total) and comes when its break, shift, time outside or set-up has seen no piece yet can only mean an
+    earlier piece, and is booked with the last one. A shift that goes on after a break is the same shift.
     """
     only = np.flatnonzero((production.total == 0) & (production.lost_ns < 0))
     if not len(only):
@@ -352,6 +352,8 @@ def judged_where_made(production: Production, spans: Spans) -> Production:
     moved = np.zeros(len(only), bool)
     for column in (spans.calendar, spans.business_date, spans.shift):
         moved |= np.asarray(column[late_span] != column[last_span], bool)
+    for start_ns, end_ns in setups:  # it begins with the last old piece, and what is inside it is no production
+        moved |= (last_ns <= start_ns) & (late_ns > start_ns) & (late_ns < (late_ns + 1 if end_ns is None else end_ns))
     if not moved.any():
         return production
     t_ns = production.t_ns.copy()

@@ -164,7 +164,8 @@ def assess(machine: Machine, state: EngineState, until_ns: int) -> Assessment:
     classified = classify_stops(
         machine, timeline, samples, production, products, state.declarations, spans, state.last_piece_ns, lost_ns
     )
-    production = judged_where_made(production, spans)
+    setups = [(setup.start_ns, setup.end_ns) for setup in classified.setups]
+    production = judged_where_made(production, spans, setups)
     entries_in_force, _ = entries(state.undivided_entries())
     production = apply_entries(machine, production, products, entries_in_force, until_ns)
     window = Window(

@@ -86,15 +86,15 @@ def reference(machine: Machine, conditions, rows, end, said=()) -> Result:
     edges = [(first, last) for first, last, _ in stops]
     books = Books(machine, state, reason, product, calendar, window, watched, edges)
     books.time()
-    books.pieces(verdicts_with_their_pieces(machine, pieces, calendar), setups)
+    books.pieces(verdicts_with_their_pieces(machine, pieces, calendar, setups), setups)
     for first, last, kind in stops:
         books.stop(first, last, kind)
     return books.result(touching)
 
 
-def verdicts_with_their_pieces(machine, pieces, calendar):
-    """A reject (beside a total) counted when its break, shift or time outside has seen no piece is about the last piece
-    that somebody saw being made."""
+def verdicts_with_their_pieces(machine, pieces, calendar, setups):
+    """A reject (beside a total) counted when its break, shift, time outside or set-up has seen no piece is about the last
+    piece that somebody saw being made."""
     out, last = [], None
     by_second = {t: [p for p in pieces if p.t == t] for t in dict.fromkeys(p.t for p in pieces)}
     for t, together in by_second.items():
@@ -102,7 +102,9 @@ def verdicts_with_their_pieces(machine, pieces, calendar):
             last = t
         for piece in together:
             verdict = not gives(machine, piece)[0] and piece.lost is None
-            there = last if verdict and last is not None and calendar[last] != calendar[t] else t
+            earlier = verdict and last is not None
+            late = earlier and any(last <= a < t and (b is None or t < b) for a, b in setups)
+            there = last if earlier and (late or calendar[last] != calendar[t]) else t
             out.append(replace(piece, t=there))
     return sorted(out, key=lambda piece: piece.t)
 
@@ -293,7 +295,9 @@ def find_setups(machine, state, pieces, product, said, window, watched):
         finish, good = None, 0
         later = [p for p in pieces if p.t > max(change, no_earlier - 1)]
         for t in sorted({p.t for p in later}):
-            good += sum(gives(machine, p)[2 if judges(machine) else 0] for p in later if p.t == t)
+            seen = any(gives(machine, p)[0] for p in later if p.t <= t)
+            of_poll = [gives(machine, p)[2 if judges(machine) else 0] for p in later if p.t == t]
+            good += sum(n for n in of_poll if seen or n > 0)
             if good >= 1:
                 finish = t
                 break

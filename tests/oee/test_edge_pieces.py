@@ -236,3 +236,46 @@ def test_an_empty_step_and_a_step_back_tell_nothing():
     first = engine.step(PLAIN, nothing.state, samples, (), ns(T + 60), ns(T + 120))
     back = engine.step(PLAIN, first.state, {}, (), ns(T + 30), ns(T + 120))
     assert len(back.facts) == len(back.losses) == len(back.stops) == 0
+
+
+# Verdicts that come after a set-up has begun
+
+JUDGED = replace(TAGGED, pieces=Pieces(TOTAL, reject=REJECT))
+OVER = {"d.run": [(0, True), (50, False), (200, True)], "d.product": [(0, "p"), (100, "q")]}
+
+
+@pytest.mark.parametrize("late", [43, 120], ids=["before the new product", "after it"])
+@pytest.mark.parametrize("cuts", [[], [45, 110, 205]], ids=["whole", "in blocks"])
+def test_a_reject_seconds_after_the_last_old_piece_is_that_piece_s(late, cuts):
+    """The set-up begins with the last piece of p, whose reject comes while it lasts: p has one reject, q none, and the
+    first piece of q ends the set-up."""
+    rows = OVER | {"d.total": [(0, 0), (20, 10), (40, 20), (210, 21), (220, 22)], "d.reject": [(0, 0), (late, 1)]}
+    told = ran(300, rows, JUDGED, cuts=cuts)
+    p, q = told.sums(product="p"), told.sums(product="q")
+    assert (p["pieces_judged"], p["pieces_good"], p["pieces_process_reject"]) == (20, 19, 1)
+    assert (p["ideal_process_reject_us"], p["ideal_good_us"]) == (1_000_000, 19_000_000)
+    assert (q["pieces_judged"], q["pieces_good"], q.get("pieces_process_reject", 0)) == (2, 2, 0)
+    assert told.times()["setup"] == 170
+
+
+def test_a_late_good_is_the_last_old_piece_s_too():
+    """A machine that counts good ones beside all: until it is called good a piece is a reject."""
+    made = replace(TAGGED, pieces=Pieces(TOTAL, good=Counter("d.good", 16, max_per_s=10)))
+    rows = OVER | {
+        "d.total": [(0, 0), (20, 10), (40, 20), (210, 21)],
+        "d.good": [(0, 0), (20, 10), (40, 19), (44, 20), (210, 21)],
+    }
+    p = ran(300, rows, made).sums(product="p")
+    assert (p["pieces_judged"], p["pieces_good"], p.get("pieces_process_reject", 0)) == (20, 20, 0)
+
+
+def test_a_reject_of_a_piece_made_in_the_set_up_is_counted_once():
+    """What is made in a set-up is a start-up reject already."""
+    rows = OVER | {
+        "d.total": [(0, 0), (20, 10), (40, 20), (150, 21), (210, 22)],
+        "d.reject": [(0, 0), (150, 1)],
+    }
+    told = ran(300, rows, JUDGED)
+    q = told.sums(product="q")
+    assert told.sums(product="p")["pieces_good"] == 20
+    assert (q["pieces_startup_reject"], q.get("pieces_process_reject", 0)) == (1, 0)
