@@ -329,7 +329,6 @@ async def test_large_answers_are_compressed(client):
     [
         ({"store": "{kind: abacus}"}, "unknown_store"),
         ({"store": "{kind: contract}"}, "unknown_store"),
-        ({"accounts": "on", "proxy": "127.0.0.1", "listen": "203.0.113.1:80"}, "cannot_listen"),
         ({"accounts": "on"}, "no_administrator"),
         ({"https": "{certificate: /no/such, key: /no/such}"}, "certificate_unusable"),
         ({"password_file": "/no/such/file"}, "cannot_read"),
@@ -347,6 +346,17 @@ async def test_a_center_that_cannot_start_says_why(tmp_path, settings, code):
     with pytest.raises(Misconfigured) as caught:
         await run(parse_center(text), asyncio.Event())
     assert caught.value.complaints[0].code == code
+
+
+async def test_an_address_that_this_machine_does_not_have_yet_is_waited_for(tmp_path):
+    lines = ("accounts: on", "proxy: 127.0.0.1", "broker: mqtt://127.0.0.1:1", "listen: 203.0.113.1:80")
+    files = (f"store: {{kind: duckdb, file: {tmp_path}/a}}", f"database: sqlite:///{tmp_path}/a.sqlite")
+    stop = asyncio.Event()
+    running = asyncio.create_task(run(parse_center("\n".join((*lines, *files))), stop))
+    done, _ = await asyncio.wait({running}, timeout=2)
+    assert not done
+    stop.set()
+    await asyncio.wait_for(running, 60)
 
 
 async def test_the_page_of_documents_needs_no_internet(client):
