@@ -10,18 +10,22 @@ from oee.advice.statistics.ranks import resampled
 from oee.advice.window import Float64, MachineWindow
 
 KEY: Final = "long_repair"
-VERSION: Final = 1
+VERSION: Final = 2
 LEAST_REPAIRS: Final = 10
 LONGEST: Final = 0.2
-LEAST_SHARE: Final = 0.6
-LEAST_SURE_SHARE: Final = 0.5
-LEAST_SPREAD: Final = 3.0
+LEAST_CONCENTRATION: Final = 0.54
+"""Repairs that end at random, whatever time they have taken, have 0.5. Log-normal ones of which the longest fifth holds
+60 % of the time have 0.56.
+"""
+LEAST_SURE_CONCENTRATION: Final = 0.42
 
 
 def find(window: MachineWindow) -> list[Finding]:
-    """The longest fifth of repairs holds more than 60 % of their time (surely more than 50 %), and p90 / median > 3.
+    """Repair times are concentrated in few (`concentration`) more than chance alone would have it.
 
-    Silent with fewer than `LEAST_REPAIRS` closed failures. What exceeds the upper quartile is the gain.
+    Concentration uses every repair. The share of the longest fifth, which the sentence tells, is two repairs of ten: as a
+    criterion it missed half of the machines with some 15 failures. Silent with fewer than `LEAST_REPAIRS` closed
+    failures. What exceeds the upper quartile is the gain.
     """
     past = repairs(window)
     had_time = past.repair_min > 0
@@ -29,8 +33,8 @@ def find(window: MachineWindow) -> list[Finding]:
     n = len(minutes)
     if n < LEAST_REPAIRS:
         return []
+    value, sure = concentrated(minutes)
     share = float(share_of_longest(minutes[None, :])[0])
-    sure = float(np.quantile(resampled(minutes, share_of_longest), 0.1))
     median, p75, p90 = (float(value) for value in np.percentile(minutes, [50, 75, 90]))
     low, high = (float(value) / window.weeks for value in np.quantile(resampled(minutes, _excess), [0.1, 0.9]))
     longest = np.argsort(-minutes, kind="stable")
@@ -40,14 +44,40 @@ def find(window: MachineWindow) -> list[Finding]:
             VERSION,
             window.machine,
             ("machine",),
-            share > LEAST_SHARE and sure > LEAST_SURE_SHARE and p90 > LEAST_SPREAD * median,
+            value > LEAST_CONCENTRATION and sure > LEAST_SURE_CONCENTRATION,
             None,
-            {"n": n, "longest": _fifth(n), "share": share, "median_min": median, "p75_min": p75, "p90_min": p90},
+            {
+                "n": n,
+                "longest": _fifth(n),
+                "share": share,
+                "concentration": value,
+                "median_min": median,
+                "p75_min": p75,
+                "p90_min": p90,
+            },
             realisable(low, high),
             frozenset({"breakdown"}),
             evidence(window, n, {"repair_min": minutes}, ids[longest].tolist()),
         )
     ]
+
+
+def concentrated(minutes: Float64) -> tuple[float, float]:
+    """How concentrated repair times float64[n] are, and what that surely (in nine of ten samples) exceeds."""
+    value = float(concentration(minutes[None, :])[0])
+    # resampled concentrations lie as far below the value as it lies below the truth: mirrored, not taken as they are
+    return value, 2 * value - float(np.quantile(resampled(minutes, concentration), 0.9))
+
+
+def concentration(minutes: Float64) -> Float64:
+    """Gini coefficient of each row, times n / (n - 1): 0 if all are equal, near 1 if one holds everything. (Gini 1912;
+    the correction: Deltas, Review of Economics and Statistics 85, 2003.)
+    """
+    ordered = np.sort(minutes, axis=1)
+    n = minutes.shape[1]
+    ranks = 2 * np.arange(1, n + 1) - (n + 1)
+    out: Float64 = (ordered @ ranks) / ordered.sum(axis=1) / (n - 1)
+    return out
 
 
 def _fifth(n: int) -> int:

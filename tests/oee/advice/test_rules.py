@@ -10,7 +10,13 @@ from histories import CALENDAR, DAY_NS, KEYS, NULL, PLANTED, START_NS, history, 
 from oee.advice.catalogue import contrasts, lost_minutes, rules, watched
 from oee.advice.finding import Finding, Gain, within_what_was_lost, worth_saying
 from oee.advice.repairs import repairs, without_repeats
-from oee.advice.rules.long_repair import share_of_longest
+from oee.advice.rules.long_repair import (
+    LEAST_CONCENTRATION,
+    LEAST_SURE_CONCENTRATION,
+    concentrated,
+    concentration,
+    share_of_longest,
+)
 from oee.advice.statistics.failures import crow_amsaa
 from oee.advice.statistics.ratios import one_window, slot_test, thirds_trend
 from oee.advice.trust import too_fast, trust
@@ -88,7 +94,10 @@ AGAIN = {
     "changeover_tail": lambda s, _: {"median_min": np.median(s["setup_min"]), "mean_min": np.mean(s["setup_min"])},
     "wear_out": lambda s, _: {"beta": crow_amsaa(s["at_h"], s["total_h"][0]).beta_unbiased},
     "repeat_failure": lambda s, n: {"repeats": sum(s["repeated"]), "n": n},
-    "long_repair": lambda s, _: {"share": share_of_longest(np.array([s["repair_min"]]))[0]},
+    "long_repair": lambda s, _: {
+        "share": share_of_longest(np.array([s["repair_min"]]))[0],
+        "concentration": concentration(np.array([s["repair_min"]]))[0],
+    },
     "speed_drift": lambda s, _: {
         "slower": np.expm1(thirds_trend(np.multiply(s["index"], s["running_ms"]), s["running_ms"]).value)
     },
@@ -247,6 +256,31 @@ def test_repeats_are_not_taken_for_wear():
     assert [finding.figures["beta"] for finding in watched(looked)] == []
     assert all(finding.names["answer"] != "wear_out" for finding in looked if not finding.passes)
     assert without_repeats(np.array([1.0, 3, 10, 30, 37, 46])).tolist() == [1, 30, 46]
+
+
+@pytest.mark.parametrize(
+    ("n", "sd", "least", "most"), [(18, 1.6, 0.9, 1), (35, 1.6, 0.95, 1), (18, 0.5, 0, 0), (35, 0.5, 0, 0)]
+)
+def test_long_repairs_are_found_on_nine_machines_of_ten_and_ordinary_ones_on_none(n, sd, least, most):
+    """With as many failures as three and six months bring. The scatter is that of the planted and of the null history."""
+    rng = np.random.default_rng(7)
+    judged = [concentrated(20 * np.exp(sd * rng.standard_normal(n))) for _ in range(200)]
+    found = np.mean([value > LEAST_CONCENTRATION and sure > LEAST_SURE_CONCENTRATION for value, sure in judged])
+    assert least <= found <= most
+
+
+def test_repairs_that_end_at_random_are_rarely_called_concentrated():
+    rng = np.random.default_rng(8)
+    judged = [concentrated(rng.exponential(20, 35)) for _ in range(200)]
+    assert np.mean([value for value, _ in judged]) == pytest.approx(0.5, abs=0.02)
+    assert np.mean([value > LEAST_CONCENTRATION and sure > LEAST_SURE_CONCENTRATION for value, sure in judged]) < 0.3
+
+
+def test_concentration_is_that_of_its_definition():
+    minutes = np.array([[3.0, 1, 8, 5], [2, 2, 2, 2], [0, 0, 0, 9]])
+    pairs = [np.abs(np.subtract.outer(row, row)).sum() / (2 * 4 * 3 * row.mean()) for row in minutes]
+    assert concentration(minutes) == pytest.approx(pairs)
+    assert pairs[1:] == [0, 1]
 
 
 def _finding(high, *claims):
