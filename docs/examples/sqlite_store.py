@@ -140,6 +140,12 @@ class SqliteStore:
         with self._lock, self._database:
             self._database.execute("DELETE FROM process_values WHERE t_ns < ?", (before_ns,))
 
+    def forget_machine(self, site: str, machine: str) -> None:
+        """Deletes all rows and stops of a machine; sums are computed anew for each question."""
+        with self._lock, self._database:
+            self._database.execute("DELETE FROM rows WHERE site = ? AND machine = ?", (site, machine))
+            self._database.execute("DELETE FROM stops WHERE site = ? AND machine = ?", (site, machine))
+
     def close(self) -> None:
         """Closes the file."""
         self._database.close()

@@ -90,11 +90,12 @@ def count(
         steps.go(odd)
         state, made, lost_ns, oddities = steps.state, steps.made, steps.lost_ns, steps.told()
         moved, new = np.flatnonzero(made), steps.ends_new
+        changed_ns, ran_ns = steps.changed(int(moves[-1]))
     else:
         state, made, oddities, moved = passed(state, step, lost_ns, 0, len(rows)), step, (), moves
-        new = False
-    changed_ns = int(looks.changed_ns(moves[-1]))
-    state = replace(_seen(state, looks), changed_ns=changed_ns, ran_ns=_shown(limits, clock, changed_ns), new=new)
+        new, changed_ns = False, int(looks.changed_ns(moves[-1]))
+        ran_ns = _shown(limits, clock, changed_ns)
+    state = replace(_seen(state, looks), changed_ns=changed_ns, ran_ns=ran_ns if limits.ran_ns else 0, new=new)
     counts = Counts(t_ns[moved], made[moved], lost_ns[moved], _unsure(state), oddities)
     return counts, _after(state, column, good, limits, clock)
 

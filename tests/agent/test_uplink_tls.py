@@ -8,8 +8,8 @@ import pytest
 from certificates import Authority
 from test_uplink import running, until
 
+from agent.uplink.mqtt.probe import Probe
 from agent.uplink.mqtt.session import MQTT311
-from agent.uplink.uplink import Uplink
 from wire.topics import account, center_rules, gateway_rules
 
 TLS = """allow_anonymous true
@@ -45,7 +45,7 @@ async def test_a_certificate_instead_of_a_password(tmp_path, authority, version,
     certificate, key = authority.issue(account("test", "main"))
     mine = {"tls": True, "ca_file": authority.file, "certificate_file": certificate, "private_key_file": key}
     if version == "3.1.1":  # as if asked and refused: Mosquitto 2.0 cannot be told to refuse MQTT 5
-        monkeypatch.setattr(Uplink, "_probe", AsyncMock(return_value=MQTT311))
+        monkeypatch.setattr(Probe, "version", AsyncMock(return_value=MQTT311))
     with brokers.mosquitto(tmp_path, CERTIFICATES.format(folder=tmp_path)) as broker:
         center_files = authority.issue("nhip-center")
         context = ssl.create_default_context(cafile=str(authority.file))

@@ -58,7 +58,7 @@ class Register:
     @property
     def stood(self):
         """Since when the value may have stood there: nobody knows it of a first value."""
-        return self.changed - (self.law.held if self.new and self.law.learns else 0)
+        return self.since_when - (self.law.held if self.new and self.law.learns else 0)
 
     def since(self, known, seen, stood):
         """The time in which more may have been made than was shown."""
@@ -71,22 +71,26 @@ class Register:
     def look(self, t, value, lost):
         """lost: the first row that was not good since the last look, or None."""
         if self.value is None:
-            self.value, self.seen, self.changed, self.new = value, t, t, True
+            self.value, self.seen, self.since_when, self.changed, self.new = value, t, t, t, True
             return
         for level in self.left:
             level["lost"] = lost if level["lost"] is None else level["lost"]
         if value != self.value:
             known = t if lost is None else lost
             seen = self.seen if self.recorded and lost is None else known
-            self.left = [level for level in self.left if t - level["left"] <= REMEMBERED]
-            stood = self.stood
+            self.left = [
+                level for level in self.left if (seen if level["lost"] is None else t) - level["left"] <= REMEMBERED
+            ]
+            stood, ran_since = self.stood, self.changed
+            changed = lost if lost is not None else (self.seen if self.recorded else t)
             kind, made, since = self.decide(t, value, lost, known, seen)
             for level in self.left:
                 level["made"] += made
             if kind in ("reset", "jump"):
                 self.left.append(
                     {"value": self.value, "since": self.since(known, seen, stood), "away": t - known, "left": t,
-                     "lost": lost, "made": made, "reset": kind == "reset"}
+                     "lost": lost, "made": made, "reset": kind == "reset",
+                     "stood": (stood, ran_since), "moved": (changed, changed)}
                 )  # fmt: skip
                 self.left = self.left[-LEVELS:]
             if kind == "reset" or (kind == "jump" and value < self.value):
@@ -95,7 +99,7 @@ class Register:
             if made:
                 self.pieces.append(Piece(t, self.role, made, made, since))
             self.value, self.new = value, kind == "jump"
-            self.changed = lost if lost is not None else (self.seen if self.recorded else t)
+            self.since_when, self.changed = self.back_at if kind == "return" else (changed, changed)
         self.seen = t
 
     def decide(self, t, value, lost, known, seen):
@@ -127,6 +131,7 @@ class Register:
             ahead = ahead % 2**self.bits if ahead < 0 and self.bits else ahead
             if not 0 <= ahead <= self.law.most(level["since"] + t - level["left"], level["away"]):
                 continue
+            self.back_at = level["moved"] if ahead else level["stood"]
             since = lost if level["lost"] is None else t if level["made"] else level["lost"]
             self.left, self.refused = self.left[:place], []
             return "return", max(0, ahead - level["made"]), since

@@ -161,7 +161,7 @@ def test_of_a_jump_nothing_is_counted_but_the_pieces_around_it(data, path, cuts)
     )
 
 
-@settings(max_examples=examples(120), deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.data(), paths(starts=[5000]), cuts)
 def test_a_dip_changes_nothing_for_anybody(data, path, cuts):
     """A register that shows 0, or something old, for a while and comes back: whoever saw it and whoever did not count

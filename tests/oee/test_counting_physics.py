@@ -65,6 +65,20 @@ def test_a_restart_shows_zero_or_an_old_value_for_some_looks(shown, after):
     assert (pieces, away, kind) == (60 + after + 6, 0, "dip" if shown == 0 else "spike")
 
 
+@pytest.mark.parametrize("back", [170, 230])
+def test_a_box_fills_while_the_register_shows_zero(back):
+    """24 pieces to the box: after the dip there is as much time for a box as without it."""
+    rows = [(0, 5000), (1, 0), (back, 5000), (240, 5024), (480, 5048)]
+    assert counting(rows) == (48, 0, ["dip"])
+    gone_on = [(0, 5000), (240, 5024), (241, 0), (482, 5048), (720, 5072)]
+    assert counting(gone_on) == (72, 0, ["dip"])
+
+
+def test_a_recording_without_a_row_for_an_hour_has_not_seen_the_register_elsewhere_for_an_hour():
+    recorded = replace(MACHINE, pieces=Pieces(replace(TOTAL, recorded=True)))
+    assert counting([(0, 5000), (1, 0), (3602, 5150)], recorded) == (150, 0, ["dip"])
+
+
 def test_a_restart_shows_zero_and_then_an_old_value():
     rows = [*BEFORE, (605, 0), (615, 4900), (630, 5062), *steady(630, 700, 5062)]
     assert counting(rows) == (60 + 2 + 7, 0, ["dip", "dip"])

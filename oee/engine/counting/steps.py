@@ -27,7 +27,7 @@ from oee.engine.counting.limits import SLACK, Limits, RunClock
 from oee.model.samples import Int64
 
 REMEMBERED_NS: Final = 3_600_000_000_000
-"""For so long a register may come back to a value that it left."""
+"""For so long a register may be seen elsewhere and come back to a value that it left."""
 BRIEF_NS: Final = 60_000_000_000
 _MOST_LEVELS: Final = 4
 _CONFIRMING: Final = 3
@@ -53,7 +53,9 @@ class LeftValue:
 
     since_ns, away_ns: the times in which more pieces may have been made than it showed when it was left (D and A of
     `limits.py`); left_ns, next_value: the first look at another value; lost_ns: the first row since it was last seen that
-    was not good, or -1; made: counted since it was left.
+    was not good, or -1; made: counted since it was left. stood_ns: since when the register may have stood there; moved_ns:
+    when it left it, at the earliest; stood_ran_ns, moved_ran_ns: what the clock of running time showed then. -1: written by
+    an earlier version, unknown.
     """
 
     value: int
@@ -64,6 +66,10 @@ class LeftValue:
     lost_ns: int = -1
     made: int = 0
     reset: bool = False
+    stood_ns: int = -1
+    stood_ran_ns: int = 0
+    moved_ns: int = -1
+    moved_ran_ns: int = 0
 
 
 class TooFar(NamedTuple):
@@ -173,11 +179,17 @@ class OddSteps:
         self._bits, self._limits, self._clock, self._looks, self._moves = bits, limits, clock, looks, moves
         self._told: dict[int, Oddity] = {}
         self._jump = -1  # the row of the last
+        self._stood: dict[int, tuple[int, int]] = {}  # by the row of a return: as if nobody had looked in between
 
     @property
     def ends_new(self) -> bool:
         """Whether the last change was a jump."""
         return int(self._moves[-1]) == self._jump
+
+    def changed(self, row: int) -> tuple[int, int]:
+        """When the change that was seen at this look may have come, and what the clock of running time showed then."""
+        changed_ns = int(self._looks.changed_ns(row))
+        return self._stood.get(row, (changed_ns, int(self._clock.at(changed_ns))))
 
     def told(self) -> tuple[Oddity, ...]:
         """What was decided, in order of time."""
@@ -197,11 +209,11 @@ class OddSteps:
             done = row + 1
 
     def _decide(self, row: int) -> None:
-        look = self._look(row)
+        look, seen_ago_ns = self._look(row), int(self._looks.seen_ago_ns(row))
         levels = tuple(
             replace(level, lost_ns=look.lost_ns) if level.lost_ns < 0 else level
             for level in self.state.levels
-            if look.t_ns - level.left_ns <= REMEMBERED_NS
+            if look.t_ns - level.left_ns - (seen_ago_ns if level.lost_ns < 0 else 0) <= REMEMBERED_NS
         )
         stray, self.state = self.state.stray, replace(self.state, levels=levels, stray=False)
         step = look.value - look.before
@@ -223,20 +235,21 @@ class OddSteps:
         looks, place = self._looks, int(np.searchsorted(self._moves, row)) - 1
         changed_ns, ran_ns, new = self.state.changed_ns, self.state.ran_ns, self.state.new
         if place >= 0:
-            changed_ns = int(looks.changed_ns(self._moves[place]))
-            ran_ns, new = int(self._clock.at(changed_ns)), int(self._moves[place]) == self._jump
+            (changed_ns, ran_ns), new = self.changed(int(self._moves[place])), int(self._moves[place]) == self._jump
         t_ns, known_ns, limits = int(looks.t_ns[row]), int(looks.known_ns(row)), self._limits
         seen_ago_ns = int(looks.seen_ago_ns(row))
         now_ns = self.state.lost_ran_ns if row == 0 and self.state.lost else int(self._clock.at(known_ns))
-        ran_ns = min(max(now_ns - ran_ns, 0), limits.ran_ns)
-        stood_ns = known_ns - changed_ns + (limits.new_ns if new else 0)
+        since_ran_ns = min(max(now_ns - ran_ns, 0), limits.ran_ns)
+        stood_ns = changed_ns - (limits.new_ns if new else 0)
         return _Look(
             t_ns,
             int(looks.raw[row]),
             int(looks.raw[row] - looks.step[row]),
             int(looks.lost_ns[row]),
             changed_ns,
-            max(min(stood_ns, limits.held_ns + seen_ago_ns + ran_ns), 0),
+            stood_ns,
+            ran_ns,
+            max(min(known_ns - stood_ns, limits.held_ns + seen_ago_ns + since_ran_ns), 0),
             max(min(known_ns - changed_ns, limits.fresh_ns + seen_ago_ns), 0),
             t_ns - known_ns,
             1 if looks.per_count is None else int(looks.per_count[row]),
@@ -275,6 +288,9 @@ class OddSteps:
             for left in levels[place:]:
                 kind = "spike" if one_value else "dip"
                 self._told[left.left_ns] = Oddity(left.left_ns, kind, left.value, left.next_value)
+            if level.stood_ns >= 0:
+                moved = (level.moved_ns, level.moved_ran_ns)
+                self._stood[row] = moved if ahead else (level.stood_ns, level.stood_ran_ns)
             older = tuple(replace(item, made=item.made + made) for item in levels[:place])
             self.state = replace(self.state, levels=older, refused=TooFar())
             return True
@@ -286,7 +302,17 @@ class OddSteps:
         self._jump = row if kind == "jump" else self._jump
         is_reset = kind == "reset"
         level = LeftValue(
-            look.before, look.since_ns, look.away_ns, look.t_ns, look.value, look.lost_ns, made, reset=is_reset
+            look.before,
+            look.since_ns,
+            look.away_ns,
+            look.t_ns,
+            look.value,
+            look.lost_ns,
+            made,
+            is_reset,
+            look.stood_ns,
+            look.ran_ns,
+            *self.changed(row),
         )
         older = tuple(replace(item, made=item.made + made) for item in self.state.levels)
         refused = TooFar() if is_reset or look.value < look.before else self.state.refused
@@ -317,14 +343,17 @@ class OddSteps:
 
 @dataclass(frozen=True)
 class _Look:
-    """One odd look, as plain numbers: the columns of `Looks`, the value before, and when it last changed; since_ns, away_ns:
-    D and A of `limits.py`; fresh_ns: D after a reset."""
+    """One odd look, as plain numbers: the columns of `Looks`, the value before, when it last changed, since when it may have
+    stood there, and what the clock of running time showed at that change; since_ns, away_ns: D and A of `limits.py`;
+    fresh_ns: D after a reset."""
 
     t_ns: int
     value: int
     before: int
     lost_ns: int
     changed_ns: int
+    stood_ns: int
+    ran_ns: int
     since_ns: int
     fresh_ns: int
     away_ns: int
