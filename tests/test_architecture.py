@@ -54,6 +54,8 @@ ARROWS = {
         model/
     """,
     "oee/advice": """
+        life      -> look catalogue finding window
+        look      -> catalogue trust finding window
         catalogue -> trust rules/ finding window statistics/
         trust     -> finding window
         rules/    -> edges repairs finding window statistics/

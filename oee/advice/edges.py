@@ -111,7 +111,7 @@ def edge_findings(window: MachineWindow, rule: str, version: int, edge_min: int,
             continue
         losses = edge_losses(window, edge_min, at_start=at_start, of_shift=of_shift)
         n = len(losses.lost_min)
-        mean = one_window(losses.lost_min, np.ones(n)) if n >= LEAST_INSTANCES else None
+        mean = one_window(losses.lost_min, np.ones(n)) if n >= window.least(LEAST_INSTANCES) else None
         if mean is None:
             continue
         a_week = n / window.weeks

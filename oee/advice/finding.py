@@ -81,6 +81,11 @@ class Finding:
     evidence: FindingEvidence
     names: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def identity(self) -> tuple[str, tuple[str, ...]]:
+        """What identifies it on its machine."""
+        return self.rule, self.key
+
 
 @dataclass(frozen=True)
 class AdviceRule:
@@ -88,8 +93,10 @@ class AdviceRule:
 
     key: of its texts and findings; weeks: how much of the past it looks at; about_data: it asks whether the numbers are
     right, and so looks at machines that cannot be trusted too; by_reason: it is silent where stops have no reasons; rare:
-    its events are rare: it is confirmed by still passing two weeks later, and not by fresh weeks alone. find: the
-    contrasts in a window, in a fixed order; none where the rule has to be silent.
+    its events are rare: it is confirmed by still passing two weeks later, and not by fresh weeks alone; the evidence says
+    when they were (`at_s`, s since 1970). find: the contrasts in a window, in a fixed order; none where the rule has to be
+    silent. confirm: the finding once more from what came after this time, where that needs what came before as well;
+    without it `find` looks at the fresh part alone.
     """
 
     key: str
@@ -99,6 +106,7 @@ class AdviceRule:
     about_data: bool = False
     by_reason: bool = False
     rare: bool = False
+    confirm: Callable[[MachineWindow, int], Finding | None] | None = None
 
 
 def worth_saying(finding: Finding, busy_min: float) -> bool:

@@ -5,7 +5,7 @@ time is in it; a minute belongs to the calendar class in which it begins.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
@@ -36,6 +36,7 @@ LEAST_SHARE_OF_A_DAY: Final = 0.5
 LEAST_COVERAGE_OF_A_DAY: Final = 0.8
 REST_DAYS: Final = 4
 RAMP_DAYS: Final = 2
+LEAST_CONFIRMING: Final = 10
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,8 @@ class MachineWindow:
     a minute lies in, -1 where it is not scheduled or its day is odd. product: int64[m], number of the product in
     `products`, -1 without facts. facts: scheduled ones of days that are not odd. dropped: odd business dates. break_share:
     share of breaks in which the machine ran. distrusted: products whose ideal time is proven wrong; unverified: whose
-    ideal time nobody has confirmed; overhaul_ns: when the machine was last made as new.
+    ideal time nobody has confirmed; overhaul_ns: when the machine was last made as new. confirming: it is a part that has
+    to confirm what an earlier one said.
     """
 
     machine: str
@@ -121,6 +123,11 @@ class MachineWindow:
     distrusted: frozenset[str] = frozenset()
     unverified: frozenset[str] = frozenset()
     overhaul_ns: int | None = None
+    confirming: bool = False
+
+    def least(self, instances: int) -> int:
+        """How many instances a rule needs here: so many, or `LEAST_CONFIRMING` to confirm."""
+        return min(instances, LEAST_CONFIRMING) if self.confirming else instances
 
     def column(self, name: str) -> Int64:
         """One column of the grid, int64[m], 0 where `stretch` is -1."""
@@ -161,6 +168,50 @@ class MachineWindow:
         return out
 
 
+def part_of(window: MachineWindow, start_ns: int, end_ns: int) -> MachineWindow:
+    """The part of a window within `[start_ns, end_ns)`, whole minutes, to confirm what was seen before it.
+
+    Odd days stay odd. A shift that the part begins or ends in neither opens nor closes there. Set-ups without a pair are
+    not counted.
+    """
+    low = min(max(0, (start_ns - window.start_ns) // MINUTE_NS), len(window.stretch))
+    high = max(low, min(len(window.stretch), (end_ns - window.start_ns) // MINUTE_NS))
+    start_ns, end_ns = window.start_ns + low * MINUTE_NS, window.start_ns + high * MINUTE_NS
+    all_of_them = window.stretches
+    touched = np.flatnonzero((all_of_them.end_ns > start_ns) & (all_of_them.start_ns < end_ns))
+    stretches = Stretches(**{name: getattr(all_of_them, name)[touched] for name in Stretches.__dataclass_fields__})
+    stretches = replace(
+        stretches,
+        start_ns=np.maximum(stretches.start_ns, start_ns),
+        end_ns=np.minimum(stretches.end_ns, end_ns),
+        opens=stretches.opens & (stretches.start_ns >= start_ns),
+        closes=stretches.closes & (stretches.end_ns <= end_ns),
+    )
+    stretch = window.stretch[low:high]
+    stops, facts = window.stops, window.facts
+    within = (stops.start_ns >= start_ns) & (stops.end_ns <= end_ns)
+    done = tuple(item for item in window.setups.changeovers if start_ns <= item.start_ns and item.end_ns <= end_ns)
+    days = set(stretches.date.tolist())
+    return replace(
+        window,
+        start_ns=start_ns,
+        end_ns=end_ns,
+        minutes=window.minutes[low:high],
+        stretch=np.where(stretch >= 0, stretch - (int(touched[0]) if len(touched) else 0), -1),
+        product=window.product[low:high],
+        stretches=stretches,
+        facts=select(facts, (facts.minute_ns >= start_ns) & (facts.minute_ns < end_ns)),
+        stops=_chosen(stops, within),
+        setups=SetupTimes(done, 0, 0, 0),
+        dropped=tuple(day for day in window.dropped if day in days),
+        confirming=True,
+    )
+
+
+def _chosen(stops: StopColumns, rows: Bool) -> StopColumns:
+    return StopColumns(**{name: getattr(stops, name)[rows] for name in StopColumns.__dataclass_fields__})
+
+
 def machine_window(
     machine: str,
     calendar: Calendar,
@@ -195,7 +246,7 @@ def machine_window(
     stretch[np.isin(stretches.date[stretch], odd) if len(stretches.date) else stretch >= 0] = -1
     ran_ms = int(inside.column("running_ms")[inside.calendar == CalendarClass.BREAK].sum())
     within = (stops.start_ns >= start_ns) & (stops.end_ns <= end_ns)
-    kept = StopColumns(**{name: getattr(stops, name)[within] for name in StopColumns.__dataclass_fields__})
+    kept = _chosen(stops, within)
     return MachineWindow(
         machine,
         start_ns,

@@ -29,7 +29,7 @@ def find(window: MachineWindow) -> list[Finding]:
     """
     past = repairs(window)
     had_time = past.repair_min > 0
-    minutes, ids = past.repair_min[had_time], past.id[had_time]
+    minutes, ids, at_s = past.repair_min[had_time], past.id[had_time], past.start_ns[had_time] // 10**9
     n = len(minutes)
     if n < LEAST_REPAIRS:
         return []
@@ -57,7 +57,7 @@ def find(window: MachineWindow) -> list[Finding]:
             },
             realisable(low, high),
             frozenset({"breakdown"}),
-            evidence(window, n, {"repair_min": minutes}, ids[longest].tolist()),
+            evidence(window, n, {"repair_min": minutes, "at_s": at_s}, ids[longest].tolist()),
         )
     ]
 

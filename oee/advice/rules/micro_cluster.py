@@ -55,7 +55,7 @@ def find(window: MachineWindow) -> list[Finding]:
     for slot, key, inside in contrasts:
         hits, hours, rest_hits, rest_hours = _by_shift(shift, running, at, inside)
         count = int(hits.sum())
-        if count < LEAST_STOPS or int((hours > 0).sum()) < LEAST_SHIFTS:
+        if count < window.least(LEAST_STOPS) or int((hours > 0).sum()) < window.least(LEAST_SHIFTS):
             continue
         test = slot_test(hits, hours, rest_hits, rest_hours)
         if test is None:

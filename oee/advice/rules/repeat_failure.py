@@ -60,7 +60,17 @@ def find(window: MachineWindow) -> list[Finding]:
             },
             realisable((low - by_chance) * a_week, (high - by_chance) * a_week),
             frozenset({"breakdown"}),
-            evidence(window, n, {"at_h": past.at_h, "repeated": repeated, "total_h": [past.total_h]}, again[::-1]),
+            evidence(
+                window,
+                n,
+                {
+                    "at_h": past.at_h,
+                    "repeated": repeated,
+                    "total_h": [past.total_h],
+                    "at_s": past.start_ns // 10**9,
+                },
+                again[::-1],
+            ),
         )
     ]
 

@@ -1,14 +1,15 @@
 """Whether the machine gets slower from week to week. Pure."""
 
 import math
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
 from oee.advice.finding import AdviceRule, Finding, evidence, realisable
 from oee.advice.statistics.ranks import theil_sen
-from oee.advice.statistics.ratios import LEAST_DAYS_OF_A_TREND, change_point, thirds_trend
-from oee.advice.window import Float64, MachineWindow
+from oee.advice.statistics.ratios import LEAST_BLOCKS, Estimate, change_point, thirds_trend, two_windows
+from oee.advice.window import DAY_NS, LEAST_CONFIRMING, Float64, MachineWindow
 from oee.model.facts import FACT
 
 KEY: Final = "speed_drift"
@@ -27,37 +28,49 @@ def find(window: MachineWindow) -> list[Finding]:
     the smaller squared error; `step_day` is the day of the step, -1 for a line.
     """
     days, index, weight = _daily(window)
-    if len(days) < LEAST_DAYS_OF_A_TREND:
-        return []
-    trend = thirds_trend(index * weight, weight)
-    if trend is None:
-        return []
+    trend = thirds_trend(index * weight, weight)  # None with too few days
+    return [] if trend is None else [_finding(window, trend, days, index, weight)]
+
+
+def confirm(window: MachineWindow, since_ns: int) -> Finding | None:
+    """Days that began after this time against the first third of those before; None with fewer than 10 of them."""
+    days, index, weight = _daily(window)
+    before = days < math.ceil(since_ns / DAY_NS)
+    third = int(before.sum()) // 3
+    if int((~before).sum()) < LEAST_CONFIRMING or third < LEAST_BLOCKS:
+        return None
+    first, last = slice(0, third), ~before
+    change = two_windows((index[first] * weight[first], weight[first]), (index[last] * weight[last], weight[last]))
+    if change is None:
+        return None
+    return replace(_finding(window, change, days, index, weight), p=change.p_above())
+
+
+def _finding(window: MachineWindow, trend: Estimate, days: Float64, index: Float64, weight: Float64) -> Finding:
     running_min = float(window.column("running_ms").sum()) / 60_000 / window.weeks
     per_day = theil_sen(days, index) or 0.0
     step = _step(days, index)
     low, high = (1 - math.exp(-value) for value in (trend.low, trend.high))
-    return [
-        Finding(
-            KEY,
-            VERSION,
-            window.machine,
-            ("machine",),
-            trend.value >= LEAST_DRIFT and trend.low > 0,
-            trend.p_two_sided(),
-            {
-                "slower": math.expm1(trend.value),
-                "low": math.expm1(trend.low),
-                "high": math.expm1(trend.high),
-                "a_day": per_day,
-                "days": len(days),
-                "step_day": -1 if step is None else step,
-            },
-            realisable(low * running_min, high * running_min),
-            frozenset({"slow_cycles"}),
-            evidence(window, len(days), {"day": days, "index": index, "running_ms": weight}),
-            {"shape": "slope" if step is None else "step"},
-        )
-    ]
+    return Finding(
+        KEY,
+        VERSION,
+        window.machine,
+        ("machine",),
+        trend.value >= LEAST_DRIFT and trend.low > 0,
+        trend.p_two_sided(),
+        {
+            "slower": math.expm1(trend.value),
+            "low": math.expm1(trend.low),
+            "high": math.expm1(trend.high),
+            "a_day": per_day,
+            "days": len(days),
+            "step_day": -1 if step is None else step,
+        },
+        realisable(low * running_min, high * running_min),
+        frozenset({"slow_cycles"}),
+        evidence(window, len(days), {"day": days, "index": index, "running_ms": weight}),
+        {"shape": "slope" if step is None else "step"},
+    )
 
 
 def _daily(window: MachineWindow) -> tuple[Float64, Float64, Float64]:
@@ -98,4 +111,4 @@ def _step(days: Float64, index: Float64) -> float | None:
     return float(days[change.at]) if of_step < of_line else None
 
 
-RULE = AdviceRule(KEY, VERSION, 12, find)
+RULE = AdviceRule(KEY, VERSION, 12, find, confirm=confirm)

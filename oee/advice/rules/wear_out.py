@@ -54,7 +54,12 @@ def find(window: MachineWindow) -> list[Finding]:
                 },
                 gain,
                 frozenset({"breakdown"}),
-                evidence(window, trend.n, {"at_h": at_h, "total_h": [past.total_h]}, past.id[wanted].tolist()[::-1]),
+                evidence(
+                    window,
+                    trend.n,
+                    {"at_h": at_h, "total_h": [past.total_h], "at_s": past.start_ns[wanted] // 10**9},
+                    past.id[wanted].tolist()[::-1],
+                ),
                 {"part": key[0], "answer": _answer(trend, passes=passes)},
             )
         )

@@ -31,12 +31,13 @@ IDEAL_S = {"A": 10.0, "B": 14.0}
 
 @dataclass(frozen=True)
 class Plan:
-    """What a history contains. Rates are per running hour, times in minutes."""
+    """What a history contains. Rates are per running hour, times in minutes. late_weeks: after so many nobody is late."""
 
     weeks: int = 8
     minor_per_h: float = 3.0
     minor_start_factor: float = 1.0
     late_min: float = 0.0
+    late_weeks: int = 999
     early_min: float = 0.0
     setups_a_week: int = 10
     setup_tail: float = 0.0
@@ -109,7 +110,8 @@ class _Work:
             is_last = (end - START_NS) // 10**9 % 86_400 == closes
             if self.repair_left > 0:
                 t = self._repair(t, self.repair_left, end)
-            late = plan.late_min * rng.uniform(0.5, 1.5) if opens else rng.exponential(0.4)
+            late_min = plan.late_min if t < START_NS + plan.late_weeks * 7 * DAY_NS else 0.0
+            late = late_min * rng.uniform(0.5, 1.5) if opens else rng.exponential(0.4)
             t = self._stop(t, late, end, State.UNPLANNED_STOP, "late")
             stop_early = end - round(plan.early_min * rng.uniform(0.5, 1.5) * 60) * 10**9 if is_last else end
             setup_at = None
