@@ -57,6 +57,7 @@ _SEARCHED_NS: Final = 2 * _DAY_NS
 @click.option("--who", default=lambda: os.environ.get("USER", ""))
 @click.option("--product", default="")
 @click.option("--replaces", default="")
+@click.option("--yes", is_flag=True)
 @outbox_option
 @json_option
 @lang_option
@@ -74,6 +75,13 @@ def declare(site_file: Path, machine: str | None, field: str | None, outbox: Pat
     if field is None:
         fail(say("declare.no_machine", lang), MISCONFIGURED)
     declaration = _new_declaration(site, path, machine, field, options)
+    doubt = "" if options["yes"] else _doubt(path, declaration, site, lang)
+    if doubt:
+        if as_json:
+            show_json({"id": "", "state": "doubted", "why": doubt, "effect": ""})
+        else:
+            click.echo(say("declare.doubted", lang, why=doubt))
+        sys.exit(1)
     state, why = _declare(path, declaration, lang)
     effect = "" if state == "refused" else _effect(path, declaration, lang)
     if as_json:
@@ -154,6 +162,29 @@ def _effect(path: Path, item: "Declaration", lang: str) -> str:
             return any(stop.state != State.UNKNOWN for stop in stops_between(db, item.machine, item.start_ns, end_ns))
 
     return "" if or_fail(search, lang) else "no_stop"
+
+
+def _doubt(path: Path, item: "Declaration", site: "Site", lang: str) -> str:
+    """Why somebody should look again at an entry before it counts, in words; "" if it can be right."""
+    from agent.commands.outbox_access import outbox_snapshot
+    from agent.view.offered import sums_between
+    from oee.kpi.entries import MoreThanMade, more_than_made
+    from oee.model.declarations import ENTRIES
+
+    if item.field not in ENTRIES or item.end_ns is None or time.time_ns() - item.start_ns > _SEARCHED_NS:
+        return ""
+    end_ns = item.end_ns
+
+    def compare() -> MoreThanMade | None:
+        with outbox_snapshot(path) as db:
+            sums = sums_between(db, item.machine, item.start_ns, end_ns, item.product)
+        return more_than_made(item.field, item.value, sums)
+
+    found = or_fail(compare, lang)
+    if found is None:
+        return ""
+    span = {"start": site_time(item.start_ns, site, lang), "end": site_time(end_ns, site, lang)}
+    return say("declare.above_pieces", lang, made=found.made, bad=found.bad, **span)
 
 
 def _declare(path: Path, declaration: "Declaration", lang: str) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from oee.engine import step as engine
-from oee.model.facts import NO_FACTS, NO_LOSSES, Facts, Losses, Stop, add_up, select
+from oee.model.facts import FACT_COLUMNS, MINUTE_NS, NO_FACTS, NO_LOSSES, Facts, Losses, Stop, add_up, select
 from wire.bodies import read_facts_body
 from wire.envelope import decode_content, open_envelope
 
@@ -110,6 +110,23 @@ def _facts_after(db: sqlite3.Connection, last: int) -> Iterator[tuple[int, bytes
         "where s.kind = 'facts' and s.current >= 0 and e.id > ? order by e.id",
         (last,),
     )
+
+
+def sums_between(db: sqlite3.Connection, machine: str, start_ns: int, end_ns: int, product: str = "") -> dict[str, int]:
+    """What a machine's facts add up to over the minutes that `[start_ns, end_ns)` touches, in every calendar class, by
+    column; product: "" for all. Minutes that no commit has reached are missing.
+    """
+    sums = np.zeros(len(FACT_COLUMNS), np.int64)
+    for _, data in _facts_after(db, _first_since(db, start_ns) - 1):
+        body = decode_content(open_envelope(data))
+        if "dropped" in body:
+            continue
+        facts, _losses, _stops = read_facts_body(body)
+        wanted = (facts.machine == machine) & (facts.minute_ns + MINUTE_NS > start_ns) & (facts.minute_ns < end_ns)
+        if product:
+            wanted &= facts.product == product
+        sums += facts.sums[wanted].sum(axis=0)
+    return dict(zip(FACT_COLUMNS, sums.tolist(), strict=True))
 
 
 def beginnings(db: sqlite3.Connection) -> dict[str, Beginning]:

@@ -14,8 +14,10 @@ from center.database.declarations import DeclarationRecord
 from center.ingest.declaration_sender import DeclarationSender
 from center.model.times import BadQuestion, iso, parse_time
 from center.model.viewer import Viewer
+from center.queries.entries import doubt
 from center.queries.question import UnknownSite, sites_of, zone_of
 from center.runtime.state import CenterState
+from oee.kpi.entries import MoreThanMade
 from oee.model.declarations import ENTRIES, Declaration
 from oee.model.declarations import Field as Word
 from oee.model.states import STATE_BY_WORD, State
@@ -69,6 +71,21 @@ class DeclarationAnswer(TypedDict):
     decided: str | None
 
 
+class DeclarationWarning(TypedDict):
+    """What may be wrong with a declaration that was taken. key: `rejects_above_pieces` (more rejects and rework than pieces
+    are known for its time); detail: the same in words, with the cure.
+    """
+
+    key: str
+    detail: str
+
+
+class DeclarationMadeAnswer(DeclarationAnswer):
+    """A declaration that was just made."""
+
+    warnings: list[DeclarationWarning]
+
+
 class DeclarationListAnswer(TypedDict):
     """Declarations, the newest first."""
 
@@ -80,12 +97,15 @@ def add_declarations(app: FastAPI, center: CenterState, declaring: DeclarationSe
     app.state.declaring = declaring
 
     @app.post(f"{V1}/declarations", status_code=202, responses=PROBLEMS)
-    def declare(viewer: Writing, request: DeclarationRequest) -> DeclarationAnswer:
+    def declare(viewer: Writing, request: DeclarationRequest) -> DeclarationMadeAnswer:
         """Makes a declaration. It is sent to the machine's gateway, which alone computes the numbers; the last days can
-        be corrected. The list shows its outcome.
+        be corrected. The list shows its outcome. `warnings` say what should be looked at again: what is wrong after all
+        is withdrawn by an empty `value` that `replaces` its id.
         """
         gateway, declaration = validate(center, viewer, request)
-        return declaration_answer(center, viewer, declaring.declare(request.site, gateway, declaration))
+        found = doubt(center, viewer, request.site, declaration)
+        answer = declaration_answer(center, viewer, declaring.declare(request.site, gateway, declaration))
+        return {**answer, "warnings": [_warning(found)] if found else []}
 
     @app.get(f"{V1}/declarations", responses=PROBLEMS)
     def declared(
@@ -140,6 +160,14 @@ def _validate_value(center: CenterState, request: DeclarationRequest, gateway: s
     }.get(request.field, ())
     if allowed and request.value not in allowed:
         raise BadQuestion(f"value: no {request.field} {request.value[:40]!r}; there are {', '.join(allowed)}")
+
+
+def _warning(found: MoreThanMade) -> DeclarationWarning:
+    return {
+        "key": "rejects_above_pieces",
+        "detail": f"{found.made} pieces are known for this time so far, and {found.bad} would be rejects or rework; "
+        "if the number or the time is wrong, withdraw this declaration and enter it again",
+    }
 
 
 def declaration_answer(center: CenterState, viewer: Viewer, record: DeclarationRecord) -> DeclarationAnswer:

@@ -165,6 +165,27 @@ def test_rejects_without_times_are_those_of_the_shift_so_far(stopped, monkeypatc
     assert "--from '' is not a time" in withdrawn  # what is withdrawn has to be named
 
 
+def test_more_rejects_than_pieces_are_doubted_before_they_count(stopped, monkeypatch):
+    """C4: a negative quality is asked about when it is entered, in the reader's language and with its cure."""
+    monkeypatch.setattr("time.time_ns", lambda: T0 + SECONDS * 10**9)
+    hour = ("declare", stopped, "m", "rejects", "90000", "--from", iso(0), "--to", iso(3600))
+    told = nhip_says(*hour, "--lang", "en", code=1)
+    assert "Nothing has been declared" in told
+    assert "90000 would be rejects or rework" in told
+    assert "--yes" in told
+    assert "phế phẩm" in nhip_says(*hour, "--lang", "vi", code=1)
+    assert json.loads(nhip_says(*hour, "--json", "--lang", "en", code=1))["state"] == "doubted"
+    assert json.loads(nhip_says("declare", stopped, "--json")) == []
+    made = int(told.split(" pieces are known")[0].split()[-1])
+    assert made > 100
+    exact = (*hour[:4], str(made + 1), *hour[5:])
+    nhip_says(*exact, code=1)
+    nhip_says(*hour[:4], str(made), *hour[5:])
+    nhip_says(*exact, "--yes")
+    nhip_says(*hour[:4], "", *hour[5:])
+    assert len(json.loads(nhip_says("declare", stopped, "--json"))) == 3
+
+
 def test_a_product_without_times_holds_from_now_on(stopped, monkeypatch):
     monkeypatch.setattr("time.time_ns", lambda: T0 + 5000 * 10**9)
     nhip_says("declare", stopped, "m", "product", "1")

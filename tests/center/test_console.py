@@ -233,6 +233,23 @@ def test_what_cannot_be_declared_is_said_in_place(tabs, plant):
     assert tabs("/declare/van-long/nothing", "en", complain=False).locator("h1").text_content()
 
 
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_more_rejects_than_pieces_are_asked_about_before_they_count(tabs, plant, lang):
+    window = "from=2026-03-02T08:00:00&to=2026-03-02T09:00:00&field=rejects"
+    page = tabs(f"/declare/van-long/press-1?{window}", lang, complain=False)
+    before = plant.ask("declarations", site="van-long", machine="press-1")["rows"]
+    form = page.locator("details[open] form")
+    form.locator("input[name=value]").fill("999999")
+    form.locator("button").click()
+    expect(page.locator(".doubted")).to_contain_text("999999")
+    assert plant.ask("declarations", site="van-long", machine="press-1")["rows"] == before
+    page.get_by_role("button", name=say("console.declare.confirm", lang)).click()
+    expect(page.locator(".became")).to_contain_text("999999")
+    (newest, *older) = plant.ask("declarations", site="van-long", machine="press-1")["rows"]
+    assert (newest["field"], newest["value"]) == ("rejects", "999999")
+    assert older == before
+
+
 def test_a_range_can_be_chosen_and_stays_in_the_address(tabs):
     page = tabs(MACHINE)
     before = page.locator("#kpi-pieces_total").inner_text()

@@ -124,6 +124,32 @@ def test_everybody_hears_again_after_a_connection_and_no_message_grows_without_e
     assert [row.no for row in plant.message()] == list(range(MOST + 1, MOST + 6))
 
 
+@pytest.mark.parametrize(
+    ("changed", "made"),
+    [
+        ({"value": "321"}, 320),  # 32 minutes of ten pieces each
+        ({"value": "320"}, None),
+        ({"value": ""}, None),
+        ({"value": "1", "product": "another"}, 0),
+        ({"value": "320", "product": f"{MINE}-part"}, None),
+        (
+            {"value": "11", "to": "2026-03-02T08:00:30+07:00"},
+            10,
+        ),  # the whole minute, so that nothing is doubted that may be
+        ({"value": "10", "to": "2026-03-02T08:00:30+07:00"}, None),
+        ({"value": "9000", "field": "planned_stop"}, None),
+    ],
+)
+def test_more_rejects_than_pieces_are_told_at_once(plant, changed, made):
+    entry = {"field": "rejects", "from": "2026-03-02T08:00:00+07:00", "to": "2026-03-02T09:00:00+07:00"}
+    answer = plant.say(**entry | changed)
+    assert answer.status_code == 202
+    warnings = answer.json()["warnings"]
+    assert [row["key"] for row in warnings] == ([] if made is None else ["rejects_above_pieces"])
+    assert made is None or f"{made} pieces are known" in warnings[0]["detail"]
+    assert len(plant.rows()) == 1, "a program's entry is taken, not lost"
+
+
 def test_only_who_may_write_about_a_site_does(plant):
     assert plant.say("reader").status_code == 403
     assert plant.say("other").status_code == 404

@@ -2,8 +2,11 @@
 
 import pytest
 from driving import GAP, say
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from plain_machine import TOTAL, T, machine, minute, ran
 
+from oee.kpi.entries import MoreThanMade, more_than_made
 from oee.kpi.kpi import compute
 from oee.model.machine import OPERATOR, Pieces
 
@@ -123,3 +126,26 @@ def test_an_entry_that_begins_before_the_first_sample_is_that_of_all_pieces_sinc
 def test_an_entry_that_ends_before_the_first_sample_is_of_nothing():
     said = [say(1, T - 3600, T, "rejects", "3")]
     assert ran(180, TEN, ENTERED, said=said).rows == ran(180, TEN, ENTERED).rows
+
+
+@settings(max_examples=25, deadline=None)
+@given(counts=st.lists(st.integers(0, 3), max_size=4), rejects=st.integers(0, 9), rework=st.integers(0, 4))
+def test_an_entry_is_doubted_exactly_where_quality_would_be_below_zero(counts, rejects, rework):
+    """Whoever enters it is asked before it counts, by the rule that flags the numbers afterwards."""
+    total = [(0, 0), *((30 * n + 10, sum(counts[: n + 1])) for n in range(len(counts)))]
+    first = say(1, T, T + 121, "rework", str(rework))
+    second = say(2, T, T + 121, "rejects", str(rejects))
+    before = ran(180, {"d.total": total}, ENTERED_REWORK, said=[first]).sums()
+    doubt = more_than_made("rejects", second.value, before)
+    after = ran(180, {"d.total": total}, ENTERED_REWORK, said=[first, second]).sums()
+    assert (doubt is not None) == (after.get("pieces_good", 0) < 0 and rejects > 0)
+    assert doubt is None or doubt == MoreThanMade(sum(counts), rejects + rework)
+
+
+def test_what_is_no_entry_of_pieces_is_not_doubted():
+    none = {"pieces_total": 0}
+    assert more_than_made("reason", "9", none) is None
+    assert more_than_made("rejects", "", none) is None  # it withdraws
+    assert more_than_made("rejects", "0", none) is None
+    assert more_than_made("rejects", "1", none) == MoreThanMade(0, 1)
+    assert more_than_made("rejects", "1", {"pieces_unwatched": 1}) is None

@@ -130,6 +130,20 @@ def _form(context: FormContext, name: str, asked: Asked, *, is_title: bool = Fal
     )
 
 
+def confirmation(here: str, fields: Mapping[str, str], doubt: str, lang: str) -> Markup:
+    """What should be looked at again before it counts, and a form that sends the same all the same. fields: as they were
+    sent; doubt: what is odd, in words."""
+    kept = (el("input", type="hidden", name=name, value=value) for name, value in fields.items())
+    sent = form(
+        here,
+        *kept,
+        el("input", type="hidden", name="confirmed", value="1"),
+        button(say("console.declare.confirm", lang), "quiet"),
+        cls="",
+    )
+    return el("section", el("p", doubt), sent, cls="panel doubted", role="alert")
+
+
 def _time(label: str, name: str, exact: str) -> Markup:
     """A time in minutes: what a person changes is a minute; what is left as it is stays exact."""
     return field(label, name, "datetime-local", exact[:16])

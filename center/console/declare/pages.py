@@ -17,8 +17,17 @@ from center.api.access import Writing
 from center.api.declarations import OPEN_ENDED, DeclarationAnswer, DeclarationRequest, declaration_answer, validate
 from center.console import frame
 from center.console.declare.asked import asked
-from center.console.declare.form import FormContext, forms, outcome, question, recent_declarations, value_name
+from center.console.declare.form import (
+    FormContext,
+    confirmation,
+    forms,
+    outcome,
+    question,
+    recent_declarations,
+    value_name,
+)
 from center.console.document import document, error_page, notice
+from center.console.draw import time_labels
 from center.console.draw.markup import el
 from center.console.draw.names import declare_page, machine_page, named
 from center.database import declarations
@@ -26,10 +35,11 @@ from center.ingest.declaration_sender import DeclarationSender
 from center.model.times import BadQuestion
 from center.model.viewer import Viewer
 from center.queries import sites as queries
+from center.queries.entries import doubt
 from center.queries.question import UnknownSite, zone_of
 from center.runtime.state import CenterState
 from oee.model.declarations import ENTRIES, Declaration
-from words import say
+from words import moment, say
 
 _ROWS: Final = 20
 _WITHDRAWABLE: Final = 1000
@@ -93,6 +103,14 @@ def _declare(desk: _Desk, fields: dict[str, str]) -> Response:
     except (BadQuestion, ValidationError) as error:
         text = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
         return _page(desk, (_with_zone(begin, zone), _with_zone(end, zone)), text, 422)
+    found = None if "confirmed" in fields else doubt(desk.center, desk.viewer, desk.site, declaration)
+    if found is not None:
+        start_at, end_at = (
+            moment(time_labels.local(t_ns, zone), desk.lang) for t_ns in (declaration.start_ns, declaration.end_ns or 0)
+        )
+        why = say("declare.above_pieces", desk.lang, made=found.made, bad=found.bad, start=start_at, end=end_at)
+        again = confirmation(declare_page(desk.site, desk.machine), fields, why, desk.lang)
+        return _page(desk, (_with_zone(begin, zone), _with_zone(end, zone)), status=409, confirm=again)
     return _made(desk, gateway, replace(declaration, id=_key(fields) or declaration.id))
 
 
@@ -174,7 +192,9 @@ def _in_field(text: str, zone: ZoneInfo) -> str:
     return local.replace(tzinfo=None).isoformat(timespec="milliseconds" if local.microsecond else "seconds")
 
 
-def _page(desk: _Desk, window: tuple[str, str], message: str = "", status: int = 200) -> HTMLResponse:
+def _page(
+    desk: _Desk, window: tuple[str, str], message: str = "", status: int = 200, confirm: Markup | None = None
+) -> HTMLResponse:
     center, viewer, lang, (site, machine) = desk.center, desk.viewer, desk.lang, (desk.site, desk.machine)
     details, zone = queries.site(center, viewer, site), desk.zone
     machine_row = next((row for row in queries.machines(center, viewer, site) if row["id"] == machine), None)
@@ -198,6 +218,7 @@ def _page(desk: _Desk, window: tuple[str, str], message: str = "", status: int =
         el("nav", back, cls="crumbs"),
         el("div", el("h1", title), cls="admin-head"),
         notice(message, "bad" if status != 200 else ""),
+        confirm,
         _became(made, desk, zone, details) if made else el("p", say("console.declare.note", lang), cls="soft"),
         question(context, found) if has_question else None,
         el("h2", say("console.declare.more", lang), cls="lately") if has_question or made else None,
