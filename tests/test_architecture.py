@@ -216,6 +216,7 @@ ARROWS = {
     """,
     "center/queries": """
         compare    -> trend question
+        entries    -> trend question
         gateways   -> sites question
         delivery   -> question
         losses     -> question
