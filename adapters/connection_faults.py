@@ -1,12 +1,12 @@
-"""Why a device cannot be reached, as a fault of the message catalogue: by its kind's explanation, else by the operating
-system's error.
+"""Why a device cannot be reached, as a fault of the message catalogue: what its kind says in the error, else what the
+operating system says. `nhip check`, the agent's log and the center's pages all take it from here.
 """
 
 import asyncio
 import errno
 import re
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from adapters.contract import DeviceMisconfigured, Fault, NotConnected
@@ -22,32 +22,30 @@ _ERRNO: Final[Mapping[int, str]] = {
 }
 
 
-def connection_fault(error: Exception, explain: Callable[[Exception], Fault | None]) -> Fault:
-    """The fault behind an error that an adapter raised. explain: that of its kind, see `contract.DeviceKind`."""
-    explained = explain(error)
-    if explained is not None:
-        return explained
+def connection_fault(error: Exception) -> Fault:
+    """The fault behind an error that an adapter raised."""
+    if isinstance(error, NotConnected | DeviceMisconfigured):
+        code = "device_misconfigured" if isinstance(error, DeviceMisconfigured) else os_code(error.__cause__)
+        return error.fault or Fault(code, detail=str(error), extent="device")
     if isinstance(error, TimeoutError):
-        return Fault("unit_silent")
-    return Fault(_code(error), detail=str(error))
+        return Fault("unit_silent", extent="device")
+    return Fault(os_code(error), detail=str(error), extent="device")
 
 
-def _code(error: Exception) -> str:
-    cause, text = error.__cause__, str(error)
-    if isinstance(cause, socket.gaierror):
+def os_code(error: BaseException | None) -> str:
+    """The code of a fault for an error of the operating system; `connection_failed` for any other."""
+    if isinstance(error, socket.gaierror):
         return "no_such_host"
-    if isinstance(cause, TimeoutError):
+    if isinstance(error, TimeoutError):
         return "connect_timeout"
-    if isinstance(cause, asyncio.IncompleteReadError):
+    if isinstance(error, asyncio.IncompleteReadError):
         return "closed_by_peer"
-    if isinstance(cause, OSError):
-        return _ERRNO.get(cause.errno or 0, _ERRNO.get(_errno_in(text), "connection_failed"))
-    if isinstance(error, NotConnected) and "did not answer" in text:
-        return "unit_silent"
-    return "device_misconfigured" if isinstance(error, DeviceMisconfigured) else "connection_failed"
+    if isinstance(error, OSError):
+        return _ERRNO.get(error.errno or _errno_of_several(error), "connection_failed")
+    return "connection_failed"
 
 
-def _errno_in(text: str) -> int:
-    """The first errno in a text: asyncio joins several attempts into one error that keeps only their texts."""
-    match = re.search(r"\[Errno (\d+)\]", text)
+def _errno_of_several(error: OSError) -> int:
+    """Asyncio joins attempts at several addresses of a host into one error that keeps only their texts."""
+    match = re.search(r"\[Errno (\d+)\]", str(error))
     return int(match[1]) if match else 0

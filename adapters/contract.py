@@ -20,29 +20,10 @@ from oee.model.states import Quality
 NowNs = Callable[[], int]
 """Gateway time [ns UTC]."""
 Severity = Literal["fail", "warn"]
-
-
-class NotConnected(Exception):
-    """The device or the line cannot be reached at the moment. The supervisor connects again.
-
-    gentle: the peer never answered on this connection, or closed it before it did. Another master may own its only
-    socket, so the supervisor waits longer before it tries again.
-    """
-
-    def __init__(self, message: str, *, gentle: bool = False) -> None:
-        super().__init__(message)
-        self.gentle = gentle
-
-
-class DeviceMisconfigured(Exception):
-    """Only a change of the site file can help; the supervisor does not try again.
-
-    elsewhere: a change at the device can help too (trusting our certificate), so the supervisor tries again, slowly.
-    """
-
-    def __init__(self, message: str, *, elsewhere: bool = False) -> None:
-        super().__init__(message)
-        self.elsewhere = elsewhere
+Extent = Literal["range", "unit", "device", "line"]
+"""How much a fault takes away: some addresses of a device that answers, one unit of several behind one connection, the
+device, or the line with all devices on it.
+"""
 
 
 @dataclass(frozen=True)
@@ -50,17 +31,47 @@ class Fault:
     """What is wrong with a device or a tag, as a code of the message catalogue: `fault.<code>` describes the symptom,
     `fault.<code>.causes` its usual causes, the likeliest first, and `fault.<code>.look` what to check in the cabinet.
 
-    values: for the placeholders of these texts; detail: the error text of the peer or the adapter.
+    values: for the placeholders of these texts, and what else is known of the fault; detail: the error text of the peer or
+    the adapter; extent: how much is lost by it.
     """
 
     code: str
     severity: Severity = "fail"
     values: Mapping[str, str] = field(default_factory=dict)
     detail: str = ""
+    extent: Extent = "range"
 
     def as_json(self) -> dict[str, Any]:
         """The fault as JSON."""
-        return {"code": self.code, "severity": self.severity, "values": dict(self.values), "detail": self.detail}
+        return {
+            "code": self.code, "severity": self.severity, "values": dict(self.values), "detail": self.detail,
+            "extent": self.extent,
+        }  # fmt: skip
+
+
+class NotConnected(Exception):
+    """The device or the line cannot be reached at the moment. The supervisor connects again.
+
+    gentle: the peer never answered on this connection, or closed it before it did. Another master may own its only
+    socket, so the supervisor waits longer before it tries again. fault: what is wrong, where the kind knows; without it
+    `adapters.connection_faults` goes by the operating system's error in `__cause__`.
+    """
+
+    def __init__(self, message: str, *, gentle: bool = False, fault: Fault | None = None) -> None:
+        super().__init__(message)
+        self.gentle, self.fault = gentle, fault
+
+
+class DeviceMisconfigured(Exception):
+    """Only a change of the site file can help; the supervisor does not try again.
+
+    elsewhere: a change at the device can help too (trusting our certificate), so the supervisor tries again, slowly;
+    fault: see `NotConnected`.
+    """
+
+    def __init__(self, message: str, *, elsewhere: bool = False, fault: Fault | None = None) -> None:
+        super().__init__(message)
+        self.elsewhere, self.fault = elsewhere, fault
 
 
 class Row(NamedTuple):
@@ -92,6 +103,7 @@ class Reading:
       this time, or whose response was missing, is absent.
     clock_off_ns: gateway time minus the device's own clock [ns]; None where the device has no readable clock.
     granted_s: how often the device confirms its tags, where that is less often than the site file asks [s].
+    faults: why tags are BAD, or left out for long, by tag; as far as the kind knows.
 
     Rows are plain Python: at a few values a call NumPy costs more than it saves, so the pipeline collects
     readings and makes columns of many of them at once.
@@ -102,6 +114,7 @@ class Reading:
     confirmed: Sequence[str]
     clock_off_ns: int | None = None
     granted_s: float | None = None
+    faults: Mapping[str, Fault] = field(default_factory=dict)
 
 
 class Adapter(Protocol):
@@ -146,10 +159,6 @@ class Adapter(Protocol):
 D = TypeVar("D", bound=DeviceModel)
 
 
-def no_code(error: Exception) -> None:  # a kind that explains nothing
-    """`DeviceKind.explain` of a kind whose errors are those of the operating system only."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class DeviceKind(Generic[D]):
     """The face of a kind: everything that commands and the agent ask of it. Fields with a default are optional.
@@ -165,8 +174,6 @@ class DeviceKind(Generic[D]):
       is needed. Devices of one line share it. The second argument returns gateway time.
     rank: its position where messages list kinds, the commonest first; kinds of equal rank by name.
     over_network: False on a serial line, where there is no peer that accepts and stays silent.
-    explain: what the kind knows about an error that its adapters raised, as a fault of the message catalogue; None
-      for any other error: those of the operating system are explained for all kinds.
     diagnose: reads tags that were bad (device to tags) again, each on its own, to get the device's own response; returns
       by device and tag what was wrong. All devices are on one line, or it is one device. Never raises for a device
       that is gone: that is a fault of its tags.
@@ -192,7 +199,6 @@ class DeviceKind(Generic[D]):
     typed_example: str
     rank: int = 100
     over_network: bool = True
-    explain: Callable[[Exception], Fault | None] = no_code
     diagnose: (
         Callable[[Mapping[str, D], Mapping[str, Sequence[str]]], Awaitable[dict[str, dict[str, Fault]]]] | None
     ) = None

@@ -227,6 +227,24 @@ class LinkTrouble(_Lenient):
     values: dict[str, str] = {}
 
 
+MOST_FAULTS: Final = 50
+MOST_FAULT_TAGS: Final = 6
+
+
+class DeviceFault(_Lenient):
+    """Why a device cannot be read, or some of its tags. code: which (`fault.*` in words/fault.yaml, where `values` are filled
+    in); extent: how much is lost (range, unit, device, line); tags: which of a device that answers, at most
+    `MOST_FAULT_TAGS`, count: how many they are.
+    """
+
+    device: str
+    code: str
+    values: dict[str, str] = {}
+    extent: str = "device"
+    tags: list[str] = []
+    count: int = 0
+
+
 MOST_COUNTER_STEPS: Final = 20
 
 
@@ -283,6 +301,8 @@ class Status(_Lenient):
     version: str = ""
     devices: dict[str, bool] = {}
     """By device whether it answers."""
+    faults: list[DeviceFault] = []
+    """Why devices do not answer, and why tags of those that do cannot be read, at most `MOST_FAULTS`."""
     health: dict[str, float] = {}
     trouble: str = ""
     """Why the gateway cannot store at the moment, "" if it can; at most `MOST_TROUBLE` characters."""

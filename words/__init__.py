@@ -1,13 +1,14 @@
 """All texts for people, in Vietnamese and English, and the formats of numbers and times."""
 
 from words.catalogue import complaint, say
-from words.formats import duration, link_trouble, moment, number, percent, refusal, value_text
+from words.formats import duration, fault_text, link_trouble, moment, number, percent, refusal, value_text
 from words.languages import LANGUAGES
 
 __all__ = [
     "LANGUAGES",
     "complaint",
     "duration",
+    "fault_text",
     "link_trouble",
     "moment",
     "number",

@@ -88,6 +88,17 @@ def refusal(why: str, zone: tzinfo, lang: str) -> str:
         return why
 
 
+def fault_text(code: str, values: Mapping[str, str], lang: str, part: str = "") -> str:
+    """What was observed of a faulty device or tag; part: `causes` for its usual causes, `look` for what to inspect. What a newer
+    program says in another way is returned as code and values, its causes as "".
+    """
+    key = f"fault.{code}.{part}" if part else f"fault.{code}"
+    try:
+        return say(key, lang, **{name: text for name, text in values.items() if name != "lang"})
+    except KeyError:
+        return "" if part else " ".join([code, *(f"{name}={text}" for name, text in values.items())])
+
+
 def link_trouble(code: str, values: Mapping[str, str], lang: str) -> str:
     """A trouble of a gateway's link as a sentence. What a newer gateway says in another way is returned as code and values."""
     try:

@@ -10,13 +10,6 @@ from adapters.planned import LinePlan, ServerPlan
 D = TypeVar("D", ModbusTcpDevice, ModbusRtuDevice)
 
 
-def explain(error: Exception) -> Fault | None:
-    """See `contract.DeviceKind`."""
-    from adapters.modbus.service.faults import fault_of
-
-    return fault_of(error)
-
-
 async def diagnose(devices: Mapping[str, D], bad: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Fault]]:
     """See `contract.DeviceKind`."""
     from adapters.modbus.service.diagnose import diagnose_line

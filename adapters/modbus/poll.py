@@ -23,12 +23,13 @@ from itertools import repeat
 from typing import Any, Final
 
 from adapters.modbus.block import BlockLayout, Raw, block_of, value_of
-from adapters.modbus.bus.frames_tcp import (
+from adapters.modbus.bus.faults import (
     ACKNOWLEDGE,
     BUSY,
     ILLEGAL_ADDRESS,
     ILLEGAL_FUNCTION,
     ILLEGAL_VALUE,
+    SILENT,
 )
 from adapters.modbus.decode import Decoder
 from adapters.modbus.plan import Hole, Place, Request, RequestLimits, gap_cuts, plan, stretch, where_to_cut
@@ -72,6 +73,16 @@ class Poll:
         """The requests as planned now."""
         return tuple(self._blocks)
 
+    def lost(self) -> dict[str, int]:
+        """The tags that cannot be read although the device answers: by tag its exception code, `SILENT` for those of
+        requests that are set aside.
+        """
+        if not self.refused_tags and not self._silent:
+            return {}
+        aside = self._silent.set_aside()
+        silent = {tag: SILENT for request in aside for tag in request.tags} if len(aside) < len(self._blocks) else {}
+        return self.refused_tags | silent
+
     def restart(self) -> None:
         """A new connection: everything is due but what is set aside, and every value is reported again."""
         self._last.clear()
@@ -110,7 +121,7 @@ class Poll:
         block = self._blocks[request]
         raw = block.raw(data)
         self._answers[request] = (data, raw)
-        changes = self._changes(block, raw, before[1] if before else None)
+        changes = _changes(self._last, block, raw, before[1] if before else None)
         accepted = self.refused_tags.keys() & set(block.tags) if self.refused_tags else ()
         if accepted:
             for tag in accepted:
@@ -164,25 +175,27 @@ class Poll:
         # Half a round early, so that a round that starts a little early does not skip a request.
         self._due_s[request] = now_s + request.period_s - self.period_s / 2
 
-    def _changes(self, block: BlockLayout, raw: Raw, before: Raw | None) -> list[Change]:
-        last, changes = self._last, []
-        good, bad = Quality.GOOD, Quality.BAD
-        for tag, meaning, new, old in zip(block.tags, block.meanings, raw, before or _NOTHING):  # noqa: B905
-            if before is not None and new == old:
-                continue
-            value = new if meaning is None else value_of(meaning, new)
-            reported = (value, bad if value is None else good)
-            if last.get(tag) != reported:
-                last[tag] = reported
-                changes.append((tag, *reported))
-        return changes
-
     def _replan(self) -> None:
         requests = plan(self._places, self._limits, frozenset(self._holes))
         self._blocks = {request: self._blocks.get(request) or block_of(request, self._decoders) for request in requests}
         self._due_s = {request: self._due_s.get(request, float("-inf")) for request in requests}
         self._answers = {request: reported for request, reported in self._answers.items() if request in self._blocks}
         self._silent.keep(self._blocks)
+
+
+def _changes(last: dict[str, tuple[Any, Quality]], block: BlockLayout, raw: Raw, before: Raw | None) -> list[Change]:
+    """What differs from `last`, which is brought up to date."""
+    changes = []
+    good, bad = Quality.GOOD, Quality.BAD
+    for tag, meaning, new, old in zip(block.tags, block.meanings, raw, before or _NOTHING):  # noqa: B905
+        if before is not None and new == old:
+            continue
+        value = new if meaning is None else value_of(meaning, new)
+        reported = (value, bad if value is None else good)
+        if last.get(tag) != reported:
+            last[tag] = reported
+            changes.append((tag, *reported))
+    return changes
 
 
 class SilentRanges:

@@ -5,13 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from adapters.contract import Adapter, NotConnected, Reading, rows_at
+from adapters.contract import Adapter, Fault, NotConnected, Reading, rows_at
 from adapters.modbus.bus.bus import Bus
-from adapters.modbus.bus.frames_tcp import (
-    GATEWAY_NO_ANSWER,
-    GATEWAY_NO_PATH,
-    ExceptionResponse,
-)
+from adapters.modbus.bus.faults import AskedRange, ExceptionResponse, LostUnit, range_fault
 from adapters.modbus.decode import decoder_of
 from adapters.modbus.model import ModbusDevice, ModbusTcpDevice
 from adapters.modbus.plan import Request, limits_of, places_of
@@ -32,8 +28,11 @@ class Unit:
         self._interval_s = 1 / device.max_requests_per_s if device.max_requests_per_s else 0.0
         self._not_before_s = float("-inf")
         self._refusal: ExceptionResponse | None = None
+        self._lost_tags: dict[str, int] = {}
+        self._faults: dict[str, Fault] = {}
         decoders = {name: decoder_of(tag) for name, tag in device.tags.items()}
-        self._poll = Poll(places_of(device), limits_of(device), decoders)
+        self._places = {place.tag: place for place in places_of(device)}
+        self._poll = Poll(self._places.values(), limits_of(device), decoders)
 
     @property
     def period_s(self) -> float:
@@ -62,7 +61,7 @@ class Unit:
             raise self._lost()
         t_ns = self._now_ns()
         done.confirmed |= dict.fromkeys(poll.refused_tags)
-        return Reading(t_ns, rows_at(t_ns, done.changes), tuple(done.confirmed))
+        return Reading(t_ns, rows_at(t_ns, done.changes), tuple(done.confirmed), faults=self._faults_of_tags())
 
     async def close(self) -> None:
         """Leaves the bus."""
@@ -113,7 +112,7 @@ class Unit:
         try:
             return await self._bus.ask(self._unit, request, self._timeout_s)
         except ExceptionResponse as refusal:
-            if refusal.code in {GATEWAY_NO_PATH, GATEWAY_NO_ANSWER}:
+            if refusal.by_gateway:
                 self._refusal = refusal
                 raise TimeoutError from refusal
             raise
@@ -123,9 +122,20 @@ class Unit:
     def _lost(self) -> NotConnected:
         if self._refusal is None:
             return self._bus.silence(self._unit, self._timeout_s)
-        error = NotConnected(f"{self._bus.peer} unit {self._unit}: {self._refusal}")
-        error.__cause__ = self._refusal
-        return error
+        peer, fault = f"{self._bus.peer} unit {self._unit}", self._refusal.fault
+        return LostUnit(peer, self._unit, str(self._refusal), fault.code, values=fault.values)
+
+    def _faults_of_tags(self) -> dict[str, Fault]:
+        """Why tags cannot be read; the same mapping as long as nothing changes."""
+        lost = self._poll.lost()
+        if lost != self._lost_tags:
+            self._lost_tags = lost
+            places = [(tag, code, self._places[tag]) for tag, code in lost.items()]
+            self._faults = {
+                tag: range_fault(code, AskedRange(self._unit, place.table, place.start, place.count))
+                for tag, code, place in places
+            }
+        return self._faults
 
 
 @dataclass

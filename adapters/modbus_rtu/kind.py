@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from adapters.contract import Adapter, DeviceKind, NowNs
-from adapters.modbus.face import diagnose, explain, plan
+from adapters.modbus.face import diagnose, plan
 from adapters.modbus.model import ModbusRtuDevice, ModbusTag
 
 
@@ -36,7 +36,6 @@ KIND = DeviceKind[ModbusRtuDevice](
     typed=_typed,
     typed_example="/dev/ttyUSB0:9600:none/3",
     over_network=False,
-    explain=explain,
     diagnose=diagnose,
     plan=plan,
     tags_message="tag_modbus_tcp",

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from adapters.contract import Adapter, DeviceKind, NowNs
-from adapters.modbus.face import diagnose, explain, plan
+from adapters.modbus.face import diagnose, plan
 from adapters.modbus.model import ModbusTag, ModbusTcpDevice
 
 
@@ -35,7 +35,6 @@ KIND = DeviceKind[ModbusTcpDevice](
     open_devices=_open,
     typed=_typed,
     typed_example="192.168.1.10:502/1",
-    explain=explain,
     diagnose=diagnose,
     plan=plan,
     port=502,

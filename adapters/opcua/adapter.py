@@ -18,7 +18,7 @@ from asyncua.ua.uaerrors import UaError
 from adapters.contract import Adapter, NotConnected, Reading, Row
 from adapters.opcua.changes import ChangedValues
 from adapters.opcua.client import SessionClient
-from adapters.opcua.errors import connection_error
+from adapters.opcua.errors import connection_error, lost
 from adapters.opcua.limits import ServerLimits, in_batches, limits_of
 from adapters.opcua.model import OpcUaDevice
 from adapters.opcua.nodes import node_id
@@ -102,12 +102,17 @@ class OpcUa:
         """The values that the subscriptions received, or those of the nodes that are due."""
         client = self._client
         if client is None or client.uaclient.state is not UaClientState.CONNECTED:
-            raise NotConnected(f"{self._device.url}: the connection was lost, or the server stopped answering")
+            raise lost(
+                self._device.url, "the connection was lost, or the server stopped answering", "connection_failed"
+            )
         try:
             return await (self._collected(client, self._subscriptions) if self._subscriptions else self._polled(client))
         except (OSError, UaError) as error:
-            what = f"no answer within {self._device.timeout:g} s" if isinstance(error, TimeoutError) else str(error)
-            raise NotConnected(f"{self._device.url}: {what}") from error
+            if isinstance(error, TimeoutError):
+                what = f"no answer within {self._device.timeout:g} s"
+                raise lost(self._device.url, what, "opcua_silent") from error
+            known = connection_error(error, self._device.url, reached=True)
+            raise NotConnected(str(known), fault=known.fault) from error
 
     async def close(self) -> None:
         """Ends the session, without waiting long for a dead server to confirm."""
@@ -140,10 +145,11 @@ class OpcUa:
     async def _collected(self, client: Client, subscriptions: SessionSubscriptions) -> Reading:
         now_s = asyncio.get_running_loop().time()
         if subscriptions.lost:
-            raise NotConnected(f"{self._device.url}: {subscriptions.lost}")
+            raise lost(self._device.url, subscriptions.lost, "opcua_subscription")
         silent_s = now_s - subscriptions.last_contact_s
         if silent_s > max(3 * subscriptions.interval_s, SHORTEST_STALE_AFTER_S):
-            raise NotConnected(f"{self._device.url}: a subscription has been silent for {silent_s:.1f} s")
+            what = f"a subscription has been silent for {silent_s:.1f} s"
+            raise lost(self._device.url, what, "opcua_subscription")
         names = tuple(self._device.tags)
         received = subscriptions.take()
         assert self._values is not None  # connected

@@ -7,15 +7,19 @@ from asyncua import ua
 from asyncua.client.client import Client
 from asyncua.ua.uaerrors import UaError
 
-from adapters.contract import NotConnected
-
 SESSION_MS = 60_000
 """How long a server keeps the session of a gateway that lost power [ms]; short, since few PLCs allow more than ten."""
 CHANNEL_MS = 3_600_000
 """How long the keys of a secure channel are used where the server names no time [ms]."""
-NO_ENDPOINT: Final = "the server lists no endpoint under this address; write the address as the server does"
 NO_TIME: Final = datetime(1601, 1, 1, tzinfo=UTC)
 """Sent as 0. asyncua's null view has the present time, which async-opcua takes for a view that it does not have."""
+
+
+class NoEndpoint(UaError):
+    """The server lists no endpoint under the address that it was asked at."""
+
+    def __init__(self) -> None:
+        super().__init__("the server lists no endpoint under this address; write the address as the server does")
 
 
 class SessionClient(Client):
@@ -40,13 +44,13 @@ class SessionClient(Client):
             found = await self.uaclient.get_endpoints(ua.GetEndpointsParameters(EndpointUrl=address))
             if found:
                 return found
-        raise UaError(NO_ENDPOINT)
+        raise NoEndpoint
 
     async def open_secure_channel(self, renew: bool = False) -> None:
         """A refusal in form of a ServiceFault (node-opcua) raises its status; asyncua fails an assertion."""
         protocol = self.uaclient.protocol
         if protocol is None:
-            raise NotConnected(f"{self.server_url.geturl()}: the connection was lost")
+            raise ConnectionResetError("the connection was lost")
         process: Any = protocol._process_received_message  # noqa: SLF001  # asyncua drops the status before anybody sees it
 
         def note_refusal(message: Any) -> None:

@@ -25,12 +25,6 @@ def _typed(text: str) -> dict[str, str] | None:
     return {"url": text} if text.startswith("opc.tcp://") else None
 
 
-def _explain(error: Exception) -> Fault | None:
-    from adapters.opcua.service.diagnose import fault_of
-
-    return fault_of(error)
-
-
 async def _diagnose(
     devices: Mapping[str, OpcUaDevice], bad: Mapping[str, Sequence[str]]
 ) -> dict[str, dict[str, Fault]]:
@@ -82,7 +76,6 @@ KIND = DeviceKind[OpcUaDevice](
     open_devices=_open,
     typed=_typed,
     typed_example="opc.tcp://192.168.1.20:4840",
-    explain=_explain,
     diagnose=_diagnose,
     round_trip_s=_round_trip_s,
     plan=_plan,

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from adapters.contract import DeviceMisconfigured
+from adapters.contract import DeviceMisconfigured, Fault
 from adapters.opcua.model import OpcUaDevice
 
 VALID_FROM = datetime(2000, 1, 1, tzinfo=UTC)
@@ -38,9 +38,7 @@ async def secure(client: Client, device: OpcUaDevice) -> None:
     policy = getattr(security_policies, f"SecurityPolicy{policy_name}")
     mode = ua.MessageSecurityMode[mode_name]
     if device.certificate_file is None or device.private_key_file is None:
-        raise DeviceMisconfigured(
-            f"{device.url}: no place for our certificate; write certificate_file and private_key_file"
-        )
+        raise _unusable(f"{device.url}: no place for our certificate; write certificate_file and private_key_file")
     _make_certificate(Path(device.certificate_file), Path(device.private_key_file), device.application_uri)
     _check_validity(device.url, Path(device.certificate_file))
     server = await _server_certificate(client, device, mode, policy.URI)
@@ -68,9 +66,10 @@ async def _server_certificate(client: Client, device: OpcUaDevice, mode: ua.Mess
         return pinned
     presented = _first_of_chain(bytes(endpoint.ServerCertificate))
     if pinned is not None and pinned != presented:
-        raise DeviceMisconfigured(
+        raise _unusable(
             f"{device.url}: the server shows another certificate than {device.server_certificate_file}; "
             "if it is the right server and was given a new one, remove that file",
+            "opcua_other_certificate",
             elsewhere=True,
         )
     if pinned is None and device.server_certificate_file is not None:
@@ -88,7 +87,7 @@ def _pin(path: Path, certificate: bytes) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write(path, certificate)
     except OSError as error:
-        raise DeviceMisconfigured(f"{path}: the server's certificate cannot be kept there: {error.strerror}") from error
+        raise _unusable(f"{path}: the server's certificate cannot be kept there: {error.strerror}") from error
 
 
 def _read(path: str | None) -> bytes | None:
@@ -105,7 +104,8 @@ def _password(device: OpcUaDevice) -> str:
     try:
         return Path(device.password_file).read_text(encoding="utf-8").rstrip("\r\n")
     except OSError as error:
-        raise DeviceMisconfigured(f"password_file {device.password_file!r} cannot be read: {error.strerror}") from error
+        text = f"password_file {device.password_file!r} cannot be read: {error.strerror}"
+        raise _unusable(text, "device_misconfigured") from error
 
 
 def _make_certificate(certificate: Path, key: Path, application_uri: str) -> None:
@@ -113,9 +113,7 @@ def _make_certificate(certificate: Path, key: Path, application_uri: str) -> Non
     if certificate.exists():
         if key.exists():
             return
-        raise DeviceMisconfigured(
-            f"{key} is missing; put it there, or remove {certificate.name} so that both are made anew"
-        )
+        raise _unusable(f"{key} is missing; put it there, or remove {certificate.name} so that both are made anew")
     names: list[x509.GeneralName] = [
         x509.UniformResourceIdentifier(application_uri),
         x509.DNSName(socket.gethostname()),
@@ -128,7 +126,7 @@ def _make_certificate(certificate: Path, key: Path, application_uri: str) -> Non
         certificate.parent.mkdir(parents=True, exist_ok=True)
         _write(certificate, _dated(created, private_key).public_bytes(Encoding.DER))
     except OSError as error:
-        raise DeviceMisconfigured(f"{error.filename}: our certificate cannot be written: {error.strerror}") from error
+        raise _unusable(f"{error.filename}: our certificate cannot be written: {error.strerror}") from error
 
 
 def _dated(created: x509.Certificate, private_key: RSAPrivateKey) -> x509.Certificate:
@@ -155,9 +153,10 @@ def _check_validity(url: str, certificate: Path) -> None:
     found = x509.load_der_x509_certificate(certificate.read_bytes())
     begin, end = found.not_valid_before_utc, found.not_valid_after_utc
     if not begin <= datetime.now(UTC) <= end:
-        raise DeviceMisconfigured(
+        raise _unusable(
             f"{url}: our certificate {certificate} is valid from {begin:%Y-%m-%d} to {end:%Y-%m-%d}; if the gateway's clock is "
             "right, remove that file so that a new one is made, and trust it at the server",
+            "opcua_certificate_expired",
             elsewhere=True,
         )
 
@@ -167,12 +166,16 @@ def _private_key(path: Path) -> RSAPrivateKey:
     if path.exists():
         loaded = load_pem_private_key(path.read_bytes(), None)
         if not isinstance(loaded, RSAPrivateKey):
-            raise DeviceMisconfigured(f"{path} holds no RSA key; remove it so that one is made")
+            raise _unusable(f"{path} holds no RSA key; remove it so that one is made")
         return loaded
     created = cert_gen.generate_private_key()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     _write(path, cert_gen.dump_private_key_as_pem(created))
     return created
+
+
+def _unusable(text: str, code: str = "opcua_files", *, elsewhere: bool = False) -> DeviceMisconfigured:
+    return DeviceMisconfigured(text, elsewhere=elsewhere, fault=Fault(code, detail=text, extent="device"))
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -50,6 +50,7 @@ def _question(item: OpenQuestion) -> dict[str, Any]:
     return {
         "kind": item.kind,
         "values": dict(item.values),
+        "fault": item.fault.model_dump() if item.fault is not None else None,
         "command": item.command or None,
         "file_lines": list(item.file_lines),
     }

@@ -17,7 +17,7 @@ from agent.view.questions import OpenQuestion, cures
 from oee.kpi.shift import ShiftFigures
 from oee.model.facts import UNKNOWN_PRODUCT, Stop
 from oee.model.states import State
-from words import duration, moment, number, percent, say, value_text
+from words import duration, fault_text, moment, number, percent, say, value_text
 
 FACTORS: Final = ("availability", "performance", "quality")
 MOST_LOST: Final = 4
@@ -107,6 +107,8 @@ def _center_line(view: GatewayView, lang: str) -> Iterable[str]:
 def _questions(asked: Sequence[OpenQuestion], lang: str) -> Iterable[RenderableType]:
     for item in asked:
         values = dict(item.values)
+        if item.fault is not None:
+            values["why"] = fault_text(item.fault.code, item.fault.values, lang).rstrip(".")
         sentence = say(f"show.ask.{item.kind}", lang, **values)
         text = Text.assemble(("! ", "bold yellow"), sentence)
         if item.command:

@@ -119,6 +119,7 @@ class Watch:
             clock_by=clock_by,
             trouble=troubled,
             devices=silent,
+            faults=now.status.faults if now else (),
             outdated=self._disk.outdated,
             refused=self._disk.refused,
         )

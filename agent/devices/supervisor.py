@@ -1,7 +1,7 @@
 """Drives the adapters: one task for each device, so that none waits for another.
 
 `agent.devices.schedule` decides when to do what; here it is done, counted, and logged once when a device is lost and once
-when it is back.
+when it is back, and when tags of a device that answers cannot be read.
 """
 
 import asyncio
@@ -13,8 +13,11 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from adapters.contract import Adapter, DeviceMisconfigured, NotConnected, Reading
+from adapters.connection_faults import connection_fault
+from adapters.contract import Adapter, DeviceMisconfigured, Fault, NotConnected, Reading
+from agent.devices.lost_tags import group_faults
 from agent.devices.schedule import ConnectionState, PollSchedule
+from words import fault_text
 
 CONNECT_S = 20.0
 READ_AT_LEAST_S = 30.0
@@ -37,13 +40,16 @@ OnReading = Callable[[str, Reading], None]
 
 @dataclass
 class DeviceHealth:
-    """Counters of one device. condition: connecting, up, lost, or misconfigured; error: the last one;
+    """Counters of one device. condition: connecting, up, lost, or misconfigured; error: the last one, fault: what it means;
+    tag_faults: why tags cannot be read though the device answers, by tag;
     last_read_ns: steady time of the last reading; clock_off_s: gateway time minus the device's own clock [s], None where it
     has no readable clock; lateness_s: by how much the latest reads began late [s].
     """
 
     condition: str = "connecting"
     error: str = ""
+    fault: Fault | None = None
+    tag_faults: Mapping[str, Fault] = field(default_factory=dict)
     polls: int = 0
     skipped: int = 0
     failures: int = 0
@@ -105,17 +111,19 @@ class Supervisor:
                 try:
                     await self._step(name, adapter, schedule)
                 except DeviceMisconfigured as error:
-                    if await self._refused(name, adapter, schedule, error):
-                        log.error("device misconfigured: device=%s error=%s", name, error)  # noqa: TRY400
+                    await self._refused(name, adapter, schedule, error)
                 except NotConnected as error:
-                    await self._lost(name, adapter, schedule, str(error), gentle=error.gentle)
-                except TimeoutError:
-                    await self._lost(name, adapter, schedule, "the adapter did not return in time", gentle=False)
+                    fault = connection_fault(error)
+                    await self._lost(name, adapter, schedule, str(error), fault, gentle=error.gentle)
+                except TimeoutError as error:
+                    reason = "the adapter did not return in time"
+                    await self._lost(name, adapter, schedule, reason, connection_fault(error), gentle=False)
                 except Exception as error:  # the loop must survive an adapter's fault; counted
                     health.unexpected += 1
                     if health.unexpected == 1:
                         log.exception("unexpected error: device=%s", name)
-                    await self._lost(name, adapter, schedule, f"unexpected {error!r}", gentle=False)
+                    reason, fault = f"unexpected {error!r}", Fault("unexpected_error", extent="device")
+                    await self._lost(name, adapter, schedule, reason, fault, gentle=False)
         finally:
             await _close(adapter, health)
         if not self._ending:
@@ -137,33 +145,57 @@ class Supervisor:
         health.polls += 1
         health.rows += len(reading.rows)
         health.skipped, health.last_read_ns = schedule.skipped, reading.t_ns
-        health.condition, health.error = "up", ""
+        health.condition, health.error, health.fault = "up", "", None
         if was_out:
             log.info("device back: device=%s", name)
+        if reading.faults != health.tag_faults:
+            before, health.tag_faults = health.tag_faults, reading.faults
+            await _tell_tags(name, before, reading.faults)
         if reading.clock_off_ns is not None:
             _check_clock(name, health, reading.clock_off_ns / 1e9)
 
-    async def _lost(self, name: str, adapter: Adapter, schedule: PollSchedule, reason: str, *, gentle: bool) -> None:
+    async def _lost(
+        self, name: str, adapter: Adapter, schedule: PollSchedule, reason: str, fault: Fault, *, gentle: bool
+    ) -> None:
         health = self.health[name]
         health.failures += 1
-        health.condition, health.error = "lost", reason
+        health.condition, health.error, health.fault = "lost", reason, fault
         await _close(adapter, health)
         now_s = asyncio.get_running_loop().time()
         if schedule.failed(now_s, gentle=gentle, jitter=random.random()):  # noqa: S311  # spreads retries, no secret
-            log.warning("device lost: device=%s reason=%s", name, reason)
+            what = await _in_words(fault)
+            log.warning("device lost: device=%s fault=%s what=%r reason=%s", name, fault.code, what, reason)
 
-    async def _refused(self, name: str, adapter: Adapter, schedule: PollSchedule, error: DeviceMisconfigured) -> bool:
-        """Stops, or waits until somebody changes something at the device. True if this error is new."""
-        health = self.health[name]
+    async def _refused(self, name: str, adapter: Adapter, schedule: PollSchedule, error: DeviceMisconfigured) -> None:
+        """Stops, or waits until somebody changes something at the device."""
+        health, fault = self.health[name], connection_fault(error)
         is_new = (health.condition, health.error) != ("misconfigured", str(error))
-        health.condition, health.error = "misconfigured", str(error)
-        if not error.elsewhere:
+        health.condition, health.error, health.fault = "misconfigured", str(error), fault
+        if error.elsewhere:
+            health.failures += 1
+            await _close(adapter, health)
+            schedule.refused(asyncio.get_running_loop().time())
+        else:
             schedule.stop()
-            return is_new
-        health.failures += 1
-        await _close(adapter, health)
-        schedule.refused(asyncio.get_running_loop().time())
-        return is_new
+        if is_new:
+            what = await _in_words(fault)
+            log.error("device misconfigured: device=%s fault=%s what=%r error=%s", name, fault.code, what, error)
+
+
+async def _in_words(fault: Fault) -> str:
+    """What `nhip check` says first. The first sentence reads a file of them, which no other device has to wait for."""
+    return await asyncio.to_thread(fault_text, fault.code, fault.values, "en")
+
+
+async def _tell_tags(name: str, before: Mapping[str, Fault], faults: Mapping[str, Fault]) -> None:
+    """Logs tags that have become unreadable, those of one fault in one line, and that all are back."""
+    known = {tag: fault.code for tag, fault in before.items()}
+    new = {tag: fault for tag, fault in faults.items() if known.get(tag) != fault.code}
+    for fault, tags in group_faults(new):
+        what = await _in_words(fault)
+        log.warning("tags not readable: device=%s tags=%s fault=%s what=%r", name, ",".join(tags), fault.code, what)
+    if not faults:
+        log.info("tags readable again: device=%s", name)
 
 
 def _check_clock(name: str, health: DeviceHealth, off_s: float) -> None:

@@ -6,12 +6,25 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
+from agent.devices.lost_tags import group_faults
+from agent.devices.supervisor import DeviceHealth
 from agent.feed.acquisition import Acquisition
 from agent.process.health import Rate
 from agent.store.outbox_thread import OutboxThread
 from agent.uplink.sender import Sender
 from oee.engine.step import EngineState, MachineSnapshot
-from wire.bodies import MOST_COUNTER_STEPS, MOST_TROUBLE, CounterStep, LiveCall, LiveMachine, Notice, Status
+from wire.bodies import (
+    MOST_COUNTER_STEPS,
+    MOST_FAULT_TAGS,
+    MOST_FAULTS,
+    MOST_TROUBLE,
+    CounterStep,
+    DeviceFault,
+    LiveCall,
+    LiveMachine,
+    Notice,
+    Status,
+)
 
 _TOLD_FOR_NS: Final = 86_400_000_000_000
 
@@ -44,6 +57,29 @@ def counter_steps(states: Mapping[str, EngineState], now_ns: int) -> list[Counte
         if 0 <= now_ns - item.t_ns <= _TOLD_FOR_NS
     ]
     return sorted(steps, key=lambda step: (step.at_ns, step.machine, step.role))[-MOST_COUNTER_STEPS:]
+
+
+def device_faults(devices: Mapping[str, DeviceHealth]) -> list[DeviceFault]:
+    """Why devices do not answer, then why tags of those that do cannot be read. devices: by name."""
+    away = [
+        DeviceFault(device=name, code=item.fault.code, values=dict(item.fault.values), extent=item.fault.extent)
+        for name, item in devices.items()
+        if item.fault is not None
+    ]
+    tags = [
+        DeviceFault(
+            device=name,
+            code=fault.code,
+            values=dict(fault.values),
+            extent=fault.extent,
+            tags=lost[:MOST_FAULT_TAGS],
+            count=len(lost),
+        )
+        for name, item in devices.items()
+        if item.fault is None
+        for fault, lost in group_faults(item.tag_faults)
+    ]
+    return [*away, *tags][:MOST_FAULTS]
 
 
 def installed_version() -> str:
@@ -92,6 +128,7 @@ class GatewayReport:
             oldest_ns=self.oldest_ns if self.sender.waiting else None,
             version=installed_version(),
             devices={name: item.condition == "up" for name, item in self.acquisition.devices.items()},
+            faults=device_faults(self.acquisition.devices),
             health={**self.acquisition.health.snapshot(), **self._totals(), **self._shares()},
             trouble=self.outbox.trouble[:MOST_TROUBLE],
             closed_ns=self.closed_ns,

@@ -29,7 +29,7 @@ class _Answer(BaseModel):
 
 
 class DeviceNow(_Answer):
-    """A device. condition: connecting, up, lost or misconfigured; error: why it is not up; polls, failures: since the start;
+    """A device. condition: connecting, up, lost or misconfigured; error: why it is not up, as its log says it; polls, failures: since the start;
     read_ns: its last reading [ns UTC]; clock_off_s: gateway time minus its own clock [s].
     """
 

@@ -14,6 +14,7 @@ from agent.view.machine import MachineView
 from oee.model.facts import UNKNOWN_PRODUCT, Stop
 from oee.model.machine import OPERATOR
 from oee.model.states import State
+from wire.bodies import DeviceFault
 
 MOST_STOPS: Final = 3
 """Stops without a reason that are asked for one by one, the longest first."""
@@ -30,13 +31,14 @@ BLOCKED_BY: Final = {
 @dataclass(frozen=True)
 class OpenQuestion:
     """One question. machine: "" for the gateway as a whole; values: for its sentence; command: what to type, "" if the site
-    file has to be changed; file_lines: what such a change looks like."""
+    file has to be changed; file_lines: what such a change looks like; fault: whose text is the value `why`."""
 
     kind: str
     machine: str = ""
     values: Mapping[str, str] = field(default_factory=dict)
     command: str = ""
     file_lines: Sequence[str] = ()
+    fault: DeviceFault | None = None
 
 
 @dataclass(frozen=True)
@@ -155,13 +157,15 @@ def gateway_questions(
     clock_by: str = "",
     trouble: str = "",
     devices: Mapping[str, str] | None = None,
+    faults: Iterable[DeviceFault] = (),
     outdated: Sequence[str] = (),
     refused: Mapping[str, str] | None = None,
 ) -> list[OpenQuestion]:
     """Questions about the gateway as a whole.
 
     running: an agent runs; other_file: it runs with an earlier version of the site file; clock_by: who confirms its time;
-    trouble: why it cannot store; devices: why those that do not answer do not; outdated: machines whose past was computed
+    trouble: why it cannot store; devices: why those that do not answer do not, as the log says it, faults: as the message
+    catalogue does; outdated: machines whose past was computed
     with an earlier site file; refused: why declarations were refused, by what they are.
     """
     file = shlex.quote(site.file)
@@ -170,8 +174,13 @@ def gateway_questions(
         out.append(OpenQuestion("clock", command=f"nhip clock confirm {file}"))
     if trouble:
         out.append(OpenQuestion("trouble", values={"why": trouble}))
+    told = {item.device: item for item in faults if not item.count}
     for name, why in (devices or {}).items():
-        out.append(OpenQuestion("device", values={"device": name, "why": why}, command=f"nhip check {file}"))
+        values, command = {"device": name, "why": why}, f"nhip check {file}"
+        out.append(OpenQuestion("device", values=values, command=command, fault=told.get(name)))
+    for item in [item for item in faults if item.count]:
+        values = {"device": item.device, "tags": ", ".join(item.tags), "count": str(item.count), "why": item.code}
+        out.append(OpenQuestion("tags", values=values, command=f"nhip check {file}", fault=item))
     if other_file:
         out.append(OpenQuestion("other_file", values={"file": site.file}))
     if outdated:

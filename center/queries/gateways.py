@@ -17,7 +17,16 @@ from center.queries.sites import gateways_of
 from center.runtime.state import CenterState
 from oee.model.facts import FACT, STATE_COLUMNS
 from oee.model.states import CalendarClass, State
-from wire.bodies import MOST_COUNTER_STEPS, MOST_TROUBLE, Clock, CounterStep, LinkTrouble
+from wire.bodies import (
+    MOST_COUNTER_STEPS,
+    MOST_FAULT_TAGS,
+    MOST_FAULTS,
+    MOST_TROUBLE,
+    Clock,
+    CounterStep,
+    DeviceFault,
+    LinkTrouble,
+)
 from wire.marks import holes
 
 _STATES: Final = [FACT[name] for name in STATE_COLUMNS]
@@ -71,6 +80,20 @@ class HeldAnswer(TypedDict):
     envelopes: int
 
 
+class FaultAnswer(TypedDict):
+    """Why a device cannot be read, or some of its tags: by code (`fault.*` of the catalogue) and values. extent: how much is
+    lost: range, unit, device, line; tags: the first of those that cannot be read though the device answers, count: how many
+    they are, 0 where it is the device.
+    """
+
+    device: str
+    code: str
+    values: dict[str, str]
+    extent: str
+    tags: list[str]
+    count: int
+
+
 class GatewayAnswer(TypedDict):
     """A gateway's last status, and what became of its envelopes. trouble: why it cannot store, "" if it can.
     closed: facts before this time have been sent or wait; later minutes are not closed yet, null where it did not say.
@@ -95,6 +118,7 @@ class GatewayAnswer(TypedDict):
     dropped: int
     conflicts: int
     devices: dict[str, bool]
+    faults: list[FaultAnswer]
     cannot_store: bool
     trouble: str
     unreadable: bool
@@ -172,6 +196,7 @@ def _gateway(center: CenterState, site: str, gateway: str) -> GatewayAnswer:
         "dropped": _sum(streams, "dropped"),
         "conflicts": _sum(streams, "conflicts"),
         "devices": dict(status.devices) if status else {},
+        "faults": [_fault(item) for item in status.faults[:MOST_FAULTS]] if status else [],
         "cannot_store": bool(health.get("cannot_store")),
         "trouble": status.trouble[:MOST_TROUBLE] if status else "",
         "unreadable": picture.unreadable(now_ns),
@@ -201,6 +226,19 @@ def _link(item: LinkTrouble) -> LinkAnswer:
     """As the gateway says it, cut to what people can read."""
     values = list(item.values.items())[:_MOST_LINK]
     return {"code": item.code[:_MOST_TEXT], "values": {name[:_MOST_TEXT]: text[:_MOST_TEXT] for name, text in values}}
+
+
+def _fault(item: DeviceFault) -> FaultAnswer:
+    """As the gateway says it, cut to what people can read."""
+    values = list(item.values.items())[:_MOST_LINK]
+    return {
+        "device": item.device[:_MOST_TEXT],
+        "code": item.code[:_MOST_TEXT],
+        "values": {name[:_MOST_TEXT]: text[:_MOST_TEXT] for name, text in values},
+        "extent": item.extent[:_MOST_TEXT],
+        "tags": [tag[:_MOST_TEXT] for tag in item.tags[:MOST_FAULT_TAGS]],
+        "count": min(max(item.count, 0), 1_000_000),
+    }
 
 
 def _counter_step(item: CounterStep) -> CounterStepAnswer:

@@ -137,7 +137,6 @@ async def test_a_device_that_is_gone_is_a_fault_of_its_tags(kind):
         assert all(isinstance(fault, Fault) for fault in found["d"].values())
     if kind.round_trip_s is not None:
         assert await kind.round_trip_s(device) is None
-    assert kind.explain(RuntimeError("something else")) is None
 
 
 def test_faces_load_no_protocol():

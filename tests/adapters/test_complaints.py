@@ -30,6 +30,7 @@ from agent.run import Options, run
 
 BACK_WITHIN_S = 9.0
 """Before a refused tag's ten seconds are over, and that on a busy machine."""
+TAGS_LOST_AND_BACK = ["tags not readable", "tags readable again"]
 SHORT = {"timeout": "600ms"}
 """For devices that fall silent."""
 
@@ -171,7 +172,9 @@ async def test_what_is_not_the_answer_never_becomes_a_value(tmp_path, caplog, mo
         assert set(round_.values("plc", "a")) <= {1, 77, None}
         assert set(round_.values("plc", "far")) <= {(900 << 16) + 901, 88, None}
         assert took_s < BACK_WITHIN_S
-        assert said(caplog, "plc") == ([] if mode == "short" else LOST_AND_BACK)
+        told = said(caplog, "plc")
+        assert [told[0], told[-1]] == (TAGS_LOST_AND_BACK if mode == "short" else LOST_AND_BACK)
+        assert mode == "short" or len(told) == 2
         assert not said(caplog, "neighbour")
         assert round_.health["neighbour"].failures == 0
 
@@ -187,7 +190,7 @@ async def test_one_byte_at_a_time_and_exceptions(tmp_path, caplog):
         assert round_.values("plc", "a") == [0]
         assert round_.health["other"].condition == "up"
         assert not said(caplog, "plc")
-        assert not said(caplog, "other")
+        assert said(caplog, "other")[:1] == ["tags not readable"]
 
 
 @pytest.mark.skipif(not has_node_opcua(), reason="no node-opcua here (scripts/nodeopcua installs it)")

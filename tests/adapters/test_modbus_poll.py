@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from adapters.modbus.bus.frames_tcp import BUSY, ILLEGAL_ADDRESS, ILLEGAL_FUNCTION
+from adapters.modbus.bus.faults import BUSY, ILLEGAL_ADDRESS, ILLEGAL_FUNCTION
 from adapters.modbus.decode import decoder
 from adapters.modbus.plan import Place, RequestLimits
 from adapters.modbus.poll import MOST_SILENCES, REFUSED_RETRY_S, SILENT_RETRY_S, Poll

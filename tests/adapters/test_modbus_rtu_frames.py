@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.modbus.bus.faults import AskedRange, ExceptionResponse, InvalidFrame
 from adapters.modbus.bus.frames_rtu import (
     OverheardFrame,
     crc,
@@ -16,7 +17,6 @@ from adapters.modbus.bus.frames_rtu import (
     response_values,
     with_crc,
 )
-from adapters.modbus.bus.frames_tcp import ExceptionResponse, InvalidFrame
 from adapters.modbus.bus.probes import MOST_SILENCES, PROBE_COST_FACTOR, RECENT_S, Probes
 from adapters.modbus.bus.timing import UNKNOWN_PACE, exchange_s, load, pace
 from adapters.modbus.plan import Request
@@ -51,7 +51,7 @@ def test_an_answer_gives_its_values_and_nothing_else_does(unit, table, count, da
     values = data[: size - 5]
     frame = with_crc(bytes([unit, request_frame(unit, table, 0, count)[1], size - 5]) + values)
     assert frame_size(frame[:3], unit, table, count) == size == len(frame)
-    assert response_values(frame, table, 0, count) == values
+    assert response_values(frame, AskedRange(unit, table, 0, count)) == values
     for at in range(3):
         broken = bytearray(frame)
         broken[at] ^= 0x20
@@ -60,14 +60,14 @@ def test_an_answer_gives_its_values_and_nothing_else_does(unit, table, count, da
     broken = bytearray(frame)
     broken[-1] ^= 1
     with pytest.raises(InvalidFrame, match="wrong checksum"):
-        response_values(bytes(broken), table, 0, count)
+        response_values(bytes(broken), AskedRange(unit, table, 0, count))
 
 
 def test_a_refusal_is_short():
     frame = with_crc(bytes([1, 0x83, 2]))
     assert frame_size(frame[:3], 1, "holding", 5) == len(frame)
     with pytest.raises(ExceptionResponse, match="holding 7-11: illegal data address") as caught:
-        response_values(frame, "holding", 7, 5)
+        response_values(frame, AskedRange(17, "holding", 7, 5))
     assert caught.value.code == 2
 
 

@@ -97,7 +97,7 @@ async def test_changes_only_and_only_reading_functions():
         ("close", "the peer closed the connection", True),
         ("unit", "unit 1 was asked, unit 2 answered", True),
         ("function", "function 3 asked, 0 answered", True),
-        ("junk", "is not Modbus TCP", True),
+        ("junk", "is HTTP, not Modbus TCP", True),
     ],
 )
 async def test_a_peer_that_never_answered_rightly_is_left_alone(mode, reason, quick):

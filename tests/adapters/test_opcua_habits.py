@@ -21,7 +21,7 @@ from adapters.opcua import security
 from adapters.opcua.adapter import open_device
 from adapters.opcua.service import session as sessions
 from adapters.opcua.service.browse import browse
-from adapters.opcua.service.diagnose import diagnose, fault_of
+from adapters.opcua.service.diagnose import diagnose
 from agent.devices.freshness import Freshness
 from oee.model.states import Quality
 
@@ -58,7 +58,7 @@ async def test_a_refused_service_is_no_cable(monkeypatch):
         monkeypatch.setattr(sessions, "NO_TIME", sessions.NO_TIME.replace(year=2020))
         with pytest.raises(NotConnected) as caught:
             await browse(server.url, {}, Path(), Walk(), None, lambda _: None)
-        fault = connection_fault(caught.value, fault_of)
+        fault = connection_fault(caught.value)
         assert (fault.code, fault.values) == ("opcua_refused", {"status": "BadViewIdUnknown"})
 
 
@@ -72,7 +72,7 @@ async def test_node_opcua_that_does_not_trust_us_yet_says_so(tmp_path):
             await adapter.connect()
         await adapter.close()
         assert caught.value.elsewhere
-        assert connection_fault(caught.value, fault_of).code == "opcua_untrusted"
+        assert connection_fault(caught.value).code == "opcua_untrusted"
         assert {fault.code for fault in (await diagnose(asked, list(asked.tags))).values()} == {"opcua_untrusted"}
         (rejected,) = (tmp_path / "server" / "pki" / "rejected").iterdir()
         rejected.rename(tmp_path / "server" / "pki" / "trusted" / "certs" / rejected.name)
@@ -154,7 +154,7 @@ def test_our_certificate_is_valid_for_a_clock_that_is_behind_and_an_expired_one_
         security._check_validity("opc.tcp://h", certificate)
     assert str(certificate) in str(caught.value)
     assert caught.value.elsewhere
-    assert connection_fault(caught.value, fault_of).code == "opcua_certificate_expired"
+    assert connection_fault(caught.value).code == "opcua_certificate_expired"
 
 
 def test_a_tag_is_stale_after_three_of_the_granted_periods():

@@ -23,7 +23,7 @@ from adapters.opcua.adapter import open_device
 from adapters.opcua.client import SessionClient
 from adapters.opcua.model import OpcUaTag
 from adapters.opcua.service.browse import browse
-from adapters.opcua.service.diagnose import diagnose, fault_of
+from adapters.opcua.service.diagnose import diagnose
 from oee.model.states import Quality
 
 PEERS = Path(__file__).with_name("opcua_peers")
@@ -239,7 +239,7 @@ async def test_an_address_that_the_server_writes_otherwise(server, tmp_path):
     with pytest.raises(DeviceMisconfigured) as caught:
         await adapter.connect()
     assert caught.value.elsewhere
-    assert connection_fault(caught.value, fault_of).code == "opcua_no_endpoint"
+    assert connection_fault(caught.value).code == "opcua_no_endpoint"
 
 
 async def test_a_quiet_connection_is_kept_longer_than_its_watchdog_asks(server):

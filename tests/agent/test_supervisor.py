@@ -191,7 +191,7 @@ async def test_a_device_that_goes_and_comes_back_while_another_runs_on(caplog):
         await until(lambda: health["going"].condition == "up")
     rows = [row.value for name, reading in seen if name == "going" for row in reading.rows]
     assert rows == [4, 4], "one row after each connection, none for polls that brought nothing new"
-    lines = [record.getMessage().split(" reason")[0] for record in caplog.records]
+    lines = [record.getMessage().split(" fault")[0] for record in caplog.records]
     assert lines == ["device lost: device=going", "device back: device=going"]
     assert health["staying"].late_p99_s() is not None
     await going.down()

@@ -16,7 +16,7 @@ HOLE = {(3, 8)}
         ({"dead_units": {3}}, {}, "peer_silent", {}, "other clients"),
         ({"dead_units": {3}, "rtu": True}, {}, "unit_silent", {}, "a wrong slave address"),
         ({"mode": "unit_1"}, {}, "other_unit_answers", {"asked": 3, "answered": 1}, "a wrong unit"),
-        ({"mode": "junk"}, {}, "not_modbus", {}, "a converter in transparent mode"),
+        ({"mode": "junk"}, {}, "other_protocol", {"protocol": "HTTP"}, "a wrong port"),
         ({"mode": "function"}, {}, "unfit_response", {}, "faulty or old firmware"),
         ({"mode": "close"}, {}, "closed_by_peer", {}, "an HMI or SCADA"),
         ({"code": 1}, {}, "illegal_function", {"code": 1}, "the wrong table"),

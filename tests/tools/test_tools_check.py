@@ -85,7 +85,7 @@ def test_each_bad_tag_has_its_own_reason(tmp_path):
     [
         ({"dead_units": {1}}, "peer_silent"),
         ({"mode": "close"}, "closed_by_peer"),
-        ({"mode": "junk"}, "not_modbus"),
+        ({"mode": "junk"}, "other_protocol"),
         ({"code": 11}, "gateway_no_answer"),
         ({"code": 10}, "gateway_no_path"),
         ({"code": 1}, "illegal_function"),

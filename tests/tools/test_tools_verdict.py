@@ -1,16 +1,40 @@
 """What rows say about a tag: pure, so that every fault of the dictionary can be made here."""
 
+import socket
 from pathlib import Path
 
 import pytest
-from asyncua.ua.uaerrors import BadViewIdUnknown
+from asyncua.ua.uaerrors import (
+    BadCertificateInvalid,
+    BadCertificateTimeInvalid,
+    BadCertificateUntrusted,
+    BadIdentityTokenRejected,
+    BadSecurityPolicyRejected,
+    BadTooManySessions,
+    BadViewIdUnknown,
+    UaError,
+)
 
 import adapters
+import agent.devices
 import tools
 from adapters.connection_faults import connection_fault
 from adapters.contract import DeviceMisconfigured, Fault, NotConnected, Row
-from adapters.kinds import kind
-from adapters.modbus.bus.frames_tcp import ExceptionResponse, InvalidFrame
+from adapters.modbus.bus.faults import (
+    SILENT,
+    AskedRange,
+    ExceptionResponse,
+    LineTaken,
+    LostDevice,
+    LostLine,
+    LostUnit,
+    PortUnusable,
+    range_fault,
+)
+from adapters.modbus.bus.frames_rtu import request_frame
+from adapters.modbus.bus.line import other_talker
+from adapters.opcua.client import NoEndpoint
+from adapters.opcua.errors import connection_error
 from config import compile_site, load_profiles, parse_site
 from oee.model.samples import series
 from oee.model.states import Quality, State
@@ -19,6 +43,7 @@ from tools.check.machine_now import compute, longer_than, unfitted, window
 from tools.check.uses import Counting, Use, static_faults, uses
 from tools.check.verdict import DeviceObservation, RunningMachine, TagDescription, tag_report, with_still_counter
 from tools.faults import causes, full_text, sentence, where_to_look
+from words import fault_text
 from words.catalogue import catalogue
 
 S = 1_000_000_000
@@ -102,12 +127,12 @@ def test_a_counter_that_stands_while_its_machine_runs():
 
 def test_every_fault_can_be_told_in_both_languages():
     values = dict.fromkeys(("code", "asked", "answered", "bytes", "others", "value", "swapped", "status", "type", "node", "age", "limit", "seconds",
-                            "kind", "old", "new", "machine", "rate", "ideal", "changes", "reads", "period", "needed", "bits", "index", "field", "found", "values"), "7")  # fmt: skip
+                            "kind", "old", "new", "machine", "rate", "ideal", "changes", "reads", "period", "needed", "bits", "index", "field", "found", "values", "protocol"), "7")  # fmt: skip
     values |= {"times": "3"}
     known = {key.split(".")[1] for key in catalogue() if key.startswith("fault.")} - {"heading"}
     sources = "".join(
         path.read_text(encoding="utf-8")
-        for room in (tools, adapters)
+        for room in (tools, adapters, agent.devices)
         for path in Path(room.__file__).parent.rglob("*.py")
     )
     for code in known:
@@ -128,50 +153,73 @@ def caused(error, cause):
     return error
 
 
+ASKED = AskedRange(3, "holding", 5, 8)
+URL = "opc.tcp://h"
+
+
 @pytest.mark.parametrize(
-    ("error", "code"),
+    ("error", "code", "extent"),
     [
-        (NotConnected("10.0.0.1:502: unit 1 did not answer within 1 s"), "unit_silent"),
-        (caused(NotConnected("x: no connection within 3 s"), TimeoutError()), "connect_timeout"),
-        (caused(NotConnected("x: No route to host"), OSError(113, "No route to host")), "host_unreachable"),
-        (caused(NotConnected("x"), OSError("Multiple exceptions: [Errno 111] a, [Errno 111] b")), "connection_failed"),
-        (caused(NotConnected("x: [Errno 111] a"), OSError("Multiple exceptions")), "port_closed"),
-        (caused(NotConnected("x: junk"), InvalidFrame("junk")), "not_modbus"),
-        *(
-            (caused(NotConnected("x"), ExceptionResponse(exception, "no")), code)
-            for exception, code in BY_EXCEPTION.items()
-        ),
-        *((ExceptionResponse(exception, "no"), code) for exception, code in BY_EXCEPTION.items()),
-        (ExceptionResponse(2, "holding 1"), "illegal_address"),
-        (TimeoutError(), "unit_silent"),
-        (NotConnected("opc.tcp://h: it accepts connections but does not answer"), "opcua_silent"),
-        (NotConnected("opc.tcp://h: BadTooManySessions"), "opcua_crowded"),
-        (DeviceMisconfigured("opc.tcp://h: refuses (BadIdentityTokenRejected)"), "opcua_user"),
-        (
-            DeviceMisconfigured("opc.tcp://h: the server does not offer this security; check `security`"),
-            "opcua_security",
-        ),
-        (DeviceMisconfigured("opc.tcp://h: BadCertificateUntrusted"), "opcua_untrusted"),
-        (DeviceMisconfigured("opc.tcp://h: BadCertificateTimeInvalid"), "opcua_certificate_time"),
-        (DeviceMisconfigured("opc.tcp://h: BadCertificateInvalid"), "opcua_certificate"),
-        (caused(NotConnected("opc.tcp://h: x"), BadViewIdUnknown()), "opcua_refused"),
-        (DeviceMisconfigured("opc.tcp://h: the server shows another certificate than x"), "opcua_certificate"),
-        (NotConnected("opc.tcp://h: the subscription has been silent for 9 s"), "opcua_subscription"),
-        (
-            DeviceMisconfigured("/dev/x: another Modbus master is on this line (heard unit 1, function 3)"),
-            "other_master",
-        ),
-        (NotConnected("/dev/x: there is no such port; is the adapter plugged in?"), "no_serial_port"),
-        (NotConnected("/dev/x unit 3: did not answer within 1 s; asked again in 20 s"), "unit_silent"),
-        (DeviceMisconfigured("password_file 'x' cannot be read"), "device_misconfigured"),
+        (LostUnit("10.0.0.1:502", 1, "did not answer"), "unit_silent", "unit"),
+        (LostUnit("x", 3, "r", "other_unit_answers", values={"asked": "3", "answered": "1"}), "other_unit_answers", "unit"),
+        (LostDevice("x", "junk", "other_protocol", values={"protocol": "TLS"}), "other_protocol", "device"),
+        (LostLine("/dev/x", "the line is never quiet", "line_noise"), "line_noise", "line"),
+        (LineTaken("/dev/x", *other_talker(bytes(20), 16)), "line_noise", "line"),
+        (LineTaken("/dev/x", *other_talker(request_frame(5, "holding", 0, 1), 16)), "other_master", "line"),
+        (PortUnusable("/dev/x", "cannot do 7 baud", "serial_settings"), "serial_settings", "line"),
+        (caused(NotConnected("x: no connection within 3 s"), TimeoutError()), "connect_timeout", "device"),
+        (caused(NotConnected("x: No route to host"), OSError(113, "No route to host")), "host_unreachable", "device"),
+        (caused(NotConnected("x"), OSError("Multiple exceptions: [Errno 111] a, [Errno 111] b")), "port_closed", "device"),
+        (caused(NotConnected("x"), OSError("odd")), "connection_failed", "device"),
+        (caused(NotConnected("x"), socket.gaierror(-2, "unknown")), "no_such_host", "device"),
+        (TimeoutError(), "unit_silent", "device"),
+        (DeviceMisconfigured("password_file 'x' cannot be read"), "device_misconfigured", "device"),
+        *((connection_error(error, URL, reached=True), code, "device") for error, code in (
+            (TimeoutError(), "opcua_silent"),
+            (BadTooManySessions(), "opcua_crowded"),
+            (BadIdentityTokenRejected(), "opcua_user"),
+            (UaError("No matching endpoints: 1, 2"), "opcua_security"),
+            (BadSecurityPolicyRejected(), "opcua_security"),
+            (BadCertificateUntrusted(), "opcua_untrusted"),
+            (BadCertificateTimeInvalid(), "opcua_certificate_time"),
+            (BadCertificateInvalid(), "opcua_certificate"),
+            (BadViewIdUnknown(), "opcua_refused"),
+            (UaError("Server certificate mismatch"), "opcua_other_certificate"),
+            (NoEndpoint(), "opcua_no_endpoint"),
+            (ValueError("no key"), "opcua_files"),
+            (ConnectionResetError(104, "reset"), "closed_by_peer"),
+        )),
+        (connection_error(TimeoutError(), URL, reached=False), "connect_timeout", "device"),
     ],
-)
-def test_why_a_device_cannot_be_read(error, code):
-    explain = kind("opcua" if "opc.tcp://" in str(error) else "modbus_rtu").explain
-    fault = connection_fault(error, explain)
-    assert fault.code == code
+)  # fmt: skip
+def test_why_a_device_cannot_be_read(error, code, extent):
+    fault = connection_fault(error)
+    assert (fault.code, fault.extent) == (code, extent)
     for lang in ("vi", "en"):  # every placeholder is filled by the path that a fault really takes
         assert "{" not in full_text(fault, lang)
+        assert fault_text(code, fault.values, lang) == sentence(fault, lang), "the agent and the center say the same"
+        assert fault_text(code, fault.values, lang, "causes") == causes(fault, lang)
+
+
+@pytest.mark.parametrize(("exception", "code"), BY_EXCEPTION.items())
+def test_what_an_exception_code_means(exception, code):
+    refusal = ExceptionResponse(exception, ASKED)
+    assert (refusal.code, refusal.asked.unit, refusal.asked.function, refusal.asked.last) == (exception, 3, 3, 12)
+    values = {"code": str(exception), "unit": "3", "table": "holding", "function": "3", "first": "5", "last": "12"}
+    assert (refusal.fault.code, refusal.fault.values) == (code, values)
+    assert refusal.fault.extent == ("unit" if exception in {10, 11} else "range")
+    for lang in ("vi", "en"):
+        assert "{" not in full_text(refusal.fault, lang)
+
+
+def test_a_silent_range_is_told_apart_from_a_silent_unit():
+    assert range_fault(SILENT, ASKED).extent == "range"
+    assert range_fault(SILENT, ASKED).code == "range_silent"
+
+
+def test_what_a_newer_gateway_says_is_shown_as_it_is():
+    assert fault_text("quantum", {"q": "7", "lang": "x"}, "en") == "quantum q=7 lang=x"
+    assert fault_text("quantum", {}, "en", "causes") == ""
 
 
 SITE = """

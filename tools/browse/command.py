@@ -3,14 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 from pydantic import ValidationError
 
 from adapters.browsing import Browsed, BrowsedNode, Browser, Login, Walk
 from adapters.connection_faults import connection_fault
-from adapters.contract import DeviceKind, DeviceMisconfigured, NotConnected
+from adapters.contract import DeviceMisconfigured, NotConnected
 from adapters.kinds import all_kinds
 from cli.exits import INTERRUPTED
 from cli.signals import run_until_ctrl_c
@@ -44,14 +43,14 @@ def browse(request: BrowseRequest, *, as_json: bool, lang: str) -> int:
     if request.profile and not is_browsable(request.profile):
         notice(say("browse.as.unknown", lang, name=request.profile, known=", ".join(browsable())))
         return 2
-    kind, browser = _browser_for(request.url)
+    browser = _browser_for(request.url)
     try:
         browsed, _ = run_until_ctrl_c(_browsed(browser, request, quiet=as_json))
     except ValidationError as error:
         notice("\n".join(item["msg"] for item in error.errors(include_url=False)))
         return 2
     except (NotConnected, DeviceMisconfigured) as error:
-        notice(full_text(connection_fault(error, kind.explain), lang))
+        notice(full_text(connection_fault(error), lang))
         return 1
     if browsed.interrupted and not as_json:
         notice(say("cli.interrupted" if browsed.nodes else "cli.interrupted_early", lang))
@@ -69,10 +68,10 @@ def browse(request: BrowseRequest, *, as_json: bool, lang: str) -> int:
     return 0 if nodes else 1
 
 
-def _browser_for(url: str) -> tuple[DeviceKind[Any], Browser]:
-    """The kind whose servers have such an address; else the first kind, whose model then reports what is wrong."""
+def _browser_for(url: str) -> Browser:
+    """That of the kind whose servers have such an address; else the first kind, whose model then reports what is wrong."""
     browsers = [(kind, kind.browser) for kind in all_kinds() if kind.browser is not None]
-    return next((pair for pair in browsers if pair[0].typed(url) is not None), browsers[0])
+    return next((browser for kind, browser in browsers if kind.typed(url) is not None), browsers[0][1])
 
 
 async def _browsed(browser: Browser, request: BrowseRequest, *, quiet: bool) -> Browsed:

@@ -1,6 +1,7 @@
 """`nhip bytes`: finds how registers encode the value that the machine's display shows."""
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -8,8 +9,7 @@ import click
 
 from adapters.connection_faults import connection_fault
 from adapters.contract import DeviceMisconfigured, Fault, NotConnected
-from adapters.modbus.bus.frames_tcp import ExceptionResponse
-from adapters.modbus.face import explain
+from adapters.modbus.bus.faults import ExceptionResponse
 from adapters.modbus.model import BIT_TABLES
 from adapters.modbus.service.decodings import RegisterBlock, equals, ways
 from adapters.modbus.service.peers import open_bus
@@ -72,8 +72,10 @@ async def _search(
         if watch and (search.candidates or shows is None):
             await _watch(reader, question, search, lang)
     except (NotConnected, DeviceMisconfigured, ExceptionResponse, TimeoutError) as error:
+        if isinstance(error, ExceptionResponse):
+            return replace(error.fault, detail=str(error))
         silent = reader.silence(question.unit) if isinstance(error, TimeoutError) else error
-        return connection_fault(reader.invalid_answer or silent, explain)
+        return connection_fault(reader.invalid_answer or silent)
     except asyncio.CancelledError:
         pass
     finally:

@@ -52,7 +52,7 @@ async def _device(
     adapter: Adapter, observation: DeviceObservation, device: Device, for_s: float, now_ns: Callable[[], int]
 ) -> None:
     clock = asyncio.get_running_loop().time
-    explain, tags = kind(device.kind).explain, frozenset(device.tags)
+    tags = frozenset(device.tags)
     end_s = clock() + for_s
     observation.from_ns = now_ns()
     while True:
@@ -60,10 +60,10 @@ async def _device(
         try:
             await _connected(adapter, observation, tags, end_s)
         except DeviceMisconfigured as error:
-            observation.fault = connection_fault(error, explain)
+            observation.fault = connection_fault(error)
             break
         except NotConnected as error:
-            observation.fault, observation.lost = connection_fault(error, explain), observation.lost + 1
+            observation.fault, observation.lost = connection_fault(error), observation.lost + 1
             if error.gentle or clock() + AGAIN_S > end_s:
                 break
         except TimeoutError:

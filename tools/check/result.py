@@ -162,7 +162,7 @@ def _show_faults(faults: Iterable[tuple[str, Iterable[Fault]]], lang: str) -> No
     fault_by_key: dict[str, Fault] = {}
     for name, tag_faults in faults:
         for fault in tag_faults:
-            key = f"{fault.code} {sorted(fault.values.items())} {fault.detail}"
+            key = fault.severity + full_text(fault, lang)
             tags_by_key.setdefault(key, []).append(name)
             fault_by_key[key] = fault
     for key, names in tags_by_key.items():

@@ -7,7 +7,6 @@ import click
 from adapters.connection_faults import connection_fault
 from adapters.contract import DeviceMisconfigured, NotConnected
 from adapters.kinds import kind_at
-from adapters.modbus.face import explain
 from adapters.modbus.service import scan as modbus
 from adapters.modbus.service.peers import Peer, is_serial, title, typed
 from adapters.modbus.service.reader import RateLimit
@@ -38,7 +37,7 @@ def scan_modbus(
     try:
         result, _ = run_until_ctrl_c(_first_that_answers(peers, plan, rate_limit, quiet=as_json))
     except (NotConnected, DeviceMisconfigured) as error:
-        notice(full_text(connection_fault(error, explain), lang))
+        notice(full_text(connection_fault(error), lang))
         return 1
     if as_json:
         show_json(result.as_json(plan))
@@ -82,7 +81,7 @@ def _show(result: modbus.ScanResult, plan: modbus.ScanPlan, lang: str) -> None:
         notice(say("cli.interrupted" if result.units else "cli.interrupted_early", lang))
     elif not result.units:
         if result.invalid_answer is not None:
-            click.echo(full_text(connection_fault(result.invalid_answer, explain), lang))
+            click.echo(full_text(connection_fault(result.invalid_answer), lang))
         click.echo(say("scan.no_unit", lang, units=spans(plan.units)))
         return
     if result.units:

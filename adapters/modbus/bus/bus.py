@@ -20,7 +20,7 @@ class Bus(Protocol):
     peer: str
 
     async def join(self, user: object, timeout_s: float, pause_s: float) -> None:
-        """Opens the bus unless it is open. Raises `NotConnected`, `DeviceMisconfigured`."""
+        """Opens the bus unless it is open. Raises `LostDevice`, `LostLine`, `LineTaken`."""
         ...
 
     def leave(self, user: object) -> None:
@@ -29,7 +29,7 @@ class Bus(Protocol):
 
     async def ask(self, unit: int, request: Request, timeout_s: float) -> bytes:
         """Sends a request; the bytes of the values. Raises `TimeoutError` without a response, `ExceptionResponse`,
-        `NotConnected`.
+        `LostDevice`, `LostLine`, `LostUnit`, `LineTaken`.
         """
         ...
 

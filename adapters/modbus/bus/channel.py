@@ -3,16 +3,17 @@
 import asyncio
 from typing import Any
 
-from adapters.contract import NotConnected
+from adapters.connection_faults import os_code
+from adapters.modbus.bus.faults import LostLine
 
 
 class Channel(asyncio.Protocol):
     """Buffers received bytes until they are taken. ended: why it has ended (the peer
-    closed, the port is gone), or "" while it is open.
+    closed, the port is gone), or "" while it is open; ended_code: the same as a code of the message catalogue.
     """
 
     def __init__(self) -> None:
-        self.ended = ""
+        self.ended = self.ended_code = ""
         self._buffer = bytearray()
         self._received = asyncio.Event()
         self._transport: Any = None
@@ -26,9 +27,11 @@ class Channel(asyncio.Protocol):
         self._buffer += data
         self._received.set()
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Called by the transport at its end."""
-        self.ended = self.ended or (str(exc) if exc else "the peer closed the connection")
+    def connection_lost(self, exc: Exception | None, code: str = "") -> None:
+        """Called by the transport at its end. code: of the message catalogue, where the transport knows better."""
+        if not self.ended:
+            self.ended = str(exc) if exc else "the peer closed the connection"
+            self.ended_code = code or (os_code(exc) if exc else "closed_by_peer")
         self._received.set()
 
     def write(self, data: bytes) -> None:
@@ -60,13 +63,14 @@ class Channel(asyncio.Protocol):
 
 
 async def open_tcp(host: str, port: int, timeout_s: float) -> Channel:
-    """A channel through a converter on the network. Raises `NotConnected`."""
+    """A channel through a converter on the network. Raises `LostLine`."""
     peer = f"{host}:{port}"
     try:
         async with asyncio.timeout(timeout_s):
             _, channel = await asyncio.get_running_loop().create_connection(Channel, host, port)
     except TimeoutError as error:
-        raise NotConnected(f"{peer}: no connection within {timeout_s:g} s; is the converter on?") from error
+        reason = f"no connection within {timeout_s:g} s; is the converter on?"
+        raise LostLine(peer, reason, "connect_timeout") from error
     except OSError as error:
-        raise NotConnected(f"{peer}: {error.strerror or error}") from error
+        raise LostLine(peer, error.strerror or str(error), os_code(error)) from error
     return channel

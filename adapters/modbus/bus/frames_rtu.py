@@ -7,7 +7,7 @@ exception response, and the line must be silent before the next request.
 
 from typing import NamedTuple
 
-from adapters.modbus.bus.frames_tcp import EXCEPTIONS, FUNCTIONS, ExceptionResponse, InvalidFrame
+from adapters.modbus.bus.faults import FUNCTIONS, AskedRange, ExceptionResponse, InvalidFrame
 from adapters.modbus.model import BIT_TABLES, Table
 
 HEAD = 3
@@ -62,23 +62,22 @@ def response_size(table: Table, count: int) -> int:
 def frame_size(head: bytes, unit: int, table: Table, count: int) -> int:
     """Size of the frame that begins with `head` [bytes]. Raises `InvalidFrame` if it cannot be the response."""
     if head[0] != unit:
-        raise InvalidFrame(f"unit {unit} was asked, {head.hex(' ')} came")
+        raise InvalidFrame(f"unit {unit} was asked, {head.hex(' ')} came", "garbled_answer")
     if head[1] == FUNCTIONS[table] | 0x80:
         return _EXCEPTION_SIZE
     size = response_size(table, count)
     if head[1] != FUNCTIONS[table] or head[2] != size - 5:
-        raise InvalidFrame(f"function {FUNCTIONS[table]} and {size - 5} bytes were asked, {head.hex(' ')} came")
+        text = f"function {FUNCTIONS[table]} and {size - 5} bytes were asked, {head.hex(' ')} came"
+        raise InvalidFrame(text, "garbled_answer")
     return size
 
 
-def response_values(frame: bytes, table: Table, start: int, count: int) -> bytes:
+def response_values(frame: bytes, asked: AskedRange) -> bytes:
     """The bytes of the values in a response of the right size. Raises `InvalidFrame` or `ExceptionResponse`."""
     if crc(frame):
-        raise InvalidFrame(f"an answer with a wrong checksum came ({len(frame)} bytes)")
+        raise InvalidFrame(f"an answer with a wrong checksum came ({len(frame)} bytes)", "garbled_answer")
     if frame[1] & 0x80:
-        code = frame[2]
-        what = f"{table} {start}-{start + count - 1}"
-        raise ExceptionResponse(code, f"{what}: {EXCEPTIONS.get(code, 'exception')} (code {code})")
+        raise ExceptionResponse(frame[2], asked)
     return frame[3:-2]
 
 

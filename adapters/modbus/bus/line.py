@@ -12,24 +12,26 @@ value plausible, and wrong. So there are two ways from a request to the next:
 device.)
 
 A line has one master. So the line is only listened to at first, and again, in full, when it is reopened after a minute
-without a response. If there is another master, or traffic that is not Modbus, nothing is sent (`DeviceMisconfigured`).
+without a response. If there is another master, or traffic that is not Modbus, nothing is sent (`LineTaken`).
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from adapters.contract import DeviceMisconfigured, NotConnected
+from adapters.connection_faults import os_code
 from adapters.modbus.bus.channel import Channel
+from adapters.modbus.bus.faults import AskedRange, ExceptionResponse, InvalidFrame, LineTaken, LostLine, LostUnit
 from adapters.modbus.bus.frames_rtu import (
     HEAD,
+    LARGEST,
     frame_size,
     overheard_frames,
     request_frame,
     response_size,
     response_values,
 )
-from adapters.modbus.bus.frames_tcp import ExceptionResponse, InvalidFrame
 from adapters.modbus.bus.probes import MOST_SILENCES, RECENT_S, Probes
 from adapters.modbus.bus.timing import REQUEST_BYTES, Pace
 from adapters.modbus.plan import Request
@@ -38,6 +40,8 @@ NOISE_BYTES = 16
 """This much that is not Modbus means that somebody is sending, perhaps at another speed; noise is shorter [bytes]."""
 SWITCHING_NOISE_BYTES = 3
 """What a line without bias resistors produces when senders change; shorter than any frame [bytes]."""
+QUIET_S = 0.05
+"""After so much silence nothing more of an unfit response is expected, however busy this machine is [s]."""
 ATTEMPTS = 4
 MOST_OVERHEARD = 1024
 
@@ -68,8 +72,8 @@ class SerialLine:
         self._users: set[object] = set()
         self._channel: Channel | None = None
         self._probes = Probes(settings.most_silences)
-        self._failures: dict[int, str] = {}
-        self._end_reason = "not connected yet"
+        self._failures: dict[int, InvalidFrame] = {}
+        self._end = ("not connected yet", "connection_failed")
         self._gentle = not settings.reopens
         self._answered_s = float("-inf")
         self._answered_here = False
@@ -89,29 +93,32 @@ class SerialLine:
         """Closes the line if nobody else uses it."""
         self._users.discard(user)
         if not self._users:
-            self._drop("closed by us")
+            self._drop("closed by us", "connection_failed")
 
     async def ask(self, unit: int, request: Request, timeout_s: float) -> bytes:
         """The bytes of the values. Raises `TimeoutError` if no valid response came, `ExceptionResponse` if the device
-        refuses, `NotConnected` if the line is gone or never quiet, or this dead unit may not be probed yet, and
-        `DeviceMisconfigured` if another master uses the line.
+        refuses, `LostLine` if the line is gone or never quiet, `LostUnit` if this dead unit may not be probed yet, and
+        `LineTaken` if another master uses the line.
         """
         async with self._lock:
             clock = asyncio.get_running_loop().time
-            answered_here, ended = self._answered_here, self._channel.ended if self._channel else ""
-            if self._channel is None or (ended and not answered_here):
-                raise self._drop(ended or self._end_reason)
+            channel, answered_here = self._channel, self._answered_here
+            if channel is None:
+                raise self._drop(*self._end)
+            ended = channel.ended
+            if ended and not answered_here:
+                raise self._drop(ended, channel.ended_code)
             wait_s = self._probes.wait_s(unit, clock())
             if wait_s:
-                why = self._failures.get(unit, "did not answer")
-                raise NotConnected(f"{self.peer} unit {unit}: {why}; asked again in {wait_s:.0f} s")
+                why = self._failures.get(unit)
+                raise _lost_unit(self.peer, unit, why, "did not answer", f"; asked again in {wait_s:.0f} s")
             if not ended:
                 try:
                     return await self._exchange(unit, request, timeout_s)
                 except TimeoutError:
                     raise
                 except OSError as error:
-                    failure = self._drop(str(error))
+                    failure = self._drop(str(error), channel.ended_code or os_code(error))
                     if not answered_here:
                         raise failure from error
             await self._open(*self._opening)  # a converter that closed a connection which was idle
@@ -120,7 +127,7 @@ class SerialLine:
             except TimeoutError:
                 raise
             except OSError as error:
-                raise self._drop(str(error)) from error
+                raise self._drop(str(error), os_code(error)) from error
 
     async def _exchange(self, unit: int, request: Request, timeout_s: float) -> bytes:
         """As `ask`, but raises `OSError` where the channel has ended."""
@@ -133,7 +140,9 @@ class SerialLine:
         except (TimeoutError, InvalidFrame) as error:
             self._quiet_until_s = clock() + timeout_s
             self._probes.silent(unit, clock(), self._quiet_until_s - began_s)
-            self._failures[unit] = str(error) or f"did not answer within {timeout_s:g} s"
+            self._failures.pop(unit, None)
+            if isinstance(error, InvalidFrame):
+                self._failures[unit] = error
             raise TimeoutError from error
         except ExceptionResponse:
             self._on_response(unit, clock())
@@ -141,10 +150,10 @@ class SerialLine:
         self._on_response(unit, clock())
         return values
 
-    def silence(self, unit: int, timeout_s: float) -> NotConnected:
+    def silence(self, unit: int, timeout_s: float) -> LostUnit:
         """What to raise when `unit` did not answer."""
-        failure = self._failures.get(unit, f"did not answer within {timeout_s:g} s")
-        return NotConnected(f"{self.peer} unit {unit}: {failure}", gentle=self._gentle)
+        silent = f"did not answer within {timeout_s:g} s"
+        return _lost_unit(self.peer, unit, self._failures.get(unit), silent, gentle=self._gentle)
 
     def _on_response(self, unit: int, now_s: float) -> None:
         self._synchronised, self._gentle, self._answered_s, self._answered_here = True, False, now_s, True
@@ -168,7 +177,7 @@ class SerialLine:
                 return channel
             self._refuse_other_master(received, noise_bytes=MOST_OVERHEARD)
             self._quiet_until_s = clock() + max(self._timeout_s, self._settings.pace.gap_s)
-        raise self._drop("the line is never quiet")
+        raise self._drop("the line is never quiet", "line_noise")
 
     async def _open(self, timeout_s: float, pause_s: float) -> None:
         """Opens, and listens for another master."""
@@ -184,34 +193,41 @@ class SerialLine:
                 await asyncio.sleep(min(rest_s, 0.05))
                 received += channel.take(MOST_OVERHEARD)
                 if channel.ended:
-                    raise self._drop(channel.ended)  # noqa: TRY301
+                    raise self._drop(channel.ended, channel.ended_code)  # noqa: TRY301
                 self._refuse_other_master(received, noise_bytes=MOST_OVERHEARD if recently_used else NOISE_BYTES)
         except BaseException:
-            self._drop("listening ended")
+            self._drop("listening ended", "connection_failed")
             raise
         self._quiet_until_s = max(self._quiet_until_s, clock() + self._settings.pace.gap_s)
 
     def _refuse_other_master(self, received: bytes, noise_bytes: int) -> None:
         talker = other_talker(received, noise_bytes)
-        if talker:
+        if talker is not None:
             self._answered_s = float("-inf")
-            self._drop(talker)
-            text = f"{self.peer}: {talker}; a line has one master: disconnect the other one"
-            raise DeviceMisconfigured(text, elsewhere=True)
+            self._drop(*talker)
+            raise LineTaken(self.peer, *talker)
 
     async def _connected(self, timeout_s: float) -> Channel:
         try:
             return await self._connect(timeout_s)
         except BaseException:
-            self._drop("the port cannot be opened")
+            self._drop("the port cannot be opened", "connection_failed")
             raise
 
-    def _drop(self, reason: str) -> NotConnected:
+    def _drop(self, reason: str, code: str) -> LostLine:
         if self._channel is not None:
             self._channel.close()
-            self._end_reason = reason
+            self._end = (reason, code)
         self._channel = None
-        return NotConnected(f"{self.peer}: {reason}", gentle=self._gentle)
+        return LostLine(self.peer, reason, code, gentle=self._gentle)
+
+
+def _lost_unit(
+    peer: str, unit: int, why: InvalidFrame | None, silent: str, more: str = "", *, gentle: bool = False
+) -> LostUnit:
+    """A unit that did not answer. why: what came instead; silent: what to say if nothing did."""
+    code, values = (why.code, why.values) if why else ("unit_silent", {})
+    return LostUnit(f"{peer} unit {unit}", unit, f"{why or silent}{more}", code, gentle=gentle, values=values)
 
 
 async def exchange(channel: Channel, settings: LineSettings, unit: int, request: Request, timeout_s: float) -> bytes:
@@ -220,23 +236,59 @@ async def exchange(channel: Channel, settings: LineSettings, unit: int, request:
     Raises `TimeoutError`, `InvalidFrame`, `ExceptionResponse`, and `OSError` if the channel ended.
     """
     table, start, count = request.table, request.start, request.count
+    asked = AskedRange(unit, table, start, count)
     request_bytes = request_frame(unit, table, start, count)
     longest_s = timeout_s + (REQUEST_BYTES + response_size(table, count)) * settings.pace.char_s
     async with asyncio.timeout(longest_s):
         channel.write(request_bytes)
         if settings.echo and await channel.exactly(len(request_bytes)) != request_bytes:
-            raise InvalidFrame("the adapter does not echo what it sends; remove `echo`")
+            raise InvalidFrame("the adapter does not echo what it sends; remove `echo`", "serial_echo")
         head = await channel.exactly(HEAD)
         if head == request_bytes[:HEAD] and not settings.echo and head[2] != response_size(table, count) - 5:
-            raise InvalidFrame("the adapter hears what it sends; write `echo: true`")
-        frame = head + await channel.exactly(frame_size(head, unit, table, count) - HEAD)
+            raise InvalidFrame("the adapter hears what it sends; write `echo: true`", "serial_echo")
+        try:
+            frame = head + await channel.exactly(frame_size(head, unit, table, count) - HEAD)
+        except InvalidFrame as error:
+            unfit = error
+            frame = b""
+    if not frame:
+        raise _what_came(head + await _rest(channel, settings.pace), unit, unfit)
     if len(channel.take()) > SWITCHING_NOISE_BYTES:
-        raise InvalidFrame("more came than was asked for")
-    return response_values(frame, table, start, count)
+        raise InvalidFrame("more came than was asked for", "garbled_answer")
+    return response_values(frame, asked)
 
 
-def other_talker(received: bytes, noise_bytes: int) -> str:
-    """A description of who else sends on the line, by traffic that we did not cause; "" if it is only noise.
+async def _rest(channel: Channel, pace: Pace) -> bytes:
+    """What still comes until the line is quiet."""
+    received = b""
+    while len(received) < LARGEST:
+        await asyncio.sleep(max(QUIET_S, pace.gap_s))
+        more = channel.take(LARGEST)
+        if not more:
+            break
+        received += more
+    return received
+
+
+def _what_came(received: bytes, unit: int, unfit: InvalidFrame) -> InvalidFrame:
+    """What a response that does not fit is. unfit: what its first bytes showed."""
+    frames = overheard_frames(received)
+    other = next((frame.unit for frame in frames if frame.unit != unit), None)
+    if other is not None:
+        text = f"unit {unit} was asked, unit {other} answered"
+        return InvalidFrame(text, "other_unit_answers", asked=unit, answered=other)
+    return InvalidFrame(str(unfit), "unfit_response") if frames else unfit
+
+
+class Talker(NamedTuple):
+    """Somebody else who sends on a line. code: of the message catalogue."""
+
+    reason: str
+    code: str
+
+
+def other_talker(received: bytes, noise_bytes: int) -> Talker | None:
+    """Who else sends on the line, by traffic that we did not cause; None if it is only noise.
 
     noise_bytes: from this size on it is not noise [bytes].
     """
@@ -244,7 +296,9 @@ def other_talker(received: bytes, noise_bytes: int) -> str:
     requests = [frame for frame in frames if frame.is_request]
     if requests or len(frames) > 1:
         unit, function = (requests or frames)[0][:2]
-        return f"another Modbus master is on this line (heard unit {unit}, function {function})"
+        text = f"another Modbus master is on this line (heard unit {unit}, function {function})"
+        return Talker(text, "other_master")
     if len(received) >= noise_bytes:
-        return f"something else talks on this line ({len(received)} bytes that are no Modbus at this speed)"
-    return ""
+        text = f"something else talks on this line ({len(received)} bytes that are no Modbus at this speed)"
+        return Talker(text, "line_noise")
+    return None

@@ -8,15 +8,15 @@ import termios
 import serial
 from serial.rs485 import RS485Settings
 
-from adapters.contract import DeviceMisconfigured, NotConnected
 from adapters.modbus.bus.channel import Channel
+from adapters.modbus.bus.faults import LostLine, PortUnusable
 from adapters.modbus.model import ModbusRtuDevice
 
 _PARITY = {"none": serial.PARITY_NONE, "even": serial.PARITY_EVEN, "odd": serial.PARITY_ODD}
 
 
 def open_serial(device: ModbusRtuDevice) -> Channel:
-    """A channel through a port of this machine, opened exclusively. Raises `NotConnected`, `DeviceMisconfigured`."""
+    """A channel through a port of this machine, opened exclusively. Raises `LostLine`, `PortUnusable`."""
     try:
         port = serial.Serial(
             device.port,
@@ -28,11 +28,12 @@ def open_serial(device: ModbusRtuDevice) -> Channel:
         )
     except serial.SerialException as error:
         if error.errno == errno.EACCES:
-            raise _forbidden(device.port) from error
-        raise NotConnected(f"{device.port}: {_reason(error)}") from error
+            cure = "cannot be opened: no permission; add the user to the group that owns it (dialout)"
+            raise PortUnusable(device.port, cure, "serial_forbidden", elsewhere=True) from error
+        raise LostLine(device.port, *_reason(error)) from error
     except (termios.error, ValueError) as error:
         settings = f"{device.baud} baud, parity {device.parity}, {device.stop_bits} stop bits"
-        raise DeviceMisconfigured(f"{device.port} cannot do {settings} ({error})") from error
+        raise PortUnusable(device.port, f"cannot do {settings} ({error})", "serial_settings") from error
     try:
         _set_rs485(port, device)
         channel = Channel()
@@ -55,23 +56,17 @@ def _set_rs485(port: serial.Serial, device: ModbusRtuDevice) -> None:
             delay_before_rx=rs485.delay_after_send or None,
         )
     except (OSError, ValueError) as error:
-        raise DeviceMisconfigured(
-            f"{device.port}: this port cannot switch RS-485 itself; leave out rs485 ({error})"
-        ) from error
+        reason = f"cannot switch RS-485 itself; leave out rs485 ({error})"
+        raise PortUnusable(device.port, reason, "serial_rs485") from error
 
 
-def _forbidden(port: str) -> DeviceMisconfigured:
-    return DeviceMisconfigured(
-        f"{port}: no permission; add the user to the group that owns it (dialout)", elsewhere=True
-    )
-
-
-def _reason(error: serial.SerialException) -> str:
-    if error.errno == errno.ENOENT:
-        return "there is no such port; is the adapter plugged in? (ls /dev/serial/by-id)"
-    if "exclusively lock" in str(error):
-        return "another program uses this port"
-    return str(error)
+def _reason(error: serial.SerialException) -> tuple[str, str]:
+    """Why a port cannot be opened, as text and as a code of the message catalogue."""
+    if error.errno in {errno.ENOENT, errno.ENODEV, errno.ENXIO}:
+        return "there is no such port; is the adapter plugged in? (ls /dev/serial/by-id)", "no_serial_port"
+    if error.errno in {errno.EWOULDBLOCK, errno.EBUSY}:  # of the exclusive lock
+        return "another program uses this port", "serial_busy"
+    return str(error), "serial_lost"
 
 
 class _Reader:
@@ -100,4 +95,4 @@ class _Reader:
             self._channel.data_received(self._port.read(4096))
         except OSError as error:  # the adapter was unplugged
             self.abort()
-            self._channel.connection_lost(error)
+            self._channel.connection_lost(error, "serial_lost")

@@ -9,24 +9,17 @@ sent, or while the server that answered before has not sent a byte of the respon
 """
 
 import asyncio
+from collections.abc import Mapping
 
-from adapters.contract import NotConnected
-from adapters.modbus.bus.frames_tcp import (
-    HEADER,
-    ExceptionResponse,
-    InvalidFrame,
-    PeerSilent,
-    UnfitResponse,
-    head,
-    request_frame,
-    response_values,
-)
+from adapters.connection_faults import os_code
+from adapters.modbus.bus.faults import AskedRange, ExceptionResponse, InvalidFrame, LostDevice, LostUnit, UnfitResponse
+from adapters.modbus.bus.frames_tcp import HEADER, head, request_frame, response_values
 from adapters.modbus.bus.transactions import Transactions
 from adapters.modbus.plan import Request
 
 ANY_UNIT = frozenset({0, 255})
 """Identifiers of a device that is its own server: whatever it echoes, the transaction ties the response."""
-_CLOSED = "the peer closed the connection"
+_CLOSED = ("the peer closed the connection", "closed_by_peer")
 
 
 class SharedSocket:
@@ -46,10 +39,10 @@ class SharedSocket:
         self._failures: dict[int, InvalidFrame] = {}
         self._silences = 0
         self._answered = False
-        self._end_reason = "not connected yet"
+        self._end: tuple[str, str, Mapping[str, str] | None] = ("not connected yet", "connection_failed", None)
 
     async def join(self, user: object, timeout_s: float, pause_s: float) -> None:
-        """Opens the socket unless it is open. Raises `NotConnected`."""
+        """Opens the socket unless it is open. Raises `LostDevice`."""
         async with self._lock:
             if self._writer is None:
                 await self._open(timeout_s, pause_s)
@@ -59,11 +52,11 @@ class SharedSocket:
         """Closes the socket if nobody else uses it."""
         self._users.discard(user)
         if not self._users:
-            self._drop("closed by us")
+            self._drop("closed by us", "connection_failed")
 
     async def ask(self, unit: int, request: Request, timeout_s: float) -> bytes:
         """The bytes of the values. Raises `TimeoutError` if no response came, or one that does not fit (its cause),
-        `ExceptionResponse` if the device refuses, `NotConnected` if the socket is gone or what it sends is no Modbus.
+        `ExceptionResponse` if the device refuses, `LostDevice` if the socket is gone or what it sends is no Modbus.
         """
         async with self._lock:
             await self._ensure_open()
@@ -71,7 +64,7 @@ class SharedSocket:
                 return await self._exchange(unit, request, timeout_s)
             except (asyncio.IncompleteReadError, ConnectionError) as error:
                 answered, partial = self._answered, self._head is not None or bool(getattr(error, "partial", b""))
-                failure = self._drop(_CLOSED)
+                failure = self._drop(*_CLOSED)
                 if not answered or partial:
                     raise failure from error
             await self._open(*self._opening)
@@ -79,26 +72,24 @@ class SharedSocket:
             try:
                 return await self._exchange(unit, request, timeout_s)
             except (asyncio.IncompleteReadError, ConnectionError) as error:
-                raise self._drop(_CLOSED) from error
+                raise self._drop(*_CLOSED) from error
 
-    def silence(self, unit: int, timeout_s: float) -> NotConnected:
+    def silence(self, unit: int, timeout_s: float) -> LostUnit | LostDevice:
         """What to raise when `unit` did not answer, or not fittingly."""
         why = self._failures.get(unit)
-        text = f"unit {unit} did not answer within {timeout_s:g} s"
-        error = self._lost(text if why is None else str(why))
+        gentle = not self._answered
         if why is not None:
-            error.__cause__ = why
-        elif not self._answered:
-            error.__cause__ = PeerSilent(text, "peer_silent")
-        return error
+            return LostUnit(self.peer, unit, str(why), why.code, gentle=gentle, values=why.values)
+        text = f"unit {unit} did not answer within {timeout_s:g} s"
+        return self._lost(text, "peer_silent") if gentle else LostUnit(self.peer, unit, text)
 
     async def _ensure_open(self) -> None:
         """Opens again what has ended while nobody asked."""
         if self._reader is not None and (self._reader.at_eof() or self._reader.exception() is not None):
-            self._drop(_CLOSED, reopens=self._answered)
+            self._drop(*_CLOSED, reopens=self._answered)
         if self._reader is None:
             if not (self._users and self._reopens):
-                raise self._lost(self._end_reason)
+                raise self._lost(*self._end)
             answered = self._answered
             await self._open(*self._opening)
             self._answered = answered
@@ -115,7 +106,7 @@ class SharedSocket:
             fits, self._silences = True, 0
             _check_unit(unit, answering)
             self._answered = True
-            values = response_values(body, request.table, request.start, request.count)
+            values = response_values(body, AskedRange(unit, request.table, request.start, request.count))
         except UnfitResponse as error:
             self._failures[unit] = error
             raise TimeoutError from error
@@ -125,16 +116,16 @@ class SharedSocket:
         except TimeoutError:
             raise TimeoutError from self._silent(unit)
         except InvalidFrame as error:
-            raise self._drop(str(error)) from error
+            raise self._drop(str(error), error.code, values=error.values) from error
         except OSError as error:
             if isinstance(error, ConnectionError):
                 raise
-            raise self._drop(error.strerror or str(error)) from error
+            raise self._drop(error.strerror or str(error), os_code(error)) from error
         finally:
             if not fits:
                 self._numbers.unanswered()
                 if self._numbers.own:  # its late response could not be told from another
-                    self._drop("a request was not answered", reopens=True)
+                    self._drop("a request was not answered", "connection_failed", reopens=True)
         self._failures.pop(unit, None)
         return values
 
@@ -147,7 +138,7 @@ class SharedSocket:
             text = f"transaction {asked} was asked, {answered} answered"
             self._failures[unit] = InvalidFrame(text, "transaction_not_echoed", asked=asked, answered=answered)
         if self._silences > 1:
-            self._drop("two questions in a row were not answered", reopens=True)
+            self._drop("two questions in a row were not answered", "peer_silent", reopens=True)
         return self._failures.get(unit)
 
     async def _open(self, timeout_s: float, pause_s: float) -> None:
@@ -158,9 +149,10 @@ class SharedSocket:
             async with asyncio.timeout(timeout_s):
                 self._reader, self._writer = await asyncio.open_connection(self._host, self._port)
         except TimeoutError as error:
-            raise NotConnected(f"{self.peer}: no connection within {timeout_s:g} s; is the device on?") from error
+            reason = f"no connection within {timeout_s:g} s; is the device on?"
+            raise LostDevice(self.peer, reason, "connect_timeout") from error
         except OSError as error:
-            raise NotConnected(f"{self.peer}: {error.strerror or error}") from error
+            raise LostDevice(self.peer, error.strerror or str(error), os_code(error)) from error
         if pause_s:
             await asyncio.sleep(pause_s)
 
@@ -175,16 +167,18 @@ class SharedSocket:
             if self._numbers.fits(number):
                 return answering, body
 
-    def _lost(self, reason: str) -> NotConnected:
-        return NotConnected(f"{self.peer}: {reason}", gentle=not self._answered)
+    def _lost(self, reason: str, code: str, values: Mapping[str, str] | None = None) -> LostDevice:
+        return LostDevice(self.peer, reason, code, gentle=not self._answered, values=values)
 
-    def _drop(self, reason: str, *, reopens: bool = False) -> NotConnected:
+    def _drop(
+        self, reason: str, code: str, *, values: Mapping[str, str] | None = None, reopens: bool = False
+    ) -> LostDevice:
         """Closes; what to raise. reopens: whether the next request opens the socket again."""
         if self._writer is not None:
             self._writer.transport.abort()
-            self._end_reason, self._reopens = reason, reopens
+            self._end, self._reopens = (reason, code, values), reopens
         self._reader = self._writer = self._head = None
-        return self._lost(reason)
+        return self._lost(reason, code, values)
 
 
 def _check_unit(asked: int, answered: int) -> None:

@@ -1,15 +1,15 @@
 """Why a tag was bad: reads it again on its own, to get the device's own response."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from adapters.connection_faults import connection_fault
 from adapters.contract import DeviceMisconfigured, Fault, NotConnected
 from adapters.modbus.bus.bus import Bus
-from adapters.modbus.bus.frames_tcp import BusFault, ExceptionResponse
+from adapters.modbus.bus.faults import SILENT, AskedRange, ExceptionResponse, range_fault
 from adapters.modbus.decode import NotAvailable, decoder_of
 from adapters.modbus.model import ModbusTag
 from adapters.modbus.service.decodings import ORDERS, Decoding, RegisterBlock, read
-from adapters.modbus.service.faults import fault_of, refusal
 from adapters.modbus.service.peers import Peer, open_bus
 from adapters.modbus.service.reader import RateLimit, RateLimitedReader
 from adapters.modbus.service.registers import Span
@@ -33,14 +33,19 @@ async def _diagnose(device: Peer, bus: Bus, tags: Sequence[str]) -> dict[str, Fa
             faults[name] = await _alone(device, reader, name)
             there |= faults[name].code not in _UNANSWERED
     except (NotConnected, DeviceMisconfigured) as error:
-        fault = connection_fault(error, fault_of)
+        fault = connection_fault(error)
         faults |= {name: fault for name in tags if name not in faults}
     finally:
         reader.close()
     if there:  # so neither the unit nor its wires are to blame
-        faults |= {name: Fault("range_silent", detail=fault.detail) for name, fault in faults.items()
-                  if fault.code in _UNANSWERED}  # fmt: skip
+        faults |= {name: replace(range_fault(SILENT, _asked(device, name)), detail=fault.detail)
+                  for name, fault in faults.items() if fault.code in _UNANSWERED}  # fmt: skip
     return faults
+
+
+def _asked(device: Peer, name: str) -> AskedRange:
+    tag = device.tags[name]
+    return AskedRange(device.unit, tag.table, tag.first(device.base), tag.count)
 
 
 async def _alone(device: Peer, reader: RateLimitedReader, name: str) -> Fault:
@@ -49,11 +54,9 @@ async def _alone(device: Peer, reader: RateLimitedReader, name: str) -> Fault:
     try:
         data = await reader.read(device.unit, tag.table, Span(tag.first(device.base), tag.count))
     except ExceptionResponse as error:
-        return refusal(error.code)
-    except TimeoutError as error:
-        silent = reader.silence(device.unit)
-        silent.__cause__ = error.__cause__ if isinstance(error.__cause__, BusFault) else silent.__cause__
-        return connection_fault(silent, fault_of)
+        return error.fault
+    except TimeoutError:
+        return connection_fault(reader.silence(device.unit))
     decode = decoder_of(tag)
     try:
         if decode is not None:

@@ -6,7 +6,7 @@ On a network the time of a frame is negligible, and only the device's response t
 
 from collections.abc import Iterable, Mapping
 
-from adapters.modbus.bus.frames_tcp import FUNCTIONS
+from adapters.modbus.bus.faults import FUNCTIONS
 from adapters.modbus.bus.timing import NETWORK_PACE, UNKNOWN_PACE, Pace, exchange_s, load, pace
 from adapters.modbus.model import ModbusRtuDevice, ModbusTcpDevice
 from adapters.modbus.plan import requests_of

@@ -5,15 +5,7 @@ from dataclasses import dataclass
 
 from adapters.contract import NotConnected
 from adapters.modbus.bus.bus import Bus
-from adapters.modbus.bus.frames_tcp import (
-    ACKNOWLEDGE,
-    BUSY,
-    GATEWAY_NO_ANSWER,
-    GATEWAY_NO_PATH,
-    ILLEGAL_FUNCTION,
-    ExceptionResponse,
-    InvalidFrame,
-)
+from adapters.modbus.bus.faults import ACKNOWLEDGE, BUSY, ILLEGAL_FUNCTION, ExceptionResponse, InvalidFrame
 from adapters.modbus.model import Table
 from adapters.modbus.plan import Request
 from adapters.modbus.service.registers import ProbeOutcome, Span
@@ -80,7 +72,7 @@ class RateLimitedReader:
         try:
             await self.read(unit, table, span)
         except ExceptionResponse as refusal:
-            if refusal.code in {GATEWAY_NO_ANSWER, GATEWAY_NO_PATH}:
+            if refusal.by_gateway:
                 raise NoUnit(str(refusal)) from refusal
             if refusal.code in {BUSY, ACKNOWLEDGE}:
                 return ProbeOutcome.SILENT  # busy says nothing about the address

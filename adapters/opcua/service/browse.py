@@ -11,7 +11,7 @@ from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIds
 
 from adapters.browsing import Browsed, BrowsedNode, Login, Walk
-from adapters.contract import DeviceMisconfigured
+from adapters.contract import DeviceMisconfigured, Fault
 from adapters.opcua.model import OpcUaDevice
 from adapters.opcua.nodes import node_id, node_text
 from adapters.opcua.selection.lookup import ServerLookup
@@ -43,7 +43,9 @@ async def browse(
     async with session(device.with_files("browse", files), login) as server:
         start = node_id(walk.node or OBJECTS, server.namespaces)
         if start is None:
-            raise DeviceMisconfigured(f"{url}: the server has no namespace for --node {walk.node}")
+            text = f"{url}: the server has no namespace for --node {walk.node}"
+            fault = Fault("no_namespace", values={"node": walk.node}, detail=text)
+            raise DeviceMisconfigured(text, fault=fault)
         return await _walked(server, start, walk, on_progress)
 
 

@@ -1,13 +1,10 @@
 """Why an OPC UA server or its nodes cannot be read, as faults of the message catalogue."""
 
 import asyncio
-import re
 from collections.abc import Sequence
-from typing import Final
 
 from asyncua import ua
 from asyncua.ua.attribute_ids import AttributeIds
-from asyncua.ua.uaerrors import UaStatusCodeError
 
 from adapters.connection_faults import connection_fault
 from adapters.contract import DeviceMisconfigured, Fault, NotConnected
@@ -16,34 +13,6 @@ from adapters.opcua.nodes import node_id
 from adapters.opcua.selection.tag_values import TagValues
 from adapters.opcua.service.session import read, session
 from oee.model.states import Quality
-
-_STATUS: Final[tuple[tuple[str, str], ...]] = (
-    (r"Bad(UserAccessDenied|IdentityToken\w+)", "opcua_user"),
-    (r"BadCertificate\w*TimeInvalid", "opcua_certificate_time"),
-    (r"BadCertificateUntrusted|BadSecurityChecksFailed", "opcua_untrusted"),
-    (r"BadCertificate\w*", "opcua_certificate"),
-    (r"BadSecurity(Policy|Mode)\w*", "opcua_security"),
-    (r"BadTooManySessions|BadMaxConnections\w*|BadTcpServerTooBusy", "opcua_crowded"),
-)
-_TEXT: Final[tuple[tuple[str, str], ...]] = (
-    (r"does not offer this security", "opcua_security"),
-    (r"lists no endpoint", "opcua_no_endpoint"),
-    (r"our certificate .* is valid from", "opcua_certificate_expired"),
-    (r"another certificate|certificate or key", "opcua_certificate"),
-    (r"accepts connections but does not answer", "opcua_silent"),
-    (r"no connection; is it on", "connect_timeout"),
-    (r"subscription", "opcua_subscription"),
-)
-
-
-def fault_of(error: Exception) -> Fault | None:
-    """Why a server cannot be read; None for errors of the operating system."""
-    text = str(error)
-    patterns = (*_STATUS, *_TEXT) if "opc.tcp://" in text else _STATUS
-    code = next((code for pattern, code in patterns if re.search(pattern, text)), "")
-    if not code and isinstance(error.__cause__, UaStatusCodeError):
-        return Fault("opcua_refused", values={"status": type(error.__cause__).__name__}, detail=text)
-    return Fault(code, detail=text) if code else None
 
 
 async def round_trip_s(device: OpcUaDevice) -> float | None:
@@ -74,7 +43,7 @@ async def diagnose(device: OpcUaDevice, tags: Sequence[str]) -> dict[str, Fault]
             found = {name: _fault(name, device, data, values) for name, data in answers.items()}
             faults |= {name: fault for name, fault in found.items() if fault is not None}
     except (NotConnected, DeviceMisconfigured) as error:
-        fault = connection_fault(error, fault_of)
+        fault = connection_fault(error)
         faults |= {name: fault for name in tags if name not in faults}
     return faults
 

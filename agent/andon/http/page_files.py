@@ -27,12 +27,14 @@ _PREFIXES: Final = (
     "why_null.",
     "declare.why.",
     "clock.by.",
+    "fault.",
     "reason.none",
     "shift.none",
 )
 _PRINT_WORDS: Final = (
     "import json; from words.catalogue import catalogue; "
-    f"print(json.dumps({{k: v for k, v in catalogue().items() if k.startswith({_PREFIXES!r})}}))"
+    f"print(json.dumps({{k: v for k, v in catalogue().items() if k.startswith({_PREFIXES!r}) "
+    "and not (k.startswith('fault.') and k.count('.') > 1)}))"
 )
 
 

@@ -2,7 +2,7 @@
 
 import { button, fill, h, on } from "./dom.js";
 import { icon } from "./icons.js";
-import { clock, duration, number, say } from "./words.js";
+import { clock, duration, has, number, say } from "./words.js";
 
 let timer = 0;
 
@@ -43,7 +43,7 @@ function tech(content) {
         h("thead", null, h("tr", null, ["device", "condition", "reads", "failures", "late", "age"].map((key) => h("th", null, say(`andon.tech.column.${key}`))))),
         h("tbody", null, devices.map((item) => h("tr", { class: item.condition === "up" ? "" : "bad" },
           h("td", null, button("device", item.id, { arg: item.id, className: item.id === content.device ? "link on" : "link" })),
-          h("td", null, say(`andon.tech.is.${item.condition}`), item.error && item.condition !== "up" ? h("small", { class: "bad-words" }, item.error) : null),
+          h("td", null, say(`andon.tech.is.${item.condition}`), item.error && item.condition !== "up" ? h("small", { class: "bad-words", title: item.error }, why(item)) : null),
           h("td", null, number(item.reads)), h("td", null, number(item.failures)),
           h("td", null, item.late_p99_s === null ? "–" : `${number(item.late_p99_s * 1000)} ms`),
           h("td", null, item.age_s === null ? "–" : `${number(item.age_s, 1)} s`)))))),
@@ -54,6 +54,12 @@ function tech(content) {
           h("td", null, tag.name), h("td", { class: "value" }, shown(tag.value)),
           h("td", null, say(`andon.tech.quality.${tag.quality}`)),
           h("td", null, tag.age_s === null ? "–" : `${number(tag.age_s, 1)} s`)))))) : h("p", { class: "soft" }, icon("next", "icon small"), say("andon.tech.choose")));
+}
+
+// In the words of `nhip check`; the log's own where there are none.
+function why(item) {
+  const key = item.fault ? `fault.${item.fault.code}` : "";
+  return has(key) ? say(key, item.fault.values) : item.error;
 }
 
 function shown(value) {

@@ -23,6 +23,7 @@ def tech_view(report: GatewayReport, connected: Callable[[], bool | None], devic
                 "id": name,
                 "condition": item.condition,
                 "error": item.error[:300],
+                "fault": None if item.fault is None else {"code": item.fault.code, "values": dict(item.fault.values)},
                 "tags": report.tags.get(name, 0),
                 "reads": item.polls,
                 "failures": item.failures,

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from center.console.draw import time_labels
 from center.console.draw.markup import Child, el, join, share
-from words import duration, link_trouble, moment, number, percent, say
+from words import duration, fault_text, link_trouble, moment, number, percent, say
 from words.catalogue import catalogue
 
 Row = Mapping[str, Any]
@@ -89,11 +89,35 @@ def _troubles(row: Row, zone: tzinfo, lang: str) -> Sequence[str]:
         out.append(say("delivery.trouble.storing" if why else "delivery.trouble.disk", lang, why=why))
     told = [item for item in row["link"] if item["code"] != "two_boxes" or row["boxes"] < 2]
     out += [link_trouble(item["code"], item["values"], lang) for item in told]
-    lost = [name for name, up in sorted(row["devices"].items()) if not up]
-    if row["online"] and lost:
-        out.append(say("delivery.trouble.devices", lang, names=", ".join(lost)))
+    if row["online"]:
+        out += _lost(row, lang)
     counted = [name for name in ("holes", "conflicts", "quarantined", "dropped") if row[name]]
     return out + [say(f"delivery.trouble.{name}", lang, count=number(row[name], lang)) for name in counted]
+
+
+def _lost(row: Row, lang: str) -> Sequence[str]:
+    """Devices and tags that cannot be read, those of one cause in one sentence, with what usually leads to it."""
+    names: dict[tuple[str, str], list[str]] = {}
+    for item in row["faults"]:
+        what = fault_text(item["code"], item["values"], lang)
+        causes = fault_text(item["code"], item["values"], lang, "causes")
+        names.setdefault((what, causes), []).append(_whose(item, lang))
+    out = [
+        say("delivery.trouble.fault" if causes else "delivery.trouble.fault_unknown", lang,
+            names="; ".join(whose), what=what, causes=causes)
+        for (what, causes), whose in names.items()
+    ]  # fmt: skip
+    told = {item["device"] for item in row["faults"]}
+    silent = [name for name, up in sorted(row["devices"].items()) if not up and name not in told]
+    return out + ([say("delivery.trouble.devices", lang, names=", ".join(silent))] if silent else [])
+
+
+def _whose(item: Row, lang: str) -> str:
+    if not item["count"]:
+        return str(item["device"])
+    more = "" if item["count"] <= len(item["tags"]) else ", …"
+    count = number(item["count"], lang)
+    return say("delivery.trouble.tags", lang, device=item["device"], count=count, tags=", ".join(item["tags"]) + more)
 
 
 def _facts(row: Row, now_ns: int, zone: tzinfo, lang: str) -> list[Markup]:

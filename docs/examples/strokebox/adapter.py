@@ -2,7 +2,7 @@
 
 import asyncio
 
-from adapters.contract import NotConnected, NowNs, Reading, Row
+from adapters.contract import Fault, NotConnected, NowNs, Reading, Row
 from adapters.strokebox.kind import CounterBox
 from oee.model.states import Quality
 
@@ -44,7 +44,9 @@ class Connection:
                     number = (await reader.readuntil()).split()[1]
                     values[name] = (int(number), Quality.GOOD) if number.isdigit() else (None, Quality.BAD)
         except (OSError, asyncio.IncompleteReadError) as error:
-            raise NotConnected(f"{self._device.place}: did not answer", gentle=not self._answered) from error
+            text = f"{self._device.place}: did not answer"
+            fault = Fault("unit_silent", detail=text, extent="device") if isinstance(error, TimeoutError) else None
+            raise NotConnected(text, gentle=not self._answered, fault=fault) from error
         self._answered, t_ns = True, self._now_ns()
         rows = [Row(name, t_ns, *value) for name, value in values.items() if self._last.get(name) != value]
         self._last = values
