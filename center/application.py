@@ -24,6 +24,7 @@ from center.api.machines import MachineDeletion, add_machines
 from center.api.metrics import add_metrics, waiting_metrics
 from center.api.parameters import V1
 from center.api.quarantine import add_quarantine
+from center.api.targets import add_targets
 from center.ingest.declaration_sender import DeclarationSender
 from center.ingest.worker import Ingest
 from center.model.viewer import Viewer
@@ -67,6 +68,7 @@ def application(
         audit.record_deletion(declaring.engine, center.now_ns(), Actor(who, address), site, machine)
 
     add_machines(app, MachineDeletion(ingest, record))
+    add_targets(app, center, declaring.engine, audit.record_target)
     if accounts:
         add_accounts(app, accounts.engine)
         add_sessions(app, accounts.engine, secure=secure)

@@ -224,7 +224,8 @@ ARROWS = {
         sites      -> question
         stops      -> paging question
         waterfall  -> trend question
-        trend      -> question
+        trend      -> targets question
+        targets    -> question
         values     -> question
         cache
         paging
@@ -250,6 +251,7 @@ ARROWS = {
         declarations -> parameters access problems
         calls        -> parameters access problems
         machines     -> access problems
+        targets      -> parameters access problems
         numbers      -> parameters access responses problems
         backup       -> access problems
         metrics      -> access
@@ -262,6 +264,7 @@ ARROWS = {
     """,
     "center/console": """
         admin/        -> document frame draw/
+        targets/      -> document frame draw/
         declare/      -> document frame draw/
         pages         -> delivery/ fleet/ machine/ frame
         session_pages -> document frame draw/

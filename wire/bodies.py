@@ -387,6 +387,16 @@ class SiteValue(_Strict):
     machines: list[str] = []
 
 
+class SiteTarget(_Strict):
+    """What the site file aims at (`oee.kpi.targets`). values: by kind; since: None for always."""
+
+    line: str = ""
+    machine: str = ""
+    product: str = ""
+    since: date | None = None
+    values: dict[str, float]
+
+
 class SiteBody(_Strict):
     """`site`: describes the machines and calendars behind a gateway's facts; enveloped and receipted like facts."""
 
@@ -406,6 +416,8 @@ class SiteBody(_Strict):
     """The key "" is the site's default."""
     values: dict[str, SiteValue] = {}
     """By `device.tag`."""
+    targets: list[SiteTarget] = []
+    """Left out by gateways without any, since centers of earlier versions do not know it."""
 
 
 DIVIDED: Final = "sent again in smaller envelopes"

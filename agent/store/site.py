@@ -20,7 +20,10 @@ CommitExtras = tuple[Sequence[tuple[str, Any]], Mapping[str, str]]
 
 def site_body(description: Mapping[str, Any], valid_from_ns: int) -> dict[str, Any]:
     """The body as it is sent, valid from `valid_from_ns` on. Raises pydantic's `ValidationError` if a field is missing."""
-    return SiteBody.model_validate({**description, "valid_from_ns": valid_from_ns}).model_dump(mode="json")
+    body = SiteBody.model_validate({**description, "valid_from_ns": valid_from_ns}).model_dump(mode="json")
+    if not body["targets"]:
+        del body["targets"]  # an older center would not understand it
+    return body
 
 
 def digest(body: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Engine, func, select
 
 from center.accounts.schema import AUDIT
 from center.database.sql import reading, writing
+from center.model.targets import SaidTarget
 
 MOST_ROWS: Final = 1000
 
@@ -43,6 +44,14 @@ def record_deletion(engine: Engine, now_ns: int, actor: Actor, site: str, machin
     """Adds the entry that a machine's rows are deleted, in a transaction of its own. Raises `StoreUnavailable`."""
     with writing(engine) as connection:
         record(connection, now_ns, actor, "machine.deleted", f"{site}/{machine}")
+
+
+def record_target(connection: Connection, who: str, address: str, what: str, target: SaidTarget) -> None:
+    """Adds the entry that a target was set or withdrawn to the change's transaction."""
+    place = "/".join(part for part in (target.site, target.line, target.machine) if part)
+    since = target.since.isoformat() if target.since else ""
+    detail = {"kind": target.kind, "value": target.value, "product": target.product, "since": since}
+    record(connection, target.at_ns, Actor(who, address), what, place, **detail)
 
 
 def entries(engine: Engine, before: int | None = None, limit: int = 100) -> tuple[list[AuditEntry], int]:

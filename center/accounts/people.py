@@ -20,8 +20,8 @@ Role = Literal["admin", "engineer", "factory"]
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 ALL_SITES: Final = "*"
 _RIGHTS: Final[dict[str, frozenset[Right]]] = {
-    "admin": frozenset({"read", "write", "watch", "admin"}),
-    "engineer": frozenset({"read", "write"}),
+    "admin": frozenset({"read", "write", "aim", "watch", "admin"}),
+    "engineer": frozenset({"read", "write", "aim"}),
     "factory": frozenset({"read", "write"}),
 }
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._@-]{1,63}")

@@ -161,6 +161,8 @@ Viewing = Annotated[Viewer, Depends(_require("read"))]
 """May query; answers cover the viewer's sites only."""
 Writing = Annotated[Viewer, Depends(_require("write"))]
 """May make declarations about the viewer's sites."""
+Aiming = Annotated[Viewer, Depends(_require("aim"))]
+"""May set targets of the viewer's sites: administrators and engineers of the center."""
 Watching = Annotated[Viewer, Depends(_require("watch"))]
 """May see the health and metrics of the center itself."""
 Administering = Annotated[Viewer, Depends(_require("admin"))]

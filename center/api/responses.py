@@ -93,7 +93,7 @@ class Rendered(NamedTuple):
 def stamp(center: CenterState, sites: Collection[str], *parts: object) -> str:
     """A digest of everything that an answer about these sites depends on: answers with the same stamp are the same.
 
-    That is: what has been settled and stored of the sites' streams, their site files, and the program.
+    That is: what has been settled and stored of the sites' streams, their site files, targets, and the program.
     parts: whatever else the answer depends on: the question itself, its window with both ends fixed.
     """
     cache = center.ledger_cache
@@ -105,6 +105,8 @@ def stamp(center: CenterState, sites: Collection[str], *parts: object) -> str:
     for site in sites:
         current = cache.sites.current(site)
         dependencies += [site, current.body.config_hash if current else "", *cache.sites.machines(site)]
+        dependencies += [repr(body.targets) for body in cache.sites.bodies(site)]
+        dependencies.append(repr(center.said_targets(site)))
     return hashlib.blake2b("\n".join(dependencies).encode(), digest_size=12).hexdigest()
 
 

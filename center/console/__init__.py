@@ -26,5 +26,10 @@ def mount(app: FastAPI, center: CenterState, accounts: Accounts | None = None) -
         from center.console.declare.pages import add_declare_pages  # noqa: PLC0415
 
         add_declare_pages(app, center, declaring)
+    aiming = getattr(app.state, "targets", None)
+    if aiming:
+        from center.console.targets.page import add_target_pages  # noqa: PLC0415
+
+        add_target_pages(app, center, aiming)
     add_error_pages(app, center)
     add_pages(app, center, declares=declaring is not None)

@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Right = Literal["read", "write", "watch", "admin"]
-"""read: query; write: make declarations; watch: the center's own state; admin: accounts, enrolment and manual imports."""
+Right = Literal["read", "write", "aim", "watch", "admin"]
+"""read: query; write: make declarations; aim: set targets; watch: the center's own state; admin: accounts, enrolment and
+manual imports.
+"""
 
 
 @dataclass(frozen=True)
@@ -35,5 +37,5 @@ class Viewer:
         return right in self.rights
 
 
-EVERYTHING: Final = Viewer("center", None, frozenset({"read", "write", "watch", "admin"}))
+EVERYTHING: Final = Viewer("center", None, frozenset({"read", "write", "aim", "watch", "admin"}))
 """The center itself, and local users where accounts are off."""

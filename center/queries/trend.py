@@ -8,8 +8,10 @@ from typing_extensions import TypedDict
 
 from center.model.times import iso
 from center.queries.question import CheckedQuestion, NextPage, Question, WindowAnswer, check, formula_of
+from center.queries.targets import NO_AIMS, AimedCell, Aims, TargetGap, aims
 from center.runtime.state import CenterState
 from oee.kpi import kpi
+from oee.kpi.targets import RATIOS
 from oee.model.facts import FACT_COLUMNS, Int64
 from oee.model.states import CalendarClass
 
@@ -29,6 +31,11 @@ class TrendRow(TypedDict):
     kpis: dict[str, float | None]
     why_null: Annotated[dict[str, str], Field(description="For each KPI that is null the reason's key.")]
     flags: list[str]
+    targets: NotRequired[
+        Annotated[
+            list[TargetGap], Field(description="How far the row is from what is aimed at; left out without a target.")
+        ]
+    ]
 
 
 class TrendAnswer(WindowAnswer):
@@ -70,10 +77,14 @@ def trend(center: CenterState, question: Question) -> TrendAnswer:
     cells = sorted({*sums, *(cell for cell, times in planned.items() if times.scheduled_ms)})
     unplanned = machines_without_plan(checked)
     zeros = np.zeros(len(FACT_COLUMNS), np.int64)
+    aimed = aims(checked)
     rows = []
     for cell in cells:
         times = PlannedTime(None, None) if cell.machine in unplanned else planned.get(cell, PlannedTime(0, None))
-        rows.append(_row(checked, cell, sums.get(cell, zeros), times, formula))
+        row = _row(checked, cell, sums.get(cell, zeros), times, formula)
+        if aimed is not NO_AIMS and (gaps := _gaps(aimed, cell, row, formula)):
+            row["targets"] = gaps
+        rows.append(row)
     return {**checked.window(), "bucket": checked.bucket, "formula": formula, "rows": rows, "next": None}
 
 
@@ -117,6 +128,16 @@ def planned_by_cell(checked: CheckedQuestion) -> dict[Cell, PlannedTime]:
             cell = Cell(start_ns, name, "", "", word)
             total[cell] = total.get(cell, 0) + length_ms
     return {cell: PlannedTime(scheduled.get(cell, 0), total.get(cell)) for cell in {*scheduled, *total}}
+
+
+def _gaps(aimed: Aims, cell: Cell, row: TrendRow, formula: str) -> list[TargetGap]:
+    if cell.calendar not in ("", CalendarClass.SCHEDULED.word):
+        return []
+    sums, scheduled_ms, kpis = row["sums"], row["scheduled_ms"], row["kpis"]
+    others = [kind for kind in RATIOS if kind not in kpis]
+    ratios = kpis | kpi.compute(sums, scheduled_ms=scheduled_ms, formula=formula, only=others).values
+    terms = kpi.terms(sums, scheduled_ms=scheduled_ms, all_ms=None, formula=formula)
+    return aimed.gaps(AimedCell(cell.start_ns, cell.machine, cell.shift, cell.product), terms, ratios)
 
 
 def _row(checked: CheckedQuestion, cell: Cell, sums: Int64, planned: PlannedTime, formula: str) -> TrendRow:

@@ -10,6 +10,7 @@ from center.contract.store import KeepsMarks, KeepsValues, RolledUp, RowBatch, S
 from center.contract.streams import lower
 from center.ledger.cache import LedgerCache
 from center.model.retention import closed_before_ns
+from center.model.targets import SaidTarget
 from center.runtime.health import CenterHealth
 from center.runtime.live import Pictures
 from wire.marks import Marks, intersection
@@ -18,6 +19,21 @@ KEEP_VALUES_NS: Final = 90 * 86_400_000_000_000
 STORED: Final = ("facts", "values")
 """Kinds of streams whose content goes into the store."""
 Commit = Callable[[Sequence[RowBatch], Changes], Changes]
+
+
+class SaidTargets:
+    """The targets of a site that were set at the center, in order; none until the database is connected."""
+
+    def __init__(self) -> None:
+        self._read: Callable[[str], Sequence[SaidTarget]] | None = None
+
+    def connect(self, read: Callable[[str], Sequence[SaidTarget]]) -> None:
+        """Reads from now on with this."""
+        self._read = read
+
+    def __call__(self, site: str) -> Sequence[SaidTarget]:
+        """May raise `StoreUnavailable`."""
+        return self._read(site) if self._read else ()
 
 
 @dataclass(frozen=True)
@@ -39,6 +55,7 @@ class CenterState:
     name: str = ""
     language: str = "vi"
     keep_values_ns: int = KEEP_VALUES_NS
+    said_targets: SaidTargets = field(default_factory=SaidTargets)
 
     def open_from_ns(self) -> int:
         """Rows of earlier minutes are late and refused; 0 if none ever are [ns UTC]."""

@@ -54,6 +54,16 @@ def description(site: Site) -> Callable[[int], dict[str, Any]]:
         },
         "calendars": {key: _calendar(calendar) for key, calendar in calendars.items()},
         "values": _values(site),
+        "targets": [
+            {
+                "line": item.line,
+                "machine": item.machine,
+                "product": item.product,
+                "since": item.since,
+                "values": item.values,
+            }
+            for item in site.targets
+        ],
     }
 
     def at(valid_from_ns: int) -> dict[str, Any]:

@@ -1,13 +1,15 @@
 """The page at the machine, what it offers to enter, and the targets that it shows."""
 
+import math
 from datetime import date
-from typing import Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from config.yaml.common import Listen, MachineId, Name, Strict
 from config.yaml.complaints import InvalidValue
 from config.yaml.times import Duration, DurationOrZero
+from oee.kpi.targets import RATIOS
 
 CALLS: Final = ("maintenance", "quality", "material", "leader")
 """Calls for help that every site has."""
@@ -78,6 +80,22 @@ class AndonModel(Strict):
         return int(self.listen.rpartition(":")[2])
 
 
+def _aimed(given: object) -> object:
+    """`65%` or `0.65` as a ratio."""
+    text = str(given).strip()
+    try:
+        value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        value = math.nan
+    if not 0 < value <= 1:
+        raise InvalidValue("bad_aimed_ratio", "not a ratio between 0 and 1; write for example 65% or 0.65")
+    return value
+
+
+AimedRatio = Annotated[float, BeforeValidator(_aimed)]
+"""A ratio that is aimed at, above 0 and at most 1."""
+
+
 class TargetModel(Strict):
     """What is aimed at. Where it holds: on a machine or a line, or at the whole site; for a product, or for all; from a
     day on. The most specific target that is valid counts.
@@ -89,11 +107,21 @@ class TargetModel(Strict):
     since: date | None = Field(None, description="First day on which it holds.", examples=["2026-03-01"])
     pieces: int | None = Field(None, ge=1, description="Pieces in a shift.", examples=["3200"])
     takt: Duration | None = Field(None, description="Time for one piece [s].", examples=["1.5s"])
+    oee: AimedRatio | None = Field(None, description="OEE, as the center compares it.", examples=["65%"])
+    availability: AimedRatio | None = Field(None, description="Availability.", examples=["85%"])
+    performance: AimedRatio | None = Field(None, description="Performance.", examples=["90%"])
+    quality: AimedRatio | None = Field(None, description="Quality.", examples=["99%"])
+
+    @property
+    def values(self) -> dict[str, float]:
+        """What is aimed at, by the kinds of `oee.kpi.targets`."""
+        named = {"pieces": self.pieces, "takt_s": self.takt} | {kind: getattr(self, kind) for kind in RATIOS}
+        return {kind: float(value) for kind, value in named.items() if value is not None}
 
     @model_validator(mode="after")
     def _aims(self) -> Self:
-        if self.pieces is None and self.takt is None:
-            raise InvalidValue("target_of_nothing", "a target names pieces or takt")
+        if not self.values:
+            raise InvalidValue("target_of_nothing", "a target names pieces, takt or a ratio")
         if self.line and self.machine:
             raise InvalidValue("target_of_both", "a target is for a line or for a machine")
         return self

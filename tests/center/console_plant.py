@@ -316,6 +316,7 @@ def main() -> None:
 
     from center.api.app import create_app
     from center.api.declarations import add_declarations
+    from center.api.targets import add_targets
     from center.console import mount
     from center.database.declarations import open_declarations
     from center.ingest.declaration_sender import DeclarationSender
@@ -335,6 +336,7 @@ def main() -> None:
         app, accounts = create_app(center), None
     said = open_declarations(f"sqlite:///{asked.dir}/declarations.sqlite")
     add_declarations(app, center, DeclarationSender(said, lambda *_: None, center.now_ns))
+    add_targets(app, center, said, lambda *_: None)
     mount(app, center, accounts)
     (asked.dir / "pages").write_text("\n".join(_pages()))
     listener = socket.create_server(("127.0.0.1", asked.port))

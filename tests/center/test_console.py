@@ -13,6 +13,7 @@ from console_plant import EVIL, EVIL_IMAGE
 from playwright.sync_api import Page, expect, sync_playwright
 from servers import PATIENCE_S, eventually
 
+from center.console.draw.goals import signed
 from words import duration, number, percent, say
 
 pytestmark = pytest.mark.browser
@@ -355,3 +356,33 @@ def test_the_page_of_deliveries(tabs, lang, width):
     expect(page.locator(".gateway").first).to_contain_text(say("delivery.trouble.clock", lang))
     expect(page.locator(".coverage tbody tr").first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize(("lang", "width"), [("vi", 390), ("en", 1400)])
+def test_a_target_is_set_seen_everywhere_and_withdrawn(tabs, plant, lang, width):
+    page = tabs("/targets/van-long", lang, width, complain=False)  # a refused form has status 422
+    page.get_by_text(say("target.add", lang), exact=True).click()
+    page.select_option("[name=place]", "/press-1")
+    page.select_option("[name=kind]", "oee")
+    page.fill("[name=value]", "150")
+    page.get_by_role("button", name=say("target.add_submit", lang)).click()
+    expect(page.locator(".said.bad")).to_contain_text("150")
+    page.get_by_text(say("target.add", lang), exact=True).click()
+    page.select_option("[name=place]", "/press-1")
+    page.fill("[name=value]", "71,5" if lang == "vi" else "71.5%")
+    page.get_by_role("button", name=say("target.add_submit", lang)).click()
+    expect(page.locator(".said.good")).to_be_visible()
+    expect(page.locator(".rows.aims")).to_contain_text(percent(0.715, lang))
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    (gap,) = shift_row(plant, "press-1")["targets"]
+    beside = say("target.beside", lang, target=percent(0.715, lang))
+    points = say("console.points", lang, points=signed(gap["points"], lang, 1))
+    fleet = tabs("/?site=van-long", lang, width)
+    card = fleet.locator(".card", has=fleet.locator("[title=press-1]"))
+    expect(card.locator(".goal")).to_contain_text(f"{beside}{points}")
+    machine = tabs("/machine/van-long/press-1", lang, width)
+    expect(machine.locator(".tile.lead .goal")).to_contain_text(beside)
+    expect(machine.locator(".chart-trend svg text", has_text=say("target.line", lang)).first).to_be_visible()
+    page.get_by_role("button", name=say("target.withdraw", lang), exact=True).click()
+    expect(page.locator(".said.good")).to_have_text(say("target.withdrawn", lang))
+    assert "targets" not in shift_row(plant, "press-1")

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 import config
+from agent.store.site import site_body
 from oee.model.calendars import cut, to_ns
 from oee.model.machine import Counter, CountGap, Ideal
 from oee.model.states import CalendarClass, State
@@ -41,6 +42,22 @@ def test_every_example_loads_compiles_and_describes_itself(path):
     body = SiteBody.model_validate(json.loads(json.dumps(config.describe(site, 7))))
     assert body.valid_from_ns == 7
     assert set(body.machines) == set(machines)
+
+
+def test_targets_are_described_as_ratios_pieces_and_seconds_and_change_no_hash():
+    text = f"{HEAD}{DEVICE}"
+    aims = "targets: [{oee: 65%, quality: 0.99}, {pieces: 3200, takt: 1.5s, since: 2026-03-01}]\n"
+    site, _ = config.parse_site(text + aims)
+    body = config.describe(site)
+    assert [item["values"] for item in body["targets"]] == [
+        {"oee": 0.65, "quality": 0.99},
+        {"pieces": 3200, "takt_s": 1.5},
+    ]
+    assert SiteBody.model_validate(body).targets[1].since == date(2026, 3, 1)
+    assert config.config_hash(site) == config.config_hash(config.parse_site(text)[0])
+    without = site_body(config.describe(config.parse_site(text)[0]), 7)
+    assert "targets" not in without, "centers of earlier versions do not know it"
+    assert site_body(body, 7)["targets"][0]["values"] == {"oee": 0.65, "quality": 0.99}
 
 
 def test_every_tag_of_a_compiled_machine_is_a_tag_of_a_device():

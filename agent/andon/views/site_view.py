@@ -17,16 +17,7 @@ _CALL_ICONS: Final = {"maintenance": "wrench", "quality": "scale", "material": "
 def andon_machines(site: Site, machines: Mapping[str, Machine], window_ns: int) -> dict[str, AndonMachine]:
     """Each machine as its page knows it. window_ns: how far corrections reach back [ns]."""
     andon = site.andon or AndonModel.model_validate({})
-    targets = tuple(
-        Target(
-            {key: float(value) for key, value in (("pieces", item.pieces), ("takt_s", item.takt)) if value is not None},
-            item.line,
-            item.machine,
-            item.product,
-            item.since,
-        )
-        for item in site.targets
-    )
+    targets = tuple(Target(item.values, item.line, item.machine, item.product, item.since) for item in site.targets)
     return {
         name: AndonMachine(
             Offer(

@@ -29,7 +29,7 @@ class Column:
     @property
     def is_ratio(self) -> bool:
         """Whether it is shown as a percentage."""
-        return self.key in _RATIOS
+        return self.key.removeprefix("target_") in _RATIOS
 
     @property
     def is_ms(self) -> bool:
@@ -66,6 +66,10 @@ def _flat(row: Mapping[str, Any], lang: str) -> dict[str, Any]:
     for key, value in row.items():
         if key in ("sums", "kpis"):
             out |= value
+        elif key == "targets":
+            for gap in value:
+                out[f"target_{gap['kind']}"] = gap["target"]
+                out[f"gap_{gap['kind']}"] = gap["points"] if gap["points"] is not None else gap["pieces"]
         elif key.endswith("_name"):
             out[key] = value.get(lang) or next(iter(value.values()), "")
         elif isinstance(value, Mapping):
@@ -82,7 +86,7 @@ def _column(key: str, values: list[Any]) -> Column:
         return Column(key, "time", [datetime.fromisoformat(item) if item else None for item in values])
     if key in _INTEGERS:
         return Column(key, "integer", values)
-    if key in _NUMBERS:
+    if key in _NUMBERS or key.startswith(("target_", "gap_")):
         return Column(key, "number", values)
     present = [item for item in values if item is not None]
     if present and all(isinstance(item, bool) for item in present):

@@ -31,6 +31,11 @@ def machine_page(site: str, machine: str) -> str:
     return f"/machine/{quote(site, safe='')}/{quote(machine, safe='')}"
 
 
+def targets_page(site: str) -> str:
+    """The address of a site's targets."""
+    return f"/targets/{quote(site, safe='')}"
+
+
 def declare_page(site: str, machine: str, **presets: str) -> str:
     """The address of the page on which a machine's declarations are made. presets: `from` and `to` as the API writes them,
     and the `field` to declare.

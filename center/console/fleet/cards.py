@@ -5,6 +5,7 @@ from typing import Final
 
 from markupsafe import Markup
 
+from center.console.draw.goals import goals, mark
 from center.console.draw.kpis import at_most, big, bounds, headline, uncertain, why_null
 from center.console.draw.live_state import resting, state_of
 from center.console.draw.markup import el, join, share
@@ -70,6 +71,7 @@ def score(row: Row | None, label: str, lang: str) -> Markup:
             el("div", label, cls="of"),
         ),
         el("div", *(factor(row, kpi, letter, lang) for kpi, letter in _FACTORS), cls="factors"),
+        goals(row, lang),
         el("div", " ".join(missing), cls="why") if missing else None,
         trust(kpis, lang) if uncertain(kpis) else None,
         cls=f"score{' untrusted' if kpis['coverage'] == 0 else ''}",
@@ -79,12 +81,13 @@ def score(row: Row | None, label: str, lang: str) -> Markup:
 def factor(row: Row, kpi: str, letter: str, lang: str) -> Markup:
     """One factor as a letter, a bar and a number."""
     value = row["kpis"][kpi]
-    name = say(f"kpi.{kpi}", lang)
+    name, (aim, aimed) = say(f"kpi.{kpi}", lang), mark(row, kpi, lang)
     note = f"{name}: {percent(value, lang)}" if value is not None else f"{name}: – \n{why_null(row, kpi, lang)}"
+    note += f"\n{aimed}" if aimed else ""
     return el(
         "div",
         el("b", letter),
-        el("div", el("i", style=f"width:{share(value or 0)}"), cls="bar"),
+        el("div", el("i", style=f"width:{share(value or 0)}"), aim, cls="bar"),
         el("span", "–" if value is None else percent(value, lang, 0)),
         cls=f"factor f-{kpi}",
         data_tip=note,

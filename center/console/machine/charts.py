@@ -10,6 +10,7 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from center.console.draw import time_labels
+from center.console.draw.goals import gap_of, goal_line
 from center.console.draw.kpis import lies_between
 from center.console.draw.markup import el, join
 from center.console.draw.names import reason_name
@@ -39,6 +40,9 @@ def trend(rows: Sequence[Row | None], labels: Sequence[tuple[str, str]], lang: s
     """OEE with its bounds as a band, and the three factors. rows: one for each bucket, None where nothing was planned."""
     series = [_band("oee_low", rows), _band("width", rows)]
     series += [_line(kpi, rows, lang) for kpi in (*_FACTORS, "oee")]
+    aims = [gap_of(row, "oee") if row else None for row in rows]
+    aimed = [say("target.line", lang)] if any(aims) else []
+    series += [_target(name, aims) for name in aimed]
     tips = [{"value": 0, "tip": _note(row, name, lang)} for row, (_, name) in zip(rows, labels, strict=True)]
     series.append(
         {"type": "line", "name": "", "data": tips, "symbol": "none", "lineStyle": {"opacity": 0}, "silent": True}
@@ -51,7 +55,7 @@ def trend(rows: Sequence[Row | None], labels: Sequence[tuple[str, str]], lang: s
         "legend": {
             "top": 0, "left": 0, "itemWidth": 16, "itemHeight": 8, "itemGap": 16, "type": "scroll",
             "textStyle": {"color": _INK, "fontSize": 12.5}, "inactiveColor": _FAINT,
-            "data": [{"name": _name(kpi, lang), "icon": "roundRect"} for kpi in ("oee", *_FACTORS)],
+            "data": [{"name": name, "icon": "roundRect"} for name in (*(_name(kpi, lang) for kpi in ("oee", *_FACTORS)), *aimed)],
         },
         "tooltip": {"trigger": "axis", ":formatter": _PICK, "axisPointer": {"lineStyle": {"color": _FAINT}}, **_TIP},
         "xAxis": {
@@ -106,6 +110,15 @@ def _line(kpi: str, rows: Sequence[Row | None], lang: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _target(name: str, aims: Sequence[Row | None]) -> dict[str, Any]:
+    """The target of OEE: level within a bucket, so that a change is a step."""
+    return {
+        "type": "line", "name": name, "data": [aim["target"] if aim else "-" for aim in aims], "step": "middle",
+        "itemStyle": {"color": _INK}, "lineStyle": {"color": _INK, "width": 1.6, "type": [6, 4]},
+        "symbol": "circle", "symbolSize": 3, "showSymbol": len(aims) == 1, "silent": True, "z": 4, "emphasis": {"disabled": True},
+    }  # fmt: skip
+
+
 def _note(row: Row | None, name: str, lang: str) -> Markup:
     if row is None:
         return join(el("b", name), el("br"), say("console.not_planned", lang))
@@ -113,6 +126,7 @@ def _note(row: Row | None, name: str, lang: str) -> Markup:
     lines: list[Markup | str] = [el("b", name)]
     lines.append(join("OEE ", el("b", _percent(kpis["oee"], lang))))
     lines += [range_text] if (range_text := lies_between(kpis, lang)) else []
+    lines += [f"{goal_line(gap, lang)}" for kind in ("oee", "pieces") if (gap := gap_of(row, kind))]
     lines += [f"{_name(kpi, lang)} {_percent(kpis[kpi], lang)}" for kpi in _FACTORS]
     lines.append(say("console.coverage_short", lang, coverage=_percent(kpis["coverage"], lang)))
     if kpis["oee"] is None:

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
+from center.console.draw.goals import goals, mark
 from center.console.draw.kpis import at_most, big, bounds, headline, lies_between, why_null
 from center.console.draw.markup import el, join, share
 from words import duration, number, percent, say
@@ -54,8 +55,10 @@ def _tile(row: Row, kpi: str, value: Markup | str | None, lang: str, further: Ma
 
 def _ratio(row: Row, kpi: str, lang: str) -> Markup:
     value = row["kpis"][kpi]
-    bar = el("div", el("i", style=f"width:{share(value)}"), cls="bar") if value is not None else None
-    return _tile(row, kpi, None if value is None else big(value, lang), lang, bar)
+    aim, aimed = mark(row, kpi, lang)
+    bar = el("div", el("i", style=f"width:{share(value)}"), aim, cls="bar") if value is not None else None
+    below = join(bar, el("div", aimed, cls="aimed")) if aimed else bar
+    return _tile(row, kpi, None if value is None else big(value, lang), lang, below)
 
 
 def _time(row: Row, kpi: str, lang: str) -> Markup:
@@ -90,6 +93,7 @@ def _lead(row: Row, before: Row, lang: str, declare: Callable[[str], str] | None
             _change(row, before, lang),
             cls="beside",
         ),
+        goals(row, lang),
         _missing(row, lang, declare),
         el(
             "div",

@@ -1,0 +1,1 @@
+"""The page on which targets are seen and set."""
