@@ -227,7 +227,6 @@ ARROWS = {
         trend      -> targets question
         targets    -> question
         values     -> question
-        cache
         paging
         question
     """,

@@ -18,13 +18,13 @@ from center.contract.store import StoreUnavailable
 from center.model.times import BadQuestion
 from center.queries import gateways, values
 from center.queries import sites as queries
-from center.queries.cache import AnswerCache
 from center.queries.delivery import DeliveryAnswer, HealthAnswer
 from center.queries.delivery import delivery as delivery_of
 from center.queries.delivery import health as health_of
 from center.queries.quarantine import QuarantineAnswer
 from center.queries.quarantine import quarantine as quarantine_of
 from center.queries.question import UnknownSite
+from center.runtime.answer_cache import AnswerCache
 from center.runtime.state import CenterState
 
 

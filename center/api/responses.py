@@ -15,8 +15,8 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
 from fastapi import Depends, Query, Request, Response
 
 from center.api.exports import export
-from center.queries.cache import AnswerCache
 from center.queries.paging import MAX_ROWS, MOST_ROWS, address, cut, link
+from center.runtime.answer_cache import AnswerCache
 from center.runtime.state import CenterState
 
 T = TypeVar("T")

@@ -19,7 +19,7 @@ from center.console.draw.glyphs import HATCH, PERSON, PULSE, SUN
 from center.console.draw.markup import el, join
 from center.contract.store import StoreUnavailable
 from center.model.viewer import Viewer
-from center.queries.cache import AnswerCache
+from center.runtime.answer_cache import AnswerCache
 from center.runtime.state import CenterState
 from words import LANGUAGES, say
 

@@ -14,7 +14,7 @@ from center.console import frame
 from center.console.delivery import page as delivery
 from center.console.fleet import page as fleet
 from center.console.machine import page as machine
-from center.queries.cache import AnswerCache
+from center.runtime.answer_cache import AnswerCache
 from center.runtime.state import CenterState
 from words import say
 

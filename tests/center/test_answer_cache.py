@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from center.model.viewer import EVERYTHING, Viewer
-from center.queries.cache import AnswerCache
 from center.queries.question import Question
+from center.runtime.answer_cache import AnswerCache
 
 
 def test_threads_that_ask_the_same_share_one_computation():

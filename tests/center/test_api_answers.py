@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from center.api.app import create_app
 from center.api.responses import Rendered
 from center.model.viewer import Viewer
-from center.queries.cache import AnswerCache
 from center.queries.paging import cut
+from center.runtime.answer_cache import AnswerCache
 from center.runtime.state import center_state
 from center.stores.duckdb.store import open_store
 from oee.model.facts import MINUTE_NS

@@ -19,8 +19,8 @@ from center.console.machine import charts, stops_table, tiles, timeline
 from center.console.machine import waterfall as drawn_waterfall
 from center.console.machine.stops_panel import filter_of, filter_words
 from center.model.buckets import HOUR_NS
-from center.queries.cache import AnswerCache
 from center.queries.stops import StopFilter
+from center.runtime.answer_cache import AnswerCache
 from oee.kpi import kpi
 from oee.kpi.losses import BIG_LOSSES, waterfall
 from oee.model.calendars import Calendar, Shift, to_ns
