@@ -161,6 +161,11 @@ class ModbusTag(TagModel):
         """Two registers that hold an integer."""
         return self.value_type in {"uint32", "int32"}
 
+    @property
+    def has_byte_order(self) -> bool:
+        """An integer of a whole register or two."""
+        return self.value_type in {"uint16", "int16", "uint32", "int32"} and self.table not in BIT_TABLES
+
     @model_validator(mode="after")
     def _sound(self) -> Self:
         given = [key for key in (*TABLES, "ref") if getattr(self, key) is not None]

@@ -84,7 +84,7 @@ def connection_error(error: Exception, url: str, *, reached: bool) -> NotConnect
             return lost(url, "it accepts connections but does not answer", "opcua_silent", gentle=True)
         return lost(url, "no connection; is it on?", "connect_timeout")
     gentle = reached and isinstance(error, ConnectionError)
-    code = "closed_by_peer" if gentle else os_code(error)
+    code = "opcua_closed" if gentle else os_code(error)
     return lost(url, str(error) or type(error).__name__, code, gentle=gentle)
 
 

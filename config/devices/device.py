@@ -59,6 +59,11 @@ class TagModel(BaseModel):
         """Whether it is an integer of several words, so that a wrong word order would give a plausible wrong value."""
         return False
 
+    @property
+    def has_byte_order(self) -> bool:
+        """Whether it is an integer whose bytes the site file puts in order, so that a wrong order may go unnoticed."""
+        return False
+
 
 class DeviceModel(BaseModel):
     """Settings of every device."""

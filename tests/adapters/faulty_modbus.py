@@ -12,8 +12,10 @@ from adapters.modbus.bus.frames_rtu import with_crc
 @dataclass
 class FaultyModbus:
     """mode: ok, silent, late, close, close_once, bytes, short, transaction (always the same), own (counts transactions
-    itself), unit (one more), unit_1 (always 1), function, junk, padded (exceptions as long as requests), or exception
-    codes below. rtu: serial frames, as a transparent converter passes them on; its modes are ok, silent and padded.
+    itself), mixed (the first right, then another's), unit (one more), unit_1 (always 1), function, junk, cut (half of each
+    answer), padded (exceptions as long as requests), or exception codes below. rtu: serial frames, as a transparent
+    converter passes them on; its modes are ok, silent and padded. most_registers: what one request may hold, else
+    exception 3; most_clients: connections beyond them are closed.
 
     registers: values by address, missing ones hold their address; refused: (function, address) that give
     exception `refusal` when touched; ignored: the same, without any answer; dead_units: never answer.
@@ -23,6 +25,8 @@ class FaultyModbus:
     code: int = 0
     refusal: int = 2
     rtu: bool = False
+    most_registers: int = 125
+    most_clients: int = 1000
     late_s: float = 0.0
     registers: dict[int, int] = field(default_factory=dict)
     bits: set[int] = field(default_factory=set)
@@ -45,6 +49,11 @@ class FaultyModbus:
         self.connections += 1
         self.open_now += 1
         self.writers.add(writer)
+        if self.open_now > self.most_clients:
+            self.open_now -= 1
+            self.writers.discard(writer)
+            writer.close()
+            return
         late: set[asyncio.Task[None]] = set()
         try:
             while True:
@@ -70,7 +79,7 @@ class FaultyModbus:
                         await writer.drain()
                         await asyncio.sleep(0)
                 else:
-                    writer.write(answer)
+                    writer.write(answer[: len(answer) // 2 + 3] if self.mode == "cut" else answer)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
@@ -86,6 +95,7 @@ class FaultyModbus:
         transaction, unit, function = frame[:2], frame[6], frame[7]
         start, count = struct.unpack(">HH", frame[8:])
         code = self.code or (self.refusal if touched & self.refused else 0)
+        code = code or (3 if function in {3, 4} and count > self.most_registers else 0)
         if code:
             pdu = bytes([function | 0x80, code]) + (bytes(2) if self.mode == "padded" else b"")
         else:
@@ -93,6 +103,8 @@ class FaultyModbus:
             pdu = bytes([function, len(values)]) + values
         if self.mode == "transaction":
             transaction = b"\x7f\xff"
+        if self.mode == "mixed" and len(self.asked) > 1:
+            transaction = struct.pack(">H", int.from_bytes(transaction) ^ 0x0F00)
         if self.mode == "own":
             transaction = struct.pack(">H", len(self.asked))
         if self.mode == "unit_1":

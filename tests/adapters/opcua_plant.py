@@ -16,6 +16,10 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
+from asyncua.crypto import cert_gen
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from servers import PATIENCE_S, free_port, until
 
 from adapters.contract import NotConnected
@@ -46,9 +50,9 @@ class Server:
     def __init__(self, port):
         self.port, self._pid = port, 0
 
-    async def start(self, *, namespaces=0, clock_s=0.0, certificates=""):
+    async def start(self, *, namespaces=0, clock_s=0.0, certificates="", refusing=""):
         self._read, self._write = await asyncio.open_unix_connection(_servers())
-        self._write.write(json.dumps([self.port, namespaces, clock_s, certificates]).encode() + b"\n")
+        self._write.write(json.dumps([self.port, namespaces, clock_s, certificates, refusing]).encode() + b"\n")
         self._pid = int(await self._read.readline())
         assert (await self._read.readline()).startswith(b"up")
 
@@ -148,6 +152,17 @@ def device(port, more_tags=None, **changes):
     nodes = {name: {"node": f"nsu=urn:nhip:test;s={name}"} for name in NAMES} | (more_tags or {})
     given = {"kind": "opcua", "url": f"opc.tcp://127.0.0.1:{port}/", "every": "50ms", "timeout": "5s", "tags": nodes}
     return OpcUaDevice.model_validate(given | changes)
+
+
+def make_server_certificate(folder):
+    """For `Server.start`."""
+    key = cert_gen.generate_private_key()
+    names = [x509.UniformResourceIdentifier("urn:nhip:test:server"), x509.DNSName("localhost")]
+    made = cert_gen.generate_self_signed_app_certificate(
+        key, "server", {}, names, [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH], 30
+    )
+    (folder / "server.pem").write_bytes(cert_gen.dump_private_key_as_pem(key))
+    (folder / "server.der").write_bytes(made.public_bytes(Encoding.DER))
 
 
 async def gathered(adapter, names, within_s=PATIENCE_S):

@@ -19,8 +19,10 @@ from pathlib import Path
 
 from asyncua import Server, ua
 from asyncua.common.utils import ServiceError
+from asyncua.crypto.permission_rules import User, UserRole
 from asyncua.server.address_space import AddressSpace
 from asyncua.server.internal_server import InternalServer
+from asyncua.server.internal_session import InternalSession
 from asyncua.server.standard_address_space.standard_address_space import fill_address_space
 from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -40,8 +42,26 @@ def only_trusted(server, folder):
         server.set_certificate_validator(validate)
 
 
-async def main(port: int, extra_namespaces: int, clock_s: float, certificates: str) -> None:
-    server = Server()
+class OneUser:
+    """Lets `operator` in with the password `secret`, and nobody else."""
+
+    def get_user(self, _server, username=None, password=None, certificate=None):
+        return User(role=UserRole.User) if (username, password) == ("operator", "secret") else None
+
+
+def refuse(what: str) -> None:
+    """Sessions are refused with this status."""
+
+    async def refused(self, *_, **__):
+        raise ServiceError(getattr(ua.StatusCodes, what))
+
+    InternalSession.create_session = refused
+
+
+async def main(port: int, extra_namespaces: int, clock_s: float, certificates: str, refusing: str = "") -> None:
+    if refusing.startswith("Bad"):
+        refuse(refusing)
+    server = Server(user_manager=OneUser() if refusing == "users" else None)
     await server.init()
     server.set_endpoint(f"opc.tcp://127.0.0.1:{port}/")
     if certificates:

@@ -11,6 +11,8 @@ from rounds import open_device, open_devices
 from servers import until
 
 from adapters.contract import NotConnected
+from adapters.modbus.bus.faults import InvalidFrame
+from adapters.modbus.bus.frames_tcp import head
 from adapters.modbus.model import ModbusTcpDevice
 from adapters.modbus.plan import requests_of
 from oee.model.states import Quality
@@ -88,6 +90,29 @@ async def test_changes_only_and_only_reading_functions():
         assert {function for _, function, _, _ in plc.asked} == {1, 2, 3}
         await adapter.close()
         await adapter.close()
+
+
+@pytest.mark.parametrize(
+    ("begin", "protocol"),
+    [
+        ("15030100020246", "TLS"),  # a TLS server's alert
+        (b"HTTP/1.1".hex(), "HTTP"),
+        (b"<html><".hex(), "HTTP"),
+        (b"SSH-2.0-".hex(), "SSH"),
+        (b"ERRF\x18\0\0\0".hex(), "OPC UA"),
+        (b"220 ftp ".hex(), "FTP, SMTP"),
+    ],
+)
+def test_other_protocols_are_known_by_how_they_begin(begin, protocol):
+    with pytest.raises(InvalidFrame) as caught:
+        head(bytes.fromhex(begin)[:7])
+    assert (caught.value.code, caught.value.values) == ("other_protocol", {"protocol": protocol})
+
+
+def test_what_is_no_protocol_that_is_known():
+    with pytest.raises(InvalidFrame) as caught:
+        head(bytes.fromhex("00010001000601"))
+    assert caught.value.code == "not_modbus"
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,7 @@ import asyncio
 import time
 
 import pytest
-from asyncua.crypto import cert_gen
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID
-from opcua_plant import NAMES, device, gathered, running, until_lost
+from opcua_plant import NAMES, device, gathered, make_server_certificate, running, until_lost
 from servers import until
 
 from adapters.contract import DeviceMisconfigured, NotConnected
@@ -123,16 +119,6 @@ async def test_the_comparison_finds_what_no_notification_brought():
         adapter._recheck_s = 0.0
         assert [(row.tag, row.value) for row in (await adapter.read()).rows] == [("count", 41)]
         await adapter.close()
-
-
-def make_server_certificate(folder):
-    key = cert_gen.generate_private_key()
-    names = [x509.UniformResourceIdentifier("urn:nhip:test:server"), x509.DNSName("localhost")]
-    made = cert_gen.generate_self_signed_app_certificate(
-        key, "server", {}, names, [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH], 30
-    )
-    (folder / "server.pem").write_bytes(cert_gen.dump_private_key_as_pem(key))
-    (folder / "server.der").write_bytes(made.public_bytes(Encoding.DER))
 
 
 async def test_security_makes_certificates_and_pins_the_server(tmp_path):

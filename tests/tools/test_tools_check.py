@@ -98,7 +98,7 @@ def test_a_device_that_cannot_be_read(tmp_path, settings, code):
         shown = run("check", tmp_path / "site.yaml", "--for", "100ms")
     assert status == 1
     assert faults(report, "plc.n") == [code]
-    assert say(f"fault.{code}", "en", code=settings.get("code", "")) in shown.stdout
+    assert say(f"fault.{code}", "en", code=settings.get("code", ""), protocol="HTTP") in shown.stdout
 
 
 @pytest.mark.parametrize(

@@ -187,7 +187,7 @@ URL = "opc.tcp://h"
             (UaError("Server certificate mismatch"), "opcua_other_certificate"),
             (NoEndpoint(), "opcua_no_endpoint"),
             (ValueError("no key"), "opcua_files"),
-            (ConnectionResetError(104, "reset"), "closed_by_peer"),
+            (ConnectionResetError(104, "reset"), "opcua_closed"),
         )),
         (connection_error(TimeoutError(), URL, reached=False), "connect_timeout", "device"),
     ],

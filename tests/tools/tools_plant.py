@@ -13,7 +13,15 @@ from servers import PATIENCE_S
 sys.path.append(str(Path(__file__).parent.parent / "adapters"))
 
 from faulty_modbus import FaultyModbus, faulty_modbus
-from opcua_plant import STANDARDS_SERVER, gathered, has_node_opcua, node_modules, node_running, running
+from opcua_plant import (
+    STANDARDS_SERVER,
+    gathered,
+    has_node_opcua,
+    make_server_certificate,
+    node_modules,
+    node_running,
+    running,
+)
 from opcua_server import URI
 from rounds import driven, listen
 from rtu_lines import converter, libmodbus_unit, other_master, serial_line, units
@@ -71,6 +79,6 @@ def write_yaml(path, data):
 
 __all__ = [
     "STANDARDS_SERVER", "URI", "FaultyModbus", "converter", "driven", "gathered", "has_node_opcua",
-    "in_background", "libmodbus_unit", "listen", "modbus", "node_modules", "node_running", "only", "other_master", "run", "running",
+    "in_background", "libmodbus_unit", "listen", "make_server_certificate", "modbus", "node_modules", "node_running", "only", "other_master", "run", "running",
     "serial_line", "units", "write_yaml",
 ]  # fmt: skip

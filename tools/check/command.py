@@ -196,6 +196,7 @@ def _description(device: Device, name: str) -> TagDescription:
         device.period_s(name),
         device.stale_after_s(name),
         word_order=tag.has_word_order,
+        byte_order=tag.has_byte_order,
         gives_times=device.gives_times,
     )
 

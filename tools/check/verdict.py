@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from math import gcd
 from typing import Any, Final
 
 from adapters.contract import Fault, Row
@@ -17,6 +18,7 @@ from tools.check.uses import Counting, Use
 TINY: Final = 1e-30
 HUGE: Final = 1e30
 """A float beyond these is no measurement, but two integers or a float in another byte order."""
+BYTE: Final = 256
 WORD: Final = 65536
 UNREADABLE: Final = "\ufffd"
 """Stands in a text for bytes that could not be decoded."""
@@ -112,6 +114,8 @@ class TagDescription:
     stale_after_s: float
     word_order: bool
     """Whether words could be swapped: two registers or more."""
+    byte_order: bool = False
+    """Whether the bytes of an integer could be swapped."""
     gives_times: bool = False
     """Whether values of this kind carry the device's own time."""
 
@@ -162,13 +166,21 @@ def _implausible(value: Any, good: Sequence[Row], facts: TagDescription, use: Us
         return [Fault("number_for_text", values={"value": str(value)})]
     if isinstance(value, float) and value != 0 and not TINY < abs(value) < HUGE:
         return [Fault("odd_float", values={"value": f"{value:.3g}"})]
-    if not facts.word_order or isinstance(value, bool | float):
-        return []
+    return [] if isinstance(value, bool | float) else _swapped(value, good, facts, use)
+
+
+def _swapped(value: Any, good: Sequence[Row], facts: TagDescription, use: Use) -> list[Fault]:
+    """What the steps of an integer say about the order of its bytes: a count moves by little."""
     steps = [other.value - one.value for one, other in pairwise(good) if other.value != one.value]
-    if steps and all(step % WORD == 0 for step in steps):
-        return [Fault("words_swapped", values={"value": str(value)})]
-    if use.counts and not steps and value and value % WORD == 0:
+    smallest = gcd(*steps)
+    if facts.word_order and steps:
+        for step, code in ((BYTE * WORD, "bytes_reversed"), (WORD, "words_swapped")):
+            if smallest % step == 0:
+                return [Fault(code, values={"value": str(value)})]
+    if facts.word_order and use.counts and not steps and value and value % WORD == 0:
         return [Fault("words_maybe_swapped", "warn", {"value": str(value), "swapped": str(value // WORD)})]
+    if facts.byte_order and use.counts and steps and smallest % BYTE == 0 and value % BYTE == 0:
+        return [Fault("bytes_swapped", "warn", {"value": str(value)})]
     return []
 
 

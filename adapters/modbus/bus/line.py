@@ -111,7 +111,8 @@ class SerialLine:
             wait_s = self._probes.wait_s(unit, clock())
             if wait_s:
                 why = self._failures.get(unit)
-                raise _lost_unit(self.peer, unit, why, "did not answer", f"; asked again in {wait_s:.0f} s")
+                silent = InvalidFrame("did not answer", "slave_silent")
+                raise _lost_unit(self.peer, unit, why or silent, f"; asked again in {wait_s:.0f} s")
             if not ended:
                 try:
                     return await self._exchange(unit, request, timeout_s)
@@ -150,10 +151,13 @@ class SerialLine:
         self._on_response(unit, clock())
         return values
 
-    def silence(self, unit: int, timeout_s: float) -> LostUnit:
+    def silence(self, unit: int, timeout_s: float) -> LostUnit | LostLine:
         """What to raise when `unit` did not answer."""
         silent = f"did not answer within {timeout_s:g} s"
-        return _lost_unit(self.peer, unit, self._failures.get(unit), silent, gentle=self._gentle)
+        why = self._failures.get(unit)
+        if why is None and self._answered_s == float("-inf"):
+            return LostLine(f"{self.peer} unit {unit}", silent, "line_silent", gentle=self._gentle)
+        return _lost_unit(self.peer, unit, why or InvalidFrame(silent, "slave_silent"), gentle=self._gentle)
 
     def _on_response(self, unit: int, now_s: float) -> None:
         self._synchronised, self._gentle, self._answered_s, self._answered_here = True, False, now_s, True
@@ -222,12 +226,8 @@ class SerialLine:
         return LostLine(self.peer, reason, code, gentle=self._gentle)
 
 
-def _lost_unit(
-    peer: str, unit: int, why: InvalidFrame | None, silent: str, more: str = "", *, gentle: bool = False
-) -> LostUnit:
-    """A unit that did not answer. why: what came instead; silent: what to say if nothing did."""
-    code, values = (why.code, why.values) if why else ("unit_silent", {})
-    return LostUnit(f"{peer} unit {unit}", unit, f"{why or silent}{more}", code, gentle=gentle, values=values)
+def _lost_unit(peer: str, unit: int, why: InvalidFrame, more: str = "", *, gentle: bool = False) -> LostUnit:
+    return LostUnit(f"{peer} unit {unit}", unit, f"{why}{more}", why.code, gentle=gentle, values=why.values)
 
 
 async def exchange(channel: Channel, settings: LineSettings, unit: int, request: Request, timeout_s: float) -> bytes:

@@ -20,6 +20,7 @@ from adapters.modbus.plan import Request
 ANY_UNIT = frozenset({0, 255})
 """Identifiers of a device that is its own server: whatever it echoes, the transaction ties the response."""
 _CLOSED = ("the peer closed the connection", "closed_by_peer")
+_CUT = ("the peer closed the connection within an answer", "cut_answer")
 
 
 class SharedSocket:
@@ -64,7 +65,7 @@ class SharedSocket:
                 return await self._exchange(unit, request, timeout_s)
             except (asyncio.IncompleteReadError, ConnectionError) as error:
                 answered, partial = self._answered, self._head is not None or bool(getattr(error, "partial", b""))
-                failure = self._drop(*_CLOSED)
+                failure = self._drop(*(_CUT if partial else _CLOSED))
                 if not answered or partial:
                     raise failure from error
             await self._open(*self._opening)
@@ -131,12 +132,16 @@ class SharedSocket:
 
     def _silent(self, unit: int) -> InvalidFrame | None:
         """Notes that nothing fitting came; what came instead, if anything did."""
-        self._failures.pop(unit, None)
+        if not self._silences:  # else it is out of step since then
+            self._failures.pop(unit, None)
         self._silences += 1
         if self._numbers.stray is not None:
             asked, answered = self._numbers.sent, self._numbers.stray
             text = f"transaction {asked} was asked, {answered} answered"
             self._failures[unit] = InvalidFrame(text, "transaction_not_echoed", asked=asked, answered=answered)
+        elif self._head is not None:
+            text = f"unit {unit} announced an answer of which the rest did not come"
+            self._failures[unit] = InvalidFrame(text, "cut_answer")
         if self._silences > 1:
             self._drop("two questions in a row were not answered", "peer_silent", reopens=True)
         return self._failures.get(unit)

@@ -111,7 +111,9 @@ class TagValues:
         tag = self._tags[name]
         whole, value = value, self._element(name, value)
         if value is None and tag.position:
-            return Failure("opcua_index", str(len(whole)) if isinstance(whole, list | bytes) else "0")
+            if not isinstance(whole, list | bytes):
+                return Failure("opcua_no_array", "0")
+            return Failure("opcua_index", str(len(whole)))
         for part in tag.path:
             fields = fields_of(value, self._lookup.readers)
             if value is None:
