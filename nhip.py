@@ -15,6 +15,7 @@ from agent.commands.outbox import COMMANDS as OUTBOX
 from agent.commands.recompute import COMMANDS as RECOMPUTE
 from agent.commands.show import COMMANDS as SHOW
 from center.commands.accounts import COMMANDS as ACCOUNTS
+from center.commands.advice import COMMANDS as ADVICE
 from center.commands.backup import COMMANDS as BACKUP
 from center.commands.enroll import COMMANDS as ENROLMENT
 from center.commands.imports import COMMANDS as IMPORT
@@ -253,7 +254,9 @@ def demo(
 main.add_section("technician", (*DEVICES, *SITE_FILE))
 main.add_section("gateway", (agent, *SHOW, *DECLARE, *CLOCK, *OUTBOX, *RECOMPUTE))
 main.add_section("recorded", (replay,))
-main.add_section("center", (center, *ACCOUNTS, *ENROLMENT, *IMPORT, *QUARANTINE, *RECOUNT, *MACHINES, *BACKUP, migrate))
+main.add_section(
+    "center", (center, *ADVICE, *ACCOUNTS, *ENROLMENT, *IMPORT, *QUARANTINE, *RECOUNT, *MACHINES, *BACKUP, migrate)
+)
 main.add_section("developer", (demo, simulate))
 
 

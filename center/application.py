@@ -4,7 +4,7 @@ from html import escape
 from typing import Final
 
 from fastapi import FastAPI
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
@@ -20,6 +20,8 @@ from center.api.app import create_app
 from center.api.backup import add_backup
 from center.api.calls import add_calls
 from center.api.declarations import add_declarations
+from center.api.findings import Record as DismissalRecord
+from center.api.findings import add_findings
 from center.api.machines import MachineDeletion, add_machines
 from center.api.metrics import add_metrics, waiting_metrics
 from center.api.parameters import V1
@@ -27,6 +29,7 @@ from center.api.quarantine import add_quarantine
 from center.api.targets import add_targets
 from center.ingest.declaration_sender import DeclarationSender
 from center.ingest.worker import Ingest
+from center.model.kept_finding import KeptFinding
 from center.model.viewer import Viewer
 from center.runtime.patience import Patience
 from center.runtime.state import CenterState
@@ -46,11 +49,12 @@ def application(
     *,
     identify: Identify | None = None,
     notices: Engine | None = None,
+    findings: Engine | None = None,
     secure: bool = False,
 ) -> FastAPI:
     """All routes but the console's.
 
-    notices: the database of what people at the machines said, None without one.
+    notices: the database of what people at the machines said, None without one; findings: the database of advice.
 
     accounts: None where they are off; identify: replaces them as the way to find the viewer; secure: browsers reach the
     center over HTTPS.
@@ -69,10 +73,22 @@ def application(
 
     add_machines(app, MachineDeletion(ingest, record))
     add_targets(app, center, declaring.engine, audit.record_target)
+    if findings is not None:
+        prepare_accounts(findings)  # a dismissal and its entry in the audit trail are one transaction
+        add_findings(app, center, findings, _dismissal_recorder(center))
     if accounts:
         add_accounts(app, accounts.engine)
         add_sessions(app, accounts.engine, secure=secure)
     return app
+
+
+def _dismissal_recorder(center: CenterState) -> DismissalRecord:
+    def record(connection: Connection, who: str, address: str, item: KeptFinding) -> None:
+        about = f"{item.site}/{item.record.finding.machine}/{item.record.finding.rule}"
+        detail = {"finding": item.id, "key": list(item.record.finding.key), "reason": item.record.reason}
+        audit.record(connection, center.now_ns(), Actor(who, address), "finding.dismissed", about, **detail)
+
+    return record
 
 
 def waiting_application(patience: Patience, language: str) -> Starlette:

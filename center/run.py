@@ -23,6 +23,7 @@ from center.accounts.people import has_administrator
 from center.accounts.schema import open_accounts
 from center.application import application, waiting_application, worker_application
 from center.database.declarations import open_declarations
+from center.database.findings import open_findings
 from center.database.notices import open_notices
 from center.database.sql import shown_url
 from center.ingest.declaration_sender import DeclarationSender
@@ -30,6 +31,7 @@ from center.ingest.mqtt import BrokerSettings, subscriptions_of
 from center.ingest.notice_keeper import NoticeKeeper
 from center.ingest.worker import Ingest
 from center.model.complaints import is_passing, misconfigured, not_ready
+from center.runtime.advice.advice_job import AdviceJob
 from center.runtime.opening import close_center, open_center
 from center.runtime.patience import Patience
 from center.runtime.rollup_job import RollupJob
@@ -77,6 +79,7 @@ class _Opened:
     accounts: Accounts | None
     declarations: Engine
     notices: Engine
+    findings: Engine
     center: CenterState
 
 
@@ -90,15 +93,18 @@ def _open(settings: CenterFile) -> _Opened:
         undo.callback(declarations.dispose)
         notices = open_notices(settings.database_url)
         undo.callback(notices.dispose)
+        findings = open_findings(settings.database_url)
+        undo.callback(findings.dispose)
         center = open_center(settings)
         undo.pop_all()
-    return _Opened(accounts, declarations, notices, center)
+    return _Opened(accounts, declarations, notices, findings, center)
 
 
 def _close(opened: _Opened) -> None:
     close_center(opened.center)
     opened.declarations.dispose()
     opened.notices.dispose()
+    opened.findings.dispose()
 
 
 class _WaitingPage:
@@ -138,6 +144,7 @@ def _open_accounts(settings: CenterFile) -> Accounts | None:
 class _Services:
     ingest: Ingest
     sums: RollupJob
+    advice: AdviceJob | None
     app: FastAPI
 
 
@@ -160,9 +167,18 @@ def _services(opened: _Opened, settings: CenterFile, unfit: Callable[[str], None
     if settings.role == "ingest":
         app = worker_application(center, accounts, secure=settings.secure)
     else:
-        app = application(center, ingest, sender, accounts, notices=opened.notices, secure=settings.secure)
+        app = application(
+            center,
+            ingest,
+            sender,
+            accounts,
+            notices=opened.notices,
+            findings=opened.findings,
+            secure=settings.secure,
+        )
         _mount_console(app, center, accounts)
-    return _Services(ingest, RollupJob(center, answers=settings.role != "ingest"), app)
+    advice = None if settings.role == "ingest" else AdviceJob(center, opened.findings)
+    return _Services(ingest, RollupJob(center, answers=settings.role != "ingest"), advice, app)
 
 
 async def _serve(
@@ -179,6 +195,8 @@ async def _serve(
     stopping = asyncio.create_task(stop.wait())
     services.ingest.start()
     services.sums.start()
+    if services.advice:
+        services.advice.start()
     try:
         up = asyncio.create_task(server.opened.wait())
         await asyncio.wait((serving, up), return_when=asyncio.FIRST_COMPLETED)
@@ -195,6 +213,8 @@ async def _serve(
         stopping.cancel()
         await asyncio.to_thread(services.ingest.stop)
         await asyncio.to_thread(services.sums.stop)
+        if services.advice:
+            await asyncio.to_thread(services.advice.stop)
         server.should_exit = True
         await serving
         if ready_file:

@@ -54,15 +54,17 @@ ARROWS = {
         model/
     """,
     "oee/advice": """
+        written   -> life look trust finding
         life      -> look catalogue finding window
         look      -> catalogue trust finding window
         catalogue -> trust rules/ finding window statistics/
         trust     -> finding window
-        rules/    -> edges repairs finding window statistics/
-        edges     -> finding window statistics/
-        repairs   -> window
+        rules/    -> edges repairs finding window grid statistics/
+        edges     -> finding window grid statistics/
+        repairs   -> window grid
         finding   -> window
-        window
+        window    -> grid
+        grid
         statistics/
     """,
     "oee/engine": """
@@ -215,6 +217,7 @@ ARROWS = {
         model/
     """,
     "center/queries": """
+        findings   -> question
         compare    -> trend question
         entries    -> trend question
         gateways   -> sites question
@@ -248,6 +251,7 @@ ARROWS = {
     "center/api": """
         app          -> numbers parameters access responses problems
         declarations -> parameters access problems
+        findings     -> parameters access problems
         calls        -> parameters access problems
         machines     -> access problems
         targets      -> parameters access problems

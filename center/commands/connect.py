@@ -182,10 +182,10 @@ def machines_of(center: "RunningCenter | StoppedCenter") -> list[dict[str, Any]]
 
 
 class StoppedCenter:
-    """A center that does not run: its store is opened here, without MQTT. state: its parts."""
+    """A center that does not run: its store is opened here, without MQTT. state: its parts; settings: its file."""
 
     def __init__(self, center: CenterState, close: Any, settings: CenterFile) -> None:
-        self.state, self._close, self._settings = center, close, settings
+        self.state, self._close, self.settings = center, close, settings
         self._ingest = Ingest(
             center, BrokerSettings("", 0), patient=False
         )  # never connected: receipts are sent at the next start of the center
@@ -222,7 +222,7 @@ class StoppedCenter:
 
     def delete_machine(self, site: str, machine: str) -> None:
         """Deletes a retired machine's rows. Raises `LookupError`, `StillNamed`, `StoreRefused` or `StoreUnavailable`."""
-        engine = open_accounts(self._settings.database_url)
+        engine = open_accounts(self.settings.database_url)
 
         def record() -> None:
             record_deletion(engine, self.state.now_ns(), at_the_machine(), site, machine)
@@ -233,7 +233,7 @@ class StoppedCenter:
         """Saves a part of the backup in the folder. Raises `CannotCopy`, `OSError`, `StoreUnavailable` or `LookupError`."""
         from center.runtime.backup import copy_part, file_of  # the store's library only where it is used
 
-        engine = open_database(self._settings.database_url)
+        engine = open_database(self.settings.database_url)
         target = folder / file_of(part, self.state, engine).name
         with part_of(target) as written:
             copy_part(part, self.state, engine, written)

@@ -36,15 +36,20 @@ def contrasts(window: MachineWindow, trust: Trust, weeks: int) -> list[Finding]:
     return [finding for rule in wanted for finding in rule.find(window)]
 
 
-def watched(findings: Sequence[Finding], q: float = 0.05) -> list[Finding]:
-    """Those that pass their rule's thresholds and, if they have a p, the correction for many tests.
+def significant(tests: Sequence[tuple[float | None, bool]], q: float = 0.05) -> list[bool]:
+    """Which contrasts pass their rule's thresholds and, if they have a p, the correction for many tests.
 
-    findings: of *all* machines of one nightly run, since every test that was made counts.
+    tests: p (None where a rule has thresholds only) and whether thresholds are passed, of *all* machines of one nightly
+    run, since every test that was made counts.
     """
-    tested = [finding for finding in findings if finding.p is not None]
-    kept = benjamini_hochberg([finding.p for finding in tested if finding.p is not None], q)
-    significant = {id(finding) for finding, keep in zip(tested, kept, strict=True) if keep}
-    return [finding for finding in findings if finding.passes and (finding.p is None or id(finding) in significant)]
+    kept = iter(benjamini_hochberg([p for p, _ in tests if p is not None], q).tolist())
+    return [passes if p is None else bool(next(kept)) and passes for p, passes in tests]
+
+
+def watched(findings: Sequence[Finding], q: float = 0.05) -> list[Finding]:
+    """The findings among these that `significant` keeps."""
+    kept = significant([(finding.p, finding.passes) for finding in findings], q)
+    return [finding for finding, keep in zip(findings, kept, strict=True) if keep]
 
 
 def lost_minutes(window: MachineWindow) -> dict[str, float]:

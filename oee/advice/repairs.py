@@ -5,7 +5,8 @@ from typing import Final
 
 import numpy as np
 
-from oee.advice.window import Float64, MachineWindow
+from oee.advice.grid import Float64
+from oee.advice.window import MachineWindow
 from oee.model.facts import Int64, Text
 from oee.model.states import State
 

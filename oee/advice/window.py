@@ -4,33 +4,32 @@ Minutes are a grid without holes over the window, so that rules count by adding 
 time is in it; a minute belongs to the calendar class in which it begins.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from oee.advice.grid import COLUMN, OPERATING, Bool, Float64, Grid
 from oee.kpi.changeovers import SetupTimes, changeovers
 from oee.model.calendars import Calendar, cut
-from oee.model.facts import FACT, MINUTE_NS, MS_NS, Facts, Int64, Stop, Text, select, text_column
+from oee.model.facts import (
+    MINUTE_NS,
+    MS_NS,
+    Facts,
+    Int64,
+    Stop,
+    Text,
+    select,
+    text_column,
+)
 from oee.model.states import CalendarClass, State
-
-Float64 = NDArray[np.float64]
-Bool = NDArray[np.bool_]
 
 DAY_NS: Final = 86_400_000_000_000
 WEEK_MIN: Final = 7 * 24 * 60
 
-GRID_COLUMNS: Final = (
-    *(f"{state.word}_ms" for state in State),
-    "ideal_total_us",
-    "ideal_good_us",
-    "ideal_judged_us",
-    "running_ideal_known_ms",
-)
-_AT: Final = {name: index for index, name in enumerate(GRID_COLUMNS)}
 
 LEAST_SHARE_OF_A_DAY: Final = 0.5
 LEAST_COVERAGE_OF_A_DAY: Final = 0.8
@@ -104,7 +103,7 @@ class MachineWindow:
     `products`, -1 without facts. facts: scheduled ones of days that are not odd. dropped: odd business dates. break_share:
     share of breaks in which the machine ran. distrusted: products whose ideal time is proven wrong; unverified: whose
     ideal time nobody has confirmed; overhaul_ns: when the machine was last made as new. confirming: it is a part that has
-    to confirm what an earlier one said.
+    to confirm what an earlier one said. outside_ms: int64[m], running outside shifts and breaks.
     """
 
     machine: str
@@ -124,6 +123,7 @@ class MachineWindow:
     unverified: frozenset[str] = frozenset()
     overhaul_ns: int | None = None
     confirming: bool = False
+    outside_ms: Int64 = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def least(self, instances: int) -> int:
         """How many instances a rule needs here: so many, or `LEAST_CONFIRMING` to confirm."""
@@ -131,7 +131,7 @@ class MachineWindow:
 
     def column(self, name: str) -> Int64:
         """One column of the grid, int64[m], 0 where `stretch` is -1."""
-        out: Int64 = np.where(self.stretch >= 0, self.minutes[:, _AT[name]], 0)
+        out: Int64 = np.where(self.stretch >= 0, self.minutes[:, COLUMN[name]], 0)
         return out
 
     @cached_property
@@ -199,6 +199,7 @@ def part_of(window: MachineWindow, start_ns: int, end_ns: int) -> MachineWindow:
         minutes=window.minutes[low:high],
         stretch=np.where(stretch >= 0, stretch - (int(touched[0]) if len(touched) else 0), -1),
         product=window.product[low:high],
+        outside_ms=window.outside_ms[low:high],
         stretches=stretches,
         facts=select(facts, (facts.minute_ns >= start_ns) & (facts.minute_ns < end_ns)),
         stops=_chosen(stops, within),
@@ -215,7 +216,7 @@ def _chosen(stops: StopColumns, rows: Bool) -> StopColumns:
 def machine_window(
     machine: str,
     calendar: Calendar,
-    facts: Facts,
+    facts: Facts | Iterable[Facts],
     stops: StopColumns,
     start_ns: int,
     end_ns: int,
@@ -225,33 +226,56 @@ def machine_window(
     overhaul_ns: int | None = None,
 ) -> MachineWindow:
     """The window of one machine. facts, stops: of this machine, in any order and over any time; what lies outside
-    `[start_ns, end_ns)` is left out. Both ends are brought to whole minutes.
+    `[start_ns, end_ns)` is left out. Both ends are brought to whole minutes. facts may come in parts.
     """
+    made = _made(machine, calendar, stops, start_ns, end_ns, lambda grid, _stretch, _standing: grid.add(facts))
+    return replace(made, distrusted=distrusted, unverified=unverified, overhaul_ns=overhaul_ns)
+
+
+def hourly_window(
+    machine: str, calendar: Calendar, hours: Facts, stops: StopColumns, start_ns: int, end_ns: int
+) -> MachineWindow:
+    """A long window from sums of hours: for rules that look at a year of failures, of which minutes would not fit.
+
+    Operation (running, minor stops, set-up) lies in the minutes of its hour that are scheduled and outside other stops. All
+    else that was watched is spread over the hour as an unplanned stop, for odd days only. There are no facts and products.
+    """
+    return _made(
+        machine,
+        calendar,
+        stops,
+        start_ns,
+        end_ns,
+        lambda grid, stretch, standing: grid.add_hours(hours, stretch, standing),
+    )
+
+
+def _made(
+    machine: str,
+    calendar: Calendar,
+    stops: StopColumns,
+    start_ns: int,
+    end_ns: int,
+    fill: Callable[[Grid, Int64, Int64], Facts],
+) -> MachineWindow:
     start_ns, end_ns = start_ns // MINUTE_NS * MINUTE_NS, end_ns // MINUTE_NS * MINUTE_NS
-    inside = select(facts, (facts.minute_ns >= start_ns) & (facts.minute_ns < end_ns))
-    planned = select(inside, inside.calendar == CalendarClass.SCHEDULED)
     stretches, break_ms = _stretches(calendar, start_ns, end_ns)
-    count = max(0, (end_ns - start_ns) // MINUTE_NS)
-    row = (planned.minute_ns - start_ns) // MINUTE_NS
-    wanted = planned.sums[:, [FACT[name] for name in GRID_COLUMNS]]
-    minutes = np.stack([np.bincount(row, column, count) for column in wanted.T], axis=1).astype(np.int64)
-    products = tuple(sorted(set(planned.product.tolist())))
-    number = {name: index for index, name in enumerate(products)}
-    product = np.full(count, -1, np.int64)
-    product[row] = [number[name] for name in planned.product.tolist()]
-    stretch = np.full(count, -1, np.int64)
-    for index, (first, last) in enumerate(zip(stretches.start_ns.tolist(), stretches.end_ns.tolist(), strict=True)):
-        stretch[-(-(first - start_ns) // MINUTE_NS) : -(-(last - start_ns) // MINUTE_NS)] = index
-    odd = _odd_days(stretches, minutes, stretch)
-    stretch[np.isin(stretches.date[stretch], odd) if len(stretches.date) else stretch >= 0] = -1
-    ran_ms = int(inside.column("running_ms")[inside.calendar == CalendarClass.BREAK].sum())
     within = (stops.start_ns >= start_ns) & (stops.end_ns <= end_ns)
     kept = _chosen(stops, within)
+    grid = Grid(start_ns, max(0, (end_ns - start_ns) // MINUTE_NS))
+    stretch = np.full(len(grid.minutes), -1, np.int64)
+    for index, (first, last) in enumerate(zip(stretches.start_ns.tolist(), stretches.end_ns.tolist(), strict=True)):
+        stretch[-(-(first - start_ns) // MINUTE_NS) : -(-(last - start_ns) // MINUTE_NS)] = index
+    standing = ~np.isin(kept.state, OPERATING)
+    planned = fill(grid, stretch, np.stack([kept.start_ns[standing], kept.end_ns[standing]]))
+    products, product = grid.products()
+    odd = _odd_days(stretches, grid.minutes, stretch)
+    stretch[np.isin(stretches.date[stretch], odd) if len(stretches.date) else stretch >= 0] = -1
     return MachineWindow(
         machine,
         start_ns,
         end_ns,
-        minutes,
+        grid.minutes,
         stretch,
         product,
         products,
@@ -260,10 +284,8 @@ def machine_window(
         kept,
         _setups(machine, calendar, kept),
         tuple(int(day) for day in odd),
-        ran_ms / break_ms if break_ms else 0.0,
-        distrusted,
-        unverified,
-        overhaul_ns,
+        grid.break_run_ms / break_ms if break_ms else 0.0,
+        outside_ms=grid.outside_ms,
     )
 
 
@@ -291,7 +313,7 @@ def _odd_days(stretches: Stretches, minutes: Int64, stretch: Int64) -> NDArray[n
     if not len(days):
         return days
     scheduled = np.bincount(index, (stretches.end_ns - stretches.start_ns) / MS_NS)
-    states = minutes[:, : len(State)].sum(axis=1) - minutes[:, _AT["unknown_ms"]]
+    states = minutes[:, : len(State)].sum(axis=1) - minutes[:, COLUMN["unknown_ms"]]
     on = stretch >= 0
     known = np.bincount(index[stretch[on]], states[on], len(days))
     usual = np.zeros(len(days))

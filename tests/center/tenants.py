@@ -4,10 +4,13 @@ from center_plant import MINUTE_NS, STREAM, envelope, ns, running, site_body
 from hypothesis import strategies as st
 
 from center.contract.ledger import Changes
+from center.database.findings import advance
 from center.ingest.planning.plan import EnvelopeMessage
 from center.ingest.planning.planner import plan_messages
 from center.runtime.state import center_state
 from center.stores.duckdb.store import open_store
+from oee.advice.finding import Finding, FindingEvidence, Gain
+from oee.advice.life import FindingRecord
 from oee.model.facts import Stop
 from oee.model.states import State
 from wire.bodies import Live, LiveMachine, Notice, Status
@@ -24,6 +27,7 @@ WORDS = {
     "by": GROUPS,
     "bucket": ("hour", "shift", "day", "all"),
     "formula": ("", "nakajima", "iso22400"),
+    "finding": ("0123456789abcdef",),
     "gateway": (*(f"{site}-gate" for site in SITES), "main"),
 }
 
@@ -50,6 +54,16 @@ def said_at(site):
         Notice(id=f"{site}-n", at_ns=T, machine="press", kind="note", text=f"{site} note", by="andon/x"),
         Notice(id=f"{site}-r", at_ns=T, machine=lathe, kind="rejects", about=f"{site}-burr", count=3, by="andon/x"),
     ]
+
+
+def found_at(engine, site):
+    """A confirmed finding on a machine that every site has."""
+    proof = FindingEvidence(T, NOW_NS, (), 3, {"repair_min": (1.0, 2.0)}, (f"{site}-1",))
+    figures = {"n": 3, "longest": 1, "share": 0.7, "median_min": 4.0, "p75_min": 9.0, "p90_min": 20.0}
+    losses = frozenset({"breakdown"})
+    item = Finding("long_repair", 2, "press", ("machine",), True, None, figures, Gain(20.0, 90.0), losses, proof)
+    record = FindingRecord(item, "open", T, T, T, Gain(20.0, 90.0), Gain(20.0, 90.0))
+    advance(engine, T, site, "press", lambda _: [record])
 
 
 def machines(site):

@@ -10,11 +10,12 @@ from api_plant import fill
 from center_plant import mosquitto, ns
 from hypothesis import HealthCheck, given, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
-from tenants import said_at
+from tenants import found_at, said_at
 
 from center.api.quarantine import NDJSON
 from center.application import application
 from center.database.declarations import open_declarations
+from center.database.findings import open_findings
 from center.database.notices import open_notices, store_notices
 from center.ingest.declaration_sender import DeclarationSender
 from center.ingest.mqtt import BrokerSettings
@@ -46,7 +47,9 @@ def operations(tmp_path_factory):
         declaring = DeclarationSender(open_declarations(url), ingest.publish, center.now_ns)
         notices = open_notices(url)
         store_notices(notices, "van-long", "main", said_at("van-long"))
-        app = application(center, ingest, declaring, identify=_everything, notices=notices)
+        findings = open_findings(url)
+        found_at(findings, "van-long")
+        app = application(center, ingest, declaring, identify=_everything, notices=notices, findings=findings)
         schema = schemathesis.openapi.from_asgi("/api/v1/openapi.json", app)
         found = [item.ok() for item in schema.get_all_operations()]
         yield {f"{operation.method.upper()} {operation.path}": operation for operation in found}

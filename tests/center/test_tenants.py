@@ -16,12 +16,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openpyxl import load_workbook
 from pyarrow import parquet
-from tenants import SITES, Asker, fields_away, make, operations, said_at
+from tenants import SITES, Asker, fields_away, found_at, make, operations, said_at
 
 from center.accounts.identify import Accounts
 from center.accounts.schema import open_accounts
 from center.application import application
 from center.database.declarations import open_declarations
+from center.database.findings import open_findings
 from center.database.notices import open_notices, store_notices
 from center.ingest.declaration_sender import DeclarationSender
 from center.ingest.mqtt import BrokerSettings
@@ -50,9 +51,13 @@ class Plant:
             open_declarations(f"sqlite:///{folder}/{name}.sqlite"), lambda *_: None, lambda: 0
         )
         notices = open_notices(f"sqlite:///{folder}/{name}.sqlite")
+        findings = open_findings(f"sqlite:///{folder}/{name}.sqlite")
         for site in sites:
             store_notices(notices, site, f"{site}-gate", said_at(site))
-        self.app = application(self.center, self.ingest, declaring, accounts, identify=_named, notices=notices)
+            found_at(findings, site)
+        self.app = application(
+            self.center, self.ingest, declaring, accounts, identify=_named, notices=notices, findings=findings
+        )
         self._transport = httpx.ASGITransport(self.app)
 
     async def ask(self, method, url, viewer, query, body):
@@ -115,7 +120,7 @@ def test_those_who_see_something_are_told(plants):
     """The property would hold of an API that answers nothing."""
     plant, name = plants[frozenset(SITES)], f"{SETS.index(frozenset({'hoa-binh'}))}-1"
     window = [("from", "2026-03-02"), ("to", "2026-03-03"), ("site", "hoa-binh")]
-    for path in ("trend", "losses", "stops", "coverage", "delivery", "quarantine"):
+    for path in ("trend", "losses", "stops", "coverage", "delivery", "quarantine", "findings"):
         assert asyncio.run(plant.ask("GET", f"/api/v1/{path}", name, window, None)).json()["rows"], path
     sites = asyncio.run(plant.ask("GET", "/api/v1/sites", name, [], None)).json()
     assert [site["id"] for site in sites] == ["hoa-binh"]

@@ -5,8 +5,9 @@ from typing import Final
 import numpy as np
 
 from oee.advice.finding import AdviceRule, Finding, evidence, realisable
+from oee.advice.grid import Float64
 from oee.advice.statistics.ranks import resampled
-from oee.advice.window import Float64, MachineWindow
+from oee.advice.window import MachineWindow
 from oee.kpi.changeovers import Changeover
 from oee.model.facts import MS_NS
 

@@ -5,9 +5,10 @@ from typing import Final
 import numpy as np
 
 from oee.advice.finding import AdviceRule, Finding, evidence, realisable
+from oee.advice.grid import Float64
 from oee.advice.repairs import repairs
 from oee.advice.statistics.ranks import resampled
-from oee.advice.window import Float64, MachineWindow
+from oee.advice.window import MachineWindow
 
 KEY: Final = "long_repair"
 VERSION: Final = 2

@@ -5,8 +5,9 @@ from typing import Final
 import numpy as np
 
 from oee.advice.finding import AdviceRule, Finding, evidence, realisable
+from oee.advice.grid import Bool, Float64
 from oee.advice.statistics.ratios import slot_test
-from oee.advice.window import Bool, Float64, MachineWindow
+from oee.advice.window import MachineWindow
 from oee.model.facts import MINUTE_NS, Int64
 from oee.model.states import State
 

@@ -7,9 +7,10 @@ from typing import Final
 import numpy as np
 
 from oee.advice.finding import AdviceRule, Finding, evidence, realisable
+from oee.advice.grid import Float64
 from oee.advice.statistics.ranks import theil_sen
 from oee.advice.statistics.ratios import LEAST_BLOCKS, Estimate, change_point, thirds_trend, two_windows
-from oee.advice.window import DAY_NS, LEAST_CONFIRMING, Float64, MachineWindow
+from oee.advice.window import DAY_NS, LEAST_CONFIRMING, MachineWindow
 from oee.model.facts import FACT
 
 KEY: Final = "speed_drift"

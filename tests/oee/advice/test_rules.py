@@ -20,7 +20,7 @@ from oee.advice.rules.long_repair import (
 from oee.advice.statistics.failures import crow_amsaa
 from oee.advice.statistics.ratios import one_window, slot_test, thirds_trend
 from oee.advice.trust import too_fast, trust
-from oee.advice.window import machine_window, stop_columns
+from oee.advice.window import hourly_window, machine_window, stop_columns
 from oee.model.facts import FACT, MINUTE_NS, NO_FACTS, Stop, join, select, text_column
 from oee.model.states import State
 from words import LANGUAGES
@@ -313,3 +313,30 @@ def test_an_empty_window_says_nothing():
         assert rule.find(empty) == []
         assert rule.find(nothing) == []
     assert lost_minutes(nothing) == {}
+
+
+def test_facts_in_parts_give_the_same_window():
+    whole = history(replace(NULL, weeks=3), 6)
+    facts = whole.facts
+    order = np.random.default_rng(1).permutation(len(facts))
+    parts = [select(facts, order[k::3]) for k in range(3)]
+    again = machine_window("m-1", CALENDAR, iter(parts), whole.stops, whole.start_ns, whole.end_ns)
+    assert np.array_equal(again.minutes, whole.minutes)
+    assert again.products == whole.products
+    assert rules()["slow_start"].find(again) == rules()["slow_start"].find(whole) != []
+
+
+@pytest.mark.parametrize("key", ["wear_out", "repeat_failure", "long_repair"])
+def test_a_year_of_hours_says_what_its_minutes_say(key):
+    whole = history(replace(PLANTED[key], weeks=20), 3)
+    facts = whole.facts
+    hours = replace(facts, minute_ns=facts.minute_ns // (60 * MINUTE_NS) * (60 * MINUTE_NS))
+    again = hourly_window("m-1", CALENDAR, hours, whole.stops, whole.start_ns, whole.end_ns)
+    past, past_of_hours = repairs(whole), repairs(again)
+    assert past_of_hours.id.tolist() == past.id.tolist()
+    assert np.abs(past_of_hours.at_h - past.at_h).max() < 0.5
+    assert past_of_hours.total_h == pytest.approx(past.total_h, rel=1e-3)
+    assert (again.weeks, again.worked_days, again.dropped) == (whole.weeks, whole.worked_days, whole.dropped)
+    pairs = zip(rules()[key].find(whole), rules()[key].find(again), strict=True)
+    for finding, of_hours in pairs:
+        assert of_hours.figures == {name: pytest.approx(value, rel=0.02) for name, value in finding.figures.items()}

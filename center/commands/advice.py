@@ -1,0 +1,97 @@
+"""The command `nhip advice`. What it runs is imported only when it is used."""
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import click
+
+from center.commands.with_center import with_center
+from cli.exits import FAILED, fail
+from cli.options import json_option, lang_option
+from cli.terminal import OnProgress, progress, show_json, show_table
+
+if TYPE_CHECKING:
+    from center.commands.connect import RunningCenter, StoppedCenter
+
+
+@click.command()
+@click.argument("where", metavar="CENTER.yaml|URL")
+@click.argument("site", default="")
+@json_option
+@lang_option
+def advice(where: str, site: str, as_json: bool, lang: str) -> None:
+    """What to improve on which machine, at constraints first, with what it could bring.
+
+    A running center answers with what it found last night. One that does not run looks now, machine by machine; stopped in
+    between, it goes on where it was.
+    """
+    from words import say
+
+    with progress(quiet=as_json) as report:
+        try:
+            answer = with_center(where, lang, lambda center: _asked(center, site, report))
+        except LookupError:
+            fail(say("advice_list.unknown_site", lang, site=site), FAILED)
+    if as_json:
+        show_json(answer)
+    else:
+        _show(answer, lang)
+
+
+def _asked(center: "RunningCenter | StoppedCenter", site: str, report: OnProgress) -> dict[str, Any]:
+    from center.commands.connect import RunningCenter
+
+    if isinstance(center, RunningCenter):
+        answer: dict[str, Any] = center.request(f"/findings?site={quote(site)}" if site else "/findings")
+        return answer
+    from center.database import findings as database
+    from center.model.viewer import EVERYTHING
+    from center.queries import findings as queries
+    from center.queries.question import sites_of
+    from center.runtime.advice.night import night_of, run_night, zone_of_center
+
+    state, engine = center.state, database.open_findings(center.settings.database_url)
+    try:
+        sites = sites_of(state, EVERYTHING, site)
+        night_ns = night_of(state.now_ns(), zone_of_center(state))
+
+        def on_machine(machine: str, done: int, total: int) -> bool:
+            report(machine, done, total)
+            return True
+
+        run_night(state, engine, night_ns, on_machine, site)
+        kept, trusts = database.kept_findings(engine, sites), database.trusts(engine, sites)
+        return dict(queries.findings(state, EVERYTHING, kept, trusts, night_ns))
+    finally:
+        engine.dispose()
+
+
+def _show(answer: dict[str, Any], lang: str) -> None:
+    from words import say
+    from words.findings import gain_text
+
+    if answer["night"] is None:
+        click.echo(say("advice_list.no_night", lang))
+    columns = ("site", "machine", "name", "stage", "gain", "says")
+    rows = [
+        [
+            row["site"],
+            row["machine_name"].get(lang, row["machine"]),
+            row["name"][lang],
+            say(f"advice_stage.{row['stage']}", lang),
+            gain_text(row["gain_min"], lang),
+            row["says"][lang],
+        ]
+        for row in answer["rows"]
+        if row["stage"] in ("open", "likely", "watch")
+    ]
+    if rows:
+        show_table([say(f"advice_list.column.{name}", lang) for name in columns], rows)
+    else:
+        click.echo(say("advice_list.nothing", lang))
+    for item in answer["untrusted"]:
+        name = item["machine_name"].get(lang, item["machine"])
+        click.echo(say("advice_list.untrusted", lang, site=item["site"], machine=name, why=item["says"][lang]))
+
+
+COMMANDS = (advice,)
