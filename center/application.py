@@ -17,16 +17,16 @@ from center.accounts.identify import Accounts, add_sessions
 from center.accounts.schema import prepare_accounts
 from center.api.access import Forbidden, Identify, anybody_here, is_loopback, is_named_here
 from center.api.app import create_app
-from center.api.backup import add_backup
 from center.api.calls import add_calls
 from center.api.declarations import add_declarations
-from center.api.findings import Record as DismissalRecord
-from center.api.findings import add_findings
+from center.api.findings.routes import Record as DismissalRecord
+from center.api.findings.routes import add_findings
 from center.api.machines import MachineDeletion, add_machines
-from center.api.metrics import add_metrics, waiting_metrics
 from center.api.parameters import V1
 from center.api.quarantine import add_quarantine
 from center.api.targets import add_targets
+from center.api.upkeep.backup import add_backup
+from center.api.upkeep.metrics import add_metrics, waiting_metrics
 from center.ingest.declaration_sender import DeclarationSender
 from center.ingest.worker import Ingest
 from center.model.kept_finding import KeptFinding

@@ -203,7 +203,7 @@ ARROWS = {
     "center": """
         run         -> application accounts/ ingest/ runtime/ database/ model/
         application -> accounts/ api/ ingest/ runtime/ model/
-        commands/   -> accounts/ ingest/ queries/ runtime/ database/ contract/ model/
+        commands/   -> accounts/ api/ ingest/ queries/ runtime/ database/ contract/ model/
         console/    -> accounts/ api/ ingest/ queries/ runtime/ database/ contract/ model/
         accounts/   -> api/ database/ model/
         api/        -> ingest/ queries/ runtime/ database/ contract/ model/
@@ -217,7 +217,6 @@ ARROWS = {
         model/
     """,
     "center/queries": """
-        findings   -> question
         compare    -> trend question
         entries    -> trend question
         gateways   -> sites question
@@ -251,13 +250,12 @@ ARROWS = {
     "center/api": """
         app          -> numbers parameters access responses problems
         declarations -> parameters access problems
-        findings     -> parameters access problems
+        findings/    -> parameters access problems
         calls        -> parameters access problems
         machines     -> access problems
         targets      -> parameters access problems
         numbers      -> parameters access responses problems
-        backup       -> access problems
-        metrics      -> access
+        upkeep/      -> access problems
         parameters   -> access responses
         quarantine   -> access problems
         access       -> problems

@@ -44,9 +44,9 @@ def _asked(center: "RunningCenter | StoppedCenter", site: str, report: OnProgres
     if isinstance(center, RunningCenter):
         answer: dict[str, Any] = center.request(f"/findings?site={quote(site)}" if site else "/findings")
         return answer
+    from center.api.findings import answers
     from center.database import findings as database
     from center.model.viewer import EVERYTHING
-    from center.queries import findings as queries
     from center.queries.question import sites_of
     from center.runtime.advice.night import night_of, run_night, zone_of_center
 
@@ -61,7 +61,7 @@ def _asked(center: "RunningCenter | StoppedCenter", site: str, report: OnProgres
 
         run_night(state, engine, night_ns, on_machine, site)
         kept, trusts = database.kept_findings(engine, sites), database.trusts(engine, sites)
-        return dict(queries.findings(state, EVERYTHING, kept, trusts, night_ns))
+        return dict(answers.findings(state, EVERYTHING, kept, trusts, night_ns))
     finally:
         engine.dispose()
 

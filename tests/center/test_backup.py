@@ -17,7 +17,7 @@ from center.accounts import people
 from center.accounts.audit import Actor
 from center.accounts.schema import open_accounts
 from center.api.app import create_app
-from center.api.backup import add_backup
+from center.api.upkeep.backup import add_backup
 from center.contract.store import Query
 from center.model.viewer import EVERYTHING, Viewer
 from center.runtime import backup

@@ -14,8 +14,8 @@ from scraped import samples
 from servers import PATIENCE_S
 
 from center.api.app import create_app
-from center.api.metrics import add_metrics
 from center.api.quarantine import add_quarantine
+from center.api.upkeep.metrics import add_metrics
 from center.commands import imports
 from center.commands import quarantine as commands
 from center.contract.ledger import Changes

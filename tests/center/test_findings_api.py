@@ -14,6 +14,7 @@ from tenants import found_at
 
 import nhip
 from center.accounts import audit
+from center.api.findings.answers import at_constraint, findings
 from center.application import application
 from center.contract.ledger import Changes
 from center.database import findings as database
@@ -25,7 +26,6 @@ from center.ingest.worker import Ingest
 from center.model.kept_finding import KeptFinding
 from center.model.sites import SiteRow
 from center.model.viewer import EVERYTHING, Viewer
-from center.queries.findings import at_constraint, findings
 from center.runtime.advice.night import run_night
 from oee.advice.finding import Gain
 

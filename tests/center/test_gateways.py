@@ -10,7 +10,7 @@ from center_plant import ns
 from scraped import samples
 
 from center.api.app import create_app
-from center.api.metrics import _gateways
+from center.api.upkeep.metrics import _gateways
 from center.console.delivery import cards as delivery_cards
 from center.model.viewer import EVERYTHING, Viewer
 from center.queries.gateways import days, gateways

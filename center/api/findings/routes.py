@@ -9,13 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, Engine
 
 from center.api.access import Viewing, Writing, address_of
+from center.api.findings import answers
 from center.api.parameters import V1, AnySite
 from center.api.problems import PROBLEMS
 from center.database import findings as database
 from center.model.kept_finding import KeptFinding
 from center.model.times import BadQuestion
 from center.model.viewer import Viewer
-from center.queries import findings as queries
 from center.queries.question import UnknownSite, sites_of
 from center.runtime.state import CenterState
 from oee.advice.life import FindingRecord, dismissed
@@ -41,25 +41,25 @@ class FindingsDesk:
     def __init__(self, center: CenterState, engine: Engine, record: Record) -> None:
         self.engine, self._center, self._record = engine, center, record
 
-    def listed(self, viewer: Viewer, site: str = "", machine: str = "") -> queries.FindingsAnswer:
+    def listed(self, viewer: Viewer, site: str = "", machine: str = "") -> answers.FindingsAnswer:
         """Raises `UnknownSite` or `StoreUnavailable`."""
         sites, last = sites_of(self._center, viewer, site), database.last_night(self.engine)
         kept = database.kept_findings(self.engine, sites, machine=machine)
         trusts = [item for item in database.trusts(self.engine, sites) if machine in ("", item.machine)]
-        return queries.findings(self._center, viewer, kept, trusts, last.night_ns if last else None)
+        return answers.findings(self._center, viewer, kept, trusts, last.night_ns if last else None)
 
-    def one(self, viewer: Viewer, number: str) -> queries.FindingDetailAnswer:
+    def one(self, viewer: Viewer, number: str) -> answers.FindingDetailAnswer:
         """Raises `UnknownSite` also for a finding that the viewer may not see, or `StoreUnavailable`."""
-        return queries.detail(self._center, viewer, self._kept(viewer, number))
+        return answers.detail(self._center, viewer, self._kept(viewer, number))
 
     def _kept(self, viewer: Viewer, number: str) -> KeptFinding:
         item = database.kept_finding(self.engine, number)
-        stages = queries.stages_for(viewer)
+        stages = answers.stages_for(viewer)
         if item is None or not viewer.sees(item.site) or item.record.stage not in stages or item.record.held:
             raise UnknownSite(f"there is no finding {number[:64]!r}; GET {V1}/findings lists them")
         return item
 
-    def dismiss(self, viewer: Viewer, address: str, number: str, reason: str) -> queries.FindingDetailAnswer:
+    def dismiss(self, viewer: Viewer, address: str, number: str, reason: str) -> answers.FindingDetailAnswer:
         """Raises `UnknownSite`, `BadQuestion` for an empty reason or a finding that is not open, or `StoreUnavailable`."""
         text = " ".join(reason.split())[:MOST_REASON]
         if not text or not text.isprintable():
@@ -69,7 +69,7 @@ class FindingsDesk:
         item = database.change(self.engine, number, step, lambda c, now: self._record(c, viewer.name, address, now))
         if item is None:
             raise UnknownSite(f"there is no finding {number[:64]!r} any more")
-        return queries.detail(self._center, viewer, item)
+        return answers.detail(self._center, viewer, item)
 
 
 def _dismissed(record: FindingRecord, reason: str, by: str, now_ns: int) -> FindingRecord:
@@ -83,16 +83,16 @@ def add_findings(app: FastAPI, center: CenterState, engine: Engine, record: Reco
     desk = app.state.findings = FindingsDesk(center, engine, record)
 
     @app.get(f"{V1}/findings", responses=PROBLEMS)
-    def listed(viewer: Viewing, site: AnySite = "", machine: _AnyMachine = "") -> queries.FindingsAnswer:
+    def listed(viewer: Viewing, site: AnySite = "", machine: _AnyMachine = "") -> answers.FindingsAnswer:
         """What the nightly run found: where data are wrong, then what could be improved, at constraints first."""
         return desk.listed(viewer, site, machine)
 
     @app.get(f"{V1}/findings/{{finding}}", responses=PROBLEMS)
-    def one(viewer: Viewing, finding: str) -> queries.FindingDetailAnswer:
+    def one(viewer: Viewing, finding: str) -> answers.FindingDetailAnswer:
         """One finding, with what it was computed from."""
         return desk.one(viewer, finding)
 
     @app.post(f"{V1}/findings/{{finding}}/dismiss", responses=PROBLEMS)
-    def dismiss(viewer: Writing, request: Request, finding: str, body: DismissalRequest) -> queries.FindingDetailAnswer:
+    def dismiss(viewer: Writing, request: Request, finding: str, body: DismissalRequest) -> answers.FindingDetailAnswer:
         """Says why a finding is none. The audit trail has an entry."""
         return desk.dismiss(viewer, address_of(request), finding, body.reason)

@@ -1,0 +1,1 @@
+"""HTTP for whoever keeps the center itself: its metrics and copies of what it keeps."""
