@@ -22,6 +22,7 @@ from center.commands.imports import COMMANDS as IMPORT
 from center.commands.machines import COMMANDS as MACHINES
 from center.commands.quarantine import COMMANDS as QUARANTINE
 from center.commands.recount import COMMANDS as RECOUNT
+from center.commands.report import COMMANDS as REPORT
 from cli.exits import FAILED, MISCONFIGURED, fail, fail_misconfigured
 from cli.front import FrontDoor
 from cli.options import Duration, json_option, lang_option
@@ -255,7 +256,8 @@ main.add_section("technician", (*DEVICES, *SITE_FILE))
 main.add_section("gateway", (agent, *SHOW, *DECLARE, *CLOCK, *OUTBOX, *RECOMPUTE))
 main.add_section("recorded", (replay,))
 main.add_section(
-    "center", (center, *ADVICE, *ACCOUNTS, *ENROLMENT, *IMPORT, *QUARANTINE, *RECOUNT, *MACHINES, *BACKUP, migrate)
+    "center",
+    (center, *ADVICE, *ACCOUNTS, *ENROLMENT, *IMPORT, *REPORT, *QUARANTINE, *RECOUNT, *MACHINES, *BACKUP, migrate),
 )
 main.add_section("developer", (demo, simulate))
 

@@ -201,9 +201,9 @@ ARROWS = {
         validate
     """,
     "center": """
-        run         -> application accounts/ ingest/ runtime/ database/ model/
-        application -> accounts/ api/ ingest/ runtime/ model/
-        commands/   -> accounts/ api/ ingest/ queries/ runtime/ database/ contract/ model/
+        run/        -> reports/ accounts/ api/ ingest/ runtime/ database/ model/
+        commands/   -> reports/ accounts/ api/ ingest/ queries/ runtime/ database/ contract/ model/
+        reports/    -> console/ api/ queries/ runtime/ model/
         console/    -> accounts/ api/ ingest/ queries/ runtime/ database/ contract/ model/
         accounts/   -> api/ database/ model/
         api/        -> ingest/ queries/ runtime/ database/ contract/ model/

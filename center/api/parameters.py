@@ -103,9 +103,10 @@ async def _stop_filter(
     shortest_s: Annotated[float, Query(ge=0, le=31_536_000, description="Only stops of at least this length [s].")] = 0,
     unexplained: Annotated[bool, Query(description="Only stops that need a reason and have none.")] = False,
     order: Annotated[str, Query(description="Which come first.", json_schema_extra={"enum": [*ORDERS]})] = "latest",
+    scheduled: Annotated[bool, Query(description="Only stops that began in scheduled time, not in a break.")] = False,
 ) -> StopFilter:
     lists = (tuple(state), tuple(reason), tuple(product), tuple(shift))
-    return StopFilter(*lists, round(shortest_s * 1000), unexplained, order)
+    return StopFilter(*lists, round(shortest_s * 1000), unexplained, order, scheduled)
 
 
 WantedStops = Annotated[StopFilter, Depends(_stop_filter)]

@@ -20,6 +20,8 @@
     }
   });
 
+  document.addEventListener("click", (event) => event.target.closest?.("[data-print]") && print());
+
   // One note for all elements with data-tip; its content is set as text, never as HTML.
   let note;
   const show = (target) => {

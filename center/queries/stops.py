@@ -47,7 +47,8 @@ class StopFilter:
     """Which stops are wanted; what is empty excludes none. Hashable.
 
     states, reasons, products, shifts: at least one of each; shortest_ms: of the whole stop; unexplained: only those that
-    need a reason, have none and began in scheduled time; order: one of `ORDERS`.
+    need a reason, have none and began in scheduled time; order: one of `ORDERS`; scheduled: only those that began in
+    scheduled time.
     """
 
     states: tuple[str, ...] = ()
@@ -57,6 +58,7 @@ class StopFilter:
     shortest_ms: int = 0
     unexplained: bool = False
     order: str = "latest"
+    scheduled: bool = False
 
     def __post_init__(self) -> None:
         if self.order not in ORDERS:
@@ -106,7 +108,7 @@ def choose(checked: CheckedQuestion, found: Iterable[Stop], wanted: StopFilter) 
         and (not wanted.unexplained or (stop.state in NEEDS_REASON and not stop.reason))
         and length_ns(stop, now_ns) >= shortest_ns
     ]
-    if wanted.shifts or wanted.unexplained:
+    if wanted.shifts or wanted.unexplained or wanted.scheduled:
         chosen = _by_calendar(checked, chosen, wanted)
     if wanted.order == "longest":
         return sorted(chosen, key=lambda stop: (-length_ns(stop, now_ns), -stop.start_ns, stop.machine))
@@ -119,14 +121,16 @@ def length_ns(stop: Stop, now_ns: int) -> int:
 
 
 def _by_calendar(checked: CheckedQuestion, found: list[Stop], wanted: StopFilter) -> list[Stop]:
-    """Those that began in a wanted shift, and if they need a reason in scheduled time; outside of all shifts is the shift ""."""
+    """Those that began in a wanted shift, and if it is asked for in scheduled time; outside of all shifts is the shift ""."""
     sites, out = checked.center.ledger_cache.sites, list[Stop]()
     for machine in sorted({stop.machine for stop in found}):
         of_machine = [stop for stop in found if stop.machine == machine]
         starts = np.array([stop.start_ns for stop in of_machine], np.int64)
         segments = sites.segments(checked.question.site, machine, int(starts.min()), int(starts.max()) + MINUTE_NS)
         for stop, (shift, is_scheduled) in zip(of_machine, _calendar_at(segments, starts), strict=True):
-            if (not wanted.shifts or shift in wanted.shifts) and (is_scheduled or not wanted.unexplained):
+            if (not wanted.shifts or shift in wanted.shifts) and (
+                is_scheduled or not (wanted.unexplained or wanted.scheduled)
+            ):
                 out.append(stop)
     return out
 

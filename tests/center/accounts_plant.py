@@ -13,11 +13,11 @@ from center.accounts import passwords, people, sessions, tokens
 from center.accounts.audit import Actor
 from center.accounts.identify import COOKIE, KEY, Accounts
 from center.accounts.schema import open_accounts
-from center.application import application
 from center.database.declarations import open_declarations
 from center.ingest.declaration_sender import DeclarationSender
 from center.ingest.mqtt import BrokerSettings
 from center.ingest.worker import Ingest
+from center.run.application import application
 
 PASSWORD = "đúng là mật khẩu"
 # the same function, cheaper: these tests hash some hundred passwords on two busy cores

@@ -320,6 +320,8 @@ def main() -> None:
     from center.console import mount
     from center.database.declarations import open_declarations
     from center.ingest.declaration_sender import DeclarationSender
+    from center.reports.api import add_report
+    from center.reports.page import add_report_page
 
     parser = argparse.ArgumentParser()
     parser.add_argument("--days", type=int, default=30)
@@ -337,6 +339,8 @@ def main() -> None:
     said = open_declarations(f"sqlite:///{asked.dir}/declarations.sqlite")
     add_declarations(app, center, DeclarationSender(said, lambda *_: None, center.now_ns))
     add_targets(app, center, said, lambda *_: None)
+    add_report(app, center)
+    add_report_page(app, center)
     mount(app, center, accounts)
     (asked.dir / "pages").write_text("\n".join(_pages()))
     listener = socket.create_server(("127.0.0.1", asked.port))

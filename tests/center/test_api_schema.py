@@ -13,7 +13,6 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from tenants import found_at, said_at
 
 from center.api.quarantine import NDJSON
-from center.application import application
 from center.database.declarations import open_declarations
 from center.database.findings import open_findings
 from center.database.notices import open_notices, store_notices
@@ -21,6 +20,7 @@ from center.ingest.declaration_sender import DeclarationSender
 from center.ingest.mqtt import BrokerSettings
 from center.ingest.worker import Ingest
 from center.model.viewer import EVERYTHING
+from center.run.application import application
 from center.runtime.state import center_state
 from center.stores.duckdb.store import open_store
 

@@ -386,3 +386,27 @@ def test_a_target_is_set_seen_everywhere_and_withdrawn(tabs, plant, lang, width)
     page.get_by_role("button", name=say("target.withdraw", lang), exact=True).click()
     expect(page.locator(".said.good")).to_have_text(say("target.withdrawn", lang))
     assert "targets" not in shift_row(plant, "press-1")
+
+
+@pytest.mark.parametrize(("lang", "width"), [("vi", 390), ("en", 1400)])
+def test_the_report_of_a_shift_is_read_and_another_day_chosen(tabs, plant, lang, width):
+    page = tabs("/?site=van-long", lang, width)
+    page.get_by_text(say("report.title", lang), exact=True).first.click()
+    page.wait_for_url("**/report/van-long")
+    told = plant.ask("report", site="van-long")
+    expect(page.locator("h1")).to_contain_text(say("console.shift", lang, name=told["shift"]))
+    for row in told["machines"]:
+        expect(page.locator(".r-results")).to_contain_text(percent(row["kpis"]["oee"], lang))
+    expect(page.locator(".r-unexplained")).to_contain_text(number(told["unexplained"]["count"], lang))
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.get_by_text(say("report.yesterday", lang), exact=True).click()
+    day = plant.ask("report", site="van-long", which="yesterday")
+    expect(page.locator(".report-tiles")).to_contain_text(number(day["pieces"]["pieces"], lang))
+    page.select_option("[name=shift]", "A")
+    page.select_option("[name=line]", "stamping")
+    page.get_by_role("button", name=say("report.show", lang)).click()
+    expect(page.locator("h1")).to_contain_text(say("console.shift", lang, name="A"))
+    expect(page.locator(".r-results tbody tr")).to_have_count(2)
+    with page.expect_download() as download:
+        page.get_by_text(say("report.pdf", lang), exact=True).click()
+    assert download.value.suggested_filename == f"nhip-van-long-stamping-{day['date']}-A.pdf"

@@ -15,7 +15,6 @@ from tenants import found_at
 import nhip
 from center.accounts import audit
 from center.api.findings.answers import at_constraint, findings
-from center.application import application
 from center.contract.ledger import Changes
 from center.database import findings as database
 from center.database.declarations import open_declarations
@@ -26,6 +25,7 @@ from center.ingest.worker import Ingest
 from center.model.kept_finding import KeptFinding
 from center.model.sites import SiteRow
 from center.model.viewer import EVERYTHING, Viewer
+from center.run.application import application
 from center.runtime.advice.night import run_night
 from oee.advice.finding import Gain
 

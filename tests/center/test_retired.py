@@ -21,7 +21,6 @@ from center.accounts import audit, people
 from center.accounts.audit import Actor
 from center.accounts.identify import Accounts
 from center.accounts.schema import open_accounts
-from center.application import application
 from center.console import mount
 from center.console.admin.pages import add_admin_pages
 from center.console.session_pages import add_session_pages
@@ -34,6 +33,7 @@ from center.ingest.planning.plan import EnvelopeMessage
 from center.ingest.worker import Ingest
 from center.ledger.sql import SqlLedger
 from center.model.sites import FORGOTTEN_NS, Owner, Sites, lines_of, retired_since
+from center.run.application import application
 from center.runtime.opening import close_center, open_center
 from config import parse_center
 from oee.model.facts import MINUTE_NS

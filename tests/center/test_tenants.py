@@ -20,7 +20,6 @@ from tenants import SITES, Asker, fields_away, found_at, make, operations, said_
 
 from center.accounts.identify import Accounts
 from center.accounts.schema import open_accounts
-from center.application import application
 from center.database.declarations import open_declarations
 from center.database.findings import open_findings
 from center.database.notices import open_notices, store_notices
@@ -28,6 +27,7 @@ from center.ingest.declaration_sender import DeclarationSender
 from center.ingest.mqtt import BrokerSettings
 from center.ingest.worker import Ingest
 from center.model.viewer import Viewer
+from center.run.application import application
 
 SETS = [frozenset(chosen) for size in range(len(SITES) + 1) for chosen in combinations(SITES, size)]
 RIGHTS = (frozenset({"read"}), frozenset({"read", "write"}))

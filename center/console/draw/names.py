@@ -31,6 +31,11 @@ def machine_page(site: str, machine: str) -> str:
     return f"/machine/{quote(site, safe='')}/{quote(machine, safe='')}"
 
 
+def report_page(site: str) -> str:
+    """The address of a site's shift report."""
+    return f"/report/{quote(site, safe='')}"
+
+
 def targets_page(site: str) -> str:
     """The address of a site's targets."""
     return f"/targets/{quote(site, safe='')}"

@@ -12,7 +12,7 @@ from center.console import frame
 from center.console.draw import live_state
 from center.console.draw.glyphs import GLYPHS
 from center.console.draw.markup import el, join
-from center.console.draw.names import machine_page, named, targets_page
+from center.console.draw.names import machine_page, named, report_page, targets_page
 from center.console.fleet import cards as fleet_cards
 from center.console.fleet.numbers import site_numbers
 from center.contract.store import StoreUnavailable
@@ -160,8 +160,9 @@ def _section(page: _Page, site: Row, machines: list[queries.MachineAnswer]) -> N
     with ui.element("section").classes("site"):
         with ui.element("div").classes("site-head"):
             ui.html(el("h2", named(site["name"], page.lang, site["id"])), sanitize=False)
-            link = el("a", say("target.link", page.lang), href=targets_page(site["id"]), cls="quiet-link")
-            ui.html(link, sanitize=False)
+            report = el("a", say("report.title", page.lang), href=report_page(site["id"]), cls="quiet-link")
+            goal = el("a", say("target.link", page.lang), href=targets_page(site["id"]), cls="quiet-link")
+            ui.html(join(report, goal), sanitize=False).classes("site-links")
             page.gates[site["id"]] = ui.html("", sanitize=False)
         with ui.element("div").classes("cards"):
             for machine in machines:

@@ -13,7 +13,7 @@ from center.console import frame, windows
 from center.console.draw import live_state, time_labels
 from center.console.draw.glyphs import GLYPHS
 from center.console.draw.markup import el, join
-from center.console.draw.names import declare_page, machine_page, named, targets_page
+from center.console.draw.names import declare_page, machine_page, named, report_page, targets_page
 from center.console.machine import charts, tiles, timeline, waterfall
 from center.console.machine.numbers import MachineNumbers, MachineStops, machine_numbers, machine_stops
 from center.console.machine.stops_panel import StopsPanel, filter_of, filter_words
@@ -133,8 +133,14 @@ def _build(page: _Page, details: Row, machine_row: Row) -> None:
             else ()
         ),
     )
-    goal = el("a", say("target.link", lang), href=targets_page(page.site), cls="aside")
-    ui.html(join(*crumbs, goal), sanitize=False, tag="nav").classes("crumbs")
+    query = urlencode({"line": machine_row["line"]}) if machine_row["line"] else ""
+    links = el(
+        "span",
+        el("a", say("report.title", lang), href=f"{report_page(page.site)}?{query}"),
+        el("a", say("target.link", lang), href=targets_page(page.site)),
+        cls="aside",
+    )
+    ui.html(join(*crumbs, links), sanitize=False, tag="nav").classes("crumbs")
     with ui.element("div").classes("title"):
         ui.html(el("h1", named(machine_row["name"], lang, page.machine)), sanitize=False)
         _part(page, "now", "now")

@@ -21,7 +21,6 @@ from starlette.types import ASGIApp
 from center.accounts.identify import Accounts
 from center.accounts.people import has_administrator
 from center.accounts.schema import open_accounts
-from center.application import application, waiting_application, worker_application
 from center.database.declarations import open_declarations
 from center.database.findings import open_findings
 from center.database.notices import open_notices
@@ -31,6 +30,7 @@ from center.ingest.mqtt import BrokerSettings, subscriptions_of
 from center.ingest.notice_keeper import NoticeKeeper
 from center.ingest.worker import Ingest
 from center.model.complaints import is_passing, misconfigured, not_ready
+from center.run.application import application, waiting_application, worker_application
 from center.runtime.advice.advice_job import AdviceJob
 from center.runtime.opening import close_center, open_center
 from center.runtime.patience import Patience
@@ -291,4 +291,7 @@ def _remove_ready(path: Path) -> None:
 
 def _mount_console(app: FastAPI, center: CenterState, accounts: Accounts | None) -> None:
     if importlib.util.find_spec(_CONSOLE) is not None:
+        from center.reports.page import add_report_page  # noqa: PLC0415  # NiceGUI is loaded only where pages are
+
+        add_report_page(app, center)  # before the console, which answers every other path
         importlib.import_module(_CONSOLE).mount(app, center, accounts)

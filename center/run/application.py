@@ -31,6 +31,7 @@ from center.ingest.declaration_sender import DeclarationSender
 from center.ingest.worker import Ingest
 from center.model.kept_finding import KeptFinding
 from center.model.viewer import Viewer
+from center.reports.api import add_report
 from center.runtime.patience import Patience
 from center.runtime.state import CenterState
 from wire.prometheus import CONTENT_TYPE
@@ -76,6 +77,7 @@ def application(
     if findings is not None:
         prepare_accounts(findings)  # a dismissal and its entry in the audit trail are one transaction
         add_findings(app, center, findings, _dismissal_recorder(center))
+    add_report(app, center)
     if accounts:
         add_accounts(app, accounts.engine)
         add_sessions(app, accounts.engine, secure=secure)

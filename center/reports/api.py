@@ -1,0 +1,84 @@
+"""HTTP for the report: its numbers as JSON, or the PDF."""
+
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import Depends, FastAPI, Query, Response
+
+from center.api.access import Viewing
+from center.api.parameters import V1, SiteName
+from center.api.problems import PROBLEMS
+from center.queries.question import zone_of
+from center.reports.answer import ReportAnswer
+from center.reports.asked import ReportQuestion, Which, report
+from center.reports.sheet import sheet
+from center.runtime.state import CenterState
+from words import moment
+
+PDF: Final = "application/pdf"
+_FILE: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "The numbers as JSON, or the file asked for by `format`.", "content": {PDF: {}}}
+}
+
+
+async def _report_question(
+    viewer: Viewing,
+    site: SiteName,
+    day: Annotated[
+        date | None, Query(alias="date", description="Business date; without it, what `which` says.")
+    ] = None,
+    shift: Annotated[str, Query(max_length=64, description="Name of a shift; with a date, empty: the whole day.")] = "",
+    line: Annotated[str, Query(max_length=64, description="A line; empty: the whole site.")] = "",
+    which: Annotated[
+        Which, Query(description="Without a date: the shift that ended last, this one, or a whole day.")
+    ] = "last",
+) -> ReportQuestion:
+    return ReportQuestion(viewer, site, day, shift, line, which)
+
+
+Asked = Annotated[ReportQuestion, Depends(_report_question)]
+"""Which report."""
+
+
+def add_report(app: FastAPI, center: CenterState) -> None:
+    """The route."""
+
+    @app.get(f"{V1}/report", responses=PROBLEMS | _FILE, response_model=ReportAnswer)
+    def shift_report(
+        question: Asked,
+        form: Annotated[Literal["json", "pdf"], Query(alias="format", description="json or pdf.")] = "json",
+        lang: Annotated[Literal["vi", "en"], Query(description="Language of the PDF.")] = "vi",
+    ) -> Any:
+        """A shift or a day of a site for the daily meeting: result against target, where the time went, the longest and the
+        unexplained stops, pieces, how far to trust it, open calls.
+        """
+        answer = report(center, question)
+        return pdf_response(center, question, answer, lang) if form == "pdf" else answer
+
+
+def pdf_response(center: CenterState, question: ReportQuestion, answer: ReportAnswer, lang: str) -> Response:
+    """The PDF as a download."""
+    content = pdf_of(center, question, answer, lang)
+    disposition = f'attachment; filename="{file_name(answer)}"'
+    return Response(content, media_type=PDF, headers={"Content-Disposition": disposition, "Cache-Control": "no-store"})
+
+
+def pdf_of(center: CenterState, question: ReportQuestion, answer: ReportAnswer, lang: str) -> bytes:
+    """The PDF, dated now in the site's zone."""
+    from center.reports.pdf import report_pdf  # noqa: PLC0415  # the library only where a PDF is made
+
+    made = datetime.fromtimestamp(center.now_ns() // 1_000_000_000, UTC)
+    return report_pdf(
+        sheet(answer, lang), moment(made.astimezone(zone_of(center, question.viewer, question.site)), lang)
+    )
+
+
+def file_name(answer: ReportAnswer) -> str:
+    """`nhip-SITE-LINE-DATE-SHIFT.pdf`, in characters that every system takes."""
+    parts = ("nhip", answer["site"], answer["line"], answer["date"], answer["shift"])
+    return (
+        "-".join(
+            "".join(c if c.isascii() and (c.isalnum() or c == "-") else "_" for c in part) for part in parts if part
+        )
+        + ".pdf"
+    )

@@ -1,0 +1,133 @@
+"""The report as HTML: for the page, styled by the console, and for mail, whose readers know only inline styles. Pure."""
+
+from typing import Final
+
+from markupsafe import Markup
+
+from center.console.draw.markup import Child, el, join
+from center.reports.sheet import ReportSheet, SheetCell, SheetRow, SheetSection, SheetTable, SheetTile
+
+_INK: Final = {"": "#18211e", "strong": "#18211e", "faint": "#6b7671", "good": "#1f7a53", "bad": "#b53030"}
+_RULE: Final = "border-bottom:1px solid #e2e5de"
+_FONT: Final = "font-family:Roboto,'Segoe UI',Arial,sans-serif"
+
+
+def page_content(sheet: ReportSheet) -> Markup:
+    """The report's tiles and sections, with classes of the console's style sheet."""
+    tiles = el("div", *(_tile(item) for item in sheet.tiles), cls="report-tiles")
+    return join(tiles, el("div", *(_section(item) for item in sheet.sections), cls="report"))
+
+
+def _tile(item: SheetTile) -> Markup:
+    below = el("div", item.below, cls="of") if item.below else None
+    return el(
+        "div", el("div", item.label, cls="label"), el("div", item.value, cls=f"value {item.tone}"), below, cls="tile"
+    )
+
+
+def _section(item: SheetSection) -> Markup:
+    notes = (el("p", note.text, cls=f"note {note.tone}".strip()) for note in item.notes)
+    table = el("div", _table(item.table), cls="scroll") if item.table else None
+    return el("section", el("h2", item.title), *notes, table, cls=f"panel r-{item.key}")
+
+
+def _table(table: SheetTable) -> Markup:
+    def cell(index: int, item: SheetCell) -> Markup:
+        css = f"{'num ' if index in table.numeric else ''}{item.tone}".strip()
+        below = el("small", item.below) if item.below else None
+        return el("td", item.text, below, cls=css)
+
+    def line(row: SheetRow) -> Markup:
+        cells: list[Child] = [cell(index, item) for index, item in enumerate(row.cells)]
+        if table.bars:
+            cells.insert(1, el("td", _bar(row), cls="bars"))
+        return el("tr", *cells, cls="total" if row.kind == "total" else "")
+
+    heads: list[Child] = [
+        el("th", text, cls="num" if index in table.numeric else "") for index, text in enumerate(table.heads)
+    ]
+    if table.bars:
+        heads.insert(1, el("th", ""))
+    return el("table", el("thead", el("tr", *heads)), el("tbody", *(line(row) for row in table.rows)))
+
+
+def _bar(row: SheetRow) -> Markup | None:
+    if row.bar is None:
+        return None
+    left, right = row.bar
+    return el("i", style=f"left:{100 * left:.2f}%;width:{100 * (right - left):.2f}%", cls=f"w-{row.kind}")
+
+
+def mail_html(sheet: ReportSheet, link: str = "") -> str:
+    """The report as the body of a mail. link: address of its page, "" where it has none."""
+    tiles = (
+        el(
+            "td",
+            el("div", item.label, style="font-size:12px;color:#56625d"),
+            el("div", item.value, style=f"font-size:20px;color:{_INK[item.tone]}"),
+            el("div", item.below, style="font-size:12px;color:#56625d"),
+            style="padding:8px 18px 8px 0;vertical-align:top",
+        )
+        for item in sheet.tiles
+    )
+    title = el(
+        "h1",
+        el("a", sheet.title, href=link, style="color:#0b6e74") if link else sheet.title,
+        style="font-size:20px;margin:0 0 4px",
+    )
+    body = el(
+        "body",
+        title,
+        el("p", sheet.subtitle, style="color:#56625d;margin:0 0 8px"),
+        el("table", el("tr", *tiles), cellspacing="0"),
+        *(_mail_section(item) for item in sheet.sections),
+        style=f"{_FONT};font-size:14px;color:{_INK['']};margin:16px;max-width:860px",
+    )
+    return "<!DOCTYPE html>\n" + el(
+        "html", el("head", el("meta", charset="utf-8"), el("title", sheet.title)), body, lang=sheet.lang
+    )
+
+
+def _mail_section(item: SheetSection) -> Markup:
+    notes = (el("p", note.text, style=f"margin:4px 0;color:{_INK[note.tone]}") for note in item.notes)
+    return join(
+        el("h2", item.title, style="font-size:16px;margin:22px 0 6px"),
+        *notes,
+        _mail_table(item.table) if item.table else None,
+    )
+
+
+def _mail_table(table: SheetTable) -> Markup:
+    def cell(index: int, item: SheetCell) -> Markup:
+        style = f"padding:5px 10px 5px 0;{_RULE};color:{_INK[item.tone]};vertical-align:top"
+        style += ";text-align:right" if index in table.numeric else ""
+        style += ";font-weight:600" if item.tone == "strong" else ""
+        below = el("div", item.below, style="font-size:12px;font-weight:400;color:#6b7671") if item.below else None
+        return el("td", item.text, below, style=style)
+
+    heads = (
+        el(
+            "th",
+            text,
+            style=f"padding:4px 10px 4px 0;{_RULE};font-size:12px;color:#56625d;text-align:{'right' if index in table.numeric else 'left'}",
+        )
+        for index, text in enumerate(table.heads)
+    )
+    rows = (el("tr", *(cell(index, item) for index, item in enumerate(row.cells))) for row in table.rows)
+    return el("table", el("tr", *heads), *rows, cellspacing="0", style="border-collapse:collapse;width:100%")
+
+
+def mail_text(sheet: ReportSheet, link: str = "") -> str:
+    """The report as plain text, for readers without HTML."""
+    lines = [sheet.title, sheet.subtitle, *([link] if link else []), ""]
+    lines += [f"{item.label}: {item.value}" + (f" ({item.below})" if item.below else "") for item in sheet.tiles]
+    for section in sheet.sections:
+        lines += ["", section.title, *(note.text for note in section.notes)]
+        if section.table:
+            lines += [" | ".join(section.table.heads)]
+            lines += [" | ".join(_plain(cell) for cell in row.cells) for row in section.table.rows]
+    return "\n".join(lines) + "\n"
+
+
+def _plain(cell: SheetCell) -> str:
+    return f"{cell.text} ({cell.below})" if cell.below else cell.text
