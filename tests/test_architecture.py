@@ -264,6 +264,7 @@ ARROWS = {
         problems
     """,
     "center/console": """
+        advice/       -> document frame draw/
         admin/        -> document frame draw/
         targets/      -> document frame draw/
         declare/      -> document frame draw/

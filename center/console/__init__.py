@@ -31,5 +31,10 @@ def mount(app: FastAPI, center: CenterState, accounts: Accounts | None = None) -
         from center.console.targets.page import add_target_pages  # noqa: PLC0415
 
         add_target_pages(app, center, aiming)
+    advice = getattr(app.state, "findings", None)
+    if advice:
+        from center.console.advice.pages import add_advice_pages  # noqa: PLC0415
+
+        add_advice_pages(app, center, advice)
     add_error_pages(app, center)
     add_pages(app, center, declares=declaring is not None)

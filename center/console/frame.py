@@ -35,6 +35,15 @@ FONTS: Final = "/console/fonts.css"
 """The fonts of live pages, for plain ones: NiceGUI's own files, at an address that is open before login."""
 
 
+_LINKS: dict[str, tuple[str, str]] = {}
+"""Pages that every header leads to: address to the key of their name, and their glyph."""
+
+
+def link_in_header(url: str, name: str, glyph: str) -> None:
+    """From now on every page leads to this one. name: key of its name."""
+    _LINKS[url] = (name, glyph)
+
+
 @dataclass(frozen=True)
 class Visit:
     """Who opened a live page, and what the page answers from. cache: of answers, shared by all pages and the API."""
@@ -129,6 +138,11 @@ def header(center: CenterState, viewer: Viewer | None, lang: str) -> Markup:
         el("span", center.name, cls="centre") if center.name not in ("", "Nhịp") else None,
         el(
             "div",
+            *(
+                el("a", glyph, el("span", say(name, lang)), cls="round wide", href=url, aria_label=say(name, lang))
+                for url, (name, glyph) in _LINKS.items()
+                if viewer
+            ),
             el("div", *languages, cls="seg"),
             el("button", SUN, cls="round", data_flip_theme="1", aria_label=say("console.theme", lang)),
             _menu(viewer, lang) if viewer and viewer.user is not None else None,

@@ -21,7 +21,7 @@ SITE = "van-long"
 STREAM = "00000000000000aa"
 
 
-def site_body(machines, **more):
+def site_body(names, /, **more):
     shifts = [
         {
             "name": shift.name,
@@ -37,7 +37,7 @@ def site_body(machines, **more):
         "valid_from_ns": START_NS,
         "name": {"vi": "Nhựa Vân Long", "en": "Van Long Plastics"},
         "timezone": ZONE.key,
-        "machines": {name: {"name": {"vi": f"Máy {name}", "en": name}, "line": "stamping"} for name in machines},
+        "machines": {name: {"name": {"vi": f"Máy {name}", "en": name}, "line": "stamping"} for name in names},
         "products": {
             name: {"name": {"vi": f"Nắp {name}", "en": f"Cap {name}"}, "ideal_s": ideal, "source": "timed"}
             for name, ideal in IDEAL_S.items()

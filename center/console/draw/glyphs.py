@@ -46,3 +46,9 @@ HATCH: Final = Markup(
     ' patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect width="6" height="6" fill="var(--hatch-bg)"/>'
     '<rect width="2" height="6" fill="var(--unknown)"/></pattern></defs></svg>'
 )
+BULB: Final = Markup(
+    '<svg viewBox="0 0 24 24" class="glyph" aria-hidden="true" fill="none" stroke="currentColor" stroke-width="1.8"'
+    ' stroke-linecap="round" stroke-linejoin="round"><path d="M9 18h6M10 21h4M12 3a6.5 6.5 0 0 0-4 11.6c.7.6 1 1.2 1 2V17h6'
+    'v-.4c0-.8.3-1.4 1-2A6.5 6.5 0 0 0 12 3z"/></svg>'
+)
+"""Advice."""

@@ -1,0 +1,1 @@
+"""What to improve: the worklist of findings, and the page of one."""

@@ -1,0 +1,167 @@
+"""The pages of advice: pictures from the evidence, names escaped, and a dismissal in a real browser."""
+
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+from advice_plant import SITE, fill, opened
+from histories import NULL, PLANTED, START_NS, ZONE, history
+from markupsafe import escape
+from playwright.sync_api import expect, sync_playwright
+from servers import PATIENCE_S, eventually
+
+from center.api.findings.answers import detail, finding
+from center.console.advice import cards
+from center.console.advice.pictures import picture
+from center.console.draw.plot import Level, Mark, plot
+from center.model.kept_finding import KeptFinding
+from center.model.viewer import EVERYTHING
+from oee.advice.catalogue import rules, watched
+from oee.advice.finding import Gain
+from oee.advice.life import FindingRecord
+from words import LANGUAGES
+
+EVIL = "<script>window.broken = 1</script>"
+expect.set_options(timeout=PATIENCE_S * 1000)
+
+
+@pytest.fixture(scope="module")
+def center(tmp_path_factory):
+    made = opened("duckdb", tmp_path_factory.mktemp("pages"), START_NS + 10**18)
+    machines = {"m-1": {"name": {"vi": EVIL, "en": EVIL}, "line": "stamping"}}
+    fill(made, {"m-1": (replace(NULL, weeks=1), 1)}, SITE, machines=machines, name={"vi": EVIL, "en": EVIL})
+    yield made
+    made.store.close()
+
+
+def row(center, key, **changes):
+    found = watched(rules()[key].find(history(PLANTED[key], 1)))[0]
+    record = FindingRecord(found, "open", START_NS, START_NS, START_NS, Gain(20, 90), Gain(20, 90))
+    return {**detail(center, EVERYTHING, KeptFinding("ab", SITE, record)), **changes}
+
+
+@pytest.mark.parametrize("key", sorted(set(PLANTED) - {key for key, rule in rules().items() if rule.about_data}))
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_every_rule_has_a_picture_of_its_evidence(center, key, lang):
+    answer = row(center, key)
+    drawn = picture(answer, ZONE, lang)
+    values = re.findall(r'class="(?:dot|col)[ "]', drawn)
+    expected = {"wear_out": 1, "repeat_failure": 1}.get(key, 0) + answer["evidence"]["n"]
+    if key == "repeat_failure":
+        expected = len(answer["evidence"]["series"]["at_h"]) + 1
+    assert len(values) == (12 if key == "micro_cluster" else expected)
+    assert "nan" not in drawn
+    whole = cards.page(answer, EVIL, ZONE, may_dismiss=True, lang=lang)
+    assert EVIL not in whole
+    assert "&lt;script&gt;" in whole
+    assert all(escape(answer[part][lang]) in whole for part in ("question", "countermeasure", "doubt"))
+    assert "20–90" in whole
+
+
+def test_what_is_not_known_is_still_shown(center):
+    unknown = row(center, "slow_start", rule="from_the_future", name={"vi": "from_the_future", "en": "x"})
+    assert picture(unknown, ZONE, "vi") is None
+    assert "from_the_future" in cards.page(unknown, "x", ZONE, may_dismiss=False, lang="vi")
+
+
+def test_the_worklist_says_where_it_frees_time_only(center):
+    plain = row(center, "slow_start")
+    rows = [
+        plain | {"at_constraint": True, "growing": True},
+        plain | {"at_constraint": False},
+        plain | {"about_data": True, "gain_min": None},
+        plain | {"stage": "watch"},
+        plain | {"stage": "unheard of"},
+    ]
+    shown = cards.worklist(rows, {SITE: {"vi": "Vân Long", "en": "Van Long"}}, "vi")
+    assert [text in shown for text in ("Nút thắt", "Không phải nút thắt", "Đang nặng thêm", "Số liệu sai")] == [
+        True
+    ] * 4
+    assert shown.count('class="gain"') == 3
+    assert "Đã xác nhận · 3" in shown
+    assert "<details" in shown
+    assert "Chưa có phát hiện nào" in cards.worklist([], {}, "vi")
+    assert cards.untrusted([], {}, "vi") is None
+
+
+def test_a_plot_stays_within_its_frame():
+    drawn = plot([Mark(0, -3), Mark(2, 9, strong=True, tip="<")], [Level(4, "<b>")], [(0, "a"), (2, "b")], [(5, "5")])
+    places = [float(value) for value in re.findall(r"(?:left|bottom|width):([\d.]+)%", drawn)]
+    assert places
+    assert all(0 <= value <= 100 for value in places)
+    assert "<b>" not in drawn
+    assert 'data-tip="&lt;"' in drawn
+    assert plot([])
+
+
+def test_a_finding_of_an_unknown_machine_has_a_page(center):
+    found = watched(rules()["slow_start"].find(history(PLANTED["slow_start"], 1)))[0]
+    record = FindingRecord(replace(found, machine="gone"), "open", 1, 1, 1, Gain(1, 2), Gain(1, 2))
+    assert finding(center, EVERYTHING, KeptFinding("ab", SITE, record))["machine_name"] == {}
+
+
+# in a browser
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("advice-console")
+    script = Path(__file__).with_name("advice_console_plant.py")
+    command = [sys.executable, str(script), "--dir", str(folder), "--kinds", "early_end,slow_start"]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
+        try:
+            eventually(lambda: (folder / "url").exists() or process.poll() is not None)
+            assert process.poll() is None, (folder / "log").read_text()
+            yield (folder / "url").read_text()
+        finally:
+            process.terminate()
+            process.wait(PATIENCE_S)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as play:
+        made = play.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        yield made
+        made.close()
+
+
+@pytest.mark.browser
+def test_a_finding_is_found_read_and_dismissed(url, browser):
+    for lang, width in (("vi", 390), ("en", 1400)):
+        context = browser.new_context(viewport={"width": width, "height": 900})
+        context.add_cookies([{"name": "nhip_lang", "value": lang, "url": url}])
+        page = context.new_page()
+        complaints = []
+        page.on("pageerror", lambda error, told=complaints: told.append(str(error)))
+        page.goto(url)
+        page.locator("header a[href='/advice']").click()
+        expect(page.locator(".finding.open")).to_have_count(2)
+        assert page.locator(".finding").first.locator(".plate.all").count() == 1, "the constraint comes first"
+        page.locator(".finding").first.click()
+        expect(page.locator(".plot .dot")).not_to_have_count(0)
+        for path in ("/advice", page.url.removeprefix(url)):
+            page.goto(url + path)
+            wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            assert wide <= 0
+        assert complaints == []
+        context.close()
+    page = browser.new_page()
+    page.goto(f"{url}/advice")
+    page.locator(".finding.open").last.click()
+    page.locator(".fold.add summary").click()
+    page.locator("textarea").fill("Họp giao ca đầu giờ")
+    page.locator(".fold.add button").click()
+    expect(page.locator("dd", has_text="Họp giao ca đầu giờ")).to_have_count(1)
+    assert page.locator(".fold.add").count() == 0
+    page.goto(f"{url}/advice")
+    expect(page.locator(".finding.open")).to_have_count(1)
+    rows = httpx.get(f"{url}/api/v1/findings", timeout=PATIENCE_S).json()["rows"]
+    assert [item["reason"] for item in rows if item["stage"] == "dismissed"] == ["Họp giao ca đầu giờ"]
+    page.goto(f"{url}/advice/0123456789abcdef")
+    expect(page.locator(".sorry h1")).to_have_count(1)
