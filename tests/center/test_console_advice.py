@@ -17,7 +17,7 @@ from servers import PATIENCE_S, eventually
 from center.api.findings.answers import detail, finding
 from center.console.advice import cards
 from center.console.advice.pictures import picture
-from center.console.draw.plot import Level, Mark, plot
+from center.console.draw.plot import PlotLevel, PlotMark, plot
 from center.model.kept_finding import KeptFinding
 from center.model.viewer import EVERYTHING
 from oee.advice.catalogue import rules, watched
@@ -89,7 +89,9 @@ def test_the_worklist_says_where_it_frees_time_only(center):
 
 
 def test_a_plot_stays_within_its_frame():
-    drawn = plot([Mark(0, -3), Mark(2, 9, strong=True, tip="<")], [Level(4, "<b>")], [(0, "a"), (2, "b")], [(5, "5")])
+    drawn = plot(
+        [PlotMark(0, -3), PlotMark(2, 9, strong=True, tip="<")], [PlotLevel(4, "<b>")], [(0, "a"), (2, "b")], [(5, "5")]
+    )
     places = [float(value) for value in re.findall(r"(?:left|bottom|width):([\d.]+)%", drawn)]
     assert places
     assert all(0 <= value <= 100 for value in places)

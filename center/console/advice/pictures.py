@@ -8,7 +8,7 @@ import numpy as np
 from markupsafe import Markup
 
 from center.console.draw import time_labels
-from center.console.draw.plot import Level, Mark, plot
+from center.console.draw.plot import PlotLevel, PlotMark, plot
 from words import number, percent, say
 
 Row = Mapping[str, Any]
@@ -52,9 +52,9 @@ def _nice(value: float) -> float:
 def _edges(finding: Row, series: Series, zone: tzinfo, lang: str) -> Markup:
     """Minutes lost at each edge, and their mean."""
     at_s, lost = series["at_s"], series["lost_min"]
-    marks = [Mark(t, y, strong=y > 0, tip=_tip(t, y, zone, lang)) for t, y in zip(at_s, lost, strict=True)]
+    marks = [PlotMark(t, y, strong=y > 0, tip=_tip(t, y, zone, lang)) for t, y in zip(at_s, lost, strict=True)]
     mean = finding["figures"]["lost_min"]
-    levels = [Level(mean, _say("mean", lang, value=_minutes(mean, lang)), strong=True)]
+    levels = [PlotLevel(mean, _say("mean", lang, value=_minutes(mean, lang)), strong=True)]
     ticks = _y_ticks(max(lost), lambda y: number(y, lang), min(lost))
     return plot(marks, levels, _time_ticks(at_s, zone, lang), ticks, alt=_say("edges", lang))
 
@@ -68,10 +68,12 @@ def _changeovers(finding: Row, series: Series, zone: tzinfo, lang: str) -> Marku
     """A dot for each changeover, with the median and the best fifth."""
     at_s, minutes, figures = series["at_s"], series["setup_min"], finding["figures"]
     pairs = zip(at_s, minutes, strict=True)
-    marks = [Mark(t, y, strong=y > 1.5 * figures["median_min"], tip=_tip(t, y, zone, lang)) for t, y in pairs]
+    marks = [PlotMark(t, y, strong=y > 1.5 * figures["median_min"], tip=_tip(t, y, zone, lang)) for t, y in pairs]
     levels = [
-        Level(figures["median_min"], _say("median", lang, value=_minutes(figures["median_min"], lang)), strong=True),
-        Level(figures["p20_min"], _say("done_already", lang, value=_minutes(figures["p20_min"], lang))),
+        PlotLevel(
+            figures["median_min"], _say("median", lang, value=_minutes(figures["median_min"], lang)), strong=True
+        ),
+        PlotLevel(figures["p20_min"], _say("done_already", lang, value=_minutes(figures["p20_min"], lang))),
     ]
     ticks = _y_ticks(max(minutes), lambda y: number(y, lang))
     return plot(marks, levels, _time_ticks(at_s, zone, lang), ticks, alt=_say("changeovers", lang))
@@ -81,11 +83,11 @@ def _cumulative(_finding: Row, series: Series, _zone: tzinfo, lang: str) -> Mark
     """Failures counted over operating hours: straight where they come at random, bending up where it wears out."""
     at_h, total_h = series["at_h"], series["total_h"][0]
     again = series.get("repeated", ())
-    marks = [Mark(0.0, 0.0)]
+    marks = [PlotMark(0.0, 0.0)]
     for k, hours in enumerate(at_h):
         repeats = k > 0 and k - 1 < len(again) and bool(again[k - 1])
         note = _say("failure", lang, n=number(k + 1, lang), hours=number(hours, lang))
-        marks.append(Mark(hours, k + 1, strong=repeats, tip=note))
+        marks.append(PlotMark(hours, k + 1, strong=repeats, tip=note))
     chosen = np.linspace(0, total_h, _TICKS)
     ticks = [(float(h), say("duration.h", lang, n=number(float(h), lang))) for h in chosen]
     return plot(
@@ -97,9 +99,9 @@ def _repairs(finding: Row, series: Series, _zone: tzinfo, lang: str) -> Markup:
     """Repairs by length, the longest fifth marked."""
     ordered = sorted(series["repair_min"], reverse=True)
     longest = finding["figures"]["longest"]
-    marks = [Mark(k, y, strong=k < longest, tip=_minutes(y, lang)) for k, y in enumerate(ordered)]
+    marks = [PlotMark(k, y, strong=k < longest, tip=_minutes(y, lang)) for k, y in enumerate(ordered)]
     median = finding["figures"]["median_min"]
-    levels = [Level(median, _say("median", lang, value=_minutes(median, lang)))]
+    levels = [PlotLevel(median, _say("median", lang, value=_minutes(median, lang)))]
     ticks = _y_ticks(max(ordered), lambda y: number(y, lang))
     return plot(marks, levels, (), ticks, columns=True, alt=_say("repairs", lang))
 
@@ -111,12 +113,12 @@ def _drift(_finding: Row, series: Series, _zone: tzinfo, lang: str) -> Markup:
     third = len(days) // 3
     means = [float(np.average(slower[part], weights=weight[part])) for part in (slice(0, third), slice(-third, None))]
     marks = [
-        Mark(float(day), float(y), tip=f"{time_labels.weekday(_date(day), lang)}: {percent(float(y), lang)}")
+        PlotMark(float(day), float(y), tip=f"{time_labels.weekday(_date(day), lang)}: {percent(float(y), lang)}")
         for day, y in zip(days, slower, strict=True)
     ]
     levels = [
-        Level(means[0], percent(means[0], lang), from_x=float(days[0]), to_x=float(days[third - 1])),
-        Level(means[1], percent(means[1], lang), strong=True, from_x=float(days[-third]), to_x=float(days[-1])),
+        PlotLevel(means[0], percent(means[0], lang), from_x=float(days[0]), to_x=float(days[third - 1])),
+        PlotLevel(means[1], percent(means[1], lang), strong=True, from_x=float(days[-third]), to_x=float(days[-1])),
     ]
     chosen = np.linspace(days[0], days[-1], _TICKS)
     ticks = [(float(day), time_labels.day(_date(day), lang)) for day in chosen]
@@ -138,9 +140,9 @@ def _slot(finding: Row, series: Series, _zone: tzinfo, lang: str) -> Markup:
             time = float(exposure[part].sum())
             rate = float(count[part].sum()) / time if time else 0.0
             note = _say("slot" if offset == 0 else "rest", lang, rate=number(rate, lang, 1))
-            marks.append(Mark(3 * k + offset, rate, strong=offset == 0, tip=note))
+            marks.append(PlotMark(3 * k + offset, rate, strong=offset == 0, tip=note))
     figures = finding["figures"]
-    levels = [Level(figures["rest_per_h"], _say("rest", lang, rate=number(figures["rest_per_h"], lang, 1)))]
+    levels = [PlotLevel(figures["rest_per_h"], _say("rest", lang, rate=number(figures["rest_per_h"], lang, 1)))]
     most = max(mark.y for mark in marks)
     return plot(
         marks,

@@ -13,7 +13,7 @@ _ROOM: Final = 1.08
 
 
 @dataclass(frozen=True)
-class Mark:
+class PlotMark:
     """One value. x, y: in the diagram's units; strong: it is what the finding is about; tip: its note."""
 
     x: float
@@ -23,7 +23,7 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Level:
+class PlotLevel:
     """A horizontal line at `y` with its label; from_x, to_x: how far it reaches, None for all the way."""
 
     y: float
@@ -34,8 +34,8 @@ class Level:
 
 
 def plot(
-    marks: Sequence[Mark],
-    levels: Sequence[Level] = (),
+    marks: Sequence[PlotMark],
+    levels: Sequence[PlotLevel] = (),
     x_ticks: Sequence[tuple[float, str]] = (),
     y_ticks: Sequence[tuple[float, str]] = (),
     *,
