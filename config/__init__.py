@@ -10,11 +10,14 @@ from config.load.load import load_center, load_site, missing_file_warnings, pars
 from config.site.model import Site
 from config.site.recordings import RecordingModel
 from config.templates.state_profiles import StateProfile, load_profiles
-from config.yaml.complaints import Complaint, Misconfigured
+from config.yaml.complaints import Complaint, InvalidValue, Misconfigured
+from config.yaml.outside import TAKEN, root_path_of
 
 __all__ = [
+    "TAKEN",
     "CenterFile",
     "Complaint",
+    "InvalidValue",
     "Misconfigured",
     "RecordingModel",
     "Site",
@@ -31,5 +34,6 @@ __all__ = [
     "parse_center",
     "parse_site",
     "read_site",
+    "root_path_of",
     "values_of",
 ]

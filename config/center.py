@@ -1,6 +1,5 @@
 """The center's configuration file."""
 
-import ipaddress
 from pathlib import PurePath
 from typing import Annotated, Final, Literal
 
@@ -8,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 
 from config.yaml.common import BrokerLink, BrokerUrl, Listen, Strict, is_loopback
 from config.yaml.complaints import InvalidValue
+from config.yaml.outside import Proxies, RootPath
 from config.yaml.times import DurationOrZero
 
 _FILE_KEYS: Final = ("file", "books")
@@ -18,13 +18,6 @@ def _database(text: str) -> str:
     if scheme not in ("postgresql", "sqlite") or not rest.strip("/"):
         raise InvalidValue("bad_database", "not a database; write for example postgresql://nhip@db.example.vn/nhip")
     return text
-
-
-def _address(text: str) -> str:
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        raise InvalidValue("bad_proxy", "not an address; write for example 127.0.0.1") from None
 
 
 DatabaseUrl = Annotated[str, AfterValidator(_database)]
@@ -86,10 +79,17 @@ class CenterFile(BrokerLink):
         "on", description="off: everybody on the center's own machine may do everything; requires `listen` on loopback."
     )
     https: HttpsModel | None = Field(None, description="Certificate and key, if the center itself terminates TLS.")
-    proxy: Annotated[str, AfterValidator(_address)] | None = Field(
-        None,
-        description="Address of the reverse proxy that terminates TLS and passes on client addresses.",
-        examples=["127.0.0.1"],
+    proxy: Proxies = Field(
+        (),
+        description="Address or network of the reverse proxy that terminates TLS and passes on client addresses; or a "
+        "list. Only these are believed when they say who asks.",
+        examples=["127.0.0.1", "[127.0.0.1, 10.0.0.0/24]"],
+    )
+    root_path: RootPath = Field(
+        "",
+        description="Path under which the proxy shows the center, if it has no host name of its own. The proxy may pass "
+        "it on or cut it off.",
+        examples=["/nhip"],
     )
     monitoring: Literal["loopback", "accounts"] = Field(
         "loopback",
@@ -144,10 +144,18 @@ class CenterFile(BrokerLink):
                 raise InvalidValue("open_without_https", "passwords would travel in clear text")
         return listen
 
+    @field_validator("proxy")
+    @classmethod
+    def _with_accounts(cls, proxy: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        """Whoever reaches the proxy would be on the center's own machine."""
+        if proxy and info.data.get("accounts") == "off":
+            raise InvalidValue("proxy_without_accounts", "everybody whom the proxy lets in could do everything")
+        return proxy
+
     @property
     def secure(self) -> bool:
         """Whether browsers reach the center over HTTPS."""
-        return self.https is not None or self.proxy is not None
+        return self.https is not None or bool(self.proxy)
 
     @property
     def database_url(self) -> str:

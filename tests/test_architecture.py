@@ -252,14 +252,14 @@ ARROWS = {
         declarations -> parameters access problems
         findings/    -> parameters access problems
         calls        -> parameters access problems
-        machines     -> access problems
         targets      -> parameters access problems
         numbers      -> parameters access responses problems
         upkeep/      -> access problems
         parameters   -> access responses
         quarantine   -> access problems
-        access       -> problems
+        access       -> outside problems
         responses    -> exports/
+        outside      -> problems
         exports/
         problems
     """,

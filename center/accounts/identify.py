@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -11,16 +12,18 @@ from sqlalchemy import Engine
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import HTTPConnection
+from starlette.types import Receive, Scope, Send
 
 from center.accounts import people, sessions, tokens
 from center.accounts.attempts import Attempts
 from center.accounts.audit import Actor
 from center.api.access import address_of, is_loopback
+from center.api.outside import inside
 from center.model.viewer import Viewer
 
 COOKIE: Final = "nhip_session"
 KEY: Final = "key"
-_PROXY_HEADERS: Final = ("forwarded", "x-forwarded-for", "x-real-ip")
+_PROXY_HEADERS: Final = ("forwarded", "x-forwarded-for", "x-forwarded-proto", "x-real-ip", "via")
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Accounts:
             and is_loopback(connection)
             and not any(name in connection.headers for name in _PROXY_HEADERS)
         )
-        return _WATCHER if is_local and connection.url.path in _WATCHED else None
+        return _WATCHER if is_local and inside(connection) in _WATCHED else None
 
     def _bearer(self, secret: str) -> Viewer | None:
         if secret.startswith(tokens.COMMAND_PREFIX):
@@ -86,10 +89,20 @@ _WATCHED: Final = ("/metrics", "/api/v1/health")
 _WATCHER: Final = Viewer("loopback", frozenset(), frozenset({"watch"}))
 
 
+class _Sessions(SessionMiddleware):
+    """Cookies that are sent to this center only, not to what else the host shows under other paths."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As ASGI specifies."""
+        here = copy(self)
+        here.path = scope.get("root_path") or "/"
+        await SessionMiddleware.__call__(here, scope, receive, send)
+
+
 def add_sessions(app: FastAPI, engine: Engine, *, secure: bool) -> None:
     """Adds signed session cookies, read before the gate. secure: browsers send them only over HTTPS."""
     app.add_middleware(
-        SessionMiddleware,
+        _Sessions,
         secret_key=sessions.signing_key(engine),
         session_cookie=COOKIE,
         max_age=sessions.LASTS_S,

@@ -20,6 +20,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from center.api.outside import inside, inside_of, outside
 from center.api.problems import problem
 from center.contract.store import StoreUnavailable
 from center.model.viewer import EVERYTHING, Right, Viewer
@@ -31,6 +32,7 @@ LOGIN: Final = "/login"
 _OPEN: Final = ("/console/", "/favicon.ico")
 """Static files, the same for everybody. NiceGUI's own paths are not open: downloads are among them."""
 _LOGIN_BYTES: Final = 16_384
+_PLAIN: Final = "/:@!$&'()*+,;=~"
 _SAFE: Final = ("GET", "HEAD", "OPTIONS")
 _LOCAL_NAMES: Final = ("localhost", "127.0.0.1", "::1")
 
@@ -92,7 +94,9 @@ class Gate:
             else:
                 scope["state"]["viewer"] = viewer
                 if viewer is None:
-                    refusal = _too_large(scope, connection) if scope["path"] == LOGIN else _unauthenticated(connection)
+                    refusal = (
+                        _too_large(scope, connection) if inside_of(scope) == LOGIN else _unauthenticated(connection)
+                    )
         if refusal is None:
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -102,17 +106,20 @@ class Gate:
 
 
 def _is_open(scope: Scope) -> bool:
-    return scope["type"] == "http" and scope["method"] in _SAFE and scope["path"].startswith(_OPEN)
+    return scope["type"] == "http" and scope["method"] in _SAFE and inside_of(scope).startswith(_OPEN)
 
 
 def _foreign_origin(connection: HTTPConnection) -> Response | None:
     if connection.scope["type"] == "http" and connection.scope["method"] in _SAFE:
         return None
     site, origin = connection.headers.get("sec-fetch-site"), connection.headers.get("origin")
-    foreign = site not in ("same-origin", "none") if site else False
-    if not site and origin:
-        foreign = urlsplit(origin).netloc != connection.headers.get("host")
-    return problem(403, "forbidden", "a page of another origin may not do this") if foreign else None
+    if site:
+        detail = "" if site in ("same-origin", "none") else "a page of another origin may not do this"
+    else:
+        host = connection.headers.get("host")
+        foreign = bool(origin) and urlsplit(origin).netloc != host
+        detail = f"a page of {origin} may not do this: this is {host} (a proxy must pass on Host)" if foreign else ""
+    return problem(403, "forbidden", detail) if detail else None
 
 
 def _too_large(scope: Scope, connection: HTTPConnection) -> Response | None:
@@ -134,16 +141,16 @@ def _refusal(connection: HTTPConnection, error: StoreUnavailable | Forbidden) ->
 
 def is_page(connection: HTTPConnection) -> bool:
     """Whether a person looks at what is answered under this address, rather than a program."""
-    return not connection.url.path.startswith(("/api/", "/metrics"))
+    return not inside(connection).startswith(("/api/", "/metrics"))
 
 
 def _unauthenticated(connection: HTTPConnection) -> Response:
-    path = connection.url.path
+    path = inside(connection)
     if path.startswith("/api/") or "text/html" not in connection.headers.get("accept", ""):
-        detail = "log in at /login, or send Authorization: Bearer and a token that an administrator made"
+        detail = f"log in at {outside(LOGIN)}, or send Authorization: Bearer and a token that an administrator made"
         return JSONResponse({"error": "unauthorized", "detail": detail}, 401, {"WWW-Authenticate": "Bearer"})
-    target = path + (f"?{connection.url.query}" if connection.url.query else "")
-    return RedirectResponse(f"{LOGIN}?next={quote(target, safe='')}", 303)
+    target = quote(path, safe=_PLAIN) + (f"?{connection.url.query}" if connection.url.query else "")
+    return RedirectResponse(f"{outside(LOGIN)}?next={quote(target, safe='')}", 303)
 
 
 def _require(right: Right) -> Callable[[Request], Awaitable[Viewer]]:

@@ -1,8 +1,9 @@
 // Theme, language and floating notes. Runs before the first paint and sends no requests.
 (() => {
   const root = document.documentElement;
+  const home = document.currentScript.dataset.root; // other centers may be under other paths of the same host
   const kept = (name) => (document.cookie.match(new RegExp(`(?:^|; )${name}=([^;]*)`)) || [])[1];
-  const keep = (name, value) => (document.cookie = `${name}=${value}; path=/; max-age=31536000; SameSite=Lax`);
+  const keep = (name, value) => (document.cookie = `${name}=${value}; path=${home}; max-age=31536000; SameSite=Lax`);
   const system = matchMedia("(prefers-color-scheme: dark)");
   const paint = () => (root.dataset.theme = kept("nhip_theme") || (system.matches ? "dark" : "light"));
   system.addEventListener("change", paint);

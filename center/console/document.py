@@ -10,6 +10,7 @@ from markupsafe import Markup
 from starlette.requests import HTTPConnection
 
 from center.api.access import Forbidden, OnlyHere, is_page
+from center.api.outside import inside, outside
 from center.console import frame
 from center.console.draw.glyphs import HATCH
 from center.console.draw.markup import Child, el, join
@@ -36,7 +37,7 @@ def document(
         el("meta", name="viewport", content="width=device-width, initial-scale=1"),
         el("meta", http_equiv="refresh", content=str(refresh_s)) if refresh_s else None,
         el("title", f"{title} · Nhịp"),
-        el("link", rel="stylesheet", href=frame.FONTS),
+        el("link", rel="stylesheet", href=outside(frame.FONTS)),
         frame.assets(),
     )
     body = join(
@@ -77,7 +78,7 @@ def _status_and_text(connection: HTTPConnection, error: Exception) -> tuple[int,
     values: dict[str, str] = {}
     if isinstance(error, OnlyHere):
         return 403, "console.only_here", "console.only_here.help", values
-    if isinstance(error, Forbidden) and connection.url.path.startswith("/admin"):
+    if isinstance(error, Forbidden) and inside(connection).startswith("/admin"):
         return 403, "admin.only", "admin.only.help", values
     if isinstance(error, Forbidden):
         return 403, "console.forbidden", "console.forbidden.help", values

@@ -15,6 +15,7 @@ from nicegui import app, background_tasks, ui
 from nicegui.client import Client
 from starlette.requests import HTTPConnection
 
+from center.api.outside import outside
 from center.console.draw.glyphs import HATCH, PERSON, PULSE, SUN
 from center.console.draw.markup import el, join
 from center.contract.store import StoreUnavailable
@@ -110,7 +111,8 @@ async def _end_if_changed(client: Client, viewer: Viewer) -> None:
 
 def assets() -> Markup:
     """The console's own files, for a page's head."""
-    return join(el("link", rel="stylesheet", href=_url("style.css")), el("script", src=_url("console.js")))
+    script = el("script", src=outside(_url("console.js")), data_root=outside("/").removesuffix("/") or "/")
+    return join(el("link", rel="stylesheet", href=outside(_url("style.css"))), script)
 
 
 def viewer_of(request: HTTPConnection) -> Viewer | None:
@@ -134,7 +136,7 @@ def header(center: CenterState, viewer: Viewer | None, lang: str) -> Markup:
         for code in LANGUAGES
     )
     return join(
-        el("a", PULSE, "Nhịp", cls="brand", href="/"),
+        el("a", PULSE, "Nhịp", cls="brand", href=outside("/")),
         el("span", center.name, cls="centre") if center.name not in ("", "Nhịp") else None,
         el(
             "div",
@@ -159,8 +161,8 @@ def _menu(viewer: Viewer, lang: str) -> Markup:
         el(
             "div",
             el("b", viewer.name),
-            *(el("a", say(key, lang), href=url) for url, key in pages),
-            el("form", el("button", say("account.logout", lang)), method="post", action="/logout"),
+            *(el("a", say(key, lang), href=outside(url)) for url, key in pages),
+            el("form", el("button", say("account.logout", lang)), method="post", action=outside("/logout")),
             cls="drop",
         ),
         cls="menu",
@@ -184,7 +186,8 @@ def show_no_site(site: str, lang: str) -> None:
 
 def error_content(title: str, text: str, lang: str) -> Markup:
     """An error as HTML."""
-    return join(PULSE, el("h1", title), el("p", text), el("a", say("console.to_fleet", lang), href="/", cls="go"))
+    home = el("a", say("console.to_fleet", lang), href=outside("/"), cls="go")
+    return join(PULSE, el("h1", title), el("p", text), home)
 
 
 async def wait_briefly(work: Coroutine[Any, Any, None]) -> None:

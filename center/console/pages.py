@@ -10,6 +10,7 @@ from nicegui.client import Client
 from nicegui.page import page as page_settings
 from nicegui.translations import translations
 
+from center.api.outside import inside, outside
 from center.console import frame
 from center.console.delivery import page as delivery
 from center.console.fleet import page as fleet
@@ -65,8 +66,9 @@ def add_pages(app: FastAPI, center: CenterState, *, declares: bool = False) -> N
 
     @nicegui_app.exception_handler(404)
     async def nowhere(request: Request, _error: Exception) -> Response:
-        if request.url.path.startswith("/api/"):
-            detail = f"there is no {request.url.path[:200]}; GET /api/v1/openapi.json lists what there is"
+        if inside(request).startswith("/api/"):
+            listed = outside("/api/v1/openapi.json")
+            detail = f"there is no {request.url.path[:200]}; GET {listed} lists what there is"
             return JSONResponse({"error": "unknown", "detail": detail}, 404)
         lang = frame.language(request, center)
         with Client(page_settings(""), request=request) as client:

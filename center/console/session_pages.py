@@ -1,5 +1,7 @@
 """Login, logout and the page of the viewer's own account."""
 
+from urllib.parse import unquote
+
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
@@ -7,8 +9,9 @@ from starlette.concurrency import run_in_threadpool
 from center.accounts import passwords, people, sessions
 from center.accounts.identify import KEY, Accounts, Wait, actor_of
 from center.api.access import LOGIN, address_of
+from center.api.outside import is_unencrypted, outside
 from center.console import frame
-from center.console.document import button, document, field, form, notice
+from center.console.document import button, document, error_page, field, form, notice
 from center.console.draw.markup import el
 from center.model.viewer import Viewer
 from center.runtime.state import CenterState
@@ -20,12 +23,16 @@ def add_session_pages(app: FastAPI, center: CenterState, accounts: Accounts) -> 
 
     @app.get(LOGIN, include_in_schema=False)
     async def login_page(request: Request, next: str = "") -> Response:  # noqa: A002  # the URL's word
+        if is_unencrypted(request):
+            return _unencrypted(request, center)
         if request.state.viewer is not None:
-            return RedirectResponse(_inside(next), 303)
+            return RedirectResponse(outside(_inside(next)), 303)
         return _login(request, center, next)
 
     @app.post(LOGIN, include_in_schema=False)
     async def log_in(request: Request) -> Response:
+        if is_unencrypted(request):
+            return _unencrypted(request, center)
         fields = await request.form()
         name, password = str(fields.get("name", "")), str(fields.get("password", ""))
         target = _inside(str(fields.get("next", "")))
@@ -33,7 +40,7 @@ def add_session_pages(app: FastAPI, center: CenterState, accounts: Accounts) -> 
         if isinstance(outcome, str):
             request.session.clear()  # no session fixation: a key from before the login is dropped
             request.session[KEY] = outcome
-            return RedirectResponse(target, 303)
+            return RedirectResponse(outside(target), 303)
         lang = frame.language(request, center)
         if isinstance(outcome, Wait):
             message = say("login.wait", lang, duration=duration(round(outcome.s) * 1000, lang))
@@ -46,7 +53,7 @@ def add_session_pages(app: FastAPI, center: CenterState, accounts: Accounts) -> 
             actor = actor_of(request, request.state.viewer)
             await run_in_threadpool(sessions.close_session, accounts.engine, accounts.now_ns(), actor, key)
         request.session.clear()
-        return RedirectResponse(LOGIN, 303)
+        return RedirectResponse(outside(LOGIN), 303)
 
     @app.get("/account", include_in_schema=False)
     async def account_page(request: Request) -> Response:
@@ -66,9 +73,19 @@ def add_session_pages(app: FastAPI, center: CenterState, accounts: Accounts) -> 
 
 
 def _inside(target: str) -> str:
-    """Target of the redirect after login: only paths of this console (no open redirect)."""
-    sound = target.startswith("/") and not target.startswith(("//", "/\\", LOGIN))
+    """Target of the redirect after login, without the root path: only paths of this center (no open redirect). Neither
+    another host, nor, by `..`, what the same host shows beside the root path.
+    """
+    path = unquote(target.partition("?")[0]).replace("\\", "/")
+    climbs = {".", ".."} & {segment.strip() for segment in path.split("/")}
+    sound = path.startswith("/") and not path.startswith(("//", LOGIN)) and path.isprintable() and not climbs
     return target if sound else "/"
+
+
+def _unencrypted(request: Request, center: CenterState) -> HTMLResponse:
+    """The cookie of a login would not come back without encryption; the password would be read on the way."""
+    lang = frame.language(request, center)
+    return error_page(center, request, say("login.unencrypted", lang), say("login.unencrypted.help", lang), 403)
 
 
 def _login(
@@ -81,7 +98,7 @@ def _login(
         el("h1", title),
         notice(message, "bad"),
         form(
-            LOGIN,
+            outside(LOGIN),
             el("input", type="hidden", name="next", value=_inside(target)),
             field(say("login.name", lang), "name", value=name, autocomplete="username", autocapitalize="none", required="",
                   autofocus=None if name else ""),
@@ -130,7 +147,7 @@ def _account(request: Request, center: CenterState, message: str = "", status: i
         el("h2", say("account.change", lang)),
         notice(text, "good" if good else "bad"),
         form(
-            "/account",
+            outside("/account"),
             field(say("account.old", lang), "old", "password", autocomplete="current-password", required=""),
             field(say("account.new", lang), "new", "password", **new),
             field(say("account.again", lang), "again", "password", **new),

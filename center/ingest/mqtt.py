@@ -2,7 +2,8 @@
 
 The session is clean and relies on nothing that the broker keeps: gateways resend whatever it loses, since only a
 receipt frees an envelope. An acknowledgement therefore only means "send the next". One that belongs to an earlier
-connection is dropped, because the new connection reuses message ids.
+connection is dropped, because the new connection reuses message ids. What the center published and the broker did not
+acknowledge is not sent again either: who connects is answered anew.
 
 Several workers share messages by an MQTT 5 shared subscription: each message of facts, values and site bodies goes to
 one of them. What every worker must receive is subscribed to plainly.
@@ -202,6 +203,7 @@ class BrokerSession:
             else:
                 self._health.set_condition("broker", f"refused: {reason}")
             return
+        client.drop_out_messages()  # of the session before: a clean one has none, and moquette cannot bear them
         limits = limits_of(properties)
         if self._probing or limits != self.limits:
             self._probing, self.limits = False, limits

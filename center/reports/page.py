@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, Response
 from markupsafe import Markup
 
 from center.api.access import Viewing
+from center.api.outside import outside
 from center.console import frame
 from center.console.document import document, notice
 from center.console.draw.markup import Child, el
@@ -49,7 +50,7 @@ def _page(center: CenterState, request: Request, viewer: Viewer, site: str) -> H
         mistake = say("report.cannot", lang, detail=error)
     details = queries.site(center, viewer, site)
     crumbs = el(
-        "nav", el("a", say("console.fleet", lang), href="/"), el("span", "›"), el("span", named(details["name"], lang, site)),
+        "nav", el("a", say("console.fleet", lang), href=outside("/")), el("span", "›"), el("span", named(details["name"], lang, site)),
         el("a", say("target.link", lang), href=targets_page(site), cls="aside"), cls="crumbs no-print",
     )  # fmt: skip
     chooser = _chooser(center, question, answer, lang)
@@ -98,7 +99,7 @@ def _acts(answer: ReportAnswer, lang: str) -> Markup:
     query = urlencode({key: value for key, value in (chosen | {"format": "pdf", "lang": lang}).items() if value})
     return el(
         "div",
-        el("a", say("report.pdf", lang), href=f"/api/v1/report?{query}", download="", cls="quiet-link"),
+        el("a", say("report.pdf", lang), href=outside(f"/api/v1/report?{query}"), download="", cls="quiet-link"),
         el("button", say("report.print", lang), cls="quiet-link", data_print="1", type="button"),
         cls="acts no-print",
     )

@@ -21,7 +21,7 @@ from center.api.calls import add_calls
 from center.api.declarations import add_declarations
 from center.api.findings.routes import Record as DismissalRecord
 from center.api.findings.routes import add_findings
-from center.api.machines import MachineDeletion, add_machines
+from center.api.upkeep.machines import MachineDeletion, add_machines
 from center.api.parameters import V1
 from center.api.quarantine import add_quarantine
 from center.api.targets import add_targets

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp
 from center.accounts.identify import Accounts
 from center.accounts.people import has_administrator
 from center.accounts.schema import open_accounts
+from center.api.outside import Outside
 from center.database.declarations import open_declarations
 from center.database.findings import open_findings
 from center.database.notices import open_notices
@@ -237,12 +238,11 @@ def _uvicorn(app: ASGIApp, settings: CenterFile) -> uvicorn.Config:
     if settings.https:
         encrypted = {"ssl_certfile": settings.https.certificate, "ssl_keyfile": settings.https.key}
     config = uvicorn.Config(
-        app,
+        Outside(app, settings.root_path, settings.proxy),
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=5,
-        proxy_headers=settings.proxy is not None,
-        forwarded_allow_ips=settings.proxy or "",
+        proxy_headers=False,  # as far as they are believed, `Outside` does it
         **encrypted,
     )
     try:

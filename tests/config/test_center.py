@@ -42,6 +42,21 @@ def test_defaults():
             "broker: mqtt://host\nstore: {kind: duckdb}\nproxy: example\ndatabase: mysql://x\n",
             ["bad_database", "bad_proxy"],
         ),
+        *(
+            (f"broker: mqtt://host\nstore: {{kind: duckdb}}\nroot_path: {path}\n", [code])
+            for path, code in (
+                ("nhip", "bad_root_path"),
+                ("//evil", "bad_root_path"),
+                ("/a/../b", "bad_root_path"),
+                ("/a b", "bad_root_path"),
+                ("https://example.vn/nhip", "bad_root_path"),
+                ("/api/x", "root_path_taken"),
+                ("/Login", "root_path_taken"),
+            )
+        ),
+        ("broker: mqtt://host\nstore: {kind: duckdb}\nproxy: [127.0.0.1, x]\n", ["bad_proxy"]),
+        ("broker: mqtt://host\nstore: {kind: duckdb}\nproxy: 0.0.0.0/0\n", ["proxy_is_everybody"]),
+        ("broker: mqtt://host\nstore: {kind: duckdb}\naccounts: off\nproxy: ::1\n", ["proxy_without_accounts"]),
         ("brokr: mqtt://host\nstore: {kind: duckdb}\n", ["missing_key", "unknown_key"]),
         ("broker: mqtt://host\nbroker: mqtt://host\nstore: {kind: duckdb}\n", ["duplicate_key"]),
     ],
@@ -53,6 +68,20 @@ def test_complaints(text, codes):
     for item in caught.value.complaints:
         assert words.complaint(item, "vi").startswith("c.yaml")
     assert "c.yaml" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("more", "proxies", "root_path", "secure"),
+    [
+        ("", (), "", False),
+        ("proxy: 127.0.0.1\nroot_path: /nhip/", ("127.0.0.1/32",), "/nhip", True),
+        ("proxy: [10.0.0.0/24, ::1]\nroot_path: /", ("10.0.0.0/24", "::1/128"), "", True),
+        ("proxy:\nroot_path: /apps/nhip", (), "/apps/nhip", False),
+    ],
+)
+def test_proxies_and_root_path(more, proxies, root_path, secure):
+    center = config.parse_center(f"broker: mqtt://host\nstore: {{kind: duckdb}}\n{more}\n")
+    assert (center.proxy, center.root_path, center.secure) == (proxies, root_path, secure)
 
 
 FILES = """

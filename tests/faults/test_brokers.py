@@ -8,14 +8,18 @@ from fault_stage import Process, Stage, eventually
 from servers import aedes_command, hivemq_command, mochi_command, moquette_command
 from test_kills import agrees
 
-BROKERS = [mochi_command, aedes_command, pytest.param(hivemq_command, marks=pytest.mark.peers)]
+BROKERS = [
+    mochi_command,
+    aedes_command,
+    *(pytest.param(command, marks=pytest.mark.peers) for command in (hivemq_command, moquette_command)),
+]
 
 
 def broker(command, **options):
     return lambda folder, port: Process("broker", folder, command(folder, port, **options))
 
 
-@pytest.mark.parametrize("command", BROKERS, ids=["mochi", "aedes", "hivemq"])
+@pytest.mark.parametrize("command", BROKERS, ids=["mochi", "aedes", "hivemq", "moquette"])
 def test_plain_killed_and_away(tmp_path, expected, command):
     with Stage(tmp_path, make_broker=broker(command)) as stage:
         stage.feed(6)
@@ -29,13 +33,6 @@ def test_plain_killed_and_away(tmp_path, expected, command):
         stage.feed()
         stage.wait_agent(FILES)
         stage.start_broker()
-        agrees(stage.finish(), expected)
-
-
-@pytest.mark.peers
-def test_plain(tmp_path, expected):
-    """moquette: after a kill, what docs/compatibility.md says of it."""
-    with Stage(tmp_path, make_broker=broker(moquette_command)) as stage:
         agrees(stage.finish(), expected)
 
 

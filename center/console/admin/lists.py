@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from center.accounts import audit, people, tokens
 from center.accounts.texts import change_text, detail_text, expiry_text, is_expired, time_text
+from center.api.outside import outside
 from center.console.document import button, choice, field, form
 from center.console.draw.markup import Child, el
 from center.console.draw.names import machine_page, named
@@ -30,7 +31,9 @@ _TABS: Final = (
 def tabs(on: str, lang: str) -> Markup:
     """Tabs that switch between the pages."""
     return el(
-        "nav", *(el("a", say(key, lang), href=url, cls="on" if url == on else "") for url, key in _TABS), cls="seg"
+        "nav",
+        *(el("a", say(key, lang), href=outside(url), cls="on" if url == on else "") for url, key in _TABS),
+        cls="seg",
     )
 
 
@@ -76,7 +79,7 @@ def people_list(users: Iterable[people.User], site_ids: Sequence[str], lang: str
 
 
 def _person(user: people.User, site_ids: Sequence[str], lang: str) -> Markup:
-    at = f"{USERS}/users/{quote(user.name, safe='')}"
+    at = outside(f"{USERS}/users/{quote(user.name, safe='')}")
     action, word = ("enable", "admin.enable") if user.disabled else ("disable", "admin.disable")
     edit = el(
         "div",
@@ -113,7 +116,7 @@ def _person(user: people.User, site_ids: Sequence[str], lang: str) -> Markup:
 def new_person(site_ids: Sequence[str], lang: str, *, opened: bool = False) -> Markup:
     """The form of a new account."""
     content = form(
-        f"{USERS}/users",
+        outside(f"{USERS}/users"),
         field(say("login.name", lang), "name", required="", autocapitalize="none", autocomplete="off"),
         field(say("admin.full_name", lang), "full_name", autocomplete="off"),
         _role(lang),
@@ -134,7 +137,7 @@ def token_list(shown: Sequence[tokens.Token], now_ns: int, lang: str) -> Markup:
 def _token(token: tokens.Token, now_ns: int, lang: str) -> Markup:
     expired, expiry = is_expired(token, now_ns), expiry_text(token, now_ns, lang)
     used = f"{say('admin.used', lang)}: {time_text(token.used_ns, lang)}"
-    at = f"{TOKENS}/{quote(token.name, safe='')}/revoke"
+    at = outside(f"{TOKENS}/{quote(token.name, safe='')}/revoke")
     return el(
         "li",
         el("div", el("b", token.name), cls="who"),
@@ -155,7 +158,7 @@ def new_token(site_ids: Sequence[str], lang: str) -> Markup:
         cls="box",
     )
     content = form(
-        TOKENS,
+        outside(TOKENS),
         field(say("admin.token_name", lang), "name", required="", autocomplete="off"),
         choice(
             say("admin.scope", lang), "scope", [(name, say(f"accounts.scope.{name}", lang)) for name in tokens.SCOPES]
@@ -179,7 +182,7 @@ def retired_list(machines: Sequence[MachineAnswer], lang: str) -> Markup:
 def _retired(machine: MachineAnswer, lang: str) -> Markup:
     site, key = machine["site"], machine["id"]
     confirm = form(
-        MACHINES,
+        outside(MACHINES),
         el("input", type="hidden", name="site", value=site),
         el("input", type="hidden", name="machine", value=key),
         field(say("admin.confirm_id", lang, id=key), "confirm", required="", autocapitalize="none", autocomplete="off"),
@@ -202,7 +205,8 @@ def _retired(machine: MachineAnswer, lang: str) -> Markup:
 
 def trail(rows: Sequence[audit.AuditEntry], count: int, lang: str) -> Markup:
     """The newest changes first, and a link to older ones."""
-    more = el("a", say("admin.older", lang), href=f"{AUDIT}?before={rows[-1].id}", cls="quiet") if rows else None
+    before = outside(f"{AUDIT}?before={rows[-1].id}") if rows else ""
+    more = el("a", say("admin.older", lang), href=before, cls="quiet") if rows else None
     older = more if rows and rows[-1].id > 1 and count > len(rows) else None
     return el("div", el("ul", *(_change(row, lang) for row in rows), cls="rows trail"), older)
 

@@ -13,7 +13,7 @@ from center.accounts import audit, passwords, people, tokens
 from center.accounts.audit import Actor
 from center.accounts.identify import Accounts, actor_of
 from center.api.access import Administering
-from center.api.machines import MachineDeletion
+from center.api.upkeep.machines import MachineDeletion
 from center.console import frame
 from center.console.admin import lists as admin_lists
 from center.console.document import document, notice

@@ -1,9 +1,12 @@
-"""Names of things in the language of the page, and the addresses of their pages. Pure."""
+"""Names of things in the language of the page, and the addresses of their pages as the browser that is answered reaches
+them. Pure but for that.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from center.api.outside import outside
 from words import say
 
 Row = Mapping[str, Any]
@@ -28,22 +31,22 @@ def product_name(product: str, products: Mapping[str, Row], lang: str) -> str:
 
 def machine_page(site: str, machine: str) -> str:
     """The address of a machine's page."""
-    return f"/machine/{quote(site, safe='')}/{quote(machine, safe='')}"
+    return outside(f"/machine/{quote(site, safe='')}/{quote(machine, safe='')}")
 
 
 def report_page(site: str) -> str:
     """The address of a site's shift report."""
-    return f"/report/{quote(site, safe='')}"
+    return outside(f"/report/{quote(site, safe='')}")
 
 
 def targets_page(site: str) -> str:
     """The address of a site's targets."""
-    return f"/targets/{quote(site, safe='')}"
+    return outside(f"/targets/{quote(site, safe='')}")
 
 
 def declare_page(site: str, machine: str, **presets: str) -> str:
     """The address of the page on which a machine's declarations are made. presets: `from` and `to` as the API writes them,
     and the `field` to declare.
     """
-    path = f"/declare/{quote(site, safe='')}/{quote(machine, safe='')}"
+    path = outside(f"/declare/{quote(site, safe='')}/{quote(machine, safe='')}")
     return f"{path}?{urlencode(presets)}" if presets else path

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from nicegui import ui
 
+from center.api.outside import outside
 from center.console import frame
 from center.console.draw import live_state
 from center.console.draw.glyphs import GLYPHS
@@ -137,7 +138,7 @@ def _pager(parts: int, shown: int, site: str, order: str, lang: str) -> str:
 def _address(site: str, order: str, number: int = 1) -> str:
     part = str(number) if number > 1 else ""
     query = urlencode({key: value for key, value in (("site", site), ("order", order), ("part", part)) if value})
-    return f"/?{query}" if query else "/"
+    return outside(f"/?{query}" if query else "/")
 
 
 def _filters(sites: list[queries.SiteAnswer], site: str, order: str, lang: str) -> None:
@@ -253,7 +254,8 @@ def _gateways(site: Row, lang: str) -> str:
         if gateway["trouble"]:
             text += " · " + say(f"console.gateway_{gateway['trouble']}", lang)
         away = "" if gateway["online"] and not gateway["trouble"] else " away"
-        marks.append(el("a", el("i"), text, cls=f"gate{away}", href=f"/delivery?{urlencode({'site': site['id']})}"))
+        href = outside(f"/delivery?{urlencode({'site': site['id']})}")
+        marks.append(el("a", el("i"), text, cls=f"gate{away}", href=href))
     return join(*marks)
 
 

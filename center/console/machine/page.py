@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from nicegui import ui
 
+from center.api.outside import outside
 from center.console import frame, windows
 from center.console.draw import live_state, time_labels
 from center.console.draw.glyphs import GLYPHS
@@ -124,9 +125,9 @@ def _part(page: _Page, name: str, cls: str = "") -> None:
 def _build(page: _Page, details: Row, machine_row: Row) -> None:
     lang = page.lang
     crumbs = (
-        el("a", say("console.fleet", lang), href="/"),
+        el("a", say("console.fleet", lang), href=outside("/")),
         el("span", "›"),
-        el("a", named(details["name"], lang, page.site), href=f"/?{urlencode({'site': page.site})}"),
+        el("a", named(details["name"], lang, page.site), href=outside(f"/?{urlencode({'site': page.site})}")),
         *(
             (el("span", "›"), el("span", named(machine_row["line_name"], lang, machine_row["line"])))
             if machine_row["line"]
@@ -196,7 +197,7 @@ def _put_files(page: _Page, numbers: MachineNumbers) -> None:
         ("losses", {"by": "state,reason"}),
         ("stops", {}),
     ):
-        address = f"/api/v1/{file}?{urlencode(selection | more)}"
+        address = outside(f"/api/v1/{file}?{urlencode(selection | more)}")
         page.put(f"file.{file}", el("a", "Excel", href=address, download="", title=say("console.excel", page.lang)))
 
 

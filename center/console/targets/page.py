@@ -11,6 +11,7 @@ from markupsafe import Markup
 from starlette.concurrency import run_in_threadpool
 
 from center.api.access import Aiming, Viewing, address_of
+from center.api.outside import outside
 from center.api.targets import TargetDesk, TargetPlace, TargetRequest
 from center.console import frame
 from center.console.document import button, choice, document, field, form, notice
@@ -103,7 +104,7 @@ class _Desk:
         may_set = self.viewer.may("aim")
         title = say("target.of_site", lang, site=named(details["name"], lang, self.site))
         content = (
-            el("nav", el("a", say("console.fleet", lang), href="/"), el("span", "›"),
+            el("nav", el("a", say("console.fleet", lang), href=outside("/")), el("span", "›"),
                el("span", named(details["name"], lang, self.site)), cls="crumbs"),
             el("div", el("h1", title), cls="admin-head"),
             message,
