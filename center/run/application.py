@@ -21,11 +21,11 @@ from center.api.calls import add_calls
 from center.api.declarations import add_declarations
 from center.api.findings.routes import Record as DismissalRecord
 from center.api.findings.routes import add_findings
-from center.api.upkeep.machines import MachineDeletion, add_machines
 from center.api.parameters import V1
 from center.api.quarantine import add_quarantine
 from center.api.targets import add_targets
 from center.api.upkeep.backup import add_backup
+from center.api.upkeep.machines import MachineDeletion, add_machines
 from center.api.upkeep.metrics import add_metrics, waiting_metrics
 from center.ingest.declaration_sender import DeclarationSender
 from center.ingest.worker import Ingest

@@ -35,8 +35,9 @@ pytestmark = pytest.mark.browser
 ROOT = Path(__file__).resolve().parents[2]
 MACHINE = "/machine/van-long/press-1"
 DECLARE = "/declare/van-long/press-1"
-PAGES = ("/", "/?order=worst", MACHINE, f"{MACHINE}?span=7d", DECLARE, "/delivery", "/account", "/admin", "/admin/tokens",
+PAGES = ("/", "/?order=worst", MACHINE, f"{MACHINE}?span=7d", DECLARE, "/delivery", "/report/van-long", "/targets/van-long", "/account", "/admin", "/admin/tokens",
          "/admin/machines", "/admin/audit", "/nowhere")  # fmt: skip
+FILES = (".js", ".css", ".mjs", ".ico", ".woff2")
 HTML = {"Accept": "text/html"}
 # file, what is changed in it, the center's root path by its own file, and from outside
 SETUPS = {
@@ -309,9 +310,7 @@ def test_every_address_is_one_of_the_center_s_from_outside(here):
         assert [path for path in wanted if path not in inner] == []
         for address in sorted(found):
             path = urlsplit(address).path.removeprefix(here.root)
-            if path.endswith((".js", ".css", ".mjs", ".ico", ".woff2")) or path.startswith(
-                ("/api", "/delivery", "/machine")
-            ):
+            if path.endswith(FILES) or path.startswith(("/api", "/delivery", "/machine", "/report", "/targets")):
                 assert client.get(here.origin + address).status_code == 200, address
         docs = client.get(f"{here.url}/api/v1/docs").text
         linked = addresses(docs)
