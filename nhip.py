@@ -188,6 +188,7 @@ def simulate(
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--from", "since", default="")
 @click.option("--to", "until", default="")
+@click.option("--advice", is_flag=True)
 @lang_option
 def replay(
     site: Path,
@@ -198,12 +199,13 @@ def replay(
     html: Path | None,
     since: str,
     until: str,
+    advice: bool,
     lang: str,
 ) -> None:
     """Computes recorded samples as the agent would: KPIs by machine, shift and product, losses and stops."""
     from replay import command
 
-    options = command.ReplayOptions(samples, by, formula or "", as_json, html, lang, since, until)
+    options = command.ReplayOptions(samples, by, formula or "", as_json, html, lang, since, until, advice)
     sys.exit(command.run(site, options))
 
 

@@ -15,6 +15,8 @@ from cli.times import parse_time
 from config import Misconfigured, Site, load_site
 from oee.model.calendars import to_ns
 from replay.drive import ReplayResult, replay
+from replay.past import RecordedPast
+from replay.report.advice import Advice, advice_rows
 from replay.report.json_object import as_json
 from replay.report.names import complain
 from replay.report.tables import show
@@ -30,7 +32,9 @@ class BadOption(Exception):
 
 @dataclass(frozen=True)
 class ReplayOptions:
-    """The command's options. by: names with commas; since, until: a date or a time, "" where not given."""
+    """The command's options. by: names with commas; since, until: a date or a time, "" where not given;
+    advice: also say what to improve.
+    """
 
     samples: Path
     by: str = ""
@@ -40,6 +44,7 @@ class ReplayOptions:
     lang: str = "en"
     since: str = ""
     until: str = ""
+    advice: bool = False
 
 
 def run(site_file: Path, options: ReplayOptions) -> int:
@@ -62,15 +67,18 @@ def _run(site: Site, options: ReplayOptions) -> int:
     since, until = _moment("--from", options.since, zone, lang), _moment("--to", options.until, zone, lang)
     if not options.samples.is_dir():
         raise BadOption(words.say("replay.no_folder", lang, folder=options.samples))
-    result = _with_bar(site, options.samples, since or 0, until or 2**62, lang)
+    past = RecordedPast() if options.advice else None
+    result = _with_bar(site, options.samples, since or 0, until or 2**62, past, lang)
+    advice = None if past is None else _advise(result, past)
     if options.html is not None:
-        _write_page(result, options)
+        _write_page(result, options, advice)
     if options.json:
-        show_json(as_json(result, by, options.formula, lang))
+        told = {} if advice is None else {"advice": advice_rows(result, advice)}
+        show_json(as_json(result, by, options.formula, lang) | told)
     else:
         console = Console(highlight=False)
         console.width = console.width if console.is_terminal else max(console.width, _PIPED_WIDTH)
-        show(result, by, options.formula, lang, console)
+        show(result, by, options.formula, lang, console, advice)
     _complain(result, options)
     bad = result.window is None or any(item.severity == "conflict" for item in result.conflicts)
     return FAILED if bad else FINE
@@ -94,22 +102,28 @@ def _moment(option: str, text: str, zone: ZoneInfo, lang: str) -> int | None:
     return to_ns(when)
 
 
-def _with_bar(site: Site, folder: Path, from_ns: int, to_ns: int, lang: str) -> ReplayResult:
+def _with_bar(site: Site, folder: Path, from_ns: int, to_ns: int, past: RecordedPast | None, lang: str) -> ReplayResult:
     with progress() as report_progress:
 
         def report(share: float, rows: int) -> None:
             text = words.say("replay.rows_read", lang, n=words.number(rows, lang))
             report_progress(f"{words.say('replay.reading', lang)} · {text}", share, 1.0)
 
-        return replay(site, folder, from_ns=from_ns, to_ns=to_ns, progress=report)
+        return replay(site, folder, from_ns=from_ns, to_ns=to_ns, progress=report, past=past)
 
 
-def _write_page(result: ReplayResult, options: ReplayOptions) -> None:
+def _advise(result: ReplayResult, past: RecordedPast) -> Advice:
+    from replay.advise import advise  # noqa: PLC0415  # loads SciPy, which a gateway need not have
+
+    return advise(result, past)
+
+
+def _write_page(result: ReplayResult, options: ReplayOptions, advice: Advice | None) -> None:
     from replay.report.page import page  # noqa: PLC0415  # imported only if a page is wanted
 
     assert options.html is not None
     try:
-        write_whole(options.html, page(result, options.formula, options.lang))
+        write_whole(options.html, page(result, options.formula, options.lang, advice))
     except OSError as error:
         raise BadOption(
             words.say("replay.cannot_write", options.lang, file=options.html, detail=error.strerror or error)

@@ -24,6 +24,7 @@ from oee.model.declarations import Declaration
 from oee.model.facts import MINUTE_NS, MS_NS, NO_LOSSES
 from oee.model.machine import Machine
 from oee.model.samples import Samples
+from replay.past import RecordedPast
 from replay.read import declarations as declarations_file
 from replay.read.conflicts import Conflict, Conflicts
 from replay.read.feed import Tape, open_tapes
@@ -60,17 +61,25 @@ class ReplayResult:
 
 
 def replay(
-    site: Site, folder: Path, *, from_ns: int = 0, to_ns: int = _END_NS, progress: Progress | None = None
+    site: Site,
+    folder: Path,
+    *,
+    from_ns: int = 0,
+    to_ns: int = _END_NS,
+    progress: Progress | None = None,
+    past: RecordedPast | None = None,
 ) -> ReplayResult:
     """Runs all recorded samples of the site in `folder` through the engine.
 
-    from_ns, to_ns: only whole minutes between them are reported; stops are classified with all samples.
+    from_ns, to_ns: only whole minutes between them are reported; stops are classified with all samples. past: keeps minutes
+    and stops, for advice.
     """
     machines = {name: _recorded(machine) for name, machine in compile_site(site, load_profiles()).items()}
     zone = ZoneInfo(site.timezone)
     conflicts = Conflicts()
     declared = declarations_file.read(folder, site, machines, zone, conflicts)
     totals = Totals(-(-from_ns // MINUTE_NS) * MINUTE_NS, to_ns - to_ns % MINUTE_NS if to_ns < _END_NS else _END_NS)
+    totals.past = past
     with ThreadPoolExecutor(1, "replay-reader") as reader:
         tapes = open_tapes(folder, site, machines, zone, conflicts, reader)
         window = _replay(machines, declared, tapes, totals, conflicts, zone, progress)

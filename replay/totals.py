@@ -20,6 +20,7 @@ from oee.model.facts import FACT, FACT_COLUMNS, MS_NS, Facts, Int64, Losses, Sto
 from oee.model.machine import Machine
 from oee.model.samples import Samples
 from oee.model.states import State
+from replay.past import RecordedPast
 
 STOPS_KEPT: Final = 1000
 BIN_NS: Final = 300_000_000_000
@@ -132,7 +133,7 @@ class Totals:
     facts: int64[33] by key; orders: the same by order, of machines with orders; losses: [ms, pieces] by key.
     pictures: by machine and UTC day the milliseconds in each state of every five minutes, the latest days only.
     stops_left_out: stops beyond the `STOPS_KEPT` that cost most scheduled time.
-    from_ns, to_ns: only minutes that start within count.
+    from_ns, to_ns: only minutes that start within count. past: minutes and stops are kept there too, if it is given.
     """
 
     from_ns: int = 0
@@ -143,6 +144,7 @@ class Totals:
     pictures: dict[tuple[str, int], Int64] = field(default_factory=dict)
     stops_left_out: int = 0
     observations: Observations = field(default_factory=Observations)
+    past: RecordedPast | None = None
     _open: dict[str, Stops] = field(default_factory=dict)
     _longest: list[tuple[int, str, str, RankedStop]] = field(default_factory=list)
 
@@ -172,6 +174,8 @@ class Totals:
         spans = cut(machine.calendar, int(stops.start_ns.min()), int(ends_ns.max()) + 1)
         lost_ns = scheduled_before(spans, ends_ns) - scheduled_before(spans, stops.start_ns)
         self.observations.add_stops(machine, stops, self.from_ns, self.to_ns)
+        if self.past is not None:
+            self.past.add_stops(machine.id, stops)
         inside = (stops.start_ns < ends_ns) & (ends_ns > self.from_ns) & (stops.start_ns < self.to_ns)
         is_full = len(self._longest) >= STOPS_KEPT
         chosen = np.flatnonzero(inside & (lost_ns > self._longest[0][0]) if is_full else inside)
@@ -191,6 +195,8 @@ class Totals:
         facts = _within(facts, self.from_ns, self.to_ns)
         if not len(facts):
             return
+        if self.past is not None:
+            self.past.add_facts(str(facts.machine[0]), facts)
         for key, row in _by_key(facts):
             self.facts[key] = self.facts[key] + row if key in self.facts else row
         self._draw(facts)

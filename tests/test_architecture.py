@@ -279,12 +279,14 @@ ARROWS = {
         windows
     """,
     "replay": """
-        command -> report/ rows drive
+        command -> advise report/ rows drive past
         report/ -> rows drive read/ totals
+        advise  -> drive past
         rows    -> drive read/ totals
-        drive   -> read/ totals
+        drive   -> read/ totals past
         read/
-        totals
+        totals  -> past
+        past
     """,
     "simulator": """
         serve      -> history plant truth plc/ behaviour/ control factory

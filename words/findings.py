@@ -19,6 +19,9 @@ _PERCENT: Final = {
 """By rule the figures that are ratios, with their decimals."""
 _DIGITS: Final = {
     "n": 0,
+    "a_week": 0,
+    "within_h": 0,
+    "operating_h": 0,
     "repeats": 0,
     "longest": 0,
     "days": 0,

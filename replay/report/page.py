@@ -8,6 +8,7 @@ import words
 from config import config_hash
 from oee.model.facts import MS_NS
 from replay.drive import Period, ReplayResult
+from replay.report.advice import Advice, advice_section
 from replay.report.names import SiteNames, complain, named
 from replay.report.page_insights import orders_section
 from replay.report.page_machine import machine_section, overview, say
@@ -17,8 +18,8 @@ _STOPS_SHOWN: Final = 25
 _PULSE: Final = '<svg viewBox="0 0 26 16"><path d="M1 9h5l3-7 5 13 4-9 2 3h5"/></svg>'
 
 
-def page(result: ReplayResult, formula: str = "", lang: str = "en") -> str:
-    """The whole report in one language."""
+def page(result: ReplayResult, formula: str = "", lang: str = "en", advice: Advice | None = None) -> str:
+    """The whole report in one language. advice: what to improve, if that was asked for."""
     chosen = formula or result.site.formula
     names = SiteNames(result, lang)
     title = named(result.site.name, result.site.site, lang)
@@ -29,6 +30,8 @@ def page(result: ReplayResult, formula: str = "", lang: str = "en") -> str:
         totals = {row.get("machine", ""): row for row in rows(result, ("machine",), chosen)}
         if len(result.machines) > 1:
             parts.append(overview(totals, names, lang))
+        if advice is not None:
+            parts.append(advice_section(result, advice, names, lang))
         parts += [machine_section(result, key, totals[key], chosen, names, lang) for key in result.machines]
         parts.append(orders_section(result, chosen, names, lang))
         parts.append(_stops(result, names, lang))

@@ -10,6 +10,7 @@ from rich.table import Table
 
 import words
 from replay.drive import ReplayResult
+from replay.report.advice import Advice, advice_table
 from replay.report.ideals import differs, ideal_in_force, ideal_times, seconds
 from replay.report.insights import changeover_pairs, orders, six_losses
 from replay.report.names import SiteNames, named
@@ -33,7 +34,9 @@ _WIDE: Final = 1.5
 """p90 over median above which a changeover follows no standard."""
 
 
-def show(result: ReplayResult, by: Sequence[str], formula: str, lang: str, console: Console) -> None:
+def show(
+    result: ReplayResult, by: Sequence[str], formula: str, lang: str, console: Console, advice: Advice | None = None
+) -> None:
     """Prints the whole report."""
     names = SiteNames(result, lang)
     window = result.window
@@ -56,8 +59,10 @@ def show(result: ReplayResult, by: Sequence[str], formula: str, lang: str, conso
         *_insights(result, chosen, names, lang),
         _stops(result, names, lang),
     ]
+    if advice is not None:
+        tables.append(advice_table(result, advice, names, _table("advice", lang), lang))
     for table in tables:
-        if table.row_count:
+        if table.row_count or (table.caption and advice is not None):
             console.print(table, *([""] if table.caption else []), sep="\n")
 
 
