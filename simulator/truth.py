@@ -7,6 +7,8 @@ Definitions, independent of the code under test:
   is offline.
 * A plain stop is minor while its whole scheduled length is at most the machine's limit. A break suspends it, time
   outside the schedule ends it: what lies outside is a stop of its own with no scheduled length, hence minor.
+* A plain stop that touches a breakdown is part of it; time outside the schedule is not, and keeps apart what lies on
+  both sides of it.
 * Set-up lasts from the last cycle of the old product to the first cycle of the new one with a good piece, as soon
   as the new number is known; intervals with an alarm, without material or offline keep their own state.
 * Pieces count when their cycle completes. Those made strictly inside a set-up are start-up rejects without ideal
@@ -17,7 +19,7 @@ Definitions, independent of the code under test:
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -31,9 +33,9 @@ STATES = (
     "running", "minor_stop", "unplanned_stop", "breakdown", "setup", "starved", "blocked", "planned_stop", "offline",
 )  # fmt: skip
 CLASSES = tuple(wanted.name.lower() for wanted in Wanted)
-_MINOR, _UNPLANNED, _SETUP = 1, 2, 4
+_MINOR, _UNPLANNED, _BREAKDOWN, _SETUP = 1, 2, 3, 4
 _BASE = {
-    Kind.RUN: 0, Kind.STOP: _UNPLANNED, Kind.BREAKDOWN: 3, Kind.STARVED: 5, Kind.BLOCKED: 6,
+    Kind.RUN: 0, Kind.STOP: _UNPLANNED, Kind.BREAKDOWN: _BREAKDOWN, Kind.STARVED: 5, Kind.BLOCKED: 6,
     Kind.CHANGE: _UNPLANNED, Kind.OFFLINE: 8,
 }  # fmt: skip
 _BASE_OF_KIND = np.array([_BASE[kind] for kind in Kind], np.int8)
@@ -52,26 +54,44 @@ class StateSpans:
 
 def spans(machine: SimulatedMachine, from_ns: int, to_ns: int, as_of_ns: int) -> StateSpans:
     """`[from_ns, to_ns)` cut at every change of state and class. The machine has been advanced to `as_of_ns`."""
-    starts_ns, base, stop_start_ns, stop_end_ns = _stretches(machine, from_ns, to_ns, as_of_ns)
+    stretches = _stretches(machine, from_ns, to_ns, as_of_ns)
     calendar_ns, wanted, before_ns = machine.timetable.arrays(as_of_ns)
     setup_ns = _setups(machine, as_of_ns)
-    edges = np.unique(np.concatenate([[from_ns, to_ns], starts_ns, calendar_ns, setup_ns.ravel()]))
+    edges = np.unique(np.concatenate([[from_ns, to_ns], stretches.starts_ns, calendar_ns, setup_ns.ravel()]))
     edges = edges[(edges >= from_ns) & (edges <= to_ns)]
     left_ns = edges[:-1]
-    index = np.searchsorted(starts_ns, left_ns, "right") - 1
-    state = base[index].copy()
+    index = np.searchsorted(stretches.starts_ns, left_ns, "right") - 1
+    state = stretches.base[index].copy()
     cell = np.searchsorted(calendar_ns, left_ns, "right") - 1
     in_class = wanted[cell]
     plain = state == _UNPLANNED
-    length_ns = _section_length(left_ns, stop_start_ns[index], stop_end_ns[index], calendar_ns, wanted, before_ns)
-    state[plain & (length_ns <= machine.limit_ns)] = _MINOR
+    stop_start_ns, stop_end_ns = stretches.stop_start_ns[index], stretches.stop_end_ns[index]
+    low_ns, high_ns = _section(left_ns, stop_start_ns, stop_end_ns, calendar_ns, wanted)
+    length_ns = _scheduled(high_ns, calendar_ns, wanted, before_ns) - _scheduled(low_ns, calendar_ns, wanted, before_ns)
+    state[plain & (np.maximum(length_ns, 0) <= machine.limit_ns)] = _MINOR
+    touches = stretches.after_fault[index] & (low_ns == stop_start_ns)
+    touches |= stretches.before_fault[index] & (high_ns == stop_end_ns)
+    state[plain & touches & (in_class != Wanted.OUTSIDE)] = _BREAKDOWN
     changed = _inside(left_ns, setup_ns, closed=True)
     state[changed & ((state == 0) | plain)] = _SETUP
     return StateSpans(edges, state, in_class)
 
 
-def _stretches(machine: SimulatedMachine, from_ns: int, to_ns: int, as_of_ns: int) -> tuple[Int64, Any, Int64, Int64]:
-    """Segments around the window: start, state, and the bounds of the whole plain stop that each belongs to."""
+class _Stretches(NamedTuple):
+    """Segments: start and state; the bounds of the whole plain stop that each belongs to, and whether a breakdown comes just
+    before or after that.
+    """
+
+    starts_ns: Int64
+    base: Any
+    stop_start_ns: Int64
+    stop_end_ns: Int64
+    after_fault: Any
+    before_fault: Any
+
+
+def _stretches(machine: SimulatedMachine, from_ns: int, to_ns: int, as_of_ns: int) -> _Stretches:
+    """The segments around the window."""
     low = max(machine.index_at(from_ns), 0)
     while low > 0 and _plain(machine.segment(low)) and _plain(machine.segment(low - 1)):
         low -= 1
@@ -88,26 +108,24 @@ def _stretches(machine: SimulatedMachine, from_ns: int, to_ns: int, as_of_ns: in
     group = np.cumsum(opens) - 1
     first = np.flatnonzero(opens)
     final = np.append(first[1:], len(segments)) - 1
-    return starts_ns, base, starts_ns[first][group], ends_ns[final][group]
+    earlier = [machine.segment(low - 1).kind == Kind.BREAKDOWN] if low else [False]
+    fault = np.array([*earlier, *(segment.kind == Kind.BREAKDOWN for segment in segments), False])
+    return _Stretches(
+        starts_ns, base, starts_ns[first][group], ends_ns[final][group], fault[first][group], fault[final + 2][group]
+    )
 
 
 def _plain(segment: Any) -> bool:
     return segment.kind in {Kind.STOP, Kind.CHANGE}
 
 
-def _section_length(
-    at_ns: Int64, start_ns: Int64, end_ns: Int64, calendar_ns: Int64, wanted: Any, before_ns: Int64
-) -> Int64:
-    """Scheduled length of the part of a stop around `at_ns` that time outside the schedule does not interrupt."""
+def _section(at_ns: Int64, start_ns: Int64, end_ns: Int64, calendar_ns: Int64, wanted: Any) -> tuple[Int64, Int64]:
+    """The part of a stop around `at_ns` that time outside the schedule does not interrupt."""
     outside = wanted == Wanted.OUTSIDE
     begins_ns = np.append(calendar_ns[outside], _NEVER)
     ends_ns = np.concatenate([[np.iinfo(np.int64).min], np.append(calendar_ns, _NEVER)[1:][outside]])
     index = np.searchsorted(begins_ns, at_ns, "right")
-    low_ns = np.maximum(start_ns, ends_ns[index])
-    high_ns = np.minimum(end_ns, begins_ns[index])
-    length = _scheduled(high_ns, calendar_ns, wanted, before_ns) - _scheduled(low_ns, calendar_ns, wanted, before_ns)
-    out: Int64 = np.maximum(length, 0)
-    return out
+    return np.maximum(start_ns, ends_ns[index]), np.minimum(end_ns, begins_ns[index])
 
 
 def _scheduled(t_ns: Int64, calendar_ns: Int64, wanted: Any, before_ns: Int64) -> Int64:

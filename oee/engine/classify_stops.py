@@ -1,6 +1,6 @@
 """Classification of stops: declared reasons, reasons from the PLC, set-ups, minor stops. Pure.
 
-The order is fixed: declarations; the reason tag; set-ups; and last, minor stops. A stop is classified by its whole length
+The order is fixed: declarations; the reason tag; set-ups; faults; and last, minor stops. A stop is classified by its whole length
 and only then cut to shifts and minutes, so the same history gives the same states for any window.
 
 A set-up lasts from the last piece of the old product to the first good piece of the new (the first piece where
@@ -10,7 +10,11 @@ machine runs. Intervals inside it that have an alarm or a reason keep their clas
 A declaration without an end holds until the standstill ends in which it begins: until the machine runs, or leaves the
 schedule, which only suspends a breakdown.
 
-An unplanned stop without a reason is minor while its scheduled time does not exceed the limit (inclusive): a break
+An unplanned stop without a reason that touches a breakdown which the machine itself told (a fault signal, a code) is part of
+it: it waits for the repair, or for somebody to come. It belongs to the breakdown before it, else to the one after it. Time
+outside the schedule is never part of it and keeps apart what lies on both sides.
+
+Any other unplanned stop without a reason is minor while its scheduled time does not exceed the limit (inclusive): a break
 suspends it, time outside the schedule ends it (and only suspends a breakdown).
 """
 
@@ -21,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oee.engine.production import Production, Products, product_key
-from oee.engine.timeline import Timeline, merge, split, within
+from oee.engine.timeline import Timeline, merge, split, take, within
 from oee.model.calendars import Spans
 from oee.model.declarations import CLASSIFYING, Declaration
 from oee.model.facts import Text
@@ -74,7 +78,7 @@ def classify_stops(
         timeline = merge(_reasons_from_tag(machine, timeline, samples))
     setups = find_setups(machine, timeline, production, products, declarations, last_piece_ns, counter_lost_ns)
     timeline = _mark_setups(timeline, setups)
-    return ClassifiedStops(_minor(machine, timeline, spans), setups)
+    return ClassifiedStops(_minor(machine, _ended_by_schedule(timeline, spans), spans), setups)
 
 
 def _declared(machine: Machine, timeline: Timeline, declarations: Iterable[Declaration], spans: Spans) -> Timeline:
@@ -290,18 +294,34 @@ def scheduled_before(spans: Spans, t_ns: Int64) -> Int64:
     return out
 
 
-def _minor(machine: Machine, timeline: Timeline, spans: Spans) -> Timeline:
+def _ended_by_schedule(timeline: Timeline, spans: Spans) -> Timeline:
+    """The timeline cut where the schedule ends stops, and what touches a fault joined with it."""
     outside = spans.calendar == CalendarClass.OUTSIDE
     edges = np.concatenate([spans.start_ns[outside], spans.end_ns[outside]])
-    if len(edges):
-        cut = split(timeline, edges)
-        spans_edges = (cut.state == State.BREAKDOWN) | (cut.state == State.RUNNING)
-        equal_neighbours = np.append(False, (cut.state[1:] == cut.state[:-1]) & (cut.reason[1:] == cut.reason[:-1]))
-        joined = equal_neighbours & spans_edges
-        start = cut.start_ns[~joined]
-        timeline = Timeline(
-            start, np.append(start[1:], timeline.end_ns[-1]), cut.state[~joined], cut.reason[~joined], cut.by[~joined]
-        )
+    cut = split(timeline, edges) if len(edges) else timeline
+    of_span = np.searchsorted(spans.start_ns, cut.start_ns, "right") - 1
+    cut = _with_faults(cut, outside[np.maximum(of_span, 0)])
+    spans_edges = (cut.state == State.BREAKDOWN) | (cut.state == State.RUNNING)
+    equal_neighbours = np.append(False, (cut.state[1:] == cut.state[:-1]) & (cut.reason[1:] == cut.reason[:-1]))
+    return take(cut, ~(equal_neighbours & spans_edges), int(timeline.end_ns[-1]))
+
+
+def _with_faults(timeline: Timeline, outside: NDArray[np.bool_]) -> Timeline:
+    """outside: which intervals lie outside the schedule; none lies on both sides of it."""
+    by_machine = _by_machine(timeline.by)
+    told = (timeline.state == State.BREAKDOWN) & by_machine
+    waits = (timeline.state == State.UNPLANNED_STOP) & (timeline.reason == "") & by_machine & ~outside
+    follows, precedes = np.append(False, told[:-1]), np.append(told[1:], False)
+    hit = np.flatnonzero(waits & (follows | precedes))
+    if not len(hit):
+        return timeline
+    fault = np.where(follows[hit], hit - 1, hit + 1)
+    state, reason, by = timeline.state.copy(), timeline.reason.copy(), timeline.by.copy()
+    state[hit], reason[hit], by[hit] = State.BREAKDOWN, reason[fault], by[fault]
+    return Timeline(timeline.start_ns, timeline.end_ns, state, reason, by)
+
+
+def _minor(machine: Machine, timeline: Timeline, spans: Spans) -> Timeline:
     open_stop = (timeline.state == State.UNPLANNED_STOP) & (timeline.reason == "")
     length = scheduled_before(spans, timeline.end_ns) - scheduled_before(spans, timeline.start_ns)
     minor = open_stop & (length <= machine.minor_stop_at_most_ns)

@@ -82,6 +82,7 @@ def reference(machine: Machine, conditions, rows, end, said=()) -> Result:
                 state[t] = State.SETUP
     calendar = Seconds({t: calendar_at(machine.calendar, t) for t in window})
     touching = {last for _, last in setups} & {first for first, _ in setups}
+    join_faults(state, reason, personal, calendar, window)
     stops = judge_minor(machine, state, reason, calendar, window, touching)
     edges = [(first, last) for first, last, _ in stops]
     books = Books(machine, state, reason, product, calendar, window, watched, edges)
@@ -353,6 +354,28 @@ def calendar_at(calendar, t):
                 kind = CalendarClass.BREAK if pause else CalendarClass.SCHEDULED
                 return kind, (day - date(1970, 1, 1)).days, shift.name
     return CalendarClass.OUTSIDE, (local.date() - date(1970, 1, 1)).days, "-"
+
+
+def join_faults(state, reason, personal, calendar, window):
+    """A stop that nobody and nothing explains waits for the repair of the fault before it, else of the one after it."""
+
+    def kind(t):
+        outside = state[t] != State.BREAKDOWN and calendar[t][0] == CalendarClass.OUTSIDE
+        return state[t], reason[t], outside
+
+    runs = runs_of(kind, window)
+    faults = [state[first] == State.BREAKDOWN and not personal[first] for first, _ in runs]
+    joined = []
+    for n, (first, last) in enumerate(runs):
+        if kind(first) != (State.UNPLANNED_STOP, "", False) or personal[first]:
+            continue
+        if n > 0 and faults[n - 1]:
+            joined.append((first, last, reason[runs[n - 1][0]]))
+        elif n + 1 < len(runs) and faults[n + 1]:
+            joined.append((first, last, reason[runs[n + 1][0]]))
+    for first, last, why in joined:
+        for t in range(first, last):
+            state[t], reason[t] = State.BREAKDOWN, why
 
 
 def judge_minor(machine, state, reason, calendar, window, touching):

@@ -75,8 +75,16 @@ def test_a_gap_of_exactly_the_threshold_is_no_stop():
 def test_a_gap_overrides_a_signal_that_says_running_and_no_other():
     """Euromap's PRODUCTION goes on while the operator loads; what the machine calls a failure stays one."""
     made = machine(rules=RULES, gap=COUNTS.gap, products=COUNTS.products)
+    rows = {"d.alarm": [(0, 0), (100, 5)], "d.total": [(0, 0), (10, 1), (90, 2)]}
+    told = ran(200, rows, made)
+    assert told.times() == {"running": 30, "minor_stop": 70, "breakdown": 100}
+
+
+def test_a_gap_that_ends_in_a_fault_was_its_beginning():
+    """Pieces cease before the machine says why."""
+    made = machine(rules=RULES, gap=COUNTS.gap, products=COUNTS.products)
     told = ran(200, {"d.alarm": [(0, 0), (100, 5)], "d.total": [(0, 0), (10, 1)]}, made)
-    assert told.times() == {"running": 20, "minor_stop": 80, "breakdown": 100}
+    assert told.times() == {"running": 20, "breakdown": 180}
 
 
 # Declarations

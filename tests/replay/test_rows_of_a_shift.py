@@ -209,3 +209,122 @@ def test_the_bounds_are_those_of_the_whole_schedule(recorded):
     for lang, of_what in (("vi", "toàn bộ thời gian theo lịch"), ("en", "whole schedule")):
         assert of_what in say("replay.lies_between", lang, low="1", high="2")
         assert of_what in say("console.bounds_note", lang, low="1", high="2")
+
+
+# A fault and the unexplained standing around it are one stop
+
+FAULT = """07:00:00,1,0,0,0,1
+    07:10:00,0,0,60,0,1
+    07:12:00,0,12,60,0,1
+    07:15:00,0,0,60,0,1
+    07:19:30,1,0,60,0,1
+    07:50:00,1,0,91,0,1"""
+"""Stopped by hand at 07:10, which made the alarm of 07:12; reset at 07:15, running at 07:19:30."""
+
+
+def found_in(result):
+    return [(stop["start"][11:19], stop["ms"] // 1000, stop["state"], stop["reason"]) for stop in result.stops]
+
+
+def test_a_fault_is_judged_with_the_standing_around_it(recorded):
+    """C6: a breakdown of 3 min between minor stops of 6.5 min gave an availability of .94."""
+    result = recorded(FAULT)
+    assert found_in(result) == [("07:10:00", 570, "breakdown", "jam")]
+    assert result.row["mttr_s"] == 570
+    assert result.row["availability"] == pytest.approx((50 - 9.5) / 50)
+    assert result.losses["breakdown", "jam"][0] == 570_000
+
+
+def test_what_somebody_explained_is_no_part_of_the_fault(recorded):
+    said = """machine,start,end,field,value
+m,2026-09-21T07:15:00+07:00,2026-09-21T07:19:30+07:00,reason,late
+"""
+    late = ("reasons: {", "reasons: {late: {name: Late, is: unplanned_stop}, ")
+    result = recorded(FAULT, said=said, late=late)
+    assert found_in(result) == [
+        ("07:10:00", 300, "breakdown", "jam"),
+        ("07:15:00", 270, "unplanned_stop", "late"),
+    ]
+
+
+def test_a_breakdown_that_only_a_person_told_ends_where_that_person_said(recorded):
+    """Whoever gives a part of a stop a reason has judged that part; the rest is as it was."""
+    said = """machine,start,end,field,value
+m,2026-09-21T07:12:00+07:00,2026-09-21T07:15:00+07:00,reason,jam
+"""
+    result = recorded(FAULT.replace(",12,", ",0,"), said=said)
+    assert [state for _, _, state, _ in found_in(result)] == ["minor_stop", "breakdown", "minor_stop"]
+
+
+def test_time_outside_shifts_is_no_part_of_a_fault_and_keeps_apart_what_lies_on_both_sides(recorded):
+    result = recorded(
+        """13:00,1,0,0,0,1
+        13:40,0,0,240,0,1
+        13:50,0,12,240,0,1
+        14:10,0,0,240,0,1
+        2026-09-22T06:10:00+07:00,1,0,240,0,1
+        2026-09-22T06:30:00+07:00,1,0,360,0,1"""
+    )
+    assert found_in(result) == [
+        ("13:40:00", 1800, "breakdown", "jam"),  # of them 20 min within the shift
+        ("14:10:00", 35_400, "minor_stop", ""),
+        ("00:00:00", 21_600, "minor_stop", ""),
+        ("06:00:00", 600, "unplanned_stop", ""),
+    ]
+    assert result.losses["breakdown", "jam"][0] == 20 * 60_000
+
+
+def test_a_break_only_suspends_it(recorded):
+    result = recorded(
+        """09:00,1,0,0,0,1
+        09:58,0,0,348,0,1
+        10:16,0,12,348,0,1
+        10:20,1,0,348,0,1
+        10:30,1,0,408,0,1"""
+    )
+    assert found_in(result) == [("09:58:00", 1320, "breakdown", "jam")]
+    assert result.row["mttr_s"] == 420, "the break is no repair time"
+
+
+def test_of_two_faults_the_earlier_one_is_waited_for(recorded):
+    result = recorded(
+        """07:00,1,0,0,0,1
+        07:10,0,12,60,0,1
+        07:12,0,0,60,0,1
+        07:14,0,13,60,0,1
+        07:15,0,0,60,0,1
+        07:16,1,0,60,0,1
+        07:50,1,0,91,0,1""",
+        another=("{12: jam}", "{12: jam, 13: door}"),
+        door=("reasons: {", "reasons: {door: {name: Door, is: breakdown}, "),
+    )
+    assert found_in(result) == [("07:10:00", 240, "breakdown", "jam"), ("07:14:00", 120, "breakdown", "door")]
+
+
+def test_the_same_fault_that_comes_again_before_the_machine_ran_is_one(recorded):
+    result = recorded(
+        """07:00,1,0,0,0,1
+        07:10,0,12,60,0,1
+        07:11,0,0,60,0,1
+        07:12,0,12,60,0,1
+        07:13,1,0,60,0,1
+        07:50,1,0,91,0,1"""
+    )
+    assert found_in(result) == [("07:10:00", 180, "breakdown", "jam")]
+
+
+def test_a_set_up_around_a_fault_stays_a_set_up(recorded):
+    result = recorded(
+        """07:00,1,0,0,0,1
+        07:10,0,0,60,0,1
+        07:12,0,12,60,0,1
+        07:15,0,0,60,0,2
+        07:20,1,0,60,0,2
+        07:20:20,1,0,61,0,2
+        07:50,1,0,150,0,2"""
+    )
+    assert [(start, state) for start, _, state, _ in found_in(result)] == [
+        ("07:10:00", "setup"),
+        ("07:12:00", "breakdown"),
+        ("07:15:00", "setup"),
+    ]

@@ -130,3 +130,26 @@ def test_events_that_signals_cannot_tell_are_refused_with_a_cure(two_days):
         two_days.machines["sew-1"].force("changeover", 20 * S, NOW_NS)
     with pytest.raises(ValueError, match="too close to the minor-stop limit of 60 s"):
         two_days.machines["press-1"].force("minor_stop", 58 * S, NOW_NS)
+
+
+@pytest.mark.parametrize("cut", [0, 1])
+def test_a_stop_that_is_interrupted_by_a_breakdown_is_part_of_it(two_days, cut):
+    """Also where the window begins within the stop, and not before the fault is there to be seen."""
+    machine = two_days.machines["press-1"]
+    now = NOW_NS
+    while (
+        machine.current.kind != Kind.STOP
+        or machine.current.end_ns < now + 70 * S
+        or state_at(two_days, "press-1", now) not in ("minor_stop", "unplanned_stop")
+    ):
+        now += 31 * S
+        two_days.advance(now)
+    stop = machine.current
+    before = two_days.truth(stop.start_ns, now, now)["machines"]["press-1"]["ms"]["scheduled"]
+    assert before["breakdown"] == 0
+    begins = machine.force("breakdown", 20 * S, now)
+    two_days.advance(stop.end_ns + S)
+    from_ns = stop.start_ns + cut * S
+    after = two_days.truth(from_ns, stop.end_ns, stop.end_ns + S)["machines"]["press-1"]["ms"]["scheduled"]
+    assert begins < stop.end_ns
+    assert after["breakdown"] == stop.end_ns // 10**6 - from_ns // 10**6
