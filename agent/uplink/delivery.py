@@ -38,7 +38,7 @@ class Delivery:
             topic, hooks.status, hooks.now_ns, self.wake.set, self._publisher.fits, self.troubles
         )
         self.reception = Reception(topic, sender, hooks, health, self.announcements, self.troubles)
-        self.events = MqttEvents(self._received, self._acknowledged, self._on_lost)
+        self.events = MqttEvents(self._received, self._acknowledged, self._on_lost, self._publisher.subscribed)
         self._lost: ConnectionLost | None = None
 
     def begin(self, session: MqttSession) -> None:

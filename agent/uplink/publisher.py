@@ -85,6 +85,21 @@ class Publisher:
             self._troubles.clear("ignored", kind)
         return key
 
+    def subscribed(self, topic: str, reason: int | None) -> None:
+        """The broker answered a subscription, or (None) did not in time."""
+        kind = topic.rpartition("/")[2]
+        for code, ended in (("unsubscribed", reason is not None), ("not_subscribed", (reason or 0) < _REFUSED_FROM)):
+            if ended:
+                self._troubles.clear(code, kind)
+        if reason is None:
+            self._health.count("subscriptions_unanswered")
+            self._troubles.tell("unsubscribed", kind)
+        elif reason >= _REFUSED_FROM:
+            self._health.count("subscriptions_refused")
+            if self._troubles.tell("not_subscribed", kind, reason=f"{reason:#x}"):
+                cure = "check the account's access rules"
+                _LOG.error("uplink subscription refused topic=%s reason=%#x cure=%r", topic, reason, cure)
+
     def lost(self, code: int) -> bool:
         """The connection ended unexpectedly; whether a packet that is too large is why. code: MQTT 5's reason code, 0
         without one.

@@ -40,6 +40,8 @@ _UNSUPPORTED_VERSION: Final = 0x84
 _NO_SHARING: Final = 0x9E
 _SHARED: Final = "$share/nhip-center/"
 _KEEPALIVE_S: Final = 30
+SUBACK_S: Final = 30.0
+"""A broker that answers pings, but SUBSCRIBE not within this time, will never pass anything on."""
 _RETRY_S: Final = (1, 30)
 _QOS: Final[dict[Kind, int]] = {"facts": 1, "site": 1, "values": 1, "status": 1, "live": 0}
 
@@ -96,6 +98,32 @@ class Arrived(NamedTuple):
     kept: bool = False
 
 
+class _SubscribeDeadline:
+    """Ends a client's connection if its subscriptions are not answered in time."""
+
+    def __init__(self, client: paho.Client, health: CenterHealth) -> None:
+        self._client, self._health = client, health
+        self._timer: threading.Timer | None = None
+
+    def begin(self) -> None:
+        """The subscriptions were sent."""
+        self.met()
+        self._timer = threading.Timer(SUBACK_S, self._missed)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def met(self) -> None:
+        """They were answered, or the connection is gone."""
+        if self._timer:
+            self._timer.cancel()
+
+    def _missed(self) -> None:
+        self._health.count("subscriptions_unanswered")
+        why = f"it did not answer SUBSCRIBE within {SUBACK_S:.0f} s: check the account's access rules, or restart it"
+        self._health.set_condition("broker", f"lost: {why}")
+        self._client.disconnect()  # the next client connects anew
+
+
 class BrokerSession:
     """Connects, subscribes, and reconnects until it is stopped. limits: what the broker's last CONNACK said."""
 
@@ -147,6 +175,7 @@ class BrokerSession:
     def stop(self) -> None:
         """Disconnects and ends the thread."""
         self._stopping.set()
+        self._deadline.met()
         self._client.disconnect()
         if self._thread.is_alive():
             self._thread.join(10)
@@ -166,6 +195,7 @@ class BrokerSession:
             client.username_pw_set(self._broker.username, self._password)
         if self._context:
             client.tls_set_context(self._context)
+        self._deadline = _SubscribeDeadline(client, self._health)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_connect_fail = lambda *_: self._health.set_condition("broker", "unreachable")
@@ -218,18 +248,22 @@ class BrokerSession:
             return
         self._connection += 1
         client.subscribe(self._subscriptions.filters())
-        self._health.set_condition("broker", "ok")
+        self._deadline.begin()
         self._connected()
 
     def _on_disconnect(self, _client: Any, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:
+        self._deadline.met()
         if not self._stopping.is_set() and self._health.condition("broker") == "ok":
             self._health.set_condition("broker", f"lost: {reason}")
 
     def _on_subscribe(self, _client: Any, _data: Any, _mid: Any, reasons: list[ReasonCode], _properties: Any) -> None:
+        self._deadline.met()
         needed = len(self._subscriptions.shared) + len(self._subscriptions.plain)
         refused = [str(reason) for reason in reasons[:needed] if reason.is_failure]
         if refused:
             self._health.set_condition("broker", f"subscription refused: {refused[0]}")
+        else:
+            self._health.set_condition("broker", "ok")
         if any(reason.value == _NO_SHARING for reason in reasons):
             self._subscriptions.unfit("it refuses shared subscriptions")
 

@@ -8,10 +8,12 @@ from contextlib import closing
 import edge_brokers as brokers
 import pytest
 from servers import until
+from silent_broker import SilentBroker
 from test_uplink import FAST, Gateway, Proxy, running
 
 from agent.outbox.dividing import Indivisible, divide
 from agent.store.outbox_thread import all_streams
+from agent.uplink.mqtt import session
 from agent.uplink.mqtt.session import MQTT311
 from oee.model.facts import FACT_COLUMNS, LOSS_COLUMNS, MINUTE_NS
 from wire.bodies import DIVIDED, LiveMachine
@@ -301,6 +303,31 @@ async def test_a_broker_that_ends_each_connection_at_once_is_told(tmp_path):
                 other(broker.port).close()
                 await until(lambda: not gateway.uplink.connected)
             await until(lambda: [item.code for item in gateway.uplink._delivery.troubles.all()] == ["cut_off"])
+
+
+async def test_a_broker_that_never_answers_a_subscription_is_told_and_left(tmp_path, caplog, monkeypatch):
+    """It answers pings and acknowledges what is published, so that nothing else would end the connection."""
+    monkeypatch.setattr(session, "SUBACK_S", 1.0)
+    async with SilentBroker() as broker:
+        gateway = Gateway(tmp_path / "o.db", broker.port)
+        troubles = gateway.uplink._delivery.troubles
+        async with running(gateway):
+            await until(lambda: "did not answer SUBSCRIBE nhip/v1/test/main/receipt" in caplog.text)
+            assert [(item.code, item.values) for item in troubles.all()] == [("unsubscribed", {"kind": "receipt"})]
+            assert gateway.health.snapshot()["subscriptions_unanswered"] >= 1
+            broker.silent = False
+            await until(lambda: gateway.uplink.connected and not troubles.all())
+
+
+async def test_a_subscription_that_the_broker_refuses_is_told(tmp_path):
+    async with SilentBroker() as broker:
+        broker.silent, broker.answer = False, 0x87
+        gateway = Gateway(tmp_path / "o.db", broker.port)
+        troubles = gateway.uplink._delivery.troubles
+        async with running(gateway):
+            await until(lambda: len(troubles.all()) == 2)
+        told = {(item.code, item.values["kind"], item.values["reason"]) for item in troubles.all()}
+        assert told == {("not_subscribed", "receipt", "0x87"), ("not_subscribed", "declare", "0x87")}
 
 
 def other(port):

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import ssl
 import struct
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ _UNSUPPORTED_VERSION: Final = 0x84
 _TCP_INFO_BYTES: Final = 208
 _HEADERS_BYTES: Final = 52
 """Headers of IPv4 and TCP with timestamps, for each segment."""
+SUBACK_S: Final = 30.0
+"""A broker that answers pings, but SUBSCRIBE not within this time, will never pass a receipt on."""
 _KEEPALIVE_S: Final = 30  # a dead link is noticed within one and a half of it
 
 
@@ -71,12 +74,15 @@ class MqttMessage(NamedTuple):
 @dataclass(frozen=True)
 class MqttEvents:
     """Called on the event loop. received: topic and payload; acknowledged: message id and MQTT 5 reason code, from
-    0x80 on a refusal; lost: why, as a text and as the reason code of the broker's DISCONNECT, 0 without one.
+    0x80 on a refusal; lost: why, as a text and as the reason code of the broker's DISCONNECT, 0 without one; subscribed: a
+    topic and the reason code of the broker's answer to its subscription, None if none came in time, which also ends the
+    connection.
     """
 
     received: Callable[[str, bytes], None]
     acknowledged: Callable[[int, int], None]
     lost: Callable[[str, int], None]
+    subscribed: Callable[[str, int | None], None] = lambda _topic, _reason: None
 
 
 class MqttSession:
@@ -97,6 +103,7 @@ class MqttSession:
         self.login = Login(None, None, None)
         self._open = False
         self._traffic: int | None = None
+        self._subscribing: dict[int, tuple[str, float]] = {}  # message id: topic, and when an answer is overdue
         client = paho.Client(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
@@ -113,6 +120,7 @@ class MqttSession:
             self._ended, str(args[3]), args[3].value if args[2].is_disconnect_packet_from_server else 0
         )
         client.on_publish = lambda *args: events.acknowledged(args[2], args[3].value)
+        client.on_subscribe = lambda *args: self._on_subscribe(args[2], args[3])
         client.on_message = lambda *args: events.received(args[2].topic, bytes(args[2].payload))
         self._client = client
 
@@ -149,9 +157,10 @@ class MqttSession:
 
     def subscribe(self, topic: str) -> None:
         """Subscribes at QoS 1; retained messages follow. Raises `ConnectionLost` if the connection is gone."""
-        rc, _ = self._client.subscribe(topic, 1)
-        if rc != paho.MQTT_ERR_SUCCESS:
+        rc, mid = self._client.subscribe(topic, 1)
+        if rc != paho.MQTT_ERR_SUCCESS or mid is None:
             raise ConnectionLost(paho.error_string(rc))
+        self._subscribing[mid] = (topic, time.monotonic() + SUBACK_S)
 
     def close(self, *, goodbye: bool = True) -> None:
         """Frees the socket. goodbye: with a DISCONNECT; without, the broker publishes the will. Never raises."""
@@ -191,7 +200,17 @@ class MqttSession:
             self._events.lost(reason, code)
         self._loop.closed = True
 
+    def _on_subscribe(self, mid: int, reasons: list[ReasonCode]) -> None:
+        if mid in self._subscribing:
+            topic, _ = self._subscribing.pop(mid)
+            self._events.subscribed(topic, max((reason.value for reason in reasons), default=0))
+
     def _tick(self) -> None:
+        overdue = [topic for topic, due_s in self._subscribing.values() if time.monotonic() > due_s]
+        if overdue and self._open and not self._loop.closed:
+            self._open = False
+            self._events.subscribed(overdue[0], None)
+            self._events.lost(f"the broker did not answer SUBSCRIBE {overdue[0]} within {SUBACK_S:.0f} s", 0)
         if self._open and not self._loop.closed and _is_replaced(self._broker, self.login):
             self._open = False
             self._events.lost("the bundle was replaced: connecting with the new one", 0)
