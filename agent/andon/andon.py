@@ -54,6 +54,7 @@ class Andon:
         """Whether the center's broker answers; None without a center."""
         by_name = andon_machines(site, machines, window_ns)
         self._site, self._photos = json_file(site_view(site, by_name)), photos(site)
+        self._page, self._files = page_files()
         self._boot = secrets.token_hex(4)
         thread = committer.thread
         self.board = Board(thread, by_name, self._clock.now_ns, self._hello)
@@ -97,7 +98,7 @@ class Andon:
         await self.board.load()
         await self.notices.read()
         services = Services(
-            page_files(),
+            self._files,
             self._site,
             Words().file,
             self._photos,
@@ -150,6 +151,7 @@ class Andon:
             "trusted": self._trusted(),
             "clock_by": self._clock.report().by,
             "boot": self._boot,
+            "page": self._page,
             "site": self._site.etag.strip('"'),
             "connected": self.connected(),
             "trouble": bool(self._committer.thread.trouble),

@@ -58,7 +58,7 @@ class Board:
             name: MachineTally(about.offer.machine.minor_stop_at_most_ns) for name, about in machines.items()
         }
         self.live: Mapping[str, MachineSnapshot] = {}
-        self.audience = Audience()
+        self.audience = Audience(lambda: _json(hello()))
         self.calls: dict[str, list[LiveCall]] = {}
         self._machines, self._thread, self._now_ns, self._hello = machines, thread, now_ns, hello
         self._greeted: dict[str, Any] = {}
@@ -135,7 +135,7 @@ class Board:
         copy = tally.copy()
 
         def make(outbox: Outbox) -> tuple[str, bool, list[LiveCall]]:
-            said, began = outbox.within(lambda db: (read_said(db, name, now_ns), self._began(db, now_ns).get(name)))
+            said, began = outbox.within(lambda db: (read_said(db, name, now_ns), self._began(db, name, now_ns)))
             watched_from = began.watched_from if began else _since_its_start
             page = machine_view(about, copy, live, said, now_ns, watched_from)
             undecided = any(item.state == "new" for item in (said.outcomes or {}).values())
@@ -148,11 +148,11 @@ class Board:
             if undecided:
                 self._due[name] = now_s + _UNDECIDED_S
 
-    def _began(self, db: sqlite3.Connection, now_ns: int) -> Mapping[str, Beginning]:
-        """When each machine entered the outbox; called in the outbox's thread."""
-        if now_ns - self._beginnings[0] > _BEGINNINGS_NS:
+    def _began(self, db: sqlite3.Connection, name: str, now_ns: int) -> Beginning | None:
+        """When the machine entered the outbox, None before it is there; called in the outbox's thread."""
+        if name not in self._beginnings[1] or now_ns - self._beginnings[0] > _BEGINNINGS_NS:
             self._beginnings = now_ns, beginnings(db)
-        return self._beginnings[1]
+        return self._beginnings[1].get(name)
 
     async def _read_older(self) -> None:
         for name, about in self._machines.items():

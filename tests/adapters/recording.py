@@ -6,6 +6,14 @@ from contextlib import asynccontextmanager, suppress
 
 from asyncua.ua.object_ids import ObjectIds
 
+READING = {1, 2, 3, 4}
+"""The function codes of Modbus that change nothing."""
+LOOKING = {
+    "Hello", "OpenSecureChannel", "CloseSecureChannel", "GetEndpoints", "CreateSession", "ActivateSession",
+    "CloseSession", "Read", "Browse", "BrowseNext", "CreateSubscription", "CreateMonitoredItems", "Publish",
+    "DeleteSubscriptions",
+}  # fmt: skip
+"""The services of OPC UA that change nothing in a plant."""
 _SUFFIX = "Request_Encoding_DefaultBinary"
 SERVICES = {getattr(ObjectIds, name): name.removesuffix(_SUFFIX) for name in dir(ObjectIds) if name.endswith(_SUFFIX)}
 _TCP_ONLY = {b"HEL": "Hello", b"OPN": "OpenSecureChannel", b"CLO": "CloseSecureChannel"}

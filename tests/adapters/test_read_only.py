@@ -15,12 +15,14 @@ from asyncua import Client, ua
 from hypothesis import given
 from hypothesis import strategies as st
 from opcua_plant import NAMES, device, running
-from recording import modbus_functions, opcua_services, recording
+from recording import LOOKING, READING, modbus_functions, opcua_services, recording
 from rtu_lines import serial_line, units
 from servers import until
 
-sys.path.append(str(Path(__file__).parent.parent / "tools"))
+sys.path += [str(Path(__file__).parent.parent / name) for name in ("tools", "agent")]
 
+from andon_agent import SECURE, answers, served
+from edge_plc import plc as small_plc
 from faulty_modbus import faulty_modbus
 from tools_plant import run
 
@@ -30,12 +32,6 @@ from adapters.modbus.bus import frames_tcp as _modbus_frames
 from adapters.modbus.model import ModbusRtuDevice, ModbusTcpDevice
 from agent.devices.supervisor import Supervisor
 
-READING = {1, 2, 3, 4}
-LOOKING = {
-    "Hello", "OpenSecureChannel", "CloseSecureChannel", "GetEndpoints", "CreateSession", "ActivateSession",
-    "CloseSession", "Read", "Browse", "BrowseNext", "CreateSubscription", "CreateMonitoredItems", "Publish",
-    "DeleteSubscriptions",
-}  # fmt: skip
 MODBUS = {"a": {"holding": 0}, "b": {"input": 7}, "c": {"coil": 3}, "d": {"discrete": 9}, "hole": {"holding": 5}}
 
 
@@ -134,6 +130,46 @@ async def test_opcua(tmp_path, mode):
         assert set(services) <= LOOKING, set(services) - LOOKING
         assert services.count("CreateSession") >= 2
         assert ("Browse" if mode == "poll" else "CreateMonitoredItems") in services
+
+
+async def test_whatever_is_entered_at_the_machine(tmp_path):
+    """Every kind of entry on the page, what it refuses too, while a Modbus and an OPC UA device are read."""
+    async with (
+        small_plc() as plc,
+        recording(plc.port) as modbus,
+        running() as server,
+        recording(server.port) as opcua,
+    ):
+        tags = {"run": {"coil": 0}, "count": {"holding": 0, "type": "uint16"}}
+        devices = {
+            "plc": {"kind": "modbus_tcp", "host": "127.0.0.1", "port": modbus.port, "every": "100ms", "tags": tags},
+            "packer": {"kind": "opcua", "url": f"opc.tcp://127.0.0.1:{opcua.port}/", "every": "100ms",
+                       "tags": {"count": {"node": "nsu=urn:nhip:test;s=count"}}},
+        }  # fmt: skip
+        async with served(tmp_path, history=False, devices=devices) as (page, _, _):
+            await answers(page)
+            await page.listen(lambda seen: seen.get("live", {}).get("since_ms"))
+            stop_ms = (await page.listen(lambda seen: "live" in seen))["live"]["since_ms"]
+            call = page.entry("call", value="maintenance")
+            kinds = [
+                page.entry("reason", stop_ms=stop_ms, parts=[{"reason": "jam"}]),
+                page.entry("state", stop_ms=stop_ms - 60_000, state="planned_stop"), page.entry("rejects", add=5),
+                page.entry("rework", total=0), page.entry("product", value="1"), page.entry("order", value="7"),
+                page.entry("planned_stop", minutes=1), call, page.entry("step", call=call["id"], value="solved"),
+                page.entry("note", value="x"), page.entry("take_back", entry="tablet-4"), page.entry("write", value=1),
+                page.entry("product", value="plc.run"),
+            ]  # fmt: skip
+            replies = (await page.send(*kinds)).json()["entries"]
+            assert [reply["state"] for reply in replies] == ["saved"] * 11 + ["refused"] * 2, replies
+            for method in ("PUT", "DELETE", "POST"):
+                answer = await page.client.request(method, "/tech.json?device=plc", json={"run": 1}, headers=SECURE)
+                assert answer.status_code == 405
+            assert (await page.client.get("/tech.json?device=packer")).json()["tags"]
+            asked = plc.requests
+            await until(lambda: plc.requests > asked + 5)
+        assert set(modbus_functions(modbus.sent)) <= READING
+        services = set(opcua_services(opcua.sent))
+        assert {"CreateMonitoredItems"} <= services <= LOOKING
 
 
 async def test_the_recorder_would_have_seen_it(tmp_path):

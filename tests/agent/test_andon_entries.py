@@ -13,7 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_pipeline import T0, S
 
+from agent.andon.entries.interpret import shift_meant
+from oee.kpi.shift import ShiftSpan
 from oee.model.declarations import Declaration
+from oee.model.facts import MS_NS
 
 STOPPED = {*range(200, 290), *range(600, 700), *range(1000, 1100)}
 END = 1320
@@ -205,6 +208,30 @@ async def test_what_cannot_be_entered_is_refused_with_its_reason(gateway):
         "machine_runs", "unknown_machine", *["unreadable"] * 5,
     ]  # fmt: skip
     assert gateway.declared() == []
+
+
+def test_a_count_belongs_to_the_shift_that_the_tablet_showed():
+    morning, night = ShiftSpan("A", 1, 1 * MS_NS, 5 * MS_NS), ShiftSpan("B", 1, 5 * MS_NS, 9 * MS_NS)
+    assert shift_meant(1, 0, [night, morning]) is morning, "though it has changed since"
+    assert shift_meant(None, 0, [night, morning]) is night
+    assert shift_meant(None, 1, [night, morning]) is morning
+    assert shift_meant(3, 0, [night, morning]) is shift_meant(None, 1, [night]) is None
+
+
+async def test_a_total_of_a_shift_by_its_beginning(gateway):
+    await gateway.go(300)
+    [shift, *_] = (await gateway.page())["shifts"]
+    sent = form("rejects", 1, total=3, shift_ms=shift["start_ms"], ends=True)
+    assert await gateway.enter(sent, form("rejects", 2, total=9, shift_ms=1)) == ["saved", "refused"]
+    assert (await gateway.page())["shifts"][0]["counts"]["rejects"] == 3
+    assert (await gateway.page())["ask_rejects"] is None
+
+
+async def test_a_note_is_kept_in_one_line_that_everybody_can_read(gateway):
+    await gateway.go(100)
+    assert await gateway.enter(form("note", 1, value=" Đã thay\nkhuôn\u202e\t\xa0số 2 ")) == ["saved"]
+    assert (await gateway.page())["entries"][0]["value"] == "Đã thay khuôn số 2"
+    assert await gateway.enter(form("note", 2, value="\n\u200d"), form("note", 3, value="a\x07")) == ["refused"] * 2
 
 
 async def test_a_call_lives_through_its_steps(gateway):

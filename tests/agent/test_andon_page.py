@@ -6,6 +6,7 @@ import re
 import sqlite3
 import ssl
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -15,6 +16,7 @@ from certificates import Authority
 from servers import free_port, until
 
 import agent.andon
+from agent.andon.http import server
 from agent.run import Options
 
 FILES = sorted((Path(agent.andon.__file__).parent / "page").iterdir())
@@ -179,6 +181,34 @@ async def test_whatever_is_sent_costs_one_answer(tmp_path, body):
         answer = await page.client.post("/entries", content=body, headers=SECURE)
         assert answer.status_code in (200, 400, 413)
         assert (await page.enter("note", value="still there"))["state"] == "saved"
+
+
+@pytest.mark.parametrize(("head_s", "ended"), [(3600.0, 34), (0.5, 130)], ids=["one too many", "too late"])
+async def test_connections_that_ask_nothing_leave_files_for_the_devices(tmp_path, monkeypatch, head_s, ended):
+    monkeypatch.setattr(server, "_HEAD_S", head_s)
+    async with served(tmp_path, history=False) as (page, _, _):
+        await answers(page)
+        await page.client.aclose()
+        found, port = [], page.client.base_url.port
+
+        async def half_a_question():
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            try:
+                with suppress(ConnectionError):
+                    writer.write(b"GET / HTTP/1.1\r\nHost: ")
+                    await reader.read()
+                found.append(writer)
+            finally:
+                writer.close()
+
+        asking = [asyncio.create_task(half_a_question()) for _ in range(130)]
+        await until(lambda: len(found) >= ended)
+        assert len(found) == ended
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+        page.client = httpx.AsyncClient(base_url=page.client.base_url, trust_env=False)
+        await answers(page)
 
 
 async def test_https_with_a_certificate_of_ones_own(tmp_path):

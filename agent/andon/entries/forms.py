@@ -4,6 +4,7 @@ An entry says how long ago it was made, by the tablet's monotonic clock, never w
 """
 
 from typing import Annotated, Any, Final, Literal
+from unicodedata import category
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -68,8 +69,8 @@ class StateForm(_Form):
 
 
 class CountForm(_Form):
-    """Rejects or rework: so many more, or so many in the whole shift. back: shifts ago; ends: until the shift ends there
-    will be no more.
+    """Rejects or rework: so many more, or so many in the whole shift. shift_ms: when the shift began that the person had in
+    mind; back: without it, so many shifts ago; ends: until the shift ends there will be no more.
     """
 
     kind: Literal["rejects", "rework"]
@@ -77,6 +78,7 @@ class CountForm(_Form):
     total: int | None = Field(None, ge=0, le=MOST_PIECES)
     cause: str = Field("", max_length=64)
     back: Literal[0, 1] = 0
+    shift_ms: Ms | None = None
     ends: bool = False
 
 
@@ -144,9 +146,20 @@ _FORMS: Final[dict[object, type[Form]]] = {
 """By kind; one validator for the union of all would build each of them twice, which costs megabytes."""
 
 
+_TYPED: Final = ("note", "order")
+"""Kinds with a text that people type."""
+
+
+def _one_line(text: str) -> str:
+    """A typed text as it is kept: lines and odd blanks become single blanks; what joins or turns characters is left out."""
+    return " ".join("".join(letter for letter in text if category(letter) != "Cf").split())
+
+
 def read_form(data: object) -> Form:
     """The entry in decoded JSON. Raises `ValueError` that says what is wrong."""
     kind = data.get("kind") if isinstance(data, dict) else None
+    if isinstance(data, dict) and kind in _TYPED and isinstance(data.get("value"), str):
+        data = data | {"value": _one_line(data["value"])}
     if not isinstance(kind, str) or kind not in _FORMS:
         raise ValueError(f"kind: one of {', '.join(map(str, _FORMS))}")
     try:

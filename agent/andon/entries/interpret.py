@@ -166,9 +166,9 @@ def _count(form: CountForm, here: Situation, at_ns: int) -> Accepted | Refused:
         return Refused("counted_by_machine")
     if form.cause and form.cause not in here.offer.causes:
         return Refused("unknown_cause")
-    if len(here.shifts) <= form.back:
+    shift = shift_meant(form.shift_ms, form.back, here.shifts)
+    if shift is None:
         return Refused("no_shift")
-    shift = here.shifts[form.back]
     until_ns = min(max(at_ns, shift.start_ns + MS_NS), shift.end_ns)
     in_force = _in_force(here, form.kind)
     if form.add is not None:
@@ -181,6 +181,15 @@ def _count(form: CountForm, here: Situation, at_ns: int) -> Accepted | Refused:
             counts.append(PeriodCount(until_ns, shift.end_ns, 0))
     declared = [item for count in counts for item in _counted(form, form.kind, count)]
     return _accepted(form, here, at_ns, declared)
+
+
+def shift_meant(shift_ms: int | None, back: int, shifts: Sequence[ShiftSpan]) -> ShiftSpan | None:
+    """The shift that an entry is about, None if it is not among these (the latest first). shift_ms: when it began, as the
+    tablet showed it: a tap may come a moment after the shift has changed; back: without it, so many shifts ago.
+    """
+    if shift_ms is not None:
+        return next((shift for shift in shifts if shift.start_ns // MS_NS == shift_ms), None)
+    return shifts[back] if back < len(shifts) else None
 
 
 def _counted(form: Form, field: Field, count: PeriodCount) -> list[Declaration]:

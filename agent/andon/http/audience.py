@@ -1,7 +1,7 @@
 """The open pages, and what each still has to be sent. Only the latest of each machine and part waits for a slow tablet."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 Event = tuple[str, str]
@@ -35,8 +35,10 @@ class Tablet:
 class Audience:
     """All open pages, and what each machine's was last. closed: the server ends."""
 
-    def __init__(self) -> None:
+    def __init__(self, hello: Callable[[], str]) -> None:
+        """hello: what a page is told first: among other things the time, which must not be an old one."""
         self.closed = False
+        self._hello = hello
         self._tablets: set[Tablet] = set()
         self._latest: dict[tuple[str, str], str] = {}
 
@@ -47,7 +49,7 @@ class Audience:
     def open(self, machines: Iterable[str]) -> Iterator[Tablet]:
         """A page that is open within the block; everything is new to it."""
         tablet = Tablet(frozenset(machines))
-        for (machine, event), text in self._latest.items():
+        for (machine, event), text in {**self._latest, ("", "hello"): self._hello()}.items():
             tablet.put(machine, event, text)
         self._tablets.add(tablet)
         try:

@@ -62,17 +62,20 @@ def json_file(content: Mapping[str, Any]) -> PageFile:
     return page_file(json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(), ".json")
 
 
-def page_files() -> dict[str, PageFile]:
-    """The page's files by path; `/` is `index.html`. The service worker learns from a digest that one has changed."""
+def page_files() -> tuple[str, dict[str, PageFile]]:
+    """The page's version, a digest of its files, and these by path; `/` is `index.html`. The page and its service worker know
+    their version, so that a tablet that is never closed gets the next one.
+    """
     contents = {
         f"/{file.name}": file.read_bytes()
         for file in resources.files("agent.andon").joinpath("page").iterdir()
         if file.is_file() and not file.name.startswith(".")
     }
     digest = hashlib.sha256(b"".join(contents[path] for path in sorted(contents))).hexdigest()[:12]
-    contents["/sw.js"] = contents["/sw.js"].replace(b"{version}", digest.encode())
     contents["/"] = contents.pop("/index.html")
-    return {path: page_file(content, _suffix(path)) for path, content in contents.items()}
+    for path in ("/", "/sw.js"):
+        contents[path] = contents[path].replace(b"{version}", digest.encode())
+    return digest, {path: page_file(content, _suffix(path)) for path, content in contents.items()}
 
 
 def _suffix(path: str) -> str:

@@ -7,12 +7,15 @@ from contextlib import nullcontext, suppress
 from typing import Any, Final
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from agent.andon.http.web import Services, application
 from agent.process.health import Health
 
 _LOG: Final = logging.getLogger("nhip.agent.andon")
 _MOST_CONNECTIONS: Final = 96
+_HEAD_S: Final = 10.0
+"""How long a connection may take to ask something. Each is a file of the agent's, who needs some for its devices."""
 _END_S: Final = 2.0
 
 
@@ -41,7 +44,7 @@ class AndonServer:
             app = application(self._services, page_port=_port(page), metrics_port=metrics_port)
             config = uvicorn.Config(
                 app,
-                http="h11",
+                http=_Connection,
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -84,6 +87,41 @@ class _Server(uvicorn.Server):
 
     def capture_signals(self) -> Any:
         return nullcontext()
+
+
+class _Connection(H11Protocol):
+    """Ends when it is one too many, and when no request is complete in time."""
+
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > _MOST_CONNECTIONS:
+            transport.abort()
+        else:
+            self._await_request()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._await_request()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._deadline:
+            self._deadline.cancel()
+        super().connection_lost(exc)
+
+    def _await_request(self) -> None:
+        """Sets a deadline unless one is set, or a request is being answered."""
+        waits = self.cycle is None or self.cycle.response_complete
+        if waits and self._deadline is None and not self.transport.is_closing():
+            self._deadline = asyncio.get_running_loop().call_later(_HEAD_S, self._hang_up)
+        elif not waits and self._deadline:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _hang_up(self) -> None:
+        self._deadline = None
+        self.transport.close()
 
 
 def _listen(address: str) -> socket.socket:

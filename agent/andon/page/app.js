@@ -1,7 +1,7 @@
 // The page at the machine: starts, chooses the view, and redraws what changed.
 
-import { button, closeSheet, fill, h, on, text } from "./dom.js";
-import { onEntries, openEntries, sendWaiting, troubled, waitingEntries } from "./entries.js";
+import { button, closeSheet, fill, h, sheetName, text } from "./dom.js";
+import { onEntries, onlyInMemory, openEntries, sendWaiting, troubled, waitingEntries } from "./entries.js";
 import { connect, now, onChange, recall, state } from "./gateway.js";
 import { icon } from "./icons.js";
 import { machineOf, render, skeleton } from "./machine.js";
@@ -16,6 +16,7 @@ let view = { name: "", arg: "" };
 let root = null;
 let drawing = 0;
 let siteDigest = "";
+const RENEW_MS = 60000;
 
 function where() {
   const [name, arg] = location.hash.replace(/^#\/?/, "").split("/");
@@ -96,6 +97,7 @@ function banners() {
     rows.push(h("div", { class: "banner warn", role: "alert" }, icon("clock"), h("span", null, say("andon.clock_untrusted")), button("clock", say("andon.clock_confirm"), { className: "quiet" })));
   }
   if (state.hello && state.hello.trouble) rows.push(h("div", { class: "banner bad", role: "alert" }, icon("question"), h("span", null, say("andon.disk_trouble"))));
+  if (onlyInMemory()) rows.push(h("div", { class: "banner warn", role: "alert" }, icon("question"), h("span", null, say("andon.only_memory"))));
   const others = troubled().filter((item) => item.entry.machine !== view.arg);
   if (view.name === "machine" && others.length) {
     rows.push(h("div", { class: "banner warn" }, icon("question"), h("span", null,
@@ -113,13 +115,26 @@ function tick() {
     else if (!element.closest(".wall-card.s-running")) text(element, stopwatch(spent));
   }
   for (const element of document.querySelectorAll("[data-clock]")) text(element, clock(at));
+  for (const element of document.querySelectorAll("[data-own-clock]")) text(element, clock(Date.now(), true));
   document.documentElement.classList.toggle("stale", !state.connected);
 }
 
-on({ "reload": () => location.reload() });
+// The gateway has a newer page: taken when nobody is at this one, and not over and over where a cache still has the old one.
+const RENEWED = "nhip.renewed";
+function renew() {
+  const own = document.documentElement.dataset.version;
+  if (state.hello.page === own || sheetName() || onlyInMemory()) return;
+  try {
+    const [of, at] = JSON.parse(sessionStorage.getItem(RENEWED) || "[\"\", 0]");
+    if (of === state.hello.page && Date.now() - at < RENEW_MS) return;
+    sessionStorage.setItem(RENEWED, JSON.stringify([state.hello.page, Date.now()]));
+  } catch (error) { return; }
+  location.reload();
+}
 
 onChange((what) => {
   if (what === "locked") { root = null; show(); return; }
+  if (what === "hello") renew();
   if (what === "hello" && state.hello.site !== siteDigest) {
     const first = !siteDigest;
     siteDigest = state.hello.site;
@@ -133,6 +148,7 @@ addEventListener("hashchange", () => { closeSheet(); show(); });
 addEventListener("preferred", () => { const name = view.name; root = name ? null : root; show(); });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", apply);
 setInterval(tick, 1000);
+addEventListener("resize", draw);
 
 async function start() {
   try {
@@ -146,6 +162,7 @@ async function start() {
   root = null;
   show();
   sendWaiting();
+  for (const [key, reason] of Object.entries(site().reasons)) if (reason.photo) new Image().src = `/photo/${encodeURIComponent(key)}`;
 }
 
 async function boot() {

@@ -75,6 +75,18 @@ export function text(element, words) {
   if (element && element.textContent !== words) element.textContent = words;
 }
 
+// A second tap at the same place, which gloves make, is none, except at buttons that are meant to be tapped often.
+const AGAIN_MS = 350;
+const AGAIN_PX = 40;
+const OFTEN = ["add", "key", "pin-key", "split-move"];
+let last = { at: -AGAIN_MS, x: 0, y: 0 };
+
+function isSecond(event) {
+  const { at, x, y } = last;
+  last = { at: event.timeStamp, x: event.clientX, y: event.clientY };
+  return event.detail > 0 && event.timeStamp - at < AGAIN_MS && Math.hypot(event.clientX - x, event.clientY - y) < AGAIN_PX;
+}
+
 // What a tap does stands at the element as data-act, with data-with as its argument.
 const acts = {};
 
@@ -83,8 +95,10 @@ export function on(handlers) {
 }
 
 addEventListener("click", (event) => {
+  const again = isSecond(event);
   const element = event.target.closest("[data-act]");
-  if (!element || element.disabled) return;
+  if (!element || element.disabled || (sheet && sheet.classList.contains("busy"))) return;
+  if (again && !OFTEN.includes(element.dataset.act)) return;
   const act = acts[element.dataset.act];
   if (act) act(element.dataset.with || "", element, event);
 });
@@ -94,25 +108,48 @@ export function button(act, label, { arg, icon, className = "", ...more } = {}) 
     icon, typeof label === "string" ? h("span", { class: "label" }, label) : label);
 }
 
-// One sheet at a time, over the page. Esc and a tap outside close it.
+// One sheet at a time, over the page. Esc, a tap outside and the browser's way back close it.
 let sheet = null;
+let leaving = 0; // steps back in the browser's history that are under way
+
+addEventListener("popstate", () => {
+  if (leaving) leaving -= 1;
+  else if (sheet) shut();
+  if (sheet && !(history.state && history.state.sheet)) history.pushState({ sheet: true }, "");
+});
 
 export function openSheet(title, content, { wide = false, name = "" } = {}) {
-  closeSheet();
+  shut();
   const opened = h("dialog", { class: wide ? "sheet wide" : "sheet", "data-name": name, "aria-label": title },
     h("header", null, h("h2", null, title), h("button", { type: "button", class: "round", "data-act": "close", "aria-label": "×" }, "×")),
     h("div", { class: "sheet-body" }, content));
   opened.addEventListener("click", (event) => { if (event.target === opened) closeSheet(); });
-  opened.addEventListener("close", () => opened.remove());
+  opened.addEventListener("close", () => { if (opened === sheet) closeSheet(); });
   document.body.append(opened);
   opened.showModal();
   sheet = opened;
+  if (!leaving && !(history.state && history.state.sheet)) history.pushState({ sheet: true }, "");
+}
+
+function shut() {
+  const closing = sheet;
+  sheet = null;
+  if (closing && closing.open) closing.close();
+  if (closing) closing.remove();
 }
 
 export function closeSheet() {
-  if (sheet && sheet.open) sheet.close();
-  if (sheet) sheet.remove();
-  sheet = null;
+  if (!sheet) return;
+  shut();
+  if (history.state && history.state.sheet) {
+    leaving += 1;
+    history.back();
+  }
+}
+
+// What was tapped is being kept: nothing more may be tapped on this sheet.
+export function holdSheet() {
+  if (sheet) sheet.classList.add("busy");
 }
 
 export function sheetName() {

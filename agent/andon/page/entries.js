@@ -1,18 +1,21 @@
 // Entries of people: numbered, kept on the tablet until the gateway has them on its disk, and sent until it says so.
 
-import { now, post, state } from "./gateway.js";
+import { gatewayTime, now, post, state } from "./gateway.js";
 
 const MOST = 20;
+const FIRST_MS = 10000;
 const LOAD = Math.random().toString(36).slice(2); // this load of the page, whose monotonic clock is known
 
 let db = null;
-let memory = null; // where the browser keeps nothing: entries live as long as the page
+let memory = null; // numbers of entries that the browser could not keep: they live as long as the page
 let waiting = [];
 let troubles = []; // what the gateway refused, or another tablet answered first
 let sending = false;
 let again = 0;
 let tries = 0;
+let refusals = 0;
 let slept = 0;
+const windows = "BroadcastChannel" in self ? new BroadcastChannel("nhip-andon") : null; // other windows of this tablet
 const listeners = new Set();
 
 export function onEntries(listener) { listeners.add(listener); }
@@ -36,15 +39,24 @@ export async function openEntries() {
       request.result.createObjectStore("meta");
     };
     db = await ask(request);
+    db.onversionchange = () => db.close();
     if (navigator.storage && navigator.storage.persist) navigator.storage.persist().catch(() => {});
-    waiting = await ask(db.transaction("entries").objectStore("entries").getAll());
-    troubles = await ask(db.transaction("troubles").objectStore("troubles").getAll());
+    await read();
   } catch (error) {
     db = null;
-    memory = { tablet: randomId(), next: 1 };
   }
   tell();
 }
+
+async function read() {
+  const rows = await ask(db.transaction("entries").objectStore("entries").getAll());
+  troubles = await ask(db.transaction("troubles").objectStore("troubles").getAll());
+  waiting = [...rows, ...waiting.filter((row) => row.memory)];
+}
+
+// Another window of this tablet entered something, or sent it.
+if (windows) windows.onmessage = () => { if (db) read().then(tell).then(sendWaiting).catch(() => {}); };
+function tellWindows() { if (windows) windows.postMessage(""); }
 
 function randomId() {
   const bytes = crypto.getRandomValues(new Uint8Array(8));
@@ -53,12 +65,17 @@ function randomId() {
 
 // The number is drawn in the transaction that keeps the entry: two windows of one tablet never draw the same.
 async function keep(entry) {
-  const made = { load: LOAD, perf: performance.now(), wall: Date.now() };
-  if (!db) {
-    const row = { no: memory.next, id: `${memory.tablet}-${memory.next}`, entry, made };
-    memory.next += 1;
-    return row;
-  }
+  const made = { load: LOAD, perf: performance.now(), wall: Date.now(), gateway: gatewayTime() };
+  try {
+    if (db) return await keepOnDisk(entry, made);
+  } catch (error) { /* full, or closed by the browser */ }
+  if (!memory) memory = { tablet: randomId(), next: 1 };
+  const row = { memory: true, no: memory.next, id: `${memory.tablet}-${memory.next}`, entry, made };
+  memory.next += 1;
+  return row;
+}
+
+async function keepOnDisk(entry, made) {
   const transaction = db.transaction(["meta", "entries"], "readwrite", { durability: "strict" });
   const meta = transaction.objectStore("meta");
   const done = new Promise((ok, failed) => {
@@ -76,42 +93,50 @@ async function keep(entry) {
 }
 
 // How long ago an entry was made: by the monotonic clock, which nobody can set. After a reload, or where the tablet may
-// have slept, only differences of its wall clock are left.
+// have slept, by gateway time; only where that was not known then, by differences of the tablet's wall clock.
 function ago(made) {
-  const wall = Math.max(0, Date.now() - made.wall);
-  if (made.load !== LOAD) return wall;
-  const steady = performance.now() - made.perf;
-  return slept > made.perf ? Math.max(steady, wall) : steady;
+  const [steady, at] = [performance.now() - made.perf, gatewayTime()];
+  if (made.load === LOAD && slept <= made.perf) return steady;
+  const other = Math.max(0, made.gateway && at ? at - made.gateway : Date.now() - made.wall);
+  return made.load === LOAD ? Math.max(steady, other) : other;
 }
 
 export function waitingEntries() { return waiting.map(({ id, entry }) => ({ id, ...entry })); }
+export function onlyInMemory() { return waiting.some((row) => row.memory); }
 export function troubled() { return troubles; }
 
 export async function enter(entry) {
   const row = await keep(entry);
-  waiting.push(row);
+  if (!waiting.some((item) => item.id === row.id)) waiting.push(row);
   tell();
+  tellWindows();
   sendWaiting();
   return row.id;
 }
 
 async function drop(row, trouble) {
-  waiting = waiting.filter((item) => item.no !== row.no);
+  waiting = waiting.filter((item) => item.id !== row.id);
   if (trouble) troubles = [...troubles.filter((item) => item.id !== row.id), trouble];
   if (!db) return;
   const transaction = db.transaction(["entries", "troubles"], "readwrite");
-  transaction.objectStore("entries").delete(row.no);
+  if (!row.memory) transaction.objectStore("entries").delete(row.no);
   if (trouble) transaction.objectStore("troubles").put(trouble);
+  transaction.oncomplete = tellWindows;
 }
 
 export function dismiss(id) {
   troubles = troubles.filter((item) => item.id !== id);
-  if (db) db.transaction("troubles", "readwrite").objectStore("troubles").delete(id);
+  if (db) {
+    const transaction = db.transaction("troubles", "readwrite");
+    transaction.objectStore("troubles").delete(id);
+    transaction.oncomplete = tellWindows;
+  }
   tell();
 }
 
 export function sendWaiting() {
   if (sending || !waiting.length || state.locked) return;
+  if (!state.hello && performance.now() < FIRST_MS) return; // gateway time tells how old they are
   sending = true;
   clearTimeout(again);
   send().catch(() => false).then((went) => {
@@ -122,11 +147,24 @@ export function sendWaiting() {
   });
 }
 
+// What an entry is about comes before it.
+function inOrder() {
+  const ids = new Set(waiting.map((row) => row.id));
+  const follows = ({ entry }) => [entry.entry, entry.call, entry.saw].some((id) => ids.has(id));
+  const first = waiting.filter((row) => !follows(row));
+  return [first.length ? first : waiting, first.length ? waiting.filter(follows) : []];
+}
+
 async function send() {
-  // an entry at which the gateway fails must not hold up the others: after some tries they go one by one
-  const batch = tries > 2 ? [waiting[tries % waiting.length]] : waiting.slice(0, MOST);
+  const [first, rest] = inOrder();
+  // an entry at which the gateway fails must not hold up the others: after some refusals they go one by one
+  const batch = refusals > 2 ? [first[refusals % first.length]] : [...first, ...rest].slice(0, MOST);
   const answer = await post("/entries", { entries: batch.map(wire) });
-  if (!answer.ok) return false;
+  if (!answer.ok) {
+    refusals += [401, 503].includes(answer.status) ? 0 : 1;
+    return false;
+  }
+  refusals = 0;
   const replies = new Map((await answer.json()).entries.map((reply) => [reply.id, reply]));
   let went = false;
   for (const row of batch) {

@@ -19,7 +19,7 @@ let source = null;
 let shown = "";
 let offset = null; // gateway time minus performance.now()
 let heard = 0;
-let keptAt = 0;
+let keeping = 0;
 
 export function onChange(listener) { listeners.add(listener); }
 
@@ -32,6 +32,11 @@ export function now() {
   return offset === null ? Date.now() : performance.now() + offset;
 }
 
+// The same, null where it is not known.
+export function gatewayTime() {
+  return offset !== null && state.hello && state.hello.trusted ? now() : null;
+}
+
 export function recall() {
   try {
     const kept = JSON.parse(localStorage.getItem(KEPT) || "{}");
@@ -41,8 +46,13 @@ export function recall() {
 }
 
 function keep() {
-  if (performance.now() - keptAt < KEEP_EVERY_MS) return;
-  keptAt = performance.now();
+  if (!keeping) keeping = setTimeout(keepNow, performance.now() < KEEP_EVERY_MS ? 500 : KEEP_EVERY_MS);
+}
+
+function keepNow() {
+  if (!keeping) return;
+  clearTimeout(keeping);
+  keeping = 0;
   try {
     localStorage.setItem(KEPT, JSON.stringify({ at: now(), machines: state.machines }));
   } catch (error) { /* full or forbidden: then a reload without the gateway shows nothing */ }
@@ -129,6 +139,7 @@ setInterval(() => {
   }
 }, 5000);
 
+addEventListener("pagehide", keepNow);
 addEventListener("online", () => again());
 addEventListener("offline", () => { if (source) lost(); });
 

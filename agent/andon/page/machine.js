@@ -21,8 +21,11 @@ export function machineOf(id) {
   return { id, live: kept.live || { state: "unknown", since_ms: null }, page: kept.machine || null, about: site().machines[id] };
 }
 
+// What waits on this tablet for a machine, without what is taken back already.
 export function pendingOf(id) {
-  return waitingEntries().filter((entry) => entry.machine === id);
+  const own = waitingEntries().filter((entry) => entry.machine === id);
+  const wrong = own.filter((entry) => entry.kind === "take_back").map((entry) => entry.entry);
+  return own.filter((entry) => !wrong.includes(entry.id));
 }
 
 export function render(root, id) {
@@ -139,7 +142,7 @@ function reminder(machine, back) {
       say("andon.remind_pieces", { pieces: number(shift.pieces) })),
     h("div", { class: "row" },
       button("total", known ? say("andon.remind_right", { n: number(known) }) : say("andon.remind_none"),
-        { arg: `${machine.id} ${back} ${known}`, icon: icon("check"), className: "strong" }),
+        { arg: `${machine.id} ${shift.start_ms} ${known}`, icon: icon("check"), className: "strong" }),
       button("count", say("andon.remind_other"), { arg: `${machine.id} rejects ${back} total`, className: "quiet" })));
 }
 
@@ -246,7 +249,8 @@ function oeeTile(shift) {
     h("div", { class: "figure" }, h("b", null, oeeText(kpis))),
     h("p", { class: "soft" },
       wide ? say("andon.bounds", { low: percent(kpis.oee_low), high: percent(kpis.oee_high) }) : "",
-      cause ? ` ${say(cause === "quality_not_known" ? "andon.quality_not_known" : `why_null.${cause}`)}` : ""),
+      wide && cause ? " · " : "",
+      cause ? `${say(cause === "quality_not_known" ? "andon.quality_not_known" : `why_null.${cause}`)}` : ""),
     h("div", { class: "factors" }, ["availability", "performance", "quality"].map((key) => factor(key, kpis[key]))));
 }
 
@@ -261,7 +265,10 @@ function counts(machine, pending) {
   const shift = machine.page && machine.page.shifts[0];
   if (!kinds.length || !shift) return null;
   return h("div", { class: "stack" }, kinds.map((kind) => {
-    const waiting = pending.filter((entry) => entry.kind === kind && entry.add && !entry.back).reduce((sum, entry) => sum + entry.add, 0);
+    const shown = (entry) => entry.kind === kind && entry.add && (entry.shift_ms || shift.start_ms) === shift.start_ms;
+    const wrong = pending.filter((entry) => entry.kind === "take_back").map((entry) => entry.entry);
+    const back = machine.page.entries.filter((entry) => wrong.includes(entry.id) && shown(entry) && entry.at_ms >= shift.start_ms);
+    const waiting = pending.filter(shown).reduce((sum, entry) => sum + entry.add, 0) - back.reduce((sum, entry) => sum + entry.add, 0);
     const known = shift.counts[kind];
     const arg = `${machine.id} ${kind}`;
     return h("div", { class: `counter k-${kind}` },

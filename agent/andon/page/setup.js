@@ -124,16 +124,20 @@ function drawSetup() {
   const segment = (act, current, choices) => h("div", { class: "seg" }, choices.map(([key, words]) => h("button",
     { type: "button", class: key === current ? "on" : "", "data-act": act, "data-with": key }, words)));
   const name = h("form", { class: "form", id: "tablet-form" },
-    h("label", null, say("andon.tablet_name"), h("input", { name: "value", value: tablet, maxlength: 32, pattern: "[\\w][\\w .\\-]*", autocomplete: "off" }),
-      h("small", { class: "soft" }, say("andon.tablet_hint"))),
+    h("label", null, say("andon.tablet_name"), h("input", { name: "value", value: tablet, maxlength: 32, autocomplete: "off" }),
+      h("small", { class: "soft", id: "tablet-hint" }, say("andon.tablet_hint"))),
     h("button", { class: "button quiet", type: "submit" }, h("span", { class: "label" }, say("andon.save"))));
   name.addEventListener("submit", (event) => {
     event.preventDefault();
-    const value = new FormData(name).get("value").toString().trim();
+    const value = new FormData(name).get("value").toString().normalize("NFC").trim();
     if (/^[\p{L}\p{N}_][\p{L}\p{N}_ .-]{0,31}$/u.test(value)) {
       prefer({ tablet: value });
       closeSheet();
       toast(say("andon.kept"));
+    } else {
+      const hint = document.getElementById("tablet-hint");
+      hint.textContent = say("andon.tablet_wrong");
+      hint.className = "bad-words";
     }
   });
   openSheet(say("andon.setup"), [

@@ -1,7 +1,7 @@
 // What opens over the page: to give a reason, split a stop, enter a number, call, take back.
 
-import { button, closeSheet, fill, h, on, openSheet, sheetName, toast } from "./dom.js";
-import { dismiss, enter, troubled } from "./entries.js";
+import { button, closeSheet, fill, h, holdSheet, on, openSheet, sheetName, toast } from "./dom.js";
+import { dismiss, enter, troubled, waitingEntries } from "./entries.js";
 import { now, post } from "./gateway.js";
 import { glyph, icon, STATE_ICONS } from "./icons.js";
 import { answerOf, answerText, callIcon, callName, isStanding, machineOf, pendingOf, productName, question, reasonName, stopOf } from "./machine.js";
@@ -9,6 +9,7 @@ import { preferences, site } from "./setup.js";
 import { clock, day, duration, fromTo, fromZone, named, number, roughly, say, zoneFields } from "./words.js";
 
 async function save(machine, content, message) {
+  holdSheet();
   const id = await enter({ tablet: preferences().tablet, machine, ...content });
   closeSheet();
   const back = ["call", "step", "take_back"].includes(content.kind) ? null
@@ -62,6 +63,8 @@ function stateChoices(id, stopMs) {
 }
 
 function saw(machine, stopMs) {
+  const mine = pendingOf(machine.id).filter((entry) => entry.stop_ms === stopMs).pop();
+  if (mine) return mine.id;
   const row = stopOf(machine, stopMs);
   return row ? row.saw : "";
 }
@@ -74,14 +77,19 @@ function openSplit(id, stopMs) {
   const machine = machineOf(id);
   const stop = findStop(machine, stopMs);
   const end = stop.end_ms === null ? now() : stop.end_ms;
-  splitting = { id, stopMs, lasts: stop.end_ms === null, end, at: Math.round((stopMs + end) / 2000) * 1000, first: "" };
+  const step = splitStep(end - stopMs);
+  splitting = { id, stopMs, lasts: stop.end_ms === null, end, at: stopMs + Math.max(Math.round((end - stopMs) / 2 / step), 1) * step, first: "" };
   drawSplit();
+}
+
+function splitStep(length) {
+  return length > 600000 ? 60000 : length > 60000 ? 10000 : 1000;
 }
 
 function drawSplit() {
   const { id, stopMs, end, at, first } = splitting;
   const machine = machineOf(id);
-  const step = end - stopMs > 600000 ? 60000 : 10000;
+  const step = splitStep(end - stopMs);
   const range = h("input", { type: "range", min: 1, max: Math.max(Math.floor((end - stopMs) / step) - 1, 1), step: 1,
     value: Math.max(Math.round((at - stopMs) / step), 1), "aria-label": say("andon.split_at"), "data-step": step, id: "split-at" });
   range.addEventListener("input", () => {
@@ -137,9 +145,9 @@ on({
     const item = troubled().find((one) => one.id === id);
     if (!item) return;
     const { machine, ...entry } = item.entry;
-    const row = stopOf(machineOf(machine), entry.stop_ms);
+    const stands = saw(machineOf(machine), entry.stop_ms) || (item.other && item.other.id) || "";
     dismiss(id);
-    save(machine, { ...entry, saw: row ? row.saw : (item.other && item.other.id) || "" });
+    save(machine, { ...entry, saw: stands });
   },
   "dismiss": (id) => dismiss(id),
   "undo": (arg) => { const [machine, id] = arg.split(" "); save(machine, { kind: "take_back", entry: id }, say("andon.taken_back")); },
@@ -150,12 +158,13 @@ on({
 let keypad = null;
 
 function openCount(id, kind, back, way) {
-  keypad = { id, kind, back: Number(back), way, digits: "", cause: "" };
+  const shift = (machineOf(id).page || { shifts: [] }).shifts[Number(back)];
+  keypad = { id, kind, shiftMs: shift ? shift.start_ms : null, way, digits: "", cause: "" };
   drawCount();
 }
 
 function drawCount() {
-  const { id, kind, way, back } = keypad;
+  const { id, kind, way, shiftMs } = keypad;
   const machine = machineOf(id);
   const shifts = machine.page ? machine.page.shifts : [];
   const causes = way === "add" && kind === "rejects" ? machine.about.causes : [];
@@ -163,7 +172,7 @@ function drawCount() {
     h("div", { class: "seg" }, [["add", "andon.more_pieces"], ["total", "andon.all_of_shift"]].map(([key, word]) => h("button",
       { type: "button", class: key === way ? "on" : "", "data-act": "count-way", "data-with": key }, say(word)))),
     shifts.length > 1 ? h("div", { class: "seg" }, shifts.slice(0, 2).map((shift, number_) => h("button",
-      { type: "button", class: number_ === back ? "on" : "", "data-act": "count-back", "data-with": number_ },
+      { type: "button", class: shift.start_ms === shiftMs ? "on" : "", "data-act": "count-shift", "data-with": shift.start_ms },
       say(number_ ? "andon.shift_before" : "andon.of_shift", { shift: shift.name })))) : null,
     causes.length ? h("div", { class: "pills" }, causes.map((key) => h("button",
       { type: "button", class: keypad.cause === key ? "pill on" : "pill", "data-act": "count-cause", "data-with": key }, named(site().causes[key], key)))) : null,
@@ -179,26 +188,27 @@ function typed() {
 
 on({
   "add": (arg) => { const [id, kind, add] = arg.split(" "); save(id, { kind, add: Number(add) }, say("andon.added", { n: add, what: say(`andon.kind.${kind}`) })); },
-  "total": (arg) => { const [id, back, total] = arg.split(" "); saveTotal(id, "rejects", Number(back), Number(total)); },
+  "total": (arg) => { const [id, shiftMs, total] = arg.split(" "); saveTotal(id, "rejects", Number(shiftMs), Number(total)); },
   "count": (arg) => openCount(...arg.split(" ")),
   "count-way": (way) => { keypad.way = way; drawCount(); },
-  "count-back": (back) => { keypad.back = Number(back); drawCount(); },
+  "count-shift": (shiftMs) => { keypad.shiftMs = Number(shiftMs); drawCount(); },
   "count-cause": (cause) => { keypad.cause = keypad.cause === cause ? "" : cause; drawCount(); },
   "key": (key) => {
     keypad.digits = key === "⌫" ? keypad.digits.slice(0, -1) : `${keypad.digits}${key}`.replace(/^0+(?=\d)/, "").slice(0, 5);
     document.getElementById("typed").textContent = typed();
   },
   "count-save": () => {
-    const { id, kind, back, way, digits, cause } = keypad;
+    const { id, kind, shiftMs, way, digits, cause } = keypad;
     const count = Number(digits || "0");
-    if (way === "total") saveTotal(id, kind, back, count);
-    else if (count) save(id, { kind, add: count, ...(cause ? { cause } : {}), ...(back ? { back } : {}) }, say("andon.added", { n: number(count), what: say(`andon.kind.${kind}`) }));
+    if (way === "total") saveTotal(id, kind, shiftMs, count);
+    else if (count) save(id, { kind, add: count, ...(cause ? { cause } : {}), ...(shiftMs ? { shift_ms: shiftMs } : {}) }, say("andon.added", { n: number(count), what: say(`andon.kind.${kind}`) }));
   },
 });
 
-function saveTotal(id, kind, back, total) {
-  const shift = machineOf(id).page.shifts[back];
-  save(id, { kind, total, ...(back ? { back } : {}), ...(shift && shift.on ? { ends: true } : {}) },
+// The shift goes by its beginning: it may change between two taps.
+function saveTotal(id, kind, shiftMs, total) {
+  const shift = machineOf(id).page.shifts.find((item) => item.start_ms === shiftMs);
+  save(id, { kind, total, ...(shiftMs ? { shift_ms: shiftMs } : {}), ...(shift && now() < shift.end_ms ? { ends: true } : {}) },
     say("andon.total_noted", { n: number(total), what: say(`andon.kind.${kind}`), shift: shift ? shift.name : "" }));
 }
 
@@ -360,7 +370,7 @@ on({
     const at = Date.now();
     openSheet(say("andon.clock_title"), [
       h("p", { class: "lead" }, say("andon.clock_ask")),
-      h("p", { class: "typed" }, clock(at), " ", h("small", null, day(at))),
+      h("p", { class: "typed" }, h("time", { "data-own-clock": "" }, clock(at, true)), " ", h("small", null, day(at))),
       h("div", { class: "row" }, button("clock-right", say("andon.clock_right"), { icon: icon("check"), className: "big strong" })),
       h("form", { class: "form", id: "clock-form" },
         h("label", null, say("andon.clock_other"), h("input", { type: "datetime-local", name: "value", value: zoneFields(at), required: true })),

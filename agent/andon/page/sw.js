@@ -5,8 +5,17 @@ const SHELL = ["/", "/app.js", "/app.css", "/dom.js", "/entries.js", "/gateway.j
 const FRESH = ["/site.json", "/words.json"];
 
 self.addEventListener("install", (event) => {
-  event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll(SHELL)).then(() => self.skipWaiting()));
+  event.waitUntil(caches.open(CACHE).then((cache) => Promise.all([cache.addAll(SHELL), ...FRESH.map((path) => keepNow(cache, path))]))
+    .then(() => self.skipWaiting()));
 });
+
+// The page that brought this worker had read them before it was there. With a PIN they come later.
+async function keepNow(cache, path) {
+  try {
+    const answer = await fetch(path);
+    if (answer.ok) await cache.put(path, answer);
+  } catch (error) { /* the next time */ }
+}
 
 self.addEventListener("activate", (event) => {
   event.waitUntil(caches.keys()

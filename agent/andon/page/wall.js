@@ -24,11 +24,17 @@ export function renderWall(root, line) {
   fill(root.querySelector("[data-part=wall-calls]"), h("div", { class: "wall-calls" }, calls.map(([machine, call]) => h("div", { class: `call c-${call.step}` },
     callIcon(call.kind), h("div", { class: "call-words" }, h("b", null, `${callName(call.kind)} · ${named(machine.about.name, machine.id)}`),
       h("span", null, say(`andon.step.${call.step}`), " · ", h("span", { class: "since", "data-since": call.at_ms.called, "data-long": "" }, duration(now() - call.at_ms.called))))))));
-  fill(root.querySelector("[data-part=wall-grid]"), h("div", { class: "wall-grid", vars: { "--columns": columns(machines.length) } }, machines.map(card)));
+  const columns = columnsFor(machines.length);
+  fill(root.querySelector("[data-part=wall-grid]"), h("div", { class: "wall-grid",
+    vars: { "--columns": columns, "--rows": Math.ceil(machines.length / columns) } }, machines.map(card)));
 }
 
-function columns(count) {
-  return count < 3 ? Math.max(count, 1) : count < 5 ? 2 : count < 10 ? 3 : count < 17 ? 4 : 5;
+// So many columns that the letters become as large as they can: a card is two thirds as high as it is wide.
+function columnsFor(count) {
+  let best = 1;
+  const size = (columns) => Math.min(innerWidth / columns, innerHeight / Math.ceil(count / columns) / 0.7);
+  for (let columns = 2; columns <= count; columns += 1) if (size(columns) > size(best)) best = columns;
+  return best;
 }
 
 function card(machine) {

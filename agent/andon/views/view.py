@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from agent.andon.entries.answers import ANSWERS, answers, reasons_by_use, seen, standing
 from agent.andon.entries.counts import counted
-from agent.andon.entries.interpret import Offer, call_events
+from agent.andon.entries.interpret import Offer, call_events, shift_meant
 from agent.andon.views.tally import MachineTally, needs_a_reason
 from agent.outbox.entries import AndonEntry, EntryOutcome
 from oee.engine.step import MachineSnapshot
@@ -140,7 +140,7 @@ def _shift(
         "rejected": figures.rejects,
         "counts": {field: counted(_in_force(said, field), shift.start_ns, shift.end_ns) for field in ENTRIES},
         "causes": _causes(standing(said.entries), shifts, shift),
-        "target": _target(about, tally, shift, product, now_ns),
+        "target": _target(about, tally, shift, product, max(shift.start_ns, watched_ns), now_ns),
     }
 
 
@@ -158,8 +158,7 @@ def _in_force(said: Said, field: str) -> list[Declaration]:
 def _shift_of(entry: AndonEntry, shifts: Iterable[ShiftSpan]) -> ShiftSpan | None:
     """The shift that an entry of pieces is about: the one when it was made, or the one before it; shifts: latest first."""
     begun = [item for item in shifts if item.start_ns <= entry.at_ns]
-    back = int(entry.data.get("back", 0))
-    return begun[back] if back < len(begun) else None
+    return shift_meant(entry.data.get("shift_ms"), int(entry.data.get("back", 0)), begun)
 
 
 def _causes(kept: Iterable[AndonEntry], shifts: Sequence[ShiftSpan], shift: ShiftSpan) -> dict[str, int]:
@@ -172,12 +171,14 @@ def _causes(kept: Iterable[AndonEntry], shifts: Sequence[ShiftSpan], shift: Shif
     return out
 
 
-def _target(about: AndonMachine, tally: MachineTally, shift: ShiftSpan, product: str, now_ns: int) -> Json:
-    """What should have been made by now: by the target of the shift, or else by takt, which is the ideal time where nobody
-    has set one.
+def _target(
+    about: AndonMachine, tally: MachineTally, shift: ShiftSpan, product: str, from_ns: int, now_ns: int
+) -> Json:
+    """What should have been made by now since `from_ns`, before which nobody counted: by the target of the shift, or else by
+    takt, which is the ideal time where nobody has set one.
     """
     day, machine = date(1970, 1, 1) + timedelta(days=shift.business_date), about.offer.machine
-    elapsed_ms = scheduled_ms(machine.calendar, shift.start_ns, min(max(now_ns, shift.start_ns), shift.end_ns))
+    elapsed_ms = scheduled_ms(machine.calendar, from_ns, max(min(now_ns, shift.end_ns), from_ns))
     whole_ms = scheduled_ms(machine.calendar, shift.start_ns, shift.end_ns)
 
     def aimed(kind: str, key: str) -> float | None:
