@@ -2,10 +2,11 @@
 
 from words.catalogue import complaint, say
 from words.formats import duration, fault_text, link_trouble, moment, number, percent, refusal, value_text
-from words.languages import LANGUAGES
+from words.languages import LANGUAGES, accepted_language
 
 __all__ = [
     "LANGUAGES",
+    "accepted_language",
     "complaint",
     "duration",
     "fault_text",

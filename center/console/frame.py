@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from center.contract.store import StoreUnavailable
 from center.model.viewer import Viewer
 from center.runtime.answer_cache import AnswerCache
 from center.runtime.state import CenterState
-from words import LANGUAGES, say
+from words import LANGUAGES, accepted_language, say
 
 _FOLDER: Final = Path(__file__).parent
 LIVE_EVERY_S: Final = 1.0
@@ -71,9 +71,13 @@ def _url(name: str) -> str:
 
 
 def language(request: HTTPConnection, center: CenterState) -> str:
-    """The language chosen in this browser, else the center's."""
+    """The language chosen with the button in this browser, else the one that the browser asks for, else the center's."""
     chosen = request.cookies.get("nhip_lang", "")
-    return chosen if chosen in LANGUAGES else center.language
+    return (
+        chosen
+        if chosen in LANGUAGES
+        else accepted_language(request.headers.get("accept-language", "")) or center.language
+    )
 
 
 @contextmanager
@@ -199,6 +203,18 @@ async def wait_briefly(work: Coroutine[Any, Any, None]) -> None:
     done, _ = await asyncio.wait({task}, timeout=_FIRST_NUMBERS_S)
     if done:
         task.result()
+
+
+@contextmanager
+def troubles(show: Callable[[str], object], lang: str) -> Iterator[None]:
+    """What keeps a part of the page from being loaded is shown above it as a banner; a fault of ours also goes to the log."""
+    try:
+        yield
+    except StoreUnavailable:
+        show(banner(say("console.store_away", lang)))
+    except Exception:
+        show(banner(f"{say('console.broken', lang)}. {say('console.broken.help', lang)}"))
+        raise
 
 
 def banner(text: str) -> str:

@@ -3,7 +3,7 @@
 import re
 import subprocess
 import sys
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -72,8 +72,8 @@ def tabs(plant, chromium):
     """Opens pages; at the end none may have complained or asked anyone but the center."""
     contexts, complaints = [], []
 
-    def open_page(path: str, lang: str = "en", width: int = 1400, complain: bool = True) -> Page:
-        context = chromium.new_context(viewport={"width": width, "height": 900})
+    def open_page(path: str, lang: str = "en", width: int = 1400, complain: bool = True, locale: str = "en-US") -> Page:
+        context = chromium.new_context(viewport={"width": width, "height": 900}, locale=locale)
         contexts.append(context)
         if lang:
             context.add_cookies([{"name": "nhip_lang", "value": lang, "url": plant.url}])
@@ -138,7 +138,7 @@ def test_the_fleet_counts_what_the_live_picture_says(tabs, plant):
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_a_card_has_the_api_s_numbers(tabs, plant, lang):
     page = tabs("/?site=van-long", lang)
-    card = page.locator(f".card[href='{MACHINE}']")
+    card = page.locator(f".card[href='{MACHINE}?span=shift']")
     row, live = shift_row(plant, "press-2"), plant.ask("live", site="van-long")
     kpis = row["kpis"]
     expect(card.locator(".big")).to_have_text(percent(kpis["oee"], lang).replace("\u00a0", ""))
@@ -264,9 +264,42 @@ def test_a_range_can_be_chosen_and_stays_in_the_address(tabs):
     expect(page.locator(".seg .on", has_text=say("bucket.week", "en"))).to_be_visible()
 
 
+def test_what_was_clicked_on_the_card_is_found_on_the_page(tabs):
+    """The card shows this shift, and so does the page that it opens."""
+    page = tabs("/")
+    card = page.locator(".card", has_text="Press 2")
+    expect(card.locator(".big")).to_contain_text("%")
+    on_card = re.search(r"[\d.]+", card.locator(".big").inner_text())[0]
+    card.click()
+    expect(page.locator(".seg .on", has_text=say("console.span.shift", "en"))).to_be_visible()
+    expect(page.locator("#kpi-oee")).to_contain_text(on_card)
+    expect(page.locator(".window")).to_contain_text(say("console.shift", "en", name="B"))
+    page.get_by_role("button", name=say("console.span.last_shift", "en")).click()
+    expect(page.locator(".window")).to_contain_text(say("console.shift", "en", name="A"))
+
+
+def test_any_days_can_be_chosen(tabs, plant):
+    page = tabs(f"{MACHINE}?span=yesterday")
+    day = datetime.fromisoformat(today(plant)) - timedelta(days=1)
+    expect(page.locator(".window")).to_contain_text("–")
+    of_yesterday = page.locator("#kpi-pieces_total").inner_text()
+    page.get_by_role("button", name=say("console.span.today", "en")).click()
+    expect(page.locator("#kpi-pieces_total")).not_to_have_text(of_yesterday)
+    page.get_by_label(say("console.dates.first", "en")).fill(f"{day:%Y-%m-%d}")
+    expect(page.locator("#kpi-pieces_total")).to_have_text(of_yesterday)
+    page.wait_for_url(f"**?span=dates&bucket=hour&first={day:%Y-%m-%d}&last={day:%Y-%m-%d}")
+    page.get_by_label(say("console.dates.last", "en")).fill(today(plant))
+    expect(page.locator(".days svg")).to_have_count(2)
+    page.reload()
+    expect(page.locator(".days svg")).to_have_count(2)
+    expect(page.get_by_label(say("console.dates.last", "en"))).to_have_value(today(plant))
+
+
 def test_language_and_theme_are_kept(tabs):
-    page = tabs("/", lang="")
-    expect(page.locator("#n-running span")).to_have_text(say("console.group.running", "vi"))  # CENTER.yaml says vi
+    for locale in ("de-DE", "vi-VN"):  # CENTER.yaml says vi
+        page = tabs("/", lang="", locale=locale)
+        expect(page.locator("#n-running span")).to_have_text(say("console.group.running", "vi"))
+    page = tabs("/", lang="", locale="vi-VN")
     page.get_by_role("button", name="English").click()
     expect(page.locator("#n-running span")).to_have_text(say("console.group.running", "en"))
     page.get_by_role("button", name=say("console.theme", "en")).click()
@@ -338,8 +371,22 @@ def test_a_page_that_fails_says_so_in_words(tabs, plant):
     broken.touch()
     try:
         page = tabs("/machine/van-long/inj-7?span=7d", "vi", complain=False)
-        expect(page.locator("h1")).to_have_text(say("console.broken", "vi"))
+        expect(page.get_by_text(re.compile(say("console.broken", "vi")))).to_be_visible()
     finally:
+        broken.unlink()
+
+
+def test_numbers_that_fail_after_the_page_has_opened_say_so_above_them(tabs, plant):
+    slow, broken = plant.away.with_name("slow"), plant.away.with_name("broken")
+    slow.touch()
+    broken.touch()
+    try:
+        page = tabs("/machine/van-long/inj-8?span=30d", complain=False)
+        expect(page.locator(".chip").first).to_be_visible()
+        slow.unlink()
+        expect(page.locator(".banner")).to_contain_text(say("console.broken", "en"))
+    finally:
+        slow.unlink(missing_ok=True)
         broken.unlink()
 
 

@@ -338,6 +338,27 @@ def test_a_view_that_does_not_fit_becomes_one_that_does():
     assert windows.view("30d", "hour") == windows.View("30d", "day")
     assert windows.view("", "") == windows.View("24h", "hour")
     assert windows.view("7d", "day") == windows.View("7d", "day")
+    assert windows.view("shift", "day") == windows.View("shift", "hour")
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "bucket", "found"),
+    [
+        ("2026-03-01", "2026-03-01", "shift", ("2026-03-01", "2026-03-01", "shift")),
+        ("2026-03-09", "2026-03-01", "", ("2026-03-01", "2026-03-09", "shift")),
+        ("2026-03-01", "2026-04-01", "hour", ("2026-03-01", "2026-04-01", "day")),
+        ("2026-03-01", "not a day", "hour", ("2026-03-01", "2026-03-01", "hour")),
+        ("2020-03-01", "2026-04-01", "week", ("2020-03-01", "2021-03-01", "week")),
+    ],
+)
+def test_free_dates_are_brought_into_order_and_at_most_a_year_long(first, last, bucket, found):
+    view = windows.view("dates", bucket, first, last)
+    assert (view.first, view.last, view.bucket) == found
+    assert view.words == {"span": "dates", "bucket": found[2], "first": found[0], "last": found[1]}
+
+
+def test_dates_that_are_none_show_the_last_24_hours():
+    assert windows.view("dates", "", "31.12.2026", "") == windows.View("24h", "hour")
 
 
 def test_ranges_begin_on_hours_and_local_midnights():
@@ -364,9 +385,39 @@ def test_the_present_shift_is_the_last_one_that_has_begun(now, name, date, on):
     assert shift == windows.PresentShift(name, f"{date}T00:00:00+07:00", on)
 
 
+@pytest.mark.parametrize(
+    ("span", "now", "shift", "begin", "end", "whole_end"),
+    [
+        ("shift", "2026-03-05 09:20", "A", "05 06:00", "05 09:19", "05 14:00"),
+        ("last_shift", "2026-03-05 09:20", "N", "04 22:00", "05 06:00", "05 06:00"),
+        ("shift", "2026-03-05 15:00", "A", "05 06:00", "05 14:00", "05 14:00"),
+        ("shift", "2026-03-06 02:00", "N", "05 22:00", "06 01:59", "06 06:00"),
+        ("today", "2026-03-05 09:20", "", "05 00:00", "05 09:19", "06 00:00"),
+        ("yesterday", "2026-03-05 09:20", "", "04 00:00", "05 00:00", "05 00:00"),
+    ],
+)
+def test_a_shift_and_a_day_from_their_beginning_to_their_end_or_now(span, now, shift, begin, end, whole_end):
+    segments = [(CALENDAR, at("2026-03-02 00:00"), at("2026-03-09 00:00"))]
+    found = windows.window_of(windows.view(span, ""), segments, ZONE, at(now))
+    expected = [at(f"2026-03-{text}") for text in (begin, end, whole_end)]
+    assert [found.start_ns, found.end_ns, found.whole_end_ns] == expected
+    assert found.shift == shift
+
+
+def test_free_dates_are_whole_local_days_up_to_now():
+    view = windows.view("dates", "", "2026-03-01", "2026-03-05")
+    found = windows.window_of(view, None, ZONE, at("2026-03-05 09:20"))
+    assert (found.start_ns, found.end_ns) == (at("2026-03-01 00:00"), at("2026-03-05 09:19"))
+    assert found.by_day
+    ahead = windows.window_of(windows.view("dates", "", "2026-03-06"), None, ZONE, at("2026-03-05 09:20"))
+    assert (ahead.start_ns, ahead.by_day) == (at("2026-03-04 10:00"), False)
+
+
 def test_without_a_calendar_there_is_no_shift():
     assert windows.present_shift(None, ZONE, at("2026-03-05 09:20")) is None
     assert windows.present_shift([], ZONE, at("2026-03-05 09:20")) is None
+    found = windows.window_of(windows.view("shift", ""), None, ZONE, at("2026-03-05 09:20"))
+    assert (found.start_ns, found.shift) == (at("2026-03-04 10:00"), "")
 
 
 # timeline
@@ -420,23 +471,23 @@ def test_a_strip_shows_what_the_facts_and_stops_tell():
 
 def test_days_stand_the_latest_first_and_24_hours_in_one_row():
     window = (at("2026-03-04 00:00"), at("2026-03-05 09:00"))
-    rows = timeline.strips("7d", window, ZONE, "vi")
+    rows = timeline.strips(window, ZONE, "vi")
     assert [strip.label for strip in rows] == ["T5 05/03", "T4 04/03"]
     assert rows[0].end_ns == at("2026-03-06 00:00")
-    assert len(timeline.strips("24h", window, ZONE, "en")) == 1
+    assert len(timeline.strips(window, ZONE, "en", window[1])) == 1
 
 
 def test_days_keep_their_length_where_the_clock_changes():
     berlin = ZoneInfo("Europe/Berlin")
     first = to_ns(datetime(2026, 3, 28, tzinfo=berlin))
-    rows = timeline.strips("7d", (first, first + 60 * HOUR_NS), berlin, "en")
+    rows = timeline.strips((first, first + 60 * HOUR_NS), berlin, "en")
     assert [(strip.end_ns - strip.start_ns) // HOUR_NS for strip in rows] == [24, 23, 24]
 
 
 def test_the_marks_of_a_day_follow_the_clock_where_it_changes():
     berlin = ZoneInfo("Europe/Berlin")
     first = to_ns(datetime(2026, 10, 24, 18, tzinfo=berlin))
-    (row,) = timeline.strips("24h", (first, first + 24 * HOUR_NS), berlin, "en")
+    (row,) = timeline.strips((first, first + 24 * HOUR_NS), berlin, "en", first + 24 * HOUR_NS)
     assert row.ticks == ("18:00", "00:00", "05:00", "11:00", "17:00")
 
 

@@ -16,7 +16,7 @@ from rich.console import Console
 from cli.options import Duration, json_option, lang_option
 from cli.terminal import bars, progress, show_json, show_table
 from cli.times import parse_past_time, parse_time, time_text
-from words.languages import language_of
+from words.languages import accepted_language, language_of
 
 ROOT = Path(__file__).resolve().parents[2]
 HANOI = ZoneInfo("Asia/Ho_Chi_Minh")
@@ -48,6 +48,23 @@ def test_what_is_no_duration_is_refused_with_an_example(text):
 )
 def test_the_language_is_what_the_environment_asks_for(environment, language):
     assert language_of(environment) == language
+
+
+@pytest.mark.parametrize(
+    ("header", "language"),
+    [
+        ("", ""),
+        ("vi-VN,vi;q=0.9,en-US;q=0.8,en;q=0.7", "vi"),
+        ("de-DE,de;q=0.9,en;q=0.8,vi;q=0.7", "en"),
+        ("en;q=0.2, VI;q=0.9", "vi"),
+        ("vi;q=0, en;q=0.1", "en"),
+        ("de, *;q=0.5", ""),
+        ("en;q=often, vi;q=0.1;x=y", "vi"),
+        (",;q=,;;", ""),
+    ],
+)
+def test_the_language_that_a_browser_asks_for(header, language):
+    assert accepted_language(header) == language
 
 
 def test_language_and_json_reach_the_command(monkeypatch):

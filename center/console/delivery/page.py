@@ -10,7 +10,6 @@ from center.console import frame
 from center.console.delivery import cards as delivery_cards
 from center.console.draw.markup import el, join
 from center.console.draw.names import named
-from center.contract.store import StoreUnavailable
 from center.model.buckets import HOUR_NS
 from center.model.times import BadQuestion
 from center.queries import gateways
@@ -52,12 +51,10 @@ async def show(visit: frame.Visit, site: str) -> None:
             cards.set_content(delivery_cards.cards(gateways_here, now_ns, zone, lang))
 
     async def refresh_days() -> None:
-        try:
+        with frame.troubles(store_banner.set_content, lang):
             for name, (_, days) in places.items():
                 days.set_content(await _days(visit, name))
             store_banner.set_content("")
-        except StoreUnavailable:
-            store_banner.set_content(frame.banner(say("console.store_away", lang)))
 
     await refresh_cards()
     await frame.wait_briefly(refresh_days())

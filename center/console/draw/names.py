@@ -29,9 +29,10 @@ def product_name(product: str, products: Mapping[str, Row], lang: str) -> str:
     return named(products[product]["name"], lang, product) if product in products else product
 
 
-def machine_page(site: str, machine: str) -> str:
-    """The address of a machine's page."""
-    return outside(f"/machine/{quote(site, safe='')}/{quote(machine, safe='')}")
+def machine_page(site: str, machine: str, **selection: str) -> str:
+    """The address of a machine's page. selection: what it shows, `span` for instance."""
+    path = outside(f"/machine/{quote(site, safe='')}/{quote(machine, safe='')}")
+    return f"{path}?{urlencode(selection)}" if selection else path
 
 
 def report_page(site: str) -> str:

@@ -16,7 +16,6 @@ from center.console.draw.markup import el, join
 from center.console.draw.names import machine_page, named, report_page, targets_page
 from center.console.fleet import cards as fleet_cards
 from center.console.fleet.numbers import site_numbers
-from center.contract.store import StoreUnavailable
 from center.queries import sites as queries
 from words import say
 
@@ -176,7 +175,7 @@ def _card(machine: Row, lang: str) -> _Card:
         el("span", named(machine["line_name"], lang, machine["line"]), cls="line"),
     )
     box = ui.element("a").classes("card s-unknown")
-    box.props["href"] = machine_page(machine["site"], machine["id"])
+    box.props["href"] = machine_page(machine["site"], machine["id"], span="shift")  # what the card shows
     with box:
         ui.html(head, sanitize=False).classes("card-head")
         with ui.element("div").classes("now"):
@@ -271,10 +270,8 @@ def _numbers_refresher(page: _Page, store_banner: ui.html) -> Callable[[], Any]:
             card.hours.set_content(drawn.hours)
 
     async def refresh() -> None:
-        try:
+        with frame.troubles(store_banner.set_content, page.lang):
             await asyncio.gather(*(put(site["id"]) for site in page.sites))
             store_banner.set_content("")
-        except StoreUnavailable:
-            store_banner.set_content(frame.banner(say("console.store_away", page.lang)))
 
     return refresh

@@ -10,7 +10,6 @@ from center.console.draw import time_labels
 from center.console.machine import charts, timeline, waterfall
 from center.model.buckets import clock_edges
 from center.model.times import iso
-from center.model.times import window as whole_minutes
 from center.model.viewer import Viewer
 from center.queries.losses import losses
 from center.queries.question import CheckedQuestion, Question, check
@@ -28,13 +27,14 @@ _DAY_NS: Final = 86_400_000_000_000
 
 @dataclass(frozen=True)
 class MachineNumbers:
-    """One machine in one window [ns]. total: one row for the window; before: the same for the window of equal length
+    """One machine in one window [ns]. shift: its name, if the window is one; total: one row for the window; before: the same for the window of equal length
     before it; points: a row for each bucket, None for buckets without one; steps: of the waterfall; losses: everything
     that was lost, stops by reason and what is no stop.
     """
 
     zone: ZoneInfo
     window: tuple[int, int]
+    shift: str
     site: Row
     total: Row
     before: Row
@@ -50,10 +50,11 @@ def machine_numbers(
     """All numbers for the same window, so that the parts of the page agree. Raises as the queries do."""
     details = site_detail(center, viewer, site)
     zone = ZoneInfo(details["timezone"])
-    start_ns, end_ns = _window(center, zone, view)
+    window = _window(center, site, machine, zone, view)
+    start_ns, end_ns = window.start_ns, window.end_ns
     question = Question(viewer, site, (machine,), start_ns, end_ns)
     total = trend(center, question)["rows"]
-    back_ns = _back_ns(view.span, end_ns - start_ns)
+    back_ns = _back_ns(view, end_ns - start_ns)
     before = trend(center, replace(question, start_ns=start_ns - back_ns, end_ns=end_ns - back_ns))["rows"]
     rows = trend(center, replace(question, bucket=view.bucket))["rows"]
     lost = losses(center, replace(question, by=("state", "reason")))["rows"]
@@ -62,6 +63,7 @@ def machine_numbers(
     return MachineNumbers(
         zone=zone,
         window=(start_ns, end_ns),
+        shift=window.shift,
         site=details,
         total=total[0] if total else _empty_row(),
         before=before[0] if before else _empty_row(),
@@ -74,36 +76,45 @@ def machine_numbers(
 
 @dataclass(frozen=True)
 class MachineStops:
-    """The stops of the same window, by start, and what the timeline draws."""
+    """The stops of the same window, by start, and what the timeline draws in these strips."""
 
     question: CheckedQuestion
     site: Row
     stops: Sequence[Stop]
     story: timeline.TimelineData
+    strips: Sequence[timeline.Strip]
 
 
-def machine_stops(center: CenterState, viewer: Viewer, site: str, machine: str, view: windows.View) -> MachineStops:
+def machine_stops(
+    center: CenterState, viewer: Viewer, site: str, machine: str, view: windows.View, lang: str
+) -> MachineStops:
     """All stops of a window and its timeline. Raises as the queries do."""
     details = site_detail(center, viewer, site)
     zone = ZoneInfo(details["timezone"])
-    window = _window(center, zone, view)
+    chosen = _window(center, site, machine, zone, view)
+    window = (chosen.start_ns, chosen.end_ns)
     question = Question(viewer, site, (machine,), *window)
     hours = trend(center, replace(question, bucket="hour", by=("machine", "calendar"), kpis=()))["rows"]
     checked = check(center, replace(question, until_now=True))
     stops = stops_in(checked)
     segments = center.ledger_cache.sites.segments(site, machine, *window)
-    return MachineStops(checked, details, stops, timeline.timeline_data(window, zone, segments, hours, stops))
+    story = timeline.timeline_data(window, zone, segments, hours, stops)
+    strips = timeline.strips(window, zone, lang, None if chosen.by_day else chosen.whole_end_ns)
+    return MachineStops(checked, details, stops, story, strips)
 
 
-def _window(center: CenterState, zone: ZoneInfo, view: windows.View) -> tuple[int, int]:
-    now_ns = center.now_ns()
-    return whole_minutes(windows.start_of(view.span, zone, now_ns), None, now_ns)
+def _window(center: CenterState, site: str, machine: str, zone: ZoneInfo, view: windows.View) -> windows.Window:
+    now_ns, segments = center.now_ns(), None
+    if view.span in windows.SHIFTS:
+        low, high = (windows.day_start_ns(zone, now_ns, days) for days in (windows.SHIFT_BACK_DAYS, -2))
+        segments = center.ledger_cache.sites.segments(site, machine, low, high)
+    return windows.window_of(view, segments, zone, now_ns)
 
 
-def _back_ns(span: str, length_ns: int) -> int:
+def _back_ns(view: windows.View, length_ns: int) -> int:
     """Distance to the window that this one is compared with: whole days, so that it holds the same shifts."""
     days = -(-length_ns // _DAY_NS)
-    return (days if span != "today" else 1) * _DAY_NS
+    return (days if view.span != "today" else 1) * _DAY_NS
 
 
 def _points(

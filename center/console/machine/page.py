@@ -7,7 +7,7 @@ from functools import cached_property, partial
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from nicegui import ui
+from nicegui import events, ui
 
 from center.api.outside import outside
 from center.console import frame, windows
@@ -18,7 +18,6 @@ from center.console.draw.names import declare_page, machine_page, named, report_
 from center.console.machine import charts, tiles, timeline, waterfall
 from center.console.machine.numbers import MachineNumbers, MachineStops, machine_numbers, machine_stops
 from center.console.machine.stops_panel import StopsPanel, filter_of, filter_words
-from center.contract.store import StoreUnavailable
 from center.model.times import iso
 from center.queries import sites as queries
 from center.queries.question import UnknownSite
@@ -44,6 +43,7 @@ class _Page:
     parts: dict[str, ui.html] = field(default_factory=dict)
     plots: dict[str, ui.echart] = field(default_factory=dict)
     choices: dict[str, dict[str, ui.element]] = field(default_factory=dict)
+    dates: dict[str, str] = field(default_factory=dict)
 
     @cached_property
     def stops_panel(self) -> StopsPanel:
@@ -54,7 +54,7 @@ class _Page:
     def remember(self, wanted: StopFilter | None = None) -> None:
         """Puts the selection into the address, so that a reload and a link show the same."""
         self.wanted = wanted or self.wanted
-        query = urlencode(vars(self.view) | filter_words(self.wanted))
+        query = urlencode(self.view.words | filter_words(self.wanted))
         ui.navigate.history.replace(f"{machine_page(self.site, self.machine)}?{query}")
 
     @property
@@ -91,7 +91,7 @@ async def show(
             help_key = "console.unknown_machine.help" if details else "console.unknown_site.help"
             frame.show_error(name, say(help_key, lang, site=site), lang)
             return
-        view = windows.view(selection.get("span", ""), selection.get("bucket", ""))
+        view = windows.view(*(selection.get(name, "") for name in ("span", "bucket", "first", "last")))
         page = _Page(
             visit, site, machine, view, ui.element("div").classes("loading"), may_declare, filter_of(selection)
         )
@@ -204,20 +204,44 @@ def _put_files(page: _Page, numbers: MachineNumbers) -> None:
 def _controls(page: _Page) -> None:
     with ui.element("div").classes("controls"):
         _segment(page, "span", windows.RANGES)
+        _dates(page)
         _segment(page, "bucket", windows.BUCKETS)
         _part(page, "window", "window")
 
 
+def _dates(page: _Page) -> None:
+    """Two fields for any dates; filling in one selects that day, both the days between them."""
+
+    async def choose(end: str, event: events.GenericEventArguments) -> None:
+        page.dates[end] = str(event.args or "")
+        first, last = page.dates["first"] or page.dates["last"], page.dates["last"] or page.dates["first"]
+        if first:
+            await _select(page, windows.view(windows.DATES, page.view.bucket, first, last))
+
+    with ui.element("div").classes("dates"):
+        for end in ("first", "last"):
+            label = say(f"console.dates.{end}", page.lang)
+            day = ui.element("input").props(f'type=date aria-label="{label}" title="{label}"')
+            day.props["value"] = page.dates[end] = getattr(page.view, end)
+            day.on("change", partial(choose, end), js_handler="(event) => emit(event.target.value)")
+
+
+async def _select(page: _Page, view: windows.View) -> None:
+    page.view = view
+    page.remember()
+    page.main.classes(add="loading")
+    await _refresh(page)
+
+
 def _segment(page: _Page, what: str, choices: tuple[str, ...]) -> None:
-    """Buttons of which one is selected; choosing one reloads the numbers and updates the address."""
+    """Buttons of which one is selected, none for free dates; choosing one reloads the numbers and updates the address."""
     prefix = "console.span" if what == "span" else "bucket"
 
     async def choose(choice: str) -> None:
-        span, bucket = (choice, "") if what == "span" else (page.view.span, choice)
-        page.view = windows.view(span, bucket)
-        page.remember()
-        page.main.classes(add="loading")
-        await _refresh(page)
+        now = page.view
+        await _select(
+            page, windows.view(choice, "") if what == "span" else windows.view(now.span, choice, now.first, now.last)
+        )
 
     buttons: dict[str, ui.element] = {}
     page.choices[what] = buttons
@@ -234,7 +258,7 @@ def _mark(page: _Page) -> None:
         for choice, button in page.choices[what].items():
             button.classes(add="on") if choice == on else button.classes(remove="on")
     for choice, button in page.choices["bucket"].items():
-        _enable(button, possible=choice in windows.fitting(page.view.span))
+        _enable(button, possible=choice in windows.fitting(page.view))
 
 
 def _enable(button: ui.element, *, possible: bool) -> None:
@@ -264,11 +288,9 @@ def _live_refresher(page: _Page, details: Row) -> Callable[[], Any]:
 async def _refresh(page: _Page) -> None:
     """Loads the selected range: first its numbers, which are few, then its stops, which may be many."""
     _mark(page)
-    try:
+    with frame.troubles(partial(page.put, "away"), page.lang):
         await _load(page, machine_numbers, page.lang, show=_put)
-        await _load(page, machine_stops, show=_put_stops)
-    except StoreUnavailable:
-        page.put("away", frame.banner(say("console.store_away", page.lang)))
+        await _load(page, machine_stops, page.lang, show=_put_stops)
 
 
 async def _load(page: _Page, query: Callable[..., Any], *more: str, show: Callable[[_Page, Any], Any]) -> None:
@@ -284,8 +306,7 @@ async def _load(page: _Page, query: Callable[..., Any], *more: str, show: Callab
 
 
 async def _put_stops(page: _Page, found: MachineStops) -> None:
-    rows = timeline.strips(page.view.span, (found.story.start_ns, found.story.end_ns), found.story.zone, page.lang)
-    drawn = await asyncio.to_thread(timeline.draw, found.story, rows, found.site["reasons"], page.lang)
+    drawn = await asyncio.to_thread(timeline.draw, found.story, found.strips, found.site["reasons"], page.lang)
     page.put("timeline", drawn)
     page.main.classes(remove="loading")
     await page.stops_panel.show(found)
@@ -295,7 +316,8 @@ def _put(page: _Page, numbers: MachineNumbers) -> None:
     lang = page.lang
     page.put("away", "")
     begin, end = (time_labels.local(t_ns, numbers.zone) for t_ns in numbers.window)
-    page.put("window", f"{moment(begin, lang)} – {moment(end, lang)}")
+    shift = f"{say('console.shift', lang, name=numbers.shift)} · " if numbers.shift else ""
+    page.put("window", el("span", f"{shift}{moment(begin, lang)} – {moment(end, lang)}"))
     page.put("tiles", tiles.tiles(numbers.total, numbers.before, lang, _declares(page, numbers)))
     page.put("minis", tiles.minis(numbers.total, lang))
     _plot(page, "trend", charts.trend(numbers.points, numbers.labels, lang))

@@ -120,12 +120,12 @@ def _within(spans: Iterable[Span], window: Span) -> list[Span]:
     return [(low, high) for low, high in clipped if low < high]
 
 
-def strips(span: str, window: Span, zone: ZoneInfo, lang: str) -> list[Strip]:
-    """One row for the last 24 hours, else one for each day, the latest first."""
+def strips(window: Span, zone: ZoneInfo, lang: str, until_ns: int | None = None) -> list[Strip]:
+    """One row for each day, the latest first; with `until_ns` a single one from the window's start to there."""
     first = time_labels.local(window[0], zone)
-    if span == "24h":
-        ticks = tuple(f"{time_labels.local(window[0] + 6 * step * HOUR_NS, zone):%H:%M}" for step in range(_TICKS + 1))
-        return [Strip("", window[0], window[0] + 24 * HOUR_NS, ticks)]
+    if until_ns is not None:
+        at = (window[0] + (until_ns - window[0]) * step // _TICKS for step in range(_TICKS + 1))
+        return [Strip("", window[0], until_ns, tuple(f"{time_labels.local(t_ns, zone):%H:%M}" for t_ns in at))]
     rows = []
     day = first
     while to_ns(day) < window[1]:
