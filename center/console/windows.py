@@ -76,7 +76,7 @@ def _date(text: str) -> date | None:
 
 
 @dataclass(frozen=True)
-class Window:
+class ShownWindow:
     """A window [ns]. whole_end_ns: where it will end, for one that is not over yet; shift: the shift's name, if it is one;
     by_day: whether it is whole days.
     """
@@ -88,7 +88,7 @@ class Window:
     by_day: bool = True
 
 
-def window_of(selected: View, segments: Segments | None, zone: ZoneInfo, now_ns: int) -> Window:
+def window_of(selected: View, segments: Segments | None, zone: ZoneInfo, now_ns: int) -> ShownWindow:
     """The window of a selection. segments: of the machine's calendars in the last days, for shifts. Where there is no such
     shift, or none of the days has begun, it is the last 24 hours.
     """
@@ -110,7 +110,7 @@ def window_of(selected: View, segments: Segments | None, zone: ZoneInfo, now_ns:
         whole_end_ns = start_ns + 24 * HOUR_NS
     over_ns = whole_end_ns if whole_end_ns <= now_ns else None
     start_ns, end_ns = whole_minutes(start_ns, over_ns, now_ns)
-    return Window(start_ns, end_ns, max(whole_end_ns, end_ns), name, by_day)
+    return ShownWindow(start_ns, end_ns, max(whole_end_ns, end_ns), name, by_day)
 
 
 def start_of(span: str, zone: ZoneInfo, now_ns: int) -> int:

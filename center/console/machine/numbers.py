@@ -103,7 +103,7 @@ def machine_stops(
     return MachineStops(checked, details, stops, story, strips)
 
 
-def _window(center: CenterState, site: str, machine: str, zone: ZoneInfo, view: windows.View) -> windows.Window:
+def _window(center: CenterState, site: str, machine: str, zone: ZoneInfo, view: windows.View) -> windows.ShownWindow:
     now_ns, segments = center.now_ns(), None
     if view.span in windows.SHIFTS:
         low, high = (windows.day_start_ns(zone, now_ns, days) for days in (windows.SHIFT_BACK_DAYS, -2))
