@@ -44,7 +44,7 @@ def _first(connection: Connection) -> None:
 def open_notices(url: str) -> Engine:
     """The database with this table in it. Raises `Misconfigured` or `StoreUnavailable`."""
     engine = open_database(url)
-    prepare(engine, "notices", (_first,))
+    prepare(engine, "notices", (_first,), [NOTICES])
     return engine
 
 

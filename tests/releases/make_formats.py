@@ -15,6 +15,10 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
+sys.path[:0] = [str(HERE.parent), str(ROOT)]
+
+from postgres_plant import postgres  # noqa: E402  # its folder first
+
 OUTBOX = """
 import sys
 from pathlib import Path
@@ -73,6 +77,47 @@ except TypeError:
 add_user(engine, 5, actor, "lan", role="admin", sites=["*"], password="a good password 1")
 engine.dispose()
 """
+LEDGER = """
+import sys
+try:
+    from center.contract.ledger import Changes, QuarantinedPayload
+    from center.contract.streams import StreamKey, StreamRecord
+    from center.database.sql import open_database
+    from center.ledger.sql import SqlLedger
+    from center.model.sites import Owner, SiteRow
+    from wire.marks import Marks
+    before = ()
+except ImportError:  # the first names
+    from center.books import Changes, Owner, SiteRow
+    from center.books import Quarantined as QuarantinedPayload
+    from center.books_sql import SqlBooks as SqlLedger
+    from center.ledger import Marks, StreamKey
+    from center.ledger import StreamState as StreamRecord
+    from center.sql import open_database
+    before = ([],)
+engine = open_database(sys.argv[1])
+ledger = SqlLedger(engine, lambda: 1_800_000_000_000_000_000)
+ledger.remember() if before else ledger.load()
+key = StreamKey("s", "g", "00000000000000aa")
+changes = Changes(
+    {key: StreamRecord("facts", Marks(7, ((9, 9),)), stored=8, seen_ns=5)},
+    {(key, 9): b"12345678"},
+    [Owner("s", "m", "g", 1)],
+    [SiteRow("s", "g", "hash", 1, '{"machines": {}}')],
+    [QuarantinedPayload(1, "nhip/v1/s/g/facts", "unreadable", b"noise", True)],
+)
+ledger.commit(*before, changes)
+ledger.close()
+engine.dispose()
+"""
+DECLARATIONS = """
+import sys
+from center.declarations import add, open_declarations
+from oee.declarations import Declaration
+engine = open_declarations(sys.argv[1])
+add(engine, "s", "g", Declaration("d1", 1, "m", 5, 9, "reason", "die-jam", "Lan"))
+engine.dispose()
+"""
 FORMATS = {
     "outbox-1": ("d325d0d", OUTBOX),
     "outbox-2-declarations": ("37e0692", OUTBOX + DECLARED),
@@ -82,7 +127,12 @@ FORMATS = {
     "store-2-values": ("935a4e3", STORE),
     "accounts-1": ("b050520", ACCOUNTS),
     "accounts-2-gateways": ("322411a", ACCOUNTS),
+    "ledger-1": ("d64e173", LEDGER),
+    "ledger-2-held": ("ec43914", LEDGER),
+    "declarations-1": ("593377c", DECLARATIONS),
 }
+SQL = ("ledger", "declarations")
+"""In SQLite and in PostgreSQL: `name.sql` and `name.postgresql.sql`."""
 
 
 def _duckdb_dump(path):
@@ -112,17 +162,28 @@ def _sqlite_dump(path):
         return "\n".join(db.iterdump()) + "\n"
 
 
+def _postgres_dump(url):
+    dump = subprocess.run(["pg_dump", "--inserts", "--no-owner", url], check=True, capture_output=True, text=True)
+    lines = (line for line in dump.stdout.splitlines() if line and not line.startswith(("--", "\\", "SET ")))
+    return "\n".join(lines) + "\n"
+
+
 def make(name, commit, code):
     with tempfile.TemporaryDirectory() as folder:
         tree, file = Path(folder) / "tree", Path(folder) / "file"
         subprocess.run(["git", "worktree", "add", "-q", "--detach", tree, commit], cwd=ROOT, check=True)
         try:
             environment = {**os.environ, "PYTHONPATH": str(tree)}
-            subprocess.run([sys.executable, "-c", code, file], cwd=tree, env=environment, check=True)
+            sql = name.startswith(SQL)
+            urls = [f"sqlite:///{file}", postgres().database()] if sql else [file]
+            for url in urls:
+                subprocess.run([sys.executable, "-c", code, url], cwd=tree, env=environment, check=True)
         finally:
             subprocess.run(["git", "worktree", "remove", "--force", tree], cwd=ROOT, check=True)
         text = _duckdb_dump(file) if name.startswith("store") else _sqlite_dump(file)
     (HERE / "formats" / f"{name}.sql").write_text(text, encoding="utf-8")
+    if sql:
+        (HERE / "formats" / f"{name}.postgresql.sql").write_text(_postgres_dump(urls[1]), encoding="utf-8")
 
 
 if __name__ == "__main__":

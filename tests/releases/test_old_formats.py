@@ -1,4 +1,4 @@
-"""Every format that an outbox, a store or a database of accounts ever had is opened, brought up to date and continued.
+"""Every format that an outbox, a store or a database ever had is opened, brought up to date and continued.
 
 `formats/` holds what the commit wrote that introduced each (`make_formats.py`): beside the releases, since a format may
 have lived between two of them.
@@ -10,7 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import duckdb
+import psycopg
 import pytest
+from postgres_plant import KINDS, database_url
 
 from agent.commands.outbox_summary import summarize
 from agent.outbox import declarations
@@ -18,10 +20,18 @@ from agent.outbox import envelopes as on_disk
 from agent.outbox.recovery import open_outbox
 from center.accounts.people import users
 from center.accounts.schema import open_accounts
+from center.contract.ledger import Changes
 from center.contract.store import Query
+from center.contract.streams import StreamKey
+from center.database import declarations as at_center
+from center.database.notices import open_notices
+from center.database.sql import open_database
+from center.ledger.sql import SqlLedger
 from center.stores.duckdb.store import open_store
 from config import Misconfigured
 from oee.engine import step as engine
+from oee.model.declarations import Declaration
+from wire.marks import Marks
 
 HERE = Path(__file__).parent / "formats"
 NOW = 1_800_000_100_000_000_000
@@ -45,6 +55,7 @@ def restored(name, path):
 
 def test_all_formats_are_here():
     assert (len(formats("outbox")), len(formats("store")), len(formats("accounts"))) == (3, 3, 2)
+    assert (len(formats("ledger")), len(formats("declarations"))) == (2 * len(KINDS), len(KINDS))
 
 
 @pytest.mark.parametrize("name", formats("outbox"))
@@ -102,3 +113,103 @@ def test_a_database_whose_tables_are_not_those_of_its_steps_is_refused(tmp_path)
         open_accounts(f"sqlite:///{path}")
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("select whole_name from users").fetchall(), "nothing was changed"
+
+
+def databases(kind):
+    """Each format of these tables, in each kind of database."""
+    return [(name, server) for name in formats(kind) if "." not in name for server in KINDS]
+
+
+def url_of(name, server, folder):
+    """A database that holds this format."""
+    url = database_url(server, folder)
+    if server == "sqlite":
+        restored(name, folder / "sqlite.sqlite")
+    else:
+        with psycopg.connect(url, autocommit=True) as db:
+            db.execute((HERE / f"{name}.postgresql.sql").read_text(encoding="utf-8"))
+    return url
+
+
+def altered(url, statement):
+    """Executes a statement behind the program's back."""
+    if url.startswith("sqlite"):
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as db, db:
+            db.execute(statement)
+    else:
+        with psycopg.connect(url, autocommit=True) as db:
+            db.execute(statement)
+
+
+@pytest.mark.parametrize(("name", "server"), databases("ledger"))
+def test_a_ledger_is_continued(tmp_path, name, server):
+    """What was settled stays settled, and a stream of the first format can be held for a decision as any other."""
+    url = url_of(name, server, tmp_path)
+    for _ in range(2):  # the second time there is nothing left to bring up to date
+        database = open_database(url)
+        ledger = SqlLedger(database, lambda: NOW)
+        known = ledger.load()
+        key = StreamKey("s", "g", "0" * 14 + "aa")
+        state = known.streams[key]
+        assert (state.marks, state.stored) == (Marks(7, ((9, 9),)), 8)
+        assert known.digests[key] == {9: b"12345678"}
+        assert [(owner.machine, owner.gateway) for owner in known.owners.values()] == [("m", "g")]
+        assert [row.config_hash for row in known.sites] == ["hash"]
+        entries, total = ledger.quarantined("s", 9)
+        assert (total, entries[0].reason, ledger.payload(entries[0].id).payload) == (1, "unreadable", b"noise")
+        held = replace(state, held_from=29, covers=Marks(0, ((30, 40),)), first_ns=max(state.first_ns, 1))
+        ledger.commit(Changes({key: held}, before={key: state}))
+        ledger.close()
+        database.dispose()
+    database = open_database(url)
+    ledger = SqlLedger(database, lambda: NOW)
+    assert ledger.load().streams[key] == held
+    ledger.close()
+    database.dispose()
+
+
+@pytest.mark.parametrize(("name", "server"), databases("declarations"))
+def test_declarations_are_continued(tmp_path, name, server):
+    database = at_center.open_declarations(url_of(name, server, tmp_path))
+    (row,) = at_center.unanswered(database, "s", "g")
+    assert (row.no, row.declaration().value, row.who) == (1, "die-jam", "Lan")
+    more = at_center.insert_declaration(
+        database, "s", "g", Declaration("d2", 2, "m", 5, 9, "reason", "", "Lan", "", "d1")
+    )
+    assert more.row.no == 2
+    assert at_center.record_outcomes(database, "s", "g", {"d1": "", "d2": "too_old"}, 7) == 2
+    assert [item.state for item in at_center.listed(database, ["s"], "", 9)] == ["refused", "done"]
+    database.dispose()
+
+
+OPENERS = {
+    "declarations": at_center.open_declarations,
+    "ledger": lambda url: SqlLedger(open_database(url)),
+    "notices": open_notices,
+}
+CHANGED = {"declarations": "declarations.why", "ledger": "ledger_streams.covers", "notices": "notices.about"}
+
+
+@pytest.mark.parametrize("server", KINDS)
+@pytest.mark.parametrize("part", OPENERS)
+def test_tables_that_are_not_those_of_the_program_are_refused_with_the_cure(tmp_path, part, server):
+    url = database_url(server, tmp_path)
+    OPENERS[part](url)
+    table, column = CHANGED[part].split(".")
+    altered(url, f"alter table {table} rename column {column} to other")
+    with pytest.raises(Misconfigured, match=rf"{table}\.{column}") as caught:
+        OPENERS[part](url)
+    assert caught.value.complaints[0].code == "database_tables"
+    altered(url, f"alter table {table} rename column other to {column}")
+    OPENERS[part](url)
+
+
+@pytest.mark.parametrize("server", KINDS)
+@pytest.mark.parametrize("part", OPENERS)
+def test_what_a_newer_program_wrote_is_refused_with_the_cure(tmp_path, part, server):
+    url = database_url(server, tmp_path)
+    OPENERS[part](url)
+    altered(url, f"update nhip_schema set version = version + 1 where part = '{part}'")
+    with pytest.raises(Misconfigured) as caught:
+        OPENERS[part](url)
+    assert caught.value.complaints[0].code == "database_version"

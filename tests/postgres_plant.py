@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from center_plant import eventually, free_port
+from servers import eventually, free_port
 
 USER = "nhip"
 _SETTINGS = ("listen_addresses=127.0.0.1", "fsync=off", "synchronous_commit=on", "shared_buffers=16MB")
