@@ -21,6 +21,7 @@ from agent.commands.where import where_to_look
 from agent.outbox.disk import OutboxInUse, lock
 from agent.view import now as local
 from config import load_site
+from words import say
 
 ROOT = Path(__file__).parents[2]
 
@@ -100,8 +101,11 @@ async def test_it_tells_what_machines_devices_and_tags_are_doing(tmp_path):
             assert view["tags"]["plc.count"]["quality"] == "gap"
             (question,) = [item for item in view["questions"] if item["kind"] == "device"]
             assert question["command"] == f"nhip check {site}"
+            assert question["fault"]["code"] in {"port_closed", "closed_by_peer"}
             printed = await asyncio.to_thread(says, "show", site, "--once", "--lang", "vi")
             assert "plc không trả lời" in printed
+            sentences = [say(f"fault.{code}", "vi").rstrip(".") for code in ("port_closed", "closed_by_peer")]
+            assert any(sentence in " ".join(printed.split()) for sentence in sentences), printed
             assert "Không có trung tâm" in printed
 
 

@@ -18,7 +18,7 @@ from center.queries.question import Question
 from center.runtime.state import center_state
 from center.stores.duckdb.store import open_store
 from oee.model.facts import MINUTE_NS
-from wire.bodies import Clock, CounterStep, LinkTrouble, Status
+from wire.bodies import Clock, CounterStep, DeviceFault, LinkTrouble, Status
 from wire.prometheus import render
 from words import say
 
@@ -105,6 +105,23 @@ def test_the_card_says_what_somebody_should_look_at(center, lang):
         assert say(f"delivery.trouble.{trouble}", lang) in card
     assert say("delivery.trouble.devices", lang, names="plc") in card
     assert say("delivery.trouble.holes", lang, count=1) in card
+
+
+@pytest.mark.parametrize("lang", ["vi", "en"])
+def test_devices_with_one_cause_are_one_sentence(center, lang):
+    taken = [DeviceFault(device=name, code="other_master", extent="line") for name in ("meter-1", "meter-2")]
+    tags = DeviceFault(
+        device="plc", code="illegal_address", values={"code": "2"}, extent="range", tags=["a", "b"], count=9
+    )
+    devices = {"meter-1": False, "meter-2": False, "old": False, "plc": True}
+    hear(center, devices=devices, faults=[*taken, tags])
+    [row] = gateways(center, EVERYTHING)
+    zone = center.ledger_cache.sites.current("van-long").zone
+    card = unescape(delivery_cards.cards([row], NOW, zone, lang))
+    what, causes = (say(f"fault.other_master{part}", lang) for part in ("", ".causes"))
+    assert say("delivery.trouble.fault", lang, names="meter-1; meter-2", what=what, causes=causes) in card
+    assert say("delivery.trouble.tags", lang, device="plc", count="9", tags="a, b, …") in card
+    assert say("delivery.trouble.devices", lang, names="old") in card, "an older gateway says no cause"
 
 
 @pytest.mark.parametrize("lang", ["vi", "en"])

@@ -1,6 +1,7 @@
 """Plants with one fault each, for `test_check_advice.py`: a plant opens real servers and yields the site's settings."""
 
 import asyncio
+import hashlib
 import os
 import pty
 import socket
@@ -15,6 +16,8 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import uvicorn
+from pymodbus.server import ModbusTcpServer
+from pymodbus.simulator import DataType, SimData, SimDevice
 from servers import eventually, free_port
 from tools_plant import converter, in_background, libmodbus_unit, make_server_certificate, modbus, running, serial_line
 
@@ -322,6 +325,14 @@ def opcua(tags=None, /, how=None, more=None, **settings):
                 make_server_certificate(folder)
                 (folder / "trusted").mkdir()
                 options["certificates"] = str(folder)
+            replaced, no_key = options.pop("replaced", False), options.pop("no_key", False)
+            if replaced:
+                (folder / "site.certificates").mkdir()
+                (folder / "site.certificates" / "plc.server.der").write_bytes((folder / "server.der").read_bytes())
+                make_server_certificate(folder)
+            if no_key:
+                (folder / "site.certificates").mkdir()
+                (folder / "site.certificates" / "urn-nhip-agent.der").write_bytes((folder / "server.der").read_bytes())
             server = opened.enter_context(in_background(running(**options)))
             if "password" in settings:
                 (folder / "password").write_text(settings["password"])
@@ -364,3 +375,50 @@ def states(when):
 def nowhere(_folder):
     """Nobody listens there."""
     yield free_port()
+
+
+def modbus_tcp_server(**settings):
+    """pymodbus's."""
+
+    @asynccontextmanager
+    async def serving():
+        block = SimData(0, values=list(range(400)), datatype=DataType.REGISTERS)
+        server = ModbusTcpServer(SimDevice(3, simdata=[block]), address=("127.0.0.1", 0))
+        await server.serve_forever(background=True)
+        try:
+            yield server.transport.sockets[0].getsockname()[1]
+        finally:
+            await server.shutdown()
+
+    @contextmanager
+    def plant(_folder):
+        with in_background(serving()) as port:
+            yield site_of({"plc": tcp_device(port, **settings)})
+
+    return plant
+
+
+_GO = Path(__file__).parents[1] / "adapters" / "opcua_peers" / "gopcua"
+GOPCUA = (
+    Path(os.environ.get("NHIP_CACHE") or Path.home() / ".cache" / "nhip")
+    / "bin"
+    / f"gopcua-{hashlib.sha256(b''.join((_GO / name).read_bytes() for name in ('main.go', 'go.mod'))).hexdigest()[:12]}"
+)
+
+
+def gopcua_by_name():
+    """gopcua lists its endpoints for the address as it writes it only; here it is asked by name."""
+
+    @contextmanager
+    def plant(folder):
+        port = free_port()
+        with subprocess.Popen([GOPCUA, str(port), folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            try:
+                while not (line := process.stdout.readline()).startswith(b"up"):
+                    assert line, "gopcua ended"
+                given = {"url": f"opc.tcp://localhost:{port}/", "security": "Basic256Sha256/SignAndEncrypt"}
+                yield site_of({"plc": opcua_device(port, **given)})
+            finally:
+                process.kill()
+
+    return plant

@@ -7,6 +7,7 @@ import re
 import click
 import pytest
 from advice_plants import (
+    GOPCUA,
     SHORT,
     all_clients_taken,
     another_master,
@@ -14,8 +15,10 @@ from advice_plants import (
     closed,
     counter,
     device,
+    gopcua_by_name,
     held,
     http,
+    modbus_tcp_server,
     mute,
     no_port,
     noise,
@@ -69,6 +72,8 @@ ROWS = [
     row("no path (0x0A)", device({"code": 10}), "gateway_no_path", "the unit is not set up in the gateway", code=10),
     row("silent slave (0x0B)", device({"code": 11}), "gateway_no_answer", "the slave has no power", code=11),
     # exceptions
+    row("wrong table (0x01)", device({"refused": {(4, 300)}, "refusal": 1}, tags={"a": {"holding": 5}, "b": {"input": 300}}),
+        "illegal_function", "the wrong table", code=1),
     row("wrong function (0x01)", device({"code": 1}), "illegal_function", "the wrong table", code=1),
     row("address (0x02)", device({"code": 2}), "illegal_address", "one off", code=2),
     *(row(f"address at the {where} of a block", device({"refused": {(3, at)}}, **BLOCK), "illegal_address", "one off", code=2)
@@ -107,8 +112,10 @@ ROWS = [
     # serial lines
     row("a wrong slave id", slaves({"dead": {3}}), "line_silent", "a wrong slave address"),
     row("one slave of two", slaves({"dead": {3}}, (3, 1)), "slave_silent", "a wrong slave address"),
-    row("a wrong slave id, RTU over TCP", device({"dead_units": {3}, "rtu": True}, timeout=SHORT), "line_silent",
+    row("a wrong slave id, RTU over TCP", device({"dead_units": {3}, "rtu": True}, timeout=SHORT), "converter_silent",
         "a wrong slave address"),
+    row("a Modbus TCP server asked in RTU frames", modbus_tcp_server(framing="rtu", timeout=SHORT), "converter_silent",
+        "a wrong slave address (unit); a converter that speaks Modbus TCP itself"),
     row("a wrong speed", at_19200(baud=9600), "line_silent", "a wrong slave address (unit); A and B swapped; a wrong baud"),
     row("a wrong checksum", slaves({"garble": {3: lambda frame: frame[:-1] + bytes([frame[-1] ^ 1])}}), "garbled_answer",
         "two slaves with one address"),
@@ -130,6 +137,16 @@ ROWS = [
     row("OPC UA: wrong policy", opcua(security=SECURE), "opcua_security", "security in the site file"),
     row("OPC UA: untrusted certificate", opcua(how={"secured": True}, security=SECURE), "opcua_untrusted",
         "the first connection"),
+    row("OPC UA: another certificate than before", opcua(how={"secured": True, "replaced": True}, security=SECURE),
+        "opcua_other_certificate", "the PLC was replaced"),
+    row("OPC UA: clocks differ", opcua(how={"refusing": "BadCertificateTimeInvalid"}), "opcua_certificate_time",
+        "the PLC's or the gateway's clock"),
+    row("OPC UA: our certificate is unusable", opcua(how={"refusing": "BadCertificateUseNotAllowed"}), "opcua_certificate",
+        "application_uri is not the one"),
+    row("OPC UA: no such key", opcua(how={"secured": True, "no_key": True}, security=SECURE), "opcua_files",
+        "one of the two files is missing"),
+    pytest.param(gopcua_by_name(), "opcua_no_endpoint", {}, "the server knows only its own way", id="OPC UA: wrong endpoint host",
+                 marks=pytest.mark.skipif(not GOPCUA.exists(), reason="no gopcua here (scripts/gopcua builds it)")),
     row("OPC UA: wrong password", opcua(how={"refusing": "users"}, user="operator", password="typo"), "opcua_user",
         "a wrong password"),
     row("OPC UA: no anonymous access", opcua(how={"refusing": "users"}), "opcua_user", "a wrong password"),

@@ -156,7 +156,8 @@ class SerialLine:
         silent = f"did not answer within {timeout_s:g} s"
         why = self._failures.get(unit)
         if why is None and self._answered_s == float("-inf"):
-            return LostLine(f"{self.peer} unit {unit}", silent, "line_silent", gentle=self._gentle)
+            code = "line_silent" if self._settings.reopens else "converter_silent"
+            return LostLine(f"{self.peer} unit {unit}", silent, code, gentle=self._gentle)
         return _lost_unit(self.peer, unit, why or InvalidFrame(silent, "slave_silent"), gentle=self._gentle)
 
     def _on_response(self, unit: int, now_s: float) -> None:

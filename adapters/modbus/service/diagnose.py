@@ -15,7 +15,7 @@ from adapters.modbus.service.reader import RateLimit, RateLimitedReader
 from adapters.modbus.service.registers import Span
 
 _UNANSWERED = frozenset({
-    "unit_silent", "peer_silent", "slave_silent", "line_silent", "gateway_no_answer", "gateway_no_path",
+    "unit_silent", "peer_silent", "slave_silent", "line_silent", "converter_silent", "gateway_no_answer", "gateway_no_path",
 })  # fmt: skip
 """What a range that the device ignores looks like, directly or behind a gateway."""
 
