@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from config import TAKEN
 from scripts.code_tree import Module, boxes_and_arrows, modules, private_imports
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -540,6 +541,45 @@ def test_no_concrete_device_kind_is_named_outside_its_folder():
         if named.search(line)
     ]
     assert not wrong, "\n".join(wrong)
+
+
+# what a browser is given
+
+
+def _is_inside(node: ast.expr) -> bool:
+    """Whether an address is one of the center's own, as it is inside."""
+    first = node.values[0] if isinstance(node, ast.JoinedStr) and node.values else node
+    first = first.value if isinstance(first, ast.FormattedValue) else first
+    if isinstance(first, ast.Name | ast.Attribute):
+        return ast.unparse(first).rpartition(".")[2].isupper()
+    return isinstance(first, ast.Constant) and str(first.value).startswith("/")
+
+
+def test_every_address_that_a_page_is_given_is_one_from_outside():
+    """The center may be shown under a path: `outside` of center/api/outside.py puts it in front. That it is in front on every
+    page is looked at by tests/center/test_proxies.py; this names the line.
+    """
+    wrong, seen = [], 0
+    for module in SOURCES:
+        for call in ast.walk(module.tree) if module.room == "center" else ():
+            if isinstance(call, ast.Call):
+                named = [item.value for item in call.keywords if item.arg in ("href", "action", "src")]
+                given = [*named, *(call.args[:1] if ast.unparse(call.func) in ("form", "RedirectResponse") else ())]
+                seen += len(given)
+                wrong += [f"{module.path}:{call.lineno}: write outside(…)" for node in given if _is_inside(node)]
+    assert seen > 30
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_root_path_can_be_mistaken_for_a_page():
+    """The first segment of every path is in `config.yaml.outside.TAKEN`, which root paths may not begin with."""
+    rooms = ("center/console", "center/api", "center/reports")
+    nodes = [node for module in SOURCES if module.folder.startswith(rooms) for node in ast.walk(module.tree)]
+    later = {id(part) for node in nodes if isinstance(node, ast.JoinedStr) for part in node.values[1:]}
+    texts = [str(node.value) for node in nodes if isinstance(node, ast.Constant) and id(node) not in later]
+    found = {match[1] for text in texts if (match := re.match(r"/([a-z_][\w.-]*)(?:[/?]|$)", text))}
+    assert len(found) > 9
+    assert found - {"proc"} <= TAKEN
 
 
 # what a process loads

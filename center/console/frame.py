@@ -145,7 +145,14 @@ def header(center: CenterState, viewer: Viewer | None, lang: str) -> Markup:
         el(
             "div",
             *(
-                el("a", glyph, el("span", say(name, lang)), cls="round wide", href=url, aria_label=say(name, lang))
+                el(
+                    "a",
+                    glyph,
+                    el("span", say(name, lang)),
+                    cls="round wide",
+                    href=outside(url),
+                    aria_label=say(name, lang),
+                )
                 for url, (name, glyph) in _LINKS.items()
                 if viewer
             ),

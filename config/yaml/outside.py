@@ -10,7 +10,19 @@ from config.yaml.complaints import InvalidValue
 
 TAKEN: Final = frozenset(
     {
-        *("account", "admin", "api", "console", "declare", "delivery", "favicon.ico", "login", "logout", "machine"),
+        *(
+            "account",
+            "admin",
+            "advice",
+            "api",
+            "console",
+            "declare",
+            "delivery",
+            "favicon.ico",
+            "login",
+            "logout",
+            "machine",
+        ),
         *("metrics", "report", "targets", "_nicegui", "_nicegui_ws"),
     }
 )

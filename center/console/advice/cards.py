@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
+from center.api.outside import outside
 from center.console.advice.pictures import picture
 from center.console.document import button, form
 from center.console.draw import time_labels
@@ -47,7 +48,7 @@ def _item(row: Row, sites: Mapping[str, Mapping[str, str]], lang: str) -> Markup
         el("p", row["says"][lang]),
         _gain(row, lang),
         cls=f"finding {row['stage']}",
-        href=f"{HOME}/{quote(row['id'], safe='')}",
+        href=outside(f"{HOME}/{quote(row['id'], safe='')}"),
     )
 
 
@@ -152,7 +153,7 @@ def _dismissal(row: Row, lang: str) -> Markup:
         el("textarea", "", name="reason", rows="3", maxlength="500", required=""),
     )
     body = form(
-        f"{HOME}/{quote(row['id'], safe='')}/dismiss",
+        outside(f"{HOME}/{quote(row['id'], safe='')}/dismiss"),
         el("p", say("advice_page.dismiss.note", lang), cls="soft"),
         field,
         button(say("advice_page.dismiss", lang)),

@@ -6,6 +6,7 @@ from starlette.concurrency import run_in_threadpool
 
 from center.api.access import Viewing, Writing, address_of
 from center.api.findings.routes import DISMISSIBLE, FindingsDesk
+from center.api.outside import outside
 from center.console import frame
 from center.console.advice import cards
 from center.console.document import document, error_page, notice
@@ -77,7 +78,7 @@ def _one(
         return error_page(center, request, say("advice_page.gone", lang), say("advice_page.gone.help", lang), 404)
     site_name = named(queries.site(center, viewer, row["site"])["name"], lang, row["site"])
     may_dismiss = viewer.may("write") and row["stage"] in DISMISSIBLE
-    back = el("a", f"‹ {say('advice_list.title', lang)}", href=cards.HOME)
+    back = el("a", f"‹ {say('advice_list.title', lang)}", href=outside(cards.HOME))
     return document(
         center,
         viewer,
@@ -100,4 +101,4 @@ def _dismiss(
         return _one(center, desk, viewer, request, finding, say("advice_page.no_reason", lang), 422)
     except UnknownSite:
         return _one(center, desk, viewer, request, finding)
-    return RedirectResponse(f"{cards.HOME}/{finding}", 303)
+    return RedirectResponse(outside(f"{cards.HOME}/{finding}"), 303)
