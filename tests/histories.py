@@ -12,7 +12,7 @@ import numpy as np
 
 from oee.advice.window import MachineWindow, machine_window, stop_columns
 from oee.model.calendars import Calendar, Shift, cut
-from oee.model.facts import FACT, FACT_COLUMNS, MINUTE_NS, Facts, Stop, text_column
+from oee.model.facts import FACT, FACT_COLUMNS, MINUTE_NS, Facts, Stop, join, select, text_column
 from oee.model.states import CalendarClass, State
 
 ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
@@ -26,12 +26,18 @@ CALENDAR = Calendar(
 )
 START_NS = 1_767_546_000 * 10**9  # Monday 2026-01-05 00:00 at the site
 DAY_NS = 86_400 * 10**9
-IDEAL_S = {"A": 10.0, "B": 14.0}
+IDEAL_S = {"A": 10.0, "B": 14.0, "C": 12.0, "D": 9.0}
+FAMILIES = {"A": 1, "B": 1, "C": 2, "D": 2}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a history contains. Rates are per running hour, times in minutes. late_weeks: after so many nobody is late."""
+    """What a history contains. Rates are per running hour, times in minutes. late_weeks: after so many nobody is late.
+
+    products: what is made; set-ups between families take `family_factor` times as long. withheld: share of reasons that
+    shift B does not give; ideal_factor: by what the ideal time in the site file is wrong; outside_h: hours of running on each
+    Sunday, when nothing is planned; standing_shifts: of the last weeks, that stand without a reason.
+    """
 
     weeks: int = 8
     minor_per_h: float = 3.0
@@ -47,6 +53,12 @@ class Plan:
     repair_sd: float = 0.5
     slower_a_day: float = 0.0
     mix_shift: bool = False
+    products: str = "AB"
+    family_factor: float = 1.0
+    withheld: float = 0.0
+    ideal_factor: float = 1.0
+    outside_h: float = 0.0
+    standing_shifts: int = 0
 
 
 def history(plan: Plan, seed: int) -> MachineWindow:
@@ -57,7 +69,8 @@ def history(plan: Plan, seed: int) -> MachineWindow:
     on = np.flatnonzero(spans.calendar == CalendarClass.SCHEDULED)
     work = _Work(plan, rng, on, spans)
     work.run()
-    return machine_window("m-1", CALENDAR, work.facts(end_ns), stop_columns(work.stops), START_NS, end_ns)
+    facts = outside_facts(work.facts(end_ns), plan)
+    return machine_window("m-1", CALENDAR, facts, stop_columns(work.stops), START_NS, end_ns)
 
 
 class _Work:
@@ -70,6 +83,7 @@ class _Work:
         self.operated_h = 0.0
         self.total_h = plan.weeks * 6 * 13.5
         self.product, self.mood, self.repair_left = "A", 0.0, 0.0
+        self.shift = ""
         self.next_failure = self._failure_after(0.0)
 
     def _failure_after(self, h):
@@ -80,6 +94,8 @@ class _Work:
 
     def _stop(self, start_ns, minutes, limit_ns, state, reason="", to_product=""):
         end_ns = min(limit_ns, start_ns + max(1, round(minutes * 60)) * 10**9)
+        if self.plan.withheld and self.shift == "B" and self.rng.random() < self.plan.withheld:
+            reason = ""
         if end_ns > start_ns:
             self.rows.append((start_ns, end_ns, state, self.product, 1.0))
             self.stops.append(
@@ -102,10 +118,14 @@ class _Work:
         for i in self.on:
             key = (int(spans.business_date[i]), spans.shift[i])
             opens, previous = key != previous, key
+            self.shift = key[1]
             if opens:
                 number += 1
                 self.mood = 0.4 * self.mood + 0.3 * rng.standard_normal()
             t, end = int(spans.start_ns[i]), int(spans.end_ns[i])
+            if shifts - number <= plan.standing_shifts:
+                self._stop(t, 1e9, end, State.UNPLANNED_STOP)
+                continue
             closes = int(spans.shift[i] == "A") * 14 * HOUR + int(spans.shift[i] == "B") * 22 * HOUR
             is_last = (end - START_NS) // 10**9 % 86_400 == closes
             if self.repair_left > 0:
@@ -161,8 +181,12 @@ class _Work:
                 setup_at = None  # what the season asks for stays on for longer: A first, B later
             elif kind == "setup":
                 tail = 3.0 if rng.random() < plan.setup_tail else 1.0
-                to = "A" if self.product == "B" else "B"
-                minutes = 25 * tail * np.exp(0.15 * rng.standard_normal())
+                if plan.products == "AB":
+                    to = "A" if self.product == "B" else "B"
+                else:
+                    to = str(rng.choice([name for name in plan.products if name != self.product]))
+                across = FAMILIES[to] != FAMILIES[self.product]
+                minutes = 25 * (plan.family_factor if across else 1.0) * tail * np.exp(0.15 * rng.standard_normal())
                 before = t
                 t = self._stop(t, minutes, end, State.SETUP, "", to)
                 self.operated_h += (t - before) / 3.6e12
@@ -181,7 +205,7 @@ class _Work:
         pace = np.array([row[4] for row in rows])
         spans, tables = self.spans, []
         at = np.searchsorted(spans.start_ns, START_NS + np.arange(minutes) * MINUTE_NS, side="right") - 1
-        for name in ("A", "B"):
+        for name in plan_products(self.plan):
             columns = {}
             for code in np.unique(state):
                 chosen = (state == code) & (product == name)
@@ -190,8 +214,8 @@ class _Work:
             ran = (state == State.RUNNING) & (product == name)
             made_us = 0.92e6 * _by_minute(grid, start[ran], end[ran], 1 / pace[ran])
             columns["running_ideal_known_ms"] = columns["running_ms"]
-            columns["ideal_total_us"] = columns["ideal_judged_us"] = made_us
-            columns["ideal_good_us"] = 0.98 * made_us
+            columns["ideal_total_us"] = columns["ideal_judged_us"] = self.plan.ideal_factor * made_us
+            columns["ideal_good_us"] = 0.98 * self.plan.ideal_factor * made_us
             columns["pieces_total"] = columns["pieces_judged"] = made_us / 1e6 / IDEAL_S[name]
             sums = np.zeros((len(kept), len(FACT_COLUMNS)), np.int64)
             for column, values in columns.items():
@@ -208,6 +232,31 @@ class _Work:
             np.concatenate([sums for _, _, sums in tables]),
             np.zeros(len(row), np.int64),
         )
+
+
+def plan_products(plan):
+    """The products of a plan, in order."""
+    return sorted(plan.products)
+
+
+def outside_facts(facts, plan):
+    """The same with running on Sundays."""
+    minutes = round(plan.outside_h * 60)
+    extra = []
+    for week in range(plan.weeks if minutes else 0):
+        begin = START_NS + (week * 7 + 6) * DAY_NS + 8 * HOUR * 10**9
+        first = select(facts, np.zeros(minutes, np.int64))
+        sums = np.zeros((minutes, len(FACT_COLUMNS)), np.int64)
+        sums[:, FACT["running_ms"]] = 60_000
+        extra.append(
+            replace(
+                first,
+                minute_ns=begin + np.arange(minutes) * MINUTE_NS,
+                calendar=np.full(minutes, int(CalendarClass.OUTSIDE), np.uint8),
+                sums=sums,
+            )
+        )
+    return join([facts, *extra])
 
 
 def _by_minute(grid, start, end, weight=None):
@@ -230,6 +279,10 @@ PLANTED: dict[str, Plan] = {
     "repeat_failure": replace(NULL, weeks=26, failures_per_h=1 / 90, repeat=0.5),
     "long_repair": replace(NULL, weeks=26, repair_sd=1.6),
     "speed_drift": replace(NULL, weeks=12, slower_a_day=0.002),
+    "changeover_sequence": replace(NULL, products="ABCD", family_factor=4.0),
+    "ideal_wrong": replace(NULL, ideal_factor=1.25),
+    "no_reason": replace(NULL, withheld=0.8, failures_per_h=1 / 6),
+    "unscheduled": replace(NULL, outside_h=4),
 }
 """The history in which each rule has to find something, strongly."""
 
@@ -237,6 +290,8 @@ KEYS: dict[str, Callable[[tuple[str, ...]], bool]] = {
     "micro_cluster": lambda key: key == ("shift_start",),
     "slow_start": lambda key: key == ("shift_start",),
     "early_end": lambda key: key == ("shift_end",),
+    "no_reason": lambda key: key in (("shift", "B"), ("machine",)),
+    "unscheduled": lambda key: key == ("outside",),
 }
 """What the key of the planted finding must be, where a rule has several."""
 

@@ -13,8 +13,7 @@ _PERCENT: Final = {
     "long_repair": {"share": 0},
     "speed_drift": {"slower": 1, "low": 1, "high": 1, "a_day": 2},
     "no_reason": {"share": 0},
-    "ideal_wrong": {"too_fast_share": 0, "spread": 0},
-    "unscheduled": {},
+    "ideal_wrong": {"beaten": 0, "best": 0},
 }
 """By rule the figures that are ratios, with their decimals."""
 _DIGITS: Final = {
@@ -25,10 +24,10 @@ _DIGITS: Final = {
     "repeats": 0,
     "longest": 0,
     "days": 0,
+    "week_min": 0,
     "beta": 2,
     "ideal_s": 2,
     "fastest_s": 2,
-    "learned_s": 2,
 }
 PARTS: Final = ("name", "question", "says", "doubt", "countermeasure")
 

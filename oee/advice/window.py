@@ -83,7 +83,8 @@ def stop_columns(stops: Iterable[Stop]) -> StopColumns:
 @dataclass(frozen=True)
 class Stretches:
     """Scheduled time without a break in it, each [k] and in order. start_ns, end_ns [ns UTC]; date: days since
-    1970-01-01; instance: number of the shift of that date; opens, closes: the shift begins or ends with it.
+    1970-01-01; instance: number of the shift of that date; opens, closes: the shift begins or ends with it; shift: its
+    name.
     """
 
     start_ns: Int64
@@ -92,6 +93,7 @@ class Stretches:
     instance: Int64
     opens: Bool
     closes: Bool
+    shift: Text
 
 
 @dataclass(frozen=True)
@@ -302,7 +304,8 @@ def _stretches(calendar: Calendar, start_ns: int, end_ns: int) -> tuple[Stretche
     new[1:] = (date[1:] != date[:-1]) | (shift[1:] != shift[:-1])
     closes = np.append(new[1:], True)[: len(new)]
     instance = np.cumsum(new) - 1
-    return Stretches(spans.start_ns[on], spans.end_ns[on], date, instance.astype(np.int64), new, closes), break_ms
+    instance = instance.astype(np.int64)
+    return Stretches(spans.start_ns[on], spans.end_ns[on], date, instance, new, closes, spans.shift[on]), break_ms
 
 
 def _odd_days(stretches: Stretches, minutes: Int64, stretch: Int64) -> NDArray[np.int32]:

@@ -53,8 +53,9 @@ def _called(machine: str, key: Sequence[str], given: Mapping[str, str], names: S
     out = dict(given)
     if "pair" in given:
         out["pair"] = " → ".join(names.product(part) for part in key) if len(key) == 2 else names.machine(machine)
-    if given.get("product"):
-        out["product"] = names.product(given["product"])
+    for kind in ("product", "from_product", "to_product"):
+        if given.get(kind):
+            out[kind] = names.product(given[kind])
     if given.get("part"):
         out["part"] = names.machine(machine) if given["part"] == "machine" else names.reason(given["part"])
     return out

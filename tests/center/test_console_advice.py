@@ -44,22 +44,23 @@ def row(center, key, **changes):
     return {**detail(center, EVERYTHING, KeptFinding("ab", SITE, record)), **changes}
 
 
-@pytest.mark.parametrize("key", sorted(set(PLANTED) - {key for key, rule in rules().items() if rule.about_data}))
+@pytest.mark.parametrize("key", sorted(PLANTED))
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_every_rule_has_a_picture_of_its_evidence(center, key, lang):
     answer = row(center, key)
     drawn = picture(answer, ZONE, lang)
     values = re.findall(r'class="(?:dot|col)[ "]', drawn)
-    expected = {"wear_out": 1, "repeat_failure": 1}.get(key, 0) + answer["evidence"]["n"]
-    if key == "repeat_failure":
-        expected = len(answer["evidence"]["series"]["at_h"]) + 1
-    assert len(values) == (12 if key == "micro_cluster" else expected)
+    series = answer["evidence"]["series"]
+    counts = {"wear_out": len(series.get("at_h", ())) + 1, "repeat_failure": len(series.get("at_h", ())) + 1}
+    counts |= {"micro_cluster": 12, "no_reason": 4, "unscheduled": 4}
+    counts |= {"changeover_sequence": len(series.get("saving_min", ()))}
+    assert len(values) == counts.get(key, answer["evidence"]["n"])
     assert "nan" not in drawn
     whole = cards.page(answer, EVIL, ZONE, may_dismiss=True, lang=lang)
     assert EVIL not in whole
     assert "&lt;script&gt;" in whole
     assert all(escape(answer[part][lang]) in whole for part in ("question", "countermeasure", "doubt"))
-    assert "20–90" in whole
+    assert ("20–90" in whole) != answer["about_data"]
 
 
 def test_what_is_not_known_is_still_shown(center):

@@ -238,7 +238,7 @@ def _names(
     out = dict(names)
     if "pair" in names:
         out["pair"] = " → ".join(called(part) for part in key)
-    for kind in ("product", "part", "reason"):
+    for kind in ("product", "from_product", "to_product", "part", "reason"):
         if names.get(kind):
             out[kind] = called(names[kind])
     return out

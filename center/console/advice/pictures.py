@@ -154,7 +154,39 @@ def _slot(finding: Row, series: Series, _zone: tzinfo, lang: str) -> Markup:
     )
 
 
-_BY_RULE: Final[Mapping[str, Callable[[Row, Series, tzinfo, str], Markup]]] = {
+def _by_week(name: str, text: Callable[[float, str], str]) -> Callable[[Row, Series, tzinfo, str], Markup | None]:
+    """A column for each week of this series."""
+
+    def draw(_finding: Row, series: Series, _zone: tzinfo, lang: str) -> Markup | None:
+        values = series.get(name, ())
+        if not len(values):
+            return None
+        marks = [PlotMark(k, max(y, 0.0), strong=True, tip=text(y, lang)) for k, y in enumerate(values)]
+        return plot(
+            marks, (), (), _y_ticks(max(values), lambda y: text(y, lang)), columns=True, alt=_say("weeks", lang)
+        )
+
+    return draw
+
+
+def _rates(_finding: Row, series: Series, _zone: tzinfo, lang: str) -> Markup:
+    """A dot for each shift, and the ideal time."""
+    days, rates = series["day"], series["rate"]
+    marks = [
+        PlotMark(day, y, strong=y > 1, tip=f"{time_labels.weekday(_date(day), lang)}: {percent(y, lang)}")
+        for day, y in zip(days, rates, strict=True)
+    ]
+    chosen = np.linspace(min(days), max(days), _TICKS)
+    ticks = [(float(day), time_labels.day(_date(day), lang)) for day in chosen]
+    levels = [PlotLevel(1.0, _say("ideal", lang), strong=True)]
+    return plot(marks, levels, ticks, _y_ticks(max(rates), lambda y: percent(y, lang, 0)), alt=_say("rate", lang))
+
+
+_BY_RULE: Final[Mapping[str, Callable[[Row, Series, tzinfo, str], Markup | None]]] = {
+    "changeover_sequence": _by_week("saving_min", _minutes),
+    "ideal_wrong": _rates,
+    "no_reason": _by_week("share", lambda y, lang: percent(y, lang, 0)),
+    "unscheduled": _by_week("hours", lambda y, lang: say("duration.h", lang, n=number(y, lang, 1))),
     "micro_cluster": _slot,
     "slow_start": _edges,
     "early_end": _edges,

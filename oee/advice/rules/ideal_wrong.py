@@ -1,0 +1,68 @@
+"""Whether an ideal time can be true: it is beaten too often, or never nearly reached at a steady pace. About data. Pure."""
+
+from typing import Final
+
+import numpy as np
+
+from oee.advice.finding import NO_GAIN, AdviceRule, Finding, evidence
+from oee.advice.window import MachineWindow
+from oee.model.facts import FACT
+
+KEY: Final = "ideal_wrong"
+VERSION: Final = 1
+LEAST_SHIFTS: Final = 10
+LEAST_RUNNING_MS: Final = 3_600_000
+BEATEN: Final = 1.02
+LEAST_BEATEN: Final = 0.3
+NOT_REACHED: Final = 0.85
+NARROW: Final = 1.06
+
+
+def find(window: MachineWindow) -> list[Finding]:
+    """Speed rate (ideal time of the pieces over running time) of each product by shift, of shifts with an hour of running.
+
+    Too long an ideal time: above 1.02 in 30 % of the shifts. Too short, or a permanent loss: the best tenth of the shifts
+    is below 0.85, and all of them are alike (p90 / p10 below 1.06). Silent with fewer than `LEAST_SHIFTS`.
+    """
+    facts = window.facts
+    known, ideal, pieces = FACT["running_ideal_known_ms"], FACT["ideal_total_us"], FACT["pieces_total"]
+    names = {name: number for number, name in enumerate(sorted(set(facts.shift.tolist())))}
+    shift = np.array([names[name] for name in facts.shift.tolist()], np.int64)
+    block = facts.business_date.astype(np.int64) * max(len(names), 1) + shift
+    found = []
+    for product in window.products:
+        rows = facts.product == product
+        blocks, index = np.unique(block[rows], return_inverse=True)
+        ms, made_us, made = (
+            np.bincount(index, facts.sums[rows, column], len(blocks)) for column in (known, ideal, pieces)
+        )
+        enough = (ms >= LEAST_RUNNING_MS) & (made_us > 0) & (made > 0)
+        n = int(enough.sum())
+        if n < LEAST_SHIFTS:
+            continue
+        rate = made_us[enough] / (1000 * ms[enough])
+        ideal_s = float(made_us[enough].sum() / made[enough].sum()) / 1e6
+        beaten = float((rate > BEATEN).mean())
+        p10, best = (float(value) for value in np.percentile(rate, [10, 90]))
+        too_long = beaten >= LEAST_BEATEN
+        too_short = best < NOT_REACHED and best / p10 < NARROW
+        verdict = "too_long" if too_long else "too_short" if too_short else "plausible"
+        found.append(
+            Finding(
+                KEY,
+                VERSION,
+                window.machine,
+                ("product", product),
+                too_long or too_short,
+                None,
+                {"n": n, "beaten": beaten, "best": best, "ideal_s": ideal_s, "fastest_s": ideal_s / best},
+                NO_GAIN,
+                frozenset(),
+                evidence(window, n, {"rate": rate, "day": blocks[enough] // max(len(names), 1)}),
+                {"product": product, "verdict": verdict},
+            )
+        )
+    return found
+
+
+RULE = AdviceRule(KEY, VERSION, 8, find, about_data=True)
