@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from config.mail import MailModel, ReportMailModel
 from config.yaml.common import BrokerLink, BrokerUrl, Listen, Strict, is_loopback
 from config.yaml.complaints import InvalidValue
 from config.yaml.outside import Proxies, RootPath
@@ -116,6 +117,15 @@ class CenterFile(BrokerLink):
         None, description="For `nhip enroll`.", examples=["{passwords: /etc/mosquitto/nhip.passwords, rules: ...}"]
     )
 
+    mail: MailModel | None = Field(
+        None,
+        description="The server that takes mail; none is sent without it.",
+        examples=["{server: smtp.example.vn:587, sender: nhip@example.vn}"],
+    )
+    reports: tuple[ReportMailModel, ...] = Field(
+        (), description="Shift reports that are sent by mail.", examples=["[{site: van-long, to: [lan@example.vn]}]"]
+    )
+
     role: Literal["all", "ingest", "console"] = Field(
         "all",
         description="Task of this process: everything, or, beside others on the same store and database, only ingest or "
@@ -132,6 +142,14 @@ class CenterFile(BrokerLink):
         if role != "all" and not (database or "").startswith("postgresql:"):
             raise InvalidValue("role_needs_postgresql", "several processes share their delivery ledger in PostgreSQL")
         return role
+
+    @field_validator("reports")
+    @classmethod
+    def _sendable(cls, reports: tuple[ReportMailModel, ...], info: ValidationInfo) -> tuple[ReportMailModel, ...]:
+        """Somebody has to take the mails."""
+        if reports and "mail" in info.data and info.data["mail"] is None:
+            raise InvalidValue("reports_without_mail", "there is no server that takes mails")
+        return reports
 
     @field_validator("listen")
     @classmethod

@@ -104,7 +104,8 @@ ARROWS = {
         templates/ -> site/ devices/ yaml/
         site/      -> devices/ yaml/
         bundle     -> yaml/
-        center     -> yaml/
+        center     -> mail yaml/
+        mail       -> yaml/
         devices/   -> yaml/
         yaml/
     """,
@@ -204,7 +205,7 @@ ARROWS = {
     "center": """
         run/        -> reports/ accounts/ api/ ingest/ runtime/ database/ model/
         commands/   -> reports/ accounts/ api/ ingest/ queries/ runtime/ database/ contract/ model/
-        reports/    -> console/ api/ queries/ runtime/ model/
+        reports/    -> console/ api/ queries/ runtime/ database/ contract/ model/
         console/    -> accounts/ api/ ingest/ queries/ runtime/ database/ contract/ model/
         accounts/   -> api/ database/ model/
         api/        -> ingest/ queries/ runtime/ database/ contract/ model/

@@ -55,7 +55,7 @@ def add_pages(app: FastAPI, center: CenterState, *, declares: bool = False) -> N
 
     @ui.page("/delivery", response_timeout=_PATIENCE_S)
     async def delivery_page(request: Request, site: str = "") -> None:
-        await delivery.show(visit_of(request), site)
+        await delivery.show(visit_of(request), site, getattr(app.state, "report_mails", None))
 
     @nicegui_app.on_page_exception
     def broken() -> None:

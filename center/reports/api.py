@@ -2,12 +2,19 @@
 
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Final, Literal
+from zoneinfo import ZoneInfo
 
 from fastapi import Depends, FastAPI, Query, Response
+from pydantic import Field
+from sqlalchemy import Engine
+from typing_extensions import TypedDict
 
 from center.api.access import Viewing
 from center.api.parameters import V1, SiteName
 from center.api.problems import PROBLEMS
+from center.database.report_mails import ReportMail, latest, prepare_report_mails
+from center.model.times import iso
+from center.model.viewer import Viewer
 from center.queries.question import zone_of
 from center.reports.answer import ReportAnswer
 from center.reports.asked import ReportQuestion, Which, report
@@ -54,6 +61,52 @@ def add_report(app: FastAPI, center: CenterState) -> None:
         """
         answer = report(center, question)
         return pdf_response(center, question, answer, lang) if form == "pdf" else answer
+
+
+class ReportMailAnswer(TypedDict):
+    """A report that is sent by mail. shift: empty for a whole day."""
+
+    site: str
+    line: str
+    date: str
+    shift: str
+    recipient: str
+    state: Annotated[str, Field(description="waiting, sent, refused (by the server, for ever) or given_up.")]
+    due: str
+    at: Annotated[str, Field(description="Of the last change.")]
+    tries: Annotated[int, Field(description="How often it failed.")]
+    why: Annotated[str, Field(description="Why it was not sent; empty if it was.")]
+
+
+def add_report_mails(app: FastAPI, center: CenterState, engine: Engine) -> None:
+    """The route; the console finds the same rows in the application's state."""
+    prepare_report_mails(engine)
+
+    def mails_of(viewer: Viewer, site: str) -> list[ReportMailAnswer]:
+        zone = zone_of(center, viewer, site)
+        return [_mail_row(mail, zone) for mail in latest(engine, site)]
+
+    app.state.report_mails = mails_of
+
+    @app.get(f"{V1}/report-mails", responses=PROBLEMS)
+    def report_mails(viewer: Viewing, site: SiteName) -> list[ReportMailAnswer]:
+        """The latest reports that were to be sent by mail, and what became of each."""
+        return mails_of(viewer, site)
+
+
+def _mail_row(mail: ReportMail, zone: ZoneInfo) -> ReportMailAnswer:
+    return {
+        "site": mail.to.site,
+        "line": mail.to.line,
+        "date": mail.day.isoformat(),
+        "shift": mail.shift,
+        "recipient": mail.to.recipient,
+        "state": mail.state,
+        "due": iso(mail.due_ns, zone),
+        "at": iso(mail.at_ns, zone),
+        "tries": mail.tries,
+        "why": mail.why,
+    }
 
 
 def pdf_response(center: CenterState, question: ReportQuestion, answer: ReportAnswer, lang: str) -> Response:

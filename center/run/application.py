@@ -31,7 +31,7 @@ from center.ingest.declaration_sender import DeclarationSender
 from center.ingest.worker import Ingest
 from center.model.kept_finding import KeptFinding
 from center.model.viewer import Viewer
-from center.reports.api import add_report
+from center.reports.api import add_report, add_report_mails
 from center.runtime.patience import Patience
 from center.runtime.state import CenterState
 from wire.prometheus import CONTENT_TYPE
@@ -78,6 +78,7 @@ def application(
         prepare_accounts(findings)  # a dismissal and its entry in the audit trail are one transaction
         add_findings(app, center, findings, _dismissal_recorder(center))
     add_report(app, center)
+    add_report_mails(app, center, declaring.engine)
     if accounts:
         add_accounts(app, accounts.engine)
         add_sessions(app, accounts.engine, secure=secure)

@@ -31,6 +31,7 @@ from center.ingest.mqtt import BrokerSettings, subscriptions_of
 from center.ingest.notice_keeper import NoticeKeeper
 from center.ingest.worker import Ingest
 from center.model.complaints import is_passing, misconfigured, not_ready
+from center.reports.job import ReportMailJob
 from center.run.application import application, waiting_application, worker_application
 from center.runtime.advice.advice_job import AdviceJob
 from center.runtime.opening import close_center, open_center
@@ -146,6 +147,7 @@ class _Services:
     ingest: Ingest
     sums: RollupJob
     advice: AdviceJob | None
+    mails: ReportMailJob | None
     app: FastAPI
 
 
@@ -179,7 +181,10 @@ def _services(opened: _Opened, settings: CenterFile, unfit: Callable[[str], None
         )
         _mount_console(app, center, accounts)
     advice = None if settings.role == "ingest" else AdviceJob(center, opened.findings)
-    return _Services(ingest, RollupJob(center, answers=settings.role != "ingest"), advice, app)
+    mails = None
+    if settings.role != "ingest" and settings.mail:
+        mails = ReportMailJob(center, opened.declarations, settings.mail, settings.reports)
+    return _Services(ingest, RollupJob(center, answers=settings.role != "ingest"), advice, mails, app)
 
 
 async def _serve(
@@ -198,6 +203,8 @@ async def _serve(
     services.sums.start()
     if services.advice:
         services.advice.start()
+    if services.mails:
+        services.mails.start()
     try:
         up = asyncio.create_task(server.opened.wait())
         await asyncio.wait((serving, up), return_when=asyncio.FIRST_COMPLETED)
@@ -216,6 +223,8 @@ async def _serve(
         await asyncio.to_thread(services.sums.stop)
         if services.advice:
             await asyncio.to_thread(services.advice.stop)
+        if services.mails:
+            await asyncio.to_thread(services.mails.stop)
         server.should_exit = True
         await serving
         if ready_file:

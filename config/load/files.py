@@ -47,7 +47,7 @@ def resolve_site_paths(site: Site, folder: PurePath) -> Site:
 
 def resolve_center_paths(center: CenterFile, folder: PurePath) -> CenterFile:
     """The same for a center; folder: of the center's file."""
-    blocks = {"https": center.https, "enrolment": center.enrolment}
+    blocks = {"https": center.https, "enrolment": center.enrolment, "mail": center.mail}
     changes: dict[str, object] = {key: _resolved(block, folder) for key, block in blocks.items() if block}
     options = {
         key: str(folder / value) if key in _STORE_KEYS and isinstance(value, str) and value else value

@@ -320,7 +320,7 @@ def main() -> None:
     from center.console import mount
     from center.database.declarations import open_declarations
     from center.ingest.declaration_sender import DeclarationSender
-    from center.reports.api import add_report
+    from center.reports.api import add_report, add_report_mails
     from center.reports.page import add_report_page
 
     parser = argparse.ArgumentParser()
@@ -340,6 +340,7 @@ def main() -> None:
     add_declarations(app, center, DeclarationSender(said, lambda *_: None, center.now_ns))
     add_targets(app, center, said, lambda *_: None)
     add_report(app, center)
+    add_report_mails(app, center, said)
     add_report_page(app, center)
     mount(app, center, accounts)
     (asked.dir / "pages").write_text("\n".join(_pages()))

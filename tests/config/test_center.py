@@ -120,3 +120,41 @@ def test_accounts_lie_beside_a_store_beside_the_file(tmp_path):
     )
     center = config.load_center(file)
     assert (center.store.options["file"], center.database_url) == ("/data/n.duckdb", "sqlite:////d/a")
+
+
+MAIL = "broker: mqtt://host\nstore: {kind: duckdb}\n"
+
+
+def test_mail_and_reports():
+    center = config.parse_center(
+        MAIL + "mail: {server: smtp.example.vn:587, sender: nhip@example.vn}\n"
+        "reports: [{site: van-long, to: [lan@example.vn, hoa@example.vn], language: en, each: day, after: 20min}]\n"
+    )
+    assert (center.mail.host, center.mail.port, center.mail.security) == ("smtp.example.vn", 587, "starttls")
+    (report,) = center.reports
+    assert (report.site, report.line, report.to) == ("van-long", "", ("lan@example.vn", "hoa@example.vn"))
+    assert (report.each, report.after, report.give_up) == ("day", 1200, 259_200)
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        ("reports: [{site: van-long, to: [lan@example.vn]}]\n", ["reports_without_mail"]),
+        ("mail: {server: smtp.example.vn, sender: nobody}\n", ["bad_listen", "bad_mail_address"]),
+        ("mail: {server: 's:587', sender: a@b, username: nhip}\n", ["mail_login"]),
+        (
+            "mail: {server: 's:25', sender: a@b, username: nhip, password_file: p, security: none}\n",
+            ["mail_in_clear"],
+        ),
+        (
+            "mail: {server: 's:25', sender: a@b}\nreports: [{site: Van Long, to: [lan]}]\n",
+            ["bad_mail_address", "bad_site_id"],
+        ),
+    ],
+)
+def test_complaints_about_mail(text, codes):
+    with pytest.raises(config.Misconfigured) as caught:
+        config.parse_center(MAIL + text, "c.yaml")
+    assert sorted(item.code for item in caught.value.complaints) == codes
+    for item in caught.value.complaints:
+        assert words.complaint(item, "vi").startswith("c.yaml")

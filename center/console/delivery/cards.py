@@ -210,3 +210,29 @@ def _day(row: Row, lang: str) -> Markup:
             cls=f"num{' bad' if row['missing_ms'] > _IN_FLIGHT * scheduled else ' faint'}",
         ),
     )
+
+
+def mails(rows: Sequence[Row], lang: str) -> Markup:
+    """The latest reports that were to be sent by mail; nothing where there are none."""
+    if not rows:
+        return Markup("")
+    heads = [el("th", say(f"delivery.mail.{name}", lang)) for name in ("report", "recipient", "state")]
+    head = el("h3", say("delivery.mail", lang), cls="lately")
+    body = el("tbody", *(_mail(row, lang) for row in rows))
+    return join(head, el("table", el("thead", el("tr", *heads)), body, cls="coverage mails"))
+
+
+def _mail(row: Row, lang: str) -> Markup:
+    day = time_labels.weekday(date.fromisoformat(row["date"]), lang)
+    shift = say("console.shift", lang, name=row["shift"]) if row["shift"] else say("report.all_shifts", lang)
+    about = " · ".join(part for part in (day, shift, row["line"]) if part)
+    bad = row["state"] in ("refused", "given_up") or row["tries"]
+    at = moment(time_labels.parse(row["at"]), lang)
+    text = say(f"delivery.mail.{row['state']}", lang, at=at)
+    why = el("small", row["why"]) if row["why"] else None
+    return el(
+        "tr",
+        el("td", about),
+        el("td", row["recipient"], cls="soft"),
+        el("td", text, why, cls="bad" if bad and row["state"] != "sent" else ""),
+    )

@@ -1,7 +1,8 @@
 """Data delivery of each gateway: backlog and its age, missing data, clock and version."""
 
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from nicegui import ui
@@ -12,6 +13,7 @@ from center.console.draw.markup import el, join
 from center.console.draw.names import named
 from center.model.buckets import HOUR_NS
 from center.model.times import BadQuestion
+from center.model.viewer import Viewer
 from center.queries import gateways
 from center.queries import sites as queries
 from center.queries.question import Question, zone_of
@@ -20,10 +22,12 @@ from words import say
 _EVERY_S: Final = 5.0
 _DAYS_EVERY_S: Final = 60.0
 _DAYS: Final = 7
+SentMails = Callable[[Viewer, str], Sequence[Mapping[str, Any]]]
+"""A site's latest reports that were to be sent by mail, the newest first; may raise `StoreUnavailable`."""
 
 
-async def show(visit: frame.Visit, site: str) -> None:
-    """Builds the page. site: only this one ("" is all)."""
+async def show(visit: frame.Visit, site: str, mails: SentMails | None = None) -> None:
+    """Builds the page. site: only this one ("" is all); mails: the reports that were to be sent by mail."""
     center, viewer, cache, lang = visit.center, visit.viewer, visit.cache, visit.lang
     site_rows = await cache.ask(1, queries.sites, center, viewer)
     chosen = [row for row in site_rows if row["id"] == site] if site else site_rows
@@ -33,7 +37,8 @@ async def show(visit: frame.Visit, site: str) -> None:
             return
         head = el("h1", say("delivery.title", lang), cls="title")
         ui.html(join(head, el("p", say("delivery.promise", lang), cls="soft")), sanitize=False).classes("opening")
-        store_banner = ui.html("", sanitize=False)
+        store_banner, mail_banner = ui.html("", sanitize=False), ui.html("", sanitize=False)
+        letters: dict[str, ui.html] = {}
         places: dict[str, tuple[ui.html, ui.html]] = {}
         for row in chosen:
             with ui.element("section").classes("site"):
@@ -41,6 +46,7 @@ async def show(visit: frame.Visit, site: str) -> None:
                 with ui.element("div").classes("delivery"):
                     cards = ui.html("", sanitize=False)
                     places[row["id"]] = cards, ui.html("", sanitize=False).classes("days-table")
+                letters[row["id"]] = ui.html("", sanitize=False)
 
     async def refresh_cards() -> None:
         rows = await cache.ask(_EVERY_S * 0.9, gateways.gateways, center, viewer)
@@ -54,6 +60,13 @@ async def show(visit: frame.Visit, site: str) -> None:
         with frame.troubles(store_banner.set_content, lang):
             for name, (_, days) in places.items():
                 days.set_content(await _days(visit, name))
+            if mails:
+                for name, place in letters.items():
+                    rows = await cache.ask(_DAYS_EVERY_S * 0.5, mails, viewer, name)
+                    place.set_content(delivery_cards.mails(rows, lang))
+            condition = center.health.condition("mail") if viewer.may("watch") else ""
+            trouble = "" if condition in ("", "ok") else say("delivery.mail.trouble", lang, why=condition)
+            mail_banner.set_content(frame.banner(trouble))
             store_banner.set_content("")
 
     await refresh_cards()

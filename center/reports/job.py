@@ -1,0 +1,144 @@
+"""Background job that sends the reports of ended shifts and days by mail, on a thread of its own."""
+
+import logging
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
+from urllib.parse import urlencode
+
+from sqlalchemy import Engine
+
+from center.console.draw.names import report_page
+from center.contract.ledger import SharedLedger
+from center.contract.store import StoreUnavailable
+from center.database import report_mails
+from center.database.report_mails import GIVEN_UP, REFUSED, SENT, ReportMail
+from center.model.times import BadQuestion
+from center.model.viewer import EVERYTHING
+from center.queries.question import UnknownSite
+from center.reports.api import file_name, pdf_of
+from center.reports.asked import ReportQuestion, report
+from center.reports.due import after_failure, due_mails, subscriptions
+from center.reports.mail import MailNotTaken, MailParts, MailRefused, message_of, send
+from center.reports.sheet import sheet
+from center.runtime.state import CenterState
+from config.mail import MailModel, ReportMailModel
+
+CONDITION: Final = "mail"
+"""The center's condition that says whether mails go out."""
+_IDLE_S: Final = 15.0
+_log = logging.getLogger("nhip.center")
+
+
+class ReportMailJob:
+    """Runs until stopped. What is due is written down first, so that it is sent once and also after a time without a center."""
+
+    def __init__(
+        self, center: CenterState, engine: Engine, mail: MailModel, reports: tuple[ReportMailModel, ...],
+        idle_s: float = _IDLE_S,
+    ) -> None:  # fmt: skip
+        self._center, self._engine, self._mail, self._reports, self._idle_s = center, engine, mail, reports, idle_s
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="nhip-reports", daemon=True)
+
+    def start(self) -> None:
+        """Starts the thread if there is something to send; returns at once."""
+        if self._reports:
+            self._thread.start()
+
+    def stop(self, within_s: float = 10.0) -> None:
+        """Ends after the mail that is being sent."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(within_s)
+
+    def _work(self) -> None:
+        while not self._stopping.is_set():
+            self._step()
+            self._stopping.wait(self._idle_s)
+
+    def _step(self) -> None:
+        health = self._center.health
+        try:
+            if not self._has_lease():
+                return
+            unknown = self._note_due()
+            failed = self._send_waiting()
+        except StoreUnavailable as error:
+            health.set_condition(CONDITION, f"away: {error}")
+        except Exception as error:  # noqa: BLE001  # the loop must survive; counted and shown
+            health.count("mail_errors")
+            health.set_condition(CONDITION, f"{type(error).__name__}: {error}")
+        else:
+            health.set_condition(CONDITION, failed or unknown or "ok")
+
+    def _has_lease(self) -> bool:
+        ledger = self._center.ledger
+        return ledger.processes.lease("reports") if isinstance(ledger, SharedLedger) else True
+
+    def _note_due(self) -> str:
+        """Writes down which mails are due; returns what cannot be reported, "" if nothing."""
+        unknown = []
+        wanted = [to for model in self._reports for to in subscriptions(model)]
+        since_ns = report_mails.since_of(self._engine, wanted, self._center.now_ns())
+        for model in self._reports:
+            try:
+                report_mails.enqueue(self._engine, due_mails(self._center, model, since_ns))
+            except UnknownSite as error:
+                unknown.append(str(error))
+        return "; ".join(dict.fromkeys(unknown))
+
+    def _send_waiting(self) -> str:
+        """Sends what may be tried now; returns why the first one that waits is not sent, "" if none waits."""
+        failed = ""
+        for mail in report_mails.waiting(self._engine):
+            if self._stopping.is_set():
+                break
+            now_ns = self._center.now_ns()
+            after = self._sent(mail) if mail.next_ns <= now_ns else mail
+            if after is not mail:
+                report_mails.save(self._engine, after)
+                _tell(after)
+            failed = failed or ("" if after.state == SENT else after.why)
+        return failed
+
+    def _sent(self, mail: ReportMail) -> ReportMail:
+        """The mail after an attempt to send it."""
+        center, now_ns = self._center, self._center.now_ns()
+        model = next((item for item in self._reports if mail.to in subscriptions(item)), None)
+        if model is None:
+            return replace(mail, state=GIVEN_UP, at_ns=now_ns, why="the center's file no longer names this report")
+        question = ReportQuestion(EVERYTHING, mail.to.site, mail.day, mail.shift, mail.to.line)
+        try:
+            answer = report(center, question)
+            shown = sheet(answer, model.language)
+            query = urlencode({"date": answer["date"], "shift": answer["shift"], "line": answer["line"]})
+            parts = MailParts(
+                recipient=mail.to.recipient,
+                sender=self._mail.sender,
+                link=f"{self._mail.console.rstrip('/')}{report_page(answer['site'])}?{query}"
+                if self._mail.console
+                else "",
+                pdf=pdf_of(center, question, answer, model.language),
+                file=file_name(answer),
+                made=datetime.fromtimestamp(now_ns // 1_000_000_000, UTC),
+                key="/".join((*vars(mail.to).values(), answer["date"], mail.shift)),
+            )
+            send(self._mail, message_of(shown, parts))
+        except MailRefused as error:
+            return replace(mail, state=REFUSED, tries=mail.tries + 1, at_ns=now_ns, why=str(error))
+        except (MailNotTaken, UnknownSite, BadQuestion) as error:
+            return after_failure(mail, str(error), now_ns, model.give_up)
+        center.health.count("report_mails")
+        return replace(mail, state=SENT, at_ns=now_ns, why="")
+
+
+def _tell(mail: ReportMail) -> None:
+    """A line in the log: of mails that were sent, and of the first failure and the last one."""
+    to = mail.to
+    about = f"site={to.site} line={to.line} day={mail.day} shift={mail.shift}"
+    if mail.state == SENT:
+        _log.info("report mail sent %s tries=%d", about, mail.tries + 1)
+    elif mail.state in (REFUSED, GIVEN_UP) or mail.tries == 1:
+        _log.warning("report mail not sent %s state=%s why=%r", about, mail.state, mail.why)

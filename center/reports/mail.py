@@ -1,0 +1,100 @@
+"""A report as a mail, and the server that takes it."""
+
+import smtplib
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from hashlib import sha256
+from pathlib import Path
+
+from center.reports.html import mail_html, mail_text
+from center.reports.sheet import ReportSheet
+from config.mail import MailModel
+
+_TIMEOUT_S = 30.0
+_PERMANENT = range(500, 600)
+
+
+class MailRefused(Exception):
+    """The server will never take this mail for this recipient; the text is what it said."""
+
+
+class MailNotTaken(Exception):
+    """The server does not take mails now: it is away, busy, or refuses the login. The text says which."""
+
+
+@dataclass(frozen=True)
+class MailParts:
+    """What a mail holds besides the sheet. link: address of the report's page; file: name of the PDF; made: when."""
+
+    recipient: str
+    sender: str
+    link: str
+    pdf: bytes
+    file: str
+    made: datetime
+    key: str
+    """Names this mail for ever: a mail that is sent twice has one Message-ID, by which mail programs show it once."""
+
+
+def message_of(sheet: ReportSheet, parts: MailParts) -> EmailMessage:
+    """The mail: text, HTML, and the PDF."""
+    message = EmailMessage(policy=SMTP)
+    message["Subject"] = sheet.title
+    message["From"] = Address("Nhịp", addr_spec=parts.sender)
+    message["To"] = parts.recipient
+    message["Date"] = format_datetime(parts.made)
+    domain = parts.sender.rpartition("@")[2]
+    message["Message-ID"] = f"<{sha256(parts.key.encode()).hexdigest()[:32]}@{domain}>"
+    message["Auto-Submitted"] = "auto-generated"
+    message["Content-Language"] = sheet.lang
+    message.set_content(mail_text(sheet, parts.link))
+    message.add_alternative(mail_html(sheet, parts.link), subtype="html")
+    message.add_attachment(parts.pdf, maintype="application", subtype="pdf", filename=parts.file)
+    return message
+
+
+def send(settings: MailModel, message: EmailMessage) -> None:
+    """Hands one mail to the server, which has it when this returns. Raises `MailRefused` or `MailNotTaken`."""
+    try:
+        with _connected(settings) as server:
+            server.send_message(message)
+    except smtplib.SMTPRecipientsRefused as error:
+        code, said = next(iter(error.recipients.values()))
+        _refuse(code, said)
+    except smtplib.SMTPDataError as error:
+        _refuse(error.smtp_code, error.smtp_error)
+    except smtplib.SMTPResponseException as error:  # greeting, login, sender: of the account, not of this mail
+        raise MailNotTaken(_text(error.smtp_code, error.smtp_error)) from error
+    except (smtplib.SMTPException, OSError, UnicodeError) as error:  # ssl.SSLError is an OSError
+        raise MailNotTaken(f"{settings.server}: {error or type(error).__name__}"[:300]) from error
+
+
+def _refuse(code: int, said: bytes | str) -> None:
+    raise (MailRefused if code in _PERMANENT else MailNotTaken)(_text(code, said))
+
+
+def _text(code: int, said: bytes | str) -> str:
+    text = said.decode(errors="replace") if isinstance(said, bytes) else said
+    return f"{code} {' '.join(text.split())}"[:300]
+
+
+@contextmanager
+def _connected(settings: MailModel) -> Iterator[smtplib.SMTP]:
+    context = ssl.create_default_context(cafile=settings.ca_file or None)
+    if settings.security == "tls":
+        server: smtplib.SMTP = smtplib.SMTP_SSL(settings.host, settings.port, timeout=_TIMEOUT_S, context=context)
+    else:
+        server = smtplib.SMTP(settings.host, settings.port, timeout=_TIMEOUT_S)
+    with server:
+        if settings.security == "starttls":
+            server.starttls(context=context)
+        if settings.username:
+            server.login(settings.username, Path(settings.password_file).read_text(encoding="utf-8").strip())
+        yield server
