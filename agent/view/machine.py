@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 
+from agent.view.asked import known_until
 from oee.engine.step import MachineSnapshot
 from oee.kpi.shift import ShiftFigures, ShiftSpan, shift_at, shift_figures
 from oee.model.calendars import local_date, to_ns
@@ -77,8 +78,7 @@ def machine_view(
 ) -> MachineView:
     """The view at `now_ns`. Time that no commit has reached counts as unknown only once commits are late."""
     shift = shift_at(machine.calendar, now_ns)
-    late = now_ns - disk.computed_ns > _LATE.total_seconds() * 1e9
-    until_ns = now_ns if late and disk.computed_ns else disk.computed_ns
+    until_ns = known_until(disk.computed_ns, now_ns) if disk.computed_ns else 0
     figures = None
     if shift is not None:
         figures = shift_figures(machine.calendar, shift, disk.facts, disk.watched_ns or now_ns, until_ns, formula)
@@ -96,10 +96,6 @@ def machine_view(
         disk.watched_ns,
         disk.computed_ns,
     )
-
-
-_LATE = timedelta(minutes=3)
-"""Commits come every ten seconds; those of a machine with much to remember once a minute."""
 
 
 def _lost(losses: Losses, shift: ShiftSpan | None) -> tuple[LostTime, ...]:

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from typing import Final
 
+from agent.view.asked import asked_ms
 from agent.view.machine import MachineView
-from oee.model.facts import UNKNOWN_PRODUCT, Stop
+from oee.model.facts import UNKNOWN_PRODUCT
 from oee.model.machine import OPERATOR
 from oee.model.states import State
 from wire.bodies import DeviceFault
@@ -106,7 +107,9 @@ def _rejects(view: MachineView, site: SiteFacts, now_ns: int) -> Iterable[OpenQu
 
 
 def _stops(view: MachineView, site: SiteFacts, now_ns: int) -> Iterable[OpenQuestion]:
-    unexplained = [stop for stop in view.stops if _is_unexplained(view, stop, now_ns)]
+    unexplained = [
+        stop for stop in view.stops if stop.state is not State.UNKNOWN and asked_ms(view.machine, stop, now_ns)
+    ]
     longest = sorted(unexplained, key=lambda stop: stop.start_ns - (stop.end_ns or now_ns))[:MOST_STOPS]
     for stop in sorted(longest, key=lambda stop: -stop.start_ns):
         start, end_ns = moment_text(stop.start_ns, site.zone, now_ns), stop.end_ns or now_ns
@@ -127,11 +130,6 @@ def _stops(view: MachineView, site: SiteFacts, now_ns: int) -> Iterable[OpenQues
             if site.reasons
             else ("reasons:", "  no-material: {name: {vi: Chờ nguyên vật liệu, en: No material}, is: starved}"),
         )
-
-
-def _is_unexplained(view: MachineView, stop: Stop, now_ns: int) -> bool:
-    lasted_ns = (stop.end_ns or now_ns) - stop.start_ns
-    return stop.state is State.UNPLANNED_STOP and not stop.reason and lasted_ns > view.machine.minor_stop_at_most_ns
 
 
 _S: Final = 1_000_000_000

@@ -107,6 +107,49 @@ def test_nothing_is_loaded_from_elsewhere_and_nothing_is_inserted_as_markup(file
     assert not re.search(r"\son\w+=|style=\"", text), "the policy forbids them"
 
 
+YOUNGER = {
+    ".js": (
+        r"\.(at|findLast|findLastIndex|toSorted|toReversed|toSpliced|groupBy|hasOwn|withResolvers|fromAsync|isWellFormed)\(",
+        r"\b(structuredClone|randomUUID|reportError|scheduler|startViewTransition|showPicker|checkVisibility)\b",
+        r"AbortSignal\.(timeout|any)|\bstatic \{|#\w+ in |\binert\b|popover|CloseWatcher|EyeDropper|WeakRef\?|/v[;,.)]",
+        r"^(const|let|export const)? ?.*^await |import\.meta\.resolve|with \{ ?type",
+    ),
+    ".css": (
+        r":(is|where|has|not\([^)]*,|user-valid|open|modal)\b",
+        r"@(layer|container|property|scope|starting-style|supports selector)|color-mix|oklch|lab\(|light-dark|\d[dsl]v[hw]\b",
+        r"(^|[ ;{])(inset|aspect-ratio|translate|scale|rotate|text-wrap|content-visibility|field-sizing)\s*:|overflow: clip|subgrid",
+        r"rgb\([^)]* / |[0-9)] / [0-9]|^\s*&|margin-trim|:focus-visible\(|\b(round|mod|sin|pow)\(",
+    ),
+}
+"""What browsers learned after Chrome 86 (October 2020); what they pass over without harm (accent-color, scrollbar-width) is left out."""
+
+
+@pytest.mark.parametrize(
+    "file", [file for file in FILES if file.suffix in YOUNGER and file.name != "sw.js"], ids=lambda file: file.name
+)
+def test_old_tablets_understand_it(file):
+    text = re.sub(r"/\*.*?\*/|(?<!:)//[^\n]*", "", file.read_text(encoding="utf-8"), flags=re.DOTALL)
+    found = [match.group() for rule in YOUNGER[file.suffix] for match in re.finditer(rule, text, re.MULTILINE)]
+    assert found == []
+    assert text.count("{") == text.count("}"), "no nesting was left open"
+
+
+def test_the_rules_know_what_is_younger():
+    for suffix, samples in {
+        ".js": ("a.at(-1)", "structuredClone(x)", "AbortSignal.timeout(5)", "list.toSorted()", "Object.hasOwn(a, b)"),
+        ".css": (
+            "a:has(b) {",
+            ".x { inset: 0 }",
+            "height: 100dvh",
+            "@container (x)",
+            "color: rgb(0 0 0 / 5%)",
+            ":is(a, b)",
+        ),
+    }.items():
+        for sample in samples:
+            assert any(re.search(rule, sample, re.MULTILINE) for rule in YOUNGER[suffix]), sample
+
+
 async def test_a_pin_is_asked_for_and_cannot_be_guessed(tmp_path):
     (tmp_path / "pin").write_text("123456\n")
     async with served(tmp_path, history=False, andon={"pin_file": "pin"}) as (page, _, _):

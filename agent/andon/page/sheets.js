@@ -214,9 +214,23 @@ function saveTotal(id, kind, shiftMs, total) {
 
 // Calls
 
+// What was called and is not solved is not called again.
+function openCalls(id) {
+  const { page } = machineOf(id);
+  const waiting = pendingOf(id).filter((entry) => entry.kind === "call").map((entry) => [entry.value, "called"]);
+  return new Map([...waiting, ...(page ? page.calls.map((call) => [call.kind, call.step]) : [])]);
+}
+
+function callChoice(id, kind, step) {
+  return h("button", { type: "button", class: "choice call-choice", "data-act": "call-for", "data-with": `${id} ${kind}`, disabled: Boolean(step) },
+    callIcon(kind), h("span", null, callName(kind)), step ? h("small", null, say(`andon.step.${step}`)) : null);
+}
+
 on({
-  "call": (id) => openSheet(say("andon.call_help"), h("div", { class: "choices" }, Object.keys(site().calls).map((kind) => h("button",
-    { type: "button", class: "choice call-choice", "data-act": "call-for", "data-with": `${id} ${kind}` }, callIcon(kind), h("span", null, callName(kind))))), { name: "call" }),
+  "call": (id) => {
+    const open = openCalls(id);
+    openSheet(say("andon.call_help"), h("div", { class: "choices" }, Object.keys(site().calls).map((kind) => callChoice(id, kind, open.get(kind)))), { name: "call" });
+  },
   "call-for": (arg) => { const [id, kind] = arg.split(" "); save(id, { kind: "call", value: kind }, say("andon.called", { what: callName(kind) })); },
   "step": (arg) => { const [id, call, value] = arg.split(" "); save(id, { kind: "step", call, value }, say(`andon.step.${value}`)); },
 });

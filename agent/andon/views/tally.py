@@ -10,12 +10,10 @@ from typing import Final
 import numpy as np
 
 from oee.model.facts import FACT_COLUMNS, MINUTE_NS, Facts, Int64, RowKey, Stop, row_keys
-from oee.model.states import CalendarClass, State
+from oee.model.states import CalendarClass
 
 BIN_NS: Final = 600_000_000_000
 """Time by state is shown in bars of this length."""
-_ASKED: Final = (State.UNPLANNED_STOP, State.BREAKDOWN, State.UNKNOWN)
-"""States of which people are asked for the reason."""
 
 SumKey = tuple[int, str, int, str, int]
 """Business date, shift, calendar class, product, and start of the bar [ns]."""
@@ -88,8 +86,3 @@ def _total(rows: Iterable[Int64]) -> Int64:
     for row in rows:
         total += row
     return total
-
-
-def needs_a_reason(stop: Stop) -> bool:
-    """Whether people are asked about a stop of that kind; its length is judged elsewhere."""
-    return stop.state in _ASKED and not stop.reason

@@ -11,8 +11,9 @@ from typing import Any, Final
 from agent.andon.entries.answers import ANSWERS, answers, reasons_by_use, seen, standing
 from agent.andon.entries.counts import counted
 from agent.andon.entries.interpret import Offer, call_events, shift_meant
-from agent.andon.views.tally import MachineTally, needs_a_reason
+from agent.andon.views.tally import MachineTally
 from agent.outbox.entries import AndonEntry, EntryOutcome
+from agent.view.asked import asked_ms, known_until, needs_answer
 from oee.engine.step import MachineSnapshot
 from oee.kpi.shift import ShiftSpan, figures_of, last_shifts
 from oee.kpi.targets import Target, aim, due_by_shift, due_by_takt
@@ -26,8 +27,6 @@ Json = dict[str, Any]
 MOST_QUESTIONS: Final = 50
 MOST_LISTED: Final = 60
 _DAY_NS: Final = 86_400_000_000_000
-_LATE_NS: Final = 180_000_000_000
-"""Minutes that are not known this long after their end count as unknown."""
 _KPIS: Final = ("oee", "oee_low", "oee_high", "availability", "performance", "quality", "coverage")
 
 
@@ -120,7 +119,7 @@ def _shift(
     now_ns: int,
 ) -> Json:
     sums = tally.shift_sums(shift.business_date, shift.name)
-    until_ns = min(max(tally.known_until_ns, now_ns - _LATE_NS), now_ns)
+    until_ns = known_until(tally.known_until_ns, now_ns)
     figures = figures_of(about.offer.machine.calendar, shift, sums, watched_ns, until_ns, about.formula)
     bars = tally.bars(shift.business_date, shift.name) if shift == shifts[0] else {}
     return {
@@ -219,16 +218,15 @@ def _questions(
     asked = {
         stop.start_ns: stop
         for stop in tally.stops.values()
-        if needs_a_reason(stop) and stop.start_ns >= now_ns - about.window_ns and (stop.end_ns or now_ns) <= now_ns
+        if needs_answer(stop) and stop.start_ns >= now_ns - about.window_ns and (stop.end_ns or now_ns) <= now_ns
     }
     if live and live.since_ns not in asked and not live.reason and live.state == State.UNPLANNED_STOP:
         # not stored yet
         asked[live.since_ns] = Stop("", "", live.since_ns, None, live.state, "", "", "", "", 0)
     out = []
     for start_ns, stop in sorted(asked.items(), reverse=True):
-        end_ns = now_ns if stop.end_ns is None else stop.end_ns
-        length_ms = scheduled_ms(about.offer.machine.calendar, start_ns, end_ns)
-        if start_ns // MS_NS in given or length_ms * MS_NS <= tally.limit_ns:
+        length_ms = asked_ms(about.offer.machine, stop, now_ns)
+        if start_ns // MS_NS in given or not length_ms:
             continue
         out.append(_question(stop, length_ms))
         if len(out) == MOST_QUESTIONS:
