@@ -93,6 +93,7 @@ ARROWS = {
         declare
         envelope
         marks
+        packet_limit
         prometheus
         topics
         value_buffer
@@ -168,9 +169,8 @@ ARROWS = {
         traffic       -> budget
         budget
         cadence
-        in_flight     -> packet_limit
+        in_flight
         mqtt/
-        packet_limit
         stream_window
     """,
     "agent/outbox": """
@@ -245,7 +245,8 @@ ARROWS = {
         peer_sync          -> planning/
         declaration_sender
         notice_keeper
-        mqtt
+        mqtt               -> own_messages
+        own_messages
         planning/
         retry
     """,

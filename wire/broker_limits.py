@@ -24,10 +24,6 @@ class BrokerLimits:
     wildcards: bool = True
     shares: bool = True
 
-    def takes(self, topic: str, payload_bytes: int) -> bool:
-        """Whether it takes a message of this size."""
-        return self.packet_bytes is None or packet_bytes(topic, payload_bytes) <= self.packet_bytes
-
 
 def limits_of(properties: object) -> BrokerLimits:
     """The limits in CONNACK's properties: an object with an attribute for each property that is present; None in 3.1.1."""

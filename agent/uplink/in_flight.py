@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from agent.outbox.streams import EnvelopeKey
-from agent.uplink.packet_limit import PacketLimit
 from wire.broker_limits import PACKET_TOO_LARGE, BrokerLimits, packet_bytes
+from wire.packet_limit import PacketLimit
 
 MOST_BYTES: Final = 64 * 1024
 UNANSWERED_S: Final = 180.0

@@ -22,10 +22,18 @@ _RESEND_S: Final = 60.0
 class DeclarationSender:
     """Publishes declarations and records their outcomes. Any thread may call it."""
 
-    def __init__(self, engine: Engine, publish: Callable[[str, bytes], None], now_ns: Callable[[], int]) -> None:
-        """publish: retained, at QoS 1; dropped without a connection, since `send_to_all` follows when there is one."""
+    def __init__(
+        self,
+        engine: Engine,
+        publish: Callable[[str, bytes], None],
+        now_ns: Callable[[], int],
+        fits: Callable[[str, int], bool] = lambda _topic, _size: True,
+    ) -> None:
+        """publish: retained, at QoS 1; dropped without a connection, since `send_to_all` follows when there is one; fits:
+        whether the broker takes a payload of that size.
+        """
         self.engine = engine
-        self._publish, self._now_ns = publish, now_ns
+        self._publish, self._now_ns, self._fits = publish, now_ns, fits
         self._waiting: dict[tuple[str, str], float] = {}
         self._lock = threading.Lock()
 
@@ -64,4 +72,9 @@ class DeclarationSender:
                 self._waiting[site, gateway] = time.monotonic()
             else:
                 self._waiting.pop((site, gateway), None)
-        self._publish(topic(site, gateway, "declare"), encode_declare(Declare(at_ns=self._now_ns(), declarations=rows)))
+        name = topic(site, gateway, "declare")
+        message = encode_declare(Declare(at_ns=self._now_ns(), declarations=rows))
+        while len(rows) > 1 and not self._fits(name, len(message)):  # the others follow when these are echoed
+            rows = rows[: len(rows) // 2]
+            message = encode_declare(Declare(at_ns=self._now_ns(), declarations=rows))
+        self._publish(name, message)

@@ -27,6 +27,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from center.ingest.own_messages import OwnMessages
 from center.model.complaints import misconfigured
 from center.runtime.health import CenterHealth
 from wire.broker_limits import BrokerLimits, limits_of
@@ -125,7 +126,9 @@ class _SubscribeDeadline:
 
 
 class BrokerSession:
-    """Connects, subscribes, and reconnects until it is stopped. limits: what the broker's last CONNACK said."""
+    """Connects, subscribes, and reconnects until it is stopped. limits: what the broker's last CONNACK said; own: what the
+    center itself publishes.
+    """
 
     def __init__(
         self,
@@ -143,7 +146,7 @@ class BrokerSession:
         self._context = _context(broker)
         self._id = f"nhip-center-{secrets.token_hex(4)}"
         self._version: MQTTProtocolVersion = MQTTProtocolVersion.MQTTv5
-        self.limits = BrokerLimits()
+        self.limits, self.own = BrokerLimits(), OwnMessages(health)
         self._probing = True
         self._connection = 0
         self._stopping = threading.Event()
@@ -162,19 +165,12 @@ class BrokerSession:
 
     def publish(self, topic: str, payload: bytes) -> None:
         """Publishes a retained message at QoS 1, as far as the broker has these; dropped without a connection."""
-        if not self.limits.takes(topic, len(payload)):
-            self._health.count("packets_too_large")
-            self._health.set_condition(
-                "packets",
-                f"{len(payload)} bytes for {topic} are more than the broker takes ({self.limits.packet_bytes} a packet): "
-                "raise its limit (Mosquitto: max_packet_size)",
-            )
-        elif self._client.is_connected():
-            self._client.publish(topic, payload, min(1, self.limits.qos), retain=self.limits.retains)
+        self.own.publish(topic, payload)
 
     def stop(self) -> None:
         """Disconnects and ends the thread."""
         self._stopping.set()
+        self.own.end()
         self._deadline.met()
         self._client.disconnect()
         if self._thread.is_alive():
@@ -201,6 +197,7 @@ class BrokerSession:
         client.on_connect_fail = lambda *_: self._health.set_condition("broker", "unreachable")
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
+        client.on_publish = lambda *args: self.own.acknowledged(args[2], args[3].value)
         return client
 
     def _run(self) -> None:
@@ -249,10 +246,12 @@ class BrokerSession:
         self._connection += 1
         client.subscribe(self._subscriptions.filters())
         self._deadline.begin()
+        self.own.begin(client, limits)
         self._connected()
 
     def _on_disconnect(self, _client: Any, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:
         self._deadline.met()
+        self.own.lost(reason.value)
         if not self._stopping.is_set() and self._health.condition("broker") == "ok":
             self._health.set_condition("broker", f"lost: {reason}")
 

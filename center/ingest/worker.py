@@ -50,8 +50,9 @@ class Ingest:
         self._retry = StoreRetry(center.health, self._stopping, patient=patient)
         self._peers = PeerSync(center)
         self._session = BrokerSession(broker, center.health, self._received, self._connected, subscriptions)
-        takes = lambda name, size: self._session.limits.takes(name, size)  # noqa: E731, PLW0108  # the limits may change
-        self._receipts = ReceiptSender(center, self._peers, self._session.publish, takes)
+        self.fits = self._session.own.fits
+        """Whether the broker takes a payload of a size on a topic."""
+        self._receipts = ReceiptSender(center, self._peers, self._session.publish, self.fits)
         self.settler = Settler(center, self._peers, self._retry, self._receipts)
         self.on_everybody: Callable[[], None] = lambda: None
         """Called on the worker's thread when the broker may have lost retained messages to gateways."""

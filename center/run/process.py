@@ -165,7 +165,7 @@ def _services(opened: _Opened, settings: CenterFile, unfit: Callable[[str], None
         settings.private_key_file,
     )
     ingest = Ingest(center, broker, subscriptions_of(settings.role, unfit), notices=NoticeKeeper(opened.notices))
-    sender = DeclarationSender(opened.declarations, ingest.publish, center.now_ns)
+    sender = DeclarationSender(opened.declarations, ingest.publish, center.now_ns, ingest.fits)
     ingest.on_everybody, ingest.on_status = sender.send_to_all, sender.record_status
     if settings.role == "ingest":
         app = worker_application(center, accounts, secure=settings.secure)

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from agent.outbox.streams import EnvelopeKey
 from agent.uplink.in_flight import InFlight
-from agent.uplink.packet_limit import FORGET_AFTER_S, PROOF_S, PacketLimit
 from wire.broker_limits import PACKET_TOO_LARGE, BrokerLimits, limits_of, packet_bytes
+from wire.packet_limit import FORGET_AFTER_S, PROOF_S, PacketLimit
 from wire.topics import topic
 
 
