@@ -1,4 +1,5 @@
-"""Modbus TCP servers of other makes, as processes of their own: `modbus_makes.py MAKE PORT FILE`.
+"""Modbus servers of other makes, as processes of their own: `modbus_makes.py MAKE PORT FILE`. PORT: a TCP port of this machine,
+or the path of a serial port for RTU at 19200 8N1.
 
 FILE holds one cell in each line, `UNIT TABLE ADDRESS VALUE`, where the table is holding, input, coil or discrete, or `fails`: a
 read that touches this holding register is refused with the exception VALUE. Prints `up` when it listens; then takes lines of the
@@ -51,9 +52,15 @@ def on_lines(changed):
         print("done", flush=True)
 
 
+def serial_port(path):
+    import serial
+
+    return serial.Serial(path, 19200, timeout=1)
+
+
 def pymodbus(port, cells):
     from pymodbus.constants import ExcCodes
-    from pymodbus.server import ModbusTcpServer
+    from pymodbus.server import ModbusSerialServer, ModbusTcpServer
     from pymodbus.simulator import DataType, SimData, SimDevice
 
     def device(unit):
@@ -70,7 +77,11 @@ def pymodbus(port, cells):
         return SimDevice(unit, simdata=tuple(map(blocks, TABLES)), action=action)
 
     async def main():
-        server = ModbusTcpServer([device(unit) for unit in cells.units()], address=("127.0.0.1", port))
+        devices = [device(unit) for unit in cells.units()]
+        if isinstance(port, str):
+            server = ModbusSerialServer(devices, port=port, baudrate=19200)
+        else:
+            server = ModbusTcpServer(devices, address=("127.0.0.1", port))
         await server.serve_forever(background=True)
         print("up", flush=True)
         loop = asyncio.get_running_loop()
@@ -85,7 +96,7 @@ def pymodbus(port, cells):
 
 def modbus_tk(port, cells):
     import modbus_tk.defines as cst
-    from modbus_tk import hooks, modbus_tcp
+    from modbus_tk import hooks, modbus_rtu, modbus_tcp
     from modbus_tk.exceptions import ModbusError
 
     kinds = {
@@ -94,7 +105,10 @@ def modbus_tk(port, cells):
         "holding": cst.HOLDING_REGISTERS,
         "input": cst.ANALOG_INPUTS,
     }
-    server = modbus_tcp.TcpServer(port, address="127.0.0.1")
+    if isinstance(port, str):
+        server = modbus_rtu.RtuServer(serial_port(port))
+    else:
+        server = modbus_tcp.TcpServer(port, address="127.0.0.1")
     slaves = {unit: server.add_slave(unit) for unit in cells.units()}
     names = defaultdict(dict)
     for unit, slave in slaves.items():
@@ -128,11 +142,16 @@ def umodbus(port, cells):
 
     from umodbus import conf
     from umodbus.exceptions import error_code_to_exception_map
+    from umodbus.server.serial import get_server as get_serial_server
+    from umodbus.server.serial.rtu import RTUServer
     from umodbus.server.tcp import RequestHandler, get_server
 
     conf.SIGNED_VALUES = False
     ThreadingTCPServer.allow_reuse_address = ThreadingTCPServer.daemon_threads = True
-    server = get_server(ThreadingTCPServer, ("127.0.0.1", port), RequestHandler)
+    if isinstance(port, str):
+        server = get_serial_server(RTUServer, serial_port(port))
+    else:
+        server = get_server(ThreadingTCPServer, ("127.0.0.1", port), RequestHandler)
 
     def serve(unit, table, function):
         there = {**cells[unit, table], **(cells[unit, "fails"] if table == "holding" else {})}
@@ -187,5 +206,5 @@ if __name__ == "__main__":
     for text in Path(file).read_text(encoding="utf-8").splitlines():
         filled.put(text)
     {"pymodbus": pymodbus, "modbus-tk": modbus_tk, "uModbus": umodbus, "pyModbusTCP": pymodbustcp}[make](
-        int(port), filled
+        port if "/" in port else int(port), filled
     )
