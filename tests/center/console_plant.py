@@ -303,11 +303,15 @@ def with_accounts(center, folder):
     return app, accounts
 
 
-def _pages():
-    """The addresses of the console's pages, as NiceGUI has them."""
+def _pages(center_app):
+    """The addresses of the console's pages: NiceGUI's, and the plain ones about a site."""
     from nicegui import app
 
     paths = {getattr(route, "path", "") for route in app.routes if "GET" in (getattr(route, "methods", None) or ())}
+    plain = {
+        getattr(route, "path", "") for route in center_app.routes if "GET" in (getattr(route, "methods", None) or ())
+    }
+    paths |= {path for path in plain if "{site}" in path and not path.startswith("/api/")}
     return sorted(path for path in paths if path and not path.startswith(("/_nicegui", "/console/", "/favicon")))
 
 
@@ -343,7 +347,7 @@ def main() -> None:
     add_report_mails(app, center, said)
     add_report_page(app, center)
     mount(app, center, accounts)
-    (asked.dir / "pages").write_text("\n".join(_pages()))
+    (asked.dir / "pages").write_text("\n".join(_pages(app)))
     listener = socket.create_server(("127.0.0.1", asked.port))
     (asked.dir / "url.part").write_text(f"http://127.0.0.1:{listener.getsockname()[1]}")
     (asked.dir / "url.part").rename(asked.dir / "url")

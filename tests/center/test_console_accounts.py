@@ -19,7 +19,7 @@ from websockets.sync.client import connect
 from center.accounts import audit, people, sessions
 from center.accounts.audit import Actor
 from center.accounts.schema import open_accounts
-from words import say
+from words import percent, say
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=PATIENCE_S * 1000)
@@ -196,6 +196,7 @@ def test_no_page_shows_what_is_another_s(plant, engine, name):
     """Every page that the console has; a new one is among them without being told."""
     paths = (plant[0] / "pages").read_text().split()
     assert {"/", "/machine/{site}/{machine_id:path}", "/delivery"} <= set(paths)
+    assert {"/report/{site}", "/targets/{site}", "/declare/{site}/{machine}"} <= set(paths)
     _, _, site, machine = OTHERS[name].split("/")
     user = people.check_password(engine, name, PASSWORD)
     held = cookie(engine, sessions.open_session(engine, time.time_ns(), Actor("test"), user))
@@ -207,6 +208,29 @@ def test_no_page_shows_what_is_another_s(plant, engine, name):
             if path == filled and asked == filled:
                 assert answer.status_code == 200, asked
                 assert site not in answer.text, asked
+
+
+def test_engineers_set_targets_and_a_factory_reads_them(plant, engine):
+    form = {"place": "/sew-3", "kind": "oee", "value": "61", "product": "", "since": ""}
+    for name, site, status in (
+        ("lan", "hoa-binh", 404),
+        ("lan", "van-long", 404),
+        ("hung", "hoa-binh", 403),
+        ("hoa", "hoa-binh", 200),
+    ):
+        user = people.check_password(engine, name, PASSWORD)
+        held = cookie(engine, sessions.open_session(engine, time.time_ns(), Actor("test"), user))
+        answer = ask(plant, "POST", f"/targets/{site}", headers=held | {"Accept": "text/html"}, data=form)
+        assert answer.status_code == status, (name, site, answer.text)
+    page = ask(plant, "GET", "/targets/hoa-binh", headers=held | {"Cookie": _cookie_of(engine, "hung")}).text
+    assert percent(0.61, "vi") in page
+    assert "<form" not in page, "a factory's own targets stand in its site file"
+    assert ask(plant, "GET", "/report/hoa-binh", headers={"Cookie": _cookie_of(engine, "hung")}).status_code == 200
+
+
+def _cookie_of(engine, name):
+    user = people.check_password(engine, name, PASSWORD)
+    return cookie(engine, sessions.open_session(engine, time.time_ns(), Actor("test"), user))["Cookie"]
 
 
 def ask(plant, method, path, **more):
