@@ -268,6 +268,7 @@ ARROWS = {
     """,
     "center/console": """
         advice/       -> document frame draw/
+        worklist/     -> delivery/ document frame draw/ windows
         admin/        -> document frame draw/
         targets/      -> document frame draw/
         declare/      -> document frame draw/

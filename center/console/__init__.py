@@ -36,5 +36,8 @@ def mount(app: FastAPI, center: CenterState, accounts: Accounts | None = None) -
         from center.console.advice.pages import add_advice_pages  # noqa: PLC0415
 
         add_advice_pages(app, center, advice)
+    from center.console.worklist.page import add_worklist_page  # noqa: PLC0415
+
+    add_worklist_page(app, center, declares=declaring is not None)
     add_error_pages(app, center)
     add_pages(app, center, declares=declaring is not None)

@@ -23,6 +23,15 @@
 
   document.addEventListener("click", (event) => event.target.closest?.("[data-print]") && print());
 
+  // The page that is open, in the header's links; a live page has its header a moment later.
+  const mark = () => {
+    const links = document.querySelectorAll("nav.pages a, .pages-menu a");
+    for (const link of links) if (link.pathname === location.pathname) link.setAttribute("aria-current", "page");
+    if (links.length) watching.disconnect();
+  };
+  const watching = new MutationObserver(mark);
+  watching.observe(root, { childList: true, subtree: true });
+
   // One note for all elements with data-tip; its content is set as text, never as HTML.
   let note;
   const show = (target) => {

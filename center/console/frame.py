@@ -16,7 +16,7 @@ from nicegui.client import Client
 from starlette.requests import HTTPConnection
 
 from center.api.outside import outside
-from center.console.draw.glyphs import HATCH, PERSON, PULSE, SUN
+from center.console.draw.glyphs import HATCH, MENU, PERSON, PULSE, SUN
 from center.console.draw.markup import el, join
 from center.contract.store import StoreUnavailable
 from center.model.viewer import Viewer
@@ -36,13 +36,13 @@ FONTS: Final = "/console/fonts.css"
 """The fonts of live pages, for plain ones: NiceGUI's own files, at an address that is open before login."""
 
 
-_LINKS: dict[str, tuple[str, str]] = {}
-"""Pages that every header leads to: address to the key of their name, and their glyph."""
+_LINKS: dict[str, str] = {"/": "console.fleet", "/work": "work.title", "/delivery": "delivery.title"}
+"""Pages that every header leads to: address to the key of their name."""
 
 
-def link_in_header(url: str, name: str, glyph: str) -> None:
+def link_in_header(url: str, name: str) -> None:
     """From now on every page leads to this one. name: key of its name."""
-    _LINKS[url] = (name, glyph)
+    _LINKS[url] = name
 
 
 @dataclass(frozen=True)
@@ -142,24 +142,28 @@ def header(center: CenterState, viewer: Viewer | None, lang: str) -> Markup:
     return join(
         el("a", PULSE, "Nhịp", cls="brand", href=outside("/")),
         el("span", center.name, cls="centre") if center.name not in ("", "Nhịp") else None,
+        _pages(lang) if viewer else None,
         el(
             "div",
-            *(
-                el(
-                    "a",
-                    glyph,
-                    el("span", say(name, lang)),
-                    cls="round wide",
-                    href=outside(url),
-                    aria_label=say(name, lang),
-                )
-                for url, (name, glyph) in _LINKS.items()
-                if viewer
-            ),
             el("div", *languages, cls="seg"),
             el("button", SUN, cls="round", data_flip_theme="1", aria_label=say("console.theme", lang)),
             _menu(viewer, lang) if viewer and viewer.user is not None else None,
             cls="right",
+        ),
+    )
+
+
+def _pages(lang: str) -> Markup:
+    """The pages that every page leads to; a narrow screen shows them on demand. `console.js` marks the one that is open."""
+    links = join(*(el("a", say(name, lang), href=outside(url)) for url, name in _LINKS.items()))
+    label = say("console.pages", lang)
+    return join(
+        el("nav", links, cls="pages", aria_label=label),
+        el(
+            "details",
+            el("summary", MENU, cls="round", aria_label=label),
+            el("nav", links, cls="drop", aria_label=label),
+            cls="menu pages-menu",
         ),
     )
 

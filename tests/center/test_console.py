@@ -295,6 +295,18 @@ def test_any_days_can_be_chosen(tabs, plant):
     expect(page.get_by_label(say("console.dates.last", "en"))).to_have_value(today(plant))
 
 
+@pytest.mark.parametrize(("lang", "width"), [("vi", 390), ("en", 1400)])
+def test_every_page_leads_to_the_others(tabs, lang, width):
+    page = tabs(MACHINE, lang, width)
+    for name in ("work.title", "delivery.title", "console.fleet"):
+        pages = page.locator(".pages-menu" if width < 1000 else "header")
+        if width < 1000:
+            pages.locator("summary").click()
+        pages.get_by_role("link", name=say(name, lang)).first.click()
+        expect(page.locator("nav.pages [aria-current]")).to_have_text(say(name, lang))
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
 def test_language_and_theme_are_kept(tabs):
     for locale in ("de-DE", "vi-VN"):  # CENTER.yaml says vi
         page = tabs("/", lang="", locale=locale)

@@ -11,7 +11,6 @@ from center.console import frame
 from center.console.advice import cards
 from center.console.document import document, error_page, notice
 from center.console.draw import time_labels
-from center.console.draw.glyphs import BULB
 from center.console.draw.markup import el
 from center.console.draw.names import named
 from center.model.times import BadQuestion
@@ -24,7 +23,7 @@ from words import moment, say
 
 def add_advice_pages(app: FastAPI, center: CenterState, desk: FindingsDesk) -> None:
     """The routes; they return pages, so the API's description leaves them out. `add_error_pages` answers where they raise."""
-    frame.link_in_header(cards.HOME, "advice_list.title", BULB)
+    frame.link_in_header(cards.HOME, "advice_list.title")
 
     @app.get(cards.HOME, include_in_schema=False)
     def worklist(viewer: Viewing, request: Request, site: str = "", machine: str = "") -> Response:

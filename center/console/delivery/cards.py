@@ -31,7 +31,7 @@ def _card(row: Row, now_ns: int, zone: tzinfo, lang: str) -> Markup:
         contact = say("console.never_heard", lang)
     else:
         contact = say("console.silent_for", lang, duration=duration(heard_ms, lang))
-    troubles = list(_troubles(row, zone, lang))
+    found = list(troubles(row, zone, lang))
     return el(
         "article",
         el(
@@ -40,10 +40,10 @@ def _card(row: Row, now_ns: int, zone: tzinfo, lang: str) -> Markup:
             el("span", el("i"), contact, cls="gate" if row["online"] else "gate away"),
             cls="card-head",
         ),
-        el("ul", *(el("li", text) for text in troubles), cls="troubles") if troubles else None,
+        el("ul", *(el("li", text) for text in found), cls="troubles") if found else None,
         el("dl", *_facts(row, now_ns, zone, lang)),
         _counters(row, zone, lang),
-        cls=f"card gateway {'s-running' if row['online'] and not troubles else 's-unplanned_stop'}",
+        cls=f"card gateway {'s-running' if row['online'] and not found else 's-unplanned_stop'}",
     )
 
 
@@ -76,7 +76,7 @@ def _boxes(row: Row, zone: tzinfo, lang: str) -> list[str]:
     return out
 
 
-def _troubles(row: Row, zone: tzinfo, lang: str) -> Sequence[str]:
+def troubles(row: Row, zone: tzinfo, lang: str) -> Sequence[str]:
     """Problems that need attention, as sentences."""
     out = _boxes(row, zone, lang)
     clock = row["clock"]

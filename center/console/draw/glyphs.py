@@ -41,14 +41,12 @@ PERSON: Final = Markup(
     '<svg viewBox="0 0 20 20" width="18" height="18" aria-hidden="true"><circle cx="10" cy="6.6" r="3.4" fill="currentColor"/>'
     '<path d="M3.4 17.2c.5-3.6 3.2-5.6 6.6-5.6s6.1 2 6.6 5.6z" fill="currentColor"/></svg>'
 )
+MENU: Final = Markup(
+    '<svg viewBox="0 0 20 20" width="18" height="18" aria-hidden="true"><path d="M3 5.5h14M3 10h14M3 14.5h14" fill="none"'
+    ' stroke="currentColor" stroke-width="1.8" stroke-linecap="round"/></svg>'
+)
 HATCH: Final = Markup(
     '<svg width="0" height="0" style="position:absolute" aria-hidden="true"><defs><pattern id="hatch" width="6" height="6"'
     ' patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect width="6" height="6" fill="var(--hatch-bg)"/>'
     '<rect width="2" height="6" fill="var(--unknown)"/></pattern></defs></svg>'
 )
-BULB: Final = Markup(
-    '<svg viewBox="0 0 24 24" class="glyph" aria-hidden="true" fill="none" stroke="currentColor" stroke-width="1.8"'
-    ' stroke-linecap="round" stroke-linejoin="round"><path d="M9 18h6M10 21h4M12 3a6.5 6.5 0 0 0-4 11.6c.7.6 1 1.2 1 2V17h6'
-    'v-.4c0-.8.3-1.4 1-2A6.5 6.5 0 0 0 12 3z"/></svg>'
-)
-"""Advice."""

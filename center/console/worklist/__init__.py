@@ -1,0 +1,1 @@
+"""What needs somebody: the page with which an engineer opens the day."""
