@@ -18,6 +18,7 @@ TAKEN: Final = frozenset(
             "console",
             "declare",
             "delivery",
+            "work",
             "favicon.ico",
             "login",
             "logout",
