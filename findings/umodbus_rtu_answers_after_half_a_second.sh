@@ -46,7 +46,7 @@ for settings, name in (([], "serve_forever()"), (["0.01"], "serve_forever(poll_i
     assert slave.stdout.readline() == b"up\n"
     time.sleep(1)
     took_s = []
-    for _ in range(5):
+    for _ in range(6):
         began_s = time.monotonic()
         os.write(master, REQUEST)
         answer = b""
@@ -56,6 +56,7 @@ for settings, name in (([], "serve_forever()"), (["0.01"], "serve_forever(poll_i
         took_s.append(time.monotonic() - began_s)
         time.sleep(0.1)
     slave.kill()
+    took_s = took_s[1:]  # the first comes at any time of a tick
     print(f"{name}: {sum(0.3 < one_s < 1 for one_s in took_s)} of 5 answers took 0.3 to 1 s (median {sorted(took_s)[2]:.1f} s)")
 PY
 seen=$("$folder/v/bin/python" "$folder/show.py" "$folder/slave.py" 2>/dev/null)

@@ -145,7 +145,7 @@ async def test_units_of_one_process(slave):
 
 
 async def test_exceptions_are_told_rightly(slave, monkeypatch):
-    monkeypatch.setattr(reader, "BUSY_PAUSE_S", 0.01)
+    monkeypatch.setattr(reader, "BUSY_TRIES", 1)
     found = {}
     for code in CODES:
         asked = device(slave, {"n": {"holding": 3000 if code == 2 else FAILS_AT + 10 * code}})
