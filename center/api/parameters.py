@@ -28,6 +28,13 @@ Machines = Annotated[list[str], Query(alias="machine", description="Ids of machi
 From = Annotated[str, Query(alias="from", description=f"Start. {_TIME} Without it: 24 hours before `to`.")]
 To = Annotated[str, Query(alias="to", description=f"End, exclusive. {_TIME} Without it: the last minute that is over.")]
 By = Annotated[str, Query(description="Columns to group by, separated by commas.", examples=["machine,shift"])]
+TrendBy = Annotated[
+    str,
+    Query(
+        description="Columns to group by, separated by commas; `line`: each machine counts for its line at the time.",
+        examples=["machine,shift"],
+    ),
+]
 Bucket = Annotated[
     str,
     Query(
@@ -68,7 +75,7 @@ SiteQuestion = Annotated[Question, Depends(_site_question)]
 
 
 async def _trend_question(
-    question: SiteQuestion, bucket: Bucket = "hour", by: By = "machine", formula: Formula = ""
+    question: SiteQuestion, bucket: Bucket = "hour", by: TrendBy = "machine", formula: Formula = ""
 ) -> Question:
     return replace(question, bucket=bucket, by=_words(by), formula=formula)
 

@@ -195,6 +195,11 @@ def lines_of(sites: Sites, site: str, machine: str) -> list[LineSpan]:
     return spans
 
 
+def line_at(spans: Sequence[LineSpan], t_ns: int) -> LineSpan | None:
+    """Which of a machine's lines it belonged to at that time; None for a machine that no site body names."""
+    return next((span for span in spans if span.until_ns is None or t_ns < span.until_ns), None)
+
+
 def site_machine(sites: Sites, site: str, machine: str) -> SiteMachine | None:
     """The machine in its newest body, None if no body names it."""
     body = sites.body_of(site, machine)

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from center.model.buckets import BY_DATE, Bucket, clock_edges, date_start_ns, first_date
-from center.model.sites import LineSpan, Segments, Sites
+from center.model.sites import LineSpan, Segments, Sites, line_at
 from oee.kpi.targets import KINDS, RATIOS, Slice, Target
 from oee.model.calendars import Calendar, cut
 from oee.model.facts import MS_NS
@@ -151,14 +151,8 @@ def slices_of(
     shares = {product: ms / known_ms for product, ms in product_ms.items() if ms > 0} if known_ms > 0 else {"": 1.0}
     out = []
     for part in parts:
-        line = _line_at(lines, date_start_ns(zone, part.day.toordinal() - _EPOCH))
+        span = line_at(lines, date_start_ns(zone, part.day.toordinal() - _EPOCH))
+        line = span.line if span else ""
         for product, share in shares.items():
             out.append(Slice(line, machine, product, part.day, part.ms * share, part.shift_share * share))
     return out
-
-
-def _line_at(lines: Sequence[LineSpan], t_ns: int) -> str:
-    for span in lines:
-        if span.until_ns is None or t_ns < span.until_ns:
-            return span.line
-    return ""

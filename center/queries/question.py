@@ -26,7 +26,7 @@ BUCKETS: Final[tuple[Bucket, ...]] = get_args(Bucket)
 MAX_CELLS: Final = 100_000
 """Buckets times machines of one answer: a year of hours for eleven machines, or of days for 270."""
 _BUCKET_NS: Final = {"minute": MINUTE_NS, "hour": HOUR_NS, "shift": 8 * HOUR_NS}
-_FACT_GROUPS: Final = ("machine", "shift", "product", "calendar")
+FACT_GROUPS: Final = ("machine", "shift", "product", "calendar")
 
 Name = dict[str, str]
 """Language to text."""
@@ -113,7 +113,7 @@ class CheckedQuestion:
         return out
 
 
-def check(center: CenterState, question: Question, groups: Sequence[str] = _FACT_GROUPS) -> CheckedQuestion:
+def check(center: CenterState, question: Question, groups: Sequence[str] = FACT_GROUPS) -> CheckedQuestion:
     """The question, checked. groups: what `by` may hold. Raises `BadQuestion` or `UnknownSite`."""
     zone = zone_of(center, question.viewer, question.site)
     require_machines(center, question.site, question.machines)

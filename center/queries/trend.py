@@ -1,18 +1,30 @@
 """KPIs over time: facts summed by the store, measured against what the calendar planned, divided last by `oee.kpi.kpi`."""
 
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
 from typing import Annotated, Any, NamedTuple, NotRequired, cast
 
 import numpy as np
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from center.model.sites import line_at, lines_of
 from center.model.times import iso
-from center.queries.question import CheckedQuestion, NextPage, Question, WindowAnswer, check, formula_of
+from center.queries.question import (
+    FACT_GROUPS,
+    CheckedQuestion,
+    NextPage,
+    Question,
+    WindowAnswer,
+    check,
+    formula_of,
+)
 from center.queries.targets import NO_AIMS, AimedCell, Aims, TargetGap, aims
 from center.runtime.state import CenterState
 from oee.kpi import kpi
 from oee.kpi.targets import RATIOS
-from oee.model.facts import FACT_COLUMNS, Int64
+from oee.model.facts import FACT_COLUMNS, MINUTE_NS, Int64
 from oee.model.states import CalendarClass
 
 
@@ -21,6 +33,7 @@ class TrendRow(TypedDict):
 
     start: str
     machine: str
+    line: NotRequired[Annotated[str, Field(description="The line at that time; empty for none.")]]
     shift: NotRequired[str | None]
     product: NotRequired[str | None]
     calendar: NotRequired[str | None]
@@ -53,6 +66,7 @@ class Cell(NamedTuple):
     shift: str = ""
     product: str = ""
     calendar: str = ""
+    line: str = ""
 
 
 class PlannedTime(NamedTuple):
@@ -67,25 +81,77 @@ def trend(center: CenterState, question: Question) -> TrendAnswer:
 
     Only scheduled time counts. With `calendar` among `by`, breaks and time outside shifts have rows of their own,
     with sums and no KPIs. Scheduled buckets without any facts have a row with coverage 0.
-    By product, scheduled time is not known: coverage and bounds are null there.
+    By product, scheduled time is not known: coverage and bounds are null there. By line, a machine counts for the line to
+    which it belonged at the time; KPIs are those of the sum of its machines.
     Raises `BadQuestion`, `UnknownSite` or `StoreUnavailable`.
     """
-    checked = check(center, question)
+    checked = check(center, question, (*FACT_GROUPS, "line"))
     formula = formula_of(center, question.site, question.formula)
-    sums = sums_by_cell(checked)
-    planned = planned_by_cell(checked)
+    by_line = "line" in checked.by
+    sums, planned, unplanned = _of_lines(checked) if by_line else _of_machines(checked)
     cells = sorted({*sums, *(cell for cell, times in planned.items() if times.scheduled_ms)})
-    unplanned = machines_without_plan(checked)
     zeros = np.zeros(len(FACT_COLUMNS), np.int64)
-    aimed = aims(checked)
+    aimed = NO_AIMS if by_line else aims(checked)
     rows = []
     for cell in cells:
-        times = PlannedTime(None, None) if cell.machine in unplanned else planned.get(cell, PlannedTime(0, None))
+        without_plan = (cell.line, cell.machine) in unplanned
+        times = PlannedTime(None, None) if without_plan else planned.get(cell, PlannedTime(0, None))
         row = _row(checked, cell, sums.get(cell, zeros), times, formula)
         if aimed is not NO_AIMS and (gaps := _gaps(aimed, cell, row, formula)):
             row["targets"] = gaps
         rows.append(row)
     return {**checked.window(), "bucket": checked.bucket, "formula": formula, "rows": rows, "next": None}
+
+
+_Cells = tuple[dict[Cell, Int64], dict[Cell, PlannedTime], set[tuple[str, str]]]
+"""Sums and planned times, and line and machine of the cells whose planned time is not known."""
+
+
+def _of_machines(checked: CheckedQuestion) -> _Cells:
+    unplanned = {("", machine) for machine in machines_without_plan(checked)}
+    return sums_by_cell(checked), planned_by_cell(checked), unplanned
+
+
+def _of_lines(checked: CheckedQuestion) -> _Cells:
+    """The cells of each line: those of the parts in which it had the same machines, added up."""
+    sums: dict[Cell, Int64] = {}
+    planned: dict[Cell, PlannedTime] = {}
+    unplanned: set[tuple[str, str]] = set()
+
+    def whole(cell: Cell, line: str) -> Cell:
+        return cell._replace(line=line, start_ns=checked.start_ns if checked.bucket == "all" else cell.start_ns)
+
+    for line, part in _line_parts(checked):
+        part_sums, part_planned, without_plan = _of_machines(part)
+        for cell, row in part_sums.items():
+            sums[whole(cell, line)] = sums.get(whole(cell, line), np.zeros(len(FACT_COLUMNS), np.int64)) + row
+        for cell, times in part_planned.items():
+            planned[whole(cell, line)] = _add(planned.get(whole(cell, line)), times)
+        unplanned |= {(line, machine) for _, machine in without_plan}
+    return sums, planned, unplanned
+
+
+def _line_parts(checked: CheckedQuestion) -> Iterator[tuple[str, CheckedQuestion]]:
+    """The question cut where a machine moved, by line: each about the machines that the line had in that time, "" for those
+    of no line, without `line` among its groups. The minute of a move is the new line's.
+    """
+    sites, site = checked.center.ledger_cache.sites, checked.question.site
+    spans = {machine: lines_of(sites, site, machine) for machine in checked.machines}
+    moves = {span.from_ns // MINUTE_NS * MINUTE_NS for of_machine in spans.values() for span in of_machine}
+    edges = sorted({checked.start_ns, checked.end_ns, *(t for t in moves if checked.start_ns < t < checked.end_ns)})
+    by = tuple(name for name in checked.by if name != "line")
+    for start_ns, end_ns in pairwise(edges):
+        machines: dict[str, list[str]] = {}
+        for machine, of_machine in spans.items():
+            span = line_at(of_machine, start_ns + MINUTE_NS - 1)
+            machines.setdefault(span.line if span else "", []).append(machine)
+        for line, names in sorted(machines.items()):
+            yield line, replace(checked, machines=tuple(names), start_ns=start_ns, end_ns=end_ns, by=by)
+
+
+def _add(one: PlannedTime | None, two: PlannedTime) -> PlannedTime:
+    pairs = zip(one, two, strict=True) if one else ()
+    return PlannedTime(*(None if a is None or b is None else a + b for a, b in pairs)) if one else two
 
 
 def sums_by_cell(checked: CheckedQuestion) -> dict[Cell, Int64]:
@@ -142,7 +208,7 @@ def _gaps(aimed: Aims, cell: Cell, row: TrendRow, formula: str) -> list[TargetGa
 
 def _row(checked: CheckedQuestion, cell: Cell, sums: Int64, planned: PlannedTime, formula: str) -> TrendRow:
     row: dict[str, Any] = {"start": iso(cell.start_ns, checked.zone), "machine": cell.machine}
-    row |= {name: getattr(cell, name) for name in ("shift", "product", "calendar") if name in checked.by}
+    row |= {name: getattr(cell, name) for name in ("line", "shift", "product", "calendar") if name in checked.by}
     row["sums"] = dict(zip(FACT_COLUMNS, sums.tolist(), strict=True))
     if cell.calendar in ("", CalendarClass.SCHEDULED.word):
         kpis = checked.question.kpis

@@ -7,6 +7,7 @@ from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 from center.model.buckets import date_start_ns
+from center.model.sites import LineSpan, lines_of, retired_since
 from center.model.times import BadQuestion, iso, window
 from center.model.viewer import Viewer
 from center.queries import sites as site_queries
@@ -83,14 +84,32 @@ def planned_shifts(
     return sorted(shifts, key=lambda item: (item.start_ns, item.end_ns, item.name))
 
 
-def machines_of(center: CenterState, viewer: Viewer, site: str, line: str) -> list[site_queries.MachineAnswer]:
-    """The machines that a report is about, without retired ones. Raises `UnknownSite`, also for a line."""
-    rows = [row for row in site_queries.machines(center, viewer, site) if not row.get("retired")]
+def machines_of(
+    center: CenterState, viewer: Viewer, site: str, line: str, during: tuple[int, int] | None = None
+) -> list[site_queries.MachineAnswer]:
+    """The machines that a report of this time is about, each with the line to which it belonged for most of it; without
+    those that were retired before. during: start and end [ns UTC], None for now. Raises `UnknownSite`, also for a line.
+    """
+    sites = center.ledger_cache.sites
+    start_ns, end_ns = during or (center.now_ns(), center.now_ns() + 1)
+    rows: list[site_queries.MachineAnswer] = []
+    for row in site_queries.machines(center, viewer, site):
+        retired_ns = retired_since(sites, site, row["id"])
+        if retired_ns is not None and retired_ns <= start_ns:
+            continue
+        spans = lines_of(sites, site, row["id"])
+        longest = max(spans, key=lambda span: _overlap_ns(span, start_ns, end_ns), default=None)
+        rows.append({**row, "line": longest.line, "line_name": longest.names} if longest else row)
     chosen = [row for row in rows if not line or row["line"] == line]
     if line and not chosen:
         lines = ", ".join(sorted({row["line"] for row in rows if row["line"]}))
-        raise UnknownSite(f"line {line[:64]!r} is unknown in site {site!r}; it has {lines[:200]}")
+        raise UnknownSite(f"line {line[:64]!r} is unknown in site {site!r} at that time; it has {lines[:200]}")
     return sorted(chosen, key=lambda row: (row["line"], row["id"]))
+
+
+def _overlap_ns(span: LineSpan, start_ns: int, end_ns: int) -> int:
+    until_ns = end_ns if span.until_ns is None else min(span.until_ns, end_ns)
+    return max(until_ns - max(span.from_ns, start_ns), 0)
 
 
 def settle(center: CenterState, question: ReportQuestion) -> tuple[date, str, list[PlannedShift]]:
@@ -99,17 +118,21 @@ def settle(center: CenterState, question: ReportQuestion) -> tuple[date, str, li
     Raises `UnknownSite`, and `BadQuestion` for a shift that the day does not have.
     """
     zone = zone_of(center, question.viewer, question.site)
-    names = [row["id"] for row in machines_of(center, question.viewer, question.site, question.line)]
     today = local_date(zone, center.now_ns())
+
+    def names_of(during: tuple[int, int] | None) -> list[str]:
+        return [row["id"] for row in machines_of(center, question.viewer, question.site, question.line, during)]
+
     if question.day is not None or question.which in ("today", "yesterday"):
         day = question.day or (today if question.which == "today" else today - timedelta(days=1))
+        names = names_of(_day_ns(zone, day))
         of_day = planned_shifts(center, question.site, names, day, day, zone)
         chosen = [item for item in of_day if question.shift in ("", item.name)]
         if question.shift and not chosen:
             known = ", ".join(item.name for item in of_day) or "none"
             raise BadQuestion(f"shift: {question.shift[:40]!r} is no shift of {day.isoformat()}; there are {known}")
         return day, question.shift, chosen
-    recent = planned_shifts(center, question.site, names, today - _BACK, today + timedelta(days=1), zone)
+    recent = planned_shifts(center, question.site, names_of(None), today - _BACK, today + timedelta(days=1), zone)
     now_ns = center.now_ns()
     found = [
         item
@@ -122,6 +145,11 @@ def settle(center: CenterState, question: ReportQuestion) -> tuple[date, str, li
     return latest.day, latest.name, [latest]
 
 
+def _day_ns(zone: ZoneInfo, day: date) -> tuple[int, int]:
+    number = (day - _EPOCH).days
+    return date_start_ns(zone, number), date_start_ns(zone, number + 1)
+
+
 def report(center: CenterState, question: ReportQuestion) -> ReportAnswer:
     """The report. Of a period that is not over, what is known until now; of a day without shifts the whole day.
 
@@ -129,8 +157,7 @@ def report(center: CenterState, question: ReportQuestion) -> ReportAnswer:
     """
     day, shift, planned = settle(center, question)
     zone = zone_of(center, question.viewer, question.site)
-    number = (day - _EPOCH).days
-    midnight_ns, next_ns = date_start_ns(zone, number), date_start_ns(zone, number + 1)
+    midnight_ns, next_ns = _day_ns(zone, day)
     start_ns = min((item.start_ns for item in planned), default=midnight_ns)
     end_ns = max((item.end_ns for item in planned), default=next_ns)
     _, closed_ns = window(0, None, center.now_ns())
@@ -138,7 +165,7 @@ def report(center: CenterState, question: ReportQuestion) -> ReportAnswer:
         raise BadQuestion(f"date: {day.isoformat()} {shift} has not begun yet; ask for an earlier shift or day")
     bucket = "shift" if shift else "day"
     period = ReportPeriod(day.isoformat(), shift, question.line, iso(midnight_ns, zone), end_ns > closed_ns)
-    machines = machines_of(center, question.viewer, question.site, question.line)
+    machines = machines_of(center, question.viewer, question.site, question.line, (start_ns, end_ns))
     asked = Question(
         question.viewer, question.site, tuple(row["id"] for row in machines), start_ns, min(end_ns, closed_ns),
         bucket=bucket, kpis=REPORT_KPIS,
