@@ -274,7 +274,7 @@ ARROWS = {
         declare/      -> document frame draw/
         pages         -> delivery/ fleet/ machine/ frame
         session_pages -> document frame draw/
-        delivery/     -> frame draw/
+        delivery/     -> document frame draw/
         document      -> frame draw/
         fleet/        -> frame draw/ windows
         machine/      -> frame draw/ windows

@@ -46,6 +46,14 @@ def record_deletion(engine: Engine, now_ns: int, actor: Actor, site: str, machin
         record(connection, now_ns, actor, "machine.deleted", f"{site}/{machine}")
 
 
+def record_decision(engine: Engine, now_ns: int, actor: Actor, act: str, about: str, stream: str = "") -> None:
+    """Adds the entry that somebody decided about a second box, in a transaction of its own. act: accept or discard; about:
+    site/gateway; stream: "" for all. Raises `StoreUnavailable`.
+    """
+    with writing(engine) as connection:
+        record(connection, now_ns, actor, f"boxes.{act}", about, stream=stream)
+
+
 def record_target(connection: Connection, who: str, address: str, what: str, target: SaidTarget) -> None:
     """Adds the entry that a target was set or withdrawn to the change's transaction."""
     place = "/".join(part for part in (target.site, target.line, target.machine) if part)

@@ -4,7 +4,7 @@ Only administrators may change anything here, and only programs: a browser canno
 origin without a CORS preflight.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import TimeoutError as NotInTime
 from dataclasses import asdict
 from typing import Annotated, Any, Final, Literal
@@ -14,11 +14,11 @@ from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 from typing_extensions import TypedDict
 
-from center.api.access import Administering, Viewing
+from center.api.access import Administering, Viewing, address_of
 from center.api.problems import Problem, problem
 from center.contract.store import StoreUnavailable
 from center.ingest import manual_import
-from center.ingest.boxes import DECISIONS
+from center.ingest.boxes import DECISIONS, Decision, held_streams
 from center.ingest.worker import Ingest
 from center.queries.quarantine import QuarantinedPayloadAnswer, quarantined_payload
 from center.runtime.state import CenterState
@@ -31,6 +31,11 @@ _WAIT_S: Final = 60.0
 _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     status: {"model": Problem} for status in (403, 404, 413, 415, 422, 503)
 }
+Act = Literal["accept", "discard"]
+DecisionRecord = Callable[[str, str, Act, str, str], None]
+"""Enters a decision into the audit trail: who, from which address, what, about which gateway and stream ("": all). Raises
+`StoreUnavailable`.
+"""
 _Site = Annotated[str, Query(description="Id of the site.", examples=["van-long"])]
 _Gateway = Annotated[str, Query(description="Id of the gateway.", examples=["main"])]
 _SitePath = Annotated[str, Path(description="Id of the site.", examples=["van-long"])]
@@ -64,8 +69,42 @@ class DecisionAnswer(TypedDict):
     streams: list[str]
 
 
-def add_quarantine(app: FastAPI, center: CenterState, ingest: Ingest) -> None:
+class Undecided(Exception):
+    """Something else waits for a decision than whoever decides has seen."""
+
+
+class BoxDecisions:
+    """Decides about a second box that runs as a gateway, with an entry in the audit trail. The console finds it in the
+    application's state.
+    """
+
+    def __init__(self, center: CenterState, ingest: Ingest, record: DecisionRecord) -> None:
+        self._center, self._ingest, self._record = center, ingest, record
+
+    def __call__(
+        self, act: Act, who: str, address: str, whose: tuple[str, str, str], seen: Collection[str] | None = None
+    ) -> Decision:
+        """Returns when it is done; the entry comes first. whose: site, gateway, and the stream or "" for all; seen: the
+        streams that are to be held, so that a decision that is sent twice is not a second one; None for any.
+
+        Raises `LookupError` if nothing waits, `Undecided`, `StoreUnavailable` or, while it continues, `TimeoutError`.
+        """
+        site, gateway, stream = whose
+
+        def work() -> Decision:
+            if seen is not None and {key.stream for key in held_streams(self._center.ledger_cache, site, gateway)} != {
+                *seen
+            }:
+                raise Undecided(f"another decision about gateway {gateway} of {site} was made meanwhile")
+            enter = lambda: self._record(who, address, act, f"{site}/{gateway}", stream)  # noqa: E731
+            return DECISIONS[act](self._center, self._ingest.settler, site, gateway, stream, enter)
+
+        return self._ingest.submit(work).result(_WAIT_S)
+
+
+def add_quarantine(app: FastAPI, center: CenterState, ingest: Ingest, decisions: BoxDecisions) -> None:
     """The routes."""
+    app.state.box_decisions = decisions
 
     @app.post(ENVELOPES, response_model=TransferAnswer, responses=_PROBLEMS, openapi_extra=_body_of(NDJSON, "string"))
     async def envelopes(_viewer: Administering, request: Request, site: _Site, gateway: _Gateway) -> Any:
@@ -107,11 +146,11 @@ def add_quarantine(app: FastAPI, center: CenterState, ingest: Ingest) -> None:
         openapi_extra=_body_of("application/json", "object"),
     )
     async def decide(
-        _viewer: Administering,
+        viewer: Administering,
         request: Request,
         site: _SitePath,
         gateway: _GatewayPath,
-        act: Annotated[Literal["accept", "discard"], Path(description="Whether what waits counts from now on.")],
+        act: Annotated[Act, Path(description="Whether what waits counts from now on.")],
         stream: _Stream = "",
     ) -> Any:
         """Decides about a second box that runs as this gateway: what waits of it is stored, and the other one waits from
@@ -119,7 +158,8 @@ def add_quarantine(app: FastAPI, center: CenterState, ingest: Ingest) -> None:
         """
         if refusal := _refusal(request, "application/json"):
             return refusal
-        return await run_in_threadpool(_decide, center, ingest, act, (site, gateway, stream))
+        who = (viewer.name, address_of(request))
+        return await run_in_threadpool(_answer, lambda: asdict(decisions(act, *who, (site, gateway, stream))))
 
 
 def _body_of(content_type: str, kind: str) -> dict[str, Any]:
@@ -137,11 +177,6 @@ def _replay(ingest: Ingest, number: int) -> Any:
         ingest.submit(lambda: ingest.settler.replay(number)).result(_WAIT_S)
 
     return _answer(lambda: manual_import.replay_payload(on_worker, number))
-
-
-def _decide(center: CenterState, ingest: Ingest, act: str, whose: tuple[str, str, str]) -> Any:
-    work = lambda: DECISIONS[act](center, ingest.settler, *whose)  # noqa: E731
-    return _answer(lambda: asdict(ingest.submit(work).result(_WAIT_S)))
 
 
 def _answer(compute: Callable[[], Any]) -> Any:

@@ -14,7 +14,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlsplit
 from urllib.request import BaseHandler, HTTPSHandler, ProxyHandler, Request, build_opener
 
-from center.accounts.audit import record_deletion
+from center.accounts.audit import record_decision, record_deletion
 from center.accounts.schema import open_accounts
 from center.accounts.tokens import at_the_machine, pass_for
 from center.database.sql import open_database
@@ -218,7 +218,12 @@ class StoppedCenter:
 
     def decide(self, act: str, site: str, gateway: str, stream: str) -> dict[str, Any]:
         """Accepts or discards what waits of held streams. Raises `LookupError` if nothing does."""
-        return asdict(DECISIONS[act](self.state, self._ingest.settler, site, gateway, stream))
+        engine = open_accounts(self.settings.database_url)
+
+        def record() -> None:
+            record_decision(engine, self.state.now_ns(), at_the_machine(), act, f"{site}/{gateway}", stream)
+
+        return asdict(DECISIONS[act](self.state, self._ingest.settler, site, gateway, stream, record))
 
     def delete_machine(self, site: str, machine: str) -> None:
         """Deletes a retired machine's rows. Raises `LookupError`, `StillNamed`, `StoreRefused` or `StoreUnavailable`."""

@@ -39,5 +39,10 @@ def mount(app: FastAPI, center: CenterState, accounts: Accounts | None = None) -
     from center.console.worklist.page import add_worklist_page  # noqa: PLC0415
 
     add_worklist_page(app, center, declares=declaring is not None)
+    decisions = getattr(app.state, "box_decisions", None)
+    if decisions:
+        from center.console.delivery.decision import add_decision_pages  # noqa: PLC0415
+
+        add_decision_pages(app, center, decisions)
     add_error_pages(app, center)
-    add_pages(app, center, declares=declaring is not None)
+    add_pages(app, center, declares=declaring is not None, decides=decisions is not None)

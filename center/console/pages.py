@@ -28,8 +28,10 @@ _ICON = (
 )
 
 
-def add_pages(app: FastAPI, center: CenterState, *, declares: bool = False) -> None:
-    """Adds the pages, as `center.console.mount` says. declares: whether there is a page for declarations."""
+def add_pages(app: FastAPI, center: CenterState, *, declares: bool = False, decides: bool = False) -> None:
+    """Adds the pages, as `center.console.mount` says. declares: whether there is a page for declarations; decides: one for
+    decisions about a second box.
+    """
     cache: AnswerCache = app.state.answers
     frame.serve_assets()
     translations["vi"] = {
@@ -55,7 +57,9 @@ def add_pages(app: FastAPI, center: CenterState, *, declares: bool = False) -> N
 
     @ui.page("/delivery", response_timeout=_PATIENCE_S)
     async def delivery_page(request: Request, site: str = "") -> None:
-        await delivery.show(visit_of(request), site, getattr(app.state, "report_mails", None))
+        visit = visit_of(request)
+        decides_here = decides and visit.viewer.may("admin")
+        await delivery.show(visit, site, getattr(app.state, "report_mails", None), decides=decides_here)
 
     @nicegui_app.on_page_exception
     def broken() -> None:

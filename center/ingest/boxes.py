@@ -20,6 +20,7 @@ from wire.topics import topics_of
 
 _ORDER: Final = {"site": 0, "facts": 1, "values": 2}
 _ALL: Final = 2**31 - 1
+Entry = Callable[[], None]
 FROM_THE_BEGINNING: Final = 1
 """The minute from which a box that came later is held."""
 
@@ -78,24 +79,28 @@ def held_streams(cache: LedgerCache, site: str, gateway: str) -> dict[StreamKey,
     return dict(sorted(found.items(), key=lambda item: _ORDER.get(item[1].kind, 9)))
 
 
-def accept(center: CenterState, settler: Settler, site: str, gateway: str, stream: str = "") -> Decision:
+def accept(
+    center: CenterState, settler: Settler, site: str, gateway: str, stream: str = "", record: Entry = lambda: None
+) -> Decision:
     """The held box is the right one: what waits of it is stored, and what older ones send from now on waits instead.
-    Minutes that another stream has counted stay as they are. stream: of this stream only.
+    Minutes that another stream has counted stay as they are. stream: of this stream only; record: enters the decision into
+    the audit trail, before anything is changed.
 
     Raises `LookupError` if nothing is held, or `StoreUnavailable`. On the worker's thread, or where none runs.
     """
     cache, now_minute = center.ledger_cache, center.now_ns() // MINUTE_NS
     accepted = _chosen(held_streams(cache, site, gateway), site, gateway, stream)
-    since_ns = min(record.first_ns for record in accepted.values())
+    since_ns = min(item.first_ns for item in accepted.values())
     older = {
-        key: record
-        for key, record in cache.of_gateway(site, gateway).items()
-        if key not in accepted and not record.held_from and record.first_ns < since_ns
+        key: item
+        for key, item in cache.of_gateway(site, gateway).items()
+        if key not in accepted and not item.held_from and item.first_ns < since_ns
     }
-    runs = any(record.kind == "facts" and record.seen_ns >= since_ns for record in older.values())
+    runs = any(item.kind == "facts" and item.seen_ns >= since_ns for item in older.values())
     beside = older if runs else {}
-    changed = {key: replace(record, held_from=0) for key, record in accepted.items()}
-    changed |= {key: replace(record, held_from=now_minute) for key, record in beside.items()}
+    changed = {key: replace(item, held_from=0) for key, item in accepted.items()}
+    changed |= {key: replace(item, held_from=now_minute) for key, item in beside.items()}
+    record()
     settler.commit((), Changes(changed, before={**accepted, **beside}))
     cache.younger.difference_update(accepted)
     released = kept = 0
@@ -109,7 +114,9 @@ def accept(center: CenterState, settler: Settler, site: str, gateway: str, strea
     return Decision(released, kept, tuple(key.stream for key in accepted))
 
 
-def discard(center: CenterState, settler: Settler, site: str, gateway: str, stream: str = "") -> Decision:
+def discard(
+    center: CenterState, settler: Settler, site: str, gateway: str, stream: str = "", record: Entry = lambda: None
+) -> Decision:
     """The held box is the wrong one: what waits of it is deleted, and so is what any box of this gateway sent for minutes
     that another had counted. Raises as `accept`.
     """
@@ -123,13 +130,14 @@ def discard(center: CenterState, settler: Settler, site: str, gateway: str, stre
     records = {key: center.ledger_cache.streams[key] for key in waiting}
     changed = {
         key: replace(
-            record,
-            quarantined=max(record.quarantined - len(waiting[key]), 0),
-            discarded=record.discarded + min(len(waiting[key]), record.quarantined),
+            item,
+            quarantined=max(item.quarantined - len(waiting[key]), 0),
+            discarded=item.discarded + min(len(waiting[key]), item.quarantined),
         )
-        for key, record in records.items()
+        for key, item in records.items()
     }
     numbers = [number for key in records for number in waiting[key]]
+    record()
     settler.commit((), Changes(changed, released=numbers, before=records))
     return Decision(len(numbers), 0, tuple(key.stream for key in waiting))
 

@@ -22,7 +22,7 @@ from center.api.declarations import add_declarations
 from center.api.findings.routes import Record as DismissalRecord
 from center.api.findings.routes import add_findings
 from center.api.parameters import V1
-from center.api.quarantine import add_quarantine
+from center.api.quarantine import BoxDecisions, add_quarantine
 from center.api.targets import add_targets
 from center.api.upkeep.backup import add_backup
 from center.api.upkeep.machines import MachineDeletion, add_machines
@@ -61,7 +61,11 @@ def application(
     center over HTTPS.
     """
     app = create_app(center, identify or _identify(accounts))
-    add_quarantine(app, center, ingest)
+
+    def record_decision(who: str, address: str, act: str, about: str, stream: str) -> None:
+        audit.record_decision(declaring.engine, center.now_ns(), Actor(who, address), act, about, stream)
+
+    add_quarantine(app, center, ingest, BoxDecisions(center, ingest, record_decision))
     add_metrics(app, center)
     add_declarations(app, center, declaring)
     if notices is not None:

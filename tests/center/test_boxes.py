@@ -13,8 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from postgres_plant import postgres
 
+from center.accounts import audit
+from center.accounts.schema import open_accounts
 from center.api.app import create_app
-from center.api.quarantine import add_quarantine
+from center.api.quarantine import BoxDecisions, Undecided, add_quarantine
 from center.commands import quarantine as commands
 from center.console.delivery import cards as delivery_cards
 from center.contract.ledger import Changes
@@ -302,8 +304,9 @@ def test_a_file_of_an_earlier_version_knows_which_minutes_its_streams_cover(plan
 def test_over_http_and_by_command(plant, tmp_path, monkeypatch):
     two_boxes(plant)
     plant.ingest._worker.start()
-    app = create_app(plant.center)
-    add_quarantine(app, plant.center, plant.ingest)
+    app, entries = create_app(plant.center), []
+    decisions = BoxDecisions(plant.center, plant.ingest, lambda *entry: entries.append(entry))
+    add_quarantine(app, plant.center, plant.ingest, decisions)
 
     async def ask(path, **more):
         transport = httpx.ASGITransport(app, client=("127.0.0.1", 50_000))
@@ -314,6 +317,10 @@ def test_over_http_and_by_command(plant, tmp_path, monkeypatch):
     assert asyncio.run(ask("van-long/main/burn")).status_code == 422
     found = asyncio.run(ask("van-long/main/accept", params={"stream": NEW})).json()
     assert (found["envelopes"], found["kept"], found["streams"]) == (0, 2, [NEW])
+    assert entries == [(EVERYTHING.name, "127.0.0.1", "accept", "van-long/main", NEW)], "refused ones are none"
+    with pytest.raises(Undecided):
+        decisions("discard", "hoa", "", ("van-long", "main", ""), [OLD])
+    assert len(entries) == 1
     plant.ingest.stop()
     plant.store.close()
     file = tmp_path / "center.yaml"
@@ -325,6 +332,12 @@ def test_over_http_and_by_command(plant, tmp_path, monkeypatch):
     ):
         done = CliRunner().invoke(commands.quarantine, [act, str(file), "van-long/main", "--lang", "en"])
         assert (done.exit_code, said in done.output) == (status, True), done.output
+    engine = open_accounts(f"sqlite:///{tmp_path / 'nhip.accounts.sqlite'}")
+    assert [(row.what, row.about) for row in audit.entries(engine)[0]] == [
+        ("boxes.discard", "van-long/main"),
+        ("boxes.discard", "van-long/main"),
+        ("boxes.accept", "van-long/main"),
+    ]
     done = CliRunner().invoke(commands.quarantine, ["accept", str(file), "van-long/else", "--lang", "vi"])
     assert (done.exit_code, "không có gì chờ" in done.output) == (1, True)
     done = CliRunner().invoke(commands.quarantine, ["discard", str(file), "van-long/main", "--json"])

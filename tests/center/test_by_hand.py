@@ -14,7 +14,7 @@ from scraped import samples
 from servers import PATIENCE_S
 
 from center.api.app import create_app
-from center.api.quarantine import add_quarantine
+from center.api.quarantine import BoxDecisions, add_quarantine
 from center.api.upkeep.metrics import add_metrics
 from center.commands import imports
 from center.commands import quarantine as commands
@@ -62,7 +62,8 @@ class Plant:
         self.ingest = Ingest(self.center, BrokerSettings("127.0.0.1", 9))
         self.ingest._worker.start()
         app = create_app(self.center)
-        add_quarantine(app, self.center, self.ingest)
+        decisions = BoxDecisions(self.center, self.ingest, lambda *_: None)
+        add_quarantine(app, self.center, self.ingest, decisions)
         add_metrics(app, self.center)
         self.http, self.far = Http(app, "127.0.0.1"), Http(app, "192.0.2.7")
 

@@ -2,9 +2,7 @@
 every address that a page gives it.
 """
 
-import json
 import re
-import signal
 import ssl
 import subprocess
 import sys
@@ -15,20 +13,16 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 import pytest
-from center_plant import Gateway, child, envelope, mosquitto, running, site_body
+from center_plant import child
 from certificates import Authority
-from click.testing import CliRunner
 from playwright.sync_api import expect, sync_playwright
-from servers import PATIENCE_S, answers, eventually, free_port
+from servers import PATIENCE_S, free_port
 from test_console import QUIET
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
+from whole_center import Center
 
-from center.commands import accounts as door
 from config import TAKEN
-from oee.model.facts import MINUTE_NS
-from wire.bodies import Live, LiveMachine, Status
-from wire.envelope import pack_message, seal
 from words import say
 
 pytestmark = pytest.mark.browser
@@ -57,59 +51,8 @@ http {{ access_log off; {temporary} include {folder}/nhip.conf; }}
 """
 
 
-class Center:
-    """`nhip center` with its broker, an administrator and a gateway that sends."""
-
-    def __init__(self, folder, root_path):
-        folder.mkdir()
-        self.stack, self.port, self.file = ExitStack(), free_port(), folder / "center.yaml"
-        broker = self.stack.enter_context(mosquitto(folder))
-        more = f"root_path: {root_path}\n" if root_path else ""
-        self.file.write_text(
-            f"name: Trung tâm\nbroker: mqtt://127.0.0.1:{broker}\nlisten: 127.0.0.1:{self.port}\nproxy: 127.0.0.1\n"
-            f"store: {{kind: duckdb, file: {folder}/nhip.duckdb}}\n{more}"
-        )
-        self.password = run(
-            door.user, "add", self.file, "hoa", "--role", "admin", "--generate", "--lang", "en"
-        ).split()[-1]
-        self.process = subprocess.Popen([sys.executable, "-m", "nhip", "center", str(self.file)], cwd=ROOT)
-        self.stack.callback(self._end)
-        self.gateway = Gateway(broker)
-        self.stack.callback(self.gateway.close)
-
-    def _end(self):
-        self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(PATIENCE_S) == 0
-
-    def filled(self):
-        """Up, with two machines and some minutes of today."""
-        eventually(lambda: answers(self.port) or self.process.poll() is not None)
-        assert self.process.poll() is None
-        now_ns = time.time_ns()
-        start_ns = now_ns // MINUTE_NS * MINUTE_NS - 30 * MINUTE_NS
-        self.gateway.send(seal("b" * 16, 1, 1, site_body(["press-1", "press-2"])).data, kind="site")
-        rows = running(start_ns, 20) + running(start_ns, 20, "press-2")
-
-        def told():
-            self.gateway.send(envelope(1, rows))
-            return self.gateway.mark()
-
-        eventually(told, every_s=0.5)
-        self.gateway.send(pack_message(Status(online=True, at_ns=now_ns)), kind="status")
-        return self
-
-    def live(self, state):
-        machine = LiveMachine(state=state, since_ns=time.time_ns())
-        self.gateway.send(pack_message(Live(at_ns=time.time_ns(), machines={"press-1": machine})), kind="live")
-
-    def trail(self):
-        return json.loads(run(door.show_audit, self.file, "--json"))["rows"]
-
-
-def run(command, *arguments):
-    outcome = CliRunner().invoke(command, [str(item) for item in arguments])
-    assert outcome.exit_code == 0, (outcome.output, outcome.exception)
-    return outcome.output
+def behind(root_path):
+    return "proxy: 127.0.0.1\n" + (f"root_path: {root_path}\n" if root_path else "")
 
 
 def placed(text, places):
@@ -171,7 +114,7 @@ def shown(tmp_path_factory):
     authority = Authority(folder)
     tls = authority.issue("server")
     with ExitStack() as stack:
-        centers = {root: Center(folder / f"center{len(root)}", root) for root in ("", "/nhip")}
+        centers = {root: Center(folder / f"center{len(root)}", behind(root)) for root in ("", "/nhip")}
         for center in centers.values():
             stack.push(center.stack)
         made = {}

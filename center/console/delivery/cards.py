@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from center.console.draw import time_labels
 from center.console.draw.markup import Child, el, join, share
+from center.console.draw.names import decision_page
 from words import duration, fault_text, link_trouble, moment, number, percent, say
 from words.catalogue import catalogue
 
@@ -18,12 +19,12 @@ _IN_FLIGHT: Final = 0.005
 """Share of a day that may normally be missing: the minutes still in transit."""
 
 
-def cards(rows: Sequence[Row], now_ns: int, zone: tzinfo, lang: str) -> Markup:
-    """The gateways of a site side by side."""
-    return el("div", *(_card(row, now_ns, zone, lang) for row in rows), cls="gateways")
+def cards(rows: Sequence[Row], now_ns: int, zone: tzinfo, lang: str, *, decides: bool = False) -> Markup:
+    """The gateways of a site side by side. decides: whether the viewer may decide about a second box."""
+    return el("div", *(_card(row, now_ns, zone, lang, decides=decides) for row in rows), cls="gateways")
 
 
-def _card(row: Row, now_ns: int, zone: tzinfo, lang: str) -> Markup:
+def _card(row: Row, now_ns: int, zone: tzinfo, lang: str, *, decides: bool) -> Markup:
     heard_ms = None if row["heard"] is None else (now_ns - time_labels.parse_ns(row["heard"])) // 1_000_000
     if row["online"]:
         contact = say("delivery.online", lang)
@@ -31,7 +32,7 @@ def _card(row: Row, now_ns: int, zone: tzinfo, lang: str) -> Markup:
         contact = say("console.never_heard", lang)
     else:
         contact = say("console.silent_for", lang, duration=duration(heard_ms, lang))
-    found = list(troubles(row, zone, lang))
+    found = list(troubles(row, zone, lang, decides=decides))
     return el(
         "article",
         el(
@@ -41,6 +42,9 @@ def _card(row: Row, now_ns: int, zone: tzinfo, lang: str) -> Markup:
             cls="card-head",
         ),
         el("ul", *(el("li", text) for text in found), cls="troubles") if found else None,
+        el("a", say("boxes.decide", lang), href=decision_page(row["site"], row["gateway"]), cls="go decide")
+        if decides and row["held"]
+        else None,
         el("dl", *_facts(row, now_ns, zone, lang)),
         _counters(row, zone, lang),
         cls=f"card gateway {'s-running' if row['online'] and not found else 's-unplanned_stop'}",
@@ -64,7 +68,7 @@ def _counter_line(item: Row, zone: tzinfo, lang: str) -> str:
     return say("counter.line", lang, when=when, machine=item["machine"], role=name, what=what)
 
 
-def _boxes(row: Row, zone: tzinfo, lang: str) -> list[str]:
+def _boxes(row: Row, zone: tzinfo, lang: str, *, decides: bool) -> list[str]:
     """Two boxes with one bundle, and what waits for a decision about them."""
     out = []
     if row["boxes"] > 1:
@@ -72,13 +76,14 @@ def _boxes(row: Row, zone: tzinfo, lang: str) -> list[str]:
     if held := row["held"]:
         since = moment(time_labels.local(time_labels.parse_ns(held["since"]), zone), lang)
         whose, count = f"{row['site']}/{row['gateway']}", number(held["envelopes"], lang)
-        out.append(say("delivery.trouble.held", lang, whose=whose, count=count, since=since))
+        key = "delivery.trouble.held_here" if decides else "delivery.trouble.held"
+        out.append(say(key, lang, whose=whose, count=count, since=since))
     return out
 
 
-def troubles(row: Row, zone: tzinfo, lang: str) -> Sequence[str]:
-    """Problems that need attention, as sentences."""
-    out = _boxes(row, zone, lang)
+def troubles(row: Row, zone: tzinfo, lang: str, *, decides: bool = False) -> Sequence[str]:
+    """Problems that need attention, as sentences. decides: whether what to do about a second box is offered beside them."""
+    out = _boxes(row, zone, lang, decides=decides)
     clock = row["clock"]
     if clock and clock["by"] == "nobody":
         out.append(say("delivery.trouble.clock", lang))

@@ -26,8 +26,10 @@ SentMails = Callable[[Viewer, str], Sequence[Mapping[str, Any]]]
 """A site's latest reports that were to be sent by mail, the newest first; may raise `StoreUnavailable`."""
 
 
-async def show(visit: frame.Visit, site: str, mails: SentMails | None = None) -> None:
-    """Builds the page. site: only this one ("" is all); mails: the reports that were to be sent by mail."""
+async def show(visit: frame.Visit, site: str, mails: SentMails | None = None, *, decides: bool = False) -> None:
+    """Builds the page. site: only this one ("" is all); mails: the reports that were to be sent by mail; decides: whether there
+    is a page to decide about a second box.
+    """
     center, viewer, cache, lang = visit.center, visit.viewer, visit.cache, visit.lang
     site_rows = await cache.ask(1, queries.sites, center, viewer)
     chosen = [row for row in site_rows if row["id"] == site] if site else site_rows
@@ -54,7 +56,7 @@ async def show(visit: frame.Visit, site: str, mails: SentMails | None = None) ->
         for name, (cards, _) in places.items():
             zone = zone_of(center, viewer, name)
             gateways_here = [row for row in rows if row["site"] == name]
-            cards.set_content(delivery_cards.cards(gateways_here, now_ns, zone, lang))
+            cards.set_content(delivery_cards.cards(gateways_here, now_ns, zone, lang, decides=decides))
 
     async def refresh_days() -> None:
         with frame.troubles(store_banner.set_content, lang):

@@ -45,6 +45,16 @@ def targets_page(site: str) -> str:
     return outside(f"/targets/{quote(site, safe='')}")
 
 
+def delivery_page(site: str) -> str:
+    """The address of the page of a site's gateways."""
+    return outside(f"/delivery?{urlencode({'site': site})}")
+
+
+def decision_page(site: str, gateway: str) -> str:
+    """The address of the page on which somebody decides about a second box of a gateway."""
+    return outside(f"/delivery/{quote(site, safe='')}/{quote(gateway, safe='')}")
+
+
 def declare_page(site: str, machine: str, **presets: str) -> str:
     """The address of the page on which a machine's declarations are made. presets: `from` and `to` as the API writes them,
     and the `field` to declare.

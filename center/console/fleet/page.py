@@ -13,7 +13,7 @@ from center.console import frame
 from center.console.draw import live_state
 from center.console.draw.glyphs import GLYPHS
 from center.console.draw.markup import el, join
-from center.console.draw.names import machine_page, named, report_page, targets_page
+from center.console.draw.names import delivery_page, machine_page, named, report_page, targets_page
 from center.console.fleet import cards as fleet_cards
 from center.console.fleet.numbers import site_numbers
 from center.queries import sites as queries
@@ -253,8 +253,7 @@ def _gateways(site: Row, lang: str) -> str:
         if gateway["trouble"]:
             text += " · " + say(f"console.gateway_{gateway['trouble']}", lang)
         away = "" if gateway["online"] and not gateway["trouble"] else " away"
-        href = outside(f"/delivery?{urlencode({'site': site['id']})}")
-        marks.append(el("a", el("i"), text, cls=f"gate{away}", href=href))
+        marks.append(el("a", el("i"), text, cls=f"gate{away}", href=delivery_page(site["id"])))
     return join(*marks)
 
 
