@@ -48,7 +48,7 @@ def _asked(center: "RunningCenter | StoppedCenter", site: str, report: OnProgres
     from center.database import findings as database
     from center.model.viewer import EVERYTHING
     from center.queries.question import sites_of
-    from center.runtime.advice.night import night_of, run_night, zone_of_center
+    from center.runtime.advice.night import night_of, run_nights, zone_of_center
 
     state, engine = center.state, database.open_findings(center.settings.database_url)
     try:
@@ -59,7 +59,7 @@ def _asked(center: "RunningCenter | StoppedCenter", site: str, report: OnProgres
             report(machine, done, total)
             return True
 
-        run_night(state, engine, night_ns, on_machine, site)
+        run_nights(state, engine, night_ns, on_machine, site)
         kept, trusts = database.kept_findings(engine, sites), database.trusts(engine, sites)
         return dict(answers.findings(state, EVERYTHING, kept, trusts, night_ns))
     finally:

@@ -24,6 +24,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    func,
     select,
 )
 
@@ -105,6 +106,19 @@ def looked_at(engine: Engine, night_ns: int) -> set[tuple[str, str]]:
     with reading(engine) as connection:
         rows = connection.execute(select(LOOKS.c.site, LOOKS.c.machine).where(LOOKS.c.night_ns == night_ns))
         return {(site, machine) for site, machine in rows}
+
+
+def latest_look(engine: Engine, site: str = "") -> int:
+    """The last night that has seen a machine (of this site), 0 for none. Raises `StoreUnavailable`."""
+    latest = select(func.max(LOOKS.c.night_ns))
+    with reading(engine) as connection:
+        return connection.scalar(latest.where(LOOKS.c.site == site) if site else latest) or 0
+
+
+def done_nights(engine: Engine) -> set[int]:
+    """The nights that are done. Raises `StoreUnavailable`."""
+    with reading(engine) as connection:
+        return set(connection.scalars(select(NIGHTS.c.night_ns)))
 
 
 def write_look(engine: Engine, night_ns: int, site: str, look: MachineLook) -> None:

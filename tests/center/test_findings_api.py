@@ -190,7 +190,7 @@ def test_the_command_looks_by_hand_where_no_center_runs(tmp_path, monkeypatch):
     assert found.exit_code == 0, found.output
     answer = json.loads(found.stdout)
     assert [row["rule"] for row in answer["rows"]] == ["slow_start"]
-    for lang, words in (("vi", ("Khởi động chậm", "Đang theo dõi", "phút")), ("en", ("Slow start", "Watched", "min"))):
+    for lang, words in (("vi", ("Khởi động chậm", "Đã xác nhận", "phút")), ("en", ("Slow start", "Confirmed", "min"))):
         shown = CliRunner().invoke(nhip.main, ["advice", str(file), "--lang", lang])
         assert shown.exit_code == 0, shown.output
         assert all(word in shown.output for word in words)

@@ -17,9 +17,11 @@ from center.contract.ledger import Changes
 from center.contract.streams import StreamKey, StreamRecord
 from center.database import findings
 from center.database.findings import kept_findings, open_findings
+from center.database.sql import open_database
+from center.ledger.sql import SqlLedger
 from center.model.sites import SiteRow
 from center.runtime.advice.advice_job import AdviceJob
-from center.runtime.advice.night import night_of, run_night
+from center.runtime.advice.night import night_of, nights_until, run_night, run_nights
 from center.runtime.advice.stored_past import StoredPast
 from oee.advice.catalogue import rules
 from oee.advice.life import FindingRecord, dismissed
@@ -178,6 +180,31 @@ def test_the_job_runs_once_a_night(embedded, tmp_path):
     assert embedded.health.counts()["advice_nights"] == 1
     assert not any(thread.name == "nhip-advice" for thread in threading.enumerate())
     engine.dispose()
+
+
+def test_a_center_that_begins_with_history_confirms_by_what_it_has(two_machines, engine):
+    nights = nights_until(two_machines, engine, END_NS)
+    assert nights == [END_NS - k * 7 * DAY_NS for k in (3, 2, 1, 0)]
+    assert run_nights(two_machines, engine, END_NS, lambda _machine, done, _of: done < 1) is None
+    assert nights_until(two_machines, engine, END_NS) == nights, "an interrupted one is taken up again"
+    found = run_nights(two_machines, engine, END_NS, always)
+    assert stages(found) == {("m-1", SLOW): "open"}
+    assert nights_until(two_machines, engine, END_NS) == [END_NS]
+    assert nights_until(two_machines, engine, END_NS + 15 * DAY_NS) == [END_NS + k * DAY_NS for k in (1, 8, 15)]
+    assert run_nights(two_machines, engine, END_NS, always, SITE) == found
+
+
+def test_one_process_of_several_looks(tmp_path):
+    url = database_url("postgresql", tmp_path)
+    one, other = (SqlLedger(open_database(url)) for _ in range(2))
+    assert [one.processes.lease("advice"), other.processes.lease("advice"), one.processes.lease("advice")] == [
+        True,
+        False,
+        True,
+    ]
+    one.close()
+    eventually(lambda: other.processes.lease("advice"))
+    other.close()
 
 
 def test_a_night_begins_at_half_past_one():

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from center.contract.ledger import SharedLedger
 from center.contract.store import StoreUnavailable
 from center.database import findings
-from center.runtime.advice.night import night_of, run_night, zone_of_center
+from center.runtime.advice.night import night_of, run_nights, zone_of_center
 from center.runtime.state import CenterState
 
 _IDLE_S: Final = 60.0
@@ -48,7 +48,7 @@ class AdviceJob:
             last = findings.last_night(self._engine)
             if (last is None or last.night_ns < night_ns) and self._has_lease():
                 self._begun_s = time.monotonic()
-                if run_night(self._center, self._engine, night_ns, self._go_on) is not None:
+                if run_nights(self._center, self._engine, night_ns, self._go_on) is not None:
                     health.count("advice_nights")
         except StoreUnavailable as error:
             health.set_condition("advice", f"away: {error}")

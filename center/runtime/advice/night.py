@@ -19,8 +19,12 @@ from center.runtime.state import CenterState
 from oee.advice.catalogue import significant
 from oee.advice.life import next_records, open_rules, since
 from oee.advice.look import SHORT_WEEKS, look
+from oee.advice.window import DAY_NS
 from oee.model.calendars import to_ns
 
+CATCH_UP_WEEKS: Final = 8
+_WEEK_NS: Final = 7 * DAY_NS
+_LEAST_NS: Final = 3 * _WEEK_NS
 LATE_H: Final = 1.5
 """So long after midnight the rows of the evening are there."""
 OnMachine = Callable[[str, int, int], bool]
@@ -38,6 +42,34 @@ def zone_of_center(center: CenterState) -> tzinfo:
     sites = center.ledger_cache.sites
     revisions = (sites.current(site) for site in sites.ids())
     return next((item.zone for item in revisions if item is not None), UTC)
+
+
+def nights_until(center: CenterState, engine: Engine, night_ns: int, site: str = "") -> list[int]:
+    """The nights to run, the oldest first: this one, and before it one a week since the last look, eight weeks at most. So a
+    center that begins with history, or was off, confirms by what it has, and does not wait for two weeks first.
+
+    site: only as far as its own machines are concerned. Raises `StoreUnavailable`.
+    """
+    sites = center.ledger_cache.sites
+    owners = [sites.owner(*item) for item in machines_with_past(sites) if site in ("", item[0])]
+    first_ns = min((owner.first_ns for owner in owners if owner and owner.first_ns > 0), default=night_ns)
+    latest_ns = findings.latest_look(engine, site)
+    done = findings.done_nights(engine)
+    weekly = [night_ns - k * _WEEK_NS for k in range(CATCH_UP_WEEKS, 0, -1)]
+    wanted = [item for item in weekly if item >= max(latest_ns, first_ns + _LEAST_NS) and item not in done]
+    return [*wanted, night_ns]
+
+
+def run_nights(
+    center: CenterState, engine: Engine, night_ns: int, on_machine: OnMachine, site: str = ""
+) -> list[KeptFinding] | None:
+    """All nights of `nights_until`; otherwise as `run_night`."""
+    out: list[KeptFinding] | None = None
+    for item_ns in nights_until(center, engine, night_ns, site):
+        out = run_night(center, engine, item_ns, on_machine, site)
+        if out is None:
+            return None
+    return out
 
 
 def run_night(
