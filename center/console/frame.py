@@ -163,7 +163,7 @@ def _pages(lang: str) -> Markup:
             "details",
             el("summary", MENU, cls="round", aria_label=label),
             el("nav", links, cls="drop", aria_label=label),
-            cls="menu pages-menu",
+            cls="pages-menu",
         ),
     )
 
