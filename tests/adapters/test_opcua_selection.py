@@ -72,7 +72,7 @@ async def test_elements_of_arrays_from_a_server_that_sends_ranges(node_server, m
                       "matrix__9": None, "count__0": None}  # fmt: skip
     assert {name: code for name, (code, _) in faults.items()} == {
         "list__3": "opcua_index", "list": "opcua_array", "matrix__1": "opcua_array", "matrix__9": "opcua_index",
-        "count__0": "opcua_index",
+        "count__0": "opcua_no_array",
     }  # fmt: skip
     assert faults["list__3"][1] == {"index": "3", "field": "", "found": "3"}
 
