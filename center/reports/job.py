@@ -20,7 +20,7 @@ from center.queries.question import UnknownSite
 from center.reports.api import file_name, pdf_of
 from center.reports.asked import ReportQuestion, report
 from center.reports.due import after_failure, due_mails, subscriptions
-from center.reports.mail import MailNotTaken, MailParts, MailRefused, message_of, send
+from center.reports.mail import MailNotTaken, MailParts, MailRefused, NoMailServer, message_of, send
 from center.reports.sheet import sheet
 from center.runtime.state import CenterState
 from config.mail import MailModel, ReportMailModel
@@ -39,6 +39,7 @@ class ReportMailJob:
         idle_s: float = _IDLE_S,
     ) -> None:  # fmt: skip
         self._center, self._engine, self._mail, self._reports, self._idle_s = center, engine, mail, reports, idle_s
+        self._closed_until_ns, self._closed_why = 0, ""
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="nhip-reports", daemon=True)
 
@@ -90,48 +91,61 @@ class ReportMailJob:
         return "; ".join(dict.fromkeys(unknown))
 
     def _send_waiting(self) -> str:
-        """Sends what may be tried now; returns why the first one that waits is not sent, "" if none waits."""
+        """Sends what may be tried now; returns why the first one that waits is not sent, "" if none waits.
+
+        While there is no mail server the others are not tried one by one: each may take half a minute to fail.
+        """
         failed = ""
         for mail in report_mails.waiting(self._engine):
-            if self._stopping.is_set():
-                break
             now_ns = self._center.now_ns()
-            after = self._sent(mail) if mail.next_ns <= now_ns else mail
+            if self._stopping.is_set() or now_ns < self._closed_until_ns:
+                return failed or self._closed_why
+            after = self._tried(mail) if mail.next_ns <= now_ns else mail
             if after is not mail:
                 report_mails.save(self._engine, after)
                 _tell(after)
             failed = failed or ("" if after.state == SENT else after.why)
         return failed
 
-    def _sent(self, mail: ReportMail) -> ReportMail:
-        """The mail after an attempt to send it."""
-        center, now_ns = self._center, self._center.now_ns()
+    def _tried(self, mail: ReportMail) -> ReportMail:
+        """The mail after an attempt to send it, whatever became of that."""
+        now_ns = self._center.now_ns()
         model = next((item for item in self._reports if mail.to in subscriptions(item)), None)
         if model is None:
             return replace(mail, state=GIVEN_UP, at_ns=now_ns, why="the center's file no longer names this report")
-        question = ReportQuestion(EVERYTHING, mail.to.site, mail.day, mail.shift, mail.to.line)
         try:
-            answer = report(center, question)
-            shown = sheet(answer, model.language)
-            query = urlencode({"date": answer["date"], "shift": answer["shift"], "line": answer["line"]})
-            parts = MailParts(
-                recipient=mail.to.recipient,
-                sender=self._mail.sender,
-                link=f"{self._mail.console.rstrip('/')}{report_page(answer['site'])}?{query}"
-                if self._mail.console
-                else "",
-                pdf=pdf_of(center, question, answer, model.language),
-                file=file_name(answer),
-                made=datetime.fromtimestamp(now_ns // 1_000_000_000, UTC),
-                key="/".join((*vars(mail.to).values(), answer["date"], mail.shift)),
-            )
-            send(self._mail, message_of(shown, parts))
+            self._send(mail, model)
+        except StoreUnavailable:
+            raise
         except MailRefused as error:
             return replace(mail, state=REFUSED, tries=mail.tries + 1, at_ns=now_ns, why=str(error))
         except (MailNotTaken, UnknownSite, BadQuestion) as error:
-            return after_failure(mail, str(error), now_ns, model.give_up)
-        center.health.count("report_mails")
+            failed = after_failure(mail, str(error), now_ns, model.give_up)
+            if isinstance(error, NoMailServer):
+                self._closed_until_ns, self._closed_why = failed.next_ns, failed.why
+            return failed
+        except Exception as error:  # noqa: BLE001  # one report that cannot be made holds up no other; counted and shown
+            self._center.health.count("mail_errors")
+            return after_failure(mail, f"{type(error).__name__}: {error}"[:300], now_ns, model.give_up)
+        self._center.health.count("report_mails")
         return replace(mail, state=SENT, at_ns=now_ns, why="")
+
+    def _send(self, mail: ReportMail, model: ReportMailModel) -> None:
+        """Makes the report and hands it to the server."""
+        center, site = self._center, mail.to.site
+        question = ReportQuestion(EVERYTHING, site, mail.day, mail.shift, mail.to.line)
+        answer = report(center, question)
+        query = urlencode({"date": answer["date"], "shift": answer["shift"], "line": answer["line"]})
+        parts = MailParts(
+            recipient=mail.to.recipient,
+            sender=self._mail.sender,
+            link=f"{self._mail.console.rstrip('/')}{report_page(site)}?{query}" if self._mail.console else "",
+            pdf=pdf_of(center, question, answer, model.language),
+            file=file_name(answer),
+            made=datetime.fromtimestamp(center.now_ns() // 1_000_000_000, UTC),
+            key="/".join((*vars(mail.to).values(), answer["date"], mail.shift)),
+        )
+        send(self._mail, message_of(sheet(answer, model.language), parts))
 
 
 def _tell(mail: ReportMail) -> None:

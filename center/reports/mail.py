@@ -26,7 +26,11 @@ class MailRefused(Exception):
 
 
 class MailNotTaken(Exception):
-    """The server does not take mails now: it is away, busy, or refuses the login. The text says which."""
+    """The server does not take this mail now; the text is what it said."""
+
+
+class NoMailServer(MailNotTaken):
+    """It takes no mail at all now: it is away, or refuses the login, the sender or the certificate."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class MailParts:
 def message_of(sheet: ReportSheet, parts: MailParts) -> EmailMessage:
     """The mail: text, HTML, and the PDF."""
     message = EmailMessage(policy=SMTP)
-    message["Subject"] = sheet.title
+    message["Subject"] = " ".join(sheet.title.split())  # a name with a line break would end the header
     message["From"] = Address("Nhịp", addr_spec=parts.sender)
     message["To"] = parts.recipient
     message["Date"] = format_datetime(parts.made)
@@ -61,7 +65,7 @@ def message_of(sheet: ReportSheet, parts: MailParts) -> EmailMessage:
 
 
 def send(settings: MailModel, message: EmailMessage) -> None:
-    """Hands one mail to the server, which has it when this returns. Raises `MailRefused` or `MailNotTaken`."""
+    """Hands one mail to the server, which has it when this returns. Raises `MailRefused`, `MailNotTaken` or `NoMailServer`."""
     try:
         with _connected(settings) as server:
             server.send_message(message)
@@ -71,9 +75,9 @@ def send(settings: MailModel, message: EmailMessage) -> None:
     except smtplib.SMTPDataError as error:
         _refuse(error.smtp_code, error.smtp_error)
     except smtplib.SMTPResponseException as error:  # greeting, login, sender: of the account, not of this mail
-        raise MailNotTaken(_text(error.smtp_code, error.smtp_error)) from error
+        raise NoMailServer(_text(error.smtp_code, error.smtp_error)) from error
     except (smtplib.SMTPException, OSError, UnicodeError) as error:  # ssl.SSLError is an OSError
-        raise MailNotTaken(f"{settings.server}: {error or type(error).__name__}"[:300]) from error
+        raise NoMailServer(f"{settings.server}: {error or type(error).__name__}"[:300]) from error
 
 
 def _refuse(code: int, said: bytes | str) -> None:
