@@ -147,9 +147,11 @@ export function closeSheet() {
   }
 }
 
-// What was tapped is being kept: nothing more may be tapped on this sheet.
+// What was tapped is being kept: nothing more may be tapped on this sheet. What closes it then, and no other.
 export function holdSheet() {
-  if (sheet) sheet.classList.add("busy");
+  const held = sheet;
+  if (held) held.classList.add("busy");
+  return () => { if (held && held === sheet) closeSheet(); };
 }
 
 export function sheetName() {

@@ -9,9 +9,9 @@ import { preferences, site } from "./setup.js";
 import { clock, day, duration, fromTo, fromZone, named, number, roughly, say, zoneFields } from "./words.js";
 
 async function save(machine, content, message) {
-  holdSheet();
+  const close = holdSheet();
   const id = await enter({ tablet: preferences().tablet, machine, ...content });
-  closeSheet();
+  close();
   const back = ["call", "step", "take_back"].includes(content.kind) ? null
     : button("undo", say("andon.undo"), { arg: `${machine} ${id}`, icon: icon("undo"), className: "quiet" });
   toast(message || say("andon.noted"), back);
