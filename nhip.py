@@ -166,17 +166,26 @@ def simulate(
     """Serves the simulated factory of FACTORY.yaml over Modbus TCP and OPC UA."""
     from datetime import datetime
 
+    from cli.exits import fail_misconfigured
+    from config import Misconfigured, load_file
     from demo.simulate import SimulateOptions
     from demo.simulate import simulate as serve_factory
-    from simulator.factory import BadFactory, load
+    from simulator.factory import BadFactory, Factory
+    from words import say
 
     _log()
     try:
-        model = load(factory)
+        model = load_file(factory, Factory)
+    except Misconfigured as error:
+        fail_misconfigured(error, lang)
+    try:
         since_ns = None if history_from is None else round(datetime.fromisoformat(history_from).timestamp() * 1e9)
-    except (BadFactory, ValueError) as error:
-        fail(error, MISCONFIGURED)
-    serve_factory(model, SimulateOptions(history, since_ns, ports_file, http_port, lang))
+    except ValueError:
+        fail(say("simulate.bad_moment", lang, value=history_from), MISCONFIGURED)
+    try:
+        serve_factory(model, SimulateOptions(history, since_ns, ports_file, http_port, lang))
+    except BadFactory:
+        fail(say("simulate.nobody_works", lang, file=factory), MISCONFIGURED)
 
 
 @click.command()

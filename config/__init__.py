@@ -6,7 +6,15 @@ Loading reports everything that is wrong at once, with its place; compiling turn
 from config.center import CenterFile
 from config.compile.compile import compile_calendar, compile_site
 from config.compile.describe import config_hash, describe, description, values_of
-from config.load.load import load_center, load_site, missing_file_warnings, parse_center, parse_site, read_site
+from config.load.load import (
+    load_center,
+    load_file,
+    load_site,
+    missing_file_warnings,
+    parse_center,
+    parse_site,
+    read_site,
+)
 from config.site.model import Site
 from config.site.recordings import RecordingModel
 from config.templates.state_profiles import StateProfile, load_profiles
@@ -28,6 +36,7 @@ __all__ = [
     "describe",
     "description",
     "load_center",
+    "load_file",
     "load_profiles",
     "load_site",
     "missing_file_warnings",

@@ -5,10 +5,11 @@ Nothing here is shared with the site file: the simulator's true figures must not
 
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, LiteralString, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -21,6 +22,11 @@ Cause = Literal["minor", "unplanned", "breakdown", "starved", "blocked", "change
 
 class BadFactory(Exception):
     """The factory file is invalid; the message lists every error with its place."""
+
+
+def _wrong(code: LiteralString, text: LiteralString, **values: object) -> PydanticCustomError:
+    """A rule of the file that is broken. code: whoever shows it may have a sentence of his own for it, with these values."""
+    return PydanticCustomError("value_error", text, {"code": code} | {key: str(value) for key, value in values.items()})
 
 
 class _Model(BaseModel):
@@ -85,16 +91,20 @@ class MachineSpec(_Model):
     def _sound(self) -> Self:
         for product in self.products:
             if round(product.ideal_s * 1e6) % self.cavities:
-                raise ValueError(
-                    f"ideal_s {product.ideal_s} does not divide into {self.cavities} pieces of whole microseconds"
+                raise _wrong(
+                    "factory_ideal",
+                    "ideal_s {ideal_s} does not divide into {cavities} pieces of whole microseconds",
+                    ideal_s=product.ideal_s,
+                    cavities=self.cavities,
                 )
         if self.plc == "pulse" and ("changeover" in self.habits.events or len(self.products) > 1):
-            raise ValueError("a pulse counter shows no product: give it one product and no changeover")
+            raise _wrong("factory_pulse", "a pulse counter shows no product: give it one product and no changeover")
         hidden = sorted({"breakdown", "starved", "blocked"} & set(self.habits.events) - VISIBLE[self.plc])
         if hidden:
-            raise ValueError(f"plc {self.plc} cannot show {', '.join(hidden)}; use unplanned instead")
+            text = "plc {plc} cannot show {hidden}; use unplanned instead"
+            raise _wrong("factory_hidden", text, plc=self.plc, hidden=", ".join(hidden))
         if "changeover" in self.habits.events and len(self.products) < 2:
-            raise ValueError("a changeover needs two products")
+            raise _wrong("factory_changeover", "a changeover needs two products")
         return self
 
 
@@ -139,12 +149,14 @@ class Factory(_Model):
         try:
             ZoneInfo(self.timezone)
         except (ZoneInfoNotFoundError, ValueError) as error:
-            raise ValueError(f"timezone {self.timezone!r} is unknown; write for example Asia/Ho_Chi_Minh") from error
+            text = "timezone '{zone}' is unknown; write for example Asia/Ho_Chi_Minh"
+            raise _wrong("factory_zone", text, zone=self.timezone) from error
         for what in ("id", "device"):
             names = [getattr(machine, what) for machine in self.machines]
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
-                raise ValueError(f"machines: {what} {', '.join(twice)} occurs twice; each machine has its own PLC")
+                text = "machines: {what} {names} occurs twice; each machine has its own PLC"
+                raise _wrong("factory_twice", text, what=what, names=", ".join(twice))
         return self
 
     @property

@@ -1,8 +1,9 @@
 """Load a YAML file as a validated `Site` or `CenterFile`, or report everything that is wrong with it."""
 
 from pathlib import Path as FilePath
+from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from config.center import CenterFile
 from config.check.site import check_site
@@ -15,6 +16,8 @@ from config.templates.state_profiles import load_profiles
 from config.yaml.complaints import Complaint, Misconfigured, SourceMap, merge_repeated, sort_complaints
 from config.yaml.translate import complaints_of
 from config.yaml.tree import lines, read_tree, value
+
+M = TypeVar("M", bound=BaseModel)
 
 
 def load_site(path: str | FilePath) -> Site:
@@ -76,17 +79,27 @@ def load_center(path: str | FilePath) -> CenterFile:
 
 def parse_center(text: str, file: str = "center.yaml") -> CenterFile:
     """The same for a text; file: its name in complaints."""
+    return _parse(text, file, CenterFile)
+
+
+def load_file(path: str | FilePath, model: type[M]) -> M:
+    """The file at `path` as this model, which need not be one of this room's. Raises `Misconfigured` with everything that is
+    wrong."""
+    return _parse(_text(path), str(path), model)
+
+
+def _parse(text: str, file: str, model: type[M]) -> M:
     tree, complaints = read_tree(text, file)
     if not tree.pairs:
         raise Misconfigured(complaints or [Complaint(file, 1, "", "", "empty_file")])
     source, data = SourceMap(file, lines(tree)), value(tree)
     try:
-        center = CenterFile.model_validate(data)
+        found = model.model_validate(data)
     except ValidationError as error:
-        raise Misconfigured(sort_complaints(complaints + complaints_of(error, CenterFile, data, source))) from None
+        raise Misconfigured(sort_complaints(complaints + complaints_of(error, model, data, source))) from None
     if complaints:
         raise Misconfigured(complaints)
-    return center
+    return found
 
 
 def _text(path: str | FilePath) -> str:

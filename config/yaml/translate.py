@@ -44,6 +44,8 @@ def _complaint(item: Any, schema: Mapping[str, Any], data: Any, source: SourceMa
         value = path[-1]
     if isinstance(context.get("error"), InvalidValue):
         return source.complain(context["error"].code, path, value, **context["error"].values)
+    if "code" in context:  # of a model outside of this room
+        return source.complain(context["code"], path, value, **{key: context[key] for key in context if key != "code"})
     if kind == "state_shape":
         return source.complain("state_shape", path, value)
     if kind == "missing":

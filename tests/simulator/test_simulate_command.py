@@ -48,6 +48,27 @@ def parts(port):
     return low | high << 16
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (
+            "plc: cnc_rejects",
+            "plc: pulse, prot: 5",
+            ("factory.yaml:4: machines[0].prot", "Không có khóa này ở đây", "port"),
+        ),
+        ("shifts:", "timezone: Asia/Hanoi\nshifts:", ("Không có múi giờ Asia/Hanoi",)),
+        ("machines:", "machines: [", ("factory.yaml:",)),
+    ],
+)
+def test_a_wrong_factory_file_is_told_in_vietnamese_with_its_line(factory, before, after, said):
+    path, _ = factory
+    path.write_text(path.read_text(encoding="utf-8").replace(before, after), encoding="utf-8")
+    found = subprocess.run(command(path, "--lang", "vi"), cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert found.returncode == 2
+    assert all(words in found.stderr for words in said), found.stderr
+    assert "Traceback" not in found.stderr
+
+
 def test_a_terminal_goes_on_showing_what_the_display_shows(factory):
     path, port = factory
     leader, follower = pty.openpty()

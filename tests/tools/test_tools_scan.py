@@ -203,7 +203,7 @@ def test_a_server_that_answers_for_every_unit_costs_what_was_announced(real):
         command = ("scan", "modbus", f"127.0.0.1:{server.port}", "--units", "1-10", "--range", "0-999", "--rate", 100)
         result = run(*command)
     assert result.exit_code == 0
-    announced = int(re.search(r"About ([\d,]+) requests", result.stderr)[1].replace(",", ""))
+    announced = int(re.search(r"If 1 of them answer: about ([\d,]+) requests", result.stderr)[1].replace(",", ""))
     assert len(server.asked) == pytest.approx(announced, rel=0.2)
     assert "0–149" in result.stdout
 

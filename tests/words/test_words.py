@@ -71,10 +71,10 @@ def test_every_sentence_is_said_somewhere():
 
 
 def test_complaints_are_exactly_those_that_config_and_center_make():
-    files = [path for room in ("adapters", "config", "center") for path in (ROOT / room).rglob("*.py")]
+    files = [path for room in ("adapters", "config", "center", "simulator") for path in (ROOT / room).rglob("*.py")]
     made = "\n".join(path.read_text(encoding="utf-8") for path in files)
     codes = re.findall(r"(?:InvalidValue|complain)\(\s*\"(\w+)\"", made)
-    codes += re.findall(r"raise wrong\([^\n]*?, \"(\w+)\"[,)]", made)
+    codes += re.findall(r"raise _?wrong\([^\n]*?, \"(\w+)\"[,)]", made)
     for code in codes:
         assert f"complaint.{code}" in catalogue()
     for key in catalogue():

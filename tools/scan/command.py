@@ -26,10 +26,13 @@ def scan_modbus(
 
     Exit status: 0 something answered, 1 nothing did, `INTERRUPTED` after Ctrl-C, with what was found so far.
     """
-    requests = plan.estimate()
     notice(say("scan.will", lang, peer=_place(peers), units=spans(plan.units), tables=", ".join(plan.tables),
-               first=plan.first, last=plan.last, rate=f"{rate_limit.per_s:g}", requests=number(requests, lang),
-               time=duration(1000 * requests / rate_limit.per_s, lang)))  # fmt: skip
+               first=plan.first, last=plan.last, rate=f"{rate_limit.per_s:g}"))  # fmt: skip
+    for answering in sorted({1, len(plan.units)}):
+        requests = plan.estimate(answering)
+        notice(say("scan.takes", lang, answering=answering, requests=number(requests, lang),
+                   time=duration(1000 * requests / rate_limit.per_s, lang)))  # fmt: skip
+    notice(say("scan.stop", lang))
     if is_serial(peers[0]):
         silent_s = 2 * 2 * rate_limit.timeout_s * len(plan.units) + peers[0].listen
         notice(say("scan.will_listen", lang, listen=duration(1000 * peers[0].listen, lang),

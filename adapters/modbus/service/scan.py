@@ -47,10 +47,10 @@ class ScanPlan:
     last: int
     step: int = 10
 
-    def estimate(self) -> int:
-        """Requests for a server with one unit whose tables are empty."""
+    def estimate(self, answering: int = 1) -> int:
+        """Requests for a server of which so many units answer, with empty tables."""
         tables = (requests_if_empty(self.first, self.last, _block(table), self.step) for table in self.tables)
-        return 2 * len(self.units) + sum(tables)
+        return 2 * len(self.units) + answering * sum(tables)
 
 
 @dataclass(frozen=True)
