@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Final, Literal
 
+from center.console.draw.goals import missed_at_best
 from center.reports.answer import ReportAnswer, ReportMachine, ReportStop
 from words import duration, moment, number, percent, say
 from words.catalogue import catalogue
@@ -194,8 +195,11 @@ def _result(words: _Words, row: ReportMachine) -> list[SheetCell]:
     gap, pieces = words.gap(row, "oee"), words.gap(row, "pieces") or words.gap(row, "takt_s")
     target = SheetCell("–", "", "faint")
     if gap is not None:
+        missed = missed_at_best(kpis, gap)
         points = "" if gap["points"] is None else say("console.points", lang, points=_signed(gap["points"], lang, 1))
-        target = SheetCell(percent(gap["target"], lang), points, _tone(gap["points"]))
+        if missed is not None:
+            points = say("target.at_best", lang, points=_signed(missed, lang, 1))
+        target = SheetCell(percent(gap["target"], lang), points, _tone(gap["points"] if missed is None else missed))
     made = SheetCell(number(row["pieces"], lang))
     if pieces is not None and pieces["pieces"] is not None:
         made = SheetCell(number(row["pieces"], lang), _signed(pieces["pieces"], lang), _tone(pieces["pieces"]))
@@ -309,7 +313,7 @@ def _trust(words: _Words) -> SheetSection:
     products = {row["product"]: row for row in words.report["products"]}
     notes = []
     if trust["low_coverage"]:
-        listed = ", ".join(names[key] for key in trust["low_coverage"])
+        listed = ", ".join(names.get(key, key) for key in trust["low_coverage"])
         notes.append(SheetCell(words.tell("low_coverage", machines=listed), "", "bad"))
     if trust["missing_ms"]:
         notes.append(SheetCell(words.tell("missing", length=duration(trust["missing_ms"], lang)), "", "bad"))

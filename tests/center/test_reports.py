@@ -16,6 +16,7 @@ from servers import free_port
 
 import nhip
 from center.api.app import create_app
+from center.console.draw.goals import goals
 from center.model.targets import SaidTarget
 from center.model.viewer import EVERYTHING
 from center.queries.targets import targets
@@ -182,6 +183,28 @@ def test_the_pdf_brings_its_font_and_can_be_read(center):
     text = re.sub(r"\s+", " ", " ".join(page.extract_text() for page in reader.pages))
     for words in ("Kết quả so với mục tiêu", "Máy ép nhựa 8", "Thời gian hữu ích hoàn toàn", "Dừng chưa rõ lý do"):
         assert words in text
+
+
+def test_a_target_that_is_out_of_reach_is_missed_though_oee_is_not_known(center):
+    """sew-3 judges no piece: its OEE is unknown, but cannot be as high as its target."""
+    told = report(center, ReportQuestion(EVERYTHING, "hoa-binh", which="today"))
+    (row,) = (row for row in told["machines"] if row["machine"] == "sew-3")
+    high = row["kpis"]["oee_high"]
+    assert (row["kpis"]["oee"], high < 0.99) == (None, True)
+    for aim, shown in ((0.99, True), (high / 2, False)):
+        gap = {
+            "kind": "oee",
+            "target": aim,
+            "actual": None,
+            "source": "center",
+            "points": None,
+            "minutes": None,
+            "pieces": None,
+        }
+        text = mail_text(sheet(told | {"machines": [row | {"targets": [gap]}]}, "en"))
+        best = say("target.at_best", "en", points=number((high - aim) * 100, "en", 1))
+        assert (best in text) == shown
+        assert (best in str(goals(row | {"targets": [gap]}, "en"))) == shown
 
 
 def test_names_are_text_and_no_markup(center):

@@ -69,17 +69,29 @@ def goals(row: Row, lang: str, kinds: Sequence[str] = ("oee", "pieces", "takt_s"
 
 def _goal(row: Row, gap: Row, lang: str) -> Markup:
     kind, kpis = gap["kind"], row["kpis"]
-    css = {1: "up", -1: "down", 0: ""}[better(gap)]
+    missed = missed_at_best(kpis, gap)
+    css = {1: "up", -1: "down", 0: ""}[better(gap)] if missed is None else "down"
+    text = gap_text(gap, lang) if missed is None else say("target.at_best", lang, points=signed(missed, lang, 1))
     undecided = kind == "oee" and "coverage" in kpis and uncertain(kpis)
     undecided = undecided and kpis["oee_low"] is not None and kpis["oee_low"] <= gap["target"] <= kpis["oee_high"]
     return el(
         "div",
         el("span", _reached(gap, lang)),
-        el("b", gap_text(gap, lang), cls="" if undecided else css),
+        el("b", text, cls="" if undecided else css),
         cls="goal",
         data_tip=goal_tip(gap, lang, undecided=undecided),
         data_kind=kind,
     )
+
+
+def missed_at_best(kpis: Row, gap: Row) -> float | None:
+    """By how many points the target of OEE is missed at best, where OEE is not known but its upper bound decides; None
+    otherwise.
+    """
+    high = kpis.get("oee_high")
+    if gap["kind"] != "oee" or gap["points"] is not None or high is None or high >= gap["target"]:
+        return None
+    return float(high - gap["target"]) * 100 if kpis.get("coverage") else None
 
 
 def _reached(gap: Row, lang: str) -> str:
