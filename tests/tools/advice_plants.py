@@ -219,7 +219,13 @@ def slaves(faults=None, /, units_asked=(3,), **settings):
     def plant(folder):
         with serial_line(folder) as (near, far), in_background(units(far, **(faults or {}))):
             named = {f"plc{number}" if number else "plc": unit for number, unit in enumerate(units_asked)}
-            found = {name: serial_device(near, unit=unit, **settings) for name, unit in named.items()}
+            given, dead = faults or {}, (faults or {}).get("dead", ())
+            # after what is no answer we are silent for a timeout
+            timeouts = {unit: SHORT if unit in dead else "2s" if given.get("garble") else LONG for unit in units_asked}
+            found = {
+                name: serial_device(near, unit=unit, **({"timeout": timeouts[unit]} | settings))
+                for name, unit in named.items()
+            }
             yield site_of(dict(reversed(found.items())))
 
     return plant

@@ -8,6 +8,7 @@ import click
 import pytest
 from advice_plants import (
     GOPCUA,
+    LONG,
     SHORT,
     all_clients_taken,
     another_master,
@@ -123,7 +124,7 @@ ROWS = [
         "two slaves with one address"),
     row("another slave answers", slaves({"garble": {3: lambda frame: with_crc(bytes([9]) + frame[1:-2])}}),
         "other_unit_answers", "a wrong unit", asked=3, answered=9),
-    row("the adapter hears itself", slaves({"echo": True}, tags={"n": {"holding": 500}}), "serial_echo", "a two-wire adapter"),
+    row("the adapter hears itself", slaves({"echo": True}, timeout="2s", tags={"n": {"holding": 500}}), "serial_echo", "a two-wire adapter"),
     row("another master", another_master(), "other_master", "an HMI, a PLC or a data logger"),
     row("noise", noise(), "line_noise", "a master at another speed"),
     row("no such port", no_port(), "no_serial_port", "the USB adapter is not plugged in"),
@@ -194,7 +195,7 @@ FINE = [
     pytest.param(device({"mode": "unit_1"}, unit=0), 2, id="a fixed unit, asked as 0"),
     pytest.param(device({"mode": "bytes"}), 2, id="one byte at a time"),
     pytest.param(counter("CDAB", {"holding": 100, "type": "uint32", "order": "CDAB"}), 1, id="the right word order"),
-    pytest.param(at_19200(), 2, id="the right speed"),
+    pytest.param(at_19200(timeout=LONG), 2, id="the right speed"),
     pytest.param(slaves({}, units_asked=(3, 1)), 4, id="two slaves"),
     pytest.param(opcua(how={"refusing": "users"}, user="operator", password="secret"), 1, id="OPC UA: the right password"),
 ]  # fmt: skip
