@@ -5,7 +5,7 @@ from typing import Final
 
 from sqlalchemy import BigInteger, Boolean, Column, Connection, Engine, Integer, MetaData, String, Table, Text
 
-from center.database.sql import open_database, prepare
+from center.database.sql import opening, prepare
 
 SESSION_KEY: Final = "sessions"
 """Name of the secret that signs cookies; stored once, so that processes sharing a database accept each other's."""
@@ -87,8 +87,8 @@ _STEPS: Final = (_first, _gateways)
 
 def open_accounts(url: str) -> Engine:
     """Opens the database and creates or migrates the accounts' tables. Raises `Misconfigured` or `StoreUnavailable`."""
-    engine = open_database(url)
-    prepare_accounts(engine)
+    with opening(url) as engine:
+        prepare_accounts(engine)
     return engine
 
 

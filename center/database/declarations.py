@@ -24,7 +24,7 @@ from sqlalchemy import (
     select,
 )
 
-from center.database.sql import open_database, prepare, reading, writing
+from center.database.sql import opening, prepare, reading, writing
 from oee.model.declarations import Declaration
 from wire.declare import MOST, DeclaredRow
 
@@ -73,8 +73,8 @@ class DeclarationRecord:
 
 def open_declarations(url: str) -> Engine:
     """The database with this table in it. Raises `Misconfigured` or `StoreUnavailable`."""
-    engine = open_database(url)
-    prepare(engine, "declarations", _STEPS, [DECLARATIONS])
+    with opening(url) as engine:
+        prepare(engine, "declarations", _STEPS, [DECLARATIONS])
     return engine
 
 

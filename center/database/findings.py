@@ -28,7 +28,7 @@ from sqlalchemy import (
     select,
 )
 
-from center.database.sql import open_database, prepare, reading, writing
+from center.database.sql import opening, prepare, reading, writing
 from center.model.kept_finding import KeptFinding, MachineTrust
 from oee.advice.finding import Finding
 from oee.advice.life import FindingRecord
@@ -90,8 +90,8 @@ class Night:
 
 def open_findings(url: str) -> Engine:
     """The database with these tables in it. Raises `Misconfigured` or `StoreUnavailable`."""
-    engine = open_database(url)
-    prepare(engine, "findings", _STEPS, _META.sorted_tables)
+    with opening(url) as engine:
+        prepare(engine, "findings", _STEPS, _META.sorted_tables)
     return engine
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import BigInteger, Column, Connection, Engine, MetaData, String, Table, and_, select
 
-from center.database.sql import open_database, prepare, reading, writing
+from center.database.sql import opening, prepare, reading, writing
 from wire.bodies import MOST_NOTICES, Notice
 
 _META: Final = MetaData()
@@ -43,8 +43,8 @@ def _first(connection: Connection) -> None:
 
 def open_notices(url: str) -> Engine:
     """The database with this table in it. Raises `Misconfigured` or `StoreUnavailable`."""
-    engine = open_database(url)
-    prepare(engine, "notices", (_first,), [NOTICES])
+    with opening(url) as engine:
+        prepare(engine, "notices", (_first,), [NOTICES])
     return engine
 
 

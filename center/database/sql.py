@@ -71,6 +71,7 @@ def open_database(url: str) -> Engine:
     local = parsed.get_backend_name() == "sqlite"
     options: dict[str, Any] = {} if local else {"pool_pre_ping": True, "connect_args": {"connect_timeout": _CONNECT_S}}
     shown = parsed.render_as_string(hide_password=True)
+    engine: Engine | None = None
     try:
         engine = create_engine(parsed, **options)
         if local:
@@ -80,8 +81,23 @@ def open_database(url: str) -> Engine:
         with engine.connect():
             return engine
     except (SQLAlchemyError, ImportError, OSError) as error:
+        if engine is not None:
+            engine.dispose()
         complaint_of = not_ready if _passes(error) else misconfigured
         raise complaint_of("database", shown, "database_cannot_open", detail=_reason(error)) from error
+
+
+@contextmanager
+def opening(url: str) -> Iterator[Engine]:
+    """`open_database`, closed again if the block fails: SQLite's connections of one process share what they found, so that one
+    from a time at which the disk was read-only would make the next try fail too.
+    """
+    engine = open_database(url)
+    try:
+        yield engine
+    except BaseException:
+        engine.dispose()
+        raise
 
 
 def _passes(error: Exception) -> bool:

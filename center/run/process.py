@@ -137,7 +137,13 @@ def _open_accounts(settings: CenterFile) -> Accounts | None:
     if settings.accounts == "off":
         return None
     engine = open_accounts(settings.database_url)
-    if not has_administrator(engine):
+    try:
+        known = has_administrator(engine)
+    except BaseException:
+        engine.dispose()
+        raise
+    if not known:
+        engine.dispose()
         raise misconfigured("accounts", shown_url(engine), "no_administrator")
     return Accounts(engine, watch_here=settings.monitoring == "loopback")
 

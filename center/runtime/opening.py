@@ -6,7 +6,7 @@ from typing import Any, Final, cast
 
 from center.contract.ledger import HoldsLedger, Ledger
 from center.contract.store import Store, StoreUnavailable
-from center.database.sql import open_database
+from center.database.sql import opening
 from center.ledger.sql import SqlLedger
 from center.model.complaints import misconfigured, not_ready
 from center.runtime.state import CenterState, center_state
@@ -69,7 +69,8 @@ def _open_ledger(settings: CenterFile) -> Ledger:
         return cast(Ledger, _module("duckdb").open_store({"file": where}).ledger)
     if "books" in settings.store.options:
         raise misconfigured("store.books", settings.store.options["books"], "books_unused")
-    ledger = SqlLedger(open_database(where))
+    with opening(where) as engine:
+        ledger = SqlLedger(engine)
     try:
         ledger.processes.join(alone=settings.role == "all")
     except BaseException:

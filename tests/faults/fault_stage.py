@@ -59,7 +59,7 @@ class Process:
     def start(self):
         with self.log.open("ab") as log:
             self.child = subprocess.Popen(
-                self.command, cwd=ROOT, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=_environment()
+                self.command, cwd=ROOT, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment()
             )
 
     @property
@@ -84,7 +84,7 @@ class Process:
         return self.log.read_text(errors="replace")[-3000:]
 
 
-def _environment():
+def environment():
     return {**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
 
 

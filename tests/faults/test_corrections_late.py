@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 import pytest
 from fault_books import read
 from fault_history import FILES, FIRST_NS, SECONDS, S
-from fault_stage import ROOT, Stage, _environment, ask, eventually
+from fault_stage import ROOT, Stage, environment, ask, eventually
 from servers import PATIENCE_S
 
 from agent.feed.history_files import day_path, read_day
@@ -70,7 +70,7 @@ def wait_echoes(stage):
 
 def nhip(stage, *words):
     command = [sys.executable, "-m", "nhip", *map(str, words), "--outbox", str(stage.outbox)]
-    return subprocess.Popen(command, cwd=ROOT, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
 def kept(stage, look):

@@ -1,13 +1,14 @@
 """Starts on a disk that refuses, at the agent and at the center: what passes is waited for, and is told meanwhile."""
 
 import subprocess
+import sys
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
 from fault_disk import small_disk
-from fault_stage import Stage, eventually
+from fault_stage import ROOT, Stage, environment, eventually
 from servers import PATIENCE_S, free_port
 from test_kills import agrees
 
@@ -129,6 +130,51 @@ def test_a_center_that_waits_for_its_disk_ends_when_it_is_told(tmp_path, disk):
         stage.center.start()
         eventually(lambda: "start: waiting: " in stage.center.last_words(), what="the center's complaint")
         stage.center.stop()
+
+
+OPENING = """
+import os, signal, sys
+from center.accounts.schema import open_accounts
+from center.database.declarations import open_declarations
+from center.database.findings import open_findings
+from center.database.notices import open_notices
+openers = (open_accounts, open_declarations, open_notices, open_findings)
+for line in sys.stdin:
+    told = []
+    for opener in openers:
+        try:
+            opener(sys.argv[1])
+            told.append("open")
+        except Exception as error:
+            told.append(type(error).__name__)
+    print(*told, flush=True)
+    if line == "die\\n":
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_was_refused_opens_at_the_next_try_within_the_same_process(disk):
+    """A connection from a time at which the disk was read-only, left open, made SQLite's later ones read-only or wait for it,
+    until Python happened to free it."""
+
+    def child():
+        command = [*disk.prefix, sys.executable, "-c", OPENING, f"sqlite:///{disk.place}/center.accounts.sqlite"]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "bufsize": 1}
+        return subprocess.Popen(command, cwd=ROOT, env=environment(), **pipes)
+
+    def tries(process, how="again"):
+        process.stdin.write(f"{how}\n")
+        return process.stdout.readline().split()
+
+    with child() as first:
+        assert tries(first, "die") == ["open"] * 4  # its write-ahead log stays behind
+    disk.read_only()
+    with child() as process:
+        for _ in range(3):
+            assert not {"open"} & {*tries(process)}
+        disk.read_only(False)
+        assert tries(process) == ["open"] * 4
+        process.stdin.close()
 
 
 @pytest.fixture(scope="session")
