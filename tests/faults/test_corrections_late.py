@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 import pytest
 from fault_books import read
 from fault_history import FILES, FIRST_NS, SECONDS, S
-from fault_stage import ROOT, Stage, environment, ask, eventually
+from fault_stage import ROOT, Stage, ask, environment, eventually
 from servers import PATIENCE_S
 
 from agent.feed.history_files import day_path, read_day
