@@ -45,14 +45,15 @@ def outbox(file: Path, target: Path | None, author: str, as_json: bool, lang: st
         content = {key: value for key, value in content.items() if key not in ("trouble", "link") or value}
         show_json(content | {"waiting": summary.waiting} | more)
     else:
-        _print(summary, site, lang)
+        _print(summary, file, site, lang)
         if target is not None:
             from words import say
 
             click.echo(say("outbox.exported", lang, count=exported, file=target))
 
 
-def _print(summary: "OutboxSummary", site: "Site | None", lang: str) -> None:
+def _print(summary: "OutboxSummary", file: Path, site: "Site | None", lang: str) -> None:
+    from agent.outbox.disk import noted_trouble
     from words import link_trouble, number, say
 
     zone = _zone(site.timezone if site else summary.timezone)
@@ -63,7 +64,7 @@ def _print(summary: "OutboxSummary", site: "Site | None", lang: str) -> None:
     _print_waiting(summary, zone, lang, has_center=has_center)
     _print_closed(summary.closed_ns, zone, lang)
     if summary.trouble:
-        click.echo(say("outbox.trouble", lang, why=summary.trouble))
+        click.echo(say("outbox.trouble", lang, why=noted_trouble(file, lang) or summary.trouble))
     for item in summary.link:
         click.echo(link_trouble(item.code, item.values, lang))
     for stream in summary.streams:

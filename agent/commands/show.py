@@ -34,7 +34,7 @@ def show(site_file: Path, once: bool, machine: str, outbox: Path | None, as_json
     site = read_site(site_file, lang)
     if machine:
         require_known("machine", machine, list(site.machines), lang)
-    watch = Watch(site, site_file, outbox or site_file.with_suffix(".outbox"), machine)
+    watch = Watch(site, site_file, outbox or site_file.with_suffix(".outbox"), machine, "en" if as_json else lang)
     few = sum(len(device.tags) for device in site.devices.values()) <= MOST_TAGS
     if as_json:
         show_json(plain(or_fail(watch.look, lang)))

@@ -78,11 +78,11 @@ class _Disk:
 class Watch:
     """Looks at a gateway again and again. Between looks nothing is open."""
 
-    def __init__(self, site: Site, file: Path, outbox: Path, machine: str = "") -> None:
-        """file: the site file as the person names it; machine: only this one, "" for all."""
+    def __init__(self, site: Site, file: Path, outbox: Path, machine: str = "", lang: str = "en") -> None:
+        """file: the site file as the person names it; machine: only this one, "" for all; lang: of why nothing is stored."""
         machines = compile_site(site, load_profiles())
         self.machines: dict[str, Machine] = {machine: machines[machine]} if machine else dict(machines)
-        self._site, self._file, self._outbox = site, file, outbox
+        self._site, self._file, self._outbox, self._lang = site, file, outbox, lang
         self._config_hash = config_hash(site)
         self._disk = _Disk(Offered(0))
         self._carries: dict[str, bytes] = {}
@@ -109,7 +109,7 @@ class Watch:
     def _about_gateway(self, facts: SiteFacts, heard: Heard, *, running: bool) -> list[OpenQuestion]:
         now = heard.now
         silent = {name: item.error for name, item in now.devices.items() if item.error} if now else {}
-        troubled = (now.status.trouble if now else "") or noted_trouble(self._outbox)
+        troubled = noted_trouble(self._outbox, self._lang) or (now.status.trouble if now else "")
         clock_by = now.status.clock.by if now and now.status.clock else ""
         other = now is not None and now.status.config_hash != self._config_hash
         return gateway_questions(

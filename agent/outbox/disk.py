@@ -1,6 +1,7 @@
 """The outbox's errors, the translation of SQLite's errors into them, the file lock and the disk reserve."""
 
 import fcntl
+import json
 import os
 import sqlite3
 import time
@@ -39,6 +40,11 @@ class OutboxError(Exception):
 
     def __str__(self) -> str:
         return self.text("en")
+
+    def note(self) -> str:
+        """The sentence in English, and in a second line what `noted_trouble` says it from in another language."""
+        values = {name: str(value) for name, value in self.values.items()}
+        return f"{self}\n{json.dumps([self.key, values], separators=(',', ':'))}"
 
 
 class CannotStore(OutboxError):
@@ -106,9 +112,16 @@ def _note(handle: IO[bytes], text: str, at: int, size: int) -> None:
         os.pwrite(handle.fileno(), text.encode()[:size].ljust(size), at)
 
 
-def noted_trouble(path: Path) -> str:
-    """Why the agent that has this outbox open cannot store; "" if it can, or if no agent has it open."""
-    return _noted(path, 0, _NOTE_BYTES)
+def noted_trouble(path: Path, lang: str = "en") -> str:
+    """Why the agent that has this outbox open cannot store; "" if it can, or if no agent has it open. In English where it was
+    noted without its key, or too long to be noted whole.
+    """
+    text, _, rest = _noted(path, 0, _NOTE_BYTES).partition("\n")
+    try:
+        key, values = json.loads(rest)
+        return OutboxError(key, **values).text(lang)
+    except (ValueError, TypeError, KeyError):
+        return text
 
 
 def noted_link(path: Path) -> str:

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
-from agent.outbox.disk import CannotStore, CorruptOutbox
+from agent.outbox.disk import CannotStore, CorruptOutbox, OutboxError
 from agent.outbox.envelopes import current_stream, oldest_waiting_ns, read
 from agent.outbox.outbox import Outbox
 from agent.outbox.recovery import open_outbox
@@ -94,7 +94,8 @@ class OutboxThread:
         )
         if why != self.trouble:
             self.trouble = why
-            self._executor.submit(self.outbox.file.note_trouble, why)
+            note = error.note() if isinstance(error, OutboxError) else why
+            self._executor.submit(self.outbox.file.note_trouble, note)
             pending = self._pending_rows()
             _LOG.error(
                 "outbox cannot store why=%r pending_rows=%d", why, pending, exc_info=None if is_disk_error else error

@@ -382,3 +382,18 @@ def test_receipts_end_a_full_disk(tmp_path):
     if done.returncode in (1, 77) and "Traceback" not in done.stderr:
         pytest.skip("a small disk of one's own needs the right to mount")
     assert done.returncode == 0, done.stderr
+
+
+def test_why_nothing_is_stored_is_told_in_the_reader_s_language(tmp_path):
+    path = tmp_path / "outbox.db"
+    outbox = Outbox(path)
+    error = disk.DiskFull("nothing_to_delete", path=path)
+    outbox.file.note_trouble(error.note())
+    assert disk.noted_trouble(path) == str(error)
+    assert disk.noted_trouble(path, "vi") == error.text("vi") != str(error)
+    outbox.file.note_trouble("ValueError: x; a fault of the program")
+    assert disk.noted_trouble(path, "vi") == "ValueError: x; a fault of the program"
+    outbox.file.note_trouble(disk.DiskFull("nothing_to_delete", path="/far" * 60).note())
+    assert disk.noted_trouble(path, "vi").startswith("no room for /far/far"), "too long to be noted whole"
+    outbox.close()
+    assert disk.noted_trouble(path) == ""
