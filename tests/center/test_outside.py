@@ -4,10 +4,12 @@ import asyncio
 
 import pytest
 from accounts_plant import PASSWORD, Plant
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.requests import HTTPConnection
 
+import nhip
 from center.accounts.identify import COOKIE
 from center.api.outside import Outside, inside, is_unencrypted, outside
 from center.console.document import add_error_pages
@@ -187,3 +189,11 @@ def test_another_origin_logs_nobody_in(pages):
         assert "set-cookie" not in answer.headers
     answer = pages.browser(PROXY).post("/nhip/login", data=data, headers={"Origin": "http://proxy.example"})
     assert "a proxy must pass on Host" in answer.json()["detail"]
+
+
+def test_a_bad_root_path_is_told_at_the_start(tmp_path):
+    file = tmp_path / "center.yaml"
+    file.write_text("broker: mqtt://127.0.0.1:9\nstore: {kind: duckdb}\nroot_path: nhip\n")
+    done = CliRunner().invoke(nhip.main, ["center", str(file), "--lang", "en"])
+    assert done.exit_code == 2
+    assert f"{file}:3: root_path: nhip cannot be a root path." in done.stderr
