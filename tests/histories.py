@@ -36,7 +36,8 @@ class Plan:
 
     products: what is made; set-ups between families take `family_factor` times as long. withheld: share of reasons that
     shift B does not give; ideal_factor: by what the ideal time in the site file is wrong; outside_h: hours of running on each
-    Sunday, when nothing is planned; standing_shifts: of the last weeks, that stand without a reason.
+    Sunday, when nothing is planned; standing_shifts: of the last weeks, that stand without a reason. slower_b: how much more
+    time shift B takes for a piece.
     """
 
     weeks: int = 8
@@ -59,6 +60,7 @@ class Plan:
     ideal_factor: float = 1.0
     outside_h: float = 0.0
     standing_shifts: int = 0
+    slower_b: float = 0.0
 
 
 def history(plan: Plan, seed: int) -> MachineWindow:
@@ -148,6 +150,7 @@ class _Work:
         pace = (1 + plan.slower_a_day * (t - START_NS) / DAY_NS) * np.exp(
             0.01 * rng.standard_normal() + 0.02 * self.mood
         )
+        pace *= 1 + plan.slower_b * (self.shift == "B")
         burst = False
         while t < end:
             rate = (
@@ -279,6 +282,7 @@ PLANTED: dict[str, Plan] = {
     "repeat_failure": replace(NULL, weeks=26, failures_per_h=1 / 90, repeat=0.5),
     "long_repair": replace(NULL, weeks=26, repair_sd=1.6),
     "speed_drift": replace(NULL, weeks=12, slower_a_day=0.002),
+    "best_practice": replace(NULL, slower_b=0.14),
     "changeover_sequence": replace(NULL, products="ABCD", family_factor=4.0),
     "ideal_wrong": replace(NULL, ideal_factor=1.25),
     "no_reason": replace(NULL, withheld=0.8, failures_per_h=1 / 6),
@@ -290,6 +294,7 @@ KEYS: dict[str, Callable[[tuple[str, ...]], bool]] = {
     "micro_cluster": lambda key: key == ("shift_start",),
     "slow_start": lambda key: key == ("shift_start",),
     "early_end": lambda key: key == ("shift_end",),
+    "best_practice": lambda key: key == ("shift", "A"),
     "no_reason": lambda key: key in (("shift", "B"), ("machine",)),
     "unscheduled": lambda key: key == ("outside",),
 }

@@ -13,6 +13,7 @@ _PERCENT: Final = {
     "long_repair": {"share": 0},
     "speed_drift": {"slower": 1, "low": 1, "high": 1, "a_day": 2},
     "no_reason": {"share": 0},
+    "best_practice": {"gap": 1, "low": 1, "high": 1},
     "ideal_wrong": {"beaten": 0, "best": 0},
 }
 """By rule the figures that are ratios, with their decimals."""

@@ -169,6 +169,20 @@ def _by_week(name: str, text: Callable[[float, str], str]) -> Callable[[Row, Ser
     return draw
 
 
+def _gaps(finding: Row, series: Series, _zone: tzinfo, lang: str) -> Markup:
+    """A dot for each day, and the mean gap."""
+    days, gaps, mean = series["day"], series["gap"], finding["figures"]["gap"]
+    marks = [
+        PlotMark(day, y, strong=y > 0, tip=f"{time_labels.weekday(_date(day), lang)}: {percent(y, lang)}")
+        for day, y in zip(days, gaps, strict=True)
+    ]
+    chosen = np.linspace(min(days), max(days), _TICKS)
+    ticks = [(float(day), time_labels.day(_date(day), lang)) for day in chosen]
+    levels = [PlotLevel(mean, _say("mean", lang, value=percent(mean, lang)), strong=True)]
+    y_ticks = _y_ticks(max(gaps), lambda y: percent(y, lang, 0), min(gaps))
+    return plot(marks, levels, ticks, y_ticks, alt=_say("gaps", lang))
+
+
 def _rates(_finding: Row, series: Series, _zone: tzinfo, lang: str) -> Markup:
     """A dot for each shift, and the ideal time."""
     days, rates = series["day"], series["rate"]
@@ -183,6 +197,7 @@ def _rates(_finding: Row, series: Series, _zone: tzinfo, lang: str) -> Markup:
 
 
 _BY_RULE: Final[Mapping[str, Callable[[Row, Series, tzinfo, str], Markup | None]]] = {
+    "best_practice": _gaps,
     "changeover_sequence": _by_week("saving_min", _minutes),
     "ideal_wrong": _rates,
     "no_reason": _by_week("share", lambda y, lang: percent(y, lang, 0)),

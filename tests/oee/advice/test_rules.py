@@ -110,6 +110,11 @@ AGAIN = {
         "share": share_of_longest(np.array([s["repair_min"]]))[0],
         "concentration": concentration(np.array([s["repair_min"]]))[0],
     },
+    "best_practice": lambda s, n: {
+        "gap": np.average(s["gap"], weights=s["weight"]),
+        "low": one_window(np.multiply(s["gap"], s["weight"]), s["weight"]).low,
+        "days": n,
+    },
     "changeover_sequence": lambda s, n: {"saving_min": np.mean(s["saving_min"]), "n": n},
     "ideal_wrong": lambda s, n: {"beaten": np.mean(np.array(s["rate"]) > 1.02), "best": np.percentile(s["rate"], 90)},
     "no_reason": lambda s, n: {"share": sum(s["bare_min"]) / sum(s["total_min"]), "n": n},
