@@ -65,14 +65,19 @@ class Plan:
 
 def history(plan: Plan, seed: int) -> MachineWindow:
     """A window of the plan; equal seeds give equal windows."""
+    facts, stops = recorded(plan, seed)
+    return machine_window("m-1", CALENDAR, facts, stops, START_NS, START_NS + plan.weeks * 7 * DAY_NS)
+
+
+def recorded(plan: Plan, seed: int):
+    """Facts and stops of the plan, also outside the calendar."""
     rng = np.random.default_rng(seed)
     end_ns = START_NS + plan.weeks * 7 * DAY_NS
     spans = cut(CALENDAR, START_NS, end_ns)
     on = np.flatnonzero(spans.calendar == CalendarClass.SCHEDULED)
     work = _Work(plan, rng, on, spans)
     work.run()
-    facts = outside_facts(work.facts(end_ns), plan)
-    return machine_window("m-1", CALENDAR, facts, stop_columns(work.stops), START_NS, end_ns)
+    return outside_facts(work.facts(end_ns), plan), stop_columns(work.stops)
 
 
 class _Work:
