@@ -213,8 +213,10 @@ def test_null_is_a_dash_and_never_zero():
     assert ">–<" in drawn
     assert 'class="big">–<' in drawn
     assert drawn.count("<span>–</span>") == 3
-    assert say("why_null.no_busy_time", "en") in drawn
-    assert say("why_null.no_busy_time", "en") in tiles.tiles(nothing, nothing, "en")
+    assert say("why_null.no_minute", "en") in drawn  # and not that the machine did not run: nobody knows yet
+    assert say("why_null.no_minute", "en") in tiles.tiles(nothing, nothing, "en")
+    stood = row(scheduled_ms=3_600_000, planned_stop_ms=3_600_000)
+    assert say("why_null.no_busy_time", "en") in tiles.tiles(stood, stood, "en")
     options = charts.trend([nothing, None], [("a", "A"), ("b", "B")], "en")
     oee = next(item for item in options["series"] if item["name"] == "OEE")
     assert oee["data"] == ["-", "-"]
@@ -442,6 +444,22 @@ def test_silence_is_at_the_end_of_an_hour_if_it_goes_on_and_at_its_beginning_if_
         (at("2026-03-05 07:00"), at("2026-03-05 08:00")),
         (at("2026-03-05 08:00"), at("2026-03-05 08:20")),
     ]
+
+
+@pytest.mark.parametrize("hours_before", [0, 3])
+def test_a_machine_of_the_last_minutes_has_its_silence_before_it_was_known(hours_before):
+    """The newest minutes are those of which there are facts."""
+    known = at("2026-03-05 09:40")
+    window = (at("2026-03-05 09:00") - hours_before * HOUR_NS, at("2026-03-05 09:58"))
+    story = timeline.timeline_data(
+        window, ZONE, [(CALENDAR, known, window[1])], [hour("2026-03-05 09:00", 18 * 60_000)], []
+    )
+    assert story.known_ns == known
+    assert story.silent[-1] == (at("2026-03-05 09:00"), known)
+    (row,) = timeline.strips(window, ZONE, "en", window[1])
+    drawn = timeline.draw(story, [row], {}, "en")
+    assert drawn.count('class="before"') == 1
+    assert say("console.not_known_yet", "en") in drawn
 
 
 def test_minutes_that_are_still_on_their_way_are_no_silence():

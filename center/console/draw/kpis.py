@@ -6,6 +6,7 @@ from markupsafe import Markup
 
 from center.console.draw.markup import el, join, share
 from center.console.draw.names import Row
+from oee.model.facts import STATE_COLUMNS
 from words import percent, say
 
 _NARROW: Final = 0.02
@@ -37,8 +38,9 @@ def at_most(row: Row, lang: str) -> str | None:
 
 
 def why_null(row: Row, kpi: str, lang: str) -> str:
-    """The sentence that explains why a KPI is null."""
-    return say(f"why_null.{row['why_null'][kpi]}", lang)
+    """The sentence that explains why a KPI is null. Before the first minute is complete that is the whole reason."""
+    why = row["why_null"][kpi] if any(row["sums"][name] for name in STATE_COLUMNS) else "no_minute"
+    return say(f"why_null.{why}", lang)
 
 
 def big(ratio: float | None, lang: str) -> Markup:

@@ -58,7 +58,8 @@ def worst_first(machines: Sequence[MachineAnswer], rows: Sequence[Row]) -> list[
 def score(row: Row | None, label: str, lang: str) -> Markup:
     """The shift's OEE (A × P where quality is not known) and its factors; where it is uncertain also its bounds."""
     if row is None:
-        return el("div", el("div", el("div", "–", cls="big"), el("div", say("console.no_shift", lang), cls="of")))
+        why = say("console.no_minute" if label else "console.no_shift", lang)
+        return el("div", el("div", el("div", "–", cls="big"), el("div", why, cls="of", title=label or None)))
     kpis = row["kpis"]
     shown = headline(row)
     missing = [why_null(row, "oee", lang)] if kpis["oee"] is None else []

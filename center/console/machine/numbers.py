@@ -27,14 +27,16 @@ _DAY_NS: Final = 86_400_000_000_000
 
 @dataclass(frozen=True)
 class MachineNumbers:
-    """One machine in one window [ns]. shift: its name, if the window is one; total: one row for the window; before: the same for the window of equal length
-    before it; points: a row for each bucket, None for buckets without one; steps: of the waterfall; losses: everything
+    """One machine in one window [ns]. shift: its name, if the window is one; total: one row for the window; before: the
+    same for the window of equal length before it; known_ns: when the center first knew the machine, the window's start at
+    the earliest; points: a row for each bucket, None for buckets without one; steps: of the waterfall; losses: everything
     that was lost, stops by reason and what is no stop.
     """
 
     zone: ZoneInfo
     window: tuple[int, int]
     shift: str
+    known_ns: int
     site: Row
     total: Row
     before: Row
@@ -59,11 +61,13 @@ def machine_numbers(
     rows = trend(center, replace(question, bucket=view.bucket))["rows"]
     lost = losses(center, replace(question, by=("state", "reason")))["rows"]
     steps = waterfall_steps(center, question)["rows"]
+    segments = center.ledger_cache.sites.segments(site, machine, start_ns, end_ns)
     points, labels = _points(rows, view.bucket, zone, (start_ns, end_ns), lang)
     return MachineNumbers(
         zone=zone,
         window=(start_ns, end_ns),
         shift=window.shift,
+        known_ns=timeline.known_since(segments, (start_ns, end_ns)),
         site=details,
         total=total[0] if total else _empty_row(),
         before=before[0] if before else _empty_row(),

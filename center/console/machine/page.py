@@ -22,6 +22,7 @@ from center.model.times import iso
 from center.queries import sites as queries
 from center.queries.question import UnknownSite
 from center.queries.stops import ALL_STOPS, StopFilter
+from oee.model.facts import STATE_COLUMNS
 from words import moment, say
 
 NUMBERS_EVERY_S: Final = 30.0
@@ -316,15 +317,21 @@ def _put(page: _Page, numbers: MachineNumbers) -> None:
     lang = page.lang
     page.put("away", "")
     begin, end = (time_labels.local(t_ns, numbers.zone) for t_ns in numbers.window)
-    shift = f"{say('console.shift', lang, name=numbers.shift)} · " if numbers.shift else ""
-    page.put("window", el("span", f"{shift}{moment(begin, lang)} – {moment(end, lang)}"))
+    words = [say("console.shift", lang, name=numbers.shift)] if numbers.shift else []
+    words.append(f"{moment(begin, lang)} – {moment(end, lang)}")
+    if numbers.known_ns > numbers.window[0]:
+        when = moment(time_labels.local(numbers.known_ns, numbers.zone), lang)
+        words.append(say("console.known_since", lang, when=when))
+    page.put("window", el("span", " · ".join(words)))
     page.put("tiles", tiles.tiles(numbers.total, numbers.before, lang, _declares(page, numbers)))
     page.put("minis", tiles.minis(numbers.total, lang))
     _plot(page, "trend", charts.trend(numbers.points, numbers.labels, lang))
     page.put("waterfall", waterfall.draw(numbers.steps, lang))
     page.put("six", waterfall.six(numbers.steps, lang))
     reasons = numbers.site["reasons"]
-    page.put("no_losses", "" if numbers.losses else el("div", say("console.no_losses", lang), cls="empty"))
+    known = any(numbers.total["sums"][name] for name in STATE_COLUMNS)
+    nothing = say("console.no_losses" if known else "why_null.no_minute", lang)
+    page.put("no_losses", "" if numbers.losses else el("div", nothing, cls="empty"))
     page.plots["pareto"].set_visibility(bool(numbers.losses))
     bars = min(len(numbers.losses), charts.MOST_LOSSES + 1)
     page.plots["pareto"].style(f"height: {_PARETO_PX + bars * _PARETO_ROW_PX}px")

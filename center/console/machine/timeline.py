@@ -49,7 +49,7 @@ class Strip:
 
 @dataclass(frozen=True)
 class TimelineData:
-    """A machine's window [ns]. ran, silent, scheduled, unwanted: disjoint spans; stops: by start."""
+    """A machine's window [ns]. known_ns: when the center first knew of the machine, its start at the earliest; ran, silent, scheduled, unwanted: disjoint spans; stops: by start."""
 
     start_ns: int
     end_ns: int
@@ -59,6 +59,7 @@ class TimelineData:
     scheduled: Sequence[Span]
     unwanted: Sequence[Unwanted]
     stops: Sequence[Stop]
+    known_ns: int
 
 
 def timeline_data(
@@ -77,7 +78,17 @@ def timeline_data(
     edges = clock_edges("hour", zone, *window).tolist()
     hours_off = [(edge, edge + HOUR_NS) for edge in edges if edge in ran_off]
     ran = [*scheduled, *(part for span in hours_off for part in _within(off, span))]
-    return TimelineData(*window, zone, ran, _gaps(edges, window, known_ms), scheduled, unwanted, stops)
+    known_ns = known_since(segments, window)
+    return TimelineData(
+        *window, zone, ran, _gaps(edges, window, known_ms, known_ns), scheduled, unwanted, stops, known_ns
+    )
+
+
+def known_since(segments: Segments | None, window: Span) -> int:
+    """When the center first knew the machine's calendar [ns], the window's start at the earliest."""
+    if segments is None:
+        return window[0]
+    return min(max(min((start_ns for _, start_ns, _ in segments), default=window[1]), window[0]), window[1])
 
 
 def _calendar(segments: Segments | None, window: Span) -> tuple[list[Span], list[Unwanted]]:
@@ -96,8 +107,10 @@ def _calendar(segments: Segments | None, window: Span) -> tuple[list[Span], list
     return scheduled, unwanted
 
 
-def _gaps(edges: list[int], window: Span, known_ms: Mapping[int, int]) -> list[Span]:
-    """Spans without facts: at the end of an hour if the next hour has none either, else at its beginning."""
+def _gaps(edges: list[int], window: Span, known_ms: Mapping[int, int], known_ns: int) -> list[Span]:
+    """Spans without facts: at the end of an hour if the next hour has none either, else at its beginning. In the hour in
+    which the machine became known it is at the beginning.
+    """
     lengths = np.diff(np.array([*edges, window[1]], np.int64))
     lengths[0] -= max(window[0] - edges[0], 0)
     missing = [
@@ -110,7 +123,8 @@ def _gaps(edges: list[int], window: Span, known_ms: Mapping[int, int]) -> list[S
         if missing_ns <= _SLACK_MS * MS_NS and missing_ns < high - low:
             continue
         last = index + 1 == len(edges)
-        at_end = last or missing[index + 1] >= int(lengths[index + 1])
+        began = low < known_ns < high or (last and index > 0 and missing[index - 1] >= int(lengths[index - 1]))
+        at_end = missing_ns == high - low or (not began and (last or missing[index + 1] >= int(lengths[index + 1])))
         out.append((high - missing_ns, high) if at_end else (low, low + missing_ns))
     return out
 
@@ -182,6 +196,8 @@ def _layers(
         for span in _within(scheduled, gap):
             yield _rect(row, span, "s s-unknown", say("console.no_facts", lang))
     yield from (_rect(row, span, "veil") for span in off)
+    for span in _within([(story.start_ns, story.known_ns)], window):
+        yield _rect(row, span, "before", say("console.not_known_yet", lang))
 
 
 def note(stop: Stop, end_ns: int, zone: ZoneInfo, reasons: Mapping[str, Row], lang: str) -> str:
