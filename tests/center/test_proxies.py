@@ -43,7 +43,7 @@ SETUPS = {
     "caddy-passes-it-on": ("Caddyfile.root-path", {}, "/nhip", "/nhip"),
     "caddy-cuts-it-off": ("Caddyfile.root-path", {"handle /nhip": "handle_path /nhip"}, "/nhip", "/nhip"),
 }  # fmt: skip
-NGINX = """daemon off; pid {folder}/pid; error_log {folder}/error.log; user root; worker_processes 1;
+NGINX = """daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log; user root; worker_processes 1;
 events {{}}
 http {{ access_log off; {temporary} include {folder}/nhip.conf; }}
 """
