@@ -24,6 +24,15 @@ def on_a_real_disk(process, outbox, library):
     process.command = ["env", f"LD_PRELOAD={library}", f"SYNCED_FILES={outbox}", *process.command]
 
 
+def unsynced(outbox):
+    """Whether a power cut would take something now."""
+    for path in outbox.parent.glob(f"{outbox.name}*.synced"):
+        written = path.with_name(path.name.removesuffix(".synced"))
+        if not written.name.endswith("-shm") and written.exists() and written.read_bytes() != path.read_bytes():
+            return True
+    return False
+
+
 def cut(process, outbox, dice):
     """Takes the power away; returns how many pages were lost."""
     process.kill()
