@@ -35,7 +35,8 @@ END_NS = START_NS + WEEKS * WEEK_NS
 LATE = replace(NULL, weeks=WEEKS, late_min=12)
 VIEWERS = {
     "reader": Viewer("Lan", frozenset({SITE}), frozenset({"read"})),
-    "writer": Viewer("Minh", frozenset({SITE}), frozenset({"read", "write"})),
+    "writer": Viewer("Minh", frozenset({SITE}), frozenset({"read", "write", "aim"})),
+    "factory": Viewer("Mai", frozenset({SITE}), frozenset({"read", "write"})),
     "other": Viewer("Hoa", frozenset({"hoa-binh"}), frozenset({"read", "write"})),
 }
 
@@ -109,13 +110,14 @@ def test_who_may_not_see_the_site_sees_no_finding(plant):
     assert plant.ask("other", f"/findings?site={SITE}").status_code == 404
 
 
-def test_what_waits_is_seen_by_those_who_may_write_alone(tmp_path):
+def test_what_waits_is_seen_by_engineers_alone(tmp_path):
     fresh = Plant(tmp_path)
     fresh.nights(4)
     assert [row["stage"] for row in fresh.ask("writer", "/findings").json()["rows"]] == ["watch"]
     (item,) = kept_findings(fresh.engine, [SITE])
-    assert fresh.ask("reader", "/findings").json()["rows"] == []
-    assert fresh.ask("reader", f"/findings/{item.id}").status_code == 404
+    for who in ("reader", "factory"):
+        assert fresh.ask(who, "/findings").json()["rows"] == []
+        assert fresh.ask(who, f"/findings/{item.id}").status_code == 404
     refused = fresh.ask("writer", f"/findings/{item.id}/dismiss", "POST", reason="biết rồi")
     assert (refused.status_code, "watch" in refused.json()["detail"]) == (422, True)
     fresh.center.store.close()

@@ -23,7 +23,7 @@ from words.findings import finding_parts
 TOLD: Final = ("open",)
 """Stages that everybody sees."""
 ENGINEERS: Final = ("open", "likely", "watch", "dismissed", "gone")
-"""Stages that those who may declare see."""
+"""Stages that engineers and administrators see: who may set targets."""
 _ORDER: Final = {stage: place for place, stage in enumerate(ENGINEERS)}
 
 
@@ -45,7 +45,9 @@ class FindingAnswer(TypedDict):
     version: int
     key: list[str]
     about_data: Annotated[bool, Field(description="It says that data are wrong, and promises nothing.")]
-    stage: Annotated[str, Field(description="open; who may declare also sees watch, likely, dismissed and gone.")]
+    stage: Annotated[
+        str, Field(description="open; engineers and administrators also see watch, likely, dismissed and gone.")
+    ]
     growing: Annotated[bool, Field(description="It costs half as much again as when it was opened.")]
     since: Annotated[str, Field(description="When it first passed; what came later confirmed it.")]
     stage_since: str
@@ -108,7 +110,7 @@ class FindingsAnswer(TypedDict):
 
 def stages_for(viewer: Viewer) -> tuple[str, ...]:
     """The stages that the viewer may see."""
-    return ENGINEERS if viewer.may("write") else TOLD
+    return ENGINEERS if viewer.may("aim") else TOLD
 
 
 def findings(
