@@ -194,6 +194,25 @@ def test_a_center_that_begins_with_history_confirms_by_what_it_has(two_machines,
     assert run_nights(two_machines, engine, END_NS, always, SITE) == found
 
 
+def test_a_machine_that_cannot_be_looked_at_does_not_keep_the_others_from_it(two_machines, engine, monkeypatch):
+    whole = StoredPast.window
+
+    def broken(self, weeks):
+        if self._machine == "m-1":
+            raise ValueError("odd rows")
+        return whole(self, weeks)
+
+    monkeypatch.setattr(StoredPast, "window", broken)
+    before = two_machines.health.counts().get("advice_errors", 0)
+    run_night(two_machines, engine, END_NS, always)
+    assert findings.looked_at(engine, END_NS) == {(SITE, "m-2")}
+    assert two_machines.health.counts()["advice_errors"] == before + 1
+    assert two_machines.health.condition("advice_machine") == f"{SITE}/m-1: ValueError: odd rows"
+    monkeypatch.undo()
+    run_night(two_machines, engine, END_NS, always)
+    assert two_machines.health.condition("advice_machine") == "ok"
+
+
 def test_one_process_of_several_looks(tmp_path):
     url = database_url("postgresql", tmp_path)
     one, other = (SqlLedger(open_database(url)) for _ in range(2))

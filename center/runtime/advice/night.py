@@ -11,6 +11,7 @@ from typing import Final
 
 from sqlalchemy import Engine
 
+from center.contract.store import StoreUnavailable
 from center.database import findings
 from center.database.findings import Night
 from center.model.kept_finding import KeptFinding
@@ -86,8 +87,24 @@ def run_night(
         if not on_machine(machine, index, len(machines)):
             return None
         if (of_site, machine) not in done:
-            look_at_machine(center, engine, night_ns, of_site, machine)
+            _look_or_tell(center, engine, night_ns, of_site, machine)
     return judge(engine, night_ns, center.now_ns(), machines, whole=not site)
+
+
+def _look_or_tell(center: CenterState, engine: Engine, night_ns: int, site: str, machine: str) -> None:
+    """Looks at a machine; what nobody expected of one must not keep the others from being looked at. It is counted, and
+    shown in the center's health, and the next night tries again.
+    """
+    try:
+        look_at_machine(center, engine, night_ns, site, machine)
+    except StoreUnavailable:
+        raise
+    except Exception as error:  # noqa: BLE001  # counted and shown
+        center.health.count("advice_errors")
+        center.health.set_condition("advice_machine", f"{site}/{machine}: {type(error).__name__}: {error}")
+    else:
+        if center.health.condition("advice_machine").startswith(f"{site}/{machine}: "):
+            center.health.set_condition("advice_machine", "ok")
 
 
 def look_at_machine(center: CenterState, engine: Engine, night_ns: int, site: str, machine: str) -> None:
