@@ -70,6 +70,25 @@ async def test_a_stop_with_two_reasons(gateway):
     assert (total(told, "breakdown_ms"), total(told, "planned_stop_ms")) == (30_000, 60_000)
 
 
+async def test_of_a_stop_with_two_reasons_one_is_changed_and_the_other_stays(gateway):
+    await gateway.go(480)
+    parts = [{"reason": "jam", "until_ms": stop_ms(240)}, {"reason": "meal"}]
+    assert await gateway.enter(form("reason", 1, stop_ms=stop_ms(200), parts=parts)) == ["saved"]
+    await gateway.settle()
+    changed = form("reason", 2, stop_ms=stop_ms(200), parts=[{"reason": "late"}], saw="tablet-1")
+    assert await gateway.enter(changed) == ["saved"]
+    await gateway.settle()
+    page = await gateway.page()
+    assert page["questions"] == []
+    assert [(row["stop_ms"], row["reason"]) for row in page["stops"]] == [
+        (stop_ms(240), "meal"),
+        (stop_ms(200), "late"),
+    ]
+    assert await gateway.enter(form("take_back", 3, entry="tablet-1")) == ["saved"]
+    told = await agree(gateway)
+    assert (total(told, "starved_ms"), total(told, "planned_stop_ms"), total(told, "breakdown_ms")) == (40_000, 0, 0)
+
+
 @pytest.mark.parametrize("until", [199, 200, 290, 300, None])
 async def test_parts_lie_within_the_stop(gateway, until):
     await gateway.go(480)

@@ -152,13 +152,15 @@ def _answer(form: ReasonForm | StateForm, here: Situation, at_ns: int) -> Accept
         except ValueError:
             return Refused("parts")
         declared = [_declaration(form, "reason", start_ns, until_ns, reason) for start_ns, until_ns, reason in parts]
-    return _accepted(form, here, at_ns, [*_withdrawn(before, here), *declared])
+    return _accepted(form, here, at_ns, [*_withdrawn(before, here, end_ns), *declared])
 
 
-def _withdrawn(entry: AndonEntry | None, here: Situation) -> list[Declaration]:
-    """What withdraws an entry's declarations; those that only withdrew others themselves do not come back."""
+def _withdrawn(entry: AndonEntry | None, here: Situation, before_ns: int | None = None) -> list[Declaration]:
+    """What withdraws an entry's declarations; those that only withdrew others themselves do not come back. before_ns: only
+    those that begin before it: a stop with two reasons has become two, and the second keeps its own.
+    """
     declared = [here.declarations[key] for key in entry.declared if key in here.declarations] if entry else []
-    return withdrawals(item for item in declared if item.value)
+    return withdrawals(item for item in declared if item.value and (before_ns is None or item.start_ns < before_ns))
 
 
 def _count(form: CountForm, here: Situation, at_ns: int) -> Accepted | Refused:

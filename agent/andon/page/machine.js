@@ -59,7 +59,8 @@ export function answerOf(machine, stopMs, pending) {
   if (mine) return { pending: true, parts: mine.parts, state: mine.state };
   const row = stopOf(machine, stopMs);
   if (!row) return null;
-  if (row.answer) return { parts: row.answer.parts, state: row.answer.state, by: row.answer.tablet, outcome: row.answer.outcome, why: row.answer.why };
+  const own = row.reason && row.answer && row.answer.outcome === "done" ? [{ reason: row.reason }] : null; // of an answer in two parts
+  if (row.answer) return { parts: own || row.answer.parts, state: row.answer.state, by: row.answer.tablet, outcome: row.answer.outcome, why: row.answer.why };
   return row.reason ? { parts: [{ reason: row.reason }], by: row.by } : null;
 }
 
