@@ -32,6 +32,22 @@
   const watching = new MutationObserver(mark);
   watching.observe(root, { childList: true, subtree: true });
 
+  // A screen in the hall: what has not changed for ten seconds says so in the whole picture.
+  const silent_ms = 10000;
+  let clock, beat, changedAt, cover;
+  const watchHall = () => {
+    clock = document.querySelector(".hall-clock");
+    if (!clock) return;
+    if (clock.innerHTML !== beat) [beat, changedAt] = [clock.innerHTML, performance.now()];
+    const age_ms = performance.now() - changedAt;
+    cover ||= document.body.appendChild(Object.assign(document.createElement("div"), { className: "cut-off" }));
+    cover.classList.toggle("shown", age_ms > silent_ms);
+    if (age_ms > silent_ms)
+      cover.innerText =
+        clock.dataset.cut + "\n" + clock.dataset.age.replace("{at}", clock.textContent).replace("{age}", Math.round(age_ms / 1000));
+  };
+  setInterval(watchHall, 1000);
+
   // One note for all elements with data-tip; its content is set as text, never as HTML.
   let note;
   const show = (target) => {

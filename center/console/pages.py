@@ -14,6 +14,7 @@ from center.api.outside import inside, outside
 from center.console import frame
 from center.console.delivery import page as delivery
 from center.console.fleet import page as fleet
+from center.console.fleet.hall import HALL
 from center.console.machine import page as machine
 from center.runtime.answer_cache import AnswerCache
 from center.runtime.state import CenterState
@@ -45,9 +46,9 @@ def add_pages(app: FastAPI, center: CenterState, *, declares: bool = False, deci
         return frame.Visit(center, request.state.viewer, cache, frame.language(request, center))
 
     @ui.page("/", response_timeout=_PATIENCE_S)
-    async def fleet_page(request: Request, site: str = "", order: str = "", part: str = "") -> None:
+    async def fleet_page(request: Request, site: str = "", order: str = "", part: str = "", screen: str = "") -> None:
         number = int(part) if part.isdecimal() and len(part) < 6 else 1
-        await fleet.show(visit_of(request), site, order, number)
+        await fleet.show(visit_of(request), site, order, number, hall=screen == HALL)
 
     @ui.page("/machine/{site}/{machine_id:path}", response_timeout=_PATIENCE_S)
     async def machine_page(request: Request, site: str, machine_id: str) -> None:

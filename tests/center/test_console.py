@@ -307,6 +307,20 @@ def test_every_page_leads_to_the_others(tabs, lang, width):
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_a_screen_in_the_hall_says_when_it_is_cut_off(tabs, lang):
+    page = tabs("/?site=van-long&screen=hall", lang, 1920, complain=False)
+    expect(page.locator(".hall-clock")).to_contain_text(":")
+    expect(page.locator(".top")).to_be_hidden()
+    expect(page.locator(".card .big").first).to_contain_text("%")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.context.set_offline(True)
+    expect(page.locator(".cut-off")).to_be_visible()
+    expect(page.locator(".cut-off")).to_contain_text(say("console.hall.cut", lang))
+    page.context.set_offline(False)
+    expect(page.locator(".cut-off")).to_be_hidden()
+
+
 def test_language_and_theme_are_kept(tabs):
     for locale in ("de-DE", "vi-VN"):  # CENTER.yaml says vi
         page = tabs("/", lang="", locale=locale)

@@ -15,8 +15,10 @@ from center.console.draw.glyphs import GLYPHS
 from center.console.draw.markup import el, join
 from center.console.draw.names import delivery_page, machine_page, named, report_page, targets_page
 from center.console.fleet import cards as fleet_cards
+from center.console.fleet.hall import HALL, add_clock, turn_pages
 from center.console.fleet.numbers import site_numbers
 from center.queries import sites as queries
+from center.queries.question import zone_of
 from words import say
 
 NUMBERS_EVERY_S: Final = 15.0
@@ -62,9 +64,9 @@ class _Page:
         return self.visit.lang
 
 
-async def show(visit: frame.Visit, site: str, order: str, number: int = 1) -> None:
+async def show(visit: frame.Visit, site: str, order: str, number: int = 1, *, hall: bool = False) -> None:
     """Builds the page. site: only this one ("" is all); order: `worst` puts the worst first; number: of the part that is
-    shown, from 1, where there are too many cards for one.
+    shown, from 1, where there are too many cards for one; hall: for a screen in the hall.
     """
     center, viewer, cache, lang = visit.center, visit.viewer, visit.cache, visit.lang
     site_rows = await cache.ask(1, queries.sites, center, viewer)
@@ -84,6 +86,7 @@ async def show(visit: frame.Visit, site: str, order: str, number: int = 1) -> No
         parts = [machines[first : first + CARDS] for first in range(0, len(machines), CARDS)] or [[]]
         shown = parts[min(max(number, 1), len(parts)) - 1]
         page = _Page(visit, [], order == "worst", {(row["site"], row["id"]) for row in machines})
+        set_clock = add_clock(visit, zone_of(center, viewer, chosen[0]["id"])) if hall else None
         store_banner = ui.html("", sanitize=False)
         summary = ui.html("", sanitize=False).classes("summary")
         _filters(site_rows, site, order, lang)
@@ -92,12 +95,14 @@ async def show(visit: frame.Visit, site: str, order: str, number: int = 1) -> No
                 page.sites.append(row)
                 page.details[row["id"]] = await asyncio.to_thread(queries.site, center, viewer, row["id"])
                 _section(page, row, machines_here)
-        if len(parts) > 1:
+        if hall:
+            turn_pages(lambda part: f"{_address(site, order, part, HALL)}", parts.index(shown) + 1, len(parts))
+        elif len(parts) > 1:
             ui.html(_pager(len(parts), parts.index(shown) + 1, site, order, lang), sanitize=False)
         ui.html(live_state.legend(GLYPHS, lang), sanitize=False)
         if retired := [row for row in known if row.get("retired")]:
             ui.html(_retired(retired, lang), sanitize=False)
-    refresh_live = _live_refresher(page, summary)
+    refresh_live = _live_refresher(page, summary, set_clock)
     refresh_numbers = _numbers_refresher(page, store_banner)
     await refresh_live()
     await frame.wait_briefly(refresh_numbers())
@@ -134,9 +139,10 @@ def _pager(parts: int, shown: int, site: str, order: str, lang: str) -> str:
     return el("nav", *links, cls="pills parts", aria_label=say("console.parts", lang))
 
 
-def _address(site: str, order: str, number: int = 1) -> str:
+def _address(site: str, order: str, number: int = 1, screen: str = "") -> str:
     part = str(number) if number > 1 else ""
-    query = urlencode({key: value for key, value in (("site", site), ("order", order), ("part", part)) if value})
+    chosen = {"site": site, "order": order, "part": part, "screen": screen}
+    query = urlencode({key: value for key, value in chosen.items() if value})
     return outside(f"/?{query}" if query else "/")
 
 
@@ -152,7 +158,11 @@ def _filters(sites: list[queries.SiteAnswer], site: str, order: str, lang: str) 
         el("a", say(f"console.order.{key or 'line'}", lang), href=_address(site, key), cls="on" if key == order else "")
         for key in ("", "worst")
     ]
-    content = join(el("nav", *(pills if len(sites) > 1 else ()), cls="pills"), el("div", *orders, cls="seg"))
+    hall = el("a", say("console.hall", lang), href=_address(site, order, 1, HALL), cls="quiet-link")
+    content = join(
+        el("nav", *(pills if len(sites) > 1 else ()), cls="pills"),
+        el("div", hall, el("div", *orders, cls="seg"), cls="orders"),
+    )
     ui.html(content, sanitize=False).classes("filters")
 
 
@@ -190,7 +200,7 @@ def _card(machine: Row, lang: str) -> _Card:
         )
 
 
-def _live_refresher(page: _Page, summary: ui.html) -> Callable[[], Any]:
+def _live_refresher(page: _Page, summary: ui.html, set_clock: Callable[[], None] | None) -> Callable[[], Any]:
     shown: dict[tuple[str, str], str] = {}
 
     async def refresh() -> None:
@@ -208,6 +218,8 @@ def _live_refresher(page: _Page, summary: ui.html) -> Callable[[], Any]:
                 shown[key] = state
                 if page.worst:
                     page.cards[key].box.style(f"order: {fleet_cards.WORST_FIRST.index(state)}")
+        if set_clock:
+            set_clock()
         if _has_new_machine(page, rows):
             ui.navigate.reload()
         summary.set_content(_summary(rows_here, page.lang))
