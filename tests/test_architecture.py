@@ -251,7 +251,7 @@ ARROWS = {
         retry
     """,
     "center/api": """
-        app          -> numbers parameters access responses problems
+        app          -> numbers parameters access responses outside problems
         declarations -> parameters access problems
         findings/    -> parameters access problems
         calls        -> parameters access problems

@@ -11,6 +11,7 @@ from fastapi_offline import FastAPIOffline
 
 from center.api.access import Forbidden, Gate, Identify, Viewing, Watching, anybody_here
 from center.api.numbers import add_numbers
+from center.api.outside import inside
 from center.api.parameters import V1, AnySite, HolesQuestion, SiteName, Tags, ValuesQuestion
 from center.api.problems import PROBLEMS, problem
 from center.api.responses import Paging, paged, paged_list
@@ -48,6 +49,7 @@ def create_app(center: CenterState, identify: Identify = anybody_here, *, health
     app.add_middleware(Gate, identify=identify)
     app.add_middleware(GZipMiddleware, minimum_size=1000)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(404, _nowhere)
     for kind, status, name in (
         (BadQuestion, 422, "bad_question"),
         (UnknownSite, 404, "unknown"),
@@ -63,6 +65,12 @@ def create_app(center: CenterState, identify: Identify = anybody_here, *, health
         _add_gateways(app, center)
         _add_delivery(app, center)
     return app
+
+
+def _nowhere(request: Request, _error: Exception) -> JSONResponse:
+    """An address that is none; also one with a line break in a name, which no route takes."""
+    detail = f"there is no {inside(request)[:200]}; GET {V1}/openapi.json lists what there is"
+    return problem(404, "unknown", detail)
 
 
 def _add_sites(app: FastAPI, center: CenterState) -> None:

@@ -184,7 +184,8 @@ async def test_a_live_that_a_silent_broker_does_not_take_is_found_out(tmp_path):
         machines = {f"m{n}": LiveMachine(state="running", since_ns=n * 7919**3) for n in range(60)}
         gateway.uplink.announcements.show(machines)
         async with running(gateway):
-            await until(lambda: [item.values["kind"] for item in gateway.uplink._delivery.troubles.all()] == ["live"])
+            troubles = gateway.uplink._delivery.troubles  # that a connection was lost may stand beside it
+            await until(lambda: "live" in [item.values.get("kind") for item in troubles.all()])
             gateway.put("facts", {"stops": []})
             await until(lambda: gateway.sender.waiting == 0)
             assert center.seqs() == [1]

@@ -6,7 +6,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parents[1]))  # where `histories` is, also for a process of its own
+# as pytest has it, also for a process of its own: folders of tests/ bear the names of the rooms
+sys.path.append(str(Path(__file__).parents[2]))
+sys.path.append(str(Path(__file__).parents[1]))
 
 from advice_plant import SITE, fill, opened
 from histories import NULL, PLANTED, START_NS

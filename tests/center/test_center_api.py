@@ -368,3 +368,11 @@ async def test_the_page_of_documents_needs_no_internet(client):
         assert address.startswith("/api/v1/docs-files/"), address
         assert (await client.get(f"http://test{address}")).status_code == 200
     assert "://" not in page.text
+
+
+@pytest.mark.parametrize("path", ["/api/v1/nowhere", "/api/v1/machines/a%0Ab?site=x", "/elsewhere"])
+async def test_an_address_that_is_none_is_answered_as_the_description_says(client, path):
+    answer = await client.get(path)
+    assert answer.status_code == 404
+    assert answer.json()["error"] == "unknown"
+    assert "openapi.json" in answer.json()["detail"]
