@@ -10,7 +10,7 @@ import numpy as np
 
 from center.model.buckets import HOUR_NS, clock_edges, date_start_ns
 from center.model.sites import Segments
-from center.model.times import iso
+from center.model.times import iso, known_day
 from center.model.times import window as whole_minutes
 from oee.model.calendars import cut, local_date
 from oee.model.facts import MINUTE_NS, NO_SHIFT
@@ -70,7 +70,7 @@ def fitting(selected: View) -> Sequence[str]:
 
 def _date(text: str) -> date | None:
     try:
-        return date.fromisoformat(text)
+        return known_day("", date.fromisoformat(text))
     except ValueError:
         return None
 
@@ -92,11 +92,11 @@ def window_of(selected: View, segments: Segments | None, zone: ZoneInfo, now_ns:
     """The window of a selection. segments: of the machine's calendars in the last days, for shifts. Where there is no such
     shift, or none of the days has begun, it is the last 24 hours.
     """
-    begun = _shifts(segments, now_ns) if selected.span in SHIFTS else []
+    begun = _shifts(segments, now_ns - 2 * MINUTE_NS) if selected.span in SHIFTS else []
     place = 1 if selected.span == "shift" else 2
     name, by_day = "", True
     if len(begun) >= place:
-        (name, start_ns, whole_end_ns), by_day = begun[-place], False
+        (start_ns, whole_end_ns, _, name), by_day = begun[-place], False
     elif selected.span == DATES:
         first, last = date.fromisoformat(selected.first), date.fromisoformat(selected.last) + timedelta(days=1)
         start_ns, whole_end_ns = (date_start_ns(zone, day.toordinal() - _EPOCH_ORDINAL) for day in (first, last))
@@ -144,25 +144,20 @@ class PresentShift:
 
 def present_shift(segments: Segments | None, zone: ZoneInfo, now_ns: int) -> PresentShift | None:
     """The last shift that had begun by now; None without a calendar, or without a shift in the last days."""
-    latest = None
-    for calendar, start_ns, end_ns in segments or ():
-        spans = cut(calendar, start_ns, min(end_ns, now_ns))
-        for index in range(len(spans.start_ns)):
-            if spans.shift[index] != NO_SHIFT:
-                begin = date_start_ns(zone, int(spans.business_date[index]))
-                on = int(spans.end_ns[index]) == now_ns
-                latest = PresentShift(str(spans.shift[index]), iso(begin, zone), on)
-    return latest
+    begun = _shifts(segments, now_ns - 1)
+    if not begun:
+        return None
+    low_ns, high_ns, date_number, name = begun[-1]
+    return PresentShift(name, iso(date_start_ns(zone, date_number), zone), low_ns < now_ns <= high_ns)
 
 
-def _shifts(segments: Segments | None, now_ns: int) -> list[tuple[str, int, int]]:
-    """The shifts that have been on for a minute by now, in order of time: name, start and end [ns]."""
-    found: dict[tuple[str, int], tuple[int, int]] = {}
+def _shifts(segments: Segments | None, by_ns: int) -> list[tuple[int, int, int, str]]:
+    """The shifts that have begun by then, in order of time: start and end [ns], business date, name."""
+    found: dict[tuple[int, str], tuple[int, int]] = {}
     for calendar, start_ns, end_ns in segments or ():
         spans = cut(calendar, start_ns, end_ns)
         for index in np.flatnonzero(spans.shift != NO_SHIFT).tolist():
-            key = (str(spans.shift[index]), int(spans.business_date[index]))
+            key = (int(spans.business_date[index]), str(spans.shift[index]))
             low, high = int(spans.start_ns[index]), int(spans.end_ns[index])
             found[key] = (min(low, found[key][0]), max(high, found[key][1])) if key in found else (low, high)
-    begun = [(low, high, name) for (name, _), (low, high) in found.items() if low <= now_ns - 2 * MINUTE_NS]
-    return [(name, low, high) for low, high, name in sorted(begun)]
+    return sorted((low, high, *key) for key, (low, high) in found.items() if low <= by_ns)

@@ -52,6 +52,13 @@ def parse_time(name: str, text: str, zone: tzinfo) -> int:
     return t_ns
 
 
+def known_day(name: str, day: date) -> date:
+    """The day in a parameter, if times of it can be told. Raises `BadQuestion`."""
+    if not date(1970, 1, 2) <= day < date(2200, 1, 1):
+        raise BadQuestion(f"{name}: {day.isoformat()} is not between 1970 and 2200")
+    return day
+
+
 def window(start_ns: int | None, end_ns: int | None, now_ns: int) -> tuple[int, int]:
     """A window on whole minutes. Without an end: up to the last minute that is over; without a start: 24 hours.
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from center.model.buckets import date_start_ns
 from center.model.sites import LineSpan, lines_of, retired_since
-from center.model.times import BadQuestion, iso, window
+from center.model.times import BadQuestion, iso, known_day, window
 from center.model.viewer import Viewer
 from center.queries import sites as site_queries
 from center.queries.gateways import days
@@ -124,7 +124,11 @@ def settle(center: CenterState, question: ReportQuestion) -> tuple[date, str, li
         return [row["id"] for row in machines_of(center, question.viewer, question.site, question.line, during)]
 
     if question.day is not None or question.which in ("today", "yesterday"):
-        day = question.day or (today if question.which == "today" else today - timedelta(days=1))
+        day = (
+            known_day("date", question.day)
+            if question.day
+            else (today if question.which == "today" else today - timedelta(days=1))
+        )
         names = names_of(_day_ns(zone, day))
         of_day = planned_shifts(center, question.site, names, day, day, zone)
         chosen = [item for item in of_day if question.shift in ("", item.name)]

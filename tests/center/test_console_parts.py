@@ -359,6 +359,11 @@ def test_free_dates_are_brought_into_order_and_at_most_a_year_long(first, last, 
     assert view.words == {"span": "dates", "bucket": found[2], "first": found[0], "last": found[1]}
 
 
+@pytest.mark.parametrize("day", ["0001-01-01", "1969-12-31", "9999-12-31"])
+def test_days_whose_times_cannot_be_told_are_no_dates(day):
+    assert windows.view("dates", "", day, day) == windows.View("24h", "hour")
+
+
 def test_dates_that_are_none_show_the_last_24_hours():
     assert windows.view("dates", "", "31.12.2026", "") == windows.View("24h", "hour")
 

@@ -65,6 +65,15 @@ async def ask(app, path, **params):
         return answer if params.get("format") == "pdf" else answer.json()
 
 
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+async def test_a_day_whose_times_cannot_be_told_is_refused(app, day):
+    transport = httpx.ASGITransport(app, client=("127.0.0.1", 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        answer = await client.get("/api/v1/report", params={"site": SITE, "date": day})
+    assert (answer.status_code, answer.json()["error"]) == (422, "bad_question")
+    assert "between 1970 and 2200" in answer.json()["detail"]
+
+
 CASES = [
     {"site": SITE},
     {"site": SITE, "which": "this"},
