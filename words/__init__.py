@@ -1,7 +1,7 @@
 """All texts for people, in Vietnamese and English, and the formats of numbers and times."""
 
 from words.catalogue import complaint, say
-from words.formats import duration, fault_text, link_trouble, moment, number, percent, refusal, value_text
+from words.formats import duration, fault_text, hours, link_trouble, moment, number, percent, refusal, value_text
 from words.languages import LANGUAGES, accepted_language
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "complaint",
     "duration",
     "fault_text",
+    "hours",
     "link_trouble",
     "moment",
     "number",

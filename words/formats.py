@@ -12,7 +12,8 @@ from typing import Any, Final
 from words.catalogue import NOTHING, say
 
 _SECOND_MS: Final = 1000
-_UNITS: Final = (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", _SECOND_MS))
+_DAY_MS: Final = 86_400_000
+_UNITS: Final = (("d", _DAY_MS), ("h", 3_600_000), ("min", 60_000), ("s", _SECOND_MS))
 _SWAP: Final = str.maketrans(",.", ".,")
 
 
@@ -49,6 +50,13 @@ def duration(ms: float | None, lang: str) -> str:
         parts += [say(f"duration.{small}", lang, n=number(minor, lang))] if minor else []
         return sign + " ".join(parts)
     return sign + say("duration.s", lang, n=number(rest_ms / 1000, lang))
+
+
+def hours(ms: float, lang: str) -> str:
+    """A length of time [ms] as `duration` writes it, a day and more in whole hours: days of a calendar with shifts mislead."""
+    if abs(ms) < _DAY_MS:
+        return duration(ms, lang)
+    return say("duration.h", lang, n=number(ms / 3_600_000, lang))
 
 
 def moment(when: datetime | None, lang: str) -> str:

@@ -1,7 +1,6 @@
-"""Background job that sends the reports of ended shifts and days by mail, on a thread of its own."""
+"""Background job that sends the reports of ended shifts and days by mail."""
 
 import logging
-import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
@@ -10,7 +9,6 @@ from urllib.parse import urlencode
 from sqlalchemy import Engine
 
 from center.console.draw.names import report_page
-from center.contract.ledger import SharedLedger
 from center.contract.store import StoreUnavailable
 from center.database import report_mails
 from center.database.report_mails import GIVEN_UP, REFUSED, SENT, ReportMail
@@ -22,6 +20,7 @@ from center.reports.asked import ReportQuestion, report
 from center.reports.due import after_failure, due_mails, subscriptions
 from center.reports.mail import MailNotTaken, MailParts, MailRefused, NoMailServer, message_of, send
 from center.reports.sheet import sheet
+from center.runtime.background import BackgroundJob
 from center.runtime.state import CenterState
 from config.mail import MailModel, ReportMailModel
 
@@ -31,52 +30,30 @@ _IDLE_S: Final = 15.0
 _log = logging.getLogger("nhip.center")
 
 
-class ReportMailJob:
-    """Runs until stopped. What is due is written down first, so that it is sent once and also after a time without a center."""
+class ReportMailJob(BackgroundJob):
+    """What is due is written down first, so that it is sent once and also after a time without a center. Stopped, it ends
+    after the mail that is being sent.
+    """
 
     def __init__(
         self, center: CenterState, engine: Engine, mail: MailModel, reports: tuple[ReportMailModel, ...],
         idle_s: float = _IDLE_S,
     ) -> None:  # fmt: skip
-        self._center, self._engine, self._mail, self._reports, self._idle_s = center, engine, mail, reports, idle_s
+        super().__init__(center, CONDITION, "mail_errors", idle_s)
+        self._engine, self._mail, self._reports = engine, mail, reports
         self._closed_until_ns, self._closed_why = 0, ""
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="nhip-reports", daemon=True)
 
     def start(self) -> None:
         """Starts the thread if there is something to send; returns at once."""
         if self._reports:
-            self._thread.start()
+            super().start()
 
-    def stop(self, within_s: float = 10.0) -> None:
-        """Ends after the mail that is being sent."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(within_s)
-
-    def _work(self) -> None:
-        while not self._stopping.is_set():
-            self._step()
-            self._stopping.wait(self._idle_s)
-
-    def _step(self) -> None:
-        health = self._center.health
-        try:
-            if not self._has_lease():
-                return
-            unknown = self._note_due()
-            failed = self._send_waiting()
-        except StoreUnavailable as error:
-            health.set_condition(CONDITION, f"away: {error}")
-        except Exception as error:  # noqa: BLE001  # the loop must survive; counted and shown
-            health.count("mail_errors")
-            health.set_condition(CONDITION, f"{type(error).__name__}: {error}")
-        else:
-            health.set_condition(CONDITION, failed or unknown or "ok")
-
-    def _has_lease(self) -> bool:
-        ledger = self._center.ledger
-        return ledger.processes.lease("reports") if isinstance(ledger, SharedLedger) else True
+    def _step(self) -> tuple[str | None, float]:
+        if not self._has_lease("reports"):
+            return None, self._idle_s
+        unknown = self._note_due()
+        failed = self._send_waiting()
+        return failed or unknown or "ok", self._idle_s
 
     def _note_due(self) -> str:
         """Writes down which mails are due; returns what cannot be reported, "" if nothing."""

@@ -9,13 +9,13 @@ from datetime import date, datetime
 from typing import Any, Final, Literal
 
 from center.console.draw.goals import missed_at_best
+from center.console.draw.waterfall_bars import waterfall_bars
 from center.reports.answer import ReportAnswer, ReportMachine, ReportStop
-from words import duration, moment, number, percent, say
+from words import duration, hours, moment, number, percent, say
 from words.catalogue import catalogue
 
 Tone = Literal["", "good", "bad", "faint", "strong"]
 _FACTORS: Final = ("availability", "performance", "quality")
-_LONG_US: Final = 24 * 3_600_000_000
 
 
 @dataclass(frozen=True)
@@ -213,38 +213,20 @@ def _result(words: _Words, row: ReportMachine) -> list[SheetCell]:
 
 
 def _where_time_went(words: _Words) -> SheetSection | None:
-    steps, lang = words.report["steps"], words.lang
-    if not steps:
+    lang, bars = words.lang, waterfall_bars(words.report["steps"], words.lang)
+    if not bars:
         return None
-    base_us = max(steps[0]["us"], 1)
-    scheduled_us = next((step["us"] for step in steps if step["step"] == "scheduled"), 0)
-    rows, level_us = [], 0
-    for step in steps:
-        is_total = not step["group"]
-        if not is_total and not step["us"]:
-            continue
-        if is_total:
-            level_us, begin_us = step["us"], 0
-        else:
-            level_us -= step["us"]
-            begin_us = level_us if step["us"] > 0 else level_us + step["us"]
-        beyond = step["step"] in ("all_time", "outside", "break", "not_scheduled")
-        share = percent(step["us"] / scheduled_us, lang) if scheduled_us and not beyond else ""
+    rows = []
+    for bar in bars:
+        name = bar.step["step"]
         cells = [
-            SheetCell(say(f"waterfall.{step['step']}", lang), "", "strong" if is_total else ""),
-            SheetCell(_length(step["us"], lang)),
-            SheetCell(share, "", "faint"),
+            SheetCell(say(f"waterfall.{name}", lang), "", "strong" if bar.is_total else ""),
+            SheetCell(hours(bar.step["us"] / 1000, lang)),
+            SheetCell(bar.share, "", "faint"),
         ]
-        bar = (begin_us / base_us, (begin_us + abs(step["us"])) / base_us)
-        rows.append(SheetRow(cells, bar, "total" if is_total else step["step"]))
+        rows.append(SheetRow(cells, (bar.begin, bar.end), "total" if bar.is_total else name))
     heads = [words.tell("head.step"), words.tell("head.time"), words.tell("head.share")]
     return SheetSection("waterfall", words.tell("waterfall"), (), SheetTable(heads, rows, frozenset({1, 2}), bars=True))
-
-
-def _length(us: int, lang: str) -> str:
-    if abs(us) < _LONG_US:
-        return duration(us / 1000, lang)
-    return say("duration.h", lang, n=number(us / 3_600_000_000, lang, 0))
 
 
 def _stops_table(words: _Words, stops: Sequence[ReportStop], *, reasons: bool) -> SheetTable:

@@ -1,10 +1,9 @@
-"""Background job that keeps the store's hourly and daily sums up to date, on a thread of its own."""
+"""Background job that keeps the store's hourly and daily sums up to date."""
 
-import threading
 from typing import Final
 
-from center.contract.ledger import SharedLedger
-from center.contract.store import RolledUp, StoreUnavailable
+from center.contract.store import RolledUp
+from center.runtime.background import BackgroundJob
 from center.runtime.state import CenterState
 
 _IDLE_S: Final = 20.0
@@ -12,45 +11,23 @@ _BETWEEN_S: Final = 0.05
 """Pause between two steps, so that ingest can write."""
 
 
-class RollupJob:
-    """Runs until stopped; waits while the store is unavailable or nothing is pending."""
+class RollupJob(BackgroundJob):
+    """Waits while the store is unavailable or nothing is pending."""
 
     def __init__(self, center: CenterState, *, answers: bool = True) -> None:
         """answers: this process answers queries."""
-        self._center, self._answers = center, answers
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="nhip-rollups", daemon=True)
+        super().__init__(center, "sums", "sum_errors", _IDLE_S)
+        self._answers = answers
 
     def start(self) -> None:
         """Starts the thread if the store keeps sums; returns at once."""
         if isinstance(self._center.store, RolledUp):
-            self._thread.start()
+            super().start()
 
-    def stop(self, within_s: float = 10.0) -> None:
-        """Ends after the current step."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(within_s)
-
-    def _work(self) -> None:
-        while not self._stopping.wait(_BETWEEN_S if self._step() else _IDLE_S):
-            pass
-
-    def _step(self) -> bool:
-        store, health = self._center.store, self._center.health
+    def _step(self) -> tuple[str, float]:
+        store = self._center.store
         assert isinstance(store, RolledUp)
-        try:
-            ledger = self._center.ledger
-            leased = ledger.processes.lease("sums") if isinstance(ledger, SharedLedger) else True
-            more = store.roll_up(self._center.now_ns(), leased=leased, answers=self._answers)
-        except StoreUnavailable as error:
-            health.set_condition("sums", f"away: {error}")
-            return False
-        except Exception as error:  # noqa: BLE001  # the loop must survive; counted and shown
-            health.count("sum_errors")
-            health.set_condition("sums", f"{type(error).__name__}: {error}")
-            return False
-        health.set_condition("sums", "ok")
+        more = store.roll_up(self._center.now_ns(), leased=self._has_lease("sums"), answers=self._answers)
         if more:
-            health.count("sum_steps")
-        return more
+            self._center.health.count("sum_steps")
+        return "ok", _BETWEEN_S if more else _IDLE_S

@@ -19,7 +19,6 @@ _SHIFT_BARS: Final = 36
 _LOSSES_SHOWN: Final = 10
 _TRUSTED: Final = 0.95
 _HOUR_US: Final = 3_600_000_000
-_LONG_HOURS: Final = 24
 Row = Mapping[str, Any]
 
 
@@ -107,19 +106,11 @@ def _waterfall(result: ReplayResult, key: str, formula: str, lang: str) -> str:
             start = start if row.us >= 0 else start - length
         out.append(
             f'<div class="row {"total" if total else "loss"}"><span>{say("waterfall." + row.key, lang)}</span>'
-            f'{strip(max(start, 0), min(length, 100), css)}<span class="v">{_length(row.us, lang)} '
+            f'{strip(max(start, 0), min(length, 100), css)}<span class="v">{words.hours(row.us / 1000, lang)} '
             f"<em>{of}</em></span></div>"
         )
     flags = "".join(f'<p class="flag">{say("flag." + flag, lang)}</p>' for flag in fall.flags)
     return f'<h3>{say("replay.waterfall", lang)}</h3><div class="rows">{"".join(out)}</div>{flags}'
-
-
-def _length(us: int, lang: str) -> str:
-    """A length of time; long ones in hours, since days of a calendar with shifts mislead."""
-    hours = us / _HOUR_US
-    if abs(hours) < _LONG_HOURS:
-        return words.duration(us / 1000, lang)
-    return words.say("duration.h", lang, n=words.number(hours, lang))
 
 
 def _pareto(result: ReplayResult, key: str, names: SiteNames, lang: str) -> str:
@@ -135,7 +126,7 @@ def _pareto(result: ReplayResult, key: str, names: SiteNames, lang: str) -> str:
         label += f" – {escape(names.reason(reason))}" if reason else ""
         out.append(
             f'<div class="row"><span>{label}</span>{strip(0, 100 * row.us / longest, "s-" + kind)}'
-            f'<span class="v">{_length(row.us, lang)} <em>{words.percent(row.share, lang)}</em></span></div>'
+            f'<span class="v">{words.hours(row.us / 1000, lang)} <em>{words.percent(row.share, lang)}</em></span></div>'
         )
     note = f'<p class="note">{say("replay.pareto_note", lang)}</p>'
     return f'{title}{note}<div class="rows">{"".join(out)}</div>'

@@ -96,7 +96,7 @@ async def show(visit: frame.Visit, site: str, order: str, number: int = 1, *, ha
                 page.details[row["id"]] = await asyncio.to_thread(queries.site, center, viewer, row["id"])
                 _section(page, row, machines_here)
         if hall:
-            turn_pages(lambda part: f"{_address(site, order, part, HALL)}", parts.index(shown) + 1, len(parts))
+            turn_pages(lambda part: _address(site, order, part, HALL), parts.index(shown) + 1, len(parts))
         elif len(parts) > 1:
             ui.html(_pager(len(parts), parts.index(shown) + 1, site, order, lang), sanitize=False)
         ui.html(live_state.legend(GLYPHS, lang), sanitize=False)

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from center.console.draw.kpis import FULLY_COVERED
 from center.console.draw.names import declare_page, machine_page, named, targets_page
 from words import duration, number, percent, say
 
 Row = Mapping[str, Any]
 GROUPS: Final = ("trust", "target", "reasons")
 """What cannot be trusted, who is far from the target, stops that nobody has explained."""
-_COVERED: Final = 0.98
 _UNTRUSTED: Final = ("performance_above_1", "rejects_above_pieces", "more_than_scheduled")
 _NO_GAP: Final = 0.5
 """Points below the target that are not worth a row."""
@@ -85,7 +85,7 @@ def _distrust(machine: ListedMachine, row: Row, page: str, lang: str) -> tuple[s
     scheduled_ms, coverage = row["scheduled_ms"], row["kpis"]["coverage"]
     if not scheduled_ms:
         return None
-    if coverage is not None and coverage < _COVERED:
+    if coverage is not None and coverage < FULLY_COVERED:
         sentence = say("work.coverage", lang, coverage=percent(coverage, lang))
         return sentence, page, say("work.act.holes", lang), (1 - coverage) * scheduled_ms
     for flag in _UNTRUSTED:
